@@ -1,0 +1,373 @@
+/**
+ * The one schema: it validates a region file and a site, yields every default,
+ * and is what the JSON Schema for editors and the reference page are made from.
+ *
+ * Keys are as written in YAML. Durations are milliseconds and sizes are bytes
+ * once parsed (config/units.ts).
+ * @module
+ */
+import { z } from 'zod';
+import { duration, size } from './units.ts';
+
+const HOST = /^(?:\*|(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])$/;
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+const fieldName = z.string().regex(FIELD_NAME, 'expected a header name such as X-Frame-Options');
+const fieldValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a header value cannot hold control characters');
+const nodeName = z.string().regex(NODE_NAME, 'expected a name of lower-case letters, digits and hyphens');
+const address = z
+  .string()
+  .regex(/^(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected HOST:PORT such as 127.0.0.1:8080 or [::1]:8080');
+const pathPattern = z.string().regex(/^\/[\x21-\x7e]*$/, 'expected a path pattern such as /static/* or /*.css');
+const weight = z.number().int().min(1).max(100).default(1);
+
+const statusPattern = z.union([z.number().int().min(200).max(599), z.enum(['2xx', '3xx', '4xx', '5xx'])]);
+
+export const originSchema = z.strictObject({
+  servers: z
+    .array(
+      z.strictObject({
+        url: z
+          .string()
+          .regex(
+            /^https?:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+)(?::\d{1,5})?\/?$/,
+            'expected http://HOST[:PORT] or https://HOST[:PORT], without a path',
+          )
+          .meta({ description: 'Scheme, host and port of one origin server.' }),
+        weight: weight.meta({ description: 'Share of requests relative to the other servers.' }),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .meta({ description: 'The origin servers of the site; one that fails is left out for a while.' }),
+  host_header: z
+    .string()
+    .regex(/^(?:visitor|origin|[0-9A-Za-z.:[\]-]+)$/)
+    .default('visitor')
+    .meta({
+      description:
+        'Host that the origin sees: `visitor` (as the visitor sent it), `origin` (the server’s own), or a fixed name.',
+    }),
+  tls: z
+    .strictObject({
+      verify: z.boolean().default(true).meta({ description: 'Refuse an origin whose certificate does not verify.' }),
+      ca_file: z
+        .string()
+        .optional()
+        .meta({ description: 'PEM file with the authorities to trust instead of the system’s.' }),
+      server_name: z
+        .string()
+        .optional()
+        .meta({ description: 'Name to ask for (SNI) and to verify; by default the Host that the origin sees.' }),
+    })
+    .prefault({})
+    .meta({ description: 'TLS towards https origins.' }),
+  connect_timeout: duration.prefault('5s').meta({ description: 'How long a connection to the origin may take.' }),
+  first_byte_timeout: duration
+    .prefault('30s')
+    .meta({ description: 'How long the origin may take until its response head; then 504.' }),
+  idle_timeout: duration
+    .prefault('30s')
+    .meta({ description: 'How long the origin may pause inside a body; then the response is aborted.' }),
+  max_connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(256)
+    .meta({ description: 'Connections to one origin server from one node; more requests wait.' }),
+  max_waiting: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(10_000)
+    .meta({ description: 'Requests that may wait for a connection; more are refused with 503.' }),
+});
+
+export const ruleSchema = z.strictObject({
+  path: z
+    .union([pathPattern, z.array(pathPattern).min(1)])
+    .optional()
+    .meta({
+      description: 'Path patterns; `*` stands for any characters. Absent: every path. Matched without the query.',
+    }),
+  status: z
+    .union([statusPattern, z.array(statusPattern).min(1)])
+    .optional()
+    .meta({ description: 'Response statuses (404, or 5xx). Absent: every status.' }),
+  cache: z
+    .enum(['allow', 'never'])
+    .default('allow')
+    .meta({ description: '`never`: neither stored nor looked up nor collapsed.' }),
+  origin_headers: z.enum(['honour', 'ignore']).default('honour').meta({
+    description:
+      '`ignore`: what the origin says about caching (Cache-Control, Expires, Pragma, targeted fields) does not count here; `ttl` decides.',
+  }),
+  ttl: duration.optional().meta({
+    description: 'Lifetime in Seawall. With `honour` it is used where the origin gives none; with `ignore` always.',
+  }),
+  browser_ttl: duration
+    .optional()
+    .meta({ description: 'Lifetime told to browsers (Cache-Control: max-age) instead of the origin’s.' }),
+  stale_while_revalidate: duration.optional().meta({
+    description:
+      'How long after its lifetime a response is served while it is being revalidated (RFC 5861), where the origin names no window.',
+  }),
+  stale_if_error: duration.optional().meta({
+    description:
+      'How long after its lifetime a response is served when the origin fails (RFC 5861), where the origin names no window.',
+  }),
+  set_cookie: z.enum(['refuse', 'store']).default('refuse').meta({
+    description:
+      'A response with Set-Cookie that does not say `public` or name a shared lifetime: refuse to store it, or store it all the same.',
+  }),
+  request_directives: z.enum(['ignore', 'honour']).default('ignore').meta({
+    description:
+      'Whether a visitor’s Cache-Control (no-cache, no-store, max-age, min-fresh, max-stale, only-if-cached) and Pragma count (RFC 9111, 5.2.1).',
+  }),
+});
+
+const keySchema = z.strictObject({
+  query: z
+    .union([
+      z.enum(['all', 'none']),
+      z.strictObject({ allow: z.array(z.string().min(1)).min(1) }),
+      z.strictObject({ deny: z.array(z.string().min(1)).min(1) }),
+    ])
+    .default('all')
+    .meta({
+      description:
+        'Query parameters in the key, and sent to the origin: `all`, `none`, only those in `allow`, or all but those in `deny`. A trailing `*` in a name stands for any ending.',
+    }),
+  sort_query: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Sort parameters by name, so that their order makes no difference.' }),
+  headers: z
+    .array(fieldName)
+    .max(16)
+    .default([])
+    .meta({ description: 'Request headers whose value is part of the key.' }),
+  cookies: z
+    .array(z.string().min(1))
+    .max(16)
+    .default([])
+    .meta({ description: 'Cookies whose value is part of the key.' }),
+});
+
+const headerChangesSchema = z.strictObject({
+  set: z.record(fieldName, fieldValue).default({}).meta({ description: 'Headers to set, replacing what was there.' }),
+  remove: z.array(fieldName).default([]).meta({ description: 'Headers to remove.' }),
+});
+
+export const siteSchema = z.strictObject({
+  name: nodeName.meta({ description: 'Name of the site, in metrics and logs.' }),
+  hosts: z
+    .array(
+      z.string().regex(HOST, 'expected a lower-case host name such as www.example.com, *.example.com, or * for any'),
+    )
+    .min(1)
+    .meta({ description: 'Host names without port: exact, `*.example.com`, or `*` for any host.' }),
+  origin: originSchema.meta({ description: 'Where the site’s own servers are, and how to talk to them.' }),
+  shields: z
+    .array(nodeName)
+    .min(1)
+    .optional()
+    .meta({ description: 'The shields in front of this origin, by name; absent: every shield the region knows.' }),
+  direct_to_origin: z
+    .boolean()
+    .default(true)
+    .meta({ description: 'Whether an edge may ask the origin itself when no shield answers.' }),
+  rules: z
+    .array(ruleSchema)
+    .max(1_000)
+    .default([])
+    .meta({ description: 'Cache rules; the first one whose path and status match counts.' }),
+  key: keySchema.prefault({}).meta({ description: 'What makes two requests the same.' }),
+  targeted_fields: z.array(fieldName).max(8).default(['CDN-Cache-Control', 'Surrogate-Control']).meta({
+    description: 'Targeted cache control fields that count before Cache-Control, most important first (RFC 9213).',
+  }),
+  heuristic_fraction: z.number().min(0).max(1).default(0.1).meta({
+    description:
+      'Share of the time since Last-Modified that is guessed as lifetime when the origin names none (RFC 9111, 4.2.2).',
+  }),
+  heuristic_max: duration.prefault('1d').meta({ description: 'Longest lifetime that is guessed.' }),
+  uncacheable_memory: duration
+    .prefault('2m')
+    .meta({ description: 'How long a key that turned out uncacheable is not collapsed.' }),
+  max_object: size.prefault('1GiB').meta({
+    description:
+      'Largest body that is kept; a larger one streams through. It is also bounded by the memory of the node.',
+  }),
+  max_variants: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(32)
+    .meta({ description: 'Responses kept for one key under Vary; the least recently used one goes.' }),
+  max_request_body: size
+    .prefault('100MiB')
+    .meta({ description: 'Largest request body; a larger one is refused with 413.' }),
+  request_headers: headerChangesSchema
+    .prefault({})
+    .meta({ description: 'Changes to the request before the origin sees it.' }),
+  response_headers: headerChangesSchema
+    .prefault({})
+    .meta({ description: 'Changes to the response before the visitor sees it.' }),
+  cache_status: z.boolean().default(true).meta({ description: 'Whether visitors see Cache-Status (RFC 9211).' }),
+  redirect: z
+    .strictObject({
+      https: z.boolean().default(false).meta({ description: 'Send http requests to https.' }),
+      host: z
+        .string()
+        .regex(/^[0-9a-z.-]+(?::\d{1,5})?$/)
+        .optional()
+        .meta({ description: 'Send requests for any other host of this site to this one.' }),
+      status: z
+        .union([z.literal(301), z.literal(302), z.literal(307), z.literal(308)])
+        .default(308)
+        .meta({ description: 'Status of the redirect.' }),
+    })
+    .prefault({})
+    .meta({ description: 'Redirects that the edge answers itself.' }),
+});
+
+export const limitsSchema = z.strictObject({
+  max_header: size
+    .prefault('32KiB')
+    .meta({ description: 'Bytes of a request’s header section; more is refused with 431.' }),
+  max_headers: z
+    .number()
+    .int()
+    .min(16)
+    .max(2_000)
+    .default(200)
+    .meta({ description: 'Header lines of a request; more is refused with 431.' }),
+  header_timeout: duration
+    .prefault('15s')
+    .meta({ description: 'How long a request head may take to arrive; then 408.' }),
+  request_timeout: duration
+    .prefault('5m')
+    .meta({ description: 'How long a whole request, with its body, may take to arrive; then 408.' }),
+  keep_alive_timeout: duration.prefault('65s').meta({ description: 'How long an idle connection is kept open.' }),
+  write_timeout: duration
+    .prefault('60s')
+    .meta({ description: 'How long a visitor may read nothing at all of a response; then the connection is closed.' }),
+  max_connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(20_000)
+    .meta({ description: 'Open connections on one listener; more are closed at once.' }),
+  fill_window: size.prefault('4MiB').meta({
+    description: 'Bytes held for readers of a body that is not kept; a reader further behind continues on its own.',
+  }),
+  max_waiters: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(50_000)
+    .meta({ description: 'Requests that may wait for one fill; more ask upstream themselves.' }),
+  hot_after: z.number().int().min(1).max(1_000_000).default(16).meta({
+    description: 'How often within ten seconds a key is asked for until an edge that does not own it keeps a copy.',
+  }),
+  drain_timeout: duration
+    .prefault('10s')
+    .meta({ description: 'How long requests under way may take when the node stops.' }),
+});
+
+const listenerDescription = { description: 'HOST:PORT to listen on; port 0 takes a free one.' };
+const tier = address.meta({
+  description: 'HOST:PORT that other nodes reach this one at, and that it listens on for them.',
+});
+const control = address
+  .optional()
+  .meta({ description: 'HOST:PORT of the node’s own control listener (/metrics, /healthz).' });
+
+export const edgeSchema = z.strictObject({
+  name: nodeName.meta({ description: 'Name of the edge, unique in the network.' }),
+  listen: address.meta(listenerDescription),
+  tier,
+  control,
+  weight: weight.meta({ description: 'Share of the region’s keys relative to its other edges.' }),
+  memory: size.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+});
+
+export const shieldSchema = z.strictObject({
+  name: nodeName.meta({ description: 'Name of the shield, unique in the network.' }),
+  tier,
+  control,
+  weight: weight.meta({ description: 'Share of a site’s keys relative to its other shields.' }),
+  memory: size.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+});
+
+export const regionSchema = z.strictObject({
+  region: nodeName.meta({ description: 'Name of the region.' }),
+  network: nodeName
+    .default('seawall')
+    .meta({ description: 'Name of the network: its identifier in CDN-Loop (RFC 8586).' }),
+  coordinates: z
+    .tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)])
+    .optional()
+    .meta({ description: 'Latitude and longitude in degrees.' }),
+  tier_secret: z
+    .string()
+    .regex(
+      /^[\x21-\x7e]{16,256}$/,
+      'expected 16 to 256 printable characters without spaces, or ${NAME} of an environment variable that holds them',
+    )
+    .meta({
+      description:
+        'What nodes prove to each other that they belong to the network; `${NAME}` reads an environment variable.',
+    }),
+  memory: size
+    .prefault('256MiB')
+    .meta({ description: 'Memory of each node for stored responses: bodies, headers and what an entry costs.' }),
+  edges: z.array(edgeSchema).max(256).default([]).meta({ description: 'The edges of this region.' }),
+  shields: z.array(shieldSchema).max(64).default([]).meta({ description: 'The shields that run in this region.' }),
+  shields_from: z
+    .array(z.string().min(1))
+    .max(64)
+    .default([])
+    .meta({ description: 'Region files whose shields this region’s edges use, relative to this file.' }),
+  control: z
+    .strictObject({ name: nodeName.default('control'), listen: address.meta(listenerDescription) })
+    .optional()
+    .meta({ description: 'The control node, if it runs in this region.' }),
+  trusted_proxies: z.array(z.string().min(1)).max(1_000).default([]).meta({
+    description:
+      'Addresses or CIDR blocks of proxies in front of the edges whose Forwarded or X-Forwarded-For is believed.',
+  }),
+  limits: limitsSchema.prefault({}).meta({ description: 'Bounds of every node in the region.' }),
+  sites: z
+    .array(
+      z.union([
+        z.strictObject({
+          include: z.string().min(1).meta({ description: 'File that holds one site, relative to this file.' }),
+        }),
+        siteSchema,
+      ]),
+    )
+    .min(1)
+    .meta({ description: 'The sites served here: written out, or included from a file of their own.' }),
+});
+
+export type OriginConfig = z.output<typeof originSchema>;
+export type RuleConfig = z.output<typeof ruleSchema>;
+export type SiteConfig = z.output<typeof siteSchema>;
+export type LimitsConfig = z.output<typeof limitsSchema>;
+export type EdgeConfig = z.output<typeof edgeSchema>;
+export type ShieldConfig = z.output<typeof shieldSchema>;
+
+/** A region file with its includes resolved, as `config/load.ts` returns it. */
+export interface RegionConfig extends Omit<z.output<typeof regionSchema>, 'sites'> {
+  readonly file: string;
+  readonly sites: readonly SiteConfig[];
+  /** Every shield this region's edges may use: its own and those of `shields_from`. */
+  readonly reachableShields: readonly ShieldConfig[];
+}

@@ -1,0 +1,39 @@
+/**
+ * The two scalar types that people write with a unit: durations and sizes.
+ *
+ * Durations are milliseconds inside, sizes are bytes.
+ * @module
+ */
+import { z } from 'zod';
+
+const MS_PER_UNIT: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const BYTES_PER_UNIT: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/;
+const SIZE = /^(\d{1,12}(?:\.\d{1,3})?)(B|KiB|MiB|GiB)$/;
+
+/** @returns Milliseconds, or `undefined` when `text` is not a duration such as `250ms`, `30s`, `5m`, `2h` or `7d`. */
+export function parseDuration(text: string): number | undefined {
+  const match = DURATION.exec(text);
+  if (!match) return undefined;
+  return Math.round(Number(match[1]) * (MS_PER_UNIT[match[2] as string] as number));
+}
+
+/** @returns Bytes, or `undefined` when `text` is not a size such as `512B`, `64KiB`, `256MiB` or `1GiB`. */
+export function parseSize(text: string): number | undefined {
+  const match = SIZE.exec(text);
+  if (!match) return undefined;
+  return Math.round(Number(match[1]) * (BYTES_PER_UNIT[match[2] as string] as number));
+}
+
+/** A duration as written (`30s`); milliseconds after parsing. */
+export const duration = z
+  .string()
+  .regex(DURATION, 'expected a duration such as 250ms, 30s, 5m, 2h or 7d')
+  .transform((text) => parseDuration(text) as number);
+
+/** A size as written (`256MiB`); bytes after parsing. */
+export const size = z
+  .string()
+  .regex(SIZE, 'expected a size such as 512B, 64KiB, 256MiB or 1GiB')
+  .transform((text) => parseSize(text) as number);
