@@ -1,0 +1,106 @@
+/**
+ * Header sections as they stand on the wire: a flat list of names and values,
+ * in order, with the case and the repetitions that the sender chose. It is the
+ * form `node:http` calls `rawHeaders`; strings hold one byte per character
+ * (latin1).
+ *
+ * Looking up compares names without case (RFC 9110, section 5.1).
+ * @module
+ */
+
+/** `[name, value, name, value, …]`. */
+export type RawHeaders = readonly string[];
+
+/** @returns Every value of the field, one per line, in order. */
+export function fieldLines(headers: RawHeaders, name: string): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (sameName(headers[i] as string, name)) lines.push(headers[i + 1] as string);
+  }
+  return lines;
+}
+
+/**
+ * @returns The field's lines joined by `, ` (RFC 9110, section 5.3), or
+ *   `undefined` when the field is absent.
+ */
+export function fieldValue(headers: RawHeaders, name: string): string | undefined {
+  let value: string | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!sameName(headers[i] as string, name)) continue;
+    value = value === undefined ? (headers[i + 1] as string) : `${value}, ${headers[i + 1]}`;
+  }
+  return value;
+}
+
+export function hasField(headers: RawHeaders, name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (sameName(headers[i] as string, name)) return true;
+  }
+  return false;
+}
+
+/** @returns The headers without the named fields (`names` in lower case). */
+export function withoutFields(headers: RawHeaders, names: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!names.has((headers[i] as string).toLowerCase())) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+/** @returns The headers with one line `name: value` in place of every line of that name, at the end. */
+export function withField(headers: RawHeaders, name: string, value: string): string[] {
+  const kept = withoutFields(headers, new Set([name.toLowerCase()]));
+  kept.push(name, value);
+  return kept;
+}
+
+/**
+ * Splits a field value at its commas, leaving quoted strings whole
+ * (RFC 9110, sections 5.6.1 and 5.6.4). Empty members are dropped.
+ */
+export function listMembers(value: string): string[] {
+  const members: string[] = [];
+  let start = 0;
+  let quoted = false;
+  for (let i = 0; i <= value.length; i++) {
+    const char = value.charCodeAt(i); // NaN at the end
+    if (quoted) {
+      if (char === BACKSLASH) i++;
+      else if (char === QUOTE) quoted = false;
+      else if (Number.isNaN(char)) quoted = false;
+      if (i < value.length) continue;
+    } else if (char === QUOTE) {
+      quoted = true;
+      continue;
+    } else if (i < value.length && char !== COMMA) {
+      continue;
+    }
+    const member = trimOws(value.slice(start, i));
+    if (member !== '') members.push(member);
+    start = i + 1;
+  }
+  return members;
+}
+
+/** Removes optional whitespace, which is spaces and tabs only (RFC 9110, section 5.6.3). */
+export function trimOws(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOws(text.charCodeAt(start))) start++;
+  while (end > start && isOws(text.charCodeAt(end - 1))) end--;
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BACKSLASH = 0x5c;
+
+function isOws(char: number): boolean {
+  return char === 0x20 || char === 0x09;
+}
+
+function sameName(a: string, b: string): boolean {
+  return a.length === b.length && (a === b || a.toLowerCase() === b.toLowerCase());
+}
