@@ -1,0 +1,48 @@
+/**
+ * How long a stored response may be reused without asking its origin
+ * (RFC 9111, section 4.2). Milliseconds.
+ * @module
+ */
+import { parseHttpDate } from '../../http/date.ts';
+import { fieldLines, type RawHeaders } from '../../http/headers.ts';
+import type { ResponseDirectives } from './directives.ts';
+import { isHeuristicallyCacheable } from './status.ts';
+
+export interface FreshnessInput {
+  readonly status: number;
+  readonly headers: RawHeaders;
+  readonly directives: ResponseDirectives;
+  /** False where a targeted field decides (RFC 9213). */
+  readonly expiresCounts: boolean;
+  readonly dateMs: number;
+  readonly responseTime: number;
+}
+
+/** How a lifetime is guessed where the origin gives none (section 4.2.2). */
+export interface Heuristic {
+  readonly fraction: number;
+  readonly maxMs: number;
+}
+
+/** @returns The lifetime that the origin names (section 4.2.1), or `undefined` when it names none. */
+export function explicitLifetime(input: FreshnessInput): number | undefined {
+  const { directives } = input;
+  if (directives.sMaxage !== undefined) return directives.sMaxage * 1_000; // first match of section 4.2.1: shared cache
+  if (directives.maxAge !== undefined) return directives.maxAge * 1_000;
+  if (!input.expiresCounts) return undefined;
+  const expires = fieldLines(input.headers, 'expires');
+  if (expires.length === 0) return undefined;
+  // Section 5.3: an invalid date, "0" above all, is in the past; so is a field that says two things.
+  const expiresAt = expires.length === 1 ? parseHttpDate(expires[0] as string, input.responseTime) : undefined;
+  return expiresAt === undefined ? 0 : Math.max(0, expiresAt - input.dateMs);
+}
+
+/** @returns The lifetime guessed from Last-Modified; 0 where nothing may be guessed (section 4.2.2). */
+export function heuristicLifetime(input: FreshnessInput, heuristic: Heuristic): number {
+  if (!isHeuristicallyCacheable(input.status) && !input.directives.isPublic) return 0;
+  const lastModified = fieldLines(input.headers, 'last-modified')[0];
+  if (lastModified === undefined) return 0;
+  const modifiedAt = parseHttpDate(lastModified, input.responseTime);
+  if (modifiedAt === undefined || modifiedAt > input.dateMs) return 0;
+  return Math.min((input.dateMs - modifiedAt) * heuristic.fraction, heuristic.maxMs);
+}

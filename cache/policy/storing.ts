@@ -1,0 +1,66 @@
+/**
+ * Whether a response may be stored (RFC 9111, section 3).
+ * @module
+ */
+import type { RuleConfig } from '../../config/schema.ts';
+import { fieldValue, hasField, listMembers, type RawHeaders } from '../../http/headers.ts';
+import type { RequestDirectives, ResponseDirectives } from './directives.ts';
+import type { StoreRefusal } from './refusals.ts';
+import { isHeuristicallyCacheable, isUnderstood } from './status.ts';
+
+export interface StoringInput {
+  readonly requestHeaders: RawHeaders;
+  readonly requestDirectives: RequestDirectives;
+  readonly status: number;
+  readonly headers: RawHeaders;
+  readonly directives: ResponseDirectives;
+  /** The lifetime the origin or the rule names; `undefined` when neither does. */
+  readonly explicitLifetimeMs: number | undefined;
+  /** Explicit or guessed. */
+  readonly lifetimeMs: number;
+  readonly rule: RuleConfig;
+}
+
+/** @returns `undefined` when the response may be stored, else the reason against it. */
+export function storeRefusal(input: StoringInput): StoreRefusal | undefined {
+  const { directives, rule, headers, status } = input;
+  if (rule.cache === 'never') return 'rule-never';
+  // Section 5.2.2.3: where the status is understood, must-understand overrides no-store; else it forbids storing.
+  if (directives.mustUnderstand && !isUnderstood(status)) return 'status';
+  if (directives.noStore && !directives.mustUnderstand) return 'no-store';
+  if (directives.isPrivate) return 'private'; // section 5.2.2.7: this cache is shared
+  if (input.requestDirectives.noStore) return 'request-no-store';
+  if (hasField(input.requestHeaders, 'authorization') && !permitsAuthorization(directives)) return 'authorization';
+  if (listMembers(fieldValue(headers, 'vary') ?? '').includes('*')) return 'vary-star';
+  if (keepsSetCookie(input)) return 'set-cookie';
+  if (status === 304) return 'status'; // an answer to a condition of the visitor's own, not a representation
+  if (input.explicitLifetimeMs === undefined && !directives.isPublic && !isHeuristicallyCacheable(status)) return 'status';
+  if (input.lifetimeMs <= 0 && !hasValidator(headers) && !hasStaleWindow(input)) return 'no-freshness';
+  return undefined;
+}
+
+/** Section 3.5: what lets a shared cache keep the answer to a request with Authorization. */
+function permitsAuthorization(directives: ResponseDirectives): boolean {
+  return directives.mustRevalidate || directives.isPublic || directives.sMaxage !== undefined;
+}
+
+/**
+ * RFC 9111, section 7.3 leaves Set-Cookie to max-age and the like; one
+ * visitor's cookie for everybody is too dangerous to follow from that, so the
+ * origin must say `public`, name a lifetime for shared caches, or name the
+ * field in no-cache="…" or private="…", which keeps it out of the store.
+ */
+function keepsSetCookie({ directives, headers, rule }: StoringInput): boolean {
+  if (rule.set_cookie === 'store' || directives.isPublic || directives.sMaxage !== undefined) return false;
+  if (directives.noCacheFields.includes('set-cookie') || directives.privateFields.includes('set-cookie')) return false;
+  return hasField(headers, 'set-cookie');
+}
+
+function hasValidator(headers: RawHeaders): boolean {
+  return hasField(headers, 'etag') || hasField(headers, 'last-modified');
+}
+
+function hasStaleWindow({ directives, rule }: StoringInput): boolean {
+  const window = (directives.staleWhileRevalidate ?? 0) + (directives.staleIfError ?? 0);
+  return window > 0 || (rule.stale_while_revalidate ?? 0) + (rule.stale_if_error ?? 0) > 0;
+}
