@@ -1,0 +1,93 @@
+/**
+ * Passive health of one target (an edge, a shield, an origin server): what its
+ * requests came to decides whether it is asked again.
+ *
+ *     closed ── failures in a row ──▶ open ── pause is over ──▶ half-open
+ *       ▲                              ▲                            │
+ *       │                              └── trial fails, pause × 2 ──┤
+ *       └───────────────────────────────────────── any success ─────┘
+ *
+ * Named after the circuit breaker of Nygard, "Release It!" (2007).
+ * @module
+ */
+
+export interface BreakerOptions {
+  /** Failures in a row that open the breaker. */
+  readonly failures: number;
+  /** How long the target is first left alone, and how long a trial may stay unanswered until the next. */
+  readonly firstPauseMs: number;
+  /** The pause doubles with each trial that fails, up to this. */
+  readonly maxPauseMs: number;
+}
+
+type State =
+  | { readonly phase: 'closed'; readonly failuresInARow: number }
+  | { readonly phase: 'open'; readonly pauseMs: number; readonly until: number }
+  | { readonly phase: 'half-open'; readonly pauseMs: number; readonly nextTrialAt: number };
+
+const HEALTHY: State = { phase: 'closed', failuresInARow: 0 };
+
+/** Times are milliseconds of one clock that never goes back, passed in. */
+export class Breaker {
+  readonly #options: BreakerOptions;
+  #state: State = HEALTHY;
+
+  constructor(options: BreakerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the target is left out: from its last failure in a row until a success. */
+  get open(): boolean {
+    return this.#state.phase !== 'closed';
+  }
+
+  /**
+   * Whether a request may be sent now. Ask only when it will be: once the pause
+   * is over, the first to ask takes the trial, and everybody else is refused
+   * until it reports back, or for `firstPauseMs` if it never does.
+   */
+  allows(now: number): boolean {
+    const state = this.#state;
+    switch (state.phase) {
+      case 'closed':
+        return true;
+      case 'open':
+        if (now < state.until) return false;
+        break;
+      case 'half-open':
+        if (now < state.nextTrialAt) return false;
+        break;
+    }
+    this.#state = { phase: 'half-open', pauseMs: state.pauseMs, nextTrialAt: now + this.#options.firstPauseMs };
+    return true;
+  }
+
+  /** A request was answered. Whichever it was, a target that answers is a target to ask. */
+  succeeded(): void {
+    this.#state = HEALTHY;
+  }
+
+  /** A request failed through the target's fault. */
+  failed(now: number): void {
+    const state = this.#state;
+    const { failures, firstPauseMs, maxPauseMs } = this.#options;
+    switch (state.phase) {
+      case 'closed': {
+        const failuresInARow = state.failuresInARow + 1;
+        if (failuresInARow < failures) this.#state = { phase: 'closed', failuresInARow };
+        else this.#pause(Math.min(firstPauseMs, maxPauseMs), now);
+        break;
+      }
+      case 'half-open':
+        this.#pause(Math.min(state.pauseMs * 2, maxPauseMs), now);
+        break;
+      case 'open':
+        // Sent before the breaker opened: it tells nothing new, and must not prolong the pause.
+        break;
+    }
+  }
+
+  #pause(pauseMs: number, now: number): void {
+    this.#state = { phase: 'open', pauseMs, until: now + pauseMs };
+  }
+}
