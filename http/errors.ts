@@ -1,0 +1,172 @@
+/**
+ * Every error that Seawall itself answers with, and the page that says so.
+ *
+ * The codes are stable: the same string stands in the page, the log and the
+ * metrics. A visitor reads the sentence of the table; the detail is for the log.
+ * @module
+ */
+import { STATUS_CODES } from 'node:http';
+import { listMembers, trimOws } from './headers.ts';
+
+/** Code → status and one plain sentence for the visitor. */
+export const HTTP_ERRORS = {
+  bad_request: { status: 400, message: 'The request is not valid HTTP.' },
+  bad_host: { status: 400, message: 'The request does not name exactly one valid host.' },
+  bad_target: { status: 400, message: 'The address in the request is not valid.' },
+  unauthorised_tier: { status: 403, message: 'This address is for other nodes of the network only.' },
+  method_not_allowed: { status: 405, message: 'The method of the request is not allowed here.' },
+  request_timeout: { status: 408, message: 'The request took too long to arrive.' },
+  body_too_large: { status: 413, message: 'The body of the request is too large.' },
+  unknown_host: { status: 421, message: 'This server does not serve the host that the request names.' },
+  header_too_large: { status: 431, message: 'The header section of the request is too large.' },
+  internal: { status: 500, message: 'Something went wrong in this server.' },
+  method_not_implemented: { status: 501, message: 'This server does not implement the method of the request.' },
+  origin_unreachable: { status: 502, message: 'The server of this website could not be reached.' },
+  origin_bad_response: { status: 502, message: 'The server of this website gave an answer that is not valid HTTP.' },
+  overloaded: { status: 503, message: 'This server has too much to do at the moment.' },
+  origin_timeout: { status: 504, message: 'The server of this website did not answer in time.' },
+  only_if_cached: { status: 504, message: 'The request asks for a stored response only, and there is none.' },
+  loop_detected: { status: 508, message: 'The request has passed through this network before.' },
+} as const satisfies Readonly<Record<string, { status: number; message: string }>>;
+
+export type HttpErrorCode = keyof typeof HTTP_ERRORS;
+
+/** A request that ends in an answer of Seawall's own. */
+export class HttpError extends Error {
+  readonly status: number;
+  readonly code: HttpErrorCode;
+
+  /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */
+  constructor(code: HttpErrorCode, detail?: string, options?: ErrorOptions) {
+    const { status, message } = HTTP_ERRORS[code];
+    super(detail === undefined ? message : `${message} (${detail})`, options);
+    this.name = 'HttpError';
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * The answer to a request that failed: HTML, or plain text for a client that
+ * takes no HTML, or `application/problem+json` (RFC 9457) for one that names JSON.
+ * Fields that only the place of failure knows (`Allow` of a 405, `Retry-After`)
+ * are its to add.
+ *
+ * @param accept - The request's `Accept`, if any.
+ * @returns `headers` in the form of `RawHeaders`. To HEAD, send them without the body.
+ */
+export function errorPage(
+  error: HttpError,
+  requestId: string,
+  accept: string | undefined,
+): { status: number; headers: string[]; body: Buffer } {
+  const facts: Facts = {
+    status: error.status,
+    title: STATUS_CODES[error.status] ?? 'Error',
+    sentence: HTTP_ERRORS[error.code].message,
+    code: error.code,
+    requestId,
+  };
+  const { contentType, render } = FORMATS[preferredFormat(accept)];
+  const body = Buffer.from(render(facts), 'utf8');
+  const headers = [
+    ...['Content-Type', contentType],
+    ...['Content-Length', String(body.length)],
+    ...['Cache-Control', 'no-store'],
+    ...['Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'"],
+    ...['X-Content-Type-Options', 'nosniff'],
+  ];
+  return { status: error.status, headers, body };
+}
+
+interface Facts {
+  readonly status: number;
+  readonly title: string;
+  readonly sentence: string;
+  readonly code: string;
+  readonly requestId: string;
+}
+
+type Format = 'html' | 'text' | 'problem';
+
+const FORMATS: Readonly<Record<Format, { contentType: string; render: (facts: Facts) => string }>> = {
+  html: { contentType: 'text/html; charset=utf-8', render: htmlPage },
+  text: { contentType: 'text/plain; charset=utf-8', render: textPage },
+  problem: { contentType: 'application/problem+json', render: problemDocument },
+};
+
+function htmlPage({ status, title, sentence, code, requestId }: Facts): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${status} ${escapeHtml(title)}</title>
+<style>
+:root { color-scheme: light dark; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 1rem/1.5 system-ui, sans-serif; }
+main { max-width: 32rem; padding: 2rem; }
+h1 { margin: 0 0 .5rem; font-size: 1.5rem; font-weight: 600; }
+p { margin: 0 0 1.5rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 0; font-size: .875rem; opacity: .7; }
+dd { margin: 0; font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+</style>
+</head>
+<body>
+<main>
+<h1>${status} ${escapeHtml(title)}</h1>
+<p>${escapeHtml(sentence)}</p>
+<dl>
+<dt>Code</dt><dd>${escapeHtml(code)}</dd>
+<dt>Request</dt><dd>${escapeHtml(requestId)}</dd>
+</dl>
+</main>
+</body>
+</html>
+`;
+}
+
+function textPage({ status, title, sentence, code, requestId }: Facts): string {
+  return `${status} ${title}\n${sentence}\n\nCode: ${code}\nRequest: ${requestId}\n`;
+}
+
+/** RFC 9457, section 4.2.1: with no type of its own, the title is that of the status. */
+function problemDocument({ status, title, sentence, code, requestId }: Facts): string {
+  return `${JSON.stringify({ type: 'about:blank', title, status, detail: sentence, code, requestId })}\n`;
+}
+
+const HTML_ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => HTML_ESCAPES[char] as string);
+}
+
+/** JSON goes to those who name it and like it no less than HTML; wildcards mean HTML. */
+function preferredFormat(accept: string | undefined): Format {
+  if (accept === undefined) return 'html'; // RFC 9110, section 12.5.1: without the field, anything is acceptable
+  const qualities = acceptedQualities(accept);
+  const html = qualities.get('text/html') ?? qualities.get('text/*') ?? qualities.get('*/*') ?? 0;
+  const json = Math.max(qualities.get('application/problem+json') ?? 0, qualities.get('application/json') ?? 0);
+  const htmlIsNamed = qualities.has('text/html');
+  if (json > html || (json > 0 && json === html && !htmlIsNamed)) return 'problem';
+  return html > 0 ? 'html' : 'text';
+}
+
+/** Media range, in lower case → its weight (RFC 9110, sections 12.4.2 and 12.5.1). */
+function acceptedQualities(accept: string): Map<string, number> {
+  const qualities = new Map<string, number>();
+  for (const member of listMembers(accept)) {
+    const [range, ...parameters] = member.split(';').map(trimOws);
+    const weight = parameters.find((parameter) => /^q=/i.test(parameter));
+    const quality = weight === undefined ? 1 : Number(weight.slice(2));
+    qualities.set((range as string).toLowerCase(), quality >= 0 && quality <= 1 ? quality : 0);
+  }
+  return qualities;
+}

@@ -1,0 +1,361 @@
+/**
+ * The fields that a proxy removes, adds or believes when it passes a message
+ * on: hop-by-hop fields, Via, CDN-Loop, and who the visitor is.
+ * @module
+ */
+import { isIP, isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws, withoutFields } from './headers.ts';
+
+/**
+ * The message without what was meant for this connection only (RFC 9110,
+ * section 7.6.1): the fields that Connection names, and those that must not be
+ * forwarded even where it does not name them.
+ *
+ * A name that {@link isEndToEnd} knows stays, whatever Connection says.
+ */
+export function removeHopByHop(headers: RawHeaders): string[] {
+  const named = listMembers(fieldValue(headers, 'connection') ?? '').map((option) => option.toLowerCase());
+  if (named.length === 0) return withoutFields(headers, HOP_BY_HOP);
+  return withoutFields(headers, new Set([...HOP_BY_HOP, ...named.filter((name) => !isEndToEnd(name))]));
+}
+
+/**
+ * Notes a protocol step in Via (RFC 9110, section 7.6.3). Changes `headers`.
+ *
+ * @param version - Of the message as it was received: `1.1`.
+ * @param pseudonym - The name of this network; never a real host, for it is shown to everybody.
+ */
+export function appendVia(headers: string[], version: string, pseudonym: string): void {
+  appendMember(headers, 'Via', `${version} ${pseudonym}`);
+}
+
+/** Notes in CDN-Loop that the request has been here (RFC 8586, section 2). Changes `headers`. */
+export function appendCdnLoop(headers: string[], id: string): void {
+  appendMember(headers, 'CDN-Loop', id);
+}
+
+/** @returns Whether the request has been here before (RFC 8586). The id is compared without case. */
+export function hasCdnLoop(headers: RawHeaders, id: string): boolean {
+  const wanted = id.toLowerCase();
+  return fieldLines(headers, 'cdn-loop').some((line) =>
+    everyCommaMember(line).some((member) => trimOws(member.split(';', 1)[0] as string).toLowerCase() === wanted),
+  );
+}
+
+/** How a request reached this node. */
+export interface VisitorAddress {
+  /** The other end of the connection: the visitor's, or that of the trusted proxy in between. */
+  readonly ip: string;
+  readonly proto: 'http' | 'https';
+  /** Host and port as asked for. */
+  readonly host: string;
+}
+
+/**
+ * Tells the next server who asked: Forwarded (RFC 7239) and its forerunners
+ * X-Forwarded-For, -Proto and -Host. Changes `headers`.
+ *
+ * @param believed - The incoming headers, if a trusted proxy sent them: their
+ *   chain of addresses is continued, and where they have it in one of the two
+ *   forms only, it is translated (RFC 7239, section 7.4), so that both forms
+ *   tell the same story. Without it, nothing incoming survives.
+ */
+export function setForwarded(headers: string[], visitor: VisitorAddress, believed: RawHeaders | undefined): void {
+  const kept = withoutFieldsWhere(headers, isForwardedField);
+  const ip = canonicalAddress(visitor.ip);
+  const chain = believed === undefined ? { addresses: [], elements: [] } : believedChain(believed);
+  const element = `for=${forwardedNode(ip)};host=${tokenOrQuoted(visitor.host)};proto=${visitor.proto}`;
+  kept.push('Forwarded', [...chain.elements, element].join(', '));
+  kept.push('X-Forwarded-For', [...chain.addresses, ip].join(', '));
+  kept.push('X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host);
+  headers.splice(0, headers.length, ...kept);
+}
+
+/**
+ * The request's headers without those that no visitor may set for the origin:
+ * an origin trusts them, and the cache key does not contain them, so that one
+ * visitor could decide what all others are served.
+ */
+export function stripUntrusted(headers: RawHeaders): string[] {
+  return withoutFieldsWhere(headers, isUntrusted);
+}
+
+/**
+ * The visitor's address: the nearest one that we do not trust to report others.
+ *
+ * Walks X-Forwarded-For from the right, or Forwarded where there is none. A
+ * trusted proxy that writes one of the two must drop the other, which its
+ * visitors may have sent. What cannot be read as an address ends the walk.
+ *
+ * @param socketAddress - The other end of the connection.
+ * @returns The address in its canonical form (RFC 5952), IPv4 never mapped into IPv6.
+ */
+export function clientAddress(socketAddress: string, headers: RawHeaders, trusted: (ip: string) => boolean): string {
+  let address = canonicalAddress(socketAddress);
+  if (!trusted(address)) return address;
+  for (const sender of reportedSenders(headers).reverse()) {
+    if (sender === undefined) return address;
+    address = sender;
+    if (!trusted(address)) return address;
+  }
+  return address;
+}
+
+/**
+ * @param cidrs - Networks (`10.0.0.0/8`, `2001:db8::/32`) and single addresses.
+ * @throws {RangeError} naming the first entry that is neither.
+ */
+export function trustedProxies(cidrs: readonly string[]): (ip: string) => boolean {
+  const networks = cidrs.map(parseNetwork);
+  return (ip) => {
+    if (isIP(ip) === 0) return false;
+    const address = ipaddr.process(ip);
+    return networks.some(([network, bits]) => network.kind() === address.kind() && address.match([network, bits]));
+  };
+}
+
+/**
+ * Never forwarded and never stored. Each with its reason; Trailer goes because
+ * trailer sections are not passed on (RFC 9110, section 6.5.1 permits that),
+ * so it would announce fields that never come.
+ */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection', // RFC 9110, section 7.6.1
+  'proxy-connection', // RFC 9112, appendix C.2.2
+  'keep-alive', // RFC 2068, section 19.7.1
+  'te', // RFC 9110, section 10.1.4: about the next hop's trailers and codings
+  'trailer', // RFC 9110, section 6.6.2
+  'transfer-encoding', // RFC 9112, section 6.1: of the message, not of the content; sending adds its own
+  'upgrade', // RFC 9110, section 7.8
+  'http2-settings', // RFC 7540, section 3.2.1: belongs to Upgrade
+  'proxy-authenticate', // RFC 9110, section 11.7.1: for the next client only; RFC 9111, section 3.1: not stored
+  'proxy-authentication-info', // RFC 9110, section 11.7.3
+  'proxy-authorization', // RFC 9110, section 11.7.2: for the proxy that asked, and we never ask
+]);
+
+/**
+ * Whether Connection must not remove a field. It "MUST NOT" name one "intended
+ * for all recipients of the content" (RFC 9110, section 7.6.1), yet attackers
+ * do, to make a proxy drop what another proxy added or what decides how a
+ * message is read: Nathan Davison, "Abusing HTTP hop-by-hop request headers",
+ * 2019.
+ */
+function isEndToEnd(name: string): boolean {
+  return END_TO_END.has(name) || name.startsWith('x-forwarded-') || name.startsWith('seawall-');
+}
+
+const END_TO_END: ReadonlySet<string> = new Set([
+  // Whom and how long the message is for.
+  ...['host', 'content-length', 'content-type', 'content-encoding', 'content-language', 'content-range'],
+  ...['content-location', 'expect', 'max-forwards'],
+  // What decides on storing and reuse.
+  ...['cache-control', 'cdn-cache-control', 'surrogate-control', 'pragma', 'age', 'date', 'expires', 'vary', 'etag'],
+  ...[
+    'last-modified',
+    'cache-groups',
+    'cache-group-invalidation',
+    'cache-tag',
+    'surrogate-key',
+    'xkey',
+    'cache-status',
+  ],
+  // What the request asks for, and of whom it is.
+  ...['range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range'],
+  ...['authorization', 'cookie', 'set-cookie', 'origin'],
+  // Where it has been. RFC 8586, section 2: CDN-Loop is never to be removed.
+  ...['via', 'cdn-loop', 'forwarded', 'x-real-ip'],
+]);
+
+/**
+ * Sources: James Kettle, "Practical Web Cache Poisoning" (2018) and the header
+ * list of his tool Param Miner; Nguyen, Lo Iacono and Federrath, "Your Cache
+ * Has Fallen" (CCS 2019), for the method overrides; the documentation of the
+ * networks for the names under which they tell the visitor's address.
+ */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  // Who asks.
+  ...['forwarded', 'forwarded-for', 'forwarded-proto', 'x-forward-for', 'x-forward-proto', 'x-original-forwarded-for'],
+  ...[
+    'x-real-ip',
+    'client-ip',
+    'x-client-ip',
+    'x-cluster-client-ip',
+    'x-originating-ip',
+    'x-remote-ip',
+    'x-remote-addr',
+  ],
+  ...[
+    'true-client-ip',
+    'cf-connecting-ip',
+    'cf-connecting-ipv6',
+    'cf-pseudo-ipv4',
+    'fastly-client-ip',
+    'fly-client-ip',
+  ],
+  ...['x-azure-clientip', 'x-azure-socketip', 'x-envoy-external-address', 'incap-client-ip'],
+  // For which scheme, host and path. X-Original-URL and X-Rewrite-URL also: CVE-2018-14773.
+  ...['x-scheme', 'x-url-scheme', 'front-end-https', 'x-https', 'x-ssl', 'x-arr-ssl', 'cf-visitor'],
+  ...['x-host', 'x-original-host', 'x-http-host-override', 'proxy-host', 'x-server-name', 'x-server-port'],
+  ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-override-url', 'x-http-destinationurl', 'x-proxy-url'],
+  ...['x-http-path-override', 'x-envoy-original-path', 'request-uri', 'base-url'],
+  // With which method.
+  ...['x-http-method-override', 'x-http-method', 'x-method-override'],
+  'proxy', // becomes HTTP_PROXY in CGI programs: httpoxy, CVE-2016-5385 and its kin
+  'x-middleware-subrequest', // skips the authorisation of Next.js: CVE-2025-29927
+  'surrogate-capability', // Edge Architecture Specification 1.0: spoken by surrogates to origins
+  'cache-status', // RFC 9211 defines it for responses
+]);
+
+function isUntrusted(name: string): boolean {
+  const folded = asCgiReadsIt(name);
+  return UNTRUSTED.has(folded) || folded.startsWith('x-forwarded-') || folded.startsWith('seawall-');
+}
+
+const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+]);
+
+function isForwardedField(name: string): boolean {
+  return FORWARDED_FIELDS.has(asCgiReadsIt(name));
+}
+
+/**
+ * CGI and its heirs read `X_Forwarded_For` and `X-Forwarded-For` as one
+ * variable (RFC 3875, section 4.1.18), so neither may pass where the other may
+ * not: CVE-2015-0219.
+ */
+function asCgiReadsIt(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
+}
+
+function withoutFieldsWhere(headers: RawHeaders, isUnwanted: (name: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!isUnwanted(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+/** Adds to the last line of the field, or makes one (RFC 9110, section 5.3: the two say the same). */
+function appendMember(headers: string[], name: string, member: string): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    if ((headers[i] as string).toLowerCase() !== name.toLowerCase()) continue;
+    headers[i + 1] = headers[i + 1] === '' ? member : `${headers[i + 1]}, ${member}`;
+    return;
+  }
+  headers.push(name, member);
+}
+
+/**
+ * Splits at every comma, quoted or not. A visitor who opens a quoted string and
+ * does not close it (`CDN-Loop: x; a="`) would otherwise hide all that proxies
+ * append after it. What is read here, ids and addresses, contains no comma.
+ */
+function everyCommaMember(value: string): string[] {
+  return value
+    .split(',')
+    .map(trimOws)
+    .filter((member) => member !== '');
+}
+
+/** Left to right; `undefined` stands for what is not an address. */
+function reportedSenders(headers: RawHeaders): (string | undefined)[] {
+  const addresses = fieldValue(headers, 'x-forwarded-for');
+  if (addresses !== undefined) return everyCommaMember(addresses).map(parseNode);
+  return everyCommaMember(fieldValue(headers, 'forwarded') ?? '').map(parseForwardedFor);
+}
+
+interface Chain {
+  readonly addresses: readonly string[];
+  readonly elements: readonly string[];
+}
+
+function believedChain(headers: RawHeaders): Chain {
+  const addresses = everyCommaMember(fieldValue(headers, 'x-forwarded-for') ?? '').map(
+    (text) => parseNode(text) ?? UNKNOWN,
+  );
+  const elements = wellFormedTail(everyCommaMember(fieldValue(headers, 'forwarded') ?? ''));
+  if (elements.length === 0) return { addresses, elements: addresses.map((ip) => `for=${forwardedNode(ip)}`) };
+  if (addresses.length === 0)
+    return { addresses: elements.map((text) => parseForwardedFor(text) ?? UNKNOWN), elements };
+  return { addresses, elements };
+}
+
+/** What stands left of an element that cannot be read came from farther away still, and could swallow our own. */
+function wellFormedTail(elements: readonly string[]): string[] {
+  const broken = elements.findLastIndex((element) => forwardedPairs(element) === undefined);
+  return elements.slice(broken + 1);
+}
+
+/** RFC 7239, section 6.2. */
+const UNKNOWN = 'unknown';
+
+/** RFC 7239, section 6: IPv6 in brackets, and quoted because of them. */
+function forwardedNode(ip: string): string {
+  if (isIPv6(ip)) return `"[${ip}]"`;
+  return isIP(ip) === 0 ? UNKNOWN : ip;
+}
+
+function tokenOrQuoted(text: string): string {
+  return TOKEN.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+const TOKEN_CHARS = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const TOKEN = new RegExp(`^${TOKEN_CHARS}$`);
+/** RFC 7239, section 4: `name=value`, the value a token or a quoted string. */
+const FORWARDED_PAIR = new RegExp(`^(${TOKEN_CHARS})=(?:(${TOKEN_CHARS})|"((?:[^"\\\\]|\\\\.)*)")$`);
+
+/** The pairs of one element, by name in lower case; `undefined` if it is malformed. */
+function forwardedPairs(element: string): Map<string, string> | undefined {
+  const pairs = new Map<string, string>();
+  for (const text of element.split(';').map(trimOws)) {
+    if (text === '') continue;
+    const match = FORWARDED_PAIR.exec(text);
+    if (match === null) return undefined;
+    const name = (match[1] as string).toLowerCase();
+    if (pairs.has(name)) return undefined; // section 4: "MUST NOT occur more than once per field-value element"
+    pairs.set(name, match[2] ?? (match[3] as string).replace(/\\(.)/g, '$1'));
+  }
+  return pairs;
+}
+
+function parseForwardedFor(element: string): string | undefined {
+  const node = forwardedPairs(element)?.get('for');
+  return node === undefined ? undefined : parseNode(node);
+}
+
+/** An address, perhaps with a port (RFC 7239, section 6; some write X-Forwarded-For like that too). */
+const NODE = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(?:\d{1,5}|_[\w.-]+))?$/i;
+
+function parseNode(text: string): string | undefined {
+  const match = NODE.exec(text);
+  const address = match?.[1] ?? match?.[2] ?? text;
+  // A zone (`fe80::1%eth0`) means nothing on another machine.
+  return isIP(address) === 0 || address.includes('%') ? undefined : canonicalAddress(address);
+}
+
+/** Unmaps IPv4 and writes IPv6 as RFC 5952 does; what is no address stays as it is. */
+function canonicalAddress(text: string): string {
+  return isIP(text) === 0 ? text : ipaddr.process(text).toString();
+}
+
+type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+function parseNetwork(text: string): Network {
+  const [address, bits, ...rest] = text.split('/') as [string, string | undefined, ...string[]];
+  const family = isIP(address);
+  const width = family === 4 ? 32 : 128;
+  const valid = family !== 0 && rest.length === 0 && (bits === undefined || /^\d{1,3}$/.test(bits));
+  const prefix = bits === undefined ? width : Number(bits);
+  if (!valid || prefix > width) throw new RangeError(`not a network or an address: ${text}`);
+  const network = ipaddr.parse(address);
+  // Addresses are unmapped before they are compared, so networks are too.
+  if (network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress() && prefix >= 96) {
+    return [network.toIPv4Address(), prefix - 96];
+  }
+  return [network, prefix];
+}

@@ -1,0 +1,127 @@
+/**
+ * What a request is about: the host and the path, read strictly.
+ *
+ * Whatever two parsers could read differently is refused here, so that the
+ * cache key and the origin always speak of the same resource
+ * (RFC 9112, sections 3.2 and 11.1).
+ * @module
+ */
+import { isIPv6 } from 'node:net';
+import { HttpError } from './errors.ts';
+import { fieldLines, type RawHeaders } from './headers.ts';
+
+export interface Target {
+  /** Lower case, no port; an IPv6 address in brackets. */
+  readonly host: string;
+  readonly port: number | undefined;
+  /** Host and port as the request has them, in lower case. */
+  readonly authority: string;
+  /** From the first slash up to the query; `*` for the whole server (OPTIONS). */
+  readonly path: string;
+  /** Without the question mark; empty in `/?`. */
+  readonly query: string | undefined;
+  /** Path, question mark and query: the origin-form. */
+  readonly raw: string;
+}
+
+/**
+ * @param requestTarget - As it stands in the request line.
+ * @throws {HttpError} `bad_host`, `bad_target`, or `method_not_implemented` for CONNECT.
+ */
+export function parseRequestTarget(method: string, requestTarget: string, rawHeaders: RawHeaders): Target {
+  // RFC 9110, section 9.3.6: CONNECT makes tunnels, which is for forward proxies.
+  if (method === 'CONNECT') throw new HttpError('method_not_implemented', 'CONNECT');
+  const hostField = parseHostField(rawHeaders);
+  if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
+
+  if (requestTarget.startsWith('/')) return withPath(hostField, requestTarget);
+  if (requestTarget === '*' && method === 'OPTIONS') return wholeServer(hostField);
+
+  const absolute = ABSOLUTE_FORM.exec(requestTarget);
+  if (absolute === null) throw new HttpError('bad_target', 'unknown form');
+  // RFC 9112, section 3.2.2: the server "MUST ignore the received Host header field" for the host in the target.
+  const authority = parseAuthority(absolute[1] as string);
+  if (authority === undefined) throw new HttpError('bad_target', 'authority');
+  const rest = absolute[2] as string;
+  // RFC 9112, section 3.2.4: an absolute-form without path stands for the whole server in OPTIONS, else for "/".
+  if (rest === '' && method === 'OPTIONS') return wholeServer(authority);
+  return withPath(authority, rest.startsWith('/') ? rest : `/${rest}`);
+}
+
+/**
+ * One spelling for equivalent paths (RFC 3986, section 6.2.2): escapes in
+ * upper case, and none for characters that never need one.
+ */
+export function normalisePath(path: string): string {
+  if (!path.includes('%')) return path;
+  return path.replace(ESCAPE, (encoded, hex: string) => {
+    const char = String.fromCharCode(Number.parseInt(hex, 16));
+    return UNRESERVED.test(char) ? char : encoded.toUpperCase();
+  });
+}
+
+type Authority = Pick<Target, 'host' | 'port' | 'authority'>;
+
+/** Visible ASCII, without `#` (fragments are not sent) and `\` (some parsers take it for a slash). */
+const TARGET_CHARS = /^[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
+const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
+/** Host names as DNS and browsers know them, narrower than RFC 3986: no escapes, no sub-delims. */
+const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([1-9][0-9]{0,4}))?$/i;
+const MAX_HOST_LENGTH = 255;
+const MAX_PORT = 65_535;
+
+const ESCAPE = /%([0-9a-f]{2})/gi;
+const UNRESERVED = /^[A-Za-z0-9._~-]$/;
+const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
+/** A zero byte ends the path for programs that keep strings the way C does. */
+const ESCAPED_ZERO = '%00';
+const ESCAPED_DOT_OR_SLASH = /%(?:2e|2f|5c)/gi;
+/**
+ * `.` or `..` between slashes. A parameter (`/..;a=b/`) hides it from some
+ * parsers only: Orange Tsai, "Breaking Parser Logic!", Black Hat USA 2018.
+ */
+const DOT_SEGMENT = /\/\.\.?(?:[/;]|$)/;
+
+/** RFC 9112, section 3.2: 400 for no Host, more than one line of it, or an invalid value. */
+function parseHostField(rawHeaders: RawHeaders): Authority {
+  const [line, ...others] = fieldLines(rawHeaders, 'host');
+  if (line === undefined) throw new HttpError('bad_host', 'no Host field');
+  if (others.length > 0) throw new HttpError('bad_host', 'more than one Host field');
+  const authority = parseAuthority(line);
+  if (authority === undefined) throw new HttpError('bad_host', 'invalid Host field');
+  return authority;
+}
+
+function parseAuthority(text: string): Authority | undefined {
+  const match = AUTHORITY.exec(text);
+  if (match === null) return undefined;
+  const host = (match[1] as string).toLowerCase();
+  const port = match[2] === undefined ? undefined : Number(match[2]);
+  if (host.length > MAX_HOST_LENGTH || (port !== undefined && port > MAX_PORT)) return undefined;
+  if (host.startsWith('[') && !isIPv6(host.slice(1, -1))) return undefined;
+  return { host, port, authority: text.toLowerCase() };
+}
+
+function withPath(authority: Authority, raw: string): Target {
+  const mark = raw.indexOf('?');
+  const path = mark === -1 ? raw : raw.slice(0, mark);
+  const query = mark === -1 ? undefined : raw.slice(mark + 1);
+  refuseAmbiguous(path);
+  return { ...authority, path, query, raw };
+}
+
+function wholeServer(authority: Authority): Target {
+  return { ...authority, path: '*', query: undefined, raw: '*' };
+}
+
+function refuseAmbiguous(path: string): void {
+  const hasEscapes = path.includes('%');
+  if (hasEscapes && BROKEN_ESCAPE.test(path)) throw new HttpError('bad_target', 'broken percent-encoding');
+  if (hasEscapes && path.includes(ESCAPED_ZERO)) throw new HttpError('bad_target', 'zero byte');
+  const decoded = hasEscapes ? path.replace(ESCAPED_DOT_OR_SLASH, dotOrSlash) : path;
+  if (DOT_SEGMENT.test(decoded)) throw new HttpError('bad_target', 'dot segment');
+}
+
+function dotOrSlash(encoded: string): string {
+  return encoded.toLowerCase() === '%2e' ? '.' : '/';
+}
