@@ -9,20 +9,50 @@
 import { z } from 'zod';
 import { duration, size } from './units.ts';
 
-const HOST = /^(?:\*|(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])$/;
+// No two parts of these patterns can take the same character, so that matching is linear in the length of a value.
+const LABEL = '[a-z0-9]+(?:-+[a-z0-9]+)*';
+const HOST = new RegExp(`^(?:\\*|(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*|\\[[0-9a-f:]+\\])$`);
+const PORT = '(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})';
+const ADDRESS = new RegExp(`^(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+):${PORT}$`);
+const ORIGIN_URL = new RegExp(`^https?://(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+)(?::${PORT})?/?$`);
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** A secret itself, or `${NAME}` of the environment variable that holds it. */
+const SECRET = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}|[\x21-\x7e]{16,256})$/;
 
-const fieldName = z.string().regex(FIELD_NAME, 'expected a header name such as X-Frame-Options');
-const fieldValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a header value cannot hold control characters');
-const nodeName = z.string().regex(NODE_NAME, 'expected a name of lower-case letters, digits and hyphens');
+const fieldName = z
+  .string()
+  .regex(FIELD_NAME)
+  .meta({ title: 'a header name', examples: ['X-Frame-Options'] });
+const fieldValue = z
+  .string()
+  .max(8_192)
+  .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
+  .meta({ title: 'a header value without control characters', examples: ['DENY'] });
+const nodeName = z
+  .string()
+  .regex(NODE_NAME)
+  .meta({ title: 'a name of lower-case letters, digits and hyphens', examples: ['fra-1'] });
+const hostName = z
+  .string()
+  .max(253)
+  .regex(HOST)
+  .meta({ title: 'a lower-case host name', examples: ['www.example.com', '*.example.com', '*'] });
 const address = z
   .string()
-  .regex(/^(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected HOST:PORT such as 127.0.0.1:8080 or [::1]:8080');
-const pathPattern = z.string().regex(/^\/[\x21-\x7e]*$/, 'expected a path pattern such as /static/* or /*.css');
+  .regex(ADDRESS)
+  .meta({ title: 'HOST:PORT', examples: ['127.0.0.1:8080', '[::1]:8080'] });
+const pathPattern = z
+  .string()
+  .max(1_024)
+  .regex(/^\/[\x21-\x7e]*$/)
+  .meta({ title: 'a path pattern', examples: ['/static/*', '/*.css'] });
+const fileName = z.string().min(1).max(4_096);
 const weight = z.number().int().min(1).max(100).default(1);
 
-const statusPattern = z.union([z.number().int().min(200).max(599), z.enum(['2xx', '3xx', '4xx', '5xx'])]);
+const statusPattern = z
+  .union([z.number().int().min(200).max(599), z.enum(['2xx', '3xx', '4xx', '5xx'])])
+  .meta({ title: 'a status', examples: [404, '5xx'] });
 
 export const originSchema = z.strictObject({
   servers: z
@@ -30,11 +60,12 @@ export const originSchema = z.strictObject({
       z.strictObject({
         url: z
           .string()
-          .regex(
-            /^https?:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+)(?::\d{1,5})?\/?$/,
-            'expected http://HOST[:PORT] or https://HOST[:PORT], without a path',
-          )
-          .meta({ description: 'Scheme, host and port of one origin server.' }),
+          .regex(ORIGIN_URL)
+          .meta({
+            title: 'http://HOST[:PORT] or https://HOST[:PORT], without a path,',
+            examples: ['https://origin.example.com'],
+            description: 'Scheme, host and port of one origin server.',
+          }),
         weight: weight.meta({ description: 'Share of requests relative to the other servers.' }),
       }),
     )
@@ -46,6 +77,7 @@ export const originSchema = z.strictObject({
     .regex(/^(?:visitor|origin|[0-9A-Za-z.:[\]-]+)$/)
     .default('visitor')
     .meta({
+      title: '`visitor`, `origin` or a host name',
       description:
         'Host that the origin sees: `visitor` (as the visitor sent it), `origin` (the server’s own), or a fixed name.',
     }),
@@ -129,12 +161,21 @@ export const ruleSchema = z.strictObject({
   }),
 });
 
+const parameterName = z
+  .string()
+  .min(1)
+  .meta({ title: 'a query parameter name', examples: ['page', 'utm_*'] });
+const cookieName = z
+  .string()
+  .regex(FIELD_NAME)
+  .meta({ title: 'a cookie name', examples: ['currency'] });
+
 const keySchema = z.strictObject({
   query: z
     .union([
       z.enum(['all', 'none']),
-      z.strictObject({ allow: z.array(z.string().min(1)).min(1) }),
-      z.strictObject({ deny: z.array(z.string().min(1)).min(1) }),
+      z.strictObject({ allow: z.array(parameterName).min(1) }),
+      z.strictObject({ deny: z.array(parameterName).min(1) }),
     ])
     .default('all')
     .meta({
@@ -150,11 +191,7 @@ const keySchema = z.strictObject({
     .max(16)
     .default([])
     .meta({ description: 'Request headers whose value is part of the key.' }),
-  cookies: z
-    .array(z.string().min(1))
-    .max(16)
-    .default([])
-    .meta({ description: 'Cookies whose value is part of the key.' }),
+  cookies: z.array(cookieName).max(16).default([]).meta({ description: 'Cookies whose value is part of the key.' }),
 });
 
 const headerChangesSchema = z.strictObject({
@@ -165,10 +202,9 @@ const headerChangesSchema = z.strictObject({
 export const siteSchema = z.strictObject({
   name: nodeName.meta({ description: 'Name of the site, in metrics and logs.' }),
   hosts: z
-    .array(
-      z.string().regex(HOST, 'expected a lower-case host name such as www.example.com, *.example.com, or * for any'),
-    )
+    .array(hostName)
     .min(1)
+    .max(1_000)
     .meta({ description: 'Host names without port: exact, `*.example.com`, or `*` for any host.' }),
   origin: originSchema.meta({ description: 'Where the site’s own servers are, and how to talk to them.' }),
   shields: z
@@ -223,9 +259,13 @@ export const siteSchema = z.strictObject({
       https: z.boolean().default(false).meta({ description: 'Send http requests to https.' }),
       host: z
         .string()
-        .regex(/^[0-9a-z.-]+(?::\d{1,5})?$/)
+        .regex(new RegExp(`^${LABEL}(?:\\.${LABEL})*(?::${PORT})?$`))
         .optional()
-        .meta({ description: 'Send requests for any other host of this site to this one.' }),
+        .meta({
+          title: 'a host name without wildcard',
+          examples: ['www.example.com'],
+          description: 'Send requests for any other host of this site to this one.',
+        }),
       status: z
         .union([z.literal(301), z.literal(302), z.literal(307), z.literal(308)])
         .default(308)
@@ -306,6 +346,15 @@ export const shieldSchema = z.strictObject({
   memory: size.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
 });
 
+/** What stands in `sites` in the place of a site that has its own file. */
+export const includeSchema = z.strictObject({
+  include: fileName.meta({
+    title: 'a file that holds one site',
+    examples: ['../sites/shop.yaml'],
+    description: 'File that holds one site, relative to this file.',
+  }),
+});
+
 export const regionSchema = z.strictObject({
   region: nodeName.meta({ description: 'Name of the region.' }),
   network: nodeName
@@ -314,16 +363,21 @@ export const regionSchema = z.strictObject({
   coordinates: z
     .tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)])
     .optional()
-    .meta({ description: 'Latitude and longitude in degrees.' }),
+    .meta({
+      title: 'a latitude and a longitude',
+      examples: [[50.11, 8.68]],
+      description: 'Latitude and longitude in degrees.',
+    }),
   tier_secret: z
     .string()
-    .regex(
-      /^[\x21-\x7e]{16,256}$/,
-      'expected 16 to 256 printable characters without spaces, or ${NAME} of an environment variable that holds them',
-    )
+    .regex(SECRET)
     .meta({
+      title: '16 to 256 printable characters without spaces, or an environment variable',
+      examples: [`\${SEAWALL_TIER_SECRET}`],
+      // A secret: never shown in a message.
+      writeOnly: true,
       description:
-        'What nodes prove to each other that they belong to the network; `${NAME}` reads an environment variable.',
+        'What nodes prove to each other that they belong to the network; `$' + '{NAME}` reads an environment variable.',
     }),
   memory: size
     .prefault('256MiB')
@@ -331,7 +385,7 @@ export const regionSchema = z.strictObject({
   edges: z.array(edgeSchema).max(256).default([]).meta({ description: 'The edges of this region.' }),
   shields: z.array(shieldSchema).max(64).default([]).meta({ description: 'The shields that run in this region.' }),
   shields_from: z
-    .array(z.string().min(1))
+    .array(fileName.meta({ title: 'a region file', examples: ['frankfurt.yaml'] }))
     .max(64)
     .default([])
     .meta({ description: 'Region files whose shields this region’s edges use, relative to this file.' }),
@@ -339,21 +393,24 @@ export const regionSchema = z.strictObject({
     .strictObject({ name: nodeName.default('control'), listen: address.meta(listenerDescription) })
     .optional()
     .meta({ description: 'The control node, if it runs in this region.' }),
-  trusted_proxies: z.array(z.string().min(1)).max(1_000).default([]).meta({
-    description:
-      'Addresses or CIDR blocks of proxies in front of the edges whose Forwarded or X-Forwarded-For is believed.',
-  }),
+  trusted_proxies: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .meta({ title: 'an address or a CIDR block', examples: ['10.0.0.0/8', '192.0.2.7'] }),
+    )
+    .max(1_000)
+    .default([])
+    .meta({
+      description:
+        'Addresses or CIDR blocks of proxies in front of the edges whose Forwarded or X-Forwarded-For is believed.',
+    }),
   limits: limitsSchema.prefault({}).meta({ description: 'Bounds of every node in the region.' }),
   sites: z
-    .array(
-      z.union([
-        z.strictObject({
-          include: z.string().min(1).meta({ description: 'File that holds one site, relative to this file.' }),
-        }),
-        siteSchema,
-      ]),
-    )
+    .array(z.union([includeSchema, siteSchema]))
     .min(1)
+    .max(10_000)
     .meta({ description: 'The sites served here: written out, or included from a file of their own.' }),
 });
 

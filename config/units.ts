@@ -29,11 +29,13 @@ export function parseSize(text: string): number | undefined {
 /** A duration as written (`30s`); milliseconds after parsing. */
 export const duration = z
   .string()
-  .regex(DURATION, 'expected a duration such as 250ms, 30s, 5m, 2h or 7d')
+  .regex(DURATION, 'expected a duration such as 30s, 5m, 2h, 7d or 250ms')
+  .meta({ title: 'a duration', examples: ['30s', '5m', '2h', '7d', '250ms'] })
   .transform((text) => parseDuration(text) as number);
 
 /** A size as written (`256MiB`); bytes after parsing. */
 export const size = z
   .string()
-  .regex(SIZE, 'expected a size such as 512B, 64KiB, 256MiB or 1GiB')
+  .regex(SIZE, 'expected a size such as 256MiB, 1GiB, 64KiB or 512B')
+  .meta({ title: 'a size', examples: ['256MiB', '1GiB', '64KiB', '512B'] })
   .transform((text) => parseSize(text) as number);

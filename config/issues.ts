@@ -1,0 +1,131 @@
+/**
+ * What the schema refuses, said so that the reader can mend it: the place, the
+ * key, what was expected, what was found, and what to write.
+ * @module
+ */
+import type { z } from 'zod';
+import type { Source } from './document.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { nearest } from './nearest.ts';
+import { type ConfigProblem, type KeyPath, quote } from './problem.ts';
+import { asYaml, example, expectation, foundWords, joined, schemaAt } from './words.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/**
+ * @param value - What was validated.
+ * @param schema - What it was validated against.
+ * @param source - Where `value` was written.
+ */
+export function problemsOf(
+  issues: readonly Issue[],
+  value: unknown,
+  schema: JsonSchema,
+  source: Source,
+): ConfigProblem[] {
+  return issues.flatMap((issue) => problemsOfIssue(issue, [], value, schema, source));
+}
+
+function problemsOfIssue(
+  issue: Issue,
+  base: KeyPath,
+  value: unknown,
+  schema: JsonSchema,
+  source: Source,
+): ConfigProblem[] {
+  const path = [...base, ...(issue.path as KeyPath)];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => unknownKey(key, path, schemaAt(schema, path) ?? {}, source));
+  }
+  if (issue.code === 'invalid_union') {
+    const meant = issue.errors.filter((errors) => !errors.some(isOfAnotherKind));
+    const [branch] = meant;
+    if (branch && meant.length === 1) {
+      return branch.flatMap((inner) => problemsOfIssue(inner, path, value, schema, source));
+    }
+  }
+  const found = valueAt(value, path);
+  const expected = schemaAt(schema, path) ?? {};
+  if (issue.code === 'invalid_key') return [invalidName(path, expected, schema, source)];
+  if (found === undefined) return [missingKey(path, expected, source)];
+  return [wrongValue(path, found, expected, source)];
+}
+
+/** Whether a branch of a union does not even have the kind of value that was written: it was not what was meant. */
+function isOfAnotherKind(issue: Issue): boolean {
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+}
+
+function unknownKey(key: string, path: KeyPath, schema: JsonSchema, source: Source): ConfigProblem {
+  const known = (schema.anyOf ?? [schema]).flatMap((option) => Object.keys(option.properties ?? {}));
+  const suggestion = nearest(key, known);
+  const fix = suggestion
+    ? `Did you mean \`${suggestion}\`?`
+    : `Remove it; the keys here are ${joined(known.toSorted(), 'and')}.`;
+  return source.keyProblem([...path, key], 'unknown key', fix);
+}
+
+function missingKey(path: KeyPath, schema: JsonSchema, source: Source): ConfigProblem {
+  return source.problem(path, `missing; expected ${expectation(schema)}`, `Add ${assignment(path, schema)}.`);
+}
+
+function invalidName(path: KeyPath, _schema: JsonSchema, root: JsonSchema, source: Source): ConfigProblem {
+  const names = schemaAt(root, path.slice(0, -1))?.propertyNames ?? {};
+  const found = quote(String(path.at(-1)));
+  return source.keyProblem(path, `expected ${expectation(names)}, found ${found}`, 'Correct the name.');
+}
+
+function wrongValue(path: KeyPath, found: unknown, schema: JsonSchema, source: Source): ConfigProblem {
+  const shown = schema.writeOnly ? 'something else (not shown)' : foundWords(found);
+  const message = `expected ${expectation(schema)}, found ${shown}`;
+  return source.problem(path, message, slipFix(path, found, schema) ?? `Write ${assignment(path, schema)}.`);
+}
+
+/** The fix for a mistake that tells what was meant. */
+function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | undefined {
+  if (schema.writeOnly) return undefined;
+  const write = (value: unknown, why: string) => `Write ${assignmentOf(path, asYaml(value))} (${why}).`;
+
+  if (typeof found === 'number' && schema.title === 'a duration') return write(`${found}s`, 'with a unit');
+  if (typeof found === 'number' && schema.title === 'a size') return write(`${found}B`, 'with a unit');
+  const unquoted = typeof found === 'string' ? UNQUOTED[schema.type ?? '']?.(found) : undefined;
+  if (unquoted !== undefined) return write(unquoted, 'without quotes');
+  if (typeof found === 'string' && schema.enum) {
+    const meant = nearest(found, schema.enum.map(String));
+    if (meant !== undefined) return write(meant, 'did you mean this?');
+  }
+  if (typeof found === 'string' && schema.pattern !== undefined && found !== found.toLowerCase()) {
+    const lower = found.toLowerCase();
+    if (new RegExp(schema.pattern).test(lower)) return write(lower, 'in lower case');
+  }
+  if (schema.type === 'array' && (typeof found === 'string' || typeof found === 'number')) {
+    return write([found], 'as a list');
+  }
+  return undefined;
+}
+
+const UNQUOTED: Readonly<Record<string, (text: string) => unknown>> = {
+  integer: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined),
+  number: (text) => (/^-?\d{1,9}(?:\.\d{1,9})?$/.test(text) ? Number(text) : undefined),
+  boolean: (text) => ({ true: true, yes: true, on: true, false: false, no: false, off: false })[text.toLowerCase()],
+};
+
+/** `ttl: 30s`, ready to be copied. */
+function assignment(path: KeyPath, schema: JsonSchema): string {
+  const value = example(schema);
+  return assignmentOf(path, value === undefined ? '…' : asYaml(value));
+}
+
+function assignmentOf(path: KeyPath, yaml: string): string {
+  const name = path.at(-1);
+  return typeof name === 'string' ? `\`${name}: ${yaml}\`` : `\`${yaml}\``;
+}
+
+function valueAt(value: unknown, path: KeyPath): unknown {
+  let current = value;
+  for (const step of path) {
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, step)) return undefined;
+    current = (current as Record<string | number, unknown>)[step];
+  }
+  return current;
+}

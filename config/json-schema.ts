@@ -1,0 +1,54 @@
+/**
+ * The schema as JSON Schema: for editors, for the reference page, and for the
+ * plain words in which a wrong value is refused.
+ * @module
+ */
+import { z } from 'zod';
+import { includeSchema, regionSchema, siteSchema } from './schema.ts';
+
+/** What Seawall's schema uses of JSON Schema (draft 7). */
+export interface JsonSchema {
+  readonly $schema?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly type?: 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean';
+  readonly default?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly items?: JsonSchema | readonly JsonSchema[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly propertyNames?: JsonSchema;
+  readonly additionalProperties?: boolean | JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  /** The value is a secret: messages do not show it. */
+  readonly writeOnly?: boolean;
+}
+
+/** @returns What a region file may hold. */
+export function regionJsonSchema(): JsonSchema {
+  return { title: 'Seawall region', ...toJsonSchema(regionSchema) };
+}
+
+/** @returns What a site file may hold. */
+export function siteJsonSchema(): JsonSchema {
+  return { title: 'Seawall site', ...toJsonSchema(siteSchema) };
+}
+
+/** @returns What an entry of `sites` may hold that includes a file. */
+export function includeJsonSchema(): JsonSchema {
+  return toJsonSchema(includeSchema);
+}
+
+function toJsonSchema(schema: z.ZodType): JsonSchema {
+  // Editors read draft 7 best, and see what is written: `30s`, not milliseconds.
+  return z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }) as JsonSchema;
+}

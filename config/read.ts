@@ -1,0 +1,234 @@
+/**
+ * A region file, the files that it includes and the region files that it takes
+ * shields from, read and held against the schema. What only makes sense of
+ * several keys together is checked afterwards (`check-region.ts`,
+ * `check-site.ts`).
+ * @module
+ */
+import { dirname, isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { problemWithout, readYaml, type Source } from './document.ts';
+import { problemsOf } from './issues.ts';
+import { includeJsonSchema, type JsonSchema, regionJsonSchema, siteJsonSchema } from './json-schema.ts';
+import type { ConfigProblem } from './problem.ts';
+import { includeSchema, originSchema, type RegionConfig, regionSchema, type SiteConfig, siteSchema } from './schema.ts';
+
+/** What `${NAME}` is looked up in: `process.env`, or what a test says. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A part of the config, and where it was written. */
+export interface Placed<T> {
+  readonly config: T;
+  readonly source: Source;
+}
+
+/** A region file without its sites. */
+export type RegionBody = Omit<z.output<typeof regionSchema>, 'sites'>;
+
+/** Another region whose shields this one uses: the part of it that this one relies on. */
+export type Neighbour = z.output<typeof neighbourSchema>;
+
+/** What could be read of a region: everything, exactly when `problems` is empty. */
+export interface RegionReading {
+  readonly file: string;
+  readonly body: Placed<RegionBody> | undefined;
+  readonly sites: readonly Placed<SiteConfig>[];
+  /** In the order of `shields_from`; `undefined` for one that could not be read. */
+  readonly neighbours: readonly (Placed<Neighbour> | undefined)[];
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** What the command line says about a site in place of its file. */
+export interface SiteOverrides {
+  /** URL of the origin server, in place of `origin.servers`. */
+  readonly origin?: string;
+}
+
+const bodySchema = regionSchema.extend({ sites: z.array(z.unknown()).min(1).max(10_000) });
+/** Other keys of that file are its own affair: it is checked when its nodes load it. */
+const neighbourSchema = z.object(
+  regionSchema.pick({ region: true, network: true, tier_secret: true, shields: true, shields_from: true }).shape,
+);
+
+const VARIABLE = /^\$\{(\w+)\}$/;
+const VARIABLE_IN_TEXT = /\$\{\w+\}/;
+const SECRET_VALUE = /^[\x21-\x7e]{16,256}$/;
+/** Stands in for a secret that is not known, so that the rest of the file can be checked. */
+const UNKNOWN_SECRET = 'x'.repeat(16);
+
+/** Reads a region with everything that it refers to. Never throws for what is in a file. */
+export function readRegion(file: string, env: Environment): RegionReading {
+  const problems: ConfigProblem[] = [];
+  const yaml = readYaml(file);
+  if (!('source' in yaml)) return { file, body: undefined, sites: [], neighbours: [], problems: yaml };
+
+  const { source } = yaml;
+  const value = withSecret(yaml.value, source, env, problems);
+  const body = hold(bodySchema, value, regionJsonSchema, source, problems);
+  const entries = listAt(value, 'sites');
+  const sites = entries.flatMap((entry, index) =>
+    readSiteEntry(file, entry, source.within(['sites', index]), problems),
+  );
+  const neighbours = (body?.shields_from ?? []).map((other, index) => {
+    if (siblingPath(file, other) === file) return undefined; // Refused by check-region.ts.
+    const reach = (message: string, fix: string) => source.problem(['shields_from', index], message, fix);
+    return readNeighbour(siblingPath(file, other), env, reach, problems);
+  });
+  return { file, body: body && { config: body, source }, sites, neighbours, problems };
+}
+
+/** @returns The config that a reading without problems amounts to. */
+export function assembleRegion(reading: RegionReading): RegionConfig {
+  if (!reading.body) throw new TypeError(`${reading.file} has problems`);
+  const body = reading.body.config;
+  const foreign = reading.neighbours.flatMap((neighbour) => neighbour?.config.shields ?? []);
+  return {
+    ...body,
+    file: reading.file,
+    sites: reading.sites.map(({ config }) => config),
+    reachableShields: [...body.shields, ...foreign],
+  };
+}
+
+/** Reads a site that is served on its own: `name`, `hosts` and `origin` may be left to the command line. */
+export function readSite(
+  file: string,
+  overrides: SiteOverrides,
+): { site: Placed<SiteConfig> | undefined; problems: readonly ConfigProblem[] } {
+  const problems: ConfigProblem[] = [];
+  const origin = overrides.origin === undefined ? undefined : originServers(overrides.origin, problems);
+  const yaml = readYaml(file);
+  if (!('source' in yaml)) return { site: undefined, problems: [...problems, ...yaml] };
+  const config = hold(siteSchema, withOverrides(yaml.value, origin), siteJsonSchema, yaml.source, problems);
+  return { site: config && { config, source: yaml.source }, problems };
+}
+
+/** @returns `path` as written in `file`, from where `file` was named. */
+export function siblingPath(file: string, path: string): string {
+  return isAbsolute(path) ? path : join(dirname(file), path);
+}
+
+function readSiteEntry(
+  file: string,
+  entry: unknown,
+  source: Source,
+  problems: ConfigProblem[],
+): readonly Placed<SiteConfig>[] {
+  if (!isMapping(entry) || !Object.hasOwn(entry, 'include')) {
+    const config = hold(siteSchema, entry, siteJsonSchema, source, problems);
+    return config ? [{ config, source }] : [];
+  }
+  const included = hold(includeSchema, entry, includeJsonSchema, source, problems);
+  if (!included) return [];
+  const yaml = readYaml(siblingPath(file, included.include));
+  if (!('source' in yaml)) {
+    problems.push(...yaml.map((problem) => reachedFrom(problem, (...words) => source.problem(['include'], ...words))));
+    return [];
+  }
+  const config = hold(siteSchema, yaml.value, siteJsonSchema, yaml.source, problems);
+  return config ? [{ config, source: yaml.source }] : [];
+}
+
+function readNeighbour(
+  file: string,
+  env: Environment,
+  reach: (message: string, fix: string) => ConfigProblem,
+  problems: ConfigProblem[],
+): Placed<Neighbour> | undefined {
+  const yaml = readYaml(file);
+  if (!('source' in yaml)) {
+    problems.push(...yaml.map((problem) => reachedFrom(problem, reach)));
+    return undefined;
+  }
+  const { source } = yaml;
+  const config = hold(
+    neighbourSchema,
+    withSecret(yaml.value, source, env, problems),
+    regionJsonSchema,
+    source,
+    problems,
+  );
+  return config && { config, source };
+}
+
+/** A file that cannot be read has no line of its own; the line that names it is the one to mend. */
+function reachedFrom(problem: ConfigProblem, reach: (message: string, fix: string) => ConfigProblem): ConfigProblem {
+  return problem.line > 0 ? problem : reach(`${problem.file}: ${problem.message}`, problem.fix);
+}
+
+/** Validates; what is refused is added to `problems`. */
+function hold<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  jsonSchema: () => JsonSchema,
+  source: Source,
+  problems: ConfigProblem[],
+): z.output<T> | undefined {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  problems.push(...problemsOf(result.error.issues, value, jsonSchema(), source));
+  return undefined;
+}
+
+/** Replaces `${NAME}` in `tier_secret`. */
+function withSecret(value: unknown, source: Source, env: Environment, problems: ConfigProblem[]): unknown {
+  if (!isMapping(value) || typeof value['tier_secret'] !== 'string') return value;
+  const written = value['tier_secret'];
+  const refuse = (message: string, fix: string) => {
+    problems.push(source.problem(['tier_secret'], message, fix));
+    return { ...value, tier_secret: UNKNOWN_SECRET };
+  };
+  const name = VARIABLE.exec(written)?.[1];
+  if (name === undefined) {
+    if (!VARIABLE_IN_TEXT.test(written)) return value;
+    return refuse('a variable has to be the whole value', `Write \`tier_secret: \${NAME}\` and nothing around it.`);
+  }
+  const secret = Object.hasOwn(env, name) ? env[name] : undefined;
+  if (secret === undefined || secret === '') {
+    return refuse(
+      `the environment variable ${name} is not set`,
+      `Set it, for example ${name}=$(openssl rand -hex 32).`,
+    );
+  }
+  if (!SECRET_VALUE.test(secret)) {
+    const message = `the environment variable ${name} does not hold 16 to 256 printable characters without spaces`;
+    return refuse(message, `Set it, for example ${name}=$(openssl rand -hex 32).`);
+  }
+  return { ...value, tier_secret: secret };
+}
+
+function withOverrides(value: unknown, servers: readonly { url: string }[] | undefined): unknown {
+  if (!isMapping(value)) return value;
+  const origin = isMapping(value['origin']) ? value['origin'] : {};
+  return {
+    name: 'site',
+    hosts: ['*'],
+    ...value,
+    ...(servers && { origin: { ...origin, servers } }),
+  };
+}
+
+function originServers(url: string, problems: ConfigProblem[]): readonly { url: string }[] {
+  const servers = [{ url }];
+  if (!originSchema.shape.servers.safeParse(servers).success) {
+    problems.push(
+      problemWithout(
+        'command line',
+        '--origin',
+        `expected http://HOST[:PORT] or https://HOST[:PORT], without a path, found ${JSON.stringify(url)}`,
+        'Write for example --origin http://127.0.0.1:3000.',
+      ),
+    );
+    return [{ url: 'http://origin.invalid' }]; // So that the file can be checked all the same.
+  }
+  return servers;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function listAt(value: unknown, key: string): readonly unknown[] {
+  const list = isMapping(value) ? value[key] : undefined;
+  return Array.isArray(list) ? list : [];
+}
