@@ -16,21 +16,24 @@ import HashRing from 'hashring';
 
 export interface RingMember {
   readonly name: string;
-  /** Share of the keys, relative to the other members; positive. */
+  /**
+   * Share of the keys, relative to the other members; positive. Time and memory
+   * to lay out a ring grow with the sum of weights: better 1 and 2 than 50 and 100.
+   */
   readonly weight: number;
 }
 
 /** No member is given more than this times the (weighted) mean of what is in flight. */
 export const LOAD_BOUND = 1.25;
 
-/** SHA-256: it spreads as well as hashring's MD5, yields twice the points per hash, and no policy forbids it. */
+/** SHA-256 spreads as well as hashring's MD5, is no slower, yields twice the points, and exists in FIPS mode too. */
 const ALGORITHM = 'sha256';
 const POINTS_PER_HASH = 8;
 
 /**
  * Hashes, of eight points each, for a weight of 1. A member's share of the keys
- * varies with the square root of its points: by 3 % with these 1024, by 8 % with
- * hashring's own 160.
+ * deviates by one over the square root of its points: by 3 % with these 1024, by
+ * 8 % with hashring's own 160.
  */
 const HASHES_PER_WEIGHT = 128;
 
@@ -67,7 +70,9 @@ export class Ring {
     // One number for each point, so that they sort as numbers; where two members meet in one point,
     // the first by name has it, whatever order they were given in.
     const points = Float64Array.from(
-      this.#names.flatMap((name, owner) => (circle[serverName(name)] ?? []).map((at) => at * OWNERS + owner)),
+      this.#names.flatMap((name, owner) =>
+        (circle[serverName(name)] as readonly number[]).map((at) => at * OWNERS + owner),
+      ),
     ).sort();
     this.#points = Uint32Array.from(points, (point) => Math.floor(point / OWNERS));
     this.#owners = Uint32Array.from(points, (point) => point % OWNERS);
@@ -96,11 +101,15 @@ export class Ring {
    * Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). The first one
    * can always take another request within the bound.
    *
+   * Nodes that see different loads choose different members for one key. So do
+   * they when little is in flight, since then a single request is a member's
+   * share. Where all must meet at one member, ask the `successors`.
+   *
    * @param inFlight - Requests under way at a member: a whole number.
    */
   candidates(key: string, inFlight: (name: string) => number): readonly string[] {
     const order = this.successors(key);
-    // Section 2 of the paper: the request to be placed counts, and capacities are rounded up.
+    // As in the paper, the request to be placed counts, and capacities are rounded up.
     let total = 1;
     for (const name of order) total += inFlight(name);
 
