@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { Breaker } from '../../tier/breaker.ts';
+
+const OPTIONS = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 5_000 };
+
+/** A breaker whose last of `failures` failures in a row was at `now`. */
+function opened(now: number): Breaker {
+  const breaker = new Breaker(OPTIONS);
+  for (let failure = 0; failure < OPTIONS.failures; failure += 1) breaker.failed(now);
+  return breaker;
+}
+
+test('a target is asked until it has failed often enough', async (t) => {
+  const breaker = new Breaker(OPTIONS);
+  breaker.failed(0);
+  breaker.failed(1);
+  t.notOk(breaker.open);
+  t.ok(breaker.allows(2));
+  t.ok(breaker.allows(2), 'as often as one likes');
+  breaker.failed(2);
+  t.ok(breaker.open);
+  t.notOk(breaker.allows(2));
+});
+
+test('only failures in a row count', async (t) => {
+  const breaker = new Breaker(OPTIONS);
+  for (let round = 0; round < 10; round += 1) {
+    breaker.failed(round);
+    breaker.failed(round);
+    breaker.succeeded();
+  }
+  t.notOk(breaker.open);
+});
+
+test('after the pause, one trial at a time', async (t) => {
+  const breaker = opened(0);
+  t.notOk(breaker.allows(999));
+  t.ok(breaker.allows(1_000));
+  t.notOk(breaker.allows(1_000));
+  t.ok(breaker.open, 'still left out by everybody else');
+});
+
+test('a trial that succeeds closes the breaker, and all is forgotten', async (t) => {
+  const breaker = opened(0);
+  t.ok(breaker.allows(1_000));
+  breaker.succeeded();
+  t.notOk(breaker.open);
+  t.ok(breaker.allows(1_001));
+  breaker.failed(1_001);
+  breaker.failed(1_001);
+  t.notOk(breaker.open, 'failures are counted anew');
+  breaker.failed(1_001);
+  t.notOk(breaker.allows(2_000));
+  t.ok(breaker.allows(2_001), 'the pause is the first one again');
+});
+
+test('the pause doubles with each trial that fails, up to its maximum', async (t) => {
+  const breaker = opened(0);
+  let now = 0;
+  for (const pauseMs of [1_000, 2_000, 4_000, 5_000, 5_000]) {
+    t.notOk(breaker.allows(now + pauseMs - 1), `${pauseMs} ms are not over`);
+    now += pauseMs;
+    t.ok(breaker.allows(now), `${pauseMs} ms are over`);
+    breaker.failed(now);
+  }
+});
+
+test('a first pause beyond the maximum is the maximum', async (t) => {
+  const breaker = new Breaker({ failures: 1, firstPauseMs: 9_000, maxPauseMs: 5_000 });
+  breaker.failed(0);
+  t.ok(breaker.allows(5_000));
+});
+
+test('a trial that never reports back blocks the next one for the first pause only', async (t) => {
+  const breaker = opened(0);
+  t.ok(breaker.allows(1_000));
+  breaker.failed(1_000);
+  t.ok(breaker.allows(3_000), 'the second pause was 2 s');
+  t.notOk(breaker.allows(3_999));
+  t.ok(breaker.allows(4_000));
+  t.notOk(breaker.allows(4_000));
+});
+
+test('requests from before the pause that fail during it do not prolong it', async (t) => {
+  const breaker = opened(0);
+  for (let straggler = 0; straggler < 100; straggler += 1) breaker.failed(900);
+  t.ok(breaker.allows(1_000));
+});
+
+test('a request from before the pause that succeeds ends it', async (t) => {
+  const breaker = opened(0);
+  breaker.succeeded();
+  t.notOk(breaker.open);
+  t.ok(breaker.allows(1));
+});
+
+const event = fc.record({
+  afterMs: fc.nat({ max: 3_000 }),
+  what: fc.constantFrom('allows', 'failed', 'failed', 'failed', 'succeeded'),
+});
+
+test('whatever happens: a target is asked again within the longest pause, and trials are a first pause apart', async (t) => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      const breaker = new Breaker(OPTIONS);
+      let now = 0;
+      let lastTrialAt = Number.NEGATIVE_INFINITY;
+      for (const { afterMs, what } of events) {
+        now += afterMs;
+        if (what === 'failed') breaker.failed(now);
+        if (what === 'succeeded') {
+          breaker.succeeded();
+          lastTrialAt = Number.NEGATIVE_INFINITY;
+        }
+        if (what === 'allows' && breaker.open && breaker.allows(now)) {
+          t.ok(now - lastTrialAt >= OPTIONS.firstPauseMs);
+          lastTrialAt = now;
+        }
+      }
+      t.ok(breaker.allows(now + OPTIONS.maxPauseMs));
+    }),
+  );
+});
