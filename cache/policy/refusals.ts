@@ -26,6 +26,15 @@ export const STORE_REFUSALS = [
 export type StoreRefusal = (typeof STORE_REFUSALS)[number];
 
 /** Why a stored response did not answer: the `fwd` parameter of Cache-Status (RFC 9211, section 2.2). */
-export const FORWARD_REASONS = ['bypass', 'method', 'uri-miss', 'vary-miss', 'miss', 'request', 'stale', 'partial'] as const;
+export const FORWARD_REASONS = [
+  'bypass',
+  'method',
+  'uri-miss',
+  'vary-miss',
+  'miss',
+  'request',
+  'stale',
+  'partial',
+] as const;
 
 export type ForwardReason = (typeof FORWARD_REASONS)[number];

@@ -6,6 +6,7 @@ import type { RuleConfig } from '../../config/schema.ts';
 import { fieldValue, hasField, listMembers, type RawHeaders } from '../../http/headers.ts';
 import type { RequestDirectives, ResponseDirectives } from './directives.ts';
 import type { StoreRefusal } from './refusals.ts';
+import type { ResponsePolicy } from './response-policy.ts';
 import { isHeuristicallyCacheable, isUnderstood } from './status.ts';
 
 export interface StoringInput {
@@ -13,17 +14,14 @@ export interface StoringInput {
   readonly requestDirectives: RequestDirectives;
   readonly status: number;
   readonly headers: RawHeaders;
-  readonly directives: ResponseDirectives;
-  /** The lifetime the origin or the rule names; `undefined` when neither does. */
-  readonly explicitLifetimeMs: number | undefined;
-  /** Explicit or guessed. */
-  readonly lifetimeMs: number;
+  readonly policy: ResponsePolicy;
   readonly rule: RuleConfig;
 }
 
 /** @returns `undefined` when the response may be stored, else the reason against it. */
 export function storeRefusal(input: StoringInput): StoreRefusal | undefined {
-  const { directives, rule, headers, status } = input;
+  const { policy, rule, headers, status } = input;
+  const { directives } = policy;
   if (rule.cache === 'never') return 'rule-never';
   // Section 5.2.2.3: where the status is understood, must-understand overrides no-store; else it forbids storing.
   if (directives.mustUnderstand && !isUnderstood(status)) return 'status';
@@ -34,8 +32,11 @@ export function storeRefusal(input: StoringInput): StoreRefusal | undefined {
   if (listMembers(fieldValue(headers, 'vary') ?? '').includes('*')) return 'vary-star';
   if (keepsSetCookie(input)) return 'set-cookie';
   if (status === 304) return 'status'; // an answer to a condition of the visitor's own, not a representation
-  if (input.explicitLifetimeMs === undefined && !directives.isPublic && !isHeuristicallyCacheable(status)) return 'status';
-  if (input.lifetimeMs <= 0 && !hasValidator(headers) && !hasStaleWindow(input)) return 'no-freshness';
+  const explicit = policy.explicitLifetimeMs !== undefined || directives.isPublic;
+  if (!explicit && !isHeuristicallyCacheable(status)) return 'status';
+  const reusable =
+    policy.lifetimeMs > policy.initialAgeMs || policy.staleWhileRevalidateMs > 0 || policy.staleIfErrorMs > 0;
+  if (!reusable && !hasValidator(headers)) return 'no-freshness';
   return undefined;
 }
 
@@ -50,17 +51,14 @@ function permitsAuthorization(directives: ResponseDirectives): boolean {
  * origin must say `public`, name a lifetime for shared caches, or name the
  * field in no-cache="…" or private="…", which keeps it out of the store.
  */
-function keepsSetCookie({ directives, headers, rule }: StoringInput): boolean {
+function keepsSetCookie({ policy, headers, rule }: StoringInput): boolean {
+  const { directives } = policy;
   if (rule.set_cookie === 'store' || directives.isPublic || directives.sMaxage !== undefined) return false;
+  if (policy.addressed && rule.origin_headers === 'honour') return false; // a targeted field speaks to shared caches only
   if (directives.noCacheFields.includes('set-cookie') || directives.privateFields.includes('set-cookie')) return false;
   return hasField(headers, 'set-cookie');
 }
 
 function hasValidator(headers: RawHeaders): boolean {
   return hasField(headers, 'etag') || hasField(headers, 'last-modified');
-}
-
-function hasStaleWindow({ directives, rule }: StoringInput): boolean {
-  const window = (directives.staleWhileRevalidate ?? 0) + (directives.staleIfError ?? 0);
-  return window > 0 || (rule.stale_while_revalidate ?? 0) + (rule.stale_if_error ?? 0) > 0;
 }

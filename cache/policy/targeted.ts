@@ -5,15 +5,15 @@
  * @module
  */
 import { type Item, parseDictionary } from 'structured-headers';
-import { fieldValue, type RawHeaders } from '../../http/headers.ts';
+import { fieldValue, hasField, type RawHeaders } from '../../http/headers.ts';
 import { type DirectiveMap, parseDirectives, type ResponseDirectives, responseDirectives } from './directives.ts';
 
 export interface CacheControl {
   readonly directives: ResponseDirectives;
   /** False where a targeted field decides: Cache-Control and Expires do not count then (RFC 9213, section 2.2). */
   readonly expiresCounts: boolean;
-  /** Whether the origin said anything at all about caching. */
-  readonly explicit: boolean;
+  /** Whether a targeted field decides: the origin speaks to this cache, not to caches at large. */
+  readonly addressed: boolean;
 }
 
 /** @param targets - Names of targeted fields, most important first. */
@@ -24,16 +24,17 @@ export function cacheControl(headers: RawHeaders, targets: readonly string[]): C
     const directives = isSurrogateControl(target) ? surrogateDirectives(value) : targetedDirectives(value);
     // An empty or invalid field is as good as absent (RFC 9213, section 2.2).
     if (directives === undefined || directives.size === 0) continue;
-    return { directives: responseDirectives(directives), expiresCounts: false, explicit: true };
+    return { directives: responseDirectives(directives), expiresCounts: false, addressed: true };
   }
-  const value = fieldValue(headers, 'cache-control');
-  const directives = parseDirectives(value);
+  const directives = parseDirectives(fieldValue(headers, 'cache-control'));
   // Pragma in a response means nothing (RFC 9111, section 5.4); it is not looked at.
-  return {
-    directives: responseDirectives(directives),
-    expiresCounts: true,
-    explicit: directives.size > 0 || fieldValue(headers, 'expires') !== undefined,
-  };
+  return { directives: responseDirectives(directives), expiresCounts: true, addressed: false };
+}
+
+/** Whether the origin itself says how long the response lives. */
+export function hasExplicitFreshness(headers: RawHeaders, targets: readonly string[]): boolean {
+  const { directives, expiresCounts } = cacheControl(headers, targets);
+  return (directives.sMaxage ?? directives.maxAge) !== undefined || (expiresCounts && hasField(headers, 'expires'));
 }
 
 const SECONDS_DIRECTIVES = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']);

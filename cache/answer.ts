@@ -1,0 +1,176 @@
+/**
+ * An answer to one request, made from a representation that is stored or on
+ * its way: conditions (RFC 9110, section 13), ranges (section 14), HEAD, Age.
+ * @module
+ */
+import { evaluateConditional, evaluateIfRange } from '../http/conditional.ts';
+import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import type { BodyReader, ResponseHead } from '../http/message.ts';
+import {
+  type ByteRange,
+  formatContentRange,
+  multipartEnd,
+  multipartLength,
+  multipartPart,
+  parseRange,
+  resolveRanges,
+  unsatisfiedContentRange,
+} from '../http/range.ts';
+import type { CacheStatus } from './cache-status.ts';
+
+export interface Answer {
+  readonly head: ResponseHead;
+  readonly body: BodyReader | undefined;
+  /** Complete once the body is read. */
+  readonly trailers: () => RawHeaders;
+  readonly status: CacheStatus;
+  /** Cache-Status members of the tiers above and of the origin, where the request went there. */
+  readonly above: string | undefined;
+}
+
+export interface Representation {
+  readonly head: ResponseHead;
+  /** Bytes, where known. */
+  readonly length: number | undefined;
+  /** Which ranges of it can be had. */
+  readonly covers: (ranges: readonly ByteRange[]) => boolean;
+  /** @param range - Absent: all of it. */
+  readonly open: (range?: ByteRange) => BodyReader;
+  readonly trailers: () => RawHeaders;
+}
+
+/** What a 304 does not repeat (RFC 9110, section 15.4.5). */
+const NOT_IN_304: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'content-language',
+  'content-range',
+]);
+
+const LENGTH_FIELDS: ReadonlySet<string> = new Set(['content-length', 'content-range']);
+
+interface Part {
+  readonly head: ResponseHead;
+  readonly body: BodyReader | undefined;
+}
+
+/**
+ * @param method - GET or HEAD.
+ * @returns 200, 206, 304 or 416 for a representation with status 200; any other status as it is.
+ */
+export function select(method: string, request: RawHeaders, from: Representation, now: number): Part {
+  if (from.head.status !== 200) return whole(method, from);
+  const { headers } = from.head;
+  const selected = {
+    status: 200,
+    etag: fieldLines(headers, 'etag')[0],
+    lastModified: fieldLines(headers, 'last-modified')[0],
+    date: fieldLines(headers, 'date')[0],
+  };
+  if (evaluateConditional(request, selected, now) === 'not-modified') {
+    return {
+      head: { status: 304, statusText: 'Not Modified', headers: withoutFields(headers, NOT_IN_304) },
+      body: undefined,
+    };
+  }
+  const ranges = method === 'GET' ? requestedRanges(request, from.length) : undefined;
+  if (ranges === undefined || !evaluateIfRange(request, selected, now)) return whole(method, from);
+  if (ranges === 'unsatisfiable') {
+    const kept = withoutFields(headers, new Set([...NOT_IN_304, 'etag', 'last-modified']));
+    kept.push('Content-Range', unsatisfiedContentRange(from.length as number), 'Content-Length', '0');
+    return { head: { status: 416, statusText: 'Range Not Satisfiable', headers: kept }, body: undefined };
+  }
+  if (!from.covers(ranges)) return whole(method, from);
+  return ranges.length === 1 ? singlePart(from, ranges[0] as ByteRange) : manyParts(from, ranges);
+}
+
+/** @returns What the request asks for, in bytes; `undefined` when it is the whole representation. */
+export function requestedRanges(
+  request: RawHeaders,
+  length: number | undefined,
+): readonly ByteRange[] | 'unsatisfiable' | undefined {
+  const specs = parseRange(fieldValue(request, 'range'));
+  if (specs === undefined || length === undefined) return undefined;
+  const ranges = resolveRanges(specs, length);
+  return ranges === 'whole' ? undefined : ranges;
+}
+
+/** @returns The headers with the age of a response from the store (RFC 9111, section 5.1: whole seconds). */
+export function withAge(headers: RawHeaders, ageMs: number): string[] {
+  return withField(headers, 'Age', String(Math.floor(ageMs / 1_000)));
+}
+
+function whole(method: string, from: Representation): Part {
+  if (method === 'HEAD') return { head: from.head, body: undefined };
+  const { headers } = from.head;
+  const known = from.length !== undefined && from.trailers().length === 0;
+  const head =
+    known && !hasField(headers, 'content-length') && allowsContent(from.head.status)
+      ? { ...from.head, headers: withField(headers, 'Content-Length', String(from.length)) }
+      : from.head;
+  return { head, body: from.open() };
+}
+
+/** RFC 9110, sections 15.3.5 and 15.4.5: these have no content, and no Content-Length either. */
+function allowsContent(status: number): boolean {
+  return status !== 204 && status !== 304;
+}
+
+function singlePart(from: Representation, range: ByteRange): Part {
+  const headers = withoutFields(from.head.headers, LENGTH_FIELDS);
+  headers.push('Content-Range', formatContentRange(range, from.length as number));
+  headers.push('Content-Length', String(range.end - range.start));
+  return { head: { status: 206, statusText: 'Partial Content', headers }, body: from.open(range) };
+}
+
+/** RFC 9110, section 15.3.7.2. */
+function manyParts(from: Representation, ranges: readonly ByteRange[]): Part {
+  const length = from.length as number;
+  const type = fieldValue(from.head.headers, 'content-type');
+  const boundary = `seawall-${crypto.randomUUID()}`;
+  const headers = withoutFields(from.head.headers, new Set([...LENGTH_FIELDS, 'content-type']));
+  headers.push('Content-Type', `multipart/byteranges; boundary=${boundary}`);
+  headers.push('Content-Length', String(multipartLength(ranges as ByteRange[], length, type, boundary)));
+  const parts = ranges.map((range) => ({
+    intro: multipartPart(range, length, type, boundary),
+    open: () => from.open(range),
+  }));
+  const body = new MultipartReader(parts, multipartEnd(boundary));
+  return { head: { status: 206, statusText: 'Partial Content', headers }, body };
+}
+
+class MultipartReader implements BodyReader {
+  readonly #parts: { readonly intro: Buffer; readonly open: () => BodyReader }[];
+  #end: Buffer | undefined;
+  #current: BodyReader | undefined;
+
+  constructor(parts: readonly { readonly intro: Buffer; readonly open: () => BodyReader }[], end: Buffer) {
+    this.#parts = [...parts];
+    this.#end = end;
+  }
+
+  next(): Buffer | null | Promise<Buffer | null> {
+    const piece = this.#current?.next();
+    if (piece instanceof Promise) return piece.then((arrived) => arrived ?? this.#nextPart());
+    return piece ?? this.#nextPart();
+  }
+
+  close(): void {
+    this.#parts.length = 0;
+    this.#end = undefined;
+    this.#current?.close();
+  }
+
+  #nextPart(): Buffer | null {
+    this.#current = undefined;
+    const part = this.#parts.shift();
+    if (part !== undefined) {
+      this.#current = part.open();
+      return part.intro;
+    }
+    const end = this.#end ?? null;
+    this.#end = undefined;
+    return end;
+  }
+}

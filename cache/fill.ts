@@ -1,0 +1,328 @@
+/**
+ * One request upstream on behalf of everybody who waits for the same
+ * response: what its head means for the cache, and its body on the way to the
+ * store and to the readers.
+ * @module
+ */
+import type { CompiledRules } from '../config/match.ts';
+import type { SiteConfig } from '../config/schema.ts';
+import { HttpError } from '../http/errors.ts';
+import { fieldLines, fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
+import { parseContentRange } from '../http/range.ts';
+import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
+import type { StoreRefusal } from './policy/refusals.ts';
+import { responsePolicy } from './policy/response-policy.ts';
+import { reuse } from './policy/reuse.ts';
+import { isOriginError } from './policy/status.ts';
+import { storeRefusal } from './policy/storing.ts';
+import { selectedBy304, updatedHeaders } from './policy/validation.ts';
+import { SharedBody } from './shared-body.ts';
+import type { Store, StoreWriter } from './store/store.ts';
+import { type StoredHead, type StoredResponse, storedHead, strongValidator } from './stored-response.ts';
+
+/** A body with no more than this to come is worth finishing though nobody reads it any more. */
+const NEARLY_DONE_BYTES = 1024 * 1024;
+
+export interface FillOptions {
+  readonly request: UpstreamRequest;
+  readonly fetch: Fetch;
+  /** The path that the site's rules go by. */
+  readonly path: string;
+  readonly site: SiteConfig;
+  readonly rules: CompiledRules;
+  readonly requestDirectives: RequestDirectives;
+  /** The stored response that the request validates. */
+  readonly validating: StoredResponse | undefined;
+  /** Why nothing may be stored, whatever else the response says, such as `method`. */
+  readonly refusal: (head: ResponseHead) => StoreRefusal | undefined;
+  /** Whether this node keeps copies of this key; asked when the head is there. */
+  readonly keeps: () => boolean;
+  readonly store: Store;
+  readonly now: () => number;
+  readonly windowBytes: number;
+  /** Goes on though nobody waits. */
+  readonly background: boolean;
+  readonly onInterim: (status: number, headers: RawHeaders) => void;
+  /** The body is complete; `stored` is what is kept of it, if anything. */
+  readonly onStored: (stored: StoredResponse) => void;
+  /** The head is there, or it failed; runs before anybody who waits. */
+  readonly onSettled: (outcome: FillOutcome) => void;
+  /** Nothing more comes. */
+  readonly onClosed: () => void;
+}
+
+export type FillOutcome =
+  | FillResponse
+  /** A 304 made the stored response new. */
+  | { readonly kind: 'validated'; readonly stored: StoredResponse }
+  /** A 304 that is not about the stored response. */
+  | { readonly kind: 'unmatched' }
+  | { readonly kind: 'failed'; readonly error: HttpError };
+
+export interface FillResponse {
+  readonly kind: 'response';
+  readonly head: ResponseHead;
+  /** What would be kept of the head, and what latecomers are answered with. */
+  readonly stored: StoredHead;
+  /** Why it is not stored, if it is not. */
+  readonly refusal: StoreRefusal | undefined;
+  /** Whether it may answer everybody who waits. */
+  readonly shareable: boolean;
+  /** Bytes of the body, where the head says so. */
+  readonly length: number | undefined;
+  readonly body: SharedBody;
+}
+
+/** Refusals that are about this node's room, not about the response. */
+const OWN_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
+  undefined,
+  'too-large',
+  'no-memory',
+  'not-hot',
+]);
+
+export class Fill {
+  readonly #options: FillOptions;
+  readonly #requestTime: number;
+  readonly #flow: Flow;
+  #resolve!: (outcome: FillOutcome) => void;
+  #body: SharedBody | undefined;
+  #response: FillResponse | undefined;
+  /** Where the body begins in the whole representation; not 0 for a 206 only. */
+  #start = 0;
+  /** Length of the whole representation, where it is known. */
+  #representation: number | undefined;
+  /** Those who wait for the head. */
+  #waiting = 0;
+  #disowned = false;
+  #done = false;
+  /** Resolves when the head is there, and never rejects. */
+  readonly settled: Promise<FillOutcome>;
+  outcome: FillOutcome | undefined;
+
+  constructor(options: FillOptions) {
+    this.#options = options;
+    this.#requestTime = options.now();
+    this.settled = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#flow = options.fetch(options.request, {
+      onInterim: options.onInterim,
+      onHead: (head) => this.#onHead(head),
+      onData: (chunk) => this.#body?.append(chunk),
+      onEnd: (trailers) => this.#onEnd(trailers),
+      onError: (error) => this.#onError(error),
+    });
+  }
+
+  /** Whether nothing more comes. */
+  get closed(): boolean {
+    return this.#done;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** @returns A function to call when this one waits no more: the head is there, or the visitor is gone. */
+  wait(): () => void {
+    this.#waiting++;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#waiting--;
+      this.#abandonIfUnwanted();
+    };
+  }
+
+  get disowned(): boolean {
+    return this.#disowned;
+  }
+
+  /** What it fetches is out of date already (RFC 9111, section 4.4): it is not stored. */
+  disown(): void {
+    this.#disowned = true;
+    if (this.#body) this.#body.keep = false;
+  }
+
+  #onHead(head: ResponseHead): void {
+    const responseTime = this.#options.now();
+    const { validating } = this.#options;
+    if (head.status === 304 && validating !== undefined) {
+      const selected = selectedBy304(validating.headers, head.headers);
+      this.#settle(
+        selected
+          ? { kind: 'validated', stored: this.#freshened(validating, head, responseTime) }
+          : { kind: 'unmatched' },
+      );
+      return;
+    }
+    this.#response = this.#judge(head, responseTime);
+    this.#body = this.#response.body;
+    this.#settle(this.#response);
+    this.#abandonIfUnwanted();
+  }
+
+  #judge(head: ResponseHead, responseTime: number): FillResponse {
+    const { request, site } = this.#options;
+    const { rule, policy } = this.#policy(head, responseTime);
+    const length = contentLength(head.headers);
+    const stored = storedHead({ ...head, requestHeaders: request.headers, policy, responseTime });
+    const refusal =
+      this.#options.refusal(head) ??
+      storeRefusal({
+        requestHeaders: request.headers,
+        requestDirectives: this.#options.requestDirectives,
+        status: head.status,
+        headers: head.headers,
+        policy,
+        rule,
+      }) ??
+      this.#partialRefusal(head, length) ??
+      (length !== undefined && length > site.max_object ? 'too-large' : undefined) ??
+      (this.#options.keeps() ? undefined : 'not-hot');
+    const fresh = reuse({ policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
+    const shareable = (OWN_REFUSALS.has(refusal) && fresh) || isPlainFailure(head.status, refusal);
+    const writer = this.#writer(refusal, length);
+    const body = new SharedBody({
+      writer,
+      maxKeptBytes: site.max_object,
+      windowBytes: this.#options.windowBytes,
+      flow: { pause: () => this.#flow.pause(), resume: () => this.#flow.resume(), abort: () => this.#flow.abort() },
+      onAbandoned: () => this.#abandonIfUnwanted(),
+    });
+    body.keep = refusal === undefined && !this.#disowned;
+    const noRoom = refusal === undefined && writer === undefined;
+    return { kind: 'response', head, stored, refusal: noRoom ? 'no-memory' : refusal, shareable, length, body };
+  }
+
+  #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: number) {
+    const { site, rules, path } = this.#options;
+    const rule = rules.ruleFor(path, head.status);
+    const policy = responsePolicy({
+      status: head.status,
+      headers: head.headers,
+      requestTime: this.#requestTime,
+      responseTime,
+      rule,
+      targetedFields: site.targeted_fields,
+      heuristic: { fraction: site.heuristic_fraction, maxMs: site.heuristic_max },
+    });
+    return { rule, policy };
+  }
+
+  /** Section 3.4: parts can be kept when it is known where they belong, and to which representation. */
+  #partialRefusal(head: ResponseHead, length: number | undefined): StoreRefusal | undefined {
+    if (head.status !== 206) return undefined;
+    const range = parseContentRange(fieldValue(head.headers, 'content-range'));
+    if (range === undefined || 'unsatisfied' in range || range.length === undefined) return 'partial';
+    if (length !== undefined && length !== range.end - range.start) return 'partial';
+    this.#start = range.start;
+    this.#representation = range.length;
+    return undefined;
+  }
+
+  /** A body that others wait for is held whole even where it is not kept, so that each reads at its own pace. */
+  #writer(refusal: StoreRefusal | undefined, length: number | undefined): StoreWriter | undefined {
+    if (refusal === undefined) return this.#options.store.begin(length ?? 0);
+    return refusal === 'not-hot' && this.#waiting > 1 ? this.#options.store.begin(length ?? 0) : undefined;
+  }
+
+  #freshened(stored: StoredResponse, head: ResponseHead, responseTime: number): StoredResponse {
+    const { status, statusText, trailers, length, body } = stored;
+    const headers = updatedHeaders(stored.headers, head.headers);
+    const { policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
+    const requestHeaders = this.#options.request.headers;
+    const fresh = {
+      ...storedHead({ status, statusText, headers, requestHeaders, policy, responseTime }),
+      trailers,
+      length,
+      body,
+    };
+    if (!this.#disowned) this.#options.onStored(fresh);
+    return fresh;
+  }
+
+  #onEnd(trailers: RawHeaders): void {
+    const response = this.#response;
+    if (response !== undefined) {
+      const body = response.body.end(trailers, this.#start);
+      if (body !== undefined && !this.#disowned) {
+        const whole = this.#representation ?? response.body.received;
+        this.#options.onStored({ ...representationHead(response.stored, whole), trailers, length: whole, body });
+      }
+    }
+    this.#close();
+  }
+
+  #onError(error: HttpError): void {
+    this.#body?.fail(error);
+    this.#settle({ kind: 'failed', error });
+    this.#close();
+  }
+
+  #settle(outcome: FillOutcome): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    this.#options.onSettled(outcome);
+    this.#resolve(outcome);
+  }
+
+  #close(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#options.onClosed();
+  }
+
+  #abandonIfUnwanted(): void {
+    if (this.#done || this.#waiting > 0 || (this.#body?.readers ?? 0) > 0 || this.#goesOn()) return;
+    this.#flow.abort();
+    this.#onError(new HttpError('abandoned'));
+  }
+
+  /** Whether it goes on though nobody waits or reads. */
+  #goesOn(): boolean {
+    const response = this.#response;
+    if (response === undefined) return this.#options.background;
+    if (!response.body.isKept || this.#disowned) return false;
+    if (this.#options.background || response.length === undefined) return true; // bounded by max_object and the store
+    const { received } = response.body;
+    return received * 2 >= response.length || response.length - received <= NEARLY_DONE_BYTES;
+  }
+}
+
+/**
+ * An error of the origin's that nothing marks as one visitor's own is an
+ * answer to all who wait at that moment, like a failed connection: asking
+ * again for each of them would be the herd that collapsing is there to stop.
+ */
+function isPlainFailure(status: number, refusal: StoreRefusal | undefined): boolean {
+  return isOriginError(status) && (refusal === 'status' || refusal === 'no-freshness');
+}
+
+function contentLength(headers: RawHeaders): number | undefined {
+  const value = fieldLines(headers, 'content-length')[0];
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+/** A 304's own Age counts for the freshened response; without one it is as new as the 304 (RFC 9111, section 4.3.4). */
+function withAgeOf(headers: RawHeaders, received: RawHeaders): RawHeaders {
+  const age = fieldLines(received, 'age')[0];
+  return age === undefined ? headers : withField(headers, 'Age', age);
+}
+
+/** Parts are kept under the head of the whole: 200, with the whole's length (RFC 9111, section 3.4). */
+function representationHead(head: StoredHead, length: number): StoredHead {
+  if (head.status !== 206) return head;
+  const headers = withoutFields(head.headers, new Set(['content-range', 'content-length']));
+  headers.push('Content-Length', String(length));
+  return { ...head, status: 200, statusText: 'OK', headers };
+}
+
+/** Whether two stored parts are of one representation (RFC 9111, section 3.4). */
+export function sameRepresentation(a: StoredResponse, b: StoredResponse): boolean {
+  const validator = strongValidator(a.headers);
+  return validator !== undefined && validator === strongValidator(b.headers) && a.length === b.length;
+}

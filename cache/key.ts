@@ -1,0 +1,92 @@
+/**
+ * What makes two requests the same (RFC 9111, section 2: the cache key), and
+ * the request target that the origin gets to see for it: what is not in the
+ * key is not sent either.
+ * @module
+ */
+import type { SiteConfig } from '../config/schema.ts';
+import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { normalisePath, type Target } from '../http/request-target.ts';
+import { normalisedField } from './vary.ts';
+
+export interface KeyedRequest {
+  /** `prefix`, `target` and `suffix`, one after the other. */
+  readonly key: string;
+  /** `scheme://authority`. */
+  readonly prefix: string;
+  /** A line for each header and cookie in the key. */
+  readonly suffix: string;
+  /** Path and query as the next tier and the origin see them. */
+  readonly target: string;
+}
+
+export function cacheKey(
+  site: SiteConfig,
+  scheme: 'http' | 'https',
+  target: Target,
+  headers: RawHeaders,
+): KeyedRequest {
+  const path = normalisePath(target.path);
+  const query = keyedQuery(site.key, target.query);
+  const forwarded = query === undefined ? path : `${path}?${query}`;
+  const prefix = `${scheme}://${target.authority}`;
+  let suffix = '';
+  for (const name of site.key.headers)
+    suffix += `\n${name.toLowerCase()}:${normalisedField(headers, name.toLowerCase()) ?? ''}`;
+  if (site.key.cookies.length > 0) {
+    const cookies = requestCookies(headers);
+    for (const name of site.key.cookies) suffix += `\ncookie ${name}=${cookies.get(name) ?? ''}`;
+  }
+  return { key: prefix + forwarded + suffix, prefix, target: forwarded, suffix };
+}
+
+/** @returns The key of another path and query on the same authority, asked for with the same headers. */
+export function siblingKey(like: KeyedRequest, target: string): string {
+  return like.prefix + target + like.suffix;
+}
+
+function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string | undefined {
+  if (query === undefined || rules.query === 'none') return undefined;
+  if (rules.query === 'all' && !rules.sort_query) return query;
+  const keep = parameterFilter(rules.query);
+  let parameters = query.split('&').filter((parameter) => keep(parameterName(parameter)));
+  if (rules.sort_query) {
+    parameters = parameters
+      .map((parameter) => ({ parameter, name: parameterName(parameter) }))
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)) // stable: repeated names keep their order
+      .map(({ parameter }) => parameter);
+  }
+  return parameters.length === 0 ? undefined : parameters.join('&');
+}
+
+function parameterFilter(rule: SiteConfig['key']['query']): (name: string) => boolean {
+  if (typeof rule === 'string') return () => true;
+  const [names, wanted] = 'allow' in rule ? [rule.allow, true] : [rule.deny, false];
+  return (name) => names.some((pattern) => matchesName(pattern, name)) === wanted;
+}
+
+function matchesName(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+function parameterName(parameter: string): string {
+  const equals = parameter.indexOf('=');
+  const name = equals < 0 ? parameter : parameter.slice(0, equals);
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '));
+  } catch {
+    return name; // a malformed escape: the name is what is written
+  }
+}
+
+function requestCookies(headers: RawHeaders): Map<string, string> {
+  const cookies = new Map<string, string>();
+  for (const line of fieldLines(headers, 'cookie')) {
+    for (const pair of line.split(';')) {
+      const equals = pair.indexOf('=');
+      const name = pair.slice(0, Math.max(0, equals)).trim();
+      if (name !== '' && !cookies.has(name)) cookies.set(name, pair.slice(equals + 1).trim());
+    }
+  }
+  return cookies;
+}

@@ -1,0 +1,71 @@
+/**
+ * Everything that a response's head and the site's rule say about caching it,
+ * worked out once, when the head arrives. Milliseconds.
+ * @module
+ */
+import type { RuleConfig } from '../../config/schema.ts';
+import { parseHttpDate } from '../../http/date.ts';
+import { fieldLines, type RawHeaders } from '../../http/headers.ts';
+import { correctedInitialAge, parseAge } from './age.ts';
+import { NO_RESPONSE_DIRECTIVES, type ResponseDirectives } from './directives.ts';
+import { explicitLifetime, type Heuristic, heuristicLifetime } from './freshness.ts';
+import { cacheControl } from './targeted.ts';
+
+export interface ResponsePolicyInput {
+  readonly status: number;
+  readonly headers: RawHeaders;
+  readonly requestTime: number;
+  readonly responseTime: number;
+  readonly rule: RuleConfig;
+  readonly targetedFields: readonly string[];
+  readonly heuristic: Heuristic;
+}
+
+export interface ResponsePolicy {
+  readonly directives: ResponseDirectives;
+  /** Whether a targeted field (RFC 9213) or the rule decides: the origin speaks to this cache, not to caches at large. */
+  readonly addressed: boolean;
+  readonly explicitLifetimeMs: number | undefined;
+  readonly lifetimeMs: number;
+  readonly initialAgeMs: number;
+  /** `stale-while-revalidate`: the origin's window, else the rule's; 0 where staleness is forbidden. */
+  readonly staleWhileRevalidateMs: number;
+  /** `stale-if-error`, likewise. */
+  readonly staleIfErrorMs: number;
+}
+
+export function responsePolicy(input: ResponsePolicyInput): ResponsePolicy {
+  const { rule, headers, status, requestTime, responseTime } = input;
+  const said =
+    rule.origin_headers === 'ignore'
+      ? { directives: NO_RESPONSE_DIRECTIVES, expiresCounts: false, addressed: true }
+      : cacheControl(headers, input.targetedFields);
+  const { directives } = said;
+  // RFC 9110, section 6.6.1: without a usable Date, the time of arrival stands for it.
+  const dateMs = parseHttpDate(fieldLines(headers, 'date')[0] ?? '', responseTime) ?? responseTime;
+  const freshness = { status, headers, directives, expiresCounts: said.expiresCounts, dateMs, responseTime };
+  const explicitLifetimeMs = explicitLifetime(freshness) ?? rule.ttl;
+  const ageMs = parseAge(fieldLines(headers, 'age').join(', '));
+  return {
+    directives,
+    addressed: said.addressed,
+    explicitLifetimeMs,
+    lifetimeMs: explicitLifetimeMs ?? heuristicLifetime(freshness, input.heuristic),
+    initialAgeMs: correctedInitialAge({ ageMs, dateMs, requestTime, responseTime }),
+    staleWhileRevalidateMs: staleWindow(directives, directives.staleWhileRevalidate, rule.stale_while_revalidate),
+    staleIfErrorMs: staleWindow(directives, directives.staleIfError, rule.stale_if_error),
+  };
+}
+
+/**
+ * RFC 9111, section 4.2.4: nothing stale where no-cache, must-revalidate,
+ * proxy-revalidate or s-maxage forbids it. One deviation: s-maxage beside an
+ * explicit stale-… directive does not forbid what that directive allows. Taken
+ * literally, section 5.2.2.10 would make the pair senseless, while origins
+ * send it on purpose (`s-maxage=60, stale-while-revalidate=300`).
+ */
+function staleWindow(directives: ResponseDirectives, seconds: number | undefined, ruleMs: number | undefined): number {
+  if (directives.noCache || directives.mustRevalidate || directives.proxyRevalidate) return 0;
+  if (seconds !== undefined) return seconds * 1_000;
+  return directives.sMaxage === undefined ? (ruleMs ?? 0) : 0;
+}

@@ -1,0 +1,63 @@
+/**
+ * Whether a stored response may answer a request (RFC 9111, section 4, and
+ * RFC 5861). Milliseconds.
+ * @module
+ */
+import type { RequestDirectives } from './directives.ts';
+import type { ResponsePolicy } from './response-policy.ts';
+
+/** What section 4.2 needs of a stored response. */
+export interface Aging {
+  readonly policy: ResponsePolicy;
+  readonly responseTime: number;
+}
+
+export type Reuse =
+  /** Usable as it is. */
+  | 'fresh'
+  /** Stale, usable now, to be revalidated in the background (RFC 5861, section 3). */
+  | 'while-revalidate'
+  /** Stale, and the visitor takes it so (`max-stale`). */
+  | 'max-stale'
+  /** To be validated first, because it is stale or must always be. */
+  | 'stale'
+  /** To be validated first, because the request says so. */
+  | 'request';
+
+/** `current_age` (section 4.2.3). */
+export function currentAge(stored: Aging, now: number): number {
+  return stored.policy.initialAgeMs + Math.max(0, now - stored.responseTime);
+}
+
+/** @returns How much longer the response is fresh; negative when it is stale. The `ttl` of RFC 9211. */
+export function remainingLifetime(stored: Aging, now: number): number {
+  return stored.policy.lifetimeMs - currentAge(stored, now);
+}
+
+/** @param request - The request's directives where the site's rule honours them, else `NO_REQUEST_DIRECTIVES`. */
+export function reuse(stored: Aging, request: RequestDirectives, now: number): Reuse {
+  const { directives, staleWhileRevalidateMs } = stored.policy;
+  if (request.noCache || request.noStore) return 'request'; // sections 5.2.1.4 and 5.2.1.5
+  if (directives.noCache) return 'stale'; // section 5.2.2.4
+  const age = currentAge(stored, now);
+  const remaining = stored.policy.lifetimeMs - age;
+  if (request.maxAge !== undefined && age > request.maxAge * 1_000 && request.maxStale === undefined) return 'request'; // 5.2.1.1
+  if (request.minFresh !== undefined && remaining < request.minFresh * 1_000) return 'request'; // 5.2.1.3
+  if (remaining > 0) return 'fresh';
+  if (request.maxStale !== undefined && permitsStale(stored) && -remaining <= request.maxStale * 1_000)
+    return 'max-stale'; // 5.2.1.2
+  return -remaining < staleWhileRevalidateMs ? 'while-revalidate' : 'stale';
+}
+
+/** Whether a stale response may answer because the origin failed (RFC 5861, section 4). */
+export function mayServeOnError(stored: Aging, now: number): boolean {
+  const staleness = -remainingLifetime(stored, now);
+  return staleness <= 0 ? !stored.policy.directives.noCache : staleness < stored.policy.staleIfErrorMs;
+}
+
+/** Section 4.2.4: what forbids every stale answer, whatever the visitor accepts. */
+function permitsStale({ policy: { directives } }: Aging): boolean {
+  return (
+    !directives.noCache && !directives.mustRevalidate && !directives.proxyRevalidate && directives.sMaxage === undefined
+  );
+}

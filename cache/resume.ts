@@ -1,0 +1,98 @@
+/**
+ * A reader that fell too far behind a body that is not kept goes on by
+ * itself: it asks upstream for the rest, provided that it is the rest of the
+ * same representation (RFC 9110, section 13.1.5).
+ * @module
+ */
+import { HttpError } from '../http/errors.ts';
+import { fieldValue, type RawHeaders, withoutFields } from '../http/headers.ts';
+import type { BodyReader, Fetch, Flow, UpstreamRequest } from '../http/message.ts';
+import { parseContentRange } from '../http/range.ts';
+import { CONDITIONAL_FIELDS } from './policy/validation.ts';
+import { LaggedError, SharedBody } from './shared-body.ts';
+
+export interface ResumeOptions {
+  readonly fetch: Fetch;
+  /** The request whose answer is being read. */
+  readonly request: UpstreamRequest;
+  /** A strong entity tag; without one, a reader that lags is cut off. */
+  readonly validator: string | undefined;
+  /** Where the body that is read begins and ends in the whole representation. */
+  readonly end: number | undefined;
+}
+
+export class ResumingReader implements BodyReader {
+  readonly #options: ResumeOptions;
+  #reader: BodyReader;
+
+  constructor(reader: BodyReader, options: ResumeOptions) {
+    this.#reader = reader;
+    this.#options = options;
+  }
+
+  next(): Buffer | null | Promise<Buffer | null> {
+    try {
+      const piece = this.#reader.next();
+      return piece instanceof Promise ? piece.catch((error: unknown) => this.#resume(error)) : piece;
+    } catch (error) {
+      return this.#resume(error);
+    }
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  async #resume(error: unknown): Promise<Buffer | null> {
+    const { validator, end } = this.#options;
+    if (!(error instanceof LaggedError) || validator === undefined || end === undefined) throw error;
+    this.#reader = await rest(this.#options, validator, error.position, end);
+    return this.#reader.next();
+  }
+}
+
+function rest(
+  { fetch, request }: ResumeOptions,
+  validator: string,
+  position: number,
+  end: number,
+): Promise<BodyReader> {
+  const headers = withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']));
+  headers.push('Range', `bytes=${position}-${end - 1}`, 'If-Range', validator);
+  return new Promise((resolve, reject) => {
+    let body: SharedBody | undefined;
+    const flow: Flow = fetch(
+      { ...request, headers },
+      {
+        onInterim: () => undefined,
+        onHead: (head) => {
+          if (!isRest(head.status, head.headers, validator, position, end)) {
+            reject(new HttpError('origin_bad_response', `no rest of ${request.target} from byte ${position}`));
+            queueMicrotask(() => flow.abort());
+            return;
+          }
+          body = new SharedBody({
+            writer: undefined,
+            maxKeptBytes: 0,
+            windowBytes: Number.POSITIVE_INFINITY, // one reader: it is held back, never cut
+            flow: { pause: () => flow.pause(), resume: () => flow.resume(), abort: () => flow.abort() },
+            onAbandoned: () => flow.abort(),
+          });
+          resolve(body.reader(0, end - position));
+        },
+        onData: (chunk) => body?.append(chunk),
+        onEnd: (trailers) => void body?.end(trailers, 0),
+        onError: (error) => {
+          body?.fail(error);
+          reject(error);
+        },
+      },
+    );
+  });
+}
+
+function isRest(status: number, headers: RawHeaders, validator: string, position: number, end: number): boolean {
+  const range = parseContentRange(fieldValue(headers, 'content-range'));
+  if (status !== 206 || range === undefined || 'unsatisfied' in range) return false;
+  return range.start === position && range.end === end && fieldValue(headers, 'etag') === validator;
+}

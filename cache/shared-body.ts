@@ -1,0 +1,273 @@
+/**
+ * One body on its way from upstream, read by any number of readers, each at
+ * its own pace.
+ *
+ * A body that is kept (in the store's memory, through a writer) is held whole
+ * until it ends, so nobody waits for anybody and latecomers start at its
+ * beginning. One that is not kept is held in a window: upstream is held back
+ * when even the fastest reader is behind, and a reader that falls a whole
+ * window behind the others is cut loose (`LaggedError`) instead of holding
+ * them back.
+ * @module
+ */
+import type { HttpError } from '../http/errors.ts';
+import type { RawHeaders } from '../http/headers.ts';
+import type { BodyReader, Flow } from '../http/message.ts';
+import type { StoredBody, StoreWriter } from './store/store.ts';
+
+/** Unread bytes at which upstream is held back. */
+const HIGH_WATER_BYTES = 128 * 1024;
+
+/** The reader is too far behind for a body that is not kept; `position` is the next byte it would have read. */
+export class LaggedError extends Error {
+  readonly position: number;
+
+  constructor(position: number) {
+    super(`reader fell behind at byte ${position}`);
+    this.position = position;
+  }
+}
+
+export interface SharedBodyOptions {
+  /** Takes every byte, if the body is to be kept. */
+  readonly writer: StoreWriter | undefined;
+  /** Bytes up to which the writer is asked; a longer body goes on in a window. */
+  readonly maxKeptBytes: number;
+  readonly windowBytes: number;
+  readonly flow: Flow;
+  /** Called when the last reader has gone before the end. */
+  readonly onAbandoned: () => void;
+}
+
+export type BodyState = 'open' | 'ended' | 'failed';
+
+export class SharedBody {
+  readonly #options: SharedBodyOptions;
+  readonly #readers = new Set<SharedReader>();
+  #writer: StoreWriter | undefined;
+  #chunks: Buffer[] = [];
+  /** Number of chunks that were dropped from the front. */
+  #dropped = 0;
+  /** Position of the first byte that is held. */
+  #base = 0;
+  #end = 0;
+  #state: 'open' | 'ended' | HttpError = 'open';
+  #paused = false;
+  trailers: RawHeaders = [];
+  /** Whether what the writer holds is committed at the end; else it is given back when the last reader has gone. */
+  keep = true;
+
+  constructor(options: SharedBodyOptions) {
+    this.#options = options;
+    this.#writer = options.writer;
+  }
+
+  /** Bytes that have arrived. */
+  get received(): number {
+    return this.#end;
+  }
+
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  /** Whether every byte is held until the end, and then committed. */
+  get isKept(): boolean {
+    return this.#writer !== undefined && this.keep;
+  }
+
+  get state(): BodyState {
+    return typeof this.#state === 'string' ? this.#state : 'failed';
+  }
+
+  /** Whether a reader can still start at `position`. */
+  canReadFrom(position: number): boolean {
+    return position >= this.#base && typeof this.#state === 'string';
+  }
+
+  append(chunk: Buffer): void {
+    if (this.#state !== 'open' || chunk.length === 0) return;
+    const fits = this.#end + chunk.length <= this.#options.maxKeptBytes;
+    const kept = fits ? this.#writer?.append(chunk) : undefined;
+    this.#chunks.push(kept ?? chunk);
+    this.#end += chunk.length;
+    if (this.#writer !== undefined && kept === undefined) this.#overflow();
+    for (const reader of this.#readers) reader.wake();
+    if (this.#writer === undefined) this.#bound();
+  }
+
+  /** The body is whole. @returns What was kept of it, if it was. */
+  end(trailers: RawHeaders, start: number): StoredBody | undefined {
+    if (this.#state !== 'open') return undefined;
+    this.#state = 'ended';
+    this.trailers = trailers;
+    const body = this.keep ? this.#writer?.commit(start) : undefined;
+    if (this.#readers.size === 0) this.#writer?.abort();
+    for (const reader of this.#readers) reader.wake();
+    return body;
+  }
+
+  /** The body broke off: every reader gets the error once it has read what came before. */
+  fail(error: HttpError): void {
+    if (this.#state !== 'open') return;
+    this.#state = error;
+    this.#writer?.abort();
+    for (const reader of this.#readers) reader.wake();
+  }
+
+  /** @param start - Must satisfy `canReadFrom`. @param end - Where to stop, exclusive. */
+  reader(start: number, end: number): BodyReader {
+    const reader = new SharedReader(this, start, end, this.#indexOf(start));
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  /** What a reader at chunk number `index` gets: a chunk, the end, a failure, or nothing yet. */
+  read(index: number): Buffer | 'ended' | 'pending' {
+    const chunk = this.#chunks[index - this.#dropped];
+    if (chunk !== undefined) return chunk;
+    if (this.#state === 'open') return 'pending';
+    if (this.#state === 'ended') return 'ended';
+    throw this.#state;
+  }
+
+  leave(reader: SharedReader): void {
+    if (!this.#readers.delete(reader)) return;
+    if (this.#readers.size > 0) this.trim();
+    else if (this.#state === 'open') this.#options.onAbandoned();
+    else this.#writer?.abort();
+  }
+
+  /** Drops what every reader has passed, unless the body is kept, and lets upstream go on. */
+  trim(): void {
+    if (this.#writer !== undefined || this.#readers.size === 0) return;
+    let slowest = this.#dropped + this.#chunks.length;
+    let fastest = this.#base;
+    for (const { index, position } of this.#readers) {
+      slowest = Math.min(slowest, index);
+      fastest = Math.max(fastest, position);
+    }
+    let drop = 0;
+    for (; this.#dropped + drop < slowest; drop++) this.#base += (this.#chunks[drop] as Buffer).length;
+    if (drop > 0) {
+      this.#chunks.splice(0, drop);
+      this.#dropped += drop;
+    }
+    if (this.#paused && this.#end - fastest < HIGH_WATER_BYTES) {
+      this.#paused = false;
+      this.#options.flow.resume();
+    }
+  }
+
+  #overflow(): void {
+    this.#writer?.abort();
+    this.#writer = undefined;
+    this.trim();
+  }
+
+  /** Keeps what is held for readers within the window. */
+  #bound(): void {
+    let fastest = this.#base;
+    for (const { position } of this.#readers) fastest = Math.max(fastest, position);
+    if (!this.#paused && this.#end - fastest >= HIGH_WATER_BYTES) {
+      this.#paused = true;
+      this.#options.flow.pause();
+    }
+    if (this.#end - this.#base <= this.#options.windowBytes) return;
+    for (const reader of this.#readers) {
+      if (this.#end - reader.position > this.#options.windowBytes && reader.position < fastest) reader.cut();
+    }
+    this.trim();
+  }
+
+  #indexOf(position: number): number {
+    let index = this.#dropped;
+    let chunkStart = this.#base;
+    for (const chunk of this.#chunks) {
+      if (position < chunkStart + chunk.length) break;
+      chunkStart += chunk.length;
+      index++;
+    }
+    return index;
+  }
+
+  /** Position of the first byte of chunk number `index`, which must be held or be the next to come. */
+  startOf(index: number): number {
+    let start = this.#base;
+    for (let i = 0; i < index - this.#dropped; i++) start += (this.#chunks[i] as Buffer).length;
+    return start;
+  }
+}
+
+class SharedReader implements BodyReader {
+  readonly #body: SharedBody;
+  readonly #end: number;
+  /** Bytes still to be skipped before the first one that is wanted. */
+  #skip: number;
+  #wake: (() => void) | undefined;
+  #state: 'reading' | 'cut' | 'closed' = 'reading';
+  /** Number of the chunk to be read next. */
+  index: number;
+  /** Position of the byte to be read next. */
+  position: number;
+
+  constructor(body: SharedBody, start: number, end: number, index: number) {
+    this.#body = body;
+    this.#end = end;
+    this.index = index;
+    this.position = start;
+    this.#skip = start - body.startOf(index);
+  }
+
+  next(): Buffer | null | Promise<Buffer | null> {
+    for (;;) {
+      if (this.#state === 'cut') throw new LaggedError(this.position);
+      if (this.#state === 'closed' || this.position >= this.#end) {
+        this.close();
+        return null;
+      }
+      const read = this.#body.read(this.index);
+      if (read === 'ended') {
+        this.close();
+        return null;
+      }
+      if (read === 'pending') {
+        return new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        }).then(() => this.next());
+      }
+      this.index++;
+      if (this.#skip >= read.length) {
+        this.#skip -= read.length;
+        continue;
+      }
+      const piece = read.subarray(
+        this.#skip,
+        this.#skip + Math.min(read.length - this.#skip, this.#end - this.position),
+      );
+      this.#skip = 0;
+      this.position += piece.length;
+      this.#body.trim();
+      return piece;
+    }
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#body.leave(this);
+    this.wake();
+  }
+
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  cut(): void {
+    this.#state = 'cut';
+    this.#body.leave(this);
+    this.wake();
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The seam between the engine and where responses are kept. Memory is the
+ * first implementation; one contract suite (test/cache/store) runs against
+ * every one.
+ *
+ * A key holds the variants of one resource (RFC 9111, section 4.1). A body is
+ * a source of pieces, never assumed to be one Buffer.
+ *
+ * Protocol of a write: `begin`, any number of `append`, then `commit` or
+ * `abort`, once. What `append` took is readable through the buffer that it
+ * returned until then, and counts as memory in use.
+ * @module
+ */
+import type { BodyReader } from '../../http/message.ts';
+import type { ByteRange } from '../../http/range.ts';
+import type { StoredResponse } from '../stored-response.ts';
+
+export interface StoredBody {
+  /** What is there, in order, disjoint; one range from 0 when it is complete. */
+  readonly ranges: readonly ByteRange[];
+  /** Bytes that it costs. */
+  readonly size: number;
+  /** @param range - Must lie within one of `ranges`. */
+  open(range: ByteRange): BodyReader;
+}
+
+export interface StoreWriter {
+  /** @returns The bytes as they are kept, or `undefined` when there is no room: the caller must then `abort`. */
+  append(chunk: Buffer): Buffer | undefined;
+  /** @param start - Position of the first appended byte in the whole representation. */
+  commit(start: number): StoredBody;
+  /** Gives the room back. Idempotent; does nothing after `commit`. */
+  abort(): void;
+}
+
+export interface Store {
+  /** @returns The variants of the key, most recently stored first; empty when there are none. */
+  get(key: string): readonly StoredResponse[];
+  /** Replaces the variants of the key. None, or more bytes than there is room for: the key goes. */
+  set(key: string, variants: readonly StoredResponse[]): void;
+  delete(key: string): void;
+  /** @returns A writer, or `undefined` when `expectedBytes` cannot fit. */
+  begin(expectedBytes: number): StoreWriter | undefined;
+  /** Joins bodies of one representation; overlapping bytes are kept once (RFC 9111, section 3.4). */
+  combine(first: StoredBody, second: StoredBody): StoredBody;
+  entries(): IterableIterator<readonly [key: string, variants: readonly StoredResponse[]]>;
+  /** Bytes in use: bodies, headers, overhead, and writes under way. */
+  readonly bytesInUse: number;
+  readonly maxBytes: number;
+  /** Keys held. */
+  readonly size: number;
+}

@@ -1,0 +1,85 @@
+/**
+ * A response as it is kept, and how it is made from a response's head.
+ * @module
+ */
+import { formatHttpDate } from '../http/date.ts';
+import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/headers.ts';
+import type { ResponsePolicy } from './policy/response-policy.ts';
+import type { StoredBody } from './store/store.ts';
+import { type VaryMember, varyMembers } from './vary.ts';
+
+export interface StoredResponse {
+  readonly status: number;
+  readonly statusText: string;
+  /** End-to-end fields without Age and Cache-Status, which are made anew for each answer, and without those that no-cache="…" or private="…" names. */
+  readonly headers: RawHeaders;
+  readonly trailers: RawHeaders;
+  readonly vary: readonly VaryMember[];
+  readonly policy: ResponsePolicy;
+  /** When the response arrived, or was last validated: milliseconds. */
+  readonly responseTime: number;
+  /** Length of the whole representation in bytes, of which `body` may hold a part. */
+  readonly length: number;
+  readonly body: StoredBody;
+}
+
+export interface StoredHead extends Omit<StoredResponse, 'body' | 'trailers' | 'length'> {}
+
+export interface StoredHeadInput {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: RawHeaders;
+  readonly requestHeaders: RawHeaders;
+  readonly policy: ResponsePolicy;
+  readonly responseTime: number;
+}
+
+/** @returns What is kept of a response's head (RFC 9111, section 3.1). Hop-by-hop fields are gone already. */
+export function storedHead(input: StoredHeadInput): StoredHead {
+  const { policy } = input;
+  const dropped = new Set([
+    'age',
+    'cache-status',
+    ...policy.directives.noCacheFields,
+    ...policy.directives.privateFields,
+  ]);
+  const headers = withoutFields(input.headers, dropped);
+  // RFC 9110, section 6.6.1: a response without Date gets one before it is stored or passed on.
+  if (!hasField(headers, 'date')) headers.push('Date', formatHttpDate(input.responseTime));
+  return {
+    status: input.status,
+    statusText: input.statusText,
+    headers,
+    vary: varyMembers(input.headers, input.requestHeaders),
+    policy,
+    responseTime: input.responseTime,
+  };
+}
+
+export function isComplete(stored: StoredResponse): boolean {
+  return coveringRange(stored, 0, stored.length);
+}
+
+/** Whether the stored bytes hold `[start, end)` in one piece. */
+export function coveringRange(stored: StoredResponse, start: number, end: number): boolean {
+  if (start === end) return true;
+  return stored.body.ranges.some((range) => range.start <= start && range.end >= end);
+}
+
+/** What an entry costs besides its body and its strings: objects, arrays, its place in the LRU. Measured by load-tests/micro. */
+export const ENTRY_OVERHEAD_BYTES = 700;
+
+/** @returns Bytes that the response costs in memory: body, headers, overhead. */
+export function sizeOf(stored: StoredResponse): number {
+  let bytes = ENTRY_OVERHEAD_BYTES + stored.body.size;
+  for (const text of stored.headers) bytes += text.length;
+  for (const text of stored.trailers) bytes += text.length;
+  for (const { name, value } of stored.vary) bytes += name.length + (value?.length ?? 0);
+  return bytes;
+}
+
+/** @returns The strong validator that tells two parts of one representation from parts of two (RFC 9111, section 3.4). */
+export function strongValidator(headers: RawHeaders): string | undefined {
+  const etag = fieldValue(headers, 'etag');
+  return etag?.startsWith('"') ? etag : undefined;
+}

@@ -1,0 +1,79 @@
+/**
+ * Choosing among the stored responses of one key by the request fields that
+ * Vary names (RFC 9111, section 4.1).
+ * @module
+ */
+import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws } from '../http/headers.ts';
+
+/** One field named by Vary, with the normalised value of the request that was answered. */
+export interface VaryMember {
+  /** Lower case. */
+  readonly name: string;
+  /** `undefined`: the request had no such field. */
+  readonly value: string | undefined;
+}
+
+/** @returns The members in order; `*` never gets here, such a response is not stored. */
+export function varyMembers(response: RawHeaders, request: RawHeaders): VaryMember[] {
+  const members: VaryMember[] = [];
+  for (const member of listMembers(fieldValue(response, 'vary') ?? '')) {
+    const name = member.toLowerCase();
+    if (!members.some((known) => known.name === name)) members.push({ name, value: normalisedField(request, name) });
+  }
+  return members;
+}
+
+/** @param response - The stored response's headers. */
+export function matchesVary(vary: readonly VaryMember[], request: RawHeaders, response: RawHeaders): boolean {
+  for (const { name, value } of vary) {
+    if (normalisedField(request, name) === value) continue;
+    if (name === 'accept-language' && isPreferredLanguage(request, response)) continue;
+    return false;
+  }
+  return true;
+}
+
+/** @returns The field's value in a form in which equal meaning is equal text; `undefined` when it is absent. */
+export function normalisedField(request: RawHeaders, name: string): string | undefined {
+  const value = fieldValue(request, name);
+  if (value === undefined) return undefined;
+  switch (name) {
+    case 'accept-encoding':
+    case 'accept-language':
+      return weighted(value)
+        .map(({ token, q }) => (q === 1 ? token : `${token};q=${q}`))
+        .join(',');
+    default:
+      // Section 4.1 lets us combine lines and drop whitespace where the syntax is a list; it is for what has commas.
+      return value.includes(',') ? listMembers(value).join(',') : trimOws(value);
+  }
+}
+
+interface Weighted {
+  readonly token: string;
+  readonly q: number;
+}
+
+/** Members of Accept-Encoding or Accept-Language, heaviest first, then by name (RFC 9110, section 12.4.2). */
+function weighted(value: string): Weighted[] {
+  return listMembers(value)
+    .map((member): Weighted => {
+      const [token = '', ...parameters] = member.split(';').map((part) => trimOws(part).toLowerCase());
+      const q = parameters.find((parameter) => parameter.startsWith('q='));
+      const weight = q === undefined ? 1 : Number(q.slice(2));
+      return { token: token === 'x-gzip' ? 'gzip' : token, q: weight >= 0 && weight <= 1 ? weight : 0 };
+    })
+    .sort((a, b) => b.q - a.q || (a.token < b.token ? -1 : 1));
+}
+
+/**
+ * A stored response in the one language that the request wants most is what
+ * the origin would choose, whatever else the request would also take.
+ */
+function isPreferredLanguage(request: RawHeaders, response: RawHeaders): boolean {
+  const languages = fieldLines(response, 'content-language');
+  const [first, second] = weighted(fieldValue(request, 'accept-language') ?? '');
+  if (languages.length !== 1 || first === undefined || first.q === 0) return false;
+  if (second !== undefined && second.q === first.q) return false;
+  return (languages[0] as string).toLowerCase() === first.token;
+}

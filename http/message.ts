@@ -1,0 +1,66 @@
+/**
+ * What crosses the seam between the wire and the cache: a request to send
+ * upstream, and the response as its parts arrive.
+ * @module
+ */
+import type { Duplex, Readable } from 'node:stream';
+import type { HttpError } from './errors.ts';
+import type { RawHeaders } from './headers.ts';
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: RawHeaders;
+}
+
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** End-to-end fields, Host included. */
+  readonly headers: RawHeaders;
+  readonly body: Readable | undefined;
+  /** The protocol to switch to (RFC 9110, section 7.8), such as `websocket`. */
+  readonly upgrade?: string | undefined;
+}
+
+/** Holds a response back, lets it go on, or gives it up. */
+export interface Flow {
+  pause(): void;
+  resume(): void;
+  /** No call to the sink follows. Idempotent. */
+  abort(): void;
+}
+
+/**
+ * Where a response goes. Calls come in this order: `onInterim`*, `onHead`,
+ * `onData`*, `onEnd`; `onError` may take the place of any of them and ends
+ * it. `onUpgrade` takes the place of `onHead` and ends it.
+ */
+export interface ResponseSink {
+  /** A 1xx other than 101 (RFC 9110, section 15.2). */
+  onInterim(status: number, headers: RawHeaders): void;
+  onHead(head: ResponseHead): void;
+  onData(chunk: Buffer): void;
+  onEnd(trailers: RawHeaders): void;
+  onError(error: HttpError): void;
+  /** 101: the socket is the caller's from here on. */
+  onUpgrade?(head: ResponseHead, socket: Duplex): void;
+}
+
+/** Sends one request upstream. */
+export type Fetch = (request: UpstreamRequest, sink: ResponseSink) => Flow;
+
+/**
+ * Bytes to be taken one piece at a time. The reader that has enough, or goes
+ * away, calls `close`.
+ */
+export interface BodyReader {
+  /**
+   * @returns The next piece, `null` at the end; a promise when it has not arrived yet.
+   * @throws {HttpError} (or rejects) when the body broke off: what was read is not complete.
+   */
+  next(): Buffer | null | Promise<Buffer | null>;
+  /** Idempotent. */
+  close(): void;
+}
