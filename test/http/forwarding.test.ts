@@ -1,0 +1,476 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import {
+  appendCdnLoop,
+  appendVia,
+  clientAddress,
+  hasCdnLoop,
+  removeHopByHop,
+  setForwarded,
+  stripUntrusted,
+  trustedProxies,
+  type VisitorAddress,
+} from '../../http/forwarding.ts';
+import { fieldLines, fieldValue, type RawHeaders } from '../../http/headers.ts';
+
+const names = (headers: RawHeaders) => headers.filter((_, i) => i % 2 === 0);
+const withValues = (...list: string[]) => list.flatMap((name) => [name, 'x']);
+
+for (const { rfc, rule, headers, left } of [
+  {
+    rfc: '9110 7.6.1',
+    rule: 'what Connection names',
+    headers: ['Connection', 'a, b', 'a', '1', 'B', '2', 'c', '3'],
+    left: ['c'],
+  },
+  {
+    rfc: '9110 7.6.1',
+    rule: 'in several lines and any case',
+    headers: ['connection', 'A', 'CONNECTION', ',close, b', 'a', '1', 'b', '2', 'b', '3'],
+    left: [],
+  },
+  { rfc: '9110 7.6.1', rule: 'before Connection, too', headers: ['a', '1', 'Connection', 'a'], left: [] },
+  {
+    rfc: '9110 7.6.1',
+    rule: 'known ones that it does not name',
+    headers: withValues(
+      'Keep-Alive',
+      'Proxy-Connection',
+      'TE',
+      'Transfer-Encoding',
+      'Upgrade',
+      'Trailer',
+      'HTTP2-Settings',
+    ),
+    left: [],
+  },
+  {
+    rfc: '9110 11.7',
+    rule: 'credentials and challenges of proxies',
+    headers: withValues('Proxy-Authenticate', 'Proxy-Authorization', 'Proxy-Authentication-Info'),
+    left: [],
+  },
+  {
+    rfc: '9110 7.6.1',
+    rule: 'nothing else',
+    headers: withValues('Host', 'WWW-Authenticate', 'Authorization', 'Content-Length', 'Via', 'X-A'),
+    left: ['Host', 'WWW-Authenticate', 'Authorization', 'Content-Length', 'Via', 'X-A'],
+  },
+]) {
+  test(`RFC ${rfc}: removed: ${rule}`, async (t) => {
+    t.strictSame(names(removeHopByHop(headers)), left);
+  });
+}
+
+for (const name of [
+  'Host',
+  'Content-Length',
+  'Cache-Control',
+  'Age',
+  'Vary',
+  'Authorization',
+  'Cookie',
+  'Set-Cookie',
+  'Via',
+  'CDN-Loop',
+  'X-Forwarded-For',
+  'X-Forwarded-Proto',
+  'X-Real-IP',
+  'Forwarded',
+  'Seawall-Tier',
+  'Range',
+  'If-None-Match',
+  'CDN-Cache-Control',
+]) {
+  test(`RFC 9110 7.6.1: Connection cannot name away ${name}`, async (t) => {
+    t.strictSame(removeHopByHop(['Connection', `close, ${name}`, name, 'x', 'X-A', 'y']), [name, 'x', 'X-A', 'y']);
+  });
+}
+
+test('removing leaves the given headers alone', async (t) => {
+  const headers = Object.freeze(['Connection', 'a', 'a', '1']);
+  t.strictSame(removeHopByHop(headers), []);
+});
+
+test('RFC 9110 7.6.3: Via', async (t) => {
+  const headers = ['Host', 'a.example'];
+  appendVia(headers, '1.1', 'seawall');
+  t.strictSame(headers, ['Host', 'a.example', 'Via', '1.1 seawall']);
+  appendVia(headers, '2.0', 'seawall');
+  t.strictSame(headers, ['Host', 'a.example', 'Via', '1.1 seawall, 2.0 seawall']);
+  const lines = ['via', '1.0 fred', 'VIA', '1.1 p.example', 'X-A', ''];
+  appendVia(lines, '1.1', 'seawall');
+  t.equal(fieldValue(lines, 'via'), '1.0 fred, 1.1 p.example, 1.1 seawall', 'the latest stands last');
+  const empty = ['Via', ''];
+  appendVia(empty, '1.1', 'seawall');
+  t.strictSame(empty, ['Via', '1.1 seawall']);
+});
+
+test('RFC 8586 2: CDN-Loop is appended to', async (t) => {
+  const headers = ['CDN-Loop', 'other.example; a="b"'];
+  appendCdnLoop(headers, 'seawall.example');
+  t.strictSame(headers, ['CDN-Loop', 'other.example; a="b", seawall.example']);
+  t.equal(hasCdnLoop(headers, 'seawall.example'), true);
+});
+
+for (const { rule, lines, found } of [
+  { rule: 'none', lines: [], found: false },
+  { rule: 'alone', lines: ['seawall.example'], found: true },
+  { rule: 'any case', lines: ['SeaWall.Example'], found: true },
+  { rule: 'with parameters', lines: ['other, seawall.example ; a=1; b="2"'], found: true },
+  {
+    rule: 'in a later line',
+    lines: ['FooCDN, barcdn; host="foo123.bar.cdn"', 'baz-cdn; abc="123", seawall.example'],
+    found: true,
+  },
+  { rule: 'another that begins the same', lines: ['seawall.example.org, seawall'], found: false },
+  { rule: 'only as a parameter', lines: ['other; id=seawall.example; seawall.example'], found: false },
+  { rule: 'behind a quoted string that never ends', lines: ['x; a=", seawall.example'], found: true },
+  { rule: 'inside a quoted string that a later one ends', lines: ['x; a=", seawall.example, b; c="d"'], found: true },
+]) {
+  test(`RFC 8586: loop: ${rule}`, async (t) => {
+    const headers = lines.flatMap((line) => ['CDN-Loop', line]);
+    t.equal(hasCdnLoop(headers, 'seawall.example'), found);
+    t.equal(hasCdnLoop(headers, 'SEAWALL.example'), found);
+  });
+}
+
+test('property: no visitor can hide that a request has been here', async () => {
+  const hostile = fc.string({ unit: fc.constantFrom('"', ',', ';', '\\', '=', 'a', ' ') });
+  fc.assert(
+    fc.property(fc.array(hostile), (lines) => {
+      const headers = lines.flatMap((line) => ['CDN-Loop', line]);
+      appendCdnLoop(headers, 'seawall.example');
+      appendCdnLoop(headers, 'other.example; a="b"');
+      return hasCdnLoop(headers, 'seawall.example');
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+for (const name of [
+  ...[
+    'Forwarded',
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Prefix',
+    'X-Forwarded-Anything',
+  ],
+  ...['X-Real-IP', 'True-Client-IP', 'CF-Connecting-IP', 'Fastly-Client-IP', 'X-Client-IP', 'Client-IP'],
+  ...['X-Original-URL', 'X-Rewrite-URL', 'X-Host', 'X-HTTP-Host-Override', 'X-Url-Scheme', 'Front-End-Https'],
+  ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'],
+  ...['Proxy', 'X-Middleware-Subrequest', 'Surrogate-Capability', 'Cache-Status'],
+  ...['Seawall-Tier', 'Seawall-As-Of', 'seawall-anything'],
+]) {
+  test(`a visitor cannot set ${name}`, async (t) => {
+    for (const spelling of [name, name.toUpperCase(), name.replaceAll('-', '_'), name.replace('-', '.')]) {
+      t.strictSame(
+        stripUntrusted(['Accept', '*/*', spelling, 'x', 'Cookie', 'a=b']),
+        ['Accept', '*/*', 'Cookie', 'a=b'],
+        spelling,
+      );
+    }
+  });
+}
+
+test('a visitor can set what a browser sets', async (t) => {
+  const headers = withValues(
+    'Host',
+    'User-Agent',
+    'Accept',
+    'Accept-Encoding',
+    'Accept-Language',
+    'Cookie',
+    'Authorization',
+    'Origin',
+    'Referer',
+    'Range',
+    'If-None-Match',
+    'Cache-Control',
+    'Via',
+    'CDN-Loop',
+    'Sec-Fetch-Mode',
+    'X-Requested-With',
+    'X-CSRF-Token',
+    'Upgrade-Insecure-Requests',
+    'Traceparent',
+    'Seawallpaper',
+  );
+  t.strictSame(stripUntrusted(headers), headers);
+});
+
+const VISITOR: VisitorAddress = { ip: '192.0.2.1', proto: 'https', host: 'www.example.org' };
+
+for (const { rfc, rule, visitor = VISITOR, believed, forwarded, addresses } of [
+  { rfc: '7239 4', rule: 'IPv4', forwarded: 'for=192.0.2.1;host=www.example.org;proto=https', addresses: '192.0.2.1' },
+  {
+    rfc: '7239 6',
+    rule: 'IPv6 in brackets and quotes',
+    visitor: { ...VISITOR, ip: '2001:db8:0::1' },
+    forwarded: 'for="[2001:db8::1]";host=www.example.org;proto=https',
+    addresses: '2001:db8::1',
+  },
+  {
+    rfc: '4291 2.5.5.2',
+    rule: 'IPv4 mapped into IPv6',
+    visitor: { ...VISITOR, ip: '::ffff:192.0.2.1' },
+    forwarded: 'for=192.0.2.1;host=www.example.org;proto=https',
+    addresses: '192.0.2.1',
+  },
+  {
+    rfc: '7239 4',
+    rule: 'a host that is no token is quoted',
+    visitor: { ...VISITOR, host: '[::1]:8080' },
+    forwarded: 'for=192.0.2.1;host="[::1]:8080";proto=https',
+    addresses: '192.0.2.1',
+  },
+  {
+    rfc: '7239 4',
+    rule: 'a host cannot end its quotes',
+    visitor: { ...VISITOR, host: 'a";for=6.6.6.6;x="\\' },
+    forwarded: 'for=192.0.2.1;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=https',
+    addresses: '192.0.2.1',
+  },
+  {
+    rfc: '7239 6.2',
+    rule: 'a socket without an address',
+    visitor: { ...VISITOR, ip: '' },
+    forwarded: 'for=unknown;host=www.example.org;proto=https',
+    addresses: '',
+  },
+  {
+    rfc: '7239 4',
+    rule: 'both chains go on',
+    believed: [
+      'X-Forwarded-For',
+      '198.51.100.7, 10.0.0.1',
+      'Forwarded',
+      'for=198.51.100.7;by=x',
+      'Forwarded',
+      'for=10.0.0.1',
+    ],
+    forwarded: 'for=198.51.100.7;by=x, for=10.0.0.1, for=192.0.2.1;host=www.example.org;proto=https',
+    addresses: '198.51.100.7, 10.0.0.1, 192.0.2.1',
+  },
+  {
+    rfc: '7239 7.4',
+    rule: 'X-Forwarded-For translated',
+    believed: ['X-Forwarded-For', '198.51.100.7, 2001:db8::1, rubbish'],
+    forwarded: 'for=198.51.100.7, for="[2001:db8::1]", for=unknown, for=192.0.2.1;host=www.example.org;proto=https',
+    addresses: '198.51.100.7, 2001:db8::1, unknown, 192.0.2.1',
+  },
+  {
+    rfc: '7239 7.4',
+    rule: 'Forwarded translated',
+    believed: ['Forwarded', 'For="[2001:db8::1]:4711";proto=http, for=_hidden'],
+    forwarded: 'For="[2001:db8::1]:4711";proto=http, for=_hidden, for=192.0.2.1;host=www.example.org;proto=https',
+    addresses: '2001:db8::1, unknown, 192.0.2.1',
+  },
+  {
+    rfc: '7239 8.1',
+    rule: 'nothing left of an open quote is passed on',
+    believed: ['Forwarded', 'for=6.6.6.6, for="7.7.7.7, for=198.51.100.7'],
+    forwarded: 'for=198.51.100.7, for=192.0.2.1;host=www.example.org;proto=https',
+    addresses: '198.51.100.7, 192.0.2.1',
+  },
+  {
+    rfc: '7239 4',
+    rule: 'nothing to go on from',
+    believed: ['Accept', '*/*'],
+    forwarded: 'for=192.0.2.1;host=www.example.org;proto=https',
+    addresses: '192.0.2.1',
+  },
+]) {
+  test(`RFC ${rfc}: forwarded: ${rule}`, async (t) => {
+    const headers = ['Accept', '*/*'];
+    setForwarded(headers, visitor, believed);
+    t.strictSame(headers, [
+      ...['Accept', '*/*', 'Forwarded', forwarded, 'X-Forwarded-For', addresses],
+      ...['X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host],
+    ]);
+  });
+}
+
+test('what came in under these names is gone, unless it is believed', async (t) => {
+  const headers = [
+    'X-Forwarded-For',
+    '6.6.6.6',
+    'forwarded',
+    'for=6.6.6.6',
+    'X_Forwarded_Host',
+    'evil.example',
+    'X-Forwarded-Proto',
+    'http',
+    'x-forwarded-host',
+    'evil.example',
+  ];
+  setForwarded(headers, VISITOR, undefined);
+  t.notMatch(headers.join('\n'), /6\.6\.6\.6|evil/);
+  for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']) {
+    t.equal(fieldLines(headers, name).length, 1, name);
+  }
+});
+
+test('the incoming headers may be the outgoing ones', async (t) => {
+  const headers = ['X-Forwarded-For', '198.51.100.7'];
+  setForwarded(headers, VISITOR, headers);
+  t.equal(fieldValue(headers, 'x-forwarded-for'), '198.51.100.7, 192.0.2.1');
+});
+
+const trusted = trustedProxies(['10.0.0.0/8', '2001:db8:ffff::/48', '192.0.2.99']);
+
+for (const { rule, socket = '10.0.0.1', headers, address } of [
+  { rule: 'nobody trusted', socket: '203.0.113.9', headers: ['X-Forwarded-For', '6.6.6.6'], address: '203.0.113.9' },
+  { rule: 'nothing reported', headers: [], address: '10.0.0.1' },
+  { rule: 'one proxy', headers: ['X-Forwarded-For', '198.51.100.7'], address: '198.51.100.7' },
+  {
+    rule: 'what the visitor wrote is not reached',
+    headers: ['X-Forwarded-For', '6.6.6.6, 198.51.100.7'],
+    address: '198.51.100.7',
+  },
+  { rule: 'two proxies', headers: ['X-Forwarded-For', '6.6.6.6, 198.51.100.7, 10.0.0.2'], address: '198.51.100.7' },
+  {
+    rule: 'several lines',
+    headers: ['X-Forwarded-For', '6.6.6.6', 'x-forwarded-for', '198.51.100.7', 'X-Forwarded-For', '10.0.0.2'],
+    address: '198.51.100.7',
+  },
+  { rule: 'only proxies', headers: ['X-Forwarded-For', '10.0.0.3, 10.0.0.2'], address: '10.0.0.3' },
+  {
+    rule: 'a mapped socket address',
+    socket: '::ffff:10.0.0.1',
+    headers: ['X-Forwarded-For', '198.51.100.7'],
+    address: '198.51.100.7',
+  },
+  { rule: 'a mapped visitor', headers: ['X-Forwarded-For', '::ffff:198.51.100.7'], address: '198.51.100.7' },
+  { rule: 'a mapped proxy', headers: ['X-Forwarded-For', '198.51.100.7, ::FFFF:0a00:0002'], address: '198.51.100.7' },
+  { rule: 'IPv6 in its canonical form', headers: ['X-Forwarded-For', '2001:DB8:0:0::1'], address: '2001:db8::1' },
+  { rule: 'ports', headers: ['X-Forwarded-For', '198.51.100.7:1234, [2001:db8:ffff::1]:80'], address: '198.51.100.7' },
+  { rule: 'a word stops the walk', headers: ['X-Forwarded-For', '6.6.6.6, unknown'], address: '10.0.0.1' },
+  {
+    rule: 'a word stops the walk at the proxy before',
+    headers: ['X-Forwarded-For', '6.6.6.6, unknown, 10.0.0.2'],
+    address: '10.0.0.2',
+  },
+  { rule: 'a short IPv4 address', headers: ['X-Forwarded-For', '127.1'], address: '10.0.0.1' },
+  { rule: 'an octal IPv4 address', headers: ['X-Forwarded-For', '010.0.0.2'], address: '10.0.0.1' },
+  { rule: 'a zone', headers: ['X-Forwarded-For', 'fe80::1%eth0'], address: '10.0.0.1' },
+  { rule: 'a network', headers: ['X-Forwarded-For', '198.51.100.0/24'], address: '10.0.0.1' },
+  {
+    rule: 'an open quote of the visitor hides nothing',
+    headers: ['X-Forwarded-For', '", 198.51.100.7'],
+    address: '198.51.100.7',
+  },
+  { rule: 'empty members', headers: ['X-Forwarded-For', '198.51.100.7, ,'], address: '198.51.100.7' },
+  { rule: 'Forwarded', headers: ['Forwarded', 'for=6.6.6.6, for=198.51.100.7;proto=https'], address: '198.51.100.7' },
+  {
+    rule: 'Forwarded, in any case, with IPv6',
+    headers: ['Forwarded', 'Proto=https;FOR="[2001:DB8::1]:4711", for=10.0.0.2'],
+    address: '2001:db8::1',
+  },
+  { rule: 'Forwarded, obfuscated port', headers: ['Forwarded', 'for="198.51.100.7:_x"'], address: '198.51.100.7' },
+  { rule: 'Forwarded, escaped characters', headers: ['Forwarded', 'for="198.51.100\\.7"'], address: '198.51.100.7' },
+  { rule: 'Forwarded, without for', headers: ['Forwarded', 'for=6.6.6.6, proto=https'], address: '10.0.0.1' },
+  { rule: 'Forwarded, for twice', headers: ['Forwarded', 'for=6.6.6.6;for=198.51.100.7'], address: '10.0.0.1' },
+  { rule: 'Forwarded, obfuscated', headers: ['Forwarded', 'for=_hidden'], address: '10.0.0.1' },
+  {
+    rule: 'Forwarded, an open quote of the visitor',
+    headers: ['Forwarded', 'for=", for=198.51.100.7'],
+    address: '198.51.100.7',
+  },
+  {
+    rule: 'Forwarded, a quoted list',
+    headers: ['Forwarded', 'for=198.51.100.7;host="a, for=6.6.6.6"'],
+    address: '10.0.0.1',
+  },
+  {
+    rule: 'X-Forwarded-For outweighs Forwarded',
+    headers: ['Forwarded', 'for=6.6.6.6', 'X-Forwarded-For', '198.51.100.7'],
+    address: '198.51.100.7',
+  },
+  { rule: 'a socket that is gone', socket: '', headers: ['X-Forwarded-For', '6.6.6.6'], address: '' },
+]) {
+  test(`the visitor's address: ${rule}`, async (t) => {
+    t.equal(clientAddress(socket, headers, trusted), address);
+  });
+}
+
+test('property: nothing left of an untrusted address matters', async () => {
+  const hostile = fc.string({
+    unit: fc.constantFrom('"', ',', ';', '=', '\\', '[', ']', ':', '%', '6.6.6.6', '10.0.0.2', 'for=', ' ', '::1'),
+  });
+  fc.assert(
+    fc.property(fc.array(hostile), fc.boolean(), (lines, modern) => {
+      const name = modern ? 'Forwarded' : 'X-Forwarded-For';
+      const headers = lines.flatMap((line) => [name, line]);
+      const report = modern ? 'for=198.51.100.7;host="a.example:80"' : '198.51.100.7';
+      const last = headers.length - 1;
+      if (last > 0) headers[last] += `, ${report}`;
+      else headers.push(name, report);
+      return clientAddress('10.0.0.1', headers, trusted) === '198.51.100.7';
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('property: what setForwarded writes, clientAddress reads', async () => {
+  const ip = fc.oneof(fc.ipV4(), fc.ipV6());
+  fc.assert(
+    fc.property(ip, fc.boolean(), (address, modern) => {
+      const headers: string[] = [];
+      setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, undefined);
+      const name = modern ? 'forwarded' : 'x-forwarded-for';
+      const read = clientAddress('10.0.0.1', [name, fieldValue(headers, name) ?? ''], trusted);
+      return read === clientAddress(address, [], () => false);
+    }),
+  );
+});
+
+for (const { network, ip, inside } of [
+  { network: '10.0.0.0/8', ip: '10.255.255.255', inside: true },
+  { network: '10.0.0.0/8', ip: '11.0.0.0', inside: false },
+  { network: '10.1.2.3/8', ip: '10.9.9.9', inside: true },
+  { network: '10.0.0.0/8', ip: '::ffff:10.0.0.1', inside: true },
+  { network: '::ffff:10.0.0.0/104', ip: '10.0.0.1', inside: true },
+  { network: '::ffff:10.0.0.0/104', ip: '11.0.0.1', inside: false },
+  { network: '192.0.2.1', ip: '192.0.2.1', inside: true },
+  { network: '192.0.2.1', ip: '192.0.2.2', inside: false },
+  { network: '0.0.0.0/0', ip: '192.0.2.2', inside: true },
+  { network: '0.0.0.0/0', ip: '2001:db8::1', inside: false },
+  { network: '2001:db8::/32', ip: '2001:db8:1::', inside: true },
+  { network: '2001:db8::/32', ip: '2001:db9::', inside: false },
+  { network: '::1', ip: '::1', inside: true },
+  { network: '0.0.0.0/0', ip: 'localhost', inside: false },
+  { network: '0.0.0.0/0', ip: '', inside: false },
+  { network: '0.0.0.0/0', ip: '127.1', inside: false },
+]) {
+  test(`trusted: ${ip || 'nothing'} is ${inside ? '' : 'not '}in ${network}`, async (t) => {
+    t.equal(trustedProxies([network])(ip), inside);
+    t.equal(trustedProxies(['203.0.113.0/24', network])(ip), inside);
+  });
+}
+
+test('nobody is trusted without networks', async (t) => {
+  t.equal(trustedProxies([])('127.0.0.1'), false);
+});
+
+for (const network of [
+  '',
+  'localhost',
+  '10',
+  '10.0.0.0/33',
+  '10.0.0.0/-1',
+  '10.0.0.0/',
+  '10.0.0.0/8/8',
+  '10.0.0.0/x',
+  '::/129',
+  '10.0/8',
+  '0x0a.0.0.0/8',
+]) {
+  test(`not a network: ${network || 'nothing'}`, async (t) => {
+    t.throws(() => trustedProxies(['10.0.0.0/8', network]), {
+      name: 'RangeError',
+      message: `not a network or an address: ${network}`,
+    });
+  });
+}
