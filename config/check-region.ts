@@ -1,5 +1,36 @@
+/**
+ * What makes no sense in a region although each of its keys is well-formed.
+ * @module
+ */
+import { addressProblems, clashProblems, originProblems, proxyProblems } from './check-addresses.ts';
+import { namesOf, nodeNameProblems, siteProblems } from './check-names.ts';
+import { neighbourProblems, shieldProblems } from './check-shields.ts';
+import { checkSite } from './check-site.ts';
+import { listenersOf } from './listener.ts';
+import { foreignListeners, foreignNames } from './neighbour.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { RegionReading } from './read.ts';
-export function checkRegion(_reading: RegionReading): ConfigProblem[] {
-  return [];
+
+/** @returns Problems of the region itself, and between it and the regions it takes shields from. */
+export function checkRegion(reading: RegionReading): ConfigProblem[] {
+  const problems = [
+    ...reading.sites.flatMap(({ config, source }) => checkSite(config, source)),
+    ...siteProblems(reading.sites),
+  ];
+  const { body } = reading;
+  if (!body) return problems;
+
+  // What is elsewhere comes first, so that problems point at this file.
+  const names = [...foreignNames(reading), ...namesOf(body)];
+  const listeners = [...foreignListeners(reading), ...listenersOf(body.config, body.source)];
+  return [
+    ...problems,
+    ...addressProblems(body),
+    ...nodeNameProblems(names),
+    ...clashProblems(listeners),
+    ...originProblems(reading, listeners),
+    ...proxyProblems(body),
+    ...neighbourProblems(reading, body),
+    ...shieldProblems(reading, body),
+  ];
 }

@@ -1,6 +1,225 @@
+/**
+ * What makes no sense in a site although each of its keys is well-formed:
+ * rules that can never match or change nothing, contradictions, redirects that
+ * lead away or back.
+ * @module
+ */
 import type { Source } from './document.ts';
-import type { ConfigProblem } from './problem.ts';
-import type { SiteConfig } from './schema.ts';
-export function checkSite(_site: SiteConfig, _source: Source): ConfigProblem[] {
+import { hostTable } from './host.ts';
+import { coversPattern, overlapsPattern } from './pattern.ts';
+import { type ConfigProblem, keyOf } from './problem.ts';
+import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
+import { statusesOf } from './status-set.ts';
+import { joined } from './words.ts';
+
+/** A rule as the checks see it: no path and no status are every path and every status. */
+interface Scope {
+  readonly index: number;
+  readonly patterns: readonly string[];
+  readonly statuses: ReadonlySet<number>;
+  readonly changesNothing: boolean;
+}
+
+/** The path of every request begins with `/`. */
+const EVERY_PATH = '/*';
+
+/** These describe one connection or the length of one message: whoever sends the message sets them (RFC 9110, 7.6.1). */
+const FRAMING_FIELDS: readonly string[] = [
+  'connection',
+  'content-length',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+/** @returns Problems of `site` alone, whatever region it is served in. */
+export function checkSite(site: SiteConfig, source: Source): ConfigProblem[] {
+  return [
+    ...repeatedHosts(site, source),
+    ...site.rules.flatMap((rule, index) => contradictions(rule, source.within(['rules', index]))),
+    ...idleRules(site.rules, source),
+    ...redirectProblems(site, source),
+    ...framingProblems(site, source),
+  ];
+}
+
+/** @returns The host of `redirect.host`, without its port. */
+export function redirectHost(site: SiteConfig): string | undefined {
+  return site.redirect.host?.replace(/:\d+$/, '');
+}
+
+function repeatedHosts(site: SiteConfig, source: Source): ConfigProblem[] {
+  return site.hosts.flatMap((host, index) =>
+    site.hosts.indexOf(host) < index
+      ? [source.problem(['hosts', index], `${host} is in the list already`, 'Remove it here.')]
+      : [],
+  );
+}
+
+/** What `cache: never` leaves without a meaning. */
+const NEEDS_STORING = {
+  ttl: (rule) => rule.ttl !== undefined,
+  stale_while_revalidate: (rule) => rule.stale_while_revalidate !== undefined,
+  stale_if_error: (rule) => rule.stale_if_error !== undefined,
+  set_cookie: (rule) => rule.set_cookie === 'store',
+} satisfies Record<string, (rule: RuleConfig) => boolean>;
+
+function contradictions(rule: RuleConfig, source: Source): ConfigProblem[] {
+  if (rule.cache !== 'never') return [];
+  return Object.entries(NEEDS_STORING).flatMap(([key, isGiven]) =>
+    isGiven(rule)
+      ? [
+          source.keyProblem(
+            [key],
+            `contradicts \`cache: never\`: what is not stored has no use for ${key}`,
+            `Remove \`${key}\`, or remove \`cache: never\`.`,
+          ),
+        ]
+      : [],
+  );
+}
+
+/** Rules, and paths of rules, that might as well not be there. */
+function idleRules(rules: readonly RuleConfig[], source: Source): ConfigProblem[] {
+  const scopes = rules.map(scopeOf);
+  return scopes.flatMap((scope) => [
+    ...unreachableProblems(scope, scopes, rules, source),
+    ...(isWithoutEffect(scope, scopes)
+      ? [
+          source.problem(
+            ['rules', scope.index],
+            'this rule changes nothing: it sets nothing, and there is no rule after it that it makes an exception from',
+            'Give it an effect such as `ttl: 1h` or `cache: never`, or remove it.',
+          ),
+        ]
+      : []),
+  ]);
+}
+
+function unreachableProblems(
+  scope: Scope,
+  scopes: readonly Scope[],
+  rules: readonly RuleConfig[],
+  source: Source,
+): ConfigProblem[] {
+  const dead = scope.patterns.flatMap((pattern, position) => {
+    const why = pattern.match(/[?#]/) ? NO_QUERY : shadowOf(pattern, scope, scopes);
+    return why === undefined ? [] : [{ position, why }];
+  });
+  const [first] = dead;
+  if (!first) return [];
+  const isWhole = dead.length === scope.patterns.length;
+  const isList = Array.isArray(rules[scope.index]?.path);
+  return (isWhole ? [first] : dead).map(({ position, why }) => {
+    const place = ['rules', scope.index, ...(isWhole ? [] : ['path', ...(isList ? [position] : [])])];
+    const subject = isWhole ? 'this rule can never match' : 'this path can never match here';
+    return source.problem(place, `${subject}: ${why.message}`, why.fix);
+  });
+}
+
+const NO_QUERY = {
+  message: 'a path is matched without the query, so it holds no `?` and no `#`',
+  fix: 'Write the path alone; `key.query` says which query parameters count.',
+};
+
+/**
+ * The rules before `scope` that take everything it could take at `pattern`.
+ *
+ * Exact: a pattern that several patterns cover together is covered by one of
+ * them (`coversPattern`), so only the statuses have to be added up.
+ */
+function shadowOf(
+  pattern: string,
+  scope: Scope,
+  scopes: readonly Scope[],
+): { message: string; fix: string } | undefined {
+  let open = scope.statuses;
+  const takers: number[] = [];
+  for (const earlier of scopes.slice(0, scope.index)) {
+    if (open.isDisjointFrom(earlier.statuses)) continue;
+    if (!earlier.patterns.some((general) => coversPattern(general, pattern))) continue;
+    takers.push(earlier.index);
+    open = open.difference(earlier.statuses);
+    if (open.size > 0) continue;
+    const names = joined(
+      takers.map((index) => keyOf(['rules', index])),
+      'and',
+    );
+    const verb = takers.length === 1 ? 'takes' : 'take';
+    return {
+      message: `${names} ${verb} all of it before`,
+      fix: `Move it above ${keyOf(['rules', takers[0] ?? 0])}, or remove it.`,
+    };
+  }
+  return undefined;
+}
+
+function isWithoutEffect(scope: Scope, scopes: readonly Scope[]): boolean {
+  if (!scope.changesNothing) return false;
+  return !scopes
+    .slice(scope.index + 1)
+    .some(
+      (later) =>
+        !later.changesNothing &&
+        !later.statuses.isDisjointFrom(scope.statuses) &&
+        later.patterns.some((a) => scope.patterns.some((b) => overlapsPattern(a, b))),
+    );
+}
+
+function scopeOf(rule: RuleConfig, index: number): Scope {
+  const { path, status: _, ...effect } = rule;
+  return {
+    index,
+    patterns: path === undefined ? [EVERY_PATH] : [path].flat(),
+    statuses: statusesOf(rule),
+    changesNothing: Object.entries(effect).every(([key, value]) => value === NO_EFFECT[key]),
+  };
+}
+
+const NO_EFFECT: Readonly<Record<string, unknown>> = ruleSchema.parse({});
+
+function redirectProblems(site: SiteConfig, source: Source): ConfigProblem[] {
+  const host = redirectHost(site);
+  if (host === undefined) return [];
+  const isOwn = hostTable(site.hosts.map((name) => [name, true] as const));
+  if (!isOwn(host)) {
+    return [
+      source.problem(
+        ['redirect', 'host'],
+        `${host} is not a host of this site, so visitors would be sent away`,
+        `Add ${host} to \`hosts\`, or name a host that is there.`,
+      ),
+    ];
+  }
+  if (site.redirect.https && site.redirect.host?.endsWith(':80')) {
+    return [
+      source.problem(
+        ['redirect', 'host'],
+        'port 80 does not speak https, so the redirect would never arrive',
+        'Remove the port, or remove `redirect.https`.',
+      ),
+    ];
+  }
   return [];
+}
+
+function framingProblems(site: SiteConfig, source: Source): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  for (const part of ['request_headers', 'response_headers'] as const) {
+    const names: readonly (readonly [path: readonly (string | number)[], name: string])[] = [
+      ...Object.keys(site[part].set).map((name) => [[part, 'set', name], name] as const),
+      ...site[part].remove.map((name, index) => [[part, 'remove', index], name] as const),
+    ];
+    for (const [path, name] of names) {
+      const lower = name.toLowerCase();
+      if (part === 'request_headers' && lower === 'host') {
+        problems.push(source.keyProblem(path, 'Host is not changed here', 'Use `origin.host_header`.'));
+      } else if (FRAMING_FIELDS.includes(lower)) {
+        problems.push(source.keyProblem(path, `${name} belongs to the connection, and Seawall sets it`, 'Remove it.'));
+      }
+    }
+  }
+  return problems;
 }

@@ -11,13 +11,16 @@ import {
   isAlias,
   isCollection,
   isMap,
+  isPair,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
+  type Pair,
   parseDocument,
   visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
 import { type ConfigProblem, type KeyPath, keyOf } from './problem.ts';
 
@@ -51,7 +54,13 @@ export function readYaml(file: string): YamlFile | readonly ConfigProblem[] {
   if (typeof text !== 'string') return [text];
 
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, stringKeys: true, prettyErrors: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    stringKeys: true,
+    prettyErrors: false,
+    // Compares every key with every other; refusedShapes is linear and can say where the first one is.
+    uniqueKeys: false,
+  });
   const syntaxProblems = [...document.errors, ...document.warnings].map((error) => syntaxProblem(file, lines, error));
   if (syntaxProblems.length > 0) return syntaxProblems;
 
@@ -108,7 +117,6 @@ const READ_FAILURES: Readonly<Record<string, readonly [message: string, fix: str
 /** What to do about each kind of syntax error that people make; the others speak for themselves. */
 const SYNTAX_FIXES: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'Indent with spaces.',
-  DUPLICATE_KEY: 'Keep one of the two; the first is further up in the same mapping.',
   NON_STRING_KEY: 'Write a plain word as the key.',
   MULTIPLE_DOCS: 'Keep one document in a file: remove the line with `---` and what follows it.',
   BAD_INDENT: 'Indent the keys of one mapping equally.',
@@ -127,28 +135,52 @@ function syntaxProblem(file: string, lines: LineCounter, error: YAMLError): Conf
   return { file, line, column: col, key: '', message: `YAML: ${message}`, fix };
 }
 
-/** What YAML allows and a config has no use for. */
+/** What YAML allows, or leaves to us, and a config has no use for. */
 function refusedShapes(document: Document, source: Source, lines: LineCounter): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
-  const refuse = (offset: number, message: string, fix: string) => {
-    const { line, col } = lines.linePos(offset);
-    problems.push({ file: source.file, line, column: col, key: '', message, fix });
+  const refuse = (node: Node, ancestors: readonly unknown[], message: string, fix: string) => {
+    const { line, col } = lines.linePos(startOf(node));
+    problems.push({ file: source.file, line, column: col, key: keyOf(pathTo(node, ancestors)), message, fix });
+  };
+  const refuseKeys = (map: YAMLMap<Node>, above: readonly unknown[]) => {
+    const seen = new Map<string, Node>();
+    for (const pair of map.items) {
+      const name = nameOf(pair);
+      const first = seen.get(name);
+      const refuseKey = (message: string, fix: string) => refuse(pair.key, [...above, pair], message, fix);
+      if (name === '__proto__') refuseKey('this key is not allowed', 'Remove it.');
+      if (name === '<<') refuseKey('merge keys are not part of YAML 1.2', 'Write the merged keys out.');
+      if (first) {
+        refuseKey(`the key is there already, in line ${lines.linePos(startOf(first)).line}`, 'Keep one of the two.');
+      }
+      seen.set(name, pair.key);
+    }
   };
   visit(document, {
-    Pair(_, pair) {
-      // Two names that JavaScript objects give a meaning of their own.
-      if (isScalar(pair.key) && pair.key.value === '__proto__') {
-        refuse(startOf(pair.key), 'the key __proto__ is not allowed', 'Remove it.');
-      }
-      return undefined;
-    },
     Collection(_, node, ancestors) {
-      if (ancestors.filter(isCollection).length < MAX_DEPTH) return undefined;
-      refuse(startOf(node), `more than ${MAX_DEPTH} levels of nesting`, 'Nest the values less deeply.');
-      return visit.BREAK;
+      if (ancestors.filter(isCollection).length >= MAX_DEPTH) {
+        refuse(node, ancestors, `more than ${MAX_DEPTH} levels of nesting`, 'Nest the values less deeply.');
+        return visit.BREAK;
+      }
+      if (isMap<Node>(node)) refuseKeys(node, [...ancestors, node]);
+      return undefined;
     },
   });
   return problems;
+}
+
+/** The path of a node that `visit` shows, from what it shows as its ancestors. */
+function pathTo(node: Node, ancestors: readonly unknown[]): KeyPath {
+  const line = [...ancestors, node];
+  return line.flatMap((ancestor, index): KeyPath => {
+    if (isPair(ancestor)) return [nameOf(ancestor)];
+    return isSeq(ancestor) ? [ancestor.items.indexOf(line[index + 1])] : [];
+  });
+}
+
+/** The key of a pair; `stringKeys` has made sure that it is text. */
+function nameOf(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : '';
 }
 
 function sourceOf(file: string, document: Document, lines: LineCounter, base: KeyPath = []): Source {
@@ -177,7 +209,7 @@ function placeOf(document: Document, path: KeyPath): { key: number; value: numbe
   for (const step of path) {
     if (isAlias(node)) node = node.resolve(document) ?? null;
     if (isMap<Node, Node | null>(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      const pair = node.items.find((candidate) => nameOf(candidate) === step);
       if (!pair) return place;
       node = pair.value;
       const key = startOf(pair.key);

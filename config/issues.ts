@@ -12,6 +12,9 @@ import { asYaml, example, expectation, foundWords, joined, schemaAt } from './wo
 
 type Issue = z.core.$ZodIssue;
 
+/** More problems than this in one file help nobody to mend it, and finding their places takes time. */
+const MAX_PROBLEMS = 100;
+
 /**
  * @param value - What was validated.
  * @param schema - What it was validated against.
@@ -23,7 +26,14 @@ export function problemsOf(
   schema: JsonSchema,
   source: Source,
 ): ConfigProblem[] {
-  return issues.flatMap((issue) => problemsOfIssue(issue, [], value, schema, source));
+  const problems: ConfigProblem[] = [];
+  for (const issue of issues) {
+    problems.push(...problemsOfIssue(issue, [], value, schema, source));
+    if (problems.length < MAX_PROBLEMS) continue;
+    problems.push(source.problem([], 'there are more problems than are shown', 'Mend these first, then check again.'));
+    break;
+  }
+  return problems;
 }
 
 function problemsOfIssue(
@@ -35,7 +45,7 @@ function problemsOfIssue(
 ): ConfigProblem[] {
   const path = [...base, ...(issue.path as KeyPath)];
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => unknownKey(key, path, schemaAt(schema, path) ?? {}, source));
+    return unknownKeys(issue.keys, path, schemaAt(schema, path) ?? {}, source);
   }
   if (issue.code === 'invalid_union') {
     const meant = issue.errors.filter((errors) => !errors.some(isOfAnotherKind));
@@ -46,30 +56,43 @@ function problemsOfIssue(
   }
   const found = valueAt(value, path);
   const expected = schemaAt(schema, path) ?? {};
-  if (issue.code === 'invalid_key') return [invalidName(path, expected, schema, source)];
+  if (issue.code === 'invalid_key') return [invalidName(path, schema, source)];
+  if (issue.code === 'invalid_union' && typeof found === 'object' && found !== null && !Array.isArray(found)) {
+    const known = keysOf(expected);
+    const unknown = Object.keys(found).filter((key) => !known.includes(key));
+    if (unknown.length > 0) return unknownKeys(unknown, path, expected, source);
+  }
   if (found === undefined) return [missingKey(path, expected, source)];
   return [wrongValue(path, found, expected, source)];
 }
 
-/** Whether a branch of a union does not even have the kind of value that was written: it was not what was meant. */
+/** Whether a branch of a union does not even take the kind of value that was written: it was not what was meant. */
 function isOfAnotherKind(issue: Issue): boolean {
-  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+  if (issue.path.length > 0) return false;
+  if (issue.code === 'invalid_union') return issue.errors.every((errors) => errors.some(isOfAnotherKind));
+  return issue.code === 'invalid_type' || issue.code === 'invalid_value';
 }
 
-function unknownKey(key: string, path: KeyPath, schema: JsonSchema, source: Source): ConfigProblem {
-  const known = (schema.anyOf ?? [schema]).flatMap((option) => Object.keys(option.properties ?? {}));
-  const suggestion = nearest(key, known);
-  const fix = suggestion
-    ? `Did you mean \`${suggestion}\`?`
-    : `Remove it; the keys here are ${joined(known.toSorted(), 'and')}.`;
-  return source.keyProblem([...path, key], 'unknown key', fix);
+function unknownKeys(keys: readonly string[], path: KeyPath, schema: JsonSchema, source: Source): ConfigProblem[] {
+  const known = keysOf(schema);
+  return keys.slice(0, MAX_PROBLEMS).map((key) => {
+    const meant = nearest(key, known);
+    const fix = meant
+      ? `Did you mean \`${meant}\`?`
+      : `Remove it; the keys here are ${joined(known.toSorted(), 'and')}.`;
+    return source.keyProblem([...path, key], 'unknown key', fix);
+  });
+}
+
+function keysOf(schema: JsonSchema): string[] {
+  return (schema.anyOf ?? [schema]).flatMap((option) => Object.keys(option.properties ?? {}));
 }
 
 function missingKey(path: KeyPath, schema: JsonSchema, source: Source): ConfigProblem {
   return source.problem(path, `missing; expected ${expectation(schema)}`, `Add ${assignment(path, schema)}.`);
 }
 
-function invalidName(path: KeyPath, _schema: JsonSchema, root: JsonSchema, source: Source): ConfigProblem {
+function invalidName(path: KeyPath, root: JsonSchema, source: Source): ConfigProblem {
   const names = schemaAt(root, path.slice(0, -1))?.propertyNames ?? {};
   const found = quote(String(path.at(-1)));
   return source.keyProblem(path, `expected ${expectation(names)}, found ${found}`, 'Correct the name.');
@@ -78,7 +101,7 @@ function invalidName(path: KeyPath, _schema: JsonSchema, root: JsonSchema, sourc
 function wrongValue(path: KeyPath, found: unknown, schema: JsonSchema, source: Source): ConfigProblem {
   const shown = schema.writeOnly ? 'something else (not shown)' : foundWords(found);
   const message = `expected ${expectation(schema)}, found ${shown}`;
-  return source.problem(path, message, slipFix(path, found, schema) ?? `Write ${assignment(path, schema)}.`);
+  return source.problem(path, message, slipFix(path, found, schema) ?? replacement(path, found, schema));
 }
 
 /** The fix for a mistake that tells what was meant. */
@@ -87,7 +110,10 @@ function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | un
   const write = (value: unknown, why: string) => `Write ${assignmentOf(path, asYaml(value))} (${why}).`;
 
   if (typeof found === 'number' && schema.title === 'a duration') return write(`${found}s`, 'with a unit');
-  if (typeof found === 'number' && schema.title === 'a size') return write(`${found}B`, 'with a unit');
+  if (typeof found === 'number' && schema.title === 'a size') {
+    // Nobody means 64 bytes.
+    return write(found < 2 ** 16 ? `${found}MiB` : `${found}B`, 'with a unit');
+  }
   const unquoted = typeof found === 'string' ? UNQUOTED[schema.type ?? '']?.(found) : undefined;
   if (unquoted !== undefined) return write(unquoted, 'without quotes');
   if (typeof found === 'string' && schema.enum) {
@@ -109,6 +135,16 @@ const UNQUOTED: Readonly<Record<string, (text: string) => unknown>> = {
   number: (text) => (/^-?\d{1,9}(?:\.\d{1,9})?$/.test(text) ? Number(text) : undefined),
   boolean: (text) => ({ true: true, yes: true, on: true, false: false, no: false, off: false })[text.toLowerCase()],
 };
+
+function replacement(path: KeyPath, found: unknown, schema: JsonSchema): string {
+  const ofSameKind = schema.anyOf?.find(({ type }) => type === kindOf(found)) ?? schema;
+  const hasExample = example(ofSameKind) !== undefined;
+  return found === null && !hasExample ? 'Remove it, or give it a value.' : `Write ${assignment(path, ofSameKind)}.`;
+}
+
+function kindOf(value: unknown): string {
+  return Array.isArray(value) ? 'array' : typeof value;
+}
 
 /** `ttl: 30s`, ready to be copied. */
 function assignment(path: KeyPath, schema: JsonSchema): string {

@@ -5,12 +5,12 @@
  * `check-site.ts`).
  * @module
  */
-import { dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { problemWithout, readYaml, type Source } from './document.ts';
 import { problemsOf } from './issues.ts';
 import { includeJsonSchema, type JsonSchema, regionJsonSchema, siteJsonSchema } from './json-schema.ts';
-import type { ConfigProblem } from './problem.ts';
+import { realPath, siblingPath } from './path.ts';
+import { type ConfigProblem, keyOf } from './problem.ts';
 import { includeSchema, originSchema, type RegionConfig, regionSchema, type SiteConfig, siteSchema } from './schema.ts';
 
 /** What `${NAME}` is looked up in: `process.env`, or what a test says. */
@@ -65,12 +65,24 @@ export function readRegion(file: string, env: Environment): RegionReading {
   const { source } = yaml;
   const value = withSecret(yaml.value, source, env, problems);
   const body = hold(bodySchema, value, regionJsonSchema, source, problems);
-  const entries = listAt(value, 'sites');
-  const sites = entries.flatMap((entry, index) =>
-    readSiteEntry(file, entry, source.within(['sites', index]), problems),
-  );
+  const includedAt = new Map<string, string>();
+  const sites = listAt(value, 'sites').flatMap((entry, index) => {
+    const place = source.within(['sites', index]);
+    if (!isMapping(entry) || !Object.hasOwn(entry, 'include')) return placed(entry, place, problems);
+    const include = hold(includeSchema, entry, includeJsonSchema, place, problems)?.include;
+    if (include === undefined) return [];
+
+    const path = siblingPath(file, include);
+    const refuse = (message: string, fix: string) => place.problem(['include'], message, fix);
+    const before = includedAt.get(realPath(path));
+    if (before !== undefined) {
+      problems.push(refuse(`${before} includes this file already`, 'Remove it here.'));
+      return [];
+    }
+    includedAt.set(realPath(path), keyOf(['sites', index]));
+    return readIncluded(path, refuse, problems);
+  });
   const neighbours = (body?.shields_from ?? []).map((other, index) => {
-    if (siblingPath(file, other) === file) return undefined; // Refused by check-region.ts.
     const reach = (message: string, fix: string) => source.problem(['shields_from', index], message, fix);
     return readNeighbour(siblingPath(file, other), env, reach, problems);
   });
@@ -103,30 +115,21 @@ export function readSite(
   return { site: config && { config, source: yaml.source }, problems };
 }
 
-/** @returns `path` as written in `file`, from where `file` was named. */
-export function siblingPath(file: string, path: string): string {
-  return isAbsolute(path) ? path : join(dirname(file), path);
+function readIncluded(
+  path: string,
+  refuse: (message: string, fix: string) => ConfigProblem,
+  problems: ConfigProblem[],
+): Placed<SiteConfig>[] {
+  const yaml = readYaml(path);
+  if ('source' in yaml) return placed(yaml.value, yaml.source, problems);
+  problems.push(...yaml.map((problem) => reachedFrom(problem, refuse)));
+  return [];
 }
 
-function readSiteEntry(
-  file: string,
-  entry: unknown,
-  source: Source,
-  problems: ConfigProblem[],
-): readonly Placed<SiteConfig>[] {
-  if (!isMapping(entry) || !Object.hasOwn(entry, 'include')) {
-    const config = hold(siteSchema, entry, siteJsonSchema, source, problems);
-    return config ? [{ config, source }] : [];
-  }
-  const included = hold(includeSchema, entry, includeJsonSchema, source, problems);
-  if (!included) return [];
-  const yaml = readYaml(siblingPath(file, included.include));
-  if (!('source' in yaml)) {
-    problems.push(...yaml.map((problem) => reachedFrom(problem, (...words) => source.problem(['include'], ...words))));
-    return [];
-  }
-  const config = hold(siteSchema, yaml.value, siteJsonSchema, yaml.source, problems);
-  return config ? [{ config, source: yaml.source }] : [];
+/** A site where it is written, when it is one. */
+function placed(value: unknown, source: Source, problems: ConfigProblem[]): Placed<SiteConfig>[] {
+  const config = hold(siteSchema, value, siteJsonSchema, source, problems);
+  return config ? [{ config, source }] : [];
 }
 
 function readNeighbour(

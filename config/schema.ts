@@ -120,13 +120,13 @@ export const originSchema = z.strictObject({
 
 export const ruleSchema = z.strictObject({
   path: z
-    .union([pathPattern, z.array(pathPattern).min(1)])
+    .union([pathPattern, z.array(pathPattern).min(1).max(100)])
     .optional()
     .meta({
       description: 'Path patterns; `*` stands for any characters. Absent: every path. Matched without the query.',
     }),
   status: z
-    .union([statusPattern, z.array(statusPattern).min(1)])
+    .union([statusPattern, z.array(statusPattern).min(1).max(100)])
     .optional()
     .meta({ description: 'Response statuses (404, or 5xx). Absent: every status.' }),
   cache: z

@@ -9,6 +9,9 @@ import { stringify } from 'yaml';
 import type { JsonSchema } from './json-schema.ts';
 import { type KeyPath, quote } from './problem.ts';
 
+/** So many keys of a mapping are named when it is not what was expected. */
+const MAX_SHOWN_KEYS = 5;
+
 /** @returns What `schema` expects: `a duration such as 30s, 5m or 2h`, `a whole number from 1 to 100`. */
 export function expectation(schema: JsonSchema): string {
   const name = typeName(schema);
@@ -34,7 +37,7 @@ export function typeName(schema: JsonSchema): string {
     case 'number':
       return `a number from ${schema.minimum} to ${schema.maximum}`;
     case 'array':
-      return `a list${listBounds(schema)}, each item ${typeName(itemOf(schema))}`;
+      return `a list${listBounds(schema)}, each ${typeName(itemOf(schema))}`;
     case 'object':
       return schema.properties
         ? `a mapping with ${joined(
@@ -77,8 +80,9 @@ export function foundWords(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (typeof value === 'string') return quote(value);
   if (Array.isArray(value)) return value.length === 1 ? 'a list of 1 item' : `a list of ${value.length} items`;
-  if (typeof value === 'object') return 'a mapping';
-  return String(value);
+  if (typeof value !== 'object') return String(value);
+  const keys = Object.keys(value).slice(0, MAX_SHOWN_KEYS);
+  return keys.length === 0 ? 'an empty mapping' : `a mapping with ${joined(keys.map(quote), 'and')}`;
 }
 
 /** @returns `value` as it is written on one line of YAML. */
@@ -121,9 +125,9 @@ function isTuple(items: JsonSchema['items']): items is readonly JsonSchema[] {
 }
 
 function listBounds({ minItems, maxItems }: JsonSchema): string {
-  if (minItems !== undefined && maxItems !== undefined) return ` of ${minItems} to ${maxItems}`;
-  if (minItems !== undefined) return ` of at least ${minItems}`;
-  return maxItems === undefined ? '' : ` of at most ${maxItems}`;
+  if (minItems !== undefined && maxItems !== undefined) return ` of ${minItems} to ${maxItems} items`;
+  if (minItems !== undefined) return ` of at least ${minItems} items`;
+  return maxItems === undefined ? '' : ` of at most ${maxItems} items`;
 }
 
 function isEmpty(value: unknown): boolean {

@@ -1,0 +1,71 @@
+/**
+ * Checks region files together, as `seawall check FILE...` does: each on its
+ * own, and what only shows when they stand side by side.
+ * @module
+ */
+import { clashProblems, originProblems } from './check-addresses.ts';
+import { namesOf, nodeNameProblems } from './check-names.ts';
+import { checkRegion } from './check-region.ts';
+import { listenersOf } from './listener.ts';
+import { realPath } from './path.ts';
+import { repeated } from './place.ts';
+import { type ConfigProblem, inOrder } from './problem.ts';
+import {
+  assembleRegion,
+  type Environment,
+  type Placed,
+  type RegionBody,
+  type RegionReading,
+  readRegion,
+} from './read.ts';
+import type { RegionConfig } from './schema.ts';
+
+/** What a check of several files found. */
+export interface CheckResult {
+  /** The regions whose own files have no problem. */
+  readonly regions: RegionConfig[];
+  /** Empty when the files can be used together. */
+  readonly problems: ConfigProblem[];
+}
+
+/**
+ * @param files - Region files; one that is named twice counts once.
+ * @param env - Where `${NAME}` in `tier_secret` is looked up.
+ */
+export function checkRegions(files: readonly string[], env: Environment = process.env): CheckResult {
+  const distinct = new Map(files.map((file) => [realPath(file), file]));
+  const checked = [...distinct.values()].map((file) => {
+    const reading = readRegion(file, env);
+    return { reading, problems: [...reading.problems, ...checkRegion(reading)] };
+  });
+  const readings = checked.map(({ reading }) => reading);
+  return {
+    regions: checked.filter(({ problems }) => problems.length === 0).map(({ reading }) => assembleRegion(reading)),
+    problems: inOrder([...checked.flatMap(({ problems }) => problems), ...problemsBetween(readings)]),
+  };
+}
+
+function problemsBetween(readings: readonly RegionReading[]): ConfigProblem[] {
+  const bodies = readings.flatMap(({ body }) => (body ? [body] : []));
+  const listeners = bodies.flatMap(({ config, source }) => listenersOf(config, source));
+  // Networks know nothing of each other: only their addresses can get into each other's way.
+  const networks = Map.groupBy(bodies, ({ config }) => config.network);
+  return [
+    ...[...networks.values()].flatMap((network) => [
+      ...regionNameProblems(network),
+      ...nodeNameProblems(network.flatMap(namesOf)),
+    ]),
+    ...clashProblems(listeners),
+    ...readings.flatMap((reading) => {
+      const elsewhere = listeners.filter(({ source }) => source.file !== reading.file);
+      return originProblems(reading, elsewhere);
+    }),
+  ];
+}
+
+function regionNameProblems(bodies: readonly Placed<RegionBody>[]): ConfigProblem[] {
+  const names = bodies.map(({ config, source }) => ({ name: config.region, source, path: ['region'] }));
+  return repeated(names, ({ name }) => name).map(([{ name, source, path }, first]) =>
+    source.problem(path, `${first.source.file} is called ${name} too`, 'Give each region a name of its own.'),
+  );
+}
