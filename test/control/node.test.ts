@@ -1,0 +1,126 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'tap';
+import type { RegionConfig } from '../../config/schema.ts';
+import { regionSchema } from '../../config/schema.ts';
+import { startControl } from '../../control/node.ts';
+import { createLog } from '../../telemetry/log.ts';
+
+const SECRET = 'not-for-anybodys-eyes';
+const log = createLog({ name: 'control', level: 'silent' });
+
+/** A region with an edge whose control listener is at each of `controls`. */
+function regionWith(controls: readonly (string | undefined)[]): RegionConfig {
+  const parsed = regionSchema.parse({
+    region: 'eu',
+    tier_secret: SECRET,
+    edges: controls.map((control, i) => ({
+      name: `eu-${i + 1}`,
+      listen: '127.0.0.1:0',
+      tier: `127.0.0.1:${i + 1}`,
+      ...(control && { control }),
+    })),
+    control: { listen: '127.0.0.1:0' },
+    sites: [{ include: 'unused.yaml' }],
+  });
+  return { ...parsed, file: 'eu.yaml', sites: [], reachableShields: [] };
+}
+
+async function nodeThatAnswers(status: number): Promise<{ address: string; server: Server }> {
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === '/healthz' ? status : 404).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+}
+
+async function startFor(region: RegionConfig) {
+  if (!region.control) throw new Error('the region has no control node');
+  return startControl({ control: region.control, regions: [region], log });
+}
+
+test('it answers for itself', async (t) => {
+  const node = await startFor(regionWith([]));
+  t.teardown(() => node.close());
+  const response = await fetch(`http://${node.address}/healthz`);
+  t.equal(response.status, 200);
+  t.strictSame(await response.json(), { ok: true });
+  t.match(node.address, /^127\.0\.0\.1:\d+$/);
+});
+
+test('it tells which nodes answer right now, and keeps the secret', async (t) => {
+  const well = await nodeThatAnswers(200);
+  const ill = await nodeThatAnswers(503);
+  const gone = await nodeThatAnswers(200);
+  gone.server.close();
+  t.teardown(() => {
+    well.server.close();
+    ill.server.close();
+  });
+
+  const node = await startFor(regionWith([well.address, ill.address, gone.address, undefined, '127.0.0.1:0']));
+  t.teardown(() => node.close());
+  const response = await fetch(`http://${node.address}/v1/nodes`);
+  const text = await response.text();
+
+  t.notMatch(text, SECRET);
+  const { regions } = JSON.parse(text) as { regions: { region: string; nodes: { name: string; state: string }[] }[] };
+  t.strictSame(
+    regions.map(({ region, nodes }) => [region, ...nodes.map(({ name, state }) => `${name} ${state}`)]),
+    [['eu', 'eu-1 up', 'eu-2 down', 'eu-3 down', 'eu-4 unknown', 'eu-5 unknown']],
+  );
+  t.strictSame(regions[0]?.nodes[0], {
+    name: 'eu-1',
+    role: 'edge',
+    listen: '127.0.0.1:0',
+    tier: '127.0.0.1:1',
+    control: well.address,
+    state: 'up',
+  });
+});
+
+test('a reload names the new nodes', async (t) => {
+  const node = await startFor(regionWith([]));
+  t.teardown(() => node.close());
+  node.reload([regionWith([undefined])]);
+  const { regions } = (await (await fetch(`http://${node.address}/v1/nodes`)).json()) as {
+    regions: { nodes: { name: string }[] }[];
+  };
+  t.strictSame(
+    regions.flatMap(({ nodes }) => nodes.map(({ name }) => name)),
+    ['eu-1'],
+  );
+});
+
+for (const { what, path, init, status } of [
+  { what: 'an unknown path', path: '/v1/nothing', init: {}, status: 404 },
+  { what: 'a broken body', path: '/v1/nodes', init: { method: 'POST', body: '{' }, status: 404 },
+  {
+    what: 'a body over the limit',
+    path: '/v1/nodes',
+    init: { method: 'POST', headers: { 'content-type': 'application/json' }, body: 'x'.repeat(70_000) },
+    status: 413,
+  },
+  { what: 'a malformed path', path: '/%zz', init: {}, status: 400 },
+]) {
+  test(`${what} is refused in JSON, without a stack`, async (t) => {
+    const node = await startFor(regionWith([]));
+    t.teardown(() => node.close());
+    const response = await fetch(`http://${node.address}${path}`, init);
+    const text = await response.text();
+    t.equal(response.status, status);
+    t.type(JSON.parse(text).error, 'string');
+    t.notMatch(text, /node_modules|\.ts:\d/);
+  });
+}
+
+test('a port that is taken fails by code', async (t) => {
+  const { address, server } = await nodeThatAnswers(200);
+  t.teardown(() => server.close());
+  const region = regionWith([]);
+  await t.rejects(startControl({ control: { name: 'control', listen: address }, regions: [region], log }), {
+    code: 'EADDRINUSE',
+  });
+});
