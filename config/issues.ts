@@ -109,8 +109,8 @@ function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | un
   if (schema.writeOnly) return undefined;
   const write = (value: unknown, why: string) => `Write ${assignmentOf(path, asYaml(value))} (${why}).`;
 
-  if (typeof found === 'number' && schema.title === 'a duration') return write(`${found}s`, 'with a unit');
-  if (typeof found === 'number' && schema.title === 'a size') {
+  if (typeof found === 'number' && schema.title?.startsWith('a duration')) return write(`${found}s`, 'with a unit');
+  if (typeof found === 'number' && schema.title?.startsWith('a size')) {
     // Nobody means 64 bytes.
     return write(found < 2 ** 16 ? `${found}MiB` : `${found}B`, 'with a unit');
   }

@@ -218,7 +218,7 @@ function originServers(url: string, problems: ConfigProblem[]): readonly { url: 
       problemWithout(
         'command line',
         '--origin',
-        `expected http://HOST[:PORT] or https://HOST[:PORT], without a path, found ${JSON.stringify(url)}`,
+        `expected http://HOST[:PORT] or https://HOST[:PORT] without a path, found ${JSON.stringify(url)}`,
         'Write for example --origin http://127.0.0.1:3000.',
       ),
     );

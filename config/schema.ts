@@ -7,7 +7,7 @@
  * @module
  */
 import { z } from 'zod';
-import { duration, size } from './units.ts';
+import { duration, positiveSize, size, timeout } from './units.ts';
 
 // No two parts of these patterns can take the same character, so that matching is linear in the length of a value.
 const LABEL = '[a-z0-9]+(?:-+[a-z0-9]+)*';
@@ -62,7 +62,7 @@ export const originSchema = z.strictObject({
           .string()
           .regex(ORIGIN_URL)
           .meta({
-            title: 'http://HOST[:PORT] or https://HOST[:PORT], without a path,',
+            title: 'http://HOST[:PORT] or https://HOST[:PORT] without a path',
             examples: ['https://origin.example.com'],
             description: 'Scheme, host and port of one origin server.',
           }),
@@ -95,11 +95,11 @@ export const originSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'TLS towards https origins.' }),
-  connect_timeout: duration.prefault('5s').meta({ description: 'How long a connection to the origin may take.' }),
-  first_byte_timeout: duration
+  connect_timeout: timeout.prefault('5s').meta({ description: 'How long a connection to the origin may take.' }),
+  first_byte_timeout: timeout
     .prefault('30s')
     .meta({ description: 'How long the origin may take until its response head; then 504.' }),
-  idle_timeout: duration
+  idle_timeout: timeout
     .prefault('30s')
     .meta({ description: 'How long the origin may pause inside a body; then the response is aborted.' }),
   max_connections: z
@@ -174,8 +174,16 @@ const keySchema = z.strictObject({
   query: z
     .union([
       z.enum(['all', 'none']),
-      z.strictObject({ allow: z.array(parameterName).min(1) }),
-      z.strictObject({ deny: z.array(parameterName).min(1) }),
+      z.strictObject({
+        allow: z
+          .array(parameterName)
+          .min(1)
+          .max(100)
+          .meta({ description: 'The parameters that count; the others are dropped.' }),
+      }),
+      z.strictObject({
+        deny: z.array(parameterName).min(1).max(100).meta({ description: 'The parameters that are dropped.' }),
+      }),
     ])
     .default('all')
     .meta({
@@ -196,11 +204,11 @@ const keySchema = z.strictObject({
 
 const headerChangesSchema = z.strictObject({
   set: z.record(fieldName, fieldValue).default({}).meta({ description: 'Headers to set, replacing what was there.' }),
-  remove: z.array(fieldName).default([]).meta({ description: 'Headers to remove.' }),
+  remove: z.array(fieldName).max(100).default([]).meta({ description: 'Headers to remove.' }),
 });
 
 export const siteSchema = z.strictObject({
-  name: nodeName.meta({ description: 'Name of the site, in metrics and logs.' }),
+  name: nodeName.meta({ examples: ['shop'], description: 'Name of the site, in metrics and logs.' }),
   hosts: z
     .array(hostName)
     .min(1)
@@ -210,6 +218,7 @@ export const siteSchema = z.strictObject({
   shields: z
     .array(nodeName)
     .min(1)
+    .max(64)
     .optional()
     .meta({ description: 'The shields in front of this origin, by name; absent: every shield the region knows.' }),
   direct_to_origin: z
@@ -276,7 +285,7 @@ export const siteSchema = z.strictObject({
 });
 
 export const limitsSchema = z.strictObject({
-  max_header: size
+  max_header: positiveSize
     .prefault('32KiB')
     .meta({ description: 'Bytes of a request’s header section; more is refused with 431.' }),
   max_headers: z
@@ -286,14 +295,14 @@ export const limitsSchema = z.strictObject({
     .max(2_000)
     .default(200)
     .meta({ description: 'Header lines of a request; more is refused with 431.' }),
-  header_timeout: duration
+  header_timeout: timeout
     .prefault('15s')
     .meta({ description: 'How long a request head may take to arrive; then 408.' }),
-  request_timeout: duration
+  request_timeout: timeout
     .prefault('5m')
     .meta({ description: 'How long a whole request, with its body, may take to arrive; then 408.' }),
-  keep_alive_timeout: duration.prefault('65s').meta({ description: 'How long an idle connection is kept open.' }),
-  write_timeout: duration
+  keep_alive_timeout: timeout.prefault('65s').meta({ description: 'How long an idle connection is kept open.' }),
+  write_timeout: timeout
     .prefault('60s')
     .meta({ description: 'How long a visitor may read nothing at all of a response; then the connection is closed.' }),
   max_connections: z
@@ -303,7 +312,7 @@ export const limitsSchema = z.strictObject({
     .max(1_000_000)
     .default(20_000)
     .meta({ description: 'Open connections on one listener; more are closed at once.' }),
-  fill_window: size.prefault('4MiB').meta({
+  fill_window: positiveSize.prefault('4MiB').meta({
     description: 'Bytes held for readers of a body that is not kept; a reader further behind continues on its own.',
   }),
   max_waiters: z
@@ -316,7 +325,7 @@ export const limitsSchema = z.strictObject({
   hot_after: z.number().int().min(1).max(1_000_000).default(16).meta({
     description: 'How often within ten seconds a key is asked for until an edge that does not own it keeps a copy.',
   }),
-  drain_timeout: duration
+  drain_timeout: timeout
     .prefault('10s')
     .meta({ description: 'How long requests under way may take when the node stops.' }),
 });
@@ -335,7 +344,7 @@ export const edgeSchema = z.strictObject({
   tier,
   control,
   weight: weight.meta({ description: 'Share of the region’s keys relative to its other edges.' }),
-  memory: size.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+  memory: positiveSize.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
 });
 
 export const shieldSchema = z.strictObject({
@@ -343,7 +352,7 @@ export const shieldSchema = z.strictObject({
   tier,
   control,
   weight: weight.meta({ description: 'Share of a site’s keys relative to its other shields.' }),
-  memory: size.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+  memory: positiveSize.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
 });
 
 /** What stands in `sites` in the place of a site that has its own file. */
@@ -356,7 +365,7 @@ export const includeSchema = z.strictObject({
 });
 
 export const regionSchema = z.strictObject({
-  region: nodeName.meta({ description: 'Name of the region.' }),
+  region: nodeName.meta({ examples: ['fra'], description: 'Name of the region.' }),
   network: nodeName
     .default('seawall')
     .meta({ description: 'Name of the network: its identifier in CDN-Loop (RFC 8586).' }),
@@ -379,7 +388,7 @@ export const regionSchema = z.strictObject({
       description:
         'What nodes prove to each other that they belong to the network; `$' + '{NAME}` reads an environment variable.',
     }),
-  memory: size
+  memory: positiveSize
     .prefault('256MiB')
     .meta({ description: 'Memory of each node for stored responses: bodies, headers and what an entry costs.' }),
   edges: z.array(edgeSchema).max(256).default([]).meta({ description: 'The edges of this region.' }),
@@ -390,7 +399,10 @@ export const regionSchema = z.strictObject({
     .default([])
     .meta({ description: 'Region files whose shields this region’s edges use, relative to this file.' }),
   control: z
-    .strictObject({ name: nodeName.default('control'), listen: address.meta(listenerDescription) })
+    .strictObject({
+      name: nodeName.default('control').meta({ description: 'Name of the control node, unique in the network.' }),
+      listen: address.meta(listenerDescription),
+    })
     .optional()
     .meta({ description: 'The control node, if it runs in this region.' }),
   trusted_proxies: z

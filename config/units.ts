@@ -39,3 +39,14 @@ export const size = z
   .regex(SIZE, 'expected a size such as 256MiB, 1GiB, 64KiB or 512B')
   .meta({ title: 'a size', examples: ['256MiB', '1GiB', '64KiB', '512B'] })
   .transform((text) => parseSize(text) as number);
+
+/** More than a day is no timeout; and a timer of more than 24.8 days would fire at once (a signed 32-bit count). */
+const MAX_TIMEOUT_MS = 86_400_000;
+
+/** A duration after which somebody gives up: never zero, which would mean never. */
+export const timeout = duration
+  .pipe(z.number().min(1).max(MAX_TIMEOUT_MS))
+  .meta({ title: 'a duration above 0s, up to 1d' });
+
+/** A size that cannot be nothing. */
+export const positiveSize = size.pipe(z.number().min(1)).meta({ title: 'a size above 0B' });

@@ -1,0 +1,134 @@
+/**
+ * Reads the file of a running region again. What it holds now is either good
+ * and different, or refused as a whole while the running config stays.
+ *
+ * Everything applies to running nodes except what needs another socket: a
+ * running node keeps its name and its addresses. Nodes may come and go; a node
+ * that is new in the file has to be started, one that is gone to be stopped.
+ * @module
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { checkRegion } from './check-region.ts';
+import type { Source } from './document.ts';
+import { ConfigError, type ConfigProblem, inOrder, type KeyPath, keyOf } from './problem.ts';
+import { assembleRegion, type Environment, readRegion } from './read.ts';
+import type { EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
+
+/** What became of the file. */
+export interface Reload {
+  readonly config: RegionConfig;
+  /**
+   * What is different, as keys of the file: `sites[0].rules[1].ttl`. Of a list
+   * whose length changed only the list. Empty when nothing is different.
+   */
+  readonly changes: string[];
+}
+
+const ADDRESS_KEYS = ['listen', 'tier', 'control'] as const;
+
+/**
+ * Loads `current.file` again.
+ *
+ * @param env - Where `${NAME}` in `tier_secret` is looked up.
+ * @throws {ConfigError} `CONFIG_REFUSED` when the file has problems, or asks running nodes for other sockets.
+ */
+export function reloadRegion(current: RegionConfig, env: Environment = process.env): Reload {
+  const reading = readRegion(current.file, env);
+  const problems = [...reading.problems, ...checkRegion(reading)];
+  if (problems.length > 0 || !reading.body) throw new ConfigError(inOrder(problems));
+
+  const config = assembleRegion(reading);
+  const moves = socketProblems(current, config, reading.body.source);
+  if (moves.length > 0) throw new ConfigError(inOrder(moves));
+  return { config, changes: changesBetween(current, config) };
+}
+
+function socketProblems(before: RegionConfig, after: RegionConfig, source: Source): ConfigProblem[] {
+  const [control, newControl] = [before.control, after.control];
+  return [
+    ...after.edges.flatMap((node, index) =>
+      nodeProblems(node, before.edges, after.edges, source.within(['edges', index])),
+    ),
+    ...after.shields.flatMap((node, index) =>
+      nodeProblems(node, before.shields, after.shields, source.within(['shields', index])),
+    ),
+    ...(control && newControl ? controlProblems(control, newControl, source.within(['control'])) : []),
+  ];
+}
+
+function nodeProblems<Node extends EdgeConfig | ShieldConfig>(
+  node: Node,
+  before: readonly Node[],
+  after: readonly Node[],
+  source: Source,
+): ConfigProblem[] {
+  const same = before.find(({ name }) => name === node.name);
+  if (same) {
+    return ADDRESS_KEYS.flatMap((key) => {
+      const [old, now] = [addressOf(same, key), addressOf(node, key)];
+      return old === now ? [] : [moved(source, node.name, key, old, now)];
+    });
+  }
+  // Another name at the address of a node that is gone: it was given a new name.
+  const renamed = before.find(({ name, tier }) => tier === node.tier && !after.some((other) => other.name === name));
+  return renamed ? [renamedProblem(source, renamed.name, node.name)] : [];
+}
+
+function controlProblems(
+  before: NonNullable<RegionConfig['control']>,
+  after: NonNullable<RegionConfig['control']>,
+  source: Source,
+): ConfigProblem[] {
+  return [
+    ...(before.name === after.name ? [] : [renamedProblem(source, before.name, after.name)]),
+    ...(before.listen === after.listen ? [] : [moved(source, after.name, 'listen', before.listen, after.listen)]),
+  ];
+}
+
+function moved(
+  source: Source,
+  name: string,
+  key: string,
+  before: string | undefined,
+  after: string | undefined,
+): ConfigProblem {
+  const message = `${name} is running ${before === undefined ? `without \`${key}\`` : `with ${before}`}, and a running node keeps its sockets`;
+  const keep =
+    before === undefined ? `Remove \`${key}\`` : `${after === undefined ? 'Add' : 'Write'} \`${key}: ${before}\``;
+  return source.problem([key], message, `${keep}; to move, add a node under another name and remove this one after.`);
+}
+
+function renamedProblem(source: Source, before: string, after: string): ConfigProblem {
+  const message = `the node that is running there is called ${before}, and a running node keeps its name`;
+  return source.problem(['name'], message, `Write \`name: ${before}\`, or give ${after} addresses of its own.`);
+}
+
+function addressOf(node: EdgeConfig | ShieldConfig, key: (typeof ADDRESS_KEYS)[number]): string | undefined {
+  return key === 'listen' ? ('listen' in node ? node.listen : undefined) : node[key];
+}
+
+function changesBetween(before: RegionConfig, after: RegionConfig): string[] {
+  const { reachableShields: shieldsBefore, ...fileBefore } = before;
+  const { reachableShields: shieldsAfter, ...fileAfter } = after;
+  const changes = [...new Set(changedPaths(fileBefore, fileAfter, []).map(keyOf))];
+  // The region's own shields have keys of their own; what is left is the other region's file.
+  const foreignBefore = shieldsBefore.slice(before.shields.length);
+  const foreignAfter = shieldsAfter.slice(after.shields.length);
+  const isReported = changes.some((key) => key.startsWith('shields_from'));
+  return isReported || isDeepStrictEqual(foreignBefore, foreignAfter) ? changes : [...changes, 'shields_from'];
+}
+
+function changedPaths(before: unknown, after: unknown, path: KeyPath): KeyPath[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  if (Array.isArray(before) && Array.isArray(after)) {
+    if (before.length !== after.length) return [path];
+    return before.flatMap((item, index) => changedPaths(item, after[index], [...path, index]));
+  }
+  if (!isObject(before) || !isObject(after)) return [path];
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].flatMap((key) => changedPaths(before[key], after[key], [...path, key]));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
