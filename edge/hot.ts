@@ -69,6 +69,14 @@ export class HotKeys {
     counter.total += 1;
     return counter.total >= this.#after;
   }
+
+  /** Whether the key is hot, as `note` says it, without noting a request. */
+  isHot(key: string, now: number): boolean {
+    const counter = this.#counters.get(key);
+    if (counter === undefined) return false;
+    forgetBefore(counter, Math.floor(now / this.#sliceMs));
+    return counter.total >= this.#after;
+  }
 }
 
 /** Moves the window on, so that it ends with the given slice. */

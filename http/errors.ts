@@ -26,6 +26,7 @@ export const HTTP_ERRORS = {
   overloaded: { status: 503, message: 'This server has too much to do at the moment.' },
   origin_timeout: { status: 504, message: 'The server of this website did not answer in time.' },
   only_if_cached: { status: 504, message: 'The request asks for a stored response only, and there is none.' },
+  abandoned: { status: 503, message: 'The request was given up, as nobody waited for its answer.' },
   loop_detected: { status: 508, message: 'The request has passed through this network before.' },
 } as const satisfies Readonly<Record<string, { status: number; message: string }>>;
 

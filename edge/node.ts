@@ -1,0 +1,94 @@
+/**
+ * An edge: the node that visitors reach.
+ * @module
+ */
+import type { Logger } from 'pino';
+import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import { trustedProxies } from '../http/forwarding.ts';
+import { listen } from '../http/listener.ts';
+import { listenForControl } from '../telemetry/control-listener.ts';
+import { failover } from '../tier/failover.ts';
+import { listenForNodes } from '../tier/listener.ts';
+import { NodeCore } from '../tier/node-core.ts';
+import { HotKeys } from './hot.ts';
+import { type OriginAccess, Peers, route } from './peers.ts';
+import { answerUpgrade, answerVisitor, type Visit } from './visitor.ts';
+
+export interface EdgeOptions {
+  readonly region: RegionConfig;
+  readonly edge: EdgeConfig;
+  /** How to reach the origin without a shield; absent: never. */
+  readonly origin?: OriginAccess | undefined;
+  readonly log: Logger;
+}
+
+export interface EdgeNode {
+  readonly name: string;
+  readonly addresses: { readonly listen: string; readonly tier: string; readonly control: string | undefined };
+  /** Serves what the new config says; its addresses must be the same. */
+  reload(region: RegionConfig): void;
+  /** Resolves when requests under way have finished, or had the time that the config gives them. */
+  close(): Promise<void>;
+}
+
+/** How long a key's requests are counted for `hot_after`. */
+const HOT_WINDOW_MS = 10_000;
+
+/** Keys that are counted at a time. */
+const MAX_COUNTED_KEYS = 100_000;
+
+export async function startEdge({ region, edge, origin, log }: EdgeOptions): Promise<EdgeNode> {
+  const { name } = edge;
+  const { limits, sites } = region;
+  const core = new NodeCore({ name, role: 'edge', memoryBytes: edge.memory ?? region.memory, limits, sites, log });
+  let visit = visiting(core, region, origin);
+  const visitors = await listen({
+    address: edge.listen,
+    limits,
+    onRequest: (request, response) => void answerVisitor(visit, request, response),
+    onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
+  });
+  const tier = await listenForNodes({
+    core,
+    address: edge.tier,
+    secret: () => visit.region.tier_secret,
+    fetchFor: (call, { site }, key) => {
+      const { peers } = visit;
+      const asked = { id: call.id, from: name, proto: call.proto };
+      return failover(
+        () => route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined }),
+        Date.now,
+      );
+    },
+  });
+  const control =
+    edge.control === undefined
+      ? undefined
+      : await listenForControl({ address: edge.control, limits, registry: core.metrics.registry, node: name });
+  return {
+    name,
+    addresses: { listen: visitors.address, tier: tier.address, control: control?.address },
+    reload: (next) => {
+      const before = visit;
+      core.serve(next.sites);
+      origin?.update(next.sites);
+      visit = visiting(core, next, origin);
+      before.peers.close().catch(() => undefined); // requests under way end by themselves
+    },
+    close: async () => {
+      await Promise.all([visitors.close(), tier.close()]);
+      await Promise.all([control?.close(), visit.peers.close(), origin?.close()]);
+    },
+  };
+}
+
+function visiting(core: NodeCore, region: RegionConfig, origin: OriginAccess | undefined): Visit {
+  return {
+    core,
+    region,
+    origin,
+    peers: new Peers(core.name, region),
+    trusted: trustedProxies(region.trusted_proxies),
+    hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * A visitor's request at the edge: read strictly, cleaned of what no visitor
+ * may say, answered from the cache or from up the tiers, and finished by the
+ * site's own rules.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { CacheRequest } from '../cache/engine.ts';
+import { cacheKey, type KeyedRequest } from '../cache/key.ts';
+import type { RegionConfig } from '../config/schema.ts';
+import { HttpError } from '../http/errors.ts';
+import { clientAddress, hasCdnLoop, removeHopByHop, setForwarded, stripUntrusted } from '../http/forwarding.ts';
+import type { RawHeaders } from '../http/headers.ts';
+import { checkHeaderCount, refuse, requestBody } from '../http/listener.ts';
+import type { Fetch } from '../http/message.ts';
+import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
+import { failover } from '../tier/failover.ts';
+import { goneSignal } from '../tier/gone.ts';
+import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
+import { passUpgrade } from '../tier/upgrade.ts';
+import { changedHeaders, finishedHead } from './finish.ts';
+import type { HotKeys } from './hot.ts';
+import { type OriginAccess, type Peers, route } from './peers.ts';
+import { redirectFor } from './redirect.ts';
+
+/** What an edge answers its visitors with; a reload makes a new one. */
+export interface Visit {
+  readonly core: NodeCore;
+  readonly region: RegionConfig;
+  readonly origin: OriginAccess | undefined;
+  readonly peers: Peers;
+  readonly trusted: (ip: string) => boolean;
+  readonly hot: HotKeys;
+}
+
+/** A visitor's request, read and cleaned. */
+interface Visited {
+  readonly method: string;
+  readonly target: Target;
+  readonly scheme: 'http' | 'https';
+  readonly served: ServedSite;
+  readonly headers: RawHeaders;
+  readonly keyed: KeyedRequest;
+}
+
+/** Never rejects. */
+export async function answerVisitor(visit: Visit, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { core } = visit;
+  const arrival: Arrival = {
+    request,
+    response,
+    listener: 'public',
+    id: crypto.randomUUID(),
+    startedAt: performance.now(),
+  };
+  let site = '';
+  const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
+  try {
+    checkHeaderCount(request, core.limits);
+    const visited = readRequest(visit, request);
+    const { served, method, target, keyed, scheme, headers } = visited;
+    site = served.site.name;
+    const redirect = redirectFor(served.site, scheme, target);
+    if (redirect !== undefined) {
+      await core.respondPlainly(arrival, site, redirect);
+      return;
+    }
+    const part = new Part(visit, arrival.id, visited);
+    const cacheRequest: CacheRequest = {
+      method,
+      keyed,
+      rawTarget: target.raw,
+      path: normalisePath(target.path),
+      headers,
+      body: requestBody(request, response, served.site.max_request_body),
+      site: served.site,
+      rules: served.rules,
+      fetch: part.fetch,
+      keeps: () => part.keeps(),
+      onInterim: (status, fields) => response.writeInformation(status, fields as string[]),
+      gone: goneSignal(response),
+    };
+    await core.respond(
+      {
+        arrival,
+        site: served.site,
+        cacheRequest,
+        describe: (status) =>
+          status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
+        finish: (head) => finishedHead(served, cacheRequest.path, head),
+      },
+      fail,
+    );
+  } catch (error) {
+    await fail(core.asHttpError(error, arrival.id));
+  }
+}
+
+/** A visitor asks to speak another protocol: passed on to a shield or the origin, never through the cache. */
+export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { core } = visit;
+  const id = crypto.randomUUID();
+  try {
+    checkHeaderCount(request, core.limits);
+    const { served, target, headers, scheme } = readRequest(visit, request);
+    const { peers, origin } = visit;
+    const call = { id, from: core.name, proto: scheme };
+    const options = { peers, site: served.site, key: '', call, asOwner: true, origin, onOwner: () => undefined };
+    passUpgrade({
+      request,
+      socket,
+      head,
+      upstream: { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket' },
+      fetch: failover(() => route(options), Date.now),
+      writeTimeoutMs: core.limits.write_timeout,
+      onError: (error) => core.log.warn({ id, code: error.code, detail: error.message }, 'upgrade failed'),
+    });
+  } catch (error) {
+    refuse(socket, core.asHttpError(error, id));
+  }
+}
+
+/** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
+function readRequest({ core, region, trusted }: Visit, request: IncomingMessage): Visited {
+  const method = request.method ?? '';
+  const { rawHeaders } = request;
+  const target = parseRequestTarget(method, request.url ?? '', rawHeaders);
+  // RFC 9110, section 9.3.8: TRACE shows a visitor's own credentials to whatever script made the request.
+  if (method === 'TRACE' || target.path === '*') throw new HttpError('method_not_allowed');
+  const served = core.siteOf(target.host);
+  if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
+  const socket = request.socket as Socket & Partial<TLSSocket>;
+  const scheme = socket.encrypted === true ? 'https' : 'http';
+  const sender = socket.remoteAddress ?? '0.0.0.0';
+  const believed = trusted(clientAddress(sender, [], () => false)) ? rawHeaders : undefined;
+  const headers = changedHeaders(stripUntrusted(removeHopByHop(rawHeaders)), served.site.request_headers);
+  setForwarded(headers, { ip: sender, proto: scheme, host: target.authority }, believed);
+  const cleaned = withHost(headers, target.authority);
+  return { method, target, scheme, served, headers: cleaned, keyed: cacheKey(served.site, scheme, target, cleaned) };
+}
+
+/** RFC 9112, section 3.2.2: the authority of an absolute request target replaces Host. */
+function withHost(headers: RawHeaders, authority: string): string[] {
+  const rest: string[] = ['Host', authority];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    if (name !== 'host' && name !== 'expect') rest.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return rest;
+}
+
+/** This edge's part in one request: owner of the key, or one who asks the owner. */
+class Part {
+  readonly #visit: Visit;
+  readonly #key: string;
+  readonly fetch: Fetch;
+  isOwner: boolean;
+
+  constructor(visit: Visit, id: string, { served, keyed, scheme }: Visited) {
+    const { peers, origin, core } = visit;
+    const { key } = keyed;
+    this.#visit = visit;
+    this.#key = key;
+    this.isOwner = peers.owners(key).length === 0;
+    if (!this.isOwner) visit.hot.note(key, Date.now());
+    const call = { id, from: core.name, proto: scheme };
+    const onOwner = (): void => {
+      this.isOwner = true; // the owners did not answer: this edge stands in for them
+    };
+    this.fetch = failover(
+      () => route({ peers, site: served.site, key, call, asOwner: false, origin, onOwner }),
+      Date.now,
+    );
+  }
+
+  /** An edge keeps what it owns, and of the rest what is asked for often. */
+  keeps(): boolean {
+    return this.isOwner || this.#visit.hot.isHot(this.#key, Date.now());
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Writes a response to a `node:http` connection: headers as they are, body at
+ * the reader's pace, and a body that broke off as a broken message, never as a
+ * complete one.
+ * @module
+ */
+import type { ServerResponse } from 'node:http';
+import { fieldValue, type RawHeaders } from './headers.ts';
+import type { BodyReader, ResponseHead } from './message.ts';
+
+export interface Delivery {
+  readonly head: ResponseHead;
+  readonly body: BodyReader | undefined;
+  readonly trailers: () => RawHeaders;
+  /** How long the other side may take nothing of the response. */
+  readonly writeTimeoutMs: number;
+}
+
+/**
+ * @returns Bytes of the body that were written.
+ * @throws Whatever the reader throws; the connection is destroyed then.
+ */
+export async function deliver(
+  response: ServerResponse,
+  { head, body, trailers, writeTimeoutMs }: Delivery,
+): Promise<number> {
+  if (response.destroyed) {
+    body?.close();
+    return 0;
+  }
+  const close = (): void => body?.close();
+  response.once('close', close);
+  let bytes = 0;
+  try {
+    // Node frames by what it is told: without a length the body goes in chunks, so that its end is told from a break.
+    response.writeHead(head.status, reasonPhrase(head), head.headers as string[]);
+    if (body === undefined) {
+      response.end();
+      return 0;
+    }
+    if (fieldValue(head.headers, 'content-length') === undefined) response.flushHeaders();
+    for (;;) {
+      const next = body.next();
+      const chunk = next instanceof Promise ? await next : next;
+      if (response.destroyed) return bytes;
+      if (chunk === null) break;
+      bytes += chunk.length;
+      if (!response.write(chunk)) await drained(response, writeTimeoutMs);
+    }
+    const fields = trailers();
+    if (fields.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(fields));
+    response.end();
+    return bytes;
+  } catch (error) {
+    response.destroy();
+    throw error;
+  } finally {
+    response.off('close', close);
+    body?.close();
+  }
+}
+
+/** A reason phrase that could end the status line is not passed on. */
+function reasonPhrase({ statusText }: ResponseHead): string {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : '';
+}
+
+/** Resolves when the connection takes more, or is gone; one that takes nothing for too long is closed. */
+function drained(response: ServerResponse, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => response.destroy(), timeoutMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}
+
+function pairs(headers: RawHeaders): [string, string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i < headers.length; i += 2) list.push([headers[i] as string, headers[i + 1] as string]);
+  return list;
+}

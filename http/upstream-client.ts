@@ -1,0 +1,235 @@
+/**
+ * HTTP/1.1 towards one server: an origin, a shield, another edge. A pool of
+ * kept connections on undici; headers go and come as they stand on the wire.
+ *
+ * A request that a kept connection swallowed without a byte in return is sent
+ * again on another one, once, if it may be (RFC 9110, section 9.2.2): the
+ * server closed the connection while the request was on its way.
+ * @module
+ */
+import type { Duplex } from 'node:stream';
+import { type Dispatcher, errors, Pool } from 'undici';
+import { HttpError } from './errors.ts';
+import { removeHopByHop } from './forwarding.ts';
+import type { RawHeaders } from './headers.ts';
+import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
+
+export interface UpstreamOptions {
+  /** Scheme, host and port. */
+  readonly url: string;
+  readonly connectTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxConnections: number;
+  /** Requests that may wait for a connection. */
+  readonly maxWaiting: number;
+  readonly tls?: { readonly verify: boolean; readonly ca: string | undefined; readonly serverName: string | undefined };
+}
+
+/** A response's header section; an origin with a thousand tags needs more than Node's 16 KiB. */
+const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
+
+/** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which undici heeds. */
+const KEEP_ALIVE_MS = 4_000;
+
+export class UpstreamClient {
+  readonly #pool: Pool;
+  readonly #maxWaiting: number;
+  #inFlight = 0;
+
+  constructor(options: UpstreamOptions) {
+    this.#maxWaiting = options.maxWaiting;
+    const { tls } = options;
+    this.#pool = new Pool(options.url, {
+      connections: options.maxConnections,
+      pipelining: 1,
+      headersTimeout: options.firstByteTimeoutMs,
+      bodyTimeout: options.idleTimeoutMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: 60_000,
+      maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
+      allowH2: false,
+      connect: {
+        timeout: options.connectTimeoutMs,
+        ...(tls && { rejectUnauthorized: tls.verify }),
+        ...(tls?.ca !== undefined && { ca: tls.ca }),
+        ...(tls?.serverName !== undefined && { servername: tls.serverName }),
+      },
+    });
+  }
+
+  /** Requests under way. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
+  send(request: UpstreamRequest, sink: ResponseSink): Flow {
+    if ((this.#pool.stats.queued ?? 0) >= this.#maxWaiting) {
+      sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
+      return IDLE;
+    }
+    const exchange = new ClientExchange(this.#pool, request, sink, () => {
+      this.#inFlight--;
+    });
+    this.#inFlight++;
+    exchange.dispatch();
+    return exchange;
+  }
+
+  /** Ends kept connections at once; requests under way get to their end. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+const IDLE: Flow = { pause: () => undefined, resume: () => undefined, abort: () => undefined };
+
+/** One request and its response: undici's handler on one side, our sink on the other. */
+class ClientExchange implements Dispatcher.DispatchHandler, Flow {
+  readonly #pool: Pool;
+  readonly #request: UpstreamRequest;
+  readonly #sink: ResponseSink;
+  readonly #onDone: () => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #state: 'waiting' | 'answered' | 'done' = 'waiting';
+  #repeated = false;
+
+  constructor(pool: Pool, request: UpstreamRequest, sink: ResponseSink, onDone: () => void) {
+    this.#pool = pool;
+    this.#request = request;
+    this.#sink = sink;
+    this.#onDone = onDone;
+  }
+
+  dispatch(): void {
+    const { method, target, headers, body, upgrade } = this.#request;
+    try {
+      this.#pool.dispatch(
+        {
+          method: method as Dispatcher.HttpMethod,
+          path: target,
+          headers: headers as string[],
+          body: body ?? null,
+          upgrade: upgrade ?? null,
+        },
+        this,
+      );
+    } catch (error) {
+      // undici refuses at once what it would not write, such as an invalid header value.
+      this.onResponseError(this.#controller, error as Error);
+    }
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  abort(): void {
+    if (this.#state === 'done') return;
+    this.#finish();
+    this.#controller?.abort(new HttpError('abandoned'));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#state === 'done') controller.abort(new HttpError('abandoned'));
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
+    if (this.#state === 'done' || this.#sink.onUpgrade === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#finish();
+    this.#sink.onUpgrade(
+      { status, statusText: 'Switching Protocols', headers: rawHeaders(controller.rawHeaders) },
+      socket,
+    );
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
+    if (this.#state === 'done') return;
+    const headers = removeHopByHop(rawHeaders(controller.rawHeaders));
+    if (status < 200) {
+      this.#sink.onInterim(status, headers);
+      return;
+    }
+    this.#state = 'answered';
+    this.#sink.onHead({ status, statusText, headers });
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state === 'answered') this.#sink.onData(chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#state === 'done') return;
+    this.#finish();
+    this.#sink.onEnd(rawHeaders(controller.rawTrailers));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (this.#state === 'done') return;
+    if (this.#mayRepeat(error)) {
+      this.#repeated = true;
+      this.dispatch();
+      return;
+    }
+    this.#finish();
+    this.#sink.onError(upstreamError(error));
+  }
+
+  #mayRepeat(error: Error): boolean {
+    const { method, body, upgrade } = this.#request;
+    const safe =
+      (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && body === undefined && upgrade === undefined;
+    return safe && !this.#repeated && this.#state === 'waiting' && diedBeforeAnswering(error);
+  }
+
+  #finish(): void {
+    this.#state = 'done';
+    this.#onDone();
+  }
+}
+
+/** Whether a connection that had served requests before was closed under this one. */
+function diedBeforeAnswering(error: Error): boolean {
+  if (error instanceof errors.SocketError) return (error.socket?.bytesRead ?? 0) > 0;
+  return (error as NodeJS.ErrnoException).code === 'EPIPE';
+}
+
+const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
+
+function upstreamError(error: Error): HttpError {
+  if (error instanceof HttpError) return error;
+  if (error.cause instanceof HttpError) return error.cause;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const detail = `${code} ${error.message}`.trim();
+  const cause = { cause: error };
+  if (error instanceof errors.ConnectTimeoutError) return new HttpError('origin_timeout', detail, cause);
+  if (error instanceof errors.HeadersTimeoutError) return new HttpError('origin_timeout', detail, cause);
+  if (error instanceof errors.BodyTimeoutError) return new HttpError('origin_timeout', detail, cause);
+  if (UNREACHABLE.has(code) || isTlsError(code)) return new HttpError('origin_unreachable', detail, cause);
+  return new HttpError('origin_bad_response', detail, cause);
+}
+
+function isTlsError(code: string): boolean {
+  return (
+    code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code.startsWith('UNABLE_TO_')
+  );
+}
+
+/** undici hands header sections over as Buffers; one byte is one character here. */
+function rawHeaders(raw: Dispatcher.DispatchController['rawHeaders']): RawHeaders {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((part: Buffer | string) => (typeof part === 'string' ? part : part.toString('latin1')));
+}

@@ -1,0 +1,56 @@
+/**
+ * A shield: the one node between all edges and a site's origin.
+ * @module
+ */
+import type { Logger } from 'pino';
+import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
+import { listenForControl } from '../telemetry/control-listener.ts';
+import { listenForNodes } from '../tier/listener.ts';
+import { NodeCore } from '../tier/node-core.ts';
+import { OriginPools } from './origin-pool.ts';
+
+export interface ShieldOptions {
+  readonly region: RegionConfig;
+  readonly shield: ShieldConfig;
+  readonly log: Logger;
+}
+
+export interface ShieldNode {
+  readonly name: string;
+  readonly addresses: { readonly tier: string; readonly control: string | undefined };
+  /** Serves what the new config says; its addresses must be the same. */
+  reload(region: RegionConfig): void;
+  /** Resolves when requests under way have finished, or had the time that the config gives them. */
+  close(): Promise<void>;
+}
+
+export async function startShield({ region, shield, log }: ShieldOptions): Promise<ShieldNode> {
+  const { name } = shield;
+  const { limits, sites } = region;
+  const core = new NodeCore({ name, role: 'shield', memoryBytes: shield.memory ?? region.memory, limits, sites, log });
+  const origins = new OriginPools(region.network, sites);
+  let secret = region.tier_secret;
+  const tier = await listenForNodes({
+    core,
+    address: shield.tier,
+    secret: () => secret,
+    fetchFor: (_call, { site }) => origins.fetchFor(site),
+  });
+  const control =
+    shield.control === undefined
+      ? undefined
+      : await listenForControl({ address: shield.control, limits, registry: core.metrics.registry, node: name });
+  return {
+    name,
+    addresses: { tier: tier.address, control: control?.address },
+    reload: (next) => {
+      secret = next.tier_secret;
+      core.serve(next.sites);
+      origins.update(next.sites);
+    },
+    close: async () => {
+      await tier.close();
+      await Promise.all([control?.close(), origins.close()]);
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * The origin servers of one site: who is asked, with which headers, and who
+ * next when one fails.
+ * @module
+ */
+import { readFileSync } from 'node:fs';
+import type { OriginConfig, SiteConfig } from '../config/schema.ts';
+import { appendCdnLoop, appendVia } from '../http/forwarding.ts';
+import { fieldValue, withField } from '../http/headers.ts';
+import type { Fetch, UpstreamRequest } from '../http/message.ts';
+import { UpstreamClient } from '../http/upstream-client.ts';
+import { Breaker } from '../tier/breaker.ts';
+import { failover, type Target } from '../tier/failover.ts';
+
+/** A server that fails this often in a row is left out, first for so long, at most for so long. */
+const BREAKER = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 30_000 };
+
+interface Server {
+  readonly client: UpstreamClient;
+  readonly target: Target;
+  readonly weight: number;
+  /** Credit of smooth weighted round-robin (nginx, ngx_http_upstream_round_robin.c). */
+  credit: number;
+}
+
+export class OriginPool {
+  readonly #servers: readonly Server[];
+  /** Sends a request to the origin. */
+  readonly fetch: Fetch;
+
+  /** @param network - Identifier in CDN-Loop and Via. */
+  constructor(origin: OriginConfig, network: string) {
+    const ca = origin.tls.ca_file === undefined ? undefined : readFileSync(origin.tls.ca_file, 'utf8');
+    this.#servers = origin.servers.map(({ url, weight }): Server => {
+      const client = new UpstreamClient({
+        url,
+        connectTimeoutMs: origin.connect_timeout,
+        firstByteTimeoutMs: origin.first_byte_timeout,
+        idleTimeoutMs: origin.idle_timeout,
+        maxConnections: origin.max_connections,
+        maxWaiting: origin.max_waiting,
+        tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
+      });
+      const host = new URL(url).host;
+      const fetch: Fetch = (request, sink) => client.send(forOrigin(request, origin.host_header, host, network), sink);
+      return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
+    });
+    this.fetch = failover(() => this.#order(), Date.now);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.map(({ client }) => client.close()));
+  }
+
+  /** @returns The servers, the one whose turn it is first. */
+  #order(): Target[] {
+    const total = this.#servers.reduce((sum, { weight }) => sum + weight, 0);
+    for (const server of this.#servers) server.credit += server.weight;
+    const order = [...this.#servers].sort((a, b) => b.credit - a.credit);
+    if (order[0] !== undefined) order[0].credit -= total;
+    return order.map(({ target }) => target);
+  }
+}
+
+function forOrigin(request: UpstreamRequest, hostHeader: string, serverHost: string, network: string): UpstreamRequest {
+  const visitorHost = fieldValue(request.headers, 'host') ?? serverHost;
+  const host = hostHeader === 'visitor' ? visitorHost : hostHeader === 'origin' ? serverHost : hostHeader;
+  const headers = withField(request.headers, 'Host', host);
+  appendVia(headers, '1.1', network);
+  appendCdnLoop(headers, network);
+  return { ...request, headers };
+}
+
+/** The pools of all sites of a node. */
+export class OriginPools {
+  readonly #network: string;
+  #pools = new Map<string, { readonly pool: OriginPool; readonly config: string }>();
+
+  constructor(network: string, sites: readonly SiteConfig[]) {
+    this.#network = network;
+    this.update(sites);
+  }
+
+  /** @param site - One of those that it was last told of. */
+  fetchFor(site: SiteConfig): Fetch {
+    const entry = this.#pools.get(site.name);
+    if (entry === undefined) throw new Error(`no origin pool for site ${site.name}`);
+    return entry.pool.fetch;
+  }
+
+  /** Keeps the connections of origins that have not changed; those of the others end when they are idle. */
+  update(sites: readonly SiteConfig[]): void {
+    const pools = new Map<string, { readonly pool: OriginPool; readonly config: string }>();
+    for (const { name, origin } of sites) {
+      const config = JSON.stringify(origin);
+      const known = this.#pools.get(name);
+      pools.set(name, known?.config === config ? known : { pool: new OriginPool(origin, this.#network), config });
+    }
+    for (const [name, { pool }] of this.#pools) {
+      if (pools.get(name)?.pool !== pool) pool.close().catch(() => undefined); // requests under way end by themselves
+    }
+    this.#pools = pools;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.close()));
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The control listener of a node: what operators and their tools read.
+ * @module
+ */
+import type { Registry } from 'prom-client';
+import type { LimitsConfig } from '../config/schema.ts';
+import { type Listener, listen } from '../http/listener.ts';
+
+export interface ControlListenerOptions {
+  readonly address: string;
+  readonly limits: LimitsConfig;
+  readonly registry: Registry;
+  readonly node: string;
+}
+
+/** Serves `/metrics` (Prometheus text) and `/healthz`. */
+export function listenForControl({ address, limits, registry, node }: ControlListenerOptions): Promise<Listener> {
+  return listen({
+    address,
+    limits,
+    onRequest: (request, response) => {
+      const path = request.url?.split('?')[0];
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.writeHead(405, { Allow: 'GET, HEAD' }).end();
+      } else if (path === '/healthz') {
+        response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ node, status: 'ok' }));
+      } else if (path === '/metrics') {
+        registry.metrics().then(
+          (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
+          () => response.writeHead(500).end(),
+        );
+      } else {
+        response.writeHead(404).end();
+      }
+    },
+  });
+}

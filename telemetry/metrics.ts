@@ -1,0 +1,127 @@
+/**
+ * The counters of a node, read by Prometheus. Names of results and refusals
+ * are those of Cache-Status (promise P7).
+ * @module
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { CacheStatus } from '../cache/cache-status.ts';
+import type { EngineEvents } from '../cache/engine.ts';
+import type { StoreRefusal } from '../cache/policy/refusals.ts';
+import type { Store } from '../cache/store/store.ts';
+import type { HttpError } from '../http/errors.ts';
+
+/** Where a request came in: from a visitor, or from another node. */
+export type ListenerName = 'public' | 'tier';
+
+export interface RequestRecord {
+  readonly listener: ListenerName;
+  readonly site: string;
+  /** `hit`, the reason it went forward, or the code of the error. */
+  readonly result: string;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export class NodeMetrics implements EngineEvents {
+  readonly registry = new Registry();
+  readonly #requests: Counter<'listener' | 'site' | 'result'>;
+  readonly #bytes: Counter<'listener' | 'site'>;
+  readonly #duration: Histogram<'listener'>;
+  readonly #fills: Counter;
+  readonly #collapsed: Counter;
+  readonly #stored: Counter;
+  readonly #refused: Counter<'reason'>;
+  readonly #upstreamErrors: Counter<'code'>;
+
+  constructor(node: string, role: 'edge' | 'shield', store: Store, fillsUnderWay: () => number) {
+    const { registry } = this;
+    registry.setDefaultLabels({ node, role });
+    collectDefaultMetrics({ register: registry });
+    const registers = [registry];
+    this.#requests = new Counter({
+      name: 'seawall_requests_total',
+      help: 'Requests by listener, site and result.',
+      labelNames: ['listener', 'site', 'result'],
+      registers,
+    });
+    this.#bytes = new Counter({
+      name: 'seawall_response_body_bytes_total',
+      help: 'Bytes of response bodies sent.',
+      labelNames: ['listener', 'site'],
+      registers,
+    });
+    this.#duration = new Histogram({
+      name: 'seawall_request_duration_seconds',
+      help: 'From the request’s head to the end of its answer.',
+      labelNames: ['listener'],
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    });
+    this.#fills = new Counter({ name: 'seawall_fills_total', help: 'Requests sent upstream.', registers });
+    this.#collapsed = new Counter({
+      name: 'seawall_collapsed_total',
+      help: 'Requests answered with another request’s fill.',
+      registers,
+    });
+    this.#stored = new Counter({ name: 'seawall_stored_total', help: 'Responses stored or freshened.', registers });
+    this.#refused = new Counter({
+      name: 'seawall_store_refusals_total',
+      help: 'Responses not stored, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#upstreamErrors = new Counter({
+      name: 'seawall_upstream_errors_total',
+      help: 'Fills that failed, by error code.',
+      labelNames: ['code'],
+      registers,
+    });
+    gauge(registry, 'seawall_memory_bytes', 'Memory in use for responses.', () => store.bytesInUse);
+    gauge(registry, 'seawall_memory_limit_bytes', 'Memory allowed for responses.', () => store.maxBytes);
+    gauge(registry, 'seawall_stored_keys', 'Keys with a stored response.', () => store.size);
+    gauge(registry, 'seawall_fills_under_way', 'Keys that are being fetched.', fillsUnderWay);
+  }
+
+  record({ listener, site, result, bytes, seconds }: RequestRecord): void {
+    this.#requests.inc({ listener, site, result });
+    this.#bytes.inc({ listener, site }, bytes);
+    this.#duration.observe({ listener }, seconds);
+  }
+
+  fillStarted(): void {
+    this.#fills.inc();
+  }
+
+  fillCollapsed(): void {
+    this.#collapsed.inc();
+  }
+
+  fillFailed(error: HttpError): void {
+    this.#upstreamErrors.inc({ code: error.code });
+  }
+
+  stored(): void {
+    this.#stored.inc();
+  }
+
+  refused(reason: StoreRefusal): void {
+    this.#refused.inc({ reason });
+  }
+}
+
+/** @returns The result's name, as in Cache-Status. */
+export function resultName(status: CacheStatus): string {
+  if (status.hit) return status.detail ?? 'hit';
+  return status.detail === 'stale-if-error' ? status.detail : (status.fwd ?? 'miss');
+}
+
+function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+}

@@ -1,0 +1,95 @@
+/**
+ * Another node of the network as somebody to ask.
+ * @module
+ */
+import { withField } from '../http/headers.ts';
+import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import { UpstreamClient } from '../http/upstream-client.ts';
+import { Breaker } from './breaker.ts';
+import type { Target } from './failover.ts';
+import { formatTierCall, relayedError, TIER_FIELD, type TierCall } from './protocol.ts';
+
+/** A node that fails this often in a row is left out, first for so long, at most for so long. */
+const BREAKER = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
+
+/** Nodes are near each other, or at least up: one that takes longer to connect to is down. */
+const CONNECT_TIMEOUT_MS = 2_000;
+
+export interface NodeClientOptions {
+  readonly name: string;
+  /** HOST:PORT of its tier listener. */
+  readonly tier: string;
+  readonly secret: string;
+  /** How long it may take until the head: longer than it waits for the origin itself. */
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxWaiting: number;
+}
+
+export class NodeClient {
+  readonly name: string;
+  readonly breaker = new Breaker(BREAKER);
+  readonly #client: UpstreamClient;
+  readonly #secret: string;
+
+  constructor(options: NodeClientOptions) {
+    this.name = options.name;
+    this.#secret = options.secret;
+    this.#client = new UpstreamClient({
+      ...options,
+      url: `http://${options.tier}`,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    });
+  }
+
+  get inFlight(): number {
+    return this.#client.inFlight;
+  }
+
+  /** @returns This node as a target for one visitor's request. */
+  target(call: TierCall, onAsked?: () => void): Target {
+    const field = formatTierCall(call, this.#secret);
+    return {
+      name: this.name,
+      breaker: this.breaker,
+      fetch: (request, sink) => this.#fetch(request, field, sink),
+      ...(onAsked && { onAsked }),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  #fetch(request: UpstreamRequest, field: string, sink: ResponseSink): Flow {
+    const headers = withField(request.headers, TIER_FIELD, field);
+    let failed = false;
+    const flow: Flow = this.#client.send(
+      { ...request, headers },
+      {
+        onInterim: (status, fields) => sink.onInterim(status, fields),
+        onHead: (head: ResponseHead) => {
+          const error = relayedError(head.headers, this.name);
+          if (error === undefined) {
+            sink.onHead(head);
+            return;
+          }
+          failed = true; // its page is for nobody; the node that talks to the visitor writes its own
+          sink.onError(error);
+        },
+        onData: (chunk) => {
+          if (!failed) sink.onData(chunk);
+        },
+        onEnd: (trailers) => {
+          if (!failed) sink.onEnd(trailers);
+        },
+        onError: (error) => {
+          if (!failed) sink.onError(error);
+        },
+        onUpgrade: (head, socket) => sink.onUpgrade?.(head, socket),
+      },
+    );
+    return flow;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Asks one target after the other until one answers (promise P4). Which
+ * failures let the next one try, and which requests may be tried again, is
+ * decided here and nowhere else.
+ * @module
+ */
+import { errors } from 'undici';
+import { isIdempotent } from '../cache/policy/invalidation.ts';
+import { HttpError } from '../http/errors.ts';
+import type { Fetch, Flow, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import type { Breaker } from './breaker.ts';
+import { RelayedError } from './protocol.ts';
+
+export interface Target {
+  readonly name: string;
+  /** Absent: always asked. */
+  readonly breaker?: Breaker | undefined;
+  readonly fetch: Fetch;
+  /** Told when this one is about to be asked. */
+  readonly onAsked?: () => void;
+}
+
+/**
+ * @param targets - In order of preference; asked for at every request. Those
+ *   whose breaker is open are passed over, unless all are.
+ * @returns A Fetch that fails with the last target's error when all have failed.
+ */
+export function failover(targets: () => readonly Target[], now: () => number): Fetch {
+  return (request, sink) => {
+    const attempt = new Attempts(request, sink, targets(), now);
+    attempt.next(new HttpError('origin_unreachable', 'there is nobody to ask'));
+    return attempt;
+  };
+}
+
+class Attempts implements Flow {
+  readonly #request: UpstreamRequest;
+  readonly #sink: ResponseSink;
+  readonly #now: () => number;
+  readonly #left: Target[];
+  /** Passed over because they failed lately; asked when nobody else is left. */
+  readonly #resting: Target[] = [];
+  #flow: Flow | undefined;
+  #aborted = false;
+
+  constructor(request: UpstreamRequest, sink: ResponseSink, targets: readonly Target[], now: () => number) {
+    this.#request = request;
+    this.#sink = sink;
+    this.#now = now;
+    this.#left = [...targets];
+  }
+
+  next(failure: HttpError): void {
+    let target = this.#left.shift();
+    while (target !== undefined && target.breaker?.allows(this.#now()) === false) {
+      this.#resting.push(target);
+      target = this.#left.shift();
+    }
+    target ??= this.#resting.shift();
+    if (target === undefined) {
+      this.#sink.onError(failure);
+      return;
+    }
+    target.onAsked?.();
+    this.#ask(target);
+  }
+
+  #ask(target: Target): void {
+    const sink = this.#sink;
+    let begun = false;
+    this.#flow = target.fetch(this.#request, {
+      onInterim: (status, headers) => sink.onInterim(status, headers),
+      onHead: (head) => {
+        begun = true;
+        target.breaker?.succeeded();
+        sink.onHead(head);
+      },
+      onData: (chunk) => sink.onData(chunk),
+      onEnd: (trailers) => sink.onEnd(trailers),
+      onUpgrade: (head, socket) => {
+        target.breaker?.succeeded();
+        sink.onUpgrade?.(head, socket);
+      },
+      onError: (error) => {
+        if (isTargetsFault(error)) target.breaker?.failed(this.#now());
+        else if (!begun) target.breaker?.succeeded();
+        if (begun || this.#aborted || !this.#mayAskNext(error)) sink.onError(error);
+        else this.next(error);
+      },
+    });
+    if (this.#aborted) this.#flow.abort();
+  }
+
+  #mayAskNext(error: HttpError): boolean {
+    if (error instanceof RelayedError && error.code !== 'overloaded') return false;
+    if (error.code === 'body_too_large' || error.code === 'abandoned') return false;
+    const { method, body } = this.#request;
+    if (body?.readableDidRead) return false; // part of it is gone
+    // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
+    return isIdempotent(method) || neverArrived(error);
+  }
+
+  pause(): void {
+    this.#flow?.pause();
+  }
+
+  resume(): void {
+    this.#flow?.resume();
+  }
+
+  abort(): void {
+    this.#aborted = true;
+    this.#flow?.abort();
+  }
+}
+
+function neverArrived(error: HttpError): boolean {
+  return error.code === 'origin_unreachable' || error.cause instanceof errors.ConnectTimeoutError;
+}
+
+function isTargetsFault(error: HttpError): boolean {
+  return !(error instanceof RelayedError) && error.code !== 'body_too_large' && error.code !== 'abandoned';
+}

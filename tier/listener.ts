@@ -1,0 +1,95 @@
+/**
+ * The listener for other nodes: lets nobody else in, and turns their request
+ * into one for the cache.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import type { CacheStatus } from '../cache/cache-status.ts';
+import type { CacheRequest } from '../cache/engine.ts';
+import { cacheKey } from '../cache/key.ts';
+import type { HttpError } from '../http/errors.ts';
+import { removeHopByHop } from '../http/forwarding.ts';
+import { withoutFields } from '../http/headers.ts';
+import { checkHeaderCount, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
+import type { Fetch, ResponseHead } from '../http/message.ts';
+import { normalisePath, parseRequestTarget } from '../http/request-target.ts';
+import { goneSignal } from './gone.ts';
+import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
+import { ERROR_FIELD, readTierCall, TIER_FIELD, type TierCall } from './protocol.ts';
+import { passUpgrade } from './upgrade.ts';
+
+export interface TierListenerOptions {
+  readonly core: NodeCore;
+  readonly address: string;
+  readonly secret: () => string;
+  /** Whom to ask for what the cache does not have. */
+  readonly fetchFor: (call: TierCall, served: ServedSite, key: string) => Fetch;
+}
+
+const TIER_FIELDS: ReadonlySet<string> = new Set([TIER_FIELD.toLowerCase(), ERROR_FIELD.toLowerCase()]);
+
+export function listenForNodes(options: TierListenerOptions): Promise<Listener> {
+  const { core, address } = options;
+  return listen({
+    address,
+    limits: { ...core.limits, max_header: core.limits.max_header * 2 }, // what a node adds must not push a request over the bound
+    onRequest: (request, response) => void answer(options, request, response),
+    onUpgrade: (request, socket, head) => {
+      try {
+        const call = readTierCall(request.rawHeaders, options.secret());
+        const target = parseRequestTarget(request.method ?? '', request.url ?? '', request.rawHeaders);
+        const served = core.siteOf(target.host);
+        const headers = withoutFields(removeHopByHop(request.rawHeaders), TIER_FIELDS);
+        passUpgrade({
+          request,
+          socket,
+          head,
+          upstream: { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket' },
+          fetch: options.fetchFor(call, served, ''),
+          writeTimeoutMs: core.limits.write_timeout,
+          onError: (error) => core.log.info({ id: call.id, code: error.code, detail: error.message }, 'upgrade failed'),
+        });
+      } catch (error) {
+        refuse(socket, core.asHttpError(error, ''));
+      }
+    },
+  });
+}
+
+/** Never rejects. */
+async function answer(options: TierListenerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { core } = options;
+  let arrival: Arrival = { request, response, listener: 'tier', id: '', startedAt: performance.now() };
+  let site = '';
+  const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, [ERROR_FIELD, error.code]);
+  try {
+    const call = readTierCall(request.rawHeaders, options.secret());
+    arrival = { ...arrival, id: call.id };
+    checkHeaderCount(request, core.limits);
+    const method = request.method ?? '';
+    const target = parseRequestTarget(method, request.url ?? '', request.rawHeaders);
+    const served = core.siteOf(target.host);
+    site = served.site.name;
+    const headers = withoutFields(removeHopByHop(request.rawHeaders), TIER_FIELDS);
+    const keyed = cacheKey(served.site, call.proto, target, headers);
+    const cacheRequest: CacheRequest = {
+      method,
+      keyed,
+      rawTarget: target.raw,
+      path: normalisePath(target.path),
+      headers,
+      body: requestBody(request, response, served.site.max_request_body),
+      site: served.site,
+      rules: served.rules,
+      fetch: options.fetchFor(call, served, keyed.key),
+      keeps: () => true,
+      onInterim: (status, fields) => response.writeInformation(status, fields as string[]),
+      gone: goneSignal(response),
+    };
+    const unchanged = { describe: (status: CacheStatus) => status, finish: (head: ResponseHead) => head };
+    await core.respond({ arrival, site: served.site, cacheRequest, ...unchanged }, fail);
+  } catch (error) {
+    await fail(core.asHttpError(error, arrival.id));
+  }
+}

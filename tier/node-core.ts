@@ -1,0 +1,186 @@
+/**
+ * What an edge and a shield have in common: the sites they serve, the cache,
+ * and the way from a cache request to a delivered answer.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { Answer } from '../cache/answer.ts';
+import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
+import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
+import { MemoryStore } from '../cache/store/memory-store.ts';
+import type { Store } from '../cache/store/store.ts';
+import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
+import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
+import { type Delivery, deliver } from '../http/deliver.ts';
+import { errorPage, HttpError } from '../http/errors.ts';
+import { fieldValue, withField } from '../http/headers.ts';
+import type { ResponseHead } from '../http/message.ts';
+import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
+
+export interface ServedSite {
+  readonly site: SiteConfig;
+  readonly rules: CompiledRules;
+}
+
+export interface NodeCoreOptions {
+  readonly name: string;
+  readonly role: 'edge' | 'shield';
+  readonly memoryBytes: number;
+  readonly limits: LimitsConfig;
+  readonly sites: readonly SiteConfig[];
+  readonly log: Logger;
+}
+
+/** One request as it came in, for logs, metrics and error pages. */
+export interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly listener: ListenerName;
+  readonly id: string;
+  readonly startedAt: number;
+}
+
+export interface Respond {
+  readonly arrival: Arrival;
+  readonly site: SiteConfig;
+  readonly cacheRequest: CacheRequest;
+  /** What this node adds to the cache's own account. */
+  readonly describe: (status: CacheStatus) => CacheStatus;
+  /** The head as it leaves this node; Cache-Status is there already. */
+  readonly finish: (head: ResponseHead) => ResponseHead;
+}
+
+export class NodeCore {
+  readonly name: string;
+  readonly log: Logger;
+  readonly store: Store;
+  readonly engine: CacheEngine;
+  readonly metrics: NodeMetrics;
+  readonly limits: LimitsConfig;
+  #siteOf!: (host: string) => ServedSite | undefined;
+
+  constructor(options: NodeCoreOptions) {
+    const { name, role, log, limits } = options;
+    this.name = name;
+    this.log = log;
+    this.limits = limits;
+    this.store = new MemoryStore(options.memoryBytes);
+    this.metrics = new NodeMetrics(name, role, this.store, () => this.engine.underWay.size);
+    this.engine = new CacheEngine({
+      store: this.store,
+      now: Date.now,
+      fillWindowBytes: limits.fill_window,
+      maxWaiters: limits.max_waiters,
+      events: this.metrics,
+    });
+    this.serve(options.sites);
+  }
+
+  /** Serves these sites from now on; what is stored stays. */
+  serve(sites: readonly SiteConfig[]): void {
+    const match = hostMatcher(sites);
+    const served = new Map(sites.map((site): [SiteConfig, ServedSite] => [site, { site, rules: compileRules(site) }]));
+    this.#siteOf = (host) => {
+      const site = match(host);
+      return site && served.get(site);
+    };
+  }
+
+  /** @throws {HttpError} `unknown_host`. */
+  siteOf(host: string): ServedSite {
+    const served = this.#siteOf(host);
+    if (served === undefined) throw new HttpError('unknown_host', host);
+    return served;
+  }
+
+  /** Answers from the cache or from upstream. Never rejects. */
+  async respond(
+    { arrival, site, cacheRequest, describe, finish }: Respond,
+    fail: (error: HttpError) => Promise<void>,
+  ): Promise<void> {
+    let answer: Answer;
+    try {
+      answer = await this.engine.handle(cacheRequest);
+    } catch (error) {
+      await fail(this.asHttpError(error, arrival.id));
+      return;
+    }
+    const status = describe(answer.status);
+    const own = formatCacheStatus(this.name, status);
+    const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
+    const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) });
+    const bytes = await this.#deliver(arrival, { ...answer, head });
+    this.#record(arrival, site.name, resultName(status), bytes);
+  }
+
+  /** Answers with an error page, and with these fields besides. Never rejects. */
+  async respondError(arrival: Arrival, error: HttpError, site: string, fields: readonly string[]): Promise<void> {
+    const { request, response, id } = arrival;
+    if (error.status >= 500)
+      this.log.warn({ id, code: error.code, detail: error.message, url: request.url }, 'request failed');
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const page = errorPage(error, id, fieldValue(request.rawHeaders, 'accept'));
+    const status = formatCacheStatus(this.name, { hit: false, detail: error.code });
+    const headers = [...page.headers, ...fields, 'Cache-Status', status];
+    // What the request still has to send is not read any more (RFC 9112, section 9.6).
+    if (!request.complete) headers.push('Connection', 'close');
+    const body = request.method === 'HEAD' ? undefined : onePiece(page.body);
+    const bytes = await this.#deliver(arrival, {
+      head: { status: page.status, statusText: '', headers },
+      body,
+      trailers: none,
+    });
+    this.#record(arrival, site, error.code, bytes);
+  }
+
+  /** Answers with a head of this node's own. Never rejects. */
+  async respondPlainly(arrival: Arrival, site: string, head: ResponseHead): Promise<void> {
+    const headers = withField(
+      head.headers,
+      'Cache-Status',
+      formatCacheStatus(this.name, { hit: false, detail: 'redirect' }),
+    );
+    await this.#deliver(arrival, { head: { ...head, headers }, body: undefined, trailers: none });
+    this.#record(arrival, site, 'redirect', 0);
+  }
+
+  asHttpError(error: unknown, id: string): HttpError {
+    if (error instanceof HttpError) return error;
+    this.log.error({ id, err: error }, 'a defect of this program');
+    return new HttpError('internal');
+  }
+
+  async #deliver({ response, id }: Arrival, delivery: Omit<Delivery, 'writeTimeoutMs'>): Promise<number> {
+    try {
+      return await deliver(response, { ...delivery, writeTimeoutMs: this.limits.write_timeout });
+    } catch (error) {
+      this.log.info({ id, detail: (error as Error).message }, 'response broken off');
+      return 0;
+    }
+  }
+
+  #record({ listener, startedAt }: Arrival, site: string, result: string, bytes: number): void {
+    this.metrics.record({ listener, site, result, bytes, seconds: (performance.now() - startedAt) / 1_000 });
+  }
+}
+
+function none(): [] {
+  return [];
+}
+
+function onePiece(bytes: Buffer): { next(): Buffer | null; close(): void } {
+  let left: Buffer | null = bytes;
+  return {
+    next: () => {
+      const piece = left;
+      left = null;
+      return piece;
+    },
+    close: () => undefined,
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * What one node tells another beside the request itself, in one field that no
+ * visitor can set: it is stripped from everything that comes in from outside.
+ *
+ *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner
+ *     Seawall-Error: origin_timeout
+ *
+ * A Dictionary and a Token of RFC 9651.
+ * @module
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type Item, parseDictionary, serializeDictionary, Token } from 'structured-headers';
+import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
+import { fieldLines, type RawHeaders } from '../http/headers.ts';
+
+export const TIER_FIELD = 'Seawall-Tier';
+export const ERROR_FIELD = 'Seawall-Error';
+
+export interface TierCall {
+  /** The visitor's request, in every log and error page. */
+  readonly id: string;
+  /** Name of the node that asks. */
+  readonly from: string;
+  /** Scheme of the visitor's request: part of the cache key. */
+  readonly proto: 'http' | 'https';
+  /** `owner`: an edge asks another one as the owner of the key, which then goes to the shield, never to a third edge. */
+  readonly ask: 'owner' | 'shield';
+}
+
+export function formatTierCall(call: TierCall, secret: string): string {
+  return serializeDictionary({
+    secret: [secret, new Map()],
+    id: [call.id, new Map()],
+    from: [call.from, new Map()],
+    proto: [new Token(call.proto), new Map()],
+    ask: [new Token(call.ask), new Map()],
+  });
+}
+
+/** @throws {HttpError} `unauthorised_tier` unless the request comes from a node that knows the secret. */
+export function readTierCall(headers: RawHeaders, secret: string): TierCall {
+  const lines = fieldLines(headers, TIER_FIELD);
+  const members = lines.length === 1 ? dictionary(lines[0] as string) : undefined;
+  if (members === undefined || !isSecret(members.get('secret'), secret)) throw new HttpError('unauthorised_tier');
+  return {
+    id: String(members.get('id') ?? ''),
+    from: String(members.get('from') ?? ''),
+    proto: String(members.get('proto')) === 'https' ? 'https' : 'http',
+    ask: String(members.get('ask')) === 'owner' ? 'owner' : 'shield',
+  };
+}
+
+/** An error that another node answered with: asking a third one would not help, unless it says that it is overloaded. */
+export class RelayedError extends HttpError {}
+
+/** @returns The error that a node's answer stands for, if it is one. */
+export function relayedError(headers: RawHeaders, from: string): RelayedError | undefined {
+  const code = fieldLines(headers, ERROR_FIELD)[0];
+  if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
+  return new RelayedError(code as HttpErrorCode, `from ${from}`);
+}
+
+function dictionary(line: string): Map<string, unknown> | undefined {
+  try {
+    return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as Item)[0]]));
+  } catch {
+    return undefined; // not a Dictionary: the caller refuses it
+  }
+}
+
+/** Compares digests, so that neither content nor length shows in the time it takes. */
+function isSecret(given: unknown, secret: string): boolean {
+  return typeof given === 'string' && timingSafeEqual(digest(given), digest(secret));
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,90 @@
+/**
+ * A connection that changes its protocol (RFC 9110, section 7.8): passed on
+ * byte for byte once the other side agrees, with back-pressure both ways.
+ * @module
+ */
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { SharedBody } from '../cache/shared-body.ts';
+import { deliver } from '../http/deliver.ts';
+import type { HttpError } from '../http/errors.ts';
+import { refuse } from '../http/listener.ts';
+import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
+
+export interface UpgradeOptions {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** What the visitor sent after the head already. */
+  readonly head: Buffer;
+  readonly upstream: UpstreamRequest;
+  readonly fetch: Fetch;
+  readonly writeTimeoutMs: number;
+  readonly onError: (error: HttpError) => void;
+}
+
+export function passUpgrade(options: UpgradeOptions): void {
+  const { socket, upstream, fetch } = options;
+  let flow: Flow | undefined;
+  let body: SharedBody | undefined;
+  const giveUp = (): void => flow?.abort();
+  socket.on('error', () => socket.destroy());
+  socket.once('close', giveUp);
+  flow = fetch(upstream, {
+    onInterim: () => undefined,
+    onUpgrade: (head, other) => {
+      socket.off('close', giveUp);
+      join(socket, other, head, options.head);
+    },
+    // The other side declines: its answer is an ordinary one.
+    onHead: (head) => {
+      body = new SharedBody({
+        writer: undefined,
+        maxKeptBytes: 0,
+        windowBytes: Number.POSITIVE_INFINITY,
+        flow: { pause: () => flow?.pause(), resume: () => flow?.resume(), abort: giveUp },
+        onAbandoned: giveUp,
+      });
+      answerPlainly(options, head, body);
+    },
+    onData: (chunk) => body?.append(chunk),
+    onEnd: (trailers) => void body?.end(trailers, 0),
+    onError: (error) => {
+      options.onError(error);
+      if (body === undefined) refuse(socket, error);
+      else body.fail(error);
+    },
+  });
+}
+
+function join(socket: Duplex, other: Duplex, { headers }: ResponseHead, head: Buffer): void {
+  let text = 'HTTP/1.1 101 Switching Protocols\r\n';
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  socket.write(`${text}\r\n`, 'latin1');
+  if (head.length > 0) other.write(head);
+  const end = (): void => {
+    socket.destroy();
+    other.destroy();
+  };
+  other.on('error', end);
+  other.once('close', end);
+  socket.once('close', end);
+  other.pipe(socket);
+  socket.pipe(other);
+}
+
+function answerPlainly(
+  { request, socket, writeTimeoutMs }: UpgradeOptions,
+  head: ResponseHead,
+  body: SharedBody,
+): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as never); // a socket by another name: upgrade events hand over the connection itself
+  response.once('finish', () => socket.end());
+  deliver(response, {
+    head,
+    body: body.reader(0, Number.POSITIVE_INFINITY),
+    trailers: () => body.trailers,
+    writeTimeoutMs,
+  }).catch(() => socket.destroy());
+}
