@@ -68,6 +68,8 @@ for (const { rule, text } of [
   { rule: 'no comma', text: 'Sun 06 Nov 1994 08:49:37 GMT' },
   { rule: 'two spaces', text: 'Sun, 06  Nov  1994 08:49:37 GMT' },
   { rule: 'space before', text: ' Sun, 06 Nov 1994 08:49:37 GMT' },
+  { rule: 'something before rfc850-date', text: 'xSunday, 06-Nov-94 08:49:37 GMT' },
+  { rule: 'something before asctime-date', text: 'xSun Nov  6 08:49:37 1994' },
   { rule: 'space after', text: 'Sun, 06 Nov 1994 08:49:37 GMT ' },
   { rule: 'line feed after', text: 'Sun, 06 Nov 1994 08:49:37 GMT\n' },
   { rule: 'dashes in IMF-fixdate', text: 'Sun, 06-Nov-1994 08:49:37 GMT' },

@@ -69,8 +69,13 @@ for (const { rule, accept, type } of [
   { rule: 'HTML liked better', accept: 'application/json;q=0.9, text/html', type: 'text/html; charset=utf-8' },
   { rule: 'HTML liked as much', accept: 'application/json, text/html', type: 'text/html; charset=utf-8' },
   { rule: 'anything liked better than JSON', accept: 'application/json;q=0.1, */*', type: 'text/html; charset=utf-8' },
+  { rule: 'a parameter that is no weight', accept: 'application/json;faq=0', type: 'application/problem+json' },
   { rule: 'JSON refused', accept: 'application/json;q=0', type: 'text/plain; charset=utf-8' },
-  { rule: 'a weight out of range', accept: 'application/json;q=7, text/html;q=0.1', type: 'text/html; charset=utf-8' },
+  {
+    rule: 'a weight out of range',
+    accept: 'application/json;q=1.5, text/html;q=0.1',
+    type: 'text/html; charset=utf-8',
+  },
   {
     rule: 'a weight that is no number',
     accept: 'application/json;q=x, text/html;q=0.1',

@@ -113,6 +113,13 @@ for (const { rfc, rule, method = 'GET', target, headers = HOST, parsed } of [
   },
   {
     rfc: '3986 3.2.2',
+    rule: 'a short IPv6',
+    target: '/',
+    headers: ['Host', '[::1]:1080'],
+    parsed: { host: '[::1]', port: 1080, authority: '[::1]:1080', path: '/', query: undefined, raw: '/' },
+  },
+  {
+    rfc: '3986 3.2.2',
     rule: 'IPv6',
     target: '/',
     headers: ['Host', '[2001:DB8::1]:8080'],
@@ -211,6 +218,7 @@ for (const { rule, method = 'GET', target } of [
   { rule: 'a relative path', target: 'index.html' },
   { rule: 'only a query', target: '?a' },
   { rule: 'another scheme', target: 'ftp://www.example.org/' },
+  { rule: 'something before the scheme', target: 'xhttp://www.example.org/' },
   { rule: 'a scheme without slashes', target: 'http:/www.example.org/' },
   { rule: 'no authority', target: 'http:///a' },
   { rule: 'user information', target: 'http://user:secret@www.example.org/' },
