@@ -1,0 +1,51 @@
+/**
+ * `seawall check`: says what is wrong with region files, or that nothing is.
+ * @module
+ */
+import { checkRegions } from '../config/check.ts';
+import { formatProblem } from '../config/problem.ts';
+import type { RegionConfig } from '../config/schema.ts';
+import { defineCommand } from './command.ts';
+import { EXIT_FAILURE } from './failure.ts';
+
+export const check = defineCommand({
+  name: 'check',
+  summary: 'Check region files without running anything.',
+  about: `
+Reads region files with all that they refer to and says what is wrong: the file,
+the line, the key, and how to mend it. Files of one network are best checked
+together: some mistakes show only side by side. Exits with 1 if there is any.`,
+  operands: 'FILE...',
+  options: {
+    json: { type: 'flag', help: 'Print one line of JSON: {"ok":…,"regions":[…],"problems":[…]}.' },
+  },
+  examples: ['check config/regions/eu.yaml config/regions/us.yaml'],
+
+  async run({ json }, files) {
+    const { regions, problems } = checkRegions(files);
+    if (json) {
+      const names = regions.map(({ region, file }) => ({ region, file }));
+      process.stdout.write(`${JSON.stringify({ ok: problems.length === 0, regions: names, problems })}\n`);
+    } else {
+      for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+      if (problems.length === 0) {
+        for (const region of regions) process.stdout.write(`${region.file}: ${describe(region)}\n`);
+      }
+    }
+    return problems.length === 0 ? 0 : EXIT_FAILURE;
+  },
+});
+
+function describe({ region, edges, shields, control, sites }: RegionConfig): string {
+  const parts = [
+    count(edges.length, 'edge'),
+    count(shields.length, 'shield'),
+    ...(control ? ['the control node'] : []),
+    count(sites.length, 'site'),
+  ];
+  return `region ${region} is well: ${parts.join(', ')}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

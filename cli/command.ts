@@ -1,0 +1,164 @@
+/**
+ * A subcommand as a declaration: its options, its operands and what it does.
+ * Help, parsing and every complaint about the arguments come from it.
+ * @module
+ */
+import { parseArgs } from 'node:util';
+import { nearest } from '../config/nearest.ts';
+import { UsageError } from './failure.ts';
+
+export interface Option {
+  readonly type: 'text' | 'flag';
+  /** What stands for the value in the help: `HOST:PORT`. */
+  readonly value?: string;
+  /** Text options may be left out unless this says otherwise. */
+  readonly required?: boolean;
+  readonly help: string;
+}
+
+export type Options = Readonly<Record<string, Option>>;
+
+/** The values of the options, by their names. */
+export type Values<O extends Options> = {
+  readonly [Name in keyof O]: O[Name] extends { readonly type: 'flag' }
+    ? boolean
+    : O[Name] extends { readonly required: true }
+      ? string
+      : string | undefined;
+};
+
+export interface Definition<O extends Options> {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Paragraphs for the command's own help. */
+  readonly about: string;
+  /** What is expected beside the options: `FILE...` takes one or more. */
+  readonly operands?: 'FILE...';
+  readonly options: O;
+  /** Command lines to copy, without `npm run seawall --`. */
+  readonly examples: readonly string[];
+  /** @returns The exit code. */
+  run(values: Values<O>, operands: readonly string[]): Promise<number>;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly help: string;
+  /** @throws {UsageError} when the arguments are not what the command takes. */
+  run(args: readonly string[]): Promise<number>;
+}
+
+/** How the program is called from a checkout. */
+export const PROGRAM = 'npm run seawall --';
+
+const HELP: Option = { type: 'flag', help: 'Say this.' };
+
+export function defineCommand<const O extends Options>(definition: Definition<O>): Command {
+  const help = helpText(definition);
+  return {
+    name: definition.name,
+    summary: definition.summary,
+    help,
+    async run(args) {
+      const { values, operands } = parse({ ...definition.options, help: HELP }, args);
+      if (values['help']) {
+        process.stdout.write(help);
+        return 0;
+      }
+      checkRequired(definition, values, operands);
+      return definition.run(values as Values<O>, operands);
+    },
+  };
+}
+
+/**
+ * @param args - What stands behind the command's name.
+ * @throws {UsageError} for an unknown option, a missing value, or one given twice.
+ */
+export function parse(
+  options: Options,
+  args: readonly string[],
+): { values: Record<string, string | boolean | undefined>; operands: string[] } {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(
+      Object.entries(options).map(([name, { type }]) => [name, { type: type === 'flag' ? 'boolean' : 'string' }]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const values: Record<string, string | boolean | undefined> = {};
+  for (const [name, { type }] of Object.entries(options)) values[name] = type === 'flag' ? false : undefined;
+  const operands: string[] = [];
+  const seen = new Set<string>();
+
+  for (const token of tokens) {
+    if (token.kind === 'positional') operands.push(token.value);
+    if (token.kind !== 'option') continue;
+    const { name, rawName, value } = token;
+    const option = Object.hasOwn(options, name) && rawName.startsWith('--') ? options[name] : undefined;
+    if (!option) throw new UsageError(`there is no option ${rawName}`, suggestion(name, Object.keys(options)));
+    if (seen.has(name)) throw new UsageError(`${rawName} is given twice`, 'Give it once.');
+    seen.add(name);
+    if (option.type === 'flag') {
+      if (value !== undefined) throw new UsageError(`${rawName} takes no value`, `Write ${rawName} alone.`);
+      values[name] = true;
+    } else {
+      // `--listen --json`: what looks like an option is one; `--listen=-x` says that it is meant.
+      if (!value || (value.startsWith('-') && !token.inlineValue)) {
+        throw new UsageError(`${rawName} needs a value`, `Write ${rawName} ${option.value}.`);
+      }
+      values[name] = value;
+    }
+  }
+  return { values, operands };
+}
+
+function checkRequired<O extends Options>(
+  { options, operands: expected, examples }: Definition<O>,
+  values: Record<string, string | boolean | undefined>,
+  operands: readonly string[],
+): void {
+  const example = examples[0] ? `For example: ${PROGRAM} ${examples[0]}` : '';
+  for (const [name, { required }] of Object.entries(options)) {
+    if (required && values[name] === undefined) throw new UsageError(`--${name} is missing`, example);
+  }
+  if (expected === undefined && operands[0] !== undefined) {
+    throw new UsageError(`${JSON.stringify(operands[0])} is not expected here`, example);
+  }
+  if (expected === 'FILE...' && operands.length === 0) throw new UsageError('no file is named', example);
+}
+
+function suggestion(name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  return near ? `Did you mean --${near}?` : `The options are ${known.map((option) => `--${option}`).join(', ')}.`;
+}
+
+function helpText<O extends Options>({ name, about, operands, options, examples }: Definition<O>): string {
+  return [
+    `Usage: ${PROGRAM} ${[name, operands, '[options]'].filter(Boolean).join(' ')}`,
+    '',
+    about.trim(),
+    '',
+    'Options:',
+    ...columns(
+      Object.entries({ ...options, help: HELP }).map(([option, { value, help, required }]) => [
+        `--${option}${value ? ` ${value}` : ''}`,
+        required ? `${help} Required.` : help,
+      ]),
+    ),
+    '',
+    'Examples:',
+    ...examples.map((example) => `  ${PROGRAM} ${example}`),
+    '',
+  ].join('\n');
+}
+
+/** @returns Lines with the second column aligned. */
+export function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

@@ -1,0 +1,44 @@
+/**
+ * What the program says when it cannot do what it was asked to: one clear line
+ * on standard error for each thing to mend, and an exit code.
+ * @module
+ */
+import { ConfigError, formatProblem } from '../config/problem.ts';
+
+/** It was tried and failed. */
+export const EXIT_FAILURE = 1;
+/** The command line makes no sense. */
+export const EXIT_USAGE = 2;
+
+/** The command line makes no sense; `fix` says how it would. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly code = 'CLI_USAGE';
+  readonly fix: string;
+
+  constructor(message: string, fix: string) {
+    super(message);
+    this.fix = fix;
+  }
+}
+
+/** Something is not as it has to be; the message says all there is to say. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly code = 'CLI_FAILURE';
+}
+
+/** @returns The lines to print, and the code to exit with. */
+export function describeFailure(error: unknown): { lines: string[]; exitCode: number } {
+  if (error instanceof UsageError) {
+    return { lines: [[`${error.message}.`, error.fix].filter(Boolean).join(' ')], exitCode: EXIT_USAGE };
+  }
+  if (error instanceof ConfigError) return { lines: error.problems.map(formatProblem), exitCode: EXIT_FAILURE };
+  if (error instanceof Failure || isSystemError(error)) return { lines: [error.message], exitCode: EXIT_FAILURE };
+  // Nothing that a user did: where it happened is what there is to go by.
+  return { lines: [error instanceof Error ? (error.stack ?? error.message) : String(error)], exitCode: EXIT_FAILURE };
+}
+
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}

@@ -1,0 +1,246 @@
+/**
+ * The nodes that region files name, started in one process: here the roles are
+ * wired together, and nowhere else.
+ * @module
+ */
+import { readYaml } from '../config/document.ts';
+import { splitAddress } from '../config/listener.ts';
+import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem.ts';
+import type { RegionConfig } from '../config/schema.ts';
+import { startControl } from '../control/node.ts';
+import { startEdge } from '../edge/node.ts';
+import { startShield } from '../origin-shield/node.ts';
+import { OriginPools } from '../origin-shield/origin-pool.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { describeFailure, isSystemError } from './failure.ts';
+
+export type Role = 'shield' | 'edge' | 'control';
+
+/** HOST:PORT of each listener of a node; as bound once it runs. */
+export interface Addresses {
+  readonly listen?: string | undefined;
+  readonly tier?: string | undefined;
+  readonly control?: string | undefined;
+}
+
+export interface RunningNode {
+  readonly name: string;
+  readonly role: Role;
+  readonly addresses: Addresses;
+  /** Serves what the new configs say. */
+  reload(regions: readonly RegionConfig[]): void;
+  /** Takes nothing new, finishes what is under way. */
+  close(): Promise<void>;
+}
+
+/** A node that a region file names, and how to start it. */
+export interface NodePlan {
+  readonly name: string;
+  readonly role: Role;
+  readonly region: RegionConfig;
+  /** As written. */
+  readonly addresses: Addresses;
+  /** @param key - One of `addresses`; where in the file it is written. */
+  pathOf(key: keyof Addresses): KeyPath;
+  start(log: Logger): Promise<RunningNode>;
+}
+
+/** @returns A plan for every node, in an order in which they find each other: shields, edges, the control node. */
+export function plansOf(regions: readonly RegionConfig[]): NodePlan[] {
+  return [
+    ...regions.flatMap((region) => region.shields.map((_, index) => shieldPlan(region, index))),
+    ...regions.flatMap((region) => region.edges.map((_, index) => edgePlan(region, index))),
+    ...regions.flatMap((region) => (region.control ? [controlPlan(region, region.control, regions)] : [])),
+  ];
+}
+
+function shieldPlan(region: RegionConfig, index: number): NodePlan {
+  const shield = at(region.shields, index);
+  return {
+    name: shield.name,
+    role: 'shield',
+    region,
+    addresses: shield,
+    pathOf: (key) => ['shields', index, key],
+    async start(log) {
+      const node = await startShield({ region, shield, log });
+      return { ...node, role: 'shield', reload: (regions) => node.reload(sameRegion(regions, region)) };
+    },
+  };
+}
+
+function edgePlan(region: RegionConfig, index: number): NodePlan {
+  const edge = at(region.edges, index);
+  return {
+    name: edge.name,
+    role: 'edge',
+    region,
+    addresses: edge,
+    pathOf: (key) => ['edges', index, key],
+    async start(log) {
+      // An edge knows no origins: the shield's way to them is lent to it, for when no shield answers.
+      const origin = new OriginPools(region.network, region.sites);
+      const node = await startEdge({ region, edge, origin, log });
+      return { ...node, role: 'edge', reload: (regions) => node.reload(sameRegion(regions, region)) };
+    },
+  };
+}
+
+function controlPlan(
+  region: RegionConfig,
+  control: NonNullable<RegionConfig['control']>,
+  regions: readonly RegionConfig[],
+): NodePlan {
+  return {
+    name: control.name,
+    role: 'control',
+    region,
+    addresses: { control: control.listen },
+    pathOf: () => ['control', 'listen'],
+    async start(log) {
+      const { address, ...node } = await startControl({ control, regions, log });
+      return { ...node, role: 'control', addresses: { control: address } };
+    },
+  };
+}
+
+/** What {@link startNode} says of an address that cannot be had. */
+type Refuse = (key: keyof Addresses, message: string, fix: string) => ConfigProblem;
+
+/**
+ * Starts a node.
+ *
+ * @param refuse - Where its addresses come from, if not from the region file.
+ * @throws {ConfigError} when an address cannot be listened on.
+ */
+export async function startNode(plan: NodePlan, log: Logger, refuse: Refuse = inFile(plan)): Promise<RunningNode> {
+  try {
+    return await plan.start(log);
+  } catch (error) {
+    throw isSystemError(error) ? new ConfigError([listenProblem(plan, error, refuse)]) : error;
+  }
+}
+
+const LISTEN_FAILURES: Record<string, readonly [message: string, fix: string]> = {
+  EADDRINUSE: ['is taken by another program', 'Stop that program, or choose another port.'],
+  EACCES: ['is not for this user', 'Choose a port from 1024 up, or let the program use low ports.'],
+  EADDRNOTAVAIL: ['is not an address of this machine', 'Write one that it has, such as 127.0.0.1 or 0.0.0.0.'],
+  ENOTFOUND: ['has a name that leads nowhere', 'Write an address such as 127.0.0.1.'],
+};
+
+function listenProblem(
+  plan: NodePlan,
+  error: NodeJS.ErrnoException & { port?: number },
+  refuse: Refuse,
+): ConfigProblem {
+  const keys = ['listen', 'tier', 'control'] as const;
+  const written = keys.filter((key) => plan.addresses[key] !== undefined);
+  const key =
+    written.find((candidate) => splitAddress(plan.addresses[candidate] ?? '').port === error.port) ??
+    written[0] ??
+    'listen';
+  const [message, fix] = LISTEN_FAILURES[error.code ?? ''] ?? [
+    `cannot be listened on (${error.message})`,
+    'Choose another.',
+  ];
+  return refuse(key, `${plan.addresses[key]} ${message}`, fix);
+}
+
+function inFile(plan: NodePlan): Refuse {
+  return (key, message, fix) => {
+    const { file } = plan.region;
+    const path = plan.pathOf(key);
+    const yaml = readYaml(file);
+    if ('source' in yaml) return yaml.source.problem(path, message, fix);
+    return { file, line: 0, column: 0, key: path.join('.'), message, fix };
+  };
+}
+
+/** Several nodes in one process. */
+export interface RunningNodes {
+  readonly list: readonly RunningNode[];
+  /** Serves new configs of the same files: starts nodes that are new in them, stops those that are gone. */
+  update(regions: readonly RegionConfig[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StartNodesOptions {
+  readonly regions: readonly RegionConfig[];
+  /** Which of the nodes to run. */
+  readonly wanted: (plan: NodePlan) => boolean;
+  readonly logFor: (name: string) => Logger;
+}
+
+/** @throws {ConfigError} when one cannot start; those that had started are closed by then. */
+export async function startNodes({ regions, wanted, logFor }: StartNodesOptions): Promise<RunningNodes> {
+  const running = new Map<string, RunningNode>();
+
+  async function start(plan: NodePlan): Promise<void> {
+    running.set(idOf(plan), await startNode(plan, logFor(plan.name)));
+  }
+
+  async function close(): Promise<void> {
+    const nodes = [...running.values()];
+    // Edges first: what they have under way may need the shields.
+    await Promise.all(nodes.filter(({ role }) => role === 'edge').map((node) => node.close()));
+    await Promise.all(nodes.filter(({ role }) => role !== 'edge').map((node) => node.close()));
+  }
+
+  try {
+    for (const plan of plansOf(regions).filter(wanted)) await start(plan);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  return {
+    get list() {
+      return [...running.values()];
+    },
+
+    async update(newRegions) {
+      const plans = new Map(
+        plansOf(newRegions)
+          .filter(wanted)
+          .map((plan) => [idOf(plan), plan]),
+      );
+      for (const [id, node] of running) {
+        if (plans.has(id)) {
+          node.reload(newRegions);
+          continue;
+        }
+        logFor(node.name).warn('the config does not name this node any more: it stops');
+        running.delete(id);
+        await node.close();
+      }
+      for (const [id, plan] of plans) {
+        if (running.has(id)) continue;
+        try {
+          await start(plan);
+          logFor(plan.name).info('new in the config: started');
+        } catch (error) {
+          for (const line of describeFailure(error).lines) logFor(plan.name).error(line);
+        }
+      }
+    },
+
+    close,
+  };
+}
+
+/** Names are unique within a network only, and files may be of different ones. */
+function idOf({ region, name }: NodePlan): string {
+  return `${region.file}\n${name}`;
+}
+
+function sameRegion(regions: readonly RegionConfig[], { file }: RegionConfig): RegionConfig {
+  const region = regions.find((candidate) => candidate.file === file);
+  if (!region) throw new Error(`${file} is not among the new configs`);
+  return region;
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index];
+  if (item === undefined) throw new RangeError(`no item ${index}`);
+  return item;
+}

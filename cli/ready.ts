@@ -1,0 +1,47 @@
+/**
+ * What a command prints on standard output once its nodes answer.
+ * @module
+ */
+import type { RunningNode } from './nodes.ts';
+
+/** One node in the ready line. */
+export interface ReadyNode {
+  readonly name: string;
+  readonly role: RunningNode['role'];
+  /** HOST:PORT, as bound, of each listener that the node has. */
+  readonly listen?: string;
+  readonly tier?: string;
+  readonly control?: string;
+}
+
+/** The one line of `--json`. */
+export interface ReadyLine {
+  readonly ready: true;
+  readonly pid: number;
+  readonly nodes: readonly ReadyNode[];
+}
+
+export function readyLine(nodes: readonly RunningNode[]): ReadyLine {
+  return {
+    ready: true,
+    pid: process.pid,
+    nodes: nodes.map(({ name, role, addresses: { listen, tier, control } }) => ({
+      name,
+      role,
+      ...(listen !== undefined && { listen }),
+      ...(tier !== undefined && { tier }),
+      ...(control !== undefined && { control }),
+    })),
+  };
+}
+
+export function announce(nodes: readonly RunningNode[], json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(readyLine(nodes))}\n`);
+    return;
+  }
+  for (const { name, role, addresses } of nodes) {
+    const entrance = addresses.listen ?? (role === 'control' ? addresses.control : undefined);
+    process.stdout.write(`${name} (${role}) is ready${entrance === undefined ? '' : `: http://${entrance}/`}\n`);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * What `serve` and `start` have in common: their log, their signals, and the
+ * line that says that they are ready.
+ * @module
+ */
+import type { RegionConfig } from '../config/schema.ts';
+import { createLog, isLogLevel, LOG_LEVELS, type Logger, type LogLevel } from '../telemetry/log.ts';
+import type { Options } from './command.ts';
+import { UsageError } from './failure.ts';
+import type { RunningNode } from './nodes.ts';
+import { announce } from './ready.ts';
+import { runUntilStopped, type Service } from './signals.ts';
+
+export const RUN_OPTIONS = {
+  'log-level': {
+    type: 'text',
+    value: 'LEVEL',
+    help: `Least severe messages to log: ${LOG_LEVELS.join(', ')}. By default $SEAWALL_LOG, else info.`,
+  },
+  json: { type: 'flag', help: 'When ready, print one line of JSON: {"ready":true,"pid":…,"nodes":[…]}.' },
+} as const satisfies Options;
+
+export const RUN_ABOUT = `
+Logs JSON lines on standard error. SIGTERM and SIGINT let requests under way
+finish (limits.drain_timeout), a second one ends the program at once, SIGHUP
+reads the config again; one that is refused changes nothing.`;
+
+/** @throws {UsageError} when it is not a level. */
+export function logLevel(option: string | undefined): LogLevel {
+  const [source, level] =
+    option === undefined ? ['SEAWALL_LOG', process.env['SEAWALL_LOG'] || 'info'] : ['--log-level', option];
+  if (isLogLevel(level)) return level;
+  throw new UsageError(
+    `${source}: there is no level ${JSON.stringify(level)}`,
+    `The levels are ${LOG_LEVELS.join(', ')}.`,
+  );
+}
+
+/** Beyond the time that nodes give their requests: for the listeners that operators use, and the sockets to close. */
+const CLOSE_MARGIN_MS = 5_000;
+
+/** @returns How long nodes of these regions may take to close: edges first, the others after them. */
+export function closeLimitMs(regions: readonly RegionConfig[]): number {
+  return 2 * Math.max(...regions.map(({ limits }) => limits.drain_timeout)) + CLOSE_MARGIN_MS;
+}
+
+/** Runs the nodes of a service until a signal stops them. @returns The exit code. */
+export function run(
+  start: () => Promise<Service & { readonly nodes: readonly RunningNode[] }>,
+  { level, json }: { level: LogLevel; json: boolean },
+): Promise<number> {
+  const log: Logger = createLog({ name: 'seawall', level });
+  return runUntilStopped(
+    async () => {
+      const service = await start();
+      announce(service.nodes, json);
+      return service;
+    },
+    { process, exit: process.exit, log, now: Date.now },
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * A program that runs until it is told to stop: SIGTERM and SIGINT let what is
+ * under way finish, a second one ends it at once, SIGHUP reads the config again.
+ * @module
+ */
+import type { EventEmitter } from 'node:events';
+import { ConfigError, formatProblem } from '../config/problem.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { EXIT_FAILURE } from './failure.ts';
+
+/** What runs. */
+export interface Service {
+  /** How long `close` may take, in milliseconds. */
+  readonly closeLimitMs: number;
+  /** @throws {ConfigError} when the new config is refused; the old one stays. */
+  reload(): void | Promise<void>;
+  /** Takes nothing new, finishes what is under way. */
+  close(): Promise<void>;
+}
+
+export interface Supervision {
+  /** Where signals come from. */
+  readonly process: Pick<EventEmitter, 'on' | 'off'>;
+  /** Ends the program without further ado. */
+  readonly exit: (code: number) => void;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/**
+ * npm hands on a Ctrl-C that the terminal has already sent to the whole
+ * process group: both arrive within milliseconds, and nobody meant two.
+ */
+const SAME_SIGNAL_MS = 300;
+
+/**
+ * Signals count from the first moment: one that comes while the service still
+ * starts is obeyed once it has started.
+ *
+ * @returns The exit code: 0 when everything under way was finished.
+ * @throws What `start` fails with.
+ */
+export async function runUntilStopped(
+  start: () => Promise<Service>,
+  { process, exit, log, now }: Supervision,
+): Promise<number> {
+  const stop = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<Service>();
+  let stoppedAtMs: number | undefined;
+  let reloads = Promise.resolve();
+
+  const onStop = (reason: string): void => {
+    if (stoppedAtMs === undefined) {
+      stoppedAtMs = now();
+      log.info({ reason }, 'stopping: what is under way is finished first');
+      stop.resolve();
+    } else if (now() - stoppedAtMs > SAME_SIGNAL_MS) {
+      log.warn({ reason }, 'stopping at once');
+      exit(EXIT_FAILURE);
+    }
+  };
+  const onReload = (): void => {
+    // One at a time, in the order of the signals.
+    reloads = reloads.then(async () => reload(await started.promise, log));
+  };
+  const listeners = {
+    SIGTERM: () => onStop('SIGTERM'),
+    SIGINT: () => onStop('SIGINT'),
+    SIGHUP: onReload,
+    // A parent that watches this process over a channel has gone; nobody else would stop it.
+    disconnect: () => onStop('the parent process is gone'),
+  };
+  for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
+
+  try {
+    const service = await start();
+    started.resolve(service);
+    await stop.promise;
+    return await closeInTime(service, log);
+  } finally {
+    for (const [event, listener] of Object.entries(listeners)) process.off(event, listener);
+  }
+}
+
+async function reload(service: Service, log: Logger): Promise<void> {
+  try {
+    await service.reload();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) {
+      log.error({ err: error }, 'the config could not be read again; the running one stays');
+      return;
+    }
+    for (const problem of error.problems) log.error(formatProblem(problem));
+    log.error('the new config is refused; the running one stays');
+  }
+}
+
+async function closeInTime(service: Service, log: Logger): Promise<number> {
+  const late = Promise.withResolvers<number>();
+  const timer = setTimeout(() => {
+    log.error({ limitMs: service.closeLimitMs }, 'stopping took too long; what is still under way is cut off');
+    late.resolve(EXIT_FAILURE);
+  }, service.closeLimitMs);
+  const closed = service.close().then(() => {
+    log.info('stopped');
+    return 0;
+  });
+  try {
+    return await Promise.race([closed, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
