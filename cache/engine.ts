@@ -283,7 +283,7 @@ function answersAfterwards({ request, directives }: Exchange, stored: StoredResp
 /** Neither looked up nor collapsed: other methods, bodies, and what the site's rule says. */
 async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
   const { request } = exchange;
-  const { method, keyed } = request;
+  const { method } = request;
   const fill = startFill(engine, exchange, { pass: true });
   exchange.fill = fill;
   const leave = fill.wait();
@@ -298,12 +298,6 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
     }
     if (result.kind !== 'response') throw new HttpError('origin_bad_response', 'a 304 to a request without conditions');
     if (method === 'HEAD') updateByHead(engine, exchange, result);
-    if (!isSafe(method)) {
-      const base = new URL(keyed.prefix + request.rawTarget);
-      for (const target of invalidatedTargets(method, result.head.status, base, result.head.headers)) {
-        engine.invalidate(siblingKey(keyed, target), fill);
-      }
-    }
     const body = method === 'HEAD' ? undefined : result.body.reader(0, Number.POSITIVE_INFINITY);
     return {
       head: result.head,
@@ -315,6 +309,16 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
   } finally {
     request.gone.removeEventListener('abort', leave);
     leave();
+  }
+}
+
+/** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
+function invalidateAfter(engine: CacheEngine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
+  const { method, keyed, rawTarget } = request;
+  if (isSafe(method)) return;
+  const base = new URL(keyed.prefix + rawTarget);
+  for (const target of invalidatedTargets(method, head.status, base, head.headers)) {
+    engine.invalidate(siblingKey(keyed, target), fill);
   }
 }
 
@@ -375,7 +379,8 @@ function startFill(
         if (result.error.code !== 'abandoned') events.fillFailed(result.error);
       } else if (result.kind === 'response') {
         if (result.refusal !== undefined) events.refused(result.refusal);
-        if (!pass) remember(engine, request, result);
+        if (pass) invalidateAfter(engine, request, result.head, fill);
+        else remember(engine, request, result);
       }
     },
     onClosed: () => {

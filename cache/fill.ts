@@ -183,7 +183,7 @@ export class Fill {
       this.#partialRefusal(head, length) ??
       (length !== undefined && length > site.max_object ? 'too-large' : undefined) ??
       (this.#options.keeps() ? undefined : 'not-hot');
-    const fresh = reuse({ policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
+    const fresh = reuse({ status: head.status, policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
     const shareable = (OWN_REFUSALS.has(refusal) && fresh) || isPlainFailure(head.status, refusal);
     const writer = this.#writer(refusal, length);
     const body = new SharedBody({

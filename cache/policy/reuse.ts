@@ -5,9 +5,11 @@
  */
 import type { RequestDirectives } from './directives.ts';
 import type { ResponsePolicy } from './response-policy.ts';
+import { isOriginError } from './status.ts';
 
 /** What section 4.2 needs of a stored response. */
 export interface Aging {
+  readonly status: number;
   readonly policy: ResponsePolicy;
   readonly responseTime: number;
 }
@@ -49,8 +51,9 @@ export function reuse(stored: Aging, request: RequestDirectives, now: number): R
   return -remaining < staleWhileRevalidateMs ? 'while-revalidate' : 'stale';
 }
 
-/** Whether a stale response may answer because the origin failed (RFC 5861, section 4). */
+/** Whether a stale response may answer because the origin failed (RFC 5861, section 4). An old error is no help against a new one. */
 export function mayServeOnError(stored: Aging, now: number): boolean {
+  if (isOriginError(stored.status)) return false;
   const staleness = -remainingLifetime(stored, now);
   return staleness <= 0 ? !stored.policy.directives.noCache : staleness < stored.policy.staleIfErrorMs;
 }
