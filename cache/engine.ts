@@ -79,8 +79,8 @@ export interface EngineEvents {
 export interface EngineOptions {
   readonly store: Store;
   readonly now: () => number;
-  readonly fillWindowBytes: number;
-  readonly maxWaiters: number;
+  /** Asked at each use, as a reload changes them. */
+  readonly bounds: () => { readonly fillWindowBytes: number; readonly maxWaiters: number };
   readonly events: EngineEvents;
 }
 
@@ -213,7 +213,7 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
     exchange.fill = startFill(engine, exchange, { key });
     return 'outcome';
   }
-  if (fill.disowned || fill.waiting >= engine.options.maxWaiters) return 'alone';
+  if (fill.disowned || fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
   exchange.fill = fill;
   exchange.collapsed = true;
   return 'outcome';
@@ -350,7 +350,7 @@ function startFill(
   { key, pass = false, background = false }: StartOptions,
 ): Fill {
   const { request, directives } = exchange;
-  const { store, now, events, fillWindowBytes } = engine.options;
+  const { store, now, events, bounds } = engine.options;
   const candidate = exchange.candidate;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
   const place = key ?? Symbol('alone');
@@ -367,7 +367,7 @@ function startFill(
     keeps: request.keeps,
     store,
     now,
-    windowBytes: fillWindowBytes,
+    windowBytes: bounds().fillWindowBytes,
     background,
     onInterim: background ? () => undefined : request.onInterim,
     onStored: (stored) => {

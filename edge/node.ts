@@ -70,7 +70,9 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
     addresses: { listen: visitors.address, tier: tier.address, control: control?.address },
     reload: (next) => {
       const before = visit;
-      core.serve(next.sites);
+      const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
+      core.update({ limits: next.limits, sites: next.sites, memoryBytes });
+      for (const listener of [visitors, tier, control]) listener?.update(next.limits);
       origin?.update(next.sites);
       visit = visiting(core, next, origin);
       before.peers.close().catch(() => undefined); // requests under way end by themselves

@@ -24,6 +24,8 @@ export interface ListenerOptions {
 export interface Listener {
   /** HOST:PORT as it is bound. */
   readonly address: string;
+  /** New bounds; connections that are open keep their bound on headers. */
+  update(limits: LimitsConfig): void;
   /** Takes no more connections, lets requests under way finish for as long as the config says, then cuts them off. */
   close(): Promise<void>;
 }
@@ -31,16 +33,17 @@ export interface Listener {
 /** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
 export async function listen({ address, limits, onRequest, onUpgrade }: ListenerOptions): Promise<Listener> {
   const server = createServer({
-    maxHeaderSize: limits.max_header,
-    headersTimeout: limits.header_timeout,
-    requestTimeout: limits.request_timeout,
-    keepAliveTimeout: limits.keep_alive_timeout,
-    connectionsCheckingInterval: Math.min(1_000, limits.header_timeout),
+    connectionsCheckingInterval: CHECKING_INTERVAL_MS,
     requireHostHeader: false, // parseRequestTarget says what is wrong, in an answer like all others
     insecureHTTPParser: false,
     shouldUpgradeCallback: (request) => onUpgrade !== undefined && isWebSocket(request),
   });
-  server.maxConnections = limits.max_connections;
+  let bounds = limits;
+  const update = (next: LimitsConfig): void => {
+    bounds = next;
+    bound(server, next);
+  };
+  update(limits);
   server.maxHeadersCount = 0; // Node would drop further ones without a word; tooManyHeaders refuses the request
   server.on('request', onRequest);
   server.on('checkContinue', onRequest);
@@ -55,8 +58,20 @@ export async function listen({ address, limits, onRequest, onUpgrade }: Listener
   await bind(server, address);
   return {
     address: boundAddress(server),
-    close: () => drain(server, upgraded, limits.drain_timeout),
+    update,
+    close: () => drain(server, upgraded, bounds.drain_timeout),
   };
+}
+
+/** How often connections are checked for requests that take too long to arrive. */
+const CHECKING_INTERVAL_MS = 500;
+
+function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig): void {
+  server.maxHeaderSize = limits.max_header; // read by Node for each new connection, though its types do not say so
+  server.headersTimeout = limits.header_timeout;
+  server.requestTimeout = limits.request_timeout;
+  server.keepAliveTimeout = limits.keep_alive_timeout;
+  server.maxConnections = limits.max_connections;
 }
 
 /** @throws {HttpError} `header_too_large` when the request has more header lines than the config allows. */

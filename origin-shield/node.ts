@@ -45,7 +45,9 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
     addresses: { tier: tier.address, control: control?.address },
     reload: (next) => {
       secret = next.tier_secret;
-      core.serve(next.sites);
+      const memoryBytes = next.shields.find((other) => other.name === name)?.memory ?? next.memory;
+      core.update({ limits: next.limits, sites: next.sites, memoryBytes });
+      for (const listener of [tier, control]) listener?.update(next.limits);
       origins.update(next.sites);
     },
     close: async () => {

@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey } from '../cache/key.ts';
+import type { LimitsConfig } from '../config/schema.ts';
 import type { HttpError } from '../http/errors.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
 import { withoutFields } from '../http/headers.ts';
@@ -29,11 +30,11 @@ export interface TierListenerOptions {
 
 const TIER_FIELDS: ReadonlySet<string> = new Set([TIER_FIELD.toLowerCase(), ERROR_FIELD.toLowerCase()]);
 
-export function listenForNodes(options: TierListenerOptions): Promise<Listener> {
+export async function listenForNodes(options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
-  return listen({
+  const listener = await listen({
     address,
-    limits: { ...core.limits, max_header: core.limits.max_header * 2 }, // what a node adds must not push a request over the bound
+    limits: forNodes(core.limits),
     onRequest: (request, response) => void answer(options, request, response),
     onUpgrade: (request, socket, head) => {
       try {
@@ -55,6 +56,12 @@ export function listenForNodes(options: TierListenerOptions): Promise<Listener> 
       }
     },
   });
+  return { ...listener, update: (limits) => listener.update(forNodes(limits)) };
+}
+
+/** What a node adds to a visitor's request must not push it over the bound. */
+function forNodes(limits: LimitsConfig): LimitsConfig {
+  return { ...limits, max_header: limits.max_header * 2 };
 }
 
 /** Never rejects. */

@@ -58,7 +58,7 @@ export class NodeCore {
   readonly store: Store;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
-  readonly limits: LimitsConfig;
+  limits: LimitsConfig;
   #siteOf!: (host: string) => ServedSite | undefined;
 
   constructor(options: NodeCoreOptions) {
@@ -71,15 +71,20 @@ export class NodeCore {
     this.engine = new CacheEngine({
       store: this.store,
       now: Date.now,
-      fillWindowBytes: limits.fill_window,
-      maxWaiters: limits.max_waiters,
+      bounds: () => ({ fillWindowBytes: this.limits.fill_window, maxWaiters: this.limits.max_waiters }),
       events: this.metrics,
     });
-    this.serve(options.sites);
+    this.#serve(options.sites);
   }
 
-  /** Serves these sites from now on; what is stored stays. */
-  serve(sites: readonly SiteConfig[]): void {
+  /** Goes by the new config from now on; what is stored stays, as far as there is room. */
+  update({ limits, sites, memoryBytes }: Pick<NodeCoreOptions, 'limits' | 'sites' | 'memoryBytes'>): void {
+    this.limits = limits;
+    if (memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
+    this.#serve(sites);
+  }
+
+  #serve(sites: readonly SiteConfig[]): void {
     const match = hostMatcher(sites);
     const served = new Map(sites.map((site): [SiteConfig, ServedSite] => [site, { site, rules: compileRules(site) }]));
     this.#siteOf = (host) => {

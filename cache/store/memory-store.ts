@@ -22,18 +22,26 @@ const WORTH_KEEPING = 0.75;
 const MIN_ENTRY_BYTES = 700;
 
 export class MemoryStore implements Store {
-  readonly maxBytes: number;
-  readonly #entries: LRUCache<string, readonly StoredResponse[]>;
+  #maxBytes: number;
+  #entries: LRUCache<string, readonly StoredResponse[]>;
   #writing = 0;
 
   /** @param maxBytes - At least 1. */
   constructor(maxBytes: number) {
-    this.maxBytes = maxBytes;
-    this.#entries = new LRUCache({
-      max: Math.max(1, Math.ceil(maxBytes / MIN_ENTRY_BYTES)),
-      maxSize: maxBytes,
-      sizeCalculation: (variants, key) => variants.reduce((sum, stored) => sum + sizeOf(stored), key.length),
-    });
+    this.#maxBytes = maxBytes;
+    this.#entries = entries(maxBytes);
+  }
+
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  resize(maxBytes: number): void {
+    const before = this.#entries;
+    this.#maxBytes = maxBytes;
+    this.#entries = entries(maxBytes);
+    for (const [key, variants] of before.rentries()) this.#entries.set(key, variants); // the least recently used first
+    this.#makeRoom(0);
   }
 
   get bytesInUse(): number {
@@ -66,7 +74,7 @@ export class MemoryStore implements Store {
   }
 
   begin(expectedBytes: number): StoreWriter | undefined {
-    if (this.#writing + expectedBytes > this.maxBytes) return undefined;
+    if (this.#writing + expectedBytes > this.#maxBytes) return undefined;
     return new MemoryWriter((bytes) => this.#reserve(bytes));
   }
 
@@ -82,12 +90,20 @@ export class MemoryStore implements Store {
   }
 
   #makeRoom(bytes: number): boolean {
-    if (this.#writing + bytes > this.maxBytes) return false;
-    while (this.#entries.calculatedSize + this.#writing + bytes > this.maxBytes && this.#entries.size > 0) {
+    if (this.#writing + bytes > this.#maxBytes) return false;
+    while (this.#entries.calculatedSize + this.#writing + bytes > this.#maxBytes && this.#entries.size > 0) {
       this.#entries.pop();
     }
     return true;
   }
+}
+
+function entries(maxBytes: number): LRUCache<string, readonly StoredResponse[]> {
+  return new LRUCache({
+    max: Math.max(1, Math.ceil(maxBytes / MIN_ENTRY_BYTES)),
+    maxSize: maxBytes,
+    sizeCalculation: (variants, key) => variants.reduce((sum, stored) => sum + sizeOf(stored), key.length),
+  });
 }
 
 const NONE: readonly StoredResponse[] = [];

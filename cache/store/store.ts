@@ -46,6 +46,8 @@ export interface Store {
   entries(): IterableIterator<readonly [key: string, variants: readonly StoredResponse[]]>;
   /** Bytes in use: bodies, headers, overhead, and writes under way. */
   readonly bytesInUse: number;
+  /** Gives it more or less room; what does not fit any more goes, least recently used first. */
+  resize(maxBytes: number): void;
   readonly maxBytes: number;
   /** Keys held. */
   readonly size: number;
