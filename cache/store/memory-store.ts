@@ -40,7 +40,7 @@ export class MemoryStore implements Store {
     const before = this.#entries;
     this.#maxBytes = maxBytes;
     this.#entries = entries(maxBytes);
-    for (const [key, variants] of before.rentries()) this.#entries.set(key, variants); // the least recently used first
+    for (const key of before.rkeys()) this.#entries.set(key, before.peek(key) ?? NONE); // the least recently used first
     this.#makeRoom(0);
   }
 
