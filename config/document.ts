@@ -22,7 +22,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
-import { type ConfigProblem, type KeyPath, keyOf } from './problem.ts';
+import { type ConfigProblem, type KeyPath, keyOf, MAX_PROBLEMS } from './problem.ts';
 
 /** A region of a thousand sites is about a tenth of this. */
 export const MAX_FILE_BYTES = 2 ** 20;
@@ -61,7 +61,9 @@ export function readYaml(file: string): YamlFile | readonly ConfigProblem[] {
     // Compares every key with every other; refusedShapes is linear and can say where the first one is.
     uniqueKeys: false,
   });
-  const syntaxProblems = [...document.errors, ...document.warnings].map((error) => syntaxProblem(file, lines, error));
+  const syntaxProblems = [...document.errors, ...document.warnings]
+    .slice(0, MAX_PROBLEMS)
+    .map((error) => syntaxProblem(file, lines, error));
   if (syntaxProblems.length > 0) return syntaxProblems;
 
   const source = sourceOf(file, document, lines);
@@ -145,6 +147,7 @@ function refusedShapes(document: Document, source: Source, lines: LineCounter): 
   const refuseKeys = (map: YAMLMap<Node>, above: readonly unknown[]) => {
     const seen = new Map<string, Node>();
     for (const pair of map.items) {
+      if (problems.length >= MAX_PROBLEMS) return;
       const name = nameOf(pair);
       const first = seen.get(name);
       const refuseKey = (message: string, fix: string) => refuse(pair.key, [...above, pair], message, fix);
@@ -172,7 +175,7 @@ function refusedShapes(document: Document, source: Source, lines: LineCounter): 
 /** The path of a node that `visit` shows, from what it shows as its ancestors. */
 function pathTo(node: Node, ancestors: readonly unknown[]): KeyPath {
   const line = [...ancestors, node];
-  return line.flatMap((ancestor, index): KeyPath => {
+  return ancestors.flatMap((ancestor, index): KeyPath => {
     if (isPair(ancestor)) return [nameOf(ancestor)];
     return isSeq(ancestor) ? [ancestor.items.indexOf(line[index + 1])] : [];
   });

@@ -7,13 +7,10 @@ import type { z } from 'zod';
 import type { Source } from './document.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { nearest } from './nearest.ts';
-import { type ConfigProblem, type KeyPath, quote } from './problem.ts';
+import { type ConfigProblem, type KeyPath, MAX_PROBLEMS, quote } from './problem.ts';
 import { asYaml, example, expectation, foundWords, joined, schemaAt } from './words.ts';
 
 type Issue = z.core.$ZodIssue;
-
-/** More problems than this in one file help nobody to mend it, and finding their places takes time. */
-const MAX_PROBLEMS = 100;
 
 /**
  * @param value - What was validated.

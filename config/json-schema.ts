@@ -33,22 +33,25 @@ export interface JsonSchema {
   readonly writeOnly?: boolean;
 }
 
-/** @returns What a region file may hold. */
-export function regionJsonSchema(): JsonSchema {
-  return { title: 'Seawall region', ...toJsonSchema(regionSchema) };
-}
+/** What a region file may hold. */
+export const regionJsonSchema = once(() => ({ title: 'Seawall region', ...toJsonSchema(regionSchema) }));
 
-/** @returns What a site file may hold. */
-export function siteJsonSchema(): JsonSchema {
-  return { title: 'Seawall site', ...toJsonSchema(siteSchema) };
-}
+/** What a site file may hold. */
+export const siteJsonSchema = once(() => ({ title: 'Seawall site', ...toJsonSchema(siteSchema) }));
 
-/** @returns What an entry of `sites` may hold that includes a file. */
-export function includeJsonSchema(): JsonSchema {
-  return toJsonSchema(includeSchema);
-}
+/** What an entry of `sites` may hold that includes a file. */
+export const includeJsonSchema = once(() => toJsonSchema(includeSchema));
 
 function toJsonSchema(schema: z.ZodType): JsonSchema {
   // Editors read draft 7 best, and see what is written: `30s`, not milliseconds.
   return z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }) as JsonSchema;
+}
+
+/** Nobody needs these schemas until something is wrong or documented; making one takes milliseconds. */
+function once(make: () => JsonSchema): () => JsonSchema {
+  let made: JsonSchema | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
