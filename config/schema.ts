@@ -385,8 +385,7 @@ export const regionSchema = z.strictObject({
       examples: [`\${SEAWALL_TIER_SECRET}`],
       // A secret: never shown in a message.
       writeOnly: true,
-      description:
-        'What nodes prove to each other that they belong to the network; `$' + '{NAME}` reads an environment variable.',
+      description: `What nodes prove to each other that they belong to the network; \`\${NAME}\` reads an environment variable.`,
     }),
   memory: positiveSize
     .prefault('256MiB')
