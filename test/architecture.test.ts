@@ -1,0 +1,65 @@
+/**
+ * Which folder may import which. Imports point downwards only; edge and shield
+ * do not know each other, and neither knows the control node.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'tap';
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** Folder → folders that it may import, besides itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  cli: ['control', 'edge', 'origin-shield', 'telemetry', 'config', 'http'],
+  control: ['telemetry', 'config', 'http'],
+  edge: ['tier', 'telemetry', 'cache', 'http', 'config'],
+  'origin-shield': ['tier', 'telemetry', 'cache', 'http', 'config'],
+  tier: ['telemetry', 'cache', 'http', 'config'],
+  telemetry: ['cache', 'http', 'config'],
+  cache: ['http', 'config'],
+  http: ['config'],
+  config: [],
+  'load-tests': ['cli', 'edge', 'origin-shield', 'tier', 'telemetry', 'cache', 'http', 'config', 'test'],
+};
+
+/** Folders of `cache/` that must be free of time, sockets and files. */
+const PURE = ['cache/policy'];
+const IMPURE = /\bDate\.now\(|\bnew Date\(\)|performance\.now\(|Math\.random\(|from 'node:(?:fs|net|http|dns|timers)/;
+
+/** Matches both `import … from '…'` and `import('…')`. */
+const IMPORT = /(?:from|import\()\s*'(\.[^']+)'/g;
+
+const files = Object.keys(MAY_IMPORT).flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: ROOT }));
+
+test('every folder with code is in the table', async (t) => {
+  const folders = new Set(globSync('*/**/*.ts', { cwd: ROOT, exclude: ['node_modules/**', '.tap/**'] }).map(topFolder));
+  folders.delete('test');
+  t.same(
+    [...folders].filter((folder) => !(folder in MAY_IMPORT)),
+    [],
+  );
+  t.ok(files.length > 40, 'the files were found');
+});
+
+test('imports point downwards', async (t) => {
+  const wrong: string[] = [];
+  for (const file of files) {
+    for (const [, specifier] of readFileSync(join(ROOT, file), 'utf8').matchAll(IMPORT)) {
+      const imported = relative(ROOT, join(ROOT, dirname(file), specifier as string));
+      const [from, to] = [topFolder(file), topFolder(imported)];
+      if (from !== to && !MAY_IMPORT[from]?.includes(to)) wrong.push(`${file} imports ${imported}`);
+    }
+  }
+  t.same(wrong, []);
+});
+
+test('policy is pure: no clock, no I/O', async (t) => {
+  const wrong = files
+    .filter((file) => PURE.some((folder) => file.startsWith(`${folder}/`)))
+    .filter((file) => IMPURE.test(readFileSync(join(ROOT, file), 'utf8')));
+  t.same(wrong, []);
+});
+
+function topFolder(file: string): string {
+  return file.split('/')[0] as string;
+}
