@@ -4,7 +4,7 @@
  * complete one.
  * @module
  */
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { fieldValue, type RawHeaders } from './headers.ts';
 import type { BodyReader, ResponseHead } from './message.ts';
 
@@ -60,9 +60,9 @@ export async function deliver(
   }
 }
 
-/** A reason phrase that could end the status line is not passed on. */
-function reasonPhrase({ statusText }: ResponseHead): string {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : '';
+/** The origin's own reason phrase, unless it has none or one that could end the status line. */
+function reasonPhrase({ status, statusText }: ResponseHead): string {
+  return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
 }
 
 /** Resolves when the connection takes more, or is gone; one that takes nothing for too long is closed. */
