@@ -19,7 +19,7 @@ together: some mistakes show only side by side. Exits with 1 if there is any.`,
   options: {
     json: { type: 'flag', help: 'Print one line of JSON: {"ok":…,"regions":[…],"problems":[…]}.' },
   },
-  examples: ['check config/regions/eu.yaml config/regions/us.yaml'],
+  examples: ['config/regions/eu.yaml config/regions/us.yaml'],
 
   async run({ json }, files) {
     const { regions, problems } = checkRegions(files);

@@ -29,6 +29,8 @@ export type Values<O extends Options> = {
 
 export interface Definition<O extends Options> {
   readonly name: string;
+  /** How it is called, if not as a subcommand of {@link PROGRAM}. */
+  readonly call?: string;
   /** One line for the list of commands. */
   readonly summary: string;
   /** Paragraphs for the command's own help. */
@@ -36,7 +38,7 @@ export interface Definition<O extends Options> {
   /** What is expected beside the options: `FILE...` takes one or more. */
   readonly operands?: 'FILE...';
   readonly options: O;
-  /** Command lines to copy, without `npm run seawall --`. */
+  /** Arguments of calls that are worth copying. */
   readonly examples: readonly string[];
   /** @returns The exit code. */
   run(values: Values<O>, operands: readonly string[]): Promise<number>;
@@ -118,11 +120,12 @@ export function parse(
 }
 
 function checkRequired<O extends Options>(
-  { options, operands: expected, examples }: Definition<O>,
+  definition: Definition<O>,
   values: Record<string, string | boolean | undefined>,
   operands: readonly string[],
 ): void {
-  const example = examples[0] ? `For example: ${PROGRAM} ${examples[0]}` : '';
+  const { options, operands: expected, examples } = definition;
+  const example = examples[0] === undefined ? '' : `For example: ${callOf(definition)} ${examples[0]}`;
   for (const [name, { required }] of Object.entries(options)) {
     if (required && values[name] === undefined) throw new UsageError(`--${name} is missing`, example);
   }
@@ -137,9 +140,14 @@ function suggestion(name: string, known: readonly string[]): string {
   return near ? `Did you mean --${near}?` : `The options are ${known.map((option) => `--${option}`).join(', ')}.`;
 }
 
-function helpText<O extends Options>({ name, about, operands, options, examples }: Definition<O>): string {
+function callOf<O extends Options>({ name, call }: Definition<O>): string {
+  return call ?? `${PROGRAM} ${name}`;
+}
+
+function helpText<O extends Options>(definition: Definition<O>): string {
+  const { about, operands, options, examples } = definition;
   return [
-    `Usage: ${PROGRAM} ${[name, operands, '[options]'].filter(Boolean).join(' ')}`,
+    `Usage: ${[callOf(definition), operands, '[options]'].filter(Boolean).join(' ')}`,
     '',
     about.trim(),
     '',
@@ -152,7 +160,7 @@ function helpText<O extends Options>({ name, about, operands, options, examples 
     ),
     '',
     'Examples:',
-    ...examples.map((example) => `  ${PROGRAM} ${example}`),
+    ...examples.map((example) => `  ${callOf(definition)} ${example}`),
     '',
   ].join('\n');
 }

@@ -40,8 +40,8 @@ ${RUN_ABOUT}`,
     ...RUN_OPTIONS,
   },
   examples: [
-    'serve --origin http://127.0.0.1:3000 --listen 127.0.0.1:8080',
-    'serve --origin https://www.example.com --listen 0.0.0.0:80 --memory 1GiB --site config/sites/demo.yaml',
+    '--origin http://127.0.0.1:3000 --listen 127.0.0.1:8080',
+    '--origin https://www.example.com --listen 0.0.0.0:80 --memory 1GiB --site config/sites/demo.yaml',
   ],
 
   async run({ origin, listen = DEFAULT_LISTEN, memory = DEFAULT_MEMORY, site: file, json, 'log-level': wantedLevel }) {

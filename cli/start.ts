@@ -26,7 +26,7 @@ ${RUN_ABOUT}`,
     node: { type: 'text', value: 'NAME', help: 'Run only the node of this name.' },
     ...RUN_OPTIONS,
   },
-  examples: ['start config/regions/eu.yaml', 'start config/regions/eu.yaml --node eu-1 --json'],
+  examples: ['config/regions/eu.yaml', 'config/regions/eu.yaml --node eu-1 --json'],
 
   async run({ node, json, 'log-level': wantedLevel }, files) {
     const level = logLevel(wantedLevel);

@@ -29,7 +29,11 @@ export const PAGES = {
   you: { title: 'You', file: 'you.html', cdn: 'max-age=30, stale-while-revalidate=60' },
   live: { title: 'Live', file: 'live.html', cdn: 'max-age=30, stale-while-revalidate=60' },
   slow: { title: 'A slow page', file: 'slow.html', cdn: 'max-age=30, stale-while-revalidate=60' },
-  fail: { title: 'A page that fails on demand', file: 'fail.html', cdn: 'max-age=5, stale-if-error=3600' },
+  fail: {
+    title: 'A page that fails on demand',
+    file: 'fail.html',
+    cdn: 'max-age=5, stale-while-revalidate=0, stale-if-error=3600',
+  },
   failing: { title: 'The origin fails', file: 'failing.html', status: 503, cdn: 'never' },
   missing: { title: 'No such page', file: 'missing.html', status: 404, cdn: 'max-age=10' },
 } as const satisfies Record<string, Page>;

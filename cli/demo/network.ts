@@ -1,0 +1,105 @@
+/**
+ * The region files of the demo network: as they are in config/regions, or
+ * copies with another origin or other ports.
+ * @module
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, relative } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { checkRegions } from '../../config/check.ts';
+import { problemWithout } from '../../config/document.ts';
+import { ConfigError, quote } from '../../config/problem.ts';
+import { originSchema, type RegionConfig } from '../../config/schema.ts';
+
+export interface DemoNetwork {
+  readonly regions: readonly RegionConfig[];
+  /** Where the demo origin has to listen, or where the user's own site is. */
+  readonly originUrl: string;
+  /** Deletes the copies. */
+  dispose(): void;
+}
+
+export interface DemoNetworkOptions {
+  /** URL of the user's own site. */
+  readonly origin: string | undefined;
+  /** Added to every port. */
+  readonly portOffset: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What of a region file is rewritten; whatever else it holds is copied. */
+interface RegionFile {
+  edges?: Addresses[];
+  shields?: Addresses[];
+  control?: Addresses;
+  sites: SiteEntry[];
+}
+
+type Addresses = Partial<Record<(typeof ADDRESS_KEYS)[number], string>>;
+
+type SiteEntry = { include: string } | { origin: { servers: { url: string }[] } };
+
+const ADDRESS_KEYS = ['listen', 'tier', 'control'] as const;
+
+const REGIONS = join(import.meta.dirname, '../../config/regions');
+const FILES = ['eu.yaml', 'us.yaml'].map((name) => relative(process.cwd(), join(REGIONS, name)));
+
+/** @throws {ConfigError} when the files, or the origin, are not as they have to be. */
+export function prepareNetwork({ origin, portOffset, env }: DemoNetworkOptions): DemoNetwork {
+  if (origin !== undefined) checkOrigin(origin);
+  const isCopy = origin !== undefined || portOffset !== 0;
+  const folder = isCopy ? mkdtempSync(join(tmpdir(), 'seawall-demo-')) : undefined;
+  const dispose = () => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const files = folder === undefined ? FILES : FILES.map((file) => copy(file, folder, origin, portOffset));
+    const { regions, problems } = checkRegions(files, env);
+    if (problems.length > 0) throw new ConfigError(problems);
+    const originUrl = regions[0]?.sites[0]?.origin.servers[0]?.url;
+    if (originUrl === undefined) throw new Error('the demo network has no site');
+    return { regions, originUrl, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+function checkOrigin(url: string): void {
+  if (originSchema.safeParse({ servers: [{ url }] }).success) return;
+  const message = `expected http://HOST[:PORT] or https://HOST[:PORT], without a path, found ${quote(url)}`;
+  const fix = 'Write for example --origin http://127.0.0.1:3000.';
+  throw new ConfigError([problemWithout('command line', '--origin', message, fix)]);
+}
+
+/** Region files that refer to each other keep doing so: all copies are in one folder, under their own names. */
+function copy(file: string, folder: string, origin: string | undefined, portOffset: number): string {
+  const region = parse(readFileSync(file, 'utf8')) as RegionFile;
+  for (const node of [
+    ...(region.edges ?? []),
+    ...(region.shields ?? []),
+    ...(region.control ? [region.control] : []),
+  ]) {
+    for (const key of ADDRESS_KEYS) {
+      const address = node[key];
+      if (address !== undefined) node[key] = moved(address, portOffset);
+    }
+  }
+  region.sites = region.sites.map((entry) => {
+    const site = 'include' in entry ? parse(readFileSync(join(dirname(file), entry.include), 'utf8')) : entry;
+    const servers = origin
+      ? [{ url: origin }]
+      : site.origin.servers.map(({ url }: { url: string }) => ({ url: moved(url, portOffset) }));
+    return { ...site, origin: { ...site.origin, servers } };
+  });
+  const target = join(folder, basename(file));
+  writeFileSync(target, stringify(region));
+  return target;
+}
+
+/** @param address - Ends with a port. */
+function moved(address: string, portOffset: number): string {
+  const colon = address.lastIndexOf(':');
+  return `${address.slice(0, colon)}:${Number(address.slice(colon + 1)) + portOffset}`;
+}
