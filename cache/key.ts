@@ -29,7 +29,7 @@ export function cacheKey(
   const path = normalisePath(target.path);
   const query = keyedQuery(site.key, target.query);
   const forwarded = query === undefined ? path : `${path}?${query}`;
-  const prefix = `${scheme}://${target.authority}`;
+  const prefix = `${scheme}://${siteAuthority(site, target)}`;
   let suffix = '';
   for (const name of site.key.headers)
     suffix += `\n${name.toLowerCase()}:${normalisedField(headers, name.toLowerCase()) ?? ''}`;
@@ -38,6 +38,11 @@ export function cacheKey(
     for (const name of site.key.cookies) suffix += `\ncookie ${name}=${cookies.get(name) ?? ''}`;
   }
   return { key: prefix + forwarded + suffix, prefix, target: forwarded, suffix };
+}
+
+/** @returns Host and port as they stand in the key, and as the next tier and the origin see them. */
+export function siteAuthority(site: SiteConfig, target: Target): string {
+  return site.key.host ?? target.authority;
 }
 
 /** @returns The key of another path and query on the same authority, asked for with the same headers. */

@@ -41,6 +41,7 @@ export function checkSite(site: SiteConfig, source: Source): ConfigProblem[] {
     ...site.rules.flatMap((rule, index) => contradictions(rule, source.within(['rules', index]))),
     ...idleRules(site.rules, source),
     ...redirectProblems(site, source),
+    ...keyHostProblems(site, source),
     ...framingProblems(site, source),
   ];
 }
@@ -179,6 +180,15 @@ function scopeOf(rule: RuleConfig, index: number): Scope {
 }
 
 const NO_EFFECT: Readonly<Record<string, unknown>> = ruleSchema.parse({});
+
+/** Other nodes find the site by the host that the edge sends on. */
+function keyHostProblems(site: SiteConfig, source: Source): ConfigProblem[] {
+  const host = site.key.host?.replace(/:\d+$/, '');
+  const isOwn = hostTable(site.hosts.map((name) => [name, true] as const));
+  if (host === undefined || isOwn(host)) return [];
+  const message = `${host} is not a host of this site, so other nodes would not know whose request it is`;
+  return [source.problem(['key', 'host'], message, `Add ${host} to \`hosts\`, or name a host that is there.`)];
+}
 
 function redirectProblems(site: SiteConfig, source: Source): ConfigProblem[] {
   const host = redirectHost(site);

@@ -171,6 +171,14 @@ const cookieName = z
   .meta({ title: 'a cookie name', examples: ['currency'] });
 
 const keySchema = z.strictObject({
+  host: z
+    .string()
+    .regex(/^[0-9a-z.-]+(?::\d{1,5})?$/, 'expected a lower-case host name, and its port if it is not the usual one')
+    .optional()
+    .meta({
+      description:
+        'The one host of the site, in the key and towards the origin, whichever of `hosts` the visitor asked for: they then share what is stored. Absent: each host and port has its own.',
+    }),
   query: z
     .union([
       z.enum(['all', 'none']),

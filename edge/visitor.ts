@@ -10,7 +10,7 @@ import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { CacheRequest } from '../cache/engine.ts';
-import { cacheKey, type KeyedRequest } from '../cache/key.ts';
+import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { clientAddress, hasCdnLoop, removeHopByHop, setForwarded, stripUntrusted } from '../http/forwarding.ts';
@@ -138,12 +138,13 @@ function readRequest({ core, region, trusted }: Visit, request: IncomingMessage)
   const sender = socket.remoteAddress ?? '0.0.0.0';
   const believed = trusted(clientAddress(sender, [], () => false)) ? rawHeaders : undefined;
   const headers = changedHeaders(stripUntrusted(removeHopByHop(rawHeaders)), served.site.request_headers);
-  setForwarded(headers, { ip: sender, proto: scheme, host: target.authority }, believed);
-  const cleaned = withHost(headers, target.authority);
+  const authority = siteAuthority(served.site, target);
+  setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believed);
+  const cleaned = withHost(headers, authority);
   return { method, target, scheme, served, headers: cleaned, keyed: cacheKey(served.site, scheme, target, cleaned) };
 }
 
-/** RFC 9112, section 3.2.2: the authority of an absolute request target replaces Host. */
+/** RFC 9112, section 3.2.2: the authority of an absolute request target replaces Host; so does the site's one host. */
 function withHost(headers: RawHeaders, authority: string): string[] {
   const rest: string[] = ['Host', authority];
   for (let i = 0; i < headers.length; i += 2) {

@@ -109,6 +109,13 @@ for (const { what, yaml, places = [], says, fix } of [
 
   // Redirects and headers.
   { what: 'a redirect to a host of the site', yaml: 'redirect: { host: www.example.com }\n' },
+  { what: 'one host for all', yaml: 'key: { host: www.example.com }\n' },
+  {
+    what: 'one host for all that is none of them',
+    yaml: 'key: { host: example.org }\n',
+    places: ['4:14 key.host'],
+    fix: 'Add example.org to `hosts`, or name a host that is there.',
+  },
   { what: 'a redirect to a host that a wildcard takes', yaml: 'redirect: { host: "de.shop.example:8443" }\n' },
   {
     what: 'a redirect to another host',
