@@ -17,6 +17,7 @@ import {
   unsatisfiedContentRange,
 } from '../http/range.ts';
 import type { CacheStatus } from './cache-status.ts';
+import type { Stamp } from './ledger.ts';
 
 export interface Answer {
   readonly head: ResponseHead;
@@ -26,6 +27,8 @@ export interface Answer {
   readonly status: CacheStatus;
   /** Cache-Status members of the tiers above and of the origin, where the request went there. */
   readonly above: string | undefined;
+  /** How new the response is against the journal. */
+  readonly stamp: Stamp;
 }
 
 export interface Representation {

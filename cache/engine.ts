@@ -19,10 +19,11 @@ import { type Answer, type Representation, requestedRanges, select, withAge } fr
 import type { CacheStatus } from './cache-status.ts';
 import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
 import { type KeyedRequest, siblingKey } from './key.ts';
+import type { Ledger, Stamp } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';
 import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
-import { currentAge, mayServeOnError, remainingLifetime, reuse } from './policy/reuse.ts';
+import { currentAge, mayServeOnError, permitsStale, type Reuse, remainingLifetime, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { hasExplicitFreshness } from './policy/targeted.ts';
 import {
@@ -65,6 +66,8 @@ export interface CacheRequest {
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** Aborted when the visitor has gone. */
   readonly gone: AbortSignal;
+  /** A number of the journal that whoever asks has applied (rule 5); 0: none. */
+  readonly needs: number;
 }
 
 /** What the engine tells whoever counts. */
@@ -78,6 +81,7 @@ export interface EngineEvents {
 
 export interface EngineOptions {
   readonly store: Store;
+  readonly ledger: Ledger;
   readonly now: () => number;
   /** Asked at each use, as a reload changes them. */
   readonly bounds: () => { readonly fillWindowBytes: number; readonly maxWaiters: number };
@@ -99,6 +103,8 @@ interface Exchange {
   readonly range: readonly RangeSpec[] | undefined;
   /** The stored response that the request selects, if any. */
   candidate: StoredResponse | undefined;
+  /** Whether the candidate may stand in when the origin fails: not if a purge may have named it (rule 6). */
+  trusted: boolean;
   reason: ForwardReason;
   fill: Fill | undefined;
   /** Whether the fill was started by another request. */
@@ -133,6 +139,7 @@ export class CacheEngine {
         : NO_REQUEST_DIRECTIVES,
       range: request.method === 'GET' ? parseRange(fieldValue(request.headers, 'range')) : undefined,
       candidate: undefined,
+      trusted: true,
       reason: 'uri-miss',
       fill: undefined,
       collapsed: false,
@@ -167,14 +174,16 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
   if (request.rules.bypasses(request.path)) return passBecause(exchange, 'bypass');
   const now = engine.options.now();
   const variants = engine.options.store.get(request.keyed.key);
-  const candidate = variants.find((stored) => matchesVary(stored.vary, request.headers, stored.headers));
+  const candidate = variants.find(
+    (stored) => matchesVary(stored.vary, request.headers, stored.headers) && !isGone(engine, request, stored),
+  );
   if (candidate === undefined) {
     exchange.reason = variants.length > 0 ? 'vary-miss' : 'uri-miss';
   } else if (!answersRange(candidate, exchange)) {
     exchange.reason = 'partial';
   } else {
     exchange.candidate = candidate;
-    const usable = reuse(candidate, directives, now);
+    const usable = afterPurges(engine, exchange, candidate, reuse(candidate, directives, now), now);
     switch (usable) {
       case 'fresh':
         return storedAnswer(exchange, candidate, now, { hit: true });
@@ -193,6 +202,28 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
   return request.method === 'HEAD' ? 'pass' : 'collapse';
 }
 
+/** Whether a hard purge has named it. */
+function isGone(engine: CacheEngine, { keyed }: CacheRequest, { stamp, tags }: StoredResponse): boolean {
+  return engine.options.ledger.check(stamp, keyed, tags) === 'hard';
+}
+
+/** What purges leave of a stored response's usability (rules 4, 5 and 7). */
+function afterPurges(
+  engine: CacheEngine,
+  exchange: Exchange,
+  stored: StoredResponse,
+  usable: Reuse,
+  now: number,
+): Reuse {
+  const { ledger } = engine.options;
+  const { keyed, needs } = exchange.request;
+  const verdict = ledger.check(stored.stamp, keyed, stored.tags);
+  exchange.trusted = verdict !== 'unverified' && ledger.holdsLease(now) && ledger.isNewEnough(stored.stamp, needs);
+  if (!exchange.trusted) return usable === 'request' ? usable : 'stale';
+  if (verdict !== 'soft' || usable !== 'fresh') return usable;
+  return permitsStale(stored) ? 'while-revalidate' : 'stale';
+}
+
 function passBecause(exchange: Exchange, reason: ForwardReason): Next {
   exchange.reason = reason;
   return 'pass';
@@ -209,14 +240,26 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
   if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone';
   const key = fillKey(exchange, memory);
   const fill = engine.underWay.get(request.keyed.key)?.get(key) ?? wholeFillFor(engine, exchange, memory);
-  if (fill === undefined) {
-    exchange.fill = startFill(engine, exchange, { key });
+  if (fill === undefined || !isNewEnough(engine, request, fill.stamp, [])) {
+    exchange.fill = startFill(engine, exchange, { key }); // in the place of one that a purge has overtaken
+    exchange.collapsed = false;
     return 'outcome';
   }
   if (fill.disowned || fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
   exchange.fill = fill;
   exchange.collapsed = true;
   return 'outcome';
+}
+
+/** Whether no purge has come since the stamp: neither here nor at the node that asks (rules 4 and 5). */
+function isNewEnough(
+  engine: CacheEngine,
+  { keyed, needs }: CacheRequest,
+  stamp: Stamp,
+  tags: readonly string[],
+): boolean {
+  const { ledger } = engine.options;
+  return ledger.isNewEnough(stamp, needs) && ledger.check(stamp, keyed, tags) === 'current';
 }
 
 /** Ask upstream for this request only. */
@@ -246,15 +289,15 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
   const now = engine.options.now();
   switch (result.kind) {
     case 'failed':
-      if (result.error.code === 'abandoned' && !request.gone.aborted && ++exchange.attempts < MAX_ATTEMPTS)
-        return 'lookup';
-      if (candidate !== undefined && mayServeOnError(candidate, now))
+      if (result.error.code === 'abandoned' && !request.gone.aborted) return again(exchange);
+      if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
         return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;
     case 'unmatched':
       exchange.candidate = undefined; // it cannot be validated: the request is repeated without conditions
       return 'alone';
     case 'validated':
+      if (collapsed && !isNewEnough(engine, request, result.stored.stamp, result.stored.tags)) return again(exchange);
       if (collapsed && !answersAfterwards(exchange, result.stored, now)) return 'alone';
       return storedAnswer(exchange, result.stored, now, {
         hit: false,
@@ -263,16 +306,36 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
         collapsed,
       });
     case 'response':
-      if (candidate !== undefined && isOriginError(result.head.status) && mayServeOnError(candidate, now)) {
+      if (
+        candidate !== undefined &&
+        isOriginError(result.head.status) &&
+        mayStandIn(engine, exchange, candidate, now)
+      ) {
         return staleAnswer(exchange, candidate, now, result.head.status);
       }
       if (!collapsed) return leaderAnswer(exchange, result, now);
+      if (!isNewEnough(engine, request, result.stored.stamp, result.stored.tags)) return again(exchange);
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
       if (!matchesVary(result.stored.vary, request.headers, result.stored.headers)) return 'alone';
       if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request
       engine.options.events.fillCollapsed();
       return sharedAnswer(exchange, result, now);
   }
+}
+
+/** From the start, as what was waited for is not for this request; after a few times, alone. */
+function again(exchange: Exchange): Next {
+  exchange.collapsed = false;
+  return ++exchange.attempts < MAX_ATTEMPTS ? 'lookup' : 'alone';
+}
+
+function mayStandIn(
+  engine: CacheEngine,
+  { request, trusted }: Exchange,
+  candidate: StoredResponse,
+  now: number,
+): boolean {
+  return trusted && mayServeOnError(candidate, now) && !isGone(engine, request, candidate);
 }
 
 /** Whether a response that another request validated also answers this one. */
@@ -293,7 +356,7 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
     if (result.kind === 'failed') {
       const { candidate } = exchange;
       const now = engine.options.now();
-      if (candidate === undefined || !mayServeOnError(candidate, now)) throw result.error;
+      if (candidate === undefined || !mayStandIn(engine, exchange, candidate, now)) throw result.error;
       return staleAnswer(exchange, candidate, now, undefined);
     }
     if (result.kind !== 'response') throw new HttpError('origin_bad_response', 'a 304 to a request without conditions');
@@ -305,6 +368,7 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
       trailers: () => result.body.trailers,
       status: { hit: false, fwd: exchange.reason, detail: result.refusal },
       above: fieldValue(result.head.headers, 'cache-status'),
+      stamp: result.stored.stamp,
     };
   } finally {
     request.gone.removeEventListener('abort', leave);
@@ -350,7 +414,7 @@ function startFill(
   { key, pass = false, background = false }: StartOptions,
 ): Fill {
   const { request, directives } = exchange;
-  const { store, now, events, bounds } = engine.options;
+  const { store, ledger, now, events, bounds } = engine.options;
   const candidate = exchange.candidate;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
   const place = key ?? Symbol('alone');
@@ -366,6 +430,9 @@ function startFill(
     refusal: (head) => (pass ? passRefusal(exchange, head) : undefined),
     keeps: request.keeps,
     store,
+    ledger,
+    needs: request.needs,
+    keyed: request.keyed,
     now,
     windowBytes: bounds().fillWindowBytes,
     background,
@@ -528,7 +595,8 @@ function storedAnswer(exchange: Exchange, stored: StoredResponse, now: number, s
   };
   const { head, body } = select(request.method, request.headers, representation, now);
   const ttlMs = remainingLifetime(stored, now);
-  return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined };
+  const { stamp } = stored;
+  return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
 }
 
 function staleAnswer(exchange: Exchange, stored: StoredResponse, now: number, fwdStatus: number | undefined): Answer {
@@ -589,6 +657,7 @@ function fillAnswer(
     body,
     trailers: () => shared.trailers,
     status,
+    stamp: result.stored.stamp,
     above: fieldValue(result.head.headers, 'cache-status'),
   };
 }

@@ -10,6 +10,8 @@ import { HttpError } from '../http/errors.ts';
 import { fieldLines, fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
+import type { KeyedRequest } from './key.ts';
+import type { Ledger, Stamp } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { responsePolicy } from './policy/response-policy.ts';
@@ -20,6 +22,7 @@ import { selectedBy304, updatedHeaders } from './policy/validation.ts';
 import { SharedBody } from './shared-body.ts';
 import type { Store, StoreWriter } from './store/store.ts';
 import { type StoredHead, type StoredResponse, storedHead, strongValidator } from './stored-response.ts';
+import { responseTags } from './tags.ts';
 
 /** A body with no more than this to come is worth finishing though nobody reads it any more. */
 const NEARLY_DONE_BYTES = 1024 * 1024;
@@ -39,6 +42,10 @@ export interface FillOptions {
   /** Whether this node keeps copies of this key; asked when the head is there. */
   readonly keeps: () => boolean;
   readonly store: Store;
+  readonly ledger: Ledger;
+  /** A number of the journal that whoever asks has applied. */
+  readonly needs: number;
+  readonly keyed: KeyedRequest;
   readonly now: () => number;
   readonly windowBytes: number;
   /** Goes on though nobody waits. */
@@ -85,6 +92,8 @@ const OWN_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal
 export class Fill {
   readonly #options: FillOptions;
   readonly #requestTime: number;
+  /** How new its response is at least, whatever comes. */
+  readonly stamp: Stamp;
   readonly #flow: Flow;
   #resolve!: (outcome: FillOutcome) => void;
   #body: SharedBody | undefined;
@@ -104,6 +113,7 @@ export class Fill {
   constructor(options: FillOptions) {
     this.#options = options;
     this.#requestTime = options.now();
+    this.stamp = options.ledger.stampNow(options.needs);
     this.settled = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -169,7 +179,15 @@ export class Fill {
     const { request, site } = this.#options;
     const { rule, policy } = this.#policy(head, responseTime);
     const length = contentLength(head.headers);
-    const stored = storedHead({ ...head, requestHeaders: request.headers, policy, responseTime });
+    const tags = responseTags(site, this.#options.keyed.authority, head.headers);
+    const stored = storedHead({
+      ...head,
+      requestHeaders: request.headers,
+      policy,
+      responseTime,
+      tags: tags ?? [],
+      stamp: this.#stampOf(head),
+    });
     const refusal =
       this.#options.refusal(head) ??
       storeRefusal({
@@ -180,6 +198,7 @@ export class Fill {
         policy,
         rule,
       }) ??
+      (tags === undefined ? 'tags' : undefined) ??
       this.#partialRefusal(head, length) ??
       (length !== undefined && length > site.max_object ? 'too-large' : undefined) ??
       (this.#options.keeps() ? undefined : 'not-hot');
@@ -196,6 +215,11 @@ export class Fill {
     body.keep = refusal === undefined && !this.#disowned;
     const noRoom = refusal === undefined && writer === undefined;
     return { kind: 'response', head, stored, refusal: noRoom ? 'no-memory' : refusal, shareable, length, body };
+  }
+
+  /** Straight from the origin it is as new as the request; another node says how new its own is. */
+  #stampOf({ version }: ResponseHead): Stamp {
+    return version === undefined ? { ...this.stamp } : this.#options.ledger.stampOf(version);
   }
 
   #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: number) {
@@ -235,8 +259,11 @@ export class Fill {
     const headers = updatedHeaders(stored.headers, head.headers);
     const { policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
     const requestHeaders = this.#options.request.headers;
+    const tags = responseTags(this.#options.site, this.#options.keyed.authority, headers) ?? stored.tags;
+    // Rule 6: a 304 makes a stored response as new as the conditional request.
+    const stamp = this.#stampOf(head);
     const fresh = {
-      ...storedHead({ status, statusText, headers, requestHeaders, policy, responseTime }),
+      ...storedHead({ status, statusText, headers, requestHeaders, policy, responseTime, tags, stamp }),
       trailers,
       length,
       body,

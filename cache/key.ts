@@ -14,6 +14,12 @@ export interface KeyedRequest {
   readonly key: string;
   /** `scheme://authority`. */
   readonly prefix: string;
+  /** Host and port. */
+  readonly authority: string;
+  /** Host without port. */
+  readonly host: string;
+  /** Name of the site. */
+  readonly site: string;
   /** A line for each header and cookie in the key. */
   readonly suffix: string;
   /** Path and query as the next tier and the origin see them. */
@@ -29,7 +35,8 @@ export function cacheKey(
   const path = normalisePath(target.path);
   const query = keyedQuery(site.key, target.query);
   const forwarded = query === undefined ? path : `${path}?${query}`;
-  const prefix = `${scheme}://${siteAuthority(site, target)}`;
+  const authority = siteAuthority(site, scheme, target);
+  const prefix = `${scheme}://${authority}`;
   let suffix = '';
   for (const name of site.key.headers)
     suffix += `\n${name.toLowerCase()}:${normalisedField(headers, name.toLowerCase()) ?? ''}`;
@@ -37,13 +44,17 @@ export function cacheKey(
     const cookies = requestCookies(headers);
     for (const name of site.key.cookies) suffix += `\ncookie ${name}=${cookies.get(name) ?? ''}`;
   }
-  return { key: prefix + forwarded + suffix, prefix, target: forwarded, suffix };
+  const host = authority.replace(/:\d+$/, '');
+  return { key: prefix + forwarded + suffix, prefix, authority, host, site: site.name, target: forwarded, suffix };
 }
 
 /** @returns Host and port as they stand in the key, and as the next tier and the origin see them. */
-export function siteAuthority(site: SiteConfig, target: Target): string {
-  return site.key.host ?? target.authority;
+export function siteAuthority(site: SiteConfig, scheme: 'http' | 'https', target: Target): string {
+  // RFC 9110, section 4.2.3: the port of the scheme is as good as none.
+  return site.key.host ?? (target.port === USUAL_PORTS[scheme] ? target.host : target.authority);
 }
+
+const USUAL_PORTS = { http: 80, https: 443 };
 
 /** @returns The key of another path and query on the same authority, asked for with the same headers. */
 export function siblingKey(like: KeyedRequest, target: string): string {

@@ -4,6 +4,7 @@
  */
 import { formatHttpDate } from '../http/date.ts';
 import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/headers.ts';
+import type { Stamp } from './ledger.ts';
 import type { ResponsePolicy } from './policy/response-policy.ts';
 import type { StoredBody } from './store/store.ts';
 import { type VaryMember, varyMembers } from './vary.ts';
@@ -15,6 +16,10 @@ export interface StoredResponse {
   readonly headers: RawHeaders;
   readonly trailers: RawHeaders;
   readonly vary: readonly VaryMember[];
+  /** What purges by tag name it by. */
+  readonly tags: readonly string[];
+  /** How new it is against the journal of purges. */
+  readonly stamp: Stamp;
   readonly policy: ResponsePolicy;
   /** When the response arrived, or was last validated: milliseconds. */
   readonly responseTime: number;
@@ -32,6 +37,8 @@ export interface StoredHeadInput {
   readonly requestHeaders: RawHeaders;
   readonly policy: ResponsePolicy;
   readonly responseTime: number;
+  readonly tags: readonly string[];
+  readonly stamp: Stamp;
 }
 
 /** @returns What is kept of a response's head (RFC 9111, section 3.1). Hop-by-hop fields are gone already. */
@@ -51,6 +58,8 @@ export function storedHead(input: StoredHeadInput): StoredHead {
     statusText: input.statusText,
     headers,
     vary: varyMembers(input.headers, input.requestHeaders),
+    tags: input.tags,
+    stamp: input.stamp,
     policy,
     responseTime: input.responseTime,
   };
@@ -69,11 +78,15 @@ export function coveringRange(stored: StoredResponse, start: number, end: number
 /** What an entry costs besides its body and its strings: objects, arrays, its place in the LRU. Measured by load-tests/micro. */
 export const ENTRY_OVERHEAD_BYTES = 700;
 
+/** What a tag costs besides its characters. */
+const TAG_BYTES = 24;
+
 /** @returns Bytes that the response costs in memory: body, headers, overhead. */
 export function sizeOf(stored: StoredResponse): number {
   let bytes = ENTRY_OVERHEAD_BYTES + stored.body.size;
   for (const text of stored.headers) bytes += text.length;
   for (const text of stored.trailers) bytes += text.length;
+  for (const tag of stored.tags) bytes += tag.length + TAG_BYTES;
   for (const { name, value } of stored.vary) bytes += name.length + (value?.length ?? 0);
   return bytes;
 }

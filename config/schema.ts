@@ -264,6 +264,17 @@ export const siteSchema = z.strictObject({
   max_request_body: size
     .prefault('100MiB')
     .meta({ description: 'Largest request body; a larger one is refused with 413.' }),
+  tags: z
+    .strictObject({
+      fields: z
+        .array(fieldName)
+        .max(8)
+        .default(['Cache-Tag', 'Surrogate-Key', 'xkey'])
+        .meta({ description: 'Response headers that hold tags to purge by.' }),
+      visible: z.boolean().default(false).meta({ description: 'Whether visitors see these headers.' }),
+    })
+    .prefault({})
+    .meta({ description: 'Tags that the origin gives its responses.' }),
   request_headers: headerChangesSchema
     .prefault({})
     .meta({ description: 'Changes to the request before the origin sees it.' }),

@@ -83,6 +83,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       keeps: () => part.keeps(),
       onInterim: (status, fields) => response.writeInformation(status, fields as string[]),
       gone: goneSignal(response),
+      needs: 0, // a visitor knows no numbers
     };
     await core.respond(
       {
@@ -108,7 +109,7 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     checkHeaderCount(request, core.limits);
     const { served, target, headers, scheme } = readRequest(visit, request);
     const { peers, origin } = visit;
-    const call = { id, from: core.name, proto: scheme };
+    const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(0) };
     const options = { peers, site: served.site, key: '', call, asOwner: true, origin, onOwner: () => undefined };
     passUpgrade({
       request,
@@ -138,7 +139,7 @@ function readRequest({ core, region, trusted }: Visit, request: IncomingMessage)
   const sender = socket.remoteAddress ?? '0.0.0.0';
   const believed = trusted(clientAddress(sender, [], () => false)) ? rawHeaders : undefined;
   const headers = changedHeaders(stripUntrusted(removeHopByHop(rawHeaders)), served.site.request_headers);
-  const authority = siteAuthority(served.site, target);
+  const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believed);
   const cleaned = withHost(headers, authority);
   return { method, target, scheme, served, headers: cleaned, keyed: cacheKey(served.site, scheme, target, cleaned) };
@@ -168,14 +169,13 @@ class Part {
     this.#key = key;
     this.isOwner = peers.owners(key).length === 0;
     if (!this.isOwner) visit.hot.note(key, Date.now());
-    const call = { id, from: core.name, proto: scheme };
     const onOwner = (): void => {
       this.isOwner = true; // the owners did not answer: this edge stands in for them
     };
-    this.fetch = failover(
-      () => route({ peers, site: served.site, key, call, asOwner: false, origin, onOwner }),
-      Date.now,
-    );
+    this.fetch = failover(() => {
+      const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(0) };
+      return route({ peers, site: served.site, key, call, asOwner: false, origin, onOwner });
+    }, Date.now);
   }
 
   /** An edge keeps what it owns, and of the rest what is asked for often. */

@@ -11,6 +11,8 @@ export interface ResponseHead {
   readonly status: number;
   readonly statusText: string;
   readonly headers: RawHeaders;
+  /** How new it is against the journal, where another node says so. */
+  readonly version?: { readonly identity: string | undefined; readonly seq: number } | undefined;
 }
 
 export interface UpstreamRequest {

@@ -2,12 +2,12 @@
  * Another node of the network as somebody to ask.
  * @module
  */
-import { withField } from '../http/headers.ts';
+import { withField, withoutFields } from '../http/headers.ts';
 import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream-client.ts';
 import { Breaker } from './breaker.ts';
 import type { Target } from './failover.ts';
-import { formatTierCall, relayedError, TIER_FIELD, type TierCall } from './protocol.ts';
+import { formatTierCall, readVersion, relayedError, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
 
 /** A node that fails this often in a row is left out, first for so long, at most for so long. */
 const BREAKER = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
@@ -72,7 +72,11 @@ export class NodeClient {
         onHead: (head: ResponseHead) => {
           const error = relayedError(head.headers, this.name);
           if (error === undefined) {
-            sink.onHead(head);
+            sink.onHead({
+              ...head,
+              headers: withoutFields(head.headers, TIER_FIELDS),
+              version: readVersion(head.headers),
+            });
             return;
           }
           failed = true; // its page is for nobody; the node that talks to the visitor writes its own

@@ -5,19 +5,20 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey } from '../cache/key.ts';
 import type { LimitsConfig } from '../config/schema.ts';
 import type { HttpError } from '../http/errors.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
-import { withoutFields } from '../http/headers.ts';
+import { withField, withoutFields } from '../http/headers.ts';
 import { checkHeaderCount, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
 import { normalisePath, parseRequestTarget } from '../http/request-target.ts';
 import { goneSignal } from './gone.ts';
 import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
-import { ERROR_FIELD, readTierCall, TIER_FIELD, type TierCall } from './protocol.ts';
+import { ERROR_FIELD, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
 import { passUpgrade } from './upgrade.ts';
 
 export interface TierListenerOptions {
@@ -27,8 +28,6 @@ export interface TierListenerOptions {
   /** Whom to ask for what the cache does not have. */
   readonly fetchFor: (call: TierCall, served: ServedSite, key: string) => Fetch;
 }
-
-const TIER_FIELDS: ReadonlySet<string> = new Set([TIER_FIELD.toLowerCase(), ERROR_FIELD.toLowerCase()]);
 
 export async function listenForNodes(options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
@@ -93,9 +92,14 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       keeps: () => true,
       onInterim: (status, fields) => response.writeInformation(status, fields as string[]),
       gone: goneSignal(response),
+      needs: core.ledger.needsOf(call.position),
     };
-    const unchanged = { describe: (status: CacheStatus) => status, finish: (head: ResponseHead) => head };
-    await core.respond({ arrival, site: served.site, cacheRequest, ...unchanged }, fail);
+    const describe = (status: CacheStatus): CacheStatus => status;
+    const finish = (head: ResponseHead, { stamp }: Answer): ResponseHead => ({
+      ...head,
+      headers: withField(head.headers, TIER_FIELD, formatVersion(core.ledger.positionOf(stamp))),
+    });
+    await core.respond({ arrival, site: served.site, cacheRequest, describe, finish }, fail);
   } catch (error) {
     await fail(core.asHttpError(error, arrival.id));
   }

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
 import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
+import { Ledger } from '../cache/ledger.ts';
 import { MemoryStore } from '../cache/store/memory-store.ts';
 import type { Store } from '../cache/store/store.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
@@ -49,13 +50,15 @@ export interface Respond {
   /** What this node adds to the cache's own account. */
   readonly describe: (status: CacheStatus) => CacheStatus;
   /** The head as it leaves this node; Cache-Status is there already. */
-  readonly finish: (head: ResponseHead) => ResponseHead;
+  readonly finish: (head: ResponseHead, answer: Answer) => ResponseHead;
 }
 
 export class NodeCore {
   readonly name: string;
   readonly log: Logger;
   readonly store: Store;
+  /** What it knows of purges. */
+  readonly ledger: Ledger;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
   limits: LimitsConfig;
@@ -67,9 +70,11 @@ export class NodeCore {
     this.log = log;
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
+    this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: Date.now() });
     this.metrics = new NodeMetrics(name, role, this.store, () => this.engine.underWay.size);
     this.engine = new CacheEngine({
       store: this.store,
+      ledger: this.ledger,
       now: Date.now,
       bounds: () => ({ fillWindowBytes: this.limits.fill_window, maxWaiters: this.limits.max_waiters }),
       events: this.metrics,
@@ -115,7 +120,7 @@ export class NodeCore {
     const status = describe(answer.status);
     const own = formatCacheStatus(this.name, status);
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
-    const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) });
+    const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) }, answer);
     const bytes = await this.#deliver(arrival, { ...answer, head });
     this.#record(arrival, site.name, resultName(status), bytes);
   }

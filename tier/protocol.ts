@@ -10,11 +10,15 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Item, parseDictionary, serializeDictionary, Token } from 'structured-headers';
+import type { JournalPosition } from '../cache/ledger.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { fieldLines, type RawHeaders } from '../http/headers.ts';
 
 export const TIER_FIELD = 'Seawall-Tier';
 export const ERROR_FIELD = 'Seawall-Error';
+
+/** In lower case. */
+export const TIER_FIELDS: ReadonlySet<string> = new Set([TIER_FIELD.toLowerCase(), ERROR_FIELD.toLowerCase()]);
 
 export interface TierCall {
   /** The visitor's request, in every log and error page. */
@@ -25,6 +29,8 @@ export interface TierCall {
   readonly proto: 'http' | 'https';
   /** `owner`: an edge asks another one as the owner of the key, which then goes to the shield, never to a third edge. */
   readonly ask: 'owner' | 'shield';
+  /** What the node that asks knows of the journal of purges. */
+  readonly position: JournalPosition;
 }
 
 export function formatTierCall(call: TierCall, secret: string): string {
@@ -34,6 +40,7 @@ export function formatTierCall(call: TierCall, secret: string): string {
     from: [call.from, new Map()],
     proto: [new Token(call.proto), new Map()],
     ask: [new Token(call.ask), new Map()],
+    ...positionMembers(call.position),
   });
 }
 
@@ -47,6 +54,33 @@ export function readTierCall(headers: RawHeaders, secret: string): TierCall {
     from: String(members.get('from') ?? ''),
     proto: String(members.get('proto')) === 'https' ? 'https' : 'http',
     ask: String(members.get('ask')) === 'owner' ? 'owner' : 'shield',
+    position: positionIn(members),
+  };
+}
+
+/** How new a response is against the journal, on its way to another node. */
+export function formatVersion(position: JournalPosition): string {
+  return serializeDictionary(positionMembers(position));
+}
+
+/** @returns `undefined` where the other node does not say: it is then as new as nobody knows. */
+export function readVersion(headers: RawHeaders): JournalPosition | undefined {
+  const line = fieldLines(headers, TIER_FIELD)[0];
+  const members = line === undefined ? undefined : dictionary(line);
+  return members && positionIn(members);
+}
+
+function positionMembers({ identity, seq }: JournalPosition): Record<string, Item> {
+  const members: Record<string, Item> = { seq: [seq, new Map()] };
+  if (identity !== undefined) members['journal'] = [identity, new Map()];
+  return members;
+}
+
+function positionIn(members: ReadonlyMap<string, unknown>): JournalPosition {
+  const [seq, identity] = [members.get('seq'), members.get('journal')];
+  return {
+    seq: typeof seq === 'number' && Number.isSafeInteger(seq) && seq >= 0 ? seq : 0,
+    identity: typeof identity === 'string' ? identity : undefined,
   };
 }
 

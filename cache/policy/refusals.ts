@@ -17,6 +17,7 @@ export const STORE_REFUSALS = [
   'no-freshness', // neither a lifetime nor a validator: never reusable
   'partial', // a 206 that cannot be kept (section 3.3)
   'too-large',
+  'tags', // more tags than can be kept, or one too long: a purge might miss it
   'no-memory',
   'incomplete', // the body broke off (section 3.3)
   'not-hot', // this edge does not own the key, and the key is not asked for often

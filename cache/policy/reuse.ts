@@ -59,7 +59,7 @@ export function mayServeOnError(stored: Aging, now: number): boolean {
 }
 
 /** Section 4.2.4: what forbids every stale answer, whatever the visitor accepts. */
-function permitsStale({ policy: { directives } }: Aging): boolean {
+export function permitsStale({ policy: { directives } }: Aging): boolean {
   return (
     !directives.noCache && !directives.mustRevalidate && !directives.proxyRevalidate && directives.sMaxage === undefined
   );

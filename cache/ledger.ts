@@ -1,0 +1,288 @@
+/**
+ * A node's memory of purges (promise P3): for each selector the newest number
+ * that named it. Applying a purge is one write to a map, whatever is stored;
+ * a stored response is compared with the maps once after something changed,
+ * and by one number otherwise.
+ *
+ * What a purge means for a response depends on when the response was asked of
+ * the origin: `asOf` is the number that whoever asked had applied before.
+ * @module
+ */
+
+/** One record of the journal, as far as it matters here. */
+export interface PurgeRecord {
+  readonly seq: number;
+  readonly site: string;
+  readonly kind: 'url' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+  /** url: `//host/path?query`; prefix: `//host/path`; tag; host. */
+  readonly selector: string;
+  readonly soft: boolean;
+}
+
+/** What purges can name of a response. */
+export interface Purgeable {
+  readonly site: string;
+  readonly host: string;
+  /** Host and port. */
+  readonly authority: string;
+  /** Path and query. */
+  readonly target: string;
+}
+
+/**
+ * How new a response is against the journal. `checkedAt` and `verdict` are the
+ * ledger's own: what it found last, and when.
+ */
+export interface Stamp {
+  /** Highest number that was applied before the origin was asked. */
+  readonly asOf: number;
+  /** Which journal `asOf` counts in, by the ledger's own count of journals; `UNKNOWN_EPOCH` where nobody knows. */
+  readonly epoch: number;
+  checkedAt: number;
+  verdict: Verdict;
+}
+
+/**
+ * `current`: no purge since. `soft`: stale, may be served while it is
+ * revalidated. `hard`: gone. `unverified`: nobody knows, revalidate before use.
+ */
+export type Verdict = 'current' | 'soft' | 'hard' | 'unverified';
+
+export const UNKNOWN_EPOCH = -1;
+
+/** The number that a node of another journal needs: no number here can be compared with its (rule 9). */
+const FOREIGN = Number.MAX_SAFE_INTEGER;
+
+/** Newest numbers that named one selector. */
+interface Mark {
+  hard: number;
+  soft: number;
+}
+
+export interface JournalPosition {
+  readonly identity: string | undefined;
+  readonly seq: number;
+}
+
+export interface LedgerOptions {
+  /** How long the node goes on without hearing of the journal before it revalidates what it serves; `Infinity` where there is no journal. */
+  readonly leaseMs: number;
+  readonly now: number;
+}
+
+/** Bytes that a mark costs besides its selector: measured by load-tests/micro. */
+const MARK_BYTES = 120;
+
+const NEVER = -1;
+
+export class Ledger {
+  #identity: string | undefined;
+  #applied = 0;
+  /** Grows with every change: what `checkedAt` is compared with. */
+  #version = 0;
+  /** How many journals there have been. */
+  #epoch = 0;
+  /** Responses asked for before this number count as purged (rule 10). */
+  #floor = 0;
+  #leaseMs: number;
+  #upToDateAt: number;
+  readonly #urls = new Map<string, Mark>();
+  readonly #tags = new Map<string, Mark>();
+  readonly #hosts = new Map<string, Mark>();
+  readonly #sites = new Map<string, Mark>();
+  readonly #everything: Mark = { hard: 0, soft: 0 };
+  /** By length, so that a URL is cut to each length that occurs. */
+  readonly #prefixes = new Map<number, Map<string, Mark>>();
+
+  constructor({ leaseMs, now }: LedgerOptions) {
+    this.#leaseMs = leaseMs;
+    this.#upToDateAt = now;
+  }
+
+  get position(): JournalPosition {
+    return { identity: this.#identity, seq: this.#applied };
+  }
+
+  get applied(): number {
+    return this.#applied;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Selectors that are remembered. */
+  get size(): number {
+    let prefixes = 0;
+    for (const marks of this.#prefixes.values()) prefixes += marks.size;
+    return this.#urls.size + this.#tags.size + this.#hosts.size + this.#sites.size + prefixes;
+  }
+
+  /** Bytes in use, about. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()]) {
+      for (const selector of marks.keys()) bytes += selector.length + MARK_BYTES;
+    }
+    return bytes;
+  }
+
+  set leaseMs(leaseMs: number) {
+    this.#leaseMs = leaseMs;
+  }
+
+  /** Another journal, or an older copy of this one: nothing that is stored can be compared with it (rule 9). */
+  restart({ identity, newest, floor }: { identity: string; newest: number; floor: number }): void {
+    this.#identity = identity;
+    this.#applied = newest;
+    this.#epoch++;
+    this.#version++;
+    this.#forget();
+    this.#floor = floor;
+  }
+
+  /** What was missed is gone from the journal: everything older counts as purged (rule 10). */
+  skipTo(floor: number): void {
+    this.#applied = Math.max(this.#applied, floor);
+    this.raiseFloor(floor);
+  }
+
+  /** Forgets the marks below a floor: no response that they concern lives any more. */
+  raiseFloor(floor: number): void {
+    if (floor <= this.#floor) return;
+    this.#floor = floor;
+    this.#version++;
+    for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()]) {
+      for (const [selector, mark] of marks) if (Math.max(mark.hard, mark.soft) <= floor) marks.delete(selector);
+    }
+    for (const [length, marks] of this.#prefixes) if (marks.size === 0) this.#prefixes.delete(length);
+  }
+
+  /** @param records - In order, the first one right after `position.seq`. */
+  apply(records: readonly PurgeRecord[]): void {
+    for (const record of records) {
+      const mark = this.#markOf(record);
+      if (record.soft) mark.soft = record.seq;
+      else mark.hard = record.seq;
+      this.#applied = record.seq;
+      this.#version++;
+    }
+  }
+
+  /** The journal was heard of, and had nothing newer than `newest`. */
+  heard(newest: number, now: number): void {
+    if (newest <= this.#applied) this.#upToDateAt = now;
+  }
+
+  /** Whether the node has heard of the journal lately enough to go by what it knows (rule 7). */
+  holdsLease(now: number): boolean {
+    return now - this.#upToDateAt <= this.#leaseMs;
+  }
+
+  /**
+   * @param needs - A number that whoever asks has applied: what is asked of the
+   *   origin because of that is at least as new (rule 5).
+   * @returns The stamp of a response that is asked for now.
+   */
+  stampNow(needs: number): Stamp {
+    return { asOf: this.#raised(needs), epoch: this.#epoch, checkedAt: NEVER, verdict: 'current' };
+  }
+
+  /** @returns The stamp of a response that another node says is as new as this. */
+  stampOf({ identity, seq }: JournalPosition): Stamp {
+    // A node that has not heard of a journal yet knows nothing that could be compared; `restart` ends that.
+    const known = identity === this.#identity || this.#identity === undefined;
+    return { asOf: seq, epoch: known ? this.#epoch : UNKNOWN_EPOCH, checkedAt: NEVER, verdict: 'current' };
+  }
+
+  /** @returns What `stampOf` takes, for another node. */
+  positionOf({ asOf, epoch }: Stamp): JournalPosition {
+    return { identity: epoch === this.#epoch ? this.#identity : undefined, seq: asOf };
+  }
+
+  /** @returns The number that an answer to another node must be as new as (rule 5). */
+  needsOf({ identity, seq }: JournalPosition): number {
+    if (identity === undefined) return 0;
+    return identity === this.#identity ? seq : FOREIGN;
+  }
+
+  /** @returns What this node says it knows when it asks another one on behalf of one that needs this. */
+  positionFor(needs: number): JournalPosition {
+    return { identity: this.#identity, seq: this.#raised(needs) };
+  }
+
+  #raised(needs: number): number {
+    return needs === FOREIGN ? this.#applied : Math.max(this.#applied, needs);
+  }
+
+  /** Whether the stamp can be compared with what a node that has applied `needs` knows (rule 5). */
+  isNewEnough({ asOf }: Stamp, needs: number): boolean {
+    return this.#applied >= needs || asOf >= needs;
+  }
+
+  /** The one comparison on the way of a hit, unless something has changed since the last. */
+  check(stamp: Stamp, response: Purgeable, tags: readonly string[]): Verdict {
+    if (stamp.checkedAt !== this.#version) {
+      stamp.verdict = this.#verdict(stamp, response, tags);
+      stamp.checkedAt = this.#version;
+    }
+    return stamp.verdict;
+  }
+
+  #verdict({ asOf, epoch }: Stamp, { site, host, authority, target }: Purgeable, tags: readonly string[]): Verdict {
+    if (epoch !== this.#epoch) return 'unverified';
+    if (asOf < this.#floor) return 'hard';
+    let soft = false;
+    const url = `//${authority}${target}`; // without scheme: a purge means both
+    const marks = [this.#everything, this.#urls.get(url), this.#hosts.get(host), this.#sites.get(site)];
+    for (const [length, prefixes] of this.#prefixes) {
+      if (length <= url.length) marks.push(prefixes.get(url.slice(0, length)));
+    }
+    for (const tag of tags) marks.push(this.#tags.get(tagKey(site, tag)));
+    for (const mark of marks) {
+      if (mark === undefined) continue;
+      if (mark.hard > asOf) return 'hard';
+      if (mark.soft > asOf) soft = true;
+    }
+    return soft ? 'soft' : 'current';
+  }
+
+  #markOf({ kind, selector, site }: PurgeRecord): Mark {
+    switch (kind) {
+      case 'url':
+        return markIn(this.#urls, selector);
+      case 'tag':
+        return markIn(this.#tags, tagKey(site, selector));
+      case 'host':
+        return markIn(this.#hosts, selector);
+      case 'site':
+        return markIn(this.#sites, site);
+      case 'everything':
+        return this.#everything;
+      case 'prefix': {
+        const prefixes = this.#prefixes.get(selector.length) ?? new Map<string, Mark>();
+        this.#prefixes.set(selector.length, prefixes);
+        return markIn(prefixes, selector);
+      }
+    }
+  }
+
+  #forget(): void {
+    for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, this.#prefixes]) marks.clear();
+    this.#everything.hard = 0;
+    this.#everything.soft = 0;
+  }
+}
+
+function markIn(marks: Map<string, Mark>, selector: string): Mark {
+  const known = marks.get(selector);
+  if (known !== undefined) return known;
+  const mark = { hard: 0, soft: 0 };
+  marks.set(selector, mark);
+  return mark;
+}
+
+/** One site's tags are not another's. */
+function tagKey(site: string, tag: string): string {
+  return `${site}\n${tag}`;
+}

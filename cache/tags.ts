@@ -1,0 +1,54 @@
+/**
+ * The names by which purges call stored responses: tags that the origin gives
+ * them (Cache-Tag, Surrogate-Key, xkey), and the groups of RFC 9875.
+ * @module
+ */
+import { type Item, parseList } from 'structured-headers';
+import type { SiteConfig } from '../config/schema.ts';
+import { fieldLines, type RawHeaders } from '../http/headers.ts';
+
+/** A response with more is not stored: a purge must never miss one because it has many. */
+export const MAX_TAGS = 4_096;
+
+/** The longest tag; others' limit is 1,024 as well. */
+const MAX_TAG_LENGTH = 1_024;
+
+/**
+ * @param authority - Host and port: groups belong to one origin (RFC 9875, section 2).
+ * @returns The tags, each once; `undefined` when there are too many, or one is too long.
+ */
+export function responseTags(site: SiteConfig, authority: string, headers: RawHeaders): readonly string[] | undefined {
+  const tags = new Set<string>();
+  for (const field of site.tags.fields) {
+    for (const line of fieldLines(headers, field)) {
+      // Cache-Tag separates by commas, Surrogate-Key by spaces, xkey by either: both separate everywhere.
+      for (const tag of line.split(field.toLowerCase() === 'cache-tag' ? /,/ : /[\s,]+/)) {
+        const name = tag.trim();
+        if (name !== '') tags.add(name);
+      }
+    }
+  }
+  for (const group of cacheGroups(headers, 'cache-groups')) tags.add(groupTag(authority, group));
+  if (tags.size > MAX_TAGS) return undefined;
+  for (const tag of tags) if (tag.length > MAX_TAG_LENGTH) return undefined;
+  return [...tags];
+}
+
+/** @returns The strings of Cache-Groups or Cache-Group-Invalidation; none where the field is not valid (RFC 9875, section 2). */
+export function cacheGroups(headers: RawHeaders, field: 'cache-groups' | 'cache-group-invalidation'): string[] {
+  const lines = fieldLines(headers, field);
+  if (lines.length === 0) return [];
+  try {
+    return parseList(lines.join(', ')).flatMap((member) => {
+      const bare = (member as Item)[0];
+      return typeof bare === 'string' ? [bare] : [];
+    });
+  } catch {
+    return []; // the parser throws on every syntax error; the field is then ignored (RFC 9651, section 4.2)
+  }
+}
+
+/** @returns The tag that a group is kept as; no origin can send it as a tag, as tags have no line breaks. */
+export function groupTag(authority: string, group: string): string {
+  return `group\n${authority}\n${group}`;
+}
