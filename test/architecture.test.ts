@@ -10,11 +10,12 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** Folder → folders that it may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ['control', 'edge', 'origin-shield', 'telemetry', 'config', 'http'],
-  control: ['telemetry', 'config', 'http'],
-  edge: ['tier', 'telemetry', 'cache', 'http', 'config'],
-  'origin-shield': ['tier', 'telemetry', 'cache', 'http', 'config'],
-  tier: ['telemetry', 'cache', 'http', 'config'],
+  cli: ['control', 'edge', 'origin-shield', 'journal', 'telemetry', 'config', 'http'],
+  control: ['journal', 'telemetry', 'config', 'http'],
+  edge: ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
+  'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
+  tier: ['journal', 'telemetry', 'cache', 'http', 'config'],
+  journal: ['http', 'config'],
   telemetry: ['cache', 'http', 'config'],
   cache: ['http', 'config'],
   http: ['config'],

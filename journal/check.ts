@@ -1,0 +1,87 @@
+/**
+ * What a purge has to look like to get into the journal, and out of a
+ * connection to it: both ends look.
+ * @module
+ */
+import { JournalError, type JournalErrorCode } from './errors.ts';
+import type { JournalRecord, JournalState, Purge, SelectorKind } from './journal.ts';
+
+/** Lengths in UTF-16 code units. A record is never longer on the wire than six times their sum. */
+export const MAX_SITE_LENGTH = 255;
+export const MAX_SELECTOR_LENGTH = 16_384;
+export const MAX_WHO_LENGTH = 255;
+export const MAX_WHY_LENGTH = 1_024;
+
+/** Kind → whether it has a selector. */
+const HAS_SELECTOR: Readonly<Record<SelectorKind, boolean>> = {
+  url: true,
+  tag: true,
+  prefix: true,
+  host: true,
+  site: false,
+  everything: false,
+};
+
+/** Site of a purge of everything. */
+export const EVERY_SITE = '*';
+
+/** @throws {JournalError} with `code` and the field that is wrong, unless it is a purge that the journal can keep. */
+export function checkPurge(value: unknown, code: JournalErrorCode = 'JOURNAL_BAD_PURGE'): asserts value is Purge {
+  const purge = fields(value, code);
+  const refuse = (field: string): never => {
+    throw new JournalError(code, field);
+  };
+  const { site, kind, selector, soft, who, why } = purge;
+  if (!isText(site, MAX_SITE_LENGTH) || site === '' || CONTROL.test(site)) refuse('site');
+  if (!isKind(kind)) return refuse('kind');
+  if ((kind === 'everything') !== (site === EVERY_SITE)) refuse('site');
+  if (!isText(selector, MAX_SELECTOR_LENGTH) || CONTROL.test(selector)) return refuse('selector');
+  if (HAS_SELECTOR[kind] !== (selector !== '')) refuse('selector');
+  if (typeof soft !== 'boolean') refuse('soft');
+  if (!isText(who, MAX_WHO_LENGTH)) refuse('who');
+  if (!isText(why, MAX_WHY_LENGTH)) refuse('why');
+}
+
+/** @throws {JournalError} `JOURNAL_BAD_MESSAGE` */
+export function checkRecord(value: unknown): asserts value is JournalRecord {
+  const { seq, time } = fields(value, 'JOURNAL_BAD_MESSAGE');
+  if (!isNumber(seq) || seq === 0) throw new JournalError('JOURNAL_BAD_MESSAGE', 'seq');
+  if (!isNumber(time)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'time');
+  checkPurge(value, 'JOURNAL_BAD_MESSAGE');
+}
+
+/** @throws {JournalError} `JOURNAL_BAD_MESSAGE` */
+export function checkState(value: unknown): asserts value is JournalState {
+  const { identity, floor, newest } = fields(value, 'JOURNAL_BAD_MESSAGE');
+  if (!isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
+  if (!isNumber(newest)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
+  if (!isNumber(floor) || floor > newest) throw new JournalError('JOURNAL_BAD_MESSAGE', 'floor');
+}
+
+/** Whether it is a number that a journal can give out, or 0. */
+export function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Of a form that fits into a URL and a header as it is. */
+export function isIdentity(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w.-]{1,64}$/.test(value);
+}
+
+/** @throws {JournalError} with `code` unless it is an object. */
+export function fields(value: unknown, code: JournalErrorCode): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) throw new JournalError(code, 'not an object');
+  return value as Record<string, unknown>;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+function isKind(value: unknown): value is SelectorKind {
+  return typeof value === 'string' && Object.hasOwn(HAS_SELECTOR, value);
+}
+
+/** Half a surrogate pair or a NUL would not come back from every store as it went in. */
+function isText(value: unknown, maxLength: number): value is string {
+  return typeof value === 'string' && value.length <= maxLength && value.isWellFormed() && !value.includes('\0');
+}

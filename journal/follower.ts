@@ -1,0 +1,336 @@
+/**
+ * Keeps a node's ledger up with the journal: applies records in order, each
+ * once, over a connection that may break, stall, repeat itself or lie.
+ *
+ * What does not fit is never applied; the connection is given up instead, and
+ * the next one begins where the ledger stands. It begins one record earlier,
+ * to be exact: the journal has to repeat the last record that was applied. One
+ * that was restored from an older copy, and has since given out the same
+ * numbers again for other purges, cannot (rule 9 of the design).
+ *
+ * Clock, patience, randomness and transport are passed in.
+ * @module
+ */
+import { Connection } from './connection.ts';
+import { JournalError } from './errors.ts';
+import type { JournalRecord, JournalState } from './journal.ts';
+import {
+  type Connect,
+  checkMessage,
+  HEARTBEAT_INTERVAL_MS,
+  type JournalMessage,
+  type JournalPosition,
+} from './message.ts';
+
+export type { Connect, JournalMessage, JournalPosition } from './message.ts';
+
+/** What the follower keeps up to date: the ledger. Its methods do not throw. */
+export interface FollowerTarget {
+  /** Highest number applied, and of which journal. */
+  readonly position: JournalPosition;
+  /**
+   * The journal is not the one that was followed: another identity (for a new
+   * node, any), or one restored from an older copy. Everything stored becomes
+   * unverified (rule 9). Afterwards the position is of the state's identity,
+   * at any number from its floor to its newest.
+   */
+  restart(state: JournalState): void;
+  /**
+   * Records up to `floor` are gone, not all of which were applied: everything
+   * older counts as purged (rule 10). Afterwards the position is `floor`.
+   */
+  skipTo(floor: number): void;
+  /** The records that come after the position, without a hole. */
+  apply(records: readonly JournalRecord[]): void;
+  /**
+   * At `now` the journal had nothing newer than `newest`; when that is the
+   * position, the node was up to date at that time.
+   */
+  heard(newest: number, now: number): void;
+}
+
+export interface FollowerOptions {
+  readonly target: FollowerTarget;
+  readonly connect: Connect;
+  /** Told where the target stands, each time that it moved and once for each connection. */
+  readonly report: (seq: number, identity: string) => void;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+  /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** Told why a connection was given up. */
+  readonly problem?: (error: Error) => void;
+  readonly heartbeatIntervalMs?: number;
+  /** Pause before the second attempt; doubles with each one that fails. */
+  readonly firstPauseMs?: number;
+  readonly maxPauseMs?: number;
+}
+
+/** A connection is dead after this many intervals without a message, or of heartbeats without the records they tell of. */
+const PATIENCE_INTERVALS = 3;
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 5_000;
+
+export class Follower {
+  readonly #options: FollowerOptions;
+  readonly #intervalMs: number;
+  readonly #stopping = new AbortController();
+  readonly #waiters = new Set<Waiter>();
+  #running: Promise<void> | undefined;
+  /** Attempts since the last connection that got somewhere. */
+  #attempts = 0;
+  /** The record at the target's position, if it is known. */
+  #last: JournalRecord | undefined;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.#intervalMs = options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS;
+  }
+
+  /** Follows from now on, until `stop`. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const waiter of this.#waiters) waiter.settle(false);
+    await this.#running;
+  }
+
+  /** Resolves true when the target has applied `seq`, false after `timeoutMs` or when the follower stops. */
+  async caughtUp(seq: number, timeoutMs: number): Promise<boolean> {
+    if (this.#options.target.position.seq >= seq) return true;
+    if (this.#stopping.signal.aborted || timeoutMs <= 0) return false;
+    const patience = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const waiter = { seq, settle: resolve };
+    this.#waiters.add(waiter);
+    void this.#wait(timeoutMs, patience.signal).then(() => resolve(false));
+    const reached = await promise;
+    this.#waiters.delete(waiter);
+    patience.abort();
+    return reached;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#follow();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.problem?.(error as Error);
+      }
+      await this.#wait(this.#nextPauseMs(), signal);
+    }
+  }
+
+  /** One connection, to its end. @throws why it ended. */
+  async #follow(): Promise<never> {
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    this.#stopping.signal.addEventListener('abort', end);
+    try {
+      const progress = this.#begin();
+      const connection = new Connection(this.#options.connect(progress.after, ending.signal), ending.signal);
+      return await this.#takeAll(connection, progress, ending.signal);
+    } finally {
+      this.#stopping.signal.removeEventListener('abort', end);
+      end();
+    }
+  }
+
+  #begin(): Progress {
+    const { identity, seq } = this.#options.target.position;
+    const repeats = this.#last?.seq === seq ? this.#last : undefined;
+    const after = { identity, seq: repeats ? seq - 1 : seq };
+    return { after, state: undefined, repeats, sent: undefined, told: undefined, idle: 0 };
+  }
+
+  async #takeAll(connection: Connection, progress: Progress, signal: AbortSignal): Promise<never> {
+    const { now } = this.#options;
+    const watch: Watch = { heardAt: now() };
+    void this.#giveUpWhenSilent(connection, watch, signal);
+    for (;;) {
+      const message = await connection.next();
+      // What waited in a buffer while this process stood still says nothing about now.
+      if (now() - watch.heardAt > this.#silenceMs) throw new JournalError('JOURNAL_SILENT');
+      watch.heardAt = now();
+      checkMessage(message);
+      this.#take(message, progress);
+    }
+  }
+
+  async #giveUpWhenSilent(connection: Connection, watch: Watch, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const leftMs = watch.heardAt + this.#silenceMs - this.#options.now();
+      if (leftMs <= 0) {
+        connection.giveUp(new JournalError('JOURNAL_SILENT'));
+        return;
+      }
+      await this.#wait(leftMs, signal);
+    }
+  }
+
+  /** @throws {JournalError} when the message does not fit; nothing of it is applied then. */
+  #take(message: JournalMessage, progress: Progress): void {
+    if ((message.type === 'hello') !== (progress.state === undefined)) {
+      throw new JournalError('JOURNAL_OUT_OF_ORDER', message.type);
+    }
+    switch (message.type) {
+      case 'hello':
+        this.#takeHello(message.state, progress);
+        break;
+      case 'records':
+        this.#takeRecords(message.records, progress);
+        break;
+      case 'heartbeat':
+        this.#takeHeartbeat(message.newest, progress);
+        break;
+    }
+  }
+
+  #takeHello(state: JournalState, progress: Progress): void {
+    const { target } = this.#options;
+    const { identity, seq } = target.position;
+    progress.state = state;
+    if (state.identity !== identity || state.newest < seq) {
+      this.#restart(state, progress);
+      // The connection goes on where it was asked to begin, unless that was in another journal.
+      if (state.identity === progress.after.identity && target.position.seq < progress.after.seq) {
+        throw new JournalError('JOURNAL_FORKED', `${seq} was applied, ${state.newest} is the newest`);
+      }
+    } else if (state.floor > seq) {
+      target.skipTo(state.floor);
+      this.#last = undefined;
+      progress.repeats = undefined;
+    } else if (state.floor === seq) {
+      progress.repeats = undefined; // it is gone, and so is everything that was stored before a copy so old was restored
+    }
+    this.#tell(state.newest, progress);
+    if (progress.repeats === undefined) this.#moved();
+  }
+
+  #takeRecords(records: readonly JournalRecord[], progress: Progress): void {
+    const { target } = this.#options;
+    const first = (records[0] as JournalRecord).seq;
+    const expected = progress.sent === undefined ? Math.min(first, target.position.seq + 1) : progress.sent + 1;
+    for (const [index, { seq }] of records.entries()) {
+      if (seq !== expected + index)
+        throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} after ${expected + index - 1}`);
+    }
+    this.#checkRepeat(records, progress);
+    progress.sent = (records.at(-1) as JournalRecord).seq;
+    progress.idle = 0;
+    this.#attempts = 0;
+    const news = records.filter(({ seq }) => seq > target.position.seq);
+    if (news.length > 0) {
+      target.apply(news);
+      this.#last = news.at(-1);
+    }
+    this.#moved();
+    const { told } = progress;
+    if (told) target.heard(Math.max(told.newest, target.position.seq), told.at);
+  }
+
+  /** A journal with other records under numbers that were applied is not the one that was followed. */
+  #checkRepeat(records: readonly JournalRecord[], progress: Progress): void {
+    const known = progress.repeats;
+    if (known === undefined) return;
+    const repeated = records[known.seq - (records[0] as JournalRecord).seq];
+    if (repeated === undefined) throw new JournalError('JOURNAL_OUT_OF_ORDER', `${known.seq} was not repeated`);
+    if (!isSame(known, repeated)) {
+      this.#restart(progress.state as JournalState, progress);
+      throw new JournalError('JOURNAL_FORKED', `${known.seq} is another purge now`);
+    }
+    progress.repeats = undefined;
+  }
+
+  #takeHeartbeat(newest: number, progress: Progress): void {
+    const { seq } = this.#options.target.position;
+    if (newest < seq) throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} was applied, ${newest} is the newest`);
+    const isBehind = newest > seq || progress.repeats !== undefined;
+    progress.idle = isBehind ? progress.idle + 1 : 0;
+    if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('JOURNAL_STALLED', `at ${seq} of ${newest}`);
+    if (!isBehind) this.#attempts = 0;
+    this.#tell(newest, progress);
+  }
+
+  #restart(state: JournalState, progress: Progress): void {
+    this.#options.target.restart(state);
+    this.#last = undefined;
+    progress.repeats = undefined;
+  }
+
+  /** The target hears nothing of a journal that has yet to repeat what was applied. */
+  #tell(newest: number, progress: Progress): void {
+    const at = this.#options.now();
+    progress.told = { newest, at };
+    if (progress.repeats === undefined) this.#options.target.heard(newest, at);
+  }
+
+  #moved(): void {
+    const { target, report } = this.#options;
+    const { identity, seq } = target.position;
+    report(seq, identity as string);
+    for (const waiter of this.#waiters) if (waiter.seq <= seq) waiter.settle(true);
+  }
+
+  get #silenceMs(): number {
+    return PATIENCE_INTERVALS * this.#intervalMs;
+  }
+
+  /** Between half of the ceiling and all of it, so that nodes that lost the journal together do not come back together. */
+  #nextPauseMs(): number {
+    const { firstPauseMs = FIRST_PAUSE_MS, maxPauseMs = MAX_PAUSE_MS, random } = this.#options;
+    const ceilingMs = Math.min(maxPauseMs, firstPauseMs * 2 ** this.#attempts);
+    this.#attempts += 1;
+    return (ceilingMs / 2) * (1 + random());
+  }
+
+  /** Never rejects. */
+  #wait(ms: number, signal: AbortSignal): Promise<void> {
+    return this.#options.wait(ms, signal).catch(() => undefined); // aborted: whoever waits looks at the signal
+  }
+}
+
+interface Waiter {
+  readonly seq: number;
+  readonly settle: (reached: boolean) => void;
+}
+
+interface Watch {
+  /** When the last message came, or the connection was begun. */
+  heardAt: number;
+}
+
+/** How far one connection has got. */
+interface Progress {
+  /** Where it was asked to begin. */
+  readonly after: JournalPosition;
+  /** What `hello` said. */
+  state: JournalState | undefined;
+  /** The record that the journal has yet to repeat. */
+  repeats: JournalRecord | undefined;
+  /** Number of the last record that came. */
+  sent: number | undefined;
+  /** The newest number it told of, and when. */
+  told: { readonly newest: number; readonly at: number } | undefined;
+  /** Heartbeats since the last record, while there are records to come. */
+  idle: number;
+}
+
+function isSame(a: JournalRecord, b: JournalRecord): boolean {
+  return (
+    a.time === b.time &&
+    a.site === b.site &&
+    a.kind === b.kind &&
+    a.selector === b.selector &&
+    a.soft === b.soft &&
+    a.who === b.who &&
+    a.why === b.why
+  );
+}

@@ -1,0 +1,92 @@
+/**
+ * The journal: every purge of the network, in one order, each with a number.
+ *
+ * Numbers begin at 1 and have no holes. A record never changes; the oldest
+ * ones are forgotten from the front, and the *floor* is the highest number
+ * that is gone. The identity is drawn at random when a journal is made: the
+ * same number of two journals means two different purges.
+ *
+ * An acknowledged record survives the end of the process and of the power.
+ * One that was not acknowledged, because the process ended first, is either
+ * there whole, with everything it was appended with, or not at all.
+ * @module
+ */
+
+/** What a purge is aimed at: one URL, all that carries a tag, …, one site, the whole network. */
+export type SelectorKind = 'url' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+
+export interface Purge {
+  /** Name of the site; `*` for everything. */
+  readonly site: string;
+  readonly kind: SelectorKind;
+  /**
+   * - url: the cache key's prefix and target, `https://host/path?query`;
+   * - tag: the tag;
+   * - prefix: `https://host/path`;
+   * - host: the host;
+   * - site and everything: the empty string.
+   */
+  readonly selector: string;
+  /** Stale rather than gone: it may be served while it is revalidated. */
+  readonly soft: boolean;
+  readonly who: string;
+  readonly why: string;
+}
+
+export interface JournalRecord extends Purge {
+  readonly seq: number;
+  /** Milliseconds since the epoch; never less than the record's before. */
+  readonly time: number;
+}
+
+export interface JournalState {
+  readonly identity: string;
+  /** Records up to this one are gone; 0: none. */
+  readonly floor: number;
+  /** Highest number given out, gone or not; 0: none. */
+  readonly newest: number;
+}
+
+/**
+ * Appending is the only thing that gives out numbers. What `read` returns and
+ * `state` tells is durable: neither ever shows a record that could still be
+ * lost.
+ */
+export interface Journal {
+  state(): JournalState;
+
+  /**
+   * Gives the purges contiguous numbers, in their order, all of them or none.
+   * Durable when it resolves.
+   *
+   * @throws {JournalError} (rejects) `JOURNAL_BAD_PURGE` when there is none, or
+   *   one that `checkPurge` refuses; `JOURNAL_NOT_WRITTEN`, `JOURNAL_BROKEN`;
+   *   `JOURNAL_CLOSED`.
+   */
+  append(purges: readonly Purge[]): Promise<{ first: number; last: number }>;
+
+  /**
+   * Records after `seq` in order, at most `limit`; none when `seq` is the
+   * newest or beyond.
+   *
+   * @throws {JournalGapError} when `seq` is below the floor.
+   */
+  read(seq: number, limit: number): readonly JournalRecord[];
+
+  /**
+   * Calls the listener after each append with the newest number, in order;
+   * appends that became durable together make one call.
+   *
+   * @returns how to stop it.
+   */
+  subscribe(listener: (newest: number) => void): () => void;
+
+  /**
+   * Forgets records older than `before` (milliseconds since the epoch) and
+   * raises the floor.
+   */
+  compact(before: number): Promise<void>;
+
+  /** Finishes what was appended; nothing more is taken. Idempotent. */
+  close(): Promise<void>;
+}

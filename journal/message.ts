@@ -1,0 +1,60 @@
+/**
+ * What a journal tells those who follow it.
+ *
+ * A connection begins with `hello`, once. `records` follow: contiguous, the
+ * first one of a connection being that after the number asked for, or after
+ * the floor when that is higher or when the number asked for is of another
+ * identity. Whenever the follower has been sent everything, and at every
+ * interval, a `heartbeat` carries the newest number.
+ * @module
+ */
+import { checkRecord, checkState, fields, isNumber } from './check.ts';
+import { JournalError } from './errors.ts';
+import type { JournalRecord, JournalState } from './journal.ts';
+
+export type JournalMessage =
+  | { readonly type: 'hello'; readonly state: JournalState }
+  | { readonly type: 'records'; readonly records: readonly JournalRecord[] }
+  | { readonly type: 'heartbeat'; readonly newest: number };
+
+/** A place in a journal: everything up to `seq`. */
+export interface JournalPosition {
+  /** Undefined: of no journal yet. */
+  readonly identity: string | undefined;
+  readonly seq: number;
+}
+
+/**
+ * Opens a connection that tells of everything after `after`. The iteration
+ * ends or throws when the connection is lost or the signal aborts.
+ */
+export type Connect = (after: JournalPosition, signal: AbortSignal) => AsyncIterable<JournalMessage>;
+
+/** How often a heartbeat is sent. */
+export const HEARTBEAT_INTERVAL_MS = 1_000;
+
+/** Records in one message. */
+export const MAX_RECORDS = 1_000;
+
+/** @throws {JournalError} `JOURNAL_BAD_MESSAGE` unless it is a message, looked at by itself. */
+export function checkMessage(value: unknown): asserts value is JournalMessage {
+  const message = fields(value, 'JOURNAL_BAD_MESSAGE');
+  switch (message['type']) {
+    case 'hello':
+      checkState(message['state']);
+      break;
+    case 'records': {
+      const { records } = message;
+      if (!Array.isArray(records) || records.length === 0 || records.length > MAX_RECORDS) {
+        throw new JournalError('JOURNAL_BAD_MESSAGE', 'records');
+      }
+      for (const record of records) checkRecord(record);
+      break;
+    }
+    case 'heartbeat':
+      if (!isNumber(message['newest'])) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
+      break;
+    default:
+      throw new JournalError('JOURNAL_BAD_MESSAGE', 'type');
+  }
+}
