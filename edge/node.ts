@@ -54,11 +54,11 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
     secret: () => visit.region.tier_secret,
     fetchFor: (call, { site }, key) => {
       const { peers } = visit;
-      const asked = { id: call.id, from: name, proto: call.proto };
-      return failover(
-        () => route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined }),
-        Date.now,
-      );
+      return failover(() => {
+        const needs = core.ledger.needsOf(call.position);
+        const asked = { id: call.id, from: name, proto: call.proto, position: core.ledger.positionFor(needs) };
+        return route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined });
+      }, Date.now);
     },
   });
   const control =
