@@ -8,13 +8,13 @@
  * A Dictionary and a Token of RFC 9651.
  * @module
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { type Item, parseDictionary, serializeDictionary, Token } from 'structured-headers';
+import { Token } from 'structured-headers';
 import type { JournalPosition } from '../cache/ledger.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { formatTierField, readSecretTierField, readTierField, TIER_FIELD } from '../http/tier-field.ts';
 
-export const TIER_FIELD = 'Seawall-Tier';
+export { TIER_FIELD } from '../http/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
 
 /** In lower case. */
@@ -34,21 +34,19 @@ export interface TierCall {
 }
 
 export function formatTierCall(call: TierCall, secret: string): string {
-  return serializeDictionary({
-    secret: [secret, new Map()],
-    id: [call.id, new Map()],
-    from: [call.from, new Map()],
-    proto: [new Token(call.proto), new Map()],
-    ask: [new Token(call.ask), new Map()],
+  return formatTierField({
+    secret,
+    id: call.id,
+    from: call.from,
+    proto: new Token(call.proto),
+    ask: new Token(call.ask),
     ...positionMembers(call.position),
   });
 }
 
 /** @throws {HttpError} `unauthorised_tier` unless the request comes from a node that knows the secret. */
 export function readTierCall(headers: RawHeaders, secret: string): TierCall {
-  const lines = fieldLines(headers, TIER_FIELD);
-  const members = lines.length === 1 ? dictionary(lines[0] as string) : undefined;
-  if (members === undefined || !isSecret(members.get('secret'), secret)) throw new HttpError('unauthorised_tier');
+  const members = readSecretTierField(headers, secret);
   return {
     id: String(members.get('id') ?? ''),
     from: String(members.get('from') ?? ''),
@@ -60,20 +58,17 @@ export function readTierCall(headers: RawHeaders, secret: string): TierCall {
 
 /** How new a response is against the journal, on its way to another node. */
 export function formatVersion(position: JournalPosition): string {
-  return serializeDictionary(positionMembers(position));
+  return formatTierField(positionMembers(position));
 }
 
 /** @returns `undefined` where the other node does not say: it is then as new as nobody knows. */
 export function readVersion(headers: RawHeaders): JournalPosition | undefined {
-  const line = fieldLines(headers, TIER_FIELD)[0];
-  const members = line === undefined ? undefined : dictionary(line);
+  const members = readTierField(headers);
   return members && positionIn(members);
 }
 
-function positionMembers({ identity, seq }: JournalPosition): Record<string, Item> {
-  const members: Record<string, Item> = { seq: [seq, new Map()] };
-  if (identity !== undefined) members['journal'] = [identity, new Map()];
-  return members;
+function positionMembers({ identity, seq }: JournalPosition): { seq: number; journal: string | undefined } {
+  return { seq, journal: identity };
 }
 
 function positionIn(members: ReadonlyMap<string, unknown>): JournalPosition {
@@ -92,21 +87,4 @@ export function relayedError(headers: RawHeaders, from: string): RelayedError | 
   const code = fieldLines(headers, ERROR_FIELD)[0];
   if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
   return new RelayedError(code as HttpErrorCode, `from ${from}`);
-}
-
-function dictionary(line: string): Map<string, unknown> | undefined {
-  try {
-    return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as Item)[0]]));
-  } catch {
-    return undefined; // not a Dictionary: the caller refuses it
-  }
-}
-
-/** Compares digests, so that neither content nor length shows in the time it takes. */
-function isSecret(given: unknown, secret: string): boolean {
-  return typeof given === 'string' && timingSafeEqual(digest(given), digest(secret));
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
