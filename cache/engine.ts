@@ -19,7 +19,7 @@ import { type Answer, type Representation, requestedRanges, select, withAge } fr
 import type { CacheStatus } from './cache-status.ts';
 import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
 import { type KeyedRequest, siblingKey } from './key.ts';
-import type { Ledger, Stamp } from './ledger.ts';
+import type { Ledger, Named } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';
 import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
@@ -203,8 +203,8 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
 }
 
 /** Whether a hard purge has named it. */
-function isGone(engine: CacheEngine, { keyed }: CacheRequest, { stamp, tags }: StoredResponse): boolean {
-  return engine.options.ledger.check(stamp, keyed, tags) === 'hard';
+function isGone(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
+  return engine.options.ledger.check(stored, keyed) === 'hard';
 }
 
 /** What purges leave of a stored response's usability (rules 4, 5 and 7). */
@@ -217,7 +217,7 @@ function afterPurges(
 ): Reuse {
   const { ledger } = engine.options;
   const { keyed, needs } = exchange.request;
-  const verdict = ledger.check(stored.stamp, keyed, stored.tags);
+  const verdict = ledger.check(stored, keyed);
   exchange.trusted = verdict !== 'unverified' && ledger.holdsLease(now) && ledger.isNewEnough(stored.stamp, needs);
   if (!exchange.trusted) return usable === 'request' ? usable : 'stale';
   if (verdict !== 'soft' || usable !== 'fresh') return usable;
@@ -240,7 +240,7 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
   if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone';
   const key = fillKey(exchange, memory);
   const fill = engine.underWay.get(request.keyed.key)?.get(key) ?? wholeFillFor(engine, exchange, memory);
-  if (fill === undefined || !isNewEnough(engine, request, fill.stamp, [])) {
+  if (fill === undefined || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) {
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that a purge has overtaken
     exchange.collapsed = false;
     return 'outcome';
@@ -252,14 +252,9 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
 }
 
 /** Whether no purge has come since the stamp: neither here nor at the node that asks (rules 4 and 5). */
-function isNewEnough(
-  engine: CacheEngine,
-  { keyed, needs }: CacheRequest,
-  stamp: Stamp,
-  tags: readonly string[],
-): boolean {
+function isNewEnough(engine: CacheEngine, { keyed, needs }: CacheRequest, named: Named): boolean {
   const { ledger } = engine.options;
-  return ledger.isNewEnough(stamp, needs) && ledger.check(stamp, keyed, tags) === 'current';
+  return ledger.isNewEnough(named.stamp, needs) && ledger.check(named, keyed) === 'current';
 }
 
 /** Ask upstream for this request only. */
@@ -297,7 +292,7 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
       exchange.candidate = undefined; // it cannot be validated: the request is repeated without conditions
       return 'alone';
     case 'validated':
-      if (collapsed && !isNewEnough(engine, request, result.stored.stamp, result.stored.tags)) return again(exchange);
+      if (collapsed && !isNewEnough(engine, request, result.stored)) return again(exchange);
       if (collapsed && !answersAfterwards(exchange, result.stored, now)) return 'alone';
       return storedAnswer(exchange, result.stored, now, {
         hit: false,
@@ -314,7 +309,7 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
         return staleAnswer(exchange, candidate, now, result.head.status);
       }
       if (!collapsed) return leaderAnswer(exchange, result, now);
-      if (!isNewEnough(engine, request, result.stored.stamp, result.stored.tags)) return again(exchange);
+      if (!isNewEnough(engine, request, result.stored)) return again(exchange);
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
       if (!matchesVary(result.stored.vary, request.headers, result.stored.headers)) return 'alone';
       if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request

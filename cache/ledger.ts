@@ -8,13 +8,19 @@
  * the origin: `asOf` is the number that whoever asked had applied before.
  * @module
  */
+import type { RawHeaders } from '../http/headers.ts';
+import { matchesVary, type VaryMember } from './vary.ts';
 
 /** One record of the journal, as far as it matters here. */
 export interface PurgeRecord {
   readonly seq: number;
   readonly site: string;
-  readonly kind: 'url' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
-  /** url: `//host/path?query`; prefix: `//host/path`; tag; host. */
+  readonly kind: 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+  /**
+   * url: `//host/path?query`; prefix: `//host/path`; tag; host. variant: JSON,
+   * `{"url":"//host/path","headers":["accept-language","de"]}`, the response
+   * that a request with these headers selects.
+   */
   readonly selector: string;
   readonly soft: boolean;
 }
@@ -27,6 +33,14 @@ export interface Purgeable {
   readonly authority: string;
   /** Path and query. */
   readonly target: string;
+}
+
+/** What purges can name it by besides its URL. Without `vary`, which is known with the head only, every variant may be it. */
+export interface Named {
+  readonly stamp: Stamp;
+  readonly tags: readonly string[];
+  readonly vary?: readonly VaryMember[];
+  readonly headers?: RawHeaders;
 }
 
 /**
@@ -70,6 +84,13 @@ export interface LedgerOptions {
   readonly now: number;
 }
 
+interface VariantMark extends Mark {
+  readonly headers: RawHeaders;
+}
+
+/** A URL with more variants purged one by one counts as purged whole. */
+const MAX_VARIANT_MARKS = 32;
+
 /** Bytes that a mark costs besides its selector: measured by load-tests/micro. */
 const MARK_BYTES = 120;
 
@@ -90,6 +111,7 @@ export class Ledger {
   readonly #tags = new Map<string, Mark>();
   readonly #hosts = new Map<string, Mark>();
   readonly #sites = new Map<string, Mark>();
+  readonly #variants = new Map<string, VariantMark[]>();
   readonly #everything: Mark = { hard: 0, soft: 0 };
   /** By length, so that a URL is cut to each length that occurs. */
   readonly #prefixes = new Map<number, Map<string, Mark>>();
@@ -115,7 +137,7 @@ export class Ledger {
   get size(): number {
     let prefixes = 0;
     for (const marks of this.#prefixes.values()) prefixes += marks.size;
-    return this.#urls.size + this.#tags.size + this.#hosts.size + this.#sites.size + prefixes;
+    return this.#urls.size + this.#variants.size + this.#tags.size + this.#hosts.size + this.#sites.size + prefixes;
   }
 
   /** Bytes in use, about. */
@@ -154,6 +176,9 @@ export class Ledger {
     this.#version++;
     for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()]) {
       for (const [selector, mark] of marks) if (Math.max(mark.hard, mark.soft) <= floor) marks.delete(selector);
+    }
+    for (const [url, marks] of this.#variants) {
+      if (marks.every((mark) => Math.max(mark.hard, mark.soft) <= floor)) this.#variants.delete(url);
     }
     for (const [length, marks] of this.#prefixes) if (marks.size === 0) this.#prefixes.delete(length);
   }
@@ -221,15 +246,19 @@ export class Ledger {
   }
 
   /** The one comparison on the way of a hit, unless something has changed since the last. */
-  check(stamp: Stamp, response: Purgeable, tags: readonly string[]): Verdict {
+  check(named: Named, response: Purgeable): Verdict {
+    const { stamp } = named;
     if (stamp.checkedAt !== this.#version) {
-      stamp.verdict = this.#verdict(stamp, response, tags);
+      stamp.verdict = this.#verdict(named, response);
       stamp.checkedAt = this.#version;
     }
     return stamp.verdict;
   }
 
-  #verdict({ asOf, epoch }: Stamp, { site, host, authority, target }: Purgeable, tags: readonly string[]): Verdict {
+  #verdict(
+    { stamp: { asOf, epoch }, tags, vary, headers }: Named,
+    { site, host, authority, target }: Purgeable,
+  ): Verdict {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
     let soft = false;
@@ -239,6 +268,9 @@ export class Ledger {
       if (length <= url.length) marks.push(prefixes.get(url.slice(0, length)));
     }
     for (const tag of tags) marks.push(this.#tags.get(tagKey(site, tag)));
+    for (const mark of this.#variants.get(url) ?? []) {
+      if (vary === undefined || headers === undefined || matchesVary(vary, mark.headers, headers)) marks.push(mark);
+    }
     for (const mark of marks) {
       if (mark === undefined) continue;
       if (mark.hard > asOf) return 'hard';
@@ -251,6 +283,8 @@ export class Ledger {
     switch (kind) {
       case 'url':
         return markIn(this.#urls, selector);
+      case 'variant':
+        return this.#variantMark(selector);
       case 'tag':
         return markIn(this.#tags, tagKey(site, selector));
       case 'host':
@@ -267,8 +301,18 @@ export class Ledger {
     }
   }
 
+  #variantMark(selector: string): Mark {
+    const { url, headers } = JSON.parse(selector) as { url: string; headers: string[] };
+    const marks = this.#variants.get(url) ?? [];
+    if (marks.length >= MAX_VARIANT_MARKS) return markIn(this.#urls, url);
+    const mark = { hard: 0, soft: 0, headers };
+    this.#variants.set(url, [...marks, mark]);
+    return mark;
+  }
+
   #forget(): void {
-    for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, this.#prefixes]) marks.clear();
+    for (const marks of [this.#variants, this.#urls, this.#tags, this.#hosts, this.#sites, this.#prefixes])
+      marks.clear();
     this.#everything.hard = 0;
     this.#everything.soft = 0;
   }
