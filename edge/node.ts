@@ -46,6 +46,7 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
     address: edge.listen,
     limits,
     onRequest: (request, response) => void answerVisitor(visit, request, response),
+    onRefused: (error) => core.refused('public', error),
     onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
   });
   const tier = await listenForNodes({

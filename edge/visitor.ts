@@ -15,7 +15,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { clientAddress, hasCdnLoop, removeHopByHop, setForwarded, stripUntrusted } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import { checkHeaderCount, refuse, requestBody } from '../http/listener.ts';
+import { checkHead, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch } from '../http/message.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
@@ -60,7 +60,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
   let site = '';
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
   try {
-    checkHeaderCount(request, core.limits);
+    checkHead(request, core.limits.max_headers);
     const visited = readRequest(visit, request);
     const { served, method, target, keyed, scheme, headers } = visited;
     site = served.site.name;
@@ -106,7 +106,7 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
   const { core } = visit;
   const id = crypto.randomUUID();
   try {
-    checkHeaderCount(request, core.limits);
+    checkHead(request, core.limits.max_headers);
     const { served, target, headers, scheme } = readRequest(visit, request);
     const { peers, origin } = visit;
     const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(0) };

@@ -6,6 +6,7 @@
  */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { fieldValue, type RawHeaders } from './headers.ts';
+import { isUnread } from './listener.ts';
 import type { BodyReader, ResponseHead } from './message.ts';
 
 export interface Delivery {
@@ -24,10 +25,12 @@ export async function deliver(
   response: ServerResponse,
   { head, body, trailers, writeTimeoutMs }: Delivery,
 ): Promise<number> {
-  if (response.destroyed) {
-    body?.close();
+  if (response.destroyed || response.socket?.writableEnded) {
+    body?.close(); // the other side has gone, or was turned away over the rest of its request
     return 0;
   }
+  // What the request still has to send is read no more (RFC 9112, section 9.6).
+  if (isUnread(response.req)) response.shouldKeepAlive = false;
   const close = (): void => body?.close();
   response.once('close', close);
   let bytes = 0;

@@ -27,6 +27,7 @@ export const HTTP_ERRORS = {
   origin_timeout: { status: 504, message: 'The server of this website did not answer in time.' },
   only_if_cached: { status: 504, message: 'The request asks for a stored response only, and there is none.' },
   abandoned: { status: 503, message: 'The request was given up, as nobody waited for its answer.' },
+  bad_version: { status: 505, message: 'This server speaks HTTP/1.1 and HTTP/1.0 here.' },
   loop_detected: { status: 508, message: 'The request has passed through this network before.' },
 } as const satisfies Readonly<Record<string, { status: number; message: string }>>;
 
@@ -50,8 +51,7 @@ export class HttpError extends Error {
 /**
  * The answer to a request that failed: HTML, or plain text for a client that
  * takes no HTML, or `application/problem+json` (RFC 9457) for one that names JSON.
- * Fields that only the place of failure knows (`Allow` of a 405, `Retry-After`)
- * are its to add.
+ * Fields that only the place of failure knows, such as `Retry-After`, are its to add.
  *
  * @param accept - The request's `Accept`, if any.
  * @returns `headers` in the form of `RawHeaders`. To HEAD, send them without the body.
@@ -76,9 +76,14 @@ export function errorPage(
     ...['Cache-Control', 'no-store'],
     ...['Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'"],
     ...['X-Content-Type-Options', 'nosniff'],
+    // RFC 9110, section 15.5.6: a 405 "MUST generate an Allow header field".
+    ...(error.code === 'method_not_allowed' ? ['Allow', PASSED_METHODS] : []),
   ];
   return { status: error.status, headers, body };
 }
+
+/** What is passed on; which of them a resource has is for its origin to say. */
+const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 interface Facts {
   readonly status: number;

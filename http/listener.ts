@@ -4,12 +4,12 @@
  * connection, whatever is left unread.
  * @module
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, Transform } from 'node:stream';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
-import { fieldValue } from './headers.ts';
+import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
 
 export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
@@ -19,6 +19,10 @@ export interface ListenerOptions {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Told of every request that ends before `onRequest` could see it. */
+  readonly onRefused?: (error: HttpError) => void;
+  /** Fields of the answer to such a request. */
+  readonly refusalFields?: (error: HttpError) => RawHeaders;
 }
 
 export interface Listener {
@@ -30,8 +34,15 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** How long what a visitor still sends is read and dropped after the answer, so that the answer reaches it. */
+const LINGER_MS = 2_000;
+
+/** How often connections that have become idle are looked for while closing. */
+const IDLE_CHECK_MS = 50;
+
 /** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
-export async function listen({ address, limits, onRequest, onUpgrade }: ListenerOptions): Promise<Listener> {
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { address, limits, onRequest, onUpgrade, onRefused, refusalFields } = options;
   const server = createServer({
     connectionsCheckingInterval: CHECKING_INTERVAL_MS,
     requireHostHeader: false, // parseRequestTarget says what is wrong, in an answer like all others
@@ -44,16 +55,33 @@ export async function listen({ address, limits, onRequest, onUpgrade }: Listener
     bound(server, next);
   };
   update(limits);
-  server.maxHeadersCount = 0; // Node would drop further ones without a word; tooManyHeaders refuses the request
-  server.on('request', onRequest);
-  server.on('checkContinue', onRequest);
-  server.on('connect', (_request, socket) => refuse(socket, new HttpError('method_not_allowed')));
-  server.on('clientError', (error, socket) => refuse(socket, parserError(error)));
-  if (onUpgrade) server.on('upgrade', onUpgrade);
+  server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request
+  const underWay = new UnderWay();
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!server.listening) response.shouldKeepAlive = false;
+    underWay.add(request.socket, response);
+    onRequest(request, response);
+  };
+  const turnAway = (socket: Duplex, error: HttpError): void => {
+    onRefused?.(error);
+    refuse(socket, error, refusalFields?.(error));
+  };
+  server.on('request', take);
+  server.on('checkContinue', take);
+  server.on('connection', (socket) => closeGently(socket, underWay));
+  server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const isAnswered = underWay.isAnswered(socket);
+    if (isAnswered === 'lingering') return; // what comes after an answer that closes the connection is not read
+    // A page here could be taken for a part of the answer that is under way, or for the answer to another request.
+    if (isAnswered === 'others' || !isOfTheParser(error)) socket.destroy();
+    else turnAway(socket, parserError(error));
+  });
   const upgraded = new Set<Duplex>();
-  server.on('upgrade', (_request, socket) => {
+  server.on('upgrade', (request, socket, head) => {
     upgraded.add(socket);
     socket.once('close', () => upgraded.delete(socket));
+    onUpgrade?.(request, socket, head);
   });
   await bind(server, address);
   return {
@@ -74,9 +102,30 @@ function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig
   server.maxConnections = limits.max_connections;
 }
 
-/** @throws {HttpError} `header_too_large` when the request has more header lines than the config allows. */
-export function checkHeaderCount(request: IncomingMessage, limits: LimitsConfig): void {
-  if (request.rawHeaders.length > limits.max_headers * 2) throw new HttpError('header_too_large');
+/**
+ * What the parser lets pass and this server does not.
+ *
+ * @throws {HttpError} `header_too_large` when the request has more header lines than the config allows,
+ *   `bad_version`, or `bad_request` for a body that another server could read differently.
+ */
+export function checkHead({ rawHeaders, httpVersion }: IncomingMessage, maxHeaders: number): void {
+  if (rawHeaders.length > maxHeaders * 2) throw new HttpError('header_too_large');
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new HttpError('bad_version', httpVersion);
+  const codings = fieldValue(rawHeaders, 'transfer-encoding');
+  if (codings === undefined) return;
+  // RFC 9112, section 6.1: in HTTP/1.0 "the framing is faulty"; and the parser takes off the last coding only.
+  const isChunked = listMembers(codings).join().toLowerCase() === 'chunked';
+  if (!isChunked || httpVersion === '1.0') throw new HttpError('bad_request', `Transfer-Encoding: ${codings}`);
+}
+
+/** Whether a part of the request's body has not arrived yet. */
+export function isUnread({ complete, rawHeaders }: IncomingMessage): boolean {
+  return !complete && hasBody(rawHeaders);
+}
+
+function hasBody(headers: RawHeaders): boolean {
+  const length = fieldValue(headers, 'content-length');
+  return length === undefined ? fieldValue(headers, 'transfer-encoding') !== undefined : Number(length) > 0;
 }
 
 /**
@@ -90,9 +139,8 @@ export function requestBody(
   response: ServerResponse,
   maxBytes: number,
 ): Transform | undefined {
+  if (!hasBody(request.rawHeaders)) return undefined;
   const length = fieldValue(request.rawHeaders, 'content-length');
-  const chunked = fieldValue(request.rawHeaders, 'transfer-encoding') !== undefined;
-  if (!chunked && (length === undefined || Number(length) === 0)) return undefined;
   if (length !== undefined && Number(length) > maxBytes) throw new HttpError('body_too_large');
   if (fieldValue(request.rawHeaders, 'expect')?.toLowerCase() === '100-continue') response.writeContinue();
   let bytes = 0;
@@ -111,16 +159,78 @@ export function requestBody(
 }
 
 /** Answers on a socket that has no response object, and closes it. */
-export function refuse(socket: Duplex, error: HttpError): void {
+export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []): void {
+  socket.on('error', () => socket.destroy()); // the other side may be gone already; there is nobody left to tell
   if (!socket.writable || socket.destroyed) {
     socket.destroy();
     return;
   }
   const page = errorPage(error, crypto.randomUUID(), undefined);
-  let head = `HTTP/1.1 ${page.status} ${error.code}\r\nConnection: close\r\n`;
-  for (let i = 0; i < page.headers.length; i += 2) head += `${page.headers[i]}: ${page.headers[i + 1]}\r\n`;
-  socket.on('error', () => socket.destroy()); // the other side may be gone already; there is nobody left to tell
-  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), page.body]), () => socket.destroy());
+  const headers = [...page.headers, ...fields];
+  let head = `HTTP/1.1 ${page.status} ${STATUS_CODES[page.status]}\r\nConnection: close\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), page.body]));
+  linger(socket);
+}
+
+/**
+ * Waits for the other side to close its half, for a while: closing with bytes
+ * unread would reset the connection, and the answer be lost (RFC 9112, section 9.6).
+ */
+function linger(socket: Duplex): void {
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** Where Node would close a connection right after an answer: not while its request is still being sent. */
+function closeGently(socket: Socket, underWay: UnderWay): void {
+  const destroySoon = socket.destroySoon.bind(socket);
+  socket.destroySoon = () => {
+    const request = underWay.latest(socket)?.req;
+    if (request === undefined || !isUnread(request)) {
+      destroySoon();
+      return;
+    }
+    request.unpipe();
+    request.resume();
+    socket.end();
+    linger(socket);
+  };
+}
+
+/** The answers of each connection that are not written yet. */
+class UnderWay {
+  readonly #responses = new WeakMap<Duplex, ServerResponse[]>();
+
+  add(socket: Duplex, response: ServerResponse): void {
+    const before = this.#responses.get(socket);
+    const unfinished = before?.filter((one) => !one.writableFinished) ?? [];
+    unfinished.push(response);
+    this.#responses.set(socket, unfinished);
+  }
+
+  latest(socket: Duplex): ServerResponse | undefined {
+    return this.#responses.get(socket)?.at(-1);
+  }
+
+  /**
+   * What stands in the way of answering what the parser cannot read: nothing
+   * (it begins a request, or is the body of the only one, which has no answer
+   * yet), answers to other requests, or the last answer of the connection.
+   */
+  isAnswered(socket: Duplex): 'no' | 'others' | 'lingering' {
+    if (socket.writableEnded) return 'lingering';
+    const unfinished = this.#responses.get(socket)?.filter((one) => !one.writableFinished) ?? [];
+    const [first, ...others] = unfinished;
+    if (first === undefined) return 'no';
+    return others.length === 0 && !first.headersSent && isUnread(first.req) ? 'no' : 'others';
+  }
+}
+
+/** Not of the connection, such as a reset. */
+function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' || code?.startsWith('HPE_') === true;
 }
 
 function parserError(error: NodeJS.ErrnoException): HttpError {
@@ -156,10 +266,11 @@ function drain(server: Server, upgraded: ReadonlySet<Duplex>, timeoutMs: number)
       server.closeAllConnections();
       for (const socket of upgraded) socket.destroy();
     }, timeoutMs);
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS); // Node closes those of now only
     server.close(() => {
       clearTimeout(cutOff);
+      clearInterval(idle);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }

@@ -13,7 +13,7 @@ import type { LimitsConfig } from '../config/schema.ts';
 import type { HttpError } from '../http/errors.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
 import { withField, withoutFields } from '../http/headers.ts';
-import { checkHeaderCount, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
+import { checkHead, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
 import { normalisePath, parseRequestTarget } from '../http/request-target.ts';
 import { goneSignal } from './gone.ts';
@@ -35,6 +35,8 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
     address,
     limits: forNodes(core.limits),
     onRequest: (request, response) => void answer(options, request, response),
+    onRefused: (error) => core.refused('tier', error),
+    refusalFields: (error) => [ERROR_FIELD, error.code],
     onUpgrade: (request, socket, head) => {
       try {
         const call = readTierCall(request.rawHeaders, options.secret());
@@ -72,7 +74,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
   try {
     const call = readTierCall(request.rawHeaders, options.secret());
     arrival = { ...arrival, id: call.id };
-    checkHeaderCount(request, core.limits);
+    checkHead(request, core.limits.max_headers * 2);
     const method = request.method ?? '';
     const target = parseRequestTarget(method, request.url ?? '', request.rawHeaders);
     const served = core.siteOf(target.host);

@@ -137,8 +137,6 @@ export class NodeCore {
     const page = errorPage(error, id, fieldValue(request.rawHeaders, 'accept'));
     const status = formatCacheStatus(this.name, { hit: false, detail: error.code });
     const headers = [...page.headers, ...fields, 'Cache-Status', status];
-    // What the request still has to send is not read any more (RFC 9112, section 9.6).
-    if (!request.complete) headers.push('Connection', 'close');
     const body = request.method === 'HEAD' ? undefined : onePiece(page.body);
     const bytes = await this.#deliver(arrival, {
       head: { status: page.status, statusText: '', headers },
@@ -157,6 +155,11 @@ export class NodeCore {
     );
     await this.#deliver(arrival, { head: { ...head, headers }, body: undefined, trailers: none });
     this.#record(arrival, site, 'redirect', 0);
+  }
+
+  /** Counts a request that its listener turned away. */
+  refused(listener: ListenerName, error: HttpError): void {
+    this.metrics.record({ listener, site: '', result: error.code, bytes: 0, seconds: 0 });
   }
 
   asHttpError(error: unknown, id: string): HttpError {
