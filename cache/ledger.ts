@@ -302,7 +302,9 @@ export class Ledger {
   }
 
   #variantMark(selector: string): Mark {
-    const { url, headers } = JSON.parse(selector) as { url: string; headers: string[] };
+    const parsed = readVariant(selector);
+    if (parsed === undefined) return this.#everything; // nobody knows what was meant: better too much than too little
+    const { url, headers } = parsed;
     const marks = this.#variants.get(url) ?? [];
     if (marks.length >= MAX_VARIANT_MARKS) return markIn(this.#urls, url);
     const mark = { hard: 0, soft: 0, headers };
@@ -315,6 +317,17 @@ export class Ledger {
       marks.clear();
     this.#everything.hard = 0;
     this.#everything.soft = 0;
+  }
+}
+
+function readVariant(selector: string): { readonly url: string; readonly headers: RawHeaders } | undefined {
+  try {
+    const { url, headers } = JSON.parse(selector) as { url?: unknown; headers?: unknown };
+    const valid =
+      typeof url === 'string' && Array.isArray(headers) && headers.every((text) => typeof text === 'string');
+    return valid ? { url, headers } : undefined;
+  } catch {
+    return undefined; // not JSON
   }
 }
 
