@@ -1,0 +1,176 @@
+/**
+ * The ways from the suite's client to its origin: through one Seawall node, or
+ * through an edge that does not own the key, its owner and a shield.
+ * @module
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { Child } from './child.ts';
+import type { SeenResponse } from './client.ts';
+
+export type WayName = 'quick' | 'tiers' | 'proxy';
+
+export interface Way {
+  readonly name: WayName;
+  /** What the suite's client asks. */
+  readonly base: string;
+  /** Resolves with a sentence if Seawall ends by itself. */
+  readonly died: Promise<string>;
+  /** Says which way the requests went; `problems` when it was not the way that was meant. */
+  account(seen: readonly SeenResponse[]): { readonly lines: readonly string[]; readonly problems: readonly string[] };
+  /** Stops what was started; what went wrong beside the tests, a sentence each. */
+  stop(): Promise<readonly string[]>;
+}
+
+const ROOT = join(import.meta.dirname, '../..');
+export const SITE_FILE = join(import.meta.dirname, 'site.yaml');
+const CLI = join(ROOT, 'cli/seawall.ts');
+const READY_WITHIN_MS = 20_000;
+const STOP_WITHIN_MS = 15_000;
+const MEMORY = '256MiB';
+
+/** A visitor's edge that owns about one key in a hundred, and the one that owns the others. */
+const ENTRY = { name: 'entry', weight: 1 };
+const OWNER = { name: 'owner', weight: 100 };
+const SHIELD = 'shield';
+/** Below this share of requests through the owner, the run did not test what it says. */
+const OWNER_SHARE = 0.95;
+
+const NEVER = new Promise<string>(() => undefined);
+const NO_ACCOUNT = { lines: [], problems: [] };
+
+/** `seawall serve`: one process, one node. */
+export async function startQuick(originUrl: string): Promise<Way> {
+  const child = new Child('seawall serve', [
+    CLI,
+    ...['serve', '--origin', originUrl, '--listen', '127.0.0.1:0', '--memory', MEMORY, '--site', SITE_FILE, '--json'],
+  ]);
+  const nodes = await whenReady(child);
+  const base = nodes[0] && urlOf(nodes[0]);
+  if (base === undefined) throw new Error('seawall serve did not say where it listens');
+  return { name: 'quick', base, died: deathOf(child), account: () => NO_ACCOUNT, stop: () => stopSeawall(child) };
+}
+
+/**
+ * `seawall start` on a region of two edges and a shield. Requests go to the edge
+ * with weight 1 of 101, so all but about one key in a hundred belong to the other;
+ * which way each request went is read from `Cache-Status` afterwards.
+ */
+export async function startTiers(originUrl: string, workDir: string): Promise<Way> {
+  const file = await writeRegion(originUrl, workDir);
+  const child = new Child('seawall start', [CLI, 'start', file, '--json']);
+  const nodes = await whenReady(child);
+  const entry = nodes.find(({ name }) => name === ENTRY.name);
+  const base = entry && urlOf(entry);
+  if (base === undefined) throw new Error(`seawall start did not say where ${ENTRY.name} listens`);
+  return { name: 'tiers', base, died: deathOf(child), account: accountOfTiers, stop: () => stopSeawall(child) };
+}
+
+/** Any caching proxy that runs already and has the suite's origin behind it. */
+export function otherProxy(base: string): Way {
+  return { name: 'proxy', base, died: NEVER, account: () => NO_ACCOUNT, stop: async () => [] };
+}
+
+/** @returns How many responses came through the owner and the shield, by their `Cache-Status` (RFC 9211). */
+export function accountOfTiers(seen: readonly SeenResponse[]): {
+  readonly lines: readonly string[];
+  readonly problems: readonly string[];
+} {
+  const through = (node: string): number => seen.filter((response) => passedThrough(response, node)).length;
+  const owner = through(OWNER.name);
+  const share = seen.length === 0 ? 0 : owner / seen.length;
+  const percent = (100 * share).toFixed(1);
+  const lines = [
+    `${owner} of ${seen.length} responses to GET and HEAD (${percent} %) came to the entry edge from the owner of their key; ` +
+      `${through(SHIELD)} name the shield.`,
+  ];
+  const problems =
+    share < OWNER_SHARE
+      ? [`only ${percent} % of the responses came through the owner: this run did not test the whole path`]
+      : [];
+  return { lines, problems };
+}
+
+function passedThrough({ cacheStatus }: SeenResponse, node: string): boolean {
+  if (cacheStatus === null) return false;
+  // Each member begins with the name of its cache, a token or a string; the node is all or a part of it.
+  return cacheStatus.split(',').some((member) =>
+    /^\s*"?([^\s";]+)/
+      .exec(member)?.[1]
+      ?.split(/[./:@]/)
+      .includes(node),
+  );
+}
+
+async function writeRegion(originUrl: string, workDir: string): Promise<string> {
+  const [entryPort, ownerPort, shieldPort] = await freePorts(3);
+  const site = parse(readFileSync(SITE_FILE, 'utf8')) as Record<string, unknown>;
+  writeFileSync(join(workDir, 'site.yaml'), stringify({ ...site, origin: { servers: [{ url: originUrl }] } }));
+  const edge = ({ name, weight }: typeof ENTRY, port: number | undefined): object => ({
+    name,
+    weight,
+    listen: '127.0.0.1:0',
+    tier: `127.0.0.1:${port}`,
+  });
+  const file = join(workDir, 'region.yaml');
+  const region = {
+    region: 'conformance',
+    tier_secret: randomBytes(24).toString('hex'),
+    memory: MEMORY,
+    edges: [edge(ENTRY, entryPort), edge(OWNER, ownerPort)],
+    shields: [{ name: SHIELD, tier: `127.0.0.1:${shieldPort}` }],
+    sites: [{ include: 'site.yaml' }],
+  };
+  writeFileSync(file, stringify(region), { mode: 0o600 });
+  return file;
+}
+
+/** Ports that were free just now: nodes have to know each other's before they start. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+interface ReadyNode {
+  readonly name: string;
+  readonly listen?: string;
+}
+
+/** @returns Where visitors reach the node: said as a URL, or as an address. */
+function urlOf({ listen }: ReadyNode): string | undefined {
+  return listen === undefined || listen.includes('://') ? listen : `http://${listen}`;
+}
+
+function whenReady(child: Child): Promise<readonly ReadyNode[]> {
+  return child.firstLine((line) => {
+    if (!line.startsWith('{')) return undefined;
+    const said = JSON.parse(line) as { ready?: boolean; nodes?: readonly ReadyNode[] };
+    return said.ready ? (said.nodes ?? []) : undefined;
+  }, READY_WITHIN_MS);
+}
+
+function deathOf(child: Child): Promise<string> {
+  return child.died.then((how) => `${child.name} ended by itself (${how})${child.tail ? `:\n${child.tail}` : ''}`);
+}
+
+async function stopSeawall(child: Child): Promise<readonly string[]> {
+  const { how, killed } = await child.stop(STOP_WITHIN_MS);
+  const problems = child.broken.map((line) => `${child.name} wrote: ${line}`);
+  if (killed) problems.push(`${child.name} did not stop within ${STOP_WITHIN_MS} ms`);
+  else if (how !== 'exit code 0' && how !== 'signal SIGTERM') problems.push(`${child.name} stopped with ${how}`);
+  return problems;
+}
