@@ -3,7 +3,7 @@
  * its way: conditions (RFC 9110, section 13), ranges (section 14), HEAD, Age.
  * @module
  */
-import { evaluateConditional, evaluateIfRange } from '../http/conditional.ts';
+import { evaluateConditional, evaluateIfRange, type Selected } from '../http/conditional.ts';
 import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import {
@@ -65,12 +65,7 @@ interface Part {
 export function select(method: string, request: RawHeaders, from: Representation, now: number): Part {
   if (from.head.status !== 200) return whole(method, from);
   const { headers } = from.head;
-  const selected = {
-    status: 200,
-    etag: fieldLines(headers, 'etag')[0],
-    lastModified: fieldLines(headers, 'last-modified')[0],
-    date: fieldLines(headers, 'date')[0],
-  };
+  const selected = selectedBy(headers);
   if (evaluateConditional(request, selected, now) === 'not-modified') {
     return {
       head: { status: 304, statusText: 'Not Modified', headers: withoutFields(headers, NOT_IN_304) },
@@ -86,6 +81,20 @@ export function select(method: string, request: RawHeaders, from: Representation
   }
   if (!from.covers(ranges)) return whole(method, from);
   return ranges.length === 1 ? singlePart(from, ranges[0] as ByteRange) : manyParts(from, ranges);
+}
+
+/** Whether the request's Range counts for a stored response, as far as its If-Range goes (RFC 9110, section 13.1.5). */
+export function rangeApplies(request: RawHeaders, stored: RawHeaders, now: number): boolean {
+  return evaluateIfRange(request, selectedBy(stored), now);
+}
+
+function selectedBy(headers: RawHeaders): Selected {
+  return {
+    status: 200,
+    etag: fieldLines(headers, 'etag')[0],
+    lastModified: fieldLines(headers, 'last-modified')[0],
+    date: fieldLines(headers, 'date')[0],
+  };
 }
 
 /** @returns What the request asks for, in bytes; `undefined` when it is the whole representation. */
@@ -135,20 +144,26 @@ function manyParts(from: Representation, ranges: readonly ByteRange[]): Part {
   const headers = withoutFields(from.head.headers, new Set([...LENGTH_FIELDS, 'content-type']));
   headers.push('Content-Type', `multipart/byteranges; boundary=${boundary}`);
   headers.push('Content-Length', String(multipartLength(ranges as ByteRange[], length, type, boundary)));
+  // All are opened now: the bytes are there, and somebody reads them until the last part is out.
   const parts = ranges.map((range) => ({
     intro: multipartPart(range, length, type, boundary),
-    open: () => from.open(range),
+    body: from.open(range),
   }));
   const body = new MultipartReader(parts, multipartEnd(boundary));
   return { head: { status: 206, statusText: 'Partial Content', headers }, body };
 }
 
+interface MultipartSource {
+  readonly intro: Buffer;
+  readonly body: BodyReader;
+}
+
 class MultipartReader implements BodyReader {
-  readonly #parts: { readonly intro: Buffer; readonly open: () => BodyReader }[];
+  readonly #parts: MultipartSource[];
   #end: Buffer | undefined;
   #current: BodyReader | undefined;
 
-  constructor(parts: readonly { readonly intro: Buffer; readonly open: () => BodyReader }[], end: Buffer) {
+  constructor(parts: readonly MultipartSource[], end: Buffer) {
     this.#parts = [...parts];
     this.#end = end;
   }
@@ -160,16 +175,18 @@ class MultipartReader implements BodyReader {
   }
 
   close(): void {
+    for (const { body } of this.#parts) body.close();
     this.#parts.length = 0;
     this.#end = undefined;
     this.#current?.close();
+    this.#current = undefined;
   }
 
   #nextPart(): Buffer | null {
     this.#current = undefined;
     const part = this.#parts.shift();
     if (part !== undefined) {
-      this.#current = part.open();
+      this.#current = part.body;
       return part.intro;
     }
     const end = this.#end ?? null;

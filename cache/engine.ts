@@ -12,10 +12,10 @@ import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/headers.ts';
+import { fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { BodyReader, Fetch, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { type ByteRange, parseRange, type RangeSpec } from '../http/range.ts';
-import { type Answer, type Representation, requestedRanges, select, withAge } from './answer.ts';
+import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
 import type { CacheStatus } from './cache-status.ts';
 import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
 import { type KeyedRequest, siblingKey } from './key.ts';
@@ -179,7 +179,7 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
   );
   if (candidate === undefined) {
     exchange.reason = variants.length > 0 ? 'vary-miss' : 'uri-miss';
-  } else if (!answersRange(candidate, exchange)) {
+  } else if (!answersRange(candidate, exchange, now)) {
     exchange.reason = 'partial';
   } else {
     exchange.candidate = candidate;
@@ -198,8 +198,8 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
     }
   }
   if (directives.onlyIfCached) throw new HttpError('only_if_cached'); // RFC 9111, section 5.2.1.7
-  if (directives.noStore) return 'alone';
-  return request.method === 'HEAD' ? 'pass' : 'collapse';
+  if (request.method === 'HEAD') return 'pass';
+  return directives.noStore ? 'alone' : 'collapse';
 }
 
 /** Whether a hard purge has named it. */
@@ -240,15 +240,29 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
   if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone';
   const key = fillKey(exchange, memory);
   const fill = engine.underWay.get(request.keyed.key)?.get(key) ?? wholeFillFor(engine, exchange, memory);
-  if (fill === undefined || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) {
-    exchange.fill = startFill(engine, exchange, { key }); // in the place of one that a purge has overtaken
+  if (fill === undefined || !isJoinable(engine, exchange, fill)) {
+    exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
     exchange.collapsed = false;
     return 'outcome';
   }
-  if (fill.disowned || fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
+  if (fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
   exchange.fill = fill;
   exchange.collapsed = true;
   return 'outcome';
+}
+
+/** Whether what the fill brings may answer one who comes now. */
+function isJoinable(engine: CacheEngine, { request }: Exchange, fill: Fill): boolean {
+  if (fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return false;
+  const result = fill.outcome;
+  if (result === undefined || result.kind === 'validated') return true;
+  if (result.kind !== 'response' || !result.shareable || !result.body.canReadFrom(0)) return false;
+  const { stored } = result;
+  return (
+    reuse(stored, NO_REQUEST_DIRECTIVES, engine.options.now()) === 'fresh' && // its body may have been long on its way
+    isNewEnough(engine, request, stored) &&
+    matchesVary(stored.vary, request.headers, stored.headers)
+  );
 }
 
 /** Whether no purge has come since the stamp: neither here nor at the node that asks (rules 4 and 5). */
@@ -272,7 +286,9 @@ async function outcome(engine: CacheEngine, exchange: Exchange): Promise<Next> {
   gone.addEventListener('abort', leave, { once: true });
   if (gone.aborted) leave();
   try {
-    return judge(engine, exchange, fill.outcome ?? (await fill.settled));
+    const result = fill.outcome ?? (await fill.settled);
+    if (gone.aborted) throw new HttpError('abandoned', 'the visitor has gone');
+    return judge(engine, exchange, result);
   } finally {
     gone.removeEventListener('abort', leave);
     leave();
@@ -284,21 +300,23 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
   const now = engine.options.now();
   switch (result.kind) {
     case 'failed':
-      if (result.error.code === 'abandoned' && !request.gone.aborted) return again(exchange);
+      if (result.error.code === 'abandoned') return again(exchange);
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
         return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;
     case 'unmatched':
       exchange.candidate = undefined; // it cannot be validated: the request is repeated without conditions
-      return 'alone';
+      return ++exchange.attempts < MAX_ATTEMPTS ? 'collapse' : 'alone';
     case 'validated':
       if (collapsed && !isNewEnough(engine, request, result.stored)) return again(exchange);
-      if (collapsed && !answersAfterwards(exchange, result.stored, now)) return 'alone';
+      if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result.stored, now)))
+        return 'alone';
       return storedAnswer(exchange, result.stored, now, {
         hit: false,
         fwd: exchange.reason,
         fwdStatus: 304,
         collapsed,
+        detail: result.refusal,
       });
     case 'response':
       if (
@@ -311,7 +329,8 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
       if (!collapsed) return leaderAnswer(exchange, result, now);
       if (!isNewEnough(engine, request, result.stored)) return again(exchange);
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
-      if (!matchesVary(result.stored.vary, request.headers, result.stored.headers)) return 'alone';
+      // Another variant: what it varies by is known now, so those who want the same one find each other.
+      if (!matchesVary(result.stored.vary, request.headers, result.stored.headers)) return again(exchange);
       if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request
       engine.options.events.fillCollapsed();
       return sharedAnswer(exchange, result, now);
@@ -334,8 +353,13 @@ function mayStandIn(
 }
 
 /** Whether a response that another request validated also answers this one. */
-function answersAfterwards({ request, directives }: Exchange, stored: StoredResponse, now: number): boolean {
-  return matchesVary(stored.vary, request.headers, stored.headers) && reuse(stored, directives, now) === 'fresh';
+function answersAfterwards(exchange: Exchange, stored: StoredResponse, now: number): boolean {
+  const { request, directives } = exchange;
+  return (
+    matchesVary(stored.vary, request.headers, stored.headers) &&
+    answersRange(stored, exchange, now) &&
+    reuse(stored, directives, now) === 'fresh'
+  );
 }
 
 /** Neither looked up nor collapsed: other methods, bodies, and what the site's rule says. */
@@ -346,16 +370,21 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
   exchange.fill = fill;
   const leave = fill.wait();
   request.gone.addEventListener('abort', leave, { once: true });
+  if (request.gone.aborted) leave();
   try {
     const result = await fill.settled;
+    const { candidate } = exchange;
+    const now = engine.options.now();
+    const mayBeStale = candidate !== undefined && mayStandIn(engine, exchange, candidate, now);
     if (result.kind === 'failed') {
-      const { candidate } = exchange;
-      const now = engine.options.now();
-      if (candidate === undefined || !mayStandIn(engine, exchange, candidate, now)) throw result.error;
-      return staleAnswer(exchange, candidate, now, undefined);
+      if (mayBeStale && !request.gone.aborted) return staleAnswer(exchange, candidate, now, undefined);
+      throw result.error;
     }
     if (result.kind !== 'response') throw new HttpError('origin_bad_response', 'a 304 to a request without conditions');
-    if (method === 'HEAD') updateByHead(engine, exchange, result);
+    if (mayBeStale && isOriginError(result.head.status)) {
+      return staleAnswer(exchange, candidate, now, result.head.status);
+    }
+    if (method === 'HEAD') updateByHead(engine, exchange, result.head, fill);
     const body = method === 'HEAD' ? undefined : result.body.reader(0, Number.POSITIVE_INFINITY);
     return {
       head: result.head,
@@ -373,25 +402,30 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
 
 /** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
 function invalidateAfter(engine: CacheEngine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
-  const { method, keyed, rawTarget } = request;
+  const { method, keyed, rawTarget, site } = request;
   if (isSafe(method)) return;
   const base = new URL(keyed.prefix + rawTarget);
-  for (const target of invalidatedTargets(method, head.status, base, head.headers)) {
-    engine.invalidate(siblingKey(keyed, target), fill);
-  }
+  const keys = invalidatedTargets(method, head.status, base, head.headers).map((target) =>
+    siblingKey(site, keyed, target),
+  );
+  // A URL parser writes some characters in another way than the visitor did, so the target has its own key.
+  if (keys.length > 0) engine.invalidate(keyed.key, fill);
+  for (const key of keys) engine.invalidate(key, fill);
 }
 
 /** RFC 9111, section 4.3.5. */
-function updateByHead(engine: CacheEngine, { request }: Exchange, { head, stored: received }: FillResponse): void {
+function updateByHead(engine: CacheEngine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
   if (head.status !== 200) return;
   const { key } = request.keyed;
   const { store } = engine.options;
   const variants = store.get(key).map((stored): StoredResponse => {
     if (stored.status !== 200 || !matchesVary(stored.vary, request.headers, stored.headers)) return stored;
-    if (!agreesWithHead(stored.headers, head.headers))
+    // The stored length counts, as a body that came in chunks has no field that says it.
+    if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
       return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
-    const { policy, responseTime } = received;
-    return { ...stored, headers: updatedHeaders(stored.headers, received.headers), policy, responseTime };
+    const fresh = fill.freshened(stored, head, engine.options.now());
+    // What purges have said of the body stays said: HEAD tells nothing of it.
+    return fresh.refusal === undefined ? { ...fresh.stored, stamp: stored.stamp } : stored;
   });
   if (variants.length > 0) store.set(key, variants);
 }
@@ -443,16 +477,24 @@ function startFill(
         if (result.refusal !== undefined) events.refused(result.refusal);
         if (pass) invalidateAfter(engine, request, result.head, fill);
         else remember(engine, request, result);
+      } else if (result.kind === 'validated' && result.refusal !== undefined) {
+        events.refused(result.refusal);
+        if (!OF_THE_VISITOR.has(result.refusal)) drop(engine, request, result.stored);
       }
     },
-    onClosed: () => {
+    onClosed: (closed) => {
       const fills = engine.underWay.get(request.keyed.key);
-      if (fills?.delete(place) && fills.size === 0) engine.underWay.delete(request.keyed.key);
+      if (fills === undefined) return;
+      const own = fills.get(place) === closed ? place : [...fills].find(([, other]) => other === closed)?.[0];
+      if (own !== undefined) fills.delete(own);
+      if (fills.size === 0) engine.underWay.delete(request.keyed.key);
     },
   });
   events.fillStarted();
   if (fill.closed) return fill;
   const fills = engine.underWay.get(request.keyed.key) ?? new Map<string | symbol, Fill>();
+  const overtaken = fills.get(place);
+  if (overtaken !== undefined) fills.set(Symbol('overtaken'), overtaken); // still to be disowned by an invalidation
   engine.underWay.set(request.keyed.key, fills.set(place, fill));
   return fill;
 }
@@ -531,7 +573,9 @@ function revalidate(engine: CacheEngine, exchange: Exchange, candidate: StoredRe
   const { request } = exchange;
   const quiet: Exchange = { ...exchange, candidate, range: undefined };
   const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
-  if (!engine.underWay.get(request.keyed.key)?.has(key)) startFill(engine, quiet, { key, background: true });
+  const fill = engine.underWay.get(request.keyed.key)?.get(key);
+  if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
+    startFill(engine, quiet, { key, background: true });
 }
 
 /** Refusals that the request brought about: the next one's response may well be shared. */
@@ -540,9 +584,16 @@ const OF_THE_REQUEST: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefus
   'partial',
 ]);
 
+/** Refusals of a 304 that speak of its own request's visitor: what is stored stays, as old as it is. */
+const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
+  'request-no-store',
+  'authorization',
+  'set-cookie',
+]);
+
 function remember(engine: CacheEngine, request: CacheRequest, result: FillResponse): void {
   const { head, shareable, refusal, stored } = result;
-  if (head.status === 304 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
+  if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
   const key = memoryKey(request);
   const varyNames = stored.vary.map(({ name }) => name);
   const uncacheableUntil = shareable ? 0 : engine.options.now() + request.site.uncacheable_memory;
@@ -551,26 +602,41 @@ function remember(engine: CacheEngine, request: CacheRequest, result: FillRespon
 }
 
 /** Puts a response in the place of those that it is newer than. */
-function keep(engine: CacheEngine, { keyed, headers, site }: CacheRequest, stored: StoredResponse): void {
+function keep(engine: CacheEngine, request: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
-  const variants = store.get(keyed.key);
+  const { keyed, headers, site } = request;
+  const variants = store.get(keyed.key).filter((other) => !isGone(engine, request, other));
   const others = variants.filter((other) => !matchesVary(other.vary, headers, other.headers));
   const same = variants.find((other) => !others.includes(other));
+  const ofOne = same !== undefined && sameRepresentation(same, stored);
+  // It may have been longer on its way than one that was asked for later.
+  if (same !== undefined && !ofOne && same.responseTime > stored.responseTime) return;
   const merged =
-    same !== undefined && !(isComplete(stored) && stored.body !== same.body) && sameRepresentation(same, stored)
-      ? { ...stored, headers: updatedHeaders(same.headers, stored.headers), body: joined(store, same, stored) }
+    ofOne && !isComplete(stored) && stored.body !== same.body
+      ? {
+          ...stored,
+          headers: updatedHeaders(same.headers, stored.headers),
+          body: store.combine(same.body, stored.body),
+        }
       : stored;
   store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
 }
 
-function joined(store: Store, a: StoredResponse, b: StoredResponse) {
-  return a.body === b.body ? a.body : store.combine(a.body, b.body);
+/** Takes out of the store what a 304 says must not be there any more. */
+function drop(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResponse): void {
+  const { store } = engine.options;
+  const variants = store.get(keyed.key);
+  store.set(
+    keyed.key,
+    variants.filter(({ body }) => body !== stored.body),
+  );
 }
 
 /** Whether the stored bytes hold what the request asks for. */
-function answersRange(stored: StoredResponse, { request, range }: Exchange): boolean {
+function answersRange(stored: StoredResponse, { request, range }: Exchange, now: number): boolean {
   if (isComplete(stored)) return true;
   if (range === undefined) return request.method === 'HEAD';
+  if (!rangeApplies(request.headers, stored.headers, now)) return false; // the whole is asked for
   const ranges = requestedRanges(request.headers, stored.length);
   return Array.isArray(ranges) && ranges.every(({ start, end }: ByteRange) => coveringRange(stored, start, end));
 }
@@ -630,7 +696,6 @@ function fillAnswer(
   const open = (range?: ByteRange): BodyReader => {
     const end = range?.end ?? Number.POSITIVE_INFINITY;
     const reader = shared.reader(range?.start ?? 0, end);
-    if (shared.isKept) return reader;
     const validator = result.head.status === 200 ? strongValidator(result.head.headers) : undefined;
     return new ResumingReader(reader, {
       fetch: request.fetch,

@@ -6,8 +6,9 @@
  */
 import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
+import { formatHttpDate } from '../http/date.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldLines, fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
 import type { KeyedRequest } from './key.ts';
@@ -56,16 +57,22 @@ export interface FillOptions {
   /** The head is there, or it failed; runs before anybody who waits. */
   readonly onSettled: (outcome: FillOutcome) => void;
   /** Nothing more comes. */
-  readonly onClosed: () => void;
+  readonly onClosed: (fill: Fill) => void;
 }
 
 export type FillOutcome =
   | FillResponse
   /** A 304 made the stored response new. */
-  | { readonly kind: 'validated'; readonly stored: StoredResponse }
+  | ({ readonly kind: 'validated' } & Freshened)
   /** A 304 that is not about the stored response. */
   | { readonly kind: 'unmatched' }
   | { readonly kind: 'failed'; readonly error: HttpError };
+
+export interface Freshened {
+  readonly stored: StoredResponse;
+  /** Why it may answer this one request only (RFC 9111, section 3 counts for what a 304 says, too). */
+  readonly refusal: StoreRefusal | undefined;
+}
 
 export interface FillResponse {
   readonly kind: 'response';
@@ -102,6 +109,8 @@ export class Fill {
   #start = 0;
   /** Length of the whole representation, where it is known. */
   #representation: number | undefined;
+  /** Bytes that the body must have, where the head says so. */
+  #expected: number | undefined;
   /** Those who wait for the head. */
   #waiting = 0;
   #disowned = false;
@@ -155,20 +164,23 @@ export class Fill {
   disown(): void {
     this.#disowned = true;
     if (this.#body) this.#body.keep = false;
+    this.#abandonIfUnwanted();
   }
 
   #onHead(head: ResponseHead): void {
     const responseTime = this.#options.now();
     const { validating } = this.#options;
     if (head.status === 304 && validating !== undefined) {
-      const selected = selectedBy304(validating.headers, head.headers);
-      this.#settle(
-        selected
-          ? { kind: 'validated', stored: this.#freshened(validating, head, responseTime) }
-          : { kind: 'unmatched' },
-      );
+      if (!selectedBy304(validating.headers, head.headers)) {
+        this.#settle({ kind: 'unmatched' });
+        return;
+      }
+      const fresh = this.freshened(validating, head, responseTime);
+      if (fresh.refusal === undefined && !this.#disowned) this.#options.onStored(fresh.stored);
+      this.#settle({ kind: 'validated', ...fresh });
       return;
     }
+    this.#expected = expectedBytes(this.#options.request.method, head);
     this.#response = this.#judge(head, responseTime);
     this.#body = this.#response.body;
     this.#settle(this.#response);
@@ -254,10 +266,11 @@ export class Fill {
     return refusal === 'not-hot' && this.#waiting > 1 ? this.#options.store.begin(length ?? 0) : undefined;
   }
 
-  #freshened(stored: StoredResponse, head: ResponseHead, responseTime: number): StoredResponse {
+  /** A stored response with what a 304 or a 200 to HEAD says of it (RFC 9111, sections 4.3.4 and 4.3.5). */
+  freshened(stored: StoredResponse, head: ResponseHead, responseTime: number): Freshened {
     const { status, statusText, trailers, length, body } = stored;
-    const headers = updatedHeaders(stored.headers, head.headers);
-    const { policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
+    const headers = updatedHeaders(stored.headers, withDate(head.headers, responseTime));
+    const { rule, policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
     const requestHeaders = this.#options.request.headers;
     const tags = responseTags(this.#options.site, this.#options.keyed.authority, headers) ?? stored.tags;
     // Rule 6: a 304 makes a stored response as new as the conditional request.
@@ -268,16 +281,24 @@ export class Fill {
       length,
       body,
     };
-    if (!this.#disowned) this.#options.onStored(fresh);
-    return fresh;
+    const { requestDirectives } = this.#options;
+    return {
+      stored: fresh,
+      refusal: storeRefusal({ requestHeaders, requestDirectives, status, headers, policy, rule }),
+    };
   }
 
   #onEnd(trailers: RawHeaders): void {
     const response = this.#response;
     if (response !== undefined) {
+      const { received } = response.body;
+      if (this.#expected !== undefined && received !== this.#expected) {
+        this.#onError(new HttpError('origin_bad_response', `${received} bytes of body instead of ${this.#expected}`));
+        return;
+      }
       const body = response.body.end(trailers, this.#start);
       if (body !== undefined && !this.#disowned) {
-        const whole = this.#representation ?? response.body.received;
+        const whole = this.#representation ?? received;
         this.#options.onStored({ ...representationHead(response.stored, whole), trailers, length: whole, body });
       }
     }
@@ -300,7 +321,7 @@ export class Fill {
   #close(): void {
     if (this.#done) return;
     this.#done = true;
-    this.#options.onClosed();
+    this.#options.onClosed(this);
   }
 
   #abandonIfUnwanted(): void {
@@ -329,9 +350,22 @@ function isPlainFailure(status: number, refusal: StoreRefusal | undefined): bool
   return isOriginError(status) && (refusal === 'status' || refusal === 'no-freshness');
 }
 
+/** What a response's body must be long to be complete: its Content-Length, or the range that it says it is (RFC 9112, section 8). */
+function expectedBytes(method: string, { status, headers }: ResponseHead): number | undefined {
+  if (method === 'HEAD' || status === 204 || status === 304) return undefined;
+  const range = status === 206 ? parseContentRange(fieldValue(headers, 'content-range')) : undefined;
+  const ranged = range === undefined || 'unsatisfied' in range ? undefined : range.end - range.start;
+  return contentLength(headers) ?? ranged;
+}
+
 function contentLength(headers: RawHeaders): number | undefined {
   const value = fieldLines(headers, 'content-length')[0];
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+/** RFC 9110, section 6.6.1: what came without Date came when it came, and not when the stored response did. */
+function withDate(received: RawHeaders, responseTime: number): RawHeaders {
+  return hasField(received, 'date') ? received : withField(received, 'Date', formatHttpDate(responseTime));
 }
 
 /** A 304's own Age counts for the freshened response; without one it is as new as the 304 (RFC 9111, section 4.3.4). */

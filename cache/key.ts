@@ -32,9 +32,7 @@ export function cacheKey(
   target: Target,
   headers: RawHeaders,
 ): KeyedRequest {
-  const path = normalisePath(target.path);
-  const query = keyedQuery(site.key, target.query);
-  const forwarded = query === undefined ? path : `${path}?${query}`;
+  const forwarded = forwardedTarget(site, target.path, target.query);
   const authority = siteAuthority(site, scheme, target);
   const prefix = `${scheme}://${authority}`;
   let suffix = '';
@@ -57,8 +55,16 @@ export function siteAuthority(site: SiteConfig, scheme: 'http' | 'https', target
 const USUAL_PORTS = { http: 80, https: 443 };
 
 /** @returns The key of another path and query on the same authority, asked for with the same headers. */
-export function siblingKey(like: KeyedRequest, target: string): string {
-  return like.prefix + target + like.suffix;
+export function siblingKey(site: SiteConfig, like: KeyedRequest, target: string): string {
+  const mark = target.indexOf('?');
+  const query = mark < 0 ? undefined : target.slice(mark + 1);
+  return like.prefix + forwardedTarget(site, mark < 0 ? target : target.slice(0, mark), query) + like.suffix;
+}
+
+function forwardedTarget(site: SiteConfig, rawPath: string, rawQuery: string | undefined): string {
+  const path = normalisePath(rawPath);
+  const query = keyedQuery(site.key, rawQuery);
+  return query === undefined ? path : `${path}?${query}`;
 }
 
 function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string | undefined {

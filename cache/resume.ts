@@ -24,6 +24,9 @@ export interface ResumeOptions {
 export class ResumingReader implements BodyReader {
   readonly #options: ResumeOptions;
   #reader: BodyReader;
+  /** Gives up the request for the rest, while it has not been answered. */
+  #giveUp: (() => void) | undefined;
+  #closed = false;
 
   constructor(reader: BodyReader, options: ResumeOptions) {
     this.#reader = reader;
@@ -40,55 +43,78 @@ export class ResumingReader implements BodyReader {
   }
 
   close(): void {
+    this.#closed = true;
     this.#reader.close();
+    this.#giveUp?.();
   }
 
   async #resume(error: unknown): Promise<Buffer | null> {
     const { validator, end } = this.#options;
-    if (!(error instanceof LaggedError) || validator === undefined || end === undefined) throw error;
-    this.#reader = await rest(this.#options, validator, error.position, end);
+    if (this.#closed) return null;
+    if (!(error instanceof LaggedError)) throw error;
+    if (validator === undefined || end === undefined)
+      throw new HttpError('overloaded', error.message, { cause: error });
+    const { begun, giveUp } = rest(this.#options, validator, error.position, end);
+    this.#giveUp = giveUp;
+    try {
+      this.#reader = await begun;
+    } catch (failure) {
+      if (this.#closed) return null;
+      throw failure;
+    } finally {
+      this.#giveUp = undefined;
+    }
+    if (this.#closed) this.#reader.close();
     return this.#reader.next();
   }
 }
 
+/** Asks for the rest. `begun` resolves when it is known to be the rest of the same representation. */
 function rest(
   { fetch, request }: ResumeOptions,
   validator: string,
   position: number,
   end: number,
-): Promise<BodyReader> {
+): { readonly begun: Promise<BodyReader>; readonly giveUp: () => void } {
+  const { promise: begun, resolve, reject } = Promise.withResolvers<BodyReader>();
   const headers = withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']));
   headers.push('Range', `bytes=${position}-${end - 1}`, 'If-Range', validator);
-  return new Promise((resolve, reject) => {
-    let body: SharedBody | undefined;
-    const flow: Flow = fetch(
-      { ...request, headers },
-      {
-        onInterim: () => undefined,
-        onHead: (head) => {
-          if (!isRest(head.status, head.headers, validator, position, end)) {
-            reject(new HttpError('origin_bad_response', `no rest of ${request.target} from byte ${position}`));
-            queueMicrotask(() => flow.abort());
-            return;
-          }
-          body = new SharedBody({
-            writer: undefined,
-            maxKeptBytes: 0,
-            windowBytes: Number.POSITIVE_INFINITY, // one reader: it is held back, never cut
-            flow: { pause: () => flow.pause(), resume: () => flow.resume(), abort: () => flow.abort() },
-            onAbandoned: () => flow.abort(),
-          });
-          resolve(body.reader(0, end - position));
-        },
-        onData: (chunk) => body?.append(chunk),
-        onEnd: (trailers) => void body?.end(trailers, 0),
-        onError: (error) => {
-          body?.fail(error);
-          reject(error);
-        },
+  let body: SharedBody | undefined;
+  const flow: Flow = fetch(
+    { ...request, headers },
+    {
+      onInterim: () => undefined,
+      onHead: (head) => {
+        if (!isRest(head.status, head.headers, validator, position, end)) {
+          reject(new HttpError('origin_bad_response', `no rest of ${request.target} from byte ${position}`));
+          queueMicrotask(() => flow.abort());
+          return;
+        }
+        body = new SharedBody({
+          writer: undefined,
+          maxKeptBytes: 0,
+          windowBytes: Number.POSITIVE_INFINITY, // one reader: it is held back, never cut
+          flow: { pause: () => flow.pause(), resume: () => flow.resume(), abort: () => flow.abort() },
+          onAbandoned: () => flow.abort(),
+        });
+        resolve(body.reader(0, end - position));
       },
-    );
-  });
+      onData: (chunk) => body?.append(chunk),
+      onEnd: (trailers) => {
+        if (body === undefined || body.received >= end - position) body?.end(trailers, 0);
+        else body.fail(new HttpError('origin_bad_response', `the rest of ${request.target} is too short`));
+      },
+      onError: (error) => {
+        body?.fail(error);
+        reject(error);
+      },
+    },
+  );
+  const giveUp = (): void => {
+    flow.abort();
+    reject(new HttpError('abandoned'));
+  };
+  return { begun, giveUp };
 }
 
 function isRest(status: number, headers: RawHeaders, validator: string, position: number, end: number): boolean {

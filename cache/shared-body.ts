@@ -93,7 +93,7 @@ export class SharedBody {
     this.#end += chunk.length;
     if (this.#writer !== undefined && kept === undefined) this.#overflow();
     for (const reader of this.#readers) reader.wake();
-    if (this.#writer === undefined) this.#bound();
+    if (this.#writer === undefined && this.#state === 'open') this.#bound();
   }
 
   /** The body is whole. @returns What was kept of it, if it was. */
@@ -119,6 +119,7 @@ export class SharedBody {
   reader(start: number, end: number): BodyReader {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));
     this.#readers.add(reader);
+    this.#letGoOn();
     return reader;
   }
 
@@ -142,33 +143,39 @@ export class SharedBody {
   trim(): void {
     if (this.#writer !== undefined || this.#readers.size === 0) return;
     let slowest = this.#dropped + this.#chunks.length;
-    let fastest = this.#base;
-    for (const { index, position } of this.#readers) {
-      slowest = Math.min(slowest, index);
-      fastest = Math.max(fastest, position);
-    }
+    for (const { index } of this.#readers) slowest = Math.min(slowest, index);
     let drop = 0;
     for (; this.#dropped + drop < slowest; drop++) this.#base += (this.#chunks[drop] as Buffer).length;
     if (drop > 0) {
       this.#chunks.splice(0, drop);
       this.#dropped += drop;
     }
-    if (this.#paused && this.#end - fastest < HIGH_WATER_BYTES) {
-      this.#paused = false;
-      this.#options.flow.resume();
-    }
+    this.#letGoOn();
+  }
+
+  #letGoOn(): void {
+    if (!this.#paused || this.#end - this.#fastest() >= HIGH_WATER_BYTES) return;
+    this.#paused = false;
+    this.#options.flow.resume();
+  }
+
+  /** Where the reader is that is furthest on. */
+  #fastest(): number {
+    let fastest = this.#base;
+    for (const { position } of this.#readers) fastest = Math.max(fastest, position);
+    return fastest;
   }
 
   #overflow(): void {
     this.#writer?.abort();
     this.#writer = undefined;
-    this.trim();
+    if (this.#readers.size > 0) this.trim();
+    else this.#options.onAbandoned(); // it went on to be kept, and is not any more
   }
 
   /** Keeps what is held for readers within the window. */
   #bound(): void {
-    let fastest = this.#base;
-    for (const { position } of this.#readers) fastest = Math.max(fastest, position);
+    const fastest = this.#fastest();
     if (!this.#paused && this.#end - fastest >= HIGH_WATER_BYTES) {
       this.#paused = true;
       this.#options.flow.pause();
@@ -239,6 +246,7 @@ class SharedReader implements BodyReader {
       this.index++;
       if (this.#skip >= read.length) {
         this.#skip -= read.length;
+        this.#body.trim();
         continue;
       }
       const piece = read.subarray(

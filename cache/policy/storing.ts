@@ -31,6 +31,7 @@ export function storeRefusal(input: StoringInput): StoreRefusal | undefined {
   if (hasField(input.requestHeaders, 'authorization') && !permitsAuthorization(directives)) return 'authorization';
   if (listMembers(fieldValue(headers, 'vary') ?? '').includes('*')) return 'vary-star';
   if (keepsSetCookie(input)) return 'set-cookie';
+  if (status === 416) return 'partial'; // it says something of one visitor's Range only (RFC 9110, section 15.5.17)
   if (status === 304) return 'status'; // an answer to a condition of the visitor's own, not a representation
   const explicit = policy.explicitLifetimeMs !== undefined || directives.isPublic;
   if (!explicit && !isHeuristicallyCacheable(status)) return 'status';

@@ -1,0 +1,291 @@
+/** One fetch for everybody (promise P2): who joins, who waits for whom, and who does not. */
+import { test } from 'tap';
+import { Bench, field, pattern, turn } from './bench.ts';
+
+const FRESH = ['Cache-Control', 'max-age=60'];
+
+test('N requests for one cold key are one fetch, and all get the same bytes', async (t) => {
+  const bench = new Bench();
+  const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
+  await turn();
+  t.equal(bench.upstream.count, 1);
+  const body = pattern(300_000);
+  const exchange = bench.upstream.last.head(200, [...FRESH, 'Content-Length', String(body.length)]);
+  const bodies = asked.map((one) => one.whole());
+  for (let at = 0; at < body.length; at += 70_000) {
+    exchange.data(body.subarray(at, at + 70_000));
+    await turn();
+  }
+  exchange.end();
+  const wholes = await Promise.all(bodies);
+  t.ok(wholes.every((whole) => whole.body.equals(body)));
+  t.equal(wholes.filter(({ cache }) => cache.collapsed).length, 49);
+  t.equal(bench.counts.fillCollapsed, 49);
+  t.equal(bench.upstream.count, 1);
+  t.same(bench.leaks(), []);
+});
+
+test('one who comes while the body is on its way reads it from its beginning', async (t) => {
+  const bench = new Bench();
+  const first = bench.ask('/a').whole();
+  await turn();
+  const exchange = bench.upstream.last.head(200, FRESH).data('one ');
+  await turn();
+  const second = bench.ask('/a').whole();
+  await turn();
+  exchange.data('two').end();
+  t.equal((await first).body.toString(), 'one two');
+  t.equal((await second).body.toString(), 'one two');
+  t.equal(bench.upstream.count, 1);
+  t.same(bench.leaks(), []);
+});
+
+test('one who comes when what is on its way has grown stale gets a new response, as do others with it', async (t) => {
+  const bench = new Bench();
+  const first = bench.ask('/a');
+  await turn();
+  const old = bench.upstream.last.head(200, ['Cache-Control', 'max-age=5']).data('old');
+  const reading = first.whole();
+  await turn();
+  bench.pass(6);
+  const late = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+  await turn();
+  t.equal(bench.upstream.count, 2, 'one fetch for all who are late');
+  bench.upstream.last.respond(200, ['Cache-Control', 'max-age=5'], 'new');
+  for (const one of late) t.equal((await one.whole()).body.toString(), 'new');
+  old.end();
+  t.equal((await reading).body.toString(), 'old');
+  t.equal((await bench.ask('/a').whole()).body.toString(), 'new', 'the older response does not replace the newer one');
+  t.equal(bench.upstream.count, 2);
+  t.same(bench.leaks(), []);
+});
+
+test('different variants: one fetch each', async (t) => {
+  const bench = new Bench();
+  const languages = ['de', 'en', 'fr'];
+  const asked = Array.from({ length: 30 }, (_, i) => {
+    const language = languages[i % 3] as string;
+    return { language, one: bench.ask('/a', { headers: ['Accept-Language', language] }) };
+  });
+  await turn();
+  t.equal(bench.upstream.count, 1, 'nobody knows of variants yet');
+  const answer = (): void => {
+    for (const { request, ...exchange } of bench.upstream.open.map((open) => ({ request: open.request, open }))) {
+      const language = field(request.headers, 'accept-language') as string;
+      exchange.open.respond(200, [...FRESH, 'Vary', 'Accept-Language'], language);
+    }
+  };
+  answer();
+  await turn();
+  t.equal(bench.upstream.count, 3, 'one for each language');
+  answer();
+  for (const { language, one } of asked) t.equal((await one.whole()).body.toString(), language);
+  t.equal(bench.upstream.count, 3);
+  t.same(bench.leaks(), []);
+});
+
+test('once Vary is known, different variants do not wait for one another', async (t) => {
+  const bench = new Bench();
+  const headers = ['Cache-Control', 'max-age=1', 'Vary', 'X-Kind'];
+  await bench.fetched('/a', 200, headers, 'a', { headers: ['X-Kind', 'a'] });
+  bench.pass(5);
+  bench.ask('/a', { headers: ['X-Kind', 'a'] });
+  const b = bench.ask('/a', { headers: ['X-Kind', 'b'] });
+  await turn();
+  t.equal(bench.upstream.count, 3);
+  bench.upstream.last.respond(200, headers, 'b');
+  t.equal((await b.whole()).body.toString(), 'b');
+});
+
+for (const { what, headers, status } of [
+  { what: 'private', headers: ['Cache-Control', 'private, max-age=60'], status: 200 },
+  { what: 'no-store', headers: ['Cache-Control', 'no-store'], status: 200 },
+  { what: 'Set-Cookie', headers: [...FRESH, 'Set-Cookie', 'a=b'], status: 200 },
+  { what: 'no lifetime', headers: [], status: 200 },
+  { what: 'no-cache', headers: ['Cache-Control', 'no-cache', 'ETag', '"1"'], status: 200 },
+  { what: 'Vary: *', headers: [...FRESH, 'Vary', '*'], status: 200 },
+]) {
+  test(`${what}: everybody is released on the head, and nobody waits for another's body`, async (t) => {
+    const bench = new Bench();
+    const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+    await turn();
+    t.equal(bench.upstream.count, 1);
+    bench.upstream.at(0).head(status, headers).data('first');
+    await turn();
+    t.equal(bench.upstream.count, 4);
+    for (const i of [3, 1, 2]) bench.upstream.at(i).respond(status, headers, `number ${i}`);
+    const bodies = await Promise.all(asked.slice(1).map((one) => one.whole()));
+    t.same(bodies.map(({ body }) => body.toString()).sort(), ['number 1', 'number 2', 'number 3']);
+    bench.upstream.at(0).end();
+    t.equal((await asked[0]?.whole())?.body.toString(), 'first');
+    t.same(bench.leaks(), []);
+  });
+}
+
+test('an uncacheable key is remembered for uncacheable_memory, and then forgotten', async (t) => {
+  const bench = new Bench({ site: { uncacheable_memory: '10s' } });
+  await bench.fetched('/a', 200, ['Cache-Control', 'private'], 'mine');
+  bench.ask('/a');
+  bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.count, 3, 'not collapsed while it is remembered');
+  for (const open of bench.upstream.open) open.fail();
+  bench.pass(10);
+  bench.ask('/a');
+  bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.count, 4, 'collapsed again');
+});
+
+test('a shareable response ends the memory early', async (t) => {
+  const bench = new Bench();
+  await bench.fetched('/a', 200, ['Cache-Control', 'private'], 'mine');
+  await bench.fetched('/a', 200, ['Cache-Control', 'max-age=1'], 'ours');
+  bench.pass(2);
+  bench.ask('/a');
+  bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.count, 3);
+});
+
+test('a remembered key passes the visitor’s own conditions on', async (t) => {
+  const bench = new Bench();
+  await bench.fetched('/a', 200, ['Cache-Control', 'private', 'ETag', '"1"'], 'mine');
+  const asked = bench.ask('/a', { headers: ['If-None-Match', '"1"'] });
+  await turn();
+  t.equal(field(bench.upstream.last.request.headers, 'if-none-match'), '"1"');
+  bench.upstream.last.respond(304, ['ETag', '"1"']);
+  t.equal((await asked.whole()).status, 304);
+  t.same(bench.leaks(), []);
+});
+
+for (const status of [500, 502, 503, 504]) {
+  test(`a ${status} is shared with those who wait, and not remembered`, async (t) => {
+    const bench = new Bench();
+    const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+    await turn();
+    bench.upstream.last.respond(status, [], 'broken');
+    for (const one of asked)
+      t.same(
+        { ...(await one.whole()), headers: 0, cache: 0 },
+        { status, headers: 0, body: Buffer.from('broken'), cache: 0 },
+      );
+    t.equal(bench.upstream.count, 1);
+    bench.ask('/a');
+    bench.ask('/a');
+    await turn();
+    t.equal(bench.upstream.count, 2, 'asked again, and collapsed');
+  });
+}
+
+test('a 500 that is private is nobody else’s', async (t) => {
+  const bench = new Bench();
+  bench.ask('/a');
+  bench.ask('/a');
+  await turn();
+  bench.upstream.last.respond(500, ['Cache-Control', 'private'], 'broken for you');
+  await turn();
+  t.equal(bench.upstream.count, 2);
+});
+
+test('a failed connection is the answer of all who wait', async (t) => {
+  const bench = new Bench();
+  const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+  await turn();
+  bench.upstream.last.fail('origin_unreachable');
+  for (const one of asked) t.equal(await one.error(), 'origin_unreachable');
+  t.equal(bench.upstream.count, 1);
+  t.equal(bench.counts.fillFailed, 1);
+  t.same(bench.leaks(), []);
+});
+
+test('requests with credentials do not un-collapse those without', async (t) => {
+  const bench = new Bench();
+  const authorised = { headers: ['Authorization', 'Basic YTpi'] };
+  await bench.fetched('/a', 200, FRESH, 'for a', authorised);
+  t.same(bench.refusals, ['authorization']);
+  bench.ask('/a');
+  bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.count, 2, 'one fetch for both without credentials');
+  bench.ask('/a', authorised);
+  bench.ask('/a', authorised);
+  await turn();
+  t.equal(bench.upstream.count, 4, 'those with credentials are remembered as uncacheable');
+});
+
+test('a request with credentials does not join one without that is cold', async (t) => {
+  const bench = new Bench();
+  bench.ask('/a', { headers: ['Authorization', 'Basic YTpi'] });
+  const anonymous = bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.count, 2);
+  bench.upstream.at(1).respond(200, FRESH, 'public');
+  t.equal((await anonymous.whole()).body.toString(), 'public');
+});
+
+test('max_waiters: those above it ask upstream themselves', async (t) => {
+  const bench = new Bench({ maxWaiters: 3 });
+  const asked = Array.from({ length: 5 }, () => bench.ask('/a'));
+  await turn();
+  t.equal(bench.upstream.count, 3, 'three wait for the first, two go alone');
+  for (const exchange of bench.upstream.open) exchange.respond(200, FRESH, 'same');
+  for (const one of asked) t.equal((await one.whole()).body.toString(), 'same');
+  t.same(bench.leaks(), []);
+});
+
+test('cache: never is neither looked up nor collapsed nor stored', async (t) => {
+  const bench = new Bench({ site: { rules: [{ path: '/live/*', cache: 'never' }] } });
+  const asked = [bench.ask('/live/a'), bench.ask('/live/a', { headers: ['If-None-Match', '"1"'] })];
+  await turn();
+  t.equal(bench.upstream.count, 2);
+  t.equal(field(bench.upstream.at(1).request.headers, 'if-none-match'), '"1"');
+  for (const exchange of bench.upstream.open) exchange.respond(200, ['Cache-Control', 'max-age=60'], 'x');
+  for (const one of asked) t.equal((await one.whole()).cache.fwd, 'bypass');
+  t.equal(bench.store.size, 0);
+  t.same(bench.refusals, ['rule-never', 'rule-never']);
+  t.same(bench.leaks(), []);
+});
+
+test('a node that keeps no copy still shares with those who wait, at their own pace', async (t) => {
+  const bench = new Bench({ fillWindowBytes: 1_000 });
+  const body = pattern(500_000);
+  const asked = [
+    bench.ask('/a', { keeps: false }),
+    bench.ask('/a', { keeps: false }),
+    bench.ask('/a', { keeps: false }),
+  ];
+  await turn();
+  const exchange = bench.upstream.last.head(200, [...FRESH, 'Content-Length', '500000']);
+  const slow = await asked[2]?.reader();
+  const quick = asked.slice(0, 2).map((one) => one.whole());
+  for (let at = 0; at < body.length; at += 50_000) exchange.data(body.subarray(at, at + 50_000));
+  exchange.end();
+  for (const one of await Promise.all(quick)) t.ok(one.body.equals(body));
+  t.equal(bench.upstream.count, 1);
+  t.ok(bench.store.bytesInUse >= 500_000, 'held for the slow one');
+  slow?.close();
+  t.equal(bench.store.bytesInUse, 0, 'given back when the last one has gone');
+  t.same(bench.refusals, ['not-hot']);
+  t.same(bench.leaks(), []);
+});
+
+test('too large to be kept: late ones share one fetch, too', async (t) => {
+  const bench = new Bench({ site: { max_object: '100KiB' } });
+  const headers = [...FRESH, 'Content-Length', '400000'];
+  const body = pattern(400_000);
+  const first = bench.ask('/a').whole();
+  await turn();
+  const one = bench.upstream.last.head(200, headers).data(body.subarray(0, 200_000));
+  await turn();
+  one.data(body.subarray(200_000, 300_000));
+  await turn();
+  const late = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')].map((asked) => asked.whole());
+  await turn();
+  t.equal(bench.upstream.count, 2, 'the beginning is gone: one more fetch, for all three');
+  bench.upstream.last.head(200, headers).data(body).end();
+  one.data(body.subarray(300_000)).end();
+  for (const whole of await Promise.all([first, ...late])) t.ok(whole.body.equals(body));
+  t.equal(bench.upstream.count, 2);
+  t.same(bench.leaks(), []);
+});
