@@ -1,0 +1,86 @@
+/**
+ * The program as a process, as a person or a supervisor runs it.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import type { Test } from 'tap';
+
+export const ROOT = join(import.meta.dirname, '../..');
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  /** Without empty ones. */
+  readonly stderrLines: string[];
+}
+
+export interface Started<Ready> {
+  /** The line of `--json`. */
+  readonly ready: Ready;
+  kill(signal: NodeJS.Signals): void;
+  /** Waits for a line on standard error that matches, from the first one on. */
+  said(pattern: RegExp): Promise<string>;
+  readonly exitCode: Promise<number | null>;
+}
+
+export type Script = 'cli/seawall.ts' | 'cli/demo/start.ts';
+
+/** Runs a command to its end. */
+export async function runCommand(script: Script, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  const child = spawnScript(script, args, env);
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout as NodeJS.ReadableStream),
+    text(child.stderr as NodeJS.ReadableStream),
+    once(child, 'exit') as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderrLines: stderr.split('\n').filter(Boolean) };
+}
+
+/** Starts a command with `--json` and waits until it is ready. It is killed when the test is over. */
+export async function startCommand<Ready>(
+  t: Test,
+  script: Script,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Started<Ready>> {
+  const child = spawnScript(script, [...args, '--json'], env);
+  t.teardown(() => child.kill('SIGKILL'));
+  const exitCode = once(child, 'exit').then(([code]) => code as number | null);
+  const said = listenTo(child);
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  const first = await Promise.race([once(lines, 'line'), exitCode]);
+  if (!Array.isArray(first)) throw new Error(`${args.join(' ')} ended with ${first}: ${(await said(/./)).toString()}`);
+  return { ready: JSON.parse(first[0] as string) as Ready, kill: (signal) => void child.kill(signal), said, exitCode };
+}
+
+function spawnScript(script: Script, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, script), ...args], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+function listenTo(child: ChildProcess): (pattern: RegExp) => Promise<string> {
+  const lines: string[] = [];
+  const waiting = new Set<{ pattern: RegExp; resolve: (line: string) => void }>();
+  createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+    lines.push(line);
+    for (const waiter of waiting) {
+      if (!waiter.pattern.test(line)) continue;
+      waiting.delete(waiter);
+      waiter.resolve(line);
+    }
+  });
+  return (pattern) => {
+    const past = lines.find((line) => pattern.test(line));
+    if (past !== undefined) return Promise.resolve(past);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    waiting.add({ pattern, resolve });
+    return promise;
+  };
+}

@@ -1,0 +1,187 @@
+/**
+ * What the program answers when there is nothing to run: help, and one clear
+ * line with an exit code for everything that is wrong.
+ */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { runCommand } from './process.ts';
+
+const ENV = { SEAWALL_TIER_SECRET: 'a-secret-of-the-tests', SEAWALL_LOG: '' };
+const EU = 'config/regions/eu.yaml';
+const ORIGIN = ['--origin', 'http://127.0.0.1:1'];
+
+for (const args of [[], ['--help'], ['-h'], ['help']]) {
+  test(`seawall ${args.join(' ')} names the commands`, async (t) => {
+    const { code, stdout, stderrLines } = await runCommand('cli/seawall.ts', args);
+    t.equal(code, 0);
+    for (const command of ['serve', 'start', 'check']) t.match(stdout, new RegExp(`^  ${command} +\\S`, 'm'));
+    t.strictSame(stderrLines, []);
+  });
+}
+
+for (const { command, mentions } of [
+  { command: 'serve', mentions: ['--origin URL', '--listen HOST:PORT', '--memory SIZE', '--site FILE', '--json'] },
+  { command: 'start', mentions: ['start FILE...', '--node NAME', '--log-level LEVEL', '--json', 'SIGHUP'] },
+  { command: 'check', mentions: ['check FILE...', '--json'] },
+]) {
+  test(`seawall ${command} --help`, async (t) => {
+    const { code, stdout } = await runCommand('cli/seawall.ts', [command, '--help']);
+    t.equal(code, 0);
+    for (const mention of [...mentions, `Usage: npm run seawall -- ${command}`, 'Examples:']) {
+      t.ok(stdout.includes(mention), mention);
+    }
+  });
+}
+
+test('npm start -- --help', async (t) => {
+  const { code, stdout } = await runCommand('cli/demo/start.ts', ['--help']);
+  t.equal(code, 0);
+  t.match(stdout, 'npm start -- --origin http://127.0.0.1:3000');
+});
+
+for (const { wrong, args, code, line } of [
+  { wrong: 'no such command', args: ['sreve'], code: 2, line: 'there is no command "sreve". Did you mean serve?' },
+  {
+    wrong: 'no such option',
+    args: ['check', '--jsn', EU],
+    code: 2,
+    line: 'there is no option --jsn. Did you mean --json?',
+  },
+  {
+    wrong: 'no file named',
+    args: ['start'],
+    code: 2,
+    line: `no file is named. For example: npm run seawall -- start ${EU}`,
+  },
+  { wrong: 'no origin', args: ['serve'], code: 2, line: /^seawall: --origin is missing\. For example: npm run/ },
+  {
+    wrong: 'no such node',
+    args: ['start', EU, '--node', 'eu-9'],
+    code: 2,
+    line: /eu\.yaml names no node "eu-9"\. The nodes are .*eu-1/,
+  },
+  {
+    wrong: 'no such level',
+    args: ['start', EU, '--log-level', 'loud'],
+    code: 2,
+    line: /no level "loud"\. The levels are .*warn/,
+  },
+  { wrong: 'a missing file', args: ['start', 'nope.yaml'], code: 1, line: 'nope.yaml: there is no such file. Fix: ' },
+  {
+    wrong: 'a missing file to check',
+    args: ['check', 'nope.yaml'],
+    code: 1,
+    line: /^nope\.yaml: there is no such file\. Fix: /,
+  },
+  {
+    wrong: 'a missing site file',
+    args: ['serve', ...ORIGIN, '--site', 'nope.yaml'],
+    code: 1,
+    line: 'nope.yaml: there is no such file',
+  },
+  {
+    wrong: 'an origin with a path',
+    args: ['serve', '--origin', 'http://h/p'],
+    code: 1,
+    line: /--origin: expected http.*Fix: Write for example/,
+  },
+  {
+    wrong: 'a size without unit',
+    args: ['serve', ...ORIGIN, '--memory', '3'],
+    code: 1,
+    line: /--memory: expected a size, found "3"\. Fix/,
+  },
+  {
+    wrong: 'an address without host',
+    args: ['serve', ...ORIGIN, '--listen', '80'],
+    code: 1,
+    line: /--listen: expected HOST:PORT, found "80"/,
+  },
+  {
+    wrong: 'a port beyond ports',
+    args: ['serve', ...ORIGIN, '--listen', '127.0.0.1:70000'],
+    code: 1,
+    line: /--listen: expected HOST:PORT/,
+  },
+] as { wrong: string; args: string[]; code: number; line: string | RegExp }[]) {
+  test(`${wrong}: exit code ${code} and one line`, async (t) => {
+    const ran = await runCommand('cli/seawall.ts', args, ENV);
+    t.equal(ran.code, code);
+    t.equal(ran.stdout, '');
+    t.equal(ran.stderrLines.length, 1, ran.stderrLines.join('\n'));
+    t.match(ran.stderrLines[0], line);
+  });
+}
+
+test('a bad file: the line, the key and the fix of each problem', async (t) => {
+  const dir = t.testdir({
+    'bad.yaml': [
+      'region: eu',
+      'tier_secret: a-secret-of-the-tests',
+      'memory: lots',
+      'edges:',
+      '  - { name: eu-1, listen: 127.0.0.1:1, tier: 127.0.0.1:2, wieght: 2 }',
+      'sites: [{ name: a, hosts: ["*"], origin: { servers: [{ url: "http://127.0.0.1:3" }] } }]',
+    ].join('\n'),
+  });
+  const file = join(dir, 'bad.yaml');
+  for (const command of ['start', 'check']) {
+    const { code, stderrLines } = await runCommand('cli/seawall.ts', [command, file], ENV);
+    t.equal(code, 1);
+    t.equal(stderrLines.length, 2);
+    t.match(stderrLines[0], /bad\.yaml:3:\d+ memory: .*Fix: /);
+    t.match(stderrLines[1], /bad\.yaml:5:\d+ edges\[0\]\.wieght: .*Fix: .*weight/);
+  }
+  const { code, stdout } = await runCommand('cli/seawall.ts', ['check', file, '--json'], ENV);
+  t.equal(code, 1);
+  t.match(JSON.parse(stdout), { ok: false, regions: [], problems: [{ line: 3, key: 'memory' }, { line: 5 }] });
+});
+
+test('good files are well', async (t) => {
+  const files = [EU, 'config/regions/us.yaml'];
+  const { code, stdout, stderrLines } = await runCommand('cli/seawall.ts', ['check', ...files], ENV);
+  t.equal(code, 0);
+  t.strictSame(stderrLines, []);
+  t.match(stdout, /^config\/regions\/eu\.yaml: region eu is well: 2 edges, 1 shield, the control node, 1 site$/m);
+  const json = await runCommand('cli/seawall.ts', ['check', ...files, '--json'], ENV);
+  t.match(JSON.parse(json.stdout), { ok: true, regions: [{ region: 'eu' }, { region: 'us' }], problems: [] });
+});
+
+test('a port that is taken: the key and its line', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.teardown(() => taken.close());
+  const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+
+  const served = await runCommand('cli/seawall.ts', ['serve', ...ORIGIN, '--listen', address, '--json'], ENV);
+  t.equal(served.code, 1);
+  t.equal(served.stdout, '');
+  t.strictSame(served.stderrLines, [
+    `seawall: command line --listen: ${address} is taken by another program. Fix: Stop that program, or choose another port.`,
+  ]);
+
+  for (const { key, yaml, line } of [
+    { key: 'edges[0].listen', yaml: { listen: address, tier: '127.0.0.1:0' }, line: 4 },
+    { key: 'edges[0].tier', yaml: { listen: '127.0.0.1:0', tier: address }, line: 5 },
+  ]) {
+    const dir = t.testdir({
+      'region.yaml': [
+        'region: eu',
+        'tier_secret: a-secret-of-the-tests',
+        'edges:',
+        `  - listen: ${yaml.listen}`,
+        `    tier: ${yaml.tier}`,
+        '    name: eu-1',
+        'sites: [{ name: a, hosts: ["*"], origin: { servers: [{ url: "http://127.0.0.1:3" }] } }]',
+      ].join('\n'),
+    });
+    const { code, stderrLines } = await runCommand('cli/seawall.ts', ['start', join(dir, 'region.yaml')], ENV);
+    t.equal(code, 1);
+    t.equal(stderrLines.length, 1, stderrLines.join('\n'));
+    t.match(stderrLines[0], `region.yaml:${line}:`);
+    t.match(stderrLines[0], ` ${key}: ${address} is taken by another program. Fix: `);
+  }
+});

@@ -1,0 +1,180 @@
+/**
+ * `seawall start` and `seawall serve` as processes: getting ready, reading
+ * their config again, and stopping.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import type { ReadyLine } from '../../cli/ready.ts';
+import { type Origin, startOrigin } from '../support/origin.ts';
+import { type Started, startCommand } from './process.ts';
+
+const SEAWALL = 'cli/seawall.ts';
+
+async function originThat(t: Test, script: Parameters<typeof startOrigin>[0]): Promise<Origin> {
+  const origin = await startOrigin(script);
+  t.teardown(() => origin.close());
+  return origin;
+}
+
+interface RegionParts {
+  readonly edges?: readonly string[];
+  /** Text that the edge adds to every answer. */
+  readonly mark?: string;
+  readonly extra?: string;
+}
+
+function regionYaml(origin: Origin, { edges = ['eu-1'], mark = 'first', extra = '' }: RegionParts = {}): string {
+  return [
+    'region: eu',
+    'tier_secret: a-secret-of-the-tests',
+    'limits: { drain_timeout: 5s }',
+    'edges:',
+    ...edges.map((name) => `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:0', control: '127.0.0.1:0' }`),
+    'control: { listen: "127.0.0.1:0" }',
+    'sites:',
+    '  - name: site',
+    '    hosts: ["*"]',
+    `    origin: { servers: [{ url: '${origin.url}' }] }`,
+    `    response_headers: { set: { X-Mark: ${mark} } }`,
+    extra,
+  ].join('\n');
+}
+
+/** Writes the region file and starts its nodes. */
+async function startRegion(t: Test, origin: Origin, args: readonly string[] = [], parts: RegionParts = {}) {
+  const file = join(t.testdir({ 'eu.yaml': regionYaml(origin, parts) }), 'eu.yaml');
+  const started = await startCommand<ReadyLine>(t, SEAWALL, ['start', file, ...args]);
+  return { file, ...started };
+}
+
+function entrance({ nodes }: ReadyLine, name: string): string {
+  const node = nodes.find((candidate) => candidate.name === name);
+  return `http://${node?.listen}`;
+}
+
+async function markOf(url: string): Promise<string | null> {
+  const response = await fetch(url);
+  await response.text();
+  return response.headers.get('x-mark');
+}
+
+test('the ready line names every node with the addresses that it has', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end('hello'));
+  const { ready, kill, exitCode } = await startRegion(t, origin);
+  t.match(ready, {
+    ready: true,
+    pid: Number,
+    nodes: [
+      { name: 'eu-1', role: 'edge', listen: /^127\.0\.0\.1:[1-9]/, tier: /:[1-9]/, control: /:[1-9]/ },
+      { name: 'control', role: 'control', control: /^127\.0\.0\.1:[1-9]/ },
+    ],
+  });
+  t.equal(await (await fetch(entrance(ready, 'eu-1'))).text(), 'hello');
+  const [edge, control] = ready.nodes;
+  for (const node of [edge, control]) t.equal((await fetch(`http://${node?.control}/healthz`)).status, 200);
+  kill('SIGTERM');
+  t.equal(await exitCode, 0);
+});
+
+test('--node runs one of them', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end());
+  const { ready } = await startRegion(t, origin, ['--node', 'control']);
+  t.strictSame(
+    ready.nodes.map(({ name }) => name),
+    ['control'],
+  );
+});
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} during a slow answer: it is finished, nothing new is taken, exit code 0`, async (t) => {
+    const arrived = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    const origin = await originThat(t, (_request, response) => {
+      response.write('begun, ');
+      arrived.resolve();
+      void release.promise.then(() => response.end('done'));
+    });
+    const { ready, kill, said, exitCode } = await startRegion(t, origin);
+    const url = entrance(ready, 'eu-1');
+    const response = await fetch(url);
+    await arrived.promise;
+
+    kill(signal);
+    await said(/"msg":"stopping/);
+    await t.rejects(fetch(`${url}/new`));
+    release.resolve();
+    t.equal(await response.text(), 'begun, done');
+    t.equal(await exitCode, 0);
+  });
+}
+
+test('SIGHUP: a bad file is refused and told, a good one counts, nodes come and go', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end('hello'));
+  const { file, ready, kill, said } = await startRegion(t, origin);
+  const url = entrance(ready, 'eu-1');
+  t.equal(await markOf(url), 'first');
+
+  writeFileSync(file, regionYaml(origin, { mark: 'second', extra: 'wrong_key: 1' }));
+  kill('SIGHUP');
+  t.match(await said(/wrong_key/), /eu\.yaml:12:\d+ wrong_key: .*Fix: /);
+  await said(/the new config is refused/);
+  t.equal(await markOf(url), 'first');
+
+  writeFileSync(file, regionYaml(origin, { mark: 'second', edges: ['eu-1', 'eu-2'] }));
+  kill('SIGHUP');
+  t.match(await said(/new in the config/), '"name":"eu-2"');
+  await said(/the config was read again/);
+  t.equal(await markOf(url), 'second');
+
+  writeFileSync(file, regionYaml(origin, { mark: 'third', edges: ['eu-2'] }));
+  kill('SIGHUP');
+  t.match(await said(/it stops/), '"name":"eu-1"');
+  await said(/the config was read again.*/);
+  await t.rejects(fetch(url));
+});
+
+test('SIGHUP: a file that no longer names the one node that runs is refused', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end());
+  const { file, ready, kill, said } = await startRegion(t, origin, ['--node', 'eu-1'], { edges: ['eu-1', 'eu-2'] });
+  writeFileSync(file, regionYaml(origin, { edges: ['eu-2'] }));
+  kill('SIGHUP');
+  await said(/eu-1, which runs here, is not named any more/);
+  t.equal((await fetch(entrance(ready, 'eu-1'))).status, 200);
+});
+
+test('serve: an edge in front of an origin, with the rules of a site file', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end('hello'));
+  const file = join(t.testdir({ 'site.yaml': 'rules: [{ ttl: 1h }]' }), 'site.yaml');
+  const served: Started<ReadyLine> = await startCommand(t, SEAWALL, [
+    ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--memory', '16MiB', '--site', file],
+  ]);
+  const { ready, kill, said, exitCode } = served;
+  t.match(ready, { ready: true, nodes: [{ name: 'edge', role: 'edge', listen: /^127\.0\.0\.1:/ }] });
+  const url = entrance(ready, 'edge');
+  for (let i = 0; i < 3; i++) t.equal(await (await fetch(url)).text(), 'hello');
+  t.equal(origin.count('/'), 1, 'two hits');
+
+  writeFileSync(file, 'rules: [{ cache: perhaps }]');
+  kill('SIGHUP');
+  await said(/site\.yaml:1:\d+ rules\[0\]\.cache/);
+  writeFileSync(file, 'rules: [{ cache: never }]');
+  kill('SIGHUP');
+  await said(/the site file was read again/);
+  await (await fetch(url)).text();
+  await (await fetch(url)).text();
+  t.equal(origin.count('/'), 3, 'nothing is cached any more');
+
+  kill('SIGTERM');
+  t.equal(await exitCode, 0);
+});
+
+test('serve without a site file has nothing to read again', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end('hello'));
+  const { ready, kill, said } = await startCommand<ReadyLine>(t, SEAWALL, [
+    ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0'],
+  ]);
+  kill('SIGHUP');
+  await said(/no site file/);
+  t.equal(await (await fetch(entrance(ready, 'edge'))).text(), 'hello');
+});
