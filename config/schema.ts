@@ -420,9 +420,77 @@ export const regionSchema = z.strictObject({
     .strictObject({
       name: nodeName.default('control').meta({ description: 'Name of the control node, unique in the network.' }),
       listen: address.meta(listenerDescription),
+      data: fileName.default('seawall-data').meta({
+        title: 'a folder',
+        examples: ['/var/lib/seawall'],
+        description: 'Folder of the journal of purges, the tokens and the audit log, relative to this file.',
+      }),
+      retention: duration
+        .prefault('30d')
+        .meta({ description: 'How long a purge stays in the journal; what was stored before that is fetched anew.' }),
+      max_records: z
+        .number()
+        .int()
+        .min(1_000)
+        .max(100_000_000)
+        .default(1_000_000)
+        .meta({ description: 'Purges that stay in the journal, and in the memory of nodes; beyond, the oldest go.' }),
+      rate_limits: z
+        .strictObject({
+          calls: z
+            .number()
+            .int()
+            .min(1)
+            .max(1_000_000)
+            .default(2_000)
+            .meta({ description: 'Calls a second with one token; five seconds’ worth may come at once.' }),
+          selectors: z
+            .number()
+            .int()
+            .min(1)
+            .max(1_000_000)
+            .default(20_000)
+            .meta({ description: 'URLs, tags, prefixes and hosts that one token may purge a second; likewise.' }),
+        })
+        .prefault({})
+        .meta({ description: 'How fast one token may purge; more is refused with 429.' }),
+      audit_log: z
+        .strictObject({
+          max_size: positiveSize
+            .prefault('64MiB')
+            .meta({ description: 'Size at which the file is set aside and a new one begun.' }),
+          files: z
+            .number()
+            .int()
+            .min(1)
+            .max(1_000)
+            .default(5)
+            .meta({ description: 'Files that are kept, the one that is written to included.' }),
+        })
+        .prefault({})
+        .meta({ description: 'The record of who purged what: audit.jsonl in the data folder.' }),
     })
     .optional()
     .meta({ description: 'The control node, if it runs in this region.' }),
+  purges: z
+    .strictObject({
+      journal: z
+        .string()
+        .regex(/^http:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected http://HOST:PORT')
+        .optional()
+        .meta({
+          title: 'http://HOST:PORT',
+          description:
+            'Where the control node is that keeps the journal of purges; by default this region’s own, if it has one.',
+          examples: ['http://10.0.0.3:8900'],
+        }),
+      lease: duration.prefault('1m').meta({
+        description:
+          'How long a node that hears nothing of the journal goes on as before; then it revalidates everything before use.',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'How the nodes of this region hear of purges.' }),
   trusted_proxies: z
     .array(
       z

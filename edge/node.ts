@@ -10,6 +10,7 @@ import { listenForControl } from '../telemetry/control-listener.ts';
 import { failover } from '../tier/failover.ts';
 import { listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
+import { followPurges } from '../tier/purges.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route } from './peers.ts';
 import { answerUpgrade, answerVisitor, type Visit } from './visitor.ts';
@@ -66,6 +67,7 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
     edge.control === undefined
       ? undefined
       : await listenForControl({ address: edge.control, limits, registry: core.metrics.registry, node: name });
+  const purges = followPurges(core, region);
   return {
     name,
     addresses: { listen: visitors.address, tier: tier.address, control: control?.address },
@@ -76,11 +78,12 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
       for (const listener of [visitors, tier, control]) listener?.update(next.limits);
       origin?.update(next.sites);
       visit = visiting(core, next, origin);
+      purges.reload(next);
       before.peers.close().catch(() => undefined); // requests under way end by themselves
     },
     close: async () => {
       await Promise.all([visitors.close(), tier.close()]);
-      await Promise.all([control?.close(), visit.peers.close(), origin?.close()]);
+      await Promise.all([control?.close(), visit.peers.close(), origin?.close(), purges.close()]);
     },
   };
 }

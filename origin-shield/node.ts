@@ -7,6 +7,7 @@ import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
 import { listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
+import { followPurges } from '../tier/purges.ts';
 import { OriginPools } from './origin-pool.ts';
 
 export interface ShieldOptions {
@@ -40,6 +41,7 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
     shield.control === undefined
       ? undefined
       : await listenForControl({ address: shield.control, limits, registry: core.metrics.registry, node: name });
+  const purges = followPurges(core, region);
   return {
     name,
     addresses: { tier: tier.address, control: control?.address },
@@ -49,10 +51,11 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
       core.update({ limits: next.limits, sites: next.sites, memoryBytes });
       for (const listener of [tier, control]) listener?.update(next.limits);
       origins.update(next.sites);
+      purges.reload(next);
     },
     close: async () => {
       await tier.close();
-      await Promise.all([control?.close(), origins.close()]);
+      await Promise.all([control?.close(), origins.close(), purges.close()]);
     },
   };
 }
