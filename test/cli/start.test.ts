@@ -28,7 +28,7 @@ function regionYaml(origin: Origin, { edges = ['eu-1'], mark = 'first', extra = 
   return [
     'region: eu',
     'tier_secret: a-secret-of-the-tests',
-    'limits: { drain_timeout: 5s }',
+    'limits: { drain_timeout: 30s }',
     'edges:',
     ...edges.map((name) => `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:0', control: '127.0.0.1:0' }`),
     'control: { listen: "127.0.0.1:0" }',
