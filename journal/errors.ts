@@ -21,6 +21,7 @@ export const JOURNAL_ERRORS = {
   JOURNAL_SILENT: 'The journal has not been heard of for too long.',
   JOURNAL_STALLED: 'The journal tells of records that it does not send.',
   JOURNAL_ENDED: 'The journal ended the connection.',
+  JOURNAL_SLOW_FOLLOWER: 'A follower of the journal takes nothing of what it is sent.',
   JOURNAL_REFUSED: 'The journal refused to answer.',
   JOURNAL_UNREACHABLE: 'The journal cannot be reached.',
 } as const satisfies Readonly<Record<string, string>>;

@@ -47,6 +47,8 @@ export interface FollowerTarget {
    * position, the node was up to date at that time.
    */
   heard(newest: number, now: number): void;
+  /** The journal has forgotten records up to `floor`, all of which were applied: what is older has outlived itself. */
+  raiseFloor?(floor: number): void;
 }
 
 export interface FollowerOptions {
@@ -147,7 +149,7 @@ export class Follower {
     const { identity, seq } = this.#options.target.position;
     const repeats = this.#last?.seq === seq ? this.#last : undefined;
     const after = { identity, seq: repeats ? seq - 1 : seq };
-    return { after, state: undefined, repeats, sent: undefined, told: undefined, idle: 0 };
+    return { after, state: undefined, repeats, sent: undefined, told: undefined, floor: 0, idle: 0 };
   }
 
   async #takeAll(connection: Connection, progress: Progress, signal: AbortSignal): Promise<never> {
@@ -188,7 +190,7 @@ export class Follower {
         this.#takeRecords(message.records, progress);
         break;
       case 'heartbeat':
-        this.#takeHeartbeat(message.newest, progress);
+        this.#takeHeartbeat(message, progress);
         break;
     }
   }
@@ -249,13 +251,18 @@ export class Follower {
     progress.repeats = undefined;
   }
 
-  #takeHeartbeat(newest: number, progress: Progress): void {
-    const { seq } = this.#options.target.position;
+  #takeHeartbeat({ newest, floor = 0 }: { newest: number; floor?: number }, progress: Progress): void {
+    const { target } = this.#options;
+    const { seq } = target.position;
     if (newest < seq) throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} was applied, ${newest} is the newest`);
     const isBehind = newest > seq || progress.repeats !== undefined;
     progress.idle = isBehind ? progress.idle + 1 : 0;
     if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('JOURNAL_STALLED', `at ${seq} of ${newest}`);
     if (!isBehind) this.#attempts = 0;
+    if (!isBehind && floor > progress.floor) {
+      target.raiseFloor?.(floor);
+      progress.floor = floor;
+    }
     this.#tell(newest, progress);
   }
 
@@ -319,6 +326,8 @@ interface Progress {
   sent: number | undefined;
   /** The newest number it told of, and when. */
   told: { readonly newest: number; readonly at: number } | undefined;
+  /** The highest floor that the target knows. */
+  floor: number;
   /** Heartbeats since the last record, while there are records to come. */
   idle: number;
 }

@@ -2,10 +2,9 @@
  * What a journal tells those who follow it.
  *
  * A connection begins with `hello`, once. `records` follow: contiguous, the
- * first one of a connection being that after the number asked for, or after
- * the floor when that is higher or when the number asked for is of another
- * identity. Whenever the follower has been sent everything, and at every
- * interval, a `heartbeat` carries the newest number.
+ * first one of a connection being that after the number asked for; or after
+ * the floor, when that is higher or the number is of another identity. At
+ * every interval a `heartbeat` carries the newest number, and the floor.
  * @module
  */
 import { checkRecord, checkState, fields, isNumber } from './check.ts';
@@ -15,7 +14,7 @@ import type { JournalRecord, JournalState } from './journal.ts';
 export type JournalMessage =
   | { readonly type: 'hello'; readonly state: JournalState }
   | { readonly type: 'records'; readonly records: readonly JournalRecord[] }
-  | { readonly type: 'heartbeat'; readonly newest: number };
+  | { readonly type: 'heartbeat'; readonly newest: number; readonly floor?: number };
 
 /** A place in a journal: everything up to `seq`. */
 export interface JournalPosition {
@@ -52,9 +51,15 @@ export function checkMessage(value: unknown): asserts value is JournalMessage {
       break;
     }
     case 'heartbeat':
-      if (!isNumber(message['newest'])) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
+      checkHeartbeat(message);
       break;
     default:
       throw new JournalError('JOURNAL_BAD_MESSAGE', 'type');
   }
+}
+
+function checkHeartbeat({ newest, floor }: Readonly<Record<string, unknown>>): void {
+  if (!isNumber(newest)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
+  if (floor !== undefined && !(isNumber(floor) && floor <= newest))
+    throw new JournalError('JOURNAL_BAD_MESSAGE', 'floor');
 }

@@ -1,0 +1,140 @@
+/**
+ * The file of the embedded journal: made, or found to be one and sound. See
+ * embedded.ts for what is in it.
+ * @module
+ */
+import { DatabaseSync } from 'node:sqlite';
+import { isIdentity } from './check.ts';
+import { JournalError, type JournalErrorCode } from './errors.ts';
+
+export type Database = DatabaseSync;
+
+const APPLICATION_ID = 0x5357_414a;
+const VERSION = 1;
+
+const SCHEMA = {
+  journal: 'CREATE TABLE journal (identity TEXT NOT NULL, floor INTEGER NOT NULL) STRICT',
+  purge:
+    'CREATE TABLE purge (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, site TEXT NOT NULL, kind TEXT NOT NULL, ' +
+    'selector TEXT NOT NULL, soft INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL) STRICT',
+} as const;
+
+/**
+ * @param identity - For a file that is made now.
+ * @throws {JournalError} that says why the file is refused; it is left as it is.
+ */
+export function openJournalFile(file: string, identity: string): Database {
+  let db: Database | undefined;
+  try {
+    db = new DatabaseSync(file, { timeout: 0 });
+    // Before anything is read: nobody else gets in, and there is no shared memory beside the log.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    const isNew = identify(db);
+    setUp(db);
+    if (isNew) create(db, identity);
+    verify(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw openError(error, file);
+  }
+}
+
+/** @returns Whether there is nothing in the file yet. @throws {JournalError} when it is something else. */
+function identify(db: Database): boolean {
+  const applicationId = number(db, 'PRAGMA application_id');
+  const version = number(db, 'PRAGMA user_version');
+  const tables = number(db, 'SELECT count(*) FROM sqlite_schema');
+  // Also when the process ended while it made the file.
+  if (applicationId === 0 && version === 0 && tables === 0) return true;
+  if (applicationId !== APPLICATION_ID) throw new JournalError('JOURNAL_FOREIGN');
+  if (version !== VERSION) throw new JournalError('JOURNAL_VERSION', `${version}; known is ${VERSION}`);
+  return false;
+}
+
+function setUp(db: Database): void {
+  const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
+  // SQLite answers with the mode that it stays in; one of memory is for tests.
+  if (mode !== 'wal' && mode !== 'memory') throw new JournalError('JOURNAL_UNOPENABLE', `no write-ahead log, ${mode}`);
+  db.exec('PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON');
+}
+
+function create(db: Database, identity: string): void {
+  db.exec('BEGIN IMMEDIATE');
+  db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
+  for (const statement of Object.values(SCHEMA)) db.exec(statement);
+  db.prepare('INSERT INTO journal (identity, floor) VALUES (?, 0)').run(identity);
+  db.exec('COMMIT');
+}
+
+/** @throws {JournalError} `JOURNAL_CORRUPT` unless pages, schema and numbers are as they have to be. */
+function verify(db: Database): void {
+  const schema = db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+  const found = Object.fromEntries(schema.map(({ name, sql }) => [name, sql]));
+  if (JSON.stringify(found) !== JSON.stringify(SCHEMA)) corrupt('schema');
+  const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+  if (check !== 'ok') corrupt(String(check));
+  const [journal, ...more] = db.prepare('SELECT identity, floor FROM journal').all();
+  if (journal === undefined || more.length > 0) throw new JournalError('JOURNAL_CORRUPT', 'not one identity');
+  if (!isIdentity(journal['identity'])) corrupt('identity');
+  const floor = Number(journal['floor']);
+  if (!(floor >= 0)) corrupt('floor');
+  // Records below the floor are on their way out.
+  const kept = db
+    .prepare('SELECT count(*) AS n, min(seq) AS first, max(seq) AS last FROM purge WHERE seq > ?')
+    .get(floor);
+  const { n, first, last } = kept as { n: number; first: number | null; last: number | null };
+  if (n > 0 && (first !== floor + 1 || last !== floor + n)) corrupt(`${n} records from ${first} to ${last}`);
+}
+
+function corrupt(detail: string): never {
+  throw new JournalError('JOURNAL_CORRUPT', detail);
+}
+
+function number(db: Database, query: string): number {
+  return Number(Object.values(db.prepare(query).get() ?? {})[0]);
+}
+
+/** Primary result codes of SQLite (sqlite.org/rescode.html). */
+const BUSY = 5;
+const LOCKED = 6;
+const IO_ERROR = 10;
+const CORRUPT = 11;
+const NOT_A_DATABASE = 26;
+
+/** A query that fails in itself asks for a table that is not there. */
+const QUERY_ERROR = 1;
+
+const OPEN_ERRORS: Readonly<Record<number, JournalErrorCode>> = {
+  [QUERY_ERROR]: 'JOURNAL_CORRUPT',
+  [BUSY]: 'JOURNAL_IN_USE',
+  [LOCKED]: 'JOURNAL_IN_USE',
+  [CORRUPT]: 'JOURNAL_CORRUPT',
+  [NOT_A_DATABASE]: 'JOURNAL_FOREIGN',
+};
+
+function openError(error: unknown, file: string): JournalError {
+  if (error instanceof JournalError) return new JournalError(error.code, `${file}: ${error.message}`, { cause: error });
+  const code = OPEN_ERRORS[resultCode(error) ?? -1] ?? 'JOURNAL_UNOPENABLE';
+  return new JournalError(code, `${file}: ${(error as Error).message}`, { cause: error });
+}
+
+/** Undoes what was begun. @returns Whether the journal can go on. */
+export function writeError(error: unknown, db: Database): JournalError {
+  const { message } = error as Error;
+  let code: JournalErrorCode = 'JOURNAL_NOT_WRITTEN';
+  try {
+    if (db.isTransaction) db.exec('ROLLBACK');
+  } catch {
+    code = 'JOURNAL_BROKEN'; // and the error that came first says why
+  }
+  const result = resultCode(error);
+  if (result === IO_ERROR || result === CORRUPT || result === NOT_A_DATABASE) code = 'JOURNAL_BROKEN';
+  return new JournalError(code, message, { cause: error });
+}
+
+/** @returns The primary result code, without what an extended one adds. */
+function resultCode(error: unknown): number | undefined {
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === 'number' ? errcode & 0xff : undefined;
+}

@@ -1,0 +1,228 @@
+/**
+ * The journal of a single control node: one SQLite file.
+ *
+ * An append is acknowledged after its transaction was written to the
+ * write-ahead log and the log was fsynced: that is what `synchronous = FULL`
+ * means in WAL mode (sqlite.org/pragma.html#pragma_synchronous: "the WAL is
+ * synchronized after each transaction commit"). The directory is fsynced when
+ * the log is made. Appends of the same tick share one transaction, hence one
+ * fsync.
+ *
+ * File, format 1:
+ *
+ *     application_id  0x5357414a, "SWAJ"
+ *     user_version    1
+ *     journal         one row: the identity and the floor
+ *     purge           one row a record; the key is its number
+ *
+ * Whoever copies a journal while it is open has to take FILE and FILE-wal
+ * together, or use SQLite's backup; FILE alone is an older copy.
+ * @module
+ */
+import { randomUUID } from 'node:crypto';
+import { checkPurge } from './check.ts';
+import { type Database, openJournalFile, writeError } from './embedded-file.ts';
+import { JournalError, JournalGapError } from './errors.ts';
+import type { Journal, JournalRecord, JournalState, Purge, SelectorKind } from './journal.ts';
+
+export interface EmbeddedOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Runs the callback when everything that appends in this tick has done so. */
+  readonly defer?: (flush: () => void) => void;
+}
+
+/** Rows that are deleted at once; more would hold up appends. */
+const ROWS_PER_SWEEP = 5_000;
+
+/**
+ * Opens the journal, and makes it when there is no such file. Nobody else can
+ * open it meanwhile.
+ *
+ * @param file - Its folder has to be there.
+ * @throws {JournalError} `JOURNAL_UNOPENABLE`, `JOURNAL_IN_USE`,
+ *   `JOURNAL_FOREIGN`, `JOURNAL_VERSION`, `JOURNAL_CORRUPT`.
+ */
+export function openEmbeddedJournal(file: string, options: EmbeddedOptions): EmbeddedJournal {
+  return new EmbeddedJournal(openJournalFile(file, randomUUID()), options);
+}
+
+export class EmbeddedJournal implements Journal {
+  readonly #db: Database;
+  readonly #statements: Statements;
+  readonly #now: () => number;
+  readonly #defer: (flush: () => void) => void;
+  readonly #identity: string;
+  readonly #listeners = new Set<(newest: number) => void>();
+  #floor: number;
+  #newest: number;
+  #lastTime: number;
+  /** What the next flush writes. */
+  #pending: Append[] = [];
+  /** Why nothing more is taken. */
+  #refusal: 'JOURNAL_CLOSED' | 'JOURNAL_BROKEN' | undefined;
+
+  /** @param db - From `openJournalFile`; the journal's from here on. */
+  constructor(db: Database, { now, defer = setImmediate }: EmbeddedOptions) {
+    this.#db = db;
+    this.#now = now;
+    this.#defer = defer;
+    this.#statements = prepare(db);
+    const { identity, floor } = db.prepare('SELECT identity, floor FROM journal').get() as unknown as JournalState;
+    const last = db.prepare('SELECT seq, time FROM purge ORDER BY seq DESC LIMIT 1').get();
+    this.#identity = identity;
+    this.#floor = floor;
+    this.#newest = Math.max(floor, Number(last?.['seq'] ?? 0));
+    this.#lastTime = Number(last?.['time'] ?? 0);
+  }
+
+  state(): JournalState {
+    return { identity: this.#identity, floor: this.#floor, newest: this.#newest };
+  }
+
+  async append(purges: readonly Purge[]): Promise<{ first: number; last: number }> {
+    if (this.#refusal) throw new JournalError(this.#refusal);
+    if (purges.length === 0) throw new JournalError('JOURNAL_BAD_PURGE', 'none at all');
+    for (const purge of purges) checkPurge(purge);
+    const { promise, resolve, reject } = Promise.withResolvers<{ first: number; last: number }>();
+    // A copy: what the caller does to its list later is not what was checked.
+    this.#pending.push({ purges: purges.map((purge) => ({ ...purge })), resolve, reject });
+    if (this.#pending.length === 1) this.#defer(() => this.#flush());
+    return promise;
+  }
+
+  read(seq: number, limit: number): readonly JournalRecord[] {
+    this.#checkOpen();
+    if (seq < this.#floor) throw new JournalGapError(seq, this.#floor);
+    return this.#statements.read.all(seq, limit).map(record);
+  }
+
+  subscribe(listener: (newest: number) => void): () => void {
+    const entry = (newest: number): void => listener(newest); // the same listener may subscribe twice
+    this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
+  }
+
+  async compact(before: number): Promise<void> {
+    this.#checkOpen();
+    if (Number.isNaN(before)) throw new RangeError('records older than NaN'); // to SQLite it is NULL: everything would go
+    const firstKept = this.#statements.firstSince.get(this.#floor, before);
+    const floor = firstKept === undefined ? this.#newest : Number(firstKept['seq']) - 1;
+    if (floor > this.#floor) {
+      this.#write(() => this.#statements.setFloor.run(floor));
+      this.#floor = floor;
+    }
+    await this.#sweep();
+  }
+
+  async close(): Promise<void> {
+    if (this.#refusal === 'JOURNAL_CLOSED') return;
+    this.#flush();
+    this.#refusal = 'JOURNAL_CLOSED';
+    this.#listeners.clear();
+    this.#db.close();
+  }
+
+  /** Writes all that is pending in one transaction, then tells. */
+  #flush(): void {
+    const appends = this.#pending;
+    this.#pending = [];
+    if (appends.length === 0) return;
+    const time = Math.max(Math.floor(this.#now()), this.#lastTime);
+    let seq = this.#newest;
+    try {
+      this.#write(() => {
+        for (const { purges } of appends) {
+          for (const { site, kind, selector, soft, who, why } of purges) {
+            seq += 1;
+            this.#statements.insert.run(seq, time, site, kind, selector, soft ? 1 : 0, who, why);
+          }
+        }
+      });
+    } catch (error) {
+      for (const { reject } of appends) reject(error);
+      return;
+    }
+    let first = this.#newest + 1;
+    this.#newest = seq;
+    this.#lastTime = time;
+    for (const { purges, resolve } of appends) {
+      resolve({ first, last: first + purges.length - 1 });
+      first += purges.length;
+    }
+    for (const listener of this.#listeners) listener(seq);
+  }
+
+  /**
+   * Runs the statements in a transaction.
+   *
+   * After a failed fsync nobody knows what the disk holds, and the next fsync
+   * may succeed without having written it: the journal takes nothing more.
+   *
+   * @throws {JournalError} `JOURNAL_NOT_WRITTEN`, `JOURNAL_BROKEN`; `JOURNAL_CLOSED`.
+   */
+  #write(statements: () => void): void {
+    this.#checkOpen();
+    if (this.#refusal) throw new JournalError(this.#refusal);
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      statements();
+      this.#db.exec('COMMIT');
+    } catch (cause) {
+      const error = writeError(cause, this.#db);
+      if (error.code === 'JOURNAL_BROKEN') this.#refusal = error.code;
+      throw error;
+    }
+  }
+
+  /** Deletes what is below the floor, some at a time. */
+  async #sweep(): Promise<void> {
+    while (this.#refusal === undefined) {
+      let deleted = 0;
+      this.#write(() => {
+        deleted = Number(this.#statements.sweep.run(this.#floor, ROWS_PER_SWEEP).changes);
+      });
+      if (deleted < ROWS_PER_SWEEP) return;
+      await new Promise<void>((resolve) => this.#defer(resolve));
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#refusal === 'JOURNAL_CLOSED') throw new JournalError(this.#refusal);
+  }
+}
+
+interface Append {
+  readonly purges: readonly Purge[];
+  readonly resolve: (numbers: { first: number; last: number }) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type Statements = ReturnType<typeof prepare>;
+type Row = Readonly<Record<string, unknown>>;
+
+function prepare(db: Database) {
+  return {
+    insert: db.prepare(
+      'INSERT INTO purge (seq, time, site, kind, selector, soft, who, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    read: db.prepare('SELECT * FROM purge WHERE seq > ? ORDER BY seq LIMIT ?'),
+    // Time never decreases with the number, so the first record that stays is the one to look for.
+    firstSince: db.prepare('SELECT seq FROM purge WHERE seq > ? AND time >= ? ORDER BY seq LIMIT 1'),
+    setFloor: db.prepare('UPDATE journal SET floor = ?'),
+    sweep: db.prepare('DELETE FROM purge WHERE seq IN (SELECT seq FROM purge WHERE seq <= ? ORDER BY seq LIMIT ?)'),
+  };
+}
+
+function record(row: Row): JournalRecord {
+  return {
+    seq: row['seq'] as number,
+    time: row['time'] as number,
+    site: row['site'] as string,
+    kind: row['kind'] as SelectorKind,
+    selector: row['selector'] as string,
+    soft: row['soft'] === 1,
+    who: row['who'] as string,
+    why: row['why'] as string,
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * The journal on the wire between the control node and those who follow it.
+ *
+ *     GET /v1/journal?identity=ID&after=N
+ *
+ * answers `application/x-ndjson`: one message a line (message.ts), for as long
+ * as both sides like. `after` is 0 and `identity` absent for a node that knows
+ * no journal yet.
+ *
+ *     POST /v1/journal/applied    {"node": NAME, "identity": ID, "seq": N}
+ *
+ * tells how far a node has got, and is answered 204.
+ *
+ * Both carry the field by which nodes know each other (http/tier-field.ts):
+ *
+ *     Seawall-Tier: secret="…", from="eu-1"
+ * @module
+ */
+import type { RawHeaders } from '../http/headers.ts';
+import { formatTierField, readSecretTierField } from '../http/tier-field.ts';
+import { fields, isIdentity, isNumber } from './check.ts';
+import { JournalError } from './errors.ts';
+import type { JournalPosition } from './message.ts';
+
+export const JOURNAL_PATH = '/v1/journal';
+export const APPLIED_PATH = '/v1/journal/applied';
+export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';
+
+/** A longer line is refused. The longest record takes a tenth of it, were every character escaped. */
+export const MAX_LINE_BYTES = 1024 * 1024;
+
+/** What a node says of itself. */
+export interface AppliedReport {
+  readonly node: string;
+  readonly identity: string;
+  readonly seq: number;
+}
+
+export function formatNodeField(node: string, secret: string): string {
+  return formatTierField({ secret, from: node });
+}
+
+/**
+ * @returns The name of the node that calls.
+ * @throws {HttpError} `unauthorised_tier` unless it knows the network's secret.
+ */
+export function readNodeField(headers: RawHeaders, secret: string): string {
+  return String(readSecretTierField(headers, secret).get('from') ?? '');
+}
+
+export function journalTarget({ identity, seq }: JournalPosition): string {
+  const known = identity === undefined ? '' : `identity=${encodeURIComponent(identity)}&`;
+  return `${JOURNAL_PATH}?${known}after=${seq}`;
+}
+
+/**
+ * @param target - Path and query of the request.
+ * @throws {JournalError} `JOURNAL_BAD_MESSAGE` that names the parameter.
+ */
+export function readJournalTarget(target: string): JournalPosition {
+  const query = new URLSearchParams(target.split('?')[1] ?? '');
+  const [identity, after] = [query.get('identity') ?? undefined, query.get('after') ?? ''];
+  if (identity !== undefined && !isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
+  if (!/^\d{1,16}$/.test(after) || !isNumber(Number(after))) throw new JournalError('JOURNAL_BAD_MESSAGE', 'after');
+  return { identity, seq: Number(after) };
+}
+
+/**
+ * @param body - Of the request, parsed as JSON.
+ * @throws {JournalError} `JOURNAL_BAD_MESSAGE` that names the field.
+ */
+export function readAppliedReport(body: unknown): AppliedReport {
+  const { node, identity, seq } = fields(body, 'JOURNAL_BAD_MESSAGE');
+  if (typeof node !== 'string' || node === '') throw new JournalError('JOURNAL_BAD_MESSAGE', 'node');
+  if (!isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
+  if (!isNumber(seq)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'seq');
+  return { node, identity, seq };
+}
