@@ -3,8 +3,9 @@
  * @module
  */
 import { parseAge } from '../cache/policy/age.ts';
+import { parseDirectives, responseDirectives } from '../cache/policy/directives.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { fieldLines, fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 
@@ -17,16 +18,32 @@ export function changedHeaders(headers: RawHeaders, { set, remove }: SiteConfig[
 
 /** @param path - The path that the site's rules go by. */
 export function finishedHead({ site, rules }: ServedSite, path: string, head: ResponseHead): ResponseHead {
-  const hidden = site.cache_status ? SURROGATE_ONLY : SURROGATE_AND_STATUS;
-  let headers: string[] = withoutFields(head.headers, hidden);
-  const { browser_ttl: browserTtl } = rules.ruleFor(path, head.status);
-  if (browserTtl !== undefined) headers = withBrowserTtl(headers, browserTtl);
+  let headers: string[] = withoutFields(head.headers, hiddenFields(site));
+  const rule = rules.ruleFor(path, head.status);
+  if (rule.browser_ttl !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
+    headers = withBrowserTtl(headers, rule.browser_ttl);
+  }
   return { ...head, headers: changedHeaders(headers, site.response_headers) };
 }
 
-/** Surrogate-Control is for this network, not for who comes after it (Edge Architecture Specification). */
-const SURROGATE_ONLY: ReadonlySet<string> = new Set(['surrogate-control']);
-const SURROGATE_AND_STATUS: ReadonlySet<string> = new Set(['surrogate-control', 'cache-status']);
+const HIDDEN = new WeakMap<SiteConfig, ReadonlySet<string>>();
+
+/** What is for this network only: Surrogate-Control (Edge Architecture Specification), tags, and what the site hides. */
+function hiddenFields(site: SiteConfig): ReadonlySet<string> {
+  const known = HIDDEN.get(site);
+  if (known !== undefined) return known;
+  const hidden = new Set(['surrogate-control']);
+  if (!site.cache_status) hidden.add('cache-status');
+  if (!site.tags.visible) for (const field of site.tags.fields) hidden.add(field.toLowerCase());
+  HIDDEN.set(site, hidden);
+  return hidden;
+}
+
+/** What the origin keeps from caches, a rule that honours the origin does not give to browsers. */
+function isForOneVisitor(headers: RawHeaders): boolean {
+  const { noStore, isPrivate } = responseDirectives(parseDirectives(fieldValue(headers, 'cache-control')));
+  return noStore || isPrivate;
+}
 
 /** A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given. */
 function withBrowserTtl(headers: RawHeaders, ttlMs: number): string[] {

@@ -9,6 +9,7 @@ import { listen } from '../http/listener.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
 import { failover } from '../tier/failover.ts';
 import { listenForNodes } from '../tier/listener.ts';
+import { answerMatches } from '../tier/matches.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { followPurges } from '../tier/purges.ts';
 import { HotKeys } from './hot.ts';
@@ -66,7 +67,13 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
   const control =
     edge.control === undefined
       ? undefined
-      : await listenForControl({ address: edge.control, limits, registry: core.metrics.registry, node: name });
+      : await listenForControl({
+          address: edge.control,
+          limits,
+          registry: core.metrics.registry,
+          node: name,
+          posts: { '/v1/matches': answerMatches(core, () => visit.region.tier_secret) },
+        });
   const purges = followPurges(core, region);
   return {
     name,

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
 import { listenForNodes } from '../tier/listener.ts';
+import { answerMatches } from '../tier/matches.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { followPurges } from '../tier/purges.ts';
 import { OriginPools } from './origin-pool.ts';
@@ -40,7 +41,13 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
   const control =
     shield.control === undefined
       ? undefined
-      : await listenForControl({ address: shield.control, limits, registry: core.metrics.registry, node: name });
+      : await listenForControl({
+          address: shield.control,
+          limits,
+          registry: core.metrics.registry,
+          node: name,
+          posts: { '/v1/matches': answerMatches(core, () => secret) },
+        });
   const purges = followPurges(core, region);
   return {
     name,

@@ -2,6 +2,7 @@
  * The control listener of a node: what operators and their tools read.
  * @module
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { LimitsConfig } from '../config/schema.ts';
 import { type Listener, listen } from '../http/listener.ts';
@@ -11,15 +12,28 @@ export interface ControlListenerOptions {
   readonly limits: LimitsConfig;
   readonly registry: Registry;
   readonly node: string;
+  /** What else it answers to: by path, for POST. */
+  readonly posts?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
 }
 
 /** Serves `/metrics` (Prometheus text) and `/healthz`. */
-export function listenForControl({ address, limits, registry, node }: ControlListenerOptions): Promise<Listener> {
+export function listenForControl({
+  address,
+  limits,
+  registry,
+  node,
+  posts = {},
+}: ControlListenerOptions): Promise<Listener> {
   return listen({
     address,
     limits,
     onRequest: (request, response) => {
-      const path = request.url?.split('?')[0];
+      const path = request.url?.split('?')[0] ?? '';
+      const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
+      if (request.method === 'POST' && post !== undefined) {
+        post(request, response);
+        return;
+      }
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { Allow: 'GET, HEAD' }).end();
       } else if (path === '/healthz') {

@@ -6,6 +6,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { EngineEvents } from '../cache/engine.ts';
+import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
@@ -33,7 +34,7 @@ export class NodeMetrics implements EngineEvents {
   readonly #refused: Counter<'reason'>;
   readonly #upstreamErrors: Counter<'code'>;
 
-  constructor(node: string, role: 'edge' | 'shield', store: Store, fillsUnderWay: () => number) {
+  constructor(node: string, role: 'edge' | 'shield', store: Store, ledger: Ledger, fillsUnderWay: () => number) {
     const { registry } = this;
     registry.setDefaultLabels({ node, role });
     collectDefaultMetrics({ register: registry });
@@ -79,6 +80,9 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_memory_bytes', 'Memory in use for responses.', () => store.bytesInUse);
     gauge(registry, 'seawall_memory_limit_bytes', 'Memory allowed for responses.', () => store.maxBytes);
     gauge(registry, 'seawall_stored_keys', 'Keys with a stored response.', () => store.size);
+    gauge(registry, 'seawall_purges_applied', 'Number of the newest purge applied.', () => ledger.applied);
+    gauge(registry, 'seawall_ledger_selectors', 'Selectors that the ledger remembers.', () => ledger.size);
+    gauge(registry, 'seawall_ledger_bytes', 'Memory of the ledger, about.', () => ledger.bytes);
     gauge(registry, 'seawall_fills_under_way', 'Keys that are being fetched.', fillsUnderWay);
   }
 

@@ -71,7 +71,7 @@ export class NodeCore {
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: Date.now() });
-    this.metrics = new NodeMetrics(name, role, this.store, () => this.engine.underWay.size);
+    this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.underWay.size);
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
@@ -98,9 +98,13 @@ export class NodeCore {
     };
   }
 
+  findSite(host: string): ServedSite | undefined {
+    return this.#siteOf(host);
+  }
+
   /** @throws {HttpError} `unknown_host`. */
   siteOf(host: string): ServedSite {
-    const served = this.#siteOf(host);
+    const served = this.findSite(host);
     if (served === undefined) throw new HttpError('unknown_host', host);
     return served;
   }

@@ -227,7 +227,7 @@ test('the message of the error has a line for each problem', async (t) => {
     code: 'CONFIG_REFUSED',
     message: [
       `${file}:3:9 memory: expected a size above 0B such as 256MiB, 1GiB or 64KiB, found "64MB". Fix: Write \`memory: 256MiB\`.`,
-      `${file}:4:1 zones: unknown key. Fix: Remove it; the keys here are control, coordinates, edges, limits, memory, network, region, shields, shields_from, sites, tier_secret and trusted_proxies.`,
+      `${file}:4:1 zones: unknown key. Fix: Remove it; the keys here are control, coordinates, edges, limits, memory, network, purges, region, shields, shields_from, sites, tier_secret and trusted_proxies.`,
     ].join('\n'),
   });
 });

@@ -1,0 +1,81 @@
+/**
+ * How many stored responses a purge would name: for dry runs, the only thing
+ * about purges that looks at every response.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { z } from 'zod';
+import { Ledger, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
+import { HttpError } from '../http/errors.ts';
+import { requestBody } from '../http/listener.ts';
+import { readSecretTierField } from '../http/tier-field.ts';
+import type { NodeCore } from './node-core.ts';
+
+const MAX_BODY_BYTES = 4 * 2 ** 20;
+
+const bodySchema = z.strictObject({
+  selectors: z
+    .array(
+      z.strictObject({
+        site: z.string(),
+        kind: z.enum(['url', 'variant', 'tag', 'prefix', 'host', 'site', 'everything']),
+        selector: z.string(),
+      }),
+    )
+    .max(1_000),
+});
+
+/** @returns The answer to `POST /v1/matches`: `{"matches":N}`. */
+export function answerMatches(core: NodeCore, secret: () => string) {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    void answer(core, secret(), request, response);
+  };
+}
+
+/** Never rejects. */
+async function answer(
+  core: NodeCore,
+  secret: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    readSecretTierField(request.rawHeaders, secret);
+    const body = requestBody(request, response, MAX_BODY_BYTES);
+    const parsed = bodySchema.safeParse(body === undefined ? undefined : await json(body));
+    if (!parsed.success) throw new HttpError('bad_request', parsed.error.message);
+    const records = parsed.data.selectors.map(
+      (selector, index): PurgeRecord => ({ ...selector, seq: index + 1, soft: false }),
+    );
+    const text = JSON.stringify({ matches: countMatches(core, records) });
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(text);
+  } catch (error) {
+    const { status } = error instanceof HttpError ? error : new HttpError('bad_request');
+    if (response.headersSent) response.destroy();
+    else response.writeHead(status, { Connection: 'close' }).end();
+  }
+}
+
+/** Asks a ledger of its own that knows these records only. */
+export function countMatches(core: NodeCore, records: readonly PurgeRecord[]): number {
+  const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: 0 });
+  const stamp = ledger.stampNow(0);
+  ledger.apply(records);
+  let matches = 0;
+  for (const [key, variants] of core.store.entries()) {
+    const named = purgeableOf(core, key);
+    for (const stored of variants) {
+      if (named !== undefined && ledger.check({ ...stored, stamp: { ...stamp } }, named) !== 'current') matches++;
+    }
+  }
+  return matches;
+}
+
+/** @returns What a key's responses are called by; `undefined` when its site is served no more. */
+function purgeableOf(core: NodeCore, key: string): Purgeable | undefined {
+  const [, authority = '', target = '/'] = /^[a-z]+:\/\/([^/\n]+)([^\n]*)/.exec(key) ?? [];
+  const host = authority.replace(/:\d+$/, '');
+  const site = core.findSite(host)?.site.name;
+  return site === undefined ? undefined : { site, host, authority, target };
+}
