@@ -16,6 +16,9 @@ import { describeFailure, isSystemError } from './failure.ts';
 
 export type Role = 'shield' | 'edge' | 'control';
 
+/** Edges first: what they have under way may need the shields. */
+export const CLOSING_ORDER: readonly Role[] = ['edge', 'shield', 'control'];
+
 /** HOST:PORT of each listener of a node; as bound once it runs. */
 export interface Addresses {
   readonly listen?: string | undefined;
@@ -45,12 +48,12 @@ export interface NodePlan {
   start(log: Logger): Promise<RunningNode>;
 }
 
-/** @returns A plan for every node, in an order in which they find each other: shields, edges, the control node. */
+/** @returns A plan for every node, in an order in which they find each other: control nodes, shields, edges. */
 export function plansOf(regions: readonly RegionConfig[]): NodePlan[] {
   return [
+    ...regions.flatMap((region) => (region.control ? [controlPlan(region, region.control, regions)] : [])),
     ...regions.flatMap((region) => region.shields.map((_, index) => shieldPlan(region, index))),
     ...regions.flatMap((region) => region.edges.map((_, index) => edgePlan(region, index))),
-    ...regions.flatMap((region) => (region.control ? [controlPlan(region, region.control, regions)] : [])),
   ];
 }
 
@@ -181,9 +184,9 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
 
   async function close(): Promise<void> {
     const nodes = [...running.values()];
-    // Edges first: what they have under way may need the shields.
-    await Promise.all(nodes.filter(({ role }) => role === 'edge').map((node) => node.close()));
-    await Promise.all(nodes.filter(({ role }) => role !== 'edge').map((node) => node.close()));
+    for (const role of CLOSING_ORDER) {
+      await Promise.all(nodes.filter((node) => node.role === role).map((node) => node.close()));
+    }
   }
 
   try {

@@ -7,7 +7,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { createLog, isLogLevel, LOG_LEVELS, type Logger, type LogLevel } from '../telemetry/log.ts';
 import type { Options } from './command.ts';
 import { UsageError } from './failure.ts';
-import type { RunningNode } from './nodes.ts';
+import { CLOSING_ORDER, type RunningNode } from './nodes.ts';
 import { announce } from './ready.ts';
 import { runUntilStopped, type Service } from './signals.ts';
 
@@ -39,9 +39,9 @@ export function logLevel(option: string | undefined): LogLevel {
 /** Beyond the time that nodes give their requests: for the listeners that operators use, and the sockets to close. */
 const CLOSE_MARGIN_MS = 5_000;
 
-/** @returns How long nodes of these regions may take to close: edges first, the others after them. */
+/** @returns How long nodes of these regions may take to close, one role after the other. */
 export function closeLimitMs(regions: readonly RegionConfig[]): number {
-  return 2 * Math.max(...regions.map(({ limits }) => limits.drain_timeout)) + CLOSE_MARGIN_MS;
+  return CLOSING_ORDER.length * Math.max(...regions.map(({ limits }) => limits.drain_timeout)) + CLOSE_MARGIN_MS;
 }
 
 /** Runs the nodes of a service until a signal stops them. @returns The exit code. */

@@ -33,6 +33,7 @@ interface RegionFile {
   edges?: Addresses[];
   shields?: Addresses[];
   control?: Addresses;
+  purges?: { journal?: string };
   sites: SiteEntry[];
 }
 
@@ -86,6 +87,7 @@ function copy(file: string, folder: string, origin: string | undefined, portOffs
       if (address !== undefined) node[key] = moved(address, portOffset);
     }
   }
+  if (region.purges?.journal !== undefined) region.purges.journal = moved(region.purges.journal, portOffset);
   region.sites = region.sites.map((entry) => {
     const site = 'include' in entry ? parse(readFileSync(join(dirname(file), entry.include), 'utf8')) : entry;
     const servers = origin

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createLog } from '../../telemetry/log.ts';
 import { defineCommand } from '../command.ts';
 import { describeFailure, Failure, UsageError } from '../failure.ts';
-import { type NodePlan, plansOf } from '../nodes.ts';
+import { CLOSING_ORDER, type NodePlan, plansOf } from '../nodes.ts';
 import { runUntilStopped, type Service } from '../signals.ts';
 import { type Child, startChild } from './child.ts';
 import { type GuideNode, guide } from './guide.ts';
@@ -74,17 +74,23 @@ async function startNetwork(
   const demoSite = ownSite === undefined ? await serveDemoSite(originUrl, verbose) : undefined;
 
   const files = regions.map(({ file }) => file);
-  const started = await Promise.allSettled(
-    plans.map(({ name, role, region }) =>
-      // The control node tells about every region.
-      startChild({ name, files: role === 'control' ? files : [region.file], env, logLevel: 'warn' }),
-    ),
-  );
+  const launch = (chosen: readonly NodePlan[]) =>
+    Promise.allSettled(
+      chosen.map(({ name, role, region }) =>
+        // The control node tells about every region.
+        startChild({ name, files: role === 'control' ? files : [region.file], env, logLevel: 'warn' }),
+      ),
+    );
+  // The others ask the control node for the journal as soon as they start.
+  const started = [
+    ...(await launch(plans.filter(({ role }) => role === 'control'))),
+    ...(await launch(plans.filter(({ role }) => role !== 'control'))),
+  ];
   const children = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   let isClosing = false;
   const close = async () => {
     isClosing = true;
-    await stop(children, plans);
+    await stop(children);
     await demoSite?.close();
   };
   const failure = started.find((result) => result.status === 'rejected');
@@ -160,10 +166,9 @@ async function warnIfSilent(url: string): Promise<void> {
   }
 }
 
-/** Edges first: what they have under way may need the shield. */
-async function stop(children: readonly Child[], plans: readonly NodePlan[]): Promise<void> {
-  const isEdge = ({ name }: Child) => plans.some((plan) => plan.name === name && plan.role === 'edge');
-  for (const group of [children.filter(isEdge), children.filter((child) => !isEdge(child))]) {
+async function stop(children: readonly Child[]): Promise<void> {
+  for (const role of CLOSING_ORDER) {
+    const group = children.filter(({ node }) => node.role === role);
     for (const child of group) child.signal('SIGTERM');
     await Promise.all(group.map(({ ended }) => ended));
   }

@@ -42,6 +42,7 @@ test('an offset moves every port, that of the demo site too', async (t) => {
   const [eu, us] = regions;
   t.match(eu?.edges[0], { listen: '127.0.0.1:9081', tier: '127.0.0.1:9181', control: '127.0.0.1:9281' });
   t.match(eu?.control, { listen: '127.0.0.1:9900' });
+  t.equal(us?.purges.journal, 'http://127.0.0.1:9900');
   t.match(us?.reachableShields, [{ tier: '127.0.0.1:9190', control: '127.0.0.1:9290' }]);
 });
 

@@ -68,7 +68,7 @@ test('the demo network', async (t) => {
   const [eu1, eu2] = edges;
   t.strictSame(
     ready.nodes.map(({ name, region }) => `${region} ${name}`),
-    ['eu shield-1', 'eu eu-1', 'eu eu-2', 'us us-1', 'us us-2', 'eu control'],
+    ['eu control', 'eu shield-1', 'eu eu-1', 'eu eu-2', 'us us-1', 'us us-2'],
   );
 
   const cold = await ask(eu1, '/images/dusk.jpg');

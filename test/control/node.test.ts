@@ -11,7 +11,7 @@ const SECRET = 'not-for-anybodys-eyes';
 const log = createLog({ name: 'control', level: 'silent' });
 
 /** A region with an edge whose control listener is at each of `controls`. */
-function regionWith(controls: readonly (string | undefined)[]): RegionConfig {
+function regionWith(controls: readonly (string | undefined)[], listen = '127.0.0.1:0'): RegionConfig {
   const parsed = regionSchema.parse({
     region: 'eu',
     tier_secret: SECRET,
@@ -21,7 +21,7 @@ function regionWith(controls: readonly (string | undefined)[]): RegionConfig {
       tier: `127.0.0.1:${i + 1}`,
       ...(control && { control }),
     })),
-    control: { listen: '127.0.0.1:0' },
+    control: { listen },
     sites: [{ include: 'unused.yaml' }],
   });
   return { ...parsed, file: 'eu.yaml', sites: [], reachableShields: [] };
@@ -119,8 +119,6 @@ for (const { what, path, init, status } of [
 test('a port that is taken fails by code', async (t) => {
   const { address, server } = await nodeThatAnswers(200);
   t.teardown(() => server.close());
-  const region = regionWith([]);
-  await t.rejects(startControl({ control: { name: 'control', listen: address }, regions: [region], log }), {
-    code: 'EADDRINUSE',
-  });
+  const region = regionWith([], address);
+  await t.rejects(startFor(region), { code: 'EADDRINUSE' });
 });
