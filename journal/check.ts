@@ -15,6 +15,7 @@ export const MAX_WHY_LENGTH = 1_024;
 /** Kind → whether it has a selector. */
 const HAS_SELECTOR: Readonly<Record<SelectorKind, boolean>> = {
   url: true,
+  variant: true,
   tag: true,
   prefix: true,
   host: true,

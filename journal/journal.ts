@@ -12,8 +12,8 @@
  * @module
  */
 
-/** What a purge is aimed at: one URL, all that carries a tag, …, one site, the whole network. */
-export type SelectorKind = 'url' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+/** What a purge is aimed at: one URL, one variant of it, all that carries a tag, …, one site, the whole network. */
+export type SelectorKind = 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
 
 export interface Purge {
   /** Name of the site; `*` for everything. */
@@ -21,6 +21,7 @@ export interface Purge {
   readonly kind: SelectorKind;
   /**
    * - url: the cache key's prefix and target, `https://host/path?query`;
+   * - variant: JSON, `{"url":"//host/path","headers":["accept-language","de"]}`;
    * - tag: the tag;
    * - prefix: `https://host/path`;
    * - host: the host;
