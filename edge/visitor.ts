@@ -15,7 +15,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { clientAddress, hasCdnLoop, removeHopByHop, setForwarded, stripUntrusted } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import { checkHead, refuse, requestBody } from '../http/listener.ts';
+import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch } from '../http/message.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
@@ -107,6 +107,8 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
   const id = crypto.randomUUID();
   try {
     checkHead(request, core.limits.max_headers);
+    // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
+    if (hasBody(request.rawHeaders)) throw new HttpError('bad_request', 'a body with Upgrade');
     const { served, target, headers, scheme } = readRequest(visit, request);
     const { peers, origin } = visit;
     const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(0) };

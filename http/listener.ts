@@ -123,7 +123,8 @@ export function isUnread({ complete, rawHeaders }: IncomingMessage): boolean {
   return !complete && hasBody(rawHeaders);
 }
 
-function hasBody(headers: RawHeaders): boolean {
+/** Whether a request announces a body (RFC 9112, section 6.3). */
+export function hasBody(headers: RawHeaders): boolean {
   const length = fieldValue(headers, 'content-length');
   return length === undefined ? fieldValue(headers, 'transfer-encoding') !== undefined : Number(length) > 0;
 }

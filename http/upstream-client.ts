@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 import { type Dispatcher, errors, Pool } from 'undici';
 import { HttpError } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
-import type { RawHeaders } from './headers.ts';
+import { fieldValue, type RawHeaders, withoutFields } from './headers.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
 
 export interface UpstreamOptions {
@@ -87,6 +87,8 @@ export class UpstreamClient {
   }
 }
 
+const LENGTH: ReadonlySet<string> = new Set(['content-length']);
+
 const IDLE: Flow = { pause: () => undefined, resume: () => undefined, abort: () => undefined };
 
 /** One request and its response: undici's handler on one side, our sink on the other. */
@@ -158,13 +160,29 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
     if (this.#state === 'done') return;
-    const headers = removeHopByHop(rawHeaders(controller.rawHeaders));
+    const received = rawHeaders(controller.rawHeaders);
+    const coding = fieldValue(received, 'transfer-encoding');
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      // undici takes off chunked only; the request never said that it understands others (RFC 9112, section 7).
+      this.#state = 'answered';
+      controller.abort(new HttpError('origin_bad_response', `Transfer-Encoding: ${coding}`));
+      return;
+    }
+    const headers = removeHopByHop(received);
     if (status < 200) {
       this.#sink.onInterim(status, headers);
       return;
     }
     this.#state = 'answered';
-    this.#sink.onHead({ status, statusText, headers });
+    if (status !== 204 && status !== 304) {
+      this.#sink.onHead({ status, statusText, headers });
+      return;
+    }
+    // These end with their head, whatever length it tells (RFC 9112, section 6.3), which undici would miss in the body.
+    this.#finish();
+    // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
+    this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
+    this.#sink.onEnd([]);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -6,11 +6,12 @@
 import { readFileSync } from 'node:fs';
 import type { OriginConfig, SiteConfig } from '../config/schema.ts';
 import { appendCdnLoop, appendVia } from '../http/forwarding.ts';
-import { fieldValue, withField } from '../http/headers.ts';
-import type { Fetch, UpstreamRequest } from '../http/message.ts';
+import { fieldValue, withField, withoutFields } from '../http/headers.ts';
+import type { Fetch, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream-client.ts';
 import { Breaker } from '../tier/breaker.ts';
 import { failover, type Target } from '../tier/failover.ts';
+import { TIER_FIELDS } from '../tier/protocol.ts';
 
 /** A server that fails this often in a row is left out, first for so long, at most for so long. */
 const BREAKER = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 30_000 };
@@ -42,7 +43,8 @@ export class OriginPool {
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
       const host = new URL(url).host;
-      const fetch: Fetch = (request, sink) => client.send(forOrigin(request, origin.host_header, host, network), sink);
+      const fetch: Fetch = (request, sink) =>
+        client.send(forOrigin(request, origin.host_header, host, network), fromOrigin(sink));
       return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
     });
     this.fetch = failover(() => this.#order(), Date.now);
@@ -69,6 +71,22 @@ function forOrigin(request: UpstreamRequest, hostHeader: string, serverHost: str
   appendVia(headers, '1.1', network);
   appendCdnLoop(headers, network);
   return { ...request, headers };
+}
+
+/** What nodes tell each other is not for an origin to say. */
+function fromOrigin(sink: ResponseSink): ResponseSink {
+  const cleaned = (head: ResponseHead): ResponseHead => ({
+    ...head,
+    headers: withoutFields(head.headers, TIER_FIELDS),
+  });
+  return {
+    onInterim: (status, headers) => sink.onInterim(status, withoutFields(headers, TIER_FIELDS)),
+    onHead: (head) => sink.onHead(cleaned(head)),
+    onData: (chunk) => sink.onData(chunk),
+    onEnd: (trailers) => sink.onEnd(trailers),
+    onError: (error) => sink.onError(error),
+    onUpgrade: (head, socket) => sink.onUpgrade?.(cleaned(head), socket),
+  };
 }
 
 /** The pools of all sites of a node. */

@@ -6,7 +6,7 @@
  */
 import { errors } from 'undici';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
-import { HttpError } from '../http/errors.ts';
+import { HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { Fetch, Flow, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import type { Breaker } from './breaker.ts';
 import { RelayedError } from './protocol.ts';
@@ -58,7 +58,7 @@ class Attempts implements Flow {
     }
     target ??= this.#resting.shift();
     if (target === undefined) {
-      this.#sink.onError(failure);
+      this.#sink.onError(forVisitors(failure));
       return;
     }
     target.onAsked?.();
@@ -68,7 +68,8 @@ class Attempts implements Flow {
   #ask(target: Target): void {
     const sink = this.#sink;
     let begun = false;
-    this.#flow = target.fetch(this.#request, {
+    let passed = false;
+    const flow = target.fetch(this.#request, {
       onInterim: (status, headers) => sink.onInterim(status, headers),
       onHead: (head) => {
         begun = true;
@@ -85,14 +86,19 @@ class Attempts implements Flow {
         if (isTargetsFault(error)) target.breaker?.failed(this.#now());
         else if (!begun) target.breaker?.succeeded();
         if (begun || this.#aborted || !this.#mayAskNext(error)) sink.onError(error);
-        else this.next(error);
+        else {
+          passed = true;
+          this.next(error);
+        }
       },
     });
-    if (this.#aborted) this.#flow.abort();
+    if (passed) return; // it failed at once, and the flow is the next one's
+    this.#flow = flow;
+    if (this.#aborted) flow.abort();
   }
 
   #mayAskNext(error: HttpError): boolean {
-    if (error instanceof RelayedError && error.code !== 'overloaded') return false;
+    if (error instanceof RelayedError && !OF_THE_NODE.has(error.code)) return false;
     if (error.code === 'body_too_large' || error.code === 'abandoned') return false;
     const { method, body } = this.#request;
     if (body?.readableDidRead) return false; // part of it is gone
@@ -114,8 +120,26 @@ class Attempts implements Flow {
   }
 }
 
+/** What a node says of itself rather than of the origin: the next one may do better. */
+const OF_THE_NODE: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
+  'overloaded',
+  'internal',
+  'unauthorised_tier',
+  'unknown_host',
+]);
+
+/** What a node says when it has not got the new config yet. */
+const OUT_OF_STEP: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['unauthorised_tier', 'unknown_host']);
+
 function neverArrived(error: HttpError): boolean {
+  if (error instanceof RelayedError) return OUT_OF_STEP.has(error.code);
   return error.code === 'origin_unreachable' || error.cause instanceof errors.ConnectTimeoutError;
+}
+
+/** A visitor has nothing to do with what nodes think of each other. */
+function forVisitors(error: HttpError): HttpError {
+  if (!(error instanceof RelayedError) || !OUT_OF_STEP.has(error.code)) return error;
+  return new HttpError('origin_unreachable', error.message, { cause: error });
 }
 
 function isTargetsFault(error: HttpError): boolean {

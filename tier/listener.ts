@@ -50,10 +50,12 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
           upstream: { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket' },
           fetch: options.fetchFor(call, served, ''),
           writeTimeoutMs: core.limits.write_timeout,
+          refusalFields: (error) => [ERROR_FIELD, error.code],
           onError: (error) => core.log.info({ id: call.id, code: error.code, detail: error.message }, 'upgrade failed'),
         });
       } catch (error) {
-        refuse(socket, core.asHttpError(error, ''));
+        const refusal = core.asHttpError(error, '');
+        refuse(socket, refusal, [ERROR_FIELD, refusal.code]);
       }
     },
   });

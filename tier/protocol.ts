@@ -79,7 +79,7 @@ function positionIn(members: ReadonlyMap<string, unknown>): JournalPosition {
   };
 }
 
-/** An error that another node answered with: asking a third one would not help, unless it says that it is overloaded. */
+/** An error that another node answered with: asking a third one would not help, unless it is about that node itself. */
 export class RelayedError extends HttpError {}
 
 /** @returns The error that a node's answer stands for, if it is one. */

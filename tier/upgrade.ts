@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { SharedBody } from '../cache/shared-body.ts';
 import { deliver } from '../http/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
+import type { RawHeaders } from '../http/headers.ts';
 import { refuse } from '../http/listener.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 
@@ -19,6 +20,8 @@ export interface UpgradeOptions {
   readonly upstream: UpstreamRequest;
   readonly fetch: Fetch;
   readonly writeTimeoutMs: number;
+  /** Fields of the answer when nobody upstream gives one. */
+  readonly refusalFields?: (error: HttpError) => RawHeaders;
   readonly onError: (error: HttpError) => void;
 }
 
@@ -33,7 +36,7 @@ export function passUpgrade(options: UpgradeOptions): void {
     onInterim: () => undefined,
     onUpgrade: (head, other) => {
       socket.off('close', giveUp);
-      join(socket, other, head, options.head);
+      join(options, other, head);
     },
     // The other side declines: its answer is an ordinary one.
     onHead: (head) => {
@@ -50,26 +53,32 @@ export function passUpgrade(options: UpgradeOptions): void {
     onEnd: (trailers) => void body?.end(trailers, 0),
     onError: (error) => {
       options.onError(error);
-      if (body === undefined) refuse(socket, error);
+      if (body === undefined) refuse(socket, error, options.refusalFields?.(error));
       else body.fail(error);
     },
   });
 }
 
-function join(socket: Duplex, other: Duplex, { headers }: ResponseHead, head: Buffer): void {
+function join({ socket, head, writeTimeoutMs }: UpgradeOptions, other: Duplex, { headers }: ResponseHead): void {
   let text = 'HTTP/1.1 101 Switching Protocols\r\n';
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   socket.write(`${text}\r\n`, 'latin1');
   if (head.length > 0) other.write(head);
-  const end = (): void => {
-    socket.destroy();
-    other.destroy();
-  };
-  other.on('error', end);
-  other.once('close', end);
-  socket.once('close', end);
-  other.pipe(socket);
-  socket.pipe(other);
+  pass(socket, other, writeTimeoutMs);
+  pass(other, socket, writeTimeoutMs);
+}
+
+/** Passes on what comes, and the end, with or without an error; what was taken over still arrives first. */
+function pass(from: Duplex, to: Duplex, writeTimeoutMs: number): void {
+  from.pipe(to);
+  from.on('error', () => to.destroy());
+  from.once('close', () => {
+    if (!from.readableEnded) to.destroy();
+    else if (!to.writableFinished) {
+      const timer = setTimeout(() => to.destroy(), writeTimeoutMs);
+      to.once('close', () => clearTimeout(timer));
+    }
+  });
 }
 
 function answerPlainly(

@@ -1,0 +1,187 @@
+import { test } from 'tap';
+import { startNetwork } from '../support/network.ts';
+import { startTcp } from '../support/origin.ts';
+import { ask, type Reply } from '../support/visitor.ts';
+
+const OK = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n';
+const ABC = 'Content-Length: 3\r\n\r\nabc';
+const QUICK = { first_byte_timeout: '300ms', idle_timeout: '300ms' } as const;
+
+interface Odd {
+  readonly rule: string;
+  readonly bytes: string;
+  /** Whether the origin closes the connection after that. */
+  readonly ends?: boolean;
+  readonly method?: string;
+}
+
+/** Asks twice, past an edge that does not own the key; what the origin was asked is the number of its answers. */
+async function askTwice({ bytes, ends = false, method = 'GET' }: Odd): Promise<{ replies: Reply[]; asked: number }> {
+  let asked = 0;
+  const origin = await startTcp((socket) => {
+    asked++;
+    socket.write(bytes, 'latin1');
+    if (ends) socket.end();
+  });
+  const network = await startNetwork({ origin: origin.url, access: QUICK });
+  const path = network.pathOf('eu-2', '/odd');
+  const replies = [await ask(network.at('eu-1'), path, { method }), await ask(network.at('eu-1'), path, { method })];
+  await Promise.all([network.close(), origin.close()]);
+  return { replies, asked };
+}
+
+for (const odd of [
+  { rule: 'no HTTP', bytes: 'lorem ipsum\r\n\r\n' },
+  { rule: 'HTTP/0.9', bytes: '<html>hello</html>', ends: true },
+  { rule: 'another protocol', bytes: `ICY 200 OK\r\n${ABC}` },
+  { rule: 'nothing, and closes', bytes: '', ends: true },
+  { rule: 'half a head, and closes', bytes: `${OK}Foo: b`, ends: true },
+  { rule: 'a status of four digits', bytes: `HTTP/1.1 1000 OK\r\n${ABC}` },
+  { rule: 'status 000', bytes: `HTTP/1.1 000 OK\r\n${ABC}` },
+  { rule: 'two Content-Lengths', bytes: `${OK}Content-Length: 4\r\n${ABC}` },
+  { rule: 'Content-Length and chunked', bytes: `${OK}Transfer-Encoding: chunked\r\n${ABC}` },
+  { rule: 'a coding that it was not asked for', bytes: `${OK}Transfer-Encoding: gzip\r\n\r\nabc`, ends: true },
+  { rule: 'the same under chunked', bytes: `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n` },
+  { rule: 'a control character in a value', bytes: `${OK}X: a\x01b\r\n${ABC}` },
+  { rule: 'NUL in a value', bytes: `${OK}X: a\0b\r\n${ABC}` },
+  { rule: 'a folded header', bytes: `${OK}X: a\r\n b\r\n${ABC}` },
+  { rule: 'a space before the colon', bytes: `${OK}X : a\r\n${ABC}` },
+  { rule: 'bare LF', bytes: `${OK}${ABC}`.replaceAll('\r\n', '\n') },
+  { rule: 'a switch of protocols that nobody asked for', bytes: 'HTTP/1.1 101 Up\r\nUpgrade: x\r\n\r\n' },
+  { rule: 'a header section of 200 KB', bytes: `${OK}${`X: ${'y'.repeat(1000)}\r\n`.repeat(200)}${ABC}` },
+] satisfies readonly Odd[]) {
+  test(`an origin sends ${odd.rule}: 502, and nothing is stored`, async (t) => {
+    const { replies, asked } = await askTwice(odd);
+    for (const { status, text, headers } of replies) {
+      t.equal(status, 502);
+      t.match(text, /origin_bad_response.*[0-9a-f]{8}-[0-9a-f]{4}-/s);
+      t.match(headers['cache-status'], /^"eu-1";detail=origin_bad_response$/);
+    }
+    t.ok(asked >= 2);
+  });
+}
+
+for (const { rule, bytes } of [
+  { rule: 'nothing', bytes: '' },
+  { rule: 'half a head', bytes: `${OK}Foo: b` },
+]) {
+  test(`an origin sends ${rule}, and waits: 504`, async (t) => {
+    const { replies, asked } = await askTwice({ rule, bytes });
+    for (const { status, text } of replies) {
+      t.equal(status, 504);
+      t.match(text, /origin_timeout.*[0-9a-f]{8}-[0-9a-f]{4}-/s);
+    }
+    t.equal(asked, 2);
+  });
+}
+
+for (const odd of [
+  { rule: 'fewer bytes than it said', bytes: `${OK}Content-Length: 10\r\n\r\nabc`, ends: true },
+  { rule: 'fewer bytes than it said, and waits', bytes: `${OK}Content-Length: 10\r\n\r\nabc` },
+  { rule: 'chunks without the last one', bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`, ends: true },
+  { rule: 'chunks, and waits', bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n` },
+  { rule: 'a chunk size that is none', bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n` },
+] satisfies readonly Odd[]) {
+  test(`an origin sends ${odd.rule}: the visitor sees that the answer broke off, and nothing is stored`, async (t) => {
+    const { replies, asked } = await askTwice(odd);
+    for (const { status, text, complete } of replies) {
+      t.equal(status, 200);
+      t.equal(text, 'abc');
+      t.equal(complete, false);
+    }
+    t.equal(asked, 2);
+  });
+}
+
+for (const { see, ...odd } of [
+  { rule: 'more bytes than it said', bytes: `${OK}${ABC}def`, see: { text: 'abc' } },
+  { rule: 'a body until it closes', bytes: `${OK}\r\nabc`, ends: true, see: { text: 'abc' } },
+  {
+    rule: 'HTTP/1.0',
+    bytes: `HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n${ABC}`,
+    ends: true,
+    see: { text: 'abc' },
+  },
+  {
+    rule: 'Connection: close and fields of that connection',
+    bytes: `${OK}Connection: close, X-Hop\r\nX-Hop: y\r\nKeep-Alive: timeout=1\r\nProxy-Authenticate: x\r\n${ABC}`,
+    ends: true,
+    see: { text: 'abc', headers: { 'x-hop': undefined, 'keep-alive': undefined, 'proxy-authenticate': undefined } },
+  },
+  {
+    rule: 'Connection with names that it must not have',
+    bytes: `${OK}Connection: Cache-Control, Content-Length, ETag\r\nETag: "a"\r\n${ABC}`,
+    see: { text: 'abc', headers: { etag: '"a"', 'content-length': '3' } },
+  },
+  {
+    rule: 'bytes above 127 in a value',
+    bytes: `${OK}X: caf\xe9 \xff\r\n${ABC}`,
+    see: { headers: { x: 'caf\xe9 \xff' } },
+  },
+  { rule: 'no reason phrase', bytes: `HTTP/1.1 200\r\nCache-Control: max-age=60\r\n${ABC}`, see: { text: 'abc' } },
+  {
+    rule: 'a header section of 100 KB',
+    bytes: `${OK}${`X: ${'y'.repeat(1000)}\r\n`.repeat(100)}${ABC}`,
+    see: { text: 'abc', headers: { x: Array(100).fill('y'.repeat(1000)).join(', ') } },
+  },
+  {
+    rule: '204 with a length and bytes after it',
+    bytes: `HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n${ABC}`,
+    see: { status: 204, text: '', headers: { 'content-length': undefined } },
+  },
+  {
+    rule: 'words between nodes',
+    bytes: `${OK}Seawall-Error: unknown_host\r\nSeawall-Tier: version=9\r\n${ABC}`,
+    see: { status: 200, text: 'abc', headers: { 'seawall-error': undefined, 'seawall-tier': undefined } },
+  },
+] satisfies readonly (Odd & { see: object })[]) {
+  test(`an origin sends ${odd.rule}: the answer is whole, and stored`, async (t) => {
+    const { replies, asked } = await askTwice(odd);
+    for (const reply of replies) {
+      t.equal(reply.complete, true);
+      t.match(reply, see);
+    }
+    t.equal(asked, 1);
+  });
+}
+
+test('an origin answers 304 with the length of what it did not send', async (t) => {
+  const { replies } = await askTwice({ rule: '', bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n' });
+  for (const reply of replies) t.match(reply, { status: 304, complete: true, text: '' });
+});
+
+test('an origin sends a body after HEAD: it is no answer to anything', async (t) => {
+  const { replies } = await askTwice({ rule: '', bytes: `${OK}${ABC}`, method: 'HEAD' });
+  for (const reply of replies) {
+    t.match(reply, { status: 200, complete: true, text: '', headers: { 'content-length': '3' } });
+  }
+});
+
+for (const { rule, bytes, interim } of [
+  { rule: '102', bytes: 'HTTP/1.1 102 Processing\r\n\r\n', interim: [{ status: 102 }] },
+  {
+    rule: '103 twice',
+    bytes:
+      'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\n\r\nHTTP/1.1 103 Hm\r\nLink: </c>\r\n\r\n',
+    interim: [
+      { status: 103, headers: { link: '</a>; rel=preload, </b>' } },
+      { status: 103, headers: { link: '</c>' } },
+    ],
+  },
+]) {
+  test(`an origin sends ${rule} first: it is passed on and not stored`, async (t) => {
+    const { replies, asked } = await askTwice({ rule, bytes: `${bytes}${OK}${ABC}` });
+    t.match(replies[0], { status: 200, text: 'abc', interim });
+    t.match(replies[1], { status: 200, text: 'abc' });
+    t.strictSame(replies[1]?.interim, []);
+    t.equal(replies[1]?.headers['link'], undefined);
+    t.equal(asked, 1);
+  });
+}
+
+test('an origin sends trailers: they are passed on, and stored', async (t) => {
+  const bytes = `${OK}Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 42\r\n\r\n`;
+  const { replies, asked } = await askTwice({ rule: '', bytes });
+  for (const reply of replies) t.match(reply, { text: 'abc', complete: true, trailers: { 'x-sum': '42' } });
+  t.equal(asked, 1);
+});

@@ -1,0 +1,85 @@
+import { test } from 'tap';
+import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
+import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
+import { failover, type Target } from '../../tier/failover.ts';
+import { RelayedError } from '../../tier/protocol.ts';
+
+const GET: UpstreamRequest = { method: 'GET', target: '/', headers: [], body: undefined };
+const POST: UpstreamRequest = { ...GET, method: 'POST' };
+
+/** Fails before it returns, as a client does whose queue is full. */
+function failing(name: string, error: HttpError): Target {
+  return {
+    name,
+    fetch: (_request, sink) => {
+      sink.onError(error);
+      return { pause: () => undefined, resume: () => undefined, abort: () => undefined };
+    },
+  };
+}
+
+function waiting(name: string, calls: string[]): Target {
+  const note = (call: string) => (): void => void calls.push(`${name} ${call}`);
+  return {
+    name,
+    fetch: (_request, sink) => {
+      calls.push(`${name} asked`);
+      sink.onHead({ status: 200, statusText: 'OK', headers: [] });
+      return { pause: note('paused'), resume: note('resumed'), abort: note('aborted') };
+    },
+  };
+}
+
+function listening(seen: string[]): ResponseSink {
+  return {
+    onInterim: () => undefined,
+    onHead: ({ status }) => seen.push(String(status)),
+    onData: () => undefined,
+    onEnd: () => seen.push('end'),
+    onError: ({ code }) => seen.push(code),
+  };
+}
+
+function run(request: UpstreamRequest, ...targets: Target[]): { flow: Flow; seen: string[] } {
+  const seen: string[] = [];
+  return {
+    flow: failover(
+      () => targets,
+      () => 0,
+    )(request, listening(seen)),
+    seen,
+  };
+}
+
+test('holding back and giving up reach the target that answers, though the first one failed at once', async (t) => {
+  const calls: string[] = [];
+  const { flow, seen } = run(GET, failing('a', new HttpError('overloaded')), waiting('b', calls));
+  flow.pause();
+  flow.resume();
+  flow.abort();
+  t.strictSame(calls, ['b asked', 'b paused', 'b resumed', 'b aborted']);
+  t.strictSame(seen, ['200']);
+});
+
+for (const { code, request, next } of [
+  { code: 'origin_timeout', request: GET, next: false },
+  { code: 'origin_unreachable', request: GET, next: false },
+  { code: 'bad_request', request: GET, next: false },
+  { code: 'overloaded', request: GET, next: true },
+  { code: 'internal', request: GET, next: true },
+  { code: 'internal', request: POST, next: false },
+  { code: 'unknown_host', request: GET, next: true },
+  { code: 'unknown_host', request: POST, next: true },
+  { code: 'unauthorised_tier', request: POST, next: true },
+] as const satisfies readonly { code: HttpErrorCode; request: UpstreamRequest; next: boolean }[]) {
+  test(`a node answers ${request.method} with ${code}: ${next ? 'the next one is asked' : 'so it is'}`, async (t) => {
+    const { seen } = run(request, failing('a', new RelayedError(code)), waiting('b', []));
+    t.strictSame(seen, [next ? '200' : code]);
+  });
+}
+
+test('a visitor does not learn that nodes disagree about the config', async (t) => {
+  for (const code of ['unknown_host', 'unauthorised_tier'] as const) {
+    t.strictSame(run(GET, failing('a', new RelayedError(code))).seen, ['origin_unreachable']);
+  }
+});
