@@ -42,14 +42,8 @@ export interface Representation {
   readonly trailers: () => RawHeaders;
 }
 
-/** What a 304 does not repeat (RFC 9110, section 15.4.5). */
-const NOT_IN_304: ReadonlySet<string> = new Set([
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'content-language',
-  'content-range',
-]);
+/** What a 304 does not repeat, as it says nothing new to who updates a stored response by it (RFC 9110, section 15.4.5). */
+const NOT_IN_304: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range']);
 
 const LENGTH_FIELDS: ReadonlySet<string> = new Set(['content-length', 'content-range']);
 
@@ -75,7 +69,10 @@ export function select(method: string, request: RawHeaders, from: Representation
   const ranges = method === 'GET' ? requestedRanges(request, from.length) : undefined;
   if (ranges === undefined || !evaluateIfRange(request, selected, now)) return whole(method, from);
   if (ranges === 'unsatisfiable') {
-    const kept = withoutFields(headers, new Set([...NOT_IN_304, 'etag', 'last-modified']));
+    const kept = withoutFields(
+      headers,
+      new Set([...NOT_IN_304, 'content-type', 'content-language', 'etag', 'last-modified']),
+    );
     kept.push('Content-Range', unsatisfiedContentRange(from.length as number), 'Content-Length', '0');
     return { head: { status: 416, statusText: 'Range Not Satisfiable', headers: kept }, body: undefined };
   }

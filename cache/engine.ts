@@ -175,7 +175,7 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
   const now = engine.options.now();
   const variants = engine.options.store.get(request.keyed.key);
   const candidate = variants.find(
-    (stored) => matchesVary(stored.vary, request.headers, stored.headers) && !isGone(engine, request, stored),
+    (stored) => matchesVary(stored.vary, request.headers) && !isGone(engine, request, stored),
   );
   if (candidate === undefined) {
     exchange.reason = variants.length > 0 ? 'vary-miss' : 'uri-miss';
@@ -261,7 +261,7 @@ function isJoinable(engine: CacheEngine, { request }: Exchange, fill: Fill): boo
   return (
     reuse(stored, NO_REQUEST_DIRECTIVES, engine.options.now()) === 'fresh' && // its body may have been long on its way
     isNewEnough(engine, request, stored) &&
-    matchesVary(stored.vary, request.headers, stored.headers)
+    matchesVary(stored.vary, request.headers)
   );
 }
 
@@ -330,7 +330,7 @@ function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Ne
       if (!isNewEnough(engine, request, result.stored)) return again(exchange);
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
       // Another variant: what it varies by is known now, so those who want the same one find each other.
-      if (!matchesVary(result.stored.vary, request.headers, result.stored.headers)) return again(exchange);
+      if (!matchesVary(result.stored.vary, request.headers)) return again(exchange);
       if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request
       engine.options.events.fillCollapsed();
       return sharedAnswer(exchange, result, now);
@@ -356,7 +356,7 @@ function mayStandIn(
 function answersAfterwards(exchange: Exchange, stored: StoredResponse, now: number): boolean {
   const { request, directives } = exchange;
   return (
-    matchesVary(stored.vary, request.headers, stored.headers) &&
+    matchesVary(stored.vary, request.headers) &&
     answersRange(stored, exchange, now) &&
     reuse(stored, directives, now) === 'fresh'
   );
@@ -419,7 +419,7 @@ function updateByHead(engine: CacheEngine, { request }: Exchange, head: Response
   const { key } = request.keyed;
   const { store } = engine.options;
   const variants = store.get(key).map((stored): StoredResponse => {
-    if (stored.status !== 200 || !matchesVary(stored.vary, request.headers, stored.headers)) return stored;
+    if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
     // The stored length counts, as a body that came in chunks has no field that says it.
     if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
       return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
@@ -606,7 +606,7 @@ function keep(engine: CacheEngine, request: CacheRequest, stored: StoredResponse
   const { store } = engine.options;
   const { keyed, headers, site } = request;
   const variants = store.get(keyed.key).filter((other) => !isGone(engine, request, other));
-  const others = variants.filter((other) => !matchesVary(other.vary, headers, other.headers));
+  const others = variants.filter((other) => !matchesVary(other.vary, headers));
   const same = variants.find((other) => !others.includes(other));
   const ofOne = same !== undefined && sameRepresentation(same, stored);
   // It may have been longer on its way than one that was asked for later.

@@ -40,7 +40,6 @@ export interface Named {
   readonly stamp: Stamp;
   readonly tags: readonly string[];
   readonly vary?: readonly VaryMember[];
-  readonly headers?: RawHeaders;
 }
 
 /**
@@ -255,10 +254,7 @@ export class Ledger {
     return stamp.verdict;
   }
 
-  #verdict(
-    { stamp: { asOf, epoch }, tags, vary, headers }: Named,
-    { site, host, authority, target }: Purgeable,
-  ): Verdict {
+  #verdict({ stamp: { asOf, epoch }, tags, vary }: Named, { site, host, authority, target }: Purgeable): Verdict {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
     let soft = false;
@@ -269,7 +265,7 @@ export class Ledger {
     }
     for (const tag of tags) marks.push(this.#tags.get(tagKey(site, tag)));
     for (const mark of this.#variants.get(url) ?? []) {
-      if (vary === undefined || headers === undefined || matchesVary(vary, mark.headers, headers)) marks.push(mark);
+      if (vary === undefined || matchesVary(vary, mark.headers)) marks.push(mark);
     }
     for (const mark of marks) {
       if (mark === undefined) continue;

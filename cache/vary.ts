@@ -3,7 +3,7 @@
  * Vary names (RFC 9111, section 4.1).
  * @module
  */
-import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws } from '../http/headers.ts';
+import { fieldValue, listMembers, type RawHeaders, trimOws } from '../http/headers.ts';
 
 /** One field named by Vary, with the normalised value of the request that was answered. */
 export interface VaryMember {
@@ -23,14 +23,9 @@ export function varyMembers(response: RawHeaders, request: RawHeaders): VaryMemb
   return members;
 }
 
-/** @param response - The stored response's headers. */
-export function matchesVary(vary: readonly VaryMember[], request: RawHeaders, response: RawHeaders): boolean {
-  for (const { name, value } of vary) {
-    if (normalisedField(request, name) === value) continue;
-    if (name === 'accept-language' && isPreferredLanguage(request, response)) continue;
-    return false;
-  }
-  return true;
+/** Whether a request selects the response that answered one with these values. */
+export function matchesVary(vary: readonly VaryMember[], request: RawHeaders): boolean {
+  return vary.every(({ name, value }) => normalisedField(request, name) === value);
 }
 
 /** @returns The field's value in a form in which equal meaning is equal text; `undefined` when it is absent. */
@@ -64,16 +59,4 @@ function weighted(value: string): Weighted[] {
       return { token: token === 'x-gzip' ? 'gzip' : token, q: weight >= 0 && weight <= 1 ? weight : 0 };
     })
     .sort((a, b) => b.q - a.q || (a.token < b.token ? -1 : 1));
-}
-
-/**
- * A stored response in the one language that the request wants most is what
- * the origin would choose, whatever else the request would also take.
- */
-function isPreferredLanguage(request: RawHeaders, response: RawHeaders): boolean {
-  const languages = fieldLines(response, 'content-language');
-  const [first, second] = weighted(fieldValue(request, 'accept-language') ?? '');
-  if (languages.length !== 1 || first === undefined || first.q === 0) return false;
-  if (second !== undefined && second.q === first.q) return false;
-  return (languages[0] as string).toLowerCase() === first.token;
 }
