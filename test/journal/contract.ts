@@ -1,0 +1,257 @@
+/**
+ * What every journal has to do, whatever it is made of.
+ * @module
+ */
+import fc from 'fast-check';
+import { type Test, test } from 'tap';
+import type { Journal, JournalRecord, Purge } from '../../journal/journal.ts';
+
+export interface Opened {
+  readonly journal: Journal;
+  /** Closes it and opens it again, as a new process does. */
+  reopen(): Promise<Opened>;
+}
+
+/** Makes a new, empty journal that goes by the clock; all that it took is gone after the test. */
+export type Open = (t: Test, now: () => number) => Promise<Opened>;
+
+const START = Date.UTC(2026, 0, 1);
+const DAY = 86_400_000;
+
+export function aPurge(changes: Partial<Purge> = {}): Purge {
+  const purge = { site: 'shop', kind: 'tag', selector: 'sale', soft: false, who: 'token:ci', why: 'deploy 7' } as const;
+  return { ...purge, ...changes };
+}
+
+/** So many purges, each of a tag of its own. */
+export function purges(count: number, name = 'tag'): Purge[] {
+  return Array.from({ length: count }, (_, index) => aPurge({ selector: `${name}-${index}` }));
+}
+
+const EVERY_KIND: readonly Purge[] = [
+  aPurge({ kind: 'url', selector: 'https://shop.example/a?b=c&d=%20' }),
+  aPurge({ kind: 'tag', selector: 'größe/☃/😀' }),
+  aPurge({ kind: 'prefix', selector: 'https://shop.example/a', soft: true }),
+  aPurge({ kind: 'host', selector: 'shop.example' }),
+  aPurge({ kind: 'site', selector: '', why: 'two\nlines "quoted" \\ \u2028' }),
+  aPurge({ kind: 'everything', site: '*', selector: '', who: '', why: '' }),
+  aPurge({ selector: 'x'.repeat(16_384), why: '\u0001'.repeat(1_024), site: 's'.repeat(255), who: 'w'.repeat(255) }),
+];
+
+const REFUSED: readonly (readonly [string, unknown])[] = [
+  ['no object', null],
+  ['no site', aPurge({ site: '' })],
+  ['a site that is no string', { ...aPurge(), site: 7 }],
+  ['a kind that is none', { ...aPurge(), kind: 'regex' }],
+  ['a kind of every object', { ...aPurge(), kind: 'constructor' }],
+  ['a tag without the tag', aPurge({ selector: '' })],
+  ['a site with a selector', aPurge({ kind: 'site', selector: 'x' })],
+  ['everything, of one site', aPurge({ kind: 'everything', selector: '' })],
+  ['a tag of every site', aPurge({ site: '*' })],
+  ['soft that is no boolean', { ...aPurge(), soft: 1 }],
+  ['a newline in a selector', aPurge({ selector: 'a\nb' })],
+  ['half a character', aPurge({ selector: '\ud83d' })],
+  ['a NUL', aPurge({ why: 'a\0b' })],
+  ['a selector that is too long', aPurge({ selector: 'x'.repeat(16_385) })],
+  ['a reason that is too long', aPurge({ why: 'x'.repeat(1_025) })],
+];
+
+export function contract(name: string, open: Open): void {
+  test(`${name}: a new journal is empty, and like no other`, async (t) => {
+    const { journal } = await open(t, () => START);
+    const { identity, floor, newest } = journal.state();
+    t.match(identity, /^[\w.-]{1,64}$/);
+    t.same([floor, newest], [0, 0]);
+    t.same(journal.read(0, 10), []);
+    t.not((await open(t, () => START)).journal.state().identity, identity);
+  });
+
+  test(`${name}: what is appended is read as it was, with numbers from 1 and the time`, async (t) => {
+    const { journal } = await open(t, () => START + 5);
+    t.same(await journal.append(EVERY_KIND), { first: 1, last: EVERY_KIND.length });
+    t.equal(journal.state().newest, EVERY_KIND.length);
+    const expected = EVERY_KIND.map((purge, index) => ({ seq: index + 1, time: START + 5, ...purge }));
+    t.same(journal.read(0, 100), expected);
+    t.same(await journal.append([aPurge()]), { first: EVERY_KIND.length + 1, last: EVERY_KIND.length + 1 });
+  });
+
+  for (const [what, purge] of REFUSED) {
+    test(`${name}: ${what} is refused, with all it came with`, async (t) => {
+      const { journal } = await open(t, () => START);
+      await t.rejects(journal.append([aPurge(), purge as Purge, aPurge()]), { code: 'JOURNAL_BAD_PURGE' });
+      t.equal(journal.state().newest, 0);
+      t.same(await journal.append([aPurge()]), { first: 1, last: 1 }, 'no number was used');
+    });
+  }
+
+  test(`${name}: an append of nothing is refused`, async (t) => {
+    const { journal } = await open(t, () => START);
+    await t.rejects(journal.append([]), { code: 'JOURNAL_BAD_PURGE' });
+  });
+
+  test(`${name}: appends at the same time get numbers of their own, each contiguous, in the order of the calls`, async (t) => {
+    const { journal } = await open(t, () => START);
+    const sizes = [3, 1, 7, 2, 5];
+    const refused = journal.append([aPurge({ site: '' })]).catch(() => undefined);
+    const numbers = await Promise.all(sizes.map((size, index) => journal.append(purges(size, `call-${index}`))));
+    await refused;
+    t.same(numbers, [
+      { first: 1, last: 3 },
+      { first: 4, last: 4 },
+      { first: 5, last: 11 },
+      { first: 12, last: 13 },
+      { first: 14, last: 18 },
+    ]);
+    const expected = sizes.flatMap((size, index) => purges(size, `call-${index}`).map(({ selector }) => selector));
+    t.same(selectors(journal.read(0, 100)), expected);
+  });
+
+  test(`${name}: what the caller changes afterwards is not what is kept`, async (t) => {
+    const { journal } = await open(t, () => START);
+    const purge = { ...aPurge() };
+    const list = [purge];
+    const appended = journal.append(list);
+    purge.selector = 'another';
+    list.push(aPurge());
+    t.same(await appended, { first: 1, last: 1 });
+    t.same(selectors(journal.read(0, 10)), ['sale']);
+  });
+
+  test(`${name}: reading begins after a number and has a limit`, async (t) => {
+    const { journal } = await open(t, () => START);
+    await journal.append(purges(10));
+    t.same(numbersOf(journal.read(3, 4)), [4, 5, 6, 7]);
+    t.same(numbersOf(journal.read(8, 100)), [9, 10]);
+    t.same(journal.read(10, 100), []);
+    t.same(journal.read(11, 100), []);
+    t.same(journal.read(0, 0), []);
+  });
+
+  test(`${name}: time never goes back, whatever the clock does`, async (t) => {
+    let now = START;
+    const { journal, reopen } = await open(t, () => now);
+    await journal.append([aPurge()]);
+    now -= DAY;
+    await journal.append([aPurge()]);
+    const again = (await reopen()).journal;
+    await again.append([aPurge()]);
+    now = START + 1.5;
+    await again.append([aPurge()]);
+    t.same(
+      again.read(0, 10).map(({ time }) => time - START),
+      [0, 0, 0, 1],
+    );
+  });
+
+  test(`${name}: a subscriber hears of every append in order, when it can be read`, async (t) => {
+    const { journal } = await open(t, () => START);
+    const heard: number[] = [];
+    const all = Promise.withResolvers<void>();
+    const stop = journal.subscribe((newest) => {
+      heard.push(newest);
+      t.equal(journal.state().newest, newest);
+      t.equal(journal.read(newest - 1, 1).length, 1);
+      if (newest === 9) all.resolve();
+    });
+    for (const size of [2, 3, 4]) await journal.append(purges(size));
+    await all.promise;
+    t.same(heard, [2, 5, 9]);
+    stop();
+    const other = Promise.withResolvers<void>();
+    journal.subscribe(() => other.resolve());
+    await journal.append([aPurge()]);
+    await other.promise;
+    t.same(heard, [2, 5, 9], 'not after it has stopped');
+  });
+
+  test(`${name}: compaction forgets what is older, and raises the floor`, async (t) => {
+    let now = START;
+    const { journal, reopen } = await open(t, () => now);
+    for (let day = 0; day < 5; day += 1) {
+      now = START + day * DAY;
+      await journal.append(purges(2, `day-${day}`));
+    }
+    await journal.compact(START);
+    t.equal(journal.state().floor, 0, 'nothing is older');
+    await journal.compact(START + 2 * DAY);
+    t.same([journal.state().floor, journal.state().newest], [4, 10]);
+    t.throws(() => journal.read(3, 10), { code: 'JOURNAL_GAP', floor: 4 });
+    t.same(numbersOf(journal.read(4, 100)), [5, 6, 7, 8, 9, 10]);
+    await journal.compact(START);
+    t.equal(journal.state().floor, 4, 'the floor never goes down');
+    await t.rejects(journal.compact(Number.NaN), RangeError);
+    await journal.compact(Number.POSITIVE_INFINITY);
+    t.same([journal.state().floor, journal.state().newest], [10, 10]);
+    t.same(journal.read(10, 10), []);
+    const again = (await reopen()).journal;
+    t.same([again.state().floor, again.state().newest], [10, 10]);
+    t.same(await again.append([aPurge()]), { first: 11, last: 11 }, 'no number is given out twice');
+  });
+
+  test(`${name}: opened again it is the same journal`, async (t) => {
+    const first = await open(t, () => START);
+    await first.journal.append(EVERY_KIND);
+    const [state, records] = [first.journal.state(), first.journal.read(0, 100)];
+    const second = await first.reopen();
+    t.same(second.journal.state(), state);
+    t.same(second.journal.read(0, 100), records);
+    await second.journal.append(purges(3));
+    const third = await second.reopen();
+    t.equal(third.journal.state().newest, EVERY_KIND.length + 3);
+  });
+
+  test(`${name}: closing finishes what was appended, and takes nothing more`, async (t) => {
+    const { journal, reopen } = await open(t, () => START);
+    const appended = journal.append(purges(3));
+    await Promise.all([journal.close(), journal.close()]);
+    t.same(await appended, { first: 1, last: 3 });
+    await t.rejects(journal.append([aPurge()]), { code: 'JOURNAL_CLOSED' });
+    t.equal((await reopen()).journal.state().newest, 3);
+  });
+
+  test(`${name}: whatever is done to it, it is a list with its front cut off`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        let now = START;
+        let opened = await open(t, () => now);
+        const { identity } = opened.journal.state();
+        let kept: JournalRecord[] = [];
+        let newest = 0;
+        for (const { what, count, forMs } of steps) {
+          const { journal } = opened;
+          if (what === 'append') {
+            const added = purges(count, `at-${newest}`);
+            t.same(await journal.append(added), { first: newest + 1, last: newest + count });
+            kept.push(...added.map((purge) => ({ seq: ++newest, time: now, ...purge })));
+          } else if (what === 'compact') {
+            await journal.compact(now - forMs);
+            kept = kept.filter(({ time }) => time >= now - forMs);
+          } else if (what === 'reopen') {
+            opened = await opened.reopen();
+          } else {
+            now += forMs;
+          }
+          const floor = newest - kept.length;
+          t.same(opened.journal.state(), { identity, floor, newest });
+          t.same(opened.journal.read(floor, 1_000), kept);
+        }
+        await opened.journal.close();
+      }),
+      { numRuns: 30 },
+    );
+  });
+}
+
+const step = fc.record({
+  what: fc.constantFrom('append', 'append', 'pass', 'compact', 'reopen'),
+  count: fc.integer({ min: 1, max: 6 }),
+  forMs: fc.nat({ max: 5_000 }),
+});
+
+function numbersOf(records: readonly JournalRecord[]): number[] {
+  return records.map(({ seq }) => seq);
+}
+
+function selectors(records: readonly JournalRecord[]): string[] {
+  return records.map(({ selector }) => selector);
+}

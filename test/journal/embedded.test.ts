@@ -1,0 +1,323 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { type Test, test } from 'tap';
+import { EmbeddedJournal, openEmbeddedJournal } from '../../journal/embedded.ts';
+import { openJournalFile } from '../../journal/embedded-file.ts';
+import { aPurge, contract, type Opened, purges } from './contract.ts';
+
+const now = (): number => Date.UTC(2026, 0, 1);
+
+let files = 0;
+
+/** A file that is not there yet. */
+function newFile(t: Test): string {
+  files += 1;
+  return join(t.testdirName, `journal-${files}.db`);
+}
+
+contract('embedded', async (t, clock) => {
+  if (!existsSync(t.testdirName)) t.testdir();
+  const file = newFile(t);
+  const open = (): Opened => {
+    const journal = openEmbeddedJournal(file, { now: clock });
+    t.teardown(() => journal.close());
+    const reopen = async (): Promise<Opened> => {
+      await journal.close();
+      return open();
+    };
+    return { journal, reopen };
+  };
+  return open();
+});
+
+/** A closed journal with so many records. */
+async function madeFile(t: Test, count: number): Promise<string> {
+  const file = newFile(t);
+  const journal = openEmbeddedJournal(file, { now });
+  if (count > 0) await journal.append(purges(count));
+  await journal.close();
+  return file;
+}
+
+function change(file: string, ...statements: string[]): void {
+  const db = new DatabaseSync(file);
+  for (const statement of statements) db.exec(statement);
+  db.close();
+}
+
+const REFUSED: readonly { what: string; code: string; spoil: (file: string) => void }[] = [
+  { what: 'text', code: 'JOURNAL_FOREIGN', spoil: (file) => writeFileSync(file, 'no database at all\n'.repeat(99)) },
+  {
+    what: 'another program’s database',
+    code: 'JOURNAL_FOREIGN',
+    spoil: (file) => {
+      writeFileSync(file, '');
+      change(file, 'CREATE TABLE notes (text)');
+    },
+  },
+  {
+    what: 'another application id',
+    code: 'JOURNAL_FOREIGN',
+    spoil: (file) => change(file, 'PRAGMA application_id = 7'),
+  },
+  { what: 'a later version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 2') },
+  { what: 'an earlier version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 0') },
+  { what: 'a missing table', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DROP TABLE purge') },
+  { what: 'a table too many', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
+  {
+    what: 'a hole in the numbers',
+    code: 'JOURNAL_CORRUPT',
+    spoil: (file) => change(file, 'DELETE FROM purge WHERE seq = 50'),
+  },
+  {
+    what: 'a missing beginning',
+    code: 'JOURNAL_CORRUPT',
+    spoil: (file) => change(file, 'DELETE FROM purge WHERE seq < 9'),
+  },
+  { what: 'no identity', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DELETE FROM journal') },
+  {
+    what: 'two identities',
+    code: 'JOURNAL_CORRUPT',
+    spoil: (file) => change(file, "INSERT INTO journal VALUES ('other', 0)"),
+  },
+  { what: 'a file cut short', code: 'JOURNAL_CORRUPT', spoil: (file) => truncateSync(file, 8_192) },
+  {
+    what: 'overwritten pages',
+    code: 'JOURNAL_CORRUPT',
+    spoil: (file) => {
+      const bytes = readFileSync(file);
+      bytes.fill(0xa5, 2 * 4_096, 4 * 4_096);
+      writeFileSync(file, bytes);
+    },
+  },
+];
+
+for (const { what, code, spoil } of REFUSED) {
+  test(`refused, and left as it is: ${what}`, async (t) => {
+    t.testdir();
+    const file = await madeFile(t, 200);
+    spoil(file);
+    const before = readFileSync(file);
+    t.throws(() => openEmbeddedJournal(file, { now }), { code, message: file });
+    t.ok(before.equals(readFileSync(file)));
+  });
+}
+
+test('refused: a folder that is not there, a folder in place of the file', async (t) => {
+  const folder = t.testdir();
+  t.throws(() => openEmbeddedJournal(join(folder, 'none', 'file'), { now }), { code: 'JOURNAL_UNOPENABLE' });
+  t.throws(() => openEmbeddedJournal(folder, { now }), { code: 'JOURNAL_UNOPENABLE' });
+});
+
+test('nobody else gets in while it is open', async (t) => {
+  t.testdir();
+  const file = await madeFile(t, 1);
+  const journal = openEmbeddedJournal(file, { now });
+  t.throws(() => openEmbeddedJournal(file, { now }), { code: 'JOURNAL_IN_USE' });
+  await journal.append([aPurge()]);
+  await journal.close();
+  const again = openEmbeddedJournal(file, { now });
+  t.equal(again.state().newest, 2);
+  await again.close();
+});
+
+test('an empty file becomes a journal: the process that made it ended too early', async (t) => {
+  t.testdir();
+  const file = newFile(t);
+  writeFileSync(file, '');
+  const journal = openEmbeddedJournal(file, { now });
+  t.equal(journal.state().newest, 0);
+  await journal.close();
+});
+
+test('appends of one tick share a transaction, and so an fsync', async (t) => {
+  t.testdir();
+  const journal = openEmbeddedJournal(newFile(t), { now });
+  const heard: number[] = [];
+  journal.subscribe((newest) => heard.push(newest));
+  await Promise.all(Array.from({ length: 100 }, () => journal.append(purges(2))));
+  t.same(heard, [200]);
+  await journal.close();
+});
+
+test('SQLite syncs the log before a transaction is over', async (t) => {
+  t.testdir();
+  const db = openJournalFile(newFile(t), 'synced');
+  t.match(db.prepare('PRAGMA journal_mode').get(), { journal_mode: 'wal' });
+  t.match(db.prepare('PRAGMA synchronous').get(), { synchronous: 2 });
+  db.close();
+});
+
+test('a transaction that was cut off while it was written is not there, all before it is', async (t) => {
+  t.testdir();
+  const file = newFile(t);
+  const journal = openEmbeddedJournal(file, { now });
+  await journal.append(purges(3));
+  await journal.append(purges(50));
+  const copy = newFile(t);
+  copyFileSync(file, copy);
+  copyFileSync(`${file}-wal`, `${copy}-wal`);
+  await journal.close();
+  truncateSync(`${copy}-wal`, readFileSync(`${copy}-wal`).length - 100);
+  const restored = openEmbeddedJournal(copy, { now });
+  t.equal(restored.state().newest, 3);
+  t.same(await restored.append([aPurge()]), { first: 4, last: 4 });
+  await restored.close();
+});
+
+test('garbage after the log is no record', async (t) => {
+  t.testdir();
+  const file = newFile(t);
+  const journal = openEmbeddedJournal(file, { now });
+  await journal.append(purges(3));
+  const copy = newFile(t);
+  copyFileSync(file, copy);
+  copyFileSync(`${file}-wal`, `${copy}-wal`);
+  await journal.close();
+  appendFileSync(`${copy}-wal`, Buffer.alloc(10_000, 0x5a));
+  const restored = openEmbeddedJournal(copy, { now });
+  t.equal(restored.state().newest, 3);
+  await restored.close();
+});
+
+test('a full disk: nothing of the purge is kept, and it goes on when there is room', async (t) => {
+  t.testdir();
+  const db = openJournalFile(newFile(t), 'full');
+  const journal = new EmbeddedJournal(db, { now });
+  await journal.append(purges(2));
+  db.exec('PRAGMA max_page_count = 8');
+  const big = purges(20).map((purge) => ({ ...purge, selector: purge.selector.padEnd(4_000, 'x') }));
+  const heard: number[] = [];
+  journal.subscribe((newest) => heard.push(newest));
+  await t.rejects(journal.append(big), { code: 'JOURNAL_NOT_WRITTEN' });
+  t.equal(journal.state().newest, 2);
+  t.same(heard, []);
+  db.exec('PRAGMA max_page_count = 100000');
+  t.same(await journal.append(big), { first: 3, last: 22 });
+  t.same(heard, [22]);
+  await journal.close();
+});
+
+test('after an error of the disk it takes nothing more, and what was acknowledged can be read', async (t) => {
+  t.testdir();
+  const db = openJournalFile(newFile(t), 'broken');
+  let isBroken = false;
+  const failing = new Proxy(db, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (name !== 'exec') return typeof value === 'function' ? value.bind(target) : value;
+      return (sql: string) => {
+        // 1034: SQLITE_IOERR_FSYNC
+        if (isBroken && sql === 'COMMIT') throw Object.assign(new Error('disk I/O error'), { errcode: 1_034 });
+        target.exec(sql);
+      };
+    },
+  });
+  const journal = new EmbeddedJournal(failing, { now });
+  await journal.append(purges(2));
+  isBroken = true;
+  await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_BROKEN' });
+  isBroken = false;
+  await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_BROKEN' });
+  t.equal(journal.read(0, 10).length, 2);
+  await journal.close();
+});
+
+test('compaction of many records lets appends through', async (t) => {
+  t.testdir();
+  let time = now();
+  const file = newFile(t);
+  const journal = openEmbeddedJournal(file, { now: () => time });
+  await journal.append(purges(12_000));
+  time += 1_000;
+  const compacted = journal.compact(time);
+  const appended = journal.append(purges(1));
+  t.equal(journal.state().floor, 12_000);
+  t.same(await appended, { first: 12_001, last: 12_001 });
+  await compacted;
+  await journal.close();
+  const again = openEmbeddedJournal(file, { now });
+  t.same([again.state().floor, again.state().newest], [12_000, 12_001]);
+  await again.close();
+});
+
+test('closed in the middle of a compaction it is as sound as ever', async (t) => {
+  t.testdir();
+  const file = newFile(t);
+  const journal = openEmbeddedJournal(file, { now });
+  await journal.append(purges(12_000));
+  const compacted = journal.compact(now() + 1);
+  await journal.close();
+  await compacted;
+  const again = openEmbeddedJournal(file, { now });
+  t.same([again.state().floor, again.state().newest], [12_000, 12_000]);
+  t.same(await again.append(purges(1)), { first: 12_001, last: 12_001 });
+  await again.close();
+});
+
+const KILLS = 25;
+
+test(`kill -9, ${KILLS} times: what was acknowledged is there, in order, once`, { timeout: 120_000 }, async (t) => {
+  t.testdir();
+  const file = newFile(t);
+  /** Number → selector, as the children said. */
+  const acknowledged = new Map<number, string>();
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'append-child.ts'), file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const before = acknowledged.size;
+    // Where the child is when the signal comes depends on nothing that it does: the lines were on their way.
+    await killAfter(child, Math.floor(Math.random() * 200), acknowledged);
+    t.ok(acknowledged.size >= before);
+    const journal = openEmbeddedJournal(file, { now: Date.now });
+    const records = journal.read(0, Number.MAX_SAFE_INTEGER);
+    await journal.close();
+    t.same(
+      records.find(({ seq }, index) => seq !== index + 1),
+      undefined,
+      'contiguous',
+    );
+    t.equal(new Set(records.map(({ selector }) => selector)).size, records.length, 'each once');
+    const lost = [...acknowledged].filter(([seq, selector]) => records[seq - 1]?.selector !== selector);
+    t.same(lost, [], `${acknowledged.size} acknowledged, ${records.length} there`);
+    checkWhole(
+      t,
+      records.map(({ selector }) => selector),
+    );
+  }
+  t.ok(acknowledged.size > KILLS);
+  t.ok(existsSync(file));
+});
+
+/** Reads so many lines, kills, and reads what is left. */
+async function killAfter(child: ChildProcess, lines: number, acknowledged: Map<number, string>): Promise<void> {
+  const exited = once(child, 'exit');
+  let seen = 0;
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    const [seq, selector] = line.split(' ') as [string, string];
+    acknowledged.set(Number(seq), selector);
+    seen += 1;
+    if (seen === lines + 1) child.kill('SIGKILL');
+  }
+  await exited;
+}
+
+/** The records of one append are there all, one after the other, or not at all. */
+function checkWhole(t: Test, selectors: readonly string[]): void {
+  const torn: string[] = [];
+  for (let at = 0; at < selectors.length; ) {
+    const [pid, writer, round] = (selectors[at] as string).split('/');
+    const size = 1 + (Number(round) % 4);
+    for (let index = 0; index < size; index += 1) {
+      const expected = `${pid}/${writer}/${round}/${index}`;
+      if (selectors[at + index] !== expected) torn.push(expected);
+    }
+    at += size;
+  }
+  t.same(torn, [], 'appends are whole');
+}

@@ -1,0 +1,546 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import type { JournalRecord } from '../../journal/journal.ts';
+import type { Connect } from '../../journal/message.ts';
+import { aPurge } from './contract.ts';
+import { type Followed, follow, history, type Line, NotingTarget, recordOf, settle } from './simulation.ts';
+
+test('a new node takes on the journal’s identity, and applies everything in order', async (t) => {
+  const { exchange, target, follower, reports, problems } = follow();
+  t.same(exchange.line.after, { identity: undefined, seq: 0 });
+  exchange.line.hello('one', 3);
+  exchange.line.records(...history(1, 2));
+  exchange.line.records(...history(3, 3));
+  await settle();
+  t.same(target.told(), ['restart one 0..3', 'heard 3 at 0', 'apply 1 2', 'heard 3 at 0', 'apply 3', 'heard 3 at 0']);
+  t.same(target.applied, history(1, 3));
+  t.same(reports, ['one 0', 'one 2', 'one 3']);
+  await follower.stop();
+  t.ok(exchange.line.signal.aborted);
+  t.same(problems, []);
+});
+
+test('heartbeats say how things stand, at the time they came', async (t) => {
+  const { clock, exchange, target, follower } = follow();
+  exchange.line.hello('one', 0);
+  for (let second = 1; second <= 5; second += 1) {
+    await clock.advance(1_000);
+    exchange.line.heartbeat(0);
+  }
+  await settle();
+  t.same(
+    target.told().slice(1),
+    [0, 1, 2, 3, 4, 5].map((second) => `heard 0 at ${second * 1_000}`),
+  );
+  await follower.stop();
+});
+
+test('a node that is behind was up to date when it last heard the number that it reaches, not later', async (t) => {
+  const { clock, exchange, target, follower } = follow();
+  exchange.line.hello('one', 2);
+  await clock.advance(700);
+  exchange.line.records(...history(1, 2));
+  await settle();
+  t.equal(target.told().at(-1), 'heard 2 at 0');
+  await follower.stop();
+});
+
+/** A follower that has applied three records and lost its connection. */
+async function reconnected(): Promise<Followed> {
+  const followed = follow();
+  followed.exchange.line.hello('one', 3);
+  followed.exchange.line.records(...history(1, 3));
+  await settle();
+  followed.exchange.line.fail();
+  await followed.clock.advance(1_000);
+  followed.target.told();
+  followed.reports.length = 0;
+  followed.problems.length = 0;
+  return followed;
+}
+
+test('after a break it goes on where it was, once the journal has repeated the last record', async (t) => {
+  const { clock, exchange, target, follower, reports } = await reconnected();
+  t.same(exchange.line.after, { identity: 'one', seq: 2 });
+  exchange.line.hello('one', 4);
+  await clock.advance(10);
+  t.same(target.told(), [], 'it believes nothing yet');
+  exchange.line.records(...history(3, 4));
+  await settle();
+  t.same(target.told(), ['apply 4', 'heard 4 at 1000']);
+  t.same(reports, ['one 4']);
+  t.same(target.applied, history(1, 4));
+  await follower.stop();
+});
+
+test('nothing new after a break: the repeated record is enough', async (t) => {
+  const { exchange, target, follower, reports } = await reconnected();
+  exchange.line.hello('one', 3);
+  exchange.line.records(...history(3, 3));
+  exchange.line.heartbeat(3);
+  await settle();
+  t.same(target.told(), ['heard 3 at 1000', 'heard 3 at 1000']);
+  t.same(reports, ['one 3']);
+  await follower.stop();
+});
+
+test('rule 9: another identity', async (t) => {
+  const { exchange, target, follower, reports } = await reconnected();
+  exchange.line.hello('two', 5);
+  exchange.line.records(...history(1, 5, 'b'));
+  await settle();
+  t.same(target.told(), ['restart two 0..5', 'heard 5 at 1000', 'apply 1 2 3 4 5', 'heard 5 at 1000']);
+  t.same(target.applied, history(1, 5, 'b'));
+  t.same(reports, ['two 0', 'two 5']);
+  await follower.stop();
+});
+
+test('rule 9: restored from an older copy, the newest number is lower than the one applied', async (t) => {
+  const { clock, exchange, target, follower, problems } = await reconnected();
+  exchange.line.hello('one', 1);
+  await clock.advance(1_000);
+  t.same(target.told(), ['restart one 0..1']);
+  t.same(problems, ['JOURNAL_FORKED']);
+  t.same(exchange.line.after, { identity: 'one', seq: 0 }, 'it asks for what it does not have');
+  exchange.line.hello('one', 1);
+  exchange.line.records(...history(1, 1));
+  await settle();
+  t.same(target.applied, history(1, 1));
+  await follower.stop();
+});
+
+test('rule 9: restored from an older copy, and the numbers given out again meanwhile', async (t) => {
+  const { clock, exchange, target, follower, problems } = await reconnected();
+  const forked = [...history(1, 1), ...history(2, 5, 'b')];
+  exchange.line.hello('one', 5);
+  exchange.line.records(...forked.slice(2));
+  await clock.advance(1_000);
+  t.same(target.told(), ['restart one 0..5'], 'nothing was applied, nothing believed');
+  t.same(problems, ['JOURNAL_FORKED']);
+  exchange.line.hello('one', 5);
+  exchange.line.records(...forked);
+  await settle();
+  t.same(target.applied, forked);
+  await follower.stop();
+});
+
+test('rule 10: records that were missed are gone', async (t) => {
+  const { exchange, target, follower, reports } = await reconnected();
+  exchange.line.hello('one', 9, 7);
+  exchange.line.records(...history(8, 9));
+  await settle();
+  t.same(target.told(), ['skipTo 7', 'heard 9 at 1000', 'apply 8 9', 'heard 9 at 1000']);
+  t.same(reports, ['one 7', 'one 9']);
+  await follower.stop();
+});
+
+test('the last record that was applied is gone, nothing was missed', async (t) => {
+  const { exchange, target, follower, reports } = await reconnected();
+  exchange.line.hello('one', 4, 3);
+  exchange.line.records(...history(4, 4));
+  await settle();
+  t.same(target.told(), ['heard 4 at 1000', 'apply 4', 'heard 4 at 1000']);
+  t.same(reports, ['one 3', 'one 4']);
+  await follower.stop();
+});
+
+test('the floor rises: the ledger hears of it once it has applied everything', async (t) => {
+  const { exchange, target, follower } = follow();
+  exchange.line.hello('one', 3);
+  exchange.line.records(...history(1, 2));
+  exchange.line.heartbeat(3, 2);
+  exchange.line.records(...history(3, 3));
+  exchange.line.heartbeat(3, 2);
+  exchange.line.heartbeat(3, 2);
+  await settle();
+  t.same(
+    target.told().filter((call) => call.startsWith('raise')),
+    ['raiseFloor 2'],
+  );
+  await follower.stop();
+});
+
+const hello = { type: 'hello', state: { identity: 'one', floor: 0, newest: 3 } };
+const two = { type: 'records', records: history(1, 2) };
+
+/** What comes on a new node's first connection, and how much of it may be applied. */
+const REFUSED: readonly { what: string; messages: unknown[]; applied: number; code: string }[] = [
+  { what: 'records before hello', messages: [two], applied: 0, code: 'JOURNAL_OUT_OF_ORDER' },
+  {
+    what: 'a heartbeat before hello',
+    messages: [{ type: 'heartbeat', newest: 3 }],
+    applied: 0,
+    code: 'JOURNAL_OUT_OF_ORDER',
+  },
+  { what: 'hello twice', messages: [hello, hello], applied: 0, code: 'JOURNAL_OUT_OF_ORDER' },
+  { what: 'a hole at the beginning', messages: [hello, records(2, 3)], applied: 0, code: 'JOURNAL_OUT_OF_ORDER' },
+  { what: 'a hole between messages', messages: [hello, two, records(4, 4)], applied: 2, code: 'JOURNAL_OUT_OF_ORDER' },
+  { what: 'the same message twice', messages: [hello, two, two], applied: 2, code: 'JOURNAL_OUT_OF_ORDER' },
+  {
+    what: 'messages in the wrong order',
+    messages: [hello, records(3, 3), two],
+    applied: 0,
+    code: 'JOURNAL_OUT_OF_ORDER',
+  },
+  {
+    what: 'a hole within a message',
+    messages: [hello, list(recordOf(1), recordOf(3))],
+    applied: 0,
+    code: 'JOURNAL_OUT_OF_ORDER',
+  },
+  {
+    what: 'a record twice within a message',
+    messages: [hello, list(recordOf(1), recordOf(1))],
+    applied: 0,
+    code: 'JOURNAL_OUT_OF_ORDER',
+  },
+  {
+    what: 'a heartbeat that knows less than was applied',
+    messages: [hello, two, { type: 'heartbeat', newest: 1 }],
+    applied: 2,
+    code: 'JOURNAL_OUT_OF_ORDER',
+  },
+  ...[
+    ['nothing', null],
+    ['a string', 'hello'],
+    ['a list', []],
+    ['an unknown type', { type: 'bye' }],
+    ['no records', { type: 'records', records: [] }],
+    ['records that are no list', { type: 'records', records: { length: 1 } }],
+    ['too many records', { type: 'records', records: history(1, 1_001) }],
+    ['a record that is none', list(7)],
+    ['number 0', list(recordOf(0))],
+    ['a negative number', list(recordOf(-1))],
+    ['half a number', list(recordOf(1.5))],
+    ['a number that is a string', list({ ...recordOf(1), seq: '1' })],
+    ['a number beyond all', list(recordOf(2 ** 53))],
+    ['no time', list({ ...recordOf(1), time: undefined })],
+    ['an unknown kind', list({ ...recordOf(1), kind: 'regex' })],
+    ['a kind that every object has', list({ ...recordOf(1), kind: '__proto__' })],
+    ['a good record and a bad one', list(recordOf(1), recordOf(2, { selector: '' }))],
+    ['a selector of a megabyte', list(recordOf(1, { selector: 'x'.repeat(1_000_000) }))],
+    ['a heartbeat without a number', { type: 'heartbeat' }],
+    ['a heartbeat of infinity', { type: 'heartbeat', newest: Number.POSITIVE_INFINITY }],
+    ['a floor above the newest', { type: 'heartbeat', newest: 3, floor: 4 }],
+  ].map(([what, message]) => ({
+    what: what as string,
+    messages: [hello, message],
+    applied: 0,
+    code: 'JOURNAL_BAD_MESSAGE',
+  })),
+  ...[
+    ['no state', undefined],
+    ['no identity', { floor: 0, newest: 3 }],
+    ['an identity with a space', { identity: 'a b', floor: 0, newest: 3 }],
+    ['an identity of a kilobyte', { identity: 'a'.repeat(1_024), floor: 0, newest: 3 }],
+    ['a floor above the newest', { identity: 'one', floor: 4, newest: 3 }],
+    ['a negative newest', { identity: 'one', floor: 0, newest: -1 }],
+  ].map(([what, state]) => ({
+    what: `hello with ${what}`,
+    messages: [{ type: 'hello', state }],
+    applied: 0,
+    code: 'JOURNAL_BAD_MESSAGE',
+  })),
+];
+
+function records(first: number, last: number): unknown {
+  return { type: 'records', records: history(first, last) };
+}
+
+function list(...entries: unknown[]): unknown {
+  return { type: 'records', records: entries };
+}
+
+for (const { what, messages, applied, code } of REFUSED) {
+  test(`never applied, and a new connection instead: ${what}`, async (t) => {
+    const { clock, exchange, target, follower, problems } = follow();
+    exchange.line.send(...messages);
+    exchange.line.records(...history(1, 3));
+    await settle();
+    t.same(target.applied, history(1, applied));
+    t.same(problems, [code]);
+    t.ok(exchange.line.signal.aborted, 'the connection is given up');
+    await clock.advance(100);
+    t.equal(exchange.lines.length, 2);
+    const first = exchange.line.after.seq + 1;
+    exchange.line.hello('one', 3);
+    exchange.line.records(...history(first, 3));
+    await settle();
+    t.same(target.applied, history(1, 3), 'the next connection makes up for it');
+    await follower.stop();
+  });
+}
+
+test('a connection that is silent for three intervals is dead', async (t) => {
+  const { clock, exchange, target, follower, problems } = follow();
+  exchange.line.hello('one', 0);
+  await clock.advance(2_999);
+  exchange.line.heartbeat(0);
+  await clock.advance(2_999);
+  t.same(problems, []);
+  await clock.advance(1);
+  t.same(problems, ['JOURNAL_SILENT']);
+  t.ok(exchange.line.signal.aborted);
+  await clock.advance(100);
+  t.equal(exchange.lines.length, 2);
+  exchange.lines[0]?.heartbeat(9);
+  await settle();
+  t.notMatch(target.told(), ['heard 9'], 'what a dead connection brings is not heard');
+  await clock.advance(3_000);
+  t.same(problems, ['JOURNAL_SILENT', 'JOURNAL_SILENT'], 'nor is one that never says a word alive');
+  await follower.stop();
+});
+
+test('what waited while the process stood still says nothing about now', async (t) => {
+  const { clock, exchange, target, follower, problems } = follow();
+  exchange.line.hello('one', 0);
+  await settle();
+  target.told();
+  clock.freeze(60_000);
+  exchange.line.heartbeat(0);
+  await settle();
+  t.same(target.told(), []);
+  t.same(problems, ['JOURNAL_SILENT']);
+  await follower.stop();
+});
+
+test('records that are told of, but never come', async (t) => {
+  const { clock, exchange, follower, problems } = follow();
+  exchange.line.hello('one', 2);
+  exchange.line.records(...history(1, 1));
+  for (let beat = 0; beat < 3; beat += 1) {
+    t.same(problems, []);
+    exchange.line.heartbeat(2);
+    await clock.advance(1_000);
+  }
+  t.same(problems, ['JOURNAL_STALLED']);
+  t.equal(exchange.lines.length, 2);
+  await follower.stop();
+});
+
+test('a journal that does not repeat the last record', async (t) => {
+  const { clock, exchange, target, follower, problems } = await reconnected();
+  exchange.line.hello('one', 4);
+  exchange.line.records(...history(4, 4));
+  await clock.advance(1_000);
+  t.same(problems, ['JOURNAL_OUT_OF_ORDER']);
+  exchange.line.hello('one', 3);
+  for (let beat = 0; beat < 3; beat += 1) exchange.line.heartbeat(3);
+  await settle();
+  t.same(problems.slice(1), ['JOURNAL_STALLED']);
+  t.same(target.told(), []);
+  await follower.stop();
+});
+
+for (const [what, lose] of Object.entries({
+  fails: (line: Line) => line.fail(),
+  ends: (line: Line) => line.end(),
+})) {
+  test(`pauses double up to the longest while the connection ${what}, and begin anew after one that got somewhere`, async (t) => {
+    const { clock, exchange, follower } = follow(undefined, {
+      firstPauseMs: 100,
+      maxPauseMs: 1_000,
+      random: () => 0.5,
+    });
+    for (const pauseMs of [75, 150, 300, 600, 750, 750]) {
+      lose(exchange.line);
+      const before = exchange.lines.length;
+      await clock.advance(pauseMs - 1);
+      t.equal(exchange.lines.length, before, `not before ${pauseMs} ms`);
+      await clock.advance(1);
+      t.equal(exchange.lines.length, before + 1, `after ${pauseMs} ms`);
+    }
+    exchange.line.hello('one', 1);
+    exchange.line.records(...history(1, 1));
+    lose(exchange.line);
+    const before = exchange.lines.length;
+    await clock.advance(75);
+    t.equal(exchange.lines.length, before + 1);
+    await follower.stop();
+  });
+}
+
+test('a transport that throws at once, or never ends, does no harm', async (t) => {
+  const never = { next: () => new Promise<never>(() => undefined), return: () => Promise.reject(new Error('no')) };
+  const hung = { [Symbol.asyncIterator]: () => never };
+  let attempts = 0;
+  const connect: Connect = () => {
+    attempts += 1;
+    if (attempts === 1) throw new Error('no transport');
+    return hung;
+  };
+  const { clock, follower, problems } = follow(undefined, { connect });
+  await clock.advance(100);
+  t.equal(attempts, 2);
+  await clock.advance(3_000);
+  t.same(problems, ['no transport', 'JOURNAL_SILENT']);
+  await follower.stop();
+});
+
+test('caughtUp: when the number is applied, when the time is over, when the follower stops', async (t) => {
+  const { clock, exchange, follower } = follow();
+  exchange.line.hello('one', 3);
+  exchange.line.records(...history(1, 1));
+  await settle();
+  t.equal(await follower.caughtUp(1, 0), true, 'applied already');
+  t.equal(await follower.caughtUp(2, 0), false);
+  const results: string[] = [];
+  const note = (seq: number, timeoutMs: number): void => {
+    void follower.caughtUp(seq, timeoutMs).then((reached) => results.push(`${seq} ${reached} ${clock.now()}`));
+  };
+  note(2, 500);
+  note(3, 200);
+  note(4, 9_000);
+  await clock.advance(100);
+  exchange.line.records(...history(2, 2));
+  await clock.advance(200);
+  t.same(results, ['2 true 100', '3 false 200']);
+  await follower.stop();
+  await settle();
+  t.same(results.slice(2), ['4 false 300']);
+  t.equal(await follower.caughtUp(9, 1_000), false, 'after it has stopped');
+  t.equal(clock.waiting, 0, 'nobody waits any more');
+});
+
+test('stopped while it waits for the next attempt, or before it has begun', async (t) => {
+  const { clock, exchange, follower } = follow();
+  exchange.line.fail();
+  await settle();
+  await follower.stop();
+  await follower.stop();
+  await clock.advance(10_000);
+  t.equal(exchange.lines.length, 1);
+  t.equal(clock.waiting, 0);
+});
+
+/** A journal that can be restored from a copy of itself. */
+class FakeJournal {
+  identity = 'j0';
+  floor = 0;
+  records: JournalRecord[] = [];
+  #made = 0;
+
+  get newest(): number {
+    return this.floor + this.records.length;
+  }
+
+  append(count: number): void {
+    for (let added = 0; added < count; added += 1) {
+      this.#made += 1;
+      const purge = aPurge({ selector: `purge-${this.#made}` });
+      this.records.push({ seq: this.newest + 1, time: this.#made, ...purge });
+    }
+  }
+
+  compact(count: number): void {
+    this.floor += this.records.splice(0, count).length;
+  }
+
+  /** As if it had been copied so many records ago. */
+  restore(count: number): void {
+    this.records.splice(Math.max(0, this.records.length - count));
+  }
+
+  replace(): void {
+    this.#made += 1_000;
+    this.identity = `j${this.#made}`;
+    this.floor = 0;
+    this.records = [];
+  }
+
+  after(seq: number): JournalRecord[] {
+    return this.records.filter((record) => record.seq > seq);
+  }
+}
+
+/** The journal's end of a connection that it serves well, until the test interferes. */
+class FakeStream {
+  readonly line: Line;
+  readonly #journal: FakeJournal;
+  #sent: number;
+  readonly #identity: string;
+
+  constructor(line: Line, journal: FakeJournal) {
+    this.line = line;
+    this.#journal = journal;
+    this.#identity = journal.identity;
+    const start = line.after.identity === undefined || line.after.identity === journal.identity ? line.after.seq : 0;
+    this.#sent = Math.max(start, journal.floor);
+    line.hello(journal.identity, journal.newest, journal.floor);
+  }
+
+  /** Sends what is new, in messages of this many, which the network treats as it likes. */
+  pump(size: number, fault: 'drop' | 'repeat' | 'swap' | 'none'): void {
+    const journal = this.#journal;
+    // A control node that is restored or loses its records was down: its connections are gone.
+    if (journal.identity !== this.#identity || this.#sent < journal.floor) {
+      this.line.end();
+      return;
+    }
+    const messages: JournalRecord[][] = [];
+    const news = journal.after(this.#sent);
+    for (let at = 0; at < news.length; at += size) messages.push(news.slice(at, at + size));
+    this.#sent = Math.max(this.#sent, journal.newest);
+    if (fault === 'drop') messages.shift();
+    if (fault === 'repeat' && messages[0]) messages.unshift(messages[0]);
+    if (fault === 'swap') messages.reverse();
+    for (const message of messages) this.line.records(...message);
+    this.line.heartbeat(journal.newest, journal.floor);
+  }
+}
+
+const event = fc.record({
+  what: fc.constantFrom(
+    'append',
+    'append',
+    'append',
+    'compact',
+    'restore',
+    'restoreAndAppend',
+    'replace',
+    'cut',
+    'idle',
+  ),
+  fault: fc.constantFrom('none', 'none', 'none', 'drop', 'repeat', 'swap'),
+  count: fc.integer({ min: 1, max: 8 }),
+  size: fc.integer({ min: 1, max: 3 }),
+  passMs: fc.constantFrom(0, 10, 1_000),
+});
+
+test('whatever happens, the ledger holds a stretch of the journal as it is, and gets to its end', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
+      const journal = new FakeJournal();
+      const { clock, exchange, target, follower } = follow(new NotingTarget(), { maxPauseMs: 400 });
+      let stream: FakeStream | undefined;
+      const pump = (size: number, fault: 'drop' | 'repeat' | 'swap' | 'none'): void => {
+        if (stream?.line !== exchange.line) stream = new FakeStream(exchange.line, journal);
+        stream.pump(size, fault);
+      };
+      for (const { what, fault, count, size, passMs } of events) {
+        const isDown = what === 'restore' || what === 'restoreAndAppend' || what === 'replace';
+        if (isDown || what === 'cut') {
+          exchange.line.fail();
+          await clock.advance(400);
+        }
+        if (what === 'append') journal.append(count);
+        if (what === 'compact') journal.compact(count);
+        if (what === 'restore' || what === 'restoreAndAppend') journal.restore(count);
+        if (what === 'restoreAndAppend') journal.append(count);
+        if (what === 'replace') journal.replace();
+        pump(size, fault);
+        await clock.advance(passMs);
+      }
+      for (let round = 0; round < 12; round += 1) {
+        pump(3, 'none');
+        await clock.advance(1_000);
+      }
+      t.same(target.position, { identity: journal.identity, seq: journal.newest });
+      const kept = target.applied.filter(({ seq }) => seq > journal.floor);
+      t.same(kept, journal.after(Math.max(target.base, journal.floor)));
+      await follower.stop();
+      t.equal(clock.waiting, 0);
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,226 @@
+/**
+ * What a follower needs of its world, in the hands of a test: a clock that is
+ * advanced, a ledger that notes what it is told, a journal in memory, and
+ * connections that bring what they are given.
+ * @module
+ */
+import type { FollowerOptions, FollowerTarget } from '../../journal/follower.ts';
+import { Follower } from '../../journal/follower.ts';
+import type { JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
+import type { Connect, JournalMessage, JournalPosition } from '../../journal/message.ts';
+import { aPurge } from './contract.ts';
+
+/** Lets everything happen that needs no more time. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+export class Clock {
+  #nowMs = 0;
+  readonly #sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
+
+  readonly now = (): number => this.#nowMs;
+
+  readonly wait = (ms: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const sleeper = { at: this.#nowMs + ms, wake: resolve };
+      this.#sleepers.add(sleeper);
+      const abort = (): void => {
+        this.#sleepers.delete(sleeper);
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+    });
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#sleepers.size;
+  }
+
+  /** Wakes everybody in turn whose time comes. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#nowMs + ms;
+    await settle();
+    for (;;) {
+      const next = [...this.#sleepers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#nowMs = Math.max(this.#nowMs, next.at);
+      this.#sleepers.delete(next);
+      next.wake();
+      await settle();
+    }
+    this.#nowMs = end;
+    await settle();
+  }
+
+  /** Time passes while this process stands still: nobody is woken. */
+  freeze(ms: number): void {
+    this.#nowMs += ms;
+  }
+}
+
+/** A ledger that notes everything, and fails when it is told what it must not be told. */
+export class NotingTarget implements FollowerTarget {
+  position: JournalPosition;
+  /** What was applied since the last `restart` or `skipTo`. */
+  applied: JournalRecord[] = [];
+  /** Where `applied` begins. */
+  base = 0;
+  readonly calls: string[] = [];
+
+  constructor(position: JournalPosition = { identity: undefined, seq: 0 }) {
+    this.position = position;
+    this.base = position.seq;
+  }
+
+  restart({ identity, floor, newest }: JournalState): void {
+    this.calls.push(`restart ${identity} ${floor}..${newest}`);
+    this.#moveTo({ identity, seq: floor });
+  }
+
+  skipTo(floor: number): void {
+    if (floor <= this.position.seq) throw new Error(`skipTo ${floor} at ${this.position.seq}`);
+    this.calls.push(`skipTo ${floor}`);
+    this.#moveTo({ ...this.position, seq: floor });
+  }
+
+  apply(records: readonly JournalRecord[]): void {
+    for (const record of records) {
+      if (record.seq !== this.position.seq + 1) throw new Error(`apply ${record.seq} at ${this.position.seq}`);
+      this.position = { ...this.position, seq: record.seq };
+      this.applied.push(record);
+    }
+    this.calls.push(`apply ${records.map(({ seq }) => seq).join(' ')}`);
+  }
+
+  heard(newest: number, now: number): void {
+    this.calls.push(`heard ${newest} at ${now}`);
+  }
+
+  raiseFloor(floor: number): void {
+    if (floor > this.position.seq) throw new Error(`raiseFloor ${floor} at ${this.position.seq}`);
+    this.calls.push(`raiseFloor ${floor}`);
+  }
+
+  /** What it was told since the last look. */
+  told(): string[] {
+    return this.calls.splice(0);
+  }
+
+  #moveTo(position: JournalPosition): void {
+    this.position = position;
+    this.base = position.seq;
+    this.applied = [];
+  }
+}
+
+/** One connection of a follower, as the journal's side sees it. */
+export class Line {
+  readonly after: JournalPosition;
+  readonly signal: AbortSignal;
+  readonly #queue: (JournalMessage | Error | undefined)[] = [];
+  #arrived = Promise.withResolvers<void>();
+
+  constructor(after: JournalPosition, signal: AbortSignal) {
+    this.after = after;
+    this.signal = signal;
+  }
+
+  /** Messages of any form: some tests lie. */
+  send(...messages: unknown[]): void {
+    this.#push(...(messages as JournalMessage[]));
+  }
+
+  hello(identity: string, newest: number, floor = 0): void {
+    this.send({ type: 'hello', state: { identity, floor, newest } });
+  }
+
+  records(...records: JournalRecord[]): void {
+    this.send({ type: 'records', records });
+  }
+
+  heartbeat(newest: number, floor = 0): void {
+    this.send({ type: 'heartbeat', newest, floor });
+  }
+
+  fail(error = new Error('cut')): void {
+    this.#push(error);
+  }
+
+  end(): void {
+    this.#push(undefined);
+  }
+
+  async *messages(): AsyncGenerator<JournalMessage> {
+    for (;;) {
+      while (this.#queue.length === 0) await this.#arrived.promise;
+      this.#arrived = Promise.withResolvers();
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      if (next instanceof Error) throw next;
+      yield next;
+    }
+  }
+
+  #push(...entries: (JournalMessage | Error | undefined)[]): void {
+    this.#queue.push(...entries);
+    this.#arrived.resolve();
+  }
+}
+
+/** Takes a follower's connections. */
+export class Exchange {
+  readonly lines: Line[] = [];
+
+  readonly connect: Connect = (after, signal) => {
+    const line = new Line(after, signal);
+    this.lines.push(line);
+    return line.messages();
+  };
+
+  /** The connection that was opened last. */
+  get line(): Line {
+    return this.lines.at(-1) as Line;
+  }
+}
+
+export interface Followed {
+  readonly clock: Clock;
+  readonly exchange: Exchange;
+  readonly target: NotingTarget;
+  readonly follower: Follower;
+  readonly reports: string[];
+  readonly problems: string[];
+}
+
+/** A follower that was started, with a heartbeat every second and no jitter. */
+export function follow(target = new NotingTarget(), options: Partial<FollowerOptions> = {}): Followed {
+  const clock = new Clock();
+  const exchange = new Exchange();
+  const reports: string[] = [];
+  const problems: string[] = [];
+  const follower = new Follower({
+    target,
+    connect: exchange.connect,
+    report: (seq, identity) => reports.push(`${identity} ${seq}`),
+    now: clock.now,
+    wait: clock.wait,
+    random: () => 0,
+    problem: (error) => problems.push((error as { code?: string }).code ?? error.message),
+    ...options,
+  });
+  follower.start();
+  return { clock, exchange, target, follower, reports, problems };
+}
+
+/** Records `first` to `last` of a history of this name. */
+export function history(first: number, last: number, name = 'a'): JournalRecord[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
+    recordOf(first + index, { selector: `${name}-${first + index}` }),
+  );
+}
+
+export function recordOf(seq: number, purge: Partial<Purge> = {}): JournalRecord {
+  return { seq, time: 1_000 + seq, ...aPurge(purge) };
+}
