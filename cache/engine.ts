@@ -30,6 +30,7 @@ import {
   agreesWithHead,
   CONDITIONAL_FIELDS,
   hasValidator,
+  selectedBy304,
   updatedHeaders,
   withConditions,
 } from './policy/validation.ts';
@@ -237,10 +238,10 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
     exchange.conditional = candidate === undefined;
     return 'alone';
   }
-  if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone';
   const key = fillKey(exchange, memory);
   const fill = engine.underWay.get(request.keyed.key)?.get(key) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
+    if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
     exchange.collapsed = false;
     return 'outcome';
@@ -611,6 +612,7 @@ function keep(engine: CacheEngine, request: CacheRequest, stored: StoredResponse
   const ofOne = same !== undefined && sameRepresentation(same, stored);
   // It may have been longer on its way than one that was asked for later.
   if (same !== undefined && !ofOne && same.responseTime > stored.responseTime) return;
+  if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
   const merged =
     ofOne && !isComplete(stored) && stored.body !== same.body
       ? {
@@ -620,6 +622,12 @@ function keep(engine: CacheEngine, request: CacheRequest, stored: StoredResponse
         }
       : stored;
   store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+/** Whether the whole is there and fresh, and a part that cannot be joined to it says nothing against it. */
+function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: number): boolean {
+  if (isComplete(part) || !isComplete(whole)) return false;
+  return reuse(whole, NO_REQUEST_DIRECTIVES, now) === 'fresh' && selectedBy304(whole.headers, part.headers);
 }
 
 /** Takes out of the store what a 304 says must not be there any more. */
