@@ -19,9 +19,6 @@ interface Trial {
 /** One line for each answer: status, age, and what each tier did. */
 const ASK = `ask() { curl -so /dev/null -w '%{http_code}  Age: %header{age}  %header{cache-status}\\n' "$@"; }`;
 
-/** The same host on every edge: it is part of what makes two requests the same. */
-const HOST = `-H 'Host: bay.test'`;
-
 /** @returns The table of addresses, and commands to copy. */
 export function guide(nodes: readonly GuideNode[], originUrl: string, isOwnSite: boolean): string {
   const edges = nodes.filter(({ role }) => role === 'edge');
@@ -84,7 +81,7 @@ function demoTrials(edges: readonly GuideNode[], originUrl: string): Trial[] {
     {
       shows: '200 visitors on four edges ask for a page that takes 3 s: the origin counts one more /slow.',
       commands: [
-        `(for i in $(seq ${Math.ceil(200 / edges.length)}); do for edge in ${everyEdge}; do curl -so /dev/null ${HOST} $edge/slow & done; done; wait); curl -s ${originUrl}/stats | grep slow`,
+        `(for i in $(seq ${Math.ceil(200 / edges.length)}); do for edge in ${everyEdge}; do curl -so /dev/null $edge/slow & done; done; wait); curl -s ${originUrl}/stats | grep slow`,
       ],
     },
     {

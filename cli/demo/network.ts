@@ -89,10 +89,10 @@ function copy(file: string, folder: string, origin: string | undefined, portOffs
   }
   if (region.purges?.journal !== undefined) region.purges.journal = moved(region.purges.journal, portOffset);
   region.sites = region.sites.map((entry) => {
+    // The demo site's rules are made for the demo site: what is kept of anybody else's is what its own headers say.
+    if (origin !== undefined) return { name: 'site', hosts: ['*'], origin: { servers: [{ url: origin }] } };
     const site = 'include' in entry ? parse(readFileSync(join(dirname(file), entry.include), 'utf8')) : entry;
-    const servers = origin
-      ? [{ url: origin }]
-      : site.origin.servers.map(({ url }: { url: string }) => ({ url: moved(url, portOffset) }));
+    const servers = site.origin.servers.map(({ url }: { url: string }) => ({ url: moved(url, portOffset) }));
     return { ...site, origin: { ...site.origin, servers } };
   });
   const target = join(folder, basename(file));

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'tap';
 import { prepareNetwork } from '../../cli/demo/network.ts';
+import { siteSchema } from '../../config/schema.ts';
 
 const ENV = { SEAWALL_TIER_SECRET: 'a-secret-of-the-tests' };
 
@@ -16,17 +17,14 @@ test('as it is, it is the files of the repository', async (t) => {
   for (const { file } of regions) t.ok(existsSync(file));
 });
 
-test('another origin replaces the servers and nothing else', async (t) => {
+test('another origin gets a site of its own, without the rules of the demo site', async (t) => {
   const plain = prepareNetwork({ origin: undefined, portOffset: 0, env: ENV });
   const other = prepareNetwork({ origin: 'http://127.0.0.1:3000', portOffset: 0, env: ENV });
   t.equal(other.originUrl, 'http://127.0.0.1:3000');
   const expected = plain.regions.map((region, i) => ({
     ...region,
     file: other.regions[i]?.file,
-    sites: region.sites.map((site) => ({
-      ...site,
-      origin: { ...site.origin, servers: [{ url: 'http://127.0.0.1:3000', weight: 1 }] },
-    })),
+    sites: [siteSchema.parse({ name: 'site', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1:3000' }] } })],
   }));
   t.strictSame(other.regions, expected);
   const folder = dirname(other.regions[0]?.file ?? '');
