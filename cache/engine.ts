@@ -14,7 +14,7 @@ import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { BodyReader, Fetch, ResponseHead, UpstreamRequest } from '../http/message.ts';
-import { type ByteRange, parseRange, type RangeSpec } from '../http/range.ts';
+import { type ByteRange, parseContentRange, parseRange, type RangeSpec } from '../http/range.ts';
 import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
 import type { CacheStatus } from './cache-status.ts';
 import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
@@ -34,7 +34,7 @@ import {
   updatedHeaders,
   withConditions,
 } from './policy/validation.ts';
-import { ResumingReader } from './resume.ts';
+import { type Place, ResumingReader } from './resume.ts';
 import type { Store } from './store/store.ts';
 import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
 import { matchesVary, normalisedField } from './vary.ts';
@@ -692,6 +692,15 @@ function sharedAnswer(exchange: Exchange, result: FillResponse, now: number): An
   return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
 }
 
+/** Where a response's body lies in its representation, if the rest of it can be asked for (RFC 9110, section 13.1.5). */
+function placeOf({ head, length }: FillResponse): Place | undefined {
+  const validator = strongValidator(head.headers);
+  if (validator === undefined) return undefined;
+  if (head.status === 200) return length === undefined ? undefined : { start: 0, end: length, validator };
+  const range = head.status === 206 ? parseContentRange(fieldValue(head.headers, 'content-range')) : undefined;
+  return range === undefined || 'unsatisfied' in range ? undefined : { start: range.start, end: range.end, validator };
+}
+
 function fillAnswer(
   exchange: Exchange,
   result: FillResponse,
@@ -704,12 +713,11 @@ function fillAnswer(
   const open = (range?: ByteRange): BodyReader => {
     const end = range?.end ?? Number.POSITIVE_INFINITY;
     const reader = shared.reader(range?.start ?? 0, end);
-    const validator = result.head.status === 200 ? strongValidator(result.head.headers) : undefined;
+    const place = placeOf(result);
     return new ResumingReader(reader, {
       fetch: request.fetch,
       request: { method: 'GET', target: request.keyed.target, headers: request.headers, body: undefined },
-      validator,
-      end: range?.end ?? result.length,
+      place: place && { ...place, end: range?.end ?? place.end },
     });
   };
   const representation: Representation = {

@@ -7,7 +7,7 @@
 import { HttpError } from '../http/errors.ts';
 import { fieldValue, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { BodyReader, Fetch, Flow, UpstreamRequest } from '../http/message.ts';
-import { parseContentRange } from '../http/range.ts';
+import { type ByteRange, parseContentRange } from '../http/range.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
 import { LaggedError, SharedBody } from './shared-body.ts';
 
@@ -15,10 +15,13 @@ export interface ResumeOptions {
   readonly fetch: Fetch;
   /** The request whose answer is being read. */
   readonly request: UpstreamRequest;
-  /** A strong entity tag; without one, a reader that lags is cut off. */
-  readonly validator: string | undefined;
-  /** Where the body that is read begins and ends in the whole representation. */
-  readonly end: number | undefined;
+  /** Where the body that is read lies in the whole representation; where that is not known, a reader that lags is cut off. */
+  readonly place: Place | undefined;
+}
+
+export interface Place extends ByteRange {
+  /** A strong entity tag of the representation. */
+  readonly validator: string;
 }
 
 export class ResumingReader implements BodyReader {
@@ -49,12 +52,11 @@ export class ResumingReader implements BodyReader {
   }
 
   async #resume(error: unknown): Promise<Buffer | null> {
-    const { validator, end } = this.#options;
+    const { place } = this.#options;
     if (this.#closed) return null;
     if (!(error instanceof LaggedError)) throw error;
-    if (validator === undefined || end === undefined)
-      throw new HttpError('overloaded', error.message, { cause: error });
-    const { begun, giveUp } = rest(this.#options, validator, error.position, end);
+    if (place === undefined) throw new HttpError('overloaded', error.message, { cause: error });
+    const { begun, giveUp } = rest(this.#options, { ...place, start: place.start + error.position });
     this.#giveUp = giveUp;
     try {
       this.#reader = await begun;
@@ -72,21 +74,20 @@ export class ResumingReader implements BodyReader {
 /** Asks for the rest. `begun` resolves when it is known to be the rest of the same representation. */
 function rest(
   { fetch, request }: ResumeOptions,
-  validator: string,
-  position: number,
-  end: number,
+  place: Place,
 ): { readonly begun: Promise<BodyReader>; readonly giveUp: () => void } {
+  const { start, end, validator } = place;
   const { promise: begun, resolve, reject } = Promise.withResolvers<BodyReader>();
   const headers = withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']));
-  headers.push('Range', `bytes=${position}-${end - 1}`, 'If-Range', validator);
+  headers.push('Range', `bytes=${start}-${end - 1}`, 'If-Range', validator);
   let body: SharedBody | undefined;
   const flow: Flow = fetch(
     { ...request, headers },
     {
       onInterim: () => undefined,
       onHead: (head) => {
-        if (!isRest(head.status, head.headers, validator, position, end)) {
-          reject(new HttpError('origin_bad_response', `no rest of ${request.target} from byte ${position}`));
+        if (!isRest(head.status, head.headers, place)) {
+          reject(new HttpError('origin_bad_response', `no rest of ${request.target} from byte ${start}`));
           queueMicrotask(() => flow.abort());
           return;
         }
@@ -97,11 +98,11 @@ function rest(
           flow: { pause: () => flow.pause(), resume: () => flow.resume(), abort: () => flow.abort() },
           onAbandoned: () => flow.abort(),
         });
-        resolve(body.reader(0, end - position));
+        resolve(body.reader(0, end - start));
       },
       onData: (chunk) => body?.append(chunk),
       onEnd: (trailers) => {
-        if (body === undefined || body.received >= end - position) body?.end(trailers, 0);
+        if (body === undefined || body.received >= end - start) body?.end(trailers, 0);
         else body.fail(new HttpError('origin_bad_response', `the rest of ${request.target} is too short`));
       },
       onError: (error) => {
@@ -117,8 +118,8 @@ function rest(
   return { begun, giveUp };
 }
 
-function isRest(status: number, headers: RawHeaders, validator: string, position: number, end: number): boolean {
+function isRest(status: number, headers: RawHeaders, { start, end, validator }: Place): boolean {
   const range = parseContentRange(fieldValue(headers, 'content-range'));
   if (status !== 206 || range === undefined || 'unsatisfied' in range) return false;
-  return range.start === position && range.end === end && fieldValue(headers, 'etag') === validator;
+  return range.start === start && range.end === end && fieldValue(headers, 'etag') === validator;
 }

@@ -16,7 +16,7 @@ import type { BodyReader, Flow } from '../http/message.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 
 /** Unread bytes at which upstream is held back. */
-const HIGH_WATER_BYTES = 128 * 1024;
+const HIGH_WATER_BYTES = 64 * 1024;
 
 /** The reader is too far behind for a body that is not kept; `position` is the next byte it would have read. */
 export class LaggedError extends Error {
@@ -46,6 +46,10 @@ export class SharedBody {
   readonly #readers = new Set<SharedReader>();
   #writer: StoreWriter | undefined;
   #chunks: Buffer[] = [];
+  /** How many readers are to read each of the chunks next, and how many are past the last one. */
+  #readersAt: number[] = [0];
+  /** Where the reader is that is furthest on. */
+  #fastest = 0;
   /** Number of chunks that were dropped from the front. */
   #dropped = 0;
   /** Position of the first byte that is held. */
@@ -90,6 +94,7 @@ export class SharedBody {
     const fits = this.#end + chunk.length <= this.#options.maxKeptBytes;
     const kept = fits ? this.#writer?.append(chunk) : undefined;
     this.#chunks.push(kept ?? chunk);
+    this.#readersAt.push(0);
     this.#end += chunk.length;
     if (this.#writer !== undefined && kept === undefined) this.#overflow();
     for (const reader of this.#readers) reader.wake();
@@ -119,6 +124,8 @@ export class SharedBody {
   reader(start: number, end: number): BodyReader {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));
     this.#readers.add(reader);
+    this.#countAt(reader.index, 1);
+    this.#fastest = Math.max(this.#fastest, reader.position);
     this.#letGoOn();
     return reader;
   }
@@ -134,57 +141,67 @@ export class SharedBody {
 
   leave(reader: SharedReader): void {
     if (!this.#readers.delete(reader)) return;
-    if (this.#readers.size > 0) this.trim();
+    this.#countAt(reader.index, -1);
+    if (reader.position === this.#fastest) {
+      this.#fastest = this.#base;
+      for (const { position } of this.#readers) this.#fastest = Math.max(this.#fastest, position);
+    }
+    if (this.#readers.size > 0) this.#trim();
     else if (this.#state === 'open') this.#options.onAbandoned();
     else this.#writer?.abort();
   }
 
-  /** Drops what every reader has passed, unless the body is kept, and lets upstream go on. */
-  trim(): void {
+  /** The reader has read a chunk and is at `reader.index` now. */
+  moved(reader: SharedReader): void {
+    this.#countAt(reader.index - 1, -1);
+    this.#countAt(reader.index, 1);
+    this.#fastest = Math.max(this.#fastest, reader.position);
+    this.#trim();
+  }
+
+  #countAt(index: number, change: 1 | -1): void {
+    const place = index - this.#dropped;
+    this.#readersAt[place] = (this.#readersAt[place] ?? 0) + change;
+  }
+
+  /** Drops what every reader has passed, unless the body is kept, and lets upstream go on. Costs the same however many read. */
+  #trim(): void {
     if (this.#writer !== undefined || this.#readers.size === 0) return;
-    let slowest = this.#dropped + this.#chunks.length;
-    for (const { index } of this.#readers) slowest = Math.min(slowest, index);
     let drop = 0;
-    for (; this.#dropped + drop < slowest; drop++) this.#base += (this.#chunks[drop] as Buffer).length;
+    while (drop < this.#chunks.length && this.#readersAt[drop] === 0)
+      this.#base += (this.#chunks[drop++] as Buffer).length;
     if (drop > 0) {
       this.#chunks.splice(0, drop);
+      this.#readersAt.splice(0, drop);
       this.#dropped += drop;
     }
     this.#letGoOn();
   }
 
   #letGoOn(): void {
-    if (!this.#paused || this.#end - this.#fastest() >= HIGH_WATER_BYTES) return;
+    if (!this.#paused || this.#end - this.#fastest >= HIGH_WATER_BYTES) return;
     this.#paused = false;
     this.#options.flow.resume();
-  }
-
-  /** Where the reader is that is furthest on. */
-  #fastest(): number {
-    let fastest = this.#base;
-    for (const { position } of this.#readers) fastest = Math.max(fastest, position);
-    return fastest;
   }
 
   #overflow(): void {
     this.#writer?.abort();
     this.#writer = undefined;
-    if (this.#readers.size > 0) this.trim();
+    if (this.#readers.size > 0) this.#trim();
     else this.#options.onAbandoned(); // it went on to be kept, and is not any more
   }
 
   /** Keeps what is held for readers within the window. */
   #bound(): void {
-    const fastest = this.#fastest();
-    if (!this.#paused && this.#end - fastest >= HIGH_WATER_BYTES) {
+    if (!this.#paused && this.#end - this.#fastest >= HIGH_WATER_BYTES) {
       this.#paused = true;
       this.#options.flow.pause();
     }
     if (this.#end - this.#base <= this.#options.windowBytes) return;
     for (const reader of this.#readers) {
-      if (this.#end - reader.position > this.#options.windowBytes && reader.position < fastest) reader.cut();
+      if (this.#end - reader.position > this.#options.windowBytes && reader.position < this.#fastest) reader.cut();
     }
-    this.trim();
+    this.#trim();
   }
 
   #indexOf(position: number): number {
@@ -246,7 +263,7 @@ class SharedReader implements BodyReader {
       this.index++;
       if (this.#skip >= read.length) {
         this.#skip -= read.length;
-        this.#body.trim();
+        this.#body.moved(this);
         continue;
       }
       const piece = read.subarray(
@@ -255,7 +272,7 @@ class SharedReader implements BodyReader {
       );
       this.#skip = 0;
       this.position += piece.length;
-      this.#body.trim();
+      this.#body.moved(this);
       return piece;
     }
   }
