@@ -39,7 +39,6 @@ import type { Store } from './store/store.ts';
 import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
 import { matchesVary, normalisedField } from './vary.ts';
 
-/** Keys of which something is remembered besides what is stored (promise P5). */
 const MAX_REMEMBERED_KEYS = 100_000;
 
 /** A range that begins no further than this behind what has arrived of a whole body waits for it. */
@@ -86,6 +85,8 @@ export interface EngineOptions {
   readonly now: () => number;
   /** Asked at each use, as a reload changes them. */
   readonly bounds: () => { readonly fillWindowBytes: number; readonly maxWaiters: number };
+  /** Keys of which something is remembered besides what is stored (promise P5). */
+  readonly maxRememberedKeys?: number;
   readonly events: EngineEvents;
 }
 
@@ -123,10 +124,11 @@ export class CacheEngine {
   readonly options: EngineOptions;
   /** Fills under way: by key, then by what others find them by (`fillKey`), or a symbol where nobody joins. */
   readonly underWay = new Map<string, Map<string | symbol, Fill>>();
-  readonly memory = new LRUCache<string, KeyMemory>({ max: MAX_REMEMBERED_KEYS });
+  readonly memory: LRUCache<string, KeyMemory>;
 
   constructor(options: EngineOptions) {
     this.options = options;
+    this.memory = new LRUCache({ max: options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS });
   }
 
   /** @throws {HttpError} when there is no answer to give. */
