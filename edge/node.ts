@@ -5,11 +5,10 @@
 import type { Logger } from 'pino';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { trustedProxies } from '../http/forwarding.ts';
-import { listen } from '../http/listener.ts';
-import { listenForControl } from '../telemetry/control-listener.ts';
+import { listen, openAll } from '../http/listener.ts';
+import { nodeControl } from '../tier/control.ts';
 import { failover } from '../tier/failover.ts';
-import { listenForNodes } from '../tier/listener.ts';
-import { answerMatches } from '../tier/matches.ts';
+import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { followPurges } from '../tier/purges.ts';
 import { HotKeys } from './hot.ts';
@@ -44,36 +43,28 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
   const { limits, sites } = region;
   const core = new NodeCore({ name, role: 'edge', memoryBytes: edge.memory ?? region.memory, limits, sites, log });
   let visit = visiting(core, region, origin);
-  const visitors = await listen({
-    address: edge.listen,
-    limits,
-    onRequest: (request, response) => void answerVisitor(visit, request, response),
-    onRefused: (error) => core.refused('public', error),
-    onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
-  });
-  const tier = await listenForNodes({
-    core,
-    address: edge.tier,
-    secret: () => visit.region.tier_secret,
-    fetchFor: (call, { site }, key) => {
+  const secret = (): string => visit.region.tier_secret;
+  const listenForVisitors = () =>
+    listen({
+      address: edge.listen,
+      limits,
+      onRequest: (request, response) => void answerVisitor(visit, request, response),
+      onRefused: (error) => core.refused('public', error),
+      onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
+    });
+  const listenForOthers = () => listenForNodes({ core, address: edge.tier, secret, fetchFor: asOwner });
+  const asOwner: FetchFor = (call, { site }, key) =>
+    failover(() => {
       const { peers } = visit;
-      return failover(() => {
-        const needs = core.ledger.needsOf(call.position);
-        const asked = { id: call.id, from: name, proto: call.proto, position: core.ledger.positionFor(needs) };
-        return route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined });
-      }, Date.now);
-    },
-  });
-  const control =
-    edge.control === undefined
-      ? undefined
-      : await listenForControl({
-          address: edge.control,
-          limits,
-          registry: core.metrics.registry,
-          node: name,
-          posts: { '/v1/matches': answerMatches(core, () => visit.region.tier_secret) },
-        });
+      const position = core.ledger.positionFor(core.ledger.needsOf(call.position));
+      const asked = { id: call.id, from: name, proto: call.proto, position };
+      return route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined });
+    }, Date.now);
+  const [visitors, tier, control] = await openAll([
+    listenForVisitors,
+    listenForOthers,
+    edge.control === undefined ? undefined : nodeControl(core, edge.control, secret),
+  ]);
   const purges = followPurges(core, region);
   return {
     name,

@@ -34,6 +34,22 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+type Opening = (() => Promise<Listener>) | undefined;
+
+/** Opens all of them, in order, or none: those that are open are closed when one fails. */
+export async function openAll<const T extends readonly Opening[]>(
+  openings: T,
+): Promise<{ [K in keyof T]: T[K] extends undefined ? undefined : Listener | Extract<T[K], undefined> }> {
+  const opened: (Listener | undefined)[] = [];
+  try {
+    for (const open of openings) opened.push(await open?.());
+  } catch (error) {
+    await Promise.all(opened.map((listener) => listener?.close()));
+    throw error;
+  }
+  return opened as never;
+}
+
 /** How long what a visitor still sends is read and dropped after the answer, so that the answer reaches it. */
 const LINGER_MS = 2_000;
 

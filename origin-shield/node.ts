@@ -4,9 +4,9 @@
  */
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
-import { listenForControl } from '../telemetry/control-listener.ts';
-import { listenForNodes } from '../tier/listener.ts';
-import { answerMatches } from '../tier/matches.ts';
+import { openAll } from '../http/listener.ts';
+import { nodeControl } from '../tier/control.ts';
+import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { followPurges } from '../tier/purges.ts';
 import { OriginPools } from './origin-pool.ts';
@@ -32,22 +32,11 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
   const core = new NodeCore({ name, role: 'shield', memoryBytes: shield.memory ?? region.memory, limits, sites, log });
   const origins = new OriginPools(region.network, sites);
   let secret = region.tier_secret;
-  const tier = await listenForNodes({
-    core,
-    address: shield.tier,
-    secret: () => secret,
-    fetchFor: (_call, { site }) => origins.fetchFor(site),
-  });
-  const control =
-    shield.control === undefined
-      ? undefined
-      : await listenForControl({
-          address: shield.control,
-          limits,
-          registry: core.metrics.registry,
-          node: name,
-          posts: { '/v1/matches': answerMatches(core, () => secret) },
-        });
+  const fetchFor: FetchFor = (_call, { site }) => origins.fetchFor(site);
+  const [tier, control] = await openAll([
+    () => listenForNodes({ core, address: shield.tier, secret: () => secret, fetchFor }),
+    shield.control === undefined ? undefined : nodeControl(core, shield.control, () => secret),
+  ]);
   const purges = followPurges(core, region);
   return {
     name,

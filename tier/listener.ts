@@ -26,8 +26,10 @@ export interface TierListenerOptions {
   readonly address: string;
   readonly secret: () => string;
   /** Whom to ask for what the cache does not have. */
-  readonly fetchFor: (call: TierCall, served: ServedSite, key: string) => Fetch;
+  readonly fetchFor: FetchFor;
 }
+
+export type FetchFor = (call: TierCall, served: ServedSite, key: string) => Fetch;
 
 export async function listenForNodes(options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;

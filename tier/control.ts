@@ -1,0 +1,20 @@
+/**
+ * The control listener of an edge or a shield.
+ * @module
+ */
+import type { Listener } from '../http/listener.ts';
+import { listenForControl } from '../telemetry/control-listener.ts';
+import { answerMatches } from './matches.ts';
+import type { NodeCore } from './node-core.ts';
+
+/** @returns How to open it. */
+export function nodeControl(core: NodeCore, address: string, secret: () => string): () => Promise<Listener> {
+  return () =>
+    listenForControl({
+      address,
+      limits: core.limits,
+      registry: core.metrics.registry,
+      node: core.name,
+      posts: { '/v1/matches': answerMatches(core, secret) },
+    });
+}
