@@ -48,8 +48,8 @@ export class SharedBody {
   #chunks: Buffer[] = [];
   /** How many readers are to read each of the chunks next, and how many are past the last one. */
   #readersAt: number[] = [0];
-  /** Where the reader is that is furthest on. */
-  #fastest = 0;
+  /** Where the reader is that is furthest on; `undefined` when it has gone, until somebody wants to know. */
+  #fastest: number | undefined = 0;
   /** Number of chunks that were dropped from the front. */
   #dropped = 0;
   /** Position of the first byte that is held. */
@@ -125,7 +125,7 @@ export class SharedBody {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));
     this.#readers.add(reader);
     this.#countAt(reader.index, 1);
-    this.#fastest = Math.max(this.#fastest, reader.position);
+    this.#noteAt(reader.position);
     this.#letGoOn();
     return reader;
   }
@@ -142,10 +142,7 @@ export class SharedBody {
   leave(reader: SharedReader): void {
     if (!this.#readers.delete(reader)) return;
     this.#countAt(reader.index, -1);
-    if (reader.position === this.#fastest) {
-      this.#fastest = this.#base;
-      for (const { position } of this.#readers) this.#fastest = Math.max(this.#fastest, position);
-    }
+    if (reader.position === this.#fastest) this.#fastest = undefined;
     if (this.#readers.size > 0) this.#trim();
     else if (this.#state === 'open') this.#options.onAbandoned();
     else this.#writer?.abort();
@@ -155,8 +152,21 @@ export class SharedBody {
   moved(reader: SharedReader): void {
     this.#countAt(reader.index - 1, -1);
     this.#countAt(reader.index, 1);
-    this.#fastest = Math.max(this.#fastest, reader.position);
+    this.#noteAt(reader.position);
     this.#trim();
+  }
+
+  #noteAt(position: number): void {
+    if (this.#fastest !== undefined && position > this.#fastest) this.#fastest = position;
+  }
+
+  /** Where the reader is that is furthest on. */
+  #furthest(): number {
+    if (this.#fastest === undefined) {
+      this.#fastest = this.#base;
+      for (const { position } of this.#readers) this.#noteAt(position);
+    }
+    return this.#fastest;
   }
 
   #countAt(index: number, change: 1 | -1): void {
@@ -179,7 +189,7 @@ export class SharedBody {
   }
 
   #letGoOn(): void {
-    if (!this.#paused || this.#end - this.#fastest >= HIGH_WATER_BYTES) return;
+    if (!this.#paused || this.#end - this.#furthest() >= HIGH_WATER_BYTES) return;
     this.#paused = false;
     this.#options.flow.resume();
   }
@@ -193,13 +203,14 @@ export class SharedBody {
 
   /** Keeps what is held for readers within the window. */
   #bound(): void {
-    if (!this.#paused && this.#end - this.#fastest >= HIGH_WATER_BYTES) {
+    const furthest = this.#furthest();
+    if (!this.#paused && this.#end - furthest >= HIGH_WATER_BYTES) {
       this.#paused = true;
       this.#options.flow.pause();
     }
     if (this.#end - this.#base <= this.#options.windowBytes) return;
     for (const reader of this.#readers) {
-      if (this.#end - reader.position > this.#options.windowBytes && reader.position < this.#fastest) reader.cut();
+      if (this.#end - reader.position > this.#options.windowBytes && reader.position < furthest) reader.cut();
     }
     this.#trim();
   }

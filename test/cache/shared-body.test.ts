@@ -1,0 +1,465 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { LaggedError, SharedBody } from '../../cache/shared-body.ts';
+import { MemoryStore } from '../../cache/store/memory-store.ts';
+import { HttpError } from '../../http/errors.ts';
+import type { BodyReader } from '../../http/message.ts';
+
+const HIGH_WATER_BYTES = 64 * 1024;
+
+interface Stand {
+  readonly body: SharedBody;
+  readonly store: MemoryStore;
+  readonly flow: { paused: boolean; aborted: number; resumes: number };
+  readonly abandoned: () => number;
+}
+
+function stand({ kept = false, maxBytes = 2 ** 24, maxKeptBytes = 2 ** 24, windowBytes = 2 ** 20 } = {}): Stand {
+  const store = new MemoryStore(maxBytes);
+  const flow = { paused: false, aborted: 0, resumes: 0 };
+  let abandoned = 0;
+  const body = new SharedBody({
+    writer: kept ? store.begin(0) : undefined,
+    maxKeptBytes,
+    windowBytes,
+    flow: {
+      pause: () => {
+        flow.paused = true;
+      },
+      resume: () => {
+        flow.paused = false;
+        flow.resumes++;
+      },
+      abort: () => void flow.aborted++,
+    },
+    onAbandoned: () => void abandoned++,
+  });
+  return { body, store, flow, abandoned: () => abandoned };
+}
+
+function bytes(start: number, end: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(end - start);
+  for (let i = start; i < end; i++) buffer[i - start] = (i * 37 + (i >> 7)) & 0xff;
+  return buffer;
+}
+
+/** Takes what has arrived. @returns The bytes, and whether the end has come. */
+function take(reader: BodyReader, atMost = Number.POSITIVE_INFINITY): { got: Buffer; ended: boolean } {
+  const pieces: Buffer[] = [];
+  for (let pieceCount = 0; pieceCount < atMost; pieceCount++) {
+    const piece = reader.next();
+    if (piece === null) return { got: Buffer.concat(pieces), ended: true };
+    if (piece instanceof Promise) {
+      piece.catch(() => undefined);
+      break;
+    }
+    pieces.push(piece);
+  }
+  return { got: Buffer.concat(pieces), ended: false };
+}
+
+const broken = new HttpError('origin_bad_response');
+
+for (const kept of [true, false]) {
+  const name = kept ? 'kept' : 'in a window';
+
+  test(`${name}: a reader waits for what comes, and gets it`, async (t) => {
+    const { body } = stand({ kept });
+    const reader = body.reader(0, Number.POSITIVE_INFINITY);
+    const first = reader.next();
+    body.append(Buffer.from('one'));
+    t.equal((await first)?.toString(), 'one');
+    const second = reader.next();
+    body.append(Buffer.alloc(0));
+    body.end(['X-Trailer', '1'], 0);
+    t.equal(await second, null);
+    t.same(body.trailers, ['X-Trailer', '1']);
+    t.equal(reader.next(), null);
+  });
+
+  test(`${name}: a failure comes after the bytes before it, to every reader`, async (t) => {
+    const { body, store } = stand({ kept });
+    const readers = [body.reader(0, 100), body.reader(0, 100), body.reader(2, 100)];
+    body.append(Buffer.from('some'));
+    const waiting = body.reader(0, 100);
+    t.equal((waiting.next() as Buffer).toString(), 'some');
+    const next = waiting.next();
+    body.fail(broken);
+    body.append(Buffer.from('late'));
+    body.fail(new HttpError('internal'));
+    t.equal(body.end([], 0), undefined);
+    t.same(
+      readers.map((reader) => (reader.next() as Buffer).toString()),
+      ['some', 'some', 'me'],
+    );
+    for (const reader of readers) {
+      t.throws(() => reader.next(), broken);
+      t.throws(() => reader.next(), broken, 'and again');
+    }
+    await t.rejects(async () => next, broken);
+    t.equal(body.state, 'failed');
+    t.notOk(body.canReadFrom(0));
+    t.equal(store.bytesInUse, 0);
+  });
+
+  test(`${name}: the last reader that goes abandons it, once`, async (t) => {
+    const { body, abandoned } = stand({ kept });
+    const [a, b] = [body.reader(0, 10), body.reader(0, 10)];
+    body.append(Buffer.from('0123'));
+    a.close();
+    a.close();
+    t.equal(abandoned(), 0);
+    t.equal(body.readers, 1);
+    b.close();
+    b.close();
+    t.equal(abandoned(), 1);
+    t.equal(body.readers, 0);
+    t.equal(a.next(), null);
+  });
+
+  test(`${name}: nobody abandons what has ended`, async (t) => {
+    const { body, abandoned } = stand({ kept });
+    const reader = body.reader(0, 10);
+    body.append(Buffer.from('0123'));
+    body.end([], 0);
+    reader.close();
+    t.equal(abandoned(), 0);
+  });
+
+  test(`${name}: a reader that has its range is gone`, async (t) => {
+    const { body, abandoned } = stand({ kept });
+    const reader = body.reader(2, 5);
+    body.append(Buffer.from('0123456789'));
+    t.same(take(reader), { got: Buffer.from('234'), ended: true });
+    t.equal(abandoned(), 1);
+  });
+
+  test(`${name}: a reader that starts beyond what has arrived`, async (t) => {
+    const { body } = stand({ kept });
+    const reader = body.reader(5, 8);
+    body.append(Buffer.from('012'));
+    const next = reader.next();
+    body.append(Buffer.from('34'));
+    body.append(Buffer.from('56'));
+    t.equal((await next)?.toString(), '56');
+    body.append(Buffer.from('789'));
+    t.equal((reader.next() as Buffer).toString(), '7');
+    t.equal(reader.next(), null);
+  });
+
+  test(`${name}: a reader that starts beyond the end gets nothing`, async (t) => {
+    const { body } = stand({ kept });
+    const reader = body.reader(50, 80);
+    const next = reader.next();
+    body.append(Buffer.from('012'));
+    body.end([], 0);
+    t.equal(await next, null);
+  });
+
+  test(`${name}: a reader that is closed while it waits is released`, async (t) => {
+    const { body } = stand({ kept });
+    const reader = body.reader(0, 10);
+    const next = reader.next();
+    reader.close();
+    t.equal(await next, null);
+  });
+}
+
+test('kept: one who comes late reads from the beginning', async (t) => {
+  const { body, store } = stand({ kept: true });
+  const early = body.reader(0, Number.POSITIVE_INFINITY);
+  body.append(bytes(0, 200_000));
+  body.append(bytes(200_000, 300_000));
+  take(early);
+  t.ok(body.canReadFrom(0));
+  const late = body.reader(0, Number.POSITIVE_INFINITY);
+  const stored = body.end([], 0);
+  t.ok(take(late).got.equals(bytes(0, 300_000)));
+  t.equal(stored?.ranges[0]?.end, 300_000);
+  t.equal(store.bytesInUse, 0, 'what is committed counts with the entry that it is put into');
+});
+
+test('kept: upstream is never held back for a reader', async (t) => {
+  const { body, flow } = stand({ kept: true });
+  body.reader(0, 10);
+  for (let i = 0; i < 20; i++) body.append(bytes(i * 65_536, (i + 1) * 65_536));
+  t.notOk(flow.paused);
+});
+
+test('not to be committed: the memory is given back when the last reader has gone', async (t) => {
+  for (const finish of [(body: SharedBody) => void body.end([], 0), (body: SharedBody) => body.fail(broken)]) {
+    const { body, store } = stand({ kept: true });
+    body.keep = false;
+    const readers = [body.reader(0, 10), body.reader(0, 10)];
+    body.append(bytes(0, 100_000));
+    t.equal(store.bytesInUse, 100_000);
+    finish(body);
+    readers[0]?.close();
+    readers[1]?.close();
+    t.equal(store.bytesInUse, 0);
+  }
+});
+
+test('not to be committed and nobody there at the end: given back at once', async (t) => {
+  const { body, store } = stand({ kept: true });
+  body.keep = false;
+  body.append(bytes(0, 100_000));
+  t.equal(body.end([], 0), undefined);
+  t.equal(store.bytesInUse, 0);
+});
+
+for (const { what, options } of [
+  { what: 'longer than what is kept', options: { maxKeptBytes: 100_000 } },
+  { what: 'more than the store has room for', options: { maxBytes: 100_000 } },
+]) {
+  test(`${what}: goes on in a window, nothing is kept, nobody loses a byte`, async (t) => {
+    const { body, store, flow } = stand({ kept: true, ...options });
+    const reader = body.reader(0, Number.POSITIVE_INFINITY);
+    body.append(bytes(0, 90_000));
+    t.ok(body.isKept);
+    body.append(bytes(90_000, 190_000));
+    t.notOk(body.isKept);
+    t.equal(store.bytesInUse, 0);
+    t.ok(flow.paused);
+    t.ok(take(reader).got.equals(bytes(0, 190_000)));
+    t.notOk(flow.paused);
+    t.notOk(body.canReadFrom(0));
+    body.append(bytes(190_000, 200_000));
+    t.equal(body.end([], 0), undefined);
+    t.ok(take(reader).got.equals(bytes(190_000, 200_000)));
+  });
+
+  test(`${what}, and nobody reads: abandoned, as nothing is left to do it for`, async (t) => {
+    const { body, store, flow, abandoned } = stand({ kept: true, ...options });
+    body.append(bytes(0, 90_000));
+    body.append(bytes(90_000, 190_000));
+    t.equal(abandoned(), 1);
+    t.equal(store.bytesInUse, 0);
+    t.notOk(flow.aborted);
+  });
+}
+
+test('in a window: upstream is held back when the fastest reader is behind, and let go when it has caught up', async (t) => {
+  const { body, flow } = stand();
+  const reader = body.reader(0, Number.POSITIVE_INFINITY);
+  body.append(bytes(0, HIGH_WATER_BYTES - 1));
+  t.notOk(flow.paused);
+  body.append(bytes(HIGH_WATER_BYTES - 1, HIGH_WATER_BYTES + 1));
+  t.ok(flow.paused);
+  take(reader, 1);
+  t.notOk(flow.paused);
+});
+
+test('in a window: a reader who waits far beyond what has arrived does not wait for ever', async (t) => {
+  const { body, flow } = stand();
+  const slow = body.reader(0, Number.POSITIVE_INFINITY);
+  body.append(bytes(0, 200_000));
+  t.ok(flow.paused);
+  const ahead = body.reader(500_000, 500_010);
+  t.notOk(flow.paused, 'it is the fastest now');
+  const next = ahead.next();
+  for (let at = 200_000; at < 600_000; at += 50_000) body.append(bytes(at, at + 50_000));
+  t.ok((await next)?.equals(bytes(500_000, 500_010)));
+  t.ok(take(slow).got.equals(bytes(0, 600_000)));
+});
+
+test('in a window: skipping lets go of what was skipped', async (t) => {
+  const { body } = stand();
+  const ahead = body.reader(500_000, 500_010);
+  const next = ahead.next();
+  for (let at = 0; at < 400_000; at += 50_000) {
+    body.append(bytes(at, at + 50_000));
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+  t.notOk(body.canReadFrom(200_000));
+  ahead.close();
+  await next;
+});
+
+test('in a window: the slow one is cut with its position, the fast one is not', async (t) => {
+  const windowBytes = 300_000;
+  const { body, abandoned } = stand({ windowBytes });
+  const fast = body.reader(0, Number.POSITIVE_INFINITY);
+  const slow = body.reader(0, Number.POSITIVE_INFINITY);
+  const partly = body.reader(10, Number.POSITIVE_INFINITY);
+  body.append(bytes(0, 50_000));
+  take(partly, 1);
+  let at = 50_000;
+  for (; at < 600_000; at += 50_000) {
+    body.append(bytes(at, at + 50_000));
+    take(fast);
+  }
+  for (const { reader, position } of [
+    { reader: slow, position: 0 },
+    { reader: partly, position: 50_000 },
+  ]) {
+    try {
+      reader.next();
+      t.fail('must be cut');
+    } catch (error) {
+      t.ok(error instanceof LaggedError);
+      t.equal((error as LaggedError).position, position);
+    }
+  }
+  t.equal(body.readers, 1);
+  slow.close();
+  partly.close();
+  t.equal(abandoned(), 0);
+  fast.close();
+  t.equal(abandoned(), 1);
+});
+
+test('in a window: readers that are all slow hold upstream back, and are not cut', async (t) => {
+  const { body, flow } = stand({ windowBytes: 10 });
+  const readers = [body.reader(0, 1_000_000), body.reader(0, 1_000_000)];
+  body.append(bytes(0, 500_000));
+  t.ok(flow.paused);
+  for (const reader of readers) t.ok(take(reader).got.equals(bytes(0, 500_000)));
+});
+
+test('in a window: when the fast one goes, the others get on', async (t) => {
+  const { body, flow } = stand({ windowBytes: 2 ** 20 });
+  const fast = body.reader(0, Number.POSITIVE_INFINITY);
+  const slow = body.reader(0, Number.POSITIVE_INFINITY);
+  body.append(bytes(0, 400_000));
+  take(fast);
+  body.append(bytes(400_000, 410_000));
+  t.notOk(flow.paused);
+  fast.close();
+  body.append(bytes(410_000, 420_000));
+  t.ok(flow.paused, 'now the slow one is the fastest');
+  t.ok(take(slow).got.equals(bytes(0, 420_000)));
+  t.notOk(flow.paused);
+});
+
+test('many readers of one body cost no more than their number', async (t) => {
+  const { body } = stand();
+  const readers = Array.from({ length: 20_000 }, () => body.reader(0, Number.POSITIVE_INFINITY));
+  const began = process.cpuUsage();
+  for (let at = 0; at < 10; at++) {
+    body.append(bytes(at * 1_000, (at + 1) * 1_000));
+    for (const reader of readers) reader.next();
+  }
+  for (const reader of readers) reader.close();
+  const { user } = process.cpuUsage(began);
+  t.ok(user < 5_000_000, `${user / 1_000} ms`);
+});
+
+/** One step of a random history. */
+type Step =
+  | { readonly do: 'append'; readonly size: number }
+  | { readonly do: 'open'; readonly ahead: number; readonly length: number }
+  | { readonly do: 'read'; readonly who: number; readonly pieces: number }
+  | { readonly do: 'close'; readonly who: number };
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('append' as const), size: fc.integer({ min: 0, max: 70_000 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('open' as const),
+      ahead: fc.constantFrom(0, 0, 0, 1, 5_000, 300_000),
+      length: fc.constantFrom(Number.POSITIVE_INFINITY, 10, 100_000),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant('read' as const), who: fc.nat(20), pieces: fc.integer({ min: 1, max: 5 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const), who: fc.nat(20) }) },
+);
+
+test('any history: every reader gets exactly its bytes, in order, until it is cut or the body breaks', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyStep, { maxLength: 60 }),
+      fc.constantFrom<{ kept: boolean; maxKeptBytes?: number; maxBytes?: number; windowBytes: number }>(
+        { kept: true, windowBytes: 200_000 },
+        { kept: true, maxKeptBytes: 150_000, windowBytes: 200_000 },
+        { kept: true, maxBytes: 150_000, windowBytes: 200_000 },
+        { kept: false, windowBytes: 200_000 },
+        { kept: false, windowBytes: 1 },
+      ),
+      fc.constantFrom('end', 'fail'),
+      async (steps, options, finish) => {
+        const { body, store, flow } = stand(options);
+        const readers: {
+          reader: BodyReader;
+          start: number;
+          end: number;
+          got: Buffer[];
+          over: string;
+          pending: boolean;
+        }[] = [];
+        const collect = (one: (typeof readers)[number], pieces: number): void => {
+          for (let i = 0; i < pieces && !one.pending && one.over === ''; i++) {
+            const settle = (piece: Buffer | null): void => {
+              if (one.over === 'closed') return;
+              if (piece === null) one.over = 'ended';
+              else one.got.push(piece);
+            };
+            const refuse = (error: unknown): void => {
+              one.over = error instanceof LaggedError ? `cut at ${error.position}` : 'broken';
+            };
+            try {
+              const next = one.reader.next();
+              if (next instanceof Promise) {
+                one.pending = true;
+                next.then(settle, refuse).finally(() => {
+                  one.pending = false;
+                });
+              } else settle(next);
+            } catch (error) {
+              refuse(error);
+            }
+          }
+        };
+        for (const step of steps) {
+          const one = 'who' in step ? readers[step.who % Math.max(1, readers.length)] : undefined;
+          if (step.do === 'append') {
+            if (!flow.paused) body.append(bytes(body.received, body.received + step.size));
+          } else if (step.do === 'open') {
+            const start = (body.canReadFrom(0) ? 0 : body.received) + step.ahead;
+            if (body.canReadFrom(start)) {
+              const end = start + step.length;
+              readers.push({ reader: body.reader(start, end), start, end, got: [], over: '', pending: false });
+            }
+          } else if (step.do === 'read' && one) collect(one, step.pieces);
+          else if (step.do === 'close' && one && one.over === '') {
+            one.reader.close();
+            one.over = 'closed';
+          }
+          await Promise.resolve();
+        }
+        const total = body.received;
+        if (finish === 'end') body.end([], 0);
+        else body.fail(broken);
+        for (let round = 0; round < 3; round++) {
+          await new Promise((resolve) => setImmediate(resolve));
+          for (const one of readers) if (one.over === '') collect(one, Number.POSITIVE_INFINITY);
+        }
+        for (const { start, end, got, over } of readers) {
+          const bytesGot = Buffer.concat(got);
+          const expected = bytes(Math.min(start, total), Math.min(end, total));
+          const whole = bytesGot.equals(expected);
+          const beginning = bytesGot.equals(expected.subarray(0, bytesGot.length));
+          if (!beginning) throw new Error(`wrong bytes for a reader of ${start} to ${end}`);
+          if (over === 'ended' && !whole) throw new Error(`clean end after ${bytesGot.length} of ${expected.length}`);
+          if (over.startsWith('cut') && over !== `cut at ${start + bytesGot.length}`) throw new Error(over);
+          if (over === '') throw new Error('a reader is left waiting');
+          if (over === 'broken' && finish === 'end') throw new Error('broken without a failure');
+        }
+        if (body.readers !== 0 && finish === 'end') throw new Error(`${body.readers} readers left`);
+        for (const { reader } of readers) reader.close();
+        if (body.readers !== 0) throw new Error(`${body.readers} readers left after close`);
+        if (store.bytesInUse !== 0) throw new Error(`${store.bytesInUse} bytes left`);
+      },
+    ),
+    { numRuns: 400 },
+  );
+  t.pass();
+});
