@@ -1,0 +1,367 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import fastify from 'fastify';
+import { test } from 'tap';
+import type { Journal, JournalRecord } from '../../journal/journal.ts';
+import type { JournalMessage } from '../../journal/message.ts';
+import { streamJournal } from '../../journal/stream.ts';
+import { formatNodeField, journalTarget, MAX_LINE_BYTES, readJournalTarget } from '../../journal/wire.ts';
+import { aPurge, purges } from './contract.ts';
+import { followOn, newJournal, SECRET, serve, serveJournal, source } from './served.ts';
+import { Clock, settle } from './simulation.ts';
+
+const PATIENCE_MS = 20_000;
+const NOBODY = { identity: undefined, seq: 0 };
+
+/** Takes so many messages, then goes away. */
+async function take(messages: AsyncIterable<JournalMessage>, count: number): Promise<JournalMessage[]> {
+  const taken: JournalMessage[] = [];
+  for await (const message of messages) {
+    taken.push(message);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+/** The answer to a request as a node sends it, unread. */
+async function ask(url: string, target: string, field: string | undefined): Promise<IncomingMessage> {
+  const request = get(`${url}${target}`, {
+    agent: false,
+    headers: field === undefined ? {} : { 'Seawall-Tier': field },
+  });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.on('error', () => undefined); // tests cut connections
+  return response;
+}
+
+function askAsNode(url: string): Promise<IncomingMessage> {
+  return ask(url, '/v1/journal?after=0', formatNodeField('eu-1', SECRET));
+}
+
+test('hello, what there is, what comes, and heartbeats in between', async (t) => {
+  const journal = newJournal(t, () => 42);
+  const clock = new Clock();
+  await journal.append(purges(2));
+  const { url } = await serveJournal(t, journal, { wait: clock.wait });
+  const messages = source(url)(NOBODY, new AbortController().signal)[Symbol.asyncIterator]();
+  const next = async (): Promise<JournalMessage> => (await messages.next()).value;
+  const state = journal.state();
+  t.same(await next(), { type: 'hello', state });
+  t.same(await next(), { type: 'records', records: journal.read(0, 2) });
+  await journal.append([aPurge({ selector: 'größe/☃/😀', why: 'two\nlines' })]);
+  t.same(await next(), { type: 'records', records: journal.read(2, 1) });
+  await clock.advance(1_000);
+  t.same(await next(), { type: 'heartbeat', newest: 3, floor: 0 });
+  await journal.compact(43);
+  await clock.advance(1_000);
+  t.same(await next(), { type: 'heartbeat', newest: 3, floor: 3 });
+  await messages.return?.();
+});
+
+for (const { what, after, isOther, first } of [
+  { what: 'the number asked for', after: 7, isOther: false, first: 8 },
+  { what: 'the floor, when records that were asked for are gone', after: 1, isOther: false, first: 6 },
+  { what: 'the floor, for another identity', after: 9, isOther: true, first: 6 },
+]) {
+  test(`a stream begins after ${what}`, async (t) => {
+    let now = 0;
+    const journal = newJournal(t, () => now);
+    await journal.append(purges(5));
+    now = 1_000;
+    await journal.compact(1_000);
+    await journal.append(purges(5));
+    const { url } = await serveJournal(t, journal);
+    const identity = isOther ? 'other' : journal.state().identity;
+    const [hello, records] = await take(source(url)({ identity, seq: after }, new AbortController().signal), 2);
+    t.match(hello, { state: { floor: 5, newest: 10 } });
+    t.match(records, { type: 'records', records: [{ seq: first }] });
+  });
+}
+
+test('10,000 records are caught up with, in order and whole, and then what comes is followed', async (t) => {
+  const journal = newJournal(t);
+  for (let batch = 0; batch < 10; batch += 1) await journal.append(purges(1_000, `batch-${batch}`));
+  const { url } = await serveJournal(t, journal);
+  const { follower, target } = followOn(t, source(url));
+  t.ok(await follower.caughtUp(10_000, PATIENCE_MS));
+  t.same(target.applied, journal.read(0, 10_000));
+  for (let round = 1; round <= 50; round += 1) {
+    const { last } = await journal.append(purges(round % 5 === 0 ? 5 : 1, `live-${round}`));
+    t.ok(await follower.caughtUp(last, PATIENCE_MS));
+  }
+  t.same(target.applied.slice(10_000), journal.read(10_000, 1_000));
+});
+
+test('lines keep to their bound, whatever the records are', async (t) => {
+  const journal = newJournal(t);
+  const longest = aPurge({
+    selector: '\u{1f600}'.repeat(8_192),
+    why: '\u0001'.repeat(1_024),
+    who: '\u0001'.repeat(255),
+  });
+  await journal.append(Array.from({ length: 100 }, () => longest));
+  await journal.append(purges(2_000));
+  const { url } = await serveJournal(t, journal);
+  const response = await askAsNode(url);
+  t.equal(response.headers['content-type'], 'application/x-ndjson');
+  t.equal(response.headers['cache-control'], 'no-store');
+  let [longestLine, bytes, records] = [0, 0, 0];
+  let text = '';
+  for await (const chunk of response) {
+    text += (chunk as Buffer).toString('latin1');
+    const lines = text.split('\n');
+    text = lines.pop() as string;
+    for (const line of lines) {
+      longestLine = Math.max(longestLine, line.length);
+      bytes += line.length;
+      records += (JSON.parse(line).records ?? []).length;
+    }
+    if (records === 2_100) break;
+  }
+  t.ok(bytes > 3_000_000, 'that was a lot');
+  t.ok(longestLine <= MAX_LINE_BYTES, `${longestLine} bytes`);
+});
+
+/** Counts records that were read. */
+function counted(journal: Journal): { journal: Journal; count: () => number; listeners: () => number } {
+  let [records, listeners] = [0, 0];
+  const wrapper: Journal = {
+    state: () => journal.state(),
+    append: (list) => journal.append(list),
+    read(seq, limit) {
+      const read = journal.read(seq, limit);
+      records += read.length;
+      return read;
+    },
+    subscribe(listener) {
+      const stop = journal.subscribe(listener);
+      listeners += 1;
+      return () => {
+        listeners -= 1;
+        stop();
+      };
+    },
+    compact: (before) => journal.compact(before),
+    close: () => journal.close(),
+  };
+  return { journal: wrapper, count: () => records, listeners: () => listeners };
+}
+
+/** Some 50 MB: more than all buffers between two sockets. */
+async function fill(journal: Journal): Promise<number> {
+  const big = Array.from({ length: 500 }, () => aPurge({ selector: 'x'.repeat(16_000) }));
+  for (let batch = 0; batch < 6; batch += 1) await journal.append(big);
+  return journal.state().newest;
+}
+
+test('a follower that takes nothing holds no more than a batch, and is cut off', async (t) => {
+  const { journal, count, listeners } = counted(newJournal(t));
+  const total = await fill(journal);
+  const { url, ended, problems } = await serveJournal(t, journal, { stallTimeoutMs: 300 });
+  const response = await askAsNode(url); // and does not read
+  await ended[0];
+  t.same(problems, ['JOURNAL_SLOW_FOLLOWER']);
+  t.ok(count() < total, `${count()} of ${total} records were read for it`);
+  t.equal(listeners(), 0, 'nothing of it is left');
+  response.destroy();
+});
+
+test('a follower that is slow gets everything in its own time', async (t) => {
+  const { journal } = counted(newJournal(t));
+  const total = await fill(journal);
+  let held = 0;
+  const { url, problems } = await serveJournal(t, journal, {}, (_request, response) => {
+    const write = response.write.bind(response) as (chunk: string) => boolean;
+    response.write = ((chunk: string) => {
+      held = Math.max(held, response.writableLength + chunk.length);
+      return write(chunk);
+    }) as typeof response.write;
+  });
+  const seqs: number[] = [];
+  for await (const message of source(url)(NOBODY, new AbortController().signal)) {
+    await settle();
+    if (message.type !== 'records') continue;
+    for (const { seq } of message.records) seqs.push(seq);
+    if (seqs.length >= total) break;
+  }
+  t.same(
+    seqs,
+    Array.from({ length: total }, (_, index) => index + 1),
+  );
+  t.ok(held < MAX_LINE_BYTES, `${held} bytes were held for it`);
+  t.same(problems, []);
+});
+
+const CUTS = 15;
+
+test('connections that are cut again and again lose nothing and repeat nothing', async (t) => {
+  const journal = newJournal(t);
+  for (let batch = 0; batch < 20; batch += 1) await journal.append(purges(500, `batch-${batch}`));
+  let cuts = 0;
+  const { url } = await serveJournal(t, journal, {}, (request, response) => {
+    if (cuts === CUTS) return;
+    cuts += 1;
+    let left = 2 + (cuts % 4);
+    const write = response.write.bind(response) as (chunk: string) => boolean;
+    response.write = ((chunk: string) => {
+      left -= 1;
+      if (left > 0) return write(chunk);
+      request.socket.write(chunk.slice(0, chunk.length / 2)); // in the middle of a line, and of a chunk of HTTP
+      request.socket.destroy();
+      return false;
+    }) as typeof response.write;
+  });
+  const { follower, target } = followOn(t, source(url));
+  t.ok(await follower.caughtUp(10_000, PATIENCE_MS));
+  t.same(target.applied, journal.read(0, 10_000));
+  t.equal(cuts, CUTS);
+  t.equal(target.calls.filter((call) => call.startsWith('restart')).length, 1, 'it is the same journal all the time');
+});
+
+test('records that are forgotten while they are sent: the follower skips to the floor', async (t) => {
+  let now = 0;
+  const base = newJournal(t, () => now);
+  await base.append(purges(1_000));
+  now = 1_000;
+  await base.append(purges(10));
+  let isCompacted = false;
+  const journal: Journal = {
+    ...counted(base).journal,
+    read(seq, limit) {
+      // As if compaction came between two batches.
+      if (seq >= 400 && !isCompacted) {
+        isCompacted = true;
+        void base.compact(1_000);
+      }
+      return base.read(seq, limit);
+    },
+  };
+  const { url, problems } = await serveJournal(t, journal);
+  const { follower, target } = followOn(t, source(url));
+  t.ok(await follower.caughtUp(1_010, PATIENCE_MS));
+  t.ok(target.calls.includes('skipTo 1000'));
+  t.same(problems, []);
+});
+
+test('the server ends its streams', async (t) => {
+  const { journal, listeners } = counted(newJournal(t));
+  const stopping = new AbortController();
+  const { url, ended } = await serveJournal(t, journal, { signal: stopping.signal });
+  const messages = source(url)(NOBODY, new AbortController().signal)[Symbol.asyncIterator]();
+  t.match(await messages.next(), { value: { type: 'hello' } });
+  stopping.abort();
+  await ended[0];
+  t.match(await messages.next(), { done: true });
+  t.equal(listeners(), 0);
+});
+
+test('a follower that goes away leaves nothing behind', async (t) => {
+  const { journal, listeners } = counted(newJournal(t));
+  const { url, ended, problems } = await serveJournal(t, journal);
+  const leaving = new AbortController();
+  const messages = source(url)(NOBODY, leaving.signal)[Symbol.asyncIterator]();
+  await messages.next();
+  t.equal(listeners(), 1);
+  leaving.abort();
+  await t.rejects(messages.next(), { code: 'JOURNAL_ENDED' });
+  await ended[0];
+  t.equal(listeners(), 0);
+  t.same(problems, []);
+});
+
+test('a journal that is closed ends its streams', async (t) => {
+  const journal = newJournal(t);
+  const clock = new Clock();
+  const { url, ended } = await serveJournal(
+    t,
+    {
+      ...counted(journal).journal,
+      state: () => ({ ...journal.state(), newest: 1 }), // there is something to read, it thinks
+      read: (seq, limit) => journal.read(seq, limit),
+    },
+    { wait: clock.wait },
+  );
+  await journal.close();
+  const response = await askAsNode(url);
+  await t.rejects(Array.fromAsync(response));
+  await ended[0];
+});
+
+for (const { what, target, field, status } of [
+  { what: 'no field', target: '/v1/journal?after=0', field: undefined, status: 403 },
+  { what: 'another secret', target: '/v1/journal?after=0', field: formatNodeField('eu-1', 'guess'), status: 403 },
+  { what: 'a field that is none', target: '/v1/journal?after=0', field: '"', status: 403 },
+  ...[
+    ['no number', '/v1/journal'],
+    ['a negative number', '/v1/journal?after=-1'],
+    ['half a number', '/v1/journal?after=1.5'],
+    ['an exponent', '/v1/journal?after=1e3'],
+    ['a number beyond all', '/v1/journal?after=9007199254740993'],
+    ['a strange identity', '/v1/journal?identity=%00&after=1'],
+  ].map(([reason, path]) => ({
+    what: reason as string,
+    target: path as string,
+    field: formatNodeField('eu-1', SECRET),
+    status: 400,
+  })),
+]) {
+  test(`refused with ${status}: ${what}`, async (t) => {
+    const { journal, listeners } = counted(newJournal(t));
+    const { url, ended } = await serveJournal(t, journal);
+    const response = await ask(url, target, field);
+    t.equal(response.statusCode, status);
+    const body = Buffer.concat(await Array.fromAsync(response)).toString();
+    t.match(JSON.parse(body), { status, code: status === 403 ? 'unauthorised_tier' : 'bad_request' });
+    await ended[0];
+    t.equal(listeners(), 0);
+  });
+}
+
+test('a position goes into an address and out again', async (t) => {
+  for (const position of [NOBODY, { identity: 'a-b.c_1', seq: 2 ** 53 - 1 }]) {
+    t.same(readJournalTarget(journalTarget(position)), position);
+  }
+});
+
+test('a Fastify route streams just as well', async (t) => {
+  const journal = newJournal(t);
+  await journal.append(purges(3));
+  const server = fastify({ forceCloseConnections: true });
+  server.get('/v1/journal', (request, reply) => {
+    reply.hijack();
+    void streamJournal(journal, request.raw, reply.raw, { secret: SECRET });
+  });
+  const url = await server.listen({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => server.close());
+  const { follower, target } = followOn(t, source(url));
+  t.ok(await follower.caughtUp(3, PATIENCE_MS));
+  await journal.append(purges(1));
+  t.ok(await follower.caughtUp(4, PATIENCE_MS));
+  t.same(target.applied, journal.read(0, 10) as JournalRecord[]);
+  await follower.stop();
+});
+
+const LYING: readonly (readonly [what: string, body: string | Buffer, code: string])[] = [
+  ['a page', '<!doctype html>\n', 'JOURNAL_BAD_MESSAGE'],
+  ['a line without end', 'x'.repeat(MAX_LINE_BYTES + 1), 'JOURNAL_BAD_MESSAGE'],
+  ['bytes that are not UTF-8', Buffer.from([0x22, 0xc3, 0x22, 0x0a]), 'JOURNAL_BAD_MESSAGE'],
+];
+
+for (const [what, body, code] of LYING) {
+  test(`a server that sends ${what} is not listened to`, async (t) => {
+    const { url, sockets } = await serve(t, (_request, response) => void response.writeHead(200).write(body));
+    await t.rejects(take(source(url)(NOBODY, new AbortController().signal), 1), { code });
+    for (const socket of sockets) if (!socket.destroyed) await once(socket, 'close');
+    t.equal(sockets.size, 0, 'the connection is closed');
+  });
+}
+
+test('a server that refuses, redirects, or is not there', async (t) => {
+  const { url } = await serve(t, (request, response) => {
+    response.writeHead(request.url?.includes('after=1') ? 503 : 302, { Location: '/elsewhere' }).end('no');
+  });
+  const { signal } = new AbortController();
+  await t.rejects(take(source(url)(NOBODY, signal), 1), { code: 'JOURNAL_REFUSED', message: '302' });
+  await t.rejects(take(source(url)({ identity: 'a', seq: 1 }, signal), 1), { code: 'JOURNAL_REFUSED', message: '503' });
+  await t.rejects(take(source('http://127.0.0.1:1')(NOBODY, signal), 1), { code: 'JOURNAL_UNREACHABLE' });
+});
