@@ -37,6 +37,7 @@ import {
 import { type Place, ResumingReader } from './resume.ts';
 import type { Store } from './store/store.ts';
 import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
+import { cacheGroups } from './tags.ts';
 import { matchesVary, normalisedField } from './vary.ts';
 
 const MAX_REMEMBERED_KEYS = 100_000;
@@ -88,6 +89,8 @@ export interface EngineOptions {
   /** Keys of which something is remembered besides what is stored (promise P5). */
   readonly maxRememberedKeys?: number;
   readonly events: EngineEvents;
+  /** Purges the groups that an origin's answer names (RFC 9875, section 3). Never rejects. */
+  readonly invalidateGroups?: (keyed: KeyedRequest, groups: readonly string[]) => Promise<void>;
 }
 
 /** What is remembered of a key besides what is stored of it. */
@@ -388,6 +391,7 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
       return staleAnswer(exchange, candidate, now, result.head.status);
     }
     if (method === 'HEAD') updateByHead(engine, exchange, result.head, fill);
+    await invalidateGroups(engine, request, result.head);
     const body = method === 'HEAD' ? undefined : result.body.reader(0, Number.POSITIVE_INFINITY);
     return {
       head: result.head,
@@ -401,6 +405,20 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
     request.gone.removeEventListener('abort', leave);
     leave();
   }
+}
+
+/**
+ * RFC 9875, section 3: an unsafe request's answer that is no error may name
+ * groups. Done by the node that asked the origin, before anybody sees the answer.
+ */
+async function invalidateGroups(
+  engine: CacheEngine,
+  { method, keyed }: CacheRequest,
+  head: ResponseHead,
+): Promise<void> {
+  if (isSafe(method) || head.version !== undefined || head.status < 200 || head.status >= 400) return;
+  const groups = cacheGroups(head.headers, 'cache-group-invalidation');
+  if (groups.length > 0) await engine.options.invalidateGroups?.(keyed, groups);
 }
 
 /** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */

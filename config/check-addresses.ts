@@ -4,6 +4,7 @@
  * @module
  */
 import ipaddr from 'ipaddr.js';
+import type { Source } from './document.ts';
 import {
   answersAt,
   canonicalHost,
@@ -17,7 +18,7 @@ import {
 } from './listener.ts';
 import { reachableShields } from './neighbour.ts';
 import { placeOf } from './place.ts';
-import type { ConfigProblem } from './problem.ts';
+import type { ConfigProblem, KeyPath } from './problem.ts';
 import type { Placed, RegionBody, RegionReading } from './read.ts';
 
 /** @returns A problem for every listener that cannot be opened because of one further up. */
@@ -77,11 +78,16 @@ export function addressProblems({ config, source }: Placed<RegionBody>): ConfigP
 
 /** @returns A problem for every trusted proxy that is not an address. */
 export function proxyProblems({ config, source }: Placed<RegionBody>): ConfigProblem[] {
-  return config.trusted_proxies.flatMap((entry, index) => {
+  return networkProblems(config.trusted_proxies, source, ['trusted_proxies']);
+}
+
+/** @returns A problem for every entry that is neither an address nor a CIDR block. */
+export function networkProblems(entries: readonly string[], source: Source, path: KeyPath): ConfigProblem[] {
+  return entries.flatMap((entry, index) => {
     const [address = ''] = entry.split('/', 1);
     const isAddress = ipaddr.IPv6.isValid(address) || ipaddr.IPv4.isValidFourPartDecimal(address);
     if (isAddress && (address === entry || ipaddr.isValidCIDR(entry))) return [];
     const message = `expected an address or a CIDR block such as 10.0.0.0/8 or 192.0.2.7, found ${JSON.stringify(entry)}`;
-    return [source.problem(['trusted_proxies', index], message, 'Correct the address; names are not looked up.')];
+    return [source.problem([...path, index], message, 'Correct the address; names are not looked up.')];
   });
 }

@@ -4,6 +4,7 @@
  * lead away or back.
  * @module
  */
+import { networkProblems } from './check-addresses.ts';
 import type { Source } from './document.ts';
 import { hostTable } from './host.ts';
 import { coversPattern, overlapsPattern } from './pattern.ts';
@@ -43,6 +44,7 @@ export function checkSite(site: SiteConfig, source: Source): ConfigProblem[] {
     ...redirectProblems(site, source),
     ...keyHostProblems(site, source),
     ...framingProblems(site, source),
+    ...networkProblems(site.purge_method.from, source, ['purge_method', 'from']),
   ];
 }
 

@@ -275,6 +275,28 @@ export const siteSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Tags that the origin gives its responses.' }),
+  purge_method: z
+    .strictObject({
+      from: z
+        .array(z.string().min(1).max(64))
+        .max(100)
+        .default([])
+        .meta({ description: 'Addresses and networks that may send PURGE.', examples: [['10.0.0.0/8']] }),
+      token_sha256: z
+        .array(z.string().regex(/^[0-9a-f]{64}$/, 'expected the SHA-256 of a token in 64 hexadecimal digits'))
+        .max(100)
+        .default([])
+        .meta({
+          title: 'a SHA-256 in hexadecimal',
+          description: 'SHA-256 of tokens that PURGE must carry (`Authorization: Bearer …` or `X-Purge-Token`).',
+          examples: [['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']],
+        }),
+    })
+    .prefault({})
+    .meta({
+      description:
+        'Who may purge with the method PURGE on the public listener: who is in `from` and has a token, as far as either names anybody. Nobody, if both are empty.',
+    }),
   request_headers: headerChangesSchema
     .prefault({})
     .meta({ description: 'Changes to the request before the origin sees it.' }),

@@ -66,6 +66,7 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
     edge.control === undefined ? undefined : nodeControl(core, edge.control, secret),
   ]);
   const purges = followPurges(core, region);
+  core.purging = purges;
   return {
     name,
     addresses: { listen: visitors.address, tier: tier.address, control: control?.address },

@@ -16,7 +16,7 @@ import { HttpError } from '../http/errors.ts';
 import { clientAddress, hasCdnLoop, removeHopByHop, setForwarded, stripUntrusted } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
-import type { Fetch } from '../http/message.ts';
+import type { Fetch, ResponseHead } from '../http/message.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
@@ -25,6 +25,7 @@ import { passUpgrade } from '../tier/upgrade.ts';
 import { changedHeaders, finishedHead } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import { type OriginAccess, type Peers, route } from './peers.ts';
+import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
 
 /** What an edge answers its visitors with; a reload makes a new one. */
@@ -47,6 +48,12 @@ interface Visited {
   readonly keyed: KeyedRequest;
 }
 
+const PURGED: ResponseHead = {
+  status: 200,
+  statusText: 'Purged',
+  headers: ['Content-Length', '0', 'Cache-Control', 'no-store'],
+};
+
 /** Never rejects. */
 export async function answerVisitor(visit: Visit, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { core } = visit;
@@ -64,9 +71,15 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
     const visited = readRequest(visit, request);
     const { served, method, target, keyed, scheme, headers } = visited;
     site = served.site.name;
+    if (method === 'PURGE') {
+      const ip = clientAddress(request.socket.remoteAddress ?? '', request.rawHeaders, visit.trusted);
+      await core.purging?.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
+      await core.respondPlainly(arrival, site, PURGED, 'purged');
+      return;
+    }
     const redirect = redirectFor(served.site, scheme, target);
     if (redirect !== undefined) {
-      await core.respondPlainly(arrival, site, redirect);
+      await core.respondPlainly(arrival, site, redirect, 'redirect');
       return;
     }
     const part = new Part(visit, arrival.id, visited);

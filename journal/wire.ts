@@ -24,6 +24,8 @@ import type { JournalPosition } from './message.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';
+/** Where nodes append: `POST {"purges":[…]}`, answered with `{"first":N,"last":N}`. */
+export const PURGES_PATH = '/v1/journal/purges';
 export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';
 
 /** A longer line is refused. The longest record takes a tenth of it, were every character escaped. */

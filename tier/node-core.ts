@@ -9,9 +9,11 @@ import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
 import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
+import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
 import { MemoryStore } from '../cache/store/memory-store.ts';
 import type { Store } from '../cache/store/store.ts';
+import { groupTag } from '../cache/tags.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
 import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
 import { type Delivery, deliver } from '../http/deliver.ts';
@@ -19,6 +21,7 @@ import { errorPage, HttpError } from '../http/errors.ts';
 import { fieldValue, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
+import type { Purging } from './purges.ts';
 
 export interface ServedSite {
   readonly site: SiteConfig;
@@ -62,6 +65,8 @@ export class NodeCore {
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
   limits: LimitsConfig;
+  /** How it purges; there once the node runs. */
+  purging: Purging | undefined;
   #siteOf!: (host: string) => ServedSite | undefined;
 
   constructor(options: NodeCoreOptions) {
@@ -78,6 +83,7 @@ export class NodeCore {
       now: Date.now,
       bounds: () => ({ fillWindowBytes: this.limits.fill_window, maxWaiters: this.limits.max_waiters }),
       events: this.metrics,
+      invalidateGroups: (keyed, groups) => this.#invalidateGroups(keyed, groups),
     });
     this.#serve(options.sites);
   }
@@ -107,6 +113,16 @@ export class NodeCore {
     const served = this.findSite(host);
     if (served === undefined) throw new HttpError('unknown_host', host);
     return served;
+  }
+
+  async #invalidateGroups({ site, authority }: KeyedRequest, groups: readonly string[]): Promise<void> {
+    const purge = { site, kind: 'tag', soft: false, who: this.name, why: 'Cache-Group-Invalidation' } as const;
+    try {
+      await this.purging?.purge(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
+    } catch (error) {
+      // The origin's answer is given all the same: it has done its part.
+      this.log.error({ site, groups, detail: (error as Error).message }, 'groups could not be invalidated');
+    }
   }
 
   /** Answers from the cache or from upstream. Never rejects. */
@@ -151,14 +167,14 @@ export class NodeCore {
   }
 
   /** Answers with a head of this node's own. Never rejects. */
-  async respondPlainly(arrival: Arrival, site: string, head: ResponseHead): Promise<void> {
+  async respondPlainly(arrival: Arrival, site: string, head: ResponseHead, result: string): Promise<void> {
     const headers = withField(
       head.headers,
       'Cache-Status',
-      formatCacheStatus(this.name, { hit: false, detail: 'redirect' }),
+      formatCacheStatus(this.name, { hit: false, detail: result }),
     );
     await this.#deliver(arrival, { head: { ...head, headers }, body: undefined, trailers: none });
-    this.#record(arrival, site, 'redirect', 0);
+    this.#record(arrival, site, result, 0);
   }
 
   /** Counts a request that its listener turned away. */

@@ -5,31 +5,43 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { RegionConfig } from '../config/schema.ts';
+import { HttpError } from '../http/errors.ts';
+import { httpAppender } from '../journal/appender.ts';
 import { Follower } from '../journal/follower.ts';
+import type { Purge } from '../journal/journal.ts';
 import { httpReporter } from '../journal/reporter.ts';
 import { httpSource } from '../journal/source.ts';
 import type { NodeCore } from './node-core.ts';
 
-export interface PurgeFollower {
+/** How a node takes part in purging. */
+export interface Purging {
+  /**
+   * Purges on behalf of an origin, or of somebody whom a site lets purge.
+   * Resolves when it is in the journal and applied here.
+   *
+   * @throws {HttpError} `journal_unreachable` when it may not have been taken.
+   */
+  purge(purges: readonly Purge[]): Promise<void>;
   /** Follows where the new config says. */
   reload(region: RegionConfig): void;
   close(): Promise<void>;
 }
 
-/** Follows from now on; a network without a control node has no purges, and nothing is followed. */
-export function followPurges(core: NodeCore, region: RegionConfig): PurgeFollower {
+/** Follows the journal from now on. In a network without one, a node keeps its purges to itself. */
+export function followPurges(core: NodeCore, region: RegionConfig): Purging {
   let followed = settings(region);
   let following = Promise.resolve(follow(core, followed));
   return {
+    purge: async (purges) => (await following).purge(purges),
     reload(next) {
       const before = following;
       const wanted = settings(next);
       core.ledger.leaseMs = leaseOf(wanted);
       if (wanted.url === followed.url && wanted.secret === followed.secret) return;
       followed = wanted;
-      following = before.then((close) => close()).then(() => follow(core, wanted));
+      following = before.then(({ close }) => close()).then(() => follow(core, wanted));
     },
-    close: async () => (await following)(),
+    close: async () => (await following).close(),
   };
 }
 
@@ -48,17 +60,34 @@ function leaseOf({ url, leaseMs }: Settings): number {
   return url === undefined ? Number.POSITIVE_INFINITY : leaseMs;
 }
 
-/** @returns How to stop. */
-function follow({ name, ledger, log }: NodeCore, wanted: Settings): () => Promise<void> {
+type Following = Pick<Purging, 'purge' | 'close'>;
+
+function follow(core: NodeCore, wanted: Settings): Following {
   const { url, secret } = wanted;
-  ledger.leaseMs = leaseOf(wanted);
-  if (url === undefined) return async () => undefined;
+  core.ledger.leaseMs = leaseOf(wanted);
+  return url === undefined ? alone(core) : followJournal(core, url, secret);
+}
+
+function alone({ ledger }: NodeCore): Following {
+  return {
+    purge: async (purges) => {
+      ledger.apply(purges.map((purge, index) => ({ ...purge, seq: ledger.applied + index + 1 })));
+    },
+    close: async () => undefined,
+  };
+}
+
+/** How long the node's own connection to the journal may lag behind a purge that it has appended. */
+const CATCH_UP_MS = 5_000;
+
+function followJournal({ name, ledger, log }: NodeCore, url: string, secret: string): Following {
   const problem = (error: Error): void =>
     log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
     await wait(ms, undefined, { signal, ref: false });
   };
   const reporter = httpReporter({ url, secret, node: name, wait: pause, problem });
+  const appender = httpAppender({ url, secret, node: name });
   const follower = new Follower({
     target: ledger,
     connect: httpSource({ url, secret, node: name }),
@@ -69,8 +98,15 @@ function follow({ name, ledger, log }: NodeCore, wanted: Settings): () => Promis
     problem,
   });
   follower.start();
-  return async () => {
-    await follower.stop();
-    await reporter.close();
+  return {
+    purge: async (purges) => {
+      const last = await appender.append(purges);
+      if (!(await follower.caughtUp(last, CATCH_UP_MS)))
+        throw new HttpError('journal_unreachable', 'not applied in time');
+    },
+    close: async () => {
+      await follower.stop();
+      await Promise.all([reporter.close(), appender.close()]);
+    },
   };
 }

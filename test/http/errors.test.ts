@@ -25,6 +25,8 @@ const STABLE = {
   origin_timeout: 504,
   only_if_cached: 504,
   loop_detected: 508,
+  purge_forbidden: 403,
+  journal_unreachable: 503,
 };
 
 test('codes and their statuses are stable', async (t) => {
