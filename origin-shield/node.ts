@@ -38,6 +38,7 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
     shield.control === undefined ? undefined : nodeControl(core, shield.control, () => secret),
   ]);
   const purges = followPurges(core, region);
+  core.purging = purges;
   return {
     name,
     addresses: { tier: tier.address, control: control?.address },
