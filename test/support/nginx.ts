@@ -1,0 +1,113 @@
+/**
+ * nginx as an origin: a child process that serves a folder, with a log of what
+ * it was asked.
+ * @module
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ask } from './visitor.ts';
+
+const PROGRAM = '/usr/sbin/nginx';
+
+/** How long it may take until it answers, and until a line is in its log. */
+const PATIENCE_MS = 10_000;
+
+export interface Nginx {
+  /** HOST:PORT. */
+  readonly address: string;
+  /** How many requests it answered so far. */
+  requests(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** @param settings - Further lines for the `server` block. */
+export async function startNginx(root: string, settings = ''): Promise<Nginx> {
+  if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: apt-get install nginx`);
+  const folder = mkdtempSync(join(tmpdir(), 'seawall-nginx-'));
+  const log = join(folder, 'access.log');
+  const address = `127.0.0.1:${await freePort()}`;
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  const config = join(folder, 'nginx.conf');
+  writeFileSync(
+    config,
+    `daemon off;
+master_process off;
+pid ${folder}/nginx.pid;
+error_log stderr warn;
+events {}
+http {
+  include /etc/nginx/mime.types;
+  log_format line '$request $status';
+  access_log ${log} line;
+${temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
+  server {
+    listen ${address};
+    root ${root};
+    index index.html;
+    ${settings}
+  }
+}
+`,
+  );
+  const child = spawn(PROGRAM, ['-p', folder, '-c', config, '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let complaint = '';
+  child.stderr.on('data', (text: Buffer) => {
+    complaint += text.toString();
+  });
+  const exited = once(child, 'exit');
+  const close = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await exited;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const answers = async (): Promise<boolean> => {
+    if (child.exitCode !== null) throw new Error(`nginx does not start: ${complaint}`);
+    return ask(address, '/').then(
+      () => true,
+      () => false,
+    );
+  };
+  let marks = 0;
+  const lines = (): string[] => readFileSync(log, 'latin1').split('\n').slice(0, -1);
+  const isMark = (line: string): boolean => line.startsWith('GET /mark-');
+  try {
+    await until(answers);
+    await ask(address, '/mark-0');
+    const before = lines().filter((line) => !isMark(line)).length;
+    return {
+      address,
+      requests: async () => {
+        // Lines are written in order, but after the answers: one more question, and its line tells that all are there.
+        const mark = `GET /mark-${++marks} `;
+        await ask(address, mark.slice('GET '.length, -1));
+        await until(async () => lines().some((line) => line.startsWith(mark)));
+        return lines().filter((line) => !isMark(line)).length - before;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error('nginx does not answer');
+    await delay(10); // nginx tells nobody when it is ready
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), 'close');
+  return port;
+}
