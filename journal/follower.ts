@@ -20,6 +20,7 @@ import {
   HEARTBEAT_INTERVAL_MS,
   type JournalMessage,
   type JournalPosition,
+  MAX_RECORDS,
 } from './message.ts';
 
 export type { Connect, JournalMessage, JournalPosition } from './message.ts';
@@ -122,6 +123,7 @@ export class Follower {
     while (!signal.aborted) {
       try {
         await this.#follow();
+        continue;
       } catch (error) {
         if (signal.aborted) return;
         this.#options.problem?.(error as Error);
@@ -130,15 +132,20 @@ export class Follower {
     }
   }
 
-  /** One connection, to its end. @throws why it ended. */
-  async #follow(): Promise<never> {
+  /**
+   * One connection, to its end.
+   *
+   * @returns when another one gets the target further than this one would.
+   * @throws why it ended.
+   */
+  async #follow(): Promise<void> {
     const ending = new AbortController();
     const end = (): void => ending.abort();
     this.#stopping.signal.addEventListener('abort', end);
     try {
       const progress = this.#begin();
       const connection = new Connection(this.#options.connect(progress.after, ending.signal), ending.signal);
-      return await this.#takeAll(connection, progress, ending.signal);
+      await this.#takeAll(connection, progress, ending.signal);
     } finally {
       this.#stopping.signal.removeEventListener('abort', end);
       end();
@@ -152,7 +159,7 @@ export class Follower {
     return { after, state: undefined, repeats, sent: undefined, told: undefined, floor: 0, idle: 0 };
   }
 
-  async #takeAll(connection: Connection, progress: Progress, signal: AbortSignal): Promise<never> {
+  async #takeAll(connection: Connection, progress: Progress, signal: AbortSignal): Promise<void> {
     const { now } = this.#options;
     const watch: Watch = { heardAt: now() };
     void this.#giveUpWhenSilent(connection, watch, signal);
@@ -163,6 +170,7 @@ export class Follower {
       watch.heardAt = now();
       checkMessage(message);
       this.#take(message, progress);
+      if (message.type === 'hello' && this.#isFarAhead(progress)) return;
     }
   }
 
@@ -264,6 +272,13 @@ export class Follower {
       progress.floor = floor;
     }
     this.#tell(newest, progress);
+  }
+
+  /** Whether what this connection is about to bring lies behind the target: `restart` may go to the newest at once. */
+  #isFarAhead({ after, state }: Progress): boolean {
+    const { identity, seq } = this.#options.target.position;
+    if (state === undefined || state.identity !== identity || after.identity === identity) return false;
+    return seq > Math.max(after.seq, state.floor) + MAX_RECORDS;
   }
 
   #restart(state: JournalState, progress: Progress): void {

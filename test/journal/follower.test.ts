@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import type { JournalRecord } from '../../journal/journal.ts';
+import type { JournalRecord, JournalState } from '../../journal/journal.ts';
 import type { Connect } from '../../journal/message.ts';
 import { aPurge } from './contract.ts';
 import { type Followed, follow, history, type Line, NotingTarget, recordOf, settle } from './simulation.ts';
@@ -42,6 +42,41 @@ test('a node that is behind was up to date when it last heard the number that it
   exchange.line.records(...history(1, 2));
   await settle();
   t.equal(target.told().at(-1), 'heard 2 at 0');
+  await follower.stop();
+});
+
+/** Takes nothing that is stored for verified, so that no older purge matters to it. */
+class Newcomer extends NotingTarget {
+  override restart(state: JournalState): void {
+    super.restart(state);
+    this.position = { identity: state.identity, seq: state.newest };
+  }
+}
+
+test('a ledger that begins at the newest is not sent the whole journal', async (t) => {
+  const { exchange, target, follower, problems, reports } = follow(new Newcomer());
+  exchange.line.hello('one', 5_000, 10);
+  await settle();
+  t.equal(exchange.lines.length, 2, 'without a pause');
+  t.same(exchange.line.after, { identity: 'one', seq: 5_000 });
+  exchange.line.hello('one', 5_000, 10);
+  exchange.line.records(...history(5_001, 5_001));
+  await settle();
+  t.same(target.applied, history(5_001, 5_001));
+  t.same(reports, ['one 5000', 'one 5000', 'one 5001']);
+  exchange.line.fail();
+  await settle();
+  t.same(problems, ['cut']);
+  await follower.stop();
+});
+
+test('a ledger that begins at the newest lets a few records pass by', async (t) => {
+  const { exchange, target, follower } = follow(new Newcomer());
+  exchange.line.hello('one', 5);
+  exchange.line.records(...history(1, 6));
+  await settle();
+  t.equal(exchange.lines.length, 1);
+  t.same(target.applied, history(6, 6));
   await follower.stop();
 });
 
