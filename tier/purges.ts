@@ -81,8 +81,11 @@ function alone({ ledger }: NodeCore): Following {
 const CATCH_UP_MS = 5_000;
 
 function followJournal({ name, ledger, log }: NodeCore, url: string, secret: string): Following {
-  const problem = (error: Error): void =>
-    log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
+  let reached = true;
+  const problem = (error: Error): void => {
+    if (reached) log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
+    reached = false; // said once, until it is reached again
+  };
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
     await wait(ms, undefined, { signal, ref: false });
   };
@@ -91,7 +94,11 @@ function followJournal({ name, ledger, log }: NodeCore, url: string, secret: str
   const follower = new Follower({
     target: ledger,
     connect: httpSource({ url, secret, node: name }),
-    report: (seq, identity) => reporter.report(seq, identity),
+    report: (seq, identity) => {
+      if (!reached) log.info({ journal: url, applied: seq }, 'the journal is within reach again');
+      reached = true;
+      reporter.report(seq, identity);
+    },
     now: Date.now,
     wait: pause,
     random: Math.random,
