@@ -259,14 +259,19 @@ test('closed in the middle of a compaction it is as sound as ever', async (t) =>
   await again.close();
 });
 
-const KILLS = 20;
+const MAX_KILLS = 40;
+const MIN_KILLS = 5;
+/** After this there are no more than the fewest kills. */
+const KILLING_MS = 8_000;
 
-test(`kill -9, ${KILLS} times: what was acknowledged is there, in order, once`, { timeout: 120_000 }, async (t) => {
+test('kill -9 again and again: what was acknowledged is there, in order, once', { timeout: 120_000 }, async (t) => {
   t.testdir();
   const file = newFile(t);
   /** Number → selector, as the children said. */
   const acknowledged = new Map<number, string>();
-  for (let kill = 0; kill < KILLS; kill += 1) {
+  const start = performance.now();
+  for (let kill = 0; kill < MAX_KILLS; kill += 1) {
+    if (kill >= MIN_KILLS && performance.now() - start > KILLING_MS) break;
     const child = spawn(process.execPath, [join(import.meta.dirname, 'append-child.ts'), file], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -290,7 +295,7 @@ test(`kill -9, ${KILLS} times: what was acknowledged is there, in order, once`, 
       records.map(({ selector }) => selector),
     );
   }
-  t.ok(acknowledged.size > KILLS);
+  t.ok(acknowledged.size > MIN_KILLS);
   t.ok(existsSync(file));
 });
 
