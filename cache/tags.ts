@@ -48,7 +48,7 @@ export function cacheGroups(headers: RawHeaders, field: 'cache-groups' | 'cache-
   }
 }
 
-/** @returns The tag that a group is kept as; no origin can send it as a tag, as tags have no line breaks. */
+/** @returns The tag that a group is kept as; no origin can send it as a tag, as tags have no commas. */
 export function groupTag(authority: string, group: string): string {
-  return `group\n${authority}\n${group}`;
+  return `group,${authority},${group}`;
 }
