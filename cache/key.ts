@@ -5,7 +5,7 @@
  * @module
  */
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
 import { normalisePath, type Target } from '../http/request-target.ts';
 import { normalisedField } from './vary.ts';
 
@@ -36,11 +36,17 @@ export function cacheKey(
   const authority = siteAuthority(site, scheme, target);
   const prefix = `${scheme}://${authority}`;
   let suffix = '';
-  for (const name of site.key.headers)
-    suffix += `\n${name.toLowerCase()}:${normalisedField(headers, name.toLowerCase()) ?? ''}`;
+  // What is absent differs from what is empty: the origin may see a difference, too.
+  for (const name of site.key.headers) {
+    const value = normalisedField(headers, name.toLowerCase());
+    suffix += value === undefined ? `\n${name.toLowerCase()}` : `\n${name.toLowerCase()}:${value}`;
+  }
   if (site.key.cookies.length > 0) {
     const cookies = requestCookies(headers);
-    for (const name of site.key.cookies) suffix += `\ncookie ${name}=${cookies.get(name) ?? ''}`;
+    for (const name of site.key.cookies) {
+      const values = cookies.get(name);
+      suffix += values === undefined ? `\ncookie ${name}` : `\ncookie ${name}=${values.join(';')}`;
+    }
   }
   const host = authority.replace(/:\d+$/, '');
   return { key: prefix + forwarded + suffix, prefix, authority, host, site: site.name, target: forwarded, suffix };
@@ -101,13 +107,17 @@ function parameterName(parameter: string): string {
   }
 }
 
-function requestCookies(headers: RawHeaders): Map<string, string> {
-  const cookies = new Map<string, string>();
+/** Every value of each cookie: of several with one name, nobody knows which the origin takes. */
+function requestCookies(headers: RawHeaders): Map<string, string[]> {
+  const cookies = new Map<string, string[]>();
   for (const line of fieldLines(headers, 'cookie')) {
     for (const pair of line.split(';')) {
       const equals = pair.indexOf('=');
-      const name = pair.slice(0, Math.max(0, equals)).trim();
-      if (name !== '' && !cookies.has(name)) cookies.set(name, pair.slice(equals + 1).trim());
+      const name = trimOws(equals < 0 ? pair : pair.slice(0, equals));
+      const value = equals < 0 ? '' : trimOws(pair.slice(equals + 1));
+      const values = cookies.get(name);
+      if (values === undefined) cookies.set(name, [value]);
+      else values.push(value);
     }
   }
   return cookies;

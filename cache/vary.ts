@@ -34,15 +34,20 @@ export function normalisedField(request: RawHeaders, name: string): string | und
   if (value === undefined) return undefined;
   switch (name) {
     case 'accept-encoding':
-    case 'accept-language':
-      return weighted(value)
-        .map(({ token, q }) => (q === 1 ? token : `${token};q=${q}`))
-        .join(',');
+    case 'accept-language': {
+      const members = weighted(value);
+      // A weight that is none may be read in several ways: then only equal text is equal.
+      if (members.some(({ q }) => Number.isNaN(q))) return trimOws(value);
+      return members.map(({ token, q }) => (q === 1 ? token : `${token};q=${q}`)).join(',');
+    }
     default:
       // Section 4.1 lets us combine lines and drop whitespace where the syntax is a list; it is for what has commas.
       return value.includes(',') ? listMembers(value).join(',') : trimOws(value);
   }
 }
+
+/** RFC 9110, section 12.4.2. */
+const QVALUE = /^q=(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
 
 interface Weighted {
   readonly token: string;
@@ -55,8 +60,8 @@ function weighted(value: string): Weighted[] {
     .map((member): Weighted => {
       const [token = '', ...parameters] = member.split(';').map((part) => trimOws(part).toLowerCase());
       const q = parameters.find((parameter) => parameter.startsWith('q='));
-      const weight = q === undefined ? 1 : Number(q.slice(2));
-      return { token: token === 'x-gzip' ? 'gzip' : token, q: weight >= 0 && weight <= 1 ? weight : 0 };
+      const weight = q === undefined ? 1 : QVALUE.test(q) ? Number(q.slice(2)) : Number.NaN;
+      return { token: token === 'x-gzip' ? 'gzip' : token, q: weight };
     })
     .sort((a, b) => b.q - a.q || (a.token < b.token ? -1 : 1));
 }

@@ -65,22 +65,40 @@ export const NO_REQUEST_DIRECTIVES: RequestDirectives = {
 /** The largest delta-seconds that must be told apart from "for ever" (section 1.2.2). */
 export const MAX_DELTA_SECONDS = 2 ** 31;
 
-/** A directive's argument: `true` when it has none. The first of several wins (section 4.2.1). */
+/** Directives whose argument only restricts them: without it, they say more (sections 5.2.2.4 and 5.2.2.7). */
+const FIELD_LISTS: ReadonlySet<string> = new Set(['no-cache', 'private']);
+
+/** A directive's argument: `true` when it has none. The first of several wins (section 4.2.1), but for `FIELD_LISTS`. */
 export type DirectiveMap = ReadonlyMap<string, string | true>;
 
 /** @param value - The field's combined value; malformed members are read as far as they make sense. */
 export function parseDirectives(value: string | undefined): DirectiveMap {
   const directives = new Map<string, string | true>();
   if (value === undefined) return directives;
-  for (const member of listMembers(value)) {
+  for (const member of directiveMembers(value)) {
     const equals = member.indexOf('=');
     const name = (equals < 0 ? member : member.slice(0, equals)).toLowerCase();
     // `max-age =1` and `max-age= 1` are no directives of that name or value: no whitespace around "=" (section 5.2).
     const argument = equals < 0 ? true : unquote(member.slice(equals + 1));
-    if (!directives.has(name)) directives.set(name, argument);
+    const before = directives.get(name);
+    if (before === undefined) directives.set(name, argument);
+    else if (FIELD_LISTS.has(name)) {
+      directives.set(name, before === true || argument === true ? true : `${before},${argument}`);
+    }
   }
   return directives;
 }
+
+/** A quote that never ends would hide all that follows it, such as `no-store`: there, a comma is a comma. */
+function directiveMembers(value: string): string[] {
+  const members = listMembers(value);
+  const last = members.at(-1);
+  if (last === undefined || !last.includes('"') || ENDS_QUOTES.test(last)) return members;
+  return [...members.slice(0, -1), ...last.split(',').map(trimOws)];
+}
+
+/** Text in which every quoted string ends (RFC 9110, section 5.6.4). Takes linear time. */
+const ENDS_QUOTES = /^(?:[^"]|"(?:[^"\\]|\\.)*")*$/;
 
 export function responseDirectives(directives: DirectiveMap): ResponseDirectives {
   if (directives.size === 0) return NO_RESPONSE_DIRECTIVES;

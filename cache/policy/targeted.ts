@@ -75,6 +75,7 @@ function surrogateDirectives(value: string): DirectiveMap {
   for (const [name, argument] of parseDirectives(value)) {
     const bare = typeof argument === 'string' ? (argument.split(';')[0] as string) : argument;
     const window = name === 'max-age' && typeof bare === 'string' ? /^(\d+)\+(\d+)$/.exec(bare) : null;
+    if (name === 'content') continue; // about ESI, not about caching: alone it leaves Cache-Control in force
     if (window) {
       directives.set('max-age', window[1] as string);
       directives.set('stale-while-revalidate', window[2] as string);

@@ -192,7 +192,7 @@ test('not to be committed: the memory is given back when the last reader has gon
     body.keep = false;
     const readers = [body.reader(0, 10), body.reader(0, 10)];
     body.append(bytes(0, 100_000));
-    t.equal(store.bytesInUse, 100_000);
+    t.ok(store.bytesInUse >= 100_000);
     finish(body);
     readers[0]?.close();
     readers[1]?.close();
