@@ -152,10 +152,14 @@ export class Ledger {
     this.#leaseMs = leaseMs;
   }
 
-  /** Another journal, or an older copy of this one: nothing that is stored can be compared with it (rule 9). */
-  restart({ identity, newest, floor }: { identity: string; newest: number; floor: number }): void {
+  /**
+   * Another journal, or an older copy of this one: nothing that is stored can
+   * be compared with it (rule 9). All its records are to be applied, since what
+   * other nodes have stored may be older than any of them.
+   */
+  restart({ identity, floor }: { identity: string; floor: number }): void {
     this.#identity = identity;
-    this.#applied = newest;
+    this.#applied = floor;
     this.#epoch++;
     this.#version++;
     this.#forget();
