@@ -213,6 +213,11 @@ function isGone(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResp
   return engine.options.ledger.check(stored, keyed) === 'hard';
 }
 
+/** Whether no purge has named it, and none may have without this node knowing. */
+function isCurrent(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
+  return engine.options.ledger.check(stored, keyed) === 'current';
+}
+
 /** What purges leave of a stored response's usability (rules 4, 5 and 7). */
 function afterPurges(
   engine: CacheEngine,
@@ -626,12 +631,14 @@ function remember(engine: CacheEngine, request: CacheRequest, result: FillRespon
 function keep(engine: CacheEngine, request: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
   const { keyed, headers, site } = request;
+  if (isGone(engine, request, stored)) return; // purged while it was on its way
   const variants = store.get(keyed.key).filter((other) => !isGone(engine, request, other));
   const others = variants.filter((other) => !matchesVary(other.vary, headers));
   const same = variants.find((other) => !others.includes(other));
   const ofOne = same !== undefined && sameRepresentation(same, stored);
   // It may have been longer on its way than one that was asked for later.
   if (same !== undefined && !ofOne && same.responseTime > stored.responseTime) return;
+  if (same !== undefined && isCurrent(engine, request, same) && !isCurrent(engine, request, stored)) return;
   if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
   const merged =
     ofOne && !isComplete(stored) && stored.body !== same.body
