@@ -101,7 +101,7 @@ function controlPlan(
     addresses: { control: control.listen },
     pathOf: () => ['control', 'listen'],
     async start(log) {
-      const { address, ...node } = await startControl({ control, regions, log });
+      const { address, ...node } = await startControl({ region, control, regions, log });
       return { ...node, role: 'control', addresses: { control: address } };
     },
   };

@@ -1,21 +1,54 @@
 /**
- * The control node: what operators ask about the network. It is never on a
- * request's path; the network does not notice when it is gone.
+ * The control node: keeps the journal of purges, takes purges and tells
+ * operators about the network. It is never on a request's path; the network
+ * serves what it has while the control node is gone.
  *
- * It listens where its region file says and nowhere else, and whoever reaches
- * that address may read: keep it on a loopback or management address.
+ * It listens where its region file says and nowhere else. Purges and receipts
+ * need a token; whoever reaches the address may read which nodes there are.
  * @module
  */
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import type { DatabaseSync } from 'node:sqlite';
+import type { FastifyInstance } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
+import { openEmbeddedJournal } from '../journal/embedded.ts';
+import { JournalError } from '../journal/errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import { streamJournal } from '../journal/stream.ts';
+import { APPLIED_PATH, JOURNAL_PATH, readAppliedReport, readNodeField } from '../journal/wire.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { AuditLog } from './audit.ts';
+import { compactRegularly } from './compaction.ts';
+import {
+  type ControlConfig,
+  type DataFolder,
+  dataProblem,
+  openControlDatabase,
+  openDataFolder,
+} from './data-folder.ts';
+import { addCloudflare } from './dialects/cloudflare.ts';
+import { addFastly } from './dialects/fastly.ts';
+import { createDryRun, knownNodes } from './dry-run.ts';
+import { IdempotencyKeys } from './idempotency.ts';
+import { ControlMetrics } from './metrics.ts';
 import { createNodeList, type NodeList } from './node-list.ts';
+import { openApiDocument } from './openapi.ts';
 import { createProbe } from './probe.ts';
+import { type KnownNode, Progress } from './progress.ts';
+import { PurgeApi } from './purge-api.ts';
+import { Purges } from './purges.ts';
+import { RateLimit } from './rate-limit.ts';
+import { purgeRoutes } from './routes.ts';
+import { MAX_SELECTORS } from './schemas.ts';
+import { bearer, createServer } from './server.ts';
+import { siteDirectory } from './site-directory.ts';
+import { Tokens } from './tokens.ts';
 
-export type ControlConfig = NonNullable<RegionConfig['control']>;
+export type { ControlConfig } from './data-folder.ts';
 
 export interface ControlOptions {
+  /** The region that this node is of: its secret is what nodes prove themselves with. */
+  readonly region: RegionConfig;
   readonly control: ControlConfig;
   /** Every region that this node tells about. */
   readonly regions: readonly RegionConfig[];
@@ -32,47 +65,220 @@ export interface ControlNode {
   close(): Promise<void>;
 }
 
-/** Nothing that is sent to the control node is longer. */
-const MAX_BODY_BYTES = 64 * 1024;
-const REQUEST_TIMEOUT_MS = 10_000;
+/** So many seconds' worth of a rate may come at once. */
+const BURST_SECONDS = 5;
 
-/** @throws What `listen` fails with, such as `EADDRINUSE`. */
-export async function startControl({ control, regions, log }: ControlOptions): Promise<ControlNode> {
+/** Entries of the audit log about wrong tokens. */
+const REFUSALS_NOTED = { perSecond: 1, burst: 60 };
+
+/**
+ * @throws {ConfigError} when the data folder cannot be used.
+ * @throws What `listen` fails with, such as `EADDRINUSE`.
+ */
+export async function startControl({ region, control, regions, log }: ControlOptions): Promise<ControlNode> {
+  const stores = openStores(region, control);
+  const { journal, database, audit } = stores;
+  const state = { regions, sites: siteDirectory(regions), secret: region.tier_secret };
   const probe = createProbe();
   let nodes = createNodeList(regions, probe.isUp);
-
-  const server = fastify({
-    bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: 'idle',
+  const dryRun = createDryRun(control.name);
+  const progress = new Progress(namesOf(regions), {
+    identity: journal.state().identity,
+    monotonic: () => performance.now(),
+    now: Date.now,
+    completed: (ms) => metrics.appliedEverywhere(ms),
   });
-  addRoutes(server, () => nodes, log);
+  const purges = new Purges({
+    journal,
+    keys: new IdempotencyKeys(database, Date.now),
+    appended: (last, { startedAt }) => progress.accepted(last, startedAt),
+  });
+  const metrics = new ControlMetrics(control.name, {
+    journal: () => journal.state(),
+    isWritable: () => purges.isWritable,
+    nodes: () => progress.nodes(),
+  });
+  const api = new PurgeApi({
+    purges,
+    progress,
+    tokens: new Tokens(database, Date.now),
+    callLimit: rateLimit(control.rate_limits.calls, 1),
+    selectorLimit: rateLimit(control.rate_limits.selectors, MAX_SELECTORS),
+    refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: () => performance.now() }),
+    dryRun,
+    audit,
+    metrics,
+    log,
+    regions: () => state.regions,
+    sites: () => state.sites,
+  });
 
-  const url = await server.listen(splitAddress(control.listen));
+  const closing = new AbortController();
+  const server = createServer(log);
+  addOperatorRoutes(server, { nodes: () => nodes, purges, journal, metrics });
+  addPurgeRoutes(server, api);
+  addNodeRoutes(server, { journal, progress, secret: () => state.secret, signal: closing.signal, log });
+  addCloudflare(server, api, log);
+  addFastly(server, api, log);
+  const stopCompaction = compactRegularly(
+    { journal, retentionMs: control.retention, maxRecords: control.max_records, now: Date.now },
+    log,
+  );
+
+  async function close(): Promise<void> {
+    closing.abort(); // nodes come back when there is somebody to come back to
+    await server.close();
+    await stopCompaction();
+    await Promise.all([probe.close(), dryRun.close()]);
+    await stores.close();
+  }
+
+  let url: string;
+  try {
+    url = await server.listen(splitAddress(control.listen));
+  } catch (error) {
+    await close();
+    throw error;
+  }
 
   return {
     name: control.name,
     address: url.slice('http://'.length),
     reload(newRegions) {
+      state.regions = newRegions;
+      state.sites = siteDirectory(newRegions);
+      state.secret = newRegions.find(({ file }) => file === region.file)?.tier_secret ?? state.secret;
       nodes = createNodeList(newRegions, probe.isUp);
+      progress.setNodes(namesOf(newRegions));
     },
-    async close() {
-      await server.close();
-      await probe.close();
-    },
+    close,
   };
 }
 
-function addRoutes(server: FastifyInstance, nodes: () => NodeList, log: Logger): void {
-  server.get('/healthz', async () => ({ ok: true }));
-  server.get('/v1/nodes', async () => ({ regions: await nodes().read() }));
+interface Stores {
+  readonly journal: Journal;
+  readonly database: DatabaseSync;
+  readonly audit: AuditLog;
+  close(): Promise<void>;
+}
 
-  server.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'not_found' }));
-  server.setErrorHandler((error: FastifyError, request, reply) => {
-    const status = error.statusCode ?? 500;
-    if (status < 500) return reply.code(status).send({ error: 'bad_request', message: error.message });
-    // What went wrong inside is for the log, not for whoever asked.
-    log.error({ err: error, method: request.method, url: request.url }, 'the control node could not answer');
-    return reply.code(500).send({ error: 'internal' });
+/** @throws {ConfigError} */
+function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
+  const folder = openDataFolder(file, control);
+  const journal = openJournal(file, folder);
+  let database: DatabaseSync | undefined;
+  try {
+    database = openControlDatabase(folder.database);
+    // What is written here may be lost with the power: then a repeated call purges once more.
+    database.exec('PRAGMA synchronous = NORMAL');
+    const { max_size: maxBytes, files } = control.audit_log;
+    const audit = new AuditLog(folder.audit, { maxBytes, files, now: Date.now });
+    const opened = database;
+    return {
+      journal,
+      database,
+      audit,
+      async close() {
+        await journal.close();
+        opened.close();
+        audit.close();
+      },
+    };
+  } catch (error) {
+    database?.close();
+    void journal.close();
+    throw dataProblem(file, (error as Error).message);
+  }
+}
+
+function openJournal(file: string, folder: DataFolder): Journal {
+  try {
+    return openEmbeddedJournal(folder.journal, { now: Date.now });
+  } catch (error) {
+    if (!(error instanceof JournalError)) throw error;
+    const isInUse = error.code === 'JOURNAL_IN_USE';
+    throw dataProblem(file, error.message, isInUse ? 'Stop that process, or name another folder.' : undefined);
+  }
+}
+
+function rateLimit(perSecond: number, atLeast: number): RateLimit {
+  const burst = Math.max(atLeast, perSecond * BURST_SECONDS);
+  return new RateLimit({ perSecond, burst, now: () => performance.now() });
+}
+
+/** By name and nothing else: a region also holds the tiers' secret. */
+function namesOf(regions: readonly RegionConfig[]): KnownNode[] {
+  return knownNodes(regions).map(({ region, name, role }) => ({ region, name, role }));
+}
+
+interface OperatorParts {
+  readonly nodes: () => NodeList;
+  readonly purges: Purges;
+  readonly journal: Journal;
+  readonly metrics: ControlMetrics;
+}
+
+function addOperatorRoutes(server: FastifyInstance, { nodes, purges, journal, metrics }: OperatorParts): void {
+  server.get('/healthz', async (_request, reply) => {
+    const { newest } = journal.state();
+    const ok = purges.isWritable;
+    return reply.code(ok ? 200 : 503).send({ ok, journal: { writable: ok, newest } });
+  });
+  server.get('/metrics', async (_request, reply) => {
+    const { registry } = metrics;
+    return reply.header('content-type', registry.contentType).send(await registry.metrics());
+  });
+  server.get('/v1/nodes', async () => ({ regions: await nodes().read() }));
+}
+
+function addPurgeRoutes(server: FastifyInstance, api: PurgeApi): void {
+  const routes = purgeRoutes(api);
+  const document = openApiDocument(routes);
+  server.get('/openapi.json', async () => document);
+  for (const { method, path, token, maxBodyBytes, handle } of routes) {
+    server.route({
+      method,
+      url: path,
+      ...(maxBodyBytes !== undefined && { bodyLimit: maxBodyBytes }),
+      // Before the body is read: whoever has no token makes nobody read four megabytes.
+      ...(token && {
+        async onRequest(request) {
+          request.caller = api.authenticate(bearer(request.headers.authorization), request.ip, 'seawall');
+        },
+      }),
+      handler: handle,
+    });
+  }
+}
+
+interface NodeParts {
+  readonly journal: Journal;
+  readonly progress: Progress;
+  readonly secret: () => string;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** What edges and shields ask for. */
+function addNodeRoutes(server: FastifyInstance, { journal, progress, secret, signal, log }: NodeParts): void {
+  server.get(JOURNAL_PATH, async ({ raw }, reply) => {
+    const node = readNodeField(raw.rawHeaders, secret());
+    reply.hijack();
+    const disconnected = progress.connected(node);
+    await streamJournal(journal, raw, reply.raw, {
+      secret: secret(),
+      signal,
+      problem: (error) => log.warn({ node, detail: error.message }, 'a node was cut off the journal'),
+    });
+    disconnected();
+  });
+  server.post(APPLIED_PATH, {
+    async onRequest({ raw }) {
+      readNodeField(raw.rawHeaders, secret());
+    },
+    async handler({ body }, reply) {
+      progress.report(readAppliedReport(body));
+      return reply.code(204).send();
+    },
   });
 }

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..');
 /** Folder → folders that it may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['control', 'edge', 'origin-shield', 'journal', 'telemetry', 'config', 'http'],
-  control: ['journal', 'telemetry', 'config', 'http'],
+  control: ['journal', 'telemetry', 'cache', 'http', 'config'],
   edge: ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   tier: ['journal', 'telemetry', 'cache', 'http', 'config'],

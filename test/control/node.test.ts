@@ -1,30 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { test } from 'tap';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
 import type { RegionConfig } from '../../config/schema.ts';
-import { regionSchema } from '../../config/schema.ts';
 import { startControl } from '../../control/node.ts';
-import { createLog } from '../../telemetry/log.ts';
+import { log, regionOf, SECRET } from './control.ts';
 
-const SECRET = 'not-for-anybodys-eyes';
-const log = createLog({ name: 'control', level: 'silent' });
-
-/** A region with an edge whose control listener is at each of `controls`. */
-function regionWith(controls: readonly (string | undefined)[], listen = '127.0.0.1:0'): RegionConfig {
-  const parsed = regionSchema.parse({
-    region: 'eu',
-    tier_secret: SECRET,
-    edges: controls.map((control, i) => ({
-      name: `eu-${i + 1}`,
-      listen: '127.0.0.1:0',
-      tier: `127.0.0.1:${i + 1}`,
-      ...(control && { control }),
-    })),
-    control: { listen },
-    sites: [{ include: 'unused.yaml' }],
-  });
-  return { ...parsed, file: 'eu.yaml', sites: [], reachableShields: [] };
+/** A region in a folder of the test, with an edge whose control listener is at each of `controls`. */
+function regionWith(t: Test, controls: readonly (string | undefined)[], listen = '127.0.0.1:0'): RegionConfig {
+  return regionOf({ edges: controls, sites: [], control: { listen }, file: join(t.testdir({}), 'eu.yaml') });
 }
 
 async function nodeThatAnswers(status: number): Promise<{ address: string; server: Server }> {
@@ -38,15 +23,15 @@ async function nodeThatAnswers(status: number): Promise<{ address: string; serve
 
 async function startFor(region: RegionConfig) {
   if (!region.control) throw new Error('the region has no control node');
-  return startControl({ control: region.control, regions: [region], log });
+  return startControl({ region, control: region.control, regions: [region], log });
 }
 
 test('it answers for itself', async (t) => {
-  const node = await startFor(regionWith([]));
+  const node = await startFor(regionWith(t, []));
   t.teardown(() => node.close());
   const response = await fetch(`http://${node.address}/healthz`);
   t.equal(response.status, 200);
-  t.strictSame(await response.json(), { ok: true });
+  t.strictSame(await response.json(), { ok: true, journal: { writable: true, newest: 0 } });
   t.match(node.address, /^127\.0\.0\.1:\d+$/);
 });
 
@@ -60,7 +45,7 @@ test('it tells which nodes answer right now, and keeps the secret', async (t) =>
     ill.server.close();
   });
 
-  const node = await startFor(regionWith([well.address, ill.address, gone.address, undefined, '127.0.0.1:0']));
+  const node = await startFor(regionWith(t, [well.address, ill.address, gone.address, undefined, '127.0.0.1:0']));
   t.teardown(() => node.close());
   const response = await fetch(`http://${node.address}/v1/nodes`);
   const text = await response.text();
@@ -82,9 +67,9 @@ test('it tells which nodes answer right now, and keeps the secret', async (t) =>
 });
 
 test('a reload names the new nodes', async (t) => {
-  const node = await startFor(regionWith([]));
+  const node = await startFor(regionWith(t, []));
   t.teardown(() => node.close());
-  node.reload([regionWith([undefined])]);
+  node.reload([regionWith(t, [undefined])]);
   const { regions } = (await (await fetch(`http://${node.address}/v1/nodes`)).json()) as {
     regions: { nodes: { name: string }[] }[];
   };
@@ -106,12 +91,13 @@ for (const { what, path, init, status } of [
   { what: 'a malformed path', path: '/%zz', init: {}, status: 400 },
 ]) {
   test(`${what} is refused in JSON, without a stack`, async (t) => {
-    const node = await startFor(regionWith([]));
+    const node = await startFor(regionWith(t, []));
     t.teardown(() => node.close());
     const response = await fetch(`http://${node.address}${path}`, init);
     const text = await response.text();
     t.equal(response.status, status);
-    t.type(JSON.parse(text).error, 'string');
+    t.match(response.headers.get('content-type'), 'application/problem+json');
+    t.match(JSON.parse(text), { status, code: String, type: /^urn:seawall:problem:/ });
     t.notMatch(text, /node_modules|\.ts:\d/);
   });
 }
@@ -119,6 +105,6 @@ for (const { what, path, init, status } of [
 test('a port that is taken fails by code', async (t) => {
   const { address, server } = await nodeThatAnswers(200);
   t.teardown(() => server.close());
-  const region = regionWith([], address);
+  const region = regionWith(t, [], address);
   await t.rejects(startFor(region), { code: 'EADDRINUSE' });
 });

@@ -1,0 +1,48 @@
+/**
+ * Lets the journal forget what is older than anybody needs, and what is more
+ * than nodes can hold.
+ * @module
+ */
+import type { Journal } from '../journal/journal.ts';
+import type { Logger } from '../telemetry/log.ts';
+
+export interface CompactionOptions {
+  readonly journal: Journal;
+  readonly retentionMs: number;
+  readonly maxRecords: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** Forgets it once. */
+export async function compact({ journal, retentionMs, maxRecords, now }: CompactionOptions): Promise<void> {
+  let before = now() - retentionMs;
+  const { newest, floor } = journal.state();
+  if (newest - floor > maxRecords) {
+    // Records of one append have one time: a purge is forgotten whole or not at all.
+    const [firstKept] = journal.read(newest - maxRecords, 1);
+    before = Math.max(before, firstKept?.time ?? before);
+  }
+  await journal.compact(before);
+}
+
+const INTERVAL_MS = 60_000;
+
+/** Does it now and every minute. @returns How to stop; resolves when nothing is under way. */
+export function compactRegularly(options: CompactionOptions, log: Logger): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  const run = (): void => {
+    underWay ??= compact(options)
+      .catch((error: unknown) => log.error({ err: error }, 'the journal could not be compacted'))
+      .finally(() => {
+        underWay = undefined;
+      });
+  };
+  const timer = setInterval(run, INTERVAL_MS);
+  timer.unref();
+  run();
+  return async () => {
+    clearInterval(timer);
+    await underWay;
+  };
+}

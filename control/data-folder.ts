@@ -1,0 +1,93 @@
+/**
+ * Where the control node keeps what has to outlive it.
+ *
+ *     journal.sqlite    the journal (journal/embedded.ts); one process has it open
+ *     control.sqlite    tokens and idempotency keys; `seawall token` opens it beside the control node
+ *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
+ * @module
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { problemWithout } from '../config/document.ts';
+import { siblingPath } from '../config/path.ts';
+import { ConfigError } from '../config/problem.ts';
+import type { RegionConfig } from '../config/schema.ts';
+
+export type ControlConfig = NonNullable<RegionConfig['control']>;
+
+export interface DataFolder {
+  readonly journal: string;
+  readonly database: string;
+  readonly audit: string;
+}
+
+/**
+ * Makes the folder if it is not there; nobody but its owner may look into it.
+ *
+ * @param file - The region file that names the folder.
+ * @throws {ConfigError} when it cannot be made.
+ */
+export function openDataFolder(file: string, control: Pick<ControlConfig, 'data'>): DataFolder {
+  const folder = siblingPath(file, control.data);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw dataProblem(file, `${folder} cannot be made (${(error as Error).message})`);
+  }
+  return {
+    journal: join(folder, 'journal.sqlite'),
+    database: join(folder, 'control.sqlite'),
+    audit: join(folder, 'audit.jsonl'),
+  };
+}
+
+/** What is wrong with the folder, or with a file in it, as a problem of the key that names it. */
+export function dataProblem(
+  file: string,
+  message: string,
+  fix = 'Name a folder that this user may write to.',
+): ConfigError {
+  return new ConfigError([problemWithout(file, 'control.data', message, fix)]);
+}
+
+const APPLICATION_ID = 0x5357_434f; // "SWCO"
+const VERSION = 1;
+
+const SCHEMA = `
+CREATE TABLE token (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL, sites TEXT NOT NULL, kinds TEXT NOT NULL,
+  read INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, revoked INTEGER
+) STRICT;
+CREATE TABLE idempotency (
+  token TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, nonce TEXT NOT NULL, since INTEGER NOT NULL,
+  at INTEGER NOT NULL, first INTEGER, count INTEGER, PRIMARY KEY (token, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (at);
+`;
+
+/** Another process may be writing: a token is being made, or used. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** @throws {Error} that says why the file cannot be used. */
+export function openControlDatabase(file: string): DatabaseSync {
+  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; BEGIN IMMEDIATE');
+    const id = pragma(db, 'application_id');
+    const version = pragma(db, 'user_version');
+    const isNew = id === 0 && Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']) === 0;
+    if (isNew) db.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
+    else if (id !== APPLICATION_ID) throw new Error(`${file} is not a database of Seawall's control node`);
+    else if (version !== VERSION) throw new Error(`${file} is of version ${version}; known is ${VERSION}`);
+    db.exec('COMMIT');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function pragma(db: DatabaseSync, name: string): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+}

@@ -1,0 +1,97 @@
+/**
+ * Everything that the control node refuses, and the problem document that
+ * says so (RFC 9457).
+ *
+ * The codes are stable: the same string stands in the document, the audit log
+ * and the metrics. `type` is `urn:seawall:problem:CODE`.
+ * @module
+ */
+
+/** Code → status and one sentence that is the same for every occurrence. */
+export const API_ERRORS = {
+  malformed_json: { status: 400, title: 'The body is not JSON.' },
+  malformed_request: { status: 400, title: 'The request is not one that this server understands.' },
+  invalid_request: { status: 400, title: 'The request is not of the form that is described in /openapi.json.' },
+  too_many_selectors: { status: 400, title: 'The call names more than one call may name.' },
+  bad_idempotency_key: { status: 400, title: 'Idempotency-Key is not 1 to 255 visible ASCII characters.' },
+  unauthorised: { status: 401, title: 'There is no valid token in the request.' },
+  forbidden: { status: 403, title: 'The token does not allow this.' },
+  not_found: { status: 404, title: 'There is nothing at this address.' },
+  too_large: { status: 413, title: 'The body is larger than this address takes.' },
+  unsupported_media_type: { status: 415, title: 'The body has to be application/json.' },
+  unpurgeable: { status: 422, title: 'The call names what cannot be purged.' },
+  idempotency_conflict: { status: 422, title: 'The Idempotency-Key was used for another request.' },
+  rate_limited: { status: 429, title: 'The token has used up what it may do for now.' },
+  internal: { status: 500, title: 'Something went wrong in this server; nothing was purged.' },
+  journal_unavailable: { status: 503, title: 'The journal cannot be written to at the moment; nothing was purged.' },
+} as const satisfies Readonly<Record<string, { status: number; title: string }>>;
+
+export type ApiErrorCode = keyof typeof API_ERRORS;
+
+/** One thing to mend in a request. */
+export interface FieldProblem {
+  /** JSON Pointer (RFC 6901) into the body; for what is not in the body, `header` or `parameter` says where. */
+  readonly pointer?: string;
+  readonly header?: string;
+  readonly parameter?: string;
+  readonly detail: string;
+  /** What to send instead. */
+  readonly fix: string;
+}
+
+/** `application/problem+json`. */
+export interface ProblemDocument {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ApiErrorCode;
+  readonly detail?: string;
+  readonly errors?: readonly FieldProblem[];
+}
+
+export interface ApiErrorOptions {
+  readonly detail?: string;
+  readonly errors?: readonly FieldProblem[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** A request that is refused. */
+export class ApiError extends Error {
+  readonly code: ApiErrorCode;
+  readonly status: number;
+  readonly detail: string | undefined;
+  readonly errors: readonly FieldProblem[];
+  /** For the answer. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: ApiErrorCode, { detail, errors = [], headers = {}, cause }: ApiErrorOptions = {}) {
+    const { status, title } = API_ERRORS[code];
+    super(detail === undefined ? title : `${title} ${detail}`, cause === undefined ? undefined : { cause });
+    this.name = 'ApiError';
+    this.code = code;
+    this.status = status;
+    this.detail = detail;
+    this.errors = errors;
+    this.headers = headers;
+  }
+}
+
+/** So many are told of; more help nobody. */
+const MAX_ERRORS_TOLD = 100;
+
+export function problemDocument({ code, status, detail, errors }: ApiError): ProblemDocument {
+  return {
+    type: `urn:seawall:problem:${code}`,
+    title: API_ERRORS[code].title,
+    status,
+    code,
+    ...(detail !== undefined && { detail }),
+    ...(errors.length > 0 && { errors: errors.slice(0, MAX_ERRORS_TOLD) }),
+  };
+}
+
+/** @returns The pointer to what is at `path` (RFC 6901, section 3). */
+export function jsonPointer(path: readonly PropertyKey[]): string {
+  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}

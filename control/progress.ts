@@ -1,0 +1,213 @@
+/**
+ * How far each node has got with the journal, and how long it took each of
+ * them for the purges of late.
+ *
+ * The durations are in this process's memory only: after a restart a receipt
+ * still says who has applied it, but no more after how long.
+ * @module
+ */
+import type { AppliedReport } from '../journal/wire.ts';
+
+/** A node that a region file names: one whose word counts for a receipt. */
+export interface KnownNode {
+  readonly region: string;
+  readonly name: string;
+  readonly role: 'edge' | 'shield';
+}
+
+export interface NodeProgress extends KnownNode {
+  /** Whether it has a stream open. */
+  readonly connected: boolean;
+  /** Number that it has applied; 0 where it has not said, or speaks of another journal. */
+  readonly seq: number;
+  /** Milliseconds since the epoch. */
+  readonly reportedAt: number | undefined;
+}
+
+/** One node's part in a receipt. */
+export interface NodeReceipt extends KnownNode {
+  readonly connected: boolean;
+  readonly applied: boolean;
+  /** Since the call came in; absent where it was not measured. */
+  readonly afterMs: number | undefined;
+}
+
+export interface ProgressOptions {
+  /** Identity of the journal. */
+  readonly identity: string;
+  /** Milliseconds on a clock that never goes back. */
+  readonly monotonic: () => number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Told how long a purge took to be applied everywhere. */
+  readonly completed?: (ms: number) => void;
+}
+
+interface NodeState {
+  seq: number;
+  reportedAt: number | undefined;
+  streams: number;
+  /** Place in the list of purges of the first one that it has not applied. */
+  next: number;
+}
+
+interface Measured {
+  /** Number of its last record. */
+  readonly last: number;
+  readonly startedAt: number;
+  readonly afterMs: Map<string, number>;
+}
+
+interface Waiter {
+  readonly last: number;
+  readonly settle: (complete: boolean) => void;
+}
+
+/** Purges whose durations are remembered. */
+const MAX_MEASURED = 10_000;
+/** Purges that are forgotten at a time: not one by one, as the list is an array. */
+const FORGOTTEN_AT_ONCE = 1_000;
+/** Calls that may wait for nodes; further ones are answered at once with what is known. */
+const MAX_WAITERS = 1_000;
+
+export class Progress {
+  readonly #options: ProgressOptions;
+  readonly #states = new Map<string, NodeState>();
+  readonly #waiters = new Set<Waiter>();
+  #nodes: readonly KnownNode[] = [];
+  /** In the order of their numbers; the first one's place is `#forgotten`. */
+  #measured: Measured[] = [];
+  #forgotten = 0;
+  /** Place of the first purge that is not known to be complete. */
+  #incomplete = 0;
+
+  constructor(nodes: readonly KnownNode[], options: ProgressOptions) {
+    this.#options = options;
+    this.setNodes(nodes);
+  }
+
+  /** From now on these are all nodes there are. */
+  setNodes(nodes: readonly KnownNode[]): void {
+    this.#nodes = nodes;
+    const names = new Set(nodes.map(({ name }) => name));
+    for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
+    for (const name of names) {
+      if (!this.#states.has(name)) {
+        this.#states.set(name, { seq: 0, reportedAt: undefined, streams: 0, next: this.#forgotten });
+      }
+    }
+    this.#settle();
+  }
+
+  nodes(): NodeProgress[] {
+    return this.#nodes.map((node) => {
+      const { seq = 0, reportedAt, streams = 0 } = this.#states.get(node.name) ?? {};
+      return { ...node, connected: streams > 0, seq, reportedAt };
+    });
+  }
+
+  /** A purge is in the journal. To be called in the order of the numbers. */
+  accepted(last: number, startedAt: number): void {
+    this.#measured.push({ last, startedAt, afterMs: new Map() });
+    // A node may have told of it before the journal told whoever appended it.
+    for (const [name, state] of this.#states) this.#advance(name, state);
+    this.#settle();
+    if (this.#measured.length >= MAX_MEASURED + FORGOTTEN_AT_ONCE) {
+      this.#measured = this.#measured.slice(FORGOTTEN_AT_ONCE);
+      this.#forgotten += FORGOTTEN_AT_ONCE;
+    }
+  }
+
+  /** What a node says it has applied. Of an unknown node, or of another journal, it means nothing. */
+  report({ node, identity, seq }: AppliedReport): void {
+    const state = this.#states.get(node);
+    if (state === undefined) return;
+    state.reportedAt = this.#options.now();
+    const before = state.seq;
+    // A node that has restarted knows less than it did: what it has applied is what it says now.
+    state.seq = identity === this.#options.identity ? seq : 0;
+    if (state.seq <= before) return;
+    this.#advance(node, state);
+    this.#settle();
+  }
+
+  /** A node has opened a stream. @returns To be called when it is closed. */
+  connected(node: string): () => void {
+    const state = this.#states.get(node);
+    if (state === undefined) return () => undefined;
+    state.streams += 1;
+    return () => {
+      state.streams -= 1;
+    };
+  }
+
+  /** @param last - Number of the last record of a purge. */
+  receipt(last: number): NodeReceipt[] {
+    const measured = this.#find(last);
+    return this.#nodes.map((node) => {
+      const { seq = 0, streams = 0 } = this.#states.get(node.name) ?? {};
+      const applied = seq >= last;
+      const afterMs = applied ? measured?.afterMs.get(node.name) : undefined;
+      return { ...node, connected: streams > 0, applied, afterMs };
+    });
+  }
+
+  isComplete(last: number): boolean {
+    return this.#nodes.every(({ name }) => (this.#states.get(name)?.seq ?? 0) >= last);
+  }
+
+  /** Resolves true when every node has applied it, false when the signal aborts. */
+  async whenComplete(last: number, signal: AbortSignal): Promise<boolean> {
+    if (this.isComplete(last)) return true;
+    if (signal.aborted || this.#waiters.size >= MAX_WAITERS) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const waiter = { last, settle: resolve };
+    const giveUp = (): void => resolve(false);
+    this.#waiters.add(waiter);
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      return await promise;
+    } finally {
+      this.#waiters.delete(waiter);
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  #advance(name: string, state: NodeState): void {
+    const now = this.#options.monotonic();
+    state.next = Math.max(state.next, this.#forgotten);
+    for (;;) {
+      const measured = this.#measured[state.next - this.#forgotten];
+      if (measured === undefined || measured.last > state.seq) return;
+      measured.afterMs.set(name, now - measured.startedAt);
+      state.next += 1;
+    }
+  }
+
+  /** Finds what is complete by now, and tells. */
+  #settle(): void {
+    if (this.#nodes.length === 0) return;
+    const applied = Math.min(...this.#nodes.map(({ name }) => this.#states.get(name)?.seq ?? 0));
+    this.#incomplete = Math.max(this.#incomplete, this.#forgotten);
+    for (;;) {
+      const measured = this.#measured[this.#incomplete - this.#forgotten];
+      if (measured === undefined || measured.last > applied) break;
+      this.#incomplete += 1;
+      this.#options.completed?.(Math.max(0, ...measured.afterMs.values()));
+    }
+    for (const waiter of this.#waiters) if (waiter.last <= applied) waiter.settle(true);
+  }
+
+  /** Binary search: numbers ascend. */
+  #find(last: number): Measured | undefined {
+    let [low, high] = [0, this.#measured.length - 1];
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const found = this.#measured[middle] as Measured;
+      if (found.last === last) return found;
+      if (found.last < last) low = middle + 1;
+      else high = middle - 1;
+    }
+    return undefined;
+  }
+}

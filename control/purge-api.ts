@@ -1,0 +1,312 @@
+/**
+ * What every way of purging has in common, in whichever dialect it is asked
+ * for: the token, its limits, the purge, its receipt and the audit log.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import type { RegionConfig } from '../config/schema.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { AuditLog } from './audit.ts';
+import type { DryRun } from './dry-run.ts';
+import { ApiError } from './errors.ts';
+import type { ControlMetrics } from './metrics.ts';
+import type { Progress } from './progress.ts';
+import { checkCount, checkScope, type Named, selectorsOf } from './purge-request.ts';
+import type { Purge, Purges } from './purges.ts';
+import type { RateLimit } from './rate-limit.ts';
+import {
+  type DryRunAnswer,
+  MAX_SELECTORS,
+  type Page,
+  type PurgeRequest,
+  purgeRequestSchema,
+  type Receipt,
+  type Summary,
+} from './schemas.ts';
+import type { SiteDirectory } from './site-directory.ts';
+import { ALL_SITES, maySite, type Token, type Tokens } from './tokens.ts';
+import { validBody } from './validate.ts';
+
+/** In which words a purge was asked for. */
+export type Dialect = 'seawall' | 'cloudflare' | 'fastly';
+
+/** Who calls, and how. */
+export interface Caller {
+  readonly token: Token;
+  readonly address: string;
+  readonly dialect: Dialect;
+}
+
+export interface PurgeApiOptions {
+  readonly purges: Purges;
+  readonly progress: Progress;
+  readonly tokens: Tokens;
+  readonly callLimit: RateLimit;
+  readonly selectorLimit: RateLimit;
+  /** Of what is written about wrong tokens: whoever sends them must not fill the audit log. */
+  readonly refusalLimit: RateLimit;
+  readonly dryRun: DryRun;
+  readonly audit: AuditLog;
+  readonly metrics: ControlMetrics;
+  readonly log: Logger;
+  /** As of now. */
+  readonly regions: () => readonly RegionConfig[];
+  readonly sites: () => SiteDirectory;
+}
+
+export type PurgeAnswer =
+  | { readonly kind: 'receipt'; readonly receipt: Receipt; readonly repeated: boolean }
+  | { readonly kind: 'dry_run'; readonly answer: DryRunAnswer };
+
+/** Selectors of a call that are named in the audit log, and how much of each; the journal has them all. */
+const AUDITED_SELECTORS = 10;
+const AUDITED_CHARS = 200;
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+export class PurgeApi {
+  readonly #options: PurgeApiOptions;
+
+  constructor(options: PurgeApiOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * To be called before the body is read.
+   *
+   * @param text - The token as it was sent.
+   * @throws {ApiError} `unauthorised`, `rate_limited`.
+   */
+  authenticate(text: string | undefined, address: string, dialect: Dialect): Caller {
+    const { tokens, callLimit, metrics } = this.#options;
+    const token = text === undefined ? undefined : tokens.find(text);
+    if (token === undefined) {
+      this.#noteRefusal(address, dialect);
+      throw new ApiError('unauthorised', {
+        detail: text === undefined ? 'It is missing.' : 'It is unknown, expired or revoked.',
+        headers: { 'www-authenticate': 'Bearer realm="seawall"' },
+      });
+    }
+    const waitMs = callLimit.take(token.id, 1);
+    if (waitMs > 0) {
+      metrics.refused('rate_limited', dialect);
+      throw rateLimited('calls', waitMs);
+    }
+    return { token, address, dialect };
+  }
+
+  /**
+   * Purges what the body names, all of it or nothing.
+   *
+   * @param body - Parsed, but not looked at.
+   * @param signal - Ends a wait.
+   * @throws {ApiError}
+   */
+  async purge(caller: Caller, body: unknown, key: string | undefined, signal: AbortSignal): Promise<PurgeAnswer> {
+    const startedAt = performance.now();
+    let named: readonly Named[] = [];
+    let soft = false;
+    try {
+      checkCount(body);
+      const request = validBody(purgeRequestSchema, body);
+      soft = request.soft;
+      checkKey(key);
+      named = selectorsOf(request, this.#options.sites());
+      checkScope(caller.token, named);
+      const answer = request.dry_run
+        ? await this.#dryRun(caller, named)
+        : await this.#purge(caller, request, named, key, startedAt, signal);
+      const id = answer.kind === 'receipt' ? { id: answer.receipt.id, repeated: answer.repeated } : { dry_run: true };
+      this.#note(caller, 'ok', named, { ...id, soft });
+      return answer;
+    } catch (error) {
+      const code = error instanceof ApiError ? error.code : 'internal';
+      this.#note(caller, code, named, { soft });
+      this.#options.metrics.refused(code, caller.dialect);
+      throw error;
+    }
+  }
+
+  /** @throws {ApiError} `forbidden`, `not_found`. */
+  receipt(caller: Caller, id: string): Receipt {
+    checkMayRead(caller.token);
+    const purge = this.#options.purges.find(id);
+    if (purge === undefined || !mayRead(caller.token, purge)) {
+      throw new ApiError('not_found', {
+        detail: 'There is no purge of this id that this token may read, or the journal has forgotten it.',
+      });
+    }
+    const selectors = (purge.records ?? []).map(({ seq, kind, selector, site }) => ({
+      number: seq,
+      kind,
+      selector,
+      site,
+    }));
+    return { ...this.#receiptOf(purge), selectors };
+  }
+
+  /** @throws {ApiError} `forbidden` */
+  page(caller: Caller, cursor: number | undefined, limit: number): Page {
+    checkMayRead(caller.token);
+    const { purges, next } = this.#options.purges.list(cursor, limit, (purge) => mayRead(caller.token, purge));
+    return {
+      purges: purges.map((purge) => this.#summaryOf(purge)),
+      next: next === undefined ? null : String(next),
+    };
+  }
+
+  async #purge(
+    { token, dialect }: Caller,
+    request: PurgeRequest,
+    named: readonly Named[],
+    key: string | undefined,
+    startedAt: number,
+    signal: AbortSignal,
+  ): Promise<PurgeAnswer> {
+    const { purges, selectorLimit, progress, metrics } = this.#options;
+    const waitMs = selectorLimit.take(token.id, Math.min(named.length, MAX_SELECTORS));
+    if (waitMs > 0) throw rateLimited('selectors', waitMs);
+
+    const selectors = named.map(({ selector }) => selector);
+    const { purge, repeated } = await purges.make({
+      selectors,
+      soft: request.soft,
+      who: `${token.name} (${token.id})`,
+      reason: request.reason,
+      startedAt,
+      idempotent: key === undefined ? undefined : { token: token.id, key, body: digest(dialect, request) },
+    });
+    if (!repeated) metrics.purged(selectors, dialect);
+    if (request.wait === 'applied') {
+      const timeout = AbortSignal.timeout(Math.round(request.timeout_seconds * 1_000));
+      await progress.whenComplete(purge.last, AbortSignal.any([signal, timeout]));
+    }
+    return { kind: 'receipt', receipt: this.#receiptOf(purge), repeated };
+  }
+
+  async #dryRun({ token }: Caller, named: readonly Named[]): Promise<PurgeAnswer> {
+    const { selectorLimit, dryRun, regions } = this.#options;
+    if (named.length > MAX_SELECTORS) {
+      throw new ApiError('too_many_selectors', {
+        detail: `Regions spell these URLs in ${named.length} ways; a dry run takes ${MAX_SELECTORS}.`,
+      });
+    }
+    const waitMs = selectorLimit.take(token.id, named.length);
+    if (waitMs > 0) throw rateLimited('selectors', waitMs);
+    const selectors = named.map(({ selector }) => selector);
+    const nodes = await dryRun.count(selectors, regions());
+    const kinds: Record<string, number> = {};
+    for (const { kind } of selectors) kinds[kind] = (kinds[kind] ?? 0) + 1;
+    return {
+      kind: 'dry_run',
+      answer: {
+        dry_run: true,
+        kinds,
+        nodes: nodes.map(({ region, name, role, matches, problem }) => ({
+          region,
+          name,
+          role,
+          matches: matches ?? null,
+          ...(problem !== undefined && { problem }),
+        })),
+      },
+    };
+  }
+
+  #receiptOf(purge: Purge): Receipt {
+    const nodes = this.#options.progress.receipt(purge.last);
+    return {
+      ...this.#summaryOf(purge),
+      nodes: nodes.map(({ region, name, role, connected, applied, afterMs }) => ({
+        region,
+        name,
+        role,
+        connected,
+        applied,
+        after_ms: afterMs === undefined ? null : Math.round(afterMs * 1_000) / 1_000,
+      })),
+    };
+  }
+
+  #summaryOf({ id, time, first, last, who, reason, soft, sites, kinds }: Purge): Summary {
+    const status = this.#options.progress.isComplete(last) ? 'applied' : 'pending';
+    return {
+      id,
+      status,
+      time: new Date(time).toISOString(),
+      first,
+      last,
+      who,
+      reason,
+      soft,
+      sites: [...sites],
+      kinds: kinds as Record<string, number>,
+    };
+  }
+
+  #note(caller: Caller, result: string, named: readonly Named[], rest: Record<string, unknown>): void {
+    const { token, address, dialect } = caller;
+    const selectors = named
+      .slice(0, AUDITED_SELECTORS)
+      .map(({ selector: { kind, selector, site } }) => ({ kind, selector: selector.slice(0, AUDITED_CHARS), site }));
+    this.#write({
+      who: token.name,
+      token: token.id,
+      address,
+      action: 'purge',
+      dialect,
+      result,
+      count: named.length,
+      selectors,
+      ...rest,
+    });
+  }
+
+  #noteRefusal(address: string, dialect: Dialect): void {
+    const { refusalLimit, metrics } = this.#options;
+    metrics.refused('unauthorised', dialect);
+    if (refusalLimit.take('', 1) > 0) return;
+    this.#write({ address, action: 'authenticate', dialect, result: 'unauthorised' });
+  }
+
+  #write(entry: Parameters<AuditLog['write']>[0]): void {
+    try {
+      this.#options.audit.write(entry);
+    } catch (error) {
+      // The purge is made and stands in the journal, with who and why; the answer must not deny it.
+      this.#options.log.error({ err: error, entry }, 'the audit log cannot be written to');
+    }
+  }
+}
+
+function checkKey(key: string | undefined): void {
+  if (key === undefined || IDEMPOTENCY_KEY.test(key)) return;
+  const detail = key.length > 255 ? `it has ${key.length} characters` : 'it has other characters, or none';
+  const fix = 'Send something like a UUID.';
+  throw new ApiError('bad_idempotency_key', { errors: [{ header: 'idempotency-key', detail, fix }] });
+}
+
+function checkMayRead({ read }: Token): void {
+  if (read) return;
+  throw new ApiError('forbidden', { detail: 'This token may not read receipts; use one that was made with --read.' });
+}
+
+/** A purge of several sites tells something about each. */
+function mayRead(token: Token, { sites }: Purge): boolean {
+  return token.sites.includes(ALL_SITES) || sites.every((site) => maySite(token, site));
+}
+
+function rateLimited(what: 'calls' | 'selectors', waitMs: number): ApiError {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+  return new ApiError('rate_limited', {
+    detail: `There were too many ${what}; the next will be taken in ${seconds} s.`,
+    headers: { 'retry-after': String(seconds) },
+  });
+}
+
+/** Of what was understood, so that white space and the order of keys make no difference. */
+function digest(dialect: Dialect, request: PurgeRequest): Uint8Array {
+  return createHash('sha256')
+    .update(`${dialect}\n${JSON.stringify(request)}`)
+    .digest();
+}

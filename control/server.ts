@@ -1,0 +1,92 @@
+/**
+ * How the control node speaks HTTP: who may come in, what is read of a
+ * request, and how a refusal is said.
+ * @module
+ */
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { HttpError } from '../http/errors.ts';
+import { JournalError } from '../journal/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { ApiError, type ApiErrorCode, problemDocument } from './errors.ts';
+import type { Caller } from './purge-api.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; set before the body is read, where a token is needed. */
+    caller: Caller;
+  }
+}
+
+/** Nothing that is sent to other addresses than those for purges is longer. */
+const MAX_BODY_BYTES = 64 * 1024;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Of a path parameter: a surrogate key, or a URL. */
+const MAX_PARAM_LENGTH = 16_384;
+
+export function createServer(log: Logger): FastifyInstance {
+  const server = fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // What the router refuses by itself, such as a malformed escape.
+    frameworkErrors: (error, _request, reply) => sendProblem(reply as FastifyReply, asApiError(error)),
+  });
+  server.decorateRequest('caller');
+  // One way to write a body: what looks like text is not guessed at.
+  server.removeContentTypeParser('text/plain');
+  server.setNotFoundHandler(async () => {
+    throw new ApiError('not_found', { detail: 'GET /openapi.json lists the addresses.' });
+  });
+  server.setErrorHandler((error, request, reply) => sendProblem(reply, reported(error, request, log)));
+  return server;
+}
+
+/** @returns What the caller is told; what went wrong inside is for the log, not for whoever asked. */
+export function reported(error: unknown, request: FastifyRequest, log: Logger): ApiError {
+  const told = asApiError(error);
+  if (told.status >= 500) {
+    log.error({ err: told.cause ?? error, method: request.method, url: request.url }, 'a call could not be answered');
+  }
+  return told;
+}
+
+export function sendProblem(reply: FastifyReply, error: ApiError): FastifyReply {
+  return reply
+    .code(error.status)
+    .headers(error.headers)
+    .header('content-type', 'application/problem+json')
+    .send(Buffer.from(JSON.stringify(problemDocument(error)))); // to text Fastify would add a charset, which JSON has not
+}
+
+/** Codes of Fastify → what they are called here. */
+const FASTIFY_ERRORS: Readonly<Record<string, ApiErrorCode>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+};
+
+function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof HttpError && error.code === 'unauthorised_tier') {
+    return new ApiError('forbidden', { detail: error.message });
+  }
+  if (error instanceof JournalError) {
+    return error.code === 'JOURNAL_BAD_MESSAGE'
+      ? new ApiError('malformed_request', { detail: error.message })
+      : new ApiError('journal_unavailable', { cause: error });
+  }
+  const { code = '', statusCode = 500, message } = error as FastifyError;
+  const known = FASTIFY_ERRORS[code];
+  if (known !== undefined) return new ApiError(known, { detail: message });
+  if (error instanceof SyntaxError && statusCode === 400) return new ApiError('malformed_json', { detail: message });
+  return statusCode < 500
+    ? new ApiError('malformed_request', { detail: message })
+    : new ApiError('internal', { cause: error });
+}
+
+/** @returns The token in `Authorization: Bearer TOKEN` (RFC 6750, section 2.1). */
+export function bearer(field: string | undefined): string | undefined {
+  return /^Bearer +([\x21-\x7e]+) *$/i.exec(field ?? '')?.[1];
+}
