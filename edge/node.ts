@@ -10,6 +10,7 @@ import { nodeControl } from '../tier/control.ts';
 import { failover } from '../tier/failover.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
+import { once } from '../tier/once.ts';
 import { followPurges } from '../tier/purges.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route } from './peers.ts';
@@ -42,7 +43,8 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
   const { name } = edge;
   const { limits, sites } = region;
   const core = new NodeCore({ name, role: 'edge', memoryBytes: edge.memory ?? region.memory, limits, sites, log });
-  let visit = visiting(core, region, origin);
+  const peers = new Peers(name, region);
+  let visit = visiting(core, region, origin, peers);
   const secret = (): string => visit.region.tier_secret;
   const listenForVisitors = () =>
     listen({
@@ -55,7 +57,6 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
   const listenForOthers = () => listenForNodes({ core, address: edge.tier, secret, fetchFor: asOwner });
   const asOwner: FetchFor = (call, { site }, key) =>
     failover(() => {
-      const { peers } = visit;
       const position = core.ledger.positionFor(core.ledger.needsOf(call.position));
       const asked = { id: call.id, from: name, proto: call.proto, position };
       return route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined });
@@ -71,28 +72,27 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
     name,
     addresses: { listen: visitors.address, tier: tier.address, control: control?.address },
     reload: (next) => {
-      const before = visit;
       const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
       core.update({ limits: next.limits, sites: next.sites, memoryBytes });
       for (const listener of [visitors, tier, control]) listener?.update(next.limits);
       origin?.update(next.sites);
-      visit = visiting(core, next, origin);
+      peers.update(next);
+      visit = visiting(core, next, origin, peers);
       purges.reload(next);
-      before.peers.close().catch(() => undefined); // requests under way end by themselves
     },
-    close: async () => {
+    close: once(async () => {
       await Promise.all([visitors.close(), tier.close()]);
-      await Promise.all([control?.close(), visit.peers.close(), origin?.close(), purges.close()]);
-    },
+      await Promise.all([control?.close(), peers.close(), origin?.close(), purges.close()]);
+    }),
   };
 }
 
-function visiting(core: NodeCore, region: RegionConfig, origin: OriginAccess | undefined): Visit {
+function visiting(core: NodeCore, region: RegionConfig, origin: OriginAccess | undefined, peers: Peers): Visit {
   return {
     core,
     region,
     origin,
-    peers: new Peers(core.name, region),
+    peers,
     trusted: trustedProxies(region.trusted_proxies),
     hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
   };

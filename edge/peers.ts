@@ -25,29 +25,48 @@ const NODE_PATIENCE_MS = 5_000;
 
 const POOL = { maxConnections: 1_024, maxWaiting: 50_000 };
 
+interface Peer {
+  readonly client: NodeClient;
+  readonly config: string;
+}
+
 /** The edges of a region and the shields it uses, as one of the edges sees them. */
 export class Peers {
   readonly #self: string;
-  readonly #ring: Ring;
-  readonly #shieldRings: ReadonlyMap<string, Ring>;
-  readonly #clients: ReadonlyMap<string, NodeClient>;
+  #ring!: Ring;
+  #shieldRings!: ReadonlyMap<string, Ring>;
+  #peers: ReadonlyMap<string, Peer> = new Map();
   /** Requests under way for which this edge is the owner. */
   ownInFlight = 0;
 
   constructor(self: string, region: RegionConfig) {
     this.#self = self;
+    this.update(region);
+  }
+
+  /**
+   * Goes by the new config from now on, for requests under way too. What is
+   * known of a node stays, and so do the connections to it, unless it changed.
+   */
+  update(region: RegionConfig): void {
     this.#ring = new Ring(region.edges);
+    this.#shieldRings = shieldRings(region);
     const slowest = Math.max(...region.sites.map(({ origin }) => origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
     const times = { firstByteTimeoutMs: slowest + NODE_PATIENCE_MS, idleTimeoutMs: idle + NODE_PATIENCE_MS };
-    const others = region.edges.filter(({ name }) => name !== self);
-    this.#clients = new Map(
-      [...others, ...region.reachableShields].map(({ name, tier }) => [
-        name,
-        new NodeClient({ name, tier, secret: region.tier_secret, ...times, ...POOL }),
-      ]),
+    const others = region.edges.filter(({ name }) => name !== this.#self);
+    const before = this.#peers;
+    this.#peers = new Map(
+      [...others, ...region.reachableShields].map(({ name, tier }): [string, Peer] => {
+        const options = { name, tier, secret: region.tier_secret, ...times, ...POOL };
+        const config = JSON.stringify(options);
+        const known = before.get(name);
+        return [name, known?.config === config ? known : { client: new NodeClient(options), config }];
+      }),
     );
-    this.#shieldRings = shieldRings(region);
+    for (const [name, { client }] of before) {
+      if (this.#client(name) !== client) client.close().catch(() => undefined); // requests under way end by themselves
+    }
   }
 
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
@@ -59,20 +78,25 @@ export class Peers {
         ? successors
         : this.#ring.candidates(key, (name) => this.#inFlight(name));
     const before = order.slice(0, Math.max(0, order.indexOf(this.#self)));
-    return before.map((name) => this.#clients.get(name) as NodeClient);
+    return before.map((name) => this.#client(name) as NodeClient);
   }
 
   shields(site: SiteConfig, key: string): readonly NodeClient[] {
     const order = this.#shieldRings.get(site.name)?.successors(key) ?? [];
-    return order.map((name) => this.#clients.get(name) as NodeClient);
+    return order.map((name) => this.#client(name) as NodeClient);
   }
 
+  /** Cuts off what is still under way. */
   async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+    await Promise.all([...this.#peers.values()].map(({ client }) => client.destroy()));
+  }
+
+  #client(name: string): NodeClient | undefined {
+    return this.#peers.get(name)?.client;
   }
 
   #inFlight(name: string): number {
-    return name === this.#self ? this.ownInFlight : (this.#clients.get(name)?.inFlight ?? 0);
+    return name === this.#self ? this.ownInFlight : (this.#client(name)?.inFlight ?? 0);
   }
 }
 

@@ -11,9 +11,18 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
-import type { RegionConfig } from '../config/schema.ts';
-import { HttpError } from '../http/errors.ts';
-import { clientAddress, hasCdnLoop, removeHopByHop, setForwarded, stripUntrusted } from '../http/forwarding.ts';
+import type { RegionConfig, SiteConfig } from '../config/schema.ts';
+import { deliverInterim } from '../http/deliver.ts';
+import { HttpError, PASSED_METHODS } from '../http/errors.ts';
+import {
+  claimedScheme,
+  clientAddress,
+  endsHere,
+  hasCdnLoop,
+  removeHopByHop,
+  setForwarded,
+  stripUntrusted,
+} from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
@@ -44,7 +53,7 @@ interface Visited {
   readonly target: Target;
   readonly scheme: 'http' | 'https';
   readonly served: ServedSite;
-  readonly headers: RawHeaders;
+  readonly headers: string[];
   readonly keyed: KeyedRequest;
 }
 
@@ -52,6 +61,13 @@ const PURGED: ResponseHead = {
   status: 200,
   statusText: 'Purged',
   headers: ['Content-Length', '0', 'Cache-Control', 'no-store'],
+};
+
+/** What this network itself has to say of its options. */
+const OPTIONS_HERE: ResponseHead = {
+  status: 204,
+  statusText: '',
+  headers: ['Allow', PASSED_METHODS, 'Cache-Control', 'no-store'],
 };
 
 /** Never rejects. */
@@ -64,22 +80,26 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
     id: crypto.randomUUID(),
     startedAt: performance.now(),
   };
-  let site = '';
+  let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
   try {
     checkHead(request, core.limits.max_headers);
     const visited = readRequest(visit, request);
     const { served, method, target, keyed, scheme, headers } = visited;
-    site = served.site.name;
+    site = served.site;
     if (method === 'PURGE') {
       const ip = clientAddress(request.socket.remoteAddress ?? '', request.rawHeaders, visit.trusted);
       await core.purging?.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
-      await core.respondPlainly(arrival, site, PURGED, 'purged');
+      await core.respondPlainly(arrival, served.site, PURGED, 'purged');
       return;
     }
     const redirect = redirectFor(served.site, scheme, target);
     if (redirect !== undefined) {
-      await core.respondPlainly(arrival, site, redirect, 'redirect');
+      await core.respondPlainly(arrival, served.site, redirect, 'redirect');
+      return;
+    }
+    if (endsHere(method, headers)) {
+      await core.respondPlainly(arrival, served.site, OPTIONS_HERE, 'max-forwards');
       return;
     }
     const part = new Part(visit, arrival.id, visited);
@@ -94,10 +114,13 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       rules: served.rules,
       fetch: part.fetch,
       keeps: () => part.keeps(),
-      onInterim: (status, fields) => response.writeInformation(status, fields as string[]),
+      onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),
       needs: 0, // a visitor knows no numbers
     };
+    const { peers } = visit;
+    const { isOwner } = part;
+    if (isOwner) peers.ownInFlight++;
     await core.respond(
       {
         arrival,
@@ -109,6 +132,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       },
       fail,
     );
+    if (isOwner) peers.ownInFlight--;
   } catch (error) {
     await fail(core.asHttpError(error, arrival.id));
   }
@@ -134,9 +158,12 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
       fetch: failover(() => route(options), Date.now),
       writeTimeoutMs: core.limits.write_timeout,
       onError: (error) => core.log.warn({ id, code: error.code, detail: error.message }, 'upgrade failed'),
+      onOutcome: (result) => core.upgraded('public', served.site, result),
     });
   } catch (error) {
-    refuse(socket, core.asHttpError(error, id));
+    const refusal = core.asHttpError(error, id);
+    core.refused('public', refusal);
+    refuse(socket, refusal);
   }
 }
 
@@ -150,9 +177,10 @@ function readRequest({ core, region, trusted }: Visit, request: IncomingMessage)
   const served = core.siteOf(target.host);
   if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
   const socket = request.socket as Socket & Partial<TLSSocket>;
-  const scheme = socket.encrypted === true ? 'https' : 'http';
   const sender = socket.remoteAddress ?? '0.0.0.0';
   const believed = trusted(clientAddress(sender, [], () => false)) ? rawHeaders : undefined;
+  // A proxy in front may have taken TLS off.
+  const scheme = (believed && claimedScheme(believed)) ?? (socket.encrypted === true ? 'https' : 'http');
   const headers = changedHeaders(stripUntrusted(removeHopByHop(rawHeaders)), served.site.request_headers);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believed);

@@ -63,6 +63,12 @@ export async function deliver(
   }
 }
 
+/** Passes a 1xx on, where it can be understood (RFC 9110, section 15.2: not by HTTP/1.0) and is not too late. */
+export function deliverInterim(response: ServerResponse, status: number, headers: RawHeaders): void {
+  if (response.req.httpVersion === '1.0' || response.headersSent || response.destroyed) return;
+  if (response.socket?.writable) response.writeInformation(status, headers as string[]);
+}
+
 /** The origin's own reason phrase, unless it has none or one that could end the status line. */
 function reasonPhrase({ status, statusText }: ResponseHead): string {
   return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');

@@ -85,7 +85,7 @@ export function errorPage(
 }
 
 /** What is passed on; which of them a resource has is for its origin to say. */
-const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+export const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 interface Facts {
   readonly status: number;

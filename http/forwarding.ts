@@ -6,7 +6,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { asCgiReadsIt, HOP_BY_HOP, isEndToEnd, isUntrusted } from './forwarding-fields.ts';
-import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws, withoutFields } from './headers.ts';
+import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws, withField, withoutFields } from './headers.ts';
 
 /**
  * The message without what was meant for this connection only (RFC 9110,
@@ -101,6 +101,32 @@ export function clientAddress(socketAddress: string, headers: RawHeaders, truste
     if (!trusted(address)) return address;
   }
   return address;
+}
+
+/**
+ * The scheme that a proxy in front of us says it was asked with: the nearest
+ * member of X-Forwarded-Proto, or of Forwarded where there is none.
+ *
+ * @param believed - Headers that a trusted proxy sent.
+ */
+export function claimedScheme(believed: RawHeaders): 'http' | 'https' | undefined {
+  const listed = everyCommaMember(fieldValue(believed, 'x-forwarded-proto') ?? '').at(-1);
+  const element = everyCommaMember(fieldValue(believed, 'forwarded') ?? '').at(-1);
+  const scheme = (listed ?? (element && forwardedPairs(element)?.get('proto')))?.toLowerCase();
+  return scheme === 'http' || scheme === 'https' ? scheme : undefined;
+}
+
+/**
+ * Counts a hop of OPTIONS down, which may end here (RFC 9110, section 7.6.2). Changes `headers`.
+ *
+ * @returns Whether the request must not go on.
+ */
+export function endsHere(method: string, headers: string[]): boolean {
+  const left = method === 'OPTIONS' ? fieldValue(headers, 'max-forwards') : undefined;
+  if (left === undefined || !/^\d{1,9}$/.test(left)) return false;
+  const kept = withField(headers, 'Max-Forwards', String(Number(left) - 1));
+  headers.splice(0, headers.length, ...kept);
+  return Number(left) === 0;
 }
 
 /**

@@ -87,10 +87,17 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('connection', (socket) => closeGently(socket, underWay));
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const isAnswered = underWay.isAnswered(socket);
-    if (isAnswered === 'lingering') return; // what comes after an answer that closes the connection is not read
-    // A page here could be taken for a part of the answer that is under way, or for the answer to another request.
-    if (isAnswered === 'others' || !isOfTheParser(error)) socket.destroy();
+    if (socket.writableEnded) return; // what comes after an answer that closes the connection is not read
+    if (!isOfTheParser(error)) {
+      socket.destroy();
+      return;
+    }
+    // A page must not be taken for a part of an answer that is under way, nor for the answer to another request.
+    const unfinished = underWay.unfinished(socket);
+    const last = unfinished.at(-1);
+    if (last === undefined) turnAway(socket, parserError(error));
+    else if (!isUnread(last.req)) closeAfter(last);
+    else if (unfinished.length > 1 || last.headersSent) socket.destroy();
     else turnAway(socket, parserError(error));
   });
   const upgraded = new Set<Duplex>();
@@ -216,32 +223,26 @@ function closeGently(socket: Socket, underWay: UnderWay): void {
   };
 }
 
+/** What was pipelined behind its request cannot be read. */
+function closeAfter(response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  if (response.headersSent) response.once('finish', () => response.socket?.destroySoon());
+}
+
 /** The answers of each connection that are not written yet. */
 class UnderWay {
-  readonly #responses = new WeakMap<Duplex, ServerResponse[]>();
+  readonly #responses = new WeakMap<Duplex, readonly ServerResponse[]>();
 
   add(socket: Duplex, response: ServerResponse): void {
-    const before = this.#responses.get(socket);
-    const unfinished = before?.filter((one) => !one.writableFinished) ?? [];
-    unfinished.push(response);
-    this.#responses.set(socket, unfinished);
+    this.#responses.set(socket, [...this.unfinished(socket), response]);
   }
 
   latest(socket: Duplex): ServerResponse | undefined {
     return this.#responses.get(socket)?.at(-1);
   }
 
-  /**
-   * What stands in the way of answering what the parser cannot read: nothing
-   * (it begins a request, or is the body of the only one, which has no answer
-   * yet), answers to other requests, or the last answer of the connection.
-   */
-  isAnswered(socket: Duplex): 'no' | 'others' | 'lingering' {
-    if (socket.writableEnded) return 'lingering';
-    const unfinished = this.#responses.get(socket)?.filter((one) => !one.writableFinished) ?? [];
-    const [first, ...others] = unfinished;
-    if (first === undefined) return 'no';
-    return others.length === 0 && !first.headersSent && isUnread(first.req) ? 'no' : 'others';
+  unfinished(socket: Duplex): readonly ServerResponse[] {
+    return this.#responses.get(socket)?.filter((response) => !response.writableFinished) ?? [];
   }
 }
 

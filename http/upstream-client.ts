@@ -3,8 +3,9 @@
  * kept connections on undici; headers go and come as they stand on the wire.
  *
  * A request that a kept connection swallowed without a byte in return is sent
- * again on another one, once, if it may be (RFC 9110, section 9.2.2): the
- * server closed the connection while the request was on its way.
+ * again, once, if it may be (RFC 9110, section 9.2.2): the server closed the
+ * connection while the request was on its way. It gets a connection of its own
+ * then, as the other kept ones may have gone the same way.
  * @module
  */
 import type { Duplex } from 'node:stream';
@@ -34,15 +35,16 @@ const KEEP_ALIVE_MS = 4_000;
 
 export class UpstreamClient {
   readonly #pool: Pool;
+  /** For requests that are sent again: each on a connection of its own. */
+  readonly #again: Pool;
   readonly #maxWaiting: number;
   #inFlight = 0;
 
   constructor(options: UpstreamOptions) {
     this.#maxWaiting = options.maxWaiting;
     const { tls } = options;
-    this.#pool = new Pool(options.url, {
+    const common: Pool.Options = {
       connections: options.maxConnections,
-      pipelining: 1,
       headersTimeout: options.firstByteTimeoutMs,
       bodyTimeout: options.idleTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -55,7 +57,9 @@ export class UpstreamClient {
         ...(tls?.ca !== undefined && { ca: tls.ca }),
         ...(tls?.serverName !== undefined && { servername: tls.serverName }),
       },
-    });
+    };
+    this.#pool = new Pool(options.url, { ...common, pipelining: 1 });
+    this.#again = new Pool(options.url, { ...common, pipelining: 0 });
   }
 
   /** Requests under way. */
@@ -69,7 +73,7 @@ export class UpstreamClient {
       sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
       return IDLE;
     }
-    const exchange = new ClientExchange(this.#pool, request, sink, () => {
+    const exchange = new ClientExchange(this.#pool, this.#again, request, sink, () => {
       this.#inFlight--;
     });
     this.#inFlight++;
@@ -79,11 +83,11 @@ export class UpstreamClient {
 
   /** Ends kept connections at once; requests under way get to their end. */
   async close(): Promise<void> {
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#again.close()]);
   }
 
   async destroy(): Promise<void> {
-    await this.#pool.destroy();
+    await Promise.all([this.#pool.destroy(), this.#again.destroy()]);
   }
 }
 
@@ -94,6 +98,7 @@ const IDLE: Flow = { pause: () => undefined, resume: () => undefined, abort: () 
 /** One request and its response: undici's handler on one side, our sink on the other. */
 class ClientExchange implements Dispatcher.DispatchHandler, Flow {
   readonly #pool: Pool;
+  readonly #again: Pool;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   readonly #onDone: () => void;
@@ -101,8 +106,9 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
 
-  constructor(pool: Pool, request: UpstreamRequest, sink: ResponseSink, onDone: () => void) {
+  constructor(pool: Pool, again: Pool, request: UpstreamRequest, sink: ResponseSink, onDone: () => void) {
     this.#pool = pool;
+    this.#again = again;
     this.#request = request;
     this.#sink = sink;
     this.#onDone = onDone;
@@ -111,7 +117,8 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
   dispatch(): void {
     const { method, target, headers, body, upgrade } = this.#request;
     try {
-      this.#pool.dispatch(
+      const pool = this.#repeated ? this.#again : this.#pool;
+      pool.dispatch(
         {
           method: method as Dispatcher.HttpMethod,
           path: target,
@@ -219,10 +226,11 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
   }
 }
 
-/** Whether a connection that had served requests before was closed under this one. */
+/** Whether a connection was closed under this request; where it can be told, one that had served requests before. */
 function diedBeforeAnswering(error: Error): boolean {
   if (error instanceof errors.SocketError) return (error.socket?.bytesRead ?? 0) > 0;
-  return (error as NodeJS.ErrnoException).code === 'EPIPE';
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ECONNRESET';
 }
 
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);

@@ -8,6 +8,7 @@ import { openAll } from '../http/listener.ts';
 import { nodeControl } from '../tier/control.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
+import { once } from '../tier/once.ts';
 import { followPurges } from '../tier/purges.ts';
 import { OriginPools } from './origin-pool.ts';
 
@@ -50,9 +51,9 @@ export async function startShield({ region, shield, log }: ShieldOptions): Promi
       origins.update(next.sites);
       purges.reload(next);
     },
-    close: async () => {
+    close: once(async () => {
       await tier.close();
       await Promise.all([control?.close(), origins.close(), purges.close()]);
-    },
+    }),
   };
 }

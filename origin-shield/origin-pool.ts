@@ -50,8 +50,14 @@ export class OriginPool {
     this.fetch = failover(() => this.#order(), Date.now);
   }
 
+  /** Ends kept connections at once; requests under way get to their end. */
   async close(): Promise<void> {
     await Promise.all(this.#servers.map(({ client }) => client.close()));
+  }
+
+  /** Cuts off what is under way. */
+  async destroy(): Promise<void> {
+    await Promise.all(this.#servers.map(({ client }) => client.destroy()));
   }
 
   /** @returns The servers, the one whose turn it is first. */
@@ -103,7 +109,8 @@ export class OriginPools {
   fetchFor(site: SiteConfig): Fetch {
     const entry = this.#pools.get(site.name);
     if (entry === undefined) throw new Error(`no origin pool for site ${site.name}`);
-    return entry.pool.fetch;
+    // Asked again at each fetch: a request under way may begin one after its pool was replaced.
+    return (request, sink) => (this.#pools.get(site.name) ?? entry).pool.fetch(request, sink);
   }
 
   /** Keeps the connections of origins that have not changed; those of the others end when they are idle. */
@@ -120,7 +127,8 @@ export class OriginPools {
     this.#pools = pools;
   }
 
+  /** Cuts off what is still under way. */
   async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.close()));
+    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.destroy()));
   }
 }

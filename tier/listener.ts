@@ -9,7 +9,8 @@ import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey } from '../cache/key.ts';
-import type { LimitsConfig } from '../config/schema.ts';
+import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
+import { deliverInterim } from '../http/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
 import { withField, withoutFields } from '../http/headers.ts';
@@ -54,9 +55,11 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
           writeTimeoutMs: core.limits.write_timeout,
           refusalFields: (error) => [ERROR_FIELD, error.code],
           onError: (error) => core.log.info({ id: call.id, code: error.code, detail: error.message }, 'upgrade failed'),
+          onOutcome: (result) => core.upgraded('tier', served.site, result),
         });
       } catch (error) {
         const refusal = core.asHttpError(error, '');
+        core.refused('tier', refusal);
         refuse(socket, refusal, [ERROR_FIELD, refusal.code]);
       }
     },
@@ -73,7 +76,7 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 async function answer(options: TierListenerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { core } = options;
   let arrival: Arrival = { request, response, listener: 'tier', id: '', startedAt: performance.now() };
-  let site = '';
+  let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, [ERROR_FIELD, error.code]);
   try {
     const call = readTierCall(request.rawHeaders, options.secret());
@@ -82,7 +85,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
     const method = request.method ?? '';
     const target = parseRequestTarget(method, request.url ?? '', request.rawHeaders);
     const served = core.siteOf(target.host);
-    site = served.site.name;
+    site = served.site;
     const headers = withoutFields(removeHopByHop(request.rawHeaders), TIER_FIELDS);
     const keyed = cacheKey(served.site, call.proto, target, headers);
     const cacheRequest: CacheRequest = {
@@ -96,7 +99,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       rules: served.rules,
       fetch: options.fetchFor(call, served, keyed.key),
       keeps: () => true,
-      onInterim: (status, fields) => response.writeInformation(status, fields as string[]),
+      onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),
       needs: core.ledger.needsOf(call.position),
     };

@@ -146,7 +146,12 @@ export class NodeCore {
   }
 
   /** Answers with an error page, and with these fields besides. Never rejects. */
-  async respondError(arrival: Arrival, error: HttpError, site: string, fields: readonly string[]): Promise<void> {
+  async respondError(
+    arrival: Arrival,
+    error: HttpError,
+    site: SiteConfig | undefined,
+    fields: readonly string[],
+  ): Promise<void> {
     const { request, response, id } = arrival;
     if (error.status >= 500)
       this.log.warn({ id, code: error.code, detail: error.message, url: request.url }, 'request failed');
@@ -155,31 +160,37 @@ export class NodeCore {
       return;
     }
     const page = errorPage(error, id, fieldValue(request.rawHeaders, 'accept'));
-    const status = formatCacheStatus(this.name, { hit: false, detail: error.code });
-    const headers = [...page.headers, ...fields, 'Cache-Status', status];
+    const headers = [...page.headers, ...fields, ...this.#ownStatus(arrival, site, error.code)];
     const body = request.method === 'HEAD' ? undefined : onePiece(page.body);
     const bytes = await this.#deliver(arrival, {
       head: { status: page.status, statusText: '', headers },
       body,
       trailers: none,
     });
-    this.#record(arrival, site, error.code, bytes);
+    this.#record(arrival, site?.name ?? '', error.code, bytes);
   }
 
   /** Answers with a head of this node's own. Never rejects. */
-  async respondPlainly(arrival: Arrival, site: string, head: ResponseHead, result: string): Promise<void> {
-    const headers = withField(
-      head.headers,
-      'Cache-Status',
-      formatCacheStatus(this.name, { hit: false, detail: result }),
-    );
+  async respondPlainly(arrival: Arrival, site: SiteConfig, head: ResponseHead, result: string): Promise<void> {
+    const headers = [...head.headers, ...this.#ownStatus(arrival, site, result)];
     await this.#deliver(arrival, { head: { ...head, headers }, body: undefined, trailers: none });
-    this.#record(arrival, site, result, 0);
+    this.#record(arrival, site.name, result, 0);
+  }
+
+  /** Cache-Status of an answer of this node's own, for who may see it. */
+  #ownStatus({ listener }: Arrival, site: SiteConfig | undefined, detail: string): string[] {
+    if (listener === 'public' && site?.cache_status === false) return [];
+    return ['Cache-Status', formatCacheStatus(this.name, { hit: false, detail })];
   }
 
   /** Counts a request that its listener turned away. */
   refused(listener: ListenerName, error: HttpError): void {
     this.metrics.record({ listener, site: '', result: error.code, bytes: 0, seconds: 0 });
+  }
+
+  /** Counts a request to speak another protocol. */
+  upgraded(listener: ListenerName, site: SiteConfig, result: string): void {
+    this.metrics.record({ listener, site: site.name, result, bytes: 0, seconds: 0 });
   }
 
   asHttpError(error: unknown, id: string): HttpError {

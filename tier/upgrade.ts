@@ -23,6 +23,8 @@ export interface UpgradeOptions {
   /** Fields of the answer when nobody upstream gives one. */
   readonly refusalFields?: (error: HttpError) => RawHeaders;
   readonly onError: (error: HttpError) => void;
+  /** Told once what became of it: `upgrade`, `upgrade-declined`, or the code of the error. */
+  readonly onOutcome: (result: string) => void;
 }
 
 export function passUpgrade(options: UpgradeOptions): void {
@@ -36,6 +38,7 @@ export function passUpgrade(options: UpgradeOptions): void {
     onInterim: () => undefined,
     onUpgrade: (head, other) => {
       socket.off('close', giveUp);
+      options.onOutcome('upgrade');
       join(options, other, head);
     },
     // The other side declines: its answer is an ordinary one.
@@ -47,14 +50,19 @@ export function passUpgrade(options: UpgradeOptions): void {
         flow: { pause: () => flow?.pause(), resume: () => flow?.resume(), abort: giveUp },
         onAbandoned: giveUp,
       });
+      options.onOutcome('upgrade-declined');
       answerPlainly(options, head, body);
     },
     onData: (chunk) => body?.append(chunk),
     onEnd: (trailers) => void body?.end(trailers, 0),
     onError: (error) => {
       options.onError(error);
-      if (body === undefined) refuse(socket, error, options.refusalFields?.(error));
-      else body.fail(error);
+      if (body !== undefined) {
+        body.fail(error);
+        return;
+      }
+      options.onOutcome(error.code);
+      refuse(socket, error, options.refusalFields?.(error));
     },
   });
 }
