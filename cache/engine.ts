@@ -19,7 +19,7 @@ import { type Answer, type Representation, rangeApplies, requestedRanges, select
 import type { CacheStatus } from './cache-status.ts';
 import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
 import { type KeyedRequest, siblingKey } from './key.ts';
-import type { Ledger, Named } from './ledger.ts';
+import { type Ledger, type Named, olderStamp } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';
 import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
@@ -450,8 +450,8 @@ function updateByHead(engine: CacheEngine, { request }: Exchange, head: Response
     if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
       return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
     const fresh = fill.freshened(stored, head, engine.options.now());
-    // What purges have said of the body stays said: HEAD tells nothing of it.
-    return fresh.refusal === undefined ? { ...fresh.stored, stamp: stored.stamp } : stored;
+    const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
+    return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
   });
   if (variants.length > 0) store.set(key, variants);
 }

@@ -320,6 +320,16 @@ export class Ledger {
   }
 }
 
+/**
+ * What is made of two answers is as old as the older one.
+ *
+ * @returns `undefined` when they cannot be compared.
+ */
+export function olderStamp(a: Stamp, b: Stamp): Stamp | undefined {
+  if (a.epoch !== b.epoch) return undefined;
+  return { ...a, asOf: Math.min(a.asOf, b.asOf), checkedAt: NEVER };
+}
+
 function readVariant(selector: string): { readonly url: string; readonly headers: RawHeaders } | undefined {
   try {
     const { url, headers } = JSON.parse(selector) as { url?: unknown; headers?: unknown };
