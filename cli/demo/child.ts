@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Failure } from '../failure.ts';
+import { NODE_FLAGS } from '../node-flags.ts';
 import type { ReadyLine, ReadyNode } from '../ready.ts';
 
 export interface ChildOptions {
@@ -32,7 +33,7 @@ const SEAWALL = join(import.meta.dirname, '../seawall.ts');
 
 /** @throws {Failure} with what the node said when it ended instead of getting ready. */
 export async function startChild({ name, files, env, logLevel }: ChildOptions): Promise<Child> {
-  const args = [SEAWALL, 'start', ...files, '--node', name, '--json', '--log-level', logLevel];
+  const args = [...NODE_FLAGS, SEAWALL, 'start', ...files, '--node', name, '--json', '--log-level', logLevel];
   const process_ = spawn(process.execPath, args, {
     env,
     // A group of its own: Ctrl-C reaches the launcher alone, which stops its nodes in order. The channel tells the node
