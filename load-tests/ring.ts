@@ -6,6 +6,7 @@
 import HashRing from 'hashring';
 import { Ring, type RingMember } from '../tier/ring.ts';
 import { seededRandom } from './random.ts';
+import { print, type Row } from './report.ts';
 import {
   equalMembers,
   HOT_KEY_SHARE,
@@ -19,13 +20,6 @@ import {
   sampleKeys,
   simulateLoad,
 } from './ring-measures.ts';
-
-interface Row {
-  readonly what: string;
-  readonly value: string;
-  /** Absent: nothing is promised. */
-  readonly promise?: { readonly text: string; readonly kept: boolean };
-}
 
 const KEYS = sampleKeys(200_000);
 const TEN = equalMembers(NAME_SETS['edge-0 … edge-9'] as readonly string[]);
@@ -155,15 +149,6 @@ function milliseconds(call: () => unknown): number {
   const start = performance.now();
   call();
   return Math.round(performance.now() - start);
-}
-
-function print(title: string, rows: readonly Row[]): void {
-  console.log(`\n${title}`);
-  for (const { what, value, promise } of rows) {
-    const verdict = promise === undefined ? '' : `${promise.text.padEnd(9)} ${promise.kept ? 'ok' : 'OUT OF BOUNDS'}`;
-    console.log(`  ${what.padEnd(60)}${value.padStart(10)}   ${verdict}`.trimEnd());
-    if (promise?.kept === false) process.exitCode = 1;
-  }
 }
 
 print('Most keys of one of ten equal members, over the mean (200,000 keys)', spread());
