@@ -8,7 +8,8 @@ import { nearest } from '../config/nearest.ts';
 import { UsageError } from './failure.ts';
 
 export interface Option {
-  readonly type: 'text' | 'flag';
+  /** A `list` may be given several times. */
+  readonly type: 'text' | 'flag' | 'list';
   /** What stands for the value in the help: `HOST:PORT`. */
   readonly value?: string;
   /** Text options may be left out unless this says otherwise. */
@@ -22,9 +23,11 @@ export type Options = Readonly<Record<string, Option>>;
 export type Values<O extends Options> = {
   readonly [Name in keyof O]: O[Name] extends { readonly type: 'flag' }
     ? boolean
-    : O[Name] extends { readonly required: true }
-      ? string
-      : string | undefined;
+    : O[Name] extends { readonly type: 'list' }
+      ? readonly string[]
+      : O[Name] extends { readonly required: true }
+        ? string
+        : string | undefined;
 };
 
 export interface Definition<O extends Options> {
@@ -35,8 +38,8 @@ export interface Definition<O extends Options> {
   readonly summary: string;
   /** Paragraphs for the command's own help. */
   readonly about: string;
-  /** What is expected beside the options: `FILE...` takes one or more. */
-  readonly operands?: 'FILE...';
+  /** What is expected beside the options: `FILE...` takes one or more; what others take, the command checks. */
+  readonly operands?: string;
   readonly options: O;
   /** Arguments of calls that are worth copying. */
   readonly examples: readonly string[];
@@ -75,6 +78,15 @@ export function defineCommand<const O extends Options>(definition: Definition<O>
   };
 }
 
+type OptionValue = string | boolean | undefined | string[];
+
+/** The value of an option that is not given. */
+const ABSENT: Readonly<Record<Option['type'], () => OptionValue>> = {
+  text: () => undefined,
+  flag: () => false,
+  list: () => [],
+};
+
 /**
  * @param args - What stands behind the command's name.
  * @throws {UsageError} for an unknown option, a missing value, or one given twice.
@@ -82,7 +94,7 @@ export function defineCommand<const O extends Options>(definition: Definition<O>
 export function parse(
   options: Options,
   args: readonly string[],
-): { values: Record<string, string | boolean | undefined>; operands: string[] } {
+): { values: Record<string, OptionValue>; operands: string[] } {
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(
@@ -92,8 +104,8 @@ export function parse(
     allowPositionals: true,
     tokens: true,
   });
-  const values: Record<string, string | boolean | undefined> = {};
-  for (const [name, { type }] of Object.entries(options)) values[name] = type === 'flag' ? false : undefined;
+  const values: Record<string, OptionValue> = {};
+  for (const [name, { type }] of Object.entries(options)) values[name] = ABSENT[type]();
   const operands: string[] = [];
   const seen = new Set<string>();
 
@@ -103,7 +115,7 @@ export function parse(
     const { name, rawName, value } = token;
     const option = Object.hasOwn(options, name) && rawName.startsWith('--') ? options[name] : undefined;
     if (!option) throw new UsageError(`there is no option ${rawName}`, suggestion(name, Object.keys(options)));
-    if (seen.has(name)) throw new UsageError(`${rawName} is given twice`, 'Give it once.');
+    if (seen.has(name) && option.type !== 'list') throw new UsageError(`${rawName} is given twice`, 'Give it once.');
     seen.add(name);
     if (option.type === 'flag') {
       if (value !== undefined) throw new UsageError(`${rawName} takes no value`, `Write ${rawName} alone.`);
@@ -113,7 +125,8 @@ export function parse(
       if (!value || (value.startsWith('-') && !token.inlineValue)) {
         throw new UsageError(`${rawName} needs a value`, `Write ${rawName} ${option.value}.`);
       }
-      values[name] = value;
+      if (option.type === 'list') (values[name] as string[]).push(value);
+      else values[name] = value;
     }
   }
   return { values, operands };
@@ -121,7 +134,7 @@ export function parse(
 
 function checkRequired<O extends Options>(
   definition: Definition<O>,
-  values: Record<string, string | boolean | undefined>,
+  values: Record<string, OptionValue>,
   operands: readonly string[],
 ): void {
   const { options, operands: expected, examples } = definition;

@@ -7,10 +7,12 @@ import { quote } from '../config/problem.ts';
 import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
 import { describeFailure, UsageError } from './failure.ts';
+import { purge } from './purge.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
+import { token } from './token.ts';
 
-const COMMANDS: readonly Command[] = [serve, start, check];
+const COMMANDS: readonly Command[] = [serve, start, check, purge, token];
 
 const HELP = [
   `Usage: ${PROGRAM} COMMAND [options]`,

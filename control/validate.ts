@@ -29,7 +29,7 @@ function valid<S extends z.ZodType>(
   if (result.success) return result.data;
   const { definitions, ...root } = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' });
   // A schema with an id is made as a reference to itself.
-  const jsonSchema = (definitions?.[schema.meta()?.id ?? ''] ?? root) as JsonSchema;
+  const jsonSchema = ((definitions as Record<string, unknown>)?.[schema.meta()?.id ?? ''] ?? root) as JsonSchema;
   const problems = problemsOf(result.error.issues, value, jsonSchema, POINTERS);
   throw new ApiError('invalid_request', {
     errors: problems.map(({ key, message, fix }) => fieldProblem(key, { detail: message, fix })),

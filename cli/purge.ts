@@ -1,0 +1,194 @@
+/**
+ * `seawall purge`: asks a control node to purge, and says what came of it.
+ * @module
+ */
+
+import { quote } from '../config/problem.ts';
+import { parseDuration } from '../config/units.ts';
+import type { ProblemDocument } from '../control/errors.ts';
+import { type DryRunAnswer, MAX_WAIT_SECONDS, type Receipt } from '../control/schemas.ts';
+import { columns, defineCommand } from './command.ts';
+import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
+
+const DEFAULT_CONTROL = 'http://127.0.0.1:8900';
+
+/** It is in the journal, but not every node has said yet that it has applied it. */
+const EXIT_PENDING = 3;
+
+/** Beyond what the control node may wait for nodes. */
+const PATIENCE_MS = 15_000;
+
+export const purge = defineCommand({
+  name: 'purge',
+  summary: 'Purge URLs, tags, prefixes, hosts or everything.',
+  about: `
+Asks the control node. All that is named is purged, or nothing. Exits with 0 when
+it is done, with 1 when it is refused, and with ${EXIT_PENDING} when --wait is over and some node has
+not applied it yet: it will, before it serves anything else.`,
+  options: {
+    url: { type: 'list', value: 'URL', help: 'A URL with everything stored for it. As the others, may be repeated.' },
+    tag: { type: 'list', value: 'TAG', help: 'A tag; needs --site.' },
+    prefix: { type: 'list', value: 'HOST/PATH', help: 'The beginning of URLs, as text.' },
+    host: { type: 'list', value: 'HOST', help: 'A host.' },
+    everything: { type: 'flag', help: 'Everything of --site; without --site, everything of every site.' },
+    site: { type: 'text', value: 'NAME', help: 'The site that is meant.' },
+    soft: { type: 'flag', help: 'Stale rather than gone.' },
+    wait: { type: 'flag', help: 'Wait until every node has applied it.' },
+    timeout: { type: 'text', value: 'DURATION', help: 'How long to wait, up to 60s. By default 10s.' },
+    'dry-run': { type: 'flag', help: 'Purge nothing; say how many stored responses it would concern.' },
+    reason: { type: 'text', value: 'TEXT', help: 'Kept with the purge.' },
+    key: { type: 'text', value: 'KEY', help: 'Idempotency key: a repetition with it purges nothing again.' },
+    token: {
+      type: 'text',
+      value: 'TOKEN',
+      help: 'The token. By default $SEAWALL_TOKEN, which shows in no process list.',
+    },
+    control: {
+      type: 'text',
+      value: 'URL',
+      help: `The control node. By default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
+    },
+    json: { type: 'flag', help: 'Print the answer as it came.' },
+  },
+  examples: [
+    '--url https://www.example.com/news --wait',
+    '--site shop --tag product-17 --tag product-18 --soft',
+    '--prefix www.example.com/blog/ --dry-run',
+    '--site shop --everything',
+  ],
+
+  async run(options) {
+    const body = {
+      ...(options.site !== undefined && { site: options.site }),
+      ...(options.url.length > 0 && { files: options.url }),
+      ...(options.tag.length > 0 && { tags: options.tag }),
+      ...(options.prefix.length > 0 && { prefixes: options.prefix }),
+      ...(options.host.length > 0 && { hosts: options.host }),
+      ...(options.everything && { purge_everything: true }),
+      ...(options.soft && { soft: true }),
+      ...(options.wait && { wait: 'applied' }),
+      ...(options.timeout !== undefined && { timeout_seconds: seconds(options.timeout) }),
+      ...(options['dry-run'] && { dry_run: true }),
+      ...(options.reason !== undefined && { reason: options.reason }),
+    };
+    const token = options.token ?? process.env['SEAWALL_TOKEN'];
+    if (!token) throw new UsageError('there is no token', 'Set SEAWALL_TOKEN, or give --token.');
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('the token has characters that no token has', '');
+    const { status, answer } = await call(controlUrl(options.control), body, token, options.key);
+    if (options.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
+    if (status >= 400) return refused(answer as ProblemDocument, options.json);
+    if (!options.json) {
+      const lines = 'dry_run' in answer ? dryRunLines(answer) : receiptLines(answer as Receipt);
+      process.stdout.write(`${lines.join('\n')}\n`);
+    }
+    return options.wait && status === 202 ? EXIT_PENDING : 0;
+  },
+});
+
+type Answer = Receipt | DryRunAnswer | ProblemDocument;
+
+/** @throws {Failure} when there is no control node, or it is something else that answers. */
+async function call(
+  url: URL,
+  body: object,
+  token: string,
+  key: string | undefined,
+): Promise<{ status: number; answer: Answer }> {
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${token}`,
+        ...(key !== undefined && { 'idempotency-key': key }),
+      },
+      body: JSON.stringify(body),
+      redirect: 'error', // a token is for nobody else
+      signal: AbortSignal.timeout(MAX_WAIT_SECONDS * 1_000 + PATIENCE_MS),
+    });
+  } catch (error) {
+    const { message, cause } = error as Error;
+    const reason = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : message;
+    throw new Failure(`${url.origin} does not answer (${reason}); whether anything was purged is not known`);
+  }
+  const text = await response.text();
+  try {
+    return { status: response.status, answer: JSON.parse(text) as Answer };
+  } catch {
+    throw new Failure(`${url.origin} answered ${response.status}, but not as a control node does`);
+  }
+}
+
+function controlUrl(option: string | undefined): URL {
+  const [source, text] =
+    option === undefined
+      ? ['SEAWALL_CONTROL', process.env['SEAWALL_CONTROL'] || DEFAULT_CONTROL]
+      : ['--control', option];
+  const url = URL.parse('/v1/purges', text);
+  if (url !== null && /^https?:$/.test(url.protocol)) return url;
+  throw new UsageError(`${source}: ${quote(text)} is not a URL`, `Write it as ${DEFAULT_CONTROL}.`);
+}
+
+function seconds(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms <= MAX_WAIT_SECONDS * 1_000) return ms / 1_000;
+  throw new UsageError(
+    `--timeout: ${quote(text)} is not a duration up to ${MAX_WAIT_SECONDS}s`,
+    'Write it as 500ms or 10s.',
+  );
+}
+
+function refused({ title, detail, errors = [] }: ProblemDocument, json: boolean): number {
+  if (!json) {
+    process.stderr.write(`seawall: ${[title, detail].filter(Boolean).join(' ')}\n`);
+    for (const { pointer, header, parameter, detail: what, fix } of errors) {
+      process.stderr.write(`seawall: ${pointer ?? header ?? parameter ?? ''}: ${what}. Fix: ${fix}\n`);
+    }
+  }
+  return EXIT_FAILURE;
+}
+
+function receiptLines({ id, status, first, last, soft, kinds, nodes }: Receipt): string[] {
+  const numbers = first === last ? `number ${first}` : `numbers ${first} to ${last}`;
+  const applied = nodes.filter((node) => node.applied).length;
+  const state = status === 'applied' ? 'applied everywhere' : `applied by ${applied} of ${nodes.length} nodes so far`;
+  return [
+    `${soft ? 'Soft purge' : 'Purge'} of ${kindWords(kinds)}, ${numbers}: ${state}`,
+    ...columns(nodes.map((node) => [node.name, nodeWords(node)])),
+    `Receipt: ${id}`,
+  ];
+}
+
+function nodeWords({ applied, connected, after_ms: ms }: Receipt['nodes'][number]): string {
+  if (applied) return ms === null ? 'applied' : `applied after ${ms.toFixed(1)} ms`;
+  return connected ? 'not yet' : 'not yet: it does not follow the journal at the moment';
+}
+
+function dryRunLines({ kinds, nodes }: DryRunAnswer): string[] {
+  const sum = nodes.reduce((total, { matches }) => total + (matches ?? 0), 0);
+  return [
+    `Nothing was purged. A purge of ${kindWords(kinds)} would concern ${sum} stored responses:`,
+    ...columns(
+      nodes.map(({ name, matches, problem }) => [name, matches === null ? `not known: ${problem}` : `${matches}`]),
+    ),
+  ];
+}
+
+const WORDS: Readonly<Record<string, readonly [string, string]>> = {
+  url: ['URL', 'URLs'],
+  variant: ['variant', 'variants'],
+  tag: ['tag', 'tags'],
+  prefix: ['prefix', 'prefixes'],
+  host: ['host', 'hosts'],
+  site: ['whole site', 'whole sites'],
+};
+
+function kindWords(kinds: Readonly<Record<string, number>>): string {
+  return Object.entries(kinds)
+    .map(([kind, count]) => {
+      const [one, many] = WORDS[kind] ?? ['', ''];
+      return kind === 'everything' ? 'everything' : `${count} ${count === 1 ? one : many}`;
+    })
+    .join(', ');
+}

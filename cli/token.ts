@@ -1,0 +1,203 @@
+/**
+ * `seawall token`: makes, lists and revokes the tokens that open the purge API.
+ * @module
+ */
+
+import { loadRegion } from '../config/load.ts';
+import { nearest } from '../config/nearest.ts';
+import { quote } from '../config/problem.ts';
+import type { RegionConfig } from '../config/schema.ts';
+import { parseDuration } from '../config/units.ts';
+import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
+import { ALL_SITES, isValid, SCOPE_KINDS, type ScopeKind, type Token, Tokens } from '../control/tokens.ts';
+import { columns, defineCommand } from './command.ts';
+import { Failure, UsageError } from './failure.ts';
+
+const ACTIONS = ['create', 'list', 'revoke'] as const;
+
+type Action = (typeof ACTIONS)[number];
+
+/** As in the journal, which notes whose purge it was. */
+const NAME = /^[A-Za-z0-9][\w .@+-]{0,99}$/;
+
+export const token = defineCommand({
+  name: 'token',
+  summary: 'Make, list and revoke tokens for purging.',
+  about: `
+Works on the data folder of the control node that a region file names, on the
+machine where that node runs; it may be running meanwhile. A token is shown once,
+when it is made: the control node keeps a hash of it.
+
+create  makes a token: for the named sites, or for --all-sites, with the named
+        kinds (${SCOPE_KINDS.join(', ')}), by default all of them.
+list    shows the tokens, newest first.
+revoke  makes a token worthless from now on; ID is what list shows.`,
+  operands: 'create|list|revoke FILE [ID]',
+  options: {
+    name: { type: 'text', value: 'NAME', help: 'Who it is for, as the journal and the audit log will say.' },
+    site: { type: 'list', value: 'NAME', help: 'A site that it may purge. May be given several times.' },
+    'all-sites': { type: 'flag', help: 'It may purge every site, and all of them at once.' },
+    kind: { type: 'list', value: 'KIND', help: 'What it may purge by. May be given several times.' },
+    read: { type: 'flag', help: 'It may read the list of purges and their receipts.' },
+    expires: { type: 'text', value: 'DURATION', help: 'When it ends, such as 90d. By default never.' },
+    json: { type: 'flag', help: 'Print JSON.' },
+  },
+  examples: [
+    'create config/regions/eu.yaml --name deploy --site demo --kind url --kind tag --read',
+    'create config/regions/eu.yaml --name admin --all-sites --read --expires 90d',
+    'list config/regions/eu.yaml',
+    'revoke config/regions/eu.yaml 0123456789abcdef',
+  ],
+
+  async run(options, [action, file, id, ...more]) {
+    const wanted = actionOf(action);
+    if (file === undefined) throw new UsageError('no file is named', `Name the region file: token ${wanted} FILE.`);
+    if (more[0] !== undefined || (id !== undefined && wanted !== 'revoke')) {
+      throw new UsageError(`${quote(more[0] ?? id ?? '')} is not expected here`, '');
+    }
+    const region = loadRegion(file);
+    return withTokens(region, (tokens) => {
+      switch (wanted) {
+        case 'create':
+          return create(tokens, region, options);
+        case 'list':
+          return list(tokens, options.json);
+        case 'revoke':
+          return revoke(tokens, id);
+      }
+    });
+  },
+});
+
+interface CreateOptions {
+  readonly name: string | undefined;
+  readonly site: readonly string[];
+  readonly 'all-sites': boolean;
+  readonly kind: readonly string[];
+  readonly read: boolean;
+  readonly expires: string | undefined;
+  readonly json: boolean;
+}
+
+function create(tokens: Tokens, region: RegionConfig, options: CreateOptions): number {
+  const { name, read, json } = options;
+  if (name === undefined) throw new UsageError('--name is missing', 'Say who it is for: --name deploy.');
+  if (!NAME.test(name)) {
+    throw new UsageError(`--name: ${quote(name)} cannot be one`, 'Use up to 100 letters, digits, spaces and _.@+-');
+  }
+  const made = tokens.create({
+    name,
+    sites: sitesOf(options, region),
+    kinds: kindsOf(options.kind),
+    read,
+    expires: options.expires === undefined ? undefined : Date.now() + lifetimeMs(options.expires),
+  });
+  if (json) print(JSON.stringify({ ...shown(made.token), token: made.text }));
+  else {
+    print(made.text);
+    process.stderr.write(`${describe(made.token)}. This is the only time that it is shown.\n`);
+  }
+  return 0;
+}
+
+function list(tokens: Tokens, json: boolean): number {
+  const all = tokens.list();
+  if (json) print(JSON.stringify(all.map(shown)));
+  else if (all.length === 0) print('There are no tokens.');
+  else for (const line of columns(all.map((one) => [one.id, describe(one)]))) print(line.trim());
+  return 0;
+}
+
+function revoke(tokens: Tokens, id: string | undefined): number {
+  if (id === undefined) throw new UsageError('no token is named', 'Name its id, as list shows it.');
+  if (!tokens.revoke(id)) throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
+  print(`${id} is revoked`);
+  return 0;
+}
+
+function withTokens(region: RegionConfig, use: (tokens: Tokens) => number): number {
+  const { control, file } = region;
+  if (control === undefined) {
+    throw new Failure(`${file} names no control node: name the file that does`);
+  }
+  const db = openControlDatabase(openDataFolder(file, control).database);
+  try {
+    return use(new Tokens(db, Date.now));
+  } finally {
+    db.close();
+  }
+}
+
+function actionOf(action: string | undefined): Action {
+  const found = ACTIONS.find((candidate) => candidate === action);
+  if (found !== undefined) return found;
+  const what = action === undefined ? 'it is not said what to do' : `there is no action ${quote(action)}`;
+  const near = action === undefined ? undefined : nearest(action, ACTIONS);
+  throw new UsageError(what, near ? `Did you mean ${near}?` : `The actions are ${ACTIONS.join(', ')}.`);
+}
+
+function sitesOf({ site, 'all-sites': all }: CreateOptions, { sites }: RegionConfig): readonly string[] {
+  if (all && site.length > 0) throw new UsageError('--site and --all-sites exclude each other', 'Give one of them.');
+  if (all) return [ALL_SITES];
+  const known = sites.map(({ name }) => name);
+  if (site.length === 0) {
+    throw new UsageError('no site is named', `Give --site (${known.join(', ')}) or --all-sites.`);
+  }
+  for (const name of site) {
+    if (known.includes(name)) continue;
+    const near = nearest(name, known);
+    const fix = near ? `Did you mean ${near}?` : `The sites are ${known.join(', ')}.`;
+    throw new UsageError(`--site: there is no site ${quote(name)}`, fix);
+  }
+  return [...new Set(site)];
+}
+
+function kindsOf(kinds: readonly string[]): readonly ScopeKind[] {
+  if (kinds.length === 0) return SCOPE_KINDS;
+  for (const kind of kinds) {
+    if ((SCOPE_KINDS as readonly string[]).includes(kind)) continue;
+    const near = nearest(kind, SCOPE_KINDS);
+    const fix = near ? `Did you mean ${near}?` : `The kinds are ${SCOPE_KINDS.join(', ')}.`;
+    throw new UsageError(`--kind: there is no kind ${quote(kind)}`, fix);
+  }
+  return SCOPE_KINDS.filter((kind) => kinds.includes(kind));
+}
+
+function lifetimeMs(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new UsageError(`--expires: ${quote(text)} is not a duration`, 'Write it as 30m, 12h or 90d.');
+}
+
+/** Without what nobody needs to see. */
+function shown({ id, name, sites, kinds, read, created, expires, revoked }: Token) {
+  const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  return {
+    id,
+    name,
+    sites,
+    kinds,
+    read,
+    created: time(created),
+    expires: time(expires),
+    revoked: time(revoked),
+  };
+}
+
+function describe(one: Token): string {
+  const { name, sites, kinds, read, expires, revoked } = one;
+  const parts = [
+    `${name}:`,
+    `${sites.includes(ALL_SITES) ? 'every site' : sites.join(', ')};`,
+    kinds.length === SCOPE_KINDS.length ? 'everything' : kinds.join(', '),
+    ...(read ? ['and receipts'] : []),
+    ...(expires === undefined ? [] : [`until ${new Date(expires).toISOString()}`]),
+  ];
+  if (revoked !== undefined) parts.push('(revoked)');
+  else if (!isValid(one, Date.now())) parts.push('(expired)');
+  return parts.join(' ');
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
