@@ -84,7 +84,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
   server.on('request', take);
   server.on('checkContinue', take);
-  server.on('connection', (socket) => closeGently(socket, underWay));
+  server.on('connection', (socket) => {
+    closeGently(socket, underWay);
+    socket.once('close', () => underWay.forget(socket));
+  });
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (socket.writableEnded) return; // what comes after an answer that closes the connection is not read
@@ -110,7 +113,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   return {
     address: boundAddress(server),
     update,
-    close: () => drain(server, upgraded, bounds.drain_timeout),
+    close: () => {
+      underWay.endAll();
+      return drain(server, upgraded, bounds.drain_timeout);
+    },
   };
 }
 
@@ -231,7 +237,18 @@ function closeAfter(response: ServerResponse): void {
 
 /** The answers of each connection that are not written yet. */
 class UnderWay {
-  readonly #responses = new WeakMap<Duplex, readonly ServerResponse[]>();
+  readonly #responses = new Map<Duplex, readonly ServerResponse[]>();
+
+  /** Lets every answer that has not begun say that it is the last one of its connection. */
+  endAll(): void {
+    for (const socket of this.#responses.keys()) {
+      for (const response of this.unfinished(socket)) response.shouldKeepAlive = false; // too late where it has begun
+    }
+  }
+
+  forget(socket: Duplex): void {
+    this.#responses.delete(socket);
+  }
 
   add(socket: Duplex, response: ServerResponse): void {
     this.#responses.set(socket, [...this.unfinished(socket), response]);
