@@ -1,0 +1,60 @@
+import { test } from 'tap';
+import { samplesOf, startNetwork } from '../support/network.ts';
+import { startOrigin, text } from '../support/origin.ts';
+import { exchange } from '../support/raw-client.ts';
+import { ask } from '../support/visitor.ts';
+
+test('each node counts its requests by listener, site and result', async (t) => {
+  const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60' }));
+  const network = await startNetwork({ origin: origin.url });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const path = network.pathOf('eu-2', '/counted/');
+  for (const edge of ['eu-1', 'eu-1', 'eu-2']) await ask(network.at(edge), path);
+  await ask(network.at('eu-1'), '/', { headers: { Host: 'unknown.test' } });
+  await exchange(network.at('eu-1'), 'no HTTP\r\n\r\n');
+
+  const requests = (node: string, labels: Record<string, string>) =>
+    network.metric(node, 'seawall_requests_total', labels);
+  t.equal(await requests('eu-1', { listener: 'public', site: 'site', result: 'uri-miss' }), 2);
+  t.equal(await requests('eu-1', { listener: 'public', site: '', result: 'unknown_host' }), 1);
+  t.equal(await requests('eu-1', { listener: 'public', site: '', result: 'bad_request' }), 1);
+  t.equal(await requests('eu-2', { listener: 'tier', result: 'uri-miss' }), 1);
+  t.equal(await requests('eu-2', { listener: 'tier', result: 'hit' }), 1);
+  t.equal(await requests('eu-2', { listener: 'public', result: 'hit' }), 1);
+  t.equal(await requests('shield-1', { listener: 'tier', result: 'uri-miss' }), 1);
+  t.equal(await network.metric('eu-1', 'seawall_response_body_bytes_total', { site: 'site' }), 10);
+  t.equal(await network.metric('shield-1', 'seawall_fills_total'), 1);
+  t.equal(await network.metric('shield-1', 'seawall_stored_keys'), 1);
+  t.ok((await network.metric('eu-2', 'seawall_memory_bytes')) > 0);
+  t.equal(await network.metric('eu-1', 'seawall_store_refusals_total', { reason: 'not-hot' }), 2);
+});
+
+test('what visitors make up becomes no label', async (t) => {
+  const origin = await startOrigin((request, response) => {
+    response.writeHead(request.url === '/418' ? 418 : 200).end();
+  });
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  for (let i = 0; i < 40; i++) {
+    await ask(network.at('eu-1'), `/made-up-${i}`, { headers: { Host: i % 2 ? `made-up-${i}.test` : 'site.test' } });
+  }
+  await ask(network.at('eu-1'), '/418');
+  const samples = samplesOf(await network.metricsText('eu-1')).filter(({ name }) => name.startsWith('seawall_'));
+  t.notMatch(JSON.stringify(samples), /made-up/);
+  const series = samples.filter(({ name }) => name === 'seawall_requests_total');
+  t.ok(series.length <= 4, JSON.stringify(series));
+});
+
+test('/healthz says that the node serves; anything else is not found', async (t) => {
+  const origin = await startOrigin(text('hello'));
+  const network = await startNetwork({ origin: origin.url });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  for (const node of [...network.edges, ...network.shields]) {
+    const control = `http://${node.addresses.control}`;
+    const health = await fetch(`${control}/healthz`);
+    t.equal(health.status, 200);
+    t.match(await health.json(), { node: node.name, status: 'ok' });
+    t.equal((await fetch(`${control}/`)).status, 404);
+    t.equal((await fetch(`${control}/metrics`, { method: 'DELETE' })).status, 405);
+  }
+});

@@ -1,0 +1,109 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { test } from 'tap';
+import { type Network, startNetwork } from '../support/network.ts';
+import { startOrigin } from '../support/origin.ts';
+import { ask, open } from '../support/visitor.ts';
+
+const REGIONS = { eu: 2, us: 2 };
+const REQUESTS = 200;
+
+function edgeOf(network: Network, i: number): string {
+  return (network.edges[i % network.edges.length] as (typeof network.edges)[number]).addresses.listen;
+}
+
+test('200 requests at once over four edges of two regions: the origin sees one', async (t) => {
+  const origin = await startOrigin((_request, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('shared');
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const replies = await Promise.all(Array.from({ length: REQUESTS }, (_, i) => ask(edgeOf(network, i), '/cold')));
+  t.ok(replies.every(({ status, text, complete }) => status === 200 && text === 'shared' && complete));
+  t.equal(origin.requests.length, 1);
+});
+
+test('the same for a body that takes its time: everybody gets bytes before it ends', async (t) => {
+  let first: ServerResponse | undefined;
+  const origin = await startOrigin((_request, response) => {
+    first = response;
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' }).write('beginning ');
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const begun = await Promise.all(
+    Array.from({ length: 40 }, async (_, i) => {
+      const response = await open(edgeOf(network, i), '/slow');
+      const [chunk] = (await once(response, 'data')) as [Buffer];
+      return { response, text: String(chunk) };
+    }),
+  );
+  t.ok(begun.every(({ text }) => text === 'beginning '));
+  const rests = begun.map(async ({ response }) => String((await once(response, 'data'))[0]));
+  first?.end('end');
+  t.ok((await Promise.all(rests)).every((rest) => rest === 'end'));
+  t.equal(origin.requests.length, 1);
+});
+
+test('the same for a large body: it arrives whole everywhere', async (t) => {
+  const body = Buffer.alloc(8 * 1024 * 1024, 'large body ');
+  const origin = await startOrigin((_request, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Length': body.length }).end(body);
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const replies = await Promise.all(Array.from({ length: 12 }, (_, i) => ask(edgeOf(network, i), '/large')));
+  t.ok(replies.every((reply) => reply.complete && reply.body.equals(body)));
+  t.equal(origin.requests.length, 1);
+});
+
+test('an answer that turns out private: everybody gets their own, and none waits for the first body', async (t) => {
+  let held: ServerResponse | undefined;
+  const origin = await startOrigin((_request, response) => {
+    const number = origin.requests.length;
+    response.writeHead(200, { 'Cache-Control': 'private' }).write(`answer ${number}`);
+    if (number === 1) held = response;
+    else response.end();
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  let answered = 0;
+  const replies = Array.from({ length: REQUESTS }, async (_, i) => {
+    const reply = await ask(edgeOf(network, i), '/private');
+    if (++answered === REQUESTS - 1) held?.end(); // only when all others have theirs
+    return reply;
+  });
+  const texts = (await Promise.all(replies)).map(({ text }) => text);
+  t.equal(new Set(texts).size, REQUESTS);
+  t.equal(origin.requests.length, REQUESTS);
+});
+
+test('an origin that fails under a herd is asked for all who wait at once, not for each', async (t) => {
+  const origin = await startOrigin((_request, response) => response.writeHead(503).end('busy'));
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const replies = await Promise.all(Array.from({ length: REQUESTS }, (_, i) => ask(edgeOf(network, i), '/busy')));
+  t.ok(replies.every(({ status, text }) => status === 503 && text === 'busy'));
+  t.ok(origin.requests.length <= REQUESTS / 4, `${origin.requests.length} requests`);
+});
+
+test('a body that breaks off under a herd breaks off for everybody', async (t) => {
+  let first: ServerResponse | undefined;
+  const origin = await startOrigin((_request, response) => {
+    first = response;
+    response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Length': 100 }).write('some');
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const begun = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const response = await open(edgeOf(network, i), '/broken');
+      response.on('error', () => undefined);
+      const [chunk] = (await once(response, 'data')) as [Buffer];
+      return { response, text: String(chunk), closed: new Promise((resolve) => response.once('close', resolve)) };
+    }),
+  );
+  first?.destroy();
+  await Promise.all(begun.map(({ closed }) => closed));
+  t.ok(begun.every(({ response, text }) => !response.complete && text === 'some'));
+});
