@@ -1,0 +1,211 @@
+/**
+ * Who may purge what: tokens, their scopes, their limits, and the audit log.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { AuditLog } from '../../control/audit.ts';
+import { openControlDatabase } from '../../control/data-folder.ts';
+import { RateLimit } from '../../control/rate-limit.ts';
+import type { Page, Receipt } from '../../control/schemas.ts';
+import { Tokens } from '../../control/tokens.ts';
+import { type Control, type Refusal, startTestControl } from './control.ts';
+
+const URL = 'https://www.example.com/';
+
+const as = (token: string) => ({ authorization: `Bearer ${token}` });
+
+function auditOf({ folder }: Control): Record<string, unknown>[] {
+  const lines = readFileSync(join(folder, 'audit.jsonl'), 'utf8').trim().split('\n');
+  return lines.filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+for (const { wrong, header } of [
+  { wrong: 'none', header: () => ({ authorization: '' }) },
+  { wrong: 'another scheme', header: (token: string) => ({ authorization: `Basic ${token}` }) },
+  { wrong: 'nonsense', header: () => as('nonsense') },
+  { wrong: 'a changed secret', header: (token: string) => as(`${token.slice(0, -2)}AA`) },
+  { wrong: 'another id', header: (token: string) => as(token.replace(/_[0-9a-f]{16}_/, '_0123456789abcdef_')) },
+  { wrong: 'more than the token', header: (token: string) => as(`${token}A`) },
+]) {
+  test(`a wrong token (${wrong}): 401, before the body is read`, async (t) => {
+    const control = await startTestControl(t);
+    const { status, headers, body } = await control.purge<Refusal>('{', header(control.token()));
+    t.equal(status, 401);
+    t.equal(headers.get('www-authenticate'), 'Bearer realm="seawall"');
+    t.match(body, { code: 'unauthorised' });
+    t.match(auditOf(control), [{ action: 'authenticate', result: 'unauthorised', address: '127.0.0.1' }]);
+  });
+}
+
+test('a token ends, by time or by hand', async (t) => {
+  const control = await startTestControl(t);
+  const expired = control.token({ expires: Date.now() });
+  t.equal((await control.purge({ files: [URL] }, as(expired))).status, 401);
+  const token = control.token({ expires: Date.now() + 60_000 });
+  t.equal((await control.purge({ files: [URL] }, as(token))).status, 202);
+  control.revoke(token);
+  t.equal((await control.purge({ files: [URL] }, as(token))).status, 401);
+});
+
+test('the secret of a token is nowhere on the disk', async (t) => {
+  const control = await startTestControl(t);
+  const token = control.token();
+  await control.purge({ files: [URL] }, as(token));
+  await control.close();
+  const secret = token.split('_').slice(2).join('_');
+  for (const file of readdirSync(control.folder)) {
+    t.notOk(readFileSync(join(control.folder, file)).includes(secret), file);
+  }
+});
+
+for (const { what, scope, body, pointers } of [
+  { what: 'another site', scope: { sites: ['blog'] }, body: { files: [URL] }, pointers: ['/files/0'] },
+  {
+    what: 'one of several URLs',
+    scope: { sites: ['blog'] },
+    body: { files: ['https://blog.example.com/', URL] },
+    pointers: ['/files/1'],
+  },
+  {
+    what: 'another kind',
+    scope: { kinds: ['url'] },
+    body: { site: 'shop', files: [URL], tags: ['a'], hosts: ['example.com'], purge_everything: true },
+    pointers: ['/tags/0', '/hosts/0', '/purge_everything'],
+  },
+  {
+    what: 'a variant',
+    scope: { kinds: ['tag'] },
+    body: { files: [{ url: URL, headers: { a: 'b' } }] },
+    pointers: ['/files/0'],
+  },
+  {
+    what: 'all sites at once',
+    scope: { sites: ['shop', 'blog'] },
+    body: { purge_everything: true },
+    pointers: ['/purge_everything'],
+  },
+  { what: 'a dry run too', scope: { sites: ['blog'] }, body: { files: [URL], dry_run: true }, pointers: ['/files/0'] },
+] as const) {
+  test(`a token without the scope (${what}): 403, and nothing is purged`, async (t) => {
+    const control = await startTestControl(t);
+    const { status, body: refusal } = await control.purge<Refusal>(body, as(control.token(scope)));
+    t.equal(status, 403);
+    t.equal(refusal.code, 'forbidden');
+    t.strictSame(
+      refusal.errors?.map(({ pointer }) => pointer),
+      pointers,
+    );
+    t.match((await control.get<{ journal: object }>('/healthz')).body, { journal: { newest: 0 } });
+    t.match(auditOf(control).at(-1), { action: 'purge', result: 'forbidden', who: 'test' });
+  });
+}
+
+test('receipts are for those who may read them, of their own sites', async (t) => {
+  const control = await startTestControl(t);
+  const ofShop = (await control.purge({ files: [URL] })).body;
+  const ofBlog = (await control.purge({ hosts: ['blog.example.com'] })).body;
+  await control.purge({ files: [URL, 'https://blog.example.com/'] });
+  await control.purge({ purge_everything: true });
+
+  const blind = control.token({ read: false });
+  t.equal((await control.get(`/v1/purges/${ofShop.id}`, blind)).status, 403);
+  t.equal((await control.get('/v1/purges', blind)).status, 403);
+
+  const shopkeeper = control.token({ sites: ['shop'] });
+  t.equal((await control.get<Receipt>(`/v1/purges/${ofShop.id}`, shopkeeper)).status, 200);
+  t.equal((await control.get(`/v1/purges/${ofBlog.id}`, shopkeeper)).status, 404);
+  const { body } = await control.get<Page>('/v1/purges', shopkeeper);
+  t.strictSame(
+    body.purges.map(({ id }) => id),
+    [ofShop.id],
+  );
+});
+
+test('the audit log says who, what, from where and with what result', async (t) => {
+  const control = await startTestControl(t);
+  const token = control.token({ name: 'deploy' });
+  const { body } = await control.purge({ files: Array.from({ length: 20 }, (_, i) => `${URL}${i}`) }, as(token));
+  await control.purge({ hosts: ['nowhere.example'] }, as(token));
+  const [done, refused] = auditOf(control);
+  t.match(done, {
+    time: /^\d{4}-\d\d-\d\dT/,
+    who: 'deploy',
+    token: token.split('_')[1],
+    address: '127.0.0.1',
+    dialect: 'seawall',
+    result: 'ok',
+    id: body.id,
+    count: 20,
+  });
+  t.equal((done?.['selectors'] as unknown[]).length, 10, 'the journal has the others');
+  t.match(refused, { result: 'unpurgeable', who: 'deploy' });
+});
+
+test('more calls than the limit: 429, and when to come back', async (t) => {
+  const control = await startTestControl(t, { control: { rate_limits: { calls: 1 } } });
+  const answers = [];
+  const token = as(control.token());
+  for (let i = 0; i < 8; i += 1) answers.push(await control.purge<Refusal>({ files: [URL] }, token));
+  const refused = answers.filter(({ status }) => status === 429);
+  t.ok(refused.length >= 1);
+  t.match(refused[0]?.body, { code: 'rate_limited' });
+  t.match(refused[0]?.headers.get('retry-after'), /^[1-9]\d*$/);
+  t.equal((await control.purge({ files: [URL] }, as(control.token()))).status, 202, 'another token has its own');
+});
+
+test('more selectors than the limit: all of a call or nothing', async (t) => {
+  const control = await startTestControl(t, { control: { rate_limits: { selectors: 1 } } });
+  const token = as(control.token());
+  const files = Array.from({ length: 600 }, (_, i) => `${URL}${i}`);
+  t.equal((await control.purge({ files }, token)).status, 202);
+  t.equal((await control.purge({ files }, token)).status, 429);
+  t.match((await control.get<object>('/healthz')).body, { journal: { newest: 600 } });
+});
+
+test('a token bucket', async (t) => {
+  let now = 0;
+  const limit = new RateLimit({ perSecond: 10, burst: 20, now: () => now });
+  t.equal(limit.take('a', 20), 0);
+  t.equal(limit.take('a', 5), 500);
+  t.equal(limit.take('b', 20), 0);
+  now = 500;
+  t.equal(limit.take('a', 5), 0);
+  t.equal(limit.take('a', 1), 100);
+  now = 60_000;
+  t.equal(limit.take('a', 20), 0);
+  t.ok(limit.take('a', 1) > 0, 'no more than the burst is saved');
+});
+
+test('the audit log is bounded', async (t) => {
+  const file = join(t.testdir({}), 'audit.jsonl');
+  const log = new AuditLog(file, { maxBytes: 300, files: 3, now: () => 0 });
+  for (let i = 0; i < 20; i += 1) log.write({ address: '127.0.0.1', action: `a${i}`, result: 'ok' });
+  log.close();
+  const texts = ['.2', '.1', ''].map((end) => readFileSync(`${file}${end}`, 'utf8'));
+  t.strictSame(readdirSync(join(file, '..')).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
+  t.ok(texts.every((text) => text.length <= 300));
+  const actions = texts
+    .join('')
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { action: string }).action);
+  t.strictSame(
+    actions,
+    Array.from({ length: actions.length }, (_, i) => `a${20 - actions.length + i}`),
+  );
+});
+
+test('tokens of two processes are the same tokens', async (t) => {
+  const file = join(t.testdir({}), 'control.sqlite');
+  const [one, two] = [openControlDatabase(file), openControlDatabase(file)];
+  t.teardown(() => {
+    one.close();
+    two.close();
+  });
+  const { text, token } = new Tokens(one, Date.now).create({ name: 'a', sites: ['*'], kinds: ['url'], read: false });
+  t.match(new Tokens(two, Date.now).find(text), { id: token.id, kinds: ['url'], read: false });
+  t.ok(new Tokens(two, Date.now).revoke(token.id));
+  t.notOk(new Tokens(two, Date.now).revoke(token.id));
+  t.equal(new Tokens(one, Date.now).find(text), undefined);
+});
