@@ -19,7 +19,7 @@ import { type Answer, type Representation, rangeApplies, requestedRanges, select
 import type { CacheStatus } from './cache-status.ts';
 import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
 import { type KeyedRequest, siblingKey } from './key.ts';
-import { type Ledger, type Named, olderStamp } from './ledger.ts';
+import { type JournalPosition, type Ledger, type Named, olderStamp } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';
 import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
@@ -67,8 +67,8 @@ export interface CacheRequest {
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** Aborted when the visitor has gone. */
   readonly gone: AbortSignal;
-  /** A number of the journal that whoever asks has applied (rule 5); 0: none. */
-  readonly needs: number;
+  /** What whoever asks has applied (rule 5); `NOTHING_KNOWN` for a visitor. */
+  readonly needs: JournalPosition;
 }
 
 /** What the engine tells whoever counts. */

@@ -12,7 +12,7 @@ import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFi
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
 import type { KeyedRequest } from './key.ts';
-import type { Ledger, Stamp } from './ledger.ts';
+import type { JournalPosition, Ledger, Stamp } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { responsePolicy } from './policy/response-policy.ts';
@@ -44,8 +44,8 @@ export interface FillOptions {
   readonly keeps: () => boolean;
   readonly store: Store;
   readonly ledger: Ledger;
-  /** A number of the journal that whoever asks has applied. */
-  readonly needs: number;
+  /** What whoever asks has applied. */
+  readonly needs: JournalPosition;
   readonly keyed: KeyedRequest;
   readonly now: () => number;
   readonly windowBytes: number;

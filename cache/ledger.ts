@@ -63,9 +63,6 @@ export type Verdict = 'current' | 'soft' | 'hard' | 'unverified';
 
 export const UNKNOWN_EPOCH = -1;
 
-/** The number that a node of another journal needs: no number here can be compared with its (rule 9). */
-const FOREIGN = Number.MAX_SAFE_INTEGER;
-
 /** Newest numbers that named one selector. */
 interface Mark {
   hard: number;
@@ -76,6 +73,9 @@ export interface JournalPosition {
   readonly identity: string | undefined;
   readonly seq: number;
 }
+
+/** What visitors know of the journal. */
+export const NOTHING_KNOWN: JournalPosition = { identity: undefined, seq: 0 };
 
 export interface LedgerOptions {
   /** How long the node goes on without hearing of the journal before it revalidates what it serves; `Infinity` where there is no journal. */
@@ -208,11 +208,11 @@ export class Ledger {
   }
 
   /**
-   * @param needs - A number that whoever asks has applied: what is asked of the
-   *   origin because of that is at least as new (rule 5).
+   * @param needs - What whoever asks has applied: what is asked of the origin
+   *   because of that is at least as new (rule 5).
    * @returns The stamp of a response that is asked for now.
    */
-  stampNow(needs: number): Stamp {
+  stampNow(needs: JournalPosition): Stamp {
     return { asOf: this.#raised(needs), epoch: this.#epoch, checkedAt: NEVER, verdict: 'current' };
   }
 
@@ -228,24 +228,27 @@ export class Ledger {
     return { identity: epoch === this.#epoch ? this.#identity : undefined, seq: asOf };
   }
 
-  /** @returns The number that an answer to another node must be as new as (rule 5). */
-  needsOf({ identity, seq }: JournalPosition): number {
-    if (identity === undefined) return 0;
-    return identity === this.#identity ? seq : FOREIGN;
+  /**
+   * @returns What this node says it knows when it asks another one on behalf of
+   *   one that needs this: of another journal it can only pass it on (rule 9).
+   */
+  positionFor(needs: JournalPosition): JournalPosition {
+    return this.#isForeign(needs) ? needs : { identity: this.#identity, seq: this.#raised(needs) };
   }
 
-  /** @returns What this node says it knows when it asks another one on behalf of one that needs this. */
-  positionFor(needs: number): JournalPosition {
-    return { identity: this.#identity, seq: this.#raised(needs) };
+  /** Whether an answer with this stamp, if the ledger finds it current, is so for one that has applied `needs` (rule 5). */
+  isNewEnough({ asOf }: Stamp, needs: JournalPosition): boolean {
+    if (needs.identity === undefined) return true;
+    return needs.identity === this.#identity && (this.#applied >= needs.seq || asOf >= needs.seq);
   }
 
-  #raised(needs: number): number {
-    return needs === FOREIGN ? this.#applied : Math.max(this.#applied, needs);
+  #raised(needs: JournalPosition): number {
+    return needs.identity === this.#identity ? Math.max(this.#applied, needs.seq) : this.#applied;
   }
 
-  /** Whether the stamp can be compared with what a node that has applied `needs` knows (rule 5). */
-  isNewEnough({ asOf }: Stamp, needs: number): boolean {
-    return this.#applied >= needs || asOf >= needs;
+  /** Whether it counts in another journal: no number here can be compared with it (rule 9). */
+  #isForeign({ identity }: JournalPosition): boolean {
+    return identity !== undefined && identity !== this.#identity;
   }
 
   /** The one comparison on the way of a hit, unless something has changed since the last. */

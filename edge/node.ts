@@ -57,7 +57,7 @@ export async function startEdge({ region, edge, origin, log }: EdgeOptions): Pro
   const listenForOthers = () => listenForNodes({ core, address: edge.tier, secret, fetchFor: asOwner });
   const asOwner: FetchFor = (call, { site }, key) =>
     failover(() => {
-      const position = core.ledger.positionFor(core.ledger.needsOf(call.position));
+      const position = core.ledger.positionFor(call.position);
       const asked = { id: call.id, from: name, proto: call.proto, position };
       return route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined });
     }, Date.now);

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
+import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
@@ -116,7 +117,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       keeps: () => part.keeps(),
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),
-      needs: 0, // a visitor knows no numbers
+      needs: NOTHING_KNOWN,
     };
     const { peers } = visit;
     const { isOwner } = part;
@@ -148,7 +149,7 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     if (hasBody(request.rawHeaders)) throw new HttpError('bad_request', 'a body with Upgrade');
     const { served, target, headers, scheme } = readRequest(visit, request);
     const { peers, origin } = visit;
-    const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(0) };
+    const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
     const options = { peers, site: served.site, key: '', call, asOwner: true, origin, onOwner: () => undefined };
     passUpgrade({
       request,
@@ -216,7 +217,7 @@ class Part {
       this.isOwner = true; // the owners did not answer: this edge stands in for them
     };
     this.fetch = failover(() => {
-      const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(0) };
+      const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
       return route({ peers, site: served.site, key, call, asOwner: false, origin, onOwner });
     }, Date.now);
   }

@@ -101,7 +101,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       keeps: () => true,
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),
-      needs: core.ledger.needsOf(call.position),
+      needs: call.position,
     };
     const describe = (status: CacheStatus): CacheStatus => status;
     const finish = (head: ResponseHead, { stamp }: Answer): ResponseHead => ({

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { z } from 'zod';
-import { Ledger, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
+import { Ledger, NOTHING_KNOWN, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
 import { HttpError } from '../http/errors.ts';
 import { requestBody } from '../http/listener.ts';
 import { readSecretTierField } from '../http/tier-field.ts';
@@ -60,7 +60,7 @@ async function answer(
 /** Asks a ledger of its own that knows these records only. */
 export function countMatches(core: NodeCore, records: readonly PurgeRecord[]): number {
   const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: 0 });
-  const stamp = ledger.stampNow(0);
+  const stamp = ledger.stampNow(NOTHING_KNOWN);
   ledger.apply(records);
   let matches = 0;
   for (const [key, variants] of core.store.entries()) {

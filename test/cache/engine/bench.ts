@@ -5,7 +5,7 @@
 import type { Answer } from '../../../cache/answer.ts';
 import { CacheEngine, type CacheRequest } from '../../../cache/engine.ts';
 import { cacheKey } from '../../../cache/key.ts';
-import { Ledger } from '../../../cache/ledger.ts';
+import { Ledger, NOTHING_KNOWN } from '../../../cache/ledger.ts';
 import type { StoreRefusal } from '../../../cache/policy/refusals.ts';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
 import { compileRules } from '../../../config/match.ts';
@@ -101,7 +101,7 @@ export class Bench {
       keeps: () => keeps,
       onInterim: () => undefined,
       gone: gone ?? new AbortController().signal,
-      needs: 0,
+      needs: NOTHING_KNOWN,
     };
   }
 
