@@ -11,11 +11,19 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
+import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { streamJournal } from '../journal/stream.ts';
-import { APPLIED_PATH, JOURNAL_PATH, readAppliedReport, readNodeField } from '../journal/wire.ts';
+import {
+  APPLIED_PATH,
+  JOURNAL_PATH,
+  PURGES_PATH,
+  readAppliedReport,
+  readNodeField,
+  readPurges,
+} from '../journal/wire.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
 import { compactRegularly } from './compaction.ts';
@@ -117,7 +125,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   const server = createServer(log);
   addOperatorRoutes(server, { nodes: () => nodes, purges, journal, metrics });
   addPurgeRoutes(server, api);
-  addNodeRoutes(server, { journal, progress, secret: () => state.secret, signal: closing.signal, log });
+  addNodeRoutes(server, { journal, purges, audit, progress, secret: () => state.secret, signal: closing.signal, log });
   addCloudflare(server, api, log);
   addFastly(server, api, log);
   const stopCompaction = compactRegularly(
@@ -253,6 +261,8 @@ function addPurgeRoutes(server: FastifyInstance, api: PurgeApi): void {
 
 interface NodeParts {
   readonly journal: Journal;
+  readonly purges: Purges;
+  readonly audit: AuditLog;
   readonly progress: Progress;
   readonly secret: () => string;
   readonly signal: AbortSignal;
@@ -260,7 +270,8 @@ interface NodeParts {
 }
 
 /** What edges and shields ask for. */
-function addNodeRoutes(server: FastifyInstance, { journal, progress, secret, signal, log }: NodeParts): void {
+function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
+  const { journal, purges, audit, progress, secret, signal, log } = parts;
   server.get(JOURNAL_PATH, async ({ raw }, reply) => {
     const node = readNodeField(raw.rawHeaders, secret());
     reply.hijack();
@@ -279,6 +290,21 @@ function addNodeRoutes(server: FastifyInstance, { journal, progress, secret, sig
     async handler({ body }, reply) {
       progress.report(readAppliedReport(body));
       return reply.code(204).send();
+    },
+  });
+  // For an origin that names groups, or somebody whom a site lets send PURGE.
+  server.post(PURGES_PATH, {
+    async onRequest({ raw }) {
+      readNodeField(raw.rawHeaders, secret());
+    },
+    async handler({ body, raw, ip }, reply) {
+      const asked = readPurges(body);
+      const who = `${readNodeField(raw.rawHeaders, secret())}: ${asked[0].who}`.slice(0, MAX_WHO_LENGTH);
+      const selectors = asked.map(({ site, kind, selector }) => ({ site, kind, selector }));
+      audit.write({ who, address: ip, action: 'purge', result: 'ok', selectors });
+      const { soft, why: reason } = asked[0];
+      const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: performance.now() });
+      return reply.send({ first: purge.first, last: purge.last });
     },
   });
 }

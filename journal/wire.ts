@@ -18,8 +18,9 @@
  */
 import type { RawHeaders } from '../http/headers.ts';
 import { formatTierField, readSecretTierField } from '../http/tier-field.ts';
-import { fields, isIdentity, isNumber } from './check.ts';
+import { checkPurge, fields, isIdentity, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
+import type { Purge } from './journal.ts';
 import type { JournalPosition } from './message.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
@@ -65,6 +66,28 @@ export function readJournalTarget(target: string): JournalPosition {
   if (identity !== undefined && !isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
   if (!/^\d{1,16}$/.test(after) || !isNumber(Number(after))) throw new JournalError('JOURNAL_BAD_MESSAGE', 'after');
   return { identity, seq: Number(after) };
+}
+
+/** Purges that a node may append at once. */
+const MAX_PURGES = 4_096;
+
+/**
+ * @param body - Of `POST` to `PURGES_PATH`, parsed as JSON.
+ * @returns At least one, all of the same softness, by the same, for the same reason.
+ * @throws {JournalError} `JOURNAL_BAD_MESSAGE` that names the field.
+ */
+export function readPurges(body: unknown): readonly [Purge, ...Purge[]] {
+  const { purges } = fields(body, 'JOURNAL_BAD_MESSAGE');
+  if (!Array.isArray(purges) || purges.length === 0 || purges.length > MAX_PURGES) {
+    throw new JournalError('JOURNAL_BAD_MESSAGE', 'purges');
+  }
+  for (const purge of purges) {
+    checkPurge(purge, 'JOURNAL_BAD_MESSAGE');
+    const { soft, who, why } = purges[0] as Purge;
+    const isAlike = purge.soft === soft && purge.who === who && purge.why === why;
+    if (!isAlike) throw new JournalError('JOURNAL_BAD_MESSAGE', 'purges of one call differ');
+  }
+  return purges as unknown as readonly [Purge, ...Purge[]];
 }
 
 /**
