@@ -12,7 +12,7 @@ import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFi
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
 import type { KeyedRequest } from './key.ts';
-import type { JournalPosition, Ledger, Stamp } from './ledger.ts';
+import { type JournalPosition, type Ledger, type Stamp, unchecked } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { responsePolicy } from './policy/response-policy.ts';
@@ -231,7 +231,7 @@ export class Fill {
 
   /** Straight from the origin it is as new as the request; another node says how new its own is. */
   #stampOf({ version }: ResponseHead): Stamp {
-    return version === undefined ? { ...this.stamp } : this.#options.ledger.stampOf(version);
+    return version === undefined ? unchecked(this.stamp) : this.#options.ledger.stampOf(version);
   }
 
   #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: number) {

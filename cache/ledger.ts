@@ -323,6 +323,11 @@ export class Ledger {
   }
 }
 
+/** @returns A copy for a response of which more is known than when the stamp was checked last, such as its tags. */
+export function unchecked(stamp: Stamp): Stamp {
+  return { ...stamp, checkedAt: NEVER };
+}
+
 /**
  * What is made of two answers is as old as the older one.
  *
@@ -330,7 +335,7 @@ export class Ledger {
  */
 export function olderStamp(a: Stamp, b: Stamp): Stamp | undefined {
   if (a.epoch !== b.epoch) return undefined;
-  return { ...a, asOf: Math.min(a.asOf, b.asOf), checkedAt: NEVER };
+  return unchecked({ ...a, asOf: Math.min(a.asOf, b.asOf) });
 }
 
 function readVariant(selector: string): { readonly url: string; readonly headers: RawHeaders } | undefined {
