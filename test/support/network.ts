@@ -35,6 +35,8 @@ export interface NetworkOptions {
   readonly limits?: Partial<z.input<typeof limitsSchema>>;
   readonly memory?: string;
   readonly trustedProxies?: readonly string[];
+  /** Where the control node is, as HOST:PORT. */
+  readonly journal?: string;
   /** Edges of each region; one region with two edges by default. */
   readonly regions?: Readonly<Record<string, number>>;
   readonly shields?: number;
@@ -161,6 +163,7 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       })),
       shields: index === 0 ? shields : [],
       trusted_proxies: trustedProxies,
+      purges: options.journal === undefined ? {} : { journal: `http://${options.journal}` },
       limits: { drain_timeout: '1s', ...limits },
       sites: [{ include: 'site.yaml' }],
     });

@@ -1,0 +1,156 @@
+/**
+ * Purges through the whole network: from the API, by PURGE, and from the
+ * origin itself; every tier forgets, in every region.
+ */
+import { createHash } from 'node:crypto';
+import { type Test, test } from 'tap';
+import { regionSchema } from '../../config/schema.ts';
+import { startControl } from '../../control/node.ts';
+import { httpAppender } from '../../journal/appender.ts';
+import { createLog } from '../../telemetry/log.ts';
+import { type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
+import { startOrigin } from '../support/origin.ts';
+import { ask, HOST } from '../support/visitor.ts';
+
+const log = createLog({ name: 'journey', level: 'silent' });
+
+const EDGES = ['eu-1', 'eu-2', 'us-1', 'us-2'];
+
+interface Stage {
+  readonly network: Network;
+  /** What the origin answers with now; each answer also says how many there were. */
+  readonly content: { value: string; fields: Record<string, string> };
+  readonly requests: () => number;
+  /** @returns What each edge serves for the path. */
+  everywhere(path: string): Promise<string[]>;
+}
+
+/** Two regions, a shield, a control node, and an origin whose answers live for an hour. */
+async function stage(t: Test, site: NetworkOptions['site'] = {}): Promise<Stage> {
+  const content = { value: 'old', fields: {} as Record<string, string> };
+  let requests = 0;
+  const origin = await startOrigin((request, response) => {
+    if (request.method === 'GET') requests++;
+    response.writeHead(200, { 'Cache-Control': 'max-age=3600', ...content.fields }).end(content.value);
+  });
+  t.teardown(() => origin.close());
+  const control = await startTestControl(t);
+  const network = await startNetwork({ origin: origin.url, journal: control, site, regions: { eu: 2, us: 2 } });
+  t.teardown(() => network.close());
+  const everywhere = async (path: string): Promise<string[]> => {
+    const replies = await Promise.all(EDGES.map((name) => ask(network.at(name), path)));
+    return replies.map(({ body }) => body.toString());
+  };
+  const on = { network, content, requests: () => requests, everywhere };
+  // A first purge, of nothing: once all have applied it, what they store counts in this journal.
+  const appender = httpAppender({ url: `http://${control}`, secret: SECRET, node: 'test' });
+  await appender.append([{ site: 'site', kind: 'tag', selector: 'nothing', soft: false, who: 'test', why: '' }]);
+  await appender.close();
+  await allFollow(on, 1);
+  return on;
+}
+
+async function startTestControl(t: Test): Promise<string> {
+  const control = { listen: '127.0.0.1:0', data: t.testdir({}) };
+  const parsed = regionSchema.parse({
+    region: 'main',
+    tier_secret: SECRET,
+    control,
+    sites: [{ name: 'site', hosts: [HOST], origin: { servers: [{ url: 'http://127.0.0.1:1' }] } }],
+  });
+  const region = {
+    ...parsed,
+    file: `${t.testdirName}/region.yaml`,
+    sites: parsed.sites as never,
+    reachableShields: [],
+  };
+  if (region.control === undefined) throw new Error('no control node');
+  const node = await startControl({ region, control: region.control, regions: [region], log });
+  t.teardown(() => node.close());
+  return node.address;
+}
+
+/** Every node has heard of the journal, so that what it stores from now on counts in it. */
+async function allFollow({ network }: Stage, seq: number): Promise<void> {
+  const nodes = [...network.edges, ...network.shields].map(({ name }) => name);
+  while (
+    !(await Promise.all(nodes.map((name) => network.metric(name, 'seawall_purges_applied')))).every((n) => n >= seq)
+  ) {
+    await new Promise((resolve) => void setImmediate(resolve)); // the node tells only when asked
+  }
+}
+
+const TOKEN = 'let-me-purge';
+const OPEN = {
+  purge_method: { from: ['127.0.0.1'], token_sha256: [createHash('sha256').update(TOKEN).digest('hex')] },
+};
+
+test('PURGE at one edge is a purge everywhere', async (t) => {
+  const on = await stage(t, OPEN);
+  t.same(await on.everywhere('/page'), ['old', 'old', 'old', 'old']);
+  const fetched = on.requests();
+  on.content.value = 'new';
+  t.same(await on.everywhere('/page'), ['old', 'old', 'old', 'old'], 'it is stored');
+  t.equal(on.requests(), fetched);
+
+  const headers = { 'X-Purge-Token': TOKEN };
+  const purged = await ask(on.network.at('us-2'), '/page', { method: 'PURGE', headers });
+  t.equal(purged.status, 200);
+  await allFollow(on, 2);
+  t.same(await on.everywhere('/page'), ['new', 'new', 'new', 'new']);
+  t.equal(on.requests(), fetched + 1, 'one fetch for all');
+});
+
+test('PURGE of everything below a path, and by tag', async (t) => {
+  const on = await stage(t, OPEN);
+  on.content.fields = { 'Cache-Tag': 'news' };
+  for (const path of ['/a/1', '/a/2', '/b']) await on.everywhere(path);
+  on.content.value = 'new';
+  const headers = { Authorization: `Bearer ${TOKEN}` };
+  await ask(on.network.at('eu-1'), '/a/.*', { method: 'PURGE', headers: { ...headers, 'X-Purge-Method': 'regex' } });
+  await allFollow(on, 2);
+  t.same(await on.everywhere('/a/1'), ['new', 'new', 'new', 'new']);
+  t.same(await on.everywhere('/a/2'), ['new', 'new', 'new', 'new']);
+  t.same(await on.everywhere('/b'), ['old', 'old', 'old', 'old'], 'what is elsewhere stays');
+
+  await ask(on.network.at('eu-1'), '/', { method: 'PURGE', headers: { ...headers, 'Cache-Tag': 'news' } });
+  await allFollow(on, 3);
+  t.same(await on.everywhere('/b'), ['new', 'new', 'new', 'new']);
+});
+
+test('PURGE is refused without a word of the site, from elsewhere, and without a token; it never reaches the origin', async (t) => {
+  const closed = await stage(t);
+  const refused = await ask(closed.network.at('eu-1'), '/page', { method: 'PURGE' });
+  t.equal(refused.status, 405);
+  closed.network.reload({ purge_method: { from: ['10.0.0.0/8'] } });
+  t.equal((await ask(closed.network.at('eu-1'), '/page', { method: 'PURGE' })).status, 403);
+  closed.network.reload(OPEN);
+  t.equal((await ask(closed.network.at('eu-1'), '/page', { method: 'PURGE' })).status, 403);
+  const wrong = { 'X-Purge-Token': 'guess' };
+  t.equal((await ask(closed.network.at('eu-1'), '/page', { method: 'PURGE', headers: wrong })).status, 403);
+  t.equal(closed.requests(), 0);
+});
+
+test('an origin invalidates a group in every region (RFC 9875)', async (t) => {
+  const on = await stage(t);
+  on.content.fields = { 'Cache-Groups': '"prices"' };
+  await on.everywhere('/list');
+  on.content.fields = {};
+  await on.everywhere('/other');
+  on.content.value = 'new';
+  on.content.fields = { 'Cache-Group-Invalidation': '"prices"' };
+  await ask(on.network.at('us-1'), '/change', { method: 'POST', body: 'x' });
+  await allFollow(on, 2);
+  t.same(await on.everywhere('/list'), ['new', 'new', 'new', 'new']);
+  t.same(await on.everywhere('/other'), ['old', 'old', 'old', 'old']);
+});
+
+test('tags are for the network; a visitor does not see them unless the site says so', async (t) => {
+  const on = await stage(t);
+  on.content.fields = { 'Cache-Tag': 'a,b', 'Surrogate-Key': 'c d', xkey: 'e' };
+  const hidden = await ask(on.network.at('eu-1'), '/page');
+  t.hasStrict(hidden.headers, { 'cache-tag': undefined, 'surrogate-key': undefined, xkey: undefined });
+  on.network.reload({ tags: { visible: true } });
+  const shown = await ask(on.network.at('eu-1'), '/page');
+  t.equal(shown.headers['cache-tag'], 'a,b');
+});
