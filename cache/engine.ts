@@ -39,11 +39,15 @@ import type { Store } from './store/store.ts';
 import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
 import { cacheGroups } from './tags.ts';
 import { matchesVary, normalisedField } from './vary.ts';
+import { Windows } from './windows.ts';
 
 const MAX_REMEMBERED_KEYS = 100_000;
 
 /** A range that begins no further than this behind what has arrived of a whole body waits for it. */
 const RANGE_PATIENCE_BYTES = 1024 * 1024;
+
+/** Part of the store's memory that is held, besides, for readers who are behind in bodies that are not kept. */
+const WINDOWS_OF_MEMORY = 1 / 8;
 
 /** How often a request starts again because the fill it waited for was given up. */
 const MAX_ATTEMPTS = 3;
@@ -128,9 +132,11 @@ export class CacheEngine {
   /** Fills under way: by key, then by what others find them by (`fillKey`), or a symbol where nobody joins. */
   readonly underWay = new Map<string, Map<string | symbol, Fill>>();
   readonly memory: LRUCache<string, KeyMemory>;
+  readonly windows: Windows;
 
   constructor(options: EngineOptions) {
     this.options = options;
+    this.windows = new Windows(() => options.store.maxBytes * WINDOWS_OF_MEMORY);
     this.memory = new LRUCache({ max: options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS });
   }
 
@@ -490,6 +496,7 @@ function startFill(
     keyed: request.keyed,
     now,
     windowBytes: bounds().fillWindowBytes,
+    windows: engine.windows,
     background,
     onInterim: background ? () => undefined : request.onInterim,
     onStored: (stored) => {

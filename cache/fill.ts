@@ -24,6 +24,7 @@ import { SharedBody } from './shared-body.ts';
 import type { Store, StoreWriter } from './store/store.ts';
 import { type StoredHead, type StoredResponse, storedHead, strongValidator } from './stored-response.ts';
 import { responseTags } from './tags.ts';
+import type { Windows } from './windows.ts';
 
 /** A body with no more than this to come is worth finishing though nobody reads it any more. */
 const NEARLY_DONE_BYTES = 1024 * 1024;
@@ -49,6 +50,7 @@ export interface FillOptions {
   readonly keyed: KeyedRequest;
   readonly now: () => number;
   readonly windowBytes: number;
+  readonly windows: Windows;
   /** Goes on though nobody waits. */
   readonly background: boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;
@@ -221,6 +223,7 @@ export class Fill {
       writer,
       maxKeptBytes: site.max_object,
       windowBytes: this.#options.windowBytes,
+      windows: this.#options.windows,
       flow: { pause: () => this.#flow.pause(), resume: () => this.#flow.resume(), abort: () => this.#flow.abort() },
       onAbandoned: () => this.#abandonIfUnwanted(),
     });

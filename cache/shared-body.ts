@@ -14,6 +14,7 @@ import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
+import type { Windowed, Windows } from './windows.ts';
 
 /** Unread bytes at which upstream is held back. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -33,7 +34,10 @@ export interface SharedBodyOptions {
   readonly writer: StoreWriter | undefined;
   /** Bytes up to which the writer is asked; a longer body goes on in a window. */
   readonly maxKeptBytes: number;
+  /** Bytes that it holds at most for readers that are behind. */
   readonly windowBytes: number;
+  /** Whom it shares memory for windows with; absent: nobody. */
+  readonly windows?: Windows;
   readonly flow: Flow;
   /** Called when the last reader has gone before the end. */
   readonly onAbandoned: () => void;
@@ -41,7 +45,7 @@ export interface SharedBodyOptions {
 
 export type BodyState = 'open' | 'ended' | 'failed';
 
-export class SharedBody {
+export class SharedBody implements Windowed {
   readonly #options: SharedBodyOptions;
   readonly #readers = new Set<SharedReader>();
   #writer: StoreWriter | undefined;
@@ -107,7 +111,7 @@ export class SharedBody {
     this.#state = 'ended';
     this.trailers = trailers;
     const body = this.keep ? this.#writer?.commit(start) : undefined;
-    if (this.#readers.size === 0) this.#writer?.abort();
+    if (this.#readers.size === 0) this.#release();
     for (const reader of this.#readers) reader.wake();
     return body;
   }
@@ -117,6 +121,7 @@ export class SharedBody {
     if (this.#state !== 'open') return;
     this.#state = error;
     this.#writer?.abort();
+    if (this.#readers.size === 0) this.#release();
     for (const reader of this.#readers) reader.wake();
   }
 
@@ -126,6 +131,7 @@ export class SharedBody {
     this.#readers.add(reader);
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);
+    this.#shareWindow();
     this.#letGoOn();
     return reader;
   }
@@ -145,7 +151,13 @@ export class SharedBody {
     if (reader.position === this.#fastest) this.#fastest = undefined;
     if (this.#readers.size > 0) this.#trim();
     else if (this.#state === 'open') this.#options.onAbandoned();
-    else this.#writer?.abort();
+    else this.#release();
+  }
+
+  /** Nobody reads it any more, and nothing more comes. */
+  #release(): void {
+    this.#writer?.abort();
+    this.#options.windows?.delete(this);
   }
 
   /** The reader has read a chunk and is at `reader.index` now. */
@@ -199,6 +211,12 @@ export class SharedBody {
     this.#writer = undefined;
     if (this.#readers.size > 0) this.#trim();
     else this.#options.onAbandoned(); // it went on to be kept, and is not any more
+    this.#shareWindow();
+  }
+
+  /** A single reader needs no window: it is never behind another one. */
+  #shareWindow(): void {
+    if (this.#writer === undefined && this.#readers.size > 1) this.#options.windows?.add(this);
   }
 
   /** Keeps what is held for readers within the window. */
@@ -208,9 +226,16 @@ export class SharedBody {
       this.#paused = true;
       this.#options.flow.pause();
     }
-    if (this.#end - this.#base <= this.#options.windowBytes) return;
+    this.fit();
+  }
+
+  fit(): void {
+    const { windowBytes, windows } = this.#options;
+    const most = Math.min(windowBytes, windows?.share ?? windowBytes);
+    if (this.#end - this.#base <= most) return;
+    const furthest = this.#furthest();
     for (const reader of this.#readers) {
-      if (this.#end - reader.position > this.#options.windowBytes && reader.position < furthest) reader.cut();
+      if (this.#end - reader.position > most && reader.position < furthest) reader.cut();
     }
     this.#trim();
   }
