@@ -211,3 +211,11 @@ async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
     leave: () => leaving.abort(),
   };
 }
+
+/** What a promise is rejected with. */
+export async function rejectionOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}

@@ -3,7 +3,7 @@
  */
 import { createRequire } from 'node:module';
 import { type Test, test } from 'tap';
-import { type Control, startTestControl } from './control.ts';
+import { type Control, rejectionOf, startTestControl } from './control.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -57,13 +57,6 @@ async function journalOf(t: Test, control: Control, last: number): Promise<Recor
   await node.received(last);
   t.equal(node.records.size, last);
   return [...node.records.values()].map(({ kind, selector, site, soft }) => ({ kind, selector, site, soft }));
-}
-
-async function rejectionOf(call: Promise<unknown>): Promise<unknown> {
-  return call.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
 }
 
 test('cloudflare: every kind of purge', async (t) => {

@@ -1,0 +1,127 @@
+/**
+ * `seawall token` and `seawall purge`, from the shell to the journal.
+ */
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import type { ReadyLine } from '../../cli/ready.ts';
+import type { Receipt } from '../../control/schemas.ts';
+import { startTestControl } from '../control/control.ts';
+import { runCommand, startCommand } from './process.ts';
+
+const REGION = [
+  'region: eu',
+  'tier_secret: a-secret-of-the-tests',
+  'control: { listen: "127.0.0.1:0" }',
+  'sites: [{ name: shop, hosts: ["www.example.com"], origin: { servers: [{ url: "http://127.0.0.1:1" }] } }]',
+].join('\n');
+
+const seawall = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+  runCommand('cli/seawall.ts', args, { SEAWALL_TOKEN: '', SEAWALL_CONTROL: '', ...env });
+
+function regionFile(t: Test): string {
+  return join(t.testdir({ 'eu.yaml': REGION }), 'eu.yaml');
+}
+
+test('a token is made, used, listed and revoked', async (t) => {
+  const file = regionFile(t);
+  const { ready } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['start', file]);
+  const env = { SEAWALL_CONTROL: `http://${ready.nodes[0]?.control}` };
+
+  const made = await seawall(['token', 'create', file, '--name', 'deploy', '--site', 'shop', '--kind', 'url']);
+  t.equal(made.code, 0);
+  const text = made.stdout.trim();
+  t.match(text, /^swt_[0-9a-f]{16}_[\w-]{43}$/);
+  t.match(made.stderrLines, [/^deploy: shop; url\. This is the only time/]);
+
+  const args = ['purge', '--url', 'https://www.example.com/a', '--url', 'https://www.example.com/b'];
+  const done = await seawall([...args, '--wait', '--soft'], { ...env, SEAWALL_TOKEN: text });
+  t.equal(done.code, 0, done.stderrLines.join('\n'));
+  t.match(done.stdout, /^Soft purge of 2 URLs, numbers 1 to 2: applied everywhere$/m);
+
+  const json = await seawall([...args, '--json', '--token', text], env);
+  t.match(JSON.parse(json.stdout) as Receipt, { first: 3, last: 4, kinds: { url: 2 } });
+
+  const refused = await seawall(['purge', '--site', 'shop', '--tag', 'a'], { ...env, SEAWALL_TOKEN: text });
+  t.equal(refused.code, 1);
+  t.match(refused.stderrLines, [/does not allow/, /\/tags\/0: this token may not purge by tag\. Fix: /]);
+
+  const id = text.split('_')[1] ?? '';
+  t.match((await seawall(['token', 'list', file])).stdout, new RegExp(`^${id}  deploy: shop; url$`, 'm'));
+  t.equal((await seawall(['token', 'revoke', file, id])).code, 0);
+  t.equal((await seawall(['token', 'revoke', file, id])).code, 1);
+  t.match((await seawall(['token', 'list', file])).stdout, /\(revoked\)/);
+  t.equal((await seawall(args, { ...env, SEAWALL_TOKEN: text })).code, 1);
+});
+
+test('a node that has not applied it yet: exit code 3, and who it is', async (t) => {
+  const control = await startTestControl(t);
+  const { code, stdout } = await seawall(['purge', '--host', 'example.com', '--wait', '--timeout', '1ms'], {
+    SEAWALL_CONTROL: control.url,
+    SEAWALL_TOKEN: control.token(),
+  });
+  t.equal(code, 3);
+  t.match(stdout, /applied by 0 of 1 nodes so far\n {2}eu-1 {2}not yet: it does not follow/);
+});
+
+test('a dry run', async (t) => {
+  const control = await startTestControl(t);
+  const { code, stdout } = await seawall(['purge', '--prefix', 'example.com/a', '--dry-run'], {
+    SEAWALL_CONTROL: control.url,
+    SEAWALL_TOKEN: control.token(),
+  });
+  t.equal(code, 0);
+  t.match(stdout, /^Nothing was purged\. A purge of 1 prefix would concern 0 stored responses:\n {2}eu-1 {2}not known/);
+});
+
+for (const { wrong, args, code, line } of [
+  { wrong: 'no token', args: ['purge', '--host', 'a'], code: 2, line: 'there is no token. Set SEAWALL_TOKEN' },
+  {
+    wrong: 'no URL of a control node',
+    args: ['purge', '--token', 'x', '--control', '127.0.0.1'],
+    code: 2,
+    line: /--control: "127.0.0.1" is not a URL/,
+  },
+  {
+    wrong: 'nobody there',
+    args: ['purge', '--token', 'x', '--host', 'a', '--control', 'http://127.0.0.1:1'],
+    code: 1,
+    line: /127\.0\.0\.1:1 does not answer \(.+\)/,
+  },
+  { wrong: 'a long wait', args: ['purge', '--token', 'x', '--timeout', '2h'], code: 2, line: /--timeout: "2h"/ },
+  { wrong: 'no action', args: ['token'], code: 2, line: /^seawall: it is not said what to do/ },
+  { wrong: 'a slip', args: ['token', 'crate'], code: 2, line: 'there is no action "crate". Did you mean create?' },
+  { wrong: 'no file', args: ['token', 'list'], code: 2, line: /no file is named/ },
+  { wrong: 'no name', args: ['token', 'create', 'FILE', '--site', 'shop'], code: 2, line: /--name is missing/ },
+  {
+    wrong: 'no site',
+    args: ['token', 'create', 'FILE', '--name', 'a'],
+    code: 2,
+    line: /Give --site \(shop\) or --all-sites/,
+  },
+  {
+    wrong: 'an unknown site',
+    args: ['token', 'create', 'FILE', '--name', 'a', '--site', 'shpo'],
+    code: 2,
+    line: /Did you mean shop\?/,
+  },
+  {
+    wrong: 'an unknown kind',
+    args: ['token', 'create', 'FILE', '--name', 'a', '--site', 'shop', '--kind', 'urls'],
+    code: 2,
+    line: /Did you mean url\?/,
+  },
+  {
+    wrong: 'a name with a line break',
+    args: ['token', 'create', 'FILE', '--name', 'a\nb', '--site', 'shop'],
+    code: 2,
+    line: /--name: "a\\nb" cannot be one/,
+  },
+] as { wrong: string; args: string[]; code: number; line: string | RegExp }[]) {
+  test(`${wrong}: exit code ${code} and one line`, async (t) => {
+    const file = regionFile(t);
+    const ran = await seawall(args.map((arg) => (arg === 'FILE' ? file : arg)));
+    t.equal(ran.code, code);
+    t.equal(ran.stderrLines.length, 1, ran.stderrLines.join('\n'));
+    t.match(ran.stderrLines[0], line);
+  });
+}

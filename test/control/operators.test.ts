@@ -1,0 +1,132 @@
+/**
+ * What operators and their tools read of the control node.
+ */
+import { test } from 'tap';
+import { Progress } from '../../control/progress.ts';
+import { samplesOf } from '../support/network.ts';
+import { startTestControl } from './control.ts';
+
+type Json = Record<string, unknown>;
+
+test('the OpenAPI document: every address, every reference leads somewhere', async (t) => {
+  const control = await startTestControl(t);
+  const { status, body } = await control.get<Json>('/openapi.json', 'none');
+  t.equal(status, 200);
+  t.match(body, {
+    openapi: '3.1.0',
+    paths: {
+      '/v1/purges': {
+        post: {
+          security: [{ token: [] }],
+          requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/PurgeRequest' } } } },
+          responses: {
+            202: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Receipt' } } } },
+            422: { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+          },
+        },
+        get: { parameters: [{ name: 'cursor', in: 'query' }, { name: 'limit' }] },
+      },
+      '/v1/purges/{id}': { get: { parameters: [{ name: 'id', in: 'path', required: true }] } },
+    },
+    components: { schemas: { PurgeRequest: { additionalProperties: false, properties: { files: {}, soft: {} } } } },
+  });
+  const { schemas } = body['components'] as { schemas: Json };
+  const references = [...JSON.stringify(body).matchAll(/"\$ref":"([^"]+)"/g)].map(([, reference]) => reference ?? '');
+  t.ok(references.length > 5);
+  for (const reference of new Set(references)) {
+    const [, name = ''] = /^#\/components\/schemas\/(\w+)$/.exec(reference) ?? [];
+    t.ok(Object.hasOwn(schemas, name), reference);
+  }
+});
+
+test('metrics: the journal, the nodes and how long purges took', async (t) => {
+  const control = await startTestControl(t, { edges: [undefined, undefined] });
+  const node = await control.follow('eu-1');
+  await control.purge({ files: ['https://www.example.com/'], hosts: ['example.com'] });
+  await control.purge({ hosts: ['nowhere.example'] });
+  await node.applied(1);
+  const sampleOf = async (name: string, labels: Json = {}): Promise<number | undefined> => {
+    const { body } = await control.get<string>('/metrics', 'none');
+    return samplesOf(body).find(
+      (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+    )?.value;
+  };
+  t.equal(await sampleOf('seawall_journal_newest', { role: 'control' }), 2);
+  t.equal(await sampleOf('seawall_journal_writable'), 1);
+  t.equal(await sampleOf('seawall_purges_total', { dialect: 'seawall' }), 1);
+  t.equal(await sampleOf('seawall_purge_selectors_total', { kind: 'host' }), 1);
+  t.equal(await sampleOf('seawall_purge_refusals_total', { code: 'unpurgeable' }), 1);
+  t.equal(await sampleOf('seawall_node_connected', { member: 'eu-1' }), 1);
+  t.equal(await sampleOf('seawall_node_connected', { member: 'eu-2' }), 0);
+  t.equal(await sampleOf('seawall_node_lag', { member: 'eu-1' }), 1);
+  t.equal(await sampleOf('seawall_node_lag', { member: 'eu-2' }), 2);
+  t.equal(await sampleOf('seawall_purge_applied_seconds_count'), 0);
+});
+
+const EDGE = { region: 'eu', role: 'edge' } as const;
+const A = { ...EDGE, name: 'a' };
+const B = { ...EDGE, name: 'b' };
+
+test('durations are of each node, and of the slowest for all', async (t) => {
+  let now = 0;
+  const completed: number[] = [];
+  const progress = new Progress([A, B], {
+    identity: 'j',
+    monotonic: () => now,
+    now: () => now,
+    completed: (ms) => completed.push(ms),
+  });
+  progress.accepted(3, 0);
+  now = 5;
+  progress.accepted(4, 5);
+  progress.report({ node: 'a', identity: 'j', seq: 3 });
+  now = 9;
+  progress.report({ node: 'b', identity: 'j', seq: 4 });
+  t.match(progress.receipt(3), [
+    { name: 'a', applied: true, afterMs: 5 },
+    { name: 'b', applied: true, afterMs: 9 },
+  ]);
+  t.match(progress.receipt(4), [
+    { applied: false, afterMs: undefined },
+    { applied: true, afterMs: 4 },
+  ]);
+  t.strictSame(completed, [9]);
+  now = 20;
+  progress.report({ node: 'a', identity: 'j', seq: 4 });
+  t.strictSame(completed, [9, 15]);
+});
+
+test('what is remembered of durations is bounded, and what is applied is known all the same', async (t) => {
+  const progress = new Progress([A], { identity: 'j', monotonic: () => 1, now: () => 1 });
+  for (let seq = 1; seq <= 25_000; seq += 1) {
+    progress.accepted(seq, 0);
+    if (seq % 7 === 0) progress.report({ node: 'a', identity: 'j', seq });
+  }
+  t.match(progress.receipt(1), [{ applied: true, afterMs: undefined }]);
+  t.match(progress.receipt(24_990), [{ applied: true, afterMs: 1 }]);
+});
+
+test('a node that is named no more is not waited for', async (t) => {
+  const progress = new Progress([A, B], { identity: 'j', monotonic: () => 0, now: () => 0 });
+  progress.accepted(1, 0);
+  progress.report({ node: 'a', identity: 'j', seq: 1 });
+  const waiting = progress.whenComplete(1, new AbortController().signal);
+  progress.setNodes([A]);
+  t.equal(await waiting, true);
+});
+
+test('a wait ends when the caller has gone', async (t) => {
+  const progress = new Progress([A], { identity: 'j', monotonic: () => 0, now: () => 0 });
+  const gone = new AbortController();
+  const waiting = progress.whenComplete(1, gone.signal);
+  gone.abort();
+  t.equal(await waiting, false);
+});
+
+test('a node that restarts has applied what it says', async (t) => {
+  const progress = new Progress([A], { identity: 'j', monotonic: () => 0, now: () => 0 });
+  progress.accepted(5, 0);
+  progress.report({ node: 'a', identity: 'j', seq: 5 });
+  progress.report({ node: 'a', identity: 'j', seq: 2 });
+  t.equal(progress.isComplete(5), false);
+});

@@ -1,0 +1,243 @@
+/**
+ * What survives: the end of the process at any moment, a folder that cannot be
+ * used, a disk that is full.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { compact } from '../../control/compaction.ts';
+import { openControlDatabase } from '../../control/data-folder.ts';
+import { IdempotencyKeys } from '../../control/idempotency.ts';
+import { startControl } from '../../control/node.ts';
+import { type PurgeOrder, Purges } from '../../control/purges.ts';
+import type { Page, Receipt } from '../../control/schemas.ts';
+import { Tokens } from '../../control/tokens.ts';
+import { openEmbeddedJournal } from '../../journal/embedded.ts';
+import { JournalError } from '../../journal/errors.ts';
+import type { Journal } from '../../journal/journal.ts';
+import { createLog } from '../../telemetry/log.ts';
+import { startCommand } from '../cli/process.ts';
+import { regionOf, rejectionOf, startTestControl } from './control.ts';
+
+const ORDER: PurgeOrder = {
+  selectors: [
+    { kind: 'url', selector: '//www.example.com/', site: 'shop' },
+    { kind: 'tag', selector: 'a', site: 'shop' },
+  ],
+  soft: false,
+  who: 'test',
+  reason: '',
+  startedAt: 0,
+};
+const CALL = { token: 't', key: 'k', body: Buffer.from('body') };
+
+function openParts(t: Test, now: () => number = Date.now) {
+  const folder = t.testdir({});
+  const journal = openEmbeddedJournal(join(folder, 'journal.sqlite'), { now });
+  const database = openControlDatabase(join(folder, 'control.sqlite'));
+  t.teardown(async () => {
+    await journal.close();
+    database.close();
+  });
+  const keys = new IdempotencyKeys(database, now);
+  return { journal, keys, purges: new Purges({ journal, keys, appended: () => undefined }) };
+}
+
+test('a call that ended before it got into the journal is made when it is repeated', async (t) => {
+  const { journal, keys, purges } = openParts(t);
+  keys.note(CALL, '0123456789abcdef', 0);
+  const { purge, repeated } = await purges.make({ ...ORDER, idempotent: CALL });
+  t.equal(repeated, false);
+  t.equal(purge.id, '1-2-0123456789abcdef');
+  t.equal(journal.state().newest, 2);
+});
+
+test('a call that ended after it got into the journal is found there when it is repeated', async (t) => {
+  const { journal, keys, purges } = openParts(t);
+  await purges.make(ORDER);
+  keys.note(CALL, '0123456789abcdef', 1); // it was at this number when it was noted, and others came in between
+  for (let i = 0; i < 1_200; i += 1) await purges.make(ORDER);
+  const why = '0123456789abcdef 2 ';
+  await journal.append(ORDER.selectors.map((selector) => ({ ...selector, soft: false, who: 'test', why })));
+  const { purge, repeated } = await purges.make({ ...ORDER, idempotent: CALL });
+  t.equal(repeated, true);
+  t.equal(purge.id, '2403-2-0123456789abcdef');
+  t.equal(journal.state().newest, 2_404);
+  t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: true, purge: { id: purge.id } });
+});
+
+test('a key ends after a day', async (t) => {
+  let now = 1_000;
+  const { purges } = openParts(t, () => now);
+  t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
+  now += 24 * 3_600_000 - 1;
+  t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, true);
+  now += 1;
+  t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
+});
+
+test('a repetition of what the journal has forgotten is not made again', async (t) => {
+  let now = 1_000;
+  const { journal, purges } = openParts(t, () => now);
+  const { purge } = await purges.make({ ...ORDER, idempotent: CALL });
+  now += 1_000;
+  await journal.compact(now);
+  t.equal(purges.find(purge.id), undefined);
+  t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: true, purge: { id: purge.id, last: 2 } });
+});
+
+test('purges of others are in the list, each by itself', async (t) => {
+  const { journal, purges } = openParts(t);
+  const group = { site: 'shop', kind: 'tag', selector: 'g', soft: false, who: 'origin', why: 'cache group' } as const;
+  await journal.append([group, group]);
+  await purges.make(ORDER);
+  const { purges: list } = purges.list(undefined, 10, () => true);
+  t.match(list, [
+    { first: 3, last: 4 },
+    { first: 2, last: 2, reason: 'cache group' },
+    { first: 1, last: 1, who: 'origin', records: [{ seq: 1 }] },
+  ]);
+  for (const { id, first } of list) t.equal(purges.find(id)?.first, first);
+});
+
+test('a journal that cannot be written to is said to be so, until it can again', async (t) => {
+  let isBroken = true;
+  const { journal, keys } = openParts(t);
+  const failing: Journal = Object.create(journal, {
+    append: {
+      value: async (records: Parameters<Journal['append']>[0]) => {
+        if (isBroken) throw new JournalError('JOURNAL_NOT_WRITTEN', 'disk full');
+        return journal.append(records);
+      },
+    },
+    state: { value: () => journal.state() },
+    read: { value: (seq: number, limit: number) => journal.read(seq, limit) },
+  });
+  const purges = new Purges({ journal: failing, keys, appended: () => undefined });
+  t.match(await rejectionOf(purges.make({ ...ORDER, idempotent: CALL })), { code: 'journal_unavailable', status: 503 });
+  t.equal(purges.isWritable, false);
+  isBroken = false;
+  t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: false, purge: { first: 1 } });
+  t.equal(purges.isWritable, true);
+});
+
+test('the journal forgets by age and by number, and never half a purge', async (t) => {
+  let now = 0;
+  const { journal, purges } = openParts(t, () => now);
+  for (; now < 100; now += 1) await purges.make(ORDER);
+  const options = { journal, retentionMs: 1_000, maxRecords: 1_000, now: () => now };
+  await compact(options);
+  t.equal(journal.state().floor, 0);
+  await compact({ ...options, retentionMs: 90 });
+  t.equal(journal.state().floor, 20);
+  await compact({ ...options, maxRecords: 51 });
+  t.equal(journal.state().floor, 148, 'the purge that would be cut stays whole');
+  t.equal(purges.list(undefined, 100, () => true).purges.length, 26);
+});
+
+const log = createLog({ name: 'control', level: 'silent' });
+
+for (const { what, make, message } of [
+  { what: 'a file in its place', make: (folder: string) => writeFileSync(folder, ''), message: /cannot be made/ },
+  {
+    what: 'a journal that is none',
+    make: (folder: string) => {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'journal.sqlite'), 'x'.repeat(5_000));
+    },
+    message: /not a journal/,
+  },
+  {
+    what: 'a database that is none',
+    make: (folder: string) => {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'control.sqlite'), 'x'.repeat(5_000));
+    },
+    message: /not a database/,
+  },
+]) {
+  test(`a data folder that cannot be used (${what}) is a problem of the config`, async (t) => {
+    const file = join(t.testdir({}), 'eu.yaml');
+    make(join(file, '..', 'seawall-data'));
+    const region = regionOf({ file });
+    t.match(await rejectionOf(startControl({ region, control: region.control, regions: [region], log })), {
+      code: 'CONFIG_REFUSED',
+      problems: [{ file, key: 'control.data', message }],
+    });
+  });
+}
+
+test('two control nodes do not share a folder', async (t) => {
+  const control = await startTestControl(t);
+  t.match(await rejectionOf(control.restart()), {
+    code: 'CONFIG_REFUSED',
+    problems: [{ key: 'control.data', fix: 'Stop that process, or name another folder.' }],
+  });
+});
+
+test('kill -9 under load: what was acknowledged is there, in order, once', async (t) => {
+  const folder = t.testdir({
+    'eu.yaml': [
+      'region: eu',
+      'tier_secret: a-secret-of-the-tests',
+      'control: { listen: "127.0.0.1:0" }',
+      'sites: [{ name: shop, hosts: ["*"], origin: { servers: [{ url: "http://127.0.0.1:1" }] } }]',
+    ].join('\n'),
+  });
+  const file = join(folder, 'eu.yaml');
+  mkdirSync(join(folder, 'seawall-data'));
+  const database = openControlDatabase(join(folder, 'seawall-data', 'control.sqlite'));
+  const { text } = new Tokens(database, Date.now).create({ name: 't', sites: ['*'], kinds: ['url'], read: true });
+  database.close();
+
+  type Ready = { nodes: { control: string }[] };
+  const acknowledged: Receipt[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const { ready, kill, exitCode } = await startCommand<Ready>(t, 'cli/seawall.ts', ['start', file]);
+    const url = `http://${ready.nodes[0]?.control}/v1/purges`;
+    const enough = Promise.withResolvers<void>();
+    const wanted = acknowledged.length + 40;
+    const callers = Array.from({ length: 8 }, async (_, caller) => {
+      for (let call = 0; ; call += 1) {
+        const files = [`https://h/${round}/${caller}/${call}`, 'https://h/'];
+        const response = await fetch(url, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${text}` },
+          body: JSON.stringify({ files }),
+        }).catch(() => undefined);
+        if (response === undefined) return;
+        const receipt = (await response.json().catch(() => undefined)) as Receipt | undefined;
+        if (receipt === undefined) return;
+        acknowledged.push(receipt);
+        if (acknowledged.length >= wanted) enough.resolve();
+      }
+    });
+    await enough.promise;
+    kill('SIGKILL');
+    await Promise.all([exitCode, ...callers]);
+  }
+
+  const { ready } = await startCommand<Ready>(t, 'cli/seawall.ts', ['start', file]);
+  const url = `http://${ready.nodes[0]?.control}/v1/purges`;
+  const all: Page['purges'] = [];
+  for (let next: string | null = ''; next !== null; ) {
+    const query: string = next === '' ? '' : `&cursor=${next}`;
+    const response = await fetch(`${url}?limit=100${query}`, { headers: { authorization: `Bearer ${text}` } });
+    const page = (await response.json()) as Page;
+    all.push(...page.purges);
+    next = page.next;
+  }
+  all.reverse();
+  const ids = all.map(({ id }) => id);
+  t.equal(new Set(ids).size, ids.length);
+  t.strictSame(
+    acknowledged.map(({ id }) => id).filter((id) => !ids.includes(id)),
+    [],
+    `${acknowledged.length} acknowledged`,
+  );
+  let last = 0;
+  for (const purge of all) {
+    if (purge.first !== last + 1) t.fail(`${purge.id} comes after ${last}`);
+    last = purge.last;
+  }
+});
