@@ -8,7 +8,8 @@ import { ask } from '../support/visitor.ts';
 const HEAD = 'Host: site.test\r\nConnection: close\r\n';
 const POST = `POST / HTTP/1.1\r\n${HEAD}`;
 const CHUNKED = 'Transfer-Encoding: chunked\r\n';
-const LIMITS = { max_header: '8KiB', max_headers: 20, header_timeout: '200ms', request_timeout: '300ms' } as const;
+const LIMITS = { max_header: '8KiB', max_headers: 20 } as const;
+const IMPATIENT = { ...LIMITS, header_timeout: '200ms', request_timeout: '300ms' } as const;
 
 /** What is sent, and the status of the only answer that comes. */
 const REFUSED: readonly (readonly [rule: string, bytes: string, status: number])[] = [
@@ -81,12 +82,14 @@ test('what cannot be served gets one clear answer, and the node serves on', asyn
   const origin = await startOrigin((request, response) => {
     request.resume().once('end', () => response.end('fine')); // reads the body first
   });
-  const network = await startNetwork({ origin: origin.url, site: { max_request_body: '1KiB' }, limits: LIMITS });
-  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const options = { origin: origin.url, site: { max_request_body: '1KiB' } } as const;
+  const network = await startNetwork({ ...options, limits: LIMITS });
+  const impatient = await startNetwork({ ...options, limits: IMPATIENT });
+  t.teardown(() => Promise.all([network.close(), impatient.close(), origin.close()]));
   const edge = network.at('eu-1');
   await Promise.all(
     REFUSED.map(async ([rule, bytes, status]) => {
-      const answer = await exchange(edge, bytes);
+      const answer = await exchange(status === 408 ? impatient.at('eu-1') : edge, bytes);
       t.strictSame(statuses(answer), [status], rule);
       t.match(answer, /[0-9a-f]{8}-[0-9a-f]{4}-/, `${rule}: names the request`);
       t.notMatch(answer, /\.ts:|node:|\/work|at \w+ \(/, `${rule}: no trace of the program`);
@@ -110,7 +113,7 @@ for (const [rule, bytes] of [
 ] as const) {
   test(`served: ${rule}`, async (t) => {
     const origin = await startOrigin(text('fine', { 'Cache-Control': 'no-store' }));
-    const network = await startNetwork({ origin: origin.url, limits: { ...LIMITS, request_timeout: '5s' } });
+    const network = await startNetwork({ origin: origin.url, limits: LIMITS });
     t.teardown(() => Promise.all([network.close(), origin.close()]));
     const answer = await exchange(network.at('eu-1'), bytes);
     t.strictSame(statuses(answer), [200]);

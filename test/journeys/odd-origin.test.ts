@@ -65,8 +65,9 @@ for (const { rule, bytes } of [
   { rule: 'nothing', bytes: '' },
   { rule: 'half a head', bytes: `${OK}Foo: b` },
 ]) {
+  const seen = askTwice({ rule, bytes }); // at once, as it takes a timeout
   test(`an origin sends ${rule}, and waits: 504`, async (t) => {
-    const { replies, asked } = await askTwice({ rule, bytes });
+    const { replies, asked } = await seen;
     for (const { status, text } of replies) {
       t.equal(status, 504);
       t.match(text, /origin_timeout.*[0-9a-f]{8}-[0-9a-f]{4}-/s);
@@ -82,8 +83,9 @@ for (const odd of [
   { rule: 'chunks, and waits', bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n` },
   { rule: 'a chunk size that is none', bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n` },
 ] satisfies readonly Odd[]) {
+  const seen = askTwice(odd); // at once, as it may take a timeout
   test(`an origin sends ${odd.rule}: the visitor sees that the answer broke off, and nothing is stored`, async (t) => {
-    const { replies, asked } = await askTwice(odd);
+    const { replies, asked } = await seen;
     for (const { status, text, complete } of replies) {
       t.equal(status, 200);
       t.equal(text, 'abc');
