@@ -49,6 +49,9 @@ const RANGE_PATIENCE_BYTES = 1024 * 1024;
 /** Part of the store's memory that is held, besides, for readers who are behind in bodies that are not kept. */
 const WINDOWS_OF_MEMORY = 1 / 8;
 
+/** A node that has lost the journal cannot tell whether a purge has overtaken a fill: one that has just begun is no older than asking again (rule 7). */
+const JOINABLE_WITHOUT_LEASE_MS = 1_000;
+
 /** How often a request starts again because the fill it waited for was given up. */
 const MAX_ATTEMPTS = 3;
 
@@ -271,6 +274,8 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
 /** Whether what the fill brings may answer one who comes now. */
 function isJoinable(engine: CacheEngine, { request }: Exchange, fill: Fill): boolean {
   if (fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return false;
+  const { ledger, now } = engine.options;
+  if (!ledger.holdsLease(now()) && now() - fill.requestTime > JOINABLE_WITHOUT_LEASE_MS) return false;
   const result = fill.outcome;
   if (result === undefined || result.kind === 'validated') return true;
   if (result.kind !== 'response' || !result.shareable || !result.body.canReadFrom(0)) return false;

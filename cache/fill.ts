@@ -100,7 +100,7 @@ const OWN_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal
 
 export class Fill {
   readonly #options: FillOptions;
-  readonly #requestTime: number;
+  readonly requestTime: number;
   /** How new its response is at least, whatever comes. */
   readonly stamp: Stamp;
   readonly #flow: Flow;
@@ -123,7 +123,7 @@ export class Fill {
 
   constructor(options: FillOptions) {
     this.#options = options;
-    this.#requestTime = options.now();
+    this.requestTime = options.now();
     this.stamp = options.ledger.stampNow(options.needs);
     this.settled = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -243,7 +243,7 @@ export class Fill {
     const policy = responsePolicy({
       status: head.status,
       headers: head.headers,
-      requestTime: this.#requestTime,
+      requestTime: this.requestTime,
       responseTime,
       rule,
       targetedFields: site.targeted_fields,
