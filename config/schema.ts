@@ -81,6 +81,10 @@ export const originSchema = z.strictObject({
       description:
         'Host that the origin sees: `visitor` (as the visitor sent it), `origin` (the server’s own), or a fixed name.',
     }),
+  transfer_codings: z.enum(['chunked', 'any']).default('chunked').meta({
+    description:
+      'Transfer codings of responses: with `chunked` any other is refused with 502, as it would be stored for content; with `any` what comes until the connection closes is the content.',
+  }),
   tls: z
     .strictObject({
       verify: z.boolean().default(true).meta({ description: 'Refuse an origin whose certificate does not verify.' }),

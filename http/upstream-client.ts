@@ -24,6 +24,8 @@ export interface UpstreamOptions {
   readonly maxConnections: number;
   /** Requests that may wait for a connection. */
   readonly maxWaiting: number;
+  /** Whether a body in a coding other than chunked is taken as it comes, until the connection closes (RFC 9112, section 6.3). */
+  readonly anyTransferCoding?: boolean;
   readonly tls?: { readonly verify: boolean; readonly ca: string | undefined; readonly serverName: string | undefined };
 }
 
@@ -34,9 +36,7 @@ const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 const KEEP_ALIVE_MS = 4_000;
 
 export class UpstreamClient {
-  readonly #pool: Pool;
-  /** For requests that are sent again: each on a connection of its own. */
-  readonly #again: Pool;
+  readonly #way: Way;
   readonly #maxWaiting: number;
   #inFlight = 0;
 
@@ -58,8 +58,11 @@ export class UpstreamClient {
         ...(tls?.serverName !== undefined && { servername: tls.serverName }),
       },
     };
-    this.#pool = new Pool(options.url, { ...common, pipelining: 1 });
-    this.#again = new Pool(options.url, { ...common, pipelining: 0 });
+    this.#way = {
+      pool: new Pool(options.url, { ...common, pipelining: 1 }),
+      again: new Pool(options.url, { ...common, pipelining: 0 }),
+      anyTransferCoding: options.anyTransferCoding ?? false,
+    };
   }
 
   /** Requests under way. */
@@ -69,11 +72,11 @@ export class UpstreamClient {
 
   /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
   send(request: UpstreamRequest, sink: ResponseSink): Flow {
-    if ((this.#pool.stats.queued ?? 0) >= this.#maxWaiting) {
+    if ((this.#way.pool.stats.queued ?? 0) >= this.#maxWaiting) {
       sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
       return IDLE;
     }
-    const exchange = new ClientExchange(this.#pool, this.#again, request, sink, () => {
+    const exchange = new ClientExchange(this.#way, request, sink, () => {
       this.#inFlight--;
     });
     this.#inFlight++;
@@ -83,11 +86,11 @@ export class UpstreamClient {
 
   /** Ends kept connections at once; requests under way get to their end. */
   async close(): Promise<void> {
-    await Promise.all([this.#pool.close(), this.#again.close()]);
+    await Promise.all([this.#way.pool.close(), this.#way.again.close()]);
   }
 
   async destroy(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), this.#again.destroy()]);
+    await Promise.all([this.#way.pool.destroy(), this.#way.again.destroy()]);
   }
 }
 
@@ -95,10 +98,17 @@ const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
 const IDLE: Flow = { pause: () => undefined, resume: () => undefined, abort: () => undefined };
 
+/** Where requests of one client go, and what they may bring back. */
+interface Way {
+  readonly pool: Pool;
+  /** For requests that are sent again: each on a connection of its own. */
+  readonly again: Pool;
+  readonly anyTransferCoding: boolean;
+}
+
 /** One request and its response: undici's handler on one side, our sink on the other. */
 class ClientExchange implements Dispatcher.DispatchHandler, Flow {
-  readonly #pool: Pool;
-  readonly #again: Pool;
+  readonly #way: Way;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   readonly #onDone: () => void;
@@ -106,9 +116,8 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
 
-  constructor(pool: Pool, again: Pool, request: UpstreamRequest, sink: ResponseSink, onDone: () => void) {
-    this.#pool = pool;
-    this.#again = again;
+  constructor(way: Way, request: UpstreamRequest, sink: ResponseSink, onDone: () => void) {
+    this.#way = way;
     this.#request = request;
     this.#sink = sink;
     this.#onDone = onDone;
@@ -117,8 +126,8 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
   dispatch(): void {
     const { method, target, headers, body, upgrade } = this.#request;
     try {
-      const pool = this.#repeated ? this.#again : this.#pool;
-      pool.dispatch(
+      const { pool, again } = this.#way;
+      (this.#repeated ? again : pool).dispatch(
         {
           method: method as Dispatcher.HttpMethod,
           path: target,
@@ -169,7 +178,7 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
     if (this.#state === 'done') return;
     const received = rawHeaders(controller.rawHeaders);
     const coding = fieldValue(received, 'transfer-encoding');
-    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked' && !this.#way.anyTransferCoding) {
       // undici takes off chunked only; the request never said that it understands others (RFC 9112, section 7).
       this.#state = 'answered';
       controller.abort(new HttpError('origin_bad_response', `Transfer-Encoding: ${coding}`));

@@ -40,6 +40,7 @@ export class OriginPool {
         idleTimeoutMs: origin.idle_timeout,
         maxConnections: origin.max_connections,
         maxWaiting: origin.max_waiting,
+        anyTransferCoding: origin.transfer_codings === 'any',
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
       const host = new URL(url).host;

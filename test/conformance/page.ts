@@ -25,7 +25,7 @@ whose client and origin run unchanged with a real Seawall process between them. 
 *required* (what the RFCs demand), *optimal* (what they allow and a good cache does) and *check* (questions without a
 right answer). A test counts as passed only if it passed and every test that it depends on passed; whatever else happens
 to it, it stays in the total. Nothing in Seawall knows the suite: no test, header or timing of it is treated specially. The
-site it runs with is [test/conformance/site.yaml](../test/conformance/site.yaml), three ordinary settings.
+site it runs with is [test/conformance/site.yaml](../test/conformance/site.yaml), four ordinary settings.
 
 | command | what it runs |
 | --- | --- |
