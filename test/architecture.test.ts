@@ -20,7 +20,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cache: ['http', 'config'],
   http: ['config'],
   config: [],
-  'load-tests': ['cli', 'edge', 'origin-shield', 'tier', 'telemetry', 'cache', 'http', 'config', 'test'],
+  'load-tests': [
+    'cli',
+    'control',
+    'journal',
+    'edge',
+    'origin-shield',
+    'tier',
+    'telemetry',
+    'cache',
+    'http',
+    'config',
+    'test',
+  ],
 };
 
 /** Folders of `cache/` that must be free of time, sockets and files. */

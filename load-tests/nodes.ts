@@ -1,0 +1,117 @@
+/**
+ * Nodes as processes of their own, for commands that kill them: `seawall start`
+ * with a region file in a temporary folder. None of them outlives the command.
+ * @module
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startChild } from '../cli/demo/child.ts';
+import { openControlDatabase } from '../control/data-folder.ts';
+import { SCOPE_KINDS, Tokens } from '../control/tokens.ts';
+
+const running = new Set<{ kill(signal: 'SIGKILL'): unknown }>();
+const folders = new Set<string>();
+
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
+
+export interface NodeProcess {
+  readonly pid: number;
+  /** Ends it at once (SIGKILL). Resolves when it is gone. */
+  kill(): Promise<void>;
+}
+
+/**
+ * One that ends by itself ends the command: what it would print then would mean nothing.
+ *
+ * @param files - Region files, its own first.
+ * @returns when it answers.
+ */
+export async function startNode(name: string, files: readonly string[]): Promise<NodeProcess> {
+  const child = await startChild({ name, files, env: process.env, logLevel: 'error' });
+  const entry = { kill: (signal: 'SIGKILL') => child.signal(signal) };
+  running.add(entry);
+  void child.ended.then((how) => {
+    if (running.delete(entry)) fail(`${name} ended (${how})`);
+  });
+  return {
+    pid: child.pid,
+    async kill() {
+      running.delete(entry);
+      child.signal('SIGKILL');
+      await child.ended;
+    },
+  };
+}
+
+/** Ends with the command, and the command with it. */
+export function watch(child: ChildProcess, name: string): void {
+  running.add(child);
+  child.once('exit', (code, signal) => {
+    if (running.delete(child)) fail(`${name} ended (${signal ?? `exit code ${code}`})`);
+  });
+}
+
+function fail(message: string): void {
+  console.error(message);
+  process.exit(1);
+}
+
+/** @param home - Folder of the control node's region file. @returns A token that may purge everything. */
+export function makeToken(home: string): string {
+  const data = join(home, 'seawall-data');
+  mkdirSync(data, { mode: 0o700 });
+  const database = openControlDatabase(join(data, 'control.sqlite'));
+  const { text } = new Tokens(database, Date.now).create({
+    name: 'load test',
+    sites: ['*'],
+    kinds: SCOPE_KINDS,
+    read: true,
+  });
+  database.close();
+  return text;
+}
+
+/** @returns A folder that is gone with the command. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'seawall-load-'));
+  folders.add(folder);
+  return folder;
+}
+
+/** Below where systems take the ports of connections from: a node that is killed must find its port free again. */
+const PORTS = { least: 20_000, most: 30_000 };
+
+export async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  let port = PORTS.least + Math.floor(Math.random() * (PORTS.most - PORTS.least));
+  for (; ports.length < count; port += 1) if (await isFree(port)) ports.push(port);
+  return ports;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false; // whatever is wrong with it, another one will do
+  }
+  await once(server.close(), 'close');
+  return true;
+}
+
+/** Microseconds in which somebody on this machine waited for a processor (Linux: pressure stall information). */
+export function processorPressureMicros(): number | undefined {
+  try {
+    return Number(/^some .*total=(\d+)/m.exec(readFileSync('/proc/pressure/cpu', 'utf8'))?.[1]);
+  } catch {
+    return undefined; // another system, or one without it
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * `npm run bench:purge`: what purges cost, whether any is lost under load, and
+ * whether any is lost with the control node. Exits 1 when a number is out of
+ * its bounds.
+ * @module
+ */
+import { parseArgs } from 'node:util';
+import { measureKills } from './purge/kills.ts';
+import { measureObjects } from './purge/objects.ts';
+import { measureSustained } from './purge/sustained.ts';
+import { seededRandom } from './random.ts';
+
+const HELP = `Usage: npm run bench:purge -- [options]
+
+Numbered as in what they show of promise P3; all through the API of a control
+node in a process of its own. 1 and 2 are npm run model and npm run storm.
+
+  3  a node holds a million objects with one tag: to purge it takes as long as
+     to purge the tag of a single object, and once what is asked for has been
+     checked again a hit costs what it cost before
+  4  a thousand purges a second: none is lost, and what they cost in memory
+  5  the control node is killed again and again (SIGKILL) while it acknowledges
+     purges: each is there afterwards, in order, exactly once
+
+Options:
+  --objects N   Objects in 3; it needs about 3 GB for a million. By default 1000000.
+  --seconds N   How long 4 lasts. By default 60.
+  --kills N     How often the control node is killed in 5. By default 10.
+  --seed N      Of when it is killed. By default another one each time.
+  --only LIST   Which of the three to run, such as 3,5.
+  --help        Say this.
+`;
+
+function refuse(message: string): never {
+  console.error(`bench:purge: ${message}`);
+  process.exit(2);
+}
+
+function positive(text: string, option: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  return refuse(`--${option} needs a whole number above 0, not ${JSON.stringify(text)}`);
+}
+
+function readArguments() {
+  const options = {
+    objects: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '60' },
+    kills: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
+    only: { type: 'string', default: '3,4,5' },
+    help: { type: 'boolean', default: false },
+  } as const;
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
+  try {
+    ({ values } = parseArgs({ options }));
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+  if (values.help) {
+    process.stdout.write(HELP);
+    process.exit(0);
+  }
+  if (!/^[3-5](,[3-5])*$/.test(values.only)) {
+    refuse(`--only needs numbers from 3 to 5, not ${JSON.stringify(values.only)}`);
+  }
+  return {
+    objects: positive(values.objects, 'objects'),
+    seconds: positive(values.seconds, 'seconds'),
+    kills: positive(values.kills, 'kills'),
+    seed: positive(values.seed, 'seed'),
+    only: new Set(values.only.split(',')),
+  };
+}
+
+const { objects, seconds, kills, seed, only } = readArguments();
+// First: the heap of this process is what 4 measures.
+if (only.has('4')) await measureSustained(seconds);
+if (only.has('5')) await measureKills(kills, seededRandom(seed));
+if (only.has('3')) await measureObjects(objects);
+process.exit();

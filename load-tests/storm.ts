@@ -1,0 +1,298 @@
+/**
+ * `npm run storm`: promise P3 against real processes. Content changes and is
+ * purged at once, hundreds of times a second, while nodes are killed and cut
+ * off; and no visitor, of whichever node, gets what a receipt says is gone.
+ * Exits 1 on a single stale answer.
+ * @module
+ */
+import { loadavg } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { processorPressureMicros } from './nodes.ts';
+import { type Random, seededRandom } from './random.ts';
+import { print, type Row } from './report.ts';
+import type { PurgeTime, SiteReport } from './storm/messages.ts';
+import { type Member, type Network, SECRET, startNetwork, startSite } from './storm/network.ts';
+import { histogram, quantile } from './storm/quantiles.ts';
+
+const HELP = `Usage: npm run storm -- [options]
+
+Four edges in two regions, two shields, a control node and a site (its origin
+and its visitors), each in a process of its own. The origin changes content and
+purges it at once through the API, by URL, tag or prefix, with wait: applied.
+Meanwhile edges and shields are killed (SIGKILL) and started again, and their
+connections to the control node are cut, or held so that nothing passes. The
+visitors ask all six nodes, the shields the way an edge does.
+
+Every answer is compared with what was known before its request began:
+
+  1  a receipt said that every node had applied a purge: from then on not one
+     node answers with anything older, also one that is killed and comes back,
+     or is cut off
+  2  a receipt is incomplete, as a node is down or cut off, but says that this
+     node has applied the purge: this one answers with nothing older, whomever
+     it asks (until it is killed itself: then from purges on that are made once
+     it is back)
+  3  the journal had taken a purge longer ago than a node that is cut off may go
+     on: no node answers with anything older
+  4  at the end, when nodes are back: every node has the newest of everything
+
+Options:
+  --seconds N   How long the storm lasts. By default 60.
+  --changes N   Changes a second. By default 200.
+  --seed N      Of what is random. By default another one each time.
+  --help        Say this.
+`;
+
+/** Seconds at the beginning that are not measured, while processes get warm; answers count all the same. */
+const WARM_UP_SECONDS = 8;
+
+const LEASE_SECONDS = 2;
+/**
+ * How long a node may answer with what was purged while it does not hear of
+ * it: its lease, counted from the last it heard, which may have been on its way
+ * for as long as a follower is patient with silence (3 s); and what it got from
+ * another node at the end of that one's lease, if it began anew meanwhile.
+ */
+const GRACE_MS = (2 * LEASE_SECONDS + 3 + 1) * 1_000;
+
+const P99_LIMIT_MS = 50;
+
+/** Faults at a time. */
+const MAX_FAULTS = 2;
+const QUIET_MS = { least: 1_500, most: 4_500 };
+const CUT_MS = { least: 50, most: 3_000 };
+const DOWN_MS = { least: 0, most: 1_000 };
+
+type Fault = 'kill' | 'cut' | 'hold';
+
+interface Interval {
+  readonly from: number;
+  until: number;
+}
+
+interface Settings {
+  readonly seconds: number;
+  readonly changes: number;
+  readonly seed: number;
+}
+
+/** Kills and cuts until the time is over, then until every node is back. */
+class Chaos {
+  readonly #network: Network;
+  readonly #random: Random;
+  readonly #tell: (kind: 'killed' | 'back', node: string) => void;
+  readonly #faulty = new Set<Member>();
+  /** When a node was away, in milliseconds since the epoch. */
+  readonly intervals: Interval[] = [];
+  readonly counts = { edges: 0, shields: 0, cuts: 0, holds: 0 };
+
+  constructor(network: Network, random: Random, tell: (kind: 'killed' | 'back', node: string) => void) {
+    this.#network = network;
+    this.#random = random;
+    this.#tell = tell;
+  }
+
+  async run(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    const underWay = new Set<Promise<void>>();
+    while (performance.now() < end) {
+      await sleep(this.#between(QUIET_MS));
+      if (this.#faulty.size >= MAX_FAULTS) continue;
+      const fault = this.#disturb().finally(() => underWay.delete(fault));
+      underWay.add(fault);
+    }
+    await Promise.all(underWay);
+  }
+
+  async #disturb(): Promise<void> {
+    const well = this.#network.members.filter((member) => !this.#faulty.has(member));
+    const member = well[Math.floor(this.#random() * well.length)] as Member;
+    const fault = (['kill', 'cut', 'hold'] as const)[Math.floor(this.#random() * 3)] as Fault;
+    const interval: Interval = { from: Date.now(), until: Number.POSITIVE_INFINITY };
+    this.intervals.push(interval);
+    this.#faulty.add(member);
+    if (fault === 'kill') await this.#kill(member);
+    else await this.#cut(member, fault);
+    interval.until = Date.now();
+    this.#faulty.delete(member);
+  }
+
+  async #kill(member: Member): Promise<void> {
+    this.counts[member.role === 'edge' ? 'edges' : 'shields'] += 1;
+    this.#tell('killed', member.name);
+    await member.kill();
+    await sleep(this.#between(DOWN_MS));
+    const heard = member.wire.heard();
+    await member.start();
+    await heard;
+    this.#tell('back', member.name);
+  }
+
+  async #cut({ wire }: Member, fault: 'cut' | 'hold'): Promise<void> {
+    this.counts[fault === 'cut' ? 'cuts' : 'holds'] += 1;
+    wire.set(fault === 'cut' ? 'cut' : 'held');
+    await sleep(this.#between(CUT_MS));
+    const heard = wire.heard();
+    wire.set('open');
+    await heard;
+  }
+
+  #between({ least, most }: { least: number; most: number }): number {
+    return least + this.#random() * (most - least);
+  }
+}
+
+function whileAllWereUp(purges: readonly PurgeTime[], intervals: readonly Interval[]): PurgeTime[] {
+  return purges.filter(
+    ({ calledAt, ms }) => !intervals.some(({ from, until }) => calledAt <= until && calledAt + ms >= from),
+  );
+}
+
+function printTimes(title: string, durationsMs: readonly number[], limitMs?: number): void {
+  const sorted = durationsMs.toSorted((a, b) => a - b);
+  if (sorted.length === 0) {
+    print(title, [{ what: 'none', value: '' }]);
+    return;
+  }
+  const p99 = quantile(sorted, 0.99);
+  print(title, [
+    { what: 'p50, ms', value: quantile(sorted, 0.5).toFixed(1) },
+    {
+      what: 'p99, ms',
+      value: p99.toFixed(1),
+      ...(limitMs !== undefined && { promise: { text: `< ${limitMs}`, kept: p99 < limitMs } }),
+    },
+    { what: 'p99.9, ms', value: quantile(sorted, 0.999).toFixed(1) },
+    { what: 'max, ms', value: quantile(sorted, 1).toFixed(1) },
+  ]);
+  for (const line of histogram(sorted)) console.log(line);
+}
+
+function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): void {
+  const measured = report.purges.filter(({ calledAt }) => calledAt >= measuredFrom);
+  const calm = whileAllWereUp(measured, chaos.intervals);
+  const ofComplete = (purges: readonly PurgeTime[]): number[] =>
+    purges.filter(({ isComplete }) => isComplete).map(({ ms }) => ms);
+  printTimes(
+    `From the call to "applied everywhere": ${number(calm.length)} purges during which every node was up and connected`,
+    ofComplete(calm),
+    P99_LIMIT_MS,
+  );
+  printTimes('The same, of all purges whose receipt was complete, with nodes away or not', ofComplete(measured));
+  const complete = report.purges.filter(({ isComplete }) => isComplete).length;
+  const failed = Object.values(report.failedPurges).reduce((sum, count) => sum + count, 0);
+  const stale = (broken: string): number => report.stale.filter((one) => one.broken === broken).length;
+  print('What happened', [
+    { what: 'changes of content', value: number(report.changes) },
+    { what: '  left out, as too many calls were waiting', value: number(report.leftOut) },
+    { what: 'purges that the API took', value: number(report.purges.length) },
+    { what: '  receipts complete within the call (2 s)', value: number(complete) },
+    { what: '  of purges while every node was up: incomplete', value: number(calm.length - ofComplete(calm).length) },
+    exactly('purges that the API refused or did not answer', failed, 0),
+    { what: 'edges killed, and started again', value: number(chaos.counts.edges) },
+    { what: 'shields killed, and started again', value: number(chaos.counts.shields) },
+    { what: 'connections to the control node cut', value: number(chaos.counts.cuts) },
+    { what: 'connections to the control node held', value: number(chaos.counts.holds) },
+  ]);
+  print('What the visitors of all six nodes got', [
+    { what: 'answers checked', value: number(report.answers) },
+    { what: '  of these, from the store of the node', value: number(report.hits) },
+    { what: 'answers checked at the end: every item, every node', value: number(report.finalAnswers) },
+    { what: 'requests without an answer: the node was down', value: number(report.unanswered) },
+    { what: 'requests that the origin saw', value: number(report.originRequests) },
+    { what: '  answered with 304', value: number(report.notModified) },
+    exactly('stale answers', report.staleCount, 0),
+    ...['receipt', 'node', 'lease', 'at the end'].flatMap((broken): Row[] =>
+      stale(broken) === 0
+        ? []
+        : [{ what: `  of the first ${report.stale.length}: ${broken}`, value: number(stale(broken)) }],
+    ),
+    { what: 'answers purged a moment before, the receipt not yet complete', value: number(report.allowed) },
+    {
+      what: '  the oldest of them: s since the journal took its purge',
+      value: (report.longestAllowedMs / 1_000).toFixed(1),
+      promise: { text: `≤ ${GRACE_MS / 1_000}`, kept: report.longestAllowedMs <= GRACE_MS },
+    },
+  ]);
+  for (const one of report.stale) console.log(`  ${JSON.stringify(one)}`);
+  for (const [what, count] of Object.entries(report.failedPurges)) console.log(`  ${count} × purge: ${what}`);
+  for (const [what, count] of Object.entries(report.errors)) console.log(`  ${count} × no answer: ${what}`);
+}
+
+function exactly(what: string, value: number, wanted: number): Row {
+  return { what, value: number(value), promise: { text: `= ${wanted}`, kept: value === wanted } };
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function refuse(message: string): never {
+  console.error(`storm: ${message}`);
+  process.exit(2);
+}
+
+function positive(text: string, option: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  return refuse(`--${option} needs a whole number above 0, not ${JSON.stringify(text)}`);
+}
+
+function readArguments(): Settings {
+  const options = {
+    seconds: { type: 'string', default: '60' },
+    changes: { type: 'string', default: '200' },
+    seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
+    help: { type: 'boolean', default: false },
+  } as const;
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
+  try {
+    ({ values } = parseArgs({ options }));
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+  if (values.help) {
+    process.stdout.write(HELP);
+    process.exit(0);
+  }
+  return {
+    seconds: positive(values.seconds, 'seconds'),
+    changes: positive(values.changes, 'changes'),
+    seed: positive(values.seed, 'seed'),
+  };
+}
+
+const { seconds, changes, seed } = readArguments();
+const timeLimitMs = (seconds + 60) * 1_000;
+setTimeout(() => {
+  console.error(`storm: not done after ${timeLimitMs / 1_000} s`);
+  process.exit(1);
+}, timeLimitMs).unref();
+
+const random = seededRandom(seed);
+const site = await startSite();
+const network = await startNetwork({ originPort: site.port, lease: `${LEASE_SECONDS}s` });
+const chaos = new Chaos(network, random, (kind, node) => site.tell({ kind, node }));
+console.log(
+  `Storm of ${seconds} s, ${changes} changes a second, seed ${seed}; processes wanting the machine before it: ${loadavg()[0]?.toFixed(1)}`,
+);
+site.tell({
+  kind: 'begin',
+  nodes: network.members.map(({ name, url, role }) => ({ name, url, role })),
+  api: network.api,
+  token: network.token,
+  secret: SECRET,
+  changesPerSecond: changes,
+  graceMs: GRACE_MS,
+  seed,
+});
+await sleep(WARM_UP_SECONDS * 1_000);
+const measuredFrom = Date.now();
+const pressureBefore = processorPressureMicros();
+await chaos.run(seconds * 1_000);
+const pressure = ((processorPressureMicros() ?? Number.NaN) - (pressureBefore ?? Number.NaN)) / 1_000;
+console.log(
+  `Part of that time in which some process of this machine waited for a processor: ${((100 * pressure) / (Date.now() - measuredFrom)).toFixed(0)} %`,
+);
+printReport(await site.finish(), chaos, measuredFrom);
+process.exit();
