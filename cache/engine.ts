@@ -6,48 +6,36 @@
  * The way is a table of steps (`STEPS`); docs/request-life.md draws it.
  * @module
  */
-import type { Readable } from 'node:stream';
 import { LRUCache } from 'lru-cache';
-import type { CompiledRules } from '../config/match.ts';
-import type { SiteConfig } from '../config/schema.ts';
 import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
-import type { BodyReader, Fetch, ResponseHead, UpstreamRequest } from '../http/message.ts';
-import { type ByteRange, parseContentRange, parseRange, type RangeSpec } from '../http/range.ts';
-import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
-import type { CacheStatus } from './cache-status.ts';
-import { Fill, type FillOutcome, type FillResponse, sameRepresentation } from './fill.ts';
-import { type KeyedRequest, siblingKey } from './key.ts';
-import { type JournalPosition, type Ledger, type Named, olderStamp } from './ledger.ts';
-import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';
-import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
-import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
-import { currentAge, mayServeOnError, permitsStale, type Reuse, remainingLifetime, reuse } from './policy/reuse.ts';
+import { fieldValue } from '../http/headers.ts';
+import { parseRange } from '../http/range.ts';
+import { type Answer, requestedRanges } from './answer.ts';
+import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
+import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
+import type { Fill, FillOutcome } from './fill.ts';
+import { fillKey, memoryKey, revalidate, startFill } from './filling.ts';
+import { invalidateGroups, updateByHead } from './keeping.ts';
+import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
+import type { ForwardReason } from './policy/refusals.ts';
+import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
-import { hasExplicitFreshness } from './policy/targeted.ts';
-import {
-  agreesWithHead,
-  CONDITIONAL_FIELDS,
-  hasValidator,
-  selectedBy304,
-  updatedHeaders,
-  withConditions,
-} from './policy/validation.ts';
-import { type Place, ResumingReader } from './resume.ts';
-import type { Store } from './store/store.ts';
-import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
-import { cacheGroups } from './tags.ts';
-import { matchesVary, normalisedField } from './vary.ts';
+import { afterPurges, isGone, isNewEnough } from './purged.ts';
+import type { StoredResponse } from './stored-response.ts';
+import { matchesVary } from './vary.ts';
 import { Windows } from './windows.ts';
 
+export type { CacheRequest, EngineEvents, EngineOptions } from './exchange.ts';
+
+/** Part of the store's memory that is held, besides, for readers who are behind in bodies that are not kept. */
+const WINDOWS_OF_MEMORY = 1 / 8;
+
+/** Keys of which something is remembered besides what is stored (promise P5). */
 const MAX_REMEMBERED_KEYS = 100_000;
 
 /** A range that begins no further than this behind what has arrived of a whole body waits for it. */
 const RANGE_PATIENCE_BYTES = 1024 * 1024;
-
-/** Part of the store's memory that is held, besides, for readers who are behind in bodies that are not kept. */
-const WINDOWS_OF_MEMORY = 1 / 8;
 
 /** A node that has lost the journal cannot tell whether a purge has overtaken a fill: one that has just begun is no older than asking again (rule 7). */
 const JOINABLE_WITHOUT_LEASE_MS = 1_000;
@@ -55,82 +43,13 @@ const JOINABLE_WITHOUT_LEASE_MS = 1_000;
 /** How often a request starts again because the fill it waited for was given up. */
 const MAX_ATTEMPTS = 3;
 
-export interface CacheRequest {
-  readonly method: string;
-  readonly keyed: KeyedRequest;
-  /** Path and query as the visitor sent them, for methods that have no key. */
-  readonly rawTarget: string;
-  /** The path that the site's rules go by. */
-  readonly path: string;
-  /** End-to-end fields, Host included. */
-  readonly headers: RawHeaders;
-  readonly body: Readable | undefined;
-  readonly site: SiteConfig;
-  readonly rules: CompiledRules;
-  /** Asks upstream; called at most once for this request, and once more for what must be repeated. */
-  readonly fetch: Fetch;
-  /** Whether this node keeps copies of this key. */
-  readonly keeps: () => boolean;
-  readonly onInterim: (status: number, headers: RawHeaders) => void;
-  /** Aborted when the visitor has gone. */
-  readonly gone: AbortSignal;
-  /** What whoever asks has applied (rule 5); `NOTHING_KNOWN` for a visitor. */
-  readonly needs: JournalPosition;
-}
-
-/** What the engine tells whoever counts. */
-export interface EngineEvents {
-  fillStarted(): void;
-  fillCollapsed(): void;
-  fillFailed(error: HttpError): void;
-  stored(): void;
-  refused(reason: StoreRefusal): void;
-}
-
-export interface EngineOptions {
-  readonly store: Store;
-  readonly ledger: Ledger;
-  readonly now: () => number;
-  /** Asked at each use, as a reload changes them. */
-  readonly bounds: () => { readonly fillWindowBytes: number; readonly maxWaiters: number };
-  /** Keys of which something is remembered besides what is stored (promise P5). */
-  readonly maxRememberedKeys?: number;
-  readonly events: EngineEvents;
-  /** Purges the groups that an origin's answer names (RFC 9875, section 3). Never rejects. */
-  readonly invalidateGroups?: (keyed: KeyedRequest, groups: readonly string[]) => Promise<void>;
-}
-
-/** What is remembered of a key besides what is stored of it. */
-interface KeyMemory {
-  /** Until when it is not collapsed, as its last response could not be shared. */
-  readonly uncacheableUntil: number;
-  /** Names that its last response varied by. */
-  readonly varyNames: readonly string[];
-}
-
-/** One request on its way through the steps. */
-interface Exchange {
-  readonly request: CacheRequest;
-  readonly directives: RequestDirectives;
-  readonly range: readonly RangeSpec[] | undefined;
-  /** The stored response that the request selects, if any. */
-  candidate: StoredResponse | undefined;
-  /** Whether the candidate may stand in when the origin fails: not if a purge may have named it (rule 6). */
-  trusted: boolean;
-  reason: ForwardReason;
-  fill: Fill | undefined;
-  /** Whether the fill was started by another request. */
-  collapsed: boolean;
-  /** Whether the visitor's own conditions go upstream, as the response will not be kept anyway. */
-  conditional: boolean;
-  attempts: number;
-}
-
 type Phase = 'lookup' | 'collapse' | 'alone' | 'pass' | 'outcome';
-type Next = Phase | Answer;
-type Step = (engine: CacheEngine, exchange: Exchange) => Next | Promise<Next>;
 
-export class CacheEngine {
+type Next = Phase | Answer;
+
+type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next>;
+
+export class CacheEngine implements Engine {
   readonly options: EngineOptions;
   /** Fills under way: by key, then by what others find them by (`fillKey`), or a symbol where nobody joins. */
   readonly underWay = new Map<string, Map<string | symbol, Fill>>();
@@ -181,7 +100,7 @@ export class CacheEngine {
 const STEPS: Record<Phase, Step> = { lookup, collapse, alone, pass, outcome };
 
 /** Is there a stored response that may answer? */
-function lookup(engine: CacheEngine, exchange: Exchange): Next {
+function lookup(engine: Engine, exchange: Exchange): Next {
   const { request, directives } = exchange;
   exchange.candidate = undefined;
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
@@ -217,40 +136,13 @@ function lookup(engine: CacheEngine, exchange: Exchange): Next {
   return directives.noStore ? 'alone' : 'collapse';
 }
 
-/** Whether a hard purge has named it. */
-function isGone(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
-  return engine.options.ledger.check(stored, keyed) === 'hard';
-}
-
-/** Whether no purge has named it, and none may have without this node knowing. */
-function isCurrent(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
-  return engine.options.ledger.check(stored, keyed) === 'current';
-}
-
-/** What purges leave of a stored response's usability (rules 4, 5 and 7). */
-function afterPurges(
-  engine: CacheEngine,
-  exchange: Exchange,
-  stored: StoredResponse,
-  usable: Reuse,
-  now: number,
-): Reuse {
-  const { ledger } = engine.options;
-  const { keyed, needs } = exchange.request;
-  const verdict = ledger.check(stored, keyed);
-  exchange.trusted = verdict !== 'unverified' && ledger.holdsLease(now) && ledger.isNewEnough(stored.stamp, needs);
-  if (!exchange.trusted) return usable === 'request' ? usable : 'stale';
-  if (verdict !== 'soft' || usable !== 'fresh') return usable;
-  return permitsStale(stored) ? 'while-revalidate' : 'stale';
-}
-
 function passBecause(exchange: Exchange, reason: ForwardReason): Next {
   exchange.reason = reason;
   return 'pass';
 }
 
 /** Join the fill that is under way for the same response, or start it. */
-function collapse(engine: CacheEngine, exchange: Exchange): Next {
+function collapse(engine: Engine, exchange: Exchange): Next {
   const { request, range, candidate } = exchange;
   const memory = engine.memory.get(memoryKey(request));
   if (memory !== undefined && memory.uncacheableUntil > engine.options.now()) {
@@ -272,7 +164,7 @@ function collapse(engine: CacheEngine, exchange: Exchange): Next {
 }
 
 /** Whether what the fill brings may answer one who comes now. */
-function isJoinable(engine: CacheEngine, { request }: Exchange, fill: Fill): boolean {
+function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean {
   if (fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return false;
   const { ledger, now } = engine.options;
   if (!ledger.holdsLease(now()) && now() - fill.requestTime > JOINABLE_WITHOUT_LEASE_MS) return false;
@@ -287,21 +179,15 @@ function isJoinable(engine: CacheEngine, { request }: Exchange, fill: Fill): boo
   );
 }
 
-/** Whether no purge has come since the stamp: neither here nor at the node that asks (rules 4 and 5). */
-function isNewEnough(engine: CacheEngine, { keyed, needs }: CacheRequest, named: Named): boolean {
-  const { ledger } = engine.options;
-  return ledger.isNewEnough(named.stamp, needs) && ledger.check(named, keyed) === 'current';
-}
-
 /** Ask upstream for this request only. */
-function alone(engine: CacheEngine, exchange: Exchange): Next {
+function alone(engine: Engine, exchange: Exchange): Next {
   exchange.fill = startFill(engine, exchange, {});
   exchange.collapsed = false;
   return 'outcome';
 }
 
 /** Wait for the fill's head, and see what it means for this request. */
-async function outcome(engine: CacheEngine, exchange: Exchange): Promise<Next> {
+async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
   const fill = exchange.fill as Fill;
   const leave = fill.wait();
   const { gone } = exchange.request;
@@ -317,7 +203,7 @@ async function outcome(engine: CacheEngine, exchange: Exchange): Promise<Next> {
   }
 }
 
-function judge(engine: CacheEngine, exchange: Exchange, result: FillOutcome): Next {
+function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
   const { candidate, request, collapsed } = exchange;
   const now = engine.options.now();
   switch (result.kind) {
@@ -365,12 +251,7 @@ function again(exchange: Exchange): Next {
   return ++exchange.attempts < MAX_ATTEMPTS ? 'lookup' : 'alone';
 }
 
-function mayStandIn(
-  engine: CacheEngine,
-  { request, trusted }: Exchange,
-  candidate: StoredResponse,
-  now: number,
-): boolean {
+function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: StoredResponse, now: number): boolean {
   return trusted && mayServeOnError(candidate, now) && !isGone(engine, request, candidate);
 }
 
@@ -385,7 +266,7 @@ function answersAfterwards(exchange: Exchange, stored: StoredResponse, now: numb
 }
 
 /** Neither looked up nor collapsed: other methods, bodies, and what the site's rule says. */
-async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
+async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
   const { request } = exchange;
   const { method } = request;
   const fill = startFill(engine, exchange, { pass: true });
@@ -423,178 +304,8 @@ async function pass(engine: CacheEngine, exchange: Exchange): Promise<Next> {
   }
 }
 
-/**
- * RFC 9875, section 3: an unsafe request's answer that is no error may name
- * groups. Done by the node that asked the origin, before anybody sees the answer.
- */
-async function invalidateGroups(
-  engine: CacheEngine,
-  { method, keyed }: CacheRequest,
-  head: ResponseHead,
-): Promise<void> {
-  if (isSafe(method) || head.version !== undefined || head.status < 200 || head.status >= 400) return;
-  const groups = cacheGroups(head.headers, 'cache-group-invalidation');
-  if (groups.length > 0) await engine.options.invalidateGroups?.(keyed, groups);
-}
-
-/** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
-function invalidateAfter(engine: CacheEngine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
-  const { method, keyed, rawTarget, site } = request;
-  if (isSafe(method)) return;
-  const base = new URL(keyed.prefix + rawTarget);
-  const keys = invalidatedTargets(method, head.status, base, head.headers).map((target) =>
-    siblingKey(site, keyed, target),
-  );
-  // A URL parser writes some characters in another way than the visitor did, so the target has its own key.
-  if (keys.length > 0) engine.invalidate(keyed.key, fill);
-  for (const key of keys) engine.invalidate(key, fill);
-}
-
-/** RFC 9111, section 4.3.5. */
-function updateByHead(engine: CacheEngine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
-  if (head.status !== 200) return;
-  const { key } = request.keyed;
-  const { store } = engine.options;
-  const variants = store.get(key).map((stored): StoredResponse => {
-    if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
-    // The stored length counts, as a body that came in chunks has no field that says it.
-    if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
-      return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
-    const fresh = fill.freshened(stored, head, engine.options.now());
-    const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
-    return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
-  });
-  if (variants.length > 0) store.set(key, variants);
-}
-
-interface StartOptions {
-  /** Where others find it; absent: nobody else joins. */
-  readonly key?: string;
-  readonly pass?: boolean;
-  readonly background?: boolean;
-}
-
-function startFill(
-  engine: CacheEngine,
-  exchange: Exchange,
-  { key, pass = false, background = false }: StartOptions,
-): Fill {
-  const { request, directives } = exchange;
-  const { store, ledger, now, events, bounds } = engine.options;
-  const candidate = exchange.candidate;
-  const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
-  const place = key ?? Symbol('alone');
-  const upstream = pass ? passedOn(request) : filling(exchange, validating);
-  const fill: Fill = new Fill({
-    request: upstream,
-    fetch: request.fetch,
-    path: request.path,
-    site: request.site,
-    rules: request.rules,
-    requestDirectives: directives,
-    validating,
-    refusal: (head) => (pass ? passRefusal(exchange, head) : undefined),
-    keeps: request.keeps,
-    store,
-    ledger,
-    needs: request.needs,
-    keyed: request.keyed,
-    now,
-    windowBytes: bounds().fillWindowBytes,
-    windows: engine.windows,
-    background,
-    onInterim: background ? () => undefined : request.onInterim,
-    onStored: (stored) => {
-      keep(engine, request, stored);
-      events.stored();
-    },
-    onSettled: (result) => {
-      if (result.kind === 'failed') {
-        if (result.error.code !== 'abandoned') events.fillFailed(result.error);
-      } else if (result.kind === 'response') {
-        if (result.refusal !== undefined) events.refused(result.refusal);
-        if (pass) invalidateAfter(engine, request, result.head, fill);
-        else remember(engine, request, result);
-      } else if (result.kind === 'validated' && result.refusal !== undefined) {
-        events.refused(result.refusal);
-        if (!OF_THE_VISITOR.has(result.refusal)) drop(engine, request, result.stored);
-      }
-    },
-    onClosed: (closed) => {
-      const fills = engine.underWay.get(request.keyed.key);
-      if (fills === undefined) return;
-      const own = fills.get(place) === closed ? place : [...fills].find(([, other]) => other === closed)?.[0];
-      if (own !== undefined) fills.delete(own);
-      if (fills.size === 0) engine.underWay.delete(request.keyed.key);
-    },
-  });
-  events.fillStarted();
-  if (fill.closed) return fill;
-  const fills = engine.underWay.get(request.keyed.key) ?? new Map<string | symbol, Fill>();
-  const overtaken = fills.get(place);
-  if (overtaken !== undefined) fills.set(Symbol('overtaken'), overtaken); // still to be disowned by an invalidation
-  engine.underWay.set(request.keyed.key, fills.set(place, fill));
-  return fill;
-}
-
-function passRefusal({ request, reason }: Exchange, head: ResponseHead): StoreRefusal | undefined {
-  if (reason === 'bypass') return 'rule-never';
-  return request.method === 'POST' && representsItsUri(request, head) ? undefined : 'method';
-}
-
-/** A POST whose answer says that it is the representation of the target URI, and for how long (RFC 9110, section 9.3.3). */
-function representsItsUri(
-  { keyed, rawTarget, rules, path, site }: CacheRequest,
-  { status, headers }: ResponseHead,
-): boolean {
-  const location = fieldValue(headers, 'content-location');
-  const base = keyed.prefix + rawTarget;
-  if (status !== 200 || location === undefined || !URL.canParse(location, base)) return false;
-  if (new URL(location, base).href !== new URL(base).href || rawTarget !== keyed.target) return false;
-  const rule = rules.ruleFor(path, status);
-  return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
-}
-
-function passedOn({ method, rawTarget, keyed, headers, body }: CacheRequest): UpstreamRequest {
-  return { method, target: method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget, headers, body };
-}
-
-/** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
-function filling(
-  { request, candidate, conditional }: Exchange,
-  validating: StoredResponse | undefined,
-): UpstreamRequest {
-  const { headers, keyed } = request;
-  const target = { method: 'GET', target: keyed.target, body: undefined };
-  if (validating !== undefined) {
-    return { ...target, headers: withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS) };
-  }
-  if (conditional) return { ...target, headers };
-  const wantsWhole = candidate !== undefined || !hasField(headers, 'range');
-  return { ...target, headers: withoutFields(headers, wantsWhole ? WHOLE_FIELDS : CONDITIONAL_EXCEPT_RANGE) };
-}
-
-const RANGE_FIELDS: ReadonlySet<string> = new Set(['range']);
-const WHOLE_FIELDS: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, 'range']);
-const CONDITIONAL_EXCEPT_RANGE: ReadonlySet<string> = new Set(
-  [...CONDITIONAL_FIELDS].filter((name) => name !== 'if-range'),
-);
-
-/** Responses to requests with credentials are other ones (RFC 9111, section 3.5), so what is remembered is kept apart. */
-function memoryKey({ keyed, headers }: CacheRequest): string {
-  return hasField(headers, 'authorization') ? `${keyed.key}\nauthorization` : keyed.key;
-}
-
-/** Two requests with the same fill key may be answered with the same response, as far as is known before it is there. */
-function fillKey({ request, range, candidate }: Exchange, memory: KeyMemory | undefined): string {
-  let key = memoryKey(request);
-  for (const name of memory?.varyNames ?? []) key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
-  if (range === undefined || candidate !== undefined) return key;
-  return `${key}\nrange:${fieldValue(request.headers, 'range')}\n${fieldValue(request.headers, 'if-range') ?? ''}`;
-}
-
 /** A fill of the whole body that will soon have the range, if there is one. */
-function wholeFillFor(engine: CacheEngine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
+function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
   if (exchange.range === undefined || exchange.candidate !== undefined) return undefined;
   const key = fillKey({ ...exchange, range: undefined }, memory);
   const fill = engine.underWay.get(exchange.request.keyed.key)?.get(key);
@@ -604,175 +315,4 @@ function wholeFillFor(engine: CacheEngine, exchange: Exchange, memory: KeyMemory
   if (!Array.isArray(ranges)) return undefined;
   const soon = ranges.every(({ start }) => start <= result.body.received + RANGE_PATIENCE_BYTES);
   return soon && result.body.canReadFrom(0) ? fill : undefined;
-}
-
-/** Revalidates in the background, at most once at a time (RFC 5861, section 3). */
-function revalidate(engine: CacheEngine, exchange: Exchange, candidate: StoredResponse): void {
-  const { request } = exchange;
-  const quiet: Exchange = { ...exchange, candidate, range: undefined };
-  const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
-  const fill = engine.underWay.get(request.keyed.key)?.get(key);
-  if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
-    startFill(engine, quiet, { key, background: true });
-}
-
-/** Refusals that the request brought about: the next one's response may well be shared. */
-const OF_THE_REQUEST: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
-  'request-no-store',
-  'partial',
-]);
-
-/** Refusals of a 304 that speak of its own request's visitor: what is stored stays, as old as it is. */
-const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
-  'request-no-store',
-  'authorization',
-  'set-cookie',
-]);
-
-function remember(engine: CacheEngine, request: CacheRequest, result: FillResponse): void {
-  const { head, shareable, refusal, stored } = result;
-  if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
-  const key = memoryKey(request);
-  const varyNames = stored.vary.map(({ name }) => name);
-  const uncacheableUntil = shareable ? 0 : engine.options.now() + request.site.uncacheable_memory;
-  if (uncacheableUntil === 0 && varyNames.length === 0) engine.memory.delete(key);
-  else engine.memory.set(key, { uncacheableUntil, varyNames });
-}
-
-/** Puts a response in the place of those that it is newer than. */
-function keep(engine: CacheEngine, request: CacheRequest, stored: StoredResponse): void {
-  const { store } = engine.options;
-  const { keyed, headers, site } = request;
-  if (isGone(engine, request, stored)) return; // purged while it was on its way
-  const variants = store.get(keyed.key).filter((other) => !isGone(engine, request, other));
-  const others = variants.filter((other) => !matchesVary(other.vary, headers));
-  const same = variants.find((other) => !others.includes(other));
-  const ofOne = same !== undefined && sameRepresentation(same, stored);
-  // It may have been longer on its way than one that was asked for later.
-  if (same !== undefined && !ofOne && same.responseTime > stored.responseTime) return;
-  if (same !== undefined && isCurrent(engine, request, same) && !isCurrent(engine, request, stored)) return;
-  if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
-  const merged =
-    ofOne && !isComplete(stored) && stored.body !== same.body
-      ? {
-          ...stored,
-          headers: updatedHeaders(same.headers, stored.headers),
-          body: store.combine(same.body, stored.body),
-        }
-      : stored;
-  store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
-}
-
-/** Whether the whole is there and fresh, and a part that cannot be joined to it says nothing against it. */
-function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: number): boolean {
-  if (isComplete(part) || !isComplete(whole)) return false;
-  return reuse(whole, NO_REQUEST_DIRECTIVES, now) === 'fresh' && selectedBy304(whole.headers, part.headers);
-}
-
-/** Takes out of the store what a 304 says must not be there any more. */
-function drop(engine: CacheEngine, { keyed }: CacheRequest, stored: StoredResponse): void {
-  const { store } = engine.options;
-  const variants = store.get(keyed.key);
-  store.set(
-    keyed.key,
-    variants.filter(({ body }) => body !== stored.body),
-  );
-}
-
-/** Whether the stored bytes hold what the request asks for. */
-function answersRange(stored: StoredResponse, { request, range }: Exchange, now: number): boolean {
-  if (isComplete(stored)) return true;
-  if (range === undefined) return request.method === 'HEAD';
-  if (!rangeApplies(request.headers, stored.headers, now)) return false; // the whole is asked for
-  const ranges = requestedRanges(request.headers, stored.length);
-  return Array.isArray(ranges) && ranges.every(({ start, end }: ByteRange) => coveringRange(stored, start, end));
-}
-
-function storedAnswer(exchange: Exchange, stored: StoredResponse, now: number, status: CacheStatus): Answer {
-  const { request } = exchange;
-  const representation: Representation = {
-    head: {
-      status: stored.status,
-      statusText: stored.statusText,
-      headers: withAge(stored.headers, currentAge(stored, now)),
-    },
-    length: stored.length,
-    covers: (ranges) => ranges.every(({ start, end }) => coveringRange(stored, start, end)),
-    open: (range) => stored.body.open(range ?? { start: 0, end: stored.length }),
-    trailers: () => stored.trailers,
-  };
-  const { head, body } = select(request.method, request.headers, representation, now);
-  const ttlMs = remainingLifetime(stored, now);
-  const { stamp } = stored;
-  return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
-}
-
-function staleAnswer(exchange: Exchange, stored: StoredResponse, now: number, fwdStatus: number | undefined): Answer {
-  return storedAnswer(exchange, stored, now, { hit: false, fwd: exchange.reason, fwdStatus, detail: 'stale-if-error' });
-}
-
-/** The answer to the request that started the fill: the response as it came. */
-function leaderAnswer(exchange: Exchange, result: FillResponse, now: number): Answer {
-  const { refusal, stored } = result;
-  const status: CacheStatus = {
-    hit: false,
-    fwd: exchange.reason,
-    stored: refusal === undefined,
-    detail: refusal,
-    ttlMs: refusal === undefined ? remainingLifetime(stored, now) : undefined,
-  };
-  return fillAnswer(exchange, result, result.head.headers, now, status);
-}
-
-/** The answer to one who joined: a response from the cache, as old as it is by now. */
-function sharedAnswer(exchange: Exchange, result: FillResponse, now: number): Answer {
-  const ttlMs = remainingLifetime(result.stored, now);
-  const headers = withAge(result.stored.headers, currentAge(result.stored, now));
-  return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
-}
-
-/** Where a response's body lies in its representation, if the rest of it can be asked for (RFC 9110, section 13.1.5). */
-function placeOf({ head, length }: FillResponse): Place | undefined {
-  const validator = strongValidator(head.headers);
-  if (validator === undefined) return undefined;
-  if (head.status === 200) return length === undefined ? undefined : { start: 0, end: length, validator };
-  const range = head.status === 206 ? parseContentRange(fieldValue(head.headers, 'content-range')) : undefined;
-  return range === undefined || 'unsatisfied' in range ? undefined : { start: range.start, end: range.end, validator };
-}
-
-function fillAnswer(
-  exchange: Exchange,
-  result: FillResponse,
-  headers: RawHeaders,
-  now: number,
-  status: CacheStatus,
-): Answer {
-  const { request } = exchange;
-  const shared = result.body;
-  const open = (range?: ByteRange): BodyReader => {
-    const end = range?.end ?? Number.POSITIVE_INFINITY;
-    const reader = shared.reader(range?.start ?? 0, end);
-    const place = placeOf(result);
-    return new ResumingReader(reader, {
-      fetch: request.fetch,
-      request: { method: 'GET', target: request.keyed.target, headers: request.headers, body: undefined },
-      place: place && { ...place, end: range?.end ?? place.end },
-    });
-  };
-  const representation: Representation = {
-    head: { ...result.head, headers },
-    length: result.length,
-    covers: (ranges) => ranges.length === 1 || shared.isKept,
-    open,
-    trailers: () => shared.trailers,
-  };
-  const { head, body } = select(request.method, request.headers, representation, now);
-  return {
-    head,
-    body,
-    trailers: () => shared.trailers,
-    status,
-    stamp: result.stored.stamp,
-    above: fieldValue(result.head.headers, 'cache-status'),
-  };
 }

@@ -58,6 +58,8 @@ export interface FillOptions {
   readonly onStored: (stored: StoredResponse) => void;
   /** The head is there, or it failed; runs before anybody who waits. */
   readonly onSettled: (outcome: FillOutcome) => void;
+  /** The body broke off while it was being kept (RFC 9111, section 3.3: nothing incomplete is stored as complete). */
+  readonly onIncomplete: () => void;
   /** Nothing more comes. */
   readonly onClosed: (fill: Fill) => void;
 }
@@ -309,6 +311,7 @@ export class Fill {
   }
 
   #onError(error: HttpError): void {
+    if (this.#body?.state === 'open' && this.#body.isKept) this.#options.onIncomplete();
     this.#body?.fail(error);
     this.#settle({ kind: 'failed', error });
     this.#close();

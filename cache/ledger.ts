@@ -145,6 +145,10 @@ export class Ledger {
     for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()]) {
       for (const selector of marks.keys()) bytes += selector.length + MARK_BYTES;
     }
+    for (const [url, marks] of this.#variants) {
+      bytes += url.length + MARK_BYTES;
+      for (const { headers } of marks) bytes += MARK_BYTES + headers.reduce((sum, text) => sum + text.length, 0);
+    }
     return bytes;
   }
 

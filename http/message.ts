@@ -50,7 +50,7 @@ export interface ResponseSink {
   onUpgrade?(head: ResponseHead, socket: Duplex): void;
 }
 
-/** Sends one request upstream. */
+/** Sends one request upstream. Only `onError` may be called before it returns. */
 export type Fetch = (request: UpstreamRequest, sink: ResponseSink) => Flow;
 
 /**

@@ -1,0 +1,118 @@
+/**
+ * The answer to one request: from the store, or from a fill that it started or
+ * joined.
+ * @module
+ */
+import { fieldValue, type RawHeaders } from '../http/headers.ts';
+import type { BodyReader } from '../http/message.ts';
+import { type ByteRange, parseContentRange } from '../http/range.ts';
+import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
+import type { CacheStatus } from './cache-status.ts';
+import type { Exchange } from './exchange.ts';
+import type { FillResponse } from './fill.ts';
+import { currentAge, remainingLifetime } from './policy/reuse.ts';
+import { type Place, ResumingReader } from './resume.ts';
+import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
+
+/** Whether the stored bytes hold what the request asks for. */
+export function answersRange(stored: StoredResponse, { request, range }: Exchange, now: number): boolean {
+  if (isComplete(stored)) return true;
+  if (range === undefined) return request.method === 'HEAD';
+  if (!rangeApplies(request.headers, stored.headers, now)) return false; // the whole is asked for
+  const ranges = requestedRanges(request.headers, stored.length);
+  return Array.isArray(ranges) && ranges.every(({ start, end }: ByteRange) => coveringRange(stored, start, end));
+}
+
+export function storedAnswer(exchange: Exchange, stored: StoredResponse, now: number, status: CacheStatus): Answer {
+  const { request } = exchange;
+  const representation: Representation = {
+    head: {
+      status: stored.status,
+      statusText: stored.statusText,
+      headers: withAge(stored.headers, currentAge(stored, now)),
+    },
+    length: stored.length,
+    covers: (ranges) => ranges.every(({ start, end }) => coveringRange(stored, start, end)),
+    open: (range) => stored.body.open(range ?? { start: 0, end: stored.length }),
+    trailers: () => stored.trailers,
+  };
+  const { head, body } = select(request.method, request.headers, representation, now);
+  const ttlMs = remainingLifetime(stored, now);
+  const { stamp } = stored;
+  return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
+}
+
+export function staleAnswer(
+  exchange: Exchange,
+  stored: StoredResponse,
+  now: number,
+  fwdStatus: number | undefined,
+): Answer {
+  return storedAnswer(exchange, stored, now, { hit: false, fwd: exchange.reason, fwdStatus, detail: 'stale-if-error' });
+}
+
+/** The answer to the request that started the fill: the response as it came. */
+export function leaderAnswer(exchange: Exchange, result: FillResponse, now: number): Answer {
+  const { refusal, stored } = result;
+  const status: CacheStatus = {
+    hit: false,
+    fwd: exchange.reason,
+    stored: refusal === undefined,
+    detail: refusal,
+    ttlMs: refusal === undefined ? remainingLifetime(stored, now) : undefined,
+  };
+  return fillAnswer(exchange, result, result.head.headers, now, status);
+}
+
+/** The answer to one who joined: a response from the cache, as old as it is by now. */
+export function sharedAnswer(exchange: Exchange, result: FillResponse, now: number): Answer {
+  const ttlMs = remainingLifetime(result.stored, now);
+  const headers = withAge(result.stored.headers, currentAge(result.stored, now));
+  return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
+}
+
+/** Where a response's body lies in its representation, if the rest of it can be asked for (RFC 9110, section 13.1.5). */
+function placeOf({ head, length }: FillResponse): Place | undefined {
+  const validator = strongValidator(head.headers);
+  if (validator === undefined) return undefined;
+  if (head.status === 200) return length === undefined ? undefined : { start: 0, end: length, validator };
+  const range = head.status === 206 ? parseContentRange(fieldValue(head.headers, 'content-range')) : undefined;
+  return range === undefined || 'unsatisfied' in range ? undefined : { start: range.start, end: range.end, validator };
+}
+
+function fillAnswer(
+  exchange: Exchange,
+  result: FillResponse,
+  headers: RawHeaders,
+  now: number,
+  status: CacheStatus,
+): Answer {
+  const { request } = exchange;
+  const shared = result.body;
+  const open = (range?: ByteRange): BodyReader => {
+    const end = range?.end ?? Number.POSITIVE_INFINITY;
+    const reader = shared.reader(range?.start ?? 0, end);
+    const place = placeOf(result);
+    return new ResumingReader(reader, {
+      fetch: request.fetch,
+      request: { method: 'GET', target: request.keyed.target, headers: request.headers, body: undefined },
+      place: place && { ...place, end: range?.end ?? place.end },
+    });
+  };
+  const representation: Representation = {
+    head: { ...result.head, headers },
+    length: result.length,
+    covers: (ranges) => ranges.length === 1 || shared.isKept,
+    open,
+    trailers: () => shared.trailers,
+  };
+  const { head, body } = select(request.method, request.headers, representation, now);
+  return {
+    head,
+    body,
+    trailers: () => shared.trailers,
+    status,
+    stamp: result.stored.stamp,
+    above: fieldValue(result.head.headers, 'cache-status'),
+  };
+}

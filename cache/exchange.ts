@@ -1,0 +1,104 @@
+/**
+ * One request on its way through the cache, and what the steps on that way
+ * share.
+ * @module
+ */
+
+import type { Readable } from 'node:stream';
+import type { LRUCache } from 'lru-cache';
+import type { CompiledRules } from '../config/match.ts';
+import type { SiteConfig } from '../config/schema.ts';
+import type { HttpError } from '../http/errors.ts';
+import type { RawHeaders } from '../http/headers.ts';
+import type { Fetch } from '../http/message.ts';
+import type { RangeSpec } from '../http/range.ts';
+import type { Fill } from './fill.ts';
+import type { KeyedRequest } from './key.ts';
+import type { JournalPosition, Ledger } from './ledger.ts';
+import type { RequestDirectives } from './policy/directives.ts';
+import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
+import type { Store } from './store/store.ts';
+import type { StoredResponse } from './stored-response.ts';
+import type { Windows } from './windows.ts';
+
+export interface CacheRequest {
+  readonly method: string;
+  readonly keyed: KeyedRequest;
+  /** Path and query as the visitor sent them, for methods that have no key. */
+  readonly rawTarget: string;
+  /** The path that the site's rules go by. */
+  readonly path: string;
+  /** End-to-end fields, Host included. */
+  readonly headers: RawHeaders;
+  readonly body: Readable | undefined;
+  readonly site: SiteConfig;
+  readonly rules: CompiledRules;
+  /** Asks upstream; called at most once for this request, and once more for what must be repeated. */
+  readonly fetch: Fetch;
+  /** Whether this node keeps copies of this key. */
+  readonly keeps: () => boolean;
+  readonly onInterim: (status: number, headers: RawHeaders) => void;
+  /** Aborted when the visitor has gone. */
+  readonly gone: AbortSignal;
+  /** What whoever asks has applied (rule 5); `NOTHING_KNOWN` for a visitor. */
+  readonly needs: JournalPosition;
+}
+
+/** What the engine tells whoever counts. */
+export interface EngineEvents {
+  fillStarted(): void;
+  fillCollapsed(): void;
+  fillFailed(error: HttpError): void;
+  stored(): void;
+  refused(reason: StoreRefusal): void;
+}
+
+export interface EngineOptions {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly now: () => number;
+  /** Asked at each use, as a reload changes them. */
+  readonly bounds: () => { readonly fillWindowBytes: number; readonly maxWaiters: number };
+  /** Keys of which something is remembered besides what is stored (promise P5). */
+  readonly maxRememberedKeys?: number;
+  readonly events: EngineEvents;
+  /** Purges the groups that an origin's answer names (RFC 9875, section 3). Never rejects. */
+  readonly invalidateGroups?: (keyed: KeyedRequest, groups: readonly string[]) => Promise<void>;
+}
+
+/** What is remembered of a key besides what is stored of it. */
+export interface KeyMemory {
+  /** Until when it is not collapsed, as its last response could not be shared. */
+  readonly uncacheableUntil: number;
+  /** Names that its last response varied by. */
+  readonly varyNames: readonly string[];
+}
+
+/** One request on its way through the steps. */
+export interface Exchange {
+  readonly request: CacheRequest;
+  readonly directives: RequestDirectives;
+  readonly range: readonly RangeSpec[] | undefined;
+  /** The stored response that the request selects, if any. */
+  candidate: StoredResponse | undefined;
+  /** Whether the candidate may stand in when the origin fails: not if a purge may have named it (rule 6). */
+  trusted: boolean;
+  reason: ForwardReason;
+  fill: Fill | undefined;
+  /** Whether the fill was started by another request. */
+  collapsed: boolean;
+  /** Whether the visitor's own conditions go upstream, as the response will not be kept anyway. */
+  conditional: boolean;
+  attempts: number;
+}
+
+/** The state of a cache: what the steps read and change. */
+export interface Engine {
+  readonly options: EngineOptions;
+  /** Fills under way: by key, then by what others find them by (`fillKey`), or a symbol where nobody joins. */
+  readonly underWay: Map<string, Map<string | symbol, Fill>>;
+  readonly memory: LRUCache<string, KeyMemory>;
+  readonly windows: Windows;
+  /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
+  invalidate(key: string, except: Fill | undefined): void;
+}

@@ -1,0 +1,172 @@
+/**
+ * Starting a fill: the request that goes upstream for a visitor's, under which
+ * name others find it, and what is remembered of what came.
+ * @module
+ */
+import { fieldValue, hasField, withoutFields } from '../http/headers.ts';
+import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
+import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
+import { Fill, type FillResponse } from './fill.ts';
+import { drop, invalidateAfter, keep, OF_THE_VISITOR } from './keeping.ts';
+import type { StoreRefusal } from './policy/refusals.ts';
+import { isOriginError } from './policy/status.ts';
+import { hasExplicitFreshness } from './policy/targeted.ts';
+import { CONDITIONAL_FIELDS, hasValidator, withConditions } from './policy/validation.ts';
+import { isNewEnough } from './purged.ts';
+import type { StoredResponse } from './stored-response.ts';
+import { normalisedField } from './vary.ts';
+
+interface StartOptions {
+  /** Where others find it; absent: nobody else joins. */
+  readonly key?: string;
+  readonly pass?: boolean;
+  readonly background?: boolean;
+}
+
+export function startFill(
+  engine: Engine,
+  exchange: Exchange,
+  { key, pass = false, background = false }: StartOptions,
+): Fill {
+  const { request, directives } = exchange;
+  const { store, ledger, now, events, bounds } = engine.options;
+  const candidate = exchange.candidate;
+  const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
+  const place = key ?? Symbol('alone');
+  const upstream = pass ? passedOn(request) : filling(exchange, validating);
+  const fill: Fill = new Fill({
+    request: upstream,
+    fetch: request.fetch,
+    path: request.path,
+    site: request.site,
+    rules: request.rules,
+    requestDirectives: directives,
+    validating,
+    refusal: (head) => (pass ? passRefusal(exchange, head) : undefined),
+    keeps: request.keeps,
+    store,
+    ledger,
+    needs: request.needs,
+    keyed: request.keyed,
+    now,
+    windowBytes: bounds().fillWindowBytes,
+    windows: engine.windows,
+    background,
+    onInterim: background ? () => undefined : request.onInterim,
+    onIncomplete: () => events.refused('incomplete'),
+    onStored: (stored) => {
+      keep(engine, request, stored);
+      events.stored();
+    },
+    onSettled: (result) => {
+      if (result.kind === 'failed') {
+        if (result.error.code !== 'abandoned') events.fillFailed(result.error);
+      } else if (result.kind === 'response') {
+        if (result.refusal !== undefined) events.refused(result.refusal);
+        if (pass) invalidateAfter(engine, request, result.head, fill);
+        else remember(engine, request, result);
+      } else if (result.kind === 'validated' && result.refusal !== undefined) {
+        events.refused(result.refusal);
+        if (!OF_THE_VISITOR.has(result.refusal)) drop(engine, request, result.stored);
+      }
+    },
+    onClosed: (closed) => {
+      const fills = engine.underWay.get(request.keyed.key);
+      if (fills === undefined) return;
+      const own = fills.get(place) === closed ? place : [...fills].find(([, other]) => other === closed)?.[0];
+      if (own !== undefined) fills.delete(own);
+      if (fills.size === 0) engine.underWay.delete(request.keyed.key);
+    },
+  });
+  events.fillStarted();
+  if (fill.closed) return fill;
+  const fills = engine.underWay.get(request.keyed.key) ?? new Map<string | symbol, Fill>();
+  const overtaken = fills.get(place);
+  if (overtaken !== undefined) fills.set(Symbol('overtaken'), overtaken); // still to be disowned by an invalidation
+  engine.underWay.set(request.keyed.key, fills.set(place, fill));
+  return fill;
+}
+
+function passRefusal({ request, reason }: Exchange, head: ResponseHead): StoreRefusal | undefined {
+  if (reason === 'bypass') return 'rule-never';
+  return request.method === 'POST' && representsItsUri(request, head) ? undefined : 'method';
+}
+
+/** A POST whose answer says that it is the representation of the target URI, and for how long (RFC 9110, section 9.3.3). */
+function representsItsUri(
+  { keyed, rawTarget, rules, path, site }: CacheRequest,
+  { status, headers }: ResponseHead,
+): boolean {
+  const location = fieldValue(headers, 'content-location');
+  const base = keyed.prefix + rawTarget;
+  if (status !== 200 || location === undefined || !URL.canParse(location, base)) return false;
+  if (new URL(location, base).href !== new URL(base).href || rawTarget !== keyed.target) return false;
+  const rule = rules.ruleFor(path, status);
+  return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
+}
+
+function passedOn({ method, rawTarget, keyed, headers, body }: CacheRequest): UpstreamRequest {
+  return { method, target: method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget, headers, body };
+}
+
+/** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
+function filling(
+  { request, candidate, conditional }: Exchange,
+  validating: StoredResponse | undefined,
+): UpstreamRequest {
+  const { headers, keyed } = request;
+  const target = { method: 'GET', target: keyed.target, body: undefined };
+  if (validating !== undefined) {
+    return { ...target, headers: withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS) };
+  }
+  if (conditional) return { ...target, headers };
+  const wantsWhole = candidate !== undefined || !hasField(headers, 'range');
+  return { ...target, headers: withoutFields(headers, wantsWhole ? WHOLE_FIELDS : CONDITIONAL_EXCEPT_RANGE) };
+}
+
+const RANGE_FIELDS: ReadonlySet<string> = new Set(['range']);
+
+const WHOLE_FIELDS: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, 'range']);
+
+const CONDITIONAL_EXCEPT_RANGE: ReadonlySet<string> = new Set(
+  [...CONDITIONAL_FIELDS].filter((name) => name !== 'if-range'),
+);
+
+/** Responses to requests with credentials are other ones (RFC 9111, section 3.5), so what is remembered is kept apart. */
+export function memoryKey({ keyed, headers }: CacheRequest): string {
+  return hasField(headers, 'authorization') ? `${keyed.key}\nauthorization` : keyed.key;
+}
+
+/** Two requests with the same fill key may be answered with the same response, as far as is known before it is there. */
+export function fillKey({ request, range, candidate }: Exchange, memory: KeyMemory | undefined): string {
+  let key = memoryKey(request);
+  for (const name of memory?.varyNames ?? []) key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
+  if (range === undefined || candidate !== undefined) return key;
+  return `${key}\nrange:${fieldValue(request.headers, 'range')}\n${fieldValue(request.headers, 'if-range') ?? ''}`;
+}
+
+/** Revalidates in the background, at most once at a time (RFC 5861, section 3). */
+export function revalidate(engine: Engine, exchange: Exchange, candidate: StoredResponse): void {
+  const { request } = exchange;
+  const quiet: Exchange = { ...exchange, candidate, range: undefined };
+  const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
+  const fill = engine.underWay.get(request.keyed.key)?.get(key);
+  if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
+    startFill(engine, quiet, { key, background: true });
+}
+
+/** Refusals that the request brought about: the next one's response may well be shared. */
+const OF_THE_REQUEST: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
+  'request-no-store',
+  'partial',
+]);
+
+function remember(engine: Engine, request: CacheRequest, result: FillResponse): void {
+  const { head, shareable, refusal, stored } = result;
+  if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
+  const key = memoryKey(request);
+  const varyNames = stored.vary.map(({ name }) => name);
+  const uncacheableUntil = shareable ? 0 : engine.options.now() + request.site.uncacheable_memory;
+  if (uncacheableUntil === 0 && varyNames.length === 0) engine.memory.delete(key);
+  else engine.memory.set(key, { uncacheableUntil, varyNames });
+}

@@ -1,0 +1,111 @@
+/**
+ * What an answer from upstream changes in the store: it is kept, it makes a
+ * stored response new, or it makes one invalid.
+ * @module
+ */
+import { withField } from '../http/headers.ts';
+import type { ResponseHead } from '../http/message.ts';
+import type { CacheRequest, Engine, Exchange } from './exchange.ts';
+import { type Fill, sameRepresentation } from './fill.ts';
+import { siblingKey } from './key.ts';
+import { olderStamp } from './ledger.ts';
+import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
+import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
+import type { StoreRefusal } from './policy/refusals.ts';
+import { reuse } from './policy/reuse.ts';
+import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
+import { isCurrent, isGone } from './purged.ts';
+import { isComplete, type StoredResponse } from './stored-response.ts';
+import { cacheGroups } from './tags.ts';
+import { matchesVary } from './vary.ts';
+
+/** Refusals of a 304 that speak of its own request's visitor: what is stored stays, as old as it is. */
+export const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
+  'request-no-store',
+  'authorization',
+  'set-cookie',
+]);
+
+/** Puts a response in the place of those that it is newer than. */
+export function keep(engine: Engine, request: CacheRequest, stored: StoredResponse): void {
+  const { store } = engine.options;
+  const { keyed, headers, site } = request;
+  if (isGone(engine, request, stored)) return; // purged while it was on its way
+  const variants = store.get(keyed.key).filter((other) => !isGone(engine, request, other));
+  const others = variants.filter((other) => !matchesVary(other.vary, headers));
+  const same = variants.find((other) => !others.includes(other));
+  const ofOne = same !== undefined && sameRepresentation(same, stored);
+  // It may have been longer on its way than one that was asked for later.
+  if (same !== undefined && !ofOne && same.responseTime > stored.responseTime) return;
+  if (same !== undefined && isCurrent(engine, request, same) && !isCurrent(engine, request, stored)) return;
+  if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
+  const merged =
+    ofOne && !isComplete(stored) && stored.body !== same.body
+      ? {
+          ...stored,
+          headers: updatedHeaders(same.headers, stored.headers),
+          body: store.combine(same.body, stored.body),
+        }
+      : stored;
+  store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+/** Whether the whole is there and fresh, and a part that cannot be joined to it says nothing against it. */
+function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: number): boolean {
+  if (isComplete(part) || !isComplete(whole)) return false;
+  return reuse(whole, NO_REQUEST_DIRECTIVES, now) === 'fresh' && selectedBy304(whole.headers, part.headers);
+}
+
+/** Takes out of the store what a 304 says must not be there any more. */
+export function drop(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): void {
+  const { store } = engine.options;
+  const variants = store.get(keyed.key);
+  store.set(
+    keyed.key,
+    variants.filter(({ body }) => body !== stored.body),
+  );
+}
+
+/** RFC 9111, section 4.3.5. */
+export function updateByHead(engine: Engine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
+  if (head.status !== 200) return;
+  const { key } = request.keyed;
+  const { store } = engine.options;
+  const variants = store.get(key).map((stored): StoredResponse => {
+    if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
+    // The stored length counts, as a body that came in chunks has no field that says it.
+    if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
+      return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
+    const fresh = fill.freshened(stored, head, engine.options.now());
+    const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
+    return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
+  });
+  if (variants.length > 0) store.set(key, variants);
+}
+
+/** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
+export function invalidateAfter(engine: Engine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
+  const { method, keyed, rawTarget, site } = request;
+  if (isSafe(method)) return;
+  const base = new URL(keyed.prefix + rawTarget);
+  const keys = invalidatedTargets(method, head.status, base, head.headers).map((target) =>
+    siblingKey(site, keyed, target),
+  );
+  // A URL parser writes some characters in another way than the visitor did, so the target has its own key.
+  if (keys.length > 0) engine.invalidate(keyed.key, fill);
+  for (const key of keys) engine.invalidate(key, fill);
+}
+
+/**
+ * RFC 9875, section 3: an unsafe request's answer that is no error may name
+ * groups. Done by the node that asked the origin, before anybody sees the answer.
+ */
+export async function invalidateGroups(
+  engine: Engine,
+  { method, keyed }: CacheRequest,
+  head: ResponseHead,
+): Promise<void> {
+  if (isSafe(method) || head.version !== undefined || head.status < 200 || head.status >= 400) return;
+  const groups = cacheGroups(head.headers, 'cache-group-invalidation');
+  if (groups.length > 0) await engine.options.invalidateGroups?.(keyed, groups);
+}
