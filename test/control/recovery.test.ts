@@ -56,7 +56,7 @@ test('a call that ended after it got into the journal is found there when it is 
   const { journal, keys, purges } = openParts(t);
   await purges.make(ORDER);
   keys.note(CALL, '0123456789abcdef', 1); // it was at this number when it was noted, and others came in between
-  for (let i = 0; i < 1_200; i += 1) await purges.make(ORDER);
+  await Promise.all(Array.from({ length: 1_200 }, () => purges.make(ORDER)));
   const why = '0123456789abcdef 2 ';
   await journal.append(ORDER.selectors.map((selector) => ({ ...selector, soft: false, who: 'test', why })));
   const { purge, repeated } = await purges.make({ ...ORDER, idempotent: CALL });
@@ -192,11 +192,11 @@ test('kill -9 under load: what was acknowledged is there, in order, once', async
 
   type Ready = { nodes: { control: string }[] };
   const acknowledged: Receipt[] = [];
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < 2; round += 1) {
     const { ready, kill, exitCode } = await startCommand<Ready>(t, 'cli/seawall.ts', ['start', file]);
     const url = `http://${ready.nodes[0]?.control}/v1/purges`;
     const enough = Promise.withResolvers<void>();
-    const wanted = acknowledged.length + 40;
+    const wanted = acknowledged.length + 30;
     const callers = Array.from({ length: 8 }, async (_, caller) => {
       for (let call = 0; ; call += 1) {
         const files = [`https://h/${round}/${caller}/${call}`, 'https://h/'];

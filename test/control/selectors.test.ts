@@ -73,7 +73,7 @@ test('the selector of a URL is what a GET of it is keyed as; what no edge answer
       const keyed = cacheKey(config, protocol, request, []);
       return selectors?.length === 1 && selectors[0]?.selector === `//${keyed.authority}${keyed.target}`;
     }),
-    { numRuns: 5_000 },
+    { numRuns: 2_000 },
   );
   t.pass();
 });
@@ -86,7 +86,7 @@ test('a prefix takes the URLs that begin with it', async (t) => {
       const [url] = refused(() => urlSelectors(`${protocol}://${host}${text}${more.join('')}`, sites)) ?? [];
       return prefix === undefined || url === undefined || url.selector.startsWith(prefix.selector);
     }),
-    { numRuns: 5_000 },
+    { numRuns: 2_000 },
   );
   t.pass();
 });
@@ -104,7 +104,7 @@ test('whatever is written: selectors, or a reason and a fix', async (t) => {
       refused(() => tagSelectors(text, 'shop'));
       return true;
     }),
-    { numRuns: 5_000 },
+    { numRuns: 2_000 },
   );
   t.pass();
 });
