@@ -6,11 +6,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page, type Response } from 'playwright-core';
-import { type Test, test } from 'tap';
+import { t as all, type Test, test } from 'tap';
 import { parse } from 'yaml';
 import { type DemoOrigin, startDemoOrigin } from '../../cli/demo/origin.ts';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { tiersOf } from '../support/visitor.ts';
+
+all.setTimeout(120_000); // also where it runs by itself, without .taprc
 
 const CHROMIUM = '/usr/bin/chromium';
 

@@ -6,10 +6,12 @@
 import { existsSync, globSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
-import { type Test, test } from 'tap';
+import { t as all, type Test, test } from 'tap';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { ask, type Reply } from '../support/visitor.ts';
+
+all.setTimeout(120_000); // also where it runs by itself, without .taprc
 
 const AT_A_TIME = 16;
 
@@ -131,22 +133,22 @@ test('every file, twice, in two regions: as nginx sends it, and from nginx once'
     'through shield, owner and the edge that was asked',
   );
 
-  for (const region of ['eu', 'us']) {
-    const again = await askAll(paths, nonOwner(network, region));
-    t.strictSame(differences(paths, own, again), []);
-    t.ok(
-      again.every(({ tiers }) => /;hit/.test(tiers[0] as string)),
-      `${region}: the first who was asked and had it answered`,
-    );
-    t.equal((await nginx.requests()) - before, paths.length, `${region}: nothing more from nginx`);
-  }
+  // Half of them in the region that has them by now, half in one that has never been asked.
+  const region = (path: string): string => (paths.indexOf(path) % 2 === 0 ? 'eu' : 'us');
+  const again = await askAll(paths, (path) => nonOwner(network, region(path))(path));
+  t.strictSame(differences(paths, own, again), []);
+  t.ok(
+    again.every(({ tiers }) => /;hit/.test(tiers[0] as string)),
+    'the first who was asked and had it answered',
+  );
+  t.equal((await nginx.requests()) - before, paths.length, 'nothing more from nginx');
   const statuses = new Set(own.map(({ status }) => status));
   t.strictSame([...statuses].sort(), [200, 301, 403, 404]);
 });
 
 test('no rule at all: the age of a file says how long it is fresh', async (t) => {
   const { nginx, network, paths } = await start(t, {});
-  const html = paths.filter((path) => path.endsWith('.html')).slice(0, 100);
+  const html = paths.filter((path) => path.endsWith('.html')).slice(0, 50);
   const own = await askAll(html, () => nginx.address);
   const before = await nginx.requests();
   for (const region of ['eu', 'us']) {
@@ -159,7 +161,7 @@ test('with gzip: each browser gets its own, and nginx is asked once for each', a
   // nginx compresses nothing for a proxy (a request with Via) unless it is told to.
   const gzip = 'gzip on; gzip_proxied any; gzip_vary on; gzip_types text/css application/javascript text/plain;';
   const { nginx, network, paths } = await start(t, { rules: [{ ttl: '1h' }] }, gzip);
-  const some = paths.filter((_, i) => i % 10 === 0);
+  const some = paths.filter((_, i) => i % 20 === 0);
   const asBrowsers = [
     { 'Accept-Encoding': 'gzip, deflate, br, zstd' },
     { 'Accept-Encoding': 'zstd,br,deflate,gzip' },
