@@ -108,11 +108,11 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   if (request.rules.bypasses(request.path)) return passBecause(exchange, 'bypass');
   const now = engine.options.now();
   const variants = engine.options.store.get(request.keyed.key);
-  const candidate = variants.find(
-    (stored) => matchesVary(stored.vary, request.headers) && !isGone(engine, request, stored),
-  );
+  const selected = variants.filter((stored) => matchesVary(stored.vary, request.headers));
+  const candidate = selected.find((stored) => !isGone(engine, request, stored));
   if (candidate === undefined) {
-    exchange.reason = variants.length > 0 ? 'vary-miss' : 'uri-miss';
+    // What a purge has taken away is as good as never stored.
+    exchange.reason = variants.length > 0 && selected.length === 0 ? 'vary-miss' : 'uri-miss';
   } else if (!answersRange(candidate, exchange, now)) {
     exchange.reason = 'partial';
   } else {

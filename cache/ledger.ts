@@ -84,6 +84,8 @@ export interface LedgerOptions {
 }
 
 interface VariantMark extends Mark {
+  /** As it came; the same one again moves the same mark. */
+  readonly selector: string;
   readonly headers: RawHeaders;
 }
 
@@ -313,8 +315,10 @@ export class Ledger {
     if (parsed === undefined) return this.#everything; // nobody knows what was meant: better too much than too little
     const { url, headers } = parsed;
     const marks = this.#variants.get(url) ?? [];
+    const known = marks.find((mark) => mark.selector === selector);
+    if (known !== undefined) return known;
     if (marks.length >= MAX_VARIANT_MARKS) return markIn(this.#urls, url);
-    const mark = { hard: 0, soft: 0, headers };
+    const mark = { hard: 0, soft: 0, selector, headers };
     this.#variants.set(url, [...marks, mark]);
     return mark;
   }

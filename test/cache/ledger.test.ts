@@ -1,0 +1,164 @@
+/**
+ * The ledger: what it says of a response after purges, journals and floors
+ * (design of purges, rules 2 to 10).
+ */
+import fc from 'fast-check';
+import { test } from 'tap';
+import { Ledger, type Named, NOTHING_KNOWN, type PurgeRecord } from '../../cache/ledger.ts';
+
+const NOW = 1_000_000;
+const PAGE = { site: 'shop', host: 'shop.test', authority: 'shop.test:8080', target: '/a/b?c=1' };
+const URL = '//shop.test:8080/a/b?c=1';
+
+function ledgerAt(seq: number): Ledger {
+  const ledger = new Ledger({ leaseMs: 60_000, now: NOW });
+  ledger.restart({ identity: 'one', floor: 0 });
+  ledger.apply(nothings(0, seq));
+  return ledger;
+}
+
+/** Records that name nothing that is asked about here, up to `last`. */
+function nothings(after: number, last: number): PurgeRecord[] {
+  return Array.from({ length: last - after }, (_, i) => purge(after + i + 1, { kind: 'tag', selector: 'nothing' }));
+}
+
+function purge(seq: number, what: Partial<PurgeRecord>): PurgeRecord {
+  return { seq, site: 'shop', kind: 'url', selector: URL, soft: false, ...what };
+}
+
+function stored(ledger: Ledger, tags: readonly string[] = []): Named {
+  return { stamp: ledger.stampNow(NOTHING_KNOWN), tags };
+}
+
+for (const { what, record, tags = [], verdict } of [
+  { what: 'its URL', record: {}, verdict: 'hard' },
+  { what: 'its URL, softly', record: { soft: true }, verdict: 'soft' },
+  { what: 'another URL', record: { selector: `${URL}&d` }, verdict: 'current' },
+  { what: 'its host', record: { kind: 'host', selector: 'shop.test' }, verdict: 'hard' },
+  { what: 'another host', record: { kind: 'host', selector: 'test' }, verdict: 'current' },
+  { what: 'a prefix', record: { kind: 'prefix', selector: '//shop.test:8080/a/' }, verdict: 'hard' },
+  { what: 'the whole URL as a prefix', record: { kind: 'prefix', selector: URL }, verdict: 'hard' },
+  { what: 'a longer prefix', record: { kind: 'prefix', selector: `${URL}2` }, verdict: 'current' },
+  { what: 'a prefix elsewhere', record: { kind: 'prefix', selector: '//shop.test:8080/b' }, verdict: 'current' },
+  { what: 'a tag it has', record: { kind: 'tag', selector: 't' }, tags: ['s', 't'], verdict: 'hard' },
+  { what: 'a tag it has not', record: { kind: 'tag', selector: 'u' }, tags: ['s', 't'], verdict: 'current' },
+  {
+    what: 'its tag in another site',
+    record: { kind: 'tag', selector: 't', site: 'x' },
+    tags: ['t'],
+    verdict: 'current',
+  },
+  { what: 'its site', record: { kind: 'site', selector: '' }, verdict: 'hard' },
+  { what: 'another site', record: { kind: 'site', selector: '', site: 'x' }, verdict: 'current' },
+  { what: 'everything', record: { kind: 'everything', selector: '', site: '*' }, verdict: 'hard' },
+  { what: 'a variant that nobody can read', record: { kind: 'variant', selector: '{' }, verdict: 'hard' },
+] as const) {
+  test(`a purge of ${what} leaves it ${verdict}`, async (t) => {
+    const ledger = ledgerAt(5);
+    const before = stored(ledger, tags);
+    t.equal(ledger.check(before, PAGE), 'current');
+    ledger.apply([purge(6, record)]);
+    t.equal(ledger.check(before, PAGE), verdict);
+    t.equal(ledger.check(stored(ledger, tags), PAGE), 'current', 'what is asked for afterwards is new');
+  });
+}
+
+test('a variant goes by what Vary selects; the same one again costs no second mark', async (t) => {
+  const ledger = ledgerAt(0);
+  const de = { ...stored(ledger), vary: [{ name: 'accept-language', value: 'de' }] };
+  const en = { ...stored(ledger), vary: [{ name: 'accept-language', value: 'en' }] };
+  const selector = JSON.stringify({ url: URL, headers: ['Accept-Language', 'de'] });
+  ledger.apply(Array.from({ length: 100 }, (_, i) => purge(i + 1, { kind: 'variant', selector })));
+  t.equal(ledger.check(de, PAGE), 'hard');
+  t.equal(ledger.check(en, PAGE), 'current');
+  t.equal(ledger.check(stored(ledger), PAGE), 'current');
+  t.equal(ledger.size, 1);
+  for (let i = 0; i < 40; i++) {
+    const other = JSON.stringify({ url: URL, headers: ['Accept-Language', `x${i}`] });
+    ledger.apply([purge(101 + i, { kind: 'variant', selector: other })]);
+  }
+  t.equal(ledger.check(en, PAGE), 'hard', 'a URL with many variants purged one by one counts as purged whole');
+});
+
+test('rule 9: another journal, or an older copy, leaves nothing verified', async (t) => {
+  const ledger = ledgerAt(7);
+  const before = stored(ledger);
+  ledger.restart({ identity: 'two', floor: 0 });
+  t.equal(ledger.check(before, PAGE), 'unverified');
+  t.equal(ledger.check(stored(ledger), PAGE), 'current');
+  const foreign = { stamp: ledger.stampOf({ identity: 'one', seq: 99 }), tags: [] };
+  t.equal(ledger.check(foreign, PAGE), 'unverified');
+});
+
+test('rule 10: what is older than the floor counts as purged, and its marks go', async (t) => {
+  const ledger = ledgerAt(0);
+  const old = stored(ledger);
+  ledger.apply([purge(1, { selector: '//shop.test/x' }), purge(2, { kind: 'tag', selector: 'y' })]);
+  const newer = stored(ledger);
+  t.equal(ledger.size, 2);
+  ledger.skipTo(50);
+  t.equal(ledger.size, 0);
+  t.equal(ledger.bytes, 0);
+  t.equal(ledger.applied, 50);
+  t.equal(ledger.check(old, PAGE), 'hard');
+  t.equal(ledger.check(newer, PAGE), 'hard');
+  t.equal(ledger.check(stored(ledger), PAGE), 'current');
+});
+
+test('rule 7: the lease runs from the last time that the journal had nothing newer', async (t) => {
+  const ledger = ledgerAt(3);
+  t.ok(ledger.holdsLease(NOW + 60_000));
+  t.notOk(ledger.holdsLease(NOW + 60_001));
+  ledger.heard(9, NOW + 50_000);
+  t.notOk(ledger.holdsLease(NOW + 60_001), 'hearing of numbers that are not applied is no news to go by');
+  ledger.heard(3, NOW + 50_000);
+  t.ok(ledger.holdsLease(NOW + 110_000));
+});
+
+test('rule 5: who asks with a higher number gets nothing older', async (t) => {
+  const ledger = ledgerAt(3);
+  const { stamp } = stored(ledger);
+  t.ok(ledger.isNewEnough(stamp, { identity: 'one', seq: 3 }));
+  t.notOk(ledger.isNewEnough(stamp, { identity: 'one', seq: 4 }));
+  t.notOk(ledger.isNewEnough(stamp, { identity: 'two', seq: 1 }), 'numbers of another journal cannot be compared');
+  const asked = ledger.stampNow({ identity: 'one', seq: 4 });
+  t.equal(asked.asOf, 4, 'what is fetched because of that request is at least as new');
+  ledger.apply([purge(4, {})]);
+  t.equal(ledger.check({ stamp: asked, tags: [] }, PAGE), 'current');
+});
+
+test('the verdict is that of comparing with every record that was applied', async (t) => {
+  const kinds = fc.constantFrom('url', 'tag', 'host', 'site', 'prefix', 'everything' as const);
+  const records = fc.array(fc.record({ kind: kinds, which: fc.nat(2), soft: fc.boolean() }), { maxLength: 20 });
+  const agrees = fc.check(
+    fc.property(records, fc.nat(20), fc.array(fc.nat(2), { maxLength: 3 }), (list, at, tags) => {
+      const ledger = ledgerAt(0);
+      const named = { stamp: ledger.stampNow(NOTHING_KNOWN), tags: tags.map(String) };
+      let expected = 'current';
+      const apply = (from: number, to: number, counts: boolean): void => {
+        for (const [i, { kind, which, soft }] of list.slice(from, to).entries()) {
+          const selector = (SELECTORS[kind] as readonly string[])[which] as string;
+          ledger.apply([
+            purge(from + i + 1, { kind, selector, soft, site: kind === 'site' && which > 0 ? 'x' : 'shop' }),
+          ]);
+          const hits = kind === 'tag' ? tags.map(String).includes(selector) : kind === 'everything' || which === 0;
+          if (counts && hits) expected = soft && expected !== 'hard' ? 'soft' : soft ? expected : 'hard';
+        }
+      };
+      apply(0, at, false);
+      const later = { ...named, stamp: ledger.stampNow(NOTHING_KNOWN) };
+      apply(Math.min(at, list.length), list.length, true);
+      return ledger.check(later, PAGE) === expected && ledger.check(later, PAGE) === expected;
+    }),
+  );
+  t.notOk(agrees.failed, fc.defaultReportMessage(agrees) ?? 'agrees');
+});
+
+const SELECTORS: Record<string, readonly string[]> = {
+  url: [URL, '//shop.test/1', '//shop.test/2'],
+  tag: ['0', '1', '2'],
+  host: ['shop.test', 'a', 'b'],
+  site: ['', '', ''],
+  prefix: ['//shop.test:8080/a', '//shop.test:8080/b', '//x/'],
+  everything: ['', '', ''],
+};
