@@ -23,7 +23,7 @@ node in a process of its own. 1 and 2 are npm run model and npm run storm.
      purges: each is there afterwards, in order, exactly once
 
 Options:
-  --objects N   Objects in 3; it needs about 3 GB for a million. By default 1000000.
+  --objects N   Objects in 3; it needs about 2 GB for a million. By default 1000000.
   --seconds N   How long 4 lasts. By default 60.
   --kills N     How often the control node is killed in 5. By default 10.
   --seed N      Of when it is killed. By default another one each time.

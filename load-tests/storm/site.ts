@@ -280,7 +280,8 @@ class Site {
     } catch (error) {
       const { code, message } = error as Error & { code?: string };
       this.#unanswered += 1;
-      count(this.#errors, code ?? message);
+      const isLate = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT';
+      count(this.#errors, isLate ? `${name} was silent for ${REQUEST_TIMEOUT_MS / 1_000} s` : (code ?? message));
       return undefined;
     }
   }
