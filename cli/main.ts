@@ -1,0 +1,55 @@
+/**
+ * The commands: finds the one that is asked for, and says how it ended.
+ * @module
+ */
+import { nearest } from '../config/nearest.ts';
+import { quote } from '../config/problem.ts';
+import { check } from './check.ts';
+import { type Command, columns, PROGRAM } from './command.ts';
+import { describeFailure, UsageError } from './failure.ts';
+import { purge } from './purge.ts';
+import { serve } from './serve.ts';
+import { start } from './start.ts';
+import { token } from './token.ts';
+
+const COMMANDS: readonly Command[] = [serve, start, check, purge, token];
+
+const HELP = [
+  `Usage: ${PROGRAM} COMMAND [options]`,
+  '',
+  'Seawall is a content delivery network that you run yourself.',
+  '',
+  'Commands:',
+  ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
+  '',
+  `${PROGRAM} COMMAND --help says what a command takes; npm start runs a whole network to try.`,
+  '',
+].join('\n');
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (!command) {
+    const names = COMMANDS.map((candidate) => candidate.name);
+    const near = nearest(name, names);
+    throw new UsageError(
+      `there is no command ${quote(name)}`,
+      near ? `Did you mean ${near}?` : `The commands are ${names.join(', ')}.`,
+    );
+  }
+  return command.run(args);
+}
+
+// A reader that leaves early, as `head` does, is no failure.
+process.stdout.on('error', () => process.exit());
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  const { lines, exitCode } = describeFailure(error);
+  for (const line of lines) process.stderr.write(`seawall: ${line}\n`);
+  process.exit(exitCode);
+}
