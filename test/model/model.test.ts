@@ -1,0 +1,112 @@
+/**
+ * A few thousand random histories (`npm run model` runs more, and replays one),
+ * and the histories that found a mistake in the program.
+ */
+import fc from 'fast-check';
+import { test } from 'tap';
+import { type Action, type History, histories, type Profile } from './history.ts';
+import { runHistory } from './world.ts';
+
+const HISTORIES = 2_000;
+
+test(`${HISTORIES} random histories break no rule`, async (t) => {
+  let answers = 0;
+  const property = fc.asyncProperty(histories, async (history) => {
+    answers += (await runHistory(history)).answers;
+  });
+  const { failed, errorInstance, seed, counterexamplePath } = await fc.check(property, { numRuns: HISTORIES });
+  t.notOk(failed, `${errorInstance}; again: npm run model -- --seed ${seed} --path ${counterexamplePath} --trace`);
+  t.ok(answers > HISTORIES, 'and visitors were answered');
+});
+
+test('the same history runs the same way twice', async (t) => {
+  for (const history of fc.sample(histories, { seed: 7, numRuns: 20 })) {
+    const [first, second] = [await traceOf(history), await traceOf(history)];
+    t.same(second, first);
+  }
+});
+
+const VISIT = {
+  type: 'visit',
+  at: 'edge',
+  url: 0,
+  language: 'de',
+  method: 'GET',
+  hot: false,
+  wish: undefined,
+  leavesAfterMs: 0,
+  visitors: 1,
+} as const;
+const PROFILE: Profile = {
+  directives: 'max-age=60',
+  etag: 'strong',
+  tags: [],
+  vary: false,
+  status: 200,
+  sized: false,
+};
+const PUBLISH = { type: 'publish', url: 0, profile: PROFILE, aim: { kind: 'url', url: 0 }, soft: false } as const;
+
+for (const { found, steps, noise } of [
+  {
+    found: 'a node that joins late revalidates against a shield that serves what is soft-purged',
+    steps: [
+      [0, { type: 'cut', between: ['owner', 'control'], ms: 25_000 }],
+      [0, VISIT],
+      [9_000, { ...PUBLISH, soft: true }],
+    ],
+    noise: [3],
+  },
+  {
+    found: 'a tag is purged while two wait for the response that carries it',
+    steps: [
+      [9_000, { ...VISIT, leavesAfterMs: 20 }],
+      [100, { type: 'purge', aims: [{ kind: 'tag', tag: 't0' }], soft: false }],
+      [0, VISIT],
+    ],
+    noise: [120, 28, 0, 52, 0, 0, 0, 0, 0, 0, 21, 6, 41, 112, 0],
+  },
+  {
+    found: 'who is asked begins with another journal while the request is on its way',
+    steps: [
+      [0, PUBLISH],
+      [1_000, { type: 'purge', aims: [{ kind: 'url', url: 0 }], soft: false }],
+      [0, VISIT],
+      [100, VISIT],
+      [0, { type: 'renew' }],
+      [3_000, PUBLISH],
+    ],
+    noise: [0, 120, 60, 0, 0],
+  },
+  {
+    found: 'a HEAD is overtaken by a purge, and its fields come to what was stored after it',
+    steps: [
+      [0, { type: 'freeze', node: 'shield-1', ms: 3_000 }],
+      [0, { ...VISIT, method: 'HEAD' }],
+      [3_000, VISIT],
+      [0, PUBLISH],
+    ],
+    noise: [0, 2, 0, 9, 0],
+  },
+  {
+    found: 'a node stands still for longer than the lease, and somebody joins a fill from before',
+    steps: [
+      [0, VISIT],
+      [0, { type: 'freeze', node: 'edge', ms: 25_000 }],
+      [300, VISIT],
+      [0, { type: 'purge', aims: [{ kind: 'tag', tag: 't0' }], soft: false }],
+    ],
+    noise: [92],
+  },
+] satisfies { found: string; steps: [number, Action][]; noise: number[] }[]) {
+  test(`found by the model: ${found}`, async (t) => {
+    const history = { steps: steps.map(([afterMs, action]) => ({ afterMs, action: action as Action })), noise };
+    await t.resolves(runHistory(history));
+  });
+}
+
+async function traceOf(history: History): Promise<string[]> {
+  const lines: string[] = [];
+  await runHistory(history, { trace: (line) => lines.push(line) });
+  return lines;
+}

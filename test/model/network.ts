@@ -1,0 +1,219 @@
+/**
+ * The network between the places of the model: who is cut off from whom, and
+ * what becomes of each message.
+ * @module
+ */
+import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
+import type { Flow, ResponseHead, ResponseSink } from '../../http/message.ts';
+import type { Clock, Timer } from './clock.ts';
+
+/** Longest time that a message takes which is not held up by a cut. */
+export const MAX_DELAY_MS = 800;
+
+const DELAYS_MS = [1, 3, 10, 30, 100, 250, 500, MAX_DELAY_MS];
+
+/** How long anybody waits for an answer before giving up; long enough for two tiers that wait for a third. */
+const PATIENCE_MS = 5_000;
+
+/** Something on the network: a process, or what stands for one. */
+export interface Place {
+  readonly name: string;
+  /** Another number after each start; undefined while it is down. */
+  readonly life: number | undefined;
+  /** Stands still until then. */
+  readonly frozenUntil: number;
+  /** What ends with the process. */
+  readonly exchanges: Set<Exchange>;
+}
+
+interface Fate {
+  readonly delayMs: number;
+  readonly fate: 'arrives' | 'lost' | 'twice';
+}
+
+export class Network {
+  readonly clock: Clock;
+  readonly #noise: readonly number[];
+  #next = 0;
+  readonly #cuts = new Map<string, number>();
+  /** Nothing is lost or late any more. */
+  calm = false;
+  messages = 0;
+
+  constructor(clock: Clock, noise: readonly number[]) {
+    this.clock = clock;
+    this.#noise = noise;
+  }
+
+  /** What becomes of the next message. */
+  draw(): Fate {
+    this.messages++;
+    const number = this.#draw();
+    const kind = number >> 3;
+    return {
+      delayMs: DELAYS_MS[number & 7] as number,
+      fate: kind === 14 ? 'lost' : kind === 15 ? 'twice' : 'arrives',
+    };
+  }
+
+  /** From 0 to below 1. */
+  random(): number {
+    return this.#draw() / 128;
+  }
+
+  #draw(): number {
+    if (this.calm || this.#noise.length === 0) return 0;
+    return this.#noise[this.#next++ % this.#noise.length] as number;
+  }
+
+  cut(a: string, b: string, ms: number): void {
+    const until = this.clock.now + ms;
+    for (const link of [`${a} ${b}`, `${b} ${a}`]) {
+      this.#cuts.set(link, Math.max(this.#cuts.get(link) ?? 0, until));
+    }
+  }
+
+  heal(): void {
+    this.calm = true;
+    this.#cuts.clear();
+  }
+
+  /** @returns When the link works again; a time in the past where it does. */
+  cutUntil(a: string, b: string): number {
+    return this.#cuts.size === 0 ? 0 : (this.#cuts.get(`${a} ${b}`) ?? 0);
+  }
+
+  isCut(a: string, b: string): boolean {
+    return this.cutUntil(a, b) > this.clock.now;
+  }
+
+  /** Lets something happen in the process that runs now; never when it has ended, later when it stands still. */
+  at(place: Place, when: number, happen: () => void): Timer {
+    const { life } = place;
+    const planned: { timer: Timer } = { timer: this.clock.plan(when, attempt) };
+    const { clock } = this;
+    function attempt(): void {
+      if (life === undefined || place.life !== life) return;
+      if (place.frozenUntil > clock.now) planned.timer = clock.plan(place.frozenUntil, attempt);
+      else happen();
+    }
+    return { cancel: () => planned.timer.cancel() };
+  }
+}
+
+/** Saves making an error for each that nobody reads. */
+const GONE = new HttpError('abandoned');
+
+/** Where the answer to a message goes, and whether anybody still waits for it. */
+export interface Reply {
+  onHead(head: ResponseHead): void;
+  /** The rest of the body, and its end. */
+  onEnd(rest?: Buffer): void;
+  onData(chunk: Buffer): void;
+  onError(code: HttpErrorCode): void;
+  readonly gone: AbortSignal;
+}
+
+/** One request from one place to another, and its answer: a connection of HTTP/1.1. */
+export class Exchange implements Flow {
+  readonly #network: Network;
+  readonly #from: Place;
+  readonly #to: Place;
+  readonly #sink: ResponseSink;
+  readonly #patience: Timer;
+  readonly #gone = new AbortController();
+  /** What was sent last arrives no later than what is sent next. */
+  #lastAt = 0;
+  #over = false;
+
+  constructor(network: Network, from: Place, to: Place, deliver: (reply: Reply) => void, sink: ResponseSink) {
+    this.#network = network;
+    this.#from = from;
+    this.#to = to;
+    this.#sink = sink;
+    const { clock } = network;
+    this.#patience = network.at(from, clock.now + PATIENCE_MS, () => this.#fail('origin_timeout'));
+    from.exchanges.add(this);
+    const { delayMs, fate } = network.draw();
+    if (to.life === undefined) {
+      network.at(from, clock.now + delayMs, () => this.#fail('origin_unreachable'));
+      return;
+    }
+    to.exchanges.add(this);
+    if (fate === 'lost') return;
+    const copies = fate === 'twice' ? [this.#reply(), nobody()] : [this.#reply()];
+    for (const [index, reply] of copies.entries()) {
+      network.at(to, clock.now + delayMs * (index + 1), () => {
+        if (!network.isCut(from.name, to.name)) deliver(reply);
+      });
+    }
+  }
+
+  pause(): void {
+    // bodies here are small: nobody is held back
+  }
+
+  resume(): void {
+    // as above
+  }
+
+  abort(): void {
+    if (this.#over) return;
+    this.#end();
+    this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#gone.abort(GONE));
+  }
+
+  /** A process at one of its ends has ended. */
+  breakOff(): void {
+    const { clock } = this.#network;
+    this.#network.at(this.#to, clock.now + 1, () => this.#gone.abort(GONE));
+    this.#network.at(this.#from, clock.now + 1, () => this.#fail('origin_unreachable'));
+  }
+
+  #reply(): Reply {
+    return {
+      onHead: (head) => this.#send(() => this.#sink.onHead(head)),
+      onData: (chunk) => this.#send(() => this.#sink.onData(chunk)),
+      onEnd: (rest) =>
+        this.#send(() => {
+          this.#end();
+          if (rest !== undefined) this.#sink.onData(rest);
+          this.#sink.onEnd([]);
+        }),
+      onError: (code) => this.#send(() => this.#fail(code)),
+      gone: this.#gone.signal,
+    };
+  }
+
+  #send(arrive: () => void): void {
+    if (this.#over) return;
+    const { clock } = this.#network;
+    const { delayMs, fate } = this.#network.draw();
+    this.#lastAt = Math.max(this.#lastAt, clock.now + delayMs);
+    const happen = fate === 'lost' ? () => this.#fail('origin_unreachable') : arrive;
+    this.#network.at(this.#from, this.#lastAt, () => {
+      if (this.#over || this.#network.isCut(this.#from.name, this.#to.name)) return; // patience ends it
+      happen();
+    });
+  }
+
+  #fail(code: HttpErrorCode): void {
+    if (this.#over) return;
+    this.#end();
+    this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#gone.abort(GONE));
+    this.#sink.onError(new HttpError(code));
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#patience.cancel();
+    this.#from.exchanges.delete(this);
+    this.#to.exchanges.delete(this);
+  }
+}
+
+/** Where the answer to a message goes that arrived twice. */
+function nobody(): Reply {
+  const nothing = (): void => undefined;
+  return { onHead: nothing, onData: nothing, onEnd: nothing, onError: nothing, gone: new AbortController().signal };
+}

@@ -1,0 +1,242 @@
+/**
+ * What must hold, whatever happens: knows when each purge was appended, which
+ * node applied it when, and when each request to the origin was sent; and
+ * judges every answer that a visitor gets by that alone.
+ *
+ * An answer is *older* than a purge that names it when the request to the
+ * origin behind it, or the one that validated it, was sent before the purge
+ * was appended. A visitor must get no older answer who came
+ *
+ * - to a node that had applied the purge;
+ * - to any node, once every node had applied it (the receipt is complete);
+ * - to any node, when the purge is older than the lease: a node that has not
+ *   heard of it by then must ask before it answers;
+ * - to a node that was started after the purge, and answers from its store: it
+ *   must have fetched what it missed.
+ *
+ * After a soft purge an older answer is allowed if it says that it is stale.
+ * @module
+ */
+import type { Answer } from '../../cache/answer.ts';
+import { fieldLines, fieldValue } from '../../http/headers.ts';
+import type { JournalRecord } from '../../journal/journal.ts';
+import type { Clock } from './clock.ts';
+import { HEARTBEAT_MS } from './control.ts';
+import { type Aim, URLS } from './history.ts';
+import { MAX_DELAY_MS } from './network.ts';
+import { FETCH_FIELD } from './origin.ts';
+
+export const LEASE_MS = 8_000;
+
+/**
+ * What a node hears of the journal may be late by this much: the follower
+ * takes what was held up for up to three intervals, and messages take time.
+ */
+const LATENESS_MS = 3 * HEARTBEAT_MS + 2 * MAX_DELAY_MS;
+
+/** One life of a node's memory: it survives a restart only with the store. */
+export interface Memory {
+  readonly name: string;
+}
+
+interface Purge {
+  readonly record: JournalRecord;
+  readonly aim: Aim;
+  readonly identity: string;
+  readonly appendedStep: number;
+  readonly appendedAt: number;
+  /** Of each URL, at that moment. */
+  readonly versions: readonly number[];
+  readonly appliedStep: Map<Memory, number>;
+  /** When every node had applied it. */
+  receiptStep: number | undefined;
+  /** Lost with the journal's newest records, or given a number that had been given out before. */
+  isVoid: boolean;
+}
+
+interface Fetch {
+  readonly step: number;
+  readonly by: string;
+  /** When a node last said of its answer to another node that it is stale. */
+  staleStep: number;
+}
+
+export interface Visit {
+  readonly memory: Memory;
+  readonly node: string;
+  readonly url: number;
+  readonly language: string;
+  /** When the process was started. */
+  readonly startStep: number;
+  /** When the visitor came. */
+  readonly step: number;
+  readonly at: number;
+}
+
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
+
+export class Oracle {
+  readonly #clock: Clock;
+  readonly #fetches: Fetch[] = [];
+  #purges: Purge[] = [];
+  readonly #byRecord = new Map<JournalRecord, Purge>();
+  answers = 0;
+  /** Answers that were older than a purge and may be so. */
+  excused = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get purges(): number {
+    return this.#purges.length;
+  }
+
+  /** @returns The number of a request to the origin that is sent now. */
+  fetch(by: string): number {
+    return this.#fetches.push({ step: this.#clock.steps, by, staleStep: -1 }) - 1;
+  }
+
+  /** A node answers another one, and says that what it sends is stale. */
+  passedOn({ head, status }: Answer): void {
+    const fetch = this.#fetches[Number(fieldValue(head.headers, FETCH_FIELD))];
+    if (fetch !== undefined && isStale(status.detail)) fetch.staleStep = this.#clock.steps;
+  }
+
+  appended(record: JournalRecord, aim: Aim, identity: string, versions: readonly number[], isVoid: boolean): void {
+    const purge: Purge = {
+      record,
+      aim,
+      identity,
+      appendedStep: this.#clock.steps,
+      appendedAt: this.#clock.now,
+      versions,
+      appliedStep: new Map(),
+      receiptStep: undefined,
+      isVoid,
+    };
+    this.#purges.push(purge);
+    this.#byRecord.set(record, purge);
+  }
+
+  applied(memory: Memory, records: readonly JournalRecord[]): void {
+    for (const record of records) {
+      const purge = this.#byRecord.get(record);
+      if (purge !== undefined && !purge.appliedStep.has(memory)) purge.appliedStep.set(memory, this.#clock.steps);
+    }
+  }
+
+  /** The memory begins with everything up to this number of this journal. */
+  appliedUpTo(memory: Memory, identity: string, seq: number): void {
+    this.applied(
+      memory,
+      this.#purges
+        .filter((purge) => purge.identity === identity && purge.record.seq <= seq)
+        .map(({ record }) => record),
+    );
+  }
+
+  /** @param memories - Of all nodes that have one. */
+  completeReceipts(memories: readonly Memory[]): void {
+    for (const purge of this.#purges) {
+      if (purge.receiptStep === undefined && memories.every((memory) => purge.appliedStep.has(memory)))
+        purge.receiptStep = this.#clock.steps;
+    }
+  }
+
+  /** The journal's newest records are gone for good, and nobody can be held to them. */
+  lost(records: readonly JournalRecord[]): void {
+    for (const record of records) {
+      const purge = this.#byRecord.get(record);
+      if (purge !== undefined) purge.isVoid = true;
+    }
+  }
+
+  /** @param body - Undefined: it broke off, or there is none. @throws {Violation} */
+  judge(visit: Visit, answer: Answer, body: string | undefined): void {
+    const number = fieldValue(answer.head.headers, FETCH_FIELD);
+    const fetch = number === undefined ? undefined : this.#fetches[Number(number)];
+    if (fetch === undefined) throw new Violation(`an answer of no request to the origin: ${describe(answer, body)}`);
+    this.answers++;
+    const version = versionIn(body);
+    const tags = fieldLines(answer.head.headers, 'cache-tag').flatMap((line) => line.split(','));
+    for (const purge of this.#purges) {
+      if (purge.isVoid || !names(purge.aim, visit, tags)) continue;
+      const isOld = fetch.step < purge.appendedStep;
+      const isOldContent = version !== undefined && version < (purge.versions[visit.url] as number);
+      if (!isOld && !isOldContent) continue;
+      const reason = this.#obligation(purge, visit, answer);
+      if (
+        reason === undefined ||
+        (purge.record.soft && (isStale(answer.status.detail) || fetch.staleStep >= visit.step))
+      ) {
+        this.excused++;
+        continue;
+      }
+      const { record, identity } = purge;
+      throw new Violation(
+        `purge ${record.seq} of journal ${identity} (${record.soft ? 'soft' : 'hard'}, ${record.kind} ${record.selector}): ` +
+          `${reason}, but a visitor of ${visit.node} got ${describe(answer, body)}, ` +
+          `${isOld ? `asked for by ${fetch.by} before the purge` : 'content from before the purge'}`,
+      );
+    }
+  }
+
+  /** Why the visitor must not get what is older than the purge. */
+  #obligation(purge: Purge, visit: Visit, { status }: Answer): string | undefined {
+    const { appliedStep, receiptStep, appendedStep, appendedAt } = purge;
+    const { memory, node, startStep, step, at } = visit;
+    if ((appliedStep.get(memory) ?? Number.POSITIVE_INFINITY) < step) return `applied by ${node}`;
+    if (receiptStep !== undefined && receiptStep < step) return 'applied by every node';
+    if (at - appendedAt > LEASE_MS + LATENESS_MS) return `appended ${at - appendedAt} ms ago, longer than the lease`;
+    if (status.hit && appendedStep < startStep) return `missed by ${node} while it was down`;
+    return undefined;
+  }
+}
+
+function names(aim: Aim, { url, language }: Visit, tags: readonly string[]): boolean {
+  switch (aim.kind) {
+    case 'url':
+      return aim.url === url;
+    case 'variant':
+      return aim.url === url && aim.language === language;
+    case 'prefix':
+      return target(url).startsWith(prefixOf(aim.url));
+    case 'host':
+      return URLS[url]?.host === URLS[aim.url]?.host;
+    case 'tag':
+      return tags.includes(aim.tag);
+    case 'site':
+    case 'everything':
+      return true;
+  }
+}
+
+function target(url: number): string {
+  const { host, target: path } = URLS[url] as (typeof URLS)[number];
+  return `//${host}${path}`;
+}
+
+/** @returns The URL's folder. */
+export function prefixOf(url: number): string {
+  const whole = target(url);
+  return whole.slice(0, whole.lastIndexOf('/') + 1);
+}
+
+/** Whether the node says that what it sends is stale. */
+function isStale(detail: string | undefined): boolean {
+  return detail?.startsWith('stale') === true;
+}
+
+function versionIn(body: string | undefined): number | undefined {
+  const version = body?.split(' ')[1];
+  return version === undefined ? undefined : Number(version);
+}
+
+function describe({ head, status }: Answer, body: string | undefined): string {
+  const { hit, detail, fwd, collapsed } = status;
+  const said = [hit ? 'hit' : `fwd=${fwd}`, detail, collapsed && 'collapsed'].filter(Boolean).join(' ');
+  return `${head.status} "${body ?? ''}" (${said})`;
+}

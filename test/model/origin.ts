@@ -1,0 +1,98 @@
+/**
+ * The origin: a version for each URL, which an editor changes, and what it
+ * says about caching. Every answer tells which request it answers.
+ * @module
+ */
+import { fieldValue, type RawHeaders } from '../../http/headers.ts';
+import type { UpstreamRequest } from '../../http/message.ts';
+import type { Clock } from './clock.ts';
+import { type Profile, URLS } from './history.ts';
+import type { Place, Reply } from './network.ts';
+
+/** Number of the request to the origin that an answer comes from, or that validated it. */
+export const FETCH_FIELD = 'X-Fetch';
+
+const FIRST_PROFILE: Profile = {
+  directives: 'max-age=60',
+  etag: 'strong',
+  tags: ['t0'],
+  vary: false,
+  status: 200,
+  sized: true,
+};
+
+export class Origin implements Place {
+  readonly name = 'origin';
+  readonly life = 1;
+  readonly frozenUntil = 0;
+  readonly exchanges = new Set<never>();
+  readonly #clock: Clock;
+  readonly #pages = URLS.map(() => ({ version: 1, profile: FIRST_PROFILE }));
+  #failing: { readonly how: 'error' | 'reset'; readonly until: number } | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  version(url: number): number {
+    return this.#page(url).version;
+  }
+
+  change(url: number, profile: Profile): void {
+    const page = this.#page(url);
+    page.version++;
+    page.profile = profile;
+  }
+
+  fail(how: 'error' | 'reset', ms: number): void {
+    this.#failing = { how, until: this.#clock.now + ms };
+  }
+
+  heal(): void {
+    this.#failing = undefined;
+  }
+
+  answer(fetch: number, request: UpstreamRequest, reply: Reply): void {
+    if (this.#failing !== undefined && this.#failing.until > this.#clock.now) {
+      if (this.#failing.how === 'reset') reply.onError('origin_unreachable');
+      else this.#say(reply, request, 503, [FETCH_FIELD, String(fetch)], 'broken');
+      return;
+    }
+    const host = fieldValue(request.headers, 'host');
+    const url = URLS.findIndex((known) => known.host === host && known.target === request.target);
+    const { version, profile } = this.#page(url);
+    const language = profile.vary ? (fieldValue(request.headers, 'accept-language') ?? '') : '';
+    const etag = etagOf(profile, `${url}.${version}.${language}`);
+    const headers = [FETCH_FIELD, String(fetch), 'Cache-Control', profile.directives];
+    if (etag !== undefined) headers.push('ETag', etag);
+    if (profile.tags.length > 0) headers.push('Cache-Tag', profile.tags.join(','));
+    if (profile.vary) headers.push('Vary', 'Accept-Language');
+    if (etag !== undefined && fieldValue(request.headers, 'if-none-match') === etag) {
+      this.#say(reply, request, 304, headers, undefined);
+      return;
+    }
+    const body = `${url} ${version} ${language}`;
+    if (profile.sized) headers.push('Content-Length', String(body.length));
+    this.#say(reply, request, profile.status, headers, body);
+  }
+
+  #say(reply: Reply, request: UpstreamRequest, status: number, headers: RawHeaders, body: string | undefined): void {
+    reply.onHead({ status, statusText: '', headers });
+    reply.onEnd(body === undefined || request.method === 'HEAD' ? undefined : Buffer.from(body));
+  }
+
+  #page(url: number): { version: number; profile: Profile } {
+    return this.#pages[url] as { version: number; profile: Profile };
+  }
+}
+
+function etagOf({ etag }: Profile, name: string): string | undefined {
+  switch (etag) {
+    case 'strong':
+      return `"${name}"`;
+    case 'weak':
+      return `W/"${name}"`;
+    case 'none':
+      return undefined;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The rules of the design by which purges hold, each of which can be switched
+ * off: the model must then find a history that shows why it is there.
+ * @module
+ */
+import {
+  type JournalPosition,
+  Ledger,
+  type Named,
+  NOTHING_KNOWN,
+  type Purgeable,
+  type Stamp,
+  type Verdict,
+} from '../../cache/ledger.ts';
+import type { Fetch } from '../../http/message.ts';
+
+/** What is left out of the program, by the rule of the design (section "Purges"). */
+export const BREAKAGES = {
+  'rule-3': 'a response is as new as its arrival, not as its request',
+  'rule-4': 'what is stored is not compared with the ledger',
+  'rule-5': 'a node does not mind what whoever asks has applied',
+  'rule-6-validated': 'a 304 is as new as its arrival, not as the conditional request',
+  'rule-6-on-error': 'what is hard-purged is taken for soft-purged',
+  'rule-7-lease': 'a node never loses its lease',
+  'rule-7-return': 'a node that comes back serves before it has caught up',
+  'rule-9': 'numbers of two journals are compared',
+  'rule-10': 'what was missed and is gone from the journal counts for nothing',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type Breakage = keyof typeof BREAKAGES;
+
+/** A ledger without one of the rules. */
+export class BrokenLedger extends Ledger {
+  #breakage: Breakage | undefined;
+
+  constructor(options: ConstructorParameters<typeof Ledger>[0], breakage: Breakage | undefined) {
+    super(options);
+    this.#breakage = breakage;
+  }
+
+  override stampNow(needs: JournalPosition): Stamp {
+    const stamp = super.stampNow(needs);
+    if (this.#breakage !== 'rule-3') return stamp;
+    const now = (): number => Math.max(stamp.asOf, this.applied);
+    return {
+      ...stamp,
+      // The fill copies its stamp when the head arrives.
+      get asOf() {
+        return now();
+      },
+    };
+  }
+
+  override check(named: Named, response: Purgeable): Verdict {
+    if (this.#breakage === 'rule-4') return 'current';
+    const verdict = super.check(named, response);
+    return this.#breakage === 'rule-6-on-error' && verdict === 'hard' ? 'soft' : verdict;
+  }
+
+  override isNewEnough(stamp: Stamp, needs: JournalPosition): boolean {
+    return this.#breakage === 'rule-5' || super.isNewEnough(stamp, needs);
+  }
+
+  override positionFor(needs: JournalPosition): JournalPosition {
+    return super.positionFor(this.#breakage === 'rule-5' ? NOTHING_KNOWN : needs);
+  }
+
+  override stampOf(position: Parameters<Ledger['stampOf']>[0]): Stamp {
+    return super.stampOf(this.#breakage === 'rule-9' ? { ...position, identity: this.position.identity } : position);
+  }
+
+  override holdsLease(now: number): boolean {
+    return this.#breakage === 'rule-7-lease' || super.holdsLease(now);
+  }
+
+  override skipTo(floor: number): void {
+    if (this.#breakage === 'rule-10') this.apply([{ seq: floor, site: '-', kind: 'site', selector: '', soft: true }]);
+    else super.skipTo(floor);
+  }
+}
+
+/** @returns The fetch, or one whose 304s say that they are as new as what the ledger has applied by then. */
+export function brokenFetch(fetch: Fetch, ledger: Ledger, breakage: Breakage | undefined): Fetch {
+  if (breakage !== 'rule-6-validated') return fetch;
+  return (request, sink) =>
+    fetch(request, {
+      onInterim: (status, headers) => sink.onInterim(status, headers),
+      onHead: (head) => sink.onHead(head.status === 304 ? { ...head, version: ledger.position } : head),
+      onData: (chunk) => sink.onData(chunk),
+      onEnd: (trailers) => sink.onEnd(trailers),
+      onError: (error) => sink.onError(error),
+    });
+}

@@ -1,0 +1,326 @@
+/**
+ * Runs one history: what happens to the network step by step, and at last a
+ * time in which nothing happens, after which every node must have every purge.
+ * @module
+ */
+import type { JournalRecord, Purge } from '../../journal/journal.ts';
+import { Clock } from './clock.ts';
+import { Control, MemoryJournal } from './control.ts';
+import { type Action, type Aim, EDGES, type History, NODES, type NodeName, URLS } from './history.ts';
+import { Network } from './network.ts';
+import { ModelNode, type World } from './node.ts';
+import { Oracle, prefixOf, Violation } from './oracle.ts';
+import { Origin } from './origin.ts';
+import type { Breakage } from './rules.ts';
+
+/** By then every node has followed the journal again, whatever there was before: silence, pause, patience. */
+const RECOVERY_MS = 16_000;
+
+/** By then every answer has come. */
+const ANSWER_MS = 200;
+
+export interface RunOptions {
+  readonly breakage?: Breakage | undefined;
+  /** Whether purges count that have numbers which the journal had given out before it was restored. */
+  readonly strictForks?: boolean | undefined;
+  /** Told what happens, line by line. */
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+export interface Outcome {
+  readonly steps: number;
+  readonly purges: number;
+  readonly answers: number;
+  readonly excused: number;
+  readonly messages: number;
+}
+
+/** @throws {Violation} (rejects) when something happens that must not. */
+export async function runHistory(history: History, options: RunOptions = {}): Promise<Outcome> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = options.trace === undefined ? 0 : stackTraceLimit; // a tenth of the time went into stacks
+  try {
+    return await new Model(history, options).run();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+class Model {
+  readonly #history: History;
+  readonly #options: RunOptions;
+  readonly #clock = new Clock();
+  readonly #network: Network;
+  readonly #origin: Origin;
+  readonly #control: Control;
+  readonly #oracle: Oracle;
+  readonly #nodes: ReadonlyMap<NodeName, ModelNode>;
+  /** Nodes that are down and come back with what they had. */
+  readonly #returning = new Set<NodeName>();
+  readonly #visited = new Set<number>();
+  /** When the last node that stands still or is down goes on. */
+  #wholeAt = 0;
+  #journals = 1;
+  /** The highest number that the journal of this identity ever gave out. */
+  #given = 0;
+  #failure: unknown;
+
+  constructor(history: History, options: RunOptions) {
+    this.#history = history;
+    this.#options = options;
+    this.#network = new Network(this.#clock, history.noise);
+    this.#origin = new Origin(this.#clock);
+    this.#control = new Control(this.#network, new MemoryJournal('j1', () => this.#clock.now));
+    this.#oracle = new Oracle(this.#clock);
+    const nodes = new Map<NodeName, ModelNode>();
+    const world: World = {
+      network: this.#network,
+      origin: this.#origin,
+      control: this.#control,
+      oracle: this.#oracle,
+      nodes,
+      breakage: options.breakage,
+      failed: (error) => {
+        this.#failure ??= error;
+      },
+      learnt: () => this.#learnt(),
+      trace: (line) => this.#trace(line),
+    };
+    for (const name of NODES) nodes.set(name, new ModelNode(name, world));
+    this.#nodes = nodes;
+  }
+
+  async run(): Promise<Outcome> {
+    for (const node of this.#nodes.values()) node.start(false);
+    await this.#pass(50);
+    for (const { afterMs, action } of this.#history.steps) {
+      await this.#pass(afterMs);
+      this.#clock.steps++;
+      this.#trace(() => describeAction(action));
+      this.#act(action);
+      await this.#pass(0);
+    }
+    await this.#pass(ANSWER_MS);
+    await this.#settle();
+    for (const node of this.#nodes.values()) node.kill();
+    const { purges, answers, excused } = this.#oracle;
+    return { steps: this.#clock.steps, purges, answers, excused, messages: this.#network.messages };
+  }
+
+  /** Everything works again: every node must come to know everything, and no visitor get anything old. */
+  async #settle(): Promise<void> {
+    this.#trace(() => 'everything works again');
+    this.#network.heal();
+    this.#origin.heal();
+    const wholeAt = Math.max(this.#wholeAt, this.#clock.now);
+    await this.#pass(wholeAt - this.#clock.now);
+    const state = this.#control.journal.state();
+    const isBehind = ({ ledger: { position } }: ModelNode): boolean =>
+      position.identity !== state.identity || position.seq !== state.newest;
+    while (this.#clock.now < wholeAt + RECOVERY_MS && [...this.#nodes.values()].some(isBehind)) await this.#pass(1_000);
+    const late = [...this.#nodes.values()].find(isBehind);
+    if (late !== undefined) {
+      const at = JSON.stringify(late.ledger.position);
+      throw new Violation(
+        `${late.name} is at ${at} ${RECOVERY_MS} ms after everything works again, and the journal at ${JSON.stringify(state)}`,
+      );
+    }
+    for (const at of EDGES) {
+      for (const url of this.#visited) {
+        this.#act({ ...LAST_VISIT, at, url });
+        await this.#pass(ANSWER_MS);
+      }
+    }
+  }
+
+  async #pass(ms: number): Promise<void> {
+    await this.#clock.runUntil(this.#clock.now + ms);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #act(action: Action): void {
+    switch (action.type) {
+      case 'visit':
+        this.#visited.add(action.url);
+        for (let i = 0; i < action.visitors; i++) this.#visit(action);
+        break;
+      case 'change':
+        this.#origin.change(action.url, action.profile);
+        break;
+      case 'purge':
+        this.#purge(action.aims, action.soft);
+        break;
+      case 'publish':
+        this.#origin.change(action.url, action.profile);
+        this.#purge([action.aim], action.soft);
+        break;
+      case 'restart':
+        this.#restart(action);
+        break;
+      case 'freeze': {
+        const node = this.#node(action.node);
+        node.frozenUntil = Math.max(node.frozenUntil, this.#clock.now + action.ms);
+        this.#wholeAt = Math.max(this.#wholeAt, node.frozenUntil);
+        break;
+      }
+      case 'cut':
+        this.#network.cut(...action.between, action.ms);
+        break;
+      case 'fail':
+        this.#origin.fail(action.how, action.ms);
+        break;
+      case 'compact':
+        this.#control.journal.forget(action.keeps);
+        break;
+      case 'restore':
+        this.#restore(action.loses);
+        break;
+      case 'renew':
+        this.#given = 0;
+        this.#control.replace(new MemoryJournal(`j${++this.#journals}`, () => this.#clock.now));
+        break;
+    }
+  }
+
+  #visit(action: Extract<Action, { type: 'visit' }>): void {
+    const node = this.#node(action.at);
+    if (node.life === undefined) return; // the visitor finds nobody
+    const gone = new AbortController();
+    this.#network.at(node, this.#clock.now, () => node.visit(action, gone.signal));
+    if (action.leavesAfterMs > 0) this.#network.at(node, this.#clock.now + action.leavesAfterMs, () => gone.abort());
+  }
+
+  #purge(aims: readonly Aim[], soft: boolean): void {
+    const { journal } = this.#control;
+    const { identity, newest } = journal.state();
+    const versions = URLS.map((_, url) => this.#origin.version(url));
+    void journal.append(aims.map((aim) => purgeOf(aim, soft)));
+    for (const [index, record] of journal.records.slice(-aims.length).entries()) {
+      const isVoid = record.seq <= this.#given && this.#options.strictForks !== true;
+      this.#oracle.appended(record, aims[index] as Aim, identity, versions, isVoid);
+    }
+    this.#given = Math.max(this.#given, newest + aims.length);
+  }
+
+  #restart({ node: name, downMs, kept, aloneMs }: Extract<Action, { type: 'restart' }>): void {
+    const node = this.#node(name);
+    if (node.life === undefined) return;
+    node.kill();
+    if (kept) this.#returning.add(name);
+    if (aloneMs > 0) this.#network.cut(name, 'control', downMs + aloneMs);
+    this.#learnt();
+    this.#wholeAt = Math.max(this.#wholeAt, this.#clock.now + downMs);
+    this.#clock.after(downMs, () => {
+      this.#returning.delete(name);
+      this.#trace(() => `${name} comes back`);
+      node.start(kept);
+    });
+  }
+
+  #restore(loses: number): void {
+    const { journal } = this.#control;
+    const { identity, floor } = journal.state();
+    const kept = journal.records.length - Math.min(loses, journal.records.length);
+    this.#oracle.lost(journal.records.slice(kept));
+    const copy: { records: readonly JournalRecord[]; floor: number } = {
+      records: journal.records.slice(0, kept),
+      floor,
+    };
+    this.#control.replace(new MemoryJournal(identity, () => this.#clock.now, copy));
+  }
+
+  /** A node that is down with its store must catch up when it returns; one that lost everything has nothing old. */
+  #learnt(): void {
+    const memories = [...this.#nodes.values()]
+      .filter(({ life, name }) => life !== undefined || this.#returning.has(name))
+      .map(({ memory }) => memory);
+    this.#oracle.completeReceipts(memories);
+  }
+
+  #node(name: NodeName): ModelNode {
+    return this.#nodes.get(name) as ModelNode;
+  }
+
+  #trace(line: () => string): void {
+    this.#options.trace?.(`${String(this.#clock.elapsedMs).padStart(7)} ms  ${line()}`);
+  }
+}
+
+const LAST_VISIT = {
+  type: 'visit',
+  language: 'de',
+  method: 'GET',
+  hot: true,
+  wish: undefined,
+  leavesAfterMs: 0,
+  visitors: 1,
+} as const;
+
+function purgeOf(aim: Aim, soft: boolean): Purge {
+  const common = { soft, who: 'model', why: '', site: aim.kind === 'everything' ? '*' : 'site', kind: aim.kind };
+  switch (aim.kind) {
+    case 'url':
+      return { ...common, selector: address(aim.url) };
+    case 'variant':
+      return {
+        ...common,
+        selector: JSON.stringify({ url: address(aim.url), headers: ['accept-language', aim.language] }),
+      };
+    case 'prefix':
+      return { ...common, selector: prefixOf(aim.url) };
+    case 'host':
+      return { ...common, selector: URLS[aim.url]?.host as string };
+    case 'tag':
+      return { ...common, selector: aim.tag };
+    case 'site':
+    case 'everything':
+      return { ...common, selector: '' };
+  }
+}
+
+function address(url: number): string {
+  const { host, target } = URLS[url] as (typeof URLS)[number];
+  return `//${host}${target}`;
+}
+
+/** @returns A step in words. */
+export function describeAction(action: Action): string {
+  switch (action.type) {
+    case 'visit': {
+      const { at, method, url, language, visitors, hot, wish, leavesAfterMs } = action;
+      const who = visitors === 1 ? 'a visitor asks' : `${visitors} visitors ask`;
+      const more = [hot && at !== 'owner' && 'hot', wish, leavesAfterMs > 0 && `gone after ${leavesAfterMs} ms`];
+      return `${who} ${at}: ${method} ${address(url)} (${[language, ...more].filter(Boolean).join('; ')})`;
+    }
+    case 'change':
+      return `the origin changes ${address(action.url)}: ${JSON.stringify(action.profile)}`;
+    case 'purge':
+      return action.aims.map((aim) => describePurge(aim, action.soft)).join('; ');
+    case 'publish': {
+      const { url, profile, aim, soft } = action;
+      return `the origin changes ${address(url)}: ${JSON.stringify(profile)}; ${describePurge(aim, soft)}`;
+    }
+    case 'restart': {
+      const { node, downMs, kept, aloneMs } = action;
+      const alone = aloneMs === 0 ? '' : `; the journal is out of its reach for ${aloneMs} ms more`;
+      return `${node} is killed for ${downMs} ms; its store is ${kept ? 'kept' : 'lost'}${alone}`;
+    }
+    case 'freeze':
+      return `${action.node} stands still for ${action.ms} ms`;
+    case 'cut':
+      return `${action.between.join(' and ')} are cut off from each other for ${action.ms} ms`;
+    case 'fail':
+      return `the origin fails for ${action.ms} ms (${action.how})`;
+    case 'compact':
+      return `the journal forgets all but its ${action.keeps} newest records`;
+    case 'restore':
+      return `the journal is restored from a copy without its ${action.loses} newest records`;
+    case 'renew':
+      return 'the control node begins a new journal';
+  }
+}
+
+function describePurge(aim: Aim, soft: boolean): string {
+  const { kind, selector } = purgeOf(aim, soft);
+  return `${soft ? 'soft' : 'hard'} purge of ${kind}${selector === '' ? '' : ` ${selector}`}`;
+}
