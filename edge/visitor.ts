@@ -114,6 +114,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       site: served.site,
       rules: served.rules,
       fetch: part.fetch,
+      asksPeer: !part.isOwner,
       keeps: () => part.keeps(),
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),

@@ -98,6 +98,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       site: served.site,
       rules: served.rules,
       fetch: options.fetchFor(call, served, keyed.key),
+      asksPeer: false,
       keeps: () => true,
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),

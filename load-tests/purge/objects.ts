@@ -84,6 +84,7 @@ async function fill(control: Control, objects: number, others: number): Promise<
         queueMicrotask(() => fetch(upstream, sink));
         return { pause: () => undefined, resume: () => undefined, abort: () => undefined };
       },
+      asksPeer: false,
       keeps: () => true,
       onInterim: () => undefined,
       gone,

@@ -33,6 +33,7 @@ export interface Ask {
   readonly headers?: RawHeaders;
   readonly gone?: AbortSignal;
   readonly keeps?: boolean;
+  readonly asksPeer?: boolean;
 }
 
 export class Bench {
@@ -85,7 +86,10 @@ export class Bench {
     return this.request(target, { method, headers }).keyed.key;
   }
 
-  request(rawTarget: string, { method = 'GET', headers = [], gone, keeps = true }: Ask = {}): CacheRequest {
+  request(
+    rawTarget: string,
+    { method = 'GET', headers = [], gone, keeps = true, asksPeer = false }: Ask = {},
+  ): CacheRequest {
     const all = ['Host', 'shop.test', ...headers];
     const target = parseRequestTarget(method, rawTarget, all);
     return {
@@ -98,6 +102,7 @@ export class Bench {
       site: this.site,
       rules: this.#rules,
       fetch: this.upstream.fetch,
+      asksPeer,
       keeps: () => keeps,
       onInterim: () => undefined,
       gone: gone ?? new AbortController().signal,

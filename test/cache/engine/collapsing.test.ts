@@ -25,6 +25,18 @@ test('N requests for one cold key are one fetch, and all get the same bytes', as
   t.same(bench.leaks(), []);
 });
 
+test('what another edge asks of this one as the owner does not wait for what this one asks of another edge', async (t) => {
+  const bench = new Bench();
+  const visitor = bench.ask('/a', { asksPeer: true });
+  const asOwner = bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.count, 2, 'or two edges that take each other for the owner wait for each other');
+  for (const exchange of bench.upstream.exchanges) exchange.respond(200, FRESH, 'page');
+  t.equal((await visitor.whole()).body.toString(), 'page');
+  t.equal((await asOwner.whole()).body.toString(), 'page');
+  t.same(bench.leaks(), []);
+});
+
 test('one who comes while the body is on its way reads it from its beginning', async (t) => {
   const bench = new Bench();
   const first = bench.ask('/a').whole();
