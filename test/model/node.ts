@@ -309,7 +309,8 @@ export class ModelNode implements Place {
   ): CacheRequest {
     const { url, ...rest } = options;
     const { keyed, raw, path } = TARGETS[url] as (typeof TARGETS)[number];
-    return { ...rest, keyed, rawTarget: raw, path, body: undefined, site: SITE, rules: RULES, onInterim: nothing };
+    const asksPeer = this.name === 'edge' && rest.needs === NOTHING_KNOWN;
+    return { ...rest, asksPeer, keyed, rawTarget: raw, path, body: undefined, site: SITE, rules: RULES, onInterim: nothing };
   }
 
   /** Everybody to ask, in order: what edge/peers.ts does. */
