@@ -80,7 +80,6 @@ export const NOTHING_KNOWN: JournalPosition = { identity: undefined, seq: 0 };
 export interface LedgerOptions {
   /** How long the node goes on without hearing of the journal before it revalidates what it serves; `Infinity` where there is no journal. */
   readonly leaseMs: number;
-  readonly now: number;
 }
 
 interface VariantMark extends Mark {
@@ -107,7 +106,8 @@ export class Ledger {
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
   #leaseMs: number;
-  #upToDateAt: number;
+  /** Never: what a node that has just started has missed, it does not know (rule 7). */
+  #upToDateAt = Number.NEGATIVE_INFINITY;
   readonly #urls = new Map<string, Mark>();
   readonly #tags = new Map<string, Mark>();
   readonly #hosts = new Map<string, Mark>();
@@ -117,9 +117,8 @@ export class Ledger {
   /** By length, so that a URL is cut to each length that occurs. */
   readonly #prefixes = new Map<number, Map<string, Mark>>();
 
-  constructor({ leaseMs, now }: LedgerOptions) {
+  constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
-    this.#upToDateAt = now;
   }
 
   get position(): JournalPosition {

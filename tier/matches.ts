@@ -59,7 +59,7 @@ async function answer(
 
 /** Asks a ledger of its own that knows these records only. */
 export function countMatches(core: NodeCore, records: readonly PurgeRecord[]): number {
-  const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: 0 });
+  const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
   const stamp = ledger.stampNow(NOTHING_KNOWN);
   ledger.apply(records);
   let matches = 0;

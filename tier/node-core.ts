@@ -75,7 +75,7 @@ export class NodeCore {
     this.log = log;
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
-    this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: Date.now() });
+    this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
     this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.underWay.size);
     this.engine = new CacheEngine({
       store: this.store,

@@ -176,7 +176,7 @@ async function settled(control: Control, nodes: readonly Edge[], { core }: Witne
 /** @returns What so many records cost in a ledger and nowhere else. */
 function ledgerHeap(records: number): number {
   const before = heapInUse();
-  const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: 0 });
+  const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
   for (let seq = 1; seq <= records; seq += 1) {
     // Parsed, as what comes from the journal is.
     const line = `{"seq":${seq},"site":"purge","kind":"url","selector":"//${HOST}/sustained/${seq}","soft":false}`;

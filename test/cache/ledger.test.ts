@@ -11,7 +11,7 @@ const PAGE = { site: 'shop', host: 'shop.test', authority: 'shop.test:8080', tar
 const URL = '//shop.test:8080/a/b?c=1';
 
 function ledgerAt(seq: number): Ledger {
-  const ledger = new Ledger({ leaseMs: 60_000, now: NOW });
+  const ledger = new Ledger({ leaseMs: 60_000 });
   ledger.restart({ identity: 'one', floor: 0 });
   ledger.apply(nothings(0, seq));
   return ledger;
@@ -107,6 +107,8 @@ test('rule 10: what is older than the floor counts as purged, and its marks go',
 
 test('rule 7: the lease runs from the last time that the journal had nothing newer', async (t) => {
   const ledger = ledgerAt(3);
+  t.notOk(ledger.holdsLease(NOW), 'a node that has not heard of the journal yet has none');
+  ledger.heard(3, NOW);
   t.ok(ledger.holdsLease(NOW + 60_000));
   t.notOk(ledger.holdsLease(NOW + 60_001));
   ledger.heard(9, NOW + 50_000);

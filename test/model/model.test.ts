@@ -89,6 +89,18 @@ for (const { found, steps, noise } of [
     noise: [0, 2, 0, 9, 0],
   },
   {
+    found: 'a node that has just started, and has not heard of the journal, keeps what a shield tells it',
+    steps: [
+      [100, { type: 'cut', between: ['shield-1', 'control'], ms: 25_000 }],
+      [0, { ...VISIT, at: 'owner' }],
+      [100, PUBLISH],
+      [100, { type: 'restart', node: 'owner', downMs: 10, kept: false, aloneMs: 12_000 }],
+      [100, { ...VISIT, at: 'owner' }],
+      [6_000, { ...VISIT, at: 'owner' }],
+    ],
+    noise: [],
+  },
+  {
     found: 'a node stands still for longer than the lease, and somebody joins a fill from before',
     steps: [
       [0, VISIT],

@@ -68,7 +68,7 @@ class ModelLedger extends BrokenLedger {
 
   constructor(world: World, memory: Memory) {
     const { clock } = world.network;
-    super({ leaseMs: LEASE_MS, now: clock.now }, world.breakage);
+    super({ leaseMs: LEASE_MS }, world.breakage);
     this.#world = world;
     this.#now = () => clock.now;
     this.memory = memory;
@@ -310,7 +310,17 @@ export class ModelNode implements Place {
     const { url, ...rest } = options;
     const { keyed, raw, path } = TARGETS[url] as (typeof TARGETS)[number];
     const asksPeer = this.name === 'edge' && rest.needs === NOTHING_KNOWN;
-    return { ...rest, asksPeer, keyed, rawTarget: raw, path, body: undefined, site: SITE, rules: RULES, onInterim: nothing };
+    return {
+      ...rest,
+      asksPeer,
+      keyed,
+      rawTarget: raw,
+      path,
+      body: undefined,
+      site: SITE,
+      rules: RULES,
+      onInterim: nothing,
+    };
   }
 
   /** Everybody to ask, in order: what edge/peers.ts does. */

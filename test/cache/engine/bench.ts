@@ -39,7 +39,7 @@ export interface Ask {
 export class Bench {
   readonly upstream = new ScriptedUpstream();
   readonly store: MemoryStore;
-  readonly ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY, now: START_MS });
+  readonly ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
   readonly engine: CacheEngine;
   readonly site: SiteConfig;
   readonly counts = { fillStarted: 0, fillCollapsed: 0, fillFailed: 0, stored: 0 };
