@@ -47,7 +47,7 @@ export interface Named {
  * ledger's own: what it found last, and when.
  */
 export interface Stamp {
-  /** Highest number that was applied before the origin was asked. */
+  /** Highest number that was known to be given out before the origin was asked. */
   readonly asOf: number;
   /** Which journal `asOf` counts in, by the ledger's own count of journals; `UNKNOWN_EPOCH` where nobody knows. */
   readonly epoch: number;
@@ -99,6 +99,8 @@ const NEVER = -1;
 export class Ledger {
   #identity: string | undefined;
   #applied = 0;
+  /** Highest number that the journal has told of: what is asked of the origin now is as new as that, applied or not. */
+  #known = 0;
   /** Grows with every change: what `checkedAt` is compared with. */
   #version = 0;
   /** How many journals there have been. */
@@ -106,7 +108,7 @@ export class Ledger {
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
   #leaseMs: number;
-  /** Never: what a node that has just started has missed, it does not know (rule 7). */
+  /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = Number.NEGATIVE_INFINITY;
   readonly #urls = new Map<string, Mark>();
   readonly #tags = new Map<string, Mark>();
@@ -162,9 +164,11 @@ export class Ledger {
    * be compared with it (rule 9). All its records are to be applied, since what
    * other nodes have stored may be older than any of them.
    */
-  restart({ identity, floor }: { identity: string; floor: number }): void {
+  restart({ identity, newest, floor }: { identity: string; newest: number; floor: number }): void {
     this.#identity = identity;
     this.#applied = floor;
+    this.#known = newest;
+    this.#upToDateAt = Number.NEGATIVE_INFINITY;
     this.#epoch++;
     this.#version++;
     this.#forget();
@@ -204,6 +208,7 @@ export class Ledger {
 
   /** The journal was heard of, and had nothing newer than `newest`. */
   heard(newest: number, now: number): void {
+    this.#known = Math.max(this.#known, newest);
     if (newest <= this.#applied) this.#upToDateAt = now;
   }
 
@@ -248,7 +253,8 @@ export class Ledger {
   }
 
   #raised(needs: JournalPosition): number {
-    return needs.identity === this.#identity ? Math.max(this.#applied, needs.seq) : this.#applied;
+    const own = Math.max(this.#applied, this.#known);
+    return needs.identity === this.#identity ? Math.max(own, needs.seq) : own;
   }
 
   /** Whether it counts in another journal: no number here can be compared with it (rule 9). */

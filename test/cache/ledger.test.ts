@@ -12,7 +12,7 @@ const URL = '//shop.test:8080/a/b?c=1';
 
 function ledgerAt(seq: number): Ledger {
   const ledger = new Ledger({ leaseMs: 60_000 });
-  ledger.restart({ identity: 'one', floor: 0 });
+  ledger.restart({ identity: 'one', newest: 0, floor: 0 });
   ledger.apply(nothings(0, seq));
   return ledger;
 }
@@ -83,7 +83,7 @@ test('a variant goes by what Vary selects; the same one again costs no second ma
 test('rule 9: another journal, or an older copy, leaves nothing verified', async (t) => {
   const ledger = ledgerAt(7);
   const before = stored(ledger);
-  ledger.restart({ identity: 'two', floor: 0 });
+  ledger.restart({ identity: 'two', newest: 0, floor: 0 });
   t.equal(ledger.check(before, PAGE), 'unverified');
   t.equal(ledger.check(stored(ledger), PAGE), 'current');
   const foreign = { stamp: ledger.stampOf({ identity: 'one', seq: 99 }), tags: [] };

@@ -27,7 +27,7 @@ import { LEASE_MS, type Memory, type Oracle } from './oracle.ts';
 import type { Origin } from './origin.ts';
 import { type Breakage, BrokenLedger, brokenFetch } from './rules.ts';
 
-const STORE_BYTES = 64 * 1024;
+const STORE_BYTES = 16 * 1024;
 
 const SITE = siteSchema.parse({
   name: 'site',
