@@ -17,6 +17,14 @@ import { parseResults, type Results, type Score, scoreResults } from './score.ts
 import { loadSuite, type Suite } from './suite.ts';
 import { otherProxy, startQuick, startTiers, type Way } from './way.ts';
 
+/**
+ * Location and Content-Location of an unsafe request are invalidated by the
+ * nodes on its own way (RFC 9111, section 4.4: "MAY"). Whether those keep the
+ * URL that is named depends on which edge owns its key: chance, as the suite's
+ * URLs are random.
+ */
+const CHANCE_BETWEEN_TIERS = /^invalidate-.+-(?:location|cl)$/;
+
 const ROOT = join(import.meta.dirname, '../..');
 const RELEASE_DIR = join(ROOT, 'node_modules/http-cache-tests');
 const PAGE_FILE = join(ROOT, 'docs/conformance.md');
@@ -106,14 +114,6 @@ async function main(options: Options): Promise<number> {
   if (options.update) return update(suite, options, score, outcome, comparison);
   return comparison.lost.length > 0 || outcome.problems.length > 0 ? 1 : 0;
 }
-
-/**
- * Location and Content-Location of an unsafe request are invalidated by the
- * nodes on its own way (RFC 9111, section 4.4: "MAY"). Whether those keep the
- * URL that is named depends on which edge owns its key: chance, as the suite's
- * URLs are random.
- */
-const CHANCE_BETWEEN_TIERS = /^invalidate-.+-(?:location|cl)$/;
 
 function comparable(passedBefore: readonly string[], { tiers }: Options): readonly string[] {
   return tiers ? passedBefore.filter((id) => !CHANCE_BETWEEN_TIERS.test(id)) : passedBefore;
