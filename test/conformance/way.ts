@@ -108,7 +108,10 @@ function passedThrough({ cacheStatus }: SeenResponse, node: string): boolean {
 async function writeRegion(originUrl: string, workDir: string): Promise<string> {
   const [entryPort, ownerPort, shieldPort] = await freePorts(3);
   const site = parse(readFileSync(SITE_FILE, 'utf8')) as Record<string, unknown>;
-  writeFileSync(join(workDir, 'site.yaml'), stringify({ ...site, origin: { servers: [{ url: originUrl }] } }));
+  writeFileSync(
+    join(workDir, 'site.yaml'),
+    stringify({ ...site, origin: { ...(site['origin'] as object), servers: [{ url: originUrl }] } }),
+  );
   const edge = ({ name, weight }: typeof ENTRY, port: number | undefined): object => ({
     name,
     weight,
