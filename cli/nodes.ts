@@ -7,7 +7,6 @@ import { readYaml } from '../config/document.ts';
 import { splitAddress } from '../config/listener.ts';
 import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
-import { startControl } from '../control/node.ts';
 import { startEdge } from '../edge/node.ts';
 import { startShield } from '../origin-shield/node.ts';
 import { OriginPools } from '../origin-shield/origin-pool.ts';
@@ -101,6 +100,8 @@ function controlPlan(
     addresses: { control: control.listen },
     pathOf: () => ['control', 'listen'],
     async start(log) {
+      // Only here: what a control node is made of takes memory that edges and shields have better use for.
+      const { startControl } = await import('../control/node.ts');
       const { address, ...node } = await startControl({ region, control, regions, log });
       return { ...node, role: 'control', addresses: { control: address } };
     },
