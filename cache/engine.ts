@@ -150,7 +150,12 @@ function collapse(engine: Engine, exchange: Exchange): Next {
     return 'alone';
   }
   const key = fillKey(exchange, memory);
-  const fill = engine.underWay.get(request.keyed.key)?.get(key) ?? wholeFillFor(engine, exchange, memory);
+  const underWay = engine.underWay.get(request.keyed.key);
+  const other = request.forPeer ? undefined : fillKey(exchange, memory, !request.asksPeer);
+  const fill =
+    underWay?.get(key) ??
+    (other === undefined ? undefined : underWay?.get(other)) ??
+    wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more

@@ -35,11 +35,13 @@ export interface CacheRequest {
   readonly rules: CompiledRules;
   /** Asks upstream; called at most once for this request, and once more for what must be repeated. */
   readonly fetch: Fetch;
-  /**
-   * Whether another cache of the same tier is asked first. Such a fill is not
-   * joined by what that other one asks: the two would wait for each other.
-   */
+  /** Whether another cache of the same tier is asked first. */
   readonly asksPeer: boolean;
+  /**
+   * Whether another cache of the same tier asks. It does not join a fill that
+   * asks a peer in its turn: the two could wait for each other.
+   */
+  readonly forPeer: boolean;
   /** Whether this node keeps copies of this key. */
   readonly keeps: () => boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;

@@ -138,9 +138,13 @@ export function memoryKey({ keyed, headers }: CacheRequest): string {
 }
 
 /** Two requests with the same fill key may be answered with the same response, as far as is known before it is there. */
-export function fillKey({ request, range, candidate }: Exchange, memory: KeyMemory | undefined): string {
+export function fillKey(
+  { request, range, candidate }: Exchange,
+  memory: KeyMemory | undefined,
+  asksPeer: boolean = request.asksPeer,
+): string {
   let key = memoryKey(request);
-  if (request.asksPeer) key += '\npeer';
+  if (asksPeer) key += '\npeer';
   for (const name of memory?.varyNames ?? []) key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
   if (range === undefined || candidate !== undefined) return key;
   return `${key}\nrange:${fieldValue(request.headers, 'range')}\n${fieldValue(request.headers, 'if-range') ?? ''}`;

@@ -115,6 +115,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       rules: served.rules,
       fetch: part.fetch,
       asksPeer: !part.isOwner,
+      forPeer: false,
       keeps: () => part.keeps(),
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),

@@ -99,6 +99,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       rules: served.rules,
       fetch: options.fetchFor(call, served, keyed.key),
       asksPeer: false,
+      forPeer: call.ask === 'owner',
       keeps: () => true,
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),

@@ -85,6 +85,7 @@ async function fill(control: Control, objects: number, others: number): Promise<
         return { pause: () => undefined, resume: () => undefined, abort: () => undefined };
       },
       asksPeer: false,
+      forPeer: false,
       keeps: () => true,
       onInterim: () => undefined,
       gone,

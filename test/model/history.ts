@@ -214,7 +214,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('renew') }) },
 );
 
-export const MAX_STEPS = 20;
+export const MAX_STEPS = 16;
 
 export const histories: fc.Arbitrary<History> = fc.record({
   steps: fc.array(fc.record({ afterMs: gapMs, action }), { minLength: 1, maxLength: MAX_STEPS, size: 'max' }),

@@ -13,7 +13,7 @@ import { MemoryStore } from '../../cache/store/memory-store.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
-import { type RawHeaders, withField, withoutFields } from '../../http/headers.ts';
+import { fieldValue, type RawHeaders, withField, withoutFields } from '../../http/headers.ts';
 import type { Fetch, ResponseSink, UpstreamRequest } from '../../http/message.ts';
 import { normalisePath, parseRequestTarget } from '../../http/request-target.ts';
 import { Follower } from '../../journal/follower.ts';
@@ -247,7 +247,7 @@ export class ModelNode implements Place {
 
   /** Another node asks: what tier/listener.ts does. */
   accept(method: string, target: string, rawHeaders: RawHeaders, reply: Reply): void {
-    const position = readVersion(rawHeaders) as JournalPosition;
+    const position = received(rawHeaders) as JournalPosition;
     const headers = withoutFields(rawHeaders, TIER_FIELDS);
     const url = URLS.findIndex((known) => known.target === target);
     const fetch = failover(
@@ -284,7 +284,7 @@ export class ModelNode implements Place {
     const { oracle, trace } = this.#world;
     oracle.passedOn(answer);
     trace(() => `  ${this.name} answers a node: ${formatCacheStatus(this.name, answer.status)}`);
-    const version = formatVersion(this.#ledger.positionOf(answer.stamp));
+    const version = sent(this.#ledger.positionOf(answer.stamp));
     reply.onHead({ ...answer.head, headers: withField(answer.head.headers, TIER_FIELD, version) });
     try {
       let last: Buffer | undefined;
@@ -310,9 +310,11 @@ export class ModelNode implements Place {
     const { url, ...rest } = options;
     const { keyed, raw, path } = TARGETS[url] as (typeof TARGETS)[number];
     const asksPeer = this.name === 'edge' && rest.needs === NOTHING_KNOWN;
+    const forPeer = this.name === 'owner' && rest.needs !== NOTHING_KNOWN;
     return {
       ...rest,
       asksPeer,
+      forPeer,
       keyed,
       rawTarget: raw,
       path,
@@ -339,14 +341,14 @@ export class ModelNode implements Place {
     const { network, nodes } = this.#world;
     const to = nodes.get(name) as ModelNode;
     const fetch = (request: UpstreamRequest, sink: ResponseSink): Exchange => {
-      const headers = withField(request.headers, TIER_FIELD, formatVersion(position));
+      const headers = withField(request.headers, TIER_FIELD, sent(position));
       let failed = false;
       return new Exchange(network, this, to, (reply) => to.accept(request.method, request.target, headers, reply), {
         onInterim: nothing,
         onHead: (head) => {
           const error = relayedError(head.headers, name);
           if (error === undefined) {
-            const version = readVersion(head.headers);
+            const version = received(head.headers);
             sink.onHead({ ...head, headers: withoutFields(head.headers, TIER_FIELDS), version });
             return;
           }
@@ -396,6 +398,23 @@ export class ModelNode implements Place {
       signal.addEventListener('abort', abort, { once: true });
     });
   }
+}
+
+const fieldOf = new Map<string, string>();
+const positionIn = new Map<string, JournalPosition | undefined>();
+
+/** What `formatVersion` says, which is always the same of the same: a tenth of the time went into it and `readVersion`. */
+function sent(position: JournalPosition): string {
+  const key = `${position.seq} ${position.identity}`;
+  const field = fieldOf.get(key) ?? formatVersion(position);
+  fieldOf.set(key, field);
+  return field;
+}
+
+function received(headers: RawHeaders): JournalPosition | undefined {
+  const field = fieldValue(headers, TIER_FIELD) ?? '';
+  if (!positionIn.has(field)) positionIn.set(field, readVersion(headers));
+  return positionIn.get(field);
 }
 
 const nothing = (): undefined => undefined;

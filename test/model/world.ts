@@ -102,7 +102,6 @@ class Model {
     }
     await this.#pass(ANSWER_MS);
     await this.#settle();
-    for (const node of this.#nodes.values()) node.kill();
     const { purges, answers, excused } = this.#oracle;
     return { steps: this.#clock.steps, purges, answers, excused, messages: this.#network.messages };
   }

@@ -34,6 +34,7 @@ export interface Ask {
   readonly gone?: AbortSignal;
   readonly keeps?: boolean;
   readonly asksPeer?: boolean;
+  readonly forPeer?: boolean;
 }
 
 export class Bench {
@@ -88,7 +89,7 @@ export class Bench {
 
   request(
     rawTarget: string,
-    { method = 'GET', headers = [], gone, keeps = true, asksPeer = false }: Ask = {},
+    { method = 'GET', headers = [], gone, keeps = true, asksPeer = false, forPeer = false }: Ask = {},
   ): CacheRequest {
     const all = ['Host', 'shop.test', ...headers];
     const target = parseRequestTarget(method, rawTarget, all);
@@ -103,6 +104,7 @@ export class Bench {
       rules: this.#rules,
       fetch: this.upstream.fetch,
       asksPeer,
+      forPeer,
       keeps: () => keeps,
       onInterim: () => undefined,
       gone: gone ?? new AbortController().signal,

@@ -28,12 +28,14 @@ test('N requests for one cold key are one fetch, and all get the same bytes', as
 test('what another edge asks of this one as the owner does not wait for what this one asks of another edge', async (t) => {
   const bench = new Bench();
   const visitor = bench.ask('/a', { asksPeer: true });
-  const asOwner = bench.ask('/a');
+  const asOwner = bench.ask('/a', { forPeer: true });
+  const another = bench.ask('/a');
   await turn();
   t.equal(bench.upstream.count, 2, 'or two edges that take each other for the owner wait for each other');
   for (const exchange of bench.upstream.exchanges) exchange.respond(200, FRESH, 'page');
   t.equal((await visitor.whole()).body.toString(), 'page');
   t.equal((await asOwner.whole()).body.toString(), 'page');
+  t.equal((await another.whole()).body.toString(), 'page', 'a visitor joins whichever there is');
   t.same(bench.leaks(), []);
 });
 
