@@ -93,6 +93,10 @@ export type Action =
       readonly kept: boolean;
       /** How much longer the journal is out of its reach. */
       readonly aloneMs: number;
+      /** The URL that is purged meanwhile. */
+      readonly missed: number | undefined;
+      /** Whether the journal forgets that, too. */
+      readonly forgotten: boolean;
     }
   /** The process stands still, and goes on afterwards as if nothing had been. */
   | { readonly type: 'freeze'; readonly node: NodeName; readonly ms: number }
@@ -198,9 +202,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('restart'),
       node: fc.constantFrom(...NODES),
-      downMs: fc.constantFrom(10, 50, 200, 1_000, 3_000, 12_000),
+      downMs: fc.constantFrom(10, 10, 50, 200, 1_000, 3_000, 12_000),
       kept: fc.boolean(),
       aloneMs: fc.constantFrom(0, 0, 500, 5_000, 12_000),
+      missed: fc.constantFrom(undefined, 0),
+      forgotten: fc.constantFrom(false, false, true),
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('freeze'), node: fc.constantFrom(...NODES), ms: longMs }) },

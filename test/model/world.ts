@@ -201,7 +201,7 @@ class Model {
     this.#given = Math.max(this.#given, newest + aims.length);
   }
 
-  #restart({ node: name, downMs, kept, aloneMs }: Extract<Action, { type: 'restart' }>): void {
+  #restart({ node: name, downMs, kept, aloneMs, missed, forgotten }: Extract<Action, { type: 'restart' }>): void {
     const node = this.#node(name);
     if (node.life === undefined) return;
     node.kill();
@@ -209,6 +209,8 @@ class Model {
     if (aloneMs > 0) this.#network.cut(name, 'control', downMs + aloneMs);
     this.#learnt();
     this.#wholeAt = Math.max(this.#wholeAt, this.#clock.now + downMs);
+    if (missed !== undefined) this.#purge([{ kind: 'url', url: missed }], false);
+    if (forgotten) this.#control.journal.forget(0);
     this.#clock.after(downMs, () => {
       this.#returning.delete(name);
       this.#trace(() => `${name} comes back`);
@@ -300,9 +302,10 @@ export function describeAction(action: Action): string {
       return `the origin changes ${address(url)}: ${JSON.stringify(profile)}; ${describePurge(aim, soft)}`;
     }
     case 'restart': {
-      const { node, downMs, kept, aloneMs } = action;
+      const { node, downMs, kept, aloneMs, missed, forgotten } = action;
       const alone = aloneMs === 0 ? '' : `; the journal is out of its reach for ${aloneMs} ms more`;
-      return `${node} is killed for ${downMs} ms; its store is ${kept ? 'kept' : 'lost'}${alone}`;
+      const purge = missed === undefined ? '' : `; ${describePurge({ kind: 'url', url: missed }, false)} meanwhile`;
+      return `${node} is killed for ${downMs} ms; its store is ${kept ? 'kept' : 'lost'}${alone}${purge}${forgotten ? '; then the journal forgets all records' : ''}`;
     }
     case 'freeze':
       return `${action.node} stands still for ${action.ms} ms`;
