@@ -17,7 +17,7 @@ for (const breakage of (Object.keys(BREAKAGES) as Breakage[]).filter((rule) => !
       await runHistory(history, { breakage });
     });
     const { failed, errorInstance, numRuns } = await fc.check(property, {
-      seed: 3,
+      seed: 5,
       numRuns: MAX_HISTORIES,
       endOnFailure: true,
     });
