@@ -163,11 +163,10 @@ export class Exchange implements Flow {
     this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#gone.abort(GONE));
   }
 
-  /** A process at one of its ends has ended. */
-  breakOff(): void {
-    const { clock } = this.#network;
-    this.#network.at(this.#to, clock.now + 1, () => this.#gone.abort(GONE));
-    this.#network.at(this.#from, clock.now + 1, () => this.#fail('origin_unreachable'));
+  /** The process at one of its ends has ended. */
+  breakOff(end: Place): void {
+    if (end === this.#from) this.abort();
+    else this.#network.at(this.#from, this.#network.clock.now + 1, () => this.#fail('origin_unreachable'));
   }
 
   #reply(): Reply {

@@ -180,7 +180,7 @@ export class ModelNode implements Place {
     this.life = undefined;
     this.frozenUntil = 0;
     void this.#follower.stop();
-    for (const exchange of exchanges) exchange.breakOff();
+    for (const exchange of exchanges) exchange.breakOff(this);
     this.exchanges.clear();
   }
 
