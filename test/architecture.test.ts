@@ -10,11 +10,12 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** Folder → folders that it may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ['control', 'edge', 'origin-shield', 'journal', 'telemetry', 'config', 'http'],
-  control: ['journal', 'telemetry', 'cache', 'http', 'config'],
-  edge: ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
+  cli: ['control', 'edge', 'origin-shield', 'geo', 'journal', 'telemetry', 'config', 'http'],
+  control: ['geo', 'journal', 'telemetry', 'cache', 'http', 'config'],
+  edge: ['geo', 'tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   tier: ['journal', 'telemetry', 'cache', 'http', 'config'],
+  geo: ['telemetry', 'http', 'config'],
   journal: ['http', 'config'],
   telemetry: ['cache', 'http', 'config'],
   cache: ['http', 'config'],
@@ -23,6 +24,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'load-tests': [
     'cli',
     'control',
+    'geo',
     'journal',
     'edge',
     'origin-shield',
