@@ -15,6 +15,13 @@ export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
   readonly address: string;
   readonly limits: LimitsConfig;
+  /**
+   * Sees each connection first, before anything is read as HTTP. It answers
+   * requests itself, or calls `wire.handOver` once, with what it has read but
+   * not answered, and has nothing to do with the connection from then on.
+   * Absent: all connections are handed over at once.
+   */
+  readonly onConnection?: ((socket: Socket, wire: Wire) => void) | undefined;
   /** Answers every request, and never rejects. */
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
@@ -23,6 +30,14 @@ export interface ListenerOptions {
   readonly onRefused?: (error: HttpError) => void;
   /** Fields of the answer to such a request. */
   readonly refusalFields?: (error: HttpError) => RawHeaders;
+}
+
+/** What becomes of a connection that is not answered before HTTP is read; the first of these calls counts. */
+export interface Wire {
+  /** Lets `node:http` read from here on. @param unread - What was read already, to be read again. */
+  handOver(unread?: Buffer): void;
+  /** Answers with an error and closes. */
+  turnAway(error: HttpError): void;
 }
 
 export interface Listener {
@@ -58,7 +73,7 @@ const IDLE_CHECK_MS = 50;
 
 /** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { address, limits, onRequest, onUpgrade, onRefused, refusalFields } = options;
+  const { address, limits, onConnection, onRequest, onUpgrade, onRefused, refusalFields } = options;
   const server = createServer({
     connectionsCheckingInterval: CHECKING_INTERVAL_MS,
     requireHostHeader: false, // parseRequestTarget says what is wrong, in an answer like all others
@@ -84,9 +99,22 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
   server.on('request', take);
   server.on('checkContinue', take);
-  server.on('connection', (socket) => {
+  // The http server accepts, as every net.Server does, but reads only what it is given.
+  const readers = server.listeners('connection');
+  server.removeAllListeners('connection');
+  const handOver = (socket: Socket, unread?: Buffer): void => {
     closeGently(socket, underWay);
     socket.once('close', () => underWay.forget(socket));
+    if (unread !== undefined && unread.length > 0) socket.unshift(unread);
+    for (const read of readers) read.call(server, socket);
+  };
+  server.on('connection', (socket) => {
+    if (onConnection === undefined) handOver(socket);
+    else
+      onConnection(socket, {
+        handOver: (unread) => handOver(socket, unread),
+        turnAway: (error) => turnAway(socket, error),
+      });
   });
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
