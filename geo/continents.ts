@@ -1,0 +1,36 @@
+/**
+ * Which continent a country is of, as GeoNames and the databases have it.
+ *
+ * Taken from the npm package countries-list 3.4.1 (MIT), whose countries they
+ * are; `AN` is Antarctica here, not the former Netherlands Antilles.
+ * @module
+ */
+import type { Continent } from './place.ts';
+
+const COUNTRIES_OF: Readonly<Record<Continent, string>> = {
+  AF: `AC AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR MU MW MZ NA
+    NE NG RE RW SC SD SH SL SN SO SS ST SZ TA TD TG TN TZ UG YT ZA ZM ZW`,
+  AN: 'AQ BV GS HM TF',
+  AS: `AE AF AM AZ BD BH BN BT CC CN CX GE HK ID IL IN IO IQ IR JO JP KG KH KP KR KW KZ LA LB LK MM MN MO MV MY NP OM
+    PH PK PS QA SA SG SY TH TJ TM TR TW UZ VN YE`,
+  EU: `AD AL AT AX BA BE BG BY CH CY CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU LV MC MD ME MK
+    MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK`,
+  NA: `AG AI AW BB BL BM BQ BS BZ CA CR CU CW DM DO GD GL GP GT HN HT JM KN KY LC MF MQ MS MX NI PA PM PR SV SX TC TT
+    US VC VG VI`,
+  OC: 'AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TL TO TV UM VU WF WS',
+  SA: 'AR BO BR CL CO EC FK GF GY PE PY SR UY VE',
+};
+
+const CONTINENT_OF: ReadonlyMap<string, Continent> = new Map(
+  Object.entries(COUNTRIES_OF).flatMap(([continent, countries]) =>
+    countries.split(/\s+/).map((country): [string, Continent] => [country, continent as Continent]),
+  ),
+);
+
+/** Every country that has a code, in the order of the codes. */
+export const COUNTRIES: readonly string[] = [...CONTINENT_OF.keys()].sort();
+
+/** @param country - ISO 3166-1 alpha-2, in capitals. */
+export function continentOf(country: string): Continent | undefined {
+  return CONTINENT_OF.get(country);
+}

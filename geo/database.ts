@@ -1,0 +1,230 @@
+/**
+ * One .mmdb file: checked when it is opened, so that a look-up can rely on it.
+ *
+ *     search tree | 16 zero bytes | records | "\xab\xcd\xefMaxMind.com" | metadata
+ *
+ * https://maxmind.github.io/MaxMind-DB/
+ * @module
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { Reader, type Response } from 'maxmind';
+import { formatIpv4 } from './address.ts';
+import type { DatabaseInfo } from './locator.ts';
+import { type Facts, factsOf } from './record.ts';
+
+/** Why a file cannot be used. */
+export type DatabaseErrorCode = 'missing' | 'unreadable' | 'too-large' | 'compressed' | 'truncated' | 'wrong-type';
+
+export class DatabaseError extends Error {
+  readonly code: DatabaseErrorCode;
+  /** What to do about it. */
+  readonly fix: string;
+
+  constructor(code: DatabaseErrorCode, message: string, fix: string) {
+    super(message);
+    this.name = 'DatabaseError';
+    this.code = code;
+    this.fix = fix;
+  }
+}
+
+/** What a look-up brought; reused by the next one. */
+export interface Found {
+  facts: Facts | undefined;
+  prefix: number;
+}
+
+export interface Database {
+  readonly info: DatabaseInfo;
+  /** @param address - Well-formed, and of a family that the database knows. */
+  lookUp(address: string, found: Found): void;
+}
+
+/** The largest that are sold are a third of this. */
+const MAX_FILE_BYTES = 4 * 2 ** 30 - 1;
+const READ_BYTES = 4 * 2 ** 20;
+
+const MARKER = Buffer.from('abcdef4d61784d696e642e636f6d', 'hex');
+/** The specification has the metadata within this many bytes from the end. */
+const MAX_METADATA_BYTES = 128 * 1024;
+const SEPARATOR_BYTES = 16;
+
+/** Records that are kept decoded; those of a country file are all among them. */
+const MAX_DECODED = 16_384;
+/** Networks that are looked at when a file is opened. */
+const CHECKED_NETWORKS = 500;
+
+/**
+ * Reads the file without holding anybody up.
+ *
+ * @param name - For messages, and for who asks where an answer is from.
+ * @throws {DatabaseError}
+ */
+export async function openDatabase(file: string, name: string): Promise<Database> {
+  return databaseOf(await readWhole(file), name);
+}
+
+/** @throws {DatabaseError} when the bytes are not a database that tells of places. */
+export function databaseOf(bytes: Buffer, name: string): Database {
+  const reader = readerOf(bytes);
+  const { metadata } = reader;
+  const factsOfRecord = new WeakMap<object, Facts>();
+  const NOTHING: Facts = {};
+  const lookUp = (address: string, found: Found): void => {
+    let record: object | null = null;
+    try {
+      [record, found.prefix] = reader.getWithPrefixLength(address) as [object | null, number];
+    } catch {
+      // A broken record (they are not all looked at when the file is opened): nothing is known of this address.
+      found.prefix = metadata.ipVersion === 4 || !address.includes(':') ? 32 : 128;
+    }
+    if (record === null || typeof record !== 'object') {
+      found.facts = undefined;
+      return;
+    }
+    let facts = factsOfRecord.get(record);
+    if (facts === undefined) {
+      facts = factsOf(record) ?? NOTHING;
+      factsOfRecord.set(record, facts);
+    }
+    found.facts = facts === NOTHING ? undefined : facts;
+  };
+  const type = String(metadata.databaseType);
+  const database: Database = {
+    info: {
+      name,
+      type,
+      ipVersion: metadata.ipVersion === 4 ? 4 : 6,
+      builtAt: metadata.buildEpoch.getTime(),
+      attribution: attributionOf(name, type),
+    },
+    lookUp,
+  };
+  checkContent(database, name, reader);
+  return database;
+}
+
+async function readWhole(file: string): Promise<Buffer> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(file);
+    const stats = await handle.stat();
+    if (!stats.isFile()) {
+      throw new DatabaseError('unreadable', `${file} is not a file`, 'Name the .mmdb file itself.');
+    }
+    if (stats.size > MAX_FILE_BYTES) {
+      throw new DatabaseError('too-large', `${file} has ${stats.size} bytes`, 'Name an .mmdb file of less than 4 GiB.');
+    }
+    const bytes = Buffer.allocUnsafeSlow(stats.size);
+    let length = 0;
+    while (length < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, length, Math.min(READ_BYTES, bytes.length - length), length);
+      if (bytesRead === 0) break; // it has been cut off since
+      length += bytesRead;
+    }
+    return bytes.subarray(0, length);
+  } catch (error) {
+    if (error instanceof DatabaseError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new DatabaseError('missing', `there is no file ${file}`, 'Put the .mmdb file there, or correct the path.');
+    }
+    throw new DatabaseError('unreadable', `${file} cannot be read (${(error as Error).message})`, 'Make it readable.');
+  } finally {
+    await handle?.close();
+  }
+}
+
+function readerOf(bytes: Buffer): Reader<Response> {
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
+    throw new DatabaseError('compressed', 'the file is compressed with gzip', 'Unpack it with gunzip.');
+  }
+  const markerAt = bytes.lastIndexOf(MARKER);
+  if (markerAt < 0 || bytes.length - markerAt > MAX_METADATA_BYTES) {
+    throw new DatabaseError(
+      'truncated',
+      'the file is not an .mmdb database, or its end is missing (it has no metadata)',
+      'Download it again, and compare its size.',
+    );
+  }
+  let reader: Reader<Response>;
+  try {
+    reader = new Reader(bytes, { cache: boundedCache() });
+  } catch (error) {
+    throw broken(`its metadata cannot be read (${(error as Error).message})`);
+  }
+  const { searchTreeSize, binaryFormatMajorVersion: version, ipVersion, nodeCount } = reader.metadata;
+  if (version !== 2 || (ipVersion !== 4 && ipVersion !== 6) || !(nodeCount > 0)) {
+    throw broken(`its format is of version ${version}, for IP version ${ipVersion}, with ${nodeCount} nodes`);
+  }
+  const records = searchTreeSize + SEPARATOR_BYTES;
+  if (records > markerAt || bytes.subarray(searchTreeSize, records).some((byte) => byte !== 0)) {
+    throw broken(`its tree of ${searchTreeSize} bytes does not fit its ${bytes.length} bytes`);
+  }
+  return reader;
+}
+
+function broken(what: string): DatabaseError {
+  return new DatabaseError('truncated', `the file is broken: ${what}`, 'Download it again, and compare its size.');
+}
+
+/** Looks at networks from the lowest address up, until it is clear what they tell of. */
+function checkContent({ info }: Database, name: string, reader: Reader<Response>): void {
+  let found = 0;
+  let address = info.ipVersion === 4 ? 1 << 24 : 0;
+  for (let i = 0; i < CHECKED_NETWORKS && address < 2 ** 32; i += 1) {
+    const [record, size] = check(reader, formatIpv4(address));
+    if (record !== null) found += 1;
+    if (factsOf(record) !== undefined) return;
+    address += size;
+  }
+  if (info.ipVersion === 6) {
+    // IPv6 addresses that are given out begin here; networks are at most 64 bits long.
+    let upper = 0x2000_0000;
+    for (let i = 0; i < CHECKED_NETWORKS && upper < 0x4000_0000; i += 1) {
+      const [record, size] = check(reader, `${(upper >>> 16).toString(16)}:${(upper & 0xffff).toString(16)}::`);
+      if (record !== null) found += 1;
+      if (factsOf(record) !== undefined) return;
+      upper += size;
+    }
+  }
+  const message =
+    found === 0
+      ? `${name} knows no address`
+      : `${name} is of type "${info.type}", whose records tell of no country, coordinates or network number`;
+  throw new DatabaseError('wrong-type', message, 'Name a City, Country or ASN database.');
+}
+
+/** @returns The record, and how many addresses (or, of IPv6, how many /32) from there have the same one. */
+function check(reader: Reader<Response>, address: string): [record: unknown, size: number] {
+  try {
+    const [record, prefix] = reader.getWithPrefixLength(address);
+    return [record, Math.max(1, 2 ** (32 - prefix))];
+  } catch (error) {
+    throw broken(`the record of ${address} cannot be read (${(error as Error).message})`);
+  }
+}
+
+/** Values that a reader has decoded, by where they stand: two generations, the older one is forgotten as a whole. */
+function boundedCache() {
+  let young = new Map<unknown, unknown>();
+  let old = new Map<unknown, unknown>();
+  return {
+    // biome-ignore lint/suspicious/noExplicitAny: the reader's own type
+    get: (key: string | number): any => young.get(key) ?? old.get(key),
+    set: (key: string | number, value: unknown): void => {
+      if (young.size >= MAX_DECODED / 2) [old, young] = [young, new Map()];
+      young.set(key, value);
+    },
+  };
+}
+
+/** What the licences ask for, by what the files and the packages they come in are called. */
+const ATTRIBUTIONS: readonly (readonly [name: RegExp, attribution: string])[] = [
+  [/dbip/i, 'IP Geolocation by DB-IP (https://db-ip.com), CC BY 4.0'],
+  [/geolite/i, 'This product includes GeoLite2 Data created by MaxMind, available from https://www.maxmind.com'],
+  [/geo-whois-asn|nro/i, 'Statistics of the Number Resource Organization (https://www.nro.net), CC BY 4.0'],
+];
+
+function attributionOf(name: string, type: string): string | undefined {
+  return ATTRIBUTIONS.find(([pattern]) => pattern.test(name) || pattern.test(type))?.[1];
+}
