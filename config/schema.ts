@@ -389,7 +389,13 @@ export const edgeSchema = z.strictObject({
   tier,
   control,
   weight: weight.meta({ description: 'Share of the region’s keys relative to its other edges.' }),
-  memory: positiveSize.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+  memory: positiveSize.optional().meta({
+    description: 'Memory for stored responses, shared by its workers; by default the region’s.',
+  }),
+  workers: z.number().int().min(1).max(256).optional().meta({
+    description:
+      'Processes that share the edge’s work, its addresses and its memory; by default one for each core of the machine.',
+  }),
 });
 
 export const shieldSchema = z.strictObject({

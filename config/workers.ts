@@ -1,0 +1,54 @@
+/**
+ * The processes that share an edge's work: how many, and what each of them has
+ * of what the edge as a whole may use.
+ * @module
+ */
+import { availableParallelism } from 'node:os';
+import type { EdgeConfig, RegionConfig, SiteConfig } from './schema.ts';
+
+/** @param cores - Of this machine; what the file says counts more. */
+export function workersOf({ workers }: EdgeConfig, cores: number = availableParallelism()): number {
+  return workers ?? cores;
+}
+
+/** @returns The name by which one process of an edge is known in logs and receipts: `eu-1#2/4`. */
+export function workerName(edge: string, index: number, count: number): string {
+  return `${edge}#${index}/${count}`;
+}
+
+/** The parts of a worker's name. */
+export interface WorkerName {
+  readonly edge: string;
+  /** From 1 to `count`. */
+  readonly index: number;
+  readonly count: number;
+}
+
+const WORKER_NAME = /^([^#]+)#([1-9]\d{0,2})\/([1-9]\d{0,2})$/;
+
+/** @returns `undefined` for the name of a whole node. */
+export function parseWorkerName(name: string): WorkerName | undefined {
+  const [, edge, index, count] = WORKER_NAME.exec(name) ?? [];
+  if (edge === undefined || Number(index) > Number(count)) return undefined;
+  return { edge, index: Number(index), count: Number(count) };
+}
+
+/**
+ * @returns The region as one of `count` workers of an edge is to see it: with its share of the memory and of the
+ *   connections that the edge may have, and at least one of each.
+ */
+export function shareOf(region: RegionConfig, edge: EdgeConfig, count: number): RegionConfig {
+  const memory = Math.max(1, Math.floor((edge.memory ?? region.memory) / count));
+  const share = (bound: number): number => Math.ceil(bound / count);
+  return {
+    ...region,
+    limits: { ...region.limits, max_connections: share(region.limits.max_connections) },
+    edges: region.edges.map((other) => (other.name === edge.name ? { ...other, memory } : other)),
+    sites: region.sites.map(
+      (site): SiteConfig => ({
+        ...site,
+        origin: { ...site.origin, max_connections: share(site.origin.max_connections) },
+      }),
+    ),
+  };
+}
