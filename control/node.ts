@@ -11,19 +11,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
-import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
-import { streamJournal } from '../journal/stream.ts';
-import {
-  APPLIED_PATH,
-  JOURNAL_PATH,
-  PURGES_PATH,
-  readAppliedReport,
-  readNodeField,
-  readPurges,
-} from '../journal/wire.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
 import { compactRegularly } from './compaction.ts';
@@ -40,6 +30,7 @@ import { createDryRun, knownNodes } from './dry-run.ts';
 import { IdempotencyKeys } from './idempotency.ts';
 import { ControlMetrics } from './metrics.ts';
 import { createNodeList, type NodeList } from './node-list.ts';
+import { addNodeRoutes } from './node-routes.ts';
 import { openApiDocument } from './openapi.ts';
 import { createProbe } from './probe.ts';
 import { type KnownNode, Progress } from './progress.ts';
@@ -257,54 +248,4 @@ function addPurgeRoutes(server: FastifyInstance, api: PurgeApi): void {
       handler: handle,
     });
   }
-}
-
-interface NodeParts {
-  readonly journal: Journal;
-  readonly purges: Purges;
-  readonly audit: AuditLog;
-  readonly progress: Progress;
-  readonly secret: () => string;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
-}
-
-/** What edges and shields ask for. */
-function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
-  const { journal, purges, audit, progress, secret, signal, log } = parts;
-  server.get(JOURNAL_PATH, async ({ raw }, reply) => {
-    const node = readNodeField(raw.rawHeaders, secret());
-    reply.hijack();
-    const disconnected = progress.connected(node);
-    await streamJournal(journal, raw, reply.raw, {
-      secret: secret(),
-      signal,
-      problem: (error) => log.warn({ node, detail: error.message }, 'a node was cut off the journal'),
-    });
-    disconnected();
-  });
-  server.post(APPLIED_PATH, {
-    async onRequest({ raw }) {
-      readNodeField(raw.rawHeaders, secret());
-    },
-    async handler({ body }, reply) {
-      progress.report(readAppliedReport(body));
-      return reply.code(204).send();
-    },
-  });
-  // For an origin that names groups, or somebody whom a site lets send PURGE.
-  server.post(PURGES_PATH, {
-    async onRequest({ raw }) {
-      readNodeField(raw.rawHeaders, secret());
-    },
-    async handler({ body, raw, ip }, reply) {
-      const asked = readPurges(body);
-      const who = `${readNodeField(raw.rawHeaders, secret())}: ${asked[0].who}`.slice(0, MAX_WHO_LENGTH);
-      const selectors = asked.map(({ site, kind, selector }) => ({ site, kind, selector }));
-      audit.write({ who, address: ip, action: 'purge', result: 'ok', selectors });
-      const { soft, why: reason } = asked[0];
-      const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: performance.now() });
-      return reply.send({ first: purge.first, last: purge.last });
-    },
-  });
 }

@@ -5,8 +5,9 @@
  * write-ahead log and the log was fsynced: that is what `synchronous = FULL`
  * means in WAL mode (sqlite.org/pragma.html#pragma_synchronous: "the WAL is
  * synchronized after each transaction commit"). The directory is fsynced when
- * the log is made. Appends of the same tick share one transaction, hence one
- * fsync.
+ * the log is made. Appends of the same moment share one transaction, hence one
+ * fsync: one that comes when the last was a while ago is written in the same
+ * tick, those that come soon after it wait for each other.
  *
  * File, format 1:
  *
@@ -28,8 +29,28 @@ import type { Journal, JournalRecord, JournalState, Purge, SelectorKind } from '
 export interface EmbeddedOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Runs the callback when everything that appends in this tick has done so. */
+  /** Runs the callback when everything that is to share a transaction has been appended. */
   readonly defer?: (flush: () => void) => void;
+}
+
+/**
+ * From one transaction to the next. Each costs an fsync, a message to every
+ * node and a report from every node, whatever is in it.
+ */
+const TRANSACTION_INTERVAL_MS = 10;
+
+/** @returns A `defer` that leaves {@link TRANSACTION_INTERVAL_MS} between two callbacks. */
+function paced(): (flush: () => void) => void {
+  let nextAt = 0;
+  return (flush) => {
+    const run = (): void => {
+      nextAt = performance.now() + TRANSACTION_INTERVAL_MS;
+      flush();
+    };
+    const waitMs = nextAt - performance.now();
+    if (waitMs > 0) setTimeout(run, waitMs);
+    else setImmediate(run);
+  };
 }
 
 /** Rows that are deleted at once; more would hold up appends. */
@@ -63,7 +84,7 @@ export class EmbeddedJournal implements Journal {
   #refusal: 'JOURNAL_CLOSED' | 'JOURNAL_BROKEN' | undefined;
 
   /** @param db - From `openJournalFile`; the journal's from here on. */
-  constructor(db: Database, { now, defer = setImmediate }: EmbeddedOptions) {
+  constructor(db: Database, { now, defer = paced() }: EmbeddedOptions) {
     this.#db = db;
     this.#now = now;
     this.#defer = defer;
@@ -183,7 +204,7 @@ export class EmbeddedJournal implements Journal {
         deleted = Number(this.#statements.sweep.run(this.#floor, ROWS_PER_SWEEP).changes);
       });
       if (deleted < ROWS_PER_SWEEP) return;
-      await new Promise<void>((resolve) => this.#defer(resolve));
+      await new Promise<void>((resolve) => void setImmediate(resolve));
     }
   }
 

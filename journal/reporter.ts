@@ -1,18 +1,24 @@
 /**
- * Tells the control node how far this node has got. One report is on its way
- * at a time; of those that come up meanwhile only the newest is sent.
+ * Tells the control node how far this node has got: lines in the body of a
+ * call that stays open for a while, as each of many small calls would cost
+ * both sides more than what it says. A call that is answered has arrived
+ * whole; when one fails, the newest report is sent again.
+ *
+ * Of reports that come up while the connection takes nothing only the newest is
+ * sent.
  * @module
  */
+import { PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { TIER_FIELD } from '../http/tier-field.ts';
 import { JournalError } from './errors.ts';
 import type { SourceOptions } from './source.ts';
-import { APPLIED_PATH, formatNodeField } from './wire.ts';
+import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE } from './wire.ts';
 
 export interface ReporterOptions extends SourceOptions {
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told why a report did not arrive; it is sent again. */
+  /** Told why a call failed; its last report is sent again. */
   readonly problem?: (error: Error) => void;
 }
 
@@ -23,9 +29,16 @@ export interface Reporter {
   close(): Promise<void>;
 }
 
+/** How long a call stays open: what it says is known to have arrived only after that. */
+const CALL_MS = 5_000;
 /** Before a report that failed is sent again, or what is newer by then in its place. */
 const PAUSE_MS = 1_000;
 const TIMEOUT_MS = 5_000;
+
+interface Report {
+  readonly seq: number;
+  readonly identity: string;
+}
 
 export function httpReporter({ url, secret, node, wait, problem }: ReporterOptions): Reporter {
   const pool = new Pool(url, {
@@ -34,35 +47,63 @@ export function httpReporter({ url, secret, node, wait, problem }: ReporterOptio
     bodyTimeout: TIMEOUT_MS,
     connect: { timeout: TIMEOUT_MS },
   });
-  const headers = { [TIER_FIELD]: formatNodeField(node, secret), 'Content-Type': 'application/json' };
+  const headers = { [TIER_FIELD]: formatNodeField(node, secret), 'Content-Type': JOURNAL_CONTENT_TYPE };
   const closing = new AbortController();
-  let newest: { seq: number; identity: string } | undefined;
+  /** What was reported last, whether it has arrived or not. */
+  let last: Report | undefined;
+  /** The same, while it has not been written to a call. */
+  let newest: Report | undefined;
+  let lines: PassThrough | undefined;
   let sending = Promise.resolve();
   let isSending = false;
 
-  const send = async (report: object): Promise<void> => {
-    const { statusCode, body } = await pool.request({
-      method: 'POST',
-      path: APPLIED_PATH,
-      headers,
-      body: JSON.stringify({ node, ...report }),
-      signal: closing.signal,
-    });
-    await body.dump();
-    if (statusCode < 200 || statusCode > 299) throw new JournalError('JOURNAL_REFUSED', `status ${statusCode}`);
+  /** Never rejects. */
+  const pause = (ms: number, signal: AbortSignal): Promise<void> => wait(ms, signal).catch(() => undefined);
+
+  const write = (): void => {
+    if (newest === undefined || lines === undefined || lines.writableNeedDrain) return;
+    lines.write(`${JSON.stringify({ node, ...newest })}\n`);
+    newest = undefined;
+  };
+
+  /** One call, to its answer. */
+  const call = async (): Promise<void> => {
+    const ending = new AbortController();
+    const signal = AbortSignal.any([ending.signal, closing.signal]);
+    const body = new PassThrough();
+    body.on('error', () => undefined); // the request fails as well, and says so
+    body.on('drain', write);
+    lines = body;
+    write();
+    const end = async (): Promise<void> => {
+      await pause(CALL_MS, signal);
+      lines = undefined;
+      body.end();
+      await pause(TIMEOUT_MS, signal);
+      if (!ending.signal.aborted) ending.abort(new JournalError('JOURNAL_SILENT'));
+    };
+    const ended = end();
+    try {
+      const sent = pool.request({ method: 'POST', path: APPLIED_PATH, headers, body, signal });
+      const { statusCode, body: answer } = await sent;
+      await answer.dump();
+      if (statusCode < 200 || statusCode > 299) throw new JournalError('JOURNAL_REFUSED', `status ${statusCode}`);
+    } finally {
+      ending.abort();
+      await ended;
+      lines = undefined;
+    }
   };
 
   const sendAll = async (): Promise<void> => {
     while (newest && !closing.signal.aborted) {
-      const report = newest;
-      newest = undefined;
       try {
-        await send(report);
+        await call();
       } catch (error) {
         if (closing.signal.aborted) break;
         problem?.(error as Error);
-        newest ??= report;
-        await wait(PAUSE_MS, closing.signal).catch(() => undefined); // aborted: the loop ends
+        newest ??= last;
+        await pause(PAUSE_MS, closing.signal);
       }
     }
     isSending = false;
@@ -71,7 +112,11 @@ export function httpReporter({ url, secret, node, wait, problem }: ReporterOptio
   return {
     report(seq, identity) {
       newest = { identity, seq };
-      if (isSending) return;
+      last = newest;
+      if (isSending) {
+        write();
+        return;
+      }
       isSending = true;
       sending = sendAll();
     },

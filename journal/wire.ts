@@ -7,9 +7,11 @@
  * as both sides like. `after` is 0 and `identity` absent for a node that knows
  * no journal yet.
  *
- *     POST /v1/journal/applied    {"node": NAME, "identity": ID, "seq": N}
+ *     POST /v1/journal/applied
  *
- * tells how far a node has got, and is answered 204.
+ * tells how far a node has got, in lines `{"node": NAME, "identity": ID, "seq": N}`
+ * of the same type. The call stays open for a few seconds; it is answered 204
+ * when it ends.
  *
  * Both carry the field by which nodes know each other (http/tier-field.ts):
  *

@@ -16,7 +16,7 @@ import { type NewToken, SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
 import { TIER_FIELD } from '../../http/tier-field.ts';
 import { jsonLines } from '../../journal/lines.ts';
 import type { JournalMessage } from '../../journal/message.ts';
-import { APPLIED_PATH, formatNodeField, journalTarget } from '../../journal/wire.ts';
+import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, journalTarget } from '../../journal/wire.ts';
 import { createLog } from '../../telemetry/log.ts';
 
 export const SECRET = 'not-for-anybodys-eyes';
@@ -159,6 +159,8 @@ async function answer<Body>(response: Response): Promise<Answer<Body>> {
 }
 
 export interface ScriptedNode {
+  /** Of the journal. */
+  readonly identity: string;
   /** Records that it has been sent, by their numbers. */
   readonly records: ReadonlyMap<number, { kind: string; selector: string; site: string; soft: boolean; who: string }>;
   /** Resolves when it has been sent this number. */
@@ -191,6 +193,7 @@ async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
   };
   take().catch(() => undefined); // it has left, or the control node has
   return {
+    identity,
     records,
     received: (seq) =>
       new Promise((resolve) => {
@@ -203,8 +206,8 @@ async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
     async applied(seq, of = identity) {
       const { status } = await fetch(`${url}${APPLIED_PATH}`, {
         method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
-        body: JSON.stringify({ node: name, identity: of, seq }),
+        headers: { ...headers, 'content-type': JOURNAL_CONTENT_TYPE },
+        body: `${JSON.stringify({ node: name, identity: of, seq })}\n`,
       });
       return status;
     },

@@ -5,10 +5,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { type Test, test } from 'tap';
+import { request } from 'undici';
 import type { DryRunAnswer, Page, Receipt } from '../../control/schemas.ts';
-import { readNodeField } from '../../journal/wire.ts';
+import { TIER_FIELD } from '../../http/tier-field.ts';
+import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, readNodeField } from '../../journal/wire.ts';
 import { type Control, type Refusal, regionOf, SECRET, site, startTestControl } from './control.ts';
 
 /** What the journal has, by asking for the receipt. */
@@ -319,6 +322,31 @@ test('nodes prove that they know the secret', async (t) => {
     const report = { ...init, method: 'POST', body: '{"node":"eu-1","identity":"x","seq":1}' };
     t.equal((await fetch(`${control.url}/v1/journal/applied`, report)).status, 403);
   }
+});
+
+test('reports count as they arrive, and a wrong one ends the call', async (t) => {
+  const control = await startTestControl(t);
+  const node = await control.follow('eu-1');
+  const asked = control.purge({ files: [URL], wait: 'applied' });
+  await node.received(1);
+  const applied = Promise.withResolvers<void>();
+  const call = request(`${control.url}${APPLIED_PATH}`, {
+    method: 'POST',
+    headers: { [TIER_FIELD]: formatNodeField('eu-1', SECRET), 'content-type': JOURNAL_CONTENT_TYPE },
+    body: Readable.from(
+      (async function* () {
+        yield `{"node":"eu-1","identity":${JSON.stringify(node.identity)},`;
+        yield '"seq":1}\n';
+        await applied.promise;
+        yield '{"node":"eu-1","identity":"x","seq":-1}\n';
+      })(),
+    ),
+  });
+  t.match((await asked).body, { status: 'applied' });
+  applied.resolve();
+  const { statusCode, body } = await call;
+  t.equal(statusCode, 400);
+  t.match(await body.json(), { detail: /seq/ });
 });
 
 test('a key repeats a call, and no other', async (t) => {

@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { json } from 'node:stream/consumers';
 import { type Test, test } from 'tap';
+import { jsonLines } from '../../journal/lines.ts';
 import { httpReporter, type Reporter } from '../../journal/reporter.ts';
 import { type AppliedReport, readAppliedReport, readNodeField } from '../../journal/wire.ts';
 import { SECRET, serve } from './served.ts';
 import { Clock, settle } from './simulation.ts';
 
+/** One call, as the control node sees it. */
 interface Call {
-  readonly report: AppliedReport;
   readonly from: string;
+  /** The next report of it; `undefined` when the node ends it. */
+  next(): Promise<AppliedReport | undefined>;
   answer(status: number): void;
   cut(): void;
 }
@@ -16,33 +18,37 @@ interface Call {
 interface Desk {
   readonly reporter: Reporter;
   readonly clock: Clock;
-  readonly calls: Call[];
   readonly problems: string[];
-  /** The next report that arrives. */
-  next(): Promise<Call>;
+  /** The next call that arrives. */
+  call(): Promise<Call>;
   /** A problem that there will be. */
   problem(): Promise<void>;
 }
 
+const CALL_MS = 5_000;
+const PAUSE_MS = 1_000;
+const TIMEOUT_MS = 5_000;
+
 /** A control node whose answers the test gives. */
 async function open(t: Test): Promise<Desk> {
   const clock = new Clock();
-  const calls: Call[] = [];
   const problems: string[] = [];
+  const calls: Call[] = [];
   let arrival = Promise.withResolvers<void>();
   let trouble = Promise.withResolvers<void>();
-  let seen = 0;
   const { url } = await serve(t, (request: IncomingMessage, response: ServerResponse) => {
-    void json(request).then((body) => {
-      t.equal(`${request.method} ${request.url}`, 'POST /v1/journal/applied');
-      calls.push({
-        report: readAppliedReport(body),
-        from: readNodeField(request.rawHeaders, SECRET),
-        answer: (status) => void response.writeHead(status).end(),
-        cut: () => void request.socket.destroy(),
-      });
-      arrival.resolve();
+    t.equal(`${request.method} ${request.url}`, 'POST /v1/journal/applied');
+    const lines = jsonLines(request.iterator({ destroyOnReturn: false }), 1_000);
+    calls.push({
+      from: readNodeField(request.rawHeaders, SECRET),
+      async next() {
+        const { value, done } = await lines.next();
+        return done ? undefined : readAppliedReport(value);
+      },
+      answer: (status) => void response.writeHead(status).end(),
+      cut: () => void request.socket.destroy(),
     });
+    arrival.resolve();
   });
   const problem = (error: Error): void => {
     problems.push(error.message);
@@ -51,14 +57,13 @@ async function open(t: Test): Promise<Desk> {
   const reporter = httpReporter({ url, secret: SECRET, node: 'eu-1', wait: clock.wait, problem });
   t.teardown(() => reporter.close());
   return {
-    ...{ reporter, clock, calls, problems },
-    async next() {
-      while (calls.length === seen) {
+    ...{ reporter, clock, problems },
+    async call() {
+      if (calls.length === 0) {
         await arrival.promise;
         arrival = Promise.withResolvers();
       }
-      seen += 1;
-      return calls[seen - 1] as Call;
+      return calls.shift() as Call;
     },
     async problem() {
       await trouble.promise;
@@ -67,52 +72,77 @@ async function open(t: Test): Promise<Desk> {
   };
 }
 
-test('of what comes up while a report is on its way only the newest is sent', async (t) => {
-  const { reporter, next, calls } = await open(t);
+test('reports are lines of a call that stays open', async (t) => {
+  const { reporter, clock, call, problems } = await open(t);
   reporter.report(1, 'one');
-  const first = await next();
-  t.same([first.from, first.report], ['eu-1', { node: 'eu-1', identity: 'one', seq: 1 }]);
-  for (let seq = 2; seq <= 500; seq += 1) reporter.report(seq, 'one');
+  const first = await call();
+  t.equal(first.from, 'eu-1');
+  t.same(await first.next(), { node: 'eu-1', identity: 'one', seq: 1 });
+  reporter.report(2, 'one');
+  t.same(await first.next(), { node: 'eu-1', identity: 'one', seq: 2 });
+  reporter.report(1, 'two');
+  t.same(await first.next(), { node: 'eu-1', identity: 'two', seq: 1 }, 'newest, not highest');
+
+  await clock.advance(CALL_MS);
+  reporter.report(3, 'two');
+  t.equal(await first.next(), undefined, 'the call has ended');
   first.answer(204);
-  const second = await next();
-  t.same(second.report, { node: 'eu-1', identity: 'one', seq: 500 });
-  reporter.report(7, 'two');
+  const second = await call();
+  t.same(await second.next(), { node: 'eu-1', identity: 'two', seq: 3 }, 'what came up meanwhile');
+  await clock.advance(CALL_MS);
+  t.equal(await second.next(), undefined);
   second.answer(204);
-  const third = await next();
-  t.same(third.report, { node: 'eu-1', identity: 'two', seq: 7 }, 'newest, not highest');
-  third.answer(204);
-  t.equal(calls.length, 3);
+  reporter.report(4, 'two');
+  t.match(await (await call()).next(), { seq: 4 }, 'no call is open while there is nothing to say');
+  t.same(problems, []);
 });
 
-test('a report that failed is sent again, or what is newer in its place', async (t) => {
-  const { reporter, clock, next, problem, problems } = await open(t);
+test('of what comes up while nothing is taken only the newest is sent', async (t) => {
+  const { reporter, call } = await open(t);
+  const last = 200_000;
+  for (let seq = 1; seq <= last; seq += 1) reporter.report(seq, 'one');
+  const first = await call();
+  let count = 0;
+  for (let seq: number | undefined; seq !== last; count += 1) seq = (await first.next())?.seq;
+  t.ok(count < last / 10, `${count} lines`);
+});
+
+test('when a call fails the newest report is sent again', async (t) => {
+  const { reporter, clock, call, problem, problems } = await open(t);
   reporter.report(1, 'one');
-  (await next()).answer(503);
+  const refused = await call();
+  await refused.next();
+  refused.answer(503);
   await problem();
-  await clock.advance(1_000);
-  const again = await next();
-  t.equal(again.report.seq, 1);
-  again.cut();
+  await clock.advance(PAUSE_MS);
+  const cut = await call();
+  t.match(await cut.next(), { seq: 1 });
+  cut.cut();
   await problem();
   await settle();
   reporter.report(2, 'one');
-  await clock.advance(1_000);
-  const newer = await next();
-  t.equal(newer.report.seq, 2);
-  newer.answer(204);
-  t.equal(problems.length, 2);
+  await clock.advance(PAUSE_MS);
+  const silent = await call();
+  t.match(await silent.next(), { seq: 2 });
+  await clock.advance(CALL_MS);
+  t.equal(await silent.next(), undefined);
+  await clock.advance(TIMEOUT_MS);
+  await problem();
+  await clock.advance(PAUSE_MS);
+  t.match(await (await call()).next(), { seq: 2 }, 'nobody has said that it arrived');
+  t.equal(problems.length, 3);
 });
 
-test('closed with a report on its way, and while it waits to send again', async (t) => {
-  const { reporter, next, problems } = await open(t);
+test('closed with a call open, and while it waits for the next', async (t) => {
+  const { reporter, clock, call, problems } = await open(t);
   reporter.report(1, 'one');
-  await next();
+  await (await call()).next();
   reporter.report(2, 'one');
   await reporter.close();
-  t.same(problems, []);
+  t.same([problems, clock.waiting], [[], 0]);
   const other = await open(t);
   other.reporter.report(1, 'one');
-  (await other.next()).answer(500);
+  (await other.call()).answer(500);
   await other.problem();
   await other.reporter.close();
   t.equal(other.clock.waiting, 0);
