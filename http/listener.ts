@@ -10,15 +10,19 @@ import { type Duplex, Transform } from 'node:stream';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
+import { LentStream } from './lent-stream.ts';
 
 export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
   readonly address: string;
+  /** Whether other processes may listen there too, and the system shares the connections out. */
+  readonly reusePort?: boolean;
   readonly limits: LimitsConfig;
   /**
    * Sees each connection first, before anything is read as HTTP. It answers
-   * requests itself, or calls `wire.handOver` once, with what it has read but
-   * not answered, and has nothing to do with the connection from then on.
+   * requests itself, or calls `wire.handOver` once, with the socket (or one it
+   * has put in its place) and what it has read but not answered, and has
+   * nothing to do with the connection from then on.
    * Absent: all connections are handed over at once.
    */
   readonly onConnection?: ((socket: Socket, wire: Wire) => void) | undefined;
@@ -32,12 +36,14 @@ export interface ListenerOptions {
   readonly refusalFields?: (error: HttpError) => RawHeaders;
 }
 
-/** What becomes of a connection that is not answered before HTTP is read; the first of these calls counts. */
+/** What becomes of a connection, or of a request, that is not answered before HTTP is read. */
 export interface Wire {
-  /** Lets `node:http` read from here on. @param unread - What was read already, to be read again. */
-  handOver(unread?: Buffer): void;
+  /** Lets `node:http` read from here on, for good. @param unread - What was read already, to be read again. */
+  handOver(socket: Socket, unread?: Buffer): void;
+  /** Lets `node:http` answer the requests that the stream is given. */
+  lend(stream: LentStream): void;
   /** Answers with an error and closes. */
-  turnAway(error: HttpError): void;
+  turnAway(socket: Socket, error: HttpError): void;
 }
 
 export interface Listener {
@@ -91,6 +97,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     if (!server.listening) response.shouldKeepAlive = false;
     underWay.add(request.socket, response);
+    if (request.socket instanceof LentStream) request.socket.follow(response);
     onRequest(request, response);
   };
   const turnAway = (socket: Duplex, error: HttpError): void => {
@@ -102,19 +109,22 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   // The http server accepts, as every net.Server does, but reads only what it is given.
   const readers = server.listeners('connection');
   server.removeAllListeners('connection');
-  const handOver = (socket: Socket, unread?: Buffer): void => {
-    closeGently(socket, underWay);
-    socket.once('close', () => underWay.forget(socket));
-    if (unread !== undefined && unread.length > 0) socket.unshift(unread);
-    for (const read of readers) read.call(server, socket);
+  const read = (stream: Duplex): void => {
+    stream.once('close', () => underWay.forget(stream));
+    for (const reader of readers) reader.call(server, stream as Socket);
+  };
+  const wire: Wire = {
+    handOver: (socket, unread) => {
+      closeGently(socket, underWay);
+      if (unread !== undefined) socket.unshift(unread);
+      read(socket);
+    },
+    lend: read,
+    turnAway,
   };
   server.on('connection', (socket) => {
-    if (onConnection === undefined) handOver(socket);
-    else
-      onConnection(socket, {
-        handOver: (unread) => handOver(socket, unread),
-        turnAway: (error) => turnAway(socket, error),
-      });
+    if (onConnection === undefined) wire.handOver(socket);
+    else onConnection(socket, wire);
   });
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -137,7 +147,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     socket.once('close', () => upgraded.delete(socket));
     onUpgrade?.(request, socket, head);
   });
-  await bind(server, address);
+  await bind(server, address, options.reusePort ?? false);
   return {
     address: boundAddress(server),
     update,
@@ -306,12 +316,12 @@ function isWebSocket(request: IncomingMessage): boolean {
   return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-function bind(server: Server, address: string): Promise<void> {
+function bind(server: Server, address: string, reusePort: boolean): Promise<void> {
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port: Number(address.slice(colon + 1)), backlog: 4_096 }, () => {
+    server.listen({ host, port: Number(address.slice(colon + 1)), backlog: 4_096, reusePort }, () => {
       server.off('error', reject);
       resolve();
     });

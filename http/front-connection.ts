@@ -1,0 +1,274 @@
+/**
+ * One connection of a front: its requests, one after the other, and their
+ * answers at the reader's pace.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { adopt } from './adopt.ts';
+import { HttpError } from './errors.ts';
+import type { Front } from './front.ts';
+import { LentStream } from './lent-stream.ts';
+import type { Wire } from './listener.ts';
+import type { BodyReader } from './message.ts';
+import { isVisible, mayBecomeHead, type Section } from './recogniser.ts';
+
+/** What a connection waits for. */
+export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
+
+/** Bytes of a body that are given to the system at a time: a slow reader shows that it reads once for each. */
+const WINDOW_BYTES = 512 * 1024;
+
+export class FrontConnection<Meaning> {
+  readonly socket: Socket;
+  readonly #front: Front<Meaning>;
+  readonly #wire: Wire;
+  waitsFor: Waiting = 'first-request';
+  /** Since when, of `performance.now()`. */
+  since = performance.now();
+  /** When the request under way came. */
+  startedAt = 0;
+  /** Kept by whoever answers: what it knows of the other side, and when it found out. */
+  asker = 0;
+  askerOf: unknown;
+  /** The section of the last request. */
+  #last: Section<Meaning> | undefined;
+  /** What has come and is not read yet. */
+  #rest = '';
+  #lent: LentStream | undefined;
+  #isLent = false;
+  /** Whether the other side sends no more. */
+  #hasEnded = false;
+  #isGone = false;
+
+  constructor(front: Front<Meaning>, accepted: Socket, wire: Wire) {
+    this.#front = front;
+    this.#wire = wire;
+    const adopted = adopt(accepted, (socket) => (bytes, length) => {
+      if (this.#isGone) return socket.push(Buffer.from(bytes.subarray(0, length)));
+      this.#take(bytes.toString('latin1', 0, length));
+      return true;
+    });
+    this.socket = adopted ?? accepted;
+    if (adopted === undefined) this.socket.on('data', this.#onData);
+    else adopted.resume();
+    this.socket.on('error', ignore);
+    this.socket.on('end', this.#onEnd);
+    this.socket.on('close', this.#onClose);
+  }
+
+  /** Writes an answer of one piece. */
+  send(answer: Buffer): void {
+    if (this.socket.write(answer) || this.socket.writableLength === 0) return;
+    this.#waitForReader(() => this.#goOn());
+  }
+
+  /**
+   * Writes an answer whose body is not in one piece.
+   *
+   * @param onDone - Told of the bytes of the body that were written, when all are or the connection has broken.
+   */
+  stream(head: Buffer, body: BodyReader, onDone: (bytes: number) => void): void {
+    const { socket } = this;
+    let bytes = -head.length;
+    let first: Buffer | null = head;
+    this.waitsFor = 'answer';
+    const finish = (): void => {
+      socket.off('close', finish);
+      body.close();
+      onDone(Math.max(0, bytes));
+    };
+    const fail = (): void => {
+      socket.destroy(); // a body that broke off must not look like a whole one
+    };
+    socket.once('close', finish);
+    /** @returns Whether all is written; a promise when the next piece is still on its way. */
+    const write = (): boolean | Promise<Buffer | null> => {
+      for (let window = WINDOW_BYTES; window > 0; ) {
+        const piece = first ?? body.next();
+        first = null;
+        if (piece === null) return true;
+        if (piece instanceof Promise) return piece;
+        bytes += piece.length;
+        window -= piece.length;
+        socket.write(piece);
+      }
+      return false;
+    };
+    const pump = (): void => {
+      for (;;) {
+        socket.cork();
+        const result = write();
+        socket.uncork();
+        if (result === true) break;
+        if (result instanceof Promise) {
+          result.then((piece) => {
+            if (piece === null) end();
+            else if (!socket.destroyed) {
+              first = piece;
+              pump();
+            }
+          }, fail);
+          return;
+        }
+        if (socket.writableLength > 0) {
+          this.#waitForReader(pump);
+          return;
+        }
+      }
+      end();
+    };
+    const end = (): void => {
+      if (socket.destroyed) return; // `finish` has been called, or will be
+      finish();
+      if (socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
+      else this.#goOn();
+    };
+    pump();
+  }
+
+  /** No more requests are answered here. */
+  leave(): void {
+    if (this.waitsFor === 'request') this.socket.destroy();
+    else if (this.waitsFor === 'first-request' || this.waitsFor === 'rest-of-head') this.#handOver();
+  }
+
+  turnAway(error: HttpError): void {
+    this.#detach();
+    this.#wire.turnAway(this.socket, error);
+  }
+
+  /** An idle connection holds no more than it needs. */
+  forgetLast(): void {
+    this.#last = undefined;
+  }
+
+  readonly #onData = (chunk: Buffer): void => this.#take(chunk.toString('latin1'));
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    if (this.#isLent) this.#lent?.push(null);
+    else if (this.waitsFor === 'rest-of-head') this.turnAway(new HttpError('bad_request', 'the head breaks off'));
+    else if (this.waitsFor !== 'answer' && this.waitsFor !== 'reader') this.socket.end();
+  };
+
+  readonly #onClose = (): void => {
+    this.#front.forget(this);
+    this.#lent?.destroy();
+  };
+
+  #take(text: string): void {
+    if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
+      this.#rest += text;
+      this.socket.pause();
+      return;
+    }
+    this.startedAt = performance.now();
+    // The time for a head counts from its first byte.
+    if (this.waitsFor !== 'rest-of-head') this.since = this.startedAt;
+    this.#read(this.#rest === '' ? text : this.#rest + text);
+  }
+
+  /** Answers what has come, request by request. */
+  #read(text: string): void {
+    this.#rest = '';
+    const { options, closing } = this.#front;
+    const recogniser = options.recogniser();
+    let at = 0;
+    this.waitsFor = 'request';
+    while (at < text.length) {
+      if (closing || !recogniser.recognise(text, at, this.#last)) {
+        this.#rest = text.slice(at);
+        if (!closing && mayBecomeHead(this.#rest, recogniser.maxBytes)) this.waitsFor = 'rest-of-head';
+        else this.#handOver();
+        break;
+      }
+      this.#last = recogniser.section;
+      const start = at;
+      at = recogniser.end;
+      if (!options.answer(this, recogniser)) {
+        if (!isVisible(recogniser.target)) {
+          this.#rest = text.slice(start);
+          this.#handOver();
+          return;
+        }
+        this.#lend(text.slice(start, at));
+      }
+      if (this.waitsFor !== 'request') {
+        this.#rest = text.slice(at);
+        break;
+      }
+    }
+    if (at > 0) this.since = this.startedAt;
+  }
+
+  /** The answer is written, and the reader has taken it. */
+  #goOn(): void {
+    this.#isLent = false;
+    if (this.#isGone || this.socket.destroyed) return;
+    this.waitsFor = 'request';
+    this.since = performance.now();
+    if (this.#front.closing) {
+      if (this.#rest === '') this.socket.destroySoon();
+      else this.#handOver();
+      return;
+    }
+    if (this.#rest === '') {
+      if (this.#hasEnded) this.socket.end();
+      return;
+    }
+    // Not from within the answer to the request before: a thousand of them would be as deep.
+    this.waitsFor = 'answer';
+    setImmediate(() => {
+      if (this.#isGone || this.socket.destroyed) return;
+      this.startedAt = performance.now();
+      this.#read(this.#rest);
+      if (this.waitsFor === 'answer' || this.waitsFor === 'reader' || this.#isGone) return;
+      if (this.#hasEnded) this.socket.end();
+      else this.socket.resume();
+    });
+  }
+
+  #waitForReader(then: () => void): void {
+    this.waitsFor = 'reader';
+    this.since = performance.now();
+    this.socket.once('drain', () => {
+      this.waitsFor = 'answer';
+      then();
+    });
+  }
+
+  #lend(request: string): void {
+    this.#isLent = true;
+    this.waitsFor = 'answer';
+    if (this.#lent === undefined || this.#lent.destroyed) {
+      const lent = new LentStream(this.socket, () => this.#goOn());
+      this.#lent = lent;
+      this.#wire.lend(lent);
+    }
+    this.#lent.push(Buffer.from(request, 'latin1'));
+  }
+
+  #handOver(): void {
+    const unread = this.#rest;
+    this.#rest = '';
+    this.#detach();
+    this.#wire.handOver(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));
+  }
+
+  #detach(): void {
+    this.#isGone = true;
+    this.#lent?.giveBack();
+    this.#lent = undefined;
+    this.#front.forget(this);
+    this.socket.off('data', this.#onData);
+    this.socket.off('end', this.#onEnd);
+    this.socket.off('close', this.#onClose);
+    this.socket.off('error', ignore);
+  }
+}
+
+/** The connection closes after an error, and that is what counts. */
+function ignore(): void {
+  // nothing to do
+}

@@ -1,0 +1,98 @@
+/**
+ * What stands before `node:http` on a listener's connections: it reads
+ * requests that are plainly what they seem (http/recogniser.ts) and has them
+ * answered at once. What cannot be answered like that is lent to `node:http`
+ * for the one request, and what is not recognised goes there for good, with its
+ * bytes unread.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { LimitsConfig } from '../config/schema.ts';
+import { HttpError } from './errors.ts';
+import { FrontConnection } from './front-connection.ts';
+import type { Wire } from './listener.ts';
+import type { Recogniser } from './recogniser.ts';
+
+export interface FrontOptions<Meaning> {
+  /** Asked at each use, as a reload changes it. */
+  readonly recogniser: () => Recogniser<Meaning>;
+  readonly limits: () => LimitsConfig;
+  /**
+   * Writes the answer to the request that was just recognised, by `send` or `stream`.
+   *
+   * @returns Whether it has an answer; if not, `node:http` is asked for one.
+   */
+  readonly answer: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>) => boolean;
+}
+
+/** How often connections are looked through for those whose time is up. */
+const SWEEP_MS = 500;
+
+/** Node grants this much on top of the time it announces for an idle connection. */
+const KEEP_ALIVE_GRACE_MS = 1_000;
+
+export class Front<Meaning> {
+  readonly options: FrontOptions<Meaning>;
+  readonly #connections = new Set<FrontConnection<Meaning>>();
+  readonly #sweep: NodeJS.Timeout;
+  closing = false;
+
+  constructor(options: FrontOptions<Meaning>) {
+    this.options = options;
+    this.#sweep = setInterval(() => this.sweep(performance.now()), SWEEP_MS).unref();
+  }
+
+  /** Connections that are here, not with `node:http`. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a connection that has just been accepted, or decrypted. */
+  accept(socket: Socket, wire: Wire): void {
+    if (this.closing) {
+      wire.handOver(socket);
+      return;
+    }
+    this.#connections.add(new FrontConnection(this, socket, wire));
+  }
+
+  /** The connection has closed, or is with `node:http` for good. */
+  forget(connection: FrontConnection<Meaning>): void {
+    this.#connections.delete(connection);
+  }
+
+  /** No more requests are answered here: idle connections are closed, the others go to `node:http` with their next request. */
+  close(): void {
+    if (this.closing) return;
+    this.closing = true;
+    clearInterval(this.#sweep);
+    for (const connection of this.#connections) connection.leave();
+    setTimeout(() => {
+      for (const connection of this.#connections) connection.socket.destroy();
+    }, this.options.limits().drain_timeout).unref();
+  }
+
+  /** @param now - Of `performance.now()`. */
+  sweep(now: number): void {
+    const { header_timeout, keep_alive_timeout, write_timeout } = this.options.limits();
+    for (const connection of this.#connections) {
+      const waited = now - connection.since;
+      switch (connection.waitsFor) {
+        case 'first-request':
+        case 'rest-of-head':
+          if (waited > header_timeout) connection.turnAway(new HttpError('request_timeout'));
+          break;
+        case 'request':
+          connection.forgetLast();
+          if (waited > keep_alive_timeout + KEEP_ALIVE_GRACE_MS) connection.socket.destroy();
+          break;
+        case 'reader':
+          if (waited > write_timeout) connection.socket.destroy();
+          break;
+        case 'answer':
+          break; // its time is for others to keep
+      }
+    }
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Recognises the requests that can be answered without a parser: GET and HEAD
+ * in HTTP/1.1, whole, strictly well-formed, without a body and without a word
+ * about the connection. Whatever it does not recognise is for `node:http`;
+ * refusing everything would change nothing but the time that answers take.
+ *
+ * It never looks at a byte behind the head. That is safe because nothing that it
+ * recognises has a body (RFC 9112, section 6.3, rule 7).
+ *
+ * Visitors repeat a header section from request to request, so what it means
+ * is remembered by its text, and only the request line is new each time.
+ * @module
+ */
+import type { RawHeaders } from './headers.ts';
+
+/** A header section that was met before. */
+export interface Section<Meaning> {
+  /** As it came, from the first name to the last line's end. */
+  readonly text: string;
+  readonly headers: RawHeaders;
+  readonly meaning: Meaning;
+}
+
+export interface RecogniserOptions<Meaning> {
+  /** Bytes of a head; a longer one is not recognised. */
+  readonly maxBytes: number;
+  /** Header lines of a head. */
+  readonly maxLines: number;
+  /** What a header section means, whatever the target; asked once for each. */
+  readonly meaningOf: (headers: RawHeaders) => Meaning;
+}
+
+/** Sections longer than this are not remembered beyond their connection. */
+const MAX_REMEMBERED_BYTES = 4_096;
+
+/** Of each of two generations: characters of header sections, whose meaning takes a few times as much. */
+const GENERATION_BYTES = 512 * 1024;
+
+export class Recogniser<Meaning> {
+  readonly #options: RecogniserOptions<Meaning>;
+  #young = new Map<string, Section<Meaning>>();
+  #old = new Map<string, Section<Meaning>>();
+  #youngBytes = 0;
+
+  /** What the last head that was recognised says: valid until the next call. */
+  isHead = false;
+  target = '';
+  section: Section<Meaning> | undefined;
+  /** Where the last head ends. */
+  end = 0;
+
+  constructor(options: RecogniserOptions<Meaning>) {
+    this.#options = options;
+  }
+
+  get maxBytes(): number {
+    return this.#options.maxBytes;
+  }
+
+  /**
+   * @param text - What came, one byte a character.
+   * @param at - Where a request begins.
+   * @param last - The section of the connection's last request.
+   * @returns Whether there is one, whole; it is in the fields then.
+   */
+  recognise(text: string, at: number, last: Section<Meaning> | undefined): boolean {
+    this.isHead = !text.startsWith('GET /', at);
+    if (this.isHead && !text.startsWith('HEAD /', at)) return false;
+    const start = at + (this.isHead ? 5 : 4);
+    const lineEnd = text.indexOf('\n', start);
+    if (lineEnd < 0 || !text.startsWith(VERSION, lineEnd - VERSION.length)) return false;
+    const headEnd = text.indexOf('\r\n\r\n', lineEnd - 1);
+    if (headEnd < lineEnd || headEnd + 4 - at > this.#options.maxBytes) return false;
+    const lines = text.slice(lineEnd + 1, headEnd + 2);
+    const section = last !== undefined && last.text === lines ? last : this.#sectionOf(lines);
+    if (section === undefined) return false;
+    this.target = text.slice(start, lineEnd - VERSION.length);
+    this.section = section;
+    this.end = headEnd + 4;
+    return true;
+  }
+
+  #sectionOf(lines: string): Section<Meaning> | undefined {
+    const known = this.#young.get(lines);
+    if (known !== undefined) return known;
+    const older = this.#old.get(lines);
+    if (older !== undefined) {
+      this.#remember(older);
+      return older;
+    }
+    const headers = parseSection(lines, this.#options.maxLines);
+    if (headers === undefined) return undefined;
+    const text = Buffer.from(lines, 'latin1').toString('latin1'); // a slice would hold everything that came with it
+    const section = { text, headers, meaning: this.#options.meaningOf(headers) };
+    if (text.length <= MAX_REMEMBERED_BYTES) this.#remember(section);
+    return section;
+  }
+
+  #remember(section: Section<Meaning>): void {
+    if (this.#youngBytes + section.text.length > GENERATION_BYTES) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngBytes = 0;
+    }
+    this.#young.set(section.text, section);
+    this.#youngBytes += section.text.length;
+  }
+}
+
+/** What stands before the line feed of the request line. */
+const VERSION = ' HTTP/1.1\r';
+
+/**
+ * One line of a header section: a token, a colon, at most one space, and
+ * visible ASCII that neither begins nor ends with whitespace. RFC 9112 allows
+ * more, but nothing that visitors send.
+ */
+const LINE = /([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)\r\n/y;
+
+/** What frames a body, or speaks of the connection and not of the resource. */
+const NOT_RECOGNISED: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'trailer',
+  'te',
+  'expect',
+  'upgrade',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+]);
+
+/** @returns Names and values as `node:http` would give them, or `undefined`. */
+export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
+  const headers: string[] = [];
+  LINE.lastIndex = 0;
+  while (LINE.lastIndex < lines.length) {
+    const match = LINE.exec(lines);
+    if (match === null || headers.length >= maxLines * 2) return undefined;
+    const name = match[1] as string;
+    const value = match[2] as string;
+    const lower = name.toLowerCase();
+    if (NOT_RECOGNISED.has(lower) || (lower === 'connection' && value.toLowerCase() !== 'keep-alive')) return undefined;
+    headers.push(name, value);
+  }
+  return headers;
+}
+
+/**
+ * Whether more bytes could make it a head that is recognised, as far as can be
+ * told: what is wrong already is for `node:http` to answer at once.
+ */
+export function mayBecomeHead(text: string, maxBytes: number): boolean {
+  if (text.length >= maxBytes) return false;
+  const lineEnd = text.indexOf('\r\n');
+  if (lineEnd < 0) return REQUEST_LINE_SO_FAR.test(text);
+  if (!REQUEST_LINE_SO_FAR.test(text.slice(0, lineEnd)) || !text.startsWith(' HTTP/1.1', lineEnd - 9)) return false;
+  const lastLine = text.lastIndexOf('\r\n') + 2;
+  return (
+    parseSection(text.slice(lineEnd + 2, lastLine), maxBytes) !== undefined && LINE_SO_FAR.test(text.slice(lastLine))
+  );
+}
+
+const REQUEST_LINE_SO_FAR =
+  /^(?:GET|HEAD) \/[\x21-\x7e]*(?: (?:H|HT|HTT|HTTP|HTTP\/|HTTP\/1|HTTP\/1\.|HTTP\/1\.1\r?)?)?$/;
+const LINE_SO_FAR = /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:: ?(?:[\x21-\x7e][\t\x20-\x7e]*)?\r?)?|\r)?$/;
+
+/** A request target that `node:http` may be given as it is: visible ASCII. */
+export function isVisible(target: string): boolean {
+  return VISIBLE.test(target);
+}
+
+const VISIBLE = /^[\x21-\x7e]+$/;
