@@ -151,11 +151,8 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   }
   const key = fillKey(exchange, memory);
   const underWay = engine.underWay.get(request.keyed.key);
-  const other = request.forPeer ? undefined : fillKey(exchange, memory, !request.asksPeer);
   const fill =
-    underWay?.get(key) ??
-    (other === undefined ? undefined : underWay?.get(other)) ??
-    wholeFillFor(engine, exchange, memory);
+    underWay?.get(key) ?? fillOfOtherKind(exchange, memory, underWay) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
@@ -166,6 +163,22 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   exchange.fill = fill;
   exchange.collapsed = true;
   return 'outcome';
+}
+
+const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
+
+/** Visitors join whichever fill there is: nobody waits for a visitor. */
+function fillOfOtherKind(
+  exchange: Exchange,
+  memory: KeyMemory | undefined,
+  underWay: ReadonlyMap<string | symbol, Fill> | undefined,
+): Fill | undefined {
+  if (underWay === undefined || exchange.request.forPeer) return undefined;
+  for (const kind of KINDS) {
+    const fill = kind === exchange.request.asksPeer ? undefined : underWay.get(fillKey(exchange, memory, kind));
+    if (fill !== undefined) return fill;
+  }
+  return undefined;
 }
 
 /** Whether what the fill brings may answer one who comes now. */

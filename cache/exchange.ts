@@ -35,11 +35,14 @@ export interface CacheRequest {
   readonly rules: CompiledRules;
   /** Asks upstream; called at most once for this request, and once more for what must be repeated. */
   readonly fetch: Fetch;
-  /** Whether another cache of the same tier is asked first. */
-  readonly asksPeer: boolean;
   /**
-   * Whether another cache of the same tier asks. It does not join a fill that
-   * asks a peer in its turn: the two could wait for each other.
+   * Whether another cache of the same tier is asked first; `near`: one that asks
+   * no other peer, so that nothing can wait for itself.
+   */
+  readonly asksPeer: boolean | 'near';
+  /**
+   * Whether another cache of the same tier asks. It joins only a fill of its own kind, none
+   * that asks a peer further away: the two could wait for each other.
    */
   readonly forPeer: boolean;
   /** Whether this node keeps copies of this key. */

@@ -141,10 +141,10 @@ export function memoryKey({ keyed, headers }: CacheRequest): string {
 export function fillKey(
   { request, range, candidate }: Exchange,
   memory: KeyMemory | undefined,
-  asksPeer: boolean = request.asksPeer,
+  asksPeer: boolean | 'near' = request.asksPeer,
 ): string {
   let key = memoryKey(request);
-  if (asksPeer) key += '\npeer';
+  if (asksPeer !== false) key += asksPeer === 'near' ? '\nnear' : '\npeer';
   for (const name of memory?.varyNames ?? []) key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
   if (range === undefined || candidate !== undefined) return key;
   return `${key}\nrange:${fieldValue(request.headers, 'range')}\n${fieldValue(request.headers, 'if-range') ?? ''}`;

@@ -11,9 +11,10 @@ import { failover } from '../tier/failover.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
+import type { TierCall } from '../tier/protocol.ts';
 import { followPurges } from '../tier/purges.ts';
 import { HotKeys } from './hot.ts';
-import { type OriginAccess, Peers, route } from './peers.ts';
+import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
 import { answerUpgrade, answerVisitor, type Visit } from './visitor.ts';
 
 export interface EdgeOptions {
@@ -21,12 +22,29 @@ export interface EdgeOptions {
   readonly edge: EdgeConfig;
   /** How to reach the origin without a shield; absent: never. */
   readonly origin?: OriginAccess | undefined;
+  /** Which of the edge's processes this is; absent: the only one. */
+  readonly worker?: WorkerOptions | undefined;
   readonly log: Logger;
+}
+
+/** One of several processes that are one edge. */
+export interface WorkerOptions {
+  /** In the log and in receipts. */
+  readonly name: string;
 }
 
 export interface EdgeNode {
   readonly name: string;
-  readonly addresses: { readonly listen: string; readonly tier: string; readonly control: string | undefined };
+  readonly addresses: {
+    readonly listen: string;
+    readonly tier: string;
+    readonly control: string | undefined;
+    /** Where the edge's other processes reach this one. */
+    readonly worker: string | undefined;
+  };
+  readonly core: NodeCore;
+  /** The edge's processes, this one included. */
+  setWorkers(workers: readonly WorkerAddress[]): void;
   /** Serves what the new config says; its addresses must be the same. */
   reload(region: RegionConfig): void;
   /** Resolves when requests under way have finished, or had the time that the config gives them. */
@@ -39,49 +57,66 @@ const HOT_WINDOW_MS = 10_000;
 /** Keys that are counted at a time. */
 const MAX_COUNTED_KEYS = 100_000;
 
-export async function startEdge({ region, edge, origin, log }: EdgeOptions): Promise<EdgeNode> {
+/** Where a worker listens for the others of its machine. */
+const WORKER_ADDRESS = '127.0.0.1:0';
+
+export async function startEdge({ region, edge, origin, log, worker }: EdgeOptions): Promise<EdgeNode> {
   const { name } = edge;
   const { limits, sites } = region;
-  const core = new NodeCore({ name, role: 'edge', memoryBytes: edge.memory ?? region.memory, limits, sites, log });
-  const peers = new Peers(name, region);
+  const memoryBytes = edge.memory ?? region.memory;
+  const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, limits, sites, log });
+  const reusePort = worker !== undefined;
+  const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
   let visit = visiting(core, region, origin, peers);
   const secret = (): string => visit.region.tier_secret;
   const listenForVisitors = () =>
     listen({
       address: edge.listen,
+      reusePort,
       limits,
       onRequest: (request, response) => void answerVisitor(visit, request, response),
       onRefused: (error) => core.refused('public', error),
       onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
     });
-  const listenForOthers = () => listenForNodes({ core, address: edge.tier, secret, fetchFor: asOwner });
-  const asOwner: FetchFor = (call, { site }, key) =>
+  const fetchFor: FetchFor = (call, { site }, key, onOwner = () => undefined) =>
     failover(() => {
       const position = core.ledger.positionFor(call.position);
-      const asked = { id: call.id, from: name, proto: call.proto, position };
-      return route({ peers, site, key, call: asked, asOwner: true, origin, onOwner: () => undefined });
+      const asking = { id: call.id, from: name, proto: call.proto, position };
+      const asked = key === '' || call.ask !== 'owner' ? 'by-worker' : 'by-edge';
+      return route({ peers, site, key, call: asking, asked, origin, onOwner });
     }, Date.now);
-  const [visitors, tier, control] = await openAll([
+  const asksWorker = (call: TierCall, key: string): boolean => call.ask === 'owner' && peers.workers(key).length > 0;
+  const forNodes = { core, secret, fetchFor, asksWorker };
+  const [visitors, tier, ownTier, control] = await openAll([
     listenForVisitors,
-    listenForOthers,
-    edge.control === undefined ? undefined : nodeControl(core, edge.control, secret),
+    () => listenForNodes({ ...forNodes, address: edge.tier, reusePort }),
+    worker && (() => listenForNodes({ ...forNodes, address: WORKER_ADDRESS })),
+    // A worker's is that of the whole edge, in the process that started it.
+    edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, secret),
   ]);
   const purges = followPurges(core, region);
   core.purging = purges;
   return {
     name,
-    addresses: { listen: visitors.address, tier: tier.address, control: control?.address },
+    core,
+    addresses: {
+      listen: visitors.address,
+      tier: tier.address,
+      control: control?.address,
+      worker: ownTier?.address,
+    },
+    setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
     reload: (next) => {
       const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
       core.update({ limits: next.limits, sites: next.sites, memoryBytes });
-      for (const listener of [visitors, tier, control]) listener?.update(next.limits);
+      for (const listener of [visitors, tier, ownTier, control]) listener?.update(next.limits);
       origin?.update(next.sites);
       peers.update(next);
       visit = visiting(core, next, origin, peers);
       purges.reload(next);
     },
     close: once(async () => {
-      await Promise.all([visitors.close(), tier.close()]);
+      await Promise.all([visitors.close(), tier.close(), ownTier?.close()]);
       await Promise.all([control?.close(), peers.close(), origin?.close(), purges.close()]);
     }),
   };

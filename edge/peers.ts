@@ -1,6 +1,10 @@
 /**
- * Whom an edge asks for what it does not have: the owner of the key, then a
- * shield of the site, then the origin itself.
+ * Whom an edge asks for what it does not have: the edge that owns the key, then
+ * (where that is this edge, and it is several processes) the worker that owns
+ * it, then a shield of the site, then the origin itself.
+ *
+ * The two circles of ownership are apart, so that edges need not know how many
+ * workers another edge has (docs/adr/0007-workers.md).
  * @module
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
@@ -30,18 +34,36 @@ interface Peer {
   readonly config: string;
 }
 
+/** A process of this edge, as the others reach it. */
+export interface WorkerAddress {
+  readonly name: string;
+  /** HOST:PORT of a listener of its own for nodes. */
+  readonly tier: string;
+}
+
+/** Which of an edge's processes this is, and who the others are. */
+export interface Workers {
+  readonly self: string;
+  /** All of them, this one included; those that are not up yet are left out. */
+  readonly all: readonly WorkerAddress[];
+}
+
 /** The edges of a region and the shields it uses, as one of the edges sees them. */
 export class Peers {
   readonly #self: string;
   #ring!: Ring;
+  #workers: Workers;
+  #workerRing!: Ring;
+  #region!: RegionConfig;
   #shieldRings!: ReadonlyMap<string, Ring>;
   #peers: ReadonlyMap<string, Peer> = new Map();
   /** Requests under way for which this edge is the owner. */
   ownInFlight = 0;
 
-  constructor(self: string, region: RegionConfig) {
+  constructor(self: string, region: RegionConfig, workers: Workers = { self, all: [] }) {
     this.#self = self;
-    this.update(region);
+    this.#workers = workers;
+    this.#update(region, workers);
   }
 
   /**
@@ -49,15 +71,28 @@ export class Peers {
    * known of a node stays, and so do the connections to it, unless it changed.
    */
   update(region: RegionConfig): void {
+    this.#update(region, this.#workers);
+  }
+
+  /** The processes of this edge are others, or elsewhere, from now on. */
+  setWorkers(workers: Workers): void {
+    this.#update(this.#region, workers);
+  }
+
+  #update(region: RegionConfig, workers: Workers): void {
+    this.#region = region;
+    this.#workers = workers;
     this.#ring = new Ring(region.edges);
+    this.#workerRing = new Ring(workers.all.map(({ name }) => ({ name, weight: 1 })));
     this.#shieldRings = shieldRings(region);
     const slowest = Math.max(...region.sites.map(({ origin }) => origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
     const times = { firstByteTimeoutMs: slowest + NODE_PATIENCE_MS, idleTimeoutMs: idle + NODE_PATIENCE_MS };
     const others = region.edges.filter(({ name }) => name !== this.#self);
+    const siblings = workers.all.filter(({ name }) => name !== workers.self);
     const before = this.#peers;
     this.#peers = new Map(
-      [...others, ...region.reachableShields].map(({ name, tier }): [string, Peer] => {
+      [...others, ...siblings, ...region.reachableShields].map(({ name, tier }): [string, Peer] => {
         const options = { name, tier, secret: region.tier_secret, ...times, ...POOL };
         const config = JSON.stringify(options);
         const known = before.get(name);
@@ -71,13 +106,22 @@ export class Peers {
 
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
   owners(key: string): readonly NodeClient[] {
-    const successors = this.#ring.successors(key);
+    return this.#before(this.#ring, key, this.#self);
+  }
+
+  /** @returns The processes of this edge to ask for what the edge owns, before this one takes the owner's part. */
+  workers(key: string): readonly NodeClient[] {
+    return this.#before(this.#workerRing, key, this.#workers.self);
+  }
+
+  #before(ring: Ring, key: string, self: string): readonly NodeClient[] {
+    const successors = ring.successors(key);
     const owner = successors[0];
     const order =
       owner === undefined || this.#inFlight(owner) < LOAD_FLOOR
         ? successors
-        : this.#ring.candidates(key, (name) => this.#inFlight(name));
-    const before = order.slice(0, Math.max(0, order.indexOf(this.#self)));
+        : ring.candidates(key, (name) => this.#inFlight(name));
+    const before = order.slice(0, Math.max(0, order.indexOf(self)));
     return before.map((name) => this.#client(name) as NodeClient);
   }
 
@@ -96,7 +140,8 @@ export class Peers {
   }
 
   #inFlight(name: string): number {
-    return name === this.#self ? this.ownInFlight : (this.#client(name)?.inFlight ?? 0);
+    const isSelf = name === this.#self || name === this.#workers.self;
+    return isSelf ? this.ownInFlight : (this.#client(name)?.inFlight ?? 0);
   }
 }
 
@@ -119,19 +164,21 @@ export interface RouteOptions {
   readonly site: SiteConfig;
   readonly key: string;
   readonly call: Omit<TierCall, 'ask'>;
-  /** Whether another edge asks this one as the owner. */
-  readonly asOwner: boolean;
+  /** Who is not asked: nobody but shields when a worker of this edge asks, no edge when another edge asks. */
+  readonly asked: 'by-visitor' | 'by-edge' | 'by-worker';
   readonly origin: OriginAccess | undefined;
   /** Told when this edge takes the owner's part: what it fetches is its own to keep. */
   readonly onOwner: () => void;
 }
 
 /** @returns Everybody to ask, in order. */
-export function route({ peers, site, key, call, asOwner, origin, onOwner }: RouteOptions): Target[] {
-  const owners = asOwner ? [] : peers.owners(key);
+export function route({ peers, site, key, call, asked, origin, onOwner }: RouteOptions): Target[] {
+  const owners = asked === 'by-visitor' ? peers.owners(key) : [];
+  const workers = asked === 'by-worker' ? [] : peers.workers(key);
   const shields = peers.shields(site, key);
   const targets = [
     ...owners.map((client) => client.target({ ...call, ask: 'owner' })),
+    ...workers.map((client) => client.target({ ...call, ask: 'worker' })),
     ...shields.map((client) => client.target({ ...call, ask: 'shield' }, onOwner)),
   ];
   if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {

@@ -114,7 +114,7 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       site: served.site,
       rules: served.rules,
       fetch: part.fetch,
-      asksPeer: !part.isOwner,
+      asksPeer: part.asks,
       forPeer: false,
       keeps: () => part.keeps(),
       onInterim: (status, fields) => deliverInterim(response, status, fields),
@@ -152,7 +152,15 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     const { served, target, headers, scheme } = readRequest(visit, request);
     const { peers, origin } = visit;
     const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
-    const options = { peers, site: served.site, key: '', call, asOwner: true, origin, onOwner: () => undefined };
+    const options = {
+      peers,
+      site: served.site,
+      key: '',
+      call,
+      asked: 'by-worker' as const,
+      origin,
+      onOwner: () => undefined,
+    };
     passUpgrade({
       request,
       socket,
@@ -206,6 +214,7 @@ class Part {
   readonly #visit: Visit;
   readonly #key: string;
   readonly fetch: Fetch;
+  readonly asks: CacheRequest['asksPeer'];
   isOwner: boolean;
 
   constructor(visit: Visit, id: string, { served, keyed, scheme }: Visited) {
@@ -213,14 +222,15 @@ class Part {
     const { key } = keyed;
     this.#visit = visit;
     this.#key = key;
-    this.isOwner = peers.owners(key).length === 0;
+    this.asks = peers.owners(key).length > 0 ? true : peers.workers(key).length > 0 ? 'near' : false;
+    this.isOwner = this.asks === false;
     if (!this.isOwner) visit.hot.note(key, Date.now());
     const onOwner = (): void => {
       this.isOwner = true; // the owners did not answer: this edge stands in for them
     };
     this.fetch = failover(() => {
       const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
-      return route({ peers, site: served.site, key, call, asOwner: false, origin, onOwner });
+      return route({ peers, site: served.site, key, call, asked: 'by-visitor', origin, onOwner });
     }, Date.now);
   }
 

@@ -28,14 +28,20 @@ export interface TierListenerOptions {
   readonly secret: () => string;
   /** Whom to ask for what the cache does not have. */
   readonly fetchFor: FetchFor;
+  /** Whether it belongs to another process of this node, which is asked first; by default never. */
+  readonly asksWorker?: (call: TierCall, key: string) => boolean;
+  /** Whether others share the address. */
+  readonly reusePort?: boolean;
 }
 
-export type FetchFor = (call: TierCall, served: ServedSite, key: string) => Fetch;
+/** @param onOwner - Told when this node answers itself for one that it would have asked first. */
+export type FetchFor = (call: TierCall, served: ServedSite, key: string, onOwner?: () => void) => Fetch;
 
 export async function listenForNodes(options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
   const listener = await listen({
     address,
+    reusePort: options.reusePort ?? false,
     limits: forNodes(core.limits),
     onRequest: (request, response) => void answer(options, request, response),
     onRefused: (error) => core.refused('tier', error),
@@ -88,6 +94,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
     site = served.site;
     const headers = withoutFields(removeHopByHop(request.rawHeaders), TIER_FIELDS);
     const keyed = cacheKey(served.site, call.proto, target, headers);
+    let asksWorker = options.asksWorker?.(call, keyed.key) ?? false;
     const cacheRequest: CacheRequest = {
       method,
       keyed,
@@ -97,10 +104,12 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       body: requestBody(request, response, served.site.max_request_body),
       site: served.site,
       rules: served.rules,
-      fetch: options.fetchFor(call, served, keyed.key),
-      asksPeer: false,
-      forPeer: call.ask === 'owner',
-      keeps: () => true,
+      fetch: options.fetchFor(call, served, keyed.key, () => {
+        asksWorker = false; // the worker does not answer: this one stands in for it
+      }),
+      asksPeer: asksWorker ? 'near' : false,
+      forPeer: call.ask !== 'shield',
+      keeps: () => !asksWorker,
       onInterim: (status, fields) => deliverInterim(response, status, fields),
       gone: goneSignal(response),
       needs: call.position,

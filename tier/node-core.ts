@@ -30,6 +30,8 @@ export interface ServedSite {
 
 export interface NodeCoreOptions {
   readonly name: string;
+  /** The process of the node that this is, where there are several; by default the node itself. */
+  readonly member?: string | undefined;
   readonly role: 'edge' | 'shield';
   readonly memoryBytes: number;
   readonly limits: LimitsConfig;
@@ -58,6 +60,8 @@ export interface Respond {
 
 export class NodeCore {
   readonly name: string;
+  /** Who it is to the journal and in receipts. */
+  readonly member: string;
   readonly log: Logger;
   readonly store: Store;
   /** What it knows of purges. */
@@ -72,6 +76,7 @@ export class NodeCore {
   constructor(options: NodeCoreOptions) {
     const { name, role, log, limits } = options;
     this.name = name;
+    this.member = options.member ?? name;
     this.log = log;
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);

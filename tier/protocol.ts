@@ -27,8 +27,11 @@ export interface TierCall {
   readonly from: string;
   /** Scheme of the visitor's request: part of the cache key. */
   readonly proto: 'http' | 'https';
-  /** `owner`: an edge asks another one as the owner of the key, which then goes to the shield, never to a third edge. */
-  readonly ask: 'owner' | 'shield';
+  /**
+   * `owner`: an edge asks another one as the owner of the key, which then goes to the shield, never to a third edge.
+   * `worker`: a process of an edge asks another one of the same edge as the owner, which then goes to the shield.
+   */
+  readonly ask: 'owner' | 'worker' | 'shield';
   /** What the node that asks knows of the journal of purges. */
   readonly position: JournalPosition;
 }
@@ -51,9 +54,13 @@ export function readTierCall(headers: RawHeaders, secret: string): TierCall {
     id: String(members.get('id') ?? ''),
     from: String(members.get('from') ?? ''),
     proto: String(members.get('proto')) === 'https' ? 'https' : 'http',
-    ask: String(members.get('ask')) === 'owner' ? 'owner' : 'shield',
+    ask: askIn(String(members.get('ask'))),
     position: positionIn(members),
   };
+}
+
+function askIn(ask: string): TierCall['ask'] {
+  return ask === 'owner' || ask === 'worker' ? ask : 'shield';
 }
 
 /** How new a response is against the journal, on its way to another node. */

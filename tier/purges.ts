@@ -80,7 +80,7 @@ function alone({ ledger }: NodeCore): Following {
 /** How long the node's own connection to the journal may lag behind a purge that it has appended. */
 const CATCH_UP_MS = 5_000;
 
-function followJournal({ name, ledger, log }: NodeCore, url: string, secret: string): Following {
+function followJournal({ member: node, ledger, log }: NodeCore, url: string, secret: string): Following {
   let reached = true;
   const problem = (error: Error): void => {
     if (reached) log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
@@ -89,11 +89,11 @@ function followJournal({ name, ledger, log }: NodeCore, url: string, secret: str
   const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
     await wait(ms, undefined, { signal, ref: false });
   };
-  const reporter = httpReporter({ url, secret, node: name, wait: pause, problem });
-  const appender = httpAppender({ url, secret, node: name });
+  const reporter = httpReporter({ url, secret, node, wait: pause, problem });
+  const appender = httpAppender({ url, secret, node });
   const follower = new Follower({
     target: ledger,
-    connect: httpSource({ url, secret, node: name }),
+    connect: httpSource({ url, secret, node }),
     report: (seq, identity) => {
       if (!reached) log.info({ journal: url, applied: seq }, 'the journal is within reach again');
       reached = true;
