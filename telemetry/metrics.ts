@@ -3,13 +3,14 @@
  * are those of Cache-Status (promise P7).
  * @module
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { EngineEvents } from '../cache/engine.ts';
 import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
+import { Histogram, registerHistograms, type Tally, TallyCounter } from './tally.ts';
 
 /** Where a request came in: from a visitor, or from another node. */
 export type ListenerName = 'public' | 'tier';
@@ -23,11 +24,18 @@ export interface RequestRecord {
   readonly seconds: number;
 }
 
+/** Bounds of the buckets of `seawall_request_duration_seconds`. */
+const DURATION_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
 export class NodeMetrics implements EngineEvents {
   readonly registry = new Registry();
-  readonly #requests: Counter<'listener' | 'site' | 'result'>;
-  readonly #bytes: Counter<'listener' | 'site'>;
-  readonly #duration: Histogram<'listener'>;
+  readonly #requests: TallyCounter<'listener' | 'site' | 'result'>;
+  readonly #bytes: TallyCounter<'listener' | 'site'>;
+  /** In seconds. */
+  readonly durations: Readonly<Record<ListenerName, Histogram>> = {
+    public: new Histogram({ listener: 'public' }, DURATION_SECONDS),
+    tier: new Histogram({ listener: 'tier' }, DURATION_SECONDS),
+  };
   readonly #fills: Counter;
   readonly #collapsed: Counter;
   readonly #stored: Counter;
@@ -39,25 +47,14 @@ export class NodeMetrics implements EngineEvents {
     registry.setDefaultLabels({ node, role });
     collectDefaultMetrics({ register: registry });
     const registers = [registry];
-    this.#requests = new Counter({
-      name: 'seawall_requests_total',
-      help: 'Requests by listener, site and result.',
-      labelNames: ['listener', 'site', 'result'],
-      registers,
-    });
-    this.#bytes = new Counter({
-      name: 'seawall_response_body_bytes_total',
-      help: 'Bytes of response bodies sent.',
-      labelNames: ['listener', 'site'],
-      registers,
-    });
-    this.#duration = new Histogram({
-      name: 'seawall_request_duration_seconds',
-      help: 'From the request’s head to the end of its answer.',
-      labelNames: ['listener'],
-      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-      registers,
-    });
+    this.#requests = new TallyCounter(registry, 'seawall_requests_total', 'Requests by listener, site and result.');
+    this.#bytes = new TallyCounter(registry, 'seawall_response_body_bytes_total', 'Bytes of response bodies sent.');
+    registerHistograms(
+      registry,
+      'seawall_request_duration_seconds',
+      'From the request’s head to the end of its answer.',
+      Object.values(this.durations),
+    );
     this.#fills = new Counter({ name: 'seawall_fills_total', help: 'Requests sent upstream.', registers });
     this.#collapsed = new Counter({
       name: 'seawall_collapsed_total',
@@ -87,9 +84,19 @@ export class NodeMetrics implements EngineEvents {
   }
 
   record({ listener, site, result, bytes, seconds }: RequestRecord): void {
-    this.#requests.inc({ listener, site, result });
-    this.#bytes.inc({ listener, site }, bytes);
-    this.#duration.observe({ listener }, seconds);
+    this.requests(listener, site, result).value++;
+    this.bytes(listener, site).value += bytes;
+    this.durations[listener].observe(seconds);
+  }
+
+  /** Where requests with this result are counted, for those who count many. */
+  requests(listener: ListenerName, site: string, result: string): Tally {
+    return this.#requests.of({ listener, site, result });
+  }
+
+  /** Where bytes of bodies are counted. */
+  bytes(listener: ListenerName, site: string): Tally {
+    return this.#bytes.of({ listener, site });
   }
 
   fillStarted(): void {

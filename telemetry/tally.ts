@@ -1,0 +1,91 @@
+/**
+ * Counting that costs a hit next to nothing: numbers in plain objects, which
+ * prom-client reads when it is scraped.
+ * @module
+ */
+import type { Metric, Registry } from 'prom-client';
+
+/** A number under some labels. */
+export interface Tally {
+  value: number;
+}
+
+/** A counter whose label values are looked up once and kept by whoever counts. */
+export class TallyCounter<Label extends string> {
+  readonly #tallies = new Map<string, { readonly labels: Readonly<Record<Label, string>>; readonly tally: Tally }>();
+
+  constructor(registry: Registry, name: string, help: string) {
+    const values = () => [...this.#tallies.values()].map(({ labels, tally }) => ({ labels, value: tally.value }));
+    register(registry, { name, help, type: 'counter', values, reset: () => this.#tallies.clear() });
+  }
+
+  /** @returns What counts for these labels: the same object each time. */
+  of(labels: Readonly<Record<Label, string>>): Tally {
+    const key = Object.values(labels).join('\n');
+    const known = this.#tallies.get(key);
+    if (known !== undefined) return known.tally;
+    const tally = { value: 0 };
+    this.#tallies.set(key, { labels, tally });
+    return tally;
+  }
+}
+
+/** A histogram of one label's values, for the same keeping. */
+export class Histogram {
+  readonly #bounds: readonly number[];
+  /** How many were at most as large as the bound, but not as the one before; the last holds the rest. */
+  readonly #counts: number[];
+  #sum = 0;
+  readonly labels: Readonly<Record<string, string>>;
+
+  constructor(labels: Readonly<Record<string, string>>, bounds: readonly number[]) {
+    this.labels = labels;
+    this.#bounds = bounds;
+    this.#counts = new Array<number>(bounds.length + 1).fill(0);
+  }
+
+  observe(value: number): void {
+    let at = 0;
+    while (at < this.#bounds.length && value > (this.#bounds[at] as number)) at++;
+    this.#counts[at] = (this.#counts[at] as number) + 1;
+    this.#sum += value;
+  }
+
+  values(name: string): Value[] {
+    let count = 0;
+    const buckets = this.#counts.map((here, at): Value => {
+      count += here;
+      return { metricName: `${name}_bucket`, labels: { le: this.#bounds[at] ?? '+Inf', ...this.labels }, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels: this.labels, value: this.#sum },
+      { metricName: `${name}_count`, labels: this.labels, value: count },
+    ];
+  }
+}
+
+export function registerHistograms(registry: Registry, name: string, help: string, all: readonly Histogram[]): void {
+  const values = () => all.flatMap((histogram) => histogram.values(name));
+  register(registry, { name, help, type: 'histogram', values, reset: () => undefined });
+}
+
+interface Value {
+  readonly metricName?: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+interface Registered {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'histogram';
+  readonly values: () => Value[];
+  readonly reset: () => void;
+}
+
+/** What a registry asks of a metric is its name and `get`; its type demands the library's own classes. */
+function register(registry: Registry, { name, help, type, values, reset }: Registered): void {
+  const get = async () => ({ name, help, type, aggregator: 'sum', values: values() });
+  registry.registerMetric({ name, get, reset } as unknown as Metric);
+}
