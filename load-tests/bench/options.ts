@@ -1,0 +1,119 @@
+/** The options of `npm run bench`. @module */
+import { parseArgs } from 'node:util';
+import { BenchError } from './errors.ts';
+import type { Options, Scenario } from './scenario.ts';
+
+export interface Settings extends Options {
+  /** Names of scenarios; empty: all. */
+  readonly only: readonly string[];
+  /** Names of peers; undefined: all. */
+  readonly peers: readonly string[] | undefined;
+  readonly writeDocs: boolean;
+  readonly action: 'run' | 'help' | 'show-configs' | 'list';
+}
+
+const DEFAULTS = { rounds: 5, seconds: 2, objects: 1_000_000, connections: 10_000 };
+
+/** What keeps a run bounded. */
+const BOUNDS: Readonly<Record<keyof typeof DEFAULTS, readonly [least: number, most: number]>> = {
+  rounds: [1, 100],
+  seconds: [1, 60],
+  objects: [1_000, 10_000_000],
+  connections: [10, 100_000],
+};
+
+export function helpText(scenarios: readonly Scenario[]): string {
+  const list = scenarios.map(({ name, title }) => `  ${name.padEnd(16)} ${title}`).join('\n');
+  return `Usage: npm run bench -- [options]
+
+Seawall beside nginx, Varnish, HAProxy and Traffic Server, as far as they are
+installed, on this machine: same origin, same objects, the server on processor 0,
+load generator and origin on processor 1, in turn, round after round. Prints for
+each scenario what a request costs each server, and the ratio of Seawall to it:
+median (least–most) over the rounds. Everything stays on loopback, and ends with
+the command.
+
+Needs Linux and wrk; for some scenarios h2load (nghttp2-client), a C compiler,
+openssl, taskset. On Debian:
+  apt-get install wrk nghttp2-client gcc libc6-dev openssl nginx varnish haproxy trafficserver
+The packages of servers may start one each, which is in the way: stop them.
+
+A run of everything with the defaults takes about half an hour; it writes
+load-tests/results/latest.json and latest.svg. A run of a part writes partial.json
+and partial.svg instead.
+
+Options:
+  --only LIST       Scenarios, such as hit-browser,miss.
+  --peers LIST      Servers beside Seawall: nginx,varnish,haproxy,trafficserver,floor. By default all.
+  --rounds N        By default ${DEFAULTS.rounds}.
+  --seconds N       Of each server in each round. By default ${DEFAULTS.seconds}.
+  --objects N       Of the Zipf mix, and stored ones. By default ${DEFAULTS.objects}.
+  --connections N   Idle ones. By default ${DEFAULTS.connections}.
+  --write-docs      Write the tables into docs/performance.md as well (a run of everything only).
+  --show-configs    Print what the servers are configured by, and nothing else.
+  --list            Print the names of the scenarios.
+  --help            Say this.
+
+Scenarios:
+${list}
+`;
+}
+
+/** @throws {BenchError} for what is not an option, a number or a name. */
+export function parseSettings(
+  args: readonly string[],
+  scenarios: readonly string[],
+  peers: readonly string[],
+): Settings {
+  const values = valuesOf(args);
+  const only = names(values['only'], scenarios, 'scenario') ?? [];
+  const chosen = names(values['peers'], peers, 'server');
+  if (values['write-docs'] === true && (only.length > 0 || chosen !== undefined)) {
+    throw new BenchError('--write-docs needs a run of everything: leave --only and --peers out');
+  }
+  const action = (['help', 'show-configs', 'list'] as const).find((name) => values[name] === true) ?? 'run';
+  return {
+    rounds: number('rounds', values['rounds']),
+    seconds: number('seconds', values['seconds']),
+    objects: number('objects', values['objects']),
+    connections: number('connections', values['connections']),
+    only,
+    peers: chosen,
+    writeDocs: values['write-docs'] === true,
+    action,
+  };
+}
+
+function valuesOf(args: readonly string[]): Record<string, string | boolean | undefined> {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        ...{ only: text, peers: text, rounds: text, seconds: text, objects: text, connections: text },
+        ...{ 'write-docs': flag, 'show-configs': flag, list: flag, help: flag },
+      },
+    }).values;
+  } catch (error) {
+    throw new BenchError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function number(name: keyof typeof DEFAULTS, value: unknown): number {
+  if (value === undefined) return DEFAULTS[name];
+  const [least, most] = BOUNDS[name];
+  const given = Number(value);
+  if (Number.isInteger(given) && given >= least && given <= most) return given;
+  throw new BenchError(`--${name}: expected a whole number from ${least} to ${most}, found ${JSON.stringify(value)}`);
+}
+
+function names(value: unknown, known: readonly string[], what: string): string[] | undefined {
+  if (value === undefined) return undefined;
+  const given = String(value).split(',').filter(Boolean);
+  const unknown = given.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new BenchError(`there is no ${what} ${JSON.stringify(unknown)}: they are ${known.join(', ')}`);
+  }
+  return given;
+}

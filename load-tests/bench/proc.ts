@@ -1,0 +1,114 @@
+/**
+ * What Linux tells of processes in /proc: who belongs to whom, processor time,
+ * memory. A server is the process that was started and all of its descendants.
+ * @module
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Clock ticks a second in /proc/PID/stat: 100 on every Linux that a user sees (`getconf CLK_TCK`). */
+const TICKS_PER_SECOND = 100;
+
+/** From one line of /proc/PID/stat (proc(5)). */
+export interface ProcessStat {
+  readonly pid: number;
+  readonly parent: number;
+  /** User and system time of all its threads, and of its children that have ended; in microseconds, in steps of a tick. */
+  readonly cpuMicros: number;
+}
+
+/** @throws {Error} when the line is not one of /proc/PID/stat. */
+export function parseStat(line: string): ProcessStat {
+  // The name stands in parentheses, and may hold spaces and parentheses itself.
+  const open = line.indexOf('(');
+  const close = line.lastIndexOf(')');
+  const fields = line.slice(close + 2).split(' ');
+  const [user, system, childrenUser, childrenSystem] = fields.slice(11, 15).map(Number);
+  const stat = {
+    pid: Number(line.slice(0, open)),
+    parent: Number(fields[1]),
+    cpuMicros:
+      (((user ?? Number.NaN) + (system ?? Number.NaN) + (childrenUser ?? Number.NaN) + (childrenSystem ?? Number.NaN)) /
+        TICKS_PER_SECOND) *
+      1e6,
+  };
+  if (open < 0 || close < open || !Object.values(stat).every(Number.isFinite)) {
+    throw new Error(`not a line of /proc/PID/stat: ${JSON.stringify(line)}`);
+  }
+  return stat;
+}
+
+/** Resident memory in bytes, from the text of /proc/PID/status; 0 for a process without any (it is ending). */
+export function parseResident(status: string): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/**
+ * Microseconds in which a processor ran programs (or was taken away by the machine below), from the text of /proc/stat.
+ * What it did for interrupts is left out: the kernel gives that to whom it wants.
+ */
+export function parseBusy(stat: string, core: number): number {
+  const fields = new RegExp(`^cpu${core} (.*)$`, 'm').exec(stat)?.[1]?.split(' ').map(Number) ?? [];
+  const [user = 0, nice = 0, system = 0, , , , , steal = 0] = fields;
+  return ((user + nice + system + steal) / TICKS_PER_SECOND) * 1e6;
+}
+
+/** Like {@link parseBusy}, now. */
+export function busyMicros(core: number): number {
+  return parseBusy(read('/proc/stat'), core);
+}
+
+/** What a server has used up to a moment. */
+export interface Usage {
+  readonly cpuMicros: number;
+  readonly residentBytes: number;
+}
+
+/** @param root - Process id of what was started. */
+export function usageOf(root: number): Usage {
+  let cpuMicros = 0;
+  let residentBytes = 0;
+  for (const { pid, cpuMicros: micros } of familyOf(root, allStats())) {
+    cpuMicros += micros;
+    residentBytes += parseResident(read(`/proc/${pid}/status`));
+  }
+  return { cpuMicros, residentBytes };
+}
+
+/** @returns The root's line and those of all its descendants. */
+export function familyOf(root: number, stats: readonly ProcessStat[]): ProcessStat[] {
+  const family = stats.filter(({ pid }) => pid === root);
+  // Grows while it is walked: children, then their children.
+  for (const { pid } of family) family.push(...stats.filter(({ parent }) => parent === pid));
+  return family;
+}
+
+/** Process ids of the root and all its descendants. */
+export function familyPids(root: number): number[] {
+  return familyOf(root, allStats()).map(({ pid }) => pid);
+}
+
+function allStats(): ProcessStat[] {
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const line = read(`/proc/${pid}/stat`);
+      return line === '' ? [] : [parseStat(line)];
+    });
+}
+
+/** Processes end while they are looked at: then there is nothing to read. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,44 @@
+/** What a scenario is. @module */
+import type { Measures, Metric } from './metrics.ts';
+import type { Ability, Server, ServerKind, Setup } from './server.ts';
+import type { OpenStage } from './stage.ts';
+
+export interface Options {
+  readonly rounds: number;
+  /** How long each server is measured in each round. */
+  readonly seconds: number;
+  /** Objects of the Zipf mix, and of the one that counts bytes per object. */
+  readonly objects: number;
+  /** Connections that idle. */
+  readonly connections: number;
+}
+
+export interface Context {
+  readonly stage: OpenStage;
+  readonly options: Options;
+}
+
+export interface Scenario {
+  /** On the command line: `hit-bare`. */
+  readonly name: string;
+  /** For people: `1 KB hit, no headers`. */
+  readonly title: string;
+  /** One or two sentences for the documentation. */
+  readonly about: string;
+  /** What is compared, and shown in the chart. */
+  readonly primary: Metric;
+  /** What is shown besides. */
+  readonly metrics: readonly Metric[];
+  readonly setup: Setup;
+  /** What a server must be able to do to take part: any of these. */
+  readonly needs: readonly Ability[];
+  /** Why it cannot be run on this machine; undefined: it can. */
+  unavailable(): string | undefined;
+  /** Rounds, where it does not take as many as the others. */
+  readonly rounds?: number;
+  /** Servers besides those that are compared in all scenarios, or instead of them. */
+  readonly kinds?: (compared: readonly ServerKind[]) => readonly ServerKind[];
+  /** Fills the server's cache, makes sure that it answers as meant, warms it up. */
+  prepare(server: Server, context: Context): Promise<void>;
+  measure(server: Server, context: Context, round: number): Promise<Measures>;
+}

@@ -1,0 +1,53 @@
+/** How long visitors wait while a server is half busy. @module */
+import { BenchError } from '../errors.ts';
+import { missing, pace, wrk } from '../loads.ts';
+import { checkSeen, whileUsed } from '../measure.ts';
+import { BROWSER, headOf, KILOBYTE, objectPath } from '../requests.ts';
+import type { Scenario } from '../scenario.ts';
+import type { Server } from '../server.ts';
+import { fill } from '../stage.ts';
+
+const CONNECTIONS = 64;
+const WARM_UP_SECONDS = 2;
+
+/** Requests that may stay without an answer. */
+const MAX_UNANSWERED = 0;
+
+/** The most that each server answers in a second. */
+const most = new WeakMap<Server, number>();
+
+export const latency: Scenario = {
+  name: 'latency',
+  title: '1 KB hit at half of the maximum rate',
+  about:
+    'The 1 KB hit with a browser’s headers at a constant rate: half of what the same server answers at the most, found right before. A request’s latency counts from the moment it was meant for (open loop), so a pause of the server counts for all who came meanwhile.',
+  primary: 'p99Millis',
+  metrics: ['requestsPerSecond', 'p50Millis', 'p999Millis', 'cpuMicros', 'othersPercent'],
+  setup: { name: 'hits', memoryMebibytes: 256 },
+  needs: ['cache', 'fixed'],
+  unavailable: () => missing.pace() ?? missing.wrk(),
+  async prepare(server, { stage, options }) {
+    await fill(server, stage, objectPath(KILOBYTE), KILOBYTE);
+    const requests = { kind: 'fixed', head: headOf(server.port, objectPath(KILOBYTE), BROWSER) } as const;
+    const load = { port: server.port, connections: CONNECTIONS, requests };
+    await wrk({ ...load, seconds: WARM_UP_SECONDS });
+    const seen = await wrk({ ...load, seconds: options.seconds });
+    checkSeen(seen);
+    most.set(server, seen.requests / seen.seconds);
+  },
+  async measure(server, { options }) {
+    const rate = (most.get(server) ?? Number.NaN) / 2;
+    const head = headOf(server.port, objectPath(KILOBYTE), BROWSER);
+    const load = { port: server.port, rate, seconds: options.seconds, connections: CONNECTIONS, head };
+    const { result, used } = await whileUsed([server.running.pid], () => pace(load));
+    if (result.unanswered > MAX_UNANSWERED) throw new BenchError(`${result.unanswered} requests were not answered`);
+    return {
+      cpuMicros: used.cpuMicros / result.requests,
+      requestsPerSecond: result.requests / result.seconds,
+      p50Millis: result.p50Micros / 1e3,
+      p99Millis: result.p99Micros / 1e3,
+      p999Millis: result.p999Micros / 1e3,
+      ...(used.othersPercent === undefined ? {} : { othersPercent: used.othersPercent }),
+    };
+  },
+};

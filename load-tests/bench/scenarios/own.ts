@@ -1,0 +1,200 @@
+/** What only Seawall is asked: a region of two edges; a million objects. @module */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { seededRandom } from '../../random.ts';
+import { BenchError } from '../errors.ts';
+import { askInside } from '../inside.ts';
+import { missing, wrk } from '../loads.ts';
+import { checkSeen, measuresOf, whileUsed } from '../measure.ts';
+import { usageOf } from '../proc.ts';
+import { removeFolder, temporaryFolder } from '../processes.ts';
+import { BROWSER, headOf, KILOBYTE, objectPath } from '../requests.ts';
+import type { Scenario } from '../scenario.ts';
+import { type Pair, seawall, startPair } from '../seawall.ts';
+import type { Server, ServerKind } from '../server.ts';
+import { ask, type OpenStage } from '../stage.ts';
+
+const CONNECTIONS = 64;
+const WARM_UP_SECONDS = 2;
+
+const pairs = new WeakMap<Server, { readonly pair: Pair; path: string }>();
+
+/** Names that are tried until one belongs to the other edge: half of them do. */
+const CANDIDATES = 64;
+
+export const peerHit: Scenario = {
+  name: 'hit-at-owner',
+  title: '1 KB hit at the owner, through another edge',
+  about:
+    'Two edges of a region in two processes on the same processor: one is asked for an object that the other owns, and keeps no copy itself. Processor time of both together.',
+  primary: 'cpuMicros',
+  metrics: ['askedCpuMicros', 'ownerCpuMicros', 'requestsPerSecond', 'p50Millis', 'p99Millis', 'othersPercent'],
+  setup: { name: 'pair', memoryMebibytes: 256 },
+  needs: ['cache'],
+  unavailable: missing.wrk,
+  kinds: () => [twoEdges()],
+  async prepare(server, { stage }) {
+    const path = await ownedElsewhere(server, stage);
+    const { pair } = pairOf(server);
+    pairs.set(server, { pair, path });
+    const requests = { kind: 'fixed', head: headOf(server.port, path, BROWSER) } as const;
+    checkSeen(await wrk({ port: server.port, seconds: WARM_UP_SECONDS, connections: CONNECTIONS, requests }));
+  },
+  async measure(server, { stage, options: { seconds } }) {
+    const { pair, path } = pairOf(server);
+    const requests = { kind: 'fixed', head: headOf(server.port, path, BROWSER) } as const;
+    const [asked, owner] = [pair.asked.pid, pair.owner.pid];
+    const [before, ownerBefore] = [await stage.counted(), usageOf(owner).cpuMicros];
+    const work = () => wrk({ port: server.port, seconds, connections: CONNECTIONS, requests });
+    const { result, used } = await whileUsed([asked, owner], work);
+    if ((await stage.counted()) > before) throw new BenchError('the origin was asked: these were no hits');
+    const ownerCpuMicros = (usageOf(owner).cpuMicros - ownerBefore) / result.requests;
+    const measures = measuresOf(result, used);
+    return { ...measures, ownerCpuMicros, askedCpuMicros: (measures.cpuMicros ?? 0) - ownerCpuMicros };
+  },
+};
+
+function twoEdges(): ServerKind {
+  const { version } = seawall();
+  return {
+    name: 'seawall',
+    title: 'Seawall, two edges',
+    version,
+    abilities: new Set(['cache']),
+    configs: () => ({}),
+    async start({ originPort }, { memoryMebibytes }) {
+      const pair = await startPair(originPort, memoryMebibytes);
+      const server: Server = {
+        kind: this,
+        running: pair.asked,
+        port: pair.port,
+        tlsPort: undefined,
+        stop: () => pair.stop(),
+      };
+      pairs.set(server, { pair, path: '' });
+      return server;
+    },
+  };
+}
+
+function pairOf(server: Server): { readonly pair: Pair; path: string } {
+  const pair = pairs.get(server);
+  if (!pair) throw new Error('not a pair');
+  return pair;
+}
+
+/** @returns A path that the edge that is asked has always from the other one, and that one has itself. */
+async function ownedElsewhere({ port }: Server, stage: OpenStage): Promise<string> {
+  for (let i = 0; i < CANDIDATES; i += 1) {
+    const path = objectPath(KILOBYTE, `owned-${i}`);
+    await ask({ port, path });
+    const before = await stage.counted();
+    const { headers } = await ask({ port, path });
+    const isAnswered = (await stage.counted()) === before;
+    const members = String(headers['cache-status'] ?? '').split(',');
+    const [first = '', second = ''] = members;
+    if (isAnswered && members.length === 2 && /^"owner";hit/.test(first.trim()) && /^ *"asked"/.test(second))
+      return path;
+  }
+  throw new BenchError('no object was found that belongs to the other edge');
+}
+
+/** What may be stored takes more than objects and their headers. */
+const MEMORY_MEBIBYTES = 6_144;
+
+const FILL = { connections: 64, seconds: 300 };
+
+/** While stalls are measured: hits on all that is stored, and new objects besides. */
+const LOAD = { seconds: 10, draws: 1_000_000, seed: 4, connections: { hits: 48, misses: 16 } };
+
+const folders = new WeakMap<ServerKind, string>();
+
+export const stored: Scenario = {
+  name: 'stored-objects',
+  title: '1,000,000 objects of 1 KB stored',
+  about:
+    'Memory that each stored object takes beyond its body and its header section as the origin sent them: growth of resident memory, and of what is alive after a garbage collection. Then the longest stall of the event loop (`perf_hooks`’ `monitorEventLoopDelay` inside the process) in ten seconds of hits and misses on top of them.',
+  primary: 'overheadBytes',
+  metrics: ['heapOverheadBytes', 'bytesPerObject', 'objects', 'stallMillis', 'stallP99Millis'],
+  setup: { name: 'stored', memoryMebibytes: MEMORY_MEBIBYTES },
+  needs: ['cache'],
+  rounds: 1,
+  unavailable: missing.wrk,
+  kinds: () => [watched()],
+  async prepare(server) {
+    const head = headOf(server.port, objectPath(KILOBYTE), BROWSER);
+    const requests = { kind: 'fixed', head } as const;
+    checkSeen(await wrk({ port: server.port, seconds: WARM_UP_SECONDS, connections: CONNECTIONS, requests }));
+  },
+  async measure(server, { stage, options }) {
+    const { pid } = server.running;
+    const folder = folders.get(server.kind) ?? '';
+    const look = (question: 'collect' | 'read' | 'reset') => askInside(pid, folder, question);
+    const head = headOf(server.port, objectPath(KILOBYTE, 'stored-@'), BROWSER);
+    const before = await look('collect');
+    const counted = await stage.counted();
+    const all = { kind: 'each', head, prefix: '', most: options.objects } as const;
+    checkSeen(await wrk({ port: server.port, ...FILL, requests: all }));
+    const objects = (await stage.counted()) - counted;
+    const after = await look('collect');
+    const own = await ask({ port: stage.originPort, path: objectPath(KILOBYTE, 'stored-1') });
+    const ownBytes = KILOBYTE + own.headBytes;
+    const bytesPerObject = (after.residentBytes - before.residentBytes) / objects;
+    const { stallMaxMillis, stallP99Millis } = await underLoad(server.port, head, objects, look);
+    return {
+      objects,
+      bytesPerObject,
+      overheadBytes: bytesPerObject - ownBytes,
+      heapOverheadBytes: (after.liveBytes - before.liveBytes) / objects - ownBytes,
+      stallMillis: stallMaxMillis,
+      stallP99Millis,
+    };
+  },
+};
+
+type Look = (question: 'read' | 'reset') => ReturnType<typeof askInside>;
+
+async function underLoad(port: number, head: string, objects: number, look: Look): ReturnType<typeof askInside> {
+  const file = join(temporaryFolder('draws'), 'stored');
+  const random = seededRandom(LOAD.seed);
+  writeFileSync(
+    file,
+    Uint32Array.from({ length: LOAD.draws }, () => 1 + Math.floor(random() * objects)),
+  );
+  const { seconds, connections } = LOAD;
+  await look('reset');
+  const [hits, misses] = await Promise.all([
+    wrk({ port, seconds, connections: connections.hits, requests: { kind: 'ranks', head, file, offset: 0 } }),
+    wrk({ port, seconds, connections: connections.misses, requests: { kind: 'each', head, prefix: 'more-' } }),
+  ]);
+  checkSeen(hits);
+  checkSeen(misses);
+  return look('read');
+}
+
+function watched(): ServerKind {
+  const watch = join(import.meta.dirname, '../watch.ts');
+  const folder = temporaryFolder('watch');
+  const kind = seawall({
+    name: 'seawall',
+    title: 'Seawall',
+    nodeFlags: ['--expose-gc', '--import', watch],
+    env: { SEAWALL_BENCH_WATCH: folder },
+  });
+  const withFolder: ServerKind = {
+    ...kind,
+    async start(stage, setup) {
+      const server = await kind.start(stage, setup);
+      return {
+        ...server,
+        kind: withFolder,
+        async stop() {
+          await server.stop();
+          removeFolder(folder);
+        },
+      };
+    },
+  };
+  folders.set(withFolder, folder);
+  return withFolder;
+}

@@ -1,0 +1,162 @@
+/** Seawall, as `seawall serve` in a process of its own. @module */
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { NODE_FLAGS } from '../../cli/node-flags.ts';
+import type { ReadyLine } from '../../cli/ready.ts';
+import { freePorts } from '../nodes.ts';
+import { CORES, printed, type Running, removeFolder, start, temporaryFolder } from './processes.ts';
+import type { ServerKind } from './server.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const PROGRAM = join(ROOT, 'cli/seawall.ts');
+
+/** How `serve` may be changed for one scenario. */
+export interface Variant {
+  readonly name: string;
+  readonly title: string;
+  /** Before the program: `--import FILE`. */
+  readonly nodeFlags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Options of `serve` that this version must know, else the variant is not available. */
+  readonly needs?: readonly string[];
+  /** @param folder - Its own; gone with it. */
+  readonly options?: (folder: string) => readonly string[];
+}
+
+let help: string | undefined;
+
+/** Whether `seawall serve` of this version has an option. */
+export function serveKnows(option: string): boolean {
+  help ??= printed([process.execPath, PROGRAM, 'serve', '--help']);
+  return new RegExp(`^ +${option}\\b`, 'm').test(help);
+}
+
+export function seawall(variant: Variant = { name: 'seawall', title: 'Seawall' }): ServerKind {
+  const hasTls = serveKnows('--listen-tls');
+  const isKnown = (variant.needs ?? []).every(serveKnows);
+  return {
+    name: variant.name,
+    title: variant.title,
+    version: isKnown ? versionOfSeawall() : undefined,
+    abilities: new Set(hasTls ? ['cache', 'tls', 'http2'] : ['cache']),
+    configs: () => ({ 'command line': `seawall ${options('{{…}}', 0, 0, 0, 256, '{{…}}').join(' ')}` }),
+
+    async start({ originPort, certificates }, { memoryMebibytes }) {
+      const folder = temporaryFolder(variant.name);
+      const [port = 0, tlsPort = 0] = await freePorts(2);
+      const tls = hasTls ? certificates : undefined;
+      const args = [...options(tls, port, tlsPort, originPort, memoryMebibytes, folder), '--json'];
+      const running = startSeawall(variant.name, args, variant);
+      await ready(running);
+      return {
+        kind: this,
+        running,
+        port,
+        tlsPort: tls === undefined ? undefined : tlsPort,
+        async stop() {
+          await running.stop();
+          removeFolder(folder);
+        },
+      };
+    },
+  };
+
+  function options(
+    certificates: string | undefined,
+    port: number,
+    tlsPort: number,
+    originPort: number,
+    memory: number,
+    folder: string,
+  ): string[] {
+    const tls = ['--listen-tls', `127.0.0.1:${tlsPort}`];
+    const files = ['--tls-cert', `${certificates}/cert.pem`, '--tls-key', `${certificates}/key.pem`];
+    return [
+      ...['serve', '--origin', `http://127.0.0.1:${originPort}`, '--listen', `127.0.0.1:${port}`],
+      ...['--memory', `${memory}MiB`, '--log-level', 'error'],
+      ...(serveKnows('--workers') ? ['--workers', '1'] : []),
+      ...(hasTls && certificates !== undefined ? [...tls, ...files] : []),
+      ...(variant.options?.(folder) ?? []),
+    ];
+  }
+}
+
+/** Two edges of one region, and no shield: one is asked, the other owns what it is asked for. */
+export interface Pair {
+  readonly asked: Running;
+  readonly owner: Running;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+export async function startPair(originPort: number, memoryMebibytes: number): Promise<Pair> {
+  const folder = temporaryFolder('pair');
+  const [port, ownerPort, tier, ownerTier] = await freePorts(4);
+  const file = join(folder, 'region.yaml');
+  writeFileSync(
+    file,
+    `region: bench
+tier_secret: only-for-the-benchmark-of-this-machine
+memory: ${memoryMebibytes}MiB
+# Nothing gets so hot that the one that is asked keeps a copy itself.
+limits: { hot_after: 1000000 }
+edges:
+  - { name: asked, listen: '127.0.0.1:${port}', tier: '127.0.0.1:${tier}'${oneWorker()} }
+  - { name: owner, listen: '127.0.0.1:${ownerPort}', tier: '127.0.0.1:${ownerTier}'${oneWorker()} }
+sites:
+  - name: bench
+    hosts: ['*']
+    origin: { servers: [{ url: 'http://127.0.0.1:${originPort}' }] }
+`,
+  );
+  const startNode = async (name: string): Promise<Running> => {
+    const running = startSeawall(name, ['start', file, '--node', name, '--json', '--log-level', 'error']);
+    await ready(running);
+    return running;
+  };
+  const [asked, owner] = [await startNode('asked'), await startNode('owner')];
+  return {
+    asked,
+    owner,
+    port: port ?? 0,
+    async stop() {
+      await asked.stop();
+      await owner.stop();
+      removeFolder(folder);
+    },
+  };
+}
+
+function startSeawall(
+  name: string,
+  args: readonly string[],
+  { nodeFlags = [], env = {} }: Pick<Variant, 'nodeFlags' | 'env'> = {},
+): Running {
+  const command = [process.execPath, ...NODE_FLAGS, ...nodeFlags, PROGRAM, ...args];
+  return start(name, command, { core: CORES.server, stdout: 'pipe', env: { ...process.env, ...env } });
+}
+
+/** @throws {Error} with what it said, when it ends instead of getting ready. */
+async function ready({ name, child, said }: Running): Promise<ReadyLine> {
+  if (!child.stdout) throw new Error('standard output is not piped');
+  const lines = createInterface({ input: child.stdout });
+  const ended = once(child, 'close').then(() => {
+    throw new Error(`${name} did not start: ${said()}`);
+  });
+  const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
+  ended.catch(() => undefined); // whoever waits for its end hears of it
+  return JSON.parse(line);
+}
+
+/** Whether an edge of a region file knows how many processes it is, and then: one. */
+function oneWorker(): string {
+  const schema = JSON.parse(readFileSync(join(ROOT, 'config/region.schema.json'), 'utf8'));
+  const edge = schema.properties?.edges?.items?.properties ?? {};
+  return 'workers' in edge ? ', workers: 1' : '';
+}
+
+function versionOfSeawall(): string {
+  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+}
