@@ -2,7 +2,6 @@
  * Cache-Status: what this cache did with a request, and why (RFC 9211).
  * @module
  */
-import { serializeItem, Token } from 'structured-headers';
 import type { ForwardReason } from './policy/refusals.ts';
 
 export interface CacheStatus {
@@ -20,15 +19,21 @@ export interface CacheStatus {
   readonly detail?: string | undefined;
 }
 
-/** @param cache - Name of the node. @returns One list member, such as `"eu-1"; fwd=uri-miss; stored; ttl=60`. */
+/**
+ * Written out, as it is in every answer: the names are tokens and so are their
+ * values, so nothing has to be escaped (RFC 9651, section 4.1).
+ *
+ * @param cache - Name of the node: letters, digits and hyphens.
+ * @returns One list member, such as `"eu-1";fwd=uri-miss;stored;ttl=60`.
+ */
 export function formatCacheStatus(cache: string, status: CacheStatus): string {
-  const parameters = new Map<string, string | number | boolean | Token>();
-  if (status.hit) parameters.set('hit', true);
-  if (status.fwd !== undefined) parameters.set('fwd', new Token(status.fwd));
-  if (status.fwdStatus !== undefined) parameters.set('fwd-status', status.fwdStatus);
-  if (status.ttlMs !== undefined) parameters.set('ttl', Math.floor(status.ttlMs / 1_000));
-  if (status.stored) parameters.set('stored', true);
-  if (status.collapsed) parameters.set('collapsed', true);
-  if (status.detail !== undefined) parameters.set('detail', new Token(status.detail));
-  return serializeItem([cache, parameters]);
+  let text = `"${cache}"`;
+  if (status.hit) text += ';hit';
+  if (status.fwd !== undefined) text += `;fwd=${status.fwd}`;
+  if (status.fwdStatus !== undefined) text += `;fwd-status=${status.fwdStatus}`;
+  if (status.ttlMs !== undefined) text += `;ttl=${Math.floor(status.ttlMs / 1_000)}`;
+  if (status.stored) text += ';stored';
+  if (status.collapsed) text += ';collapsed';
+  if (status.detail !== undefined) text += `;detail=${status.detail}`;
+  return text;
 }

@@ -37,11 +37,11 @@ const KEEP_ALIVE_MS = 4_000;
 
 export class UpstreamClient {
   readonly #way: Way;
-  readonly #maxWaiting: number;
+  readonly #maxInFlight: number;
   #inFlight = 0;
 
   constructor(options: UpstreamOptions) {
-    this.#maxWaiting = options.maxWaiting;
+    this.#maxInFlight = options.maxConnections + options.maxWaiting;
     const { tls } = options;
     const common: Pool.Options = {
       connections: options.maxConnections,
@@ -72,7 +72,7 @@ export class UpstreamClient {
 
   /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
   send(request: UpstreamRequest, sink: ResponseSink): Flow {
-    if ((this.#way.pool.stats.queued ?? 0) >= this.#maxWaiting) {
+    if (this.#inFlight >= this.#maxInFlight) {
       sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
       return IDLE;
     }

@@ -28,7 +28,7 @@ export interface Target {
 export function failover(targets: () => readonly Target[], now: () => number): Fetch {
   return (request, sink) => {
     const attempt = new Attempts(request, sink, targets(), now);
-    attempt.next(new HttpError('origin_unreachable', 'there is nobody to ask'));
+    attempt.next(undefined);
     return attempt;
   };
 }
@@ -50,7 +50,8 @@ class Attempts implements Flow {
     this.#left = [...targets];
   }
 
-  next(failure: HttpError): void {
+  /** @param failure - Of the one that was asked before. */
+  next(failure: HttpError | undefined): void {
     let target = this.#left.shift();
     while (target !== undefined && target.breaker?.allows(this.#now()) === false) {
       this.#resting.push(target);
@@ -58,7 +59,9 @@ class Attempts implements Flow {
     }
     target ??= this.#resting.shift();
     if (target === undefined) {
-      this.#sink.onError(forVisitors(failure));
+      this.#sink.onError(
+        failure === undefined ? new HttpError('origin_unreachable', 'there is nobody to ask') : forVisitors(failure),
+      );
       return;
     }
     target.onAsked?.();

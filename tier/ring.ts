@@ -84,7 +84,7 @@ export class Ring {
 
   /** All members, nearest to the key first: owner, second, third, and so on. */
   successors(key: string): readonly string[] {
-    if (this.#names.length === 0) return [];
+    if (this.#names.length <= 1) return this.#names;
 
     const point = this.#pointAfter(position(key));
     const place = point % this.#orders.length;
@@ -176,8 +176,15 @@ function digest(text: string): string {
 
 /** @returns Where the key is on the circle, 0 to 2³² − 1: where hashring would put it. */
 function position(key: string): number {
+  if (key === lastKey) return lastPosition;
   const bytes = digest(key);
-  return (
-    ((bytes.charCodeAt(3) << 24) | (bytes.charCodeAt(2) << 16) | (bytes.charCodeAt(1) << 8) | bytes.charCodeAt(0)) >>> 0
-  );
+  lastKey = key;
+  lastPosition =
+    ((bytes.charCodeAt(3) << 24) | (bytes.charCodeAt(2) << 16) | (bytes.charCodeAt(1) << 8) | bytes.charCodeAt(0)) >>>
+    0;
+  return lastPosition;
 }
+
+/** A request asks several rings for one key. */
+let lastKey: string | undefined;
+let lastPosition = 0;
