@@ -74,6 +74,21 @@ export function formatIpv4(bits: number): string {
   return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
 }
 
+/** @returns The address as RFC 5952 has it: in lower case, without leading zeros, `::` for the longest run of zeros, the first of several. */
+export function formatAddress({ family, ipv4, groups }: ParsedAddress): string {
+  if (family === 4) return formatIpv4(ipv4);
+  let [bestAt, bestLength] = [-1, 1]; // section 4.2.2: not for a single group
+  for (let i = 0; i < 8; i += 1) {
+    let end = i;
+    while (end < 8 && groups[end] === 0) end += 1;
+    if (end - i > bestLength) [bestAt, bestLength] = [i, end - i];
+    i = Math.max(i, end - 1);
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (bestAt < 0) return hex.join(':');
+  return `${hex.slice(0, bestAt).join(':')}::${hex.slice(bestAt + bestLength).join(':')}`;
+}
+
 function ipv4Address(ipv4: number): ParsedAddress {
   const block = MAY_BE_SPECIAL[ipv4 >>> 24] === 1 ? blockOf4(ipv4) : undefined;
   return {

@@ -8,9 +8,12 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { Reader, type Response } from 'maxmind';
-import { formatIpv4 } from './address.ts';
+import { formatIpv4, type ParsedAddress } from './address.ts';
 import type { DatabaseInfo } from './locator.ts';
+import type { Place } from './place.ts';
+import { Recent } from './recent.ts';
 import { type Facts, factsOf } from './record.ts';
+import { NOTHING, Tree } from './tree.ts';
 
 /** Why a file cannot be used. */
 export type DatabaseErrorCode = 'missing' | 'unreadable' | 'too-large' | 'compressed' | 'truncated' | 'wrong-type';
@@ -28,16 +31,23 @@ export class DatabaseError extends Error {
   }
 }
 
-/** What a look-up brought; reused by the next one. */
-export interface Found {
-  facts: Facts | undefined;
-  prefix: number;
+/** What a record says; the same object for the same record, as long as it is remembered. */
+export interface Entry {
+  /** `undefined`: nothing of a place. */
+  readonly facts: Facts | undefined;
+  /** Places that were made of it, by their prefix: for whoever makes them. */
+  readonly places: (Place | undefined)[];
 }
 
 export interface Database {
   readonly info: DatabaseInfo;
-  /** @param address - Well-formed, and of a family that the database knows. */
-  lookUp(address: string, found: Found): void;
+  /**
+   * @param text - The same address, or what is to be read as one.
+   * @returns What the file knows; `undefined` when that is nothing. `prefix` has the bits that it holds for.
+   */
+  find(address: ParsedAddress, text: string): Entry | undefined;
+  /** Of the last `find`. */
+  readonly prefix: number;
 }
 
 /** The largest that are sold are a third of this. */
@@ -49,7 +59,9 @@ const MARKER = Buffer.from('abcdef4d61784d696e642e636f6d', 'hex');
 const MAX_METADATA_BYTES = 128 * 1024;
 const SEPARATOR_BYTES = 16;
 
-/** Records that are kept decoded; those of a country file are all among them. */
+/** Records that are kept as what they say; those of a country file are all among them. */
+const MAX_REMEMBERED = 32_768;
+/** Parts of records, such as the names of countries, that are kept decoded. */
 const MAX_DECODED = 16_384;
 /** Networks that are looked at when a file is opened. */
 const CHECKED_NETWORKS = 500;
@@ -68,40 +80,41 @@ export async function openDatabase(file: string, name: string): Promise<Database
 export function databaseOf(bytes: Buffer, name: string): Database {
   const reader = readerOf(bytes);
   const { metadata } = reader;
-  const factsOfRecord = new WeakMap<object, Facts>();
-  const NOTHING: Facts = {};
-  const lookUp = (address: string, found: Found): void => {
-    let record: object | null = null;
-    try {
-      [record, found.prefix] = reader.getWithPrefixLength(address) as [object | null, number];
-    } catch {
-      // A broken record (they are not all looked at when the file is opened): nothing is known of this address.
-      found.prefix = metadata.ipVersion === 4 || !address.includes(':') ? 32 : 128;
-    }
-    if (record === null || typeof record !== 'object') {
-      found.facts = undefined;
-      return;
-    }
-    let facts = factsOfRecord.get(record);
-    if (facts === undefined) {
-      facts = factsOf(record) ?? NOTHING;
-      factsOfRecord.set(record, facts);
-    }
-    found.facts = facts === NOTHING ? undefined : facts;
-  };
+  const ipVersion = metadata.ipVersion === 4 ? 4 : 6;
+  const tree = new Tree({ bytes, nodeCount: metadata.nodeCount, recordSize: metadata.recordSize, ipVersion });
+  const entries = new Recent<number, Entry>(MAX_REMEMBERED);
   const type = String(metadata.databaseType);
   const database: Database = {
     info: {
       name,
       type,
-      ipVersion: metadata.ipVersion === 4 ? 4 : 6,
+      ipVersion,
       builtAt: metadata.buildEpoch.getTime(),
       attribution: attributionOf(name, type),
     },
-    lookUp,
+    find({ family, ipv4, embeddedAt, groups }, text) {
+      const at = family === 4 || embeddedAt >= 0 ? tree.find4(ipv4) : tree.find6(groups);
+      if (at === NOTHING) return undefined;
+      const known = entries.get(at);
+      if (known !== undefined) return known;
+      const entry: Entry = { facts: factsAt(reader, text), places: [] };
+      entries.set(at, entry);
+      return entry;
+    },
+    get prefix() {
+      return tree.prefix;
+    },
   };
   checkContent(database, name, reader);
   return database;
+}
+
+function factsAt(reader: Reader<Response>, address: string): Facts | undefined {
+  try {
+    return factsOf(reader.get(address));
+  } catch {
+    return undefined; // A broken record: they are not all looked at when the file is opened.
+  }
 }
 
 async function readWhole(file: string): Promise<Buffer> {
@@ -148,7 +161,7 @@ function readerOf(bytes: Buffer): Reader<Response> {
   }
   let reader: Reader<Response>;
   try {
-    reader = new Reader(bytes, { cache: boundedCache() });
+    reader = new Reader(bytes, { cache: new Recent<string | number, unknown>(MAX_DECODED) });
   } catch (error) {
     throw broken(`its metadata cannot be read (${(error as Error).message})`);
   }
@@ -202,20 +215,6 @@ function check(reader: Reader<Response>, address: string): [record: unknown, siz
   } catch (error) {
     throw broken(`the record of ${address} cannot be read (${(error as Error).message})`);
   }
-}
-
-/** Values that a reader has decoded, by where they stand: two generations, the older one is forgotten as a whole. */
-function boundedCache() {
-  let young = new Map<unknown, unknown>();
-  let old = new Map<unknown, unknown>();
-  return {
-    // biome-ignore lint/suspicious/noExplicitAny: the reader's own type
-    get: (key: string | number): any => young.get(key) ?? old.get(key),
-    set: (key: string | number, value: unknown): void => {
-      if (young.size >= MAX_DECODED / 2) [old, young] = [young, new Map()];
-      young.set(key, value);
-    },
-  };
 }
 
 /** What the licences ask for, by what the files and the packages they come in are called. */

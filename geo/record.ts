@@ -19,34 +19,51 @@ const MAX_NAME_CHARS = 200;
 /** @returns What is known; `undefined` when the record says nothing of a place. */
 export function factsOf(record: unknown): Facts | undefined {
   if (!isMapping(record)) return undefined;
+  // One by one, and only what there is: this is done for most look-ups in a city file.
+  const facts: { -readonly [K in keyof Facts]: Facts[K] } = {};
   const country = countryOf(record);
+  const continent = continentCode(record);
   const coordinates = coordinatesOf(record);
-  const facts: Facts = compact({
-    country,
-    continent: continentCode(record),
-    coordinates,
-    asn: asnOf(record),
-    asOrganization: nameOf(record['autonomous_system_organization'] ?? record['as_name']),
-    city: nameOf(record['city']),
-    subdivision: subdivisionOf(record),
-  });
-  return Object.keys(facts).length === 0 ? undefined : facts;
+  const asn = asnOf(record);
+  const asOrganization = nameOf(record['autonomous_system_organization'] ?? record['as_name']);
+  const city = nameOf(record['city']);
+  const subdivision = subdivisionOf(record);
+  if (country !== undefined) facts.country = country;
+  if (continent !== undefined) facts.continent = continent;
+  if (coordinates !== undefined) facts.coordinates = coordinates;
+  if (asn !== undefined) facts.asn = asn;
+  if (asOrganization !== undefined) facts.asOrganization = asOrganization;
+  if (city !== undefined) facts.city = city;
+  if (subdivision !== undefined) facts.subdivision = subdivision;
+  for (const _ in facts) return facts;
+  return undefined;
 }
 
 /** @returns What several databases know together: of each thing, what the first one says that knows it. */
 export function merged(a: Facts, b: Facts): Facts {
-  // A city of one database and the country of another may not be of the same place.
-  const isElsewhere = a.country !== undefined && b.country !== undefined && a.country !== b.country;
-  return isElsewhere ? { ...pick(b, ['asn', 'asOrganization']), ...a } : { ...b, ...a };
+  // The city of one database and the country of another need not be of the same place.
+  if (a.country === undefined || b.country === undefined || a.country === b.country) return { ...b, ...a };
+  const { asn, asOrganization } = b;
+  return {
+    ...(asn !== undefined && { asn }),
+    ...(asOrganization !== undefined && { asOrganization }),
+    ...a,
+  };
 }
 
 /** @returns The same with what follows from the country: its continent, and its centre in place of coordinates. */
-export function completed(facts: Facts): Facts {
+export function placeOf(facts: Facts, prefix: number): Place {
   const { country } = facts;
-  if (country === undefined) return facts;
-  const continent = facts.continent ?? continentOf(country);
-  const coordinates = facts.coordinates ?? (Object.hasOwn(CENTRES, country) ? CENTRES[country] : undefined);
-  return compact({ ...facts, continent, coordinates });
+  const place: { -readonly [K in keyof Place]: Place[K] } = { ...facts, prefix };
+  if (country !== undefined) {
+    if (place.continent === undefined) setIfKnown(place, 'continent', continentOf(country));
+    if (place.coordinates === undefined) setIfKnown(place, 'coordinates', CENTRES[country]);
+  }
+  return Object.freeze(place);
+}
+
+function setIfKnown<K extends keyof Place>(place: { [P in K]?: Place[P] }, key: K, value: Place[K] | undefined): void {
+  if (value !== undefined) place[key] = value;
 }
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -103,12 +120,4 @@ function nameOf(value: unknown): string | undefined {
 
 function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function pick(facts: Facts, keys: readonly (keyof Facts)[]): Facts {
-  return Object.fromEntries(keys.flatMap((key) => (facts[key] === undefined ? [] : [[key, facts[key]]])));
-}
-
-function compact(facts: { readonly [K in keyof Facts]: Facts[K] | undefined }): Facts {
-  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
 }

@@ -1,0 +1,141 @@
+/**
+ * A locator over .mmdb files that are read again when they change: beside the
+ * ones in use, without holding anybody up, and not used when they are broken.
+ * @module
+ */
+
+import { stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { problemWithout } from '../config/document.ts';
+import { siblingPath } from '../config/path.ts';
+import { ConfigError, type ConfigProblem } from '../config/problem.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type Database, DatabaseError, openDatabase } from './database.ts';
+import { type DatabaseSet, databaseSet, explainPlace, findPlace } from './find-place.ts';
+import type { Locator } from './locator.ts';
+import type { Place } from './place.ts';
+import { PlaceCache } from './place-cache.ts';
+
+/** The longest way to write an address: IPv6 with IPv4 at its end. */
+const MAX_ADDRESS_CHARS = 45;
+
+/** Names of databases that begin with this are of npm packages: `npm:PACKAGE/FILE`. */
+const PACKAGE_PREFIX = 'npm:';
+
+/** How often files are looked at; a change is only seen when a file has been as it is for that long. */
+const CHECK_INTERVAL_MS = 5_000;
+
+export interface LocatorOptions {
+  /** The region file that names the databases; their paths are relative to it. */
+  readonly file: string;
+  /** `geo.databases`, most trusted first. */
+  readonly databases: readonly string[];
+  readonly log?: Pick<Logger, 'info' | 'warn'> | undefined;
+  readonly checkIntervalMs?: number;
+}
+
+/** A database in use, and the file that it was read from. */
+interface Opened {
+  readonly name: string;
+  readonly file: string;
+  database: Database;
+  /** Of the file that was read last, good or bad. */
+  seen: string;
+}
+
+/** @throws {ConfigError} that names the key of each database that cannot be used, and what to do. */
+export async function openLocator({
+  file,
+  databases,
+  log,
+  checkIntervalMs = CHECK_INTERVAL_MS,
+}: LocatorOptions): Promise<Locator> {
+  const problems: ConfigProblem[] = [];
+  const opened: Opened[] = [];
+  for (const [index, name] of databases.entries()) {
+    try {
+      const path = databasePath(file, name);
+      const seen = await stampOf(path);
+      opened.push({ name, file: path, database: await openDatabase(path, name), seen });
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      problems.push(problemWithout(file, `geo.databases[${index}]`, error.message, error.fix));
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  const cache = new PlaceCache<Place>();
+  let set: DatabaseSet = databaseSet(opened.map(({ database }) => database));
+
+  const timer = setInterval(() => {
+    if (!isChecking) void check();
+  }, checkIntervalMs);
+  timer.unref();
+  let isChecking = false;
+
+  async function check(): Promise<void> {
+    isChecking = true;
+    for (const one of opened) {
+      try {
+        const stamp = await stampOf(one.file);
+        if (stamp === one.seen) continue;
+        one.seen = stamp;
+        one.database = await openDatabase(one.file, one.name);
+        set = databaseSet(opened.map(({ database }) => database));
+        cache.clear();
+        log?.info({ database: one.name, type: one.database.info.type }, 'a new database is in use');
+      } catch (error) {
+        // Said once for each file: the next look finds the same stamp.
+        const { message, fix } = asDatabaseError(error);
+        log?.warn({ database: one.name, detail: message, fix }, 'a new database is refused, the old one stays');
+      }
+    }
+    isChecking = false;
+  }
+
+  return {
+    locate(address) {
+      if (address.length > MAX_ADDRESS_CHARS) return undefined;
+      const slot = PlaceCache.slotOf(address);
+      if (cache.has(slot, address)) return cache.get(slot);
+      const place = findPlace(set, address);
+      cache.set(slot, address, place);
+      return place;
+    },
+    explain: (address) => explainPlace(set, address),
+    get databases() {
+      return opened.map(({ database }) => database.info);
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
+/**
+ * @returns The path of a database's file.
+ * @throws {DatabaseError} when its package is not installed.
+ */
+export function databasePath(file: string, name: string): string {
+  if (!name.startsWith(PACKAGE_PREFIX)) return siblingPath(file, name);
+  const specifier = name.slice(PACKAGE_PREFIX.length);
+  try {
+    return createRequire(import.meta.url).resolve(specifier);
+  } catch {
+    const [scope = '', rest = ''] = specifier.split('/');
+    const pack = scope.startsWith('@') ? `${scope}/${rest}` : scope;
+    throw new DatabaseError('missing', `there is no ${specifier} among the npm packages`, `Run npm install ${pack}.`);
+  }
+}
+
+/** What changes when a file does. A file that is gone has a stamp of its own, so that this is said once. */
+async function stampOf(file: string): Promise<string> {
+  try {
+    const { ino, size, mtimeMs } = await stat(file);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
+}
+
+function asDatabaseError(error: unknown): { message: string; fix: string } {
+  return error instanceof DatabaseError ? error : { message: String(error), fix: '' };
+}
