@@ -7,11 +7,12 @@ import { readYaml } from '../config/document.ts';
 import { splitAddress } from '../config/listener.ts';
 import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
-import { startEdge } from '../edge/node.ts';
+import { workersOf } from '../config/workers.ts';
 import { startShield } from '../origin-shield/node.ts';
-import { OriginPools } from '../origin-shield/origin-pool.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { startEdgeProcess } from './edge-process.ts';
 import { describeFailure, isSystemError } from './failure.ts';
+import { startWorkers, type WorkerState } from './workers/supervisor.ts';
 
 export type Role = 'shield' | 'edge' | 'control';
 
@@ -29,6 +30,8 @@ export interface RunningNode {
   readonly name: string;
   readonly role: Role;
   readonly addresses: Addresses;
+  /** Its processes, where it is more than this one. */
+  readonly workers?: readonly WorkerState[];
   /** Serves what the new configs say. */
   reload(regions: readonly RegionConfig[]): void;
   /** Takes nothing new, finishes what is under way. */
@@ -42,8 +45,10 @@ export interface NodePlan {
   readonly region: RegionConfig;
   /** As written. */
   readonly addresses: Addresses;
-  /** @param key - One of `addresses`; where in the file it is written. */
-  pathOf(key: keyof Addresses): KeyPath;
+  /** How many an edge is. */
+  readonly processes?: number;
+  /** @returns Where in the file it is written. */
+  pathOf(key: keyof Addresses | 'workers'): KeyPath;
   start(log: Logger): Promise<RunningNode>;
 }
 
@@ -78,12 +83,21 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     role: 'edge',
     region,
     addresses: edge,
+    processes: workersOf(edge),
     pathOf: (key) => ['edges', index, key],
     async start(log) {
-      // An edge knows no origins: the shield's way to them is lent to it, for when no shield answers.
-      const origin = new OriginPools(region.network, region.sites);
-      const node = await startEdge({ region, edge, origin, log });
-      return { ...node, role: 'edge', reload: (regions) => node.reload(sameRegion(regions, region)) };
+      const count = workersOf(edge);
+      const node = await (count === 1
+        ? startEdgeProcess({ region, edge, log })
+        : startWorkers({ region, edge, count, log }));
+      return {
+        name: node.name,
+        role: 'edge',
+        addresses: node.addresses,
+        ...('workers' in node && { workers: node.workers }),
+        reload: (regions) => node.reload(sameRegion(regions, region)),
+        close: () => node.close(),
+      };
     },
   };
 }
@@ -109,7 +123,7 @@ function controlPlan(
 }
 
 /** What {@link startNode} says of an address that cannot be had. */
-type Refuse = (key: keyof Addresses, message: string, fix: string) => ConfigProblem;
+type Refuse = (key: keyof Addresses | 'workers', message: string, fix: string) => ConfigProblem;
 
 /**
  * Starts a node.
@@ -150,6 +164,14 @@ function listenProblem(
   return refuse(key, `${plan.addresses[key]} ${message}`, fix);
 }
 
+function workersProblem(plan: NodePlan, count: number | undefined): ConfigProblem {
+  return inFile(plan)(
+    'workers',
+    `${plan.name} runs as ${count === 1 ? 'one process' : `${count} processes`}, and a running edge keeps their number`,
+    `Write \`workers: ${count}\`, or restart ${plan.name}.`,
+  );
+}
+
 function inFile(plan: NodePlan): Refuse {
   return (key, message, fix) => {
     const { file } = plan.region;
@@ -163,6 +185,8 @@ function inFile(plan: NodePlan): Refuse {
 /** Several nodes in one process. */
 export interface RunningNodes {
   readonly list: readonly RunningNode[];
+  /** @returns What of new configs running nodes cannot follow. */
+  problems(regions: readonly RegionConfig[]): readonly ConfigProblem[];
   /** Serves new configs of the same files: starts nodes that are new in them, stops those that are gone. */
   update(regions: readonly RegionConfig[]): Promise<void>;
   close(): Promise<void>;
@@ -178,9 +202,12 @@ export interface StartNodesOptions {
 /** @throws {ConfigError} when one cannot start; those that had started are closed by then. */
 export async function startNodes({ regions, wanted, logFor }: StartNodesOptions): Promise<RunningNodes> {
   const running = new Map<string, RunningNode>();
+  /** As they were started. */
+  const processes = new Map<string, number | undefined>();
 
   async function start(plan: NodePlan): Promise<void> {
     running.set(idOf(plan), await startNode(plan, logFor(plan.name)));
+    processes.set(idOf(plan), plan.processes);
   }
 
   async function close(): Promise<void> {
@@ -201,6 +228,12 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
     get list() {
       return [...running.values()];
     },
+
+    problems: (newRegions) =>
+      plansOf(newRegions).flatMap((plan) => {
+        const count = processes.get(idOf(plan));
+        return !running.has(idOf(plan)) || count === plan.processes ? [] : [workersProblem(plan, count)];
+      }),
 
     async update(newRegions) {
       const plans = new Map(

@@ -12,6 +12,8 @@ export interface ReadyNode {
   readonly listen?: string;
   readonly tier?: string;
   readonly control?: string;
+  /** Its processes, where it is more than one. */
+  readonly workers?: readonly { readonly name: string; readonly pid: number | undefined }[];
 }
 
 /** The one line of `--json`. */
@@ -25,12 +27,13 @@ export function readyLine(nodes: readonly RunningNode[]): ReadyLine {
   return {
     ready: true,
     pid: process.pid,
-    nodes: nodes.map(({ name, role, addresses: { listen, tier, control } }) => ({
+    nodes: nodes.map(({ name, role, addresses: { listen, tier, control }, workers }) => ({
       name,
       role,
       ...(listen !== undefined && { listen }),
       ...(tier !== undefined && { tier }),
       ...(control !== undefined && { control }),
+      ...(workers && { workers: workers.map(({ name, pid }) => ({ name, pid })) }),
     })),
   };
 }

@@ -6,7 +6,14 @@ import { randomBytes } from 'node:crypto';
 import { problemWithout } from '../config/document.ts';
 import { loadSite } from '../config/load.ts';
 import { ConfigError, type ConfigProblem, quote } from '../config/problem.ts';
-import { originSchema, type RegionConfig, regionSchema, type SiteConfig, siteSchema } from '../config/schema.ts';
+import {
+  edgeSchema,
+  originSchema,
+  type RegionConfig,
+  regionSchema,
+  type SiteConfig,
+  siteSchema,
+} from '../config/schema.ts';
 import { createLog } from '../telemetry/log.ts';
 import { defineCommand } from './command.ts';
 import { type NodePlan, plansOf, startNode } from './nodes.ts';
@@ -20,7 +27,7 @@ const COMMAND_LINE = 'command line';
 
 export const serve = defineCommand({
   name: 'serve',
-  summary: 'Put one cache in front of a site: one process, no region file.',
+  summary: 'Put one cache in front of a site, without a region file.',
   about: `
 Runs one edge that asks the origin itself. What the origin says about caching
 counts; a site file (the keys that a site has in a region file) says the rest.
@@ -36,6 +43,11 @@ ${RUN_ABOUT}`,
     },
     listen: { type: 'text', value: 'HOST:PORT', help: `Where visitors come in. By default ${DEFAULT_LISTEN}.` },
     memory: { type: 'text', value: 'SIZE', help: `Memory for stored responses. By default ${DEFAULT_MEMORY}.` },
+    workers: {
+      type: 'text',
+      value: 'N',
+      help: 'Processes that share the work and the memory. By default one for each core.',
+    },
     site: { type: 'text', value: 'FILE', help: 'Rules, cache key, headers and so on, in YAML.' },
     ...RUN_OPTIONS,
   },
@@ -44,10 +56,12 @@ ${RUN_ABOUT}`,
     '--origin https://www.example.com --listen 0.0.0.0:80 --memory 1GiB --site config/sites/demo.yaml',
   ],
 
-  async run({ origin, listen = DEFAULT_LISTEN, memory = DEFAULT_MEMORY, site: file, json, 'log-level': wantedLevel }) {
-    const level = logLevel(wantedLevel);
+  async run(values) {
+    const { origin, listen = DEFAULT_LISTEN, memory = DEFAULT_MEMORY, site: file, json } = values;
+    const workers = workersOption(values.workers);
+    const level = logLevel(values['log-level']);
     const log = createLog({ name: NODE_NAME, level });
-    const loadRegion = () => regionAround(siteOf(origin, file), { listen, memory, file });
+    const loadRegion = () => regionAround(siteOf(origin, file), { listen, memory, workers, file });
     let region = loadRegion();
 
     return run(
@@ -84,16 +98,29 @@ function siteOf(origin: string, file: string | undefined): SiteConfig {
   return siteSchema.parse({ name: 'site', hosts: ['*'], origin: { servers: [{ url: origin }] } });
 }
 
+function workersOption(option: string | undefined): number | undefined {
+  if (option === undefined) return undefined;
+  const number = Number(option);
+  if (/^\d+$/.test(option) && edgeSchema.shape.workers.safeParse(number).success) return number;
+  const message = `expected a whole number from 1 to 256, found ${quote(option)}`;
+  throw new ConfigError([onOption('workers', message, 'Write for example --workers 2.')]);
+}
+
+interface Settings {
+  readonly listen: string;
+  readonly memory: string;
+  /** `undefined`: one for each core. */
+  readonly workers: number | undefined;
+  readonly file: string | undefined;
+}
+
 /** A region of one edge. Its tier listener is for nobody: loopback, any port, a secret that is told to no one. */
-function regionAround(
-  site: SiteConfig,
-  { listen, memory, file }: { listen: string; memory: string; file: string | undefined },
-): RegionConfig {
+function regionAround(site: SiteConfig, { listen, memory, workers, file }: Settings): RegionConfig {
   const body = regionSchema.omit({ sites: true }).safeParse({
     region: 'local',
     tier_secret: randomBytes(32).toString('base64url'),
     memory,
-    edges: [{ name: NODE_NAME, listen, tier: '127.0.0.1:0' }],
+    edges: [{ name: NODE_NAME, listen, tier: '127.0.0.1:0', workers }],
   });
   if (!body.success) {
     const badListen = onOption(

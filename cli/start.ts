@@ -54,6 +54,8 @@ ${RUN_ABOUT}`,
             const reloads = regions.map((region) => reloadRegion(region));
             const configs = reloads.map(({ config }) => config);
             if (node !== undefined && !isNamed(node, configs)) throw new ConfigError([goneProblem(node, files)]);
+            const refused = nodes.problems(configs);
+            if (refused.length > 0) throw new ConfigError(refused);
             regions = configs;
             await nodes.update(regions);
             logFor('seawall').info({ changes: reloads.flatMap(({ changes }) => changes) }, 'the config was read again');

@@ -4,8 +4,12 @@
  *
  * The durations are in this process's memory only: after a restart a receipt
  * still says who has applied it, but no more after how long.
+ *
+ * An edge of several processes takes part with each of them: how many there
+ * are is in the names by which they call (`eu-1#2/4`), as no region file knows.
  * @module
  */
+import { parseWorkerName } from '../config/workers.ts';
 import type { AppliedReport } from '../journal/wire.ts';
 
 /** A node that a region file names: one whose word counts for a receipt. */
@@ -74,6 +78,11 @@ export class Progress {
   readonly #options: ProgressOptions;
   readonly #states = new Map<string, NodeState>();
   readonly #waiters = new Set<Waiter>();
+  /** As the region files name them. */
+  #named: readonly KnownNode[] = [];
+  /** Workers of those edges that have more than one. */
+  readonly #workers = new Map<string, number>();
+  /** Everybody who has to apply a purge. */
   #nodes: readonly KnownNode[] = [];
   /** In the order of their numbers; the first one's place is `#forgotten`. */
   #measured: Measured[] = [];
@@ -88,15 +97,45 @@ export class Progress {
 
   /** From now on these are all nodes there are. */
   setNodes(nodes: readonly KnownNode[]): void {
-    this.#nodes = nodes;
+    this.#named = nodes;
     const names = new Set(nodes.map(({ name }) => name));
-    for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
-    for (const name of names) {
+    for (const name of this.#workers.keys()) if (!names.has(name)) this.#workers.delete(name);
+    this.#spread();
+    const known = new Set([...names, ...this.#nodes.map(({ name }) => name)]);
+    for (const name of this.#states.keys()) if (!known.has(name)) this.#states.delete(name);
+    this.#settle();
+  }
+
+  /** Counts each worker of an edge as a node. */
+  #spread(): void {
+    this.#nodes = this.#named.flatMap((node) => {
+      const count = this.#workers.get(node.name) ?? 1;
+      return count === 1
+        ? [node]
+        : Array.from({ length: count }, (_, index) => ({ ...node, name: `${node.name}#${index + 1}` }));
+    });
+    for (const { name } of this.#nodes) {
       if (!this.#states.has(name)) {
         this.#states.set(name, { seq: 0, reportedAt: undefined, streams: 0, next: this.#forgotten });
       }
     }
-    this.#settle();
+  }
+
+  /**
+   * @param name - As a node or a worker calls itself.
+   * @returns The name it has here; what it says of the number of workers counts from now on.
+   */
+  #memberName(name: string): string {
+    const worker = parseWorkerName(name);
+    const edge = worker?.edge ?? name;
+    const count = worker?.count ?? 1;
+    const isKnown = this.#named.some((node) => node.name === edge && node.role === 'edge');
+    if (isKnown && (this.#workers.get(edge) ?? 1) !== count) {
+      if (count === 1) this.#workers.delete(edge);
+      else this.#workers.set(edge, count);
+      this.#spread();
+    }
+    return worker === undefined ? name : `${edge}#${worker.index}`;
   }
 
   nodes(): NodeProgress[] {
@@ -119,7 +158,8 @@ export class Progress {
   }
 
   /** What a node says it has applied. Of an unknown node, or of another journal, it means nothing. */
-  report({ node, identity, seq }: AppliedReport): void {
+  report({ node: caller, identity, seq }: AppliedReport): void {
+    const node = this.#memberName(caller);
     const state = this.#states.get(node);
     if (state === undefined) return;
     state.reportedAt = this.#options.now();
@@ -133,7 +173,7 @@ export class Progress {
 
   /** A node has opened a stream. @returns To be called when it is closed. */
   connected(node: string): () => void {
-    const state = this.#states.get(node);
+    const state = this.#states.get(this.#memberName(node));
     if (state === undefined) return () => undefined;
     state.streams += 1;
     return () => {

@@ -10,11 +10,21 @@ import { type Listener, listen } from '../http/listener.ts';
 export interface ControlListenerOptions {
   readonly address: string;
   readonly limits: LimitsConfig;
-  readonly registry: Registry;
+  readonly registry: Pick<Registry, 'metrics' | 'contentType'>;
   readonly node: string;
+  /** What `/healthz` says beside the node's name; by default that it is well. */
+  readonly health?: () => Health;
   /** What else it answers to: by path, for POST. */
   readonly posts?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
 }
+
+export interface Health {
+  /** Whether requests are served; else the answer is 503. */
+  readonly isServing: boolean;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+const WELL: Health = { isServing: true, details: {} };
 
 /** Serves `/metrics` (Prometheus text) and `/healthz`. */
 export function listenForControl({
@@ -22,6 +32,7 @@ export function listenForControl({
   limits,
   registry,
   node,
+  health = () => WELL,
   posts = {},
 }: ControlListenerOptions): Promise<Listener> {
   return listen({
@@ -37,7 +48,9 @@ export function listenForControl({
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { Allow: 'GET, HEAD' }).end();
       } else if (path === '/healthz') {
-        response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ node, status: 'ok' }));
+        const { isServing, details } = health();
+        const text = JSON.stringify({ node, status: isServing ? 'ok' : 'down', ...details });
+        response.writeHead(isServing ? 200 : 503, { 'Content-Type': 'application/json' }).end(text);
       } else if (path === '/metrics') {
         registry.metrics().then(
           (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),

@@ -77,8 +77,8 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_memory_bytes', 'Memory in use for responses.', () => store.bytesInUse);
     gauge(registry, 'seawall_memory_limit_bytes', 'Memory allowed for responses.', () => store.maxBytes);
     gauge(registry, 'seawall_stored_keys', 'Keys with a stored response.', () => store.size);
-    gauge(registry, 'seawall_purges_applied', 'Number of the newest purge applied.', () => ledger.applied);
-    gauge(registry, 'seawall_ledger_selectors', 'Selectors that the ledger remembers.', () => ledger.size);
+    gauge(registry, 'seawall_purges_applied', 'Number of the newest purge applied.', () => ledger.applied, 'min');
+    gauge(registry, 'seawall_ledger_selectors', 'Selectors that the ledger remembers.', () => ledger.size, 'max');
     gauge(registry, 'seawall_ledger_bytes', 'Memory of the ledger, about.', () => ledger.bytes);
     gauge(registry, 'seawall_fills_under_way', 'Keys that are being fetched.', fillsUnderWay);
   }
@@ -126,10 +126,18 @@ export function resultName(status: CacheStatus): string {
   return status.detail === 'stale-if-error' ? status.detail : (status.fwd ?? 'miss');
 }
 
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+/** @param aggregator - What the workers of one edge amount to together. */
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number,
+  aggregator: 'sum' | 'min' | 'max' = 'sum',
+): void {
   new Gauge({
     name,
     help,
+    aggregator,
     registers: [registry],
     collect() {
       this.set(read());

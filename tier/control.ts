@@ -4,7 +4,7 @@
  */
 import type { Listener } from '../http/listener.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
-import { answerMatches } from './matches.ts';
+import { answerMatches, countMatches } from './matches.ts';
 import type { NodeCore } from './node-core.ts';
 
 /** @returns How to open it. */
@@ -15,6 +15,6 @@ export function nodeControl(core: NodeCore, address: string, secret: () => strin
       limits: core.limits,
       registry: core.metrics.registry,
       node: core.name,
-      posts: { '/v1/matches': answerMatches(core, secret) },
+      posts: { '/v1/matches': answerMatches((records) => countMatches(core, records), secret) },
     });
 }

@@ -26,16 +26,19 @@ const bodySchema = z.strictObject({
     .max(1_000),
 });
 
+/** How many stored responses match; of a node of several processes, in all of them. */
+export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise<number>;
+
 /** @returns The answer to `POST /v1/matches`: `{"matches":N}`. */
-export function answerMatches(core: NodeCore, secret: () => string) {
+export function answerMatches(count: CountMatches, secret: () => string) {
   return (request: IncomingMessage, response: ServerResponse): void => {
-    void answer(core, secret(), request, response);
+    void answer(count, secret(), request, response);
   };
 }
 
 /** Never rejects. */
 async function answer(
-  core: NodeCore,
+  count: CountMatches,
   secret: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -48,7 +51,7 @@ async function answer(
     const records = parsed.data.selectors.map(
       (selector, index): PurgeRecord => ({ ...selector, seq: index + 1, soft: false }),
     );
-    const text = JSON.stringify({ matches: countMatches(core, records) });
+    const text = JSON.stringify({ matches: await count(records) });
     response.writeHead(200, { 'Content-Type': 'application/json' }).end(text);
   } catch (error) {
     const { status } = error instanceof HttpError ? error : new HttpError('bad_request');

@@ -80,7 +80,7 @@ sites:
     origin: { servers: [{ url: 'http://127.0.0.1:${originPort}' }] }
 `;
   const edge = (name: string, port: number | undefined) =>
-    `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:${port}' }\n`;
+    `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:${port}', workers: 1 }\n`;
   const east = join(folder, 'east.yaml');
   const west = join(folder, 'west.yaml');
   const shields = `shields:\n  - { name: shield, tier: '127.0.0.1:${e}' }\n`;

@@ -98,7 +98,9 @@ function regionFiles({ originPort, lease, controlPort, ports }: RegionFilesOptio
       if (node.region !== region || node.role !== role) return [];
       const { listen, tier } = portsOf(ports, index);
       const address = (port: number): string => `127.0.0.1:${port}`;
-      return [{ name: node.name, tier: address(tier), ...(role === 'edge' && { listen: address(listen) }) }];
+      return [
+        { name: node.name, tier: address(tier), ...(role === 'edge' && { listen: address(listen), workers: 1 }) },
+      ];
     });
   return (journalPort: number): Record<string, string> => {
     const common = {

@@ -30,7 +30,9 @@ function regionYaml(origin: Origin, { edges = ['eu-1'], mark = 'first', extra = 
     'tier_secret: a-secret-of-the-tests',
     'limits: { drain_timeout: 30s }',
     'edges:',
-    ...edges.map((name) => `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:0', control: '127.0.0.1:0' }`),
+    ...edges.map(
+      (name) => `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:0', control: '127.0.0.1:0', workers: 1 }`,
+    ),
     'control: { listen: "127.0.0.1:0" }',
     'sites:',
     '  - name: site',
@@ -146,7 +148,19 @@ test('serve: an edge in front of an origin, with the rules of a site file', asyn
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const file = join(t.testdir({ 'site.yaml': 'rules: [{ ttl: 1h }]' }), 'site.yaml');
   const served: Started<ReadyLine> = await startCommand(t, SEAWALL, [
-    ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--memory', '16MiB', '--site', file],
+    ...[
+      'serve',
+      '--origin',
+      origin.url,
+      '--listen',
+      '127.0.0.1:0',
+      '--memory',
+      '16MiB',
+      '--site',
+      file,
+      '--workers',
+      '1',
+    ],
   ]);
   const { ready, kill, said, exitCode } = served;
   t.match(ready, { ready: true, nodes: [{ name: 'edge', role: 'edge', listen: /^127\.0\.0\.1:/ }] });
@@ -171,7 +185,7 @@ test('serve: an edge in front of an origin, with the rules of a site file', asyn
 test('serve without a site file has nothing to read again', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const { ready, kill, said } = await startCommand<ReadyLine>(t, SEAWALL, [
-    ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0'],
+    ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--workers', '1'],
   ]);
   kill('SIGHUP');
   await said(/no site file/);

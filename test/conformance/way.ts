@@ -46,7 +46,20 @@ const NO_ACCOUNT = { lines: [], problems: [] };
 export async function startQuick(originUrl: string): Promise<Way> {
   const child = new Child('seawall serve', [
     CLI,
-    ...['serve', '--origin', originUrl, '--listen', '127.0.0.1:0', '--memory', MEMORY, '--site', SITE_FILE, '--json'],
+    ...[
+      'serve',
+      '--origin',
+      originUrl,
+      '--listen',
+      '127.0.0.1:0',
+      '--memory',
+      MEMORY,
+      '--workers',
+      '1',
+      '--site',
+      SITE_FILE,
+      '--json',
+    ],
   ]);
   const nodes = await whenReady(child);
   const base = nodes[0] && urlOf(nodes[0]);

@@ -1,0 +1,51 @@
+/**
+ * What the process that supervises an edge and the edge's workers say to each
+ * other, over the channel that `fork` opens.
+ * @module
+ */
+import type { PurgeRecord } from '../../cache/ledger.ts';
+import type { RegionConfig } from '../../config/schema.ts';
+import type { WorkerAddress } from '../../edge/peers.ts';
+
+export type ToWorker =
+  | {
+      /** Once, first. */
+      readonly kind: 'start';
+      /** With this worker's share of memory and connections (config/workers.ts). */
+      readonly region: RegionConfig;
+      readonly edge: string;
+      /** `eu-1#2/4`. */
+      readonly worker: string;
+      readonly logLevel: string;
+    }
+  | { readonly kind: 'reload'; readonly region: RegionConfig }
+  | { readonly kind: 'workers'; readonly all: readonly WorkerAddress[] }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question };
+
+export type Question =
+  | { readonly about: 'metrics' }
+  | { readonly about: 'matches'; readonly records: readonly PurgeRecord[] };
+
+/** Where a worker listens, as bound. */
+export interface WorkerAddresses {
+  readonly listen: string;
+  readonly listenTls?: string | undefined;
+  readonly tier: string;
+  /** For the other workers only. */
+  readonly worker: string;
+}
+
+/** Metrics as prom-client's `getMetricsAsJSON` gives them. */
+export type Metrics = readonly object[];
+
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
+  /** It cannot start, and ends; with what is needed to say why. */
+  | {
+      readonly kind: 'failed';
+      readonly message: string;
+      readonly code?: string | undefined;
+      readonly syscall?: string | undefined;
+      readonly port?: number | undefined;
+    }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Metrics | number };

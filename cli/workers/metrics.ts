@@ -1,0 +1,44 @@
+/**
+ * The metrics of an edge of several processes: counters add up, and gauges as
+ * each of them says (sum, least, most).
+ * @module
+ */
+import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+import type { Metrics } from './messages.ts';
+
+type Metric = MetricObjectWithValues<MetricValue<string>>;
+
+/** What counts on when the process that counted it has ended; by prom-client's names. */
+const COUNTING: ReadonlySet<string> = new Set(['counter', 'histogram']);
+
+export class WorkerMetrics {
+  /** By worker: what it last said. */
+  readonly #last = new Map<string, Metrics>();
+  /** What processes that have ended had counted when they were last asked: a sum must not fall. */
+  #ended: Metrics = [];
+
+  /** @param metrics - `undefined` when it did not answer: what it said last counts. */
+  told(worker: string, metrics: Metrics | undefined): void {
+    if (metrics !== undefined) this.#last.set(worker, metrics);
+  }
+
+  /** Its process has ended; the next one counts from 0. */
+  async ended(worker: string): Promise<void> {
+    const last = this.#last.get(worker);
+    if (last === undefined) return;
+    this.#last.delete(worker);
+    const counted = (last as Metric[]).filter(({ type }) => COUNTING.has(String(type)));
+    this.#ended = await add([this.#ended, counted]).getMetricsAsJSON();
+  }
+
+  /** @returns All of it in the Prometheus text format. */
+  text(): Promise<string> {
+    return add([...this.#last.values(), this.#ended]).metrics();
+  }
+}
+
+function add(parts: readonly Metrics[]): Registry {
+  return AggregatorRegistry.aggregate(parts as Metric[][]);
+}
+
+export const CONTENT_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;

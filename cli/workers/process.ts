@@ -1,0 +1,178 @@
+/**
+ * The processes of the workers: each is started, heard, and replaced when it
+ * ends.
+ * @module
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Logger } from '../../telemetry/log.ts';
+import { NODE_FLAGS } from '../node-flags.ts';
+import type { FromWorker, Metrics, Question, ToWorker, WorkerAddresses } from './messages.ts';
+
+/** One that lived this long is replaced at once when it ends. */
+const STABLE_MS = 10_000;
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 10_000;
+
+/** How long a worker that does not answer is waited for. */
+const ANSWER_MS = 3_000;
+
+const PROGRAM = join(import.meta.dirname, 'worker.ts');
+
+/**
+ * @param failures - Starts in a row, the last one included, after which the worker soon ended.
+ * @returns How long to wait before it is started again: the first time not at all.
+ */
+export function pauseBeforeRestart(failures: number): number {
+  return failures <= 1 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 2, 10));
+}
+
+export interface WorkerProcessOptions {
+  /** `eu-1#2/4`. */
+  readonly name: string;
+  readonly log: Logger;
+  /** What it is started with, as of now. */
+  readonly startMessage: () => ToWorker;
+  readonly onReady: () => void;
+  readonly onEnded: () => void;
+  readonly now: () => number;
+}
+
+/** A worker's place, whichever process fills it. */
+export class WorkerProcess {
+  readonly name: string;
+  readonly #options: WorkerProcessOptions;
+  #child: ChildProcess | undefined;
+  #addresses: WorkerAddresses | undefined;
+  #readyAt: number | undefined;
+  #failures = 0;
+  #isClosing = false;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #questions = new Map<number, (answer: Metrics | number | undefined) => void>();
+  #asked = 0;
+  /** Processes that took the place of one that ended. */
+  restarts = 0;
+
+  constructor(options: WorkerProcessOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Where it serves; `undefined` while it does not. */
+  get addresses(): WorkerAddresses | undefined {
+    return this.#addresses;
+  }
+
+  /** @throws The error, a system's one in the form of Node's, that its first start fails with. */
+  async start(): Promise<WorkerAddresses> {
+    const child = this.#spawn();
+    for (;;) {
+      const heard = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => undefined)]);
+      if (heard === undefined) throw new Error(`${this.name} ended instead of starting`);
+      const [message] = heard as [FromWorker];
+      if (message.kind === 'failed') {
+        this.#isClosing = true;
+        const { code, syscall, port } = message;
+        throw Object.assign(new Error(message.message), syscall === undefined ? {} : { code, syscall, port });
+      }
+      if (message.kind === 'ready') break;
+    }
+    this.#watch(child);
+    return this.#addresses as WorkerAddresses;
+  }
+
+  send(message: ToWorker): void {
+    if (this.#child?.connected) this.#child.send(message, () => undefined); // one that ended is started with what is new
+  }
+
+  /** @returns `undefined` when it does not serve, or does not answer. */
+  ask(question: Question): Promise<Metrics | number | undefined> {
+    if (this.#addresses === undefined) return Promise.resolve(undefined);
+    const { promise, resolve } = Promise.withResolvers<Metrics | number | undefined>();
+    const id = this.#asked++;
+    const timer = setTimeout(() => this.#answered(id, undefined), ANSWER_MS);
+    this.#questions.set(id, (answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    });
+    this.send({ kind: 'ask', id, question });
+    return promise;
+  }
+
+  /** Lets it finish what is under way. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    this.#isClosing = true;
+    clearTimeout(this.#timer);
+    this.#child?.kill('SIGKILL');
+  }
+
+  #spawn(): ChildProcess {
+    const child = fork(PROGRAM, {
+      execArgv: [...NODE_FLAGS],
+      // A group of its own: Ctrl-C reaches the supervisor alone, which then stops its workers.
+      detached: true,
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#child = child;
+    this.#readyAt = undefined;
+    child.on('error', () => undefined); // that it could not be started, or told, shows in its end
+    child.on('message', (message: FromWorker) => this.#hear(message));
+    child.send(this.#options.startMessage(), () => undefined);
+    return child;
+  }
+
+  #hear(message: FromWorker): void {
+    if (message.kind === 'answer') this.#answered(message.id, message.answer);
+    if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'a worker cannot start');
+    if (message.kind === 'ready') {
+      this.#addresses = message.addresses;
+      this.#readyAt = this.#options.now();
+      this.#options.onReady();
+    }
+  }
+
+  #answered(id: number, answer: Metrics | number | undefined): void {
+    this.#questions.get(id)?.(answer);
+    this.#questions.delete(id);
+  }
+
+  #watch(child: ChildProcess): void {
+    const onEnd = (code: number | null, signal: NodeJS.Signals | null): void =>
+      this.#ended(signal ?? `exit code ${code}`);
+    if (child.exitCode !== null || child.signalCode !== null) onEnd(child.exitCode, child.signalCode);
+    else child.once('exit', onEnd);
+  }
+
+  #ended(how: string): void {
+    const { log, now, onEnded } = this.#options;
+    this.#addresses = undefined;
+    for (const id of this.#questions.keys()) this.#answered(id, undefined);
+    onEnded();
+    if (this.#isClosing) return;
+    const livedMs = this.#readyAt === undefined ? 0 : now() - this.#readyAt;
+    this.#failures = livedMs >= STABLE_MS ? 1 : this.#failures + 1;
+    const pauseMs = pauseBeforeRestart(this.#failures);
+    log.error({ worker: this.name, how, pauseMs }, 'a worker ended; it is replaced');
+    this.#timer = setTimeout(() => {
+      this.restarts++;
+      this.#watch(this.#spawn());
+    }, pauseMs);
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * An edge of several processes, as one node: starts the workers, replaces
+ * those that end, and answers operators for all of them. It is not on a
+ * request's path; what it holds is the control listener.
+ * @module
+ */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { splitAddress } from '../../config/listener.ts';
+import type { EdgeConfig, RegionConfig } from '../../config/schema.ts';
+import { shareOf, workerName } from '../../config/workers.ts';
+import type { Listener } from '../../http/listener.ts';
+import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import { answerMatches } from '../../tier/matches.ts';
+import { startWorkerJournal, type WorkerJournal } from './journal.ts';
+import type { Metrics, Question, WorkerAddresses } from './messages.ts';
+import { CONTENT_TYPE, WorkerMetrics } from './metrics.ts';
+import { WorkerProcess } from './process.ts';
+
+export interface WorkersOptions {
+  readonly region: RegionConfig;
+  readonly edge: EdgeConfig;
+  /** At least two. */
+  readonly count: number;
+  readonly log: Logger;
+}
+
+export interface RunningWorkers {
+  readonly name: string;
+  readonly addresses: Omit<WorkerAddresses, 'worker'> & { readonly control: string | undefined };
+  readonly workers: readonly WorkerState[];
+  reload(region: RegionConfig): void;
+  close(): Promise<void>;
+}
+
+export interface WorkerState {
+  /** `eu-1#2`. */
+  readonly name: string;
+  readonly pid: number | undefined;
+  readonly serving: boolean;
+}
+
+/** @throws What the first worker that cannot start fails with, such as `EADDRINUSE`; nothing runs then. */
+export async function startWorkers(options: WorkersOptions): Promise<RunningWorkers> {
+  const { edge, count, log } = options;
+  const { name } = edge;
+  let { region } = options;
+  // Workers share an address with whoever says that it shares it: another edge, started by mistake, among them.
+  for (const address of [edge.listen, edge.tier]) await checkFree(address);
+  const journal = hasJournal(region) ? undefined : await openJournal(region, edge, () => region, log);
+  const metrics = new WorkerMetrics();
+  let bound: WorkerAddresses | undefined;
+
+  const configNow = (): RegionConfig => {
+    const share = shareOf(withJournal(region, journal), edgeOf(region, name), count);
+    return bound === undefined ? share : withAddresses(share, name, bound);
+  };
+  const workers = Array.from({ length: count }, (_, index) => {
+    const worker = workerName(name, index + 1, count);
+    return new WorkerProcess({
+      name: worker,
+      log,
+      now: Date.now,
+      startMessage: () => ({ kind: 'start', region: configNow(), edge: name, worker, logLevel: log.level }),
+      onReady: () => introduce(),
+      onEnded: () => void metrics.ended(worker),
+    });
+  });
+  /** Tells all of all; one that has ended keeps its place on the ring until another process takes it. */
+  const known = new Map<string, string>();
+  const introduce = (): void => {
+    for (const worker of workers) {
+      if (worker.addresses !== undefined) known.set(worker.name, worker.addresses.worker);
+    }
+    if (known.size < count) return;
+    const all = [...known].map(([worker, tier]) => ({ name: worker, tier }));
+    for (const worker of workers) worker.send({ kind: 'workers', all });
+  };
+  const killAll = (): void => {
+    for (const worker of workers) worker.kill();
+  };
+  process.once('exit', killAll);
+  const askAll = (question: Question): Promise<(Metrics | number | undefined)[]> =>
+    Promise.all(workers.map((worker) => worker.ask(question)));
+  const stateOf = (): WorkerState[] =>
+    workers.map((worker) => ({
+      name: worker.name.split('/')[0] as string,
+      pid: worker.pid,
+      serving: worker.addresses !== undefined,
+    }));
+
+  let control: Listener | undefined;
+  try {
+    // The first one takes the ports where the config leaves them open; the others share them.
+    const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]];
+    bound = await first.start();
+    const started = await Promise.allSettled(others.map((worker) => worker.start()));
+    for (const result of started) if (result.status === 'rejected') throw result.reason;
+    control = await openControl();
+  } catch (error) {
+    killAll();
+    process.off('exit', killAll);
+    await journal?.close();
+    throw error;
+  }
+
+  async function openControl(): Promise<Listener | undefined> {
+    if (edge.control === undefined) return undefined;
+    return listenForControl({
+      address: edge.control,
+      limits: region.limits,
+      node: name,
+      health,
+      registry: { contentType: CONTENT_TYPE, metrics: readMetrics } as never,
+      posts: { '/v1/matches': answerMatches(countMatches, () => region.tier_secret) },
+    });
+  }
+
+  function health(): Health {
+    const list = stateOf();
+    const serving = list.filter((worker) => worker.serving).length;
+    return { isServing: serving > 0, details: { workers: { serving, of: count, list } } };
+  }
+
+  async function readMetrics(): Promise<string> {
+    const answers = await askAll({ about: 'metrics' });
+    workers.forEach((worker, index) => {
+      const answer = answers[index];
+      if (typeof answer === 'object') metrics.told(worker.name, answer);
+    });
+    const serving = workers.filter(({ addresses }) => addresses !== undefined).length;
+    const restarts = workers.reduce((sum, worker) => sum + worker.restarts, 0);
+    const labels = `{node="${name}",role="edge"}`;
+    return `${await metrics.text()}
+# HELP seawall_workers Processes of this edge that serve.
+# TYPE seawall_workers gauge
+seawall_workers${labels} ${serving}
+
+# HELP seawall_worker_restarts_total Processes of this edge that ended and were replaced.
+# TYPE seawall_worker_restarts_total counter
+seawall_worker_restarts_total${labels} ${restarts}
+`;
+  }
+
+  async function countMatches(records: Extract<Question, { about: 'matches' }>['records']): Promise<number> {
+    const answers = await askAll({ about: 'matches', records });
+    return answers.reduce<number>((sum, answer) => sum + (typeof answer === 'number' ? answer : 0), 0);
+  }
+
+  const { worker: _own, ...shared } = bound;
+  return {
+    name,
+    addresses: { ...shared, control: control?.address },
+    get workers() {
+      return stateOf();
+    },
+    reload(next) {
+      region = next;
+      control?.update(next.limits);
+      for (const worker of workers) worker.send({ kind: 'reload', region: configNow() });
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.close()));
+      await Promise.all([control?.close(), journal?.close()]);
+      process.off('exit', killAll);
+    },
+  };
+}
+
+function hasJournal({ purges, control }: RegionConfig): boolean {
+  return purges.journal !== undefined || control !== undefined;
+}
+
+function openJournal(
+  { region, limits }: RegionConfig,
+  { name: edge }: EdgeConfig,
+  current: () => RegionConfig,
+  log: Logger,
+): Promise<WorkerJournal> {
+  return startWorkerJournal({ region, edge, limits, log, secret: () => current().tier_secret });
+}
+
+function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): RegionConfig {
+  return journal === undefined || hasJournal(region)
+    ? region
+    : { ...region, purges: { ...region.purges, journal: journal.url } };
+}
+
+function withAddresses(region: RegionConfig, name: string, { listen, tier }: WorkerAddresses): RegionConfig {
+  return { ...region, edges: region.edges.map((edge) => (edge.name === name ? { ...edge, listen, tier } : edge)) };
+}
+
+function edgeOf({ edges, file }: RegionConfig, name: string): EdgeConfig {
+  const edge = edges.find((one) => one.name === name);
+  if (edge === undefined) throw new Error(`${file} names no edge ${name}`);
+  return edge;
+}
+
+/** @throws The system's error when somebody listens there. */
+async function checkFree(address: string): Promise<void> {
+  const { host, port } = splitAddress(address);
+  if (port === 0) return;
+  const server = createServer().listen({ host, port });
+  await once(server, 'listening'); // or throws what 'error' brings
+  await once(server.close(), 'close');
+}

@@ -1,0 +1,90 @@
+/**
+ * The program of one worker of an edge: started by the edge's supervisor, which
+ * tells it everything it has to know.
+ * @module
+ */
+import { once } from 'node:events';
+import type { RegionConfig } from '../../config/schema.ts';
+import type { EdgeNode } from '../../edge/node.ts';
+import { createLog, isLogLevel } from '../../telemetry/log.ts';
+import { countMatches } from '../../tier/matches.ts';
+import { startEdgeProcess } from '../edge-process.ts';
+import { isSystemError } from '../failure.ts';
+import { closeLimitMs } from '../run.ts';
+import { runUntilStopped, type Service } from '../signals.ts';
+import type { FromWorker, Metrics, Question, ToWorker } from './messages.ts';
+
+function tell(message: FromWorker): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // Without a supervisor there is nobody to tell; that it is gone is heard elsewhere.
+  if (process.send === undefined || !process.connected) resolve();
+  else process.send(message, undefined, undefined, () => resolve());
+  return promise;
+}
+
+const [first] = (await once(process, 'message')) as [ToWorker];
+if (first.kind !== 'start') throw new TypeError('the first message has to be `start`');
+const { edge: name, worker, logLevel } = first;
+let { region } = first;
+const log = createLog({ name: worker.split('/')[0] as string, ...(isLogLevel(logLevel) && { level: logLevel }) });
+
+async function start(): Promise<Service> {
+  const edge = region.edges.find((one) => one.name === name);
+  if (edge === undefined) throw new TypeError(`no edge ${name}`);
+  let node: EdgeNode;
+  try {
+    node = await startEdgeProcess({ region, edge, log, worker: { name: worker } });
+  } catch (error) {
+    await fail(error);
+    throw error;
+  }
+  process.on('message', (message: ToWorker) => void hear(node, message));
+  const { listen, tier, worker: own = '' } = node.addresses;
+  await tell({ kind: 'ready', addresses: { listen, tier, worker: own } });
+  return {
+    get closeLimitMs() {
+      return closeLimitMs([region]);
+    },
+    reload: () => undefined, // the supervisor reads the config, and tells
+    close: () => node.close(),
+  };
+}
+
+async function fail(error: unknown): Promise<void> {
+  const { message } = error as Error;
+  if (!isSystemError(error)) {
+    await tell({ kind: 'failed', message: (error as Error).stack ?? message });
+    return;
+  }
+  const { code, syscall } = error;
+  const { port } = error as { port?: number };
+  await tell({ kind: 'failed', message, code, syscall, port });
+}
+
+async function hear(node: EdgeNode, message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case 'reload':
+      region = message.region as RegionConfig;
+      node.reload(region);
+      break;
+    case 'workers':
+      node.setWorkers(message.all);
+      break;
+    case 'ask':
+      await tell({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });
+      break;
+    case 'start':
+      break;
+  }
+}
+
+async function answer({ core }: EdgeNode, question: Question): Promise<Metrics | number> {
+  if (question.about === 'matches') return countMatches(core, question.records);
+  return (await core.metrics.registry.getMetricsAsJSON()) as Metrics;
+}
+
+try {
+  process.exit(await runUntilStopped(start, { process, exit: process.exit, log, now: Date.now }));
+} catch {
+  process.exit(1); // the supervisor knows why
+}
