@@ -7,18 +7,12 @@
  * @module
  */
 import { z } from 'zod';
+import { address, fileName, LABEL, nodeName, PORT, SECRET } from './scalars.ts';
 import { duration, positiveSize, size, timeout } from './units.ts';
 
-// No two parts of these patterns can take the same character, so that matching is linear in the length of a value.
-const LABEL = '[a-z0-9]+(?:-+[a-z0-9]+)*';
 const HOST = new RegExp(`^(?:\\*|(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*|\\[[0-9a-f:]+\\])$`);
-const PORT = '(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})';
-const ADDRESS = new RegExp(`^(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+):${PORT}$`);
 const ORIGIN_URL = new RegExp(`^https?://(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+)(?::${PORT})?/?$`);
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** A secret itself, or `${NAME}` of the environment variable that holds it. */
-const SECRET = /^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}|[\x21-\x7e]{16,256})$/;
 
 const fieldName = z
   .string()
@@ -29,25 +23,16 @@ const fieldValue = z
   .max(8_192)
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
   .meta({ title: 'a header value without control characters', examples: ['DENY'] });
-const nodeName = z
-  .string()
-  .regex(NODE_NAME)
-  .meta({ title: 'a name of lower-case letters, digits and hyphens', examples: ['fra-1'] });
 const hostName = z
   .string()
   .max(253)
   .regex(HOST)
   .meta({ title: 'a lower-case host name', examples: ['www.example.com', '*.example.com', '*'] });
-const address = z
-  .string()
-  .regex(ADDRESS)
-  .meta({ title: 'HOST:PORT', examples: ['127.0.0.1:8080', '[::1]:8080'] });
 const pathPattern = z
   .string()
   .max(1_024)
   .regex(/^\/[\x21-\x7e]*$/)
   .meta({ title: 'a path pattern', examples: ['/static/*', '/*.css'] });
-const fileName = z.string().min(1).max(4_096);
 const weight = z.number().int().min(1).max(100).default(1);
 
 const statusPattern = z
