@@ -7,7 +7,9 @@
  * @module
  */
 import { z } from 'zod';
+import { clientAddressSchema, geoSchema, publicAddressesSchema } from './geo.ts';
 import { address, fileName, LABEL, nodeName, PORT, SECRET } from './scalars.ts';
+import { GEO_KEYS, siteGeoSchema } from './site-geo.ts';
 import { duration, positiveSize, size, timeout } from './units.ts';
 
 const HOST = new RegExp(`^(?:\\*|(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*|\\[[0-9a-f:]+\\])$`);
@@ -197,6 +199,9 @@ const keySchema = z.strictObject({
     .default([])
     .meta({ description: 'Request headers whose value is part of the key.' }),
   cookies: z.array(cookieName).max(16).default([]).meta({ description: 'Cookies whose value is part of the key.' }),
+  geo: z.enum(GEO_KEYS).optional().meta({
+    description: 'Visitors of each country, or continent, share what is stored for them and nothing else.',
+  }),
 });
 
 const headerChangesSchema = z.strictObject({
@@ -293,6 +298,7 @@ export const siteSchema = z.strictObject({
     .prefault({})
     .meta({ description: 'Changes to the response before the visitor sees it.' }),
   cache_status: z.boolean().default(true).meta({ description: 'Whether visitors see Cache-Status (RFC 9211).' }),
+  geo: siteGeoSchema.prefault({}).meta({ description: 'What the site does with where its visitors are.' }),
   redirect: z
     .strictObject({
       https: z.boolean().default(false).meta({ description: 'Send http requests to https.' }),
@@ -371,6 +377,7 @@ const control = address
 export const edgeSchema = z.strictObject({
   name: nodeName.meta({ description: 'Name of the edge, unique in the network.' }),
   listen: address.meta(listenerDescription),
+  public: publicAddressesSchema,
   tier,
   control,
   weight: weight.meta({ description: 'Share of the region’s keys relative to its other edges.' }),
@@ -413,6 +420,7 @@ export const regionSchema = z.strictObject({
       examples: [[50.11, 8.68]],
       description: 'Latitude and longitude in degrees.',
     }),
+  geo: geoSchema.prefault({}).meta({ description: 'Where visitors are, and which of them come here.' }),
   tier_secret: z
     .string()
     .regex(SECRET)
@@ -519,8 +527,9 @@ export const regionSchema = z.strictObject({
     .default([])
     .meta({
       description:
-        'Addresses or CIDR blocks of proxies in front of the edges whose Forwarded or X-Forwarded-For is believed.',
+        'Addresses or CIDR blocks of proxies in front of the edges that are believed about the address of a visitor, and about the scheme that it used.',
     }),
+  client_address: clientAddressSchema,
   limits: limitsSchema.prefault({}).meta({ description: 'Bounds of every node in the region.' }),
   sites: z
     .array(z.union([includeSchema, siteSchema]))

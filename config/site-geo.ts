@@ -1,0 +1,168 @@
+/**
+ * What a site does with where its visitors are.
+ * @module
+ */
+import { z } from 'zod';
+import { LABEL } from './scalars.ts';
+
+/** What can be told of a visitor's place, and the name of the request header that tells it unless the site names another. */
+export const GEO_HEADERS = {
+  country: 'CDN-Visitor-Country',
+  continent: 'CDN-Visitor-Continent',
+  subdivision: 'CDN-Visitor-Region',
+  city: 'CDN-Visitor-City',
+  coordinates: 'CDN-Visitor-Coordinates',
+  asn: 'CDN-Visitor-ASN',
+  organization: 'CDN-Visitor-Organization',
+} as const;
+
+export type GeoFact = keyof typeof GEO_HEADERS;
+
+export const GEO_FACTS = Object.keys(GEO_HEADERS) as readonly GeoFact[];
+
+/** What the site's key may hold. */
+export const GEO_KEYS = ['country', 'continent'] as const;
+
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+const header = z.union([
+  z.literal(true),
+  z
+    .string()
+    .regex(FIELD_NAME)
+    .meta({ title: 'a header name', examples: ['CDN-Visitor-Country'] }),
+]);
+
+/** A name for each, so that the reference lists them. */
+function headerSchema(what: string, name: string) {
+  return header.optional().meta({
+    title: '`true` or a header name',
+    description: `${what}: \`true\` for \`${name}\`, or the name that the origin knows it by.`,
+  });
+}
+
+const country = z
+  .string()
+  .regex(/^[A-Z]{2}$/)
+  .meta({ title: 'a country of ISO 3166-1 in capitals', examples: ['DE'] });
+
+const placesShape = {
+  countries: z
+    .array(country)
+    .max(300)
+    .default([])
+    .meta({ description: 'Countries.', examples: [['DE', 'AT']] }),
+  continents: z
+    .array(z.enum(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']))
+    .max(7)
+    .default([])
+    .meta({ description: 'Continents.' }),
+  asns: z
+    .array(z.number().int().min(1).max(4_294_967_295))
+    .max(10_000)
+    .default([])
+    .meta({ description: 'Numbers of autonomous systems; they need a database that knows them.' }),
+  networks: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(64)
+        .meta({ title: 'an address or a CIDR block', examples: ['192.0.2.0/24'] }),
+    )
+    .max(10_000)
+    .default([])
+    .meta({ description: 'Addresses and networks.' }),
+};
+
+export const siteGeoSchema = z.strictObject({
+  headers: z
+    .strictObject({
+      country: headerSchema('Country (ISO 3166-1)', GEO_HEADERS.country),
+      continent: headerSchema('Continent (two letters)', GEO_HEADERS.continent),
+      subdivision: headerSchema('State or province', GEO_HEADERS.subdivision),
+      city: headerSchema('City, in English, percent-encoded UTF-8', GEO_HEADERS.city),
+      coordinates: headerSchema('Latitude and longitude, `50.11,8.68`', GEO_HEADERS.coordinates),
+      asn: headerSchema('Number of the autonomous system', GEO_HEADERS.asn),
+      organization: headerSchema('Whose autonomous system it is, percent-encoded UTF-8', GEO_HEADERS.organization),
+    })
+    .prefault({})
+    .meta({
+      description:
+        'Request headers that tell the origin where the visitor is. They are removed from what visitors send, known or not. An answer that depends on one needs `Vary` with its name, or the key.',
+    }),
+  allow: z.strictObject(placesShape).optional().meta({
+    description: 'Only visitors from here are let in; those whose place is not known are not, except by network.',
+  }),
+  deny: z.strictObject(placesShape).optional().meta({
+    description:
+      'Visitors from here are refused. Where a visitor is in both lists the narrower entry counts: network, then ASN, country, continent; of two alike, `deny`.',
+  }),
+  refusal: z
+    .strictObject({
+      status: z
+        .union([z.literal(403), z.literal(451)])
+        .default(403)
+        .meta({ description: 'Status of the refusal; 451 is for legal reasons (RFC 7725).' }),
+      body: z.string().max(65_536).optional().meta({ description: 'Body of the refusal; by default an error page.' }),
+      content_type: z
+        .string()
+        .max(256)
+        .regex(/^[\x20-\x7e]+$/)
+        .default('text/html; charset=utf-8')
+        .meta({ description: 'Content-Type of `body`.' }),
+      blocked_by: z
+        .string()
+        .max(2_048)
+        .regex(/^https?:\/\/[\x21\x23-\x3b\x3d\x3f-\x7e]+$/)
+        .optional()
+        .meta({
+          title: 'a URL',
+          examples: ['https://example.com/legal'],
+          description: 'Who blocks: sent as `Link: <…>; rel="blocked-by"` (RFC 7725).',
+        }),
+    })
+    .prefault({})
+    .meta({ description: 'What refused visitors get.' }),
+  redirect: z
+    .record(
+      z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/),
+      z
+        .string()
+        .max(253)
+        .regex(new RegExp(`^${LABEL}(?:\\.${LABEL})*$`))
+        .meta({ title: 'a host name without wildcard', examples: ['eu.example.com'] }),
+    )
+    .default({})
+    .meta({
+      examples: [{ eu: 'eu.example.com', us: 'us.example.com' }],
+      description:
+        'Region → host name of its own. Navigations to any other host of the site are sent to the host of the nearest region that is well (307).',
+    }),
+});
+
+export type SiteGeoConfig = z.output<typeof siteGeoSchema>;
+
+/** @returns Header → what it tells, of those that the origin is sent: the configured ones, and what is in the key. */
+export function geoFields({
+  geo,
+  key,
+}: {
+  geo: SiteGeoConfig;
+  key: { geo?: GeoFact | undefined };
+}): Map<string, GeoFact> {
+  const fields = new Map<string, GeoFact>();
+  for (const fact of GEO_FACTS) {
+    const wanted = geo.headers[fact] ?? (key.geo === fact ? true : undefined);
+    if (wanted !== undefined) fields.set(wanted === true ? GEO_HEADERS[fact] : wanted, fact);
+  }
+  return fields;
+}
+
+/** @returns The header whose value is in the key. */
+export function geoKeyField(site: { geo: SiteGeoConfig; key: { geo?: GeoFact | undefined } }): string | undefined {
+  const { key, geo } = site;
+  if (key.geo === undefined) return undefined;
+  const named = geo.headers[key.geo];
+  return typeof named === 'string' ? named : GEO_HEADERS[key.geo];
+}
