@@ -8,11 +8,16 @@ import type { BodyReader } from '../http/message.ts';
 import { type ByteRange, parseContentRange } from '../http/range.ts';
 import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
 import type { CacheStatus } from './cache-status.ts';
-import type { Exchange } from './exchange.ts';
+import type { CacheRequest, Exchange } from './exchange.ts';
 import type { FillResponse } from './fill.ts';
 import { currentAge, remainingLifetime } from './policy/reuse.ts';
 import { type Place, ResumingReader } from './resume.ts';
 import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
+
+/** Of an exchange, what an answer from the store depends on. */
+export interface Asking {
+  readonly request: Pick<CacheRequest, 'method' | 'headers'>;
+}
 
 /** Whether the stored bytes hold what the request asks for. */
 export function answersRange(stored: StoredResponse, { request, range }: Exchange, now: number): boolean {
@@ -23,7 +28,7 @@ export function answersRange(stored: StoredResponse, { request, range }: Exchang
   return Array.isArray(ranges) && ranges.every(({ start, end }: ByteRange) => coveringRange(stored, start, end));
 }
 
-export function storedAnswer(exchange: Exchange, stored: StoredResponse, now: number, status: CacheStatus): Answer {
+export function storedAnswer(exchange: Asking, stored: StoredResponse, now: number, status: CacheStatus): Answer {
   const { request } = exchange;
   const representation: Representation = {
     head: {

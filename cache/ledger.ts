@@ -262,7 +262,12 @@ export class Ledger {
     return identity !== undefined && identity !== this.#identity;
   }
 
-  /** The one comparison on the way of a hit, unless something has changed since the last. */
+  /** Whether it has been found current, and nothing has changed since: the one comparison on the way of a hit. */
+  isStillCurrent({ checkedAt, verdict }: Stamp): boolean {
+    return checkedAt === this.#version && verdict === 'current';
+  }
+
+  /** One comparison, unless something has changed since the last. */
   check(named: Named, response: Purgeable): Verdict {
     const { stamp } = named;
     if (stamp.checkedAt !== this.#version) {

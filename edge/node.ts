@@ -13,6 +13,7 @@ import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
 import type { TierCall } from '../tier/protocol.ts';
 import { followPurges } from '../tier/purges.ts';
+import { FastPath } from './fast-path.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
 import { answerUpgrade, answerVisitor, type Visit } from './visitor.ts';
@@ -24,6 +25,8 @@ export interface EdgeOptions {
   readonly origin?: OriginAccess | undefined;
   /** Which of the edge's processes this is; absent: the only one. */
   readonly worker?: WorkerOptions | undefined;
+  /** Without it every request goes the long way, with the same answers; for tests that compare the two. */
+  readonly fastPath?: boolean | undefined;
   readonly log: Logger;
 }
 
@@ -43,6 +46,8 @@ export interface EdgeNode {
     readonly worker: string | undefined;
   };
   readonly core: NodeCore;
+  /** Requests that were answered before HTTP was parsed. */
+  readonly answeredFast: number;
   /** The edge's processes, this one included. */
   setWorkers(workers: readonly WorkerAddress[]): void;
   /** Serves what the new config says; its addresses must be the same. */
@@ -60,7 +65,14 @@ const MAX_COUNTED_KEYS = 100_000;
 /** Where a worker listens for the others of its machine. */
 const WORKER_ADDRESS = '127.0.0.1:0';
 
-export async function startEdge({ region, edge, origin, log, worker }: EdgeOptions): Promise<EdgeNode> {
+export async function startEdge({
+  region,
+  edge,
+  origin,
+  log,
+  worker,
+  fastPath = true,
+}: EdgeOptions): Promise<EdgeNode> {
   const { name } = edge;
   const { limits, sites } = region;
   const memoryBytes = edge.memory ?? region.memory;
@@ -68,12 +80,14 @@ export async function startEdge({ region, edge, origin, log, worker }: EdgeOptio
   const reusePort = worker !== undefined;
   const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
   let visit = visiting(core, region, origin, peers);
+  const fast = fastPath ? new FastPath(visit) : undefined;
   const secret = (): string => visit.region.tier_secret;
   const listenForVisitors = () =>
     listen({
       address: edge.listen,
       reusePort,
       limits,
+      onConnection: fast && ((socket, wire) => fast.front.accept(socket, wire)),
       onRequest: (request, response) => void answerVisitor(visit, request, response),
       onRefused: (error) => core.refused('public', error),
       onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
@@ -105,6 +119,9 @@ export async function startEdge({ region, edge, origin, log, worker }: EdgeOptio
       control: control?.address,
       worker: ownTier?.address,
     },
+    get answeredFast() {
+      return fast?.answered ?? 0;
+    },
     setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
     reload: (next) => {
       const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
@@ -113,9 +130,11 @@ export async function startEdge({ region, edge, origin, log, worker }: EdgeOptio
       origin?.update(next.sites);
       peers.update(next);
       visit = visiting(core, next, origin, peers);
+      fast?.update(visit);
       purges.reload(next);
     },
     close: once(async () => {
+      fast?.close();
       await Promise.all([visitors.close(), tier.close(), ownTier?.close()]);
       await Promise.all([control?.close(), peers.close(), origin?.close(), purges.close()]);
     }),

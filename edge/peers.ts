@@ -41,6 +41,14 @@ export interface WorkerAddress {
   readonly tier: string;
 }
 
+/** Whose a key is. */
+export interface Place {
+  /** Of the rings that say so. */
+  readonly version: number;
+  /** Whether it is this process's, unless that has more than its share under way. */
+  readonly isOwn: boolean;
+}
+
 /** Which of an edge's processes this is, and who the others are. */
 export interface Workers {
   readonly self: string;
@@ -59,6 +67,8 @@ export class Peers {
   #peers: ReadonlyMap<string, Peer> = new Map();
   /** Requests under way for which this edge is the owner. */
   ownInFlight = 0;
+  /** Grows whenever keys may have other owners. */
+  version = 0;
 
   constructor(self: string, region: RegionConfig, workers: Workers = { self, all: [] }) {
     this.#self = self;
@@ -80,6 +90,7 @@ export class Peers {
   }
 
   #update(region: RegionConfig, workers: Workers): void {
+    this.version++;
     this.#region = region;
     this.#workers = workers;
     this.#ring = new Ring(region.edges);
@@ -106,21 +117,26 @@ export class Peers {
 
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
   owners(key: string): readonly NodeClient[] {
-    return this.#before(this.#ring, key, this.#self);
-  }
-
-  /** @returns The processes of this edge to ask for what the edge owns, before this one takes the owner's part. */
-  workers(key: string): readonly NodeClient[] {
-    return this.#before(this.#workerRing, key, this.#workers.self);
-  }
-
-  #before(ring: Ring, key: string, self: string): readonly NodeClient[] {
-    const successors = ring.successors(key);
+    const successors = this.#ring.successors(key);
     const owner = successors[0];
     const order =
       owner === undefined || this.#inFlight(owner) < LOAD_FLOOR
         ? successors
-        : ring.candidates(key, (name) => this.#inFlight(name));
+        : this.#ring.candidates(key, (name) => this.#inFlight(name));
+    return this.#before(order, this.#self);
+  }
+
+  /**
+   * Load is not bounded here: passing over the owner would mean another request for the same key, and no shield may
+   * be there to make one of the two.
+   *
+   * @returns The processes of this edge to ask for what the edge owns, before this one takes the owner's part.
+   */
+  workers(key: string): readonly NodeClient[] {
+    return this.#before(this.#workerRing.successors(key), this.#workers.self);
+  }
+
+  #before(order: readonly string[], self: string): readonly NodeClient[] {
     const before = order.slice(0, Math.max(0, order.indexOf(self)));
     return before.map((name) => this.#client(name) as NodeClient);
   }

@@ -49,7 +49,7 @@ export interface Visit {
 }
 
 /** A visitor's request, read and cleaned. */
-interface Visited {
+export interface Visited {
   readonly method: string;
   readonly target: Target;
   readonly scheme: 'http' | 'https';
@@ -178,25 +178,43 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
   }
 }
 
+function readRequest(visit: Visit, { method = '', url = '', rawHeaders, socket }: IncomingMessage): Visited {
+  const { remoteAddress: sender = '0.0.0.0', encrypted } = socket as Socket & Partial<TLSSocket>;
+  return readHead(visit, { method, url, rawHeaders, sender, encrypted: encrypted === true });
+}
+
+/** A request's head, and how it came. */
+export interface VisitorHead {
+  readonly method: string;
+  /** The request target. */
+  readonly url: string;
+  readonly rawHeaders: RawHeaders;
+  /** The other end's address. */
+  readonly sender: string;
+  readonly encrypted: boolean;
+}
+
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
-function readRequest({ core, region, trusted }: Visit, request: IncomingMessage): Visited {
-  const method = request.method ?? '';
-  const { rawHeaders } = request;
-  const target = parseRequestTarget(method, request.url ?? '', rawHeaders);
+export function readHead({ core, region, trusted }: Visit, head: VisitorHead): Visited {
+  const { method, rawHeaders, sender } = head;
+  const target = parseRequestTarget(method, head.url, rawHeaders);
   // RFC 9110, section 9.3.8: TRACE shows a visitor's own credentials to whatever script made the request.
   if (method === 'TRACE' || target.path === '*') throw new HttpError('method_not_allowed');
   const served = core.siteOf(target.host);
   if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
-  const socket = request.socket as Socket & Partial<TLSSocket>;
-  const sender = socket.remoteAddress ?? '0.0.0.0';
-  const believed = trusted(clientAddress(sender, [], () => false)) ? rawHeaders : undefined;
+  const believed = isTrusted(trusted, sender) ? rawHeaders : undefined;
   // A proxy in front may have taken TLS off.
-  const scheme = (believed && claimedScheme(believed)) ?? (socket.encrypted === true ? 'https' : 'http');
+  const scheme = (believed && claimedScheme(believed)) ?? (head.encrypted ? 'https' : 'http');
   const headers = changedHeaders(stripUntrusted(removeHopByHop(rawHeaders)), served.site.request_headers);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believed);
   const cleaned = withHost(headers, authority);
   return { method, target, scheme, served, headers: cleaned, keyed: cacheKey(served.site, scheme, target, cleaned) };
+}
+
+/** Whether the other end is a proxy whose word counts. */
+export function isTrusted(trusted: (ip: string) => boolean, sender: string): boolean {
+  return trusted(clientAddress(sender, [], () => false));
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute request target replaces Host; so does the site's one host. */

@@ -70,7 +70,7 @@ export function deliverInterim(response: ServerResponse, status: number, headers
 }
 
 /** The origin's own reason phrase, unless it has none or one that could end the status line. */
-function reasonPhrase({ status, statusText }: ResponseHead): string {
+export function reasonPhrase({ status, statusText }: ResponseHead): string {
   return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
 }
 

@@ -149,7 +149,8 @@ const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
   'x-forwarded-host',
 ]);
 
-function isForwardedField(name: string): boolean {
+/** Whether the field says who asked, which `setForwarded` writes anew for each visitor. */
+export function isForwardedField(name: string): boolean {
   return FORWARDED_FIELDS.has(asCgiReadsIt(name));
 }
 

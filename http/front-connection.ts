@@ -11,7 +11,7 @@ import type { Front } from './front.ts';
 import { LentStream } from './lent-stream.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
-import { isVisible, mayBecomeHead, type Section } from './recogniser.ts';
+import { isVisible, mayBecomeHead, type Recogniser, type Section } from './recogniser.ts';
 
 /** What a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
@@ -169,37 +169,60 @@ export class FrontConnection<Meaning> {
     this.#read(this.#rest === '' ? text : this.#rest + text);
   }
 
-  /** Answers what has come, request by request. */
+  /** Answers what has come. */
   #read(text: string): void {
-    this.#rest = '';
-    const { options, closing } = this.#front;
-    const recogniser = options.recogniser();
-    let at = 0;
-    this.waitsFor = 'request';
-    while (at < text.length) {
-      if (closing || !recogniser.recognise(text, at, this.#last)) {
-        this.#rest = text.slice(at);
-        if (!closing && mayBecomeHead(this.#rest, recogniser.maxBytes)) this.waitsFor = 'rest-of-head';
-        else this.#handOver();
-        break;
-      }
-      this.#last = recogniser.section;
-      const start = at;
-      at = recogniser.end;
-      if (!options.answer(this, recogniser)) {
-        if (!isVisible(recogniser.target)) {
-          this.#rest = text.slice(start);
-          this.#handOver();
-          return;
-        }
-        this.#lend(text.slice(start, at));
-      }
-      if (this.waitsFor !== 'request') {
-        this.#rest = text.slice(at);
-        break;
-      }
+    this.#rest = text;
+    const recogniser = this.#front.options.recogniser();
+    if (this.#front.closing) this.#handOver();
+    else if (!recogniser.recognise(text, 0, this.#last)) this.#waitForMore(recogniser);
+    else if (recogniser.end < text.length) this.#readMany(text, recogniser);
+    else {
+      this.#rest = '';
+      if (!this.#answer(recogniser)) this.#lend(text, recogniser.target);
     }
-    if (at > 0) this.since = this.startedAt;
+  }
+
+  /** @returns Whether the request that was just recognised is answered, or is being answered. */
+  #answer(recogniser: Recogniser<Meaning>): boolean {
+    this.waitsFor = 'request';
+    this.since = this.startedAt;
+    this.#last = recogniser.section;
+    return this.#front.options.answer(this, recogniser);
+  }
+
+  /** Requests that came at once are answered in their order; those that take more than the store go to `node:http` together. */
+  #readMany(text: string, recogniser: Recogniser<Meaning>): void {
+    // A request that must not be answered here says so to those before it: their answers differ then.
+    if (!this.#isPlain(text, recogniser)) {
+      this.#handOver();
+      return;
+    }
+    let at = 0;
+    while (at < text.length && recogniser.recognise(text, at, this.#last)) {
+      const isAnswered = this.#answer(recogniser);
+      if (isAnswered) at = recogniser.end;
+      this.#rest = at === text.length ? '' : text.slice(at);
+      if (!isAnswered) this.#handOver();
+      if (!isAnswered || this.waitsFor !== 'request') return;
+    }
+    if (this.#rest !== '') this.#waitForMore(recogniser);
+  }
+
+  #waitForMore(recogniser: Recogniser<Meaning>): void {
+    if (mayBecomeHead(this.#rest, recogniser.maxBytes)) this.waitsFor = 'rest-of-head';
+    else this.#handOver();
+  }
+
+  /** Whether all that has come is recognised, but for a last head of which there may be more to come. */
+  #isPlain(text: string, recogniser: Recogniser<Meaning>): boolean {
+    let at = 0;
+    let last = this.#last;
+    while (at < text.length) {
+      if (!recogniser.recognise(text, at, last)) return mayBecomeHead(text.slice(at), recogniser.maxBytes);
+      last = recogniser.section;
+      at = recogniser.end;
+    }
+    return true;
   }
 
   /** The answer is written, and the reader has taken it. */
@@ -238,7 +261,12 @@ export class FrontConnection<Meaning> {
     });
   }
 
-  #lend(request: string): void {
+  #lend(request: string, target: string): void {
+    if (!isVisible(target)) {
+      this.#rest = request;
+      this.#handOver();
+      return;
+    }
     this.#isLent = true;
     this.waitsFor = 'answer';
     if (this.#lent === undefined || this.#lent.destroyed) {

@@ -1,0 +1,114 @@
+/**
+ * What a header section of a visitor asks for, whatever the path: the site, the
+ * key around the path, conditions, ranges. It is worked out once for each
+ * section and way that it came, by the functions that read every request.
+ * @module
+ */
+import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from '../cache/policy/directives.ts';
+import type { VaryMember } from '../cache/vary.ts';
+import { normalisedField } from '../cache/vary.ts';
+import { isForOriginOnly } from '../http/conditional.ts';
+import { HttpError } from '../http/errors.ts';
+import { isForwardedField } from '../http/forwarding.ts';
+import { fieldValue, hasField, type RawHeaders } from '../http/headers.ts';
+import { parseRange } from '../http/range.ts';
+import type { Tally } from '../telemetry/tally.ts';
+import type { ServedSite } from '../tier/node-core.ts';
+import { redirectFor } from './redirect.ts';
+import { readHead, type Visit, type VisitorHead } from './visitor.ts';
+
+export interface Asked {
+  readonly served: ServedSite;
+  /** End-to-end fields, as the cache sees them; those that say who asked are another visitor's. */
+  readonly headers: RawHeaders;
+  readonly head: VisitorHead;
+  readonly scheme: 'http' | 'https';
+  /** What stands before and after the target in the key. */
+  readonly prefix: string;
+  readonly suffix: string;
+  readonly host: string;
+  readonly authority: string;
+  readonly directives: RequestDirectives;
+  readonly hasConditions: boolean;
+  /** The fields of the conditions. */
+  readonly ifNoneMatch: string | undefined;
+  readonly hasRange: boolean;
+  /** Values of fields that responses vary by, in the form in which they are compared; filled as they are asked for. */
+  readonly normalised: Map<string, Value>;
+  readonly hits: Tally;
+  readonly hotCopies: Tally;
+  readonly bytes: Tally;
+}
+
+/** @returns `undefined` where requests like this are answered on the long way only. */
+export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
+  let visited: ReturnType<typeof readHead>;
+  try {
+    visited = readHead(visit, head);
+  } catch (error) {
+    if (error instanceof HttpError) return undefined; // to be answered with a page
+    throw error;
+  }
+  const { served, headers, keyed, target, scheme } = visited;
+  const { site } = served;
+  if (redirectFor(site, scheme, target) !== undefined || site.key.headers.some(isForwardedField)) return undefined;
+  if (isForOriginOnly(headers)) return undefined;
+  const ranges = parseRange(fieldValue(headers, 'range'));
+  if (ranges !== undefined && ranges.length > 1) return undefined;
+  const { metrics } = visit.core;
+  return {
+    served,
+    headers,
+    head,
+    scheme,
+    prefix: keyed.prefix,
+    suffix: keyed.suffix,
+    host: keyed.host,
+    authority: keyed.authority,
+    directives: directivesOf(headers),
+    hasConditions: hasField(headers, 'if-none-match') || hasField(headers, 'if-modified-since'),
+    ifNoneMatch: fieldValue(headers, 'if-none-match'),
+    hasRange: ranges !== undefined,
+    normalised: new Map(),
+    hits: metrics.requests('public', site.name, 'hit'),
+    hotCopies: metrics.requests('public', site.name, 'hot-copy'),
+    bytes: metrics.bytes('public', site.name),
+  };
+}
+
+/**
+ * As `matchesVary`, with values that are remembered.
+ *
+ * @returns `undefined` where it depends on who asks.
+ */
+export function selects(asked: Asked, vary: readonly VaryMember[]): boolean | undefined {
+  for (const { name, value } of vary) {
+    const own = normalisedValue(asked, name);
+    if (own === OF_THE_VISITOR) return undefined;
+    if (own !== value) return false;
+  }
+  return true;
+}
+
+/** The value of a field that says who asked. */
+const OF_THE_VISITOR = Symbol('of the visitor');
+
+type Value = string | undefined | typeof OF_THE_VISITOR;
+
+/** Fields that are remembered for a section: what responses vary by is for origins to choose. */
+const MAX_NORMALISED = 32;
+
+function normalisedValue({ normalised, headers }: Asked, name: string): Value {
+  const known = normalised.get(name);
+  if (known !== undefined || normalised.has(name)) return known;
+  const value = isForwardedField(name) ? OF_THE_VISITOR : normalisedField(headers, name);
+  if (normalised.size < MAX_NORMALISED) normalised.set(name, value);
+  return value;
+}
+
+function directivesOf(headers: RawHeaders): RequestDirectives {
+  const cacheControl = fieldValue(headers, 'cache-control');
+  const pragma = fieldValue(headers, 'pragma');
+  if (cacheControl === undefined && pragma === undefined) return NO_REQUEST_DIRECTIVES;
+  return requestDirectives(cacheControl, pragma);
+}

@@ -1,0 +1,240 @@
+/**
+ * Answers from the store at once what needs nothing but the store: a response
+ * that is there, fresh, and purged by nobody. It decides by the functions that
+ * the long way decides by (cache/engine.ts), or leaves the decision to it.
+ * @module
+ */
+
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { TLSSocket } from 'node:tls';
+import { storedAnswer } from '../cache/answering.ts';
+import { cacheKey } from '../cache/key.ts';
+import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
+import { reuse } from '../cache/policy/reuse.ts';
+import type { StoredResponse } from '../cache/stored-response.ts';
+import { evaluateConditional } from '../http/conditional.ts';
+import { HttpError } from '../http/errors.ts';
+import { Front } from '../http/front.ts';
+import type { FrontConnection } from '../http/front-connection.ts';
+import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { Recogniser } from '../http/recogniser.ts';
+import { parseRequestTarget } from '../http/request-target.ts';
+import type { Histogram, Tally } from '../telemetry/tally.ts';
+import { type Asked, askedBy, selects } from './asked.ts';
+import type { Prepared } from './prepared.ts';
+import { PreparedResponses } from './prepared-responses.ts';
+import { isTrusted, type Visit } from './visitor.ts';
+
+/** What a header section asks for, by how it came: `Asker`. */
+type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
+
+/** How a request came; each means something else by the same section. */
+const ENCRYPTED = 1;
+const TRUSTED = 2;
+const WAYS = 4;
+
+type Connection = FrontConnection<Meaning>;
+type Request = Recogniser<Meaning>;
+
+export class FastPath {
+  readonly front: Front<Meaning>;
+  readonly #prepared: PreparedResponses;
+  readonly #durations: Histogram;
+  #visit: Visit;
+  #recogniser!: Request;
+  /** Requests that were answered here. */
+  answered = 0;
+
+  constructor(visit: Visit) {
+    this.#visit = visit;
+    this.#durations = visit.core.metrics.durations.public;
+    this.#prepared = new PreparedResponses(visit.core.name);
+    this.update(visit);
+    this.front = new Front({
+      recogniser: () => this.#recogniser,
+      limits: () => this.#visit.core.limits,
+      answer: (connection, request) => this.#answer(connection, request),
+    });
+  }
+
+  /** Goes by the new config from now on. */
+  update(visit: Visit): void {
+    this.#visit = visit;
+    const { limits } = visit.core;
+    this.#prepared.keepAliveMs = limits.keep_alive_timeout;
+    this.#recogniser = new Recogniser({
+      maxBytes: limits.max_header,
+      maxLines: limits.max_headers,
+      meaningOf: (headers) => ({ headers, asked: new Array(WAYS).fill(undefined) }),
+    });
+  }
+
+  close(): void {
+    this.front.close();
+    this.#prepared.close();
+  }
+
+  #answer(connection: Connection, request: Request): boolean {
+    const asked = this.#askedBy(connection, request);
+    if (asked === null) return false;
+    const { core, peers } = this.#visit;
+    const now = Date.now();
+    const key = asked.prefix + request.target + asked.suffix;
+    const stored = this.#select(key, asked, request);
+    if (stored === undefined) return false;
+    if (!core.ledger.holdsLease(now) || !this.#isCurrent(stored, asked, request.target)) return false;
+    const prepared = this.#prepared.of(stored, asked.served, request.target);
+    if (!prepared.isPlain) return false;
+    const directives = prepared.honoursRequests ? asked.directives : NO_REQUEST_DIRECTIVES;
+    if (reuse(stored, directives, now) !== 'fresh') return false;
+
+    if (prepared.place?.version !== peers.version) prepared.place = peers.place(key);
+    const isOwner = peers.isOwnerAt(prepared.place, key);
+    if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
+    if (!isOwner) this.#visit.hot.note(key, now);
+    this.answered++;
+    return true;
+  }
+
+  /** @returns The stored response that the request selects, unless that is not to be decided here. */
+  #select(key: string, asked: Asked, { target }: Request): StoredResponse | undefined {
+    const { store } = this.#visit.core;
+    let variants = store.get(key);
+    // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
+    if (variants.length === 0) {
+      const own = keyedBy(asked, target)?.key;
+      if (own === undefined || own === key) return undefined;
+      variants = store.get(own);
+    }
+    for (const stored of variants) {
+      const selected = selects(asked, stored.vary);
+      if (selected === undefined) return undefined;
+      if (selected) return stored;
+    }
+    return undefined;
+  }
+
+  #isCurrent(stored: StoredResponse, asked: Asked, target: string): boolean {
+    const { ledger } = this.#visit.core;
+    if (ledger.isStillCurrent(stored.stamp)) return true;
+    const keyed = keyedBy(asked, target);
+    return keyed !== undefined && ledger.check(stored, keyed) === 'current';
+  }
+
+  #write(
+    connection: Connection,
+    { isHead }: Request,
+    asked: Asked,
+    prepared: Prepared,
+    isHotCopy: boolean,
+    now: number,
+  ): boolean {
+    if (asked.hasConditions && isNotModified(asked, prepared, now)) {
+      return this.#send(connection, asked, prepared.head('not-modified', isHotCopy, now), isHotCopy);
+    }
+    if (isHead) return this.#send(connection, asked, prepared.head('head', isHotCopy, now), isHotCopy);
+    if (asked.hasRange) return this.#writePart(connection, asked, prepared, isHotCopy, now);
+    const results = isHotCopy ? asked.hotCopies : asked.hits;
+    if (prepared.isOneBuffer) {
+      const bytes = prepared.readyBytes(isHotCopy, now) ?? this.#prepared.makeBytes(prepared, isHotCopy, now);
+      if (bytes === undefined) return false;
+      connection.send(bytes);
+      this.#count(connection, results, asked, prepared.stored.length);
+      return true;
+    }
+    const head = prepared.head('whole', isHotCopy, now);
+    if (head === undefined) return false;
+    this.#stream(connection, asked, head, prepared.open(), isHotCopy);
+    return true;
+  }
+
+  /** One range, or what comes of asking for one. */
+  #writePart(connection: Connection, asked: Asked, prepared: Prepared, isHotCopy: boolean, now: number): boolean {
+    const request = { method: 'GET', headers: asked.headers };
+    const { head, body, status } = storedAnswer({ request }, prepared.stored, now, { hit: true });
+    const text = prepared.finishedText(head, isHotCopy, status.ttlMs);
+    if (text === undefined) {
+      body?.close();
+      return false;
+    }
+    if (body === undefined) return this.#send(connection, asked, text, isHotCopy);
+    this.#stream(connection, asked, text, body, isHotCopy);
+    return true;
+  }
+
+  #send(connection: Connection, asked: Asked, head: string | undefined, isHotCopy: boolean): boolean {
+    if (head === undefined) return false;
+    connection.send(Buffer.from(head, 'latin1'));
+    this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, 0);
+    return true;
+  }
+
+  #stream(
+    connection: Connection,
+    asked: Asked,
+    head: string,
+    body: ReturnType<Prepared['open']>,
+    isHotCopy: boolean,
+  ): void {
+    const { peers } = this.#visit;
+    const results = isHotCopy ? asked.hotCopies : asked.hits;
+    if (!isHotCopy) peers.ownInFlight++;
+    connection.stream(Buffer.from(head, 'latin1'), body, (bytes) => {
+      if (!isHotCopy) peers.ownInFlight--;
+      this.#count(connection, results, asked, bytes);
+    });
+  }
+
+  #count(connection: Connection, results: Tally, asked: Asked, bytes: number): void {
+    results.value++;
+    asked.bytes.value += bytes;
+    this.#durations.observe((performance.now() - connection.startedAt) / 1_000);
+  }
+
+  #askedBy(connection: Connection, { section }: Request): Asked | null {
+    const { meaning } = section as { readonly meaning: Meaning };
+    if (connection.askerOf !== this.#visit) {
+      connection.asker = wayOf(connection.socket, this.#visit);
+      connection.askerOf = this.#visit;
+    }
+    const known = meaning.asked[connection.asker];
+    if (known !== undefined) return known;
+    const encrypted = (connection.asker & ENCRYPTED) !== 0;
+    const sender = connection.socket.remoteAddress ?? '0.0.0.0';
+    const head = { method: 'GET', url: '/', rawHeaders: meaning.headers, sender, encrypted };
+    const asked = askedBy(this.#visit, head) ?? null;
+    meaning.asked[connection.asker] = asked;
+    return asked;
+  }
+}
+
+function wayOf(socket: Socket, { trusted, region }: Visit): number {
+  const encrypted = (socket as Partial<TLSSocket>).encrypted === true ? ENCRYPTED : 0;
+  const isProxy = region.trusted_proxies.length > 0 && isTrusted(trusted, socket.remoteAddress ?? '0.0.0.0');
+  return encrypted + (isProxy ? TRUSTED : 0);
+}
+
+function isNotModified(asked: Asked, { stored, tag }: Prepared, now: number): boolean {
+  if (stored.status !== 200) return false; // the conditions count for a 200 only (RFC 9110, section 13.2.1)
+  if (asked.ifNoneMatch !== undefined && asked.ifNoneMatch === tag) return true;
+  const { headers } = stored;
+  const selected = {
+    status: 200,
+    etag: fieldLines(headers, 'etag')[0],
+    lastModified: fieldLines(headers, 'last-modified')[0],
+    date: fieldLines(headers, 'date')[0],
+  };
+  return evaluateConditional(asked.headers, selected, now) === 'not-modified';
+}
+
+/** @returns What the cache knows the request by, or `undefined` for a target that is not valid. */
+function keyedBy({ served, scheme, head, headers }: Asked, target: string): ReturnType<typeof cacheKey> | undefined {
+  try {
+    const parsed = parseRequestTarget('GET', target, head.rawHeaders);
+    return cacheKey(served.site, scheme, parsed, headers);
+  } catch (error) {
+    if (error instanceof HttpError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * What a stored response looks like on the wire, prepared for the next time
+ * that it is asked for. Heads are made by the functions that make them for
+ * every answer, then cut at the three places where time shows: Age, the `ttl`
+ * of Cache-Status, and what is left of `browser_ttl`.
+ *
+ * A small response is kept as the very bytes of its answer for as long as none
+ * of these changes, less than a second.
+ * @module
+ */
+import { STATUS_CODES } from 'node:http';
+import { storedAnswer } from '../cache/answering.ts';
+import { formatCacheStatus } from '../cache/cache-status.ts';
+import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
+import { isComplete, type StoredResponse } from '../cache/stored-response.ts';
+import { reasonPhrase } from '../http/deliver.ts';
+import { parseEntityTag } from '../http/etag.ts';
+import { fieldLines, type RawHeaders, withField } from '../http/headers.ts';
+import type { BodyReader, ResponseHead } from '../http/message.ts';
+import type { ServedSite } from '../tier/node-core.ts';
+import { finishedHead } from './finish.ts';
+import type { Place } from './peers.ts';
+
+/** Which head: of the whole to GET, of the whole to HEAD, or of a 304. */
+export type Kind = 'whole' | 'head' | 'not-modified';
+
+export interface PreparedOptions {
+  readonly stored: StoredResponse;
+  readonly served: ServedSite;
+  /** The path that the site's rules go by. */
+  readonly path: string;
+  /** Name of the node. */
+  readonly node: string;
+  /** Announced to the visitor for its connection. */
+  readonly keepAliveMs: number;
+}
+
+const KINDS: Readonly<Record<Kind, number>> = { whole: 0, head: 2, 'not-modified': 4 };
+
+/** Bodies up to this go into one buffer with their head. */
+const ONE_BUFFER_BYTES = 16 * 1024;
+
+/** Bytes that are good for a while. */
+interface Block {
+  readonly bytes: Buffer;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+export class Prepared {
+  readonly stored: StoredResponse;
+  readonly served: ServedSite;
+  readonly #options: PreparedOptions;
+  /** Whether this response can be answered with here at all. */
+  readonly isPlain: boolean;
+  /** Whether the visitor's own Cache-Control counts. */
+  readonly honoursRequests: boolean;
+  /** At `KINDS` and, beside each, for a hot copy; `null` where it is not to be made here. */
+  readonly #templates: (Template | null | undefined)[] = [];
+  /** Of the whole to GET. */
+  #block: Block | undefined;
+  #blockIsHotCopy = false;
+  /** The entity tag, if an If-None-Match of the same text names it. */
+  readonly tag: string | undefined;
+  readonly isOneBuffer: boolean;
+  place: Place | undefined;
+
+  constructor(options: PreparedOptions) {
+    const { stored, served, path } = options;
+    this.#options = options;
+    this.stored = stored;
+    this.served = served;
+    const rule = served.rules.ruleFor(path, 200);
+    this.honoursRequests = rule.request_directives === 'honour';
+    this.isPlain =
+      hasOrdinaryStatus(stored.status) &&
+      isComplete(stored) &&
+      stored.trailers.length === 0 &&
+      !served.rules.bypasses(path);
+    const tag = fieldLines(stored.headers, 'etag')[0];
+    this.tag = tag !== undefined && parseEntityTag(tag) !== undefined ? tag : undefined;
+    this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
+  }
+
+  /** @returns The bytes of the whole answer, if they are ready. */
+  readyBytes(isHotCopy: boolean, now: number): Buffer | undefined {
+    const block = this.#block;
+    if (block === undefined || this.#blockIsHotCopy !== isHotCopy) return undefined;
+    return now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
+  }
+
+  /**
+   * @param keeps - Whether to keep them for `readyBytes`.
+   * @returns The bytes of the whole answer; `undefined` where they cannot be known here.
+   */
+  makeBytes(isHotCopy: boolean, now: number, keeps: boolean): Buffer | undefined {
+    const head = this.head('whole', isHotCopy, now);
+    if (head === undefined) return undefined;
+    const { length, body } = this.stored;
+    const bytes = Buffer.allocUnsafe(head.length + length);
+    let at = bytes.write(head, 'latin1');
+    const reader = body.open({ start: 0, end: length });
+    for (let piece = reader.next(); piece !== null; piece = reader.next()) {
+      if (piece instanceof Promise) return undefined;
+      at += piece.copy(bytes, at);
+    }
+    if (keeps) this.#block = { bytes, fromMs: now, untilMs: this.#unchangedUntil(now) };
+    this.#blockIsHotCopy = isHotCopy;
+    return bytes;
+  }
+
+  dropBytes(): void {
+    this.#block = undefined;
+  }
+
+  open(): BodyReader {
+    return this.stored.body.open({ start: 0, end: this.stored.length });
+  }
+
+  /** @returns The text of a head with the empty line that ends it, or `undefined` where it is not to be made here. */
+  head(kind: Kind, isHotCopy: boolean, now: number): string | undefined {
+    const at = KINDS[kind] + (isHotCopy ? 1 : 0);
+    let template = this.#templates[at];
+    if (template === undefined) {
+      template = makeTemplate(this.#options, kind, isHotCopy, now) ?? null;
+      this.#templates[at] = template;
+    }
+    if (template === null) return undefined;
+    return render(template, currentAge(this.stored, now), remainingLifetime(this.stored, now));
+  }
+
+  /** The head of an answer that was made for this request alone. */
+  finishedText(head: ResponseHead, isHotCopy: boolean, ttlMs: number | undefined): string | undefined {
+    const { served, path, node, keepAliveMs } = this.#options;
+    const status = formatCacheStatus(node, { hit: true, ttlMs, detail: isHotCopy ? 'hot-copy' : undefined });
+    const finished = finishedHead(served, path, { ...head, headers: withField(head.headers, 'Cache-Status', status) });
+    return isOrdinary(finished.headers)
+      ? startLine(finished) + lines(finished.headers) + ending(keepAliveMs)
+      : undefined;
+  }
+
+  /** The last moment at which neither the age nor what is left of the lifetime reads differently. */
+  #unchangedUntil(now: number): number {
+    const age = currentAge(this.stored, now);
+    const left = remainingLifetime(this.stored, now);
+    return now + Math.min(999 - Math.floor(age % 1_000), Math.floor(left % 1_000));
+  }
+}
+
+/** What a head is made of: texts, and the number that follows each, but for the last. */
+interface Template {
+  readonly texts: readonly string[];
+  readonly numbers: readonly Slot[];
+  readonly browserTtlMs: number;
+}
+
+type Slot = 'age' | 'ttl' | 'browser-ttl';
+
+function render({ texts, numbers, browserTtlMs }: Template, ageMs: number, leftMs: number): string {
+  const age = Math.floor(ageMs / 1_000);
+  let text = texts[0] as string;
+  for (let i = 0; i < numbers.length; i++) {
+    const slot = numbers[i];
+    if (slot === 'age') text += age;
+    else if (slot === 'ttl') text += Math.floor(leftMs / 1_000);
+    else text += Math.floor((browserTtlMs + age * 1_000) / 1_000);
+    text += texts[i + 1];
+  }
+  return text;
+}
+
+/** A request for each kind. The tag or the date that makes a 304 does not show in it. */
+const REQUESTS: Readonly<Record<Kind, { readonly method: string; readonly headers: RawHeaders }>> = {
+  whole: { method: 'GET', headers: [] },
+  head: { method: 'HEAD', headers: [] },
+  'not-modified': { method: 'GET', headers: ['If-None-Match', '*'] },
+};
+
+function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, now: number): Template | undefined {
+  const { stored, served, path, node, keepAliveMs } = options;
+  const answer = storedAnswer({ request: REQUESTS[kind] }, stored, now, { hit: true });
+  answer.body?.close();
+  const ttl = `ttl=${Math.floor(remainingLifetime(stored, now) / 1_000)}`;
+  const status = formatCacheStatus(node, { ...answer.status, detail: isHotCopy ? 'hot-copy' : undefined });
+  const unfinished = { ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', status) };
+  const { headers, ...head } = finishedHead(served, path, unfinished);
+  if (!isOrdinary(headers) || (kind === 'whole' && !frames(headers, stored.length))) return undefined;
+
+  const { set } = served.site.response_headers;
+  const isSet = (name: string): boolean => Object.keys(set).some((other) => other.toLowerCase() === name);
+  const { browser_ttl: browserTtlMs } = served.rules.ruleFor(path, head.status);
+  const age = Math.floor(currentAge(stored, now) / 1_000);
+  const texts: string[] = [];
+  const numbers: Slot[] = [];
+  let text = startLine({ ...head, headers });
+  const cut = (before: string, slot: Slot): void => {
+    texts.push(text + before);
+    numbers.push(slot);
+    text = '';
+  };
+  for (let i = 0; i < headers.length; i += 2) {
+    const [name, value] = [headers[i] as string, headers[i + 1] as string];
+    const lower = name.toLowerCase();
+    text += `${name}: `;
+    if (lower === 'age' && !isSet('age')) {
+      cut('', 'age');
+    } else if (lower === 'cache-status' && !isSet('cache-status')) {
+      const at = value.indexOf(ttl);
+      cut(value.slice(0, at + 4), 'ttl');
+      text = value.slice(at + ttl.length);
+    } else if (
+      lower === 'cache-control' &&
+      browserTtlMs !== undefined &&
+      !isSet('cache-control') &&
+      value === `max-age=${Math.floor((browserTtlMs + age * 1_000) / 1_000)}`
+    ) {
+      cut('max-age=', 'browser-ttl');
+    } else text += value;
+    text += '\r\n';
+  }
+  return { texts: [...texts, text + ending(keepAliveMs)], numbers, browserTtlMs: browserTtlMs ?? 0 };
+}
+
+function startLine(head: ResponseHead): string {
+  return `HTTP/1.1 ${head.status} ${reasonPhrase(head)}\r\n`;
+}
+
+function lines(headers: RawHeaders): string {
+  let text = '';
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  return text;
+}
+
+/** What `node:http` adds to every head of a connection that stays open. */
+function ending(keepAliveMs: number): string {
+  return `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n\r\n`;
+}
+
+/** Final, and with content that Content-Length frames (RFC 9112, section 6.3). */
+function hasOrdinaryStatus(status: number): boolean {
+  return (
+    status >= 200 && status !== 204 && status !== 205 && status !== 206 && status !== 304 && status in STATUS_CODES
+  );
+}
+
+/** Fields that `node:http` acts on when it writes a head. */
+const ACTED_ON: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
+
+const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Whether these lines are written as they are, and no line is added but those of `ending`. */
+function isOrdinary(headers: RawHeaders): boolean {
+  let hasDate = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    if (ACTED_ON.has(name) || !NAME.test(name) || !VALUE.test(headers[i + 1] as string)) return false;
+    if (name === 'date') hasDate = true;
+  }
+  return hasDate;
+}
+
+function frames(headers: RawHeaders, length: number): boolean {
+  const values = fieldLines(headers, 'content-length');
+  return values.length === 1 && values[0] === String(length);
+}
