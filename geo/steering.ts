@@ -63,14 +63,15 @@ export interface RankedRegion {
   readonly ipv6: readonly string[];
 }
 
-/** Where a visitor should go. Frozen. */
+/** Where a visitor should go. Its regions are frozen and shared by all who are in the same place. */
 export interface Decision {
   /** In canonical form; as it was given when it is no address. */
   readonly address: string;
   readonly place: Place | undefined;
   /**
-   * Every region, best first: those that are well come before all others, and within both groups the order is that of
-   * pins, then of the weighted distance, then of names. The same question with the same health has the same answer.
+   * Every region, best first: those that are well come before all others (full, recovering, drained, down, in that
+   * order), and within each group the order is that of pins, then of the weighted distance, then of names. The same
+   * question with the same health has the same answer.
    */
   readonly regions: readonly RankedRegion[];
   /** The first of them. */

@@ -1,0 +1,57 @@
+/**
+ * When a region is well, by how many of its edges are up: down at once, well
+ * again only after a while, and after a longer while each time it soon fails
+ * again. So one that flaps does not swing the world's visitors with it.
+ *
+ * Pure: what is up, and when, is said to it.
+ * @module
+ */
+
+export interface HealthRules {
+  /** Share of edges that has to be up. */
+  readonly minHealth: number;
+  readonly recoveryMs: number;
+}
+
+export type Health = 'well' | 'down' | 'recovering';
+
+/** A region that was well for less than so many recoveries has failed soon. */
+const SOON = 10;
+/** A recovery is doubled so often at most. */
+const MAX_DOUBLINGS = 5;
+
+export class RegionHealth {
+  rules: HealthRules;
+  #isUp = true;
+  /** Since it is as it is; nobody waits for a region that was never seen down. */
+  #since = Number.NEGATIVE_INFINITY;
+  #doublings = 0;
+
+  constructor(rules: HealthRules) {
+    this.rules = rules;
+  }
+
+  /** @param edges - Whether each of them is up; a region without any is down. */
+  update(edges: readonly boolean[], now: number): void {
+    const up = edges.filter(Boolean).length;
+    const isUp = up > 0 && up / edges.length >= this.rules.minHealth;
+    if (isUp === this.#isUp) return;
+    if (!isUp) {
+      const wellFor = now - this.wellAt;
+      this.#doublings = wellFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;
+    }
+    this.#isUp = isUp;
+    this.#since = now;
+  }
+
+  state(now: number): Health {
+    if (!this.#isUp) return 'down';
+    return now < this.wellAt ? 'recovering' : 'well';
+  }
+
+  /** When it is well, if it stays up. */
+  get wellAt(): number {
+    // The first failure counts as none that came soon.
+    return this.#since + this.rules.recoveryMs * 2 ** Math.max(0, this.#doublings - 1);
+  }
+}
