@@ -14,7 +14,7 @@ import { SCENARIOS } from './bench/scenarios/all.ts';
 import type { ServerKind } from './bench/server.ts';
 import { allServers } from './bench/servers.ts';
 import { openStage } from './bench/stage.ts';
-import { goalLines, provenance, scenarioLines } from './bench/table.ts';
+import { disturbance, goalLines, provenance, scenarioLines } from './bench/table.ts';
 
 const PEERS = ['nginx', 'varnish', 'haproxy', 'trafficserver', 'floor'];
 
@@ -74,6 +74,8 @@ async function run(settings: Settings): Promise<void> {
   };
 
   console.log(`\n${goalLines(results.goals).join('\n')}\n\n${provenance(results)}`);
+  const warning = disturbance(measured);
+  if (warning !== undefined) console.log(`\n${warning}\n`);
   const isWhole = settings.only.length === 0 && settings.peers === undefined;
   const written = writeResults(results, isWhole ? 'latest' : 'partial');
   if (settings.writeDocs) written.push(writePage(results));

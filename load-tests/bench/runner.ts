@@ -120,9 +120,8 @@ async function enter(
   progress: Progress,
 ): Promise<void> {
   progress.step(`filling ${entry.kind.title}`);
-  const server = await company.get(entry.kind, scenario, context);
-  await scenario.prepare(server, context);
-  entry.server = server;
+  entry.server = await company.get(entry.kind, scenario, context);
+  await scenario.prepare(entry.server, context);
 }
 
 /** A server that fails is left out; the others go on. */
@@ -130,7 +129,18 @@ async function guarded(entry: Entry, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    entry.problem = error instanceof BenchError ? text : `failed: ${text}`;
+    const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const ended = entry.server && howEnded(entry.server);
+    entry.problem = ended ?? (error instanceof BenchError ? text : `failed: ${text}`);
   }
+}
+
+/** Lines of a crash that say what it was, instead of where. */
+const CRASH = /^\S*(?:Error|FATAL|panic|ALERT|emerg)\b.*$/im;
+
+/** @returns What it said, if it has ended by itself. */
+function howEnded({ running: { child, said } }: Server): string | undefined {
+  const ended = child.exitCode ?? child.signalCode;
+  if (ended === null) return undefined;
+  return `it ended (${ended}): ${CRASH.exec(said())?.[0] ?? said().split('\n').at(-1) ?? ''}`;
 }

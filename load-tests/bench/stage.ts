@@ -1,11 +1,12 @@
 /** What is there for every scenario: the origin, the certificate, questions to both. @module */
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { freePorts } from '../nodes.ts';
 import { makeCertificate } from './certificate.ts';
 import { BenchError } from './errors.ts';
 import { CORES, type Running, start, untilListening } from './processes.ts';
 import type { Server, Stage } from './server.ts';
+import { median } from './statistics.ts';
 
 const ORIGIN = join(import.meta.dirname, 'origin.ts');
 
@@ -41,10 +42,17 @@ export interface Answer {
   readonly headBytes: number;
 }
 
-/** One request on a connection of its own. */
-export function ask(what: { port: number; path: string; headers?: Record<string, string> }): Promise<Answer> {
+interface Question {
+  readonly port: number;
+  readonly path: string;
+  readonly headers?: Record<string, string>;
+  /** Absent: a connection of its own. */
+  readonly agent?: Agent;
+}
+
+export function ask(what: Question): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const asked = request({ host: '127.0.0.1', ...what, agent: false, timeout: ANSWER_MS }, (response) => {
+  const asked = request({ host: '127.0.0.1', agent: false, timeout: ANSWER_MS, ...what }, (response) => {
     const pieces: Buffer[] = [];
     response.on('data', (piece: Buffer) => pieces.push(piece));
     response.on('error', reject);
@@ -70,6 +78,13 @@ export function ask(what: { port: number; path: string; headers?: Record<string,
 const PROOFS = 5;
 
 /**
+ * A server that holds back the end of an answer until its client acknowledges
+ * the beginning takes as long as Linux delays that: 40 ms.
+ */
+const PLATEAU_MS = { least: 38, most: 50 };
+const SMALL_BYTES = 64 * 1024;
+
+/**
  * Has a server keep an object, and makes sure that it does: what is measured
  * afterwards is a hit.
  *
@@ -81,9 +96,20 @@ export async function fill(server: Server, stage: OpenStage, path: string, bytes
   const { port } = server;
   for (let i = 0; i < PROOFS; i += 1) check(await ask({ port, path }));
   const before = await stage.counted();
-  for (let i = 0; i < PROOFS; i += 1) check(await ask({ port, path }));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const durations: number[] = [];
+  for (let i = 0; i < PROOFS; i += 1) {
+    const startedAt = performance.now();
+    check(await ask({ port, path, agent }));
+    durations.push(performance.now() - startedAt);
+  }
+  agent.destroy();
   const asked = (await stage.counted()) - before;
   if (asked > 0) throw new BenchError(`keeps nothing: the origin was asked ${asked} times for ${PROOFS} requests`);
+  const usual = median(durations);
+  if (bytes < SMALL_BYTES && usual >= PLATEAU_MS.least && usual <= PLATEAU_MS.most) {
+    throw new BenchError(`takes ${usual.toFixed(0)} ms a request: delayed acknowledgements, so it is misconfigured`);
+  }
 
   function check({ status, body }: Answer): void {
     if (status !== 200 || body.length !== bytes)

@@ -72,6 +72,19 @@ export function goalMarkdown(goals: readonly GoalResult[]): string[] {
   ];
 }
 
+/** Beyond that, somebody else was busy on the server's processor, in percent. */
+const MOST_OTHERS_PERCENT = 10;
+
+/** @returns A warning when the machine was busy with something else. */
+export function disturbance(scenarios: readonly ScenarioResult[]): string | undefined {
+  const disturbed = scenarios.filter(({ servers }) =>
+    servers.some(({ medians }) => (medians.othersPercent ?? 0) > MOST_OTHERS_PERCENT),
+  );
+  if (disturbed.length === 0) return undefined;
+  const names = disturbed.map(({ name }) => name).join(', ');
+  return `Others took more than ${MOST_OTHERS_PERCENT} % of the server’s processor in ${names}: run these again on a quiet machine.`;
+}
+
 /** One paragraph: what was measured, where and when. */
 export function provenance({ date, commit, isChanged, machine, versions, rounds, seconds }: Results): string {
   const { processor, cores, memoryBytes, system, node, isPinned } = machine;

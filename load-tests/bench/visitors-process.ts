@@ -6,6 +6,7 @@
  */
 import { createConnection, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { AnswerLength } from './answer-length.ts';
 
 export interface Orders {
   readonly port: number;
@@ -31,8 +32,6 @@ const PER_SOURCE = 4_000;
 
 /** Slow ones read at such intervals. */
 const STEP_MS = 50;
-
-const HEAD_END = '\r\n\r\n';
 
 const orders = JSON.parse(process.argv[2] ?? '') as Orders;
 const sockets = new Set<Socket>();
@@ -93,25 +92,4 @@ function readSlowly(socket: Socket, begun: () => void): void {
     socket.write(orders.head);
   }, STEP_MS);
   socket.once('close', () => clearInterval(timer));
-}
-
-/** Finds the end of an answer by its Content-Length. */
-class AnswerLength {
-  #head = '';
-  #left = Number.NaN;
-
-  /** @returns Whether the answer is whole. @throws {Error} when it names no length. */
-  take(piece: Buffer): boolean {
-    let length = piece.length;
-    if (Number.isNaN(this.#left)) {
-      this.#head += piece.toString('latin1');
-      const end = this.#head.indexOf(HEAD_END);
-      if (end < 0) return false;
-      this.#left = Number(/\r\ncontent-length: *(\d+)\r/i.exec(this.#head.slice(0, end + 2))?.[1]);
-      if (Number.isNaN(this.#left)) throw new Error('an answer without Content-Length');
-      length = this.#head.length - end - HEAD_END.length;
-    }
-    this.#left -= length;
-    return this.#left <= 0;
-  }
 }

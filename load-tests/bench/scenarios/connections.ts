@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openFileLimit } from '../../herd/processes.ts';
 import { BenchError } from '../errors.ts';
-import { missing, pace, wrk } from '../loads.ts';
-import { checkSeen, whileUsed } from '../measure.ts';
+import { missing, pace } from '../loads.ts';
+import { whileUsed } from '../measure.ts';
 import { usageOf } from '../proc.ts';
 import { BROWSER, headOf, KILOBYTE, objectPath, TEN_MEGABYTES } from '../requests.ts';
 import type { Scenario } from '../scenario.ts';
@@ -32,12 +32,10 @@ export const idle: Scenario = {
   needs: ['cache'],
   // A server that had connections before has memory for the next ones: only the first time counts.
   rounds: 1,
-  unavailable: missing.wrk,
+  unavailable: () => undefined,
   async prepare(server, { stage }) {
-    const path = objectPath(KILOBYTE);
-    await fill(server, stage, path, KILOBYTE);
-    const requests = { kind: 'fixed', head: headOf(server.port, path, BROWSER) } as const;
-    checkSeen(await wrk({ port: server.port, seconds: 2, connections: 64, requests }));
+    // Not warmed up: what a load leaves behind for reuse would be taken for nothing afterwards.
+    await fill(server, stage, objectPath(KILOBYTE), KILOBYTE);
     await sleep(SETTLE_MS);
   },
   async measure(server, { options }) {
