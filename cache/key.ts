@@ -5,6 +5,7 @@
  * @module
  */
 import type { SiteConfig } from '../config/schema.ts';
+import { geoKeyField } from '../config/site-geo.ts';
 import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
 import { normalisePath, type Target } from '../http/request-target.ts';
 import { normalisedField } from './vary.ts';
@@ -37,7 +38,7 @@ export function cacheKey(
   const prefix = `${scheme}://${authority}`;
   let suffix = '';
   // What is absent differs from what is empty: the origin may see a difference, too.
-  for (const name of site.key.headers) {
+  for (const name of keyHeaders(site)) {
     const value = normalisedField(headers, name.toLowerCase());
     suffix += value === undefined ? `\n${name.toLowerCase()}` : `\n${name.toLowerCase()}:${value}`;
   }
@@ -50,6 +51,12 @@ export function cacheKey(
   }
   const host = authority.replace(/:\d+$/, '');
   return { key: prefix + forwarded + suffix, prefix, authority, host, site: site.name, target: forwarded, suffix };
+}
+
+/** The edge has said in a header where the visitor is. */
+function keyHeaders(site: SiteConfig): readonly string[] {
+  const geo = geoKeyField(site);
+  return geo === undefined ? site.key.headers : [...site.key.headers, geo];
 }
 
 /** @returns Host and port as they stand in the key, and as the next tier and the origin see them. */

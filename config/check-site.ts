@@ -45,12 +45,25 @@ export function checkSite(site: SiteConfig, source: Source): ConfigProblem[] {
     ...keyHostProblems(site, source),
     ...framingProblems(site, source),
     ...networkProblems(site.purge_method.from, source, ['purge_method', 'from']),
+    ...networkProblems(site.geo.allow?.networks ?? [], source, ['geo', 'allow', 'networks']),
+    ...networkProblems(site.geo.deny?.networks ?? [], source, ['geo', 'deny', 'networks']),
+    ...geoRedirectProblems(site, source),
   ];
 }
 
 /** @returns The host of `redirect.host`, without its port. */
 export function redirectHost(site: SiteConfig): string | undefined {
   return site.redirect.host?.replace(/:\d+$/, '');
+}
+
+/** A region's own host has to be one of the site's, or its requests are for nobody. */
+function geoRedirectProblems(site: SiteConfig, source: Source): ConfigProblem[] {
+  const table = hostTable(site.hosts.map((host) => [host, true] as const));
+  return Object.entries(site.geo.redirect).flatMap(([region, host]) =>
+    table(host) === undefined
+      ? [source.problem(['geo', 'redirect', region], `${host} is not a host of this site`, 'Add it to `hosts`.')]
+      : [],
+  );
 }
 
 function repeatedHosts(site: SiteConfig, source: Source): ConfigProblem[] {

@@ -15,6 +15,7 @@ import { parseRange } from '../http/range.ts';
 import type { Tally } from '../telemetry/tally.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
+import { siteGeo } from './site-geo.ts';
 import { readHead, type Visit, type VisitorHead } from './visitor.ts';
 
 export interface Asked {
@@ -52,6 +53,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
   const { served, headers, keyed, target, scheme } = visited;
   const { site } = served;
   if (redirectFor(site, scheme, target) !== undefined || site.key.headers.some(isForwardedField)) return undefined;
+  if (!siteGeo(site).isSameForAll) return undefined;
   if (isForOriginOnly(headers)) return undefined;
   const ranges = parseRange(fieldValue(headers, 'range'));
   if (ranges !== undefined && ranges.length > 1) return undefined;
@@ -98,10 +100,11 @@ type Value = string | undefined | typeof OF_THE_VISITOR;
 /** Fields that are remembered for a section: what responses vary by is for origins to choose. */
 const MAX_NORMALISED = 32;
 
-function normalisedValue({ normalised, headers }: Asked, name: string): Value {
+function normalisedValue({ normalised, headers, served }: Asked, name: string): Value {
   const known = normalised.get(name);
   if (known !== undefined || normalised.has(name)) return known;
-  const value = isForwardedField(name) ? OF_THE_VISITOR : normalisedField(headers, name);
+  const isOfVisitor = isForwardedField(name) || siteGeo(served.site).tells(name);
+  const value = isOfVisitor ? OF_THE_VISITOR : normalisedField(headers, name);
   if (normalised.size < MAX_NORMALISED) normalised.set(name, value);
   return value;
 }

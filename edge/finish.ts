@@ -8,6 +8,7 @@ import type { SiteConfig } from '../config/schema.ts';
 import { fieldLines, fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
+import { siteGeo } from './site-geo.ts';
 
 export function changedHeaders(headers: RawHeaders, { set, remove }: SiteConfig['request_headers']): string[] {
   const names = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
@@ -18,7 +19,7 @@ export function changedHeaders(headers: RawHeaders, { set, remove }: SiteConfig[
 
 /** @param path - The path that the site's rules go by. */
 export function finishedHead({ site, rules }: ServedSite, path: string, head: ResponseHead): ResponseHead {
-  let headers: string[] = withoutFields(head.headers, hiddenFields(site));
+  let headers: RawHeaders = siteGeo(site).forBrowsers(withoutFields(head.headers, hiddenFields(site)));
   const rule = rules.ruleFor(path, head.status);
   if (rule.browser_ttl !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
     headers = withBrowserTtl(headers, rule.browser_ttl);

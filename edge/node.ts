@@ -13,6 +13,7 @@ import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
 import type { TierCall } from '../tier/protocol.ts';
 import { followPurges } from '../tier/purges.ts';
+import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
@@ -79,7 +80,9 @@ export async function startEdge({
   const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, limits, sites, log });
   const reusePort = worker !== undefined;
   const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
-  let visit = visiting(core, region, origin, peers);
+  const geo = new EdgeGeo(log);
+  await geo.open(region);
+  let visit = visiting(core, region, origin, peers, geo);
   const fast = fastPath ? new FastPath(visit) : undefined;
   const secret = (): string => visit.region.tier_secret;
   const listenForVisitors = () =>
@@ -110,6 +113,25 @@ export async function startEdge({
   ]);
   const purges = followPurges(core, region);
   core.purging = purges;
+  let newest = region;
+  const use = (next: RegionConfig): void => {
+    const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
+    core.update({ limits: next.limits, sites: next.sites, memoryBytes });
+    for (const listener of [visitors, tier, ownTier, control]) listener?.update(next.limits);
+    origin?.update(next.sites);
+    peers.update(next);
+    visit = visiting(core, next, origin, peers, geo);
+    fast?.update(visit);
+    purges.reload(next);
+  };
+  const useWhenReady = async (next: RegionConfig): Promise<void> => {
+    try {
+      await geo.open(next);
+      if (newest === next) use(next);
+    } catch (error) {
+      log.error({ detail: (error as Error).message }, 'the new config is not used, the old one stays');
+    }
+  };
   return {
     name,
     core,
@@ -124,29 +146,32 @@ export async function startEdge({
     },
     setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
     reload: (next) => {
-      const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
-      core.update({ limits: next.limits, sites: next.sites, memoryBytes });
-      for (const listener of [visitors, tier, ownTier, control]) listener?.update(next.limits);
-      origin?.update(next.sites);
-      peers.update(next);
-      visit = visiting(core, next, origin, peers);
-      fast?.update(visit);
-      purges.reload(next);
+      newest = next;
+      if (geo.isReady(next)) use(next);
+      else void useWhenReady(next);
     },
     close: once(async () => {
       fast?.close();
+      geo.close();
       await Promise.all([visitors.close(), tier.close(), ownTier?.close()]);
       await Promise.all([control?.close(), peers.close(), origin?.close(), purges.close()]);
     }),
   };
 }
 
-function visiting(core: NodeCore, region: RegionConfig, origin: OriginAccess | undefined, peers: Peers): Visit {
+function visiting(
+  core: NodeCore,
+  region: RegionConfig,
+  origin: OriginAccess | undefined,
+  peers: Peers,
+  geo: EdgeGeo,
+): Visit {
   return {
     core,
     region,
     origin,
     peers,
+    geo,
     trusted: trustedProxies(region.trusted_proxies),
     hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
   };

@@ -13,6 +13,7 @@ import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
+import type { Place } from '../geo/place.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
 import {
@@ -32,11 +33,14 @@ import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
 import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
 import { passUpgrade } from '../tier/upgrade.ts';
+import type { EdgeGeo } from './edge-geo.ts';
 import { changedHeaders, finishedHead } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import { type OriginAccess, type Peers, route } from './peers.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
+import { siteGeo } from './site-geo.ts';
+import { isSteered, steer } from './steer.ts';
 
 /** What an edge answers its visitors with; a reload makes a new one. */
 export interface Visit {
@@ -46,6 +50,8 @@ export interface Visit {
   readonly peers: Peers;
   readonly trusted: (ip: string) => boolean;
   readonly hot: HotKeys;
+  /** Where addresses are, for sites that want to know. */
+  readonly geo: EdgeGeo;
 }
 
 /** A visitor's request, read and cleaned. */
@@ -56,6 +62,9 @@ export interface Visited {
   readonly served: ServedSite;
   readonly headers: string[];
   readonly keyed: KeyedRequest;
+  /** The visitor's own address, and where it is; looked up where the site wants to know. */
+  readonly ip: string | undefined;
+  readonly place: Place | undefined;
 }
 
 const PURGED: ResponseHead = {
@@ -94,7 +103,11 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
       await core.respondPlainly(arrival, served.site, PURGED, 'purged');
       return;
     }
-    const redirect = redirectFor(served.site, scheme, target);
+    if (!isLetIn(visited)) {
+      await refuseVisitor(core, arrival, served.site);
+      return;
+    }
+    const redirect = redirectFor(served.site, scheme, target) ?? steered(visit, visited);
     if (redirect !== undefined) {
       await core.respondPlainly(arrival, served.site, redirect, 'redirect');
       return;
@@ -149,7 +162,9 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     checkHead(request, core.limits.max_headers);
     // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
     if (hasBody(request.rawHeaders)) throw new HttpError('bad_request', 'a body with Upgrade');
-    const { served, target, headers, scheme } = readRequest(visit, request);
+    const visited = readRequest(visit, request);
+    const { served, target, headers, scheme } = visited;
+    if (!isLetIn(visited)) throw new HttpError(siteGeo(served.site).refusalCode);
     const { peers, origin } = visit;
     const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
     const options = {
@@ -195,7 +210,8 @@ export interface VisitorHead {
 }
 
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
-export function readHead({ core, region, trusted }: Visit, head: VisitorHead): Visited {
+export function readHead(visit: Visit, head: VisitorHead): Visited {
+  const { core, region, trusted } = visit;
   const { method, rawHeaders, sender } = head;
   const target = parseRequestTarget(method, head.url, rawHeaders);
   // RFC 9110, section 9.3.8: TRACE shows a visitor's own credentials to whatever script made the request.
@@ -205,11 +221,38 @@ export function readHead({ core, region, trusted }: Visit, head: VisitorHead): V
   const believed = isTrusted(trusted, sender) ? rawHeaders : undefined;
   // A proxy in front may have taken TLS off.
   const scheme = (believed && claimedScheme(believed)) ?? (head.encrypted ? 'https' : 'http');
-  const headers = changedHeaders(stripUntrusted(removeHopByHop(rawHeaders)), served.site.request_headers);
+  const geo = siteGeo(served.site);
+  const ip = geo.isUsed ? clientAddress(sender, rawHeaders, trusted) : undefined;
+  const place = ip === undefined ? undefined : visit.geo.locate(ip);
+  const cleanedOfTalk = geo.told(stripUntrusted(removeHopByHop(rawHeaders)), place);
+  const headers = changedHeaders(cleanedOfTalk, served.site.request_headers);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believed);
   const cleaned = withHost(headers, authority);
-  return { method, target, scheme, served, headers: cleaned, keyed: cacheKey(served.site, scheme, target, cleaned) };
+  const keyed = cacheKey(served.site, scheme, target, cleaned);
+  return { method, target, scheme, served, headers: cleaned, keyed, ip, place };
+}
+
+function isLetIn({ served, ip, place }: Visited): boolean {
+  return ip === undefined || siteGeo(served.site).admits(ip, place);
+}
+
+/** Never rejects. */
+async function refuseVisitor(core: NodeCore, arrival: Arrival, site: SiteConfig): Promise<void> {
+  const geo = siteGeo(site);
+  const own = geo.refusal();
+  const code = geo.refusalCode;
+  if (own === undefined) await core.respondError(arrival, new HttpError(code), site, geo.refusalFields());
+  else await core.respondPlainly(arrival, site, own.head, code, own.body);
+}
+
+function steered(
+  { geo, region }: Visit,
+  { served, method, scheme, target, headers, ip }: Visited,
+): ResponseHead | undefined {
+  const asked = { method, scheme, target, headers };
+  if (ip === undefined || geo.steering === undefined || !isSteered(served.site, asked)) return undefined;
+  return steer(served.site, region.region, asked, geo.steering.where(ip, Date.now()));
 }
 
 /** Whether the other end is a proxy whose word counts. */

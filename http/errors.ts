@@ -14,6 +14,11 @@ export const HTTP_ERRORS = {
   bad_host: { status: 400, message: 'The request does not name exactly one valid host.' },
   bad_target: { status: 400, message: 'The address in the request is not valid.' },
   unauthorised_tier: { status: 403, message: 'This address is for other nodes of the network only.' },
+  refused_here: { status: 403, message: 'This website does not answer visitors from where you are.' },
+  legally_refused: {
+    status: 451,
+    message: 'This website may not answer visitors from where you are, for legal reasons.',
+  },
   purge_forbidden: { status: 403, message: 'This address, or this token, may not purge.' },
   method_not_allowed: { status: 405, message: 'The method of the request is not allowed here.' },
   request_timeout: { status: 408, message: 'The request took too long to arrive.' },

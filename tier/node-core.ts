@@ -175,11 +175,18 @@ export class NodeCore {
     this.#record(arrival, site?.name ?? '', error.code, bytes);
   }
 
-  /** Answers with a head of this node's own. Never rejects. */
-  async respondPlainly(arrival: Arrival, site: SiteConfig, head: ResponseHead, result: string): Promise<void> {
+  /** Answers with a head of this node's own, and perhaps a body. Never rejects. */
+  async respondPlainly(
+    arrival: Arrival,
+    site: SiteConfig,
+    head: ResponseHead,
+    result: string,
+    bytes?: Buffer,
+  ): Promise<void> {
     const headers = [...head.headers, ...this.#ownStatus(arrival, site, result)];
-    await this.#deliver(arrival, { head: { ...head, headers }, body: undefined, trailers: none });
-    this.#record(arrival, site.name, result, 0);
+    const body = bytes === undefined || arrival.request.method === 'HEAD' ? undefined : onePiece(bytes);
+    const sent = await this.#deliver(arrival, { head: { ...head, headers }, body, trailers: none });
+    this.#record(arrival, site.name, result, sent);
   }
 
   /** Cache-Status of an answer of this node's own, for who may see it. */

@@ -1,0 +1,192 @@
+/**
+ * What a site does with where its visitors are: whom it lets in, what its
+ * origin is told, and what browsers may keep of an answer that depends on it.
+ * @module
+ */
+import { BlockList, isIPv6 } from 'node:net';
+import { LRUCache } from 'lru-cache';
+import type { SiteConfig } from '../config/schema.ts';
+import { type GeoFact, geoFields } from '../config/site-geo.ts';
+import type { Place } from '../geo/place.ts';
+import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/headers.ts';
+import type { ResponseHead } from '../http/message.ts';
+
+/** Addresses of which is remembered whether a list of networks has them: it is gone through one by one. */
+const MAX_REMEMBERED = 10_000;
+
+type Places = NonNullable<SiteConfig['geo']['allow']>;
+
+/** How closely an entry of `allow` or `deny` names a visitor: the closest one counts. */
+const NOT_AT_ALL = 0;
+const CLOSENESS = { continent: 1, country: 2, asn: 3, network: 4 } as const;
+
+/** What a site does with places; made once for each config. */
+export class SiteGeo {
+  readonly #site: SiteConfig;
+  readonly #fields: readonly (readonly [name: string, fact: GeoFact])[];
+  /** In lower case. */
+  readonly #names: ReadonlySet<string>;
+  readonly #allow: Matcher | undefined;
+  readonly #deny: Matcher | undefined;
+  /** Headers of a place: the locator gives the same object to everybody of a network. */
+  readonly #values = new WeakMap<Place, readonly string[]>();
+
+  constructor(site: SiteConfig) {
+    const { allow, deny } = site.geo;
+    this.#site = site;
+    this.#fields = [...geoFields(site)];
+    this.#names = new Set(this.#fields.map(([name]) => name.toLowerCase()));
+    this.#allow = allow && matcher(allow);
+    this.#deny = deny && matcher(deny);
+  }
+
+  /** Whether anything depends on where a visitor is. */
+  get isUsed(): boolean {
+    return this.#fields.length > 0 || this.restricts || Object.keys(this.#site.geo.redirect).length > 0;
+  }
+
+  get restricts(): boolean {
+    return this.#allow !== undefined || this.#deny !== undefined;
+  }
+
+  /** Whether a visitor from there is let in. @param ip - Canonical. */
+  admits(ip: string, place: Place | undefined): boolean {
+    if (!this.restricts) return true;
+    const denied = this.#deny?.(ip, place) ?? NOT_AT_ALL;
+    const allowed = this.#allow?.(ip, place) ?? NOT_AT_ALL;
+    return denied === NOT_AT_ALL && allowed === NOT_AT_ALL ? this.#allow === undefined : allowed > denied;
+  }
+
+  /** @returns The visitor's headers, without what only this edge may say of its place, and with that. */
+  told(headers: string[], place: Place | undefined): string[] {
+    if (this.#names.size === 0) return headers;
+    const told = withoutFields(headers, this.#names);
+    if (place === undefined) return told;
+    let values = this.#values.get(place);
+    if (values === undefined) {
+      values = this.#fields.flatMap(([name, fact]) => {
+        const value = FACTS[fact](place);
+        return value === undefined ? [] : [name, value];
+      });
+      this.#values.set(place, values);
+    }
+    told.push(...values);
+    return told;
+  }
+
+  /**
+   * A browser cannot tell by `Vary` that it has moved to another country: it
+   * does not send these headers. So what depends on them is for it alone, and
+   * to be asked about again before it is used.
+   */
+  forBrowsers(headers: RawHeaders): RawHeaders {
+    if (this.#names.size === 0) return headers;
+    const vary = listMembers(fieldValue(headers, 'vary') ?? '');
+    const kept = vary.filter((name) => !this.#names.has(name.toLowerCase()));
+    if (kept.length === vary.length && this.#site.key.geo === undefined) return headers;
+    const control = listMembers(fieldValue(headers, 'cache-control') ?? '');
+    const mine = withoutFields(headers, new Set(['vary', 'cache-control', 'cdn-cache-control']));
+    if (kept.length > 0) mine.push('Vary', kept.join(', '));
+    mine.push('Cache-Control', control.some(isNoStore) ? control.join(', ') : privately(control).join(', '));
+    return mine;
+  }
+
+  /** What a visitor gets who is not let in, if the site has words of its own for it. */
+  refusal(): { readonly head: ResponseHead; readonly body: Buffer } | undefined {
+    const { status, body, content_type } = this.#site.geo.refusal;
+    if (body === undefined) return undefined;
+    const bytes = Buffer.from(body);
+    const headers = ['Cache-Control', 'no-store', 'Content-Type', content_type];
+    headers.push('Content-Length', String(bytes.length), ...this.refusalFields());
+    return { head: { status, statusText: '', headers }, body: bytes };
+  }
+
+  /** RFC 7725, section 4. */
+  refusalFields(): string[] {
+    const { blocked_by } = this.#site.geo.refusal;
+    return blocked_by === undefined ? [] : ['Link', `<${blocked_by}>; rel="blocked-by"`];
+  }
+
+  /** What the refusal is called in logs and metrics, and on a page. */
+  get refusalCode(): 'refused_here' | 'legally_refused' {
+    return this.#site.geo.refusal.status === 451 ? 'legally_refused' : 'refused_here';
+  }
+
+  /** Whether a stored response answers visitors from everywhere alike. */
+  get isSameForAll(): boolean {
+    return !this.restricts && this.#site.key.geo === undefined && Object.keys(this.#site.geo.redirect).length === 0;
+  }
+
+  /** Whether the header, in lower case, says where a visitor is. */
+  tells(name: string): boolean {
+    return this.#names.has(name);
+  }
+}
+
+const KNOWN = new WeakMap<SiteConfig, SiteGeo>();
+
+export function siteGeo(site: SiteConfig): SiteGeo {
+  let geo = KNOWN.get(site);
+  if (geo === undefined) {
+    geo = new SiteGeo(site);
+    KNOWN.set(site, geo);
+  }
+  return geo;
+}
+
+/** What each header says; absent where it is not known. A header holds ASCII, so names are percent-encoded. */
+const FACTS: Readonly<Record<GeoFact, (place: Place) => string | undefined>> = {
+  country: ({ country }) => country,
+  continent: ({ continent }) => continent,
+  subdivision: ({ subdivision }) => subdivision && encodeURIComponent(subdivision),
+  city: ({ city }) => city && encodeURIComponent(city),
+  coordinates: ({ coordinates }) => coordinates?.join(','),
+  asn: ({ asn }) => (asn === undefined ? undefined : String(asn)),
+  organization: ({ asOrganization }) => asOrganization && encodeURIComponent(asOrganization),
+};
+
+/** How closely a list names a visitor. */
+type Matcher = (ip: string, place: Place | undefined) => number;
+
+function matcher({ countries, continents, asns, networks }: Places): Matcher {
+  const isListed = networks.length === 0 ? () => false : networkMatcher(networks);
+  const [countrySet, continentSet, asnSet] = [new Set(countries), new Set<string>(continents), new Set(asns)];
+  return (ip, place) => {
+    if (isListed(ip)) return CLOSENESS.network;
+    if (place?.asn !== undefined && asnSet.has(place.asn)) return CLOSENESS.asn;
+    if (place?.country !== undefined && countrySet.has(place.country)) return CLOSENESS.country;
+    if (place?.continent !== undefined && continentSet.has(place.continent)) return CLOSENESS.continent;
+    return NOT_AT_ALL;
+  };
+}
+
+/** @param networks - Addresses and CIDR blocks that config/check-site.ts has found to be such. */
+function networkMatcher(networks: readonly string[]): (ip: string) => boolean {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = '', length] = network.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    if (length === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(length), family);
+  }
+  const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
+  return (ip) => {
+    let isListed = known.get(ip);
+    if (isListed === undefined) {
+      isListed = list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
+      known.set(ip, isListed);
+    }
+    return isListed;
+  };
+}
+
+function isNoStore(directive: string): boolean {
+  return directive.toLowerCase() === 'no-store';
+}
+
+/** What lets others keep it, or a browser use it unasked, goes (RFC 9111, section 5.2.2; RFC 8246). */
+const LETS_KEEP = /^(?:public|private|no-cache|s-maxage|proxy-revalidate|immutable|stale-while-revalidate)(?:=|$)/i;
+
+function privately(directives: readonly string[]): string[] {
+  return ['private', 'no-cache', ...directives.filter((directive) => !LETS_KEEP.test(directive))];
+}
