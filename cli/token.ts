@@ -9,7 +9,7 @@ import { quote } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
-import { ALL_SITES, isValid, SCOPE_KINDS, type ScopeKind, type Token, Tokens } from '../control/tokens.ts';
+import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
 import { columns, defineCommand } from './command.ts';
 import { Failure, UsageError } from './failure.ts';
 
@@ -29,7 +29,8 @@ machine where that node runs; it may be running meanwhile. A token is shown once
 when it is made: the control node keeps a hash of it.
 
 create  makes a token: for the named sites, or for --all-sites, with the named
-        kinds (${SCOPE_KINDS.join(', ')}), by default all of them.
+        kinds (${SCOPE_KINDS.join(', ')}), by default all of them. With --all-sites,
+        the kind ${DRAIN} lets it drain regions, beside or instead of purging.
 list    shows the tokens, newest first.
 revoke  makes a token worthless from now on; ID is what list shows.`,
   operands: 'create|list|revoke FILE [ID]',
@@ -152,15 +153,18 @@ function sitesOf({ site, 'all-sites': all }: CreateOptions, { sites }: RegionCon
   return [...new Set(site)];
 }
 
-function kindsOf(kinds: readonly string[]): readonly ScopeKind[] {
+/** All that a token may be for. */
+const TOKEN_KINDS: readonly TokenKind[] = [...SCOPE_KINDS, DRAIN];
+
+function kindsOf(kinds: readonly string[]): readonly TokenKind[] {
   if (kinds.length === 0) return SCOPE_KINDS;
   for (const kind of kinds) {
-    if ((SCOPE_KINDS as readonly string[]).includes(kind)) continue;
-    const near = nearest(kind, SCOPE_KINDS);
-    const fix = near ? `Did you mean ${near}?` : `The kinds are ${SCOPE_KINDS.join(', ')}.`;
+    if ((TOKEN_KINDS as readonly string[]).includes(kind)) continue;
+    const near = nearest(kind, TOKEN_KINDS);
+    const fix = near ? `Did you mean ${near}?` : `The kinds are ${TOKEN_KINDS.join(', ')}.`;
     throw new UsageError(`--kind: there is no kind ${quote(kind)}`, fix);
   }
-  return SCOPE_KINDS.filter((kind) => kinds.includes(kind));
+  return TOKEN_KINDS.filter((kind) => kinds.includes(kind));
 }
 
 function lifetimeMs(text: string): number {
@@ -189,7 +193,7 @@ function describe(one: Token): string {
   const parts = [
     `${name}:`,
     `${sites.includes(ALL_SITES) ? 'every site' : sites.join(', ')};`,
-    kinds.length === SCOPE_KINDS.length ? 'everything' : kinds.join(', '),
+    kinds.join() === SCOPE_KINDS.join() ? 'everything' : kinds.join(', '),
     ...(read ? ['and receipts'] : []),
     ...(expires === undefined ? [] : [`until ${new Date(expires).toISOString()}`]),
   ];

@@ -3,6 +3,7 @@
  *
  *     journal.sqlite    the journal (journal/embedded.ts); one process has it open
  *     control.sqlite    tokens and idempotency keys; `seawall token` opens it beside the control node
+ *     drains.json       which regions are drained by a call (drains.ts)
  *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
  * @module
  */
@@ -20,6 +21,7 @@ export interface DataFolder {
   readonly journal: string;
   readonly database: string;
   readonly audit: string;
+  readonly drains: string;
 }
 
 /**
@@ -39,6 +41,7 @@ export function openDataFolder(file: string, control: Pick<ControlConfig, 'data'
     journal: join(folder, 'journal.sqlite'),
     database: join(folder, 'control.sqlite'),
     audit: join(folder, 'audit.jsonl'),
+    drains: join(folder, 'drains.json'),
   };
 }
 

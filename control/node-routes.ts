@@ -4,6 +4,7 @@
  * @module
  */
 import type { FastifyInstance } from 'fastify';
+import { NETWORK_PATH } from '../geo/wire.ts';
 import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import type { Journal } from '../journal/journal.ts';
 import { readReports } from '../journal/reports.ts';
@@ -18,31 +19,41 @@ import {
 } from '../journal/wire.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { AuditLog } from './audit.ts';
+import { ApiError } from './errors.ts';
 import type { Progress } from './progress.ts';
 import type { Purges } from './purges.ts';
+import type { Regions } from './regions.ts';
 
 export interface NodeParts {
   readonly journal: Journal;
   readonly purges: Purges;
   readonly audit: AuditLog;
   readonly progress: Progress;
+  readonly regions: Regions;
   readonly secret: () => string;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
 export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
-  const { journal, purges, audit, progress, secret, signal, log } = parts;
+  const { journal, purges, audit, progress, regions, secret, signal, log } = parts;
   server.get(JOURNAL_PATH, async ({ raw }, reply) => {
     const node = readNodeField(raw.rawHeaders, secret());
     reply.hijack();
     const disconnected = progress.connected(node);
+    regions.noticed(node);
     await streamJournal(journal, raw, reply.raw, {
       secret: secret(),
       signal,
       problem: (error) => log.warn({ node, detail: error.message }, 'a node was cut off the journal'),
     });
     disconnected();
+    if (!signal.aborted) regions.noticed(node);
+  });
+  server.get(NETWORK_PATH, async ({ raw }, reply) => {
+    readNodeField(raw.rawHeaders, secret());
+    if (!regions.follow(reply.raw)) throw new ApiError('rate_limited', { detail: 'Too many follow the network.' });
+    reply.hijack();
   });
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers(); // the body is read as it comes

@@ -10,6 +10,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
+import { ConfigError } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
@@ -37,7 +38,9 @@ import { type KnownNode, Progress } from './progress.ts';
 import { PurgeApi } from './purge-api.ts';
 import { Purges } from './purges.ts';
 import { RateLimit } from './rate-limit.ts';
-import { purgeRoutes } from './routes.ts';
+import { regionRoutes } from './region-routes.ts';
+import { Regions } from './regions.ts';
+import { purgeRoutes, type Route } from './routes.ts';
 import { MAX_SELECTORS } from './schemas.ts';
 import { bearer, createServer } from './server.ts';
 import { siteDirectory } from './site-directory.ts';
@@ -112,11 +115,21 @@ export async function startControl({ region, control, regions, log }: ControlOpt
     sites: () => state.sites,
   });
 
+  const regionsKnown = await openRegions(region, regions, stores, metrics, log);
   const closing = new AbortController();
   const server = createServer(log);
   addOperatorRoutes(server, { nodes: () => nodes, purges, journal, metrics });
-  addPurgeRoutes(server, api);
-  addNodeRoutes(server, { journal, purges, audit, progress, secret: () => state.secret, signal: closing.signal, log });
+  addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit)]);
+  addNodeRoutes(server, {
+    journal,
+    purges,
+    audit,
+    progress,
+    regions: regionsKnown,
+    secret: () => state.secret,
+    signal: closing.signal,
+    log,
+  });
   addCloudflare(server, api, log);
   addFastly(server, api, log);
   const stopCompaction = compactRegularly(
@@ -126,6 +139,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
 
   async function close(): Promise<void> {
     closing.abort(); // nodes come back when there is somebody to come back to
+    await regionsKnown.close();
     await server.close();
     await stopCompaction();
     await Promise.all([probe.close(), dryRun.close()]);
@@ -149,6 +163,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
       state.secret = newRegions.find(({ file }) => file === region.file)?.tier_secret ?? state.secret;
       nodes = createNodeList(newRegions, probe.isUp);
       progress.setNodes(namesOf(newRegions));
+      regionsKnown.reload(newRegions);
     },
     close,
   };
@@ -158,6 +173,8 @@ interface Stores {
   readonly journal: Journal;
   readonly database: DatabaseSync;
   readonly audit: AuditLog;
+  /** File of the drained regions. */
+  readonly drains: string;
   close(): Promise<void>;
 }
 
@@ -177,6 +194,7 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
       journal,
       database,
       audit,
+      drains: folder.drains,
       async close() {
         await journal.close();
         opened.close();
@@ -187,6 +205,22 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
     database?.close();
     void journal.close();
     throw dataProblem(file, (error as Error).message);
+  }
+}
+
+/** @throws {ConfigError} */
+async function openRegions(
+  region: RegionConfig,
+  regions: readonly RegionConfig[],
+  stores: Stores,
+  { registry }: ControlMetrics,
+  log: Logger,
+): Promise<Regions> {
+  try {
+    return await Regions.open({ region, regions, file: stores.drains, log, registry });
+  } catch (error) {
+    await stores.close();
+    throw error instanceof ConfigError ? error : dataProblem(region.file, (error as Error).message);
   }
 }
 
@@ -230,8 +264,8 @@ function addOperatorRoutes(server: FastifyInstance, { nodes, purges, journal, me
   server.get('/v1/nodes', async () => ({ regions: await nodes().read() }));
 }
 
-function addPurgeRoutes(server: FastifyInstance, api: PurgeApi): void {
-  const routes = purgeRoutes(api);
+/** What the program itself answers to, and tells of in its OpenAPI document. */
+function addApiRoutes(server: FastifyInstance, api: PurgeApi, routes: readonly Route[]): void {
   const document = openApiDocument(routes);
   server.get('/openapi.json', async () => document);
   for (const { method, path, token, maxBodyBytes, handle } of routes) {

@@ -7,8 +7,8 @@ import type { Route, RouteResponse } from './routes.ts';
 
 type Json = Record<string, unknown>;
 
-const ABOUT = `Purges of a Seawall network. Every number in the journal is given out once, in order; a purge is
-in the journal, on the disk, before it is answered.`;
+const ABOUT = `Purges and regions of a Seawall network. Every number in the journal is given out once, in order;
+a purge is in the journal, on the disk, before it is answered.`;
 
 export function openApiDocument(routes: readonly Route[]): Json {
   const components: Json = {};
@@ -34,7 +34,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
 const LICENSE = { name: 'MIT', identifier: 'MIT' };
 
 function operation(route: Route, components: Json): Json {
-  const { summary, token, body, query, params = {}, headers = {}, responses } = route;
+  const { summary, token, body, isBodyOptional = false, query, params = {}, headers = {}, responses } = route;
   const parameters = [
     ...Object.entries(params).map(([name, description]) => parameter('path', name, description)),
     ...Object.entries(headers).map(([name, description]) => parameter('header', name, description)),
@@ -47,7 +47,7 @@ function operation(route: Route, components: Json): Json {
     ...(parameters.length > 0 && { parameters }),
     ...(body && {
       requestBody: {
-        required: true,
+        required: !isBodyOptional,
         content: { 'application/json': { schema: schemaOf(body, 'input', components) } },
       },
     }),

@@ -32,6 +32,8 @@ export interface Route {
   /** Whether it needs a token. */
   readonly token: boolean;
   readonly body?: z.ZodType;
+  /** Whether it may be left out. */
+  readonly isBodyOptional?: boolean;
   readonly maxBodyBytes?: number;
   readonly query?: z.ZodObject;
   readonly params?: Readonly<Record<string, string>>;
@@ -41,14 +43,14 @@ export interface Route {
   handle(request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
 }
 
-const PROBLEM: RouteResponse = {
+export const PROBLEM: RouteResponse = {
   description: 'What is wrong, and what to send instead (RFC 9457).',
   schema: problemSchema,
   contentType: 'application/problem+json',
 };
 
 /** What every address that takes a token may answer. */
-const REFUSALS = { 401: PROBLEM, 403: PROBLEM, 429: PROBLEM } as const;
+export const REFUSALS = { 401: PROBLEM, 403: PROBLEM, 429: PROBLEM } as const;
 
 export function purgeRoutes(api: PurgeApi): Route[] {
   return [

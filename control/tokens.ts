@@ -20,13 +20,18 @@ export const SCOPE_KINDS = ['url', 'tag', 'prefix', 'host', 'everything'] as con
 
 export type ScopeKind = (typeof SCOPE_KINDS)[number];
 
+/** In `kinds`: it may drain regions. Nobody has it who was not given it by name. */
+export const DRAIN = 'drain';
+
+export type TokenKind = ScopeKind | typeof DRAIN;
+
 /** In `sites`: every site, and what concerns all of them at once. */
 export const ALL_SITES = '*';
 
 export interface TokenScope {
   /** Names of sites, or `*` alone. */
   readonly sites: readonly string[];
-  readonly kinds: readonly ScopeKind[];
+  readonly kinds: readonly TokenKind[];
   /** Whether it may read receipts. */
   readonly read: boolean;
 }
@@ -130,7 +135,7 @@ function tokenOf(row: Readonly<Record<string, unknown>>): Token {
     id: row['id'] as string,
     name: row['name'] as string,
     sites: JSON.parse(row['sites'] as string) as string[],
-    kinds: JSON.parse(row['kinds'] as string) as ScopeKind[],
+    kinds: JSON.parse(row['kinds'] as string) as TokenKind[],
     read: row['read'] === 1,
     created: row['created'] as number,
     expires: (row['expires'] as number | null) ?? undefined,

@@ -1,0 +1,86 @@
+/**
+ * How much of its visitors a region cannot take: requests of visitors, as its
+ * edges count them in /metrics, beside its capacity.
+ *
+ * The share is moved in small steps, as visitors follow it only after a while
+ * (names are cached); in one jump they would swing to and fro.
+ * @module
+ */
+import type { Dispatcher } from 'undici';
+import type { EdgeConfig } from '../config/schema.ts';
+
+/** Of the excess, how much is shed at each measurement. */
+const GAIN = 0.2;
+/** Below this share of the capacity visitors come back. */
+const ROOM = 0.9;
+/** In how many steps a region sheds: what is smaller is told to nobody. */
+const STEPS = 50;
+const MAX_SHED = 0.95;
+const TIMEOUT_MS = 2_000;
+const MAX_METRICS_BYTES = 4 * 2 ** 20;
+
+export class Overload {
+  /** Requests a second. */
+  capacity: number;
+  #shed = 0;
+  #last: { readonly requests: number; readonly at: number; readonly edges: number } | undefined;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** From 0 to 1. */
+  get shed(): number {
+    return Math.round(this.#shed * STEPS) / STEPS;
+  }
+
+  /** Counts anew. Never rejects; an edge that does not tell counts for nothing. */
+  async measure(dispatcher: Dispatcher, edges: readonly EdgeConfig[], now: number): Promise<void> {
+    const counts = await Promise.all(edges.map(({ control }) => countedBy(dispatcher, control)));
+    const told = counts.filter((count) => count !== undefined);
+    const requests = told.reduce((sum, count) => sum + count, 0);
+    const before = this.#last;
+    this.#last = { requests, at: now, edges: told.length };
+    // An edge that came, went or began anew makes the difference mean nothing.
+    if (before === undefined || before.edges !== told.length || requests < before.requests || now <= before.at) return;
+    this.observe(((requests - before.requests) * 1_000) / (now - before.at));
+  }
+
+  /** @param rate - Requests a second. */
+  observe(rate: number): void {
+    const load = rate / this.capacity;
+    if (load > 1) this.#shed = Math.min(MAX_SHED, this.#shed + GAIN * (1 - 1 / load));
+    else if (load < ROOM) this.#shed = Math.max(0, this.#shed - GAIN * (ROOM - load));
+  }
+}
+
+async function countedBy(dispatcher: Dispatcher, control: string | undefined): Promise<number | undefined> {
+  if (control === undefined || control.endsWith(':0')) return undefined;
+  try {
+    const { statusCode, body } = await dispatcher.request({
+      origin: `http://${control}`,
+      path: '/metrics',
+      method: 'GET',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    let text = '';
+    for await (const chunk of body) {
+      text += String(chunk);
+      if (text.length > MAX_METRICS_BYTES) return undefined;
+    }
+    return statusCode === 200 ? publicRequests(text) : undefined;
+  } catch {
+    return undefined; // it does not tell; whether it is up is for others to say
+  }
+}
+
+/** @param metrics - Prometheus text. @returns The requests of visitors that it counts. */
+export function publicRequests(metrics: string): number {
+  let sum = 0;
+  for (const line of metrics.split('\n')) {
+    if (!line.startsWith('seawall_requests_total{') || !line.includes('listener="public"')) continue;
+    const value = Number(line.slice(line.lastIndexOf(' ') + 1));
+    if (value > 0) sum += value;
+  }
+  return sum;
+}

@@ -1,0 +1,183 @@
+/**
+ * What the control node knows of regions: how they are, which of them are
+ * drained, and where a visitor would go.
+ * @module
+ */
+import type { ServerResponse } from 'node:http';
+import { Gauge, type Registry } from 'prom-client';
+import type { RegionConfig } from '../config/schema.ts';
+import type { Locator } from '../geo/locator.ts';
+import { openLocator } from '../geo/open-locator.ts';
+import { createSteering } from '../geo/steer.ts';
+import { REGION_STATES } from '../geo/steering.ts';
+import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type Drain, Drains } from './drains.ts';
+import { RegionMonitor } from './region-monitor.ts';
+import { RegionStreams } from './region-stream.ts';
+
+export interface RegionsOptions {
+  /** The region of the control node: its databases say where visitors are. */
+  readonly region: RegionConfig;
+  readonly regions: readonly RegionConfig[];
+  /** Where drains are kept. */
+  readonly file: string;
+  readonly log: Logger;
+  readonly registry: Registry;
+}
+
+/** A region as operators see it. */
+export interface RegionStatus {
+  readonly name: string;
+  readonly state: 'well' | 'drained' | 'down' | 'recovering';
+  readonly drain: (Drain & { readonly source: 'api' }) | { readonly source: 'config' } | null;
+  /** Milliseconds until it is well, if it stays up. */
+  readonly well_in_ms: number | null;
+  /** Share of its visitors that go elsewhere because it has too much to do. */
+  readonly shed: number;
+  readonly edges: readonly { readonly name: string; readonly up: boolean }[];
+}
+
+const monotonic = (): number => performance.now();
+
+export class Regions {
+  readonly #drains: Drains;
+  readonly #monitor: RegionMonitor;
+  readonly #streams = new RegionStreams(monotonic);
+  readonly #log: Logger;
+  #locator: Locator;
+  #databases: readonly string[];
+  #regions: readonly RegionConfig[];
+  readonly #ownFile: string;
+
+  /**
+   * @throws {ConfigError} when a database cannot be used.
+   * @throws {Error} when the file of drains is broken.
+   */
+  static async open(options: RegionsOptions): Promise<Regions> {
+    const { file, geo } = options.region;
+    const drains = new Drains(options.file);
+    return new Regions(options, drains, await openLocator({ file, databases: geo.databases, log: options.log }));
+  }
+
+  private constructor({ region, regions, log, registry }: RegionsOptions, drains: Drains, locator: Locator) {
+    this.#drains = drains;
+    this.#locator = locator;
+    this.#log = log;
+    this.#ownFile = region.file;
+    this.#databases = region.geo.databases;
+    this.#regions = regions;
+    this.#monitor = new RegionMonitor({
+      regions,
+      drained: () => drains.names,
+      now: monotonic,
+      changed: (network) => {
+        this.#streams.tell(network);
+        log.info({ regions: this.list().map(({ name, state }) => ({ name, state })) }, 'the regions are otherwise now');
+      },
+    });
+    this.#addMetrics(registry);
+  }
+
+  list(): RegionStatus[] {
+    const now = monotonic();
+    return this.#monitor.network.regions.map(({ name, drained, health, wellAt, shed, edges }) => {
+      const drain = this.#drains.all.get(name);
+      return {
+        name,
+        state: drained ? 'drained' : health,
+        drain: drain ? { source: 'api', ...drain } : drained ? { source: 'config' } : null,
+        well_in_ms: health === 'recovering' ? Math.max(0, Math.round(wellAt - now)) : null,
+        shed,
+        edges: edges.map(({ name: edge, up }) => ({ name: edge, up })),
+      };
+    });
+  }
+
+  /** @param address - Whatever was asked for. */
+  where(address: string): WhereAnswer {
+    const steering = createSteering({ locator: this.#locator, network: () => this.#monitor.network });
+    return whereAnswer(steering.where(address, monotonic()), this.#locator);
+  }
+
+  /**
+   * @param drain - `undefined`: visitors may come back.
+   * @returns Whether there is such a region.
+   */
+  drain(name: string, drain: Drain | undefined): boolean {
+    if (!this.#regions.some(({ region }) => region === name)) return false;
+    if (this.#drains.set(name, drain)) this.#monitor.update();
+    return true;
+  }
+
+  /** A node's connection to the journal has begun or ended. */
+  noticed(node: string): void {
+    this.#monitor.noticed(node);
+  }
+
+  /** Tells of the network for as long as the other side listens. */
+  follow(response: ServerResponse): boolean {
+    return this.#streams.add(response, this.#monitor.network);
+  }
+
+  reload(regions: readonly RegionConfig[]): void {
+    this.#regions = regions;
+    this.#monitor.setRegions(regions);
+    const own = regions.find(({ file }) => file === this.#ownFile);
+    if (own && own.geo.databases.join('\n') !== this.#databases.join('\n')) void this.#reopen(own);
+  }
+
+  async close(): Promise<void> {
+    this.#streams.close();
+    this.#locator.close();
+    await this.#monitor.close();
+  }
+
+  async #reopen({ file, geo: { databases } }: RegionConfig): Promise<void> {
+    this.#databases = databases;
+    try {
+      const locator = await openLocator({ file, databases, log: this.#log });
+      this.#locator.close();
+      this.#locator = locator;
+    } catch (error) {
+      this.#log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
+    }
+  }
+
+  #addMetrics(registry: Registry): void {
+    const list = () => this.list();
+    new Gauge({
+      name: 'seawall_region_state',
+      help: '1 for the state that a region is in.',
+      labelNames: ['region', 'state'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { name, state } of list()) {
+          for (const one of REGION_STATES)
+            if (one !== 'full') this.set({ region: name, state: one }, one === state ? 1 : 0);
+        }
+      },
+    });
+    new Gauge({
+      name: 'seawall_region_edges_up',
+      help: 'Edges of a region that are up.',
+      labelNames: ['region'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { name, edges } of list()) this.set({ region: name }, edges.filter(({ up }) => up).length);
+      },
+    });
+    new Gauge({
+      name: 'seawall_region_shed',
+      help: 'Share of a region’s visitors that go elsewhere because it has too much to do.',
+      labelNames: ['region'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { name, shed } of list()) this.set({ region: name }, shed);
+      },
+    });
+  }
+}
