@@ -16,6 +16,7 @@ export function namesOf({ config, source }: Placed<RegionBody>): Named[] {
     ...config.edges.map(({ name }, index) => named(name, ['edges', index])),
     ...config.shields.map(({ name }, index) => named(name, ['shields', index])),
     ...(config.control ? [named(config.control.name, ['control'])] : []),
+    ...(config.dns ? [named(config.dns.name, ['dns'])] : []),
   ];
 }
 

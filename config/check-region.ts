@@ -6,6 +6,7 @@ import { addressProblems, clashProblems, originProblems, proxyProblems } from '.
 import { namesOf, nodeNameProblems, siteProblems } from './check-names.ts';
 import { neighbourProblems, shieldProblems } from './check-shields.ts';
 import { checkSite } from './check-site.ts';
+import { dnsProblems } from './dns/check.ts';
 import { listenersOf } from './listener.ts';
 import { foreignListeners, foreignNames } from './neighbour.ts';
 import type { ConfigProblem } from './problem.ts';
@@ -30,6 +31,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...clashProblems(listeners),
     ...originProblems(reading, listeners),
     ...proxyProblems(body),
+    ...dnsProblems(reading, body),
     ...neighbourProblems(reading, body),
     ...shieldProblems(reading, body),
   ];

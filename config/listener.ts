@@ -10,7 +10,7 @@
 import ipaddr from 'ipaddr.js';
 import type { Source } from './document.ts';
 import type { KeyPath } from './problem.ts';
-import type { EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
+import type { DnsConfig, EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
 
 /** A socket that a node opens. */
 export interface Listener {
@@ -32,11 +32,15 @@ const ANY_HOSTS: readonly string[] = ['0.0.0.0', '::'];
 const LOOPBACK = 'loopback';
 
 /** @returns Every listener of a region, in the order of the file. */
-export function listenersOf(region: Pick<RegionConfig, 'edges' | 'shields' | 'control'>, source: Source): Listener[] {
+export function listenersOf(
+  region: Pick<RegionConfig, 'edges' | 'shields' | 'control' | 'dns'>,
+  source: Source,
+): Listener[] {
   return [
     ...region.edges.flatMap((edge, index) => nodeListeners(edge, source, ['edges', index])),
     ...region.shields.flatMap((shield, index) => nodeListeners(shield, source, ['shields', index])),
     ...(region.control ? [controlListener(region.control, source)] : []),
+    ...(region.dns ? dnsListeners(region.dns, source) : []),
   ];
 }
 
@@ -67,6 +71,26 @@ function controlListener(control: { name: string; listen: string }, source: Sour
     source,
     path: ['control', 'listen'],
   };
+}
+
+/** A DNS server is on the machine of the first of its addresses that names one. */
+function dnsListeners({ name, listen, control }: DnsConfig, source: Source): Listener[] {
+  const machine = listen.map((address) => splitAddress(address).host).find((host) => !isAnyHost(host));
+  const listener = (address: string, role: Listener['role'], path: KeyPath): Listener => {
+    return {
+      node: name,
+      role,
+      address,
+      ...splitAddress(address),
+      machine: machine && machineOf(machine),
+      source,
+      path,
+    };
+  };
+  return [
+    ...listen.map((address, index) => listener(address, 'listen', ['dns', 'listen', index])),
+    ...(control === undefined ? [] : [listener(control, 'control', ['dns', 'control'])]),
+  ];
 }
 
 /** @returns Whether the second of the two could not be opened. */

@@ -52,9 +52,6 @@ const neighbourSchema = z.object(
 
 const VARIABLE = /^\$\{(\w+)\}$/;
 const VARIABLE_IN_TEXT = /\$\{\w+\}/;
-const SECRET_VALUE = /^[\x21-\x7e]{16,256}$/;
-/** Stands in for a secret that is not known, so that the rest of the file can be checked. */
-const UNKNOWN_SECRET = 'x'.repeat(16);
 
 /** Reads a region with everything that it refers to. Never throws for what is in a file. */
 export function readRegion(file: string, env: Environment): RegionReading {
@@ -63,7 +60,7 @@ export function readRegion(file: string, env: Environment): RegionReading {
   if (!('source' in yaml)) return { file, body: undefined, sites: [], neighbours: [], problems: yaml };
 
   const { source } = yaml;
-  const value = withSecret(yaml.value, source, env, problems);
+  const value = withSecrets(yaml.value, source, env, problems);
   const body = hold(bodySchema, value, regionJsonSchema, source, problems);
   const includedAt = new Map<string, string>();
   const sites = listAt(value, 'sites').flatMap((entry, index) => {
@@ -146,7 +143,7 @@ function readNeighbour(
   const { source } = yaml;
   const config = hold(
     neighbourSchema,
-    withSecret(yaml.value, source, env, problems),
+    withSecrets(yaml.value, source, env, problems),
     regionJsonSchema,
     source,
     problems,
@@ -173,31 +170,77 @@ function hold<T extends z.ZodType>(
   return undefined;
 }
 
-/** Replaces `${NAME}` in `tier_secret`. */
-function withSecret(value: unknown, source: Source, env: Environment, problems: ConfigProblem[]): unknown {
-  if (!isMapping(value) || typeof value['tier_secret'] !== 'string') return value;
-  const written = value['tier_secret'];
+/** A key whose value may be `${NAME}`. */
+interface SecretKey {
+  readonly path: readonly string[];
+  /** What it holds once it is known. */
+  readonly pattern: RegExp;
+  readonly what: string;
+  readonly command: string;
+  /** Stands in for a secret that is not known, so that the rest of the file can be checked. */
+  readonly unknown: string;
+}
+
+const TIER_SECRET: SecretKey = {
+  path: ['tier_secret'],
+  pattern: /^[\x21-\x7e]{16,256}$/,
+  what: '16 to 256 printable characters without spaces',
+  command: 'openssl rand -hex 32',
+  unknown: 'x'.repeat(16),
+};
+const COOKIE_SECRETS = ['secret', 'previous_secret'].map(
+  (key): SecretKey => ({
+    path: ['dns', 'cookies', key],
+    pattern: /^[0-9a-f]{32}$/,
+    what: '32 hexadecimal digits in lower case',
+    command: 'openssl rand -hex 16',
+    unknown: '0'.repeat(32),
+  }),
+);
+const SECRET_KEYS: readonly SecretKey[] = [TIER_SECRET, ...COOKIE_SECRETS];
+
+/** Replaces `${NAME}` in `tier_secret` and the secrets of DNS cookies. */
+function withSecrets(value: unknown, source: Source, env: Environment, problems: ConfigProblem[]): unknown {
+  return SECRET_KEYS.reduce((known, key) => withSecret(known, key.path, key, source, env, problems), value);
+}
+
+/** @param path - What is left of the way to the key, from `value` on. */
+function withSecret(
+  value: unknown,
+  path: readonly string[],
+  key: SecretKey,
+  source: Source,
+  env: Environment,
+  problems: ConfigProblem[],
+): unknown {
+  const [step = '', ...rest] = path;
+  if (!isMapping(value) || !Object.hasOwn(value, step)) return value;
+  if (rest.length > 0) return { ...value, [step]: withSecret(value[step], rest, key, source, env, problems) };
+  const written = value[step];
+  return typeof written === 'string' ? { ...value, [step]: secretOf(written, key, source, env, problems) } : value;
+}
+
+function secretOf(
+  written: string,
+  { path, pattern, what, command, unknown }: SecretKey,
+  source: Source,
+  env: Environment,
+  problems: ConfigProblem[],
+): string {
   const refuse = (message: string, fix: string) => {
-    problems.push(source.problem(['tier_secret'], message, fix));
-    return { ...value, tier_secret: UNKNOWN_SECRET };
+    problems.push(source.problem(path, message, fix));
+    return unknown;
   };
   const name = VARIABLE.exec(written)?.[1];
   if (name === undefined) {
-    if (!VARIABLE_IN_TEXT.test(written)) return value;
-    return refuse('a variable has to be the whole value', `Write \`tier_secret: \${NAME}\` and nothing around it.`);
+    if (!VARIABLE_IN_TEXT.test(written)) return written;
+    const key = path.at(-1);
+    return refuse('a variable has to be the whole value', `Write \`${key}: \${NAME}\` and nothing around it.`);
   }
   const secret = Object.hasOwn(env, name) ? env[name] : undefined;
-  if (secret === undefined || secret === '') {
-    return refuse(
-      `the environment variable ${name} is not set`,
-      `Set it, for example ${name}=$(openssl rand -hex 32).`,
-    );
-  }
-  if (!SECRET_VALUE.test(secret)) {
-    const message = `the environment variable ${name} does not hold 16 to 256 printable characters without spaces`;
-    return refuse(message, `Set it, for example ${name}=$(openssl rand -hex 32).`);
-  }
-  return { ...value, tier_secret: secret };
+  const fix = `Set it, for example ${name}=$(${command}).`;
+  if (secret === undefined || secret === '') return refuse(`the environment variable ${name} is not set`, fix);
+  return pattern.test(secret) ? secret : refuse(`the environment variable ${name} does not hold ${what}`, fix);
 }
 
 function withOverrides(value: unknown, servers: readonly { url: string }[] | undefined): unknown {

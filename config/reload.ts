@@ -12,7 +12,8 @@ import { checkRegion } from './check-region.ts';
 import type { Source } from './document.ts';
 import { ConfigError, type ConfigProblem, inOrder, type KeyPath, keyOf } from './problem.ts';
 import { assembleRegion, type Environment, readRegion } from './read.ts';
-import type { EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
+import type { DnsConfig, EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
+import { asYaml } from './words.ts';
 
 /** What became of the file. */
 export interface Reload {
@@ -53,6 +54,7 @@ function socketProblems(before: RegionConfig, after: RegionConfig, source: Sourc
       nodeProblems(node, before.shields, after.shields, source.within(['shields', index])),
     ),
     ...(control && newControl ? controlProblems(control, newControl, source.within(['control'])) : []),
+    ...(before.dns && after.dns ? dnsProblems(before.dns, after.dns, source.within(['dns'])) : []),
   ];
 }
 
@@ -82,6 +84,15 @@ function controlProblems(
   return [
     ...(before.name === after.name ? [] : [renamedProblem(source, before.name, after.name)]),
     ...(before.listen === after.listen ? [] : [moved(source, after.name, 'listen', before.listen, after.listen)]),
+  ];
+}
+
+function dnsProblems(before: DnsConfig, after: DnsConfig, source: Source): ConfigProblem[] {
+  const [listenBefore, listen] = [asYaml(before.listen), asYaml(after.listen)];
+  return [
+    ...(before.name === after.name ? [] : [renamedProblem(source, before.name, after.name)]),
+    ...(listenBefore === listen ? [] : [moved(source, after.name, 'listen', listenBefore, listen)]),
+    ...(before.control === after.control ? [] : [moved(source, after.name, 'control', before.control, after.control)]),
   ];
 }
 

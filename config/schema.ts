@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from 'zod';
+import { type DnsConfig, dnsSchema } from './dns/schema.ts';
 import { clientAddressSchema, geoSchema, publicAddressesSchema } from './geo.ts';
 import { address, fileName, LABEL, nodeName, PORT, SECRET } from './scalars.ts';
 import { GEO_KEYS, siteGeoSchema } from './site-geo.ts';
@@ -497,6 +498,7 @@ export const regionSchema = z.strictObject({
     })
     .optional()
     .meta({ description: 'The control node, if it runs in this region.' }),
+  dns: dnsSchema.optional().meta({ description: 'The DNS server, if one runs in this region.' }),
   purges: z
     .strictObject({
       journal: z
@@ -538,6 +540,7 @@ export const regionSchema = z.strictObject({
     .meta({ description: 'The sites served here: written out, or included from a file of their own.' }),
 });
 
+export type { DnsConfig };
 export type OriginConfig = z.output<typeof originSchema>;
 export type RuleConfig = z.output<typeof ruleSchema>;
 export type SiteConfig = z.output<typeof siteSchema>;
