@@ -1,4 +1,5 @@
 /** Runs scenarios: servers in turn, round after round. @module */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchError } from './errors.ts';
 import type { Measures } from './metrics.ts';
 import { compare, type ScenarioResult } from './results.ts';
@@ -124,12 +125,16 @@ async function enter(
   await scenario.prepare(entry.server, context);
 }
 
+/** Its connections break before its end is known. */
+const ENDING_MS = 200;
+
 /** A server that fails is left out; the others go on. */
 async function guarded(entry: Entry, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    await sleep(ENDING_MS);
     const ended = entry.server && howEnded(entry.server);
     entry.problem = ended ?? (error instanceof BenchError ? text : `failed: ${text}`);
   }

@@ -1,0 +1,30 @@
+import { test } from 'tap';
+import { parseSettings } from '../../load-tests/bench/options.ts';
+
+const parse = (...args: string[]) => parseSettings(args, ['hit-bare', 'miss'], ['nginx', 'floor']);
+
+test('what is not said has a default', async (t) => {
+  t.match(parse(), { rounds: 5, seconds: 2, objects: 1_000_000, only: [], peers: undefined, action: 'run' });
+});
+
+test('lists, numbers, flags', async (t) => {
+  const settings = parse('--only', 'miss,hit-bare', '--peers=nginx', '--rounds', '3', '--seconds', '1');
+  t.match(settings, { only: ['miss', 'hit-bare'], peers: ['nginx'], rounds: 3, seconds: 1 });
+  t.equal(parse('--show-configs').action, 'show-configs');
+  t.same(parse('--peers', '').peers, []);
+});
+
+for (const { args, says } of [
+  { args: ['--rounds', '0'], says: /--rounds: expected a whole number from 1 to 100, found "0"/ },
+  { args: ['--seconds', '1e9'], says: /--seconds/ },
+  { args: ['--seconds', '1.5'], says: /--seconds/ },
+  { args: ['--only', 'mis'], says: /there is no scenario "mis": they are hit-bare, miss/ },
+  { args: ['--peers', 'apache'], says: /there is no server "apache"/ },
+  { args: ['--write-docs', '--only', 'miss'], says: /needs a run of everything/ },
+  { args: ['--wat'], says: /--wat/ },
+  { args: ['miss'], says: /miss/ },
+]) {
+  test(`${args.join(' ')} is refused`, async (t) => {
+    t.throws(() => parse(...args), { name: 'BenchError', message: says });
+  });
+}

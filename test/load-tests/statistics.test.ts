@@ -1,0 +1,39 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { median, ratioOf, spreadOf } from '../../load-tests/bench/statistics.ts';
+
+for (const { of, is } of [
+  { of: [3], is: 3 },
+  { of: [4, 1], is: 2.5 },
+  { of: [9, 1, 5], is: 5 },
+  { of: [10, 9, 2, 1], is: 5.5 },
+  { of: [100, 20, 3], is: 20 },
+]) {
+  test(`the median of ${of} is ${is}`, async (t) => {
+    t.equal(median(of), is);
+  });
+}
+
+test('there is no median of nothing', async (t) => {
+  t.ok(Number.isNaN(median([])));
+});
+
+test('the median lies between the least and the most, whatever the order', async (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), { minLength: 1 }), (values) => {
+      const { median: middle, least, most } = spreadOf(values);
+      return least <= middle && middle <= most && middle === median([...values].reverse());
+    }),
+  );
+  t.pass();
+});
+
+test('ratios are taken round by round', async (t) => {
+  // The machine was half as fast in the second round, for both.
+  t.same(ratioOf([10, 20, 10], [20, 40, 20]), { median: 0.5, least: 0.5, most: 0.5 });
+});
+
+test('a round that one side has not counts for nothing', async (t) => {
+  t.same(ratioOf([10, 30], [10]), { median: 1, least: 1, most: 1 });
+  t.same(ratioOf([10, 10], [0, 5]), { median: 2, least: 2, most: 2 });
+});
