@@ -1,0 +1,72 @@
+/**
+ * DNS over UDP: a datagram in, at most one out.
+ *
+ * Node would look up the address of each answer, though it is one already, and
+ * do so on the next tick: the `lookup` below says at once what it was asked.
+ * @module
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import type { Logger } from '../../telemetry/log.ts';
+
+export interface UdpOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly respond: (message: Buffer, address: string) => Buffer | undefined;
+  /** An answer that the system would not take, or an error in here. */
+  readonly onFailed: () => void;
+  readonly log: Logger;
+}
+
+export interface UdpListener {
+  readonly port: number;
+  /** Answers what has arrived, then no more. */
+  close(): Promise<void>;
+}
+
+/** What may wait in the system while this process is busy; it gives as much of it as it allows. */
+const BUFFER_BYTES = 4 * 2 ** 20;
+
+/** @throws the system's error when the address cannot be had. */
+export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptions): Promise<UdpListener> {
+  const family = host.includes(':') ? 6 : 4;
+  const socket = createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    lookup: (hostname, _options, callback) => callback(null, hostname, family),
+  });
+  socket.on('message', (message, { address, port: from }) => {
+    // Nobody asks from port 0, and nobody could be answered there.
+    if (from === 0) return;
+    const answer = respond(message, address);
+    if (answer !== undefined) {
+      socket.send(answer, from, address, (error) => {
+        if (error !== null) onFailed();
+      });
+    }
+  });
+  await bind(socket, host, port);
+  socket.on('error', (error) => log.error({ err: error }, 'a UDP socket failed'));
+  try {
+    socket.setRecvBufferSize(BUFFER_BYTES);
+    socket.setSendBufferSize(BUFFER_BYTES);
+  } catch (error) {
+    log.warn({ err: error }, 'the system gives UDP sockets no larger buffers');
+  }
+  return {
+    port: socket.address().port,
+    close: async () => {
+      // What is in the system's buffer is read within a turn of the event loop, and answered before the close.
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => socket.close(() => resolve()));
+    },
+  };
+}
+
+function bind(socket: Socket, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ address: host, port }, () => {
+      socket.off('error', reject);
+      resolve();
+    });
+  });
+}
