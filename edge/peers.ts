@@ -47,6 +47,8 @@ export interface Place {
   readonly version: number;
   /** Whether it is this process's, unless that has more than its share under way. */
   readonly isOwn: boolean;
+  /** The edge that owns it, with all its processes. */
+  readonly edge: string;
 }
 
 /** Which of an edge's processes this is, and who the others are. */
@@ -134,6 +136,21 @@ export class Peers {
    */
   workers(key: string): readonly NodeClient[] {
     return this.#before(this.#workerRing.successors(key), this.#workers.self);
+  }
+
+  /** @returns Whose the key is, to be remembered for as long as `version` stays. */
+  place(key: string): Place {
+    const edge = this.#ring.successors(key)[0] ?? this.#self;
+    const worker = this.#workerRing.successors(key)[0] ?? this.#workers.self;
+    const isOwn = edge === this.#self && worker === this.#workers.self;
+    return { version: this.version, isOwn, edge };
+  }
+
+  /** @returns Whether this process answers as the owner now: `owners` and `workers` would be empty. */
+  isOwnerAt({ isOwn, edge }: Place, key: string): boolean {
+    // Below the floor the load does not count, as in `owners`.
+    if (this.#inFlight(edge) < LOAD_FLOOR) return isOwn;
+    return this.owners(key).length === 0 && this.workers(key).length === 0;
   }
 
   #before(order: readonly string[], self: string): readonly NodeClient[] {
