@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'tap';
 import { pauseBeforeRestart } from '../../cli/workers/process.ts';
 import { startOrigin, text } from '../support/origin.ts';
@@ -65,12 +66,12 @@ test('SIGTERM lets all of them finish; a second one ends all at once', async (t)
     second.kill('SIGTERM');
     last = await Promise.race([
       second.said(/stopping at once/),
-      new Promise<undefined>((resolve) => setTimeout(resolve, 50)),
+      wait(50, undefined),
     ]);
   }
   t.equal(await second.exitCode, 1);
   t.ok((await lost) instanceof Error);
-  for (const pid of second.pids) while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const pid of second.pids) while (isThere(pid)) await wait(5);
 });
 
 test('without their supervisor workers stop', async (t) => {
@@ -78,7 +79,7 @@ test('without their supervisor workers stop', async (t) => {
   t.teardown(() => origin.close());
   const { pids, kill, said } = await startEdge(t, origin.url);
   kill('SIGKILL');
-  for (const pid of pids) while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const pid of pids) while (isThere(pid)) await wait(20);
   t.match(await said(/stopping/), 'the parent process is gone');
 });
 
