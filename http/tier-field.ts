@@ -5,29 +5,76 @@
  *     Seawall-Tier: secret="…", from="eu-1", …
  * @module
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { type Item, parseDictionary, serializeDictionary } from 'structured-headers';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { type Item, parseDictionary } from 'structured-headers';
 import { HttpError } from './errors.ts';
 import { fieldLines, type RawHeaders } from './headers.ts';
 
 export const TIER_FIELD = 'Seawall-Tier';
 
-type Value = Item[0];
-
-/** @param members - Those that are undefined are left out. */
-export function formatTierField(members: Readonly<Record<string, Value | undefined>>): string {
-  const items = Object.entries(members).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, [value, new Map()]] as [string, Item]],
-  );
-  return serializeDictionary(new Map(items));
+/** A Token, told apart from a String. */
+export interface TierToken {
+  readonly token: string;
 }
+
+/** @param text - A Token of RFC 9651: for words that this program has itself. */
+export function token(text: string): TierToken {
+  return { token: text };
+}
+
+/**
+ * Written out, as every request between nodes has one (RFC 9651, section 4.1).
+ *
+ * @param members - Those that are undefined are left out; numbers are whole.
+ * @throws {RangeError} for a text that no String can hold.
+ */
+export function formatTierField(members: Readonly<Record<string, string | number | TierToken | undefined>>): string {
+  let field = '';
+  for (const name in members) {
+    const value = members[name];
+    if (value === undefined) continue;
+    if (field !== '') field += ', ';
+    field += `${name}=${typeof value === 'string' ? quoted(value) : typeof value === 'number' ? value : value.token}`;
+  }
+  return field;
+}
+
+function quoted(text: string): string {
+  if (!STRING.test(text)) throw new RangeError('not a String of RFC 9651');
+  return `"${text.includes('"') || text.includes('\\') ? text.replace(/["\\]/g, '\\$&') : text}"`;
+}
+
+const STRING = /^[\x20-\x7e]*$/;
 
 /** @returns The field's members, unless it is missing, repeated or no Dictionary. */
 export function readTierField(headers: RawHeaders): ReadonlyMap<string, unknown> | undefined {
   const lines = fieldLines(headers, TIER_FIELD);
   if (lines.length !== 1) return undefined;
+  return plainMembers(lines[0] as string) ?? anyMembers(lines[0] as string);
+}
+
+/** One member as `formatTierField` writes nearly all of them. */
+const PLAIN_MEMBER =
+  /([a-z]+)=(?:"([\x20\x21\x23-\x5b\x5d-\x7e]*)"|(0|[1-9]\d{0,14})|([A-Za-z][A-Za-z0-9-]*))(?:, |$)/y;
+
+/** @returns `undefined` when there is anything in it that is not as plain as that. */
+function plainMembers(line: string): ReadonlyMap<string, unknown> | undefined {
+  const members = new Map<string, unknown>();
+  PLAIN_MEMBER.lastIndex = 0;
+  let end = 0;
+  while (end < line.length) {
+    const match = PLAIN_MEMBER.exec(line);
+    if (match === null) return undefined;
+    end = PLAIN_MEMBER.lastIndex;
+    const [, name = '', text, number, word] = match;
+    members.set(name, text ?? (number === undefined ? word : Number(number)));
+  }
+  return line === '' || line.endsWith(', ') ? undefined : members;
+}
+
+function anyMembers(line: string): ReadonlyMap<string, unknown> | undefined {
   try {
-    return new Map([...parseDictionary(lines[0] as string)].map(([name, member]) => [name, (member as Item)[0]]));
+    return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as Item)[0]]));
   } catch {
     return undefined; // not a Dictionary: the caller refuses it
   }
@@ -42,9 +89,12 @@ export function readSecretTierField(headers: RawHeaders, secret: string): Readon
 
 /** Compares digests, so that neither content nor length shows in the time it takes. */
 function isSecret(given: unknown, secret: string): boolean {
-  return typeof given === 'string' && timingSafeEqual(digest(given), digest(secret));
+  if (secret !== known.secret) known = { secret, digest: digest(secret) };
+  return typeof given === 'string' && timingSafeEqual(digest(given), known.digest);
 }
 
+let known = { secret: '', digest: digest('') };
+
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

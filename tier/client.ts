@@ -49,11 +49,10 @@ export class NodeClient {
 
   /** @returns This node as a target for one visitor's request. */
   target(call: TierCall, onAsked?: () => void): Target {
-    const field = formatTierCall(call, this.#secret);
     return {
       name: this.name,
       breaker: this.breaker,
-      fetch: (request, sink) => this.#fetch(request, field, sink),
+      fetch: (request, sink) => this.#fetch(request, formatTierCall(call, this.#secret), sink),
       ...(onAsked && { onAsked }),
     };
   }

@@ -8,11 +8,10 @@
  * A Dictionary and a Token of RFC 9651.
  * @module
  */
-import { Token } from 'structured-headers';
 import type { JournalPosition } from '../cache/ledger.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { fieldLines, type RawHeaders } from '../http/headers.ts';
-import { formatTierField, readSecretTierField, readTierField, TIER_FIELD } from '../http/tier-field.ts';
+import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
 
 export { TIER_FIELD } from '../http/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
@@ -41,8 +40,8 @@ export function formatTierCall(call: TierCall, secret: string): string {
     secret,
     id: call.id,
     from: call.from,
-    proto: new Token(call.proto),
-    ask: new Token(call.ask),
+    proto: token(call.proto),
+    ask: token(call.ask),
     ...positionMembers(call.position),
   });
 }

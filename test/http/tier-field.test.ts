@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { parseDictionary } from 'structured-headers';
+import { test } from 'tap';
+import { formatTierField, readSecretTierField, readTierField, token } from '../../http/tier-field.ts';
+
+const NAME = fc.stringMatching(/^[a-z]{1,8}$/);
+const TEXT = fc.string({ unit: fc.constantFrom(...'aZ09 ",=\\;-/:.()'), maxLength: 20 });
+const VALUE = fc.oneof(TEXT, fc.nat(), fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,8}$/).map(token));
+
+/** What the library reads, which is slower and knows all of RFC 9651. */
+function byLibrary(line: string): Map<string, unknown> | undefined {
+  try {
+    return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as [unknown])[0]]));
+  } catch {
+    return undefined;
+  }
+}
+
+function plain(members: ReadonlyMap<string, unknown> | undefined): unknown {
+  return members && [...members].map(([name, value]) => [name, typeof value === 'object' ? String(value) : value]);
+}
+
+test('what is written is read again, by any reader of Dictionaries', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.dictionary(NAME, VALUE, { minKeys: 1, noNullPrototype: true }), async (members) => {
+      const line = formatTierField(members);
+      const written = Object.entries(members).map(([name, value]) => [
+        name,
+        typeof value === 'object' ? value.token : value,
+      ]);
+      t.same(plain(readTierField(['Seawall-Tier', line])), written);
+      t.same(plain(byLibrary(line)), written);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('whatever comes is read as the library reads it', async (t) => {
+  const line = fc.oneof(
+    fc.string({ unit: fc.constantFrom(...'ab=",; \\1?:@-'), maxLength: 30 }),
+    fc
+      .dictionary(NAME, VALUE)
+      .map(formatTierField)
+      .chain((text) =>
+        fc
+          .tuple(fc.nat({ max: text.length }), fc.constantFrom(...', ="\\;\t1a'))
+          .map(([at, char]) => text.slice(0, at) + char + text.slice(at)),
+      ),
+  );
+  await fc.assert(
+    fc.asyncProperty(line, async (text) => {
+      const [read, expected] = [readTierField(['seawall-tier', text]), byLibrary(text)];
+      // An empty one has no members; a word may be a Token object to one and text to the other.
+      t.same(plain(read) ?? [], plain(expected) ?? [], JSON.stringify(text));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('the secret decides, whatever secret was asked for before', async (t) => {
+  const headers = ['Seawall-Tier', formatTierField({ secret: 'of one network', from: 'eu-1' })];
+  for (const secret of ['of another one', 'of one network', '', 'of one network']) {
+    const read = () => readSecretTierField(headers, secret).get('from');
+    if (secret === 'of one network') t.equal(read(), 'eu-1');
+    else t.throws(read, { code: 'unauthorised_tier' });
+  }
+  for (const lines of [[], [...headers, ...headers], ['Seawall-Tier', 'secret=1'], ['Seawall-Tier', '']]) {
+    t.throws(() => readSecretTierField(lines, 'of one network'), { code: 'unauthorised_tier' });
+  }
+});
+
+test('what no String can hold is not written', async (t) => {
+  for (const text of ['é', 'a\r\nb', '\x7f']) t.throws(() => formatTierField({ text }), RangeError);
+});
