@@ -10,7 +10,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
-import { ConfigError } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
@@ -27,6 +26,7 @@ import {
 } from './data-folder.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
+import { Drains } from './drains.ts';
 import { createDryRun, knownNodes } from './dry-run.ts';
 import { IdempotencyKeys } from './idempotency.ts';
 import { ControlMetrics } from './metrics.ts';
@@ -173,8 +173,7 @@ interface Stores {
   readonly journal: Journal;
   readonly database: DatabaseSync;
   readonly audit: AuditLog;
-  /** File of the drained regions. */
-  readonly drains: string;
+  readonly drains: Drains;
   close(): Promise<void>;
 }
 
@@ -189,12 +188,13 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
     database.exec('PRAGMA synchronous = NORMAL');
     const { max_size: maxBytes, files } = control.audit_log;
     const audit = new AuditLog(folder.audit, { maxBytes, files, now: Date.now });
+    const drains = new Drains(folder.drains);
     const opened = database;
     return {
       journal,
       database,
       audit,
-      drains: folder.drains,
+      drains,
       async close() {
         await journal.close();
         opened.close();
@@ -217,10 +217,10 @@ async function openRegions(
   log: Logger,
 ): Promise<Regions> {
   try {
-    return await Regions.open({ region, regions, file: stores.drains, log, registry });
+    return await Regions.open({ region, regions, drains: stores.drains, log, registry });
   } catch (error) {
     await stores.close();
-    throw error instanceof ConfigError ? error : dataProblem(region.file, (error as Error).message);
+    throw error;
   }
 }
 

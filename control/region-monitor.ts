@@ -15,7 +15,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Agent } from 'undici';
 import { machineOf, splitAddress } from '../config/listener.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
-import { type Network, type NetworkRegion, networkOf } from '../geo/network.ts';
+import { hasEdges, type Network, type NetworkRegion, networkOf } from '../geo/network.ts';
 import { RegionHealth } from '../geo/region-health.ts';
 import { Overload } from './overload.ts';
 
@@ -56,10 +56,10 @@ export class RegionMonitor {
 
   constructor(options: RegionMonitorOptions) {
     this.#options = options;
-    this.#watched = options.regions.map((region) => watched(region, undefined));
+    this.#watched = options.regions.filter(hasEdges).map((region) => watched(region, undefined));
     this.#network = this.#made();
     this.#timer = setInterval(() => this.#tick(), options.intervalMs ?? INTERVAL_MS);
-    this.#tick();
+    setImmediate(() => this.#tick()); // whoever makes this has it before it is told of anything
   }
 
   get network(): Network {
@@ -68,7 +68,7 @@ export class RegionMonitor {
 
   setRegions(regions: readonly RegionConfig[]): void {
     const before = new Map(this.#watched.map((one) => [one.region.region, one]));
-    this.#watched = regions.map((region) => watched(region, before.get(region.region)));
+    this.#watched = regions.filter(hasEdges).map((region) => watched(region, before.get(region.region)));
     this.update();
   }
 
@@ -105,6 +105,7 @@ export class RegionMonitor {
   }
 
   #tick(): void {
+    if (this.#isClosed) return;
     this.#probing ??= this.#probeAll().finally(() => {
       this.#probing = undefined;
     });

@@ -7,12 +7,13 @@ import type { ServerResponse } from 'node:http';
 import { Gauge, type Registry } from 'prom-client';
 import type { RegionConfig } from '../config/schema.ts';
 import type { Locator } from '../geo/locator.ts';
+import { hasEdges } from '../geo/network.ts';
 import { openLocator } from '../geo/open-locator.ts';
 import { createSteering } from '../geo/steer.ts';
 import { REGION_STATES } from '../geo/steering.ts';
 import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type Drain, Drains } from './drains.ts';
+import type { Drain, Drains } from './drains.ts';
 import { RegionMonitor } from './region-monitor.ts';
 import { RegionStreams } from './region-stream.ts';
 
@@ -20,8 +21,7 @@ export interface RegionsOptions {
   /** The region of the control node: its databases say where visitors are. */
   readonly region: RegionConfig;
   readonly regions: readonly RegionConfig[];
-  /** Where drains are kept. */
-  readonly file: string;
+  readonly drains: Drains;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -52,15 +52,13 @@ export class Regions {
 
   /**
    * @throws {ConfigError} when a database cannot be used.
-   * @throws {Error} when the file of drains is broken.
    */
   static async open(options: RegionsOptions): Promise<Regions> {
     const { file, geo } = options.region;
-    const drains = new Drains(options.file);
-    return new Regions(options, drains, await openLocator({ file, databases: geo.databases, log: options.log }));
+    return new Regions(options, await openLocator({ file, databases: geo.databases, log: options.log }));
   }
 
-  private constructor({ region, regions, log, registry }: RegionsOptions, drains: Drains, locator: Locator) {
+  private constructor({ region, regions, drains, log, registry }: RegionsOptions, locator: Locator) {
     this.#drains = drains;
     this.#locator = locator;
     this.#log = log;
@@ -105,7 +103,7 @@ export class Regions {
    * @returns Whether there is such a region.
    */
   drain(name: string, drain: Drain | undefined): boolean {
-    if (!this.#regions.some(({ region }) => region === name)) return false;
+    if (!this.#regions.some((one) => one.region === name && hasEdges(one))) return false;
     if (this.#drains.set(name, drain)) this.#monitor.update();
     return true;
   }

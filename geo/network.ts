@@ -44,7 +44,12 @@ export interface Network {
 
 /** @returns The network as its files say, all of it well. */
 export function networkOf(regions: readonly RegionConfig[]): Network {
-  return { regions: regions.map(networkRegion) };
+  return { regions: regions.filter(hasEdges).map(networkRegion) };
+}
+
+/** Visitors are sent to no other region. */
+export function hasEdges({ edges }: Pick<RegionConfig, 'edges'>): boolean {
+  return edges.length > 0;
 }
 
 function networkRegion({ region, coordinates, geo, edges }: RegionConfig): NetworkRegion {

@@ -463,9 +463,10 @@ test('a dry run asks every node and purges nothing', async (t) => {
 
 async function nodeWithMatches(t: Test, asked: unknown[]): Promise<string> {
   const server = createServer(async (request, response) => {
+    if (request.url === '/healthz') return response.end(); // the control node looks whether it is up
     readNodeField(request.rawHeaders, SECRET);
     asked.push(await json(request));
-    response.end('{"matches":17}');
+    return response.end('{"matches":17}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
