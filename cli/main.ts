@@ -11,8 +11,9 @@ import { purge } from './purge.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
 import { token } from './token.ts';
+import { where } from './where.ts';
 
-const COMMANDS: readonly Command[] = [serve, start, check, purge, token];
+const COMMANDS: readonly Command[] = [serve, start, check, purge, token, where];
 
 const HELP = [
   `Usage: ${PROGRAM} COMMAND [options]`,

@@ -8,9 +8,8 @@ import { parseDuration } from '../config/units.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { type DryRunAnswer, MAX_WAIT_SECONDS, type Receipt } from '../control/schemas.ts';
 import { columns, defineCommand } from './command.ts';
+import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
-
-const DEFAULT_CONTROL = 'http://127.0.0.1:8900';
 
 /** It is in the journal, but not every node has said yet that it has applied it. */
 const EXIT_PENDING = 3;
@@ -74,7 +73,7 @@ not applied it yet: it will, before it serves anything else.`,
     const token = options.token ?? process.env['SEAWALL_TOKEN'];
     if (!token) throw new UsageError('there is no token', 'Set SEAWALL_TOKEN, or give --token.');
     if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('the token has characters that no token has', '');
-    const { status, answer } = await call(controlUrl(options.control), body, token, options.key);
+    const { status, answer } = await call(controlUrl(options.control, '/v1/purges'), body, token, options.key);
     if (options.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
     if (status >= 400) return refused(answer as ProblemDocument, options.json);
     if (!options.json) {
@@ -118,16 +117,6 @@ async function call(
   } catch {
     throw new Failure(`${url.origin} answered ${response.status}, but not as a control node does`);
   }
-}
-
-function controlUrl(option: string | undefined): URL {
-  const [source, text] =
-    option === undefined
-      ? ['SEAWALL_CONTROL', process.env['SEAWALL_CONTROL'] || DEFAULT_CONTROL]
-      : ['--control', option];
-  const url = URL.parse('/v1/purges', text);
-  if (url !== null && /^https?:$/.test(url.protocol)) return url;
-  throw new UsageError(`${source}: ${quote(text)} is not a URL`, `Write it as ${DEFAULT_CONTROL}.`);
 }
 
 function seconds(text: string): number {
