@@ -137,7 +137,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     const unfinished = underWay.unfinished(socket);
     const last = unfinished.at(-1);
     if (last === undefined) turnAway(socket, parserError(error));
-    else if (!isUnread(last.req)) closeAfter(last);
+    else if (!isUnread(last.req)) closeAfter(last, socket as Socket);
     else if (unfinished.length > 1 || last.headersSent) socket.destroy();
     else turnAway(socket, parserError(error));
   });
@@ -267,10 +267,10 @@ function closeGently(socket: Socket, underWay: UnderWay): void {
   };
 }
 
-/** What was pipelined behind its request cannot be read. */
-function closeAfter(response: ServerResponse): void {
+/** What was pipelined behind its request cannot be read. @param socket - Of the response, which has it only while it is its turn. */
+function closeAfter(response: ServerResponse, socket: Socket): void {
   response.shouldKeepAlive = false;
-  if (response.headersSent) response.once('finish', () => response.socket?.destroySoon());
+  if (response.headersSent) response.once('finish', () => socket.destroySoon());
 }
 
 /** The answers of each connection that are not written yet. */
