@@ -79,7 +79,7 @@ function prepare(network: Network, now: number): Prepared {
   const defaultRegion = byName.find(({ isDefault }) => isDefault) ?? byName[0];
   const regions = byName.map((region): PreparedRegion => {
     const up = region.edges.filter((edge) => edge.up);
-    const addresses = (up.length > 0 ? up : region.edges).flatMap((edge) => edge.addresses);
+    const addresses = [...new Set((up.length > 0 ? up : region.edges).flatMap((edge) => edge.addresses))];
     return {
       region,
       direction: region.coordinates === undefined ? undefined : directionOf(region.coordinates),

@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   edge: ['geo', 'tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   tier: ['journal', 'telemetry', 'cache', 'http', 'config'],
-  geo: ['telemetry', 'http', 'config'],
+  geo: ['journal', 'telemetry', 'http', 'config'],
   journal: ['http', 'config'],
   telemetry: ['cache', 'http', 'config'],
   cache: ['http', 'config'],

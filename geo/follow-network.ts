@@ -1,0 +1,193 @@
+/**
+ * The network as a node knows it that steers visitors: as the control node
+ * tells, and, while that is silent, as it was told last, with what the node
+ * sees for itself of the edges.
+ *
+ * The control node may well die with a region, so nobody waits for it: whoever
+ * has heard nothing of it for a second and a half begins to look.
+ * @module
+ */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { splitAddress } from '../config/listener.ts';
+import { formatTierField, TIER_FIELD } from '../http/tier-field.ts';
+import { jsonLines } from '../journal/lines.ts';
+import { MAX_NETWORK_BYTES, type Network, type NetworkRegion, readNetwork } from './network.ts';
+import { RegionHealth } from './region-health.ts';
+import { NETWORK_PATH, NETWORK_SILENCE_MS } from './wire.ts';
+
+export interface FollowNetworkOptions {
+  /** Scheme, host and port of the control node; absent: there is none. */
+  readonly url: string | undefined;
+  /** The network's secret. */
+  readonly secret: string;
+  /** Name of this node. */
+  readonly node: string;
+  /** What is known until the control node has told more. */
+  readonly initial: Network;
+  /** Milliseconds on the clock that decisions are made by. */
+  readonly now: () => number;
+  /** Told of the control node's coming and going. */
+  readonly reached?: (isReached: boolean, reason: string) => void;
+  /** @returns Whether somebody takes connections at HOST:PORT. Never rejects. */
+  readonly probe?: (address: string, timeoutMs: number) => Promise<boolean>;
+}
+
+export interface FollowedNetwork {
+  /** As it is now; a change makes another object. */
+  readonly current: Network;
+  /** What the node's own files say now; it counts until the control node tells, or where there is none. */
+  reset(initial: Network): void;
+  close(): Promise<void>;
+}
+
+const RETRY_MS = 500;
+const PROBE_INTERVAL_MS = 1_000;
+/** With the silence before it and a pause, less than three seconds. */
+const PROBE_TIMEOUT_MS = 800;
+
+export function followNetwork({
+  url,
+  secret,
+  node,
+  initial,
+  now,
+  reached,
+  probe = takesConnections,
+}: FollowNetworkOptions): FollowedNetwork {
+  const closing = new AbortController();
+  let current = initial;
+  let isReached = false;
+  let wasTold = false;
+  let healths = new Map<string, RegionHealth>();
+
+  const setReached = (next: boolean, reason: string): void => {
+    if (next === isReached) return;
+    isReached = next;
+    healths = new Map();
+    reached?.(next, reason);
+  };
+
+  /** One connection, to its end. */
+  async function follow(target: string): Promise<void> {
+    const ending = new AbortController();
+    const signal = AbortSignal.any([closing.signal, ending.signal]);
+    const silence = setTimeout(() => ending.abort(new Error('it is silent')), NETWORK_SILENCE_MS);
+    const pool = new Pool(target, { connections: 1, bodyTimeout: 0, connect: { timeout: NETWORK_SILENCE_MS } });
+    try {
+      const headers = { [TIER_FIELD]: formatTierField({ secret, from: node }) };
+      const { statusCode, body } = await pool.request({ method: 'GET', path: NETWORK_PATH, headers, signal });
+      body.on('error', () => undefined); // whoever reads hears of it
+      if (statusCode !== 200) throw new Error(`status ${statusCode}`);
+      for await (const line of jsonLines(body, MAX_NETWORK_BYTES)) {
+        silence.refresh();
+        const { type, network } = line as { type?: unknown; network?: unknown };
+        if (type === 'network') {
+          current = readNetwork(network, now());
+          wasTold = true;
+          setReached(true, '');
+        }
+      }
+      throw new Error('it has closed the connection');
+    } finally {
+      clearTimeout(silence);
+      await pool.destroy();
+    }
+  }
+
+  async function followAlways(target: string): Promise<void> {
+    while (!closing.signal.aborted) {
+      try {
+        await follow(target);
+      } catch (error) {
+        if (!closing.signal.aborted) setReached(false, (error as Error).message);
+      }
+      await pause(RETRY_MS);
+    }
+  }
+
+  async function lookAlways(): Promise<void> {
+    while (!closing.signal.aborted) {
+      if (!isReached) await look();
+      await pause(isReached ? RETRY_MS / 2 : PROBE_INTERVAL_MS);
+    }
+  }
+
+  /** Sees for itself which edges take connections; what it was told of drains and pins stays. */
+  async function look(): Promise<void> {
+    const seen = new Map<string, boolean>();
+    const addresses = new Set(current.regions.flatMap(({ edges }) => edges.map((edge) => edge.probe)));
+    await Promise.all(
+      [...addresses].map(async (address) => {
+        seen.set(address, await probe(address, PROBE_TIMEOUT_MS));
+        // A region whose edges refuse is down before the last of all edges has had its time.
+        if (!isReached && !closing.signal.aborted) apply(seen);
+      }),
+    );
+  }
+
+  function apply(seen: ReadonlyMap<string, boolean>): void {
+    const at = now();
+    const regions = current.regions.map((region): NetworkRegion => {
+      const edges = region.edges.map((edge) => ({ ...edge, up: seen.get(edge.probe) ?? edge.up }));
+      const health = healthOf(region);
+      health.update(
+        edges.map(({ up }) => up),
+        at,
+      );
+      const state = health.state(at);
+      const wellAt = state === 'recovering' ? health.wellAt : 0;
+      return { ...region, edges, health: state, wellAt };
+    });
+    if (JSON.stringify(regions) !== JSON.stringify(current.regions)) current = { regions };
+  }
+
+  /** Begins with what the control node has told last. */
+  function healthOf(region: NetworkRegion): RegionHealth {
+    let health = healths.get(region.name);
+    if (health === undefined) {
+      health = new RegionHealth(region);
+      if (region.health === 'down') health.update([false], now());
+      healths.set(region.name, health);
+    }
+    return health;
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await timeout(ms, undefined, { signal: closing.signal, ref: false }).catch(() => undefined); // closing: the loops look
+  }
+
+  const running = Promise.all([...(url === undefined ? [] : [followAlways(url)]), lookAlways()]);
+  return {
+    get current() {
+      return current;
+    },
+    reset(next) {
+      if (wasTold && isReached) return;
+      current = next;
+      healths = new Map();
+    },
+    async close() {
+      closing.abort();
+      await running;
+    },
+  };
+}
+
+/** @returns Whether somebody takes connections at HOST:PORT. */
+async function takesConnections(address: string, timeoutMs: number): Promise<boolean> {
+  const { host, port } = splitAddress(address);
+  if (port === 0) return true; // the port is known to nobody
+  const socket = connect({ host, port });
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
+    return true;
+  } catch {
+    return false; // refused, or nobody there
+  } finally {
+    socket.on('error', () => undefined); // it was only opened to see whether it opens
+    socket.destroy();
+  }
+}

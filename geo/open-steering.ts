@@ -1,0 +1,109 @@
+/**
+ * Everything that a node needs to steer visitors, in one: the databases, the
+ * network as the control node tells of it, and the decision.
+ * @module
+ */
+import type { RegionConfig } from '../config/schema.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { followNetwork } from './follow-network.ts';
+import type { Locator } from './locator.ts';
+import { type Network, networkOf } from './network.ts';
+import { openLocator } from './open-locator.ts';
+import { createSteering } from './steer.ts';
+import type { Steering } from './steering.ts';
+
+export interface OpenSteeringOptions {
+  /** The region that the node is of: its databases, its secret, and where its control node is. */
+  readonly region: RegionConfig;
+  /** Every region that the node was told of when it was started, its own among them. */
+  readonly regions: readonly RegionConfig[];
+  /** Name of the node. */
+  readonly node: string;
+  readonly log: Logger;
+}
+
+export interface OpenedSteering extends Steering {
+  readonly locator: Locator;
+  /** The network as it is known now. */
+  readonly network: Network;
+  /** Goes by the new configs; new databases are opened beside the old ones, which stay if they cannot be used. */
+  reload(region: RegionConfig, regions: readonly RegionConfig[]): void;
+  close(): Promise<void>;
+}
+
+/** The clock that `now` of `where` is to be read from. */
+export function steeringClock(): number {
+  return performance.now();
+}
+
+/** @throws {ConfigError} when a database cannot be used. */
+export async function openSteering({ region, regions, node, log }: OpenSteeringOptions): Promise<OpenedSteering> {
+  let { databases } = region.geo;
+  let locator = await openLocator({ file: region.file, databases, log });
+  const follow = (from: RegionConfig, initial: Network) => {
+    const { tier_secret: secret } = from;
+    const url = controlOf(from);
+    const reached = (isReached: boolean, reason: string): void => {
+      if (isReached) log.info({ control: url }, 'the control node tells how the regions are');
+      else log.warn({ control: url, detail: reason }, 'the control node is out of reach: this node looks for itself');
+    };
+    return { key: keyOf(from), network: followNetwork({ url, secret, node, initial, now: steeringClock, reached }) };
+  };
+  let followed = follow(region, networkOf(regions));
+  let closingOthers = Promise.resolve();
+
+  // Of the seam that stays while what is behind it is exchanged.
+  const current: Locator = {
+    locate: (address) => locator.locate(address),
+    explain: (address) => locator.explain(address),
+    get databases() {
+      return locator.databases;
+    },
+    close: () => locator.close(),
+  };
+  const steering = createSteering({ locator: current, network: () => followed.network.current });
+
+  async function reopen({ file, geo }: RegionConfig): Promise<void> {
+    try {
+      const next = await openLocator({ file, databases: geo.databases, log });
+      locator.close();
+      locator = next;
+    } catch (error) {
+      log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
+    }
+  }
+
+  return {
+    where: (address, now) => steering.where(address, now),
+    locator: current,
+    get network() {
+      return followed.network.current;
+    },
+    reload(newRegion, newRegions) {
+      if (newRegion.geo.databases.join('\n') !== databases.join('\n')) {
+        databases = newRegion.geo.databases;
+        void reopen(newRegion);
+      }
+      if (keyOf(newRegion) === followed.key) {
+        followed.network.reset(networkOf(newRegions));
+        return;
+      }
+      const before = followed;
+      followed = follow(newRegion, networkOf(newRegions));
+      closingOthers = Promise.all([closingOthers, before.network.close()]).then(() => undefined);
+    },
+    async close() {
+      locator.close();
+      await Promise.all([followed.network.close(), closingOthers]);
+    },
+  };
+}
+
+/** The control node is where the journal of purges is. */
+function controlOf({ purges, control }: RegionConfig): string | undefined {
+  return purges.journal ?? (control === undefined ? undefined : `http://${control.listen}`);
+}
+
+function keyOf(region: RegionConfig): string {
+  return `${controlOf(region)} ${region.tier_secret}`;
+}
