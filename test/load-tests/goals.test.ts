@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'tap';
 import { GOALS, judge } from '../../load-tests/bench/goals.ts';
 import type { Measures } from '../../load-tests/bench/metrics.ts';
@@ -19,6 +21,17 @@ test('every goal is about a scenario that there is', async (t) => {
     [],
   );
   t.equal(new Set(GOALS.map(({ id }) => id)).size, GOALS.length);
+});
+
+test('the page lists every scenario, as it stands in the code', async (t) => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/performance.md'), 'utf8');
+  for (const { name, title, about } of SCENARIOS) t.match(page, `| \`${name}\` | **${title}.** ${about} |\n`);
+});
+
+test('what few objects show says nothing about a million', async (t) => {
+  const stored = (objects: number) => scenario('stored-objects', { seawall: [{ stallMillis: 5, objects }] });
+  t.match(goal('6c', stored(50_000)), { isReached: null });
+  t.match(goal('6c', stored(1_000_000)), { isReached: true, shown: '5 ms' });
 });
 
 test('the better setting of a peer counts', async (t) => {
