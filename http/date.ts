@@ -12,10 +12,13 @@
  * @returns Milliseconds since the epoch, or `undefined` if the text is not an HTTP date.
  */
 export function parseHttpDate(text: string, now: number): number | undefined {
+  if (text === lastText) return lastInstant;
   const imf = IMF_FIXDATE.exec(text);
   if (imf !== null) {
     const [, day, month, year, time] = imf as unknown as Captures;
-    return instant(Number(year), monthIndex(month), Number(day), time);
+    lastInstant = instant(Number(year), monthIndex(month), Number(day), time);
+    lastText = text;
+    return lastInstant;
   }
   const rfc850 = RFC850_DATE.exec(text);
   if (rfc850 !== null) {
@@ -30,6 +33,10 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   }
   return undefined;
 }
+
+/** The last IMF-fixdate that was read: responses of one second have one Date. */
+let lastText: string | undefined;
+let lastInstant: number | undefined;
 
 /**
  * @param ms - Milliseconds since the epoch, in the years 0 to 9999; fractions of a second are cut off.

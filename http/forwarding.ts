@@ -135,6 +135,7 @@ export function endsHere(method: string, headers: string[]): boolean {
  */
 export function trustedProxies(cidrs: readonly string[]): (ip: string) => boolean {
   const networks = cidrs.map(parseNetwork);
+  if (networks.length === 0) return () => false;
   return (ip) => {
     if (isIP(ip) === 0) return false;
     const address = ipaddr.process(ip);
@@ -262,7 +263,7 @@ function parseNode(text: string): string | undefined {
 
 /** Unmaps IPv4 and writes IPv6 as RFC 5952 does; what is no address stays as it is. */
 function canonicalAddress(text: string): string {
-  return isIP(text) === 0 ? text : ipaddr.process(text).toString();
+  return isIP(text) === 6 ? ipaddr.process(text).toString() : text; // of IPv4 `isIP` takes one spelling only
 }
 
 type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
