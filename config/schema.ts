@@ -359,6 +359,20 @@ export const limitsSchema = z.strictObject({
     .max(1_000_000)
     .default(50_000)
     .meta({ description: 'Requests that may wait for one fill; more ask upstream themselves.' }),
+  tier_connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(1_024)
+    .meta({ description: 'Connections to one other node, kept open for the next request; more requests wait.' }),
+  tier_waiting: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(50_000)
+    .meta({ description: 'Requests that may wait for a connection to one other node; more go to the next one.' }),
   hot_after: z.number().int().min(1).max(1_000_000).default(16).meta({
     description: 'How often within ten seconds a key is asked for until an edge that does not own it keeps a copy.',
   }),

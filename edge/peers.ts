@@ -27,8 +27,6 @@ const LOAD_FLOOR = 16;
 /** How much longer than the origin's own time a node may take: for the node to notice first, and say what happened. */
 const NODE_PATIENCE_MS = 5_000;
 
-const POOL = { maxConnections: 1_024, maxWaiting: 50_000 };
-
 interface Peer {
   readonly client: NodeClient;
   readonly config: string;
@@ -100,13 +98,14 @@ export class Peers {
     this.#shieldRings = shieldRings(region);
     const slowest = Math.max(...region.sites.map(({ origin }) => origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
+    const { tier_connections: maxConnections, tier_waiting: maxWaiting } = region.limits;
     const times = { firstByteTimeoutMs: slowest + NODE_PATIENCE_MS, idleTimeoutMs: idle + NODE_PATIENCE_MS };
     const others = region.edges.filter(({ name }) => name !== this.#self);
     const siblings = workers.all.filter(({ name }) => name !== workers.self);
     const before = this.#peers;
     this.#peers = new Map(
       [...others, ...siblings, ...region.reachableShields].map(({ name, tier }): [string, Peer] => {
-        const options = { name, tier, secret: region.tier_secret, ...times, ...POOL };
+        const options = { name, tier, secret: region.tier_secret, ...times, maxConnections, maxWaiting };
         const config = JSON.stringify(options);
         const known = before.get(name);
         return [name, known?.config === config ? known : { client: new NodeClient(options), config }];
