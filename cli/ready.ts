@@ -45,6 +45,7 @@ export function announce(nodes: readonly RunningNode[], json: boolean): void {
   }
   for (const { name, role, addresses } of nodes) {
     const entrance = addresses.listen ?? (role === 'control' ? addresses.control : undefined);
-    process.stdout.write(`${name} (${role}) is ready${entrance === undefined ? '' : `: http://${entrance}/`}\n`);
+    const scheme = role === 'dns' ? 'dns' : 'http';
+    process.stdout.write(`${name} (${role}) is ready${entrance === undefined ? '' : `: ${scheme}://${entrance}/`}\n`);
   }
 }

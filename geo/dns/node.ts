@@ -7,7 +7,7 @@ import type { DnsConfig, RegionConfig } from '../../config/schema.ts';
 import type { Listener } from '../../http/listener.ts';
 import { listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import type { Steering } from '../steering.ts';
+import { openSteering, steeringClock } from '../open-steering.ts';
 import { dnsCounts, dnsRegistry } from './metrics.ts';
 import { Responder, type Transport } from './responder.ts';
 import { listenTcp, type TcpListener } from './tcp.ts';
@@ -16,7 +16,8 @@ import { listenUdp, type UdpListener } from './udp.ts';
 export interface DnsNodeOptions {
   readonly region: RegionConfig;
   readonly dns: DnsConfig;
-  readonly steering: Steering;
+  /** Every region that visitors may be sent to, as far as files tell; the control node tells the rest. */
+  readonly regions: readonly RegionConfig[];
   readonly log: Logger;
 }
 
@@ -24,7 +25,7 @@ export interface DnsNode {
   readonly name: string;
   readonly addresses: { readonly listen: string | undefined; readonly control: string | undefined };
   /** Answers from the new config; not one query is lost. */
-  reload(region: RegionConfig): void;
+  reload(region: RegionConfig, regions: readonly RegionConfig[]): void;
   close(): Promise<void>;
 }
 
@@ -38,8 +39,10 @@ interface Entrance {
 /** At port 0 the port that UDP gets has to be free for TCP too. */
 const FREE_PORT_TRIES = 20;
 
-/** @throws the system's error when an address cannot be had. */
-export async function startDns({ region, dns, steering, log }: DnsNodeOptions): Promise<DnsNode> {
+/** @throws the system's error when an address cannot be had; `ConfigError` when a database cannot be used. */
+export async function startDns({ region, dns, regions, log }: DnsNodeOptions): Promise<DnsNode> {
+  const opened = await openSteering({ region, regions, node: dns.name, log });
+  const steering = { where: (address: string) => opened.where(address, steeringClock()) };
   const counts = dnsCounts();
   let config = dns;
   let limits = region.limits;
@@ -65,6 +68,7 @@ export async function startDns({ region, dns, steering, log }: DnsNodeOptions): 
   let control: Listener | undefined;
   const closeAll = async (): Promise<void> => {
     await Promise.all([...entrances.flatMap(({ udp, tcp }) => [udp.close(), tcp.close()]), control?.close()]);
+    await opened.close();
   };
   const connections = new Map<string, number>();
 
@@ -109,7 +113,7 @@ export async function startDns({ region, dns, steering, log }: DnsNodeOptions): 
   try {
     for (const address of dns.listen) entrances.push(await open(address));
     if (dns.control !== undefined) {
-      const isAnyRegionWell = () => steering.where('', Date.now()).chosen?.state === 'well';
+      const isAnyRegionWell = () => steering.where('').chosen?.state === 'well';
       const registry = dnsRegistry(dns.name, counts, isAnyRegionWell);
       control = await listenForControl({ address: dns.control, limits, registry, node: dns.name });
     }
@@ -121,8 +125,9 @@ export async function startDns({ region, dns, steering, log }: DnsNodeOptions): 
   return {
     name: dns.name,
     addresses: { listen: entrances[0]?.address, control: control?.address },
-    reload(next) {
+    reload(next, nextRegions) {
       if (next.dns === undefined) return;
+      opened.reload(next, nextRegions);
       responder = new Responder(responderOptions(next, next.dns), responder);
       config = next.dns;
       limits = next.limits;
