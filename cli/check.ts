@@ -36,11 +36,12 @@ together: some mistakes show only side by side. Exits with 1 if there is any.`,
   },
 });
 
-function describe({ region, edges, shields, control, sites }: RegionConfig): string {
+function describe({ region, edges, shields, control, dns, sites }: RegionConfig): string {
   const parts = [
     count(edges.length, 'edge'),
     count(shields.length, 'shield'),
     ...(control ? ['the control node'] : []),
+    ...(dns ? [`the DNS server of ${count(dns.zones.length, 'zone')}`] : []),
     count(sites.length, 'site'),
   ];
   return `region ${region} is well: ${parts.join(', ')}`;

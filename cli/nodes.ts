@@ -6,7 +6,7 @@
 import { readYaml } from '../config/document.ts';
 import { splitAddress } from '../config/listener.ts';
 import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem.ts';
-import type { RegionConfig } from '../config/schema.ts';
+import type { DnsConfig, RegionConfig } from '../config/schema.ts';
 import { workersOf } from '../config/workers.ts';
 import { startShield } from '../origin-shield/node.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -14,10 +14,10 @@ import { startEdgeProcess } from './edge-process.ts';
 import { describeFailure, isSystemError } from './failure.ts';
 import { startWorkers, type WorkerState } from './workers/supervisor.ts';
 
-export type Role = 'shield' | 'edge' | 'control';
+export type Role = 'shield' | 'edge' | 'control' | 'dns';
 
-/** Edges first: what they have under way may need the shields. */
-export const CLOSING_ORDER: readonly Role[] = ['edge', 'shield', 'control'];
+/** First who sends visitors, then edges: what they have under way may need the shields. */
+export const CLOSING_ORDER: readonly Role[] = ['dns', 'edge', 'shield', 'control'];
 
 /** HOST:PORT of each listener of a node; as bound once it runs. */
 export interface Addresses {
@@ -52,12 +52,13 @@ export interface NodePlan {
   start(log: Logger): Promise<RunningNode>;
 }
 
-/** @returns A plan for every node, in an order in which they find each other: control nodes, shields, edges. */
+/** @returns A plan for every node, in an order in which they find each other: control nodes, shields, edges, DNS servers. */
 export function plansOf(regions: readonly RegionConfig[]): NodePlan[] {
   return [
     ...regions.flatMap((region) => (region.control ? [controlPlan(region, region.control, regions)] : [])),
     ...regions.flatMap((region) => region.shields.map((_, index) => shieldPlan(region, index))),
     ...regions.flatMap((region) => region.edges.map((_, index) => edgePlan(region, index))),
+    ...regions.flatMap((region) => (region.dns ? [dnsPlan(region, region.dns, regions)] : [])),
   ];
 }
 
@@ -118,6 +119,22 @@ function controlPlan(
       const { startControl } = await import('../control/node.ts');
       const { address, ...node } = await startControl({ region, control, regions, log });
       return { ...node, role: 'control', addresses: { control: address } };
+    },
+  };
+}
+
+function dnsPlan(region: RegionConfig, dns: DnsConfig, regions: readonly RegionConfig[]): NodePlan {
+  return {
+    name: dns.name,
+    role: 'dns',
+    region,
+    addresses: { listen: dns.listen[0], control: dns.control },
+    pathOf: (key) => ['dns', key],
+    async start(log) {
+      // Only here: what it is made of takes memory that edges and shields have better use for.
+      const { startDns } = await import('../geo/dns/node.ts');
+      const node = await startDns({ region, dns, regions, log });
+      return { ...node, role: 'dns', reload: (next) => node.reload(sameRegion(next, region), next) };
     },
   };
 }
