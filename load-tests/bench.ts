@@ -8,7 +8,7 @@ import { writePage, writeResults } from './bench/files.ts';
 import { judge } from './bench/goals.ts';
 import { describeCommit, describeMachine } from './bench/machine.ts';
 import { helpText, parseSettings, type Settings } from './bench/options.ts';
-import type { Results } from './bench/results.ts';
+import { failuresOf, type Results } from './bench/results.ts';
 import { type Progress, runAll } from './bench/runner.ts';
 import { SCENARIOS } from './bench/scenarios/all.ts';
 import type { ServerKind } from './bench/server.ts';
@@ -76,10 +76,13 @@ async function run(settings: Settings): Promise<void> {
   console.log(`\n${goalLines(results.goals).join('\n')}\n\n${provenance(results)}`);
   const warning = disturbance(measured);
   if (warning !== undefined) console.log(`\n${warning}\n`);
-  const isWhole = settings.only.length === 0 && settings.peers === undefined;
+  const failures = failuresOf(measured);
+  for (const failure of failures) console.log(`Seawall failed in ${failure}`);
+  const isWhole = settings.only.length === 0 && settings.peers === undefined && failures.length === 0;
   const written = writeResults(results, isWhole ? 'latest' : 'partial');
-  if (settings.writeDocs) written.push(writePage(results));
+  if (settings.writeDocs && isWhole) written.push(writePage(results));
   console.log(`Written: ${written.join(', ')}`);
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 /** `nginx` stands for both of its settings; Seawall is always there. */

@@ -55,6 +55,18 @@ export interface GoalResult {
 
 export const SEAWALL = 'seawall';
 
+/** Why a server has no numbers that could never have any here. */
+export const NOT_AVAILABLE = 'not available';
+
+/** @returns What went wrong with Seawall, by scenario. */
+export function failuresOf(scenarios: readonly ScenarioResult[]): string[] {
+  return scenarios.flatMap(({ name, servers }) =>
+    servers
+      .filter((server) => server.name === SEAWALL && server.problem !== undefined && server.problem !== NOT_AVAILABLE)
+      .map(({ problem }) => `${name}: ${problem}`),
+  );
+}
+
 /** The rounds of one server. */
 export interface Measured {
   readonly name: string;

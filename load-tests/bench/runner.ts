@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchError } from './errors.ts';
 import type { Measures } from './metrics.ts';
-import { compare, type ScenarioResult } from './results.ts';
+import { compare, NOT_AVAILABLE, type ScenarioResult } from './results.ts';
 import type { Context, Scenario } from './scenario.ts';
 import type { Server, ServerKind } from './server.ts';
 
@@ -88,8 +88,8 @@ async function runOne(
   const entries: Entry[] = (scenario.kinds?.(compared) ?? compared).map((kind) => ({ kind, rounds: [] }));
   for (const entry of entries) {
     const { kind } = entry;
-    if (kind.version === undefined) entry.problem = 'not available';
-    else if (!needs.some((ability) => kind.abilities.has(ability))) entry.problem = 'not available';
+    if (kind.version === undefined) entry.problem = NOT_AVAILABLE;
+    else if (!needs.some((ability) => kind.abilities.has(ability))) entry.problem = NOT_AVAILABLE;
     else await guarded(entry, () => enter(entry, scenario, company, context, progress));
   }
 
@@ -133,7 +133,8 @@ async function guarded(entry: Entry, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const said = error instanceof Error ? error.message : String(error);
+    const text = said.includes('\n') ? tellingLine(said) : said;
     await sleep(ENDING_MS);
     const ended = entry.server && howEnded(entry.server);
     entry.problem = ended ?? (error instanceof BenchError ? text : `failed: ${text}`);
@@ -147,5 +148,9 @@ const CRASH = /^\S*(?:Error|FATAL|panic|ALERT|emerg)\b.*$/im;
 function howEnded({ running: { child, said } }: Server): string | undefined {
   const ended = child.exitCode ?? child.signalCode;
   if (ended === null) return undefined;
-  return `it ended (${ended}): ${CRASH.exec(said())?.[0] ?? said().split('\n').at(-1) ?? ''}`;
+  return `it ended (${ended}): ${tellingLine(said())}`;
+}
+
+function tellingLine(text: string): string {
+  return CRASH.exec(text)?.[0] ?? text.split('\n').at(-1) ?? '';
 }
