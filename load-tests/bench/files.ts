@@ -21,15 +21,6 @@ export function writeResults(results: Results, name: string): string[] {
   return [json, svg];
 }
 
-/** @throws {BenchError} when there is no run to read. */
-export function readResults(name: string): Results {
-  try {
-    return JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8')) as Results;
-  } catch {
-    throw new BenchError(`there is no load-tests/results/${name}.json`);
-  }
-}
-
 export function writePage(results: Results): string {
   writeFileSync(PAGE, replaceBetween(readFileSync(PAGE, 'utf8'), pageOf(results)));
   return PAGE;
