@@ -33,7 +33,7 @@ export interface OpenedSteering extends Steering {
 
 /** The clock that `now` of `where` is to be read from. */
 export function steeringClock(): number {
-  return performance.now();
+  return Date.now();
 }
 
 /** @throws {ConfigError} when a database cannot be used. */
