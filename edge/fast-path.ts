@@ -79,7 +79,7 @@ export class FastPath {
     const asked = this.#askedBy(connection, request);
     if (asked === null) return false;
     const { core, peers } = this.#visit;
-    const now = Date.now();
+    const now = core.now();
     const key = asked.prefix + request.target + asked.suffix;
     const stored = this.#select(key, asked, request);
     if (stored === undefined) return false;

@@ -2,10 +2,12 @@
  * An edge: the node that visitors reach.
  * @module
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { trustedProxies } from '../http/forwarding.ts';
 import { listen, openAll } from '../http/listener.ts';
+import type { SecureListening } from '../http/secure.ts';
 import { nodeControl } from '../tier/control.ts';
 import { failover } from '../tier/failover.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
@@ -18,6 +20,7 @@ import { FastPath } from './fast-path.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
 import { answerUpgrade, answerVisitor, type Visit } from './visitor.ts';
+import { visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
   readonly region: RegionConfig;
@@ -29,18 +32,23 @@ export interface EdgeOptions {
   /** Without it every request goes the long way, with the same answers; for tests that compare the two. */
   readonly fastPath?: boolean | undefined;
   readonly log: Logger;
+  /** Milliseconds since the epoch; `Date.now` but for tests. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** One of several processes that are one edge. */
 export interface WorkerOptions {
   /** In the log and in receipts. */
   readonly name: string;
+  /** What all of them seal session tickets with. */
+  readonly ticketKeys: Buffer;
 }
 
 export interface EdgeNode {
   readonly name: string;
   readonly addresses: {
     readonly listen: string;
+    readonly listen_tls: string | undefined;
     readonly tier: string;
     readonly control: string | undefined;
     /** Where the edge's other processes reach this one. */
@@ -51,6 +59,8 @@ export interface EdgeNode {
   readonly answeredFast: number;
   /** The edge's processes, this one included. */
   setWorkers(workers: readonly WorkerAddress[]): void;
+  /** Other keys for session tickets, from now on. */
+  setTicketKeys(keys: Buffer): void;
   /** Serves what the new config says; its addresses must be the same. */
   reload(region: RegionConfig): void;
   /** Resolves when requests under way have finished, or had the time that the config gives them. */
@@ -73,11 +83,12 @@ export async function startEdge({
   log,
   worker,
   fastPath = true,
+  now,
 }: EdgeOptions): Promise<EdgeNode> {
   const { name } = edge;
   const { limits, sites } = region;
   const memoryBytes = edge.memory ?? region.memory;
-  const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, limits, sites, log });
+  const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, limits, sites, log, now });
   const reusePort = worker !== undefined;
   const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
   const geo = new EdgeGeo(log);
@@ -85,13 +96,18 @@ export async function startEdge({
   let visit = visiting(core, region, origin, peers, geo);
   const fast = fastPath ? new FastPath(visit) : undefined;
   const secret = (): string => visit.region.tier_secret;
-  const listenForVisitors = () =>
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+    void answerVisitor(visit, request, response);
+  const tls =
+    edge.listen_tls === undefined ? undefined : visitorTls(core, region, worker?.ticketKeys, { onRequest });
+  const listenForVisitors = (address: string, secure?: SecureListening) =>
     listen({
-      address: edge.listen,
+      address,
+      secure,
       reusePort,
       limits,
       onConnection: fast && ((socket, wire) => fast.front.accept(socket, wire)),
-      onRequest: (request, response) => void answerVisitor(visit, request, response),
+      onRequest,
       onRefused: (error) => core.refused('public', error),
       onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
     });
@@ -104,8 +120,9 @@ export async function startEdge({
     }, Date.now);
   const asksWorker = (call: TierCall, key: string): boolean => call.ask === 'owner' && peers.workers(key).length > 0;
   const forNodes = { core, secret, fetchFor, asksWorker };
-  const [visitors, tier, ownTier, control] = await openAll([
-    listenForVisitors,
+  const [visitors, encrypted, tier, ownTier, control] = await openAll([
+    () => listenForVisitors(edge.listen),
+    tls && (() => listenForVisitors(edge.listen_tls ?? '', tls.listening)),
     () => listenForNodes({ ...forNodes, address: edge.tier, reusePort }),
     worker && (() => listenForNodes({ ...forNodes, address: WORKER_ADDRESS })),
     // A worker's is that of the whole edge, in the process that started it.
@@ -117,7 +134,7 @@ export async function startEdge({
   const use = (next: RegionConfig): void => {
     const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
     core.update({ limits: next.limits, sites: next.sites, memoryBytes });
-    for (const listener of [visitors, tier, ownTier, control]) listener?.update(next.limits);
+    for (const listener of [visitors, encrypted, tier, ownTier, control]) listener?.update(next.limits);
     origin?.update(next.sites);
     peers.update(next);
     visit = visiting(core, next, origin, peers, geo);
@@ -137,6 +154,7 @@ export async function startEdge({
     core,
     addresses: {
       listen: visitors.address,
+      listen_tls: encrypted?.address,
       tier: tier.address,
       control: control?.address,
       worker: ownTier?.address,
@@ -144,6 +162,7 @@ export async function startEdge({
     get answeredFast() {
       return fast?.answered ?? 0;
     },
+    setTicketKeys: (keys) => tls?.tickets.set(keys),
     setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
     reload: (next) => {
       newest = next;
@@ -153,7 +172,8 @@ export async function startEdge({
     close: once(async () => {
       fast?.close();
       geo.close();
-      await Promise.all([visitors.close(), tier.close(), ownTier?.close()]);
+      await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
+      tls?.close();
       await Promise.all([control?.close(), peers.close(), origin?.close(), purges.close()]);
     }),
   };

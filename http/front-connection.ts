@@ -219,6 +219,7 @@ export class FrontConnection<Meaning> {
     let last = this.#last;
     while (at < text.length) {
       if (!recogniser.recognise(text, at, last)) return mayBecomeHead(text.slice(at), recogniser.maxBytes);
+      if (!isVisible(recogniser.target)) return false;
       last = recogniser.section;
       at = recogniser.end;
     }

@@ -37,6 +37,8 @@ export interface NodeCoreOptions {
   readonly limits: LimitsConfig;
   readonly sites: readonly SiteConfig[];
   readonly log: Logger;
+  /** Milliseconds since the epoch; `Date.now` but for tests. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** One request as it came in, for logs, metrics and error pages. */
@@ -63,6 +65,7 @@ export class NodeCore {
   /** Who it is to the journal and in receipts. */
   readonly member: string;
   readonly log: Logger;
+  readonly now: () => number;
   readonly store: Store;
   /** What it knows of purges. */
   readonly ledger: Ledger;
@@ -78,6 +81,7 @@ export class NodeCore {
     this.name = name;
     this.member = options.member ?? name;
     this.log = log;
+    this.now = options.now ?? Date.now;
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
@@ -85,7 +89,7 @@ export class NodeCore {
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
-      now: Date.now,
+      now: this.now,
       bounds: () => ({ fillWindowBytes: this.limits.fill_window, maxWaiters: this.limits.max_waiters }),
       events: this.metrics,
       invalidateGroups: (keyed, groups) => this.#invalidateGroups(keyed, groups),
