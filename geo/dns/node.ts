@@ -71,6 +71,7 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
     await opened.close();
   };
   const connections = new Map<string, number>();
+  let closing: Promise<void> | undefined;
 
   async function open(address: string): Promise<Entrance> {
     const { host, port } = splitAddress(address);
@@ -133,6 +134,9 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
       limits = next.limits;
       control?.update(limits);
     },
-    close: closeAll,
+    close() {
+      closing ??= closeAll();
+      return closing;
+    },
   };
 }

@@ -16,41 +16,35 @@ export interface Choice {
   readonly isLastResort: boolean;
 }
 
-/** Addresses are few, and stay; if they do not, they are forgotten all together. */
-const MAX_KNOWN_ADDRESSES = 10_000;
+/** The addresses of a region of one kind, and where the next answer begins. */
+interface Wheel {
+  readonly bytes: readonly Uint8Array[];
+  next: number;
+}
 
 export class AddressChooser {
-  readonly #bytes = new Map<string, Uint8Array>();
-  /** Answers given, by region and type: where the next one begins. */
-  readonly #turns = new Map<string, number>();
+  /** By the list of addresses, which is another one when any of them goes down. */
+  readonly #wheels = new WeakMap<readonly string[], Wheel>();
 
   /** @returns `undefined` when no region has any address at all. */
   choose({ regions, reason }: Decision, type: number, max: number): Choice | undefined {
     const isLastResort = reason === 'nothing-well';
-    const order = isLastResort ? [...regions].sort((a, b) => Number(b.isDefault) - Number(a.isDefault)) : regions;
+    const order = isLastResort ? regions.toSorted((a, b) => Number(b.isDefault) - Number(a.isDefault)) : regions;
     const region = regionFor(order, type);
     if (region === undefined) return undefined;
-    return { addresses: this.#rotated(region, type, max), region, isLastResort };
+    return { addresses: this.#turned(type === TYPE.A ? region.ipv4 : region.ipv6, max), region, isLastResort };
   }
 
-  #rotated(region: RankedRegion, type: number, max: number): Uint8Array[] {
-    const list = type === TYPE.A ? region.ipv4 : region.ipv6;
-    const count = Math.min(max, list.length);
-    if (count === 0) return [];
-    const key = `${type}${region.name}`;
-    const turn = (this.#turns.get(key) ?? 0) % list.length;
-    // By as many as are given out, where not all are; so that each is the first one as often.
-    this.#turns.set(key, turn + 1);
-    return Array.from({ length: count }, (_, i) => this.#bytesOf(list[(turn + i) % list.length] as string));
-  }
-
-  #bytesOf(address: string): Uint8Array {
-    const known = this.#bytes.get(address);
-    if (known !== undefined) return known;
-    if (this.#bytes.size >= MAX_KNOWN_ADDRESSES) this.#bytes.clear();
-    const bytes = Uint8Array.from(ipaddr.parse(address).toByteArray());
-    this.#bytes.set(address, bytes);
-    return bytes;
+  #turned(list: readonly string[], max: number): readonly Uint8Array[] {
+    let wheel = this.#wheels.get(list);
+    if (wheel === undefined) {
+      wheel = { bytes: list.map((address) => Uint8Array.from(ipaddr.parse(address).toByteArray())), next: 0 };
+      this.#wheels.set(list, wheel);
+    }
+    const { bytes, next } = wheel;
+    if (bytes.length < 2) return bytes;
+    wheel.next = (next + 1) % bytes.length;
+    return [...bytes.slice(next), ...bytes.slice(0, next)].slice(0, max);
   }
 }
 

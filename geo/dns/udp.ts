@@ -33,15 +33,14 @@ export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptio
     type: family === 6 ? 'udp6' : 'udp4',
     lookup: (hostname, _options, callback) => callback(null, hostname, family),
   });
+  const sent = (error: Error | null): void => {
+    if (error !== null) onFailed();
+  };
   socket.on('message', (message, { address, port: from }) => {
     // Nobody asks from port 0, and nobody could be answered there.
     if (from === 0) return;
     const answer = respond(message, address);
-    if (answer !== undefined) {
-      socket.send(answer, from, address, (error) => {
-        if (error !== null) onFailed();
-      });
-    }
+    if (answer !== undefined) socket.send(answer, from, address, sent);
   });
   await bind(socket, host, port);
   socket.on('error', (error) => log.error({ err: error }, 'a UDP socket failed'));
