@@ -84,6 +84,7 @@ export async function startEdge({
   worker,
   fastPath = true,
   now,
+  now,
 }: EdgeOptions): Promise<EdgeNode> {
   const { name } = edge;
   const { limits, sites } = region;
