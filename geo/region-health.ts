@@ -18,7 +18,7 @@ export type Health = 'well' | 'down' | 'recovering';
 /** A region that was well for less than so many recoveries has failed soon. */
 const SOON = 10;
 /** A recovery is doubled so often at most. */
-const MAX_DOUBLINGS = 5;
+const MAX_DOUBLINGS = 4;
 
 export class RegionHealth {
   rules: HealthRules;
@@ -51,7 +51,6 @@ export class RegionHealth {
 
   /** When it is well, if it stays up. */
   get wellAt(): number {
-    // The first failure counts as none that came soon.
-    return this.#since + this.rules.recoveryMs * 2 ** Math.max(0, this.#doublings - 1);
+    return this.#since + this.rules.recoveryMs * 2 ** this.#doublings;
   }
 }

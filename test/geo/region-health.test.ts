@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { RegionHealth } from '../../geo/region-health.ts';
+
+const SECOND = 1_000;
+const RULES = { minHealth: 0.5, recoveryMs: 10 * SECOND };
+
+function states(health: RegionHealth, times: readonly number[]): string {
+  return times.map((at) => health.state(at * SECOND)).join(' ');
+}
+
+test('a region that was never seen down is well at once', async (t) => {
+  const health = new RegionHealth(RULES);
+  t.equal(health.state(0), 'well');
+  health.update([true, true], 0);
+  t.equal(health.state(0), 'well');
+});
+
+for (const [edges, minHealth, state] of [
+  [[true, false], 0.5, 'well'],
+  [[true, false, false], 0.5, 'down'],
+  [[true, false, false], 0, 'well'],
+  [[false, false], 0, 'down'],
+  [[true, false], 1, 'down'],
+  [[], 0, 'down'],
+] as const) {
+  test(`${edges.filter(Boolean).length} of ${edges.length} edges, ${minHealth} wanted: ${state}`, async (t) => {
+    const health = new RegionHealth({ ...RULES, minHealth });
+    health.update(edges, 0);
+    t.equal(health.state(0), state);
+  });
+}
+
+test('down at once, back after the recovery', async (t) => {
+  const health = new RegionHealth(RULES);
+  health.update([false], 100 * SECOND);
+  t.equal(health.state(100 * SECOND), 'down');
+  health.update([true], 105 * SECOND);
+  t.equal(states(health, [105, 114.9, 115, 200]), 'recovering recovering well well');
+});
+
+test('one that soon fails again waits twice as long each time, up to sixteen times; a good while is a new beginning', async (t) => {
+  const health = new RegionHealth(RULES);
+  const waits: number[] = [];
+  let now = 1_000 * SECOND;
+  for (let i = 0; i < 8; i += 1) {
+    health.update([false], now);
+    now += SECOND;
+    health.update([true], now);
+    waits.push((health.wellAt - now) / SECOND);
+    now = health.wellAt + SECOND;
+  }
+  t.strictSame(waits, [10, 20, 40, 80, 160, 160, 160, 160]);
+  now += 3_600 * SECOND;
+  health.update([false], now);
+  health.update([true], now);
+  t.equal((health.wellAt - now) / SECOND, 10);
+});
+
+test('however it flaps, it comes back at most once in each recovery', async (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 30 * SECOND }), { minLength: 2, maxLength: 60 }), (pauses) => {
+      const health = new RegionHealth(RULES);
+      let now = 0;
+      let isUp = true;
+      const returns: number[] = [];
+      let before = health.state(now);
+      for (const pause of pauses) {
+        for (const at of [now + pause / 2, now + pause]) {
+          const state = health.state(at);
+          if (state === 'well' && before !== 'well') returns.push(at);
+          before = state;
+        }
+        now += pause;
+        isUp = !isUp;
+        health.update([isUp], now);
+        before = health.state(now);
+        if (!isUp && before !== 'down') return false;
+      }
+      return returns.every((at, index) => index === 0 || at - (returns[index - 1] as number) >= RULES.recoveryMs / 2);
+    }),
+  );
+  t.pass();
+});
