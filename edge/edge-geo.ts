@@ -1,55 +1,82 @@
 /**
- * What an edge knows of where its visitors are. The databases are opened when
- * the first site wants to know.
+ * What an edge knows of where its visitors are, and where they should be. The
+ * databases are opened when the first site wants to know; the health of regions
+ * is followed when the first site sends visitors to others.
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
 import type { Locator } from '../geo/locator.ts';
 import { openLocator } from '../geo/open-locator.ts';
+import { type OpenedSteering, openSteering, steeringClock } from '../geo/open-steering.ts';
 import type { Place } from '../geo/place.ts';
-import type { Steering } from '../geo/steering.ts';
+import type { Decision } from '../geo/steering.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { siteGeo } from './site-geo.ts';
 
 export class EdgeGeo {
+  readonly #node: string;
   readonly #log: Logger;
   #locator: Locator | undefined;
+  /** Which databases the locator has. */
   #opened = '';
-  /** Where visitors should be; there once regions are known. */
-  steering: Steering | undefined;
+  #steering: OpenedSteering | undefined;
 
-  constructor(log: Logger) {
+  /** @param node - Name of the edge. */
+  constructor(node: string, log: Logger) {
+    this.#node = node;
     this.#log = log;
   }
 
-  /** Whether the databases that the sites of the region need are open. */
+  /** Whether what the sites of the region need is open. */
   isReady(region: RegionConfig): boolean {
-    return !wants(region) || this.#opened === idOf(region);
+    if (this.#steering !== undefined) return true; // it takes new databases by itself
+    return !steers(region) && (!locates(region) || this.#opened === databasesOf(region));
   }
 
-  /** Opens them. @throws {ConfigError} when one cannot be used; those that were open stay. */
+  /** Opens it. @throws {ConfigError} when a database cannot be used; those that were open stay. */
   async open(region: RegionConfig): Promise<void> {
     if (this.isReady(region)) return;
-    const { file, geo } = region;
-    const locator = await openLocator({ file, databases: geo.databases, log: this.#log });
-    this.#locator?.close();
-    this.#locator = locator;
-    this.#opened = idOf(region);
+    const before = this.#locator;
+    if (steers(region)) {
+      // The control node tells of the other regions.
+      this.#steering = await openSteering({ region, regions: [region], node: this.#node, log: this.#log });
+      this.#locator = undefined;
+    } else {
+      const { file, geo } = region;
+      this.#locator = await openLocator({ file, databases: geo.databases, log: this.#log });
+      this.#opened = databasesOf(region);
+    }
+    before?.close();
+  }
+
+  /** Goes by the new config, for which it is ready. */
+  update(region: RegionConfig): void {
+    this.#steering?.reload(region, [region]);
   }
 
   locate(ip: string): Place | undefined {
-    return this.#locator?.locate(ip);
+    return (this.#steering?.locator ?? this.#locator)?.locate(ip);
   }
 
-  close(): void {
+  /** Where a visitor should be; `undefined` where no site wants to know. */
+  where(ip: string): Decision | undefined {
+    return this.#steering?.where(ip, steeringClock());
+  }
+
+  async close(): Promise<void> {
     this.#locator?.close();
+    await this.#steering?.close();
   }
 }
 
-function wants({ sites }: RegionConfig): boolean {
+function locates({ sites }: RegionConfig): boolean {
   return sites.some((site) => siteGeo(site).isUsed);
 }
 
-function idOf({ file, geo }: RegionConfig): string {
+function steers({ sites }: RegionConfig): boolean {
+  return sites.some(({ geo }) => Object.keys(geo.redirect).length > 0);
+}
+
+function databasesOf({ file, geo }: RegionConfig): string {
   return JSON.stringify([file, geo.databases]);
 }

@@ -84,7 +84,6 @@ export async function startEdge({
   worker,
   fastPath = true,
   now,
-  now,
 }: EdgeOptions): Promise<EdgeNode> {
   const { name } = edge;
   const { limits, sites } = region;
@@ -92,7 +91,7 @@ export async function startEdge({
   const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, limits, sites, log, now });
   const reusePort = worker !== undefined;
   const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
-  const geo = new EdgeGeo(log);
+  const geo = new EdgeGeo(name, log);
   await geo.open(region);
   let visit = visiting(core, region, origin, peers, geo);
   const fast = fastPath ? new FastPath(visit) : undefined;
@@ -138,8 +137,10 @@ export async function startEdge({
     for (const listener of [visitors, encrypted, tier, ownTier, control]) listener?.update(next.limits);
     origin?.update(next.sites);
     peers.update(next);
+    geo.update(next);
     visit = visiting(core, next, origin, peers, geo);
     fast?.update(visit);
+    tls?.update(next.sites);
     purges.reload(next);
   };
   const useWhenReady = async (next: RegionConfig): Promise<void> => {
@@ -172,10 +173,9 @@ export async function startEdge({
     },
     close: once(async () => {
       fast?.close();
-      geo.close();
       await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
       tls?.close();
-      await Promise.all([control?.close(), peers.close(), origin?.close(), purges.close()]);
+      await Promise.all([control?.close(), peers.close(), geo.close(), origin?.close(), purges.close()]);
     }),
   };
 }

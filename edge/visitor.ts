@@ -251,8 +251,8 @@ function steered(
   { served, method, scheme, target, headers, ip }: Visited,
 ): ResponseHead | undefined {
   const asked = { method, scheme, target, headers };
-  if (ip === undefined || geo.steering === undefined || !isSteered(served.site, asked)) return undefined;
-  return steer(served.site, region.region, asked, geo.steering.where(ip, Date.now()));
+  const decision = ip !== undefined && isSteered(served.site, asked) ? geo.where(ip) : undefined;
+  return decision && steer(served.site, region.region, asked, decision);
 }
 
 /** Whether the other end is a proxy whose word counts. */
