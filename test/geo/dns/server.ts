@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as timeout } from 'node:timers/promises';
 import type { Test } from 'tap';
@@ -21,12 +22,18 @@ export interface RunningDns {
   reload(): void;
 }
 
-/** Runs until the test is over. */
-export async function runDns(t: Test, yaml: string): Promise<RunningDns> {
-  const region = regionOf(t.testdir(), yaml);
+/**
+ * Runs until the test is over.
+ *
+ * @param others - Files of other regions.
+ */
+export async function runDns(t: Test, yaml: string, others: readonly string[] = []): Promise<RunningDns> {
+  const directory = t.testdir(Object.fromEntries(others.map((other, index) => [`${index}.yaml`, other])));
+  const region = regionOf(directory, yaml);
+  const regions = [region, ...others.map((_, index) => loadRegion(join(directory, `${index}.yaml`), {}))];
   if (region.dns === undefined) throw new Error('no dns');
   const log = createLog({ name: 'dns', level: 'silent' });
-  const node = await startDns({ region, dns: region.dns, regions: [region], log });
+  const node = await startDns({ region, dns: region.dns, regions, log });
   t.teardown(() => node.close());
   const port = Number(node.addresses.listen?.split(':').at(-1));
   return {
