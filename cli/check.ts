@@ -17,16 +17,17 @@ the line, the key, and how to mend it. Files of one network are best checked
 together: some mistakes show only side by side. Exits with 1 if there is any.`,
   operands: 'FILE...',
   options: {
-    json: { type: 'flag', help: 'Print one line of JSON: {"ok":…,"regions":[…],"problems":[…]}.' },
+    json: { type: 'flag', help: 'Print one line of JSON: {"ok":…,"regions":[…],"problems":[…],"warnings":[…]}.' },
   },
   examples: ['config/regions/eu.yaml config/regions/us.yaml'],
 
   async run({ json }, files) {
-    const { regions, problems } = checkRegions(files);
+    const { regions, problems, warnings } = checkRegions(files);
     if (json) {
       const names = regions.map(({ region, file }) => ({ region, file }));
-      process.stdout.write(`${JSON.stringify({ ok: problems.length === 0, regions: names, problems })}\n`);
+      process.stdout.write(`${JSON.stringify({ ok: problems.length === 0, regions: names, problems, warnings })}\n`);
     } else {
+      for (const warning of warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`);
       for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
       if (problems.length === 0) {
         for (const region of regions) process.stdout.write(`${region.file}: ${describe(region)}\n`);

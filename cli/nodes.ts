@@ -22,6 +22,7 @@ export const CLOSING_ORDER: readonly Role[] = ['dns', 'edge', 'shield', 'control
 /** HOST:PORT of each listener of a node; as bound once it runs. */
 export interface Addresses {
   readonly listen?: string | undefined;
+  readonly listen_tls?: string | undefined;
   readonly tier?: string | undefined;
   readonly control?: string | undefined;
 }
@@ -168,7 +169,7 @@ function listenProblem(
   error: NodeJS.ErrnoException & { port?: number },
   refuse: Refuse,
 ): ConfigProblem {
-  const keys = ['listen', 'tier', 'control'] as const;
+  const keys = ['listen', 'listen_tls', 'tier', 'control'] as const;
   const written = keys.filter((key) => plan.addresses[key] !== undefined);
   const key =
     written.find((candidate) => splitAddress(plan.addresses[candidate] ?? '').port === error.port) ??

@@ -10,6 +10,7 @@ export interface ReadyNode {
   readonly role: RunningNode['role'];
   /** HOST:PORT, as bound, of each listener that the node has. */
   readonly listen?: string;
+  readonly listen_tls?: string;
   readonly tier?: string;
   readonly control?: string;
   /** Its processes, where it is more than one. */
@@ -27,10 +28,11 @@ export function readyLine(nodes: readonly RunningNode[]): ReadyLine {
   return {
     ready: true,
     pid: process.pid,
-    nodes: nodes.map(({ name, role, addresses: { listen, tier, control }, workers }) => ({
+    nodes: nodes.map(({ name, role, addresses: { listen, listen_tls, tier, control }, workers }) => ({
       name,
       role,
       ...(listen !== undefined && { listen }),
+      ...(listen_tls !== undefined && { listen_tls }),
       ...(tier !== undefined && { tier }),
       ...(control !== undefined && { control }),
       ...(workers && { workers: workers.map(({ name, pid }) => ({ name, pid })) }),

@@ -3,9 +3,10 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
-import { problemWithout } from '../config/document.ts';
+import { certificateProblems } from '../config/check-tls.ts';
+import { problemWithout, type Source } from '../config/document.ts';
 import { loadSite } from '../config/load.ts';
-import { ConfigError, type ConfigProblem, quote } from '../config/problem.ts';
+import { ConfigError, type ConfigProblem, type KeyPath, quote } from '../config/problem.ts';
 import {
   edgeSchema,
   originSchema,
@@ -16,6 +17,7 @@ import {
 } from '../config/schema.ts';
 import { createLog } from '../telemetry/log.ts';
 import { defineCommand } from './command.ts';
+import { UsageError } from './failure.ts';
 import { type NodePlan, plansOf, startNode } from './nodes.ts';
 import { closeLimitMs, logLevel, RUN_ABOUT, RUN_OPTIONS, run } from './run.ts';
 
@@ -42,6 +44,9 @@ ${RUN_ABOUT}`,
       help: 'Where the site’s own server is: http://HOST[:PORT] or https://HOST[:PORT].',
     },
     listen: { type: 'text', value: 'HOST:PORT', help: `Where visitors come in. By default ${DEFAULT_LISTEN}.` },
+    'listen-tls': { type: 'text', value: 'HOST:PORT', help: 'Where they come in with TLS: HTTP/2 and HTTP/1.1.' },
+    'tls-cert': { type: 'text', value: 'FILE', help: 'Certificate for it (PEM), if the site file names none.' },
+    'tls-key': { type: 'text', value: 'FILE', help: 'The certificate’s private key (PEM).' },
     memory: { type: 'text', value: 'SIZE', help: `Memory for stored responses. By default ${DEFAULT_MEMORY}.` },
     workers: {
       type: 'text',
@@ -61,12 +66,16 @@ ${RUN_ABOUT}`,
     const workers = workersOption(values.workers);
     const level = logLevel(values['log-level']);
     const log = createLog({ name: NODE_NAME, level });
-    const loadRegion = () => regionAround(siteOf(origin, file), { listen, memory, workers, file });
+    const tls = tlsOptions(values);
+    const settings = { listen, listenTls: values['listen-tls'], memory, workers, file };
+    const loadRegion = () => regionAround(siteOf(origin, file, tls), settings);
     let region = loadRegion();
 
     return run(
       async () => {
-        const node = await startNode(onlyPlan(region), log, (_key, message, fix) => onOption('listen', message, fix));
+        const node = await startNode(onlyPlan(region), log, (key, message, fix) =>
+          onOption(key === 'listen_tls' ? 'listen-tls' : 'listen', message, fix),
+        );
         return {
           nodes: [node],
           get closeLimitMs() {
@@ -89,7 +98,37 @@ ${RUN_ABOUT}`,
   },
 });
 
-function siteOf(origin: string, file: string | undefined): SiteConfig {
+type TlsFiles = NonNullable<SiteConfig['tls']>;
+
+function tlsOptions(values: {
+  'tls-cert': string | undefined;
+  'tls-key': string | undefined;
+  'listen-tls': string | undefined;
+}): TlsFiles | undefined {
+  const { 'tls-cert': cert_file, 'tls-key': key_file, 'listen-tls': listen } = values;
+  if (cert_file !== undefined && key_file !== undefined && listen !== undefined) return { cert_file, key_file };
+  if (cert_file === undefined && key_file === undefined) return undefined;
+  const missing = listen === undefined ? 'listen-tls' : cert_file === undefined ? 'tls-cert' : 'tls-key';
+  throw new UsageError(`--${missing} is missing`, 'Give --listen-tls, --tls-cert and --tls-key together.');
+}
+
+/** A site that is to be served as the options say, too. */
+function siteOf(origin: string, file: string | undefined, tls: TlsFiles | undefined): SiteConfig {
+  const site = siteOfFile(origin, file);
+  if (tls === undefined) return site;
+  const secured = { ...site, tls };
+  const onOptions = {
+    problem: (path: KeyPath, message: string, fix: string) =>
+      onOption(TLS_OPTIONS[String(path.at(-1))] ?? '', message, fix),
+  };
+  const problems = certificateProblems(secured, onOptions as Source);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return secured;
+}
+
+const TLS_OPTIONS: Readonly<Record<string, string>> = { cert_file: 'tls-cert', key_file: 'tls-key' };
+
+function siteOfFile(origin: string, file: string | undefined): SiteConfig {
   if (!originSchema.safeParse({ servers: [{ url: origin }] }).success) {
     const message = `expected http://HOST[:PORT] or https://HOST[:PORT], without a path, found ${quote(origin)}`;
     throw new ConfigError([onOption('origin', message, 'Write for example --origin http://127.0.0.1:3000.')]);
@@ -108,6 +147,7 @@ function workersOption(option: string | undefined): number | undefined {
 
 interface Settings {
   readonly listen: string;
+  readonly listenTls: string | undefined;
   readonly memory: string;
   /** `undefined`: one for each core. */
   readonly workers: number | undefined;
@@ -115,13 +155,17 @@ interface Settings {
 }
 
 /** A region of one edge. Its tier listener is for nobody: loopback, any port, a secret that is told to no one. */
-function regionAround(site: SiteConfig, { listen, memory, workers, file }: Settings): RegionConfig {
+function regionAround(site: SiteConfig, { listen, listenTls, memory, workers, file }: Settings): RegionConfig {
   const body = regionSchema.omit({ sites: true }).safeParse({
     region: 'local',
     tier_secret: randomBytes(32).toString('base64url'),
     memory,
-    edges: [{ name: NODE_NAME, listen, tier: '127.0.0.1:0', workers }],
+    edges: [{ name: NODE_NAME, listen, listen_tls: listenTls, tier: '127.0.0.1:0', workers }],
   });
+  if (listenTls !== undefined && site.tls === undefined) {
+    const fix = 'Give --tls-cert and --tls-key, or `tls` in the site file.';
+    throw new ConfigError([onOption('listen-tls', 'there is no certificate to show there', fix)]);
+  }
   if (!body.success) {
     const badListen = onOption(
       'listen',
@@ -133,7 +177,17 @@ function regionAround(site: SiteConfig, { listen, memory, workers, file }: Setti
       `expected a size, found ${quote(memory)}`,
       `Write for example --memory ${DEFAULT_MEMORY}.`,
     );
-    throw new ConfigError(body.error.issues.map(({ path }) => (path.includes('listen') ? badListen : badMemory)));
+    const badListenTls = onOption(
+      'listen-tls',
+      `expected HOST:PORT, found ${quote(listenTls ?? '')}`,
+      'Write for example --listen-tls 127.0.0.1:8443.',
+    );
+    throw new ConfigError(
+      body.error.issues.map(({ path }) => {
+        if (path.includes('listen_tls')) return badListenTls;
+        return path.includes('listen') ? badListen : badMemory;
+      }),
+    );
   }
   return { ...body.data, file: file ?? COMMAND_LINE, sites: [site], reachableShields: [] };
 }

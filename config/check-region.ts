@@ -8,6 +8,7 @@ import { neighbourProblems, shieldProblems } from './check-shields.ts';
 import { checkSite } from './check-site.ts';
 import { dnsProblems } from './dns/check.ts';
 import { listenersOf } from './listener.ts';
+import { certificateProblems, tlsListenerProblems } from './check-tls.ts';
 import { foreignListeners, foreignNames } from './neighbour.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { RegionReading } from './read.ts';
@@ -17,6 +18,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
   const problems = [
     ...reading.sites.flatMap(({ config, source }) => checkSite(config, source)),
     ...siteProblems(reading.sites),
+    ...reading.sites.flatMap(({ config, source }) => certificateProblems(config, source)),
   ];
   const { body } = reading;
   if (!body) return problems;
@@ -31,6 +33,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...clashProblems(listeners),
     ...originProblems(reading, listeners),
     ...proxyProblems(body),
+    ...tlsListenerProblems(reading, body),
     ...dnsProblems(reading, body),
     ...neighbourProblems(reading, body),
     ...shieldProblems(reading, body),

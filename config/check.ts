@@ -6,6 +6,7 @@
 import { clashProblems, originProblems } from './check-addresses.ts';
 import { namesOf, nodeNameProblems } from './check-names.ts';
 import { checkRegion } from './check-region.ts';
+import { certificateWarnings } from './check-tls.ts';
 import { listenersOf } from './listener.ts';
 import { realPath } from './path.ts';
 import { repeated } from './place.ts';
@@ -26,6 +27,8 @@ export interface CheckResult {
   readonly regions: RegionConfig[];
   /** Empty when the files can be used together. */
   readonly problems: ConfigProblem[];
+  /** What works, though hardly as it is meant. */
+  readonly warnings: ConfigProblem[];
 }
 
 /**
@@ -41,6 +44,11 @@ export function checkRegions(files: readonly string[], env: Environment = proces
   const readings = checked.map(({ reading }) => reading);
   return {
     regions: checked.filter(({ problems }) => problems.length === 0).map(({ reading }) => assembleRegion(reading)),
+    warnings: inOrder(
+      readings.flatMap(({ sites }) =>
+        sites.flatMap(({ config, source }) => certificateWarnings(config, source, Date.now())),
+      ),
+    ),
     problems: inOrder([...checked.flatMap(({ problems }) => problems), ...problemsBetween(readings)]),
   };
 }

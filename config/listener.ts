@@ -16,7 +16,7 @@ import type { DnsConfig, EdgeConfig, RegionConfig, ShieldConfig } from './schema
 export interface Listener {
   readonly node: string;
   /** For visitors, for other nodes, or for operators. */
-  readonly role: 'listen' | 'tier' | 'control';
+  readonly role: 'listen' | 'listen_tls' | 'tier' | 'control';
   /** As written. */
   readonly address: string;
   readonly host: string;
@@ -54,6 +54,7 @@ export function nodeListeners(node: EdgeConfig | ShieldConfig, source: Source, p
       : [{ node: node.name, role, address, ...splitAddress(address), machine, source, path: [...path, role] }];
   return [
     ...listener('listen', 'listen' in node ? node.listen : undefined),
+    ...listener('listen_tls', 'listen_tls' in node ? node.listen_tls : undefined),
     ...listener('tier', node.tier),
     ...listener('control', node.control),
   ];

@@ -5,6 +5,7 @@
  */
 import { checkRegion } from './check-region.ts';
 import { checkSite } from './check-site.ts';
+import { certificateProblems } from './check-tls.ts';
 import { ConfigError, inOrder } from './problem.ts';
 import { assembleRegion, type Environment, readRegion, readSite, type SiteOverrides } from './read.ts';
 import type { RegionConfig, SiteConfig } from './schema.ts';
@@ -36,7 +37,7 @@ export function loadRegion(file: string, env: Environment = process.env): Region
  */
 export function loadSite(file: string, overrides: SiteOverrides = {}): SiteConfig {
   const { site, problems: shape } = readSite(file, overrides);
-  const problems = [...shape, ...(site ? checkSite(site.config, site.source) : [])];
+  const problems = [...shape, ...(site ? [...checkSite(site.config, site.source), ...certificateProblems(site.config, site.source)] : [])];
   if (!site || problems.length > 0) throw new ConfigError(inOrder(problems));
   return site.config;
 }

@@ -109,7 +109,14 @@ export function readSite(
   const yaml = readYaml(file);
   if (!('source' in yaml)) return { site: undefined, problems: [...problems, ...yaml] };
   const config = hold(siteSchema, withOverrides(yaml.value, origin), siteJsonSchema, yaml.source, problems);
-  return { site: config && { config, source: yaml.source }, problems };
+  return { site: config && { config: withPaths(config, yaml.source), source: yaml.source }, problems };
+}
+
+/** A site whose files are named from where this program runs. */
+function withPaths(site: SiteConfig, { file }: Source): SiteConfig {
+  if (site.tls === undefined) return site;
+  const { cert_file, key_file } = site.tls;
+  return { ...site, tls: { cert_file: siblingPath(file, cert_file), key_file: siblingPath(file, key_file) } };
 }
 
 function readIncluded(
@@ -126,7 +133,7 @@ function readIncluded(
 /** A site where it is written, when it is one. */
 function placed(value: unknown, source: Source, problems: ConfigProblem[]): Placed<SiteConfig>[] {
   const config = hold(siteSchema, value, siteJsonSchema, source, problems);
-  return config ? [{ config, source }] : [];
+  return config ? [{ config: withPaths(config, source), source }] : [];
 }
 
 function readNeighbour(

@@ -25,7 +25,7 @@ export interface Reload {
   readonly changes: string[];
 }
 
-const ADDRESS_KEYS = ['listen', 'tier', 'control'] as const;
+const ADDRESS_KEYS = ['listen', 'listen_tls', 'tier', 'control'] as const;
 
 /**
  * Loads `current.file` again.
@@ -115,7 +115,8 @@ function renamedProblem(source: Source, before: string, after: string): ConfigPr
 }
 
 function addressOf(node: EdgeConfig | ShieldConfig, key: (typeof ADDRESS_KEYS)[number]): string | undefined {
-  return key === 'listen' ? ('listen' in node ? node.listen : undefined) : node[key];
+  if (key === 'tier' || key === 'control') return node[key];
+  return 'listen' in node ? node[key] : undefined;
 }
 
 function changesBetween(before: RegionConfig, after: RegionConfig): string[] {

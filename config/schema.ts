@@ -218,6 +218,24 @@ export const siteSchema = z.strictObject({
     .max(1_000)
     .meta({ description: 'Host names without port: exact, `*.example.com`, or `*` for any host.' }),
   origin: originSchema.meta({ description: 'Where the site’s own servers are, and how to talk to them.' }),
+  tls: z
+    .strictObject({
+      cert_file: fileName.meta({
+        title: 'a PEM file',
+        examples: ['certificates/shop.pem'],
+        description: 'PEM file with the certificate of these hosts, and after it those that sign it.',
+      }),
+      key_file: fileName.meta({
+        title: 'a PEM file',
+        examples: ['certificates/shop.key'],
+        description: 'PEM file with the private key of the certificate.',
+      }),
+    })
+    .optional()
+    .meta({
+      description:
+        'The certificate that visitors of these hosts are shown at `listen_tls`; paths are relative to this file. Both files are read again when they change.',
+    }),
   shields: z
     .array(nodeName)
     .min(1)
@@ -335,6 +353,12 @@ export const limitsSchema = z.strictObject({
   header_timeout: timeout
     .prefault('15s')
     .meta({ description: 'How long a request head may take to arrive; then 408.' }),
+  handshake_timeout: timeout
+    .prefault('10s')
+    .meta({ description: 'How long a TLS handshake may take; then the connection is closed.' }),
+  max_streams: z.number().int().min(1).max(1_000).default(128).meta({
+    description: 'Requests that may be under way on one HTTP/2 connection; further ones are refused for now.',
+  }),
   request_timeout: timeout
     .prefault('5m')
     .meta({ description: 'How long a whole request, with its body, may take to arrive; then 408.' }),
@@ -392,6 +416,9 @@ const control = address
 export const edgeSchema = z.strictObject({
   name: nodeName.meta({ description: 'Name of the edge, unique in the network.' }),
   listen: address.meta(listenerDescription),
+  listen_tls: address.optional().meta({
+    description: 'HOST:PORT to listen on for TLS: HTTP/2 and HTTP/1.1, with the certificates of the sites.',
+  }),
   public: publicAddressesSchema,
   tier,
   control,

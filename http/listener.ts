@@ -5,12 +5,16 @@
  * @module
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, Transform } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
 import { LentStream } from './lent-stream.ts';
+import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
+import { type SecureListening, secure } from './secure.ts';
 
 export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
@@ -18,6 +22,10 @@ export interface ListenerOptions {
   /** Whether other processes may listen there too, and the system shares the connections out. */
   readonly reusePort?: boolean;
   readonly limits: LimitsConfig;
+  /** With TLS; absent: without. */
+  readonly secure?: SecureListening | undefined;
+  /** Which connections begin with a PROXY header; absent: none. */
+  readonly proxied?: ProxiedOptions | undefined;
   /**
    * Sees each connection first, before anything is read as HTTP. It answers
    * requests itself, or calls `wire.handOver` once, with the socket (or one it
@@ -80,12 +88,15 @@ const IDLE_CHECK_MS = 50;
 /** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { address, limits, onConnection, onRequest, onUpgrade, onRefused, refusalFields } = options;
-  const server = createServer({
+  const httpOptions = {
     connectionsCheckingInterval: CHECKING_INTERVAL_MS,
     requireHostHeader: false, // parseRequestTarget says what is wrong, in an answer like all others
     insecureHTTPParser: false,
-    shouldUpgradeCallback: (request) => onUpgrade !== undefined && isWebSocket(request),
-  });
+    shouldUpgradeCallback: (request: IncomingMessage) => onUpgrade !== undefined && isWebSocket(request),
+  };
+  const server: Server = options.secure
+    ? createSecureServer({ ...httpOptions, ...options.secure.serverOptions(limits) })
+    : createServer(httpOptions);
   let bounds = limits;
   const update = (next: LimitsConfig): void => {
     bounds = next;
@@ -107,8 +118,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('request', take);
   server.on('checkContinue', take);
   // The http server accepts, as every net.Server does, but reads only what it is given.
-  const readers = server.listeners('connection');
-  server.removeAllListeners('connection');
+  const accepting = options.secure ? 'secureConnection' : 'connection';
+  const readers = server.listeners(accepting);
+  server.removeAllListeners(accepting);
   const read = (stream: Duplex): void => {
     stream.once('close', () => underWay.forget(stream));
     for (const reader of readers) reader.call(server, stream as Socket);
@@ -122,10 +134,13 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     lend: read,
     turnAway,
   };
-  server.on('connection', (socket) => {
+  const sessions = options.secure && secure(server, options.secure, () => bounds);
+  server.on(accepting, (socket: Socket) => {
+    if (sessions?.take(socket as TLSSocket)) return;
     if (onConnection === undefined) wire.handOver(socket);
     else onConnection(socket, wire);
   });
+  const proxied = options.proxied && expectProxyHeaders(server, options.proxied);
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (socket.writableEnded) return; // what comes after an answer that closes the connection is not read
@@ -153,6 +168,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     update,
     close: () => {
       underWay.endAll();
+      proxied?.close();
+      sessions?.close();
       return drain(server, upgraded, bounds.drain_timeout);
     },
   };

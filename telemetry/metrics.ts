@@ -41,6 +41,7 @@ export class NodeMetrics implements EngineEvents {
   readonly #stored: Counter;
   readonly #refused: Counter<'reason'>;
   readonly #upstreamErrors: Counter<'code'>;
+  readonly #connectionsRefused: Counter<'reason'>;
 
   constructor(node: string, role: 'edge' | 'shield', store: Store, ledger: Ledger, fillsUnderWay: () => number) {
     const { registry } = this;
@@ -74,6 +75,12 @@ export class NodeMetrics implements EngineEvents {
       labelNames: ['code'],
       registers,
     });
+    this.#connectionsRefused = new Counter({
+      name: 'seawall_connections_refused_total',
+      help: 'TLS connections that got no further than their handshake, and HTTP/2 connections that asked for too much.',
+      labelNames: ['reason'],
+      registers,
+    });
     gauge(registry, 'seawall_memory_bytes', 'Memory in use for responses.', () => store.bytesInUse);
     gauge(registry, 'seawall_memory_limit_bytes', 'Memory allowed for responses.', () => store.maxBytes);
     gauge(registry, 'seawall_stored_keys', 'Keys with a stored response.', () => store.size);
@@ -97,6 +104,10 @@ export class NodeMetrics implements EngineEvents {
   /** Where bytes of bodies are counted. */
   bytes(listener: ListenerName, site: string): Tally {
     return this.#bytes.of({ listener, site });
+  }
+
+  connectionRefused(reason: string): void {
+    this.#connectionsRefused.inc({ reason });
   }
 
   fillStarted(): void {

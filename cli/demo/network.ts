@@ -41,7 +41,7 @@ type Addresses = Partial<Record<(typeof ADDRESS_KEYS)[number], string>>;
 
 type SiteEntry = { include: string } | { origin: { servers: { url: string }[] } };
 
-const ADDRESS_KEYS = ['listen', 'tier', 'control'] as const;
+const ADDRESS_KEYS = ['listen', 'listen_tls', 'tier', 'control'] as const;
 
 const REGIONS = join(import.meta.dirname, '../../config/regions');
 const FILES = ['eu.yaml', 'us.yaml'].map((name) => relative(process.cwd(), join(REGIONS, name)));

@@ -17,7 +17,9 @@ export type ToWorker =
       /** `eu-1#2/4`. */
       readonly worker: string;
       readonly logLevel: string;
+      readonly ticketKeys: Uint8Array;
     }
+  | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
   | { readonly kind: 'workers'; readonly all: readonly WorkerAddress[] }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question };
@@ -29,7 +31,7 @@ export type Question =
 /** Where a worker listens, as bound. */
 export interface WorkerAddresses {
   readonly listen: string;
-  readonly listenTls?: string | undefined;
+  readonly listen_tls?: string | undefined;
   readonly tier: string;
   /** For the other workers only. */
   readonly worker: string;

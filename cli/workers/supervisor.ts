@@ -10,6 +10,7 @@ import { splitAddress } from '../../config/listener.ts';
 import type { EdgeConfig, RegionConfig } from '../../config/schema.ts';
 import { shareOf, workerName } from '../../config/workers.ts';
 import type { Listener } from '../../http/listener.ts';
+import { TicketKeys } from '../../http/secure.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/matches.ts';
@@ -47,7 +48,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const { name } = edge;
   let { region } = options;
   // Workers share an address with whoever says that it shares it: another edge, started by mistake, among them.
-  for (const address of [edge.listen, edge.tier]) await checkFree(address);
+  for (const address of [edge.listen, edge.listen_tls, edge.tier]) await checkFree(address);
+  const tickets = new TicketKeys();
   const journal = hasJournal(region) ? undefined : await openJournal(region, edge, () => region, log);
   const metrics = new WorkerMetrics();
   let bound: WorkerAddresses | undefined;
@@ -62,7 +64,14 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       name: worker,
       log,
       now: Date.now,
-      startMessage: () => ({ kind: 'start', region: configNow(), edge: name, worker, logLevel: log.level }),
+      startMessage: () => ({
+        kind: 'start',
+        region: configNow(),
+        edge: name,
+        worker,
+        logLevel: log.level,
+        ticketKeys: tickets.current,
+      }),
       onReady: () => introduce(),
       onEnded: () => void metrics.ended(worker),
     });
@@ -77,6 +86,9 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     const all = [...known].map(([worker, tier]) => ({ name: worker, tier }));
     for (const worker of workers) worker.send({ kind: 'workers', all });
   };
+  tickets.onChange(() => {
+    for (const worker of workers) worker.send({ kind: 'tickets', keys: tickets.current });
+  });
   const killAll = (): void => {
     for (const worker of workers) worker.kill();
   };
@@ -161,6 +173,7 @@ seawall_worker_restarts_total${labels} ${restarts}
       for (const worker of workers) worker.send({ kind: 'reload', region: configNow() });
     },
     async close() {
+      tickets.close();
       await Promise.all(workers.map((worker) => worker.close()));
       await Promise.all([control?.close(), journal?.close()]);
       process.off('exit', killAll);
@@ -187,8 +200,12 @@ function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): 
     : { ...region, purges: { ...region.purges, journal: journal.url } };
 }
 
-function withAddresses(region: RegionConfig, name: string, { listen, tier }: WorkerAddresses): RegionConfig {
-  return { ...region, edges: region.edges.map((edge) => (edge.name === name ? { ...edge, listen, tier } : edge)) };
+function withAddresses(region: RegionConfig, name: string, addresses: WorkerAddresses): RegionConfig {
+  const { listen, listen_tls, tier } = addresses;
+  return {
+    ...region,
+    edges: region.edges.map((edge) => (edge.name === name ? { ...edge, listen, listen_tls, tier } : edge)),
+  };
 }
 
 function edgeOf({ edges, file }: RegionConfig, name: string): EdgeConfig {
@@ -198,7 +215,8 @@ function edgeOf({ edges, file }: RegionConfig, name: string): EdgeConfig {
 }
 
 /** @throws The system's error when somebody listens there. */
-async function checkFree(address: string): Promise<void> {
+async function checkFree(address: string | undefined): Promise<void> {
+  if (address === undefined) return;
   const { host, port } = splitAddress(address);
   if (port === 0) return;
   const server = createServer().listen({ host, port });

@@ -25,6 +25,7 @@ function tell(message: FromWorker): Promise<void> {
 const [first] = (await once(process, 'message')) as [ToWorker];
 if (first.kind !== 'start') throw new TypeError('the first message has to be `start`');
 const { edge: name, worker, logLevel } = first;
+const ticketKeys = Buffer.from(first.ticketKeys);
 let { region } = first;
 const log = createLog({ name: worker.split('/')[0] as string, ...(isLogLevel(logLevel) && { level: logLevel }) });
 
@@ -33,14 +34,14 @@ async function start(): Promise<Service> {
   if (edge === undefined) throw new TypeError(`no edge ${name}`);
   let node: EdgeNode;
   try {
-    node = await startEdgeProcess({ region, edge, log, worker: { name: worker } });
+    node = await startEdgeProcess({ region, edge, log, worker: { name: worker, ticketKeys } });
   } catch (error) {
     await fail(error);
     throw error;
   }
   process.on('message', (message: ToWorker) => void hear(node, message));
-  const { listen, tier, worker: own = '' } = node.addresses;
-  await tell({ kind: 'ready', addresses: { listen, tier, worker: own } });
+  const { listen, listen_tls, tier, worker: own = '' } = node.addresses;
+  await tell({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
   return {
     get closeLimitMs() {
       return closeLimitMs([region]);
@@ -69,6 +70,9 @@ async function hear(node: EdgeNode, message: ToWorker): Promise<void> {
       break;
     case 'workers':
       node.setWorkers(message.all);
+      break;
+    case 'tickets':
+      node.setTicketKeys(Buffer.from(message.keys));
       break;
     case 'ask':
       await tell({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });

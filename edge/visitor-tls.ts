@@ -1,0 +1,62 @@
+/**
+ * What an edge needs to speak TLS with visitors, where its config says so.
+ * @module
+ */
+import type { RegionConfig, SiteConfig } from '../config/schema.ts';
+import { Certificates } from '../http/certificates.ts';
+import type { Http2Handlers } from '../http/http2.ts';
+import { type SecureListening, secureListening, TicketKeys } from '../http/secure.ts';
+import type { NodeCore } from '../tier/node-core.ts';
+
+export interface VisitorTls {
+  readonly listening: SecureListening;
+  readonly tickets: TicketKeys;
+  update(sites: readonly SiteConfig[]): void;
+  close(): void;
+}
+
+/** @param ticketKeys - Those of the machine, where it has several processes. */
+export function visitorTls(
+  core: NodeCore,
+  { sites }: RegionConfig,
+  ticketKeys: Buffer | undefined,
+  http2: Omit<Http2Handlers, 'onFlood' | 'onRefused'>,
+): VisitorTls {
+  const { log, metrics } = core;
+  const certificates = new Certificates({
+    sites,
+    now: Date.now,
+    events: {
+      loaded: (site, details) => log.info({ site, ...details }, 'certificate read'),
+      refused: (site, reason) => log.error({ site, reason }, 'certificate refused'),
+      doubted: (site, reason) => log.warn({ site, reason }, 'a certificate that browsers will refuse, now or soon'),
+    },
+  });
+  const tickets = new TicketKeys(ticketKeys);
+  const listening = secureListening({
+    certificates,
+    tickets,
+    onHandshakeFailed: (code) => metrics.connectionRefused(handshakeFailure(code)),
+    http2: {
+      ...http2,
+      onRefused: (error) => core.refused('public', error),
+      onFlood: (reason) => metrics.connectionRefused(reason),
+    },
+  });
+  return {
+    listening,
+    tickets,
+    update: (next) => certificates.update(next),
+    close() {
+      certificates.close();
+      tickets.close();
+    },
+  };
+}
+
+/** OpenSSL's codes are many, and some name what the other side sent: few labels, all known here. */
+function handshakeFailure(code: string): string {
+  if (code === 'TLS_UNKNOWN_NAME') return 'tls_unknown_name';
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'tls_timeout';
+  return code === 'ECONNRESET' ? 'tls_abandoned' : 'tls_handshake';
+}

@@ -1,0 +1,174 @@
+/**
+ * The certificates of the sites by the name that a visitor asks for (SNI, RFC
+ * 6066), read again when their files change. What cannot be used is refused
+ * with a line in the log, and what was there before stays.
+ *
+ * Files are looked at every few seconds: watching them misses what happens
+ * behind a link or in another container's volume. A change counts once both
+ * files have stayed as they are for one such look, so that a certificate that
+ * is written before its key is not taken for a mistake.
+ * @module
+ */
+import { X509Certificate } from 'node:crypto';
+import { type BigIntStats, readFileSync, statSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { doubtsAbout, faultOf, type KeyPair, MAX_PEM_BYTES } from '../config/check-tls.ts';
+import { hostTable } from '../config/host.ts';
+import type { SiteConfig } from '../config/schema.ts';
+import { CONTEXT_OPTIONS } from './tls-options.ts';
+
+/** Told what an operator should know. */
+export interface CertificateEvents {
+  loaded(site: string, details: { readonly file: string; readonly validTo: string }): void;
+  refused(site: string, reason: string): void;
+  doubted(site: string, reason: string): void;
+}
+
+export interface CertificatesOptions {
+  readonly sites: readonly SiteConfig[];
+  readonly events: CertificateEvents;
+  readonly now: () => number;
+  readonly intervalMs?: number;
+}
+
+const INTERVAL_MS = 3_000;
+
+interface Held {
+  site: SiteConfig;
+  context: SecureContext | undefined;
+  pair: KeyPair | undefined;
+  /** State of both files when they were last read. */
+  readState: string;
+  /** When they were last looked at. */
+  seenState: string;
+}
+
+export class Certificates {
+  readonly #events: CertificateEvents;
+  readonly #now: () => number;
+  readonly #timer: NodeJS.Timeout;
+  #held: ReadonlyMap<string, Held> = new Map();
+  #byHost: (host: string) => Held | undefined = () => undefined;
+  #looking = false;
+  /** Told of each change. */
+  onChange: () => void = () => undefined;
+
+  /** Reads all of them, at once: a listener that opens has its certificates. */
+  constructor({ sites, events, now, intervalMs = INTERVAL_MS }: CertificatesOptions) {
+    this.#events = events;
+    this.#now = now;
+    this.update(sites);
+    this.#timer = setInterval(() => void this.look(), intervalMs).unref();
+  }
+
+  /** @returns What to show to a visitor who asks for this name; the empty name: who asks for none. */
+  contextFor(name: string): SecureContext | undefined {
+    return this.#byHost(name.toLowerCase())?.context;
+  }
+
+  /** @returns The certificate and key of the site that takes any host. */
+  get forAnyName(): KeyPair | undefined {
+    return this.#byHost('')?.pair;
+  }
+
+  update(sites: readonly SiteConfig[]): void {
+    const before = this.#held;
+    const held = new Map<string, Held>();
+    for (const site of sites) {
+      if (site.tls === undefined) continue;
+      const known = before.get(site.name);
+      const isSame = known?.site.tls?.cert_file === site.tls.cert_file && known.site.tls.key_file === site.tls.key_file;
+      const now = known && isSame ? known : { site, context: undefined, pair: undefined, readState: '', seenState: '' };
+      now.site = site;
+      held.set(site.name, now);
+      if (now !== known) this.#readNow(now);
+    }
+    this.#held = held;
+    this.#byHost = hostTable([...held.values()].flatMap((one) => one.site.hosts.map((host) => [host, one] as const)));
+    this.onChange();
+  }
+
+  /** Looks at the files once. Never rejects. */
+  async look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    for (const held of this.#held.values()) await this.#lookAt(held);
+    this.#looking = false;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #lookAt(held: Held): Promise<void> {
+    const { cert_file, key_file } = filesOf(held.site);
+    try {
+      const state = await stateOf([cert_file, key_file]);
+      const isSettled = state === held.seenState;
+      held.seenState = state;
+      if (state === held.readState || !isSettled) return;
+      held.readState = state;
+      this.#take(held, { cert: await readFile(cert_file, 'latin1'), key: await readFile(key_file, 'latin1') });
+      this.onChange();
+    } catch (error) {
+      const state = String((error as Error).message);
+      if (state === held.readState) return; // said already
+      if (state === held.seenState) {
+        held.readState = state;
+        this.#events.refused(held.site.name, `${state}; the certificate that was there before stays`);
+      }
+      held.seenState = state;
+    }
+  }
+
+  #readNow(held: Held): void {
+    const { cert_file, key_file } = filesOf(held.site);
+    try {
+      held.readState = stateText([cert_file, key_file].map((file) => statSync(file, { bigint: true })));
+      this.#take(held, { cert: readFileSync(cert_file, 'latin1'), key: readFileSync(key_file, 'latin1') });
+    } catch (error) {
+      this.#events.refused(held.site.name, (error as Error).message);
+    }
+  }
+
+  #take(held: Held, pair: KeyPair): void {
+    const { name, hosts } = held.site;
+    const files = filesOf(held.site);
+    const stays = held.context === undefined ? '' : '; the certificate that was there before stays';
+    const isTooLong = Math.max(pair.cert.length, pair.key.length) > MAX_PEM_BYTES;
+    const fault = isTooLong
+      ? { key: 'cert_file' as const, message: `or its key is longer than ${MAX_PEM_BYTES} bytes`, fix: '' }
+      : faultOf(pair);
+    if (fault !== undefined) {
+      this.#events.refused(name, `${files[fault.key]} ${fault.message}. ${fault.fix}${stays}`);
+      return;
+    }
+    try {
+      held.context = createSecureContext({ ...CONTEXT_OPTIONS, cert: pair.cert, key: pair.key });
+    } catch (error) {
+      this.#events.refused(name, `${files.cert_file} cannot be used: ${(error as Error).message}${stays}`);
+      return;
+    }
+    held.pair = pair;
+    const certificate = new X509Certificate(pair.cert);
+    this.#events.loaded(name, { file: files.cert_file, validTo: certificate.validTo });
+    for (const { message } of doubtsAbout(certificate, hosts, this.#now())) {
+      this.#events.doubted(name, `${files.cert_file} ${message}`);
+    }
+  }
+}
+
+function filesOf({ tls }: SiteConfig): NonNullable<SiteConfig['tls']> {
+  if (tls === undefined) throw new TypeError('a site without certificate');
+  return tls;
+}
+
+async function stateOf(files: readonly string[]): Promise<string> {
+  const stats = await Promise.all(files.map((file) => stat(file, { bigint: true })));
+  return stateText(stats);
+}
+
+function stateText(stats: readonly BigIntStats[]): string {
+  return stats.map(({ ino, size, mtimeNs }) => `${ino}:${size}:${mtimeNs}`).join();
+}

@@ -1,0 +1,98 @@
+/**
+ * TLS on a listener: certificates by name, tickets for resuming sessions, and
+ * which protocol a connection goes on with (ALPN).
+ * @module
+ */
+import type { Server } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { LimitsConfig } from '../config/schema.ts';
+import type { Certificates } from './certificates.ts';
+import { Http2Connections, type Http2Handlers } from './http2.ts';
+import { CONTEXT_OPTIONS, makeTicketKeys, TICKET_KEYS_MS, tlsServerOptions } from './tls-options.ts';
+
+export interface SecureOptions {
+  readonly certificates: Certificates;
+  readonly tickets: TicketKeys;
+  readonly http2: Http2Handlers;
+  /** Told why a connection got no further than its handshake. */
+  readonly onHandshakeFailed?: (code: string) => void;
+}
+
+/** The keys that session tickets are sealed with: the same in all processes that share an address. */
+export class TicketKeys {
+  #current: Buffer;
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #listeners = new Set<() => void>();
+
+  /** @param given - Where another process makes them; absent: they are made here, and made anew regularly. */
+  constructor(given?: Buffer) {
+    this.#current = given ?? makeTicketKeys();
+    this.#timer = given ? undefined : setInterval(() => this.set(makeTicketKeys()), TICKET_KEYS_MS).unref();
+  }
+
+  get current(): Buffer {
+    return this.#current;
+  }
+
+  set(keys: Buffer): void {
+    this.#current = keys;
+    for (const listener of this.#listeners) listener();
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+export interface SecureListening extends SecureOptions {
+  serverOptions(limits: LimitsConfig): TlsOptions;
+}
+
+export function secureListening(options: SecureOptions): SecureListening {
+  const { certificates, tickets } = options;
+  return {
+    ...options,
+    serverOptions: ({ handshake_timeout: handshakeTimeoutMs }) =>
+      tlsServerOptions({ certificates, ticketKeys: tickets.current, handshakeTimeoutMs }),
+  };
+}
+
+export interface SecureConnections {
+  /** @returns Whether the connection is one of HTTP/2, and looked after. */
+  take(socket: TLSSocket): boolean;
+  update(limits: LimitsConfig): void;
+  close(): void;
+}
+
+/** Keeps the server's certificates and tickets up to date, and takes its HTTP/2 connections. */
+export function secure(
+  httpServer: Server,
+  { certificates, tickets, http2, onHandshakeFailed }: SecureListening,
+  limits: () => LimitsConfig,
+): SecureConnections {
+  const server = httpServer as Server & SecureServer;
+  certificates.onChange = () => {
+    const context = { ...CONTEXT_OPTIONS, ...certificates.forAnyName, sessionIdContext: 'seawall' };
+    server.setSecureContext({ ...context, ticketKeys: tickets.current });
+  };
+  tickets.onChange(() => server.setTicketKeys(tickets.current));
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    onHandshakeFailed?.(error.code ?? 'TLS_FAILED');
+    socket.destroy();
+  });
+  const connections = new Http2Connections(http2, limits);
+  return {
+    take(socket) {
+      if (socket.alpnProtocol !== 'h2') return false;
+      connections.accept(socket);
+      return true;
+    },
+    update: (next) => connections.update(next),
+    close: () => connections.close(),
+  };
+}
