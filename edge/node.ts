@@ -19,7 +19,7 @@ import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
-import { answerUpgrade, answerVisitor, type Visit } from './visitor.ts';
+import { answerUpgrade, answerVisitor, isTrusted, type Visit } from './visitor.ts';
 import { visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -98,14 +98,18 @@ export async function startEdge({
   const secret = (): string => visit.region.tier_secret;
   const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
     void answerVisitor(visit, request, response);
-  const tls =
-    edge.listen_tls === undefined ? undefined : visitorTls(core, region, worker?.ticketKeys, { onRequest });
+  const tls = edge.listen_tls === undefined ? undefined : visitorTls(core, region, worker?.ticketKeys, { onRequest });
   const listenForVisitors = (address: string, secure?: SecureListening) =>
     listen({
       address,
       secure,
       reusePort,
       limits,
+      proxied: {
+        isExpected: (sender) => visit.region.client_address === 'proxy-protocol' && isTrusted(visit.trusted, sender),
+        timeoutMs: () => core.limits.header_timeout,
+        refused: (error) => core.refused('public', error),
+      },
       onConnection: fast && ((socket, wire) => fast.front.accept(socket, wire)),
       onRequest,
       onRefused: (error) => core.refused('public', error),

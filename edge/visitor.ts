@@ -14,6 +14,7 @@ import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
+import { visitorAddress } from '../http/client-address.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
 import {
@@ -98,7 +99,8 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
     const { served, method, target, keyed, scheme, headers } = visited;
     site = served.site;
     if (method === 'PURGE') {
-      const ip = clientAddress(request.socket.remoteAddress ?? '', request.rawHeaders, visit.trusted);
+      const sender = request.socket.remoteAddress ?? '';
+      const ip = visitorAddress(visit.region.client_address, sender, request.rawHeaders, visit.trusted);
       await core.purging?.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
       await core.respondPlainly(arrival, served.site, PURGED, 'purged');
       return;
@@ -222,7 +224,7 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   // A proxy in front may have taken TLS off.
   const scheme = (believed && claimedScheme(believed)) ?? (head.encrypted ? 'https' : 'http');
   const geo = siteGeo(served.site);
-  const ip = geo.isUsed ? clientAddress(sender, rawHeaders, trusted) : undefined;
+  const ip = geo.isUsed ? visitorAddress(region.client_address, sender, rawHeaders, trusted) : undefined;
   const place = ip === undefined ? undefined : visit.geo.locate(ip);
   const cleanedOfTalk = geo.told(stripUntrusted(removeHopByHop(rawHeaders)), place);
   const headers = changedHeaders(cleanedOfTalk, served.site.request_headers);

@@ -10,6 +10,7 @@
  * @module
  */
 import { Socket } from 'node:net';
+import { isProxied } from './proxied.ts';
 
 /** What one read can bring. */
 const READ_BYTES = 64 * 1024;
@@ -30,7 +31,8 @@ interface WithHandle {
 export function adopt(accepted: Socket, onBytes: (socket: Socket) => OnBytes): Socket | undefined {
   const holder = accepted as Socket & WithHandle;
   const handle = holder._handle;
-  if (accepted.constructor !== Socket || typeof handle?.useUserBuffer !== 'function') return undefined;
+  if (accepted.constructor !== Socket || isProxied(accepted) || typeof handle?.useUserBuffer !== 'function')
+    return undefined;
   let take: OnBytes | undefined;
   holder._handle = null;
   const socket = new Socket({
