@@ -24,6 +24,7 @@ export const METRICS = {
   p999Millis: { heading: 'p99.9 ms', digits: 2, better: 'less' },
   hitPercent: { heading: 'hits %', digits: 1, better: 'more' },
   grownMebibytes: { heading: 'grew by MiB', digits: 1, better: 'less' },
+  heldPercent: { heading: 'client held %', digits: 1, better: 'neither' },
   othersPercent: { heading: 'others %', digits: 1, better: 'neither' },
   askedCpuMicros: { heading: 'of it asked', digits: 1, better: 'less' },
   ownerCpuMicros: { heading: 'of it owner', digits: 1, better: 'less' },

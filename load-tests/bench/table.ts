@@ -78,11 +78,14 @@ const MOST_OTHERS_PERCENT = 10;
 /** @returns A warning when the machine was busy with something else. */
 export function disturbance(scenarios: readonly ScenarioResult[]): string | undefined {
   const disturbed = scenarios.filter(({ servers }) =>
-    servers.some(({ medians }) => (medians.othersPercent ?? 0) > MOST_OTHERS_PERCENT),
+    servers.some(
+      ({ medians: { othersPercent = 0, heldPercent = 0 } }) =>
+        Math.max(othersPercent, heldPercent) > MOST_OTHERS_PERCENT,
+    ),
   );
   if (disturbed.length === 0) return undefined;
   const names = disturbed.map(({ name }) => name).join(', ');
-  return `Others took more than ${MOST_OTHERS_PERCENT} % of the server’s processor in ${names}: run these again on a quiet machine.`;
+  return `Others took more than ${MOST_OTHERS_PERCENT} % of a processor in ${names}: run these again on a quiet machine.`;
 }
 
 /** One paragraph: what was measured, where and when. */

@@ -61,7 +61,7 @@ export const slow: Scenario = {
   about:
     '64 clients pull the 10 MB object at 1 MB a second each: processor time for a megabyte, and what memory the server takes for it. The latencies are those of visitors who ask for the 1 KB object meanwhile, 500 times a second.',
   primary: 'cpuMicrosPerMegabyte',
-  metrics: ['grownMebibytes', 'p50Millis', 'p99Millis', 'othersPercent'],
+  metrics: ['grownMebibytes', 'p50Millis', 'p99Millis', 'othersPercent', 'heldPercent'],
   setup: { name: 'hits', memoryMebibytes: 256 },
   needs: ['cache'],
   unavailable: missing.pace,
@@ -85,6 +85,7 @@ export const slow: Scenario = {
         grownMebibytes: (usageOf(pid).residentBytes - before) / 2 ** 20,
         p50Millis: result.p50Micros / 1e3,
         p99Millis: result.p99Micros / 1e3,
+        heldPercent: result.held * 100,
         ...(used.othersPercent === undefined ? {} : { othersPercent: used.othersPercent }),
       };
     } finally {

@@ -22,7 +22,7 @@ export const latency: Scenario = {
   about:
     'The 1 KB hit with a browser’s headers at a constant rate: half of what the same server answers at the most, found right before. A request’s latency counts from the moment it was meant for (open loop), so a pause of the server counts for all who came meanwhile.',
   primary: 'p99Millis',
-  metrics: ['requestsPerSecond', 'p50Millis', 'p999Millis', 'cpuMicros', 'othersPercent'],
+  metrics: ['requestsPerSecond', 'p50Millis', 'p999Millis', 'cpuMicros', 'othersPercent', 'heldPercent'],
   setup: { name: 'hits', memoryMebibytes: 256 },
   needs: ['cache', 'fixed'],
   unavailable: () => missing.pace() ?? missing.wrk(),
@@ -46,6 +46,7 @@ export const latency: Scenario = {
       requestsPerSecond: result.requests / result.seconds,
       p50Millis: result.p50Micros / 1e3,
       p99Millis: result.p99Micros / 1e3,
+      heldPercent: result.held * 100,
       p999Millis: result.p999Micros / 1e3,
       ...(used.othersPercent === undefined ? {} : { othersPercent: used.othersPercent }),
     };
