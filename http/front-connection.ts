@@ -213,12 +213,12 @@ export class FrontConnection<Meaning> {
     else this.#handOver();
   }
 
-  /** Whether all that has come is recognised, but for a last head of which there may be more to come. */
+  /** Whether all that has come is recognised, but perhaps for what follows without a fault. */
   #isPlain(text: string, recogniser: Recogniser<Meaning>): boolean {
     let at = 0;
     let last = this.#last;
     while (at < text.length) {
-      if (!recogniser.recognise(text, at, last)) return mayBecomeHead(text.slice(at), recogniser.maxBytes);
+      if (!recogniser.recognise(text, at, last)) return recogniser.mayFollow(text.slice(at));
       if (!isVisible(recogniser.target)) return false;
       last = recogniser.section;
       at = recogniser.end;

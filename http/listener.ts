@@ -153,8 +153,16 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     const last = unfinished.at(-1);
     if (last === undefined) turnAway(socket, parserError(error));
     else if (!isUnread(last.req)) closeAfter(last, socket as Socket);
-    else if (unfinished.length > 1 || last.headersSent) socket.destroy();
-    else turnAway(socket, parserError(error));
+    else if (last.headersSent) socket.destroy();
+    else {
+      const refuseLast = (): void => {
+        if (last.headersSent) socket.destroy();
+        else turnAway(socket, parserError(error));
+      };
+      const before = unfinished.at(-2); // those before it get their answers
+      if (before === undefined) refuseLast();
+      else before.once('finish', refuseLast);
+    }
   });
   const upgraded = new Set<Duplex>();
   server.on('upgrade', (request, socket, head) => {

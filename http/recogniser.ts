@@ -11,7 +11,7 @@
  * is remembered by its text, and only the request line is new each time.
  * @module
  */
-import type { RawHeaders } from './headers.ts';
+import { fieldLines, type RawHeaders } from './headers.ts';
 
 /** A header section that was met before. */
 export interface Section<Meaning> {
@@ -51,6 +51,12 @@ export class Recogniser<Meaning> {
 
   constructor(options: RecogniserOptions<Meaning>) {
     this.#options = options;
+  }
+
+  /** Whether a head that is not recognised may become one, or is no reason to answer those before it differently. */
+  mayFollow(text: string): boolean {
+    const { maxBytes, maxLines } = this.#options;
+    return mayBecomeHead(text, maxBytes) || beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
   }
 
   get maxBytes(): number {
@@ -132,19 +138,43 @@ const NOT_RECOGNISED: ReadonlySet<string> = new Set([
 
 /** @returns Names and values as `node:http` would give them, or `undefined`. */
 export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
+  const headers = parseLines(lines, maxLines);
+  for (let i = 0; headers !== undefined && i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    if (NOT_RECOGNISED.has(name)) return undefined;
+    if (name === 'connection' && (headers[i + 1] as string).toLowerCase() !== 'keep-alive') return undefined;
+  }
+  return headers;
+}
+
+function parseLines(lines: string, maxLines: number): RawHeaders | undefined {
   const headers: string[] = [];
   LINE.lastIndex = 0;
   while (LINE.lastIndex < lines.length) {
     const match = LINE.exec(lines);
     if (match === null || headers.length >= maxLines * 2) return undefined;
-    const name = match[1] as string;
-    const value = match[2] as string;
-    const lower = name.toLowerCase();
-    if (NOT_RECOGNISED.has(lower) || (lower === 'connection' && value.toLowerCase() !== 'keep-alive')) return undefined;
-    headers.push(name, value);
+    headers.push(match[1] as string, match[2] as string);
   }
   return headers;
 }
+
+/**
+ * Whether the text begins with a head that a strict parser takes, though it is
+ * not one to be recognised: what comes before it is not concerned.
+ */
+export function beginsWithSoundHead(text: string, maxLines: number): boolean {
+  const headEnd = text.indexOf('\r\n\r\n');
+  const lineEnd = text.indexOf('\r\n');
+  if (headEnd < 0 || !SOUND_REQUEST_LINE.test(text.slice(0, lineEnd))) return false;
+  const headers = parseLines(text.slice(lineEnd + 2, headEnd + 2), maxLines);
+  if (headers === undefined) return false;
+  const lengths = fieldLines(headers, 'content-length');
+  const codings = fieldLines(headers, 'transfer-encoding');
+  if (lengths.length + codings.length > 1) return false;
+  return lengths.every((length) => /^\d{1,9}$/.test(length)) && codings.every((coding) => coding === 'chunked');
+}
+
+const SOUND_REQUEST_LINE = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \/[\x21-\x7e]* HTTP\/1\.1$/;
 
 /**
  * Whether more bytes could make it a head that is recognised, as far as can be
