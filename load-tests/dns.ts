@@ -5,6 +5,9 @@
  * The load is dnsperf where it is installed, else a process of our own
  * (dns/asker.ts); it runs on another core where there is one. nsd serves a
  * plain zone of the same names: it neither locates nor steers nor limits.
+ *
+ * Answers a second are what came in the time of day, with whatever else ran on
+ * the core; what a second of the core is worth follows from the CPU of an answer.
  * @module
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -47,12 +50,13 @@ async function main(): Promise<void> {
       const kind = withSubnet ? 'the visitor’s network in each question' : 'plain questions';
       const seawall = await measure(await startSeawall(folder), seconds, withSubnet, hasDnsperf);
       rows.push(
-        {
-          what: `Seawall, ${kind}: answers/s on one core`,
-          value: seawall.perSecond.toFixed(0),
-          promise: { text: `>= ${GOAL_PER_SECOND}`, kept: seawall.perSecond >= GOAL_PER_SECOND },
-        },
+        { what: `Seawall, ${kind}: answers/s`, value: seawall.perSecond.toFixed(0) },
         { what: 'CPU of an answer, µs', value: seawall.cpuMicros.toFixed(1) },
+        {
+          what: 'answers in a second of one core',
+          value: (1e6 / seawall.cpuMicros).toFixed(0),
+          promise: { text: `>= ${GOAL_PER_SECOND}`, kept: 1e6 / seawall.cpuMicros >= GOAL_PER_SECOND },
+        },
         { what: 'questions without an answer', value: String(seawall.lost) },
         { what: 'memory, MiB', value: (seawall.residentBytes / 2 ** 20).toFixed(0) },
       );
@@ -63,7 +67,7 @@ async function main(): Promise<void> {
       }
       const { perSecond, cpuMicros, lost } = await measure(nsd, seconds, withSubnet, hasDnsperf);
       rows.push(
-        { what: `nsd, ${kind}: answers/s on one core`, value: perSecond.toFixed(0) },
+        { what: `nsd, ${kind}: answers/s`, value: perSecond.toFixed(0) },
         { what: 'CPU of an answer, µs', value: cpuMicros.toFixed(1) },
         { what: 'questions without an answer', value: String(lost) },
       );
