@@ -78,27 +78,47 @@ export class FastPath {
   #answer(connection: Connection, request: Request): boolean {
     const asked = this.#askedBy(connection, request);
     if (asked === null) return false;
-    const { core, peers } = this.#visit;
-    const now = core.now();
+    const now = this.#visit.core.now();
     const key = asked.prefix + request.target + asked.suffix;
-    const stored = this.#select(key, asked, request);
-    if (stored === undefined) return false;
-    if (!core.ledger.holdsLease(now) || !this.#isCurrent(stored, asked, request.target)) return false;
-    const prepared = this.#prepared.of(stored, asked.served, request.target);
-    if (!prepared.isPlain) return false;
-    const directives = prepared.honoursRequests ? asked.directives : NO_REQUEST_DIRECTIVES;
-    if (reuse(stored, directives, now) !== 'fresh') return false;
-
-    if (prepared.place?.version !== peers.version) prepared.place = peers.place(key);
-    const isOwner = peers.isOwnerAt(prepared.place, key);
+    const prepared = this.find(key, asked, request.target, now);
+    if (prepared === undefined) return false;
+    const isOwner = this.isOwner(prepared, key);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
-    if (!isOwner) this.#visit.hot.note(key, now);
-    this.answered++;
+    this.hasAnswered(key, isOwner, now);
     return true;
   }
 
+  /** @returns The stored response that answers the request, unless that is not to be decided here. */
+  find(key: string, asked: Asked, target: string, now: number): Prepared | undefined {
+    const { ledger } = this.#visit.core;
+    const stored = this.#select(key, asked, target);
+    if (stored === undefined) return undefined;
+    if (!ledger.holdsLease(now) || !this.#isCurrent(stored, asked, target)) return undefined;
+    const prepared = this.#prepared.of(stored, asked.served, target);
+    if (!prepared.isPlain) return undefined;
+    const directives = prepared.honoursRequests ? asked.directives : NO_REQUEST_DIRECTIVES;
+    return reuse(stored, directives, now) === 'fresh' ? prepared : undefined;
+  }
+
+  /** Whether this process answers as the owner of the key. */
+  isOwner(prepared: Prepared, key: string): boolean {
+    const { peers } = this.#visit;
+    if (prepared.place?.version !== peers.version) prepared.place = peers.place(key);
+    return peers.isOwnerAt(prepared.place, key);
+  }
+
+  /** To be told of each answer. */
+  hasAnswered(key: string, isOwner: boolean, now: number): void {
+    if (!isOwner) this.#visit.hot.note(key, now);
+    this.answered++;
+  }
+
+  get visit(): Visit {
+    return this.#visit;
+  }
+
   /** @returns The stored response that the request selects, unless that is not to be decided here. */
-  #select(key: string, asked: Asked, { target }: Request): StoredResponse | undefined {
+  #select(key: string, asked: Asked, target: string): StoredResponse | undefined {
     const { store } = this.#visit.core;
     let variants = store.get(key);
     // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
@@ -209,13 +229,13 @@ export class FastPath {
   }
 }
 
-function wayOf(socket: Socket, { trusted, region }: Visit): number {
+function wayOf(socket: Pick<Socket, 'remoteAddress'>, { trusted, region }: Visit): number {
   const encrypted = (socket as Partial<TLSSocket>).encrypted === true ? ENCRYPTED : 0;
   const isProxy = region.trusted_proxies.length > 0 && isTrusted(trusted, socket.remoteAddress ?? '0.0.0.0');
   return encrypted + (isProxy ? TRUSTED : 0);
 }
 
-function isNotModified(asked: Asked, { stored, tag }: Prepared, now: number): boolean {
+export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: number): boolean {
   if (stored.status !== 200) return false; // the conditions count for a 200 only (RFC 9110, section 13.2.1)
   if (asked.ifNoneMatch !== undefined && asked.ifNoneMatch === tag) return true;
   const { headers } = stored;

@@ -17,6 +17,7 @@ import type { TierCall } from '../tier/protocol.ts';
 import { followPurges } from '../tier/purges.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
+import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
 import { answerUpgrade, answerVisitor, isTrusted, type Visit } from './visitor.ts';
@@ -95,10 +96,17 @@ export async function startEdge({
   await geo.open(region);
   let visit = visiting(core, region, origin, peers, geo);
   const fast = fastPath ? new FastPath(visit) : undefined;
+  const streams = fast && new FastStreams(fast);
   const secret = (): string => visit.region.tier_secret;
   const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
     void answerVisitor(visit, request, response);
-  const tls = edge.listen_tls === undefined ? undefined : visitorTls(core, region, worker?.ticketKeys, { onRequest });
+  const tls =
+    edge.listen_tls === undefined
+      ? undefined
+      : visitorTls(core, region, worker?.ticketKeys, {
+          onRequest,
+          answer: streams && ((call) => streams.answer(call)),
+        });
   const listenForVisitors = (address: string, secure?: SecureListening) =>
     listen({
       address,

@@ -104,7 +104,7 @@ export class Prepared {
       if (piece instanceof Promise) return undefined;
       at += piece.copy(bytes, at);
     }
-    if (keeps) this.#block = { bytes, fromMs: now, untilMs: this.#unchangedUntil(now) };
+    if (keeps) this.#block = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
     this.#blockIsHotCopy = isHotCopy;
     return bytes;
   }
@@ -140,7 +140,7 @@ export class Prepared {
   }
 
   /** The last moment at which neither the age nor what is left of the lifetime reads differently. */
-  #unchangedUntil(now: number): number {
+  unchangedUntil(now: number): number {
     const age = currentAge(this.stored, now);
     const left = remainingLifetime(this.stored, now);
     return now + Math.min(999 - Math.floor(age % 1_000), Math.floor(left % 1_000));

@@ -20,7 +20,7 @@ export function visitorTls(
   core: NodeCore,
   { sites }: RegionConfig,
   ticketKeys: Buffer | undefined,
-  http2: Omit<Http2Handlers, 'onFlood' | 'onRefused'>,
+  http2: Pick<Http2Handlers, 'onRequest' | 'answer'>,
 ): VisitorTls {
   const { log, metrics } = core;
   const certificates = new Certificates({
