@@ -102,7 +102,7 @@ async function ownedElsewhere({ port }: Server, stage: OpenStage): Promise<strin
 /** What may be stored takes more than objects and their headers. */
 const MEMORY_MEBIBYTES = 6_144;
 
-const FILL = { connections: 64, seconds: 300 };
+const FILL = { connections: 64, seconds: 600 };
 
 /** While stalls are measured: hits on all that is stored, and new objects besides. */
 const LOAD = { seconds: 10, draws: 1_000_000, seed: 4, connections: { hits: 48, misses: 16 } };
