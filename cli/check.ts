@@ -3,8 +3,9 @@
  * @module
  */
 import { checkRegions } from '../config/check.ts';
-import { formatProblem } from '../config/problem.ts';
+import { ConfigError, type ConfigProblem, formatProblem } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
+import { openLocator } from '../geo/open-locator.ts';
 import { defineCommand } from './command.ts';
 import { EXIT_FAILURE } from './failure.ts';
 
@@ -22,7 +23,8 @@ together: some mistakes show only side by side. Exits with 1 if there is any.`,
   examples: ['config/regions/eu.yaml config/regions/us.yaml'],
 
   async run({ json }, files) {
-    const { regions, problems, warnings } = checkRegions(files);
+    const { regions, problems: found, warnings } = checkRegions(files);
+    const problems = [...found, ...(await databaseProblems(regions))];
     if (json) {
       const names = regions.map(({ region, file }) => ({ region, file }));
       process.stdout.write(`${JSON.stringify({ ok: problems.length === 0, regions: names, problems, warnings })}\n`);
@@ -36,6 +38,21 @@ together: some mistakes show only side by side. Exits with 1 if there is any.`,
     return problems.length === 0 ? 0 : EXIT_FAILURE;
   },
 });
+
+/** Opens the databases that regions name: only then does it show whether they can be used. */
+async function databaseProblems(regions: readonly RegionConfig[]): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  for (const { file, geo } of regions) {
+    try {
+      const locator = await openLocator({ file, databases: geo.databases });
+      locator.close();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  return problems;
+}
 
 function describe({ region, edges, shields, control, dns, sites }: RegionConfig): string {
   const parts = [

@@ -3,12 +3,13 @@
  * @module
  */
 import { addressProblems, clashProblems, originProblems, proxyProblems } from './check-addresses.ts';
+import { geoProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems, siteProblems } from './check-names.ts';
 import { neighbourProblems, shieldProblems } from './check-shields.ts';
 import { checkSite } from './check-site.ts';
+import { certificateProblems, tlsListenerProblems } from './check-tls.ts';
 import { dnsProblems } from './dns/check.ts';
 import { listenersOf } from './listener.ts';
-import { certificateProblems, tlsListenerProblems } from './check-tls.ts';
 import { foreignListeners, foreignNames } from './neighbour.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { RegionReading } from './read.ts';
@@ -33,6 +34,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...clashProblems(listeners),
     ...originProblems(reading, listeners),
     ...proxyProblems(body),
+    ...geoProblems(body),
     ...tlsListenerProblems(reading, body),
     ...dnsProblems(reading, body),
     ...neighbourProblems(reading, body),

@@ -4,6 +4,7 @@
  * @module
  */
 import { clashProblems, originProblems } from './check-addresses.ts';
+import { defaultProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems } from './check-names.ts';
 import { checkRegion } from './check-region.ts';
 import { certificateWarnings } from './check-tls.ts';
@@ -62,6 +63,7 @@ function problemsBetween(readings: readonly RegionReading[]): ConfigProblem[] {
     ...[...networks.values()].flatMap((network) => [
       ...regionNameProblems(network),
       ...nodeNameProblems(network.flatMap(namesOf)),
+      ...defaultProblems(network),
     ]),
     ...clashProblems(listeners),
     ...readings.flatMap((reading) => {

@@ -6,7 +6,7 @@
 
 import { stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { problemWithout } from '../config/document.ts';
+import { problemWithout, readYaml } from '../config/document.ts';
 import { siblingPath } from '../config/path.ts';
 import { ConfigError, type ConfigProblem } from '../config/problem.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -59,7 +59,7 @@ export async function openLocator({
       opened.push({ name, file: path, database: await openDatabase(path, name), seen });
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
-      problems.push(problemWithout(file, `geo.databases[${index}]`, error.message, error.fix));
+      problems.push(problemAt(file, index, error));
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);
@@ -108,6 +108,13 @@ export async function openLocator({
     },
     close: () => clearInterval(timer),
   };
+}
+
+/** Points at the line where there is one: the default database stands in no file. */
+function problemAt(file: string, index: number, { message, fix }: DatabaseError): ConfigProblem {
+  const yaml = readYaml(file);
+  if ('source' in yaml) return yaml.source.problem(['geo', 'databases', index], message, fix);
+  return problemWithout(file, `geo.databases[${index}]`, message, fix);
 }
 
 /**

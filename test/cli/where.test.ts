@@ -1,0 +1,126 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { mmdb } from '../geo/mmdb.ts';
+import { runCommand } from './process.ts';
+
+async function run(args: readonly string[]) {
+  const { code, stdout, stderrLines } = await runCommand('cli/seawall.ts', args);
+  return { code, stdout, stderr: stderrLines.join('\n') };
+}
+
+const REGION = (name: string, coordinates: string, more = '') => `region: ${name}
+coordinates: ${coordinates}
+tier_secret: 0123456789abcdef
+geo: { databases: [city.mmdb]${more} }
+edges: [{ name: ${name}-1, listen: '127.0.0.1:1', tier: '127.0.0.1:2', public: [203.0.113.7] }]
+`;
+const SITES = `sites:
+  - { name: shop, hosts: [www.example.com], origin: { servers: [{ url: 'https://origin.example.net' }] } }
+`;
+
+function files(t: Test, eu = '', database: Buffer | undefined = undefined): string[] {
+  const folder = t.testdir({
+    'eu.yaml': REGION('eu', '[50.11, 8.68]', eu) + SITES,
+    'us.yaml': `${REGION('us', '[39.04, -77.49]', ', default: true')}`.replaceAll('127.0.0.1:', '127.0.0.2:') + SITES,
+  });
+  const munich = {
+    city: { names: { en: 'Munich' } },
+    country: { iso_code: 'DE' },
+    location: { latitude: 48.1, longitude: 11.6 },
+  };
+  writeFileSync(join(folder, 'city.mmdb'), database ?? mmdb({ networks: [['11.0.0.0/8', munich]] }));
+  return ['eu.yaml', 'us.yaml'].map((name) => join(folder, name));
+}
+
+test('which region, why, and what comes next', async (t) => {
+  const { code, stdout } = await run(['where', '11.2.3.4', ...files(t)]);
+  t.equal(code, 0);
+  t.equal(
+    stdout,
+    `11.2.3.4: Munich, DE, EU (48.1, 11.6)
+eu is the nearest region.
+
+  1. eu  well, 308 km, 1 of 1 edges up, 203.0.113.7
+  2. us  well, 6839 km, default, 1 of 1 edges up, 203.0.113.7
+
+This holds for all addresses that share the first 8 bits.
+Source: city.mmdb
+`,
+  );
+});
+
+for (const { what, address, more, says } of [
+  {
+    what: 'unknown',
+    address: '12.0.0.1',
+    more: '',
+    says: /12\.0\.0\.1: not known\nIt is an address that no database knows, so the default region answers: us\./,
+  },
+  {
+    what: 'private',
+    address: '10.0.0.1',
+    more: '',
+    says: /10\.0\.0\.1: private\nIt is a private address, so the default region answers: us\./,
+  },
+  {
+    what: 'pinned',
+    address: '11.0.0.1',
+    more: ', countries: [DE]',
+    says: /Visitors from DE go to eu\.\n\n {2}1\. eu {2}well, 308 km, pinned by country/,
+  },
+  {
+    what: 'weighed',
+    address: '11.0.0.1',
+    more: ', weight: 0.01',
+    says: /us is the nearest region, weights counted in\.\n[\s\S]*eu {2}well, 308 km, counts as 30\d{3} km \(weight 0\.01\)/,
+  },
+  { what: 'drained', address: '11.0.0.1', more: ', drained: true', says: /us comes next: eu is drained\.\n/ },
+]) {
+  test(`a visitor who is ${what}`, async (t) => {
+    t.match((await run(['where', address, ...files(t, more)])).stdout, says);
+  });
+}
+
+test('as JSON', async (t) => {
+  const { stdout } = await run(['where', '11.2.3.4', ...files(t), '--json']);
+  t.match(JSON.parse(stdout), {
+    region: 'eu',
+    reason: 'nearest',
+    prefix: 8,
+    order: [{ region: 'eu' }, { region: 'us' }],
+  });
+});
+
+for (const { what, args, says } of [
+  { what: 'nothing', args: () => [], says: /no address is given/ },
+  { what: 'a name', args: () => ['www.example.com'], says: /"www\.example\.com" is no IP address/ },
+  {
+    what: 'an unknown region',
+    args: (t: Test) => ['11.0.0.1', ...files(t), '--from', 'ap'],
+    says: /there is no region "ap"\. The regions are eu, us\./,
+  },
+  {
+    what: 'a control node that is not there',
+    args: () => ['11.0.0.1', '--control', 'http://127.0.0.1:1'],
+    says: /does not answer/,
+  },
+  {
+    what: 'a broken database',
+    args: (t: Test) => ['11.0.0.1', ...files(t, '', Buffer.from('x'))],
+    says: /eu\.yaml:4:20 geo\.databases\[0\]: .*its end is missing.* Fix: Download it again/,
+  },
+]) {
+  test(`asked about ${what}`, async (t) => {
+    const { code, stderr } = await run(['where', ...args(t)]);
+    t.not(code, 0);
+    t.match(stderr, says);
+  });
+}
+
+test('check opens the databases, too', async (t) => {
+  const { code, stderr } = await run(['check', ...files(t, '', Buffer.from('x'))]);
+  t.equal(code, 1);
+  t.match(stderr, /eu\.yaml:4:20 geo\.databases\[0\]: /);
+  t.match(stderr, /us\.yaml:4:20 geo\.databases\[0\]: /);
+});
