@@ -7,7 +7,6 @@
  * @module
  */
 import type { Dispatcher } from 'undici';
-import type { EdgeConfig } from '../config/schema.ts';
 
 /** Of the excess, how much is shed at each measurement. */
 const GAIN = 0.2;
@@ -34,9 +33,14 @@ export class Overload {
     return Math.round(this.#shed * STEPS) / STEPS;
   }
 
-  /** Counts anew. Never rejects; an edge that does not tell counts for nothing. */
-  async measure(dispatcher: Dispatcher, edges: readonly EdgeConfig[], now: number): Promise<void> {
-    const counts = await Promise.all(edges.map(({ control }) => countedBy(dispatcher, control)));
+  /**
+   * Counts anew.
+   *
+   * @param addresses - Of the edges' control listeners, as far as they can be reached.
+   * @returns Never rejects; an edge that does not tell counts for nothing.
+   */
+  async measure(dispatcher: Dispatcher, addresses: readonly (string | undefined)[], now: number): Promise<void> {
+    const counts = await Promise.all(addresses.map((address) => countedBy(dispatcher, address)));
     const told = counts.filter((count) => count !== undefined);
     const requests = told.reduce((sum, count) => sum + count, 0);
     const before = this.#last;
@@ -55,7 +59,7 @@ export class Overload {
 }
 
 async function countedBy(dispatcher: Dispatcher, control: string | undefined): Promise<number | undefined> {
-  if (control === undefined || control.endsWith(':0')) return undefined;
+  if (control === undefined) return undefined;
   try {
     const { statusCode, body } = await dispatcher.request({
       origin: `http://${control}`,

@@ -123,7 +123,9 @@ export class RegionMonitor {
             if ((await this.#probe(one, edge)) !== before) this.update(); // not when the slowest one has answered
           }),
         );
-        if (counts && one.overload) await one.overload.measure(this.#agent, one.region.edges, this.#options.now());
+        if (counts && one.overload) {
+          await one.overload.measure(this.#agent, one.region.edges.map(reachableControl), this.#options.now());
+        }
       }),
     );
     this.update();
