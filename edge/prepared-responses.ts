@@ -16,7 +16,7 @@ const GENERATION_MS = 10_000;
 const GENERATION_BYTES = 16 * 1024 * 1024;
 
 /** What a prepared response costs besides its heads. Measured by load-tests/micro. */
-const PREPARED_BYTES = 600;
+const PREPARED_BYTES = 2_000;
 
 /** Answers that are kept whole, together; they are dropped after a second. */
 const WHOLE_BYTES = 16 * 1024 * 1024;

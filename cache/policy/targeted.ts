@@ -26,9 +26,23 @@ export function cacheControl(headers: RawHeaders, targets: readonly string[]): C
     if (directives === undefined || directives.size === 0) continue;
     return { directives: responseDirectives(directives), expiresCounts: false, addressed: true };
   }
-  const directives = parseDirectives(fieldValue(headers, 'cache-control'));
   // Pragma in a response means nothing (RFC 9111, section 5.4); it is not looked at.
-  return { directives: responseDirectives(directives), expiresCounts: true, addressed: false };
+  return { directives: directivesOf(fieldValue(headers, 'cache-control')), expiresCounts: true, addressed: false };
+}
+
+/** Origins say the same of most of their responses: those share what it means. */
+const KNOWN = new Map<string, ResponseDirectives>();
+const MAX_KNOWN = 1_024;
+const MAX_KNOWN_LENGTH = 256;
+
+function directivesOf(value: string | undefined): ResponseDirectives {
+  const known = KNOWN.get(value ?? '');
+  if (known !== undefined) return known;
+  const directives = responseDirectives(parseDirectives(value));
+  if (value !== undefined && value.length > MAX_KNOWN_LENGTH) return directives;
+  if (KNOWN.size >= MAX_KNOWN) KNOWN.clear();
+  KNOWN.set(value ?? '', directives);
+  return directives;
 }
 
 /** Whether the origin itself says how long the response lives. */

@@ -1,0 +1,30 @@
+/**
+ * Visitors who ask once and stay: HOST:PORT and how many, as arguments.
+ * @module
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+const [, , address = '', count = '0'] = process.argv;
+const REQUEST = 'GET / HTTP/1.1\r\nHost: site.test\r\nAccept-Encoding: gzip\r\nUser-Agent: idle\r\n\r\n';
+const AT_ONCE = 100;
+
+const visit = async (): Promise<Socket> => {
+  const colon = address.lastIndexOf(':');
+  const socket = connect(Number(address.slice(colon + 1)), address.slice(0, colon));
+  socket.write(REQUEST);
+  await once(socket, 'data');
+  return socket;
+};
+
+async function visits(total: number): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  while (sockets.length < total) sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, visit))));
+  return sockets;
+}
+
+for (const socket of await visits(AT_ONCE)) socket.destroy();
+process.send?.('warm');
+await once(process, 'message');
+const kept = await visits(Number(count));
+process.send?.(kept.length);

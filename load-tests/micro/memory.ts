@@ -1,0 +1,91 @@
+/**
+ * What is held for a stored response besides its body and its headers, for one
+ * that is prepared, and for a connection that waits for its next request.
+ * @module
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { MemoryStore } from '../../cache/store/memory-store.ts';
+import { ENTRY_OVERHEAD_BYTES } from '../../cache/stored-response.ts';
+import { compileRules } from '../../config/match.ts';
+import { siteSchema } from '../../config/schema.ts';
+import { PreparedResponses } from '../../edge/prepared-responses.ts';
+import { startNetwork } from '../../test/support/network.ts';
+import { startOrigin, text } from '../../test/support/origin.ts';
+import type { Row } from '../report.ts';
+import { heldBytes } from './measure.ts';
+import { storedResponse } from './objects.ts';
+
+const ENTRIES = 100_000;
+const BODY_BYTES = 1_024;
+
+/** Promised in CHANGELOG and docs/adr/0006-fast-path.md. */
+const MAX_CONNECTION_BYTES = 12 * 1024;
+
+const CONNECTIONS = 4_000;
+
+export async function memory(): Promise<Row[]> {
+  const connection = await idleConnection(); // first: later, it would find memory that others have given back
+  const { stored, prepared } = entries();
+  const kept = stored <= ENTRY_OVERHEAD_BYTES;
+  return [
+    {
+      what: `a stored response of ${BODY_BYTES} bytes, above body, headers and key`,
+      value: `${stored.toFixed(0)} B`,
+      promise: { text: `≤ ${ENTRY_OVERHEAD_BYTES}`, kept }, // what is counted against `memory`
+    },
+    { what: 'the same while it is asked for, without the answer itself', value: `${prepared.toFixed(0)} B` },
+    {
+      what: `one of ${CONNECTIONS} connections that wait for a request`,
+      value: `${connection.toFixed(0)} B`,
+      promise: { text: `≤ ${MAX_CONNECTION_BYTES}`, kept: connection <= MAX_CONNECTION_BYTES },
+    },
+  ];
+}
+
+function entries(): { readonly stored: number; readonly prepared: number } {
+  const now = Date.now();
+  const store = new MemoryStore(ENTRIES * 4_096);
+  const before = heldBytes();
+  let known = 0;
+  for (let i = 0; i < ENTRIES; i++) {
+    const key = `http://www.example.com/articles/${i}`;
+    const stored = storedResponse(store, i, BODY_BYTES, now);
+    known += key.length + BODY_BYTES + stored.headers.reduce((sum, { length }) => sum + length, 0);
+    store.set(key, [stored]);
+  }
+  const full = heldBytes();
+  const site = siteSchema.parse({ name: 'www', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1' }] } });
+  const served = { site, rules: compileRules(site) };
+  const responses = new PreparedResponses('eu-1');
+  responses.keepAliveMs = 65_000;
+  const some = [...store.entries()].slice(0, 10_000);
+  for (const [key, [stored]] of some) {
+    if (stored !== undefined) responses.of(stored, served, key.slice(22)).head('whole', false, now);
+  }
+  const prepared = heldBytes();
+  if (store.size !== ENTRIES) throw new Error('they are to be there until here');
+  responses.close();
+  return { stored: (full - before - known) / ENTRIES, prepared: (prepared - full) / some.length };
+}
+
+async function idleConnection(): Promise<number> {
+  const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=3600' }));
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, shields: 0 });
+  const visitors = fork(new URL('./idle-visitors.ts', import.meta.url), [network.at('eu-1'), String(CONNECTIONS)]);
+  await once(visitors, 'message'); // some have come and gone: what is there once is there
+  const before = residentBytes();
+  visitors.send('all');
+  await once(visitors, 'message');
+  const after = residentBytes();
+  visitors.kill();
+  await network.close();
+  await origin.close();
+  return (after - before) / CONNECTIONS;
+}
+
+/** What the system counts, so that buffers of sockets outside the heap are in it. */
+function residentBytes(): number {
+  heldBytes(); // collects
+  return process.memoryUsage.rss();
+}
