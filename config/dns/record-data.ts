@@ -50,7 +50,7 @@ export function recordType(name: string): RecordType | undefined {
   if (Object.hasOwn(RECORD_TYPES, name)) return RECORD_TYPES[name];
   const number = Number(/^TYPE(\d{1,5})$/.exec(name)?.[1] ?? Number.NaN);
   // Neither those of meta information and questions (RFC 6895, section 3.1), nor those that Seawall knows or makes by another name.
-  const isData = number > 0 && number < 65_280 && (number < 128 || number > 255) && !NOT_BY_NUMBER.includes(number);
+  const isData = number > 0 && number < 65_535 && (number < 128 || number > 255) && !NOT_BY_NUMBER.includes(number);
   return isData ? { type: number, form: '\\# LENGTH HEX', parse: parseUnknown } : undefined;
 }
 
