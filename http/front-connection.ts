@@ -33,6 +33,7 @@ export class FrontConnection<Meaning> {
   askerOf: unknown;
   /** The section of the last request. */
   #last: Section<Meaning> | undefined;
+  #recogniser: Recogniser<Meaning> | undefined;
   /** What has come and is not read yet. */
   #rest = '';
   #lent: LentStream | undefined;
@@ -129,8 +130,8 @@ export class FrontConnection<Meaning> {
 
   /** No more requests are answered here. */
   leave(): void {
-    if (this.waitsFor === 'request') this.socket.destroy();
-    else if (this.waitsFor === 'first-request' || this.waitsFor === 'rest-of-head') this.#handOver();
+    if (this.waitsFor === 'request' || this.waitsFor === 'first-request') this.socket.destroy();
+    else if (this.waitsFor === 'rest-of-head') this.#handOver();
   }
 
   turnAway(error: HttpError): void {
@@ -173,6 +174,8 @@ export class FrontConnection<Meaning> {
   #read(text: string): void {
     this.#rest = text;
     const recogniser = this.#front.options.recogniser();
+    if (this.#recogniser !== recogniser) this.#last = undefined; // it means something else after a reload
+    this.#recogniser = recogniser;
     if (this.#front.closing) this.#handOver();
     else if (!recogniser.recognise(text, 0, this.#last)) this.#waitForMore(recogniser);
     else if (recogniser.end < text.length) this.#readMany(text, recogniser);

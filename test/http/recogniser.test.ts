@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { beginsWithSoundHead, mayBecomeHead, parseSection, Recogniser } from '../../http/recogniser.ts';
+
+const HOST = 'Host: a.test\r\n';
+const make = () => new Recogniser({ maxBytes: 1_000, maxLines: 5, meaningOf: (headers) => headers.length });
+
+test('one request after the other, and where each ends', async (t) => {
+  const recogniser = make();
+  const text = `GET /a?b HTTP/1.1\r\n${HOST}\r\nHEAD / HTTP/1.1\r\n${HOST}Accept: */*\r\n\r\n`;
+  t.ok(recogniser.recognise(text, 0, undefined));
+  t.match(recogniser, { target: '/a?b', isHead: false });
+  t.strictSame(recogniser.section?.headers, ['Host', 'a.test']);
+  const first = recogniser.section;
+  t.ok(recogniser.recognise(text, recogniser.end, first));
+  t.match(recogniser, { target: '/', isHead: true, end: text.length });
+  t.strictSame(recogniser.section?.headers, ['Host', 'a.test', 'Accept', '*/*']);
+});
+
+test('what a section means is found out once', async (t) => {
+  let asked = 0;
+  const recogniser = new Recogniser({ maxBytes: 1_000, maxLines: 5, meaningOf: () => ++asked });
+  for (const path of ['/1', '/2', '/3'])
+    t.ok(recogniser.recognise(`GET ${path} HTTP/1.1\r\n${HOST}\r\n`, 0, undefined));
+  t.equal(asked, 1);
+});
+
+test('what is remembered is bounded', async (t) => {
+  let asked = 0;
+  const recogniser = new Recogniser({ maxBytes: 9_000, maxLines: 5, meaningOf: () => ++asked });
+  const ask = (id: number) =>
+    recogniser.recognise(`GET / HTTP/1.1\r\n${HOST}X: ${String(id).padStart(4_000, '0')}\r\n\r\n`, 0, undefined);
+  for (let id = 0; id < 1_000; id++) t.ok(ask(id));
+  ask(0);
+  t.equal(asked, 1_001, 'the first is forgotten');
+  ask(999);
+  t.equal(asked, 1_001, 'the last is not');
+});
+
+for (const [what, text] of [
+  ['another method', `POST / HTTP/1.1\r\n${HOST}\r\n`],
+  ['a method in lower case', `get / HTTP/1.1\r\n${HOST}\r\n`],
+  ['another version', `GET / HTTP/1.0\r\n${HOST}\r\n`],
+  ['an absolute target', `GET http://a.test/ HTTP/1.1\r\n${HOST}\r\n`],
+  ['bare LF', 'GET / HTTP/1.1\nHost: a.test\n\n'],
+  ['bare LF after a field', `GET / HTTP/1.1\r\nX: y\n${HOST}\r\n`],
+  ['a folded line', `GET / HTTP/1.1\r\n${HOST}X: a\r\n b\r\n\r\n`],
+  ['a space before the colon', `GET / HTTP/1.1\r\nHost : a.test\r\n\r\n`],
+  ['NUL', `GET / HTTP/1.1\r\n${HOST}X: a\0b\r\n\r\n`],
+  ['bytes above ASCII', `GET / HTTP/1.1\r\n${HOST}X: \xe4\r\n\r\n`],
+  ['an empty value', `GET / HTTP/1.1\r\n${HOST}X:\r\n\r\n`],
+  ['a body', `GET / HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`],
+  ['chunks', `GET / HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`],
+  ['an upgrade', `GET / HTTP/1.1\r\n${HOST}Upgrade: h2c\r\n\r\n`],
+  ['an end of the connection', `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
+  ['more lines than allowed', `GET / HTTP/1.1\r\n${HOST}${'X: y\r\n'.repeat(5)}\r\n`],
+  ['more bytes than allowed', `GET / HTTP/1.1\r\n${HOST}X: ${'y'.repeat(1_000)}\r\n\r\n`],
+  ['half a head', `GET / HTTP/1.1\r\n${HOST}`],
+] as const) {
+  test(`not recognised: ${what}`, async (t) => {
+    t.notOk(make().recognise(text, 0, undefined));
+  });
+}
+
+const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,12}$/);
+const value = fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/);
+
+test('a head that is recognised could be told from its beginning, wherever it was cut', async (t) => {
+  const head = fc.tuple(fc.stringMatching(/^[!-~]{0,20}$/), fc.array(fc.tuple(name, value), { maxLength: 4 }));
+  fc.assert(
+    fc.property(head, ([path, fields]) => {
+      const lines = fields.map((field) => `${field[0]}: ${field[1]}\r\n`).join('');
+      const text = `GET /${path} HTTP/1.1\r\n${lines}\r\n`;
+      if (!make().recognise(text, 0, undefined)) return;
+      for (let cut = 5; cut < text.length; cut++) {
+        if (!mayBecomeHead(text.slice(0, cut), 1_000)) throw new Error(JSON.stringify(text.slice(0, cut)));
+      }
+      if (!beginsWithSoundHead(text, 5)) throw new Error('not sound');
+    }),
+    { numRuns: 500 },
+  );
+  t.pass();
+});
+
+test('no bytes make it throw, and what it takes it can give back', async (t) => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary-ascii', maxLength: 200 }), (lines) => {
+      const headers = parseSection(lines, 50);
+      if (headers === undefined) return;
+      let text = '';
+      for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+      if (text.replaceAll(': ', ':') !== lines.replaceAll(': ', ':')) throw new Error(JSON.stringify(lines));
+    }),
+    { numRuns: 5_000 },
+  );
+  t.pass();
+});
