@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Source } from './document.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { Placed, RegionBody, RegionReading } from './read.ts';
@@ -87,8 +88,8 @@ export function doubtsAbout(
 
 function covers(certificate: X509Certificate, host: string): boolean {
   // What `*.example.com` covers, every name of that depth shows.
-  const name = host.startsWith('*.') ? `any${host.slice(1)}` : host;
-  return certificate.checkHost(name) !== undefined || certificate.checkIP(name) !== undefined;
+  const name = host.startsWith('*.') ? `any${host.slice(1)}` : host.replace(/^\[|\]$/g, '');
+  return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
 /** @returns A problem for every listener for TLS that has nothing to show. */

@@ -153,6 +153,7 @@ class StreamResponse extends EventEmitter {
   #head: string[] | undefined;
   #trailers: readonly (readonly [string, string])[] = [];
   #isChunked = true;
+  #hasEnded = false;
   /** Node's name; nothing here depends on it. */
   shouldKeepAlive = true;
 
@@ -174,7 +175,7 @@ class StreamResponse extends EventEmitter {
   }
 
   get writableFinished(): boolean {
-    return this.#stream.writableFinished;
+    return this.#hasEnded && this.#stream.writableFinished; // Node ends streams that are reset
   }
 
   /** Whether trailers can follow. */
@@ -207,6 +208,7 @@ class StreamResponse extends EventEmitter {
 
   end(chunk?: Buffer): void {
     const isWhole = chunk === undefined;
+    this.#hasEnded = true;
     this.#respond(isWhole);
     if (!isWhole) this.#stream.end(chunk);
     else if (!this.#stream.writableEnded) this.#stream.end();
@@ -234,9 +236,9 @@ class StreamResponse extends EventEmitter {
     this.#stream.additionalHeaders({ ':status': 100 });
   }
 
-  /** The other side sees a broken answer. */
+  /** The other side sees a broken answer: `close` would end the body first, as if it were whole. */
   destroy(): this {
-    if (!this.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (!this.destroyed) this.#stream.destroy(new Error('broken off'));
     return this;
   }
 

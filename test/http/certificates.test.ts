@@ -1,0 +1,106 @@
+/**
+ * Certificates that change while they are in use.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { siteSchema } from '../../config/schema.ts';
+import { Certificates } from '../../http/certificates.ts';
+import { makeCertificate } from '../support/certificate.ts';
+
+function setUp(t: Test, now: () => number = Date.now) {
+  const folder = t.testdir();
+  const made = makeCertificate(folder, 'one', ['one.test']);
+  const site = siteSchema.parse({
+    name: 'one',
+    hosts: ['one.test', 'two.test'],
+    origin: { servers: [{ url: 'http://127.0.0.1:1' }] },
+    tls: { cert_file: made.cert_file, key_file: made.key_file },
+  });
+  const told: string[] = [];
+  const certificates = new Certificates({
+    sites: [site],
+    now,
+    intervalMs: 2 ** 30, // looks when it is told to
+    events: {
+      loaded: (name) => told.push(`loaded ${name}`),
+      refused: (name, reason) => told.push(`refused ${name}: ${reason}`),
+      doubted: (name, reason) => told.push(`doubted ${name}: ${reason}`),
+    },
+  });
+  t.teardown(() => certificates.close());
+  return { folder, site, certificates, told: () => told.splice(0) };
+}
+
+test('it is read at once, with what is doubtful about it', async (t) => {
+  const { certificates, told } = setUp(t);
+  t.match(told(), ['loaded one', /doubted one: .* does not name two\.test/]);
+  t.ok(certificates.contextFor('ONE.test'));
+  t.equal(certificates.contextFor('three.test'), undefined);
+});
+
+test('nothing changed, nothing happens; a change counts once it has settled', async (t) => {
+  const { folder, certificates, told } = setUp(t);
+  told();
+  const before = certificates.contextFor('one.test');
+  await certificates.look();
+  await certificates.look();
+  t.strictSame(told(), []);
+  t.equal(certificates.contextFor('one.test'), before);
+
+  makeCertificate(folder, 'one', ['one.test', 'two.test']);
+  await certificates.look();
+  t.strictSame(told(), [], 'the key may still be on its way');
+  await certificates.look();
+  t.strictSame(told(), ['loaded one']);
+  t.not(certificates.contextFor('one.test'), before);
+});
+
+for (const { name, file, content, says } of [
+  { name: 'no certificate', file: 'one.pem', content: 'hello', says: /one\.pem holds no certificate in PEM.*stays/ },
+  { name: 'no key', file: 'one.key', content: 'hello', says: /one\.key holds no private key.*stays/ },
+  { name: 'nothing', file: 'one.key', content: '', says: /one\.key holds no private key.*stays/ },
+  { name: 'too much', file: 'one.pem', content: 'x'.repeat(300_000), says: /longer than 262144 bytes.*stays/ },
+]) {
+  test(`what cannot be used is refused once, and the old one stays: ${name}`, async (t) => {
+    const { folder, certificates, told } = setUp(t);
+    told();
+    const before = certificates.contextFor('one.test');
+    writeFileSync(join(folder, file), content);
+    for (let i = 0; i < 4; i++) await certificates.look();
+    const lines = told();
+    t.equal(lines.length, 1);
+    t.match(lines[0], says);
+    t.equal(certificates.contextFor('one.test'), before);
+    makeCertificate(folder, 'one', ['one.test', 'two.test']);
+    for (let i = 0; i < 3; i++) await certificates.look();
+    t.strictSame(told(), ['loaded one'], 'and a good one counts again');
+  });
+}
+
+test('the key of another certificate', async (t) => {
+  const { folder, site, certificates, told } = setUp(t);
+  told();
+  const other = makeCertificate(folder, 'other', ['one.test']);
+  writeFileSync(join(folder, 'one.key'), other.key);
+  for (let i = 0; i < 3; i++) await certificates.look();
+  t.match(told(), [/one\.key is not the key of the certificate\. Name the key/]);
+  certificates.update([{ ...site, tls: { cert_file: other.cert_file, key_file: other.key_file } }]);
+  t.match(told(), ['loaded one', /does not name two/], 'a reload may name other files');
+});
+
+test('files that go: said once, and the old one stays', async (t) => {
+  const { certificates, told, site } = setUp(t);
+  told();
+  const { rmSync } = await import('node:fs');
+  rmSync(site.tls?.key_file ?? '');
+  for (let i = 0; i < 4; i++) await certificates.look();
+  t.match(told(), [/ENOENT.*stays/]);
+  t.ok(certificates.contextFor('one.test'));
+});
+
+test('an expired one is shown all the same, and doubted', async (t) => {
+  const { certificates, told } = setUp(t, () => Date.now() + 100 * 86_400_000);
+  t.match(told(), ['loaded one', /has expired on/, /does not name/]);
+  t.ok(certificates.contextFor('one.test'));
+});

@@ -1,0 +1,151 @@
+/**
+ * A client of HTTP/2 that sends exactly these frames (RFC 9113, section 4) and
+ * tells which came back.
+ *
+ *     +-----------------------------------------------+
+ *     |  Length (24)  | Type (8) | Flags (8)          |
+ *     +-+-------------------------------------------------+
+ *     |R|  Stream Identifier (31)  |  Payload …           |
+ *     +-+-------------------------------------------------+
+ * @module
+ */
+import type { TLSSocket } from 'node:tls';
+import { dialTls } from './secure-edge.ts';
+
+export const TYPE = {
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+
+export const END_STREAM = 1;
+export const ACK = 1;
+export const END_HEADERS = 4;
+
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A field section without compression: literals without indexing, new names (RFC 7541, section 6.2.2). */
+export function section(fields: readonly (readonly [string, string])[]): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
+}
+
+function literal(text: string): Buffer {
+  const bytes = Buffer.from(text, 'latin1');
+  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+  const rest: number[] = [];
+  let left = bytes.length - 127;
+  for (; left >= 128; left = Math.floor(left / 128)) rest.push((left % 128) + 128);
+  return Buffer.concat([Buffer.from([127, ...rest, left]), bytes]);
+}
+
+export const GET: readonly (readonly [string, string])[] = [
+  [':method', 'GET'],
+  [':scheme', 'https'],
+  [':authority', 'site.test'],
+  [':path', '/'],
+];
+
+export function get(stream: number, path = '/'): Buffer {
+  const fields = GET.map(([name, value]) => [name, name === ':path' ? path : value] as const);
+  return frame(TYPE.headers, END_HEADERS | END_STREAM, stream, section(fields));
+}
+
+export function settings(pairs: readonly (readonly [id: number, value: number])[] = []): Buffer {
+  const payload = Buffer.alloc(pairs.length * 6);
+  pairs.forEach(([id, value], index) => {
+    payload.writeUInt16BE(id, index * 6);
+    payload.writeUInt32BE(value, index * 6 + 2);
+  });
+  return frame(TYPE.settings, 0, 0, payload);
+}
+
+export class RawHttp2 {
+  readonly socket: TLSSocket;
+  readonly frames: Frame[] = [];
+  #unread = Buffer.alloc(0);
+  readonly #closed: Promise<void>;
+  #wake: () => void = () => undefined;
+
+  constructor(socket: TLSSocket) {
+    this.socket = socket;
+    this.#closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    socket.on('close', () => this.#wake());
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+  }
+
+  /** @param own - What the client says of itself. */
+  static async open(port: number, own: Parameters<typeof settings>[0] = []): Promise<RawHttp2> {
+    const client = new RawHttp2(await dialTls(port, 'site.test', { ALPNProtocols: ['h2'] }));
+    client.send(PREFACE, settings(own));
+    return client;
+  }
+
+  send(...frames: readonly Buffer[]): void {
+    if (!this.socket.destroyed) this.socket.write(Buffer.concat(frames));
+  }
+
+  /** Sends them one batch after the other, as fast as they are taken, until the connection is closed. */
+  async flood(batch: Buffer, times: number): Promise<void> {
+    for (let i = 0; i < times && !this.socket.destroyed; i++) {
+      if (!this.socket.write(batch)) {
+        await Promise.race([this.#closed, new Promise((resolve) => this.socket.once('drain', resolve))]);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Resolves with the first frame that matches, or with `undefined` when the connection is closed. */
+  async until(matches: (frame: Frame) => boolean): Promise<Frame | undefined> {
+    for (;;) {
+      const found = this.frames.find(matches);
+      if (found !== undefined || this.socket.destroyed) return found;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** @returns The error code of GOAWAY, or `undefined` when the connection ended without one. */
+  async goneWith(): Promise<number | undefined> {
+    await this.#closed;
+    return this.frames.find(({ type }) => type === TYPE.goaway)?.payload.readUInt32BE(4);
+  }
+
+  #read(chunk: Buffer): void {
+    this.#unread = Buffer.concat([this.#unread, chunk]);
+    while (this.#unread.length >= 9) {
+      const length = this.#unread.readUIntBE(0, 3);
+      if (this.#unread.length < 9 + length) break;
+      this.frames.push({
+        type: this.#unread[3] as number,
+        flags: this.#unread[4] as number,
+        stream: this.#unread.readUInt32BE(5),
+        payload: this.#unread.subarray(9, 9 + length),
+      });
+      this.#unread = this.#unread.subarray(9 + length);
+    }
+    this.#wake();
+  }
+}
