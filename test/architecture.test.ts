@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** Folder → folders that it may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ['control', 'edge', 'origin-shield', 'geo', 'journal', 'telemetry', 'config', 'http'],
+  cli: ['control', 'edge', 'origin-shield', 'tier', 'geo', 'journal', 'telemetry', 'cache', 'config', 'http'],
   control: ['geo', 'journal', 'telemetry', 'cache', 'http', 'config'],
   edge: ['geo', 'tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
