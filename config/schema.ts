@@ -559,6 +559,12 @@ export const regionSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'How the nodes of this region hear of purges.' }),
+  access_log: fileName.optional().meta({
+    title: 'a file, or `-`',
+    examples: ['/var/log/seawall/access.jsonl', '-'],
+    description:
+      'File to which each edge appends a line of JSON for each answer to a visitor, relative to this file; `-`: standard output. It is opened anew at a reload. Absent: no access log.',
+  }),
   trusted_proxies: z
     .array(
       z

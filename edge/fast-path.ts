@@ -20,6 +20,7 @@ import type { FrontConnection } from '../http/front-connection.ts';
 import { fieldLines, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
+import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram, Tally } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects } from './asked.ts';
 import type { Prepared } from './prepared.ts';
@@ -36,6 +37,8 @@ const WAYS = 4;
 
 type Connection = FrontConnection<Meaning>;
 type Request = Recogniser<Meaning>;
+
+type Noted = Pick<Access, 'method' | 'target' | 'status'>;
 
 export class FastPath {
   readonly front: Front<Meaning>;
@@ -144,33 +147,42 @@ export class FastPath {
 
   #write(
     connection: Connection,
-    { isHead }: Request,
+    request: Request,
     asked: Asked,
     prepared: Prepared,
     isHotCopy: boolean,
     now: number,
   ): boolean {
     if (asked.hasConditions && isNotModified(asked, prepared, now)) {
-      return this.#send(connection, asked, prepared.head('not-modified', isHotCopy, now), isHotCopy);
+      const note = this.#noteOf(request, 304);
+      return this.#send(connection, asked, prepared.head('not-modified', isHotCopy, now), isHotCopy, note);
     }
-    if (isHead) return this.#send(connection, asked, prepared.head('head', isHotCopy, now), isHotCopy);
-    if (asked.hasRange) return this.#writePart(connection, asked, prepared, isHotCopy, now);
+    const note = this.#noteOf(request, prepared.stored.status);
+    if (request.isHead) return this.#send(connection, asked, prepared.head('head', isHotCopy, now), isHotCopy, note);
+    if (asked.hasRange) return this.#writePart(connection, request, asked, prepared, isHotCopy, now);
     const results = isHotCopy ? asked.hotCopies : asked.hits;
     if (prepared.isOneBuffer) {
       const bytes = prepared.readyBytes(isHotCopy, now) ?? this.#prepared.makeBytes(prepared, isHotCopy, now);
       if (bytes === undefined) return false;
       connection.send(bytes);
-      this.#count(connection, results, asked, prepared.stored.length);
+      this.#count(connection, results, asked, prepared.stored.length, note);
       return true;
     }
     const head = prepared.head('whole', isHotCopy, now);
     if (head === undefined) return false;
-    this.#stream(connection, asked, head, prepared.open(), isHotCopy);
+    this.#stream(connection, asked, head, prepared.open(), isHotCopy, note);
     return true;
   }
 
   /** One range, or what comes of asking for one. */
-  #writePart(connection: Connection, asked: Asked, prepared: Prepared, isHotCopy: boolean, now: number): boolean {
+  #writePart(
+    connection: Connection,
+    asking: Request,
+    asked: Asked,
+    prepared: Prepared,
+    isHotCopy: boolean,
+    now: number,
+  ): boolean {
     const request = { method: 'GET', headers: asked.headers };
     const { head, body, status } = storedAnswer({ request }, prepared.stored, now, { hit: true });
     const text = prepared.finishedText(head, isHotCopy, status.ttlMs);
@@ -178,15 +190,22 @@ export class FastPath {
       body?.close();
       return false;
     }
-    if (body === undefined) return this.#send(connection, asked, text, isHotCopy);
-    this.#stream(connection, asked, text, body, isHotCopy);
+    const note = this.#noteOf(asking, head.status);
+    if (body === undefined) return this.#send(connection, asked, text, isHotCopy, note);
+    this.#stream(connection, asked, text, body, isHotCopy, note);
     return true;
   }
 
-  #send(connection: Connection, asked: Asked, head: string | undefined, isHotCopy: boolean): boolean {
+  #send(
+    connection: Connection,
+    asked: Asked,
+    head: string | undefined,
+    isHotCopy: boolean,
+    note: Noted | undefined,
+  ): boolean {
     if (head === undefined) return false;
     connection.send(Buffer.from(head, 'latin1'));
-    this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, 0);
+    this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, 0, note);
     return true;
   }
 
@@ -196,20 +215,33 @@ export class FastPath {
     head: string,
     body: ReturnType<Prepared['open']>,
     isHotCopy: boolean,
+    note: Noted | undefined,
   ): void {
     const { peers } = this.#visit;
     const results = isHotCopy ? asked.hotCopies : asked.hits;
     if (!isHotCopy) peers.ownInFlight++;
     connection.stream(Buffer.from(head, 'latin1'), body, (bytes) => {
       if (!isHotCopy) peers.ownInFlight--;
-      this.#count(connection, results, asked, bytes);
+      this.#count(connection, results, asked, bytes, note);
     });
   }
 
-  #count(connection: Connection, results: Tally, asked: Asked, bytes: number): void {
+  #count(connection: Connection, results: Tally, asked: Asked, bytes: number, note: Noted | undefined): void {
     results.value++;
     asked.bytes.value += bytes;
-    this.#durations.observe((performance.now() - connection.startedAt) / 1_000);
+    const seconds = (performance.now() - connection.startedAt) / 1_000;
+    this.#durations.observe(seconds);
+    if (note === undefined) return;
+    const { core } = this.#visit;
+    const ip = connection.socket.remoteAddress ?? '';
+    const result = results === asked.hits ? 'hit' : 'hot-copy';
+    const host = fieldLines(asked.head.rawHeaders, 'host')[0] ?? '';
+    core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
+  }
+
+  /** What the access log says of a request, if there is one: the recogniser is at the next request by the time of the last byte. */
+  #noteOf({ isHead, target }: Request, status: number): Noted | undefined {
+    return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target, status };
   }
 
   #askedBy(connection: Connection, { section }: Request): Asked | null {

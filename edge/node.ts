@@ -16,6 +16,7 @@ import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
 import type { TierCall } from '../tier/protocol.ts';
 import { followPurges } from '../tier/purges.ts';
+import { useAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
 import { FastStreams } from './fast-streams.ts';
@@ -143,6 +144,7 @@ export async function startEdge({
   ]);
   const purges = followPurges(core, region);
   core.purging = purges;
+  useAccessLog(core, undefined, region);
   let newest = region;
   const use = (next: RegionConfig): void => {
     const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
@@ -151,6 +153,7 @@ export async function startEdge({
     origin?.update(next.sites);
     peers.update(next);
     geo.update(next);
+    useAccessLog(core, visit.region, next);
     visit = visiting(core, next, origin, peers, geo);
     fast?.update(visit);
     tls?.update(next.sites);
@@ -189,7 +192,14 @@ export async function startEdge({
       await setImmediate(); // what it has handed over is read by then, and not taken for idle
       await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
       tls?.close();
-      await Promise.all([control?.close(), peers.close(), geo.close(), origin?.close(), purges.close()]);
+      await Promise.all([
+        core.accessLog?.close(),
+        control?.close(),
+        peers.close(),
+        geo.close(),
+        origin?.close(),
+        purges.close(),
+      ]);
     }),
   };
 }

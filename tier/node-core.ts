@@ -20,6 +20,7 @@ import { type Delivery, deliver } from '../http/deliver.ts';
 import { errorPage, HttpError } from '../http/errors.ts';
 import { fieldValue, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
+import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import type { Purging } from './purges.ts';
 
@@ -72,6 +73,8 @@ export class NodeCore {
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
   limits: LimitsConfig;
+  /** Where answers to visitors are noted, if anywhere. */
+  accessLog: AccessLog | undefined;
   /** How it purges; there once the node runs. */
   purging: Purging | undefined;
   #siteOf!: (host: string) => ServedSite | undefined;
@@ -224,8 +227,14 @@ export class NodeCore {
     }
   }
 
-  #record({ listener, startedAt }: Arrival, site: string, result: string, bytes: number): void {
-    this.metrics.record({ listener, site, result, bytes, seconds: (performance.now() - startedAt) / 1_000 });
+  #record({ listener, startedAt, request, response, id }: Arrival, site: string, result: string, bytes: number): void {
+    const seconds = (performance.now() - startedAt) / 1_000;
+    this.metrics.record({ listener, site, result, bytes, seconds });
+    if (this.accessLog === undefined || listener !== 'public') return;
+    const { method = '', url: target = '', socket, rawHeaders } = request;
+    const host = fieldValue(rawHeaders, 'host') ?? '';
+    const [ip, status] = [socket.remoteAddress ?? '', response.statusCode];
+    this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 }
 

@@ -35,6 +35,8 @@ export interface NetworkOptions {
   readonly limits?: Partial<z.input<typeof limitsSchema>>;
   readonly memory?: string;
   readonly trustedProxies?: readonly string[];
+  /** Where edges note their answers; nowhere by default. */
+  readonly accessLog?: string;
   /** Where a visitor’s address is taken from, if not from Forwarded. */
   readonly clientAddress?: z.input<typeof regionSchema>['client_address'] | undefined;
   /** Where the control node is, as HOST:PORT. */
@@ -165,6 +167,7 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       })),
       shields: index === 0 ? shields : [],
       trusted_proxies: trustedProxies,
+      access_log: options.accessLog,
       client_address: options.clientAddress,
       purges: options.journal === undefined ? {} : { journal: `http://${options.journal}` },
       limits: { drain_timeout: '1s', ...limits },

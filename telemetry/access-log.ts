@@ -1,0 +1,123 @@
+/**
+ * The access log: one JSON object a line for each answer to a visitor, written
+ * in batches. When the file, or whoever reads standard output, does not keep
+ * up, lines are left out and counted rather than answers held back.
+ *
+ * `{"time":"2026-01-31T12:00:00.000Z","ip":"192.0.2.7","method":"GET","host":"www.example.com",
+ * "target":"/?a=b","status":200,"bytes":1024,"ms":0.12,"site":"www","result":"hit","id":"…"}`
+ * @module
+ */
+import { createWriteStream } from 'node:fs';
+import type { Writable } from 'node:stream';
+
+export interface Access {
+  /** When the answer was complete: milliseconds since the epoch. */
+  readonly time: number;
+  /** The other end of the connection. */
+  readonly ip: string;
+  readonly method: string;
+  readonly host: string;
+  readonly target: string;
+  readonly status: number;
+  /** Of the body. */
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly site: string;
+  /** As in `seawall_requests_total`. */
+  readonly result: string;
+  /** Of the request; hits that need no other node have none. */
+  readonly id?: string | undefined;
+}
+
+/** How long a line waits for others. */
+const BATCH_MS = 500;
+const BATCH_CHARS = 64 * 1024;
+
+/** What may wait to be written; lines beyond that are left out. */
+const MAX_WAITING_CHARS = 8 * 1024 * 1024;
+
+export interface AccessLogOptions {
+  /** A file to append to, or `-` for standard output. */
+  readonly file: string;
+  /** Told once for each run of lines that were left out, and when the file cannot be written. */
+  readonly onProblem: (problem: string) => void;
+}
+
+export class AccessLog {
+  readonly #options: AccessLogOptions;
+  readonly #timer: NodeJS.Timeout;
+  #out: Writable;
+  #batch = '';
+  /** Given to the stream, not written yet. */
+  #waiting = 0;
+  #leftOut = 0;
+
+  constructor(options: AccessLogOptions) {
+    this.#options = options;
+    this.#out = this.#open();
+    this.#timer = setInterval(() => this.flush(), BATCH_MS).unref();
+  }
+
+  add(access: Access): void {
+    if (this.#waiting + this.#batch.length > MAX_WAITING_CHARS) {
+      this.#leftOut++;
+      return;
+    }
+    const { time, ip, method, host, target, status, bytes, seconds, site, result, id } = access;
+    // What visitors send is quoted by JSON.stringify; the rest has nothing to be quoted.
+    this.#batch += `{"time":"${isoTime(time)}","ip":"${ip}","method":${JSON.stringify(method)},"host":${JSON.stringify(host)},"target":${JSON.stringify(target)},"status":${status},"bytes":${bytes},"ms":${(seconds * 1_000).toFixed(2)},"site":"${site}","result":"${result}"${id === undefined ? '' : `,"id":"${id}"`}}\n`;
+    if (this.#batch.length > BATCH_CHARS) this.flush();
+  }
+
+  flush(): void {
+    if (this.#batch !== '') {
+      const batch = this.#batch;
+      this.#batch = '';
+      this.#waiting += batch.length;
+      this.#out.write(batch, () => {
+        this.#waiting -= batch.length;
+      });
+    }
+    if (this.#leftOut > 0) this.#options.onProblem(`${this.#leftOut} lines were left out`);
+    this.#leftOut = 0;
+  }
+
+  /** Goes on in a new file of the same name, if the old one has been moved away. */
+  reopen(): void {
+    if (this.#options.file === '-') return;
+    this.flush();
+    this.#out.end();
+    this.#out = this.#open();
+  }
+
+  /** Resolves when all is written, or cannot be. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.flush();
+    if (this.#options.file === '-') return;
+    await new Promise<void>((resolve) => {
+      this.#out.once('error', () => resolve());
+      this.#out.end(() => resolve());
+    });
+  }
+
+  #open(): Writable {
+    const { file, onProblem } = this.#options;
+    if (file === '-') return process.stdout;
+    const out = createWriteStream(file, { flags: 'a', mode: 0o640 });
+    out.on('error', (error) => onProblem(error.message));
+    return out;
+  }
+}
+
+let lastTime = 0;
+let lastText = new Date(0).toISOString();
+
+/** Many answers share a millisecond. */
+function isoTime(time: number): string {
+  if (time !== lastTime) {
+    lastTime = time;
+    lastText = new Date(time).toISOString();
+  }
+  return lastText;
+}

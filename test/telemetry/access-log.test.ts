@@ -1,0 +1,84 @@
+import { existsSync, mkdtempSync, readFileSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { type Access, AccessLog } from '../../telemetry/access-log.ts';
+import { startNetwork } from '../support/network.ts';
+import { startOrigin, text } from '../support/origin.ts';
+import { ask } from '../support/visitor.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'seawall-access-'));
+const LINE: Access = {
+  ...{ time: 0, ip: '192.0.2.7', method: 'GET', host: 'a.test', target: '/', status: 200 },
+  ...{ bytes: 5, seconds: 0.001, site: 'www', result: 'hit' },
+};
+
+const linesOf = (file: string): Access[] =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Access);
+
+test('what visitors send cannot end a line or a value', async (t) => {
+  const file = join(folder, 'hostile.jsonl');
+  const log = new AccessLog({ file, onProblem: (problem) => t.fail(problem) });
+  const hostile = '"}\n{"status":500,"\\\x7f\xe4\u2028';
+  log.add({ ...LINE, method: hostile, host: hostile, target: hostile });
+  await log.close();
+  t.match(linesOf(file), [{ method: hostile, host: hostile, target: hostile, status: 200, ms: 1 }]);
+});
+
+test('a file that was moved away is opened anew; no line is lost', async (t) => {
+  const file = join(folder, 'rotated.jsonl');
+  const log = new AccessLog({ file, onProblem: (problem) => t.fail(problem) });
+  log.add(LINE);
+  log.flush();
+  while (!existsSync(file)) await new Promise((resolve) => setImmediate(resolve));
+  renameSync(file, `${file}.1`);
+  log.reopen();
+  log.add({ ...LINE, target: '/2' });
+  await log.close();
+  t.match(linesOf(`${file}.1`), [{ target: '/' }]);
+  t.match(linesOf(file), [{ target: '/2' }]);
+});
+
+test('more than can be written is left out, and said', async (t) => {
+  const problems: string[] = [];
+  const log = new AccessLog({ file: join(folder, 'full.jsonl'), onProblem: (problem) => problems.push(problem) });
+  const line = { ...LINE, target: 'x'.repeat(100_000) };
+  for (let i = 0; i < 200; i++) log.add(line);
+  log.flush();
+  t.match(problems, [/^\d+ lines were left out$/]);
+  await log.close();
+});
+
+test('a file that cannot be opened is said, and nothing else happens', async (t) => {
+  const problems: string[] = [];
+  const log = new AccessLog({ file: join(folder, 'no', 'such'), onProblem: (problem) => problems.push(problem) });
+  log.add(LINE);
+  await log.close();
+  t.match(problems, [/ENOENT/]);
+});
+
+test('an edge notes each answer once, on whichever path', async (t) => {
+  const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60', ETag: '"1"' }));
+  const file = join(folder, 'edge.jsonl');
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, accessLog: file });
+  const edge = network.at('eu-1');
+  await ask(edge, '/a?b="');
+  await ask(edge, '/a?b="');
+  await ask(edge, '/a?b="', { method: 'HEAD' });
+  await ask(edge, '/a?b="', { headers: { 'If-None-Match': '"1"' } });
+  await ask(edge, '/a?b="', { headers: { Range: 'bytes=1-2' } });
+  t.ok(network.edge('eu-1').answeredFast >= 0);
+  await network.close();
+  await origin.close();
+  const common = { ip: '127.0.0.1', host: 'site.test', target: '/a?b="', site: 'site' };
+  t.match(linesOf(file), [
+    { ...common, method: 'GET', status: 200, bytes: 5, result: 'uri-miss', id: /^[0-9a-f-]{36}$/ },
+    { ...common, method: 'GET', status: 200, bytes: 5, result: 'hit' },
+    { ...common, method: 'HEAD', status: 200, bytes: 0, result: 'hit' },
+    { ...common, method: 'GET', status: 304, bytes: 0, result: 'hit' },
+    { ...common, method: 'GET', status: 206, bytes: 2, result: 'hit' },
+  ]);
+});
