@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { adopt } from './adopt.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
-import { LentStream } from './lent-stream.ts';
+import { type FrontExchange, frontExchange } from './front-exchange.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
 import { isVisible, mayBecomeHead, type Recogniser, type Section } from './recogniser.ts';
@@ -36,8 +36,8 @@ export class FrontConnection<Meaning> {
   #recogniser: Recogniser<Meaning> | undefined;
   /** What has come and is not read yet. */
   #rest = '';
-  #lent: LentStream | undefined;
-  #isLent = false;
+  /** The request that is being answered by others. */
+  #exchange: FrontExchange | undefined;
   /** Whether the other side sends no more. */
   #hasEnded = false;
   #isGone = false;
@@ -148,14 +148,15 @@ export class FrontConnection<Meaning> {
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    if (this.#isLent) this.#lent?.push(null);
+    // As `node:http` sees it: whoever sends no more has gone.
+    if (this.#exchange !== undefined) this.socket.end();
     else if (this.waitsFor === 'rest-of-head') this.turnAway(new HttpError('bad_request', 'the head breaks off'));
     else if (this.waitsFor !== 'answer' && this.waitsFor !== 'reader') this.socket.end();
   };
 
   readonly #onClose = (): void => {
     this.#front.forget(this);
-    this.#lent?.destroy();
+    this.#exchange?.broken();
   };
 
   #take(text: string): void {
@@ -181,7 +182,7 @@ export class FrontConnection<Meaning> {
     else if (recogniser.end < text.length) this.#readMany(text, recogniser);
     else {
       this.#rest = '';
-      if (!this.#answer(recogniser)) this.#lend(text, recogniser.target);
+      if (!this.#answer(recogniser)) this.#ask(text, recogniser);
     }
   }
 
@@ -231,7 +232,6 @@ export class FrontConnection<Meaning> {
 
   /** The answer is written, and the reader has taken it. */
   #goOn(): void {
-    this.#isLent = false;
     if (this.#isGone || this.socket.destroyed) return;
     this.waitsFor = 'request';
     this.since = performance.now();
@@ -265,20 +265,31 @@ export class FrontConnection<Meaning> {
     });
   }
 
-  #lend(request: string, target: string): void {
+  /** Has the request answered by those who answer all others, without `node:http` in between. */
+  #ask(text: string, { isHead, target, section }: Recogniser<Meaning>): void {
     if (!isVisible(target)) {
-      this.#rest = request;
+      this.#rest = text;
       this.#handOver();
       return;
     }
-    this.#isLent = true;
+    const { socket } = this;
     this.waitsFor = 'answer';
-    if (this.#lent === undefined || this.#lent.destroyed) {
-      const lent = new LentStream(this.socket, () => this.#goOn());
-      this.#lent = lent;
-      this.#wire.lend(lent);
-    }
-    this.#lent.push(Buffer.from(request, 'latin1'));
+    const exchange = frontExchange({
+      socket,
+      isHead,
+      target,
+      headers: (section as Section<Meaning>).headers,
+      keepAliveSeconds: Math.floor(this.#front.options.limits().keep_alive_timeout / 1_000),
+      isLast: () => this.#front.closing,
+      onWritten: (isLast) => {
+        this.#exchange = undefined;
+        if (isLast) socket.destroySoon();
+        else if (socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
+        else this.#goOn();
+      },
+    });
+    this.#exchange = exchange;
+    this.#wire.answer(exchange.request, exchange.response);
   }
 
   #handOver(): void {
@@ -290,8 +301,6 @@ export class FrontConnection<Meaning> {
 
   #detach(): void {
     this.#isGone = true;
-    this.#lent?.giveBack();
-    this.#lent = undefined;
     this.#front.forget(this);
     this.socket.off('data', this.#onData);
     this.socket.off('end', this.#onEnd);

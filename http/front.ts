@@ -1,9 +1,8 @@
 /**
  * What stands before `node:http` on a listener's connections: it reads
  * requests that are plainly what they seem (http/recogniser.ts) and has them
- * answered at once. What cannot be answered like that is lent to `node:http`
- * for the one request, and what is not recognised goes there for good, with its
- * bytes unread.
+ * answered: at once where that can be, else by whoever answers all requests. What
+ * is not recognised goes to `node:http` for good, with its bytes unread.
  * @module
  */
 import type { Socket } from 'node:net';
@@ -21,7 +20,7 @@ export interface FrontOptions<Meaning> {
   /**
    * Writes the answer to the request that was just recognised, by `send` or `stream`.
    *
-   * @returns Whether it has an answer; if not, `node:http` is asked for one.
+   * @returns Whether it has an answer; if not, it is asked for like any other.
    */
   readonly answer: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>) => boolean;
 }

@@ -12,7 +12,6 @@ import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
-import { LentStream } from './lent-stream.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
 import { type SecureListening, secure } from './secure.ts';
 
@@ -48,8 +47,8 @@ export interface ListenerOptions {
 export interface Wire {
   /** Lets `node:http` read from here on, for good. @param unread - What was read already, to be read again. */
   handOver(socket: Socket, unread?: Buffer): void;
-  /** Lets `node:http` answer the requests that the stream is given. */
-  lend(stream: LentStream): void;
+  /** Answers a request that `node:http` has not read. */
+  answer(request: IncomingMessage, response: ServerResponse): void;
   /** Answers with an error and closes. */
   turnAway(socket: Socket, error: HttpError): void;
 }
@@ -108,7 +107,6 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     if (!server.listening) response.shouldKeepAlive = false;
     underWay.add(request.socket, response);
-    if (request.socket instanceof LentStream) request.socket.follow(response);
     onRequest(request, response);
   };
   const turnAway = (socket: Duplex, error: HttpError): void => {
@@ -131,7 +129,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       if (unread !== undefined) socket.unshift(unread);
       read(socket);
     },
-    lend: read,
+    answer: onRequest,
     turnAway,
   };
   const sessions = options.secure && secure(server, options.secure, () => bounds);
