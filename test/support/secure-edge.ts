@@ -2,7 +2,11 @@
  * One edge with TLS, in this process.
  * @module
  */
+
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
 import type { z } from 'zod';
@@ -35,8 +39,10 @@ export async function startSecureEdge(
   originUrl: string,
   sites: readonly SecureSite[],
   limits: Partial<z.input<typeof limitsSchema>> = {},
+  { fastPath = true }: { readonly fastPath?: boolean } = {},
 ): Promise<SecureEdge> {
-  const folder = t.testdir();
+  const folder = mkdtempSync(join(tmpdir(), 'seawall-tls-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
   const parsed = regionSchema.parse({
     region: 'eu',
     tier_secret: SECRET,
@@ -69,7 +75,7 @@ export async function startSecureEdge(
   const edge = region.edges[0];
   if (edge === undefined) throw new Error('no edge');
   const log = createLog({ name: 'test', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
-  const node = await startEdge({ region, edge, origin: new OriginPools(region.network, region.sites), log });
+  const node = await startEdge({ region, edge, origin: new OriginPools(region.network, region.sites), log, fastPath });
   t.teardown(() => node.close());
   const port = Number(node.addresses.listen_tls?.split(':').at(-1));
   return {
