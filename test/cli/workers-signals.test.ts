@@ -64,10 +64,7 @@ test('SIGTERM lets all of them finish; a second one ends all at once', async (t)
   let last: string | undefined;
   while (last === undefined) {
     second.kill('SIGTERM');
-    last = await Promise.race([
-      second.said(/stopping at once/),
-      wait(50, undefined),
-    ]);
+    last = await Promise.race([second.said(/stopping at once/), wait(50, undefined)]);
   }
   t.equal(await second.exitCode, 1);
   t.ok((await lost) instanceof Error);
