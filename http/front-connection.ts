@@ -11,13 +11,11 @@ import type { Front } from './front.ts';
 import { type FrontExchange, frontExchange } from './front-exchange.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
+import { writeAtPace } from './paced-writing.ts';
 import { isVisible, mayBecomeHead, type Recogniser, type Section } from './recogniser.ts';
 
 /** What a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
-
-/** Bytes of a body that are given to the system at a time: a slow reader shows that it reads once for each. */
-const WINDOW_BYTES = 512 * 1024;
 
 export class FrontConnection<Meaning> {
   readonly socket: Socket;
@@ -70,62 +68,17 @@ export class FrontConnection<Meaning> {
    * @param onDone - Told of the bytes of the body that were written, when all are or the connection has broken.
    */
   stream(head: Buffer, body: BodyReader, onDone: (bytes: number) => void): void {
-    const { socket } = this;
-    let bytes = -head.length;
-    let first: Buffer | null = head;
     this.waitsFor = 'answer';
-    const finish = (): void => {
-      socket.off('close', finish);
-      body.close();
-      onDone(Math.max(0, bytes));
-    };
-    const fail = (): void => {
-      socket.destroy(); // a body that broke off must not look like a whole one
-    };
-    socket.once('close', finish);
-    /** @returns Whether all is written; a promise when the next piece is still on its way. */
-    const write = (): boolean | Promise<Buffer | null> => {
-      for (let window = WINDOW_BYTES; window > 0; ) {
-        const piece = first ?? body.next();
-        first = null;
-        if (piece === null) return true;
-        if (piece instanceof Promise) return piece;
-        bytes += piece.length;
-        window -= piece.length;
-        socket.write(piece);
-      }
-      return false;
-    };
-    const pump = (): void => {
-      for (;;) {
-        socket.cork();
-        const result = write();
-        socket.uncork();
-        if (result === true) break;
-        if (result instanceof Promise) {
-          result.then((piece) => {
-            if (piece === null) end();
-            else if (!socket.destroyed) {
-              first = piece;
-              pump();
-            }
-          }, fail);
-          return;
-        }
-        if (socket.writableLength > 0) {
-          this.#waitForReader(pump);
-          return;
-        }
-      }
-      end();
-    };
-    const end = (): void => {
-      if (socket.destroyed) return; // `finish` has been called, or will be
-      finish();
-      if (socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
-      else this.#goOn();
-    };
-    pump();
+    writeAtPace(this.socket, {
+      head,
+      body,
+      waitForReader: (then) => this.#waitForReader(then),
+      onDone,
+      onWritten: () => {
+        if (this.socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
+        else this.#goOn();
+      },
+    });
   }
 
   /** No more requests are answered here. */
