@@ -4,7 +4,7 @@
  * @module
  */
 import { evaluateConditional, evaluateIfRange, type Selected } from '../http/conditional.ts';
-import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import {
   type ByteRange,
@@ -88,9 +88,9 @@ export function rangeApplies(request: RawHeaders, stored: RawHeaders, now: numbe
 function selectedBy(headers: RawHeaders): Selected {
   return {
     status: 200,
-    etag: fieldLines(headers, 'etag')[0],
-    lastModified: fieldLines(headers, 'last-modified')[0],
-    date: fieldLines(headers, 'date')[0],
+    etag: firstLine(headers, 'etag'),
+    lastModified: firstLine(headers, 'last-modified'),
+    date: firstLine(headers, 'date'),
   };
 }
 

@@ -8,7 +8,7 @@ import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { formatHttpDate } from '../http/date.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldLines, fieldValue, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
 import type { KeyedRequest } from './key.ts';
@@ -365,7 +365,7 @@ function expectedBytes(method: string, { status, headers }: ResponseHead): numbe
 }
 
 function contentLength(headers: RawHeaders): number | undefined {
-  const value = fieldLines(headers, 'content-length')[0];
+  const value = firstLine(headers, 'content-length');
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
@@ -376,7 +376,7 @@ function withDate(received: RawHeaders, responseTime: number): RawHeaders {
 
 /** A 304's own Age counts for the freshened response; without one it is as new as the 304 (RFC 9111, section 4.3.4). */
 function withAgeOf(headers: RawHeaders, received: RawHeaders): RawHeaders {
-  const age = fieldLines(received, 'age')[0];
+  const age = firstLine(received, 'age');
   return age === undefined ? headers : withField(headers, 'Age', age);
 }
 

@@ -17,7 +17,7 @@ import { evaluateConditional } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { Front } from '../http/front.ts';
 import type { FrontConnection } from '../http/front-connection.ts';
-import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
 import type { Access } from '../telemetry/access-log.ts';
@@ -235,7 +235,7 @@ export class FastPath {
     const { core } = this.#visit;
     const ip = connection.socket.remoteAddress ?? '';
     const result = results === asked.hits ? 'hit' : 'hot-copy';
-    const host = fieldLines(asked.head.rawHeaders, 'host')[0] ?? '';
+    const host = firstLine(asked.head.rawHeaders, 'host') ?? '';
     core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
   }
 
@@ -273,9 +273,9 @@ export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: numb
   const { headers } = stored;
   const selected = {
     status: 200,
-    etag: fieldLines(headers, 'etag')[0],
-    lastModified: fieldLines(headers, 'last-modified')[0],
-    date: fieldLines(headers, 'date')[0],
+    etag: firstLine(headers, 'etag'),
+    lastModified: firstLine(headers, 'last-modified'),
+    date: firstLine(headers, 'date'),
   };
   return evaluateConditional(asked.headers, selected, now) === 'not-modified';
 }

@@ -5,7 +5,7 @@
 import { parseAge } from '../cache/policy/age.ts';
 import { parseDirectives, responseDirectives } from '../cache/policy/directives.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { fieldValue, firstLine, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
@@ -48,7 +48,7 @@ function isForOneVisitor(headers: RawHeaders): boolean {
 
 /** A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given. */
 function withBrowserTtl(headers: RawHeaders, ttlMs: number): string[] {
-  const ageMs = parseAge(fieldLines(headers, 'age')[0]);
+  const ageMs = parseAge(firstLine(headers, 'age'));
   const kept = withoutFields(headers, new Set(['expires', 'pragma']));
   return withField(kept, 'Cache-Control', `max-age=${Math.floor((ttlMs + ageMs) / 1_000)}`);
 }

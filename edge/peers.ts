@@ -21,6 +21,8 @@ export interface OriginAccess {
   close(): Promise<void>;
 }
 
+const NOBODY: readonly NodeClient[] = [];
+
 /** An owner with fewer requests than this under way is never passed over: at low load the bound would scatter keys. */
 const LOAD_FLOOR = 16;
 
@@ -119,6 +121,7 @@ export class Peers {
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
   owners(key: string): readonly NodeClient[] {
     const successors = this.#ring.successors(key);
+    if (successors.length <= 1) return NOBODY;
     const owner = successors[0];
     const order =
       owner === undefined || this.#inFlight(owner) < LOAD_FLOOR

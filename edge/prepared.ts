@@ -15,7 +15,7 @@ import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
 import { isComplete, type StoredResponse } from '../cache/stored-response.ts';
 import { reasonPhrase } from '../http/deliver.ts';
 import { parseEntityTag } from '../http/etag.ts';
-import { fieldLines, type RawHeaders, withField } from '../http/headers.ts';
+import { fieldLines, firstLine, type RawHeaders, withField } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { finishedHead } from './finish.ts';
@@ -77,7 +77,7 @@ export class Prepared {
       isComplete(stored) &&
       stored.trailers.length === 0 &&
       !served.rules.bypasses(path);
-    const tag = fieldLines(stored.headers, 'etag')[0];
+    const tag = firstLine(stored.headers, 'etag');
     this.tag = tag !== undefined && parseEntityTag(tag) !== undefined ? tag : undefined;
     this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
   }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { remembered } from './headers.ts';
+
 /**
  * Never forwarded and never stored. Each with its reason; Trailer goes because
  * trailer sections are not passed on (RFC 9110, section 6.5.1 permits that),
@@ -85,9 +87,9 @@ const UNTRUSTED = nameSet(
  * variable (RFC 3875, section 4.1.18), so neither may pass where the other may
  * not: CVE-2015-0219.
  */
-export function asCgiReadsIt(name: string): string {
+export const asCgiReadsIt: (name: string) => string = remembered((name) => {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
-}
+});
 
 function nameSet(...lines: readonly string[]): ReadonlySet<string> {
   return new Set(lines.flatMap((line) => line.split(' ')));

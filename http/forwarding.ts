@@ -6,7 +6,16 @@
 import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { asCgiReadsIt, HOP_BY_HOP, isEndToEnd, isUntrusted } from './forwarding-fields.ts';
-import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws, withField, withoutFields } from './headers.ts';
+import {
+  fieldLines,
+  fieldValue,
+  listMembers,
+  lowerCase,
+  type RawHeaders,
+  trimOws,
+  withField,
+  withoutFields,
+} from './headers.ts';
 
 /**
  * The message without what was meant for this connection only (RFC 9110,
@@ -16,10 +25,14 @@ import { fieldLines, fieldValue, listMembers, type RawHeaders, trimOws, withFiel
  * A name that {@link isEndToEnd} knows stays, whatever Connection says.
  */
 export function removeHopByHop(headers: RawHeaders): string[] {
-  const named = listMembers(fieldValue(headers, 'connection') ?? '').map((option) => option.toLowerCase());
-  if (named.length === 0) return withoutFields(headers, HOP_BY_HOP);
+  const connection = fieldValue(headers, 'connection');
+  if (connection === undefined || NAMES_NOTHING.test(connection)) return withoutFields(headers, HOP_BY_HOP);
+  const named = listMembers(connection).map((option) => option.toLowerCase());
   return withoutFields(headers, new Set([...HOP_BY_HOP, ...named.filter((name) => !isEndToEnd(name))]));
 }
+
+/** What nearly every Connection says. */
+const NAMES_NOTHING = /^(?:keep-alive|close)$/i;
 
 /**
  * Notes a protocol step in Via (RFC 9110, section 7.6.3). Changes `headers`.
@@ -166,7 +179,7 @@ function withoutFieldsWhere(headers: RawHeaders, isUnwanted: (name: string) => b
 /** Adds to the last line of the field, or makes one (RFC 9110, section 5.3: the two say the same). */
 function appendMember(headers: string[], name: string, member: string): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {
-    if ((headers[i] as string).toLowerCase() !== name.toLowerCase()) continue;
+    if (lowerCase(headers[i] as string) !== lowerCase(name)) continue;
     headers[i + 1] = headers[i + 1] === '' ? member : `${headers[i + 1]}, ${member}`;
     return;
   }

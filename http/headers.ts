@@ -20,6 +20,14 @@ export function fieldLines(headers: RawHeaders, name: string): string[] {
   return lines;
 }
 
+/** @returns The first line of the field, or `undefined` when it is absent. */
+export function firstLine(headers: RawHeaders, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (sameName(headers[i] as string, name)) return headers[i + 1];
+  }
+  return undefined;
+}
+
 /**
  * @returns The field's lines joined by `, ` (RFC 9110, section 5.3), or
  *   `undefined` when the field is absent.
@@ -44,14 +52,17 @@ export function hasField(headers: RawHeaders, name: string): boolean {
 export function withoutFields(headers: RawHeaders, names: ReadonlySet<string>): string[] {
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
-    if (!names.has((headers[i] as string).toLowerCase())) kept.push(headers[i] as string, headers[i + 1] as string);
+    if (!names.has(lowerCase(headers[i] as string))) kept.push(headers[i] as string, headers[i + 1] as string);
   }
   return kept;
 }
 
 /** @returns The headers with one line `name: value` in place of every line of that name, at the end. */
 export function withField(headers: RawHeaders, name: string, value: string): string[] {
-  const kept = withoutFields(headers, new Set([name.toLowerCase()]));
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!sameName(headers[i] as string, name)) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
   kept.push(name, value);
   return kept;
 }
@@ -102,5 +113,32 @@ function isOws(char: number): boolean {
 }
 
 function sameName(a: string, b: string): boolean {
-  return a.length === b.length && (a === b || a.toLowerCase() === b.toLowerCase());
+  if (a.length !== b.length) return false;
+  if (a === b) return true;
+  // Most names of one length differ in their first letter: in the bits that its case does not change.
+  if (((a.charCodeAt(0) ^ b.charCodeAt(0)) & ~0x20) !== 0) return false;
+  return lowerCase(a) === lowerCase(b);
 }
+
+/** Field names that are remembered: a few hundred are in use, and each is asked about many times a request. */
+const MAX_NAMES = 1_000;
+/** Longer ones are nobody's that is asked for often. */
+const MAX_NAME_CHARS = 64;
+
+/** @returns The same function of a field name, which remembers the names that it was asked about first. */
+export function remembered<T>(of: (name: string) => T): (name: string) => T {
+  const values = new Map<string, T>();
+  return (name) => {
+    const known = values.get(name);
+    if (known !== undefined) return known;
+    const value = of(name);
+    if (values.size < MAX_NAMES && name.length <= MAX_NAME_CHARS) {
+      // Not a slice of a larger text, which would stay with it.
+      values.set(Buffer.from(name, 'latin1').toString('latin1'), value);
+    }
+    return value;
+  };
+}
+
+/** @returns The name of a field in lower case. */
+export const lowerCase: (name: string) => string = remembered((name) => name.toLowerCase());

@@ -86,6 +86,8 @@ export function http2Headers(status: number, headers: RawHeaders): string[] {
 export interface Peer {
   readonly remoteAddress: string;
   readonly encrypted: true;
+  /** Kept by whoever answers at once: the last head, and what it meant. */
+  known?: { readonly raw: RawHeaders; readonly meaning: unknown; readonly of: unknown } | undefined;
 }
 
 /** @returns The two sides of a stream, for whoever answers HTTP/1.1. */

@@ -108,8 +108,11 @@ export class Http2Connections {
         continue;
       }
       if (streams.size === 0) {
-        if (now - connection.idleSince > keep_alive_timeout) session.close();
-        if (now - connection.idleSince > keep_alive_timeout + write_timeout) session.destroy();
+        const idleMs = now - connection.idleSince;
+        if (idleMs > keep_alive_timeout) session.close();
+        if (idleMs > keep_alive_timeout + write_timeout || (idleMs > write_timeout && isHeldUp(session))) {
+          session.destroy(undefined, constants.NGHTTP2_CANCEL);
+        }
         continue;
       }
       if (bytesWritten !== connection.written) {
@@ -131,7 +134,7 @@ export class Http2Connections {
   #begin(session: ServerHttp2Session): void {
     const socket = session.socket as TLSSocket;
     const now = performance.now();
-    const peer: Peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', encrypted: true };
+    const peer: Peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', encrypted: true, known: undefined };
     const connection: Connection = {
       socket,
       peer,
@@ -171,15 +174,17 @@ export class Http2Connections {
     }
     const startedAt = performance.now();
     connection.count++;
-    connection.streams.set(stream, startedAt);
+    connection.idleSince = startedAt;
     stream.on('error', ignore); // and 'close', which follows, tells whoever answers
+    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
+    const { peer } = connection;
+    // What is answered at once is small, and handed over whole: a connection that does not take it counts as idle.
+    if (!hasBody && this.#handlers.answer?.({ stream, raw, peer, startedAt })) return;
+    connection.streams.set(stream, startedAt);
     stream.on('close', () => {
       connection.streams.delete(stream);
       connection.idleSince = performance.now();
     });
-    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-    const { peer } = connection;
-    if (!hasBody && this.#handlers.answer?.({ stream, raw, peer, startedAt })) return;
     if (hasBody) stream.on('data', (chunk: Buffer) => (connection.bodyBytes += chunk.length)).pause();
     try {
       const { request, response } = exchangeOn(stream, translateHead(raw, hasBody), peer, hasBody);
@@ -197,6 +202,11 @@ export class Http2Connections {
     stream.end(page.body);
     stream.resume();
   }
+}
+
+/** Whether the other side leaves answers unread that were handed over whole. */
+function isHeldUp({ state }: ServerHttp2Session): boolean {
+  return (state.outboundQueueSize ?? 0) > 0 || (state.remoteWindowSize ?? 1) <= 0;
 }
 
 function ignore(): void {

@@ -266,5 +266,10 @@ function isTlsError(code: string): boolean {
 /** undici hands header sections over as Buffers; one byte is one character here. */
 function rawHeaders(raw: Dispatcher.DispatchController['rawHeaders']): RawHeaders {
   if (!Array.isArray(raw)) return [];
-  return raw.map((part: Buffer | string) => (typeof part === 'string' ? part : part.toString('latin1')));
+  const headers = new Array<string>(raw.length);
+  for (let i = 0; i < raw.length; i++) {
+    const part = raw[i] as Buffer | string;
+    headers[i] = typeof part === 'string' ? part : part.toString('latin1');
+  }
+  return headers;
 }

@@ -10,7 +10,7 @@
  */
 import type { JournalPosition } from '../cache/ledger.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
-import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
 
 export { TIER_FIELD } from '../http/tier-field.ts';
@@ -90,7 +90,7 @@ export class RelayedError extends HttpError {}
 
 /** @returns The error that a node's answer stands for, if it is one. */
 export function relayedError(headers: RawHeaders, from: string): RelayedError | undefined {
-  const code = fieldLines(headers, ERROR_FIELD)[0];
+  const code = firstLine(headers, ERROR_FIELD);
   if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
   return new RelayedError(code as HttpErrorCode, `from ${from}`);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { parseHttpDate } from '../../http/date.ts';
-import { fieldLines, type RawHeaders } from '../../http/headers.ts';
+import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
 import type { ResponseDirectives } from './directives.ts';
 import { isHeuristicallyCacheable } from './status.ts';
 
@@ -40,7 +40,7 @@ export function explicitLifetime(input: FreshnessInput): number | undefined {
 /** @returns The lifetime guessed from Last-Modified; 0 where nothing may be guessed (section 4.2.2). */
 export function heuristicLifetime(input: FreshnessInput, heuristic: Heuristic): number {
   if (!isHeuristicallyCacheable(input.status) && !input.directives.isPublic) return 0;
-  const lastModified = fieldLines(input.headers, 'last-modified')[0];
+  const lastModified = firstLine(input.headers, 'last-modified');
   if (lastModified === undefined) return 0;
   const modifiedAt = parseHttpDate(lastModified, input.responseTime);
   if (modifiedAt === undefined || modifiedAt > input.dateMs) return 0;

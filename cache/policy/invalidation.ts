@@ -2,7 +2,7 @@
  * What an unsafe request makes invalid (RFC 9111, section 4.4).
  * @module
  */
-import { fieldLines, type RawHeaders } from '../../http/headers.ts';
+import { firstLine, type RawHeaders } from '../../http/headers.ts';
 
 /** RFC 9110, section 9.2.1. A method that nobody knows is unsafe. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
@@ -26,7 +26,7 @@ export function invalidatedTargets(method: string, status: number, base: URL, re
   if (isSafe(method) || status < 200 || status >= 400) return [];
   const targets = new Set([base.pathname + base.search]);
   for (const name of ['location', 'content-location']) {
-    const value = fieldLines(response, name)[0];
+    const value = firstLine(response, name);
     if (value === undefined || !URL.canParse(value, base)) continue;
     const url = new URL(value, base);
     if (url.origin === base.origin) targets.add(url.pathname + url.search);

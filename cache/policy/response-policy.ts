@@ -5,7 +5,7 @@
  */
 import type { RuleConfig } from '../../config/schema.ts';
 import { parseHttpDate } from '../../http/date.ts';
-import { fieldLines, type RawHeaders } from '../../http/headers.ts';
+import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
 import { correctedInitialAge, parseAge } from './age.ts';
 import { NO_RESPONSE_DIRECTIVES, type ResponseDirectives } from './directives.ts';
 import { explicitLifetime, type Heuristic, heuristicLifetime } from './freshness.ts';
@@ -42,7 +42,7 @@ export function responsePolicy(input: ResponsePolicyInput): ResponsePolicy {
       : cacheControl(headers, input.targetedFields);
   const { directives } = said;
   // RFC 9110, section 6.6.1: without a usable Date, the time of arrival stands for it.
-  const dateMs = parseHttpDate(fieldLines(headers, 'date')[0] ?? '', responseTime) ?? responseTime;
+  const dateMs = parseHttpDate(firstLine(headers, 'date') ?? '', responseTime) ?? responseTime;
   const freshness = { status, headers, directives, expiresCounts: said.expiresCounts, dateMs, responseTime };
   const explicitLifetimeMs = explicitLifetime(freshness) ?? rule.ttl;
   const ageMs = parseAge(fieldLines(headers, 'age').join(', '));

@@ -3,7 +3,7 @@
  * @module
  */
 import { weakMatch } from '../../http/etag.ts';
-import { fieldLines, fieldValue, hasField, type RawHeaders, withoutFields } from '../../http/headers.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders, withoutFields } from '../../http/headers.ts';
 
 /** Fields with which a visitor asks conditionally (RFC 9110, section 13.1). */
 export const CONDITIONAL_FIELDS: ReadonlySet<string> = new Set([
@@ -17,8 +17,8 @@ export const CONDITIONAL_FIELDS: ReadonlySet<string> = new Set([
 /** @returns The request's headers with the stored response's validators as conditions (section 4.3.1). */
 export function withConditions(request: RawHeaders, stored: RawHeaders): string[] {
   const headers = withoutFields(request, CONDITIONAL_FIELDS);
-  const etag = fieldLines(stored, 'etag')[0];
-  const lastModified = fieldLines(stored, 'last-modified')[0];
+  const etag = firstLine(stored, 'etag');
+  const lastModified = firstLine(stored, 'last-modified');
   if (etag !== undefined) headers.push('If-None-Match', etag);
   if (lastModified !== undefined) headers.push('If-Modified-Since', lastModified);
   return headers;
@@ -33,11 +33,11 @@ export function hasValidator(headers: RawHeaders): boolean {
  *   asked about one stored response only, so a 304 without validators does.
  */
 export function selectedBy304(stored: RawHeaders, received: RawHeaders): boolean {
-  const etag = fieldLines(received, 'etag')[0];
-  const storedEtag = fieldLines(stored, 'etag')[0];
+  const etag = firstLine(received, 'etag');
+  const storedEtag = firstLine(stored, 'etag');
   if (etag !== undefined && storedEtag !== undefined) return etag === storedEtag || weakMatch(etag, storedEtag);
-  const lastModified = fieldLines(received, 'last-modified')[0];
-  const storedLastModified = fieldLines(stored, 'last-modified')[0];
+  const lastModified = firstLine(received, 'last-modified');
+  const storedLastModified = firstLine(stored, 'last-modified');
   if (etag === undefined && lastModified !== undefined && storedLastModified !== undefined) {
     return lastModified === storedLastModified;
   }

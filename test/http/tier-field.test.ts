@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { parseDictionary } from 'structured-headers';
+import { type Item, parseDictionary } from 'structured-headers';
 import { test } from 'tap';
 import { formatTierField, readSecretTierField, readTierField, token } from '../../http/tier-field.ts';
 
@@ -10,7 +10,7 @@ const VALUE = fc.oneof(TEXT, fc.nat(), fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{
 /** What the library reads, which is slower and knows all of RFC 9651. */
 function byLibrary(line: string): Map<string, unknown> | undefined {
   try {
-    return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as [unknown])[0]]));
+    return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as Item)[0]]));
   } catch {
     return undefined;
   }
