@@ -9,4 +9,4 @@
  * peak in `npm run herd`, which takes as long with 8 MiB. It can only be said when
  * a process starts.
  */
-export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=8'];
