@@ -46,6 +46,9 @@ export class FastStreams {
     'not-modified': [new WeakMap(), new WeakMap()],
   };
 
+  /** Where the store has them: no copies. */
+  readonly #bodies = new WeakMap<Prepared, Buffer>();
+
   constructor(fast: FastPath) {
     this.#fast = fast;
     this.#visit = fast.visit;
@@ -54,16 +57,14 @@ export class FastStreams {
   /** @returns Whether the stream has its answer. */
   answer(call: StreamCall): boolean {
     const { stream, raw, startedAt } = call;
-    let [method, target, section] = ['', '', ''];
+    let method = '';
+    let target = '';
     for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i] as string;
-      const value = raw[i + 1] as string;
-      if (name === ':path') target = value;
-      else if (name === ':method') method = value;
-      else section += `${name}\0${value}\0`;
+      if (raw[i] === ':path') target = raw[i + 1] as string;
+      else if (raw[i] === ':method') method = raw[i + 1] as string;
     }
     if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(target)) return false;
-    const asked = this.#askedBy(section, call);
+    const asked = this.#askedAgainBy(call);
     if (asked === null || asked.hasRange) return false;
     const now = this.#visit.core.now();
     const key = asked.prefix + target + asked.suffix;
@@ -77,8 +78,12 @@ export class FastStreams {
     if (kind !== 'whole' || prepared.stored.length === 0) {
       stream.respond(fields as never, { endStream: true });
     } else {
-      const body = bodyOf(prepared);
-      if (body === undefined) return false;
+      let body = this.#bodies.get(prepared);
+      if (body === undefined) {
+        body = bodyOf(prepared);
+        if (body === undefined) return false;
+        this.#bodies.set(prepared, body);
+      }
       stream.respond(fields as never);
       stream.end(body);
     }
@@ -101,6 +106,18 @@ export class FastStreams {
     const list = fieldsIn(head);
     kept.set(prepared, { list, fromMs: now, untilMs: prepared.unchangedUntil(now) });
     return list;
+  }
+
+  /** A connection's requests differ in their path, and in little else: comparing is cheaper than looking up. */
+  #askedAgainBy(call: StreamCall): Asked | null {
+    const { raw, peer } = call;
+    const { known } = peer;
+    if (known !== undefined && known.of === this.#fast.visit && isSameSection(known.raw, raw)) {
+      return known.meaning as Asked | null;
+    }
+    const asked = this.#askedBy(sectionOf(raw), call);
+    peer.known = { raw, meaning: asked, of: this.#fast.visit };
+    return asked;
   }
 
   #askedBy(section: string, call: StreamCall): Asked | null {
@@ -146,6 +163,26 @@ export class FastStreams {
     asked.bytes.value += bytes;
     this.#visit.core.metrics.durations.public.observe((performance.now() - startedAt) / 1_000);
   }
+}
+
+function isOfTheTarget(name: string): boolean {
+  return name === ':path' || name === ':method';
+}
+
+function isSameSection(a: RawHeaders, b: RawHeaders): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i += 2) {
+    if (a[i] !== b[i] || (a[i + 1] !== b[i + 1] && !isOfTheTarget(a[i] as string))) return false;
+  }
+  return true;
+}
+
+function sectionOf(raw: RawHeaders): string {
+  let section = '';
+  for (let i = 0; i < raw.length; i += 2) {
+    if (!isOfTheTarget(raw[i] as string)) section += `${raw[i]}\0${raw[i + 1]}\0`;
+  }
+  return section;
 }
 
 function kindOf(method: string, asked: Asked, prepared: Prepared, now: number): Kind {

@@ -110,9 +110,7 @@ export class Http2Connections {
       if (streams.size === 0) {
         const idleMs = now - connection.idleSince;
         if (idleMs > keep_alive_timeout) session.close();
-        if (idleMs > keep_alive_timeout + write_timeout || (idleMs > write_timeout && isHeldUp(session))) {
-          session.destroy(undefined, constants.NGHTTP2_CANCEL);
-        }
+        if (idleMs > keep_alive_timeout + write_timeout) session.destroy();
         continue;
       }
       if (bytesWritten !== connection.written) {
@@ -174,17 +172,15 @@ export class Http2Connections {
     }
     const startedAt = performance.now();
     connection.count++;
-    connection.idleSince = startedAt;
-    stream.on('error', ignore); // and 'close', which follows, tells whoever answers
-    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-    const { peer } = connection;
-    // What is answered at once is small, and handed over whole: a connection that does not take it counts as idle.
-    if (!hasBody && this.#handlers.answer?.({ stream, raw, peer, startedAt })) return;
     connection.streams.set(stream, startedAt);
+    stream.on('error', ignore); // and 'close', which follows, tells whoever answers
     stream.on('close', () => {
       connection.streams.delete(stream);
-      connection.idleSince = performance.now();
+      if (connection.streams.size === 0) connection.idleSince = performance.now();
     });
+    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
+    const { peer } = connection;
+    if (!hasBody && this.#handlers.answer?.({ stream, raw, peer, startedAt })) return;
     if (hasBody) stream.on('data', (chunk: Buffer) => (connection.bodyBytes += chunk.length)).pause();
     try {
       const { request, response } = exchangeOn(stream, translateHead(raw, hasBody), peer, hasBody);
@@ -202,11 +198,6 @@ export class Http2Connections {
     stream.end(page.body);
     stream.resume();
   }
-}
-
-/** Whether the other side leaves answers unread that were handed over whole. */
-function isHeldUp({ state }: ServerHttp2Session): boolean {
-  return (state.outboundQueueSize ?? 0) > 0 || (state.remoteWindowSize ?? 1) <= 0;
 }
 
 function ignore(): void {
