@@ -2,9 +2,9 @@
  * What was found for the addresses of late: a table of fixed size in which an
  * address has one place, and takes it from whoever had it before.
  *
- * An LRU costs a microsecond to put something into (measured: `npm run
- * bench:geo`), which is more than it takes to find a country anew; and most
- * addresses of an edge, or resolvers of a DNS server, come back soon or never.
+ * To put something into an LRU is about as much work as to find a country
+ * anew; and most addresses of an edge, or resolvers of a DNS server, come back
+ * soon or never. `npm run bench:geo` measures an address that is asked again.
  * @module
  */
 
