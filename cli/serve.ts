@@ -3,6 +3,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
 import { certificateProblems } from '../config/check-tls.ts';
 import { problemWithout, type Source } from '../config/document.ts';
 import { loadSite } from '../config/load.ts';
@@ -53,6 +54,11 @@ ${RUN_ABOUT}`,
       value: 'N',
       help: 'Processes that share the work and the memory. By default one for each core.',
     },
+    'access-log': {
+      type: 'text',
+      value: 'FILE',
+      help: 'Where a line of JSON goes for each answer; `-`: standard output.',
+    },
     site: { type: 'text', value: 'FILE', help: 'Rules, cache key, headers and so on, in YAML.' },
     ...RUN_OPTIONS,
   },
@@ -67,7 +73,9 @@ ${RUN_ABOUT}`,
     const level = logLevel(values['log-level']);
     const log = createLog({ name: NODE_NAME, level });
     const tls = tlsOptions(values);
-    const settings = { listen, listenTls: values['listen-tls'], memory, workers, file };
+    const named = values['access-log'];
+    const accessLog = named === undefined || named === '-' ? named : resolve(named);
+    const settings = { listen, listenTls: values['listen-tls'], memory, workers, file, accessLog };
     const loadRegion = () => regionAround(siteOf(origin, file, tls), settings);
     let region = loadRegion();
 
@@ -152,14 +160,18 @@ interface Settings {
   /** `undefined`: one for each core. */
   readonly workers: number | undefined;
   readonly file: string | undefined;
+  /** A path that is whole, or `-`. */
+  readonly accessLog: string | undefined;
 }
 
 /** A region of one edge. Its tier listener is for nobody: loopback, any port, a secret that is told to no one. */
-function regionAround(site: SiteConfig, { listen, listenTls, memory, workers, file }: Settings): RegionConfig {
+function regionAround(site: SiteConfig, settings: Settings): RegionConfig {
+  const { listen, listenTls, memory, workers, file, accessLog } = settings;
   const body = regionSchema.omit({ sites: true }).safeParse({
     region: 'local',
     tier_secret: randomBytes(32).toString('base64url'),
     memory,
+    access_log: accessLog,
     edges: [{ name: NODE_NAME, listen, listen_tls: listenTls, tier: '127.0.0.1:0', workers }],
   });
   if (listenTls !== undefined && site.tls === undefined) {
