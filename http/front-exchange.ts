@@ -73,6 +73,7 @@ class FrontResponse extends EventEmitter {
   /** Whether the body goes in chunks (RFC 9112, section 7.1). */
   chunkedEncoding = false;
   shouldKeepAlive = true;
+  statusCode = 200;
 
   constructor(request: FrontRequest, options: FrontExchangeOptions) {
     super();
@@ -98,6 +99,7 @@ class FrontResponse extends EventEmitter {
     const reason = typeof rest[0] === 'string' ? rest[0] : (STATUS_CODES[status] ?? 'unknown');
     const headers = (rest.at(-1) ?? []) as RawHeaders;
     const { keepAliveSeconds, isLast } = this.#options;
+    this.statusCode = status;
     this.#hasBody = this.req.method !== 'HEAD' && status !== 204 && status !== 304;
     if (isLast()) this.shouldKeepAlive = false;
     let text = `HTTP/1.1 ${status} ${reason}\r\n`;

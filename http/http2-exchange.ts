@@ -158,6 +158,7 @@ class StreamResponse extends EventEmitter {
   #hasEnded = false;
   /** Node's name; nothing here depends on it. */
   shouldKeepAlive = true;
+  statusCode = 200;
 
   constructor(stream: ServerHttp2Stream, request: StreamRequest) {
     super();
@@ -193,6 +194,7 @@ class StreamResponse extends EventEmitter {
   /** The reason phrase has no place in HTTP/2. */
   writeHead(status: number, ...rest: unknown[]): this {
     const headers = (rest.at(-1) ?? []) as RawHeaders | Record<string, string>;
+    this.statusCode = status;
     const list = Array.isArray(headers) ? (headers as RawHeaders) : Object.entries(headers).flat();
     this.#head = http2Headers(status, list);
     this.#isChunked = fieldValue(list, 'content-length') === undefined;
