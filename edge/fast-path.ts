@@ -23,7 +23,7 @@ import { parseRequestTarget } from '../http/request-target.ts';
 import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram, Tally } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects } from './asked.ts';
-import type { Prepared } from './prepared.ts';
+import type { Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { isTrusted, type Visit } from './visitor.ts';
 
@@ -154,23 +154,40 @@ export class FastPath {
     now: number,
   ): boolean {
     if (asked.hasConditions && isNotModified(asked, prepared, now)) {
-      const note = this.#noteOf(request, 304);
-      return this.#send(connection, asked, prepared.head('not-modified', isHotCopy, now), isHotCopy, note);
+      return this.#sendPrepared(
+        connection,
+        asked,
+        prepared,
+        'not-modified',
+        isHotCopy,
+        now,
+        this.#noteOf(request, 304),
+      );
     }
     const note = this.#noteOf(request, prepared.stored.status);
-    if (request.isHead) return this.#send(connection, asked, prepared.head('head', isHotCopy, now), isHotCopy, note);
+    if (request.isHead) return this.#sendPrepared(connection, asked, prepared, 'head', isHotCopy, now, note);
     if (asked.hasRange) return this.#writePart(connection, request, asked, prepared, isHotCopy, now);
-    const results = isHotCopy ? asked.hotCopies : asked.hits;
-    if (prepared.isOneBuffer) {
-      const bytes = prepared.readyBytes(isHotCopy, now) ?? this.#prepared.makeBytes(prepared, isHotCopy, now);
-      if (bytes === undefined) return false;
-      connection.send(bytes);
-      this.#count(connection, results, asked, prepared.stored.length, note);
-      return true;
-    }
+    if (prepared.isOneBuffer) return this.#sendPrepared(connection, asked, prepared, 'whole', isHotCopy, now, note);
     const head = prepared.head('whole', isHotCopy, now);
     if (head === undefined) return false;
     this.#stream(connection, asked, head, prepared.open(), isHotCopy, note);
+    return true;
+  }
+
+  #sendPrepared(
+    connection: Connection,
+    asked: Asked,
+    prepared: Prepared,
+    kind: Kind,
+    isHotCopy: boolean,
+    now: number,
+    note: Noted | undefined,
+  ): boolean {
+    const bytes = prepared.readyBytes(kind, isHotCopy, now) ?? this.#prepared.makeBytes(prepared, kind, isHotCopy, now);
+    if (bytes === undefined) return false;
+    connection.send(bytes);
+    const length = kind === 'whole' ? prepared.stored.length : 0;
+    this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, length, note);
     return true;
   }
 
@@ -191,21 +208,12 @@ export class FastPath {
       return false;
     }
     const note = this.#noteOf(asking, head.status);
-    if (body === undefined) return this.#send(connection, asked, text, isHotCopy, note);
+    if (body === undefined) {
+      connection.send(Buffer.from(text, 'latin1'));
+      this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, 0, note);
+      return true;
+    }
     this.#stream(connection, asked, text, body, isHotCopy, note);
-    return true;
-  }
-
-  #send(
-    connection: Connection,
-    asked: Asked,
-    head: string | undefined,
-    isHotCopy: boolean,
-    note: Noted | undefined,
-  ): boolean {
-    if (head === undefined) return false;
-    connection.send(Buffer.from(head, 'latin1'));
-    this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, 0, note);
     return true;
   }
 

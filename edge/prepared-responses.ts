@@ -7,7 +7,7 @@
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { normalisePath } from '../http/request-target.ts';
 import type { ServedSite } from '../tier/node-core.ts';
-import { Prepared } from './prepared.ts';
+import { type Kind, Prepared } from './prepared.ts';
 
 /** What is not asked for in two of these goes. */
 const GENERATION_MS = 10_000;
@@ -60,9 +60,9 @@ export class PreparedResponses {
   }
 
   /** @returns The whole answer; the next one within the second finds it ready, while there is room. */
-  makeBytes(prepared: Prepared, isHotCopy: boolean, now: number): Buffer | undefined {
+  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number): Buffer | undefined {
     const hasRoom = this.#wholeBytes < WHOLE_BYTES;
-    const bytes = prepared.makeBytes(isHotCopy, now, hasRoom);
+    const bytes = prepared.makeBytes(kind, isHotCopy, now, hasRoom);
     if (bytes === undefined || !hasRoom) return bytes;
     this.#whole.push(prepared);
     this.#wholeBytes += bytes.length;

@@ -37,6 +37,10 @@ export interface PreparedOptions {
 
 const KINDS: Readonly<Record<Kind, number>> = { whole: 0, head: 2, 'not-modified': 4 };
 
+function placeOf(kind: Kind, isHotCopy: boolean): number {
+  return KINDS[kind] + (isHotCopy ? 1 : 0);
+}
+
 /** Bodies up to this go into one buffer with their head. */
 const ONE_BUFFER_BYTES = 16 * 1024;
 
@@ -57,9 +61,8 @@ export class Prepared {
   readonly honoursRequests: boolean;
   /** At `KINDS` and, beside each, for a hot copy; `null` where it is not to be made here. */
   readonly #templates: (Template | null | undefined)[] = [];
-  /** Of the whole to GET. */
-  #block: Block | undefined;
-  #blockIsHotCopy = false;
+  /** At the same places. */
+  #blocks: (Block | undefined)[] = [];
   /** The entity tag, if an If-None-Match of the same text names it. */
   readonly tag: string | undefined;
   readonly isOneBuffer: boolean;
@@ -82,35 +85,36 @@ export class Prepared {
     this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
   }
 
-  /** @returns The bytes of the whole answer, if they are ready. */
-  readyBytes(isHotCopy: boolean, now: number): Buffer | undefined {
-    const block = this.#block;
-    if (block === undefined || this.#blockIsHotCopy !== isHotCopy) return undefined;
-    return now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
+  /** @returns The bytes of the answer, head and body, if they are ready. */
+  readyBytes(kind: Kind, isHotCopy: boolean, now: number): Buffer | undefined {
+    const block = this.#blocks[placeOf(kind, isHotCopy)];
+    return block !== undefined && now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
   }
 
   /**
    * @param keeps - Whether to keep them for `readyBytes`.
-   * @returns The bytes of the whole answer; `undefined` where they cannot be known here.
+   * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
-  makeBytes(isHotCopy: boolean, now: number, keeps: boolean): Buffer | undefined {
-    const head = this.head('whole', isHotCopy, now);
+  makeBytes(kind: Kind, isHotCopy: boolean, now: number, keeps: boolean): Buffer | undefined {
+    const head = this.head(kind, isHotCopy, now);
     if (head === undefined) return undefined;
-    const { length, body } = this.stored;
+    const length = kind === 'whole' ? this.stored.length : 0;
     const bytes = Buffer.allocUnsafe(head.length + length);
     let at = bytes.write(head, 'latin1');
-    const reader = body.open({ start: 0, end: length });
-    for (let piece = reader.next(); piece !== null; piece = reader.next()) {
-      if (piece instanceof Promise) return undefined;
-      at += piece.copy(bytes, at);
+    if (length > 0) {
+      const reader = this.open();
+      for (let piece = reader.next(); piece !== null; piece = reader.next()) {
+        if (piece instanceof Promise) return undefined;
+        at += piece.copy(bytes, at);
+      }
     }
-    if (keeps) this.#block = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
-    this.#blockIsHotCopy = isHotCopy;
+    const block = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
+    if (keeps) this.#blocks[placeOf(kind, isHotCopy)] = block;
     return bytes;
   }
 
   dropBytes(): void {
-    this.#block = undefined;
+    this.#blocks = [];
   }
 
   open(): BodyReader {
@@ -119,7 +123,7 @@ export class Prepared {
 
   /** @returns The text of a head with the empty line that ends it, or `undefined` where it is not to be made here. */
   head(kind: Kind, isHotCopy: boolean, now: number): string | undefined {
-    const at = KINDS[kind] + (isHotCopy ? 1 : 0);
+    const at = placeOf(kind, isHotCopy);
     let template = this.#templates[at];
     if (template === undefined) {
       template = makeTemplate(this.#options, kind, isHotCopy, now) ?? null;

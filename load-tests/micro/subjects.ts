@@ -65,7 +65,7 @@ export function subjects(): Subject[] {
   ledger.check(stored, keyed);
   const ring = new Ring(['a', 'b', 'c', 'd'].map((name) => ({ name, weight: 1 })));
   const prepared = new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 });
-  prepared.makeBytes(false, now, true);
+  prepared.makeBytes('whole', false, now, true);
   let at = 0;
   const next = (): string => keys[at++ % KEYS] as string;
   return [
@@ -81,9 +81,9 @@ export function subjects(): Subject[] {
     { what: 'ledger: checked since the last purge', call: () => ledger.isStillCurrent(stored.stamp) },
     { what: 'ledger: the lease', call: () => ledger.holdsLease(now) },
     { what: 'ring: whose a key is', call: () => ring.successors(next()) },
-    { what: 'answer: the bytes of this second', call: () => prepared.readyBytes(false, now) },
+    { what: 'answer: the bytes of this second', call: () => prepared.readyBytes('whole', false, now) },
     { what: 'answer: a head from its template', call: () => prepared.head('whole', false, now) },
-    { what: 'answer: head and body in one buffer', call: () => prepared.makeBytes(false, now, false) },
+    { what: 'answer: head and body in one buffer', call: () => prepared.makeBytes('whole', false, now, false) },
     {
       what: 'answer: prepared from the stored response',
       call: () =>

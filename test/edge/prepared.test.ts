@@ -54,11 +54,11 @@ test('bytes that are kept are those that would be made anew', async (t) => {
   fc.assert(
     fc.property(aged, ({ stored: response, served, made, later }) => {
       const prepared = prepare(response, served);
-      prepared.makeBytes(false, NOW + made, true);
-      const ready = prepared.readyBytes(false, NOW + made + later);
+      prepared.makeBytes('whole', false, NOW + made, true);
+      const ready = prepared.readyBytes('whole', false, NOW + made + later);
       if (ready === undefined) return;
       kept++;
-      const anew = prepare(response, served).makeBytes(false, NOW + made + later, false);
+      const anew = prepare(response, served).makeBytes('whole', false, NOW + made + later, false);
       if (anew === undefined || !ready.equals(anew)) throw new Error(`${ready}\nand\n${anew}`);
     }),
     { numRuns: 3_000 },
@@ -104,7 +104,7 @@ test('what cannot be written here is left to the long way', async (t) => {
     ['a field about the connection', {}, serve({ response_headers: { set: { Connection: 'close' } } })],
     ['no Date', {}, serve({ response_headers: { remove: ['Date'] } })],
   ] as const) {
-    t.equal(prepare({ ...response, ...changed }, served).makeBytes(false, NOW, true), undefined, what);
+    t.equal(prepare({ ...response, ...changed }, served).makeBytes('whole', false, NOW, true), undefined, what);
   }
   for (const [what, changed] of [
     ['trailers', { trailers: ['X', 'y'] }],
