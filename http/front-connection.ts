@@ -237,7 +237,8 @@ export class FrontConnection<Meaning> {
       onWritten: (isLast) => {
         this.#exchange = undefined;
         if (isLast) socket.destroySoon();
-        else if (socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
+        // Over TLS bytes are on their way for a while though there is room: no `drain` would follow.
+        else if (socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
         else this.#goOn();
       },
     });
