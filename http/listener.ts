@@ -100,7 +100,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const update = (next: LimitsConfig): void => {
     bounds = next;
     bound(server, next);
+    sessions?.update(next);
   };
+  const sessions = options.secure && secure(server, options.secure, () => bounds);
   update(limits);
   server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request
   const underWay = new UnderWay();
@@ -132,7 +134,6 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     answer: onRequest,
     turnAway,
   };
-  const sessions = options.secure && secure(server, options.secure, () => bounds);
   server.on(accepting, (socket: Socket) => {
     if (sessions?.take(socket as TLSSocket)) return;
     if (onConnection === undefined) wire.handOver(socket);

@@ -9,7 +9,7 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import type { Certificates } from './certificates.ts';
 import { Http2Connections, type Http2Handlers } from './http2.ts';
-import { CONTEXT_OPTIONS, makeTicketKeys, TICKET_KEYS_MS, tlsServerOptions } from './tls-options.ts';
+import { contextOptions, makeTicketKeys, TICKET_KEYS_MS, tlsServerOptions } from './tls-options.ts';
 
 export interface SecureOptions {
   readonly certificates: Certificates;
@@ -77,8 +77,7 @@ export function secure(
 ): SecureConnections {
   const server = httpServer as Server & SecureServer;
   certificates.onChange = () => {
-    const context = { ...CONTEXT_OPTIONS, ...certificates.forAnyName, sessionIdContext: 'seawall' };
-    server.setSecureContext({ ...context, ticketKeys: tickets.current });
+    server.setSecureContext(contextOptions(certificates, tickets.current));
   };
   tickets.onChange(() => server.setTicketKeys(tickets.current));
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {

@@ -49,15 +49,17 @@ export interface TlsServerOptions {
   readonly handshakeTimeoutMs: number;
 }
 
+/** What a visitor gets who asks for no name, and what tickets are made and read by for all of them. */
+export function contextOptions(certificates: Certificates, ticketKeys: Buffer): SecureContextOptions {
+  const session = { sessionTimeout: SESSION_SECONDS, sessionIdContext: 'seawall', ticketKeys };
+  return { ...CONTEXT_OPTIONS, ...certificates.forAnyName, ...session };
+}
+
 export function tlsServerOptions({ certificates, ticketKeys, handshakeTimeoutMs }: TlsServerOptions): TlsOptions {
   return {
-    ...CONTEXT_OPTIONS,
-    ...certificates.forAnyName,
+    ...contextOptions(certificates, ticketKeys),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeTimeoutMs,
-    sessionTimeout: SESSION_SECONDS,
-    sessionIdContext: 'seawall',
-    ticketKeys,
     SNICallback(this: { readonly _parent?: Socket }, name: string, done: SniDone) {
       const context = certificates.contextFor(name);
       if (context !== undefined) {

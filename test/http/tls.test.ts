@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type Test, test } from 'tap';
 import { makeTicketKeys } from '../../http/tls-options.ts';
-import { startOrigin, text } from '../support/origin.ts';
+import { startOrigin, startTcp, text } from '../support/origin.ts';
 import { until } from '../support/raw-client.ts';
 import { dialTls, type SecureEdge, type SecureSite, startSecureEdge } from '../support/secure-edge.ts';
 
@@ -128,6 +128,28 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     t.ok((await sessionOf(other.port, { ...only, session: mine })).reused);
   });
 }
+
+test('a reload takes other certificates, and sessions go on', async (t) => {
+  const edge = await edgeFor(t, [...SITES, { name: 'any', hosts: ['*'] }]);
+  const { session } = await sessionOf(edge.port, {});
+  edge.node.reload({ ...edge.region, sites: edge.region.sites.filter(({ name }) => name !== 'any') });
+  await t.rejects(dialTls(edge.port, 'other.test'));
+  t.ok((await sessionOf(edge.port, { session })).reused);
+  edge.node.reload(edge.region);
+  t.equal(nameShown(await dialTls(edge.port, 'other.test')), 'any');
+});
+
+test('a websocket over TLS', async (t) => {
+  const origin = await startTcp((socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nping');
+  });
+  t.teardown(() => origin.close());
+  const { port } = await startSecureEdge(t, origin.url, SITES);
+  const socket = await dialTls(port, 'one.test', { ALPNProtocols: ['http/1.1'] });
+  socket.write('GET / HTTP/1.1\r\nHost: one.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  t.match(await until(socket, /ping/), /^HTTP\/1\.1 101 Switching Protocols/);
+  socket.destroy();
+});
 
 test('who never finishes the handshake is let go', async (t) => {
   const edge = await edgeFor(t, SITES, { handshake_timeout: '200ms' });

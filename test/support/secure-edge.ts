@@ -27,6 +27,7 @@ export interface SecureSite {
 
 export interface SecureEdge {
   readonly node: EdgeNode;
+  readonly region: RegionConfig;
   readonly port: number;
   /** `localhost` and the port. */
   readonly origin: string;
@@ -80,6 +81,7 @@ export async function startSecureEdge(
   const port = Number(node.addresses.listen_tls?.split(':').at(-1));
   return {
     node,
+    region,
     port,
     origin: `https://127.0.0.1:${port}`,
     async count(name, labels = {}) {
