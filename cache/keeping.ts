@@ -40,7 +40,7 @@ export function keep(engine: Engine, request: CacheRequest, stored: StoredRespon
   if (same !== undefined && isCurrent(engine, request, same) && !isCurrent(engine, request, stored)) return;
   if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
   const merged =
-    ofOne && !isComplete(stored) && stored.body !== same.body
+    ofOne && !isComplete(stored) && stored.body.id !== same.body.id
       ? {
           ...stored,
           headers: updatedHeaders(same.headers, stored.headers),
@@ -62,7 +62,7 @@ export function drop(engine: Engine, { keyed }: CacheRequest, stored: StoredResp
   const variants = store.get(keyed.key);
   store.set(
     keyed.key,
-    variants.filter(({ body }) => body !== stored.body),
+    variants.filter(({ body }) => body.id !== stored.body.id),
   );
 }
 

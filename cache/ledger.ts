@@ -341,6 +341,11 @@ export class Ledger {
   }
 }
 
+/** @returns The stamp of a response that was stored with one like this. */
+export function uncheckedStamp(asOf: number, epoch: number): Stamp {
+  return { asOf, epoch, checkedAt: NEVER, verdict: 'current' };
+}
+
 /** @returns A copy for a response of which more is known than when the stamp was checked last, such as its tags. */
 export function unchecked(stamp: Stamp): Stamp {
   return { ...stamp, checkedAt: NEVER };

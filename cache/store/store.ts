@@ -16,6 +16,8 @@ import type { ByteRange } from '../../http/range.ts';
 import type { StoredResponse } from '../stored-response.ts';
 
 export interface StoredBody {
+  /** Two of the same number are one body, however often it was looked up; never 0. */
+  readonly id: number;
   /** What is there, in order, disjoint; one range from 0 when it is complete. */
   readonly ranges: readonly ByteRange[];
   /** Bytes that it costs. */

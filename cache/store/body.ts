@@ -1,0 +1,255 @@
+/**
+ * Bodies in memory, as the chunks in which they came. Small ones are chunks of
+ * their own only until they are stored (record.ts).
+ * @module
+ */
+import type { BodyReader } from '../../http/message.ts';
+import type { ByteRange } from '../../http/range.ts';
+import type { StoredBody, StoreWriter } from './store.ts';
+
+/** Bodies up to this are kept as one exact Buffer; larger ones as the chunks in which they came. */
+const ONE_BUFFER_BYTES = 64 * 1024;
+
+/** A chunk that fills less of its memory than this is copied, so that a small body does not hold a socket's whole read buffer. */
+const WORTH_KEEPING = 0.75;
+
+/** What a chunk costs besides its bytes, so that a body in very small ones counts as what it is. Measured: 480 in Node 26. */
+const CHUNK_BYTES = 480;
+
+/** Chunks that are smaller than this on average are put together before they are kept. */
+const SMALL_CHUNK_BYTES = 4 * 1024;
+
+/** A body besides its chunks: objects, arrays. */
+const BODY_BYTES = 240;
+
+let lastId = 0;
+
+export class MemoryWriter implements StoreWriter {
+  readonly #reserve: (bytes: number) => boolean;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #reserved = 0;
+  #open = true;
+
+  constructor(reserve: (bytes: number) => boolean) {
+    this.#reserve = reserve;
+  }
+
+  append(chunk: Buffer): Buffer | undefined {
+    const cost = chunk.length + CHUNK_BYTES;
+    if (!this.#open || !this.#reserve(cost)) return undefined;
+    const kept = ownedChunk(chunk);
+    this.#chunks.push(kept);
+    this.#bytes += chunk.length;
+    this.#reserved += cost;
+    return kept;
+  }
+
+  commit(start: number): StoredBody {
+    const isSmall = this.#bytes <= ONE_BUFFER_BYTES || this.#bytes < this.#chunks.length * SMALL_CHUNK_BYTES;
+    const chunks = isSmall ? packed(this.#chunks) : this.#chunks;
+    const body = new MemoryBody(this.#bytes === 0 ? [] : [{ start, end: start + this.#bytes, chunks }]);
+    this.abort(); // from here on the entry's size counts, not the writer's
+    return body;
+  }
+
+  abort(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#chunks = [];
+    this.#reserve(-this.#reserved);
+  }
+}
+
+export interface Segment extends ByteRange {
+  readonly chunks: readonly Buffer[];
+}
+
+export class MemoryBody implements StoredBody {
+  readonly id: number = ++lastId;
+  readonly ranges: readonly Segment[];
+  readonly size: number;
+
+  constructor(segments: readonly Segment[]) {
+    this.ranges = segments;
+    let bytes = 0;
+    let chunks = 0;
+    for (const segment of segments) {
+      bytes += segment.end - segment.start;
+      chunks += segment.chunks.length;
+    }
+    this.size = bytes + BODY_BYTES + chunks * CHUNK_BYTES;
+  }
+
+  /** @param target - With room for the first range. @returns How many bytes that is. */
+  copyTo(target: Buffer, offset: number): number {
+    let at = offset;
+    for (const chunk of this.ranges[0]?.chunks ?? []) at += chunk.copy(target, at);
+    return at - offset;
+  }
+
+  open(range: ByteRange): BodyReader {
+    const segment = this.ranges.find(({ start, end }) => start <= range.start && end >= range.end);
+    return new SegmentReader(segment?.chunks ?? [], range.start - (segment?.start ?? 0), range.end - range.start);
+  }
+}
+
+/** A small body in a record. What is read is copied, so that a slow reader of little does not hold a slab. */
+export class PackedBody implements StoredBody {
+  readonly id: number;
+  readonly ranges: readonly ByteRange[];
+  readonly size: number;
+  #buffer: Buffer;
+  #at: number;
+
+  /** @param start - In the whole representation. @param at - In the buffer. */
+  constructor(id: number, start: number, bytes: number, buffer: Buffer, at: number) {
+    this.id = id;
+    this.ranges = bytes === 0 ? NO_RANGES : [{ start, end: start + bytes }];
+    this.size = bytes;
+    this.#buffer = buffer;
+    this.#at = at;
+  }
+
+  copyTo(target: Buffer, offset: number): number {
+    return this.#buffer.copy(target, offset, this.#at, this.#at + this.size);
+  }
+
+  /** The same bytes are in another buffer, further back by `by`. */
+  move(buffer: Buffer, by: number): void {
+    this.#buffer = buffer;
+    this.#at += by;
+  }
+
+  open({ start, end }: ByteRange): BodyReader {
+    const from = this.#at + start - (this.ranges[0]?.start ?? 0);
+    return new PieceReader(start < end ? Buffer.from(this.#buffer.subarray(from, from + end - start)) : null);
+  }
+
+  unpacked(): MemoryBody {
+    const [range] = this.ranges;
+    if (range === undefined) return new MemoryBody([]);
+    const whole = Buffer.allocUnsafeSlow(this.size);
+    this.copyTo(whole, 0);
+    return new MemoryBody([{ ...range, chunks: [whole] }]);
+  }
+}
+
+const NO_RANGES: readonly ByteRange[] = [];
+
+class PieceReader implements BodyReader {
+  #piece: Buffer | null;
+
+  constructor(piece: Buffer | null) {
+    this.#piece = piece;
+  }
+
+  next(): Buffer | null {
+    const piece = this.#piece;
+    this.#piece = null;
+    return piece;
+  }
+
+  close(): void {
+    this.#piece = null;
+  }
+}
+
+class SegmentReader implements BodyReader {
+  readonly #chunks: readonly Buffer[];
+  #index = 0;
+  #offset: number;
+  #left: number;
+
+  constructor(chunks: readonly Buffer[], skip: number, bytes: number) {
+    this.#chunks = chunks;
+    this.#offset = skip;
+    this.#left = bytes;
+    while (this.#index < chunks.length && this.#offset >= (chunks[this.#index] as Buffer).length) {
+      this.#offset -= (chunks[this.#index++] as Buffer).length;
+    }
+  }
+
+  next(): Buffer | null {
+    const chunk = this.#chunks[this.#index];
+    if (this.#left <= 0 || chunk === undefined) return null;
+    const end = Math.min(chunk.length, this.#offset + this.#left);
+    const piece = this.#offset === 0 && end === chunk.length ? chunk : chunk.subarray(this.#offset, end);
+    this.#left -= piece.length;
+    this.#index++;
+    this.#offset = 0;
+    return piece;
+  }
+
+  close(): void {
+    this.#left = 0;
+  }
+}
+
+/** Bytes that both hold are taken from `first`. */
+export function combined(one: StoredBody, other: StoredBody): MemoryBody {
+  const [first, second] = [unpacked(one), unpacked(other)];
+  const segments: Segment[] = [...first.ranges];
+  for (const segment of second.ranges) {
+    let gapStart = segment.start;
+    for (const { start, end } of first.ranges) {
+      if (end <= gapStart || start >= segment.end) continue;
+      if (start > gapStart) segments.push(slice(segment, gapStart, start));
+      gapStart = Math.max(gapStart, end);
+    }
+    if (gapStart < segment.end) segments.push(slice(segment, gapStart, segment.end));
+  }
+  segments.sort((a, b) => a.start - b.start);
+  const joined: Segment[] = [];
+  for (const segment of segments) {
+    const last = joined.at(-1);
+    if (last?.end === segment.start) {
+      joined[joined.length - 1] = { start: last.start, end: segment.end, chunks: [...last.chunks, ...segment.chunks] };
+    } else {
+      joined.push(segment);
+    }
+  }
+  return new MemoryBody(joined);
+}
+
+function unpacked(body: StoredBody): MemoryBody {
+  return body instanceof PackedBody ? body.unpacked() : (body as MemoryBody);
+}
+
+function slice(segment: Segment, start: number, end: number): Segment {
+  if (start === segment.start && end === segment.end) return segment;
+  const reader = new SegmentReader(segment.chunks, start - segment.start, end - start);
+  const chunks: Buffer[] = [];
+  for (let piece = reader.next(); piece !== null; piece = reader.next()) chunks.push(ownedChunk(piece));
+  return { start, end, chunks };
+}
+
+/** The chunk itself, or a copy where it would hold much more memory than it has bytes. */
+function ownedChunk(chunk: Buffer): Buffer {
+  if (chunk.length >= chunk.buffer.byteLength * WORTH_KEEPING) return chunk;
+  const copy = Buffer.allocUnsafeSlow(chunk.length); // not from the shared pool, which would be held whole
+  chunk.copy(copy);
+  return copy;
+}
+
+/** The same bytes in chunks of at least `ONE_BUFFER_BYTES`, but for the last. */
+function packed(chunks: readonly Buffer[]): readonly Buffer[] {
+  const result: Buffer[] = [];
+  let begin = 0;
+  let bytes = 0;
+  chunks.forEach((chunk, index) => {
+    bytes += chunk.length;
+    if (bytes < ONE_BUFFER_BYTES && index < chunks.length - 1) return;
+    result.push(index === begin ? chunk : exactConcat(chunks.slice(begin, index + 1), bytes));
+    begin = index + 1;
+    bytes = 0;
+  });
+  return result;
+}
+
+function exactConcat(chunks: readonly Buffer[], bytes: number): Buffer {
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  let offset = 0;
+  for (const chunk of chunks) offset += chunk.copy(whole, offset);
+  return whole;
+}

@@ -1,0 +1,292 @@
+/**
+ * All variants of a key as one record of bytes: what is stored and not asked
+ * for is no object that the garbage collector would have to look at. A record is
+ * made when something is stored, and read when it is looked up.
+ *
+ * ```
+ * integer   row of the index       integer   bytes of the record
+ * integer   where texts begin      integer   their length; negative: two bytes a character
+ * integer   length of the key, the first of the texts
+ * integer   how many bodies lie outside, then their numbers
+ * integer   how many variants, then each (`writeVariant`)
+ * texts     one byte a character, if that is enough for all of them
+ * bodies    those that are small, one after the other
+ * ```
+ * @module
+ */
+import { uncheckedStamp } from '../ledger.ts';
+import type { ResponseDirectives } from '../policy/directives.ts';
+import type { StoredResponse } from '../stored-response.ts';
+import type { VaryMember } from '../vary.ts';
+import { type MemoryBody, PackedBody } from './body.ts';
+import { RecordBytes, RecordReader } from './record-bytes.ts';
+import type { Slab } from './slabs.ts';
+import type { StoredBody } from './store.ts';
+
+/** Bodies up to this are part of the record. */
+export const PACKED_BYTES: number = 16 * 1024;
+
+const [BYTES, TEXTS, TEXTS_LENGTH, KEY_LENGTH, OUTSIDE, HEAD_BYTES] = [4, 8, 12, 16, 20, 24] as const;
+
+/** Where large bodies are. */
+export interface Outside {
+  /** @returns The body's number. */
+  put(body: MemoryBody): number;
+  get(number: number): MemoryBody;
+}
+
+const WIDE = /[^\0-\xff]/;
+
+/** The record that is being made: one at a time. */
+const out = new RecordBytes();
+let packed: (PackedBody | MemoryBody)[] = [];
+let texts = '';
+let textsBytes = 0;
+let isWide = false;
+let counts = { key: 0, outside: 0 };
+
+/** Makes the next record. @returns Its bytes; `writeRecord` puts it where it is to be. */
+export function makeRecord(key: string, variants: readonly StoredResponse[], outside: Outside): number {
+  out.begin();
+  packed = [];
+  for (let i = 0; i < HEAD_BYTES / 4; i++) out.integer(0);
+  const large = variants.filter(({ body }) => !isPacked(body));
+  for (const { body } of large) out.integer(outside.put(body as MemoryBody));
+  out.integer(variants.length);
+  let bodies = 0;
+  for (const stored of variants) bodies += writeVariant(stored);
+  counts = { key: key.length, outside: large.length };
+  texts = key + out.texts;
+  isWide = WIDE.test(texts);
+  textsBytes = isWide ? texts.length * 2 : texts.length;
+  return out.length + textsBytes + bodies;
+}
+
+/** @param bytes - As `makeRecord` returned them. */
+export function writeRecord({ buffer, view }: Slab, at: number, row: number, bytes: number): void {
+  out.copyTo(buffer, at);
+  const textsAt = out.length;
+  view.setInt32(at, row, true);
+  view.setInt32(at + BYTES, bytes, true);
+  view.setInt32(at + TEXTS, textsAt, true);
+  view.setInt32(at + TEXTS_LENGTH, isWide ? -texts.length : texts.length, true);
+  view.setInt32(at + KEY_LENGTH, counts.key, true);
+  view.setInt32(at + OUTSIDE, counts.outside, true);
+  buffer.write(texts, at + textsAt, isWide ? 'utf16le' : 'latin1');
+  let bodyAt = at + textsAt + textsBytes;
+  for (const body of packed) bodyAt += body.copyTo(buffer, bodyAt);
+  packed = [];
+  texts = '';
+}
+
+export function recordBytes({ view }: Slab, at: number): number {
+  return view.getInt32(at + BYTES, true);
+}
+
+/** @returns The numbers of the record's bodies outside. */
+export function outsideOf({ view }: Slab, at: number): number[] {
+  const count = view.getInt32(at + OUTSIDE, true);
+  return Array.from({ length: count }, (_, i) => view.getInt32(at + HEAD_BYTES + 4 * i, true));
+}
+
+export function isKeyOf({ buffer, view }: Slab, at: number, key: string): boolean {
+  if (view.getInt32(at + KEY_LENGTH, true) !== key.length) return false;
+  const start = at + view.getInt32(at + TEXTS, true);
+  if (view.getInt32(at + TEXTS_LENGTH, true) < 0)
+    return buffer.toString('utf16le', start, start + 2 * key.length) === key;
+  for (let i = 0; i < key.length; i++) if (buffer[start + i] !== key.charCodeAt(i)) return false;
+  return true;
+}
+
+export function keyOf(slab: Slab, at: number): string {
+  return textsOf(slab, at).slice(0, slab.view.getInt32(at + KEY_LENGTH, true));
+}
+
+function textsOf({ buffer, view }: Slab, at: number): string {
+  const start = at + view.getInt32(at + TEXTS, true);
+  const length = view.getInt32(at + TEXTS_LENGTH, true);
+  return length < 0
+    ? buffer.toString('utf16le', start, start - 2 * length)
+    : buffer.toString('latin1', start, start + length);
+}
+
+export function readRecord(slab: Slab, at: number, outside: Outside): readonly StoredResponse[] {
+  const { view } = slab;
+  const all = textsOf(slab, at);
+  const numbers = outsideOf(slab, at);
+  const from = new RecordReader(
+    view,
+    at + HEAD_BYTES + 4 * numbers.length,
+    all.slice(view.getInt32(at + KEY_LENGTH, true)),
+  );
+  const place = { slab, at: at + bodiesAt(slab, at) };
+  const large = numbers.values();
+  const variants: StoredResponse[] = [];
+  for (let left = from.integer(); left > 0; left--) {
+    variants.push(readVariant(from, place, () => outside.get(large.next().value as number)));
+  }
+  return variants;
+}
+
+/** The record has been copied to another place: its bodies are read from there. */
+export function moveBodies(variants: readonly StoredResponse[], from: number, slab: Slab, to: number): void {
+  for (const { body } of variants) if (body instanceof PackedBody) body.move(slab.buffer, to - from);
+}
+
+/** Bytes before the record's bodies. */
+function bodiesAt({ view }: Slab, at: number): number {
+  const length = view.getInt32(at + TEXTS_LENGTH, true);
+  return view.getInt32(at + TEXTS, true) + (length < 0 ? -2 * length : length);
+}
+
+function isPacked(body: StoredBody): boolean {
+  if (body instanceof PackedBody) return true;
+  const [range, more] = body.ranges;
+  return more === undefined && (range === undefined || range.end - range.start <= PACKED_BYTES);
+}
+
+/** @returns Bytes of the body that is to be part of the record. */
+function writeVariant(stored: StoredResponse): number {
+  const { policy, body, stamp } = stored;
+  out.integer(stored.status);
+  out.name(stored.statusText);
+  out.fields(stored.headers);
+  out.fields(stored.trailers);
+  out.integer(stored.vary.length);
+  for (const { name, value } of stored.vary) {
+    out.name(name);
+    out.text(value);
+  }
+  out.list(stored.tags);
+  out.double(stamp.asOf);
+  out.integer(stamp.epoch);
+  writeDirectives(policy.directives);
+  out.integer(policy.addressed ? 1 : 0);
+  out.double(policy.explicitLifetimeMs ?? Number.NaN);
+  out.double(policy.lifetimeMs);
+  out.double(policy.initialAgeMs);
+  out.double(policy.staleWhileRevalidateMs);
+  out.double(policy.staleIfErrorMs);
+  out.double(stored.responseTime);
+  out.double(stored.length);
+  if (!isPacked(body)) {
+    out.double(0);
+    return 0;
+  }
+  const [range] = body.ranges;
+  const bytes = range === undefined ? 0 : range.end - range.start;
+  out.double(body.id);
+  out.double(range?.start ?? 0);
+  out.integer(bytes);
+  if (bytes > 0) packed.push(body as PackedBody | MemoryBody);
+  return bytes;
+}
+
+interface Place {
+  readonly slab: Slab;
+  at: number;
+}
+
+function readVariant(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredResponse {
+  const status = from.integer();
+  const statusText = from.text() as string;
+  const headers = from.list();
+  const trailers = from.list();
+  const vary = readVary(from);
+  const tags = from.list();
+  const stamp = uncheckedStamp(from.double(), from.integer());
+  const directives = readDirectives(from);
+  const addressed = from.integer() === 1;
+  const explicit = from.double();
+  const policy = {
+    directives,
+    addressed,
+    explicitLifetimeMs: Number.isNaN(explicit) ? undefined : explicit,
+    lifetimeMs: from.double(),
+    initialAgeMs: from.double(),
+    staleWhileRevalidateMs: from.double(),
+    staleIfErrorMs: from.double(),
+  };
+  const responseTime = from.double();
+  const length = from.double();
+  const body = readBody(from, place, nextOutside);
+  return { status, statusText, headers, vary, tags, stamp, policy, responseTime, trailers, length, body };
+}
+
+function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredBody {
+  const id = from.double();
+  if (id === 0) return nextOutside();
+  const start = from.double();
+  const bytes = from.integer();
+  const { at } = place;
+  place.at += bytes;
+  return new PackedBody(id, start, bytes, place.slab.buffer, at);
+}
+
+function readVary(from: RecordReader): readonly VaryMember[] {
+  const length = from.integer();
+  if (length === 0) return NOTHING;
+  const members: VaryMember[] = [];
+  for (let i = 0; i < length; i++) members.push({ name: from.text() as string, value: from.text() });
+  return members;
+}
+
+const NOTHING: readonly VaryMember[] = [];
+
+/** Bits of what a response's directives are, in one integer; numbers and names follow where there are any. */
+const [NO_STORE, NO_CACHE, PRIVATE, PUBLIC, MUST_REVALIDATE, PROXY_REVALIDATE, MUST_UNDERSTAND] = [
+  1, 2, 4, 8, 16, 32, 64,
+] as const;
+const [HAS_S_MAXAGE, HAS_MAX_AGE, HAS_WHILE_REVALIDATE, HAS_IF_ERROR, HAS_FIELDS] = [
+  128, 256, 512, 1_024, 2_048,
+] as const;
+
+function writeDirectives(directives: ResponseDirectives): void {
+  const { sMaxage, maxAge, staleWhileRevalidate, staleIfError, noCacheFields, privateFields } = directives;
+  const hasFields = noCacheFields.length > 0 || privateFields.length > 0;
+  out.integer(
+    (directives.noStore ? NO_STORE : 0) |
+      (directives.noCache ? NO_CACHE : 0) |
+      (directives.isPrivate ? PRIVATE : 0) |
+      (directives.isPublic ? PUBLIC : 0) |
+      (directives.mustRevalidate ? MUST_REVALIDATE : 0) |
+      (directives.proxyRevalidate ? PROXY_REVALIDATE : 0) |
+      (directives.mustUnderstand ? MUST_UNDERSTAND : 0) |
+      (sMaxage !== undefined ? HAS_S_MAXAGE : 0) |
+      (maxAge !== undefined ? HAS_MAX_AGE : 0) |
+      (staleWhileRevalidate !== undefined ? HAS_WHILE_REVALIDATE : 0) |
+      (staleIfError !== undefined ? HAS_IF_ERROR : 0) |
+      (hasFields ? HAS_FIELDS : 0),
+  );
+  for (const seconds of [sMaxage, maxAge, staleWhileRevalidate, staleIfError]) {
+    if (seconds !== undefined) out.double(seconds);
+  }
+  if (!hasFields) return;
+  out.list(noCacheFields);
+  out.list(privateFields);
+}
+
+function readDirectives(from: RecordReader): ResponseDirectives {
+  const bits = from.integer();
+  const sMaxage = bits & HAS_S_MAXAGE ? from.double() : undefined;
+  const maxAge = bits & HAS_MAX_AGE ? from.double() : undefined;
+  const staleWhileRevalidate = bits & HAS_WHILE_REVALIDATE ? from.double() : undefined;
+  const staleIfError = bits & HAS_IF_ERROR ? from.double() : undefined;
+  return {
+    noStore: (bits & NO_STORE) !== 0,
+    noCache: (bits & NO_CACHE) !== 0,
+    noCacheFields: bits & HAS_FIELDS ? from.list() : NO_FIELDS,
+    isPrivate: (bits & PRIVATE) !== 0,
+    privateFields: bits & HAS_FIELDS ? from.list() : NO_FIELDS,
+    isPublic: (bits & PUBLIC) !== 0,
+    mustRevalidate: (bits & MUST_REVALIDATE) !== 0,
+    proxyRevalidate: (bits & PROXY_REVALIDATE) !== 0,
+    mustUnderstand: (bits & MUST_UNDERSTAND) !== 0,
+    sMaxage,
+    maxAge,
+    staleWhileRevalidate,
+    staleIfError,
+  };
+}
+
+const NO_FIELDS: readonly string[] = [];

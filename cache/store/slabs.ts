@@ -1,0 +1,147 @@
+/**
+ * Memory for many small records, in slabs of one size: a buffer of its own for
+ * each would cost several hundred bytes, and the garbage collector's time.
+ *
+ * A slab is written once, from its beginning to its end, and never again: what
+ * has been read from it stays true for as long as somebody holds it. Of a slab
+ * in which more than a quarter is of no use any more, the records that are still
+ * in use are moved to another one, and it is dropped as a whole. So what is held is at most
+ * a third more than what is in use, and each byte that goes costs three that are copied.
+ *
+ * A record begins with two numbers of 32 bits: the row that it belongs to, and its length.
+ * @module
+ */
+
+export const SLAB_BYTES: number = 256 * 1024;
+
+/** A slab is at most this part of all memory, so that a small memory is not one slab. */
+const PART_OF_ALL = 64;
+
+/** A record that takes more than this part of a slab has one of its own. */
+const PART_OF_SLAB = 8;
+
+/** Below this it is worth while to move what is left. */
+const LEAST_IN_USE = 0.75;
+
+/** What a slab costs besides its bytes. */
+const SLAB_COST = 512;
+
+export const RECORD_HEAD_BYTES = 8;
+
+export interface Slab {
+  readonly buffer: Buffer;
+  readonly view: DataView;
+}
+
+interface OpenSlab extends Slab {
+  /** Bytes that are written. */
+  end: number;
+  /** Bytes in use. */
+  used: number;
+}
+
+/** Whose the records are. */
+export interface Owner {
+  isAt(row: number, slab: number, offset: number): boolean;
+  /** The record has been copied to another place. */
+  moved(row: number, slab: number, offset: number): void;
+}
+
+export class Slabs {
+  readonly #owner: Owner;
+  readonly #slabs: (OpenSlab | undefined)[] = [];
+  readonly #freeNumbers: number[] = [];
+  /** Those that may have to be moved. */
+  readonly #sparse: number[] = [];
+  #slabBytes = 0;
+  /** The one that is being written, or -1. */
+  #current = -1;
+  #bytes = 0;
+  /** Where the record that was allocated last lies in its slab. */
+  offset = 0;
+
+  constructor(owner: Owner, maxBytes: number) {
+    this.#owner = owner;
+    this.maxBytes = maxBytes;
+  }
+
+  /** What all memory is, for the size of new slabs. */
+  set maxBytes(maxBytes: number) {
+    this.#slabBytes = Math.min(SLAB_BYTES, Math.floor(maxBytes / PART_OF_ALL));
+  }
+
+  /** Bytes that are held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  at(number: number): Slab {
+    return this.#slabs[number] as Slab;
+  }
+
+  /** @param bytes - Of a record. @returns The slab's number; `offset` says where in it. The record must be written at once. */
+  allocate(bytes: number): number {
+    this.offset = 0;
+    if (bytes * PART_OF_SLAB > this.#slabBytes) return this.#add(bytes, bytes);
+    const current = this.#slabs[this.#current];
+    if (current === undefined || current.end + bytes > current.buffer.length) {
+      if (current !== undefined) this.#sparse.push(this.#current);
+      this.#current = this.#add(this.#slabBytes, bytes);
+      return this.#current;
+    }
+    this.offset = current.end;
+    current.end += bytes;
+    current.used += bytes;
+    return this.#current;
+  }
+
+  /** A record of so many bytes is not in use any more. `tidy` is to be called some time after it. */
+  release(number: number, bytes: number): void {
+    const slab = this.#slabs[number] as OpenSlab;
+    slab.used -= bytes;
+    if (slab.used === 0) this.#drop(number);
+    else if (number !== this.#current && isSparse(slab)) this.#sparse.push(number);
+  }
+
+  /** Moves what is left in slabs that are hardly used. */
+  tidy(): void {
+    for (let number = this.#sparse.pop(); number !== undefined; number = this.#sparse.pop()) {
+      const slab = this.#slabs[number];
+      if (slab !== undefined && number !== this.#current && isSparse(slab)) this.#empty(number, slab);
+    }
+  }
+
+  #empty(number: number, { buffer, view, end }: OpenSlab): void {
+    let bytes = 0;
+    for (let at = 0; at < end; at += bytes) {
+      const row = view.getInt32(at, true);
+      bytes = view.getInt32(at + 4, true);
+      if (!this.#owner.isAt(row, number, at)) continue;
+      const to = this.allocate(bytes);
+      const { offset } = this;
+      buffer.copy(this.at(to).buffer, offset, at, at + bytes);
+      this.#owner.moved(row, to, offset);
+    }
+    this.#drop(number);
+  }
+
+  #add(slabBytes: number, used: number): number {
+    const buffer = Buffer.allocUnsafeSlow(slabBytes);
+    const view = new DataView(buffer.buffer);
+    const number = this.#freeNumbers.pop() ?? this.#slabs.length;
+    this.#slabs[number] = { buffer, view, end: used, used };
+    this.#bytes += slabBytes + SLAB_COST;
+    return number;
+  }
+
+  #drop(number: number): void {
+    this.#bytes -= (this.#slabs[number] as OpenSlab).buffer.length + SLAB_COST;
+    this.#slabs[number] = undefined;
+    this.#freeNumbers.push(number);
+    if (this.#current === number) this.#current = -1;
+  }
+}
+
+function isSparse({ used, buffer }: OpenSlab): boolean {
+  return used < buffer.length * LEAST_IN_USE;
+}
