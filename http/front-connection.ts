@@ -75,7 +75,7 @@ export class FrontConnection<Meaning> {
       waitForReader: (then) => this.#waitForReader(then),
       onDone,
       onWritten: () => {
-        if (this.socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
+        if (this.socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
         else this.#goOn();
       },
     });

@@ -68,7 +68,7 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
         result.then(goOnWith, fail);
         return;
       }
-      if (socket.writableLength > 0) {
+      if (socket.writableNeedDrain) {
         waitForReader(pump);
         return;
       }

@@ -3,6 +3,8 @@
  * gets no further than the handshake.
  */
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, get } from 'node:https';
 import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type Test, test } from 'tap';
@@ -99,6 +101,25 @@ test('HTTP/1.1 takes the fast path, connection after connection', async (t) => {
   socket.write('GET /a HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n');
   t.match(await until(socket, /hello/), /Connection: close/);
 });
+
+for (const bytes of [1, 16_000, 20_000, 60_000, 70_000, 600_000, 3_000_000]) {
+  test(`HTTP/1.1, one request after the other: ${bytes} bytes`, async (t) => {
+    const origin = await startOrigin(text('x'.repeat(bytes), { 'Cache-Control': 'max-age=60' }));
+    t.teardown(() => origin.close());
+    const { port } = await startSecureEdge(t, origin.url, SITES);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false, servername: 'one.test' });
+    t.teardown(() => agent.destroy());
+    const ask = async (): Promise<number> => {
+      const options = { agent, host: '127.0.0.1', port, path: '/', headers: { Host: 'one.test' } };
+      const [response] = (await once(get(options), 'response')) as [IncomingMessage];
+      let length = 0;
+      for await (const chunk of response) length += (chunk as Buffer).length;
+      return length;
+    };
+    for (let i = 0; i < 4; i++) t.equal(await ask(), bytes);
+    t.equal(origin.requests.length, 1);
+  });
+}
 
 async function sessionOf(port: number, options: object): Promise<{ session: Buffer; reused: boolean }> {
   const socket = await dialTls(port, 'one.test', options);
