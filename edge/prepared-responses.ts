@@ -52,14 +52,17 @@ export class PreparedResponses {
   /** @param target - A valid one under whose key the response is stored. */
   of(stored: StoredResponse, served: ServedSite, target: string): Prepared {
     let prepared = this.#young.get(stored);
-    if (prepared?.served === served) return prepared;
+    if (prepared?.served === served) {
+      prepared.isAskedForAgain = true;
+      return prepared;
+    }
     prepared = this.#old.get(stored);
     if (prepared?.served !== served) prepared = this.#prepare(stored, served, target);
     this.#keep(prepared);
     return prepared;
   }
 
-  /** @returns The whole answer; the next one within the second finds it ready, while there is room. */
+  /** @returns The whole answer; the next one within the second finds it ready, if it has been asked for before and while there is room. */
   makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number): Buffer | undefined {
     const hasRoom = this.#wholeBytes < WHOLE_BYTES;
     const bytes = prepared.makeBytes(kind, isHotCopy, now, hasRoom);

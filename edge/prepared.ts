@@ -66,6 +66,8 @@ export class Prepared {
   /** The entity tag, if an If-None-Match of the same text names it. */
   readonly tag: string | undefined;
   readonly isOneBuffer: boolean;
+  /** Whether more than one request has been answered with it. */
+  isAskedForAgain = false;
   place: Place | undefined;
 
   constructor(options: PreparedOptions) {

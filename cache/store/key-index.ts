@@ -127,12 +127,13 @@ export class KeyIndex {
     return this.#get(row, OFFSET);
   }
 
-  isMarked(row: number): boolean {
-    return this.#get(row, MARK) !== 0;
+  /** @returns 0 at first. */
+  markOf(row: number): number {
+    return this.#get(row, MARK);
   }
 
-  mark(row: number, marked: boolean): void {
-    this.#set(row, MARK, marked ? 1 : 0);
+  mark(row: number, mark: number): void {
+    this.#set(row, MARK, mark);
   }
 
   #get(row: number, field: number): number {

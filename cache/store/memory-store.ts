@@ -12,7 +12,7 @@
 import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
 import { INDEX_BYTES, KeyIndex, NO_ROW } from './key-index.ts';
-import { LookedUpLately } from './looked-up.ts';
+import { KEPT, LookedUpLately } from './looked-up.ts';
 import { isKeyOf, keyOf, makeRecord, moveBodies, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
 import { type Slab, Slabs } from './slabs.ts';
 import type { Store, StoredBody, StoreWriter } from './store.ts';
@@ -33,7 +33,7 @@ export class MemoryStore implements Store {
       { isAt: (...place) => this.#index.isAt(...place), moved: (...to) => this.#move(...to) },
       maxBytes,
     );
-    this.#lately = new LookedUpLately(maxBytes, (row) => this.#index.mark(row, false));
+    this.#lately = new LookedUpLately(maxBytes, (row) => this.#index.mark(row, 0));
   }
 
   get maxBytes(): number {
@@ -65,8 +65,9 @@ export class MemoryStore implements Store {
     if (row === NO_ROW) return NONE;
     this.#index.use(row);
     const variants = this.#read(row);
-    this.#index.mark(row, true);
-    this.#lately.add({ key, row, variants });
+    const mark = this.#lately.markOf(this.#index.markOf(row));
+    this.#index.mark(row, mark);
+    if (mark === KEPT) this.#lately.add({ key, row, variants });
     return variants;
   }
 
@@ -150,9 +151,9 @@ export class MemoryStore implements Store {
     const number = this.#index.slabOf(row);
     const at = this.#index.offsetOf(row);
     const slab = this.#slabs.at(number);
-    if (this.#index.isMarked(row)) {
+    if (this.#index.markOf(row) === KEPT) {
       this.#lately.delete(key ?? keyOf(slab, at));
-      this.#index.mark(row, false);
+      this.#index.mark(row, 0);
     }
     for (const body of outsideOf(slab, at)) this.#bodies.delete(body);
     this.#slabs.release(number, recordBytes(slab, at));
@@ -162,7 +163,7 @@ export class MemoryStore implements Store {
   #move(row: number, number: number, offset: number): void {
     const before = this.#index.offsetOf(row);
     this.#index.place(row, number, offset);
-    if (!this.#index.isMarked(row)) return;
+    if (this.#index.markOf(row) !== KEPT) return;
     const slab = this.#slabs.at(number);
     const lately = this.#lately.get(keyOf(slab, offset));
     if (lately !== undefined) moveBodies(lately.variants, before, slab, offset);
