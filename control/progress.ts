@@ -196,20 +196,22 @@ export class Progress {
     return this.#nodes.every(({ name }) => (this.#states.get(name)?.seq ?? 0) >= last);
   }
 
-  /** Resolves true when every node has applied it, false when the signal aborts. */
-  async whenComplete(last: number, signal: AbortSignal): Promise<boolean> {
+  /** Resolves true when every node has applied it, false when the time is over or the signal aborts. */
+  async whenComplete(last: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     if (this.isComplete(last)) return true;
-    if (signal.aborted || this.#waiters.size >= MAX_WAITERS) return false;
+    if (signal?.aborted || this.#waiters.size >= MAX_WAITERS) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const waiter = { last, settle: resolve };
     const giveUp = (): void => resolve(false);
     this.#waiters.add(waiter);
-    signal.addEventListener('abort', giveUp, { once: true });
+    const timer = setTimeout(giveUp, timeoutMs);
+    signal?.addEventListener('abort', giveUp, { once: true });
     try {
       return await promise;
     } finally {
       this.#waiters.delete(waiter);
-      signal.removeEventListener('abort', giveUp);
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
     }
   }
 

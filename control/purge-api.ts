@@ -178,8 +178,7 @@ export class PurgeApi {
     });
     if (!repeated) metrics.purged(selectors, dialect);
     if (request.wait === 'applied') {
-      const timeout = AbortSignal.timeout(Math.round(request.timeout_seconds * 1_000));
-      await progress.whenComplete(purge.last, AbortSignal.any([signal, timeout]));
+      await progress.whenComplete(purge.last, request.timeout_seconds * 1_000, signal);
     }
     return { kind: 'receipt', receipt: this.#receiptOf(purge), repeated };
   }

@@ -64,7 +64,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
         throw new HttpError('body_too_large');
       }
       const appended = await journal.append(readPurges(await json(request)));
-      await progress.whenComplete(appended.last, AbortSignal.timeout(EVERYWHERE_MS));
+      await progress.whenComplete(appended.last, EVERYWHERE_MS);
       response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(appended));
     },
   };

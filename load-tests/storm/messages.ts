@@ -35,8 +35,10 @@ export type FromSite =
 export interface PurgeTime {
   /** Milliseconds since the epoch. */
   readonly calledAt: number;
-  /** From the call to its answer. */
+  /** From the call to its answer, as the caller saw it. */
   readonly ms: number;
+  /** From the call to the last node that had applied it, as its receipt says. */
+  readonly appliedMs: number;
   readonly isComplete: boolean;
 }
 

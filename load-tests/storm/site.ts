@@ -180,7 +180,8 @@ class Site {
     try {
       const receipt = await this.#purge(item);
       const isComplete = receipt.status === 'applied';
-      this.#purges.push({ calledAt, ms: performance.now() - start, isComplete });
+      const appliedMs = Math.max(...receipt.nodes.map(({ after_ms }) => after_ms ?? 0));
+      this.#purges.push({ calledAt, ms: performance.now() - start, appliedMs, isComplete });
       this.#promises.purged({
         item,
         version,

@@ -110,7 +110,7 @@ test('a node that is named no more is not waited for', async (t) => {
   const progress = new Progress([A, B], { identity: 'j', monotonic: () => 0, now: () => 0 });
   progress.accepted(1, 0);
   progress.report({ node: 'a', identity: 'j', seq: 1 });
-  const waiting = progress.whenComplete(1, new AbortController().signal);
+  const waiting = progress.whenComplete(1, 10_000);
   progress.setNodes([A]);
   t.equal(await waiting, true);
 });
@@ -118,7 +118,7 @@ test('a node that is named no more is not waited for', async (t) => {
 test('a wait ends when the caller has gone', async (t) => {
   const progress = new Progress([A], { identity: 'j', monotonic: () => 0, now: () => 0 });
   const gone = new AbortController();
-  const waiting = progress.whenComplete(1, gone.signal);
+  const waiting = progress.whenComplete(1, 10_000, gone.signal);
   gone.abort();
   t.equal(await waiting, false);
 });
