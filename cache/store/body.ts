@@ -66,11 +66,13 @@ export interface Segment extends ByteRange {
 }
 
 export class MemoryBody implements StoredBody {
-  readonly id: number = ++lastId;
+  readonly id: number;
   readonly ranges: readonly Segment[];
   readonly size: number;
 
-  constructor(segments: readonly Segment[]) {
+  /** @param id - Where it is a body that was there before. */
+  constructor(segments: readonly Segment[], id: number = ++lastId) {
+    this.id = id;
     this.ranges = segments;
     let bytes = 0;
     let chunks = 0;
@@ -91,67 +93,6 @@ export class MemoryBody implements StoredBody {
   open(range: ByteRange): BodyReader {
     const segment = this.ranges.find(({ start, end }) => start <= range.start && end >= range.end);
     return new SegmentReader(segment?.chunks ?? [], range.start - (segment?.start ?? 0), range.end - range.start);
-  }
-}
-
-/** A small body in a record. What is read is copied, so that a slow reader of little does not hold a slab. */
-export class PackedBody implements StoredBody {
-  readonly id: number;
-  readonly ranges: readonly ByteRange[];
-  readonly size: number;
-  #buffer: Buffer;
-  #at: number;
-
-  /** @param start - In the whole representation. @param at - In the buffer. */
-  constructor(id: number, start: number, bytes: number, buffer: Buffer, at: number) {
-    this.id = id;
-    this.ranges = bytes === 0 ? NO_RANGES : [{ start, end: start + bytes }];
-    this.size = bytes;
-    this.#buffer = buffer;
-    this.#at = at;
-  }
-
-  copyTo(target: Buffer, offset: number): number {
-    return this.#buffer.copy(target, offset, this.#at, this.#at + this.size);
-  }
-
-  /** The same bytes are in another buffer, further back by `by`. */
-  move(buffer: Buffer, by: number): void {
-    this.#buffer = buffer;
-    this.#at += by;
-  }
-
-  open({ start, end }: ByteRange): BodyReader {
-    const from = this.#at + start - (this.ranges[0]?.start ?? 0);
-    return new PieceReader(start < end ? Buffer.from(this.#buffer.subarray(from, from + end - start)) : null);
-  }
-
-  unpacked(): MemoryBody {
-    const [range] = this.ranges;
-    if (range === undefined) return new MemoryBody([]);
-    const whole = Buffer.allocUnsafeSlow(this.size);
-    this.copyTo(whole, 0);
-    return new MemoryBody([{ ...range, chunks: [whole] }]);
-  }
-}
-
-const NO_RANGES: readonly ByteRange[] = [];
-
-class PieceReader implements BodyReader {
-  #piece: Buffer | null;
-
-  constructor(piece: Buffer | null) {
-    this.#piece = piece;
-  }
-
-  next(): Buffer | null {
-    const piece = this.#piece;
-    this.#piece = null;
-    return piece;
-  }
-
-  close(): void {
-    this.#piece = null;
   }
 }
 
@@ -187,8 +128,7 @@ class SegmentReader implements BodyReader {
 }
 
 /** Bytes that both hold are taken from `first`. */
-export function combined(one: StoredBody, other: StoredBody): MemoryBody {
-  const [first, second] = [unpacked(one), unpacked(other)];
+export function combined(first: MemoryBody, second: MemoryBody): MemoryBody {
   const segments: Segment[] = [...first.ranges];
   for (const segment of second.ranges) {
     let gapStart = segment.start;
@@ -210,10 +150,6 @@ export function combined(one: StoredBody, other: StoredBody): MemoryBody {
     }
   }
   return new MemoryBody(joined);
-}
-
-function unpacked(body: StoredBody): MemoryBody {
-  return body instanceof PackedBody ? body.unpacked() : (body as MemoryBody);
 }
 
 function slice(segment: Segment, start: number, end: number): Segment {

@@ -9,13 +9,14 @@
  * @module
  */
 import type { StoredResponse } from '../stored-response.ts';
+import { isPacked } from './record.ts';
 
 /** Of each generation, and the part of all memory that it may be. */
-const GENERATION_BYTES = 8 * 1024 * 1024;
+const GENERATION_BYTES = 16 * 1024 * 1024;
 const PART_OF_ALL = 32;
 
-/** What a response costs as an object, besides its body, of which there is no copy. */
-const OBJECT_BYTES = 1_200;
+/** What a response costs as an object, besides its texts and its body. */
+const OBJECT_BYTES = 900;
 
 /** Records that are read in what counts as a while; twice as many, at most. */
 const WHILE = 16_384;
@@ -28,13 +29,15 @@ export interface LookedUp {
   readonly key: string;
   readonly row: number;
   readonly variants: readonly StoredResponse[];
+  readonly bytes: number;
 }
 
 export class LookedUpLately {
   readonly #onForgotten: (row: number) => void;
   #young = new Map<string, LookedUp>();
   #old = new Map<string, LookedUp>();
-  #bytes = 0;
+  #youngBytes = 0;
+  #oldBytes = 0;
   #maxBytes = 0;
   #reads = 0;
   #while = 1;
@@ -50,13 +53,19 @@ export class LookedUpLately {
     this.#maxBytes = Math.min(GENERATION_BYTES, maxBytes / PART_OF_ALL);
   }
 
+  /** Bytes in use. */
+  get bytes(): number {
+    return this.#youngBytes + this.#oldBytes;
+  }
+
   get(key: string): LookedUp | undefined {
     const young = this.#young.get(key);
     if (young !== undefined) return young;
     const old = this.#old.get(key);
     if (old !== undefined) {
       this.#old.delete(key);
-      this.add(old);
+      this.#oldBytes -= old.bytes;
+      this.#keep(old);
     }
     return old;
   }
@@ -72,20 +81,39 @@ export class LookedUpLately {
     return mark !== NEVER && this.#while - mark <= 1 ? KEPT : this.#while;
   }
 
-  add(found: LookedUp): void {
-    if (this.#bytes > this.#maxBytes) this.#turn();
-    this.#young.set(found.key, found);
-    this.#bytes += OBJECT_BYTES * found.variants.length;
+  add(key: string, row: number, variants: readonly StoredResponse[]): void {
+    let bytes = key.length;
+    for (const { headers, body } of variants) {
+      bytes += OBJECT_BYTES;
+      for (const text of headers) bytes += text.length;
+      // A large one is counted where it is.
+      if (isPacked(body)) bytes += body.size;
+    }
+    this.#keep({ key, row, variants, bytes });
   }
 
   delete(key: string): void {
-    if (!this.#young.delete(key)) this.#old.delete(key);
+    const young = this.#young.get(key);
+    if (young !== undefined) {
+      this.#young.delete(key);
+      this.#youngBytes -= young.bytes;
+      return;
+    }
+    this.#oldBytes -= this.#old.get(key)?.bytes ?? 0;
+    this.#old.delete(key);
+  }
+
+  #keep(found: LookedUp): void {
+    if (this.#youngBytes + found.bytes > this.#maxBytes) this.#turn();
+    this.#young.set(found.key, found);
+    this.#youngBytes += found.bytes;
   }
 
   #turn(): void {
     for (const { row } of this.#old.values()) this.#onForgotten(row);
     this.#old = this.#young;
+    this.#oldBytes = this.#youngBytes;
     this.#young = new Map();
-    this.#bytes = 0;
+    this.#youngBytes = 0;
   }
 }

@@ -3,7 +3,7 @@
  *
  * What is kept under a key, all variants together, is one record in a slab
  * (record.ts, slabs.ts), and an index of numbers says where (key-index.ts). Only
- * what was looked up lately, and large bodies, are objects.
+ * what was looked up lately (looked-up.ts), and large bodies, are objects.
  *
  * Writes under way count against the same bound, and make room by evicting; so
  * a node's memory for responses never passes `maxBytes`.
@@ -13,7 +13,7 @@ import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
 import { INDEX_BYTES, KeyIndex, NO_ROW } from './key-index.ts';
 import { KEPT, LookedUpLately } from './looked-up.ts';
-import { isKeyOf, keyOf, makeRecord, moveBodies, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
+import { isKeyOf, keyOf, makeRecord, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
 import { type Slab, Slabs } from './slabs.ts';
 import type { Store, StoredBody, StoreWriter } from './store.ts';
 
@@ -30,7 +30,10 @@ export class MemoryStore implements Store {
     this.#maxBytes = maxBytes;
     this.#index = new KeyIndex((row, key) => isKeyOf(this.#slabOf(row), this.#index.offsetOf(row), key));
     this.#slabs = new Slabs(
-      { isAt: (...place) => this.#index.isAt(...place), moved: (...to) => this.#move(...to) },
+      {
+        isAt: (row, slab, offset) => this.#index.isAt(row, slab, offset),
+        moved: (row, slab, offset) => this.#index.place(row, slab, offset),
+      },
       maxBytes,
     );
     this.#lately = new LookedUpLately(maxBytes, (row) => this.#index.mark(row, 0));
@@ -48,7 +51,7 @@ export class MemoryStore implements Store {
   }
 
   get bytesInUse(): number {
-    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#bodies.bytes + this.#writing;
+    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#bodies.bytes + this.#lately.bytes + this.#writing;
   }
 
   get size(): number {
@@ -67,7 +70,10 @@ export class MemoryStore implements Store {
     const variants = this.#read(row);
     const mark = this.#lately.markOf(this.#index.markOf(row));
     this.#index.mark(row, mark);
-    if (mark === KEPT) this.#lately.add({ key, row, variants });
+    if (mark === KEPT) {
+      this.#lately.add(key, row, variants);
+      this.#makeRoom(0);
+    }
     return variants;
   }
 
@@ -111,7 +117,7 @@ export class MemoryStore implements Store {
   }
 
   combine(first: StoredBody, second: StoredBody): StoredBody {
-    return combined(first, second);
+    return combined(first as MemoryBody, second as MemoryBody);
   }
 
   /** @param bytes - Negative to give room back. */
@@ -157,16 +163,6 @@ export class MemoryStore implements Store {
     }
     for (const body of outsideOf(slab, at)) this.#bodies.delete(body);
     this.#slabs.release(number, recordBytes(slab, at));
-  }
-
-  /** A record lies somewhere else now. */
-  #move(row: number, number: number, offset: number): void {
-    const before = this.#index.offsetOf(row);
-    this.#index.place(row, number, offset);
-    if (this.#index.markOf(row) !== KEPT) return;
-    const slab = this.#slabs.at(number);
-    const lately = this.#lately.get(keyOf(slab, offset));
-    if (lately !== undefined) moveBodies(lately.variants, before, slab, offset);
   }
 }
 

@@ -18,7 +18,7 @@ import { uncheckedStamp } from '../ledger.ts';
 import type { ResponseDirectives } from '../policy/directives.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { VaryMember } from '../vary.ts';
-import { type MemoryBody, PackedBody } from './body.ts';
+import { MemoryBody } from './body.ts';
 import { RecordBytes, RecordReader } from './record-bytes.ts';
 import type { Slab } from './slabs.ts';
 import type { StoredBody } from './store.ts';
@@ -39,7 +39,7 @@ const WIDE = /[^\0-\xff]/;
 
 /** The record that is being made: one at a time. */
 const out = new RecordBytes();
-let packed: (PackedBody | MemoryBody)[] = [];
+let packed: MemoryBody[] = [];
 let texts = '';
 let textsBytes = 0;
 let isWide = false;
@@ -128,19 +128,14 @@ export function readRecord(slab: Slab, at: number, outside: Outside): readonly S
   return variants;
 }
 
-/** The record has been copied to another place: its bodies are read from there. */
-export function moveBodies(variants: readonly StoredResponse[], from: number, slab: Slab, to: number): void {
-  for (const { body } of variants) if (body instanceof PackedBody) body.move(slab.buffer, to - from);
-}
-
 /** Bytes before the record's bodies. */
 function bodiesAt({ view }: Slab, at: number): number {
   const length = view.getInt32(at + TEXTS_LENGTH, true);
   return view.getInt32(at + TEXTS, true) + (length < 0 ? -2 * length : length);
 }
 
-function isPacked(body: StoredBody): boolean {
-  if (body instanceof PackedBody) return true;
+/** Whether the body is small enough to be part of its record. */
+export function isPacked(body: StoredBody): boolean {
   const [range, more] = body.ranges;
   return more === undefined && (range === undefined || range.end - range.start <= PACKED_BYTES);
 }
@@ -178,7 +173,7 @@ function writeVariant(stored: StoredResponse): number {
   out.double(body.id);
   out.double(range?.start ?? 0);
   out.integer(bytes);
-  if (bytes > 0) packed.push(body as PackedBody | MemoryBody);
+  if (bytes > 0) packed.push(body as MemoryBody);
   return bytes;
 }
 
@@ -218,10 +213,15 @@ function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBod
   if (id === 0) return nextOutside();
   const start = from.double();
   const bytes = from.integer();
+  if (bytes === 0) return new MemoryBody(NO_SEGMENTS, id);
   const { at } = place;
   place.at += bytes;
-  return new PackedBody(id, start, bytes, place.slab.buffer, at);
+  // A copy, as the slab is written anew when it is of no use any more.
+  const chunk = Buffer.from(place.slab.buffer.subarray(at, place.at));
+  return new MemoryBody([{ start, end: start + bytes, chunks: [chunk] }], id);
 }
+
+const NO_SEGMENTS: readonly never[] = [];
 
 function readVary(from: RecordReader): readonly VaryMember[] {
   const length = from.integer();

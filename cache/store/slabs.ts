@@ -2,11 +2,11 @@
  * Memory for many small records, in slabs of one size: a buffer of its own for
  * each would cost several hundred bytes, and the garbage collector's time.
  *
- * A slab is written once, from its beginning to its end, and never again: what
- * has been read from it stays true for as long as somebody holds it. Of a slab
- * in which more than a quarter is of no use any more, the records that are still
- * in use are moved to another one, and it is dropped as a whole. So what is held is at most
- * a third more than what is in use, and each byte that goes costs three that are copied.
+ * A slab is written from its beginning to its end. When more than a quarter of it
+ * is of no use any more, the records that are still in use are moved to another
+ * one, and it is written anew. So what is held is at most a third more than what
+ * is in use, and each byte that goes costs three that are copied. Nobody may keep
+ * a view of a slab: what is in it can change with the next record that is stored.
  *
  * A record begins with two numbers of 32 bits: the row that it belongs to, and its length.
  * @module
@@ -22,6 +22,9 @@ const PART_OF_SLAB = 8;
 
 /** Below this it is worth while to move what is left. */
 const LEAST_IN_USE = 0.75;
+
+/** Slabs that are kept to be used again soon, so that they are not left to the garbage collector, which takes its time. */
+const MAX_SPARE = 4;
 
 /** What a slab costs besides its bytes. */
 const SLAB_COST = 512;
@@ -51,6 +54,7 @@ export class Slabs {
   readonly #owner: Owner;
   readonly #slabs: (OpenSlab | undefined)[] = [];
   readonly #freeNumbers: number[] = [];
+  #spare: Slab[] = [];
   /** Those that may have to be moved. */
   readonly #sparse: number[] = [];
   #slabBytes = 0;
@@ -68,6 +72,7 @@ export class Slabs {
   /** What all memory is, for the size of new slabs. */
   set maxBytes(maxBytes: number) {
     this.#slabBytes = Math.min(SLAB_BYTES, Math.floor(maxBytes / PART_OF_ALL));
+    this.#spare = [];
   }
 
   /** Bytes that are held. */
@@ -126,8 +131,7 @@ export class Slabs {
   }
 
   #add(slabBytes: number, used: number): number {
-    const buffer = Buffer.allocUnsafeSlow(slabBytes);
-    const view = new DataView(buffer.buffer);
+    const { buffer, view } = (slabBytes === this.#slabBytes ? this.#spare.pop() : undefined) ?? newSlab(slabBytes);
     const number = this.#freeNumbers.pop() ?? this.#slabs.length;
     this.#slabs[number] = { buffer, view, end: used, used };
     this.#bytes += slabBytes + SLAB_COST;
@@ -135,11 +139,18 @@ export class Slabs {
   }
 
   #drop(number: number): void {
-    this.#bytes -= (this.#slabs[number] as OpenSlab).buffer.length + SLAB_COST;
+    const { buffer, view } = this.#slabs[number] as OpenSlab;
+    this.#bytes -= buffer.length + SLAB_COST;
+    if (buffer.length === this.#slabBytes && this.#spare.length < MAX_SPARE) this.#spare.push({ buffer, view });
     this.#slabs[number] = undefined;
     this.#freeNumbers.push(number);
     if (this.#current === number) this.#current = -1;
   }
+}
+
+function newSlab(bytes: number): Slab {
+  const buffer = Buffer.allocUnsafeSlow(bytes);
+  return { buffer, view: new DataView(buffer.buffer) };
 }
 
 function isSparse({ used, buffer }: OpenSlab): boolean {
