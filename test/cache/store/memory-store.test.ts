@@ -1,7 +1,8 @@
 import { test } from 'tap';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
 import type { StoreWriter } from '../../../cache/store/store.ts';
-import { pattern, readFrom, storeContract, written } from './contract.ts';
+import type { StoredResponse } from '../../../cache/stored-response.ts';
+import { pattern, readFrom, respondWith, storeContract, written } from './contract.ts';
 
 storeContract('memory', (maxBytes) => new MemoryStore(maxBytes));
 
@@ -56,4 +57,39 @@ test('a long body in small chunks is put together', async (t) => {
   for (let piece = reader.next(); piece !== null; piece = reader.next()) pieces++;
   t.ok(pieces <= 16, String(pieces));
   t.ok((await readFrom(body.open({ start: 0, end: 1_000_000 }))).equals(pattern(0, 1_000_000)));
+});
+
+test('slabs that are written anew change nothing that is stored or was found', async (t) => {
+  const store = new MemoryStore(2_000_000);
+  const lengthOf = (key: number): number => 1 + ((key * 7_919) % 3_000);
+  let random = 1;
+  const next = (below: number): number => {
+    random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
+    return (random >>> 8) % below;
+  };
+  const found = new Map<number, StoredResponse>();
+  let hits = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const key = next(2_000);
+    const [known] = store.get(String(key));
+    if (known === undefined) {
+      const length = lengthOf(key);
+      store.set(String(key), [respondWith(written(store, 0, length), length, String(key))]);
+    } else {
+      hits++;
+      if (i % 100 === 0) found.set(key, known);
+      if (next(10) === 0) store.delete(String(key));
+    }
+    if (store.bytesInUse > store.maxBytes) t.fail(`${store.bytesInUse} bytes`);
+  }
+  t.ok(hits > 3_000 && store.size > 400, `${hits} hits, ${store.size} keys`);
+  const isWhole = async ({ body, length, vary }: StoredResponse, key: string): Promise<boolean> =>
+    vary[0]?.value === key && (await readFrom(body.open({ start: 0, end: length }))).equals(pattern(0, length));
+  for (const [key, [stored]] of store.entries()) {
+    if (stored === undefined || !(await isWhole(stored, key))) t.fail(`what is stored under ${key}`);
+  }
+  for (const [key, stored] of found) if (!(await isWhole(stored, String(key)))) t.fail(`what was found under ${key}`);
+  let bytes = 0;
+  for (const [key, [stored]] of store.entries()) bytes += key.length + (stored?.length ?? 0);
+  t.ok(bytes > store.bytesInUse * 0.6, `${bytes} bytes of ${store.bytesInUse} are bodies`);
 });
