@@ -37,7 +37,10 @@ export function loadRegion(file: string, env: Environment = process.env): Region
  */
 export function loadSite(file: string, overrides: SiteOverrides = {}): SiteConfig {
   const { site, problems: shape } = readSite(file, overrides);
-  const problems = [...shape, ...(site ? [...checkSite(site.config, site.source), ...certificateProblems(site.config, site.source)] : [])];
+  const problems = [
+    ...shape,
+    ...(site ? [...checkSite(site.config, site.source), ...certificateProblems(site.config, site.source)] : []),
+  ];
   if (!site || problems.length > 0) throw new ConfigError(inOrder(problems));
   return site.config;
 }
