@@ -26,7 +26,7 @@ const CONNECTIONS = 4_000;
 
 export async function memory(): Promise<Row[]> {
   const connection = await idleConnection(); // first: later, it would find memory that others have given back
-  const { stored, counted, prepared } = entries();
+  const { stored, counted, lookedUp, prepared } = entries();
   return [
     {
       what: `a stored response of ${BODY_BYTES} bytes, above body, headers and key`,
@@ -38,7 +38,11 @@ export async function memory(): Promise<Row[]> {
       value: `${counted.toFixed(0)} B`,
       promise: { text: 'no less', kept: counted >= stored },
     },
-    { what: 'the same while it is asked for, without the answer itself', value: `${prepared.toFixed(0)} B` },
+    {
+      what: 'what is held besides of one that was looked up, with a copy of its body',
+      value: `${lookedUp.toFixed(0)} B`,
+    },
+    { what: 'and of one that is asked for, without the answer itself', value: `${prepared.toFixed(0)} B` },
     {
       what: `one of ${CONNECTIONS} connections that wait for a request`,
       value: `${connection.toFixed(0)} B`,
@@ -50,6 +54,7 @@ export async function memory(): Promise<Row[]> {
 interface Entries {
   readonly stored: number;
   readonly counted: number;
+  readonly lookedUp: number;
   readonly prepared: number;
 }
 
@@ -71,6 +76,7 @@ function entries(): Entries {
   const responses = new PreparedResponses('eu-1');
   responses.keepAliveMs = 65_000;
   const some = [...store.entries()].slice(0, 10_000);
+  const lookedUp = heldBytes();
   for (const [key, [stored]] of some) {
     if (stored !== undefined) responses.of(stored, served, key.slice(22)).head('whole', false, now);
   }
