@@ -86,7 +86,8 @@ function entries(): Entries {
   return {
     stored: (full - before - known) / ENTRIES,
     counted: (inUse - known) / ENTRIES,
-    prepared: (prepared - full) / some.length,
+    lookedUp: (lookedUp - full) / some.length,
+    prepared: (prepared - lookedUp) / some.length,
   };
 }
 
