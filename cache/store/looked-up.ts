@@ -18,8 +18,8 @@ const PART_OF_ALL = 32;
 /** What a response costs as an object, besides its texts and its body. */
 const OBJECT_BYTES = 900;
 
-/** Records that are read in what counts as a while; twice as many, at most. */
-const WHILE = 16_384;
+/** About what a response of 1 KB takes here: a while is as many readings of records as have room in a generation. */
+const USUAL_BYTES = 3 * 1024;
 
 /** Marks of a row: kept here, not looked up yet; above that, the number of the while in which it was. */
 export const KEPT = -1;
@@ -77,7 +77,10 @@ export class LookedUpLately {
    * @returns The row's new mark; `KEPT` says that it is worth to be kept here.
    */
   markOf(mark: number): number {
-    if (++this.#reads % WHILE === 0) this.#while = (this.#while + 1) & 0x3fffffff || 1;
+    if (++this.#reads * USUAL_BYTES > this.#maxBytes) {
+      this.#reads = 0;
+      this.#while = (this.#while + 1) & 0x3fffffff || 1;
+    }
     return mark !== NEVER && this.#while - mark <= 1 ? KEPT : this.#while;
   }
 

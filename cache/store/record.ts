@@ -84,10 +84,13 @@ export function recordBytes({ view }: Slab, at: number): number {
 }
 
 /** @returns The numbers of the record's bodies outside. */
-export function outsideOf({ view }: Slab, at: number): number[] {
+export function outsideOf({ view }: Slab, at: number): readonly number[] {
   const count = view.getInt32(at + OUTSIDE, true);
+  if (count === 0) return NO_NUMBERS;
   return Array.from({ length: count }, (_, i) => view.getInt32(at + HEAD_BYTES + 4 * i, true));
 }
+
+const NO_NUMBERS: readonly number[] = [];
 
 export function isKeyOf({ buffer, view }: Slab, at: number, key: string): boolean {
   if (view.getInt32(at + KEY_LENGTH, true) !== key.length) return false;
@@ -217,7 +220,8 @@ function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBod
   const { at } = place;
   place.at += bytes;
   // A copy, as the slab is written anew when it is of no use any more.
-  const chunk = Buffer.from(place.slab.buffer.subarray(at, place.at));
+  const chunk = Buffer.allocUnsafe(bytes);
+  place.slab.buffer.copy(chunk, 0, at, place.at);
   return new MemoryBody([{ start, end: start + bytes, chunks: [chunk] }], id);
 }
 

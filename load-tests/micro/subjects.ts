@@ -55,10 +55,12 @@ export function subjects(): Subject[] {
     return recogniser.recognise(text, 0, last ? recogniser.section : undefined);
   };
   const target = parseRequestTarget('GET', TARGET, headers);
-  const store = new MemoryStore(64 * 1024 * 1024);
+  const store = new MemoryStore(1024 * 1024 * 1024);
+  const small = new MemoryStore(16 * 1024 * 1024); // in which nothing is remembered of what was looked up 4,000 keys before
   const keys = Array.from({ length: KEYS }, (_, i) => `http://www.example.com/articles/${i}`);
   keys.forEach((key, i) => {
     store.set(key, [storedResponse(store, i, 1_024, now)]);
+    small.set(key, [storedResponse(small, i, 1_024, now)]);
   });
   const stored = storedResponse(store, 0, 1_024, now);
   const keyed = cacheKey(site, 'http', target, headers);
@@ -74,7 +76,8 @@ export function subjects(): Subject[] {
     { what: 'recogniser: a section that is new', call: () => parseSection(section, 100) },
     { what: 'request target: read and checked', call: () => parseRequestTarget('GET', TARGET, headers) },
     { what: 'key: made', call: () => cacheKey(site, 'http', target, headers) },
-    { what: `store: one of ${KEYS} keys found`, call: () => store.get(next()) },
+    { what: `store: one of ${KEYS} keys found, looked up lately`, call: () => store.get(next()) },
+    { what: 'store: one found, read from its record', call: () => small.get(next()) },
     { what: 'Vary: compared', call: () => matchesVary(stored.vary, headers) },
     { what: 'policy: may it be reused', call: () => reuse(stored, NO_REQUEST_DIRECTIVES, now) },
     { what: 'rules: of the path', call: () => served.rules.ruleFor(TARGET, 200) },
