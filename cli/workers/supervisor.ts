@@ -50,7 +50,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   // Workers share an address with whoever says that it shares it: another edge, started by mistake, among them.
   for (const address of [edge.listen, edge.listen_tls, edge.tier]) await checkFree(address);
   const tickets = new TicketKeys();
-  const journal = hasJournal(region) ? undefined : await openJournal(region, edge, () => region, log);
+  const journal =
+    hasJournal(region) || !isAlone(region) ? undefined : await openJournal(region, edge, () => region, log);
   const metrics = new WorkerMetrics();
   let bound: WorkerAddresses | undefined;
 
@@ -192,6 +193,15 @@ function openJournal(
   log: Logger,
 ): Promise<WorkerJournal> {
   return startWorkerJournal({ region, edge, limits, log, secret: () => current().tier_secret });
+}
+
+/**
+ * Whether the edge is all there is of the network. Between nodes the numbers of
+ * a journal that one machine keeps for itself would mean nothing: what others
+ * answer would be as good as unverified.
+ */
+function isAlone({ edges, reachableShields }: RegionConfig): boolean {
+  return edges.length === 1 && reachableShields.length === 0;
 }
 
 function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): RegionConfig {

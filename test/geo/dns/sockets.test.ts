@@ -150,8 +150,8 @@ test('a reload changes what is answered, and no query is lost', async (t) => {
       yaml('  rate_limit: { exempt: [127.0.0.0/8] }').replace('[192.0.2.25]', `[192.0.2.10${last}]`),
     );
     dns.reload();
+    await until(() => seen.has(`192.0.2.10${last}`), 'the new address');
   }
-  await until(() => seen.has('192.0.2.103'), 'the last address');
   isOver = true;
   await asking;
   t.same([...seen].toSorted(), ['192.0.2.101', '192.0.2.102', '192.0.2.103', '192.0.2.25']);
