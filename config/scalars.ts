@@ -20,4 +20,11 @@ export const address = z
   .string()
   .regex(ADDRESS)
   .meta({ title: 'HOST:PORT', examples: ['127.0.0.1:8080', '[::1]:8080'] });
+/** A field name of HTTP (RFC 9110, section 5.1). */
+export const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+export const countryCode = z
+  .string()
+  .regex(/^[A-Z]{2}$/)
+  .meta({ title: 'a country code of two capitals (ISO 3166-1)', examples: ['DE'] });
+export const continentCode = z.enum(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 export const fileName = z.string().min(1).max(4_096);

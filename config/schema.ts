@@ -9,13 +9,12 @@
 import { z } from 'zod';
 import { type DnsConfig, dnsSchema } from './dns/schema.ts';
 import { clientAddressSchema, geoSchema, publicAddressesSchema } from './geo.ts';
-import { address, fileName, LABEL, nodeName, PORT, SECRET } from './scalars.ts';
+import { address, FIELD_NAME, fileName, LABEL, nodeName, PORT, SECRET } from './scalars.ts';
 import { GEO_KEYS, siteGeoSchema } from './site-geo.ts';
 import { duration, positiveSize, size, timeout } from './units.ts';
 
 const HOST = new RegExp(`^(?:\\*|(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*|\\[[0-9a-f:]+\\])$`);
 const ORIGIN_URL = new RegExp(`^https?://(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+)(?::${PORT})?/?$`);
-const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 const fieldName = z
   .string()

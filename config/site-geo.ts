@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { LABEL } from './scalars.ts';
+import { continentCode, countryCode, FIELD_NAME, LABEL } from './scalars.ts';
 
 /** What can be told of a visitor's place, and the name of the request header that tells it unless the site names another. */
 export const GEO_HEADERS = {
@@ -23,8 +23,6 @@ export const GEO_FACTS = Object.keys(GEO_HEADERS) as readonly GeoFact[];
 /** What the site's key may hold. */
 export const GEO_KEYS = ['country', 'continent'] as const;
 
-const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
 const header = z.union([
   z.literal(true),
   z
@@ -41,22 +39,13 @@ function headerSchema(what: string, name: string) {
   });
 }
 
-const country = z
-  .string()
-  .regex(/^[A-Z]{2}$/)
-  .meta({ title: 'a country of ISO 3166-1 in capitals', examples: ['DE'] });
-
 const placesShape = {
   countries: z
-    .array(country)
+    .array(countryCode)
     .max(300)
     .default([])
     .meta({ description: 'Countries.', examples: [['DE', 'AT']] }),
-  continents: z
-    .array(z.enum(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']))
-    .max(7)
-    .default([])
-    .meta({ description: 'Continents.' }),
+  continents: z.array(continentCode).max(7).default([]).meta({ description: 'Continents.' }),
   asns: z
     .array(z.number().int().min(1).max(4_294_967_295))
     .max(10_000)

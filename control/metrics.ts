@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { JournalState } from '../journal/journal.ts';
+import { gauge } from '../telemetry/gauge.ts';
 import type { ApiErrorCode } from './errors.ts';
 import type { NodeProgress } from './progress.ts';
 import type { Dialect } from './purge-api.ts';
@@ -80,17 +81,6 @@ export class ControlMetrics {
   appliedEverywhere(ms: number): void {
     this.#everywhere.observe(ms / 1_000);
   }
-}
-
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read());
-    },
-  });
 }
 
 function perNode(

@@ -9,14 +9,13 @@
  * closes is probed at that moment.
  * @module
  */
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { Agent } from 'undici';
 import { machineOf, splitAddress } from '../config/listener.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { hasEdges, type Network, type NetworkRegion, networkOf } from '../geo/network.ts';
 import { RegionHealth } from '../geo/region-health.ts';
+import { takesConnections } from '../geo/takes-connections.ts';
 import { Overload } from './overload.ts';
 
 export interface RegionMonitorOptions {
@@ -135,7 +134,7 @@ export class RegionMonitor {
   async #probe({ up }: Watched, edge: EdgeConfig): Promise<boolean> {
     const address = reachableControl(edge);
     const ask = (): Promise<boolean | undefined> =>
-      address === undefined ? takesConnections(edge.tier) : this.#isServing(address);
+      address === undefined ? takesConnections(edge.tier, TIMEOUT_MS) : this.#isServing(address);
     const isUp = (await ask()) ?? (await ask()) ?? false;
     up.set(edge.name, isUp);
     return isUp;
@@ -193,20 +192,4 @@ function reachableControl({ control, tier }: EdgeConfig): string | undefined {
   const [own, others] = [splitAddress(control), splitAddress(tier)];
   const isElsewhere = machineOf(own.host) === 'loopback' && machineOf(others.host) !== 'loopback';
   return own.port === 0 || isElsewhere ? undefined : control;
-}
-
-/** @returns `undefined` when there was no answer in time. */
-async function takesConnections(address: string): Promise<boolean | undefined> {
-  const { host, port } = splitAddress(address);
-  if (port === 0) return true; // nobody can tell
-  const socket = connect({ host, port });
-  try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? false : undefined;
-  } finally {
-    socket.on('error', () => undefined); // it was only opened to see whether it opens
-    socket.destroy();
-  }
 }

@@ -15,7 +15,7 @@ import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
 import { isComplete, type StoredResponse } from '../cache/stored-response.ts';
 import { reasonPhrase } from '../http/deliver.ts';
 import { parseEntityTag } from '../http/etag.ts';
-import { fieldLines, firstLine, type RawHeaders, withField } from '../http/headers.ts';
+import { fieldLines, firstLine, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { finishedHead } from './finish.ts';
@@ -259,15 +259,12 @@ const ACTED_ON: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
 /** Whether these lines are written as they are, and no line is added but those of `ending`. */
 function isOrdinary(headers: RawHeaders): boolean {
   let hasDate = false;
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
-    if (ACTED_ON.has(name) || !NAME.test(name) || !VALUE.test(headers[i + 1] as string)) return false;
+    if (ACTED_ON.has(name) || !isFieldLine(name, headers[i + 1] as string)) return false;
     if (name === 'date') hasDate = true;
   }
   return hasDate;

@@ -7,15 +7,13 @@
  * has heard nothing of it for a second and a half begins to look.
  * @module
  */
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { splitAddress } from '../config/listener.ts';
 import { formatTierField, TIER_FIELD } from '../http/tier-field.ts';
 import { jsonLines } from '../journal/lines.ts';
 import { MAX_NETWORK_BYTES, type Network, type NetworkRegion, readNetwork } from './network.ts';
 import { RegionHealth } from './region-health.ts';
+import { takesConnections } from './takes-connections.ts';
 import { NETWORK_PATH, NETWORK_SILENCE_MS } from './wire.ts';
 
 export interface FollowNetworkOptions {
@@ -32,7 +30,7 @@ export interface FollowNetworkOptions {
   /** Told of the control node's coming and going. */
   readonly reached?: (isReached: boolean, reason: string) => void;
   /** @returns Whether somebody takes connections at HOST:PORT. Never rejects. */
-  readonly probe?: (address: string, timeoutMs: number) => Promise<boolean>;
+  readonly probe?: (address: string, timeoutMs: number) => Promise<boolean | undefined>;
 }
 
 export interface FollowedNetwork {
@@ -121,7 +119,7 @@ export function followNetwork({
     const addresses = new Set(current.regions.flatMap(({ edges }) => edges.map((edge) => edge.probe)));
     await Promise.all(
       [...addresses].map(async (address) => {
-        seen.set(address, await probe(address, PROBE_TIMEOUT_MS));
+        seen.set(address, (await probe(address, PROBE_TIMEOUT_MS)) ?? false);
         // A region whose edges refuse is down before the last of all edges has had its time.
         if (!isReached && !closing.signal.aborted) apply(seen);
       }),
@@ -174,20 +172,4 @@ export function followNetwork({
       await running;
     },
   };
-}
-
-/** @returns Whether somebody takes connections at HOST:PORT. */
-async function takesConnections(address: string, timeoutMs: number): Promise<boolean> {
-  const { host, port } = splitAddress(address);
-  if (port === 0) return true; // the port is known to nobody
-  const socket = connect({ host, port });
-  try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
-    return true;
-  } catch {
-    return false; // refused, or nobody there
-  } finally {
-    socket.on('error', () => undefined); // it was only opened to see whether it opens
-    socket.destroy();
-  }
 }

@@ -9,7 +9,7 @@ import { EventEmitter } from 'node:events';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { formatHttpDate } from './date.ts';
-import type { RawHeaders } from './headers.ts';
+import { isFieldLine, type RawHeaders } from './headers.ts';
 
 export interface FrontExchange {
   readonly request: IncomingMessage;
@@ -56,9 +56,6 @@ class FrontRequest {
 
 /** A head and a body up to this are written in one piece. */
 const ONE_BUFFER_BYTES = 16 * 1024;
-
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 class FrontResponse extends EventEmitter {
   readonly req: FrontRequest;
@@ -107,7 +104,7 @@ class FrontResponse extends EventEmitter {
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
       const value = headers[i + 1] as string;
-      if (!NAME.test(name) || !VALUE.test(value)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
+      if (!isFieldLine(name, value)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
       text += `${name}: ${value}\r\n`;
       const { length } = name;
       if (length === 4) hasDate ||= name.toLowerCase() === 'date';
@@ -165,8 +162,7 @@ class FrontResponse extends EventEmitter {
   }
 
   addTrailers(fields: readonly (readonly [string, string])[]): void {
-    for (const [name, value] of fields)
-      if (NAME.test(name) && VALUE.test(value)) this.#trailers += `${name}: ${value}\r\n`;
+    for (const [name, value] of fields) if (isFieldLine(name, value)) this.#trailers += `${name}: ${value}\r\n`;
   }
 
   writeInformation(status: number, headers: RawHeaders): void {

@@ -120,6 +120,14 @@ function sameName(a: string, b: string): boolean {
   return lowerCase(a) === lowerCase(b);
 }
 
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Whether the two make one field line, and nothing else (RFC 9110, section 5). */
+export function isFieldLine(name: string, value: string): boolean {
+  return FIELD_NAME.test(name) && FIELD_VALUE.test(value);
+}
+
 /** Field names that are remembered: a few hundred are in use, and each is asked about many times a request. */
 const MAX_NAMES = 1_000;
 /** Longer ones are nobody's that is asked for often. */

@@ -3,13 +3,14 @@
  * are those of Cache-Status (promise P7).
  * @module
  */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { EngineEvents } from '../cache/engine.ts';
 import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
+import { gauge } from './gauge.ts';
 import { Histogram, registerHistograms, type Tally, TallyCounter } from './tally.ts';
 
 /** Where a request came in: from a visitor, or from another node. */
@@ -135,23 +136,4 @@ export class NodeMetrics implements EngineEvents {
 export function resultName(status: CacheStatus): string {
   if (status.hit) return status.detail ?? 'hit';
   return status.detail === 'stale-if-error' ? status.detail : (status.fwd ?? 'miss');
-}
-
-/** @param aggregator - What the workers of one edge amount to together. */
-function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  read: () => number,
-  aggregator: 'sum' | 'min' | 'max' = 'sum',
-): void {
-  new Gauge({
-    name,
-    help,
-    aggregator,
-    registers: [registry],
-    collect() {
-      this.set(read());
-    },
-  });
 }

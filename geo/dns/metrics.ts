@@ -2,8 +2,9 @@
  * What a DNS server counts: plain numbers that a scrape reads.
  * @module
  */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import { RCODE } from '../../config/dns/numbers.ts';
+import { gauge } from '../../telemetry/gauge.ts';
 
 export interface DnsCounts {
   readonly queries: { udp: number; tcp: number };
@@ -103,15 +104,4 @@ export function dnsRegistry(node: string, counts: DnsCounts, isAnyRegionWell: ()
     Number(isAnyRegionWell()),
   );
   return registry;
-}
-
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read());
-    },
-  });
 }
