@@ -22,7 +22,7 @@ import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { afterPurges, isGone, isNewEnough } from './purged.ts';
-import type { StoredResponse } from './stored-response.ts';
+import type { StoredHead, StoredResponse } from './stored-response.ts';
 import { matchesVary } from './vary.ts';
 import { Windows } from './windows.ts';
 
@@ -76,7 +76,7 @@ export class CacheEngine implements Engine {
       trusted: true,
       reason: 'uri-miss',
       fill: undefined,
-      collapsed: false,
+      joinedAt: undefined,
       conditional: false,
       attempts: 0,
     };
@@ -156,12 +156,12 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
-    exchange.collapsed = false;
+    exchange.joinedAt = undefined;
     return 'outcome';
   }
   if (fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
   exchange.fill = fill;
-  exchange.collapsed = true;
+  exchange.joinedAt = engine.options.ledger.position;
   return 'outcome';
 }
 
@@ -200,7 +200,7 @@ function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean 
 /** Ask upstream for this request only. */
 function alone(engine: Engine, exchange: Exchange): Next {
   exchange.fill = startFill(engine, exchange, {});
-  exchange.collapsed = false;
+  exchange.joinedAt = undefined;
   return 'outcome';
 }
 
@@ -222,7 +222,8 @@ async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
 }
 
 function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
-  const { candidate, request, collapsed } = exchange;
+  const { candidate, joinedAt } = exchange;
+  const collapsed = joinedAt !== undefined;
   const now = engine.options.now();
   switch (result.kind) {
     case 'failed':
@@ -234,7 +235,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       exchange.candidate = undefined; // it cannot be validated: the request is repeated without conditions
       return ++exchange.attempts < MAX_ATTEMPTS ? 'collapse' : 'alone';
     case 'validated':
-      if (collapsed && !isNewEnough(engine, request, result.stored)) return again(exchange);
+      if (collapsed && !isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
       if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result.stored, now)))
         return 'alone';
       return storedAnswer(exchange, result.stored, now, {
@@ -253,19 +254,28 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
         return staleAnswer(exchange, candidate, now, result.head.status);
       }
       if (!collapsed) return leaderAnswer(exchange, result, now);
-      if (!isNewEnough(engine, request, result.stored)) return again(exchange);
+      if (!isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
       // Another variant: what it varies by is known now, so those who want the same one find each other.
-      if (!matchesVary(result.stored.vary, request.headers)) return again(exchange);
+      if (!matchesVary(result.stored.vary, exchange.request.headers)) return again(exchange);
       if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request
       engine.options.events.fillCollapsed();
       return sharedAnswer(exchange, result, now);
   }
 }
 
+/**
+ * Whether a response that others had asked for is new enough for one who joined them. A journal that was restored meanwhile takes
+ * its purges out of the ledger until they are applied again: what was known when the request joined still counts (rule 5).
+ */
+function isNewEnoughFor(engine: Engine, { request, joinedAt }: Exchange, stored: StoredHead): boolean {
+  const { ledger } = engine.options;
+  return isNewEnough(engine, request, stored) && (joinedAt === undefined || ledger.isNewEnough(stored.stamp, joinedAt));
+}
+
 /** From the start, as what was waited for is not for this request; after a few times, alone. */
 function again(exchange: Exchange): Next {
-  exchange.collapsed = false;
+  exchange.joinedAt = undefined;
   return ++exchange.attempts < MAX_ATTEMPTS ? 'lookup' : 'alone';
 }
 

@@ -95,8 +95,8 @@ export interface Exchange {
   trusted: boolean;
   reason: ForwardReason;
   fill: Fill | undefined;
-  /** Whether the fill was started by another request. */
-  collapsed: boolean;
+  /** What this node had applied when the request joined a fill that another had started; undefined: it did not. */
+  joinedAt: JournalPosition | undefined;
   /** Whether the visitor's own conditions go upstream, as the response will not be kept anyway. */
   conditional: boolean;
   attempts: number;

@@ -9,18 +9,12 @@ import { runHistory } from './world.ts';
 
 const HISTORIES = 2_000;
 
-/** Until the history is mended that docs/adr/0005-purges.md names; `npm run model` takes others each time. */
-const SEED = 88_764_676;
-
 test(`${HISTORIES} random histories break no rule`, async (t) => {
   let answers = 0;
   const property = fc.asyncProperty(histories, async (history) => {
     answers += (await runHistory(history)).answers;
   });
-  const { failed, errorInstance, seed, counterexamplePath } = await fc.check(property, {
-    numRuns: HISTORIES,
-    seed: SEED,
-  });
+  const { failed, errorInstance, seed, counterexamplePath } = await fc.check(property, { numRuns: HISTORIES });
   const again = failed ? `${errorInstance}; again: npm run model -- --seed ${seed} --path ${counterexamplePath}` : '';
   t.notOk(failed, again);
   t.ok(answers > HISTORIES, 'and visitors were answered');
@@ -142,6 +136,18 @@ for (const { found, steps, noise } of [
       [0, { type: 'purge', aims: [{ kind: 'tag', tag: 't0' }], soft: false }],
     ],
     noise: [92],
+  },
+  {
+    found:
+      'the journal is restored while somebody waits for a response that a purge has named, and the purge is forgotten for a moment',
+    steps: [
+      [0, VISIT],
+      [100, { type: 'purge', aims: [{ kind: 'tag', tag: 't0' }], soft: false }],
+      [100, PUBLISH],
+      [0, VISIT],
+      [0, { type: 'restore', loses: 1 }],
+    ],
+    noise: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 45],
   },
 ] satisfies { found: string; steps: [number, Action][]; noise: number[] }[]) {
   test(`found by the model: ${found}`, async (t) => {
