@@ -562,7 +562,7 @@ export const regionSchema = z.strictObject({
     title: 'a file, or `-`',
     examples: ['/var/log/seawall/access.jsonl', '-'],
     description:
-      'File to which each edge appends a line of JSON for each answer to a visitor, relative to this file; `-`: standard output. It is opened anew at a reload. Absent: no access log.',
+      'File to which each edge appends a line of JSON for each answer to a visitor, relative to this file; `-`: standard output. Who asked is what `client_address` and `trusted_proxies` let proxies say. It is opened anew at a reload. Absent: no access log.',
   }),
   trusted_proxies: z
     .array(

@@ -241,9 +241,10 @@ export class FastPath {
     this.#durations.observe(seconds);
     if (note === undefined) return;
     const { core } = this.#visit;
-    const ip = connection.socket.remoteAddress ?? '';
+    const { rawHeaders } = asked.head;
+    const ip = core.visitorAddress(connection.socket.remoteAddress ?? '', rawHeaders);
     const result = results === asked.hits ? 'hit' : 'hot-copy';
-    const host = firstLine(asked.head.rawHeaders, 'host') ?? '';
+    const host = firstLine(rawHeaders, 'host') ?? '';
     core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
   }
 

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import { visitorAddress } from '../http/client-address.ts';
 import { trustedProxies } from '../http/forwarding.ts';
 import { listen, openAll } from '../http/listener.ts';
 import type { SecureListening } from '../http/secure.ts';
@@ -145,6 +146,8 @@ export async function startEdge({
   const purges = followPurges(core, region);
   core.purging = purges;
   useAccessLog(core, undefined, region);
+  core.visitorAddress = (sender, headers) =>
+    visitorAddress(visit.region.client_address, sender, headers, visit.trusted);
   let newest = region;
   const use = (next: RegionConfig): void => {
     const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;

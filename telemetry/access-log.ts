@@ -13,7 +13,7 @@ import type { Writable } from 'node:stream';
 export interface Access {
   /** When the answer was complete: milliseconds since the epoch. */
   readonly time: number;
-  /** The other end of the connection. */
+  /** Of the visitor, as far as the config lets proxies say it. */
   readonly ip: string;
   readonly method: string;
   readonly host: string;

@@ -18,7 +18,7 @@ import { type CompiledRules, compileRules, hostMatcher } from '../config/match.t
 import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
 import { type Delivery, deliver } from '../http/deliver.ts';
 import { errorPage, HttpError } from '../http/errors.ts';
-import { fieldValue, withField } from '../http/headers.ts';
+import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
@@ -75,6 +75,8 @@ export class NodeCore {
   limits: LimitsConfig;
   /** Where answers to visitors are noted, if anywhere. */
   accessLog: AccessLog | undefined;
+  /** Who asks, by the other end of the connection and what it says: an edge believes the proxies that its config names. */
+  visitorAddress: (sender: string, headers: RawHeaders) => string = (sender) => sender;
   /** How it purges; there once the node runs. */
   purging: Purging | undefined;
   #siteOf!: (host: string) => ServedSite | undefined;
@@ -233,7 +235,7 @@ export class NodeCore {
     if (this.accessLog === undefined || listener !== 'public') return;
     const { method = '', url: target = '', socket, rawHeaders } = request;
     const host = fieldValue(rawHeaders, 'host') ?? '';
-    const [ip, status] = [socket.remoteAddress ?? '', response.statusCode];
+    const [ip, status] = [this.visitorAddress(socket.remoteAddress ?? '', rawHeaders), response.statusCode];
     this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { type Access, AccessLog } from '../../telemetry/access-log.ts';
-import { startNetwork } from '../support/network.ts';
+import { type NetworkOptions, startNetwork } from '../support/network.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { ask } from '../support/visitor.ts';
 
@@ -81,4 +81,31 @@ test('an edge notes each answer once, on whichever path', async (t) => {
     { ...common, method: 'GET', status: 304, bytes: 0, result: 'hit' },
     { ...common, method: 'GET', status: 206, bytes: 2, result: 'hit' },
   ]);
+});
+
+test('behind a proxy that is believed, the address is the visitor’s, on whichever path', async (t) => {
+  const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60' }));
+  const addressesIn = async (name: string, options: Partial<NetworkOptions>): Promise<unknown[]> => {
+    const file = join(folder, name);
+    const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, accessLog: file, ...options });
+    const edge = network.at('eu-1');
+    for (const forwarded of ['2001:DB8:0::7', '192.0.2.7', '192.0.2.8, 127.0.0.9', '"x\\', '']) {
+      await ask(edge, '/', { headers: { 'X-Forwarded-For': forwarded } });
+    }
+    await network.close();
+    return linesOf(file).map((line) => (line as { ip: string }).ip);
+  };
+  const local = ['127.0.0.0/8'];
+  const believed = await addressesIn('believed.jsonl', { trustedProxies: local });
+  const own = '127.0.0.1';
+  t.same(believed, ['2001:db8::7', '192.0.2.7', '192.0.2.8', own, own]);
+  t.same(await addressesIn('stranger.jsonl', {}), [own, own, own, own, own]);
+  t.same(await addressesIn('connection.jsonl', { trustedProxies: local, clientAddress: 'connection' }), [
+    own,
+    own,
+    own,
+    own,
+    own,
+  ]);
+  await origin.close();
 });
