@@ -40,8 +40,12 @@ export interface WorkerAddresses {
 /** Metrics as prom-client's `getMetricsAsJSON` gives them. */
 export type Metrics = readonly object[];
 
+/** How often a worker that serves says that it does. */
+export const ALIVE_MS = 1_000;
+
 export type FromWorker =
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
+  | { readonly kind: 'alive' }
   /** It cannot start, and ends; with what is needed to say why. */
   | {
       readonly kind: 'failed';

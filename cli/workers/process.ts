@@ -1,6 +1,6 @@
 /**
  * The processes of the workers: each is started, heard, and replaced when it
- * ends.
+ * ends, or is heard no more.
  * @module
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -8,12 +8,27 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Logger } from '../../telemetry/log.ts';
 import { NODE_FLAGS } from '../node-flags.ts';
-import type { FromWorker, Metrics, Question, ToWorker, WorkerAddresses } from './messages.ts';
+import {
+  ALIVE_MS,
+  type FromWorker,
+  type Metrics,
+  type Question,
+  type ToWorker,
+  type WorkerAddresses,
+} from './messages.ts';
 
 /** One that lived this long is replaced at once when it ends. */
 const STABLE_MS = 10_000;
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 10_000;
+
+/**
+ * After so many times that a worker should have said that it is alive, and did not, it is ended: the system goes on giving
+ * it connections. Counted, not timed: when the whole machine stood still, nobody is to blame.
+ */
+const SILENCES = 5;
+/** The same for one that is starting, which a busy machine may make slow. */
+const SILENCES_AT_START = 60;
 
 /** How long a worker that does not answer is waited for. */
 const ANSWER_MS = 3_000;
@@ -49,6 +64,8 @@ export class WorkerProcess {
   #failures = 0;
   #isClosing = false;
   #timer: NodeJS.Timeout | undefined;
+  #listening: NodeJS.Timeout | undefined;
+  #silences = 0;
   readonly #questions = new Map<number, (answer: Metrics | number | undefined) => void>();
   #asked = 0;
   /** Processes that took the place of one that ended. */
@@ -135,10 +152,21 @@ export class WorkerProcess {
     child.on('error', () => undefined); // that it could not be started, or told, shows in its end
     child.on('message', (message: FromWorker) => this.#hear(message));
     child.send(this.#options.startMessage(), () => undefined);
+    this.#silences = 0;
+    this.#listening = setInterval(() => this.#listen(child), ALIVE_MS).unref();
+    child.once('exit', () => clearInterval(this.#listening));
     return child;
   }
 
+  #listen(child: ChildProcess): void {
+    const allowed = this.#addresses === undefined ? SILENCES_AT_START : SILENCES;
+    if (++this.#silences <= allowed) return;
+    this.#options.log.error({ worker: this.name, pid: child.pid }, 'a worker hangs');
+    child.kill('SIGKILL');
+  }
+
   #hear(message: FromWorker): void {
+    this.#silences = 0;
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
     if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'a worker cannot start');
     if (message.kind === 'ready') {

@@ -12,7 +12,7 @@ import { startEdgeProcess } from '../edge-process.ts';
 import { isSystemError } from '../failure.ts';
 import { closeLimitMs } from '../run.ts';
 import { runUntilStopped, type Service } from '../signals.ts';
-import type { FromWorker, Metrics, Question, ToWorker } from './messages.ts';
+import { ALIVE_MS, type FromWorker, type Metrics, type Question, type ToWorker } from './messages.ts';
 
 function tell(message: FromWorker): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -42,6 +42,7 @@ async function start(): Promise<Service> {
   process.on('message', (message: ToWorker) => void hear(node, message));
   const { listen, listen_tls, tier, worker: own = '' } = node.addresses;
   await tell({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
+  setInterval(() => void tell({ kind: 'alive' }), ALIVE_MS).unref();
   return {
     get closeLimitMs() {
       return closeLimitMs([region]);

@@ -91,6 +91,25 @@ test('kill -9 of a worker under load: only its own connections feel it, and it i
   t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
 });
 
+test('a worker that hangs is replaced: what it was given is not lost for good', async (t) => {
+  const origin = await startOrigin(text('hello', KEPT));
+  t.teardown(() => origin.close());
+  const { address, control, pids, said } = await startEdge(t, origin.url);
+  process.kill(pids[1] as number, 'SIGSTOP');
+  await said(/a worker hangs/);
+  await said(/a worker ended/);
+  for (let health = await healthOf(control); ; health = await healthOf(control)) {
+    if (health.workers.serving < 2) continue;
+    t.teardown(() => killAll(health.workers.list.map(({ pid }) => pid)));
+    t.equal(health.workers.list[0]?.pid, pids[0], 'the other one goes on');
+    t.not(health.workers.list[1]?.pid, pids[1]);
+    break;
+  }
+  const answers = await Promise.all(Array.from({ length: 16 }, (_, i) => ask(address, `/${i}`)));
+  t.ok(answers.every(({ status }) => status === 200));
+  t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
+});
+
 test('a receipt names every worker', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
