@@ -110,6 +110,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     bound = await first.start();
     const started = await Promise.allSettled(others.map((worker) => worker.start()));
     for (const result of started) if (result.status === 'rejected') throw result.reason;
+    await askAll({ about: 'matches', records: [] }); // messages keep their order: by then each knows all others
     control = await openControl();
   } catch (error) {
     killAll();
