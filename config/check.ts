@@ -6,6 +6,7 @@
 import { clashProblems, originProblems } from './check-addresses.ts';
 import { defaultProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems } from './check-names.ts';
+import { purgeWarnings } from './check-purges.ts';
 import { checkRegion } from './check-region.ts';
 import { certificateWarnings } from './check-tls.ts';
 import { listenersOf } from './listener.ts';
@@ -46,9 +47,10 @@ export function checkRegions(files: readonly string[], env: Environment = proces
   return {
     regions: checked.filter(({ problems }) => problems.length === 0).map(({ reading }) => assembleRegion(reading)),
     warnings: inOrder(
-      readings.flatMap(({ sites }) =>
-        sites.flatMap(({ config, source }) => certificateWarnings(config, source, Date.now())),
-      ),
+      readings.flatMap((reading) => [
+        ...reading.sites.flatMap(({ config, source }) => certificateWarnings(config, source, Date.now())),
+        ...purgeWarnings(reading),
+      ]),
     ),
     problems: inOrder([...checked.flatMap(({ problems }) => problems), ...problemsBetween(readings)]),
   };
