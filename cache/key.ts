@@ -4,8 +4,9 @@
  * key is not sent either.
  * @module
  */
+
+import { geoKeyField } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { geoKeyField } from '../config/site-geo.ts';
 import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
 import { normalisePath, type Target } from '../http/request-target.ts';
 import { normalisedField } from './vary.ts';

@@ -5,8 +5,8 @@
  */
 import { BlockList, isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
+import { type GeoFact, geoFields } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { type GeoFact, geoFields } from '../config/site-geo.ts';
 import type { Place } from '../geo/place.ts';
 import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';

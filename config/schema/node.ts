@@ -1,0 +1,47 @@
+/**
+ * The schemas of an edge and of a shield.
+ * @module
+ */
+import { z } from 'zod';
+import { address, nodeName } from '../scalars.ts';
+import { positiveSize } from '../units.ts';
+import { publicAddressesSchema } from './geo.ts';
+import { weight } from './weight.ts';
+
+export const listenerDescription = { description: 'HOST:PORT to listen on; port 0 takes a free one.' };
+const tier = address.meta({
+  description: 'HOST:PORT that other nodes reach this one at, and that it listens on for them.',
+});
+const control = address
+  .optional()
+  .meta({ description: 'HOST:PORT of the node’s own control listener (/metrics, /healthz).' });
+
+export const edgeSchema = z.strictObject({
+  name: nodeName.meta({ description: 'Name of the edge, unique in the network.' }),
+  listen: address.meta(listenerDescription),
+  listen_tls: address.optional().meta({
+    description: 'HOST:PORT to listen on for TLS: HTTP/2 and HTTP/1.1, with the certificates of the sites.',
+  }),
+  public: publicAddressesSchema,
+  tier,
+  control,
+  weight: weight.meta({ description: 'Share of the region’s keys relative to its other edges.' }),
+  memory: positiveSize.optional().meta({
+    description: 'Memory for stored responses, shared by its workers; by default the region’s.',
+  }),
+  workers: z.number().int().min(1).max(256).optional().meta({
+    description:
+      'Processes that share the edge’s work, its addresses and its memory; by default one for each core of the machine.',
+  }),
+});
+
+export const shieldSchema = z.strictObject({
+  name: nodeName.meta({ description: 'Name of the shield, unique in the network.' }),
+  tier,
+  control,
+  weight: weight.meta({ description: 'Share of a site’s keys relative to its other shields.' }),
+  memory: positiveSize.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+});
+
+export type EdgeConfig = z.output<typeof edgeSchema>;
+export type ShieldConfig = z.output<typeof shieldSchema>;

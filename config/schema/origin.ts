@@ -1,0 +1,80 @@
+/**
+ * The schema of a site’s own servers, and of how they are talked to.
+ * @module
+ */
+import { z } from 'zod';
+import { PORT } from '../scalars.ts';
+import { timeout } from '../units.ts';
+import { weight } from './weight.ts';
+
+const ORIGIN_URL = new RegExp(`^https?://(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+)(?::${PORT})?/?$`);
+
+export const originSchema = z.strictObject({
+  servers: z
+    .array(
+      z.strictObject({
+        url: z
+          .string()
+          .regex(ORIGIN_URL)
+          .meta({
+            title: 'http://HOST[:PORT] or https://HOST[:PORT] without a path',
+            examples: ['https://origin.example.com'],
+            description: 'Scheme, host and port of one origin server.',
+          }),
+        weight: weight.meta({ description: 'Share of requests relative to the other servers.' }),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .meta({ description: 'The origin servers of the site; one that fails is left out for a while.' }),
+  host_header: z
+    .string()
+    .regex(/^(?:visitor|origin|[0-9A-Za-z.:[\]-]+)$/)
+    .default('visitor')
+    .meta({
+      title: '`visitor`, `origin` or a host name',
+      description:
+        'Host that the origin sees: `visitor` (as the visitor sent it), `origin` (the server’s own), or a fixed name.',
+    }),
+  transfer_codings: z.enum(['chunked', 'any']).default('chunked').meta({
+    description:
+      'Transfer codings of responses: with `chunked` any other is refused with 502, as it would be stored for content; with `any` what comes until the connection closes is the content.',
+  }),
+  tls: z
+    .strictObject({
+      verify: z.boolean().default(true).meta({ description: 'Refuse an origin whose certificate does not verify.' }),
+      ca_file: z
+        .string()
+        .optional()
+        .meta({ description: 'PEM file with the authorities to trust instead of the system’s.' }),
+      server_name: z
+        .string()
+        .optional()
+        .meta({ description: 'Name to ask for (SNI) and to verify; by default the Host that the origin sees.' }),
+    })
+    .prefault({})
+    .meta({ description: 'TLS towards https origins.' }),
+  connect_timeout: timeout.prefault('5s').meta({ description: 'How long a connection to the origin may take.' }),
+  first_byte_timeout: timeout
+    .prefault('30s')
+    .meta({ description: 'How long the origin may take until its response head; then 504.' }),
+  idle_timeout: timeout
+    .prefault('30s')
+    .meta({ description: 'How long the origin may pause inside a body; then the response is aborted.' }),
+  max_connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(256)
+    .meta({ description: 'Connections to one origin server from one node; more requests wait.' }),
+  max_waiting: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(10_000)
+    .meta({ description: 'Requests that may wait for a connection; more are refused with 503.' }),
+});
+
+export type OriginConfig = z.output<typeof originSchema>;
