@@ -1,6 +1,7 @@
 /**
- * HTTP/1.1 towards one server: an origin, a shield, another edge. A pool of
- * kept connections on undici; headers go and come as they stand on the wire.
+ * HTTP/1.1 towards one server: an origin, a shield, another edge. Headers go
+ * and come as they stand on the wire. Requests without a body take a client of
+ * our own where there is no TLS (http/plain-client.ts), all others undici.
  *
  * A request that a kept connection swallowed without a byte in return is sent
  * again, once, if it may be (RFC 9110, section 9.2.2): the server closed the
@@ -9,11 +10,15 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { type Dispatcher, errors, Pool } from 'undici';
 import { HttpError } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
 import { fieldValue, type RawHeaders, withoutFields } from './headers.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
+import { PlainClient } from './plain-client.ts';
+import { plainHead } from './plain-request.ts';
+import type { Receiver, UnderWay } from './transport.ts';
+import { UndiciClient } from './undici-client.ts';
+import { diedBeforeAnswering, upstreamError } from './upstream-errors.ts';
 
 export interface UpstreamOptions {
   /** Scheme, host and port. */
@@ -21,6 +26,7 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** Requests under way at a time. */
   readonly maxConnections: number;
   /** Requests that may wait for a connection. */
   readonly maxWaiting: number;
@@ -32,163 +38,178 @@ export interface UpstreamOptions {
 /** A response's header section; an origin with a thousand tags needs more than Node's 16 KiB. */
 const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 
-/** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which undici heeds. */
+/** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which is heeded. */
 const KEEP_ALIVE_MS = 4_000;
 
-export class UpstreamClient {
-  readonly #way: Way;
-  readonly #maxInFlight: number;
-  #inFlight = 0;
+export class UpstreamClient implements Way {
+  readonly #maxConnections: number;
+  readonly #maxWaiting: number;
+  #active = 0;
+  readonly #waiting = new Set<ClientExchange>();
+  readonly plain: PlainClient | undefined;
+  readonly undici: UndiciClient;
+  readonly anyTransferCoding: boolean;
 
   constructor(options: UpstreamOptions) {
-    this.#maxInFlight = options.maxConnections + options.maxWaiting;
-    const { tls } = options;
-    const common: Pool.Options = {
+    const { tls, url, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = options;
+    this.#maxConnections = options.maxConnections;
+    this.#maxWaiting = options.maxWaiting;
+    this.anyTransferCoding = options.anyTransferCoding ?? false;
+    this.undici = new UndiciClient(url, {
       connections: options.maxConnections,
-      headersTimeout: options.firstByteTimeoutMs,
-      bodyTimeout: options.idleTimeoutMs,
+      headersTimeout: firstByteTimeoutMs,
+      bodyTimeout: idleTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: 60_000,
       maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
-      allowH2: false,
       connect: {
-        timeout: options.connectTimeoutMs,
+        timeout: connectTimeoutMs,
         ...(tls && { rejectUnauthorized: tls.verify }),
         ...(tls?.ca !== undefined && { ca: tls.ca }),
         ...(tls?.serverName !== undefined && { servername: tls.serverName }),
       },
-    };
-    this.#way = {
-      pool: new Pool(options.url, { ...common, pipelining: 1 }),
-      again: new Pool(options.url, { ...common, pipelining: 0 }),
-      anyTransferCoding: options.anyTransferCoding ?? false,
-    };
+    });
+    const { protocol, hostname, port } = new URL(url);
+    if (protocol !== 'http:' || this.anyTransferCoding) return;
+    this.plain = new PlainClient({
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: port === '' ? 80 : Number(port),
+      connectTimeoutMs,
+      firstByteTimeoutMs,
+      idleTimeoutMs,
+      keepAliveMs: KEEP_ALIVE_MS,
+      maxHeadBytes: MAX_RESPONSE_HEADER_BYTES,
+    });
   }
 
-  /** Requests under way. */
+  /** Requests under way, those that wait included. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#active + this.#waiting.size;
   }
 
   /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
   send(request: UpstreamRequest, sink: ResponseSink): Flow {
-    if (this.#inFlight >= this.#maxInFlight) {
-      sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
-      return IDLE;
-    }
-    const exchange = new ClientExchange(this.#way, request, sink, () => {
-      this.#inFlight--;
-    });
-    this.#inFlight++;
-    exchange.dispatch();
+    const exchange = new ClientExchange(this, request, sink);
+    if (this.#active < this.#maxConnections) this.#start(exchange);
+    else if (this.#waiting.size < this.#maxWaiting) this.#waiting.add(exchange);
+    else sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
     return exchange;
+  }
+
+  #start(exchange: ClientExchange): void {
+    this.#active++;
+    exchange.dispatch();
+  }
+
+  done(exchange: ClientExchange): void {
+    if (this.#waiting.delete(exchange)) return;
+    this.#active--;
+    // Not before the connection can be used again.
+    if (this.#waiting.size > 0) queueMicrotask(() => this.#startWaiting());
+  }
+
+  #startWaiting(): void {
+    for (const exchange of this.#waiting) {
+      if (this.#active >= this.#maxConnections) return;
+      this.#waiting.delete(exchange);
+      this.#start(exchange);
+    }
   }
 
   /** Ends kept connections at once; requests under way get to their end. */
   async close(): Promise<void> {
-    await Promise.all([this.#way.pool.close(), this.#way.again.close()]);
+    this.plain?.close();
+    await this.undici.close();
   }
 
   async destroy(): Promise<void> {
-    await Promise.all([this.#way.pool.destroy(), this.#way.again.destroy()]);
+    this.plain?.destroy();
+    await this.undici.destroy();
   }
 }
 
 const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
-const IDLE: Flow = { pause: () => undefined, resume: () => undefined, abort: () => undefined };
-
 /** Where requests of one client go, and what they may bring back. */
 interface Way {
-  readonly pool: Pool;
-  /** For requests that are sent again: each on a connection of its own. */
-  readonly again: Pool;
+  readonly plain: PlainClient | undefined;
+  readonly undici: UndiciClient;
   readonly anyTransferCoding: boolean;
+  /** The exchange has ended. */
+  done(exchange: ClientExchange): void;
 }
 
-/** One request and its response: undici's handler on one side, our sink on the other. */
-class ClientExchange implements Dispatcher.DispatchHandler, Flow {
+/** One request and its response: a client on one side, our sink on the other. */
+class ClientExchange implements Receiver, Flow {
   readonly #way: Way;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
-  readonly #onDone: () => void;
-  #controller: Dispatcher.DispatchController | undefined;
+  #underWay: UnderWay | undefined;
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
 
-  constructor(way: Way, request: UpstreamRequest, sink: ResponseSink, onDone: () => void) {
+  constructor(way: Way, request: UpstreamRequest, sink: ResponseSink) {
     this.#way = way;
     this.#request = request;
     this.#sink = sink;
-    this.#onDone = onDone;
   }
 
   dispatch(): void {
-    const { method, target, headers, body, upgrade } = this.#request;
     try {
-      const { pool, again } = this.#way;
-      (this.#repeated ? again : pool).dispatch(
-        {
-          method: method as Dispatcher.HttpMethod,
-          path: target,
-          headers: headers as string[],
-          body: body ?? null,
-          upgrade: upgrade ?? null,
-        },
-        this,
-      );
+      const underWay = this.#send();
+      if (this.#state !== 'done') this.#underWay = underWay;
     } catch (error) {
-      // undici refuses at once what it would not write, such as an invalid header value.
-      this.onResponseError(this.#controller, error as Error);
+      this.onFailure(error as Error);
     }
   }
 
+  #send(): UnderWay {
+    const { plain, undici } = this.#way;
+    const head = plain && plainHead(this.#request);
+    return plain !== undefined && head !== undefined
+      ? plain.send(head, this.#request.method === 'HEAD', this, this.#repeated)
+      : undici.send(this.#request, this, this.#repeated);
+  }
+
   pause(): void {
-    this.#controller?.pause();
+    this.#underWay?.pause();
   }
 
   resume(): void {
-    this.#controller?.resume();
+    this.#underWay?.resume();
   }
 
   abort(): void {
     if (this.#state === 'done') return;
+    const underWay = this.#underWay;
     this.#finish();
-    this.#controller?.abort(new HttpError('abandoned'));
+    underWay?.abort();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#state === 'done') controller.abort(new HttpError('abandoned'));
-  }
-
-  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
+  onSwitch(status: number, headers: RawHeaders, socket: Duplex): void {
     if (this.#state === 'done' || this.#sink.onUpgrade === undefined) {
       socket.destroy();
       return;
     }
     this.#finish();
-    this.#sink.onUpgrade(
-      { status, statusText: 'Switching Protocols', headers: rawHeaders(controller.rawHeaders) },
-      socket,
-    );
+    this.#sink.onUpgrade({ status, statusText: 'Switching Protocols', headers }, socket);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
-    if (this.#state === 'done') return;
-    const received = rawHeaders(controller.rawHeaders);
-    const coding = fieldValue(received, 'transfer-encoding');
-    if (coding !== undefined && coding.toLowerCase() !== 'chunked' && !this.#way.anyTransferCoding) {
-      // undici takes off chunked only; the request never said that it understands others (RFC 9112, section 7).
-      this.#state = 'answered';
-      controller.abort(new HttpError('origin_bad_response', `Transfer-Encoding: ${coding}`));
+  onInterim(status: number, headers: RawHeaders): void {
+    if (this.#state !== 'waiting') return;
+    const coding = this.#strangeCoding(headers);
+    if (coding !== undefined) this.#refuse(coding);
+    else this.#sink.onInterim(status, removeHopByHop(headers));
+  }
+
+  onHead(status: number, statusText: string, received: RawHeaders): void {
+    if (this.#state !== 'waiting') return;
+    const coding = this.#strangeCoding(received);
+    if (coding !== undefined) {
+      this.#refuse(coding);
       return;
     }
     const headers = removeHopByHop(received);
-    if (status < 200) {
-      this.#sink.onInterim(status, headers);
-      return;
-    }
     this.#state = 'answered';
     if (status !== 204 && status !== 304) {
       this.#sink.onHead({ status, statusText, headers });
@@ -201,17 +222,17 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
     this.#sink.onEnd([]);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#state === 'answered') this.#sink.onData(chunk);
+  onBody(piece: Buffer): void {
+    if (this.#state === 'answered') this.#sink.onData(piece);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
+  onEnd(trailers: RawHeaders): void {
     if (this.#state === 'done') return;
     this.#finish();
-    this.#sink.onEnd(rawHeaders(controller.rawTrailers));
+    this.#sink.onEnd(trailers);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onFailure(error: Error): void {
     if (this.#state === 'done') return;
     if (this.#mayRepeat(error)) {
       this.#repeated = true;
@@ -220,6 +241,21 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
     }
     this.#finish();
     this.#sink.onError(upstreamError(error));
+  }
+
+  /** Only chunked is taken off; the request never said that it understands others (RFC 9112, section 7). */
+  #strangeCoding(received: RawHeaders): string | undefined {
+    const coding = fieldValue(received, 'transfer-encoding');
+    return coding === undefined || coding.toLowerCase() === 'chunked' || this.#way.anyTransferCoding
+      ? undefined
+      : coding;
+  }
+
+  #refuse(coding: string): void {
+    const underWay = this.#underWay;
+    this.#finish();
+    underWay?.abort();
+    this.#sink.onError(new HttpError('origin_bad_response', `Transfer-Encoding: ${coding}`));
   }
 
   #mayRepeat(error: Error): boolean {
@@ -231,45 +267,7 @@ class ClientExchange implements Dispatcher.DispatchHandler, Flow {
 
   #finish(): void {
     this.#state = 'done';
-    this.#onDone();
+    this.#underWay = undefined;
+    this.#way.done(this);
   }
-}
-
-/** Whether a connection was closed under this request; where it can be told, one that had served requests before. */
-function diedBeforeAnswering(error: Error): boolean {
-  if (error instanceof errors.SocketError) return (error.socket?.bytesRead ?? 0) > 0;
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'EPIPE' || code === 'ECONNRESET';
-}
-
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
-
-function upstreamError(error: Error): HttpError {
-  if (error instanceof HttpError) return error;
-  if (error.cause instanceof HttpError) return error.cause;
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  const detail = `${code} ${error.message}`.trim();
-  const cause = { cause: error };
-  if (error instanceof errors.ConnectTimeoutError) return new HttpError('origin_timeout', detail, cause);
-  if (error instanceof errors.HeadersTimeoutError) return new HttpError('origin_timeout', detail, cause);
-  if (error instanceof errors.BodyTimeoutError) return new HttpError('origin_timeout', detail, cause);
-  if (UNREACHABLE.has(code) || isTlsError(code)) return new HttpError('origin_unreachable', detail, cause);
-  return new HttpError('origin_bad_response', detail, cause);
-}
-
-function isTlsError(code: string): boolean {
-  return (
-    code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code.startsWith('UNABLE_TO_')
-  );
-}
-
-/** undici hands header sections over as Buffers; one byte is one character here. */
-function rawHeaders(raw: Dispatcher.DispatchController['rawHeaders']): RawHeaders {
-  if (!Array.isArray(raw)) return [];
-  const headers = new Array<string>(raw.length);
-  for (let i = 0; i < raw.length; i++) {
-    const part = raw[i] as Buffer | string;
-    headers[i] = typeof part === 'string' ? part : part.toString('latin1');
-  }
-  return headers;
 }

@@ -1,0 +1,115 @@
+/**
+ * HTTP/1.1 towards one server by undici: TLS, requests with a body, switches
+ * of protocol, and what else is not plain.
+ * @module
+ */
+import type { Duplex } from 'node:stream';
+import { type Dispatcher, Pool } from 'undici';
+import { HttpError } from './errors.ts';
+import type { RawHeaders } from './headers.ts';
+import type { UpstreamRequest } from './message.ts';
+import type { Receiver, UnderWay } from './transport.ts';
+
+export class UndiciClient {
+  readonly #pool: Pool;
+  /** For requests that get a connection of their own. */
+  readonly #fresh: Pool;
+
+  constructor(url: string, options: Pool.Options) {
+    this.#pool = new Pool(url, { ...options, allowH2: false, pipelining: 1 });
+    this.#fresh = new Pool(url, { ...options, allowH2: false, pipelining: 0 });
+  }
+
+  send(request: UpstreamRequest, receiver: Receiver, isFresh: boolean): UnderWay {
+    const exchange = new Handler(receiver);
+    const { method, target, headers, body, upgrade } = request;
+    try {
+      (isFresh ? this.#fresh : this.#pool).dispatch(
+        {
+          method: method as Dispatcher.HttpMethod,
+          path: target,
+          headers: headers as string[],
+          body: body ?? null,
+          upgrade: upgrade ?? null,
+        },
+        exchange,
+      );
+    } catch (error) {
+      // undici refuses at once what it would not write, such as an invalid header value.
+      exchange.onResponseError(undefined, error as Error);
+    }
+    return exchange;
+  }
+
+  /** Ends kept connections at once; requests under way get to their end. */
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#fresh.close()]);
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#fresh.destroy()]);
+  }
+}
+
+class Handler implements Dispatcher.DispatchHandler, UnderWay {
+  readonly #receiver: Receiver;
+  #controller: Dispatcher.DispatchController | undefined;
+  #isAborted = false;
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver;
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort(new HttpError('abandoned'));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isAborted) controller.abort(new HttpError('abandoned'));
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
+    if (this.#isAborted) socket.destroy();
+    else this.#receiver.onSwitch(status, rawHeaders(controller.rawHeaders), socket);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
+    if (this.#isAborted) return;
+    const headers = rawHeaders(controller.rawHeaders);
+    if (status < 200) this.#receiver.onInterim(status, headers);
+    else this.#receiver.onHead(status, statusText, headers);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#isAborted) this.#receiver.onBody(chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (!this.#isAborted) this.#receiver.onEnd(rawHeaders(controller.rawTrailers));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (!this.#isAborted) this.#receiver.onFailure(error);
+  }
+}
+
+/** undici hands header sections over as Buffers; one byte is one character here. */
+function rawHeaders(raw: Dispatcher.DispatchController['rawHeaders']): RawHeaders {
+  if (!Array.isArray(raw)) return [];
+  const headers = new Array<string>(raw.length);
+  for (let i = 0; i < raw.length; i++) {
+    const part = raw[i] as Buffer | string;
+    headers[i] = typeof part === 'string' ? part : part.toString('latin1');
+  }
+  return headers;
+}
