@@ -1,0 +1,148 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { ResponseError, ResponseParser } from '../../http/response-parser.ts';
+import { type Shape, SOUND, UNSOUND } from './response-shapes.ts';
+
+const MAX_HEAD_BYTES = 128 * 1024;
+
+interface Read {
+  readonly interim: readonly (readonly [number, readonly string[]])[];
+  readonly head: readonly [number, string, readonly string[]] | undefined;
+  readonly body: string;
+  readonly trailers: readonly string[] | undefined;
+  readonly error: boolean;
+  /** What is left when the response has ended. */
+  readonly left: string;
+  readonly keepsAlive: boolean;
+}
+
+/** Reads the bytes in pieces that end at the cuts, each in a buffer that is written over afterwards. */
+function read({ bytes, ends = false, isHead = false }: Shape, cuts: readonly number[] = []): Read {
+  const interim: [number, readonly string[]][] = [];
+  let head: Read['head'];
+  let trailers: Read['trailers'];
+  const body: Buffer[] = [];
+  const parser = new ResponseParser(
+    {
+      onInterim: (status, headers) => interim.push([status, headers]),
+      onHead: (...parts) => {
+        head = parts;
+      },
+      onBody: (piece) => body.push(piece),
+      onEnd: (fields) => {
+        trailers = fields;
+      },
+    },
+    MAX_HEAD_BYTES,
+  );
+  parser.begin(isHead);
+  const all = Buffer.from(bytes, 'latin1');
+  let error = false;
+  let at = 0;
+  try {
+    for (const cut of [...cuts, all.length]) {
+      if (parser.isDone) break;
+      const shared = Buffer.alloc(all.length + 100, '\r\nX');
+      all.copy(shared, 0, at, cut);
+      const used = parser.read(shared, cut - at);
+      if (used > cut - at || used < 0) throw new Error('read more than there was');
+      at = used < cut - at ? at + used : cut;
+      shared.fill('Z');
+    }
+    if (ends && !parser.isDone) parser.close();
+  } catch (thrown) {
+    if (!(thrown instanceof ResponseError)) throw thrown;
+    error = true;
+  }
+  const left = parser.isDone ? all.toString('latin1', at) : '';
+  const { keepsAlive } = parser;
+  return { interim, head, body: Buffer.concat(body).toString('latin1'), trailers, error, left, keepsAlive };
+}
+
+for (const [rule, shape] of Object.entries(SOUND)) {
+  test(`a response ${rule}: the same however it is cut`, async (t) => {
+    const whole = read(shape);
+    t.equal(whole.error, false);
+    t.ok(whole.head && whole.trailers);
+    const everywhere = Array.from({ length: shape.bytes.length }, (_, at) => at + 1);
+    t.strictSame(read(shape, everywhere), whole, 'byte by byte');
+    for (const cut of everywhere) {
+      const { error, head, body, trailers } = read(shape, [cut]);
+      t.strictSame({ error, head, body, trailers }, pick(whole), `cut at ${cut}`);
+    }
+  });
+}
+
+for (const [rule, shape] of Object.entries(UNSOUND)) {
+  test(`${rule}: an error, however it is cut`, async (t) => {
+    t.equal(read(shape).error, true);
+    t.equal(read(shape).trailers, undefined);
+    const step = Math.max(1, Math.floor(shape.bytes.length / 200));
+    for (let cut = 1; cut < shape.bytes.length; cut += step) t.equal(read(shape, [cut]).error, true, `cut at ${cut}`);
+  });
+}
+
+function pick({ error, head, body, trailers }: Read) {
+  return { error, head, body, trailers };
+}
+
+const name = fc
+  .stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}$/)
+  .filter((text) => !/^(content-length|transfer-encoding|connection|keep-alive)$/i.test(text));
+const value = fc.stringMatching(/^(?:[\x21-\x7e\xa1-\xff](?:[\t\x20-\x7e\xa1-\xff]{0,30}[\x21-\x7e\xa1-\xff])?)?$/);
+const fields = fc.array(fc.tuple(name, value), { maxLength: 8 });
+const lines = (list: readonly (readonly [string, string])[]): string => list.map(([n, v]) => `${n}: ${v}\r\n`).join('');
+const chunks = fc.array(fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 40 }), { maxLength: 5 });
+
+test('whatever is written well is read as it was written', async () => {
+  const arbitrary = fc.record({
+    status: fc.integer({ min: 200, max: 999 }).filter((status) => status !== 204 && status !== 304),
+    fields,
+    chunks,
+    trailers: fields,
+    isChunked: fc.boolean(),
+    cuts: fc.array(fc.nat(1_000)),
+    rest: fc.string({ unit: 'binary-ascii', maxLength: 20 }),
+  });
+  fc.assert(
+    fc.property(arbitrary, ({ status, fields: head, chunks: body, trailers, isChunked, cuts, rest }) => {
+      const text = body.join('');
+      const framing = isChunked ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${text.length}\r\n`;
+      const coded = body.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
+      const content = isChunked ? `${coded}0\r\n${lines(trailers)}\r\n` : text;
+      const bytes = `HTTP/1.1 ${status} Fine\r\n${lines(head)}${framing}\r\n${content}${rest}`;
+      const sorted = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+      const seen = read({ bytes }, sorted);
+      const expected = framing.slice(0, -2).split(': ');
+      return (
+        !seen.error &&
+        seen.head?.[0] === status &&
+        JSON.stringify(seen.head[2]) === JSON.stringify([...head.flat(), ...expected]) &&
+        seen.body === text &&
+        JSON.stringify(seen.trailers) === JSON.stringify(isChunked ? trailers.flat() : []) &&
+        seen.left === rest
+      );
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('whatever is damaged is read the same however it is cut', async () => {
+  const base = fc.constantFrom(...Object.values(SOUND), ...Object.values(UNSOUND).filter((s) => s.bytes.length < 500));
+  const damage = fc.array(fc.tuple(fc.nat(400), fc.constantFrom('', '\r', '\n', ' ', '\0', ':', '0', 'f', '\r\n')), {
+    maxLength: 3,
+  });
+  fc.assert(
+    fc.property(base, damage, fc.array(fc.nat(500)), (shape, damages, cuts) => {
+      let { bytes } = shape;
+      for (const [at, by] of damages) {
+        const place = at % (bytes.length + 1);
+        bytes = bytes.slice(0, place) + by + bytes.slice(place + (by === '' ? 1 : 0));
+      }
+      const damaged = { ...shape, bytes, ends: true };
+      const sorted = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+      return JSON.stringify(pick(read(damaged))) === JSON.stringify(pick(read(damaged, sorted)));
+    }),
+    { numRuns: 3_000 },
+  );
+});
