@@ -29,6 +29,8 @@ export interface Answer {
   readonly above: string | undefined;
   /** How new the response is against the journal. */
   readonly stamp: Stamp;
+  /** Whether it has just come, and was fresh when it was asked for, however long it was on its way. */
+  readonly wasFresh?: boolean | undefined;
 }
 
 export interface Representation {

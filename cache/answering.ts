@@ -118,6 +118,7 @@ function fillAnswer(
     trailers: () => shared.trailers,
     status,
     stamp: result.stored.stamp,
+    wasFresh: result.wasFresh,
     above: fieldValue(result.head.headers, 'cache-status'),
   };
 }

@@ -14,7 +14,7 @@ import { parseRange } from '../http/range.ts';
 import { type Answer, requestedRanges } from './answer.ts';
 import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
-import type { Fill, FillOutcome } from './fill.ts';
+import type { Fill, FillOutcome, Freshened } from './fill.ts';
 import { fillKey, memoryKey, revalidate, startFill } from './filling.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
 import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
@@ -236,15 +236,17 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       return ++exchange.attempts < MAX_ATTEMPTS ? 'collapse' : 'alone';
     case 'validated':
       if (collapsed && !isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
-      if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result.stored, now)))
-        return 'alone';
-      return storedAnswer(exchange, result.stored, now, {
-        hit: false,
-        fwd: exchange.reason,
-        fwdStatus: 304,
-        collapsed,
-        detail: result.refusal,
-      });
+      if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result, now))) return 'alone';
+      return {
+        ...storedAnswer(exchange, result.stored, now, {
+          hit: false,
+          fwd: exchange.reason,
+          fwdStatus: 304,
+          collapsed,
+          detail: result.refusal,
+        }),
+        wasFresh: result.wasFresh,
+      };
     case 'response':
       if (
         candidate !== undefined &&
@@ -284,13 +286,11 @@ function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: S
 }
 
 /** Whether a response that another request validated also answers this one. */
-function answersAfterwards(exchange: Exchange, stored: StoredResponse, now: number): boolean {
+function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: number): boolean {
   const { request, directives } = exchange;
-  return (
-    matchesVary(stored.vary, request.headers) &&
-    answersRange(stored, exchange, now) &&
-    reuse(stored, directives, now) === 'fresh'
-  );
+  if (!matchesVary(stored.vary, request.headers) || !answersRange(stored, exchange, now)) return false;
+  const usable = reuse(stored, directives, now);
+  return usable === 'fresh' || (wasFresh && usable !== 'request');
 }
 
 /** Neither looked up nor collapsed: other methods, bodies, and what the site's rule says. */

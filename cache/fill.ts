@@ -15,7 +15,7 @@ import type { KeyedRequest } from './key.ts';
 import { type JournalPosition, type Ledger, type Stamp, unchecked } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
-import { responsePolicy } from './policy/response-policy.ts';
+import { type ResponsePolicy, responsePolicy } from './policy/response-policy.ts';
 import { reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { storeRefusal } from './policy/storing.ts';
@@ -76,6 +76,8 @@ export interface Freshened {
   readonly stored: StoredResponse;
   /** Why it may answer this one request only (RFC 9111, section 3 counts for what a 304 says, too). */
   readonly refusal: StoreRefusal | undefined;
+  /** As in `FillResponse`. */
+  readonly wasFresh: boolean;
 }
 
 export interface FillResponse {
@@ -85,6 +87,8 @@ export interface FillResponse {
   readonly stored: StoredHead;
   /** Why it is not stored, if it is not. */
   readonly refusal: StoreRefusal | undefined;
+  /** Whether it was fresh when it was asked for: how long it was on its way does not count against those who waited. */
+  readonly wasFresh: boolean;
   /** Whether it may answer everybody who waits. */
   readonly shareable: boolean;
   /** Bytes of the body, where the head says so. */
@@ -93,10 +97,9 @@ export interface FillResponse {
 }
 
 /** Refusals that are about this node's room, not about the response. */
-const OWN_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
+const ROOM_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
   undefined,
   'too-large',
-  'no-memory',
   'not-hot',
 ]);
 
@@ -204,23 +207,17 @@ export class Fill {
       tags: tags ?? [],
       stamp: this.#stampOf(head),
     });
-    const refusal =
+    const { headers: requestHeaders } = request;
+    const { requestDirectives } = this.#options;
+    const refused =
       this.#options.refusal(head) ??
-      storeRefusal({
-        requestHeaders: request.headers,
-        requestDirectives: this.#options.requestDirectives,
-        status: head.status,
-        headers: head.headers,
-        policy,
-        rule,
-      }) ??
-      (tags === undefined ? 'tags' : undefined) ??
-      this.#partialRefusal(head, length) ??
-      (length !== undefined && length > site.max_object ? 'too-large' : undefined) ??
-      (this.#options.keeps() ? undefined : 'not-hot');
-    const fresh = reuse({ status: head.status, policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
-    const shareable = (OWN_REFUSALS.has(refusal) && fresh) || isPlainFailure(head.status, refusal);
-    const writer = this.#writer(refusal, length);
+      storeRefusal({ requestHeaders, requestDirectives, status: head.status, headers: head.headers, policy, rule });
+    const own = this.#ownRefusal(head, tags, length);
+    const refusal = refused ?? own;
+    const wasFresh = this.#wasFresh(head, policy, responseTime);
+    const isForAll = refused === undefined || refused === 'no-freshness'; // the latter: it was too long on its way
+    const shareable = (wasFresh && isForAll && ROOM_REFUSALS.has(own)) || isPlainFailure(head.status, refusal);
+    const writer = this.#writer(refusal, shareable, length);
     const body = new SharedBody({
       writer,
       maxKeptBytes: site.max_object,
@@ -231,7 +228,29 @@ export class Fill {
     });
     body.keep = refusal === undefined && !this.#disowned;
     const noRoom = refusal === undefined && writer === undefined;
-    return { kind: 'response', head, stored, refusal: noRoom ? 'no-memory' : refusal, shareable, length, body };
+    const kept = noRoom ? 'no-memory' : refusal;
+    return { kind: 'response', head, stored, refusal: kept, wasFresh, shareable, length, body };
+  }
+
+  /** Fresh on arrival, or when it was asked for, or when the node that answers asked for it (docs/adr/0002). */
+  #wasFresh(head: ResponseHead, policy: ResponsePolicy, responseTime: number): boolean {
+    const isFresh = (policy: ResponsePolicy, responseTime: number): boolean =>
+      reuse({ status: head.status, policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
+    if (isFresh(policy, responseTime)) return true;
+    if (policy.directives.noCache || policy.lifetimeMs <= 0) return false;
+    return head.version?.wasFresh === true || isFresh(this.#policy(head, this.requestTime).policy, this.requestTime);
+  }
+
+  #ownRefusal(
+    head: ResponseHead,
+    tags: readonly string[] | undefined,
+    length: number | undefined,
+  ): StoreRefusal | undefined {
+    if (tags === undefined) return 'tags';
+    const partial = this.#partialRefusal(head, length);
+    if (partial !== undefined) return partial;
+    if (length !== undefined && length > this.#options.site.max_object) return 'too-large';
+    return this.#options.keeps() ? undefined : 'not-hot';
   }
 
   /** Straight from the origin it is as new as the request; another node says how new its own is. */
@@ -266,9 +285,9 @@ export class Fill {
   }
 
   /** A body that others wait for is held whole even where it is not kept, so that each reads at its own pace. */
-  #writer(refusal: StoreRefusal | undefined, length: number | undefined): StoreWriter | undefined {
-    if (refusal === undefined) return this.#options.store.begin(length ?? 0);
-    return refusal === 'not-hot' && this.#waiting > 1 ? this.#options.store.begin(length ?? 0) : undefined;
+  #writer(refusal: StoreRefusal | undefined, shareable: boolean, length: number | undefined): StoreWriter | undefined {
+    const isHeld = shareable && this.#waiting > 1 && (refusal === 'not-hot' || refusal === 'no-freshness');
+    return refusal === undefined || isHeld ? this.#options.store.begin(length ?? 0) : undefined;
   }
 
   /** A stored response with what a 304 or a 200 to HEAD says of it (RFC 9111, sections 4.3.4 and 4.3.5). */
@@ -289,6 +308,7 @@ export class Fill {
     const { requestDirectives } = this.#options;
     return {
       stored: fresh,
+      wasFresh: this.#wasFresh({ ...head, status, headers: withAgeOf(headers, head.headers) }, policy, responseTime),
       refusal: storeRefusal({ requestHeaders, requestDirectives, status, headers, policy, rule }),
     };
   }

@@ -11,8 +11,16 @@ export interface ResponseHead {
   readonly status: number;
   readonly statusText: string;
   readonly headers: RawHeaders;
-  /** How new it is against the journal, where another node says so. */
-  readonly version?: { readonly identity: string | undefined; readonly seq: number } | undefined;
+  readonly version?: Version | undefined;
+}
+
+/** What another node says of the response that it sends. */
+export interface Version {
+  /** How new it is against the journal: identity and number. */
+  readonly identity: string | undefined;
+  readonly seq: number;
+  /** Whether it was fresh when it was asked of the origin, and so is for all who waited for it meanwhile. */
+  readonly wasFresh?: boolean | undefined;
 }
 
 export interface UpstreamRequest {

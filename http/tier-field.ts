@@ -28,13 +28,17 @@ export function token(text: string): TierToken {
  * @param members - Those that are undefined are left out; numbers are whole.
  * @throws {RangeError} for a text that no String can hold.
  */
-export function formatTierField(members: Readonly<Record<string, string | number | TierToken | undefined>>): string {
+export function formatTierField(
+  members: Readonly<Record<string, string | number | true | TierToken | undefined>>,
+): string {
   let field = '';
   for (const name in members) {
     const value = members[name];
     if (value === undefined) continue;
     if (field !== '') field += ', ';
-    field += `${name}=${typeof value === 'string' ? quoted(value) : typeof value === 'number' ? value : value.token}`;
+    field += name;
+    if (value !== true)
+      field += `=${typeof value === 'string' ? quoted(value) : typeof value === 'number' ? value : value.token}`;
   }
   return field;
 }
@@ -55,7 +59,7 @@ export function readTierField(headers: RawHeaders): ReadonlyMap<string, unknown>
 
 /** One member as `formatTierField` writes nearly all of them. */
 const PLAIN_MEMBER =
-  /([a-z]+)=(?:"([\x20\x21\x23-\x5b\x5d-\x7e]*)"|(0|[1-9]\d{0,14})|([A-Za-z][A-Za-z0-9-]*))(?:, |$)/y;
+  /([a-z][a-z-]*)(?:=(?:"([\x20\x21\x23-\x5b\x5d-\x7e]*)"|(0|[1-9]\d{0,14})|([A-Za-z][A-Za-z0-9-]*)))?(?:, |$)/y;
 
 /** @returns `undefined` when there is anything in it that is not as plain as that. */
 function plainMembers(line: string): ReadonlyMap<string, unknown> | undefined {
@@ -67,7 +71,7 @@ function plainMembers(line: string): ReadonlyMap<string, unknown> | undefined {
     if (match === null) return undefined;
     end = PLAIN_MEMBER.lastIndex;
     const [, name = '', text, number, word] = match;
-    members.set(name, text ?? (number === undefined ? word : Number(number)));
+    members.set(name, text ?? (number === undefined ? (word ?? true) : Number(number)));
   }
   return line === '' || line.endsWith(', ') ? undefined : members;
 }

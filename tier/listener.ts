@@ -115,9 +115,9 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       needs: call.position,
     };
     const describe = (status: CacheStatus): CacheStatus => status;
-    const finish = (head: ResponseHead, { stamp }: Answer): ResponseHead => ({
+    const finish = (head: ResponseHead, { stamp, wasFresh }: Answer): ResponseHead => ({
       ...head,
-      headers: withField(head.headers, TIER_FIELD, formatVersion(core.ledger.positionOf(stamp))),
+      headers: withField(head.headers, TIER_FIELD, formatVersion({ ...core.ledger.positionOf(stamp), wasFresh })),
     });
     await core.respond({ arrival, site: served.site, cacheRequest, describe, finish }, fail);
   } catch (error) {

@@ -11,6 +11,7 @@
 import type { JournalPosition } from '../cache/ledger.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
+import type { Version } from '../http/message.ts';
 import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
 
 export { TIER_FIELD } from '../http/tier-field.ts';
@@ -62,15 +63,15 @@ function askIn(ask: string): TierCall['ask'] {
   return ask === 'owner' || ask === 'worker' ? ask : 'shield';
 }
 
-/** How new a response is against the journal, on its way to another node. */
-export function formatVersion(position: JournalPosition): string {
-  return formatTierField(positionMembers(position));
+/** What a node says of a response on its way to another one: `seq=12, journal="…", was-fresh`. */
+export function formatVersion({ wasFresh, ...position }: Version): string {
+  return formatTierField({ ...positionMembers(position), 'was-fresh': wasFresh || undefined });
 }
 
 /** @returns `undefined` where the other node does not say: it is then as new as nobody knows. */
-export function readVersion(headers: RawHeaders): JournalPosition | undefined {
+export function readVersion(headers: RawHeaders): Version | undefined {
   const members = readTierField(headers);
-  return members && positionIn(members);
+  return members && { ...positionIn(members), wasFresh: members.get('was-fresh') === true };
 }
 
 function positionMembers({ identity, seq }: JournalPosition): { seq: number; journal: string | undefined } {

@@ -3,9 +3,14 @@ import { type Item, parseDictionary } from 'structured-headers';
 import { test } from 'tap';
 import { formatTierField, readSecretTierField, readTierField, token } from '../../http/tier-field.ts';
 
-const NAME = fc.stringMatching(/^[a-z]{1,8}$/);
+const NAME = fc.stringMatching(/^[a-z][a-z-]{0,7}$/);
 const TEXT = fc.string({ unit: fc.constantFrom(...'aZ09 ",=\\;-/:.()'), maxLength: 20 });
-const VALUE = fc.oneof(TEXT, fc.nat(), fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,8}$/).map(token));
+const VALUE = fc.oneof(
+  TEXT,
+  fc.nat(),
+  fc.constant(true as const),
+  fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,8}$/).map(token),
+);
 
 /** What the library reads, which is slower and knows all of RFC 9651. */
 function byLibrary(line: string): Map<string, unknown> | undefined {

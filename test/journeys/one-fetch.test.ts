@@ -23,6 +23,24 @@ test('200 requests at once over four edges of two regions: the origin sees one',
   t.equal(origin.requests.length, 1);
 });
 
+test('the same where the origin takes longer than its answer lives', async (t) => {
+  const origin = await startOrigin((request, response) => {
+    const isFirst = request.headers['if-none-match'] === undefined;
+    setTimeout(() => {
+      response
+        .writeHead(isFirst ? 200 : 304, { 'Cache-Control': 's-maxage=1', ETag: '"1"' })
+        .end(isFirst ? 'slow' : '');
+    }, 1_300);
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  for (const fetches of [1, 2, 3]) {
+    const replies = await Promise.all(Array.from({ length: REQUESTS }, (_, i) => ask(edgeOf(network, i), '/slow')));
+    t.ok(replies.every(({ status, text, complete }) => status === 200 && text === 'slow' && complete));
+    t.equal(origin.requests.length, fetches, 'the second time it is validated, once as well');
+  }
+});
+
 test('the same for a body that takes its time: everybody gets bytes before it ends', async (t) => {
   let first: ServerResponse | undefined;
   const origin = await startOrigin((_request, response) => {

@@ -14,7 +14,7 @@ import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../../http/headers.ts';
-import type { Fetch, ResponseSink, UpstreamRequest } from '../../http/message.ts';
+import type { Fetch, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
 import { normalisePath, parseRequestTarget } from '../../http/request-target.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState } from '../../journal/journal.ts';
@@ -284,7 +284,7 @@ export class ModelNode implements Place {
     const { oracle, trace } = this.#world;
     oracle.passedOn(answer);
     trace(() => `  ${this.name} answers a node: ${formatCacheStatus(this.name, answer.status)}`);
-    const version = sent(this.#ledger.positionOf(answer.stamp));
+    const version = sent({ ...this.#ledger.positionOf(answer.stamp), wasFresh: answer.wasFresh });
     reply.onHead({ ...answer.head, headers: withField(answer.head.headers, TIER_FIELD, version) });
     try {
       let last: Buffer | undefined;
@@ -401,20 +401,20 @@ export class ModelNode implements Place {
 }
 
 const fieldOf = new Map<string, string>();
-const positionIn = new Map<string, JournalPosition | undefined>();
+const versionIn = new Map<string, Version | undefined>();
 
 /** What `formatVersion` says, which is always the same of the same: a tenth of the time went into it and `readVersion`. */
-function sent(position: JournalPosition): string {
-  const key = `${position.seq} ${position.identity}`;
-  const field = fieldOf.get(key) ?? formatVersion(position);
+function sent(version: Version): string {
+  const key = `${version.seq} ${version.identity} ${version.wasFresh}`;
+  const field = fieldOf.get(key) ?? formatVersion(version);
   fieldOf.set(key, field);
   return field;
 }
 
-function received(headers: RawHeaders): JournalPosition | undefined {
+function received(headers: RawHeaders): Version | undefined {
   const field = fieldValue(headers, TIER_FIELD) ?? '';
-  if (!positionIn.has(field)) positionIn.set(field, readVersion(headers));
-  return positionIn.get(field);
+  if (!versionIn.has(field)) versionIn.set(field, readVersion(headers));
+  return versionIn.get(field);
 }
 
 const nothing = (): undefined => undefined;

@@ -6,7 +6,7 @@
  */
 import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { RawHeaders } from '../../http/headers.ts';
-import type { Fetch, Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
+import type { Fetch, Flow, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
 
 export class ScriptedUpstream {
   /** Every request so far, in order. */
@@ -103,10 +103,10 @@ export class ScriptedExchange implements Flow {
     return this;
   }
 
-  head(status: number, headers: RawHeaders = []): this {
+  head(status: number, headers: RawHeaders = [], version?: Version): this {
     if (this.#state !== 'waiting') return this;
     this.#state = 'answered';
-    this.#sink.onHead({ status, statusText: '', headers });
+    this.#sink.onHead({ status, statusText: '', headers, version });
     return this;
   }
 

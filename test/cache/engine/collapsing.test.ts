@@ -1,5 +1,6 @@
 /** One fetch for everybody (promise P2): who joins, who waits for whom, and who does not. */
 import { test } from 'tap';
+import { formatHttpDate } from '../../../http/date.ts';
 import { Bench, field, pattern, turn } from './bench.ts';
 
 const FRESH = ['Cache-Control', 'max-age=60'];
@@ -72,6 +73,82 @@ test('one who comes when what is on its way has grown stale gets a new response,
   t.equal((await bench.ask('/a').whole()).body.toString(), 'new', 'the older response does not replace the newer one');
   t.equal(bench.upstream.count, 2);
   t.same(bench.leaks(), []);
+});
+
+for (const { what, headers, ageOfDate = 0, release = false } of [
+  { what: 'answers all who waited', headers: ['Cache-Control', 'max-age=2'] },
+  { what: 'the same with must-revalidate', headers: ['Cache-Control', 'max-age=2, must-revalidate'] },
+  { what: 'the same with s-maxage', headers: ['Cache-Control', 's-maxage=2'] },
+  {
+    what: 'releases them if it was stale before',
+    headers: ['Cache-Control', 'max-age=2'],
+    ageOfDate: 3,
+    release: true,
+  },
+  { what: 'releases them if its Age says so', headers: ['Cache-Control', 'max-age=2', 'Age', '2'], release: true },
+  { what: 'releases them if it never was fresh', headers: ['Cache-Control', 'max-age=0'], release: true },
+  { what: 'releases them if it is nobody else’s', headers: ['Cache-Control', 'private, max-age=2'], release: true },
+]) {
+  test(`a response that was longer on its way than it lives: ${what}`, async (t) => {
+    const bench = new Bench();
+    const date = formatHttpDate(bench.now - ageOfDate * 1_000);
+    const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+    await turn();
+    bench.pass(2.5);
+    asked.push(bench.ask('/a'));
+    await turn();
+    t.equal(bench.upstream.count, 1);
+    bench.pass(0.5);
+    bench.upstream.last.respond(200, ['Date', date, ...headers], 'slow');
+    await turn();
+    t.equal(bench.upstream.count, release ? 4 : 1);
+    for (const exchange of bench.upstream.open) exchange.respond(200, headers, 'slow');
+    for (const one of asked) t.equal((await one.whole()).body.toString(), 'slow');
+    if (!release) {
+      const later = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+      await turn();
+      t.equal(bench.upstream.count, 2, 'it is stale for those who come later; they wait for one as well');
+      bench.upstream.last.respond(200, headers, 'new');
+      for (const one of later) t.equal((await one.whole()).body.toString(), 'new');
+    }
+    t.same(bench.leaks(), []);
+  });
+}
+
+test('a 304 that was longer on its way than the response lives answers all who waited', async (t) => {
+  const bench = new Bench();
+  const headers = ['Cache-Control', 'max-age=2', 'ETag', '"1"'];
+  await bench.fetched('/a', 200, headers, 'slow');
+  bench.pass(5);
+  const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+  await turn();
+  bench.pass(3);
+  bench.upstream.last.respond(304, headers);
+  for (const one of asked) t.equal((await one.whole()).body.toString(), 'slow');
+  t.equal(bench.upstream.count, 2);
+  t.same(bench.leaks(), []);
+});
+
+test('a node’s word counts that what it sends was fresh when it was asked for', async (t) => {
+  for (const wasFresh of [true, false]) {
+    const bench = new Bench();
+    const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
+    await turn();
+    bench.pass(3);
+    const headers = ['Cache-Control', 'max-age=2', 'Age', '3']; // a shield has waited, too
+    bench.upstream.last.head(200, headers, { identity: undefined, seq: 0, wasFresh }).end();
+    await turn();
+    t.equal(bench.upstream.count, wasFresh ? 1 : 3);
+    for (const exchange of bench.upstream.open) exchange.respond(200, headers);
+    const answers = await Promise.all(asked.map((one) => one.answer));
+    t.same(
+      answers.map((answer) => answer.wasFresh),
+      [wasFresh, wasFresh, wasFresh],
+      'and is passed on',
+    );
+    for (const one of asked) await one.whole();
+    t.same(bench.leaks(), []);
+  }
 });
 
 test('different variants: one fetch each', async (t) => {

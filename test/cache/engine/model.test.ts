@@ -180,16 +180,12 @@ class World {
   readonly bodies = new Map<ScriptedExchange, { bytes: Buffer; sent: number }>();
   readonly #shared = new Map<ScriptedExchange, string | undefined>();
   readonly #released = new Set<string>();
-  readonly #askedAt = new Map<ScriptedExchange, number>();
   readonly #invalidations = new Map<string, number>();
   #tags = 0;
   #purges = 0;
 
   constructor() {
-    this.bench.upstream.onRequest = (exchange) => {
-      this.#shared.set(exchange, this.#sharedBy(exchange));
-      this.#askedAt.set(exchange, this.bench.now);
-    };
+    this.bench.upstream.onRequest = (exchange) => this.#shared.set(exchange, this.#sharedBy(exchange));
     this.bench.ledger.restart({ identity: 'j', newest: 0, floor: 0 });
   }
 
@@ -245,9 +241,6 @@ class World {
     if (method === 'POST') this.#invalidated(target);
     // One visitor's own error releases those who waited, each to ask alone, and nothing is remembered of it.
     if (reply.status >= 500 && reply.control !== undefined) this.#released.add(target);
-    // So does a response that was on its way for longer than it lives: it is stale when it comes.
-    const lifetimeMs = Number(/max-age=(\d+)/.exec(reply.control ?? '')?.[1]) * 1_000;
-    if (this.bench.now - (this.#askedAt.get(exchange) ?? 0) >= lifetimeMs) this.#released.add(target);
     const known = field(headers, 'if-none-match');
     const date = ['Date', this.bench.date];
     const control = reply.control === undefined ? [] : ['Cache-Control', reply.control];
