@@ -54,6 +54,13 @@ export function cacheKey(
   return { key: prefix + forwarded + suffix, prefix, authority, host, site: site.name, target: forwarded, suffix };
 }
 
+/** @returns The same for another path and query with the same headers. */
+export function keyedLike(site: SiteConfig, like: KeyedRequest, { path, query }: Target): KeyedRequest {
+  const { prefix, authority, host, suffix } = like;
+  const target = forwardedTarget(site, path, query);
+  return { key: prefix + target + suffix, prefix, authority, host, site: site.name, suffix, target };
+}
+
 /** The edge has said in a header where the visitor is. */
 function keyHeaders(site: SiteConfig): readonly string[] {
   const geo = geoKeyField(site);

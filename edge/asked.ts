@@ -4,25 +4,31 @@
  * section and way that it came, by the functions that read every request.
  * @module
  */
+import { type KeyedRequest, keyedLike } from '../cache/key.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from '../cache/policy/directives.ts';
 import type { VaryMember } from '../cache/vary.ts';
 import { normalisedField } from '../cache/vary.ts';
 import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
-import { isForwardedField } from '../http/forwarding.ts';
+import { changeForwarded, isForwardedField } from '../http/forwarding.ts';
 import { fieldValue, hasField, type RawHeaders } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
+import { parseOriginForm, type Target } from '../http/request-target.ts';
 import type { Tally } from '../telemetry/tally.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';
-import { readHead, type Visit, type VisitorHead } from './visitor.ts';
+import { isTrusted, readHead, type Visit, type Visited, type VisitorHead } from './visitor.ts';
 
 export interface Asked {
   readonly served: ServedSite;
   /** End-to-end fields, as the cache sees them; those that say who asked are another visitor's. */
   readonly headers: RawHeaders;
   readonly head: VisitorHead;
+  /** The same for the target `/`. */
+  readonly visited: Visited;
+  /** Whether another visitor's request differs in nothing but its address. */
+  readonly isAnybodys: boolean;
   readonly scheme: 'http' | 'https';
   /** What stands before and after the target in the key. */
   readonly prefix: string;
@@ -62,6 +68,8 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     served,
     headers,
     head,
+    visited,
+    isAnybodys: !siteGeo(site).isUsed && !isTrusted(visit.trusted, head.sender),
     scheme,
     prefix: keyed.prefix,
     suffix: keyed.suffix,
@@ -76,6 +84,41 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     hotCopies: metrics.requests('public', site.name, 'hot-copy'),
     bytes: metrics.bytes('public', site.name),
   };
+}
+
+/** What a request target is, under a header section that is known. */
+export interface TargetAsked {
+  readonly target: Target;
+  readonly keyed: KeyedRequest;
+}
+
+/** @returns `undefined` for a target that is not valid. */
+export function targetAsked(asked: Asked, text: string): TargetAsked | undefined {
+  if (last !== undefined && last.asked === asked && last.text === text) return last.found;
+  let found: TargetAsked | undefined;
+  try {
+    const { served, visited } = asked;
+    const target = parseOriginForm(visited.target, text);
+    found = { target, keyed: keyedLike(served.site, visited.keyed, target) };
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+  }
+  last = { asked, text, found };
+  return found;
+}
+
+/** It is asked for by the fast path, and then again where that has no answer. */
+let last: { readonly asked: Asked; readonly text: string; readonly found: TargetAsked | undefined } | undefined;
+
+/** @returns What `readHead` would find, or `undefined` where it has to be asked. */
+export function visitedAs(asked: Asked, method: string, text: string, sender: string): Visited | undefined {
+  if (!asked.isAnybodys) return undefined;
+  const found = targetAsked(asked, text);
+  if (found === undefined) return undefined;
+  const { scheme, served, visited, authority } = asked;
+  const headers = [...visited.headers];
+  if (sender !== asked.head.sender) changeForwarded(headers, { ip: sender, proto: scheme, host: authority });
+  return { method, target: found.target, scheme, served, headers, keyed: found.keyed, ip: undefined, place: undefined };
 }
 
 /**

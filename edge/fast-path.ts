@@ -9,23 +9,21 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import { storedAnswer } from '../cache/answering.ts';
-import { cacheKey } from '../cache/key.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
 import { reuse } from '../cache/policy/reuse.ts';
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { evaluateConditional } from '../http/conditional.ts';
-import { HttpError } from '../http/errors.ts';
 import { Front } from '../http/front.ts';
 import type { FrontConnection } from '../http/front-connection.ts';
+import type { FrontExchange } from '../http/front-exchange.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
-import { parseRequestTarget } from '../http/request-target.ts';
 import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram, Tally } from '../telemetry/tally.ts';
-import { type Asked, askedBy, selects } from './asked.ts';
+import { type Asked, askedBy, selects, targetAsked, visitedAs } from './asked.ts';
 import type { Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
-import { isTrusted, type Visit } from './visitor.ts';
+import { answerVisitor, isTrusted, type Visit } from './visitor.ts';
 
 /** What a header section asks for, by how it came: `Asker`. */
 type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
@@ -58,6 +56,7 @@ export class FastPath {
       recogniser: () => this.#recogniser,
       limits: () => this.#visit.core.limits,
       answer: (connection, request) => this.#answer(connection, request),
+      ask: (connection, request, exchange) => this.#ask(connection, request, exchange),
     });
   }
 
@@ -89,6 +88,14 @@ export class FastPath {
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
     this.hasAnswered(key, isOwner, now);
     return true;
+  }
+
+  #ask(connection: Connection, request: Request, exchange: FrontExchange): void {
+    const asked = this.#askedBy(connection, request);
+    const sender = connection.socket.remoteAddress ?? '0.0.0.0';
+    const method = request.isHead ? 'HEAD' : 'GET';
+    const visited = asked === null ? undefined : visitedAs(asked, method, request.target, sender);
+    void answerVisitor(this.#visit, exchange.request, exchange.response, visited);
   }
 
   /** @returns The stored response that answers the request, unless that is not to be decided here. */
@@ -126,7 +133,7 @@ export class FastPath {
     let variants = store.get(key);
     // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
     if (variants.length === 0) {
-      const own = keyedBy(asked, target)?.key;
+      const own = targetAsked(asked, target)?.keyed.key;
       if (own === undefined || own === key) return undefined;
       variants = store.get(own);
     }
@@ -141,7 +148,7 @@ export class FastPath {
   #isCurrent(stored: StoredResponse, asked: Asked, target: string): boolean {
     const { ledger } = this.#visit.core;
     if (ledger.isStillCurrent(stored.stamp)) return true;
-    const keyed = keyedBy(asked, target);
+    const keyed = targetAsked(asked, target)?.keyed;
     return keyed !== undefined && ledger.check(stored, keyed) === 'current';
   }
 
@@ -287,15 +294,4 @@ export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: numb
     date: firstLine(headers, 'date'),
   };
   return evaluateConditional(asked.headers, selected, now) === 'not-modified';
-}
-
-/** @returns What the cache knows the request by, or `undefined` for a target that is not valid. */
-function keyedBy({ served, scheme, head, headers }: Asked, target: string): ReturnType<typeof cacheKey> | undefined {
-  try {
-    const parsed = parseRequestTarget('GET', target, head.rawHeaders);
-    return cacheKey(served.site, scheme, parsed, headers);
-  } catch (error) {
-    if (error instanceof HttpError) return undefined;
-    throw error;
-  }
 }

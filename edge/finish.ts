@@ -10,12 +10,24 @@ import type { ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
 
-export function changedHeaders(headers: RawHeaders, { set, remove }: SiteConfig['request_headers']): string[] {
-  const names = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
-  const changed = names.size === 0 ? [...headers] : withoutFields(headers, names);
-  for (const [name, value] of Object.entries(set)) changed.push(name, value);
+export function changedHeaders(headers: RawHeaders, changes: SiteConfig['request_headers']): string[] {
+  let known = CHANGES.get(changes);
+  if (known === undefined) {
+    const { set, remove } = changes;
+    const names = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
+    known = { names, added: Object.entries(set).flat() };
+    CHANGES.set(changes, known);
+  }
+  const changed = known.names.size === 0 ? [...headers] : withoutFields(headers, known.names);
+  changed.push(...known.added);
   return changed;
 }
+
+/** What goes, in lower case, and what is added: worked out once for each config. */
+const CHANGES = new WeakMap<
+  SiteConfig['request_headers'],
+  { readonly names: ReadonlySet<string>; readonly added: readonly string[] }
+>();
 
 /** @param path - The path that the site's rules go by. */
 export function finishedHead({ site, rules }: ServedSite, path: string, head: ResponseHead): ResponseHead {

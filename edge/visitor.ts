@@ -81,8 +81,17 @@ const OPTIONS_HERE: ResponseHead = {
   headers: ['Allow', PASSED_METHODS, 'Cache-Control', 'no-store'],
 };
 
-/** Never rejects. */
-export async function answerVisitor(visit: Visit, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/**
+ * Never rejects.
+ *
+ * @param known - The request's head, where it is read already.
+ */
+export async function answerVisitor(
+  visit: Visit,
+  request: IncomingMessage,
+  response: ServerResponse,
+  known?: Visited,
+): Promise<void> {
   const { core } = visit;
   const arrival: Arrival = {
     request,
@@ -94,8 +103,8 @@ export async function answerVisitor(visit: Visit, request: IncomingMessage, resp
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
   try {
-    checkHead(request, core.limits.max_headers);
-    const visited = readRequest(visit, request);
+    if (known === undefined) checkHead(request, core.limits.max_headers);
+    const visited = known ?? readRequest(visit, request);
     const { served, method, target, keyed, scheme, headers } = visited;
     site = served.site;
     if (method === 'PURGE') {

@@ -79,11 +79,28 @@ export function setForwarded(headers: string[], visitor: VisitorAddress, believe
   const kept = withoutFieldsWhere(headers, isForwardedField);
   const ip = canonicalAddress(visitor.ip);
   const chain = believed === undefined ? { addresses: [], elements: [] } : believedChain(believed);
-  const element = `for=${forwardedNode(ip)};host=${tokenOrQuoted(visitor.host)};proto=${visitor.proto}`;
+  const element = forwardedElement(ip, visitor);
   kept.push('Forwarded', [...chain.elements, element].join(', '));
   kept.push('X-Forwarded-For', [...chain.addresses, ip].join(', '));
   kept.push('X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host);
   headers.splice(0, headers.length, ...kept);
+}
+
+function forwardedElement(ip: string, { host, proto }: VisitorAddress): string {
+  return `for=${forwardedNode(ip)};host=${tokenOrQuoted(host)};proto=${proto}`;
+}
+
+/**
+ * Puts another visitor in the place of the one that `setForwarded` told of, believing nobody. Changes `headers`.
+ *
+ * @param visitor - Who asks by the same scheme for the same host.
+ */
+export function changeForwarded(headers: string[], visitor: VisitorAddress): void {
+  const ip = canonicalAddress(visitor.ip);
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] === 'Forwarded') headers[i + 1] = forwardedElement(ip, visitor);
+    else if (headers[i] === 'X-Forwarded-For') headers[i + 1] = ip;
+  }
 }
 
 /**

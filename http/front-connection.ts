@@ -219,7 +219,8 @@ export class FrontConnection<Meaning> {
   }
 
   /** Has the request answered by those who answer all others, without `node:http` in between. */
-  #ask(text: string, { isHead, target, section }: Recogniser<Meaning>): void {
+  #ask(text: string, recogniser: Recogniser<Meaning>): void {
+    const { isHead, target, section } = recogniser;
     if (!isVisible(target)) {
       this.#rest = text;
       this.#handOver();
@@ -243,7 +244,7 @@ export class FrontConnection<Meaning> {
       },
     });
     this.#exchange = exchange;
-    this.#wire.answer(exchange.request, exchange.response);
+    this.#front.options.ask(this, recogniser, exchange);
   }
 
   #handOver(): void {

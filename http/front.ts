@@ -10,6 +10,7 @@ import { performance } from 'node:perf_hooks';
 import type { LimitsConfig } from '../config/schema.ts';
 import { HttpError } from './errors.ts';
 import { FrontConnection } from './front-connection.ts';
+import type { FrontExchange } from './front-exchange.ts';
 import type { Wire } from './listener.ts';
 import type { Recogniser } from './recogniser.ts';
 
@@ -23,6 +24,8 @@ export interface FrontOptions<Meaning> {
    * @returns Whether it has an answer; if not, it is asked for like any other.
    */
   readonly answer: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>) => boolean;
+  /** Has the request that was just recognised answered by those who answer all others; never throws. */
+  readonly ask: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>, exchange: FrontExchange) => void;
 }
 
 /** How often connections are looked through for those whose time is up. */

@@ -43,12 +43,10 @@ export interface ListenerOptions {
   readonly refusalFields?: (error: HttpError) => RawHeaders;
 }
 
-/** What becomes of a connection, or of a request, that is not answered before HTTP is read. */
+/** What becomes of a connection that is not answered before HTTP is read. */
 export interface Wire {
   /** Lets `node:http` read from here on, for good. @param unread - What was read already, to be read again. */
   handOver(socket: Socket, unread?: Buffer): void;
-  /** Answers a request that `node:http` has not read. */
-  answer(request: IncomingMessage, response: ServerResponse): void;
   /** Answers with an error and closes. */
   turnAway(socket: Socket, error: HttpError): void;
 }
@@ -131,7 +129,6 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       if (unread !== undefined) socket.unshift(unread);
       read(socket);
     },
-    answer: onRequest,
     turnAway,
   };
   server.on(accepting, (socket: Socket) => {

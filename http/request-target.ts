@@ -60,7 +60,19 @@ export function normalisePath(path: string): string {
   });
 }
 
-type Authority = Pick<Target, 'host' | 'port' | 'authority'>;
+/** What Host says. */
+export type Authority = Pick<Target, 'host' | 'port' | 'authority'>;
+
+/**
+ * As `parseRequestTarget` reads it, for a Host that is read already.
+ *
+ * @throws {HttpError} `bad_target`, also where it is not in origin-form.
+ */
+export function parseOriginForm(authority: Authority, requestTarget: string): Target {
+  if (!requestTarget.startsWith('/')) throw new HttpError('bad_target', 'unknown form');
+  if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
+  return withPath(authority, requestTarget);
+}
 
 /** Visible ASCII, without `#` (fragments are not sent) and `\` (some parsers take it for a slash). */
 const TARGET_CHARS = /^[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
@@ -107,7 +119,8 @@ function withPath(authority: Authority, raw: string): Target {
   const path = mark === -1 ? raw : raw.slice(0, mark);
   const query = mark === -1 ? undefined : raw.slice(mark + 1);
   refuseAmbiguous(path);
-  return { ...authority, path, query, raw };
+  const { host, port } = authority;
+  return { host, port, authority: authority.authority, path, query, raw };
 }
 
 function wholeServer(authority: Authority): Target {

@@ -4,9 +4,11 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import type { OriginConfig, SiteConfig } from '../config/schema.ts';
+import type { HttpError } from '../http/errors.ts';
 import { appendCdnLoop, appendVia } from '../http/forwarding.ts';
-import { fieldValue, withField, withoutFields } from '../http/headers.ts';
+import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream-client.ts';
 import { Breaker } from '../tier/breaker.ts';
@@ -26,6 +28,7 @@ interface Server {
 
 export class OriginPool {
   readonly #servers: readonly Server[];
+  readonly #only: readonly Target[];
   /** Sends a request to the origin. */
   readonly fetch: Fetch;
 
@@ -45,9 +48,10 @@ export class OriginPool {
       });
       const host = new URL(url).host;
       const fetch: Fetch = (request, sink) =>
-        client.send(forOrigin(request, origin.host_header, host, network), fromOrigin(sink));
+        client.send(forOrigin(request, origin.host_header, host, network), new FromOrigin(sink));
       return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
     });
+    this.#only = this.#servers.map(({ target }) => target);
     this.fetch = failover(() => this.#order(), Date.now);
   }
 
@@ -62,7 +66,8 @@ export class OriginPool {
   }
 
   /** @returns The servers, the one whose turn it is first. */
-  #order(): Target[] {
+  #order(): readonly Target[] {
+    if (this.#servers.length === 1) return this.#only;
     const total = this.#servers.reduce((sum, { weight }) => sum + weight, 0);
     for (const server of this.#servers) server.credit += server.weight;
     const order = [...this.#servers].sort((a, b) => b.credit - a.credit);
@@ -77,23 +82,45 @@ function forOrigin(request: UpstreamRequest, hostHeader: string, serverHost: str
   const headers = withField(request.headers, 'Host', host);
   appendVia(headers, '1.1', network);
   appendCdnLoop(headers, network);
-  return { ...request, headers };
+  const { method, target, body, upgrade } = request;
+  return { method, target, headers, body, upgrade };
 }
 
 /** What nodes tell each other is not for an origin to say. */
-function fromOrigin(sink: ResponseSink): ResponseSink {
-  const cleaned = (head: ResponseHead): ResponseHead => ({
-    ...head,
-    headers: withoutFields(head.headers, TIER_FIELDS),
-  });
-  return {
-    onInterim: (status, headers) => sink.onInterim(status, withoutFields(headers, TIER_FIELDS)),
-    onHead: (head) => sink.onHead(cleaned(head)),
-    onData: (chunk) => sink.onData(chunk),
-    onEnd: (trailers) => sink.onEnd(trailers),
-    onError: (error) => sink.onError(error),
-    onUpgrade: (head, socket) => sink.onUpgrade?.(cleaned(head), socket),
-  };
+class FromOrigin implements ResponseSink {
+  readonly #sink: ResponseSink;
+
+  constructor(sink: ResponseSink) {
+    this.#sink = sink;
+  }
+
+  onInterim(status: number, headers: RawHeaders): void {
+    this.#sink.onInterim(status, withoutFields(headers, TIER_FIELDS));
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#sink.onHead(cleaned(head));
+  }
+
+  onData(chunk: Buffer): void {
+    this.#sink.onData(chunk);
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    this.#sink.onEnd(trailers);
+  }
+
+  onError(error: HttpError): void {
+    this.#sink.onError(error);
+  }
+
+  onUpgrade(head: ResponseHead, socket: Duplex): void {
+    this.#sink.onUpgrade?.(cleaned(head), socket);
+  }
+}
+
+function cleaned({ status, statusText, headers }: ResponseHead): ResponseHead {
+  return { status, statusText, headers: withoutFields(headers, TIER_FIELDS) };
 }
 
 /** The pools of all sites of a node. */

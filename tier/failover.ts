@@ -4,10 +4,12 @@
  * decided here and nowhere else.
  * @module
  */
+import type { Duplex } from 'node:stream';
 import { errors } from 'undici';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
 import { HttpError, type HttpErrorCode } from '../http/errors.ts';
-import type { Fetch, Flow, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import type { RawHeaders } from '../http/headers.ts';
+import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import type { Breaker } from './breaker.ts';
 import { RelayedError } from './protocol.ts';
 
@@ -34,76 +36,51 @@ export function failover(targets: () => readonly Target[], now: () => number): F
 }
 
 class Attempts implements Flow {
-  readonly #request: UpstreamRequest;
-  readonly #sink: ResponseSink;
-  readonly #now: () => number;
-  readonly #left: Target[];
+  readonly request: UpstreamRequest;
+  readonly sink: ResponseSink;
+  readonly now: () => number;
+  readonly #targets: readonly Target[];
+  /** Of the one to be looked at next. */
+  #at = 0;
   /** Passed over because they failed lately; asked when nobody else is left. */
-  readonly #resting: Target[] = [];
+  #resting: Target[] | undefined;
   #flow: Flow | undefined;
-  #aborted = false;
+  isAborted = false;
 
   constructor(request: UpstreamRequest, sink: ResponseSink, targets: readonly Target[], now: () => number) {
-    this.#request = request;
-    this.#sink = sink;
-    this.#now = now;
-    this.#left = [...targets];
+    this.request = request;
+    this.sink = sink;
+    this.now = now;
+    this.#targets = targets;
   }
 
   /** @param failure - Of the one that was asked before. */
   next(failure: HttpError | undefined): void {
-    let target = this.#left.shift();
-    while (target !== undefined && target.breaker?.allows(this.#now()) === false) {
+    let target = this.#targets[this.#at++];
+    while (target !== undefined && target.breaker?.allows(this.now()) === false) {
+      this.#resting ??= [];
       this.#resting.push(target);
-      target = this.#left.shift();
+      target = this.#targets[this.#at++];
     }
-    target ??= this.#resting.shift();
+    target ??= this.#resting?.shift();
     if (target === undefined) {
-      this.#sink.onError(
+      this.sink.onError(
         failure === undefined ? new HttpError('origin_unreachable', 'there is nobody to ask') : forVisitors(failure),
       );
       return;
     }
     target.onAsked?.();
-    this.#ask(target);
-  }
-
-  #ask(target: Target): void {
-    const sink = this.#sink;
-    let begun = false;
-    let passed = false;
-    const flow = target.fetch(this.#request, {
-      onInterim: (status, headers) => sink.onInterim(status, headers),
-      onHead: (head) => {
-        begun = true;
-        target.breaker?.succeeded();
-        sink.onHead(head);
-      },
-      onData: (chunk) => sink.onData(chunk),
-      onEnd: (trailers) => sink.onEnd(trailers),
-      onUpgrade: (head, socket) => {
-        target.breaker?.succeeded();
-        sink.onUpgrade?.(head, socket);
-      },
-      onError: (error) => {
-        if (isTargetsFault(error)) target.breaker?.failed(this.#now());
-        else if (!begun) target.breaker?.succeeded();
-        if (begun || this.#aborted || !this.#mayAskNext(error)) sink.onError(error);
-        else {
-          passed = true;
-          this.next(error);
-        }
-      },
-    });
-    if (passed) return; // it failed at once, and the flow is the next one's
+    const attempt = new Attempt(this, target);
+    const flow = target.fetch(this.request, attempt);
+    if (attempt.hasPassed) return; // it failed at once, and the flow is the next one's
     this.#flow = flow;
-    if (this.#aborted) flow.abort();
+    if (this.isAborted) flow.abort();
   }
 
-  #mayAskNext(error: HttpError): boolean {
+  mayAskNext(error: HttpError): boolean {
     if (error instanceof RelayedError && !OF_THE_NODE.has(error.code)) return false;
     if (error.code === 'body_too_large' || error.code === 'abandoned') return false;
-    const { method, body } = this.#request;
+    const { method, body } = this.request;
     if (body?.readableDidRead) return false; // part of it is gone
     // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
     return isIdempotent(method) || neverArrived(error);
@@ -118,8 +95,57 @@ class Attempts implements Flow {
   }
 
   abort(): void {
-    this.#aborted = true;
+    this.isAborted = true;
     this.#flow?.abort();
+  }
+}
+
+/** What one target answers. */
+class Attempt implements ResponseSink {
+  readonly #attempts: Attempts;
+  readonly #target: Target;
+  #hasBegun = false;
+  /** Whether the next target was asked instead. */
+  hasPassed = false;
+
+  constructor(attempts: Attempts, target: Target) {
+    this.#attempts = attempts;
+    this.#target = target;
+  }
+
+  onInterim(status: number, headers: RawHeaders): void {
+    this.#attempts.sink.onInterim(status, headers);
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#hasBegun = true;
+    this.#target.breaker?.succeeded();
+    this.#attempts.sink.onHead(head);
+  }
+
+  onData(chunk: Buffer): void {
+    this.#attempts.sink.onData(chunk);
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    this.#attempts.sink.onEnd(trailers);
+  }
+
+  onUpgrade(head: ResponseHead, socket: Duplex): void {
+    this.#target.breaker?.succeeded();
+    this.#attempts.sink.onUpgrade?.(head, socket);
+  }
+
+  onError(error: HttpError): void {
+    const attempts = this.#attempts;
+    const { breaker } = this.#target;
+    if (isTargetsFault(error)) breaker?.failed(attempts.now());
+    else if (!this.#hasBegun) breaker?.succeeded();
+    if (this.#hasBegun || attempts.isAborted || !attempts.mayAskNext(error)) attempts.sink.onError(error);
+    else {
+      this.hasPassed = true;
+      attempts.next(error);
+    }
   }
 }
 
