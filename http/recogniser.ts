@@ -28,6 +28,8 @@ export interface RecogniserOptions<Meaning> {
   readonly maxLines: number;
   /** What a header section means, whatever the target; asked once for each. */
   readonly meaningOf: (headers: RawHeaders) => Meaning;
+  /** Whether sections are met again; by default they are. */
+  readonly repeats?: boolean;
 }
 
 /** Sections longer than this are not remembered beyond their connection. */
@@ -87,6 +89,7 @@ export class Recogniser<Meaning> {
   }
 
   #sectionOf(lines: string): Section<Meaning> | undefined {
+    const { maxLines, repeats = true, meaningOf } = this.#options;
     const known = this.#young.get(lines);
     if (known !== undefined) return known;
     const older = this.#old.get(lines);
@@ -94,10 +97,11 @@ export class Recogniser<Meaning> {
       this.#remember(older);
       return older;
     }
-    const headers = parseSection(lines, this.#options.maxLines);
+    const headers = parseSection(lines, maxLines);
     if (headers === undefined) return undefined;
+    if (!repeats) return { text: lines, headers, meaning: meaningOf(headers) };
     const text = Buffer.from(lines, 'latin1').toString('latin1'); // a slice would hold everything that came with it
-    const section = { text, headers, meaning: this.#options.meaningOf(headers) };
+    const section = { text, headers, meaning: meaningOf(headers) };
     if (text.length <= MAX_REMEMBERED_BYTES) this.#remember(section);
     return section;
   }

@@ -150,7 +150,7 @@ export class ResponseParser {
   #readBody(bytes: Buffer, at: number, length: number): number {
     const end = this.#state === 'until-close' ? length : Math.min(length, at + this.#left);
     this.#left -= end - at;
-    const piece = Buffer.allocUnsafe(end - at);
+    const piece = Buffer.allocUnsafeSlow(end - at); // of its own, so that it can be kept as it is
     bytes.copy(piece, 0, at, end);
     const isLast = this.#state === 'length' && this.#left === 0;
     if (isLast) this.#state = 'done';

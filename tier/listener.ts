@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
 import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { CacheRequest } from '../cache/engine.ts';
@@ -13,9 +14,11 @@ import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
+import { Front } from '../http/front.ts';
 import { withField, withoutFields } from '../http/headers.ts';
 import { checkHead, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
+import { Recogniser } from '../http/recogniser.ts';
 import { normalisePath, parseRequestTarget } from '../http/request-target.ts';
 import { goneSignal } from './gone.ts';
 import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
@@ -39,10 +42,19 @@ export type FetchFor = (call: TierCall, served: ServedSite, key: string, onOwner
 
 export async function listenForNodes(options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
+  const front = new Front({
+    recogniser: () => recogniser,
+    limits: () => limits,
+    answer: () => false,
+    ask: (_connection, _request, exchange) => void answer(options, exchange.request, exchange.response),
+  });
+  let limits = forNodes(core.limits);
+  let recogniser = recogniserFor(limits);
   const listener = await listen({
     address,
     reusePort: options.reusePort ?? false,
-    limits: forNodes(core.limits),
+    limits,
+    onConnection: (socket, wire) => front.accept(socket, wire),
     onRequest: (request, response) => void answer(options, request, response),
     onRefused: (error) => core.refused('tier', error),
     refusalFields: (error) => [ERROR_FIELD, error.code],
@@ -70,7 +82,29 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
       }
     },
   });
-  return { ...listener, update: (limits) => listener.update(forNodes(limits)) };
+  return {
+    ...listener,
+    update: (next) => {
+      limits = forNodes(next);
+      recogniser = recogniserFor(limits);
+      listener.update(limits);
+    },
+    close: async () => {
+      front.close();
+      await setImmediate(); // what it has handed over is read by then, and not taken for idle
+      await listener.close();
+    },
+  };
+}
+
+/** Each section names the request, and so is met once. */
+function recogniserFor(limits: LimitsConfig): Recogniser<undefined> {
+  return new Recogniser({
+    maxBytes: limits.max_header,
+    maxLines: limits.max_headers * 2,
+    meaningOf: () => undefined,
+    repeats: false,
+  });
 }
 
 /** What a node adds to a visitor's request must not push it over the bound. */
