@@ -49,9 +49,16 @@ export interface CacheRequest {
   readonly keeps: () => boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** Aborted when the visitor has gone. */
-  readonly gone: AbortSignal;
+  readonly gone: GoneSignal;
   /** What whoever asks has applied (rule 5); `NOTHING_KNOWN` for a visitor. */
   readonly needs: JournalPosition;
+}
+
+/** Of an AbortSignal, what the cache needs. */
+export interface GoneSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
 }
 
 /** What the engine tells whoever counts. */

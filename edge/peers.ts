@@ -137,6 +137,7 @@ export class Peers {
    * @returns The processes of this edge to ask for what the edge owns, before this one takes the owner's part.
    */
   workers(key: string): readonly NodeClient[] {
+    if (this.#workers.all.length <= 1) return NOBODY;
     return this.#before(this.#workerRing.successors(key), this.#workers.self);
   }
 
@@ -162,6 +163,7 @@ export class Peers {
 
   shields(site: SiteConfig, key: string): readonly NodeClient[] {
     const order = this.#shieldRings.get(site.name)?.successors(key) ?? [];
+    if (order.length === 0) return NOBODY;
     return order.map((name) => this.#client(name) as NodeClient);
   }
 
@@ -211,11 +213,10 @@ export function route({ peers, site, key, call, asked, origin, onOwner }: RouteO
   const owners = asked === 'by-visitor' ? peers.owners(key) : [];
   const workers = asked === 'by-worker' ? [] : peers.workers(key);
   const shields = peers.shields(site, key);
-  const targets = [
-    ...owners.map((client) => client.target({ ...call, ask: 'owner' })),
-    ...workers.map((client) => client.target({ ...call, ask: 'worker' })),
-    ...shields.map((client) => client.target({ ...call, ask: 'shield' }, onOwner)),
-  ];
+  const targets: Target[] = [];
+  for (const client of owners) targets.push(client.target({ ...call, ask: 'owner' }));
+  for (const client of workers) targets.push(client.target({ ...call, ask: 'worker' }));
+  for (const client of shields) targets.push(client.target({ ...call, ask: 'shield' }, onOwner));
   if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
     targets.push({ name: 'origin', fetch: origin.fetchFor(site), onAsked: onOwner });
   }

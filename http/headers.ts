@@ -125,7 +125,7 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Whether the two make one field line, and nothing else (RFC 9110, section 5). */
 export function isFieldLine(name: string, value: string): boolean {
-  return FIELD_NAME.test(name) && FIELD_VALUE.test(value);
+  return isFieldName(name) && FIELD_VALUE.test(value);
 }
 
 /** Field names that are remembered: a few hundred are in use, and each is asked about many times a request. */
@@ -147,6 +147,8 @@ export function remembered<T>(of: (name: string) => T): (name: string) => T {
     return value;
   };
 }
+
+const isFieldName = remembered((name) => FIELD_NAME.test(name));
 
 /** @returns The name of a field in lower case. */
 export const lowerCase: (name: string) => string = remembered((name) => name.toLowerCase());

@@ -22,6 +22,7 @@ import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
+import { Counts } from './counts.ts';
 import type { Purging } from './purges.ts';
 
 export interface ServedSite {
@@ -72,6 +73,7 @@ export class NodeCore {
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
+  readonly #counts: Counts;
   limits: LimitsConfig;
   /** Where answers to visitors are noted, if anywhere. */
   accessLog: AccessLog | undefined;
@@ -91,6 +93,7 @@ export class NodeCore {
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
     this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.underWay.size);
+    this.#counts = new Counts(this.metrics);
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
@@ -231,7 +234,7 @@ export class NodeCore {
 
   #record({ listener, startedAt, request, response, id }: Arrival, site: string, result: string, bytes: number): void {
     const seconds = (performance.now() - startedAt) / 1_000;
-    this.metrics.record({ listener, site, result, bytes, seconds });
+    this.#counts.of(listener, site, result).add(bytes, seconds);
     if (this.accessLog === undefined || listener !== 'public') return;
     const { method = '', url: target = '', socket, rawHeaders } = request;
     const host = fieldValue(rawHeaders, 'host') ?? '';

@@ -1,0 +1,50 @@
+/**
+ * Where each kind of answer is counted, found without making its labels anew.
+ * @module
+ */
+import type { ListenerName, NodeMetrics } from '../telemetry/metrics.ts';
+import type { Tally } from '../telemetry/tally.ts';
+
+/** What answers of one listener and site that ended alike are counted by. */
+export class Count {
+  readonly #requests: Tally;
+  readonly #bytes: Tally;
+  readonly #durations: { observe(seconds: number): void };
+
+  constructor(metrics: NodeMetrics, listener: ListenerName, site: string, result: string) {
+    this.#requests = metrics.requests(listener, site, result);
+    this.#bytes = metrics.bytes(listener, site);
+    this.#durations = metrics.durations[listener];
+  }
+
+  add(bytes: number, seconds: number): void {
+    this.#requests.value++;
+    this.#bytes.value += bytes;
+    this.#durations.observe(seconds);
+  }
+}
+
+/** Sites and results are names from the config and from lists of this program, so there are few. */
+export class Counts {
+  readonly #metrics: NodeMetrics;
+  readonly #bySite: Record<ListenerName, Map<string, Map<string, Count>>> = { public: new Map(), tier: new Map() };
+
+  constructor(metrics: NodeMetrics) {
+    this.#metrics = metrics;
+  }
+
+  of(listener: ListenerName, site: string, result: string): Count {
+    const sites = this.#bySite[listener];
+    let results = sites.get(site);
+    if (results === undefined) {
+      results = new Map();
+      sites.set(site, results);
+    }
+    let count = results.get(result);
+    if (count === undefined) {
+      count = new Count(this.#metrics, listener, site, result);
+      results.set(result, count);
+    }
+    return count;
+  }
+}
