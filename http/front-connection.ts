@@ -5,7 +5,6 @@
  */
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { adopt } from './adopt.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
 import { type FrontExchange, frontExchange } from './front-exchange.ts';
@@ -13,6 +12,7 @@ import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
 import { writeAtPace } from './paced-writing.ts';
 import { isVisible, mayBecomeHead, type Recogniser, type Section } from './recogniser.ts';
+import { shareReads } from './shared-reads.ts';
 
 /** What a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
@@ -40,17 +40,16 @@ export class FrontConnection<Meaning> {
   #hasEnded = false;
   #isGone = false;
 
-  constructor(front: Front<Meaning>, accepted: Socket, wire: Wire) {
+  constructor(front: Front<Meaning>, socket: Socket, wire: Wire) {
     this.#front = front;
     this.#wire = wire;
-    const adopted = adopt(accepted, (socket) => (bytes, length) => {
+    this.socket = socket;
+    shareReads(socket, (bytes, length) => {
       if (this.#isGone) return socket.push(Buffer.from(bytes.subarray(0, length)));
       this.#take(bytes.toString('latin1', 0, length));
       return true;
     });
-    this.socket = adopted ?? accepted;
-    if (adopted === undefined) this.socket.on('data', this.#onData);
-    else adopted.resume();
+    socket.on('data', this.#onData); // what was read before, and all of it where reads are not shared
     this.socket.on('error', ignore);
     this.socket.on('end', this.#onEnd);
     this.socket.on('close', this.#onClose);
