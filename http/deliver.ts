@@ -32,7 +32,12 @@ export async function deliver(
   // What the request still has to send is read no more (RFC 9112, section 9.6).
   if (isUnread(response.req)) response.shouldKeepAlive = false;
   const close = (): void => body?.close();
-  response.once('close', close);
+  let isWatched = false;
+  /** Nothing can happen before something is waited for, and mostly nothing is. */
+  const watch = (): void => {
+    if (!isWatched) response.once('close', close);
+    isWatched = true;
+  };
   let bytes = 0;
   try {
     // Node frames by what it is told: without a length the body goes in chunks, so that its end is told from a break.
@@ -43,12 +48,18 @@ export async function deliver(
     }
     if (fieldValue(head.headers, 'content-length') === undefined) response.flushHeaders();
     for (;;) {
-      const next = body.next();
-      const chunk = next instanceof Promise ? await next : next;
+      let chunk = body.next();
+      if (chunk instanceof Promise) {
+        watch();
+        chunk = await chunk;
+      }
       if (response.destroyed) return bytes;
       if (chunk === null) break;
       bytes += chunk.length;
-      if (!response.write(chunk)) await drained(response, writeTimeoutMs);
+      if (!response.write(chunk)) {
+        watch();
+        await drained(response, writeTimeoutMs);
+      }
     }
     const fields = trailers();
     if (fields.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(fields));
@@ -58,7 +69,7 @@ export async function deliver(
     response.destroy();
     throw error;
   } finally {
-    response.off('close', close);
+    if (isWatched) response.off('close', close);
     body?.close();
   }
 }

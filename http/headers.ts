@@ -125,7 +125,12 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Whether the two make one field line, and nothing else (RFC 9110, section 5). */
 export function isFieldLine(name: string, value: string): boolean {
-  return isFieldName(name) && FIELD_VALUE.test(value);
+  return isFieldName(name) && isFieldValue(value);
+}
+
+/** Whether it stays on one line. */
+export function isFieldValue(value: string): boolean {
+  return FIELD_VALUE.test(value);
 }
 
 /** Field names that are remembered: a few hundred are in use, and each is asked about many times a request. */

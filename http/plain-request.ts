@@ -3,7 +3,7 @@
  * client that knows no others.
  * @module
  */
-import { isFieldLine, lowerCase } from './headers.ts';
+import { isFieldLine, isFieldValue, remembered } from './headers.ts';
 import type { UpstreamRequest } from './message.ts';
 
 /** Fields that speak of the connection or of a body: what becomes of them is for undici to say. */
@@ -16,6 +16,12 @@ const NOT_PLAIN: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+const kindOf = remembered((name): 'host' | 'plain' | 'other' => {
+  const lower = name.toLowerCase();
+  if (lower === 'host') return 'host';
+  return isFieldLine(name, '') && !NOT_PLAIN.has(lower) ? 'plain' : 'other';
+});
+
 const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/;
 
 /** @returns The whole request as it is written, or `undefined` where it is not plain. */
@@ -27,10 +33,9 @@ export function plainHead({ method, target, headers, body, upgrade }: UpstreamRe
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
-    if (!isFieldLine(name, value)) return undefined;
-    const lower = lowerCase(name);
-    if (lower === 'host') hosts++;
-    else if (NOT_PLAIN.has(lower)) return undefined;
+    const kind = kindOf(name);
+    if (kind === 'other' || !isFieldValue(value)) return undefined;
+    if (kind === 'host') hosts++;
     text += `${name}: ${value}\r\n`;
   }
   return hosts === 1 ? `${text}\r\n` : undefined;

@@ -8,7 +8,7 @@ import type { GoneSignal } from '../cache/exchange.ts';
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
 export function goneSignal(response: ServerResponse): GoneSignal {
   const gone = new Gone();
-  response.once('close', () => {
+  response.on('close', () => {
     if (!response.writableFinished) gone.abort();
   });
   return gone;
