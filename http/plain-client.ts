@@ -61,6 +61,7 @@ export class PlainClient {
    */
   send(head: string, isHead: boolean, receiver: Receiver, isFresh: boolean): UnderWay {
     if (this.#isClosed) throw new errors.ClientClosedError();
+    if (isFresh) this.#idle[0]?.destroy(); // so that there are no more of them than before
     let connection = isFresh ? undefined : this.#idle.pop();
     if (connection === undefined) {
       connection = new Connection(this);
