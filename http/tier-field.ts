@@ -91,13 +91,30 @@ export function readSecretTierField(headers: RawHeaders, secret: string): Readon
   return members;
 }
 
-/** Compares digests, so that neither content nor length shows in the time it takes. */
+/** Neither content nor length shows in the time it takes: what is compared is always as long as this, or a digest. */
 function isSecret(given: unknown, secret: string): boolean {
-  if (secret !== known.secret) known = { secret, digest: digest(secret) };
-  return typeof given === 'string' && timingSafeEqual(digest(given), known.digest);
+  if (typeof given !== 'string') return false;
+  if (secret !== known.secret) known = { secret, form: formOf(secret) };
+  return timingSafeEqual(known.form.length === PADDED_BYTES ? padded(given) : digest(given), known.form);
 }
 
-let known = { secret: '', digest: digest('') };
+/** A padded secret ends with a zero byte, which no text of a header has. */
+const PADDED_BYTES = 256;
+
+const PAD = Buffer.alloc(PADDED_BYTES);
+
+let known = { secret: '', form: formOf('') };
+
+function formOf(secret: string): Buffer {
+  return STRING.test(secret) && secret.length < PADDED_BYTES ? Buffer.from(padded(secret)) : digest(secret);
+}
+
+/** @returns The same Buffer each time. */
+function padded(text: string): Buffer {
+  PAD.fill(0);
+  PAD.write(text, 0, PADDED_BYTES, 'latin1');
+  return PAD;
+}
 
 function digest(text: string): Buffer {
   return hash('sha256', text, 'buffer');

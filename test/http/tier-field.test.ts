@@ -77,3 +77,31 @@ test('the secret decides, whatever secret was asked for before', async (t) => {
 test('what no String can hold is not written', async (t) => {
   for (const text of ['é', 'a\r\nb', '\x7f']) t.throws(() => formatTierField({ text }), RangeError);
 });
+
+test('a secret is known by all of it, whatever its length', async (t) => {
+  const knows = (given: string, secret: string): boolean => {
+    try {
+      readSecretTierField(['Seawall-Tier', formatTierField({ secret: given })], secret);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  for (const length of [1, 2, 16, 254, 255, 256, 257, 1_000]) {
+    const secret = 'abcdefghij'.repeat(100).slice(0, length);
+    t.equal(knows(secret, secret), true, `${length} characters`);
+    for (const other of [
+      secret.slice(0, -1),
+      `${secret}a`,
+      `${secret} `,
+      `b${secret.slice(1)}`,
+      `${secret.slice(0, -1)}~`,
+      '',
+    ])
+      t.equal(knows(other, secret), false, `${length} characters against ${other.length}`);
+    t.equal(knows(secret + 'x'.repeat(300), secret), false);
+    t.equal(knows('x', secret), false, 'after a longer one');
+  }
+  t.equal(knows('', 'ä'), false);
+  t.equal(knows('d', 'Ť'), false, 'of which a byte is the same');
+});
