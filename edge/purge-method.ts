@@ -14,8 +14,8 @@ import type { KeyedRequest } from '../cache/key.ts';
 import { responseTags } from '../cache/tags.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import { trustedProxies } from '../http/forwarding.ts';
 import { fieldValue, type RawHeaders } from '../http/headers.ts';
+import { trustedProxies } from '../http/trusted-proxies.ts';
 import type { Purge } from '../journal/journal.ts';
 
 export interface PurgeRequest {

@@ -28,7 +28,7 @@ import {
 } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
-import type { Fetch, ResponseHead } from '../http/message.ts';
+import type { ResponseHead } from '../http/message.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
@@ -37,6 +37,7 @@ import { passUpgrade } from '../tier/upgrade.ts';
 import type { EdgeGeo } from './edge-geo.ts';
 import { changedHeaders, finishedHead } from './finish.ts';
 import type { HotKeys } from './hot.ts';
+import { Part } from './part.ts';
 import { type OriginAccess, type Peers, route } from './peers.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
@@ -279,35 +280,4 @@ function withHost(headers: RawHeaders, authority: string): string[] {
     if (name !== 'host' && name !== 'expect') rest.push(headers[i] as string, headers[i + 1] as string);
   }
   return rest;
-}
-
-/** This edge's part in one request: owner of the key, or one who asks the owner. */
-class Part {
-  readonly #visit: Visit;
-  readonly #key: string;
-  readonly fetch: Fetch;
-  readonly asks: CacheRequest['asksPeer'];
-  isOwner: boolean;
-
-  constructor(visit: Visit, id: string, { served, keyed, scheme }: Visited) {
-    const { peers, origin, core } = visit;
-    const { key } = keyed;
-    this.#visit = visit;
-    this.#key = key;
-    this.asks = peers.owners(key).length > 0 ? true : peers.workers(key).length > 0 ? 'near' : false;
-    this.isOwner = this.asks === false;
-    if (!this.isOwner) visit.hot.note(key, Date.now());
-    const onOwner = (): void => {
-      this.isOwner = true; // the owners did not answer: this edge stands in for them
-    };
-    this.fetch = failover(() => {
-      const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
-      return route({ peers, site: served.site, key, call, asked: 'by-visitor', origin, onOwner });
-    }, Date.now);
-  }
-
-  /** An edge keeps what it owns, and of the rest what is asked for often. */
-  keeps(): boolean {
-    return this.isOwner || this.#visit.hot.isHot(this.#key, Date.now());
-  }
 }

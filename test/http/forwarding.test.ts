@@ -8,10 +8,10 @@ import {
   removeHopByHop,
   setForwarded,
   stripUntrusted,
-  trustedProxies,
   type VisitorAddress,
 } from '../../http/forwarding.ts';
 import { fieldLines, fieldValue, type RawHeaders } from '../../http/headers.ts';
+import { trustedProxies } from '../../http/trusted-proxies.ts';
 
 const names = (headers: RawHeaders) => headers.filter((_, i) => i % 2 === 0);
 const withValues = (...list: string[]) => list.flatMap((name) => [name, 'x']);
