@@ -26,9 +26,14 @@ export interface StoredResponse {
   /** Length of the whole representation in bytes, of which `body` may hold a part. */
   readonly length: number;
   readonly body: StoredBody;
+  /**
+   * What whoever answers with this object has made of it, for the next time. It goes with the object, and is nothing
+   * that is stored. A WeakMap would do the same, but what it holds outlives every collection of the young generation.
+   */
+  prepared?: object | undefined;
 }
 
-export interface StoredHead extends Omit<StoredResponse, 'body' | 'trailers' | 'length'> {}
+export interface StoredHead extends Omit<StoredResponse, 'body' | 'trailers' | 'length' | 'prepared'> {}
 
 export interface StoredHeadInput {
   readonly status: number;

@@ -87,6 +87,11 @@ export class Prepared {
     this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
   }
 
+  /** Whether it is what would be prepared now: of this very object, by the config of now. */
+  isFor(stored: StoredResponse, served: ServedSite, keepAliveMs: number): boolean {
+    return this.stored === stored && this.served === served && this.#options.keepAliveMs === keepAliveMs;
+  }
+
   /** @returns The bytes of the answer, head and body, if they are ready. */
   readyBytes(kind: Kind, isHotCopy: boolean, now: number): Buffer | undefined {
     const block = this.#blocks[placeOf(kind, isHotCopy)];

@@ -208,7 +208,8 @@ function readVariant(from: RecordReader, place: Place, nextOutside: () => Memory
   const responseTime = from.double();
   const length = from.double();
   const body = readBody(from, place, nextOutside);
-  return { status, statusText, headers, vary, tags, stamp, policy, responseTime, trailers, length, body };
+  const prepared = undefined; // has its place in the object from the start
+  return { status, statusText, headers, vary, tags, stamp, policy, responseTime, trailers, length, body, prepared };
 }
 
 function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredBody {

@@ -1,0 +1,81 @@
+import { test } from 'tap';
+import { MemoryStore } from '../../cache/store/memory-store.ts';
+import type { StoredResponse } from '../../cache/stored-response.ts';
+import { compileRules } from '../../config/match.ts';
+import { siteSchema } from '../../config/schema.ts';
+import { PreparedResponses } from '../../edge/prepared-responses.ts';
+import { storedResponse } from '../../load-tests/micro/objects.ts';
+
+const NOW = 1_800_000_000_000;
+const store = new MemoryStore(2 ** 22);
+
+const serve = () => {
+  const site = siteSchema.parse({ name: 'www', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1' }] } });
+  return { site, rules: compileRules(site) };
+};
+const SITE = serve();
+
+const stored = (bytes = 20): StoredResponse => storedResponse(store, 1, bytes, NOW);
+
+function responses(): PreparedResponses {
+  const made = new PreparedResponses('eu-1');
+  made.keepAliveMs = 65_000;
+  return made;
+}
+
+test('a response is prepared once for as long as nothing changes', async (t) => {
+  const all = responses();
+  t.teardown(() => all.close());
+  const response = stored();
+  const first = all.of(response, SITE, '/a');
+  t.equal(all.of(response, SITE, '/a'), first);
+
+  t.not(all.of(response, serve(), '/a'), first, 'anew by a new config');
+  const again = all.of(response, SITE, '/a');
+  all.keepAliveMs = 5_000;
+  t.not(all.of(response, SITE, '/a'), again, 'anew when another time is announced to visitors');
+});
+
+test('a response made of another one by copying its fields has a prepared form of its own', async (t) => {
+  const all = responses();
+  t.teardown(() => all.close());
+  const response = stored();
+  const first = all.of(response, SITE, '/a');
+  const changed: StoredResponse = { ...response, headers: [...response.headers, 'X-New', 'yes'] };
+  const second = all.of(changed, SITE, '/a');
+  t.not(second, first);
+  t.match(second.head('whole', false, NOW), /^X-New: yes\r$/m);
+  t.equal(all.of(response, SITE, '/a'), first);
+});
+
+test('what another object of the same property holds is not taken for a prepared form', async (t) => {
+  const all = responses();
+  t.teardown(() => all.close());
+  const response: StoredResponse = { ...stored(), prepared: { isFor: () => true } };
+  t.match(all.of(response, SITE, '/a').head('whole', false, NOW), /^HTTP\/1\.1 200 /);
+});
+
+test('a whole answer is kept from the second request on, and while there is room', async (t) => {
+  const all = responses();
+  t.teardown(() => all.close());
+  const response = stored();
+  const first = all.of(response, SITE, '/a');
+  const bytes = all.makeBytes(first, 'whole', false, NOW);
+  t.ok(bytes);
+  t.equal(first.readyBytes('whole', false, NOW), undefined, 'asked for once');
+  const kept = all.makeBytes(all.of(response, SITE, '/a'), 'whole', false, NOW);
+  t.same(kept, bytes);
+  t.equal(first.readyBytes('whole', false, NOW), kept, 'asked for again');
+
+  const large = stored(16 * 1024);
+  for (let i = 0; i < 1_100; i++) {
+    const copy = { ...large };
+    all.of(copy, SITE, '/large');
+    all.makeBytes(all.of(copy, SITE, '/large'), 'whole', false, NOW);
+  }
+  const late = { ...stored() };
+  all.of(late, SITE, '/late');
+  const prepared = all.of(late, SITE, '/late');
+  t.same(all.makeBytes(prepared, 'whole', false, NOW), bytes, 'answered all the same');
+  t.equal(prepared.readyBytes('whole', false, NOW), undefined, '16 MiB are full');
+});
