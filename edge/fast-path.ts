@@ -21,7 +21,7 @@ import { Recogniser } from '../http/recogniser.ts';
 import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram, Tally } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects, targetAsked, visitedAs } from './asked.ts';
-import type { Kind, Prepared } from './prepared.ts';
+import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { answerVisitor, isTrusted, type Visit } from './visitor.ts';
 
@@ -117,6 +117,12 @@ export class FastPath {
     return peers.isOwnerAt(prepared.place, key);
   }
 
+  /** @returns Head and body in the form that the connection speaks; `undefined` where they cannot be known here. */
+  bytesOf(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number, form?: Form): Buffer | undefined {
+    const ready = prepared.readyBytes(kind, isHotCopy, now, form);
+    return ready ?? this.#prepared.makeBytes(prepared, kind, isHotCopy, now, form);
+  }
+
   /** To be told of each answer. */
   hasAnswered(key: string, isOwner: boolean, now: number): void {
     if (!isOwner) this.#visit.hot.note(key, now);
@@ -190,7 +196,7 @@ export class FastPath {
     now: number,
     note: Noted | undefined,
   ): boolean {
-    const bytes = prepared.readyBytes(kind, isHotCopy, now) ?? this.#prepared.makeBytes(prepared, kind, isHotCopy, now);
+    const bytes = this.bytesOf(prepared, kind, isHotCopy, now);
     if (bytes === undefined) return false;
     connection.send(bytes);
     const length = kind === 'whole' ? prepared.stored.length : 0;
@@ -242,22 +248,39 @@ export class FastPath {
   }
 
   #count(connection: Connection, results: Tally, asked: Asked, bytes: number, note: Noted | undefined): void {
+    this.count(connection.socket, connection.startedAt, asked, results === asked.hotCopies, bytes, note);
+  }
+
+  /** To be told of each answer when it is written. @param startedAt - Of `performance.now()`. */
+  count(
+    sender: { readonly remoteAddress?: string | undefined },
+    startedAt: number,
+    asked: Asked,
+    isHotCopy: boolean,
+    bytes: number,
+    note: Noted | undefined,
+  ): void {
+    const results = isHotCopy ? asked.hotCopies : asked.hits;
     results.value++;
     asked.bytes.value += bytes;
-    const seconds = (performance.now() - connection.startedAt) / 1_000;
+    const seconds = (performance.now() - startedAt) / 1_000;
     this.#durations.observe(seconds);
     if (note === undefined) return;
     const { core } = this.#visit;
     const { rawHeaders } = asked.head;
-    const ip = core.visitorAddress(connection.socket.remoteAddress ?? '', rawHeaders);
-    const result = results === asked.hits ? 'hit' : 'hot-copy';
+    const ip = core.visitorAddress(sender.remoteAddress ?? '', rawHeaders);
+    const result = isHotCopy ? 'hot-copy' : 'hit';
     const host = firstLine(rawHeaders, 'host') ?? '';
     core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
   }
 
   /** What the access log says of a request, if there is one: the recogniser is at the next request by the time of the last byte. */
-  #noteOf({ isHead, target }: Request, status: number): Noted | undefined {
+  noteOf(isHead: boolean, target: string, status: number): Noted | undefined {
     return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target, status };
+  }
+
+  #noteOf({ isHead, target }: Request, status: number): Noted | undefined {
+    return this.noteOf(isHead, target, status);
   }
 
   #askedBy(connection: Connection, { section }: Request): Asked | null {

@@ -1,19 +1,19 @@
 /**
- * Answers streams of HTTP/2 from the store at once, by the same decisions as
+ * Answers requests of HTTP/2 from the store at once, by the same decisions as
  * the fast path of HTTP/1.1 (fast-path.ts). What is left to do for each is to
- * find out what its header section means, which is remembered, and to hand
- * Node a list of fields that is good for a second.
+ * find out what its header section means, which is remembered, and to copy
+ * frames that are good for a second.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import type { StreamCall } from '../http/http2.ts';
-import { http2Headers, translateHead } from '../http/http2-exchange.ts';
-import type { Tally } from '../telemetry/tally.ts';
+import type { Begun, Connection } from '../http/http2/connection.ts';
+import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.ts';
+import { answerFrames } from '../http/http2/frames.ts';
+import { headerBlock } from '../http/http2/header-block.ts';
 import { type Asked, askedBy } from './asked.ts';
 import { type FastPath, isNotModified } from './fast-path.ts';
-import type { Kind, Prepared } from './prepared.ts';
+import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';
 import { isTrusted, type Visit } from './visitor.ts';
 
 /** Longer sections are not remembered. */
@@ -23,16 +23,14 @@ const MAX_SECTION_CHARS = 4_096;
 const GENERATION_CHARS = 256 * 1024;
 
 /** Fields about the message or the connection that only the long way reads. */
-const NOT_TAKEN: ReadonlySet<string> = new Set(['content-length', 'expect', 'trailer', 'host', ':protocol']);
+const NOT_TAKEN: ReadonlySet<string> = new Set(['content-length', 'expect', 'trailer', 'host']);
 
 const TARGET = /^\/[\x21-\x7e]*$/;
 
-/** Fields of an answer, and for how long they are what they are. */
-interface Fields {
-  readonly list: readonly string[];
-  readonly fromMs: number;
-  readonly untilMs: number;
-}
+const HTTP2: Form = {
+  from: PLACES,
+  beginningOf: (head, bodyBytes) => answerFrames(headerBlock(fieldsIn(head)), bodyBytes),
+};
 
 export class FastStreams {
   readonly #fast: FastPath;
@@ -40,31 +38,17 @@ export class FastStreams {
   #young = new Map<string, Asked | null>();
   #old = new Map<string, Asked | null>();
   #youngChars = 0;
-  readonly #fields: Readonly<Record<Kind, WeakMap<Prepared, Fields>[]>> = {
-    whole: [new WeakMap(), new WeakMap()],
-    head: [new WeakMap(), new WeakMap()],
-    'not-modified': [new WeakMap(), new WeakMap()],
-  };
-
-  /** Where the store has them: no copies. */
-  readonly #bodies = new WeakMap<Prepared, Buffer>();
 
   constructor(fast: FastPath) {
     this.#fast = fast;
     this.#visit = fast.visit;
   }
 
-  /** @returns Whether the stream has its answer. */
-  answer(call: StreamCall): boolean {
-    const { stream, raw, startedAt } = call;
-    let method = '';
-    let target = '';
-    for (let i = 0; i < raw.length; i += 2) {
-      if (raw[i] === ':path') target = raw[i + 1] as string;
-      else if (raw[i] === ':method') method = raw[i + 1] as string;
-    }
+  /** @returns Whether the request has its answer. */
+  answer(connection: Connection, { id, section }: Begun): boolean {
+    const { method, path: target } = section;
     if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(target)) return false;
-    const asked = this.#askedAgainBy(call);
+    const asked = this.#askedAgainBy(connection.peer, section.raw);
     if (asked === null || asked.hasRange) return false;
     const now = this.#visit.core.now();
     const key = asked.prefix + target + asked.suffix;
@@ -73,54 +57,29 @@ export class FastStreams {
 
     const isOwner = this.#fast.isOwner(prepared, key);
     const kind = kindOf(method, asked, prepared, now);
-    const fields = this.#fieldsOf(prepared, kind, !isOwner, now);
-    if (fields === undefined) return false;
-    if (kind !== 'whole' || prepared.stored.length === 0) {
-      stream.respond(fields as never, { endStream: true });
-    } else {
-      let body = this.#bodies.get(prepared);
-      if (body === undefined) {
-        body = bodyOf(prepared);
-        if (body === undefined) return false;
-        this.#bodies.set(prepared, body);
-      }
-      stream.respond(fields as never);
-      stream.end(body);
-    }
-    this.#count(
-      isOwner ? asked.hits : asked.hotCopies,
-      asked,
-      kind === 'whole' ? prepared.stored.length : 0,
-      startedAt,
-    );
+    const bytes = this.#fast.bytesOf(prepared, kind, !isOwner, now, HTTP2);
+    if (bytes === undefined) return false;
+    const { status, length } = prepared.stored;
+    const bodyBytes = kind === 'whole' ? length : 0;
+    if (!connection.answer(id, bytes, bodyBytes)) return false;
+    const note = this.#fast.noteOf(method === 'HEAD', target, kind === 'not-modified' ? 304 : status);
+    this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, bodyBytes, note);
     this.#fast.hasAnswered(key, isOwner, now);
     return true;
   }
 
-  #fieldsOf(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number): readonly string[] | undefined {
-    const kept = this.#fields[kind][isHotCopy ? 1 : 0] as WeakMap<Prepared, Fields>;
-    const known = kept.get(prepared);
-    if (known !== undefined && now >= known.fromMs && now <= known.untilMs) return known.list;
-    const head = prepared.head(kind, isHotCopy, now);
-    if (head === undefined) return undefined;
-    const list = fieldsIn(head);
-    kept.set(prepared, { list, fromMs: now, untilMs: prepared.unchangedUntil(now) });
-    return list;
-  }
-
   /** A connection's requests differ in their path, and in little else: comparing is cheaper than looking up. */
-  #askedAgainBy(call: StreamCall): Asked | null {
-    const { raw, peer } = call;
+  #askedAgainBy(peer: Peer, raw: RawHeaders): Asked | null {
     const { known } = peer;
     if (known !== undefined && known.of === this.#fast.visit && isSameSection(known.raw, raw)) {
       return known.meaning as Asked | null;
     }
-    const asked = this.#askedBy(sectionOf(raw), call);
+    const asked = this.#askedBy(sectionOf(raw), peer, raw);
     peer.known = { raw, meaning: asked, of: this.#fast.visit };
     return asked;
   }
 
-  #askedBy(section: string, call: StreamCall): Asked | null {
+  #askedBy(section: string, peer: Peer, raw: RawHeaders): Asked | null {
     const { visit } = this.#fast;
     if (visit !== this.#visit) {
       this.#visit = visit;
@@ -128,12 +87,12 @@ export class FastStreams {
       this.#old.clear();
       this.#youngChars = 0;
     }
-    const isProxy = visit.region.trusted_proxies.length > 0 && isTrusted(visit.trusted, call.peer.remoteAddress);
+    const isProxy = visit.region.trusted_proxies.length > 0 && isTrusted(visit.trusted, peer.remoteAddress);
     if (isProxy) return null; // what it says counts, and is another visitor's each time
     let asked = this.#young.get(section);
     if (asked !== undefined) return asked;
     asked = this.#old.get(section);
-    if (asked === undefined) asked = this.#read(call);
+    if (asked === undefined) asked = this.#read(peer, raw);
     if (section.length <= MAX_SECTION_CHARS) {
       if (this.#youngChars > GENERATION_CHARS) {
         this.#old = this.#young;
@@ -146,7 +105,7 @@ export class FastStreams {
     return asked;
   }
 
-  #read({ raw, peer }: StreamCall): Asked | null {
+  #read(peer: Peer, raw: RawHeaders): Asked | null {
     if (!isPlain(raw)) return null;
     try {
       const { rawHeaders } = translateHead(raw, false);
@@ -156,12 +115,6 @@ export class FastStreams {
       if (error instanceof HttpError) return null; // to be answered with a page
       throw error;
     }
-  }
-
-  #count(results: Tally, asked: Asked, bytes: number, startedAt: number): void {
-    results.value++;
-    asked.bytes.value += bytes;
-    this.#visit.core.metrics.durations.public.observe((performance.now() - startedAt) / 1_000);
   }
 }
 
@@ -204,13 +157,4 @@ function fieldsIn(head: string): string[] {
     if (colon > 0) headers.push(line.slice(0, colon), line.slice(colon + 2));
   }
   return http2Headers(Number((lines[0] as string).split(' ')[1]), headers);
-}
-
-/** @returns The body, if it is there in one piece. */
-function bodyOf(prepared: Prepared): Buffer | undefined {
-  const reader = prepared.open();
-  const piece = reader.next();
-  const isWhole = piece !== null && !(piece instanceof Promise) && piece.length === prepared.stored.length;
-  reader.close();
-  return isWhole ? piece : undefined;
 }

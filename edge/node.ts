@@ -108,7 +108,7 @@ export async function startEdge({
       ? undefined
       : visitorTls(core, region, worker?.ticketKeys, {
           onRequest,
-          answer: streams && ((call) => streams.answer(call)),
+          answer: streams && ((connection, request) => streams.answer(connection, request)),
         });
   const listenForVisitors = (address: string, secure?: SecureListening) =>
     listen({

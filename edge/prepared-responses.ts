@@ -8,7 +8,7 @@
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { normalisePath } from '../http/request-target.ts';
 import type { ServedSite } from '../tier/node-core.ts';
-import { type Kind, Prepared } from './prepared.ts';
+import { type Form, type Kind, Prepared } from './prepared.ts';
 
 /** Answers that are kept whole, together; they are dropped after a second. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
@@ -42,10 +42,10 @@ export class PreparedResponses {
   }
 
   /** @returns The whole answer; the next one within the second finds it ready, if it has been asked for before and while there is room. */
-  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number): Buffer | undefined {
+  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number, form?: Form): Buffer | undefined {
     // Most of a large store is asked for once in a while: it would only be carried from one collection of garbage to the next.
     const keeps = prepared.isAskedForAgain && this.#wholeBytes < WHOLE_BYTES;
-    const bytes = prepared.makeBytes(kind, isHotCopy, now, keeps);
+    const bytes = prepared.makeBytes(kind, isHotCopy, now, keeps, form);
     if (bytes === undefined || !keeps) return bytes;
     this.#whole.push(prepared);
     this.#wholeBytes += bytes.length;

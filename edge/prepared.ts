@@ -35,6 +35,19 @@ export interface PreparedOptions {
   readonly keepAliveMs: number;
 }
 
+/** What an answer looks like on the wire: the bytes that go before its body. */
+export interface Form {
+  /** Where its answers are kept, beside those of other forms. */
+  readonly from: number;
+  /** @returns `undefined` where it cannot be in one piece. */
+  beginningOf(head: string, bodyBytes: number): string | Buffer | undefined;
+}
+
+export const HTTP1: Form = { from: 0, beginningOf: (head) => head };
+
+/** As many answers as a form has. */
+export const PLACES = 6;
+
 const KINDS: Readonly<Record<Kind, number>> = { whole: 0, head: 2, 'not-modified': 4 };
 
 function placeOf(kind: Kind, isHotCopy: boolean): number {
@@ -93,8 +106,8 @@ export class Prepared {
   }
 
   /** @returns The bytes of the answer, head and body, if they are ready. */
-  readyBytes(kind: Kind, isHotCopy: boolean, now: number): Buffer | undefined {
-    const block = this.#blocks[placeOf(kind, isHotCopy)];
+  readyBytes(kind: Kind, isHotCopy: boolean, now: number, form = HTTP1): Buffer | undefined {
+    const block = this.#blocks[form.from + placeOf(kind, isHotCopy)];
     return block !== undefined && now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
   }
 
@@ -102,12 +115,13 @@ export class Prepared {
    * @param keeps - Whether to keep them for `readyBytes`.
    * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
-  makeBytes(kind: Kind, isHotCopy: boolean, now: number, keeps: boolean): Buffer | undefined {
-    const head = this.head(kind, isHotCopy, now);
-    if (head === undefined) return undefined;
+  makeBytes(kind: Kind, isHotCopy: boolean, now: number, keeps: boolean, form = HTTP1): Buffer | undefined {
     const length = kind === 'whole' ? this.stored.length : 0;
-    const bytes = Buffer.allocUnsafe(head.length + length);
-    let at = bytes.write(head, 'latin1');
+    const head = this.head(kind, isHotCopy, now);
+    const beginning = head === undefined ? undefined : form.beginningOf(head, length);
+    if (beginning === undefined) return undefined;
+    const bytes = Buffer.allocUnsafe(beginning.length + length);
+    let at = typeof beginning === 'string' ? bytes.write(beginning, 'latin1') : beginning.copy(bytes);
     if (length > 0) {
       const reader = this.open();
       for (let piece = reader.next(); piece !== null; piece = reader.next()) {
@@ -116,7 +130,7 @@ export class Prepared {
       }
     }
     const block = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
-    if (keeps) this.#blocks[placeOf(kind, isHotCopy)] = block;
+    if (keeps) this.#blocks[form.from + placeOf(kind, isHotCopy)] = block;
     return bytes;
   }
 

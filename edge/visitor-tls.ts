@@ -4,7 +4,7 @@
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import { Certificates } from '../http/certificates.ts';
-import type { Http2Handlers } from '../http/http2.ts';
+import type { Http2Handlers } from '../http/http2/connections.ts';
 import { type SecureListening, secureListening, TicketKeys } from '../http/secure.ts';
 import type { NodeCore } from '../tier/node-core.ts';
 
@@ -41,6 +41,7 @@ export function visitorTls(
       ...http2,
       onRefused: (error) => core.refused('public', error),
       onFlood: (reason) => metrics.connectionRefused(reason),
+      onProblem: (error) => log.error({ err: error }, 'a fault in an HTTP/2 connection'),
     },
   });
   return {

@@ -8,7 +8,7 @@ import type { Server as SecureServer } from 'node:https';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import type { Certificates } from './certificates.ts';
-import { Http2Connections, type Http2Handlers } from './http2.ts';
+import { Http2Connections, type Http2Handlers } from './http2/connections.ts';
 import { contextOptions, makeTicketKeys, TICKET_KEYS_MS, tlsServerOptions } from './tls-options.ts';
 
 export interface SecureOptions {
@@ -65,7 +65,6 @@ export function secureListening(options: SecureOptions): SecureListening {
 export interface SecureConnections {
   /** @returns Whether the connection is one of HTTP/2, and looked after. */
   take(socket: TLSSocket): boolean;
-  update(limits: LimitsConfig): void;
   close(): void;
 }
 
@@ -91,7 +90,6 @@ export function secure(
       connections.accept(socket);
       return true;
     },
-    update: (next) => connections.update(next),
     close: () => connections.close(),
   };
 }

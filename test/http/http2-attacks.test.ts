@@ -3,7 +3,7 @@
  * edge goes on answering others (RFC 9113, section 10.5).
  */
 import { type Test, test } from 'tap';
-import { Allowance, isMostlyOverhead } from '../../http/http2-limits.ts';
+import { ALLOWED, Allowance, isMostlyOverhead } from '../../http/http2/limits.ts';
 import { END_HEADERS, END_STREAM, frame, GET, get, RawHttp2, section, settings, TYPE } from '../support/frames.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { askHttp2, openHttp2, type SecureEdge, startSecureEdge } from '../support/secure-edge.ts';
@@ -144,14 +144,14 @@ test('a window of nothing: what is not read is not held for ever', async (t) => 
 });
 
 test('the allowance fills up again with time', async (t) => {
-  const allowance = new Allowance(0);
+  const allowance = new Allowance(0, ALLOWED.calls);
   for (let i = 0; i < 100; i++) t.ok(allowance.take(0));
   t.notOk(allowance.take(0));
   t.ok(allowance.take(1_000));
 });
 
 test('what a download acknowledges is no overhead', async (t) => {
-  const idle = { bytesRead: 2_000, bytesWritten: 5_000, streams: 1, bodyBytes: 0 };
+  const idle = { bytesRead: 2_000, bytesWritten: 5_000, requests: 1, bodyBytes: 0 };
   t.notOk(isMostlyOverhead(idle));
   t.notOk(isMostlyOverhead({ ...idle, bytesRead: 40e6, bytesWritten: 1e9 }), 'a gigabyte sent');
   t.notOk(isMostlyOverhead({ ...idle, bytesRead: 1e9, bodyBytes: 0.9e9 }), 'a gigabyte received');

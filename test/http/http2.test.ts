@@ -7,7 +7,7 @@ import { constants } from 'node:http2';
 import { promisify } from 'node:util';
 import { test } from 'tap';
 import { HttpError } from '../../http/errors.ts';
-import { http2Headers, translateHead } from '../../http/http2-exchange.ts';
+import { http2Headers, translateHead } from '../../http/http2/exchange.ts';
 import { startOrigin, startTcp, text } from '../support/origin.ts';
 import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 

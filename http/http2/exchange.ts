@@ -1,15 +1,17 @@
 /**
  * One HTTP/2 stream in the form in which the rest of the program knows
  * requests and answers: that of HTTP/1.1, as RFC 9113, section 8 translates
- * the two. Node's own compatibility layer does much more, for every request.
+ * the two.
  * @module
  */
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
-import { HttpError } from './errors.ts';
-import { fieldValue, type RawHeaders } from './headers.ts';
+import { HttpError } from '../errors.ts';
+import { fieldValue, type RawHeaders } from '../headers.ts';
+import { ERROR } from './errors.ts';
+import { headerBlock } from './header-block.ts';
+import type { Stream, StreamListener } from './stream.ts';
 
 /** A request head of HTTP/2 in the form of HTTP/1.1. */
 export interface TranslatedHead {
@@ -20,8 +22,7 @@ export interface TranslatedHead {
 }
 
 /**
- * @param raw - Names and values as they came, pseudo-header fields among them; nghttp2 has refused what RFC 9113, section
- *   8.3 calls malformed: fields of the connection, upper-case names, missing or repeated pseudo-header fields.
+ * @param raw - Names and values as they came, pseudo-header fields among them, of a section that is not malformed (section.ts).
  * @param hasBody - Whether more than the head comes.
  * @throws {HttpError} `bad_request` when the authority and Host differ, or the scheme is not that of the connection.
  */
@@ -72,7 +73,7 @@ const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'host',
 ]);
 
-/** @returns Names and values, in the form that `respond` takes. */
+/** @returns Names and values, as a header block has them. */
 export function http2Headers(status: number, headers: RawHeaders): string[] {
   const list = [':status', String(status)];
   for (let i = 0; i < headers.length; i += 2) {
@@ -92,12 +93,11 @@ export interface Peer {
 
 /** @returns The two sides of a stream, for whoever answers HTTP/1.1. */
 export function exchangeOn(
-  stream: ServerHttp2Stream,
+  stream: Stream,
   head: TranslatedHead,
   peer: Peer,
-  hasBody: boolean,
 ): { request: IncomingMessage; response: ServerResponse } {
-  const request = new StreamRequest(stream, head, peer, hasBody);
+  const request = new StreamRequest(stream, head, peer);
   const response = new StreamResponse(stream, request);
   return { request, response } as unknown as { request: IncomingMessage; response: ServerResponse };
 }
@@ -108,12 +108,10 @@ class StreamRequest {
   readonly rawHeaders: string[];
   readonly httpVersion = '1.1';
   readonly socket: Peer;
-  readonly #stream: ServerHttp2Stream;
-  readonly #hasBody: boolean;
+  readonly #stream: Stream;
 
-  constructor(stream: ServerHttp2Stream, { method, url, rawHeaders }: TranslatedHead, peer: Peer, hasBody: boolean) {
+  constructor(stream: Stream, { method, url, rawHeaders }: TranslatedHead, peer: Peer) {
     this.#stream = stream;
-    this.#hasBody = hasBody;
     this.method = method;
     this.url = url;
     this.rawHeaders = rawHeaders;
@@ -127,46 +125,44 @@ class StreamRequest {
 
   /** Whether the body has come to its end. */
   get complete(): boolean {
-    return !this.#hasBody || this.#stream.readableEnded;
+    return this.#stream.hasCome;
   }
 
   pipe(to: Writable): void {
-    this.#stream.pipe(to);
+    this.#stream.body?.pipe(to);
   }
 
   unpipe(from?: Writable): void {
-    this.#stream.unpipe(from);
-    this.#stream.resume();
+    this.#stream.body?.unpipe(from);
+    this.resume();
   }
 
   resume(): void {
-    this.#stream.resume();
+    this.#stream.body?.resume();
   }
 
-  /** `aborted` and `error`, as of a stream. */
+  /** `error`, as of a stream, also where the other side gives it up. */
   once(event: string, listener: (...args: unknown[]) => void): void {
-    this.#stream.once(event, listener);
+    this.#stream.body?.once(event, listener);
   }
 }
 
-class StreamResponse extends EventEmitter {
+class StreamResponse extends EventEmitter implements StreamListener {
   readonly req: StreamRequest;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: Stream;
   #head: string[] | undefined;
   #trailers: readonly (readonly [string, string])[] = [];
   #isChunked = true;
-  #hasEnded = false;
+  #hasBody = true;
   /** Node's name; nothing here depends on it. */
   shouldKeepAlive = true;
   statusCode = 200;
 
-  constructor(stream: ServerHttp2Stream, request: StreamRequest) {
+  constructor(stream: Stream, request: StreamRequest) {
     super();
     this.#stream = stream;
     this.req = request;
-    stream.on('drain', () => this.emit('drain'));
-    stream.once('close', () => this.emit('close'));
-    stream.once('finish', () => this.emit('finish'));
+    stream.listener = this;
   }
 
   get headersSent(): boolean {
@@ -174,11 +170,11 @@ class StreamResponse extends EventEmitter {
   }
 
   get destroyed(): boolean {
-    return this.#stream.destroyed || this.#stream.closed;
+    return this.#stream.isClosed;
   }
 
   get writableFinished(): boolean {
-    return this.#hasEnded && this.#stream.writableFinished; // Node ends streams that are reset
+    return this.#stream.hasFinished;
   }
 
   /** Whether trailers can follow. */
@@ -187,8 +183,19 @@ class StreamResponse extends EventEmitter {
   }
 
   get socket(): { writable: boolean; writableEnded: boolean } {
-    // Node ends its side of a HEAD at once.
     return { writable: !this.destroyed, writableEnded: this.destroyed };
+  }
+
+  onDrain(): void {
+    this.emit('drain');
+  }
+
+  onFinish(): void {
+    this.emit('finish');
+  }
+
+  onClose(): void {
+    this.emit('close');
   }
 
   /** The reason phrase has no place in HTTP/2. */
@@ -198,26 +205,27 @@ class StreamResponse extends EventEmitter {
     const list = Array.isArray(headers) ? (headers as RawHeaders) : Object.entries(headers).flat();
     this.#head = http2Headers(status, list);
     this.#isChunked = fieldValue(list, 'content-length') === undefined;
+    this.#hasBody = this.req.method !== 'HEAD' && status !== 204 && status !== 304;
     return this;
   }
 
   flushHeaders(): void {
-    this.#respond(false);
+    this.#sendHead(false);
   }
 
+  /** @returns Whether there is room for more; if not, `drain` tells when there is. */
   write(chunk: Buffer): boolean {
-    this.#respond(false);
+    if (!this.#hasBody) return true;
+    this.#sendHead(false);
     return this.#stream.write(chunk);
   }
 
   end(chunk?: Buffer): void {
-    const isWhole = chunk === undefined;
-    this.#hasEnded = true;
-    this.#respond(isWhole);
-    if (!isWhole) this.#stream.end(chunk);
-    else if (!this.#stream.writableEnded) this.#stream.end();
-    // What the request still has to send is read no more (RFC 9113, section 8.1).
-    if (!this.req.complete) this.#stream.once('finish', () => this.#stream.close(constants.NGHTTP2_NO_ERROR));
+    if (chunk !== undefined) this.write(chunk);
+    this.#sendHead(true);
+    if (this.destroyed) return;
+    const { length } = this.#trailers;
+    this.#stream.end(length === 0 || !this.#isChunked ? undefined : headerBlock(trailerFields(this.#trailers)));
   }
 
   addTrailers(fields: readonly (readonly [string, string])[]): void {
@@ -225,46 +233,29 @@ class StreamResponse extends EventEmitter {
   }
 
   writeInformation(status: number, headers: RawHeaders): void {
-    const fields: OutgoingHttpHeaders = { ':status': status };
-    const list = http2Headers(status, headers);
-    for (let i = 2; i < list.length; i += 2) {
-      const name = list[i] as string;
-      const before = fields[name];
-      const value = list[i + 1] as string;
-      fields[name] = before === undefined ? value : [before, value].flat().map(String);
-    }
-    this.#stream.additionalHeaders(fields);
+    this.#stream.sendHeaders(headerBlock(http2Headers(status, headers)), { isInterim: true });
   }
 
   writeContinue(): void {
-    this.#stream.additionalHeaders({ ':status': 100 });
+    this.writeInformation(100, []);
   }
 
-  /** The other side sees a broken answer: `close` would end the body first, as if it were whole. */
+  /** The other side sees a broken answer. */
   destroy(): this {
-    if (!this.destroyed) this.#stream.destroy(new Error('broken off'));
+    this.#stream.reset(ERROR.internal);
     return this;
   }
 
-  #respond(isWhole: boolean): void {
+  /** @param isEnd - Whether the answer has come to its end. */
+  #sendHead(isEnd: boolean): void {
     const head = this.#head;
-    if (head === undefined || this.destroyed) return;
+    if (head === undefined) return;
     this.#head = undefined;
-    const waitForTrailers = !isWhole && this.#isChunked;
-    if (waitForTrailers) {
-      this.#stream.once('wantTrailers', () => {
-        if (!this.destroyed) this.#stream.sendTrailers(trailerFields(this.#trailers));
-      });
-    }
-    this.#stream.respond(head as never, { endStream: isWhole, waitForTrailers });
+    const isWhole = isEnd ? this.#trailers.length === 0 : false;
+    this.#stream.sendHeaders(headerBlock(head), { isWhole });
   }
 }
 
-function trailerFields(pairs: readonly (readonly [string, string])[]): OutgoingHttpHeaders {
-  const fields: Record<string, string[]> = {};
-  for (const [name, value] of pairs) {
-    const lower = name.toLowerCase();
-    fields[lower] = [...(fields[lower] ?? []), value];
-  }
-  return fields;
+function trailerFields(pairs: readonly (readonly [string, string])[]): string[] {
+  return pairs.flatMap(([name, value]) => [name.toLowerCase(), value]);
 }

@@ -1,0 +1,143 @@
+/**
+ * HTTP/2 connections: their requests are answered at once or like all others,
+ * and those that cost more than they are worth are closed.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import type { TLSSocket } from 'node:tls';
+import type { LimitsConfig } from '../../config/schema.ts';
+import { errorPage, HttpError } from '../errors.ts';
+import { type Begun, Connection } from './connection.ts';
+import { ERROR } from './errors.ts';
+import { exchangeOn, http2Headers, translateHead } from './exchange.ts';
+import { headerBlock } from './header-block.ts';
+import { isMostlyOverhead } from './limits.ts';
+
+export interface Http2Handlers {
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Told of every request that ends before `onRequest` could see it. */
+  readonly onRefused?: ((error: HttpError) => void) | undefined;
+  /** Told why a connection was closed that asked for too much: a name for the log and the metric. */
+  readonly onFlood?: ((reason: string) => void) | undefined;
+  /** Told of a fault of this program. */
+  readonly onProblem?: ((error: unknown) => void) | undefined;
+  /** Answers a request that is only a head at once, if it can. @returns Whether it has. */
+  readonly answer?: ((connection: Connection, request: Begun) => boolean) | undefined;
+}
+
+/** How often connections are looked through. */
+const SWEEP_MS = 500;
+
+/** How long the other side may take to hear that it is to open no more streams. */
+const LEAVE_MS = 1_000;
+
+/** How far a connection had got when that was last looked at. */
+interface Progress {
+  written: number;
+  at: number;
+}
+
+export class Http2Connections {
+  readonly #handlers: Http2Handlers;
+  readonly #limits: () => LimitsConfig;
+  readonly #connections = new Map<Connection, Progress>();
+  readonly #sweep: NodeJS.Timeout;
+  #isClosing = false;
+
+  constructor(handlers: Http2Handlers, limits: () => LimitsConfig) {
+    this.#handlers = handlers;
+    this.#limits = limits;
+    this.#sweep = setInterval(() => this.sweep(performance.now()), SWEEP_MS).unref();
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** @param socket - Decrypted, and nobody reads from it. */
+  accept(socket: TLSSocket): void {
+    const { onFlood, onProblem } = this.#handlers;
+    const connection = new Connection({
+      socket,
+      limits: this.#limits,
+      onRequest: this.#take,
+      onFlood: (reason) => onFlood?.(reason),
+      onProblem: (error) => onProblem?.(error),
+      onClose: (closed) => this.#connections.delete(closed),
+    });
+    this.#connections.set(connection, { written: 0, at: connection.readAt });
+    if (this.#isClosing) connection.leaveNow();
+  }
+
+  /** Takes no more requests, lets those under way finish for `drain_timeout`, then cuts them off. */
+  close(): void {
+    this.#isClosing = true;
+    for (const connection of this.#connections.keys()) connection.leave();
+    const each = (call: (connection: Connection) => void, ms: number): void => {
+      setTimeout(() => {
+        for (const connection of this.#connections.keys()) call(connection);
+      }, ms).unref();
+    };
+    const { drain_timeout: drainMs } = this.#limits();
+    each((connection) => connection.leaveNow(), Math.min(LEAVE_MS, drainMs / 2));
+    each((connection) => connection.destroy(), drainMs);
+  }
+
+  /** @param now - Of `performance.now()`. */
+  sweep(now: number): void {
+    if (this.#connections.size === 0) {
+      if (this.#isClosing) clearInterval(this.#sweep);
+      return;
+    }
+    for (const [connection, progress] of this.#connections) {
+      const { bytesWritten } = connection.socket;
+      if (bytesWritten !== progress.written) {
+        progress.written = bytesWritten;
+        progress.at = now;
+      }
+      this.#check(connection, now, progress.at);
+    }
+  }
+
+  #check(connection: Connection, now: number, wroteAt: number): void {
+    const { socket, streams, requests, bodyBytes, hasBegun } = connection;
+    const { keep_alive_timeout, write_timeout, request_timeout, header_timeout } = this.#limits();
+    const { bytesRead, bytesWritten } = socket;
+    if (isMostlyOverhead({ bytesRead, bytesWritten, requests, bodyBytes })) {
+      connection.calm('http2_overhead');
+      return;
+    }
+    if (streams.size === 0) {
+      const idleMs = now - connection.idleSince;
+      if (!hasBegun && idleMs > header_timeout) connection.destroy();
+      if (idleMs > keep_alive_timeout) connection.leaveNow();
+      if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();
+    }
+    if (connection.isHeldUp && now - wroteAt > write_timeout) connection.destroy();
+    for (const stream of streams.values()) {
+      const isStuck = stream.queued > 0 && now - Math.max(stream.movedAt, wroteAt) > write_timeout;
+      const isUnsent = !stream.hasCome && !stream.headersSent && now - stream.startedAt > request_timeout;
+      if (isStuck || isUnsent) stream.reset(ERROR.cancel);
+    }
+  }
+
+  readonly #take = (connection: Connection, begun: Begun): void => {
+    const { section, hasBody, isTooLarge } = begun;
+    if (!hasBody && !isTooLarge && this.#handlers.answer?.(connection, begun)) return;
+    const stream = connection.open(begun);
+    try {
+      if (isTooLarge) throw new HttpError('header_too_large');
+      const head = translateHead(section.raw, hasBody);
+      const { request, response } = exchangeOn(stream, head, connection.peer);
+      this.#handlers.onRequest(request, response);
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#handlers.onRefused?.(error);
+      const page = errorPage(error, crypto.randomUUID(), undefined);
+      stream.sendHeaders(headerBlock(http2Headers(page.status, page.headers)));
+      stream.write(page.body);
+      stream.end();
+    }
+  };
+}

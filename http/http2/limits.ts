@@ -1,0 +1,81 @@
+/**
+ * What an HTTP/2 connection may cost before it is closed: bounds against those
+ * who make much work with few bytes.
+ *
+ * | attack | bounded by |
+ * | --- | --- |
+ * | rapid reset (CVE-2023-44487) | `ALLOWED.resets` |
+ * | CONTINUATION flood (CVE-2024-27316 and its like) | 8 frames after a HEADERS frame (header-blocks.ts) |
+ * | large sections, few bytes that stand for many (HPACK bombs) | `max_header`, `max_headers`: nothing beyond is kept (section.ts) |
+ * | too many streams | `max_streams` (SETTINGS_MAX_CONCURRENT_STREAMS), `ALLOWED.refusals` |
+ * | PING and SETTINGS floods (CVE-2019-9512, 9515) | `ALLOWED.calls` |
+ * | resets provoked by bad frames (CVE-2019-9514, CVE-2025-8671) | `ALLOWED.refusals` |
+ * | PRIORITY, WINDOW_UPDATE, unknown frames (CVE-2019-9513, 9511) | bytes that no request or body explains: `isMostlyOverhead` |
+ * | empty DATA frames (CVE-2019-9518) | `ALLOWED.empties` |
+ * | bodies that nobody reads | windows: 256 KiB a stream, 1 MiB a connection |
+ * | windows of nothing, slow readers (CVE-2019-9517) | `limits.write_timeout`, bodies at the reader's pace |
+ * @module
+ */
+
+/** How often at once, and then how often a second. */
+export interface Pace {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+export const ALLOWED = {
+  /** PINGs and SETTINGS. */
+  calls: { burst: 100, perSecond: 10 },
+  /** Streams that the other side resets. */
+  resets: { burst: 500, perSecond: 33 },
+  /** Streams that are refused: too many, malformed, or long closed. */
+  refusals: { burst: 200, perSecond: 10 },
+  /** DATA without data. */
+  empties: { burst: 200, perSecond: 10 },
+} as const satisfies Readonly<Record<string, Pace>>;
+
+/** Counts what is free to whoever does it. */
+export class Allowance {
+  readonly #pace: Pace;
+  #left: number;
+  #at: number;
+
+  /** @param now - Milliseconds of a clock that never goes back. */
+  constructor(now: number, pace: Pace) {
+    this.#pace = pace;
+    this.#left = pace.burst;
+    this.#at = now;
+  }
+
+  /** @returns Whether it is within what is allowed. */
+  take(now: number): boolean {
+    const { burst, perSecond } = this.#pace;
+    this.#left = Math.min(burst, this.#left + ((now - this.#at) / 1_000) * perSecond);
+    this.#at = now;
+    this.#left -= 1;
+    return this.#left >= 0;
+  }
+}
+
+/** What a connection has been used for. */
+export interface Traffic {
+  /** On the wire, encrypted. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly requests: number;
+  /** Of request bodies. */
+  readonly bodyBytes: number;
+}
+
+const UNEXPLAINED_BYTES = 1024 * 1024;
+const BYTES_A_REQUEST = 40 * 1024;
+
+/**
+ * Bytes that come and bring neither requests nor bodies are overhead: window
+ * updates, which grow with what is sent, and nothing much else.
+ *
+ * @returns Whether it is more than any use explains.
+ */
+export function isMostlyOverhead({ bytesRead, bytesWritten, requests, bodyBytes }: Traffic): boolean {
+  return bytesRead > UNEXPLAINED_BYTES + requests * BYTES_A_REQUEST + 2 * bodyBytes + bytesWritten / 8;
+}

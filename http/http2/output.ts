@@ -1,0 +1,171 @@
+/**
+ * What a connection sends: frames are laid side by side, and go to the socket
+ * together, once for all that is answered in one turn.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import type { ErrorCode } from './errors.ts';
+import { addressFrames, FLAG, FRAME, MAX_FRAME_BYTES, writeFrameHead, writeUint32 } from './frames.ts';
+
+/** As much as is written at once. */
+const SLAB_BYTES = 64 * 1024;
+
+/** A slab with less than this left is let go. */
+const WORTH_KEEPING_BYTES = 20 * 1024;
+
+/** A slab that nobody is writing to, and where it is free. */
+let spare: { readonly bytes: Buffer; readonly from: number } | undefined;
+
+export class Output {
+  readonly #socket: Socket;
+  readonly #onRoom: () => void;
+  #slab: Buffer | undefined;
+  /** What is written and not sent. */
+  #start = 0;
+  #end = 0;
+  #isScheduled = false;
+  #isFull = false;
+  /** Whether the other side has taken its table away, and is to be told that nothing will be in it (RFC 7541, section 4.2). */
+  mustEmptyTable = false;
+
+  /** @param onRoom - Told when there is room again after there was none. */
+  constructor(socket: Socket, onRoom: () => void) {
+    this.#socket = socket;
+    this.#onRoom = onRoom;
+    socket.on('drain', this.#onDrain);
+  }
+
+  /** Whether bodies have to wait: the other side takes less than it is given. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  get hasUnsent(): boolean {
+    return this.#end > this.#start || this.#socket.writableLength > 0;
+  }
+
+  /** Sends what is written, all at once. */
+  flush(): void {
+    const slab = this.#slab;
+    if (slab === undefined) return;
+    this.#slab = undefined;
+    if (this.#end < slab.length - WORTH_KEEPING_BYTES) spare = { bytes: slab, from: this.#end };
+    if (this.#end === this.#start || !this.#socket.writable) return;
+    if (!this.#socket.write(slab.subarray(this.#start, this.#end))) this.#isFull = true;
+    this.#start = this.#end;
+  }
+
+  /** Sends what is written when whoever is writing has come to an end. */
+  flushSoon(): void {
+    if (this.#isScheduled || this.#slab === undefined) return;
+    this.#isScheduled = true;
+    queueMicrotask(this.#onTurn);
+  }
+
+  /** @param frames - Of `answerFrames`, followed by the body. */
+  answer(id: number, frames: Uint8Array, hasBody: boolean): void {
+    const at = this.#take(frames.length);
+    const slab = this.#slab as Buffer;
+    slab.set(frames, at);
+    addressFrames(slab, at, hasBody, id);
+  }
+
+  /** A header section, in as many frames as it needs (RFC 9113, section 6.10). */
+  headers(id: number, given: Buffer, isLast: boolean): void {
+    const block = this.mustEmptyTable ? Buffer.concat([EMPTY_TABLE, given]) : given;
+    this.mustEmptyTable = false;
+    let type: number = FRAME.headers;
+    let flags = isLast ? FLAG.endStream : 0;
+    for (let from = 0; type === FRAME.headers || from < block.length; from += MAX_FRAME_BYTES) {
+      const part = block.subarray(from, from + MAX_FRAME_BYTES);
+      if (from + part.length === block.length) flags |= FLAG.endHeaders;
+      this.#frame(type, flags, id, part);
+      type = FRAME.continuation;
+      flags = 0;
+    }
+  }
+
+  data(id: number, bytes: Uint8Array, isLast: boolean): void {
+    this.#frame(FRAME.data, isLast ? FLAG.endStream : 0, id, bytes);
+  }
+
+  reset(id: number, code: ErrorCode): void {
+    this.#numbers(FRAME.reset, id, code);
+  }
+
+  windowUpdate(id: number, bytes: number): void {
+    this.#numbers(FRAME.windowUpdate, id, bytes);
+  }
+
+  goaway(lastId: number, code: ErrorCode): void {
+    this.#numbers(FRAME.goaway, 0, lastId, code);
+  }
+
+  settings(pairs: readonly (readonly [id: number, value: number])[]): void {
+    const payload = Buffer.alloc(pairs.length * 6);
+    pairs.forEach(([id, value], i) => {
+      payload.writeUInt16BE(id, i * 6);
+      payload.writeUInt32BE(value, i * 6 + 2);
+    });
+    this.#frame(FRAME.settings, 0, 0, payload);
+  }
+
+  acknowledgeSettings(): void {
+    this.#frame(FRAME.settings, FLAG.ack, 0, NOTHING);
+  }
+
+  ping(payload: Uint8Array, isAnswer: boolean): void {
+    this.#frame(FRAME.ping, isAnswer ? FLAG.ack : 0, 0, payload);
+  }
+
+  #numbers(type: number, id: number, ...numbers: readonly number[]): void {
+    let at = writeFrameHead(this.#room(9 + numbers.length * 4), this.#end, numbers.length * 4, type, 0, id);
+    for (const number of numbers) {
+      writeUint32(this.#slab as Buffer, at, number);
+      at += 4;
+    }
+    this.#end = at;
+  }
+
+  #frame(type: number, flags: number, id: number, payload: Uint8Array): void {
+    const slab = this.#room(9 + payload.length);
+    const at = writeFrameHead(slab, this.#end, payload.length, type, flags, id);
+    slab.set(payload, at);
+    this.#end = at + payload.length;
+  }
+
+  #take(bytes: number): number {
+    this.#room(bytes);
+    const at = this.#end;
+    this.#end += bytes;
+    return at;
+  }
+
+  /** @returns The slab, with room for so many bytes at `#end`. */
+  #room(bytes: number): Buffer {
+    if (this.#slab !== undefined && this.#end + bytes > this.#slab.length) this.flush();
+    if (this.#slab === undefined) {
+      const kept = spare !== undefined && spare.from + bytes <= spare.bytes.length ? spare : undefined;
+      if (kept !== undefined) spare = undefined;
+      this.#slab = kept?.bytes ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#start = kept?.from ?? 0;
+      this.#end = this.#start;
+    }
+    return this.#slab;
+  }
+
+  readonly #onTurn = (): void => {
+    this.#isScheduled = false;
+    this.flush();
+  };
+
+  readonly #onDrain = (): void => {
+    this.#isFull = false;
+    this.#onRoom();
+  };
+}
+
+/** A table size of 0. */
+const EMPTY_TABLE = Buffer.from([0x20]);
+
+const NOTHING = Buffer.alloc(0);

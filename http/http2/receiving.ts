@@ -1,0 +1,53 @@
+/**
+ * How much the other side may send: as much as its windows, which open again as
+ * what has come is read (RFC 9113, sections 5.2 and 6.9).
+ * @module
+ */
+import { ConnectionError, ERROR } from './errors.ts';
+import type { Output } from './output.ts';
+import { CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './settings.ts';
+import type { Stream } from './stream.ts';
+
+/** RFC 9113, section 6.9.2: what the connection's window is until the other side hears more. */
+const FIRST_WINDOW_BYTES = 65_535;
+
+export class Receiving {
+  readonly #output: Output;
+  #window = CONNECTION_WINDOW_BYTES;
+  /** Bytes that have been read, and of which the other side has not been told. */
+  #owed = 0;
+
+  constructor(output: Output) {
+    this.#output = output;
+    output.windowUpdate(0, CONNECTION_WINDOW_BYTES - FIRST_WINDOW_BYTES);
+  }
+
+  /**
+   * A DATA frame has come, with its padding.
+   *
+   * @throws {ConnectionError} when it goes beyond the window.
+   */
+  take(bytes: number): void {
+    this.#window -= bytes;
+    if (this.#window < 0) throw new ConnectionError(ERROR.flowControl, 'more than the window of the connection');
+  }
+
+  /** They have been read, or are dropped. @param stream - If more may come on it. */
+  settle(bytes: number, stream: Stream | undefined): void {
+    this.#owed += bytes;
+    if (this.#owed >= CONNECTION_WINDOW_BYTES / 2) {
+      this.#output.windowUpdate(0, this.#owed);
+      this.#window += this.#owed;
+      this.#owed = 0;
+    }
+    if (stream !== undefined && !stream.isClosed && !stream.hasCome) {
+      stream.owed += bytes;
+      if (stream.owed >= STREAM_WINDOW_BYTES / 2) {
+        this.#output.windowUpdate(stream.id, stream.owed);
+        stream.receiveWindow += stream.owed;
+        stream.owed = 0;
+      }
+    }
+    this.#output.flushSoon();
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The field section of a request as it is read (RFC 9113, section 8.3), or of
+ * the trailers behind its body. It keeps no more than the bounds allow, and
+ * says afterwards what it was.
+ * @module
+ */
+import { type Field, PSEUDO, ROLE } from './fields.ts';
+
+export interface SectionLimits {
+  /** Bytes, by the sizes of RFC 9113, section 6.5.2. */
+  readonly max_header: number;
+  /** Lines; those that a cookie is cut into and pseudo-header fields are not counted. */
+  readonly max_headers: number;
+}
+
+export type Verdict = 'fine' | 'malformed' | 'too-large';
+
+export class Section {
+  /** Names and values as they came, pseudo-header fields first. */
+  readonly raw: string[] = [];
+  /** `:method` and `:path`, where they are. */
+  method = '';
+  path = '';
+  /** The length of the body that it announces, in bytes. */
+  contentLength: number | undefined;
+  readonly #limits: SectionLimits;
+  #seen = 0;
+  #bytes = 0;
+  #lines = 0;
+  #isMalformed = false;
+  #isConnect = false;
+  #hasOrdinary = false;
+
+  constructor(limits: SectionLimits) {
+    this.#limits = limits;
+  }
+
+  add(field: Field): void {
+    const { role } = field;
+    this.#bytes += field.size;
+    if (role === ROLE.ordinary) {
+      this.#hasOrdinary = true;
+      this.#lines++;
+    } else this.#addSpecial(field);
+    if (this.#bytes <= this.#limits.max_header) this.raw.push(field.name, field.value);
+  }
+
+  /** What a request is. */
+  request(): Verdict {
+    if (this.#isMalformed) return 'malformed';
+    const needed = this.#isConnect ? ROLE.method | ROLE.authority : ROLE.method | ROLE.scheme | ROLE.path;
+    const isWhole = this.#isConnect ? this.#seen === needed : (this.#seen & needed) === needed;
+    if (!isWhole) return 'malformed';
+    return this.#isWithinBounds() ? 'fine' : 'too-large';
+  }
+
+  /** RFC 9113, section 8.1: "Trailers MUST NOT include pseudo-header fields". */
+  trailers(): Verdict {
+    if (this.#isMalformed || this.#seen !== 0) return 'malformed';
+    return this.#isWithinBounds() ? 'fine' : 'too-large';
+  }
+
+  #addSpecial({ role, value }: Field): void {
+    if (role & PSEUDO) {
+      // "all pseudo-header fields MUST appear before regular field lines", and none twice (section 8.3).
+      if (this.#hasOrdinary || this.#seen & role || value === '') this.#isMalformed = true;
+      this.#seen |= role;
+      if (role === ROLE.path) this.path = value;
+      else if (role === ROLE.method) {
+        this.method = value;
+        this.#isConnect = value === 'CONNECT';
+      }
+      return;
+    }
+    this.#hasOrdinary = true;
+    if (role === ROLE.cookie) return;
+    this.#lines++;
+    if (role === ROLE.malformed) this.#isMalformed = true;
+    else {
+      if (this.contentLength !== undefined) this.#isMalformed = true;
+      this.contentLength = Number(value);
+    }
+  }
+
+  #isWithinBounds(): boolean {
+    return this.#bytes <= this.#limits.max_header && this.#lines <= this.#limits.max_headers;
+  }
+}

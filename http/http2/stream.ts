@@ -1,0 +1,161 @@
+/**
+ * One stream: a request's body on its way in, and the answer on its way out
+ * (RFC 9113, section 5.1).
+ * @module
+ */
+import { performance } from 'node:perf_hooks';
+import type { ErrorCode } from './errors.ts';
+import type { RequestBody } from './request-body.ts';
+
+/** Bytes of an answer that wait here until whoever writes it is asked to wait. */
+const HIGH_WATER_BYTES = 64 * 1024;
+
+/** Who answers on a stream is told what becomes of it. */
+export interface StreamListener {
+  /** After `write` returned false: there is room again. */
+  onDrain(): void;
+  /** The whole answer is on its way. */
+  onFinish(): void;
+  /** Nothing more happens on the stream. After `onFinish`, if the answer was sent. */
+  onClose(): void;
+}
+
+/** What a stream needs of its connection. */
+export interface StreamOwner {
+  sendHeaders(stream: Stream, block: Buffer, isLast: boolean): void;
+  /** There is something to send. */
+  onQueued(stream: Stream): void;
+  /** Ends the stream at once, and tells the other side why. */
+  resetStream(stream: Stream, code: ErrorCode): void;
+}
+
+export class Stream {
+  readonly id: number;
+  /** Absent: the request is only a head. */
+  readonly body: RequestBody | undefined;
+  readonly #owner: StreamOwner;
+  listener: StreamListener | undefined;
+  /** Bytes that the other side takes (RFC 9113, section 5.2). */
+  sendWindow: number;
+  /** Bytes that the other side may send. */
+  receiveWindow: number;
+  /** Bytes that have been read, and of which the other side has not been told. */
+  owed = 0;
+  /** Bytes of the body that are still to come, where its length was announced. */
+  bodyLeft: number | undefined;
+  /** Of `performance.now()`. */
+  readonly startedAt: number;
+  /** When the answer last had nothing waiting or got on. */
+  movedAt: number;
+  headersSent = false;
+  isClosed = false;
+  #queue: Buffer[] = [];
+  #queued = 0;
+  #trailers: Buffer | undefined;
+  #isEnding = false;
+  #hasFinished = false;
+  #needsDrain = false;
+
+  constructor(options: {
+    readonly id: number;
+    readonly owner: StreamOwner;
+    readonly body: RequestBody | undefined;
+    readonly bodyBytes: number | undefined;
+    readonly sendWindow: number;
+    readonly receiveWindow: number;
+    readonly now: number;
+  }) {
+    this.id = options.id;
+    this.#owner = options.owner;
+    this.body = options.body;
+    this.bodyLeft = options.bodyBytes;
+    this.sendWindow = options.sendWindow;
+    this.receiveWindow = options.receiveWindow;
+    this.startedAt = options.now;
+    this.movedAt = options.now;
+  }
+
+  /** Bytes of the answer that wait to be sent. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Whether the answer has been sent to its end. */
+  get hasFinished(): boolean {
+    return this.#hasFinished;
+  }
+
+  /** Whether all of the request has come. */
+  get hasCome(): boolean {
+    return this.body === undefined || this.body.hasCome;
+  }
+
+  /** Whether there is anything to send now. */
+  get canSend(): boolean {
+    if (this.isClosed || this.#hasFinished) return false;
+    return this.#queued > 0 ? this.sendWindow > 0 : this.#isEnding;
+  }
+
+  /** An interim response, or the head of the answer. @param isWhole - Whether nothing follows it. */
+  sendHeaders(block: Buffer, { isInterim = false, isWhole = false } = {}): void {
+    if (this.isClosed || this.headersSent) return;
+    this.headersSent = !isInterim;
+    this.#hasFinished = isWhole;
+    this.#owner.sendHeaders(this, block, isWhole);
+  }
+
+  /** @returns Whether there is room for more; if not, `onDrain` tells when there is. */
+  write(bytes: Buffer): boolean {
+    if (this.isClosed || this.#isEnding || bytes.length === 0) return true;
+    if (this.#queued === 0) this.movedAt = performance.now();
+    this.#queue.push(bytes);
+    this.#queued += bytes.length;
+    this.#owner.onQueued(this);
+    this.#needsDrain = this.#queued >= HIGH_WATER_BYTES;
+    return !this.#needsDrain;
+  }
+
+  /** @param trailers - A header block. */
+  end(trailers?: Buffer): void {
+    if (this.isClosed || this.#isEnding || this.#hasFinished) return;
+    this.#isEnding = true;
+    this.#trailers = trailers;
+    this.#owner.onQueued(this);
+  }
+
+  reset(code: ErrorCode): void {
+    if (!this.isClosed) this.#owner.resetStream(this, code);
+  }
+
+  /** Of the connection: takes up to so many bytes off the queue. */
+  takeQueued(most: number): Buffer {
+    const first = this.#queue[0] as Buffer;
+    const part = first.length <= most ? first : first.subarray(0, most);
+    if (part.length === first.length) this.#queue.shift();
+    else this.#queue[0] = first.subarray(most);
+    this.#queued -= part.length;
+    return part;
+  }
+
+  /** Of the connection: what is to be sent behind the last byte; `undefined` while there is more to come. */
+  takeEnding(): { readonly trailers: Buffer | undefined } | undefined {
+    if (!this.#isEnding || this.#queued > 0) return undefined;
+    this.#hasFinished = true;
+    return { trailers: this.#trailers };
+  }
+
+  /** Of the connection: a part has been sent. */
+  hasSent(): void {
+    if (!this.#needsDrain || this.#queued >= HIGH_WATER_BYTES / 2) return;
+    this.#needsDrain = false;
+    this.listener?.onDrain();
+  }
+
+  /** Of the connection: nothing is sent or received any more. */
+  close(): void {
+    this.isClosed = true;
+    this.#queue = [];
+    this.#queued = 0;
+    this.listener?.onClose();
+  }
+}
