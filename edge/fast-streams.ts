@@ -7,10 +7,11 @@
  */
 import { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import type { Begun, Connection } from '../http/http2/connection.ts';
+import type { Connection } from '../http/http2/connection.ts';
 import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.ts';
 import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
+import type { Begun } from '../http/http2/section.ts';
 import { type Asked, askedBy } from './asked.ts';
 import { type FastPath, isNotModified } from './fast-path.ts';
 import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';

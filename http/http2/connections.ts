@@ -8,11 +8,12 @@ import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { errorPage, HttpError } from '../errors.ts';
-import { type Begun, Connection } from './connection.ts';
+import { Connection } from './connection.ts';
 import { ERROR } from './errors.ts';
 import { exchangeOn, http2Headers, translateHead } from './exchange.ts';
 import { headerBlock } from './header-block.ts';
 import { isMostlyOverhead } from './limits.ts';
+import type { Begun } from './section.ts';
 
 export interface Http2Handlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
@@ -101,7 +102,8 @@ export class Http2Connections {
   }
 
   #check(connection: Connection, now: number, wroteAt: number): void {
-    const { socket, streams, requests, bodyBytes, hasBegun } = connection;
+    const { socket, streams, hasBegun } = connection;
+    const { requests, bodyBytes } = streams;
     const { keep_alive_timeout, write_timeout, request_timeout, header_timeout } = this.#limits();
     const { bytesRead, bytesWritten } = socket;
     if (isMostlyOverhead({ bytesRead, bytesWritten, requests, bodyBytes })) {
@@ -109,7 +111,7 @@ export class Http2Connections {
       return;
     }
     if (streams.size === 0) {
-      const idleMs = now - connection.idleSince;
+      const idleMs = now - streams.idleSince;
       if (!hasBegun && idleMs > header_timeout) connection.destroy();
       if (idleMs > keep_alive_timeout) connection.leaveNow();
       if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();

@@ -15,6 +15,15 @@ export interface SectionLimits {
 
 export type Verdict = 'fine' | 'malformed' | 'too-large';
 
+/** A request as it begins. */
+export interface Begun {
+  readonly id: number;
+  readonly section: Section;
+  readonly hasBody: boolean;
+  /** Whether the section is beyond the bounds: it is not all there. */
+  readonly isTooLarge: boolean;
+}
+
 export class Section {
   /** Names and values as they came, pseudo-header fields first. */
   readonly raw: string[] = [];

@@ -1,0 +1,305 @@
+/**
+ * The streams of a connection: what comes on them (RFC 9113, sections 5.1, 6.1,
+ * 6.2, 6.4 and 8.1), and what becomes of them.
+ * @module
+ */
+import { performance } from 'node:perf_hooks';
+import type { LimitsConfig } from '../../config/schema.ts';
+import { HttpError } from '../errors.ts';
+import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
+import { FLAG, MAX_WINDOW } from './frames.ts';
+import type { HeaderBlock } from './header-blocks.ts';
+import { ALLOWED, Allowance } from './limits.ts';
+import type { Output } from './output.ts';
+import { Receiving } from './receiving.ts';
+import { RequestBody } from './request-body.ts';
+import type { Begun } from './section.ts';
+import { Sending } from './sending.ts';
+import { STREAM_WINDOW_BYTES } from './settings.ts';
+import { Stream, type StreamOwner } from './stream.ts';
+
+export interface StreamsOptions {
+  readonly output: Output;
+  readonly limits: () => LimitsConfig;
+  /** Answers at once (`answer`), or on the stream (`open`). */
+  readonly onRequest: (request: Begun) => void;
+  /** Told when no request is under way any more. */
+  readonly onIdle: () => void;
+  /** Of `performance.now()`. */
+  readonly now: number;
+}
+
+/** Streams ended here of which the other side may not know yet. */
+const MAX_FORGOTTEN = 256;
+
+export class Streams implements StreamOwner {
+  readonly #options: StreamsOptions;
+  readonly #output: Output;
+  readonly #sending: Sending;
+  readonly #receiving: Receiving;
+  readonly #open = new Map<number, Stream>();
+  readonly #forgotten = new Set<number>();
+  readonly #resets: Allowance;
+  readonly #refusals: Allowance;
+  readonly #empties: Allowance;
+  #lastId = 0;
+  /** Streams beyond this one are not answered any more. */
+  #refusedBeyond = MAX_WINDOW;
+  /** When what is being read came. */
+  now: number;
+  /** When the last request ended. */
+  idleSince: number;
+  requests = 0;
+  /** Of requests. */
+  bodyBytes = 0;
+
+  constructor(options: StreamsOptions) {
+    const { output, now } = options;
+    this.#options = options;
+    this.#output = output;
+    this.#sending = new Sending(output, (stream) => this.#hasFinished(stream));
+    this.#receiving = new Receiving(output);
+    this.#resets = new Allowance(now, ALLOWED.resets);
+    this.#refusals = new Allowance(now, ALLOWED.refusals);
+    this.#empties = new Allowance(now, ALLOWED.empties);
+    this.now = now;
+    this.idleSince = now;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The last request that has come. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** Whether requests that come now are not answered any more. */
+  get isLeaving(): boolean {
+    return this.#refusedBeyond !== MAX_WINDOW;
+  }
+
+  values(): IterableIterator<Stream> {
+    return this.#open.values();
+  }
+
+  /** As `Connection.answer`. */
+  answer(id: number, frames: Uint8Array, bodyBytes: number): boolean {
+    const { window, initialWindow } = this.#sending;
+    if (bodyBytes > window || bodyBytes > initialWindow) return false;
+    if (this.#output.isFull || this.#output.mustEmptyTable) return false;
+    this.#sending.window -= bodyBytes;
+    this.#output.answer(id, frames, bodyBytes > 0);
+    this.idleSince = this.now;
+    return true;
+  }
+
+  /** As `Connection.open`. */
+  open({ id, section, hasBody }: Begun): Stream {
+    const body = hasBody ? new RequestBody((bytes) => this.#receiving.settle(bytes, this.#open.get(id))) : undefined;
+    const stream = new Stream({
+      id,
+      owner: this,
+      body,
+      bodyBytes: section.contentLength,
+      sendWindow: this.#sending.initialWindow,
+      receiveWindow: STREAM_WINDOW_BYTES,
+      now: this.now,
+    });
+    this.#open.set(id, stream);
+    return stream;
+  }
+
+  /** Bodies go on, if there is room. */
+  goOn(): void {
+    this.#sending.pump();
+  }
+
+  refuseFurther(): void {
+    this.#refusedBeyond = this.#lastId;
+  }
+
+  endAll(): void {
+    for (const stream of [...this.#open.values()]) this.#end(stream);
+  }
+
+  sendHeaders(stream: Stream, block: Buffer, isLast: boolean): void {
+    this.#output.headers(stream.id, block, isLast);
+    this.#output.flushSoon();
+    if (isLast) this.#hasFinished(stream);
+  }
+
+  onQueued(stream: Stream): void {
+    this.#sending.add(stream);
+  }
+
+  resetStream(stream: Stream, code: ErrorCode): void {
+    this.#output.reset(stream.id, code);
+    this.#output.flushSoon();
+    if (!stream.hasCome) this.#forget(stream.id);
+    this.#end(stream);
+  }
+
+  /** @throws {ConnectionError} when the connection cannot go on. */
+  takeBlock(block: HeaderBlock): void {
+    const { id, isLast, section } = block;
+    const stream = this.#open.get(id);
+    if (stream !== undefined) this.#takeTrailers(stream, block);
+    else if (id % 2 === 0) throw new ConnectionError(ERROR.protocol, 'a stream that is not a client’s');
+    else if (id <= this.#lastId) {
+      if (!this.#forgotten.has(id)) throw new ConnectionError(ERROR.streamClosed, 'HEADERS on a closed stream');
+    } else if (id <= this.#refusedBeyond) {
+      this.#lastId = id;
+      this.requests++;
+      const verdict = section.request();
+      const isWrong = verdict === 'malformed' || (isLast && (section.contentLength ?? 0) > 0);
+      if (isWrong) this.#refuse(id, ERROR.protocol, isLast);
+      else if (this.#open.size >= this.#options.limits().max_streams) this.#refuse(id, ERROR.refusedStream, isLast);
+      else {
+        const request = { id, section, hasBody: !isLast, isTooLarge: verdict === 'too-large' };
+        this.#options.onRequest(request);
+      }
+    }
+  }
+
+  /** What stands behind a body is read, and passed on to nobody. */
+  #takeTrailers(stream: Stream, { isLast, section }: HeaderBlock): void {
+    if (stream.body === undefined || stream.hasCome) this.#fault(stream, ERROR.streamClosed);
+    else if (!isLast || section.trailers() === 'malformed' || (stream.bodyLeft ?? 0) > 0)
+      this.#fault(stream, ERROR.protocol);
+    else this.#hasCome(stream);
+  }
+
+  /** @throws {ConnectionError} when the connection cannot go on. */
+  takeData(flags: number, id: number, bytes: Buffer, from: number, to: number): void {
+    this.#receiving.take(to - from);
+    let [start, end] = [from, to];
+    if (flags & FLAG.padded) {
+      end -= start < end ? (bytes[start] as number) : 1;
+      start++;
+      if (start > end) throw new ConnectionError(ERROR.protocol, 'padding beyond the frame');
+    }
+    const stream = this.#open.get(id);
+    if (stream?.body === undefined || stream.hasCome) {
+      this.#receiving.settle(to - from, undefined);
+      this.#takeDataOfNobody(id, stream);
+      return;
+    }
+    const size = end - start;
+    const isLast = (flags & FLAG.endStream) !== 0;
+    if (size === 0 && !isLast) this.#spend(this.#empties);
+    stream.receiveWindow -= to - from;
+    if (stream.bodyLeft !== undefined) stream.bodyLeft -= size;
+    const left = stream.bodyLeft ?? 0;
+    if (stream.receiveWindow < 0 || left < 0 || (isLast && left > 0)) {
+      this.#receiving.settle(to - from, undefined);
+      this.#fault(stream, stream.receiveWindow < 0 ? ERROR.flowControl : ERROR.protocol);
+      return;
+    }
+    this.bodyBytes += size;
+    if (to - from > size) this.#receiving.settle(to - from - size, stream);
+    if (size > 0) stream.body.receive(Buffer.from(bytes.subarray(start, end)));
+    if (isLast) this.#hasCome(stream);
+  }
+
+  #takeDataOfNobody(id: number, stream: Stream | undefined): void {
+    if (stream !== undefined) this.#fault(stream, ERROR.streamClosed);
+    else if (id > this.#lastId && id <= this.#refusedBeyond) throw new ConnectionError(ERROR.protocol, 'DATA first');
+    else if (id <= this.#lastId && !this.#forgotten.has(id)) this.#refuse(id, ERROR.streamClosed, true);
+  }
+
+  /** The window of the connection for `id` 0. @throws {ConnectionError} when the connection cannot go on. */
+  takeWindowUpdate(id: number, increment: number): void {
+    if (id === 0) {
+      this.#sending.window += increment;
+      if (increment === 0) throw new ConnectionError(ERROR.protocol, 'a window that does not grow');
+      if (this.#sending.window > MAX_WINDOW)
+        throw new ConnectionError(ERROR.flowControl, 'a window beyond the largest');
+      this.#sending.unblock();
+      return;
+    }
+    this.#expectKnown(id);
+    const stream = this.#open.get(id);
+    if (stream === undefined) return;
+    stream.sendWindow += increment;
+    if (increment === 0) this.#fault(stream, ERROR.protocol);
+    else if (stream.sendWindow > MAX_WINDOW) this.#fault(stream, ERROR.flowControl);
+    else if (stream.canSend) this.#sending.add(stream);
+  }
+
+  /** @throws {ConnectionError} when the connection cannot go on. */
+  takeReset(id: number): void {
+    this.#expectKnown(id);
+    this.#spend(this.#resets);
+    const stream = this.#open.get(id);
+    if (stream !== undefined) this.#end(stream);
+  }
+
+  /** @param initialWindow - Bytes that the other side takes on a stream that begins. @throws {ConnectionError} */
+  changeWindows(initialWindow: number): void {
+    const change = initialWindow - this.#sending.initialWindow;
+    this.#sending.initialWindow = initialWindow;
+    for (const stream of this.#open.values()) {
+      stream.sendWindow += change; // RFC 9113, section 6.9.2: it may become negative
+      if (stream.sendWindow > MAX_WINDOW) throw new ConnectionError(ERROR.flowControl, 'a window beyond the largest');
+      if (stream.canSend) this.#sending.add(stream);
+    }
+  }
+
+  /** @throws {ConnectionError} for a stream that nothing has happened on (RFC 9113, section 5.1). */
+  #expectKnown(id: number): void {
+    if (id > this.#lastId && id <= this.#refusedBeyond) throw new ConnectionError(ERROR.protocol, 'an idle stream');
+  }
+
+  /** @throws {FloodError} when there is nothing left to spend. */
+  #spend(allowance: Allowance): void {
+    if (!allowance.take(this.now)) throw new FloodError('http2_refused');
+  }
+
+  /** Ends a stream that was never opened. @param hasCome - Whether nothing more is to come on it. */
+  #refuse(id: number, code: ErrorCode, hasCome: boolean): void {
+    this.#output.reset(id, code);
+    if (!hasCome) this.#forget(id);
+    this.#spend(this.#refusals);
+  }
+
+  /** What the other side did on it cannot be. */
+  #fault(stream: Stream, code: ErrorCode): void {
+    stream.reset(code);
+    this.#spend(this.#refusals);
+  }
+
+  #forget(id: number): void {
+    this.#forgotten.add(id);
+    if (this.#forgotten.size <= MAX_FORGOTTEN) return;
+    for (const oldest of this.#forgotten) {
+      this.#forgotten.delete(oldest);
+      break;
+    }
+  }
+
+  #hasCome(stream: Stream): void {
+    stream.body?.finish();
+    if (stream.hasFinished) this.#end(stream);
+  }
+
+  /** The answer is on its way. */
+  #hasFinished(stream: Stream): void {
+    stream.listener?.onFinish();
+    // What the request still has to send is read no more (RFC 9113, section 8.1).
+    if (stream.hasCome) this.#end(stream);
+    else stream.reset(ERROR.none);
+  }
+
+  #end(stream: Stream): void {
+    if (stream.isClosed) return;
+    this.#open.delete(stream.id);
+    this.#sending.forget(stream);
+    if (!stream.hasCome) stream.body?.destroy(new HttpError('abandoned', 'the visitor left while sending'));
+    stream.close();
+    if (this.#open.size > 0) return;
+    this.idleSince = performance.now();
+    this.#options.onIdle();
+  }
+}
