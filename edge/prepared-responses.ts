@@ -32,19 +32,16 @@ export class PreparedResponses {
   /** @param target - A valid one under whose key the response is stored. */
   of(stored: StoredResponse, served: ServedSite, target: string): Prepared {
     const known = stored.prepared;
-    if (known instanceof Prepared && known.isFor(stored, served, this.keepAliveMs)) {
-      known.isAskedForAgain = true;
-      return known;
-    }
+    if (known instanceof Prepared && known.isFor(stored, served, this.keepAliveMs)) return known;
     const prepared = this.#prepare(stored, served, target);
     stored.prepared = prepared;
     return prepared;
   }
 
-  /** @returns The whole answer; the next one within the second finds it ready, if it has been asked for before and while there is room. */
+  /** @returns The whole answer; the next one within the second finds it ready, if the last one was no longer ago, and while there is room. */
   makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number, form?: Form): Buffer | undefined {
-    // Most of a large store is asked for once in a while: it would only be carried from one collection of garbage to the next.
-    const keeps = prepared.isAskedForAgain && this.#wholeBytes < WHOLE_BYTES;
+    // What is asked for less often would only be carried from one collection of garbage to the next.
+    const keeps = this.#wholeBytes < WHOLE_BYTES && prepared.isAskedForWithin(WHOLE_MS, now);
     const bytes = prepared.makeBytes(kind, isHotCopy, now, keeps, form);
     if (bytes === undefined || !keeps) return bytes;
     this.#whole.push(prepared);

@@ -79,8 +79,8 @@ export class Prepared {
   /** The entity tag, if an If-None-Match of the same text names it. */
   readonly tag: string | undefined;
   readonly isOneBuffer: boolean;
-  /** Whether more than one request has been answered with it. */
-  isAskedForAgain = false;
+  /** When the bytes of an answer were made last: milliseconds. */
+  #madeAt = Number.NEGATIVE_INFINITY;
   place: Place | undefined;
 
   constructor(options: PreparedOptions) {
@@ -120,7 +120,10 @@ export class Prepared {
     const head = this.head(kind, isHotCopy, now);
     const beginning = head === undefined ? undefined : form.beginningOf(head, length);
     if (beginning === undefined) return undefined;
-    const bytes = Buffer.allocUnsafe(beginning.length + length);
+    this.#madeAt = now;
+    const size = beginning.length + length;
+    // A piece of the shared pool would hold all of that for as long as it is kept.
+    const bytes = keeps ? Buffer.allocUnsafeSlow(size) : Buffer.allocUnsafe(size);
     let at = typeof beginning === 'string' ? bytes.write(beginning, 'latin1') : beginning.copy(bytes);
     if (length > 0) {
       const reader = this.open();
@@ -132,6 +135,11 @@ export class Prepared {
     const block = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
     if (keeps) this.#blocks[form.from + placeOf(kind, isHotCopy)] = block;
     return bytes;
+  }
+
+  /** Whether an answer was made within so many milliseconds before. */
+  isAskedForWithin(ms: number, now: number): boolean {
+    return now - this.#madeAt < ms;
   }
 
   dropBytes(): void {

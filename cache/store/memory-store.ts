@@ -67,9 +67,9 @@ export class MemoryStore implements Store {
     const row = this.#index.find(key);
     if (row === NO_ROW) return NONE;
     this.#index.use(row);
-    const variants = this.#read(row);
     const mark = this.#lately.markOf(this.#index.markOf(row));
     this.#index.mark(row, mark);
+    const variants = this.#read(row, mark === KEPT);
     if (mark === KEPT) {
       this.#lately.add(key, row, variants);
       this.#makeRoom(0);
@@ -137,8 +137,8 @@ export class MemoryStore implements Store {
     return this.#slabs.at(this.#index.slabOf(row));
   }
 
-  #read(row: number): readonly StoredResponse[] {
-    return readRecord(this.#slabOf(row), this.#index.offsetOf(row), this.#bodies);
+  #read(row: number, isKept = false): readonly StoredResponse[] {
+    return readRecord(this.#slabOf(row), this.#index.offsetOf(row), this.#bodies, isKept);
   }
 
   #costOf(row: number): number {

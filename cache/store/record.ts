@@ -113,7 +113,8 @@ function textsOf({ buffer, view }: Slab, at: number): string {
     : buffer.toString('latin1', start, start + length);
 }
 
-export function readRecord(slab: Slab, at: number, outside: Outside): readonly StoredResponse[] {
+/** @param isKept - Whether it is kept for longer than an answer takes: its bodies then hold no memory but their own. */
+export function readRecord(slab: Slab, at: number, outside: Outside, isKept = false): readonly StoredResponse[] {
   const { view } = slab;
   const all = textsOf(slab, at);
   const numbers = outsideOf(slab, at);
@@ -122,7 +123,7 @@ export function readRecord(slab: Slab, at: number, outside: Outside): readonly S
     at + HEAD_BYTES + 4 * numbers.length,
     all.slice(view.getInt32(at + KEY_LENGTH, true)),
   );
-  const place = { slab, at: at + bodiesAt(slab, at) };
+  const place = { slab, at: at + bodiesAt(slab, at), isKept };
   const large = numbers.values();
   const variants: StoredResponse[] = [];
   for (let left = from.integer(); left > 0; left--) {
@@ -183,6 +184,7 @@ function writeVariant(stored: StoredResponse): number {
 interface Place {
   readonly slab: Slab;
   at: number;
+  readonly isKept: boolean;
 }
 
 function readVariant(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredResponse {
@@ -220,8 +222,8 @@ function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBod
   if (bytes === 0) return new MemoryBody(NO_SEGMENTS, id);
   const { at } = place;
   place.at += bytes;
-  // A copy, as the slab is written anew when it is of no use any more.
-  const chunk = Buffer.allocUnsafe(bytes);
+  // A copy, as the slab is written anew when it is of no use any more. A piece of the shared pool would hold all of that.
+  const chunk = place.isKept ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes);
   place.slab.buffer.copy(chunk, 0, at, place.at);
   return new MemoryBody([{ start, end: start + bytes, chunks: [chunk] }], id);
 }

@@ -25,6 +25,15 @@ test('a small chunk does not hold the buffer that it came in', async (t) => {
   t.equal(writer.append(read)?.buffer, read.buffer, 'one that fills it is kept as it is');
 });
 
+test('what is kept of what was looked up holds no more than itself', async (t) => {
+  const store = new MemoryStore(16_000_000);
+  store.set('a', [respondWith(written(store, 0, 1_000), 1_000)]);
+  let found = store.get('a');
+  for (let time = 0; time < 3; time++) found = store.get('a');
+  t.equal(store.get('a'), found, 'it is kept');
+  t.equal(await heldBytes(found[0]?.body ?? written(store, 0, 0)), 1_000);
+});
+
 test('the bytes that a part adds do not hold the part', async (t) => {
   const store = new MemoryStore(16_000_000);
   let body = written(store, 0, 65_536, 65_536);
