@@ -8,7 +8,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { HttpError } from '../errors.ts';
-import { fieldValue, type RawHeaders } from '../headers.ts';
+import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../headers.ts';
 import { ERROR } from './errors.ts';
 import { headerBlock } from './header-block.ts';
 import type { Stream, StreamListener } from './stream.ts';
@@ -73,12 +73,17 @@ const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'host',
 ]);
 
-/** @returns Names and values, as a header block has them. */
+/**
+ * @returns Names and values, as a header block has them.
+ * @throws {TypeError} for a field that would not stay one line.
+ */
 export function http2Headers(status: number, headers: RawHeaders): string[] {
   const list = [':status', String(status)];
   for (let i = 0; i < headers.length; i += 2) {
-    const name = (headers[i] as string).toLowerCase();
-    if (!OF_THE_CONNECTION.has(name)) list.push(name, headers[i + 1] as string);
+    const name = lowerCase(headers[i] as string);
+    const value = headers[i + 1] as string;
+    if (!isFieldLine(name, value)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
+    if (!OF_THE_CONNECTION.has(name)) list.push(name, value);
   }
   return list;
 }
@@ -257,5 +262,5 @@ class StreamResponse extends EventEmitter implements StreamListener {
 }
 
 function trailerFields(pairs: readonly (readonly [string, string])[]): string[] {
-  return pairs.flatMap(([name, value]) => [name.toLowerCase(), value]);
+  return pairs.flatMap(([name, value]) => (isFieldLine(name, value) ? [lowerCase(name), value] : []));
 }
