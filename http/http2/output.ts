@@ -5,24 +5,23 @@
  */
 import type { Socket } from 'node:net';
 import type { ErrorCode } from './errors.ts';
-import { addressFrames, FLAG, FRAME, MAX_FRAME_BYTES, writeFrameHead, writeUint32 } from './frames.ts';
-
-/** As much as is written at once. */
-const SLAB_BYTES = 64 * 1024;
-
-/** A slab with less than this left is let go. */
-const WORTH_KEEPING_BYTES = 20 * 1024;
-
-/** A slab that nobody is writing to, and where it is free. */
-let spare: { readonly bytes: Buffer; readonly from: number } | undefined;
+import {
+  addressFrames,
+  FLAG,
+  FRAME,
+  FRAME_HEAD_BYTES,
+  MAX_FRAME_BYTES,
+  writeFrameHead,
+  writeUint32,
+} from './frames.ts';
+import { Slab } from './slab.ts';
 
 export class Output {
   readonly #socket: Socket;
   readonly #onRoom: () => void;
-  #slab: Buffer | undefined;
-  /** What is written and not sent. */
+  #slab: Slab | undefined;
+  /** Where in it begins what has not been sent. */
   #start = 0;
-  #end = 0;
   #isScheduled = false;
   #isFull = false;
   /** Whether the other side has taken its table away, and is to be told that nothing will be in it (RFC 7541, section 4.2). */
@@ -40,19 +39,14 @@ export class Output {
     return this.#isFull;
   }
 
-  get hasUnsent(): boolean {
-    return this.#end > this.#start || this.#socket.writableLength > 0;
-  }
-
   /** Sends what is written, all at once. */
   flush(): void {
     const slab = this.#slab;
     if (slab === undefined) return;
     this.#slab = undefined;
-    if (this.#end < slab.length - WORTH_KEEPING_BYTES) spare = { bytes: slab, from: this.#end };
-    if (this.#end === this.#start || !this.#socket.writable) return;
-    if (!this.#socket.write(slab.subarray(this.#start, this.#end))) this.#isFull = true;
-    this.#start = this.#end;
+    const isSent = this.#socket.writable;
+    if (isSent && !this.#socket.write(slab.cut(this.#start), slab.onWritten)) this.#isFull = true;
+    slab.release();
   }
 
   /** Sends what is written when whoever is writing has come to an end. */
@@ -64,10 +58,10 @@ export class Output {
 
   /** @param frames - Of `answerFrames`, followed by the body. */
   answer(id: number, frames: Uint8Array, hasBody: boolean): void {
-    const at = this.#take(frames.length);
-    const slab = this.#slab as Buffer;
-    slab.set(frames, at);
-    addressFrames(slab, at, hasBody, id);
+    const slab = this.#room(frames.length);
+    slab.bytes.set(frames, slab.end);
+    addressFrames(slab.bytes, slab.end, hasBody, id);
+    slab.end += frames.length;
   }
 
   /** A header section, in as many frames as it needs (RFC 9113, section 6.10). */
@@ -119,37 +113,27 @@ export class Output {
   }
 
   #numbers(type: number, id: number, ...numbers: readonly number[]): void {
-    let at = writeFrameHead(this.#room(9 + numbers.length * 4), this.#end, numbers.length * 4, type, 0, id);
+    const slab = this.#room(FRAME_HEAD_BYTES + numbers.length * 4);
+    slab.end = writeFrameHead(slab.bytes, slab.end, numbers.length * 4, type, 0, id);
     for (const number of numbers) {
-      writeUint32(this.#slab as Buffer, at, number);
-      at += 4;
+      writeUint32(slab.bytes, slab.end, number);
+      slab.end += 4;
     }
-    this.#end = at;
   }
 
   #frame(type: number, flags: number, id: number, payload: Uint8Array): void {
-    const slab = this.#room(9 + payload.length);
-    const at = writeFrameHead(slab, this.#end, payload.length, type, flags, id);
-    slab.set(payload, at);
-    this.#end = at + payload.length;
+    const slab = this.#room(FRAME_HEAD_BYTES + payload.length);
+    slab.end = writeFrameHead(slab.bytes, slab.end, payload.length, type, flags, id);
+    slab.bytes.set(payload, slab.end);
+    slab.end += payload.length;
   }
 
-  #take(bytes: number): number {
-    this.#room(bytes);
-    const at = this.#end;
-    this.#end += bytes;
-    return at;
-  }
-
-  /** @returns The slab, with room for so many bytes at `#end`. */
-  #room(bytes: number): Buffer {
-    if (this.#slab !== undefined && this.#end + bytes > this.#slab.length) this.flush();
+  /** @returns The slab, with room for so many bytes. */
+  #room(bytes: number): Slab {
+    if (this.#slab !== undefined && this.#slab.end + bytes > this.#slab.bytes.length) this.flush();
     if (this.#slab === undefined) {
-      const kept = spare !== undefined && spare.from + bytes <= spare.bytes.length ? spare : undefined;
-      if (kept !== undefined) spare = undefined;
-      this.#slab = kept?.bytes ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.#start = kept?.from ?? 0;
-      this.#end = this.#start;
+      this.#slab = Slab.take();
+      this.#start = this.#slab.end;
     }
     return this.#slab;
   }
