@@ -41,8 +41,14 @@ export type Requests =
   | { readonly kind: 'fixed'; readonly head: string }
   /** Each with `prefix` and a number of its own, at most `most` of them. */
   | { readonly kind: 'each'; readonly head: string; readonly prefix: string; readonly most?: number }
-  /** Numbers from a file, 32 bits each, from the one at `offset` on. */
-  | { readonly kind: 'ranks'; readonly head: string; readonly file: string; readonly offset: number };
+  /** Numbers from a file, 32 bits each, from the one at `offset` on, at most `most` of them. */
+  | {
+      readonly kind: 'ranks';
+      readonly head: string;
+      readonly file: string;
+      readonly offset: number;
+      readonly most?: number;
+    };
 
 /** What this machine lacks for a load; undefined: nothing. */
 export const missing = {
@@ -78,7 +84,7 @@ function argumentsOf(requests: Requests): string[] {
     case 'each':
       return [file, requests.prefix, String(requests.most ?? 0)];
     case 'ranks':
-      return [file, requests.file, String(requests.offset)];
+      return [file, requests.file, String(requests.offset), String(requests.most ?? 0)];
   }
 }
 

@@ -33,6 +33,7 @@ export const METRICS = {
   heapOverheadBytes: { heading: 'of it live', digits: 0, better: 'less' },
   objects: { heading: 'objects', digits: 0, better: 'neither' },
   stallMillis: { heading: 'longest stall ms', digits: 1, better: 'less' },
+  stallOwnMillis: { heading: 'of it own CPU ms', digits: 1, better: 'less' },
   stallP99Millis: { heading: 'p99 stall ms', digits: 1, better: 'less' },
 } as const satisfies Record<string, Display>;
 

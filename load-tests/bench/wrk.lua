@@ -1,7 +1,7 @@
 -- Requests for wrk, and its results as one line of JSON. Arguments, after `--`:
 --   fixed FILE            one request, its bytes as in FILE
 --   each FILE PREFIX N    as FILE says, where @ stands for PREFIX and a number, never the same twice; N of them at most (0: no end)
---   ranks FILE DRAWS OFFSET   likewise, where @ stands for a number from the file DRAWS (32 bits each, little-endian)
+--   ranks FILE DRAWS OFFSET N   likewise, where @ stands for a number from the file DRAWS (32 bits each, little-endian)
 local mode, template, before, after, prefix, limit
 local draws, position, count
 local sent = 0
@@ -36,8 +36,10 @@ local function each()
 end
 
 local function ranks()
+  sent = sent + 1
+  if limit > 0 and sent > limit + AFTERWARDS then finish() end
   local a, b, c = draws:byte(position * 4 + 1, position * 4 + 3)
-  position = (position + 1) % count
+  if limit == 0 or sent < limit then position = (position + 1) % count end
   return before .. (a + b * 256 + c * 65536) .. after
 end
 
@@ -56,6 +58,7 @@ function init(args)
       draws = read(args[3])
       count = math.floor(#draws / 4)
       position = tonumber(args[4]) % count
+      limit = tonumber(args[5])
       request = ranks
     end
   end
