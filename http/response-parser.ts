@@ -37,8 +37,10 @@ export class ResponseParser {
   readonly #maxHeadBytes: number;
   #state: State = 'done';
   #isHead = false;
-  /** A head or a line of which the end has not come. */
+  /** A head of which the end has not come, or the trailers so far. */
   #text = '';
+  /** A line of which the end has not come. */
+  #line = '';
   /** Characters of heads and trailers so far, those of 1xx included. */
   #headBytes = 0;
   /** Bytes that the body, or the chunk, still has to bring. */
@@ -63,6 +65,7 @@ export class ResponseParser {
     this.#state = 'head';
     this.#isHead = isHead;
     this.#text = '';
+    this.#line = '';
     this.#headBytes = 0;
   }
 
@@ -166,24 +169,25 @@ export class ResponseParser {
     const most = isTrailer ? this.#maxHeadBytes - this.#headBytes : MAX_CHUNK_LINE_BYTES;
     const found = bytes.indexOf(LF, at);
     const end = found < 0 || found >= length ? length : found + 1;
-    const text = this.#text + bytes.toString('latin1', at, end);
-    // Trailers are read together when their last line is there.
-    const isWhole = isTrailer ? text === '\r\n' || text.endsWith('\r\n\r\n') : text.endsWith('\n');
-    if (text.length > most) throw new ResponseError('a line is too long');
-    if (!isWhole) {
-      this.#text = text;
-      return end;
-    }
-    this.#text = '';
+    const line = this.#line + bytes.toString('latin1', at, end);
+    if (this.#text.length + line.length > most) throw new ResponseError('a line is too long');
+    this.#line = end === found + 1 ? '' : line;
+    if (this.#line !== '') return end;
     if (isTrailer) {
+      // They are read together when the empty line behind them is there.
+      if (line !== '\r\n') {
+        this.#text += line;
+        return end;
+      }
       const trailers: string[] = [];
-      readFields(text, 0, text.length - 2, trailers, undefined);
+      readFields(this.#text, 0, this.#text.length, trailers, undefined);
+      this.#text = '';
       this.#end(trailers);
     } else if (this.#state === 'chunk-end') {
-      if (text !== '\r\n') throw new ResponseError('a chunk does not end where it says');
+      if (line !== '\r\n') throw new ResponseError('a chunk does not end where it says');
       this.#state = 'chunk-size';
     } else {
-      const size = CHUNK_LINE.exec(text)?.[1];
+      const size = CHUNK_LINE.exec(line)?.[1];
       if (size === undefined) throw new ResponseError('not the size of a chunk');
       this.#left = Number.parseInt(size, 16);
       this.#state = this.#left === 0 ? 'trailers' : 'chunk';
