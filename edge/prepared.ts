@@ -58,11 +58,7 @@ function placeOf(kind: Kind, isHotCopy: boolean): number {
 const ONE_BUFFER_BYTES = 16 * 1024;
 
 /** Bytes that are good for a while. */
-interface Block {
-  readonly bytes: Buffer;
-  readonly fromMs: number;
-  readonly untilMs: number;
-}
+type Block = { readonly bytes: Buffer; readonly fromMs: number; readonly untilMs: number };
 
 export class Prepared {
   readonly stored: StoredResponse;
@@ -112,7 +108,7 @@ export class Prepared {
   }
 
   /**
-   * @param keeps - Whether to keep them for `readyBytes`.
+   * @param keeps - Whether to keep them for `readyBytes`, in memory of their own: a piece of the shared pool holds all of it.
    * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
   makeBytes(kind: Kind, isHotCopy: boolean, now: number, keeps: boolean, form = HTTP1): Buffer | undefined {
@@ -121,9 +117,7 @@ export class Prepared {
     const beginning = head === undefined ? undefined : form.beginningOf(head, length);
     if (beginning === undefined) return undefined;
     this.#madeAt = now;
-    const size = beginning.length + length;
-    // A piece of the shared pool would hold all of that for as long as it is kept.
-    const bytes = keeps ? Buffer.allocUnsafeSlow(size) : Buffer.allocUnsafe(size);
+    const bytes = (keeps ? Buffer.allocUnsafeSlow : Buffer.allocUnsafe)(beginning.length + length);
     let at = typeof beginning === 'string' ? bytes.write(beginning, 'latin1') : beginning.copy(bytes);
     if (length > 0) {
       const reader = this.open();
@@ -132,8 +126,8 @@ export class Prepared {
         at += piece.copy(bytes, at);
       }
     }
-    const block = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
-    if (keeps) this.#blocks[form.from + placeOf(kind, isHotCopy)] = block;
+    const place = form.from + placeOf(kind, isHotCopy);
+    if (keeps) this.#blocks[place] = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
     return bytes;
   }
 
