@@ -95,9 +95,14 @@ export class RawHttp2 {
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
   }
 
+  /** Says nothing yet. */
+  static async dial(port: number): Promise<RawHttp2> {
+    return new RawHttp2(await dialTls(port, 'site.test', { ALPNProtocols: ['h2'] }));
+  }
+
   /** @param own - What the client says of itself. */
   static async open(port: number, own: Parameters<typeof settings>[0] = []): Promise<RawHttp2> {
-    const client = new RawHttp2(await dialTls(port, 'site.test', { ALPNProtocols: ['h2'] }));
+    const client = await RawHttp2.dial(port);
     client.send(PREFACE, settings(own));
     return client;
   }
