@@ -84,12 +84,15 @@ export function settings(pairs: readonly (readonly [id: number, value: number])[
 export class RawHttp2 {
   readonly socket: TLSSocket;
   readonly frames: Frame[] = [];
+  /** Bytes of DATA, by stream. */
+  readonly received = new Map<number, number>();
   #unread = Buffer.alloc(0);
   readonly #closed: Promise<void>;
   #wake: () => void = () => undefined;
 
   constructor(socket: TLSSocket) {
     this.socket = socket;
+    socket.setNoDelay(true);
     this.#closed = new Promise((resolve) => socket.once('close', () => resolve()));
     socket.on('close', () => this.#wake());
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
@@ -139,18 +142,19 @@ export class RawHttp2 {
   }
 
   #read(chunk: Buffer): void {
-    this.#unread = Buffer.concat([this.#unread, chunk]);
-    while (this.#unread.length >= 9) {
-      const length = this.#unread.readUIntBE(0, 3);
-      if (this.#unread.length < 9 + length) break;
-      this.frames.push({
-        type: this.#unread[3] as number,
-        flags: this.#unread[4] as number,
-        stream: this.#unread.readUInt32BE(5),
-        payload: this.#unread.subarray(9, 9 + length),
-      });
-      this.#unread = this.#unread.subarray(9 + length);
+    const bytes = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
+    let at = 0;
+    while (bytes.length - at >= 9) {
+      const end = at + 9 + bytes.readUIntBE(at, 3);
+      if (end > bytes.length) break;
+      const type = bytes[at + 3] as number;
+      const stream = bytes.readUInt32BE(at + 5);
+      const payload = bytes.subarray(at + 9, end);
+      this.frames.push({ type, flags: bytes[at + 4] as number, stream, payload });
+      if (type === TYPE.data) this.received.set(stream, (this.received.get(stream) ?? 0) + payload.length);
+      at = end;
     }
+    this.#unread = Buffer.from(bytes.subarray(at));
     this.#wake();
   }
 }
