@@ -8,6 +8,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type Outgoi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { pino } from 'pino';
 import type { Test } from 'tap';
 import type { z } from 'zod';
 import { type limitsSchema, type RegionConfig, regionSchema, siteSchema } from '../../config/schema.ts';
@@ -40,7 +41,7 @@ export async function startSecureEdge(
   originUrl: string,
   sites: readonly SecureSite[],
   limits: Partial<z.input<typeof limitsSchema>> = {},
-  { fastPath = true }: { readonly fastPath?: boolean } = {},
+  { fastPath = true, onLog }: { readonly fastPath?: boolean; readonly onLog?: (line: string) => void } = {},
 ): Promise<SecureEdge> {
   const folder = mkdtempSync(join(tmpdir(), 'seawall-tls-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
@@ -75,7 +76,8 @@ export async function startSecureEdge(
   };
   const edge = region.edges[0];
   if (edge === undefined) throw new Error('no edge');
-  const log = createLog({ name: 'test', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
+  const silent = createLog({ name: 'test', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
+  const log = onLog ? pino({ level: 'info' }, { write: onLog }) : silent;
   const node = await startEdge({ region, edge, origin: new OriginPools(region.network, region.sites), log, fastPath });
   t.teardown(() => node.close());
   const port = Number(node.addresses.listen_tls?.split(':').at(-1));
