@@ -36,19 +36,29 @@ export interface SecureEdge {
   count(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
 }
 
+export interface SecureEdgeOptions {
+  readonly fastPath?: boolean;
+  /** Told of every line of the log. */
+  readonly onLog?: (line: string) => void;
+  /** Path of a file. */
+  readonly accessLog?: string;
+}
+
 export async function startSecureEdge(
   t: Test,
   originUrl: string,
   sites: readonly SecureSite[],
   limits: Partial<z.input<typeof limitsSchema>> = {},
-  { fastPath = true, onLog }: { readonly fastPath?: boolean; readonly onLog?: (line: string) => void } = {},
+  options: SecureEdgeOptions = {},
 ): Promise<SecureEdge> {
+  const { fastPath = true, onLog, accessLog } = options;
   const folder = mkdtempSync(join(tmpdir(), 'seawall-tls-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const parsed = regionSchema.parse({
     region: 'eu',
     tier_secret: SECRET,
     memory: '32MiB',
+    access_log: accessLog,
     edges: [{ name: 'eu-1', listen: '127.0.0.1:0', listen_tls: '127.0.0.1:0', tier: '127.0.0.1:0' }],
     limits: { drain_timeout: '1s', ...limits },
     sites: [{ include: 'site.yaml' }],

@@ -5,6 +5,7 @@ import { test } from 'tap';
 import { type Access, AccessLog } from '../../telemetry/access-log.ts';
 import { type NetworkOptions, startNetwork } from '../support/network.ts';
 import { startOrigin, text } from '../support/origin.ts';
+import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 import { ask } from '../support/visitor.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'seawall-access-'));
@@ -108,4 +109,25 @@ test('behind a proxy that is believed, the address is the visitor’s, on whiche
     own,
   ]);
   await origin.close();
+});
+
+test('requests over HTTP/2 are told of, those that are answered at once as well', async (t) => {
+  const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60', ETag: '"a"' }));
+  t.teardown(() => origin.close());
+  const file = join(folder, 'http2.jsonl');
+  const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'] }], {}, { accessLog: file });
+  const session = openHttp2(t, edge);
+  for (const headers of [{}, {}, { ':method': 'HEAD' }, { 'if-none-match': '"a"' }]) {
+    await askHttp2(session, '/a?b', headers);
+  }
+  t.equal(edge.node.answeredFast, 3);
+  session.destroy();
+  await edge.node.close();
+  const all = { ip: '127.0.0.1', host: 'site.test', target: '/a?b', site: 'site' };
+  t.match(linesOf(file), [
+    { ...all, method: 'GET', status: 200, bytes: 5, result: 'uri-miss' },
+    { ...all, method: 'GET', status: 200, bytes: 5, result: 'hit' },
+    { ...all, method: 'HEAD', status: 200, bytes: 0, result: 'hit' },
+    { ...all, method: 'GET', status: 304, bytes: 0, result: 'hit' },
+  ]);
 });
