@@ -46,7 +46,7 @@ export class FrontConnection<Meaning> {
     this.socket = socket;
     shareReads(socket, (bytes, length) => {
       if (this.#isGone) return socket.push(Buffer.from(bytes.subarray(0, length)));
-      this.#take(bytes.toString('latin1', 0, length));
+      if (!this.#takeRepeat(bytes, length)) this.#take(bytes.toString('latin1', 0, length));
       return true;
     });
     socket.on('data', this.#onData); // what was read before, and all of it where reads are not shared
@@ -121,6 +121,17 @@ export class FrontConnection<Meaning> {
     // The time for a head counts from its first byte.
     if (this.waitsFor !== 'rest-of-head') this.since = this.startedAt;
     this.#read(this.#rest === '' ? text : this.#rest + text);
+  }
+
+  /** @returns Whether it is one request with the header section of the last one, and nothing else: what visitors send mostly. */
+  #takeRepeat(bytes: Buffer, length: number): boolean {
+    const recogniser = this.#recogniser;
+    const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#front.closing;
+    if (!isIdle || recogniser === undefined || recogniser !== this.#front.options.recogniser()) return false;
+    if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
+    this.startedAt = performance.now();
+    if (!this.#answer(recogniser)) this.#ask(bytes.toString('latin1', 0, length), recogniser);
+    return true;
   }
 
   /** Answers what has come. */

@@ -10,7 +10,7 @@ import { matchesVary } from '../../cache/vary.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { Prepared } from '../../edge/prepared.ts';
-import { parseSection, Recogniser } from '../../http/recogniser.ts';
+import { parseSection, Recogniser, type Section } from '../../http/recogniser.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { Ring } from '../../tier/ring.ts';
 import { ledger, storedResponse } from './objects.ts';
@@ -50,10 +50,9 @@ export function subjects(): Subject[] {
   const bytes = Buffer.from(`GET ${TARGET} HTTP/1.1\r\n${section}\r\n`, 'latin1');
   const headers = parseSection(section, 100) ?? [];
   const recogniser = new Recogniser({ maxBytes: 32_768, maxLines: 100, meaningOf: () => undefined });
-  const recognise = (last: boolean) => (): unknown => {
-    const text = bytes.toString('latin1');
-    return recogniser.recognise(text, 0, last ? recogniser.section : undefined);
-  };
+  const recognise = (): boolean => recogniser.recognise(bytes.toString('latin1'), 0, undefined);
+  recognise();
+  const last = recogniser.section as Section<undefined>;
   const target = parseRequestTarget('GET', TARGET, headers);
   const store = new MemoryStore(1024 * 1024 * 1024);
   const small = new MemoryStore(16 * 1024 * 1024); // in which nothing is remembered of what was looked up 4,000 keys before
@@ -71,8 +70,11 @@ export function subjects(): Subject[] {
   let at = 0;
   const next = (): string => keys[at++ % KEYS] as string;
   return [
-    { what: 'recogniser: the section of the request before', call: recognise(true) },
-    { what: 'recogniser: a section that is known', call: recognise(false) },
+    {
+      what: 'recogniser: the section of the request before',
+      call: () => recogniser.recogniseRepeat(bytes, bytes.length, last),
+    },
+    { what: 'recogniser: a section that is known', call: recognise },
     { what: 'recogniser: a section that is new', call: () => parseSection(section, 100) },
     { what: 'request target: read and checked', call: () => parseRequestTarget('GET', TARGET, headers) },
     { what: 'key: made', call: () => cacheKey(site, 'http', target, headers) },

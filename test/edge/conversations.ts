@@ -205,9 +205,35 @@ const ordinary = fc
   })
   .map(({ method, host, path, lines }) => ordinaryRequest(method, host, path, lines));
 
-function ordinaryRequest(method: string, host: string, path: string, lines: readonly string[]): string {
+/** The same header section every time, as on most connections, also with what a store does not have. */
+const likeTheLast = fc
+  .record({
+    host: fc.constantFrom(...HOSTS_OF_BROWSERS),
+    lines: fc.constantFrom(...LINES_OF_BROWSERS),
+    asked: fc.array(
+      fc.tuple(
+        fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'OPTIONS'),
+        fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...PATHS_OF_BROWSERS) }, fc.constantFrom(...PATHS)),
+      ),
+      { minLength: 2, maxLength: 16, size: 'max' },
+    ),
+  })
+  .map(({ host, lines, asked }) =>
+    asked.map(([method, path]) => (folder: string): string => {
+      const own = PATHS_OF_BROWSERS.includes(path) ? WARM : folder;
+      return ordinaryRequest(method, host, path, lines, own);
+    }),
+  );
+
+function ordinaryRequest(
+  method: string,
+  host: string,
+  path: string,
+  lines: readonly string[],
+  folder: string = WARM,
+): string {
   const all = [`Host: ${host}`, 'Connection: keep-alive', ...BROWSER, ...lines];
-  return `${method} ${WARM}${path} HTTP/1.1\r\n${all.map((text) => `${text}\r\n`).join('')}\r\n`;
+  return `${method} ${folder}${path} HTTP/1.1\r\n${all.map((text) => `${text}\r\n`).join('')}\r\n`;
 }
 
 /** Brings everything into the store that browsers ask for. */
@@ -267,9 +293,16 @@ const browserTurn = turnOf(
     { weight: 1, arbitrary: fc.array<Made>(ordinary, { minLength: 2, maxLength: 9 }) },
   ),
 );
+const sameSectionTurns = likeTheLast.map((requests) =>
+  requests.map((make) => (folder: string): Turn => {
+    const bytes = make(folder);
+    return { bytes, cuts: [], methods: [bytes.slice(0, bytes.indexOf(' '))] };
+  }),
+);
 const turns = fc.oneof(
   { weight: 2, arbitrary: fc.array(anyTurn, { minLength: 1, maxLength: 10, size: 'max' }) },
   { weight: 1, arbitrary: fc.array(browserTurn, { minLength: 1, maxLength: 24, size: 'max' }) },
+  { weight: 1, arbitrary: sameSectionTurns },
 );
 
 /** @returns Conversations with at least so many requests, the same for the same seed. */

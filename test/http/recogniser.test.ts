@@ -95,3 +95,52 @@ test('no bytes make it throw, and what it takes it can give back', async (t) => 
   );
   t.pass();
 });
+
+test('a request whose section is that of the last one is found in bytes as it is in text, and nothing else is', async (t) => {
+  const section = `${HOST}Accept: */*\r\n`;
+  const target = fc.oneof(fc.stringMatching(/^[!-~]{0,20}$/), fc.string({ unit: 'binary-ascii', maxLength: 8 }));
+  const sections = fc.constantFrom(
+    section,
+    section.toLowerCase(),
+    HOST,
+    `${section}X: y\r\n`,
+    `X: y\r\n${section}`,
+    '',
+  );
+  const request = fc
+    .tuple(fc.constantFrom('GET', 'HEAD', 'POST', 'get', ''), target, fc.constantFrom('1.1', '1.0', '1.1 '), sections)
+    .map(([method, path, version, lines]) => `${method} /${path} HTTP/${version}\r\n${lines}\r\n`);
+  const odd = fc.constantFrom(
+    `GET / HTTP/1.1\n${section}\r\n`,
+    `GET / HTTP/1.1\r\n\r\n${section}\r\n`,
+    `GET /\n HTTP/1.1\r\n${section}\r\n`,
+    `GET / HTTP/1.1\r\n${HOST}\r\nGET / HTTP/1.1\r\n${section}\r\n`,
+    `GET /${'x'.repeat(1_000)} HTTP/1.1\r\n${section}\r\n`,
+    `GET / HTTP/1.1\r\n${section}`,
+    `\r\nGET / HTTP/1.1\r\n${section}\r\n`,
+    `${section}\r\n`,
+    `GET /\x80 HTTP/1.1\r\n${section}\r\n`,
+  );
+  let found = 0;
+  fc.assert(
+    fc.property(fc.oneof({ weight: 5, arbitrary: request }, odd), fc.nat(40), (text, garbage) => {
+      const recogniser = make();
+      recogniser.recognise(`GET / HTTP/1.1\r\n${section}\r\n`, 0, undefined);
+      const last = recogniser.section;
+      if (last === undefined) throw new Error('no section');
+      // What lies behind the bytes that came is of other connections.
+      const bytes = Buffer.from(text + section.slice(0, garbage), 'latin1');
+      const isRepeat = recogniser.recogniseRepeat(bytes, text.length, last);
+      const { isHead, target, section: seen, end } = recogniser;
+      const isWhole = recogniser.recognise(text, 0, last) && recogniser.end === text.length;
+      if (isRepeat !== (isWhole && recogniser.section === last)) throw new Error(JSON.stringify(text));
+      if (!isRepeat) return;
+      found++;
+      const same = { isHead: recogniser.isHead, target: recogniser.target, section: recogniser.section };
+      if (isHead !== same.isHead || target !== same.target || seen !== same.section || end !== text.length)
+        throw new Error(`${JSON.stringify(text)}: ${JSON.stringify({ isHead, target, end })}`);
+    }),
+    { numRuns: 20_000 },
+  );
+  t.ok(found > 500, `${found} were found`);
+});
