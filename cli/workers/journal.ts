@@ -41,7 +41,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
   const { region, edge, secret, limits, log } = options;
   const journal = openEmbeddedJournal(':memory:', { now: Date.now });
   const progress = new Progress([{ region, name: edge, role: 'edge' }], {
-    identity: journal.state().identity,
+    journal: () => journal.state(),
     monotonic: () => performance.now(),
     now: Date.now,
   });

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import fastify from 'fastify';
 import { test } from 'tap';
+import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import type { Journal, JournalRecord } from '../../journal/journal.ts';
 import type { JournalMessage } from '../../journal/message.ts';
 import { streamJournal } from '../../journal/stream.ts';
@@ -58,22 +60,30 @@ test('hello, what there is, what comes, and heartbeats in between', async (t) =>
   await messages.return?.();
 });
 
-for (const { what, after, isOther, first } of [
-  { what: 'the number asked for', after: 7, isOther: false, first: 8 },
-  { what: 'the floor, when records that were asked for are gone', after: 1, isOther: false, first: 6 },
-  { what: 'the floor, for another identity', after: 9, isOther: true, first: 6 },
+for (const { what, after, term, first } of [
+  { what: 'the number asked for', after: 7, term: 1, first: 8 },
+  { what: 'the number asked for, of an earlier term', after: 6, term: 0, first: 7 },
+  { what: 'the floor, when records that were asked for are gone', after: 1, term: 0, first: 6 },
+  { what: 'the floor, for another identity', after: 9, term: undefined, first: 6 },
+  { what: 'the floor, for a number that the term did not give out', after: 7, term: 0, first: 6 },
+  { what: 'the floor, for a number that nobody has given out', after: 11, term: 1, first: 6 },
 ]) {
   test(`a stream begins after ${what}`, async (t) => {
     let now = 0;
-    const journal = newJournal(t, () => now);
-    await journal.append(purges(5));
+    const file = join(t.testdir(), 'journal.db');
+    const before = openEmbeddedJournal(file, { now: () => now });
+    await before.append(purges(5));
     now = 1_000;
+    await before.append(purges(1));
+    await before.close();
+    const journal = openEmbeddedJournal(file, { now: () => now });
+    t.teardown(() => journal.close());
     await journal.compact(1_000);
-    await journal.append(purges(5));
+    await journal.append(purges(4));
     const { url } = await serveJournal(t, journal);
-    const identity = isOther ? 'other' : journal.state().identity;
+    const identity = term === undefined ? 'other' : journal.state().terms[term]?.identity;
     const [hello, records] = await take(source(url)({ identity, seq: after }, new AbortController().signal), 2);
-    t.match(hello, { state: { floor: 5, newest: 10 } });
+    t.match(hello, { state: { floor: 5, newest: 10, terms: [{ after: 0 }, { after: 6 }] } });
     t.match(records, { type: 'records', records: [{ seq: first }] });
   });
 }
