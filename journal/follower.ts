@@ -10,7 +10,7 @@
  * Clock, patience, randomness and transport are passed in.
  * @module
  */
-import { isOnLine } from '../cache/terms.ts';
+import { isOnLine, type Term } from '../cache/terms.ts';
 import { Connection } from './connection.ts';
 import { JournalError } from './errors.ts';
 import type { JournalRecord, JournalState } from './journal.ts';
@@ -87,6 +87,8 @@ export class Follower {
   readonly #stopping = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #running: Promise<void> | undefined;
+  /** Of the journal, as it said last. */
+  #terms: readonly Term[] = [];
   /** Attempts since the last connection that got somewhere. */
   #attempts = 0;
 
@@ -106,13 +108,13 @@ export class Follower {
     await this.#running;
   }
 
-  /** Resolves true when the target has applied `seq`, false after `timeoutMs` or when the follower stops. */
-  async caughtUp(seq: number, timeoutMs: number): Promise<boolean> {
-    if (this.#options.target.position.seq >= seq) return true;
+  /** Resolves true when the target has applied it, false after `timeoutMs` or when the follower stops. */
+  async caughtUp(position: JournalPosition, timeoutMs: number): Promise<boolean> {
+    if (this.#hasApplied(position)) return true;
     if (this.#stopping.signal.aborted || timeoutMs <= 0) return false;
     const patience = new AbortController();
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const waiter = { seq, settle: resolve };
+    const waiter = { position, settle: resolve };
     this.#waiters.add(waiter);
     void this.#wait(timeoutMs, patience.signal).then(() => resolve(false));
     const reached = await promise;
@@ -206,6 +208,7 @@ export class Follower {
   #takeHello(state: JournalState, progress: Progress): void {
     const { target } = this.#options;
     const { position, known } = target;
+    this.#terms = state.terms;
     progress.sent = startAfter(state, progress.after);
     if (!isOnLine(state.terms, state.newest, known)) {
       target.restart(state);
@@ -268,7 +271,13 @@ export class Follower {
     const { target, report } = this.#options;
     const { identity, seq } = target.position;
     report(seq, identity as string);
-    for (const waiter of this.#waiters) if (waiter.seq <= seq) waiter.settle(true);
+    for (const waiter of this.#waiters) if (this.#hasApplied(waiter.position)) waiter.settle(true);
+  }
+
+  /** A number that is applied may be another purge's, until the follower has heard of a journal that was restored. */
+  #hasApplied(position: JournalPosition): boolean {
+    const { seq } = this.#options.target.position;
+    return position.seq <= seq && isOnLine(this.#terms, seq, position);
   }
 
   get #silenceMs(): number {
@@ -290,7 +299,7 @@ export class Follower {
 }
 
 interface Waiter {
-  readonly seq: number;
+  readonly position: JournalPosition;
   readonly settle: (reached: boolean) => void;
 }
 

@@ -27,7 +27,7 @@ import type { JournalPosition } from './message.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';
-/** Where nodes append: `POST {"purges":[…]}`, answered with `{"first":N,"last":N}`. */
+/** Where nodes append: `POST {"purges":[…]}`, answered with `{"first":N,"last":N,"identity":ID}`, that of the term of both. */
 export const PURGES_PATH = '/v1/journal/purges';
 export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';
 

@@ -452,11 +452,13 @@ test('caughtUp: when the number is applied, when the time is over, when the foll
   exchange.line.hello('one', 3);
   exchange.line.records(...history(1, 1));
   await settle();
-  t.equal(await follower.caughtUp(1, 0), true, 'applied already');
-  t.equal(await follower.caughtUp(2, 0), false);
+  t.equal(await follower.caughtUp({ identity: 'one', seq: 1 }, 0), true, 'applied already');
+  t.equal(await follower.caughtUp({ identity: 'one', seq: 2 }, 0), false);
   const results: string[] = [];
   const note = (seq: number, timeoutMs: number): void => {
-    void follower.caughtUp(seq, timeoutMs).then((reached) => results.push(`${seq} ${reached} ${clock.now()}`));
+    void follower
+      .caughtUp({ identity: 'one', seq }, timeoutMs)
+      .then((reached) => results.push(`${seq} ${reached} ${clock.now()}`));
   };
   note(2, 500);
   note(3, 200);
@@ -468,8 +470,21 @@ test('caughtUp: when the number is applied, when the time is over, when the foll
   await follower.stop();
   await settle();
   t.same(results.slice(2), ['4 false 300']);
-  t.equal(await follower.caughtUp(9, 1_000), false, 'after it has stopped');
+  t.equal(await follower.caughtUp({ identity: 'one', seq: 9 }, 1_000), false, 'after it has stopped');
   t.equal(clock.waiting, 0, 'nobody waits any more');
+});
+
+test('caughtUp: a number that was applied as another purge, before the journal was restored, is not that', async (t) => {
+  const { exchange, follower } = await reconnected();
+  const purge = { identity: 'two', seq: 2 };
+  t.equal(await follower.caughtUp(purge, 0), false);
+  const caughtUp = follower.caughtUp(purge, 5_000);
+  exchange.line.hello({ one: -1, two: 1 }, 2);
+  await settle();
+  t.equal(await follower.caughtUp(purge, 0), false, 'the journal has been heard of');
+  exchange.line.records(...history(1, 2, 'b'));
+  t.equal(await caughtUp, true);
+  await follower.stop();
 });
 
 test('stopped while it waits for the next attempt, or before it has begun', async (t) => {
