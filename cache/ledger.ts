@@ -9,7 +9,10 @@
  * @module
  */
 import type { RawHeaders } from '../http/headers.ts';
+import { identityOf, isOnLine, type JournalPosition, type Term } from './terms.ts';
 import { matchesVary, type VaryMember } from './vary.ts';
+
+export type { JournalPosition } from './terms.ts';
 
 /** One record of the journal, as far as it matters here. */
 export interface PurgeRecord {
@@ -49,7 +52,7 @@ export interface Named {
 export interface Stamp {
   /** Highest number that was known to be given out before the origin was asked. */
   readonly asOf: number;
-  /** Which journal `asOf` counts in, by the ledger's own count of journals; `UNKNOWN_EPOCH` where nobody knows. */
+  /** Which line of the journal `asOf` counts in, by the ledger's own count of lines; `UNKNOWN_EPOCH` where nobody knows. */
   readonly epoch: number;
   checkedAt: number;
   verdict: Verdict;
@@ -67,11 +70,6 @@ export const UNKNOWN_EPOCH = -1;
 interface Mark {
   hard: number;
   soft: number;
-}
-
-export interface JournalPosition {
-  readonly identity: string | undefined;
-  readonly seq: number;
 }
 
 /** What visitors know of the journal. */
@@ -97,13 +95,18 @@ const MARK_BYTES = 120;
 const NEVER = -1;
 
 export class Ledger {
-  #identity: string | undefined;
+  /** Of the journal, as it said last; none: it has not been heard of yet. */
+  #terms: readonly Term[] = [];
   #applied = 0;
-  /** Highest number that the journal has told of: what is asked of the origin now is as new as that, applied or not. */
+  /**
+   * Highest number on the line of these terms that the journal or another node
+   * has told of: what is asked of the origin now is as new as that, applied or
+   * not, and no stamp of this epoch says more.
+   */
   #known = 0;
   /** Grows with every change: what `checkedAt` is compared with. */
   #version = 0;
-  /** How many journals there have been. */
+  /** How many lines there have been. */
   #epoch = 0;
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
@@ -124,7 +127,12 @@ export class Ledger {
   }
 
   get position(): JournalPosition {
-    return { identity: this.#identity, seq: this.#applied };
+    return this.#positionAt(this.#applied);
+  }
+
+  /** The furthest that anything here goes by: a journal that agrees up to there agrees with all of it. */
+  get known(): JournalPosition {
+    return this.#positionAt(this.#newest);
   }
 
   get applied(): number {
@@ -159,13 +167,18 @@ export class Ledger {
     this.#leaseMs = leaseMs;
   }
 
+  /** The journal has been opened again, and goes on from what is known here. */
+  extend({ terms }: { readonly terms: readonly Term[] }): void {
+    this.#terms = terms;
+  }
+
   /**
    * Another journal, or an older copy of this one: nothing that is stored can
    * be compared with it (rule 9). All its records are to be applied, since what
    * other nodes have stored may be older than any of them.
    */
-  restart({ identity, newest, floor }: { identity: string; newest: number; floor: number }): void {
-    this.#identity = identity;
+  restart({ terms, newest, floor }: { terms: readonly Term[]; newest: number; floor: number }): void {
+    this.#terms = terms;
     this.#applied = floor;
     this.#known = newest;
     this.#upToDateAt = Number.NEGATIVE_INFINITY;
@@ -227,15 +240,17 @@ export class Ledger {
   }
 
   /** @returns The stamp of a response that another node says is as new as this. */
-  stampOf({ identity, seq }: JournalPosition): Stamp {
+  stampOf(position: JournalPosition): Stamp {
     // A node that has not heard of a journal yet knows nothing that could be compared; `restart` ends that.
-    const known = identity === this.#identity || this.#identity === undefined;
-    return { asOf: seq, epoch: known ? this.#epoch : UNKNOWN_EPOCH, checkedAt: NEVER, verdict: 'current' };
+    const isKnown = !this.#hasJournal || this.#isComparable(position);
+    if (isKnown) this.#learn(position.seq);
+    const { seq } = position;
+    return { asOf: seq, epoch: isKnown ? this.#epoch : UNKNOWN_EPOCH, checkedAt: NEVER, verdict: 'current' };
   }
 
   /** @returns What `stampOf` takes, for another node. */
   positionOf({ asOf, epoch }: Stamp): JournalPosition {
-    return { identity: epoch === this.#epoch ? this.#identity : undefined, seq: asOf };
+    return epoch === this.#epoch ? this.#positionAt(asOf) : { identity: undefined, seq: asOf };
   }
 
   /**
@@ -243,23 +258,44 @@ export class Ledger {
    *   one that needs this: of another journal it can only pass it on (rule 9).
    */
   positionFor(needs: JournalPosition): JournalPosition {
-    return this.#isForeign(needs) ? needs : { identity: this.#identity, seq: this.#raised(needs) };
+    if (needs.identity !== undefined && !this.#isComparable(needs)) return needs;
+    return this.#positionAt(this.#raised(needs));
   }
 
   /** Whether an answer with this stamp, if the ledger finds it current, is so for one that has applied `needs` (rule 5). */
   isNewEnough({ asOf }: Stamp, needs: JournalPosition): boolean {
     if (needs.identity === undefined) return true;
-    return needs.identity === this.#identity && (this.#applied >= needs.seq || asOf >= needs.seq);
+    return this.#isComparable(needs) && (this.#applied >= needs.seq || asOf >= needs.seq);
   }
 
   #raised(needs: JournalPosition): number {
-    const own = Math.max(this.#applied, this.#known);
-    return needs.identity === this.#identity ? Math.max(own, needs.seq) : own;
+    if (!this.#isComparable(needs)) return this.#newest;
+    this.#learn(needs.seq);
+    return Math.max(this.#newest, needs.seq);
   }
 
-  /** Whether it counts in another journal: no number here can be compared with it (rule 9). */
-  #isForeign({ identity }: JournalPosition): boolean {
-    return identity !== undefined && identity !== this.#identity;
+  /** A stamp is to carry this number, which another node has told of. */
+  #learn(seq: number): void {
+    // Nodes without a journal count for themselves: the numbers of one are not to come for the other.
+    if (this.#hasJournal) this.#known = Math.max(this.#known, seq);
+  }
+
+  get #hasJournal(): boolean {
+    return this.#terms.length > 0;
+  }
+
+  get #newest(): number {
+    return Math.max(this.#applied, this.#known);
+  }
+
+  #positionAt(seq: number): JournalPosition {
+    return { identity: identityOf(this.#terms, seq), seq };
+  }
+
+  /** Whether its number means the same purge here; the journal may have got further than this node knows (rule 9). */
+  #isComparable(position: JournalPosition): boolean {
+    if (!this.#hasJournal) return position.identity === undefined;
+    return isOnLine(this.#terms, Number.POSITIVE_INFINITY, position);
   }
 
   /** Whether it has been found current, and nothing has changed since: the one comparison on the way of a hit. */

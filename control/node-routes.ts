@@ -4,6 +4,7 @@
  * @module
  */
 import type { FastifyInstance } from 'fastify';
+import { identityOf } from '../cache/terms.ts';
 import { NETWORK_PATH } from '../geo/wire.ts';
 import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -80,7 +81,8 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
       audit.write({ who, address: ip, action: 'purge', result: 'ok', selectors });
       const { soft, why: reason } = asked[0];
       const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: performance.now() });
-      return reply.send({ first: purge.first, last: purge.last });
+      const { first, last } = purge;
+      return reply.send({ first, last, identity: identityOf(journal.state().terms, last) });
     },
   });
 }

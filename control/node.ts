@@ -85,7 +85,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   let nodes = createNodeList(regions, probe.isUp);
   const dryRun = createDryRun(control.name);
   const progress = new Progress(namesOf(regions), {
-    identity: journal.state().identity,
+    journal: () => journal.state(),
     monotonic: () => performance.now(),
     now: Date.now,
     completed: (ms) => metrics.appliedEverywhere(ms),

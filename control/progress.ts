@@ -9,7 +9,9 @@
  * are is in the names by which they call (`eu-1#2/4`), as no region file knows.
  * @module
  */
+import { isOnLine } from '../cache/terms.ts';
 import { parseWorkerName } from '../config/workers.ts';
+import type { JournalState } from '../journal/journal.ts';
 import type { AppliedReport } from '../journal/wire.ts';
 
 /** A node that a region file names: one whose word counts for a receipt. */
@@ -22,7 +24,7 @@ export interface KnownNode {
 export interface NodeProgress extends KnownNode {
   /** Whether it has a stream open. */
   readonly connected: boolean;
-  /** Number that it has applied; 0 where it has not said, or speaks of another journal. */
+  /** Number that it has applied; 0 where it has not said, or it is not on the journal's line. */
   readonly seq: number;
   /** Milliseconds since the epoch. */
   readonly reportedAt: number | undefined;
@@ -37,8 +39,8 @@ export interface NodeReceipt extends KnownNode {
 }
 
 export interface ProgressOptions {
-  /** Identity of the journal. */
-  readonly identity: string;
+  /** As the journal is now. */
+  readonly journal: () => JournalState;
   /** Milliseconds on a clock that never goes back. */
   readonly monotonic: () => number;
   /** Milliseconds since the epoch. */
@@ -157,15 +159,16 @@ export class Progress {
     }
   }
 
-  /** What a node says it has applied. Of an unknown node, or of another journal, it means nothing. */
-  report({ node: caller, identity, seq }: AppliedReport): void {
+  /** What a node says it has applied. Of an unknown node, or of another line, it means nothing. */
+  report({ node: caller, ...position }: AppliedReport): void {
     const node = this.#memberName(caller);
     const state = this.#states.get(node);
     if (state === undefined) return;
     state.reportedAt = this.#options.now();
     const before = state.seq;
     // A node that has restarted knows less than it did: what it has applied is what it says now.
-    state.seq = identity === this.#options.identity ? seq : 0;
+    const { terms, newest } = this.#options.journal();
+    state.seq = isOnLine(terms, newest, position) ? position.seq : 0;
     if (state.seq <= before) return;
     this.#advance(node, state);
     this.#settle();

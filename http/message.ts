@@ -16,7 +16,7 @@ export interface ResponseHead {
 
 /** What another node says of the response that it sends. */
 export interface Version {
-  /** How new it is against the journal: identity and number. */
+  /** How new it is against the journal of purges: a number, and the identity of the term that gave it out. */
   readonly identity: string | undefined;
   readonly seq: number;
   /** Whether it was fresh when it was asked of the origin, and so is for all who waited for it meanwhile. */

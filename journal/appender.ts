@@ -7,7 +7,9 @@ import { json } from 'node:stream/consumers';
 import { Pool } from 'undici';
 import { HttpError } from '../http/errors.ts';
 import { TIER_FIELD } from '../http/tier-field.ts';
+import { isIdentity, isNumber } from './check.ts';
 import type { Purge } from './journal.ts';
+import type { JournalPosition } from './message.ts';
 import type { SourceOptions } from './source.ts';
 import { formatNodeField, PURGES_PATH } from './wire.ts';
 
@@ -15,10 +17,10 @@ const TIMEOUT_MS = 5_000;
 
 export interface Appender {
   /**
-   * @returns The number of the last one, durable.
+   * @returns Where the last one is, durable.
    * @throws {HttpError} `journal_unreachable`.
    */
-  append(purges: readonly Purge[]): Promise<number>;
+  append(purges: readonly Purge[]): Promise<JournalPosition>;
   close(): Promise<void>;
 }
 
@@ -30,8 +32,8 @@ export function httpAppender({ url, secret, node }: SourceOptions): Appender {
       try {
         const body = JSON.stringify({ purges });
         const answer = await pool.request({ method: 'POST', path: PURGES_PATH, headers, body });
-        const parsed = (await json(answer.body)) as { last?: unknown };
-        if (answer.statusCode === 200 && Number.isSafeInteger(parsed.last)) return parsed.last as number;
+        const { identity, last: seq } = (await json(answer.body)) as { identity?: unknown; last?: unknown };
+        if (answer.statusCode === 200 && isIdentity(identity) && isNumber(seq)) return { identity, seq };
         throw new Error(`status ${answer.statusCode}`);
       } catch (cause) {
         throw new HttpError('journal_unreachable', String(cause), { cause });

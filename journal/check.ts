@@ -4,7 +4,14 @@
  * @module
  */
 import { JournalError, type JournalErrorCode } from './errors.ts';
-import type { JournalRecord, JournalState, Purge, SelectorKind } from './journal.ts';
+import {
+  type JournalRecord,
+  type JournalState,
+  MAX_TERMS,
+  type Purge,
+  type SelectorKind,
+  type Term,
+} from './journal.ts';
 
 /** Lengths in UTF-16 code units. A record is never longer on the wire than six times their sum. */
 export const MAX_SITE_LENGTH = 255;
@@ -53,11 +60,36 @@ export function checkRecord(value: unknown): asserts value is JournalRecord {
 
 /** @throws {JournalError} `JOURNAL_BAD_MESSAGE` */
 export function checkState(value: unknown): asserts value is JournalState {
-  const { identity, floor, newest } = fields(value, 'JOURNAL_BAD_MESSAGE');
-  if (!isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
+  const { terms, floor, newest } = fields(value, 'JOURNAL_BAD_MESSAGE');
   if (!isNumber(newest)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
   if (!isNumber(floor) || floor > newest) throw new JournalError('JOURNAL_BAD_MESSAGE', 'floor');
+  checkTerms(terms, newest);
 }
+
+/** @throws {JournalError} with `code` unless each begins above the one before, the last one not above `newest`. */
+export function checkTerms(
+  value: unknown,
+  newest: number,
+  code: JournalErrorCode = 'JOURNAL_BAD_MESSAGE',
+): asserts value is readonly Term[] {
+  const refuse = (what: string): never => {
+    throw new JournalError(code, what);
+  };
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_TERMS) return refuse('terms');
+  const identities = new Set<string>();
+  let last = BEFORE_ALL - 1;
+  for (const term of value) {
+    const { identity, after } = fields(term, code);
+    if (!isIdentity(identity) || identities.has(identity)) return refuse('identity of a term');
+    if (!Number.isSafeInteger(after) || (after as number) <= last || (after as number) > newest)
+      refuse('after of a term');
+    identities.add(identity);
+    last = after as number;
+  }
+}
+
+/** What the first term of a journal is after: 0 is of it. */
+export const BEFORE_ALL = -1;
 
 /** Whether it is a number that a journal can give out, or 0. */
 export function isNumber(value: unknown): value is number {

@@ -4,23 +4,25 @@
  * @module
  */
 import { DatabaseSync } from 'node:sqlite';
-import { isIdentity } from './check.ts';
+import { BEFORE_ALL, checkTerms } from './check.ts';
 import { JournalError, type JournalErrorCode } from './errors.ts';
+import type { Term } from './journal.ts';
 
 export type Database = DatabaseSync;
 
 const APPLICATION_ID = 0x5357_414a;
-const VERSION = 1;
+const VERSION = 2;
 
 const SCHEMA = {
-  journal: 'CREATE TABLE journal (identity TEXT NOT NULL, floor INTEGER NOT NULL) STRICT',
+  journal: 'CREATE TABLE journal (floor INTEGER NOT NULL) STRICT',
   purge:
     'CREATE TABLE purge (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, site TEXT NOT NULL, kind TEXT NOT NULL, ' +
     'selector TEXT NOT NULL, soft INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL) STRICT',
+  term: 'CREATE TABLE term (after INTEGER PRIMARY KEY, identity TEXT NOT NULL) STRICT',
 } as const;
 
 /**
- * @param identity - For a file that is made now.
+ * @param identity - Of the term of number 0, for a file that is made now.
  * @throws {JournalError} that says why the file is refused; it is left as it is.
  */
 export function openJournalFile(file: string, identity: string): Database {
@@ -63,20 +65,20 @@ function create(db: Database, identity: string): void {
   db.exec('BEGIN IMMEDIATE');
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
   for (const statement of Object.values(SCHEMA)) db.exec(statement);
-  db.prepare('INSERT INTO journal (identity, floor) VALUES (?, 0)').run(identity);
+  db.exec('INSERT INTO journal (floor) VALUES (0)');
+  db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)').run(BEFORE_ALL, identity);
   db.exec('COMMIT');
 }
 
-/** @throws {JournalError} `JOURNAL_CORRUPT` unless pages, schema and numbers are as they have to be. */
+/** @throws {JournalError} `JOURNAL_CORRUPT` unless pages, schema, numbers and terms are as they have to be. */
 function verify(db: Database): void {
   const schema = db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
   const found = Object.fromEntries(schema.map(({ name, sql }) => [name, sql]));
   if (JSON.stringify(found) !== JSON.stringify(SCHEMA)) corrupt('schema');
   const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (check !== 'ok') corrupt(String(check));
-  const [journal, ...more] = db.prepare('SELECT identity, floor FROM journal').all();
-  if (journal === undefined || more.length > 0) throw new JournalError('JOURNAL_CORRUPT', 'not one identity');
-  if (!isIdentity(journal['identity'])) corrupt('identity');
+  const [journal, ...more] = db.prepare('SELECT floor FROM journal').all();
+  if (journal === undefined || more.length > 0) throw new JournalError('JOURNAL_CORRUPT', 'not one floor');
   const floor = Number(journal['floor']);
   if (!(floor >= 0)) corrupt('floor');
   // Records below the floor are on their way out.
@@ -85,6 +87,12 @@ function verify(db: Database): void {
     .get(floor);
   const { n, first, last } = kept as { n: number; first: number | null; last: number | null };
   if (n > 0 && (first !== floor + 1 || last !== floor + n)) corrupt(`${n} records from ${first} to ${last}`);
+  checkTerms(readTerms(db), floor + n - 1, 'JOURNAL_CORRUPT'); // each of them gave out a number
+}
+
+/** @returns Those that gave out numbers, oldest first. */
+export function readTerms(db: Database): Term[] {
+  return db.prepare('SELECT identity, after FROM term ORDER BY after').all() as unknown as Term[];
 }
 
 function corrupt(detail: string): never {

@@ -9,22 +9,35 @@
  * fsync: one that comes when the last was a while ago is written in the same
  * tick, those that come soon after it wait for each other.
  *
- * File, format 1:
+ * File, format 2:
  *
  *     application_id  0x5357414a, "SWAJ"
- *     user_version    1
- *     journal         one row: the identity and the floor
+ *     user_version    2
+ *     journal         one row: the floor
  *     purge           one row a record; the key is its number
+ *     term            one row an opening that gave out numbers; the key is the number that they come after
+ *
+ * A term is written with its first record, in the same transaction: an opening
+ * that gives out no number leaves no trace, and its identity is never drawn
+ * again. Number 0 is of a term after -1, written when the file is made.
  *
  * Whoever copies a journal while it is open has to take FILE and FILE-wal
  * together, or use SQLite's backup; FILE alone is an older copy.
  * @module
  */
 import { randomUUID } from 'node:crypto';
+import { type Term, termsFrom } from '../cache/terms.ts';
 import { checkPurge } from './check.ts';
-import { type Database, openJournalFile, writeError } from './embedded-file.ts';
+import { type Database, openJournalFile, readTerms, writeError } from './embedded-file.ts';
 import { JournalError, JournalGapError } from './errors.ts';
-import type { Journal, JournalRecord, JournalState, Purge, SelectorKind } from './journal.ts';
+import {
+  type Journal,
+  type JournalRecord,
+  type JournalState,
+  MAX_TERMS,
+  type Purge,
+  type SelectorKind,
+} from './journal.ts';
 
 export interface EmbeddedOptions {
   /** Milliseconds since the epoch. */
@@ -73,8 +86,11 @@ export class EmbeddedJournal implements Journal {
   readonly #statements: Statements;
   readonly #now: () => number;
   readonly #defer: (flush: () => void) => void;
-  readonly #identity: string;
   readonly #listeners = new Set<(newest: number) => void>();
+  /** The last one is this opening. */
+  #terms: readonly Term[];
+  /** Whether this opening's is in the file. */
+  #termIsWritten = false;
   #floor: number;
   #newest: number;
   #lastTime: number;
@@ -89,16 +105,16 @@ export class EmbeddedJournal implements Journal {
     this.#now = now;
     this.#defer = defer;
     this.#statements = prepare(db);
-    const { identity, floor } = db.prepare('SELECT identity, floor FROM journal').get() as unknown as JournalState;
+    const { floor } = db.prepare('SELECT floor FROM journal').get() as { floor: number };
     const last = db.prepare('SELECT seq, time FROM purge ORDER BY seq DESC LIMIT 1').get();
-    this.#identity = identity;
     this.#floor = floor;
     this.#newest = Math.max(floor, Number(last?.['seq'] ?? 0));
+    this.#terms = [...readTerms(db), { identity: randomUUID(), after: this.#newest }].slice(-MAX_TERMS);
     this.#lastTime = Number(last?.['time'] ?? 0);
   }
 
   state(): JournalState {
-    return { identity: this.#identity, floor: this.#floor, newest: this.#newest };
+    return { terms: this.#terms, floor: this.#floor, newest: this.#newest };
   }
 
   async append(purges: readonly Purge[]): Promise<{ first: number; last: number }> {
@@ -130,8 +146,13 @@ export class EmbeddedJournal implements Journal {
     const firstKept = this.#statements.firstSince.get(this.#floor, before);
     const floor = firstKept === undefined ? this.#newest : Number(firstKept['seq']) - 1;
     if (floor > this.#floor) {
-      this.#write(() => this.#statements.setFloor.run(floor));
+      const terms = termsFrom(this.#terms, floor);
+      this.#write(() => {
+        this.#statements.setFloor.run(floor);
+        this.#statements.forgetTerms.run((terms[0] as Term).after);
+      });
       this.#floor = floor;
+      this.#terms = terms;
     }
     await this.#sweep();
   }
@@ -153,6 +174,7 @@ export class EmbeddedJournal implements Journal {
     let seq = this.#newest;
     try {
       this.#write(() => {
+        if (!this.#termIsWritten) this.#writeTerm();
         for (const { purges } of appends) {
           for (const { site, kind, selector, soft, who, why } of purges) {
             seq += 1;
@@ -167,11 +189,18 @@ export class EmbeddedJournal implements Journal {
     let first = this.#newest + 1;
     this.#newest = seq;
     this.#lastTime = time;
+    this.#termIsWritten = true;
     for (const { purges, resolve } of appends) {
       resolve({ first, last: first + purges.length - 1 });
       first += purges.length;
     }
     for (const listener of this.#listeners) listener(seq);
+  }
+
+  #writeTerm(): void {
+    const { after, identity } = this.#terms.at(-1) as Term;
+    this.#statements.insertTerm.run(after, identity);
+    this.#statements.forgetTerms.run((this.#terms[0] as Term).after);
   }
 
   /**
@@ -230,6 +259,8 @@ function prepare(db: Database) {
     read: db.prepare('SELECT * FROM purge WHERE seq > ? ORDER BY seq LIMIT ?'),
     // Time never decreases with the number, so the first record that stays is the one to look for.
     firstSince: db.prepare('SELECT seq FROM purge WHERE seq > ? AND time >= ? ORDER BY seq LIMIT 1'),
+    insertTerm: db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)'),
+    forgetTerms: db.prepare('DELETE FROM term WHERE after < ?'),
     setFloor: db.prepare('UPDATE journal SET floor = ?'),
     sweep: db.prepare('DELETE FROM purge WHERE seq IN (SELECT seq FROM purge WHERE seq <= ? ORDER BY seq LIMIT ?)'),
   };

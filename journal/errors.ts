@@ -13,7 +13,9 @@ export const JOURNAL_ERRORS = {
   JOURNAL_UNOPENABLE: 'The journal file cannot be opened.',
   JOURNAL_IN_USE: 'Another process has the journal file open.',
   JOURNAL_FOREIGN: 'The file is not a journal of Seawall.',
-  JOURNAL_VERSION: 'The journal file is of a version that this program does not know.',
+  JOURNAL_VERSION:
+    'The journal file is of a version that this program does not know. Run the program that made it, or move the ' +
+    'file away: a new journal is begun then, and nodes revalidate what they have stored.',
   JOURNAL_CORRUPT: 'The journal file is damaged.',
   JOURNAL_BAD_MESSAGE: 'The journal sent what is not a message of the protocol.',
   JOURNAL_OUT_OF_ORDER: 'The journal sent a message out of turn.',

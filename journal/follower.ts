@@ -3,14 +3,14 @@
  * once, over a connection that may break, stall, repeat itself or lie.
  *
  * What does not fit is never applied; the connection is given up instead, and
- * the next one begins where the ledger stands. It begins one record earlier,
- * to be exact: the journal has to repeat the last record that was applied. One
- * that was restored from an older copy, and has since given out the same
- * numbers again for other purges, cannot (rule 9 of the design).
+ * the next one begins where the ledger stands. A journal whose line does not
+ * contain what the ledger goes by is another one, or was restored from an older
+ * copy (rule 9 of the design).
  *
  * Clock, patience, randomness and transport are passed in.
  * @module
  */
+import { isOnLine, type Term } from '../cache/terms.ts';
 import { Connection } from './connection.ts';
 import { JournalError } from './errors.ts';
 import type { JournalRecord, JournalState } from './journal.ts';
@@ -21,19 +21,24 @@ import {
   type JournalMessage,
   type JournalPosition,
   MAX_RECORDS,
+  startAfter,
 } from './message.ts';
 
 export type { Connect, JournalMessage, JournalPosition } from './message.ts';
 
 /** What the follower keeps up to date: the ledger. Its methods do not throw. */
 export interface FollowerTarget {
-  /** Highest number applied, and of which journal. */
+  /** Highest number applied. */
   readonly position: JournalPosition;
+  /** Highest number that it goes by in any way: not below the position, and on the same line. */
+  readonly known: JournalPosition;
+  /** The journal goes on from what is known. */
+  extend(state: JournalState): void;
   /**
-   * The journal is not the one that was followed: another identity (for a new
-   * node, any), or one restored from an older copy. Everything stored becomes
-   * unverified (rule 9). Afterwards the position is of the state's identity,
-   * at any number from its floor to its newest.
+   * The journal is not the one that was followed (for a new node, any), or one
+   * restored from an older copy. Everything stored becomes unverified (rule 9).
+   * Afterwards the position is on the state's line, at any number from its
+   * floor to its newest.
    */
   restart(state: JournalState): void;
   /**
@@ -82,10 +87,10 @@ export class Follower {
   readonly #stopping = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #running: Promise<void> | undefined;
+  /** Of the journal, as it said last. */
+  #terms: readonly Term[] = [];
   /** Attempts since the last connection that got somewhere. */
   #attempts = 0;
-  /** The record at the target's position, if it is known. */
-  #last: JournalRecord | undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -103,13 +108,13 @@ export class Follower {
     await this.#running;
   }
 
-  /** Resolves true when the target has applied `seq`, false after `timeoutMs` or when the follower stops. */
-  async caughtUp(seq: number, timeoutMs: number): Promise<boolean> {
-    if (this.#options.target.position.seq >= seq) return true;
+  /** Resolves true when the target has applied it, false after `timeoutMs` or when the follower stops. */
+  async caughtUp(position: JournalPosition, timeoutMs: number): Promise<boolean> {
+    if (this.#hasApplied(position)) return true;
     if (this.#stopping.signal.aborted || timeoutMs <= 0) return false;
     const patience = new AbortController();
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const waiter = { seq, settle: resolve };
+    const waiter = { position, settle: resolve };
     this.#waiters.add(waiter);
     void this.#wait(timeoutMs, patience.signal).then(() => resolve(false));
     const reached = await promise;
@@ -153,10 +158,7 @@ export class Follower {
   }
 
   #begin(): Progress {
-    const { identity, seq } = this.#options.target.position;
-    const repeats = this.#last?.seq === seq ? this.#last : undefined;
-    const after = { identity, seq: repeats ? seq - 1 : seq };
-    return { after, state: undefined, repeats, sent: undefined, told: undefined, floor: 0, idle: 0 };
+    return { after: this.#options.target.position, sent: undefined, told: undefined, floor: 0, idle: 0 };
   }
 
   async #takeAll(connection: Connection, progress: Progress, signal: AbortSignal): Promise<void> {
@@ -187,7 +189,7 @@ export class Follower {
 
   /** @throws {JournalError} when the message does not fit; nothing of it is applied then. */
   #take(message: JournalMessage, progress: Progress): void {
-    if ((message.type === 'hello') !== (progress.state === undefined)) {
+    if ((message.type === 'hello') !== (progress.sent === undefined)) {
       throw new JournalError('JOURNAL_OUT_OF_ORDER', message.type);
     }
     switch (message.type) {
@@ -205,65 +207,45 @@ export class Follower {
 
   #takeHello(state: JournalState, progress: Progress): void {
     const { target } = this.#options;
-    const { identity, seq } = target.position;
-    progress.state = state;
-    if (state.identity !== identity || state.newest < seq) {
-      this.#restart(state, progress);
-      // The connection goes on where it was asked to begin, unless that was in another journal.
-      if (state.identity === progress.after.identity && target.position.seq < progress.after.seq) {
-        throw new JournalError('JOURNAL_FORKED', `${seq} was applied, ${state.newest} is the newest`);
+    const { position, known } = target;
+    this.#terms = state.terms;
+    progress.sent = startAfter(state, progress.after);
+    if (!isOnLine(state.terms, state.newest, known)) {
+      target.restart(state);
+      // The connection goes on after what it was asked for, if that is on its line: what is between does not come.
+      if (target.position.seq < progress.sent) {
+        throw new JournalError('JOURNAL_FORKED', `${known.seq} was known, ${position.seq} applied`);
       }
-    } else if (state.floor > seq) {
-      target.skipTo(state.floor);
-      this.#last = undefined;
-      progress.repeats = undefined;
-    } else if (state.floor === seq) {
-      progress.repeats = undefined; // it is gone, and so is everything that was stored before a copy so old was restored
+    } else {
+      target.extend(state);
+      if (state.floor > position.seq) target.skipTo(state.floor);
     }
     this.#tell(state.newest, progress);
-    if (progress.repeats === undefined) this.#moved();
+    this.#moved();
   }
 
   #takeRecords(records: readonly JournalRecord[], progress: Progress): void {
     const { target } = this.#options;
-    const first = (records[0] as JournalRecord).seq;
-    const expected = progress.sent === undefined ? Math.min(first, target.position.seq + 1) : progress.sent + 1;
+    const expected = (progress.sent as number) + 1;
     for (const [index, { seq }] of records.entries()) {
       if (seq !== expected + index)
         throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} after ${expected + index - 1}`);
     }
-    this.#checkRepeat(records, progress);
     progress.sent = (records.at(-1) as JournalRecord).seq;
     progress.idle = 0;
     this.#attempts = 0;
     const news = records.filter(({ seq }) => seq > target.position.seq);
-    if (news.length > 0) {
-      target.apply(news);
-      this.#last = news.at(-1);
-    }
+    if (news.length > 0) target.apply(news);
     this.#moved();
     const { told } = progress;
     if (told) target.heard(Math.max(told.newest, target.position.seq), told.at);
-  }
-
-  /** A journal with other records under numbers that were applied is not the one that was followed. */
-  #checkRepeat(records: readonly JournalRecord[], progress: Progress): void {
-    const known = progress.repeats;
-    if (known === undefined) return;
-    const repeated = records[known.seq - (records[0] as JournalRecord).seq];
-    if (repeated === undefined) throw new JournalError('JOURNAL_OUT_OF_ORDER', `${known.seq} was not repeated`);
-    if (!isSame(known, repeated)) {
-      this.#restart(progress.state as JournalState, progress);
-      throw new JournalError('JOURNAL_FORKED', `${known.seq} is another purge now`);
-    }
-    progress.repeats = undefined;
   }
 
   #takeHeartbeat({ newest, floor = 0 }: { newest: number; floor?: number }, progress: Progress): void {
     const { target } = this.#options;
     const { seq } = target.position;
     if (newest < seq) throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} was applied, ${newest} is the newest`);
-    const isBehind = newest > seq || progress.repeats !== undefined;
+    const isBehind = newest > seq;
     progress.idle = isBehind ? progress.idle + 1 : 0;
     if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('JOURNAL_STALLED', `at ${seq} of ${newest}`);
     if (!isBehind) this.#attempts = 0;
@@ -275,30 +257,27 @@ export class Follower {
   }
 
   /** Whether what this connection is about to bring lies behind the target: `restart` may go to the newest at once. */
-  #isFarAhead({ after, state }: Progress): boolean {
-    const { identity, seq } = this.#options.target.position;
-    if (state === undefined || state.identity !== identity || after.identity === identity) return false;
-    return seq > Math.max(after.seq, state.floor) + MAX_RECORDS;
+  #isFarAhead({ sent }: Progress): boolean {
+    return this.#options.target.position.seq > (sent as number) + MAX_RECORDS;
   }
 
-  #restart(state: JournalState, progress: Progress): void {
-    this.#options.target.restart(state);
-    this.#last = undefined;
-    progress.repeats = undefined;
-  }
-
-  /** The target hears nothing of a journal that has yet to repeat what was applied. */
   #tell(newest: number, progress: Progress): void {
     const at = this.#options.now();
     progress.told = { newest, at };
-    if (progress.repeats === undefined) this.#options.target.heard(newest, at);
+    this.#options.target.heard(newest, at);
   }
 
   #moved(): void {
     const { target, report } = this.#options;
     const { identity, seq } = target.position;
     report(seq, identity as string);
-    for (const waiter of this.#waiters) if (waiter.seq <= seq) waiter.settle(true);
+    for (const waiter of this.#waiters) if (this.#hasApplied(waiter.position)) waiter.settle(true);
+  }
+
+  /** A number that is applied may be another purge's, until the follower has heard of a journal that was restored. */
+  #hasApplied(position: JournalPosition): boolean {
+    const { seq } = this.#options.target.position;
+    return position.seq <= seq && isOnLine(this.#terms, seq, position);
   }
 
   get #silenceMs(): number {
@@ -320,7 +299,7 @@ export class Follower {
 }
 
 interface Waiter {
-  readonly seq: number;
+  readonly position: JournalPosition;
   readonly settle: (reached: boolean) => void;
 }
 
@@ -333,11 +312,7 @@ interface Watch {
 interface Progress {
   /** Where it was asked to begin. */
   readonly after: JournalPosition;
-  /** What `hello` said. */
-  state: JournalState | undefined;
-  /** The record that the journal has yet to repeat. */
-  repeats: JournalRecord | undefined;
-  /** Number of the last record that came. */
+  /** Number of the last record that came, or after which they come; undefined before `hello`. */
   sent: number | undefined;
   /** The newest number it told of, and when. */
   told: { readonly newest: number; readonly at: number } | undefined;
@@ -345,16 +320,4 @@ interface Progress {
   floor: number;
   /** Heartbeats since the last record, while there are records to come. */
   idle: number;
-}
-
-function isSame(a: JournalRecord, b: JournalRecord): boolean {
-  return (
-    a.time === b.time &&
-    a.site === b.site &&
-    a.kind === b.kind &&
-    a.selector === b.selector &&
-    a.soft === b.soft &&
-    a.who === b.who &&
-    a.why === b.why
-  );
 }

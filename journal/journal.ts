@@ -3,14 +3,18 @@
  *
  * Numbers begin at 1 and have no holes. A record never changes; the oldest
  * ones are forgotten from the front, and the *floor* is the highest number
- * that is gone. The identity is drawn at random when a journal is made: the
- * same number of two journals means two different purges.
+ * that is gone. Each opening of a journal is a *term* with an identity of its
+ * own, drawn at random: the same number of two terms means two different
+ * purges (cache/terms.ts).
  *
  * An acknowledged record survives the end of the process and of the power.
  * One that was not acknowledged, because the process ended first, is either
  * there whole, with everything it was appended with, or not at all.
  * @module
  */
+import type { Term } from '../cache/terms.ts';
+
+export type { Term } from '../cache/terms.ts';
 
 /** What a purge is aimed at: one URL, one variant of it, all that carries a tag, …, one site, the whole network. */
 export type SelectorKind = 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
@@ -40,8 +44,16 @@ export interface JournalRecord extends Purge {
   readonly time: number;
 }
 
+/** As many of the newest terms are kept, in a file, in memory and on the wire. */
+export const MAX_TERMS = 1_000;
+
 export interface JournalState {
-  readonly identity: string;
+  /**
+   * From 1 to {@link MAX_TERMS}, oldest first, each above the one before. The
+   * last one is this opening, which may have given out nothing yet. Number 0 is
+   * of a term after -1, until that is forgotten.
+   */
+  readonly terms: readonly Term[];
   /** Records up to this one are gone; 0: none. */
   readonly floor: number;
   /** Highest number given out, gone or not; 0: none. */
@@ -84,7 +96,7 @@ export interface Journal {
 
   /**
    * Forgets records older than `before` (milliseconds since the epoch) and
-   * raises the floor.
+   * raises the floor. Terms that end below it are forgotten, too.
    */
   compact(before: number): Promise<void>;
 

@@ -2,32 +2,36 @@
  * What a journal tells those who follow it.
  *
  * A connection begins with `hello`, once. `records` follow: contiguous, the
- * first one of a connection being that after the number asked for; or after
- * the floor, when that is higher or the number is of another identity. At
- * every interval a `heartbeat` carries the newest number, and the floor.
+ * first one of a connection being that after `startAfter`. At every interval a
+ * `heartbeat` carries the newest number, and the floor.
  * @module
  */
+import { isOnLine, type JournalPosition } from '../cache/terms.ts';
 import { checkRecord, checkState, fields, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { JournalRecord, JournalState } from './journal.ts';
+
+export type { JournalPosition } from '../cache/terms.ts';
 
 export type JournalMessage =
   | { readonly type: 'hello'; readonly state: JournalState }
   | { readonly type: 'records'; readonly records: readonly JournalRecord[] }
   | { readonly type: 'heartbeat'; readonly newest: number; readonly floor?: number };
 
-/** A place in a journal: everything up to `seq`. */
-export interface JournalPosition {
-  /** Undefined: of no journal yet. */
-  readonly identity: string | undefined;
-  readonly seq: number;
-}
-
 /**
  * Opens a connection that tells of everything after `after`. The iteration
  * ends or throws when the connection is lost or the signal aborts.
  */
 export type Connect = (after: JournalPosition, signal: AbortSignal) => AsyncIterable<JournalMessage>;
+
+/**
+ * @param after - What the connection was asked for.
+ * @returns The number whose successor comes first: the one asked for if it is on the journal's line, the floor
+ *   when that is higher, or nothing is in common.
+ */
+export function startAfter({ terms, floor, newest }: JournalState, after: JournalPosition): number {
+  return isOnLine(terms, newest, after) ? Math.max(after.seq, floor) : floor;
+}
 
 /** How often a heartbeat is sent. */
 export const HEARTBEAT_INTERVAL_MS = 1_000;

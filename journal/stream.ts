@@ -9,7 +9,7 @@ import { setTimeout as timeout } from 'node:timers/promises';
 import { errorPage, HttpError } from '../http/errors.ts';
 import { JournalError, JournalGapError } from './errors.ts';
 import type { Journal, JournalRecord } from './journal.ts';
-import { HEARTBEAT_INTERVAL_MS, type JournalMessage, type JournalPosition } from './message.ts';
+import { HEARTBEAT_INTERVAL_MS, type JournalMessage, type JournalPosition, startAfter } from './message.ts';
 import { JOURNAL_CONTENT_TYPE, MAX_LINE_BYTES, readJournalTarget, readNodeField } from './wire.ts';
 
 export interface StreamOptions {
@@ -91,8 +91,7 @@ async function stream(
   try {
     response.writeHead(200, { 'Content-Type': JOURNAL_CONTENT_TYPE, 'Cache-Control': 'no-store' });
     const state = journal.state();
-    let sent = after.identity === undefined || after.identity === state.identity ? after.seq : 0;
-    sent = Math.max(sent, state.floor);
+    let sent = startAfter(state, after);
     await write({ type: 'hello', state });
     while (!ending.signal.aborted) {
       if (sent < journal.state().newest) {

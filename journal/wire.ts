@@ -4,13 +4,13 @@
  *     GET /v1/journal?identity=ID&after=N
  *
  * answers `application/x-ndjson`: one message a line (message.ts), for as long
- * as both sides like. `after` is 0 and `identity` absent for a node that knows
- * no journal yet.
+ * as both sides like. `identity` is of the term that gave out the number N
+ * (cache/terms.ts); a node that knows no journal yet sends none, and 0.
  *
  *     POST /v1/journal/applied
  *
  * tells how far a node has got, in lines `{"node": NAME, "identity": ID, "seq": N}`
- * of the same type. The call stays open for a few seconds; it is answered 204
+ * of the same type, ID again being that of the term of N. The call stays open for a few seconds; it is answered 204
  * when it ends.
  *
  * Both carry the field by which nodes know each other (http/tier-field.ts):
@@ -27,7 +27,7 @@ import type { JournalPosition } from './message.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';
-/** Where nodes append: `POST {"purges":[…]}`, answered with `{"first":N,"last":N}`. */
+/** Where nodes append: `POST {"purges":[…]}`, answered with `{"first":N,"last":N,"identity":ID}`, that of the term of both. */
 export const PURGES_PATH = '/v1/journal/purges';
 export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';
 

@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
   tier: ['journal', 'telemetry', 'cache', 'http', 'config'],
   geo: ['journal', 'telemetry', 'http', 'config'],
-  journal: ['http', 'config'],
+  journal: ['cache', 'http', 'config'],
   telemetry: ['cache', 'http', 'config'],
   cache: ['http', 'config'],
   http: ['config'],

@@ -2,10 +2,11 @@
  * What one node tells another beside the request itself, in one field that no
  * visitor can set: it is stripped from everything that comes in from outside.
  *
- *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner
+ *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner, seq=12, journal="…"
  *     Seawall-Error: origin_timeout
  *
- * A Dictionary and a Token of RFC 9651.
+ * A Dictionary and a Token of RFC 9651. `seq` is a number of the journal of
+ * purges, `journal` the identity of the term that gave it out (cache/terms.ts).
  * @module
  */
 import type { JournalPosition } from '../cache/ledger.ts';

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
+import { identityOf } from '../../cache/terms.ts';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { compactRegularly } from '../../control/compaction.ts';
 import { Progress } from '../../control/progress.ts';
@@ -41,7 +42,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
   const { region, edge, secret, limits, log } = options;
   const journal = openEmbeddedJournal(':memory:', { now: Date.now });
   const progress = new Progress([{ region, name: edge, role: 'edge' }], {
-    identity: journal.state().identity,
+    journal: () => journal.state(),
     monotonic: () => performance.now(),
     now: Date.now,
   });
@@ -65,7 +66,8 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
       }
       const appended = await journal.append(readPurges(await json(request)));
       await progress.whenComplete(appended.last, EVERYWHERE_MS);
-      response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(appended));
+      const answer = { ...appended, identity: identityOf(journal.state().terms, appended.last) };
+      response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
     },
   };
 

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { Ledger, type Named, NOTHING_KNOWN, type PurgeRecord } from '../../cache/ledger.ts';
+import type { Term } from '../../cache/terms.ts';
 
 const NOW = 1_000_000;
 const PAGE = { site: 'shop', host: 'shop.test', authority: 'shop.test:8080', target: '/a/b?c=1' };
@@ -12,9 +13,14 @@ const URL = '//shop.test:8080/a/b?c=1';
 
 function ledgerAt(seq: number): Ledger {
   const ledger = new Ledger({ leaseMs: 60_000 });
-  ledger.restart({ identity: 'one', newest: 0, floor: 0 });
+  ledger.restart({ terms: line('one'), newest: 0, floor: 0 });
   ledger.apply(nothings(0, seq));
   return ledger;
+}
+
+/** A term, and what came after it: each one's name and the number that it begins after. */
+function line(first: string, later: Readonly<Record<string, number>> = {}): Term[] {
+  return Object.entries({ [first]: -1, ...later }).map(([identity, after]) => ({ identity, after }));
 }
 
 /** Records that name nothing that is asked about here, up to `last`. */
@@ -83,7 +89,7 @@ test('a variant goes by what Vary selects; the same one again costs no second ma
 test('rule 9: another journal, or an older copy, leaves nothing verified', async (t) => {
   const ledger = ledgerAt(7);
   const before = stored(ledger);
-  ledger.restart({ identity: 'two', newest: 0, floor: 0 });
+  ledger.restart({ terms: line('two'), newest: 0, floor: 0 });
   t.equal(ledger.check(before, PAGE), 'unverified');
   t.equal(ledger.check(stored(ledger), PAGE), 'current');
   const foreign = { stamp: ledger.stampOf({ identity: 'one', seq: 99 }), tags: [] };
@@ -127,6 +133,89 @@ test('rule 5: who asks with a higher number gets nothing older', async (t) => {
   t.equal(asked.asOf, 4, 'what is fetched because of that request is at least as new');
   ledger.apply([purge(4, {})]);
   t.equal(ledger.check({ stamp: asked, tags: [] }, PAGE), 'current');
+});
+
+test('a journal that is opened again changes nothing, neither here nor between nodes of which one has not heard of it', async (t) => {
+  const [ledger, other] = [ledgerAt(7), ledgerAt(7)];
+  ledger.heard(7, NOW);
+  const named = stored(ledger);
+  t.equal(ledger.check(named, PAGE), 'current');
+  const before = ledger.positionFor(NOTHING_KNOWN);
+  ledger.extend({ terms: line('one', { two: 7 }) });
+  t.ok(ledger.isStillCurrent(named.stamp), 'it is not even compared again');
+  t.ok(ledger.holdsLease(NOW));
+  t.same(ledger.positionFor(NOTHING_KNOWN), before);
+  t.same(ledger.positionOf(stored(ledger).stamp), other.positionOf(stored(other).stamp));
+  for (const [asking, asked] of [
+    [ledger, other],
+    [other, ledger],
+  ] as const) {
+    const { stamp } = stored(asked);
+    t.ok(asked.isNewEnough(stamp, asking.positionFor(NOTHING_KNOWN)));
+    t.equal(asking.check({ stamp: asking.stampOf(asked.positionOf(stamp)), tags: [] }, PAGE), 'current');
+  }
+  ledger.apply([purge(8, {})]);
+  t.notOk(other.isNewEnough(stored(other).stamp, ledger.position), 'the first purge since is news');
+  t.same(other.positionFor(ledger.position), { identity: 'two', seq: 8 }, 'which is passed on as it is');
+});
+
+for (const { what, position, comparable } of [
+  { what: 'a number of an earlier term', position: { identity: 'one', seq: 5 }, comparable: true },
+  {
+    what: 'a number that an earlier term gave out, and lost',
+    position: { identity: 'one', seq: 6 },
+    comparable: false,
+  },
+  { what: 'a number of this term', position: { identity: 'two', seq: 8 }, comparable: true },
+  {
+    what: 'a number of this term that has not been heard of',
+    position: { identity: 'two', seq: 80 },
+    comparable: true,
+  },
+  { what: 'a number of another term', position: { identity: 'three', seq: 6 }, comparable: false },
+  { what: 'the beginning of another journal', position: { identity: 'three', seq: 0 }, comparable: false },
+]) {
+  test(`rule 9: ${what} is ${comparable ? 'compared' : 'not compared'}`, async (t) => {
+    const ledger = new Ledger({ leaseMs: 60_000 });
+    ledger.restart({ terms: line('one', { two: 5 }), newest: 8, floor: 0 });
+    ledger.apply(nothings(0, 8));
+    const own = ledger.stampNow(NOTHING_KNOWN);
+    const named = { stamp: ledger.stampOf(position), tags: [] };
+    t.equal(ledger.check(named, PAGE), comparable ? 'current' : 'unverified');
+    t.same(ledger.positionOf(named.stamp), comparable ? position : { identity: undefined, seq: position.seq });
+    t.equal(ledger.isNewEnough(own, position), comparable && position.seq < 80);
+    t.same(ledger.positionFor(position), comparable ? ledger.known : position);
+    t.equal(ledger.stampNow(position).asOf, comparable && position.seq === 80 ? 80 : 8);
+  });
+}
+
+for (const [what, tell] of Object.entries<(ledger: Ledger) => unknown>({
+  'the journal': (ledger) => ledger.heard(9, NOW),
+  'a node that asks': (ledger) => ledger.stampNow({ identity: 'one', seq: 9 }),
+  'a node that asks on': (ledger) => ledger.positionFor({ identity: 'one', seq: 9 }),
+  'a node that answers': (ledger) => ledger.stampOf({ identity: 'one', seq: 9 }),
+})) {
+  test(`what ${what} has told of is known, applied or not`, async (t) => {
+    const ledger = ledgerAt(7);
+    t.same(ledger.known, { identity: 'one', seq: 7 });
+    tell(ledger);
+    t.same(ledger.known, { identity: 'one', seq: 9 });
+    t.same(ledger.position, { identity: 'one', seq: 7 });
+    ledger.stampOf({ identity: 'two', seq: 12 });
+    ledger.stampNow({ identity: 'two', seq: 12 });
+    t.same(ledger.known, { identity: 'one', seq: 9 }, 'unless it is of another line');
+    ledger.restart({ terms: line('two'), newest: 3, floor: 0 });
+    t.same(ledger.known, { identity: 'two', seq: 3 });
+  });
+}
+
+test('a node without a journal counts for itself', async (t) => {
+  const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
+  t.equal(ledger.stampNow({ identity: undefined, seq: 4 }).asOf, 4, 'who asks gets what is as new as that');
+  ledger.stampOf({ identity: undefined, seq: 4 });
+  const named = stored(ledger);
+  ledger.apply([purge(1, {})]);
+  t.equal(ledger.check(named, PAGE), 'hard', 'the first purge is one for what was stored before');
 });
 
 test('the verdict is that of comparing with every record that was applied', async (t) => {

@@ -14,6 +14,7 @@ import { type ControlNode, startControl } from '../../control/node.ts';
 import type { Receipt } from '../../control/schemas.ts';
 import { type NewToken, SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
 import { TIER_FIELD } from '../../http/tier-field.ts';
+import type { Term } from '../../journal/journal.ts';
 import { jsonLines } from '../../journal/lines.ts';
 import type { JournalMessage } from '../../journal/message.ts';
 import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, journalTarget } from '../../journal/wire.ts';
@@ -159,7 +160,7 @@ async function answer<Body>(response: Response): Promise<Answer<Body>> {
 }
 
 export interface ScriptedNode {
-  /** Of the journal. */
+  /** Of the journal's term. */
   readonly identity: string;
   /** Records that it has been sent, by their numbers. */
   readonly records: ReadonlyMap<number, { kind: string; selector: string; site: string; soft: boolean; who: string }>;
@@ -181,7 +182,7 @@ async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
   const messages = jsonLines(response.body, 2 ** 20) as AsyncGenerator<JournalMessage>;
   const { value: hello } = await messages.next();
   if (hello?.type !== 'hello') throw new Error('no hello');
-  const { identity } = hello.state;
+  const { identity } = hello.state.terms.at(-1) as Term;
   const records = new Map<number, { kind: string; selector: string; site: string; soft: boolean; who: string }>();
   const waiting = new Set<() => void>();
   const take = async (): Promise<void> => {

@@ -3,6 +3,7 @@
  */
 import { test } from 'tap';
 import { Progress } from '../../control/progress.ts';
+import type { JournalState } from '../../journal/journal.ts';
 import { samplesOf } from '../support/network.ts';
 import { startTestControl } from './control.ts';
 
@@ -67,11 +68,13 @@ const EDGE = { region: 'eu', role: 'edge' } as const;
 const A = { ...EDGE, name: 'a' };
 const B = { ...EDGE, name: 'b' };
 
+const journal = (): JournalState => ({ terms: [{ identity: 'j', after: -1 }], floor: 0, newest: 30_000 });
+
 test('durations are of each node, and of the slowest for all', async (t) => {
   let now = 0;
   const completed: number[] = [];
   const progress = new Progress([A, B], {
-    identity: 'j',
+    journal,
     monotonic: () => now,
     now: () => now,
     completed: (ms) => completed.push(ms),
@@ -97,7 +100,7 @@ test('durations are of each node, and of the slowest for all', async (t) => {
 });
 
 test('what is remembered of durations is bounded, and what is applied is known all the same', async (t) => {
-  const progress = new Progress([A], { identity: 'j', monotonic: () => 1, now: () => 1 });
+  const progress = new Progress([A], { journal, monotonic: () => 1, now: () => 1 });
   for (let seq = 1; seq <= 25_000; seq += 1) {
     progress.accepted(seq, 0);
     if (seq % 7 === 0) progress.report({ node: 'a', identity: 'j', seq });
@@ -107,7 +110,7 @@ test('what is remembered of durations is bounded, and what is applied is known a
 });
 
 test('a node that is named no more is not waited for', async (t) => {
-  const progress = new Progress([A, B], { identity: 'j', monotonic: () => 0, now: () => 0 });
+  const progress = new Progress([A, B], { journal, monotonic: () => 0, now: () => 0 });
   progress.accepted(1, 0);
   progress.report({ node: 'a', identity: 'j', seq: 1 });
   const waiting = progress.whenComplete(1, 10_000);
@@ -116,7 +119,7 @@ test('a node that is named no more is not waited for', async (t) => {
 });
 
 test('a wait ends when the caller has gone', async (t) => {
-  const progress = new Progress([A], { identity: 'j', monotonic: () => 0, now: () => 0 });
+  const progress = new Progress([A], { journal, monotonic: () => 0, now: () => 0 });
   const gone = new AbortController();
   const waiting = progress.whenComplete(1, 10_000, gone.signal);
   gone.abort();
@@ -124,9 +127,28 @@ test('a wait ends when the caller has gone', async (t) => {
 });
 
 test('a node that restarts has applied what it says', async (t) => {
-  const progress = new Progress([A], { identity: 'j', monotonic: () => 0, now: () => 0 });
+  const progress = new Progress([A], { journal, monotonic: () => 0, now: () => 0 });
   progress.accepted(5, 0);
   progress.report({ node: 'a', identity: 'j', seq: 5 });
   progress.report({ node: 'a', identity: 'j', seq: 2 });
   t.equal(progress.isComplete(5), false);
+});
+
+test('what a node has applied counts if the journal has it', async (t) => {
+  const terms = [
+    { identity: 'i', after: -1 },
+    { identity: 'j', after: 5 },
+  ];
+  const state = { terms, floor: 0, newest: 9 };
+  const progress = new Progress([A], { journal: () => state, monotonic: () => 0, now: () => 0 });
+  for (const { identity, seq, counts } of [
+    { identity: 'i', seq: 5, counts: true },
+    { identity: 'i', seq: 6, counts: false }, // lost, and given out again
+    { identity: 'j', seq: 9, counts: true },
+    { identity: 'j', seq: 10, counts: false },
+    { identity: 'k', seq: 9, counts: false },
+  ]) {
+    progress.report({ node: 'a', identity, seq });
+    t.equal(progress.nodes()[0]?.seq, counts ? seq : 0, `${identity} ${seq}`);
+  }
 });

@@ -289,8 +289,12 @@ test('a receipt is complete when every node that the files name has applied it',
 test('a wait that is over says what is known', async (t) => {
   const control = await startTestControl(t, { edges: [undefined, undefined] });
   const one = await control.follow('eu-1');
-  await one.applied(1); // it says more than there is yet: that is its affair
-  const { status, body } = await control.purge({ hosts: ['example.com'], wait: 'applied', timeout_seconds: 0 });
+  await one.applied(1); // it says more than there is yet
+  const call = { hosts: ['example.com'], wait: 'applied', timeout_seconds: 0 };
+  const key = { 'idempotency-key': 'k' };
+  t.match(await control.purge(call, key), { status: 202, body: { nodes: [{ applied: false }, { applied: false }] } });
+  await one.applied(1);
+  const { status, body } = await control.purge(call, key);
   t.equal(status, 202);
   t.match(body, {
     status: 'pending',

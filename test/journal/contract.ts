@@ -4,12 +4,16 @@
  */
 import fc from 'fast-check';
 import { type Test, test } from 'tap';
-import type { Journal, JournalRecord, Purge } from '../../journal/journal.ts';
+import { identityOf, isOnLine, type JournalPosition } from '../../cache/terms.ts';
+import { checkState } from '../../journal/check.ts';
+import { type Journal, type JournalRecord, MAX_TERMS, type Purge } from '../../journal/journal.ts';
 
 export interface Opened {
   readonly journal: Journal;
   /** Closes it and opens it again, as a new process does. */
   reopen(): Promise<Opened>;
+  /** Opens a copy of it as it is now; both go on. */
+  copy(): Promise<Opened>;
 }
 
 /** Makes a new, empty journal that goes by the clock; all that it took is gone after the test. */
@@ -59,11 +63,13 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
 export function contract(name: string, open: Open): void {
   test(`${name}: a new journal is empty, and like no other`, async (t) => {
     const { journal } = await open(t, () => START);
-    const { identity, floor, newest } = journal.state();
-    t.match(identity, /^[\w.-]{1,64}$/);
+    const { terms, floor, newest } = journal.state();
+    t.doesNotThrow(() => checkState(journal.state()));
+    t.match(terms, [{ after: -1 }, { after: 0 }]);
     t.same([floor, newest], [0, 0]);
     t.same(journal.read(0, 10), []);
-    t.not((await open(t, () => START)).journal.state().identity, identity);
+    const other = (await open(t, () => START)).journal;
+    t.notOk(isOn(other, { identity: identityOf(terms, 0), seq: 0 }), 'not even their beginnings are the same');
   });
 
   test(`${name}: what is appended is read as it was, with numbers from 1 and the time`, async (t) => {
@@ -188,16 +194,102 @@ export function contract(name: string, open: Open): void {
     t.same(await again.append([aPurge()]), { first: 11, last: 11 }, 'no number is given out twice');
   });
 
-  test(`${name}: opened again it is the same journal`, async (t) => {
+  test(`${name}: opened again it has the same records, and is on the same line`, async (t) => {
     const first = await open(t, () => START);
     await first.journal.append(EVERY_KIND);
     const [state, records] = [first.journal.state(), first.journal.read(0, 100)];
     const second = await first.reopen();
-    t.same(second.journal.state(), state);
+    t.match(second.journal.state(), { floor: state.floor, newest: state.newest });
     t.same(second.journal.read(0, 100), records);
     await second.journal.append(purges(3));
     const third = await second.reopen();
     t.equal(third.journal.state().newest, EVERY_KIND.length + 3);
+    for (const { seq } of [{ seq: 0 }, ...records]) {
+      t.ok(isOn(third.journal, { identity: identityOf(state.terms, seq), seq }), `${seq} is where it was`);
+    }
+  });
+
+  test(`${name}: each opening that gives out numbers is a term, and no other`, async (t) => {
+    let opened = await open(t, () => START);
+    const drawn: string[] = [];
+    for (const count of [2, 0, 0, 1, 0, 3]) {
+      drawn.push(opened.journal.state().terms.at(-1)?.identity as string);
+      if (count > 0) await opened.journal.append(purges(count));
+      opened = await opened.reopen();
+    }
+    const { terms } = opened.journal.state();
+    t.same(
+      terms.map(({ after }) => after),
+      [-1, 0, 2, 3, 6],
+    );
+    t.same(
+      terms.slice(1, -1).map(({ identity }) => identity),
+      [drawn[0], drawn[3], drawn[5]],
+    );
+    t.equal(new Set([...drawn, terms.at(-1)?.identity]).size, drawn.length + 1, 'none is drawn twice');
+    t.same(
+      [0, 1, 2, 3, 4, 6].map((seq) => terms.findIndex((term) => term.identity === identityOf(terms, seq))),
+      [0, 1, 1, 2, 3, 3],
+    );
+  });
+
+  test(`${name}: terms that end below the floor are forgotten`, async (t) => {
+    let now = START;
+    let opened = await open(t, () => now);
+    for (let day = 0; day < 4; day += 1) {
+      now = START + day * DAY;
+      await opened.journal.append(purges(2));
+      opened = await opened.reopen();
+    }
+    const begins = ({ journal }: Opened): number[] => journal.state().terms.map(({ after }) => after);
+    t.same(begins(opened), [-1, 0, 2, 4, 6, 8]);
+    await opened.journal.compact(START + 2 * DAY);
+    t.same(begins(opened), [2, 4, 6, 8], 'the floor itself is still of a term');
+    opened = await opened.reopen();
+    t.same(begins(opened), [2, 4, 6, 8]);
+    await opened.journal.compact(Number.POSITIVE_INFINITY);
+    t.same(begins(opened), [6, 8]);
+    opened = await opened.reopen();
+    await opened.journal.append(purges(1));
+    t.same(begins(await opened.reopen()), [6, 8, 9]);
+  });
+
+  test(`${name}: as many of the newest terms are kept as there may be`, async (t) => {
+    let opened = await open(t, () => START);
+    const first = opened.journal.state();
+    for (let opening = 1; opening <= MAX_TERMS + 5; opening += 1) {
+      await opened.journal.append(purges(1));
+      opened = await opened.reopen();
+      if (opening < MAX_TERMS - 2) continue;
+      const state = opened.journal.state();
+      t.doesNotThrow(() => checkState(state));
+      t.equal(state.terms.length, Math.min(opening + 2, MAX_TERMS));
+      t.equal(state.terms.at(-1)?.after, opening);
+      t.ok(
+        isOn(opened.journal, { identity: identityOf(state.terms, 1), seq: 1 }),
+        'what it says itself is on its line',
+      );
+    }
+    t.notOk(isOn(opened.journal, { identity: identityOf(first.terms, 1), seq: 1 }), 'of a term that is forgotten');
+  });
+
+  test(`${name}: two that say the same of a number have the same records up to it`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(branching, { maxLength: 30 }), async (steps) => {
+        const logs = [await open(t, () => START)];
+        let made = 0;
+        for (const { what, which, count } of steps) {
+          const at = which % logs.length;
+          const log = logs[at] as Opened;
+          if (what === 'append') await log.journal.append(purges(count, `step-${made++}`));
+          else if (what === 'reopen') logs[at] = await log.reopen();
+          else if (logs.length < 6) logs.push(await log.copy());
+        }
+        for (const one of logs) for (const other of logs) checkAgreement(t, one.journal, other.journal);
+        for (const { journal } of logs) await journal.close();
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test(`${name}: closing finishes what was appended, and takes nothing more`, async (t) => {
@@ -214,7 +306,6 @@ export function contract(name: string, open: Open): void {
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         let now = START;
         let opened = await open(t, () => now);
-        const { identity } = opened.journal.state();
         let kept: JournalRecord[] = [];
         let newest = 0;
         for (const { what, count, forMs } of steps) {
@@ -232,7 +323,8 @@ export function contract(name: string, open: Open): void {
             now += forMs;
           }
           const floor = newest - kept.length;
-          t.same(opened.journal.state(), { identity, floor, newest });
+          t.match(opened.journal.state(), { floor, newest });
+          t.doesNotThrow(() => checkState(opened.journal.state()));
           t.same(opened.journal.read(floor, 1_000), kept);
         }
         await opened.journal.close();
@@ -240,6 +332,29 @@ export function contract(name: string, open: Open): void {
       { numRuns: 30 },
     );
   });
+}
+
+const branching = fc.record({
+  what: fc.constantFrom('append', 'append', 'append', 'reopen', 'copy'),
+  which: fc.nat({ max: 11 }),
+  count: fc.integer({ min: 1, max: 3 }),
+});
+
+/** Whatever `one` says of itself is on the line of `other` exactly as far as they agree. */
+function checkAgreement(t: Test, one: Journal, other: Journal): void {
+  const { terms, newest } = one.state();
+  const [mine, theirs] = [selectors(one.read(0, 1_000)), selectors(other.read(0, 1_000))];
+  let agreed = 0;
+  while (agreed < newest && mine[agreed] === theirs[agreed]) agreed += 1;
+  for (let seq = 0; seq <= newest; seq += 1) {
+    const isThere = isOn(other, { identity: identityOf(terms, seq), seq });
+    if (isThere !== seq <= agreed) t.fail(`${seq} of ${newest}, of which ${agreed} are the same: ${isThere}`);
+  }
+}
+
+function isOn(journal: Journal, position: JournalPosition): boolean {
+  const { terms, newest } = journal.state();
+  return isOnLine(terms, newest, position);
 }
 
 const step = fc.record({

@@ -21,18 +21,30 @@ function newFile(t: Test): string {
 
 contract('embedded', async (t, clock) => {
   if (!existsSync(t.testdirName)) t.testdir();
-  const file = newFile(t);
-  const open = (): Opened => {
-    const journal = openEmbeddedJournal(file, { now: clock });
+  const open = (file: string): Opened => {
+    const journal = openEmbeddedJournal(file, { now: clock, defer: setImmediate });
     t.teardown(() => journal.close());
-    const reopen = async (): Promise<Opened> => {
-      await journal.close();
-      return open();
+    return {
+      journal,
+      async reopen() {
+        await journal.close();
+        return open(file);
+      },
+      async copy() {
+        const copied = newFile(t);
+        copyFile(file, copied);
+        return open(copied);
+      },
     };
-    return { journal, reopen };
   };
-  return open();
+  return open(newFile(t));
 });
+
+/** Of a journal that is open. */
+function copyFile(file: string, copy: string): void {
+  copyFileSync(file, copy);
+  if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${copy}-wal`);
+}
 
 /** A closed journal with so many records. */
 async function madeFile(t: Test, count: number): Promise<string> {
@@ -64,8 +76,8 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
     code: 'JOURNAL_FOREIGN',
     spoil: (file) => change(file, 'PRAGMA application_id = 7'),
   },
-  { what: 'a later version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 2') },
-  { what: 'an earlier version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 0') },
+  { what: 'a later version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 3') },
+  { what: 'an earlier version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 1') },
   { what: 'a missing table', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DROP TABLE purge') },
   { what: 'a table too many', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
   {
@@ -78,11 +90,23 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
     code: 'JOURNAL_CORRUPT',
     spoil: (file) => change(file, 'DELETE FROM purge WHERE seq < 9'),
   },
-  { what: 'no identity', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DELETE FROM journal') },
+  { what: 'no floor', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DELETE FROM journal') },
+  { what: 'two floors', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'INSERT INTO journal VALUES (0)') },
+  { what: 'no terms', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DELETE FROM term') },
   {
-    what: 'two identities',
+    what: 'one identity of two terms',
     code: 'JOURNAL_CORRUPT',
-    spoil: (file) => change(file, "INSERT INTO journal VALUES ('other', 0)"),
+    spoil: (file) => change(file, 'INSERT INTO term SELECT 100, identity FROM term LIMIT 1'),
+  },
+  {
+    what: 'an identity that is none',
+    code: 'JOURNAL_CORRUPT',
+    spoil: (file) => change(file, "UPDATE term SET identity = '' WHERE after = 0"),
+  },
+  {
+    what: 'a term that gave out nothing',
+    code: 'JOURNAL_CORRUPT',
+    spoil: (file) => change(file, "INSERT INTO term VALUES (200, 'next')"),
   },
   { what: 'a file cut short', code: 'JOURNAL_CORRUPT', spoil: (file) => truncateSync(file, 8_192) },
   {
@@ -182,6 +206,20 @@ test('garbage after the log is no record', async (t) => {
   const restored = openEmbeddedJournal(copy, { now });
   t.equal(restored.state().newest, 3);
   await restored.close();
+});
+
+test('the first append and its term are written together, or neither', async (t) => {
+  t.testdir();
+  const file = await madeFile(t, 3);
+  const journal = openEmbeddedJournal(file, { now });
+  await journal.append(purges(1));
+  const [, , term] = journal.state().terms;
+  const copy = newFile(t);
+  copyFile(file, copy);
+  await journal.close();
+  const whole = openEmbeddedJournal(copy, { now });
+  t.match(whole.state(), { newest: 4, terms: [{ after: -1 }, { after: 0 }, term, { after: 4 }] });
+  await whole.close();
 });
 
 test('a full disk: nothing of the purge is kept, and it goes on when there is room', async (t) => {

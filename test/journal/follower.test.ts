@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import { identityOf, type Term, termsFrom } from '../../cache/terms.ts';
 import type { JournalRecord, JournalState } from '../../journal/journal.ts';
-import type { Connect } from '../../journal/message.ts';
+import { type Connect, startAfter } from '../../journal/message.ts';
 import { aPurge } from './contract.ts';
-import { type Followed, follow, history, type Line, NotingTarget, recordOf, settle } from './simulation.ts';
+import { type Followed, follow, history, type Line, NotingTarget, recordOf, settle, termsOf } from './simulation.ts';
 
 test('a new node takes on the journal’s identity, and applies everything in order', async (t) => {
   const { exchange, target, follower, reports, problems } = follow();
@@ -49,7 +50,7 @@ test('a node that is behind was up to date when it last heard the number that it
 class Newcomer extends NotingTarget {
   override restart(state: JournalState): void {
     super.restart(state);
-    this.position = { identity: state.identity, seq: state.newest };
+    this.seq = state.newest;
   }
 }
 
@@ -94,28 +95,45 @@ async function reconnected(): Promise<Followed> {
   return followed;
 }
 
-test('after a break it goes on where it was, once the journal has repeated the last record', async (t) => {
-  const { clock, exchange, target, follower, reports } = await reconnected();
-  t.same(exchange.line.after, { identity: 'one', seq: 2 });
+test('after a break it goes on where it was', async (t) => {
+  const { exchange, target, follower, reports, problems } = await reconnected();
+  t.same(exchange.line.after, { identity: 'one', seq: 3 });
   exchange.line.hello('one', 4);
-  await clock.advance(10);
-  t.same(target.told(), [], 'it believes nothing yet');
-  exchange.line.records(...history(3, 4));
+  exchange.line.records(...history(4, 4));
   await settle();
-  t.same(target.told(), ['apply 4', 'heard 4 at 1000']);
-  t.same(reports, ['one 4']);
+  t.same(target.told(), ['heard 4 at 1000', 'apply 4', 'heard 4 at 1000']);
+  t.same(reports, ['one 3', 'one 4']);
   t.same(target.applied, history(1, 4));
+  t.same(problems, []);
   await follower.stop();
 });
 
-test('nothing new after a break: the repeated record is enough', async (t) => {
+test('nothing new after a break', async (t) => {
   const { exchange, target, follower, reports } = await reconnected();
   exchange.line.hello('one', 3);
-  exchange.line.records(...history(3, 3));
   exchange.line.heartbeat(3);
   await settle();
   t.same(target.told(), ['heard 3 at 1000', 'heard 3 at 1000']);
   t.same(reports, ['one 3']);
+  await follower.stop();
+});
+
+test('the journal was opened again: the node goes on, and asks by the term of what it has applied', async (t) => {
+  const { clock, exchange, target, follower, reports, problems } = await reconnected();
+  exchange.line.hello({ one: -1, two: 3 }, 3);
+  await settle();
+  t.same(target.told(), ['extend two', 'heard 3 at 1000']);
+  t.same(target.position, { identity: 'one', seq: 3 }, 'who has not heard of it yet is at the same place');
+  exchange.line.fail();
+  await clock.advance(1_000);
+  t.same(exchange.line.after, { identity: 'one', seq: 3 });
+  exchange.line.hello({ one: -1, three: 3 }, 4); // the second opening gave out nothing
+  exchange.line.records(...history(4, 4));
+  exchange.line.fail();
+  await clock.advance(1_000);
+  t.same(exchange.line.after, { identity: 'three', seq: 4 });
+  t.same(reports, ['one 3', 'one 3', 'three 4']);
+  t.same(problems, ['cut', 'cut']);
   await follower.stop();
 });
 
@@ -130,29 +148,45 @@ test('rule 9: another identity', async (t) => {
   await follower.stop();
 });
 
-test('rule 9: restored from an older copy, the newest number is lower than the one applied', async (t) => {
-  const { clock, exchange, target, follower, problems } = await reconnected();
-  exchange.line.hello('one', 1);
-  await clock.advance(1_000);
-  t.same(target.told(), ['restart one 0..1']);
-  t.same(problems, ['JOURNAL_FORKED']);
-  t.same(exchange.line.after, { identity: 'one', seq: 0 }, 'it asks for what it does not have');
-  exchange.line.hello('one', 1);
-  exchange.line.records(...history(1, 1));
-  await settle();
-  t.same(target.applied, history(1, 1));
-  await follower.stop();
-});
+for (const { what, line, newest, copied, reported } of [
+  { what: 'without being opened again', line: { one: -1 }, newest: 1, copied: 1, reported: 'one 1' },
+  { what: 'and has given out nothing since', line: { one: -1, two: 1 }, newest: 1, copied: 1, reported: 'one 1' },
+  { what: 'and is back at the same number', line: { one: -1, two: 1 }, newest: 3, copied: 1, reported: 'two 3' },
+  { what: 'and has got further', line: { one: -1, two: 2 }, newest: 5, copied: 2, reported: 'two 5' },
+  { what: 'twice', line: { one: -1, two: 1, three: 2 }, newest: 5, copied: 1, reported: 'three 5' },
+  { what: 'of when it was empty', line: { one: -1, two: 0 }, newest: 5, copied: 0, reported: 'two 5' },
+]) {
+  test(`rule 9: restored from an older copy ${what}`, async (t) => {
+    const { exchange, target, follower, reports, problems } = await reconnected();
+    const forked = [...history(1, copied), ...history(copied + 1, newest, 'b')];
+    exchange.line.hello(line, newest);
+    exchange.line.records(...forked);
+    await settle();
+    t.equal(target.told()[0], `restart ${Object.keys(line).at(-1)} 0..${newest}`);
+    t.same(target.applied, forked);
+    t.equal(reports.at(-1), reported);
+    t.same(problems, []);
+    await follower.stop();
+  });
+}
 
-test('rule 9: restored from an older copy, and the numbers given out again meanwhile', async (t) => {
+test('rule 9: a number that was heard of, but not applied, is not on the line', async (t) => {
   const { clock, exchange, target, follower, problems } = await reconnected();
-  const forked = [...history(1, 1), ...history(2, 5, 'b')];
   exchange.line.hello('one', 5);
-  exchange.line.records(...forked.slice(2));
+  exchange.line.fail();
   await clock.advance(1_000);
-  t.same(target.told(), ['restart one 0..5'], 'nothing was applied, nothing believed');
-  t.same(problems, ['JOURNAL_FORKED']);
-  exchange.line.hello('one', 5);
+  target.told();
+  exchange.line.hello({ one: -1, two: 4 }, 6);
+  await clock.advance(1_000);
+  t.same(
+    target.told(),
+    ['restart two 0..6'],
+    'what it has asked for since may be as old as the numbers that were lost',
+  );
+  t.same(problems, ['cut', 'JOURNAL_FORKED'], 'the connection would go on after 3');
+  t.same(exchange.line.after, { identity: 'one', seq: 0 }, 'it asks for what it does not have');
+  const forked = [...history(1, 4), ...history(5, 6, 'b')];
+  exchange.line.hello({ one: -1, two: 4 }, 6);
   exchange.line.records(...forked);
   await settle();
   t.same(target.applied, forked);
@@ -195,7 +229,8 @@ test('the floor rises: the ledger hears of it once it has applied everything', a
   await follower.stop();
 });
 
-const hello = { type: 'hello', state: { identity: 'one', floor: 0, newest: 3 } };
+const terms = termsOf('one');
+const hello = { type: 'hello', state: { terms, floor: 0, newest: 3 } };
 const two = { type: 'records', records: history(1, 2) };
 
 /** What comes on a new node's first connection, and how much of it may be applied. */
@@ -265,11 +300,25 @@ const REFUSED: readonly { what: string; messages: unknown[]; applied: number; co
   })),
   ...[
     ['no state', undefined],
-    ['no identity', { floor: 0, newest: 3 }],
-    ['an identity with a space', { identity: 'a b', floor: 0, newest: 3 }],
-    ['an identity of a kilobyte', { identity: 'a'.repeat(1_024), floor: 0, newest: 3 }],
-    ['a floor above the newest', { identity: 'one', floor: 4, newest: 3 }],
-    ['a negative newest', { identity: 'one', floor: 0, newest: -1 }],
+    ['a floor above the newest', { terms, floor: 4, newest: 3 }],
+    ['a negative newest', { terms, floor: 0, newest: -1 }],
+    ['no terms', { floor: 0, newest: 3 }],
+    ...Object.entries({
+      'an empty list of terms': [],
+      'terms that are no list': { length: 1, 0: { identity: 'one', after: -1 } },
+      'a term that is none': [7],
+      'no identity': [{ after: 0 }],
+      'an identity with a space': termsOf('a b'),
+      'an identity of a kilobyte': termsOf('a'.repeat(1_024)),
+      'one identity twice': [...termsOf('one'), { identity: 'one', after: 2 }],
+      'two terms after the same number': termsOf({ one: 1, two: 1 }),
+      'terms in the wrong order': termsOf({ one: 2, two: 1 }),
+      'a term after what is to come': termsOf({ one: -1, two: 4 }),
+      'a term after half a number': termsOf({ one: -1, two: 0.5 }),
+      'a term after no number': [...termsOf('one'), { identity: 'two', after: '2' }],
+      'a term from before the beginning': termsOf({ one: -2 }),
+      'too many terms': Array.from({ length: 1_001 }, (_, index) => ({ identity: `t${index}`, after: index - 1_000 })),
+    }).map(([what, list]): [string, unknown] => [what, { terms: list, floor: 0, newest: 3 }]),
   ].map(([what, state]) => ({
     what: `hello with ${what}`,
     messages: [{ type: 'hello', state }],
@@ -353,20 +402,6 @@ test('records that are told of, but never come', async (t) => {
   await follower.stop();
 });
 
-test('a journal that does not repeat the last record', async (t) => {
-  const { clock, exchange, target, follower, problems } = await reconnected();
-  exchange.line.hello('one', 4);
-  exchange.line.records(...history(4, 4));
-  await clock.advance(1_000);
-  t.same(problems, ['JOURNAL_OUT_OF_ORDER']);
-  exchange.line.hello('one', 3);
-  for (let beat = 0; beat < 3; beat += 1) exchange.line.heartbeat(3);
-  await settle();
-  t.same(problems.slice(1), ['JOURNAL_STALLED']);
-  t.same(target.told(), []);
-  await follower.stop();
-});
-
 for (const [what, lose] of Object.entries({
   fails: (line: Line) => line.fail(),
   ends: (line: Line) => line.end(),
@@ -417,11 +452,13 @@ test('caughtUp: when the number is applied, when the time is over, when the foll
   exchange.line.hello('one', 3);
   exchange.line.records(...history(1, 1));
   await settle();
-  t.equal(await follower.caughtUp(1, 0), true, 'applied already');
-  t.equal(await follower.caughtUp(2, 0), false);
+  t.equal(await follower.caughtUp({ identity: 'one', seq: 1 }, 0), true, 'applied already');
+  t.equal(await follower.caughtUp({ identity: 'one', seq: 2 }, 0), false);
   const results: string[] = [];
   const note = (seq: number, timeoutMs: number): void => {
-    void follower.caughtUp(seq, timeoutMs).then((reached) => results.push(`${seq} ${reached} ${clock.now()}`));
+    void follower
+      .caughtUp({ identity: 'one', seq }, timeoutMs)
+      .then((reached) => results.push(`${seq} ${reached} ${clock.now()}`));
   };
   note(2, 500);
   note(3, 200);
@@ -433,8 +470,21 @@ test('caughtUp: when the number is applied, when the time is over, when the foll
   await follower.stop();
   await settle();
   t.same(results.slice(2), ['4 false 300']);
-  t.equal(await follower.caughtUp(9, 1_000), false, 'after it has stopped');
+  t.equal(await follower.caughtUp({ identity: 'one', seq: 9 }, 1_000), false, 'after it has stopped');
   t.equal(clock.waiting, 0, 'nobody waits any more');
+});
+
+test('caughtUp: a number that was applied as another purge, before the journal was restored, is not that', async (t) => {
+  const { exchange, follower } = await reconnected();
+  const purge = { identity: 'two', seq: 2 };
+  t.equal(await follower.caughtUp(purge, 0), false);
+  const caughtUp = follower.caughtUp(purge, 5_000);
+  exchange.line.hello({ one: -1, two: 1 }, 2);
+  await settle();
+  t.equal(await follower.caughtUp(purge, 0), false, 'the journal has been heard of');
+  exchange.line.records(...history(1, 2, 'b'));
+  t.equal(await caughtUp, true);
+  await follower.stop();
 });
 
 test('stopped while it waits for the next attempt, or before it has begun', async (t) => {
@@ -450,13 +500,18 @@ test('stopped while it waits for the next attempt, or before it has begun', asyn
 
 /** A journal that can be restored from a copy of itself. */
 class FakeJournal {
-  identity = 'j0';
+  terms: readonly Term[] = termsOf({ begin: -1, t0: 0 });
   floor = 0;
   records: JournalRecord[] = [];
   #made = 0;
+  #openings = 0;
 
   get newest(): number {
     return this.floor + this.records.length;
+  }
+
+  get identity(): string {
+    return (this.terms.at(-1) as Term).identity;
   }
 
   append(count: number): void {
@@ -469,18 +524,22 @@ class FakeJournal {
 
   compact(count: number): void {
     this.floor += this.records.splice(0, count).length;
+    this.terms = termsFrom(this.terms, this.floor);
   }
 
   /** As if it had been copied so many records ago. */
   restore(count: number): void {
     this.records.splice(Math.max(0, this.records.length - count));
+    this.#openings += 1;
+    const used = this.terms.filter(({ after }) => after < this.newest);
+    this.terms = [...used, { identity: `t${this.#openings}`, after: this.newest }];
   }
 
   replace(): void {
-    this.#made += 1_000;
-    this.identity = `j${this.#made}`;
     this.floor = 0;
     this.records = [];
+    this.terms = termsOf(`begin-${this.#openings}`);
+    this.restore(0);
   }
 
   after(seq: number): JournalRecord[] {
@@ -499,9 +558,10 @@ class FakeStream {
     this.line = line;
     this.#journal = journal;
     this.#identity = journal.identity;
-    const start = line.after.identity === undefined || line.after.identity === journal.identity ? line.after.seq : 0;
-    this.#sent = Math.max(start, journal.floor);
-    line.hello(journal.identity, journal.newest, journal.floor);
+    const { terms, floor, newest } = journal;
+    const state = { terms, floor, newest };
+    this.#sent = startAfter(state, line.after);
+    line.send({ type: 'hello', state });
   }
 
   /** Sends what is new, in messages of this many, which the network treats as it likes. */
@@ -530,6 +590,7 @@ const event = fc.record({
     'append',
     'append',
     'compact',
+    'reopen',
     'restore',
     'restoreAndAppend',
     'replace',
@@ -553,13 +614,14 @@ test('whatever happens, the ledger holds a stretch of the journal as it is, and 
         stream.pump(size, fault);
       };
       for (const { what, fault, count, size, passMs } of events) {
-        const isDown = what === 'restore' || what === 'restoreAndAppend' || what === 'replace';
+        const isDown = what === 'reopen' || what === 'restore' || what === 'restoreAndAppend' || what === 'replace';
         if (isDown || what === 'cut') {
           exchange.line.fail();
           await clock.advance(400);
         }
         if (what === 'append') journal.append(count);
         if (what === 'compact') journal.compact(count);
+        if (what === 'reopen') journal.restore(0);
         if (what === 'restore' || what === 'restoreAndAppend') journal.restore(count);
         if (what === 'restoreAndAppend') journal.append(count);
         if (what === 'replace') journal.replace();
@@ -570,7 +632,7 @@ test('whatever happens, the ledger holds a stretch of the journal as it is, and 
         pump(3, 'none');
         await clock.advance(1_000);
       }
-      t.same(target.position, { identity: journal.identity, seq: journal.newest });
+      t.same(target.position, { identity: identityOf(journal.terms, journal.newest), seq: journal.newest });
       const kept = target.applied.filter(({ seq }) => seq > journal.floor);
       t.same(kept, journal.after(Math.max(target.base, journal.floor)));
       await follower.stop();

@@ -4,6 +4,7 @@
  * connections that bring what they are given.
  * @module
  */
+import { identityOf, isOnLine, type Term } from '../../cache/terms.ts';
 import type { FollowerOptions, FollowerTarget } from '../../journal/follower.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
@@ -62,44 +63,61 @@ export class Clock {
 
 /** A ledger that notes everything, and fails when it is told what it must not be told. */
 export class NotingTarget implements FollowerTarget {
-  position: JournalPosition;
+  terms: readonly Term[] = [];
+  seq = 0;
   /** What was applied since the last `restart` or `skipTo`. */
   applied: JournalRecord[] = [];
   /** Where `applied` begins. */
   base = 0;
+  #heard = 0;
   readonly calls: string[] = [];
 
-  constructor(position: JournalPosition = { identity: undefined, seq: 0 }) {
-    this.position = position;
-    this.base = position.seq;
+  get position(): JournalPosition {
+    return { identity: identityOf(this.terms, this.seq), seq: this.seq };
   }
 
-  restart({ identity, floor, newest }: JournalState): void {
-    this.calls.push(`restart ${identity} ${floor}..${newest}`);
-    this.#moveTo({ identity, seq: floor });
+  get known(): JournalPosition {
+    const seq = Math.max(this.seq, this.#heard);
+    return { identity: identityOf(this.terms, seq), seq };
+  }
+
+  extend({ terms, newest }: JournalState): void {
+    const { known } = this;
+    if (!isOnLine(terms, newest, known)) throw new Error(`extend, but ${known.seq} is not on the line`);
+    const last = (list: readonly Term[]): string | undefined => list.at(-1)?.identity;
+    if (last(terms) !== last(this.terms)) this.calls.push(`extend ${last(terms)}`);
+    this.terms = terms;
+  }
+
+  restart({ terms, floor, newest }: JournalState): void {
+    this.calls.push(`restart ${terms.at(-1)?.identity} ${floor}..${newest}`);
+    this.terms = terms;
+    this.#heard = newest;
+    this.#moveTo(floor);
   }
 
   skipTo(floor: number): void {
-    if (floor <= this.position.seq) throw new Error(`skipTo ${floor} at ${this.position.seq}`);
+    if (floor <= this.seq) throw new Error(`skipTo ${floor} at ${this.seq}`);
     this.calls.push(`skipTo ${floor}`);
-    this.#moveTo({ ...this.position, seq: floor });
+    this.#moveTo(floor);
   }
 
   apply(records: readonly JournalRecord[]): void {
     for (const record of records) {
-      if (record.seq !== this.position.seq + 1) throw new Error(`apply ${record.seq} at ${this.position.seq}`);
-      this.position = { ...this.position, seq: record.seq };
+      if (record.seq !== this.seq + 1) throw new Error(`apply ${record.seq} at ${this.seq}`);
+      this.seq = record.seq;
       this.applied.push(record);
     }
     this.calls.push(`apply ${records.map(({ seq }) => seq).join(' ')}`);
   }
 
   heard(newest: number, now: number): void {
+    this.#heard = Math.max(this.#heard, newest);
     this.calls.push(`heard ${newest} at ${now}`);
   }
 
   raiseFloor(floor: number): void {
-    if (floor > this.position.seq) throw new Error(`raiseFloor ${floor} at ${this.position.seq}`);
+    if (floor > this.seq) throw new Error(`raiseFloor ${floor} at ${this.seq}`);
     this.calls.push(`raiseFloor ${floor}`);
   }
 
@@ -108,9 +126,9 @@ export class NotingTarget implements FollowerTarget {
     return this.calls.splice(0);
   }
 
-  #moveTo(position: JournalPosition): void {
-    this.position = position;
-    this.base = position.seq;
+  #moveTo(seq: number): void {
+    this.seq = seq;
+    this.base = seq;
     this.applied = [];
   }
 }
@@ -132,8 +150,9 @@ export class Line {
     this.#push(...(messages as JournalMessage[]));
   }
 
-  hello(identity: string, newest: number, floor = 0): void {
-    this.send({ type: 'hello', state: { identity, floor, newest } });
+  /** @param line - Name of the only term, or each one's with the number that it begins after. */
+  hello(line: string | Readonly<Record<string, number>>, newest: number, floor = 0): void {
+    this.send({ type: 'hello', state: { terms: termsOf(line), floor, newest } });
   }
 
   records(...records: JournalRecord[]): void {
@@ -183,6 +202,11 @@ export class Exchange {
   get line(): Line {
     return this.lines.at(-1) as Line;
   }
+}
+
+export function termsOf(line: string | Readonly<Record<string, number>>): Term[] {
+  const begins = typeof line === 'string' ? { [line]: -1 } : line;
+  return Object.entries(begins).map(([identity, after]) => ({ identity, after }));
 }
 
 export interface Followed {

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import fastify from 'fastify';
 import { test } from 'tap';
+import { identityOf } from '../../cache/terms.ts';
+import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import type { Journal, JournalRecord } from '../../journal/journal.ts';
-import type { JournalMessage } from '../../journal/message.ts';
+import type { JournalMessage, JournalPosition } from '../../journal/message.ts';
 import { streamJournal } from '../../journal/stream.ts';
 import { formatNodeField, journalTarget, MAX_LINE_BYTES, readJournalTarget } from '../../journal/wire.ts';
 import { aPurge, purges } from './contract.ts';
@@ -12,6 +15,10 @@ import { Clock, settle } from './simulation.ts';
 
 const PATIENCE_MS = 20_000;
 const NOBODY = { identity: undefined, seq: 0 };
+
+function at(journal: Journal, seq: number): JournalPosition {
+  return { identity: identityOf(journal.state().terms, seq), seq };
+}
 
 /** Takes so many messages, then goes away. */
 async function take(messages: AsyncIterable<JournalMessage>, count: number): Promise<JournalMessage[]> {
@@ -58,22 +65,30 @@ test('hello, what there is, what comes, and heartbeats in between', async (t) =>
   await messages.return?.();
 });
 
-for (const { what, after, isOther, first } of [
-  { what: 'the number asked for', after: 7, isOther: false, first: 8 },
-  { what: 'the floor, when records that were asked for are gone', after: 1, isOther: false, first: 6 },
-  { what: 'the floor, for another identity', after: 9, isOther: true, first: 6 },
+for (const { what, after, term, first } of [
+  { what: 'the number asked for', after: 7, term: 1, first: 8 },
+  { what: 'the number asked for, of an earlier term', after: 6, term: 0, first: 7 },
+  { what: 'the floor, when records that were asked for are gone', after: 1, term: 0, first: 6 },
+  { what: 'the floor, for another identity', after: 9, term: undefined, first: 6 },
+  { what: 'the floor, for a number that the term did not give out', after: 7, term: 0, first: 6 },
+  { what: 'the floor, for a number that nobody has given out', after: 11, term: 1, first: 6 },
 ]) {
   test(`a stream begins after ${what}`, async (t) => {
     let now = 0;
-    const journal = newJournal(t, () => now);
-    await journal.append(purges(5));
+    const file = join(t.testdir(), 'journal.db');
+    const before = openEmbeddedJournal(file, { now: () => now });
+    await before.append(purges(5));
     now = 1_000;
+    await before.append(purges(1));
+    await before.close();
+    const journal = openEmbeddedJournal(file, { now: () => now });
+    t.teardown(() => journal.close());
     await journal.compact(1_000);
-    await journal.append(purges(5));
+    await journal.append(purges(4));
     const { url } = await serveJournal(t, journal);
-    const identity = isOther ? 'other' : journal.state().identity;
+    const identity = term === undefined ? 'other' : journal.state().terms[term]?.identity;
     const [hello, records] = await take(source(url)({ identity, seq: after }, new AbortController().signal), 2);
-    t.match(hello, { state: { floor: 5, newest: 10 } });
+    t.match(hello, { state: { floor: 5, newest: 10, terms: [{ after: 0 }, { after: 6 }] } });
     t.match(records, { type: 'records', records: [{ seq: first }] });
   });
 }
@@ -83,11 +98,11 @@ test('10,000 records are caught up with, in order and whole, and then what comes
   for (let batch = 0; batch < 10; batch += 1) await journal.append(purges(1_000, `batch-${batch}`));
   const { url } = await serveJournal(t, journal);
   const { follower, target } = followOn(t, source(url));
-  t.ok(await follower.caughtUp(10_000, PATIENCE_MS));
+  t.ok(await follower.caughtUp(at(journal, 10_000), PATIENCE_MS));
   t.same(target.applied, journal.read(0, 10_000));
   for (let round = 1; round <= 50; round += 1) {
     const { last } = await journal.append(purges(round % 5 === 0 ? 5 : 1, `live-${round}`));
-    t.ok(await follower.caughtUp(last, PATIENCE_MS));
+    t.ok(await follower.caughtUp(at(journal, last), PATIENCE_MS));
   }
   t.same(target.applied.slice(10_000), journal.read(10_000, 1_000));
 });
@@ -212,7 +227,7 @@ test('connections that are cut again and again lose nothing and repeat nothing',
     }) as typeof response.write;
   });
   const { follower, target } = followOn(t, source(url));
-  t.ok(await follower.caughtUp(10_000, PATIENCE_MS));
+  t.ok(await follower.caughtUp(at(journal, 10_000), PATIENCE_MS));
   t.same(target.applied, journal.read(0, 10_000));
   t.equal(cuts, CUTS);
   t.equal(target.calls.filter((call) => call.startsWith('restart')).length, 1, 'it is the same journal all the time');
@@ -238,7 +253,7 @@ test('records that are forgotten while they are sent: the follower skips to the 
   };
   const { url, problems } = await serveJournal(t, journal);
   const { follower, target } = followOn(t, source(url));
-  t.ok(await follower.caughtUp(1_010, PATIENCE_MS));
+  t.ok(await follower.caughtUp(at(journal, 1_010), PATIENCE_MS));
   t.ok(target.calls.includes('skipTo 1000'));
   t.same(problems, []);
 });
@@ -334,9 +349,9 @@ test('a Fastify route streams just as well', async (t) => {
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => server.close());
   const { follower, target } = followOn(t, source(url));
-  t.ok(await follower.caughtUp(3, PATIENCE_MS));
+  t.ok(await follower.caughtUp(at(journal, 3), PATIENCE_MS));
   await journal.append(purges(1));
-  t.ok(await follower.caughtUp(4, PATIENCE_MS));
+  t.ok(await follower.caughtUp(at(journal, 4), PATIENCE_MS));
   t.same(target.applied, journal.read(0, 10) as JournalRecord[]);
   await follower.stop();
 });

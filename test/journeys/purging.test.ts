@@ -3,9 +3,10 @@
  * origin itself; every tier forgets, in every region.
  */
 import { createHash } from 'node:crypto';
+import { copyFileSync } from 'node:fs';
 import { type Test, test } from 'tap';
 import { regionSchema } from '../../config/schema.ts';
-import { startControl } from '../../control/node.ts';
+import { type ControlNode, startControl } from '../../control/node.ts';
 import { httpAppender } from '../../journal/appender.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
@@ -18,6 +19,7 @@ const EDGES = ['eu-1', 'eu-2', 'us-1', 'us-2'];
 
 interface Stage {
   readonly network: Network;
+  readonly control: TestControl;
   /** What the origin answers with now; each answer also says how many there were. */
   readonly content: { value: string; fields: Record<string, string> };
   readonly requests: () => number;
@@ -35,39 +37,59 @@ async function stage(t: Test, site: NetworkOptions['site'] = {}): Promise<Stage>
   });
   t.teardown(() => origin.close());
   const control = await startTestControl(t);
-  const network = await startNetwork({ origin: origin.url, journal: control, site, regions: { eu: 2, us: 2 } });
+  const network = await startNetwork({ origin: origin.url, journal: control.address, site, regions: { eu: 2, us: 2 } });
   t.teardown(() => network.close());
   const everywhere = async (path: string): Promise<string[]> => {
     const replies = await Promise.all(EDGES.map((name) => ask(network.at(name), path)));
     return replies.map(({ body }) => body.toString());
   };
-  const on = { network, content, requests: () => requests, everywhere };
+  const on = { network, control, content, requests: () => requests, everywhere };
   // A first purge, of nothing: once all have applied it, what they store counts in this journal.
-  const appender = httpAppender({ url: `http://${control}`, secret: SECRET, node: 'test' });
-  await appender.append([{ site: 'site', kind: 'tag', selector: 'nothing', soft: false, who: 'test', why: '' }]);
-  await appender.close();
+  await purgeNothing(control.address);
   await allFollow(on, 1);
   return on;
 }
 
-async function startTestControl(t: Test): Promise<string> {
-  const control = { listen: '127.0.0.1:0', data: t.testdir({}) };
-  const parsed = regionSchema.parse({
-    region: 'main',
-    tier_secret: SECRET,
-    control,
-    sites: [{ name: 'site', hosts: [HOST], origin: { servers: [{ url: 'http://127.0.0.1:1' }] } }],
-  });
-  const region = {
-    ...parsed,
-    file: `${t.testdirName}/region.yaml`,
-    sites: parsed.sites as never,
-    reachableShields: [],
+interface TestControl {
+  readonly address: string;
+  readonly journalFile: string;
+  /** Ends it, and starts it again at the same address. */
+  restart(meanwhile?: () => void): Promise<void>;
+}
+
+async function startTestControl(t: Test): Promise<TestControl> {
+  const data = t.testdir({});
+  let listen = '127.0.0.1:0';
+  const start = async (): Promise<ControlNode> => {
+    const parsed = regionSchema.parse({
+      region: 'main',
+      tier_secret: SECRET,
+      control: { listen, data },
+      sites: [{ name: 'site', hosts: [HOST], origin: { servers: [{ url: 'http://127.0.0.1:1' }] } }],
+    });
+    const file = `${t.testdirName}/region.yaml`;
+    const region = { ...parsed, file, sites: parsed.sites as never, reachableShields: [] };
+    if (region.control === undefined) throw new Error('no control node');
+    return startControl({ region, control: region.control, regions: [region], log });
   };
-  if (region.control === undefined) throw new Error('no control node');
-  const node = await startControl({ region, control: region.control, regions: [region], log });
+  let node = await start();
+  listen = node.address;
   t.teardown(() => node.close());
-  return node.address;
+  return {
+    address: listen,
+    journalFile: `${data}/journal.sqlite`,
+    async restart(meanwhile) {
+      await node.close();
+      meanwhile?.();
+      node = await start();
+    },
+  };
+}
+
+async function purgeNothing(address: string): Promise<void> {
+  const appender = httpAppender({ url: `http://${address}`, secret: SECRET, node: 'test' });
+  await appender.append([{ site: 'site', kind: 'tag', selector: 'nothing', soft: false, who: 'test', why: '' }]);
+  await appender.close();
 }
 
 /** Every node has heard of the journal, so that what it stores from now on counts in it. */
@@ -153,4 +175,26 @@ test('tags are for the network; a visitor does not see them unless the site says
   on.network.reload({ tags: { visible: true } });
   const shown = await ask(on.network.at('eu-1'), '/page');
   t.equal(shown.headers['cache-tag'], 'a,b');
+});
+
+test('a control node that is restarted costs nothing; one that is restored from an older copy makes nodes ask', async (t) => {
+  const on = await stage(t);
+  const { address, journalFile, restart } = on.control;
+  await on.everywhere('/page');
+  const fetched = on.requests();
+  on.content.value = 'new';
+  const copy = `${journalFile}.copy`;
+  await restart(() => copyFileSync(journalFile, copy));
+  t.same(await on.everywhere('/page'), ['old', 'old', 'old', 'old'], 'whether they have noticed or not');
+  for (const seq of [2, 3]) {
+    await purgeNothing(address);
+    await allFollow(on, seq);
+    t.same(await on.everywhere('/page'), ['old', 'old', 'old', 'old'], `at ${seq} of the next term`);
+  }
+  t.equal(on.requests(), fetched);
+
+  await restart(() => copyFileSync(copy, journalFile));
+  for (let seq = 2; seq <= 4; seq++) await purgeNothing(address); // 2 and 3 once more
+  await allFollow(on, 4);
+  t.same(await on.everywhere('/page'), ['new', 'new', 'new', 'new']);
 });

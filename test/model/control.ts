@@ -3,9 +3,10 @@
  * follow it (journal/stream.ts does the same over HTTP).
  * @module
  */
+import { type Term, termsFrom } from '../../cache/terms.ts';
 import { JournalError, JournalGapError } from '../../journal/errors.ts';
 import type { Journal, JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
-import type { JournalMessage, JournalPosition } from '../../journal/message.ts';
+import { type JournalMessage, type JournalPosition, startAfter } from '../../journal/message.ts';
 import type { Timer } from './clock.ts';
 import type { Network, Place } from './network.ts';
 
@@ -14,22 +15,47 @@ export const HEARTBEAT_MS = 2_000;
 /** How long a node waits for a connection. */
 const CONNECT_PATIENCE_MS = 1_000;
 
+/** What is left of a journal when its process has ended. */
+export interface JournalCopy {
+  readonly records: readonly JournalRecord[];
+  readonly floor: number;
+  readonly terms: readonly Term[];
+  /** All terms that there were, forgotten or not. */
+  readonly line: readonly Term[];
+}
+
+/** @returns The beginning of a journal. */
+export function emptyCopy(identity: string): JournalCopy {
+  const line = [{ identity, after: -1 }];
+  return { records: [], floor: 0, terms: line, line };
+}
+
 export class MemoryJournal implements Journal {
-  readonly #identity: string;
   readonly #now: () => number;
   readonly #listeners = new Set<(newest: number) => void>();
+  readonly line: readonly Term[];
   #records: readonly JournalRecord[];
   #floor: number;
+  #terms: readonly Term[];
 
-  constructor(
-    identity: string,
-    now: () => number,
-    copy?: { readonly records: readonly JournalRecord[]; readonly floor: number },
-  ) {
-    this.#identity = identity;
+  /** @param identity - Of this opening; the program draws another one each time. */
+  constructor(identity: string, now: () => number, copy: JournalCopy) {
     this.#now = now;
-    this.#records = copy?.records ?? [];
-    this.#floor = copy?.floor ?? 0;
+    this.#records = copy.records;
+    this.#floor = copy.floor;
+    const newest = copy.floor + copy.records.length;
+    const opened = (terms: readonly Term[]): readonly Term[] => {
+      const used = terms.filter(({ after }) => after < newest);
+      return used.at(-1)?.identity === identity ? used : [...used, { identity, after: newest }];
+    };
+    this.#terms = opened(copy.terms);
+    this.line = opened(copy.line);
+  }
+
+  /** @param loses - How many of the newest records are not in the copy. */
+  copy(loses: number): JournalCopy {
+    const kept = this.#records.slice(0, this.#records.length - Math.min(loses, this.#records.length));
+    return { records: kept, floor: this.#floor, terms: this.#terms, line: this.line };
   }
 
   get records(): readonly JournalRecord[] {
@@ -37,7 +63,7 @@ export class MemoryJournal implements Journal {
   }
 
   state(): JournalState {
-    return { identity: this.#identity, floor: this.#floor, newest: this.#floor + this.#records.length };
+    return { terms: this.#terms, floor: this.#floor, newest: this.#floor + this.#records.length };
   }
 
   append(purges: readonly Purge[]): Promise<{ first: number; last: number }> {
@@ -71,6 +97,7 @@ export class MemoryJournal implements Journal {
     const gone = Math.max(0, this.#records.length - keeps);
     this.#records = this.#records.slice(gone);
     this.#floor += gone;
+    this.#terms = termsFrom(this.#terms, this.#floor);
   }
 
   close(): Promise<void> {
@@ -174,8 +201,7 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
     if (this.#closed) return;
     const { journal } = this.#control;
     const state = journal.state();
-    const from = after.identity === undefined || after.identity === state.identity ? after.seq : 0;
-    this.#sent = Math.max(from, state.floor);
+    this.#sent = startAfter(state, after);
     this.#send({ type: 'hello', state });
     this.#unsubscribe = journal.subscribe(() => this.#tell());
     this.#tell();

@@ -104,8 +104,10 @@ export type Action =
   | { readonly type: 'fail'; readonly how: 'error' | 'reset'; readonly ms: number }
   /** The journal forgets all but its newest records. */
   | { readonly type: 'compact'; readonly keeps: number }
-  /** The control node is restored from a copy that lacks its newest records. */
+  /** The control node is opened again, with a copy of the journal that lacks its newest records. */
   | { readonly type: 'restore'; readonly loses: number }
+  /** The journal that was there before the last restore, or before the last new one, is put back in its place. */
+  | { readonly type: 'reinstate' }
   /** The control node begins a new journal. */
   | { readonly type: 'renew' };
 
@@ -217,7 +219,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('compact'), keeps: fc.nat({ max: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('restore'), loses: fc.nat({ max: 3 }) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('renew') }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('renew', 'reinstate') }) },
 );
 
 export const MAX_STEPS = 16;

@@ -46,6 +46,14 @@ const PROFILE: Profile = {
   status: 200,
   sized: false,
 };
+const RESTART = {
+  type: 'restart',
+  downMs: 10,
+  kept: false,
+  aloneMs: 0,
+  missed: undefined,
+  forgotten: false,
+} as const;
 const PUBLISH = { type: 'publish', url: 0, profile: PROFILE, aim: { kind: 'url', url: 0 }, soft: false } as const;
 
 for (const { found, steps, noise } of [
@@ -95,18 +103,7 @@ for (const { found, steps, noise } of [
       [100, { type: 'cut', between: ['shield-1', 'control'], ms: 25_000 }],
       [0, { ...VISIT, at: 'owner' }],
       [100, PUBLISH],
-      [
-        100,
-        {
-          type: 'restart',
-          node: 'owner',
-          downMs: 10,
-          kept: false,
-          aloneMs: 12_000,
-          missed: undefined,
-          forgotten: false,
-        },
-      ],
+      [100, { ...RESTART, node: 'owner', aloneMs: 12_000 }],
       [100, { ...VISIT, at: 'owner' }],
       [6_000, { ...VISIT, at: 'owner' }],
     ],
@@ -149,10 +146,72 @@ for (const { found, steps, noise } of [
     ],
     noise: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 45],
   },
+  {
+    found: 'two nodes, of which only one has heard that the journal was restored, compare numbers given out twice',
+    steps: [
+      [0, PUBLISH],
+      [0, VISIT],
+      [9_000, { type: 'restore', loses: 1 }],
+      [0, { ...RESTART, node: 'owner', kept: true }],
+      [0, { type: 'purge', aims: [{ kind: 'variant', url: 0, language: 'de' }], soft: false }],
+      [100, VISIT],
+    ],
+    noise: [],
+  },
+  {
+    found: 'the journal is restored, and a node had heard of a number that it has not applied',
+    steps: [
+      [0, PUBLISH],
+      [50, VISIT],
+      [0, { type: 'restore', loses: 1 }],
+      [1_000, VISIT],
+      [0, PUBLISH],
+      [0, { type: 'cut', between: ['edge', 'control'], ms: 10 }],
+    ],
+    noise: [124],
+  },
+  {
+    found: 'a new journal begins, and a node that has not heard of either has nothing in common with it',
+    steps: [
+      [0, VISIT],
+      [0, { type: 'cut', between: ['shield-1', 'control'], ms: 25_000 }],
+      [3_000, { ...RESTART, node: 'edge', missed: 0 }],
+      [0, { type: 'renew' }],
+    ],
+    noise: [],
+  },
 ] satisfies { found: string; steps: [number, Action][]; noise: number[] }[]) {
   test(`found by the model: ${found}`, async (t) => {
     const history = { steps: steps.map(([afterMs, action]) => ({ afterMs, action: action as Action })), noise };
     await t.resolves(runHistory(history));
+  });
+}
+
+const REOPEN = { type: 'restore', loses: 0 } as const;
+const SHORT_CUT = { type: 'cut', between: ['shield-1', 'control'], ms: 3_000 } as const;
+
+for (const { what, events } of [
+  { what: 'is restarted', events: [REOPEN] },
+  { what: 'is restarted again and again', events: [REOPEN, REOPEN, REOPEN] },
+  { what: 'is restarted, and some nodes do not hear of it', events: [SHORT_CUT, REOPEN, REOPEN] },
+  {
+    what: 'is restarted, and an edge comes back meanwhile',
+    events: [SHORT_CUT, REOPEN, { ...RESTART, node: 'owner', kept: true }, REOPEN],
+  },
+] satisfies { what: string; events: Action[] }[]) {
+  test(`a control node that ${what} costs not one request to the origin`, async (t) => {
+    const visits: Action[] = [0, 1, 2].flatMap((url) => [
+      { ...VISIT, url, hot: true },
+      { ...VISIT, url, at: 'owner' },
+    ]);
+    const steps = (actions: readonly Action[]): History['steps'] => actions.map((action) => ({ afterMs: 300, action }));
+    const [before, after] = [steps([PUBLISH, PUBLISH, ...visits]), steps(visits)];
+    const calm = await runHistory({ steps: [...before, ...after], noise: [] });
+    const { fetches } = await runHistory({ steps: [...before, ...steps(events), ...after], noise: [] });
+    t.equal(fetches, calm.fetches);
+    const restored = steps([{ type: 'restore', loses: 1 }, ...events]);
+    const { fetches: more } = await runHistory({ steps: [...before, ...restored, ...after], noise: [] });
+    t.ok(more > fetches, 'but one that is restored does');
   });
 }
 

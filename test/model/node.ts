@@ -10,6 +10,7 @@ import { CacheEngine, type CacheRequest } from '../../cache/engine.ts';
 import { cacheKey } from '../../cache/key.ts';
 import { type JournalPosition, NOTHING_KNOWN, type PurgeRecord } from '../../cache/ledger.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
+import type { Term } from '../../cache/terms.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
@@ -63,6 +64,7 @@ class ModelLedger extends BrokenLedger {
   readonly #world: World;
   readonly #now: () => number;
   readonly memory: Memory;
+  #terms: readonly Term[] = [];
   /** Whether it has heard of the journal since its process started; the rest of a lease does not outlive a process (rule 7). */
   #isBack = true;
 
@@ -85,9 +87,15 @@ class ModelLedger extends BrokenLedger {
     this.#world.learnt();
   }
 
+  override extend(state: JournalState): void {
+    super.extend(state);
+    this.#terms = state.terms;
+  }
+
   override restart(state: JournalState): void {
     super.restart(state);
-    this.#learntUpTo(this.position.seq);
+    this.#terms = state.terms;
+    this.#learntUpTo(this.applied);
   }
 
   override skipTo(floor: number): void {
@@ -105,9 +113,10 @@ class ModelLedger extends BrokenLedger {
   }
 
   #learntUpTo(seq: number): void {
-    const { identity } = this.position;
-    this.#world.trace(() => `  ${this.memory.name} begins at ${seq} of journal ${identity} (${this.#now()})`);
-    this.#world.oracle.appliedUpTo(this.memory, identity as string, seq);
+    this.#world.trace(
+      () => `  ${this.memory.name} begins at ${seq} of term ${this.position.identity} (${this.#now()})`,
+    );
+    this.#world.oracle.appliedUpTo(this.memory, this.#terms, seq);
     this.#world.learnt();
   }
 }

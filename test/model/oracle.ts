@@ -18,10 +18,11 @@
  * @module
  */
 import type { Answer } from '../../cache/answer.ts';
+import { isOnLine, type Term } from '../../cache/terms.ts';
 import { fieldLines, fieldValue } from '../../http/headers.ts';
 import type { JournalRecord } from '../../journal/journal.ts';
 import type { Clock } from './clock.ts';
-import { HEARTBEAT_MS } from './control.ts';
+import { HEARTBEAT_MS, type JournalCopy } from './control.ts';
 import { type Aim, URLS } from './history.ts';
 import { MAX_DELAY_MS } from './network.ts';
 import { FETCH_FIELD } from './origin.ts';
@@ -42,6 +43,7 @@ export interface Memory {
 interface Purge {
   readonly record: JournalRecord;
   readonly aim: Aim;
+  /** Of the term that gave out its number. */
   readonly identity: string;
   readonly appendedStep: number;
   readonly appendedAt: number;
@@ -50,7 +52,7 @@ interface Purge {
   readonly appliedStep: Map<Memory, number>;
   /** When every node had applied it. */
   receiptStep: number | undefined;
-  /** Lost with the journal's newest records, or given a number that had been given out before. */
+  /** Lost with the journal's newest records. */
   isVoid: boolean;
 }
 
@@ -81,7 +83,10 @@ export class Oracle {
   readonly #clock: Clock;
   readonly #fetches: Fetch[] = [];
   #purges: Purge[] = [];
+  /** The number of a record may have been given out to others, too. */
   readonly #byRecord = new Map<JournalRecord, Purge>();
+  /** Of each opening of a journal, all the terms before it and itself. */
+  readonly #lines = new Map<string, readonly Term[]>();
   answers = 0;
   /** Answers that were older than a purge and may be so. */
   excused = 0;
@@ -92,6 +97,10 @@ export class Oracle {
 
   get purges(): number {
     return this.#purges.length;
+  }
+
+  get fetches(): number {
+    return this.#fetches.length;
   }
 
   /** @returns The number of a request to the origin that is sent now. */
@@ -105,7 +114,12 @@ export class Oracle {
     if (fetch !== undefined && isStale(status.detail)) fetch.staleStep = this.#clock.steps;
   }
 
-  appended(record: JournalRecord, aim: Aim, identity: string, versions: readonly number[], isVoid: boolean): void {
+  /** @param line - The journal's terms, all of them; the last one begins now. */
+  opened(line: readonly Term[]): void {
+    this.#lines.set((line.at(-1) as Term).identity, line);
+  }
+
+  appended(record: JournalRecord, aim: Aim, identity: string, versions: readonly number[]): void {
     const purge: Purge = {
       record,
       aim,
@@ -115,7 +129,7 @@ export class Oracle {
       versions,
       appliedStep: new Map(),
       receiptStep: undefined,
-      isVoid,
+      isVoid: false,
     };
     this.#purges.push(purge);
     this.#byRecord.set(record, purge);
@@ -128,13 +142,14 @@ export class Oracle {
     }
   }
 
-  /** The memory begins with everything up to this number of this journal. */
-  appliedUpTo(memory: Memory, identity: string, seq: number): void {
+  /** The memory begins with everything up to this number of the journal that says it has these terms. */
+  appliedUpTo(memory: Memory, terms: readonly Term[], seq: number): void {
+    const line = this.#lines.get((terms.at(-1) as Term).identity) as readonly Term[];
+    const isOn = ({ record, identity }: Purge): boolean =>
+      record.seq <= seq && isOnLine(line, Number.POSITIVE_INFINITY, { identity, seq: record.seq });
     this.applied(
       memory,
-      this.#purges
-        .filter((purge) => purge.identity === identity && purge.record.seq <= seq)
-        .map(({ record }) => record),
+      this.#purges.filter(isOn).map(({ record }) => record),
     );
   }
 
@@ -146,11 +161,13 @@ export class Oracle {
     }
   }
 
-  /** The journal's newest records are gone for good, and nobody can be held to them. */
-  lost(records: readonly JournalRecord[]): void {
-    for (const record of records) {
-      const purge = this.#byRecord.get(record);
-      if (purge !== undefined) purge.isVoid = true;
+  /** The journal of this line goes on from the copy: nobody can be held to what is not in it. */
+  lost(line: readonly Term[], copy: JournalCopy): void {
+    const newest = copy.floor + copy.records.length;
+    for (const purge of this.#purges) {
+      const position = { identity: purge.identity, seq: purge.record.seq };
+      const was = isOnLine(line, Number.POSITIVE_INFINITY, position);
+      if (was && !isOnLine(copy.line, newest, position)) purge.isVoid = true;
     }
   }
 
@@ -177,7 +194,7 @@ export class Oracle {
       }
       const { record, identity } = purge;
       throw new Violation(
-        `purge ${record.seq} of journal ${identity} (${record.soft ? 'soft' : 'hard'}, ${record.kind} ${record.selector}): ` +
+        `purge ${record.seq} of term ${identity} (${record.soft ? 'soft' : 'hard'}, ${record.kind} ${record.selector}): ` +
           `${reason}, but a visitor of ${visit.node} got ${describe(answer, body)}, ` +
           `${isOld ? `asked for by ${fetch.by} before the purge` : 'content from before the purge'}`,
       );

@@ -10,6 +10,7 @@ import {
   NOTHING_KNOWN,
   type Purgeable,
   type Stamp,
+  uncheckedStamp,
   type Verdict,
 } from '../../cache/ledger.ts';
 import type { Fetch } from '../../http/message.ts';
@@ -23,7 +24,10 @@ export const BREAKAGES = {
   'rule-6-on-error': 'what is hard-purged is taken for soft-purged',
   'rule-7-lease': 'a node never loses its lease',
   'rule-7-return': 'a node that comes back serves before it has caught up',
-  'rule-9': 'numbers of two journals are compared',
+  'rule-9': 'how new another node says its answer is counts, whatever journal it speaks of',
+  'rule-9-needs': 'what whoever asks has applied is compared, whatever journal it speaks of',
+  'rule-9-terms': 'a journal that is opened again goes on under the same identity',
+  'rule-9-known': 'only what was applied is looked for in the journal, not what was known',
   'rule-10': 'what was missed and is gone from the journal counts for nothing',
 } as const satisfies Readonly<Record<string, string>>;
 
@@ -58,15 +62,28 @@ export class BrokenLedger extends Ledger {
   }
 
   override isNewEnough(stamp: Stamp, needs: JournalPosition): boolean {
-    return this.#breakage === 'rule-5' || super.isNewEnough(stamp, needs);
+    return this.#breakage === 'rule-5' || super.isNewEnough(stamp, this.#asked(needs));
   }
 
   override positionFor(needs: JournalPosition): JournalPosition {
-    return super.positionFor(this.#breakage === 'rule-5' ? NOTHING_KNOWN : needs);
+    return super.positionFor(this.#breakage === 'rule-5' ? NOTHING_KNOWN : this.#asked(needs));
   }
 
-  override stampOf(position: Parameters<Ledger['stampOf']>[0]): Stamp {
-    return super.stampOf(this.#breakage === 'rule-9' ? { ...position, identity: this.position.identity } : position);
+  #asked(needs: JournalPosition): JournalPosition {
+    return this.#breakage === 'rule-9-needs' && needs.identity !== undefined ? this.#here(needs) : needs;
+  }
+
+  /** The same number of this journal. */
+  #here({ seq }: JournalPosition): JournalPosition {
+    return { identity: this.positionOf(uncheckedStamp(seq, this.epoch)).identity, seq };
+  }
+
+  override stampOf(position: JournalPosition): Stamp {
+    return super.stampOf(this.#breakage === 'rule-9' ? this.#here(position) : position);
+  }
+
+  override get known(): JournalPosition {
+    return this.#breakage === 'rule-9-known' ? this.position : super.known;
   }
 
   override holdsLease(now: number): boolean {

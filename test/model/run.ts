@@ -21,8 +21,6 @@ Options:
   --path P        Only this one of them, as a failure tells.
   --trace         Print what happens in the one of --path.
   --without RULE  Leave a rule out of the program: one of the list below.
-  --forks         Hold the nodes also to purges with numbers that a journal gave out
-                  twice, because it was restored from an older copy in between.
   --help          Say this.
 
 Rules:
@@ -40,7 +38,6 @@ interface Settings {
   readonly path: string | undefined;
   readonly trace: boolean;
   readonly breakage: Breakage | undefined;
-  readonly strictForks: boolean;
 }
 
 function readSettings(args: readonly string[]): Settings | undefined {
@@ -52,7 +49,6 @@ function readSettings(args: readonly string[]): Settings | undefined {
       path: { type: 'string' },
       trace: { type: 'boolean', default: false },
       without: { type: 'string' },
-      forks: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -66,7 +62,6 @@ function readSettings(args: readonly string[]): Settings | undefined {
     path: values.path,
     trace: values.trace,
     breakage: without as Breakage | undefined,
-    strictForks: values.forks,
   };
 }
 
@@ -77,7 +72,7 @@ function wholeNumber(name: string, text: string, least: number): number {
 }
 
 async function main(settings: Settings): Promise<number> {
-  const { breakage, strictForks, seed, path } = settings;
+  const { breakage, seed, path } = settings;
   const startedAt = performance.now();
   const before = process.cpuUsage();
   const sum = { histories: 0, steps: 0, purges: 0, answers: 0, excused: 0, messages: 0 };
@@ -93,9 +88,7 @@ async function main(settings: Settings): Promise<number> {
     progressAt += PROGRESS_MS;
     console.error(`${sum.histories} histories …`);
   };
-  const property = fc.asyncProperty(histories, async (history) =>
-    add(await runHistory(history, { breakage, strictForks })),
-  );
+  const property = fc.asyncProperty(histories, async (history) => add(await runHistory(history, { breakage })));
   const result = await fc.check(property, {
     seed,
     numRuns: settings.histories,
@@ -111,25 +104,20 @@ async function main(settings: Settings): Promise<number> {
   if (!result.failed) return 0;
   const [history] = result.counterexample ?? [];
   if (history !== undefined) await explain(history, settings);
-  const options = [
-    `--seed ${seed}`,
-    `--path ${result.counterexamplePath}`,
-    breakage && `--without ${breakage}`,
-    strictForks && '--forks',
-  ];
+  const options = [`--seed ${seed}`, `--path ${result.counterexamplePath}`, breakage && `--without ${breakage}`];
   console.log(`\nAgain, with all that happens:\n  npm run model -- ${options.filter(Boolean).join(' ')} --trace`);
   return 1;
 }
 
 /** Prints a history that breaks a rule, and how. */
-async function explain(history: History, { breakage, strictForks, trace }: Settings): Promise<void> {
+async function explain(history: History, { breakage, trace }: Settings): Promise<void> {
   console.log('\nThe shortest history found that breaks a rule:');
   if (!trace) {
     for (const { afterMs, action } of history.steps) console.log(`  +${afterMs} ms  ${describeAction(action)}`);
   }
   console.log(`  noise of the network: ${JSON.stringify(history.noise)}`);
   try {
-    await runHistory(history, { breakage, strictForks, trace: trace ? (line) => console.log(line) : undefined });
+    await runHistory(history, { breakage, trace: trace ? (line) => console.log(line) : undefined });
     console.log('It did not happen again: the model is not deterministic.');
   } catch (error) {
     console.log(`\n${error instanceof Error && error.name === 'Violation' ? error.message : (error as Error).stack}`);

@@ -3,9 +3,10 @@
  * time in which nothing happens, after which every node must have every purge.
  * @module
  */
-import type { JournalRecord, Purge } from '../../journal/journal.ts';
+import { identityOf } from '../../cache/terms.ts';
+import type { Purge } from '../../journal/journal.ts';
 import { Clock } from './clock.ts';
-import { Control, MemoryJournal } from './control.ts';
+import { Control, emptyCopy, type JournalCopy, MemoryJournal } from './control.ts';
 import { type Action, type Aim, EDGES, type History, NODES, type NodeName, URLS } from './history.ts';
 import { Network } from './network.ts';
 import { ModelNode, type World } from './node.ts';
@@ -21,8 +22,6 @@ const ANSWER_MS = 200;
 
 export interface RunOptions {
   readonly breakage?: Breakage | undefined;
-  /** Whether purges count that have numbers which the journal had given out before it was restored. */
-  readonly strictForks?: boolean | undefined;
   /** Told what happens, line by line. */
   readonly trace?: ((line: string) => void) | undefined;
 }
@@ -30,6 +29,8 @@ export interface RunOptions {
 export interface Outcome {
   readonly steps: number;
   readonly purges: number;
+  /** Requests to the origin. */
+  readonly fetches: number;
   readonly answers: number;
   readonly excused: number;
   readonly messages: number;
@@ -60,9 +61,10 @@ class Model {
   readonly #visited = new Set<number>();
   /** When the last node that stands still or is down goes on. */
   #wholeAt = 0;
-  #journals = 1;
-  /** The highest number that the journal of this identity ever gave out. */
-  #given = 0;
+  #journals = 0;
+  #openings = 0;
+  /** The journal that was there before the one that is open. */
+  #aside: JournalCopy | undefined;
   #failure: unknown;
 
   constructor(history: History, options: RunOptions) {
@@ -70,8 +72,8 @@ class Model {
     this.#options = options;
     this.#network = new Network(this.#clock, history.noise);
     this.#origin = new Origin(this.#clock);
-    this.#control = new Control(this.#network, new MemoryJournal('j1', () => this.#clock.now));
     this.#oracle = new Oracle(this.#clock);
+    this.#control = new Control(this.#network, this.#open(this.#newJournal()));
     const nodes = new Map<NodeName, ModelNode>();
     const world: World = {
       network: this.#network,
@@ -102,8 +104,8 @@ class Model {
     }
     await this.#pass(ANSWER_MS);
     await this.#settle();
-    const { purges, answers, excused } = this.#oracle;
-    return { steps: this.#clock.steps, purges, answers, excused, messages: this.#network.messages };
+    const { purges, fetches, answers, excused } = this.#oracle;
+    return { steps: this.#clock.steps, purges, fetches, answers, excused, messages: this.#network.messages };
   }
 
   /** Everything works again: every node must come to know everything, and no visitor get anything old. */
@@ -114,8 +116,9 @@ class Model {
     const wholeAt = Math.max(this.#wholeAt, this.#clock.now);
     await this.#pass(wholeAt - this.#clock.now);
     const state = this.#control.journal.state();
+    const identity = identityOf(state.terms, state.newest);
     const isBehind = ({ ledger: { position } }: ModelNode): boolean =>
-      position.identity !== state.identity || position.seq !== state.newest;
+      position.identity !== identity || position.seq !== state.newest;
     while (this.#clock.now < wholeAt + RECOVERY_MS && [...this.#nodes.values()].some(isBehind)) await this.#pass(1_000);
     const late = [...this.#nodes.values()].find(isBehind);
     if (late !== undefined) {
@@ -174,9 +177,11 @@ class Model {
       case 'restore':
         this.#restore(action.loses);
         break;
+      case 'reinstate':
+        this.#reinstate();
+        break;
       case 'renew':
-        this.#given = 0;
-        this.#control.replace(new MemoryJournal(`j${++this.#journals}`, () => this.#clock.now));
+        this.#replace(this.#newJournal());
         break;
     }
   }
@@ -191,14 +196,12 @@ class Model {
 
   #purge(aims: readonly Aim[], soft: boolean): void {
     const { journal } = this.#control;
-    const { identity, newest } = journal.state();
     const versions = URLS.map((_, url) => this.#origin.version(url));
     void journal.append(aims.map((aim) => purgeOf(aim, soft)));
     for (const [index, record] of journal.records.slice(-aims.length).entries()) {
-      const isVoid = record.seq <= this.#given && this.#options.strictForks !== true;
-      this.#oracle.appended(record, aims[index] as Aim, identity, versions, isVoid);
+      const identity = identityOf(journal.line, record.seq) as string;
+      this.#oracle.appended(record, aims[index] as Aim, identity, versions);
     }
-    this.#given = Math.max(this.#given, newest + aims.length);
   }
 
   #restart({ node: name, downMs, kept, aloneMs, missed, forgotten }: Extract<Action, { type: 'restart' }>): void {
@@ -220,14 +223,33 @@ class Model {
 
   #restore(loses: number): void {
     const { journal } = this.#control;
-    const { identity, floor } = journal.state();
-    const kept = journal.records.length - Math.min(loses, journal.records.length);
-    this.#oracle.lost(journal.records.slice(kept));
-    const copy: { records: readonly JournalRecord[]; floor: number } = {
-      records: journal.records.slice(0, kept),
-      floor,
-    };
-    this.#control.replace(new MemoryJournal(identity, () => this.#clock.now, copy));
+    const copy = journal.copy(loses);
+    this.#oracle.lost(journal.line, copy);
+    this.#replace(copy);
+  }
+
+  #reinstate(): void {
+    const copy = this.#aside;
+    if (copy === undefined) return;
+    this.#oracle.lost(this.#control.journal.line, copy);
+    this.#replace(copy);
+  }
+
+  #replace(copy: JournalCopy): void {
+    this.#aside = this.#control.journal.copy(0);
+    this.#control.replace(this.#open(copy));
+  }
+
+  #newJournal(): JournalCopy {
+    return emptyCopy(`j${++this.#journals}`);
+  }
+
+  #open(copy: JournalCopy): MemoryJournal {
+    const isAnother = this.#options.breakage !== 'rule-9-terms';
+    const identity = isAnother ? `t${++this.#openings}` : `t-of-j${this.#journals}`;
+    const journal = new MemoryJournal(identity, () => this.#clock.now, copy);
+    this.#oracle.opened(journal.line);
+    return journal;
   }
 
   /** A node that is down with its store must catch up when it returns; one that lost everything has nothing old. */
@@ -317,6 +339,8 @@ export function describeAction(action: Action): string {
       return `the journal forgets all but its ${action.keeps} newest records`;
     case 'restore':
       return `the journal is restored from a copy without its ${action.loses} newest records`;
+    case 'reinstate':
+      return 'the journal that was there before is put back in its place';
     case 'renew':
       return 'the control node begins a new journal';
   }

@@ -186,7 +186,7 @@ class World {
 
   constructor() {
     this.bench.upstream.onRequest = (exchange) => this.#shared.set(exchange, this.#sharedBy(exchange));
-    this.bench.ledger.restart({ identity: 'j', newest: 0, floor: 0 });
+    this.bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
   }
 
   async do(step: Step): Promise<void> {

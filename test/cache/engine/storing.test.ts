@@ -135,7 +135,7 @@ for (const { rule, config, headers, lifetime } of [
 
 test('a purge that comes while a fill is under way: those who come after it get a newer response', async (t) => {
   const bench = new Bench();
-  bench.ledger.restart({ identity: 'j', newest: 0, floor: 0 });
+  bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
   const before = bench.ask('/a');
   await turn();
   const old = bench.upstream.last;
@@ -154,7 +154,7 @@ test('a purge that comes while a fill is under way: those who come after it get 
 
 test('what was purged does not come back as a part of what is put together', async (t) => {
   const bench = new Bench();
-  bench.ledger.restart({ identity: 'j', newest: 0, floor: 0 });
+  bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
   const part = (first: number, last: number, bytes: string) =>
     bench.fetched(
       '/a',
@@ -176,7 +176,7 @@ test('what was purged does not come back as a part of what is put together', asy
 for (const soft of [false, true]) {
   test(`a HEAD does not bring back what a ${soft ? 'soft' : 'hard'} purge has named`, async (t) => {
     const bench = new Bench();
-    bench.ledger.restart({ identity: 'j', newest: 0, floor: 0 });
+    bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
     await bench.fetched('/a', 200, ['Cache-Control', 'max-age=60, must-revalidate', 'ETag', '"1"'], 'old');
     bench.ledger.apply([{ seq: 1, site: 'shop', kind: 'url', selector: '//shop.test/a', soft }]);
     const head = bench.ask('/a', { method: 'HEAD' });

@@ -1,0 +1,53 @@
+/**
+ * What makes the numbers of purges comparable.
+ *
+ * Numbers alone are not: a journal that is restored from an older copy gives
+ * some of them out again, for other purges. So each opening of a journal is a
+ * *term* with an identity of its own, drawn at random, and a number counts
+ * together with the term that gave it out (as in Raft, section 5.3: the log
+ * matching property). The *line* of a journal is the terms that its numbers
+ * come from. Number 0, nothing at all, is given out when a journal is made.
+ *
+ * Nobody else writes under the identity of a term: a line that has it agrees
+ * with its one writer on every number up to where the term ends on that line.
+ * So two lines that both have a term agree up to the lower of its two ends,
+ * whatever came before it on either of them. Everything here follows from that.
+ * @module
+ */
+
+/** One opening of the journal: it gave out the numbers above `after`, up to the `after` of the next term. */
+export interface Term {
+  readonly identity: string;
+  readonly after: number;
+}
+
+/** A place in a journal: everything up to `seq`. */
+export interface JournalPosition {
+  /** Of the term that gave out `seq`; undefined: of no journal yet. */
+  readonly identity: string | undefined;
+  readonly seq: number;
+}
+
+/**
+ * @param terms - Oldest first. The first one also stands for those before it, which may be forgotten.
+ * @returns Which of them gave out the number; undefined where there is none at all.
+ */
+export function identityOf(terms: readonly Term[], seq: number): string | undefined {
+  return (terms.findLast(({ after }) => after < seq) ?? terms[0])?.identity;
+}
+
+/**
+ * Whether a journal of these terms has the same purges up to this position as
+ * the journal that the position is of.
+ *
+ * @param newest - The highest number of the last term; `Infinity` where nobody knows how far it has got.
+ */
+export function isOnLine(terms: readonly Term[], newest: number, { identity, seq }: JournalPosition): boolean {
+  const index = terms.findLastIndex((term) => term.identity === identity);
+  return index !== -1 && seq <= (terms[index + 1]?.after ?? newest);
+}
+
+/** @returns Those that do not end below the floor; there is always one. */
+export function termsFrom(terms: readonly Term[], floor: number): readonly Term[] {
+  return terms.filter((_, index) => (terms[index + 1]?.after ?? Number.POSITIVE_INFINITY) >= floor);
+}
