@@ -22,6 +22,7 @@ export const METRICS = {
   p50Millis: { heading: 'p50 ms', digits: 2, better: 'less' },
   p99Millis: { heading: 'p99 ms', digits: 2, better: 'less' },
   p999Millis: { heading: 'p99.9 ms', digits: 2, better: 'less' },
+  p99SameRateMillis: { heading: 'p99 ms, one rate', digits: 2, better: 'less' },
   hitPercent: { heading: 'hits %', digits: 1, better: 'more' },
   grownMebibytes: { heading: 'grew by MiB', digits: 1, better: 'less' },
   heldPercent: { heading: 'client held %', digits: 1, better: 'neither' },
