@@ -244,8 +244,7 @@ export class Ledger {
     // A node that has not heard of a journal yet knows nothing that could be compared; `restart` ends that.
     const isKnown = !this.#hasJournal || this.#isComparable(position);
     if (isKnown) this.#learn(position.seq);
-    const { seq } = position;
-    return { asOf: seq, epoch: isKnown ? this.#epoch : UNKNOWN_EPOCH, checkedAt: NEVER, verdict: 'current' };
+    return { asOf: position.seq, epoch: isKnown ? this.#epoch : UNKNOWN_EPOCH, checkedAt: NEVER, verdict: 'current' };
   }
 
   /** @returns What `stampOf` takes, for another node. */

@@ -4,7 +4,6 @@
  * @module
  */
 import type { FastifyInstance } from 'fastify';
-import { identityOf } from '../cache/terms.ts';
 import { NETWORK_PATH } from '../geo/wire.ts';
 import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -12,6 +11,7 @@ import { readReports } from '../journal/reports.ts';
 import { streamJournal } from '../journal/stream.ts';
 import {
   APPLIED_PATH,
+  appendedAnswer,
   JOURNAL_CONTENT_TYPE,
   JOURNAL_PATH,
   PURGES_PATH,
@@ -81,8 +81,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
       audit.write({ who, address: ip, action: 'purge', result: 'ok', selectors });
       const { soft, why: reason } = asked[0];
       const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: performance.now() });
-      const { first, last } = purge;
-      return reply.send({ first, last, identity: identityOf(journal.state().terms, last) });
+      return reply.send(appendedAnswer(journal.state(), purge));
     },
   });
 }

@@ -10,29 +10,43 @@
  *     POST /v1/journal/applied
  *
  * tells how far a node has got, in lines `{"node": NAME, "identity": ID, "seq": N}`
- * of the same type, ID again being that of the term of N. The call stays open for a few seconds; it is answered 204
- * when it ends.
+ * of the same type, ID again being that of the term of N. The call stays open for
+ * a few seconds; it is answered 204 when it ends.
  *
  * Both carry the field by which nodes know each other (http/tier-field.ts):
  *
  *     Seawall-Tier: secret="…", from="eu-1"
  * @module
  */
+import { identityOf } from '../cache/terms.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { formatTierField, readSecretTierField } from '../http/tier-field.ts';
 import { checkPurge, fields, isIdentity, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
-import type { Purge } from './journal.ts';
+import type { JournalState, Purge } from './journal.ts';
 import type { JournalPosition } from './message.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';
-/** Where nodes append: `POST {"purges":[…]}`, answered with `{"first":N,"last":N,"identity":ID}`, that of the term of both. */
+/** Where nodes append: `POST {"purges":[…]}`, answered with an `AppendedAnswer`. */
 export const PURGES_PATH = '/v1/journal/purges';
 export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';
 
 /** A longer line is refused. The longest record takes a tenth of it, were every character escaped. */
 export const MAX_LINE_BYTES = 1024 * 1024;
+
+/** What whoever appends is told: the numbers, and the identity of the term that gave them out. */
+export interface AppendedAnswer {
+  readonly first: number;
+  readonly last: number;
+  readonly identity: string | undefined;
+}
+
+/** @param appended - What the journal in this state has just taken. */
+export function appendedAnswer({ terms }: JournalState, appended: { first: number; last: number }): AppendedAnswer {
+  const { first, last } = appended;
+  return { first, last, identity: identityOf(terms, last) };
+}
 
 /** What a node says of itself. */
 export interface AppliedReport {

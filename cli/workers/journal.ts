@@ -6,7 +6,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { identityOf } from '../../cache/terms.ts';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { compactRegularly } from '../../control/compaction.ts';
 import { Progress } from '../../control/progress.ts';
@@ -16,7 +15,14 @@ import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { JournalError } from '../../journal/errors.ts';
 import { readReports } from '../../journal/reports.ts';
 import { streamJournal } from '../../journal/stream.ts';
-import { APPLIED_PATH, JOURNAL_PATH, PURGES_PATH, readNodeField, readPurges } from '../../journal/wire.ts';
+import {
+  APPLIED_PATH,
+  appendedAnswer,
+  JOURNAL_PATH,
+  PURGES_PATH,
+  readNodeField,
+  readPurges,
+} from '../../journal/wire.ts';
 import type { Logger } from '../../telemetry/log.ts';
 
 export interface WorkerJournalOptions {
@@ -66,7 +72,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
       }
       const appended = await journal.append(readPurges(await json(request)));
       await progress.whenComplete(appended.last, EVERYWHERE_MS);
-      const answer = { ...appended, identity: identityOf(journal.state().terms, appended.last) };
+      const answer = appendedAnswer(journal.state(), appended);
       response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
     },
   };

@@ -250,6 +250,10 @@ export const WARMING: Conversation = {
 /** A request, or one for each folder. */
 type Made = string | ((folder: string) => string);
 
+function turnOfAll(requests: readonly string[], cuts: readonly number[] = []): Turn {
+  return { bytes: requests.join(''), cuts, methods: requests.map((text) => text.slice(0, text.indexOf(' '))) };
+}
+
 const turnOf = (requests: fc.Arbitrary<readonly Made[]>) =>
   fc
     .record({
@@ -261,11 +265,10 @@ const turnOf = (requests: fc.Arbitrary<readonly Made[]>) =>
     })
     .map(({ requests, cuts }) => (folder: string): Turn => {
       const made = requests.map((make) => (typeof make === 'string' ? make : make(folder)));
-      return {
-        bytes: made.join(''),
-        cuts: [...cuts].sort((a, b) => a - b),
-        methods: made.map((text) => text.slice(0, text.indexOf(' '))),
-      };
+      return turnOfAll(
+        made,
+        [...cuts].sort((a, b) => a - b),
+      );
     });
 
 /** @returns What was said, without what every browser says. */
@@ -294,10 +297,11 @@ const browserTurn = turnOf(
   ),
 );
 const sameSectionTurns = likeTheLast.map((requests) =>
-  requests.map((make) => (folder: string): Turn => {
-    const bytes = make(folder);
-    return { bytes, cuts: [], methods: [bytes.slice(0, bytes.indexOf(' '))] };
-  }),
+  requests.map(
+    (make) =>
+      (folder: string): Turn =>
+        turnOfAll([make(folder)]),
+  ),
 );
 const turns = fc.oneof(
   { weight: 2, arbitrary: fc.array(anyTurn, { minLength: 1, maxLength: 10, size: 'max' }) },
