@@ -33,6 +33,8 @@ export interface Asked {
   /** What stands before and after the target in the key. */
   readonly prefix: string;
   readonly suffix: string;
+  /** The same as bytes, one for each character; `undefined` where these do not suffice. */
+  readonly around: { readonly prefix: Buffer; readonly suffix: Buffer } | undefined;
   readonly host: string;
   readonly authority: string;
   readonly directives: RequestDirectives;
@@ -73,6 +75,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     scheme,
     prefix: keyed.prefix,
     suffix: keyed.suffix,
+    around: bytesAround(keyed),
     host: keyed.host,
     authority: keyed.authority,
     directives: directivesOf(headers),
@@ -84,6 +87,11 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     hotCopies: metrics.requests('public', site.name, 'hot-copy'),
     bytes: metrics.bytes('public', site.name),
   };
+}
+
+function bytesAround({ prefix, suffix }: KeyedRequest): Asked['around'] {
+  if (/[^\0-\xff]/.test(prefix + suffix)) return undefined;
+  return { prefix: Buffer.from(prefix, 'latin1'), suffix: Buffer.from(suffix, 'latin1') };
 }
 
 /** What a request target is, under a header section that is known. */

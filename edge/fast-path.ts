@@ -11,6 +11,7 @@ import type { TLSSocket } from 'node:tls';
 import { storedAnswer } from '../cache/answering.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
 import { reuse } from '../cache/policy/reuse.ts';
+import { KeyBytes } from '../cache/store/key-bytes.ts';
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { evaluateConditional } from '../http/conditional.ts';
 import { Front } from '../http/front.ts';
@@ -20,7 +21,7 @@ import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram, Tally } from '../telemetry/tally.ts';
-import { type Asked, askedBy, selects, targetAsked, visitedAs } from './asked.ts';
+import { type Asked, askedBy, selects, type TargetAsked, targetAsked, visitedAs } from './asked.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { answerVisitor, isTrusted, type Visit } from './visitor.ts';
@@ -32,6 +33,14 @@ type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | u
 const ENCRYPTED = 1;
 const TRUSTED = 2;
 const WAYS = 4;
+
+/** A request whose target is a string only where it is needed. */
+export interface Targeted {
+  readonly target: string;
+}
+
+/** The key of the request that is being answered. */
+const joined = new KeyBytes();
 
 type Connection = FrontConnection<Meaning>;
 type Request = Recogniser<Meaning>;
@@ -81,12 +90,11 @@ export class FastPath {
     const asked = this.#askedBy(connection, request);
     if (asked === null) return false;
     const now = this.#visit.core.now();
-    const key = asked.prefix + request.target + asked.suffix;
-    const prepared = this.find(key, asked, request.target, now);
+    const prepared = this.find(keyOf(asked, request), asked, request, now);
     if (prepared === undefined) return false;
-    const isOwner = this.isOwner(prepared, key);
+    const isOwner = this.isOwner(prepared, asked, request);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
-    this.hasAnswered(key, isOwner, now);
+    this.hasAnswered(prepared, isOwner, now);
     return true;
   }
 
@@ -99,22 +107,24 @@ export class FastPath {
   }
 
   /** @returns The stored response that answers the request, unless that is not to be decided here. */
-  find(key: string, asked: Asked, target: string, now: number): Prepared | undefined {
+  find(key: string | KeyBytes, asked: Asked, request: Targeted, now: number): Prepared | undefined {
     const { ledger } = this.#visit.core;
-    const stored = this.#select(key, asked, target);
+    const stored = this.#select(key, asked, request);
     if (stored === undefined) return undefined;
-    if (!ledger.holdsLease(now) || !this.#isCurrent(stored, asked, target)) return undefined;
-    const prepared = this.#prepared.of(stored, asked.served, target);
+    if (!ledger.holdsLease(now) || !this.#isCurrent(stored, asked, request)) return undefined;
+    const prepared = this.#prepared.of(stored, asked.served, request);
     if (!prepared.isPlain) return undefined;
     const directives = prepared.honoursRequests ? asked.directives : NO_REQUEST_DIRECTIVES;
     return reuse(stored, directives, now) === 'fresh' ? prepared : undefined;
   }
 
-  /** Whether this process answers as the owner of the key. */
-  isOwner(prepared: Prepared, key: string): boolean {
+  /** Whether this process answers as the owner of what was found. */
+  isOwner(prepared: Prepared, asked: Asked, request: Targeted): boolean {
     const { peers } = this.#visit;
-    if (prepared.place?.version !== peers.version) prepared.place = peers.place(key);
-    return peers.isOwnerAt(prepared.place, key);
+    if (prepared.place?.version !== peers.version) {
+      prepared.place = peers.place((targetAsked(asked, request.target) as TargetAsked).keyed.key);
+    }
+    return peers.isOwnerAt(prepared.place);
   }
 
   /** @returns Head and body in the form that the connection speaks; `undefined` where they cannot be known here. */
@@ -124,8 +134,8 @@ export class FastPath {
   }
 
   /** To be told of each answer. */
-  hasAnswered(key: string, isOwner: boolean, now: number): void {
-    if (!isOwner) this.#visit.hot.note(key, now);
+  hasAnswered({ place }: Prepared, isOwner: boolean, now: number): void {
+    if (!isOwner && place !== undefined) this.#visit.hot.note(place.key, now);
     this.answered++;
   }
 
@@ -134,14 +144,14 @@ export class FastPath {
   }
 
   /** @returns The stored response that the request selects, unless that is not to be decided here. */
-  #select(key: string, asked: Asked, target: string): StoredResponse | undefined {
+  #select(key: string | KeyBytes, asked: Asked, request: Targeted): StoredResponse | undefined {
     const { store } = this.#visit.core;
     let variants = store.get(key);
     // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
     if (variants.length === 0) {
-      const own = targetAsked(asked, target)?.keyed.key;
-      if (own === undefined || own === key) return undefined;
-      variants = store.get(own);
+      const keyed = targetAsked(asked, request.target)?.keyed;
+      if (keyed === undefined || keyed.target === request.target) return undefined;
+      variants = store.get(keyed.key);
     }
     for (const stored of variants) {
       const selected = selects(asked, stored.vary);
@@ -151,10 +161,10 @@ export class FastPath {
     return undefined;
   }
 
-  #isCurrent(stored: StoredResponse, asked: Asked, target: string): boolean {
+  #isCurrent(stored: StoredResponse, asked: Asked, request: Targeted): boolean {
     const { ledger } = this.#visit.core;
     if (ledger.isStillCurrent(stored.stamp)) return true;
-    const keyed = targetAsked(asked, target)?.keyed;
+    const keyed = targetAsked(asked, request.target)?.keyed;
     return keyed !== undefined && ledger.check(stored, keyed) === 'current';
   }
 
@@ -275,12 +285,12 @@ export class FastPath {
   }
 
   /** What the access log says of a request, if there is one: the recogniser is at the next request by the time of the last byte. */
-  noteOf(isHead: boolean, target: string, status: number): Noted | undefined {
-    return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target, status };
+  noteOf(isHead: boolean, request: Targeted, status: number): Noted | undefined {
+    return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target: request.target, status };
   }
 
-  #noteOf({ isHead, target }: Request, status: number): Noted | undefined {
-    return this.noteOf(isHead, target, status);
+  #noteOf(request: Request, status: number): Noted | undefined {
+    return this.noteOf(request.isHead, request, status);
   }
 
   #askedBy(connection: Connection, { section }: Request): Asked | null {
@@ -298,6 +308,13 @@ export class FastPath {
     meaning.asked[connection.asker] = asked;
     return asked;
   }
+}
+
+/** @returns The key that the request has if its target is spelt as it is stored: as bytes where it came as bytes, valid until the next. */
+function keyOf({ prefix, suffix, around }: Asked, request: Request): string | KeyBytes {
+  const { bytes, targetFrom, targetTo } = request;
+  if (bytes === undefined || around === undefined) return prefix + request.target + suffix;
+  return joined.join(around.prefix, bytes, targetFrom, targetTo, around.suffix);
 }
 
 function wayOf(socket: Pick<Socket, 'remoteAddress'>, { trusted, region }: Visit): number {

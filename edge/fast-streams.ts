@@ -52,20 +52,20 @@ export class FastStreams {
     const asked = this.#askedAgainBy(connection.peer, section.raw);
     if (asked === null || asked.hasRange) return false;
     const now = this.#visit.core.now();
-    const key = asked.prefix + target + asked.suffix;
-    const prepared = this.#fast.find(key, asked, target, now);
+    const request = { target };
+    const prepared = this.#fast.find(asked.prefix + target + asked.suffix, asked, request, now);
     if (prepared === undefined || !prepared.isOneBuffer) return false;
 
-    const isOwner = this.#fast.isOwner(prepared, key);
+    const isOwner = this.#fast.isOwner(prepared, asked, request);
     const kind = kindOf(method, asked, prepared, now);
     const bytes = this.#fast.bytesOf(prepared, kind, !isOwner, now, HTTP2);
     if (bytes === undefined) return false;
     const { status, length } = prepared.stored;
     const bodyBytes = kind === 'whole' ? length : 0;
     if (!connection.answer(id, bytes, bodyBytes)) return false;
-    const note = this.#fast.noteOf(method === 'HEAD', target, kind === 'not-modified' ? 304 : status);
+    const note = this.#fast.noteOf(method === 'HEAD', request, kind === 'not-modified' ? 304 : status);
     this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, bodyBytes, note);
-    this.#fast.hasAnswered(key, isOwner, now);
+    this.#fast.hasAnswered(prepared, isOwner, now);
     return true;
   }
 

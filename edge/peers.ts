@@ -45,6 +45,7 @@ export interface WorkerAddress {
 export interface Place {
   /** Of the rings that say so. */
   readonly version: number;
+  readonly key: string;
   /** Whether it is this process's, unless that has more than its share under way. */
   readonly isOwn: boolean;
   /** The edge that owns it, with all its processes. */
@@ -146,11 +147,11 @@ export class Peers {
     const edge = this.#ring.successors(key)[0] ?? this.#self;
     const worker = this.#workerRing.successors(key)[0] ?? this.#workers.self;
     const isOwn = edge === this.#self && worker === this.#workers.self;
-    return { version: this.version, isOwn, edge };
+    return { version: this.version, key, isOwn, edge };
   }
 
   /** @returns Whether this process answers as the owner now: `owners` and `workers` would be empty. */
-  isOwnerAt({ isOwn, edge }: Place, key: string): boolean {
+  isOwnerAt({ key, isOwn, edge }: Place): boolean {
     // Below the floor the load does not count, as in `owners`.
     if (this.#inFlight(edge) < LOAD_FLOOR) return isOwn;
     return this.owners(key).length === 0 && this.workers(key).length === 0;

@@ -29,11 +29,11 @@ export class PreparedResponses {
     this.#timer = setInterval(() => this.#dropWhole(), WHOLE_MS).unref();
   }
 
-  /** @param target - A valid one under whose key the response is stored. */
-  of(stored: StoredResponse, served: ServedSite, target: string): Prepared {
+  /** @param request - Whose target is a valid one under whose key the response is stored. */
+  of(stored: StoredResponse, served: ServedSite, request: { readonly target: string }): Prepared {
     const known = stored.prepared;
     if (known instanceof Prepared && known.isFor(stored, served, this.keepAliveMs)) return known;
-    const prepared = this.#prepare(stored, served, target);
+    const prepared = this.#prepare(stored, served, request.target);
     stored.prepared = prepared;
     return prepared;
   }

@@ -48,10 +48,14 @@ export class Recogniser<Meaning> {
 
   /** What the last head that was recognised says: valid until the next call. */
   isHead = false;
-  target = '';
   section: Section<Meaning> | undefined;
   /** Where the last head ends. */
   end = 0;
+  /** Where the target of the last head stands, if it was recognised as bytes: valid until they are overwritten. */
+  bytes: Buffer | undefined;
+  targetFrom = 0;
+  targetTo = 0;
+  #target: string | undefined;
 
   constructor(options: RecogniserOptions<Meaning>) {
     this.#options = options;
@@ -61,6 +65,12 @@ export class Recogniser<Meaning> {
   mayFollow(text: string): boolean {
     const { maxBytes, maxLines } = this.#options;
     return mayBecomeHead(text, maxBytes) || beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
+  }
+
+  /** Of the last head. Most are answered without making a string of it. */
+  get target(): string {
+    this.#target ??= this.bytes?.toString('latin1', this.targetFrom, this.targetTo) ?? '';
+    return this.#target;
   }
 
   get maxBytes(): number {
@@ -84,7 +94,8 @@ export class Recogniser<Meaning> {
     const lines = text.slice(lineEnd + 1, headEnd + 2);
     const section = last !== undefined && last.text === lines ? last : this.#sectionOf(lines);
     if (section === undefined) return false;
-    this.target = text.slice(start, lineEnd - VERSION.length);
+    this.#target = text.slice(start, lineEnd - VERSION.length);
+    this.bytes = undefined;
     this.section = section;
     this.end = headEnd + 4;
     return true;
@@ -92,8 +103,8 @@ export class Recogniser<Meaning> {
 
   /**
    * As `recognise`, for bytes that are one head with the section of the
-   * connection's last request: only of the request line a string is made, which
-   * leaves half as much to the garbage collector.
+   * connection's last request: no string is made of it, so that it leaves nothing
+   * to the garbage collector.
    *
    * @param length - How many of the bytes came.
    * @returns False also where `recognise` would find a request.
@@ -102,12 +113,18 @@ export class Recogniser<Meaning> {
     last.bytes ??= Buffer.from(`${last.text}\r\n`, 'latin1');
     const lineLength = length - last.bytes.length;
     if (lineLength < SHORTEST_LINE_LENGTH || length > this.#options.maxBytes) return false;
+    const isHead = !isAt(bytes, 0, GET);
+    if (isHead && !isAt(bytes, 0, HEAD)) return false;
+    const from = isHead ? HEAD.length - 1 : GET.length - 1;
+    const to = lineLength - LINE_END.length;
+    if (to <= from || !isAt(bytes, to, LINE_END)) return false;
+    for (let i = from; i < to; i++) if ((bytes[i] as number) <= 0x20 || (bytes[i] as number) >= 0x7f) return false;
     if (bytes.compare(last.bytes, 0, last.bytes.length, lineLength, length) !== 0) return false;
-    const line = bytes.toString('latin1', 0, lineLength);
-    if (line.indexOf('\n') !== lineLength - 1 || !line.endsWith(VERSION, lineLength - 1)) return false;
-    this.isHead = !line.startsWith('GET /');
-    if (this.isHead && !line.startsWith('HEAD /')) return false;
-    this.target = line.slice(this.isHead ? 5 : 4, lineLength - 1 - VERSION.length);
+    this.isHead = isHead;
+    this.#target = undefined;
+    this.bytes = bytes;
+    this.targetFrom = from;
+    this.targetTo = to;
     this.section = last;
     this.end = length;
     return true;
@@ -146,6 +163,15 @@ export class Recogniser<Meaning> {
 const VERSION = ' HTTP/1.1\r';
 
 const SHORTEST_LINE_LENGTH = 'GET / HTTP/1.1\r\n'.length;
+
+const GET = Buffer.from('GET /');
+const HEAD = Buffer.from('HEAD /');
+const LINE_END = Buffer.from(`${VERSION}\n`);
+
+function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
+  return true;
+}
 
 /**
  * One line of a header section: a token, a colon, at most one space, and

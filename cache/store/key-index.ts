@@ -10,7 +10,7 @@
  * older row, slab, offset, mark, one to spare.
  * @module
  */
-import { randomBytes } from 'node:crypto';
+import type { KeyBytes } from './key-bytes.ts';
 
 /** What a key costs here, besides where it is written: its row and its bucket. */
 export const INDEX_BYTES = 36;
@@ -28,13 +28,8 @@ const FIRST_BUCKETS = 64;
 
 const FREE = -1;
 
-/** Secret and odd: visitors choose keys, and must not be able to choose many of the same hash. */
-const SECRETS = new Int32Array(new Uint8Array(randomBytes(8)).buffer);
-const SEED = SECRETS[0] as number;
-const FACTOR = (SECRETS[1] as number) | 1;
-
 export class KeyIndex {
-  readonly #isKey: (row: number, key: string) => boolean;
+  readonly #isKey: (row: number, key: KeyBytes) => boolean;
   readonly #rows: Int32Array[] = [];
   readonly #buckets: Int32Array[] = [];
   /** Buckets are `#base + #split`; of the first `#base`, the first `#split` have been split in two. */
@@ -48,7 +43,7 @@ export class KeyIndex {
   #oldest = NO_ROW;
 
   /** @param isKey - Whether the row, whose hash is the key's, is the key's. */
-  constructor(isKey: (row: number, key: string) => boolean) {
+  constructor(isKey: (row: number, key: KeyBytes) => boolean) {
     this.#isKey = isKey;
   }
 
@@ -67,8 +62,8 @@ export class KeyIndex {
   }
 
   /** @returns The row of the key, or `NO_ROW`. It is not used by that. */
-  find(key: string): number {
-    const hash = hashOf(key);
+  find(key: KeyBytes): number {
+    const { hash } = key;
     let row = this.#bucket(this.#bucketOf(hash));
     while (row !== NO_ROW) {
       if (this.#get(row, HASH) === hash && this.#isKey(row, key)) return row;
@@ -78,8 +73,7 @@ export class KeyIndex {
   }
 
   /** @param key - One that is not there. @returns Its row, the most recently used one. */
-  add(key: string): number {
-    const hash = hashOf(key);
+  add({ hash }: KeyBytes): number {
     const row = this.#takeRow();
     this.#set(row, HASH, hash);
     this.#set(row, MARK, 0);
@@ -221,15 +215,4 @@ export class KeyIndex {
     if (older === NO_ROW) this.#oldest = newer;
     else this.#set(older, NEWER, newer);
   }
-}
-
-/** @returns 32 bits; every step depends on a secret (see `SECRETS`). */
-function hashOf(key: string): number {
-  let hash = SEED ^ key.length;
-  for (let i = 0; i < key.length; i++) {
-    hash = Math.imul(hash ^ key.charCodeAt(i), FACTOR);
-    hash ^= hash >>> 15;
-  }
-  hash = Math.imul(hash, 0x85ebca6b);
-  return hash ^ (hash >>> 13);
 }

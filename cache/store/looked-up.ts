@@ -28,8 +28,7 @@ const USUAL_BYTES = 5 * 1024;
 export const KEPT = -1;
 const NEVER = 0;
 
-export interface LookedUp {
-  readonly key: string;
+interface LookedUp {
   readonly row: number;
   readonly variants: readonly StoredResponse[];
   readonly bytes: number;
@@ -37,8 +36,8 @@ export interface LookedUp {
 
 export class LookedUpLately {
   readonly #onForgotten: (row: number) => void;
-  #young = new Map<string, LookedUp>();
-  #old = new Map<string, LookedUp>();
+  #young = new Map<number, LookedUp>();
+  #old = new Map<number, LookedUp>();
   #youngBytes = 0;
   #oldBytes = 0;
   #maxBytes = 0;
@@ -61,16 +60,15 @@ export class LookedUpLately {
     return this.#youngBytes + this.#oldBytes;
   }
 
-  get(key: string): LookedUp | undefined {
-    const young = this.#young.get(key);
-    if (young !== undefined) return young;
-    const old = this.#old.get(key);
-    if (old !== undefined) {
-      this.#old.delete(key);
-      this.#oldBytes -= old.bytes;
-      this.#keep(old);
-    }
-    return old;
+  get(row: number): readonly StoredResponse[] | undefined {
+    const young = this.#young.get(row);
+    if (young !== undefined) return young.variants;
+    const old = this.#old.get(row);
+    if (old === undefined) return undefined;
+    this.#old.delete(row);
+    this.#oldBytes -= old.bytes;
+    this.#keep(old);
+    return old.variants;
   }
 
   /**
@@ -87,36 +85,36 @@ export class LookedUpLately {
     return mark !== NEVER && this.#while - mark <= 1 ? KEPT : this.#while;
   }
 
-  add(key: string, row: number, variants: readonly StoredResponse[]): void {
-    let bytes = key.length;
+  add(row: number, variants: readonly StoredResponse[]): void {
+    let bytes = 0;
     for (const { headers, body } of variants) {
       bytes += OBJECT_BYTES + PREPARED_BYTES;
       for (const text of headers) bytes += 2 * text.length; // its own, and in the prepared head
       // A large one is counted where it is.
       if (isPacked(body)) bytes += body.size;
     }
-    this.#keep({ key, row, variants, bytes });
+    this.#keep({ row, variants, bytes });
   }
 
-  delete(key: string): void {
-    const young = this.#young.get(key);
+  delete(row: number): void {
+    const young = this.#young.get(row);
     if (young !== undefined) {
-      this.#young.delete(key);
+      this.#young.delete(row);
       this.#youngBytes -= young.bytes;
       return;
     }
-    this.#oldBytes -= this.#old.get(key)?.bytes ?? 0;
-    this.#old.delete(key);
+    this.#oldBytes -= this.#old.get(row)?.bytes ?? 0;
+    this.#old.delete(row);
   }
 
   #keep(found: LookedUp): void {
     if (this.#youngBytes + found.bytes > this.#maxBytes) this.#turn();
-    this.#young.set(found.key, found);
+    this.#young.set(found.row, found);
     this.#youngBytes += found.bytes;
   }
 
   #turn(): void {
-    for (const { row } of this.#old.values()) this.#onForgotten(row);
+    for (const row of this.#old.keys()) this.#onForgotten(row);
     this.#old = this.#young;
     this.#oldBytes = this.#youngBytes;
     this.#young = new Map();

@@ -11,6 +11,7 @@
  */
 import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
+import { KeyBytes } from './key-bytes.ts';
 import { INDEX_BYTES, KeyIndex, NO_ROW } from './key-index.ts';
 import { KEPT, LookedUpLately } from './looked-up.ts';
 import { isKeyOf, keyOf, makeRecord, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
@@ -58,20 +59,18 @@ export class MemoryStore implements Store {
     return this.#index.size;
   }
 
-  get(key: string): readonly StoredResponse[] {
-    const lately = this.#lately.get(key);
-    if (lately !== undefined) {
-      this.#index.use(lately.row);
-      return lately.variants;
-    }
-    const row = this.#index.find(key);
+  get(key: string | KeyBytes): readonly StoredResponse[] {
+    const row = this.#index.find(typeof key === 'string' ? sought.set(key) : key);
     if (row === NO_ROW) return NONE;
     this.#index.use(row);
-    const mark = this.#lately.markOf(this.#index.markOf(row));
+    const before = this.#index.markOf(row);
+    const lately = before === KEPT ? this.#lately.get(row) : undefined;
+    if (lately !== undefined) return lately;
+    const mark = this.#lately.markOf(before);
     this.#index.mark(row, mark);
     const variants = this.#read(row, mark === KEPT);
     if (mark === KEPT) {
-      this.#lately.add(key, row, variants);
+      this.#lately.add(row, variants);
       this.#makeRoom(0);
     }
     return variants;
@@ -82,14 +81,15 @@ export class MemoryStore implements Store {
       this.delete(key);
       return;
     }
-    const known = this.#index.find(key);
+    sought.set(key);
+    const known = this.#index.find(sought);
     // What goes is read by what comes: its bodies are copied first.
     const bytes = makeRecord(key, variants, this.#bodies);
     const slab = this.#slabs.allocate(bytes);
     const { offset } = this.#slabs;
-    const row = known === NO_ROW ? this.#index.add(key) : known;
+    const row = known === NO_ROW ? this.#index.add(sought) : known;
     writeRecord(this.#slabs.at(slab), offset, row, bytes);
-    if (known !== NO_ROW) this.#release(known, key);
+    if (known !== NO_ROW) this.#release(known);
     this.#index.place(row, slab, offset);
     this.#index.use(row);
     this.#slabs.tidy();
@@ -98,7 +98,7 @@ export class MemoryStore implements Store {
   }
 
   delete(key: string): void {
-    const row = this.#index.find(key);
+    const row = this.#index.find(sought.set(key));
     if (row === NO_ROW) return;
     this.#remove(row);
     this.#makeRoom(0); // moving what is left can take more than it gives, for a moment
@@ -147,24 +147,27 @@ export class MemoryStore implements Store {
   }
 
   #remove(row: number): void {
-    this.#release(row, undefined);
+    this.#release(row);
     this.#index.remove(row);
     this.#slabs.tidy();
   }
 
-  /** Gives back what the row's record takes. @param key - The row's, where it is known. */
-  #release(row: number, key: string | undefined): void {
+  /** Gives back what the row's record takes. */
+  #release(row: number): void {
     const number = this.#index.slabOf(row);
     const at = this.#index.offsetOf(row);
     const slab = this.#slabs.at(number);
     if (this.#index.markOf(row) === KEPT) {
-      this.#lately.delete(key ?? keyOf(slab, at));
+      this.#lately.delete(row);
       this.#index.mark(row, 0);
     }
     for (const body of outsideOf(slab, at)) this.#bodies.delete(body);
     this.#slabs.release(number, recordBytes(slab, at));
   }
 }
+
+/** The key that is being looked up. */
+const sought = new KeyBytes();
 
 const NONE: readonly StoredResponse[] = [];
 

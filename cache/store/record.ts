@@ -19,6 +19,7 @@ import type { ResponseDirectives } from '../policy/directives.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { VaryMember } from '../vary.ts';
 import { MemoryBody } from './body.ts';
+import type { KeyBytes } from './key-bytes.ts';
 import { RecordBytes, RecordReader } from './record-bytes.ts';
 import type { Slab } from './slabs.ts';
 import type { StoredBody } from './store.ts';
@@ -92,13 +93,12 @@ export function outsideOf({ view }: Slab, at: number): readonly number[] {
 
 const NO_NUMBERS: readonly number[] = [];
 
-export function isKeyOf({ buffer, view }: Slab, at: number, key: string): boolean {
+export function isKeyOf({ buffer, view }: Slab, at: number, key: KeyBytes): boolean {
   if (view.getInt32(at + KEY_LENGTH, true) !== key.length) return false;
   const start = at + view.getInt32(at + TEXTS, true);
   if (view.getInt32(at + TEXTS_LENGTH, true) < 0)
-    return buffer.toString('utf16le', start, start + 2 * key.length) === key;
-  for (let i = 0; i < key.length; i++) if (buffer[start + i] !== key.charCodeAt(i)) return false;
-  return true;
+    return buffer.toString('utf16le', start, start + 2 * key.length) === key.toString();
+  return key.wide === undefined && key.isAt(view, start);
 }
 
 export function keyOf(slab: Slab, at: number): string {

@@ -14,6 +14,7 @@
 import type { BodyReader } from '../../http/message.ts';
 import type { ByteRange } from '../../http/range.ts';
 import type { StoredResponse } from '../stored-response.ts';
+import type { KeyBytes } from './key-bytes.ts';
 
 export interface StoredBody {
   /** Two of the same number are one body, however often it was looked up; never 0. */
@@ -37,7 +38,7 @@ export interface StoreWriter {
 
 export interface Store {
   /** @returns The variants of the key, most recently stored first; empty when there are none. */
-  get(key: string): readonly StoredResponse[];
+  get(key: string | KeyBytes): readonly StoredResponse[];
   /** Replaces the variants of the key. None, or more bytes than there is room for: the key goes. */
   set(key: string, variants: readonly StoredResponse[]): void;
   delete(key: string): void;

@@ -27,39 +27,39 @@ test('a response is prepared once for as long as nothing changes', async (t) => 
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
-  const first = all.of(response, SITE, '/a');
-  t.equal(all.of(response, SITE, '/a'), first);
+  const first = all.of(response, SITE, { target: '/a' });
+  t.equal(all.of(response, SITE, { target: '/a' }), first);
 
-  t.not(all.of(response, serve(), '/a'), first, 'anew by a new config');
-  const again = all.of(response, SITE, '/a');
+  t.not(all.of(response, serve(), { target: '/a' }), first, 'anew by a new config');
+  const again = all.of(response, SITE, { target: '/a' });
   all.keepAliveMs = 5_000;
-  t.not(all.of(response, SITE, '/a'), again, 'anew when another time is announced to visitors');
+  t.not(all.of(response, SITE, { target: '/a' }), again, 'anew when another time is announced to visitors');
 });
 
 test('a response made of another one by copying its fields has a prepared form of its own', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
-  const first = all.of(response, SITE, '/a');
+  const first = all.of(response, SITE, { target: '/a' });
   const changed: StoredResponse = { ...response, headers: [...response.headers, 'X-New', 'yes'] };
-  const second = all.of(changed, SITE, '/a');
+  const second = all.of(changed, SITE, { target: '/a' });
   t.not(second, first);
   t.match(second.head('whole', false, NOW), /^X-New: yes\r$/m);
-  t.equal(all.of(response, SITE, '/a'), first);
+  t.equal(all.of(response, SITE, { target: '/a' }), first);
 });
 
 test('what another object of the same property holds is not taken for a prepared form', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response: StoredResponse = { ...stored(), prepared: { isFor: () => true } };
-  t.match(all.of(response, SITE, '/a').head('whole', false, NOW), /^HTTP\/1\.1 200 /);
+  t.match(all.of(response, SITE, { target: '/a' }).head('whole', false, NOW), /^HTTP\/1\.1 200 /);
 });
 
 test('a whole answer is kept when it is asked for twice in a second, and while there is room', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
-  const prepared = all.of(response, SITE, '/a');
+  const prepared = all.of(response, SITE, { target: '/a' });
   const bytes = all.makeBytes(prepared, 'whole', false, NOW);
   t.ok(bytes);
   t.equal(prepared.readyBytes('whole', false, NOW), undefined, 'asked for once');
@@ -71,11 +71,11 @@ test('a whole answer is kept when it is asked for twice in a second, and while t
 
   const large = stored(16 * 1024);
   for (let i = 0; i < 1_100; i++) {
-    const copy = all.of({ ...large }, SITE, '/large');
+    const copy = all.of({ ...large }, SITE, { target: '/large' });
     all.makeBytes(copy, 'whole', false, NOW);
     all.makeBytes(copy, 'whole', false, NOW);
   }
-  const late = all.of({ ...response }, SITE, '/a');
+  const late = all.of({ ...response }, SITE, { target: '/a' });
   all.makeBytes(late, 'whole', false, NOW);
   t.same(all.makeBytes(late, 'whole', false, NOW), bytes, 'answered all the same');
   t.equal(late.readyBytes('whole', false, NOW), undefined, '16 MiB are full');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { beginsWithSoundHead, mayBecomeHead, parseSection, Recogniser } from '../../http/recogniser.ts';
+import { beginsWithSoundHead, isVisible, mayBecomeHead, parseSection, Recogniser } from '../../http/recogniser.ts';
 
 const HOST = 'Host: a.test\r\n';
 const make = () => new Recogniser({ maxBytes: 1_000, maxLines: 5, meaningOf: (headers) => headers.length });
@@ -98,7 +98,8 @@ test('no bytes make it throw, and what it takes it can give back', async (t) => 
 
 test('a request whose section is that of the last one is found in bytes as it is in text, and nothing else is', async (t) => {
   const section = `${HOST}Accept: */*\r\n`;
-  const target = fc.oneof(fc.stringMatching(/^[!-~]{0,20}$/), fc.string({ unit: 'binary-ascii', maxLength: 8 }));
+  const visible = fc.stringMatching(/^[!-~]{0,20}$/);
+  const target = fc.oneof({ weight: 4, arbitrary: visible }, fc.string({ unit: 'binary-ascii', maxLength: 8 }));
   const sections = fc.constantFrom(
     section,
     section.toLowerCase(),
@@ -132,7 +133,8 @@ test('a request whose section is that of the last one is found in bytes as it is
       const bytes = Buffer.from(text + section.slice(0, garbage), 'latin1');
       const isRepeat = recogniser.recogniseRepeat(bytes, text.length, last);
       const { isHead, target, section: seen, end } = recogniser;
-      const isWhole = recogniser.recognise(text, 0, last) && recogniser.end === text.length;
+      const isWhole =
+        recogniser.recognise(text, 0, last) && recogniser.end === text.length && isVisible(recogniser.target);
       if (isRepeat !== (isWhole && recogniser.section === last)) throw new Error(JSON.stringify(text));
       if (!isRepeat) return;
       found++;
@@ -142,5 +144,5 @@ test('a request whose section is that of the last one is found in bytes as it is
     }),
     { numRuns: 20_000 },
   );
-  t.ok(found > 500, `${found} were found`);
+  t.ok(found > 250, `${found} were found`);
 });

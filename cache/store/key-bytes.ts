@@ -1,0 +1,105 @@
+/**
+ * The key that is being looked up, as bytes in memory that is used again: no
+ * lookup leaves anything to the garbage collector.
+ *
+ * Keys are not looked up in a Map. V8 keeps every string that a Map is asked for
+ * in a table of its own, in the old generation: of a million URLs that visitors ask for, each would
+ * be written there and stay until the next full collection, which takes the longer for it.
+ * @module
+ */
+import { randomBytes } from 'node:crypto';
+
+/** Secret and odd: visitors choose keys, and must not be able to choose many of the same hash. */
+const SECRETS = new Int32Array(new Uint8Array(randomBytes(8)).buffer);
+const SEED = SECRETS[0] as number;
+const FACTOR = (SECRETS[1] as number) | 1;
+
+const WIDE = /[^\0-\xff]/;
+
+/** Room for a key of the usual length. */
+const FIRST_BYTES = 4 * 1024;
+
+/** Bytes of an integer, and that as a power of two. */
+const WORD = 4;
+const WORD_BITS = 2;
+
+export class KeyBytes {
+  /** One byte a character; as integers, with zeros after the last one. */
+  bytes!: Buffer;
+  #words!: Int32Array;
+  /** Characters of the key. */
+  length = 0;
+  /** 32 bits; every step depends on a secret. */
+  hash = 0;
+  #wide: string | undefined;
+
+  constructor() {
+    this.#allocate(FIRST_BYTES);
+  }
+
+  /** Makes it this key. */
+  set(key: string): this {
+    this.#makeRoom(key.length);
+    this.bytes.write(key, 'latin1');
+    this.#end(key.length, WIDE.test(key) ? key : undefined);
+    return this;
+  }
+
+  /** Makes it `prefix`, the bytes of `source` from `from` to `to`, and `suffix`, one after the other. */
+  join(prefix: Buffer, source: Buffer, from: number, to: number, suffix: Buffer): this {
+    const suffixAt = prefix.length + to - from;
+    this.#makeRoom(suffixAt + suffix.length);
+    const { bytes } = this;
+    bytes.set(prefix);
+    source.copy(bytes, prefix.length, from, to);
+    if (suffix.length > 0) bytes.set(suffix, suffixAt);
+    this.#end(suffixAt + suffix.length, undefined);
+    return this;
+  }
+
+  /** The key, if it has characters of more than one byte. */
+  get wide(): string | undefined {
+    return this.#wide;
+  }
+
+  toString(): string {
+    return this.#wide ?? this.bytes.toString('latin1', 0, this.length);
+  }
+
+  /** Whether these bytes stand in `view` from `start` on; for a key that is not wide. */
+  isAt(view: DataView, start: number): boolean {
+    const { bytes, length } = this;
+    const words = this.#words;
+    const whole = length >> WORD_BITS;
+    for (let i = 0; i < whole; i++) if (view.getInt32(start + (i << WORD_BITS), true) !== words[i]) return false;
+    for (let i = whole << WORD_BITS; i < length; i++) if (view.getUint8(start + i) !== bytes[i]) return false;
+    return true;
+  }
+
+  #end(length: number, wide: string | undefined): void {
+    const { bytes } = this;
+    const words = this.#words;
+    let end = length;
+    while ((end & (WORD - 1)) !== 0) bytes[end++] = 0;
+    this.length = length;
+    this.#wide = wide;
+    const count = end >> WORD_BITS;
+    let hash = SEED ^ length;
+    for (let i = 0; i < count; i++) {
+      hash = Math.imul(hash ^ (words[i] as number), FACTOR);
+      hash ^= hash >>> 15;
+    }
+    hash = Math.imul(hash, 0x85ebca6b);
+    this.hash = hash ^ (hash >>> 13);
+  }
+
+  #makeRoom(length: number): void {
+    if (length > this.bytes.length) this.#allocate(2 * length);
+  }
+
+  #allocate(length: number): void {
+    const bytes = new ArrayBuffer(Math.ceil(length / WORD) * WORD);
+    this.bytes = Buffer.from(bytes);
+    this.#words = new Int32Array(bytes);
+  }
+}
