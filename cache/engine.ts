@@ -6,17 +6,17 @@
  * The way is a table of steps (`STEPS`); docs/request-life.md draws it.
  * @module
  */
-import { LRUCache } from 'lru-cache';
 import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { fieldValue } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
 import { type Answer, requestedRanges } from './answer.ts';
 import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
-import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
+import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory, UnderWay } from './exchange.ts';
 import type { Fill, FillOutcome, Freshened } from './fill.ts';
-import { fillKey, memoryKey, revalidate, startFill } from './filling.ts';
+import { fillAt, fillKey, memoryKey, revalidate, startFill } from './filling.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
+import { KeyLru, KeyMap } from './key-map.ts';
 import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
 import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
@@ -51,15 +51,14 @@ type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next>;
 
 export class CacheEngine implements Engine {
   readonly options: EngineOptions;
-  /** Fills under way: by key, then by what others find them by (`fillKey`), or a symbol where nobody joins. */
-  readonly underWay = new Map<string, Map<string | symbol, Fill>>();
-  readonly memory: LRUCache<string, KeyMemory>;
+  readonly underWay = new KeyMap<readonly UnderWay[]>();
+  readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
 
   constructor(options: EngineOptions) {
     this.options = options;
     this.windows = new Windows(() => options.store.maxBytes * WINDOWS_OF_MEMORY);
-    this.memory = new LRUCache({ max: options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS });
+    this.memory = new KeyLru(options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS);
   }
 
   /** @throws {HttpError} when there is no answer to give. */
@@ -91,7 +90,7 @@ export class CacheEngine implements Engine {
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void {
     this.options.store.delete(key);
-    for (const fill of this.underWay.get(key)?.values() ?? []) {
+    for (const { fill } of this.underWay.get(key) ?? []) {
       if (fill !== except) fill.disown();
     }
   }
@@ -152,7 +151,7 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   const key = fillKey(exchange, memory);
   const underWay = engine.underWay.get(request.keyed.key);
   const fill =
-    underWay?.get(key) ?? fillOfOtherKind(exchange, memory, underWay) ?? wholeFillFor(engine, exchange, memory);
+    fillAt(underWay, key) ?? fillOfOtherKind(exchange, memory, underWay) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
@@ -171,11 +170,11 @@ const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 function fillOfOtherKind(
   exchange: Exchange,
   memory: KeyMemory | undefined,
-  underWay: ReadonlyMap<string | symbol, Fill> | undefined,
+  underWay: readonly UnderWay[] | undefined,
 ): Fill | undefined {
   if (underWay === undefined || exchange.request.forPeer) return undefined;
   for (const kind of KINDS) {
-    const fill = kind === exchange.request.asksPeer ? undefined : underWay.get(fillKey(exchange, memory, kind));
+    const fill = kind === exchange.request.asksPeer ? undefined : fillAt(underWay, fillKey(exchange, memory, kind));
     if (fill !== undefined) return fill;
   }
   return undefined;
@@ -336,7 +335,7 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
 function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
   if (exchange.range === undefined || exchange.candidate !== undefined) return undefined;
   const key = fillKey({ ...exchange, range: undefined }, memory);
-  const fill = engine.underWay.get(exchange.request.keyed.key)?.get(key);
+  const fill = fillAt(engine.underWay.get(exchange.request.keyed.key), key);
   const result = fill?.outcome;
   if (result?.kind !== 'response' || result.head.status !== 200 || !result.shareable) return undefined;
   const ranges = requestedRanges(exchange.request.headers, result.length);

@@ -5,7 +5,6 @@
  */
 
 import type { Readable } from 'node:stream';
-import type { LRUCache } from 'lru-cache';
 import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { HttpError } from '../http/errors.ts';
@@ -14,6 +13,7 @@ import type { Fetch } from '../http/message.ts';
 import type { RangeSpec } from '../http/range.ts';
 import type { Fill } from './fill.ts';
 import type { KeyedRequest } from './key.ts';
+import type { KeyLru, KeyMap } from './key-map.ts';
 import type { JournalPosition, Ledger } from './ledger.ts';
 import type { RequestDirectives } from './policy/directives.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
@@ -109,12 +109,18 @@ export interface Exchange {
   attempts: number;
 }
 
+/** A fill that is under way. */
+export interface UnderWay {
+  /** What others find it by (`fillKey`); `undefined` where nobody joins. */
+  readonly place: string | undefined;
+  readonly fill: Fill;
+}
+
 /** The state of a cache: what the steps read and change. */
 export interface Engine {
   readonly options: EngineOptions;
-  /** Fills under way: by key, then by what others find them by (`fillKey`), or a symbol where nobody joins. */
-  readonly underWay: Map<string, Map<string | symbol, Fill>>;
-  readonly memory: LRUCache<string, KeyMemory>;
+  readonly underWay: KeyMap<readonly UnderWay[]>;
+  readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void;

@@ -5,7 +5,7 @@
  */
 import { fieldValue, hasField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
-import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
+import type { CacheRequest, Engine, Exchange, KeyMemory, UnderWay } from './exchange.ts';
 import { Fill, type FillResponse } from './fill.ts';
 import { drop, invalidateAfter, keep, OF_THE_VISITOR } from './keeping.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
@@ -32,7 +32,6 @@ export function startFill(
   const { store, ledger, now, events, bounds } = engine.options;
   const candidate = exchange.candidate;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
-  const place = key ?? Symbol('alone');
   const upstream = pass ? passedOn(request) : filling(exchange, validating);
   const fill: Fill = new Fill({
     request: upstream,
@@ -71,20 +70,24 @@ export function startFill(
       }
     },
     onClosed: (closed) => {
-      const fills = engine.underWay.get(request.keyed.key);
-      if (fills === undefined) return;
-      const own = fills.get(place) === closed ? place : [...fills].find(([, other]) => other === closed)?.[0];
-      if (own !== undefined) fills.delete(own);
-      if (fills.size === 0) engine.underWay.delete(request.keyed.key);
+      const left = engine.underWay.get(request.keyed.key)?.filter((other) => other.fill !== closed) ?? [];
+      if (left.length === 0) engine.underWay.delete(request.keyed.key);
+      else engine.underWay.set(request.keyed.key, left);
     },
   });
   events.fillStarted();
   if (fill.closed) return fill;
-  const fills = engine.underWay.get(request.keyed.key) ?? new Map<string | symbol, Fill>();
-  const overtaken = fills.get(place);
-  if (overtaken !== undefined) fills.set(Symbol('overtaken'), overtaken); // still to be disowned by an invalidation
-  engine.underWay.set(request.keyed.key, fills.set(place, fill));
+  // One that is overtaken is still to be disowned by an invalidation.
+  const others = (engine.underWay.get(request.keyed.key) ?? []).map((other) =>
+    other.place === key ? { ...other, place: undefined } : other,
+  );
+  engine.underWay.set(request.keyed.key, [...others, { place: key, fill }]);
   return fill;
+}
+
+/** @returns The fill that is under way for those who look for it by `place` (`fillKey`). */
+export function fillAt(fills: readonly UnderWay[] | undefined, place: string): Fill | undefined {
+  return fills?.find((other) => other.place === place)?.fill;
 }
 
 function passRefusal({ request, reason }: Exchange, head: ResponseHead): StoreRefusal | undefined {
@@ -155,7 +158,7 @@ export function revalidate(engine: Engine, exchange: Exchange, candidate: Stored
   const { request } = exchange;
   const quiet: Exchange = { ...exchange, candidate, range: undefined };
   const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
-  const fill = engine.underWay.get(request.keyed.key)?.get(key);
+  const fill = fillAt(engine.underWay.get(request.keyed.key), key);
   if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
     startFill(engine, quiet, { key, background: true });
 }

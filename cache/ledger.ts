@@ -317,12 +317,12 @@ export class Ledger {
     if (asOf < this.#floor) return 'hard';
     let soft = false;
     const url = `//${authority}${target}`; // without scheme: a purge means both
-    const marks = [this.#everything, this.#urls.get(url), this.#hosts.get(host), this.#sites.get(site)];
+    const marks = [this.#everything, lookUp(this.#urls, url), this.#hosts.get(host), this.#sites.get(site)];
     for (const [length, prefixes] of this.#prefixes) {
       if (length <= url.length) marks.push(prefixes.get(url.slice(0, length)));
     }
     for (const tag of tags) marks.push(this.#tags.get(tagKey(site, tag)));
-    for (const mark of this.#variants.get(url) ?? []) {
+    for (const mark of lookUp(this.#variants, url) ?? []) {
       if (vary === undefined || matchesVary(vary, mark.headers)) marks.push(mark);
     }
     for (const mark of marks) {
@@ -405,6 +405,11 @@ function readVariant(selector: string): { readonly url: string; readonly headers
   } catch {
     return undefined; // not JSON
   }
+}
+
+/** Nothing is looked up where there is nothing: V8 would keep the URL of each request (store/key-bytes.ts). */
+function lookUp<T>(marks: ReadonlyMap<string, T>, selector: string): T | undefined {
+  return marks.size === 0 ? undefined : marks.get(selector);
 }
 
 function markIn(marks: Map<string, Mark>, selector: string): Mark {

@@ -130,7 +130,8 @@ export class Bench {
   /** Everything that must hold once nothing is under way any more. */
   leaks(): string[] {
     const leaks: string[] = [];
-    if (this.engine.underWay.size > 0) leaks.push(`fills under way: ${[...this.engine.underWay.keys()]}`);
+    const underWay = [...this.engine.underWay.keys()];
+    if (underWay.length > 0) leaks.push(`fills under way: ${underWay}`);
     if (this.upstream.open.length > 0) leaks.push(`upstream requests left open: ${this.upstream.open.length}`);
     const { bytesInUse, maxBytes } = this.store;
     if (bytesInUse > maxBytes) leaks.push(`${bytesInUse} of ${maxBytes} bytes`);

@@ -334,7 +334,7 @@ class World {
     const special = ['range', 'authorization', 'x-kind', 'if-none-match', 'if-range'];
     if (request.method !== 'GET' || special.some((name) => field(request.headers, name) !== undefined))
       return undefined;
-    if (this.bench.engine.memory.has(this.bench.keyOf(request.target))) return undefined;
+    if (this.bench.engine.memory.get(this.bench.keyOf(request.target)) !== undefined) return undefined;
     return `${request.target}, ${this.#invalidations.get(request.target) ?? 0} times invalidated`;
   }
 
