@@ -9,14 +9,21 @@ import { KeyBytes } from './store/key-bytes.ts';
 
 interface Entry<T> {
   readonly key: string;
-  readonly value: T;
-  /** Another key of the same hash. */
-  readonly next: Entry<T> | undefined;
+  value: T;
+  /** Another key of the same bucket. */
+  next: Entry<T> | undefined;
 }
 
-/** As a Map. */
+/** For some thousand keys at a time; ten times as many take a little longer. */
+const BUCKETS = 4_096;
+
+/**
+ * As a Map, for keys that come and go. A Map makes itself a new table each few
+ * dozen keys, and the tables that it has left, which lie in the old
+ * generation, keep alive what was in them until the next full collection.
+ */
 export class KeyMap<T> {
-  readonly #entries = new Map<number, Entry<T>>();
+  readonly #buckets = new Array<Entry<T> | undefined>(BUCKETS).fill(undefined);
   #size = 0;
 
   get size(): number {
@@ -24,38 +31,48 @@ export class KeyMap<T> {
   }
 
   get(key: string): T | undefined {
-    let entry = this.#entries.get(hashOf(key));
+    let entry = this.#buckets[bucketOf(key)];
     while (entry !== undefined && entry.key !== key) entry = entry.next;
     return entry?.value;
   }
 
   set(key: string, value: T): void {
-    this.delete(key);
-    const hash = hashOf(key);
-    this.#entries.set(hash, { key, value, next: this.#entries.get(hash) });
+    const bucket = bucketOf(key);
+    const first = this.#buckets[bucket];
+    let entry = first;
+    while (entry !== undefined && entry.key !== key) entry = entry.next;
+    if (entry !== undefined) {
+      entry.value = value;
+      return;
+    }
+    this.#buckets[bucket] = { key, value, next: first };
     this.#size++;
   }
 
   delete(key: string): void {
-    const hash = hashOf(key);
-    const before = this.#entries.get(hash);
-    const rest = without(key, before);
-    if (rest === before) return;
+    const bucket = bucketOf(key);
+    let before: Entry<T> | undefined;
+    let entry = this.#buckets[bucket];
+    while (entry !== undefined && entry.key !== key) {
+      before = entry;
+      entry = entry.next;
+    }
+    if (entry === undefined) return;
+    if (before === undefined) this.#buckets[bucket] = entry.next;
+    else before.next = entry.next;
     this.#size--;
-    if (rest === undefined) this.#entries.delete(hash);
-    else this.#entries.set(hash, rest);
   }
 
   *keys(): IterableIterator<string> {
-    for (const entry of this.#entries.values()) {
-      for (let at: Entry<T> | undefined = entry; at !== undefined; at = at.next) yield at.key;
+    for (const first of this.#buckets) {
+      for (let entry = first; entry !== undefined; entry = entry.next) yield entry.key;
     }
   }
 }
 
 /** As an LRU cache, of which a key of the same hash may be forgotten earlier. */
 export class KeyLru<T> {
-  readonly #entries: LRUCache<number, Omit<Entry<T>, 'next'>>;
+  readonly #entries: LRUCache<number, { readonly key: string; readonly value: T }>;
 
   /** @param max - Keys. */
   constructor(max: number) {
@@ -76,15 +93,12 @@ export class KeyLru<T> {
   }
 }
 
-function without<T>(key: string, entry: Entry<T> | undefined): Entry<T> | undefined {
-  if (entry === undefined) return undefined;
-  if (entry.key === key) return entry.next;
-  const next = without(key, entry.next);
-  return next === entry.next ? entry : { ...entry, next };
-}
-
 const sought = new KeyBytes();
 
 function hashOf(key: string): number {
   return sought.set(key).hash;
+}
+
+function bucketOf(key: string): number {
+  return hashOf(key) & (BUCKETS - 1);
 }
