@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
 import { type FrontExchange, frontExchange } from './front-exchange.ts';
@@ -57,8 +58,14 @@ export class FrontConnection<Meaning> {
 
   /** Writes an answer of one piece. */
   send(answer: Buffer): void {
-    if (this.socket.write(answer) || this.socket.writableLength === 0) return;
-    this.#waitForReader(() => this.#goOn());
+    const directly = writeDirectly(this.socket, answer, this.#onWritten);
+    if (directly === 'written') return;
+    if (directly === 'pending') {
+      this.waitsFor = 'reader';
+      this.since = performance.now();
+    } else if (!this.socket.write(answer) && this.socket.writableLength > 0) {
+      this.#waitForReader(() => this.#goOn());
+    }
   }
 
   /**
@@ -95,6 +102,11 @@ export class FrontConnection<Meaning> {
   forgetLast(): void {
     this.#last = undefined;
   }
+
+  readonly #onWritten = (): void => {
+    this.waitsFor = 'answer';
+    this.#goOn();
+  };
 
   readonly #onData = (chunk: Buffer): void => this.#take(chunk.toString('latin1'));
 

@@ -2,9 +2,10 @@
  * Connections that are answered before HTTP is parsed: they come back to that
  * after what takes longer, keep to all bounds, and are counted like others.
  */
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'tap';
+import { writeDirectly } from '../../http/direct-writes.ts';
 import { shareReads } from '../../http/shared-reads.ts';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { type Origin, type Script, startOrigin } from '../support/origin.ts';
@@ -189,4 +190,110 @@ test('this version of Node lets accepted connections share a buffer', async (t) 
   await heardAll;
   client.destroy();
   server.close();
+});
+
+/** Both ends of a connection; the first one's process has written to one before. */
+async function connected(t: { teardown(end: () => unknown): void }): Promise<{ server: Socket; client: Socket }> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const client = connect((listener.address() as { port: number }).port, '127.0.0.1');
+  const [server] = (await once(listener, 'connection')) as [Socket];
+  t.teardown(() => {
+    client.destroy();
+    server.destroy();
+    listener.close();
+  });
+  for (let i = 0; i < 2; i++) if (writeDirectly(server, HELLO, () => undefined) === 'refused') server.write(HELLO);
+  let come = 0;
+  for await (const [chunk] of on(client, 'data')) {
+    come += (chunk as Buffer).length;
+    if (come === 2 * HELLO.length) break;
+  }
+  client.pause();
+  return { server, client };
+}
+
+const HELLO = Buffer.from('hello');
+
+test('this version of Node lets answers be written past the stream of a connection', async (t) => {
+  const { server } = await connected(t);
+  t.equal(
+    writeDirectly(server, HELLO, () => undefined),
+    'written',
+    'without it, a hit leaves twice as much garbage',
+  );
+  server.cork();
+  t.equal(
+    writeDirectly(server, HELLO, () => undefined),
+    'refused',
+    'not before what the stream holds back',
+  );
+  server.uncork();
+  server.end();
+  t.equal(
+    writeDirectly(server, HELLO, () => undefined),
+    'refused',
+    'not after its end',
+  );
+});
+
+test('what is written past a stream comes whole and in order, to readers who take their time as well', async (t) => {
+  const { server, client } = await connected(t);
+  const pieces = Array.from({ length: 3_000 }, (_, i) => Buffer.alloc(1 + ((i * 7_919) % 16_384), String(i % 10)));
+  const seen = { written: 0, pending: 0, refused: 0 };
+  const heard: Buffer[] = [];
+  client.on('data', (chunk: Buffer) => {
+    heard.push(chunk);
+    client.pause();
+    setImmediate(() => client.resume());
+  });
+  const hasEnded = once(client, 'end');
+  const writeFrom = (first: number): void => {
+    for (let i = first; i < pieces.length; i++) {
+      const piece = pieces[i] as Buffer;
+      if (i % 100 === 99) {
+        // The stream's own writes go in between.
+        if (!server.write(piece)) {
+          server.once('drain', () => writeFrom(i + 1));
+          return;
+        }
+        continue;
+      }
+      const result = writeDirectly(server, piece, () => writeFrom(i + 1));
+      seen[result]++;
+      if (result === 'pending') {
+        if (seen.pending === 1) client.resume();
+        return;
+      }
+      if (result === 'refused' && !server.write(piece)) {
+        server.once('drain', () => writeFrom(i + 1));
+        return;
+      }
+    }
+    server.end();
+  };
+  writeFrom(0);
+  await hasEnded;
+  t.ok(Buffer.concat(heard).equals(Buffer.concat(pieces)));
+  t.ok(seen.written > 100 && seen.pending > 10, JSON.stringify(seen));
+});
+
+test('a connection that breaks while something is written past its stream is closed, and nothing is called', async (t) => {
+  for (const breaks of ['client', 'server'] as const) {
+    const { server, client } = await connected(t);
+    server.on('error', () => undefined);
+    const isClosed = new Promise<void>((resolve) => server.once('close', resolve));
+    let called = 0;
+    const large = Buffer.alloc(256 * 1024);
+    while (writeDirectly(server, large, () => called++) === 'written');
+    t.equal(server.writableLength, 0, 'it is not with the stream');
+    if (breaks === 'client') client.resetAndDestroy();
+    else server.destroy();
+    await isClosed;
+    t.equal(called, 0);
+    t.equal(
+      writeDirectly(server, HELLO, () => called++),
+      'refused',
+    );
+  }
 });
