@@ -95,7 +95,8 @@ async function runOne(
 
   const rounds = Math.min(scenario.rounds ?? Number.POSITIVE_INFINITY, context.options.rounds);
   for (let round = 0; round < rounds; round += 1) {
-    for (const entry of entries) {
+    // Forth and back: what a server leaves behind for the next one falls on both sides.
+    for (const entry of round % 2 === 0 ? entries : entries.toReversed()) {
       const { server, kind } = entry;
       if (server === undefined || entry.problem !== undefined) continue;
       progress.step(`round ${round + 1} of ${rounds}: ${kind.title}`);
