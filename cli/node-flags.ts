@@ -20,10 +20,15 @@
  * - V8 collects the old generation when it has grown by 30 % to 300 %, as it thinks
  *   fit; a node's is small, as what is stored is outside of it, and was collected every one or
  *   two seconds. When it may double that is a third as often.
+ * - A collection of the old generation empties the young one as well, which is full of requests
+ *   that have ended since it began to mark: V8 copies what is marked of a page, unless that is
+ *   more than 70 % of it. From 30 % on the page as a whole becomes part of the old
+ *   generation: with a million objects stored, 3 ms instead of 5 to 18 in which nobody is answered.
  */
 export const NODE_FLAGS: readonly string[] = [
   '--min-semi-space-size=8',
   '--max-semi-space-size=8',
   '--v8-pool-size=1',
   '--heap-growing-percent=100',
+  '--page-promotion-threshold=30',
 ];

@@ -12,7 +12,7 @@ export interface Settings extends Options {
   readonly action: 'run' | 'help' | 'show-configs' | 'list';
 }
 
-const DEFAULTS = { rounds: 5, seconds: 2, objects: 1_000_000, connections: 10_000 };
+const DEFAULTS = { rounds: 10, seconds: 1, objects: 1_000_000, connections: 10_000 };
 
 /** What keeps a run bounded. */
 const BOUNDS: Readonly<Record<keyof typeof DEFAULTS, readonly [least: number, most: number]>> = {
