@@ -9,21 +9,24 @@ import { KeyBytes } from './store/key-bytes.ts';
 
 interface Entry<T> {
   readonly key: string;
+  readonly hash: number;
   value: T;
   /** Another key of the same bucket. */
   next: Entry<T> | undefined;
 }
 
-/** For some thousand keys at a time; ten times as many take a little longer. */
-const BUCKETS = 4_096;
+const FIRST_BUCKETS = 64;
 
 /**
- * As a Map, for keys that come and go. A Map makes itself a new table each few
- * dozen keys, and the tables that it has left, which lie in the old
- * generation, keep alive what was in them until the next full collection.
+ * As a Map, in no order. It grows by a bucket with each key (linear hashing, as in
+ * store/key-index.ts), and never makes itself a new table, as a Map does each few dozen keys
+ * that come and go: those that it leaves, in the old generation, would keep alive
+ * what was in them until the next full collection.
  */
 export class KeyMap<T> {
-  readonly #buckets = new Array<Entry<T> | undefined>(BUCKETS).fill(undefined);
+  #buckets: (Entry<T> | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
+  /** Of the first `#base` buckets, those that have been split in two are followed by their second halves. */
+  #base = FIRST_BUCKETS;
   #size = 0;
 
   get size(): number {
@@ -31,42 +34,84 @@ export class KeyMap<T> {
   }
 
   get(key: string): T | undefined {
-    let entry = this.#buckets[bucketOf(key)];
-    while (entry !== undefined && entry.key !== key) entry = entry.next;
-    return entry?.value;
+    if (this.#size === 0) return undefined;
+    const hash = hashOf(key);
+    return this.#find(this.#bucketOf(hash), key)?.value;
   }
 
   set(key: string, value: T): void {
-    const bucket = bucketOf(key);
-    const first = this.#buckets[bucket];
-    let entry = first;
-    while (entry !== undefined && entry.key !== key) entry = entry.next;
-    if (entry !== undefined) {
-      entry.value = value;
+    const hash = hashOf(key);
+    const bucket = this.#bucketOf(hash);
+    const known = this.#find(bucket, key);
+    if (known !== undefined) {
+      known.value = value;
       return;
     }
-    this.#buckets[bucket] = { key, value, next: first };
-    this.#size++;
+    this.#buckets[bucket] = { key, hash, value, next: this.#buckets[bucket] };
+    if (++this.#size > this.#buckets.length) this.#split();
   }
 
   delete(key: string): void {
-    const bucket = bucketOf(key);
-    let before: Entry<T> | undefined;
-    let entry = this.#buckets[bucket];
-    while (entry !== undefined && entry.key !== key) {
-      before = entry;
-      entry = entry.next;
-    }
+    const bucket = this.#bucketOf(hashOf(key));
+    const entry = this.#find(bucket, key);
     if (entry === undefined) return;
-    if (before === undefined) this.#buckets[bucket] = entry.next;
-    else before.next = entry.next;
     this.#size--;
+    let before = this.#buckets[bucket];
+    if (before === entry) {
+      this.#buckets[bucket] = entry.next;
+      return;
+    }
+    while (before !== undefined && before.next !== entry) before = before.next;
+    if (before !== undefined) before.next = entry.next;
+  }
+
+  clear(): void {
+    this.#buckets = new Array(FIRST_BUCKETS).fill(undefined);
+    this.#base = FIRST_BUCKETS;
+    this.#size = 0;
   }
 
   *keys(): IterableIterator<string> {
+    for (const [key] of this.entries()) yield key;
+  }
+
+  /** What is returned may be deleted meanwhile; nothing may be set. */
+  *entries(): IterableIterator<readonly [key: string, value: T]> {
     for (const first of this.#buckets) {
-      for (let entry = first; entry !== undefined; entry = entry.next) yield entry.key;
+      for (let entry = first; entry !== undefined; entry = entry.next) yield [entry.key, entry.value];
     }
+  }
+
+  #find(bucket: number, key: string): Entry<T> | undefined {
+    let entry = this.#buckets[bucket];
+    while (entry !== undefined && entry.key !== key) entry = entry.next;
+    return entry;
+  }
+
+  #bucketOf(hash: number): number {
+    const bucket = hash & (2 * this.#base - 1);
+    return bucket < this.#buckets.length ? bucket : bucket - this.#base;
+  }
+
+  /** Splits one bucket in two. */
+  #split(): void {
+    const from = this.#buckets.length - this.#base;
+    let entry = this.#buckets[from];
+    let [stays, goes] = [undefined, undefined] as [Entry<T> | undefined, Entry<T> | undefined];
+    while (entry !== undefined) {
+      const { next }: Entry<T> = entry;
+      if ((entry.hash & this.#base) === 0) {
+        entry.next = stays;
+        stays = entry;
+      } else {
+        entry.next = goes;
+        goes = entry;
+      }
+      entry = next;
+    }
+    this.#buckets[from] = stays;
+    this.#buckets.push(goes);
+    if (this.#buckets.length === 2 * this.#base) this.#base *= 2;
   }
 }
 
@@ -97,8 +142,4 @@ const sought = new KeyBytes();
 
 function hashOf(key: string): number {
   return sought.set(key).hash;
-}
-
-function bucketOf(key: string): number {
-  return hashOf(key) & (BUCKETS - 1);
 }

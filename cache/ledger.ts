@@ -1,42 +1,19 @@
 /**
- * A node's memory of purges (promise P3): for each selector the newest number
- * that named it. Applying a purge is one write to a map, whatever is stored;
- * a stored response is compared with the maps once after something changed,
- * and by one number otherwise.
+ * A node's memory of purges (promise P3): where it stands in the journal, and
+ * what has been named there (marks.ts). Applying a purge is one write to a map,
+ * whatever is stored; a stored response is compared with the maps once after
+ * something changed, and by one number otherwise.
  *
  * What a purge means for a response depends on when the response was asked of
  * the origin: `asOf` is the number that whoever asked had applied before.
  * @module
  */
-import type { RawHeaders } from '../http/headers.ts';
+import { Marks, type Purgeable, type PurgeRecord } from './marks.ts';
 import { identityOf, isOnLine, type JournalPosition, type Term } from './terms.ts';
-import { matchesVary, type VaryMember } from './vary.ts';
+import type { VaryMember } from './vary.ts';
 
+export type { Purgeable, PurgeRecord } from './marks.ts';
 export type { JournalPosition } from './terms.ts';
-
-/** One record of the journal, as far as it matters here. */
-export interface PurgeRecord {
-  readonly seq: number;
-  readonly site: string;
-  readonly kind: 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
-  /**
-   * url: `//host/path?query`; prefix: `//host/path`; tag; host. variant: JSON,
-   * `{"url":"//host/path","headers":["accept-language","de"]}`, the response
-   * that a request with these headers selects.
-   */
-  readonly selector: string;
-  readonly soft: boolean;
-}
-
-/** What purges can name of a response. */
-export interface Purgeable {
-  readonly site: string;
-  readonly host: string;
-  /** Host and port. */
-  readonly authority: string;
-  /** Path and query. */
-  readonly target: string;
-}
 
 /** What purges can name it by besides its URL. Without `vary`, which is known with the head only, every variant may be it. */
 export interface Named {
@@ -66,12 +43,6 @@ export type Verdict = 'current' | 'soft' | 'hard' | 'unverified';
 
 export const UNKNOWN_EPOCH = -1;
 
-/** Newest numbers that named one selector. */
-interface Mark {
-  hard: number;
-  soft: number;
-}
-
 /** What visitors know of the journal. */
 export const NOTHING_KNOWN: JournalPosition = { identity: undefined, seq: 0 };
 
@@ -79,18 +50,6 @@ export interface LedgerOptions {
   /** How long the node goes on without hearing of the journal before it revalidates what it serves; `Infinity` where there is no journal. */
   readonly leaseMs: number;
 }
-
-interface VariantMark extends Mark {
-  /** As it came; the same one again moves the same mark. */
-  readonly selector: string;
-  readonly headers: RawHeaders;
-}
-
-/** A URL with more variants purged one by one counts as purged whole. */
-const MAX_VARIANT_MARKS = 32;
-
-/** Bytes that a mark costs besides its selector: measured by load-tests/micro. */
-const MARK_BYTES = 120;
 
 const NEVER = -1;
 
@@ -113,14 +72,7 @@ export class Ledger {
   #leaseMs: number;
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = Number.NEGATIVE_INFINITY;
-  readonly #urls = new Map<string, Mark>();
-  readonly #tags = new Map<string, Mark>();
-  readonly #hosts = new Map<string, Mark>();
-  readonly #sites = new Map<string, Mark>();
-  readonly #variants = new Map<string, VariantMark[]>();
-  readonly #everything: Mark = { hard: 0, soft: 0 };
-  /** By length, so that a URL is cut to each length that occurs. */
-  readonly #prefixes = new Map<number, Map<string, Mark>>();
+  readonly #marks = new Marks();
 
   constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
@@ -145,22 +97,12 @@ export class Ledger {
 
   /** Selectors that are remembered. */
   get size(): number {
-    let prefixes = 0;
-    for (const marks of this.#prefixes.values()) prefixes += marks.size;
-    return this.#urls.size + this.#variants.size + this.#tags.size + this.#hosts.size + this.#sites.size + prefixes;
+    return this.#marks.size;
   }
 
   /** Bytes in use, about. */
   get bytes(): number {
-    let bytes = 0;
-    for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()]) {
-      for (const selector of marks.keys()) bytes += selector.length + MARK_BYTES;
-    }
-    for (const [url, marks] of this.#variants) {
-      bytes += url.length + MARK_BYTES;
-      for (const { headers } of marks) bytes += MARK_BYTES + headers.reduce((sum, text) => sum + text.length, 0);
-    }
-    return bytes;
+    return this.#marks.bytes;
   }
 
   set leaseMs(leaseMs: number) {
@@ -184,7 +126,7 @@ export class Ledger {
     this.#upToDateAt = Number.NEGATIVE_INFINITY;
     this.#epoch++;
     this.#version++;
-    this.#forget();
+    this.#marks.clear();
     this.#floor = floor;
   }
 
@@ -199,21 +141,13 @@ export class Ledger {
     if (floor <= this.#floor) return;
     this.#floor = floor;
     this.#version++;
-    for (const marks of [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()]) {
-      for (const [selector, mark] of marks) if (Math.max(mark.hard, mark.soft) <= floor) marks.delete(selector);
-    }
-    for (const [url, marks] of this.#variants) {
-      if (marks.every((mark) => Math.max(mark.hard, mark.soft) <= floor)) this.#variants.delete(url);
-    }
-    for (const [length, marks] of this.#prefixes) if (marks.size === 0) this.#prefixes.delete(length);
+    this.#marks.forgetUntil(floor);
   }
 
   /** @param records - In order, the first one right after `position.seq`. */
   apply(records: readonly PurgeRecord[]): void {
     for (const record of records) {
-      const mark = this.#markOf(record);
-      if (record.soft) mark.soft = record.seq;
-      else mark.hard = record.seq;
+      this.#marks.note(record);
       this.#applied = record.seq;
       this.#version++;
     }
@@ -312,67 +246,15 @@ export class Ledger {
     return stamp.verdict;
   }
 
-  #verdict({ stamp: { asOf, epoch }, tags, vary }: Named, { site, host, authority, target }: Purgeable): Verdict {
+  #verdict({ stamp: { asOf, epoch }, tags, vary }: Named, response: Purgeable): Verdict {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
     let soft = false;
-    const url = `//${authority}${target}`; // without scheme: a purge means both
-    const marks = [this.#everything, lookUp(this.#urls, url), this.#hosts.get(host), this.#sites.get(site)];
-    for (const [length, prefixes] of this.#prefixes) {
-      if (length <= url.length) marks.push(prefixes.get(url.slice(0, length)));
-    }
-    for (const tag of tags) marks.push(this.#tags.get(tagKey(site, tag)));
-    for (const mark of lookUp(this.#variants, url) ?? []) {
-      if (vary === undefined || matchesVary(vary, mark.headers)) marks.push(mark);
-    }
-    for (const mark of marks) {
-      if (mark === undefined) continue;
+    for (const mark of this.#marks.naming(response, tags, vary)) {
       if (mark.hard > asOf) return 'hard';
       if (mark.soft > asOf) soft = true;
     }
     return soft ? 'soft' : 'current';
-  }
-
-  #markOf({ kind, selector, site }: PurgeRecord): Mark {
-    switch (kind) {
-      case 'url':
-        return markIn(this.#urls, selector);
-      case 'variant':
-        return this.#variantMark(selector);
-      case 'tag':
-        return markIn(this.#tags, tagKey(site, selector));
-      case 'host':
-        return markIn(this.#hosts, selector);
-      case 'site':
-        return markIn(this.#sites, site);
-      case 'everything':
-        return this.#everything;
-      case 'prefix': {
-        const prefixes = this.#prefixes.get(selector.length) ?? new Map<string, Mark>();
-        this.#prefixes.set(selector.length, prefixes);
-        return markIn(prefixes, selector);
-      }
-    }
-  }
-
-  #variantMark(selector: string): Mark {
-    const parsed = readVariant(selector);
-    if (parsed === undefined) return this.#everything; // nobody knows what was meant: better too much than too little
-    const { url, headers } = parsed;
-    const marks = this.#variants.get(url) ?? [];
-    const known = marks.find((mark) => mark.selector === selector);
-    if (known !== undefined) return known;
-    if (marks.length >= MAX_VARIANT_MARKS) return markIn(this.#urls, url);
-    const mark = { hard: 0, soft: 0, selector, headers };
-    this.#variants.set(url, [...marks, mark]);
-    return mark;
-  }
-
-  #forget(): void {
-    for (const marks of [this.#variants, this.#urls, this.#tags, this.#hosts, this.#sites, this.#prefixes])
-      marks.clear();
-    this.#everything.hard = 0;
-    this.#everything.soft = 0;
   }
 }
 
@@ -394,33 +276,4 @@ export function unchecked(stamp: Stamp): Stamp {
 export function olderStamp(a: Stamp, b: Stamp): Stamp | undefined {
   if (a.epoch !== b.epoch) return undefined;
   return unchecked({ ...a, asOf: Math.min(a.asOf, b.asOf) });
-}
-
-function readVariant(selector: string): { readonly url: string; readonly headers: RawHeaders } | undefined {
-  try {
-    const { url, headers } = JSON.parse(selector) as { url?: unknown; headers?: unknown };
-    const valid =
-      typeof url === 'string' && Array.isArray(headers) && headers.every((text) => typeof text === 'string');
-    return valid ? { url, headers } : undefined;
-  } catch {
-    return undefined; // not JSON
-  }
-}
-
-/** Nothing is looked up where there is nothing: V8 would keep the URL of each request (store/key-bytes.ts). */
-function lookUp<T>(marks: ReadonlyMap<string, T>, selector: string): T | undefined {
-  return marks.size === 0 ? undefined : marks.get(selector);
-}
-
-function markIn(marks: Map<string, Mark>, selector: string): Mark {
-  const known = marks.get(selector);
-  if (known !== undefined) return known;
-  const mark = { hard: 0, soft: 0 };
-  marks.set(selector, mark);
-  return mark;
-}
-
-/** One site's tags are not another's. */
-function tagKey(site: string, tag: string): string {
-  return `${site}\n${tag}`;
 }

@@ -1,0 +1,191 @@
+/**
+ * What the ledger remembers of purges: for each selector the newest number
+ * that named it.
+ * @module
+ */
+import type { RawHeaders } from '../http/headers.ts';
+import { KeyMap } from './key-map.ts';
+import { matchesVary, type VaryMember } from './vary.ts';
+
+/** One record of the journal, as far as it matters here. */
+export interface PurgeRecord {
+  readonly seq: number;
+  readonly site: string;
+  readonly kind: 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+  /**
+   * url: `//host/path?query`; prefix: `//host/path`; tag; host. variant: JSON,
+   * `{"url":"//host/path","headers":["accept-language","de"]}`, the response
+   * that a request with these headers selects.
+   */
+  readonly selector: string;
+  readonly soft: boolean;
+}
+
+/** What purges can name of a response. */
+export interface Purgeable {
+  readonly site: string;
+  readonly host: string;
+  /** Host and port. */
+  readonly authority: string;
+  /** Path and query. */
+  readonly target: string;
+}
+
+/** Newest numbers that named one selector. */
+export interface Mark {
+  hard: number;
+  soft: number;
+}
+
+interface VariantMark extends Mark {
+  /** As it came; the same one again moves the same mark. */
+  readonly selector: string;
+  readonly headers: RawHeaders;
+}
+
+/** A URL with more variants purged one by one counts as purged whole. */
+const MAX_VARIANT_MARKS = 32;
+
+/** Bytes that a mark costs besides its selector: measured by load-tests/micro. */
+const MARK_BYTES = 120;
+
+export class Marks {
+  readonly #everything: Mark = { hard: 0, soft: 0 };
+  readonly #urls = new KeyMap<Mark>();
+  readonly #tags = new KeyMap<Mark>();
+  readonly #hosts = new KeyMap<Mark>();
+  readonly #sites = new KeyMap<Mark>();
+  /** By URL. */
+  readonly #variants = new KeyMap<readonly VariantMark[]>();
+  /** By length, so that a URL is cut to each length that occurs. */
+  readonly #prefixes = new Map<number, KeyMap<Mark>>();
+
+  /** Selectors that are remembered. */
+  get size(): number {
+    return this.#simple.reduce((sum, marks) => sum + marks.size, this.#variants.size);
+  }
+
+  /** Bytes in use, about. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const marks of this.#simple) for (const selector of marks.keys()) bytes += selector.length + MARK_BYTES;
+    for (const [url, marks] of this.#variants.entries()) {
+      bytes += url.length + MARK_BYTES;
+      for (const { headers } of marks) bytes += MARK_BYTES + headers.reduce((sum, text) => sum + text.length, 0);
+    }
+    return bytes;
+  }
+
+  note({ kind, selector, site, soft, seq }: PurgeRecord): void {
+    const mark = this.#of(kind, selector, site);
+    if (soft) mark.soft = seq;
+    else mark.hard = seq;
+  }
+
+  /**
+   * @param vary - Of the response; where it is not known, every variant may be it.
+   * @returns The marks that name the response.
+   */
+  naming(
+    { site, host, authority, target }: Purgeable,
+    tags: readonly string[],
+    vary: readonly VaryMember[] | undefined,
+  ): readonly Mark[] {
+    const url = `//${authority}${target}`; // without scheme: a purge means both
+    const found = [this.#everything, this.#urls.get(url), this.#hosts.get(host), this.#sites.get(site)];
+    for (const [length, prefixes] of this.#prefixes) {
+      if (length <= url.length) found.push(prefixes.get(url.slice(0, length)));
+    }
+    for (const tag of tags) found.push(this.#tags.get(tagKey(site, tag)));
+    for (const mark of this.#variants.get(url) ?? []) {
+      if (vary === undefined || matchesVary(vary, mark.headers)) found.push(mark);
+    }
+    return found.filter((mark) => mark !== undefined);
+  }
+
+  /** Forgets what was not named since. */
+  forgetUntil(seq: number): void {
+    for (const marks of this.#simple) {
+      for (const [selector, mark] of marks.entries()) if (newestOf(mark) <= seq) marks.delete(selector);
+    }
+    for (const [url, marks] of this.#variants.entries()) {
+      if (marks.every((mark) => newestOf(mark) <= seq)) this.#variants.delete(url);
+    }
+    for (const [length, marks] of this.#prefixes) if (marks.size === 0) this.#prefixes.delete(length);
+  }
+
+  clear(): void {
+    for (const marks of [this.#variants, this.#urls, this.#tags, this.#hosts, this.#sites, this.#prefixes])
+      marks.clear();
+    this.#everything.hard = 0;
+    this.#everything.soft = 0;
+  }
+
+  /** All but those of variants. */
+  get #simple(): readonly KeyMap<Mark>[] {
+    return [this.#urls, this.#tags, this.#hosts, this.#sites, ...this.#prefixes.values()];
+  }
+
+  #of(kind: PurgeRecord['kind'], selector: string, site: string): Mark {
+    switch (kind) {
+      case 'url':
+        return markIn(this.#urls, selector);
+      case 'variant':
+        return this.#ofVariant(selector);
+      case 'tag':
+        return markIn(this.#tags, tagKey(site, selector));
+      case 'host':
+        return markIn(this.#hosts, selector);
+      case 'site':
+        return markIn(this.#sites, site);
+      case 'everything':
+        return this.#everything;
+      case 'prefix': {
+        const prefixes = this.#prefixes.get(selector.length) ?? new KeyMap<Mark>();
+        this.#prefixes.set(selector.length, prefixes);
+        return markIn(prefixes, selector);
+      }
+    }
+  }
+
+  #ofVariant(selector: string): Mark {
+    const parsed = readVariant(selector);
+    if (parsed === undefined) return this.#everything; // nobody knows what was meant: better too much than too little
+    const { url, headers } = parsed;
+    const marks = this.#variants.get(url) ?? [];
+    const known = marks.find((mark) => mark.selector === selector);
+    if (known !== undefined) return known;
+    if (marks.length >= MAX_VARIANT_MARKS) return markIn(this.#urls, url);
+    const mark = { hard: 0, soft: 0, selector, headers };
+    this.#variants.set(url, [...marks, mark]);
+    return mark;
+  }
+}
+
+function newestOf({ hard, soft }: Mark): number {
+  return Math.max(hard, soft);
+}
+
+function markIn(marks: KeyMap<Mark>, selector: string): Mark {
+  const known = marks.get(selector);
+  if (known !== undefined) return known;
+  const mark = { hard: 0, soft: 0 };
+  marks.set(selector, mark);
+  return mark;
+}
+
+/** One site's tags are not another's. */
+function tagKey(site: string, tag: string): string {
+  return `${site}\n${tag}`;
+}
+
+function readVariant(selector: string): { readonly url: string; readonly headers: RawHeaders } | undefined {
+  try {
+    const { url, headers } = JSON.parse(selector) as { url?: unknown; headers?: unknown };
+    const valid =
+      typeof url === 'string' && Array.isArray(headers) && headers.every((text) => typeof text === 'string');
+    return valid ? { url, headers } : undefined;
+  } catch {
+    return undefined; // not JSON
+  }
+}
