@@ -4,7 +4,7 @@ import { parseSettings } from '../../load-tests/bench/options.ts';
 const parse = (...args: string[]) => parseSettings(args, ['hit-bare', 'miss'], ['nginx', 'floor']);
 
 test('what is not said has a default', async (t) => {
-  t.match(parse(), { rounds: 5, seconds: 2, objects: 1_000_000, only: [], peers: undefined, action: 'run' });
+  t.match(parse(), { rounds: 10, seconds: 1, objects: 1_000_000, only: [], peers: undefined, action: 'run' });
 });
 
 test('lists, numbers, flags', async (t) => {

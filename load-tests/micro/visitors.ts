@@ -1,5 +1,6 @@
 /**
- * Visitors who ask once and stay: HOST:PORT and how many, as arguments.
+ * Visitors of an address, HOST:PORT: as many as the second argument says ask
+ * once and stay; then one of them asks again and again, as often as it is told.
  * @module
  */
 import { once } from 'node:events';
@@ -28,3 +29,14 @@ process.send?.('warm');
 await once(process, 'message');
 const kept = await visits(Number(count));
 process.send?.(kept.length);
+
+const [regular] = kept as [Socket];
+regular.on('data', () => {
+  if (--left > 0) regular.write(REQUEST);
+  else process.send?.('answered');
+});
+let left = 0;
+process.on('message', (times) => {
+  left = Number(times);
+  regular.write(REQUEST);
+});
