@@ -5,6 +5,8 @@
  *
  *   pace PORT RATE SECONDS CONNECTIONS < one whole request head
  *
+ * Before that each connection has been answered once: to be accepted is not part of what is measured.
+ *
  * Prints one line of JSON; `held` is the part of the time in which this program
  * itself was kept from running, which spoils latencies. Never runs longer than SECONDS + 5; what is not
  * answered by then counts with the time that it has waited.
@@ -22,6 +24,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,6 +102,22 @@ static int take(struct connection *c, const char *bytes, size_t length) {
   return c->body_left == 0;
 }
 
+/* Asks once, and waits for the answer. */
+static void ask_once(struct connection *c, const char *request, size_t length) {
+  static char buffer[READ_BYTES];
+  c->head_length = 0;
+  c->body_left = -1;
+  if (write(c->fd, request, length) != (ssize_t)length) fail("write");
+  for (int state = 0; state == 0;) {
+    ssize_t n = read(c->fd, buffer, sizeof buffer);
+    state = n <= 0 ? -1 : take(c, buffer, (size_t)n);
+    if (state < 0) {
+      fprintf(stderr, "pace: a connection is not answered\n");
+      exit(1);
+    }
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc != 5) {
     fprintf(stderr, "usage: pace PORT RATE SECONDS CONNECTIONS < request\n");
@@ -120,9 +139,12 @@ int main(int argc, char **argv) {
   for (int i = 0; i < count; i++) {
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     if (connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
+    struct timeval patience = {.tv_sec = GRACE_SECONDS};
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     connections[i].fd = fd;
+    ask_once(&connections[i], request, request_length);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) fail("epoll_ctl");
     idle[idle_count++] = &connections[i];

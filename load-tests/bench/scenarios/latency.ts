@@ -36,15 +36,11 @@ export const latency: Scenario = {
   unavailable: () => missing.pace() ?? missing.wrk(),
   async prepare(server, { stage, options }) {
     await fill(server, stage, objectPath(KILOBYTE), KILOBYTE);
-    const requests = { kind: 'fixed', head: headOf(server.port, objectPath(KILOBYTE), BROWSER) } as const;
-    const load = { port: server.port, connections: CONNECTIONS, requests };
-    await wrk({ ...load, seconds: WARM_UP_SECONDS });
-    const seen = await wrk({ ...load, seconds: options.seconds });
-    checkSeen(seen);
-    most.set(server, seen.requests / seen.seconds);
+    await mostOf(server, WARM_UP_SECONDS);
+    most.set(server, await mostOf(server, options.seconds));
   },
   async measure(server, { options }) {
-    const rate = (most.get(server) ?? Number.NaN) / 2;
+    const rate = (await mostOf(server, options.seconds)) / 2;
     const head = headOf(server.port, objectPath(KILOBYTE), BROWSER);
     const load = { port: server.port, rate, seconds: options.seconds, connections: CONNECTIONS, head };
     const { result, used } = await whileUsed([server.running.pid], () => pace(load));
@@ -63,3 +59,11 @@ export const latency: Scenario = {
     };
   },
 };
+
+/** @returns Requests a second that it answers at the most. */
+async function mostOf({ port }: Server, seconds: number): Promise<number> {
+  const requests = { kind: 'fixed', head: headOf(port, objectPath(KILOBYTE), BROWSER) } as const;
+  const seen = await wrk({ port, seconds, connections: CONNECTIONS, requests });
+  checkSeen(seen);
+  return seen.requests / seen.seconds;
+}
