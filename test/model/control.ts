@@ -30,6 +30,11 @@ export function emptyCopy(identity: string): JournalCopy {
   return { records: [], floor: 0, terms: line, line };
 }
 
+/** @returns The terms that gave out numbers up to this one. */
+function upTo(terms: readonly Term[], newest: number): readonly Term[] {
+  return terms.filter(({ after }) => after < newest);
+}
+
 export class MemoryJournal implements Journal {
   readonly #now: () => number;
   readonly #listeners = new Set<(newest: number) => void>();
@@ -45,7 +50,7 @@ export class MemoryJournal implements Journal {
     this.#floor = copy.floor;
     const newest = copy.floor + copy.records.length;
     const opened = (terms: readonly Term[]): readonly Term[] => {
-      const used = terms.filter(({ after }) => after < newest);
+      const used = upTo(terms, newest);
       return used.at(-1)?.identity === identity ? used : [...used, { identity, after: newest }];
     };
     this.#terms = opened(copy.terms);
@@ -55,7 +60,8 @@ export class MemoryJournal implements Journal {
   /** @param loses - How many of the newest records are not in the copy. */
   copy(loses: number): JournalCopy {
     const kept = this.#records.slice(0, this.#records.length - Math.min(loses, this.#records.length));
-    return { records: kept, floor: this.#floor, terms: this.#terms, line: this.line };
+    const newest = this.#floor + kept.length;
+    return { records: kept, floor: this.#floor, terms: upTo(this.#terms, newest), line: upTo(this.line, newest) };
   }
 
   get records(): readonly JournalRecord[] {

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { test } from 'tap';
+import { emptyCopy, MemoryJournal } from './control.ts';
 import { type Action, type History, histories, type Profile } from './history.ts';
 import { runHistory } from './world.ts';
 
@@ -220,3 +221,16 @@ async function traceOf(history: History): Promise<string[]> {
   await runHistory(history, { trace: (line) => lines.push(line) });
   return lines;
 }
+
+test('a copy of a journal knows the terms of its own numbers, and of no others', async (t) => {
+  const now = (): number => 0;
+  const identities = (journal: MemoryJournal, loses: number): string[] =>
+    journal.copy(loses).line.map(({ identity }) => identity);
+  const first = new MemoryJournal('t1', now, emptyCopy('j'));
+  await first.append([{ kind: 'everything', selector: '', site: '', soft: false, who: '', why: '' }]);
+  t.same(identities(first, 0), ['j', 't1']);
+  t.same(identities(first, 1), ['j']);
+  const second = new MemoryJournal('t2', now, first.copy(0));
+  t.same(identities(second, 0), ['j', 't1'], 'an opening that has given out nothing leaves nothing');
+  t.same(identities(second, 1), ['j']);
+});
