@@ -3,8 +3,7 @@
  *
  * A stream keeps books of each write and tells its end in a tick of its own,
  * also where the kernel has taken everything before the call returns, as it does
- * with nearly every small answer. That is a twentieth of what such an answer costs, and
- * most of what it leaves to the garbage collector (ADR 6).
+ * with nearly every small answer. That is a twentieth of what such an answer costs (ADR 6).
  *
  * Node does not document handles. So the first write of this process goes by
  * the stream and is watched: only where Node calls its handle as it is called
