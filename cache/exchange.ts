@@ -119,6 +119,7 @@ export interface UnderWay {
 /** The state of a cache: what the steps read and change. */
 export interface Engine {
   readonly options: EngineOptions;
+  /** Fills under way, by key. */
   readonly underWay: KeyMap<readonly UnderWay[]>;
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;

@@ -24,8 +24,8 @@ const FIRST_BUCKETS = 64;
  * what was in them until the next full collection.
  */
 export class KeyMap<T> {
-  #buckets: (Entry<T> | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
-  /** Of the first `#base` buckets, those that have been split in two are followed by their second halves. */
+  readonly #buckets: (Entry<T> | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
+  /** Of the first `#base` buckets, the first `#buckets.length - #base` have been split in two. */
   #base = FIRST_BUCKETS;
   #size = 0;
 
@@ -53,22 +53,16 @@ export class KeyMap<T> {
 
   delete(key: string): void {
     const bucket = this.#bucketOf(hashOf(key));
-    const entry = this.#find(bucket, key);
-    if (entry === undefined) return;
-    this.#size--;
-    let before = this.#buckets[bucket];
-    if (before === entry) {
-      this.#buckets[bucket] = entry.next;
-      return;
+    let before: Entry<T> | undefined;
+    let entry = this.#buckets[bucket];
+    while (entry !== undefined && entry.key !== key) {
+      before = entry;
+      entry = entry.next;
     }
-    while (before !== undefined && before.next !== entry) before = before.next;
-    if (before !== undefined) before.next = entry.next;
-  }
-
-  clear(): void {
-    this.#buckets = new Array(FIRST_BUCKETS).fill(undefined);
-    this.#base = FIRST_BUCKETS;
-    this.#size = 0;
+    if (entry === undefined) return;
+    if (before === undefined) this.#buckets[bucket] = entry.next;
+    else before.next = entry.next;
+    this.#size--;
   }
 
   *keys(): IterableIterator<string> {
@@ -134,7 +128,8 @@ export class KeyLru<T> {
   }
 
   delete(key: string): void {
-    if (this.get(key) !== undefined) this.#entries.delete(hashOf(key));
+    const hash = hashOf(key);
+    if (this.#entries.peek(hash)?.key === key) this.#entries.delete(hash);
   }
 }
 

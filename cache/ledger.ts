@@ -72,7 +72,7 @@ export class Ledger {
   #leaseMs: number;
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = Number.NEGATIVE_INFINITY;
-  readonly #marks = new Marks();
+  #marks = new Marks();
 
   constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
@@ -126,7 +126,7 @@ export class Ledger {
     this.#upToDateAt = Number.NEGATIVE_INFINITY;
     this.#epoch++;
     this.#version++;
-    this.#marks.clear();
+    this.#marks = new Marks();
     this.#floor = floor;
   }
 

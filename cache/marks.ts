@@ -46,7 +46,7 @@ interface VariantMark extends Mark {
 /** A URL with more variants purged one by one counts as purged whole. */
 const MAX_VARIANT_MARKS = 32;
 
-/** Bytes that a mark costs besides its selector: measured by load-tests/micro. */
+/** Bytes that a mark costs besides the characters of its selector. */
 const MARK_BYTES = 120;
 
 export class Marks {
@@ -112,13 +112,6 @@ export class Marks {
       if (marks.every((mark) => newestOf(mark) <= seq)) this.#variants.delete(url);
     }
     for (const [length, marks] of this.#prefixes) if (marks.size === 0) this.#prefixes.delete(length);
-  }
-
-  clear(): void {
-    for (const marks of [this.#variants, this.#urls, this.#tags, this.#hosts, this.#sites, this.#prefixes])
-      marks.clear();
-    this.#everything.hard = 0;
-    this.#everything.soft = 0;
   }
 
   /** All but those of variants. */

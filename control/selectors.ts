@@ -7,6 +7,7 @@ import { domainToASCII } from 'node:url';
 import { cacheKey, siteAuthority } from '../cache/key.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
+import { isLatin1 } from '../http/headers.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { EVERY_SITE, MAX_SELECTOR_LENGTH } from '../journal/check.ts';
 import type { SelectorKind } from '../journal/journal.ts';
@@ -221,10 +222,6 @@ const BEYOND_ASCII = /[^\0-\x7f]+/g;
 
 function isAscii(text: string): boolean {
   return text.search(BEYOND_ASCII) === -1;
-}
-
-function isLatin1(text: string): boolean {
-  return !/[^\0-\xff]/.test(text);
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

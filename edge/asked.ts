@@ -11,7 +11,7 @@ import { normalisedField } from '../cache/vary.ts';
 import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { changeForwarded, isForwardedField } from '../http/forwarding.ts';
-import { fieldValue, hasField, type RawHeaders } from '../http/headers.ts';
+import { fieldValue, hasField, isLatin1, type RawHeaders } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
 import { parseOriginForm, type Target } from '../http/request-target.ts';
 import type { Tally } from '../telemetry/tally.ts';
@@ -90,8 +90,13 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
 }
 
 function bytesAround({ prefix, suffix }: KeyedRequest): Asked['around'] {
-  if (/[^\0-\xff]/.test(prefix + suffix)) return undefined;
+  if (!isLatin1(prefix + suffix)) return undefined;
   return { prefix: Buffer.from(prefix, 'latin1'), suffix: Buffer.from(suffix, 'latin1') };
+}
+
+/** A request whose target is a string only where it is needed. */
+export interface Targeted {
+  readonly target: string;
 }
 
 /** What a request target is, under a header section that is known. */

@@ -21,7 +21,7 @@ import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram, Tally } from '../telemetry/tally.ts';
-import { type Asked, askedBy, selects, type TargetAsked, targetAsked, visitedAs } from './asked.ts';
+import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { answerVisitor, isTrusted, type Visit } from './visitor.ts';
@@ -33,11 +33,6 @@ type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | u
 const ENCRYPTED = 1;
 const TRUSTED = 2;
 const WAYS = 4;
-
-/** A request whose target is a string only where it is needed. */
-export interface Targeted {
-  readonly target: string;
-}
 
 /** The key of the request that is being answered. */
 const joined = new KeyBytes();

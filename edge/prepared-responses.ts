@@ -8,6 +8,7 @@
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { normalisePath } from '../http/request-target.ts';
 import type { ServedSite } from '../tier/node-core.ts';
+import type { Targeted } from './asked.ts';
 import { type Form, type Kind, Prepared } from './prepared.ts';
 
 /** Answers that are kept whole, together; they are dropped after a second. */
@@ -30,7 +31,7 @@ export class PreparedResponses {
   }
 
   /** @param request - Whose target is a valid one under whose key the response is stored. */
-  of(stored: StoredResponse, served: ServedSite, request: { readonly target: string }): Prepared {
+  of(stored: StoredResponse, served: ServedSite, request: Targeted): Prepared {
     const known = stored.prepared;
     if (known instanceof Prepared && known.isFor(stored, served, this.keepAliveMs)) return known;
     const prepared = this.#prepare(stored, served, request.target);

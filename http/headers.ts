@@ -120,6 +120,13 @@ function sameName(a: string, b: string): boolean {
   return lowerCase(a) === lowerCase(b);
 }
 
+/** Whether one byte a character is enough for it. */
+export function isLatin1(text: string): boolean {
+  return !BEYOND_LATIN1.test(text);
+}
+
+const BEYOND_LATIN1 = /[^\0-\xff]/;
+
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 

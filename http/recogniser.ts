@@ -112,7 +112,7 @@ export class Recogniser<Meaning> {
   recogniseRepeat(bytes: Buffer, length: number, last: Section<Meaning>): boolean {
     last.bytes ??= Buffer.from(`${last.text}\r\n`, 'latin1');
     const lineLength = length - last.bytes.length;
-    if (lineLength < SHORTEST_LINE_LENGTH || length > this.#options.maxBytes) return false;
+    if (length > this.#options.maxBytes) return false;
     const isHead = !isAt(bytes, 0, GET);
     if (isHead && !isAt(bytes, 0, HEAD)) return false;
     const from = isHead ? HEAD.length - 1 : GET.length - 1;
@@ -161,8 +161,6 @@ export class Recogniser<Meaning> {
 
 /** What stands before the line feed of the request line. */
 const VERSION = ' HTTP/1.1\r';
-
-const SHORTEST_LINE_LENGTH = 'GET / HTTP/1.1\r\n'.length;
 
 const GET = Buffer.from('GET /');
 const HEAD = Buffer.from('HEAD /');

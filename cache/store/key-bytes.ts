@@ -8,13 +8,12 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
+import { isLatin1 } from '../../http/headers.ts';
 
 /** Secret and odd: visitors choose keys, and must not be able to choose many of the same hash. */
 const SECRETS = new Int32Array(new Uint8Array(randomBytes(8)).buffer);
 const SEED = SECRETS[0] as number;
 const FACTOR = (SECRETS[1] as number) | 1;
-
-const WIDE = /[^\0-\xff]/;
 
 /** Room for a key of the usual length. */
 const FIRST_BYTES = 4 * 1024;
@@ -25,7 +24,7 @@ const WORD_BITS = 2;
 
 export class KeyBytes {
   /** One byte a character; as integers, with zeros after the last one. */
-  bytes!: Buffer;
+  #bytes!: Buffer;
   #words!: Int32Array;
   /** Characters of the key. */
   length = 0;
@@ -40,8 +39,8 @@ export class KeyBytes {
   /** Makes it this key. */
   set(key: string): this {
     this.#makeRoom(key.length);
-    this.bytes.write(key, 'latin1');
-    this.#end(key.length, WIDE.test(key) ? key : undefined);
+    this.#bytes.write(key, 'latin1');
+    this.#end(key.length, isLatin1(key) ? undefined : key);
     return this;
   }
 
@@ -49,7 +48,7 @@ export class KeyBytes {
   join(prefix: Buffer, source: Buffer, from: number, to: number, suffix: Buffer): this {
     const suffixAt = prefix.length + to - from;
     this.#makeRoom(suffixAt + suffix.length);
-    const { bytes } = this;
+    const bytes = this.#bytes;
     bytes.set(prefix);
     source.copy(bytes, prefix.length, from, to);
     if (suffix.length > 0) bytes.set(suffix, suffixAt);
@@ -63,12 +62,13 @@ export class KeyBytes {
   }
 
   toString(): string {
-    return this.#wide ?? this.bytes.toString('latin1', 0, this.length);
+    return this.#wide ?? this.#bytes.toString('latin1', 0, this.length);
   }
 
   /** Whether these bytes stand in `view` from `start` on; for a key that is not wide. */
   isAt(view: DataView, start: number): boolean {
-    const { bytes, length } = this;
+    const { length } = this;
+    const bytes = this.#bytes;
     const words = this.#words;
     const whole = length >> WORD_BITS;
     for (let i = 0; i < whole; i++) if (view.getInt32(start + (i << WORD_BITS), true) !== words[i]) return false;
@@ -77,7 +77,7 @@ export class KeyBytes {
   }
 
   #end(length: number, wide: string | undefined): void {
-    const { bytes } = this;
+    const bytes = this.#bytes;
     const words = this.#words;
     let end = length;
     while ((end & (WORD - 1)) !== 0) bytes[end++] = 0;
@@ -94,12 +94,12 @@ export class KeyBytes {
   }
 
   #makeRoom(length: number): void {
-    if (length > this.bytes.length) this.#allocate(2 * length);
+    if (length > this.#bytes.length) this.#allocate(2 * length);
   }
 
   #allocate(length: number): void {
     const bytes = new ArrayBuffer(Math.ceil(length / WORD) * WORD);
-    this.bytes = Buffer.from(bytes);
+    this.#bytes = Buffer.from(bytes);
     this.#words = new Int32Array(bytes);
   }
 }

@@ -29,13 +29,13 @@ export const KEPT = -1;
 const NEVER = 0;
 
 interface LookedUp {
-  readonly row: number;
   readonly variants: readonly StoredResponse[];
   readonly bytes: number;
 }
 
 export class LookedUpLately {
   readonly #onForgotten: (row: number) => void;
+  /** By row. */
   #young = new Map<number, LookedUp>();
   #old = new Map<number, LookedUp>();
   #youngBytes = 0;
@@ -67,7 +67,7 @@ export class LookedUpLately {
     if (old === undefined) return undefined;
     this.#old.delete(row);
     this.#oldBytes -= old.bytes;
-    this.#keep(old);
+    this.#keep(row, old);
     return old.variants;
   }
 
@@ -93,7 +93,7 @@ export class LookedUpLately {
       // A large one is counted where it is.
       if (isPacked(body)) bytes += body.size;
     }
-    this.#keep({ row, variants, bytes });
+    this.#keep(row, { variants, bytes });
   }
 
   delete(row: number): void {
@@ -107,9 +107,9 @@ export class LookedUpLately {
     this.#old.delete(row);
   }
 
-  #keep(found: LookedUp): void {
+  #keep(row: number, found: LookedUp): void {
     if (this.#youngBytes + found.bytes > this.#maxBytes) this.#turn();
-    this.#young.set(found.row, found);
+    this.#young.set(row, found);
     this.#youngBytes += found.bytes;
   }
 

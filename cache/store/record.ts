@@ -14,6 +14,7 @@
  * ```
  * @module
  */
+import { isLatin1 } from '../../http/headers.ts';
 import { uncheckedStamp } from '../ledger.ts';
 import type { ResponseDirectives } from '../policy/directives.ts';
 import type { StoredResponse } from '../stored-response.ts';
@@ -36,8 +37,6 @@ export interface Outside {
   get(number: number): MemoryBody;
 }
 
-const WIDE = /[^\0-\xff]/;
-
 /** The record that is being made: one at a time. */
 const out = new RecordBytes();
 let packed: MemoryBody[] = [];
@@ -58,7 +57,7 @@ export function makeRecord(key: string, variants: readonly StoredResponse[], out
   for (const stored of variants) bodies += writeVariant(stored);
   counts = { key: key.length, outside: large.length };
   texts = key + out.texts;
-  isWide = WIDE.test(texts);
+  isWide = !isLatin1(texts);
   textsBytes = isWide ? texts.length * 2 : texts.length;
   return out.length + textsBytes + bodies;
 }

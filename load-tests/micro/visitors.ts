@@ -31,11 +31,11 @@ const kept = await visits(Number(count));
 process.send?.(kept.length);
 
 const [regular] = kept as [Socket];
+let left = 0;
 regular.on('data', () => {
   if (--left > 0) regular.write(REQUEST);
   else process.send?.('answered');
 });
-let left = 0;
 process.on('message', (times) => {
   left = Number(times);
   regular.write(REQUEST);
