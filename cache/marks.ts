@@ -47,7 +47,7 @@ interface VariantMark extends Mark {
 const MAX_VARIANT_MARKS = 32;
 
 /** Bytes that a mark costs besides the characters of its selector. */
-const MARK_BYTES = 120;
+const MARK_BYTES = 130;
 
 export class Marks {
   readonly #everything: Mark = { hard: 0, soft: 0 };
