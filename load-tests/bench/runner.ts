@@ -93,7 +93,8 @@ async function runOne(
     else await guarded(entry, () => enter(entry, scenario, company, context, progress));
   }
 
-  const rounds = Math.min(scenario.rounds ?? Number.POSITIVE_INFINITY, context.options.rounds);
+  const { rounds: asked } = context.options;
+  const rounds = scenario.rounds?.(asked) ?? asked;
   for (let round = 0; round < rounds; round += 1) {
     // Forth and back: what a server leaves behind for the next one falls on both sides.
     for (const entry of round % 2 === 0 ? entries : entries.toReversed()) {

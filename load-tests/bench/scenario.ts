@@ -34,8 +34,8 @@ export interface Scenario {
   readonly needs: readonly Ability[];
   /** Why it cannot be run on this machine; undefined: it can. */
   unavailable(): string | undefined;
-  /** Rounds, where it does not take as many as the others. */
-  readonly rounds?: number;
+  /** Rounds that it takes when so many are asked for, where these are not as many. */
+  readonly rounds?: (asked: number) => number;
   /** Servers besides those that are compared in all scenarios, or instead of them. */
   readonly kinds?: (compared: readonly ServerKind[]) => readonly ServerKind[];
   /** Fills the server's cache, makes sure that it answers as meant, warms it up. */

@@ -31,7 +31,7 @@ export const idle: Scenario = {
   setup: { name: 'idle', memoryMebibytes: 256 },
   needs: ['cache'],
   // A server that had connections before has memory for the next ones: only the first time counts.
-  rounds: 1,
+  rounds: () => 1,
   unavailable: () => undefined,
   async prepare(server, { stage }) {
     // Not warmed up: what a load leaves behind for reuse would be taken for nothing afterwards.

@@ -126,7 +126,7 @@ export const stored: Scenario = {
   ],
   setup: { name: 'stored', memoryMebibytes: MEMORY_MEBIBYTES },
   needs: ['cache'],
-  rounds: 1,
+  rounds: () => 1,
   unavailable: missing.wrk,
   kinds: () => [watched()],
   async prepare(server) {
