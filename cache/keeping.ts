@@ -10,7 +10,7 @@ import { type Fill, sameRepresentation } from './fill.ts';
 import { siblingKey } from './key.ts';
 import { olderStamp } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
-import { invalidatedTargets, isSafe } from './policy/invalidation.ts';
+import { invalidatedTargets, invalidates } from './policy/invalidation.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { reuse } from './policy/reuse.ts';
 import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
@@ -86,14 +86,15 @@ export function updateByHead(engine: Engine, { request }: Exchange, head: Respon
 /** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
 export function invalidateAfter(engine: Engine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
   const { method, keyed, rawTarget, site } = request;
-  if (isSafe(method)) return;
-  const base = new URL(keyed.prefix + rawTarget);
-  const keys = invalidatedTargets(method, head.status, base, head.headers).map((target) =>
-    siblingKey(site, keyed, target),
-  );
+  if (!invalidates(method, head.status)) return;
   // A URL parser writes some characters in another way than the visitor did, so the target has its own key.
-  if (keys.length > 0) engine.invalidate(keyed.key, fill);
-  for (const key of keys) engine.invalidate(key, fill);
+  engine.invalidate(keyed.key, fill);
+  // It takes no host that ends in a number and is no address, such as 1.2.3.999: no Location is of such an origin.
+  const base = URL.parse(keyed.prefix + rawTarget);
+  if (base === null) return;
+  for (const target of invalidatedTargets(method, head.status, base, head.headers)) {
+    engine.invalidate(siblingKey(site, keyed, target), fill);
+  }
 }
 
 /**
@@ -105,7 +106,7 @@ export async function invalidateGroups(
   { method, keyed }: CacheRequest,
   head: ResponseHead,
 ): Promise<void> {
-  if (isSafe(method) || head.version !== undefined || head.status < 200 || head.status >= 400) return;
+  if (!invalidates(method, head.status) || head.version !== undefined) return;
   const groups = cacheGroups(head.headers, 'cache-group-invalidation');
   if (groups.length > 0) await engine.options.invalidateGroups?.(keyed, groups);
 }

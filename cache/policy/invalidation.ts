@@ -16,6 +16,11 @@ export function isIdempotent(method: string): boolean {
   return isSafe(method) || method === 'PUT' || method === 'DELETE';
 }
 
+/** Whether a request that was answered with this status makes its target invalid: an unsafe one that did not fail. */
+export function invalidates(method: string, status: number): boolean {
+  return !isSafe(method) && status >= 200 && status < 400;
+}
+
 /**
  * @param base - The target URI of the request.
  * @returns Path and query of every URI to invalidate: the target, and where
@@ -23,7 +28,7 @@ export function isIdempotent(method: string): boolean {
  *   error, and after safe methods.
  */
 export function invalidatedTargets(method: string, status: number, base: URL, response: RawHeaders): string[] {
-  if (isSafe(method) || status < 200 || status >= 400) return [];
+  if (!invalidates(method, status)) return [];
   const targets = new Set([base.pathname + base.search]);
   for (const name of ['location', 'content-location']) {
     const value = firstLine(response, name);

@@ -101,6 +101,15 @@ for (const { what, stored, asked, site } of [
   });
 }
 
+test('a host that no URL parser takes is invalidated like any other, and its request answered', async (t) => {
+  const target = 'http://1.2.3.999/a';
+  const bench = await holding([target]);
+  const { body } = await send(bench, 'POST', target, 200, ['Location', '/b']);
+  t.equal(body.toString(), 'done');
+  t.same(await held(bench, [target]), []);
+  t.same(bench.leaks(), []);
+});
+
 test('all variants go', async (t) => {
   const bench = new Bench();
   for (const kind of ['a', 'b']) {
