@@ -5,7 +5,7 @@
  */
 import { type Item, parseList } from 'structured-headers';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, type RawHeaders } from '../http/headers.ts';
+import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
 
 /** A response with more is not stored: a purge must never miss one because it has many. */
 export const MAX_TAGS = 4_096;
@@ -22,8 +22,9 @@ export function responseTags(site: SiteConfig, authority: string, headers: RawHe
   for (const field of site.tags.fields) {
     for (const line of fieldLines(headers, field)) {
       // Cache-Tag separates by commas, Surrogate-Key by spaces, xkey by either: both separate everywhere.
-      for (const tag of line.split(field.toLowerCase() === 'cache-tag' ? /,/ : /[\s,]+/)) {
-        const name = tag.trim();
+      // White space is spaces and tabs: 0xa0, which Latin-1 has for one more, is a byte of `à` and of `Р` in UTF-8.
+      for (const tag of line.split(field.toLowerCase() === 'cache-tag' ? /,/ : /[ \t,]+/)) {
+        const name = trimOws(tag);
         if (name !== '') tags.add(name);
       }
     }

@@ -7,7 +7,7 @@ import { domainToASCII } from 'node:url';
 import { cacheKey, siteAuthority } from '../cache/key.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import { isLatin1 } from '../http/headers.ts';
+import { isLatin1, trimOws } from '../http/headers.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { EVERY_SITE, MAX_SELECTOR_LENGTH } from '../journal/check.ts';
 import type { SelectorKind } from '../journal/journal.ts';
@@ -54,7 +54,7 @@ export function variantSelectors(
   sites: SiteDirectory,
 ): Selector[] {
   const fields = Object.entries(headers)
-    .map(([name, value]) => [name.toLowerCase(), asOnTheWire(value.trim())] as const)
+    .map(([name, value]) => [name.toLowerCase(), asOnTheWire(trimOws(value))] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [index, [name]] of fields.entries()) {
     if (fields[index + 1]?.[0] === name) throw new SelectorError(`the header ${name} is named twice`, 'Name it once.');
@@ -112,7 +112,7 @@ export function hostSelectors(host: string, sites: SiteDirectory): Selector[] {
  * @throws {SelectorError}
  */
 export function tagSelectors(tag: string, site: string): Selector[] {
-  const name = tag.trim();
+  const name = trimOws(tag);
   if (name === '') throw new SelectorError('the tag is empty', 'Leave it out.');
   if (name.includes(',')) throw new SelectorError('a tag has no comma', 'Send each tag as an item of its own.');
   if (!isText(name)) throw new SelectorError('the tag has control characters', 'Write it as the origin sends it.');

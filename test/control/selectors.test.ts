@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import type { z } from 'zod';
 import { cacheKey } from '../../cache/key.ts';
+import { responseTags } from '../../cache/tags.ts';
 import type { siteSchema } from '../../config/schema.ts';
 import { hostSelectors, prefixSelectors, SelectorError, tagSelectors, urlSelectors } from '../../control/selectors.ts';
 import { siteDirectory } from '../../control/site-directory.ts';
@@ -103,6 +104,26 @@ test('whatever is written: selectors, or a reason and a fix', async (t) => {
       for (const select of [urlSelectors, prefixSelectors, hostSelectors]) refused(() => select(text, sites));
       refused(() => tagSelectors(text, 'shop'));
       return true;
+    }),
+    { numRuns: 2_000 },
+  );
+  t.pass();
+});
+
+test('a tag is found among those of a response, whatever bytes it has there', async (t) => {
+  const config = site('shop', [HOST]);
+  const word = fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }).filter((text) => !/[\0-\x20,\x7f]/.test(text));
+  const tag = fc.oneof(word, fc.constantFrom('voilà', 'СССР', 'Россия', '株式会社', 'àà', 'Р'));
+  const fields = fc.constantFrom('Cache-Tag', 'Surrogate-Key', 'xkey');
+  const encodings = fc.constantFrom('utf8' as const, 'latin1' as const);
+  fc.assert(
+    fc.property(fields, tag, encodings, (field, name, encoding) => {
+      fc.pre(encoding === 'utf8' || !/[^\0-\x9f\xa1-\xff]/.test(name));
+      const bytes = Buffer.from(name, encoding).toString('latin1');
+      const separator = field === 'Cache-Tag' ? ', ' : ' ';
+      const tags = responseTags(config, HOST, [field, ['first', bytes, 'last'].join(separator)]) ?? [];
+      const selectors = refused(() => tagSelectors(name, 'shop'));
+      return selectors === undefined || (tags.length === 3 && selectors.some(({ selector }) => tags[1] === selector));
     }),
     { numRuns: 2_000 },
   );
