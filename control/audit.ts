@@ -55,7 +55,6 @@ export class AuditLog {
 
   #rotate(): void {
     const { files } = this.#options;
-    closeSync(this.#fd);
     rmSync(this.#nth(files - 1), { force: true });
     for (let n = files - 2; n >= 0; n -= 1) {
       try {
@@ -64,8 +63,10 @@ export class AuditLog {
         // There are not that many yet.
       }
     }
-    this.#fd = openSync(this.#file, 'a', 0o600);
-    this.#bytes = fstatSync(this.#fd).size;
+    const fd = openSync(this.#file, 'a', 0o600);
+    closeSync(this.#fd); // only now: where the next one cannot be opened, this one stays, and its number is nobody else's
+    this.#fd = fd;
+    this.#bytes = fstatSync(fd).size;
   }
 
   #nth(n: number): string {

@@ -1,7 +1,7 @@
 /**
  * Who may purge what: tokens, their scopes, their limits, and the audit log.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { AuditLog } from '../../control/audit.ts';
@@ -194,6 +194,25 @@ test('the audit log is bounded', async (t) => {
     actions,
     Array.from({ length: actions.length }, (_, i) => `a${20 - actions.length + i}`),
   );
+});
+
+test('an audit log that cannot begin a new file leaves the files of others alone', async (t) => {
+  const folder = join(t.testdir({ data: {} }), 'data');
+  const away = `${folder}-away`;
+  const log = new AuditLog(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3, now: () => 0 });
+  t.teardown(() => log.close());
+  const entry = { address: '127.0.0.1', action: 'a', result: 'ok' };
+  log.write(entry);
+  renameSync(folder, away);
+  t.throws(() => log.write(entry), { code: 'ENOENT' });
+  const other = openSync(`${away}/other`, 'w'); // the number that was free is taken
+  t.teardown(() => closeSync(other));
+  t.throws(() => log.write(entry), { code: 'ENOENT' });
+  writeSync(other, 'of another');
+  t.equal(readFileSync(`${away}/other`, 'utf8'), 'of another');
+  renameSync(away, folder);
+  log.write(entry);
+  t.match(readFileSync(join(folder, 'audit.jsonl'), 'utf8'), /"action":"a"/, 'it goes on when it can');
 });
 
 test('tokens of two processes are the same tokens', async (t) => {
