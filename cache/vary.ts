@@ -41,10 +41,14 @@ export function normalisedField(request: RawHeaders, name: string): string | und
       return members.map(({ token, q }) => (q === 1 ? token : `${token};q=${q}`)).join(',');
     }
     default:
-      // Section 4.1 lets us combine lines and drop whitespace where the syntax is a list; it is for what has commas.
-      return value.includes(',') ? listMembers(value).join(',') : trimOws(value);
+      // Section 4.1 lets us combine lines and drop whitespace where the syntax is a list; it is for what has commas. Not
+      // for empty members: a list may have them, but to a field that is none, such as Origin, they make another value.
+      return value.includes(',') && !HAS_EMPTY_MEMBER.test(value) ? listMembers(value).join(',') : trimOws(value);
   }
 }
+
+/** Where it is in quotes, the text counts as it is, which is safe as well. */
+const HAS_EMPTY_MEMBER = /^[ \t]*,|,[ \t]*(?:,|$)/;
 
 /** RFC 9110, section 12.4.2. */
 const QVALUE = /^q=(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
