@@ -16,7 +16,7 @@ import { reuse } from './policy/reuse.ts';
 import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
 import { isCurrent, isGone } from './purged.ts';
 import { isComplete, type StoredResponse } from './stored-response.ts';
-import { cacheGroups } from './tags.ts';
+import { invalidatedGroups } from './tags.ts';
 import { matchesVary } from './vary.ts';
 
 /** Refusals of a 304 that speak of its own request's visitor: what is stored stays, as old as it is. */
@@ -107,6 +107,6 @@ export async function invalidateGroups(
   head: ResponseHead,
 ): Promise<void> {
   if (!invalidates(method, head.status) || head.version !== undefined) return;
-  const groups = cacheGroups(head.headers, 'cache-group-invalidation');
+  const groups = invalidatedGroups(keyed.authority, head.headers);
   if (groups.length > 0) await engine.options.invalidateGroups?.(keyed, groups);
 }

@@ -35,8 +35,14 @@ export function responseTags(site: SiteConfig, authority: string, headers: RawHe
   return [...tags];
 }
 
+/** @returns The groups of Cache-Group-Invalidation, each once, that a stored response can be of. */
+export function invalidatedGroups(authority: string, headers: RawHeaders): readonly string[] {
+  const groups = new Set(cacheGroups(headers, 'cache-group-invalidation'));
+  return [...groups].filter((group) => groupTag(authority, group).length <= MAX_TAG_LENGTH);
+}
+
 /** @returns The strings of Cache-Groups or Cache-Group-Invalidation; none where the field is not valid (RFC 9875, section 2). */
-export function cacheGroups(headers: RawHeaders, field: 'cache-groups' | 'cache-group-invalidation'): string[] {
+function cacheGroups(headers: RawHeaders, field: 'cache-groups' | 'cache-group-invalidation'): string[] {
   const lines = fieldLines(headers, field);
   if (lines.length === 0) return [];
   try {

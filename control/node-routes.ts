@@ -24,6 +24,7 @@ import { ApiError } from './errors.ts';
 import type { Progress } from './progress.ts';
 import type { Purges } from './purges.ts';
 import type { Regions } from './regions.ts';
+import { MAX_PURGE_BODY_BYTES } from './schemas.ts';
 
 export interface NodeParts {
   readonly journal: Journal;
@@ -71,6 +72,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
   });
   // For an origin that names groups, or somebody whom a site lets send PURGE.
   server.post(PURGES_PATH, {
+    bodyLimit: MAX_PURGE_BODY_BYTES,
     async onRequest({ raw }) {
       readNodeField(raw.rawHeaders, secret());
     },

@@ -167,6 +167,20 @@ test('an origin invalidates a group in every region (RFC 9875)', async (t) => {
   t.same(await on.everywhere('/other'), ['old', 'old', 'old', 'old']);
 });
 
+test('an origin invalidates as many groups as it can name, and none that is too long is in the way of others', async (t) => {
+  const on = await stage(t);
+  on.content.fields = { 'Cache-Groups': '"prices"' };
+  await on.everywhere('/list');
+  on.content.value = 'new';
+  const names = [...Array.from({ length: 5_000 }, (_, i) => `group-${i}`), 'x'.repeat(20_000), 'prices'];
+  on.content.fields = { 'Cache-Group-Invalidation': names.map((name) => `"${name}"`).join(',') };
+  const changed = await ask(on.network.at('us-1'), '/change', { method: 'POST', body: 'x' });
+  t.equal(changed.status, 200);
+  t.ok((await on.network.metric('shield-1', 'seawall_purges_applied')) > 5_000, 'before the answer is given');
+  await allFollow(on, 5_002); // 1 is of the stage
+  t.same(await on.everywhere('/list'), ['new', 'new', 'new', 'new']);
+});
+
 test('tags are for the network; a visitor does not see them unless the site says so', async (t) => {
   const on = await stage(t);
   on.content.fields = { 'Cache-Tag': 'a,b', 'Surrogate-Key': 'c d', xkey: 'e' };
