@@ -61,6 +61,9 @@ export class SharedBody implements Windowed {
   #end = 0;
   #state: 'open' | 'ended' | HttpError = 'open';
   #paused = false;
+  /** What the writer made of it: those who read on here hold it as well. */
+  #kept: StoredBody | undefined;
+  #isHeld = false;
   trailers: RawHeaders = [];
   /** Whether what the writer holds is committed at the end; else it is given back when the last reader has gone. */
   keep = true;
@@ -111,7 +114,9 @@ export class SharedBody implements Windowed {
     this.#state = 'ended';
     this.trailers = trailers;
     const body = this.keep ? this.#writer?.commit(start) : undefined;
+    this.#kept = body;
     if (this.#readers.size === 0) this.#release();
+    else this.#hold();
     for (const reader of this.#readers) reader.wake();
     return body;
   }
@@ -129,6 +134,7 @@ export class SharedBody implements Windowed {
   reader(start: number, end: number): BodyReader {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));
     this.#readers.add(reader);
+    this.#hold();
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);
     this.#shareWindow();
@@ -154,9 +160,17 @@ export class SharedBody implements Windowed {
     else this.#release();
   }
 
+  #hold(): void {
+    if (this.#isHeld || this.#kept === undefined) return;
+    this.#isHeld = true;
+    this.#kept.hold();
+  }
+
   /** Nobody reads it any more, and nothing more comes. */
   #release(): void {
     this.#writer?.abort();
+    if (this.#isHeld) this.#kept?.letGo();
+    this.#isHeld = false;
     this.#options.windows?.delete(this);
   }
 

@@ -24,15 +24,20 @@ const BODY_BYTES = 240;
 
 let lastId = 0;
 
+/** Told how much memory bodies begin to take, or, negative, take no more. */
+export type Account = (bytes: number) => void;
+
 export class MemoryWriter implements StoreWriter {
   readonly #reserve: (bytes: number) => boolean;
+  readonly #account: Account;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #reserved = 0;
   #open = true;
 
-  constructor(reserve: (bytes: number) => boolean) {
+  constructor(reserve: (bytes: number) => boolean, account: Account) {
     this.#reserve = reserve;
+    this.#account = account;
   }
 
   append(chunk: Buffer): Buffer | undefined {
@@ -48,8 +53,9 @@ export class MemoryWriter implements StoreWriter {
   commit(start: number): StoredBody {
     const isSmall = this.#bytes <= ONE_BUFFER_BYTES || this.#bytes < this.#chunks.length * SMALL_CHUNK_BYTES;
     const chunks = isSmall ? packed(this.#chunks) : this.#chunks;
-    const body = new MemoryBody(this.#bytes === 0 ? [] : [{ start, end: start + this.#bytes, chunks }]);
-    this.abort(); // from here on the entry's size counts, not the writer's
+    const segments = this.#bytes === 0 ? [] : [{ start, end: start + this.#bytes, chunks }];
+    const body = new MemoryBody(segments, { account: this.#account });
+    this.abort(); // from here on the body's size counts, not the writer's
     return body;
   }
 
@@ -69,11 +75,17 @@ export class MemoryBody implements StoredBody {
   readonly id: number;
   readonly ranges: readonly Segment[];
   readonly size: number;
+  readonly #account: Account | undefined;
+  #holders = 0;
 
-  /** @param id - Where it is a body that was there before. */
-  constructor(segments: readonly Segment[], id: number = ++lastId) {
+  /**
+   * @param id - Where it is a body that was there before.
+   * @param account - Told while somebody holds it; absent for what is only read out of a record.
+   */
+  constructor(segments: readonly Segment[], { id = ++lastId, account }: { id?: number; account?: Account } = {}) {
     this.id = id;
     this.ranges = segments;
+    this.#account = account;
     let bytes = 0;
     let chunks = 0;
     for (const segment of segments) {
@@ -81,6 +93,14 @@ export class MemoryBody implements StoredBody {
       chunks += segment.chunks.length;
     }
     this.size = bytes + BODY_BYTES + chunks * CHUNK_BYTES;
+  }
+
+  hold(): void {
+    if (this.#holders++ === 0) this.#account?.(this.size);
+  }
+
+  letGo(): void {
+    if (--this.#holders === 0) this.#account?.(-this.size);
   }
 
   /** @param target - With room for the first range. @returns How many bytes that is. */
@@ -92,7 +112,14 @@ export class MemoryBody implements StoredBody {
 
   open(range: ByteRange): BodyReader {
     const segment = this.ranges.find(({ start, end }) => start <= range.start && end >= range.end);
-    return new SegmentReader(segment?.chunks ?? [], range.start - (segment?.start ?? 0), range.end - range.start);
+    const reader = new SegmentReader(
+      segment?.chunks ?? [],
+      range.start - (segment?.start ?? 0),
+      range.end - range.start,
+      this.#account && this,
+    );
+    if (this.#account !== undefined) this.hold();
+    return reader;
   }
 }
 
@@ -101,9 +128,12 @@ class SegmentReader implements BodyReader {
   #index = 0;
   #offset: number;
   #left: number;
+  #held: MemoryBody | undefined;
 
-  constructor(chunks: readonly Buffer[], skip: number, bytes: number) {
+  /** @param held - Let go when the reader is closed or at its end. */
+  constructor(chunks: readonly Buffer[], skip: number, bytes: number, held?: MemoryBody) {
     this.#chunks = chunks;
+    this.#held = held;
     this.#offset = skip;
     this.#left = bytes;
     while (this.#index < chunks.length && this.#offset >= (chunks[this.#index] as Buffer).length) {
@@ -113,7 +143,10 @@ class SegmentReader implements BodyReader {
 
   next(): Buffer | null {
     const chunk = this.#chunks[this.#index];
-    if (this.#left <= 0 || chunk === undefined) return null;
+    if (this.#left <= 0 || chunk === undefined) {
+      this.close();
+      return null;
+    }
     const end = Math.min(chunk.length, this.#offset + this.#left);
     const piece = this.#offset === 0 && end === chunk.length ? chunk : chunk.subarray(this.#offset, end);
     this.#left -= piece.length;
@@ -124,11 +157,13 @@ class SegmentReader implements BodyReader {
 
   close(): void {
     this.#left = 0;
+    this.#held?.letGo();
+    this.#held = undefined;
   }
 }
 
 /** Bytes that both hold are taken from `first`. */
-export function combined(first: MemoryBody, second: MemoryBody): MemoryBody {
+export function combined(first: MemoryBody, second: MemoryBody, account: Account): MemoryBody {
   const segments: Segment[] = [...first.ranges];
   for (const segment of second.ranges) {
     let gapStart = segment.start;
@@ -149,7 +184,7 @@ export function combined(first: MemoryBody, second: MemoryBody): MemoryBody {
       joined.push(segment);
     }
   }
-  return new MemoryBody(joined);
+  return new MemoryBody(joined, { account });
 }
 
 function slice(segment: Segment, start: number, end: number): Segment {

@@ -6,7 +6,9 @@
  * what was looked up lately (looked-up.ts), and large bodies, are objects.
  *
  * Writes under way count against the same bound, and make room by evicting; so
- * a node's memory for responses never passes `maxBytes`.
+ * a node's memory for responses never passes `maxBytes`. What is evicted while
+ * somebody reads it counts until they have read it: slow readers make the
+ * room smaller, not the memory larger.
  * @module
  */
 import type { StoredResponse } from '../stored-response.ts';
@@ -25,6 +27,8 @@ export class MemoryStore implements Store {
   readonly #lately: LookedUpLately;
   readonly #bodies = new LargeBodies();
   #writing = 0;
+  /** Bytes of large bodies that are stored or read. */
+  #held = 0;
 
   /** @param maxBytes - At least 1. */
   constructor(maxBytes: number) {
@@ -52,7 +56,7 @@ export class MemoryStore implements Store {
   }
 
   get bytesInUse(): number {
-    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#bodies.bytes + this.#lately.bytes + this.#writing;
+    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#held + this.#lately.bytes + this.#writing;
   }
 
   get size(): number {
@@ -112,12 +116,12 @@ export class MemoryStore implements Store {
   }
 
   begin(expectedBytes: number): StoreWriter | undefined {
-    if (this.#writing + expectedBytes > this.#maxBytes) return undefined;
-    return new MemoryWriter((bytes) => this.#reserve(bytes));
+    if (this.#beyondEviction + expectedBytes > this.#maxBytes) return undefined;
+    return new MemoryWriter((bytes) => this.#reserve(bytes), this.#account);
   }
 
   combine(first: StoredBody, second: StoredBody): StoredBody {
-    return combined(first as MemoryBody, second as MemoryBody);
+    return combined(first as MemoryBody, second as MemoryBody, this.#account);
   }
 
   /** @param bytes - Negative to give room back. */
@@ -127,10 +131,20 @@ export class MemoryStore implements Store {
     return true;
   }
 
+  readonly #account = (bytes: number): void => {
+    this.#held += bytes;
+  };
+
+  /** What no eviction gives back: writes under way, and what is read and not stored any more. */
+  get #beyondEviction(): number {
+    return this.#writing + this.#held - this.#bodies.bytes;
+  }
+
+  /** @returns Whether there is room for so many bytes more. */
   #makeRoom(bytes: number): boolean {
-    if (this.#writing + bytes > this.#maxBytes) return false;
+    if (bytes > 0 && this.#beyondEviction + bytes > this.#maxBytes) return false;
     while (this.bytesInUse + bytes > this.#maxBytes && this.#index.size > 0) this.#remove(this.#index.oldest);
-    return true;
+    return this.bytesInUse + bytes <= this.#maxBytes;
   }
 
   #slabOf(row: number): Slab {
@@ -177,6 +191,7 @@ class LargeBodies {
   readonly #free: number[] = [];
   #bytes = 0;
 
+  /** Of those that are stored. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -185,6 +200,7 @@ class LargeBodies {
     const number = this.#free.pop() ?? this.#bodies.length;
     this.#bodies[number] = body;
     this.#bytes += body.size;
+    body.hold();
     return number;
   }
 
@@ -193,7 +209,9 @@ class LargeBodies {
   }
 
   delete(number: number): void {
-    this.#bytes -= this.get(number).size;
+    const body = this.get(number);
+    this.#bytes -= body.size;
+    body.letGo();
     this.#bodies[number] = undefined;
     this.#free.push(number);
   }

@@ -218,13 +218,13 @@ function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBod
   if (id === 0) return nextOutside();
   const start = from.double();
   const bytes = from.integer();
-  if (bytes === 0) return new MemoryBody(NO_SEGMENTS, id);
+  if (bytes === 0) return new MemoryBody(NO_SEGMENTS, { id });
   const { at } = place;
   place.at += bytes;
   // A copy, as the slab is written anew when it is of no use any more. A piece of the shared pool would hold all of that.
   const chunk = place.isKept ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes);
   place.slab.buffer.copy(chunk, 0, at, place.at);
-  return new MemoryBody([{ start, end: start + bytes, chunks: [chunk] }], id);
+  return new MemoryBody([{ start, end: start + bytes, chunks: [chunk] }], { id });
 }
 
 const NO_SEGMENTS: readonly never[] = [];

@@ -23,8 +23,15 @@ export interface StoredBody {
   readonly ranges: readonly ByteRange[];
   /** Bytes that it costs. */
   readonly size: number;
-  /** @param range - Must lie within one of `ranges`. */
+  /**
+   * The reader holds the body until it is closed or at its end.
+   *
+   * @param range - Must lie within one of `ranges`.
+   */
   open(range: ByteRange): BodyReader;
+  /** It is in somebody's use, and counts as memory in use until `letGo`, stored or not. */
+  hold(): void;
+  letGo(): void;
 }
 
 export interface StoreWriter {
@@ -47,7 +54,7 @@ export interface Store {
   /** Joins bodies of one representation; overlapping bytes are kept once (RFC 9111, section 3.4). */
   combine(first: StoredBody, second: StoredBody): StoredBody;
   entries(): IterableIterator<readonly [key: string, variants: readonly StoredResponse[]]>;
-  /** Bytes in use: bodies, headers, overhead, and writes under way. */
+  /** Bytes in use: bodies, headers, overhead, writes under way, and bodies that are stored no more, but read still. */
   readonly bytesInUse: number;
   /** Gives it more or less room; what does not fit any more goes, least recently used first. */
   resize(maxBytes: number): void;

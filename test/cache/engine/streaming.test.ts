@@ -43,6 +43,30 @@ test('no memory: streams with no more than the window, to fast and slow', async 
   t.same(bench.leaks(), []);
 });
 
+test('what slow readers have not read counts as memory in use, though it is stored no more', async (t) => {
+  const body = pattern(600_000);
+  const bench = new Bench({ maxBytes: 2 ** 20 });
+  const asked = async (target: string): Promise<BodyReader> => {
+    const one = bench.ask(target);
+    await turn();
+    bench.upstream.last.respond(200, FRESH, body);
+    const reader = await one.reader();
+    await reader.next();
+    return reader;
+  };
+  const slow = [await asked('/a'), await bench.ask('/a').reader(), await asked('/b')];
+  t.equal(bench.store.size, 0, 'there is no room for /b: those who read /a hold it');
+  const held = bench.store.bytesInUse;
+  t.ok(held >= body.length && held <= bench.store.maxBytes);
+  slow[0]?.close();
+  t.equal(bench.store.bytesInUse, held);
+  for (const reader of slow) reader.close();
+  t.same(bench.leaks(), []);
+  await bench.fetched('/c', 200, FRESH, body);
+  t.equal(bench.store.get(bench.keyOf('/c')).length, 1);
+  t.same(bench.leaks(), []);
+});
+
 test('a slow reader alone holds upstream back, and is never cut', async (t) => {
   const body = pattern(1_000_000);
   const bench = new Bench({ site: { max_object: '10KiB' }, fillWindowBytes: 10_000 });

@@ -168,6 +168,30 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.ok(Buffer.concat([first, await readFrom(reader)]).equals(pattern(0, 150_000)));
   });
 
+  for (const { how, end } of [
+    { how: 'closes it', end: async (reader: BodyReader) => reader.close() },
+    { how: 'is at its end', end: async (reader: BodyReader) => void (await readFrom(reader)) },
+  ]) {
+    test(`${name}: what is gone and read still counts until the reader ${how}`, async (t) => {
+      const store = make(200_000);
+      store.set('k', [respondWith(written(store, 0, 150_000), 150_000)]);
+      const before = store.bytesInUse;
+      const reader = (store.get('k')[0] as StoredResponse).body.open({ start: 0, end: 150_000 });
+      await reader.next();
+      t.equal(store.bytesInUse, before, 'once, while it is stored');
+      store.delete('k');
+      t.ok(store.bytesInUse >= 150_000);
+      t.equal(store.begin(100_000), undefined);
+      const writer = store.begin(0) as StoreWriter;
+      t.equal(writer.append(pattern(0, 100_000)), undefined);
+      writer.abort();
+      await end(reader);
+      reader.close();
+      t.equal(store.bytesInUse, 0);
+      t.ok(store.begin(100_000));
+    });
+  }
+
   test(`${name}: a reader that is closed gives no more`, async (t) => {
     const store = make(1_000_000);
     const reader = written(store, 0, 500_000).open({ start: 0, end: 500_000 });
@@ -261,6 +285,8 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
       fc.record({ do: fc.constant('commit' as const), who: fc.nat(5), key, more: fc.boolean() }),
       fc.record({ do: fc.constant('abort' as const), who: fc.nat(5) }),
       fc.record({ do: fc.constant('get' as const), key }),
+      fc.record({ do: fc.constant('open' as const), key }),
+      fc.record({ do: fc.constant('close' as const), who: fc.nat(5) }),
       fc.record({ do: fc.constant('delete' as const), key }),
       fc.record({ do: fc.constant('resize' as const), bytes: fc.integer({ min: 1_000, max: 60_000 }) }),
     );
@@ -268,6 +294,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
       fc.property(fc.array(anyOperation, { maxLength: 80 }), (operations) => {
         const store = make(maxBytes);
         const writers: { writer: StoreWriter; bytes: number }[] = [];
+        const readers: BodyReader[] = [];
         for (const step of operations) {
           const one = 'who' in step ? writers[step.who % Math.max(1, writers.length)] : undefined;
           if (step.do === 'begin') {
@@ -286,15 +313,21 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
           } else if (step.do === 'abort' && one) {
             one.writer.abort();
             writers.splice(writers.indexOf(one), 1);
+          } else if (step.do === 'open') {
+            const [found] = store.get(step.key);
+            if (found !== undefined) readers.push(found.body.open({ start: 0, end: found.length }));
+          } else if (step.do === 'close') {
+            readers.splice(step.who % Math.max(1, readers.length), 1)[0]?.close();
           } else if (step.do === 'get') store.get(step.key);
           else if (step.do === 'delete') store.delete(step.key);
-          else if (step.do === 'resize' && writers.length === 0) store.resize(step.bytes);
+          else if (step.do === 'resize' && writers.length + readers.length === 0) store.resize(step.bytes);
           if (store.bytesInUse > store.maxBytes) throw new Error(`${store.bytesInUse} of ${store.maxBytes} bytes`);
           const writing = writers.reduce((sum, { bytes }) => sum + bytes, 0);
           if (store.bytesInUse < writing) throw new Error('what is being written does not count');
         }
         for (const { writer } of writers) writer.abort();
         for (const [name] of [...store.entries()]) store.delete(name);
+        for (const reader of readers) reader.close();
         return store.bytesInUse === 0 && store.size === 0;
       }),
       { numRuns: 300 },
