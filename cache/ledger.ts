@@ -161,7 +161,9 @@ export class Ledger {
 
   /** Whether the node has heard of the journal lately enough to go by what it knows (rule 7). */
   holdsLease(now: number): boolean {
-    return now - this.#upToDateAt <= this.#leaseMs;
+    const sinceMs = now - this.#upToDateAt;
+    // A clock that was set back by more than a lease says nothing, until the journal is heard of again.
+    return sinceMs <= this.#leaseMs && sinceMs >= -this.#leaseMs;
   }
 
   /**

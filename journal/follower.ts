@@ -62,7 +62,10 @@ export interface FollowerOptions {
   readonly connect: Connect;
   /** Told where the target stands, each time that it moved and once for each connection. */
   readonly report: (seq: number, identity: string) => void;
-  /** Milliseconds on a clock that never goes back. */
+  /**
+   * Milliseconds on the clock by which the target holds its lease. It goes on while the machine sleeps, and may be
+   * set back.
+   */
   readonly now: () => number;
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -178,7 +181,9 @@ export class Follower {
 
   async #giveUpWhenSilent(connection: Connection, watch: Watch, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const leftMs = watch.heardAt + this.#silenceMs - this.#options.now();
+      const now = this.#options.now();
+      watch.heardAt = Math.min(watch.heardAt, now); // the clock may have been set back
+      const leftMs = watch.heardAt + this.#silenceMs - now;
       if (leftMs <= 0) {
         connection.giveUp(new JournalError('JOURNAL_SILENT'));
         return;

@@ -123,6 +123,15 @@ test('rule 7: the lease runs from the last time that the journal had nothing new
   t.ok(ledger.holdsLease(NOW + 110_000));
 });
 
+test('rule 7: a clock that is set back makes no lease of hours', async (t) => {
+  const ledger = ledgerAt(3);
+  ledger.heard(3, NOW);
+  t.ok(ledger.holdsLease(NOW - 1_000), 'a step that is shorter than the lease');
+  t.notOk(ledger.holdsLease(NOW - 3_600_000));
+  ledger.heard(3, NOW - 3_600_000);
+  t.ok(ledger.holdsLease(NOW - 3_600_000), 'it is heard of again');
+});
+
 test('rule 5: who asks with a higher number gets nothing older', async (t) => {
   const ledger = ledgerAt(3);
   const { stamp } = stored(ledger);

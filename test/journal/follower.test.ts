@@ -375,6 +375,23 @@ test('a connection that is silent for three intervals is dead', async (t) => {
   await follower.stop();
 });
 
+test('a clock that is set back does not hide that a connection is silent', async (t) => {
+  const { clock, exchange, target, follower, problems } = follow();
+  exchange.line.hello('one', 0);
+  await clock.advance(1_000);
+  exchange.line.heartbeat(0);
+  await settle();
+  clock.setBack(3_600_000);
+  await clock.advance(1_000);
+  exchange.line.heartbeat(0);
+  await settle();
+  t.equal(target.told().at(-1), 'heard 0 at -3598000', 'what comes is heard all the same');
+  clock.setBack(3_600_000);
+  await clock.advance(6_000);
+  t.same(problems, ['JOURNAL_SILENT']);
+  await follower.stop();
+});
+
 test('what waited while the process stood still says nothing about now', async (t) => {
   const { clock, exchange, target, follower, problems } = follow();
   exchange.line.hello('one', 0);

@@ -18,7 +18,7 @@ export function settle(): Promise<void> {
 
 export class Clock {
   #nowMs = 0;
-  readonly #sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
+  readonly #sleepers = new Set<{ at: number; readonly wake: () => void }>();
 
   readonly now = (): number => this.#nowMs;
 
@@ -53,6 +53,12 @@ export class Clock {
     }
     this.#nowMs = end;
     await settle();
+  }
+
+  /** Somebody corrects the clock: whoever sleeps is woken as late as before. */
+  setBack(ms: number): void {
+    this.#nowMs -= ms;
+    for (const sleeper of this.#sleepers) sleeper.at -= ms;
   }
 
   /** Time passes while this process stands still: nobody is woken. */
