@@ -26,12 +26,16 @@ export interface Named {
   readonly pointer: string;
 }
 
-const LISTS = ['files', 'tags', 'prefixes', 'hosts'] as const;
+const LISTS = ['files', 'tags', 'prefixes', 'hosts', 'surrogate_keys'] as const;
+
+/** What one object of a body may have of members: far more than any that is understood. */
+const MAX_KEYS = 100;
 
 /**
- * To be called before the body is looked at any closer.
+ * To be called before the body is looked at any closer: that takes a time for
+ * each member, and all others wait meanwhile.
  *
- * @throws {ApiError} `too_many_selectors`
+ * @throws {ApiError} `too_many_selectors`, `invalid_request`.
  */
 export function checkCount(body: unknown): void {
   if (typeof body !== 'object' || body === null) return;
@@ -40,7 +44,16 @@ export function checkCount(body: unknown): void {
     return { name, length: Array.isArray(value) ? value.length : 0 };
   });
   const sum = lengths.reduce((total, { length }) => total + length, 0);
-  if (sum <= MAX_SELECTORS) return;
+  if (sum <= MAX_SELECTORS) {
+    checkKeys('', body);
+    const { files } = body as { files?: unknown };
+    if (!Array.isArray(files)) return;
+    files.forEach((file: { headers?: unknown } | null, index) => {
+      checkKeys(`/files/${index}`, file);
+      checkKeys(`/files/${index}/headers`, file?.headers);
+    });
+    return;
+  }
   throw new ApiError('too_many_selectors', {
     detail: `There are ${sum}; one call may name ${MAX_SELECTORS}.`,
     errors: lengths
@@ -51,6 +64,14 @@ export function checkCount(body: unknown): void {
         fix: `Send them in calls of at most ${MAX_SELECTORS}, or purge a tag, a prefix or a host that takes them all.`,
       })),
   });
+}
+
+function checkKeys(pointer: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  const { length } = Object.keys(value);
+  if (length <= MAX_KEYS) return;
+  const [detail, fix] = [`it has ${length} members`, `Send at most ${MAX_KEYS}.`];
+  throw new ApiError('invalid_request', { errors: [{ pointer, detail, fix }] });
 }
 
 /**

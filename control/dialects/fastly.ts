@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { Logger } from '../../telemetry/log.ts';
 import { ApiError } from '../errors.ts';
 import type { PurgeApi } from '../purge-api.ts';
+import { checkCount } from '../purge-request.ts';
 import { MAX_PURGE_BODY_BYTES } from '../schemas.ts';
 import { reported } from '../server.ts';
 import { validBody } from '../validate.ts';
@@ -42,6 +43,7 @@ export function addFastly(server: FastifyInstance, api: PurgeApi, log: Logger): 
 
     scope.post('/service/:service/purge', { bodyLimit: MAX_PURGE_BODY_BYTES }, async (request) => {
       const { service } = request.params as { service: string };
+      checkCount(request.body);
       const { surrogate_keys: inBody } = validBody(batchSchema, request.body ?? {});
       const keys = [...new Set([...inBody, ...inHeader(request)])];
       const id = await purge(request, { site: service, tags: keys, soft: isSoft(request) });

@@ -117,6 +117,11 @@ test('regions that key a host differently are all purged', async (t) => {
 
 const URL = 'https://www.example.com/';
 
+/** As many members as a body has room for. */
+function many(name: string): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: 200_000 }, (_, i) => [`${name}${i}`, '']));
+}
+
 for (const { wrong, body, status, code, errors } of [
   { wrong: 'not JSON', body: '{"files":', status: 400, code: 'malformed_json' },
   { wrong: 'nothing', body: '', status: 400, code: 'malformed_json' },
@@ -163,6 +168,20 @@ for (const { wrong, body, status, code, errors } of [
     status: 400,
     code: 'too_many_selectors',
     errors: [{ pointer: '/files' }, { pointer: '/tags' }],
+  },
+  {
+    wrong: 'more headers than anybody has, none of which can be one',
+    body: { files: [URL, { url: URL, headers: many('a header ') }] },
+    status: 400,
+    code: 'invalid_request',
+    errors: [{ pointer: '/files/1/headers', detail: 'it has 200000 members' }],
+  },
+  {
+    wrong: 'more keys than anybody knows',
+    body: { files: [URL], ...many('key-') },
+    status: 400,
+    code: 'invalid_request',
+    errors: [{ pointer: '', detail: 'it has 200001 members' }],
   },
   {
     wrong: 'a URL of an unknown site beside good ones',
