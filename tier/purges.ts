@@ -69,9 +69,11 @@ function follow(core: NodeCore, wanted: Settings): Following {
 }
 
 function alone({ ledger }: NodeCore): Following {
+  ledger.extend({ terms: [] }); // it goes on from what it knows by numbers of its own, which are those of no journal
   return {
     purge: async (purges) => {
-      ledger.apply(purges.map((purge, index) => ({ ...purge, seq: ledger.applied + index + 1 })));
+      const { seq } = ledger.known; // stamps go by that
+      ledger.apply(purges.map((purge, index) => ({ ...purge, seq: seq + index + 1 })));
     },
     close: async () => undefined,
   };
