@@ -35,9 +35,13 @@ export function keep(engine: Engine, request: CacheRequest, stored: StoredRespon
   const others = variants.filter((other) => !matchesVary(other.vary, headers));
   const same = variants.find((other) => !others.includes(other));
   const ofOne = same !== undefined && sameRepresentation(same, stored);
-  // It may have been longer on its way than one that was asked for later.
-  if (same !== undefined && !ofOne && same.responseTime > stored.responseTime) return;
-  if (same !== undefined && isCurrent(engine, request, same) && !isCurrent(engine, request, stored)) return;
+  if (same !== undefined) {
+    const [isSameCurrent, isStoredCurrent] = [isCurrent(engine, request, same), isCurrent(engine, request, stored)];
+    if (isSameCurrent && !isStoredCurrent) return;
+    // It may have been longer on its way than one that was asked for later. Of two that a purge lies between, the purge
+    // says which is newer: the clock may have been set back.
+    if (isSameCurrent === isStoredCurrent && !ofOne && same.responseTime > stored.responseTime) return;
+  }
   if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
   const merged =
     ofOne && !isComplete(stored) && stored.body.id !== same.body.id

@@ -188,3 +188,16 @@ for (const soft of [false, true]) {
     t.equal(bench.upstream.count, 3);
   });
 }
+
+test('after a purge what comes is newer than what was stored, also where the clock was set back', async (t) => {
+  const bench = new Bench();
+  await bench.fetched('/a', 200, ['Cache-Control', 'max-age=60'], 'old');
+  bench.pass(-3_600);
+  bench.ledger.apply([{ seq: 1, site: 'shop', kind: 'everything', selector: '', soft: true }]);
+  const { body, cache } = await bench.fetched('/a', 200, ['Cache-Control', 'max-age=60'], 'new');
+  t.same([body.toString(), cache.detail], ['old', 'stale-while-revalidate']);
+  await turn();
+  t.equal((await bench.ask('/a').whole()).body.toString(), 'new');
+  t.equal(bench.upstream.count, 2);
+  t.same(bench.leaks(), []);
+});
