@@ -225,9 +225,10 @@ export class FrontConnection<Meaning> {
       if (this.#isGone || this.socket.destroyed) return;
       this.startedAt = performance.now();
       this.#read(this.#rest);
-      if (this.waitsFor === 'answer' || this.waitsFor === 'reader' || this.#isGone) return;
-      if (this.#hasEnded) this.socket.end();
-      else this.socket.resume();
+      if (this.#isGone) return;
+      const isBusy = this.waitsFor === 'answer' || this.waitsFor === 'reader';
+      if (!isBusy && this.#hasEnded) this.socket.end();
+      else if (!isBusy || this.#rest === '') this.socket.resume(); // nobody else would, once that is answered
     });
   }
 
@@ -272,6 +273,7 @@ export class FrontConnection<Meaning> {
   #handOver(): void {
     const unread = this.#rest;
     this.#rest = '';
+    this.socket.resume(); // what came while an answer was on its way has held it
     this.#detach();
     this.#wire.handOver(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));
   }

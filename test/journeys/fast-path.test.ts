@@ -84,6 +84,36 @@ test('what is asked for while an answer is on its way is answered after it', asy
   socket.destroy();
 });
 
+const post = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: site.test\r\nContent-Length: 2\r\n\r\nhi`;
+
+for (const { what, early, answers } of [
+  { what: 'a miss', early: get('/b'), answers: 2 },
+  { what: 'misses together', early: get('/b') + get('/c'), answers: 3 },
+  { what: 'a request with a body', early: post('/b'), answers: 2 },
+]) {
+  test(`a connection goes on after ${what} that came while an answer was on its way`, async (t) => {
+    const { address, origin } = await staged(t);
+    let release: (() => void) | undefined;
+    origin.script = (request, response) => {
+      release = () => script(request, response);
+    };
+    const socket = dial(address);
+    const asked = origin.next();
+    socket.write(get('/slow'));
+    await asked;
+    origin.script = script;
+    socket.write(early);
+    const other = dial(address);
+    await ask(other, '/a'); // what was written before it has been read by now
+    other.destroy();
+    release?.();
+    const text = await until(socket, new RegExp(`(?:body.*){${answers}}`, 's'));
+    t.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, answers);
+    t.match(await ask(socket, '/last'), /^HTTP\/1\.1 200 OK/);
+    socket.destroy();
+  });
+}
+
 test('a visitor who leaves while its answer is fetched leaves no trace', async (t) => {
   const { address, origin } = await staged(t);
   origin.script = () => undefined;
