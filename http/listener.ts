@@ -230,7 +230,9 @@ export function requestBody(
   if (!hasBody(request.rawHeaders)) return undefined;
   const length = fieldValue(request.rawHeaders, 'content-length');
   if (length !== undefined && Number(length) > maxBytes) throw new HttpError('body_too_large');
-  if (fieldValue(request.rawHeaders, 'expect')?.toLowerCase() === '100-continue') response.writeContinue();
+  const expected = fieldValue(request.rawHeaders, 'expect')?.toLowerCase();
+  // RFC 9110, section 10.1.1: in a request of HTTP/1.0 it is to be ignored.
+  if (expected === '100-continue' && request.httpVersion !== '1.0') response.writeContinue();
   let bytes = 0;
   const body = new Transform({
     transform(chunk: Buffer, _encoding, done) {

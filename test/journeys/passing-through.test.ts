@@ -104,6 +104,14 @@ test('Expect: 100-continue is answered by the edge, and not passed on', async (t
   t.equal(origin.requests[0]?.headers.expect, undefined);
 });
 
+test('a client of HTTP/1.0 gets no 100, whatever it expects', async (t) => {
+  const origin = await startOrigin(echo);
+  const network = await startNetwork({ origin: origin.url });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const head = 'POST / HTTP/1.0\r\nHost: site.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n';
+  t.match(await exchange(network.at('eu-1'), `${head}hello`), /^HTTP\/1\.1 200 .*hello/s);
+});
+
 test('a body that was sent in part is never sent again', async (t) => {
   const bodies: string[] = [];
   const dying = await startTcp((socket, head) => {
