@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
+import { Pipelines } from './pipelines.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
 import { type SecureListening, secure } from './secure.ts';
 
@@ -102,11 +103,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sessions = options.secure && secure(server, options.secure, () => bounds);
   update(limits);
   server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request
-  const underWay = new UnderWay();
+  const pipelines = new Pipelines();
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     if (!server.listening) response.shouldKeepAlive = false;
-    underWay.add(request.socket, response);
-    onRequest(request, response);
+    pipelines.add(request.socket, response, () => onRequest(request, response));
   };
   const turnAway = (socket: Duplex, error: HttpError): void => {
     onRefused?.(error);
@@ -119,12 +119,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const readers = server.listeners(accepting);
   server.removeAllListeners(accepting);
   const read = (stream: Duplex): void => {
-    stream.once('close', () => underWay.forget(stream));
+    pipelines.watch(stream);
     for (const reader of readers) reader.call(server, stream as Socket);
   };
   const wire: Wire = {
     handOver: (socket, unread) => {
-      closeGently(socket, underWay);
+      closeGently(socket, pipelines);
       if (unread !== undefined) socket.unshift(unread);
       read(socket);
     },
@@ -144,7 +144,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       return;
     }
     // A page must not be taken for a part of an answer that is under way, nor for the answer to another request.
-    const unfinished = underWay.unfinished(socket);
+    const unfinished = pipelines.unfinished(socket);
     const last = unfinished.at(-1);
     if (last === undefined) turnAway(socket, parserError(error));
     else if (!isUnread(last.req)) closeAfter(last, socket as Socket);
@@ -170,7 +170,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     address: boundAddress(server),
     update,
     close: () => {
-      underWay.endAll();
+      pipelines.endAll();
       proxied?.close();
       sessions?.close();
       return drain(server, upgraded, bounds.drain_timeout);
@@ -274,10 +274,11 @@ function linger(socket: Duplex): void {
 }
 
 /** Where Node would close a connection right after an answer: not while its request is still being sent. */
-function closeGently(socket: Socket, underWay: UnderWay): void {
+function closeGently(socket: Socket, pipelines: Pipelines): void {
   const destroySoon = socket.destroySoon.bind(socket);
   socket.destroySoon = () => {
-    const request = underWay.latest(socket)?.req;
+    pipelines.letGo(socket);
+    const request = pipelines.latest(socket)?.req;
     if (request === undefined || !isUnread(request)) {
       destroySoon();
       return;
@@ -293,34 +294,6 @@ function closeGently(socket: Socket, underWay: UnderWay): void {
 function closeAfter(response: ServerResponse, socket: Socket): void {
   response.shouldKeepAlive = false;
   if (response.headersSent) response.once('finish', () => socket.destroySoon());
-}
-
-/** The answers of each connection that are not written yet. */
-class UnderWay {
-  readonly #responses = new Map<Duplex, readonly ServerResponse[]>();
-
-  /** Lets every answer that has not begun say that it is the last one of its connection. */
-  endAll(): void {
-    for (const socket of this.#responses.keys()) {
-      for (const response of this.unfinished(socket)) response.shouldKeepAlive = false; // too late where it has begun
-    }
-  }
-
-  forget(socket: Duplex): void {
-    this.#responses.delete(socket);
-  }
-
-  add(socket: Duplex, response: ServerResponse): void {
-    this.#responses.set(socket, [...this.unfinished(socket), response]);
-  }
-
-  latest(socket: Duplex): ServerResponse | undefined {
-    return this.#responses.get(socket)?.at(-1);
-  }
-
-  unfinished(socket: Duplex): readonly ServerResponse[] {
-    return this.#responses.get(socket)?.filter((response) => !response.writableFinished) ?? [];
-  }
 }
 
 /** Not of the connection, such as a reset. */

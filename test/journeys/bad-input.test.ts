@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';
-import { startOrigin, text } from '../support/origin.ts';
+import { type Script, startOrigin, text } from '../support/origin.ts';
 import { dial, everything, exchange, statuses, until } from '../support/raw-client.ts';
 import { ask } from '../support/visitor.ts';
 
@@ -158,6 +158,34 @@ test('a visitor who is still sending reads why it was turned away', async (t) =>
     if (!socket.write(Buffer.alloc(100_000))) await once(socket, 'drain');
   }
   t.match(await everything(socket), /^HTTP\/1\.1 413 .*Connection: close.*body_too_large/s);
+});
+
+test('requests that come at once: 64 are asked for at a time, and all are answered in their order', async (t) => {
+  const held: (() => void)[] = [];
+  const full = Promise.withResolvers<void>();
+  const hold: Script = (request, response) => {
+    held.push(() => answer(request, response));
+    if (held.length === 64) full.resolve();
+  };
+  const answer: Script = (request, response) => {
+    request.resume().once('end', () => response.end(`<${request.url}>`));
+  };
+  const origin = await startOrigin(hold);
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const paths = Array.from({ length: 2_000 }, (_, i) => `/${i}`);
+  const empty = 'Host: site.test\r\nContent-Length: 0\r\n\r\n'; // not for the front
+  const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\n${empty}`).join('');
+  const last = `POST /last HTTP/1.1\r\n${HEAD}Content-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`;
+  const answers = exchange(network.at('eu-1'), requests + last);
+  await full.promise;
+  origin.script = (request, response) => (request.url === '/other' ? answer : hold)(request, response);
+  for (let i = 0; i < 10; i++) await ask(network.at('eu-1'), '/other'); // others are served, and 64 it stays
+  t.equal(held.length, 64);
+  origin.script = answer;
+  for (const release of held) release();
+  const answered = [...(await answers).matchAll(/<(.*?)>/g)].map(([, path]) => path);
+  t.strictSame(answered, [...paths, '/last']);
 });
 
 test('the tier listener is for nodes that know the secret', async (t) => {
