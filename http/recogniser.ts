@@ -37,8 +37,11 @@ export interface RecogniserOptions<Meaning> {
 /** Sections longer than this are not remembered beyond their connection. */
 const MAX_REMEMBERED_BYTES = 4_096;
 
-/** Of each of two generations: characters of header sections, whose meaning takes a few times as much. */
+/** Of each of two generations: characters of header sections. */
 const GENERATION_BYTES = 512 * 1024;
+
+/** What a section counts for at least: what it means takes some kilobytes, however short it is. */
+const LEAST_BYTES = 256;
 
 export class Recogniser<Meaning> {
   readonly #options: RecogniserOptions<Meaning>;
@@ -149,13 +152,14 @@ export class Recogniser<Meaning> {
   }
 
   #remember(section: Section<Meaning>): void {
-    if (this.#youngBytes + section.text.length > GENERATION_BYTES) {
+    const bytes = Math.max(section.text.length, LEAST_BYTES);
+    if (this.#youngBytes + bytes > GENERATION_BYTES) {
       this.#old = this.#young;
       this.#young = new Map();
       this.#youngBytes = 0;
     }
     this.#young.set(section.text, section);
-    this.#youngBytes += section.text.length;
+    this.#youngBytes += bytes;
   }
 }
 

@@ -146,3 +146,16 @@ test('a request whose section is that of the last one is found in bytes as it is
   );
   t.ok(found > 250, `${found} were found`);
 });
+
+test('short header sections are not remembered by the ten thousand', async (t) => {
+  let asked = 0;
+  const recogniser = new Recogniser({ maxBytes: 1_000, maxLines: 10, meaningOf: () => ++asked });
+  const count = 20_000;
+  const recognise = (i: number): boolean => recogniser.recognise(`GET / HTTP/1.1\r\nA: ${i}\r\n\r\n`, 0, undefined);
+  for (let i = 0; i < count; i++) recognise(i);
+  t.equal(asked, count);
+  recognise(count - 1);
+  t.equal(asked, count, 'the last one is');
+  for (let i = 0; i < count - 4_096; i++) recognise(i);
+  t.equal(asked, 2 * count - 4_096);
+});
