@@ -5,7 +5,7 @@
 import { checkRegions } from '../config/check.ts';
 import { problemWithout } from '../config/document.ts';
 import { ConfigError, type ConfigProblem, quote } from '../config/problem.ts';
-import { reloadRegion } from '../config/reload.ts';
+import { reloadRegions } from '../config/reload.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { createLog } from '../telemetry/log.ts';
 import { defineCommand } from './command.ts';
@@ -51,7 +51,7 @@ ${RUN_ABOUT}`,
             return closeLimitMs(regions);
           },
           async reload() {
-            const reloads = regions.map((region) => reloadRegion(region));
+            const reloads = reloadRegions(regions);
             const configs = reloads.map(({ config }) => config);
             if (node !== undefined && !isNamed(node, configs)) throw new ConfigError([goneProblem(node, files)]);
             const refused = nodes.problems(configs);

@@ -39,21 +39,26 @@ export interface CheckResult {
  */
 export function checkRegions(files: readonly string[], env: Environment = process.env): CheckResult {
   const distinct = new Map(files.map((file) => [realPath(file), file]));
-  const checked = [...distinct.values()].map((file) => {
-    const reading = readRegion(file, env);
-    return { reading, problems: [...reading.problems, ...checkRegion(reading)] };
-  });
-  const readings = checked.map(({ reading }) => reading);
+  const readings = [...distinct.values()].map((file) => readRegion(file, env));
   return {
-    regions: checked.filter(({ problems }) => problems.length === 0).map(({ reading }) => assembleRegion(reading)),
+    regions: readings.filter((reading) => ownProblems(reading).length === 0).map(assembleRegion),
     warnings: inOrder(
       readings.flatMap((reading) => [
         ...reading.sites.flatMap(({ config, source }) => certificateWarnings(config, source, Date.now())),
         ...purgeWarnings(reading),
       ]),
     ),
-    problems: inOrder([...checked.flatMap(({ problems }) => problems), ...problemsBetween(readings)]),
+    problems: readingProblems(readings),
   };
+}
+
+/** @returns What is wrong with files that stand side by side: empty when they can be used together. */
+export function readingProblems(readings: readonly RegionReading[]): ConfigProblem[] {
+  return inOrder([...readings.flatMap(ownProblems), ...problemsBetween(readings)]);
+}
+
+function ownProblems(reading: RegionReading): ConfigProblem[] {
+  return [...reading.problems, ...checkRegion(reading)];
 }
 
 function problemsBetween(readings: readonly RegionReading[]): ConfigProblem[] {

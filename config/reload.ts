@@ -1,5 +1,5 @@
 /**
- * Reads the file of a running region again. What it holds now is either good
+ * Reads the files of running regions again. What they hold now is either good
  * and different, or refused as a whole while the running config stays.
  *
  * Everything applies to running nodes except what needs another socket: a
@@ -8,10 +8,10 @@
  * @module
  */
 import { isDeepStrictEqual } from 'node:util';
-import { checkRegion } from './check-region.ts';
+import { readingProblems } from './check.ts';
 import type { Source } from './document.ts';
 import { ConfigError, type ConfigProblem, inOrder, type KeyPath, keyOf } from './problem.ts';
-import { assembleRegion, type Environment, readRegion } from './read.ts';
+import { assembleRegion, type Environment, type RegionReading, readRegion } from './read.ts';
 import type { DnsConfig, EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
 import { asYaml } from './words.ts';
 
@@ -28,20 +28,27 @@ export interface Reload {
 const ADDRESS_KEYS = ['listen', 'listen_tls', 'tier', 'control'] as const;
 
 /**
- * Loads `current.file` again.
+ * Loads the file of each region again.
  *
+ * @param current - All that run: some mistakes show only side by side.
  * @param env - Where `${NAME}` in `tier_secret` is looked up.
- * @throws {ConfigError} `CONFIG_REFUSED` when the file has problems, or asks running nodes for other sockets.
+ * @throws {ConfigError} `CONFIG_REFUSED` when the files have problems, or ask running nodes for other sockets.
  */
-export function reloadRegion(current: RegionConfig, env: Environment = process.env): Reload {
-  const reading = readRegion(current.file, env);
-  const problems = [...reading.problems, ...checkRegion(reading)];
-  if (problems.length > 0 || !reading.body) throw new ConfigError(inOrder(problems));
+export function reloadRegions(current: readonly RegionConfig[], env: Environment = process.env): Reload[] {
+  const readings = current.map(({ file }) => readRegion(file, env));
+  const problems = readingProblems(readings);
+  if (problems.length > 0) throw new ConfigError(problems);
 
-  const config = assembleRegion(reading);
-  const moves = socketProblems(current, config, reading.body.source);
+  const pairs = current.map((before, index) => ({ before, reading: readings[index] as RegionReading }));
+  const reloads = pairs.map(({ before, reading }) => {
+    const config = assembleRegion(reading);
+    return { config, changes: changesBetween(before, config) };
+  });
+  const moves = pairs.flatMap(({ before, reading: { body } }, index) =>
+    body ? socketProblems(before, (reloads[index] as Reload).config, body.source) : [],
+  );
   if (moves.length > 0) throw new ConfigError(inOrder(moves));
-  return { config, changes: changesBetween(current, config) };
+  return reloads;
 }
 
 function socketProblems(before: RegionConfig, after: RegionConfig, source: Source): ConfigProblem[] {

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { loadRegion } from '../../config/load.ts';
-import { reloadRegion } from '../../config/reload.ts';
+import { type Reload, reloadRegions } from '../../config/reload.ts';
+import type { RegionConfig } from '../../config/schema.ts';
 import { placesOf, problemsOf } from './refusal.ts';
 
 const REGION = `region: fra
@@ -42,6 +43,8 @@ function running(t: Test) {
     },
   };
 }
+
+const reloadRegion = (current: RegionConfig, env: Record<string, string>) => reloadRegions([current], env)[0];
 
 test('nothing changed', async (t) => {
   const { current } = running(t);
@@ -112,7 +115,7 @@ for (const { what, name = 'fra.yaml', from, to, changes } of [
   test(`applies without a restart: ${what}`, async (t) => {
     const { current, change } = running(t);
     change(name, from, to);
-    const reload = reloadRegion(current, {});
+    const reload = reloadRegion(current, {}) as Reload;
     t.same(reload.changes, changes);
     t.equal(reload.config.file, current.file);
   });
@@ -177,7 +180,31 @@ test('a secret that changed in the environment is named, and not shown', async (
   const { directory, change } = running(t);
   for (const name of ['fra.yaml', 'iad.yaml'] as const) change(name, '0123456789abcdef', `\${SECRET}`);
   const current = loadRegion(join(directory, 'fra.yaml'), { SECRET: '0123456789abcdef' });
-  const { config, changes } = reloadRegion(current, { SECRET: 'fedcba9876543210' });
+  const { config, changes } = reloadRegion(current, { SECRET: 'fedcba9876543210' }) as Reload;
   t.same(changes, ['tier_secret']);
   t.equal(config.tier_secret, 'fedcba9876543210');
+});
+
+test('what only shows side by side is refused as well, and nothing of either file counts', async (t) => {
+  const directory = t.testdir(FILES);
+  const current = ['fra.yaml', 'iad.yaml'].map((file) => loadRegion(join(directory, file), {}));
+  const lone = `region: iad
+tier_secret: 0123456789abcdef
+edges: [{ name: iad-1, listen: 127.0.0.2:1, tier: 127.0.0.2:2 }]
+shields: [{ name: iad-s, tier: 10.0.0.1:1 }]
+sites: [{ include: shop.yaml }]
+`;
+  for (const { what, text, place } of [
+    { what: 'the name of a region', text: lone.replace('region: iad', 'region: fra'), place: 'iad.yaml:1:9 region' },
+    { what: 'an address', text: lone.replace('127.0.0.2:1', '127.0.0.1:3'), place: 'iad.yaml:3:32 edges[0].listen' },
+  ]) {
+    writeFileSync(join(directory, 'iad.yaml'), text);
+    const problems = problemsOf(() => reloadRegions(current, {}));
+    t.ok(placesOf(directory, problems).includes(place), `${what}: ${placesOf(directory, problems).join(', ')}`);
+  }
+  writeFileSync(join(directory, 'iad.yaml'), lone);
+  t.same(
+    reloadRegions(current, {}).map(({ changes }) => changes),
+    [[], ['edges']],
+  );
 });

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { loadRegion } from '../../../config/load.ts';
-import { reloadRegion } from '../../../config/reload.ts';
+import { reloadRegions } from '../../../config/reload.ts';
 import { regionYaml } from '../../geo/dns/world.ts';
 import { placesOf, problemsOf } from '../refusal.ts';
 
@@ -38,10 +38,10 @@ test('a running server keeps its sockets and its name; all else may change', asy
     [regionYaml({ listen: '127.0.0.1:5353', more: '  control: 127.0.0.1:1' }), 'dns.control'],
   ] as const) {
     writeFileSync(file, yaml);
-    t.match(problemsOf(() => reloadRegion(running, {}))[0]?.key, key);
+    t.match(problemsOf(() => reloadRegions([running], {}))[0]?.key, key);
   }
   writeFileSync(file, regionYaml({ listen: '127.0.0.1:5353', more: '  ttl: 10s' }));
-  t.same(reloadRegion(running, {}).changes, ['dns.ttl']);
+  t.same(reloadRegions([running], {})[0]?.changes, ['dns.ttl']);
 });
 
 test('clashes with other nodes', async (t) => {
