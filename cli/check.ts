@@ -3,10 +3,10 @@
  * @module
  */
 import { checkRegions } from '../config/check.ts';
-import { ConfigError, type ConfigProblem, formatProblem } from '../config/problem.ts';
+import { formatProblem } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
-import { openLocator } from '../geo/open-locator.ts';
 import { defineCommand } from './command.ts';
+import { databaseProblems } from './databases.ts';
 import { EXIT_FAILURE } from './failure.ts';
 
 export const check = defineCommand({
@@ -38,21 +38,6 @@ together: some mistakes show only side by side. Exits with 1 if there is any.`,
     return problems.length === 0 ? 0 : EXIT_FAILURE;
   },
 });
-
-/** Opens the databases that regions name: only then does it show whether they can be used. */
-async function databaseProblems(regions: readonly RegionConfig[]): Promise<ConfigProblem[]> {
-  const problems: ConfigProblem[] = [];
-  for (const { file, geo } of regions) {
-    try {
-      const locator = await openLocator({ file, databases: geo.databases });
-      locator.close();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
-    }
-  }
-  return problems;
-}
 
 function describe({ region, edges, shields, control, dns, sites }: RegionConfig): string {
   const parts = [

@@ -3,13 +3,16 @@
  * wired together, and nowhere else.
  * @module
  */
+import { isDeepStrictEqual } from 'node:util';
 import { readYaml } from '../config/document.ts';
 import { splitAddress } from '../config/listener.ts';
 import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem.ts';
 import type { DnsConfig, RegionConfig } from '../config/schema.ts';
 import { workersOf } from '../config/workers.ts';
+import { locatesVisitors } from '../edge/edge-geo.ts';
 import { startShield } from '../origin-shield/node.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { databaseProblems } from './databases.ts';
 import { startEdgeProcess } from './edge-process.ts';
 import { describeFailure, isSystemError } from './failure.ts';
 import { startWorkers, type WorkerState } from './workers/supervisor.ts';
@@ -48,6 +51,8 @@ export interface NodePlan {
   readonly addresses: Addresses;
   /** How many an edge is. */
   readonly processes?: number;
+  /** Whether it opens the databases of its region. */
+  readonly locates: boolean;
   /** @returns Where in the file it is written. */
   pathOf(key: keyof Addresses | 'workers'): KeyPath;
   start(log: Logger): Promise<RunningNode>;
@@ -70,6 +75,7 @@ function shieldPlan(region: RegionConfig, index: number): NodePlan {
     role: 'shield',
     region,
     addresses: shield,
+    locates: false,
     pathOf: (key) => ['shields', index, key],
     async start(log) {
       const node = await startShield({ region, shield, log });
@@ -86,6 +92,7 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     region,
     addresses: edge,
     processes: workersOf(edge),
+    locates: locatesVisitors(region),
     pathOf: (key) => ['edges', index, key],
     async start(log) {
       const count = workersOf(edge);
@@ -114,6 +121,7 @@ function controlPlan(
     role: 'control',
     region,
     addresses: { control: control.listen },
+    locates: true,
     pathOf: () => ['control', 'listen'],
     async start(log) {
       // Only here: what a control node is made of takes memory that edges and shields have better use for.
@@ -130,6 +138,7 @@ function dnsPlan(region: RegionConfig, dns: DnsConfig, regions: readonly RegionC
     role: 'dns',
     region,
     addresses: { listen: dns.listen[0], control: dns.control },
+    locates: true,
     pathOf: (key) => ['dns', key],
     async start(log) {
       // Only here: what it is made of takes memory that edges and shields have better use for.
@@ -204,7 +213,7 @@ function inFile(plan: NodePlan): Refuse {
 export interface RunningNodes {
   readonly list: readonly RunningNode[];
   /** @returns What of new configs running nodes cannot follow. */
-  problems(regions: readonly RegionConfig[]): readonly ConfigProblem[];
+  problems(regions: readonly RegionConfig[]): Promise<readonly ConfigProblem[]>;
   /** Serves new configs of the same files: starts nodes that are new in them, stops those that are gone. */
   update(regions: readonly RegionConfig[]): Promise<void>;
   close(): Promise<void>;
@@ -220,12 +229,18 @@ export interface StartNodesOptions {
 /** @throws {ConfigError} when one cannot start; those that had started are closed by then. */
 export async function startNodes({ regions, wanted, logFor }: StartNodesOptions): Promise<RunningNodes> {
   const running = new Map<string, RunningNode>();
-  /** As they were started. */
-  const processes = new Map<string, number | undefined>();
+  /** What they go by: as they were started, or reloaded since. */
+  const followed = new Map<string, NodePlan>();
 
   async function start(plan: NodePlan): Promise<void> {
     running.set(idOf(plan), await startNode(plan, logFor(plan.name)));
-    processes.set(idOf(plan), plan.processes);
+    followed.set(idOf(plan), plan);
+  }
+
+  /** Whether it opens databases that it has not open. */
+  function opensDatabases({ locates, region }: NodePlan, before: NodePlan): boolean {
+    const isSame = isDeepStrictEqual(before.region.geo.databases, region.geo.databases);
+    return locates && !(before.locates && isSame);
   }
 
   async function close(): Promise<void> {
@@ -247,11 +262,19 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
       return [...running.values()];
     },
 
-    problems: (newRegions) =>
-      plansOf(newRegions).flatMap((plan) => {
-        const count = processes.get(idOf(plan));
-        return !running.has(idOf(plan)) || count === plan.processes ? [] : [workersProblem(plan, count)];
-      }),
+    async problems(newRegions) {
+      const changes = plansOf(newRegions).flatMap((plan) => {
+        const before = running.has(idOf(plan)) ? followed.get(idOf(plan)) : undefined;
+        return before ? [{ plan, before }] : [];
+      });
+      const located = changes.filter(({ plan, before }) => opensDatabases(plan, before));
+      return [
+        ...changes
+          .filter(({ plan, before }) => plan.processes !== before.processes)
+          .map(({ plan, before }) => workersProblem(plan, before.processes)),
+        ...(await databaseProblems([...new Set(located.map(({ plan }) => plan.region))])),
+      ];
+    },
 
     async update(newRegions) {
       const plans = new Map(
@@ -260,8 +283,10 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
           .map((plan) => [idOf(plan), plan]),
       );
       for (const [id, node] of running) {
-        if (plans.has(id)) {
+        const plan = plans.get(id);
+        if (plan) {
           node.reload(newRegions);
+          followed.set(id, plan);
           continue;
         }
         logFor(node.name).warn('the config does not name this node any more: it stops');

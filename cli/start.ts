@@ -54,7 +54,7 @@ ${RUN_ABOUT}`,
             const reloads = reloadRegions(regions);
             const configs = reloads.map(({ config }) => config);
             if (node !== undefined && !isNamed(node, configs)) throw new ConfigError([goneProblem(node, files)]);
-            const refused = nodes.problems(configs);
+            const refused = await nodes.problems(configs);
             if (refused.length > 0) throw new ConfigError(refused);
             regions = configs;
             await nodes.update(regions);

@@ -132,12 +132,15 @@ export class Regions {
   }
 
   async #reopen({ file, geo: { databases } }: RegionConfig): Promise<void> {
+    const before = this.#databases;
     this.#databases = databases;
     try {
       const locator = await openLocator({ file, databases, log: this.#log });
+      if (this.#databases !== databases) return locator.close(); // others are wanted by now
       this.#locator.close();
       this.#locator = locator;
     } catch (error) {
+      if (this.#databases === databases) this.#databases = before; // so that the next reload tries again
       this.#log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
     }
   }

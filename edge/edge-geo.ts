@@ -30,7 +30,7 @@ export class EdgeGeo {
   /** Whether what the sites of the region need is open. */
   isReady(region: RegionConfig): boolean {
     if (this.#steering !== undefined) return true; // it takes new databases by itself
-    return !steers(region) && (!locates(region) || this.#opened === databasesOf(region));
+    return !steers(region) && (!locatesVisitors(region) || this.#opened === databasesOf(region));
   }
 
   /** Opens it. @throws {ConfigError} when a database cannot be used; those that were open stay. */
@@ -69,7 +69,8 @@ export class EdgeGeo {
   }
 }
 
-function locates({ sites }: RegionConfig): boolean {
+/** Whether an edge of the region opens its databases. */
+export function locatesVisitors({ sites }: RegionConfig): boolean {
   return sites.some((site) => siteGeo(site).isUsed);
 }
 

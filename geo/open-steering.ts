@@ -63,12 +63,16 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
   };
   const steering = createSteering({ locator: current, network: () => followed.network.current });
 
-  async function reopen({ file, geo }: RegionConfig): Promise<void> {
+  async function reopen({ file, geo: { databases: wanted } }: RegionConfig): Promise<void> {
+    const before = databases;
+    databases = wanted;
     try {
-      const next = await openLocator({ file, databases: geo.databases, log });
+      const next = await openLocator({ file, databases: wanted, log });
+      if (databases !== wanted) return next.close(); // others are wanted by now
       locator.close();
       locator = next;
     } catch (error) {
+      if (databases === wanted) databases = before; // so that the next reload tries again
       log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
     }
   }
@@ -80,10 +84,7 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
       return followed.network.current;
     },
     reload(newRegion, newRegions) {
-      if (newRegion.geo.databases.join('\n') !== databases.join('\n')) {
-        databases = newRegion.geo.databases;
-        void reopen(newRegion);
-      }
+      if (newRegion.geo.databases.join('\n') !== databases.join('\n')) void reopen(newRegion);
       if (keyOf(newRegion) === followed.key) {
         followed.network.reset(networkOf(newRegions));
         return;

@@ -3,9 +3,11 @@
  * their config again, and stopping.
  */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
+import { mmdb } from '../geo/mmdb.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { type Started, startCommand } from './process.ts';
 
@@ -142,6 +144,34 @@ test('SIGHUP: a file that no longer names the one node that runs is refused', as
   kill('SIGHUP');
   await said(/eu-1, which runs here, is not named any more/);
   t.equal((await fetch(entrance(ready, 'eu-1'))).status, 200);
+});
+
+test('SIGHUP: a database that cannot be used refuses the file as a whole, and counts once it is there', async (t) => {
+  const origin = await originThat(t, (request, response) => response.end(request.headers['cdn-visitor-country']));
+  const geo = (name: string) => `geo: { databases: [${name}] }`;
+  const located = '    geo: { headers: { country: true } }';
+  const { file, ready, kill, said } = await startRegion(t, origin, [], { extra: located });
+  const folder = dirname(file);
+  const url = entrance(ready, 'eu-1');
+  const control = ready.nodes.find(({ role }) => role === 'control')?.control;
+  const countryFound = async () => {
+    const answer = await fetch(`http://${control}/v1/where?address=9.9.9.9`);
+    return ((await answer.json()) as { place: { country: string } }).place.country;
+  };
+  t.equal(await markOf(url), 'first');
+
+  const second = `${regionYaml(origin, { mark: 'second', extra: located })}\n${geo('new.mmdb')}`;
+  writeFileSync(file, second);
+  kill('SIGHUP');
+  t.match(await said(/new\.mmdb/), /eu\.yaml:13:\d+ geo\.databases\[0\]: there is no file .*Fix: /);
+  await said(/the new config is refused/);
+  t.equal(await markOf(url), 'first', 'nothing of it counts');
+
+  writeFileSync(join(folder, 'new.mmdb'), mmdb({ networks: [['9.0.0.0/8', { country_code: 'NL' }]] }));
+  kill('SIGHUP');
+  t.match(await said(/the config was read again/), 'geo.databases');
+  t.equal(await markOf(url), 'second');
+  while ((await countryFound()) !== 'NL') await setImmediate();
 });
 
 test('serve: an edge in front of an origin, with the rules of a site file', async (t) => {
