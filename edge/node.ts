@@ -24,7 +24,7 @@ import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
 import { answerUpgrade, answerVisitor, isTrusted, type Visit } from './visitor.ts';
-import { visitorTls } from './visitor-tls.ts';
+import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
   readonly region: RegionConfig;
@@ -41,11 +41,9 @@ export interface EdgeOptions {
 }
 
 /** One of several processes that are one edge. */
-export interface WorkerOptions {
+export interface WorkerOptions extends SharedTls {
   /** In the log and in receipts. */
   readonly name: string;
-  /** What all of them seal session tickets with. */
-  readonly ticketKeys: Buffer;
 }
 
 export interface EdgeNode {
@@ -106,7 +104,7 @@ export async function startEdge({
   const tls =
     edge.listen_tls === undefined
       ? undefined
-      : visitorTls(core, region, worker?.ticketKeys, {
+      : visitorTls(core, region, worker, {
           onRequest,
           answer: streams && ((connection, request) => streams.answer(connection, request)),
         });

@@ -3,7 +3,7 @@
  * @module
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
-import { Certificates } from '../http/certificates.ts';
+import { Certificates, type KnownCertificate } from '../http/certificates.ts';
 import type { Http2Handlers } from '../http/http2/connections.ts';
 import { type SecureListening, secureListening, TicketKeys } from '../http/secure.ts';
 import type { NodeCore } from '../tier/node-core.ts';
@@ -15,24 +15,35 @@ export interface VisitorTls {
   close(): void;
 }
 
-/** @param ticketKeys - Those of the machine, where it has several processes. */
+/** What the processes of one edge have in common. */
+export interface SharedTls {
+  /** What all of them seal session tickets with. */
+  readonly ticketKeys: Buffer;
+  /** What the others show, for when the files cannot be used at the moment. */
+  readonly certificates: readonly KnownCertificate[];
+  readonly onCertificate: (known: KnownCertificate) => void;
+}
+
+/** @param shared - Where the machine has several processes. */
 export function visitorTls(
   core: NodeCore,
   { sites }: RegionConfig,
-  ticketKeys: Buffer | undefined,
+  shared: SharedTls | undefined,
   http2: Pick<Http2Handlers, 'onRequest' | 'answer'>,
 ): VisitorTls {
   const { log, metrics } = core;
   const certificates = new Certificates({
     sites,
     now: Date.now,
+    known: shared?.certificates,
+    onTaken: shared?.onCertificate,
     events: {
       loaded: (site, details) => log.info({ site, ...details }, 'certificate read'),
       refused: (site, reason) => log.error({ site, reason }, 'certificate refused'),
       doubted: (site, reason) => log.warn({ site, reason }, 'a certificate that browsers will refuse, now or soon'),
     },
   });
-  const tickets = new TicketKeys(ticketKeys);
+  const tickets = new TicketKeys(shared?.ticketKeys);
   const listening = secureListening({
     certificates,
     tickets,

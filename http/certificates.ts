@@ -25,9 +25,19 @@ export interface CertificateEvents {
   doubted(site: string, reason: string): void;
 }
 
+/** What was in the two files when they could last be used. */
+export interface KnownCertificate extends KeyPair {
+  readonly cert_file: string;
+  readonly key_file: string;
+}
+
 export interface CertificatesOptions {
   readonly sites: readonly SiteConfig[];
   readonly events: CertificateEvents;
+  /** What the process before this one had: it is shown until the files can be used. */
+  readonly known?: readonly KnownCertificate[] | undefined;
+  /** Told of each one that is shown from now on. */
+  readonly onTaken?: ((known: KnownCertificate) => void) | undefined;
   readonly now: () => number;
   readonly intervalMs?: number;
 }
@@ -47,6 +57,8 @@ interface Held {
 export class Certificates {
   readonly #events: CertificateEvents;
   readonly #now: () => number;
+  readonly #onTaken: CertificatesOptions['onTaken'];
+  #known: readonly KnownCertificate[];
   readonly #timer: NodeJS.Timeout;
   #held: ReadonlyMap<string, Held> = new Map();
   #byHost: (host: string) => Held | undefined = () => undefined;
@@ -55,10 +67,13 @@ export class Certificates {
   onChange: () => void = () => undefined;
 
   /** Reads all of them, at once: a listener that opens has its certificates. */
-  constructor({ sites, events, now, intervalMs = INTERVAL_MS }: CertificatesOptions) {
+  constructor({ sites, events, now, known = [], onTaken, intervalMs = INTERVAL_MS }: CertificatesOptions) {
     this.#events = events;
     this.#now = now;
+    this.#onTaken = onTaken;
+    this.#known = known;
     this.update(sites);
+    this.#known = [];
     this.#timer = setInterval(() => void this.look(), intervalMs).unref();
   }
 
@@ -124,18 +139,20 @@ export class Certificates {
 
   #readNow(held: Held): void {
     const { cert_file, key_file } = filesOf(held.site);
+    const known = this.#known.find((one) => one.cert_file === cert_file && one.key_file === key_file);
+    if (known !== undefined) this.#show(held, known);
     try {
       held.readState = stateText([cert_file, key_file].map((file) => statSync(file, { bigint: true })));
       this.#take(held, { cert: readFileSync(cert_file, 'latin1'), key: readFileSync(key_file, 'latin1') });
     } catch (error) {
-      this.#events.refused(held.site.name, (error as Error).message);
+      this.#events.refused(held.site.name, `${(error as Error).message}${staysWords(held)}`);
     }
   }
 
   #take(held: Held, pair: KeyPair): void {
     const { name, hosts } = held.site;
     const files = filesOf(held.site);
-    const stays = held.context === undefined ? '' : '; the certificate that was there before stays';
+    const stays = staysWords(held);
     const isTooLong = Math.max(pair.cert.length, pair.key.length) > MAX_PEM_BYTES;
     const fault = isTooLong
       ? { key: 'cert_file' as const, message: `or its key is longer than ${MAX_PEM_BYTES} bytes`, fix: '' }
@@ -145,18 +162,27 @@ export class Certificates {
       return;
     }
     try {
-      held.context = createSecureContext({ ...CONTEXT_OPTIONS, cert: pair.cert, key: pair.key });
+      this.#show(held, pair);
     } catch (error) {
       this.#events.refused(name, `${files.cert_file} cannot be used: ${(error as Error).message}${stays}`);
       return;
     }
-    held.pair = pair;
+    this.#onTaken?.({ ...files, ...pair });
     const certificate = new X509Certificate(pair.cert);
     this.#events.loaded(name, { file: files.cert_file, validTo: certificate.validTo });
     for (const { message } of doubtsAbout(certificate, hosts, this.#now())) {
       this.#events.doubted(name, `${files.cert_file} ${message}`);
     }
   }
+
+  #show(held: Held, { cert, key }: KeyPair): void {
+    held.context = createSecureContext({ ...CONTEXT_OPTIONS, cert, key });
+    held.pair = { cert, key };
+  }
+}
+
+function staysWords({ context }: Held): string {
+  return context === undefined ? '' : '; the certificate that was there before stays';
 }
 
 function filesOf({ tls }: SiteConfig): NonNullable<SiteConfig['tls']> {

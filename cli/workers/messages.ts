@@ -6,6 +6,7 @@
 import type { PurgeRecord } from '../../cache/ledger.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { WorkerAddress } from '../../edge/peers.ts';
+import type { KnownCertificate } from '../../http/certificates.ts';
 
 export type ToWorker =
   | {
@@ -18,6 +19,8 @@ export type ToWorker =
       readonly worker: string;
       readonly logLevel: string;
       readonly ticketKeys: Uint8Array;
+      /** What workers showed last, also those that have ended. */
+      readonly certificates: readonly KnownCertificate[];
     }
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
@@ -46,6 +49,8 @@ export const ALIVE_MS = 1_000;
 export type FromWorker =
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
   | { readonly kind: 'alive' }
+  /** It shows this one from now on. */
+  | { readonly kind: 'certificate'; readonly known: KnownCertificate }
   /** It cannot start, and ends; with what is needed to say why. */
   | {
       readonly kind: 'failed';

@@ -6,6 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { KnownCertificate } from '../../http/certificates.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { NODE_FLAGS } from '../node-flags.ts';
 import {
@@ -51,6 +52,7 @@ export interface WorkerProcessOptions {
   readonly startMessage: () => ToWorker;
   readonly onReady: () => void;
   readonly onEnded: () => void;
+  readonly onCertificate: (known: KnownCertificate) => void;
   readonly now: () => number;
 }
 
@@ -168,6 +170,7 @@ export class WorkerProcess {
   #hear(message: FromWorker): void {
     this.#silences = 0;
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
+    if (message.kind === 'certificate') this.#options.onCertificate(message.known);
     if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'a worker cannot start');
     if (message.kind === 'ready') {
       this.#addresses = message.addresses;

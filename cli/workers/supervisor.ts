@@ -7,8 +7,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { splitAddress } from '../../config/listener.ts';
-import type { EdgeConfig, RegionConfig } from '../../config/schema.ts';
+import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
 import { shareOf, workerName } from '../../config/workers.ts';
+import type { KnownCertificate } from '../../http/certificates.ts';
 import type { Listener } from '../../http/listener.ts';
 import { TicketKeys } from '../../http/secure.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
@@ -53,6 +54,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const journal =
     hasJournal(region) || !isAlone(region) ? undefined : await openJournal(region, edge, () => region, log);
   const metrics = new WorkerMetrics();
+  /** A worker that takes the place of another shows what that one did, though its files cannot be used any more. */
+  let certificates: readonly KnownCertificate[] = [];
   let bound: WorkerAddresses | undefined;
 
   const configNow = (): RegionConfig => {
@@ -72,9 +75,13 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
         worker,
         logLevel: log.level,
         ticketKeys: tickets.current,
+        certificates: certificatesOf(region, certificates),
       }),
       onReady: () => introduce(),
       onEnded: () => void metrics.ended(worker),
+      onCertificate: (known) => {
+        certificates = [...certificatesOf(region, certificates).filter((other) => !isOfSameFiles(other, known)), known];
+      },
     });
   });
   /** Tells all of all; one that has ended keeps its place on the ring until another process takes it. */
@@ -217,6 +224,15 @@ function withAddresses(region: RegionConfig, name: string, addresses: WorkerAddr
     ...region,
     edges: region.edges.map((edge) => (edge.name === name ? { ...edge, listen, listen_tls, tier } : edge)),
   };
+}
+
+/** @returns Of these, what the region still names. */
+function certificatesOf({ sites }: RegionConfig, known: readonly KnownCertificate[]): readonly KnownCertificate[] {
+  return known.filter((one) => sites.some(({ tls }) => tls !== undefined && isOfSameFiles(one, tls)));
+}
+
+function isOfSameFiles(one: NonNullable<SiteConfig['tls']>, other: NonNullable<SiteConfig['tls']>): boolean {
+  return one.cert_file === other.cert_file && one.key_file === other.key_file;
 }
 
 function edgeOf({ edges, file }: RegionConfig, name: string): EdgeConfig {

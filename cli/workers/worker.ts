@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import type { RegionConfig } from '../../config/schema.ts';
-import type { EdgeNode } from '../../edge/node.ts';
+import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/matches.ts';
 import { startEdgeProcess } from '../edge-process.ts';
@@ -24,17 +24,24 @@ function tell(message: FromWorker): Promise<void> {
 
 const [first] = (await once(process, 'message')) as [ToWorker];
 if (first.kind !== 'start') throw new TypeError('the first message has to be `start`');
-const { edge: name, worker, logLevel } = first;
+const { edge: name, worker, logLevel, certificates } = first;
 const ticketKeys = Buffer.from(first.ticketKeys);
 let { region } = first;
 const log = createLog({ name: worker.split('/')[0] as string, ...(isLogLevel(logLevel) && { level: logLevel }) });
+
+const shared: WorkerOptions = {
+  name: worker,
+  ticketKeys,
+  certificates,
+  onCertificate: (known) => void tell({ kind: 'certificate', known }),
+};
 
 async function start(): Promise<Service> {
   const edge = region.edges.find((one) => one.name === name);
   if (edge === undefined) throw new TypeError(`no edge ${name}`);
   let node: EdgeNode;
   try {
-    node = await startEdgeProcess({ region, edge, log, worker: { name: worker, ticketKeys } });
+    node = await startEdgeProcess({ region, edge, log, worker: shared });
   } catch (error) {
     await fail(error);
     throw error;

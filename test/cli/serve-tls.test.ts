@@ -3,6 +3,8 @@
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Test, test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
@@ -10,7 +12,7 @@ import { makeCertificate } from '../support/certificate.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { until } from '../support/raw-client.ts';
 import { dialTls } from '../support/secure-edge.ts';
-import { killAll } from './edge-workers.ts';
+import { healthOf, killAll, region } from './edge-workers.ts';
 import { runCommand, startCommand } from './process.ts';
 
 const SEAWALL = 'cli/seawall.ts';
@@ -61,6 +63,30 @@ test('two processes: a session that one began, the other resumes; a key is fetch
   t.ok(later.every(({ reused }) => reused));
   t.strictSame([...new Set(later.map(({ hops }) => hops))].sort(), [1, 2], 'both of them answered');
   t.equal(origin.count('/a'), 1);
+});
+
+test('a worker that replaces another shows its certificate, though the file is broken by now', async (t) => {
+  const folder = t.testdir();
+  const { cert_file } = makeCertificate(folder, 'site', ['site.test']);
+  const file = join(folder, 'eu.yaml');
+  const written = region('http://127.0.0.1:1', {}).replace('    tier:', "    listen_tls: '127.0.0.1:0'\n    tier:");
+  writeFileSync(file, `${written}\n    tls: { cert_file: site.pem, key_file: site.key }\n`);
+  const { ready } = await startCommand<ReadyLine>(t, SEAWALL, ['start', file]);
+  const { listen_tls = '', control = '', workers = [] } = ready.nodes[0] ?? {};
+  const pids = workers.map(({ pid }) => pid as number);
+  t.teardown(() => killAll(pids));
+
+  writeFileSync(cert_file, '-----BEGIN CERTIFICATE-----');
+  for (const pid of pids) {
+    process.kill(pid, 'SIGKILL');
+    for (let isBack = false; !isBack; ) {
+      const { serving, list } = (await healthOf(control)).workers;
+      isBack = serving === 2 && list.every((one) => one.pid !== pid);
+      if (isBack) t.teardown(() => killAll(list.map((one) => one.pid)));
+    }
+  }
+  const port = Number(listen_tls.split(':').at(-1));
+  for (const socket of await Promise.all(Array.from({ length: 8 }, () => dialTls(port, 'site.test')))) socket.destroy();
 });
 
 for (const { wrong, args, line } of [

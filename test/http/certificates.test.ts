@@ -1,7 +1,7 @@
 /**
  * Certificates that change while they are in use.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { siteSchema } from '../../config/schema.ts';
@@ -92,11 +92,47 @@ test('the key of another certificate', async (t) => {
 test('files that go: said once, and the old one stays', async (t) => {
   const { certificates, told, site } = setUp(t);
   told();
-  const { rmSync } = await import('node:fs');
   rmSync(site.tls?.key_file ?? '');
   for (let i = 0; i < 4; i++) await certificates.look();
   t.match(told(), [/ENOENT.*stays/]);
   t.ok(certificates.contextFor('one.test'));
+});
+
+test('what the process before had is shown until the files can be used again', async (t) => {
+  const { folder, site } = setUp(t);
+  const { cert_file, key_file } = site.tls ?? { cert_file: '', key_file: '' };
+  const known = [
+    { cert_file, key_file, cert: readFileSync(cert_file, 'latin1'), key: readFileSync(key_file, 'latin1') },
+  ];
+  for (const [what, spoil] of [
+    ['cut off', () => writeFileSync(cert_file, '-----BEGIN CERTIFICATE-----')],
+    ['gone', () => rmSync(cert_file)],
+  ] as const) {
+    spoil();
+    const told: string[] = [];
+    const taken: string[] = [];
+    const certificates = new Certificates({
+      sites: [site],
+      now: Date.now,
+      intervalMs: 2 ** 30,
+      known,
+      onTaken: (one) => taken.push(one.cert),
+      events: {
+        loaded: (name) => told.push(`loaded ${name}`),
+        refused: (name, reason) => told.push(`refused ${name}: ${reason}`),
+        doubted: () => undefined,
+      },
+    });
+    t.teardown(() => certificates.close());
+    t.match(told.splice(0), [/^refused one: .*; the certificate that was there before stays$/], what);
+    t.ok(certificates.contextFor('one.test'), what);
+    t.strictSame(taken, [], 'it is not news');
+
+    const renewed = makeCertificate(folder, 'one', ['one.test', 'two.test']);
+    for (let i = 0; i < 3; i++) await certificates.look();
+    t.strictSame(told, ['loaded one'], what);
+    t.strictSame(taken, [renewed.cert]);
+  }
 });
 
 test('an expired one is shown all the same, and doubted', async (t) => {
