@@ -2,8 +2,8 @@
  * Reads the files of running regions again. What they hold now is either good
  * and different, or refused as a whole while the running config stays.
  *
- * Everything applies to running nodes except what needs another socket: a
- * running node keeps its name and its addresses. Nodes may come and go; a node
+ * Everything applies to running nodes except what needs another socket or
+ * folder: a running node keeps its name, its addresses and its data. Nodes may come and go; a node
  * that is new in the file has to be started, one that is gone to be stopped.
  * @module
  */
@@ -91,7 +91,13 @@ function controlProblems(
   return [
     ...(before.name === after.name ? [] : [renamedProblem(source, before.name, after.name)]),
     ...(before.listen === after.listen ? [] : [moved(source, after.name, 'listen', before.listen, after.listen)]),
+    ...(before.data === after.data ? [] : [otherFolder(source, after.name, before.data)]),
   ];
+}
+
+function otherFolder(source: Source, name: string, before: string): ConfigProblem {
+  const message = `${name} is running with ${before}, and a running control node keeps its folder`;
+  return source.problem(['data'], message, `Write \`data: ${before}\`, or restart ${name}.`);
 }
 
 function dnsProblems(before: DnsConfig, after: DnsConfig, source: Source): ConfigProblem[] {

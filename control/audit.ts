@@ -29,7 +29,7 @@ export interface AuditOptions {
 
 export class AuditLog {
   readonly #file: string;
-  readonly #options: AuditOptions;
+  #options: AuditOptions;
   #fd: number;
   #bytes: number;
 
@@ -47,6 +47,11 @@ export class AuditLog {
     if (this.#bytes > 0 && this.#bytes + line.length > this.#options.maxBytes) this.#rotate();
     writeSync(this.#fd, line);
     this.#bytes += line.length;
+  }
+
+  /** Other bounds, from the next entry on. */
+  update(bounds: Pick<AuditOptions, 'maxBytes' | 'files'>): void {
+    this.#options = { ...this.#options, ...bounds };
   }
 
   close(): void {

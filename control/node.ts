@@ -80,13 +80,13 @@ const REFUSALS_NOTED = { perSecond: 1, burst: 60 };
 export async function startControl({ region, control, regions, log }: ControlOptions): Promise<ControlNode> {
   const stores = openStores(region, control);
   const { journal, database, audit } = stores;
-  const state = { regions, sites: siteDirectory(regions), secret: region.tier_secret };
+  const state = { regions, sites: siteDirectory(regions), secret: region.tier_secret, control };
   const probe = createProbe();
   let nodes = createNodeList(regions, probe.isUp);
   const dryRun = createDryRun(control.name);
   const progress = new Progress(namesOf(regions), {
     journal: () => journal.state(),
-    monotonic: () => performance.now(),
+    monotonic,
     now: Date.now,
     completed: (ms) => metrics.appliedEverywhere(ms),
   });
@@ -100,13 +100,15 @@ export async function startControl({ region, control, regions, log }: ControlOpt
     isWritable: () => purges.isWritable,
     nodes: () => progress.nodes(),
   });
+  const callLimit = new RateLimit({ ...callRate(control), now: monotonic });
+  const selectorLimit = new RateLimit({ ...selectorRate(control), now: monotonic });
   const api = new PurgeApi({
     purges,
     progress,
     tokens: new Tokens(database, Date.now),
-    callLimit: rateLimit(control.rate_limits.calls, 1),
-    selectorLimit: rateLimit(control.rate_limits.selectors, MAX_SELECTORS),
-    refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: () => performance.now() }),
+    callLimit,
+    selectorLimit,
+    refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: monotonic }),
     dryRun,
     audit,
     metrics,
@@ -133,7 +135,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   addCloudflare(server, api, log);
   addFastly(server, api, log);
   const stopCompaction = compactRegularly(
-    { journal, retentionMs: control.retention, maxRecords: control.max_records, now: Date.now },
+    () => ({ journal, retentionMs: state.control.retention, maxRecords: state.control.max_records, now: Date.now }),
     log,
   );
 
@@ -160,7 +162,12 @@ export async function startControl({ region, control, regions, log }: ControlOpt
     reload(newRegions) {
       state.regions = newRegions;
       state.sites = siteDirectory(newRegions);
-      state.secret = newRegions.find(({ file }) => file === region.file)?.tier_secret ?? state.secret;
+      const own = newRegions.find(({ file }) => file === region.file);
+      state.secret = own?.tier_secret ?? state.secret;
+      state.control = own?.control ?? state.control;
+      callLimit.update(callRate(state.control));
+      selectorLimit.update(selectorRate(state.control));
+      audit.update(auditBounds(state.control));
       nodes = createNodeList(newRegions, probe.isUp);
       progress.setNodes(namesOf(newRegions));
       regionsKnown.reload(newRegions);
@@ -186,8 +193,7 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
     database = openControlDatabase(folder.database);
     // What is written here may be lost with the power: then a repeated call purges once more.
     database.exec('PRAGMA synchronous = NORMAL');
-    const { max_size: maxBytes, files } = control.audit_log;
-    const audit = new AuditLog(folder.audit, { maxBytes, files, now: Date.now });
+    const audit = new AuditLog(folder.audit, { ...auditBounds(control), now: Date.now });
     const drains = new Drains(folder.drains);
     const opened = database;
     return {
@@ -234,9 +240,24 @@ function openJournal(file: string, folder: DataFolder): Journal {
   }
 }
 
-function rateLimit(perSecond: number, atLeast: number): RateLimit {
-  const burst = Math.max(atLeast, perSecond * BURST_SECONDS);
-  return new RateLimit({ perSecond, burst, now: () => performance.now() });
+function callRate({ rate_limits: { calls } }: ControlConfig) {
+  return rateOf(calls, 1);
+}
+
+function selectorRate({ rate_limits: { selectors } }: ControlConfig) {
+  return rateOf(selectors, MAX_SELECTORS);
+}
+
+function rateOf(perSecond: number, atLeast: number): { perSecond: number; burst: number } {
+  return { perSecond, burst: Math.max(atLeast, perSecond * BURST_SECONDS) };
+}
+
+function auditBounds({ audit_log: { max_size: maxBytes, files } }: ControlConfig) {
+  return { maxBytes, files };
+}
+
+function monotonic(): number {
+  return performance.now();
 }
 
 /** By name and nothing else: a region also holds the tiers' secret. */

@@ -20,11 +20,16 @@ interface Bucket {
 const MAX_BUCKETS = 10_000;
 
 export class RateLimit {
-  readonly #options: RateLimitOptions;
+  #options: RateLimitOptions;
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(options: RateLimitOptions) {
     this.#options = options;
+  }
+
+  /** Goes by another rate from now on. */
+  update(rate: Pick<RateLimitOptions, 'perSecond' | 'burst'>): void {
+    this.#options = { ...this.#options, ...rate };
   }
 
   /**

@@ -92,7 +92,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
         });
     },
   });
-  const stopCompaction = compactRegularly({ journal, ...RETENTION, now: Date.now }, log);
+  const stopCompaction = compactRegularly(() => ({ journal, ...RETENTION, now: Date.now }), log);
   return {
     url: `http://${listener.address}`,
     async close() {

@@ -152,8 +152,15 @@ for (const { what, from, to, place, fix } of [
   { what: 'a name', from: 'name: fra-1', to: 'name: fra-9', place: '4:13 edges[0].name', fix: /`name: fra-1`/ },
   { what: 'the address of the control node', from: '127.0.0.1:9', to: '127.0.0.1:90', place: '6:35 control.listen' },
   { what: 'the name of the control node', from: 'name: control', to: 'name: main', place: '6:18 control.name' },
+  {
+    what: 'the folder of the control node',
+    from: '127.0.0.1:9',
+    to: '127.0.0.1:9, data: other',
+    place: '6:54 control.data',
+    fix: /Write `data: seawall-data`/,
+  },
 ]) {
-  test(`refused because it needs another socket: ${what}`, async (t) => {
+  test(`refused because it needs another socket or folder: ${what}`, async (t) => {
     const { directory, current, change } = running(t);
     change('fra.yaml', from, to);
     const problems = problemsOf(() => reloadRegion(current, {}));

@@ -2,14 +2,14 @@
  * Who may purge what: tokens, their scopes, their limits, and the audit log.
  */
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import { AuditLog } from '../../control/audit.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
 import { RateLimit } from '../../control/rate-limit.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
 import { Tokens } from '../../control/tokens.ts';
-import { type Control, type Refusal, startTestControl } from './control.ts';
+import { type Control, type Refusal, regionOf, startTestControl } from './control.ts';
 
 const URL = 'https://www.example.com/';
 
@@ -161,6 +161,21 @@ test('more selectors than the limit: all of a call or nothing', async (t) => {
   t.equal((await control.purge({ files }, token)).status, 202);
   t.equal((await control.purge({ files }, token)).status, 429);
   t.match((await control.get<object>('/healthz')).body, { journal: { newest: 600 } });
+});
+
+test('a reload brings other limits and bounds', async (t) => {
+  const control = await startTestControl(t);
+  const token = as(control.token());
+  const many = async () =>
+    (await Promise.all(Array.from({ length: 30 }, () => control.purge({ files: [URL] }, token)))).map(
+      ({ status }) => status,
+    );
+  t.notOk((await many()).includes(429));
+  t.equal(auditOf(control).length, 30);
+  const file = join(dirname(control.folder), 'eu.yaml');
+  control.reload([regionOf({ file, control: { rate_limits: { calls: 1 }, audit_log: { max_size: '1B', files: 2 } } })]);
+  t.ok((await many()).includes(429));
+  t.equal(auditOf(control).length, 1, 'each entry begins a file of its own');
 });
 
 test('a token bucket', async (t) => {
