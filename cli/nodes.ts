@@ -49,6 +49,8 @@ export interface NodePlan {
   readonly region: RegionConfig;
   /** As written. */
   readonly addresses: Addresses;
+  /** All that it listens on for visitors, where that may be more than one. */
+  readonly entrances?: readonly string[];
   /** How many an edge is. */
   readonly processes?: number;
   /** Whether it opens the databases of its region. */
@@ -138,6 +140,7 @@ function dnsPlan(region: RegionConfig, dns: DnsConfig, regions: readonly RegionC
     role: 'dns',
     region,
     addresses: { listen: dns.listen[0], control: dns.control },
+    entrances: dns.listen,
     locates: true,
     pathOf: (key) => ['dns', key],
     async start(log) {
@@ -175,20 +178,33 @@ const LISTEN_FAILURES: Record<string, readonly [message: string, fix: string]> =
 
 function listenProblem(
   plan: NodePlan,
-  error: NodeJS.ErrnoException & { port?: number },
+  error: NodeJS.ErrnoException & { address?: string; port?: number },
   refuse: Refuse,
 ): ConfigProblem {
-  const keys = ['listen', 'listen_tls', 'tier', 'control'] as const;
-  const written = keys.filter((key) => plan.addresses[key] !== undefined);
-  const key =
-    written.find((candidate) => splitAddress(plan.addresses[candidate] ?? '').port === error.port) ??
-    written[0] ??
-    'listen';
+  const { key, address } = refusedListener(plan, error);
   const [message, fix] = LISTEN_FAILURES[error.code ?? ''] ?? [
     `cannot be listened on (${error.message})`,
     'Choose another.',
   ];
-  return refuse(key, `${plan.addresses[key]} ${message}`, fix);
+  return refuse(key, `${address} ${message}`, fix);
+}
+
+/** @returns The listener that the system's error is about: several may share a port, at other addresses. */
+function refusedListener(
+  { addresses, entrances }: NodePlan,
+  error: { readonly address?: string; readonly port?: number },
+): { key: keyof Addresses; address: string | undefined } {
+  const keys = ['listen', 'listen_tls', 'tier', 'control'] as const;
+  const written = keys.flatMap((key) => {
+    const list = (key === 'listen' && entrances) || [addresses[key]];
+    return list.flatMap((address) => (address === undefined ? [] : [{ key, address, ...splitAddress(address) }]));
+  });
+  const ofPort = written.filter(({ port }) => port === error.port);
+  return (
+    ofPort.find(({ host }) => host === error.address) ??
+    ofPort[0] ??
+    written[0] ?? { key: 'listen', address: addresses.listen }
+  );
 }
 
 function workersProblem(plan: NodePlan, count: number | undefined): ConfigProblem {

@@ -57,6 +57,7 @@ export type FromWorker =
       readonly message: string;
       readonly code?: string | undefined;
       readonly syscall?: string | undefined;
+      readonly address?: string | undefined;
       readonly port?: number | undefined;
     }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Metrics | number };

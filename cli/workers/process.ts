@@ -96,8 +96,8 @@ export class WorkerProcess {
       const [message] = heard as [FromWorker];
       if (message.kind === 'failed') {
         this.#isClosing = true;
-        const { code, syscall, port } = message;
-        throw Object.assign(new Error(message.message), syscall === undefined ? {} : { code, syscall, port });
+        const { code, syscall, address, port } = message;
+        throw Object.assign(new Error(message.message), syscall === undefined ? {} : { code, syscall, address, port });
       }
       if (message.kind === 'ready') break;
     }

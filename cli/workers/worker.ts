@@ -66,8 +66,8 @@ async function fail(error: unknown): Promise<void> {
     return;
   }
   const { code, syscall } = error;
-  const { port } = error as { port?: number };
-  await tell({ kind: 'failed', message, code, syscall, port });
+  const { address, port } = error as { address?: string; port?: number };
+  await tell({ kind: 'failed', message, code, syscall, address, port });
 }
 
 async function hear(node: EdgeNode, message: ToWorker): Promise<void> {

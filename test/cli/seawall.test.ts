@@ -150,6 +150,8 @@ test('good files are well', async (t) => {
   t.match(JSON.parse(json.stdout), { ok: true, regions: [{ region: 'eu' }, { region: 'us' }], problems: [] });
 });
 
+const ZONE = '{ name: example.com, nameservers: [{ name: ns.example.net }] }';
+
 test('a port that is taken: the key and its line', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
@@ -163,10 +165,19 @@ test('a port that is taken: the key and its line', async (t) => {
     `seawall: command line --listen: ${address} is taken by another program. Fix: Stop that program, or choose another port.`,
   ]);
 
+  const elsewhere = address.replace('127.0.0.1', '127.0.0.2');
+  const dns = (listen: string) => `dns: { listen: [${listen}], zones: [${ZONE}] }`;
   for (const { key, yaml, line } of [
     { key: 'edges[0].listen', yaml: { listen: address, tier: '127.0.0.1:0' }, line: 4 },
     { key: 'edges[0].tier', yaml: { listen: '127.0.0.1:0', tier: address }, line: 5 },
-  ]) {
+    { key: 'edges[0].tier', yaml: { listen: elsewhere, tier: address }, line: 5 },
+    { key: 'edges[0].tier', yaml: { listen: elsewhere, tier: address, workers: 2 }, line: 5 },
+    {
+      key: 'dns.listen',
+      yaml: { listen: '127.0.0.1:0', tier: '127.0.0.1:0', more: dns(`${elsewhere}, ${address}`) },
+      line: 9,
+    },
+  ] as { key: string; yaml: { listen: string; tier: string; workers?: number; more?: string }; line: number }[]) {
     const dir = t.testdir({
       'region.yaml': [
         'region: eu',
@@ -175,7 +186,9 @@ test('a port that is taken: the key and its line', async (t) => {
         `  - listen: ${yaml.listen}`,
         `    tier: ${yaml.tier}`,
         '    name: eu-1',
+        `    workers: ${yaml.workers ?? 1}`,
         'sites: [{ name: a, hosts: ["*"], origin: { servers: [{ url: "http://127.0.0.1:3" }] } }]',
+        yaml.more ?? '',
       ].join('\n'),
     });
     const { code, stderrLines } = await runCommand('cli/seawall.ts', ['start', join(dir, 'region.yaml')], ENV);
