@@ -9,7 +9,8 @@ import { z } from 'zod';
 const MS_PER_UNIT: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const BYTES_PER_UNIT: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
-const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/;
+/** Up to 99999d and 9999999h: any such time from now on is one that `Date` can say. */
+const DURATION = /^(\d{1,5}(?:\.\d{1,3})?(?=d)|\d{1,7}(?:\.\d{1,3})?(?=h)|\d{1,9}(?:\.\d{1,3})?(?=m|s))(ms|s|m|h|d)$/;
 const SIZE = /^(\d{1,12}(?:\.\d{1,3})?)(B|KiB|MiB|GiB)$/;
 
 /** @returns Milliseconds, or `undefined` when `text` is not a duration such as `250ms`, `30s`, `5m`, `2h` or `7d`. */

@@ -106,6 +106,12 @@ for (const { wrong, args, code, line } of [
     code: 1,
     line: /--listen: expected HOST:PORT/,
   },
+  {
+    wrong: 'a token that would end after all days that there are',
+    args: ['token', 'create', EU, '--name', 'a', '--all-sites', '--expires', '999999999d'],
+    code: 2,
+    line: /--expires: "999999999d" is not a duration/,
+  },
 ] as { wrong: string; args: string[]; code: number; line: string | RegExp }[]) {
   test(`${wrong}: exit code ${code} and one line`, async (t) => {
     const ran = await runCommand('cli/seawall.ts', args, ENV);
