@@ -145,11 +145,13 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   }
 
   async function readMetrics(): Promise<string> {
-    const answers = await askAll({ about: 'metrics' });
-    workers.forEach((worker, index) => {
-      const answer = answers[index];
-      if (typeof answer === 'object') metrics.told(worker.name, answer);
-    });
+    // Each when it comes: one that ends while others are waited for has been told of by then, and counts once.
+    await Promise.all(
+      workers.map(async (worker) => {
+        const answer = await worker.ask({ about: 'metrics' });
+        if (typeof answer === 'object') metrics.told(worker.name, answer);
+      }),
+    );
     const serving = workers.filter(({ addresses }) => addresses !== undefined).length;
     const restarts = workers.reduce((sum, worker) => sum + worker.restarts, 0);
     const labels = `{node="${name}",role="edge"}`;

@@ -110,6 +110,23 @@ test('a worker that hangs is replaced: what it was given is not lost for good', 
   t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
 });
 
+test('a worker that ends while the metrics of others are waited for counts once', async (t) => {
+  const origin = await startOrigin(text('hello', KEPT));
+  t.teardown(() => origin.close());
+  const { address, control, pids, said } = await startEdge(t, origin.url);
+  await Promise.all(Array.from({ length: 16 }, (_, i) => ask(address, `/${i}`)));
+  const counted = () => metric(control, 'seawall_requests_total', { listener: 'public' });
+  t.equal(await counted(), 16);
+
+  process.kill(pids[1] as number, 'SIGSTOP'); // its answer is waited for
+  const during = counted();
+  for (let i = 0; i < 20; i++) await healthOf(control); // the other one has answered by then
+  process.kill(pids[0] as number, 'SIGKILL');
+  await said(/a worker ended/);
+  t.equal(await during, 16);
+  t.teardown(async () => killAll((await healthOf(control)).workers.list.map(({ pid }) => pid)));
+});
+
 test('a receipt names every worker', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
