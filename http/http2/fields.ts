@@ -60,6 +60,8 @@ function roleOf(name: string, value: string): number {
   if (!isValue(value)) return ROLE.malformed;
   const role = ROLES.get(name);
   if (role === ROLE.method) return METHOD.test(value) ? role : ROLE.malformed;
+  // RFC 9113, section 8.3.1: path and query, or `*`. An absolute target would name a host besides :authority.
+  if (role === ROLE.path) return value === '*' || value.startsWith('/') ? role : ROLE.malformed;
   if (role === ROLE.contentLength) return /^[0-9]{1,15}$/.test(value) ? role : ROLE.malformed;
   if (role !== undefined) return role;
   if (name === 'te') return value.toLowerCase() === 'trailers' ? ROLE.ordinary : ROLE.malformed;

@@ -315,6 +315,11 @@ const CASES: readonly Case[] = [
     ],
     is: { reset: [1, PROTOCOL_ERROR] },
   },
+  ...['https://site.test/', 'http://other.test/', 'a', '?a'].map((path) => ({
+    name: `8.3.1: no path, but ${path}`,
+    send: [get(1, path)],
+    is: { reset: [1, PROTOCOL_ERROR] as const },
+  })),
 ];
 
 test('frames, and what becomes of them', async (t) => {
