@@ -29,7 +29,7 @@ export function ownSettings({ max_streams, max_header }: LimitsConfig): [id: num
 export interface PeerSettings {
   /** Bytes that it takes on a stream that begins. */
   readonly initialWindow?: number;
-  /** Whether its table is smaller than it was. */
+  /** Whether its table is, or was in between, smaller than it was. */
   readonly hasLessTable?: boolean;
 }
 
@@ -44,7 +44,8 @@ export function readSettings(bytes: Uint8Array, start: number, end: number): Pee
       if (value > MAX_WINDOW) throw new ConnectionError(ERROR.flowControl, 'an initial window beyond the largest');
       settings = { ...settings, initialWindow: value };
     } else if (id === SETTING.headerTableSize) {
-      settings = { ...settings, hasLessTable: value < TABLE_BYTES };
+      // Also where it grows again at once (RFC 7541, section 4.2: the smallest of them is what has to be told).
+      settings = { ...settings, hasLessTable: settings.hasLessTable === true || value < TABLE_BYTES };
     } else if (id === SETTING.enablePush) {
       if (value > 1) throw new ConnectionError(ERROR.protocol, 'ENABLE_PUSH is 0 or 1');
     } else if (id === SETTING.maxFrameSize && (value < MAX_FRAME_BYTES || value > 2 ** 24 - 1)) {

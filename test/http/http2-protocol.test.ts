@@ -414,6 +414,25 @@ test('RFC 7541 4.2: a client without a table is told that nothing is put into it
   t.equal(second?.payload[0], 0x88, ':status 200 is the first');
 });
 
+test('RFC 7541 4.2: so is one that takes its table away and gives it back, at once or later', async (t) => {
+  const edge = await anEdge(t);
+  for (const frames of [
+    [
+      settings([
+        [1, 0],
+        [1, 4_096],
+      ]),
+    ],
+    [settings([[1, 0]]), settings([[1, 4_096]])],
+  ]) {
+    const client = await RawHttp2.open(edge.port);
+    client.send(...frames, get(1));
+    const first = await client.until(({ type }) => type === TYPE.headers);
+    t.equal(first?.payload[0], 0x20);
+    client.socket.destroy();
+  }
+});
+
 test('cut anywhere, a conversation has the same outcome', async (t) => {
   const edge = await anEdge(t);
   const talk = Buffer.concat([
