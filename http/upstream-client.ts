@@ -229,7 +229,8 @@ class ClientExchange implements Receiver, Flow {
   onEnd(trailers: RawHeaders): void {
     if (this.#state === 'done') return;
     this.#finish();
-    this.#sink.onEnd(trailers);
+    // RFC 9110, section 6.5.1: a sender must not put there what is about the framing, and one that does is not followed.
+    this.#sink.onEnd(trailers.length === 0 ? trailers : withoutFields(removeHopByHop(trailers), LENGTH));
   }
 
   onFailure(error: Error): void {

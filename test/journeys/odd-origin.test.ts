@@ -187,3 +187,14 @@ test('an origin sends trailers: they are passed on, and stored', async (t) => {
   for (const reply of replies) t.match(reply, { text: 'abc', complete: true, trailers: { 'x-sum': '42' } });
   t.equal(asked, 1);
 });
+
+test('an origin sends trailers that are none: what is about a connection or the framing goes no further', async (t) => {
+  const trailers =
+    'Keep-Alive: x\r\nTE: y\r\nUpgrade: h3\r\nContent-Length: 7\r\nConnection: X-Own\r\nX-Own: 1\r\nX-Sum: 42';
+  const bytes = `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers}\r\n\r\n`;
+  const { replies } = await askTwice({ rule: '', bytes });
+  for (const reply of replies) {
+    t.match(reply, { text: 'abc', complete: true });
+    t.strictSame(reply.trailers, { 'x-sum': '42' });
+  }
+});
