@@ -5,6 +5,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import type { Source } from './document.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { Placed, RegionBody, RegionReading } from './read.ts';
@@ -58,13 +59,21 @@ export function faultOf({ cert, key }: KeyPair): Fault | undefined {
     return { key: 'cert_file', message: 'holds no certificate in PEM', fix: 'Write BEGIN CERTIFICATE blocks into it.' };
   }
   try {
-    if (certificate.checkPrivateKey(createPrivateKey(key))) return undefined;
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) {
+      const fix = 'Name the key that the certificate was made for.';
+      return { key: 'key_file', message: 'is not the key of the certificate', fix };
+    }
   } catch {
     const fix = 'Write an unencrypted BEGIN PRIVATE KEY block into it.';
     return { key: 'key_file', message: 'holds no private key in PEM that can be read', fix };
   }
-  const fix = 'Name the key that the certificate was made for.';
-  return { key: 'key_file', message: 'is not the key of the certificate', fix };
+  try {
+    createSecureContext({ cert, key }); // reads the rest of the chain, and is particular about keys
+    return undefined;
+  } catch (error) {
+    const message = `cannot be used for TLS (${(error as Error).message})`;
+    return { key: 'cert_file', message, fix: 'Get one that OpenSSL takes, with its whole chain.' };
+  }
 }
 
 /** @returns What visitors' browsers will object to, now or soon. */

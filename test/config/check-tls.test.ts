@@ -86,6 +86,25 @@ for (const { name, given, problem } of [
   });
 }
 
+test('refused: what TLS does not take, though it is a certificate with its key', async (t) => {
+  const folder = t.testdir();
+  const good = makeCertificate(folder, 'good', ['www.example.com', '*.example.com']);
+  const weak = makeCertificate(folder, 'weak', ['www.example.com', '*.example.com'], ['rsa:1024']);
+  const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  for (const [cert, key, says] of [
+    [weak.cert, weak.key, /key too small/],
+    [`${good.cert}${broken}`, good.key, /asn1/],
+  ] as const) {
+    const { problems } = check(t, { files: { 'site.pem': cert, 'site.key': key } });
+    t.equal(problems.length, 1, problems.join('\n'));
+    t.match(
+      problems[0],
+      /^eu\.yaml:13:\d+ sites\[0\]\.tls\.cert_file: certs\/site\.pem cannot be used for TLS \(.*\)\. Fix: /,
+    );
+    t.match(problems[0], says);
+  }
+});
+
 test('told, not refused: hosts that it does not name', async (t) => {
   const { problems, warnings } = check(t, { hosts: ['www.example.com'] });
   t.strictSame(problems, []);

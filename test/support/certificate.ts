@@ -13,15 +13,25 @@ export interface MadeCertificate {
   readonly key: string;
 }
 
-/** @param folder - Where `NAME.pem` and `NAME.key` are written. */
-export function makeCertificate(folder: string, name: string, hosts: readonly string[]): MadeCertificate {
+const P256 = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+
+/**
+ * @param folder - Where `NAME.pem` and `NAME.key` are written.
+ * @param newkey - What `openssl req -newkey` takes.
+ */
+export function makeCertificate(
+  folder: string,
+  name: string,
+  hosts: readonly string[],
+  newkey: readonly string[] = P256,
+): MadeCertificate {
   const cert_file = join(folder, `${name}.pem`);
   const key_file = join(folder, `${name}.key`);
   const alternatives = hosts.map((host) => `DNS:${host}`).join();
   execFileSync(
     'openssl',
     [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`],
+      ...['req', '-x509', '-newkey', ...newkey, '-nodes', '-subj', `/CN=${name}`],
       ...['-addext', `subjectAltName=${alternatives}`, '-keyout', key_file, '-out', cert_file, '-days', '90'],
     ],
     { stdio: 'ignore' },
