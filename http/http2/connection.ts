@@ -35,6 +35,9 @@ export interface ConnectionOptions {
 /** How long what still comes is dropped after the last word, so that it reaches the other side. */
 const LINGER_MS = 1_000;
 
+/** What may wait for the other side until nothing more is read from it: each of its requests would add another head. */
+const MAX_WAITING_BYTES = 256 * 1024;
+
 /** Asks whether the other side has heard that it is to open no more streams. */
 const LEAVING = Buffer.from('leaving.', 'latin1');
 
@@ -52,6 +55,8 @@ export class Connection {
   /** Whether the other side has said something of itself, as it must first. */
   hasBegun = false;
   #isOver = false;
+  /** Whether nothing is read until what waits has been written. */
+  #isPaused = false;
 
   constructor(options: ConnectionOptions) {
     const { socket, limits } = options;
@@ -63,7 +68,7 @@ export class Connection {
     this.#calls = new Allowance(now, ALLOWED.calls);
     this.#reader = new FrameReader(this.#take);
     this.#blocks = new HeaderBlocks(limits);
-    this.#output = new Output(socket, () => this.streams.goOn());
+    this.#output = new Output(socket, () => this.#goOn());
     this.#output.settings(ownSettings(limits()));
     this.streams = new Streams({
       output: this.#output,
@@ -78,6 +83,11 @@ export class Connection {
     socket.on('error', ignore); // 'close' follows
     socket.on('end', () => socket.destroySoon()); // who sends no more has gone
     socket.once('close', () => this.#onClose());
+  }
+
+  /** Bytes that the other side, or the system on its behalf, has taken. */
+  get bytesTaken(): number {
+    return this.socket.bytesWritten - this.socket.writableLength; // the one counts what waits as well
   }
 
   /** Whether the other side takes less than it is given. */
@@ -141,7 +151,20 @@ export class Connection {
       this.#fail(error);
     }
     this.#output.flush();
+    if (this.#output.isFull && this.socket.writableLength > MAX_WAITING_BYTES) {
+      this.#isPaused = true;
+      this.socket.pause();
+    }
     return true;
+  }
+
+  /** What waited has been written. */
+  #goOn(): void {
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      this.socket.resume();
+    }
+    this.streams.goOn();
   }
 
   readonly #goesOn = (): boolean => !this.#isOver;

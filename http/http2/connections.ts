@@ -35,7 +35,8 @@ const LEAVE_MS = 1_000;
 
 /** How far a connection had got when that was last looked at. */
 interface Progress {
-  written: number;
+  taken: number;
+  /** When it last took something, or did not have to. */
   at: number;
 }
 
@@ -67,7 +68,7 @@ export class Http2Connections {
       onProblem: (error) => onProblem?.(error),
       onClose: (closed) => this.#connections.delete(closed),
     });
-    this.#connections.set(connection, { written: 0, at: connection.readAt });
+    this.#connections.set(connection, { taken: 0, at: connection.readAt });
     if (this.#isClosing) connection.leaveNow();
   }
 
@@ -92,16 +93,14 @@ export class Http2Connections {
       return;
     }
     for (const [connection, progress] of this.#connections) {
-      const { bytesWritten } = connection.socket;
-      if (bytesWritten !== progress.written) {
-        progress.written = bytesWritten;
-        progress.at = now;
-      }
+      const { bytesTaken, isHeldUp } = connection;
+      if (bytesTaken !== progress.taken || !isHeldUp) progress.at = now;
+      progress.taken = bytesTaken;
       this.#check(connection, now, progress.at);
     }
   }
 
-  #check(connection: Connection, now: number, wroteAt: number): void {
+  #check(connection: Connection, now: number, tookAt: number): void {
     const { socket, streams, hasBegun } = connection;
     const { requests, bodyBytes } = streams;
     const { keep_alive_timeout, write_timeout, request_timeout, header_timeout } = this.#limits();
@@ -116,9 +115,9 @@ export class Http2Connections {
       if (idleMs > keep_alive_timeout) connection.leaveNow();
       if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();
     }
-    if (connection.isHeldUp && now - wroteAt > write_timeout) connection.destroy();
+    if (now - tookAt > write_timeout) connection.destroy();
     for (const stream of streams.values()) {
-      const isStuck = stream.queued > 0 && now - Math.max(stream.movedAt, wroteAt) > write_timeout;
+      const isStuck = stream.queued > 0 && now - Math.max(stream.movedAt, tookAt) > write_timeout;
       const isUnsent = !stream.hasCome && !stream.headersSent && now - stream.startedAt > request_timeout;
       if (isStuck || isUnsent) stream.reset(ERROR.cancel);
     }

@@ -143,6 +143,27 @@ test('a window of nothing: what is not read is not held for ever', async (t) => 
   client.socket.destroy();
 });
 
+test('answers that are all head, and that nobody reads: few are made, and the connection is closed', async (t) => {
+  const origin = await startOrigin(text('hello', { ...KEPT, 'X-Large': 'x'.repeat(4_000) }));
+  t.teardown(() => origin.close());
+  const site = [{ name: 'site', hosts: ['site.test'] }];
+  const edge = await startSecureEdge(t, origin.url, site, { write_timeout: '500ms' });
+  await stillServes(t, edge);
+  const fields = GET.map(([name, value]) => [name, name === ':method' ? 'HEAD' : value] as const);
+  const head = section([...fields, ['x-own', 'y'.repeat(1_000)]]); // all together more than the system holds
+  const client = await RawHttp2.open(edge.port);
+  await client.until(({ type }) => type === TYPE.settings);
+  client.socket.pause();
+  for (let from = 1; from < 40_000 && !client.socket.destroyed; from += 80) {
+    const ids = Array.from({ length: 40 }, (_, i) => from + 2 * i);
+    await client.flood(Buffer.concat(ids.map((id) => frame(TYPE.headers, END_HEADERS | END_STREAM, id, head))), 1);
+  }
+  t.ok(client.socket.destroyed, 'before all of it was sent');
+  const answers = await edge.count('seawall_requests_total');
+  t.ok(answers < 10_000, `${answers} of 20000 requests are answered: what the system holds for both sides`);
+  await stillServes(t, edge);
+});
+
 test('the allowance fills up again with time', async (t) => {
   const allowance = new Allowance(0, ALLOWED.calls);
   for (let i = 0; i < 100; i++) t.ok(allowance.take(0));
