@@ -14,6 +14,7 @@ import { exchangeOn, http2Headers, translateHead } from './exchange.ts';
 import { headerBlock } from './header-block.ts';
 import { isMostlyOverhead } from './limits.ts';
 import type { Begun } from './section.ts';
+import type { Stream } from './stream.ts';
 
 export interface Http2Handlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
@@ -117,10 +118,15 @@ export class Http2Connections {
     }
     if (now - tookAt > write_timeout) connection.destroy();
     for (const stream of streams.values()) {
-      const isStuck = stream.queued > 0 && now - Math.max(stream.movedAt, tookAt) > write_timeout;
+      const isStuck = stream.queued > 0 && now - this.#movedAt(connection, stream, tookAt) > write_timeout;
       const isUnsent = !stream.hasCome && !stream.headersSent && now - stream.startedAt > request_timeout;
       if (isStuck || isUnsent) stream.reset(ERROR.cancel);
     }
+  }
+
+  /** When the other side last let the answer go on. While it opens the window of a stream, that waits for its turn only. */
+  #movedAt({ isHeldUp, streams }: Connection, { movedAt, sendWindow }: Stream, tookAt: number): number {
+    return Math.max(movedAt, sendWindow > 0 ? streams.sentAt : 0, isHeldUp ? tookAt : 0);
   }
 
   readonly #take = (connection: Connection, begun: Begun): void => {

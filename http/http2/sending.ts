@@ -18,6 +18,8 @@ export class Sending {
   window = FIRST_WINDOW_BYTES;
   /** The same for a stream that begins. */
   initialWindow = FIRST_WINDOW_BYTES;
+  /** When a part was last sent, of `performance.now()`. */
+  sentAt = 0;
   /** Streams that have something to send, in the order of their turns. */
   readonly #ready = new Set<Stream>();
   /** Those whose turn was in vain, as the window of the connection is used up. */
@@ -76,7 +78,8 @@ export class Sending {
       part = stream.takeQueued(most);
       stream.sendWindow -= part.length;
       this.window -= part.length;
-      stream.movedAt = performance.now();
+      this.sentAt = performance.now();
+      stream.movedAt = this.sentAt;
     }
     const ending = stream.takeEnding();
     const isLast = ending !== undefined && ending.trailers === undefined;

@@ -70,6 +70,11 @@ export class Streams implements StreamOwner {
     return this.#open.size;
   }
 
+  /** When a part of a body was last sent, of `performance.now()`. */
+  get sentAt(): number {
+    return this.#sending.sentAt;
+  }
+
   /** The last request that has come. */
   get lastId(): number {
     return this.#lastId;

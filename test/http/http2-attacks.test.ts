@@ -143,6 +143,18 @@ test('a window of nothing: what is not read is not held for ever', async (t) => 
   client.socket.destroy();
 });
 
+test('a window of nothing: nor for one who goes on talking', async (t) => {
+  const edge = await edgeFor(t, { write_timeout: '500ms' });
+  t.equal((await askHttp2(openHttp2(t, edge), '/')).text, 'hello');
+  const client = await RawHttp2.open(edge.port, [[4, 0]]);
+  client.send(get(1));
+  const talk = setInterval(() => client.send(frame(TYPE.ping, 0, 0, Buffer.alloc(8))), 100);
+  const end = await client.until(({ type }) => type === TYPE.reset || client.frames.length > 100);
+  clearInterval(talk);
+  t.match(end, { type: TYPE.reset, stream: 1 });
+  client.socket.destroy();
+});
+
 test('answers that are all head, and that nobody reads: few are made, and the connection is closed', async (t) => {
   const origin = await startOrigin(text('hello', { ...KEPT, 'X-Large': 'x'.repeat(4_000) }));
   t.teardown(() => origin.close());
