@@ -99,6 +99,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const update = (next: LimitsConfig): void => {
     bounds = next;
     bound(server, next);
+    sessions?.update(next);
   };
   const sessions = options.secure && secure(server, options.secure, () => bounds);
   update(limits);

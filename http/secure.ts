@@ -65,6 +65,8 @@ export function secureListening(options: SecureOptions): SecureListening {
 export interface SecureConnections {
   /** @returns Whether the connection is one of HTTP/2, and looked after. */
   take(socket: TLSSocket): boolean;
+  /** New bounds. */
+  update(limits: LimitsConfig): void;
   close(): void;
 }
 
@@ -84,11 +86,17 @@ export function secure(
     socket.destroy();
   });
   const connections = new Http2Connections(http2, limits);
+  // Node has no public way to change it later, and asks for it at each connection.
+  const slots = server as unknown as Record<symbol, unknown>;
+  const timeoutSlot = Object.getOwnPropertySymbols(server).find((slot) => slot.description === 'handshake-timeout');
   return {
     take(socket) {
       if (socket.alpnProtocol !== 'h2') return false;
       connections.accept(socket);
       return true;
+    },
+    update({ handshake_timeout: handshakeTimeoutMs }) {
+      if (timeoutSlot !== undefined) slots[timeoutSlot] = handshakeTimeoutMs;
     },
     close: () => connections.close(),
   };

@@ -181,6 +181,16 @@ test('who never finishes the handshake is let go', async (t) => {
   t.equal(await edge.count('seawall_connections_refused_total', { reason: 'tls_timeout' }), 1);
 });
 
+test('a reload changes how long a handshake may take', async (t) => {
+  const edge = await edgeFor(t, SITES, { handshake_timeout: '10m' });
+  const { region, node } = edge;
+  node.reload({ ...region, limits: { ...region.limits, handshake_timeout: 200 } });
+  const socket = connect(edge.port, '127.0.0.1');
+  socket.on('error', () => undefined).resume();
+  await once(socket, 'close');
+  t.equal(await edge.count('seawall_connections_refused_total', { reason: 'tls_timeout' }), 1);
+});
+
 test('plain HTTP at the port for TLS is closed, and counted', async (t) => {
   const edge = await edgeFor(t);
   const socket = connect(edge.port, '127.0.0.1');
