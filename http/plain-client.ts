@@ -42,7 +42,7 @@ export class PlainClient {
   readonly #idle: Connection[] = [];
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | undefined;
-  #isClosed = false;
+  #state: 'open' | 'closed' | 'destroyed' = 'open';
 
   constructor(options: PlainClientOptions) {
     this.options = options;
@@ -60,7 +60,7 @@ export class PlainClient {
    * @param isFresh - Whether it gets a connection of its own, none that was used before.
    */
   send(head: string, isHead: boolean, receiver: Receiver, isFresh: boolean): UnderWay {
-    if (this.#isClosed) throw new errors.ClientClosedError();
+    if (this.#state === 'destroyed') throw new errors.ClientDestroyedError();
     if (isFresh) this.#idle[0]?.destroy(); // so that there are no more of them than before
     let connection = isFresh ? undefined : this.#idle.pop();
     if (connection === undefined) {
@@ -74,7 +74,7 @@ export class PlainClient {
 
   /** The connection may be used again. */
   keep(connection: Connection): void {
-    if (this.#isClosed) connection.destroy();
+    if (this.#state !== 'open') connection.destroy();
     else this.#idle.push(connection);
   }
 
@@ -88,15 +88,16 @@ export class PlainClient {
     this.#sweep = undefined;
   }
 
-  /** Ends kept connections at once; requests under way get to their end. */
+  /** Ends kept connections at once, and keeps none from now on; requests get to their end. */
   close(): void {
-    this.#isClosed = true;
+    if (this.#state === 'open') this.#state = 'closed';
     for (const connection of [...this.#idle]) connection.destroy();
   }
 
   /** Cuts off what is under way. */
   destroy(): void {
     this.close();
+    this.#state = 'destroyed';
     for (const connection of [...this.#connections]) connection.fail(new errors.ClientDestroyedError());
   }
 

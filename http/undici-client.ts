@@ -14,6 +14,7 @@ export class UndiciClient {
   readonly #pool: Pool;
   /** For requests that get a connection of their own. */
   readonly #fresh: Pool;
+  #isClosed = false;
 
   constructor(url: string, options: Pool.Options) {
     this.#pool = new Pool(url, { ...options, allowH2: false, pipelining: 1 });
@@ -24,7 +25,7 @@ export class UndiciClient {
     const exchange = new Handler(receiver);
     const { method, target, headers, body, upgrade } = request;
     try {
-      (isFresh ? this.#fresh : this.#pool).dispatch(
+      (isFresh || this.#isClosed ? this.#fresh : this.#pool).dispatch(
         {
           method: method as Dispatcher.HttpMethod,
           path: target,
@@ -41,9 +42,10 @@ export class UndiciClient {
     return exchange;
   }
 
-  /** Ends kept connections at once; requests under way get to their end. */
+  /** Ends kept connections at once, and keeps none from now on; requests get to their end. */
   async close(): Promise<void> {
-    await Promise.all([this.#pool.close(), this.#fresh.close()]);
+    this.#isClosed = true;
+    await this.#pool.close();
   }
 
   async destroy(): Promise<void> {

@@ -116,7 +116,10 @@ export class UpstreamClient implements Way {
     }
   }
 
-  /** Ends kept connections at once; requests under way get to their end. */
+  /**
+   * Ends kept connections at once, and keeps none from now on. Requests get to their end: those under way, those that
+   * wait, and those that come late, as another server has failed them.
+   */
   async close(): Promise<void> {
     this.plain?.close();
     await this.undici.close();

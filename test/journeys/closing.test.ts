@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { Agent, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';
-import { startOrigin, text } from '../support/origin.ts';
+import { startOrigin, startTcp, text } from '../support/origin.ts';
 import { dial, exchange } from '../support/raw-client.ts';
 import { ask, open, read } from '../support/visitor.ts';
 
@@ -93,6 +94,31 @@ test('a request that begins another fetch after a reload is not lost', async (t)
   held[0]?.writeHead(200, { 'Cache-Control': 'private' }).end('own');
   for (const answer of await answers) t.match(answer, { status: 200, text: 'own' });
   t.equal(origin.requests.length, 5);
+});
+
+test('a reload of the origin’s keys loses no request: neither those that wait nor those that go on to the next server', async (t) => {
+  const { origin, held } = await startHolding();
+  const accepted = Promise.withResolvers<Socket>();
+  const closing = await startTcp((socket) => accepted.resolve(socket));
+  const [one, two] = await Promise.all([
+    startNetwork({ origin: origin.url, access: { max_connections: 1 } }),
+    startNetwork({ origin: [closing.url, origin.url] }),
+  ]);
+  t.teardown(() => Promise.all([one.close(), two.close(), origin.close(), closing.close()]));
+  const arrived = origin.next();
+  const first = ask(one.at('eu-1'), '/first');
+  await arrived;
+  const waiting = ask(one.at('eu-1'), '/waiting');
+  while ((await one.metric('shield-1', 'seawall_fills_total')) < 2) await new Promise(setImmediate);
+  const goesOn = ask(two.at('eu-1'), '/goes-on');
+  const socket = await accepted.promise;
+  for (const network of [one, two]) network.reload({}, [], { max_connections: 7 });
+  origin.script = (_request, response) => void response.end('later');
+  held[0]?.end('first');
+  socket.destroy();
+  t.match(await first, { status: 200, text: 'first' });
+  t.match(await waiting, { status: 200, text: 'later' });
+  t.match(await goesOn, { status: 200, text: 'later' });
 });
 
 test('a visitor who reads nothing is closed, and holds nobody back', async (t) => {

@@ -62,7 +62,7 @@ export interface Network {
   /** @returns A path that begins so and belongs to this edge. */
   pathOf(edge: string, prefix: string): string;
   /** Serves with other keys of the site. */
-  reload(site: NetworkOptions['site'], rules?: NetworkOptions['rules']): void;
+  reload(site: NetworkOptions['site'], rules?: NetworkOptions['rules'], access?: NetworkOptions['access']): void;
   /** A counter or gauge of a node; the sum over all label sets that have these labels. */
   metric(node: string, name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   metricsText(node: string): Promise<string>;
@@ -127,8 +127,8 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
         if (owners(path, region)[0] === name) return path;
       }
     },
-    reload: (site = {}, rules = options.rules ?? []) =>
-      serve(placed({ ...options, site: { ...options.site, ...site }, rules })),
+    reload: (site = {}, rules = options.rules ?? [], access = options.access ?? {}) =>
+      serve(placed({ ...options, site: { ...options.site, ...site }, rules, access })),
     metricsText,
     metric: async (node, name, labels = {}) => sumOf(await metricsText(node), name, labels),
     close: async () => {
