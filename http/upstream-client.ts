@@ -30,13 +30,15 @@ export interface UpstreamOptions {
   readonly maxConnections: number;
   /** Requests that may wait for a connection. */
   readonly maxWaiting: number;
+  /** Bytes of a response's header section; by default what an origin may send. */
+  readonly maxHeadBytes?: number;
   /** Whether a body in a coding other than chunked is taken as it comes, until the connection closes (RFC 9112, section 6.3). */
   readonly anyTransferCoding?: boolean;
   readonly tls?: { readonly verify: boolean; readonly ca: string | undefined; readonly serverName: string | undefined };
 }
 
-/** A response's header section; an origin with a thousand tags needs more than Node's 16 KiB. */
-const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
+/** An origin's header section; one with a thousand tags needs more than Node's 16 KiB. */
+export const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 
 /** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which is heeded. */
 const KEEP_ALIVE_MS = 4_000;
@@ -52,6 +54,7 @@ export class UpstreamClient implements Way {
 
   constructor(options: UpstreamOptions) {
     const { tls, url, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = options;
+    const { maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
     this.#maxConnections = options.maxConnections;
     this.#maxWaiting = options.maxWaiting;
     this.anyTransferCoding = options.anyTransferCoding ?? false;
@@ -61,7 +64,7 @@ export class UpstreamClient implements Way {
       bodyTimeout: idleTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: 60_000,
-      maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
+      maxHeaderSize: maxHeadBytes,
       connect: {
         timeout: connectTimeoutMs,
         ...(tls && { rejectUnauthorized: tls.verify }),
@@ -78,7 +81,7 @@ export class UpstreamClient implements Way {
       firstByteTimeoutMs,
       idleTimeoutMs,
       keepAliveMs: KEEP_ALIVE_MS,
-      maxHeadBytes: MAX_RESPONSE_HEADER_BYTES,
+      maxHeadBytes,
     });
   }
 

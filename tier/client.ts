@@ -4,7 +4,7 @@
  */
 import { withField, withoutFields } from '../http/headers.ts';
 import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
-import { UpstreamClient } from '../http/upstream-client.ts';
+import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream-client.ts';
 import { Breaker } from './breaker.ts';
 import type { Target } from './failover.ts';
 import { formatTierCall, readVersion, relayedError, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
@@ -14,6 +14,9 @@ const BREAKER = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
 
 /** Nodes are near each other, or at least up: one that takes longer to connect to is down. */
 const CONNECT_TIMEOUT_MS = 2_000;
+
+/** What nodes add to an origin's header section must not push it over the bound. */
+const MAX_HEAD_BYTES = MAX_RESPONSE_HEADER_BYTES * 2;
 
 export interface NodeClientOptions {
   readonly name: string;
@@ -40,6 +43,7 @@ export class NodeClient {
       ...options,
       url: `http://${options.tier}`,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      maxHeadBytes: MAX_HEAD_BYTES,
     });
   }
 

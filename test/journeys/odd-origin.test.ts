@@ -147,6 +147,19 @@ for (const { see, ...odd } of [
   });
 }
 
+test('an origin sends the largest header section that is taken: no node is blamed for what the others add to it', async (t) => {
+  const origin = await startTcp((socket) => {
+    socket.write(`${OK}X: ${'y'.repeat(128 * 1024 - OK.length - 5 - ABC.length + 3)}\r\n${ABC}`);
+  });
+  const network = await startNetwork({ origin: origin.url });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  for (let i = 0; i < 4; i++) {
+    const reply = await ask(network.at('eu-1'), network.pathOf('eu-2', `/largest/${i}/`));
+    t.match(reply, { status: 200, text: 'abc', complete: true, tiers: [/^"shield-1"/, /^"eu-2"/, /^"eu-1"/] });
+  }
+  t.equal(await network.metric('shield-1', 'seawall_fills_total'), 4);
+});
+
 test('an origin answers 304 with the length of what it did not send', async (t) => {
   const { replies } = await askTwice({ rule: '', bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n' });
   for (const reply of replies) t.match(reply, { status: 304, complete: true, text: '' });
