@@ -8,21 +8,24 @@ import { type Dispatcher, Pool } from 'undici';
 import { HttpError } from './errors.ts';
 import type { RawHeaders } from './headers.ts';
 import type { UpstreamRequest } from './message.ts';
+import { ResponseError } from './response-parser.ts';
 import type { Receiver, UnderWay } from './transport.ts';
 
 export class UndiciClient {
   readonly #pool: Pool;
   /** For requests that get a connection of their own. */
   readonly #fresh: Pool;
+  readonly #maxHeadBytes: number;
   #isClosed = false;
 
-  constructor(url: string, options: Pool.Options) {
+  constructor(url: string, options: Pool.Options & { readonly maxHeaderSize: number }) {
+    this.#maxHeadBytes = options.maxHeaderSize;
     this.#pool = new Pool(url, { ...options, allowH2: false, pipelining: 1 });
     this.#fresh = new Pool(url, { ...options, allowH2: false, pipelining: 0 });
   }
 
   send(request: UpstreamRequest, receiver: Receiver, isFresh: boolean): UnderWay {
-    const exchange = new Handler(receiver);
+    const exchange = new Handler(receiver, this.#maxHeadBytes);
     const { method, target, headers, body, upgrade } = request;
     try {
       (isFresh || this.#isClosed ? this.#fresh : this.#pool).dispatch(
@@ -55,11 +58,14 @@ export class UndiciClient {
 
 class Handler implements Dispatcher.DispatchHandler, UnderWay {
   readonly #receiver: Receiver;
+  /** What 1xx may still bring: undici bounds each header section by itself. */
+  #interimBytesLeft: number;
   #controller: Dispatcher.DispatchController | undefined;
   #isAborted = false;
 
-  constructor(receiver: Receiver) {
+  constructor(receiver: Receiver, maxHeadBytes: number) {
     this.#receiver = receiver;
+    this.#interimBytesLeft = maxHeadBytes;
   }
 
   pause(): void {
@@ -88,8 +94,14 @@ class Handler implements Dispatcher.DispatchHandler, UnderWay {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText = ''): void {
     if (this.#isAborted) return;
     const headers = rawHeaders(controller.rawHeaders);
-    if (status < 200) this.#receiver.onInterim(status, headers);
-    else this.#receiver.onHead(status, statusText, headers);
+    if (status >= 200) this.#receiver.onHead(status, statusText, headers);
+    else this.#onInterim(controller, status, headers);
+  }
+
+  #onInterim(controller: Dispatcher.DispatchController, status: number, headers: RawHeaders): void {
+    this.#interimBytesLeft -= headers.reduce((sum, { length }) => sum + length, STATUS_LINE_BYTES);
+    if (this.#interimBytesLeft >= 0) this.#receiver.onInterim(status, headers);
+    else controller.abort(new ResponseError('too many 1xx'));
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -104,6 +116,9 @@ class Handler implements Dispatcher.DispatchHandler, UnderWay {
     if (!this.#isAborted) this.#receiver.onFailure(error);
   }
 }
+
+/** Of a 1xx, at least. */
+const STATUS_LINE_BYTES = 'HTTP/1.1 100\r\n\r\n'.length;
 
 /** undici hands header sections over as Buffers; one byte is one character here. */
 function rawHeaders(raw: Dispatcher.DispatchController['rawHeaders']): RawHeaders {

@@ -147,6 +147,24 @@ for (const { see, ...odd } of [
   });
 }
 
+for (const method of ['GET', 'POST']) {
+  test(`an origin answers ${method} with 1xx without end: 502, and what is passed on has a bound`, async (t) => {
+    const interim = `HTTP/1.1 103 Early Hints\r\nLink: ${'y'.repeat(1000)}\r\n\r\n`.repeat(64);
+    const origin = await startTcp((socket) => {
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(interim));
+      };
+      socket.on('drain', more);
+      more();
+    });
+    const network = await startNetwork({ origin: origin.url });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const reply = await ask(network.at('eu-1'), network.pathOf('eu-2', '/interim'), { method });
+    t.match(reply, { status: 502, text: /origin_bad_response/ });
+    t.ok(reply.interim.length >= 64);
+  });
+}
+
 test('an origin sends the largest header section that is taken: no node is blamed for what the others add to it', async (t) => {
   const origin = await startTcp((socket) => {
     socket.write(`${OK}X: ${'y'.repeat(128 * 1024 - OK.length - 5 - ABC.length + 3)}\r\n${ABC}`);
