@@ -26,8 +26,11 @@ const NOBODY: readonly NodeClient[] = [];
 /** An owner with fewer requests than this under way is never passed over: at low load the bound would scatter keys. */
 const LOAD_FLOOR = 16;
 
-/** How much longer than the origin's own time a node may take: for the node to notice first, and say what happened. */
-const NODE_PATIENCE_MS = 5_000;
+/**
+ * How much longer than the origin's own time a node may take: for the node to notice first, and say what happened. What
+ * asks others of these itself may take longer than they: else a shield that hangs would be taken for a fault of the owner's.
+ */
+const PATIENCE_MS = { shield: 5_000, worker: 7_500, edge: 10_000 };
 
 interface Peer {
   readonly client: NodeClient;
@@ -102,12 +105,17 @@ export class Peers {
     const slowest = Math.max(...region.sites.map(({ origin }) => origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
     const { tier_connections: maxConnections, tier_waiting: maxWaiting } = region.limits;
-    const times = { firstByteTimeoutMs: slowest + NODE_PATIENCE_MS, idleTimeoutMs: idle + NODE_PATIENCE_MS };
     const others = region.edges.filter(({ name }) => name !== this.#self);
     const siblings = workers.all.filter(({ name }) => name !== workers.self);
+    const nodes = [
+      ...others.map(({ name, tier }) => ({ name, tier, patienceMs: PATIENCE_MS.edge })),
+      ...siblings.map(({ name, tier }) => ({ name, tier, patienceMs: PATIENCE_MS.worker })),
+      ...region.reachableShields.map(({ name, tier }) => ({ name, tier, patienceMs: PATIENCE_MS.shield })),
+    ];
     const before = this.#peers;
     this.#peers = new Map(
-      [...others, ...siblings, ...region.reachableShields].map(({ name, tier }): [string, Peer] => {
+      nodes.map(({ name, tier, patienceMs }): [string, Peer] => {
+        const times = { firstByteTimeoutMs: slowest + patienceMs, idleTimeoutMs: idle + patienceMs };
         const options = { name, tier, secret: region.tier_secret, ...times, maxConnections, maxWaiting };
         const config = JSON.stringify(options);
         const known = before.get(name);

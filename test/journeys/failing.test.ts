@@ -101,6 +101,20 @@ test('a node that accepts and says nothing costs its patience once, and is then 
   t.equal(hung.connections, before, 'it is not asked again');
 });
 
+test('a shield that accepts and says nothing: the owner finds out, and nobody takes it for the owner’s fault', async (t) => {
+  const [origin, hung] = await Promise.all([startOrigin(text('hello', KEPT)), startTcp(() => undefined)]);
+  const network = await startNetwork({
+    origin: origin.url,
+    shields: 0,
+    brokenShields: [hung.address],
+    access: { first_byte_timeout: '50ms' },
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close(), hung.close()]));
+  const reply = await ask(network.at('eu-1'), network.pathOf('eu-2', '/hung-shield/'));
+  t.match(reply, { status: 200, text: 'hello', tiers: [/^"eu-2".*stored/, /^"eu-1"/] });
+  t.equal(origin.requests.length, 1);
+});
+
 test('no shield, and the site forbids its edges to ask the origin: 502 names the request', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   const network = await startNetwork({
