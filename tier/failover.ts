@@ -140,7 +140,7 @@ class Attempt implements ResponseSink {
     const attempts = this.#attempts;
     const { breaker } = this.#target;
     if (isTargetsFault(error)) breaker?.failed(attempts.now());
-    else if (!this.#hasBegun) breaker?.succeeded();
+    else if (error instanceof RelayedError) breaker?.succeeded(); // a body that the visitor broke off is no answer
     if (this.#hasBegun || attempts.isAborted || !attempts.mayAskNext(error)) attempts.sink.onError(error);
     else {
       this.hasPassed = true;

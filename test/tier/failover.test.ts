@@ -1,6 +1,7 @@
 import { test } from 'tap';
 import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
+import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';
 import { RelayedError } from '../../tier/protocol.ts';
 
@@ -83,3 +84,17 @@ test('a visitor does not learn that nodes disagree about the config', async (t) 
     t.strictSame(run(GET, failing('a', new RelayedError(code))).seen, ['origin_unreachable']);
   }
 });
+
+for (const { rule, error, answers } of [
+  { rule: 'a body that its sender breaks off says nothing', error: new HttpError('abandoned'), answers: false },
+  { rule: 'a body that is too large says nothing', error: new HttpError('body_too_large'), answers: false },
+  { rule: 'an error that a node answers with is an answer', error: new RelayedError('origin_timeout'), answers: true },
+]) {
+  test(`${rule} of whether the target is well`, async (t) => {
+    const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
+    breaker.failed(0);
+    run(POST, { ...failing('a', error), breaker });
+    breaker.failed(0);
+    t.equal(breaker.open, !answers);
+  });
+}
