@@ -226,7 +226,8 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
   const now = engine.options.now();
   switch (result.kind) {
     case 'failed':
-      if (result.error.code === 'abandoned') return again(exchange);
+      // Of a fill of its own it can only be another node's word: asking again would go on without end.
+      if (result.error.code === 'abandoned' && collapsed) return again(exchange);
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
         return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;

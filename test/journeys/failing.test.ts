@@ -115,6 +115,25 @@ test('a shield that accepts and says nothing: the owner finds out, and nobody ta
   t.equal(origin.requests.length, 1);
 });
 
+test('a node that says that nobody waits is believed, and not asked without end', async (t) => {
+  let asked = 0;
+  const abandoning = await startTcp((socket) => {
+    // What goes on without end is ended here, so that it fails.
+    if (++asked > 100) socket.destroy();
+    else socket.write('HTTP/1.1 503 No\r\nSeawall-Error: abandoned\r\nContent-Length: 0\r\n\r\n');
+  });
+  const network = await startNetwork({
+    origin: 'http://127.0.0.1:9',
+    regions: { eu: 1 },
+    shields: 0,
+    brokenShields: [abandoning.address],
+  });
+  t.teardown(() => Promise.all([network.close(), abandoning.close()]));
+  const replies = await Promise.all([ask(network.at('eu-1'), '/'), ask(network.at('eu-1'), '/')]);
+  for (const reply of replies) t.match(reply, { status: 503, text: /abandoned/ });
+  t.ok(asked <= 4, `asked ${asked} times`);
+});
+
 test('no shield, and the site forbids its edges to ask the origin: 502 names the request', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   const network = await startNetwork({
