@@ -16,9 +16,12 @@ export class UndiciClient {
   /** For requests that get a connection of their own. */
   readonly #fresh: Pool;
   readonly #maxHeadBytes: number;
+  readonly #serverName: string | undefined;
   #isClosed = false;
 
-  constructor(url: string, options: Pool.Options & { readonly maxHeaderSize: number }) {
+  /** @param serverName - To ask for by SNI and to verify; by default the Host of each request. */
+  constructor(url: string, options: Pool.Options & { readonly maxHeaderSize: number }, serverName?: string) {
+    this.#serverName = serverName;
     this.#maxHeadBytes = options.maxHeaderSize;
     this.#pool = new Pool(url, { ...options, allowH2: false, pipelining: 1 });
     this.#fresh = new Pool(url, { ...options, allowH2: false, pipelining: 0 });
@@ -35,7 +38,9 @@ export class UndiciClient {
           headers: headers as string[],
           body: body ?? null,
           upgrade: upgrade ?? null,
-        },
+          // Of the pool's own undici takes it only where the request has no Host.
+          ...(this.#serverName !== undefined && { servername: this.#serverName }),
+        } as Dispatcher.DispatchOptions,
         exchange,
       );
     } catch (error) {

@@ -58,20 +58,23 @@ export class UpstreamClient implements Way {
     this.#maxConnections = options.maxConnections;
     this.#maxWaiting = options.maxWaiting;
     this.anyTransferCoding = options.anyTransferCoding ?? false;
-    this.undici = new UndiciClient(url, {
-      connections: options.maxConnections,
-      headersTimeout: firstByteTimeoutMs,
-      bodyTimeout: idleTimeoutMs,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: 60_000,
-      maxHeaderSize: maxHeadBytes,
-      connect: {
-        timeout: connectTimeoutMs,
-        ...(tls && { rejectUnauthorized: tls.verify }),
-        ...(tls?.ca !== undefined && { ca: tls.ca }),
-        ...(tls?.serverName !== undefined && { servername: tls.serverName }),
+    this.undici = new UndiciClient(
+      url,
+      {
+        connections: options.maxConnections,
+        headersTimeout: firstByteTimeoutMs,
+        bodyTimeout: idleTimeoutMs,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        keepAliveMaxTimeout: 60_000,
+        maxHeaderSize: maxHeadBytes,
+        connect: {
+          timeout: connectTimeoutMs,
+          ...(tls && { rejectUnauthorized: tls.verify }),
+          ...(tls?.ca !== undefined && { ca: tls.ca }),
+        },
       },
-    });
+      tls?.serverName,
+    );
     const { protocol, hostname, port } = new URL(url);
     if (protocol !== 'http:' || this.anyTransferCoding) return;
     this.plain = new PlainClient({
