@@ -12,11 +12,12 @@ import { fieldValue } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
 import { type Answer, requestedRanges } from './answer.ts';
 import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
-import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory, UnderWay } from './exchange.ts';
+import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome, Freshened } from './fill.ts';
-import { fillAt, fillKey, memoryKey, revalidate, startFill } from './filling.ts';
+import { fillKey, memoryKey, revalidate, startFill } from './filling.ts';
+import { Fills } from './fills.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
-import { KeyLru, KeyMap } from './key-map.ts';
+import { KeyLru } from './key-map.ts';
 import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
 import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
@@ -51,7 +52,7 @@ type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next>;
 
 export class CacheEngine implements Engine {
   readonly options: EngineOptions;
-  readonly underWay = new KeyMap<readonly UnderWay[]>();
+  readonly fills = new Fills();
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
 
@@ -90,7 +91,7 @@ export class CacheEngine implements Engine {
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void {
     this.options.store.delete(key);
-    for (const { fill } of this.underWay.get(key) ?? []) {
+    for (const fill of this.fills.of(key) ?? []) {
       if (fill !== except) fill.disown();
     }
   }
@@ -149,9 +150,8 @@ function collapse(engine: Engine, exchange: Exchange): Next {
     return 'alone';
   }
   const key = fillKey(exchange, memory);
-  const underWay = engine.underWay.get(request.keyed.key);
   const fill =
-    fillAt(underWay, key) ?? fillOfOtherKind(exchange, memory, underWay) ?? wholeFillFor(engine, exchange, memory);
+    engine.fills.at(key) ?? fillOfOtherKind(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
@@ -167,14 +167,11 @@ function collapse(engine: Engine, exchange: Exchange): Next {
 const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 
 /** Visitors join whichever fill there is: nobody waits for a visitor. */
-function fillOfOtherKind(
-  exchange: Exchange,
-  memory: KeyMemory | undefined,
-  underWay: readonly UnderWay[] | undefined,
-): Fill | undefined {
-  if (underWay === undefined || exchange.request.forPeer) return undefined;
+function fillOfOtherKind({ fills }: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
+  const { forPeer, keyed, asksPeer } = exchange.request;
+  if (forPeer || fills.of(keyed.key) === undefined) return undefined;
   for (const kind of KINDS) {
-    const fill = kind === exchange.request.asksPeer ? undefined : fillAt(underWay, fillKey(exchange, memory, kind));
+    const fill = kind === asksPeer ? undefined : fills.at(fillKey(exchange, memory, kind));
     if (fill !== undefined) return fill;
   }
   return undefined;
@@ -335,8 +332,7 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
 /** A fill of the whole body that will soon have the range, if there is one. */
 function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
   if (exchange.range === undefined || exchange.candidate !== undefined) return undefined;
-  const key = fillKey({ ...exchange, range: undefined }, memory);
-  const fill = fillAt(engine.underWay.get(exchange.request.keyed.key), key);
+  const fill = engine.fills.at(fillKey({ ...exchange, range: undefined }, memory));
   const result = fill?.outcome;
   if (result?.kind !== 'response' || result.head.status !== 200 || !result.shareable) return undefined;
   const ranges = requestedRanges(exchange.request.headers, result.length);

@@ -12,8 +12,9 @@ import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch } from '../http/message.ts';
 import type { RangeSpec } from '../http/range.ts';
 import type { Fill } from './fill.ts';
+import type { Fills } from './fills.ts';
 import type { KeyedRequest } from './key.ts';
-import type { KeyLru, KeyMap } from './key-map.ts';
+import type { KeyLru } from './key-map.ts';
 import type { JournalPosition, Ledger } from './ledger.ts';
 import type { RequestDirectives } from './policy/directives.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
@@ -109,18 +110,10 @@ export interface Exchange {
   attempts: number;
 }
 
-/** A fill that is under way. */
-export interface UnderWay {
-  /** What others find it by (`fillKey`); `undefined` where nobody joins. */
-  readonly place: string | undefined;
-  readonly fill: Fill;
-}
-
 /** The state of a cache: what the steps read and change. */
 export interface Engine {
   readonly options: EngineOptions;
-  /** Fills under way, by key. */
-  readonly underWay: KeyMap<readonly UnderWay[]>;
+  readonly fills: Fills;
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */

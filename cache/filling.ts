@@ -5,7 +5,7 @@
  */
 import { fieldValue, hasField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
-import type { CacheRequest, Engine, Exchange, KeyMemory, UnderWay } from './exchange.ts';
+import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
 import { Fill, type FillResponse } from './fill.ts';
 import { drop, invalidateAfter, keep, OF_THE_VISITOR } from './keeping.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
@@ -69,25 +69,11 @@ export function startFill(
         if (!OF_THE_VISITOR.has(result.refusal)) drop(engine, request, result.stored);
       }
     },
-    onClosed: (closed) => {
-      const left = engine.underWay.get(request.keyed.key)?.filter((other) => other.fill !== closed) ?? [];
-      if (left.length === 0) engine.underWay.delete(request.keyed.key);
-      else engine.underWay.set(request.keyed.key, left);
-    },
+    onClosed: (closed) => engine.fills.delete(closed, request.keyed.key, key),
   });
   events.fillStarted();
-  if (fill.closed) return fill;
-  // One that is overtaken is still to be disowned by an invalidation.
-  const others = (engine.underWay.get(request.keyed.key) ?? []).map((other) =>
-    other.place === key ? { ...other, place: undefined } : other,
-  );
-  engine.underWay.set(request.keyed.key, [...others, { place: key, fill }]);
+  if (!fill.closed) engine.fills.add(fill, request.keyed.key, key);
   return fill;
-}
-
-/** @returns The fill that is under way for those who look for it by `place` (`fillKey`). */
-export function fillAt(fills: readonly UnderWay[] | undefined, place: string): Fill | undefined {
-  return fills?.find((other) => other.place === place)?.fill;
 }
 
 function passRefusal({ request, reason }: Exchange, head: ResponseHead): StoreRefusal | undefined {
@@ -158,7 +144,7 @@ export function revalidate(engine: Engine, exchange: Exchange, candidate: Stored
   const { request } = exchange;
   const quiet: Exchange = { ...exchange, candidate, range: undefined };
   const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
-  const fill = fillAt(engine.underWay.get(request.keyed.key), key);
+  const fill = engine.fills.at(key);
   if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
     startFill(engine, quiet, { key, background: true });
 }

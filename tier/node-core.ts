@@ -92,7 +92,7 @@ export class NodeCore {
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
-    this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.underWay.size);
+    this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.fills.size);
     this.#counts = new Counts(this.metrics);
     this.engine = new CacheEngine({
       store: this.store,

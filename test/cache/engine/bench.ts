@@ -130,7 +130,7 @@ export class Bench {
   /** Everything that must hold once nothing is under way any more. */
   leaks(): string[] {
     const leaks: string[] = [];
-    const underWay = [...this.engine.underWay.keys()];
+    const underWay = [...this.engine.fills.keys()];
     if (underWay.length > 0) leaks.push(`fills under way: ${underWay}`);
     if (this.upstream.open.length > 0) leaks.push(`upstream requests left open: ${this.upstream.open.length}`);
     const { bytesInUse, maxBytes } = this.store;

@@ -1,0 +1,38 @@
+import { test } from 'tap';
+import type { Fill } from '../../cache/fill.ts';
+import { Fills } from '../../cache/fills.ts';
+
+/** Which one it is is all that counts here. */
+function some(): Fill {
+  return {} as Fill;
+}
+
+test('a fill is found at its place, and with all others of its key', async (t) => {
+  const fills = new Fills();
+  const [joinable, alone, other] = [some(), some(), some()];
+  fills.add(joinable, 'a', 'a');
+  fills.add(alone, 'a', undefined);
+  fills.add(other, 'b', 'b\npeer');
+  t.equal(fills.at('a'), joinable);
+  t.equal(fills.at('b\npeer'), other);
+  t.equal(fills.at('b'), undefined);
+  t.same([...(fills.of('a') ?? [])], [joinable, alone]);
+  t.same([fills.size, [...fills.keys()].sort()], [2, ['a', 'b']]);
+});
+
+test('one that has lost its place is of its key until it is done, and does not take the place with it', async (t) => {
+  const fills = new Fills();
+  const [overtaken, newer] = [some(), some()];
+  fills.add(overtaken, 'a', 'a');
+  fills.add(newer, 'a', 'a');
+  t.equal(fills.at('a'), newer);
+  t.equal(fills.of('a')?.size, 2);
+  fills.delete(overtaken, 'a', 'a');
+  t.equal(fills.at('a'), newer);
+  fills.delete(overtaken, 'a', 'a');
+  fills.delete(newer, 'a', 'a');
+  t.equal(fills.at('a'), undefined);
+  t.equal(fills.of('a'), undefined);
+  t.equal(fills.size, 0);
+  fills.delete(newer, 'a', 'a'); // what has never been there is left alone
+});
