@@ -5,6 +5,7 @@
  * @module
  */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { fieldValue, type RawHeaders } from './headers.ts';
 import { isUnread } from './listener.ts';
 import type { BodyReader, ResponseHead } from './message.ts';
@@ -15,15 +16,14 @@ export interface Delivery {
   readonly trailers: () => RawHeaders;
   /** How long the other side may take nothing of the response. */
   readonly writeTimeoutMs: number;
+  /** Told why the response breaks off, and the connection with it. */
+  readonly onBroken: (error: unknown) => void;
 }
 
-/**
- * @returns Bytes of the body that were written.
- * @throws Whatever the reader throws; the connection is destroyed then.
- */
+/** @returns Bytes of the body that were written, to its end or not. Never rejects. */
 export async function deliver(
   response: ServerResponse,
-  { head, body, trailers, writeTimeoutMs }: Delivery,
+  { head, body, trailers, writeTimeoutMs, onBroken }: Delivery,
 ): Promise<number> {
   if (response.destroyed || response.socket?.writableEnded) {
     body?.close(); // the other side has gone, or was turned away over the rest of its request
@@ -66,12 +66,22 @@ export async function deliver(
     response.end();
     return bytes;
   } catch (error) {
-    response.destroy();
-    throw error;
+    breakOff(response, head);
+    onBroken(error);
+    return bytes;
   } finally {
     if (isWatched) response.off('close', close);
     body?.close();
   }
+}
+
+/** Where neither a length nor chunks say where the body ends, its end is that of the connection: only a reset is another one. */
+function breakOff(response: ServerResponse, { headers }: ResponseHead): void {
+  const { socket, req } = response;
+  const isUnframed = req.httpVersion === '1.0' && fieldValue(headers, 'content-length') === undefined;
+  // Over TLS a connection that ends without close_notify is broken (RFC 9112, section 9.8).
+  if (isUnframed && socket !== null && (socket as Partial<TLSSocket>).encrypted !== true) socket.resetAndDestroy();
+  else response.destroy();
 }
 
 /** Passes a 1xx on, where it can be understood (RFC 9110, section 15.2: not by HTTP/1.0) and is not too late. */

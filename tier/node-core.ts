@@ -159,7 +159,7 @@ export class NodeCore {
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
     const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) }, answer);
     const bytes = await this.#deliver(arrival, { ...answer, head });
-    this.#record(arrival, site.name, resultName(status), bytes);
+    this.#record(arrival, site.name, resultName(status), head.status, bytes);
   }
 
   /** Answers with an error page, and with these fields besides. Never rejects. */
@@ -184,7 +184,7 @@ export class NodeCore {
       body,
       trailers: none,
     });
-    this.#record(arrival, site?.name ?? '', error.code, bytes);
+    this.#record(arrival, site?.name ?? '', error.code, page.status, bytes);
   }
 
   /** Answers with a head of this node's own, and perhaps a body. Never rejects. */
@@ -198,7 +198,7 @@ export class NodeCore {
     const headers = [...head.headers, ...this.#ownStatus(arrival, site, result)];
     const body = bytes === undefined || arrival.request.method === 'HEAD' ? undefined : onePiece(bytes);
     const sent = await this.#deliver(arrival, { head: { ...head, headers }, body, trailers: none });
-    this.#record(arrival, site.name, result, sent);
+    this.#record(arrival, site.name, result, head.status, sent);
   }
 
   /** Cache-Status of an answer of this node's own, for who may see it. */
@@ -223,22 +223,27 @@ export class NodeCore {
     return new HttpError('internal');
   }
 
-  async #deliver({ response, id }: Arrival, delivery: Omit<Delivery, 'writeTimeoutMs'>): Promise<number> {
-    try {
-      return await deliver(response, { ...delivery, writeTimeoutMs: this.limits.write_timeout });
-    } catch (error) {
-      this.log.info({ id, detail: (error as Error).message }, 'response broken off');
-      return 0;
-    }
+  #deliver({ response, id }: Arrival, delivery: Pick<Delivery, 'head' | 'body' | 'trailers'>): Promise<number> {
+    return deliver(response, {
+      ...delivery,
+      writeTimeoutMs: this.limits.write_timeout,
+      onBroken: (error) => this.log.info({ id, detail: (error as Error).message }, 'response broken off'),
+    });
   }
 
-  #record({ listener, startedAt, request, response, id }: Arrival, site: string, result: string, bytes: number): void {
+  #record(
+    { listener, startedAt, request, id }: Arrival,
+    site: string,
+    result: string,
+    status: number,
+    bytes: number,
+  ): void {
     const seconds = (performance.now() - startedAt) / 1_000;
     this.#counts.of(listener, site, result).add(bytes, seconds);
     if (this.accessLog === undefined || listener !== 'public') return;
     const { method = '', url: target = '', socket, rawHeaders } = request;
     const host = fieldValue(rawHeaders, 'host') ?? '';
-    const [ip, status] = [this.visitorAddress(socket.remoteAddress ?? '', rawHeaders), response.statusCode];
+    const ip = this.visitorAddress(socket.remoteAddress ?? '', rawHeaders);
     this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 }

@@ -98,10 +98,11 @@ function answerPlainly(
   response.shouldKeepAlive = false;
   response.assignSocket(socket as never); // a socket by another name: upgrade events hand over the connection itself
   response.once('finish', () => socket.end());
-  deliver(response, {
+  void deliver(response, {
     head,
     body: body.reader(0, Number.POSITIVE_INFINITY),
     trailers: () => body.trailers,
     writeTimeoutMs,
-  }).catch(() => socket.destroy());
+    onBroken: () => socket.destroy(),
+  });
 }

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';
 import { startTcp } from '../support/origin.ts';
+import { dial } from '../support/raw-client.ts';
 import { ask, type Reply } from '../support/visitor.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n';
@@ -94,6 +96,16 @@ for (const odd of [
     t.equal(asked, 2);
   });
 }
+
+test('an origin breaks off: a client of HTTP/1.0, whose answer ends with its connection, sees a reset', async (t) => {
+  const origin = await startTcp((socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`));
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const socket = dial(network.at('eu-1'));
+  const error = once(socket, 'error');
+  socket.resume().write('GET / HTTP/1.0\r\nHost: site.test\r\n\r\n');
+  t.match(await error, [{ code: 'ECONNRESET' }]);
+});
 
 for (const { see, ...odd } of [
   { rule: 'more bytes than it said', bytes: `${OK}${ABC}def`, see: { text: 'abc' } },

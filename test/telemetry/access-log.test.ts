@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { type Access, AccessLog } from '../../telemetry/access-log.ts';
 import { type NetworkOptions, startNetwork } from '../support/network.ts';
-import { startOrigin, text } from '../support/origin.ts';
+import { startOrigin, startTcp, text } from '../support/origin.ts';
+import { dial } from '../support/raw-client.ts';
 import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 import { ask } from '../support/visitor.ts';
 
@@ -81,6 +82,27 @@ test('an edge notes each answer once, on whichever path', async (t) => {
     { ...common, method: 'HEAD', status: 200, bytes: 0, result: 'hit' },
     { ...common, method: 'GET', status: 304, bytes: 0, result: 'hit' },
     { ...common, method: 'GET', status: 206, bytes: 2, result: 'hit' },
+  ]);
+});
+
+test('an answer that breaks off is noted with what was sent of it, one to nobody with what it would have been', async (t) => {
+  const origin = await startTcp((socket, head) => {
+    if (head.startsWith('GET /broken')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc');
+  });
+  const file = join(folder, 'broken.jsonl');
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, accessLog: file });
+  const edge = network.at('eu-1');
+  t.match(await ask(edge, '/broken'), { status: 200, complete: false });
+  const visitor = dial(edge);
+  visitor.write('GET /left HTTP/1.1\r\nHost: site.test\r\n\r\n');
+  while ((await network.metric('shield-1', 'seawall_fills_total')) < 2) await new Promise(setImmediate);
+  visitor.destroy();
+  while ((await network.metric('eu-1', 'seawall_requests_total')) < 2) await new Promise(setImmediate);
+  await network.close();
+  await origin.close();
+  t.match(linesOf(file), [
+    { target: '/broken', status: 200, bytes: 3, result: 'uri-miss' },
+    { target: '/left', status: 503, bytes: 0, result: 'abandoned' },
   ]);
 });
 

@@ -221,7 +221,8 @@ test('eight times as many who wait for a private response cost about eight times
     const started = process.cpuUsage();
     bench.upstream.last.respond(200, ['Cache-Control', 'private'], 'own');
     await turn();
-    for (const exchange of bench.upstream.exchanges.slice(1)) exchange.respond(200, ['Cache-Control', 'private'], 'own');
+    for (const exchange of bench.upstream.exchanges.slice(1))
+      exchange.respond(200, ['Cache-Control', 'private'], 'own');
     const wholes = await Promise.all(asked.map((one) => one.whole()));
     const { user, system } = process.cpuUsage(started);
     t.equal(bench.upstream.count, count);
