@@ -102,7 +102,7 @@ export class Peers {
     this.#ring = new Ring(region.edges);
     this.#workerRing = new Ring(workers.all.map(({ name }) => ({ name, weight: 1 })));
     this.#shieldRings = shieldRings(region);
-    const slowest = Math.max(...region.sites.map(({ origin }) => origin.first_byte_timeout));
+    const slowest = Math.max(...region.sites.map(({ origin }) => origin.connect_timeout + origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
     const { tier_connections: maxConnections, tier_waiting: maxWaiting } = region.limits;
     const others = region.edges.filter(({ name }) => name !== this.#self);

@@ -29,6 +29,7 @@ export const HTTP_ERRORS = {
   method_not_implemented: { status: 501, message: 'This server does not implement the method of the request.' },
   origin_unreachable: { status: 502, message: 'The server of this website could not be reached.' },
   origin_bad_response: { status: 502, message: 'The server of this website gave an answer that is not valid HTTP.' },
+  origin_busy: { status: 503, message: 'The server of this website has too much to do at the moment.' },
   overloaded: { status: 503, message: 'This server has too much to do at the moment.' },
   journal_unreachable: { status: 503, message: 'The purge could not be noted. Try again.' },
   origin_timeout: { status: 504, message: 'The server of this website did not answer in time.' },

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { HttpError } from './errors.ts';
+import { HttpError, type HttpErrorCode } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
 import { fieldValue, type RawHeaders, withoutFields } from './headers.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
@@ -30,6 +30,10 @@ export interface UpstreamOptions {
   readonly maxConnections: number;
   /** Requests that may wait for a connection. */
   readonly maxWaiting: number;
+  /** How long one may wait; absent: for as long as it takes. */
+  readonly maxWaitMs?: number;
+  /** What those get that may not wait, or not longer. */
+  readonly busyCode: HttpErrorCode;
   /** Bytes of a response's header section; by default what an origin may send. */
   readonly maxHeadBytes?: number;
   /** Whether a body in a coding other than chunked is taken as it comes, until the connection closes (RFC 9112, section 6.3). */
@@ -44,10 +48,10 @@ export const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 const KEEP_ALIVE_MS = 4_000;
 
 export class UpstreamClient implements Way {
-  readonly #maxConnections: number;
-  readonly #maxWaiting: number;
+  readonly #options: UpstreamOptions;
   #active = 0;
-  readonly #waiting = new Set<ClientExchange>();
+  /** With what ends their time, in the order in which they came. */
+  readonly #waiting = new Map<ClientExchange, NodeJS.Timeout | undefined>();
   readonly plain: PlainClient | undefined;
   readonly undici: UndiciClient;
   readonly anyTransferCoding: boolean;
@@ -55,8 +59,7 @@ export class UpstreamClient implements Way {
   constructor(options: UpstreamOptions) {
     const { tls, url, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = options;
     const { maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
-    this.#maxConnections = options.maxConnections;
-    this.#maxWaiting = options.maxWaiting;
+    this.#options = options;
     this.anyTransferCoding = options.anyTransferCoding ?? false;
     this.undici = new UndiciClient(
       url,
@@ -96,10 +99,24 @@ export class UpstreamClient implements Way {
   /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
   send(request: UpstreamRequest, sink: ResponseSink): Flow {
     const exchange = new ClientExchange(this, request, sink);
-    if (this.#active < this.#maxConnections) this.#start(exchange);
-    else if (this.#waiting.size < this.#maxWaiting) this.#waiting.add(exchange);
-    else sink.onError(new HttpError('overloaded', 'too many requests wait for a connection'));
+    const { maxConnections, maxWaiting, busyCode } = this.#options;
+    if (this.#active < maxConnections) this.#start(exchange);
+    else if (this.#waiting.size < maxWaiting) this.#wait(exchange);
+    else sink.onError(new HttpError(busyCode, 'too many requests wait for a connection'));
     return exchange;
+  }
+
+  #wait(exchange: ClientExchange): void {
+    const { maxWaitMs, busyCode } = this.#options;
+    const giveUp = (): void =>
+      exchange.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
+    this.#waiting.set(exchange, maxWaitMs === undefined ? undefined : setTimeout(giveUp, maxWaitMs));
+  }
+
+  /** @returns Whether it waited. */
+  #endWait(exchange: ClientExchange): boolean {
+    clearTimeout(this.#waiting.get(exchange));
+    return this.#waiting.delete(exchange);
   }
 
   #start(exchange: ClientExchange): void {
@@ -108,16 +125,16 @@ export class UpstreamClient implements Way {
   }
 
   done(exchange: ClientExchange): void {
-    if (this.#waiting.delete(exchange)) return;
+    if (this.#endWait(exchange)) return;
     this.#active--;
     // Not before the connection can be used again.
     if (this.#waiting.size > 0) queueMicrotask(() => this.#startWaiting());
   }
 
   #startWaiting(): void {
-    for (const exchange of this.#waiting) {
-      if (this.#active >= this.#maxConnections) return;
-      this.#waiting.delete(exchange);
+    for (const exchange of this.#waiting.keys()) {
+      if (this.#active >= this.#options.maxConnections) return;
+      this.#endWait(exchange);
       this.#start(exchange);
     }
   }
@@ -193,6 +210,12 @@ class ClientExchange implements Receiver, Flow {
     const underWay = this.#underWay;
     this.#finish();
     underWay?.abort();
+  }
+
+  /** It has waited for long enough. */
+  giveUp(error: HttpError): void {
+    this.#finish();
+    this.#sink.onError(error);
   }
 
   onSwitch(status: number, headers: RawHeaders, socket: Duplex): void {

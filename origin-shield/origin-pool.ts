@@ -43,6 +43,8 @@ export class OriginPool {
         idleTimeoutMs: origin.idle_timeout,
         maxConnections: origin.max_connections,
         maxWaiting: origin.max_waiting,
+        maxWaitMs: origin.connect_timeout,
+        busyCode: 'origin_busy',
         anyTransferCoding: origin.transfer_codings === 'any',
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });

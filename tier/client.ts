@@ -44,6 +44,7 @@ export class NodeClient {
       url: `http://${options.tier}`,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       maxHeadBytes: MAX_HEAD_BYTES,
+      busyCode: 'overloaded',
     });
   }
 

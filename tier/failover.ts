@@ -160,9 +160,12 @@ const OF_THE_NODE: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
 /** What a node says when it has not got the new config yet. */
 const OUT_OF_STEP: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['unauthorised_tier', 'unknown_host']);
 
+/** What a client says of a request that it has not sent. */
+const NOT_SENT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['origin_unreachable', 'origin_busy']);
+
 function neverArrived(error: HttpError): boolean {
   if (error instanceof RelayedError) return OUT_OF_STEP.has(error.code);
-  return error.code === 'origin_unreachable' || error.cause instanceof errors.ConnectTimeoutError;
+  return NOT_SENT.has(error.code) || error.cause instanceof errors.ConnectTimeoutError;
 }
 
 /** A visitor has nothing to do with what nodes think of each other. */

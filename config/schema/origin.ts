@@ -54,7 +54,10 @@ export const originSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'TLS towards https origins.' }),
-  connect_timeout: timeout.prefault('5s').meta({ description: 'How long a connection to the origin may take.' }),
+  connect_timeout: timeout.prefault('5s').meta({
+    description:
+      'How long a connection to the origin may take, and how long a request may wait for one of `max_connections`.',
+  }),
   first_byte_timeout: timeout
     .prefault('30s')
     .meta({ description: 'How long the origin may take until its response head; then 504.' }),
@@ -68,13 +71,9 @@ export const originSchema = z.strictObject({
     .max(65_535)
     .default(256)
     .meta({ description: 'Connections to one origin server from one node; more requests wait.' }),
-  max_waiting: z
-    .number()
-    .int()
-    .min(0)
-    .max(1_000_000)
-    .default(10_000)
-    .meta({ description: 'Requests that may wait for a connection; more are refused with 503.' }),
+  max_waiting: z.number().int().min(0).max(1_000_000).default(10_000).meta({
+    description: 'Requests that may wait for a connection, each for `connect_timeout`; more are refused with 503.',
+  }),
 });
 
 export type OriginConfig = z.output<typeof originSchema>;

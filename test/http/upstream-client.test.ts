@@ -45,6 +45,7 @@ function clientOf(server: TcpServer, options: Partial<UpstreamOptions> = {}): Up
     idleTimeoutMs: 5_000,
     maxConnections: 10,
     maxWaiting: 10,
+    busyCode: 'overloaded',
     ...options,
   });
 }
@@ -159,6 +160,28 @@ test('no more requests than connections at a time; others wait, and too many are
       t.equal(client.inFlight, 0);
     },
     { maxConnections: 2, maxWaiting: 3 },
+  );
+});
+
+test('who waits too long for a connection is refused, and those behind it have their own time', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<Socket>();
+  await using(
+    (socket, head) => {
+      if (head.startsWith('GET /slow')) resolve(socket);
+      else socket.write(OK);
+    },
+    async (client, server) => {
+      const slow = send(client, '/slow');
+      const first = send(client, '/a');
+      t.equal(await first.done, 'origin_busy');
+      t.equal(client.inFlight, 1);
+      const second = send(client, '/b');
+      (await promise).write(OK);
+      t.strictSame([await slow.done, await second.done], ['ok', 'ok']);
+      t.equal(server.connections, 1);
+      t.equal(client.inFlight, 0);
+    },
+    { maxConnections: 1, maxWaitMs: 100, busyCode: 'origin_busy' },
   );
 });
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { test } from 'tap';
 import { type NetworkOptions, startNetwork } from '../support/network.ts';
@@ -113,6 +114,22 @@ test('a shield that accepts and says nothing: the owner finds out, and nobody ta
   const reply = await ask(network.at('eu-1'), network.pathOf('eu-2', '/hung-shield/'));
   t.match(reply, { status: 200, text: 'hello', tiers: [/^"eu-2".*stored/, /^"eu-1"/] });
   t.equal(origin.requests.length, 1);
+});
+
+test('an origin that has as many connections as it may is not asked past its shield', async (t) => {
+  const held: ServerResponse[] = [];
+  const origin = await startOrigin((_request, response) => void held.push(response));
+  const access = { max_connections: 1, connect_timeout: '200ms', first_byte_timeout: '10s' } as const;
+  const network = await startNetwork({ origin: origin.url, access });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const asked = origin.next();
+  const first = ask(network.at('eu-1'), '/first');
+  await asked;
+  const others = ['/a', '/b', '/c'].flatMap((path) => ['eu-1', 'eu-2'].map((edge) => ask(network.at(edge), path)));
+  for (const reply of await Promise.all(others)) t.match(reply, { status: 503, text: /origin_busy/ });
+  t.equal(origin.requests.length, 1);
+  held[0]?.end('late');
+  t.match(await first, { status: 200, text: 'late' });
 });
 
 test('a node that says that nobody waits is believed, and not asked without end', async (t) => {

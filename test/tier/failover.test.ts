@@ -66,6 +66,7 @@ for (const { code, request, next } of [
   { code: 'origin_timeout', request: GET, next: false },
   { code: 'origin_unreachable', request: GET, next: false },
   { code: 'bad_request', request: GET, next: false },
+  { code: 'origin_busy', request: GET, next: false },
   { code: 'overloaded', request: GET, next: true },
   { code: 'internal', request: GET, next: true },
   { code: 'internal', request: POST, next: false },
@@ -78,6 +79,11 @@ for (const { code, request, next } of [
     t.strictSame(seen, [next ? '200' : code]);
   });
 }
+
+test('a server that has no connection free has not seen the request: the next one is asked, for POST as well', async (t) => {
+  const { seen } = run(POST, failing('a', new HttpError('origin_busy')), waiting('b', []));
+  t.strictSame(seen, ['200']);
+});
 
 test('a visitor does not learn that nodes disagree about the config', async (t) => {
   for (const code of ['unknown_host', 'unauthorised_tier'] as const) {
