@@ -50,6 +50,16 @@ function clientOf(server: TcpServer, options: Partial<UpstreamOptions> = {}): Up
   });
 }
 
+/** A server that answers at once, but for `/slow`: whoever asks for that gets nothing, and `slowly` is its connection. */
+function holding() {
+  const { promise: slowly, resolve } = Promise.withResolvers<Socket>();
+  const onHead = (socket: Socket, head: string): void => {
+    if (head.startsWith('GET /slow')) resolve(socket);
+    else socket.write(OK);
+  };
+  return { onHead, slowly };
+}
+
 async function using(
   onHead: (socket: Socket, head: string) => void,
   use: (client: UpstreamClient, server: TcpServer) => Promise<void>,
@@ -164,19 +174,16 @@ test('no more requests than connections at a time; others wait, and too many are
 });
 
 test('who waits too long for a connection is refused, and those behind it have their own time', async (t) => {
-  const { promise, resolve } = Promise.withResolvers<Socket>();
+  const { onHead, slowly } = holding();
   await using(
-    (socket, head) => {
-      if (head.startsWith('GET /slow')) resolve(socket);
-      else socket.write(OK);
-    },
+    onHead,
     async (client, server) => {
       const slow = send(client, '/slow');
       const first = send(client, '/a');
       t.equal(await first.done, 'origin_busy');
       t.equal(client.inFlight, 1);
       const second = send(client, '/b');
-      (await promise).write(OK);
+      (await slowly).write(OK);
       t.strictSame([await slow.done, await second.done], ['ok', 'ok']);
       t.equal(server.connections, 1);
       t.equal(client.inFlight, 0);
@@ -285,41 +292,32 @@ test('an abort closes the connection, and nothing is said any more', async (t) =
 });
 
 test('closing ends what is idle and lets the rest finish', async (t) => {
-  const { promise, resolve } = Promise.withResolvers<Socket>();
-  await using(
-    (socket, head) => {
-      if (head.startsWith('GET /slow')) resolve(socket);
-      else socket.write(OK);
-    },
-    async (client, server) => {
-      const slow = send(client, '/slow');
-      t.equal(await send(client, '/quick').done, 'ok');
-      const socket = await promise;
-      await client.close();
-      socket.write(OK);
-      t.equal(await slow.done, 'ok');
-      // A request that was under way elsewhere may come to it late, as its next server: it gets a connection that is not kept.
-      t.equal(await send(client, '/late').done, 'ok');
-      t.equal(await send(client, '/late', { method: 'POST' }).done, 'ok');
-      t.equal(server.connections, 4);
-      await client.destroy();
-      t.equal(await send(client, '/never').done, 'origin_bad_response');
-      t.equal(await send(client, '/never', { method: 'POST' }).done, 'origin_bad_response');
-    },
-  );
+  const { onHead, slowly } = holding();
+  await using(onHead, async (client, server) => {
+    const slow = send(client, '/slow');
+    t.equal(await send(client, '/quick').done, 'ok');
+    const socket = await slowly;
+    await client.close();
+    socket.write(OK);
+    t.equal(await slow.done, 'ok');
+    // A request that was under way elsewhere may come to it late, as its next server: it gets a connection that is not kept.
+    t.equal(await send(client, '/late').done, 'ok');
+    t.equal(await send(client, '/late', { method: 'POST' }).done, 'ok');
+    t.equal(server.connections, 4);
+    await client.destroy();
+    t.equal(await send(client, '/never').done, 'origin_bad_response');
+    t.equal(await send(client, '/never', { method: 'POST' }).done, 'origin_bad_response');
+  });
 });
 
 test('closing lets those that wait for a connection get theirs', async (t) => {
-  const { promise, resolve } = Promise.withResolvers<Socket>();
+  const { onHead, slowly } = holding();
   await using(
-    (socket, head) => {
-      if (head.startsWith('GET /slow')) resolve(socket);
-      else socket.write(OK);
-    },
+    onHead,
     async (client) => {
       const slow = send(client, '/slow');
       const waiting = [send(client, '/a'), send(client, '/b', { method: 'POST' }), send(client, '/c')];
-      const socket = await promise;
+      const socket = await slowly;
       await client.close();
       socket.write(OK);
       t.strictSame(await Promise.all([slow, ...waiting].map(({ done }) => done)), ['ok', 'ok', 'ok', 'ok']);

@@ -45,6 +45,20 @@ async function ask(socket: Socket, path: string): Promise<string> {
   return until(socket, /body$/);
 }
 
+/** A connection whose answer is on its way until `release`; what else is asked for comes at once. */
+async function whileFetching(address: string, origin: Origin): Promise<{ socket: Socket; release: () => void }> {
+  let release = (): void => undefined;
+  origin.script = (request, response) => {
+    release = () => script(request, response);
+  };
+  const socket = dial(address);
+  const asked = origin.next();
+  socket.write(get('/slow'));
+  await asked;
+  origin.script = script;
+  return { socket, release: () => release() };
+}
+
 test('a connection comes back after a miss, and after what is never stored', async (t) => {
   const { address, answered } = await staged(t);
   const socket = dial(address);
@@ -67,16 +81,9 @@ test('what is asked for while an answer is on its way is answered after it', asy
   const warm = dial(address);
   await ask(warm, '/a');
   warm.destroy();
-  let release: (() => void) | undefined;
-  origin.script = (request, response) => {
-    release = () => script(request, response);
-  };
-  const socket = dial(address);
-  const asked = origin.next();
-  socket.write(get('/slow'));
-  await asked;
+  const { socket, release } = await whileFetching(address, origin);
   socket.write(get('/a') + get('/a'));
-  release?.();
+  release();
   const text = await until(socket, /(?:body.*){3}/s);
   t.equal(text.match(/"eu-1"; ?fwd=uri-miss/g)?.length, 1);
   t.equal(text.match(/; ?hit/g)?.length, 2);
@@ -93,20 +100,12 @@ for (const { what, early, answers } of [
 ]) {
   test(`a connection goes on after ${what} that came while an answer was on its way`, async (t) => {
     const { address, origin } = await staged(t);
-    let release: (() => void) | undefined;
-    origin.script = (request, response) => {
-      release = () => script(request, response);
-    };
-    const socket = dial(address);
-    const asked = origin.next();
-    socket.write(get('/slow'));
-    await asked;
-    origin.script = script;
+    const { socket, release } = await whileFetching(address, origin);
     socket.write(early);
     const other = dial(address);
     await ask(other, '/a'); // what was written before it has been read by now
     other.destroy();
-    release?.();
+    release();
     const text = await until(socket, new RegExp(`(?:body.*){${answers}}`, 's'));
     t.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, answers);
     t.match(await ask(socket, '/last'), /^HTTP\/1\.1 200 OK/);
