@@ -44,25 +44,24 @@ export function checkCount(body: unknown): void {
     return { name, length: Array.isArray(value) ? value.length : 0 };
   });
   const sum = lengths.reduce((total, { length }) => total + length, 0);
-  if (sum <= MAX_SELECTORS) {
-    checkKeys('', body);
-    const { files } = body as { files?: unknown };
-    if (!Array.isArray(files)) return;
-    files.forEach((file: { headers?: unknown } | null, index) => {
-      checkKeys(`/files/${index}`, file);
-      checkKeys(`/files/${index}/headers`, file?.headers);
+  if (sum > MAX_SELECTORS) {
+    throw new ApiError('too_many_selectors', {
+      detail: `There are ${sum}; one call may name ${MAX_SELECTORS}.`,
+      errors: lengths
+        .filter(({ length }) => length > 0)
+        .map(({ name, length }) => ({
+          pointer: `/${name}`,
+          detail: `${length} of ${sum}`,
+          fix: `Send them in calls of at most ${MAX_SELECTORS}, or purge a tag, a prefix or a host that takes them all.`,
+        })),
     });
-    return;
   }
-  throw new ApiError('too_many_selectors', {
-    detail: `There are ${sum}; one call may name ${MAX_SELECTORS}.`,
-    errors: lengths
-      .filter(({ length }) => length > 0)
-      .map(({ name, length }) => ({
-        pointer: `/${name}`,
-        detail: `${length} of ${sum}`,
-        fix: `Send them in calls of at most ${MAX_SELECTORS}, or purge a tag, a prefix or a host that takes them all.`,
-      })),
+  checkKeys('', body);
+  const { files } = body as { files?: unknown };
+  if (!Array.isArray(files)) return;
+  files.forEach((file: { headers?: unknown } | null, index) => {
+    checkKeys(`/files/${index}`, file);
+    checkKeys(`/files/${index}/headers`, file?.headers);
   });
 }
 
