@@ -6,9 +6,8 @@
 import type { ServerResponse } from 'node:http';
 import { Gauge, type Registry } from 'prom-client';
 import type { RegionConfig } from '../config/schema.ts';
-import type { Locator } from '../geo/locator.ts';
 import { hasEdges } from '../geo/network.ts';
-import { openLocator } from '../geo/open-locator.ts';
+import { openRegionLocator, type RegionLocator } from '../geo/region-locator.ts';
 import { createSteering } from '../geo/steer.ts';
 import { REGION_STATES } from '../geo/steering.ts';
 import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
@@ -44,9 +43,7 @@ export class Regions {
   readonly #drains: Drains;
   readonly #monitor: RegionMonitor;
   readonly #streams = new RegionStreams(monotonic);
-  readonly #log: Logger;
-  #locator: Locator;
-  #databases: readonly string[];
+  readonly #locator: RegionLocator;
   #regions: readonly RegionConfig[];
   readonly #ownFile: string;
 
@@ -54,16 +51,13 @@ export class Regions {
    * @throws {ConfigError} when a database cannot be used.
    */
   static async open(options: RegionsOptions): Promise<Regions> {
-    const { file, geo } = options.region;
-    return new Regions(options, await openLocator({ file, databases: geo.databases, log: options.log }));
+    return new Regions(options, await openRegionLocator(options.region, options.log));
   }
 
-  private constructor({ region, regions, drains, log, registry }: RegionsOptions, locator: Locator) {
+  private constructor({ region, regions, drains, log, registry }: RegionsOptions, locator: RegionLocator) {
     this.#drains = drains;
     this.#locator = locator;
-    this.#log = log;
     this.#ownFile = region.file;
-    this.#databases = region.geo.databases;
     this.#regions = regions;
     this.#monitor = new RegionMonitor({
       regions,
@@ -122,27 +116,13 @@ export class Regions {
     this.#regions = regions;
     this.#monitor.setRegions(regions);
     const own = regions.find(({ file }) => file === this.#ownFile);
-    if (own && own.geo.databases.join('\n') !== this.#databases.join('\n')) void this.#reopen(own);
+    if (own) this.#locator.reload(own);
   }
 
   async close(): Promise<void> {
     this.#streams.close();
     this.#locator.close();
     await this.#monitor.close();
-  }
-
-  async #reopen({ file, geo: { databases } }: RegionConfig): Promise<void> {
-    const before = this.#databases;
-    this.#databases = databases;
-    try {
-      const locator = await openLocator({ file, databases, log: this.#log });
-      if (this.#databases !== databases) return locator.close(); // others are wanted by now
-      this.#locator.close();
-      this.#locator = locator;
-    } catch (error) {
-      if (this.#databases === databases) this.#databases = before; // so that the next reload tries again
-      this.#log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
-    }
   }
 
   #addMetrics(registry: Registry): void {

@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { followNetwork } from './follow-network.ts';
 import type { Locator } from './locator.ts';
 import { type Network, networkOf } from './network.ts';
-import { openLocator } from './open-locator.ts';
+import { openRegionLocator } from './region-locator.ts';
 import { createSteering } from './steer.ts';
 import type { Steering } from './steering.ts';
 
@@ -38,8 +38,7 @@ export function steeringClock(): number {
 
 /** @throws {ConfigError} when a database cannot be used. */
 export async function openSteering({ region, regions, node, log }: OpenSteeringOptions): Promise<OpenedSteering> {
-  let { databases } = region.geo;
-  let locator = await openLocator({ file: region.file, databases, log });
+  const locator = await openRegionLocator(region, log);
   const follow = (from: RegionConfig, initial: Network) => {
     const { tier_secret: secret } = from;
     const url = controlOf(from);
@@ -52,39 +51,16 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
   let followed = follow(region, networkOf(regions));
   let closingOthers = Promise.resolve();
 
-  // Of the seam that stays while what is behind it is exchanged.
-  const current: Locator = {
-    locate: (address) => locator.locate(address),
-    explain: (address) => locator.explain(address),
-    get databases() {
-      return locator.databases;
-    },
-    close: () => locator.close(),
-  };
-  const steering = createSteering({ locator: current, network: () => followed.network.current });
-
-  async function reopen({ file, geo: { databases: wanted } }: RegionConfig): Promise<void> {
-    const before = databases;
-    databases = wanted;
-    try {
-      const next = await openLocator({ file, databases: wanted, log });
-      if (databases !== wanted) return next.close(); // others are wanted by now
-      locator.close();
-      locator = next;
-    } catch (error) {
-      if (databases === wanted) databases = before; // so that the next reload tries again
-      log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
-    }
-  }
+  const steering = createSteering({ locator, network: () => followed.network.current });
 
   return {
     where: (address, now) => steering.where(address, now),
-    locator: current,
+    locator,
     get network() {
       return followed.network.current;
     },
     reload(newRegion, newRegions) {
-      if (newRegion.geo.databases.join('\n') !== databases.join('\n')) void reopen(newRegion);
+      locator.reload(newRegion);
       if (keyOf(newRegion) === followed.key) {
         followed.network.reset(networkOf(newRegions));
         return;
