@@ -45,6 +45,10 @@ export class ResumingReader implements BodyReader {
     }
   }
 
+  release(): void {
+    this.#reader.release?.();
+  }
+
   close(): void {
     this.#closed = true;
     this.#reader.close();

@@ -13,11 +13,15 @@
 import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
+import { hold, letGo } from '../http/pieces.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';
 
 /** Unread bytes at which upstream is held back. */
 const HIGH_WATER_BYTES = 64 * 1024;
+
+/** Pieces that a reader remembers to have given out; of one that never says that they are done with, the collector takes care. */
+const MAX_LENT = 4;
 
 /** The reader is too far behind for a body that is not kept; `position` is the next byte it would have read. */
 export class LaggedError extends Error {
@@ -172,6 +176,9 @@ export class SharedBody implements Windowed {
     if (this.#isHeld) this.#kept?.letGo();
     this.#isHeld = false;
     this.#options.windows?.delete(this);
+    if (this.state !== 'failed') return;
+    for (const chunk of this.#chunks) letGo(chunk);
+    this.#chunks = [];
   }
 
   /** The reader has read a chunk and is at `reader.index` now. */
@@ -204,8 +211,11 @@ export class SharedBody implements Windowed {
   #trim(): void {
     if (this.#writer !== undefined || this.#readers.size === 0) return;
     let drop = 0;
-    while (drop < this.#chunks.length && this.#readersAt[drop] === 0)
-      this.#base += (this.#chunks[drop++] as Buffer).length;
+    while (drop < this.#chunks.length && this.#readersAt[drop] === 0) {
+      const chunk = this.#chunks[drop++] as Buffer;
+      this.#base += chunk.length;
+      letGo(chunk);
+    }
     if (drop > 0) {
       this.#chunks.splice(0, drop);
       this.#readersAt.splice(0, drop);
@@ -278,6 +288,8 @@ class SharedReader implements BodyReader {
   readonly #end: number;
   /** Bytes still to be skipped before the first one that is wanted. */
   #skip: number;
+  /** Chunks that were given out and may still be looked at. */
+  readonly #lent: Buffer[] = [];
   #wake: (() => void) | undefined;
   #state: 'reading' | 'cut' | 'closed' = 'reading';
   /** Number of the chunk to be read next. */
@@ -322,9 +334,20 @@ class SharedReader implements BodyReader {
       );
       this.#skip = 0;
       this.position += piece.length;
+      this.#lend(read);
       this.#body.moved(this);
       return piece;
     }
+  }
+
+  #lend(chunk: Buffer): void {
+    if (this.#lent.length === MAX_LENT) this.#lent.length = 0;
+    if (hold(chunk)) this.#lent.push(chunk);
+  }
+
+  release(): void {
+    for (const chunk of this.#lent) letGo(chunk);
+    this.#lent.length = 0;
   }
 
   close(): void {

@@ -60,6 +60,7 @@ export async function deliver(
         watch();
         await drained(response, writeTimeoutMs);
       }
+      if (response.writableLength === 0) body.release?.();
     }
     const fields = trailers();
     if (fields.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(fields));

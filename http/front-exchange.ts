@@ -87,6 +87,11 @@ class FrontResponse extends EventEmitter {
     return this.socket.destroyed;
   }
 
+  /** Bytes that were written and have not been taken by the system. */
+  get writableLength(): number {
+    return this.socket.writableLength;
+  }
+
   get writableFinished(): boolean {
     return this.#hasEnded && this.socket.writableLength === 0;
   }

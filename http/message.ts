@@ -71,6 +71,8 @@ export interface BodyReader {
    * @throws {HttpError} (or rejects) when the body broke off: what was read is not complete.
    */
   next(): Buffer | null | Promise<Buffer | null>;
+  /** Nobody looks any more at the pieces that were given out: their memory may be used again. */
+  release?(): void;
   /** Idempotent. */
   close(): void;
 }

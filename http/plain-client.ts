@@ -9,6 +9,7 @@
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { errors } from 'undici';
+import { PIECE_BYTES } from './pieces.ts';
 import { type ResponseEvents, ResponseParser } from './response-parser.ts';
 import type { Receiver, UnderWay } from './transport.ts';
 
@@ -30,10 +31,8 @@ const SWEEP_MS = 500;
 const KEEP_ALIVE_MARGIN_MS = 2_000;
 const MAX_KEEP_ALIVE_MS = 60_000;
 
-/** What one read can bring. */
-const READ_BYTES = 64 * 1024;
-
-const SHARED = Buffer.allocUnsafeSlow(READ_BYTES);
+/** What is read, until it is looked at. */
+const SHARED = Buffer.allocUnsafeSlow(PIECE_BYTES);
 
 export class PlainClient {
   readonly options: PlainClientOptions;

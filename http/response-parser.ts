@@ -8,6 +8,7 @@
  * @module
  */
 import type { RawHeaders } from './headers.ts';
+import { pieceOf } from './pieces.ts';
 
 /** What the parser tells of one response, in this order. */
 export interface ResponseEvents {
@@ -153,8 +154,7 @@ export class ResponseParser {
   #readBody(bytes: Buffer, at: number, length: number): number {
     const end = this.#state === 'until-close' ? length : Math.min(length, at + this.#left);
     this.#left -= end - at;
-    const piece = Buffer.allocUnsafeSlow(end - at); // of its own, so that it can be kept as it is
-    bytes.copy(piece, 0, at, end);
+    const piece = pieceOf(bytes, at, end); // of its own, so that it can be kept as it is
     const isLast = this.#state === 'length' && this.#left === 0;
     if (isLast) this.#state = 'done';
     else if (this.#state === 'chunk' && this.#left === 0) this.#state = 'chunk-end';

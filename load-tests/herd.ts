@@ -48,10 +48,10 @@ Options:
 const GOAL_BYTES = 128 * 1024 * 1024;
 
 /**
- * What it may hold: the program itself takes some 120 MiB, 1,250 connections
- * some 90 MiB, and V8 lets 64 MiB of pieces of bodies lie before it collects
- * them. Where the body is not kept, each reader that fell behind has a stream
- * of its own through up to three nodes, of three or four pieces in each.
+ * What it may hold: the program itself takes some 135 MiB, and V8 lets up to
+ * 64 MiB of pieces of bodies lie before it collects what nobody gave back.
+ * Where the body is not kept, each reader that fell behind has a stream of its
+ * own through up to three nodes, of two or three pieces in each.
  */
 const ALLOWANCE_BYTES = 256 * 1024 * 1024;
 

@@ -194,6 +194,36 @@ test('events arrive one by one, and the origin notices that the visitor has left
   await noticed;
 });
 
+test('many bodies pass through at once, to readers fast and slow, and none has a byte of another', async (t) => {
+  const bodies = Array.from({ length: 24 }, (_, number) => Buffer.alloc(6 * MIB, `${number} `.padStart(4)));
+  const origin = await startOrigin((request, response) => {
+    const body = bodies[Number(request.url?.split('/')[1])] as Buffer;
+    response.writeHead(200, { 'Content-Length': body.length, 'Cache-Control': 'no-store' }).end(body);
+  });
+  const network = await startNetwork({ origin: origin.url });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const wrong = new Set<number>();
+  const readFrom = async (number: number, pause?: Promise<unknown>): Promise<void> => {
+    const body = bodies[number] as Buffer;
+    const answer = await open(network.at('eu-1'), network.pathOf(`eu-${1 + (number % 2)}`, `/${number}/`));
+    await pause; // all that there is between origin and visitor is full
+    let at = 0;
+    for await (const piece of answer as AsyncIterable<Buffer>) {
+      if (!piece.equals(body.subarray(at, at + piece.length))) wrong.add(number);
+      at += piece.length;
+      if (number % 3 === 2 && at > MIB) return; // one that leaves
+    }
+    if (at !== body.length) wrong.add(number);
+  };
+  const numbers = [...bodies.keys()];
+  for (let round = 0; round < 3; round++) {
+    const fast = Promise.all(numbers.filter((number) => number % 3 > 0).map((number) => readFrom(number)));
+    const slow = numbers.filter((number) => number % 3 === 0).map((number) => readFrom(number, fast));
+    await Promise.all([fast, ...slow]);
+  }
+  t.strictSame([...wrong], []);
+});
+
 test('HTTP/1.0: no chunks and no 1xx; the end of the connection is the end of the body', async (t) => {
   const origin = await startOrigin((_request, response) => {
     response.writeEarlyHints({ link: '</a>; rel=preload' });

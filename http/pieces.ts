@@ -1,0 +1,49 @@
+/**
+ * Memory for pieces of bodies as they come from a connection. What passes
+ * through without being kept is used again: left to the garbage collector, V8
+ * lets 64 MiB of it lie before it looks (promise P5).
+ *
+ * A piece begins with one holder, whoever it is given to. Those who also look
+ * at it hold it, and let it go when they do not any more; the last one to let
+ * go frees it. Whoever never does leaves it to the garbage collector, which is
+ * always right; to let go while a socket has not sent it, or a store keeps it,
+ * never is.
+ * @module
+ */
+
+/** What one read of a connection can bring. Only whole ones are used again: a long body comes in them. */
+export const PIECE_BYTES = 64 * 1024;
+
+/** Bounds what lies here: 16 MiB. */
+const MAX_FREE = 256;
+
+const HOLDERS = Symbol('holders');
+
+interface Piece extends Buffer {
+  /** Absent: it is not used again. */
+  [HOLDERS]?: number;
+}
+
+const free: Piece[] = [];
+
+/** @returns A copy of `bytes` from `start` to `end`. */
+export function pieceOf(bytes: Buffer, start: number, end: number): Buffer {
+  const isWhole = end - start === PIECE_BYTES;
+  const piece: Piece = (isWhole ? free.pop() : undefined) ?? Buffer.allocUnsafeSlow(end - start);
+  if (isWhole) piece[HOLDERS] = 1;
+  bytes.copy(piece, 0, start, end);
+  return piece;
+}
+
+/** @returns Whether the piece is to be let go: it may be used again. */
+export function hold(piece: Piece): boolean {
+  if (piece[HOLDERS] === undefined) return false;
+  piece[HOLDERS]++;
+  return true;
+}
+
+/** The holder does not look at the piece any more. */
+export function letGo(piece: Piece): void {
+  if (!piece[HOLDERS] || --piece[HOLDERS] > 0) return;
+  if (free.length < MAX_FREE) free.push(piece);
+}

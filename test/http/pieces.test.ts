@@ -1,0 +1,172 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import { SharedBody } from '../../cache/shared-body.ts';
+import { MemoryStore } from '../../cache/store/memory-store.ts';
+import { HttpError } from '../../http/errors.ts';
+import type { BodyReader } from '../../http/message.ts';
+import { hold, letGo, PIECE_BYTES, pieceOf } from '../../http/pieces.ts';
+
+const source = Buffer.alloc(PIECE_BYTES + 8);
+
+/** Whose memory it is: readers get views. */
+function isSame(one: Buffer | undefined, other: Buffer): boolean {
+  return one?.buffer === other.buffer;
+}
+
+/** A whole piece that says everywhere which one it is. */
+function numbered(number: number): Buffer {
+  source.fill(number);
+  return pieceOf(source, 3, 3 + PIECE_BYTES);
+}
+
+function bodyOf(writer = false, maxKeptBytes = 2 ** 26): SharedBody {
+  return new SharedBody({
+    writer: writer ? new MemoryStore(2 ** 26).begin(0) : undefined,
+    maxKeptBytes,
+    windowBytes: 3 * PIECE_BYTES,
+    flow: { pause: () => undefined, resume: () => undefined, abort: () => undefined },
+    onAbandoned: () => undefined,
+  });
+}
+
+/** Takes a piece that has arrived. */
+function next(reader: BodyReader): Buffer {
+  const piece = reader.next();
+  if (!Buffer.isBuffer(piece)) throw new Error('no piece is there');
+  return piece;
+}
+
+test('what all holders have let go is used again, and nothing else is', (t) => {
+  const piece = numbered(1);
+  t.equal(hold(piece), true);
+  letGo(piece);
+  const other = numbered(2);
+  t.notOk(isSame(other, piece), 'one still holds it');
+  letGo(piece);
+  t.ok(isSame(numbered(3), piece));
+  letGo(piece);
+  letGo(piece);
+  t.ok(isSame(numbered(4), piece));
+  t.notOk(isSame(numbered(5), piece), 'let go twice, it is not given to two');
+  t.end();
+});
+
+test('parts of a read, and what came from elsewhere, are left to the collector', (t) => {
+  const part = pieceOf(source, 0, PIECE_BYTES - 1);
+  const foreign = Buffer.alloc(PIECE_BYTES);
+  for (const piece of [part, foreign]) {
+    t.equal(hold(piece), false);
+    letGo(piece);
+    t.notOk(isSame(numbered(1), piece));
+  }
+  t.same([...pieceOf(Buffer.from('abcdef'), 2, 4)], [...Buffer.from('cd')]);
+  t.end();
+});
+
+test('a piece that passed through is used again when its reader says that it is done with it', (t) => {
+  const body = bodyOf();
+  const reader = body.reader(0, Number.POSITIVE_INFINITY);
+  body.append(numbered(1));
+  const first = next(reader);
+  t.notOk(isSame(numbered(2), first), 'it may still be on its way');
+  reader.release?.();
+  t.ok(isSame(numbered(3), first));
+  t.end();
+});
+
+test('a piece that two readers had is used again when both are done with it', (t) => {
+  const body = bodyOf();
+  const [one, other] = [body.reader(0, Number.POSITIVE_INFINITY), body.reader(0, Number.POSITIVE_INFINITY)];
+  body.append(numbered(1));
+  const piece = next(one);
+  one.release?.();
+  t.notOk(isSame(numbered(2), piece), 'the other one has not read it');
+  t.ok(isSame(next(other), piece));
+  t.notOk(isSame(numbered(3), piece), 'the other one is not done with it');
+  other.release?.();
+  t.ok(isSame(numbered(4), piece));
+  t.end();
+});
+
+test('what is kept is not used again', (t) => {
+  const body = bodyOf(true);
+  const reader = body.reader(0, Number.POSITIVE_INFINITY);
+  body.append(numbered(1));
+  const piece = next(reader);
+  reader.release?.();
+  t.notOk(isSame(numbered(2), piece));
+  const stored = body.end([], 0);
+  const again = stored?.open({ start: 0, end: PIECE_BYTES });
+  const read = again && next(again);
+  again?.release?.();
+  t.ok(isSame(read, piece));
+  t.notOk(isSame(numbered(3), piece));
+  t.end();
+});
+
+test('what nobody has read of a body that broke off is used again', (t) => {
+  const body = bodyOf();
+  const reader = body.reader(0, Number.POSITIVE_INFINITY);
+  const piece = numbered(1);
+  body.append(piece);
+  reader.close();
+  body.fail(new HttpError('abandoned'));
+  t.ok(isSame(numbered(2), piece));
+  t.end();
+});
+
+test('whatever readers do, nobody sees a piece change that it is not done with', (t) => {
+  const step = fc.record({
+    what: fc.constantFrom('append', 'append', 'read', 'read', 'read', 'release', 'join', 'close', 'fail', 'end'),
+    body: fc.nat({ max: 2 }),
+    reader: fc.nat({ max: 3 }),
+  });
+  let reused = 0;
+  const seen = new Set<ArrayBufferLike>();
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), fc.boolean(), (steps, kept) => {
+      let number = 0;
+      const bodies = [bodyOf(), bodyOf(kept, 5 * PIECE_BYTES), bodyOf(kept)];
+      const stored: { piece: Buffer; says: number }[] = [];
+      const readers: { reader: BodyReader; has: { piece: Buffer; says: number }[] }[] = [];
+      for (const { what, body: which, reader: place } of steps) {
+        const body = bodies[which] as SharedBody;
+        const one = readers[place];
+        if (what === 'append') {
+          const piece = numbered(number++ & 0xff);
+          if (seen.has(piece.buffer)) reused++;
+          seen.add(piece.buffer);
+          body.append(piece);
+        } else if (what === 'join' && readers.length < 4 && body.canReadFrom(body.received)) {
+          const reader = body.reader(body.received, Number.POSITIVE_INFINITY);
+          readers.push({ reader, has: [] });
+        } else if (what === 'fail') body.fail(new HttpError('abandoned'));
+        else if (what === 'end' && steps.length % 3 === 0) {
+          const whole = body.end([], 0);
+          const reader = whole?.open({ start: 0, end: body.received });
+          for (let piece = reader?.next(); Buffer.isBuffer(piece); piece = reader?.next()) {
+            stored.push({ piece, says: piece[0] as number });
+          }
+          reader?.close();
+        } else if (one !== undefined && what === 'read') {
+          try {
+            const piece = one.reader.next();
+            if (Buffer.isBuffer(piece)) one.has.push({ piece, says: piece[0] as number });
+            else if (piece !== null) piece.catch(() => undefined);
+          } catch {
+            // it broke off, or the reader fell behind
+          }
+        } else if (one !== undefined && what === 'release') {
+          one.has = [];
+          one.reader.release?.();
+        } else if (one !== undefined && what === 'close') one.reader.close();
+        for (const { piece, says } of [...stored, ...readers.flatMap(({ has }) => has)]) {
+          if (piece[0] !== says || piece[PIECE_BYTES - 1] !== says) throw new Error('a piece was used again');
+        }
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+  t.ok(reused > 1_000, `${reused} pieces were used again`);
+  t.end();
+});
