@@ -134,12 +134,7 @@ export class NodeCore {
 
   async #invalidateGroups({ site, authority }: KeyedRequest, groups: readonly string[]): Promise<void> {
     const purge = { site, kind: 'tag', soft: false, who: this.name, why: 'Cache-Group-Invalidation' } as const;
-    try {
-      await this.purging?.purge(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
-    } catch (error) {
-      // The origin's answer is given all the same: it has done its part.
-      this.log.error({ site, groups, detail: (error as Error).message }, 'groups could not be invalidated');
-    }
+    await this.purging?.invalidate(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
   }
 
   /** Answers from the cache or from upstream. Never rejects. */

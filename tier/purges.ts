@@ -12,16 +12,19 @@ import type { Purge } from '../journal/journal.ts';
 import { httpReporter } from '../journal/reporter.ts';
 import { httpSource } from '../journal/source.ts';
 import type { NodeCore } from './node-core.ts';
+import { OwedPurges } from './owed-purges.ts';
 
 /** How a node takes part in purging. */
 export interface Purging {
   /**
-   * Purges on behalf of an origin, or of somebody whom a site lets purge.
+   * Purges on behalf of somebody whom a site lets purge.
    * Resolves when it is in the journal and applied here.
    *
    * @throws {HttpError} `journal_unreachable` when it may not have been taken.
    */
   purge(purges: readonly Purge[]): Promise<void>;
+  /** The same on behalf of an origin, which does not say it again: what the journal does not take is owed. Never rejects. */
+  invalidate(purges: readonly Purge[]): Promise<void>;
   /** Follows where the new config says. */
   reload(region: RegionConfig): void;
   close(): Promise<void>;
@@ -31,8 +34,26 @@ export interface Purging {
 export function followPurges(core: NodeCore, region: RegionConfig): Purging {
   let followed = settings(region);
   let following = Promise.resolve(follow(core, followed));
+  const owed = new OwedPurges({
+    append: async (purges) => (await following).append(purges),
+    wait: pause,
+    log: core.log,
+  });
   return {
     purge: async (purges) => (await following).purge(purges),
+    async invalidate(purges) {
+      if (!owed.isEmpty) {
+        owed.add(purges); // the journal is out of reach: nobody waits for it in vain
+        return;
+      }
+      try {
+        await (await following).purge(purges);
+      } catch (error) {
+        const { message: detail } = error as Error;
+        core.log.error({ site: purges[0]?.site, detail }, 'an invalidation by the origin has to wait for the journal');
+        owed.add(purges);
+      }
+    },
     reload(next) {
       const before = following;
       const wanted = settings(next);
@@ -41,7 +62,10 @@ export function followPurges(core: NodeCore, region: RegionConfig): Purging {
       followed = wanted;
       following = before.then(({ close }) => close()).then(() => follow(core, wanted));
     },
-    close: async () => (await following).close(),
+    async close() {
+      await owed.close();
+      await (await following).close();
+    },
   };
 }
 
@@ -60,7 +84,14 @@ function leaseOf({ url, leaseMs }: Settings): number {
   return url === undefined ? Number.POSITIVE_INFINITY : leaseMs;
 }
 
-type Following = Pick<Purging, 'purge' | 'close'>;
+interface Following extends Pick<Purging, 'purge' | 'close'> {
+  /** Resolves when they are in the journal. @throws {HttpError} `journal_unreachable`. */
+  append(purges: readonly Purge[]): Promise<unknown>;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal, ref: false });
+}
 
 function follow(core: NodeCore, wanted: Settings): Following {
   const { url, secret } = wanted;
@@ -70,11 +101,13 @@ function follow(core: NodeCore, wanted: Settings): Following {
 
 function alone({ ledger }: NodeCore): Following {
   ledger.extend({ terms: [] }); // it goes on from what it knows by numbers of its own, which are those of no journal
+  const apply = async (purges: readonly Purge[]): Promise<void> => {
+    const { seq } = ledger.known; // stamps go by that
+    ledger.apply(purges.map((purge, index) => ({ ...purge, seq: seq + index + 1 })));
+  };
   return {
-    purge: async (purges) => {
-      const { seq } = ledger.known; // stamps go by that
-      ledger.apply(purges.map((purge, index) => ({ ...purge, seq: seq + index + 1 })));
-    },
+    purge: apply,
+    append: apply,
     close: async () => undefined,
   };
 }
@@ -87,9 +120,6 @@ function followJournal({ member: node, ledger, log }: NodeCore, url: string, sec
   const problem = (error: Error): void => {
     if (reached) log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
     reached = false; // said once, until it is reached again
-  };
-  const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
-    await wait(ms, undefined, { signal, ref: false });
   };
   const reporter = httpReporter({ url, secret, node, wait: pause, problem });
   const appender = httpAppender({ url, secret, node });
@@ -113,6 +143,7 @@ function followJournal({ member: node, ledger, log }: NodeCore, url: string, sec
       if (!(await follower.caughtUp(last, CATCH_UP_MS)))
         throw new HttpError('journal_unreachable', 'not applied in time');
     },
+    append: (purges) => appender.append(purges),
     close: async () => {
       await follower.stop();
       await Promise.all([reporter.close(), appender.close()]);

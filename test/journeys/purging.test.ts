@@ -54,7 +54,7 @@ interface TestControl {
   readonly address: string;
   readonly journalFile: string;
   /** Ends it, and starts it again at the same address. */
-  restart(meanwhile?: () => void): Promise<void>;
+  restart(meanwhile?: () => unknown): Promise<void>;
 }
 
 async function startTestControl(t: Test): Promise<TestControl> {
@@ -80,7 +80,7 @@ async function startTestControl(t: Test): Promise<TestControl> {
     journalFile: `${data}/journal.sqlite`,
     async restart(meanwhile) {
       await node.close();
-      meanwhile?.();
+      await meanwhile?.();
       node = await start();
     },
   };
@@ -179,6 +179,24 @@ test('an origin invalidates as many groups as it can name, and none that is too 
   t.ok((await on.network.metric('shield-1', 'seawall_purges_applied')) > 5_000, 'before the answer is given');
   await allFollow(on, 5_002); // 1 is of the stage
   t.same(await on.everywhere('/list'), ['new', 'new', 'new', 'new']);
+});
+
+test('what an origin invalidates while the control node is down is invalidated when it is back', async (t) => {
+  const on = await stage(t);
+  on.content.fields = { 'Cache-Groups': '"prices"' };
+  await on.everywhere('/list');
+  on.content.fields = { 'Cache-Groups': '"names"' };
+  await on.everywhere('/names');
+  on.content.value = 'new';
+  await on.control.restart(async () => {
+    for (const group of ['"prices"', '"names", "prices"']) {
+      on.content.fields = { 'Cache-Group-Invalidation': group };
+      const changed = await ask(on.network.at('us-1'), '/change', { method: 'POST', body: 'x' });
+      t.equal(changed.status, 200, 'the origin has done its part');
+    }
+  });
+  await allFollow(on, 3); // 1 is of the stage
+  for (const path of ['/list', '/names']) t.same(await on.everywhere(path), ['new', 'new', 'new', 'new'], path);
 });
 
 test('tags are for the network; a visitor does not see them unless the site says so', async (t) => {

@@ -1,0 +1,99 @@
+/** What origins invalidate while the journal is out of reach. */
+import { test } from 'tap';
+import type { Purge } from '../../journal/journal.ts';
+import { OwedPurges } from '../../tier/owed-purges.ts';
+
+const tag = (selector: string, site = 'shop'): Purge => ({
+  site,
+  kind: 'tag',
+  selector,
+  soft: false,
+  who: 'eu-1',
+  why: 'Cache-Group-Invalidation',
+});
+
+/** A journal that takes purges when it is told to, and a clock that goes on when it is told to. */
+function stand() {
+  const taken: Purge[] = [];
+  const waits: number[] = [];
+  const said: unknown[][] = [];
+  let goOn = (): void => undefined;
+  const journal = { isThere: false, before: (): void => undefined };
+  const owed = new OwedPurges({
+    append: async (purges) => {
+      journal.before();
+      if (!journal.isThere) throw new Error('not there');
+      taken.push(...purges);
+    },
+    wait: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        waits.push(ms);
+        goOn = resolve;
+        signal.addEventListener('abort', reject, { once: true });
+      }),
+    log: { info: () => undefined, error: (...args: unknown[]) => void said.push(args) } as never,
+  });
+  const pass = async (): Promise<void> => {
+    goOn();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { owed, taken, waits, said, journal, pass };
+}
+
+test('it tries again and again, less and less often, until the journal has taken it', async (t) => {
+  const { owed, taken, waits, journal, pass } = stand();
+  owed.add([tag('a'), tag('b', 'blog')]);
+  owed.add([tag('a')]);
+  for (let i = 0; i < 8; i++) await pass();
+  t.same(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
+  t.notOk(owed.isEmpty);
+  journal.isThere = true;
+  await pass();
+  t.same(taken, [tag('a'), tag('b', 'blog')], 'once each');
+  t.ok(owed.isEmpty);
+  owed.add([tag('c')]);
+  t.equal(waits.at(-1), 250, 'it begins anew');
+  await pass();
+  t.same(taken.at(-1), tag('c'));
+});
+
+test('what is said again while it is being appended is appended again', async (t) => {
+  const { owed, taken, journal, pass } = stand();
+  owed.add([tag('a'), tag('b')]);
+  journal.isThere = true;
+  journal.before = () => {
+    journal.before = () => undefined;
+    owed.add([tag('b'), tag('c')]);
+  };
+  await pass();
+  t.same(taken, [tag('a'), tag('b')]);
+  t.notOk(owed.isEmpty);
+  await pass();
+  t.same(taken.slice(2), [tag('b'), tag('c')]);
+  t.ok(owed.isEmpty);
+});
+
+test('too many for one site are owed as the whole site, those of others as they are', async (t) => {
+  const { owed, taken, journal, pass } = stand();
+  owed.add([tag('a', 'blog')]);
+  for (let i = 0; i < 500; i++) owed.add([tag(`${i}`.padEnd(16_000, '-'))]);
+  journal.isThere = true;
+  await pass();
+  t.same(taken, [tag('a', 'blog'), { ...tag(''), kind: 'site' }]);
+  owed.add([tag('a')]);
+  await pass();
+  t.same(taken.at(-1), tag('a'), 'and none of it counts afterwards');
+});
+
+test('one that ends tries once more, and says what is lost', async (t) => {
+  const { owed, said } = stand();
+  owed.add([tag('a')]);
+  await owed.close();
+  t.same(said, [[{ sites: ['shop'] }, 'invalidations of origins are lost: purge these sites']]);
+  const other = stand();
+  other.owed.add([tag('a')]);
+  other.journal.isThere = true;
+  await other.owed.close();
+  t.same(other.taken, [tag('a')]);
+  t.same(other.said, []);
+});

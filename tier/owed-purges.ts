@@ -1,0 +1,105 @@
+/**
+ * Purges of somebody who will not ask again: an origin that says what has
+ * become invalid. What the journal does not take is owed, and appended when it
+ * can be.
+ *
+ * Without the journal a node asks the origin again once the purge lease is
+ * over; what is owed keeps what is old from being taken for good afterwards.
+ * @module
+ */
+import type { Purge } from '../journal/journal.ts';
+import type { Logger } from '../telemetry/log.ts';
+
+/** Selectors of more characters than this are owed as their whole site: more than what was said is purged then, never less. */
+const MAX_CHARS = 1024 * 1024;
+
+/** What a selector takes besides its characters. */
+const SELECTOR_CHARS = 200;
+
+const WHOLE_SITE = 'site ';
+
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 10_000;
+
+export interface OwedPurgesOptions {
+  /** Rejects when some of them, or all, may not have been taken. */
+  readonly append: (purges: readonly Purge[]) => Promise<unknown>;
+  /** Resolves after `ms`; rejects when the signal aborts. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: Pick<Logger, 'info' | 'error'>;
+}
+
+interface OwedOfSite {
+  /** By kind and selector. */
+  readonly purges: Map<string, Purge>;
+  chars: number;
+}
+
+export class OwedPurges {
+  readonly #options: OwedPurgesOptions;
+  readonly #closing = new AbortController();
+  readonly #owed = new Map<string, OwedOfSite>();
+  #appending: Promise<void> | undefined;
+
+  constructor(options: OwedPurgesOptions) {
+    this.#options = options;
+  }
+
+  get isEmpty(): boolean {
+    return this.#owed.size === 0;
+  }
+
+  add(purges: readonly Purge[]): void {
+    for (const purge of purges) {
+      const ofSite = this.#owed.get(purge.site) ?? { purges: new Map<string, Purge>(), chars: 0 };
+      this.#owed.set(purge.site, ofSite);
+      ofSite.chars += purge.selector.length + SELECTOR_CHARS;
+      if (ofSite.chars <= MAX_CHARS) ofSite.purges.set(`${purge.kind} ${purge.selector}`, purge);
+      else {
+        ofSite.purges.clear();
+        ofSite.purges.set(WHOLE_SITE, { ...purge, kind: 'site', selector: '' });
+      }
+    }
+    this.#appending ??= this.#appendAll().finally(() => {
+      this.#appending = undefined;
+    });
+  }
+
+  /** Tries once more, and says what is lost. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#appending;
+    if (this.isEmpty || (await this.#append())) return;
+    this.#options.log.error({ sites: [...this.#owed.keys()] }, 'invalidations of origins are lost: purge these sites');
+  }
+
+  /** Never rejects. */
+  async #appendAll(): Promise<void> {
+    const { wait, log } = this.#options;
+    const { signal } = this.#closing;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      await wait(pauseMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      if (!(await this.#append())) continue;
+      if (!this.isEmpty) continue; // came meanwhile
+      log.info('invalidations of origins that were owed are in the journal');
+      return;
+    }
+  }
+
+  /** @returns Whether all that was owed when it began is in the journal. */
+  async #append(): Promise<boolean> {
+    const owed = [...this.#owed.values()].flatMap((ofSite) => [...ofSite.purges.values()]);
+    try {
+      await this.#options.append(owed);
+    } catch {
+      return false;
+    }
+    const appended = new Set(owed); // what was said again meanwhile is another purge
+    for (const [site, ofSite] of this.#owed) {
+      for (const [key, purge] of ofSite.purges) if (appended.has(purge)) ofSite.purges.delete(key);
+      if (ofSite.purges.size === 0) this.#owed.delete(site);
+    }
+    return true;
+  }
+}
