@@ -21,6 +21,8 @@ export interface PlainClientOptions {
   readonly idleTimeoutMs: number;
   /** How long a kept connection may be idle, unless the server says something else. */
   readonly keepAliveMs: number;
+  /** It takes no request after this age. */
+  readonly maxAgeMs: number;
   readonly maxHeadBytes: number;
 }
 
@@ -112,6 +114,7 @@ class Connection implements UnderWay, ResponseEvents {
   #waitsFor: 'connection' | 'head' | 'body' | 'reader' | 'request' | 'end' = 'connection';
   /** Of `performance.now()`. */
   #since = performance.now();
+  readonly #openedAt = this.#since;
   /** How long it may wait for the next request. */
   #idleMs: number;
   #receiver: Receiver | undefined;
@@ -240,10 +243,10 @@ class Connection implements UnderWay, ResponseEvents {
   /** The response is whole. @returns Whether the connection stays. */
   #release(): boolean {
     const { keepAliveSeconds } = this.#parser;
-    const { keepAliveMs } = this.#client.options;
+    const { keepAliveMs, maxAgeMs } = this.#client.options;
     const told = keepAliveSeconds === undefined ? keepAliveMs : keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS;
     this.#idleMs = Math.min(told, MAX_KEEP_ALIVE_MS);
-    if (this.#idleMs <= 0) {
+    if (this.#idleMs <= 0 || performance.now() - this.#openedAt > maxAgeMs) {
       this.destroy();
       return false;
     }

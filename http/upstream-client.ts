@@ -36,6 +36,8 @@ export interface UpstreamOptions {
   readonly busyCode: HttpErrorCode;
   /** Bytes of a response's header section; by default what an origin may send. */
   readonly maxHeadBytes?: number;
+  /** How old a connection may get that is never idle; by default a minute. */
+  readonly maxAgeMs?: number;
   /** Whether a body in a coding other than chunked is taken as it comes, until the connection closes (RFC 9112, section 6.3). */
   readonly anyTransferCoding?: boolean;
   readonly tls?: { readonly verify: boolean; readonly ca: string | undefined; readonly serverName: string | undefined };
@@ -46,6 +48,9 @@ export const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 
 /** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which is heeded. */
 const KEEP_ALIVE_MS = 4_000;
+
+/** A name is looked up for each connection: one in constant use would go on to an address that is not its any more. */
+const MAX_AGE_MS = 60_000;
 
 export class UpstreamClient implements Way {
   readonly #options: UpstreamOptions;
@@ -58,7 +63,7 @@ export class UpstreamClient implements Way {
 
   constructor(options: UpstreamOptions) {
     const { tls, url, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = options;
-    const { maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
+    const { maxHeadBytes = MAX_RESPONSE_HEADER_BYTES, maxAgeMs = MAX_AGE_MS } = options;
     this.#options = options;
     this.anyTransferCoding = options.anyTransferCoding ?? false;
     this.undici = new UndiciClient(
@@ -69,6 +74,7 @@ export class UpstreamClient implements Way {
         bodyTimeout: idleTimeoutMs,
         keepAliveTimeout: KEEP_ALIVE_MS,
         keepAliveMaxTimeout: 60_000,
+        clientTtl: maxAgeMs,
         maxHeaderSize: maxHeadBytes,
         connect: {
           timeout: connectTimeoutMs,
@@ -87,6 +93,7 @@ export class UpstreamClient implements Way {
       firstByteTimeoutMs,
       idleTimeoutMs,
       keepAliveMs: KEEP_ALIVE_MS,
+      maxAgeMs,
       maxHeadBytes,
     });
   }

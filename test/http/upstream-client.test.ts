@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import type { HttpError } from '../../http/errors.ts';
 import type { Flow, UpstreamRequest } from '../../http/message.ts';
@@ -96,6 +98,28 @@ for (const [rule, answer] of Object.entries({
         for (let i = 0; i < 3; i++) t.equal(await send(client, `/${i}`).done, 'ok');
         t.equal(server.connections, 3);
       },
+    );
+  });
+}
+
+for (const { client: which, method } of [
+  { client: 'ours', method: 'GET' },
+  { client: 'undici', method: 'POST' },
+]) {
+  test(`a connection in constant use is replaced after a while: the name may mean another address (${which})`, async (t) => {
+    t.equal(plainHead(request('/', { method })) === undefined, which === 'undici');
+    await using(
+      (socket) => socket.write(OK),
+      async (client, server) => {
+        const end = performance.now() + 1_000;
+        let requests = 0;
+        for (; performance.now() < end; requests++) {
+          t.equal(await send(client, `/${requests}`, { method }).done, 'ok');
+          await sleep(20);
+        }
+        t.ok(server.connections >= 2 && server.connections <= 5, `${server.connections} for ${requests} requests`);
+      },
+      { maxAgeMs: 300 },
     );
   });
 }

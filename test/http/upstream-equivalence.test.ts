@@ -42,7 +42,14 @@ function inPieces(bytes: string, size: number): string[] {
 }
 
 const port = Number(new URL(origin.url).port);
-const plain = new PlainClient({ ...TIMES, host: '127.0.0.1', port, keepAliveMs: 4_000, maxHeadBytes: MAX_HEAD_BYTES });
+const plain = new PlainClient({
+  ...TIMES,
+  host: '127.0.0.1',
+  port,
+  keepAliveMs: 4_000,
+  maxAgeMs: 60_000,
+  maxHeadBytes: MAX_HEAD_BYTES,
+});
 const undici = new UndiciClient(origin.url, {
   headersTimeout: TIMES.firstByteTimeoutMs,
   bodyTimeout: TIMES.idleTimeoutMs,
