@@ -3,6 +3,7 @@
  * that named it.
  * @module
  */
+import { hash } from 'node:crypto';
 import type { RawHeaders } from '../http/headers.ts';
 import { KeyMap } from './key-map.ts';
 import { matchesVary, type VaryMember } from './vary.ts';
@@ -38,13 +39,19 @@ export interface Mark {
 }
 
 interface VariantMark extends Mark {
-  /** As it came; the same one again moves the same mark. */
-  readonly selector: string;
+  /** The same one again moves the same mark. */
+  readonly name: string;
   readonly headers: RawHeaders;
 }
 
 /** A URL with more variants purged one by one counts as purged whole. */
 const MAX_VARIANT_MARKS = 32;
+
+/** A variant that is told by more characters of fields stands for its whole URL. */
+const MAX_VARIANT_CHARS = 512;
+
+/** Longer selectors are known by their hash: a mark's memory is bounded, and so is that of all marks, by their number. */
+const MAX_NAME_CHARS = 256;
 
 /** Bytes that a mark costs besides the characters of its selector. */
 const MARK_BYTES = 130;
@@ -71,7 +78,9 @@ export class Marks {
     for (const marks of this.#simple) for (const selector of marks.keys()) bytes += selector.length + MARK_BYTES;
     for (const [url, marks] of this.#variants.entries()) {
       bytes += url.length + MARK_BYTES;
-      for (const { headers } of marks) bytes += MARK_BYTES + headers.reduce((sum, text) => sum + text.length, 0);
+      for (const { name, headers } of marks) {
+        bytes += MARK_BYTES + headers.reduce((sum, text) => sum + text.length, name.length);
+      }
     }
     return bytes;
   }
@@ -92,12 +101,12 @@ export class Marks {
     vary: readonly VaryMember[] | undefined,
   ): readonly Mark[] {
     const url = `//${authority}${target}`; // without scheme: a purge means both
-    const found = [this.#everything, this.#urls.get(url), this.#hosts.get(host), this.#sites.get(site)];
+    const found = [this.#everything, find(this.#urls, url), this.#hosts.get(host), this.#sites.get(site)];
     for (const [length, prefixes] of this.#prefixes) {
-      if (length <= url.length) found.push(prefixes.get(url.slice(0, length)));
+      if (length <= url.length) found.push(find(prefixes, url.slice(0, length)));
     }
-    for (const tag of tags) found.push(this.#tags.get(tagKey(site, tag)));
-    for (const mark of this.#variants.get(url) ?? []) {
+    for (const tag of tags) found.push(find(this.#tags, tagKey(site, tag)));
+    for (const mark of find(this.#variants, url) ?? []) {
       if (vary === undefined || matchesVary(vary, mark.headers)) found.push(mark);
     }
     return found.filter((mark) => mark !== undefined);
@@ -145,12 +154,14 @@ export class Marks {
     const parsed = readVariant(selector);
     if (parsed === undefined) return this.#everything; // nobody knows what was meant: better too much than too little
     const { url, headers } = parsed;
-    const marks = this.#variants.get(url) ?? [];
-    const known = marks.find((mark) => mark.selector === selector);
+    const marks = find(this.#variants, url) ?? [];
+    const name = nameOf(selector);
+    const known = marks.find((mark) => mark.name === name);
     if (known !== undefined) return known;
-    if (marks.length >= MAX_VARIANT_MARKS) return markIn(this.#urls, url);
-    const mark = { hard: 0, soft: 0, selector, headers };
-    this.#variants.set(url, [...marks, mark]);
+    const chars = headers.reduce((sum, text) => sum + text.length, 0);
+    if (marks.length >= MAX_VARIANT_MARKS || chars > MAX_VARIANT_CHARS) return markIn(this.#urls, url);
+    const mark = { hard: 0, soft: 0, name, headers };
+    this.#variants.set(nameOf(url), [...marks, mark]);
     return mark;
   }
 }
@@ -160,11 +171,20 @@ function newestOf({ hard, soft }: Mark): number {
 }
 
 function markIn(marks: KeyMap<Mark>, selector: string): Mark {
-  const known = marks.get(selector);
+  const known = find(marks, selector);
   if (known !== undefined) return known;
   const mark = { hard: 0, soft: 0 };
-  marks.set(selector, mark);
+  marks.set(nameOf(selector), mark);
   return mark;
+}
+
+function find<T>(marks: KeyMap<T>, selector: string): T | undefined {
+  return marks.size === 0 ? undefined : marks.get(nameOf(selector));
+}
+
+/** @returns What the selector is kept under: itself, or, behind a character that is in none, its hash. */
+function nameOf(selector: string): string {
+  return selector.length <= MAX_NAME_CHARS ? selector : `\0${hash('sha256', selector, 'base64url')}`;
 }
 
 /** One site's tags are not another's. */

@@ -227,38 +227,75 @@ test('a node without a journal counts for itself', async (t) => {
   t.equal(ledger.check(named, PAGE), 'hard', 'the first purge is one for what was stored before');
 });
 
-test('the verdict is that of comparing with every record that was applied', async (t) => {
-  const kinds = fc.constantFrom('url', 'tag', 'host', 'site', 'prefix', 'everything' as const);
-  const records = fc.array(fc.record({ kind: kinds, which: fc.nat(2), soft: fc.boolean() }), { maxLength: 20 });
-  const agrees = fc.check(
-    fc.property(records, fc.nat(20), fc.array(fc.nat(2), { maxLength: 3 }), (list, at, tags) => {
-      const ledger = ledgerAt(0);
-      const named = { stamp: ledger.stampNow(NOTHING_KNOWN), tags: tags.map(String) };
-      let expected = 'current';
-      const apply = (from: number, to: number, counts: boolean): void => {
-        for (const [i, { kind, which, soft }] of list.slice(from, to).entries()) {
-          const selector = (SELECTORS[kind] as readonly string[])[which] as string;
-          ledger.apply([
-            purge(from + i + 1, { kind, selector, soft, site: kind === 'site' && which > 0 ? 'x' : 'shop' }),
-          ]);
-          const hits = kind === 'tag' ? tags.map(String).includes(selector) : kind === 'everything' || which === 0;
-          if (counts && hits) expected = soft && expected !== 'hard' ? 'soft' : soft ? expected : 'hard';
-        }
-      };
-      apply(0, at, false);
-      const later = { ...named, stamp: ledger.stampNow(NOTHING_KNOWN) };
-      apply(Math.min(at, list.length), list.length, true);
-      return ledger.check(later, PAGE) === expected && ledger.check(later, PAGE) === expected;
-    }),
-  );
-  t.notOk(agrees.failed, fc.defaultReportMessage(agrees) ?? 'agrees');
+for (const { what, pad } of [
+  { what: 'short', pad: '' },
+  { what: 'long', pad: '-'.repeat(1_000) },
+]) {
+  const target = `${PAGE.target}${pad}`;
+  const selectors: Record<string, readonly string[]> = {
+    url: [`${URL}${pad}`, `//shop.test/1${pad}`, `//shop.test/2${pad}`],
+    tag: [`${pad}0`, `${pad}1`, `${pad}2`],
+    host: ['shop.test', 'a', 'b'],
+    site: ['', '', ''],
+    prefix: [`//shop.test:8080/a/b?c=1${pad.slice(1)}`, `//shop.test:8080/b${pad}`, '//x/'],
+    everything: ['', '', ''],
+  };
+  test(`the verdict is that of comparing with every record that was applied (${what} selectors)`, async (t) => {
+    const kinds = fc.constantFrom('url', 'tag', 'host', 'site', 'prefix', 'everything' as const);
+    const records = fc.array(fc.record({ kind: kinds, which: fc.nat(2), soft: fc.boolean() }), { maxLength: 20 });
+    const agrees = fc.check(
+      fc.property(records, fc.nat(20), fc.array(fc.nat(2), { maxLength: 3 }), (list, at, numbers) => {
+        const ledger = ledgerAt(0);
+        const page = { ...PAGE, target };
+        const tags = numbers.map((number) => `${pad}${number}`);
+        const named = { stamp: ledger.stampNow(NOTHING_KNOWN), tags };
+        let expected = 'current';
+        const apply = (from: number, to: number, counts: boolean): void => {
+          for (const [i, { kind, which, soft }] of list.slice(from, to).entries()) {
+            const selector = (selectors[kind] as readonly string[])[which] as string;
+            ledger.apply([
+              purge(from + i + 1, { kind, selector, soft, site: kind === 'site' && which > 0 ? 'x' : 'shop' }),
+            ]);
+            const hits = kind === 'tag' ? tags.includes(selector) : kind === 'everything' || which === 0;
+            if (counts && hits) expected = soft && expected !== 'hard' ? 'soft' : soft ? expected : 'hard';
+          }
+        };
+        apply(0, at, false);
+        const later = { ...named, stamp: ledger.stampNow(NOTHING_KNOWN) };
+        apply(Math.min(at, list.length), list.length, true);
+        return ledger.check(later, page) === expected && ledger.check(later, page) === expected;
+      }),
+    );
+    t.notOk(agrees.failed, fc.defaultReportMessage(agrees) ?? 'agrees');
+  });
+}
+
+test('the longest selectors take no more memory than others', async (t) => {
+  const ledger = ledgerAt(0);
+  const long = (i: number): string => `${i}`.padStart(16_384, '-');
+  const variant = (i: number): string => JSON.stringify({ url: `//a/${long(i)}`, headers: ['A', long(i)] });
+  let seq = 1;
+  for (let i = 0; i < 100; i++) {
+    for (const kind of ['url', 'tag', 'prefix'] as const) ledger.apply([purge(seq++, { kind, selector: long(i) })]);
+    ledger.apply([purge(seq++, { kind: 'variant', selector: variant(i) })]);
+  }
+  t.equal(ledger.size, 400);
+  t.ok(ledger.bytes < 400 * 500, `${ledger.bytes} bytes`);
+  const seen = { stamp: ledger.stampNow(NOTHING_KNOWN), tags: [long(7)] };
+  ledger.apply([purge(seq++, { kind: 'tag', selector: long(8) })]);
+  t.equal(ledger.check(seen, PAGE), 'current');
+  ledger.apply([purge(seq, { kind: 'tag', selector: long(7) })]);
+  t.equal(ledger.check(seen, PAGE), 'hard');
 });
 
-const SELECTORS: Record<string, readonly string[]> = {
-  url: [URL, '//shop.test/1', '//shop.test/2'],
-  tag: ['0', '1', '2'],
-  host: ['shop.test', 'a', 'b'],
-  site: ['', '', ''],
-  prefix: ['//shop.test:8080/a', '//shop.test:8080/b', '//x/'],
-  everything: ['', '', ''],
-};
+test('a variant that is told by many or long fields stands for its whole URL', async (t) => {
+  const ledger = ledgerAt(0);
+  const de = { ...stored(ledger), vary: [{ name: 'accept-language', value: 'de' }] };
+  ledger.apply([
+    purge(1, {
+      kind: 'variant',
+      selector: JSON.stringify({ url: URL, headers: ['Accept-Language', 'x'.repeat(2_000)] }),
+    }),
+  ]);
+  t.equal(ledger.check(de, PAGE), 'hard', 'more than what was said, never less');
+});
