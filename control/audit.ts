@@ -60,6 +60,8 @@ export class AuditLog {
 
   #rotate(): void {
     const { files } = this.#options;
+    const next = `${this.#file}.next`;
+    const fd = openSync(next, 'a', 0o600); // before anything is moved: where it cannot be opened, all stays as it is
     rmSync(this.#nth(files - 1), { force: true });
     for (let n = files - 2; n >= 0; n -= 1) {
       try {
@@ -68,8 +70,8 @@ export class AuditLog {
         // There are not that many yet.
       }
     }
-    const fd = openSync(this.#file, 'a', 0o600);
-    closeSync(this.#fd); // only now: where the next one cannot be opened, this one stays, and its number is nobody else's
+    renameSync(next, this.#file);
+    closeSync(this.#fd);
     this.#fd = fd;
     this.#bytes = fstatSync(fd).size;
   }

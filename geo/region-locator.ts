@@ -41,6 +41,9 @@ export async function openRegionLocator(region: RegionConfig, log: Logger): Prom
     reload(next) {
       if (next.geo.databases.join('\n') !== databases.join('\n')) void reopen(next);
     },
-    close: () => locator.close(),
+    close() {
+      databases = []; // those that are being opened are nobody's any more
+      locator.close();
+    },
   };
 }

@@ -16,10 +16,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.ts';
 import { usageOf } from './bench/proc.ts';
 import { freePort, isAnswering, type Load, ownLoad, QUESTIONS, withDnsperf } from './dns/load.ts';
 import { print, type Row } from './report.ts';
+
+const HELP = `Usage: npm run bench:dns -- [options]
+
+Answers a second of the DNS server on one core, and what one costs, beside
+Debian's nsd where that is installed.
+
+Options:
+  --seconds N   Of each server, for each kind of question. By default 5.
+  --load WHICH  dnsperf, where that is installed, or own. By default dnsperf.
+  --help        Say this.
+`;
 
 const GOAL_PER_SECOND = 20_000;
 const ROOT = join(import.meta.dirname, '..');
@@ -36,13 +47,12 @@ interface Server {
   readonly port: number;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { seconds: { type: 'string', default: '5' }, load: { type: 'string' } },
-    allowPositionals: true,
-  });
-  const seconds = Math.min(10, Math.max(1, Number(values.seconds)));
-  const hasDnsperf = values.load !== 'own' && isInstalled('dnsperf', ['-h']);
+async function main(args: readonly string[]): Promise<void> {
+  const settings = readArguments('bench:dns', HELP, { seconds: '5', load: 'dnsperf' }, args);
+  const seconds = settings.positive('seconds', 60);
+  const { load } = settings.values;
+  if (load !== 'dnsperf' && load !== 'own') settings.refuse(`--load needs dnsperf or own, not ${JSON.stringify(load)}`);
+  const hasDnsperf = load === 'dnsperf' && isInstalled('dnsperf', ['-h']);
   const folder = mkdtempSync(join(tmpdir(), 'seawall-dns-'));
   const rows: Row[] = [];
   try {
@@ -199,4 +209,5 @@ function pinTo(core: number): readonly string[] {
   return availableParallelism() > 1 && isInstalled('taskset', ['-V']) ? ['taskset', '-c', String(core)] : [];
 }
 
-await main();
+// As `npm run bench -- dns` it has a word before its options.
+await main(process.argv.slice(2).filter((arg) => arg !== 'dns'));

@@ -6,7 +6,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.ts';
 import { PUBLIC_BYTES } from './herd/origin.ts';
 import { isPattern } from './herd/pattern.ts';
 import {
@@ -19,7 +19,7 @@ import {
   startOrigin,
 } from './herd/processes.ts';
 import { type Habit, Visitor } from './herd/visitor.ts';
-import { print, type Row } from './report.ts';
+import { exactly, number, print, type Row } from './report.ts';
 
 const HELP = `Usage: npm run herd -- [options]
 
@@ -69,9 +69,6 @@ const MARKS = 3;
 interface Settings {
   readonly visitors: number;
   readonly largeBytes: number;
-  readonly memory: string;
-  readonly little: string;
-  readonly only: ReadonlySet<string>;
 }
 
 interface Stage {
@@ -274,73 +271,31 @@ function complain(visitors: readonly Visitor[]): void {
   for (const [problem, count] of problems) console.log(`  ${count} × ${problem}`);
 }
 
-function exactly(what: string, value: number, wanted: number): Row {
-  return { what, value: number(value), promise: { text: `= ${number(wanted)}`, kept: value === wanted } };
-}
-
 function took(startedAt: number): Row {
   return { what: 'seconds', value: ((performance.now() - startedAt) / 1_000).toFixed(1) };
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
 }
 
 function mebibytes(bytes: number): string {
   return (bytes / 1024 ** 2).toFixed(0);
 }
 
-function positive(text: string, option: string): number {
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  return refuse(`--${option} needs a whole number above 0, not ${JSON.stringify(text)}`);
-}
-
-function bytesOf(size: string, option: string): number {
-  const [, count, unit] = /^(\d{1,5})(MiB|GiB)$/.exec(size) ?? [];
-  if (count === undefined) return refuse(`--${option} needs a size such as 256MiB, not ${JSON.stringify(size)}`);
-  return Number(count) * (unit === 'GiB' ? 1024 ** 3 : 1024 ** 2);
-}
-
-function refuse(message: string): never {
-  console.error(`herd: ${message}`);
-  process.exit(2);
-}
-
-function readArguments(): Settings {
-  const options = {
-    visitors: { type: 'string', default: '5000' },
-    megabytes: { type: 'string', default: '200' },
-    memory: { type: 'string', default: '256MiB' },
-    little: { type: 'string', default: '64MiB' },
-    only: { type: 'string', default: '1,2,3,4' },
-    help: { type: 'boolean', default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
-  try {
-    ({ values } = parseArgs({ options }));
-  } catch (error) {
-    return refuse((error as Error).message);
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-  }
-  if (!/^[1-4](,[1-4])*$/.test(values.only))
-    refuse(`--only needs numbers from 1 to 4, not ${JSON.stringify(values.only)}`);
-  return {
-    visitors: positive(values.visitors, 'visitors'),
-    largeBytes: positive(values.megabytes, 'megabytes') * 1_000_000,
-    memory: values.memory,
-    little: values.little,
-    only: new Set(values.only.split(',')),
-  };
-}
-
-const settings = readArguments();
-const memoryBytes = bytesOf(settings.memory, 'memory');
-const littleBytes = bytesOf(settings.little, 'little');
+const given = readArguments('herd', HELP, {
+  visitors: '5000',
+  megabytes: '200',
+  memory: '256MiB',
+  little: '64MiB',
+  only: '1,2,3,4',
+});
+const settings: Settings = {
+  visitors: given.positive('visitors', 1_000_000),
+  largeBytes: given.positive('megabytes', 100_000) * 1_000_000,
+};
+const only = given.chosen('only', 1, 4);
+const { memory, little } = given.values;
+const memoryBytes = given.bytes('memory');
+const littleBytes = given.bytes('little');
 if (openFileLimit() < settings.visitors + SPARE_FILES) {
-  refuse(
+  given.refuse(
     `this machine lets a process open ${openFileLimit()} files, and ${settings.visitors} visitors need ` +
       `${settings.visitors + SPARE_FILES}: raise it (ulimit -Hn), or ask for fewer visitors (--visitors)`,
   );
@@ -355,16 +310,16 @@ const megabytes = number(settings.largeBytes / 1e6);
 const herd = `${number(settings.visitors)} visitors, one body of ${megabytes} MB`;
 /** Runs part of the herd on a network of its own: what one part leaves behind is no other part's memory. */
 async function on(memory: string, ids: readonly string[], run: (stage: Stage) => Promise<void>): Promise<void> {
-  if (!ids.some((id) => settings.only.has(id))) return;
+  if (!ids.some((id) => only.has(id))) return;
   const network = await startNetwork(memory, origin.port);
   await run({ origin, network, settings });
   await network.stop();
 }
 
-await on(settings.memory, ['1', '2'], async (stage) => {
-  if (settings.only.has('1')) await coldKey(stage);
-  if (settings.only.has('2')) await privateAnswers(stage);
+await on(memory, ['1', '2'], async (stage) => {
+  if (only.has('1')) await coldKey(stage);
+  if (only.has('2')) await privateAnswers(stage);
 });
-await on(settings.memory, ['3'], (stage) => largeBody(stage, `3. ${herd}, nodes with ${settings.memory}`, memoryBytes));
-await on(settings.little, ['4'], (stage) => largeBody(stage, `4. ${herd}, nodes with ${settings.little}`, littleBytes));
+await on(memory, ['3'], (stage) => largeBody(stage, `3. ${herd}, nodes with ${memory}`, memoryBytes));
+await on(little, ['4'], (stage) => largeBody(stage, `4. ${herd}, nodes with ${little}`, littleBytes));
 process.exit();

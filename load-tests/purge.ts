@@ -4,7 +4,7 @@
  * its bounds.
  * @module
  */
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.ts';
 import { measureKills } from './purge/kills.ts';
 import { measureObjects } from './purge/objects.ts';
 import { measureSustained } from './purge/sustained.ts';
@@ -31,48 +31,19 @@ Options:
   --help        Say this.
 `;
 
-function refuse(message: string): never {
-  console.error(`bench:purge: ${message}`);
-  process.exit(2);
-}
+const settings = readArguments('bench:purge', HELP, {
+  objects: '1000000',
+  seconds: '60',
+  kills: '10',
+  seed: String(1 + Math.floor(Math.random() * 1e6)),
+  only: '3,4,5',
+});
+const only = settings.chosen('only', 3, 5);
+const objects = settings.positive('objects');
+const seconds = settings.positive('seconds');
+const kills = settings.positive('kills');
+const seed = settings.positive('seed');
 
-function positive(text: string, option: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  return refuse(`--${option} needs a whole number above 0, not ${JSON.stringify(text)}`);
-}
-
-function readArguments() {
-  const options = {
-    objects: { type: 'string', default: '1000000' },
-    seconds: { type: 'string', default: '60' },
-    kills: { type: 'string', default: '10' },
-    seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
-    only: { type: 'string', default: '3,4,5' },
-    help: { type: 'boolean', default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
-  try {
-    ({ values } = parseArgs({ options }));
-  } catch (error) {
-    return refuse((error as Error).message);
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-  }
-  if (!/^[3-5](,[3-5])*$/.test(values.only)) {
-    refuse(`--only needs numbers from 3 to 5, not ${JSON.stringify(values.only)}`);
-  }
-  return {
-    objects: positive(values.objects, 'objects'),
-    seconds: positive(values.seconds, 'seconds'),
-    kills: positive(values.kills, 'kills'),
-    seed: positive(values.seed, 'seed'),
-    only: new Set(values.only.split(',')),
-  };
-}
-
-const { objects, seconds, kills, seed, only } = readArguments();
 // First: the heap of this process is what 4 measures.
 if (only.has('4')) await measureSustained(seconds);
 if (only.has('5')) await measureKills(kills, seededRandom(seed));

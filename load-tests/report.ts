@@ -20,3 +20,13 @@ export function print(title: string, rows: readonly Row[]): void {
     if (promise?.kept === false) process.exitCode = 1;
   }
 }
+
+/** A number that has to be another one. */
+export function exactly(what: string, value: number, wanted: number): Row {
+  return { what, value: number(value), promise: { text: `= ${number(wanted)}`, kept: value === wanted } };
+}
+
+/** Its thousands apart. */
+export function number(value: number): string {
+  return value.toLocaleString('en-US');
+}

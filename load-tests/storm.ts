@@ -7,10 +7,10 @@
  */
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.ts';
 import { processorPressureMicros } from './nodes.ts';
 import { type Random, seededRandom } from './random.ts';
-import { print, type Row } from './report.ts';
+import { exactly, number, print, type Row } from './report.ts';
 import type { PurgeTime, SiteReport } from './storm/messages.ts';
 import { type Member, type Network, SECRET, startNetwork, startSite } from './storm/network.ts';
 import { histogram, quantile } from './storm/quantiles.ts';
@@ -71,12 +71,6 @@ type Fault = 'kill' | 'cut' | 'hold';
 interface Interval {
   readonly from: number;
   until: number;
-}
-
-interface Settings {
-  readonly seconds: number;
-  readonly changes: number;
-  readonly seed: number;
 }
 
 /** Kills and cuts until the time is over, then until every node is back. */
@@ -231,49 +225,14 @@ function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): vo
   for (const [what, count] of Object.entries(report.errors)) console.log(`  ${count} × no answer: ${what}`);
 }
 
-function exactly(what: string, value: number, wanted: number): Row {
-  return { what, value: number(value), promise: { text: `= ${wanted}`, kept: value === wanted } };
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
-}
-
-function refuse(message: string): never {
-  console.error(`storm: ${message}`);
-  process.exit(2);
-}
-
-function positive(text: string, option: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  return refuse(`--${option} needs a whole number above 0, not ${JSON.stringify(text)}`);
-}
-
-function readArguments(): Settings {
-  const options = {
-    seconds: { type: 'string', default: '60' },
-    changes: { type: 'string', default: '200' },
-    seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
-    help: { type: 'boolean', default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
-  try {
-    ({ values } = parseArgs({ options }));
-  } catch (error) {
-    return refuse((error as Error).message);
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-  }
-  return {
-    seconds: positive(values.seconds, 'seconds'),
-    changes: positive(values.changes, 'changes'),
-    seed: positive(values.seed, 'seed'),
-  };
-}
-
-const { seconds, changes, seed } = readArguments();
+const settings = readArguments('storm', HELP, {
+  seconds: '60',
+  changes: '200',
+  seed: String(1 + Math.floor(Math.random() * 1e6)),
+});
+const seconds = settings.positive('seconds');
+const changes = settings.positive('changes');
+const seed = settings.positive('seed');
 const timeLimitMs = (seconds + 60) * 1_000;
 setTimeout(() => {
   console.error(`storm: not done after ${timeLimitMs / 1_000} s`);

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpSource } from '../../journal/source.ts';
 import type { Random } from '../random.ts';
-import { print, type Row } from '../report.ts';
+import { exactly, number, print } from '../report.ts';
 import { type Control, SECRET, SITE, startControl } from './control.ts';
 
 const CALLERS = 8;
@@ -115,12 +115,4 @@ async function readJournal({ url }: Control): Promise<JournalRecord[]> {
   }
   enough.abort();
   return records;
-}
-
-function exactly(what: string, value: number, wanted: number): Row {
-  return { what, value: number(value), promise: { text: `= ${wanted}`, kept: value === wanted } };
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
 }

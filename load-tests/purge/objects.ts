@@ -14,7 +14,7 @@ import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';
 import { followPurges, type Purging } from '../../tier/purges.ts';
 import { seededRandom } from '../random.ts';
-import { print, type Row } from '../report.ts';
+import { number, print, type Row } from '../report.ts';
 import { quantile } from '../storm/quantiles.ts';
 import { type Control, HOST, SITE, startControl } from './control.ts';
 
@@ -245,8 +245,4 @@ function median(values: readonly number[]): number {
     values.toSorted((a, b) => a - b),
     0.5,
   );
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
 }

@@ -10,7 +10,7 @@ import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';
 import { followPurges } from '../../tier/purges.ts';
 import { startNode } from '../nodes.ts';
-import { print, type Row } from '../report.ts';
+import { exactly, number, print } from '../report.ts';
 import { quantile } from '../storm/quantiles.ts';
 import { type Control, type Edge, HOST, startControl } from './control.ts';
 
@@ -197,14 +197,6 @@ function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
 }
 
-function exactly(what: string, value: number, wanted: number): Row {
-  return { what, value: number(value), promise: { text: `= ${number(wanted)}`, kept: value === wanted } };
-}
-
 function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
 }

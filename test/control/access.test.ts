@@ -1,7 +1,7 @@
 /**
  * Who may purge what: tokens, their scopes, their limits, and the audit log.
  */
-import { closeSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import { AuditLog } from '../../control/audit.ts';
@@ -228,6 +228,24 @@ test('an audit log that cannot begin a new file leaves the files of others alone
   renameSync(away, folder);
   log.write(entry);
   t.match(readFileSync(join(folder, 'audit.jsonl'), 'utf8'), /"action":"a"/, 'it goes on when it can');
+});
+
+test('an audit log that cannot begin a new file forgets none of the old ones', async (t) => {
+  const folder = t.testdir({});
+  const file = join(folder, 'audit.jsonl');
+  const log = new AuditLog(file, { maxBytes: 1, files: 3, now: () => 0 });
+  t.teardown(() => log.close());
+  const entry = (action: string) => ({ address: '127.0.0.1', action, result: 'ok' });
+  for (const action of ['a', 'b', 'c']) log.write(entry(action));
+  const texts = (): string[] => ['.2', '.1', ''].map((end) => readFileSync(`${file}${end}`, 'utf8'));
+  const before = texts();
+  mkdirSync(`${file}.next`);
+  for (let i = 0; i < 3; i++) t.throws(() => log.write(entry('d')), { code: 'EISDIR' });
+  t.strictSame(texts(), before);
+  rmdirSync(`${file}.next`);
+  log.write(entry('d'));
+  t.match(texts(), [/"b"/, /"c"/, /"d"/]);
+  t.strictSame(readdirSync(folder).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
 });
 
 test('tokens of two processes are the same tokens', async (t) => {
