@@ -97,7 +97,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   });
   const metrics = new ControlMetrics(control.name, {
     journal: () => journal.state(),
-    isWritable: () => purges.isWritable,
+    isWritable: () => journal.isWritable,
     nodes: () => progress.nodes(),
   });
   const callLimit = new RateLimit({ ...callRate(control), now: monotonic });
@@ -120,7 +120,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   const regionsKnown = await openRegions(region, regions, stores, metrics, log);
   const closing = new AbortController();
   const server = createServer(log);
-  addOperatorRoutes(server, { nodes: () => nodes, purges, journal, metrics });
+  addOperatorRoutes(server, { nodes: () => nodes, journal, metrics });
   addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit)]);
   addNodeRoutes(server, {
     journal,
@@ -267,15 +267,14 @@ function namesOf(regions: readonly RegionConfig[]): KnownNode[] {
 
 interface OperatorParts {
   readonly nodes: () => NodeList;
-  readonly purges: Purges;
   readonly journal: Journal;
   readonly metrics: ControlMetrics;
 }
 
-function addOperatorRoutes(server: FastifyInstance, { nodes, purges, journal, metrics }: OperatorParts): void {
+function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics }: OperatorParts): void {
   server.get('/healthz', async (_request, reply) => {
     const { newest } = journal.state();
-    const ok = purges.isWritable;
+    const ok = journal.isWritable;
     return reply.code(ok ? 200 : 503).send({ ok, journal: { writable: ok, newest } });
   });
   server.get('/metrics', async (_request, reply) => {

@@ -73,15 +73,9 @@ export class Purges {
   readonly #options: PurgesOptions;
   /** Idempotent calls under way, by token and key. */
   readonly #underWay = new Map<string, { body: Uint8Array; purge: Promise<Purge> }>();
-  #isWritable = true;
 
   constructor(options: PurgesOptions) {
     this.#options = options;
-  }
-
-  /** Whether the last attempt to write to the journal succeeded. */
-  get isWritable(): boolean {
-    return this.#isWritable;
   }
 
   /**
@@ -195,11 +189,9 @@ export class Purges {
       const numbers = await journal.append(selectors.map((selector) => ({ ...selector, soft, who, why })));
       first = numbers.first;
       appended(numbers.last, order);
-      this.#isWritable = true;
     } catch (error) {
       if (!(error instanceof JournalError)) throw error;
       if (error.code === 'JOURNAL_BAD_PURGE') throw new ApiError('unpurgeable', { detail: error.message });
-      this.#isWritable = false;
       throw new ApiError('journal_unavailable', { headers: { 'retry-after': '5' }, cause: error });
     }
     const call = { first, count: selectors.length, nonce };

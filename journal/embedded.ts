@@ -96,6 +96,7 @@ export class EmbeddedJournal implements Journal {
   #lastTime: number;
   /** What the next flush writes. */
   #pending: Append[] = [];
+  #isWritable = true;
   /** Why nothing more is taken. */
   #refusal: 'JOURNAL_CLOSED' | 'JOURNAL_BROKEN' | undefined;
 
@@ -140,12 +141,17 @@ export class EmbeddedJournal implements Journal {
     return () => this.#listeners.delete(entry);
   }
 
+  get isWritable(): boolean {
+    return this.#isWritable;
+  }
+
   async compact(before: number): Promise<void> {
     this.#checkOpen();
     if (Number.isNaN(before)) throw new RangeError('records older than NaN'); // to SQLite it is NULL: everything would go
     const firstKept = this.#statements.firstSince.get(this.#floor, before);
-    const floor = firstKept === undefined ? this.#newest : Number(firstKept['seq']) - 1;
-    if (floor > this.#floor) {
+    const wanted = firstKept === undefined ? this.#newest : Number(firstKept['seq']) - 1;
+    const floor = Math.max(wanted, this.#floor);
+    if (floor > this.#floor || !this.#isWritable) {
       const terms = termsFrom(this.#terms, floor);
       this.#write(() => {
         this.#statements.setFloor.run(floor);
@@ -218,7 +224,9 @@ export class EmbeddedJournal implements Journal {
       this.#db.exec('BEGIN IMMEDIATE');
       statements();
       this.#db.exec('COMMIT');
+      this.#isWritable = true;
     } catch (cause) {
+      this.#isWritable = false;
       const error = writeError(cause, this.#db);
       if (error.code === 'JOURNAL_BROKEN') this.#refusal = error.code;
       throw error;

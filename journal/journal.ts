@@ -94,9 +94,13 @@ export interface Journal {
    */
   subscribe(listener: (newest: number) => void): () => void;
 
+  /** Whether the last attempt to write succeeded. */
+  readonly isWritable: boolean;
+
   /**
    * Forgets records older than `before` (milliseconds since the epoch) and
-   * raises the floor. Terms that end below it are forgotten, too.
+   * raises the floor. Terms that end below it are forgotten, too. After an
+   * attempt to write that failed this is another one, whatever it forgets.
    */
   compact(before: number): Promise<void>;
 

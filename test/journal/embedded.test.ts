@@ -240,28 +240,58 @@ test('a full disk: nothing of the purge is kept, and it goes on when there is ro
   await journal.close();
 });
 
-test('after an error of the disk it takes nothing more, and what was acknowledged can be read', async (t) => {
+/** A journal of two records on a disk that fails with SQLite's `errcode` while it is told to. */
+async function onFailingDisk(
+  t: Test,
+  errcode: number,
+): Promise<{ journal: EmbeddedJournal; disk: { fails: boolean } }> {
   t.testdir();
-  const db = openJournalFile(newFile(t), 'broken');
-  let isBroken = false;
+  const db = openJournalFile(newFile(t), 'failing');
+  const disk = { fails: false };
   const failing = new Proxy(db, {
     get(target, name) {
       const value = Reflect.get(target, name, target);
       if (name !== 'exec') return typeof value === 'function' ? value.bind(target) : value;
       return (sql: string) => {
-        // 1034: SQLITE_IOERR_FSYNC
-        if (isBroken && sql === 'COMMIT') throw Object.assign(new Error('disk I/O error'), { errcode: 1_034 });
+        if (disk.fails && sql === 'COMMIT') throw Object.assign(new Error('no'), { errcode });
         target.exec(sql);
       };
     },
   });
   const journal = new EmbeddedJournal(failing, { now });
   await journal.append(purges(2));
-  isBroken = true;
+  t.equal(journal.isWritable, true);
+  return { journal, disk };
+}
+
+const SQLITE_FULL = 13;
+const SQLITE_IOERR_FSYNC = 1_034;
+
+test('after an error of the disk it takes nothing more, and what was acknowledged can be read', async (t) => {
+  const { journal, disk } = await onFailingDisk(t, SQLITE_IOERR_FSYNC);
+  disk.fails = true;
   await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_BROKEN' });
-  isBroken = false;
+  disk.fails = false;
   await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_BROKEN' });
+  await t.rejects(journal.compact(0), { code: 'JOURNAL_BROKEN' });
+  t.equal(journal.isWritable, false);
   t.equal(journal.read(0, 10).length, 2);
+  await journal.close();
+});
+
+test('a journal that cannot be written to says so, until it can again: a compaction finds out', async (t) => {
+  const { journal, disk } = await onFailingDisk(t, SQLITE_FULL);
+  const before = journal.state();
+  disk.fails = true;
+  await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_NOT_WRITTEN' });
+  t.equal(journal.isWritable, false);
+  await t.rejects(journal.compact(0), { code: 'JOURNAL_NOT_WRITTEN' });
+  t.equal(journal.isWritable, false);
+  disk.fails = false;
+  await journal.compact(0);
+  t.equal(journal.isWritable, true);
+  t.same(journal.state(), before);
+  t.same(await journal.append(purges(1)), { first: 3, last: 3 });
   await journal.close();
 });
 

@@ -156,6 +156,7 @@ function counted(journal: Journal): { journal: Journal; count: () => number; lis
         stop();
       };
     },
+    isWritable: true,
     compact: (before) => journal.compact(before),
     close: () => journal.close(),
   };

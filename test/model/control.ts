@@ -36,6 +36,7 @@ function upTo(terms: readonly Term[], newest: number): readonly Term[] {
 }
 
 export class MemoryJournal implements Journal {
+  readonly isWritable = true;
   readonly #now: () => number;
   readonly #listeners = new Set<(newest: number) => void>();
   readonly line: readonly Term[];
