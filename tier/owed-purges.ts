@@ -40,6 +40,8 @@ export class OwedPurges {
   readonly #closing = new AbortController();
   readonly #owed = new Map<string, OwedOfSite>();
   #appending: Promise<void> | undefined;
+  /** Ends the pause before the next attempt. */
+  #pausing = new AbortController();
 
   constructor(options: OwedPurgesOptions) {
     this.#options = options;
@@ -65,6 +67,11 @@ export class OwedPurges {
     });
   }
 
+  /** The journal is within reach again. */
+  hurry(): void {
+    this.#pausing.abort();
+  }
+
   /** Tries once more, and says what is lost. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -76,10 +83,11 @@ export class OwedPurges {
   /** Never rejects. */
   async #appendAll(): Promise<void> {
     const { wait, log } = this.#options;
-    const { signal } = this.#closing;
+    const closing = this.#closing.signal;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
-      await wait(pauseMs, signal).catch(() => undefined);
-      if (signal.aborted) return;
+      this.#pausing = new AbortController();
+      await wait(pauseMs, AbortSignal.any([closing, this.#pausing.signal])).catch(() => undefined);
+      if (closing.aborted) return;
       if (!(await this.#append())) continue;
       if (!this.isEmpty) continue; // came meanwhile
       log.info('invalidations of origins that were owed are in the journal');

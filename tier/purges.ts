@@ -33,12 +33,13 @@ export interface Purging {
 /** Follows the journal from now on. In a network without one, a node keeps its purges to itself. */
 export function followPurges(core: NodeCore, region: RegionConfig): Purging {
   let followed = settings(region);
-  let following = Promise.resolve(follow(core, followed));
   const owed = new OwedPurges({
     append: async (purges) => (await following).append(purges),
     wait: pause,
     log: core.log,
   });
+  const reached = (): void => owed.hurry();
+  let following = Promise.resolve(follow(core, followed, reached));
   return {
     purge: async (purges) => (await following).purge(purges),
     async invalidate(purges) {
@@ -60,7 +61,7 @@ export function followPurges(core: NodeCore, region: RegionConfig): Purging {
       core.ledger.leaseMs = leaseOf(wanted);
       if (wanted.url === followed.url && wanted.secret === followed.secret) return;
       followed = wanted;
-      following = before.then(({ close }) => close()).then(() => follow(core, wanted));
+      following = before.then(({ close }) => close()).then(() => follow(core, wanted, reached));
     },
     async close() {
       await owed.close();
@@ -93,10 +94,11 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false });
 }
 
-function follow(core: NodeCore, wanted: Settings): Following {
+/** @param onReached - Told when the journal is within reach again. */
+function follow(core: NodeCore, wanted: Settings, onReached: () => void): Following {
   const { url, secret } = wanted;
   core.ledger.leaseMs = leaseOf(wanted);
-  return url === undefined ? alone(core) : followJournal(core, url, secret);
+  return url === undefined ? alone(core) : followJournal(core, { url, secret, onReached });
 }
 
 function alone({ ledger }: NodeCore): Following {
@@ -115,7 +117,10 @@ function alone({ ledger }: NodeCore): Following {
 /** How long the node's own connection to the journal may lag behind a purge that it has appended. */
 const CATCH_UP_MS = 5_000;
 
-function followJournal({ member: node, ledger, log }: NodeCore, url: string, secret: string): Following {
+function followJournal(
+  { member: node, ledger, log }: NodeCore,
+  { url, secret, onReached }: { readonly url: string; readonly secret: string; readonly onReached: () => void },
+): Following {
   let reached = true;
   const problem = (error: Error): void => {
     if (reached) log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
@@ -127,7 +132,10 @@ function followJournal({ member: node, ledger, log }: NodeCore, url: string, sec
     target: ledger,
     connect: httpSource({ url, secret, node }),
     report: (seq, identity) => {
-      if (!reached) log.info({ journal: url, applied: seq }, 'the journal is within reach again');
+      if (!reached) {
+        log.info({ journal: url, applied: seq }, 'the journal is within reach again');
+        onReached();
+      }
       reached = true;
       reporter.report(seq, identity);
     },

@@ -57,6 +57,20 @@ test('it tries again and again, less and less often, until the journal has taken
   t.same(taken.at(-1), tag('c'));
 });
 
+test('it does not wait any longer when the journal is within reach again', async (t) => {
+  const { owed, taken, waits, journal, pass } = stand();
+  owed.add([tag('a')]);
+  for (let i = 0; i < 8; i++) await pass();
+  t.equal(waits.at(-1), 10_000);
+  journal.isThere = true;
+  owed.hurry();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.same(taken, [tag('a')]);
+  owed.hurry(); // nothing is owed
+  owed.add([tag('b')]);
+  t.equal(waits.at(-1), 250);
+});
+
 test('what is said again while it is being appended is appended again', async (t) => {
   const { owed, taken, journal, pass } = stand();
   owed.add([tag('a'), tag('b')]);
