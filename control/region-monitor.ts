@@ -85,10 +85,8 @@ export class RegionMonitor {
     if (this.#isClosed) return;
     const now = this.#options.now();
     for (const { region, health, up } of this.#watched) {
-      health.update(
-        region.edges.map(({ name }) => up.get(name) ?? true),
-        now,
-      );
+      const edges = region.edges.map(({ name }) => up.get(name));
+      if (edges.every((isUp) => isUp !== undefined)) health.update(edges, now);
     }
     const made = this.#made();
     if (isDeepStrictEqual(made, this.#network)) return;

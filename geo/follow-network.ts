@@ -147,6 +147,7 @@ export function followNetwork({
     let health = healths.get(region.name);
     if (health === undefined) {
       health = new RegionHealth(region);
+      health.update([true], now());
       if (region.health === 'down') health.update([false], now());
       healths.set(region.name, health);
     }

@@ -1,7 +1,8 @@
 /**
  * When a region is well, by how many of its edges are up: down at once, well
  * again only after a while, and after a longer while each time it soon fails
- * again. So one that flaps does not swing the world's visitors with it.
+ * again. So one that flaps does not swing the world's visitors with it. One that
+ * was never seen up has not failed: it is well as soon as it is up.
  *
  * Pure: what is up, and when, is said to it.
  * @module
@@ -23,7 +24,8 @@ const MAX_DOUBLINGS = 4;
 export class RegionHealth {
   rules: HealthRules;
   #isUp = true;
-  /** Since it is as it is; nobody waits for a region that was never seen down. */
+  #wasUp = false;
+  /** Since it is as it is; nobody waits for a region that was never seen to fail. */
   #since = Number.NEGATIVE_INFINITY;
   #doublings = 0;
 
@@ -35,7 +37,15 @@ export class RegionHealth {
   update(edges: readonly boolean[], now: number): void {
     const up = edges.filter(Boolean).length;
     const isUp = up > 0 && up / edges.length >= this.rules.minHealth;
-    if (isUp === this.#isUp) return;
+    if (isUp === this.#isUp) {
+      this.#wasUp ||= isUp;
+      return;
+    }
+    if (!this.#wasUp) {
+      this.#wasUp = isUp;
+      this.#isUp = isUp;
+      return;
+    }
     if (!isUp) {
       const wellFor = now - this.wellAt;
       this.#doublings = wellFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;

@@ -31,8 +31,20 @@ for (const [edges, minHealth, state] of [
   });
 }
 
+test('one that is not up yet when it is first looked at, as its network starts, is well as soon as it is up', async (t) => {
+  const health = new RegionHealth(RULES);
+  health.update([false], 0);
+  t.equal(health.state(0), 'down');
+  health.update([true], 2 * SECOND);
+  t.equal(health.state(2 * SECOND), 'well');
+  health.update([false], 200 * SECOND);
+  health.update([true], 201 * SECOND);
+  t.equal(states(health, [201, 210.9, 211]), 'recovering recovering well', 'from then on it has to recover');
+});
+
 test('down at once, back after the recovery', async (t) => {
   const health = new RegionHealth(RULES);
+  health.update([true], 0);
   health.update([false], 100 * SECOND);
   t.equal(health.state(100 * SECOND), 'down');
   health.update([true], 105 * SECOND);
@@ -41,6 +53,7 @@ test('down at once, back after the recovery', async (t) => {
 
 test('one that soon fails again waits twice as long each time, up to sixteen times; a good while is a new beginning', async (t) => {
   const health = new RegionHealth(RULES);
+  health.update([true], 0);
   const waits: number[] = [];
   let now = 1_000 * SECOND;
   for (let i = 0; i < 8; i += 1) {
@@ -61,6 +74,7 @@ test('however it flaps, it comes back at most once in each recovery', async (t) 
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30 * SECOND }), { minLength: 2, maxLength: 60 }), (pauses) => {
       const health = new RegionHealth(RULES);
+      health.update([true], 0);
       let now = 0;
       let isUp = true;
       const returns: number[] = [];

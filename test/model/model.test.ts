@@ -181,6 +181,19 @@ for (const { found, steps, noise } of [
     ],
     noise: [],
   },
+  {
+    found: 'somebody joins those who wait for a response that a shield has sent as stale',
+    steps: [
+      [0, VISIT],
+      [0, PUBLISH],
+      [9_000, { type: 'purge', aims: [{ kind: 'url', url: 0 }], soft: true }],
+      [0, { ...VISIT, visitors: 3 }],
+      [0, { type: 'purge', aims: [{ kind: 'url', url: 0 }], soft: false }],
+      [0, { ...RESTART, node: 'owner', missed: 0 }],
+      [100, { ...VISIT, at: 'owner' }],
+    ],
+    noise: [12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 3, 0, 0, 0, 0, 3, 90, 0, 85, 0, 0],
+  },
 ] satisfies { found: string; steps: [number, Action][]; noise: number[] }[]) {
   test(`found by the model: ${found}`, async (t) => {
     const history = { steps: steps.map(([afterMs, action]) => ({ afterMs, action: action as Action })), noise };

@@ -14,7 +14,8 @@
  * - to a node that was started after the purge, and answers from its store: it
  *   must have fetched what it missed.
  *
- * After a soft purge an older answer is allowed if it says that it is stale.
+ * After a soft purge an older answer is allowed if it says that it is stale,
+ * or a node on its way did: to this visitor, or to those whom it has joined.
  * @module
  */
 import type { Answer } from '../../cache/answer.ts';
@@ -185,10 +186,10 @@ export class Oracle {
       const isOldContent = version !== undefined && version < (purge.versions[visit.url] as number);
       if (!isOld && !isOldContent) continue;
       const reason = this.#obligation(purge, visit, answer);
-      if (
-        reason === undefined ||
-        (purge.record.soft && (isStale(answer.status.detail) || fetch.staleStep >= visit.step))
-      ) {
+      // One who joins others gets what was sent for them: as stale, since the purge.
+      const since = answer.status.collapsed === true ? purge.appendedStep : visit.step;
+      const saysStale = isStale(answer.status.detail) || fetch.staleStep >= since;
+      if (reason === undefined || (purge.record.soft && saysStale)) {
         this.excused++;
         continue;
       }
