@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { RegionConfig } from '../../config/schema.ts';
 import { startControl } from '../../control/node.ts';
+import { NOBODY } from '../support/origin.ts';
 import { log, regionOf, SECRET } from './control.ts';
 
 /** A region in a folder of the test, with an edge whose control listener is at each of `controls`. */
@@ -38,14 +39,13 @@ test('it answers for itself', async (t) => {
 test('it tells which nodes answer right now, and keeps the secret', async (t) => {
   const well = await nodeThatAnswers(200);
   const ill = await nodeThatAnswers(503);
-  const gone = await nodeThatAnswers(200);
-  gone.server.close();
+  const gone = new URL(NOBODY).host;
   t.teardown(() => {
     well.server.close();
     ill.server.close();
   });
 
-  const node = await startFor(regionWith(t, [well.address, ill.address, gone.address, undefined, '127.0.0.1:0']));
+  const node = await startFor(regionWith(t, [well.address, ill.address, gone, undefined, '127.0.0.1:0']));
   t.teardown(() => node.close());
   const response = await fetch(`http://${node.address}/v1/nodes`);
   const text = await response.text();

@@ -26,10 +26,13 @@ class FakeEdge {
   readonly #server: Server;
   #hangs = false;
   port = 0;
+  /** How often it was asked whether it is well. */
+  probes = 0;
 
   constructor() {
     this.#server = createServer((request, response) => {
       if (this.#hangs) return;
+      if (request.url === '/healthz') this.probes++;
       response.end(request.url === '/metrics' ? 'seawall_requests_total{listener="public"} 5\n' : '{}');
     });
     this.#server.on('connection', (socket) => {
@@ -184,6 +187,7 @@ test('a region that dies, that hangs and that comes back', async (t) => {
   const world = await startWorld(t);
   const { us } = world.edges;
   const goes = async (region: string) => (await world.where(AMERICAN)).region === region;
+  await until(() => us.probes > 1); // the first answer has been heard
 
   await us.stop();
   const dead = await until(() => goes('eu'));

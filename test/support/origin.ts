@@ -9,6 +9,9 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 
 export type Script = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** Where nobody listens, and no other test comes to: a port that was free a moment ago may be somebody's. */
+export const NOBODY = 'http://127.0.0.1:1';
+
 export interface Origin {
   /** Scheme, host and port. */
   readonly url: string;
