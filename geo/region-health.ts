@@ -37,21 +37,15 @@ export class RegionHealth {
   update(edges: readonly boolean[], now: number): void {
     const up = edges.filter(Boolean).length;
     const isUp = up > 0 && up / edges.length >= this.rules.minHealth;
-    if (isUp === this.#isUp) {
-      this.#wasUp ||= isUp;
-      return;
-    }
-    if (!this.#wasUp) {
-      this.#wasUp = isUp;
-      this.#isUp = isUp;
-      return;
-    }
-    if (!isUp) {
-      const wellFor = now - this.wellAt;
-      this.#doublings = wellFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;
+    if (isUp !== this.#isUp && this.#wasUp) {
+      if (!isUp) {
+        const wellFor = now - this.wellAt;
+        this.#doublings = wellFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;
+      }
+      this.#since = now;
     }
     this.#isUp = isUp;
-    this.#since = now;
+    this.#wasUp ||= isUp;
   }
 
   state(now: number): Health {
