@@ -62,9 +62,7 @@ export class OwedPurges {
         ofSite.purges.set(WHOLE_SITE, { ...purge, kind: 'site', selector: '' });
       }
     }
-    this.#appending ??= this.#appendAll().finally(() => {
-      this.#appending = undefined;
-    });
+    this.#appending ??= this.#appendAll();
   }
 
   /** The journal is within reach again. */
@@ -90,6 +88,7 @@ export class OwedPurges {
       if (closing.aborted) return;
       if (!(await this.#append())) continue;
       if (!this.isEmpty) continue; // came meanwhile
+      this.#appending = undefined; // at once: what comes from now on begins anew
       log.info('invalidations of origins that were owed are in the journal');
       return;
     }
