@@ -10,6 +10,13 @@ export const EXIT_FAILURE = 1;
 /** The command line makes no sense. */
 export const EXIT_USAGE = 2;
 
+/** Code → exit status and meaning, for docs/errors.md. */
+export const EXIT_CODES = {
+  CLI_USAGE: { exit: EXIT_USAGE, meaning: 'The command line is not valid; the message says what to write instead.' },
+  CONFIG_REFUSED: { exit: EXIT_FAILURE, meaning: 'A config file is refused: one line for each problem, with its fix.' },
+  CLI_FAILURE: { exit: EXIT_FAILURE, meaning: 'The command was tried and failed; the message says why.' },
+} as const;
+
 /** The command line makes no sense; `fix` says how it would. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';

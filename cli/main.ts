@@ -4,28 +4,8 @@
  */
 import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
-import { check } from './check.ts';
-import { type Command, columns, PROGRAM } from './command.ts';
+import { COMMANDS, HELP } from './commands.ts';
 import { describeFailure, UsageError } from './failure.ts';
-import { purge } from './purge.ts';
-import { serve } from './serve.ts';
-import { start } from './start.ts';
-import { token } from './token.ts';
-import { where } from './where.ts';
-
-const COMMANDS: readonly Command[] = [serve, start, check, purge, token, where];
-
-const HELP = [
-  `Usage: ${PROGRAM} COMMAND [options]`,
-  '',
-  'Seawall is a content delivery network that you run yourself.',
-  '',
-  'Commands:',
-  ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
-  '',
-  `${PROGRAM} COMMAND --help says what a command takes; npm start runs a whole network to try.`,
-  '',
-].join('\n');
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {

@@ -1,0 +1,26 @@
+/**
+ * The list of subcommands, for dispatch, help and docs/cli.md.
+ * @module
+ */
+import { check } from './check.ts';
+import { type Command, columns, PROGRAM } from './command.ts';
+import { purge } from './purge.ts';
+import { serve } from './serve.ts';
+import { start } from './start.ts';
+import { token } from './token.ts';
+import { where } from './where.ts';
+
+export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, where];
+
+/** Help of the program itself. */
+export const HELP: string = [
+  `Usage: ${PROGRAM} COMMAND [options]`,
+  '',
+  'Seawall is a content delivery network that you run yourself.',
+  '',
+  'Commands:',
+  ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
+  '',
+  `${PROGRAM} COMMAND --help says what a command takes; npm start runs a whole network to try.`,
+  '',
+].join('\n');

@@ -1,0 +1,92 @@
+/**
+ * Reference pages made from tables in code: docs/cli.md and docs/errors.md
+ * (`npm run docs:references`). test/cli/references.test.ts fails when a page and
+ * its tables differ.
+ * @module
+ */
+import { writeFileSync } from 'node:fs';
+import { API_ERRORS } from '../control/errors.ts';
+import { HTTP_ERRORS } from '../http/errors.ts';
+import { JOURNAL_ERRORS } from '../journal/errors.ts';
+import { COMMANDS, HELP } from './commands.ts';
+import { EXIT_CODES } from './failure.ts';
+
+/** A page and the text that it should hold. */
+export interface ReferencePage {
+  readonly url: URL;
+  readonly content: string;
+}
+
+/** @returns Every reference page as it should be. */
+export function referencePages(): ReferencePage[] {
+  return [
+    { url: new URL('../docs/cli.md', import.meta.url), content: cliPage() },
+    { url: new URL('../docs/errors.md', import.meta.url), content: errorsPage() },
+  ];
+}
+
+const NOTE = '<!-- Made from tables in code by `npm run docs:references`; change those, not this page. -->';
+
+function cliPage(): string {
+  const commands = COMMANDS.map(({ name, help }) => `## ${name}\n\n${codeBlock(help)}`);
+  return [NOTE, '', '# Commands', '', codeBlock(HELP), '', commands.join('\n\n'), ''].join('\n');
+}
+
+function errorsPage(): string {
+  const http = Object.entries(HTTP_ERRORS).map(([code, { status, message }]) => [
+    `\`${code}\``,
+    String(status),
+    message,
+  ]);
+  const api = Object.entries(API_ERRORS).map(([code, { status, title }]) => [`\`${code}\``, String(status), title]);
+  const journal = Object.entries(JOURNAL_ERRORS).map(([code, message]) => [`\`${code}\``, message]);
+  const exits = Object.entries(EXIT_CODES).map(([code, { exit, meaning }]) => [`\`${code}\``, String(exit), meaning]);
+  return [
+    NOTE,
+    '',
+    '# Error codes',
+    '',
+    'Codes are stable: the same code stands in the answer, the log and the metrics.',
+    '',
+    '## Answers of nodes',
+    '',
+    'The error page, `application/problem+json` for clients that ask for JSON, the `detail` of Cache-Status, the label',
+    '`result` of `seawall_requests_total` and the field `code` of log lines. Visitors read the sentence; the cause is in',
+    'the log line with the same request id.',
+    '',
+    ...table(['code', 'status', 'what the visitor reads'], http),
+    '',
+    '## Answers of the control API',
+    '',
+    '`application/problem+json` (RFC 9457); `type` is `urn:seawall:problem:CODE`.',
+    '',
+    ...table(['code', 'status', 'title'], api),
+    '',
+    '## The journal',
+    '',
+    'In log lines of nodes and of the control node.',
+    '',
+    ...table(['code', 'meaning'], journal),
+    '',
+    '## The command line',
+    '',
+    ...table(['code', 'exit status', 'meaning'], exits),
+    '',
+  ].join('\n');
+}
+
+function codeBlock(text: string): string {
+  return `\`\`\`text\n${text.trimEnd()}\n\`\`\``;
+}
+
+function table(columns: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return [columns, columns.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escapeCell).join(' | ')} |`);
+}
+
+function escapeCell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
+
+if (import.meta.main) {
+  for (const { url, content } of referencePages()) writeFileSync(url, content);
+}
