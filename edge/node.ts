@@ -16,7 +16,6 @@ import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
 import type { TierCall } from '../tier/protocol.ts';
-import { followPurges } from '../tier/purges.ts';
 import { useAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
@@ -78,24 +77,33 @@ const MAX_COUNTED_KEYS = 100_000;
 /** Where a worker listens for the others of its machine. */
 const WORKER_ADDRESS = '127.0.0.1:0';
 
-export async function startEdge({
-  region,
-  edge,
-  origin,
-  log,
-  worker,
-  fastPath = true,
-  now,
-}: EdgeOptions): Promise<EdgeNode> {
+export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
+  const { region, edge, worker, log, now } = options;
   const { name } = edge;
-  const { limits, sites } = region;
   const memoryBytes = edge.memory ?? region.memory;
-  const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, limits, sites, log, now });
+  const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, region, log, now });
+  try {
+    return await openEdge(core, options);
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+}
+
+async function openEdge(
+  core: NodeCore,
+  { region, edge, origin, log, worker, fastPath = true }: EdgeOptions,
+): Promise<EdgeNode> {
+  const { name } = edge;
+  const { limits } = region;
   const reusePort = worker !== undefined;
   const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
   const geo = new EdgeGeo(name, log);
   await geo.open(region);
   let visit = visiting(core, region, origin, peers, geo);
+  useAccessLog(core, undefined, region);
+  core.visitorAddress = (sender, headers) =>
+    visitorAddress(visit.region.client_address, sender, headers, visit.trusted);
   const fast = fastPath ? new FastPath(visit) : undefined;
   const streams = fast && new FastStreams(fast);
   const secret = (): string => visit.region.tier_secret;
@@ -141,15 +149,10 @@ export async function startEdge({
     // A worker's is that of the whole edge, in the process that started it.
     edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, secret),
   ]);
-  const purges = followPurges(core, region);
-  core.purging = purges;
-  useAccessLog(core, undefined, region);
-  core.visitorAddress = (sender, headers) =>
-    visitorAddress(visit.region.client_address, sender, headers, visit.trusted);
   let newest = region;
   const use = (next: RegionConfig): void => {
     const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
-    core.update({ limits: next.limits, sites: next.sites, memoryBytes });
+    core.update({ region: next, memoryBytes });
     for (const listener of [visitors, encrypted, tier, ownTier, control]) listener?.update(next.limits);
     origin?.update(next.sites);
     peers.update(next);
@@ -158,7 +161,6 @@ export async function startEdge({
     visit = visiting(core, next, origin, peers, geo);
     fast?.update(visit);
     tls?.update(next.sites);
-    purges.reload(next);
   };
   const useWhenReady = async (next: RegionConfig): Promise<void> => {
     try {
@@ -193,14 +195,7 @@ export async function startEdge({
       await setImmediate(); // what it has handed over is read by then, and not taken for idle
       await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
       tls?.close();
-      await Promise.all([
-        core.accessLog?.close(),
-        control?.close(),
-        peers.close(),
-        geo.close(),
-        origin?.close(),
-        purges.close(),
-      ]);
+      await Promise.all([core.close(), control?.close(), peers.close(), geo.close(), origin?.close()]);
     }),
   };
 }

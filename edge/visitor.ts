@@ -111,7 +111,7 @@ export async function answerVisitor(
     if (method === 'PURGE') {
       const sender = request.socket.remoteAddress ?? '';
       const ip = visitorAddress(visit.region.client_address, sender, request.rawHeaders, visit.trusted);
-      await core.purging?.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
+      await core.purging.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
       await core.respondPlainly(arrival, served.site, PURGED, 'purged');
       return;
     }

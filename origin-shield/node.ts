@@ -9,7 +9,6 @@ import { nodeControl } from '../tier/control.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
-import { followPurges } from '../tier/purges.ts';
 import { OriginPools } from './origin-pool.ts';
 
 export interface ShieldOptions {
@@ -27,33 +26,40 @@ export interface ShieldNode {
   close(): Promise<void>;
 }
 
-export async function startShield({ region, shield, log }: ShieldOptions): Promise<ShieldNode> {
+export async function startShield(options: ShieldOptions): Promise<ShieldNode> {
+  const { region, shield, log } = options;
   const { name } = shield;
-  const { limits, sites } = region;
-  const core = new NodeCore({ name, role: 'shield', memoryBytes: shield.memory ?? region.memory, limits, sites, log });
-  const origins = new OriginPools(region.network, sites);
+  const core = new NodeCore({ name, role: 'shield', memoryBytes: shield.memory ?? region.memory, region, log });
+  try {
+    return await openShield(core, options);
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+}
+
+async function openShield(core: NodeCore, { region, shield }: ShieldOptions): Promise<ShieldNode> {
+  const { name } = shield;
+  const origins = new OriginPools(region.network, region.sites);
   let secret = region.tier_secret;
   const fetchFor: FetchFor = (_call, { site }) => origins.fetchFor(site);
   const [tier, control] = await openAll([
     () => listenForNodes({ core, address: shield.tier, secret: () => secret, fetchFor }),
     shield.control === undefined ? undefined : nodeControl(core, shield.control, () => secret),
   ]);
-  const purges = followPurges(core, region);
-  core.purging = purges;
   return {
     name,
     addresses: { tier: tier.address, control: control?.address },
     reload: (next) => {
       secret = next.tier_secret;
       const memoryBytes = next.shields.find((other) => other.name === name)?.memory ?? next.memory;
-      core.update({ limits: next.limits, sites: next.sites, memoryBytes });
+      core.update({ region: next, memoryBytes });
       for (const listener of [tier, control]) listener?.update(next.limits);
       origins.update(next.sites);
-      purges.reload(next);
     },
     close: once(async () => {
       await tier.close();
-      await Promise.all([control?.close(), origins.close(), purges.close()]);
+      await Promise.all([control?.close(), origins.close(), core.close()]);
     }),
   };
 }

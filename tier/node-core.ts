@@ -15,7 +15,7 @@ import { MemoryStore } from '../cache/store/memory-store.ts';
 import type { Store } from '../cache/store/store.ts';
 import { groupTag } from '../cache/tags.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
-import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
+import type { LimitsConfig, RegionConfig, SiteConfig } from '../config/schema.ts';
 import { type Delivery, deliver } from '../http/deliver.ts';
 import { errorPage, HttpError } from '../http/errors.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
@@ -23,7 +23,7 @@ import type { ResponseHead } from '../http/message.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Counts } from './counts.ts';
-import type { Purging } from './purges.ts';
+import { followPurges, type Purging } from './purges.ts';
 
 export interface ServedSite {
   readonly site: SiteConfig;
@@ -36,8 +36,8 @@ export interface NodeCoreOptions {
   readonly member?: string | undefined;
   readonly role: 'edge' | 'shield';
   readonly memoryBytes: number;
-  readonly limits: LimitsConfig;
-  readonly sites: readonly SiteConfig[];
+  /** Its limits, its sites and its journal are the node's. */
+  readonly region: RegionConfig;
   readonly log: Logger;
   /** Milliseconds since the epoch; `Date.now` but for tests. */
   readonly now?: (() => number) | undefined;
@@ -79,12 +79,13 @@ export class NodeCore {
   accessLog: AccessLog | undefined;
   /** Who asks, by the other end of the connection and what it says: an edge believes the proxies that its config names. */
   visitorAddress: (sender: string, headers: RawHeaders) => string = (sender) => sender;
-  /** How it purges; there once the node runs. */
-  purging: Purging | undefined;
+  /** Follows the journal from the start: no listener can be open before (rule 11 of docs/purging.md). */
+  readonly purging: Purging;
   #siteOf!: (host: string) => ServedSite | undefined;
 
   constructor(options: NodeCoreOptions) {
-    const { name, role, log, limits } = options;
+    const { name, role, log, region } = options;
+    const { limits, sites } = region;
     this.name = name;
     this.member = options.member ?? name;
     this.log = log;
@@ -102,14 +103,21 @@ export class NodeCore {
       events: this.metrics,
       invalidateGroups: (keyed, groups) => this.#invalidateGroups(keyed, groups),
     });
-    this.#serve(options.sites);
+    this.#serve(sites);
+    this.purging = followPurges(this, region);
   }
 
   /** Goes by the new config from now on; what is stored stays, as far as there is room. */
-  update({ limits, sites, memoryBytes }: Pick<NodeCoreOptions, 'limits' | 'sites' | 'memoryBytes'>): void {
-    this.limits = limits;
+  update({ region, memoryBytes }: Pick<NodeCoreOptions, 'region' | 'memoryBytes'>): void {
+    this.limits = region.limits;
     if (memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
-    this.#serve(sites);
+    this.#serve(region.sites);
+    this.purging.reload(region);
+  }
+
+  /** Once its listeners are closed. */
+  async close(): Promise<void> {
+    await Promise.all([this.accessLog?.close(), this.purging.close()]);
   }
 
   #serve(sites: readonly SiteConfig[]): void {
@@ -134,7 +142,7 @@ export class NodeCore {
 
   async #invalidateGroups({ site, authority }: KeyedRequest, groups: readonly string[]): Promise<void> {
     const purge = { site, kind: 'tag', soft: false, who: this.name, why: 'Cache-Group-Invalidation' } as const;
-    await this.purging?.invalidate(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
+    await this.purging.invalidate(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
   }
 
   /** Answers from the cache or from upstream. Never rejects. */

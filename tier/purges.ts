@@ -4,6 +4,7 @@
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Ledger } from '../cache/ledger.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { httpAppender } from '../journal/appender.ts';
@@ -11,7 +12,7 @@ import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
 import { httpReporter } from '../journal/reporter.ts';
 import { httpSource } from '../journal/source.ts';
-import type { NodeCore } from './node-core.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { OwedPurges } from './owed-purges.ts';
 
 /** How a node takes part in purging. */
@@ -30,16 +31,24 @@ export interface Purging {
   close(): Promise<void>;
 }
 
+/** The part of a node that purges concern. */
+export interface PurgedNode {
+  /** Its name in the journal and in receipts. */
+  readonly member: string;
+  readonly ledger: Ledger;
+  readonly log: Logger;
+}
+
 /** Follows the journal from now on. In a network without one, a node keeps its purges to itself. */
-export function followPurges(core: NodeCore, region: RegionConfig): Purging {
+export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
   let followed = settings(region);
   const owed = new OwedPurges({
     append: async (purges) => (await following).append(purges),
     wait: pause,
-    log: core.log,
+    log: node.log,
   });
   const reached = (): void => owed.hurry();
-  let following = Promise.resolve(follow(core, followed, reached));
+  let following = Promise.resolve(follow(node, followed, reached));
   return {
     purge: async (purges) => (await following).purge(purges),
     async invalidate(purges) {
@@ -51,17 +60,17 @@ export function followPurges(core: NodeCore, region: RegionConfig): Purging {
         await (await following).purge(purges);
       } catch (error) {
         const { message: detail } = error as Error;
-        core.log.error({ site: purges[0]?.site, detail }, 'an invalidation by the origin has to wait for the journal');
+        node.log.error({ site: purges[0]?.site, detail }, 'an invalidation by the origin has to wait for the journal');
         owed.add(purges);
       }
     },
     reload(next) {
       const before = following;
       const wanted = settings(next);
-      core.ledger.leaseMs = leaseOf(wanted);
+      node.ledger.leaseMs = leaseOf(wanted);
       if (wanted.url === followed.url && wanted.secret === followed.secret) return;
       followed = wanted;
-      following = before.then(({ close }) => close()).then(() => follow(core, wanted, reached));
+      following = before.then(({ close }) => close()).then(() => follow(node, wanted, reached));
     },
     async close() {
       await owed.close();
@@ -95,13 +104,13 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** @param onReached - Told when the journal is within reach again. */
-function follow(core: NodeCore, wanted: Settings, onReached: () => void): Following {
+function follow(node: PurgedNode, wanted: Settings, onReached: () => void): Following {
   const { url, secret } = wanted;
-  core.ledger.leaseMs = leaseOf(wanted);
-  return url === undefined ? alone(core) : followJournal(core, { url, secret, onReached });
+  node.ledger.leaseMs = leaseOf(wanted);
+  return url === undefined ? alone(node) : followJournal(node, { url, secret, onReached });
 }
 
-function alone({ ledger }: NodeCore): Following {
+function alone({ ledger }: PurgedNode): Following {
   ledger.extend({ terms: [] }); // it goes on from what it knows by numbers of its own, which are those of no journal
   const apply = async (purges: readonly Purge[]): Promise<void> => {
     const { seq } = ledger.known; // stamps go by that
@@ -118,7 +127,7 @@ function alone({ ledger }: NodeCore): Following {
 const CATCH_UP_MS = 5_000;
 
 function followJournal(
-  { member: node, ledger, log }: NodeCore,
+  { member: node, ledger, log }: PurgedNode,
   { url, secret, onReached }: { readonly url: string; readonly secret: string; readonly onReached: () => void },
 ): Following {
   let reached = true;

@@ -12,7 +12,6 @@ import type { Fetch } from '../../http/message.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';
-import { followPurges, type Purging } from '../../tier/purges.ts';
 import { seededRandom } from '../random.ts';
 import { number, print, type Row } from '../report.ts';
 import { quantile } from '../storm/quantiles.ts';
@@ -49,10 +48,11 @@ async function fill(control: Control, objects: number, others: number): Promise<
     name: NAME,
     role: 'edge',
     memoryBytes: (objects + others) * BYTES_AN_OBJECT,
-    limits: region.limits,
-    sites: region.sites,
+    region,
     log: createLog({ name: NAME, level: 'error' }),
   });
+  // What is stored before a node has heard of the journal has to be verified: that is not what is measured here.
+  await control.purge({ site: SITE, tags: ['of-nothing'], wait: 'applied', timeout_seconds: 60 });
   const rules = compileRules(site);
   const fetch: Fetch = ({ target }, sink) => {
     const object = Number(target.slice('/object/'.length));
@@ -141,9 +141,6 @@ export async function measureObjects(objects: number): Promise<void> {
   const others = Math.min(HIT_KEYS, objects);
   const held = await fill(control, objects, others);
   const filledMs = performance.now() - startedAt;
-  const purging = followPurges(held.core, control.region);
-  // Whoever begins with a journal verifies what it has: that is not what is measured here.
-  await control.purge({ site: SITE, tags: ['of-nothing'], wait: 'applied', timeout_seconds: 60 });
   const rows: Row[] = [
     { what: 'objects that the store holds', value: number(held.core.store.size) },
     { what: 'seconds to fill it', value: (filledMs / 1_000).toFixed(0) },
@@ -152,7 +149,7 @@ export async function measureObjects(objects: number): Promise<void> {
   ];
   print(`3. One tag on ${number(objects)} objects, and one tag on a single object`, rows);
   await hitCost(control, held, objects, others);
-  await end(purging, control);
+  await end(held.core, control);
 }
 
 async function purgeTimes(control: Control, { core }: Held): Promise<Row[]> {
@@ -231,8 +228,8 @@ async function compare(
   ];
 }
 
-async function end(purging: Purging, control: Control): Promise<void> {
-  await purging.close();
+async function end(core: NodeCore, control: Control): Promise<void> {
+  await core.close();
   await control.close();
 }
 

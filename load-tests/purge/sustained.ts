@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Ledger, type PurgeRecord } from '../../cache/ledger.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';
-import { followPurges } from '../../tier/purges.ts';
 import { startNode } from '../nodes.ts';
 import { exactly, number, print } from '../report.ts';
 import { quantile } from '../storm/quantiles.ts';
@@ -132,9 +131,9 @@ async function makePurges(control: Control, seconds: number, name: string): Prom
 }
 
 function witnessOf(control: Control): Witness {
-  const { limits, sites } = control.region;
+  const { region } = control;
   const log = createLog({ name: WITNESS, level: 'error' });
-  const core = new NodeCore({ name: WITNESS, role: 'edge', memoryBytes: 1e6, limits, sites, log });
+  const core = new NodeCore({ name: WITNESS, role: 'edge', memoryBytes: 1e6, region, log });
   let gaps = 0;
   const { ledger } = core;
   const apply = ledger.apply.bind(ledger);
@@ -146,8 +145,7 @@ function witnessOf(control: Control): Witness {
     }
     apply(records);
   };
-  const purging = followPurges(core, control.region);
-  return { gaps: () => gaps, core, close: () => purging.close() };
+  return { gaps: () => gaps, core, close: () => core.close() };
 }
 
 type Metrics = Readonly<Record<string, number>>;

@@ -2,7 +2,6 @@
 import { test } from 'tap';
 import { Ledger, NOTHING_KNOWN } from '../../cache/ledger.ts';
 import type { RegionConfig } from '../../config/schema.ts';
-import type { NodeCore } from '../../tier/node-core.ts';
 import { followPurges } from '../../tier/purges.ts';
 import { log, regionOf, startTestControl } from '../control/control.ts';
 
@@ -13,7 +12,7 @@ test('a node that was without the journal for a while does not take its own numb
   const without: RegionConfig = { ...regionOf(), control: undefined };
   const withJournal = { ...without, purges: { ...without.purges, journal: control.url } };
   const ledger = new Ledger({ leaseMs: 0 });
-  const purging = followPurges({ member: 'eu-1', ledger, log } as NodeCore, withJournal);
+  const purging = followPurges({ member: 'eu-1', ledger, log }, withJournal);
   t.teardown(() => purging.close());
   await purging.purge([tag('first')]);
   const keyed = { site: 'shop', host: 'a.test', authority: 'a.test', target: '/' };
