@@ -10,8 +10,8 @@ import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
 /** A response with more is not stored: a purge must never miss one because it has many. */
 export const MAX_TAGS = 4_096;
 
-/** The longest tag; others' limit is 1,024 as well. */
-const MAX_TAG_LENGTH = 1_024;
+/** The longest tag, in bytes; a response with a longer one is not stored. Others' limit is 1,024 as well. */
+export const MAX_TAG_LENGTH = 1_024;
 
 /**
  * @param authority - Host and port: groups belong to one origin (RFC 9875, section 2).

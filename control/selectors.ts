@@ -5,6 +5,7 @@
  */
 import { domainToASCII } from 'node:url';
 import { cacheKey, siteAuthority } from '../cache/key.ts';
+import { MAX_TAG_LENGTH } from '../cache/tags.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { isLatin1, trimOws } from '../http/headers.ts';
@@ -30,9 +31,6 @@ export class SelectorError extends Error {
     this.fix = fix;
   }
 }
-
-/** As in cache/tags.ts: a response with a longer one is not stored. */
-export const MAX_TAG_LENGTH = 1_024;
 
 /**
  * @param url - With scheme. A fragment does not count, and what a browser would

@@ -13,6 +13,11 @@ export const HTTP_ERRORS = {
   bad_request: { status: 400, message: 'The request is not valid HTTP.' },
   bad_host: { status: 400, message: 'The request does not name exactly one valid host.' },
   bad_target: { status: 400, message: 'The address in the request is not valid.' },
+  bad_purge: {
+    status: 400,
+    message:
+      'Nothing was purged. PURGE takes the path of a URL; a path that ends with .* and X-Purge-Method: regex for everything below it; or X-Purge-Method: exact for a URL that has an asterisk itself.',
+  },
   unauthorised_tier: { status: 403, message: 'This address is for other nodes of the network only.' },
   refused_here: { status: 403, message: 'This website does not answer visitors from where you are.' },
   legally_refused: {

@@ -11,6 +11,7 @@ const STABLE = {
   bad_request: 400,
   bad_host: 400,
   bad_target: 400,
+  bad_purge: 400,
   unauthorised_tier: 403,
   method_not_allowed: 405,
   request_timeout: 408,

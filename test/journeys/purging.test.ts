@@ -140,6 +140,22 @@ test('PURGE of everything below a path, and by tag', async (t) => {
   t.same(await on.everywhere('/b'), ['new', 'new', 'new', 'new']);
 });
 
+test('PURGE of an asterisk purges nothing, and the answer says what to write', async (t) => {
+  const on = await stage(t, OPEN);
+  await on.everywhere('/page');
+  on.content.value = 'new';
+  const headers = { Authorization: `Bearer ${TOKEN}`, Accept: 'text/plain' };
+  const refused = await ask(on.network.at('eu-1'), '/*', { method: 'PURGE', headers });
+  t.equal(refused.status, 400);
+  t.match(refused.headers['cache-status'], /detail=bad_purge/);
+  t.match(refused.text, /a path that ends with \.\* and X-Purge-Method: regex/);
+  t.same(await on.everywhere('/page'), ['old', 'old', 'old', 'old']);
+  const purged = await ask(on.network.at('eu-1'), '/.*', { method: 'PURGE', headers });
+  t.equal(purged.status, 200);
+  await allFollow(on, 2);
+  t.same(await on.everywhere('/page'), ['new', 'new', 'new', 'new']);
+});
+
 test('PURGE is refused without a word of the site, from elsewhere, and without a token; it never reaches the origin', async (t) => {
   const closed = await stage(t);
   const refused = await ask(closed.network.at('eu-1'), '/page', { method: 'PURGE' });
