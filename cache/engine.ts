@@ -6,15 +6,15 @@
  * The way is a table of steps (`STEPS`); docs/request-life.md draws it.
  * @module
  */
-import { isForOriginOnly } from '../http/conditional.ts';
+import { isForOriginOnly, preconditionsHold } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldValue } from '../http/headers.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
 import { type Answer, requestedRanges } from './answer.ts';
 import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome, Freshened } from './fill.ts';
-import { fillKey, memoryKey, revalidate, startFill } from './filling.ts';
+import { concurrency, fillKey, memoryKey, revalidate, startFill } from './filling.ts';
 import { Fills } from './fills.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
 import { KeyLru } from './key-map.ts';
@@ -22,6 +22,7 @@ import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts
 import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
+import { CONDITIONAL_FIELDS } from './policy/validation.ts';
 import { afterPurges, isGone, isNewEnough } from './purged.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
 import { matchesVary } from './vary.ts';
@@ -43,6 +44,15 @@ const JOINABLE_WITHOUT_LEASE_MS = 1_000;
 
 /** How often a request starts again because the fill it waited for was given up. */
 const MAX_ATTEMPTS = 3;
+
+/** Requests of one key with a precondition that is the origin's to evaluate, and that are passed on, at a time. */
+const MAX_PRECONDITIONS = 4;
+
+/** A request waits for the head of another's fill of an uncacheable key for so many times what the origin took before. */
+const PATIENCE = 1.25;
+
+/** Or for so long at least, as origins have bad moments. */
+const LEAST_PATIENCE_MS = 1_000;
 
 type Phase = 'lookup' | 'collapse' | 'alone' | 'pass' | 'outcome';
 
@@ -79,6 +89,7 @@ export class CacheEngine implements Engine {
       joinedAt: undefined,
       conditional: false,
       attempts: 0,
+      patienceMs: undefined,
     };
     let next: Next = 'lookup';
     while (typeof next === 'string') {
@@ -104,7 +115,7 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   const { request, directives } = exchange;
   exchange.candidate = undefined;
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
-  if (request.body !== undefined || isForOriginOnly(request.headers)) return passBecause(exchange, 'request');
+  if (request.body !== undefined) return passBecause(exchange, 'request');
   if (request.rules.bypasses(request.path)) return passBecause(exchange, 'bypass');
   const now = engine.options.now();
   const variants = engine.options.store.get(request.keyed.key);
@@ -113,6 +124,8 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   if (candidate === undefined) {
     // What a purge has taken away is as good as never stored.
     exchange.reason = variants.length > 0 && selected.length === 0 ? 'vary-miss' : 'uri-miss';
+  } else if (isForOriginOnly(request.headers) && !holds(candidate, request.headers, now) && mayPass(engine, request)) {
+    return passBecause(exchange, 'request');
   } else if (!answersRange(candidate, exchange, now)) {
     exchange.reason = 'partial';
   } else {
@@ -136,6 +149,23 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   return directives.noStore ? 'alone' : 'collapse';
 }
 
+/**
+ * If-Match and If-Unmodified-Since are the origin's to evaluate, but a cache may ignore them (RFC 9110, sections 13.1.1 and
+ * 13.1.4): where they hold for the stored response, and where more requests of the key than a few already ask the origin.
+ */
+function holds({ headers }: StoredResponse, request: RawHeaders, now: number): boolean {
+  const selected = { etag: firstLine(headers, 'etag'), lastModified: firstLine(headers, 'last-modified') };
+  return preconditionsHold(request, selected, now);
+}
+
+function mayPass(engine: Engine, request: CacheRequest): boolean {
+  return engine.fills.awaited(preconditionKey(request)) < MAX_PRECONDITIONS;
+}
+
+function preconditionKey({ keyed }: CacheRequest): string {
+  return `${keyed.key}\nprecondition`;
+}
+
 function passBecause(exchange: Exchange, reason: ForwardReason): Next {
   exchange.reason = reason;
   return 'pass';
@@ -144,12 +174,15 @@ function passBecause(exchange: Exchange, reason: ForwardReason): Next {
 /** Join the fill that is under way for the same response, or start it. */
 function collapse(engine: Engine, exchange: Exchange): Next {
   const { request, range, candidate } = exchange;
+  const now = engine.options.now();
   const memory = engine.memory.get(memoryKey(request));
-  if (memory !== undefined && memory.uncacheableUntil > engine.options.now()) {
-    exchange.conditional = candidate === undefined;
-    return 'alone';
-  }
   const key = fillKey(exchange, memory);
+  const most = concurrency(memory, candidate, now);
+  exchange.patienceMs = undefined;
+  if (most > 1) {
+    if (engine.fills.awaited(memoryKey(request)) < most) return onItsOwn(engine, exchange, key);
+    exchange.patienceMs = Math.max(LEAST_PATIENCE_MS, (memory?.headMs ?? 0) * PATIENCE);
+  }
   const fill =
     engine.fills.at(key) ?? fillOfOtherKind(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
@@ -163,6 +196,21 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   exchange.joinedAt = engine.options.ledger.position;
   return 'outcome';
 }
+
+/**
+ * Upstream without waiting, as the response is not expected to be one that others may share. Those above the number that
+ * may be sent at a time find it nevertheless, unless the visitor's own conditions go along.
+ */
+function onItsOwn(engine: Engine, exchange: Exchange, key: string): Next {
+  const { request, candidate } = exchange;
+  exchange.conditional = candidate === undefined;
+  const isFound = !exchange.conditional || !CONDITIONS.some((name) => hasField(request.headers, name));
+  exchange.fill = startFill(engine, exchange, isFound ? { key } : {});
+  exchange.joinedAt = undefined;
+  return 'outcome';
+}
+
+const CONDITIONS = [...CONDITIONAL_FIELDS];
 
 const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 
@@ -195,6 +243,7 @@ function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean 
 
 /** Ask upstream for this request only. */
 function alone(engine: Engine, exchange: Exchange): Next {
+  exchange.patienceMs = undefined;
   exchange.fill = startFill(engine, exchange, {});
   exchange.joinedAt = undefined;
   return 'outcome';
@@ -208,12 +257,27 @@ async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
   gone.addEventListener('abort', leave, { once: true });
   if (gone.aborted) leave();
   try {
-    const result = fill.outcome ?? (await fill.settled);
-    if (gone.aborted) throw new HttpError('abandoned', 'the visitor has gone');
+    const result = fill.outcome ?? (await settledWithin(fill, exchange.patienceMs));
+    if (result === undefined && !gone.aborted) return 'alone';
+    if (result === undefined || gone.aborted) throw new HttpError('abandoned', 'the visitor has gone');
     return judge(engine, exchange, result);
   } finally {
     gone.removeEventListener('abort', leave);
     leave();
+  }
+}
+
+/** @returns `undefined` when the head has not arrived in time. */
+async function settledWithin(fill: Fill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
+  if (patienceMs === undefined) return fill.settled;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, patienceMs, undefined);
+  });
+  try {
+    return await Promise.race([fill.settled, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -254,6 +318,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       }
       if (!collapsed) return leaderAnswer(exchange, result, now);
       if (!isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
+      if (!result.shareable && result.head.status >= 400) return again(exchange); // it may be about that request alone
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
       // Another variant: what it varies by is known now, so those who want the same one find each other.
       if (!matchesVary(result.stored.vary, exchange.request.headers)) return again(exchange);
@@ -294,7 +359,8 @@ function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, 
 async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
   const { request } = exchange;
   const { method } = request;
-  const fill = startFill(engine, exchange, { pass: true });
+  const countedAs = isForOriginOnly(request.headers) ? preconditionKey(request) : `${request.keyed.key}\npass`;
+  const fill = startFill(engine, exchange, { pass: true, countedAs });
   exchange.fill = fill;
   const leave = fill.wait();
   request.gone.addEventListener('abort', leave, { once: true });

@@ -86,8 +86,12 @@ export interface EngineOptions {
 
 /** What is remembered of a key besides what is stored of it. */
 export interface KeyMemory {
-  /** Until when it is not collapsed, as its last response could not be shared. */
+  /** Responses in a row that could not be shared; an error counts for less. */
+  readonly uncacheable: number;
+  /** Time until which they count. */
   readonly uncacheableUntil: number;
+  /** Longest time that the origin took for the head of one of them, errors left out. */
+  readonly headMs: number;
   /** Names that its last response varied by. */
   readonly varyNames: readonly string[];
 }
@@ -108,6 +112,8 @@ export interface Exchange {
   /** Whether the visitor's own conditions go upstream, as the response will not be kept anyway. */
   conditional: boolean;
   attempts: number;
+  /** How long it may wait for the head of a fill that it joined; undefined: for as long as it takes. */
+  patienceMs: number | undefined;
 }
 
 /** The state of a cache: what the steps read and change. */

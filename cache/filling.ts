@@ -19,6 +19,8 @@ import { normalisedField } from './vary.ts';
 interface StartOptions {
   /** Where others find it; absent: nobody else joins. */
   readonly key?: string;
+  /** The name that it is counted under until its head has arrived; by default the `memoryKey`. */
+  readonly countedAs?: string;
   readonly pass?: boolean;
   readonly background?: boolean;
 }
@@ -26,13 +28,14 @@ interface StartOptions {
 export function startFill(
   engine: Engine,
   exchange: Exchange,
-  { key, pass = false, background = false }: StartOptions,
+  { key, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
 ): Fill {
   const { request, directives } = exchange;
   const { store, ledger, now, events, bounds } = engine.options;
   const candidate = exchange.candidate;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
   const upstream = pass ? passedOn(request) : filling(exchange, validating);
+  engine.fills.countAwaited(countedAs, 1);
   const fill: Fill = new Fill({
     request: upstream,
     fetch: request.fetch,
@@ -58,15 +61,21 @@ export function startFill(
       events.stored();
     },
     onSettled: (result) => {
+      engine.fills.countAwaited(countedAs, -1);
       if (result.kind === 'failed') {
         if (result.error.code !== 'abandoned') events.fillFailed(result.error);
       } else if (result.kind === 'response') {
         if (result.refusal !== undefined) events.refused(result.refusal);
         if (pass) invalidateAfter(engine, request, result.head, fill);
-        else remember(engine, request, result);
-      } else if (result.kind === 'validated' && result.refusal !== undefined) {
-        events.refused(result.refusal);
-        if (!OF_THE_VISITOR.has(result.refusal)) drop(engine, request, result.stored);
+        else remember(engine, request, result, fill);
+      } else if (result.kind === 'validated') {
+        const { refusal, wasFresh, stored } = result;
+        if (refusal !== undefined) {
+          events.refused(refusal);
+          if (!OF_THE_VISITOR.has(refusal)) drop(engine, request, stored);
+        }
+        const shareable = refusal === undefined && wasFresh;
+        remember(engine, request, { head: stored, shareable, refusal, stored }, fill);
       }
     },
     onClosed: (closed) => engine.fills.delete(closed, request.keyed.key, key),
@@ -155,12 +164,40 @@ const OF_THE_REQUEST: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefus
   'partial',
 ]);
 
-function remember(engine: Engine, request: CacheRequest, result: FillResponse): void {
+/** An error says less of a key than a response does: any request can be made in such a way that it is answered with one. */
+const WEIGHT_OF_ERROR = 1 / 4;
+
+/** Uncacheable responses beyond this number change nothing. */
+const MAX_UNCACHEABLE = 1_000_000;
+
+type Judged = Pick<FillResponse, 'shareable' | 'refusal' | 'stored'> & { readonly head: { readonly status: number } };
+
+function remember(engine: Engine, request: CacheRequest, result: Judged, fill: Fill): void {
   const { head, shareable, refusal, stored } = result;
   if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
   const key = memoryKey(request);
+  const now = engine.options.now();
   const varyNames = stored.vary.map(({ name }) => name);
-  const uncacheableUntil = shareable ? 0 : engine.options.now() + request.site.uncacheable_memory;
-  if (uncacheableUntil === 0 && varyNames.length === 0) engine.memory.delete(key);
-  else engine.memory.set(key, { uncacheableUntil, varyNames });
+  if (shareable) {
+    if (varyNames.length === 0) engine.memory.delete(key);
+    else engine.memory.set(key, { uncacheable: 0, uncacheableUntil: 0, headMs: 0, varyNames });
+    return;
+  }
+  const before = engine.memory.get(key);
+  const known = before !== undefined && before.uncacheableUntil > now ? before : undefined;
+  const isError = head.status >= 400;
+  const uncacheable = Math.min((known?.uncacheable ?? 0) + (isError ? WEIGHT_OF_ERROR : 1), MAX_UNCACHEABLE);
+  engine.memory.set(key, {
+    uncacheable,
+    uncacheableUntil: now + request.site.uncacheable_memory,
+    headMs: Math.max(known?.headMs ?? 0, isError ? 0 : now - fill.requestTime),
+    varyNames: isError && before !== undefined ? before.varyNames : varyNames,
+  });
+}
+
+/** How many requests of a key may be sent upstream at a time: one, and one more for each response that could not be shared. */
+export function concurrency(memory: KeyMemory | undefined, candidate: StoredResponse | undefined, now: number): number {
+  if (candidate?.policy.directives.noCache === true) return Number.POSITIVE_INFINITY; // each request is to be validated
+  if (memory === undefined || memory.uncacheableUntil <= now) return 1;
+  return 1 + Math.floor(memory.uncacheable);
 }

@@ -12,6 +12,8 @@ export class Fills {
   readonly #places = new KeyMap<Fill>();
   /** All of them by their key: also those that nobody joins, and those that another has taken the place of. */
   readonly #keys = new KeyMap<Set<Fill>>();
+  /** Number of those whose head has not arrived, by the name that they are counted under. */
+  readonly #awaited = new KeyMap<number>();
 
   /** Keys that are being fetched. */
   get size(): number {
@@ -28,6 +30,18 @@ export class Fills {
 
   of(key: string): ReadonlySet<Fill> | undefined {
     return this.#keys.get(key);
+  }
+
+  /** Number of fills counted under this name whose head has not arrived. */
+  awaited(name: string): number {
+    return this.#awaited.get(name) ?? 0;
+  }
+
+  /** @param change - 1 when the request is sent, -1 when its head has arrived or it has failed. */
+  countAwaited(name: string, change: 1 | -1): void {
+    const count = this.awaited(name) + change;
+    if (count > 0) this.#awaited.set(name, count);
+    else this.#awaited.delete(name);
   }
 
   /** @param place - Taken from whoever has it; absent: nobody joins. */

@@ -47,6 +47,29 @@ export function isForOriginOnly(request: RawHeaders): boolean {
   return hasField(request, 'if-match') || hasField(request, 'if-unmodified-since');
 }
 
+/**
+ * Returns whether the preconditions that speak to the origin hold for a response (RFC 9110, section 13.2.2, steps 1 and 2).
+ * A cache answers with it then, which is what ignoring them comes to (sections 13.1.1 and 13.1.4: it "MAY ignore" them);
+ * where they do not hold, the verdict is the origin's.
+ */
+export function preconditionsHold(
+  request: RawHeaders,
+  selected: Pick<Selected, 'etag' | 'lastModified'>,
+  now: number,
+): boolean {
+  const ifMatch = fieldValue(request, 'if-match');
+  if (ifMatch !== undefined) {
+    const tags = parseEntityTagList(ifMatch);
+    const { etag } = selected;
+    return tags === '*' || (etag !== undefined && tags?.some((tag) => strongMatch(tag, etag)) === true);
+  }
+  const [since, ...others] = fieldLines(request, 'if-unmodified-since');
+  const sinceMs = since === undefined || others.length > 0 ? undefined : parseHttpDate(since, now);
+  if (sinceMs === undefined) return true; // section 13.1.4: ignored when it "is not a valid HTTP-date"
+  const lastModifiedMs = optionalDate(selected.lastModified, now);
+  return lastModifiedMs !== undefined && lastModifiedMs <= sinceMs;
+}
+
 /** @returns Whether `Range` may be applied (RFC 9110, section 13.1.5); if not, it is ignored. */
 export function evaluateIfRange(request: RawHeaders, selected: Selected, now: number): boolean {
   const [validator, ...others] = fieldLines(request, 'if-range');

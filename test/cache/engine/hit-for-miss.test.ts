@@ -1,0 +1,172 @@
+/**
+ * Hit-for-miss: responses that nobody may share bound how many requests of
+ * their key go upstream at a time; they never switch collapsing off.
+ */
+import fc from 'fast-check';
+import { test } from 'tap';
+import { Bench, field, turn } from './bench.ts';
+
+const FRESH = ['Cache-Control', 'max-age=60'];
+const OWN = ['Cache-Control', 'private'];
+
+for (const { what, status, headers, fetches } of [
+  { what: '400', status: 400, headers: [], fetches: 1 },
+  { what: '400 that says no-store', status: 400, headers: ['Cache-Control', 'no-store'], fetches: 1 },
+  { what: '401', status: 401, headers: ['WWW-Authenticate', 'Basic'], fetches: 1 },
+  { what: '404 without a lifetime', status: 404, headers: [], fetches: 1 },
+  { what: '431', status: 431, headers: [], fetches: 1 },
+  { what: '302 without a lifetime', status: 302, headers: ['Location', '/'], fetches: 2 },
+  { what: 'private 200', status: 200, headers: OWN, fetches: 2 },
+  { what: '200 with Set-Cookie', status: 200, headers: [...FRESH, 'Set-Cookie', 'a=b'], fetches: 2 },
+]) {
+  test(`after one ${what}, 50 requests at once for a response that all may share are ${fetches} upstream`, async (t) => {
+    const bench = new Bench();
+    await bench.fetched('/a', status, headers, 'not for all');
+    const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
+    await turn();
+    t.equal(bench.upstream.open.length, fetches);
+    for (const exchange of bench.upstream.open) exchange.respond(200, FRESH, 'for all');
+    for (const one of asked) t.equal((await one.whole()).body.toString(), 'for all');
+    t.equal(bench.upstream.count, 1 + fetches);
+    t.same(bench.leaks(), []);
+  });
+
+  test(`50 requests that wait behind one that is answered ${what}`, async (t) => {
+    const bench = new Bench();
+    const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
+    await turn();
+    bench.upstream.last.respond(status, headers, 'not for all');
+    await turn();
+    t.equal(bench.upstream.open.length, status < 400 ? 49 : 1, 'a private response releases them, an error does not');
+    for (const exchange of bench.upstream.open) exchange.respond(200, FRESH, 'for all');
+    const bodies = await Promise.all(asked.map((one) => one.whole()));
+    t.equal(bodies.filter(({ body }) => body.toString() === 'for all').length, 49);
+    t.same(bench.leaks(), []);
+  });
+}
+
+test('a key that is never answered but with an error: nobody waits for more than a few of them', async (t) => {
+  const bench = new Bench();
+  const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
+  let rounds = 0;
+  await turn();
+  while (bench.upstream.open.length > 0) {
+    rounds++;
+    for (const exchange of bench.upstream.open) exchange.respond(401, [], 'who?');
+    await turn();
+  }
+  for (const one of asked) t.equal((await one.whole()).status, 401);
+  t.ok(rounds <= 4, `${rounds} rounds`);
+  t.same(bench.leaks(), []);
+});
+
+test('requests for what is uncacheable go upstream together: each answer lets one more go at a time', async (t) => {
+  const bench = new Bench();
+  const rounds: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const asked = Array.from({ length: 100 }, () => bench.ask('/a'));
+    await turn();
+    rounds.push(bench.upstream.open.length);
+    for (;;) {
+      const { open } = bench.upstream;
+      if (open.length === 0) break;
+      for (const exchange of open) exchange.respond(200, OWN, 'mine');
+      await turn();
+    }
+    for (const one of asked) await one.whole();
+  }
+  t.same(rounds, [1, 100, 100, 100], 'the first hundred answers are enough for the next hundred requests');
+  t.same(bench.leaks(), []);
+});
+
+test('property: whatever came before, a herd is no more requests upstream than answers that could not be shared, and one', async (t) => {
+  const answer = fc.constantFrom(
+    { status: 200, headers: OWN },
+    { status: 200, headers: FRESH },
+    { status: 200, headers: ['Cache-Control', 'no-store'] },
+    { status: 400, headers: [] },
+    { status: 403, headers: OWN },
+    { status: 503, headers: [] },
+    { status: 302, headers: ['Location', '/'] },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(answer, { maxLength: 12 }), async (answers) => {
+      const bench = new Bench();
+      let unshared = 0;
+      for (const { status, headers } of answers) {
+        await bench.fetched('/a', status, headers, 'x');
+        bench.pass(61); // past what is fresh, not past what is remembered
+        if (headers === FRESH) unshared = 0;
+        else unshared++;
+      }
+      const asked = Array.from({ length: 40 }, () => bench.ask('/a'));
+      await turn();
+      const { open } = bench.upstream;
+      t.ok(open.length >= 1 && open.length <= 1 + unshared, `${open.length} after ${unshared}`);
+      for (const exchange of open) exchange.respond(200, FRESH, 'for all');
+      for (const one of asked) t.equal((await one.whole()).body.toString(), 'for all');
+      t.equal(bench.upstream.count, answers.length + open.length);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a request that waits on a key known to be uncacheable goes upstream once the origin has had as long as before', async (t) => {
+  const bench = new Bench();
+  bench.ask('/a');
+  await turn();
+  bench.pass(0.8); // the origin takes so long
+  bench.upstream.last.respond(200, OWN, 'mine');
+  await turn();
+  const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')]; // two may go, the third waits for the second
+  await turn();
+  t.equal(bench.upstream.open.length, 2);
+  const third = await new Promise<(typeof bench.upstream)['last']>((resolve) => {
+    bench.upstream.onRequest = resolve;
+  });
+  third.respond(200, OWN, 'third');
+  t.equal((await asked[2]?.whole())?.body.toString(), 'third', 'while the others have no answer yet');
+  for (const exchange of bench.upstream.open) exchange.respond(200, OWN, 'mine');
+  for (const one of asked.slice(0, 2)) t.equal((await one.whole()).body.toString(), 'mine');
+  t.same(bench.leaks(), []);
+});
+
+const STORED = [...FRESH, 'ETag', '"1"', 'Last-Modified', 'Sat, 01 Feb 2025 00:00:00 GMT'];
+
+for (const { condition, holds } of [
+  { condition: ['If-Match', '*'], holds: true },
+  { condition: ['If-Match', '"1"'], holds: true },
+  { condition: ['If-Match', '"0", "1"'], holds: true },
+  { condition: ['If-Match', 'W/"1"'], holds: false },
+  { condition: ['If-Match', '"2"'], holds: false },
+  { condition: ['If-Unmodified-Since', 'Sat, 01 Mar 2025 00:00:00 GMT'], holds: true },
+  { condition: ['If-Unmodified-Since', 'Sat, 01 Feb 2025 00:00:00 GMT'], holds: true },
+  { condition: ['If-Unmodified-Since', 'Wed, 01 Jan 2025 00:00:00 GMT'], holds: false },
+  { condition: ['If-Unmodified-Since', 'yesterday'], holds: true },
+  { condition: ['If-Match', '"1"', 'If-Unmodified-Since', 'Wed, 01 Jan 2025 00:00:00 GMT'], holds: true },
+]) {
+  const name = condition.join(' ');
+  test(`RFC 9110 13.1.1, 13.1.4: ${name} ${holds ? 'is answered from the store' : 'is the origin’s to answer'}`, async (t) => {
+    const bench = new Bench();
+    await bench.fetched('/a', 200, STORED, 'page');
+    const asked = bench.ask('/a', { headers: condition });
+    await turn();
+    t.equal(bench.upstream.count, holds ? 1 : 2);
+    if (!holds) {
+      t.equal(field(bench.upstream.last.request.headers, condition[0] as string), condition[1]);
+      bench.upstream.last.respond(412, [], 'changed');
+    }
+    t.equal((await asked.whole()).status, holds ? 200 : 412);
+    t.same(bench.leaks(), []);
+  });
+
+  test(`50 requests at once with ${name}: few of them go upstream`, async (t) => {
+    const bench = new Bench();
+    const asked = Array.from({ length: 50 }, () => bench.ask('/a', { headers: condition }));
+    await turn();
+    t.ok(bench.upstream.open.length <= 5, `${bench.upstream.open.length}`);
+    for (const exchange of bench.upstream.open) exchange.respond(200, STORED, 'page');
+    for (const one of asked) t.equal((await one.whole()).body.toString(), 'page');
+    t.same(bench.leaks(), []);
+  });
+}
