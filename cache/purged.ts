@@ -1,6 +1,6 @@
 /**
  * What purges leave of what is stored or on its way (rules 4 to 7 of
- * docs/purging.md and ADR 5).
+ * docs/purging.md).
  * @module
  */
 import type { CacheRequest, Engine, Exchange } from './exchange.ts';

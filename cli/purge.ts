@@ -21,9 +21,11 @@ export const purge = defineCommand({
   name: 'purge',
   summary: 'Purge URLs, tags, prefixes, hosts or everything.',
   about: `
-Asks the control node. All that is named is purged, or nothing. Exits with 0 when
-it is done, with 1 when it is refused, and with ${EXIT_PENDING} when --wait is over and some node has
-not applied it yet: it will, before it serves anything else.`,
+Asks the control node. All that is named is purged, or nothing. Waits until every
+node has applied it. Exits with 0 when all have, with 1 when it is refused, and with
+${EXIT_PENDING} when the time is over and some node has not: a node that is cut off from the
+control node goes on serving what was purged until its lease ends (purges.lease, 60s
+by default), then revalidates. It applies what it missed when it is connected again.`,
   options: {
     url: { type: 'list', value: 'URL', help: 'A URL with everything stored for it. As the others, may be repeated.' },
     tag: { type: 'list', value: 'TAG', help: 'A tag; needs --site.' },
@@ -32,7 +34,7 @@ not applied it yet: it will, before it serves anything else.`,
     everything: { type: 'flag', help: 'Everything of --site; without --site, everything of every site.' },
     site: { type: 'text', value: 'NAME', help: 'The site that is meant.' },
     soft: { type: 'flag', help: 'Stale rather than gone.' },
-    wait: { type: 'flag', help: 'Wait until every node has applied it.' },
+    'no-wait': { type: 'flag', help: 'Return as soon as the journal has it, whoever has applied it.' },
     timeout: { type: 'text', value: 'DURATION', help: 'How long to wait, up to 60s. By default 10s.' },
     'dry-run': { type: 'flag', help: 'Purge nothing; say how many stored responses it would concern.' },
     reason: { type: 'text', value: 'TEXT', help: 'Kept with the purge.' },
@@ -50,13 +52,14 @@ not applied it yet: it will, before it serves anything else.`,
     json: { type: 'flag', help: 'Print the answer as it came.' },
   },
   examples: [
-    '--url https://www.example.com/news --wait',
+    '--url https://www.example.com/news',
     '--site shop --tag product-17 --tag product-18 --soft',
     '--prefix www.example.com/blog/ --dry-run',
     '--site shop --everything',
   ],
 
   async run(options) {
+    const wait = !options['no-wait'] && !options['dry-run'];
     const body = {
       ...(options.site !== undefined && { site: options.site }),
       ...(options.url.length > 0 && { files: options.url }),
@@ -65,7 +68,7 @@ not applied it yet: it will, before it serves anything else.`,
       ...(options.host.length > 0 && { hosts: options.host }),
       ...(options.everything && { purge_everything: true }),
       ...(options.soft && { soft: true }),
-      ...(options.wait && { wait: 'applied' }),
+      ...(wait && { wait: 'applied' }),
       ...(options.timeout !== undefined && { timeout_seconds: seconds(options.timeout) }),
       ...(options['dry-run'] && { dry_run: true }),
       ...(options.reason !== undefined && { reason: options.reason }),
@@ -80,7 +83,7 @@ not applied it yet: it will, before it serves anything else.`,
       const lines = 'dry_run' in answer ? dryRunLines(answer) : receiptLines(answer as Receipt);
       process.stdout.write(`${lines.join('\n')}\n`);
     }
-    return options.wait && status === 202 ? EXIT_PENDING : 0;
+    return wait && status === 202 ? EXIT_PENDING : 0;
   },
 });
 

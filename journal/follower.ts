@@ -5,7 +5,7 @@
  * What does not fit is never applied; the connection is given up instead, and
  * the next one begins where the ledger stands. A journal whose line does not
  * contain what the ledger goes by is another one, or was restored from an older
- * copy (rule 9 of the design).
+ * copy (rule 9 of docs/purging.md).
  *
  * Clock, patience, randomness and transport are passed in.
  * @module

@@ -3,7 +3,7 @@
  * one costs, beside Debian's nsd.
  *
  * The load is dnsperf where it is installed, else a process of our own
- * (dns/asker.ts); it runs on another core where there is one. nsd serves a
+ * (dns/load.ts); it runs on another core where there is one. nsd serves a
  * plain zone of the same names: it neither locates nor steers nor limits.
  *
  * Answers a second are what came in the time of day, with whatever else ran on

@@ -125,7 +125,7 @@ export const regionSchema = z.strictObject({
         }),
       lease: duration.prefault('1m').meta({
         description:
-          'How long a node that hears nothing of the journal goes on as before; then it revalidates everything before use.',
+          'How long a node that hears nothing of the journal goes on as before, and may serve what was purged meanwhile; then it revalidates everything before use.',
       }),
     })
     .prefault({})

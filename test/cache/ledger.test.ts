@@ -1,6 +1,6 @@
 /**
  * The ledger: what it says of a response after purges, journals and floors
- * (design of purges, rules 2 to 10).
+ * (docs/purging.md, rules 2 to 10).
  */
 import fc from 'fast-check';
 import { test } from 'tap';

@@ -34,7 +34,7 @@ test('a token is made, used, listed and revoked', async (t) => {
   t.match(made.stderrLines, [/^deploy: shop; url\. This is the only time/]);
 
   const args = ['purge', '--url', 'https://www.example.com/a', '--url', 'https://www.example.com/b'];
-  const done = await seawall([...args, '--wait', '--soft'], { ...env, SEAWALL_TOKEN: text });
+  const done = await seawall([...args, '--soft'], { ...env, SEAWALL_TOKEN: text });
   t.equal(done.code, 0, done.stderrLines.join('\n'));
   t.match(done.stdout, /^Soft purge of 2 URLs, numbers 1 to 2: applied everywhere$/m);
 
@@ -55,12 +55,22 @@ test('a token is made, used, listed and revoked', async (t) => {
 
 test('a node that has not applied it yet: exit code 3, and who it is', async (t) => {
   const control = await startTestControl(t);
-  const { code, stdout } = await seawall(['purge', '--host', 'example.com', '--wait', '--timeout', '1ms'], {
+  const { code, stdout } = await seawall(['purge', '--host', 'example.com', '--timeout', '1ms'], {
     SEAWALL_CONTROL: control.url,
     SEAWALL_TOKEN: control.token(),
   });
   t.equal(code, 3);
   t.match(stdout, /applied by 0 of 1 nodes so far\n {2}eu-1 {2}not yet: it does not follow/);
+});
+
+test('--no-wait: exit code 0 when it is in the journal', async (t) => {
+  const control = await startTestControl(t);
+  const { code, stdout } = await seawall(['purge', '--host', 'example.com', '--no-wait'], {
+    SEAWALL_CONTROL: control.url,
+    SEAWALL_TOKEN: control.token(),
+  });
+  t.equal(code, 0);
+  t.match(stdout, /applied by 0 of 1 nodes so far/);
 });
 
 test('a dry run', async (t) => {
