@@ -18,6 +18,7 @@ import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fillin
 import { Fills } from './fills.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
 import { KeyLru } from './key-map.ts';
+import { carriesAllowed } from './passing.ts';
 import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
 import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
@@ -115,7 +116,8 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   const { request, directives } = exchange;
   exchange.candidate = undefined;
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
-  if (request.body !== undefined) return passBecause(exchange, 'request');
+  const { site, headers } = request;
+  if (request.body !== undefined || carriesAllowed(site, headers)) return passBecause(exchange, 'request');
   if (request.rules.bypasses(request.path)) return passBecause(exchange, 'bypass');
   const now = engine.options.now();
   const variants = engine.options.store.get(request.keyed.key);
@@ -378,7 +380,8 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
     if (mayBeStale && isOriginError(result.head.status)) {
       return staleAnswer(exchange, candidate, now, result.head.status);
     }
-    if (method === 'HEAD') updateByHead(engine, exchange, result.head, fill);
+    const isOfResource = method === 'HEAD' && !carriesAllowed(request.site, request.headers);
+    if (isOfResource) updateByHead(engine, exchange, result.head, fill);
     await invalidateGroups(engine, request, result.head);
     const body = method === 'HEAD' ? undefined : result.body.reader(0, Number.POSITIVE_INFINITY);
     return {

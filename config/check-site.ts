@@ -11,6 +11,7 @@ import { coversPattern, overlapsPattern } from './pattern.ts';
 import { type ConfigProblem, keyOf } from './problem.ts';
 import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
 import { statusesOf } from './status-set.ts';
+import { cgiName, claimOf, hasPlainName } from './untrusted-fields.ts';
 import { joined } from './words.ts';
 
 /** A rule as the checks see it: no path and no status are every path and every status. */
@@ -44,6 +45,7 @@ export function checkSite(site: SiteConfig, source: Source): ConfigProblem[] {
     ...redirectProblems(site, source),
     ...keyHostProblems(site, source),
     ...framingProblems(site, source),
+    ...allowProblems(site, source),
     ...networkProblems(site.purge_method.from, source, ['purge_method', 'from']),
     ...networkProblems(site.geo.allow?.networks ?? [], source, ['geo', 'allow', 'networks']),
     ...networkProblems(site.geo.deny?.networks ?? [], source, ['geo', 'deny', 'networks']),
@@ -229,6 +231,57 @@ function redirectProblems(site: SiteConfig, source: Source): ConfigProblem[] {
   }
   return [];
 }
+
+/** Visitors may be let through with what changes the method, not with what says who they are or what they ask for. */
+function allowProblems({ request_headers: { allow, set, remove } }: SiteConfig, source: Source): ConfigProblem[] {
+  const changed = new Set([...remove, ...Object.keys(set)].map(cgiName));
+  return allow.flatMap((name, index) => {
+    const why = refusalToAllow(name) ?? (changed.has(cgiName(name)) ? CHANGED_BESIDES : undefined);
+    return why === undefined
+      ? []
+      : [source.keyProblem(['request_headers', 'allow', index], `${name} ${why.message}`, why.fix)];
+  });
+}
+
+function refusalToAllow(name: string): { message: string; fix: string } | undefined {
+  const claim = claimOf(name);
+  const folded = cgiName(name);
+  if (FRAMING_FIELDS.includes(folded) || FRAMING.has(folded)) {
+    return { message: 'frames the message or belongs to the connection, so no visitor may set it', fix: 'Remove it.' };
+  }
+  if (claim === undefined) {
+    if (hasPlainName(name)) return { message: 'is passed on in any case', fix: 'Remove it here.' };
+    return ORDINARY.has(folded) ? { message: `is ${folded} to many servers`, fix: 'Remove it.' } : undefined;
+  }
+  if (claim === 'method' || claim === 'cache') return undefined;
+  return {
+    message: `${CLAIM_WORDS[claim]}, so no visitor may set it`,
+    fix: 'Remove it; what a proxy in front of Seawall says of visitors is believed by `trusted_proxies` and `client_address`.',
+  };
+}
+
+const CHANGED_BESIDES = {
+  message: 'is also in `set` or `remove`, so what a visitor sends never arrives',
+  fix: 'Keep one of the two.',
+};
+
+const CLAIM_WORDS = {
+  visitor: 'says who the visitor is',
+  resource: 'says which scheme, host or path is meant',
+  server: 'is what a server in front of the application says to it',
+} as const;
+
+/** What says how a message is framed, or where it goes. */
+const FRAMING: ReadonlySet<string> = new Set([
+  ...['host', 'expect', 'max-forwards', 'via', 'cdn-loop', 'http2-settings', 'proxy-connection', 'proxy-authorization'],
+]);
+
+/** Fields with a hyphen that caches and origins read: a twin with an underscore would be one to the origin alone. */
+const ORDINARY: ReadonlySet<string> = new Set([
+  ...['accept-encoding', 'accept-language', 'accept-charset', 'cache-control', 'content-type', 'content-encoding'],
+  ...['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'user-agent'],
+  ...['x-requested-with', 'x-csrf-token'],
+]);
 
 function framingProblems(site: SiteConfig, source: Source): ConfigProblem[] {
   const problems: ConfigProblem[] = [];

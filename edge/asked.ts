@@ -5,6 +5,7 @@
  * @module
  */
 import { type KeyedRequest, keyedLike } from '../cache/key.ts';
+import { carriesAllowed } from '../cache/passing.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from '../cache/policy/directives.ts';
 import type { VaryMember } from '../cache/vary.ts';
 import { normalisedField } from '../cache/vary.ts';
@@ -18,7 +19,7 @@ import type { Tally } from '../telemetry/tally.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';
-import { isTrusted, readHead, type Visit, type Visited, type VisitorHead } from './visitor.ts';
+import { isProxy, readHead, type Visit, type Visited, type VisitorHead } from './visitor.ts';
 
 export interface Asked {
   readonly served: ServedSite;
@@ -62,7 +63,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
   const { site } = served;
   if (redirectFor(site, scheme, target) !== undefined || site.key.headers.some(isForwardedField)) return undefined;
   if (!siteGeo(site).isSameForAll) return undefined;
-  if (isForOriginOnly(headers)) return undefined;
+  if (isForOriginOnly(headers) || carriesAllowed(site, headers)) return undefined;
   const ranges = parseRange(fieldValue(headers, 'range'));
   if (ranges !== undefined && ranges.length > 1) return undefined;
   const { metrics } = visit.core;
@@ -71,7 +72,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     headers,
     head,
     visited,
-    isAnybodys: !siteGeo(site).isUsed && !isTrusted(visit.trusted, head.sender),
+    isAnybodys: !siteGeo(site).isUsed && !isProxy(visit, head.sender),
     scheme,
     prefix: keyed.prefix,
     suffix: keyed.suffix,

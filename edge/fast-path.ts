@@ -24,7 +24,7 @@ import type { Histogram, Tally } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
-import { answerVisitor, isTrusted, type Visit } from './visitor.ts';
+import { answerVisitor, isProxy, type Visit } from './visitor.ts';
 
 /** What a header section asks for, by how it came: `Asker`. */
 type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
@@ -312,10 +312,9 @@ function keyOf({ prefix, suffix, around }: Asked, request: Request): string | Ke
   return joined.join(around.prefix, bytes, targetFrom, targetTo, around.suffix);
 }
 
-function wayOf(socket: Pick<Socket, 'remoteAddress'>, { trusted, region }: Visit): number {
+function wayOf(socket: Pick<Socket, 'remoteAddress'>, visit: Visit): number {
   const encrypted = (socket as Partial<TLSSocket>).encrypted === true ? ENCRYPTED : 0;
-  const isProxy = region.trusted_proxies.length > 0 && isTrusted(trusted, socket.remoteAddress ?? '0.0.0.0');
-  return encrypted + (isProxy ? TRUSTED : 0);
+  return encrypted + (isProxy(visit, socket.remoteAddress ?? '0.0.0.0') ? TRUSTED : 0);
 }
 
 export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: number): boolean {

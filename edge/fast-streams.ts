@@ -15,7 +15,7 @@ import type { Begun } from '../http/http2/section.ts';
 import { type Asked, askedBy } from './asked.ts';
 import { type FastPath, isNotModified } from './fast-path.ts';
 import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';
-import { isTrusted, type Visit } from './visitor.ts';
+import { isProxy, type Visit } from './visitor.ts';
 
 /** Longer sections are not remembered. */
 const MAX_SECTION_CHARS = 4_096;
@@ -88,8 +88,7 @@ export class FastStreams {
       this.#old.clear();
       this.#youngChars = 0;
     }
-    const isProxy = visit.region.trusted_proxies.length > 0 && isTrusted(visit.trusted, peer.remoteAddress);
-    if (isProxy) return null; // what it says counts, and is another visitor's each time
+    if (isProxy(visit, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
     let asked = this.#young.get(section);
     if (asked !== undefined) return asked;
     asked = this.#old.get(section);

@@ -4,30 +4,57 @@
  */
 import { parseAge } from '../cache/policy/age.ts';
 import { parseDirectives, responseDirectives } from '../cache/policy/directives.ts';
+import { allowedFields } from '../config/allowed-fields.ts';
 import type { SiteConfig } from '../config/schema.ts';
+import type { Place } from '../geo/place.ts';
+import { removeHopByHop, stripUntrusted, withoutFieldsLike } from '../http/forwarding.ts';
+import { asCgiReadsIt } from '../http/forwarding-fields.ts';
 import { fieldValue, firstLine, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
 
-export function changedHeaders(headers: RawHeaders, changes: SiteConfig['request_headers']): string[] {
-  let known = CHANGES.get(changes);
-  if (known === undefined) {
-    const { set, remove } = changes;
-    const names = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
-    known = { names, added: Object.entries(set).flat() };
-    CHANGES.set(changes, known);
-  }
-  const changed = known.names.size === 0 ? [...headers] : withoutFields(headers, known.names);
-  changed.push(...known.added);
+/** The fields of a visitor's request that the site's origin gets to see. */
+export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: Place | undefined): string[] {
+  const { set, remove } = site.request_headers;
+  const told = siteGeo(site).told(stripUntrusted(removeHopByHop(headers), allowedFields(site)), place);
+  const { names, added } = changesOf(site.request_headers, () => ({
+    // A field that the site sets must not have a twin that CGI takes for it.
+    names: new Set([...remove, ...Object.keys(set)].map(asCgiReadsIt)),
+    added: Object.entries(set).flat(),
+  }));
+  const changed = names.size === 0 ? told : withoutFieldsLike(told, names);
+  changed.push(...added);
   return changed;
 }
 
-/** What goes, in lower case, and what is added: worked out once for each config. */
-const CHANGES = new WeakMap<
-  SiteConfig['request_headers'],
-  { readonly names: ReadonlySet<string>; readonly added: readonly string[] }
->();
+function changedResponse(headers: RawHeaders, changes: SiteConfig['response_headers']): string[] {
+  const { names, added } = changesOf(changes, () => ({
+    names: new Set([...changes.remove, ...Object.keys(changes.set)].map((name) => name.toLowerCase())),
+    added: Object.entries(changes.set).flat(),
+  }));
+  const changed = names.size === 0 ? [...headers] : withoutFields(headers, names);
+  changed.push(...added);
+  return changed;
+}
+
+interface Changes {
+  /** Of fields that go. */
+  readonly names: ReadonlySet<string>;
+  readonly added: readonly string[];
+}
+
+/** Worked out once for each config. */
+const CHANGES = new WeakMap<SiteConfig['response_headers'], Changes>();
+
+function changesOf(config: SiteConfig['response_headers'], make: () => Changes): Changes {
+  let known = CHANGES.get(config);
+  if (known === undefined) {
+    known = make();
+    CHANGES.set(config, known);
+  }
+  return known;
+}
 
 /** @param path - The path that the site's rules go by. */
 export function finishedHead({ site, rules }: ServedSite, path: string, head: ResponseHead): ResponseHead {
@@ -36,7 +63,7 @@ export function finishedHead({ site, rules }: ServedSite, path: string, head: Re
   if (rule.browser_ttl !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
     headers = withBrowserTtl(headers, rule.browser_ttl);
   }
-  return { ...head, headers: changedHeaders(headers, site.response_headers) };
+  return { ...head, headers: changedResponse(headers, site.response_headers) };
 }
 
 const HIDDEN = new WeakMap<SiteConfig, ReadonlySet<string>>();

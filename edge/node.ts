@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
-import { visitorAddress } from '../http/client-address.ts';
+import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
 import { listen, openAll } from '../http/listener.ts';
 import type { SecureListening } from '../http/secure.ts';
 import { trustedProxies } from '../http/trusted-proxies.ts';
@@ -22,7 +22,7 @@ import { FastPath } from './fast-path.ts';
 import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
-import { answerUpgrade, answerVisitor, isTrusted, type Visit } from './visitor.ts';
+import { answerUpgrade, answerVisitor, senderOf, type Visit } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -102,8 +102,7 @@ async function openEdge(
   await geo.open(region);
   let visit = visiting(core, region, origin, peers, geo);
   useAccessLog(core, undefined, region);
-  core.visitorAddress = (sender, headers) =>
-    visitorAddress(visit.region.client_address, sender, headers, visit.trusted);
+  core.visitorAddress = (sender, headers) => visitorAddress(senderOf(visit, sender), headers);
   const fast = fastPath ? new FastPath(visit) : undefined;
   const streams = fast && new FastStreams(fast);
   const secret = (): string => visit.region.tier_secret;
@@ -123,7 +122,7 @@ async function openEdge(
       reusePort,
       limits,
       proxied: {
-        isExpected: (sender) => visit.region.client_address === 'proxy-protocol' && isTrusted(visit.trusted, sender),
+        isExpected: (sender) => expectsProxyHeader(senderOf(visit, sender)),
         timeoutMs: () => core.limits.header_timeout,
         refused: (error) => core.refused('public', error),
       },

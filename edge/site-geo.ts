@@ -8,6 +8,8 @@ import { LRUCache } from 'lru-cache';
 import { type GeoFact, geoFields } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
+import { withoutFieldsLike } from '../http/forwarding.ts';
+import { asCgiReadsIt } from '../http/forwarding-fields.ts';
 import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 
@@ -26,6 +28,8 @@ export class SiteGeo {
   readonly #fields: readonly (readonly [name: string, fact: GeoFact])[];
   /** In lower case. */
   readonly #names: ReadonlySet<string>;
+  /** As CGI reads them. */
+  readonly #folded: ReadonlySet<string>;
   readonly #allow: Matcher | undefined;
   readonly #deny: Matcher | undefined;
   /** Headers of a place: the locator gives the same object to everybody of a network. */
@@ -36,6 +40,7 @@ export class SiteGeo {
     this.#site = site;
     this.#fields = [...geoFields(site)];
     this.#names = new Set(this.#fields.map(([name]) => name.toLowerCase()));
+    this.#folded = new Set(this.#fields.map(([name]) => asCgiReadsIt(name)));
     this.#allow = allow && matcher(allow);
     this.#deny = deny && matcher(deny);
   }
@@ -60,7 +65,7 @@ export class SiteGeo {
   /** @returns The visitor's headers, without what only this edge may say of its place, and with that. */
   told(headers: string[], place: Place | undefined): string[] {
     if (this.#names.size === 0) return headers;
-    const told = withoutFields(headers, this.#names);
+    const told = withoutFieldsLike(headers, this.#folded);
     if (place === undefined) return told;
     let values = this.#values.get(place);
     if (values === undefined) {

@@ -12,20 +12,13 @@ import type { TLSSocket } from 'node:tls';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
+import { allowedFields } from '../config/allowed-fields.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
-import { visitorAddress } from '../http/client-address.ts';
+import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
-import {
-  claimedScheme,
-  clientAddress,
-  endsHere,
-  hasCdnLoop,
-  removeHopByHop,
-  setForwarded,
-  stripUntrusted,
-} from '../http/forwarding.ts';
+import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
 import type { ResponseHead } from '../http/message.ts';
@@ -35,7 +28,7 @@ import { goneSignal } from '../tier/gone.ts';
 import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
 import { passUpgrade } from '../tier/upgrade.ts';
 import type { EdgeGeo } from './edge-geo.ts';
-import { changedHeaders, finishedHead } from './finish.ts';
+import { cleanedHeaders, finishedHead } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import { Part } from './part.ts';
 import { type OriginAccess, type Peers, route } from './peers.ts';
@@ -109,8 +102,7 @@ export async function answerVisitor(
     const { served, method, target, keyed, scheme, headers } = visited;
     site = served.site;
     if (method === 'PURGE') {
-      const sender = request.socket.remoteAddress ?? '';
-      const ip = visitorAddress(visit.region.client_address, sender, request.rawHeaders, visit.trusted);
+      const ip = visitorAddress(senderOf(visit, request.socket.remoteAddress ?? ''), request.rawHeaders);
       await core.purging.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
       await core.respondPlainly(arrival, served.site, PURGED, 'purged');
       return;
@@ -223,23 +215,23 @@ export interface VisitorHead {
 
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
 export function readHead(visit: Visit, head: VisitorHead): Visited {
-  const { core, region, trusted } = visit;
+  const { core, region } = visit;
   const { method, rawHeaders, sender } = head;
   const target = parseRequestTarget(method, head.url, rawHeaders);
   // RFC 9110, section 9.3.8: TRACE shows a visitor's own credentials to whatever script made the request.
   if (method === 'TRACE' || target.path === '*') throw new HttpError('method_not_allowed');
   const served = core.siteOf(target.host);
   if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
-  const believed = isTrusted(trusted, sender) ? rawHeaders : undefined;
+  const override = refusedOverride(method, rawHeaders, allowedFields(served.site));
+  if (override !== undefined) throw new HttpError('method_override_refused', override);
+  const by = senderOf(visit, sender);
   // A proxy in front may have taken TLS off.
-  const scheme = (believed && claimedScheme(believed)) ?? (head.encrypted ? 'https' : 'http');
-  const geo = siteGeo(served.site);
-  const ip = geo.isUsed ? visitorAddress(region.client_address, sender, rawHeaders, trusted) : undefined;
+  const scheme = believedScheme(by, rawHeaders) ?? (head.encrypted ? 'https' : 'http');
+  const ip = siteGeo(served.site).isUsed ? visitorAddress(by, rawHeaders) : undefined;
   const place = ip === undefined ? undefined : visit.geo.locate(ip);
-  const cleanedOfTalk = geo.told(stripUntrusted(removeHopByHop(rawHeaders)), place);
-  const headers = changedHeaders(cleanedOfTalk, served.site.request_headers);
+  const headers = cleanedHeaders(rawHeaders, served.site, place);
   const authority = siteAuthority(served.site, scheme, target);
-  setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believed);
+  setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believedChain(by, rawHeaders));
   const cleaned = withHost(headers, authority);
   const keyed = cacheKey(served.site, scheme, target, cleaned);
   return { method, target, scheme, served, headers: cleaned, keyed, ip, place };
@@ -267,9 +259,14 @@ function steered(
   return decision && steer(served.site, region.region, asked, decision);
 }
 
-/** Whether the other end is a proxy whose word counts. */
-export function isTrusted(trusted: (ip: string) => boolean, sender: string): boolean {
-  return trusted(clientAddress(sender, [], () => false));
+/** Who sent a request, and who is believed. */
+export function senderOf({ region, trusted }: Visit, sender: string): Sender {
+  return { mode: region.client_address, sender, trusted };
+}
+
+/** Whether the other end is a proxy whose fields count. */
+export function isProxy(visit: Visit, sender: string): boolean {
+  return visit.region.trusted_proxies.length > 0 && isBelieved(senderOf(visit, sender));
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute request target replaces Host; so does the site's one host. */

@@ -1,37 +1,79 @@
 /**
- * The address of a visitor, by what the config says is to be believed.
+ * What proxies in front say of a visitor, as far as the config has them
+ * believed: its address, and the scheme that it used.
  * @module
  */
 import { isIP } from 'node:net';
 import type { ClientAddress } from '../config/schema/geo.ts';
-import { clientAddress } from './forwarding.ts';
+import {
+  type Chain,
+  chainOf,
+  claimedScheme,
+  clientAddress,
+  NOBODY_REPORTED,
+  type ReportField,
+  reportedChain,
+} from './forwarding.ts';
 import { fieldLines, type RawHeaders, trimOws } from './headers.ts';
 
+/** Who sent a request, and who is believed about others. */
+export interface Sender {
+  /** `client_address`. */
+  readonly mode: ClientAddress;
+  /** The other end of the connection, as a PROXY header says it where one is expected. */
+  readonly sender: string;
+  /** Whether somebody is one of `trusted_proxies`. */
+  readonly trusted: (ip: string) => boolean;
+}
+
 /**
- * @param mode - `client_address`.
- * @param sender - The other end of the connection, as a PROXY header says it where one is expected.
- * @param trusted - Whether somebody is one of `trusted_proxies`.
- * @returns In canonical form (RFC 5952), IPv4 never mapped into IPv6.
+ * Returns whether the other end is a proxy whose fields count. Where a PROXY
+ * header says who the visitor is, the other end is the visitor, also one with an
+ * address inside `trusted_proxies`.
  */
-export function visitorAddress(
-  mode: ClientAddress,
-  sender: string,
-  headers: RawHeaders,
-  trusted: (ip: string) => boolean,
-): string {
-  const own = (): string => clientAddress(sender, [], nobody);
-  if (mode === 'forwarded') return clientAddress(sender, headers, trusted);
-  if (typeof mode === 'string' || !trusted(own())) return own();
-  return onlyAddress(headers, mode.header) ?? own();
+export function isBelieved({ mode, sender, trusted }: Sender): boolean {
+  return mode !== 'proxy-protocol' && trusted(canonical(sender));
+}
+
+/** Returns whether the connection begins with a PROXY header. */
+export function expectsProxyHeader({ mode, sender, trusted }: Sender): boolean {
+  return mode === 'proxy-protocol' && trusted(canonical(sender));
+}
+
+/** Senders before the other end; none where nobody is believed. */
+export function believedChain(by: Sender, headers: RawHeaders): Chain {
+  const { mode } = by;
+  if (mode === 'connection' || !isBelieved(by)) return NOBODY_REPORTED;
+  if (mode === 'forwarded' || mode === 'proxy-protocol') return reportedChain(headers);
+  const field = reportField(mode);
+  if (field !== undefined) return reportedChain(headers, field);
+  const address = onlyAddress(headers, mode.header);
+  return address === undefined ? NOBODY_REPORTED : chainOf([address]);
+}
+
+/** The visitor's address in canonical form (RFC 5952), IPv4 never mapped into IPv6. */
+export function visitorAddress(by: Sender, headers: RawHeaders): string {
+  return clientAddress(by.sender, believedChain(by, headers), by.trusted);
+}
+
+/** The scheme that the visitor used, where a proxy that is believed says so. */
+export function believedScheme(by: Sender, headers: RawHeaders): 'http' | 'https' | undefined {
+  return isBelieved(by) ? claimedScheme(headers, reportField(by.mode)) : undefined;
+}
+
+/** The one of the two lists of senders that proxies write, where the config says which. */
+function reportField(mode: ClientAddress): ReportField | undefined {
+  const name = typeof mode === 'string' ? undefined : mode.header.toLowerCase();
+  return name === 'forwarded' || name === 'x-forwarded-for' ? name : undefined;
 }
 
 /** @returns What the one line of the field holds, if that is an address and nothing else. */
 function onlyAddress(headers: RawHeaders, name: string): string | undefined {
   const lines = fieldLines(headers, name.toLowerCase());
   const text = lines.length === 1 ? trimOws(lines[0] as string) : '';
-  return isIP(text) === 0 || text.includes('%') ? undefined : clientAddress(text, [], nobody);
+  return isIP(text) === 0 || text.includes('%') ? undefined : canonical(text);
 }
 
-function nobody(): boolean {
-  return false;
+function canonical(address: string): string {
+  return clientAddress(address, NOBODY_REPORTED, () => false);
 }

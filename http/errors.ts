@@ -18,6 +18,10 @@ export const HTTP_ERRORS = {
     message:
       'Nothing was purged. PURGE takes the path of a URL; a path that ends with .* and X-Purge-Method: regex for everything below it; or X-Purge-Method: exact for a URL that has an asterisk itself.',
   },
+  method_override_refused: {
+    status: 400,
+    message: 'The request asks for another method in a header, and this website does not allow that.',
+  },
   unauthorised_tier: { status: 403, message: 'This address is for other nodes of the network only.' },
   refused_here: { status: 403, message: 'This website does not answer visitors from where you are.' },
   legally_refused: {

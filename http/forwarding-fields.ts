@@ -4,6 +4,7 @@
  * @module
  */
 
+import { cgiName, claimOf, hasPlainName } from '../config/untrusted-fields.ts';
 import { remembered } from './headers.ts';
 
 /**
@@ -49,47 +50,13 @@ const END_TO_END = nameSet(
   'via cdn-loop forwarded x-real-ip',
 );
 
-/**
- * Whether no visitor may set a field for the origin.
- *
- * Sources of the list: James Kettle, "Practical Web Cache Poisoning" (2018),
- * and the header list of his tool Param Miner; Nguyen, Lo Iacono and Federrath,
- * "Your Cache Has Fallen" (CCS 2019), for the method overrides; the
- * documentation of other networks for the names under which they tell the
- * visitor's address.
- */
-export function isUntrusted(name: string): boolean {
-  const folded = asCgiReadsIt(name);
-  return UNTRUSTED.has(folded) || folded.startsWith('x-forwarded-') || folded.startsWith('seawall-');
-}
-
-const UNTRUSTED = nameSet(
-  // Who asks.
-  'forwarded forwarded-for forwarded-proto x-forward-for x-forward-proto x-original-forwarded-for',
-  'x-real-ip client-ip x-client-ip x-cluster-client-ip x-originating-ip x-remote-ip x-remote-addr',
-  'true-client-ip cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 fastly-client-ip fly-client-ip',
-  'x-azure-clientip x-azure-socketip x-envoy-external-address incap-client-ip',
-  // For which scheme, host and path. X-Original-URL and X-Rewrite-URL also: CVE-2018-14773.
-  'x-scheme x-url-scheme front-end-https x-https x-ssl x-arr-ssl cf-visitor',
-  'x-host x-original-host x-http-host-override proxy-host x-server-name x-server-port',
-  'x-original-url x-original-uri x-rewrite-url x-override-url x-http-destinationurl x-proxy-url',
-  'x-http-path-override x-envoy-original-path request-uri base-url',
-  // With which method.
-  'x-http-method-override x-http-method x-method-override',
-  'proxy', // becomes HTTP_PROXY in CGI programs: httpoxy, CVE-2016-5385 and its kin
-  'x-middleware-subrequest', // skips the authorisation of Next.js: CVE-2025-29927
-  'surrogate-capability', // Edge Architecture Specification 1.0: spoken by surrogates to origins
-  'cache-status', // RFC 9211 defines it for responses
-);
-
-/**
- * CGI and its heirs read `X_Forwarded_For` and `X-Forwarded-For` as one
- * variable (RFC 3875, section 4.1.18), so neither may pass where the other may
- * not: CVE-2015-0219.
- */
-export const asCgiReadsIt: (name: string) => string = remembered((name) => {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
+/** Whether no visitor may set a field for the origin, unless its site allows it. */
+export const isUntrusted: (name: string) => boolean = remembered((name) => {
+  return !hasPlainName(name) || claimOf(name) !== undefined;
 });
+
+/** As {@link cgiName}, for names that come again and again. */
+export const asCgiReadsIt: (name: string) => string = remembered(cgiName);
 
 function nameSet(...lines: readonly string[]): ReadonlySet<string> {
   return new Set(lines.flatMap((line) => line.split(' ')));

@@ -5,13 +5,16 @@
  */
 import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { claimOf } from '../config/untrusted-fields.ts';
 import { asCgiReadsIt, HOP_BY_HOP, isEndToEnd, isUntrusted } from './forwarding-fields.ts';
 import {
   fieldLines,
   fieldValue,
+  hasField,
   listMembers,
   lowerCase,
   type RawHeaders,
+  remembered,
   trimOws,
   withField,
   withoutFields,
@@ -66,19 +69,25 @@ export interface VisitorAddress {
   readonly host: string;
 }
 
+/** Senders that a proxy in front reports, from left to right, in both of the forms that servers read. */
+export interface Chain {
+  /** Of X-Forwarded-For: addresses in canonical form, or `unknown`. */
+  readonly addresses: readonly string[];
+  /** Of Forwarded. */
+  readonly elements: readonly string[];
+}
+
+export const NOBODY_REPORTED: Chain = { addresses: [], elements: [] };
+
 /**
  * Tells the next server who asked: Forwarded (RFC 7239) and its forerunners
  * X-Forwarded-For, -Proto and -Host. Changes `headers`.
  *
- * @param believed - The incoming headers, if a trusted proxy sent them: their
- *   chain of addresses is continued, and where they have it in one of the two
- *   forms only, it is translated (RFC 7239, section 7.4), so that both forms
- *   tell the same story. Without it, nothing incoming survives.
+ * @param chain - What a proxy that is believed reports; it is continued. Nothing else of what came in survives.
  */
-export function setForwarded(headers: string[], visitor: VisitorAddress, believed: RawHeaders | undefined): void {
+export function setForwarded(headers: string[], visitor: VisitorAddress, chain: Chain): void {
   const kept = withoutFieldsWhere(headers, isForwardedField);
   const ip = canonicalAddress(visitor.ip);
-  const chain = believed === undefined ? { addresses: [], elements: [] } : believedChain(believed);
   const element = forwardedElement(ip, visitor);
   kept.push('Forwarded', [...chain.elements, element].join(', '));
   kept.push('X-Forwarded-For', [...chain.addresses, ip].join(', '));
@@ -107,42 +116,92 @@ export function changeForwarded(headers: string[], visitor: VisitorAddress): voi
  * The request's headers without those that no visitor may set for the origin:
  * an origin trusts them, and the cache key does not contain them, so that one
  * visitor could decide what all others are served.
+ *
+ * @param allowed - Names, in lower case, that the site lets through.
  */
-export function stripUntrusted(headers: RawHeaders): string[] {
-  return withoutFieldsWhere(headers, isUntrusted);
+export function stripUntrusted(headers: RawHeaders, allowed: ReadonlySet<string> = NONE): string[] {
+  return withoutFieldsWhere(headers, (name) => isUntrusted(name) && !allowed.has(lowerCase(name)));
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * Another method than that of the request line, which a field asks for and the
+ * site does not allow: without the field the origin would do something else than
+ * the client means (an editor's DELETE would become a POST).
+ */
+export function refusedOverride(
+  method: string,
+  headers: RawHeaders,
+  allowed: ReadonlySet<string> = NONE,
+): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!isMethodOverride(name) || allowed.has(lowerCase(name))) continue;
+    const wanted = trimOws(headers[i + 1] as string);
+    if (wanted !== '' && wanted.toUpperCase() !== method) return wanted;
+  }
+  return undefined;
+}
+
+const isMethodOverride = remembered((name) => claimOf(name) === 'method');
+
+/** Fields by which a proxy reports its senders. */
+export type ReportField = 'x-forwarded-for' | 'forwarded';
+
+/**
+ * Senders as a trusted proxy reports them. Only one field counts, in both of the
+ * forms that are passed on (RFC 7239, section 7.4: the other one is translated):
+ * a proxy that writes one of the two passes on the other as its visitor sent it.
+ *
+ * @param field - The one that the proxy writes; by default X-Forwarded-For, or Forwarded where there is none.
+ */
+export function reportedChain(headers: RawHeaders, field?: ReportField): Chain {
+  const listed = field === 'forwarded' ? undefined : fieldValue(headers, 'x-forwarded-for');
+  if (listed !== undefined) return chainOf(everyCommaMember(listed).map((text) => parseNode(text) ?? UNKNOWN));
+  if (field === 'x-forwarded-for') return NOBODY_REPORTED;
+  const all = everyCommaMember(fieldValue(headers, 'forwarded') ?? '');
+  // What stands left of an element that cannot be read came from farther away still, and could swallow our own.
+  const elements = all.slice(all.findLastIndex((element) => forwardedPairs(element) === undefined) + 1);
+  return { addresses: elements.map((text) => parseForwardedFor(text) ?? UNKNOWN), elements };
+}
+
+/** @param addresses - In canonical form, or `unknown`. */
+export function chainOf(addresses: readonly string[]): Chain {
+  return { addresses, elements: addresses.map((ip) => `for=${forwardedNode(ip)}`) };
 }
 
 /**
  * The visitor's address: the nearest one that we do not trust to report others.
- *
- * Walks X-Forwarded-For from the right, or Forwarded where there is none. A
- * trusted proxy that writes one of the two must drop the other, which its
- * visitors may have sent. What cannot be read as an address ends the walk.
+ * Walks the chain from the right; what is not an address ends the walk.
  *
  * @param socketAddress - The other end of the connection.
  * @returns The address in its canonical form (RFC 5952), IPv4 never mapped into IPv6.
  */
-export function clientAddress(socketAddress: string, headers: RawHeaders, trusted: (ip: string) => boolean): string {
+export function clientAddress(socketAddress: string, { addresses }: Chain, trusted: (ip: string) => boolean): string {
   let address = canonicalAddress(socketAddress);
-  if (!trusted(address)) return address;
-  for (const sender of reportedSenders(headers).reverse()) {
-    if (sender === undefined) return address;
+  for (let i = addresses.length - 1; i >= 0 && trusted(address); i--) {
+    const sender = addresses[i] as string;
+    if (sender === UNKNOWN) return address;
     address = sender;
-    if (!trusted(address)) return address;
   }
   return address;
 }
 
 /**
  * The scheme that a proxy in front of us says it was asked with: the nearest
- * member of X-Forwarded-Proto, or of Forwarded where there is none.
+ * member of X-Forwarded-Proto; or of Forwarded, where the proxy writes no
+ * X-Forwarded-For that would show it to write the other fields.
  *
  * @param believed - Headers that a trusted proxy sent.
+ * @param field - As of {@link reportedChain}.
  */
-export function claimedScheme(believed: RawHeaders): 'http' | 'https' | undefined {
-  const listed = everyCommaMember(fieldValue(believed, 'x-forwarded-proto') ?? '').at(-1);
-  const element = everyCommaMember(fieldValue(believed, 'forwarded') ?? '').at(-1);
-  const scheme = (listed ?? (element && forwardedPairs(element)?.get('proto')))?.toLowerCase();
+export function claimedScheme(believed: RawHeaders, field?: ReportField): 'http' | 'https' | undefined {
+  const listed = field === 'forwarded' ? undefined : fieldValue(believed, 'x-forwarded-proto');
+  const isOld = field === 'x-forwarded-for' || (field === undefined && hasField(believed, 'x-forwarded-for'));
+  const element = isOld ? undefined : everyCommaMember(fieldValue(believed, 'forwarded') ?? '').at(-1);
+  const nearest = everyCommaMember(listed ?? '').at(-1);
+  const scheme = (nearest ?? (element && forwardedPairs(element)?.get('proto')))?.toLowerCase();
   return scheme === 'http' || scheme === 'https' ? scheme : undefined;
 }
 
@@ -169,6 +228,11 @@ const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
 /** Whether the field says who asked, which `setForwarded` writes anew for each visitor. */
 export function isForwardedField(name: string): boolean {
   return FORWARDED_FIELDS.has(asCgiReadsIt(name));
+}
+
+/** @returns The headers without those that CGI takes for one of the names, which are in its spelling. */
+export function withoutFieldsLike(headers: RawHeaders, names: ReadonlySet<string>): string[] {
+  return withoutFieldsWhere(headers, (name) => names.has(asCgiReadsIt(name)));
 }
 
 function withoutFieldsWhere(headers: RawHeaders, isUnwanted: (name: string) => boolean): string[] {
@@ -199,35 +263,6 @@ function everyCommaMember(value: string): string[] {
     .split(',')
     .map(trimOws)
     .filter((member) => member !== '');
-}
-
-/** Left to right; `undefined` stands for what is not an address. */
-function reportedSenders(headers: RawHeaders): (string | undefined)[] {
-  const addresses = fieldValue(headers, 'x-forwarded-for');
-  if (addresses !== undefined) return everyCommaMember(addresses).map(parseNode);
-  return everyCommaMember(fieldValue(headers, 'forwarded') ?? '').map(parseForwardedFor);
-}
-
-interface Chain {
-  readonly addresses: readonly string[];
-  readonly elements: readonly string[];
-}
-
-function believedChain(headers: RawHeaders): Chain {
-  const addresses = everyCommaMember(fieldValue(headers, 'x-forwarded-for') ?? '').map(
-    (text) => parseNode(text) ?? UNKNOWN,
-  );
-  const elements = wellFormedTail(everyCommaMember(fieldValue(headers, 'forwarded') ?? ''));
-  if (elements.length === 0) return { addresses, elements: addresses.map((ip) => `for=${forwardedNode(ip)}`) };
-  if (addresses.length === 0)
-    return { addresses: elements.map((text) => parseForwardedFor(text) ?? UNKNOWN), elements };
-  return { addresses, elements };
-}
-
-/** What stands left of an element that cannot be read came from farther away still, and could swallow our own. */
-function wellFormedTail(elements: readonly string[]): string[] {
-  const broken = elements.findLastIndex((element) => forwardedPairs(element) === undefined);
-  return elements.slice(broken + 1);
 }
 
 /** RFC 7239, section 6.2. */

@@ -20,3 +20,15 @@ export const headerChangesSchema = z.strictObject({
   set: z.record(fieldName, fieldValue).default({}).meta({ description: 'Headers to set, replacing what was there.' }),
   remove: z.array(fieldName).max(100).default([]).meta({ description: 'Headers to remove.' }),
 });
+
+export const requestChangesSchema = headerChangesSchema.extend({
+  allow: z
+    .array(fieldName)
+    .max(32)
+    .default([])
+    .meta({
+      examples: [['X-HTTP-Method-Override']],
+      description:
+        'Headers of visitors that are let through although Seawall drops them by default: method overrides, and names with other characters than letters, digits and hyphens. A GET or HEAD that carries one passes the cache. Headers that say who the visitor is, or which scheme, host or path is meant, cannot be allowed.',
+    }),
+});

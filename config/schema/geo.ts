@@ -87,15 +87,16 @@ export const clientAddressSchema = z
         .regex(FIELD_NAME)
         .meta({
           title: 'a header name',
-          examples: ['X-Real-IP'],
-          description: 'Header that holds nothing but the visitor’s address.',
+          examples: ['X-Real-IP', 'Forwarded'],
+          description:
+            'Header that holds nothing but the visitor’s address; or `X-Forwarded-For` or `Forwarded`, the one of the two that the proxies write.',
         }),
     }),
   ])
   .default('forwarded')
   .meta({
     description:
-      'Where the address of a visitor is taken from when one of `trusted_proxies` is connected: `forwarded` (X-Forwarded-For or Forwarded), `proxy-protocol` (PROXY protocol v1 or v2, which each of their connections then has to begin with), or a header of another name. `connection`: the other end of the connection, always.',
+      'Where the address of a visitor is taken from when one of `trusted_proxies` is connected: `forwarded` (X-Forwarded-For, or Forwarded where there is none), `proxy-protocol` (PROXY protocol v1 or v2, which each of their connections then has to begin with), or a header that is named. `connection`: the other end of the connection, always.',
   });
 
 export type GeoConfig = z.output<typeof geoSchema>;

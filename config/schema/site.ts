@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { fileName, LABEL, nodeName, PORT } from '../scalars.ts';
 import { duration, size } from '../units.ts';
-import { fieldName, headerChangesSchema } from './field.ts';
+import { fieldName, headerChangesSchema, requestChangesSchema } from './field.ts';
 import { keySchema } from './key.ts';
 import { originSchema } from './origin.ts';
 import { ruleSchema } from './rule.ts';
@@ -120,7 +120,7 @@ export const siteSchema = z.strictObject({
       description:
         'Who may purge with the method PURGE on the public listener: who is in `from` and has a token, as far as either names anybody. Nobody, if both are empty.',
     }),
-  request_headers: headerChangesSchema
+  request_headers: requestChangesSchema
     .prefault({})
     .meta({ description: 'Changes to the request before the origin sees it.' }),
   response_headers: headerChangesSchema

@@ -138,6 +138,31 @@ for (const { what, yaml, places = [], says, fix } of [
     yaml: 'response_headers:\n  set: { transfer-encoding: chunked }\n  remove: [Content-Length]\n',
     places: ['5:10 response_headers.set.transfer-encoding', '6:12 response_headers.remove[0]'],
   },
+  ...(
+    [
+      ['X-Forwarded-For', /who the visitor is/],
+      ['Client-Cert', /who the visitor is/],
+      ['remote_user', /who the visitor is/],
+      ['X-Original-URL', /which scheme, host or path/],
+      ['X-Accel-Redirect', /a server in front/],
+      ['Content_Length', /frames the message/],
+      ['Transfer-Encoding', /frames the message/],
+      ['Host', /frames the message/],
+      ['Accept_Language', /is accept-language to many servers/],
+      ['X-Requested-With', /passed on in any case/],
+    ] as const
+  ).map(([name, says]) => ({
+    what: `letting ${name} through`,
+    yaml: `request_headers: { allow: [${name}] }\n`,
+    places: ['4:28 request_headers.allow[0]'],
+    says,
+  })),
+  {
+    what: 'letting through what it removes',
+    yaml: 'request_headers: { remove: [X-HTTP-Method], allow: [X_HTTP_METHOD, X-HTTP-Method-Override, X_Theme] }\n',
+    places: ['4:53 request_headers.allow[0]'],
+    says: /`set` or `remove`/,
+  },
   {
     what: 'a change to Host',
     yaml: 'request_headers: { set: { Host: a } }\n',

@@ -13,6 +13,7 @@ const STABLE = {
   bad_target: 400,
   bad_purge: 400,
   unauthorised_tier: 403,
+  method_override_refused: 400,
   method_not_allowed: 405,
   request_timeout: 408,
   body_too_large: 413,

@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import { UNTRUSTED_FIELDS } from '../../config/untrusted-fields.ts';
 import {
   appendCdnLoop,
   appendVia,
+  claimedScheme,
   clientAddress,
   hasCdnLoop,
+  NOBODY_REPORTED,
+  refusedOverride,
   removeHopByHop,
+  reportedChain,
   setForwarded,
   stripUntrusted,
   type VisitorAddress,
@@ -158,6 +163,20 @@ for (const name of [
   ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'],
   ...['Proxy', 'X-Middleware-Subrequest', 'Surrogate-Capability', 'Cache-Status'],
   ...['Seawall-Tier', 'Seawall-As-Of', 'seawall-anything'],
+  // Beside the ones that every list has.
+  ...['X-Forwarded', 'Proxy-Client-IP', 'WL-Proxy-Client-IP', 'WL-Proxy-SSL', 'X-HTTP-Host', 'X-Backend-Host'],
+  ...['X-Original-Method', 'X-Original-Remote-Addr', 'X-Accel-Redirect', 'X-Accel-Mapping', 'X-Sendfile-Type'],
+  ...['X-Middleware-Rewrite', 'Remote-User', 'X-Remote-User', 'Client-Cert', 'Client-Cert-Chain', 'SSL-Client-S-DN'],
+  ...['X-SSL-Client-Verify', 'X-Forwarded-Client-Cert', 'X-ARR-ClientCert', 'X-ProxyUser-Ip', 'Ali-CDN-Real-IP'],
+  ...[
+    'CF-IPCountry',
+    'CF-Worker',
+    'CloudFront-Viewer-Address',
+    'Fastly-SSL',
+    'Akamai-Client-IP',
+    'X-Vercel-IP-Country',
+  ],
+  ...['X-Auth-Request-User', 'X-WebAuth-User', 'X-MS-Client-Principal', 'X-Amzn-OIDC-Data', 'Https', 'X-Country-Code'],
 ]) {
   test(`a visitor cannot set ${name}`, async (t) => {
     for (const spelling of [name, name.toUpperCase(), name.replaceAll('-', '_'), name.replace('-', '.')]) {
@@ -167,6 +186,74 @@ for (const name of [
         spelling,
       );
     }
+  });
+}
+
+const CHARS_OF_NAMES = [...'_.!~']; // besides letters, digits and hyphens
+
+test('property: no spelling that CGI takes for an untrusted field passes', async () => {
+  const anyName = fc.constantFrom(...UNTRUSTED_FIELDS.flatMap(([, , names]) => names.split(' ')));
+  const anyCase = fc.array(fc.boolean(), { minLength: 40, maxLength: 40 });
+  const joint = fc.constantFrom('-', ...CHARS_OF_NAMES);
+  fc.assert(
+    fc.property(
+      anyName,
+      anyCase,
+      joint,
+      fc.string({ unit: fc.constantFrom('a', 'B', '-', '_', '7') }),
+      (name, upper, sep, rest) => {
+        const whole = name.endsWith('*') ? name.slice(0, -1) + rest : name;
+        const spelling = [...whole.replaceAll('-', sep)]
+          .map((char, i) => (upper[i] ? char.toUpperCase() : char))
+          .join('');
+        return stripUntrusted([spelling, 'x']).length === 0;
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test('property: what is passed on has one reading: no other field becomes the same CGI variable', async () => {
+  const name = fc.string({ unit: fc.constantFrom('a', 'B', '-', '_', '.', '!', '7'), minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(fc.array(name), (list) => {
+      const passed = names(stripUntrusted(withValues(...list))).map((each) => each.toLowerCase());
+      const variables = new Set(passed.map((each) => each.replace(/[^a-z0-9]/g, '_')));
+      return variables.size === new Set(passed).size;
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('a site can let a method override through, in its own spelling only', async (t) => {
+  const allowed = new Set(['x-http-method-override']);
+  const headers = withValues('X-HTTP-Method-Override', 'X_HTTP_Method_Override', 'X-Method-Override');
+  t.strictSame(names(stripUntrusted(headers, allowed)), ['X-HTTP-Method-Override']);
+});
+
+for (const { rule, method = 'POST', headers, allowed = [], refused } of [
+  { rule: 'another method', headers: ['X-HTTP-Method-Override', 'DELETE'], refused: 'DELETE' },
+  { rule: 'in any spelling', headers: ['x_http.method', ' put '], refused: 'put' },
+  { rule: 'a safe one as well', headers: ['X-Method-Override', 'GET'], refused: 'GET' },
+  { rule: 'on a GET', method: 'GET', headers: ['X-HTTP-Method-Override', 'POST'], refused: 'POST' },
+  { rule: 'the second of two', headers: ['X-HTTP-Method', 'POST', 'X-HTTP-Method', 'DELETE'], refused: 'DELETE' },
+  { rule: 'not the same method', headers: ['X-HTTP-Method-Override', 'post'], refused: undefined },
+  { rule: 'not an empty one', headers: ['X-HTTP-Method-Override', ''], refused: undefined },
+  {
+    rule: 'not one that the site allows',
+    headers: ['X-HTTP-Method-Override', 'DELETE'],
+    allowed: ['x-http-method-override'],
+    refused: undefined,
+  },
+  {
+    rule: 'a twin of one that the site allows',
+    headers: ['X_HTTP_Method_Override', 'DELETE'],
+    allowed: ['x-http-method-override'],
+    refused: 'DELETE',
+  },
+]) {
+  test(`a method override is refused: ${rule}`, async (t) => {
+    t.equal(refusedOverride(method, headers, new Set(allowed)), refused);
   });
 }
 
@@ -192,6 +279,13 @@ test('a visitor can set what a browser sets', async (t) => {
     'Upgrade-Insecure-Requests',
     'Traceparent',
     'Seawallpaper',
+    'X-Client-Version',
+    'X-Auth-Token',
+    'X-Api-Key',
+    'X-User-Id',
+    'X-WP-Nonce',
+    'Sec-CH-UA',
+    'Upgrade-Insecure-Requests',
   );
   t.strictSame(stripUntrusted(headers), headers);
 });
@@ -237,7 +331,7 @@ for (const { rfc, rule, visitor = VISITOR, believed, forwarded, addresses } of [
   },
   {
     rfc: '7239 4',
-    rule: 'both chains go on',
+    rule: 'X-Forwarded-For counts, and Forwarded is translated from it',
     believed: [
       'X-Forwarded-For',
       '198.51.100.7, 10.0.0.1',
@@ -246,7 +340,7 @@ for (const { rfc, rule, visitor = VISITOR, believed, forwarded, addresses } of [
       'Forwarded',
       'for=10.0.0.1',
     ],
-    forwarded: 'for=198.51.100.7;by=x, for=10.0.0.1, for=192.0.2.1;host=www.example.org;proto=https',
+    forwarded: 'for=198.51.100.7, for=10.0.0.1, for=192.0.2.1;host=www.example.org;proto=https',
     addresses: '198.51.100.7, 10.0.0.1, 192.0.2.1',
   },
   {
@@ -280,7 +374,7 @@ for (const { rfc, rule, visitor = VISITOR, believed, forwarded, addresses } of [
 ]) {
   test(`RFC ${rfc}: forwarded: ${rule}`, async (t) => {
     const headers = ['Accept', '*/*'];
-    setForwarded(headers, visitor, believed);
+    setForwarded(headers, visitor, believed === undefined ? NOBODY_REPORTED : reportedChain(believed));
     t.strictSame(headers, [
       ...['Accept', '*/*', 'Forwarded', forwarded, 'X-Forwarded-For', addresses],
       ...['X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host],
@@ -301,7 +395,7 @@ test('what came in under these names is gone, unless it is believed', async (t) 
     'x-forwarded-host',
     'evil.example',
   ];
-  setForwarded(headers, VISITOR, undefined);
+  setForwarded(headers, VISITOR, NOBODY_REPORTED);
   t.notMatch(headers.join('\n'), /6\.6\.6\.6|evil/);
   for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']) {
     t.equal(fieldLines(headers, name).length, 1, name);
@@ -310,7 +404,7 @@ test('what came in under these names is gone, unless it is believed', async (t) 
 
 test('the incoming headers may be the outgoing ones', async (t) => {
   const headers = ['X-Forwarded-For', '198.51.100.7'];
-  setForwarded(headers, VISITOR, headers);
+  setForwarded(headers, VISITOR, reportedChain(headers));
   t.equal(fieldValue(headers, 'x-forwarded-for'), '198.51.100.7, 192.0.2.1');
 });
 
@@ -388,9 +482,87 @@ for (const { rule, socket = '10.0.0.1', headers, address } of [
   { rule: 'a socket that is gone', socket: '', headers: ['X-Forwarded-For', '6.6.6.6'], address: '' },
 ]) {
   test(`the visitor's address: ${rule}`, async (t) => {
-    t.equal(clientAddress(socket, headers, trusted), address);
+    t.equal(clientAddress(socket, reportedChain(headers), trusted), address);
   });
 }
+
+for (const { rule, headers, field, chain, scheme } of [
+  {
+    rule: 'a proxy that writes X-Forwarded-*, a visitor that sends Forwarded',
+    headers: ['Forwarded', 'for=6.6.6.6;proto=http;host=evil.test', 'X-Forwarded-For', '198.51.100.7'],
+    chain: ['198.51.100.7'],
+    scheme: undefined,
+  },
+  {
+    rule: 'the same, with the scheme',
+    headers: [
+      'Forwarded',
+      'for=198.51.100.7;proto=http',
+      'X-Forwarded-For',
+      '198.51.100.7',
+      'X-Forwarded-Proto',
+      'https',
+    ],
+    chain: ['198.51.100.7'],
+    scheme: 'https',
+  },
+  {
+    rule: 'a proxy that writes Forwarded, a visitor that sends X-Forwarded-*: the config says which counts',
+    headers: ['X-Forwarded-For', '6.6.6.6', 'X-Forwarded-Proto', 'http', 'Forwarded', 'for=198.51.100.7;proto=https'],
+    field: 'forwarded',
+    chain: ['198.51.100.7'],
+    scheme: 'https',
+  },
+  {
+    rule: 'a proxy that writes X-Forwarded-For only, and the config says so',
+    headers: ['Forwarded', 'for=6.6.6.6;proto=https'],
+    field: 'x-forwarded-for',
+    chain: [],
+    scheme: undefined,
+  },
+  {
+    rule: 'a proxy that writes Forwarded, and nobody sends the other',
+    headers: ['Forwarded', 'for=198.51.100.7;proto=https'],
+    chain: ['198.51.100.7'],
+    scheme: 'https',
+  },
+] as const) {
+  test(`what a proxy reports: ${rule}`, async (t) => {
+    t.strictSame(reportedChain(headers, field).addresses, chain);
+    t.equal(claimedScheme(headers, field), scheme);
+  });
+}
+
+test('property: Forwarded and X-Forwarded-For tell one story, whatever came in', async () => {
+  const hostile = fc.string({
+    unit: fc.constantFrom(
+      '"',
+      ',',
+      ';',
+      '=',
+      '[',
+      ']',
+      '6.6.6.6',
+      '10.0.0.2',
+      'for=',
+      ' ',
+      '::1',
+      '198.51.100.7',
+      '_x',
+    ),
+  });
+  const lines = fc.array(fc.tuple(fc.constantFrom('Forwarded', 'X-Forwarded-For'), hostile));
+  fc.assert(
+    fc.property(lines, fc.constantFrom(undefined, 'forwarded', 'x-forwarded-for'), (given, field) => {
+      const headers = given.flat();
+      const own: string[] = [];
+      setForwarded(own, VISITOR, reportedChain(headers, field));
+      const listed = reportedChain(own, 'x-forwarded-for').addresses;
+      return listed.join() === reportedChain(own, 'forwarded').addresses.join();
+    }),
+    { numRuns: 5000 },
+  );
+});
 
 test('property: nothing left of an untrusted address matters', async () => {
   const hostile = fc.string({
@@ -404,7 +576,7 @@ test('property: nothing left of an untrusted address matters', async () => {
       const last = headers.length - 1;
       if (last > 0) headers[last] += `, ${report}`;
       else headers.push(name, report);
-      return clientAddress('10.0.0.1', headers, trusted) === '198.51.100.7';
+      return clientAddress('10.0.0.1', reportedChain(headers), trusted) === '198.51.100.7';
     }),
     { numRuns: 2000 },
   );
@@ -415,10 +587,10 @@ test('property: what setForwarded writes, clientAddress reads', async () => {
   fc.assert(
     fc.property(ip, fc.boolean(), (address, modern) => {
       const headers: string[] = [];
-      setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, undefined);
+      setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, NOBODY_REPORTED);
       const name = modern ? 'forwarded' : 'x-forwarded-for';
-      const read = clientAddress('10.0.0.1', [name, fieldValue(headers, name) ?? ''], trusted);
-      return read === clientAddress(address, [], () => false);
+      const read = clientAddress('10.0.0.1', reportedChain([name, fieldValue(headers, name) ?? '']), trusted);
+      return read === clientAddress(address, NOBODY_REPORTED, () => false);
     }),
   );
 });
