@@ -25,7 +25,14 @@ const FOLDED = {
 } satisfies NetworkOptions['site'];
 
 for (const name of [
-  ...['CDN_Visitor_Country', 'cdn.visitor.country', 'CDN-Visitor-Country', 'X_Edge_Secret', 'X-Edge-Secret', 'X-Tenant'],
+  ...[
+    'CDN_Visitor_Country',
+    'cdn.visitor.country',
+    'CDN-Visitor-Country',
+    'X_Edge_Secret',
+    'X-Edge-Secret',
+    'X-Tenant',
+  ],
   ...['X_Debug', 'Content_Length', 'Transfer_Encoding', 'Accept_Language', 'Cache_Control', 'If_None_Match', 'X_Theme'],
   ...['X-Forwarded', 'Proxy-Client-IP', 'WL-Proxy-Client-IP', 'X-HTTP-Host', 'X-Backend-Host', 'X-Original-Method'],
   ...['X-Accel-Redirect', 'X-Sendfile-Type', 'X-Middleware-Rewrite', 'Remote-User', 'Client-Cert', 'Client-Cert-Chain'],
@@ -78,7 +85,11 @@ test('a site that allows a method override gets it, and no cache in between answ
   const before = origin.requests.length;
   t.match((await ask(address, '/page')).headers['cache-status'], /hit/);
   t.equal(origin.requests.length, before);
-  t.equal((await ask(address, '/page', { headers: { 'X-Method-Override': 'DELETE' } })).status, 400, 'not its relatives');
+  t.equal(
+    (await ask(address, '/page', { headers: { 'X-Method-Override': 'DELETE' } })).status,
+    400,
+    'not its relatives',
+  );
 });
 
 const VICTIM = '198.51.100.7';
