@@ -4,8 +4,9 @@
  */
 
 /**
- * Each of them can only be said when a process starts.
+ * Each of them can only be said when a process starts. `cli/seawall` says the same.
  *
+ * - SIGUSR1 does not open a debugger, not even before `cli/ignored-signals.ts` is read.
  * - V8 lets its young generation grow to 64 MiB on a 64-bit machine. That is room
  *   for garbage, on top of what a node's `memory` says, and some 50 MiB of a node's
  *   peak in `npm run herd`, which takes as long with 8 MiB.
@@ -26,6 +27,7 @@
  *   generation: with a million objects stored, 3 ms instead of 5 to 18 in which nobody is answered.
  */
 export const NODE_FLAGS: readonly string[] = [
+  '--disable-sigusr1',
   '--min-semi-space-size=8',
   '--max-semi-space-size=8',
   '--v8-pool-size=1',

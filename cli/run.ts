@@ -9,7 +9,7 @@ import type { Options } from './command.ts';
 import { UsageError } from './failure.ts';
 import { CLOSING_ORDER, type RunningNode } from './nodes.ts';
 import { announce } from './ready.ts';
-import { runUntilStopped, type Service } from './signals.ts';
+import { runUntilStopped, type Service, watchNpm } from './signals.ts';
 
 export const RUN_OPTIONS = {
   'log-level': {
@@ -50,6 +50,7 @@ export function run(
   { level, json }: { level: LogLevel; json: boolean },
 ): Promise<number> {
   const log: Logger = createLog({ name: 'seawall', level });
+  watchNpm(process);
   return runUntilStopped(
     async () => {
       const service = await start();

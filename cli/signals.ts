@@ -1,6 +1,7 @@
 /**
  * A program that runs until it is told to stop: SIGTERM and SIGINT let what is
  * under way finish, a second one ends it at once, SIGHUP reads the config again.
+ * docs/operating.md has all signals.
  * @module
  */
 import type { EventEmitter } from 'node:events';
@@ -80,6 +81,26 @@ export async function runUntilStopped(
   } finally {
     for (const [event, listener] of Object.entries(listeners)) process.off(event, listener);
   }
+}
+
+/** How often it is looked whether npm is still there. */
+const NPM_CHECK_MS = 500;
+
+/**
+ * Emits `disconnect` when the npm that has started this process ends before
+ * it: npm passes SIGTERM and SIGINT on, but ends on any other signal and leaves
+ * behind what it has started.
+ */
+export function watchNpm(process: NodeJS.Process): void {
+  const { npm_package_name: name, npm_lifecycle_event: script } = process.env;
+  if (name !== 'seawall' || !(script === 'seawall' || script === 'start')) return; // others' scripts may mean to end first
+  const npm = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === npm) return;
+    clearInterval(timer);
+    process.emit('disconnect');
+  }, NPM_CHECK_MS);
+  timer.unref();
 }
 
 async function reload(service: Service, log: Logger): Promise<void> {

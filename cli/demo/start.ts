@@ -3,12 +3,13 @@
  * in front of a small demo site or of the user's own.
  * @module
  */
+import '../ignored-signals.ts';
 import { randomBytes } from 'node:crypto';
 import { createLog } from '../../telemetry/log.ts';
 import { defineCommand } from '../command.ts';
 import { describeFailure, Failure, UsageError } from '../failure.ts';
 import { CLOSING_ORDER, type NodePlan, plansOf } from '../nodes.ts';
-import { runUntilStopped, type Service } from '../signals.ts';
+import { runUntilStopped, type Service, watchNpm } from '../signals.ts';
 import { type Child, startChild } from './child.ts';
 import { type GuideNode, guide } from './guide.ts';
 import { type DemoNetwork, prepareNetwork } from './network.ts';
@@ -42,6 +43,7 @@ this machine, and prints where they are and what to try.`,
     };
     const network = prepareNetwork({ origin, portOffset: portOffset(offset), env });
     try {
+      watchNpm(process);
       return await runUntilStopped(() => startNetwork(network, { ownSite: origin, env, verbose, json }), {
         process,
         exit(code) {

@@ -3,6 +3,7 @@
  * tells it everything it has to know.
  * @module
  */
+import '../ignored-signals.ts';
 import { once } from 'node:events';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';

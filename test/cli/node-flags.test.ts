@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { NODE_FLAGS } from '../../cli/node-flags.ts';
 
-test('npm run seawall starts Node with the same flags as the demo network', async (t) => {
-  const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
-  t.equal(scripts.seawall, ['node', ...NODE_FLAGS, 'cli/seawall.ts'].join(' '));
+test('cli/seawall starts Node with the same flags as workers and the demo network', async (t) => {
+  const script = readFileSync(join(import.meta.dirname, '../../cli/seawall'), 'utf8');
+  const flags = [...script.matchAll(/^ +(--\S+) \\$/gm)].map(([, flag]) => flag);
+  t.same(flags, NODE_FLAGS);
+});
+
+test('npm scripts that run nodes are replaced by Node', async (t) => {
+  const { scripts, bin } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+  t.same([scripts.seawall, bin.seawall], ['exec cli/seawall', 'cli/seawall']);
+  t.match(scripts.start, /^exec node --disable-sigusr1 /);
 });

@@ -27,7 +27,8 @@ export interface Started<Ready> {
   readonly exitCode: Promise<number | null>;
 }
 
-export type Script = 'cli/seawall.ts' | 'cli/demo/start.ts';
+/** A script that Node runs, or what a person types. */
+export type Script = 'cli/seawall.ts' | 'cli/demo/start.ts' | 'cli/seawall' | 'npm run seawall --' | 'npm start --';
 
 /** Runs a command to its end. */
 export async function runCommand(script: Script, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
@@ -51,14 +52,23 @@ export async function startCommand<Ready>(
   t.teardown(() => child.kill('SIGKILL'));
   const exitCode = once(child, 'exit').then(([code]) => code as number | null);
   const said = listenTo(child);
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-  const first = await Promise.race([once(lines, 'line'), exitCode]);
-  if (!Array.isArray(first)) throw new Error(`${args.join(' ')} ended with ${first}: ${(await said(/./)).toString()}`);
-  return { ready: JSON.parse(first[0] as string) as Ready, kill: (signal) => void child.kill(signal), said, exitCode };
+  const ready = await Promise.race([readyOf(child), exitCode]);
+  if (typeof ready !== 'string') throw new Error(`${args.join(' ')} ended with ${ready}: ${await said(/./)}`);
+  return { ready: JSON.parse(ready) as Ready, kill: (signal) => void child.kill(signal), said, exitCode };
+}
+
+/** @returns The first line of JSON on standard output: npm says something of its own first. */
+function readyOf(child: ChildProcess): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+    if (line.startsWith('{')) resolve(line);
+  });
+  return promise;
 }
 
 function spawnScript(script: Script, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [join(ROOT, script), ...args], {
+  const [program = '', ...first] = script.endsWith('.ts') ? [process.execPath, join(ROOT, script)] : script.split(' ');
+  return spawn(program.startsWith('cli/') ? join(ROOT, program) : program, [...first, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

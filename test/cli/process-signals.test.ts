@@ -1,0 +1,83 @@
+/**
+ * Signals to the process that a person or a supervisor has started, whichever
+ * way: docs/operating.md has the table.
+ */
+import { type Test, test } from 'tap';
+import type { ReadyLine } from '../../cli/ready.ts';
+import { startOrigin } from '../support/origin.ts';
+import { ask, isThere, killAll } from './edge-workers.ts';
+import { type Script, type Started, startCommand } from './process.ts';
+
+const WAYS: readonly Script[] = ['cli/seawall', 'cli/seawall.ts', 'npm run seawall --'];
+
+interface Scene extends Started<ReadyLine> {
+  readonly address: string;
+  /** Of Seawall and its workers; not of npm. */
+  readonly pids: readonly number[];
+  /** A request that the origin has begun to answer. */
+  readonly slow: ReturnType<typeof ask>;
+  /** Lets the origin finish it. */
+  release(): void;
+}
+
+async function scene(t: Test, way: Script, workers = 1): Promise<Scene> {
+  const held = Promise.withResolvers<void>();
+  const origin = await startOrigin((_request, response) => {
+    response.write('begun, ');
+    void held.promise.then(() => response.end('done'));
+  });
+  t.teardown(() => origin.close());
+  const options = ['--origin', origin.url, '--listen', '127.0.0.1:0', '--workers', String(workers)];
+  const started = await startCommand<ReadyLine>(t, way, ['serve', ...options]);
+  const [node] = started.ready.nodes;
+  const pids = [started.ready.pid, ...(node?.workers ?? []).map(({ pid }) => pid as number)];
+  t.teardown(() => killAll(pids));
+  const address = node?.listen ?? '';
+  const slow = ask(address, '/slow');
+  slow.catch(() => undefined); // the test says what it expects
+  await origin.next();
+  return { ...started, address, pids, slow, release: held.resolve };
+}
+
+/** Resolves when these processes are no more. */
+async function ended(pids: readonly number[]): Promise<void> {
+  while (pids.some(isThere)) await new Promise((resolve) => void setImmediate(resolve));
+}
+
+for (const way of WAYS) {
+  test(`SIGTERM to ${way} lets what is under way finish and leaves nothing; SIGUSR1 and SIGUSR2 do nothing`, async (t) => {
+    const { kill, said, slow, release, exitCode, pids } = await scene(t, way, way === 'cli/seawall.ts' ? 1 : 2);
+    let hasDebugger = false;
+    void said(/Debugger listening/).then(() => {
+      hasDebugger = true;
+    });
+    for (const pid of pids) {
+      for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.kill(pid, signal);
+    }
+    kill('SIGTERM');
+    await said(/stopping: what is under way/);
+    release();
+    t.equal((await slow).text, 'begun, done');
+    t.equal(await exitCode, 0);
+    await ended(pids);
+    t.notOk(hasDebugger);
+  });
+}
+
+test('SIGHUP to cli/seawall reads the config again', async (t) => {
+  const { kill, said, release, slow } = await scene(t, 'cli/seawall');
+  kill('SIGHUP');
+  await said(/there is no site file to read again/);
+  release();
+  t.equal((await slow).text, 'begun, done');
+});
+
+test('SIGHUP to npm ends npm; Seawall finishes what is under way and ends', async (t) => {
+  const { kill, said, slow, release, exitCode, pids } = await scene(t, 'npm run seawall --', 2);
+  kill('SIGHUP');
+  t.equal(await exitCode, null, 'by the signal');
+  await said(/the parent process is gone/);
+  release();
+  t.equal((await slow).text, 'begun, done');
+  await ended(pids);
+});
