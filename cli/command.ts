@@ -56,7 +56,7 @@ export interface Command {
 }
 
 /** How the program is called from a checkout. */
-export const PROGRAM = 'npm run seawall --';
+export const PROGRAM = 'cli/seawall';
 
 const HELP: Option = { type: 'flag', help: 'Say this.' };
 

@@ -65,7 +65,7 @@ test('what is required is asked for, with an example', async (t) => {
   await t.rejects(command.run(['file']), {
     code: 'CLI_USAGE',
     message: '--origin is missing',
-    fix: 'For example: npm run seawall -- fetch FILE --origin URL',
+    fix: 'For example: cli/seawall fetch FILE --origin URL',
   });
   await t.rejects(command.run(['--origin', 'x']), { code: 'CLI_USAGE', message: 'no file is named' });
   t.equal(await command.run(['--origin', 'four', 'file']), 4);

@@ -30,7 +30,7 @@ for (const { command, mentions } of [
   test(`seawall ${command} --help`, async (t) => {
     const { code, stdout } = await runCommand('cli/seawall.ts', [command, '--help']);
     t.equal(code, 0);
-    for (const mention of [...mentions, `Usage: npm run seawall -- ${command}`, 'Examples:']) {
+    for (const mention of [...mentions, `Usage: cli/seawall ${command}`, 'Examples:']) {
       t.ok(stdout.includes(mention), mention);
     }
   });
@@ -54,7 +54,7 @@ for (const { wrong, args, code, line } of [
     wrong: 'no file named',
     args: ['start'],
     code: 2,
-    line: `no file is named. For example: npm run seawall -- start ${EU}`,
+    line: `no file is named. For example: cli/seawall start ${EU}`,
   },
   { wrong: 'no origin', args: ['serve'], code: 2, line: /^seawall: --origin is missing\. For example: npm run/ },
   {
