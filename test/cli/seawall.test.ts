@@ -56,7 +56,12 @@ for (const { wrong, args, code, line } of [
     code: 2,
     line: `no file is named. For example: cli/seawall start ${EU}`,
   },
-  { wrong: 'no origin', args: ['serve'], code: 2, line: /^seawall: --origin is missing\. For example: npm run/ },
+  {
+    wrong: 'no origin',
+    args: ['serve'],
+    code: 2,
+    line: /^seawall: --origin is missing\. For example: cli\/seawall serve/,
+  },
   {
     wrong: 'no such node',
     args: ['start', EU, '--node', 'eu-9'],
