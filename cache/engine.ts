@@ -19,6 +19,7 @@ import { Fills } from './fills.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
 import { KeyLru } from './key-map.ts';
 import { carriesAllowed } from './passing.ts';
+import { isForRequester } from './personal.ts';
 import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
 import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
@@ -121,11 +122,13 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   if (request.rules.bypasses(request.path)) return passBecause(exchange, 'bypass');
   const now = engine.options.now();
   const variants = engine.options.store.get(request.keyed.key);
-  const selected = variants.filter((stored) => matchesVary(stored.vary, request.headers));
+  const matching = variants.filter((stored) => matchesVary(stored.vary, request.headers));
+  const selected = matching.filter((stored) => isForRequester(request, stored));
   const candidate = selected.find((stored) => !isGone(engine, request, stored));
   if (candidate === undefined) {
     // What a purge has taken away is as good as never stored.
-    exchange.reason = variants.length > 0 && selected.length === 0 ? 'vary-miss' : 'uri-miss';
+    if (matching.length > selected.length) exchange.reason = 'bypass';
+    else exchange.reason = variants.length > 0 && matching.length === 0 ? 'vary-miss' : 'uri-miss';
   } else if (isForOriginOnly(request.headers) && !holds(candidate, request.headers, now) && mayPass(engine, request)) {
     return passBecause(exchange, 'request');
   } else if (!answersRange(candidate, exchange, now)) {
@@ -239,6 +242,7 @@ function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean 
   return (
     reuse(stored, NO_REQUEST_DIRECTIVES, engine.options.now()) === 'fresh' && // its body may have been long on its way
     isNewEnough(engine, request, stored) &&
+    isForRequester(request, stored) &&
     matchesVary(stored.vary, request.headers)
   );
 }
@@ -322,6 +326,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       if (!isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
       if (!result.shareable && result.head.status >= 400) return again(exchange); // it may be about that request alone
       if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
+      if (!isForRequester(exchange.request, result.stored)) return 'alone';
       // Another variant: what it varies by is known now, so those who want the same one find each other.
       if (!matchesVary(result.stored.vary, exchange.request.headers)) return again(exchange);
       if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request
@@ -353,6 +358,7 @@ function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: S
 function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: number): boolean {
   const { request, directives } = exchange;
   if (!matchesVary(stored.vary, request.headers) || !answersRange(stored, exchange, now)) return false;
+  if (!isForRequester(request, stored)) return false;
   const usable = reuse(stored, directives, now);
   return usable === 'fresh' || (wasFresh && usable !== 'request');
 }

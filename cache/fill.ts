@@ -4,13 +4,14 @@
  * store and to the readers.
  * @module
  */
-import type { CompiledRules } from '../config/match.ts';
+import type { CompiledRules, ResponseRule } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { formatHttpDate } from '../http/date.ts';
 import { HttpError } from '../http/errors.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
+import { isPersonal } from './credentials.ts';
 import type { KeyedRequest } from './key.ts';
 import { type JournalPosition, type Ledger, type Stamp, unchecked } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
@@ -78,6 +79,8 @@ export interface Freshened {
   readonly refusal: StoreRefusal | undefined;
   /** As in `FillResponse`. */
   readonly wasFresh: boolean;
+  /** What the 304 itself said. */
+  readonly said: Pick<ResponseHead, 'headers'>;
 }
 
 export interface FillResponse {
@@ -196,7 +199,7 @@ export class Fill {
 
   #judge(head: ResponseHead, responseTime: number): FillResponse {
     const { request, site } = this.#options;
-    const { rule, policy } = this.#policy(head, responseTime);
+    const { policy } = this.#policy(head, responseTime);
     const length = contentLength(head.headers);
     const tags = responseTags(site, this.#options.keyed.authority, head.headers);
     const stored = storedHead({
@@ -207,11 +210,7 @@ export class Fill {
       tags: tags ?? [],
       stamp: this.#stampOf(head),
     });
-    const { headers: requestHeaders } = request;
-    const { requestDirectives } = this.#options;
-    const refused =
-      this.#options.refusal(head) ??
-      storeRefusal({ requestHeaders, requestDirectives, status: head.status, headers: head.headers, policy, rule });
+    const refused = this.#options.refusal(head) ?? this.#personalRefusal(head) ?? this.#storeRefusal(head, policy);
     const own = this.#ownRefusal(head, tags, length);
     const refusal = refused ?? own;
     const wasFresh = this.#wasFresh(head, policy, responseTime);
@@ -258,9 +257,42 @@ export class Fill {
     return version === undefined ? unchecked(this.stamp) : this.#options.ledger.stampOf(version);
   }
 
+  #ruleOf({ status, headers }: Pick<ResponseHead, 'status' | 'headers'>): ResponseRule {
+    const { rules, path } = this.#options;
+    return rules.responseRule(path, status, fieldValue(headers, 'content-type'));
+  }
+
+  #storeRefusal(head: Pick<ResponseHead, 'status' | 'headers'>, policy: ResponsePolicy): StoreRefusal | undefined {
+    const { requestDirectives, keyed } = this.#options;
+    const { rule, cookies } = this.#ruleOf(head);
+    const { status, headers } = head;
+    return storeRefusal({
+      hasAuthorization: keyed.credentials?.hasAuthorization ?? false,
+      isPersonal: isPersonal(keyed.credentials, cookies),
+      requestDirectives,
+      status,
+      headers,
+      policy,
+      rule,
+    });
+  }
+
+  /** @param stored - What the head of a 304 is about. */
+  #personalRefusal(head: ResponseHead, stored?: StoredResponse): StoreRefusal | undefined {
+    const isForOthers = head.version?.isPersonal !== true && (stored === undefined || this.isForOthers(stored, head));
+    if (isForOthers) return undefined;
+    return this.#options.keyed.credentials?.hasAuthorization === true ? 'authorization' : 'cookies';
+  }
+
+  /** Whether what the head of a 304, or of an answer to HEAD, says of a stored response is for others, too. */
+  isForOthers(stored: Pick<StoredResponse, 'status' | 'headers'>, { headers }: Pick<ResponseHead, 'headers'>): boolean {
+    if (!isPersonal(this.#options.keyed.credentials, this.#ruleOf(stored).cookies)) return true;
+    return this.#policy({ status: stored.status, headers }, this.requestTime).policy.declared;
+  }
+
   #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: number) {
-    const { site, rules, path } = this.#options;
-    const rule = rules.ruleFor(path, head.status);
+    const { site } = this.#options;
+    const { rule } = this.#ruleOf(head);
     const policy = responsePolicy({
       status: head.status,
       headers: head.headers,
@@ -270,7 +302,7 @@ export class Fill {
       targetedFields: site.targeted_fields,
       heuristic: { fraction: site.heuristic_fraction, maxMs: site.heuristic_max },
     });
-    return { rule, policy };
+    return { policy };
   }
 
   /** Section 3.4: parts can be kept when it is known where they belong, and to which representation. */
@@ -294,7 +326,7 @@ export class Fill {
   freshened(stored: StoredResponse, head: ResponseHead, responseTime: number): Freshened {
     const { status, statusText, trailers, length, body } = stored;
     const headers = updatedHeaders(stored.headers, withDate(head.headers, responseTime));
-    const { rule, policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
+    const { policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
     const requestHeaders = this.#options.request.headers;
     const tags = responseTags(this.#options.site, this.#options.keyed.authority, headers) ?? stored.tags;
     // Rule 6: a 304 makes a stored response as new as the conditional request.
@@ -305,11 +337,12 @@ export class Fill {
       length,
       body,
     };
-    const { requestDirectives } = this.#options;
+    const refusal = this.#storeRefusal({ status, headers }, policy);
     return {
+      said: head,
       stored: fresh,
       wasFresh: this.#wasFresh({ ...head, status, headers: withAgeOf(headers, head.headers) }, policy, responseTime),
-      refusal: storeRefusal({ requestHeaders, requestDirectives, status, headers, policy, rule }),
+      refusal: refusal ?? this.#personalRefusal(head, stored),
     };
   }
 

@@ -5,6 +5,7 @@
  */
 import { fieldValue, hasField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
+import { isPersonal } from './credentials.ts';
 import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
 import { Fill, type FillResponse } from './fill.ts';
 import { drop, invalidateAfter, keep, OF_THE_VISITOR } from './keeping.ts';
@@ -72,7 +73,7 @@ export function startFill(
         const { refusal, wasFresh, stored } = result;
         if (refusal !== undefined) {
           events.refused(refusal);
-          if (!OF_THE_VISITOR.has(refusal)) drop(engine, request, stored);
+          if (!OF_THE_VISITOR.has(refusal) && fill.isForOthers(stored, result.said)) drop(engine, request, stored);
         }
         const shareable = refusal === undefined && wasFresh;
         remember(engine, request, { head: stored, shareable, refusal, stored }, fill);
@@ -85,8 +86,8 @@ export function startFill(
   return fill;
 }
 
-function passRefusal({ request, reason }: Exchange, head: ResponseHead): StoreRefusal | undefined {
-  if (reason === 'bypass') return 'rule-never';
+function passRefusal({ request }: Exchange, head: ResponseHead): StoreRefusal | undefined {
+  if (request.rules.bypasses(request.path)) return 'rule-never';
   return request.method === 'POST' && representsItsUri(request, head) ? undefined : 'method';
 }
 
@@ -130,9 +131,14 @@ const CONDITIONAL_EXCEPT_RANGE: ReadonlySet<string> = new Set(
   [...CONDITIONAL_FIELDS].filter((name) => name !== 'if-range'),
 );
 
-/** Responses to requests with credentials are other ones (RFC 9111, section 3.5), so what is remembered is kept apart. */
-export function memoryKey({ keyed, headers }: CacheRequest): string {
-  return hasField(headers, 'authorization') ? `${keyed.key}\nauthorization` : keyed.key;
+/**
+ * Responses to personal requests are other ones, and fewer of them may be shared (RFC 9111, section 3.5;
+ * docs/shared-answers.md). So what is remembered, and what is on its way, is kept apart.
+ */
+export function memoryKey({ keyed, rules, path }: CacheRequest): string {
+  const { credentials, key } = keyed;
+  if (credentials === undefined || !isPersonal(credentials, rules.cookiesAt(path))) return key;
+  return credentials.hasAuthorization ? `${key}\nauthorization` : `${key}\ncookies`;
 }
 
 /** Two requests with the same fill key may be answered with the same response, as far as is known before it is there. */
@@ -176,6 +182,7 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: F
   const { head, shareable, refusal, stored } = result;
   if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
   const key = memoryKey(request);
+  if (refusal === 'cookies' && key === request.keyed.key) return; // personal at this status or type only: others are not
   const now = engine.options.now();
   const varyNames = stored.vary.map(({ name }) => name);
   if (shareable) {

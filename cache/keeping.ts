@@ -9,10 +9,12 @@ import type { CacheRequest, Engine, Exchange } from './exchange.ts';
 import { type Fill, sameRepresentation } from './fill.ts';
 import { siblingKey } from './key.ts';
 import { olderStamp } from './ledger.ts';
+import { isForRequester } from './personal.ts';
 import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
 import { invalidatedTargets, invalidates } from './policy/invalidation.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
-import { reuse } from './policy/reuse.ts';
+import { mayStillServe, reuse } from './policy/reuse.ts';
+import { isFailure } from './policy/status.ts';
 import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
 import { isCurrent, isGone } from './purged.ts';
 import { isComplete, type StoredResponse } from './stored-response.ts';
@@ -23,6 +25,7 @@ import { matchesVary } from './vary.ts';
 export const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
   'request-no-store',
   'authorization',
+  'cookies',
   'set-cookie',
 ]);
 
@@ -35,6 +38,7 @@ export function keep(engine: Engine, request: CacheRequest, stored: StoredRespon
   const others = variants.filter((other) => !matchesVary(other.vary, headers));
   const same = variants.find((other) => !others.includes(other));
   const ofOne = same !== undefined && sameRepresentation(same, stored);
+  if (same !== undefined && isFailure(stored.status) && mayStillServe(same, engine.options.now())) return;
   if (same !== undefined) {
     const [isSameCurrent, isStoredCurrent] = [isCurrent(engine, request, same), isCurrent(engine, request, stored)];
     if (isSameCurrent && !isStoredCurrent) return;
@@ -77,6 +81,7 @@ export function updateByHead(engine: Engine, { request }: Exchange, head: Respon
   const { store } = engine.options;
   const variants = store.get(key).map((stored): StoredResponse => {
     if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
+    if (!isForRequester(request, stored) || !fill.isForOthers(stored, head)) return stored;
     // The stored length counts, as a body that came in chunks has no field that says it.
     if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
       return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };

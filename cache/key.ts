@@ -5,10 +5,13 @@
  * @module
  */
 
+import { compileRules } from '../config/match.ts';
+import { rulePath } from '../config/rule-path.ts';
 import { geoKeyField } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
+import type { RawHeaders } from '../http/headers.ts';
 import { normalisePath, type Target } from '../http/request-target.ts';
+import { type Credentials, keyCookies } from './credentials.ts';
 import { normalisedField } from './vary.ts';
 
 export interface KeyedRequest {
@@ -24,8 +27,17 @@ export interface KeyedRequest {
   readonly site: string;
   /** A line for each header and cookie in the key. */
   readonly suffix: string;
+  /** `suffix` where a rule's path holds no further cookies in the key, and what it has more where one does. */
+  readonly suffixes: Suffixes;
   /** Path and query as the next tier and the origin see them. */
   readonly target: string;
+  /** What the request says of its sender that is not in the key. */
+  readonly credentials: Credentials | undefined;
+}
+
+interface Suffixes {
+  readonly usual: string;
+  readonly ofAllCookies: string | undefined;
 }
 
 export function cacheKey(
@@ -43,22 +55,45 @@ export function cacheKey(
     const value = normalisedField(headers, name.toLowerCase());
     suffix += value === undefined ? `\n${name.toLowerCase()}` : `\n${name.toLowerCase()}:${value}`;
   }
-  if (site.key.cookies.length > 0) {
-    const cookies = requestCookies(headers);
-    for (const name of site.key.cookies) {
-      const values = cookies.get(name);
-      suffix += values === undefined ? `\ncookie ${name}` : `\ncookie ${name}=${values.join(';')}`;
-    }
-  }
+  const cookies = keyCookies(site, headers);
+  const suffixes = { usual: suffix + cookies.suffix, ofAllCookies: cookies.suffixOfAll };
   const host = authority.replace(/:\d+$/, '');
-  return { key: prefix + forwarded + suffix, prefix, authority, host, site: site.name, target: forwarded, suffix };
+  return keyAt(site, target.path, {
+    prefix,
+    authority,
+    host,
+    site: site.name,
+    target: forwarded,
+    suffixes,
+    credentials: cookies.credentials,
+  });
 }
 
 /** @returns The same for another path and query with the same headers. */
-export function keyedLike(site: SiteConfig, like: KeyedRequest, { path, query }: Target): KeyedRequest {
-  const { prefix, authority, host, suffix } = like;
-  const target = forwardedTarget(site, path, query);
-  return { key: prefix + target + suffix, prefix, authority, host, site: site.name, suffix, target };
+export function keyedLike(
+  site: SiteConfig,
+  like: KeyedRequest,
+  { path, query }: Pick<Target, 'path' | 'query'>,
+): KeyedRequest {
+  return keyAt(site, path, { ...like, site: site.name, target: forwardedTarget(site, path, query) });
+}
+
+function keyAt(site: SiteConfig, path: string, of: Omit<KeyedRequest, 'key' | 'suffix'>): KeyedRequest {
+  const { prefix, authority, host, target, suffixes, credentials } = of;
+  const { usual, ofAllCookies } = suffixes;
+  const holdsAll = ofAllCookies !== undefined && compileRules(site).cookiesAt(rulePath(path)).mode === 'key';
+  const suffix = holdsAll ? usual + ofAllCookies : usual;
+  return {
+    key: prefix + target + suffix,
+    prefix,
+    authority,
+    host,
+    site: of.site,
+    target,
+    suffix,
+    suffixes,
+    credentials,
+  };
 }
 
 /** The edge has said in a header where the visitor is. */
@@ -79,7 +114,7 @@ const USUAL_PORTS = { http: 80, https: 443 };
 export function siblingKey(site: SiteConfig, like: KeyedRequest, target: string): string {
   const mark = target.indexOf('?');
   const query = mark < 0 ? undefined : target.slice(mark + 1);
-  return like.prefix + forwardedTarget(site, mark < 0 ? target : target.slice(0, mark), query) + like.suffix;
+  return keyedLike(site, like, { path: mark < 0 ? target : target.slice(0, mark), query }).key;
 }
 
 function forwardedTarget(site: SiteConfig, rawPath: string, rawQuery: string | undefined): string {
@@ -120,20 +155,4 @@ function parameterName(parameter: string): string {
   } catch {
     return name; // a malformed escape: the name is what is written
   }
-}
-
-/** Every value of each cookie: of several with one name, nobody knows which the origin takes. */
-function requestCookies(headers: RawHeaders): Map<string, string[]> {
-  const cookies = new Map<string, string[]>();
-  for (const line of fieldLines(headers, 'cookie')) {
-    for (const pair of line.split(';')) {
-      const equals = pair.indexOf('=');
-      const name = trimOws(equals < 0 ? pair : pair.slice(0, equals));
-      const value = equals < 0 ? '' : trimOws(pair.slice(equals + 1));
-      const values = cookies.get(name);
-      if (values === undefined) cookies.set(name, [value]);
-      else values.push(value);
-    }
-  }
-  return cookies;
 }

@@ -4,19 +4,39 @@
  * when it is loaded.
  * @module
  */
+import { exactNames, readNames } from './cookie-names.ts';
 import { hostTable } from './host.ts';
 import { compilePattern } from './pattern.ts';
+import { rulePattern } from './rule-path.ts';
 import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
+import { fitsExtension, staticExtension } from './static-types.ts';
 import { EVERY_STATUS, statusesOf } from './status-set.ts';
 
-/** The cache rules of a site. */
+/** Which cookies make a request personal: `some` are those whose names, in the form of `readName`, `isNamed` takes. */
+export type CookiePolicy =
+  | { readonly mode: 'bypass' | 'ignore' | 'key' }
+  | { readonly mode: 'some'; readonly isNamed: (name: string) => boolean };
+
+/** What the config says of a response. */
+export interface ResponseRule {
+  readonly rule: RuleConfig;
+  readonly cookies: CookiePolicy;
+}
+
+/** The cache rules of a site. Paths are in the form of `rulePath`. */
 export interface CompiledRules {
-  /**
-   * The first rule that matches, or one with every default.
-   *
-   * @param path - As the visitor sent it, without the query.
-   */
+  /** The first rule that matches, or one with every default. */
   ruleFor(path: string, status: number): RuleConfig;
+  /** The same for a response that is there: a rule with a type guard counts only if the type fits. */
+  responseRule(path: string, status: number, contentType: string | undefined): ResponseRule;
+  /** What counts before the status is known: the policy of a 200. */
+  cookiesAt(path: string): CookiePolicy;
+  /** Whether cookies are in the key at some path. */
+  readonly keysCookies: boolean;
+  /** Whether a cookie of this name makes no request personal. The name counts as it is written. */
+  readonly isIgnored: (name: string) => boolean;
+  /** Whether a cookie is in the key at every path; for names in the form of `readName`. Absent: none is. */
+  readonly isKeyed: ((name: string) => boolean) | undefined;
   /**
    * Whether nothing at `path` is ever stored, whatever the status: such a
    * request is neither looked up nor collapsed.
@@ -24,14 +44,20 @@ export interface CompiledRules {
   bypasses(path: string): boolean;
 }
 
-interface CompiledRule {
-  readonly rule: RuleConfig;
+interface CompiledRule extends ResponseRule {
   readonly statuses: ReadonlySet<number>;
+  readonly isGuarded: boolean;
+  /** Of responses that are no success: there, a type says nothing. */
+  readonly otherwise: ResponseRule;
   matchesPath(path: string): boolean;
 }
 
+const BYPASS: CookiePolicy = Object.freeze({ mode: 'bypass' });
+const IGNORE: CookiePolicy = Object.freeze({ mode: 'ignore' });
+const KEY: CookiePolicy = Object.freeze({ mode: 'key' });
+
 /** What counts where no rule matches. */
-const DEFAULT_RULE: RuleConfig = Object.freeze(ruleSchema.parse({}));
+const DEFAULT_RULE: ResponseRule = Object.freeze({ rule: Object.freeze(ruleSchema.parse({})), cookies: BYPASS });
 
 /**
  * @returns For a host (lower case, without port) the site it belongs to: the
@@ -42,18 +68,40 @@ export function hostMatcher(sites: readonly SiteConfig[]): (host: string) => Sit
   return hostTable(sites.flatMap((site) => site.hosts.map((host) => [host, site] as const)));
 }
 
-/** Prepares the rules of `site` for matching, in time linear in the length of a path for each rule. */
+const COMPILED = new WeakMap<SiteConfig, CompiledRules>();
+
+/** Prepares the rules of `site` for matching, in time linear in the length of a path for each rule; once for each site. */
 export function compileRules(site: SiteConfig): CompiledRules {
+  const known = COMPILED.get(site);
+  if (known !== undefined) return known;
+  const compiled = compile(site);
+  COMPILED.set(site, compiled);
+  return compiled;
+}
+
+function compile(site: SiteConfig): CompiledRules {
   const rules = site.rules.map(compileRule);
   const hasNever = rules.some(({ rule }) => rule.cache === 'never');
+  const find = (path: string, status: number): CompiledRule | undefined => {
+    for (const compiled of rules) {
+      const { statuses } = compiled;
+      if ((statuses === EVERY_STATUS || statuses.has(status)) && compiled.matchesPath(path)) return compiled;
+    }
+    return undefined;
+  };
 
   return {
-    ruleFor(path, status) {
-      for (const { rule, statuses, matchesPath } of rules) {
-        if ((statuses === EVERY_STATUS || statuses.has(status)) && matchesPath(path)) return rule;
-      }
-      return DEFAULT_RULE;
+    ruleFor: (path, status) => (find(path, status) ?? DEFAULT_RULE).rule,
+    responseRule(path, status, contentType) {
+      const found = find(path, status);
+      if (found === undefined) return DEFAULT_RULE;
+      if (!isSuccess(status)) return found.otherwise;
+      return found.isGuarded && !fitsExtension(path, contentType) ? DEFAULT_RULE : found;
     },
+    cookiesAt: (path) => (find(path, 200) ?? DEFAULT_RULE).cookies,
+    keysCookies: rules.some(({ cookies }) => cookies === KEY),
+    isIgnored: exactNames(site.ignored_cookies),
+    isKeyed: site.key.cookies.length === 0 ? undefined : readNames(site.key.cookies),
     bypasses(path) {
       if (!hasNever) return false;
       let open = EVERY_STATUS;
@@ -71,11 +119,40 @@ export function compileRules(site: SiteConfig): CompiledRules {
 }
 
 function compileRule(rule: RuleConfig): CompiledRule {
-  const patterns = rule.path === undefined ? [] : [rule.path].flat().map(compilePattern);
-  const [first, ...others] = patterns;
+  const patterns = rule.path === undefined ? [] : [rule.path].flat().map(rulePattern);
+  const [first, ...others] = patterns.map(compilePattern);
+  const isForFiles = patterns.length > 0 && patterns.every((pattern) => staticExtension(pattern) !== undefined);
+  const cookies = cookiePolicy(rule, isForFiles);
   return {
     rule,
+    cookies,
     statuses: statusesOf(rule),
+    isGuarded: rule.type_guard ?? isForFiles,
+    otherwise: { rule, cookies: rule.cookies === undefined ? BYPASS : cookies },
     matchesPath: (path) => first === undefined || first(path) || others.some((matches) => matches(path)),
   };
+}
+
+function cookiePolicy({ cookies }: RuleConfig, isForFiles: boolean): CookiePolicy {
+  switch (cookies) {
+    case undefined:
+      return isForFiles ? IGNORE : BYPASS;
+    case 'bypass':
+      return BYPASS;
+    case 'ignore':
+      return IGNORE;
+    case 'key':
+      return KEY;
+    default:
+      return { mode: 'some', isNamed: readNames(cookies.bypass) };
+  }
+}
+
+function isSuccess(status: number): boolean {
+  return status < 300 || status === 304;
+}
+
+/** Whether the lifetimes of `rule` count for a response of this status: those of every status are for what is there to stay. */
+export function hasLifetimes(rule: RuleConfig, status: number): boolean {
+  return rule.status !== undefined || isSuccess(status) || status === 301 || status === 308;
 }

@@ -31,6 +31,8 @@ export interface Asked {
   /** Whether another visitor's request differs in nothing but its address. */
   readonly isAnybodys: boolean;
   readonly scheme: 'http' | 'https';
+  /** Whether cookies are in the key at some paths: then `suffix` is that of others. */
+  readonly keysCookies: boolean;
   /** What stands before and after the target in the key. */
   readonly prefix: string;
   readonly suffix: string;
@@ -74,6 +76,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     visited,
     isAnybodys: !siteGeo(site).isUsed && !isProxy(visit, head.sender),
     scheme,
+    keysCookies: served.rules.keysCookies && keyed.credentials !== undefined,
     prefix: keyed.prefix,
     suffix: keyed.suffix,
     around: bytesAround(keyed),

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import { storedAnswer } from '../cache/answering.ts';
+import { isPersonal } from '../cache/credentials.ts';
 import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
 import { reuse } from '../cache/policy/reuse.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
@@ -36,6 +37,8 @@ const WAYS = 4;
 
 /** The key of the request that is being answered. */
 const joined = new KeyBytes();
+
+const NOTHING_STORED: readonly StoredResponse[] = [];
 
 type Connection = FrontConnection<Meaning>;
 type Request = Recogniser<Meaning>;
@@ -109,6 +112,8 @@ export class FastPath {
     if (!ledger.holdsLease(now) || !this.#isCurrent(stored, asked, request)) return undefined;
     const prepared = this.#prepared.of(stored, asked.served, request);
     if (!prepared.isPlain) return undefined;
+    if (prepared.cookies !== undefined && isPersonal(asked.visited.keyed.credentials, prepared.cookies))
+      return undefined;
     const directives = prepared.honoursRequests ? asked.directives : NO_REQUEST_DIRECTIVES;
     return reuse(stored, directives, now) === 'fresh' ? prepared : undefined;
   }
@@ -141,11 +146,12 @@ export class FastPath {
   /** @returns The stored response that the request selects, unless that is not to be decided here. */
   #select(key: string | KeyBytes, asked: Asked, request: Targeted): StoredResponse | undefined {
     const { store } = this.#visit.core;
-    let variants = store.get(key);
+    // Where cookies are in the key at some paths, the path has to be known first.
+    let variants = asked.keysCookies ? NOTHING_STORED : store.get(key);
     // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
     if (variants.length === 0) {
       const keyed = targetAsked(asked, request.target)?.keyed;
-      if (keyed === undefined || keyed.target === request.target) return undefined;
+      if (keyed === undefined || (keyed.target === request.target && !asked.keysCookies)) return undefined;
       variants = store.get(keyed.key);
     }
     for (const stored of variants) {

@@ -5,7 +5,8 @@
 import { parseAge } from '../cache/policy/age.ts';
 import { parseDirectives, responseDirectives } from '../cache/policy/directives.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
-import type { SiteConfig } from '../config/schema.ts';
+import { hasLifetimes } from '../config/match.ts';
+import type { RuleConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
 import { removeHopByHop, stripUntrusted, withoutFieldsLike } from '../http/forwarding.ts';
 import { asCgiReadsIt } from '../http/forwarding-fields.ts';
@@ -59,11 +60,21 @@ function changesOf(config: SiteConfig['response_headers'], make: () => Changes):
 /** @param path - The path that the site's rules go by. */
 export function finishedHead({ site, rules }: ServedSite, path: string, head: ResponseHead): ResponseHead {
   let headers: RawHeaders = siteGeo(site).forBrowsers(withoutFields(head.headers, hiddenFields(site)));
-  const rule = rules.ruleFor(path, head.status);
-  if (rule.browser_ttl !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
-    headers = withBrowserTtl(headers, rule.browser_ttl);
+  const { rule, ttlMs } = browserTtl(rules, path, { ...head, headers });
+  if (ttlMs !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
+    headers = withBrowserTtl(headers, ttlMs);
   }
   return { ...head, headers: changedResponse(headers, site.response_headers) };
+}
+
+/** @returns The rule of a response, and what browsers are told as its lifetime. */
+export function browserTtl(
+  rules: ServedSite['rules'],
+  path: string,
+  { status, headers }: ResponseHead,
+): { rule: RuleConfig; ttlMs: number | undefined } {
+  const { rule } = rules.responseRule(path, status, fieldValue(headers, 'content-type'));
+  return { rule, ttlMs: hasLifetimes(rule, status) ? rule.browser_ttl : undefined };
 }
 
 const HIDDEN = new WeakMap<SiteConfig, ReadonlySet<string>>();

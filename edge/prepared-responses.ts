@@ -6,7 +6,7 @@
  * @module
  */
 import type { StoredResponse } from '../cache/stored-response.ts';
-import { normalisePath } from '../http/request-target.ts';
+import { rulePath } from '../config/rule-path.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import type { Targeted } from './asked.ts';
 import { type Form, type Kind, Prepared } from './prepared.ts';
@@ -57,7 +57,7 @@ export class PreparedResponses {
 
   #prepare(stored: StoredResponse, served: ServedSite, target: string): Prepared {
     const mark = target.indexOf('?');
-    const path = normalisePath(mark < 0 ? target : target.slice(0, mark));
+    const path = rulePath(mark < 0 ? target : target.slice(0, mark));
     return new Prepared({ stored, served, path, node: this.#node, keepAliveMs: this.keepAliveMs });
   }
 

@@ -13,12 +13,13 @@ import { storedAnswer } from '../cache/answering.ts';
 import { formatCacheStatus } from '../cache/cache-status.ts';
 import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
 import { isComplete, type StoredResponse } from '../cache/stored-response.ts';
+import type { CookiePolicy } from '../config/match.ts';
 import { reasonPhrase } from '../http/deliver.ts';
 import { parseEntityTag } from '../http/etag.ts';
-import { fieldLines, firstLine, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
+import { fieldLines, fieldValue, firstLine, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
-import { finishedHead } from './finish.ts';
+import { browserTtl, finishedHead } from './finish.ts';
 import type { Place } from './peers.ts';
 
 /** Which head: of the whole to GET, of the whole to HEAD, or of a 304. */
@@ -75,6 +76,8 @@ export class Prepared {
   /** The entity tag, if an If-None-Match of the same text names it. */
   readonly tag: string | undefined;
   readonly isOneBuffer: boolean;
+  /** Which cookies make a request personal, where that counts: undefined for what its origin declares shareable. */
+  readonly cookies: CookiePolicy | undefined;
   /** When the bytes of an answer were made last: milliseconds. */
   #madeAt = Number.NEGATIVE_INFINITY;
   place: Place | undefined;
@@ -91,6 +94,9 @@ export class Prepared {
       isComplete(stored) &&
       stored.trailers.length === 0 &&
       !served.rules.bypasses(path);
+    const { status, headers, policy } = stored;
+    const type = fieldValue(headers, 'content-type');
+    this.cookies = policy.declared ? undefined : served.rules.responseRule(path, status, type).cookies;
     const tag = firstLine(stored.headers, 'etag');
     this.tag = tag !== undefined && parseEntityTag(tag) !== undefined ? tag : undefined;
     this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
@@ -215,7 +221,7 @@ function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, 
 
   const { set } = served.site.response_headers;
   const isSet = (name: string): boolean => Object.keys(set).some((other) => other.toLowerCase() === name);
-  const { browser_ttl: browserTtlMs } = served.rules.ruleFor(path, head.status);
+  const { ttlMs: browserTtlMs } = browserTtl(served.rules, path, { ...head, headers });
   const age = Math.floor(currentAge(stored, now) / 1_000);
   const texts: string[] = [];
   const numbers: Slot[] = [];

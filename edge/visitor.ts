@@ -9,10 +9,12 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
+import { rulePath } from '../config/rule-path.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
 import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
@@ -22,7 +24,7 @@ import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/for
 import type { RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
 import type { ResponseHead } from '../http/message.ts';
-import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
+import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
 import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
@@ -125,7 +127,7 @@ export async function answerVisitor(
       method,
       keyed,
       rawTarget: target.raw,
-      path: normalisePath(target.path),
+      path: rulePath(target.path),
       headers,
       body: requestBody(request, response, served.site.max_request_body),
       site: served.site,
@@ -232,7 +234,7 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   const headers = cleanedHeaders(rawHeaders, served.site, place);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believedChain(by, rawHeaders));
-  const cleaned = withHost(headers, authority);
+  const cleaned = [...withPlainCookies(served.site, withHost(headers, authority))];
   const keyed = cacheKey(served.site, scheme, target, cleaned);
   return { method, target, scheme, served, headers: cleaned, keyed, ip, place };
 }

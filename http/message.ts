@@ -21,6 +21,8 @@ export interface Version {
   readonly seq: number;
   /** Whether it was fresh when it was asked of the origin, and so is for all who waited for it meanwhile. */
   readonly wasFresh?: boolean | undefined;
+  /** Whether it is for this request's sender only, though its fields may not say so: they are of what was stored, and of a 304. */
+  readonly isPersonal?: boolean | undefined;
 }
 
 export interface UpstreamRequest {

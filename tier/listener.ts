@@ -10,6 +10,8 @@ import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey } from '../cache/key.ts';
+import type { StoreRefusal } from '../cache/policy/refusals.ts';
+import { rulePath } from '../config/rule-path.ts';
 import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
@@ -19,7 +21,7 @@ import { withField, withoutFields } from '../http/headers.ts';
 import { checkHead, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
 import { Recogniser } from '../http/recogniser.ts';
-import { normalisePath, parseRequestTarget } from '../http/request-target.ts';
+import { parseRequestTarget } from '../http/request-target.ts';
 import { goneSignal } from './gone.ts';
 import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
 import { ERROR_FIELD, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
@@ -112,6 +114,9 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
   return { ...limits, max_header: limits.max_header * 2 };
 }
 
+/** Refusals of what is for one visitor. */
+const PERSONAL: ReadonlySet<string | undefined> = new Set<StoreRefusal>(['authorization', 'cookies']);
+
 /** Never rejects. */
 async function answer(options: TierListenerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { core } = options;
@@ -133,7 +138,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       method,
       keyed,
       rawTarget: target.raw,
-      path: normalisePath(target.path),
+      path: rulePath(target.path),
       headers,
       body: requestBody(request, response, served.site.max_request_body),
       site: served.site,
@@ -149,10 +154,10 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       needs: call.position,
     };
     const describe = (status: CacheStatus): CacheStatus => status;
-    const finish = (head: ResponseHead, { stamp, wasFresh }: Answer): ResponseHead => ({
-      ...head,
-      headers: withField(head.headers, TIER_FIELD, formatVersion({ ...core.ledger.positionOf(stamp), wasFresh })),
-    });
+    const finish = (head: ResponseHead, { stamp, wasFresh, status: { detail } }: Answer): ResponseHead => {
+      const version = { ...core.ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL.has(detail) };
+      return { ...head, headers: withField(head.headers, TIER_FIELD, formatVersion(version)) };
+    };
     await core.respond({ arrival, site: served.site, cacheRequest, describe, finish }, fail);
   } catch (error) {
     await fail(core.asHttpError(error, arrival.id));

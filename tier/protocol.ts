@@ -64,15 +64,18 @@ function askIn(ask: string): TierCall['ask'] {
   return ask === 'owner' || ask === 'worker' ? ask : 'shield';
 }
 
-/** What a node says of a response on its way to another one: `seq=12, journal="…", was-fresh`. */
-export function formatVersion({ wasFresh, ...position }: Version): string {
-  return formatTierField({ ...positionMembers(position), 'was-fresh': wasFresh || undefined });
+/** What a node says of a response on its way to another one: `seq=12, journal="…", was-fresh, personal`. */
+export function formatVersion({ wasFresh, isPersonal, ...position }: Version): string {
+  const flags = { 'was-fresh': wasFresh || undefined, personal: isPersonal || undefined };
+  return formatTierField({ ...positionMembers(position), ...flags });
 }
 
 /** @returns `undefined` where the other node does not say: it is then as new as nobody knows. */
 export function readVersion(headers: RawHeaders): Version | undefined {
   const members = readTierField(headers);
-  return members && { ...positionIn(members), wasFresh: members.get('was-fresh') === true };
+  if (members === undefined) return undefined;
+  const isSaid = (flag: string): boolean => members.get(flag) === true;
+  return { ...positionIn(members), wasFresh: isSaid('was-fresh'), isPersonal: isSaid('personal') };
 }
 
 function positionMembers({ identity, seq }: JournalPosition): { seq: number; journal: string | undefined } {

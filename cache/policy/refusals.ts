@@ -10,7 +10,8 @@ export const STORE_REFUSALS = [
   'rule-never', // the site's rule says `cache: never`
   'no-store',
   'private',
-  'authorization', // section 3.5
+  'authorization', // section 3.5; nor where the origin does not declare it shareable
+  'cookies', // the request has cookies that are not in the key, and the origin does not declare the response shareable
   'set-cookie', // Set-Cookie without a word that it is for everybody
   'vary-star', // section 4.1: never matches
   'status', // status not understood, or not cacheable without explicit freshness

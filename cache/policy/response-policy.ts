@@ -3,6 +3,7 @@
  * worked out once, when the head arrives. Milliseconds.
  * @module
  */
+import { hasLifetimes } from '../../config/match.ts';
 import type { RuleConfig } from '../../config/schema.ts';
 import { parseHttpDate } from '../../http/date.ts';
 import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
@@ -25,10 +26,12 @@ export interface ResponsePolicy {
   readonly directives: ResponseDirectives;
   /** Whether a targeted field (RFC 9213) or the rule decides: the origin speaks to this cache, not to caches at large. */
   readonly addressed: boolean;
+  /** Whether the origin itself says that the response may be shared: by `public`, a targeted field, or a lifetime. */
+  readonly declared: boolean;
   readonly explicitLifetimeMs: number | undefined;
   readonly lifetimeMs: number;
   readonly initialAgeMs: number;
-  /** `stale-while-revalidate`: the origin's window, else the rule's; 0 where staleness is forbidden. */
+  /** `stale-while-revalidate`: the origin's window, else the rule's where there is a lifetime; 0 where staleness is forbidden. */
   readonly staleWhileRevalidateMs: number;
   /** `stale-if-error`, likewise. */
   readonly staleIfErrorMs: number;
@@ -44,16 +47,27 @@ export function responsePolicy(input: ResponsePolicyInput): ResponsePolicy {
   // RFC 9110, section 6.6.1: without a usable Date, the time of arrival stands for it.
   const dateMs = parseHttpDate(firstLine(headers, 'date') ?? '', responseTime) ?? responseTime;
   const freshness = { status, headers, directives, expiresCounts: said.expiresCounts, dateMs, responseTime };
-  const explicitLifetimeMs = explicitLifetime(freshness) ?? rule.ttl;
+  const declaredMs = explicitLifetime(freshness);
+  const explicitLifetimeMs = declaredMs ?? (hasLifetimes(rule, status) ? rule.ttl : undefined);
+  const lifetimeMs = explicitLifetimeMs ?? heuristicLifetime(freshness, input.heuristic);
+  // What is never fresh has no window of a rule's, and what has no lifetime has none at all: a window is no licence to
+  // give away what nothing says is for others.
+  const windows: Partial<RuleConfig> = lifetimeMs > 0 ? rule : {};
+  const own = declaredMs !== undefined || lifetimeMs > 0 ? directives : undefined;
   const ageMs = parseAge(fieldLines(headers, 'age').join(', '));
   return {
     directives,
     addressed: said.addressed,
+    declared:
+      directives.isPublic ||
+      directives.sMaxage !== undefined ||
+      (declaredMs ?? 0) > 0 ||
+      (said.addressed && rule.origin_headers === 'honour'),
     explicitLifetimeMs,
-    lifetimeMs: explicitLifetimeMs ?? heuristicLifetime(freshness, input.heuristic),
+    lifetimeMs,
     initialAgeMs: correctedInitialAge({ ageMs, dateMs, requestTime, responseTime }),
-    staleWhileRevalidateMs: staleWindow(directives, directives.staleWhileRevalidate, rule.stale_while_revalidate),
-    staleIfErrorMs: staleWindow(directives, directives.staleIfError, rule.stale_if_error),
+    staleWhileRevalidateMs: staleWindow(directives, own?.staleWhileRevalidate, windows.stale_while_revalidate),
+    staleIfErrorMs: staleWindow(directives, own?.staleIfError, windows.stale_if_error),
   };
 }
 

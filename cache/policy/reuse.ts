@@ -5,7 +5,7 @@
  */
 import type { RequestDirectives } from './directives.ts';
 import type { ResponsePolicy } from './response-policy.ts';
-import { isOriginError } from './status.ts';
+import { isFailure, isOriginError } from './status.ts';
 
 /** What section 4.2 needs of a stored response. */
 export interface Aging {
@@ -56,6 +56,14 @@ export function mayServeOnError(stored: Aging, now: number): boolean {
   if (isOriginError(stored.status)) return false;
   const staleness = -remainingLifetime(stored, now);
   return staleness <= 0 ? !stored.policy.directives.noCache : staleness < stored.policy.staleIfErrorMs;
+}
+
+/** Whether a stored response that is no failure is fresh, or within a window in which it is served stale. */
+export function mayStillServe(stored: Aging, now: number): boolean {
+  const { directives, staleWhileRevalidateMs, staleIfErrorMs } = stored.policy;
+  if (isFailure(stored.status) || directives.noCache) return false;
+  const staleness = -remainingLifetime(stored, now);
+  return staleness < Math.max(0, staleWhileRevalidateMs, staleIfErrorMs);
 }
 
 /** Section 4.2.4: what forbids every stale answer, whatever the visitor accepts. */

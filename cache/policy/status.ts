@@ -24,6 +24,14 @@ export function isUnderstood(status: number): boolean {
   return UNDERSTOOD.has(status);
 }
 
+/** Errors that say how the resource is, not that a request was wrong, unwelcome or unlucky. */
+const ANSWERS = new Set([404, 410, 451]);
+
+/** An error that says nothing of the resource: it takes the place of no good answer that may still be served. */
+export function isFailure(status: number): boolean {
+  return status >= 400 && !ANSWERS.has(status);
+}
+
 /** An answer that says the origin failed: stale-if-error applies (RFC 5861, section 4). */
 export function isOriginError(status: number): boolean {
   return status === 500 || status === 502 || status === 503 || status === 504;

@@ -10,7 +10,10 @@ import type { ResponsePolicy } from './response-policy.ts';
 import { isHeuristicallyCacheable, isUnderstood } from './status.ts';
 
 export interface StoringInput {
-  readonly requestHeaders: RawHeaders;
+  /** Whether the request has Authorization that is not in the key. */
+  readonly hasAuthorization: boolean;
+  /** Whether the request is personal where the rule counts (docs/shared-answers.md). */
+  readonly isPersonal: boolean;
   readonly requestDirectives: RequestDirectives;
   readonly status: number;
   readonly headers: RawHeaders;
@@ -28,7 +31,8 @@ export function storeRefusal(input: StoringInput): StoreRefusal | undefined {
   if (directives.noStore && !directives.mustUnderstand) return 'no-store';
   if (directives.isPrivate) return 'private'; // section 5.2.2.7: this cache is shared
   if (input.requestDirectives.noStore) return 'request-no-store';
-  if (hasField(input.requestHeaders, 'authorization') && !permitsAuthorization(directives)) return 'authorization';
+  if (input.hasAuthorization && !(policy.declared && permitsAuthorization(directives))) return 'authorization';
+  if (input.isPersonal && !policy.declared) return 'cookies';
   if (listMembers(fieldValue(headers, 'vary') ?? '').includes('*')) return 'vary-star';
   if (keepsSetCookie(input)) return 'set-cookie';
   if (status === 416) return 'partial'; // it says something of one visitor's Range only (RFC 9110, section 15.5.17)

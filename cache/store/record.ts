@@ -159,7 +159,7 @@ function writeVariant(stored: StoredResponse): number {
   out.double(stamp.asOf);
   out.integer(stamp.epoch);
   writeDirectives(policy.directives);
-  out.integer(policy.addressed ? 1 : 0);
+  out.integer((policy.addressed ? ADDRESSED : 0) | (policy.declared ? DECLARED : 0));
   out.double(policy.explicitLifetimeMs ?? Number.NaN);
   out.double(policy.lifetimeMs);
   out.double(policy.initialAgeMs);
@@ -195,11 +195,12 @@ function readVariant(from: RecordReader, place: Place, nextOutside: () => Memory
   const tags = from.list();
   const stamp = uncheckedStamp(from.double(), from.integer());
   const directives = readDirectives(from);
-  const addressed = from.integer() === 1;
+  const by = from.integer();
   const explicit = from.double();
   const policy = {
     directives,
-    addressed,
+    addressed: (by & ADDRESSED) !== 0,
+    declared: (by & DECLARED) !== 0,
     explicitLifetimeMs: Number.isNaN(explicit) ? undefined : explicit,
     lifetimeMs: from.double(),
     initialAgeMs: from.double(),
@@ -238,6 +239,9 @@ function readVary(from: RecordReader): readonly VaryMember[] {
 }
 
 const NOTHING: readonly VaryMember[] = [];
+
+/** Bits of who says that a response may be stored. */
+const [ADDRESSED, DECLARED] = [1, 2] as const;
 
 /** Bits of what a response's directives are, in one integer; numbers and names follow where there are any. */
 const [NO_STORE, NO_CACHE, PRIVATE, PUBLIC, MUST_REVALIDATE, PROXY_REVALIDATE, MUST_UNDERSTAND] = [

@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { FIELD_NAME } from '../scalars.ts';
+import { cookiePattern } from './cookie.ts';
 import { fieldName } from './field.ts';
 import { GEO_KEYS } from './site-geo.ts';
 
@@ -11,10 +11,6 @@ const parameterName = z
   .string()
   .min(1)
   .meta({ title: 'a query parameter name', examples: ['page', 'utm_*'] });
-const cookieName = z
-  .string()
-  .regex(FIELD_NAME)
-  .meta({ title: 'a cookie name', examples: ['currency'] });
 
 export const keySchema = z.strictObject({
   host: z
@@ -53,7 +49,9 @@ export const keySchema = z.strictObject({
     .max(16)
     .default([])
     .meta({ description: 'Request headers whose value is part of the key.' }),
-  cookies: z.array(cookieName).max(16).default([]).meta({ description: 'Cookies whose value is part of the key.' }),
+  cookies: z.array(cookiePattern).max(16).default([]).meta({
+    description: 'Cookies that are part of the key, by name and value. A trailing `*` in a name stands for any ending.',
+  }),
   geo: z.enum(GEO_KEYS).optional().meta({
     description: 'Visitors of each country, or continent, share what is stored for them and nothing else.',
   }),

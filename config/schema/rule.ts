@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { duration } from '../units.ts';
+import { cookiePattern } from './cookie.ts';
 
 const pathPattern = z
   .string()
@@ -20,7 +21,8 @@ export const ruleSchema = z.strictObject({
     .union([pathPattern, z.array(pathPattern).min(1).max(100)])
     .optional()
     .meta({
-      description: 'Path patterns; `*` stands for any characters. Absent: every path. Matched without the query.',
+      description:
+        'Path patterns; `*` stands for any characters. Absent: every path. Matched without the query, and in one form for all spellings of a path: escapes decoded, capitals as small letters, `//` as `/`, without parameters after `;` (docs/shared-answers.md).',
     }),
   status: z
     .union([statusPattern, z.array(statusPattern).min(1).max(100)])
@@ -35,18 +37,43 @@ export const ruleSchema = z.strictObject({
       '`ignore`: what the origin says about caching (Cache-Control, Expires, Pragma, targeted fields) does not count here; `ttl` decides.',
   }),
   ttl: duration.optional().meta({
-    description: 'Lifetime in Seawall. With `honour` it is used where the origin gives none; with `ignore` always.',
+    description:
+      'Lifetime in Seawall. With `honour` it is used where the origin gives none; with `ignore` always. Without `status` it is for 2xx, 301 and 308 only.',
   }),
-  browser_ttl: duration
-    .optional()
-    .meta({ description: 'Lifetime told to browsers (Cache-Control: max-age) instead of the origin’s.' }),
+  browser_ttl: duration.optional().meta({
+    description:
+      'Lifetime told to browsers (Cache-Control: max-age) instead of the origin’s. Without `status` it is for 2xx, 301 and 308 only.',
+  }),
   stale_while_revalidate: duration.optional().meta({
     description:
-      'How long after its lifetime a response is served while it is being revalidated (RFC 5861), where the origin names no window.',
+      'How long after its lifetime a response is served while it is being revalidated (RFC 5861), where the origin names no window. What has no lifetime has no window either.',
   }),
   stale_if_error: duration.optional().meta({
     description:
-      'How long after its lifetime a response is served when the origin fails (RFC 5861), where the origin names no window.',
+      'How long after its lifetime a response is served when the origin fails (RFC 5861), where the origin names no window. What has no lifetime has no window either.',
+  }),
+  cookies: z
+    .union([
+      z.enum(['bypass', 'ignore', 'key']),
+      z.strictObject({
+        bypass: z
+          .array(cookiePattern)
+          .min(1)
+          .max(100)
+          .meta({
+            description: 'The cookies that make a request personal here; others do not count.',
+            examples: [['wordpress_logged_in_*', 'wp-postpass_*']],
+          }),
+      }),
+    ])
+    .optional()
+    .meta({
+      description:
+        '`bypass`: the `ttl` and the windows of a rule are for requests without cookies; what the origin itself declares shareable is for all. `ignore`: cookies do not count. `key`: each set of cookies has its own copy. Default: `ignore` where every path ends in an extension of static files, else `bypass` (docs/shared-answers.md).',
+    }),
+  type_guard: z.boolean().optional().meta({
+    description:
+      'Whether the rule counts only for responses whose Content-Type fits the extension of the path, such as `text/css` for `.css`. Default: true where every path ends in an extension of static files, else false.',
   }),
   set_cookie: z.enum(['refuse', 'store']).default('refuse').meta({
     description:

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { fileName, LABEL, nodeName, PORT } from '../scalars.ts';
 import { duration, size } from '../units.ts';
+import { cookiePattern, SCRIPT_COOKIES } from './cookie.ts';
 import { fieldName, headerChangesSchema, requestChangesSchema } from './field.ts';
 import { keySchema } from './key.ts';
 import { originSchema } from './origin.ts';
@@ -60,6 +61,14 @@ export const siteSchema = z.strictObject({
     .max(1_000)
     .default([])
     .meta({ description: 'Cache rules; the first one whose path and status match counts.' }),
+  ignored_cookies: z
+    .array(cookiePattern)
+    .max(500)
+    .default([...SCRIPT_COOKIES])
+    .meta({
+      description:
+        'Cookies that do not make a request personal, as only scripts in the browser read them. A trailing `*` in a name stands for any ending. A list here takes the place of the whole default.',
+    }),
   key: keySchema.prefault({}).meta({ description: 'What makes two requests the same.' }),
   targeted_fields: z.array(fieldName).max(8).default(['CDN-Cache-Control', 'Surrogate-Control']).meta({
     description: 'Targeted cache control fields that count before Cache-Control, most important first (RFC 9213).',

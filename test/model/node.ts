@@ -12,11 +12,12 @@ import { type JournalPosition, NOTHING_KNOWN, type PurgeRecord } from '../../cac
 import { MemoryStore } from '../../cache/store/memory-store.ts';
 import type { Term } from '../../cache/terms.ts';
 import { compileRules } from '../../config/match.ts';
+import { rulePath } from '../../config/rule-path.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../../http/headers.ts';
 import type { Fetch, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
-import { normalisePath, parseRequestTarget } from '../../http/request-target.ts';
+import { parseRequestTarget } from '../../http/request-target.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState } from '../../journal/journal.ts';
 import { failover, type Target } from '../../tier/failover.ts';
@@ -41,7 +42,7 @@ const RULES = compileRules(SITE);
 
 const TARGETS = URLS.map(({ host, target }) => {
   const parsed = parseRequestTarget('GET', target, ['Host', host]);
-  return { host, raw: target, path: normalisePath(parsed.path), keyed: cacheKey(SITE, 'http', parsed, ['Host', host]) };
+  return { host, raw: target, path: rulePath(parsed.path), keyed: cacheKey(SITE, 'http', parsed, ['Host', host]) };
 });
 
 /** Where the nodes of a model are, and who judges what they do. */

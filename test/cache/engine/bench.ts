@@ -9,12 +9,13 @@ import { Ledger, NOTHING_KNOWN } from '../../../cache/ledger.ts';
 import type { StoreRefusal } from '../../../cache/policy/refusals.ts';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
 import { compileRules } from '../../../config/match.ts';
+import { rulePath } from '../../../config/rule-path.ts';
 import { type SiteConfig, siteSchema } from '../../../config/schema.ts';
 import { formatHttpDate } from '../../../http/date.ts';
 import { HttpError } from '../../../http/errors.ts';
 import { fieldValue, type RawHeaders } from '../../../http/headers.ts';
 import type { BodyReader } from '../../../http/message.ts';
-import { normalisePath, parseRequestTarget } from '../../../http/request-target.ts';
+import { parseRequestTarget } from '../../../http/request-target.ts';
 import { ScriptedUpstream } from '../../support/scripted-fetch.ts';
 
 /** Sat, 01 Mar 2025 00:00:00 GMT */
@@ -97,7 +98,7 @@ export class Bench {
       method,
       keyed: cacheKey(this.site, 'http', target, all),
       rawTarget: target.raw,
-      path: normalisePath(target.path),
+      path: rulePath(target.path),
       headers: all,
       body: undefined,
       site: this.site,

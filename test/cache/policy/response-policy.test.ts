@@ -60,7 +60,12 @@ for (const { what, control, rule = {}, windows } of [
   { what: 'the origin’s', control: 'max-age=1, stale-while-revalidate=2, stale-if-error=3', windows: [2, 3] },
   { what: 'the rule’s', control: 'max-age=1', rule: WINDOWS, windows: [20, 40] },
   { what: 'the origin’s before the rule’s', control: 'max-age=1, stale-if-error=3', rule: WINDOWS, windows: [20, 3] },
-  { what: 'a window of nothing is one', control: 'stale-if-error=0', rule: WINDOWS, windows: [20, 0] },
+  { what: 'the rule’s, without a lifetime', control: '', rule: WINDOWS, windows: [0, 0] },
+  { what: 'the rule’s, with a lifetime of nothing', control: 'max-age=0', rule: WINDOWS, windows: [0, 0] },
+  { what: 'the rule’s, with its ttl', control: '', rule: { ...WINDOWS, ttl: '1s' }, windows: [20, 40] },
+  { what: 'the origin’s, without a lifetime', control: 'stale-while-revalidate=2', windows: [0, 0] },
+  { what: 'the origin’s, with a lifetime of nothing', control: 'max-age=0, stale-if-error=2', windows: [0, 2] },
+  { what: 'a window of nothing is one', control: 'max-age=1, stale-if-error=0', rule: WINDOWS, windows: [20, 0] },
   {
     what: 'must-revalidate forbids',
     control: 'must-revalidate, stale-while-revalidate=2',

@@ -19,6 +19,7 @@ function aging(policy: Partial<ResponsePolicy> = {}, directives = {}, status = 2
     responseTime: ARRIVED,
     policy: {
       addressed: false,
+      declared: true,
       explicitLifetimeMs: 10_000,
       lifetimeMs: 10_000,
       initialAgeMs: 0,

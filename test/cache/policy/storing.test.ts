@@ -28,7 +28,8 @@ function refusalOf({ status = 200, headers = [], request = [], rule = {} }: Case
   const control = request[request.indexOf('Cache-Control') + 1];
   const asked = request.includes('Cache-Control') ? control : undefined;
   return storeRefusal({
-    requestHeaders: request,
+    hasAuthorization: request.includes('Authorization'),
+    isPersonal: request.includes('Authorization') || request.includes('Cookie'),
     requestDirectives: requestDirectives(asked, undefined),
     status,
     headers,
@@ -40,6 +41,8 @@ function refusalOf({ status = 200, headers = [], request = [], rule = {} }: Case
 const control = (value: string, ...more: readonly string[]): readonly string[] => ['Cache-Control', value, ...more];
 const AUTH = ['Authorization', 'Basic x'];
 const COOKIE = ['Set-Cookie', 'a=b'];
+const COOKIES = ['Cookie', 'a=b'];
+const WINDOWS = { stale_while_revalidate: '20s', stale_if_error: '1d' };
 
 const CASES: readonly (Case & { readonly rfc: string; readonly what: string; readonly refusal: string | undefined })[] =
   [
@@ -71,7 +74,68 @@ const CASES: readonly (Case & { readonly rfc: string; readonly what: string; rea
       headers: control('public', 'ETag', '"1"'),
       refusal: undefined,
     },
-    { rfc: '3', what: 'one that may not, with the rule’s ttl', status: 307, rule: { ttl: '5s' }, refusal: undefined },
+    {
+      rfc: '3',
+      what: 'one that may not, with the rule’s ttl for it',
+      status: 307,
+      rule: { ttl: '5s', status: 307 },
+      refusal: undefined,
+    },
+    ...[302, 303, 307, 400, 401, 403, 429, 500, 503].map((status) => ({
+      rfc: '3',
+      what: `${status} with a ttl for every status`,
+      status,
+      rule: { ttl: '5s' },
+      refusal: 'status',
+    })),
+    ...[200, 201, 203, 301, 308].map((status) => ({
+      rfc: '3',
+      what: `${status} with a ttl for every status`,
+      status,
+      rule: { ttl: '5s' },
+      refusal: undefined,
+    })),
+    { rfc: '3', what: 'a rule’s windows', rule: WINDOWS, refusal: 'no-freshness' },
+    { rfc: '3', what: 'a rule’s windows', headers: control('max-age=0'), rule: WINDOWS, refusal: 'no-freshness' },
+    { rfc: '3', what: 'a lifetime, Cookie', request: COOKIES, headers: control('max-age=1'), refusal: undefined },
+    {
+      rfc: '3',
+      what: 'public, Cookie',
+      request: COOKIES,
+      headers: control('public', 'ETag', '"1"'),
+      refusal: undefined,
+    },
+    {
+      rfc: '9213',
+      what: 'a targeted field, Cookie',
+      request: COOKIES,
+      headers: ['CDN-Cache-Control', 'max-age=1'],
+      refusal: undefined,
+    },
+    { rfc: '3', what: 'the rule’s ttl, Cookie', request: COOKIES, rule: { ttl: '5s' }, refusal: 'cookies' },
+    {
+      rfc: '3',
+      what: 'the rule’s ttl alone counts, Cookie',
+      request: COOKIES,
+      headers: control('public, max-age=5'),
+      rule: { ttl: '5s', origin_headers: 'ignore' },
+      refusal: 'cookies',
+    },
+    {
+      rfc: '4.2.2',
+      what: 'a guess, Cookie',
+      request: COOKIES,
+      headers: ['Last-Modified', formatHttpDate(NOW - 1e6)],
+      refusal: 'cookies',
+    },
+    { rfc: '4.3', what: 'a validator alone, Cookie', request: COOKIES, headers: ['ETag', '"1"'], refusal: 'cookies' },
+    {
+      rfc: '4.3',
+      what: 'no lifetime at all, Cookie',
+      request: COOKIES,
+      headers: control('max-age=0', 'ETag', '"1"'),
+      refusal: 'cookies',
+    },
     { rfc: '3', what: 'an error with a lifetime', status: 500, headers: control('max-age=5'), refusal: undefined },
     { rfc: '3', what: '304', status: 304, headers: control('max-age=5', 'ETag', '"1"'), refusal: 'status' },
     { rfc: '3', what: '416', status: 416, headers: control('max-age=5'), refusal: 'partial' },

@@ -44,6 +44,7 @@ const variant = record({
       staleIfError: seconds,
     }),
     addressed: fc.boolean(),
+    declared: fc.boolean(),
     explicitLifetimeMs: fc.option(time, { nil: undefined }),
     lifetimeMs: time,
     initialAgeMs: time,

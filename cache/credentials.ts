@@ -1,0 +1,203 @@
+/**
+ * What a request says of the person behind it, as far as the cache key does not hold it:
+ * Authorization, and cookies. Such a request is personal (docs/shared-answers.md): what only a
+ * rule or a guess makes shareable is neither kept of its answer nor given to it.
+ *
+ * Servers do not read cookies alike. A cookie is in the key if any of them might take it for one that
+ * the site keys by, and is ignored only where all of them take it for one that the site ignores.
+ * @module
+ */
+import { readName } from '../config/cookie-names.ts';
+import { type CompiledRules, type CookiePolicy, compileRules } from '../config/match.ts';
+import type { SiteConfig } from '../config/schema.ts';
+import { fieldLines, hasField, type RawHeaders, trimOws } from '../http/headers.ts';
+
+/** What a request has that tells its sender from others and is not in its key. */
+export interface Credentials {
+  readonly hasAuthorization: boolean;
+  /** Whether there is a cookie that is neither ignored nor in the key. */
+  readonly hasCookies: boolean;
+  /** Cookies that are not in the key, the ignored ones among them; `undefined`: too many to read. */
+  readonly cookies: readonly Cookie[] | undefined;
+  /** What was found for policies that name some cookies. */
+  readonly found: Map<CookiePolicy, boolean>;
+}
+
+/** What the fields of a request mean for its key. */
+export interface KeyCookies {
+  readonly credentials: Credentials | undefined;
+  /** Lines of the key, where it holds the cookies that `key.cookies` names. */
+  readonly suffix: string;
+  /** Further lines, where it holds all that are not ignored; `undefined` where no rule wants that. */
+  readonly suffixOfAll: string | undefined;
+}
+
+/** One cookie of a request. */
+export interface Cookie {
+  /** As it is written, without white space around it. */
+  readonly name: string;
+  /** `name=value` without white space around either; of one without `=`, all of it. */
+  readonly text: string;
+  /** Whether all servers read the same name and the same value. */
+  readonly isPlain: boolean;
+}
+
+/** Browsers keep 180 for a site or fewer; what has more is not read at all. */
+const MAX_COOKIES = 256;
+
+/** A token, then octets that stand in no cookie for anything else (RFC 6265, section 4.1.1). */
+const PLAIN = /^[!#$&'*+^_`|~0-9A-Za-z-][!#$&'*+.^_`|~0-9A-Za-z-]*=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
+
+/** Where some servers see the end of a cookie, beside `;`. */
+const PERHAPS_ENDS = /[\s,"]+/;
+
+const NOTHING: KeyCookies = { credentials: undefined, suffix: '', suffixOfAll: undefined };
+const NO_COOKIES: readonly Cookie[] = [];
+
+/** @returns What is in the key of the request's cookies, and what it has of a person beside that. */
+export function keyCookies(site: SiteConfig, headers: RawHeaders): KeyCookies {
+  const hasCookie = hasField(headers, 'cookie');
+  const hasAuthorization = hasField(headers, 'authorization') && !keysField(site, 'authorization');
+  if (!hasCookie && !hasAuthorization) return NOTHING;
+  const rules = compileRules(site);
+  const cookies = !hasCookie || keysField(site, 'cookie') ? NO_COOKIES : requestCookies(headers);
+  if (cookies === undefined) {
+    const all = isKeying(rules) ? `\ncookies ${fieldLines(headers, 'cookie').join('; ')}` : '';
+    return {
+      credentials: { hasAuthorization, hasCookies: true, cookies: undefined, found: new Map() },
+      suffix: all,
+      suffixOfAll: rules.keysCookies ? '' : undefined,
+    };
+  }
+  const { keyed, others, ignored } = sorted(rules, cookies);
+  const isAnonymous = !hasAuthorization && others.length === 0 && ignored.length === 0;
+  return {
+    credentials: isAnonymous
+      ? undefined
+      : { hasAuthorization, hasCookies: others.length > 0, cookies: [...others, ...ignored], found: new Map() },
+    suffix: keyed.map(({ text }) => `\ncookie ${text}`).join(''),
+    suffixOfAll: rules.keysCookies ? others.map(({ text }) => `\ncookie ${text}`).join('') : undefined,
+  };
+}
+
+/** Whether the request is personal where this policy counts. */
+export function isPersonal(credentials: Credentials | undefined, policy: CookiePolicy): boolean {
+  if (credentials === undefined) return false;
+  if (credentials.hasAuthorization) return true;
+  switch (policy.mode) {
+    case 'bypass':
+      return credentials.hasCookies;
+    case 'ignore':
+      return false;
+    case 'key':
+      return credentials.cookies === undefined;
+    case 'some': {
+      const known = credentials.found.get(policy);
+      if (known !== undefined) return known;
+      const { cookies } = credentials;
+      const isSome = cookies?.some((cookie) => isRead(cookie, policy.isNamed)) ?? true;
+      credentials.found.set(policy, isSome);
+      return isSome;
+    }
+  }
+}
+
+/**
+ * The header section that goes on: where servers could read its cookies differently, those that are in the key come
+ * first, in one line and in the order of the key. So the origin sees of them what the key says, and nothing else.
+ */
+export function withPlainCookies(site: SiteConfig, headers: RawHeaders): RawHeaders {
+  const rules = compileRules(site);
+  if (!isKeying(rules)) return headers;
+  const lines = fieldLines(headers, 'cookie');
+  if (lines.length === 0) return headers;
+  const cookies = requestCookies(headers);
+  if (cookies === undefined || (lines.length === 1 && cookies.every(({ isPlain }) => isPlain))) return headers;
+  const { keyed, others, ignored } = sorted(rules, cookies);
+  const value = [...keyed, ...others, ...ignored].map(({ text }) => text).join('; ');
+  const kept: string[] = [];
+  let isDone = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    if ((headers[i] as string).toLowerCase() !== 'cookie') kept.push(headers[i] as string, headers[i + 1] as string);
+    else if (!isDone && value !== '') kept.push(headers[i] as string, value);
+    isDone ||= (headers[i] as string).toLowerCase() === 'cookie';
+  }
+  return kept;
+}
+
+function isKeying(rules: CompiledRules): boolean {
+  return rules.keysCookies || rules.isKeyed !== undefined;
+}
+
+function keysField(site: SiteConfig, name: string): boolean {
+  return site.key.headers.some((field) => field.toLowerCase() === name);
+}
+
+/** @returns `undefined` when there are too many. */
+function requestCookies(headers: RawHeaders): readonly Cookie[] | undefined {
+  const cookies: Cookie[] = [];
+  for (const line of fieldLines(headers, 'cookie')) {
+    let from = 0;
+    while (from <= line.length) {
+      const semicolon = line.indexOf(';', from);
+      const to = semicolon < 0 ? line.length : semicolon;
+      const written = trimOws(line.slice(from, to));
+      from = to + 1;
+      if (written === '') continue;
+      if (cookies.length === MAX_COOKIES) return undefined;
+      cookies.push(readCookie(written));
+    }
+  }
+  return cookies;
+}
+
+function readCookie(written: string): Cookie {
+  const equals = written.indexOf('=');
+  if (PLAIN.test(written)) return { name: written.slice(0, equals), text: written, isPlain: true };
+  const name = equals < 0 ? written : trimOws(written.slice(0, equals));
+  const text = equals < 0 ? written : `${name}=${trimOws(written.slice(equals + 1))}`;
+  return { name, text, isPlain: false };
+}
+
+/** Those in the key, and the others in the order in which a key of all holds them: by name, of one name as they came. */
+function sorted(
+  { isKeyed, isIgnored, keysCookies }: CompiledRules,
+  cookies: readonly Cookie[],
+): Record<'keyed' | 'others' | 'ignored', readonly Cookie[]> {
+  const groups = { keyed: [] as Cookie[], others: [] as Cookie[], ignored: [] as Cookie[] };
+  for (const cookie of cookies) {
+    if (isKeyed !== undefined && isRead(cookie, isKeyed)) groups.keyed.push(cookie);
+    else if (isIgnored(cookie.name) && isOne(cookie)) groups.ignored.push(cookie);
+    else groups.others.push(cookie);
+  }
+  groups.keyed.sort(byName);
+  if (keysCookies) groups.others.sort(byName);
+  return groups;
+}
+
+function byName(a: Cookie, b: Cookie): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** Whether some server takes the cookie, or a part of it, for one of these names. */
+function isRead({ name, text, isPlain }: Cookie, isNamed: (name: string) => boolean): boolean {
+  if (isNamed(readName(name))) return true;
+  if (isPlain) return false;
+  const bracket = name.indexOf('['); // PHP: an array of what stands before it
+  if (bracket > 0 && isNamed(readName(name.slice(0, bracket)))) return true;
+  return text.split(PERHAPS_ENDS).some((part) => isNamed(readName(nameOf(part))));
+}
+
+/** Whether no server takes a part of it for another cookie. */
+function isOne({ text, isPlain }: Cookie): boolean {
+  if (isPlain) return true;
+  return !text
+    .split(PERHAPS_ENDS)
+    .slice(1)
+    .some((part) => part.includes('='));
+}
+
+function nameOf(text: string): string {
+  const equals = text.indexOf('=');
+  return equals < 0 ? text : text.slice(0, equals);
+}

@@ -1,0 +1,62 @@
+/**
+ * The one form in which the rules of a site see the path of a request. Servers read several
+ * spellings of a path alike, and not all of them the same ones; a rule that an operator has
+ * written for a path is for every spelling of it.
+ *
+ * 1. Escapes are decoded, once.
+ * 2. The path ends before `?`, `#` or a control character, which only escapes can bring there.
+ * 3. `\` is `/`.
+ * 4. Parameters (`;` up to the next `/`) go.
+ * 5. Several slashes are one; `.` and `..` are resolved (RFC 3986, section 5.2.4).
+ * 6. Capitals are small letters.
+ * @module
+ */
+
+/** @param path - As it stands in the request target, without the query. */
+export function rulePath(path: string): string {
+  if (!IS_ODD.test(path)) return path;
+  const decoded = decodeEscapes(path);
+  const end = decoded.search(ENDS_PATH);
+  const cut = (end < 0 ? decoded : decoded.slice(0, end)).replaceAll('\\', '/').replace(PARAMETERS, '');
+  const joined = cut.replace(SLASHES, '/').toLowerCase();
+  return DOT_SEGMENT.test(joined) ? withoutDots(joined) : joined;
+}
+
+/** The same of a pattern of a rule: what it does not have a star for stands for one form of a path. */
+export function rulePattern(pattern: string): string {
+  return decodeEscapes(pattern).toLowerCase();
+}
+
+/** Whether no path in the form of `rulePath` is taken by this pattern, in the form of `rulePattern`. */
+export function isBeyondPaths(pattern: string): boolean {
+  return NEVER_IN_PATH.test(pattern);
+}
+
+/** A path without any of it is in that form already; most are. */
+const IS_ODD = /[%;\\A-Z]|\/\/|\/\.{1,2}(?:\/|$)/;
+
+const ESCAPE = /%([0-9a-f]{2})/gi;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a path for servers written in C
+const ENDS_PATH = /[?#\0-\x1f\x7f]/;
+const PARAMETERS = /;[^/]*/g;
+const SLASHES = /\/{2,}/g;
+const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: as in ENDS_PATH
+const NEVER_IN_PATH = /[?#;\\\0-\x1f\x7f]|\/\/|\/\.{1,2}(?:\/|$)/;
+
+function decodeEscapes(text: string): string {
+  if (!text.includes('%')) return text;
+  return text.replace(ESCAPE, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function withoutDots(path: string): string {
+  const kept: string[] = [];
+  const segments = path.split('/').slice(1);
+  for (const segment of segments) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '.') kept.push(segment);
+  }
+  const last = segments.at(-1);
+  const endsInSlash = (last === '.' || last === '..') && kept.length > 0;
+  return `/${kept.join('/')}${endsInSlash ? '/' : ''}`;
+}
