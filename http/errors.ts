@@ -54,14 +54,17 @@ export type HttpErrorCode = keyof typeof HTTP_ERRORS;
 export class HttpError extends Error {
   readonly status: number;
   readonly code: HttpErrorCode;
+  /** Cause for operators, in logs and metrics (http/upstream-errors.ts); no visitor sees it. */
+  readonly reason: string | undefined;
 
   /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */
-  constructor(code: HttpErrorCode, detail?: string, options?: ErrorOptions) {
+  constructor(code: HttpErrorCode, detail?: string, options?: ErrorOptions & { readonly reason?: string | undefined }) {
     const { status, message } = HTTP_ERRORS[code];
     super(detail === undefined ? message : `${message} (${detail})`, options);
     this.name = 'HttpError';
     this.status = status;
     this.code = code;
+    this.reason = options?.reason;
   }
 }
 

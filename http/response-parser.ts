@@ -1,14 +1,18 @@
 /**
- * Reads HTTP/1.1 responses, strictly, from the bytes of one connection: a
- * response that two parsers could read differently is an error, and so is one
- * that breaks off (RFC 9112, sections 2 to 7).
+ * Parser of HTTP/1.1 responses: the only one towards origins and other nodes.
+ * A response that two parsers could read differently is an error, and so is
+ * one that breaks off (RFC 9112, sections 2 to 7).
  *
- * Lines end with CRLF and nothing else, a field is on one line, names are
- * tokens, Content-Length stands alone and once, `chunked` is the only coding.
+ * A field is on one line, names are tokens, `chunked` is the only coding
+ * unless `anyCoding` is set, and lines end with CRLF unless `bareLf` is set.
+ * Deviations that have one reading are taken, and not passed on: whitespace
+ * before a field's colon or behind a chunk size, and one Content-Length
+ * repeated.
  * @module
  */
 import type { RawHeaders } from './headers.ts';
 import { pieceOf } from './pieces.ts';
+import { UpstreamError } from './upstream-errors.ts';
 
 /** What the parser tells of one response, in this order. */
 export interface ResponseEvents {
@@ -18,10 +22,24 @@ export interface ResponseEvents {
   /** @param piece - The receiver's own. */
   onBody(piece: Buffer): void;
   onEnd(trailers: RawHeaders): void;
+  /** A 101 that was requested: what follows is another protocol's. */
+  onSwitch(status: number, headers: RawHeaders): void;
 }
 
+export interface ParserOptions {
+  /** Bound of all header sections and trailers of one response. */
+  readonly maxHeadBytes: number;
+  /** Accepts lines of a header section that end with LF alone (RFC 9112, section 2.2). */
+  readonly bareLf?: boolean | undefined;
+  /** Takes a body in a coding other than chunked as it comes, until the connection closes (RFC 9112, section 6.3). */
+  readonly anyCoding?: boolean | undefined;
+}
+
+/** The kind of request that the next response answers. */
+export type RequestKind = 'head' | 'upgrade' | 'other';
+
 /** The bytes are not a response, or not a whole one. */
-export class ResponseError extends Error {}
+export class ResponseError extends UpstreamError {}
 
 type State = 'head' | 'length' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers' | 'until-close' | 'done';
 
@@ -36,8 +54,10 @@ const PROBE_BYTES = 4_096;
 export class ResponseParser {
   readonly #events: ResponseEvents;
   readonly #maxHeadBytes: number;
+  readonly #anyCoding: boolean;
+  readonly #grammar: Grammar;
   #state: State = 'done';
-  #isHead = false;
+  #kind: RequestKind = 'other';
   /** A head of which the end has not come, or the trailers so far. */
   #text = '';
   /** A line of which the end has not come. */
@@ -51,20 +71,24 @@ export class ResponseParser {
   /** How long the other side keeps the connection at least, where it says so, in seconds (RFC 2068, section 19.7.1.1). */
   keepAliveSeconds: number | undefined;
 
-  /** @param maxHeadBytes - Of all heads and trailers of one response. */
-  constructor(events: ResponseEvents, maxHeadBytes: number) {
+  /** Whether the response ended with its head, where some servers send a body all the same. */
+  endedWithHead = false;
+
+  constructor(events: ResponseEvents, { maxHeadBytes, bareLf = false, anyCoding = false }: ParserOptions) {
     this.#events = events;
     this.#maxHeadBytes = maxHeadBytes;
+    this.#anyCoding = anyCoding;
+    this.#grammar = bareLf ? LENIENT : STRICT;
   }
 
   get isDone(): boolean {
     return this.#state === 'done';
   }
 
-  /** The next response begins. @param isHead - Whether it answers HEAD. */
-  begin(isHead: boolean): void {
+  /** Prepares for the response to the next request. */
+  begin(kind: RequestKind): void {
     this.#state = 'head';
-    this.#isHead = isHead;
+    this.#kind = kind;
     this.#text = '';
     this.#line = '';
     this.#headBytes = 0;
@@ -88,11 +112,12 @@ export class ResponseParser {
   /** The other side sends no more. @throws {ResponseError} when the response is not whole. */
   close(): void {
     if (this.#state === 'until-close') this.#end([]);
-    else if (this.#state !== 'done') throw new ResponseError('other side closed');
+    else if (this.#state !== 'done') throw new ResponseError('closed', 'the server closed the connection');
   }
 
   #readHead(bytes: Buffer, at: number, length: number): number {
     const before = this.#text.length;
+    const { headEnd } = this.#grammar;
     let text = this.#text + bytes.toString('latin1', at, Math.min(length, at + PROBE_BYTES));
     let end = headEnd(text, before);
     if (end < 0 && length - at > PROBE_BYTES) {
@@ -100,45 +125,46 @@ export class ResponseParser {
       end = headEnd(text, before);
     }
     const size = end < 0 ? text.length : end;
-    if (this.#headBytes + size > this.#maxHeadBytes) throw new ResponseError('the header section is too large');
+    if (this.#headBytes + size > this.#maxHeadBytes) {
+      throw new ResponseError('head_too_large', `more than ${this.#maxHeadBytes} bytes`);
+    }
     if (end < 0) {
       // What is wrong already is not waited for.
-      if (!STATUS_LINE_SO_FAR.test(text) || BARE_LF.test(text)) throw new ResponseError('not a header section');
+      if (!this.#grammar.statusLineSoFar.test(text)) throw new ResponseError('not_http', quoted(text));
+      if (this.#grammar.isBroken(text)) throw new ResponseError('bad_field', 'a line ends with LF alone');
       this.#text = text;
       return length;
     }
     this.#text = '';
     this.#headBytes += end;
-    this.#take(text, end - 2);
+    // The empty line is LF or CRLF.
+    this.#take(text, text.charCodeAt(end - 2) === CR ? end - 2 : end - 1);
     return at + end - before;
   }
 
   /** @param end - Where the last field line ends. */
   #take(text: string, end: number): void {
-    STATUS_LINE.lastIndex = 0;
-    const match = STATUS_LINE.exec(text);
-    if (match === null) throw new ResponseError('not a status line');
+    const { statusLine, fieldLine } = this.#grammar;
+    statusLine.lastIndex = 0;
+    const match = statusLine.exec(text);
+    if (match === null) throw new ResponseError('not_http', quoted(text));
     const isOld = match[1] === '0';
     const status = Number(match[2]);
     const headers: string[] = [];
     const framing = new Framing();
-    readFields(text, STATUS_LINE.lastIndex, end, headers, framing);
+    readFields(fieldLine, text, statusLine.lastIndex, end, headers, framing);
+    const coding = this.#codingOf(framing, isOld);
     if (status < 200) {
-      if (status === 101) throw new ResponseError('bad upgrade');
-      this.#events.onInterim(status, headers);
+      if (status === 101) this.#switch(headers);
+      else this.#events.onInterim(status, headers);
       return;
     }
-    const { length, coding, connection, keepAlive } = framing;
-    if (coding !== undefined) {
-      // Section 6.1: "the framing is faulty" in HTTP/1.0; section 6.3: both is "an attempt to perform request smuggling".
-      if (isOld || length !== undefined) throw new ResponseError('Transfer-Encoding where it must not be');
-      if (coding.toLowerCase() !== 'chunked') throw new ResponseError(`Transfer-Encoding: ${coding}`);
-    }
+    const { length, connection, keepAlive } = framing;
     this.keepsAlive = !isOld && !(connection !== undefined && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(connection));
     this.keepAliveSeconds = keepAlive;
-    const hasBody = !this.#isHead && status !== 204 && status !== 304;
-    if (!hasBody || length === 0) this.#state = 'done';
-    else if (coding !== undefined) this.#state = 'chunk-size';
+    this.endedWithHead = this.#kind === 'head' || status === 204 || status === 304 || length === 0;
+    if (this.endedWithHead) this.#state = 'done';
+    else if (coding === 'chunked') this.#state = 'chunk-size';
     else if (length !== undefined) {
       this.#state = 'length';
       this.#left = length;
@@ -146,9 +172,26 @@ export class ResponseParser {
       this.#state = 'until-close';
       this.keepsAlive = false;
     }
-    const isDone = this.#state === 'done';
+    const isDone = this.endedWithHead;
     this.#events.onHead(status, match[3] ?? '', headers);
     if (isDone) this.#events.onEnd([]);
+  }
+
+  #switch(headers: RawHeaders): void {
+    if (this.#kind !== 'upgrade') throw new ResponseError('bad_upgrade', 'not requested');
+    this.#state = 'done';
+    this.keepsAlive = false;
+    this.#events.onSwitch(101, headers);
+  }
+
+  /** Returns the coding that frames the body: the request never said that it understands others (section 7). */
+  #codingOf({ coding, length }: Framing, isOld: boolean): 'chunked' | 'until-close' | undefined {
+    if (coding === undefined) return undefined;
+    // Section 6.1: "the framing is faulty" in HTTP/1.0; section 6.3: both is "an attempt to perform request smuggling".
+    if (isOld || length !== undefined) throw new ResponseError('bad_framing', 'Transfer-Encoding where it must not be');
+    if (coding.toLowerCase() === 'chunked') return 'chunked';
+    if (!this.#anyCoding) throw new ResponseError('bad_framing', `Transfer-Encoding: ${coding}`);
+    return /(?:^|,)[\t ]*chunked$/i.test(coding) ? 'chunked' : 'until-close';
   }
 
   #readBody(bytes: Buffer, at: number, length: number): number {
@@ -170,7 +213,8 @@ export class ResponseParser {
     const found = bytes.indexOf(LF, at);
     const end = found < 0 || found >= length ? length : found + 1;
     const line = this.#line + bytes.toString('latin1', at, end);
-    if (this.#text.length + line.length > most) throw new ResponseError('a line is too long');
+    if (this.#text.length + line.length > most)
+      throw new ResponseError(isTrailer ? 'head_too_large' : 'bad_framing', 'a line is too long');
     this.#line = end === found + 1 ? '' : line;
     if (this.#line !== '') return end;
     if (isTrailer) {
@@ -180,15 +224,15 @@ export class ResponseParser {
         return end;
       }
       const trailers: string[] = [];
-      readFields(this.#text, 0, this.#text.length, trailers, undefined);
+      readFields(STRICT.fieldLine, this.#text, 0, this.#text.length, trailers, undefined);
       this.#text = '';
       this.#end(trailers);
     } else if (this.#state === 'chunk-end') {
-      if (line !== '\r\n') throw new ResponseError('a chunk does not end where it says');
+      if (line !== '\r\n') throw new ResponseError('bad_framing', 'a chunk does not end where it says');
       this.#state = 'chunk-size';
     } else {
       const size = CHUNK_LINE.exec(line)?.[1];
-      if (size === undefined) throw new ResponseError('not the size of a chunk');
+      if (size === undefined) throw new ResponseError('bad_framing', 'not the size of a chunk');
       this.#left = Number.parseInt(size, 16);
       this.#state = this.#left === 0 ? 'trailers' : 'chunk';
     }
@@ -203,25 +247,68 @@ export class ResponseParser {
 
 const LF = 0x0a;
 
-/** @returns Where the head ends, or -1. @param before - What was looked through already. */
-function headEnd(text: string, before: number): number {
-  const found = text.indexOf('\r\n\r\n', Math.max(0, before - 3));
-  return found < 0 ? -1 : found + 4;
+const CR = 0x0d;
+
+/** Rules for the lines of a header section. */
+interface Grammar {
+  /** Returns the end of the header section, or -1. @param before - Characters that were searched already. */
+  headEnd(text: string, before: number): number;
+  /** Section 4; the reason phrase may be missing with its space, as some servers send it. */
+  readonly statusLine: RegExp;
+  readonly statusLineSoFar: RegExp;
+  /**
+   * Sections 5 and 5.1: a token, a colon, and a value on one line. Whitespace before the colon is removed: "a proxy
+   * MUST remove any such whitespace from a response message".
+   */
+  readonly fieldLine: RegExp;
+  /** Returns whether no end can make a header section of the text. */
+  isBroken(text: string): boolean;
 }
 
-/** RFC 9112, section 4; the reason phrase may be missing with its space, as some servers send it. */
-const STATUS_LINE = /HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/y;
+/** @param lineEnd - Source of a regular expression. */
+function linesOf(lineEnd: string): Pick<Grammar, 'statusLine' | 'statusLineSoFar' | 'fieldLine'> {
+  const TEXT = '[\\t\\x20-\\x7e\\x80-\\xff]*';
+  const VISIBLE = '[\\x21-\\x7e\\x80-\\xff]';
+  return {
+    statusLine: new RegExp(`HTTP/1\\.([01]) ([1-9]\\d\\d)(?: (${TEXT}))?${lineEnd}`, 'y'),
+    statusLineSoFar: new RegExp(
+      '^(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\\.|HTTP/1\\.[01]|' +
+        `HTTP/1\\.[01] (?:[1-9]?|[1-9]\\d|[1-9]\\d\\d(?:\\r|(?:${lineEnd}| )[\\s\\S]*)?))$`,
+    ),
+    fieldLine: new RegExp(
+      `([!#$%&'*+.^_\`|~0-9A-Za-z-]+)[\\t ]*:[\\t ]*(${VISIBLE}(?:${TEXT}${VISIBLE})?)?[\\t ]*${lineEnd}`,
+      'y',
+    ),
+  };
+}
 
-const STATUS_LINE_SO_FAR =
-  /^(?:H|HT|HTT|HTTP|HTTP\/|HTTP\/1|HTTP\/1\.|HTTP\/1\.[01]|HTTP\/1\.[01] (?:[1-9]?|[1-9]\d|[1-9]\d\d(?:\r|[ \r][\s\S]*)?))$/;
+const STRICT: Grammar = {
+  ...linesOf('\\r\\n'),
+  headEnd: (text, before) => {
+    const found = text.indexOf('\r\n\r\n', Math.max(0, before - 3));
+    return found < 0 ? -1 : found + 4;
+  },
+  isBroken: (text) => /(?<!\r)\n/.test(text),
+};
 
-const BARE_LF = /(?<!\r)\n/;
+/** Accepts LF where CRLF belongs, as nginx and llhttp's lenient mode do. */
+const LENIENT: Grammar = {
+  ...linesOf('\\r?\\n'),
+  headEnd: (text, before) => {
+    const crlf = text.indexOf('\n\r\n', Math.max(0, before - 2));
+    const end = crlf < 0 ? -1 : crlf + 3;
+    const lf = text.indexOf('\n\n', Math.max(0, before - 1));
+    return lf < 0 || (end >= 0 && end < lf) ? end : lf + 2;
+  },
+  isBroken: () => false,
+};
 
-/** Sections 5 and 5.1: a token, a colon right behind it, and a value on one line. */
-const FIELD_LINE =
-  /([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?[\t ]*\r\n/y;
+const CHUNK_LINE = /^([0-9a-fA-F]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n$/;
 
-const CHUNK_LINE = /^([0-9a-fA-F]{1,13})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?\r\n$/;
+/** Returns the beginning of what a server sent, for a log. */
+function quoted(text: string): string {
+  return `begins with ${JSON.stringify(text.slice(0, 32))}`;
+}
 
 /** What fields say of the message, not of what is in it. */
 class Framing {
@@ -230,18 +317,15 @@ class Framing {
   connection: string | undefined;
   keepAlive: number | undefined;
 
-  note(name: string, value: string): void {
+  /** @returns The value to pass on, or `undefined` where another line has said the same. */
+  note(name: string, value: string): string | undefined {
     switch (name.length) {
       case 14:
-        if (name.toLowerCase() !== 'content-length') return;
-        // Section 6.3: repeated, or not a number, it is an unrecoverable error.
-        if (this.length !== undefined || !/^\d{1,15}$/.test(value)) throw new ResponseError('Content-Length');
-        this.length = Number(value);
-        return;
+        return name.toLowerCase() === 'content-length' ? this.#noteLength(value) : value;
       case 17:
-        if (name.toLowerCase() !== 'transfer-encoding') return;
+        if (name.toLowerCase() !== 'transfer-encoding') return value;
         this.coding = this.coding === undefined ? value : `${this.coding}, ${value}`;
-        return;
+        return value;
       case 10: {
         const lower = name.toLowerCase();
         if (lower === 'connection') {
@@ -252,19 +336,44 @@ class Framing {
         }
       }
     }
+    return value;
+  }
+
+  /** Section 6.3: one valid value, however often, is that value; everything else is an unrecoverable error. */
+  #noteLength(value: string): string | undefined {
+    const match = LENGTHS.exec(value);
+    if (match === null) throw new ResponseError('bad_framing', `Content-Length: ${value}`);
+    const length = Number(match[1]);
+    if (this.length === undefined) {
+      this.length = length;
+      return match[1];
+    }
+    if (this.length !== length) throw new ResponseError('bad_framing', 'Content-Length differs from another one');
+    return undefined;
   }
 }
 
+/** One number, or the same one repeated. */
+const LENGTHS = /^(\d{1,15})(?:[\t ]*,[\t ]*\1)*$/;
+
 /** @throws {ResponseError} unless there are field lines from `at` to `end`, and nothing else. */
-function readFields(text: string, at: number, end: number, headers: string[], framing: Framing | undefined): void {
-  FIELD_LINE.lastIndex = at;
+function readFields(
+  fieldLine: RegExp,
+  text: string,
+  at: number,
+  end: number,
+  headers: string[],
+  framing: Framing | undefined,
+): void {
+  fieldLine.lastIndex = at;
   while (at < end) {
-    const match = FIELD_LINE.exec(text);
-    if (match === null) throw new ResponseError('not a header field');
+    const match = fieldLine.exec(text);
+    if (match === null)
+      throw new ResponseError('bad_field', `not a field line: ${JSON.stringify(text.slice(at, at + 64))}`);
     const name = match[1] as string;
     const value = match[2] ?? '';
-    headers.push(name, value);
-    framing?.note(name, value);
-    at = FIELD_LINE.lastIndex;
+    const said = framing === undefined ? value : framing.note(name, value);
+    if (said !== undefined) headers.push(name, said);
+    at = fieldLine.lastIndex;
   }
 }

@@ -1,7 +1,6 @@
 /**
  * HTTP/1.1 towards one server: an origin, a shield, another edge. Headers go
- * and come as they stand on the wire. Requests without a body take a client of
- * our own where there is no TLS (http/plain-client.ts), all others undici.
+ * and come as they stand on the wire.
  *
  * A request that a kept connection swallowed without a byte in return is sent
  * again, once, if it may be (RFC 9110, section 9.2.2): the server closed the
@@ -12,13 +11,11 @@
 import type { Duplex } from 'node:stream';
 import { HttpError, type HttpErrorCode } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
-import { fieldValue, type RawHeaders, withoutFields } from './headers.ts';
+import { type RawHeaders, withoutFields } from './headers.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
-import { PlainClient } from './plain-client.ts';
-import { plainHead } from './plain-request.ts';
 import type { Receiver, UnderWay } from './transport.ts';
-import { UndiciClient } from './undici-client.ts';
-import { diedBeforeAnswering, upstreamError } from './upstream-errors.ts';
+import { causeOf, diedBeforeAnswering, upstreamError } from './upstream-errors.ts';
+import { UpstreamPool, type UpstreamTls } from './upstream-pool.ts';
 
 export interface UpstreamOptions {
   /** Scheme, host and port. */
@@ -40,7 +37,11 @@ export interface UpstreamOptions {
   readonly maxAgeMs?: number;
   /** Whether a body in a coding other than chunked is taken as it comes, until the connection closes (RFC 9112, section 6.3). */
   readonly anyTransferCoding?: boolean;
-  readonly tls?: { readonly verify: boolean; readonly ca: string | undefined; readonly serverName: string | undefined };
+  /** Pause before a connection is used again where the server may send more than its response; by default 100 ms. */
+  readonly restMs?: number;
+  /** Whether lines of a header section may end with LF alone. */
+  readonly bareLf?: boolean;
+  readonly tls?: UpstreamTls;
 }
 
 /** An origin's header section; one with a thousand tags needs more than Node's 16 KiB. */
@@ -48,6 +49,12 @@ export const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 
 /** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which is heeded. */
 const KEEP_ALIVE_MS = 4_000;
+
+/**
+ * A server that sends a body in a segment of its own waits until its head is acknowledged (RFC 9293, section 3.7.4),
+ * which takes Linux 40 ms unless something else is sent: the next request.
+ */
+const REST_MS = 100;
 
 /** A name is looked up for each connection: one in constant use would go on to an address that is not its any more. */
 const MAX_AGE_MS = 60_000;
@@ -57,44 +64,27 @@ export class UpstreamClient implements Way {
   #active = 0;
   /** With what ends their time, in the order in which they came. */
   readonly #waiting = new Map<ClientExchange, NodeJS.Timeout | undefined>();
-  readonly plain: PlainClient | undefined;
-  readonly undici: UndiciClient;
-  readonly anyTransferCoding: boolean;
+  readonly pool: UpstreamPool;
 
   constructor(options: UpstreamOptions) {
-    const { tls, url, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = options;
-    const { maxHeadBytes = MAX_RESPONSE_HEADER_BYTES, maxAgeMs = MAX_AGE_MS } = options;
+    const { url, tls, anyTransferCoding, bareLf, maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
     this.#options = options;
-    this.anyTransferCoding = options.anyTransferCoding ?? false;
-    this.undici = new UndiciClient(
-      url,
-      {
-        connections: options.maxConnections,
-        headersTimeout: firstByteTimeoutMs,
-        bodyTimeout: idleTimeoutMs,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        keepAliveMaxTimeout: 60_000,
-        clientTtl: maxAgeMs,
-        maxHeaderSize: maxHeadBytes,
-        connect: {
-          timeout: connectTimeoutMs,
-          ...(tls && { rejectUnauthorized: tls.verify }),
-          ...(tls?.ca !== undefined && { ca: tls.ca }),
-        },
-      },
-      tls?.serverName,
-    );
     const { protocol, hostname, port } = new URL(url);
-    if (protocol !== 'http:' || this.anyTransferCoding) return;
-    this.plain = new PlainClient({
+    const isSecure = protocol === 'https:';
+    this.pool = new UpstreamPool({
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: port === '' ? 80 : Number(port),
-      connectTimeoutMs,
-      firstByteTimeoutMs,
-      idleTimeoutMs,
+      port: port === '' ? (isSecure ? 443 : 80) : Number(port),
+      tls: isSecure ? (tls ?? { verify: true, ca: undefined, serverName: undefined }) : undefined,
+      maxConnections: options.maxConnections,
+      connectTimeoutMs: options.connectTimeoutMs,
+      firstByteTimeoutMs: options.firstByteTimeoutMs,
+      idleTimeoutMs: options.idleTimeoutMs,
       keepAliveMs: KEEP_ALIVE_MS,
-      maxAgeMs,
+      maxAgeMs: options.maxAgeMs ?? MAX_AGE_MS,
       maxHeadBytes,
+      restMs: options.restMs ?? REST_MS,
+      bareLf,
+      anyCoding: anyTransferCoding,
     });
   }
 
@@ -151,13 +141,11 @@ export class UpstreamClient implements Way {
    * wait, and those that come late, as another server has failed them.
    */
   async close(): Promise<void> {
-    this.plain?.close();
-    await this.undici.close();
+    this.pool.close();
   }
 
   async destroy(): Promise<void> {
-    this.plain?.destroy();
-    await this.undici.destroy();
+    this.pool.destroy();
   }
 }
 
@@ -165,9 +153,7 @@ const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
 /** Where requests of one client go, and what they may bring back. */
 interface Way {
-  readonly plain: PlainClient | undefined;
-  readonly undici: UndiciClient;
-  readonly anyTransferCoding: boolean;
+  readonly pool: UpstreamPool;
   /** The exchange has ended. */
   done(exchange: ClientExchange): void;
 }
@@ -189,19 +175,11 @@ class ClientExchange implements Receiver, Flow {
 
   dispatch(): void {
     try {
-      const underWay = this.#send();
+      const underWay = this.#way.pool.send(this.#request, this, this.#repeated);
       if (this.#state !== 'done') this.#underWay = underWay;
     } catch (error) {
       this.onFailure(error as Error);
     }
-  }
-
-  #send(): UnderWay {
-    const { plain, undici } = this.#way;
-    const head = plain && plainHead(this.#request);
-    return plain !== undefined && head !== undefined
-      ? plain.send(head, this.#request.method === 'HEAD', this, this.#repeated)
-      : undici.send(this.#request, this, this.#repeated);
   }
 
   pause(): void {
@@ -235,30 +213,16 @@ class ClientExchange implements Receiver, Flow {
   }
 
   onInterim(status: number, headers: RawHeaders): void {
-    if (this.#state !== 'waiting') return;
-    const coding = this.#strangeCoding(headers);
-    if (coding !== undefined) this.#refuse(coding);
-    else this.#sink.onInterim(status, removeHopByHop(headers));
+    // No request says `Expect`: what it would ask for, the listener has answered (RFC 9110, section 15.2.1).
+    if (this.#state === 'waiting' && status !== 100) this.#sink.onInterim(status, removeHopByHop(headers));
   }
 
   onHead(status: number, statusText: string, received: RawHeaders): void {
     if (this.#state !== 'waiting') return;
-    const coding = this.#strangeCoding(received);
-    if (coding !== undefined) {
-      this.#refuse(coding);
-      return;
-    }
     const headers = removeHopByHop(received);
     this.#state = 'answered';
-    if (status !== 204 && status !== 304) {
-      this.#sink.onHead({ status, statusText, headers });
-      return;
-    }
-    // These end with their head, whatever length it tells (RFC 9112, section 6.3), which undici would miss in the body.
-    this.#finish();
     // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
     this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
-    this.#sink.onEnd([]);
   }
 
   onBody(piece: Buffer): void {
@@ -283,26 +247,13 @@ class ClientExchange implements Receiver, Flow {
     this.#sink.onError(upstreamError(error));
   }
 
-  /** Only chunked is taken off; the request never said that it understands others (RFC 9112, section 7). */
-  #strangeCoding(received: RawHeaders): string | undefined {
-    const coding = fieldValue(received, 'transfer-encoding');
-    return coding === undefined || coding.toLowerCase() === 'chunked' || this.#way.anyTransferCoding
-      ? undefined
-      : coding;
-  }
-
-  #refuse(coding: string): void {
-    const underWay = this.#underWay;
-    this.#finish();
-    underWay?.abort();
-    this.#sink.onError(new HttpError('origin_bad_response', `Transfer-Encoding: ${coding}`));
-  }
-
   #mayRepeat(error: Error): boolean {
+    if (this.#repeated || this.#state !== 'waiting') return false;
+    if (causeOf(error) === 'idle_closed') return true; // nothing of it was written
     const { method, body, upgrade } = this.#request;
-    const safe =
+    const isSafe =
       (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && body === undefined && upgrade === undefined;
-    return safe && !this.#repeated && this.#state === 'waiting' && diedBeforeAnswering(error);
+    return isSafe && diedBeforeAnswering(error);
   }
 
   #finish(): void {

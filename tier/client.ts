@@ -45,6 +45,7 @@ export class NodeClient {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       maxHeadBytes: MAX_HEAD_BYTES,
       busyCode: 'overloaded',
+      restMs: 0, // a node sends its response and nothing else
     });
   }
 

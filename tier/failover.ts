@@ -5,11 +5,11 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { errors } from 'undici';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
 import { HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import { isNotSent } from '../http/upstream-errors.ts';
 import type { Breaker } from './breaker.ts';
 import { RelayedError } from './protocol.ts';
 
@@ -165,7 +165,7 @@ const NOT_SENT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['origin_unr
 
 function neverArrived(error: HttpError): boolean {
   if (error instanceof RelayedError) return OUT_OF_STEP.has(error.code);
-  return NOT_SENT.has(error.code) || error.cause instanceof errors.ConnectTimeoutError;
+  return NOT_SENT.has(error.code) || isNotSent(error);
 }
 
 /** A visitor has nothing to do with what nodes think of each other. */

@@ -6,6 +6,7 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 
 export type Script = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -75,15 +76,20 @@ export interface TcpServer {
   close(): Promise<void>;
 }
 
-/** @param onHead - Gets each request head once it is complete; the body, if any, is not waited for. */
+/**
+ * @param onHead - Gets each request head once it is complete; the body, if any, is not waited for.
+ * @param tls - Absent: without TLS.
+ */
 export async function startTcp(
   onHead: (socket: Socket, head: string) => void,
   onConnection: (socket: Socket) => void = () => undefined,
+  tls?: TlsOptions,
 ): Promise<TcpServer> {
   const sockets = new Set<Socket>();
   let connections = 0;
-  const server = createTcpServer((socket) => {
+  const take = (socket: Socket): void => {
     connections++;
+    socket.setNoDelay();
     sockets.add(socket);
     socket.on('error', () => undefined); // a broken connection is what these servers are for
     socket.once('close', () => sockets.delete(socket));
@@ -97,13 +103,14 @@ export async function startTcp(
         onHead(socket, head);
       }
     });
-  });
+  };
+  const server = tls === undefined ? createTcpServer(take) : createTlsServer(tls, take);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     address,
-    url: `http://${address}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${address}`,
     get connections() {
       return connections;
     },

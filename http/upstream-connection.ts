@@ -1,0 +1,347 @@
+/**
+ * One HTTP/1.1 connection to a server, and the exchange on it. All connections
+ * are read into one buffer.
+ * @module
+ */
+import { connect, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
+import type { UpstreamRequest } from './message.ts';
+import { PIECE_BYTES } from './pieces.ts';
+import { type ResponseEvents, ResponseParser } from './response-parser.ts';
+import type { Receiver, UnderWay } from './transport.ts';
+import { keepReadingAfterWriteErrors, Upload } from './upload.ts';
+import { causeOf, UpstreamError } from './upstream-errors.ts';
+import type { UpstreamPool } from './upstream-pool.ts';
+import type { RequestHead } from './upstream-request.ts';
+
+/** A server that says how long it keeps a connection may close it a little earlier; one that says more is not believed. */
+const KEEP_ALIVE_MARGIN_MS = 2_000;
+const MAX_KEEP_ALIVE_MS = 60_000;
+
+/** Probes of a connection that changed its protocol and is silent. */
+const PROBE_AFTER_MS = 60_000;
+
+/** Bytes of the last read, valid until its callback returns. */
+const SHARED = Buffer.allocUnsafeSlow(PIECE_BYTES);
+
+type Phase = 'connecting' | 'looking' | 'head' | 'body' | 'paused' | 'idle' | 'failing';
+
+export class UpstreamConnection implements UnderWay, ResponseEvents {
+  readonly serverName: string | undefined;
+  /** Not used again before this moment of `performance.now()`. */
+  restsUntil = 0;
+  readonly #pool: UpstreamPool;
+  readonly #socket: Socket;
+  readonly #parser: ResponseParser;
+  #phase: Phase = 'connecting';
+  /** Beginning of the wait that the phase stands for, of `performance.now()`. */
+  #since = performance.now();
+  readonly #openedAt = this.#since;
+  /** How long it may wait for the next request. */
+  #idleMs: number;
+  #served = 0;
+  #request: UpstreamRequest | undefined;
+  #head: RequestHead | undefined;
+  #receiver: Receiver | undefined;
+  #upload: Upload | undefined;
+  /** Head of a 101: what follows is the other protocol's. */
+  #switch: { readonly status: number; readonly headers: readonly string[] } | undefined;
+
+  constructor(pool: UpstreamPool, serverName: string | undefined, isForUpgrade: boolean) {
+    this.#pool = pool;
+    this.serverName = serverName;
+    const { keepAliveMs } = pool.options;
+    this.#idleMs = keepAliveMs;
+    this.#parser = new ResponseParser(this, pool.options);
+    const socket = this.#open(isForUpgrade);
+    this.#socket = socket;
+    keepReadingAfterWriteErrors(socket, () => this.#stopUpload());
+    socket.once(serverName === undefined ? 'connect' : 'secureConnect', () => this.#opened());
+    socket.on('error', this.#onSocketError);
+    socket.on('end', this.#onSocketEnd);
+    socket.on('close', this.#onSocketEnd);
+    if (isForUpgrade) socket.on('data', this.#onData);
+    else socket.resume();
+  }
+
+  /** The server takes no more: its answer may be there already, and the end comes soon. */
+  #stopUpload(): void {
+    this.#upload?.stop();
+    if (this.#phase === 'head') this.#since = performance.now();
+  }
+
+  #open(isForUpgrade: boolean): Socket {
+    const { host, port, tls } = this.#pool.options;
+    // A socket that is handed over must have what it reads in its stream.
+    const onread = {
+      buffer: SHARED,
+      callback: (length: number, bytes: Uint8Array) => this.#read(bytes as Buffer, length),
+    };
+    const options = { host, port, noDelay: true, ...(!isForUpgrade && { onread }) };
+    const { serverName } = this;
+    if (tls === undefined || serverName === undefined) return connect(options);
+    const session = this.#pool.sessionFor(serverName);
+    const secureOptions: ConnectionOptions = {
+      ...options,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: tls.verify,
+      ...(this.#pool.secureContext !== undefined && { secureContext: this.#pool.secureContext }),
+      ...(serverName !== '' && { servername: serverName }),
+      ...(session !== undefined && { session }),
+    };
+    const socket = connectSecurely(secureOptions);
+    socket.on('session', (next: Buffer) => this.#pool.rememberSession(serverName, next));
+    return socket;
+  }
+
+  /** Sends a request, and its body behind it. */
+  send(request: UpstreamRequest, head: RequestHead, receiver: Receiver): void {
+    this.#request = request;
+    this.#head = head;
+    this.#receiver = receiver;
+    if (this.#phase !== 'idle') return; // once it is open
+    this.#enter('looking');
+    this.#pool.look(this);
+  }
+
+  /** Writes the request, unless something was read meanwhile. */
+  writeAfterLook(): void {
+    if (this.#phase === 'looking') this.#write();
+  }
+
+  #opened(): void {
+    if (this.#phase === 'connecting') this.#write();
+  }
+
+  #write(): void {
+    const { method, body, upgrade } = this.#request as UpstreamRequest;
+    const { text, length } = this.#head as RequestHead;
+    this.#enter('head');
+    this.#parser.begin(method === 'HEAD' ? 'head' : upgrade === undefined ? 'other' : 'upgrade');
+    this.#socket.write(text, 'latin1');
+    if (body === undefined) return;
+    this.#upload = new Upload(
+      this.#socket,
+      body,
+      length,
+      () => {
+        if (this.#phase === 'head') this.#since = performance.now();
+      },
+      (error) => this.fail(error),
+    );
+    this.#upload.start();
+  }
+
+  pause(): void {
+    if (this.#phase !== 'body') return;
+    this.#phase = 'paused';
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#phase !== 'paused') return;
+    this.#enter('body');
+    this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#receiver = undefined;
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#phase = 'failing';
+    this.#upload?.stop();
+    this.#pool.forget(this);
+    this.#socket.destroy();
+  }
+
+  fail(error: Error): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    if (this.#phase === 'connecting' && this.serverName !== undefined) this.#pool.rememberSession(this.serverName);
+    this.destroy();
+    receiver?.onFailure(error);
+  }
+
+  checkTime(now: number): void {
+    const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = this.#pool.options;
+    const waited = now - this.#since;
+    switch (this.#phase) {
+      case 'connecting':
+        if (waited > connectTimeoutMs) this.fail(new UpstreamError('connect_timeout'));
+        break;
+      case 'head':
+        if (this.#waitedForHead(now) > firstByteTimeoutMs) this.fail(new UpstreamError('head_timeout'));
+        break;
+      case 'body':
+        if (waited > idleTimeoutMs) this.fail(new UpstreamError('body_timeout'));
+        break;
+      case 'idle':
+        if (waited > this.#idleMs) this.destroy();
+        break;
+      case 'looking':
+      case 'failing':
+      case 'paused':
+        break; // its time is for others to keep
+    }
+  }
+
+  /** The server has no time to lose while the visitor still sends. */
+  #waitedForHead(now: number): number {
+    const upload = this.#upload;
+    if (upload === undefined || upload.isOver) return now - this.#since;
+    return upload.blockedSince === undefined ? 0 : now - upload.blockedSince;
+  }
+
+  onInterim(status: number, headers: readonly string[]): void {
+    this.#enter('head');
+    this.#receiver?.onInterim(status, headers);
+  }
+
+  onHead(status: number, statusText: string, headers: readonly string[]): void {
+    this.#enter('body');
+    this.#receiver?.onHead(status, statusText, headers);
+  }
+
+  onBody(piece: Buffer): void {
+    this.#receiver?.onBody(piece);
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    receiver?.onEnd(trailers);
+  }
+
+  onSwitch(status: number, headers: readonly string[]): void {
+    const socket = this.#socket;
+    socket.off('data', this.#onData);
+    socket.off('error', this.#onSocketError);
+    socket.off('end', this.#onSocketEnd);
+    socket.off('close', this.#onSocketEnd);
+    socket.pause();
+    socket.setKeepAlive(true, PROBE_AFTER_MS);
+    this.#pool.forget(this);
+    this.#switch = { status, headers };
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.#read(bytes, bytes.length);
+  };
+
+  readonly #onSocketError = (error: Error): void => {
+    this.fail(
+      this.#phase === 'looking'
+        ? idleClosed()
+        : new UpstreamError(this.#causeOf(error), textOf(error), { cause: error }),
+    );
+  };
+
+  #causeOf(error: Error): ReturnType<typeof causeOf> {
+    const cause = causeOf(error);
+    // Before the handshake is over, no byte of the request was written.
+    return cause === 'reset' && this.#phase === 'connecting' ? 'tls_failed' : cause;
+  }
+
+  readonly #onSocketEnd = (): void => {
+    if (this.#phase === 'failing') return; // the parser's error is on its way
+    if (this.#receiver === undefined) {
+      this.destroy();
+      return;
+    }
+    if (this.#phase === 'looking') {
+      this.fail(idleClosed());
+      return;
+    }
+    if (this.#phase === 'connecting') {
+      this.fail(new UpstreamError('tls_failed', 'closed during the handshake'));
+      return;
+    }
+    try {
+      this.#parser.close();
+      this.destroy();
+    } catch (error) {
+      this.fail(this.#served > 0 && this.#phase === 'head' ? new UpstreamError('kept_closed') : (error as Error));
+    }
+  };
+
+  /** @returns Whether to go on reading. */
+  #read(bytes: Buffer, length: number): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed) return false;
+    if (this.#phase === 'looking') {
+      this.#pool.noteSurplus();
+      this.fail(idleClosed());
+      return false;
+    }
+    if (this.#receiver === undefined) {
+      this.#pool.noteSurplus();
+      this.destroy();
+      return false;
+    }
+    if (this.#phase === 'connecting') {
+      this.fail(new UpstreamError('not_http', 'bytes before the request was written'));
+      return false;
+    }
+    if (this.#phase === 'failing') return false;
+    if (this.#phase === 'body') this.#since = performance.now();
+    try {
+      const read = this.#parser.read(bytes, length);
+      if (this.#switch !== undefined) {
+        const receiver = this.#receiver;
+        this.#receiver = undefined;
+        if (read < length) socket.unshift(bytes.subarray(read, length));
+        if (receiver === undefined) socket.destroy();
+        else receiver.onSwitch(this.#switch.status, this.#switch.headers, socket);
+        return false;
+      }
+      if (socket.destroyed) return false;
+      if (!this.#parser.isDone) return this.#phase !== 'paused';
+      if (read < length) this.#pool.noteSurplus();
+      else if (this.#parser.keepsAlive && this.#upload?.isDone !== false) return this.#release();
+      this.destroy();
+    } catch (error) {
+      // What came before it is read by whoever waits for it.
+      this.#phase = 'failing';
+      setImmediate(() => this.fail(error as Error));
+    }
+    return false;
+  }
+
+  /** The response is whole. @returns Whether the connection stays. */
+  #release(): boolean {
+    const { keepAliveSeconds, endedWithHead } = this.#parser;
+    const { keepAliveMs, maxAgeMs } = this.#pool.options;
+    const told = keepAliveSeconds === undefined ? keepAliveMs : keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS;
+    this.#idleMs = Math.min(told, MAX_KEEP_ALIVE_MS);
+    this.#upload?.stop();
+    this.#upload = undefined;
+    this.#request = undefined;
+    this.#head = undefined;
+    this.#served++;
+    if (this.#idleMs <= 0 || performance.now() - this.#openedAt > maxAgeMs) {
+      this.destroy();
+      return false;
+    }
+    if (this.#phase === 'paused') this.#socket.resume();
+    this.#enter('idle');
+    this.#pool.keep(this, endedWithHead);
+    return !this.#socket.destroyed;
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.#since = performance.now();
+  }
+}
+
+function idleClosed(): UpstreamError {
+  return new UpstreamError('idle_closed');
+}
+
+function textOf(error: Error): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return error.message.includes(code) ? error.message : `${code} ${error.message}`;
+}

@@ -1,0 +1,250 @@
+/**
+ * Bytes that a server sends beyond its response are never the response to
+ * another request, over TLS or not, whatever the method and whenever they come.
+ */
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import tap, { test } from 'tap';
+import { UpstreamClient } from '../../http/upstream-client.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { startTcp, type TcpServer } from '../support/origin.ts';
+
+const FAKE = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfake';
+const NEXT = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext';
+
+interface Kind {
+  readonly rule: string;
+  readonly method: string;
+  /** The whole response. */
+  readonly response: string;
+  /** Whether the response ends with its head: no bytes count after that, however late. */
+  readonly endsWithHead?: true;
+}
+
+const KINDS: readonly Kind[] = [
+  { rule: 'HEAD', method: 'HEAD', response: 'HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n', endsWithHead: true },
+  {
+    rule: 'HEAD in chunks',
+    method: 'HEAD',
+    response: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+    endsWithHead: true,
+  },
+  { rule: '204', method: 'GET', response: 'HTTP/1.1 204 No Content\r\n\r\n', endsWithHead: true },
+  {
+    rule: '204 to POST',
+    method: 'POST',
+    response: 'HTTP/1.1 204 No Content\r\nContent-Length: 40\r\n\r\n',
+    endsWithHead: true,
+  },
+  {
+    rule: '304',
+    method: 'GET',
+    response: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 40\r\n\r\n',
+    endsWithHead: true,
+  },
+  { rule: 'no bytes', method: 'GET', response: 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', endsWithHead: true },
+  { rule: 'a length too small', method: 'GET', response: 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc' },
+  { rule: 'a length too small to POST', method: 'POST', response: 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc' },
+  {
+    rule: 'chunks',
+    method: 'GET',
+    response: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+  },
+];
+
+const SURPLUS: Readonly<Record<string, string>> = {
+  'a response': FAKE,
+  'two responses': FAKE + FAKE,
+  'a body and a response': `${'x'.repeat(40)}${FAKE}`,
+  'the end of chunks': '0\r\n\r\n',
+  'one byte': 'x',
+};
+
+const { cert, key } = makeCertificate(tap.testdir(), 'origin', ['a.test']);
+
+function clientOf({ url }: TcpServer, maxConnections: number): UpstreamClient {
+  return new UpstreamClient({
+    url,
+    connectTimeoutMs: 5_000,
+    firstByteTimeoutMs: 5_000,
+    idleTimeoutMs: 5_000,
+    maxConnections,
+    maxWaiting: 100,
+    busyCode: 'overloaded',
+    tls: { verify: true, ca: cert, serverName: undefined },
+  });
+}
+
+function send(
+  client: UpstreamClient,
+  target: string,
+  method: string,
+  onEnd: () => void = () => undefined,
+): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    client.send(
+      { method, target, headers: ['Host', 'a.test'], body: undefined },
+      {
+        onInterim: () => undefined,
+        onHead: ({ status }) => {
+          text += `${status} `;
+        },
+        onData: (piece) => {
+          text += piece.toString('latin1');
+        },
+        onEnd: () => {
+          onEnd();
+          resolve(text);
+        },
+        onError: ({ message }) => resolve(message),
+      },
+    );
+  });
+}
+
+for (const scheme of ['http', 'https']) {
+  for (const { rule, method, response, endsWithHead } of KINDS) {
+    for (const [what, surplus] of Object.entries(SURPLUS)) {
+      /** Plays it against a server; `when` says when the surplus is written. */
+      const play = async (
+        when: (
+          write: () => void,
+          written: Promise<void>,
+        ) => {
+          first: (socket: Socket) => void;
+          onEnd?: () => void;
+          between?: () => Promise<void>;
+        },
+      ): Promise<string> => {
+        let firstSocket: Socket | undefined;
+        const { promise: written, resolve: hasWritten } = Promise.withResolvers<void>();
+        const steps = when(() => {
+          if (firstSocket?.writable) firstSocket.write(surplus, () => hasWritten());
+          else hasWritten();
+        }, written);
+        const server = await startTcp(
+          (socket, head) => {
+            if (!/ \/first /.test(head)) {
+              socket.write(NEXT);
+              return;
+            }
+            firstSocket = socket;
+            steps.first(socket);
+          },
+          undefined,
+          scheme === 'http' ? undefined : { cert, key },
+        );
+        const client = clientOf(server, 2);
+        await send(client, '/first', method, steps.onEnd);
+        await steps.between?.();
+        const next = await Promise.all([send(client, '/next', 'GET'), send(client, '/next', 'POST')]);
+        await client.destroy();
+        await server.close();
+        return next.join();
+      };
+      const NEXTS = '200 next,200 next';
+
+      test(`${scheme}, ${rule}: ${what} in the same segment`, async (t) => {
+        t.equal(await play(() => ({ first: (socket) => socket.write(response + surplus) })), NEXTS);
+      });
+
+      test(`${scheme}, ${rule}: ${what} in a later one, which is there when the next request is sent`, async (t) => {
+        t.equal(
+          await play((write, written) => ({
+            first: (socket) => socket.write(response),
+            onEnd: () => void setImmediate(write), // Node's TLS flushes a second write only in a turn of its own
+            between: () => written,
+          })),
+          NEXTS,
+        );
+      });
+
+      if (endsWithHead === undefined) continue;
+      test(`${scheme}, ${rule}: ${what} in a later one, when the next request is on its way`, async (t) => {
+        t.equal(
+          await play((write, written) => ({
+            first: (socket) => socket.write(response),
+            onEnd: () => void setTimeout(write, 5),
+            between: () => Promise.race([written, sleep(0)]),
+          })),
+          NEXTS,
+        );
+      });
+    }
+  }
+
+  test(`${scheme}: connections that rest count: no more are open than may be, and they are used again afterwards`, async (t) => {
+    const server = await startTcp(
+      (socket) => socket.write('HTTP/1.1 304 Not Modified\r\n\r\n'),
+      undefined,
+      scheme === 'http' ? undefined : { cert, key },
+    );
+    const client = clientOf(server, 2);
+    for (let i = 0; i < 10; i++) {
+      await Promise.all([send(client, '/a', 'GET'), send(client, '/b', 'GET'), send(client, '/c', 'GET')]);
+      t.ok(client.pool.open <= 2);
+    }
+    await sleep(150);
+    const before = server.connections;
+    for (let i = 0; i < 3; i++) {
+      await send(client, '/later', 'GET');
+      await sleep(150);
+    }
+    t.equal(server.connections, before);
+    await client.destroy();
+    await server.close();
+  });
+
+  test(`${scheme}: a POST on a kept connection that the server has closed goes on a new one`, async (t) => {
+    const sockets: Socket[] = [];
+    const server = await startTcp(
+      (socket) => {
+        sockets.push(socket);
+        socket.write(NEXT);
+      },
+      undefined,
+      scheme === 'http' ? undefined : { cert, key },
+    );
+    const client = clientOf(server, 2);
+    t.equal(await send(client, '/', 'POST', () => sockets[0]?.destroy()), '200 next');
+    t.equal(await send(client, '/', 'POST'), '200 next');
+    t.equal(server.connections, 2);
+    await client.destroy();
+    await server.close();
+  });
+}
+
+test('a server that was seen to send too much: its connections rest after every response', async (t) => {
+  const sockets: Socket[] = [];
+  const server = await startTcp((socket, head) => {
+    sockets.push(socket);
+    socket.write(head.includes('/surplus') ? `${NEXT}x` : NEXT);
+  });
+  const client = clientOf(server, 3);
+  t.equal(await send(client, '/a', 'GET'), '200 next');
+  t.equal(await send(client, '/surplus', 'GET'), '200 next');
+  t.equal(server.connections, 1);
+  t.equal(await send(client, '/b', 'GET', () => void setTimeout(() => sockets[2]?.write(FAKE), 5)), '200 next');
+  t.equal(await send(client, '/c', 'GET'), '200 next');
+  t.equal(server.connections, 3);
+  await client.destroy();
+  await server.close();
+});
+
+test('what comes on an idle connection closes it', async (t) => {
+  const sockets: Socket[] = [];
+  const server = await startTcp((socket) => {
+    sockets.push(socket);
+    socket.write(NEXT);
+  });
+  const client = clientOf(server, 2);
+  await send(client, '/', 'GET');
+  const closed = once(sockets[0] as Socket, 'close');
+  sockets[0]?.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
+  await closed;
+  t.equal(client.pool.open, 0);
+  await client.destroy();
+  await server.close();
+});
