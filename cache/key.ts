@@ -127,32 +127,69 @@ function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string
   if (query === undefined || rules.query === 'none') return undefined;
   if (rules.query === 'all' && !rules.sort_query) return query;
   const keep = parameterFilter(rules.query);
-  let parameters = query.split('&').filter((parameter) => keep(parameterName(parameter)));
+  const all = query.split('&');
+  const parameters = all.filter((parameter) => keep(parameterName(parameter)));
   if (rules.sort_query) {
-    parameters = parameters
-      .map((parameter) => ({ parameter, name: parameterName(parameter) }))
-      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)) // stable: repeated names keep their order
-      .map(({ parameter }) => parameter);
+    const named = parameters.map((parameter) => ({ parameter, name: parameterName(parameter) }));
+    named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)); // stable: repeated names keep their order
+    return named.length === 0 ? undefined : named.map(({ parameter }) => parameter).join('&');
   }
+  if (parameters.length === all.length) return query;
   return parameters.length === 0 ? undefined : parameters.join('&');
 }
 
-function parameterFilter(rule: SiteConfig['key']['query']): (name: string) => boolean {
-  if (typeof rule === 'string') return () => true;
-  const [names, wanted] = 'allow' in rule ? [rule.allow, true] : [rule.deny, false];
-  return (name) => names.some((pattern) => matchesName(pattern, name)) === wanted;
+/** Parameters of a query that is taken apart. PHP reads as many by default. */
+export const MAX_PARAMETERS = 1_000;
+
+/** Whether the site's key would have to take apart a query of more parameters than it may have. */
+export function hasTooManyParameters({ key }: SiteConfig, query: string | undefined): boolean {
+  if (query === undefined || query.length < MAX_PARAMETERS) return false;
+  if (key.query === 'none' || (key.query === 'all' && !key.sort_query)) return false;
+  let count = 1;
+  for (let at = query.indexOf('&'); at >= 0; at = query.indexOf('&', at + 1)) count++;
+  return count > MAX_PARAMETERS;
 }
 
-function matchesName(pattern: string, name: string): boolean {
-  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+type QueryRule = SiteConfig['key']['query'];
+type ParameterFilter = (name: string) => boolean;
+
+/** Made once for each config. */
+const FILTERS = new WeakMap<Exclude<QueryRule, string>, ParameterFilter>();
+
+function parameterFilter(rule: QueryRule): ParameterFilter {
+  if (typeof rule === 'string') return () => true;
+  let filter = FILTERS.get(rule);
+  if (filter === undefined) {
+    const [patterns, wanted] = 'allow' in rule ? [rule.allow, true] : [rule.deny, false];
+    const names = new Set(patterns.filter((pattern) => !pattern.endsWith('*')));
+    const prefixes = patterns.filter((pattern) => pattern.endsWith('*')).map((pattern) => pattern.slice(0, -1));
+    filter = (name) => (names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))) === wanted;
+    FILTERS.set(rule, filter);
+  }
+  return filter;
 }
 
 function parameterName(parameter: string): string {
   const equals = parameter.indexOf('=');
   const name = equals < 0 ? parameter : parameter.slice(0, equals);
-  try {
-    return decodeURIComponent(name.replaceAll('+', ' '));
-  } catch {
-    return name; // a malformed escape: the name is what is written
-  }
+  const spaced = name.includes('+') ? name.replaceAll('+', ' ') : name;
+  // A malformed escape: the name is what is written. An exception for each would cost more than all else.
+  if (!spaced.includes('%')) return spaced;
+  return IS_DECODABLE.test(spaced) ? decodeURIComponent(spaced) : name;
 }
+
+/** Escapes that are all well-formed UTF-8 (RFC 3629, section 4), which `decodeURIComponent` takes. Takes linear time. */
+const IS_DECODABLE = (() => {
+  const tail = '%[89ab][0-9a-f]';
+  const characters = [
+    '[^%]',
+    '%[0-7][0-9a-f]',
+    `%(?:c[2-9a-f]|d[0-9a-f])${tail}`,
+    `%e0%[ab][0-9a-f]${tail}`,
+    `%e(?:[1-9abcef]${tail}|d%[89][0-9a-f])${tail}`,
+    `%f0%[9ab][0-9a-f]${tail}${tail}`,
+    `%f[1-3]${tail}${tail}${tail}`,
+    `%f4%8[0-9a-f]${tail}${tail}`,
+  ];
+  return new RegExp(`^(?:${characters.join('|')})*$`, 'i');
+})();

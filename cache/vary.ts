@@ -15,12 +15,8 @@ export interface VaryMember {
 
 /** @returns The members in order; `*` never gets here, such a response is not stored. */
 export function varyMembers(response: RawHeaders, request: RawHeaders): VaryMember[] {
-  const members: VaryMember[] = [];
-  for (const member of listMembers(fieldValue(response, 'vary') ?? '')) {
-    const name = member.toLowerCase();
-    if (!members.some((known) => known.name === name)) members.push({ name, value: normalisedField(request, name) });
-  }
-  return members;
+  const names = new Set(listMembers(fieldValue(response, 'vary') ?? '').map((member) => member.toLowerCase()));
+  return [...names].map((name) => ({ name, value: normalisedField(request, name) }));
 }
 
 /** Whether a request selects the response that answered one with these values. */
@@ -32,6 +28,8 @@ export function matchesVary(vary: readonly VaryMember[], request: RawHeaders): b
 export function normalisedField(request: RawHeaders, name: string): string | undefined {
   const value = fieldValue(request, name);
   if (value === undefined) return undefined;
+  // What nobody sends is not taken apart: only equal text is equal then, which is safe.
+  if (value.length > MAX_LIST_CHARS) return trimOws(value);
   switch (name) {
     case 'accept-encoding':
     case 'accept-language': {
@@ -46,6 +44,9 @@ export function normalisedField(request: RawHeaders, name: string): string | und
       return value.includes(',') && !HAS_EMPTY_MEMBER.test(value) ? listMembers(value).join(',') : trimOws(value);
   }
 }
+
+/** Of a list that is brought into the form in which it is compared. Browsers' lists have some 150. */
+const MAX_LIST_CHARS = 1_024;
 
 /** Where it is in quotes, the text counts as it is, which is safe as well. */
 const HAS_EMPTY_MEMBER = /^[ \t]*,|,[ \t]*(?:,|$)/;
@@ -67,5 +68,5 @@ function weighted(value: string): Weighted[] {
       const weight = q === undefined ? 1 : QVALUE.test(q) ? Number(q.slice(2)) : Number.NaN;
       return { token: token === 'x-gzip' ? 'gzip' : token, q: weight };
     })
-    .sort((a, b) => b.q - a.q || (a.token < b.token ? -1 : 1));
+    .sort((a, b) => b.q - a.q || (a.token < b.token ? -1 : a.token > b.token ? 1 : 0));
 }

@@ -4,7 +4,7 @@
  * section and way that it came, by the functions that read every request.
  * @module
  */
-import { type KeyedRequest, keyedLike } from '../cache/key.ts';
+import { hasTooManyParameters, type KeyedRequest, keyedLike } from '../cache/key.ts';
 import { carriesAllowed } from '../cache/passing.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from '../cache/policy/directives.ts';
 import type { VaryMember } from '../cache/vary.ts';
@@ -40,6 +40,8 @@ export interface Asked {
   readonly around: { readonly prefix: Buffer; readonly suffix: Buffer } | undefined;
   readonly host: string;
   readonly authority: string;
+  /** Bytes of a target. */
+  readonly maxTarget: number;
   readonly directives: RequestDirectives;
   readonly hasConditions: boolean;
   /** The fields of the conditions. */
@@ -82,6 +84,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     around: bytesAround(keyed),
     host: keyed.host,
     authority: keyed.authority,
+    maxTarget: visit.core.limits.max_target,
     directives: directivesOf(headers),
     hasConditions: hasField(headers, 'if-none-match') || hasField(headers, 'if-modified-since'),
     ifNoneMatch: fieldValue(headers, 'if-none-match'),
@@ -109,14 +112,17 @@ export interface TargetAsked {
   readonly keyed: KeyedRequest;
 }
 
-/** @returns `undefined` for a target that is not valid. */
+/** @returns `undefined` for a target that is not valid, or beyond the bounds. */
 export function targetAsked(asked: Asked, text: string): TargetAsked | undefined {
   if (last !== undefined && last.asked === asked && last.text === text) return last.found;
   let found: TargetAsked | undefined;
   try {
-    const { served, visited } = asked;
-    const target = parseOriginForm(visited.target, text);
-    found = { target, keyed: keyedLike(served.site, visited.keyed, target) };
+    const { served, visited, maxTarget } = asked;
+    if (text.length <= maxTarget) {
+      const target = parseOriginForm(visited.target, text);
+      const isWithinBounds = !hasTooManyParameters(served.site, target.query);
+      if (isWithinBounds) found = { target, keyed: keyedLike(served.site, visited.keyed, target) };
+    }
   } catch (error) {
     if (!(error instanceof HttpError)) throw error;
   }

@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
-import { cacheKey, type KeyedRequest, siteAuthority } from '../cache/key.ts';
+import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
 import { rulePath } from '../config/rule-path.ts';
@@ -20,6 +20,7 @@ import type { Place } from '../geo/place.ts';
 import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
+import { boundedFields } from '../http/field-bounds.ts';
 import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
@@ -218,11 +219,14 @@ export interface VisitorHead {
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
 export function readHead(visit: Visit, head: VisitorHead): Visited {
   const { core, region } = visit;
-  const { method, rawHeaders, sender } = head;
+  const { method, sender } = head;
+  const rawHeaders = boundedFields(head.rawHeaders);
+  if (head.url.length > core.limits.max_target) throw new HttpError('target_too_long');
   const target = parseRequestTarget(method, head.url, rawHeaders);
   // RFC 9110, section 9.3.8: TRACE shows a visitor's own credentials to whatever script made the request.
   if (method === 'TRACE' || target.path === '*') throw new HttpError('method_not_allowed');
   const served = core.siteOf(target.host);
+  if (hasTooManyParameters(served.site, target.query)) throw new HttpError('too_many_parameters');
   if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
   const override = refusedOverride(method, rawHeaders, allowedFields(served.site));
   if (override !== undefined) throw new HttpError('method_override_refused', override);

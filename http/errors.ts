@@ -32,6 +32,8 @@ export const HTTP_ERRORS = {
   method_not_allowed: { status: 405, message: 'The method of the request is not allowed here.' },
   request_timeout: { status: 408, message: 'The request took too long to arrive.' },
   body_too_large: { status: 413, message: 'The body of the request is too large.' },
+  target_too_long: { status: 414, message: 'The address in the request is too long.' },
+  too_many_parameters: { status: 414, message: 'The address in the request has too many parameters.' },
   unknown_host: { status: 421, message: 'This server does not serve the host that the request names.' },
   header_too_large: { status: 431, message: 'The header section of the request is too large.' },
   internal: { status: 500, message: 'Something went wrong in this server.' },
@@ -177,6 +179,7 @@ function escapeHtml(text: string): string {
 /** JSON goes to those who name it and like it no less than HTML; wildcards mean HTML. */
 function preferredFormat(accept: string | undefined): Format {
   if (accept === undefined) return 'html'; // RFC 9110, section 12.5.1: without the field, anything is acceptable
+  if (accept.length > MAX_ACCEPT_CHARS) return 'html';
   const qualities = acceptedQualities(accept);
   const html = qualities.get('text/html') ?? qualities.get('text/*') ?? qualities.get('*/*') ?? 0;
   const json = Math.max(qualities.get('application/problem+json') ?? 0, qualities.get('application/json') ?? 0);
@@ -184,6 +187,9 @@ function preferredFormat(accept: string | undefined): Format {
   if (json > html || (json > 0 && json === html && !htmlIsNamed)) return 'problem';
   return html > 0 ? 'html' : 'text';
 }
+
+/** A longer one is not read: a page is not worth it. */
+const MAX_ACCEPT_CHARS = 2_048;
 
 /** Media range, in lower case → its weight (RFC 9110, sections 12.4.2 and 12.5.1). */
 function acceptedQualities(accept: string): Map<string, number> {

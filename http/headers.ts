@@ -145,22 +145,31 @@ const MAX_NAMES = 1_000;
 /** Longer ones are nobody's that is asked for often. */
 const MAX_NAME_CHARS = 64;
 
-/** @returns The same function of a field name, which remembers the names that it was asked about first. */
+/**
+ * @returns The same function of a field name, which remembers the names that it was asked about lately: whoever sends
+ *   names that nobody else does takes no more than half of the room, and only until the next ones.
+ */
 export function remembered<T>(of: (name: string) => T): (name: string) => T {
-  const values = new Map<string, T>();
+  let young = new Map<string, T>();
+  let old = new Map<string, T>();
   return (name) => {
-    const known = values.get(name);
+    const known = young.get(name);
     if (known !== undefined) return known;
-    const value = of(name);
-    if (values.size < MAX_NAMES && name.length <= MAX_NAME_CHARS) {
-      // Not a slice of a larger text, which would stay with it.
-      values.set(Buffer.from(name, 'latin1').toString('latin1'), value);
+    const older = old.get(name);
+    const value = older ?? of(name);
+    if (name.length > MAX_NAME_CHARS) return value;
+    if (young.size >= MAX_NAMES / 2) {
+      old = young;
+      young = new Map();
     }
+    // Not a slice of a larger text, which would stay with it.
+    young.set(Buffer.from(name, 'latin1').toString('latin1'), value);
     return value;
   };
 }
 
-const isFieldName = remembered((name) => FIELD_NAME.test(name));
+/** Whether it is a token (RFC 9110, section 5.1). */
+export const isFieldName: (name: string) => boolean = remembered((name) => FIELD_NAME.test(name));
 
 /** @returns The name of a field in lower case. */
 export const lowerCase: (name: string) => string = remembered((name) => name.toLowerCase());

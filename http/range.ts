@@ -21,7 +21,7 @@ export type RangeSpec = { readonly first: number; readonly last: number | undefi
  *   in another unit, or malformed (section 14.2 permits ignoring it always).
  */
 export function parseRange(value: string | undefined): RangeSpec[] | undefined {
-  if (value === undefined || !BYTES_EQUALS.test(value)) return undefined;
+  if (value === undefined || !BYTES_EQUALS.test(value) || hasTooManyRanges(value)) return undefined;
   const specs: RangeSpec[] = [];
   for (const member of listMembers(value.slice('bytes='.length))) {
     const spec = parseSpec(member);
@@ -29,6 +29,14 @@ export function parseRange(value: string | undefined): RangeSpec[] | undefined {
     specs.push(spec);
   }
   return specs.length === 0 ? undefined : specs;
+}
+
+/** Whether a value of `Range` has more members than are ever answered; empty ones count. */
+export function hasTooManyRanges(value: string): boolean {
+  if (value.length > MAX_RANGE_CHARS) return true;
+  let commas = 0;
+  for (let at = value.indexOf(','); at >= 0; at = value.indexOf(',', at + 1)) if (++commas >= MAX_RANGES) return true;
+  return false;
 }
 
 /**
@@ -120,6 +128,9 @@ export function multipartLength(
 
 /** More are taken for an attack. No known client asks for as many. */
 const MAX_RANGES = 16;
+
+/** Room for as many, each of two positions of 16 digits. */
+const MAX_RANGE_CHARS = 1_024;
 
 /** Unit names have no case (section 14.1). */
 const BYTES_EQUALS = /^bytes=/i;

@@ -53,11 +53,18 @@ export function parseRequestTarget(method: string, requestTarget: string, rawHea
  * upper case, and none for characters that never need one.
  */
 export function normalisePath(path: string): string {
-  if (!path.includes('%')) return path;
-  return path.replace(ESCAPE, (encoded, hex: string) => {
-    const char = String.fromCharCode(Number.parseInt(hex, 16));
-    return UNRESERVED.test(char) ? char : encoded.toUpperCase();
-  });
+  let at = path.indexOf('%');
+  if (at < 0) return path;
+  let normal = '';
+  let from = 0;
+  for (; at >= 0; at = path.indexOf('%', at + 1)) {
+    const high = HEX[path.charCodeAt(at + 1)] ?? NO_DIGIT; // NaN at the end
+    const low = HEX[path.charCodeAt(at + 2)] ?? NO_DIGIT;
+    if (high === NO_DIGIT || low === NO_DIGIT) continue;
+    normal += path.slice(from, at) + (NORMAL_ESCAPES[high * 16 + low] as string);
+    from = at + 3;
+  }
+  return normal + path.slice(from);
 }
 
 /** What Host says. */
@@ -81,9 +88,21 @@ const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([1-9][0-9]{0,4}))?$/i;
 const MAX_HOST_LENGTH = 255;
 const MAX_PORT = 65_535;
+/** With its colon. */
+const MAX_PORT_CHARS = 6;
 
-const ESCAPE = /%([0-9a-f]{2})/gi;
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
+/** What stands for each byte in a normal path. */
+const NORMAL_ESCAPES: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
+  const char = String.fromCharCode(byte);
+  return UNRESERVED.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+});
+const NO_DIGIT = 16;
+/** By the code of a character. */
+const HEX: readonly number[] = Array.from({ length: 128 }, (_, code) => {
+  const digit = Number.parseInt(String.fromCharCode(code), 16);
+  return Number.isNaN(digit) ? NO_DIGIT : digit;
+});
 const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
 /** A zero byte ends the path for programs that keep strings the way C does. */
 const ESCAPED_ZERO = '%00';
@@ -105,6 +124,7 @@ function parseHostField(rawHeaders: RawHeaders): Authority {
 }
 
 function parseAuthority(text: string): Authority | undefined {
+  if (text.length > MAX_HOST_LENGTH + MAX_PORT_CHARS) return undefined;
   const match = AUTHORITY.exec(text);
   if (match === null) return undefined;
   const host = (match[1] as string).toLowerCase();

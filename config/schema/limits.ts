@@ -9,6 +9,9 @@ export const limitsSchema = z.strictObject({
   max_header: positiveSize
     .prefault('32KiB')
     .meta({ description: 'Bytes of a request’s header section; more is refused with 431.' }),
+  max_target: positiveSize.prefault('8KiB').meta({
+    description: 'Bytes of a request’s path and query; more is refused with 414.',
+  }),
   max_headers: z
     .number()
     .int()

@@ -129,7 +129,8 @@ sites:
   };
 }
 
-function startSeawall(
+/** A process of the command, with the flags that it is started with by users. */
+export function startSeawall(
   name: string,
   args: readonly string[],
   { nodeFlags = [], env = {} }: Pick<Variant, 'nodeFlags' | 'env'> = {},
@@ -138,8 +139,8 @@ function startSeawall(
   return start(name, command, { core: CORES.server, stdout: 'pipe', env: { ...process.env, ...env } });
 }
 
-/** @throws {Error} with what it said, when it ends instead of getting ready. */
-async function ready({ name, child, said }: Running): Promise<ReadyLine> {
+/** Resolves when it answers. @throws {Error} with what it said, when it ends instead. */
+export async function ready({ name, child, said }: Running): Promise<ReadyLine> {
   if (!child.stdout) throw new Error('standard output is not piped');
   const lines = createInterface({ input: child.stdout });
   const ended = once(child, 'close').then(() => {
