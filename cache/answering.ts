@@ -100,7 +100,13 @@ function fillAnswer(
     const place = placeOf(result);
     return new ResumingReader(reader, {
       fetch: request.fetch,
-      request: { method: 'GET', target: request.keyed.target, headers: request.headers, body: undefined },
+      request: {
+        method: 'GET',
+        target: request.keyed.target,
+        headers: request.headers,
+        body: undefined,
+        visitor: request.visitor,
+      },
       place: place && { ...place, end: range?.end ?? place.end },
     });
   };

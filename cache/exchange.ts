@@ -32,6 +32,8 @@ export interface CacheRequest {
   /** End-to-end fields, Host included. */
   readonly headers: RawHeaders;
   readonly body: Readable | undefined;
+  /** Block of addresses of the visitor, whose share of connections upstream it counts against. */
+  readonly visitor?: string | undefined;
   readonly site: SiteConfig;
   readonly rules: CompiledRules;
   /** Asks upstream; called at most once for this request, and once more for what must be repeated. */

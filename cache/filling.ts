@@ -104,8 +104,9 @@ function representsItsUri(
   return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
 }
 
-function passedOn({ method, rawTarget, keyed, headers, body }: CacheRequest): UpstreamRequest {
-  return { method, target: method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget, headers, body };
+function passedOn({ method, rawTarget, keyed, headers, body, visitor }: CacheRequest): UpstreamRequest {
+  const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
+  return { method, target, headers, body, visitor };
 }
 
 /** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
@@ -113,8 +114,8 @@ function filling(
   { request, candidate, conditional }: Exchange,
   validating: StoredResponse | undefined,
 ): UpstreamRequest {
-  const { headers, keyed } = request;
-  const target = { method: 'GET', target: keyed.target, body: undefined };
+  const { headers, keyed, visitor } = request;
+  const target = { method: 'GET', target: keyed.target, body: undefined, visitor };
   if (validating !== undefined) {
     return { ...target, headers: withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS) };
   }

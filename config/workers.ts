@@ -42,7 +42,12 @@ export function shareOf(region: RegionConfig, edge: EdgeConfig, count: number): 
   const share = (bound: number): number => Math.ceil(bound / count);
   return {
     ...region,
-    limits: { ...region.limits, max_connections: share(region.limits.max_connections) },
+    limits: {
+      ...region.limits,
+      max_connections: share(region.limits.max_connections),
+      connections_per_address: share(region.limits.connections_per_address),
+      requests_per_address: share(region.limits.requests_per_address),
+    },
     edges: region.edges.map((other) => (other.name === edge.name ? { ...other, memory } : other)),
     sites: region.sites.map(
       (site): SiteConfig => ({

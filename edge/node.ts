@@ -3,9 +3,12 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import { addressBlock } from '../http/address-block.ts';
+import { AddressCounts } from '../http/address-counts.ts';
 import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
 import { listen, openAll } from '../http/listener.ts';
 import type { SecureListening } from '../http/secure.ts';
@@ -22,7 +25,7 @@ import { FastPath } from './fast-path.ts';
 import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
-import { answerUpgrade, answerVisitor, senderOf, type Visit } from './visitor.ts';
+import { answerUpgrade, answerVisitor, isProxy, senderOf, type Visit } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -100,7 +103,21 @@ async function openEdge(
   const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
   const geo = new EdgeGeo(name, log);
   await geo.open(region);
-  let visit = visiting(core, region, origin, peers, geo);
+  const requests = new AddressCounts();
+  const connections = new AddressCounts();
+  /** Trusted proxies bring many visitors' requests on a connection. */
+  const admits = (socket: Socket): boolean => {
+    const sender = socket.remoteAddress ?? '';
+    if (isProxy(visit, sender)) return true;
+    const block = addressBlock(sender);
+    if (!connections.begin(block, core.limits.connections_per_address)) {
+      core.metrics.connectionRefused('too_many_connections');
+      return false;
+    }
+    socket.once('close', () => connections.end(block));
+    return true;
+  };
+  let visit = visiting(core, region, origin, peers, geo, requests);
   useAccessLog(core, undefined, region);
   core.visitorAddress = (sender, headers) => visitorAddress(senderOf(visit, sender), headers);
   const fast = fastPath ? new FastPath(visit) : undefined;
@@ -121,6 +138,7 @@ async function openEdge(
       secure,
       reusePort,
       limits,
+      admits,
       proxied: {
         isExpected: (sender) => expectsProxyHeader(senderOf(visit, sender)),
         timeoutMs: () => core.limits.header_timeout,
@@ -157,7 +175,7 @@ async function openEdge(
     peers.update(next);
     geo.update(next);
     useAccessLog(core, visit.region, next);
-    visit = visiting(core, next, origin, peers, geo);
+    visit = visiting(core, next, origin, peers, geo, requests);
     fast?.update(visit);
     tls?.update(next.sites);
   };
@@ -205,6 +223,7 @@ function visiting(
   origin: OriginAccess | undefined,
   peers: Peers,
   geo: EdgeGeo,
+  requests: AddressCounts,
 ): Visit {
   return {
     core,
@@ -212,6 +231,7 @@ function visiting(
     origin,
     peers,
     geo,
+    requests,
     trusted: trustedProxies(region.trusted_proxies),
     hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
   };

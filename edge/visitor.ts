@@ -17,6 +17,8 @@ import { allowedFields } from '../config/allowed-fields.ts';
 import { rulePath } from '../config/rule-path.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
+import { addressBlock } from '../http/address-block.ts';
+import type { AddressCounts } from '../http/address-counts.ts';
 import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
@@ -48,6 +50,8 @@ export interface Visit {
   readonly peers: Peers;
   readonly trusted: (ip: string) => boolean;
   readonly hot: HotKeys;
+  /** Requests under way that are not answered at once, by their visitors' blocks of addresses. */
+  readonly requests: AddressCounts;
   /** Where addresses are, for sites that want to know. */
   readonly geo: EdgeGeo;
 }
@@ -99,6 +103,11 @@ export async function answerVisitor(
   };
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
+  const visitor = visitorBlock(visit, request);
+  if (!visit.requests.begin(visitor, core.limits.requests_per_address)) {
+    await fail(new HttpError('too_many_requests', visitor));
+    return;
+  }
   try {
     if (known === undefined) checkHead(request, core.limits.max_headers);
     const visited = known ?? readRequest(visit, request);
@@ -131,6 +140,7 @@ export async function answerVisitor(
       path: rulePath(target.path),
       headers,
       body: requestBody(request, response, served.site.max_request_body),
+      visitor,
       site: served.site,
       rules: served.rules,
       fetch: part.fetch,
@@ -158,6 +168,8 @@ export async function answerVisitor(
     if (isOwner) peers.ownInFlight--;
   } catch (error) {
     await fail(core.asHttpError(error, arrival.id));
+  } finally {
+    visit.requests.end(visitor);
   }
 }
 
@@ -187,7 +199,14 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
       request,
       socket,
       head,
-      upstream: { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket' },
+      upstream: {
+        method: 'GET',
+        target: target.raw,
+        headers,
+        body: undefined,
+        upgrade: 'websocket',
+        visitor: visitorBlock(visit, request),
+      },
       fetch: failover(() => route(options), Date.now),
       writeTimeoutMs: core.limits.write_timeout,
       onError: (error) => core.log.warn({ id, code: error.code, detail: error.message }, 'upgrade failed'),
@@ -198,6 +217,11 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     core.refused('public', refusal);
     refuse(socket, refusal);
   }
+}
+
+/** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */
+function visitorBlock(visit: Visit, { socket, rawHeaders }: IncomingMessage): string {
+  return addressBlock(visitorAddress(senderOf(visit, socket.remoteAddress ?? ''), rawHeaders));
 }
 
 function readRequest(visit: Visit, { method = '', url = '', rawHeaders, socket }: IncomingMessage): Visited {

@@ -35,11 +35,13 @@ export const HTTP_ERRORS = {
   target_too_long: { status: 414, message: 'The address in the request is too long.' },
   too_many_parameters: { status: 414, message: 'The address in the request has too many parameters.' },
   unknown_host: { status: 421, message: 'This server does not serve the host that the request names.' },
+  too_many_requests: { status: 429, message: 'Too many requests from your address are being answered. Try again.' },
   header_too_large: { status: 431, message: 'The header section of the request is too large.' },
   internal: { status: 500, message: 'Something went wrong in this server.' },
   method_not_implemented: { status: 501, message: 'This server does not implement the method of the request.' },
   origin_unreachable: { status: 502, message: 'The server of this website could not be reached.' },
   origin_bad_response: { status: 502, message: 'The server of this website gave an answer that is not valid HTTP.' },
+  slow_reader: { status: 503, message: 'The response was read too slowly, while others waited for its connection.' },
   origin_busy: { status: 503, message: 'The server of this website has too much to do at the moment.' },
   overloaded: { status: 503, message: 'This server has too much to do at the moment.' },
   journal_unreachable: { status: 503, message: 'The purge could not be noted. Try again.' },
@@ -100,6 +102,7 @@ export function errorPage(
     ...['X-Content-Type-Options', 'nosniff'],
     // RFC 9110, section 15.5.6: a 405 "MUST generate an Allow header field".
     ...(error.code === 'method_not_allowed' ? ['Allow', PASSED_METHODS] : []),
+    ...(error.code === 'too_many_requests' ? ['Retry-After', '1'] : []), // RFC 6585, section 4
   ];
   return { status: error.status, headers, body };
 }

@@ -24,6 +24,8 @@ export interface ListenerOptions {
   readonly limits: LimitsConfig;
   /** With TLS; absent: without. */
   readonly secure?: SecureListening | undefined;
+  /** Returns whether a connection is taken, by its other end as a PROXY header says it; one that is not is closed. */
+  readonly admits?: ((socket: Socket) => boolean) | undefined;
   /** Which connections begin with a PROXY header; absent: none. */
   readonly proxied?: ProxiedOptions | undefined;
   /**
@@ -136,6 +138,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     if (onConnection === undefined) wire.handOver(socket);
     else onConnection(socket, wire);
   });
+  if (options.admits) admitOnly(server, options.admits); // before TLS, which costs more than all else
   const proxied = options.proxied && expectProxyHeaders(server, options.proxied);
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -289,6 +292,16 @@ function closeGently(socket: Socket, pipelines: Pipelines): void {
     socket.end();
     linger(socket);
   };
+}
+
+/** Asks for each connection before those who listen to the server for connections by now. */
+function admitOnly(server: Server, admits: (socket: Socket) => boolean): void {
+  const listeners = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (!admits(socket)) socket.destroy();
+    else for (const listener of listeners) listener.call(server, socket);
+  });
 }
 
 /** What was pipelined behind its request cannot be read. @param socket - Of the response, which has it only while it is its turn. */

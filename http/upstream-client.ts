@@ -9,7 +9,8 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { HttpError, type HttpErrorCode } from './errors.ts';
+import { ConnectionShares, type HeldBack, type Sharer, type SharesOptions } from './connection-shares.ts';
+import type { HttpError } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
 import { type RawHeaders, withoutFields } from './headers.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
@@ -17,20 +18,12 @@ import type { Receiver, UnderWay } from './transport.ts';
 import { causeOf, diedBeforeAnswering, upstreamError } from './upstream-errors.ts';
 import { UpstreamPool, type UpstreamTls } from './upstream-pool.ts';
 
-export interface UpstreamOptions {
+export interface UpstreamOptions extends SharesOptions {
   /** Scheme, host and port. */
   readonly url: string;
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** Requests under way at a time. */
-  readonly maxConnections: number;
-  /** Requests that may wait for a connection. */
-  readonly maxWaiting: number;
-  /** How long one may wait; absent: for as long as it takes. */
-  readonly maxWaitMs?: number;
-  /** What those get that may not wait, or not longer. */
-  readonly busyCode: HttpErrorCode;
   /** Bytes of a response's header section; by default what an origin may send. */
   readonly maxHeadBytes?: number;
   /** How old a connection may get that is never idle; by default a minute. */
@@ -60,15 +53,12 @@ const REST_MS = 100;
 const MAX_AGE_MS = 60_000;
 
 export class UpstreamClient implements Way {
-  readonly #options: UpstreamOptions;
-  #active = 0;
-  /** With what ends their time, in the order in which they came. */
-  readonly #waiting = new Map<ClientExchange, NodeJS.Timeout | undefined>();
+  readonly shares: ConnectionShares;
   readonly pool: UpstreamPool;
 
   constructor(options: UpstreamOptions) {
     const { url, tls, anyTransferCoding, bareLf, maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
-    this.#options = options;
+    this.shares = new ConnectionShares(options);
     const { protocol, hostname, port } = new URL(url);
     const isSecure = protocol === 'https:';
     this.pool = new UpstreamPool({
@@ -90,50 +80,14 @@ export class UpstreamClient implements Way {
 
   /** Requests under way, those that wait included. */
   get inFlight(): number {
-    return this.#active + this.#waiting.size;
+    return this.shares.inFlight;
   }
 
   /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
   send(request: UpstreamRequest, sink: ResponseSink): Flow {
     const exchange = new ClientExchange(this, request, sink);
-    const { maxConnections, maxWaiting, busyCode } = this.#options;
-    if (this.#active < maxConnections) this.#start(exchange);
-    else if (this.#waiting.size < maxWaiting) this.#wait(exchange);
-    else sink.onError(new HttpError(busyCode, 'too many requests wait for a connection'));
+    this.shares.begin(exchange);
     return exchange;
-  }
-
-  #wait(exchange: ClientExchange): void {
-    const { maxWaitMs, busyCode } = this.#options;
-    const giveUp = (): void =>
-      exchange.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
-    this.#waiting.set(exchange, maxWaitMs === undefined ? undefined : setTimeout(giveUp, maxWaitMs));
-  }
-
-  /** @returns Whether it waited. */
-  #endWait(exchange: ClientExchange): boolean {
-    clearTimeout(this.#waiting.get(exchange));
-    return this.#waiting.delete(exchange);
-  }
-
-  #start(exchange: ClientExchange): void {
-    this.#active++;
-    exchange.dispatch();
-  }
-
-  done(exchange: ClientExchange): void {
-    if (this.#endWait(exchange)) return;
-    this.#active--;
-    // Not before the connection can be used again.
-    if (this.#waiting.size > 0) queueMicrotask(() => this.#startWaiting());
-  }
-
-  #startWaiting(): void {
-    for (const exchange of this.#waiting.keys()) {
-      if (this.#active >= this.#options.maxConnections) return;
-      this.#endWait(exchange);
-      this.#start(exchange);
-    }
   }
 
   /**
@@ -154,23 +108,31 @@ const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 /** Where requests of one client go, and what they may bring back. */
 interface Way {
   readonly pool: UpstreamPool;
-  /** The exchange has ended. */
-  done(exchange: ClientExchange): void;
+  readonly shares: ConnectionShares;
 }
 
 /** One request and its response: a client on one side, our sink on the other. */
-class ClientExchange implements Receiver, Flow {
+class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
   readonly #way: Way;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   #underWay: UnderWay | undefined;
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
+  #isHeldBack = false;
+  readonly visitor: string | undefined;
+  /** Of the body, that were handed on. */
+  bytes = 0;
 
   constructor(way: Way, request: UpstreamRequest, sink: ResponseSink) {
     this.#way = way;
     this.#request = request;
     this.#sink = sink;
+    this.visitor = request.visitor;
+  }
+
+  get heldBack(): HeldBack | undefined {
+    return this.#isHeldBack ? this : undefined;
   }
 
   dispatch(): void {
@@ -184,9 +146,13 @@ class ClientExchange implements Receiver, Flow {
 
   pause(): void {
     this.#underWay?.pause();
+    if (this.#state !== 'answered') return;
+    this.#isHeldBack = true;
+    this.#way.shares.noteHeldBack(this);
   }
 
   resume(): void {
+    this.#isHeldBack = false;
     this.#underWay?.resume();
   }
 
@@ -197,9 +163,11 @@ class ClientExchange implements Receiver, Flow {
     underWay?.abort();
   }
 
-  /** It has waited for long enough. */
   giveUp(error: HttpError): void {
+    if (this.#state === 'done') return;
+    const underWay = this.#underWay;
     this.#finish();
+    underWay?.abort();
     this.#sink.onError(error);
   }
 
@@ -226,7 +194,9 @@ class ClientExchange implements Receiver, Flow {
   }
 
   onBody(piece: Buffer): void {
-    if (this.#state === 'answered') this.#sink.onData(piece);
+    if (this.#state !== 'answered') return;
+    this.bytes += piece.length;
+    this.#sink.onData(piece);
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -259,6 +229,6 @@ class ClientExchange implements Receiver, Flow {
   #finish(): void {
     this.#state = 'done';
     this.#underWay = undefined;
-    this.#way.done(this);
+    this.#way.shares.done(this);
   }
 }

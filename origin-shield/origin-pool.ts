@@ -45,6 +45,8 @@ export class OriginPool {
         maxWaiting: origin.max_waiting,
         maxWaitMs: origin.connect_timeout,
         busyCode: 'origin_busy',
+        visitorShare: origin.visitor_share,
+        minReadRate: origin.min_read_rate,
         anyTransferCoding: origin.transfer_codings === 'any',
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
@@ -84,8 +86,8 @@ function forOrigin(request: UpstreamRequest, hostHeader: string, serverHost: str
   const headers = withField(request.headers, 'Host', host);
   appendVia(headers, '1.1', network);
   appendCdnLoop(headers, network);
-  const { method, target, body, upgrade } = request;
-  return { method, target, headers, body, upgrade };
+  const { method, target, body, upgrade, visitor } = request;
+  return { method, target, headers, body, upgrade, visitor };
 }
 
 /** What nodes tell each other is not for an origin to say. */

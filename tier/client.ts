@@ -58,7 +58,8 @@ export class NodeClient {
     return {
       name: this.name,
       breaker: this.breaker,
-      fetch: (request, sink) => this.#fetch(request, formatTierCall(call, this.#secret), sink),
+      fetch: (request, sink) =>
+        this.#fetch(request, formatTierCall({ ...call, visitor: request.visitor }, this.#secret), sink),
       ...(onAsked && { onAsked }),
     };
   }

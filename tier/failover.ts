@@ -174,6 +174,16 @@ function forVisitors(error: HttpError): HttpError {
   return new HttpError('origin_unreachable', error.message, { cause: error });
 }
 
+/** What the visitor did, or what the connections of this node were in use for: nothing that speaks against the target. */
+const NOT_ITS_FAULT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
+  'body_too_large',
+  'abandoned',
+  'request_timeout',
+  'slow_reader',
+  'origin_busy',
+  'overloaded',
+]);
+
 function isTargetsFault(error: HttpError): boolean {
-  return !(error instanceof RelayedError) && error.code !== 'body_too_large' && error.code !== 'abandoned';
+  return !(error instanceof RelayedError) && !NOT_ITS_FAULT.has(error.code);
 }

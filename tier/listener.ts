@@ -70,7 +70,14 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
           request,
           socket,
           head,
-          upstream: { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket' },
+          upstream: {
+            method: 'GET',
+            target: target.raw,
+            headers,
+            body: undefined,
+            upgrade: 'websocket',
+            visitor: call.visitor,
+          },
           fetch: options.fetchFor(call, served, ''),
           writeTimeoutMs: core.limits.write_timeout,
           refusalFields: (error) => [ERROR_FIELD, error.code],
@@ -141,6 +148,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       path: rulePath(target.path),
       headers,
       body: requestBody(request, response, served.site.max_request_body),
+      visitor: call.visitor,
       site: served.site,
       rules: served.rules,
       fetch: options.fetchFor(call, served, keyed.key, () => {

@@ -2,7 +2,7 @@
  * What one node tells another beside the request itself, in one field that no
  * visitor can set: it is stripped from everything that comes in from outside.
  *
- *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner, seq=12, journal="…"
+ *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner, visitor="…", seq=12, journal="…"
  *     Seawall-Error: origin_timeout
  *
  * A Dictionary and a Token of RFC 9651. `seq` is a number of the journal of
@@ -33,6 +33,8 @@ export interface TierCall {
    * `worker`: a process of an edge asks another one of the same edge as the owner, which then goes to the shield.
    */
   readonly ask: 'owner' | 'worker' | 'shield';
+  /** Block of addresses of the visitor, whose share of connections the request counts against. */
+  readonly visitor?: string | undefined;
   /** What the node that asks knows of the journal of purges. */
   readonly position: JournalPosition;
 }
@@ -44,6 +46,7 @@ export function formatTierCall(call: TierCall, secret: string): string {
     from: call.from,
     proto: token(call.proto),
     ask: token(call.ask),
+    visitor: call.visitor,
     ...positionMembers(call.position),
   });
 }
@@ -56,8 +59,13 @@ export function readTierCall(headers: RawHeaders, secret: string): TierCall {
     from: String(members.get('from') ?? ''),
     proto: String(members.get('proto')) === 'https' ? 'https' : 'http',
     ask: askIn(String(members.get('ask'))),
+    visitor: visitorIn(members.get('visitor')),
     position: positionIn(members),
   };
+}
+
+function visitorIn(visitor: unknown): string | undefined {
+  return typeof visitor === 'string' ? visitor : undefined;
 }
 
 function askIn(ask: string): TierCall['ask'] {

@@ -42,6 +42,14 @@ export const limitsSchema = z.strictObject({
     .max(1_000_000)
     .default(20_000)
     .meta({ description: 'Open connections on one listener; more are closed at once.' }),
+  connections_per_address: z.number().int().min(0).max(1_000_000).default(2_000).meta({
+    description:
+      'Open connections of one visitor (an IPv4 address, an IPv6 /64) to one edge; more are closed at once. Trusted proxies are exempt. 0: any number.',
+  }),
+  requests_per_address: z.number().int().min(0).max(1_000_000).default(10_000).meta({
+    description:
+      'Requests of one visitor (an IPv4 address, an IPv6 /64) that may be under way at one edge, those answered at once from memory left out; more are refused with 429. 0: any number.',
+  }),
   fill_window: positiveSize.prefault('4MiB').meta({
     description: 'Bytes held for readers of a body that is not kept; a reader further behind continues on its own.',
   }),

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { PORT } from '../scalars.ts';
-import { timeout } from '../units.ts';
+import { size, timeout } from '../units.ts';
 import { weight } from './weight.ts';
 
 const ORIGIN_URL = new RegExp(`^https?://(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+)(?::${PORT})?/?$`);
@@ -73,6 +73,14 @@ export const originSchema = z.strictObject({
     .meta({ description: 'Connections to one origin server from one node; more requests wait.' }),
   max_waiting: z.number().int().min(0).max(1_000_000).default(10_000).meta({
     description: 'Requests that may wait for a connection, each for `connect_timeout`; more are refused with 503.',
+  }),
+  visitor_share: z.number().min(0.01).max(1).default(0.25).meta({
+    description:
+      'Largest part of `max_connections` and of `max_waiting` that one visitor (an IPv4 address, an IPv6 /64) may have, and less while others have some; 1: all of it.',
+  }),
+  min_read_rate: size.prefault('16KiB').meta({
+    description:
+      'Bytes a second of a response that is not kept: a visitor that takes fewer is cut off while visitors with fewer connections wait for one; 0B: never.',
   }),
 });
 

@@ -1,0 +1,175 @@
+/**
+ * Connections to one server, shared between visitors: a bounded number at a
+ * time, a bounded share for each visitor (http/fair-share.ts), a queue that
+ * serves first who holds least (http/fair-queue.ts), and, while requests wait,
+ * an end for responses that their readers do not read.
+ * @module
+ */
+import { performance } from 'node:perf_hooks';
+import { HttpError, type HttpErrorCode } from './errors.ts';
+import { FairQueue } from './fair-queue.ts';
+import { FairShare } from './fair-share.ts';
+
+export interface SharesOptions {
+  /** Requests under way at a time. */
+  readonly maxConnections: number;
+  /** Requests that may wait for a connection. */
+  readonly maxWaiting: number;
+  /** How long one may wait; absent: for as long as it takes. */
+  readonly maxWaitMs?: number;
+  /** What those get that may not wait, or not longer. */
+  readonly busyCode: HttpErrorCode;
+  /** Largest part of the connections, and of the places to wait, that one visitor may have. */
+  readonly visitorShare?: number;
+  /** Bytes a second below which a reader is too slow for a connection that another visitor waits for. */
+  readonly minReadRate?: number;
+}
+
+/** A request that needs a connection. */
+export interface Sharer {
+  /** The visitor that it counts for; undefined: nobody's own. */
+  readonly visitor: string | undefined;
+  /** The connection is there. */
+  dispatch(): void;
+  /** Ends it, whether it waits or is under way. */
+  giveUp(error: HttpError): void;
+  /** Its response, if its reader holds it back at the moment. */
+  readonly heldBack: HeldBack | undefined;
+}
+
+/** A response that comes as slowly as its reader takes it. */
+export interface HeldBack {
+  /** Bytes that have been taken. */
+  readonly bytes: number;
+}
+
+/** By default. */
+export const VISITOR_SHARE = 1 / 4;
+export const MIN_READ_RATE = 16 * 1024;
+
+/** How long a reader's pace is measured, at least, before it is found too slow. */
+const MEASURED_MS = 1_000;
+
+/** How often readers are looked at while requests wait. */
+const LOOK_MS = 100;
+
+export class ConnectionShares {
+  readonly #options: SharesOptions;
+  readonly #connections: FairShare;
+  readonly #places: FairShare;
+  readonly #queue: FairQueue<Sharer>;
+  /** Those that wait, with what ends their time. */
+  readonly #timers = new Map<Sharer, NodeJS.Timeout | undefined>();
+  readonly #started = new Set<Sharer>();
+  /** Responses that were held back by their readers at some time, in the order in which they first were. */
+  readonly #slow = new Map<Sharer, { since: number; bytes: number }>();
+  readonly #minBytesPerMs: number;
+  #look: NodeJS.Timeout | undefined;
+
+  constructor(options: SharesOptions) {
+    const { maxConnections, maxWaiting, visitorShare = VISITOR_SHARE, minReadRate = MIN_READ_RATE } = options;
+    this.#options = options;
+    this.#connections = new FairShare({ capacity: () => maxConnections, share: visitorShare });
+    this.#places = new FairShare({ capacity: () => maxWaiting, share: visitorShare });
+    this.#queue = new FairQueue((visitor) => (visitor === undefined ? 0 : this.#connections.heldBy(visitor)));
+    this.#minBytesPerMs = minReadRate / 1_000;
+  }
+
+  /** Requests under way, those that wait included. */
+  get inFlight(): number {
+    return this.#connections.taken + this.#queue.size;
+  }
+
+  /** Gives it a connection, now or when it is its turn; or ends it, where too many wait already. */
+  begin(one: Sharer): void {
+    if (this.#connections.mayTake(one.visitor)) this.#start(one);
+    else if (this.#places.tryTake(one.visitor)) this.#wait(one);
+    else this.#refuse(one);
+  }
+
+  #start(one: Sharer): void {
+    this.#connections.take(one.visitor);
+    this.#started.add(one);
+    one.dispatch();
+  }
+
+  /** Its connection is free, or it waits no more. */
+  done(one: Sharer): void {
+    this.#slow.delete(one);
+    if (this.#endWait(one) || !this.#started.delete(one)) return;
+    this.#connections.release(one.visitor);
+    // Not before the connection can be used again.
+    if (this.#queue.size > 0) queueMicrotask(() => this.#startWaiting());
+  }
+
+  /** To be told when a reader holds its response back. Costs little after the first time. */
+  noteHeldBack(one: Sharer): void {
+    if (!this.#slow.has(one)) this.#slow.set(one, { since: performance.now(), bytes: one.heldBack?.bytes ?? 0 });
+  }
+
+  #refuse(one: Sharer): void {
+    one.giveUp(new HttpError(this.#options.busyCode, 'too many requests wait for a connection'));
+  }
+
+  #wait(one: Sharer): void {
+    const { maxWaitMs, busyCode } = this.#options;
+    const late = (): void => one.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
+    this.#timers.set(one, maxWaitMs === undefined ? undefined : setTimeout(late, maxWaitMs));
+    this.#queue.add(one);
+    this.#relieve();
+    if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#relieve(), LOOK_MS).unref();
+  }
+
+  /** @returns Whether it waited. */
+  #endWait(one: Sharer): boolean {
+    if (!this.#timers.has(one)) return false;
+    clearTimeout(this.#timers.get(one));
+    this.#timers.delete(one);
+    this.#queue.delete(one);
+    this.#places.release(one.visitor);
+    if (this.#queue.size === 0) this.#stopLooking();
+    return true;
+  }
+
+  #stopLooking(): void {
+    clearInterval(this.#look);
+    this.#look = undefined;
+  }
+
+  #startWaiting(): void {
+    for (;;) {
+      const next = this.#queue.take((visitor) => this.#connections.mayTake(visitor));
+      if (next === undefined) return;
+      this.#endWait(next);
+      this.#start(next);
+    }
+  }
+
+  /** Takes connections from readers that do not read, for visitors that hold fewer. */
+  #relieve(): void {
+    if (this.#slow.size === 0) return;
+    const now = performance.now();
+    for (;;) {
+      const next = this.#queue.first();
+      const victim = next && this.#slowest(now, next.visitor);
+      if (victim === undefined) return;
+      victim.giveUp(new HttpError('slow_reader', 'others wait for the connection'));
+      this.#startWaiting();
+    }
+  }
+
+  /** The one that is too slow and has been for longest, of a visitor that has more connections than this one. */
+  #slowest(now: number, visitor: string | undefined): Sharer | undefined {
+    const held = visitor === undefined ? 0 : this.#connections.heldBy(visitor);
+    for (const [one, mark] of this.#slow) {
+      const { heldBack } = one;
+      const elapsed = now - mark.since;
+      if (heldBack === undefined || elapsed < MEASURED_MS) continue;
+      if (heldBack.bytes - mark.bytes >= elapsed * this.#minBytesPerMs) {
+        mark.since = now; // fast enough so far
+        mark.bytes = heldBack.bytes;
+      } else if (one.visitor === undefined || this.#connections.heldBy(one.visitor) > held) return one;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Visitors that hold what belongs to all: connections to the origin that their
+ * slow reading or sending keeps busy, connections to the edge, requests. The
+ * others go on being served.
+ */
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { type Test, test } from 'tap';
+import { startNetwork } from '../support/network.ts';
+import { type Origin, startOrigin } from '../support/origin.ts';
+import { ask, HOST, open, type Reply } from '../support/visitor.ts';
+
+/** More than the system takes for a reader that does not read. */
+const LARGE = Buffer.alloc(16_000_000, 'large ');
+
+/** An origin with a large page that is nobody else's, small ones, and a form. */
+function startShop(): Promise<Origin> {
+  return startOrigin((request, response) => {
+    response.setHeader('Cache-Control', 'private');
+    if (request.url?.startsWith('/large')) response.end(LARGE);
+    else request.resume().on('end', () => response.end('small'));
+  });
+}
+
+/** Opens a connection from this address of loopback and sends this on it; what comes back is not read. */
+async function hold(t: Test, edge: string, from: string, text: string): Promise<Socket> {
+  const [host, port] = edge.split(':') as [string, string];
+  const socket = connect({ host, port: Number(port), localAddress: from });
+  socket.on('error', () => undefined);
+  t.teardown(() => socket.destroy());
+  socket.pause();
+  await once(socket, 'connect');
+  socket.write(text);
+  return socket;
+}
+
+function get(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`;
+}
+
+function from(address: string): Agent {
+  return new Agent({ keepAlive: false, localAddress: address });
+}
+
+async function misses(edge: string, count: number, address = '127.0.0.1'): Promise<Reply[]> {
+  const replies: Reply[] = [];
+  for (let i = 0; i < count; i++) replies.push(await ask(edge, `/page?${i}`, { agent: from(address) }));
+  return replies;
+}
+
+function isServed({ status, text }: Reply): boolean {
+  return status === 200 && text === 'small';
+}
+
+for (const { what, shields, edges } of [
+  { what: 'an edge that asks the origin', shields: 0, edges: 1 },
+  { what: 'a shield, by both edges of the region', shields: 1, edges: 2 },
+]) {
+  test(`readers that read nothing, at ${what}: the misses of others go on`, async (t) => {
+    const origin = await startShop();
+    const network = await startNetwork({
+      origin: origin.url,
+      access: { max_connections: 16, max_waiting: 100, connect_timeout: '3s' },
+      shields,
+      regions: { eu: edges },
+    });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const first = network.at('eu-1');
+    for (let i = 0; i < 20; i++) {
+      for (let j = 0; j < 6; j++) await hold(t, first, `127.0.1.${i + 1}`, get(`/large?${i}.${j}`));
+    }
+    for (const { name } of network.edges) {
+      const replies = await misses(network.at(name), 20);
+      t.ok(replies.every(isServed), `${name}: ${replies.map(({ status }) => status)}`);
+    }
+  });
+}
+
+test('a reader that is slow, but no slower than min_read_rate, gets all of its body while others wait', async (t) => {
+  const origin = await startShop();
+  const network = await startNetwork({
+    origin: origin.url,
+    access: { max_connections: 2, min_read_rate: '1MiB' },
+    shields: 0,
+    regions: { eu: 1 },
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const stalled = await hold(t, edge, '127.0.1.1', get('/large?stalled'));
+  const slow = await open(edge, '/large?slow', { agent: from('127.0.1.2') });
+  let bytes = 0;
+  const pace = setInterval(() => {
+    for (let left = 1_000_000; left > 0; ) {
+      const piece = slow.read(Math.min(left, slow.readableLength)) as Buffer | null;
+      if (piece === null) break;
+      bytes += piece.length;
+      left -= piece.length;
+    }
+  }, 100);
+  t.teardown(() => clearInterval(pace));
+  const others = misses(edge, 10);
+  await once(slow, 'end');
+  t.equal(bytes, LARGE.length);
+  t.ok((await others).every(isServed));
+  stalled.resume();
+  if (!stalled.destroyed) await once(stalled, 'close'); // cut off, as it was too slow while others waited
+});
+
+test('connections_per_address: more are closed at once, and others are not concerned', async (t) => {
+  const origin = await startShop();
+  const network = await startNetwork({ origin: origin.url, limits: { connections_per_address: 3 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const held: Socket[] = [];
+  for (let i = 0; i < 3; i++) held.push(await hold(t, edge, '127.0.1.1', ''));
+  const more = await hold(t, edge, '127.0.1.1', '');
+  more.resume();
+  await once(more, 'close');
+  t.ok(held.every(({ destroyed }) => !destroyed));
+  t.ok((await misses(edge, 3, '127.0.1.2')).every(isServed));
+  const refused = { reason: 'too_many_connections' };
+  t.equal(await network.metric('eu-1', 'seawall_connections_refused_total', refused), 1);
+  held[0]?.destroy();
+  for (;;) {
+    const again = await hold(t, edge, '127.0.1.1', get('/page?again'));
+    const [bytes] = (await Promise.race([once(again, 'data', {}), once(again.resume(), 'close')])) as [unknown];
+    if (Buffer.isBuffer(bytes)) break; // the edge has noticed that one has gone
+  }
+});
+
+test('connections_per_address: a trusted proxy is exempt', async (t) => {
+  const origin = await startShop();
+  const network = await startNetwork({
+    origin: origin.url,
+    limits: { connections_per_address: 1 },
+    trustedProxies: ['127.0.1.0/24'],
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  for (let i = 0; i < 5; i++) await hold(t, edge, '127.0.1.1', '');
+  t.ok((await misses(edge, 3, '127.0.1.1')).every(isServed));
+});
+
+test('requests_per_address: more are refused with 429, by the visitor’s own address behind a trusted proxy', async (t) => {
+  const origin = await startOrigin((request, response) => {
+    if (request.url === '/page') response.end('small'); // all others are answered never
+  });
+  const network = await startNetwork({
+    origin: origin.url,
+    limits: { requests_per_address: 4 },
+    trustedProxies: ['127.0.0.1'],
+    shields: 0,
+    regions: { eu: 1 },
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const visitor = (address: string) => ({ 'X-Forwarded-For': address });
+  for (let i = 0; i < 4; i++) {
+    const arrived = origin.next();
+    await hold(t, edge, '127.0.0.1', get(`/${i}`).replace('\r\n\r\n', '\r\nX-Forwarded-For: 2001:db8::1\r\n\r\n'));
+    await arrived;
+  }
+  const neighbour = await ask(edge, '/page', { headers: visitor('2001:db8::2') });
+  t.equal(neighbour.status, 429, 'of the same /64');
+  t.equal(neighbour.headers['retry-after'], '1');
+  t.match(neighbour.headers['cache-status'], /too_many_requests/);
+  for (const other of ['2001:db8:0:1::1', '203.0.113.1']) {
+    t.equal((await ask(edge, '/page', { headers: visitor(other) })).status, 200);
+  }
+  t.equal(await network.metric('eu-1', 'seawall_requests_total', { result: 'too_many_requests' }), 1);
+});
