@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { Agent } from 'node:http';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';
 import { type Script, startOrigin, text } from '../support/origin.ts';
@@ -180,7 +181,8 @@ test('requests that come at once: 64 are asked for at a time, and all are answer
   const answers = exchange(network.at('eu-1'), requests + last);
   await full.promise;
   origin.script = (request, response) => (request.url === '/other' ? answer : hold)(request, response);
-  for (let i = 0; i < 10; i++) await ask(network.at('eu-1'), '/other'); // others are served, and 64 it stays
+  const agent = new Agent({ localAddress: '127.0.1.1' });
+  for (let i = 0; i < 10; i++) await ask(network.at('eu-1'), '/other', { agent }); // others are served, and 64 it stays
   t.equal(held.length, 64);
   origin.script = answer;
   for (const release of held) release();
