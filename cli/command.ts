@@ -51,6 +51,12 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly help: string;
+  /**
+   * Reads the arguments as `run` does, and runs nothing.
+   *
+   * @throws {UsageError} when the arguments are not what the command takes.
+   */
+  check(args: readonly string[]): void;
   /** @throws {UsageError} when the arguments are not what the command takes. */
   run(args: readonly string[]): Promise<number>;
 }
@@ -62,17 +68,22 @@ const HELP: Option = { type: 'flag', help: 'Say this.' };
 
 export function defineCommand<const O extends Options>(definition: Definition<O>): Command {
   const help = helpText(definition);
+  const read = (args: readonly string[]) => {
+    const read = parse({ ...definition.options, help: HELP }, args);
+    if (!read.values['help']) checkRequired(definition, read.values, read.operands);
+    return read;
+  };
   return {
     name: definition.name,
     summary: definition.summary,
     help,
+    check: (args) => void read(args),
     async run(args) {
-      const { values, operands } = parse({ ...definition.options, help: HELP }, args);
+      const { values, operands } = read(args);
       if (values['help']) {
         process.stdout.write(help);
         return 0;
       }
-      checkRequired(definition, values, operands);
       return definition.run(values as Values<O>, operands);
     },
   };

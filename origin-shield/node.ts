@@ -15,6 +15,8 @@ export interface ShieldOptions {
   readonly region: RegionConfig;
   readonly shield: ShieldConfig;
   readonly log: Logger;
+  /** Milliseconds since the epoch; `Date.now` but for tests. */
+  readonly now?: (() => number) | undefined;
 }
 
 export interface ShieldNode {
@@ -27,9 +29,10 @@ export interface ShieldNode {
 }
 
 export async function startShield(options: ShieldOptions): Promise<ShieldNode> {
-  const { region, shield, log } = options;
+  const { region, shield, log, now } = options;
   const { name } = shield;
-  const core = new NodeCore({ name, role: 'shield', memoryBytes: shield.memory ?? region.memory, region, log });
+  const memoryBytes = shield.memory ?? region.memory;
+  const core = new NodeCore({ name, role: 'shield', memoryBytes, region, log, now });
   try {
     return await openShield(core, options);
   } catch (error) {
