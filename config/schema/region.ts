@@ -141,7 +141,7 @@ export const regionSchema = z.strictObject({
       z
         .string()
         .min(1)
-        .meta({ title: 'an address or a CIDR block', examples: ['10.0.0.0/8', '192.0.2.7'] }),
+        .meta({ title: 'an address or a CIDR block', examples: ['10.0.0.5', '192.0.2.0/28'] }),
     )
     .max(1_000)
     .default([])

@@ -113,7 +113,7 @@ export const siteSchema = z.strictObject({
         .array(z.string().min(1).max(64))
         .max(100)
         .default([])
-        .meta({ description: 'Addresses and networks that may send PURGE.', examples: [['10.0.0.0/8']] }),
+        .meta({ description: 'Addresses and networks that may send PURGE.', examples: [['10.0.0.9']] }),
       token_sha256: z
         .array(z.string().regex(/^[0-9a-f]{64}$/, 'expected the SHA-256 of a token in 64 hexadecimal digits'))
         .max(100)
@@ -121,7 +121,7 @@ export const siteSchema = z.strictObject({
         .meta({
           title: 'a SHA-256 in hexadecimal',
           description: 'SHA-256 of tokens that PURGE must carry (`Authorization: Bearer …` or `X-Purge-Token`).',
-          examples: [['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']],
+          examples: [['39d730645bffa8690d0487f8bea7606ef6d1568e376878ab5ca88427747ef989']],
         }),
     })
     .prefault({})
