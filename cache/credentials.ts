@@ -51,6 +51,9 @@ const PLAIN = /^[!#$&'*+^_`|~0-9A-Za-z-][!#$&'*+.^_`|~0-9A-Za-z-]*=[\x21\x23-\x2
 /** Where some servers see the end of a cookie, beside `;`. */
 const PERHAPS_ENDS = /[\s,"]+/;
 
+/** What stands between names and values for some server. */
+const PERHAPS_PARTS = /[\s,"=]+/;
+
 const NOTHING: KeyCookies = { credentials: undefined, suffix: '', suffixOfAll: undefined };
 const NO_COOKIES: readonly Cookie[] = [];
 
@@ -185,7 +188,7 @@ function isRead({ name, text, isPlain }: Cookie, isNamed: (name: string) => bool
   if (isPlain) return false;
   const bracket = name.indexOf('['); // PHP: an array of what stands before it
   if (bracket > 0 && isNamed(readName(name.slice(0, bracket)))) return true;
-  return text.split(PERHAPS_ENDS).some((part) => isNamed(readName(nameOf(part))));
+  return text.split(PERHAPS_PARTS).some((part) => isNamed(readName(part)));
 }
 
 /** Whether no server takes a part of it for another cookie. */
@@ -195,9 +198,4 @@ function isOne({ text, isPlain }: Cookie): boolean {
     .split(PERHAPS_ENDS)
     .slice(1)
     .some((part) => part.includes('='));
-}
-
-function nameOf(text: string): string {
-  const equals = text.indexOf('=');
-  return equals < 0 ? text : text.slice(0, equals);
 }

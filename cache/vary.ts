@@ -13,10 +13,20 @@ export interface VaryMember {
   readonly value: string | undefined;
 }
 
-/** @returns The members in order; `*` never gets here, such a response is not stored. */
+/**
+ * @returns The members in order; `*` never gets here, such a response is not stored. An origin that has encoded a response
+ *   and does not say that it varies by Accept-Encoding has forgotten to: not every client could read it.
+ */
 export function varyMembers(response: RawHeaders, request: RawHeaders): VaryMember[] {
   const names = new Set(listMembers(fieldValue(response, 'vary') ?? '').map((member) => member.toLowerCase()));
+  if (isEncoded(response)) names.add('accept-encoding');
   return [...names].map((name) => ({ name, value: normalisedField(request, name) }));
+}
+
+/** `identity` is no encoding (RFC 9110, section 12.5.3). */
+function isEncoded(response: RawHeaders): boolean {
+  const value = fieldValue(response, 'content-encoding');
+  return value !== undefined && listMembers(value).some((coding) => coding.toLowerCase() !== 'identity');
 }
 
 /** Whether a request selects the response that answered one with these values. */

@@ -9,6 +9,7 @@ import type { Source } from './document.ts';
 import { hostTable } from './host.ts';
 import { coversPattern, overlapsPattern } from './pattern.ts';
 import { type ConfigProblem, keyOf } from './problem.ts';
+import { isBeyondPaths, rulePattern } from './rule-path.ts';
 import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
 import { statusesOf } from './status-set.ts';
 import { cgiName, claimOf, hasPlainName } from './untrusted-fields.ts';
@@ -42,6 +43,7 @@ export function checkSite(site: SiteConfig, source: Source): ConfigProblem[] {
     ...repeatedHosts(site, source),
     ...site.rules.flatMap((rule, index) => contradictions(rule, source.within(['rules', index]))),
     ...idleRules(site.rules, source),
+    ...site.rules.flatMap((rule, index) => keyingProblems(rule, source.within(['rules', index]))),
     ...redirectProblems(site, source),
     ...keyHostProblems(site, source),
     ...framingProblems(site, source),
@@ -82,6 +84,8 @@ const NEEDS_STORING = {
   stale_while_revalidate: (rule) => rule.stale_while_revalidate !== undefined,
   stale_if_error: (rule) => rule.stale_if_error !== undefined,
   set_cookie: (rule) => rule.set_cookie === 'store',
+  cookies: (rule) => rule.cookies !== undefined,
+  type_guard: (rule) => rule.type_guard !== undefined,
 } satisfies Record<string, (rule: RuleConfig) => boolean>;
 
 function contradictions(rule: RuleConfig, source: Source): ConfigProblem[] {
@@ -97,6 +101,18 @@ function contradictions(rule: RuleConfig, source: Source): ConfigProblem[] {
         ]
       : [],
   );
+}
+
+/** The key is made before the status is known. */
+function keyingProblems(rule: RuleConfig, source: Source): ConfigProblem[] {
+  if (rule.cookies !== 'key' || statusesOf(rule).has(200)) return [];
+  return [
+    source.keyProblem(
+      ['cookies'],
+      'the key of a request is made before the status is known, so this rule cannot say what is in it',
+      'Put `cookies: key` into the rule for status 200 of the same path.',
+    ),
+  ];
 }
 
 /** Rules, and paths of rules, that might as well not be there. */
@@ -123,7 +139,7 @@ function unreachableProblems(
   source: Source,
 ): ConfigProblem[] {
   const dead = scope.patterns.flatMap((pattern, position) => {
-    const why = pattern.match(/[?#]/) ? NO_QUERY : shadowOf(pattern, scope, scopes);
+    const why = reasonOf(pattern) ?? shadowOf(pattern, scope, scopes);
     return why === undefined ? [] : [{ position, why }];
   });
   const [first] = dead;
@@ -136,6 +152,18 @@ function unreachableProblems(
     return source.problem(place, `${subject}: ${why.message}`, why.fix);
   });
 }
+
+/** @returns Why a pattern, in the form in which it is matched, takes no path at all. */
+function reasonOf(pattern: string): { message: string; fix: string } | undefined {
+  if (/[?#]/.test(pattern)) return NO_QUERY;
+  return isBeyondPaths(pattern) ? NO_SUCH_PATH : undefined;
+}
+
+const NO_SUCH_PATH = {
+  message:
+    'all spellings of a path are matched in one form, without parameters after `;`, repeated slashes, `\\`, dot segments and control characters',
+  fix: 'Write the path as the origin understands it, such as `/account/*` for `//account/*` or `/account;x/*`.',
+};
 
 const NO_QUERY = {
   message: 'a path is matched without the query, so it holds no `?` and no `#`',
@@ -190,7 +218,7 @@ function scopeOf(rule: RuleConfig, index: number): Scope {
   const { path, status: _, ...effect } = rule;
   return {
     index,
-    patterns: path === undefined ? [EVERY_PATH] : [path].flat(),
+    patterns: path === undefined ? [EVERY_PATH] : [path].flat().map(rulePattern),
     statuses: statusesOf(rule),
     changesNothing: Object.entries(effect).every(([key, value]) => value === NO_EFFECT[key]),
   };

@@ -7,7 +7,7 @@
 import { exactNames, readNames } from './cookie-names.ts';
 import { hostTable } from './host.ts';
 import { compilePattern } from './pattern.ts';
-import { rulePattern } from './rule-path.ts';
+import { NO_PATH, rulePattern } from './rule-path.ts';
 import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
 import { fitsExtension, staticExtension } from './static-types.ts';
 import { EVERY_STATUS, statusesOf } from './status-set.ts';
@@ -59,6 +59,12 @@ const KEY: CookiePolicy = Object.freeze({ mode: 'key' });
 /** What counts where no rule matches. */
 const DEFAULT_RULE: ResponseRule = Object.freeze({ rule: Object.freeze(ruleSchema.parse({})), cookies: BYPASS });
 
+/** What counts for a path that servers do not agree on. */
+const NEVER: ResponseRule = Object.freeze({
+  rule: Object.freeze(ruleSchema.parse({ cache: 'never' })),
+  cookies: BYPASS,
+});
+
 /**
  * @returns For a host (lower case, without port) the site it belongs to: the
  *   one that names it, else the one with the longest wildcard that takes it,
@@ -91,8 +97,9 @@ function compile(site: SiteConfig): CompiledRules {
   };
 
   return {
-    ruleFor: (path, status) => (find(path, status) ?? DEFAULT_RULE).rule,
+    ruleFor: (path, status) => (path === NO_PATH ? NEVER : (find(path, status) ?? DEFAULT_RULE)).rule,
     responseRule(path, status, contentType) {
+      if (path === NO_PATH) return NEVER;
       const found = find(path, status);
       if (found === undefined) return DEFAULT_RULE;
       if (!isSuccess(status)) return found.otherwise;
@@ -103,6 +110,7 @@ function compile(site: SiteConfig): CompiledRules {
     isIgnored: exactNames(site.ignored_cookies),
     isKeyed: site.key.cookies.length === 0 ? undefined : readNames(site.key.cookies),
     bypasses(path) {
+      if (path === NO_PATH) return true;
       if (!hasNever) return false;
       let open = EVERY_STATUS;
       for (const { rule, statuses, matchesPath } of rules) {

@@ -12,9 +12,13 @@
  * @module
  */
 
+/** The form of a path that servers read as paths of which none is a spelling of the other: nothing is stored for it. */
+export const NO_PATH = '';
+
 /** @param path - As it stands in the request target, without the query. */
 export function rulePath(path: string): string {
   if (!IS_ODD.test(path)) return path;
+  if (IS_AMBIGUOUS.test(path)) return NO_PATH;
   const decoded = decodeEscapes(path);
   const end = decoded.search(ENDS_PATH);
   const cut = (end < 0 ? decoded : decoded.slice(0, end)).replaceAll('\\', '/').replace(PARAMETERS, '');
@@ -34,6 +38,9 @@ export function isBeyondPaths(pattern: string): boolean {
 
 /** A path without any of it is in that form already; most are. */
 const IS_ODD = /[%;\\A-Z]|\/\/|\/\.{1,2}(?:\/|$)/;
+
+/** What ends a segment or a path, escaped, in parameters: it ends there for servers that decode first, and is gone for others. */
+const IS_AMBIGUOUS = /;[^/]*%(?:2f|5c|3f|23|[01][0-9a-f]|7f)/i;
 
 const ESCAPE = /%([0-9a-f]{2})/gi;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a path for servers written in C

@@ -73,6 +73,25 @@ for (const { what, yaml, places = [], says, fix } of [
     fix: /key\.query/,
   },
 
+  ...['//account/*', '/account;x/*', '/account%3fx', '/a%0ab', '/a/../b', '/a\\\\b'].map((path) => ({
+    what: `a path that no request has in the form in which rules see it: ${path}`,
+    yaml: `rules:\n  - { path: "${path}", ttl: 1s }\n`,
+    places: ['5:5 rules[0]'],
+    says: /can never match: /,
+  })),
+  {
+    what: 'a path that is another spelling of one before',
+    yaml: 'rules:\n  - { path: /account/*, ttl: 1s }\n  - { path: "/%41ccount/x", ttl: 3s }\n',
+    places: ['6:5 rules[1]'],
+  },
+  {
+    what: 'cookies in the key, for a status',
+    yaml: 'rules:\n  - { status: 404, ttl: 1s, cookies: key }\n',
+    places: ['5:29 rules[0].cookies'],
+    says: /before the status is known/,
+  },
+  { what: 'cookies in the key, for 200', yaml: 'rules:\n  - { status: 2xx, ttl: 1s, cookies: key }\n' },
+
   // Rules that say nothing, or two things at once.
   {
     what: 'a rule that sets nothing',

@@ -41,6 +41,7 @@ const OPTIONAL_LINES = [
   ...['Accept-Encoding: gzip, deflate, br, zstd', 'Accept-Encoding: br;q=1.0, gzip;q=0.8', 'Accept-Encoding: identity'],
   ...['Accept-Encoding: gzip;q=2', 'Accept-Language: en-GB,en;q=0.9,de;q=0.8', 'Accept-Language: de'],
   ...['Cookie: a=b; c=d', 'Cookie: currency=EUR; session=1', 'Cookie: currency=EUR; currency=USD', 'cookie: x'],
+  ...['Cookie: _ga=1', 'Cookie: session=1', 'Cookie: currency =EUR; _gid=2', 'Cookie: b=2; a=1', 'Cookie: a=1; b=2'],
   ...[
     'If-None-Match: "v1"',
     'If-None-Match: W/"v1"',
@@ -129,6 +130,7 @@ const PATHS = [
     'chunked',
     'missing',
   ],
+  ...['ruled', 'ruled', 'RULED', 'ruled;a=b', 'ruled.css', 'page.css', 'keyed', 'keyed', 'named', 'guessed', 'encoded'],
   ...['redirect', 'private', 'no-store', 'stale', 'gone', 'cookie', 'browser', 'honour', 'never', 'no-date', 'echo'],
   ...[
     'fresh?a=1',

@@ -47,6 +47,14 @@ const send =
     response.end(body);
   };
 
+/** Names whoever asks. */
+const greet =
+  (fields: Readonly<Record<string, string>>): Answer =>
+  (response, request) => {
+    const { cookie = '', authorization = '' } = request.headers;
+    send(200, fields, `hello ${cookie} ${authorization}`)(response, request);
+  };
+
 /** By the last part of the path. */
 const ANSWERS: Readonly<Record<string, Answer>> = {
   fresh: send(200, HOUR),
@@ -75,6 +83,13 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   browser: send(200, { ...HOUR, Expires: OLD, Pragma: 'x', Age: '7' }),
   honour: send(200, { ...HOUR, ETag: '"v1"' }),
   never: send(200, HOUR),
+  ruled: greet({}),
+  'ruled.css': greet({ 'Content-Type': 'text/css' }),
+  'page.css': greet({ 'Content-Type': 'text/html' }),
+  keyed: greet({}),
+  named: greet({}),
+  guessed: greet({ 'Last-Modified': OLD }),
+  encoded: send(200, { ...HOUR, 'Content-Encoding': 'br' }),
   'no-date': (response) => {
     response.sendDate = false;
     response.writeHead(200, { ...HOUR, 'Content-Length': 2 }).end('ok');
@@ -100,6 +115,10 @@ function regionOf(origin: string, limits: object): RegionConfig {
   const rules = [
     { path: '*/honour', request_directives: 'honour' },
     { path: '*/never', cache: 'never' },
+    { path: '*/ruled', ttl: '1h' },
+    { path: '*.css', ttl: '1h' },
+    { path: '*/keyed', ttl: '1h', cookies: 'key' },
+    { path: '*/named', ttl: '1h', cookies: { bypass: ['session*'] } },
   ].map((rule) => ({ ...rule, path: rule.path.replace('*', '/*') }));
   const region = regionSchema.parse({
     region: 'eu',

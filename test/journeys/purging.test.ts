@@ -246,3 +246,26 @@ test('a control node that is restarted costs nothing; one that is restored from 
   await allFollow(on, 4);
   t.same(await on.everywhere('/page'), ['new', 'new', 'new', 'new']);
 });
+
+test('a purge of a URL takes the copies of all cookies and encodings', async (t) => {
+  const on = await stage(t, { ...OPEN, rules: [{ cookies: 'key', ttl: '1h' }] });
+  on.content.fields = { 'Cache-Control': '', 'Content-Encoding': 'br' };
+  const visitors = [{}, { Cookie: 'a=1' }, { Cookie: 'a=2', 'Accept-Encoding': 'br' }, { Cookie: 'a=1; b=2' }];
+  const askAll = (): Promise<string[]> =>
+    Promise.all(
+      visitors.flatMap((headers) =>
+        EDGES.map(async (name) => (await ask(on.network.at(name), '/page', { headers })).body.toString()),
+      ),
+    );
+  t.ok((await askAll()).every((body) => body === 'old'));
+  const requests = on.requests();
+  on.content.value = 'new';
+  t.ok(
+    (await askAll()).every((body) => body === 'old'),
+    'all are kept',
+  );
+  t.equal(on.requests(), requests);
+  await ask(on.network.at('eu-1'), '/page', { method: 'PURGE', headers: { 'X-Purge-Token': TOKEN } });
+  await allFollow(on, 2);
+  t.ok((await askAll()).every((body) => body === 'new'));
+});
