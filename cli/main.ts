@@ -6,6 +6,7 @@ import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
 import { COMMANDS, HELP } from './commands.ts';
 import { describeFailure, UsageError } from './failure.ts';
+import { endWithReader } from './output.ts';
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -24,8 +25,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   return command.run(args);
 }
 
-// A reader that leaves early, as `head` does, is no failure.
-process.stdout.on('error', () => process.exit());
+process.stdout.on('error', endWithReader);
 
 try {
   process.exit(await main(process.argv.slice(2)));

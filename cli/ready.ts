@@ -40,14 +40,19 @@ export function readyLine(nodes: readonly RunningNode[]): ReadyLine {
   };
 }
 
-export function announce(nodes: readonly RunningNode[], json: boolean): void {
+export interface Announcement {
+  readonly json: boolean;
+  readonly out: NodeJS.WritableStream;
+}
+
+export function announce(nodes: readonly RunningNode[], { json, out }: Announcement): void {
   if (json) {
-    process.stdout.write(`${JSON.stringify(readyLine(nodes))}\n`);
+    out.write(`${JSON.stringify(readyLine(nodes))}\n`);
     return;
   }
   for (const { name, role, addresses } of nodes) {
     const entrance = addresses.listen ?? (role === 'control' ? addresses.control : undefined);
     const scheme = role === 'dns' ? 'dns' : 'http';
-    process.stdout.write(`${name} (${role}) is ready${entrance === undefined ? '' : `: ${scheme}://${entrance}/`}\n`);
+    out.write(`${name} (${role}) is ready${entrance === undefined ? '' : `: ${scheme}://${entrance}/`}\n`);
   }
 }

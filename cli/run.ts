@@ -8,6 +8,7 @@ import { createLog, isLogLevel, LOG_LEVELS, type Logger, type LogLevel } from '.
 import type { Options } from './command.ts';
 import { UsageError } from './failure.ts';
 import { CLOSING_ORDER, type RunningNode } from './nodes.ts';
+import { endWithReader, flush } from './output.ts';
 import { announce } from './ready.ts';
 import { runUntilStopped, type Service, watchNpm } from './signals.ts';
 
@@ -44,19 +45,31 @@ export function closeLimitMs(regions: readonly RegionConfig[]): number {
   return CLOSING_ORDER.length * Math.max(...regions.map(({ limits }) => limits.drain_timeout)) + CLOSE_MARGIN_MS;
 }
 
+export interface RunOptions {
+  readonly level: LogLevel;
+  readonly json: boolean;
+  /** Whether standard output is the access log, which has lines of JSON only. */
+  readonly logsToOutput: boolean;
+}
+
 /** Runs the nodes of a service until a signal stops them. @returns The exit code. */
-export function run(
+export async function run(
   start: () => Promise<Service & { readonly nodes: readonly RunningNode[] }>,
-  { level, json }: { level: LogLevel; json: boolean },
+  { level, json, logsToOutput }: RunOptions,
 ): Promise<number> {
   const log: Logger = createLog({ name: 'seawall', level });
   watchNpm(process);
-  return runUntilStopped(
+  process.stdout.off('error', endWithReader); // visitors are served, whoever reads that
+  process.stdout.once('error', ({ message: detail }) => log.warn({ detail }, 'standard output has no reader any more'));
+  process.stdout.on('error', () => undefined); // said once
+  const code = await runUntilStopped(
     async () => {
       const service = await start();
-      announce(service.nodes, json);
+      announce(service.nodes, { json, out: logsToOutput && !json ? process.stderr : process.stdout });
       return service;
     },
     { process, exit: process.exit, log, now: Date.now },
   );
+  await flush(process.stdout);
+  return code;
 }

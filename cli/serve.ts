@@ -101,7 +101,7 @@ ${RUN_ABOUT}`,
           close: () => node.close(),
         };
       },
-      { level, json },
+      { level, json, logsToOutput: accessLog === '-' },
     );
   },
 });

@@ -63,7 +63,7 @@ ${RUN_ABOUT}`,
           close: () => nodes.close(),
         };
       },
-      { level, json },
+      { level, json, logsToOutput: regions.some(({ access_log: file }) => file === '-') },
     );
   },
 });

@@ -36,6 +36,9 @@ const BATCH_CHARS = 64 * 1024;
 /** What may wait to be written; lines beyond that are left out. */
 const MAX_WAITING_CHARS = 8 * 1024 * 1024;
 
+/** How long the end waits for whoever reads. */
+const CLOSE_MS = 2_000;
+
 export interface AccessLogOptions {
   /** A file to append to, or `-` for standard output. */
   readonly file: string;
@@ -94,11 +97,13 @@ export class AccessLog {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.flush();
-    if (this.#options.file === '-') return;
-    await new Promise<void>((resolve) => {
-      this.#out.once('error', () => resolve());
-      this.#out.end(() => resolve());
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#out.once('error', () => resolve());
+    const timer = setTimeout(resolve, CLOSE_MS);
+    if (this.#options.file === '-') this.#out.write('', () => resolve());
+    else this.#out.end(() => resolve());
+    await promise;
+    clearTimeout(timer);
   }
 
   #open(): Writable {

@@ -6,9 +6,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { KnownCertificate } from '../../http/certificates.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { NODE_FLAGS } from '../node-flags.ts';
+import type { Lines } from '../output.ts';
 import {
   ALIVE_MS,
   type FromWorker,
@@ -31,6 +33,9 @@ const SILENCES = 5;
 /** The same for one that is starting, which a busy machine may make slow. */
 const SILENCES_AT_START = 60;
 
+/** How long the rest of what a worker wrote is waited for, once it has ended. */
+const READ_MS = 2_000;
+
 /** How long a worker that does not answer is waited for. */
 const ANSWER_MS = 3_000;
 
@@ -50,6 +55,8 @@ export interface WorkerProcessOptions {
   readonly log: Logger;
   /** What it is started with, as of now. */
   readonly startMessage: () => ToWorker;
+  /** Where its lines go. */
+  readonly output: Lines;
   readonly onReady: () => void;
   readonly onEnded: () => void;
   readonly onCertificate: (known: KnownCertificate) => void;
@@ -129,9 +136,11 @@ export class WorkerProcess {
     clearTimeout(this.#timer);
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const read = once(child, 'close');
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
     await ended;
+    await Promise.race([read, wait(READ_MS, undefined, { ref: false })]); // what it wrote last
   }
 
   /** Ends it at once. */
@@ -147,9 +156,11 @@ export class WorkerProcess {
       // A group of its own: Ctrl-C reaches the supervisor alone, which then stops its workers.
       detached: true,
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // Its standard output is the access log's, where that is `-`.
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     this.#child = child;
+    if (child.stdout !== null) this.#options.output.take(child.stdout);
     this.#readyAt = undefined;
     child.on('error', () => undefined); // that it could not be started, or told, shows in its end
     child.on('message', (message: FromWorker) => this.#hear(message));

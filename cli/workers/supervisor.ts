@@ -15,6 +15,7 @@ import { TicketKeys } from '../../http/secure.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/matches.ts';
+import { Lines } from '../output.ts';
 import { startWorkerJournal, type WorkerJournal } from './journal.ts';
 import type { Metrics, Question, WorkerAddresses } from './messages.ts';
 import { CONTENT_TYPE, WorkerMetrics } from './metrics.ts';
@@ -62,12 +63,14 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     const share = shareOf(withJournal(region, journal), edgeOf(region, name), count);
     return bound === undefined ? share : withAddresses(share, name, bound);
   };
+  const output = new Lines(process.stdout);
   const workers = Array.from({ length: count }, (_, index) => {
     const worker = workerName(name, index + 1, count);
     return new WorkerProcess({
       name: worker,
       log,
       now: Date.now,
+      output,
       startMessage: () => ({
         kind: 'start',
         region: configNow(),

@@ -23,6 +23,8 @@ function tell(message: FromWorker): Promise<void> {
   return promise;
 }
 
+process.stdout.on('error', () => undefined); // the supervisor is gone: it hears of that elsewhere
+
 const [first] = (await once(process, 'message')) as [ToWorker];
 if (first.kind !== 'start') throw new TypeError('the first message has to be `start`');
 const { edge: name, worker, logLevel, certificates } = first;

@@ -12,6 +12,7 @@ for (const { rule, args, values, operands } of [
   { rule: 'nothing', args: [], values: NOTHING, operands: [] },
   { rule: 'a value behind a space', args: ['--origin', 'x'], values: { ...NOTHING, origin: 'x' }, operands: [] },
   { rule: 'a value behind =', args: ['--origin=-x'], values: { ...NOTHING, origin: '-x' }, operands: [] },
+  { rule: 'a dash alone', args: ['--origin', '-'], values: { ...NOTHING, origin: '-' }, operands: [] },
   { rule: 'a flag', args: ['--json'], values: { ...NOTHING, json: true }, operands: [] },
   {
     rule: 'operands among options',
