@@ -162,6 +162,7 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       edges: Array.from({ length: count }, (_, i) => ({
         name: `${region}-${i + 1}`,
         listen: '127.0.0.1:0',
+        ...(site?.tls && { listen_tls: '127.0.0.1:0' }),
         tier: '127.0.0.1:0',
         control: '127.0.0.1:0',
       })),

@@ -22,11 +22,19 @@ export interface Nginx {
   readonly address: string;
   /** How many requests it answered so far. */
   requests(): Promise<number>;
+  /** Lines of its access log so far. */
+  log(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-/** @param settings - Further lines for the `server` block. */
-export async function startNginx(root: string, settings = ''): Promise<Nginx> {
+/** Format of a line in the access log: the request line and the status. */
+const REQUEST_AND_STATUS = "log_format line '$request $status';";
+
+/**
+ * @param settings - Further lines for the `server` block.
+ * @param format - `log_format` directive for `line`; each line begins with the request line.
+ */
+export async function startNginx(root: string, settings = '', format = REQUEST_AND_STATUS): Promise<Nginx> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: apt-get install nginx`);
   const folder = mkdtempSync(join(tmpdir(), 'seawall-nginx-'));
   const log = join(folder, 'access.log');
@@ -42,7 +50,7 @@ error_log stderr warn;
 events {}
 http {
   include /etc/nginx/mime.types;
-  log_format line '$request $status';
+  ${format}
   access_log ${log} line;
 ${temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
   server {
@@ -77,19 +85,16 @@ ${temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
   const isMark = (line: string): boolean => line.startsWith('GET /mark-');
   try {
     await until(answers);
-    await ask(address, '/mark-0');
-    const before = lines().filter((line) => !isMark(line)).length;
-    return {
-      address,
-      requests: async () => {
-        // Lines are written in order, but after the answers: one more question, and its line tells that all are there.
-        const mark = `GET /mark-${++marks} `;
-        await ask(address, mark.slice('GET '.length, -1));
-        await until(async () => lines().some((line) => line.startsWith(mark)));
-        return lines().filter((line) => !isMark(line)).length - before;
-      },
-      close,
+    const entries = async (): Promise<string[]> => {
+      // Lines are written in order, but after the answers: one more question, and its line tells that all are there.
+      const mark = `GET /mark-${++marks} `;
+      await ask(address, mark.slice('GET '.length, -1));
+      await until(async () => lines().some((line) => line.startsWith(mark)));
+      return lines().filter((line) => !isMark(line));
     };
+    const before = (await entries()).length;
+    const log = async (): Promise<string[]> => (await entries()).slice(before);
+    return { address, requests: async () => (await log()).length, log, close };
   } catch (error) {
     await close();
     throw error;

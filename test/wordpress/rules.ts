@@ -1,0 +1,45 @@
+/**
+ * Sets of rules that WordPress is tried with.
+ * @module
+ */
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { codeBlock } from '../support/documents.ts';
+import type { NetworkOptions } from '../support/network.ts';
+
+type SiteInput = Required<Pick<NonNullable<NetworkOptions['site']>, 'rules'>> & NonNullable<NetworkOptions['site']>;
+
+export interface Rules {
+  readonly title: string;
+  readonly rules: SiteInput['rules'];
+  readonly site: Omit<SiteInput, 'rules'>;
+  readonly isRecipe: boolean;
+  /** Whether only the cookies that the rules name make a request personal. */
+  readonly namesCookies?: boolean;
+}
+
+const RECIPE = join(import.meta.dirname, '../../docs/wordpress.md');
+
+/** A site file of the recipe, without what says where this site is. */
+function recipe(index: number): Record<string, unknown> {
+  const text = codeBlock(RECIPE, 'yaml', index).replaceAll('10.0.0.9', '127.0.0.1');
+  const { name, hosts, origin, tls, ...keys } = parse(text) as Record<string, unknown>;
+  return keys;
+}
+
+const OVERRIDE = { request_headers: { allow: ['X-HTTP-Method-Override'] } };
+const { rules: RECIPE_RULES, ...RECIPE_SITE } = { ...recipe(0), redirect: { https: true } } as unknown as SiteInput;
+const { rules: MORE_HITS } = recipe(1) as unknown as Pick<SiteInput, 'rules'>;
+
+/** The one rule of an owner who knows nothing of WordPress, and what the recipe says. */
+export const TABLE: readonly Rules[] = [
+  { title: 'one rule for everything', rules: [{ status: 200, ttl: '60s' }], site: OVERRIDE, isRecipe: false },
+  { title: 'the recipe', rules: RECIPE_RULES, site: RECIPE_SITE, isRecipe: true },
+  {
+    title: 'the recipe with WordPress’ own cookies by name',
+    rules: MORE_HITS,
+    site: RECIPE_SITE,
+    isRecipe: true,
+    namesCookies: true,
+  },
+];
