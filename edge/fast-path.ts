@@ -14,6 +14,7 @@ import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
 import { reuse } from '../cache/policy/reuse.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
 import type { StoredResponse } from '../cache/stored-response.ts';
+import { monotonicNow } from '../http/clock.ts';
 import { evaluateConditional } from '../http/conditional.ts';
 import { Front } from '../http/front.ts';
 import type { FrontConnection } from '../http/front-connection.ts';
@@ -92,7 +93,7 @@ export class FastPath {
     if (prepared === undefined) return false;
     const isOwner = this.isOwner(prepared, asked, request);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
-    this.hasAnswered(prepared, isOwner, now);
+    this.hasAnswered(prepared, isOwner);
     return true;
   }
 
@@ -134,8 +135,8 @@ export class FastPath {
   }
 
   /** To be told of each answer. */
-  hasAnswered({ place }: Prepared, isOwner: boolean, now: number): void {
-    if (!isOwner && place !== undefined) this.#visit.hot.note(place.key, now);
+  hasAnswered({ place }: Prepared, isOwner: boolean): void {
+    if (!isOwner && place !== undefined) this.#visit.hot.note(place.key, monotonicNow());
     this.answered++;
   }
 

@@ -65,7 +65,7 @@ export class FastStreams {
     if (!connection.answer(id, bytes, bodyBytes)) return false;
     const note = this.#fast.noteOf(method === 'HEAD', request, kind === 'not-modified' ? 304 : status);
     this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, bodyBytes, note);
-    this.#fast.hasAnswered(prepared, isOwner, now);
+    this.#fast.hasAnswered(prepared, isOwner);
     return true;
   }
 

@@ -14,6 +14,7 @@
  * @module
  */
 import { LRUCache } from 'lru-cache';
+import type { MonotonicMs } from '../http/clock.ts';
 
 export interface HotKeysOptions {
   /** Requests within the window from which on a key is hot, that request included. */
@@ -50,12 +51,11 @@ export class HotKeys {
   /**
    * Notes one request for the key.
    *
-   * @param now - Milliseconds of any clock that never goes back.
    * @returns Whether the key is hot: true only when it was asked for at least
    *   `after` times within the last `windowMs`, and always when it was within
    *   the last 7/8 of that (unless its counter had to make room meanwhile).
    */
-  note(key: string, now: number): boolean {
+  note(key: string, now: MonotonicMs): boolean {
     const slice = Math.floor(now / this.#sliceMs);
     let counter = this.#counters.get(key);
     if (counter === undefined) {
@@ -71,7 +71,7 @@ export class HotKeys {
   }
 
   /** Whether the key is hot, as `note` says it, without noting a request. */
-  isHot(key: string, now: number): boolean {
+  isHot(key: string, now: MonotonicMs): boolean {
     const counter = this.#counters.get(key);
     if (counter === undefined) return false;
     forgetBefore(counter, Math.floor(now / this.#sliceMs));

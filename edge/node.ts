@@ -155,7 +155,7 @@ async function openEdge(
       const asking = { id: call.id, from: name, proto: call.proto, position };
       const asked = key === '' || call.ask !== 'owner' ? 'by-worker' : 'by-edge';
       return route({ peers, site, key, call: asking, asked, origin, onOwner });
-    }, Date.now);
+    });
   const asksWorker = (call: TierCall, key: string): boolean => call.ask === 'owner' && peers.workers(key).length > 0;
   const forNodes = { core, secret, fetchFor, asksWorker };
   const [visitors, encrypted, tier, ownTier, control] = await openAll([

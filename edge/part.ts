@@ -4,6 +4,7 @@
  */
 import type { CacheRequest } from '../cache/engine.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
+import { monotonicNow } from '../http/clock.ts';
 import type { Fetch } from '../http/message.ts';
 import { failover } from '../tier/failover.ts';
 import { route } from './peers.ts';
@@ -24,18 +25,18 @@ export class Part {
     this.#key = key;
     this.asks = peers.owners(key).length > 0 ? true : peers.workers(key).length > 0 ? 'near' : false;
     this.isOwner = this.asks === false;
-    if (!this.isOwner) visit.hot.note(key, Date.now());
+    if (!this.isOwner) visit.hot.note(key, monotonicNow());
     const onOwner = (): void => {
       this.isOwner = true; // the owners did not answer: this edge stands in for them
     };
     this.fetch = failover(() => {
       const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
       return route({ peers, site: served.site, key, call, asked: 'by-visitor', origin, onOwner });
-    }, Date.now);
+    });
   }
 
   /** An edge keeps what it owns, and of the rest what is asked for often. */
   keeps(): boolean {
-    return this.isOwner || this.#visit.hot.isHot(this.#key, Date.now());
+    return this.isOwner || this.#visit.hot.isHot(this.#key, monotonicNow());
   }
 }

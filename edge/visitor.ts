@@ -154,18 +154,21 @@ export async function answerVisitor(
     const { peers } = visit;
     const { isOwner } = part;
     if (isOwner) peers.ownInFlight++;
-    await core.respond(
-      {
-        arrival,
-        site: served.site,
-        cacheRequest,
-        describe: (status) =>
-          status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
-        finish: (head) => finishedHead(served, cacheRequest.path, head),
-      },
-      fail,
-    );
-    if (isOwner) peers.ownInFlight--;
+    try {
+      await core.respond(
+        {
+          arrival,
+          site: served.site,
+          cacheRequest,
+          describe: (status) =>
+            status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
+          finish: (head) => finishedHead(served, cacheRequest.path, head),
+        },
+        fail,
+      );
+    } finally {
+      if (isOwner) peers.ownInFlight--;
+    }
   } catch (error) {
     await fail(core.asHttpError(error, arrival.id));
   } finally {
@@ -207,7 +210,7 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
         upgrade: 'websocket',
         visitor: visitorBlock(visit, request),
       },
-      fetch: failover(() => route(options), Date.now),
+      fetch: failover(() => route(options)),
       writeTimeoutMs: core.limits.write_timeout,
       onError: (error) => core.log.warn({ id, code: error.code, detail: error.message }, 'upgrade failed'),
       onOutcome: (result) => core.upgraded('public', served.site, result),

@@ -25,9 +25,16 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
   let first: Buffer | null = head;
   const finish = (): void => {
     socket.off('close', finish);
-    body.close();
-    onDone(Math.max(0, bytes));
+    try {
+      body.close();
+    } finally {
+      onDone(Math.max(0, bytes));
+    }
   };
+  if (socket.closed) {
+    finish();
+    return;
+  }
   socket.once('close', finish);
   const end = (): void => {
     if (socket.destroyed) return; // `finish` has been called, or will be
@@ -51,6 +58,18 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
     }
     return false;
   };
+  /** Head and pieces in one call of the system. @returns `undefined` where the body broke off. */
+  const writeWindow = (): boolean | Promise<Buffer | null> | undefined => {
+    socket.cork();
+    try {
+      return write();
+    } catch {
+      fail();
+      return undefined;
+    } finally {
+      socket.uncork();
+    }
+  };
   const goOnWith = (piece: Buffer | null): void => {
     if (piece === null) end();
     else if (!socket.destroyed) {
@@ -60,9 +79,8 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
   };
   const pump = (): void => {
     for (;;) {
-      socket.cork(); // head and pieces in one call of the system
-      const result = write();
-      socket.uncork();
+      const result = writeWindow();
+      if (result === undefined) return;
       if (result === true) break;
       if (result instanceof Promise) {
         result.then(goOnWith, fail);

@@ -56,7 +56,7 @@ export class OriginPool {
       return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
     });
     this.#only = this.#servers.map(({ target }) => target);
-    this.fetch = failover(() => this.#order(), Date.now);
+    this.fetch = failover(() => this.#order());
   }
 
   /** Ends kept connections at once; requests under way get to their end. */

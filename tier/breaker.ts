@@ -11,6 +11,8 @@
  * @module
  */
 
+import { later, type MonotonicMs } from '../http/clock.ts';
+
 export interface BreakerOptions {
   /** Failures in a row that open the breaker. */
   readonly failures: number;
@@ -22,12 +24,11 @@ export interface BreakerOptions {
 
 type State =
   | { readonly phase: 'closed'; readonly failuresInARow: number }
-  | { readonly phase: 'open'; readonly pauseMs: number; readonly until: number }
-  | { readonly phase: 'half-open'; readonly pauseMs: number; readonly nextTrialAt: number };
+  | { readonly phase: 'open'; readonly pauseMs: number; readonly until: MonotonicMs }
+  | { readonly phase: 'half-open'; readonly pauseMs: number; readonly nextTrialAt: MonotonicMs };
 
 const HEALTHY: State = { phase: 'closed', failuresInARow: 0 };
 
-/** Times are milliseconds of one clock that never goes back, passed in. */
 export class Breaker {
   readonly #options: BreakerOptions;
   #state: State = HEALTHY;
@@ -46,7 +47,7 @@ export class Breaker {
    * is over, the first to ask takes the trial, and everybody else is refused
    * until it reports back, or for `firstPauseMs` if it never does.
    */
-  allows(now: number): boolean {
+  allows(now: MonotonicMs): boolean {
     const state = this.#state;
     switch (state.phase) {
       case 'closed':
@@ -58,7 +59,7 @@ export class Breaker {
         if (now < state.nextTrialAt) return false;
         break;
     }
-    this.#state = { phase: 'half-open', pauseMs: state.pauseMs, nextTrialAt: now + this.#options.firstPauseMs };
+    this.#state = { phase: 'half-open', pauseMs: state.pauseMs, nextTrialAt: later(now, this.#options.firstPauseMs) };
     return true;
   }
 
@@ -68,7 +69,7 @@ export class Breaker {
   }
 
   /** A request failed through the target's fault. */
-  failed(now: number): void {
+  failed(now: MonotonicMs): void {
     const state = this.#state;
     const { failures, firstPauseMs, maxPauseMs } = this.#options;
     switch (state.phase) {
@@ -87,7 +88,7 @@ export class Breaker {
     }
   }
 
-  #pause(pauseMs: number, now: number): void {
-    this.#state = { phase: 'open', pauseMs, until: now + pauseMs };
+  #pause(pauseMs: number, now: MonotonicMs): void {
+    this.#state = { phase: 'open', pauseMs, until: later(now, pauseMs) };
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
+import { type MonotonicMs, monotonicNow } from '../http/clock.ts';
 import { HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
@@ -27,7 +28,7 @@ export interface Target {
  *   whose breaker is open are passed over, unless all are.
  * @returns A Fetch that fails with the last target's error when all have failed.
  */
-export function failover(targets: () => readonly Target[], now: () => number): Fetch {
+export function failover(targets: () => readonly Target[], now: () => MonotonicMs = monotonicNow): Fetch {
   return (request, sink) => {
     const attempt = new Attempts(request, sink, targets(), now);
     attempt.next(undefined);
@@ -38,7 +39,7 @@ export function failover(targets: () => readonly Target[], now: () => number): F
 class Attempts implements Flow {
   readonly request: UpstreamRequest;
   readonly sink: ResponseSink;
-  readonly now: () => number;
+  readonly now: () => MonotonicMs;
   readonly #targets: readonly Target[];
   /** Of the one to be looked at next. */
   #at = 0;
@@ -47,7 +48,7 @@ class Attempts implements Flow {
   #flow: Flow | undefined;
   isAborted = false;
 
-  constructor(request: UpstreamRequest, sink: ResponseSink, targets: readonly Target[], now: () => number) {
+  constructor(request: UpstreamRequest, sink: ResponseSink, targets: readonly Target[], now: () => MonotonicMs) {
     this.request = request;
     this.sink = sink;
     this.now = now;

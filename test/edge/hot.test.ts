@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { HotKeys } from '../../edge/hot.ts';
+import type { MonotonicMs } from '../../http/clock.ts';
+
+/** A moment of a test's clock. */
+function at(ms: number): MonotonicMs {
+  return ms as MonotonicMs;
+}
 
 const WINDOW_MS = 8_000;
 /** What of the window is certain to count. */
@@ -8,46 +14,46 @@ const SURE_MS = (WINDOW_MS * 7) / 8;
 
 test('a key is hot from the request on that makes it so', async (t) => {
   const hot = new HotKeys({ after: 3, windowMs: WINDOW_MS, maxKeys: 10 });
-  t.notOk(hot.note('key', 0));
-  t.notOk(hot.note('key', 1));
-  t.ok(hot.note('key', 2));
-  t.ok(hot.note('key', 3), 'and stays so');
+  t.notOk(hot.note('key', at(0)));
+  t.notOk(hot.note('key', at(1)));
+  t.ok(hot.note('key', at(2)));
+  t.ok(hot.note('key', at(3)), 'and stays so');
 });
 
 test('keys are counted apart', async (t) => {
   const hot = new HotKeys({ after: 2, windowMs: WINDOW_MS, maxKeys: 10 });
-  t.notOk(hot.note('a', 0));
-  t.notOk(hot.note('b', 0));
-  t.ok(hot.note('a', 0));
+  t.notOk(hot.note('a', at(0)));
+  t.notOk(hot.note('b', at(0)));
+  t.ok(hot.note('a', at(0)));
 });
 
 test('with after: 1 every key is hot at once', async (t) => {
-  t.ok(new HotKeys({ after: 1, windowMs: WINDOW_MS, maxKeys: 1 }).note('key', 0));
+  t.ok(new HotKeys({ after: 1, windowMs: WINDOW_MS, maxKeys: 1 }).note('key', at(0)));
 });
 
 test('requests of before the window do not count', async (t) => {
   const hot = new HotKeys({ after: 2, windowMs: WINDOW_MS, maxKeys: 10 });
-  t.notOk(hot.note('key', 0));
-  t.notOk(hot.note('key', WINDOW_MS));
-  t.notOk(hot.note('key', 10 * WINDOW_MS), 'nor after a long silence');
-  t.ok(hot.note('key', 10 * WINDOW_MS + SURE_MS));
+  t.notOk(hot.note('key', at(0)));
+  t.notOk(hot.note('key', at(WINDOW_MS)));
+  t.notOk(hot.note('key', at(10 * WINDOW_MS)), 'nor after a long silence');
+  t.ok(hot.note('key', at(10 * WINDOW_MS + SURE_MS)));
 });
 
 test('a key asked for steadily stays hot across windows', async (t) => {
   const hot = new HotKeys({ after: 4, windowMs: WINDOW_MS, maxKeys: 10 });
-  const answers = Array.from({ length: 50 }, (_, nth) => hot.note('key', nth * (WINDOW_MS / 8)));
+  const answers = Array.from({ length: 50 }, (_, nth) => hot.note('key', at(nth * (WINDOW_MS / 8))));
   t.same(answers.slice(0, 3), [false, false, false]);
   t.ok(answers.slice(3).every(Boolean));
 });
 
 test('beyond maxKeys, the key asked for least recently is forgotten', async (t) => {
   const hot = new HotKeys({ after: 2, windowMs: WINDOW_MS, maxKeys: 2 });
-  hot.note('a', 0);
-  hot.note('b', 1);
-  t.ok(hot.note('a', 2));
-  t.notOk(hot.note('c', 3), 'takes the place of b');
-  t.ok(hot.note('a', 4));
-  t.notOk(hot.note('b', 5));
+  hot.note('a', at(0));
+  hot.note('b', at(1));
+  t.ok(hot.note('a', at(2)));
+  t.notOk(hot.note('c', at(3)), 'takes the place of b');
+  t.ok(hot.note('a', at(4)));
+  t.notOk(hot.note('b', at(5)));
 });
 
 const request = fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd'), afterMs: fc.nat({ max: WINDOW_MS / 4 }) });
@@ -62,7 +68,7 @@ function replay(hot: HotKeys, given: readonly { readonly key: string; readonly a
     now += afterMs;
     seen.push({ key, at: now });
     const within = (ms: number) => seen.filter((request) => request.key === key && now - request.at < ms).length;
-    return { isHot: hot.note(key, now), inWindow: within(WINDOW_MS), surely: within(SURE_MS) };
+    return { isHot: hot.note(key, at(now)), inWindow: within(WINDOW_MS), surely: within(SURE_MS) };
   });
 }
 

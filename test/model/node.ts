@@ -14,6 +14,7 @@ import type { Term } from '../../cache/terms.ts';
 import { compileRules } from '../../config/match.ts';
 import { rulePath } from '../../config/rule-path.ts';
 import { siteSchema } from '../../config/schema.ts';
+import type { MonotonicMs } from '../../http/clock.ts';
 import { HttpError } from '../../http/errors.ts';
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../../http/headers.ts';
 import type { Fetch, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
@@ -205,7 +206,7 @@ export class ModelNode implements Place {
         this.#route(visit.url, this.#ledger.positionFor(NOTHING_KNOWN), false, () => {
           part.isOwner = true;
         }),
-      () => this.#world.network.clock.now,
+      () => this.#world.network.clock.now as MonotonicMs,
     );
     const keeps = (): boolean => part.isOwner || visit.hot;
     const request = this.#request({
@@ -262,7 +263,7 @@ export class ModelNode implements Place {
     const url = URLS.findIndex((known) => known.target === target);
     const fetch = failover(
       () => this.#fetchersFor(position, url),
-      () => this.#world.network.clock.now,
+      () => this.#world.network.clock.now as MonotonicMs,
     );
     const request = this.#request({
       method,

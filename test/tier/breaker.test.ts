@@ -1,33 +1,39 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import type { MonotonicMs } from '../../http/clock.ts';
 import { Breaker } from '../../tier/breaker.ts';
+
+/** A moment of a test's clock. */
+function at(ms: number): MonotonicMs {
+  return ms as MonotonicMs;
+}
 
 const OPTIONS = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 5_000 };
 
 /** A breaker whose last of `failures` failures in a row was at `now`. */
 function opened(now: number): Breaker {
   const breaker = new Breaker(OPTIONS);
-  for (let failure = 0; failure < OPTIONS.failures; failure += 1) breaker.failed(now);
+  for (let failure = 0; failure < OPTIONS.failures; failure += 1) breaker.failed(at(now));
   return breaker;
 }
 
 test('a target is asked until it has failed often enough', async (t) => {
   const breaker = new Breaker(OPTIONS);
-  breaker.failed(0);
-  breaker.failed(1);
+  breaker.failed(at(0));
+  breaker.failed(at(1));
   t.notOk(breaker.open);
-  t.ok(breaker.allows(2));
-  t.ok(breaker.allows(2), 'as often as one likes');
-  breaker.failed(2);
+  t.ok(breaker.allows(at(2)));
+  t.ok(breaker.allows(at(2)), 'as often as one likes');
+  breaker.failed(at(2));
   t.ok(breaker.open);
-  t.notOk(breaker.allows(2));
+  t.notOk(breaker.allows(at(2)));
 });
 
 test('only failures in a row count', async (t) => {
   const breaker = new Breaker(OPTIONS);
   for (let round = 0; round < 10; round += 1) {
-    breaker.failed(round);
-    breaker.failed(round);
+    breaker.failed(at(round));
+    breaker.failed(at(round));
     breaker.succeeded();
   }
   t.notOk(breaker.open);
@@ -35,64 +41,64 @@ test('only failures in a row count', async (t) => {
 
 test('after the pause, one trial at a time', async (t) => {
   const breaker = opened(0);
-  t.notOk(breaker.allows(999));
-  t.ok(breaker.allows(1_000));
-  t.notOk(breaker.allows(1_000));
+  t.notOk(breaker.allows(at(999)));
+  t.ok(breaker.allows(at(1_000)));
+  t.notOk(breaker.allows(at(1_000)));
   t.ok(breaker.open, 'still left out by everybody else');
 });
 
 test('a trial that succeeds closes the breaker, and all is forgotten', async (t) => {
   const breaker = opened(0);
-  t.ok(breaker.allows(1_000));
+  t.ok(breaker.allows(at(1_000)));
   breaker.succeeded();
   t.notOk(breaker.open);
-  t.ok(breaker.allows(1_001));
-  breaker.failed(1_001);
-  breaker.failed(1_001);
+  t.ok(breaker.allows(at(1_001)));
+  breaker.failed(at(1_001));
+  breaker.failed(at(1_001));
   t.notOk(breaker.open, 'failures are counted anew');
-  breaker.failed(1_001);
-  t.notOk(breaker.allows(2_000));
-  t.ok(breaker.allows(2_001), 'the pause is the first one again');
+  breaker.failed(at(1_001));
+  t.notOk(breaker.allows(at(2_000)));
+  t.ok(breaker.allows(at(2_001)), 'the pause is the first one again');
 });
 
 test('the pause doubles with each trial that fails, up to its maximum', async (t) => {
   const breaker = opened(0);
   let now = 0;
   for (const pauseMs of [1_000, 2_000, 4_000, 5_000, 5_000]) {
-    t.notOk(breaker.allows(now + pauseMs - 1), `${pauseMs} ms are not over`);
+    t.notOk(breaker.allows(at(now + pauseMs - 1)), `${pauseMs} ms are not over`);
     now += pauseMs;
-    t.ok(breaker.allows(now), `${pauseMs} ms are over`);
-    breaker.failed(now);
+    t.ok(breaker.allows(at(now)), `${pauseMs} ms are over`);
+    breaker.failed(at(now));
   }
 });
 
 test('a first pause beyond the maximum is the maximum', async (t) => {
   const breaker = new Breaker({ failures: 1, firstPauseMs: 9_000, maxPauseMs: 5_000 });
-  breaker.failed(0);
-  t.ok(breaker.allows(5_000));
+  breaker.failed(at(0));
+  t.ok(breaker.allows(at(5_000)));
 });
 
 test('a trial that never reports back blocks the next one for the first pause only', async (t) => {
   const breaker = opened(0);
-  t.ok(breaker.allows(1_000));
-  breaker.failed(1_000);
-  t.ok(breaker.allows(3_000), 'the second pause was 2 s');
-  t.notOk(breaker.allows(3_999));
-  t.ok(breaker.allows(4_000));
-  t.notOk(breaker.allows(4_000));
+  t.ok(breaker.allows(at(1_000)));
+  breaker.failed(at(1_000));
+  t.ok(breaker.allows(at(3_000)), 'the second pause was 2 s');
+  t.notOk(breaker.allows(at(3_999)));
+  t.ok(breaker.allows(at(4_000)));
+  t.notOk(breaker.allows(at(4_000)));
 });
 
 test('requests from before the pause that fail during it do not prolong it', async (t) => {
   const breaker = opened(0);
-  for (let straggler = 0; straggler < 100; straggler += 1) breaker.failed(900);
-  t.ok(breaker.allows(1_000));
+  for (let straggler = 0; straggler < 100; straggler += 1) breaker.failed(at(900));
+  t.ok(breaker.allows(at(1_000)));
 });
 
 test('a request from before the pause that succeeds ends it', async (t) => {
   const breaker = opened(0);
   breaker.succeeded();
   t.notOk(breaker.open);
-  t.ok(breaker.allows(1));
+  t.ok(breaker.allows(at(1)));
 });
 
 const event = fc.record({
@@ -108,17 +114,17 @@ test('whatever happens: a target is asked again within the longest pause, and tr
       let lastTrialAt = Number.NEGATIVE_INFINITY;
       for (const { afterMs, what } of events) {
         now += afterMs;
-        if (what === 'failed') breaker.failed(now);
+        if (what === 'failed') breaker.failed(at(now));
         if (what === 'succeeded') {
           breaker.succeeded();
           lastTrialAt = Number.NEGATIVE_INFINITY;
         }
-        if (what === 'allows' && breaker.open && breaker.allows(now)) {
+        if (what === 'allows' && breaker.open && breaker.allows(at(now))) {
           t.ok(now - lastTrialAt >= OPTIONS.firstPauseMs);
           lastTrialAt = now;
         }
       }
-      t.ok(breaker.allows(now + OPTIONS.maxPauseMs));
+      t.ok(breaker.allows(at(now + OPTIONS.maxPauseMs)));
     }),
   );
 });

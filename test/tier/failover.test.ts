@@ -1,9 +1,15 @@
 import { test } from 'tap';
+import type { MonotonicMs } from '../../http/clock.ts';
 import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
 import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';
 import { RelayedError } from '../../tier/protocol.ts';
+
+/** A moment of a test's clock. */
+function at(ms: number): MonotonicMs {
+  return ms as MonotonicMs;
+}
 
 const GET: UpstreamRequest = { method: 'GET', target: '/', headers: [], body: undefined };
 const POST: UpstreamRequest = { ...GET, method: 'POST' };
@@ -46,7 +52,7 @@ function run(request: UpstreamRequest, ...targets: Target[]): { flow: Flow; seen
   return {
     flow: failover(
       () => targets,
-      () => 0,
+      () => at(0),
     )(request, listening(seen)),
     seen,
   };
@@ -98,9 +104,9 @@ for (const { rule, error, answers } of [
 ]) {
   test(`${rule} of whether the target is well`, async (t) => {
     const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
-    breaker.failed(0);
+    breaker.failed(at(0));
     run(POST, { ...failing('a', error), breaker });
-    breaker.failed(0);
+    breaker.failed(at(0));
     t.equal(breaker.open, !answers);
   });
 }

@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'tap';
+import { type OriginConfig, originSchema } from '../../config/schema/origin.ts';
+import { OriginPool } from '../../origin-shield/origin-pool.ts';
+import { startOrigin, text } from '../support/origin.ts';
+
+function poolOf(servers: readonly string[], others: object = {}): OriginPool {
+  const config: OriginConfig = originSchema.parse({ servers: servers.map((url) => ({ url })), ...others });
+  return new OriginPool(config, 'test-network');
+}
+
+/** Resolves with the body, or with the code of the error. */
+function get(pool: OriginPool, target: string): Promise<string> {
+  return new Promise((resolve) => {
+    let body = '';
+    pool.fetch(
+      { method: 'GET', target, headers: ['Host', 'a.test'], body: undefined },
+      {
+        onInterim: () => undefined,
+        onHead: () => undefined,
+        onData: (piece) => {
+          body += piece.toString('latin1');
+        },
+        onEnd: () => resolve(body),
+        onError: ({ code }) => resolve(code),
+      },
+    );
+  });
+}
+
+test('a wall clock that is set back by an hour does not keep a breaker open for an hour', async (t) => {
+  const { now } = Date;
+  let setBackMs = 0;
+  Date.now = () => now() - setBackMs;
+  t.teardown(() => {
+    Date.now = now;
+  });
+  const wellServer = await startOrigin(text('well'));
+  const restarted = await startOrigin((_request, response) => response.destroy());
+  const pool = poolOf([restarted.url, wellServer.url]);
+  for (let i = 0; i < 8; i++) t.equal(await get(pool, `/${i}`), 'well');
+  const failed = restarted.requests.length;
+  t.ok(failed >= 3);
+  restarted.script = text('restarted');
+  setBackMs = 3_600_000;
+  await sleep(1_200); // the first pause is a second
+  const bodies = new Set<string>();
+  for (let i = 0; i < 4; i++) bodies.add(await get(pool, `/later/${i}`));
+  t.strictSame([...bodies].sort(), ['restarted', 'well']);
+  await pool.destroy();
+  await Promise.all([wellServer.close(), restarted.close()]);
+});
