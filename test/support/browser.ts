@@ -97,7 +97,7 @@ export class Browser {
         ':path': target,
         ':authority': HOST,
         'accept-encoding': 'identity',
-        ...(cookie !== '' && { cookie }),
+        ...(cookie !== '' && { cookie: cookie.split('; ') }), // in crumbs, as browsers do (RFC 9113, section 8.2.3)
         ...headers,
       },
       { endStream: body === undefined },

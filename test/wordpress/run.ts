@@ -13,6 +13,7 @@ import { makeCertificate } from '../support/certificate.ts';
 import { type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
 import { HOST } from '../support/visitor.ts';
 import { ATTACKS } from './attacks.ts';
+import { inChromium } from './chromium.ts';
 import { JOURNEYS } from './journeys.ts';
 import { TABLE } from './rules.ts';
 import { Stage } from './stage.ts';
@@ -46,6 +47,8 @@ test('WordPress', async (all) => {
       t.teardown(() => stage.close());
       for (const [name, journey] of Object.entries({ ...JOURNEYS, ...ATTACKS }))
         await t.test(name, (journeyTest) => journey(journeyTest, stage));
+      if (of.isRecipe && of.namesCookies !== true)
+        await t.test('the editor in Chromium', (last) => inChromium(last, stage));
       await t.test('nothing of one visitor’s view reaches another', async (last) => {
         for (const target of stage.asked) await stage.stranger(last, target);
       });
