@@ -48,11 +48,12 @@ export class OriginPool {
         visitorShare: origin.visitor_share,
         minReadRate: origin.min_read_rate,
         anyTransferCoding: origin.transfer_codings === 'any',
+        bareLf: origin.bare_lf === 'accept',
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
       const host = new URL(url).host;
       const fetch: Fetch = (request, sink) =>
-        client.send(forOrigin(request, origin.host_header, host, network), new FromOrigin(sink));
+        client.send(forOrigin(request, origin, host, network), new FromOrigin(sink));
       return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
     });
     this.#only = this.#servers.map(({ target }) => target);
@@ -80,17 +81,30 @@ export class OriginPool {
   }
 }
 
-function forOrigin(request: UpstreamRequest, hostHeader: string, serverHost: string, network: string): UpstreamRequest {
+function forOrigin(
+  request: UpstreamRequest,
+  { host_header, via }: OriginConfig,
+  serverHost: string,
+  network: string,
+): UpstreamRequest {
   const visitorHost = fieldValue(request.headers, 'host') ?? serverHost;
-  const host = hostHeader === 'visitor' ? visitorHost : hostHeader === 'origin' ? serverHost : hostHeader;
-  const headers = withField(request.headers, 'Host', host);
-  appendVia(headers, '1.1', network);
+  const host = host_header === 'visitor' ? visitorHost : host_header === 'origin' ? serverHost : host_header;
+  let headers = withField(request.headers, 'Host', host);
+  if (via === 'omit') headers = withoutFields(headers, VIA);
+  else appendVia(headers, '1.1', via === 'send' ? network : via);
   appendCdnLoop(headers, network);
   const { method, target, body, upgrade, visitor } = request;
   return { method, target, headers, body, upgrade, visitor };
 }
 
-/** What nodes tell each other is not for an origin to say. */
+const VIA: ReadonlySet<string> = new Set(['via']);
+
+/**
+ * Fields that are not an origin's to say to visitors: what nodes tell each other, and where else the site may be found
+ * (RFC 7838), which would lead visitors past the network.
+ */
+const NOT_FROM_ORIGINS: ReadonlySet<string> = new Set([...TIER_FIELDS, 'alt-svc']);
+
 class FromOrigin implements ResponseSink {
   readonly #sink: ResponseSink;
 
@@ -99,7 +113,7 @@ class FromOrigin implements ResponseSink {
   }
 
   onInterim(status: number, headers: RawHeaders): void {
-    this.#sink.onInterim(status, withoutFields(headers, TIER_FIELDS));
+    this.#sink.onInterim(status, withoutFields(headers, NOT_FROM_ORIGINS));
   }
 
   onHead(head: ResponseHead): void {
@@ -111,7 +125,7 @@ class FromOrigin implements ResponseSink {
   }
 
   onEnd(trailers: RawHeaders): void {
-    this.#sink.onEnd(trailers);
+    this.#sink.onEnd(trailers.length === 0 ? trailers : withoutFields(trailers, NOT_FROM_ORIGINS));
   }
 
   onError(error: HttpError): void {
@@ -124,7 +138,7 @@ class FromOrigin implements ResponseSink {
 }
 
 function cleaned({ status, statusText, headers }: ResponseHead): ResponseHead {
-  return { status, statusText, headers: withoutFields(headers, TIER_FIELDS) };
+  return { status, statusText, headers: withoutFields(headers, NOT_FROM_ORIGINS) };
 }
 
 /** The pools of all sites of a node. */

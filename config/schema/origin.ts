@@ -36,6 +36,21 @@ export const originSchema = z.strictObject({
       description:
         'Host that the origin sees: `visitor` (as the visitor sent it), `origin` (the server’s own), or a fixed name.',
     }),
+  via: z
+    .string()
+    .max(255)
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/)
+    .default('send')
+    .meta({
+      title: '`send`, `omit` or a name',
+      examples: ['omit', 'cdn.example.com'],
+      description:
+        'Via in requests to the origin: `send` adds the network’s name, another word is added in its place, `omit` sends none. nginx compresses nothing for a request with Via unless `gzip_proxied` says so; loops are found without it, by CDN-Loop.',
+    }),
+  bare_lf: z.enum(['accept', 'refuse']).default('accept').meta({
+    description:
+      'Lines of a response’s header section that end with LF without CR: accepted, as nginx does (RFC 9112, 2.2), or refused with 502.',
+  }),
   transfer_codings: z.enum(['chunked', 'any']).default('chunked').meta({
     description:
       'Transfer codings of responses: with `chunked` any other is refused with 502, as it would be stored for content; with `any` what comes until the connection closes is the content.',

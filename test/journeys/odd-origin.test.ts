@@ -15,17 +15,24 @@ interface Odd {
   /** Whether the origin closes the connection after that. */
   readonly ends?: boolean;
   readonly method?: string;
+  /** Keys of the site's `origin`. */
+  readonly access?: object;
 }
 
 /** Asks twice, past an edge that does not own the key; what the origin was asked is the number of its answers. */
-async function askTwice({ bytes, ends = false, method = 'GET' }: Odd): Promise<{ replies: Reply[]; asked: number }> {
+async function askTwice({
+  bytes,
+  ends = false,
+  method = 'GET',
+  access,
+}: Odd): Promise<{ replies: Reply[]; asked: number }> {
   let asked = 0;
   const origin = await startTcp((socket) => {
     asked++;
     socket.write(bytes, 'latin1');
     if (ends) socket.end();
   });
-  const network = await startNetwork({ origin: origin.url, access: QUICK });
+  const network = await startNetwork({ origin: origin.url, access: { ...QUICK, ...access } });
   const path = network.pathOf('eu-2', '/odd');
   const replies = [await ask(network.at('eu-1'), path, { method }), await ask(network.at('eu-1'), path, { method })];
   await Promise.all([network.close(), origin.close()]);
@@ -47,7 +54,13 @@ for (const odd of [
   { rule: 'a control character in a value', bytes: `${OK}X: a\x01b\r\n${ABC}` },
   { rule: 'NUL in a value', bytes: `${OK}X: a\0b\r\n${ABC}` },
   { rule: 'a folded header', bytes: `${OK}X: a\r\n b\r\n${ABC}` },
-  { rule: 'bare LF', bytes: `${OK}${ABC}`.replaceAll('\r\n', '\n') },
+  { rule: 'HTTP/2.0', bytes: `${OK.replace('1.1', '2.0')}${ABC}` },
+  { rule: 'an empty line first', bytes: `\r\n${OK}${ABC}` },
+  {
+    rule: 'bare LF, where the site refuses it',
+    bytes: `${OK}${ABC}`.replaceAll('\r\n', '\n'),
+    access: { bare_lf: 'refuse' },
+  },
   { rule: 'a switch of protocols that nobody asked for', bytes: 'HTTP/1.1 101 Up\r\nUpgrade: x\r\n\r\n' },
   { rule: 'a header section of 200 KB', bytes: `${OK}${`X: ${'y'.repeat(1000)}\r\n`.repeat(200)}${ABC}` },
 ] satisfies readonly Odd[]) {
@@ -141,6 +154,27 @@ for (const { see, ...odd } of [
     rule: '204 with a length and bytes after it',
     bytes: `HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n${ABC}`,
     see: { status: 204, text: '', headers: { 'content-length': undefined } },
+  },
+  {
+    rule: 'spaces before colons and behind chunk sizes',
+    bytes: `${OK}X : y\r\nTransfer-Encoding\t: chunked\r\n\r\n3 \r\nabc\r\n0 \r\n\r\n`,
+    see: { text: 'abc', headers: { x: 'y' } },
+  },
+  {
+    rule: 'one Content-Length twice',
+    bytes: `${OK}Content-Length: 3\r\n${ABC}`,
+    see: { text: 'abc', headers: { 'content-length': '3' } },
+  },
+  { rule: 'bare LF', bytes: `${OK}X: y\r\n${ABC}`.replaceAll('\r\n', '\n'), see: { text: 'abc', headers: { x: 'y' } } },
+  {
+    rule: '100 Continue that nobody asked for',
+    bytes: `HTTP/1.1 100 Continue\r\n\r\n${OK}${ABC}`,
+    see: { text: 'abc', interim: [] },
+  },
+  {
+    rule: 'another service for the site',
+    bytes: `${OK}Alt-Svc: h3=":443"; ma=86400\r\n${ABC}`,
+    see: { text: 'abc', headers: { 'alt-svc': undefined } },
   },
   {
     rule: 'words between nodes',
