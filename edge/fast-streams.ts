@@ -49,6 +49,7 @@ export class FastStreams {
   answer(connection: Connection, { id, section }: Begun): boolean {
     const { method, path: target } = section;
     if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(target)) return false;
+    const { known } = connection.peer;
     const asked = this.#askedAgainBy(connection.peer, section.raw);
     if (asked === null || asked.hasRange) return false;
     const now = this.#visit.core.now();
@@ -66,6 +67,7 @@ export class FastStreams {
     const note = this.#fast.noteOf(method === 'HEAD', request, kind === 'not-modified' ? 304 : status);
     this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, bodyBytes, note);
     this.#fast.hasAnswered(prepared, isOwner);
+    section.isRemembered = known !== undefined && connection.peer.known === known;
     return true;
   }
 

@@ -9,11 +9,16 @@ import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
 import { type FrontExchange, frontExchange } from './front-exchange.ts';
+import type { HeadProgress } from './head-progress.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
 import { writeAtPace } from './paced-writing.ts';
-import { isVisible, mayBecomeHead, type Recogniser, type Section } from './recogniser.ts';
+import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import { shareReads } from './shared-reads.ts';
+import { turns } from './turns.ts';
+
+/** Of requests that came at once: those that begin in so many bytes are looked at before the first of them is answered. */
+const GROUP_BYTES = 4_096;
 
 /** What a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
@@ -35,6 +40,8 @@ export class FrontConnection<Meaning> {
   #recogniser: Recogniser<Meaning> | undefined;
   /** What has come and is not read yet. */
   #rest = '';
+  /** Of a head that has not come to its end: `#rest`, and what is known of it. */
+  #progress: HeadProgress | undefined;
   /** The request that is being answered by others. */
   #exchange: FrontExchange | undefined;
   /** Whether the other side sends no more. */
@@ -130,8 +137,12 @@ export class FrontConnection<Meaning> {
       return;
     }
     this.startedAt = performance.now();
-    // The time for a head counts from its first byte.
-    if (this.waitsFor !== 'rest-of-head') this.since = this.startedAt;
+    const progress = this.#progress;
+    if (progress !== undefined) {
+      if (progress.add(text) !== 'more') this.#read(progress.text);
+      return; // the time for a head counts from its first byte
+    }
+    this.since = this.startedAt;
     this.#read(this.#rest === '' ? text : this.#rest + text);
   }
 
@@ -149,6 +160,7 @@ export class FrontConnection<Meaning> {
   /** Answers what has come. */
   #read(text: string): void {
     this.#rest = text;
+    this.#progress = undefined;
     const recogniser = this.#front.options.recogniser();
     if (this.#recogniser !== recogniser) this.#last = undefined; // it means something else after a reload
     this.#recogniser = recogniser;
@@ -171,32 +183,45 @@ export class FrontConnection<Meaning> {
 
   /** Requests that came at once are answered in their order; those that take more than the store go to `node:http` together. */
   #readMany(text: string, recogniser: Recogniser<Meaning>): void {
-    // A request that must not be answered here says so to those before it: their answers differ then.
-    if (!this.#isPlain(text, recogniser)) {
-      this.#handOver();
-      return;
-    }
+    const sliceEnd = turns.sliceEnd();
     let at = 0;
-    while (at < text.length && recogniser.recognise(text, at, this.#last)) {
+    let groupEnd = 0;
+    for (;;) {
+      if (at >= groupEnd) {
+        if (at > 0 && performance.now() >= sliceEnd) {
+          this.#goOnLater();
+          return;
+        }
+        // A request that must not be answered here says so to those before it: their answers differ then.
+        if (!this.#isPlain(text, at, recogniser)) {
+          this.#handOver();
+          return;
+        }
+        groupEnd = at + GROUP_BYTES;
+      }
+      if (!recogniser.recognise(text, at, this.#last)) break;
       const isAnswered = this.#answer(recogniser);
       if (isAnswered) at = recogniser.end;
       this.#rest = at === text.length ? '' : text.slice(at);
       if (!isAnswered) this.#handOver();
-      if (!isAnswered || this.waitsFor !== 'request') return;
+      if (!isAnswered || this.waitsFor !== 'request' || at === text.length) return;
     }
-    if (this.#rest !== '') this.#waitForMore(recogniser);
+    this.#waitForMore(recogniser);
   }
 
   #waitForMore(recogniser: Recogniser<Meaning>): void {
-    if (mayBecomeHead(this.#rest, recogniser.maxBytes)) this.waitsFor = 'rest-of-head';
-    else this.#handOver();
+    const progress = recogniser.headInPieces();
+    if (progress.add(this.#rest) === 'more') {
+      this.#progress = progress;
+      this.waitsFor = 'rest-of-head';
+    } else this.#handOver();
   }
 
-  /** Whether all that has come is recognised, but perhaps for what follows without a fault. */
-  #isPlain(text: string, recogniser: Recogniser<Meaning>): boolean {
-    let at = 0;
+  /** Whether the next requests that have come are recognised, but perhaps for what follows without a fault. */
+  #isPlain(text: string, from: number, recogniser: Recogniser<Meaning>): boolean {
+    let at = from;
     let last = this.#last;
-    while (at < text.length) {
+    while (at < text.length && at < from + GROUP_BYTES) {
       if (!recogniser.recognise(text, at, last)) return recogniser.mayFollow(text.slice(at));
       if (!isVisible(recogniser.target)) return false;
       last = recogniser.section;
@@ -220,8 +245,14 @@ export class FrontConnection<Meaning> {
       return;
     }
     // Not from within the answer to the request before: a thousand of them would be as deep.
+    this.#goOnLater();
+  }
+
+  /** Reads on what has come when others have had their turn. */
+  #goOnLater(): void {
     this.waitsFor = 'answer';
-    setImmediate(() => {
+    this.socket.pause();
+    turns.later(() => {
       if (this.#isGone || this.socket.destroyed) return;
       this.startedAt = performance.now();
       this.#read(this.#rest);
@@ -271,8 +302,9 @@ export class FrontConnection<Meaning> {
   }
 
   #handOver(): void {
-    const unread = this.#rest;
+    const unread = this.#progress?.text ?? this.#rest;
     this.#rest = '';
+    this.#progress = undefined;
     this.socket.resume(); // what came while an answer was on its way has held it
     this.#detach();
     this.#wire.handOver(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));

@@ -11,6 +11,7 @@
  * is remembered by its text, and only the request line is new each time.
  * @module
  */
+import { HeadProgress } from './head-progress.ts';
 import { fieldLines, isFieldName, lowerCase, type RawHeaders } from './headers.ts';
 
 /** A header section that was met before. */
@@ -67,7 +68,13 @@ export class Recogniser<Meaning> {
   /** Whether a head that is not recognised may become one, or is no reason to answer those before it differently. */
   mayFollow(text: string): boolean {
     const { maxBytes, maxLines } = this.#options;
-    return mayBecomeHead(text, maxBytes) || beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
+    return this.headInPieces().add(text) === 'more' || beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
+  }
+
+  /** @returns What tells of a head that has not come to its end whether it may be recognised then. */
+  headInPieces(): HeadProgress {
+    const { maxBytes, maxLines } = this.#options;
+    return new HeadProgress({ maxBytes, maxLines, isRecognised });
   }
 
   /** Of the last head. Most are answered without making a string of it. */
@@ -195,11 +202,15 @@ const NOT_RECOGNISED: ReadonlySet<string> = new Set([
 export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
   const headers = parseLines(lines, maxLines);
   for (let i = 0; headers !== undefined && i < headers.length; i += 2) {
-    const name = lowerCase(headers[i] as string);
-    if (NOT_RECOGNISED.has(name)) return undefined;
-    if (name === 'connection' && (headers[i + 1] as string).toLowerCase() !== 'keep-alive') return undefined;
+    if (!isRecognised(headers[i] as string, headers[i + 1] as string)) return undefined;
   }
   return headers;
+}
+
+function isRecognised(name: string, value: string): boolean {
+  const lower = lowerCase(name);
+  if (lower === 'connection') return value.toLowerCase() === 'keep-alive';
+  return !NOT_RECOGNISED.has(lower);
 }
 
 /**
@@ -246,25 +257,6 @@ export function beginsWithSoundHead(text: string, maxLines: number): boolean {
 }
 
 const SOUND_REQUEST_LINE = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \/[\x21-\x7e]* HTTP\/1\.1$/;
-
-/**
- * Whether more bytes could make it a head that is recognised, as far as can be
- * told: what is wrong already is for `node:http` to answer at once.
- */
-export function mayBecomeHead(text: string, maxBytes: number): boolean {
-  if (text.length >= maxBytes) return false;
-  const lineEnd = text.indexOf('\r\n');
-  if (lineEnd < 0) return REQUEST_LINE_SO_FAR.test(text);
-  if (!REQUEST_LINE_SO_FAR.test(text.slice(0, lineEnd)) || !text.startsWith(' HTTP/1.1', lineEnd - 9)) return false;
-  const lastLine = text.lastIndexOf('\r\n') + 2;
-  return (
-    parseSection(text.slice(lineEnd + 2, lastLine), maxBytes) !== undefined && LINE_SO_FAR.test(text.slice(lastLine))
-  );
-}
-
-const REQUEST_LINE_SO_FAR =
-  /^(?:GET|HEAD) \/[\x21-\x7e]*(?: (?:H|HT|HTT|HTTP|HTTP\/|HTTP\/1|HTTP\/1\.|HTTP\/1\.1\r?)?)?$/;
-const LINE_SO_FAR = /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:: ?(?:[\x21-\x7e][\t\x20-\x7e]*)?\r?)?|\r)?$/;
 
 /** A request target that `node:http` may be given as it is: visible ASCII. */
 export function isVisible(target: string): boolean {

@@ -11,9 +11,18 @@ import { makeCertificate } from './bench/certificate.ts';
 import { CORES, canPin, programOf, start, untilListening } from './bench/processes.ts';
 import { median } from './bench/statistics.ts';
 import { Attack, type Ports } from './hostile/attack.ts';
-import { threadMicros } from './hostile/cpu.ts';
+import { threadMicros, userMicros } from './hostile/cpu.ts';
 import { startEdge } from './hostile/edge.ts';
-import { BASELINES, judge, MAX_CPU_MICROS, MAX_TIMES_PLAIN, type Measured, table, WAIT_MS } from './hostile/report.ts';
+import {
+  BASELINES,
+  judge,
+  MAX_CPU_MICROS,
+  MAX_TIMES_PLAIN,
+  type Measured,
+  table,
+  USUAL_HIT_MICROS,
+  WAIT_MS,
+} from './hostile/report.ts';
 import type { Shape } from './hostile/shape.ts';
 import { SHAPES } from './hostile/shapes.ts';
 import type { Waits } from './hostile/visitor.ts';
@@ -29,13 +38,16 @@ of a normal visitor meanwhile, who has a process and a connection of its own.
 Everything stays on loopback, and ends with the command.
 
 Goals, of which one that is missed makes the command exit with 1:
-  a request takes at most ${MAX_CPU_MICROS / 1_000} ms of processor time;
+  a request that is answered from memory or refused takes at most ${MAX_CPU_MICROS / 1_000} ms of the edge's own time;
   a request, by the KB of its decoded head (at least 1), takes at most ${MAX_TIMES_PLAIN} times as much
   as a plain one: a hit, a request that is read anew, or a miss, as the shape says;
   the edge works for at most ${WAIT_MS} ms on others before it answers the normal visitor.
 
-All of these are processor time of the edge's own threads, so that a busy machine
-changes them little. How long the visitor waited by the clock is printed as well; it is a
+All of these are processor time of the edge's threads, so that a busy machine changes
+them little. Own time is that outside the kernel: what the kernel copies was sent by somebody,
+and on loopback it is charged for the work of both ends. What fetches from the origin is held
+against a plain request that does. Where a plain hit takes more than ${USUAL_HIT_MICROS} µs, the machine
+is slower than those that the bound of a request is made for, which is raised accordingly. How long the visitor waited by the clock is printed as well; it is a
 goal only where --max-wait says so, as on a machine that others use it has other causes, too.
 
 Options:
@@ -50,6 +62,9 @@ Needs Linux and openssl.
 
 /** Of each shape's time: what a visitor waits for in most of them is not by chance. */
 const PARTS = 4;
+
+/** The edge with the normal visitor alone. */
+const IDLE_MS = 1_500;
 
 /** Before what is measured: code is compiled, objects are fetched. */
 const WARM_UP_MS = 500;
@@ -72,6 +87,7 @@ const ports: Ports = edge;
 const visitor = fork(new URL('./hostile/visitor.ts', import.meta.url), [String(edge.port), String(edge.running.pid)]);
 visitor.once('exit', (code) => fail(`the normal visitor was not answered any more (${code})`));
 
+const idle = await usedWhenIdle();
 const measured: Measured[] = [];
 for (const shape of SHAPES) {
   if (chosen.length === 0 || chosen.includes(shape.name) || BASELINES.has(shape.name)) {
@@ -93,7 +109,7 @@ async function measure(shape: Shape): Promise<Measured> {
   for (const attack of attacks) attack.start();
   await sleep(WARM_UP_MS);
   const { pid } = edge.running;
-  const before = { cpu: threadMicros(pid), ...summed(attacks) };
+  const before = { cpu: threadMicros(pid), user: userMicros(pid), ...summed(attacks), at: performance.now() };
   await waitsOf(visitor);
   const waits: Waits[] = [];
   for (let part = 0; part < PARTS; part++) {
@@ -101,17 +117,29 @@ async function measure(shape: Shape): Promise<Measured> {
     waits.push(await waitsOf(visitor));
   }
   const after = summed(attacks);
-  const cpuMicros = threadMicros(pid) - before.cpu;
+  const [cpu, user] = [threadMicros(pid) - before.cpu, userMicros(pid) - before.user];
+  const tookSeconds = (performance.now() - before.at) / 1_000;
   for (const attack of attacks) attack.stop();
   return {
     shape,
-    cpuMicros,
+    cpuMicros: Math.max(0, cpu - idle.cpuMicros * tookSeconds),
+    userMicros: Math.max(0, user - idle.userMicros * tookSeconds),
     requests: after.answers - before.answers,
     bytes: after.bytesSent - before.bytesSent,
     connections: after.connections - before.connections,
     waitMs: median(waits.map(({ longestMs }) => longestMs)),
     busyMs: median(waits.map(({ busyMs }) => busyMs)),
   };
+}
+
+/** What the normal visitor costs in a second, which is not the hostile ones' doing. */
+async function usedWhenIdle(): Promise<{ cpuMicros: number; userMicros: number }> {
+  const { pid } = edge.running;
+  await sleep(IDLE_MS);
+  const [cpu, user] = [threadMicros(pid), userMicros(pid)];
+  await sleep(IDLE_MS);
+  const perSecond = 1_000 / IDLE_MS;
+  return { cpuMicros: (threadMicros(pid) - cpu) * perSecond, userMicros: (userMicros(pid) - user) * perSecond };
 }
 
 function summed(attacks: readonly Attack[]): { answers: number; bytesSent: number; connections: number } {

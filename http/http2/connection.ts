@@ -8,11 +8,12 @@ import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { shareReads } from '../shared-reads.ts';
+import { turns } from '../turns.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
 import type { Peer } from './exchange.ts';
-import { FLAG, FRAME, FrameReader, MAX_WINDOW, readUint31 } from './frames.ts';
+import { FLAG, FRAME, FrameReader, MAX_WINDOW, type Pace, readUint31 } from './frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
-import { ALLOWED, Allowance } from './limits.ts';
+import { ALLOWED, Allowance, DECODED, unpaidBytes } from './limits.ts';
 import { Output } from './output.ts';
 import type { Begun } from './section.ts';
 import { ownSettings, readSettings } from './settings.ts';
@@ -38,6 +39,9 @@ const LINGER_MS = 1_000;
 /** What may wait for the other side until nothing more is read from it: each of its requests would add another head. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
+/** Frames after which the clock is looked at. */
+const FRAMES_A_LOOK = 8;
+
 /** Asks whether the other side has heard that it is to open no more streams. */
 const LEAVING = Buffer.from('leaving.', 'latin1');
 
@@ -57,6 +61,16 @@ export class Connection {
   #isOver = false;
   /** Whether nothing is read until what waits has been written. */
   #isPaused = false;
+  /** What has come and is read later, from `#unreadAt` on. */
+  #unread: Buffer | undefined;
+  #unreadAt = 0;
+  /** When the turn of this connection ends, of `performance.now()`. */
+  #sliceEnd = 0;
+  #framesLeft = FRAMES_A_LOOK;
+  /** Bytes of header sections that came without being sent. */
+  readonly #decoded: Allowance;
+  /** Of the last request. */
+  #lastPath = '';
 
   constructor(options: ConnectionOptions) {
     const { socket, limits } = options;
@@ -66,6 +80,7 @@ export class Connection {
     this.peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', encrypted: true, known: undefined };
     this.readAt = now;
     this.#calls = new Allowance(now, ALLOWED.calls);
+    this.#decoded = new Allowance(now, DECODED);
     this.#reader = new FrameReader(this.#take);
     this.#blocks = new HeaderBlocks(limits);
     this.#output = new Output(socket, () => this.#goOn());
@@ -143,10 +158,27 @@ export class Connection {
 
   #read(bytes: Buffer, length: number): boolean {
     if (this.#isOver) return true;
+    if (this.#unread === undefined) {
+      const end = this.#readFrames(bytes, 0, length);
+      if (end < length && !this.#isOver) this.#readLater(Buffer.from(bytes.subarray(end, length)), 0);
+    } else {
+      // What TLS had decrypted already when the socket was paused.
+      const before = this.#unread.subarray(this.#unreadAt);
+      this.#unread = Buffer.concat([before, bytes.subarray(0, length)]);
+      this.#unreadAt = 0;
+    }
+    return true;
+  }
+
+  /** @returns How far they are read. */
+  #readFrames(bytes: Buffer, from: number, end: number): number {
     this.readAt = performance.now();
     this.streams.now = this.readAt;
+    this.#sliceEnd = turns.sliceEnd();
+    this.#framesLeft = FRAMES_A_LOOK;
+    let at = end;
     try {
-      this.#reader.read(bytes, length, this.#goesOn);
+      at = this.#reader.read(bytes, from, end, this.#pace);
     } catch (error) {
       this.#fail(error);
     }
@@ -155,19 +187,48 @@ export class Connection {
       this.#isPaused = true;
       this.socket.pause();
     }
-    return true;
+    return at;
   }
+
+  /** Others have their turn first; those who have decoded more than they may wait until they may again. */
+  #readLater(unread: Buffer, at: number): void {
+    this.#unread = unread;
+    this.#unreadAt = at;
+    this.socket.pause();
+    const waitMs = this.#decoded.waitMs(performance.now());
+    if (waitMs > 0) setTimeout(this.#readUnread, waitMs);
+    else turns.later(this.#readUnread);
+  }
+
+  readonly #readUnread = (): void => {
+    const unread = this.#unread;
+    if (unread === undefined || this.#isOver || this.socket.destroyed) return;
+    if (this.#isPaused) return; // until what waits has been written
+    this.#unread = undefined;
+    const end = this.#readFrames(unread, this.#unreadAt, unread.length);
+    if (this.#isOver) return;
+    if (end < unread.length) this.#readLater(unread, end);
+    else if (!this.#isPaused) this.socket.resume();
+  };
 
   /** What waited has been written. */
   #goOn(): void {
     if (this.#isPaused) {
       this.#isPaused = false;
-      this.socket.resume();
+      if (this.#unread === undefined) this.socket.resume();
+      else turns.later(this.#readUnread);
     }
     this.streams.goOn();
   }
 
-  readonly #goesOn = (): boolean => !this.#isOver;
+  readonly #pace = (): Pace => {
+    if (this.#isOver) return 'never';
+    if (this.#isPaused) return 'later';
+    if (--this.#framesLeft > 0) return 'now';
+    this.#framesLeft = FRAMES_A_LOOK;
+    const now = performance.now();
+    return now < this.#sliceEnd && this.#decoded.waitMs(now) === 0 ? 'now' : 'later';
+  };
 
   #fail(error: unknown): void {
     if (error instanceof FloodError) {
@@ -225,7 +286,15 @@ export class Connection {
   };
 
   #takeBlock(block: HeaderBlock | undefined): void {
-    if (block !== undefined) this.streams.takeBlock(block);
+    if (block === undefined) return;
+    this.streams.takeBlock(block);
+    const { section, wireBytes } = block;
+    const isPathKnown = section.path === this.#lastPath;
+    const unpaid = unpaidBytes(section, isPathKnown, wireBytes, this.#options.limits().max_header);
+    this.#lastPath = section.path;
+    if (unpaid === 0) return;
+    this.#decoded.spend(unpaid, this.readAt);
+    this.#framesLeft = Math.min(this.#framesLeft, 2); // the clock is looked at the sooner
   }
 
   #takeSettings(flags: number, bytes: Buffer, start: number, end: number): void {

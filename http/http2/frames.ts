@@ -48,53 +48,100 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 /** @param end - Of the payload, exclusive. The bytes are valid until the call returns. */
 export type OnFrame = (type: number, flags: number, id: number, bytes: Buffer, start: number, end: number) => void;
 
+/** What becomes of the frames that follow: they are read now, or later, or never. */
+export type Pace = 'now' | 'later' | 'never';
+
 export class FrameReader {
   readonly #onFrame: OnFrame;
-  #hasPreface = false;
-  /** The beginning of a frame whose end has not come. */
-  #rest: Buffer | undefined;
+  /** Bytes of the preface that have come. */
+  #prefaceBytes = 0;
+  /** The beginning of a frame whose end has not come; room for all of it as soon as its length is known. */
+  #begun: Buffer = NOTHING;
+  #begunBytes = 0;
 
   constructor(onFrame: OnFrame) {
     this.#onFrame = onFrame;
   }
 
   /**
-   * @param given - Read before this returns.
-   * @param goesOn - Asked after each frame.
+   * @param given - Read before this returns, from `from` to `end`.
+   * @param pace - Asked after each frame.
+   * @returns How far it is read; less than all of it only where `pace` says so.
    * @throws {ConnectionError} and what `onFrame` throws.
    */
-  read(given: Buffer, length: number, goesOn: () => boolean): void {
-    const rest = this.#rest;
-    const bytes = rest === undefined ? given : Buffer.concat([rest, given.subarray(0, length)]);
-    const end = rest === undefined ? length : bytes.length;
-    this.#rest = undefined;
-    let at = this.#hasPreface ? 0 : this.#readPreface(bytes, end);
-    while (this.#hasPreface && end - at >= FRAME_HEAD_BYTES) {
-      const size = readUint24(bytes, at);
-      if (size > MAX_FRAME_BYTES) throw new ConnectionError(ERROR.frameSize, `a frame of ${size} bytes`);
-      const start = at + FRAME_HEAD_BYTES;
-      if (start + size > end) break;
-      this.#onFrame(
-        bytes[at + 3] as number,
-        bytes[at + 4] as number,
-        readUint31(bytes, at + 5),
-        bytes,
-        start,
-        start + size,
-      );
-      if (!goesOn()) return;
-      at = start + size;
+  read(given: Buffer, from: number, end: number, pace: () => Pace): number {
+    let at = this.#prefaceBytes === PREFACE.length ? from : this.#readPreface(given, from, end);
+    while (at < end) {
+      const size = this.#begunBytes > 0 ? -1 : sizeAt(given, at, end);
+      if (size < 0 || at + FRAME_HEAD_BYTES + size > end) {
+        const taken = this.#addTo(given, at, end);
+        at = taken.at;
+        if (!taken.isWhole) return at;
+        const { length } = this.#begun;
+        const begun = this.#begun;
+        this.#begun = NOTHING;
+        this.#begunBytes = 0;
+        this.#pass(begun, 0, length - FRAME_HEAD_BYTES);
+      } else {
+        this.#pass(given, at, size);
+        at += FRAME_HEAD_BYTES + size;
+      }
+      if (pace() !== 'now') return at;
     }
-    if (at < end) this.#rest = Buffer.from(bytes.subarray(at, end));
+    return at;
   }
 
-  #readPreface(bytes: Buffer, end: number): number {
-    const length = Math.min(end, PREFACE.length);
-    if (bytes.compare(PREFACE, 0, length, 0, length) !== 0) throw new ConnectionError(ERROR.protocol, 'no preface');
-    if (length < PREFACE.length) return 0;
-    this.#hasPreface = true;
-    return length;
+  #pass(bytes: Buffer, at: number, size: number): void {
+    const start = at + FRAME_HEAD_BYTES;
+    this.#onFrame(
+      bytes[at + 3] as number,
+      bytes[at + 4] as number,
+      readUint31(bytes, at + 5),
+      bytes,
+      start,
+      start + size,
+    );
   }
+
+  /** Keeps the beginning of a frame. No byte is copied twice, however few come at a time, but for those of its head. */
+  #addTo(given: Buffer, from: number, end: number): { readonly at: number; readonly isWhole: boolean } {
+    let at = from;
+    if (this.#begunBytes === 0) this.#begun = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
+    for (;;) {
+      const wanted = Math.min(this.#begun.length - this.#begunBytes, end - at);
+      given.copy(this.#begun, this.#begunBytes, at, at + wanted);
+      this.#begunBytes += wanted;
+      at += wanted;
+      if (this.#begunBytes < this.#begun.length) return { at, isWhole: false };
+      if (this.#begun.length > FRAME_HEAD_BYTES) return { at, isWhole: true };
+      const size = sizeAt(this.#begun, 0, FRAME_HEAD_BYTES);
+      if (size === 0) return { at, isWhole: true };
+      const head = this.#begun;
+      this.#begun = Buffer.allocUnsafe(FRAME_HEAD_BYTES + size);
+      head.copy(this.#begun);
+    }
+  }
+
+  /** @returns Where the first frame begins. */
+  #readPreface(bytes: Buffer, from: number, end: number): number {
+    const length = Math.min(end - from, PREFACE.length - this.#prefaceBytes);
+    const expected = this.#prefaceBytes;
+    if (bytes.compare(PREFACE, expected, expected + length, from, from + length) !== 0) {
+      throw new ConnectionError(ERROR.protocol, 'no preface');
+    }
+    this.#prefaceBytes += length;
+    return from + length;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** @returns Bytes of the payload of the frame there; less than 0 where its head is not all there. @throws {ConnectionError} */
+function sizeAt(bytes: Buffer, at: number, end: number): number {
+  if (end - at < FRAME_HEAD_BYTES) return -1;
+  const size = readUint24(bytes, at);
+  if (size > MAX_FRAME_BYTES) throw new ConnectionError(ERROR.frameSize, `a frame of ${size} bytes`);
+  return size;
 }
 
 export function readUint24(bytes: Uint8Array, at: number): number {

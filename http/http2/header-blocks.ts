@@ -18,6 +18,8 @@ export interface HeaderBlock {
   /** Whether the message ends with it. */
   readonly isLast: boolean;
   readonly section: Section;
+  /** Of the block. */
+  readonly wireBytes: number;
 }
 
 interface Begun {
@@ -59,7 +61,9 @@ export class HeaderBlocks {
     if (flags & FLAG.priority) start += PRIORITY_BYTES; // what depends on what is not told any more (section 5.3.2)
     if (start > end) throw new ConnectionError(ERROR.protocol, 'padding beyond the frame');
     const isLast = (flags & FLAG.endStream) !== 0;
-    if (flags & FLAG.endHeaders) return { id, isLast, section: this.#read(bytes, start, end) };
+    if (flags & FLAG.endHeaders) {
+      return { id, isLast, section: this.#read(bytes, start, end), wireBytes: end - start };
+    }
     this.#begun = { id, isLast, parts: [Buffer.from(bytes.subarray(start, end))] };
     return undefined;
   }
@@ -72,7 +76,7 @@ export class HeaderBlocks {
     if (!(flags & FLAG.endHeaders)) return undefined;
     this.#begun = undefined;
     const block = Buffer.concat(parts);
-    return { id, isLast, section: this.#read(block, 0, block.length) };
+    return { id, isLast, section: this.#read(block, 0, block.length), wireBytes: block.length };
   }
 
   #read(block: Buffer, start: number, end: number): Section {

@@ -6,7 +6,8 @@
  * | --- | --- |
  * | rapid reset (CVE-2023-44487) | `ALLOWED.resets` |
  * | CONTINUATION flood (CVE-2024-27316 and its like) | 8 frames after a HEADERS frame (header-blocks.ts) |
- * | large sections, few bytes that stand for many (HPACK bombs) | `max_header`, `max_headers`: nothing beyond is kept (section.ts) |
+ * | large sections, few bytes that stand for many (HPACK bombs) | `max_header`, `max_headers`: nothing beyond is kept (section.ts); `DECODED` |
+ * | many requests in one write | slices of time (turns.ts) |
  * | too many streams | `max_streams` (SETTINGS_MAX_CONCURRENT_STREAMS), `ALLOWED.refusals` |
  * | PING and SETTINGS floods (CVE-2019-9512, 9515) | `ALLOWED.calls` |
  * | resets provoked by bad frames (CVE-2019-9514, CVE-2025-8671) | `ALLOWED.refusals` |
@@ -35,6 +36,31 @@ export const ALLOWED = {
   empties: { burst: 200, perSecond: 10 },
 } as const satisfies Readonly<Record<string, Pace>>;
 
+/**
+ * Bytes of header sections that were not sent: a table of 4 KB, named by a byte each, stands for sections of 32 KB. Who
+ * decodes more waits. Browsers repeat their sections, which costs nothing (`unpaidBytes`); those of one page, of which
+ * each is another one, decode to half a MiB.
+ */
+export const DECODED: Pace = { burst: 1024 * 1024, perSecond: 4 * 1024 * 1024 };
+
+/** What a section, or a path under one that is known, may decode to beyond what was sent, at no cost. */
+const FREE_SECTION_BYTES = 512;
+
+/** A section as it was read. */
+export interface Decoded {
+  /** Whether the request was answered by what was remembered of its section. */
+  readonly isRemembered: boolean;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** @returns Bytes that were decoded, and paid for by none that were sent. */
+export function unpaidBytes(section: Decoded, isPathKnown: boolean, wireBytes: number, mostBytes: number): number {
+  const { isRemembered, path, bytes } = section;
+  const decoded = isRemembered ? (isPathKnown ? 0 : path.length) : Math.min(bytes, mostBytes);
+  return Math.max(0, decoded - wireBytes - FREE_SECTION_BYTES);
+}
+
 /** Counts what is free to whoever does it. */
 export class Allowance {
   readonly #pace: Pace;
@@ -50,11 +76,27 @@ export class Allowance {
 
   /** @returns Whether it is within what is allowed. */
   take(now: number): boolean {
+    this.spend(1, now);
+    return this.#left >= 0;
+  }
+
+  /** Takes as many, beyond what is allowed as well. */
+  spend(count: number, now: number): void {
+    this.#refill(now);
+    this.#left -= count;
+  }
+
+  /** @returns Milliseconds until what was spent is within what is allowed again. */
+  waitMs(now: number): number {
+    if (this.#left >= 0) return 0;
+    this.#refill(now);
+    return this.#left >= 0 ? 0 : Math.ceil((-this.#left / this.#pace.perSecond) * 1_000);
+  }
+
+  #refill(now: number): void {
     const { burst, perSecond } = this.#pace;
     this.#left = Math.min(burst, this.#left + ((now - this.#at) / 1_000) * perSecond);
     this.#at = now;
-    this.#left -= 1;
-    return this.#left >= 0;
   }
 }
 

@@ -32,6 +32,8 @@ export class Section {
   path = '';
   /** The length of the body that it announces, in bytes. */
   contentLength: number | undefined;
+  /** Whether the request was answered by what was remembered of the section: for whoever answers to say. */
+  isRemembered = false;
   readonly #limits: SectionLimits;
   #seen = 0;
   #bytes = 0;
@@ -52,6 +54,11 @@ export class Section {
       this.#lines++;
     } else this.#addSpecial(field);
     if (this.#bytes <= this.#limits.max_header) this.raw.push(field.name, field.value);
+  }
+
+  /** By the sizes of RFC 9113, section 6.5.2. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** What a request is. */

@@ -1,0 +1,57 @@
+/**
+ * Turns of the event loop: what connections have sent at once is read in slices of time, so that others are answered
+ * in between. A connection that has more than a slice goes on in a later turn, one after the other.
+ * @module
+ */
+import { performance } from 'node:perf_hooks';
+
+/** What a connection may take until others are looked at. */
+const SLICE_MS = 1;
+
+/** What all that goes on may take in one turn. */
+const TURN_MS = 5;
+
+export class Turns {
+  #queue: (() => void)[] = [];
+  #at = 0;
+  #isRunning = false;
+
+  /**
+   * @returns When the connection that begins to read now is to stop, of `performance.now()`: at once, after what it has
+   *   begun, while others have been stopped and wait.
+   */
+  sliceEnd(): number {
+    const isContended = !this.#isRunning && this.#queue.length > 0;
+    return performance.now() + (isContended ? 0 : SLICE_MS);
+  }
+
+  /** @param goOn - Called in a later turn. */
+  later(goOn: () => void): void {
+    this.#queue.push(goOn);
+    if (this.#queue.length === 1 && !this.#isRunning) setImmediate(this.#run);
+  }
+
+  readonly #run = (): void => {
+    const end = performance.now() + TURN_MS;
+    this.#isRunning = true;
+    try {
+      // Those that are put off again come after all others, and not in this turn.
+      for (const { length } = this.#queue; this.#at < length && performance.now() < end; ) {
+        (this.#queue[this.#at++] as () => void)();
+      }
+    } finally {
+      this.#isRunning = false;
+      if (this.#at === this.#queue.length || this.#at > MOST_PASSED) {
+        this.#queue = this.#queue.slice(this.#at);
+        this.#at = 0;
+      }
+      if (this.#queue.length > this.#at) setImmediate(this.#run);
+    }
+  };
+}
+
+/** Entries that are kept though they are done: a queue is not copied for each. */
+const MOST_PASSED = 256;
+
+/** Of this process. */
+export const turns: Turns = new Turns();

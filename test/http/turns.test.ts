@@ -1,0 +1,39 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { test } from 'tap';
+import { Turns } from '../../http/turns.ts';
+
+/** Milliseconds without end. */
+function work(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+test('while others wait, a connection that begins stops after what it has begun', async (t) => {
+  const turns = new Turns();
+  t.ok(turns.sliceEnd() > performance.now(), 'alone, it has a slice');
+  turns.later(() => t.ok(turns.sliceEnd() > performance.now(), 'one that has waited has a slice'));
+  t.ok(turns.sliceEnd() <= performance.now());
+  await nextTurn();
+  t.ok(turns.sliceEnd() > performance.now(), 'nobody waits any more');
+});
+
+test('what goes on takes a bounded part of a turn, one after the other', async (t) => {
+  const turns = new Turns();
+  const order: number[] = [];
+  const left = [3, 3, 3, 3, 3, 3, 3, 3];
+  const goOn = (id: number): void => {
+    order.push(id);
+    work(2);
+    left[id] = (left[id] as number) - 1;
+    if ((left[id] as number) > 0) turns.later(() => goOn(id));
+  };
+  for (const id of left.keys()) turns.later(() => goOn(id));
+  let longest = 0;
+  while (left.some((slices) => slices > 0)) {
+    const before = order.length;
+    await nextTurn();
+    longest = Math.max(longest, order.length - before);
+  }
+  t.ok(longest <= 3, `${longest} slices of 2 ms in one turn`);
+  t.strictSame(order, [...left.keys(), ...left.keys(), ...left.keys()], 'each has its slice before any has two');
+});
