@@ -7,7 +7,7 @@
  *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
  * @module
  */
-import { mkdirSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { problemWithout } from '../config/document.ts';
@@ -24,11 +24,20 @@ export interface DataFolder {
   readonly drains: string;
 }
 
+/** Names of what is kept here, and of what SQLite keeps beside its files. */
+const OWN_FILE =
+  /^(?:(?:journal|control)\.sqlite(?:-wal|-shm|-journal)?|drains\.json(?:\.\w+)?|audit\.jsonl(?:\.\d+)?)$/;
+
+const FOR_OTHERS = 0o077;
+const WRITABLE_FOR_OTHERS = 0o022;
+
 /**
- * Makes the folder if it is not there; nobody but its owner may look into it.
+ * Makes the folder if it is not there. Nobody but its owner can read what is
+ * kept in it, however it was made before: a folder that holds nothing else is
+ * closed, in one that holds other things the files are.
  *
  * @param file - The region file that names the folder.
- * @throws {ConfigError} when it cannot be made.
+ * @throws {ConfigError} when it cannot be made, or not be closed to others.
  */
 export function openDataFolder(file: string, control: Pick<ControlConfig, 'data'>): DataFolder {
   const folder = siblingPath(file, control.data);
@@ -37,12 +46,34 @@ export function openDataFolder(file: string, control: Pick<ControlConfig, 'data'
   } catch (error) {
     throw dataProblem(file, `${folder} cannot be made (${(error as Error).message})`);
   }
+  closeToOthers(file, folder);
   return {
     journal: join(folder, 'journal.sqlite'),
     database: join(folder, 'control.sqlite'),
     audit: join(folder, 'audit.jsonl'),
     drains: join(folder, 'drains.json'),
   };
+}
+
+/** @throws {ConfigError} */
+function closeToOthers(file: string, folder: string): void {
+  const fix = `Run \`chmod -R go= ${folder}\` as its owner, or name another folder.`;
+  const names = readdirSync(folder);
+  const { mode } = statSync(folder);
+  try {
+    if ((mode & FOR_OTHERS) !== 0) {
+      if (names.every((name) => OWN_FILE.test(name))) chmodSync(folder, mode & ~FOR_OTHERS & 0o777);
+      else if ((mode & WRITABLE_FOR_OTHERS) !== 0) throw new Error('others may write to it, and it holds other things');
+    }
+    // SQLite gives the files beside a database the mode that the database has.
+    for (const name of ['journal.sqlite', 'control.sqlite']) closeSync(openSync(join(folder, name), 'a', 0o600));
+    for (const name of names) {
+      const path = join(folder, name);
+      if (OWN_FILE.test(name) && (statSync(path).mode & FOR_OTHERS) !== 0) chmodSync(path, 0o600);
+    }
+  } catch (error) {
+    throw dataProblem(file, `${folder} cannot be closed to other users (${(error as Error).message})`, fix);
+  }
 }
 
 /** What is wrong with the folder, or with a file in it, as a problem of the key that names it. */

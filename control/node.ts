@@ -8,12 +8,13 @@
  * @module
  */
 import type { DatabaseSync } from 'node:sqlite';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
+import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
 import { compactRegularly } from './compaction.ts';
@@ -28,6 +29,7 @@ import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
 import { Drains } from './drains.ts';
 import { createDryRun, knownNodes } from './dry-run.ts';
+import { ApiError } from './errors.ts';
 import { IdempotencyKeys } from './idempotency.ts';
 import { ControlMetrics } from './metrics.ts';
 import { createNodeList, type NodeList } from './node-list.ts';
@@ -120,7 +122,14 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   const regionsKnown = await openRegions(region, regions, stores, metrics, log);
   const closing = new AbortController();
   const server = createServer(log);
-  addOperatorRoutes(server, { nodes: () => nodes, journal, metrics });
+  const hosts = (): readonly string[] => [
+    state.control.listen,
+    ...state.regions.flatMap(({ control_hosts: names, purges: { journal: url } }) => [
+      ...names,
+      ...(url === undefined ? [] : [new URL(url).host]),
+    ]),
+  ];
+  addOperatorRoutes(server, { nodes: () => nodes, journal, metrics, hosts });
   addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit)]);
   addNodeRoutes(server, {
     journal,
@@ -269,19 +278,24 @@ interface OperatorParts {
   readonly nodes: () => NodeList;
   readonly journal: Journal;
   readonly metrics: ControlMetrics;
+  /** Names that it answers under without a token. */
+  readonly hosts: () => readonly string[];
 }
 
-function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics }: OperatorParts): void {
-  server.get('/healthz', async (_request, reply) => {
+function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics, hosts }: OperatorParts): void {
+  const onRequest = async ({ headers: { host } }: FastifyRequest): Promise<void> => {
+    if (!isControlHost(host, hosts())) throw new ApiError('unknown_host', { detail: controlHostFix(host ?? '') });
+  };
+  server.get('/healthz', { onRequest }, async (_request, reply) => {
     const { newest } = journal.state();
     const ok = journal.isWritable;
     return reply.code(ok ? 200 : 503).send({ ok, journal: { writable: ok, newest } });
   });
-  server.get('/metrics', async (_request, reply) => {
+  server.get('/metrics', { onRequest }, async (_request, reply) => {
     const { registry } = metrics;
     return reply.header('content-type', registry.contentType).send(await registry.metrics());
   });
-  server.get('/v1/nodes', async () => ({ regions: await nodes().read() }));
+  server.get('/v1/nodes', { onRequest }, async () => ({ regions: await nodes().read() }));
 }
 
 /** What the program itself answers to, and tells of in its OpenAPI document. */

@@ -164,7 +164,9 @@ async function openEdge(
     () => listenForNodes({ ...forNodes, address: edge.tier, reusePort }),
     worker && (() => listenForNodes({ ...forNodes, address: WORKER_ADDRESS })),
     // A worker's is that of the whole edge, in the process that started it.
-    edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, secret),
+    edge.control === undefined || worker
+      ? undefined
+      : nodeControl(core, edge.control, { secret, hosts: () => visit.region.control_hosts }),
   ]);
   let newest = region;
   const use = (next: RegionConfig): void => {

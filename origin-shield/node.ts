@@ -44,17 +44,20 @@ export async function startShield(options: ShieldOptions): Promise<ShieldNode> {
 async function openShield(core: NodeCore, { region, shield }: ShieldOptions): Promise<ShieldNode> {
   const { name } = shield;
   const origins = new OriginPools(region.network, region.sites);
-  let secret = region.tier_secret;
+  let { tier_secret: secret, control_hosts: hosts } = region;
   const fetchFor: FetchFor = (_call, { site }) => origins.fetchFor(site);
   const [tier, control] = await openAll([
     () => listenForNodes({ core, address: shield.tier, secret: () => secret, fetchFor }),
-    shield.control === undefined ? undefined : nodeControl(core, shield.control, () => secret),
+    shield.control === undefined
+      ? undefined
+      : nodeControl(core, shield.control, { secret: () => secret, hosts: () => hosts }),
   ]);
   return {
     name,
     addresses: { tier: tier.address, control: control?.address },
     reload: (next) => {
       secret = next.tier_secret;
+      hosts = next.control_hosts;
       const memoryBytes = next.shields.find((other) => other.name === name)?.memory ?? next.memory;
       core.update({ region: next, memoryBytes });
       for (const listener of [tier, control]) listener?.update(next.limits);

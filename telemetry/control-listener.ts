@@ -6,12 +6,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { LimitsConfig } from '../config/schema.ts';
 import { type Listener, listen } from '../http/listener.ts';
+import { controlHostFix, isControlHost } from './control-hosts.ts';
 
 export interface ControlListenerOptions {
   readonly address: string;
   readonly limits: LimitsConfig;
   readonly registry: Pick<Registry, 'metrics' | 'contentType'>;
   readonly node: string;
+  /** Names that it answers under, beside addresses and that of its own address. */
+  readonly hosts: () => readonly string[];
   /** What `/healthz` says beside the node's name; by default that it is well. */
   readonly health?: () => Health;
   /** What else it answers to: by path, for POST. */
@@ -32,6 +35,7 @@ export function listenForControl({
   limits,
   registry,
   node,
+  hosts,
   health = () => WELL,
   posts = {},
 }: ControlListenerOptions): Promise<Listener> {
@@ -45,7 +49,10 @@ export function listenForControl({
         post(request, response);
         return;
       }
-      if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const { host } = request.headers;
+      if (!isControlHost(host, [address, ...hosts()])) {
+        response.writeHead(421, { 'Content-Type': 'text/plain' }).end(`${controlHostFix(host ?? '')}\n`);
+      } else if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { Allow: 'GET, HEAD' }).end();
       } else if (path === '/healthz') {
         const { isServing, details } = health();

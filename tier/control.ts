@@ -7,14 +7,24 @@ import { listenForControl } from '../telemetry/control-listener.ts';
 import { answerMatches, countMatches } from './matches.ts';
 import type { NodeCore } from './node-core.ts';
 
+export interface NodeControlOptions {
+  readonly secret: () => string;
+  readonly hosts: () => readonly string[];
+}
+
 /** @returns How to open it. */
-export function nodeControl(core: NodeCore, address: string, secret: () => string): () => Promise<Listener> {
+export function nodeControl(
+  core: NodeCore,
+  address: string,
+  { secret, hosts }: NodeControlOptions,
+): () => Promise<Listener> {
   return () =>
     listenForControl({
       address,
       limits: core.limits,
       registry: core.metrics.registry,
       node: core.name,
+      hosts,
       posts: { '/v1/matches': answerMatches((records) => countMatches(core, records), secret) },
     });
 }

@@ -135,6 +135,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       address: edge.control,
       limits: region.limits,
       node: name,
+      hosts: () => region.control_hosts,
       health,
       registry: { contentType: CONTENT_TYPE, metrics: readMetrics } as never,
       posts: { '/v1/matches': answerMatches(countMatches, () => region.tier_secret) },

@@ -149,6 +149,16 @@ export const regionSchema = z.strictObject({
       description:
         'Addresses or CIDR blocks of proxies in front of the edges that are believed about the address of a visitor, and about the scheme that it used.',
     }),
+  control_hosts: z
+    .array(z.string().min(1).max(255))
+    .max(100)
+    .default([])
+    .meta({
+      title: 'host names',
+      examples: [['control.internal']],
+      description:
+        'Names under which control listeners answer without a token (`/metrics`, `/healthz`, `/v1/nodes`), beside addresses, `localhost` and the names in their own `control` and `listen` keys. Others get 421: a web page could point its own name here.',
+    }),
   client_address: clientAddressSchema,
   limits: limitsSchema.prefault({}).meta({ description: 'Bounds of every node in the region.' }),
   sites: z

@@ -45,6 +45,7 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
   const steering = { where: (address: string) => opened.where(address, steeringClock()) };
   const counts = dnsCounts();
   let config = dns;
+  let hosts = region.control_hosts;
   let limits = region.limits;
   let responder = new Responder(responderOptions(region, dns));
 
@@ -116,7 +117,7 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
     if (dns.control !== undefined) {
       const isAnyRegionWell = () => steering.where('').chosen?.state === 'well';
       const registry = dnsRegistry(dns.name, counts, isAnyRegionWell);
-      control = await listenForControl({ address: dns.control, limits, registry, node: dns.name });
+      control = await listenForControl({ address: dns.control, limits, registry, node: dns.name, hosts: () => hosts });
     }
   } catch (error) {
     await closeAll();
@@ -131,6 +132,7 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
       opened.reload(next, nextRegions);
       responder = new Responder(responderOptions(next, next.dns), responder);
       config = next.dns;
+      hosts = next.control_hosts;
       limits = next.limits;
       control?.update(limits);
     },
