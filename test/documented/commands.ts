@@ -53,7 +53,7 @@ function scriptOf({ text }: Block): string {
 /** Every program is a stand-in: none is found. `%q` would be for a shell; a NUL can be in no argument. */
 const STAND_INS = `
 PATH=/nowhere
-note() { printf '%s\\0' "$@" >&3; printf '\\n\\0' >&3; }
+note() { printf '%s\\0' "$@" $'\\n' >&3; } # one write: commands of a pipeline note at once
 command_not_found_handle() { note "$@"; case $1 in openssl) echo 0123456789abcdef0123456789abcdef;; *) echo x;; esac; }
 kill() { note kill "$@"; }
 cd() { note cd "$@"; }

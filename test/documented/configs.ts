@@ -171,10 +171,27 @@ export function load(config: DocumentedConfig, folder: string): LoadedConfig {
   const text = config.text ?? stringify(isSite ? wholeSite(config.value) : wholeRegion(config.value));
   write(file, withOwnPaths(text, config.value, folder));
   makeNamedFiles(config.value, file, folder);
-  if (!isSite) return { file, region: loadRegion(file, ENVIRONMENT) };
+  if (!isSite) return { file, region: withTls(loadRegion(file, ENVIRONMENT), folder) };
   // As `serve --site FILE` does, which lets name, hosts and origin be missing.
   const site = loadSite(file, Object.hasOwn(config.value, 'origin') ? {} : { origin: 'http://origin.example.net' });
-  return { file, region: regionAround(site, file) };
+  return { file, region: withTls(regionAround(site, file), folder) };
+}
+
+/** Where visitors are sent to https, there is a listener for it and a certificate, wherever the config leaves them to others. */
+function withTls(region: RegionConfig, folder: string): RegionConfig {
+  if (!region.sites.some(({ redirect }) => redirect.https)) return region;
+  const cert_file = join(folder, 'tls/own.pem');
+  const key_file = join(folder, 'tls/own.key');
+  return {
+    ...region,
+    edges: region.edges.map((edge) => ({ ...edge, listen_tls: edge.listen_tls ?? '127.0.0.1:8443' })),
+    sites: region.sites.map((site) => {
+      if (site.tls !== undefined || !site.redirect.https) return site;
+      makePair(cert_file, site.hosts, 'cert_file');
+      makePair(key_file, site.hosts, 'key_file');
+      return { ...site, tls: { cert_file, key_file } };
+    }),
+  };
 }
 
 function regionAround(site: SiteConfig, file: string): RegionConfig {

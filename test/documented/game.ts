@@ -4,10 +4,11 @@
  * @module
  */
 import type { RegionConfig, SiteConfig } from '../../config/schema.ts';
+import type { Got } from './clients.ts';
 import { type Asked, Oracle } from './oracle.ts';
 import { idsIn, MADE_FIELD, type Made, type Shape } from './origin.ts';
 import { type Gadget, gadgetsOf, type Person, POISON, pathsOf, peopleOf } from './people.ts';
-import { type Got, type Stage, startStage } from './stage.ts';
+import { type Stage, startStage } from './stage.ts';
 
 export interface AskOptions {
   readonly person: Person;

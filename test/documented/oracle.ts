@@ -66,7 +66,9 @@ export class Oracle {
     if (apart !== undefined) return `made for another ${apart}`;
     const isPart = made.status === 206 && fieldOf(madeFor, 'range') !== undefined;
     if (isPart && fieldOf(asked, 'range') === undefined) return 'a part in place of the whole';
-    if (!acceptsEncoding(asked, made.fields.get('content-encoding'))) return 'an encoding that it does not take';
+    const encoding = made.fields.get('content-encoding');
+    if (!acceptsEncoding(asked, encoding) && !acceptSameEncodings(asked, madeFor))
+      return 'an encoding that it does not take';
     const rule = this.#ruleFor(pathOf(asked), made);
     if (rule.cache === 'never') return 'a rule says never';
     const said = directivesOf(made, this.#site.targeted_fields, rule);
@@ -294,6 +296,11 @@ function acceptsEncoding(asked: Asked, encoding: string | undefined): boolean {
   if (encoding === undefined) return true;
   const accepted = (fieldOf(asked, 'accept-encoding') ?? '').split(',').map((one) => one.trim());
   return accepted.includes(encoding) || accepted.includes('*');
+}
+
+/** What an origin gives a client that has asked for no encoding, it gives the next one that asks alike. */
+function acceptSameEncodings(asked: Asked, madeFor: Asked): boolean {
+  return fieldOf(asked, 'accept-encoding') === fieldOf(madeFor, 'accept-encoding');
 }
 
 type Directives = ReadonlyMap<string, string> & { readonly isTargeted?: boolean };

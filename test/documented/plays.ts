@@ -15,15 +15,16 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Which part of a table is played: one of so many. */
+/** Which part of a table is played: about so many rows, others for each `from`. */
 export interface Slice {
-  readonly every: number;
+  readonly rows: number;
   readonly from: number;
 }
 
-const WHOLE: Slice = { every: 1, from: 0 };
+const WHOLE: Slice = { rows: Number.POSITIVE_INFINITY, from: 0 };
 
-function sliced<T>(rows: readonly T[], { every, from }: Slice): readonly T[] {
+function sliced<T>(rows: readonly T[], { rows: wanted, from }: Slice): readonly T[] {
+  const every = Math.max(1, Math.ceil(rows.length / wanted));
   // Spread by a multiplicative hash, as the columns of a table have periods of their own.
   return rows.filter((_, index) => (Math.imul(index, 0x9e3779b1) >>> 8) % every === from % every);
 }
