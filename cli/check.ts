@@ -8,6 +8,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { defineCommand } from './command.ts';
 import { databaseProblems } from './databases.ts';
 import { EXIT_FAILURE } from './failure.ts';
+import { print, say } from './output.ts';
 
 export const check = defineCommand({
   name: 'check',
@@ -27,12 +28,12 @@ together: some mistakes show only side by side. Exits with 1 if there is any.`,
     const problems = [...found, ...(await databaseProblems(regions))];
     if (json) {
       const names = regions.map(({ region, file }) => ({ region, file }));
-      process.stdout.write(`${JSON.stringify({ ok: problems.length === 0, regions: names, problems, warnings })}\n`);
+      print(JSON.stringify({ ok: problems.length === 0, regions: names, problems, warnings }));
     } else {
-      for (const warning of warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`);
-      for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+      for (const warning of warnings) say(`warning: ${formatProblem(warning)}`);
+      for (const problem of problems) say(`${formatProblem(problem)}`);
       if (problems.length === 0) {
-        for (const region of regions) process.stdout.write(`${region.file}: ${describe(region)}\n`);
+        for (const region of regions) print(`${region.file}: ${describe(region)}`);
       }
     }
     return problems.length === 0 ? 0 : EXIT_FAILURE;

@@ -6,7 +6,7 @@ import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
 import { COMMANDS, HELP } from './commands.ts';
 import { describeFailure, UsageError } from './failure.ts';
-import { endWithReader } from './output.ts';
+import { endWithReader, say } from './output.ts';
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -31,6 +31,6 @@ try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   const { lines, exitCode } = describeFailure(error);
-  for (const line of lines) process.stderr.write(`seawall: ${line}\n`);
+  for (const line of lines) say(`seawall: ${line}`);
   process.exit(exitCode);
 }

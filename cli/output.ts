@@ -4,6 +4,17 @@
  * @module
  */
 import type { Readable, Writable } from 'node:stream';
+import { visible } from '../config/visible.ts';
+
+/** Prints a line, or lines, on standard output; what a terminal would obey is escaped. */
+export function print(text: string): void {
+  process.stdout.write(`${visible(text)}\n`);
+}
+
+/** The same on standard error. */
+export function say(text: string): void {
+  process.stderr.write(`${visible(text)}\n`);
+}
 
 /** How long the end of the program waits for a reader. */
 const FLUSH_MS = 2_000;

@@ -10,6 +10,7 @@ import { type DryRunAnswer, MAX_WAIT_SECONDS, type Receipt } from '../control/sc
 import { columns, defineCommand } from './command.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
+import { print, say } from './output.ts';
 
 /** It is in the journal, but not every node has said yet that it has applied it. */
 const EXIT_PENDING = 3;
@@ -77,11 +78,11 @@ by default), then revalidates. It applies what it missed when it is connected ag
     if (!token) throw new UsageError('there is no token', 'Set SEAWALL_TOKEN, or give --token.');
     if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('the token has characters that no token has', '');
     const { status, answer } = await call(controlUrl(options.control, '/v1/purges'), body, token, options.key);
-    if (options.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
+    if (options.json) print(JSON.stringify(answer));
     if (status >= 400) return refused(answer as ProblemDocument, options.json);
     if (!options.json) {
       const lines = 'dry_run' in answer ? dryRunLines(answer) : receiptLines(answer as Receipt);
-      process.stdout.write(`${lines.join('\n')}\n`);
+      print(lines.join('\n'));
     }
     return wait && status === 202 ? EXIT_PENDING : 0;
   },
@@ -133,9 +134,9 @@ function seconds(text: string): number {
 
 function refused({ title, detail, errors = [] }: ProblemDocument, json: boolean): number {
   if (!json) {
-    process.stderr.write(`seawall: ${[title, detail].filter(Boolean).join(' ')}\n`);
+    say(`seawall: ${[title, detail].filter(Boolean).join(' ')}`);
     for (const { pointer, header, parameter, detail: what, fix } of errors) {
-      process.stderr.write(`seawall: ${pointer ?? header ?? parameter ?? ''}: ${what}. Fix: ${fix}\n`);
+      say(`seawall: ${pointer ?? header ?? parameter ?? ''}: ${what}. Fix: ${fix}`);
     }
   }
   return EXIT_FAILURE;

@@ -12,6 +12,7 @@ import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
 import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
 import { columns, defineCommand } from './command.ts';
 import { Failure, UsageError } from './failure.ts';
+import { print, say } from './output.ts';
 
 const ACTIONS = ['create', 'list', 'revoke'] as const;
 
@@ -96,7 +97,7 @@ function create(tokens: Tokens, region: RegionConfig, options: CreateOptions): n
   if (json) print(JSON.stringify({ ...shown(made.token), token: made.text }));
   else {
     print(made.text);
-    process.stderr.write(`${describe(made.token)}. This is the only time that it is shown.\n`);
+    say(`${describe(made.token)}. This is the only time that it is shown.`);
   }
   return 0;
 }
@@ -200,8 +201,4 @@ function describe(one: Token): string {
   if (revoked !== undefined) parts.push('(revoked)');
   else if (!isValid(one, Date.now())) parts.push('(expired)');
   return parts.join(' ');
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -14,6 +14,7 @@ import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
 import { columns, defineCommand } from './command.ts';
 import { controlUrl } from './control-url.ts';
 import { Failure, UsageError } from './failure.ts';
+import { print } from './output.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -52,7 +53,7 @@ asks the control node, which knows how the regions are at the moment.`,
       files.length > 0
         ? await byFiles(address, files, from)
         : await byControl(address, controlUrl(control, '/v1/where'));
-    process.stdout.write(json ? `${JSON.stringify(answer)}\n` : `${answerLines(answer).join('\n')}\n`);
+    print(json ? JSON.stringify(answer) : answerLines(answer).join('\n'));
     return 0;
   },
 });

@@ -30,7 +30,7 @@ import type { ResponseHead } from '../http/message.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
-import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
+import { type Arrival, type NodeCore, type ServedSite, severityOf } from '../tier/node-core.ts';
 import { passUpgrade } from '../tier/upgrade.ts';
 import type { EdgeGeo } from './edge-geo.ts';
 import { cleanedHeaders, finishedHead } from './finish.ts';
@@ -212,7 +212,8 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
       },
       fetch: failover(() => route(options)),
       writeTimeoutMs: core.limits.write_timeout,
-      onError: (error) => core.log.warn({ id, code: error.code, detail: error.message }, 'upgrade failed'),
+      onError: (error) =>
+        core.log[severityOf(error)]({ id, code: error.code, detail: error.message }, 'upgrade failed'),
       onOutcome: (result) => core.upgraded('public', served.site, result),
     });
   } catch (error) {

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { visible } from '../config/visible.ts';
 
 export type { Logger };
 
@@ -29,8 +30,10 @@ export interface LogOptions {
  *
  * Writing is synchronous, so that nothing is lost when the process ends; a
  * reader that has gone away silences the log instead of ending the process.
+ * What a terminal would obey is escaped.
  */
 export function createLog(options: LogOptions): Logger {
+  const destination = pino.destination({ dest: 2, sync: true });
   return pino(
     {
       level: options.level ?? 'info',
@@ -38,6 +41,6 @@ export function createLog(options: LogOptions): Logger {
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ dest: 2, sync: true }),
+    { write: (line) => destination.write(visible(line)) },
   );
 }

@@ -174,7 +174,7 @@ export class NodeCore {
   ): Promise<void> {
     const { request, response, id } = arrival;
     if (error.status >= 500)
-      this.log.warn({ id, code: error.code, detail: error.message, url: request.url }, 'request failed');
+      this.log[severityOf(error)]({ id, code: error.code, detail: error.message, url: request.url }, 'request failed');
     if (response.headersSent) {
       response.destroy();
       return;
@@ -249,6 +249,11 @@ export class NodeCore {
     const ip = this.visitorAddress(socket.remoteAddress ?? '', rawHeaders);
     this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
+}
+
+/** A visitor that has gone away is nothing that an operator could mend. */
+export function severityOf({ code }: HttpError): 'debug' | 'warn' {
+  return code === 'abandoned' ? 'debug' : 'warn';
 }
 
 function none(): [] {
