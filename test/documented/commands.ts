@@ -53,7 +53,7 @@ function scriptOf({ text }: Block): string {
 /** Every program is a stand-in: none is found. `%q` would be for a shell; a NUL can be in no argument. */
 const STAND_INS = `
 PATH=/nowhere
-note() { printf '%s\\0' "$@" $'\\n' >&3; } # one write: commands of a pipeline note at once
+note() { printf '%s\\0' "$@" $'\\x1e' >&3; } # one write, as no line ends in it: commands of a pipeline note at once
 command_not_found_handle() { note "$@"; case $1 in openssl) echo 0123456789abcdef0123456789abcdef;; *) echo x;; esac; }
 kill() { note kill "$@"; }
 cd() { note cd "$@"; }
@@ -72,7 +72,7 @@ export function commandsOf(script: string): Words[] {
     encoding: 'latin1',
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const commands = noted.split('\0\n\0').map((words) => words.split('\0'));
+  const commands = noted.split('\0\x1e\0').map((words) => words.split('\0'));
   return commands.filter((words) => words.some((word) => word !== ''));
 }
 
