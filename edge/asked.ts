@@ -119,7 +119,7 @@ export function targetAsked(asked: Asked, text: string): TargetAsked | undefined
   try {
     const { served, visited, maxTarget } = asked;
     if (text.length <= maxTarget) {
-      const target = parseOriginForm(visited.target, text);
+      const target = parseOriginForm(visited.target, text, served.site.dot_segments);
       const isWithinBounds = !hasTooManyParameters(served.site, target.query);
       if (isWithinBounds) found = { target, keyed: keyedLike(served.site, visited.keyed, target) };
     }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -23,10 +23,11 @@ import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress 
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
 import { boundedFields } from '../http/field-bounds.ts';
-import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import { canonicalAddress, endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
+import { hasField, type RawHeaders } from '../http/headers.ts';
 import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
 import type { ResponseHead } from '../http/message.ts';
+import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
@@ -228,9 +229,18 @@ function visitorBlock(visit: Visit, { socket, rawHeaders }: IncomingMessage): st
   return addressBlock(visitorAddress(senderOf(visit, socket.remoteAddress ?? ''), rawHeaders));
 }
 
-function readRequest(visit: Visit, { method = '', url = '', rawHeaders, socket }: IncomingMessage): Visited {
+function readRequest(visit: Visit, request: IncomingMessage): Visited {
+  const { method = '', url = '', rawHeaders, socket, httpVersion } = request;
   const { remoteAddress: sender = '0.0.0.0', encrypted } = socket as Socket & Partial<TLSSocket>;
-  return readHead(visit, { method, url, rawHeaders, sender, encrypted: encrypted === true });
+  const impliedHost = httpVersion === '1.0' ? localAuthority(socket) : undefined;
+  return readHead(visit, { method, url, rawHeaders, sender, encrypted: encrypted === true, impliedHost });
+}
+
+/** Address and port that the connection was made to. */
+function localAuthority({ localAddress, localPort }: Socket): string | undefined {
+  if (localAddress === undefined) return undefined;
+  const address = canonicalAddress(localAddress);
+  return `${isIPv6(address) ? `[${address}]` : address}:${localPort}`;
 }
 
 /** A request's head, and how it came. */
@@ -242,18 +252,28 @@ export interface VisitorHead {
   /** The other end's address. */
   readonly sender: string;
   readonly encrypted: boolean;
+  /** Where there is no Host and need not be. */
+  readonly impliedHost?: string | undefined;
 }
 
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
 export function readHead(visit: Visit, head: VisitorHead): Visited {
   const { core, region } = visit;
-  const { method, sender } = head;
+  const { method, sender, impliedHost } = head;
   const rawHeaders = boundedFields(head.rawHeaders);
   if (head.url.length > core.limits.max_target) throw new HttpError('target_too_long');
-  const target = parseRequestTarget(method, head.url, rawHeaders);
+  const target = parseRequestTarget(method, head.url, rawHeaders, {
+    impliedHost,
+    dotSegments: (host) => core.findSite(host)?.site.dot_segments ?? 'refuse',
+  });
   // RFC 9110, section 9.3.8: TRACE shows a visitor's own credentials to whatever script made the request.
   if (method === 'TRACE' || target.path === '*') throw new HttpError('method_not_allowed');
+  const isImplied = impliedHost !== undefined && !hasField(rawHeaders, 'host');
+  if (isImplied && core.findSite(target.host) === undefined) throw new HttpError('bad_host', 'no Host field');
   const served = core.siteOf(target.host);
+  if (served.site.methods === 'known' && !KNOWN_METHODS.has(method)) {
+    throw new HttpError('method_not_implemented', method);
+  }
   if (hasTooManyParameters(served.site, target.query)) throw new HttpError('too_many_parameters');
   if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
   const override = refusedOverride(method, rawHeaders, allowedFields(served.site));

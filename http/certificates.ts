@@ -79,7 +79,7 @@ export class Certificates {
 
   /** @returns What to show to a visitor who asks for this name; the empty name: who asks for none. */
   contextFor(name: string): SecureContext | undefined {
-    return this.#byHost(name.toLowerCase())?.context;
+    return this.#byHost(name.toLowerCase().replace(/\.$/, ''))?.context;
   }
 
   /** @returns The certificate and key of the site that takes any host. */

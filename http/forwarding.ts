@@ -313,6 +313,6 @@ function parseNode(text: string): string | undefined {
 }
 
 /** Unmaps IPv4 and writes IPv6 as RFC 5952 does; what is no address stays as it is. */
-function canonicalAddress(text: string): string {
+export function canonicalAddress(text: string): string {
   return isIP(text) === 6 ? ipaddr.process(text).toString() : text; // of IPv4 `isIP` takes one spelling only
 }

@@ -11,10 +11,10 @@ import { HttpError } from './errors.ts';
 import { fieldLines, type RawHeaders } from './headers.ts';
 
 export interface Target {
-  /** Lower case, no port; an IPv6 address in brackets. */
+  /** Lower case, no port and no dot at the end; an IPv6 address in brackets. */
   readonly host: string;
   readonly port: number | undefined;
-  /** Host and port as the request has them, in lower case. */
+  /** Host and port in one spelling: `site.test.` and `site.test:` are `site.test` (RFC 3986, section 6.2.3). */
   readonly authority: string;
   /** From the first slash up to the query; `*` for the whole server (OPTIONS). */
   readonly path: string;
@@ -24,17 +24,32 @@ export interface Target {
   readonly raw: string;
 }
 
+/** What becomes of `.` and `..` in a path. */
+export type DotSegments = 'refuse' | 'resolve';
+
+export interface TargetOptions {
+  /** Host and port that count where there is no Host: HTTP/1.0 does not ask for one (RFC 9112, section 3.3). */
+  readonly impliedHost?: string | undefined;
+  /** Of the site of a host; by default they are refused. */
+  readonly dotSegments?: ((host: string) => DotSegments) | undefined;
+}
+
 /**
  * @param requestTarget - As it stands in the request line.
  * @throws {HttpError} `bad_host`, `bad_target`, or `method_not_implemented` for CONNECT.
  */
-export function parseRequestTarget(method: string, requestTarget: string, rawHeaders: RawHeaders): Target {
+export function parseRequestTarget(
+  method: string,
+  requestTarget: string,
+  rawHeaders: RawHeaders,
+  { impliedHost, dotSegments = alwaysRefuse }: TargetOptions = {},
+): Target {
   // RFC 9110, section 9.3.6: CONNECT makes tunnels, which is for forward proxies.
   if (method === 'CONNECT') throw new HttpError('method_not_implemented', 'CONNECT');
-  const hostField = parseHostField(rawHeaders);
+  const hostField = parseHostField(rawHeaders, impliedHost);
   if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
 
-  if (requestTarget.startsWith('/')) return withPath(hostField, requestTarget);
+  if (requestTarget.startsWith('/')) return withPath(hostField, requestTarget, dotSegments(hostField.host));
   if (requestTarget === '*' && method === 'OPTIONS') return wholeServer(hostField);
 
   const absolute = ABSOLUTE_FORM.exec(requestTarget);
@@ -45,7 +60,11 @@ export function parseRequestTarget(method: string, requestTarget: string, rawHea
   const rest = absolute[2] as string;
   // RFC 9112, section 3.2.4: an absolute-form without path stands for the whole server in OPTIONS, else for "/".
   if (rest === '' && method === 'OPTIONS') return wholeServer(authority);
-  return withPath(authority, rest.startsWith('/') ? rest : `/${rest}`);
+  return withPath(authority, rest.startsWith('/') ? rest : `/${rest}`, dotSegments(authority.host));
+}
+
+function alwaysRefuse(): DotSegments {
+  return 'refuse';
 }
 
 /**
@@ -75,17 +94,24 @@ export type Authority = Pick<Target, 'host' | 'port' | 'authority'>;
  *
  * @throws {HttpError} `bad_target`, also where it is not in origin-form.
  */
-export function parseOriginForm(authority: Authority, requestTarget: string): Target {
+export function parseOriginForm(
+  authority: Authority,
+  requestTarget: string,
+  dotSegments: DotSegments = 'refuse',
+): Target {
   if (!requestTarget.startsWith('/')) throw new HttpError('bad_target', 'unknown form');
   if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
-  return withPath(authority, requestTarget);
+  return withPath(authority, requestTarget, dotSegments);
 }
 
-/** Visible ASCII, without `#` (fragments are not sent) and `\` (some parsers take it for a slash). */
-const TARGET_CHARS = /^[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
+/** Visible, without `#`: fragments are not sent. */
+const TARGET_CHARS = /^[\x21\x22\x24-\x7e\x80-\xff]+$/;
+/** What RFC 3986 has escaped, and clients send all the same: UTF-8, and `\` in queries. */
+const UNESCAPED = /[\\\x80-\xff]/;
+const ALL_UNESCAPED = /[\\\x80-\xff]/g;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
 /** Host names as DNS and browsers know them, narrower than RFC 3986: no escapes, no sub-delims. */
-const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([1-9][0-9]{0,4}))?$/i;
+const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::([1-9][0-9]{0,4})?)?$/i;
 const MAX_HOST_LENGTH = 255;
 const MAX_PORT = 65_535;
 /** With its colon. */
@@ -114,8 +140,8 @@ const ESCAPED_DOT_OR_SLASH = /%(?:2e|2f|5c)/gi;
 const DOT_SEGMENT = /\/\.\.?(?:[/;]|$)/;
 
 /** RFC 9112, section 3.2: 400 for no Host, more than one line of it, or an invalid value. */
-function parseHostField(rawHeaders: RawHeaders): Authority {
-  const [line, ...others] = fieldLines(rawHeaders, 'host');
+function parseHostField(rawHeaders: RawHeaders, impliedHost: string | undefined): Authority {
+  const [line = impliedHost, ...others] = fieldLines(rawHeaders, 'host');
   if (line === undefined) throw new HttpError('bad_host', 'no Host field');
   if (others.length > 0) throw new HttpError('bad_host', 'more than one Host field');
   const authority = parseAuthority(line);
@@ -130,17 +156,56 @@ function parseAuthority(text: string): Authority | undefined {
   const host = (match[1] as string).toLowerCase();
   const port = match[2] === undefined ? undefined : Number(match[2]);
   if (host.length > MAX_HOST_LENGTH || (port !== undefined && port > MAX_PORT)) return undefined;
-  if (host.startsWith('[') && !isIPv6(host.slice(1, -1))) return undefined;
-  return { host, port, authority: text.toLowerCase() };
+  if (host.startsWith('[') && (!isIPv6(host.slice(1, -1)) || text.includes('].'))) return undefined;
+  return { host, port, authority: port === undefined ? host : `${host}:${port}` };
 }
 
-function withPath(authority: Authority, raw: string): Target {
+function withPath({ host, port, authority }: Authority, given: string, dotSegments: DotSegments): Target {
+  let raw = UNESCAPED.test(given) ? escaped(given) : given;
   const mark = raw.indexOf('?');
-  const path = mark === -1 ? raw : raw.slice(0, mark);
+  let path = mark === -1 ? raw : raw.slice(0, mark);
   const query = mark === -1 ? undefined : raw.slice(mark + 1);
+  if (dotSegments === 'resolve' && DOTS.test(path)) {
+    path = withoutDotSegments(path);
+    raw = query === undefined ? path : `${path}?${query}`;
+  }
   refuseAmbiguous(path);
-  const { host, port } = authority;
-  return { host, port, authority: authority.authority, path, query, raw };
+  return { host, port, authority, path, query, raw };
+}
+
+/**
+ * As browsers escape what they send (WHATWG URL, "percent-encode sets"): every
+ * tier and the origin see one spelling. A backslash in the path is a slash to
+ * browsers, which never send one, and to some servers: it is refused.
+ */
+function escaped(target: string): string {
+  const mark = target.indexOf('?');
+  const slash = target.indexOf('\\');
+  if (slash >= 0 && (mark < 0 || slash < mark)) throw new HttpError('bad_target', 'forbidden character');
+  return target.replace(ALL_UNESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** Whether there may be a dot segment. */
+const DOTS = /\/(?:\.|%2e)/i;
+const ONE_DOT = /^(?:\.|%2e)$/i;
+const TWO_DOTS = /^(?:\.|%2e){2}$/i;
+
+/**
+ * The path as browsers resolve it (RFC 3986, section 5.2.4; WHATWG URL, "path
+ * state"). Dots behind an escaped slash or before a parameter stay: browsers
+ * leave them, some servers do not, so that they are refused afterwards.
+ */
+function withoutDotSegments(path: string): string {
+  const segments = path.split('/').slice(1);
+  const kept: string[] = [];
+  for (const [index, segment] of segments.entries()) {
+    const isDots = ONE_DOT.test(segment);
+    const isUp = TWO_DOTS.test(segment);
+    if (isUp) kept.pop();
+    if (!isDots && !isUp) kept.push(segment);
+    else if (index === segments.length - 1) kept.push('');
+  }
+  return `/${kept.join('/')}`;
 }
 
 function wholeServer(authority: Authority): Target {

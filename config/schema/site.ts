@@ -137,6 +137,14 @@ export const siteSchema = z.strictObject({
     .meta({ description: 'Changes to the response before the visitor sees it.' }),
   cache_status: z.boolean().default(true).meta({ description: 'Whether visitors see Cache-Status (RFC 9211).' }),
   geo: siteGeoSchema.prefault({}).meta({ description: 'What the site does with where its visitors are.' }),
+  methods: z.enum(['known', 'any']).default('known').meta({
+    description:
+      'Request methods that pass: `known` (those of HTTP, WebDAV and UPnP; others get 501), or `any` token. CONNECT and TRACE never pass.',
+  }),
+  dot_segments: z.enum(['refuse', 'resolve']).default('refuse').meta({
+    description:
+      'What becomes of `.` and `..` in a path: the request is refused with 400, or the path is resolved as browsers do. Dots behind an escaped slash or before a `;` are always refused.',
+  }),
   redirect: z
     .strictObject({
       https: z.boolean().default(false).meta({ description: 'Send http requests to https.' }),
