@@ -63,6 +63,7 @@ export class FastPath {
     this.front = new Front({
       recogniser: () => this.#recogniser,
       limits: () => this.#visit.core.limits,
+      allowHalfOpen: true,
       answer: (connection, request) => this.#answer(connection, request),
       ask: (connection, request, exchange) => this.#ask(connection, request, exchange),
     });

@@ -10,7 +10,9 @@ import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { addressBlock } from '../http/address-block.ts';
 import { AddressCounts } from '../http/address-counts.ts';
 import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
+import { Front } from '../http/front.ts';
 import { listen, openAll } from '../http/listener.ts';
+import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
 import { trustedProxies } from '../http/trusted-proxies.ts';
 import { nodeControl } from '../tier/control.ts';
@@ -121,6 +123,8 @@ async function openEdge(
   useAccessLog(core, undefined, region);
   core.visitorAddress = (sender, headers) => visitorAddress(senderOf(visit, sender), headers);
   const fast = fastPath ? new FastPath(visit) : undefined;
+  const plain = fast ? undefined : plainFront(core);
+  const front = fast?.front ?? plain;
   const streams = fast && new FastStreams(fast);
   const secret = (): string => visit.region.tier_secret;
   const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
@@ -144,7 +148,8 @@ async function openEdge(
         timeoutMs: () => core.limits.header_timeout,
         refused: (error) => core.refused('public', error),
       },
-      onConnection: fast && ((socket, wire) => fast.front.accept(socket, wire)),
+      allowHalfOpen: true,
+      onConnection: (socket, wire, hasServed) => front?.accept(socket, wire, hasServed),
       onRequest,
       onRefused: (error) => core.refused('public', error),
       onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
@@ -211,12 +216,25 @@ async function openEdge(
     },
     close: once(async () => {
       fast?.close();
+      plain?.close();
       await setImmediate(); // what it has handed over is read by then, and not taken for idle
       await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
       tls?.close();
       await Promise.all([core.close(), control?.close(), peers.close(), geo.close(), origin?.close()]);
     }),
   };
+}
+
+/** Recognises nothing: every request goes the long way. */
+function plainFront(core: NodeCore): Front<undefined> {
+  const recogniser = new Recogniser({ maxBytes: 0, maxLines: 0, meaningOf: () => undefined });
+  return new Front({
+    recogniser: () => recogniser,
+    limits: () => core.limits,
+    allowHalfOpen: true,
+    answer: () => false,
+    ask: () => undefined,
+  });
 }
 
 function visiting(

@@ -11,6 +11,8 @@ import { listMembers, trimOws } from './headers.ts';
 /** Code → status and one plain sentence for the visitor. */
 export const HTTP_ERRORS = {
   bad_request: { status: 400, message: 'The request is not valid HTTP.' },
+  http2_without_tls: { status: 400, message: 'This address speaks HTTP/1.1; HTTP/2 is spoken over TLS only.' },
+  plain_http: { status: 400, message: 'This address speaks HTTPS, and the request came as plain HTTP.' },
   bad_host: { status: 400, message: 'The request does not name exactly one valid host.' },
   bad_target: { status: 400, message: 'The address in the request is not valid.' },
   bad_purge: {

@@ -9,11 +9,13 @@ import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
 import { type FrontExchange, frontExchange } from './front-exchange.ts';
+import { closeUnlessBegun, mayBeHalfOpen } from './half-open.ts';
 import type { HeadProgress } from './head-progress.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
 import { writeAtPace } from './paced-writing.ts';
 import { isVisible, type Recogniser, type Section } from './recogniser.ts';
+import { LineProgress } from './request-line.ts';
 import { shareReads } from './shared-reads.ts';
 import { turns } from './turns.ts';
 
@@ -41,17 +43,18 @@ export class FrontConnection<Meaning> {
   /** What has come and is not read yet. */
   #rest = '';
   /** Of a head that has not come to its end: `#rest`, and what is known of it. */
-  #progress: HeadProgress | undefined;
+  #progress: HeadProgress | LineProgress | undefined;
   /** The request that is being answered by others. */
   #exchange: FrontExchange | undefined;
   /** Whether the other side sends no more. */
   #hasEnded = false;
   #isGone = false;
 
-  constructor(front: Front<Meaning>, socket: Socket, wire: Wire) {
+  constructor(front: Front<Meaning>, socket: Socket, wire: Wire, hasServed: boolean) {
     this.#front = front;
     this.#wire = wire;
     this.socket = socket;
+    if (hasServed) this.waitsFor = 'request';
     shareReads(socket, (bytes, length) => {
       if (this.#isGone) return socket.push(Buffer.from(bytes.subarray(0, length)));
       if (!this.#takeRepeat(bytes, length)) this.#take(bytes.toString('latin1', 0, length));
@@ -119,9 +122,13 @@ export class FrontConnection<Meaning> {
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    // As `node:http` sees it: whoever sends no more has gone.
-    if (this.#exchange !== undefined) this.socket.end();
-    else if (this.waitsFor === 'rest-of-head') this.turnAway(new HttpError('bad_request', 'the head breaks off'));
+    const exchange = this.#exchange;
+    if (exchange !== undefined) {
+      const mayWait = this.#front.options.allowHalfOpen === true && mayBeHalfOpen(this.socket);
+      // Else, as `node:http` sees it: a client that sends no more has gone.
+      if (mayWait) closeUnlessBegun(this.socket, () => this.#exchange !== exchange || exchange.response.headersSent);
+      else this.socket.end();
+    } else if (this.waitsFor === 'rest-of-head') this.turnAway(new HttpError('bad_request', 'the head breaks off'));
     else if (this.waitsFor !== 'answer' && this.waitsFor !== 'reader') this.socket.end();
   };
 
@@ -210,11 +217,14 @@ export class FrontConnection<Meaning> {
   }
 
   #waitForMore(recogniser: Recogniser<Meaning>): void {
-    const progress = recogniser.headInPieces();
-    if (progress.add(this.#rest) === 'more') {
+    const { max_header } = this.#front.options.limits();
+    for (const progress of [recogniser.headInPieces(), new LineProgress(max_header)]) {
+      if (progress.add(this.#rest) !== 'more') continue;
       this.#progress = progress;
       this.waitsFor = 'rest-of-head';
-    } else this.#handOver();
+      return;
+    }
+    this.#handOver();
   }
 
   /** Whether the next requests that have come are recognised, but perhaps for what follows without a fault. */

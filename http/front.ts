@@ -18,6 +18,8 @@ export interface FrontOptions<Meaning> {
   /** Asked at each use, as a reload changes it. */
   readonly recogniser: () => Recogniser<Meaning>;
   readonly limits: () => LimitsConfig;
+  /** As of a listener. */
+  readonly allowHalfOpen?: boolean;
   /**
    * Writes the answer to the request that was just recognised, by `send` or `stream`.
    *
@@ -50,13 +52,13 @@ export class Front<Meaning> {
     return this.#connections.size;
   }
 
-  /** Takes a connection that has just been accepted, or decrypted. */
-  accept(socket: Socket, wire: Wire): void {
+  /** Takes a connection that has just been accepted, or decrypted. @param hasServed - Whether it comes back from `node:http`. */
+  accept(socket: Socket, wire: Wire, hasServed = false): void {
     if (this.closing) {
       wire.handOver(socket);
       return;
     }
-    this.#connections.add(new FrontConnection(this, socket, wire));
+    this.#connections.add(new FrontConnection(this, socket, wire, hasServed));
   }
 
   /** The connection has closed, or is with `node:http` for good. */

@@ -4,16 +4,21 @@
  * connection, whatever is left unread.
  * @module
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
+import { closeUnlessBegun } from './half-open.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
+import { endLingering, linger } from './linger.ts';
+import { isSafe } from './methods.ts';
+import { NodeReading } from './node-reading.ts';
 import { Pipelines } from './pipelines.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
+import { isMethodUnknown, writtenAnew } from './request-line.ts';
 import { type SecureListening, secure } from './secure.ts';
 
 export interface ListenerOptions {
@@ -26,6 +31,11 @@ export interface ListenerOptions {
   readonly secure?: SecureListening | undefined;
   /** Returns whether a connection is taken, by its other end as a PROXY header says it; one that is not is closed. */
   readonly admits?: ((socket: Socket) => boolean) | undefined;
+  /**
+   * Whether one that sends no more may still wait for its answers, as `nc -N` does. Without it, and over TLS, it has
+   * gone, and so have its requests.
+   */
+  readonly allowHalfOpen?: boolean;
   /** Which connections begin with a PROXY header; absent: none. */
   readonly proxied?: ProxiedOptions | undefined;
   /**
@@ -34,8 +44,10 @@ export interface ListenerOptions {
    * has put in its place) and what it has read but not answered, and has
    * nothing to do with the connection from then on.
    * Absent: all connections are handed over at once.
+   *
+   * A connection can come back: with `hasServed` set, and at the beginning of a request.
    */
-  readonly onConnection?: ((socket: Socket, wire: Wire) => void) | undefined;
+  readonly onConnection?: ((socket: Socket, wire: Wire, hasServed: boolean) => void) | undefined;
   /** Answers every request, and never rejects. */
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
@@ -48,7 +60,7 @@ export interface ListenerOptions {
 
 /** What becomes of a connection that is not answered before HTTP is read. */
 export interface Wire {
-  /** Lets `node:http` read from here on, for good. @param unread - What was read already, to be read again. */
+  /** Lets `node:http` read from here on. @param unread - What was read already, to be read again: from where a request begins. */
   handOver(socket: Socket, unread?: Buffer): void;
   /** Answers with an error and closes. */
   turnAway(socket: Socket, error: HttpError): void;
@@ -79,20 +91,19 @@ export async function openAll<const T extends readonly Opening[]>(
   return opened as never;
 }
 
-/** How long what a visitor still sends is read and dropped after the answer, so that the answer reaches it. */
-const LINGER_MS = 2_000;
-
 /** How often connections that have become idle are looked for while closing. */
 const IDLE_CHECK_MS = 50;
 
 /** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { address, limits, onConnection, onRequest, onUpgrade, onRefused, refusalFields } = options;
+  const isSwitch = (request: IncomingMessage): boolean => onUpgrade !== undefined && isWebSocket(request);
   const httpOptions = {
     connectionsCheckingInterval: CHECKING_INTERVAL_MS,
     requireHostHeader: false, // parseRequestTarget says what is wrong, in an answer like all others
     insecureHTTPParser: false,
-    shouldUpgradeCallback: (request: IncomingMessage) => onUpgrade !== undefined && isWebSocket(request),
+    // Node drops what follows a request with Upgrade unless that is granted, so each is: see `upgrade` below.
+    shouldUpgradeCallback: (request: IncomingMessage) => isSwitch(request) || !hasBody(request.rawHeaders),
   };
   const server: Server = options.secure
     ? createSecureServer({ ...httpOptions, ...options.secure.serverOptions(limits) })
@@ -103,14 +114,23 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     bound(server, next);
     sessions?.update(next);
   };
-  const sessions = options.secure && secure(server, options.secure, () => bounds);
+  const onPlainHttp = (socket: Socket): void => turnAway(socket, new HttpError('plain_http'));
+  const sessions = options.secure && secure(server, options.secure, () => bounds, onPlainHttp);
   update(limits);
+  if (options.allowHalfOpen && options.secure === undefined) Object.assign(server, { httpAllowHalfOpen: true });
   server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request
   const pipelines = new Pipelines();
   const take = (request: IncomingMessage, response: ServerResponse): void => {
-    if (!server.listening) response.shouldKeepAlive = false;
-    pipelines.add(request.socket, response, () => onRequest(request, response));
+    const { socket } = request;
+    const method = methods.get(socket);
+    if (method !== undefined) request.method = method;
+    methods.delete(socket);
+    // Node has dropped what follows an Upgrade behind a body; it is to be sent anew (RFC 9112, section 9.3.2).
+    if (!server.listening || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    pipelines.add(socket, response, isSafe(request.method), () => onRequest(request, response));
   };
+  /** Methods of requests that `node:http` reads with another one in their place. */
+  const methods = new WeakMap<Duplex, string>();
   const turnAway = (socket: Duplex, error: HttpError): void => {
     onRefused?.(error);
     refuse(socket, error, refusalFields?.(error));
@@ -119,29 +139,43 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('checkContinue', take);
   // The http server accepts, as every net.Server does, but reads only what it is given.
   const accepting = options.secure ? 'secureConnection' : 'connection';
-  const readers = server.listeners(accepting);
-  server.removeAllListeners(accepting);
-  const read = (stream: Duplex): void => {
-    pipelines.watch(stream);
-    for (const reader of readers) reader.call(server, stream as Socket);
-  };
+  const reading = new NodeReading(server, accepting);
   const wire: Wire = {
     handOver: (socket, unread) => {
-      closeGently(socket, pipelines);
-      if (unread !== undefined) socket.unshift(unread);
-      read(socket);
+      if (pipelines.watch(socket)) {
+        closeGently(socket, pipelines);
+        if (options.allowHalfOpen) {
+          socket.once('end', () =>
+            closeUnlessBegun(socket, () => pipelines.unfinished(socket)[0]?.headersSent !== false),
+          );
+        }
+      }
+      const line = unread && writtenAnew(unread);
+      if (line?.method === 'PRI') {
+        turnAway(socket, new HttpError('method_not_implemented', 'PRI')); // RFC 9113, section 3.4: reserved
+        return;
+      }
+      if (line?.method !== undefined) methods.set(socket, line.method);
+      if (unread !== undefined) socket.unshift(line?.bytes ?? unread);
+      reading.begin(socket);
     },
     turnAway,
+  };
+  /** @param unread - From where a request begins. */
+  const readOn = (socket: Socket, unread: Buffer): void => {
+    if (unread.length > 0) socket.unshift(unread);
+    if (onConnection === undefined) wire.handOver(socket);
+    else onConnection(socket, wire, true);
   };
   server.on(accepting, (socket: Socket) => {
     if (sessions?.take(socket as TLSSocket)) return;
     if (onConnection === undefined) wire.handOver(socket);
-    else onConnection(socket, wire);
+    else onConnection(socket, wire, false);
   });
   if (options.admits) admitOnly(server, options.admits); // before TLS, which costs more than all else
   const proxied = options.proxied && expectProxyHeaders(server, options.proxied);
   server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  server.on('clientError', (error: ParserError, socket) => {
     if (socket.writableEnded) return; // what comes after an answer that closes the connection is not read
     if (!isOfTheParser(error)) {
       socket.destroy();
@@ -150,7 +184,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     // A page must not be taken for a part of an answer that is under way, nor for the answer to another request.
     const unfinished = pipelines.unfinished(socket);
     const last = unfinished.at(-1);
-    if (last === undefined) turnAway(socket, parserError(error));
+    const whole =
+      last === undefined && onConnection ? refusedLine(error, pipelines.isBetween(socket, error)) : undefined;
+    if (whole !== undefined) {
+      reading.end(socket as Socket);
+      readOn(socket as Socket, whole);
+    } else if (last === undefined) turnAway(socket, parserError(error));
     else if (!isUnread(last.req)) closeAfter(last, socket as Socket);
     else if (last.headersSent) socket.destroy();
     else {
@@ -164,10 +203,33 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     }
   });
   const upgraded = new Set<Duplex>();
-  server.on('upgrade', (request, socket, head) => {
-    upgraded.add(socket);
-    socket.once('close', () => upgraded.delete(socket));
-    onUpgrade?.(request, socket, head);
+  const answerUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    if (stream.destroyed || stream.writableEnded) return; // an answer before it was the last one
+    if (isSwitch(request)) {
+      upgraded.add(stream);
+      stream.once('close', () => upgraded.delete(stream));
+      onUpgrade?.(request, stream, head);
+      return;
+    }
+    // RFC 9110, section 7.8: "A server MAY ignore a received Upgrade header field".
+    const { socket } = request;
+    socket.on('error', ignore);
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = server.listening && isKept(request);
+    response.assignSocket(socket);
+    response.once('finish', () => {
+      response.detachSocket(socket);
+      response.emit('close');
+      socket.off('error', ignore);
+      if (!response.shouldKeepAlive || !server.listening) socket.destroySoon();
+      else readOn(socket, head);
+    });
+    pipelines.add(socket, response, true, () => onRequest(request, response));
+  };
+  server.on('upgrade', (request, stream, head) => {
+    const before = pipelines.unfinished(request.socket).at(-1);
+    if (before === undefined) answerUpgrade(request, stream, head);
+    else before.once('close', () => answerUpgrade(request, stream, head));
   });
   await bind(server, address, options.reusePort ?? false);
   return {
@@ -267,16 +329,6 @@ export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []
   linger(socket);
 }
 
-/**
- * Waits for the other side to close its half, for a while: closing with bytes
- * unread would reset the connection, and the answer be lost (RFC 9112, section 9.6).
- */
-function linger(socket: Duplex): void {
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once('close', () => clearTimeout(timer));
-}
-
 /** Where Node would close a connection right after an answer: not while its request is still being sent. */
 function closeGently(socket: Socket, pipelines: Pipelines): void {
   const destroySoon = socket.destroySoon.bind(socket);
@@ -315,10 +367,40 @@ function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' || code?.startsWith('HPE_') === true;
 }
 
-function parserError(error: NodeJS.ErrnoException): HttpError {
+/** What the parser says of bytes that it refuses. */
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
+
+/**
+ * The bytes of a request that begins in the packet that was refused, and whose
+ * line another reader can write so that it is taken.
+ *
+ * @param isBetween - Whether the packet came behind a request that was answered.
+ */
+function refusedLine({ rawPacket }: ParserError, isBetween: boolean): Buffer | undefined {
+  return isBetween && rawPacket && writtenAnew(rawPacket) ? Buffer.from(rawPacket) : undefined;
+}
+
+function isKept({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  const options = listMembers(fieldValue(rawHeaders, 'connection') ?? '').map((option) => option.toLowerCase());
+  return httpVersion === '1.0' ? options.includes('keep-alive') : !options.includes('close');
+}
+
+function ignore(): void {
+  // the connection closes, and that is what counts
+}
+
+function parserError(error: ParserError): HttpError {
+  if (error.code === 'HPE_INVALID_METHOD' && isMethodUnknown(restOf(error)))
+    return new HttpError('method_not_implemented');
+  if (error.code === 'HPE_PAUSED_H2_UPGRADE') return new HttpError('http2_without_tls');
   if (error.code === 'HPE_HEADER_OVERFLOW') return new HttpError('header_too_large');
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HttpError('request_timeout');
   return new HttpError('bad_request', error.code);
+}
+
+/** From where the parser stopped. */
+function restOf({ rawPacket, bytesParsed = 0 }: ParserError): string {
+  return rawPacket?.toString('latin1', bytesParsed) ?? '';
 }
 
 function isWebSocket(request: IncomingMessage): boolean {
@@ -347,6 +429,7 @@ function drain(server: Server, upgraded: ReadonlySet<Duplex>, timeoutMs: number)
     const cutOff = setTimeout(() => {
       server.closeAllConnections();
       for (const socket of upgraded) socket.destroy();
+      endLingering(server);
     }, timeoutMs);
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS); // Node closes those of now only
     server.close(() => {

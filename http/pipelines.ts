@@ -1,50 +1,62 @@
 /**
  * The requests of each connection that `node:http` has read and that are not
- * answered yet. It reads whatever a client sends at once (RFC 9112, section
- * 9.3.2), so what is answered at a time is bounded here: further requests wait
- * until those before them are answered, and no more is read meanwhile.
+ * answered yet. It reads whatever a client sends at once; what is answered at
+ * a time is decided here. Safe requests are answered side by side, within a
+ * bound; one that is not safe has to wait for those before it, and those behind
+ * wait for it (RFC 9112, section 9.3.2). No more is read while any waits.
  * @module
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** Requests of one connection that are answered at a time. */
 const MAX_AT_ONCE = 64;
 
+interface Turn {
+  readonly response: ServerResponse;
+  readonly isSafe: boolean;
+  /** Begins the answer; absent once it has begun. */
+  begin: (() => void) | undefined;
+}
+
 interface Pipeline {
   /** In the order of their requests; answers go out in that order. */
-  readonly responses: ServerResponse[];
-  /** What begins the answers to the last of them. */
-  readonly waiting: (() => void)[];
+  readonly turns: Turn[];
   isHeld: boolean;
+  /** Bytes that had come when all requests were answered last. */
+  bytesAnswered: number | undefined;
 }
 
 export class Pipelines {
   readonly #pipelines = new Map<Duplex, Pipeline>();
 
-  /** To be told of each connection before it is read. */
-  watch(socket: Duplex): void {
-    const pipeline: Pipeline = { responses: [], waiting: [], isHeld: false };
+  /** Takes note of a connection before it is read. @returns Whether it is a new one. */
+  watch(socket: Duplex): boolean {
+    if (this.#pipelines.has(socket)) return false;
+    const pipeline: Pipeline = { turns: [], isHeld: false, bytesAnswered: undefined };
     this.#pipelines.set(socket, pipeline);
     socket.once('close', () => this.#pipelines.delete(socket));
     // Node begins to read again with each request that it is done with.
     const resume = socket.resume.bind(socket);
     socket.resume = () => (pipeline.isHeld ? socket : resume());
+    return true;
   }
 
   /** @param begin - Has the request answered; called at once, or when its turn has come. */
-  add(socket: Duplex, response: ServerResponse, begin: () => void): void {
+  add(socket: Duplex, response: ServerResponse, isSafe: boolean, begin: () => void): void {
     const pipeline = this.#pipelines.get(socket);
     if (pipeline === undefined) return; // closed
-    const { responses, waiting } = pipeline;
-    dropFinished(responses);
-    responses.push(response);
-    if (responses.length <= MAX_AT_ONCE) {
-      begin();
-      return;
-    }
-    waiting.push(begin);
-    if (pipeline.isHeld) return;
+    dropFinished(pipeline.turns);
+    pipeline.bytesAnswered = undefined;
+    pipeline.turns.push({ response, isSafe, begin });
+    response.once('finish', () => {
+      if (pipeline.turns.every((turn) => turn.response.writableFinished)) {
+        pipeline.bytesAnswered = (socket as Partial<Socket>).bytesRead;
+      }
+    });
+    beginNext(pipeline.turns);
+    if (pipeline.isHeld || !hasWaiting(pipeline.turns)) return;
     pipeline.isHeld = true;
     socket.pause();
     this.#goOnAfterFirst(socket, pipeline);
@@ -54,16 +66,25 @@ export class Pipelines {
   letGo(socket: Duplex): void {
     const pipeline = this.#pipelines.get(socket);
     if (pipeline === undefined) return;
-    pipeline.waiting.length = 0;
+    for (const turn of pipeline.turns) turn.begin = undefined;
     pipeline.isHeld = false;
   }
 
   latest(socket: Duplex): ServerResponse | undefined {
-    return this.#pipelines.get(socket)?.responses.at(-1);
+    return this.#pipelines.get(socket)?.turns.at(-1)?.response;
   }
 
   unfinished(socket: Duplex): readonly ServerResponse[] {
-    return this.#pipelines.get(socket)?.responses.filter((response) => !response.writableFinished) ?? [];
+    const turns = this.#pipelines.get(socket)?.turns ?? [];
+    return turns.flatMap(({ response }) => (response.writableFinished ? [] : [response]));
+  }
+
+  /** Returns whether the packet is the first that came after all requests before it were answered. */
+  isBetween(socket: Duplex, { rawPacket }: { readonly rawPacket?: Buffer }): boolean {
+    const { bytesAnswered } = this.#pipelines.get(socket) ?? {};
+    return (
+      bytesAnswered !== undefined && (socket as Partial<Socket>).bytesRead === bytesAnswered + (rawPacket?.length ?? 0)
+    );
   }
 
   /** Lets every answer that has not begun say that it is the last one of its connection. */
@@ -74,13 +95,12 @@ export class Pipelines {
   }
 
   #goOnAfterFirst(socket: Duplex, pipeline: Pipeline): void {
-    const { responses, waiting } = pipeline;
-    responses[0]?.once('close', () => {
+    const { turns } = pipeline;
+    turns[0]?.response.once('close', () => {
       if (!pipeline.isHeld || socket.destroyed) return;
-      dropFinished(responses);
-      const begun = responses.length - waiting.length;
-      for (const begin of waiting.splice(0, MAX_AT_ONCE - begun)) begin();
-      if (waiting.length > 0) {
+      dropFinished(turns);
+      beginNext(turns);
+      if (hasWaiting(turns)) {
         this.#goOnAfterFirst(socket, pipeline);
         return;
       }
@@ -91,8 +111,23 @@ export class Pipelines {
 }
 
 /** Those are the first ones. */
-function dropFinished(responses: ServerResponse[]): void {
+function dropFinished(turns: Turn[]): void {
   let finished = 0;
-  while (responses[finished]?.writableFinished) finished++;
-  if (finished > 0) responses.splice(0, finished);
+  while (turns[finished]?.response.writableFinished) finished++;
+  if (finished > 0) turns.splice(0, finished);
+}
+
+/** Begins what may be answered beside what is being answered. */
+function beginNext(turns: readonly Turn[]): void {
+  for (const [index, turn] of turns.entries()) {
+    const isAlone = index === 0;
+    if (!isAlone && (index >= MAX_AT_ONCE || !turn.isSafe || turns[0]?.isSafe === false)) return;
+    const { begin } = turn;
+    turn.begin = undefined;
+    begin?.();
+  }
+}
+
+function hasWaiting(turns: readonly Turn[]): boolean {
+  return turns.at(-1)?.begin !== undefined;
 }

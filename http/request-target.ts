@@ -44,8 +44,8 @@ export function parseRequestTarget(
   rawHeaders: RawHeaders,
   { impliedHost, dotSegments = alwaysRefuse }: TargetOptions = {},
 ): Target {
-  // RFC 9110, section 9.3.6: CONNECT makes tunnels, which is for forward proxies.
-  if (method === 'CONNECT') throw new HttpError('method_not_implemented', 'CONNECT');
+  // RFC 9110, section 9.3.6: CONNECT makes tunnels, which is for forward proxies. RFC 9113, section 3.4: PRI is no method.
+  if (method === 'CONNECT' || method === 'PRI') throw new HttpError('method_not_implemented', method);
   const hostField = parseHostField(rawHeaders, impliedHost);
   if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
 

@@ -5,6 +5,7 @@
  */
 import type { Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import type { Certificates } from './certificates.ts';
@@ -70,11 +71,16 @@ export interface SecureConnections {
   close(): void;
 }
 
-/** Keeps the server's certificates and tickets up to date, and takes its HTTP/2 connections. */
+/**
+ * Keeps the server's certificates and tickets up to date, and takes its HTTP/2 connections.
+ *
+ * @param onPlainHttp - Answers a connection that speaks HTTP without TLS.
+ */
 export function secure(
   httpServer: Server,
   { certificates, tickets, http2, onHandshakeFailed }: SecureListening,
   limits: () => LimitsConfig,
+  onPlainHttp: (socket: Socket) => void,
 ): SecureConnections {
   const server = httpServer as Server & SecureServer;
   certificates.onChange = () => {
@@ -83,7 +89,10 @@ export function secure(
   tickets.onChange(() => server.setTicketKeys(tickets.current));
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
     onHandshakeFailed?.(error.code ?? 'TLS_FAILED');
-    socket.destroy();
+    const { _parent: below } = socket as { readonly _parent?: Socket };
+    // OpenSSL knows a request by its first bytes, and has written nothing: there is an answer that is understood.
+    if (error.code === 'ERR_SSL_HTTP_REQUEST' && below !== undefined) onPlainHttp(below);
+    else socket.destroy();
   });
   const connections = new Http2Connections(http2, limits);
   // Node has no public way to change it later, and asks for it at each connection.

@@ -2,7 +2,7 @@
  * What is spoken with visitors over TLS: versions, ciphers, protocols.
  * @module
  */
-import { randomBytes } from 'node:crypto';
+import { constants, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
 import type { Certificates } from './certificates.ts';
@@ -25,6 +25,8 @@ export const CONTEXT_OPTIONS: SecureContextOptions = {
   minVersion: 'TLSv1.2',
   ciphers: CIPHERS,
   honorCipherOrder: false,
+  // A visitor could have keys made anew all the time (TLS 1.2; RFC 8446 has no renegotiation): it gets the alert `no_renegotiation`.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 };
 
 /** How long a session can be resumed: as long as the keys of its ticket may be known (RFC 8446, section 4.6.1 allows 7 days). */

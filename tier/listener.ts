@@ -56,7 +56,7 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
     address,
     reusePort: options.reusePort ?? false,
     limits,
-    onConnection: (socket, wire) => front.accept(socket, wire),
+    onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
     onRequest: (request, response) => void answer(options, request, response),
     onRefused: (error) => core.refused('tier', error),
     refusalFields: (error) => [ERROR_FIELD, error.code],

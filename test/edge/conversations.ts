@@ -331,6 +331,9 @@ export function countRequests(all: readonly Conversation[]): number {
 
 const GOOD: Turn = { bytes: MARKER, cuts: [], methods: ['GET'] };
 
+/** Brings into the store what the good requests of `oddConversations` ask for. */
+export const WARMING_ODD: Conversation = { turns: [GOOD] };
+
 /** The odd shapes: alone, after a good request, behind and in front of one, and cut at every byte. */
 export function oddConversations(): Conversation[] {
   return ODD_SHAPES.flatMap((bytes): Conversation[] => {

@@ -20,6 +20,7 @@ import {
   oddConversations,
   summary,
   WARMING,
+  WARMING_ODD,
 } from './conversations.ts';
 
 tap.setTimeout(240_000);
@@ -224,6 +225,7 @@ test('what divides parsers is answered alike, and so is silence', { timeout: 60_
   t.teardown(close);
   const all = [...oddConversations(), { turns: [{ bytes: '', cuts: [], methods: ['?'] }] }];
   t.ok(all.length > 300, `${all.length} conversations`);
+  t.equal(await compare(pair, [WARMING_ODD], 1), undefined);
   t.equal(await compare(pair, all, all.length), undefined);
   t.ok(pair.fast.answeredFast > 0);
 });

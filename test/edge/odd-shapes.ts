@@ -168,4 +168,25 @@ export const ODD_SHAPES: readonly string[] = [
     '{"json": true}\r\n\r\n',
     'GET / HTTP/1.1\r\rHost: site.test\r\r',
   ],
+  // Methods that the parser of node:http does not know, and targets that it refuses.
+  ...['LIST', 'VERSION-CONTROL', 'BAN', 'FOO', 'get', 'GETX', 'HEADX', 'PRI', 'POSTX', 'MKCOLX', 'FOO('].map(
+    (method) => `${method} /post HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n`,
+  ),
+  ...['/marker?q=\xc3\xa4\\', '/\xc3\xa4', '/mark\xe9r', '/a\\b', '/marker?\xff#', '/a/../marker'].map(
+    (target) => `GET ${target} HTTP/1.1\r\nHost: site.test\r\n\r\n`,
+  ),
+  'POST /post?\xe4 HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\nhello',
+  // Spellings of the host.
+  ...['site.test.', 'site.test:', 'site.test.:80', 'site.test..', 'SITE.test.'].map(
+    (host) => `GET /marker HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
+  ),
+  // An Upgrade that is not granted.
+  ...['h2c', 'TLS/1.0', 'websocket/x', 'foo, bar'].flatMap((protocol) => [
+    `GET /marker HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
+    `POST /post HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nContent-Length: 5\r\n\r\nhello`,
+  ]),
+  // Fields that no visitor may set, and a method override.
+  'GET /marker HTTP/1.1\r\nHost: site.test\r\nX_Forwarded_For: 1.2.3.4\r\nAccept_Language: de\r\n\r\n',
+  'GET /marker HTTP/1.1\r\nHost: site.test\r\nX-HTTP-Method-Override: DELETE\r\n\r\n',
+  'POST /post HTTP/1.1\r\nHost: site.test\r\nX-HTTP-Method-Override: DELETE\r\nContent-Length: 0\r\n\r\n',
 ];

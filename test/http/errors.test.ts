@@ -14,6 +14,8 @@ const STABLE = {
   bad_purge: 400,
   unauthorised_tier: 403,
   method_override_refused: 400,
+  http2_without_tls: 400,
+  plain_http: 400,
   method_not_allowed: 405,
   request_timeout: 408,
   body_too_large: 413,

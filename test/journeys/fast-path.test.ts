@@ -121,7 +121,7 @@ test('a visitor who leaves while its answer is fetched leaves no trace', async (
   socket.write(get('/never-answered'));
   const request = await asked;
   const gone = new Promise((resolve) => request.once('close', resolve));
-  socket.destroy();
+  socket.resetAndDestroy();
   await gone;
   origin.script = script;
   const other = dial(address);

@@ -1,0 +1,212 @@
+/** Visitors who are still sending when their answer comes: they read it, slow ones and real curl as well. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Test, test } from 'tap';
+import { LINGER, linger } from '../../http/linger.ts';
+import { startNetwork } from '../support/network.ts';
+import { startOrigin } from '../support/origin.ts';
+import { dial, everything, statuses } from '../support/raw-client.ts';
+import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
+import { HOST } from '../support/visitor.ts';
+
+const CURL = '/usr/bin/curl';
+
+/** Longer than the two seconds that the connection was once read on for. */
+const SLOW_MS = 3_000;
+
+/** An origin that answers 401 before it has read the body, but for `/read`. */
+async function start(t: Test): Promise<{ address: string; url: string; close: () => Promise<void> }> {
+  const origin = await startOrigin((request, response) => {
+    if (request.url === '/read') {
+      request.resume().once('end', () => response.end('read'));
+      return;
+    }
+    response.writeHead(401, { 'Content-Type': 'text/plain', 'WWW-Authenticate': 'Basic realm="x"' });
+    response.end('who are you?');
+  });
+  const network = await startNetwork({
+    origin: origin.url,
+    regions: { eu: 1 },
+    site: { max_request_body: '100KiB' },
+    limits: { drain_timeout: '500ms' },
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  return { address: network.at('eu-1'), url: origin.url, close: () => network.close() };
+}
+
+/** Sends a body for `SLOW_MS` before it looks at what came, as many clients do. */
+async function sendSlowly(address: string, head: string, piece: string): Promise<string> {
+  const socket = dial(address);
+  const text = everything(socket);
+  socket.write(head);
+  const until = performance.now() + SLOW_MS;
+  let broken = false;
+  socket.once('error', () => {
+    broken = true;
+  });
+  while (performance.now() < until && !broken) {
+    socket.write(piece);
+    await pause(100); // the pace of the client is what is tested
+  }
+  if (!broken) socket.end();
+  return broken ? 'broken pipe' : text;
+}
+
+const CHUNKED = `POST /up HTTP/1.1\r\nHost: ${HOST}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+const PIECE = `400\r\n${'x'.repeat(1024)}\r\n`;
+
+for (const { rule, head, piece, status } of [
+  {
+    rule: 'its own answer to a body that is announced too long',
+    head: CHUNKED.replace('Transfer-Encoding: chunked', 'Content-Length: 1000000'),
+    piece: 'x'.repeat(1024),
+    status: 413,
+  },
+  {
+    rule: 'its own answer to chunks that become too many',
+    head: CHUNKED.replace('/up', '/read'),
+    piece: `8000\r\n${'x'.repeat(0x8000)}\r\n`,
+    status: 413,
+  },
+  { rule: 'an answer of the origin', head: CHUNKED, piece: PIECE, status: 401 },
+  {
+    rule: 'its own answer to a request that it refuses',
+    head: CHUNKED.replace(HOST, 'other.test'),
+    piece: PIECE,
+    status: 421,
+  },
+  { rule: 'its own answer to bytes that are no request', head: 'no request\r\n\r\n', piece: PIECE, status: 400 },
+]) {
+  test(`a slow client reads ${rule}`, async (t) => {
+    const { address } = await start(t);
+    t.strictSame(statuses(await sendSlowly(address, head, piece)), [status]);
+  });
+}
+
+for (const { rule, path, piece, status } of [
+  { rule: 'the origin’s 401', path: '/up', piece: 'x'.repeat(1024), status: 401 },
+  { rule: 'the 413 of the edge', path: '/read', piece: 'x'.repeat(16_384), status: 413 },
+]) {
+  test(`real curl with a slow upload tells of ${rule}`, { skip: !existsSync(CURL) && 'curl is missing' }, async (t) => {
+    const { address } = await start(t);
+    const child = spawn(
+      CURL,
+      [
+        '-sS',
+        '--http1.1',
+        '-H',
+        `Host: ${HOST}`,
+        '-H',
+        'Expect:',
+        '-T',
+        '-',
+        '-w',
+        '\n%{http_code}',
+        `http://${address}${path}`,
+      ],
+      { stdio: ['pipe', 'pipe', 'pipe'] },
+    );
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (chunk) => {
+      out += String(chunk);
+    });
+    child.stderr.on('data', (chunk) => {
+      err += String(chunk);
+    });
+    const body = new PassThrough();
+    child.stdin.on('error', () => undefined); // it may stop reading once it has its answer
+    body.pipe(child.stdin);
+    const closed = once(child, 'close');
+    for (
+      const until = performance.now() + SLOW_MS;
+      performance.now() < until && child.exitCode === null;
+      await pause(100)
+    ) {
+      body.write(piece);
+    }
+    body.end();
+    await closed;
+    t.equal(err, '');
+    t.equal(child.exitCode, 0);
+    t.match(out, new RegExp(`\n${status}$`));
+  });
+}
+
+test('closing waits no longer than the config says for those who still send', async (t) => {
+  const { address, close } = await start(t);
+  const socket = dial(address);
+  const text = everything(socket);
+  socket.write(CHUNKED.replace(HOST, 'other.test'));
+  await once(socket, 'data');
+  const sender = setInterval(() => socket.write(PIECE), 10);
+  t.teardown(() => clearInterval(sender));
+  const startedAt = performance.now();
+  await close();
+  t.ok(performance.now() - startedAt < LINGER.silenceMs);
+  await text;
+});
+
+for (const { rule, bounds, everyMs } of [
+  { rule: 'for a time', bounds: { ...LINGER, maxMs: 300 }, everyMs: 5 },
+  { rule: 'for some bytes', bounds: { ...LINGER, maxBytes: 10_000 }, everyMs: 5 },
+  { rule: 'not through silence', bounds: { ...LINGER, silenceMs: 300 }, everyMs: 0 },
+]) {
+  test(`a connection is read on within bounds: ${rule}`, async (t) => {
+    const peer = Promise.withResolvers<Socket>();
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      peer.resolve(socket);
+      socket.on('error', () => undefined);
+      socket.end('answer');
+      linger(socket, bounds);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined);
+    let text = '';
+    let hasEnded = false;
+    socket.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    socket.once('end', () => {
+      hasEnded = true;
+    });
+    const startedAt = performance.now();
+    const sender = everyMs > 0 ? setInterval(() => socket.write('x'.repeat(100)), everyMs) : undefined;
+    const accepted = await peer.promise;
+    await once(accepted, 'close');
+    t.equal(text, 'answer');
+    t.ok(hasEnded, 'the answer is there before the connection is cut off');
+    const tookMs = performance.now() - startedAt;
+    t.ok(tookMs > 100 && tookMs < LINGER.silenceMs, `${tookMs} ms`);
+    socket.destroy();
+    clearInterval(sender);
+    server.close();
+    await once(server, 'close');
+  });
+}
+
+test('RFC 9113 8.1: over HTTP/2 the answer is followed by RST_STREAM with NO_ERROR', async (t) => {
+  const { url } = await start(t);
+  const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys: { max_request_body: '100KiB' } }]);
+  const session = openHttp2(t, edge);
+  for (const [fields, status] of [
+    [{ 'content-length': '1000000' }, 413],
+    [{}, 401],
+  ] as const) {
+    const stream = session.request({ ':method': 'POST', ':path': '/up', ':authority': HOST, ...fields });
+    stream.on('error', () => undefined);
+    let answered = 0;
+    stream.on('response', (head) => {
+      answered = Number(head[':status']);
+    });
+    stream.write('some of it');
+    stream.resume();
+    await once(stream, 'close');
+    t.equal(answered, status);
+    t.equal(stream.rstCode, 0);
+  }
+});
