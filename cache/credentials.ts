@@ -7,7 +7,7 @@
  * the site keys by, and is ignored only where all of them take it for one that the site ignores.
  * @module
  */
-import { readName } from '../config/cookie-names.ts';
+import type { NameReader } from '../config/cookie-names.ts';
 import { type CompiledRules, type CookiePolicy, compileRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { fieldLines, hasField, type RawHeaders, trimOws } from '../http/headers.ts';
@@ -48,11 +48,11 @@ const MAX_COOKIES = 256;
 /** A token, then octets that stand in no cookie for anything else (RFC 6265, section 4.1.1). */
 const PLAIN = /^[!#$&'*+^_`|~0-9A-Za-z-][!#$&'*+.^_`|~0-9A-Za-z-]*=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
 
-/** Where some servers see the end of a cookie, beside `;`. */
-const PERHAPS_ENDS = /[\s,"]+/;
+/** The same of what is written otherwise, in characters: each costs more to read. */
+const MAX_ODD_CHARS = 4_096;
 
-/** What stands between names and values for some server. */
-const PERHAPS_PARTS = /[\s,"=]+/;
+/** What some servers take for another cookie behind a value. */
+const PERHAPS_ANOTHER = /[\s,"][^\s,"=]*=/;
 
 const NOTHING: KeyCookies = { credentials: undefined, suffix: '', suffixOfAll: undefined };
 const NO_COOKIES: readonly Cookie[] = [];
@@ -98,7 +98,7 @@ export function isPersonal(credentials: Credentials | undefined, policy: CookieP
       const known = credentials.found.get(policy);
       if (known !== undefined) return known;
       const { cookies } = credentials;
-      const isSome = cookies?.some((cookie) => isRead(cookie, policy.isNamed)) ?? true;
+      const isSome = cookies?.some((cookie) => isRead(cookie, policy.names)) ?? true;
       credentials.found.set(policy, isSome);
       return isSome;
     }
@@ -129,7 +129,7 @@ export function withPlainCookies(site: SiteConfig, headers: RawHeaders): RawHead
 }
 
 function isKeying(rules: CompiledRules): boolean {
-  return rules.keysCookies || rules.isKeyed !== undefined;
+  return rules.keysCookies || rules.keyed !== undefined;
 }
 
 function keysField(site: SiteConfig, name: string): boolean {
@@ -139,6 +139,7 @@ function keysField(site: SiteConfig, name: string): boolean {
 /** @returns `undefined` when there are too many. */
 function requestCookies(headers: RawHeaders): readonly Cookie[] | undefined {
   const cookies: Cookie[] = [];
+  let oddChars = 0;
   for (const line of fieldLines(headers, 'cookie')) {
     let from = 0;
     while (from <= line.length) {
@@ -148,7 +149,10 @@ function requestCookies(headers: RawHeaders): readonly Cookie[] | undefined {
       from = to + 1;
       if (written === '') continue;
       if (cookies.length === MAX_COOKIES) return undefined;
-      cookies.push(readCookie(written));
+      const cookie = readCookie(written);
+      if (!cookie.isPlain) oddChars += written.length;
+      if (oddChars > MAX_ODD_CHARS) return undefined;
+      cookies.push(cookie);
     }
   }
   return cookies;
@@ -164,12 +168,12 @@ function readCookie(written: string): Cookie {
 
 /** Those in the key, and the others in the order in which a key of all holds them: by name, of one name as they came. */
 function sorted(
-  { isKeyed, isIgnored, keysCookies }: CompiledRules,
+  { keyed, isIgnored, keysCookies }: CompiledRules,
   cookies: readonly Cookie[],
 ): Record<'keyed' | 'others' | 'ignored', readonly Cookie[]> {
   const groups = { keyed: [] as Cookie[], others: [] as Cookie[], ignored: [] as Cookie[] };
   for (const cookie of cookies) {
-    if (isKeyed !== undefined && isRead(cookie, isKeyed)) groups.keyed.push(cookie);
+    if (keyed !== undefined && isRead(cookie, keyed)) groups.keyed.push(cookie);
     else if (isIgnored(cookie.name) && isOne(cookie)) groups.ignored.push(cookie);
     else groups.others.push(cookie);
   }
@@ -183,19 +187,14 @@ function byName(a: Cookie, b: Cookie): number {
 }
 
 /** Whether some server takes the cookie, or a part of it, for one of these names. */
-function isRead({ name, text, isPlain }: Cookie, isNamed: (name: string) => boolean): boolean {
-  if (isNamed(readName(name))) return true;
+function isRead({ name, text, isPlain }: Cookie, names: NameReader): boolean {
+  if (names.isName(name)) return true;
   if (isPlain) return false;
   const bracket = name.indexOf('['); // PHP: an array of what stands before it
-  if (bracket > 0 && isNamed(readName(name.slice(0, bracket)))) return true;
-  return text.split(PERHAPS_PARTS).some((part) => isNamed(readName(part)));
+  return (bracket > 0 && names.isName(name.slice(0, bracket))) || names.isIn(text);
 }
 
 /** Whether no server takes a part of it for another cookie. */
 function isOne({ text, isPlain }: Cookie): boolean {
-  if (isPlain) return true;
-  return !text
-    .split(PERHAPS_ENDS)
-    .slice(1)
-    .some((part) => part.includes('='));
+  return isPlain || !PERHAPS_ANOTHER.test(text);
 }

@@ -8,35 +8,50 @@
 
 /** Matches a name that is written so. */
 export function exactNames(patterns: readonly string[]): (name: string) => boolean {
-  return compile(patterns);
+  if (patterns.length === 0) return () => false;
+  const expression = new RegExp(`^(?:${alternatives(patterns, '$')})`);
+  return (name) => expression.test(name);
 }
 
-/** Matches a name that some server reads so. @returns A test for names in the form of `readName`. */
-export function readNames(patterns: readonly string[]): (name: string) => boolean {
-  return compile(
-    patterns.map((pattern) => (pattern.endsWith('*') ? `${readName(pattern.slice(0, -1))}*` : readName(pattern))),
+/** Finds names that some server reads so. All patterns are one expression: a name costs the same for many of them. */
+export interface NameReader {
+  /** Whether the name is one of them. */
+  isName(name: string): boolean;
+  /** Whether one of them stands anywhere in a text where a name could begin: at its start, or behind what ends a value. */
+  isIn(text: string): boolean;
+}
+
+export function nameReader(patterns: readonly string[]): NameReader {
+  const read = patterns.map((pattern) =>
+    pattern.endsWith('*') ? `${readName(pattern.slice(0, -1))}*` : readName(pattern),
   );
+  const name = new RegExp(`^(?:${alternatives(read, '$')})`);
+  const inText = new RegExp(`(?:^|[\\s,"=])(?:${alternatives(read, '(?=$|[\\s,"=])')})`);
+  return { isName: (text) => name.test(readName(text)), isIn: (text) => inText.test(readText(text)) };
 }
 
 /** One form of all names that some server reads alike. */
-export function readName(name: string): string {
-  const decoded = name.includes('%')
-    ? name.replace(ESCAPE, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    : name;
+function readName(name: string): string {
+  return readText(name).replaceAll(' ', '_');
+}
+
+function readText(text: string): string {
+  const decoded = text.includes('%') ? text.replace(ESCAPE, decode) : text;
   return decoded.trimStart().toLowerCase().replace(READ_AS_UNDERSCORE, '_');
 }
 
+function decode(_: string, hex: string): string {
+  return String.fromCharCode(Number.parseInt(hex, 16));
+}
+
 const ESCAPE = /%([0-9a-f]{2})/gi;
-const READ_AS_UNDERSCORE = /[. [+]/g;
+const READ_AS_UNDERSCORE = /[.[+]/g;
 const SYNTAX = /[\\^$.*+?()[\]{}|/-]/g;
 
-/** All patterns in one expression, so that a name costs the same for many of them. */
-function compile(patterns: readonly string[]): (name: string) => boolean {
-  if (patterns.length === 0) return () => false;
+/** @param end - What has to follow a name without a star. */
+function alternatives(patterns: readonly string[], end: string): string {
   const text = (pattern: string): string => pattern.replace(SYNTAX, '\\$&');
-  const alternatives = patterns.map((pattern) =>
-    pattern.endsWith('*') ? text(pattern.slice(0, -1)) : `${text(pattern)}$`,
-  );
-  const expression = new RegExp(`^(?:${alternatives.join('|')})`);
-  return (name) => expression.test(name);
+  return patterns
+    .map((pattern) => (pattern.endsWith('*') ? text(pattern.slice(0, -1)) : `${text(pattern)}${end}`))
+    .join('|');
 }

@@ -4,7 +4,7 @@
  * when it is loaded.
  * @module
  */
-import { exactNames, readNames } from './cookie-names.ts';
+import { exactNames, type NameReader, nameReader } from './cookie-names.ts';
 import { hostTable } from './host.ts';
 import { compilePattern } from './pattern.ts';
 import { NO_PATH, rulePattern } from './rule-path.ts';
@@ -12,10 +12,10 @@ import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
 import { fitsExtension, staticExtension } from './static-types.ts';
 import { EVERY_STATUS, statusesOf } from './status-set.ts';
 
-/** Which cookies make a request personal: `some` are those whose names, in the form of `readName`, `isNamed` takes. */
+/** Which cookies make a request personal. */
 export type CookiePolicy =
   | { readonly mode: 'bypass' | 'ignore' | 'key' }
-  | { readonly mode: 'some'; readonly isNamed: (name: string) => boolean };
+  | { readonly mode: 'some'; readonly names: NameReader };
 
 /** What the config says of a response. */
 export interface ResponseRule {
@@ -35,8 +35,8 @@ export interface CompiledRules {
   readonly keysCookies: boolean;
   /** Whether a cookie of this name makes no request personal. The name counts as it is written. */
   readonly isIgnored: (name: string) => boolean;
-  /** Whether a cookie is in the key at every path; for names in the form of `readName`. Absent: none is. */
-  readonly isKeyed: ((name: string) => boolean) | undefined;
+  /** Names of the cookies that are in the key at every path. Absent: none is. */
+  readonly keyed: NameReader | undefined;
   /**
    * Whether nothing at `path` is ever stored, whatever the status: such a
    * request is neither looked up nor collapsed.
@@ -108,7 +108,7 @@ function compile(site: SiteConfig): CompiledRules {
     cookiesAt: (path) => (find(path, 200) ?? DEFAULT_RULE).cookies,
     keysCookies: rules.some(({ cookies }) => cookies === KEY),
     isIgnored: exactNames(site.ignored_cookies),
-    isKeyed: site.key.cookies.length === 0 ? undefined : readNames(site.key.cookies),
+    keyed: site.key.cookies.length === 0 ? undefined : nameReader(site.key.cookies),
     bypasses(path) {
       if (path === NO_PATH) return true;
       if (!hasNever) return false;
@@ -152,7 +152,7 @@ function cookiePolicy({ cookies }: RuleConfig, isForFiles: boolean): CookiePolic
     case 'key':
       return KEY;
     default:
-      return { mode: 'some', isNamed: readNames(cookies.bypass) };
+      return { mode: 'some', names: nameReader(cookies.bypass) };
   }
 }
 

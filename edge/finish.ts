@@ -57,12 +57,20 @@ function changesOf(config: SiteConfig['response_headers'], make: () => Changes):
   return known;
 }
 
-/** @param path - The path that the site's rules go by. */
-export function finishedHead({ site, rules }: ServedSite, path: string, head: ResponseHead): ResponseHead {
+/**
+ * @param path - The path that the site's rules go by.
+ * @param isPersonal - Whether the answer is for one visitor only: then no cache on the way may keep it for others either.
+ */
+export function finishedHead(
+  { site, rules }: ServedSite,
+  path: string,
+  head: ResponseHead,
+  isPersonal = false,
+): ResponseHead {
   let headers: RawHeaders = siteGeo(site).forBrowsers(withoutFields(head.headers, hiddenFields(site)));
   const { rule, ttlMs } = browserTtl(rules, path, { ...head, headers });
   if (ttlMs !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
-    headers = withBrowserTtl(headers, ttlMs);
+    headers = withBrowserTtl(headers, ttlMs, isPersonal);
   }
   return { ...head, headers: changedResponse(headers, site.response_headers) };
 }
@@ -97,8 +105,9 @@ function isForOneVisitor(headers: RawHeaders): boolean {
 }
 
 /** A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given. */
-function withBrowserTtl(headers: RawHeaders, ttlMs: number): string[] {
+function withBrowserTtl(headers: RawHeaders, ttlMs: number, isPersonal: boolean): string[] {
   const ageMs = parseAge(firstLine(headers, 'age'));
   const kept = withoutFields(headers, new Set(['expires', 'pragma']));
-  return withField(kept, 'Cache-Control', `max-age=${Math.floor((ttlMs + ageMs) / 1_000)}`);
+  const maxAge = `max-age=${Math.floor((ttlMs + ageMs) / 1_000)}`;
+  return withField(kept, 'Cache-Control', isPersonal ? `private, ${maxAge}` : maxAge);
 }

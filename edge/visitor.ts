@@ -13,6 +13,7 @@ import { withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
+import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
 import { rulePath } from '../config/rule-path.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
@@ -163,7 +164,8 @@ export async function answerVisitor(
           cacheRequest,
           describe: (status) =>
             status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
-          finish: (head) => finishedHead(served, cacheRequest.path, head),
+          finish: (head, { status: { detail } }) =>
+            finishedHead(served, cacheRequest.path, head, PERSONAL_REFUSALS.has(detail)),
         },
         fail,
       );

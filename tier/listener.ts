@@ -10,7 +10,7 @@ import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey } from '../cache/key.ts';
-import type { StoreRefusal } from '../cache/policy/refusals.ts';
+import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { rulePath } from '../config/rule-path.ts';
 import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
 import { deliverInterim } from '../http/deliver.ts';
@@ -121,9 +121,6 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
   return { ...limits, max_header: limits.max_header * 2 };
 }
 
-/** Refusals of what is for one visitor. */
-const PERSONAL: ReadonlySet<string | undefined> = new Set<StoreRefusal>(['authorization', 'cookies']);
-
 /** Never rejects. */
 async function answer(options: TierListenerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { core } = options;
@@ -163,7 +160,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
     };
     const describe = (status: CacheStatus): CacheStatus => status;
     const finish = (head: ResponseHead, { stamp, wasFresh, status: { detail } }: Answer): ResponseHead => {
-      const version = { ...core.ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL.has(detail) };
+      const version = { ...core.ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL_REFUSALS.has(detail) };
       return { ...head, headers: withField(head.headers, TIER_FIELD, formatVersion(version)) };
     };
     await core.respond({ arrival, site: served.site, cacheRequest, describe, finish }, fail);

@@ -27,6 +27,9 @@ export const STORE_REFUSALS = [
 
 export type StoreRefusal = (typeof STORE_REFUSALS)[number];
 
+/** Refusals of what is for one visitor only. */
+export const PERSONAL_REFUSALS: ReadonlySet<string | undefined> = new Set<StoreRefusal>(['authorization', 'cookies']);
+
 /** Why a stored response did not answer: the `fwd` parameter of Cache-Status (RFC 9211, section 2.2). */
 export const FORWARD_REASONS = [
   'bypass',

@@ -9,6 +9,8 @@ function site(key: Record<string, unknown> = {}): SiteConfig {
   return siteSchema.parse({ name: 'shop', hosts: ['*'], origin: { servers: [{ url: 'http://o.test' }] }, key });
 }
 
+const MANY = Array.from({ length: 300 }, (_, i) => `a${i}=1`).join('; ');
+
 function keyed(config: SiteConfig, raw: string, headers: RawHeaders = [], host = 'shop.test'): KeyedRequest {
   const all = ['Host', host, ...headers];
   return cacheKey(config, 'http', parseRequestTarget('GET', raw, all), all);
@@ -67,6 +69,24 @@ for (const { what, key, a, b } of [
     a: ['Cookie', 'c=1'],
     b: ['Cookie', 'c=1', 'Cookie', 'c=2'],
   },
+  {
+    what: 'cookies that a pattern takes',
+    key: { cookies: ['ab_*'] },
+    a: ['Cookie', 'ab_1=x'],
+    b: ['Cookie', 'ab_1=y'],
+  },
+  {
+    what: 'names of cookies of one pattern',
+    key: { cookies: ['ab_*'] },
+    a: ['Cookie', 'ab_1=x'],
+    b: ['Cookie', 'ab_2=x'],
+  },
+  { what: 'what PHP reads', key: { cookies: ['a_b'] }, a: [], b: ['Cookie', 'a.b=1'] },
+  { what: 'an array of PHP', key: { cookies: ['ab'] }, a: [], b: ['Cookie', 'ab[c]=1'] },
+  { what: 'names that are escaped', key: { cookies: ['ab'] }, a: [], b: ['Cookie', '%61b=1'] },
+  { what: 'a cookie in quotes', key: { cookies: ['c'] }, a: ['Cookie', 'c=1'], b: ['Cookie', 'c="1"'] },
+  { what: 'a cookie behind a space', key: { cookies: ['c'] }, a: ['Cookie', 'd=1'], b: ['Cookie', 'd=1 c=2'] },
+  { what: 'too many cookies to read', key: { cookies: ['c'] }, a: ['Cookie', MANY], b: ['Cookie', `${MANY}x`] },
   { what: 'spaces that are none', key: { cookies: ['c'] }, a: ['Cookie', 'c=1'], b: ['Cookie', 'c=1\xa0'] },
   { what: 'cookie names have a case', key: { cookies: ['c'] }, a: ['Cookie', 'c=1'], b: ['Cookie', 'C=1'] },
   {
@@ -85,6 +105,9 @@ for (const { what, key, a, b } of [
 for (const { what, key, a, b } of [
   { what: 'header names in another case', key: { headers: ['X-Kind'] }, a: ['x-kind', 'a'], b: ['X-KIND', 'a'] },
   { what: 'lines of a list', key: { headers: ['X-Kind'] }, a: ['X-Kind', 'a, b'], b: ['X-Kind', 'a', 'X-Kind', 'b'] },
+  { what: 'spaces around a name', key: { cookies: ['c'] }, a: ['Cookie', 'c=1'], b: ['Cookie', ' c =1'] },
+  { what: 'spaces before a value', key: { cookies: ['c'] }, a: ['Cookie', 'c=1'], b: ['Cookie', 'c= 1'] },
+  { what: 'the order of names', key: { cookies: ['*'] }, a: ['Cookie', 'c=1; d=1'], b: ['Cookie', 'd=1; c=1'] },
   { what: 'cookies that do not count', key: { cookies: ['c'] }, a: ['Cookie', 'c=1; d=1'], b: ['Cookie', 'd=2;c=1'] },
   { what: 'headers that do not count', key: { headers: ['X-Kind'] }, a: ['X-Other', '1'], b: [] },
 ]) {

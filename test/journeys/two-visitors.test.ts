@@ -3,44 +3,8 @@
  * says that it is for both.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Test, test } from 'tap';
-import { type NetworkOptions, startNetwork } from '../support/network.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
-import { ask, type Reply } from '../support/visitor.ts';
-
-type Fields = Readonly<Record<string, string>>;
-type Rules = NetworkOptions['rules'];
-
-const ALICE = { Cookie: 'session=alice' };
-const BOB = { Cookie: 'session=bob' };
-const NOBODY: Fields = {};
-
-/** Greets by cookie or credentials; `/status/N` answers with that status. */
-function greet(fields: Fields = {}): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => {
-    const status = Number(/\/status\/(\d+)/.exec(request.url ?? '')?.[1] ?? 200);
-    const { cookie, authorization } = request.headers;
-    response.writeHead(status, { 'Content-Type': 'text/html', ...fields });
-    response.end(status === 304 || status === 204 ? undefined : `hello ${authorization ?? cookie ?? 'nobody'}`);
-  };
-}
-
-interface Stage {
-  readonly origin: Origin;
-  /** Asks an edge that does not own the path, unless another is named. */
-  readonly as: (who: Fields, path: string, edge?: string) => Promise<Reply>;
-}
-
-async function play(t: Test, options: Partial<NetworkOptions> & { readonly fields?: Fields }): Promise<Stage> {
-  const { fields = {}, ...rest } = options;
-  const origin = await startOrigin(greet(fields));
-  const network = await startNetwork({ origin: origin.url, shields: 1, ...rest });
-  t.teardown(() => Promise.all([network.close(), origin.close()]));
-  return {
-    origin,
-    as: (who, path, edge = network.owners(path)[1] ?? 'eu-1') => ask(network.at(edge), path, { headers: who }),
-  };
-}
+import { test } from 'tap';
+import { ALICE, BOB, type Fields, greet, NOBODY, play, type Rules } from '../support/two-visitors.ts';
 
 const FAIL = (_: IncomingMessage, response: ServerResponse): void => void response.writeHead(500).end('broken');
 
@@ -83,6 +47,22 @@ test('a rule’s ttl is for those without cookies', async (t) => {
   t.equal((await as(BOB, '/post')).text, 'hello session=bob');
   t.match((await as(NOBODY, '/post')).headers['cache-status'], /hit/, 'and the stranger’s is still there');
   t.equal(origin.requests.length, 4);
+});
+
+test('browsers are told that a personal answer is for them only', async (t) => {
+  const { as } = await play(t, { rules: [{ ttl: '1m', browser_ttl: '5m' }] });
+  t.equal((await as(ALICE, '/post')).headers['cache-control'], 'private, max-age=300');
+  t.equal((await as(NOBODY, '/post')).headers['cache-control'], 'max-age=300');
+  t.equal((await as(ALICE, '/post')).headers['cache-control'], 'private, max-age=300');
+});
+
+test('a request with more cookies than are read is personal', async (t) => {
+  const { as } = await play(t, { rules: [{ ttl: '1m', cookies: { bypass: ['session'] } }] });
+  const many = { Cookie: Array.from({ length: 300 }, (_, i) => `_ga_${i}=1`).join('; ') };
+  t.match((await as(many, '/post')).text, /_ga_299/);
+  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.match((await as({ Cookie: `x=${'a,'.repeat(3_000)}` }, '/post')).text, /a,a,/, 'and so is one with long odd ones');
+  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
 });
 
 test('a rule’s ttl is for those without Authorization, whatever the rule says of cookies', async (t) => {
@@ -274,167 +254,4 @@ test('an error takes the place of no good answer that may still be served', asyn
     await as({ 'Cache-Control': 'no-cache' }, '/app.js');
     t.equal((await as(NOBODY, '/app.js')).text, 'hello nobody', `after ${status}`);
   }
-});
-
-const DECEPTION: Rules = [
-  { path: ['/account', '/account/*'], cache: 'never' },
-  { path: '/*.css', ttl: '1h' },
-];
-
-for (const path of [
-  '/account/x.css',
-  '//account/x.css',
-  '/account%2fx.css',
-  '/account;x.css',
-  '/Account/x.css',
-  '/account%3fx.css',
-  '/account%23x.css',
-  '/account%0ax.css',
-  '/account%5cx.css',
-  '/%61ccount/x.css',
-  '/account;x%2fy.css',
-  '/account;/x.css',
-  '/account%3bx.css',
-]) {
-  for (const type of ['text/html', 'text/css']) {
-    test(`a rule that forbids is for all spellings of a path: ${path}, ${type}`, async (t) => {
-      const { origin, as } = await play(t, { rules: DECEPTION, fields: { 'Content-Type': type } });
-      t.notMatch((await as(ALICE, path)).headers['cache-status'], /stored/);
-      t.equal((await as(NOBODY, path)).text, 'hello nobody');
-      t.notMatch((await as(NOBODY, path)).headers['cache-status'], /stored|hit/);
-      t.equal(origin.requests.length, 3);
-    });
-  }
-}
-
-test('a rule for an extension is for files with it, whatever cookies come along', async (t) => {
-  const { origin, as } = await play(t, {
-    rules: [{ path: '/*.css', ttl: '1h' }],
-    fields: { 'Content-Type': 'text/css' },
-  });
-  await as(ALICE, '/site.css');
-  t.match((await as(BOB, '/site.css')).headers['cache-status'], /hit/);
-  t.match((await as(NOBODY, '/SITE.css')).tiers[0], /stored/, 'spelt otherwise it has a copy of its own');
-  t.equal(origin.requests.length, 2);
-});
-
-test('a page at a path with an extension is none of its files', async (t) => {
-  const { as } = await play(t, { rules: [{ path: '/*.css', ttl: '1h', browser_ttl: '1h' }] });
-  const alices = await as(ALICE, '/profile/x.css');
-  t.notMatch(alices.headers['cache-status'], /stored/);
-  t.equal(alices.headers['cache-control'], undefined);
-  t.equal((await as(NOBODY, '/profile/x.css')).text, 'hello nobody');
-  t.equal((await as(ALICE, '/profile/x.css')).text, 'hello session=alice');
-});
-
-test('an error page at a path with an extension is for its visitor', async (t) => {
-  const { as } = await play(t, { rules: [{ path: '/*.css', status: [200, 404], ttl: '1h' }] });
-  t.equal((await as(ALICE, '/status/404/x.css')).text, 'hello session=alice');
-  t.equal((await as(NOBODY, '/status/404/x.css')).text, 'hello nobody');
-  t.match((await as(NOBODY, '/status/404/x.css')).headers['cache-status'], /hit/);
-});
-
-test('the guard can be off, and on for other rules', async (t) => {
-  const rules: Rules = [
-    { path: '/*.css', ttl: '1h', type_guard: false },
-    { path: '/files/*', ttl: '1h', cookies: 'ignore', type_guard: true },
-  ];
-  const { as } = await play(t, { rules });
-  await as(ALICE, '/x.css');
-  t.equal((await as(NOBODY, '/x.css')).text, 'hello session=alice');
-  await as(ALICE, '/files/x.png');
-  t.equal((await as(NOBODY, '/files/x.png')).text, 'hello nobody');
-});
-
-/** Cookies as servers with an own idea of them read them, and what each takes as the currency. */
-const READERS: Readonly<Record<string, (field: string) => string>> = {
-  'the first of a name, trimmed (Node)': (field) => valuesOf(field.split(';'))[0] ?? 'none',
-  'the last of a name, trimmed (Go, Rails)': (field) => valuesOf(field.split(';')).at(-1) ?? 'none',
-  'spaces in names are underscores (PHP)': (field) => {
-    const pairs = field.split(';').map((pair) => pair.trimStart());
-    return pairs.find((pair) => pair.startsWith('currency='))?.slice(9) ?? 'none';
-  },
-  'quotes hold semicolons, spaces end values (Python)': (field) => {
-    const pairs = field.match(/[^\s;,="]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*)/g) ?? [];
-    return valuesOf(pairs).at(-1) ?? 'none';
-  },
-  'commas separate, too (old Java)': (field) => valuesOf(field.split(/[;,]/))[0] ?? 'none',
-};
-
-function valuesOf(pairs: readonly string[]): string[] {
-  return pairs
-    .map((pair) => [pair.slice(0, pair.indexOf('=')).trim(), pair.slice(pair.indexOf('=') + 1).trim()] as const)
-    .filter(([name]) => name === 'currency')
-    .map(([, value]) => value.replace(/^"(.*)"$/, '$1'));
-}
-
-const CURRENCIES = [
-  ...['currency=USD', 'currency =USD', ' currency=USD', 'currency= USD', 'currency="USD"', 'currency=USD;', 'currency'],
-  ...['currency=USD; currency=EUR', 'currency=EUR; currency=USD', 'a=1;currency=USD', 'x="; currency=EUR; "; a=1'],
-  ...['x={"a":1}; currency=USD', 'currency=USD; x={"a":1}', 'a=1 currency=EUR', 'a=1, currency=EUR', 'Currency=GBP'],
-  ...['x="a;currency=EUR"', 'currency=', 'a=b', 'currency=USD, currency=EUR', '=currency=EUR', 'currency\t=USD'],
-];
-
-for (const [reader, read] of Object.entries(READERS)) {
-  test(`what the key holds of cookies is what the origin reads: ${reader}`, async (t) => {
-    const { origin, as } = await play(t, { rules: [], site: { key: { cookies: ['currency'] } } });
-    const asRead = (field: string | undefined): string => (field === undefined ? 'none' : read(field));
-    origin.script = (request, response) => {
-      response.writeHead(200, { 'Cache-Control': 'public, max-age=60' }).end(asRead(request.headers.cookie));
-    };
-    // What the cache answers is what the origin would have answered to the field that it would have been sent.
-    const sent = await Promise.all(
-      CURRENCIES.map(async (cookie, index) => (await as({ Cookie: cookie }, `/alone/${index}`)).text),
-    );
-    for (const order of [CURRENCIES, [...CURRENCIES].reverse()]) {
-      const path = `/together/${order === CURRENCIES}`;
-      for (const cookie of order) {
-        t.equal((await as({ Cookie: cookie }, path)).text, sent[CURRENCIES.indexOf(cookie)], JSON.stringify(cookie));
-      }
-      t.equal((await as(NOBODY, path)).text, 'none');
-    }
-  });
-}
-
-test('a cookie that is spelt otherwise shares what is stored for the usual spelling', async (t) => {
-  const { origin, as } = await play(t, {
-    fields: { 'Cache-Control': 'public, max-age=60' },
-    site: { key: { cookies: ['currency'] } },
-  });
-  for (const cookie of ['currency=USD', 'currency =USD', 'currency= USD', 'a=1; currency=USD']) {
-    t.match((await as({ Cookie: cookie }, '/price')).text, /hello currency=USD/, cookie);
-  }
-  t.equal(origin.requests.length, 1);
-  await as({ Cookie: 'currency="USD"' }, '/price');
-  t.equal(origin.requests.length, 2, 'quotes are part of the value for some servers');
-});
-
-test('an answer that is encoded without Vary goes only to those who asked alike', async (t) => {
-  const { origin, as } = await play(t, { rules: TTL });
-  origin.script = (request, response) => {
-    const coding = /br|gzip/.exec(request.headers['accept-encoding'] ?? '')?.[0];
-    response.writeHead(200, coding === undefined ? {} : { 'Content-Encoding': coding }).end(coding ?? 'plain');
-  };
-  const [br, gzip, plain] = [{ 'Accept-Encoding': 'br' }, { 'Accept-Encoding': 'gzip' }, {}] as Fields[];
-  for (const order of [
-    [br, gzip, plain],
-    [plain, gzip, br],
-    [gzip, plain, br],
-  ]) {
-    const path = `/app/${order.map((one) => one?.['Accept-Encoding'] ?? 'plain').join()}`;
-    for (let turn = 0; turn < 2; turn++) {
-      for (const who of order) {
-        const reply = await as(who as Fields, path);
-        const coding = reply.headers['content-encoding'];
-        t.ok(coding === undefined || coding === who?.['Accept-Encoding'], `${coding} for ${JSON.stringify(who)}`);
-      }
-    }
-  }
-  t.match((await as(br as Fields, '/app/br,gzip,plain')).headers['cache-status'], /hit/);
-});
-
-test('`identity` is no encoding', async (t) => {
-  const { as } = await play(t, { rules: TTL, fields: { 'Content-Encoding': 'identity' } });
-  await as({ 'Accept-Encoding': 'br' }, '/app');
-  t.match((await as({ 'Accept-Encoding': 'gzip' }, '/app')).headers['cache-status'], /hit/);
 });
