@@ -2,10 +2,9 @@
  * Sets of rules that WordPress is tried with.
  * @module
  */
-import { join } from 'node:path';
 import { parse } from 'yaml';
-import { codeBlock } from '../support/documents.ts';
 import type { NetworkOptions } from '../support/network.ts';
+import { recipeBlock } from './recipe.ts';
 
 type SiteInput = Required<Pick<NonNullable<NetworkOptions['site']>, 'rules'>> & NonNullable<NetworkOptions['site']>;
 
@@ -18,11 +17,9 @@ export interface Rules {
   readonly namesCookies?: boolean;
 }
 
-const RECIPE = join(import.meta.dirname, '../../docs/wordpress.md');
-
 /** A site file of the recipe, without what says where this site is. */
 function recipe(index: number): Record<string, unknown> {
-  const text = codeBlock(RECIPE, 'yaml', index).replaceAll('10.0.0.9', '127.0.0.1');
+  const text = recipeBlock('yaml', index).replaceAll('10.0.0.9', '127.0.0.1');
   const { name, hosts, origin, tls, ...keys } = parse(text) as Record<string, unknown>;
   return keys;
 }

@@ -24,15 +24,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { codeBlock } from '../support/documents.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { ask, HOST } from '../support/visitor.ts';
+import { recipeBlock } from './recipe.ts';
 
 const run = promisify(execFile);
 
 const PACKAGE = '/usr/share/wordpress';
 const FIXTURES = join(import.meta.dirname, 'site');
-const RECIPE = join(import.meta.dirname, '../../docs/wordpress.md');
 
 /** Time for a daemon to listen. */
 const PATIENCE_MS = 30_000;
@@ -159,7 +158,7 @@ async function copySite(site: string): Promise<void> {
   // Links of the package point into other packages; PHP's __DIR__ would follow a link to the folder itself.
   await run('cp', ['-aL', PACKAGE, site]);
   for (const name of ['wp-config.php', 'run.php']) copyFileSync(join(FIXTURES, name), join(site, name));
-  writeFileSync(join(site, 'recipe.php'), `<?php\n${codeBlock(RECIPE, 'php')}`);
+  writeFileSync(join(site, 'recipe.php'), `<?php\n${recipeBlock('php')}`);
   mkdirSync(join(site, 'wp-content/uploads'), { recursive: true });
   cpSync(join(FIXTURES, 'mu-plugins'), join(site, 'wp-content/mu-plugins'), { recursive: true });
 }
@@ -221,7 +220,7 @@ function nginxSettings(folder: string): string {
   return `
     index index.php;
     client_max_body_size 32m;
-    ${codeBlock(RECIPE, 'nginx').replaceAll('10.0.0.3', '127.0.0.1')}
+    ${recipeBlock('nginx').replaceAll('10.0.0.3', '127.0.0.1')}
     location ^~ /mark- { return 204; }
     location / { try_files $uri $uri/ /index.php?$args; }
     location ~ \\.php$ {
