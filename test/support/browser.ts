@@ -70,6 +70,14 @@ export class Browser {
     return this.#cookies.get(name)?.value ?? '';
   }
 
+  /** The Cookie field of a request for this path. */
+  cookieField(path: string): string {
+    return [...this.#cookies]
+      .filter(([, cookie]) => path.startsWith(cookie.path))
+      .map(([name, { value }]) => `${name}=${value}`)
+      .join('; ');
+  }
+
   /** Empties the jar. */
   forget(): void {
     this.#cookies.clear();
@@ -90,7 +98,7 @@ export class Browser {
   send(method: string, target: string, { headers = {}, body }: Sending = {}): Promise<Page> {
     if (method === 'GET') this.#onGet(target);
     const { promise, resolve, reject } = Promise.withResolvers<Page>();
-    const cookie = this.#cookieField(target.split('?', 1)[0] as string);
+    const cookie = this.cookieField(target.split('?', 1)[0] as string);
     const stream = this.#session.request(
       {
         ':method': method,
@@ -121,13 +129,6 @@ export class Browser {
 
   close(): void {
     this.#session.destroy();
-  }
-
-  #cookieField(path: string): string {
-    return [...this.#cookies]
-      .filter(([, cookie]) => path.startsWith(cookie.path))
-      .map(([name, { value }]) => `${name}=${value}`)
-      .join('; ');
   }
 
   #keep(line: string): void {

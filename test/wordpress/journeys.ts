@@ -7,7 +7,7 @@ import type { Browser } from '../support/browser.ts';
 import { HOST } from '../support/visitor.ts';
 import { picture } from './picture.ts';
 import { purgeByPlugins } from './purging.ts';
-import { ADMIN, ANALYTICS, AUTHOR, COMMENTER, isHit, isPersonal, isStored, type Journey } from './stage.ts';
+import { ADMIN, ANALYTICS, AUTHOR, COMMENTER, EDGES, isHit, isPersonal, isStored, type Journey } from './stage.ts';
 
 export const JOURNEYS: Readonly<Record<string, Journey>> = {
   'an anonymous visitor': async (t, stage) => {
@@ -146,6 +146,17 @@ export const JOURNEYS: Readonly<Record<string, Journey>> = {
       const page = await admin.get(target);
       isPersonal(t, page, `the administrator’s view of ${target} is not shared`);
       if (page.status === 200 && target !== '/wp-login.php') t.match(page.text, 'Howdy', target);
+    }
+    // Hits take other ways through an edge than misses, and other ones in HTTP/1.1.
+    for (let i = 0; i < 3; i++) await stage.stranger(t, path);
+    for (const edge of EDGES) {
+      const own = await stage.overHttp1(edge, path, { Cookie: admin.cookieField('/') });
+      t.match(own.text, 'wpadminbar');
+      isPersonal(t, own, 'nor is it over HTTP/1.1');
+      t.ok(
+        isHit(await stage.overHttp1(edge, path, { Cookie: '_ga=GA1.2.3.4' })),
+        'a stranger gets a hit over HTTP/1.1',
+      );
     }
     // Requests for one cold page at one moment are collapsed; two kinds of visitors are not.
     const cold = (await stage.post('cold')).path;

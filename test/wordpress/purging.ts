@@ -22,6 +22,9 @@ export async function purgeByPlugins(t: Test, stage: Stage): Promise<void> {
     await stage.stranger(t, path);
     await stage.stranger(t, '/');
     t.ok(isHit(await stage.browse().get(path)), `${plugin}: the post is stored`);
+    const commenter = stage.browse({ cookies: { comment_author_1: 'Carla' } });
+    await commenter.get(path);
+    t.equal(isHit(await commenter.get(path)), stage.rules.isRecipe);
     await stage.wordpress.php(`update_option('purge_as', '${JSON.stringify({ plugin, server })}');`);
     const applied = await stage.applied();
     const saved = await admin.send('POST', `/wp-json/wp/v2/posts/${id}`, {
@@ -32,6 +35,7 @@ export async function purgeByPlugins(t: Test, stage: Stage): Promise<void> {
     await stage.hasApplied(applied + count);
     await stage.wordpress.php("delete_option('purge_as');");
     t.match((await stage.stranger(t, path)).text, `and ${plugin} at work`, `${plugin}: the change is seen at once`);
+    t.match((await commenter.get(path)).text, `and ${plugin} at work`, `${plugin}: by commenters, too`);
     t.match((await stage.stranger(t, '/')).text, `By ${plugin}`, `${plugin}: on the home page as well`);
     t.ok(isHit(await stage.browse().get(other)), `${plugin}: what is elsewhere stays`);
     // All of the site, as their buttons do.

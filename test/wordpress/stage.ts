@@ -111,7 +111,7 @@ export class Stage {
     const pages: Page[] = [];
     this.asked.delete(target);
     for (const edge of EDGES) {
-      pages.push(await this.#stranger(edge).get(target), await askHttp1(this.port(edge), target, this.#agent));
+      pages.push(await this.#stranger(edge).get(target), await this.overHttp1(edge, target));
     }
     for (const page of pages) {
       t.strictSame(
@@ -127,6 +127,16 @@ export class Stage {
       pages.map(() => first.status),
     );
     return first;
+  }
+
+  /** Asks over HTTP/1.1. */
+  overHttp1(edge: string, target: string, fields: Readonly<Record<string, string>> = {}): Promise<Page> {
+    const { promise, resolve, reject } = Promise.withResolvers<Page>();
+    const to = { host: '127.0.0.1', port: this.port(edge), servername: HOST, path: target };
+    getSecurely({ ...to, headers: { Host: HOST, ...fields }, agent: this.#agent }, (response) => {
+      read(Object.assign(response, { interim: [] })).then(resolve, reject);
+    }).once('error', reject);
+    return promise;
   }
 
   /** Requests for the target that reached WordPress. */
@@ -169,15 +179,6 @@ export class Stage {
     this.#agent.destroy();
     return this.network.close();
   }
-}
-
-async function askHttp1(port: number, target: string, agent: Agent): Promise<Page> {
-  const { promise, resolve, reject } = Promise.withResolvers<Page>();
-  const options = { host: '127.0.0.1', port, path: target, servername: HOST, headers: { Host: HOST }, agent };
-  getSecurely(options, (response) => {
-    read(Object.assign(response, { interim: [] })).then(resolve, reject);
-  }).once('error', reject);
-  return promise;
 }
 
 export function isStored({ tiers }: Page): boolean {
