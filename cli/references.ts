@@ -7,6 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { API_ERRORS } from '../control/errors.ts';
 import { HTTP_ERRORS } from '../http/errors.ts';
+import { UPSTREAM_CAUSES } from '../http/upstream-errors.ts';
 import { JOURNAL_ERRORS } from '../journal/errors.ts';
 import { COMMANDS, HELP } from './commands.ts';
 import { EXIT_CODES } from './failure.ts';
@@ -38,6 +39,11 @@ function errorsPage(): string {
     String(status),
     message,
   ]);
+  const causes = Object.entries(UPSTREAM_CAUSES).map(([cause, { code, meaning }]) => [
+    `\`${cause}\``,
+    `\`${code}\``,
+    meaning,
+  ]);
   const api = Object.entries(API_ERRORS).map(([code, { status, title }]) => [`\`${code}\``, String(status), title]);
   const journal = Object.entries(JOURNAL_ERRORS).map(([code, message]) => [`\`${code}\``, message]);
   const exits = Object.entries(EXIT_CODES).map(([code, { exit, meaning }]) => [`\`${code}\``, String(exit), meaning]);
@@ -55,6 +61,13 @@ function errorsPage(): string {
     'the log line with the same request id.',
     '',
     ...table(['code', 'status', 'what the visitor reads'], http),
+    '',
+    '### Causes of upstream errors',
+    '',
+    'The field `cause` of log lines, the label `cause` of `seawall_upstream_errors_total`, and the `detail` of',
+    'Cache-Status between nodes. No visitor sees it: a page names the code and the id of the request.',
+    '',
+    ...table(['cause', 'code', 'meaning'], causes),
     '',
     '## Answers of the control API',
     '',

@@ -216,7 +216,10 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
       fetch: failover(() => route(options)),
       writeTimeoutMs: core.limits.write_timeout,
       onError: (error) =>
-        core.log[severityOf(error)]({ id, code: error.code, detail: error.message }, 'upgrade failed'),
+        core.log[severityOf(error)](
+          { id, code: error.code, cause: error.reason, detail: error.message },
+          'upgrade failed',
+        ),
       onOutcome: (result) => core.upgraded('public', served.site, result),
     });
   } catch (error) {

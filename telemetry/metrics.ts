@@ -41,7 +41,7 @@ export class NodeMetrics implements EngineEvents {
   readonly #collapsed: Counter;
   readonly #stored: Counter;
   readonly #refused: Counter<'reason'>;
-  readonly #upstreamErrors: Counter<'code'>;
+  readonly #upstreamErrors: Counter<'code' | 'cause'>;
   readonly #connectionsRefused: Counter<'reason'>;
 
   constructor(node: string, role: 'edge' | 'shield', store: Store, ledger: Ledger, fillsUnderWay: () => number) {
@@ -72,8 +72,8 @@ export class NodeMetrics implements EngineEvents {
     });
     this.#upstreamErrors = new Counter({
       name: 'seawall_upstream_errors_total',
-      help: 'Fills that failed, by error code.',
-      labelNames: ['code'],
+      help: 'Fills that failed, by error code and cause (docs/errors.md).',
+      labelNames: ['code', 'cause'],
       registers,
     });
     this.#connectionsRefused = new Counter({
@@ -120,7 +120,7 @@ export class NodeMetrics implements EngineEvents {
   }
 
   fillFailed(error: HttpError): void {
-    this.#upstreamErrors.inc({ code: error.code });
+    this.#upstreamErrors.inc({ code: error.code, cause: error.reason ?? '' });
   }
 
   stored(): void {

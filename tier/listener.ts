@@ -24,7 +24,7 @@ import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
 import { goneSignal } from './gone.ts';
 import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
-import { ERROR_FIELD, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
+import { errorFields, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
 import { passUpgrade } from './upgrade.ts';
 
 export interface TierListenerOptions {
@@ -59,7 +59,7 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
     onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
     onRequest: (request, response) => void answer(options, request, response),
     onRefused: (error) => core.refused('tier', error),
-    refusalFields: (error) => [ERROR_FIELD, error.code],
+    refusalFields: errorFields,
     onUpgrade: (request, socket, head) => {
       try {
         const call = readTierCall(request.rawHeaders, options.secret());
@@ -80,14 +80,18 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
           },
           fetch: options.fetchFor(call, served, ''),
           writeTimeoutMs: core.limits.write_timeout,
-          refusalFields: (error) => [ERROR_FIELD, error.code],
-          onError: (error) => core.log.info({ id: call.id, code: error.code, detail: error.message }, 'upgrade failed'),
+          refusalFields: errorFields,
+          onError: (error) =>
+            core.log.info(
+              { id: call.id, code: error.code, cause: error.reason, detail: error.message },
+              'upgrade failed',
+            ),
           onOutcome: (result) => core.upgraded('tier', served.site, result),
         });
       } catch (error) {
         const refusal = core.asHttpError(error, '');
         core.refused('tier', refusal);
-        refuse(socket, refusal, [ERROR_FIELD, refusal.code]);
+        refuse(socket, refusal, errorFields(refusal));
       }
     },
   });
@@ -126,7 +130,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
   const { core } = options;
   let arrival: Arrival = { request, response, listener: 'tier', id: '', startedAt: performance.now() };
   let site: SiteConfig | undefined;
-  const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, [ERROR_FIELD, error.code]);
+  const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, errorFields(error));
   try {
     const call = readTierCall(request.rawHeaders, options.secret());
     arrival = { ...arrival, id: call.id };

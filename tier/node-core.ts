@@ -174,13 +174,18 @@ export class NodeCore {
   ): Promise<void> {
     const { request, response, id } = arrival;
     if (error.status >= 500)
-      this.log[severityOf(error)]({ id, code: error.code, detail: error.message, url: request.url }, 'request failed');
+      this.log[severityOf(error)](
+        { id, code: error.code, cause: error.reason, detail: error.message, url: request.url },
+        'request failed',
+      );
     if (response.headersSent) {
       response.destroy();
       return;
     }
     const page = errorPage(error, id, fieldValue(request.rawHeaders, 'accept'));
-    const headers = [...page.headers, ...fields, ...this.#ownStatus(arrival, site, error.code)];
+    // Visitors see the code; the cause is for the network.
+    const detail = arrival.listener === 'tier' ? (error.reason ?? error.code) : error.code;
+    const headers = [...page.headers, ...fields, ...this.#ownStatus(arrival, site, detail)];
     const body = request.method === 'HEAD' ? undefined : onePiece(page.body);
     const bytes = await this.#deliver(arrival, {
       head: { status: page.status, statusText: '', headers },

@@ -4,8 +4,9 @@
  *
  *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner, visitor="…", seq=12, journal="…"
  *     Seawall-Error: origin_timeout
+ *     Seawall-Cause: connect_timeout
  *
- * A Dictionary and a Token of RFC 9651. `seq` is a number of the journal of
+ * A Dictionary and Tokens of RFC 9651. `seq` is a number of the journal of
  * purges, `journal` the identity of the term that gave it out (cache/terms.ts).
  * @module
  */
@@ -14,12 +15,17 @@ import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import type { Version } from '../http/message.ts';
 import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
+import { UPSTREAM_CAUSES } from '../http/upstream-errors.ts';
 
 export { TIER_FIELD } from '../http/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
+/** Cause of an upstream error (http/upstream-errors.ts), beside its code. */
+const CAUSE_FIELD = 'Seawall-Cause';
 
 /** In lower case. */
-export const TIER_FIELDS: ReadonlySet<string> = new Set([TIER_FIELD.toLowerCase(), ERROR_FIELD.toLowerCase()]);
+export const TIER_FIELDS: ReadonlySet<string> = new Set(
+  [TIER_FIELD, ERROR_FIELD, CAUSE_FIELD].map((name) => name.toLowerCase()),
+);
 
 export interface TierCall {
   /** The visitor's request, in every log and error page. */
@@ -101,9 +107,18 @@ function positionIn(members: ReadonlyMap<string, unknown>): JournalPosition {
 /** An error that another node answered with: asking a third one would not help, unless it is about that node itself. */
 export class RelayedError extends HttpError {}
 
+/** Returns the fields by which an answer tells another node that it stands for an error. */
+export function errorFields({ code, reason }: HttpError): string[] {
+  return [ERROR_FIELD, code, ...(reason === undefined ? [] : [CAUSE_FIELD, reason])];
+}
+
 /** @returns The error that a node's answer stands for, if it is one. */
 export function relayedError(headers: RawHeaders, from: string): RelayedError | undefined {
   const code = firstLine(headers, ERROR_FIELD);
   if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
-  return new RelayedError(code as HttpErrorCode, `from ${from}`);
+  const cause = firstLine(headers, CAUSE_FIELD);
+  const reason = cause !== undefined && Object.hasOwn(UPSTREAM_CAUSES, cause) ? cause : undefined;
+  return new RelayedError(code as HttpErrorCode, `from ${from}${reason === undefined ? '' : `: ${reason}`}`, {
+    reason,
+  });
 }

@@ -3,6 +3,7 @@ import { test } from 'tap';
 import { referencePages } from '../../cli/references.ts';
 import { API_ERRORS } from '../../control/errors.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
+import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 
 for (const { url, content } of referencePages()) {
@@ -14,6 +15,7 @@ for (const { url, content } of referencePages()) {
 test('the page of errors names every code, and no other', async (t) => {
   const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
   const documented = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code);
-  const codes = [...Object.keys(HTTP_ERRORS), ...Object.keys(API_ERRORS), ...Object.keys(JOURNAL_ERRORS)];
+  const tables = [HTTP_ERRORS, UPSTREAM_CAUSES, API_ERRORS, JOURNAL_ERRORS];
+  const codes = tables.flatMap((table) => Object.keys(table));
   t.same(documented, [...codes, 'CLI_USAGE', 'CONFIG_REFUSED', 'CLI_FAILURE']);
 });

@@ -17,7 +17,7 @@ import { type EdgeNode, startEdge } from '../../edge/node.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { type ShieldNode, startShield } from '../../origin-shield/node.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
-import { createLog } from '../../telemetry/log.ts';
+import { createLog, type Logger } from '../../telemetry/log.ts';
 import { Ring } from '../../tier/ring.ts';
 import { HOST } from './visitor.ts';
 
@@ -37,6 +37,8 @@ export interface NetworkOptions {
   readonly trustedProxies?: readonly string[];
   /** Where edges note their answers; nowhere by default. */
   readonly accessLog?: string;
+  /** Log of all nodes; silent by default. */
+  readonly log?: Logger;
   /** Where a visitor’s address is taken from, if not from Forwarded. */
   readonly clientAddress?: z.input<typeof regionSchema>['client_address'] | undefined;
   /** Where the control node is, as HOST:PORT. */
@@ -69,9 +71,10 @@ export interface Network {
   close(): Promise<void>;
 }
 
-const log = createLog({ name: 'journey', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
+const silent = createLog({ name: 'journey', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
 
 export async function startNetwork(options: NetworkOptions): Promise<Network> {
+  const { log = silent } = options;
   let regions: readonly RegionConfig[] = configsOf(options);
   const main = regions[0] as RegionConfig;
   const shields = await Promise.all(main.shields.map((shield) => startShield({ region: main, shield, log })));
