@@ -15,7 +15,7 @@ import { changeForwarded, isForwardedField } from '../http/forwarding.ts';
 import { fieldValue, hasField, isLatin1, type RawHeaders } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
 import { parseOriginForm, type Target } from '../http/request-target.ts';
-import type { Tally } from '../telemetry/tally.ts';
+import type { StatusTallies, Tally } from '../telemetry/tally.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';
@@ -49,8 +49,8 @@ export interface Asked {
   readonly hasRange: boolean;
   /** Values of fields that responses vary by, in the form in which they are compared; filled as they are asked for. */
   readonly normalised: Map<string, Value>;
-  readonly hits: Tally;
-  readonly hotCopies: Tally;
+  readonly hits: StatusTallies;
+  readonly hotCopies: StatusTallies;
   readonly bytes: Tally;
 }
 

@@ -22,7 +22,7 @@ import type { FrontExchange } from '../http/front-exchange.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { Access } from '../telemetry/access-log.ts';
-import type { Histogram, Tally } from '../telemetry/tally.ts';
+import type { Histogram } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
@@ -196,7 +196,7 @@ export class FastPath {
     if (prepared.isOneBuffer) return this.#sendPrepared(connection, asked, prepared, 'whole', isHotCopy, now, note);
     const head = prepared.head('whole', isHotCopy, now);
     if (head === undefined) return false;
-    this.#stream(connection, asked, head, prepared.open(), isHotCopy, note);
+    this.#stream(connection, asked, { text: head, status: prepared.stored.status }, prepared.open(), isHotCopy, note);
     return true;
   }
 
@@ -212,8 +212,9 @@ export class FastPath {
     const bytes = this.bytesOf(prepared, kind, isHotCopy, now);
     if (bytes === undefined) return false;
     connection.send(bytes);
-    const length = kind === 'whole' ? prepared.stored.length : 0;
-    this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, length, note);
+    const { status, length } = prepared.stored;
+    const sent = kind === 'whole' ? length : 0;
+    this.#count(connection, asked, isHotCopy, kind === 'not-modified' ? 304 : status, sent, note);
     return true;
   }
 
@@ -236,32 +237,38 @@ export class FastPath {
     const note = this.#noteOf(asking, head.status);
     if (body === undefined) {
       connection.send(Buffer.from(text, 'latin1'));
-      this.#count(connection, isHotCopy ? asked.hotCopies : asked.hits, asked, 0, note);
+      this.#count(connection, asked, isHotCopy, head.status, 0, note);
       return true;
     }
-    this.#stream(connection, asked, text, body, isHotCopy, note);
+    this.#stream(connection, asked, { text, status: head.status }, body, isHotCopy, note);
     return true;
   }
 
   #stream(
     connection: Connection,
     asked: Asked,
-    head: string,
+    head: { readonly text: string; readonly status: number },
     body: ReturnType<Prepared['open']>,
     isHotCopy: boolean,
     note: Noted | undefined,
   ): void {
     const { peers } = this.#visit;
-    const results = isHotCopy ? asked.hotCopies : asked.hits;
     if (!isHotCopy) peers.ownInFlight++;
-    connection.stream(Buffer.from(head, 'latin1'), body, (bytes) => {
+    connection.stream(Buffer.from(head.text, 'latin1'), body, (bytes) => {
       if (!isHotCopy) peers.ownInFlight--;
-      this.#count(connection, results, asked, bytes, note);
+      this.#count(connection, asked, isHotCopy, head.status, bytes, note);
     });
   }
 
-  #count(connection: Connection, results: Tally, asked: Asked, bytes: number, note: Noted | undefined): void {
-    this.count(connection.socket, connection.startedAt, asked, results === asked.hotCopies, bytes, note);
+  #count(
+    connection: Connection,
+    asked: Asked,
+    isHotCopy: boolean,
+    status: number,
+    bytes: number,
+    note: Noted | undefined,
+  ): void {
+    this.count(connection.socket, connection.startedAt, asked, isHotCopy, status, bytes, note);
   }
 
   /** To be told of each answer when it is written. @param startedAt - Of `performance.now()`. */
@@ -270,11 +277,12 @@ export class FastPath {
     startedAt: number,
     asked: Asked,
     isHotCopy: boolean,
+    status: number,
     bytes: number,
     note: Noted | undefined,
   ): void {
     const results = isHotCopy ? asked.hotCopies : asked.hits;
-    results.value++;
+    results.of(status).value++;
     asked.bytes.value += bytes;
     const seconds = (performance.now() - startedAt) / 1_000;
     this.#durations.observe(seconds);

@@ -64,8 +64,9 @@ export class FastStreams {
     const { status, length } = prepared.stored;
     const bodyBytes = kind === 'whole' ? length : 0;
     if (!connection.answer(id, bytes, bodyBytes)) return false;
-    const note = this.#fast.noteOf(method === 'HEAD', request, kind === 'not-modified' ? 304 : status);
-    this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, bodyBytes, note);
+    const sent = kind === 'not-modified' ? 304 : status;
+    const note = this.#fast.noteOf(method === 'HEAD', request, sent);
+    this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, sent, bodyBytes, note);
     this.#fast.hasAnswered(prepared, isOwner);
     section.isRemembered = known !== undefined && connection.peer.known === known;
     return true;

@@ -11,7 +11,7 @@ import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
 import { gauge } from './gauge.ts';
-import { Histogram, registerHistograms, type Tally, TallyCounter } from './tally.ts';
+import { Histogram, registerHistograms, StatusTallies, type Tally, TallyCounter } from './tally.ts';
 
 /** Where a request came in: from a visitor, or from another node. */
 export type ListenerName = 'public' | 'tier';
@@ -21,6 +21,8 @@ export interface RequestRecord {
   readonly site: string;
   /** `hit`, the reason it went forward, or the code of the error. */
   readonly result: string;
+  /** Of the answer. */
+  readonly status: number;
   readonly bytes: number;
   readonly seconds: number;
 }
@@ -30,7 +32,8 @@ const DURATION_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 export class NodeMetrics implements EngineEvents {
   readonly registry = new Registry();
-  readonly #requests: TallyCounter<'listener' | 'site' | 'result'>;
+  readonly #requests: TallyCounter<'listener' | 'site' | 'result' | 'status'>;
+  readonly #statuses = new Map<string, StatusTallies>();
   readonly #bytes: TallyCounter<'listener' | 'site'>;
   /** In seconds. */
   readonly durations: Readonly<Record<ListenerName, Histogram>> = {
@@ -49,7 +52,11 @@ export class NodeMetrics implements EngineEvents {
     registry.setDefaultLabels({ node, role });
     collectDefaultMetrics({ register: registry });
     const registers = [registry];
-    this.#requests = new TallyCounter(registry, 'seawall_requests_total', 'Requests by listener, site and result.');
+    this.#requests = new TallyCounter(
+      registry,
+      'seawall_requests_total',
+      'Requests by listener, site, result and class of the status.',
+    );
     this.#bytes = new TallyCounter(registry, 'seawall_response_body_bytes_total', 'Bytes of response bodies sent.');
     registerHistograms(
       registry,
@@ -91,15 +98,21 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_fills_under_way', 'Keys that are being fetched.', fillsUnderWay);
   }
 
-  record({ listener, site, result, bytes, seconds }: RequestRecord): void {
-    this.requests(listener, site, result).value++;
+  record({ listener, site, result, status, bytes, seconds }: RequestRecord): void {
+    this.requests(listener, site, result).of(status).value++;
     this.bytes(listener, site).value += bytes;
     this.durations[listener].observe(seconds);
   }
 
   /** Where requests with this result are counted, for those who count many. */
-  requests(listener: ListenerName, site: string, result: string): Tally {
-    return this.#requests.of({ listener, site, result });
+  requests(listener: ListenerName, site: string, result: string): StatusTallies {
+    const key = `${listener}\n${site}\n${result}`;
+    let tallies = this.#statuses.get(key);
+    if (tallies === undefined) {
+      tallies = new StatusTallies((status) => this.#requests.of({ listener, site, result, status }));
+      this.#statuses.set(key, tallies);
+    }
+    return tallies;
   }
 
   /** Where bytes of bodies are counted. */
@@ -132,8 +145,17 @@ export class NodeMetrics implements EngineEvents {
   }
 }
 
-/** @returns The result's name, as in Cache-Status. */
-export function resultName(status: CacheStatus): string {
+/** The nearest tier's account, where it says that it had the response: the name of its node. */
+const HIT_ABOVE = /(?:^|,)\s*"([^"]+)"\s*;\s*hit\b[^,]*$/;
+
+/**
+ * @param above - Cache-Status of the node that was asked, if one was.
+ * @param isPeer - Whether a node of this name is an edge of the same region.
+ * @returns The result's name, as in Cache-Status; `peer-hit` when another edge of the region had the response.
+ */
+export function resultName(status: CacheStatus, above: string | undefined, isPeer: (name: string) => boolean): string {
   if (status.hit) return status.detail ?? 'hit';
+  const peer = above === undefined ? undefined : HIT_ABOVE.exec(above)?.[1];
+  if (peer !== undefined && isPeer(peer)) return 'peer-hit';
   return status.detail === 'stale-if-error' ? status.detail : (status.fwd ?? 'miss');
 }

@@ -10,6 +10,27 @@ export interface Tally {
   value: number;
 }
 
+/** Tallies of what is alike but for the class of the status, `2xx` and so on; each is made when it is first counted. */
+export class StatusTallies {
+  readonly #make: (status: string) => Tally;
+  readonly #byClass: (Tally | undefined)[] = [undefined, undefined, undefined, undefined, undefined, undefined];
+
+  constructor(make: (status: string) => Tally) {
+    this.#make = make;
+  }
+
+  of(status: number): Tally {
+    const first = Math.trunc(status / 100);
+    return this.#byClass[first] ?? this.#begin(first);
+  }
+
+  #begin(first: number): Tally {
+    const tally = this.#make(`${first}xx`);
+    this.#byClass[first] = tally;
+    return tally;
+  }
+}
+
 /** A counter whose label values are looked up once and kept by whoever counts. */
 export class TallyCounter<Label extends string> {
   readonly #tallies = new Map<string, { readonly labels: Readonly<Record<Label, string>>; readonly tally: Tally }>();

@@ -3,11 +3,11 @@
  * @module
  */
 import type { ListenerName, NodeMetrics } from '../telemetry/metrics.ts';
-import type { Tally } from '../telemetry/tally.ts';
+import type { StatusTallies, Tally } from '../telemetry/tally.ts';
 
 /** What answers of one listener and site that ended alike are counted by. */
 export class Count {
-  readonly #requests: Tally;
+  readonly #requests: StatusTallies;
   readonly #bytes: Tally;
   readonly #durations: { observe(seconds: number): void };
 
@@ -17,8 +17,8 @@ export class Count {
     this.#durations = metrics.durations[listener];
   }
 
-  add(bytes: number, seconds: number): void {
-    this.#requests.value++;
+  add(status: number, bytes: number, seconds: number): void {
+    this.#requests.of(status).value++;
     this.#bytes.value += bytes;
     this.#durations.observe(seconds);
   }

@@ -17,7 +17,7 @@ import { groupTag } from '../cache/tags.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
 import type { LimitsConfig, RegionConfig, SiteConfig } from '../config/schema.ts';
 import { type Delivery, deliver } from '../http/deliver.ts';
-import { errorPage, HttpError } from '../http/errors.ts';
+import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
@@ -82,6 +82,9 @@ export class NodeCore {
   /** Follows the journal from the start: no listener can be open before (rule 11 of docs/purging.md). */
   readonly purging: Purging;
   #siteOf!: (host: string) => ServedSite | undefined;
+  /** Edges of the region, this one included: another of its processes may have answered. */
+  #edges: ReadonlySet<string>;
+  readonly #isPeer = (name: string): boolean => this.#edges.has(name);
 
   constructor(options: NodeCoreOptions) {
     const { name, role, log, region } = options;
@@ -103,6 +106,7 @@ export class NodeCore {
       events: this.metrics,
       invalidateGroups: (keyed, groups) => this.#invalidateGroups(keyed, groups),
     });
+    this.#edges = edgesOf(region);
     this.#serve(sites);
     this.purging = followPurges(this, region);
   }
@@ -110,6 +114,7 @@ export class NodeCore {
   /** Goes by the new config from now on; what is stored stays, as far as there is room. */
   update({ region, memoryBytes }: Pick<NodeCoreOptions, 'region' | 'memoryBytes'>): void {
     this.limits = region.limits;
+    this.#edges = edgesOf(region);
     if (memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
     this.#serve(region.sites);
     this.purging.reload(region);
@@ -162,7 +167,7 @@ export class NodeCore {
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
     const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) }, answer);
     const bytes = await this.#deliver(arrival, { ...answer, head });
-    this.#record(arrival, site.name, resultName(status), head.status, bytes);
+    this.#record(arrival, site.name, resultName(status, answer.above, this.#isPeer), head.status, bytes);
   }
 
   /** Answers with an error page, and with these fields besides. Never rejects. */
@@ -217,12 +222,14 @@ export class NodeCore {
 
   /** Counts a request that its listener turned away. */
   refused(listener: ListenerName, error: HttpError): void {
-    this.metrics.record({ listener, site: '', result: error.code, bytes: 0, seconds: 0 });
+    const { code: result, status } = error;
+    this.metrics.record({ listener, site: '', result, status, bytes: 0, seconds: 0 });
   }
 
   /** Counts a request to speak another protocol. */
   upgraded(listener: ListenerName, site: SiteConfig, result: string): void {
-    this.metrics.record({ listener, site: site.name, result, bytes: 0, seconds: 0 });
+    const status = Object.hasOwn(HTTP_ERRORS, result) ? HTTP_ERRORS[result as HttpErrorCode].status : 101;
+    this.metrics.record({ listener, site: site.name, result, status, bytes: 0, seconds: 0 });
   }
 
   asHttpError(error: unknown, id: string): HttpError {
@@ -247,13 +254,17 @@ export class NodeCore {
     bytes: number,
   ): void {
     const seconds = (performance.now() - startedAt) / 1_000;
-    this.#counts.of(listener, site, result).add(bytes, seconds);
+    this.#counts.of(listener, site, result).add(status, bytes, seconds);
     if (this.accessLog === undefined || listener !== 'public') return;
     const { method = '', url: target = '', socket, rawHeaders } = request;
     const host = fieldValue(rawHeaders, 'host') ?? '';
     const ip = this.visitorAddress(socket.remoteAddress ?? '', rawHeaders);
     this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
+}
+
+function edgesOf({ edges }: RegionConfig): ReadonlySet<string> {
+  return new Set(edges.map(({ name }) => name));
 }
 
 /** A visitor that has gone away is nothing that an operator could mend. */

@@ -15,8 +15,9 @@ test('each node counts its requests by listener, site and result', async (t) => 
 
   const requests = (node: string, labels: Record<string, string>) =>
     network.metric(node, 'seawall_requests_total', labels);
-  t.equal(await requests('eu-1', { listener: 'public', site: 'site', result: 'uri-miss' }), 2);
-  t.equal(await requests('eu-1', { listener: 'public', site: '', result: 'unknown_host' }), 1);
+  t.equal(await requests('eu-1', { listener: 'public', site: 'site', result: 'uri-miss', status: '2xx' }), 1);
+  t.equal(await requests('eu-1', { listener: 'public', site: 'site', result: 'peer-hit', status: '2xx' }), 1);
+  t.equal(await requests('eu-1', { listener: 'public', site: '', result: 'unknown_host', status: '4xx' }), 1);
   t.equal(await requests('eu-1', { listener: 'public', site: '', result: 'bad_request' }), 1);
   t.equal(await requests('eu-2', { listener: 'tier', result: 'uri-miss' }), 1);
   t.equal(await requests('eu-2', { listener: 'tier', result: 'hit' }), 1);
@@ -27,6 +28,31 @@ test('each node counts its requests by listener, site and result', async (t) => 
   t.equal(await network.metric('shield-1', 'seawall_stored_keys'), 1);
   t.ok((await network.metric('eu-2', 'seawall_memory_bytes')) > 0);
   t.equal(await network.metric('eu-1', 'seawall_store_refusals_total', { reason: 'not-hot' }), 2);
+});
+
+test('the class of the status is counted, whichever way an answer takes', async (t) => {
+  const origin = await startOrigin((request, response) => {
+    const [, status] = /^\/(\d+)/.exec(request.url ?? '') ?? [];
+    const location = Number(status) === 301 ? { Location: '/' } : {};
+    response.writeHead(Number(status), { 'Cache-Control': 'max-age=60', ETag: '"1"', ...location }).end('answer');
+  });
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const at = network.at('eu-1');
+  const requests = (status: string, result?: string) =>
+    network.metric('eu-1', 'seawall_requests_total', { status, ...(result !== undefined && { result }) });
+  for (const path of ['/200', '/301', '/404', '/500']) {
+    await ask(at, path);
+    await ask(at, path); // from memory, but for the error
+  }
+  await ask(at, '/200', { headers: { 'If-None-Match': '"1"' } });
+  await ask(at, '/200', { headers: { Range: 'bytes=0-1' } });
+  await ask(at, '/200', { headers: { Range: 'bytes=90-' } });
+  await ask(at, '/200', { method: 'HEAD' });
+  t.same([await requests('2xx', 'hit'), await requests('2xx')], [3, 4]);
+  t.same([await requests('3xx', 'hit'), await requests('3xx')], [2, 3]);
+  t.same([await requests('4xx', 'hit'), await requests('4xx')], [2, 3]);
+  t.equal(await requests('5xx'), 2);
 });
 
 test('what visitors make up becomes no label', async (t) => {
@@ -42,7 +68,8 @@ test('what visitors make up becomes no label', async (t) => {
   const samples = samplesOf(await network.metricsText('eu-1')).filter(({ name }) => name.startsWith('seawall_'));
   t.notMatch(JSON.stringify(samples), /made-up/);
   const series = samples.filter(({ name }) => name === 'seawall_requests_total');
-  t.ok(series.length <= 4, JSON.stringify(series));
+  t.ok(series.length <= 5, JSON.stringify(series));
+  t.equal(series.filter(({ labels }) => labels['status'] === '4xx').length, 2, 'of the unknown hosts, and of /418');
 });
 
 test('/healthz says that the node serves; anything else is not found', async (t) => {
