@@ -25,7 +25,7 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
   css: ['text/css'],
   js: SCRIPT,
   mjs: SCRIPT,
-  map: ['application/json', 'text/plain', ...SCRIPT, ...BINARY],
+  map: [...SCRIPT, ...BINARY], // not JSON, which is what an API answers with for `/me/x.map`
   wasm: ['application/wasm', ...BINARY],
   ...eachAs(IMAGE, 'png jpg jpeg gif webp avif bmp tif tiff ico jxl'),
   svg: ['image/svg+xml'],

@@ -149,6 +149,7 @@ for (const [path, type, fits] of [
 test('no extension takes a page or data', async (t) => {
   for (const extension of STATIC_EXTENSIONS) {
     t.equal(fitsExtension(`/account/x.${extension}`, 'text/html; charset=utf-8'), false, extension);
-    if (extension !== 'map') t.equal(fitsExtension(`/account/x.${extension}`, 'application/json'), false, extension);
+    t.equal(fitsExtension(`/account/x.${extension}`, 'application/json'), false, extension);
+    t.equal(fitsExtension(`/account/x.${extension}`, 'text/plain'), false, extension);
   }
 });
