@@ -96,10 +96,11 @@ export class Game {
     return pathsOf(this.site, `g${this.#games++}`);
   }
 
-  /** The extension of a rule by extension; attackers add it to what is not static. */
-  get extension(): string {
+  /** One of the extensions that rules go by; attackers add it to what is not static. */
+  extension(index: number): string {
     const patterns = this.site.rules.flatMap(({ path }) => (path === undefined ? [] : [path].flat()));
-    return patterns.map((pattern) => /\.\w+$/.exec(pattern)?.[0]).find((one) => one !== undefined) ?? '.css';
+    const known = [...new Set(patterns.flatMap((pattern) => /\.\w+$/.exec(pattern)?.[0] ?? []))];
+    return known[index % known.length] ?? '.css';
   }
 
   /** Whether a rule says that nothing at the path is ever stored, however it is spelled. */

@@ -185,12 +185,26 @@ export function gadgetsOf(site: SiteConfig): readonly Gadget[] {
   const allowed = (site.request_headers as { allow?: readonly string[] }).allow ?? [];
   const open = new Set(allowed.map((name) => name.toLowerCase()));
   const believed = [...BELIEVED, ...told, ...set].filter((name) => !open.has(name.toLowerCase()));
+  const keyed = site.key.cookies.map(nameLike).flatMap((name): Gadget[] => [
+    { name: `two ${name}`, fields: [['Cookie', `${name}=one; ${name}=two`]] },
+    { name: `two ${name}, the other way round`, fields: [['Cookie', `${name}=two; ${name}=one`]] },
+    {
+      name: `${name} in two lines`,
+      fields: [
+        ['Cookie', `${name}=one`],
+        ['Cookie', `${name}=two`],
+      ],
+    },
+    { name: `${name} in quotes`, fields: [['Cookie', `x="; ${name}=one"; ${name}=two`]] },
+    { name: `${name} in capitals`, fields: [['Cookie', `${name}=one; ${name.toUpperCase()}=two`]] },
+  ]);
   const places = Object.keys(site.geo.headers).length > 0 || site.key.geo !== undefined ? ['CDN-Visitor-Country'] : [];
   return [
     ...[...believed, ...places].flatMap((name): Gadget[] => [
       { name, fields: [[name, `${POISON}.example`]] },
       { name: underscored(name), fields: [[underscored(name), `${POISON}.example`]] },
     ]),
+    ...keyed,
     { name: 'Content_Length', fields: [['Content_Length', `1${POISON}`]] },
     { name: 'Transfer_Encoding', fields: [['Transfer_Encoding', `chunked-${POISON}`]] },
     { name: 'X-Forwarded-Host by Connection', fields: [['Connection', 'X-Forwarded-Host, X-Real-IP, close']] },

@@ -94,8 +94,8 @@ export async function playSpellings(game: Game, slice: Slice = WHOLE): Promise<v
     SPELLED.flatMap((name) => game.freshPaths().map((path) => ({ spelling, shape: shapeNamed(name), path }))),
   );
   await inParallel(
-    sliced(rows, slice).map(({ spelling, shape, path }) => async () => {
-      const target = spelling.of(path, game.extension);
+    sliced(rows, slice).map(({ spelling, shape, path }, index) => async () => {
+      const target = spelling.of(path, game.extension(index));
       for (const [edge, person] of ['alice', 'mallory', 'bob'].entries()) {
         await game.ask({ person: game.person(person), target, shape, edge, what: spelling.name });
       }
@@ -216,7 +216,7 @@ function optionsOf(game: Game, step: Step, paths: readonly string[]): AskOptions
   const spelling = SPELLINGS[step.spelling] as Spelling;
   return {
     person: game.people[step.person] as Person,
-    target: spelling.of(paths[step.path % paths.length] as string, game.extension),
+    target: spelling.of(paths[step.path % paths.length] as string, game.extension(step.spelling)),
     shape: SHAPES[step.shape] as Shape,
     gadgets: step.gadgets.map((index) => game.gadgets[index] as Gadget),
     edge: step.edge,
