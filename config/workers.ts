@@ -48,6 +48,7 @@ export function shareOf(region: RegionConfig, edge: EdgeConfig, count: number): 
       connections_per_address: share(region.limits.connections_per_address),
       requests_per_address: share(region.limits.requests_per_address),
     },
+    spool: { ...region.spool, memory: share(region.spool.memory), file: share(region.spool.file) },
     edges: region.edges.map((other) => (other.name === edge.name ? { ...other, memory } : other)),
     sites: region.sites.map(
       (site): SiteConfig => ({

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { siblingPath } from '../config/path.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { addressBlock } from '../http/address-block.ts';
 import { AddressCounts } from '../http/address-counts.ts';
@@ -14,6 +15,7 @@ import { Front } from '../http/front.ts';
 import { listen, openAll } from '../http/listener.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
+import { Spool } from '../http/spool.ts';
 import { trustedProxies } from '../http/trusted-proxies.ts';
 import { nodeControl } from '../tier/control.ts';
 import { failover } from '../tier/failover.ts';
@@ -107,6 +109,11 @@ async function openEdge(
   await geo.open(region);
   const requests = new AddressCounts();
   const connections = new AddressCounts();
+  const spool: Spool = new Spool({
+    folder: () => siblingPath(visit.region.file, visit.region.spool.folder),
+    memoryBytes: () => visit.region.spool.memory,
+    fileBytes: () => visit.region.spool.file,
+  });
   /** Trusted proxies bring many visitors' requests on a connection. */
   const admits = (socket: Socket): boolean => {
     const sender = socket.remoteAddress ?? '';
@@ -119,7 +126,7 @@ async function openEdge(
     socket.once('close', () => connections.end(block));
     return true;
   };
-  let visit = visiting(core, region, origin, peers, geo, requests);
+  let visit = visiting(core, region, origin, peers, geo, { requests, spool });
   useAccessLog(core, undefined, region);
   core.visitorAddress = (sender, headers) => visitorAddress(senderOf(visit, sender), headers);
   const fast = fastPath ? new FastPath(visit) : undefined;
@@ -182,7 +189,7 @@ async function openEdge(
     peers.update(next);
     geo.update(next);
     useAccessLog(core, visit.region, next);
-    visit = visiting(core, next, origin, peers, geo, requests);
+    visit = visiting(core, next, origin, peers, geo, { requests, spool });
     fast?.update(visit);
     tls?.update(next.sites);
   };
@@ -220,7 +227,7 @@ async function openEdge(
       await setImmediate(); // what it has handed over is read by then, and not taken for idle
       await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
       tls?.close();
-      await Promise.all([core.close(), control?.close(), peers.close(), geo.close(), origin?.close()]);
+      await Promise.all([core.close(), control?.close(), peers.close(), geo.close(), origin?.close(), spool.close()]);
     }),
   };
 }
@@ -243,7 +250,7 @@ function visiting(
   origin: OriginAccess | undefined,
   peers: Peers,
   geo: EdgeGeo,
-  requests: AddressCounts,
+  { requests, spool }: Pick<Visit, 'requests' | 'spool'>,
 ): Visit {
   return {
     core,
@@ -252,6 +259,7 @@ function visiting(
     peers,
     geo,
     requests,
+    spool,
     trusted: trustedProxies(region.trusted_proxies),
     hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
   };

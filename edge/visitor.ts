@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv6, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
@@ -20,6 +20,7 @@ import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
 import { addressBlock } from '../http/address-block.ts';
 import type { AddressCounts } from '../http/address-counts.ts';
+import { endWhenStalled } from '../http/body-pace.ts';
 import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
 import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
@@ -30,6 +31,7 @@ import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
+import type { Spool } from '../http/spool.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
 import { type Arrival, type NodeCore, type ServedSite, severityOf } from '../tier/node-core.ts';
@@ -52,6 +54,8 @@ export interface Visit {
   readonly peers: Peers;
   readonly trusted: (ip: string) => boolean;
   readonly hot: HotKeys;
+  /** Request bodies until they are whole. */
+  readonly spool: Spool;
   /** Requests under way that are not answered at once, by their visitors' blocks of addresses. */
   readonly requests: AddressCounts;
   /** Where addresses are, for sites that want to know. */
@@ -105,6 +109,7 @@ export async function answerVisitor(
   };
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
+  let body: Readable | undefined;
   const visitor = visitorBlock(visit, request);
   if (!visit.requests.begin(visitor, core.limits.requests_per_address)) {
     await fail(new HttpError('too_many_requests', visitor));
@@ -134,6 +139,9 @@ export async function answerVisitor(
       await core.respondPlainly(arrival, served.site, OPTIONS_HERE, 'max-forwards');
       return;
     }
+    const gone = goneSignal(response);
+    const arriving = requestBody(request, response, served.site.max_request_body);
+    body = arriving && (await bodyToSend(visit, served.site, arriving, visitor));
     const part = new Part(visit, arrival.id, visited);
     const cacheRequest: CacheRequest = {
       method,
@@ -141,7 +149,7 @@ export async function answerVisitor(
       rawTarget: target.raw,
       path: rulePath(target.path),
       headers,
-      body: requestBody(request, response, served.site.max_request_body),
+      body,
       visitor,
       site: served.site,
       rules: served.rules,
@@ -150,7 +158,7 @@ export async function answerVisitor(
       forPeer: false,
       keeps: () => part.keeps(),
       onInterim: (status, fields) => deliverInterim(response, status, fields),
-      gone: goneSignal(response),
+      gone,
       needs: NOTHING_KNOWN,
     };
     const { peers } = visit;
@@ -175,6 +183,7 @@ export async function answerVisitor(
   } catch (error) {
     await fail(core.asHttpError(error, arrival.id));
   } finally {
+    body?.destroy(); // or what it has in the spool would stay there
     visit.requests.end(visitor);
   }
 }
@@ -227,6 +236,16 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     core.refused('public', refusal);
     refuse(socket, refusal);
   }
+}
+
+/** The body as it goes upstream: whole, unless the site wants it sent on as it arrives. */
+async function bodyToSend(
+  { core, spool }: Visit,
+  site: SiteConfig,
+  body: Readable,
+  visitor: string,
+): Promise<Readable> {
+  return site.request_buffering ? spool.take(body, visitor) : endWhenStalled(body, core.limits.body_timeout);
 }
 
 /** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */

@@ -43,6 +43,7 @@ export const HTTP_ERRORS = {
   method_not_implemented: { status: 501, message: 'This server does not implement the method of the request.' },
   origin_unreachable: { status: 502, message: 'The server of this website could not be reached.' },
   origin_bad_response: { status: 502, message: 'The server of this website gave an answer that is not valid HTTP.' },
+  spool_full: { status: 503, message: 'This server has no room for the body of the request at the moment.' },
   slow_reader: { status: 503, message: 'The response was read too slowly, while others waited for its connection.' },
   origin_busy: { status: 503, message: 'The server of this website has too much to do at the moment.' },
   overloaded: { status: 503, message: 'This server has too much to do at the moment.' },

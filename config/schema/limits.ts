@@ -31,6 +31,10 @@ export const limitsSchema = z.strictObject({
   request_timeout: timeout
     .prefault('5m')
     .meta({ description: 'How long a whole request, with its body, may take to arrive; then 408.' }),
+  body_timeout: timeout.prefault('10s').meta({
+    description:
+      'How long nothing of a request body may arrive that is sent on as it arrives (`request_buffering: false`); then 408.',
+  }),
   keep_alive_timeout: timeout.prefault('65s').meta({ description: 'How long an idle connection is kept open.' }),
   write_timeout: timeout
     .prefault('60s')

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { dnsSchema } from '../dns/schema.ts';
 import { address, fileName, nodeName, SECRET } from '../scalars.ts';
-import { duration, positiveSize } from '../units.ts';
+import { duration, positiveSize, size } from '../units.ts';
 import { clientAddressSchema, geoSchema } from './geo.ts';
 import { limitsSchema } from './limits.ts';
 import { edgeSchema, listenerDescription, type ShieldConfig, shieldSchema } from './node.ts';
@@ -160,6 +160,24 @@ export const regionSchema = z.strictObject({
         'Names under which control listeners answer without a token (`/metrics`, `/healthz`, `/v1/nodes`), beside addresses, `localhost` and the names in their own `control` and `listen` keys. Others get 421: a web page could point its own name here.',
     }),
   client_address: clientAddressSchema,
+  spool: z
+    .strictObject({
+      folder: fileName.default('/var/tmp').meta({
+        title: 'a folder',
+        examples: ['/var/tmp', '/var/spool/seawall'],
+        description:
+          'Folder of the file, relative to this one; better on a disk than in memory. The file has no name, and is gone with the process.',
+      }),
+      memory: positiveSize
+        .prefault('32MiB')
+        .meta({ description: 'Memory for all of them at one edge, at most 64 KiB for each.' }),
+      file: size.prefault('1GiB').meta({ description: 'Size of the file for what is longer, at one edge.' }),
+    })
+    .prefault({})
+    .meta({
+      description:
+        'Room at each edge for request bodies until they are whole (`request_buffering`); one visitor gets a quarter of it, and less while others have some. Beyond, 503.',
+    }),
   limits: limitsSchema.prefault({}).meta({ description: 'Bounds of every node in the region.' }),
   sites: z
     .array(z.union([includeSchema, siteSchema]))

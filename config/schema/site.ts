@@ -96,6 +96,10 @@ export const siteSchema = z.strictObject({
   max_request_body: size
     .prefault('100MiB')
     .meta({ description: 'Largest request body; a larger one is refused with 413.' }),
+  request_buffering: z.boolean().default(true).meta({
+    description:
+      'Whether a request body is taken until it is whole (`spool`) before the origin is asked, so that a slow visitor does not keep a connection to it busy; with `false` it is sent on as it arrives.',
+  }),
   tags: z
     .strictObject({
       fields: z

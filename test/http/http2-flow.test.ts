@@ -7,7 +7,7 @@ import { END_HEADERS, END_STREAM, frame, GET, get, RawHttp2, section, TYPE } fro
 import { startOrigin } from '../support/origin.ts';
 import { askHttp2, openHttp2, type SecureEdge, startSecureEdge } from '../support/secure-edge.ts';
 
-const SITE = [{ name: 'site', hosts: ['site.test'], keys: { max_request_body: '100MiB' } }];
+const SITE = [{ name: 'site', hosts: ['site.test'], keys: { max_request_body: '100MiB', request_buffering: false } }];
 const KEPT = { 'Cache-Control': 'max-age=60' };
 const POST = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value] as const);
 

@@ -9,16 +9,23 @@ import { connect, type Socket } from 'node:net';
 import { type Test, test } from 'tap';
 import { startNetwork } from '../support/network.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
+import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 import { ask, HOST, open, type Reply } from '../support/visitor.ts';
 
 /** More than the system takes for a reader that does not read. */
 const LARGE = Buffer.alloc(16_000_000, 'large ');
+
+/** Of a request whose body does not come. */
+function post(path: string, length = 1_000): string {
+  return `POST ${path} HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: ${length}\r\n\r\n`;
+}
 
 /** An origin with a large page that is nobody else's, small ones, and a form. */
 function startShop(): Promise<Origin> {
   return startOrigin((request, response) => {
     response.setHeader('Cache-Control', 'private');
     if (request.url?.startsWith('/large')) response.end(LARGE);
+    else if (request.url === '/echo') request.pipe(response);
     else request.resume().on('end', () => response.end('small'));
   });
 }
@@ -169,4 +176,78 @@ test('requests_per_address: more are refused with 429, by the visitor’s own ad
     t.equal((await ask(edge, '/page', { headers: visitor(other) })).status, 200);
   }
   t.equal(await network.metric('eu-1', 'seawall_requests_total', { result: 'too_many_requests' }), 1);
+});
+
+for (const { what, sent } of [
+  { what: 'nothing', sent: '' },
+  { what: 'a byte', sent: 'x' },
+  { what: 'all but a byte', sent: 'x'.repeat(999) },
+]) {
+  test(`POSTs that send ${what} of their bodies take no connection to the origin`, async (t) => {
+    const origin = await startShop();
+    const network = await startNetwork({
+      origin: origin.url,
+      access: { max_connections: 4, connect_timeout: '500ms' },
+    });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const edge = network.at('eu-1');
+    for (let i = 0; i < 30; i++) await hold(t, edge, `127.0.1.${1 + (i % 5)}`, post(`/form?${i}`) + sent);
+    t.ok((await misses(edge, 10)).every(isServed));
+    t.equal(origin.requests.length, 10);
+    const [body, agent] = [Buffer.alloc(1_000_000, 'form '), from('127.0.1.9')];
+    t.ok(
+      (await ask(edge, '/echo', { method: 'POST', body, agent })).body.equals(body),
+      'one that is sent is passed on',
+    );
+  });
+}
+
+test('HTTP/2: 128 silent POSTs on each of two connections take no connection to the origin', async (t) => {
+  const origin = await startShop();
+  t.teardown(() => origin.close());
+  const access = { max_connections: 16, connect_timeout: '500ms', servers: [{ url: origin.url }] };
+  const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST], keys: { origin: access } }]);
+  for (let i = 0; i < 2; i++) {
+    const session = openHttp2(t, edge);
+    for (let j = 0; j < 128; j++) {
+      const stream = session.request({ ':method': 'POST', ':path': `/form?${i}.${j}`, ':authority': HOST });
+      stream.on('error', () => undefined);
+    }
+    await new Promise((resolve) => session.ping(resolve));
+  }
+  t.ok((await misses(edge.node.addresses.listen, 10)).every(isServed));
+  t.equal(origin.requests.length, 10);
+});
+
+test('request_buffering: false: the origin gets a body as it arrives, and its connection back when it stalls', async (t) => {
+  const origin = await startShop();
+  const network = await startNetwork({
+    origin: origin.url,
+    site: { request_buffering: false },
+    access: { max_connections: 1, connect_timeout: '10s' },
+    limits: { body_timeout: '300ms' },
+    shields: 0,
+    regions: { eu: 1 },
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const arrived = origin.next();
+  const socket = await hold(t, edge, '127.0.1.1', `${post('/form')}first`);
+  await arrived;
+  const answer = once(socket, 'data');
+  socket.resume();
+  const [reply] = await misses(edge, 1);
+  t.ok(isServed(reply as Reply));
+  t.match(String((await answer)[0]), /^HTTP\/1.1 408 .*request_timeout/s);
+});
+
+test('no room for a body: 503 with its name, and the others go on', async (t) => {
+  const origin = await startShop();
+  const network = await startNetwork({ origin: origin.url, spool: { memory: '256KiB', file: '1MiB' } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const reply = await ask(edge, '/form', { method: 'POST', body: Buffer.alloc(3_000_000) });
+  t.match(reply, { status: 503, text: /spool_full/ });
+  t.ok((await misses(edge, 2)).every(isServed));
+  t.equal((await ask(edge, '/form', { method: 'POST', body: Buffer.alloc(200_000) })).text, 'small');
 });

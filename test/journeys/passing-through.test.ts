@@ -19,6 +19,9 @@ const echo = (request: IncomingMessage, response: import('node:http').ServerResp
   void bodyOf(request).then((body) => response.writeHead(200, { 'X-Method': request.method ?? '' }).end(body));
 };
 
+/** What is not so where bodies are taken until they are whole. */
+const AS_IT_ARRIVES = { site: { request_buffering: false } } as const;
+
 test('bodies arrive as they were sent, whatever the method and the framing', async (t) => {
   const origin = await startOrigin(echo);
   const network = await startNetwork({ origin: origin.url });
@@ -47,7 +50,7 @@ test('an upload flows: the origin gets what is sent before the rest is', async (
     firstChunk = once(request, 'data').then(([chunk]) => String(chunk));
     echo(request, response);
   });
-  const network = await startNetwork({ origin: origin.url });
+  const network = await startNetwork({ origin: origin.url, ...AS_IT_ARRIVES });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const arrived = origin.next();
   const stream = new PassThrough();
@@ -61,7 +64,7 @@ test('an upload flows: the origin gets what is sent before the rest is', async (
 
 test('an origin that does not read holds its sender back', async (t) => {
   const origin = await startOrigin(() => undefined);
-  const network = await startNetwork({ origin: origin.url });
+  const network = await startNetwork({ origin: origin.url, ...AS_IT_ARRIVES });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const socket = dial(network.at('eu-1'));
   const path = network.pathOf('eu-2', '/held/');
@@ -119,7 +122,7 @@ test('a body that was sent in part is never sent again', async (t) => {
     socket.once('data', () => socket.resetAndDestroy());
   });
   const other = await startOrigin(echo);
-  const network = await startNetwork({ origin: [dying.url, other.url] });
+  const network = await startNetwork({ origin: [dying.url, other.url], ...AS_IT_ARRIVES });
   t.teardown(() => Promise.all([network.close(), dying.close(), other.close()]));
   const stream = new PassThrough();
   stream.write(Buffer.alloc(200_000));
@@ -134,7 +137,7 @@ test('an origin that answers before it has read: the answer arrives, and the con
     socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig');
     socket.end();
   });
-  const network = await startNetwork({ origin: origin.url });
+  const network = await startNetwork({ origin: origin.url, ...AS_IT_ARRIVES });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const head = `POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: ${4 * MIB}\r\n\r\n`;
   const answer = await exchange(network.at('eu-1'), head + 'x'.repeat(100_000));
@@ -144,7 +147,7 @@ test('an origin that answers before it has read: the answer arrives, and the con
 
 test('a visitor who leaves while sending: the origin learns that the body is not whole', async (t) => {
   const origin = await startOrigin((request) => void request.resume());
-  const network = await startNetwork({ origin: origin.url });
+  const network = await startNetwork({ origin: origin.url, ...AS_IT_ARRIVES });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const socket = dial(network.at('eu-1'));
   const arrived = origin.next();

@@ -34,6 +34,7 @@ export interface NetworkOptions {
   readonly rules?: readonly z.input<typeof ruleSchema>[];
   readonly limits?: Partial<z.input<typeof limitsSchema>>;
   readonly memory?: string;
+  readonly spool?: z.input<typeof regionSchema>['spool'];
   readonly trustedProxies?: readonly string[];
   /** Where edges note their answers; nowhere by default. */
   readonly accessLog?: string;
@@ -162,6 +163,7 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       region,
       tier_secret: SECRET,
       memory,
+      spool: options.spool,
       edges: Array.from({ length: count }, (_, i) => ({
         name: `${region}-${i + 1}`,
         listen: '127.0.0.1:0',
