@@ -13,6 +13,7 @@ import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { closeUnlessBegun } from './half-open.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
+import { isPreface, refuseHttp2 } from './http2/refusing.ts';
 import { endLingering, linger } from './linger.ts';
 import { isSafe } from './methods.ts';
 import { NodeReading } from './node-reading.ts';
@@ -142,6 +143,17 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const reading = new NodeReading(server, accepting);
   const wire: Wire = {
     handOver: (socket, unread) => {
+      if (unread !== undefined && isPreface(unread) && options.secure === undefined) {
+        const error = new HttpError('http2_without_tls');
+        const onError = (): void => onRefused?.(error);
+        refuseHttp2(socket, unread, {
+          error,
+          limits: () => bounds,
+          onRefused: onError,
+          turnAway: (s) => turnAway(s, error),
+        });
+        return;
+      }
       if (pipelines.watch(socket)) {
         closeGently(socket, pipelines);
         if (options.allowHalfOpen) {

@@ -7,12 +7,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
-import { errorPage, HttpError } from '../errors.ts';
+import { HttpError } from '../errors.ts';
 import { Connection } from './connection.ts';
 import { ERROR } from './errors.ts';
-import { exchangeOn, http2Headers, translateHead } from './exchange.ts';
-import { headerBlock } from './header-block.ts';
+import { exchangeOn, translateHead } from './exchange.ts';
 import { isMostlyOverhead } from './limits.ts';
+import { sendPage } from './refusing.ts';
 import type { Begun } from './section.ts';
 import type { Stream } from './stream.ts';
 
@@ -141,10 +141,7 @@ export class Http2Connections {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#handlers.onRefused?.(error);
-      const page = errorPage(error, crypto.randomUUID(), undefined);
-      stream.sendHeaders(headerBlock(http2Headers(page.status, page.headers)));
-      stream.write(page.body);
-      stream.end();
+      sendPage(stream, error);
     }
   };
 }

@@ -43,7 +43,8 @@ export const MAX_FRAME_BYTES = 16 * 1024;
 export const MAX_WINDOW = 2 ** 31 - 1;
 
 /** What a connection begins with (section 3.4). */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+/** RFC 9113, section 3.4. */
+export const PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 /** @param end - Of the payload, exclusive. The bytes are valid until the call returns. */
 export type OnFrame = (type: number, flags: number, id: number, bytes: Buffer, start: number, end: number) => void;

@@ -1,10 +1,16 @@
 /** What real clients put on a wire that is no ordinary GET, and what they get for it: alike over HTTP/1.1 and HTTP/2. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { type Test, test } from 'tap';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { type Origin, type Script, startOrigin, startTcp } from '../support/origin.ts';
 import { dial, everything, exchange, statuses, until } from '../support/raw-client.ts';
 import { askHttp2, dialTls, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 import { HOST } from '../support/visitor.ts';
+
+const CURL = '/usr/bin/curl';
+const OPENSSL = '/usr/bin/openssl';
 
 const CLOSE = 'Connection: close\r\n';
 
@@ -286,4 +292,79 @@ test('all of several requests are answered although the visitor has closed its h
     seen(await everything(socket)).map((request) => request.split(' ')[2]),
     ['/1', '/2', '/3', '/4'],
   );
+});
+
+test(
+  'RFC 5246 7.4.1.1: a client cannot have keys made anew',
+  { skip: !existsSync(OPENSSL) && 'openssl is missing' },
+  async (t) => {
+    const origin = await startOrigin(mirror);
+    t.teardown(() => origin.close());
+    const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST] }]);
+    const args = ['s_client', '-tls1_2', '-connect', `127.0.0.1:${edge.port}`, '-servername', HOST];
+    const child = spawn(OPENSSL, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    let said = '';
+    const heard = (chunk: unknown): void => {
+      said += String(chunk);
+      if (/Verify return code/.test(said) && child.stdin.writable) child.stdin.write('R\n');
+    };
+    child.stdout.on('data', heard);
+    child.stderr.on('data', heard);
+    child.stdin.on('error', () => undefined);
+    await once(child, 'close');
+    t.match(said, /Protocol *: TLSv1\.2/);
+    t.match(said, /RENEGOTIATING/);
+    t.match(said, /no renegotiation/);
+  },
+);
+
+for (const { rule, args, says } of [
+  { rule: 'HTTP/2 without TLS', args: ['--http2-prior-knowledge'], says: /^400$/ },
+  { rule: 'HTTP/1.1 that offers h2c', args: ['--http2'], says: /^200$/ },
+] as const) {
+  test(`real curl and ${rule}`, { skip: !existsSync(CURL) && 'curl is missing' }, async (t) => {
+    const { address } = await start(t);
+    const child = spawn(CURL, [
+      '-sS',
+      ...args,
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code}',
+      '-H',
+      `Host: ${HOST}`,
+      `http://${address}/`,
+    ]);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        said += String(chunk);
+      });
+    }
+    await once(child, 'close');
+    t.match(said, says);
+    t.notMatch(said, /Empty reply/);
+  });
+}
+
+test('real curl and plain HTTP on a TLS port', { skip: !existsSync(CURL) && 'curl is missing' }, async (t) => {
+  const origin = await startOrigin(mirror);
+  t.teardown(() => origin.close());
+  const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST] }]);
+  const child = spawn(CURL, [
+    '-sS',
+    '-H',
+    'Accept: text/plain',
+    '-w',
+    '%{http_code}',
+    `http://127.0.0.1:${edge.port}/`,
+  ]);
+  let said = '';
+  child.stdout.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  await once(child, 'close');
+  t.match(said, /came as plain HTTP/);
+  t.match(said, /400$/);
+  t.equal(await edge.count('seawall_requests_total', { result: 'plain_http' }), 1);
 });

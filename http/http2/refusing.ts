@@ -1,0 +1,107 @@
+/**
+ * HTTP/2 on a connection without TLS, by prior knowledge (RFC 9113, section
+ * 3.3): not spoken, and said so in the protocol that the client speaks. Who only
+ * sends the preface gets the words in HTTP/1.1.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { LimitsConfig } from '../../config/schema.ts';
+import { errorPage, type HttpError } from '../errors.ts';
+import { Connection } from './connection.ts';
+import { http2Headers } from './exchange.ts';
+import { FRAME, PREFACE } from './frames.ts';
+import { headerBlock } from './header-block.ts';
+import type { Stream } from './stream.ts';
+
+/** How long a client may take from its preface to its first request. */
+const REQUEST_MS = 500;
+
+/** More than what stands before a first request. */
+const MAX_BYTES = 64 * 1024;
+
+const FRAME_HEAD_BYTES = 9;
+
+export interface Http2Refusal {
+  readonly error: HttpError;
+  readonly limits: () => LimitsConfig;
+  /** The error is being answered here. */
+  readonly onRefused: () => void;
+  /** Answers a client that says nothing that is HTTP/2 but its preface. */
+  readonly turnAway: (socket: Socket) => void;
+}
+
+export function isPreface(bytes: Buffer): boolean {
+  return bytes.length >= PREFACE.length && bytes.compare(PREFACE, 0, PREFACE.length, 0, PREFACE.length) === 0;
+}
+
+/** @param begun - From the preface on, as far as it has come. */
+export function refuseHttp2(socket: Socket, begun: Buffer, refusal: Http2Refusal): void {
+  let bytes = begun;
+  const stop = (): void => {
+    clearTimeout(timer);
+    socket.off('data', take);
+    socket.off('end', giveUp);
+    socket.off('close', stop);
+  };
+  const giveUp = (): void => {
+    stop();
+    refusal.turnAway(socket);
+  };
+  const look = (): void => {
+    if (hasRequest(bytes)) {
+      stop();
+      socket.pause();
+      socket.unshift(bytes);
+      answer(socket, refusal);
+    } else if (bytes.length > MAX_BYTES) giveUp();
+  };
+  const take = (chunk: Buffer): void => {
+    bytes = Buffer.concat([bytes, chunk]);
+    look();
+  };
+  const timer = setTimeout(giveUp, REQUEST_MS);
+  socket.on('error', ignore);
+  socket.once('close', stop);
+  socket.once('end', giveUp);
+  socket.on('data', take);
+  look();
+}
+
+/** Whether a request begins in what has come. */
+function hasRequest(bytes: Buffer): boolean {
+  for (let at = PREFACE.length; at + FRAME_HEAD_BYTES <= bytes.length; ) {
+    if (bytes[at + 3] === FRAME.headers) return true;
+    at += FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3);
+  }
+  return false;
+}
+
+function answer(socket: Socket, { error, limits, onRefused }: Http2Refusal): void {
+  const connection = new Connection({
+    socket: socket as TLSSocket, // of which it needs nothing that is TLS
+    limits,
+    onRequest: (own, begun) => {
+      onRefused();
+      sendPage(own.open(begun), error);
+      own.leaveNow();
+    },
+    onFlood: ignore,
+    onProblem: () => socket.destroy(),
+    onClose: () => clearTimeout(timer),
+  });
+  const timer = setTimeout(() => connection.destroy(), limits().header_timeout);
+  socket.resume();
+}
+
+/** Answers a stream with an error page. */
+export function sendPage(stream: Stream, error: HttpError): void {
+  const page = errorPage(error, crypto.randomUUID(), undefined);
+  stream.sendHeaders(headerBlock(http2Headers(page.status, page.headers)));
+  stream.write(page.body);
+  stream.end();
+}
+
+function ignore(): void {
+  // the connection closes, and that is what counts
+}
