@@ -64,7 +64,7 @@ ${RUN_ABOUT}`,
   },
   examples: [
     '--origin http://127.0.0.1:3000 --listen 127.0.0.1:8080',
-    '--origin https://www.example.com --listen 0.0.0.0:80 --memory 1GiB --site config/sites/demo.yaml',
+    '--origin http://10.0.0.9:3000 --listen 0.0.0.0:80 --memory 1GiB --site shop.yaml',
   ],
 
   async run(values) {
