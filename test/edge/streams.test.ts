@@ -27,17 +27,30 @@ async function twoEdges(t: Test): Promise<{ fast: SecureEdge; long: SecureEdge }
       response.setHeader('Set-Cookie', ['a=1', 'b=2']);
     }
     if (path === '/missing') response.statusCode = 404;
+    const isByRule = BY_RULE.has(path);
+    if (isByRule) response.removeHeader('Cache-Control');
+    const { cookie = '', authorization = '' } = request.headers;
+    const who = isByRule ? `for ${cookie} ${authorization}` : '';
     const lang = path === '/vary' ? String(request.headers['accept-language']) : '';
-    response.end(path === '/empty' ? '' : path === '/large' ? 'x'.repeat(40_000) : `body of ${path} ${lang}`);
+    response.end(path === '/empty' ? '' : path === '/large' ? 'x'.repeat(40_000) : `body of ${path} ${lang} ${who}`);
   });
   t.teardown(() => origin.close());
-  const site = { ...SITE, keys: { response_headers: { set: { 'X-Own': 'yes' }, remove: ['X-Gone'] } } };
+  const rules = [
+    { path: '/ruled', ttl: '10m' },
+    { path: '/keyed', ttl: '10m', cookies: 'key' as const },
+    { path: '/named', ttl: '10m', cookies: { bypass: ['a*'] } },
+  ];
+  const site = { ...SITE, keys: { rules, response_headers: { set: { 'X-Own': 'yes' }, remove: ['X-Gone'] } } };
   const fast = await startSecureEdge(t, origin.url, [site]);
   const long = await startSecureEdge(t, origin.url, [site], {}, { fastPath: false });
   return { fast, long };
 }
 
+/** Answers of these are kept by a rule. */
+const BY_RULE = new Set(['/ruled', '/keyed', '/named']);
+
 const PATHS = [
+  ...BY_RULE,
   '/plain',
   '/tagged',
   '/dated',
@@ -66,6 +79,8 @@ const REQUESTS: readonly OutgoingHttpHeaders[] = [
   { 'accept-language': 'de' },
   { 'accept-language': 'en' },
   { cookie: ['a=1', 'b=2'] },
+  { cookie: 'b=2' },
+  { cookie: '_ga=1' },
   { authorization: 'Basic x' },
   { 'cache-control': 'no-cache' },
   { 'cache-control': 'only-if-cached' },
