@@ -9,11 +9,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { isLatin1 } from '../../http/headers.ts';
+import { KEY_BYTES, SipHash } from '../../http/siphash.ts';
 
-/** Secret and odd: visitors choose keys, and must not be able to choose many of the same hash. */
-const SECRETS = new Int32Array(new Uint8Array(randomBytes(8)).buffer);
-const SEED = SECRETS[0] as number;
-const FACTOR = (SECRETS[1] as number) | 1;
+/**
+ * Visitors choose keys, and must not be able to choose many of the same hash: the key of the hash is a secret of the
+ * process. No other process sees these hashes; which node or worker owns a key is told by another one (tier/ring.ts).
+ */
+const HASH = new SipHash(randomBytes(KEY_BYTES), { compression: 1, finalization: 3 });
 
 /** Room for a key of the usual length. */
 const FIRST_BYTES = 4 * 1024;
@@ -28,7 +30,7 @@ export class KeyBytes {
   #words!: Int32Array;
   /** Characters of the key. */
   length = 0;
-  /** 32 bits; every step depends on a secret. */
+  /** 32 bits of SipHash-1-3. */
   hash = 0;
   #wide: string | undefined;
 
@@ -78,19 +80,11 @@ export class KeyBytes {
 
   #end(length: number, wide: string | undefined): void {
     const bytes = this.#bytes;
-    const words = this.#words;
     let end = length;
     while ((end & (WORD - 1)) !== 0) bytes[end++] = 0;
     this.length = length;
     this.#wide = wide;
-    const count = end >> WORD_BITS;
-    let hash = SEED ^ length;
-    for (let i = 0; i < count; i++) {
-      hash = Math.imul(hash ^ (words[i] as number), FACTOR);
-      hash ^= hash >>> 15;
-    }
-    hash = Math.imul(hash, 0x85ebca6b);
-    this.hash = hash ^ (hash >>> 13);
+    this.hash = HASH.hash(this.#words, length);
   }
 
   #makeRoom(length: number): void {

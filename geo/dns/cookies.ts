@@ -8,8 +8,9 @@
  * Who sends one back that is ours has read what we sent to its address: it is not forged.
  * @module
  */
+
+import { sipHash24 } from '../../http/siphash.ts';
 import type { ParsedAddress } from '../address.ts';
-import { sipHash24 } from './siphash.ts';
 
 /** `none`: no cookie; `new`: the client's alone, or with one that is not ours, or too old; `valid`: ours. */
 export type CookieState = 'none' | 'new' | 'valid';

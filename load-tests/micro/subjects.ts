@@ -5,6 +5,7 @@
 import { cacheKey } from '../../cache/key.ts';
 import { NO_REQUEST_DIRECTIVES } from '../../cache/policy/directives.ts';
 import { reuse } from '../../cache/policy/reuse.ts';
+import { KeyBytes } from '../../cache/store/key-bytes.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
 import { matchesVary } from '../../cache/vary.ts';
 import { compileRules } from '../../config/match.ts';
@@ -67,6 +68,7 @@ export function subjects(): Subject[] {
   const ring = new Ring(['a', 'b', 'c', 'd'].map((name) => ({ name, weight: 1 })));
   const prepared = new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 });
   prepared.makeBytes('whole', false, now, true);
+  const hashed = new KeyBytes();
   let at = 0;
   const next = (): string => keys[at++ % KEYS] as string;
   return [
@@ -78,6 +80,7 @@ export function subjects(): Subject[] {
     { what: 'recogniser: a section that is new', call: () => parseSection(section, 100) },
     { what: 'request target: read and checked', call: () => parseRequestTarget('GET', TARGET, headers) },
     { what: 'key: made', call: () => cacheKey(site, 'http', target, headers) },
+    { what: `key: hashed, ${keyed.key.length} bytes`, call: () => hashed.set(keyed.key).hash },
     { what: `store: one of ${KEYS} keys found, looked up lately`, call: () => store.get(next()) },
     { what: 'store: one found, read from its record', call: () => small.get(next()) },
     { what: 'Vary: compared', call: () => matchesVary(stored.vary, headers) },

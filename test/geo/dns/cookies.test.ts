@@ -5,7 +5,7 @@
 import { test } from 'tap';
 import { type ParsedAddress, parseAddress } from '../../../geo/address.ts';
 import { COOKIE_BYTES, Cookies } from '../../../geo/dns/cookies.ts';
-import { sipHash24 } from '../../../geo/dns/siphash.ts';
+import { sipHash24 } from '../../../http/siphash.ts';
 
 const address = (text: string): ParsedAddress => parseAddress(text) as ParsedAddress;
 const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');

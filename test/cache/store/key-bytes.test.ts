@@ -1,0 +1,62 @@
+import { test } from 'tap';
+import { KeyBytes } from '../../../cache/store/key-bytes.ts';
+
+const bytes = new KeyBytes();
+const hashesOf = (keys: readonly string[]): Set<number> => new Set(keys.map((key) => bytes.set(key).hash));
+
+/** Keys among which a visitor might look for those of one hash: what differs is a bit, or a byte, in any place. */
+const FAMILIES: readonly (readonly [what: string, keys: readonly string[]])[] = [
+  // Where a 32-bit word is multiplied by an odd secret, its highest bit changes nothing but that; what it becomes is known.
+  [
+    'the highest bits of neighbouring words',
+    Array.from({ length: 4_096 }, (_, i) =>
+      Array.from({ length: 12 }, (_, pair) => ((i >> pair) & 1 ? 'aaa\xe1aa`\xe1' : 'aaaaaaaa')).join(''),
+    ),
+  ],
+  [
+    'bits of neighbouring words',
+    Array.from({ length: 4_096 }, (_, i) =>
+      Array.from({ length: 6 }, (_, k) => ['aaaabaaa', 'aaabaaaa', 'aaaaaaab', 'aaaaabaa'][(i >> (2 * k)) & 3]).join(
+        '',
+      ),
+    ),
+  ],
+  ['the last byte', Array.from({ length: 256 }, (_, i) => `http://site.test/${String.fromCharCode(i)}`)],
+  ['the length', Array.from({ length: 2_000 }, (_, i) => 'a'.repeat(i))],
+  ['zeros behind it', Array.from({ length: 64 }, (_, i) => `a${'\0'.repeat(i)}`)],
+  ['numbers', Array.from({ length: 20_000 }, (_, i) => `http://site.test/${i}`)],
+];
+
+for (const [what, keys] of FAMILIES) {
+  test(`keys that differ in ${what} have different hashes`, async (t) => {
+    t.equal(new Set(keys).size, keys.length);
+    // By chance, n² / 2³³ of them have the hash of another one: of 20,000, a twentieth.
+    t.ok(hashesOf(keys).size >= keys.length - 2, `${hashesOf(keys).size} hashes of ${keys.length} keys`);
+  });
+
+  test(`keys that differ in ${what} are spread over the buckets`, async (t) => {
+    const buckets = new Map<number, number>();
+    for (const key of keys) {
+      const bucket = bytes.set(key).hash & 63;
+      buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1);
+    }
+    const even = keys.length / 64;
+    const most = Math.max(...buckets.values());
+    t.ok(most <= even + 7 * Math.sqrt(even) + 3, `${most} in one of 64 buckets, ${even} on average`);
+  });
+}
+
+test('a key is hashed alike in one piece and in three, after a longer one', async (t) => {
+  const joined = new KeyBytes();
+  for (const [prefix, middle, suffix] of [
+    ['http://a', '/b', ''],
+    ['', '/', ''],
+    ['http://a', '/long'.repeat(2_000), '\nx:1'],
+    ['h', '/\xff', '\n'],
+  ] as const) {
+    const source = Buffer.from(`..${middle}..`, 'latin1');
+    const [before, after] = [Buffer.from(prefix, 'latin1'), Buffer.from(suffix, 'latin1')];
+    t.equal(joined.join(before, source, 2, source.length - 2, after).hash, bytes.set(prefix + middle + suffix).hash);
+    bytes.set('x'.repeat(9_000));
+  }
+});
