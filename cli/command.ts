@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import { UsageError } from './failure.ts';
+import { versionText } from './version.ts';
 
 export interface Option {
   /** A `list` may be given several times. */
@@ -64,13 +65,21 @@ export interface Command {
 /** How the program is called from a checkout. */
 export const PROGRAM = 'cli/seawall';
 
-const HELP: Option = { type: 'flag', help: 'Say this.' };
+/** Options of every command. */
+const COMMON = {
+  help: { type: 'flag', help: 'Say this; so does -h.' },
+  version: { type: 'flag', help: 'Say which Seawall this is.' },
+} as const satisfies Options;
+
+/** The only short option. */
+const SHORT_HELP = '-h';
 
 export function defineCommand<const O extends Options>(definition: Definition<O>): Command {
   const help = helpText(definition);
   const read = (args: readonly string[]) => {
-    const read = parse({ ...definition.options, help: HELP }, args);
-    if (!read.values['help']) checkRequired(definition, read.values, read.operands);
+    const long = args.map((arg) => (arg === SHORT_HELP ? '--help' : arg));
+    const read = parse({ ...definition.options, ...COMMON }, long);
+    if (!read.values['help'] && !read.values['version']) checkRequired(definition, read.values, read.operands);
     return read;
   };
   return {
@@ -82,6 +91,10 @@ export function defineCommand<const O extends Options>(definition: Definition<O>
       const { values, operands } = read(args);
       if (values['help']) {
         process.stdout.write(help);
+        return 0;
+      }
+      if (values['version']) {
+        process.stdout.write(`${versionText()}\n`);
         return 0;
       }
       return definition.run(values as Values<O>, operands);
@@ -177,7 +190,7 @@ function helpText<O extends Options>(definition: Definition<O>): string {
     '',
     'Options:',
     ...columns(
-      Object.entries({ ...options, help: HELP }).map(([option, { value, help, required }]) => [
+      Object.entries<Option>({ ...options, ...COMMON }).map(([option, { value, help, required }]) => [
         `--${option}${value ? ` ${value}` : ''}`,
         required ? `${help} Required.` : help,
       ]),

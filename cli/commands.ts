@@ -21,6 +21,7 @@ export const HELP: string = [
   'Commands:',
   ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
   '',
-  `${PROGRAM} COMMAND --help says what a command takes; npm start runs a whole network to try.`,
+  `${PROGRAM} COMMAND --help says what a command takes, --version which Seawall this is; npm start runs
+a whole network to try.`,
   '',
 ].join('\n');

@@ -6,11 +6,16 @@ import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
 import { COMMANDS, HELP } from './commands.ts';
 import { describeFailure, UsageError } from './failure.ts';
-import { endWithReader, say } from './output.ts';
+import { endWithReader, print, say } from './output.ts';
+import { versionText } from './version.ts';
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(HELP);
+    return 0;
+  }
+  if (name === '--version' || name === '-V' || name === 'version') {
+    print(versionText());
     return 0;
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);

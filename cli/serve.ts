@@ -35,7 +35,7 @@ export const serve = defineCommand({
 Runs one edge that asks the origin itself. What the origin says about caching
 counts; a site file (the keys that a site has in a region file) says the rest.
 The origin sees the host name that the visitor asked for; one that wants its own
-needs a site file with \`origin: { host_header: origin }\`.
+needs --host-header origin.
 ${RUN_ABOUT}`,
   options: {
     origin: {
@@ -43,6 +43,11 @@ ${RUN_ABOUT}`,
       value: 'URL',
       required: true,
       help: 'Where the site’s own server is: http://HOST[:PORT] or https://HOST[:PORT].',
+    },
+    'host-header': {
+      type: 'text',
+      value: 'HOST',
+      help: 'Host for the origin: a name, `origin` for that of its URL, or `visitor` (by default).',
     },
     listen: { type: 'text', value: 'HOST:PORT', help: `Where visitors come in. By default ${DEFAULT_LISTEN}.` },
     'listen-tls': { type: 'text', value: 'HOST:PORT', help: 'Where they come in with TLS: HTTP/2 and HTTP/1.1.' },
@@ -65,6 +70,7 @@ ${RUN_ABOUT}`,
   examples: [
     '--origin http://127.0.0.1:3000 --listen 127.0.0.1:8080',
     '--origin http://10.0.0.9:3000 --listen 0.0.0.0:80 --memory 1GiB --site shop.yaml',
+    '--origin https://www.example.com --host-header origin',
   ],
 
   async run(values) {
@@ -76,7 +82,8 @@ ${RUN_ABOUT}`,
     const named = values['access-log'];
     const accessLog = named === undefined || named === '-' ? named : resolve(named);
     const settings = { listen, listenTls: values['listen-tls'], memory, workers, file, accessLog };
-    const loadRegion = () => regionAround(siteOf(origin, file, tls), settings);
+    const hostHeader = values['host-header'];
+    const loadRegion = () => regionAround(withHostHeader(siteOf(origin, file, tls), hostHeader), settings);
     let region = loadRegion();
 
     return run(
@@ -105,6 +112,14 @@ ${RUN_ABOUT}`,
     );
   },
 });
+
+function withHostHeader(site: SiteConfig, hostHeader: string | undefined): SiteConfig {
+  if (hostHeader === undefined) return site;
+  const parsed = originSchema.shape.host_header.safeParse(hostHeader);
+  if (parsed.success) return { ...site, origin: { ...site.origin, host_header: parsed.data } };
+  const message = `expected a host name, \`origin\` or \`visitor\`, found ${quote(hostHeader)}`;
+  throw new ConfigError([onOption('host-header', message, 'Write for example --host-header www.example.com.')]);
+}
 
 type TlsFiles = NonNullable<SiteConfig['tls']>;
 

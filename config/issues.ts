@@ -8,6 +8,7 @@ import type { Source } from './document.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { nearest } from './nearest.ts';
 import { type ConfigProblem, type KeyPath, MAX_PROBLEMS, quote } from './problem.ts';
+import { meantDuration, meantSize, meantValue } from './slips.ts';
 import { asYaml, example, expectation, foundWords, joined, schemaAt } from './words.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -111,10 +112,19 @@ function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | un
     // Nobody means 64 bytes.
     return write(found < 2 ** 16 ? `${found}MiB` : `${found}B`, 'with a unit');
   }
+  if (typeof found === 'string' && schema.title?.startsWith('a duration')) {
+    const meant = meantDuration(found);
+    if (meant !== undefined) return write(meant, 'did you mean this?');
+  }
+  if (typeof found === 'string' && schema.title?.startsWith('a size')) {
+    const meant = meantSize(found);
+    if (meant !== undefined) return write(meant, 'did you mean this?');
+  }
   const unquoted = typeof found === 'string' ? UNQUOTED[schema.type ?? '']?.(found) : undefined;
   if (unquoted !== undefined) return write(unquoted, 'without quotes');
-  if (typeof found === 'string' && schema.enum) {
-    const meant = nearest(found, schema.enum.map(String));
+  const values = enumOf(schema);
+  if (values !== undefined && (typeof found === 'string' || typeof found === 'boolean' || typeof found === 'number')) {
+    const meant = meantValue(found, values) ?? nearest(String(found), values);
     if (meant !== undefined) return write(meant, 'did you mean this?');
   }
   if (typeof found === 'string' && schema.pattern !== undefined && found !== found.toLowerCase()) {
@@ -125,6 +135,12 @@ function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | un
     return write([found], 'as a list');
   }
   return undefined;
+}
+
+/** The words that may be written, also where something longer may stand in their place. */
+function enumOf(schema: JsonSchema): readonly string[] | undefined {
+  const all = [schema, ...(schema.anyOf ?? [])].flatMap((option) => option.enum ?? []);
+  return all.length === 0 ? undefined : all.map(String);
 }
 
 const UNQUOTED: Readonly<Record<string, (text: string) => unknown>> = {

@@ -20,7 +20,7 @@ for (const { what, yaml, places, says, fix } of [
     what: 'an unknown key like nothing else',
     yaml: `${HEAD}zzzzzz: 1\n${SITES}`,
     places: ['3:1 zzzzzz'],
-    fix: /the keys here are access_log, client_address, control, coordinates, dns, edges/,
+    fix: /the keys here are access_log, client_address, control, control_hosts, coordinates, dns, edges/,
   },
   {
     what: 'a key in camel case',
@@ -226,8 +226,8 @@ test('the message of the error has a line for each problem', async (t) => {
     name: 'ConfigError',
     code: 'CONFIG_REFUSED',
     message: [
-      `${file}:3:9 memory: expected a size above 0B such as 256MiB, 1GiB or 64KiB, found "64MB". Fix: Write \`memory: 256MiB\`.`,
-      `${file}:4:1 zones: unknown key. Fix: Remove it; the keys here are access_log, client_address, control, coordinates, dns, edges, geo, limits, memory, network, purges, region, shields, shields_from, sites, tier_secret and trusted_proxies.`,
+      `${file}:3:9 memory: expected a size above 0B such as 256MiB, 1GiB or 64KiB, found "64MB". Fix: Write \`memory: 64MiB\` (did you mean this?).`,
+      `${file}:4:1 zones: unknown key. Fix: Remove it; the keys here are access_log, client_address, control, control_hosts, coordinates, dns, edges, geo, limits, memory, network, purges, region, shields, shields_from, sites, tier_secret and trusted_proxies.`,
     ].join('\n'),
   });
 });

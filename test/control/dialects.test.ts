@@ -18,8 +18,9 @@ interface FastlyClient {
   readonly PurgeApi: new (transport: FastlyTransport) => FastlyPurgeApi;
 }
 interface FastlyTransport {
-  basePath: string;
   authenticate(token: string): void;
+  /** @param args - The address to call is the last of them. */
+  callApi(...args: readonly unknown[]): unknown;
 }
 type FastlyPurgeApi = Record<
   'purgeTag' | 'bulkPurgeTag' | 'purgeAll' | 'purgeSingleUrl',
@@ -34,12 +35,13 @@ function cloudflare(control: Control, apiToken = control.token()): CloudflareCli
 }
 
 function fastly(control: Control, token = control.token()): FastlyPurgeApi {
-  const transport = new Fastly.ApiClient();
-  // The client takes the first of its own addresses unless a call has another; its transport is where all calls pass.
-  const { callApi } = transport as unknown as { callApi: (...args: unknown[]) => unknown };
-  Object.assign(transport, {
-    callApi: (...args: unknown[]) => callApi.apply(transport, args.with(args.length - 1, control.url)),
-  });
+  // Its own `basePath` does not count: each call names the maker's address (docs/purging.md).
+  class SeawallClient extends Fastly.ApiClient {
+    override callApi(...args: readonly unknown[]): unknown {
+      return super.callApi(...args.with(-1, control.url));
+    }
+  }
+  const transport = new SeawallClient();
   transport.authenticate(token);
   return new Fastly.PurgeApi(transport);
 }

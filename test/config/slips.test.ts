@@ -1,0 +1,81 @@
+/** Values as people write them elsewhere, and what is suggested. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { ConfigError, loadSite } from '../../config/load.ts';
+import { meantDuration, meantSize } from '../../config/slips.ts';
+import { parseDuration, parseSize } from '../../config/units.ts';
+
+for (const { written, meant } of [
+  ...['1 hour', '1hour', '1 hr', '1H', '1 Hours', 'PT1H', '1_h'].map((written) => ({ written, meant: '1h' })),
+  ...['30 sec', '30 seconds', '30 s', '30', 'PT30S'].map((written) => ({ written, meant: '30s' })),
+  ...['5min', '5 minutes', '5 M', '5 mins.'].map((written) => ({ written, meant: '5m' })),
+  { written: '250 millis', meant: '250ms' },
+  { written: '1.5 hours', meant: '1.5h' },
+  { written: '1,5 h', meant: '1.5h' },
+  { written: '2 days', meant: '2d' },
+  { written: 'P2D', meant: '2d' },
+  { written: '1 week', meant: '7d' },
+  { written: '2w', meant: '14d' },
+  { written: '1 month', meant: '30d' },
+  { written: '1y', meant: '365d' },
+  { written: 'soon', meant: undefined },
+  { written: '1 fortnight', meant: undefined },
+  { written: '', meant: undefined },
+  { written: '1h30m', meant: undefined },
+]) {
+  test(`the duration ${JSON.stringify(written)} ${meant === undefined ? 'tells nothing' : `is ${meant}`}`, async (t) => {
+    t.equal(meantDuration(written), meant);
+    if (meant !== undefined) t.type(parseDuration(meant), 'number');
+  });
+}
+
+for (const { written, meant } of [
+  ...['64MB', '64 MB', '64M', '64mb', '64 MiB', '64mib', '64 megabytes'].map((written) => ({
+    written,
+    meant: '64MiB',
+  })),
+  ...['512k', '512 KB', '512Ki'].map((written) => ({ written, meant: '512KiB' })),
+  ...['1G', '1 GB', '1gib'].map((written) => ({ written, meant: '1GiB' })),
+  { written: '1.5G', meant: '1.5GiB' },
+  { written: '100 bytes', meant: '100B' },
+  { written: 'much', meant: undefined },
+]) {
+  test(`the size ${JSON.stringify(written)} ${meant === undefined ? 'tells nothing' : `is ${meant}`}`, async (t) => {
+    t.equal(meantSize(written), meant);
+    if (meant !== undefined) t.type(parseSize(meant), 'number');
+  });
+}
+
+for (const { rule, fix } of [
+  { rule: 'cache: no', fix: /^Write `cache: never`/ },
+  { rule: 'cache: false', fix: /^Write `cache: never`/ },
+  { rule: 'cache: off', fix: /^Write `cache: never`/ },
+  { rule: 'cache: none', fix: /^Write `cache: never`/ },
+  { rule: 'cache: bypass', fix: /^Write `cache: never`/ },
+  { rule: 'cache: no-store', fix: /^Write `cache: never`/ },
+  { rule: 'cache: nevr', fix: /^Write `cache: never`/ },
+  { rule: 'cache: yes', fix: /^Write `cache: allow`/ },
+  { rule: 'cache: true', fix: /^Write `cache: allow`/ },
+  { rule: 'origin_headers: honor', fix: /^Write `origin_headers: honour`/ },
+  { rule: 'origin_headers: false', fix: /^Write `origin_headers: ignore`/ },
+  { rule: 'set_cookie: no', fix: /^Write `set_cookie: refuse`/ },
+  { rule: 'set_cookie: keep', fix: /^Write `set_cookie: store`/ },
+  { rule: 'ttl: 1 hour', fix: /^Write `ttl: 1h` \(did you mean this\?\)/ },
+  { rule: 'ttl: 3600', fix: /^Write `ttl: 3600s` \(with a unit\)/ },
+  { rule: 'ttl: "3600"', fix: /^Write `ttl: 3600s`/ },
+  { rule: 'stale_if_error: 1 week', fix: /^Write `stale_if_error: 7d`/ },
+]) {
+  test(`${rule} is refused with what was meant`, async (t) => {
+    const file = join(t.testdir({}), 'site.yaml');
+    writeFileSync(file, `origin: { servers: [{ url: "http://127.0.0.1:1" }] }\nrules:\n  - path: /*\n    ${rule}\n`);
+    let problems: unknown;
+    try {
+      loadSite(file);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems = error.problems;
+    }
+    t.match(problems, [{ line: 4, fix }]);
+  });
+}
