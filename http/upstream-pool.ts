@@ -9,7 +9,9 @@
  * when there was anything to read. It rests for `restMs` before that after a
  * response that ends with its head (HEAD, 204, 304, no bytes), behind which
  * some servers send a body all the same, and after every response of a server
- * that was seen to send too much lately.
+ * that was seen to send too much lately. When as many are open as may be, the
+ * rest of the one that has rested longest is cut short, unless the server was
+ * seen to send too much: then the connection is closed.
  *
  * The caller bounds how many requests are in flight.
  * @module
@@ -54,7 +56,7 @@ export interface UpstreamTls {
 const SWEEP_MS = 500;
 
 /** How long a server is remembered for having sent more than its response. */
-const SUSPECT_MS = 60_000;
+const SUSPECT_MS = 600_000;
 
 /** TLS sessions that are kept for resumption, one for each server name. */
 const MAX_SESSIONS = 100;
@@ -127,7 +129,10 @@ export class UpstreamPool {
       idle.splice(i, 1);
       return connection;
     }
-    return undefined;
+    // A new connection in the place of one that rests would be dear: the one that has rested longest serves.
+    if (this.#connections.size < this.options.maxConnections || now < this.#suspectUntil) return undefined;
+    const longest = idle.findIndex((connection) => connection.serverName === serverName);
+    return longest < 0 ? undefined : idle.splice(longest, 1)[0];
   }
 
   #serverNameFor(host: string): string | undefined {

@@ -136,7 +136,7 @@ for (const scheme of ['http', 'https']) {
           undefined,
           scheme === 'http' ? undefined : { cert, key },
         );
-        const client = clientOf(server, 2);
+        const client = clientOf(server, 8);
         await send(client, '/first', method, steps.onEnd);
         await steps.between?.();
         const next = await Promise.all([send(client, '/next', 'GET'), send(client, '/next', 'POST')]);
@@ -232,6 +232,23 @@ test('a server that was seen to send too much: its connections rest after every 
   await client.destroy();
   await server.close();
 });
+
+for (const isSuspect of [false, true]) {
+  const rule = isSuspect ? 'is closed when the server was seen to send too much' : 'is used early';
+  test(`as many are open as may be: a connection that rests ${rule}`, async (t) => {
+    const server = await startTcp((socket, head) =>
+      socket.write(head.includes('/surplus') ? `${NEXT}x` : 'HTTP/1.1 304 Not Modified\r\n\r\n'),
+    );
+    const client = clientOf(server, 1);
+    if (isSuspect) await send(client, '/surplus', 'GET');
+    const before = server.connections;
+    for (let i = 0; i < 5; i++) t.equal(await send(client, '/', 'GET'), '304 ');
+    t.equal(server.connections - before, isSuspect ? 5 : 1);
+    t.equal(client.pool.open, 1);
+    await client.destroy();
+    await server.close();
+  });
+}
 
 test('what comes on an idle connection closes it', async (t) => {
   const sockets: Socket[] = [];
