@@ -219,6 +219,27 @@ test('a personal request’s 304 and HEAD change nothing for others', async (t) 
   const later = await as(NOBODY, '/post');
   t.match(later.headers['cache-status'], /hit/);
   t.equal(later.headers['x-user'], undefined);
+  origin.script = (_, response) => response.writeHead(200, { ETag: '"2"', 'X-User': 'alice' }).end();
+  const headed = await as({ ...ALICE, 'Cache-Control': 'no-cache' }, '/post', undefined, 'HEAD');
+  t.equal(headed.headers['x-user'], 'alice');
+  const last = await as(NOBODY, '/post');
+  t.match(last.headers['cache-status'], /hit/, 'it is not out of date for that');
+  t.equal(last.headers['x-user'], undefined);
+});
+
+test('requests with cookies are collapsed for what the origin declares shareable', async (t) => {
+  const { origin, as } = await play(t, { rules: TTL });
+  let answer = (): void => undefined;
+  origin.script = (_, response) => {
+    answer = () => void response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('for all');
+  };
+  const arrived = origin.next();
+  const asked = Array.from({ length: 20 }, (_, i) => as({ Cookie: `session=${i}` }, '/slow', 'eu-1'));
+  await arrived;
+  await new Promise((resolve) => void setImmediate(resolve));
+  answer();
+  for (const reply of await Promise.all(asked)) t.equal(reply.text, 'for all');
+  t.equal(origin.requests.length, 1);
 });
 
 for (const status of [302, 303, 307, 400, 401, 403, 404, 429, 500, 503]) {

@@ -28,7 +28,7 @@ export function greet(fields: Fields = {}): (request: IncomingMessage, response:
 export interface Stage {
   readonly origin: Origin;
   /** Asks an edge that does not own the path, unless another is named. */
-  readonly as: (who: Fields, path: string, edge?: string) => Promise<Reply>;
+  readonly as: (who: Fields, path: string, edge?: string, method?: string) => Promise<Reply>;
 }
 
 export async function play(t: Test, options: Partial<NetworkOptions> & { readonly fields?: Fields }): Promise<Stage> {
@@ -38,6 +38,7 @@ export async function play(t: Test, options: Partial<NetworkOptions> & { readonl
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   return {
     origin,
-    as: (who, path, edge = network.owners(path)[1] ?? 'eu-1') => ask(network.at(edge), path, { headers: who }),
+    as: (who, path, edge = network.owners(path)[1] ?? 'eu-1', method = 'GET') =>
+      ask(network.at(edge), path, { method, headers: who }),
   };
 }
