@@ -12,8 +12,8 @@ import { playAtRandom, TABLES } from './plays.ts';
 import { playedConfigs } from './stages.ts';
 
 /** Of each table, for each config; the others are left to the command. */
-const ROWS = 90;
-const RUNS = 25;
+const ROWS = 45;
+const RUNS = 20;
 const SEED = 9111;
 
 test('every documented config', async (t) => {
@@ -35,7 +35,7 @@ test('every documented config', async (t) => {
       }
       const leak = await playAtRandom(game, { runs: RUNS, seed: SEED });
       t.equal(leak, undefined, 'random games');
-      t.ok(game.answered > 500, `${game.answered} answers came from the origin’s`);
+      t.ok(game.answered > 400, `${game.answered} answers came from the origin’s`);
       const { answeredFast } = game.stage;
       // Behind a proxy that is believed, no request is answered so.
       t.ok(answeredFast > 20 || usesPlaces(site), `${answeredFast} of them without parsing HTTP`);

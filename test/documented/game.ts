@@ -48,6 +48,8 @@ export class Game {
   readonly #oracle: Oracle;
   readonly #asks: { readonly asked: Asked; readonly shape: Shape; readonly what: string }[] = [];
   readonly #confirmed = new Set<number>();
+  /** How many requests had been sent when an answer first reached anybody. */
+  readonly #firstGiven = new Map<number, number>();
   #stage: Stage | undefined;
   #seen = 0;
   #games = 0;
@@ -65,7 +67,6 @@ export class Game {
       throw new Error(`site ${site.name} sends visitors to https, and an edge has no listen_tls`);
     }
     game.#stage = await startStage(region, {
-      asks: () => game.#asks.length,
       shapeFor: (ask) => {
         const known = game.#asks[ask];
         if (known === undefined) throw new Error('the origin was asked without the number of a request');
@@ -175,8 +176,11 @@ export class Game {
     for (const id of ids) {
       const made = this.stage.origin.made[id] as Made;
       const madeFor = this.#asks[made.ask]?.asked as Asked;
+      const first = this.#firstGiven.get(id) ?? this.#asks.length;
+      this.#firstGiven.set(id, first);
       if (madeFor.ask === asked.ask) continue;
-      const why = this.#oracle.objection(asked, made, madeFor, this.#confirmed.has(asked.ask));
+      const isConfirmed = this.#confirmed.has(asked.ask);
+      const why = this.#oracle.objection(asked, { made, madeFor, isConfirmed, hasWaited: asked.ask < first });
       if (why === undefined) this.shared++;
       else this.#leak(made, madeFor, asked, why);
     }

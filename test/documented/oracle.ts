@@ -28,6 +28,17 @@ export interface Asked {
   readonly country: string | undefined;
 }
 
+/** An answer that a request is given. */
+export interface Given {
+  readonly made: Made;
+  /** The request because of which the origin was asked. */
+  readonly madeFor: Asked;
+  /** Whether the origin has answered 304 to the request that is given it. */
+  readonly isConfirmed: boolean;
+  /** Whether the request was sent before anybody had the answer. */
+  readonly hasWaited: boolean;
+}
+
 type CookieMode = 'bypass' | 'ignore' | 'key' | { readonly bypass: readonly string[] };
 
 /** Keys of a rule that say what cookies mean. */
@@ -54,13 +65,9 @@ export class Oracle {
     this.#site = site;
   }
 
-  /**
-   * Returns why the answer must not reach this request; undefined where it may.
-   *
-   * @param madeFor - The request because of which the origin was asked.
-   * @param isConfirmed - Whether the origin has answered 304 to the request that gets it.
-   */
-  objection(asked: Asked, made: Made, madeFor: Asked, isConfirmed: boolean): string | undefined {
+  /** @returns Why the answer must not reach this request; undefined where it may. */
+  objection(asked: Asked, given: Given): string | undefined {
+    const { made, madeFor, isConfirmed, hasWaited } = given;
     if (asked.ask === madeFor.ask) return undefined;
     const apart = this.#differenceInKey(asked, madeFor) ?? differenceByVary(asked, madeFor, made, this.#ignored());
     if (apart !== undefined) return `made for another ${apart}`;
@@ -87,7 +94,7 @@ export class Oracle {
     if (made.fields.has('last-modified') && HEURISTIC.has(made.status)) return undefined;
     if (isConfirmed && !isError) return undefined;
     // The herd that waits for an origin which fails gets its failure (docs/request-life.md).
-    if (made.status >= 500 && made.status !== 501 && asked.ask < made.asksBefore) return undefined;
+    if (made.status >= 500 && made.status !== 501 && hasWaited) return undefined;
     return isError ? 'an error that nothing lets be shared' : 'nothing lets it be shared';
   }
 

@@ -29,8 +29,6 @@ export interface Made {
   readonly request: { readonly method: string; readonly target: string; readonly rawHeaders: readonly string[] };
   readonly status: number;
   readonly fields: ReadonlyMap<string, string>;
-  /** Requests of visitors up to then: those with a smaller number had been sent. */
-  readonly asksBefore: number;
   readonly shape: Shape;
 }
 
@@ -64,15 +62,13 @@ const BAD_REQUEST: Shape = { name: '400 for its header', status: 400, fields: ()
 
 export interface OriginOptions {
   readonly now: () => number;
-  /** Requests of visitors that have been sent so far. */
-  readonly asks: () => number;
   /** How the request of this number is answered. */
   shapeFor(ask: number): Shape;
   /** Whether two requests are the same in everything that the origin can see of them. */
   areSame(ask: number, other: number): boolean;
 }
 
-export async function startIdentityOrigin({ now, asks, shapeFor, areSame }: OriginOptions): Promise<IdentityOrigin> {
+export async function startIdentityOrigin({ now, shapeFor, areSame }: OriginOptions): Promise<IdentityOrigin> {
   const made: Made[] = [];
   const record = (request: IncomingMessage, ask: number, shape: Shape, status: number): Made => {
     const id = made.length;
@@ -92,7 +88,6 @@ export async function startIdentityOrigin({ now, asks, shapeFor, areSame }: Orig
       request: { method, target: url, rawHeaders },
       status,
       fields,
-      asksBefore: asks(),
       shape,
     };
     made.push(entry);
