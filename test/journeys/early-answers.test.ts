@@ -39,7 +39,7 @@ async function start(t: Test): Promise<{ address: string; url: string; close: ()
 }
 
 /** Sends a body for `SLOW_MS` before it looks at what came, as many clients do. */
-async function sendSlowly(address: string, head: string, piece: string): Promise<string> {
+async function sendSlowly(address: string, head: string, piece: string, end = ''): Promise<string> {
   const socket = dial(address);
   const text = everything(socket);
   socket.write(head);
@@ -52,7 +52,7 @@ async function sendSlowly(address: string, head: string, piece: string): Promise
     socket.write(piece);
     await pause(100); // the pace of the client is what is tested
   }
-  if (!broken) socket.end();
+  if (!broken) socket.end(end);
   return broken ? 'broken pipe' : text;
 }
 
@@ -83,7 +83,7 @@ for (const { rule, head, piece, status } of [
 ]) {
   test(`a slow client reads ${rule}`, async (t) => {
     const { address } = await start(t);
-    t.strictSame(statuses(await sendSlowly(address, head, piece)), [status]);
+    t.strictSame(statuses(await sendSlowly(address, head, piece, '0\r\n\r\n')), [status]);
   });
 }
 
@@ -192,21 +192,16 @@ for (const { rule, bounds, everyMs } of [
 test('RFC 9113 8.1: over HTTP/2 the answer is followed by RST_STREAM with NO_ERROR', async (t) => {
   const { url } = await start(t);
   const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys: { max_request_body: '100KiB' } }]);
-  const session = openHttp2(t, edge);
-  for (const [fields, status] of [
-    [{ 'content-length': '1000000' }, 413],
-    [{}, 401],
-  ] as const) {
-    const stream = session.request({ ':method': 'POST', ':path': '/up', ':authority': HOST, ...fields });
-    stream.on('error', () => undefined);
-    let answered = 0;
-    stream.on('response', (head) => {
-      answered = Number(head[':status']);
-    });
-    stream.write('some of it');
-    stream.resume();
-    await once(stream, 'close');
-    t.equal(answered, status);
-    t.equal(stream.rstCode, 0);
-  }
+  const fields = { ':method': 'POST', ':path': '/up', ':authority': HOST, 'content-length': '1000000' };
+  const stream = openHttp2(t, edge).request(fields);
+  stream.on('error', () => undefined);
+  let answered = 0;
+  stream.on('response', (head) => {
+    answered = Number(head[':status']);
+  });
+  stream.write('some of it');
+  stream.resume();
+  await once(stream, 'close');
+  t.equal(answered, 413);
+  t.equal(stream.rstCode, 0);
 });
