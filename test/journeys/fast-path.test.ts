@@ -155,7 +155,7 @@ test('who reads nothing of a large hit is closed in time, and holds nobody back'
   const closed = once(idle, 'close');
   const isOver = async (): Promise<boolean> =>
     (await network.metric('eu-1', 'seawall_requests_total', { listener: 'public', result: 'hit' })) === 3;
-  while (!(await isOver())) await once(dial(address).end(get('/never')), 'close');
+  while (!(await isOver())) await once(dial(address).end(get('/never')).resume(), 'close');
   idle.resume();
   await closed;
 });
