@@ -62,7 +62,12 @@ ${temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
 }
 `,
   );
-  const child = spawn(PROGRAM, ['-p', folder, '-c', config, '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  // Ended as well when this process is killed and runs no teardown.
+  const child = spawn(
+    '/usr/bin/setpriv',
+    [...['--pdeathsig=KILL', '--', PROGRAM, '-p', folder, '-c', config, '-e', 'stderr']],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
   let complaint = '';
   child.stderr.on('data', (text: Buffer) => {
     complaint += text.toString();
