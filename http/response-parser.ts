@@ -296,9 +296,10 @@ const LENIENT: Grammar = {
   ...linesOf('\\r?\\n'),
   headEnd: (text, before) => {
     const crlf = text.indexOf('\n\r\n', Math.max(0, before - 2));
-    const end = crlf < 0 ? -1 : crlf + 3;
     const lf = text.indexOf('\n\n', Math.max(0, before - 1));
-    return lf < 0 || (end >= 0 && end < lf) ? end : lf + 2;
+    if (lf < 0 && crlf < 0) return -1;
+    // The first one: what is behind it is the body, which may begin with line ends of its own.
+    return crlf >= 0 && (lf < 0 || crlf < lf) ? crlf + 3 : lf + 2;
   },
   isBroken: () => false,
 };

@@ -131,16 +131,20 @@ test('whatever is written well is read as it was written', async () => {
     isChunked: fc.boolean(),
     cuts: fc.array(fc.nat(1_000)),
     rest: fc.string({ unit: 'binary-ascii', maxLength: 20 }),
+    /** What a body begins with where a template has empty lines at its top. */
+    top: fc.stringMatching(/^[\r\n]{0,4}$/),
+    bareLf: fc.boolean(),
   });
   fc.assert(
-    fc.property(arbitrary, ({ status, fields: head, chunks: body, trailers, isChunked, cuts, rest }) => {
+    fc.property(arbitrary, ({ status, fields: head, chunks: rows, top, bareLf, trailers, isChunked, cuts, rest }) => {
+      const body = top === '' ? rows : [top, ...rows];
       const text = body.join('');
       const framing = isChunked ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${text.length}\r\n`;
       const coded = body.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
       const content = isChunked ? `${coded}0\r\n${lines(trailers)}\r\n` : text;
       const bytes = `HTTP/1.1 ${status} Fine\r\n${lines(head)}${framing}\r\n${content}${rest}`;
       const sorted = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
-      const seen = read({ bytes }, sorted);
+      const seen = read({ bytes }, sorted, bareLf);
       const expected = framing.slice(0, -2).split(': ');
       return (
         !seen.error &&
