@@ -18,7 +18,7 @@ export const NO_PATH = '';
 /** @param path - As it stands in the request target, without the query. */
 export function rulePath(path: string): string {
   if (!IS_ODD.test(path)) return path;
-  if (IS_AMBIGUOUS.test(path)) return NO_PATH;
+  if (isAmbiguous(path)) return NO_PATH;
   const decoded = decodeEscapes(path);
   const end = decoded.search(ENDS_PATH);
   const cut = (end < 0 ? decoded : decoded.slice(0, end)).replaceAll('\\', '/').replace(PARAMETERS, '');
@@ -39,8 +39,8 @@ export function isBeyondPaths(pattern: string): boolean {
 /** A path without any of it is in that form already; most are. */
 const IS_ODD = /[%;\\A-Z]|\/\/|\/\.{1,2}(?:\/|$)/;
 
-/** What ends a segment or a path, escaped, in parameters: it ends there for servers that decode first, and is gone for others. */
-const IS_AMBIGUOUS = /;[^/]*%(?:2f|5c|3f|23|[01][0-9a-f]|7f)/i;
+/** What ends a segment or a path, escaped. */
+const ESCAPED_END = /%(?:2f|5c|3f|23|[01][0-9a-f]|7f)/i;
 
 const ESCAPE = /%([0-9a-f]{2})/gi;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a path for servers written in C
@@ -50,6 +50,20 @@ const SLASHES = /\/{2,}/g;
 const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: as in ENDS_PATH
 const NEVER_IN_PATH = /[?#;\\\0-\x1f\x7f]|\/\/|\/\.{1,2}(?:\/|$)/;
+
+/**
+ * Whether such an end stands in parameters: it ends there for servers that decode first, and is gone for others. Each
+ * segment is looked at once, however many parameters it has.
+ */
+function isAmbiguous(path: string): boolean {
+  if (!path.includes('%')) return false;
+  for (let at = path.indexOf(';'); at >= 0; ) {
+    const end = path.indexOf('/', at);
+    if (ESCAPED_END.test(end < 0 ? path.slice(at) : path.slice(at, end))) return true;
+    at = end < 0 ? -1 : path.indexOf(';', end);
+  }
+  return false;
+}
 
 function decodeEscapes(text: string): string {
   if (!text.includes('%')) return text;

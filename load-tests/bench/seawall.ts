@@ -16,6 +16,8 @@ const PROGRAM = join(ROOT, 'cli/seawall.ts');
 export interface Variant {
   readonly name: string;
   readonly title: string;
+  /** Folder of another version of the program. */
+  readonly root?: string;
   /** Before the program: `--import FILE`. */
   readonly nodeFlags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -133,9 +135,9 @@ sites:
 export function startSeawall(
   name: string,
   args: readonly string[],
-  { nodeFlags = [], env = {} }: Pick<Variant, 'nodeFlags' | 'env'> = {},
+  { nodeFlags = [], env = {}, root = ROOT }: Pick<Variant, 'nodeFlags' | 'env' | 'root'> = {},
 ): Running {
-  const command = [process.execPath, ...NODE_FLAGS, ...nodeFlags, PROGRAM, ...args];
+  const command = [process.execPath, ...NODE_FLAGS, ...nodeFlags, join(root, 'cli/seawall.ts'), ...args];
   return start(name, command, { core: CORES.server, stdout: 'pipe', env: { ...process.env, ...env } });
 }
 

@@ -104,7 +104,12 @@ function keyOf(id: number): string {
 
 async function visited(): Promise<{ readonly connection: number; readonly garbage: number }> {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=3600' }));
-  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, shields: 0 });
+  const network = await startNetwork({
+    origin: origin.url,
+    regions: { eu: 1 },
+    shields: 0,
+    limits: { connections_per_address: 0 },
+  });
   const visitors = fork(new URL('./visitors.ts', import.meta.url), [network.at('eu-1'), String(CONNECTIONS)]);
   await once(visitors, 'message'); // some have come and gone: what is there once is there
   const before = residentBytes();

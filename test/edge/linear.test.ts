@@ -9,6 +9,7 @@ import { parseDirectives, requestDirectives } from '../../cache/policy/directive
 import { responseTags } from '../../cache/tags.ts';
 import { normalisedField, varyMembers } from '../../cache/vary.ts';
 import { compilePattern } from '../../config/pattern.ts';
+import { rulePath } from '../../config/rule-path.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { evaluateConditional, evaluateIfRange } from '../../http/conditional.ts';
 import { parseHttpDate } from '../../http/date.ts';
@@ -68,6 +69,7 @@ const READERS: readonly (readonly [what: string, read: (text: string) => unknown
   ['a line of a section', (text) => parseSection(`a: ${text}\r\n`, 1e9), ['v', 'v ', ' v', ':', '\t']],
   ['a head so far', (text) => inPieces(`GET / HTTP/1.1\r\n${text}`), ['a:b\r\n', 'a', 'a: ', '\r']],
   ['a request line so far', (text) => inPieces(`GET /${text}`), ['a', ' H', ' ']],
+  ['a path as rules see it', rulePath, [';a=b', ';', ';%41', '%41', '/a;', '/..', '//', 'A', ';%2f', ';%', '/;/']],
   ['a path', normalisePath, ['%41', '%2f', '%', '%4', 'a', '%zz', '/']],
   [
     'a target',
