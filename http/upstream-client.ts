@@ -111,6 +111,27 @@ interface Way {
   readonly shares: ConnectionShares;
 }
 
+/** Bytes of responses that are read in one turn of the event loop, but for one piece from each connection. */
+const TURN_BYTES = 2 * 1024 * 1024;
+
+/** Bytes that were read in this turn, from all servers. */
+class Turn {
+  #bytes = 0;
+
+  /** @returns Whether there may be more in this turn. */
+  takes(bytes: number): boolean {
+    if (this.#bytes === 0) setImmediate(() => this.#end());
+    this.#bytes += bytes;
+    return this.#bytes < TURN_BYTES;
+  }
+
+  #end(): void {
+    this.#bytes = 0;
+  }
+}
+
+const turn = new Turn();
+
 /** One request and its response: a client on one side, our sink on the other. */
 class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
   readonly #way: Way;
@@ -120,6 +141,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
   #isHeldBack = false;
+  #rests = false;
   readonly visitor: string | undefined;
   /** Of the body, that were handed on. */
   bytes = 0;
@@ -153,7 +175,18 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
 
   resume(): void {
     this.#isHeldBack = false;
-    this.#underWay?.resume();
+    if (!this.#rests) this.#underWay?.resume();
+  }
+
+  /** Reads on in the next turn of the event loop: the system may have megabytes for each of many connections. */
+  #rest(): void {
+    if (this.#rests || this.#state !== 'answered') return;
+    this.#rests = true;
+    this.#underWay?.pause();
+    setImmediate(() => {
+      this.#rests = false;
+      if (!this.#isHeldBack) this.#underWay?.resume();
+    });
   }
 
   abort(): void {
@@ -197,6 +230,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
     if (this.#state !== 'answered') return;
     this.bytes += piece.length;
     this.#sink.onData(piece);
+    if (!turn.takes(piece.length)) this.#rest();
   }
 
   onEnd(trailers: RawHeaders): void {
