@@ -116,7 +116,7 @@ export class Oracle {
     for (const pattern of key.cookies) {
       const of = (one: Asked): string =>
         cookiesOf(one)
-          .filter(([name]) => matchesName(pattern, name))
+          .filter(([name]) => isRead(pattern, name))
           .map((pair) => pair.join('='))
           .sort()
           .join(';');
@@ -166,8 +166,10 @@ export class Oracle {
     const names = cookiesOf(asked).map(([name]) => name);
     if (typeof mode === 'object')
       return names.some((name) => mode.bypass.some((pattern) => matchesName(pattern, name)));
-    const free = [...this.#ignored(), ...this.#site.key.cookies];
-    return names.some((name) => !free.some((pattern) => matchesName(pattern, name)));
+    const isFree = (name: string): boolean =>
+      this.#ignored().some((pattern) => matchesName(pattern, name)) ||
+      this.#site.key.cookies.some((pattern) => isRead(pattern, name));
+    return !names.every(isFree);
   }
 
   #cookieSet(asked: Asked): string {
@@ -281,6 +283,11 @@ function cookiesOf({ fields }: Asked): Field[] {
 
 function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** Whether some server takes the cookie for one that the key names: such a cookie is in the key (docs/shared-answers.md). */
+function isRead(pattern: string, name: string): boolean {
+  return matchesName(pattern.toLowerCase(), name.toLowerCase());
 }
 
 function differenceByVary(asked: Asked, madeFor: Asked, made: Made, ignored: readonly string[]): string | undefined {
