@@ -19,11 +19,6 @@ export function parseEntityTag(text: string): EntityTag | undefined {
   return match === null ? undefined : { weak: match[1] !== undefined, opaque: match[2] as string };
 }
 
-/** @returns Whether the field value is a strong validator (section 8.8.1). */
-export function isStrong(etagFieldValue: string | undefined): boolean {
-  return etagFieldValue !== undefined && parseEntityTag(etagFieldValue)?.weak === false;
-}
-
 /** Section 8.8.3.2: equal, and neither is weak. */
 export function strongMatch(a: string, b: string): boolean {
   const [left, right] = [parseEntityTag(a), parseEntityTag(b)];

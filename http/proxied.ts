@@ -25,14 +25,6 @@ export interface Proxied {
   close(): void;
 }
 
-/** Sockets whose other end is said by a header. */
-const visitors = new WeakSet<Socket>();
-
-/** Whether what the system knows of the socket's other end is not what counts. */
-export function isProxied(socket: Socket): boolean {
-  return visitors.has(socket);
-}
-
 /** Takes each connection before those who listen to the server for connections by now. */
 export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refused }: ProxiedOptions): Proxied {
   const listeners = server.listeners('connection');
@@ -67,7 +59,6 @@ export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refu
       socket.off('error', ignore);
       socket.pause();
       if (header.source !== undefined) setOtherEnd(socket, header.source.address);
-      visitors.add(socket); // what follows is read from its buffer, not from the system
       if (header.length < bytes.length) socket.unshift(bytes.subarray(header.length));
       pass(socket);
       if (socket.listenerCount('data') > 0) socket.resume();

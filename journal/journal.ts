@@ -24,10 +24,10 @@ export interface Purge {
   readonly site: string;
   readonly kind: SelectorKind;
   /**
-   * - url: the cache key's prefix and target, `https://host/path?query`;
+   * - url: authority and target of the cache key, without a scheme, `//host/path?query`;
    * - variant: JSON, `{"url":"//host/path","headers":["accept-language","de"]}`;
    * - tag: the tag;
-   * - prefix: `https://host/path`;
+   * - prefix: `//host/path`;
    * - host: the host;
    * - site and everything: the empty string.
    */

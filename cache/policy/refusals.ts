@@ -31,15 +31,6 @@ export type StoreRefusal = (typeof STORE_REFUSALS)[number];
 export const PERSONAL_REFUSALS: ReadonlySet<string | undefined> = new Set<StoreRefusal>(['authorization', 'cookies']);
 
 /** Why a stored response did not answer: the `fwd` parameter of Cache-Status (RFC 9211, section 2.2). */
-export const FORWARD_REASONS = [
-  'bypass',
-  'method',
-  'uri-miss',
-  'vary-miss',
-  'miss',
-  'request',
-  'stale',
-  'partial',
-] as const;
+export const FORWARD_REASONS = ['bypass', 'method', 'uri-miss', 'vary-miss', 'request', 'stale', 'partial'] as const;
 
 export type ForwardReason = (typeof FORWARD_REASONS)[number];

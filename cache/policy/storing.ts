@@ -8,6 +8,7 @@ import type { RequestDirectives, ResponseDirectives } from './directives.ts';
 import type { StoreRefusal } from './refusals.ts';
 import type { ResponsePolicy } from './response-policy.ts';
 import { isHeuristicallyCacheable, isUnderstood } from './status.ts';
+import { hasValidator } from './validation.ts';
 
 export interface StoringInput {
   /** Whether the request has Authorization that is not in the key. */
@@ -62,8 +63,4 @@ function keepsSetCookie({ policy, headers, rule }: StoringInput): boolean {
   if (policy.addressed && rule.origin_headers === 'honour') return false; // a targeted field speaks to shared caches only
   if (directives.noCacheFields.includes('set-cookie') || directives.privateFields.includes('set-cookie')) return false;
   return hasField(headers, 'set-cookie');
-}
-
-function hasValidator(headers: RawHeaders): boolean {
-  return hasField(headers, 'etag') || hasField(headers, 'last-modified');
 }

@@ -29,8 +29,6 @@ const MAX_SPARE = 4;
 /** What a slab costs besides its bytes. */
 const SLAB_COST = 512;
 
-export const RECORD_HEAD_BYTES = 8;
-
 export interface Slab {
   readonly buffer: Buffer;
   readonly view: DataView;

@@ -99,5 +99,4 @@ export const clientAddressSchema = z
       'Where the address of a visitor is taken from when one of `trusted_proxies` is connected: `forwarded` (X-Forwarded-For, or Forwarded where there is none), `proxy-protocol` (PROXY protocol v1 or v2, which each of their connections then has to begin with), or a header that is named. `connection`: the other end of the connection, always.',
   });
 
-export type GeoConfig = z.output<typeof geoSchema>;
 export type ClientAddress = z.output<typeof clientAddressSchema>;

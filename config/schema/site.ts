@@ -92,7 +92,7 @@ export const siteSchema = z.strictObject({
     .min(1)
     .max(1_000)
     .default(32)
-    .meta({ description: 'Responses kept for one key under Vary; the least recently used one goes.' }),
+    .meta({ description: 'Responses kept for one key under Vary; of more, the least recently stored one goes.' }),
   max_request_body: size
     .prefault('100MiB')
     .meta({ description: 'Largest request body; a larger one is refused with 413.' }),
