@@ -55,6 +55,8 @@ export const SOUND: Readonly<Record<string, Shape>> = {
     bytes: `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 E\r\nLink: </a>\r\n\r\n${OK}${ABC}`,
   },
   'with Alt-Svc': { bytes: `${OK}Alt-Svc: h3=":443"\r\n${ABC}` },
+  'with a body that begins with LF': { bytes: `${OK}Content-Length: 3\r\n\r\n\nab` },
+  'with a body that begins with LF, CRLF and LF': { bytes: `${OK}Content-Length: 5\r\n\r\n\n\r\n\na` },
   '599': { bytes: `HTTP/1.1 599 Mine\r\n${ABC}` },
 };
 
