@@ -92,6 +92,7 @@ const failed = results.flatMap(({ name, servers }) =>
 const dearer = results.filter((result) => result.name !== 'miss' && ratioIn(result).median > MAX_RATIO);
 for (const line of failed) console.log(line);
 for (const { name } of dearer) console.log(`${name}: more than ${MAX_RATIO} times as much`);
+git('worktree', 'remove', '--force', root);
 removeFolder(folder);
 process.exit(failed.length + dearer.length === 0 ? 0 : 1);
 

@@ -97,7 +97,7 @@ const HTTP1: readonly Shape[] = [
     like: 'pass',
     atOnce: 1_000,
   }),
-  http1('query-escapes', 'parameters with broken escapes', head(`/hit?${'%&'.repeat(990)}utm_a=1`)),
+  http1('query-escapes', 'parameters with broken escapes', head(`/hit?${'%&'.repeat(990)}utm_a=1`), READ),
   http1('query-escapes-new', 'the same, another each time', (i) => head(`/hit?${'%&'.repeat(990)}utm_a=${i}`), READ),
   http1(
     'query-utf8',
