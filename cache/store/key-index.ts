@@ -1,49 +1,39 @@
 /**
- * Which keys there are, where what is kept under each lies, and in what order
- * they were used. All of it is numbers in typed arrays of a fixed size, of
- * which more are made as keys come: a million keys are not a million objects
- * that the garbage collector must look at, and nothing is ever copied into a
- * table of twice the size, so no single key costs more than another.
- *
- * The table grows by one bucket with each key (linear hashing, W. Litwin, 1980).
- * A row is eight numbers: hash, next row of the bucket, next newer row, next
- * older row, slab, offset, mark, one to spare.
+ * Finds the row of a key, and knows where its record lies. The hash table grows
+ * by one bucket with each key (linear hashing, W. Litwin, 1980), so that no single
+ * key costs more than another.
  * @module
  */
 import type { KeyBytes } from './key-bytes.ts';
+import { CHAIN, HASH, NO_ROW, OFFSET, type Rows, SLAB, STATE } from './rows.ts';
 
-/** What a key costs here, besides where it is written: its row and its bucket. */
+/** Bytes that a key costs here, besides its record: its row and its bucket. */
 export const INDEX_BYTES = 36;
 
-export const NO_ROW = -1;
+/** Bits of STATE that hold the mark. */
+export const MARK_MASK = 0xfffff;
 
-const ROW_BITS = 3;
-const [HASH, CHAIN, NEWER, OLDER, SLAB, OFFSET, MARK] = [0, 1, 2, 3, 4, 5, 6] as const;
-
-/** Numbers in one array, as a power of two: 64 KiB. */
+/** Integers in one array of buckets, as a power of two: 64 KiB. */
 const CHUNK_BITS = 14;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 
 const FIRST_BUCKETS = 64;
 
+/** SLAB of a row that is not in use. */
 const FREE = -1;
 
 export class KeyIndex {
+  readonly #rows: Rows;
   readonly #isKey: (row: number, key: KeyBytes) => boolean;
-  readonly #rows: Int32Array[] = [];
   readonly #buckets: Int32Array[] = [];
   /** Buckets are `#base + #split`; of the first `#base`, the first `#split` have been split in two. */
   #base = FIRST_BUCKETS;
   #split = 0;
   #size = 0;
-  /** Rows that were ever used. */
-  #used = 0;
-  #freeRow = NO_ROW;
-  #newest = NO_ROW;
-  #oldest = NO_ROW;
 
   /** @param isKey - Whether the row, whose hash is the key's, is the key's. */
-  constructor(isKey: (row: number, key: KeyBytes) => boolean) {
+  constructor(rows: Rows, isKey: (row: number, key: KeyBytes) => boolean) {
+    this.#rows = rows;
     this.#isKey = isKey;
   }
 
@@ -51,103 +41,65 @@ export class KeyIndex {
     return this.#size;
   }
 
-  /** The least recently used row, or `NO_ROW`. */
-  get oldest(): number {
-    return this.#oldest;
-  }
-
-  /** The most recently used row, or `NO_ROW`. */
-  get newest(): number {
-    return this.#newest;
-  }
-
-  /** @returns The row of the key, or `NO_ROW`. It is not used by that. */
+  /** @returns The row of the key, or `NO_ROW`. */
   find(key: KeyBytes): number {
     const { hash } = key;
+    const rows = this.#rows;
     let row = this.#bucket(this.#bucketOf(hash));
     while (row !== NO_ROW) {
-      if (this.#get(row, HASH) === hash && this.#isKey(row, key)) return row;
-      row = this.#get(row, CHAIN);
+      if (rows.get(row, HASH) === hash && this.#isKey(row, key)) return row;
+      row = rows.get(row, CHAIN);
     }
     return NO_ROW;
   }
 
-  /** @param key - One that is not there. @returns Its row, the most recently used one. */
+  /** @param key - One that is not there. @returns Its row, of which STATE is 0. */
   add({ hash }: KeyBytes): number {
-    const row = this.#takeRow();
-    this.#set(row, HASH, hash);
-    this.#set(row, MARK, 0);
+    const row = this.#rows.take();
+    this.#rows.set(row, HASH, hash);
+    this.#rows.set(row, STATE, 0);
     this.#chain(row, this.#bucketOf(hash));
-    this.#link(row);
     if (++this.#size > this.#base + this.#split) this.#grow();
     return row;
   }
 
   remove(row: number): void {
     this.#unchain(row);
-    this.#unlink(row);
-    this.#set(row, SLAB, FREE);
-    this.#set(row, CHAIN, this.#freeRow);
-    this.#freeRow = row;
+    this.#rows.set(row, SLAB, FREE);
+    this.#rows.release(row);
     this.#size--;
   }
 
-  /** Makes the row the most recently used one. */
-  use(row: number): void {
-    if (row === this.#newest) return;
-    this.#unlink(row);
-    this.#link(row);
-  }
-
-  /** @returns The row that was used before this one, or `NO_ROW`; `NO_ROW` also for a row that is not there any more. */
-  olderThan(row: number): number {
-    return this.#get(row, SLAB) === FREE ? NO_ROW : this.#get(row, OLDER);
+  /** Rows in use, in no order. Rows may be removed meanwhile. */
+  *rows(): IterableIterator<number> {
+    for (let row = 0; row < this.#rows.count; row++) if (this.#rows.get(row, SLAB) !== FREE) yield row;
   }
 
   place(row: number, slab: number, offset: number): void {
-    this.#set(row, SLAB, slab);
-    this.#set(row, OFFSET, offset);
+    this.#rows.set(row, SLAB, slab);
+    this.#rows.set(row, OFFSET, offset);
   }
 
   isAt(row: number, slab: number, offset: number): boolean {
-    return this.#get(row, SLAB) === slab && this.#get(row, OFFSET) === offset;
+    return this.#rows.get(row, SLAB) === slab && this.#rows.get(row, OFFSET) === offset;
   }
 
   slabOf(row: number): number {
-    return this.#get(row, SLAB);
+    return this.#rows.get(row, SLAB);
   }
 
   offsetOf(row: number): number {
-    return this.#get(row, OFFSET);
+    return this.#rows.get(row, OFFSET);
   }
 
   /** @returns 0 at first. */
   markOf(row: number): number {
-    return this.#get(row, MARK);
+    return this.#rows.get(row, STATE) & MARK_MASK;
   }
 
+  /** @param mark - 0 to `MARK_MASK`. */
   mark(row: number, mark: number): void {
-    this.#set(row, MARK, mark);
-  }
-
-  #get(row: number, field: number): number {
-    const at = (row << ROW_BITS) + field;
-    return (this.#rows[at >>> CHUNK_BITS] as Int32Array)[at & CHUNK_MASK] as number;
-  }
-
-  #set(row: number, field: number, value: number): void {
-    const at = (row << ROW_BITS) + field;
-    (this.#rows[at >>> CHUNK_BITS] as Int32Array)[at & CHUNK_MASK] = value;
-  }
-
-  #takeRow(): number {
-    const row = this.#freeRow;
-    if (row !== NO_ROW) {
-      this.#freeRow = this.#get(row, CHAIN);
-      return row;
-    }
-    if ((this.#used << ROW_BITS) >>> CHUNK_BITS === this.#rows.length) this.#rows.push(new Int32Array(CHUNK_MASK + 1));
-    return this.#used++;
+    this.#rows.set(row, STATE, (this.#rows.get(row, STATE) & ~MARK_MASK) | mark);
   }
 
   #bucketOf(hash: number): number {
@@ -173,8 +125,8 @@ export class KeyIndex {
     this.#setBucket(from, NO_ROW);
     this.#setBucket(to, NO_ROW);
     while (row !== NO_ROW) {
-      const next = this.#get(row, CHAIN);
-      this.#chain(row, (this.#get(row, HASH) & this.#base) === 0 ? from : to);
+      const next = this.#rows.get(row, CHAIN);
+      this.#chain(row, (this.#rows.get(row, HASH) & this.#base) === 0 ? from : to);
       row = next;
     }
     if (++this.#split < this.#base) return;
@@ -183,36 +135,20 @@ export class KeyIndex {
   }
 
   #chain(row: number, bucket: number): void {
-    this.#set(row, CHAIN, this.#bucket(bucket));
+    this.#rows.set(row, CHAIN, this.#bucket(bucket));
     this.#setBucket(bucket, row);
   }
 
   #unchain(row: number): void {
-    const bucket = this.#bucketOf(this.#get(row, HASH));
-    const next = this.#get(row, CHAIN);
+    const rows = this.#rows;
+    const bucket = this.#bucketOf(rows.get(row, HASH));
+    const next = rows.get(row, CHAIN);
     let before = this.#bucket(bucket);
     if (before === row) {
       this.#setBucket(bucket, next);
       return;
     }
-    while (this.#get(before, CHAIN) !== row) before = this.#get(before, CHAIN);
-    this.#set(before, CHAIN, next);
-  }
-
-  #link(row: number): void {
-    this.#set(row, OLDER, this.#newest);
-    this.#set(row, NEWER, NO_ROW);
-    if (this.#newest === NO_ROW) this.#oldest = row;
-    else this.#set(this.#newest, NEWER, row);
-    this.#newest = row;
-  }
-
-  #unlink(row: number): void {
-    const newer = this.#get(row, NEWER);
-    const older = this.#get(row, OLDER);
-    if (newer === NO_ROW) this.#newest = older;
-    else this.#set(newer, OLDER, older);
-    if (older === NO_ROW) this.#oldest = newer;
-    else this.#set(older, NEWER, newer);
+    while (rows.get(before, CHAIN) !== row) before = rows.get(before, CHAIN);
+    rows.set(before, CHAIN, next);
   }
 }

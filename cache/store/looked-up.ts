@@ -9,6 +9,7 @@
  * @module
  */
 import type { StoredResponse } from '../stored-response.ts';
+import { MARK_MASK } from './key-index.ts';
 import { isPacked } from './record.ts';
 
 /** Of each generation, and the part of all memory that it may be. */
@@ -25,7 +26,7 @@ const PREPARED_BYTES = 2_000;
 const USUAL_BYTES = 5 * 1024;
 
 /** Marks of a row: kept here, not looked up yet; above that, the number of the while in which it was. */
-export const KEPT = -1;
+export const KEPT: number = MARK_MASK;
 const NEVER = 0;
 
 interface LookedUp {
@@ -80,7 +81,7 @@ export class LookedUpLately {
   markOf(mark: number): number {
     if (++this.#reads * USUAL_BYTES > this.#maxBytes) {
       this.#reads = 0;
-      this.#while = (this.#while + 1) & 0x3fffffff || 1;
+      this.#while = (this.#while % (KEPT - 1)) + 1;
     }
     return mark !== NEVER && this.#while - mark <= 1 ? KEPT : this.#while;
   }

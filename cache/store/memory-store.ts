@@ -1,5 +1,5 @@
 /**
- * Responses in memory, least recently used first to go, bounded in bytes.
+ * Responses in memory, bounded in bytes; eviction.ts chooses what goes.
  *
  * What is kept under a key, all variants together, is one record in a slab
  * (record.ts, slabs.ts), and an index of numbers says where (key-index.ts). Only
@@ -13,16 +13,19 @@
  */
 import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
+import { EvictionQueues } from './eviction.ts';
 import { KeyBytes } from './key-bytes.ts';
-import { INDEX_BYTES, KeyIndex, NO_ROW } from './key-index.ts';
+import { INDEX_BYTES, KeyIndex } from './key-index.ts';
 import { KEPT, LookedUpLately } from './looked-up.ts';
 import { isKeyOf, keyOf, makeRecord, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
+import { NO_ROW, Rows } from './rows.ts';
 import { type Slab, Slabs } from './slabs.ts';
 import type { Store, StoredBody, StoreWriter } from './store.ts';
 
 export class MemoryStore implements Store {
   #maxBytes: number;
   readonly #index: KeyIndex;
+  readonly #queues: EvictionQueues;
   readonly #slabs: Slabs;
   readonly #lately: LookedUpLately;
   readonly #bodies = new LargeBodies();
@@ -33,7 +36,9 @@ export class MemoryStore implements Store {
   /** @param maxBytes - At least 1. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#index = new KeyIndex((row, key) => isKeyOf(this.#slabOf(row), this.#index.offsetOf(row), key));
+    const rows = new Rows();
+    this.#queues = new EvictionQueues(rows, maxBytes);
+    this.#index = new KeyIndex(rows, (row, key) => isKeyOf(this.#slabOf(row), this.#index.offsetOf(row), key));
     this.#slabs = new Slabs(
       {
         isAt: (row, slab, offset) => this.#index.isAt(row, slab, offset),
@@ -52,6 +57,7 @@ export class MemoryStore implements Store {
     this.#maxBytes = maxBytes;
     this.#slabs.maxBytes = maxBytes;
     this.#lately.maxBytes = maxBytes;
+    this.#queues.maxBytes = maxBytes;
     this.#makeRoom(0);
   }
 
@@ -66,7 +72,7 @@ export class MemoryStore implements Store {
   get(key: string | KeyBytes): readonly StoredResponse[] {
     const row = this.#index.find(typeof key === 'string' ? sought.set(key) : key);
     if (row === NO_ROW) return NONE;
-    this.#index.use(row);
+    this.#queues.use(row);
     const before = this.#index.markOf(row);
     const lately = before === KEPT ? this.#lately.get(row) : undefined;
     if (lately !== undefined) return lately;
@@ -95,10 +101,13 @@ export class MemoryStore implements Store {
     writeRecord(this.#slabs.at(slab), offset, row, bytes);
     if (known !== NO_ROW) this.#release(known);
     this.#index.place(row, slab, offset);
-    this.#index.use(row);
     this.#slabs.tidy();
-    if (this.#costOf(row) > this.#maxBytes) this.#remove(row);
-    this.#makeRoom(0);
+    const cost = this.#costOf(row);
+    if (known === NO_ROW) this.#queues.add(row, cost);
+    else this.#queues.replace(row, cost);
+    if (cost > this.#maxBytes) this.#remove(row);
+    // What has just come is not what goes for it, unless it is too large by itself.
+    if (!this.#makeRoom(0, row)) this.#makeRoom(0);
   }
 
   delete(key: string): void {
@@ -108,9 +117,9 @@ export class MemoryStore implements Store {
     this.#makeRoom(0); // moving what is left can take more than it gives, for a moment
   }
 
-  /** The most recently used first. What is deleted meanwhile ends it early. */
+  /** In no order. What is deleted meanwhile is left out. */
   *entries(): IterableIterator<readonly [key: string, variants: readonly StoredResponse[]]> {
-    for (let row = this.#index.newest; row !== NO_ROW; row = this.#index.olderThan(row)) {
+    for (const row of this.#index.rows()) {
       yield [keyOf(this.#slabOf(row), this.#index.offsetOf(row)), this.#read(row)];
     }
   }
@@ -140,11 +149,15 @@ export class MemoryStore implements Store {
     return this.#writing + this.#held - this.#bodies.bytes;
   }
 
-  /** @returns Whether there is room for so many bytes more. */
-  #makeRoom(bytes: number): boolean {
+  /** @param except - A row that stays. @returns Whether there is room for so many bytes more. */
+  #makeRoom(bytes: number, except: number = NO_ROW): boolean {
     if (bytes > 0 && this.#beyondEviction + bytes > this.#maxBytes) return false;
-    while (this.bytesInUse + bytes > this.#maxBytes && this.#index.size > 0) this.#remove(this.#index.oldest);
-    return this.bytesInUse + bytes <= this.#maxBytes;
+    while (this.bytesInUse + bytes > this.#maxBytes) {
+      const victim = this.#queues.victim(except);
+      if (victim === NO_ROW) return false;
+      this.#remove(victim, true);
+    }
+    return true;
   }
 
   #slabOf(row: number): Slab {
@@ -160,8 +173,9 @@ export class MemoryStore implements Store {
     return outsideOf(slab, at).reduce((sum, body) => sum + this.#bodies.get(body).size, recordBytes(slab, at));
   }
 
-  #remove(row: number): void {
+  #remove(row: number, isEvicted = false): void {
     this.#release(row);
+    this.#queues.remove(row, isEvicted);
     this.#index.remove(row);
     this.#slabs.tidy();
   }

@@ -56,7 +56,7 @@ export interface Store {
   entries(): IterableIterator<readonly [key: string, variants: readonly StoredResponse[]]>;
   /** Bytes in use: bodies, headers, overhead, writes under way, and bodies that are stored no more, but read still. */
   readonly bytesInUse: number;
-  /** Gives it more or less room; what does not fit any more goes, least recently used first. */
+  /** Gives it more or less room; what does not fit any more is evicted. */
   resize(maxBytes: number): void;
   readonly maxBytes: number;
   /** Keys held. */

@@ -36,7 +36,7 @@ export function storedResponse(store: MemoryStore, id: number, bytes: number, no
   });
   const stamp = ledger.stampNow(NOTHING_KNOWN);
   const writer = store.begin(bytes);
-  writer?.append(READ.subarray(0, bytes));
+  for (let at = 0; at < bytes; at += READ.length) writer?.append(READ.subarray(0, Math.min(READ.length, bytes - at)));
   const body = writer?.commit(0);
   if (body === undefined) throw new Error('the store has no room');
   const head = { status: 200, statusText: 'OK', headers, requestHeaders, policy, responseTime: now, tags: [], stamp };

@@ -141,7 +141,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.equal(store.bytesInUse, 0);
   });
 
-  test(`${name}: the least recently used goes first, also for what is being written`, async (t) => {
+  test(`${name}: of responses alike the one that was not used goes first, also for what is being written`, async (t) => {
     const store = make(100_000);
     for (const key of ['a', 'b', 'c']) store.set(key, [respondWith(written(store, 0, 30_000), 30_000)]);
     store.get('a');
@@ -151,7 +151,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
       ['a', 'b', 'c'].map((key) => store.get(key).length),
       [1, 0, 1],
     );
-    t.ok(writer.append(pattern(0, 45_000)), 'room for one of them is left');
+    t.ok(writer.append(pattern(0, 42_000)), 'room for one of them is left');
     t.equal(store.size, 1);
     t.ok(store.bytesInUse <= 100_000);
     writer.abort();

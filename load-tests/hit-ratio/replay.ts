@@ -1,0 +1,58 @@
+/**
+ * Replays a trace against a cache and counts hits.
+ * @module
+ */
+import { LRUCache } from 'lru-cache';
+import { MemoryStore } from '../../cache/store/memory-store.ts';
+import { storedResponse } from '../micro/objects.ts';
+import type { Trace } from './traces.ts';
+
+/** Shares of requests, and of bytes, that the cache answered. */
+export interface HitRatio {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+/** A cache in a replay. */
+interface Replayed {
+  /** @returns Whether it had the object; if not, it stores it. */
+  access(object: number, size: number): boolean;
+}
+
+/** The store that nodes use, with real records and bodies. @param memoryBytes - As the key `memory` of a config. */
+export function seawallStore(memoryBytes: number): Replayed {
+  const store = new MemoryStore(memoryBytes);
+  const now = Date.now();
+  return {
+    access(object, size) {
+      const key = `http://www.example.com/${object}`;
+      if (store.get(key).length > 0) return true;
+      if (size < memoryBytes / 2) store.set(key, [storedResponse(store, object, size, now)]);
+      return false;
+    },
+  };
+}
+
+/** Least recently used first to go; only bodies count as memory. */
+export function lru(memoryBytes: number): Replayed {
+  const cache = new LRUCache<number, number>({ maxSize: memoryBytes, sizeCalculation: (size) => Math.max(1, size) });
+  return {
+    access(object, size) {
+      if (cache.get(object) !== undefined) return true;
+      cache.set(object, size);
+      return false;
+    },
+  };
+}
+
+export function replay({ objects, sizes }: Trace, cache: Replayed): HitRatio {
+  let [hits, hitBytes, bytes] = [0, 0, 0];
+  for (let at = 0; at < objects.length; at++) {
+    const size = sizes[at] as number;
+    bytes += size;
+    if (!cache.access(objects[at] as number, size)) continue;
+    hits++;
+    hitBytes += size;
+  }
+  return { objects: hits / objects.length, bytes: hitBytes / bytes };
+}
