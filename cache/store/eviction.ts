@@ -11,7 +11,7 @@
  *
  * A use writes at most two bits (a count up to three), and moves nothing. A scan
  * of keys that are used once evicts others that were used once: a key that was
- * used four times is kept sixteen times as long. docs/adr/0017-eviction.md has the
+ * used four times is kept sixteen times as long. docs/adr/0012-eviction.md has the
  * measurements.
  * @module
  */
