@@ -10,7 +10,7 @@
 import type { NameReader } from '../config/cookie-names.ts';
 import { type CompiledRules, type CookiePolicy, compileRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, hasField, type RawHeaders, trimOws } from '../http/headers.ts';
+import { fieldLines, hasField, lowerCase, type RawHeaders, trimOws } from '../http/headers.ts';
 
 /** What a request has that tells its sender from others and is not in its key. */
 export interface Credentials {
@@ -117,13 +117,35 @@ export function withPlainCookies(site: SiteConfig, headers: RawHeaders): RawHead
   const cookies = requestCookies(headers);
   if (cookies === undefined || (lines.length === 1 && cookies.every(({ isPlain }) => isPlain))) return headers;
   const { keyed, others, ignored } = sorted(rules, cookies);
-  const value = [...keyed, ...others, ...ignored].map(({ text }) => text).join('; ');
+  return withCookies(headers, [...keyed, ...others, ...ignored]);
+}
+
+/**
+ * The header section of a request that is not personal where this policy counts: without the cookies that do not count
+ * there, as its answer is for visitors who have others.
+ */
+export function withoutIgnored(site: SiteConfig, policy: CookiePolicy, headers: RawHeaders): RawHeaders {
+  if (!hasField(headers, 'cookie') || keysField(site, 'cookie')) return headers;
+  const rules = compileRules(site);
+  const cookies = requestCookies(headers);
+  // What is not taken apart is in the key of a site that keys by cookies.
+  if (cookies === undefined) return isKeying(rules) ? headers : withCookies(headers, NO_COOKIES);
+  const { keyed, others } = sorted(rules, cookies);
+  return withCookies(headers, policy.mode === 'key' ? [...keyed, ...others] : keyed);
+}
+
+/** One line of these cookies in place of all lines. */
+function withCookies(headers: RawHeaders, cookies: readonly Cookie[]): string[] {
+  const value = cookies.map(({ text }) => text).join('; ');
   const kept: string[] = [];
-  let isDone = false;
+  let isDone = value === '';
   for (let i = 0; i < headers.length; i += 2) {
-    if ((headers[i] as string).toLowerCase() !== 'cookie') kept.push(headers[i] as string, headers[i + 1] as string);
-    else if (!isDone && value !== '') kept.push(headers[i] as string, value);
-    isDone ||= (headers[i] as string).toLowerCase() === 'cookie';
+    const name = headers[i] as string;
+    if (lowerCase(name) !== 'cookie') kept.push(name, headers[i + 1] as string);
+    else if (!isDone) {
+      kept.push(name, value);
+      isDone = true;
+    }
   }
   return kept;
 }

@@ -141,10 +141,10 @@ function compileRule(rule: RuleConfig): CompiledRule {
   };
 }
 
-function cookiePolicy({ cookies }: RuleConfig, isForFiles: boolean): CookiePolicy {
+function cookiePolicy({ cache, cookies }: RuleConfig, isForFiles: boolean): CookiePolicy {
   switch (cookies) {
     case undefined:
-      return isForFiles ? IGNORE : BYPASS;
+      return isForFiles && cache !== 'never' ? IGNORE : BYPASS;
     case 'bypass':
       return BYPASS;
     case 'ignore':

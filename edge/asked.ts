@@ -169,7 +169,9 @@ const MAX_NORMALISED = 32;
 function normalisedValue({ normalised, headers, served }: Asked, name: string): Value {
   const known = normalised.get(name);
   if (known !== undefined || normalised.has(name)) return known;
-  const isOfVisitor = isForwardedField(name) || siteGeo(served.site).tells(name);
+  // Which of the cookies count depends on the path.
+  const isOfPath = name === 'cookie' && hasField(headers, 'cookie');
+  const isOfVisitor = isOfPath || isForwardedField(name) || siteGeo(served.site).tells(name);
   const value = isOfVisitor ? OF_THE_VISITOR : normalisedField(headers, name);
   if (normalised.size < MAX_NORMALISED) normalised.set(name, value);
   return value;

@@ -9,10 +9,11 @@ import { isIPv6, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Duplex, Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { withPlainCookies } from '../cache/credentials.ts';
+import { isPersonal, keyCookies, withoutIgnored, withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
+import { carriesAllowed } from '../cache/passing.ts';
 import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
 import { rulePath } from '../config/rule-path.ts';
@@ -143,12 +144,12 @@ export async function answerVisitor(
     const arriving = requestBody(request, response, served.site.max_request_body);
     body = arriving && (await bodyToSend(visit, served.site, arriving, visitor));
     const part = new Part(visit, arrival.id, visited);
+    const path = rulePath(target.path);
     const cacheRequest: CacheRequest = {
       method,
-      keyed,
+      ...asSent(visited, path, body !== undefined),
       rawTarget: target.raw,
-      path: rulePath(target.path),
-      headers,
+      path,
       body,
       visitor,
       site: served.site,
@@ -236,6 +237,24 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     core.refused('public', refusal);
     refuse(socket, refusal);
   }
+}
+
+/**
+ * Key and header section with which a request goes on. Where its answer may be one for all, the cookies that do not count
+ * are taken out, so that no visitor puts into a page of all what the key does not say.
+ */
+function asSent(
+  { method, served: { site, rules }, headers, keyed }: Visited,
+  path: string,
+  hasBody: boolean,
+): Pick<CacheRequest, 'keyed' | 'headers'> {
+  const policy = rules.cookiesAt(path);
+  const isShared = (method === 'GET' || method === 'HEAD') && !hasBody && !carriesAllowed(site, headers);
+  if (!isShared || rules.bypasses(path) || isPersonal(keyed.credentials, policy)) return { keyed, headers };
+  const sent = withoutIgnored(site, policy, headers);
+  return sent === headers
+    ? { keyed, headers }
+    : { keyed: { ...keyed, credentials: keyCookies(site, sent).credentials }, headers: sent };
 }
 
 /** The body as it goes upstream: whole, unless the site wants it sent on as it arrives. */

@@ -67,7 +67,7 @@ export const siteSchema = z.strictObject({
     .default([...SCRIPT_COOKIES])
     .meta({
       description:
-        'Cookies that do not make a request personal, as only scripts in the browser read them. A trailing `*` in a name stands for any ending. A list here takes the place of the whole default.',
+        'Cookies that do not make a request personal, as only scripts in the browser read them; the origin does not see them in requests whose answer may be for all. A trailing `*` in a name stands for any ending. A list here takes the place of the whole default.',
     }),
   key: keySchema.prefault({}).meta({ description: 'What makes two requests the same.' }),
   targeted_fields: z.array(fieldName).max(8).default(['CDN-Cache-Control', 'Surrogate-Control']).meta({

@@ -66,8 +66,9 @@ export class Oracle {
   }
 
   /** @returns Why the answer must not reach this request; undefined where it may. */
-  objection(asked: Asked, given: Given): string | undefined {
-    const { made, madeFor, isConfirmed, hasWaited } = given;
+  objection(sent: Asked, given: Given): string | undefined {
+    const { made, isConfirmed, hasWaited } = given;
+    const [asked, madeFor] = [this.#counted(sent), this.#counted(given.madeFor)];
     if (asked.ask === madeFor.ask) return undefined;
     const apart = this.#differenceInKey(asked, madeFor) ?? differenceByVary(asked, madeFor, made, this.#ignored());
     if (apart !== undefined) return `made for another ${apart}`;
@@ -88,6 +89,8 @@ export class Oracle {
     // From here on it is only the site's rule, or a guess, that lets it be shared.
     if (this.#isPersonal(madeFor, rule)) return 'made for a personal request';
     if (this.#isPersonal(asked, rule)) return 'asked for by a personal request';
+    const unkeyed = rule.cookies === 'key' ? undefined : this.#unkeyedCookie(made);
+    if (unkeyed !== undefined) return `made by an origin that saw the cookie ${unkeyed}`;
     if (rule.cookies === 'key' && this.#cookieSet(asked) !== this.#cookieSet(madeFor)) return 'made for other cookies';
     if (rule.ttl !== undefined && rule.ttl > 0 && coversStatus(rule, made.status)) return undefined;
     const isError = made.status >= 400;
@@ -96,6 +99,32 @@ export class Oracle {
     // The herd that waits for an origin which fails gets its failure (docs/request-life.md).
     if (made.status >= 500 && made.status !== 501 && hasWaited) return undefined;
     return isError ? 'an error that nothing lets be shared' : 'nothing lets it be shared';
+  }
+
+  /** The request without the cookies that do not count at its path: none that is not personal there has them. */
+  #counted(asked: Asked): Asked {
+    const rule = this.#ruleFor(pathOf(asked), ANY_FILE);
+    const isSimple = asked.method === 'GET' || asked.method === 'HEAD';
+    if (!isSimple || this.isForbidden(asked) || this.#holds('cookie') || this.#isPersonal(asked, rule)) return asked;
+    const counts = ([name]: Field): boolean =>
+      this.#isKeyed(name) || (rule.cookies === 'key' && !this.#ignored().some((pattern) => matchesName(pattern, name)));
+    const cookies = cookiesOf(asked).filter(counts);
+    const others = asked.fields.filter(([name]) => name.toLowerCase() !== 'cookie');
+    const line = cookies.map((pair) => pair.join('=')).join('; ');
+    return { ...asked, fields: line === '' ? others : [...others, ['Cookie', line]] };
+  }
+
+  /** A cookie that the origin has seen, and that is not in the key. */
+  #unkeyedCookie({ request: { rawHeaders } }: Made): string | undefined {
+    if (this.#holds('cookie')) return undefined;
+    const lines = rawHeaders.flatMap((name, i): Field[] =>
+      i % 2 === 0 && name.toLowerCase() === 'cookie' ? [['cookie', rawHeaders[i + 1] as string]] : [],
+    );
+    return cookiesOf({ fields: lines }).find(([name]) => !this.#isKeyed(name))?.[0];
+  }
+
+  #isKeyed(name: string): boolean {
+    return this.#site.key.cookies.some((pattern) => isRead(pattern, name));
   }
 
   /** @returns Whether a rule says that nothing at the request's path is ever stored. */
@@ -143,7 +172,7 @@ export class Oracle {
   }
 
   /** @param made - undefined: whatever the status and the content. */
-  #ruleFor(path: string, made: Made | undefined): RuleConfig & CookieRule {
+  #ruleFor(path: string, made: Made | typeof ANY_FILE | undefined): RuleConfig & CookieRule {
     for (const rule of this.#site.rules as readonly (RuleConfig & CookieRule)[]) {
       if (rule.path !== undefined && ![rule.path].flat().some((pattern) => matchesPath(pattern, path))) continue;
       const statuses = rule.status === undefined ? undefined : [rule.status].flat();
@@ -154,8 +183,8 @@ export class Oracle {
       if (made !== undefined && made.status >= 300) return rule;
       const isStatic = isByExtension(rule);
       const isGuarded = rule.type_guard ?? isStatic;
-      if (isGuarded && made !== undefined && !fits(path, made)) return DEFAULT_RULE;
-      return isStatic && rule.cookies === undefined ? { ...rule, cookies: 'ignore' } : rule;
+      if (isGuarded && made !== undefined && 'fields' in made && !fits(path, made)) return DEFAULT_RULE;
+      return isStatic && rule.cookies === undefined && rule.cache !== 'never' ? { ...rule, cookies: 'ignore' } : rule;
     }
     return DEFAULT_RULE;
   }
@@ -167,8 +196,7 @@ export class Oracle {
     if (typeof mode === 'object')
       return names.some((name) => mode.bypass.some((pattern) => matchesName(pattern, name)));
     const isFree = (name: string): boolean =>
-      this.#ignored().some((pattern) => matchesName(pattern, name)) ||
-      this.#site.key.cookies.some((pattern) => isRead(pattern, name));
+      this.#ignored().some((pattern) => matchesName(pattern, name)) || this.#isKeyed(name);
     return !names.every(isFree);
   }
 
@@ -188,6 +216,9 @@ export class Oracle {
     return (this.#site as { ignored_cookies?: readonly string[] }).ignored_cookies ?? IGNORED_BY_DEFAULT;
   }
 }
+
+/** A 200 of a type that fits. */
+const ANY_FILE = { status: 200 } as const;
 
 const DEFAULT_RULE = {
   cache: 'allow',
@@ -270,7 +301,7 @@ function fieldOf({ fields }: Asked, name: string): string | undefined {
   return lines.length === 0 ? undefined : lines.join(', ');
 }
 
-function cookiesOf({ fields }: Asked): Field[] {
+function cookiesOf({ fields }: Pick<Asked, 'fields'>): Field[] {
   return fields
     .filter(([name]) => name.toLowerCase() === 'cookie')
     .flatMap(([, line]) => line.split(';'))

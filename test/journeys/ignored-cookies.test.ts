@@ -1,0 +1,153 @@
+/**
+ * Cookies that do not count: the origin does not see them in what may be an answer for all, so nobody writes
+ * into a page of all what the key does not say. What is one visitor's own keeps all of its cookies.
+ */
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { test } from 'tap';
+import { startOrigin } from '../support/origin.ts';
+import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
+import { type Fields, NOBODY, play, type Rules } from '../support/two-visitors.ts';
+
+const EVIL = '<script>evil</script>';
+
+const RULES: Rules = [
+  { path: '/never/*', cache: 'never' },
+  { path: '/never-200/*.pdf', status: 200, cache: 'never' },
+  { path: ['/*.css', '/*.pdf'], ttl: '1m' },
+  { path: '/ignore/*', ttl: '1m', cookies: 'ignore' },
+  { path: '/some/*', ttl: '1m', cookies: { bypass: ['session*'] } },
+  { path: '/key/*', ttl: '1m', cookies: 'key' },
+  { ttl: '1m', stale_while_revalidate: '1h', stale_if_error: '1h', request_directives: 'honour' },
+];
+
+const KEY = { key: { cookies: ['currency'] } };
+
+interface Case {
+  readonly path: string;
+  readonly cookie: string;
+  /** What the origin sees; `nobody`: no Cookie field. */
+  readonly sent: string;
+  readonly site?: object;
+  readonly fields?: Fields;
+}
+
+const CASES: readonly Case[] = [
+  { path: '/post', cookie: `_ga=${EVIL}`, sent: 'nobody' },
+  { path: '/post', cookie: `OptanonConsent=a=${EVIL}&b=1; _gid="1"`, sent: 'nobody' },
+  { path: '/post', cookie: ';;', sent: 'nobody' },
+  { path: '/post', cookie: '_ga=1; currency=USD; _gid=2', sent: 'currency=USD', site: KEY },
+  { path: '/post', cookie: '; currency=USD', sent: 'currency=USD', site: KEY },
+  { path: '/post', cookie: '_ga=1; session=alice', sent: '_ga=1; session=alice' },
+  { path: '/x.css', cookie: `session=alice; theme=${EVIL}`, sent: 'nobody' },
+  { path: '/ignore/a', cookie: `session=${EVIL}; _ga=1`, sent: 'nobody' },
+  { path: '/ignore/a', cookie: 'session=1; currency=EUR', sent: 'currency=EUR', site: KEY },
+  { path: '/some/a', cookie: `theme=${EVIL}; _ga=1`, sent: 'nobody' },
+  { path: '/some/a', cookie: 'theme=dark; session_1=alice', sent: 'theme=dark; session_1=alice' },
+  { path: '/key/a', cookie: 'theme=dark; _ga=1; a=1', sent: 'a=1; theme=dark' },
+  { path: '/never/a', cookie: '_ga=1; session=alice', sent: '_ga=1; session=alice' },
+  { path: '/never-200/a.pdf', cookie: 'session=alice', sent: 'session=alice' },
+];
+
+for (const { path, cookie, sent, site } of CASES) {
+  test(`${path.slice(0, 20)} with ${cookie.slice(0, 60)}`, async (t) => {
+    for (const fields of [{}, { 'Cache-Control': 'max-age=60' }, { 'Content-Type': 'text/css' }] as Fields[]) {
+      const { as, origin } = await play(t, { rules: RULES, ...(site && { site }), fields });
+      t.equal((await as({ Cookie: cookie }, path)).text, `hello ${sent}`, JSON.stringify(fields));
+      if (sent === 'nobody') {
+        t.equal((await as(NOBODY, path)).text, 'hello nobody');
+        t.equal((await as({ Cookie: cookie }, `${path}?head`, undefined, 'HEAD')).status, 200);
+        t.equal(origin.requests.at(-1)?.headers.cookie, undefined, 'nor in a HEAD');
+      }
+    }
+  });
+}
+
+test('more cookies than are read', async (t) => {
+  const many = Array.from({ length: 257 }, (_, i) => `c${i}=${EVIL}`).join('; ');
+  const [ignore] = RULES.filter(({ cookies }) => cookies === 'ignore');
+  const plain = await play(t, { rules: [ignore ?? {}] });
+  t.equal((await plain.as({ Cookie: many }, '/ignore/a')).text, 'hello nobody');
+  const keying = await play(t, { rules: RULES });
+  t.equal((await keying.as({ Cookie: many }, '/ignore/a')).text, `hello ${many}`, 'the key holds all of them');
+  t.equal((await keying.as(NOBODY, '/ignore/a')).text, 'hello nobody');
+  t.match((await keying.as({ Cookie: many }, '/ignore/a')).headers['cache-status'], /hit/);
+});
+
+test('other methods, and requests with a body, keep all cookies', async (t) => {
+  const { as } = await play(t, { rules: RULES });
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    t.equal((await as({ Cookie: '_ga=1', 'Content-Length': '0' }, '/post', undefined, method)).text, 'hello _ga=1');
+  }
+});
+
+test('Authorization stays, and so do the cookies beside it', async (t) => {
+  const { as, origin } = await play(t, { rules: RULES });
+  const basic = { Authorization: 'Basic YQ==', Cookie: '_ga=1' };
+  t.equal((await as(basic, '/ignore/a')).text, 'hello Basic YQ==');
+  t.equal(origin.requests.at(-1)?.headers.cookie, '_ga=1');
+});
+
+test('Vary: Cookie has one variant for those whose cookies do not count', async (t) => {
+  const { as, origin } = await play(t, { rules: RULES, fields: { Vary: 'Cookie' } });
+  await as(NOBODY, '/post');
+  for (const edge of ['eu-1', 'eu-2', 'eu-1', 'eu-2']) {
+    t.equal((await as({ Cookie: '_ga=1' }, '/post', edge)).text, 'hello nobody');
+  }
+  t.equal(origin.requests.length, 1);
+  t.equal((await as({ Cookie: 'session=alice' }, '/post')).text, 'hello session=alice');
+});
+
+test('the page that a revalidation in the background brings is nobody’s', async (t) => {
+  const { as, origin } = await play(t, {
+    rules: [{ ttl: '1ms', stale_while_revalidate: '1h' }],
+    fields: { ETag: '"1"' },
+  });
+  await as(NOBODY, '/post');
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const arrived = origin.next();
+  t.match((await as({ Cookie: `_ga=${EVIL}` }, '/post', 'eu-1')).headers['cache-status'], /hit|fwd/);
+  t.equal((await arrived).headers.cookie, undefined);
+  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+});
+
+test('those who wait for one answer', async (t) => {
+  const { as, origin } = await play(t, { rules: RULES });
+  const waiting: (() => void)[] = [];
+  origin.script = (request: IncomingMessage, response: ServerResponse) =>
+    void waiting.push(() => response.end(`hello ${request.headers.cookie ?? 'nobody'}`));
+  const arrived = origin.next();
+  const first = as({ Cookie: `_ga=${EVIL}` }, '/slow');
+  await arrived;
+  const others = Array.from({ length: 10 }, (_, i) => as({ Cookie: `_ga=${i}` }, '/slow'));
+  await new Promise((resolve) => void setImmediate(resolve));
+  for (const answer of waiting) answer();
+  for (const reply of await Promise.all([first, ...others])) t.equal(reply.text, 'hello nobody');
+  t.equal(origin.requests.length, 1);
+});
+
+test('the same over HTTP/2, with each cookie in a field of its own', async (t) => {
+  const origin = await startOrigin((request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/html' }).end(`hello ${request.headers.cookie ?? 'nobody'}`);
+  });
+  t.teardown(() => origin.close());
+  const site = { name: 'a', hosts: ['localhost'], keys: { rules: [...RULES] as never, ...KEY } };
+  const edge = await startSecureEdge(t, origin.url, [site]);
+  const session = openHttp2(t, edge, 'localhost');
+  const ask = async (path: string, cookie: string | string[]): Promise<string> => {
+    const stream = session.request({ ':path': path, cookie });
+    let text = '';
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await once(stream, 'end');
+    return text;
+  };
+  for (const path of ['/post', '/ignore/a', '/some/a', '/x.css']) {
+    t.equal(await ask(path, [`_ga=${EVIL}`, '_gid=2']), 'hello nobody', path);
+    t.equal(await ask(path, []), 'hello nobody');
+    t.equal(await ask(path, ['_ga=1', 'currency=USD']), 'hello currency=USD');
+    t.equal(await ask(path, ['currency=USD', '_ga=2']), 'hello currency=USD');
+  }
+  t.equal(await ask('/post', ['_ga=1', 'session=alice']), 'hello _ga=1; session=alice');
+});
