@@ -313,6 +313,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
           detail: result.refusal,
         }),
         wasFresh: result.wasFresh,
+        above: fieldValue(result.said.headers, 'cache-status'), // how the next tier came to say so, perhaps of a stale one
       };
     case 'response':
       if (

@@ -189,6 +189,25 @@ test('the origin is down: 502 for what is not stored, the stale copy for what is
   t.match(await ask(network.at('eu-1'), `${path}/other`), { status: 502, text: /origin_unreachable/ });
 });
 
+test('a 304 by which the shield passes on a stale copy: Cache-Status says so, and why', async (t) => {
+  let isBroken = false;
+  const origin = await startOrigin((_request, response) => {
+    const kept = { 'Cache-Control': 'max-age=0, stale-if-error=600', ETag: '"a"' };
+    if (isBroken) response.writeHead(503).end('broken');
+    else response.writeHead(200, kept).end('kept');
+  });
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  t.match(await ask(network.at('eu-1'), '/'), { status: 200, text: 'kept' });
+  isBroken = true;
+  const { text: body, tiers } = await ask(network.at('eu-1'), '/');
+  t.equal(body, 'kept');
+  t.match(tiers, [
+    /^"shield-1";fwd=stale;fwd-status=503;.*detail=stale-if-error$/,
+    /^"eu-1";fwd=stale;fwd-status=304;/,
+  ]);
+});
+
 test('all shields are down: what an edge has is served stale', async (t) => {
   const origin = await startOrigin(text('kept', { 'Cache-Control': 'max-age=0, stale-if-error=600', ETag: '"a"' }));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, site: { direct_to_origin: false } });
