@@ -151,11 +151,14 @@ const HIT_ABOVE = /(?:^|,)\s*"([^"]+)"\s*;\s*hit\b[^,]*$/;
 /**
  * @param above - Cache-Status of the node that was asked, if one was.
  * @param isPeer - Whether a node of this name is an edge of the same region.
- * @returns The result's name, as in Cache-Status; `peer-hit` when another edge of the region had the response.
+ * @returns The result's name, as in Cache-Status; `peer-hit` when another edge of the region had the response,
+ *   `revalidated` or `expired` when a stale one was asked about: `stale` is one that was served without asking.
  */
 export function resultName(status: CacheStatus, above: string | undefined, isPeer: (name: string) => boolean): string {
   if (status.hit) return status.detail ?? 'hit';
   const peer = above === undefined ? undefined : HIT_ABOVE.exec(above)?.[1];
   if (peer !== undefined && isPeer(peer)) return 'peer-hit';
-  return status.detail === 'stale-if-error' ? status.detail : (status.fwd ?? 'miss');
+  if (status.detail === 'stale-if-error') return status.detail;
+  if (status.fwd === 'stale') return status.fwdStatus === 304 ? 'revalidated' : 'expired';
+  return status.fwd ?? 'miss';
 }

@@ -30,6 +30,25 @@ test('each node counts its requests by listener, site and result', async (t) => 
   t.equal(await network.metric('eu-1', 'seawall_store_refusals_total', { reason: 'not-hot' }), 2);
 });
 
+test('what was stale and had to be asked about is no hit: revalidated by a 304, or expired', async (t) => {
+  let tag = '"1"';
+  const origin = await startOrigin((request, response) => {
+    const isSame = request.headers['if-none-match'] === tag;
+    response.writeHead(isSame ? 304 : 200, { 'Cache-Control': 'max-age=0', ETag: tag }).end(isSame ? '' : tag);
+  });
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  for (const next of ['"1"', '"1"', '"2"']) {
+    tag = next;
+    t.equal((await ask(network.at('eu-1'), '/')).text, next);
+  }
+  for (const node of ['eu-1', 'shield-1']) {
+    const results = ['uri-miss', 'revalidated', 'expired', 'stale'];
+    const counted = results.map((result) => network.metric(node, 'seawall_requests_total', { result }));
+    t.same(await Promise.all(counted), [1, 1, 1, 0], node);
+  }
+});
+
 test('the class of the status is counted, whichever way an answer takes', async (t) => {
   const origin = await startOrigin((request, response) => {
     const [, status] = /^\/(\d+)/.exec(request.url ?? '') ?? [];
