@@ -1,10 +1,11 @@
 /**
- * Reference pages made from tables in code: docs/cli.md and docs/errors.md
- * (`npm run docs:references`). test/cli/references.test.ts fails when a page and
+ * Reference pages made from tables in code: docs/cli.md, docs/errors.md
+ * and docs/cache-status.md (`npm run docs:references`). test/cli/references.test.ts fails when a page and
  * its tables differ.
  * @module
  */
 import { writeFileSync } from 'node:fs';
+import { DETAIL_MEANINGS, FORWARD_REASON_MEANINGS, STORE_REFUSAL_MEANINGS } from '../cache/policy/refusals.ts';
 import { API_ERRORS } from '../control/errors.ts';
 import { HTTP_ERRORS } from '../http/errors.ts';
 import { UPSTREAM_CAUSES } from '../http/upstream-errors.ts';
@@ -23,6 +24,7 @@ export function referencePages(): ReferencePage[] {
   return [
     { url: new URL('../docs/cli.md', import.meta.url), content: cliPage() },
     { url: new URL('../docs/errors.md', import.meta.url), content: errorsPage() },
+    { url: new URL('../docs/cache-status.md', import.meta.url), content: cacheStatusPage() },
   ];
 }
 
@@ -84,6 +86,47 @@ function errorsPage(): string {
     '## The command line',
     '',
     ...table(['code', 'exit status', 'meaning'], exits),
+    '',
+  ].join('\n');
+}
+
+function cacheStatusPage(): string {
+  const rows = (meanings: Readonly<Record<string, string>>): string[][] =>
+    Object.entries(meanings).map(([name, meaning]) => [`\`${name}\``, meaning]);
+  return [
+    NOTE,
+    '',
+    '# Why it was not a hit, why it was not stored',
+    '',
+    'Cache-Status (RFC 9211) is in every answer, unless the site has `cache_status: false`. It has a member for each node',
+    'that answered, the one nearest the origin first and the one that you asked last:',
+    '',
+    codeBlock(
+      "curl -so /dev/null -D - http://127.0.0.1:8080/ | grep -i '^cache-status'\n" +
+        'Cache-Status: "shield-1";fwd=uri-miss;ttl=59;stored, "eu-1";fwd=uri-miss;ttl=59;stored',
+    ),
+    '',
+    'Two members of one name are two workers of that edge: the one that took the request, and the one that owns the key.',
+    '`hit`: it came from memory. `fwd`: it did not, and why. `stored`: it was kept. `collapsed`: it came with the answer to',
+    'another request. `ttl`: seconds until it is stale, below zero when it is. `fwd-status`: what the next node or the',
+    'origin answered, where that is not what you got. `detail`: below, or an [error code](errors.md).',
+    '',
+    'The same names are in the access log (`result`) and in the metrics: `seawall_requests_total{result}`,',
+    '`seawall_store_refusals_total{reason}`. There `fwd=stale` is `revalidated` (the next node said 304) or `expired`.',
+    '',
+    '## `detail`: why it was not stored',
+    '',
+    'The RFC is 9111. [Which answers are shared](shared-answers.md) has the rules as a whole.',
+    '',
+    ...table(['detail', 'why, and what to do'], rows(STORE_REFUSAL_MEANINGS)),
+    '',
+    '## `fwd`: why it was not a hit',
+    '',
+    ...table(['fwd', 'why'], rows(FORWARD_REASON_MEANINGS)),
+    '',
+    '## Other details',
+    '',
+    ...table(['detail', 'meaning'], rows(DETAIL_MEANINGS)),
     '',
   ].join('\n');
 }
