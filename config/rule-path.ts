@@ -7,8 +7,11 @@
  * 2. The path ends before `?`, `#` or a control character, which only escapes can bring there.
  * 3. `\` is `/`.
  * 4. Parameters (`;` up to the next `/`) go.
- * 5. Several slashes are one; `.` and `..` are resolved (RFC 3986, section 5.2.4).
+ * 5. Several slashes are one.
  * 6. Capitals are small letters.
+ *
+ * A request with `.` or `..` as a segment has been refused or resolved. Where one is left by what a step takes away,
+ * as in `/account/..;/x` or `/account/..%23`, some servers see it and others a segment of `/account/`: no form.
  * @module
  */
 
@@ -23,7 +26,7 @@ export function rulePath(path: string): string {
   const end = decoded.search(ENDS_PATH);
   const cut = (end < 0 ? decoded : decoded.slice(0, end)).replaceAll('\\', '/').replace(PARAMETERS, '');
   const joined = cut.replace(SLASHES, '/').toLowerCase();
-  return DOT_SEGMENT.test(joined) ? withoutDots(joined) : joined;
+  return DOT_SEGMENT.test(joined) ? NO_PATH : joined;
 }
 
 /** The same of a pattern of a rule: what it does not have a star for stands for one form of a path. */
@@ -68,16 +71,4 @@ function isAmbiguous(path: string): boolean {
 function decodeEscapes(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(ESCAPE, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-}
-
-function withoutDots(path: string): string {
-  const kept: string[] = [];
-  const segments = path.split('/').slice(1);
-  for (const segment of segments) {
-    if (segment === '..') kept.pop();
-    else if (segment !== '.') kept.push(segment);
-  }
-  const last = segments.at(-1);
-  const endsInSlash = (last === '.' || last === '..') && kept.length > 0;
-  return `/${kept.join('/')}${endsInSlash ? '/' : ''}`;
 }

@@ -48,6 +48,7 @@ export function fitsExtension(path: string, contentType: string | undefined): bo
   const extension = staticExtension(path);
   if (extension === undefined) return true;
   const type = contentType?.trimStart().toLowerCase() ?? '';
+  if (type.includes(',')) return false; // several types, of which browsers take the last
   return (TYPES[extension] as readonly string[]).some(
     (known) => type.startsWith(known) && (known.endsWith('/') || known.endsWith('-') || isEnd(type[known.length])),
   );
