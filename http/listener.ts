@@ -123,24 +123,28 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const pipelines = new Pipelines();
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request;
-    const method = methods.get(socket);
-    if (method !== undefined) request.method = method;
-    methods.delete(socket);
+    restoreMethod(request);
     // Node has dropped what follows an Upgrade behind a body; it is to be sent anew (RFC 9112, section 9.3.2).
     if (!server.listening || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
     pipelines.add(socket, response, isSafe(request.method), () => onRequest(request, response));
   };
   /** Methods of requests that `node:http` reads with another one in their place. */
   const methods = new WeakMap<Duplex, string>();
+  const restoreMethod = (request: IncomingMessage): void => {
+    const method = methods.get(request.socket);
+    if (method !== undefined) request.method = method;
+    methods.delete(request.socket);
+  };
   const turnAway = (socket: Duplex, error: HttpError): void => {
     onRefused?.(error);
     refuse(socket, error, refusalFields?.(error));
   };
   server.on('request', take);
   server.on('checkContinue', take);
+  server.on('checkExpectation', take); // RFC 9110, section 10.1.1: 417 for others is a MAY; they go no further
   // The http server accepts, as every net.Server does, but reads only what it is given.
   const accepting = options.secure ? 'secureConnection' : 'connection';
-  const reading = new NodeReading(server, accepting);
+  const reading = new NodeReading(server, accepting, (socket) => pipelines.begun(socket));
   const wire: Wire = {
     handOver: (socket, unread) => {
       if (unread !== undefined && isPreface(unread) && options.secure === undefined) {
@@ -225,6 +229,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     }
     // RFC 9110, section 7.8: "A server MAY ignore a received Upgrade header field".
     const { socket } = request;
+    restoreMethod(request);
     socket.on('error', ignore);
     const response = new ServerResponse(request);
     response.shouldKeepAlive = server.listening && isKept(request);
@@ -233,10 +238,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       response.detachSocket(socket);
       response.emit('close');
       socket.off('error', ignore);
-      if (!response.shouldKeepAlive || !server.listening) socket.destroySoon();
-      else readOn(socket, head);
+      if (!response.shouldKeepAlive || !server.listening) {
+        socket.destroySoon();
+        return;
+      }
+      reading.end(socket);
+      readOn(socket, head);
     });
-    pipelines.add(socket, response, true, () => onRequest(request, response));
+    pipelines.add(socket, response, isSafe(request.method), () => onRequest(request, response));
   };
   server.on('upgrade', (request, stream, head) => {
     const before = pipelines.unfinished(request.socket).at(-1);

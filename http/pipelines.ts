@@ -24,17 +24,24 @@ interface Pipeline {
   /** In the order of their requests; answers go out in that order. */
   readonly turns: Turn[];
   isHeld: boolean;
-  /** Bytes that had come when all requests were answered last. */
+  /** Where the parser is: in a head, or behind one; `undefined` until it has told of one. */
+  reads: 'head' | 'message' | undefined;
+  /** Bytes that had come when all requests were answered last, and the next one had not begun. */
   bytesAnswered: number | undefined;
 }
 
 export class Pipelines {
   readonly #pipelines = new Map<Duplex, Pipeline>();
 
-  /** Takes note of a connection before it is read. @returns Whether it is a new one. */
+  /** Takes note of a connection before a parser reads it. @returns Whether it is a new one. */
   watch(socket: Duplex): boolean {
-    if (this.#pipelines.has(socket)) return false;
-    const pipeline: Pipeline = { turns: [], isHeld: false, bytesAnswered: undefined };
+    const known = this.#pipelines.get(socket);
+    if (known !== undefined) {
+      known.reads = undefined;
+      known.bytesAnswered = undefined;
+      return false;
+    }
+    const pipeline: Pipeline = { turns: [], isHeld: false, reads: undefined, bytesAnswered: undefined };
     this.#pipelines.set(socket, pipeline);
     socket.once('close', () => this.#pipelines.delete(socket));
     // Node begins to read again with each request that it is done with.
@@ -43,15 +50,22 @@ export class Pipelines {
     return true;
   }
 
+  /** The first byte of a request has been read. */
+  begun(socket: Duplex): void {
+    const pipeline = this.#pipelines.get(socket);
+    if (pipeline !== undefined) pipeline.reads = 'head';
+  }
+
   /** @param begin - Has the request answered; called at once, or when its turn has come. */
   add(socket: Duplex, response: ServerResponse, isSafe: boolean, begin: () => void): void {
     const pipeline = this.#pipelines.get(socket);
     if (pipeline === undefined) return; // closed
     dropFinished(pipeline.turns);
+    if (pipeline.reads === 'head') pipeline.reads = 'message';
     pipeline.bytesAnswered = undefined;
     pipeline.turns.push({ response, isSafe, begin });
     response.once('finish', () => {
-      if (pipeline.turns.every((turn) => turn.response.writableFinished)) {
+      if (pipeline.reads === 'message' && pipeline.turns.every((turn) => turn.response.writableFinished)) {
         pipeline.bytesAnswered = (socket as Partial<Socket>).bytesRead;
       }
     });
