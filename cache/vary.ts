@@ -44,7 +44,7 @@ export function normalisedField(request: RawHeaders, name: string): string | und
     case 'accept-encoding':
     case 'accept-language': {
       const members = weighted(value);
-      // A weight that is none may be read in several ways: then only equal text is equal.
+      // What is no weight may be read in several ways, or shown: then only equal text is equal.
       if (members.some(({ q }) => Number.isNaN(q))) return trimOws(value);
       return members.map(({ token, q }) => (q === 1 ? token : `${token};q=${q}`)).join(',');
     }
@@ -74,8 +74,9 @@ function weighted(value: string): Weighted[] {
   return listMembers(value)
     .map((member): Weighted => {
       const [token = '', ...parameters] = member.split(';').map((part) => trimOws(part).toLowerCase());
-      const q = parameters.find((parameter) => parameter.startsWith('q='));
-      const weight = q === undefined ? 1 : QVALUE.test(q) ? Number(q.slice(2)) : Number.NaN;
+      const [q, ...others] = parameters;
+      const isWeight = q !== undefined && others.length === 0 && QVALUE.test(q);
+      const weight = q === undefined ? 1 : isWeight ? Number(q.slice(2)) : Number.NaN;
       return { token: token === 'x-gzip' ? 'gzip' : token, q: weight };
     })
     .sort((a, b) => b.q - a.q || (a.token < b.token ? -1 : a.token > b.token ? 1 : 0));

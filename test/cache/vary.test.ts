@@ -56,6 +56,17 @@ for (const { rule, name, a, b, same } of [
   },
   { rule: 'a weight that is none is not the best', name: 'accept-encoding', a: ['gzip;q=x'], b: ['gzip'], same: false },
   { rule: 'a negative weight is none', name: 'accept-encoding', a: ['gzip;q=-0'], b: ['gzip;q=0'], same: false },
+  { rule: 'a parameter counts', name: 'accept-language', a: ['de;x=<b>'], b: ['de'], same: false },
+  { rule: 'a parameter before a weight counts', name: 'accept-language', a: ['de;x;q=1'], b: ['de'], same: false },
+  {
+    rule: 'a parameter behind a weight counts',
+    name: 'accept-encoding',
+    a: ['gzip;q=1;x=1'],
+    b: ['gzip'],
+    same: false,
+  },
+  { rule: 'a second weight counts', name: 'accept-encoding', a: ['gzip;q=1;q=0.5'], b: ['gzip'], same: false },
+  { rule: 'an empty parameter counts', name: 'accept-language', a: ['de;'], b: ['de'], same: false },
   { rule: 'an empty weight is none', name: 'accept-encoding', a: ['gzip;q='], b: ['gzip;q=0'], same: false },
 ]) {
   test(`RFC 9111 4.1: ${rule}`, async (t) => {
