@@ -15,6 +15,11 @@ import { print, say } from './output.ts';
 /** It is in the journal, but not every node has said yet that it has applied it. */
 const EXIT_PENDING = 3;
 
+const KINDS = ['url', 'tag', 'prefix', 'host'] as const;
+
+/** Of the members of the body, the options that they come from. */
+const OPTIONS: Readonly<Record<string, string>> = { files: 'url', tags: 'tag', prefixes: 'prefix', hosts: 'host' };
+
 /** Beyond what the control node may wait for nodes. */
 const PATIENCE_MS = 15_000;
 
@@ -60,6 +65,9 @@ by default), then revalidates. It applies what it missed when it is connected ag
   ],
 
   async run(options) {
+    if (KINDS.every((kind) => options[kind].length === 0) && !options.everything) {
+      throw new UsageError('it is not said what to purge', 'Give --url, --tag, --prefix, --host or --everything.');
+    }
     const wait = !options['no-wait'] && !options['dry-run'];
     const body = {
       ...(options.site !== undefined && { site: options.site }),
@@ -112,8 +120,13 @@ async function call(
     });
   } catch (error) {
     const { message, cause } = error as Error;
-    const reason = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : message;
-    throw new Failure(`${url.origin} does not answer (${reason}); whether anything was purged is not known`);
+    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+    const reason = cause instanceof Error ? cause.message || code : message;
+    const purged =
+      code === 'ECONNREFUSED'
+        ? 'nothing was purged. Is it the control node of the region file? --control or SEAWALL_CONTROL names another'
+        : 'whether anything was purged is not known';
+    throw new Failure(`${url.origin} does not answer (${reason}); ${purged}`);
   }
   const text = await response.text();
   try {
@@ -136,10 +149,18 @@ function refused({ title, detail, errors = [] }: ProblemDocument, json: boolean)
   if (!json) {
     say(`seawall: ${[title, detail].filter(Boolean).join(' ')}`);
     for (const { pointer, header, parameter, detail: what, fix } of errors) {
-      say(`seawall: ${pointer ?? header ?? parameter ?? ''}: ${what}. Fix: ${fix}`);
+      const place = pointer === undefined ? (header ?? parameter) : optionAt(pointer);
+      say(`seawall: ${place ? `${place}: ` : ''}${what}. Fix: ${fix.replaceAll('`site`', '--site')}`);
     }
   }
   return EXIT_FAILURE;
+}
+
+/** `--tag` for the pointer `/tags/0`; of several, which one. */
+function optionAt(pointer: string): string {
+  const [, member = '', index] = pointer.split('/');
+  const option = `--${OPTIONS[member] ?? (member === 'purge_everything' ? 'everything' : member.replaceAll('_', '-'))}`;
+  return index === undefined || index === '0' ? option : `${option} (number ${Number(index) + 1})`;
 }
 
 function receiptLines({ id, status, first, last, soft, kinds, nodes }: Receipt): string[] {

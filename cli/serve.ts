@@ -53,6 +53,7 @@ ${RUN_ABOUT}`,
     'listen-tls': { type: 'text', value: 'HOST:PORT', help: 'Where they come in with TLS: HTTP/2 and HTTP/1.1.' },
     'tls-cert': { type: 'text', value: 'FILE', help: 'Certificate for it (PEM), if the site file names none.' },
     'tls-key': { type: 'text', value: 'FILE', help: 'The certificate’s private key (PEM).' },
+    control: { type: 'text', value: 'HOST:PORT', help: 'Where /metrics and /healthz are. By default nowhere.' },
     memory: { type: 'text', value: 'SIZE', help: `Memory for stored responses. By default ${DEFAULT_MEMORY}.` },
     workers: {
       type: 'text',
@@ -81,7 +82,8 @@ ${RUN_ABOUT}`,
     const tls = tlsOptions(values);
     const named = values['access-log'];
     const accessLog = named === undefined || named === '-' ? named : resolve(named);
-    const settings = { listen, listenTls: values['listen-tls'], memory, workers, file, accessLog };
+    const { control } = values;
+    const settings = { listen, listenTls: values['listen-tls'], control, memory, workers, file, accessLog };
     const hostHeader = values['host-header'];
     const loadRegion = () => regionAround(withHostHeader(siteOf(origin, file, tls), hostHeader), settings);
     let region = loadRegion();
@@ -89,7 +91,7 @@ ${RUN_ABOUT}`,
     return run(
       async () => {
         const node = await startNode(onlyPlan(region), log, (key, message, fix) =>
-          onOption(key === 'listen_tls' ? 'listen-tls' : 'listen', message, fix),
+          onOption(LISTEN_OPTIONS[key] ?? 'listen', message, fix),
         );
         return {
           nodes: [node],
@@ -168,9 +170,13 @@ function workersOption(option: string | undefined): number | undefined {
   throw new ConfigError([onOption('workers', message, 'Write for example --workers 2.')]);
 }
 
+/** Of the keys of an edge, those that are given as options of another name. */
+const LISTEN_OPTIONS: Readonly<Record<string, string>> = { listen_tls: 'listen-tls', control: 'control' };
+
 interface Settings {
   readonly listen: string;
   readonly listenTls: string | undefined;
+  readonly control: string | undefined;
   readonly memory: string;
   /** `undefined`: one for each core. */
   readonly workers: number | undefined;
@@ -181,38 +187,28 @@ interface Settings {
 
 /** A region of one edge. Its tier listener is for nobody: loopback, any port, a secret that is told to no one. */
 function regionAround(site: SiteConfig, settings: Settings): RegionConfig {
-  const { listen, listenTls, memory, workers, file, accessLog } = settings;
+  const { listen, listenTls, control, memory, workers, file, accessLog } = settings;
   const body = regionSchema.omit({ sites: true }).safeParse({
     region: 'local',
     tier_secret: randomBytes(32).toString('base64url'),
     memory,
     access_log: accessLog,
-    edges: [{ name: NODE_NAME, listen, listen_tls: listenTls, tier: '127.0.0.1:0', workers }],
+    edges: [{ name: NODE_NAME, listen, listen_tls: listenTls, control, tier: '127.0.0.1:0', workers }],
   });
   if (listenTls !== undefined && site.tls === undefined) {
     const fix = 'Give --tls-cert and --tls-key, or `tls` in the site file.';
     throw new ConfigError([onOption('listen-tls', 'there is no certificate to show there', fix)]);
   }
   if (!body.success) {
-    const badListen = onOption(
-      'listen',
-      `expected HOST:PORT, found ${quote(listen)}`,
-      `Write for example --listen ${DEFAULT_LISTEN}.`,
-    );
-    const badMemory = onOption(
-      'memory',
-      `expected a size, found ${quote(memory)}`,
-      `Write for example --memory ${DEFAULT_MEMORY}.`,
-    );
-    const badListenTls = onOption(
-      'listen-tls',
-      `expected HOST:PORT, found ${quote(listenTls ?? '')}`,
-      'Write for example --listen-tls 127.0.0.1:8443.',
-    );
+    const badAddress = (option: string, found: string | undefined, such: string): ConfigProblem =>
+      onOption(option, `expected HOST:PORT, found ${quote(found ?? '')}`, `Write for example --${option} ${such}.`);
     throw new ConfigError(
       body.error.issues.map(({ path }) => {
-        if (path.includes('listen_tls')) return badListenTls;
-        return path.includes('listen') ? badListen : badMemory;
+        if (path.includes('listen_tls')) return badAddress('listen-tls', listenTls, '127.0.0.1:8443');
+        if (path.includes('control')) return badAddress('control', control, '127.0.0.1:8200');
+        if (path.includes('listen')) return badAddress('listen', listen, DEFAULT_LISTEN);
+        const example = `Write for example --memory ${DEFAULT_MEMORY}.`;
+        return onOption('memory', `expected a size, found ${quote(memory)}`, example);
       }),
     );
   }

@@ -1,6 +1,8 @@
 /**
  * `seawall token` and `seawall purge`, from the shell to the journal.
  */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
@@ -43,7 +45,15 @@ test('a token is made, used, listed and revoked', async (t) => {
 
   const refused = await seawall(['purge', '--site', 'shop', '--tag', 'a'], { ...env, SEAWALL_TOKEN: text });
   t.equal(refused.code, 1);
-  t.match(refused.stderrLines, [/does not allow/, /\/tags\/0: this token may not purge by tag\. Fix: /]);
+  t.match(refused.stderrLines, [/does not allow/, /^seawall: --tag: this token may not purge by tag\. Fix: /]);
+
+  const urls = ['purge', '--url', 'https://www.example.com/a', '--url', '/a'];
+  t.match((await seawall(urls, { ...env, SEAWALL_TOKEN: text })).stderrLines, [
+    /cannot be purged/,
+    /^seawall: --url \(number 2\): this is not a whole URL\. Fix: /,
+  ]);
+  const tag = await seawall(['purge', '--tag', 'a'], { ...env, SEAWALL_TOKEN: text });
+  t.match(tag.stderrLines, [/cannot be purged/, 'seawall: --tag: a tag belongs to a site. Fix: Add --site.']);
 
   const id = text.split('_')[1] ?? '';
   t.match((await seawall(['token', 'list', file])).stdout, new RegExp(`^${id}  deploy: shop; url$`, 'm'));
@@ -83,11 +93,22 @@ test('a dry run', async (t) => {
   t.match(stdout, /^Nothing was purged\. A purge of 1 prefix would concern 0 stored responses:\n {2}eu-1 {2}not known/);
 });
 
+test('no process at the address of the control node: nothing was purged, and how to name another', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  const args = ['purge', '--token', 'x', '--host', 'a', '--control', `http://127.0.0.1:${port}`];
+  const { code, stderrLines } = await seawall(args);
+  t.equal(code, 1);
+  t.match(stderrLines, [/does not answer \(.+\); nothing was purged\. .* --control or SEAWALL_CONTROL/]);
+});
+
 for (const { wrong, args, code, line } of [
   { wrong: 'no token', args: ['purge', '--host', 'a'], code: 2, line: 'there is no token. Set SEAWALL_TOKEN' },
   {
     wrong: 'no URL of a control node',
-    args: ['purge', '--token', 'x', '--control', '127.0.0.1'],
+    args: ['purge', '--token', 'x', '--host', 'a', '--control', '127.0.0.1'],
     code: 2,
     line: /--control: "127.0.0.1" is not a URL/,
   },
@@ -97,7 +118,18 @@ for (const { wrong, args, code, line } of [
     code: 1,
     line: /127\.0\.0\.1:1 does not answer \(.+\)/,
   },
-  { wrong: 'a long wait', args: ['purge', '--token', 'x', '--timeout', '2h'], code: 2, line: /--timeout: "2h"/ },
+  {
+    wrong: 'a long wait',
+    args: ['purge', '--token', 'x', '--host', 'a', '--timeout', '2h'],
+    code: 2,
+    line: /--timeout: "2h"/,
+  },
+  {
+    wrong: 'nothing to purge',
+    args: ['purge', '--site', 'shop'],
+    code: 2,
+    line: /Give --url, --tag, --prefix, --host/,
+  },
   { wrong: 'no action', args: ['token'], code: 2, line: /^seawall: it is not said what to do/ },
   { wrong: 'a slip', args: ['token', 'crate'], code: 2, line: 'there is no action "crate". Did you mean create?' },
   { wrong: 'no file', args: ['token', 'list'], code: 2, line: /no file is named/ },

@@ -176,6 +176,14 @@ test('a port that is taken: the key and its line', async (t) => {
     `seawall: command line --listen: ${address} is taken by another program. Fix: Stop that program, or choose another port.`,
   ]);
 
+  const free = ['serve', ...ORIGIN, '--listen', '127.0.0.1:0'];
+  t.match((await runCommand('cli/seawall.ts', [...free, '--control', address], ENV)).stderrLines, [
+    /^seawall: command line --control: .* is taken by another program/,
+  ]);
+  t.match((await runCommand('cli/seawall.ts', [...free, '--control', '8200'], ENV)).stderrLines, [
+    'seawall: command line --control: expected HOST:PORT, found "8200". Fix: Write for example --control 127.0.0.1:8200.',
+  ]);
+
   const elsewhere = address.replace('127.0.0.1', '127.0.0.2');
   const dns = (listen: string) => `dns: { listen: [${listen}], zones: [${ZONE}] }`;
   for (const { key, yaml, line } of [

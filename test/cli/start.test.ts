@@ -212,6 +212,17 @@ test('serve: an edge in front of an origin, with the rules of a site file', asyn
   t.equal(await exitCode, 0);
 });
 
+test('serve --control: metrics and health of the edge, as one of a region file has them', async (t) => {
+  const origin = await originThat(t, (_request, response) => response.end('hello'));
+  const { ready } = await startCommand<ReadyLine>(t, SEAWALL, [
+    ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--control', '127.0.0.1:0', '--workers', '1'],
+  ]);
+  await (await fetch(entrance(ready, 'edge'))).text();
+  const control = `http://${ready.nodes[0]?.control}`;
+  t.match(await (await fetch(`${control}/healthz`)).json(), { status: 'ok' });
+  t.match(await (await fetch(`${control}/metrics`)).text(), /^seawall_requests_total\{listener="public".* 1$/m);
+});
+
 test('serve without a site file has nothing to read again', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const { ready, kill, said } = await startCommand<ReadyLine>(t, SEAWALL, [
