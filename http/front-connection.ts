@@ -9,7 +9,7 @@ import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
 import { type FrontExchange, frontExchange } from './front-exchange.ts';
-import { closeUnlessBegun, mayBeHalfOpen } from './half-open.ts';
+import { closeWhenSilent, mayBeHalfOpen } from './half-open.ts';
 import type { HeadProgress } from './head-progress.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
@@ -122,14 +122,13 @@ export class FrontConnection<Meaning> {
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    const exchange = this.#exchange;
-    if (exchange !== undefined) {
+    if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
       const mayWait = this.#front.options.allowHalfOpen === true && mayBeHalfOpen(this.socket);
-      // Else, as `node:http` sees it: a client that sends no more has gone.
-      if (mayWait) closeUnlessBegun(this.socket, () => this.#exchange !== exchange || exchange.response.headersSent);
-      else this.socket.end();
+      if (mayWait) closeWhenSilent(this.socket, () => this.waitsFor === 'answer' || this.waitsFor === 'reader');
+      // As `node:http` sees it: a client that sends no more has gone.
+      else if (this.#exchange !== undefined) this.socket.end();
     } else if (this.waitsFor === 'rest-of-head') this.turnAway(new HttpError('bad_request', 'the head breaks off'));
-    else if (this.waitsFor !== 'answer' && this.waitsFor !== 'reader') this.socket.end();
+    else this.socket.end();
   };
 
   readonly #onClose = (): void => {

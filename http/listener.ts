@@ -11,7 +11,7 @@ import { type Duplex, Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import { errorPage, HttpError } from './errors.ts';
-import { closeUnlessBegun } from './half-open.ts';
+import { closeWhenSilent } from './half-open.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
 import { isPreface, refuseHttp2 } from './http2/refusing.ts';
 import { endLingering, linger } from './linger.ts';
@@ -161,9 +161,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       if (pipelines.watch(socket)) {
         closeGently(socket, pipelines);
         if (options.allowHalfOpen) {
-          socket.once('end', () =>
-            closeUnlessBegun(socket, () => pipelines.unfinished(socket)[0]?.headersSent !== false),
-          );
+          socket.once('end', () => closeWhenSilent(socket, () => pipelines.unfinished(socket).length > 0));
         }
       }
       const line = unread && writtenAnew(unread);

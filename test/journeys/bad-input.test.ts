@@ -139,7 +139,8 @@ test('a malformed body does not put an error page into the answer that is under 
     response.writeHead(200, { 'Content-Length': 1000 }).write('x');
     request.resume();
   });
-  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  const asItArrives = { request_buffering: false }; // else the origin would not be asked before the body is whole
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, site: asItArrives });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const socket = dial(network.at('eu-1'));
   socket.write(`POST / HTTP/1.1\r\nHost: site.test\r\n${CHUNKED}\r\n5\r\nhello\r\n`);
@@ -147,6 +148,19 @@ test('a malformed body does not put an error page into the answer that is under 
   t.strictSame(statuses(head), [200]);
   socket.write('zz\r\n');
   t.equal(await everything(socket), '');
+});
+
+test('a body that turns out malformed while it is taken gets one clear answer, and its origin never hears of it', async (t) => {
+  const origin = await startOrigin(text('never asked'));
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const socket = dial(network.at('eu-1'));
+  socket.write(`POST / HTTP/1.1\r\nHost: site.test\r\n${CHUNKED}\r\n5\r\nhello\r\n`);
+  socket.write('zz\r\n');
+  const answer = await everything(socket);
+  t.strictSame(statuses(answer), [400]);
+  t.match(answer, /^Connection: close\r\n/m);
+  t.equal(origin.requests.length, 0);
 });
 
 test('a visitor who is still sending reads why it was turned away', async (t) => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { test } from 'tap';
+import { HALF_OPEN_MS } from '../../http/half-open.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, startTcp, text } from '../support/origin.ts';
 import { dial, everything, exchange, statuses, until } from '../support/raw-client.ts';
@@ -193,9 +194,57 @@ test('events arrive one by one, and the origin notices that the visitor has left
     t.equal(String((await arrived)[0]), event);
   }
   const noticed = once(events as import('node:http').ServerResponse, 'close');
+  const left = performance.now();
   stream.destroy();
   await noticed;
+  // Its FIN does not say that it has gone, silence after it does: well before the origin's `idle_timeout`.
+  t.ok(performance.now() - left < HALF_OPEN_MS * 1.5);
 });
+
+test('a visitor that has closed its half gets its answer also in pieces', async (t) => {
+  const origin = await startOrigin((_request, response) => {
+    response.writeHead(200, { 'Cache-Control': 'no-store' }).flushHeaders();
+    answer.resolve(response);
+  });
+  const answer = Promise.withResolvers<import('node:http').ServerResponse>();
+  const network = await startNetwork({ origin: origin.url });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const socket = dial(network.at('eu-1'));
+  socket.end(`GET ${network.pathOf('eu-2', '/pieces/')} HTTP/1.1\r\nHost: site.test\r\n\r\n`);
+  const response = await answer.promise;
+  let text = await until(socket, /\r\n\r\n/);
+  for (const piece of ['one', 'two', 'six']) {
+    response.write(piece);
+    text += await until(socket, new RegExp(piece));
+  }
+  response.end();
+  text += await everything(socket);
+  t.match(text, /^HTTP\/1\.1 200 .*\none\r.*\ntwo\r.*\nsix\r\n0\r/s);
+});
+
+for (const { when, path } of [
+  { when: 'before the head', path: '/silent/' },
+  { when: 'in the midst of a body', path: '/begun/' },
+]) {
+  test(`a visitor that has closed its half and hears nothing for long counts as gone: ${when}`, async (t) => {
+    const asked = Promise.withResolvers<import('node:http').ServerResponse>();
+    const origin = await startOrigin((request, response) => {
+      if (request.url?.startsWith('/begun')) response.writeHead(200, { 'Cache-Control': 'no-store' }).write('begun');
+      asked.resolve(response);
+    });
+    const network = await startNetwork({ origin: origin.url });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const socket = dial(network.at('eu-1'));
+    const method = path === '/begun/' ? 'GET' : 'DELETE';
+    socket.end(`${method} ${network.pathOf('eu-2', path)} HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n`);
+    const closed = once(await asked.promise, 'close');
+    const from = performance.now();
+    await closed;
+    const took = performance.now() - from;
+    t.ok(took > HALF_OPEN_MS * 0.9 && took < HALF_OPEN_MS * 1.5, `${took}`);
+    socket.destroy();
+  });
+}
 
 test('many bodies pass through at once, to readers fast and slow, and none has a byte of another', async (t) => {
   const bodies = Array.from({ length: 24 }, (_, number) => Buffer.alloc(6 * MIB, `${number} `.padStart(4)));
