@@ -111,6 +111,32 @@ test('the page that a revalidation in the background brings is nobody’s', asyn
   t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
 });
 
+test('a 304 to a request whose cookies do not count tells of nobody', async (t) => {
+  const { as, origin } = await play(t, { rules: [{ ttl: '1ms', cookies: 'ignore' }], fields: { ETag: '"1"' } });
+  await as(NOBODY, '/post');
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  origin.script = (request, response) =>
+    response.writeHead(304, { ETag: '"1"', 'X-User': request.headers.cookie ?? 'nobody' }).end();
+  const answered = await as({ Cookie: `session=${EVIL}` }, '/post');
+  t.equal(answered.headers['x-user'], 'nobody');
+  t.equal(answered.text, 'hello nobody');
+});
+
+test('a part that somebody asked for is part of the page of all', async (t) => {
+  const { as, origin } = await play(t, { rules: RULES });
+  origin.script = (request, response) => {
+    const page = `hello ${request.headers.cookie ?? 'nobody'}`.padEnd(40, '.');
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+    const [from, to] = range === null ? [0, 39] : [Number(range[1]), Number(range[2])];
+    const fields = range === null ? {} : { 'Content-Range': `bytes ${from}-${to}/40` };
+    response.writeHead(range === null ? 200 : 206, { ETag: '"1"', ...fields }).end(page.slice(from, to + 1));
+  };
+  t.equal((await as({ Cookie: 'session=alice', Range: 'bytes=6-18' }, '/post')).text, 'session=alice');
+  t.equal((await as({ Cookie: `_ga=${EVIL}`, Range: 'bytes=6-13' }, '/post')).text, 'nobody..');
+  t.equal((await as({ Range: 'bytes=6-18' }, '/post')).text, 'nobody.......');
+  t.match((await as(NOBODY, '/post')).text, /^hello nobody\.+$/);
+});
+
 test('those who wait for one answer', async (t) => {
   const { as, origin } = await play(t, { rules: RULES });
   const waiting: (() => void)[] = [];
