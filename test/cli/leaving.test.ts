@@ -1,11 +1,13 @@
 /** What the log says when visitors leave, or send what a terminal would obey. */
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
 import { startOrigin } from '../support/origin.ts';
 import { ask } from './edge-workers.ts';
 import { startCommand } from './process.ts';
 
+/** `in an upload` reaches the origin only where bodies are sent on as they arrive. */
 const LEAVING: Readonly<Record<string, string>> = {
   'before the answer': 'GET /never HTTP/1.1\r\nHost: a.test\r\n\r\n',
   'in the answer': 'GET /begun HTTP/1.1\r\nHost: a.test\r\n\r\n',
@@ -23,8 +25,14 @@ for (const [when, request] of Object.entries(LEAVING)) {
       else if (incoming.url === '/after') response.end('fine');
     });
     t.teardown(() => origin.close());
-    const options = ['--origin', origin.url, '--listen', '127.0.0.1:0', '--workers', '1', '--log-level', 'debug'];
-    const { ready, said, kill, exitCode } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['serve', ...options]);
+    const site = join(t.testdir({ 'site.yaml': 'request_buffering: false\n' }), 'site.yaml');
+    const options = ['--origin', origin.url, '--site', site, '--listen', '127.0.0.1:0', '--workers', '1'];
+    const { ready, said, kill, exitCode } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', [
+      'serve',
+      ...options,
+      '--log-level',
+      'debug',
+    ]);
     const address = ready.nodes[0]?.listen ?? '';
     const [host, port] = address.split(':');
     const socket = connect(Number(port), host);
