@@ -50,21 +50,27 @@ export const MIN_READ_RATE = 16 * 1024;
 /** How long a reader's pace is measured, at least, before it is found too slow. */
 const MEASURED_MS = 1_000;
 
-/** How often readers are looked at while requests wait. */
+/** How often readers, and those whose time is up, are looked at while requests wait. */
 const LOOK_MS = 100;
+
+/** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
+const ENDED_A_TURN = 16;
 
 export class ConnectionShares {
   readonly #options: SharesOptions;
   readonly #connections: FairShare;
   readonly #places: FairShare;
   readonly #queue: FairQueue<Sharer>;
-  /** Those that wait, with what ends their time. */
-  readonly #timers = new Map<Sharer, NodeJS.Timeout | undefined>();
+  /** Those that wait, in the order in which they began to, with when that was (`performance.now()`). */
+  readonly #waiting = new Map<Sharer, number>();
   readonly #started = new Set<Sharer>();
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: number; bytes: number }>();
   readonly #minBytesPerMs: number;
+  readonly #lookMs: number;
   #look: NodeJS.Timeout | undefined;
+  /** What is left of `ENDED_A_TURN`; undefined: nothing was ended in this turn. */
+  #leftOfTurn: number | undefined;
 
   constructor(options: SharesOptions) {
     const { maxConnections, maxWaiting, visitorShare = VISITOR_SHARE, minReadRate = MIN_READ_RATE } = options;
@@ -73,6 +79,7 @@ export class ConnectionShares {
     this.#places = new FairShare({ capacity: () => maxWaiting, share: visitorShare });
     this.#queue = new FairQueue((visitor) => (visitor === undefined ? 0 : this.#connections.heldBy(visitor)));
     this.#minBytesPerMs = minReadRate / 1_000;
+    this.#lookMs = Math.min(LOOK_MS, Math.ceil((options.maxWaitMs ?? LOOK_MS) / 4));
   }
 
   /** Requests under way, those that wait included. */
@@ -112,22 +119,49 @@ export class ConnectionShares {
   }
 
   #wait(one: Sharer): void {
-    const { maxWaitMs, busyCode } = this.#options;
-    const late = (): void => one.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
-    this.#timers.set(one, maxWaitMs === undefined ? undefined : setTimeout(late, maxWaitMs));
+    this.#waiting.set(one, performance.now());
     this.#queue.add(one);
     this.#relieve();
-    if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#relieve(), LOOK_MS).unref();
+    if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#lookThrough(), this.#lookMs).unref();
   }
 
   /** @returns Whether it waited. */
   #endWait(one: Sharer): boolean {
-    if (!this.#timers.has(one)) return false;
-    clearTimeout(this.#timers.get(one));
-    this.#timers.delete(one);
+    if (!this.#waiting.delete(one)) return false;
     this.#queue.delete(one);
     this.#places.release(one.visitor);
     if (this.#queue.size === 0) this.#stopLooking();
+    return true;
+  }
+
+  #lookThrough(): void {
+    this.#relieve();
+    this.#endLate();
+  }
+
+  /** Ends those that have waited for too long: thousands may have begun to at the same time. */
+  #endLate(): void {
+    const { maxWaitMs, busyCode } = this.#options;
+    if (maxWaitMs === undefined) return;
+    const lateSince = performance.now() - maxWaitMs;
+    for (const [one, since] of this.#waiting) {
+      if (since > lateSince || !this.#mayEnd()) return;
+      one.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
+    }
+  }
+
+  /** @returns Whether one more may be ended in this turn; if not, they are looked at again in the next. */
+  #mayEnd(): boolean {
+    if (this.#leftOfTurn === undefined) {
+      this.#leftOfTurn = ENDED_A_TURN;
+      setImmediate(() => {
+        const isSpent = this.#leftOfTurn === 0;
+        this.#leftOfTurn = undefined;
+        if (isSpent) this.#lookThrough();
+      });
+    }
+    if (this.#leftOfTurn === 0) return false;
+    this.#leftOfTurn--;
     return true;
   }
 
@@ -152,7 +186,7 @@ export class ConnectionShares {
     for (;;) {
       const next = this.#queue.first();
       const victim = next && this.#slowest(now, next.visitor);
-      if (victim === undefined) return;
+      if (victim === undefined || !this.#mayEnd()) return;
       victim.giveUp(new HttpError('slow_reader', 'others wait for the connection'));
       this.#startWaiting();
     }

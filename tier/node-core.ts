@@ -22,6 +22,7 @@ import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
+import { Repeated } from '../telemetry/repeated.ts';
 import { Counts } from './counts.ts';
 import { followPurges, type Purging } from './purges.ts';
 
@@ -67,6 +68,7 @@ export class NodeCore {
   /** Who it is to the journal and in receipts. */
   readonly member: string;
   readonly log: Logger;
+  readonly #refusals = new Repeated();
   readonly now: () => number;
   readonly store: Store;
   /** What it knows of purges. */
@@ -178,11 +180,13 @@ export class NodeCore {
     fields: readonly string[],
   ): Promise<void> {
     const { request, response, id } = arrival;
-    if (error.status >= 500)
-      this.log[severityOf(error)](
-        { id, code: error.code, cause: error.reason, detail: error.message, url: request.url },
-        'request failed',
-      );
+    if (error.status >= 500) {
+      const fields = { id, code: error.code, cause: error.reason, detail: error.message, url: request.url };
+      const write = (more: object): void => this.log[severityOf(error)]({ ...fields, ...more }, 'request failed');
+      // Who asks for too much must not fill the log as well.
+      if (isForWantOfRoom(error)) this.#refusals.note(error.code, (count) => write(count === 1 ? {} : { count }));
+      else write({});
+    }
     if (response.headersSent) {
       response.destroy();
       return;
@@ -270,6 +274,11 @@ function edgesOf({ edges }: RegionConfig): ReadonlySet<string> {
 /** A visitor that has gone away is nothing that an operator could mend. */
 export function severityOf({ code }: HttpError): 'debug' | 'warn' {
   return code === 'abandoned' ? 'debug' : 'warn';
+}
+
+/** Whether others take what the request needs: there may be thousands of those. */
+function isForWantOfRoom({ code }: HttpError): boolean {
+  return code === 'origin_busy' || code === 'spool_full' || code === 'slow_reader';
 }
 
 function none(): [] {
