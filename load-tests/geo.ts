@@ -11,7 +11,19 @@
 import { open, type Response } from 'maxmind';
 import { formatIpv4 } from '../geo/address.ts';
 import { databasePath, openLocator } from '../geo/open-locator.ts';
+import { readArguments } from './arguments.ts';
 import { seededRandom } from './random.ts';
+
+const HELP = `Usage: npm run bench:geo
+
+What it costs to find the place of an address, beside the bare reader of the database,
+over the same 200,000 random addresses, in turns. More than 1.3 times the bare reader,
+or 0.3 µs for an address that was asked for before, makes the command exit with 1.
+
+Options:
+  --help  Say this.
+`;
+readArguments('bench:geo', HELP, {});
 
 const MAX_TIMES_BARE = 1.3;
 const MAX_REPEATED_US = 0.3;

@@ -5,6 +5,7 @@
  */
 import HashRing from 'hashring';
 import { Ring, type RingMember } from '../tier/ring.ts';
+import { readArguments } from './arguments.ts';
 import { seededRandom } from './random.ts';
 import { print, type Row } from './report.ts';
 import {
@@ -20,6 +21,17 @@ import {
   sampleKeys,
   simulateLoad,
 } from './ring-measures.ts';
+
+const HELP = `Usage: npm run bench:ring
+
+Spread, weight, stability and load of consistent hashing, over 200,000 keys, beside the
+npm package hashring by itself; and what a look-up costs. A number that is out of its
+bounds makes the command exit with 1.
+
+Options:
+  --help  Say this.
+`;
+readArguments('bench:ring', HELP, {});
 
 const KEYS = sampleKeys(200_000);
 const TEN = equalMembers(NAME_SETS['edge-0 … edge-9'] as readonly string[]);
