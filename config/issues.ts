@@ -5,10 +5,10 @@
  */
 import type { z } from 'zod';
 import type { Source } from './document.ts';
-import type { JsonSchema } from './json-schema.ts';
+import { type JsonSchema, regionJsonSchema } from './json-schema.ts';
 import { nearest } from './nearest.ts';
 import { type ConfigProblem, type KeyPath, MAX_PROBLEMS, quote } from './problem.ts';
-import { meantDuration, meantSize, meantValue } from './slips.ts';
+import { meantAddress, meantDuration, meantSize, meantValue } from './slips.ts';
 import { asYaml, example, expectation, foundWords, joined, schemaAt } from './words.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -75,11 +75,28 @@ function unknownKeys(keys: readonly string[], path: KeyPath, schema: JsonSchema,
   const known = keysOf(schema);
   return keys.slice(0, MAX_PROBLEMS).map((key) => {
     const meant = nearest(key, known);
+    const [home, ...others] = meant ? [] : placesOf(key, regionJsonSchema());
+    const elsewhere =
+      home !== undefined && others.length === 0 ? `Move it: a region file has it as \`${home}\`` : 'Remove it';
     const fix = meant
       ? `Did you mean \`${meant}\`?`
-      : `Remove it; the keys here are ${joined(known.toSorted(), 'and')}.`;
+      : `${elsewhere}; the keys here are ${joined(known.toSorted(), 'and')}.`;
     return source.keyProblem([...path, key], 'unknown key', fix);
   });
+}
+
+/** @returns Each place that has a key of this name, such as `sites[].origin.via`. */
+function placesOf(key: string, schema: JsonSchema, at = ''): string[] {
+  const properties = Object.entries(schema.properties ?? {});
+  const inner = [schema.items ?? []].flat();
+  return [
+    ...(schema.anyOf ?? []).flatMap((option) => placesOf(key, option, at)),
+    ...inner.flatMap((item) => placesOf(key, item, `${at}[]`)),
+    ...properties.flatMap(([name, property]) => {
+      const place = at === '' ? name : `${at}.${name}`;
+      return [...(name === key ? [place] : []), ...placesOf(key, property, place)];
+    }),
+  ];
 }
 
 function keysOf(schema: JsonSchema): string[] {
@@ -130,6 +147,13 @@ function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | un
   if (typeof found === 'string' && schema.pattern !== undefined && found !== found.toLowerCase()) {
     const lower = found.toLowerCase();
     if (new RegExp(schema.pattern).test(lower)) return write(lower, 'in lower case');
+  }
+  const options = [schema, ...(schema.anyOf ?? [])];
+  const address = options.find(({ title, pattern }) => title !== undefined && pattern !== undefined);
+  if (address && (typeof found === 'string' || typeof found === 'number')) {
+    const meant = meantAddress(String(found), address.title as string);
+    if (meant !== undefined && new RegExp(address.pattern as string).test(meant))
+      return write(meant, 'did you mean this?');
   }
   if (schema.type === 'array' && (typeof found === 'string' || typeof found === 'number')) {
     return write([found], 'as a list');

@@ -79,6 +79,21 @@ export function meantSize(text: string): string | undefined {
   return valid(`${number.replace(',', '.')}${SIZE_UNITS[name]}`, parseSize);
 }
 
+/**
+ * @param title - Of the schema: what is expected.
+ * @returns The address, URL, host name or path pattern that was meant, or something like it: whoever asks checks it.
+ */
+export function meantAddress(text: string, title: string): string | undefined {
+  const [, scheme = 'http://', host = ''] = /^([a-z]+:\/\/)?([^/?#\s]+)/i.exec(text.trim()) ?? [];
+  if (title === 'HOST:PORT') {
+    if (BARE.test(text)) return `127.0.0.1:${text}`;
+    return /^(?:\*|0|):\d+$/.test(text) ? text.replace(/^[*0]?/, '0.0.0.0') : host;
+  }
+  if (title.startsWith('http://')) return `${scheme.toLowerCase()}${host}`;
+  if (title.startsWith('a lower-case host name')) return host.toLowerCase().replace(/:\d+$/, '');
+  return title.startsWith('a path pattern') && /^[\w.*-]/.test(text) && !text.includes('://') ? `/${text}` : undefined;
+}
+
 /** @returns Which of these was meant: `never` for `no`. */
 export function meantValue(found: string | boolean | number, values: readonly string[]): string | undefined {
   const word = String(found).trim().toLowerCase();

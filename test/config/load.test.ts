@@ -26,6 +26,24 @@ for (const { what, yaml, places, says, fix } of [
     fix: /the keys here are access_log, client_address, control, /,
   },
   {
+    what: 'a key of another place, in a site',
+    yaml: `${HEAD}sites: [{ name: a, hosts: [a.example], ${ORIGIN.trim()}, requests_per_address: 3 }]\n`,
+    places: ['3:99 sites[0].requests_per_address'],
+    fix: /^Move it: a region file has it as `limits\.requests_per_address`; the keys here are /,
+  },
+  {
+    what: 'a key of another place, at the top',
+    yaml: `${HEAD}host_header: origin\n${SITES}`,
+    places: ['3:1 host_header'],
+    fix: /^Move it: a region file has it as `sites\[\]\.origin\.host_header`; /,
+  },
+  {
+    what: 'a key that several other places have',
+    yaml: `${HEAD}weight: 3\n${SITES}`,
+    places: ['3:1 weight'],
+    fix: /^Remove it; the keys here are /,
+  },
+  {
     what: 'a key in camel case',
     yaml: `${HEAD}shieldsFrom: []\n${SITES}`,
     places: ['3:1 shieldsFrom'],
@@ -223,14 +241,14 @@ test('all problems are reported at once, in the order of the files', async (t) =
 });
 
 test('the message of the error has a line for each problem', async (t) => {
-  const directory = t.testdir({ 'region.yaml': `${HEAD}memory: 64MB\nzones: 1\n${SITES}` });
+  const directory = t.testdir({ 'region.yaml': `${HEAD}memory: 64MB\nzzzzzz: 1\n${SITES}` });
   const file = join(directory, 'region.yaml');
   t.throws(() => loadRegion(file, {}), {
     name: 'ConfigError',
     code: 'CONFIG_REFUSED',
     message: [
       `${file}:3:9 memory: expected a size above 0B such as 256MiB, 1GiB or 64KiB, found "64MB". Fix: Write \`memory: 64MiB\` (did you mean this?).`,
-      `${file}:4:1 zones: unknown key. Fix: Remove it; the keys here are ${REGION_KEYS.slice(0, -1).join(', ')} and ${REGION_KEYS.at(-1)}.`,
+      `${file}:4:1 zzzzzz: unknown key. Fix: Remove it; the keys here are ${REGION_KEYS.slice(0, -1).join(', ')} and ${REGION_KEYS.at(-1)}.`,
     ].join('\n'),
   });
 });

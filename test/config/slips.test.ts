@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { ConfigError, loadSite } from '../../config/load.ts';
-import { meantDuration, meantSize } from '../../config/slips.ts';
+import { meantAddress, meantDuration, meantSize } from '../../config/slips.ts';
 import { parseDuration, parseSize } from '../../config/units.ts';
 
 for (const { written, meant } of [
@@ -79,3 +79,41 @@ for (const { rule, fix } of [
     t.match(problems, [{ line: 4, fix }]);
   });
 }
+
+for (const { title, written, meant } of [
+  { title: 'HOST:PORT', written: '8601', meant: '127.0.0.1:8601' },
+  { title: 'HOST:PORT', written: ':8601', meant: '0.0.0.0:8601' },
+  { title: 'HOST:PORT', written: '*:8601', meant: '0.0.0.0:8601' },
+  { title: 'HOST:PORT', written: 'http://10.0.0.1:8601/', meant: '10.0.0.1:8601' },
+  { title: 'http://HOST[:PORT]', written: '127.0.0.1:4200', meant: 'http://127.0.0.1:4200' },
+  { title: 'http://HOST[:PORT]', written: 'HTTPS://o.example/app?a', meant: 'https://o.example' },
+  { title: 'a lower-case host name', written: 'https://WWW.example.com:8601/', meant: 'www.example.com' },
+  { title: 'a path pattern', written: 'assets/*', meant: '/assets/*' },
+  { title: 'a path pattern', written: '*.css', meant: '/*.css' },
+  { title: 'a path pattern', written: '~ ^/assets', meant: undefined },
+  { title: 'a path pattern', written: 'https://a.example/', meant: undefined },
+  { title: 'a header name', written: '8601', meant: undefined },
+]) {
+  test(`${JSON.stringify(written)} for ${title} ${meant === undefined ? 'tells nothing' : `is ${meant}`}`, async (t) => {
+    t.equal(meantAddress(written, title), meant);
+  });
+}
+
+test('what is suggested for an address keeps what was written of it', async (t) => {
+  const file = join(t.testdir({ 'site.yaml': '' }), 'site.yaml');
+  const site = (server: string, host: string, path: string): string =>
+    `name: a\nhosts: ["${host}"]\norigin: { servers: [{ url: "${server}" }] }\nrules: [{ path: "${path}", ttl: 1m }]\n`;
+  writeFileSync(file, site('127.0.0.1:4200', 'WWW.a.example:80', '*.css'));
+  try {
+    loadSite(file);
+    t.fail('it is refused');
+  } catch (error) {
+    t.ok(error instanceof ConfigError);
+    t.same(
+      (error as ConfigError).problems.map(({ fix }) => fix),
+      ['www.a.example', 'url: http://127.0.0.1:4200', 'path: /*.css'].map(
+        (meant) => `Write \`${meant}\` (did you mean this?).`,
+      ),
+    );
+  }
+});
