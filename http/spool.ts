@@ -30,6 +30,9 @@ const BLOCK_BYTES = 64 * 1024;
 /** Memory of a body that has just begun; doubled as it grows, up to a block. */
 const FIRST_BYTES = 1024;
 
+/** A file that was larger than so many blocks is not kept when nothing is in it. */
+const KEPT_BLOCKS = 256;
+
 /** Largest part of memory and file that one visitor may have. */
 const VISITOR_SHARE = 1 / 4;
 
@@ -77,6 +80,14 @@ export class Spool {
   releaseBlock(block: number, visitor: string | undefined): void {
     this.#free.push(block);
     this.blocks.release(visitor);
+    if (this.blocks.taken === 0 && this.#next > KEPT_BLOCKS) this.#startAnew();
+  }
+
+  /** Gives the disk back what a time of many bodies took of it. */
+  #startAnew(): void {
+    this.#free.length = 0;
+    this.#next = 0;
+    this.close().catch(() => undefined); // waits for what is being read or written
   }
 
   async write(block: number, bytes: Buffer): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -124,3 +124,30 @@ test('one visitor leaves room for others', async (t) => {
   t.equal((await buffer(await spool.take(Readable.from([pattern(200_000, 2)]), 'other'))).length, 200_000);
   for (const kept of held) kept.destroy();
 });
+
+test(
+  'a file that has become large is given back to the disk when nothing is in it',
+  { skip: process.platform !== 'linux' && 'nothing else tells which files are open' },
+  async (t) => {
+    const { spool, folder } = start(t, 1024 * KIB, 65_536 * KIB);
+    const sizes = (): number[] =>
+      readdirSync('/proc/self/fd').flatMap((fd) => {
+        const link = `/proc/self/fd/${fd}`;
+        try {
+          return readlinkSync(link).startsWith(folder) ? [statSync(link).size] : [];
+        } catch {
+          return []; // closed meanwhile
+        }
+      });
+    const keep = async (bytes: number): Promise<void> => {
+      const kept = await spool.take(Readable.from([Buffer.alloc(bytes, 'x')]), undefined);
+      const [size = 0] = sizes();
+      t.ok(size >= bytes - 64 * KIB);
+      t.equal((await buffer(kept)).length, bytes);
+    };
+    await keep(20_000 * KIB);
+    while (sizes().length > 0) await new Promise(setImmediate);
+    await keep(1_000 * KIB); // goes on with a new one, which is small and is kept
+    t.strictSame(sizes().length, 1);
+  },
+);
