@@ -134,6 +134,25 @@ export function withoutIgnored(site: SiteConfig, policy: CookiePolicy, headers: 
   return withCookies(headers, policy.mode === 'key' ? [...keyed, ...others] : keyed);
 }
 
+/**
+ * A response's fields for a visitor whose cookies have been taken out of the request: without Set-Cookie for one of them,
+ * as an origin that sees no session begins a new one, which would take the place of the visitor's own.
+ */
+export function withoutReplaced(response: RawHeaders, asked: RawHeaders, sent: RawHeaders): RawHeaders {
+  if (asked === sent || !hasField(response, 'set-cookie')) return response;
+  const had = requestCookies(asked);
+  const seen = new Set(requestCookies(sent)?.map(({ name }) => name));
+  const withheld = had && new Set(had.map(({ name }) => name).filter((name) => !seen.has(name)));
+  const kept: string[] = [];
+  for (let i = 0; i < response.length; i += 2) {
+    const [name, value] = [response[i] as string, response[i + 1] as string];
+    const isReplaced =
+      lowerCase(name) === 'set-cookie' && withheld?.has(trimOws(value.slice(0, value.search(/[=;]|$/)))) !== false;
+    if (!isReplaced) kept.push(name, value);
+  }
+  return kept;
+}
+
 /** One line of these cookies in place of all lines. */
 function withCookies(headers: RawHeaders, cookies: readonly Cookie[]): string[] {
   const value = cookies.map(({ text }) => text).join('; ');

@@ -9,7 +9,7 @@ import { isIPv6, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Duplex, Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { isPersonal, keyCookies, withoutIgnored, withPlainCookies } from '../cache/credentials.ts';
+import { isPersonal, keyCookies, withoutIgnored, withoutReplaced, withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
@@ -173,8 +173,10 @@ export async function answerVisitor(
           cacheRequest,
           describe: (status) =>
             status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
-          finish: (head, { status: { detail } }) =>
-            finishedHead(served, cacheRequest.path, head, PERSONAL_REFUSALS.has(detail)),
+          finish: (head, { status: { hit, detail } }) => {
+            const own = hit ? head.headers : withoutReplaced(head.headers, headers, cacheRequest.headers);
+            return finishedHead(served, path, { ...head, headers: own }, PERSONAL_REFUSALS.has(detail));
+          },
         },
         fail,
       );

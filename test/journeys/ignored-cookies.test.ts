@@ -122,6 +122,22 @@ test('a 304 to a request whose cookies do not count tells of nobody', async (t) 
   t.equal(answered.text, 'hello nobody');
 });
 
+test('a cookie that the origin did not see is not replaced', async (t) => {
+  const { as, origin } = await play(t, { rules: RULES });
+  origin.script = (_, response) =>
+    response.writeHead(404, { 'Set-Cookie': ['session=new; HttpOnly', 'other=1', '_ga=2'] }).end();
+  const cookies = async (cookie: string, path: string): Promise<string | undefined> =>
+    (await as({ Cookie: cookie }, path)).headers['set-cookie'];
+  t.equal(await cookies('session=alice', '/missing.css'), 'other=1, _ga=2', 'she stays logged in');
+  t.equal(await cookies('_ga=1', '/post'), 'session=new; HttpOnly, other=1');
+  t.equal(
+    await cookies('_ga=1; session=alice', '/post'),
+    'session=new; HttpOnly, other=1, _ga=2',
+    'it saw all of them',
+  );
+  t.equal(await cookies('', '/missing.css'), 'session=new; HttpOnly, other=1, _ga=2');
+});
+
 test('a part that somebody asked for is part of the page of all', async (t) => {
   const { as, origin } = await play(t, { rules: RULES });
   origin.script = (request, response) => {
