@@ -192,6 +192,9 @@ export class FrontConnection<Meaning> {
     const sliceEnd = turns.sliceEnd();
     let at = 0;
     let groupEnd = 0;
+    /** Of the requests of a group: they are not read twice. */
+    let sections: readonly Section<Meaning>[] = [];
+    let nth = 0;
     for (;;) {
       if (at >= groupEnd) {
         if (at > 0 && performance.now() >= sliceEnd) {
@@ -199,13 +202,16 @@ export class FrontConnection<Meaning> {
           return;
         }
         // A request that must not be answered here says so to those before it: their answers differ then.
-        if (!this.#isPlain(text, at, recogniser)) {
+        const plain = this.#plainSections(text, at, recogniser);
+        if (plain === undefined) {
           this.#handOver();
           return;
         }
+        sections = plain;
+        nth = 0;
         groupEnd = at + GROUP_BYTES;
       }
-      if (!recogniser.recognise(text, at, this.#last)) break;
+      if (!recogniser.recognise(text, at, sections[nth++] ?? this.#last)) break;
       const isAnswered = this.#answer(recogniser);
       if (isAnswered) at = recogniser.end;
       this.#rest = at === text.length ? '' : text.slice(at);
@@ -226,17 +232,19 @@ export class FrontConnection<Meaning> {
     this.#handOver();
   }
 
-  /** Whether the next requests that have come are recognised, but perhaps for what follows without a fault. */
-  #isPlain(text: string, from: number, recogniser: Recogniser<Meaning>): boolean {
+  /** @returns Sections of the next requests that have come, if they are recognised, but perhaps for what follows without a fault. */
+  #plainSections(text: string, from: number, recogniser: Recogniser<Meaning>): Section<Meaning>[] | undefined {
+    const sections: Section<Meaning>[] = [];
     let at = from;
     let last = this.#last;
     while (at < text.length && at < from + GROUP_BYTES) {
-      if (!recogniser.recognise(text, at, last)) return recogniser.mayFollow(text.slice(at));
-      if (!isVisible(recogniser.target)) return false;
-      last = recogniser.section;
+      if (!recogniser.recognise(text, at, last)) return recogniser.mayFollow(text.slice(at)) ? sections : undefined;
+      if (!isVisible(recogniser.target)) return undefined;
+      last = recogniser.section as Section<Meaning>;
+      sections.push(last);
       at = recogniser.end;
     }
-    return true;
+    return sections;
   }
 
   /** The answer is written, and the reader has taken it. */

@@ -7,9 +7,10 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Duplex, Transform } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
+import { ArrivingBody } from './arriving-body.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { closeWhenSilent } from './half-open.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
@@ -158,6 +159,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
         });
         return;
       }
+      reading.watch(socket);
       if (pipelines.watch(socket)) {
         closeGently(socket, pipelines);
         if (options.allowHalfOpen) {
@@ -188,7 +190,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   });
   if (options.admits) admitOnly(server, options.admits); // before TLS, which costs more than all else
   const proxied = options.proxied && expectProxyHeaders(server, options.proxied);
-  server.on('connect', (_request, socket) => turnAway(socket, new HttpError('method_not_implemented', 'CONNECT')));
+  server.on('connect', (_request, socket) => {
+    reading.left(socket as Socket);
+    turnAway(socket, new HttpError('method_not_implemented', 'CONNECT'));
+  });
   server.on('clientError', (error: ParserError, socket) => {
     if (socket.writableEnded) return; // what comes after an answer that closes the connection is not read
     if (!isOfTheParser(error)) {
@@ -198,8 +203,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     // A page must not be taken for a part of an answer that is under way, nor for the answer to another request.
     const unfinished = pipelines.unfinished(socket);
     const last = unfinished.at(-1);
+    const rawPacket = reading.packet(socket as Socket) ?? error.rawPacket;
     const whole =
-      last === undefined && onConnection ? refusedLine(error, pipelines.isBetween(socket, error)) : undefined;
+      last === undefined && onConnection && pipelines.isBetween(socket, rawPacket) ? refusedLine(rawPacket) : undefined;
+    if (whole === undefined) reading.drop(socket as Socket);
     if (whole !== undefined) {
       reading.end(socket as Socket);
       readOn(socket as Socket, whole);
@@ -246,6 +253,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     pipelines.add(socket, response, isSafe(request.method), () => onRequest(request, response));
   };
   server.on('upgrade', (request, stream, head) => {
+    reading.left(request.socket);
     const before = pipelines.unfinished(request.socket).at(-1);
     if (before === undefined) answerUpgrade(request, stream, head);
     else before.once('close', () => answerUpgrade(request, stream, head));
@@ -311,26 +319,14 @@ export function requestBody(
   request: IncomingMessage,
   response: ServerResponse,
   maxBytes: number,
-): Transform | undefined {
+): Readable | undefined {
   if (!hasBody(request.rawHeaders)) return undefined;
   const length = fieldValue(request.rawHeaders, 'content-length');
   if (length !== undefined && Number(length) > maxBytes) throw new HttpError('body_too_large');
   const expected = fieldValue(request.rawHeaders, 'expect')?.toLowerCase();
   // RFC 9110, section 10.1.1: in a request of HTTP/1.0 it is to be ignored.
   if (expected === '100-continue' && request.httpVersion !== '1.0') response.writeContinue();
-  let bytes = 0;
-  const body = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) done(new HttpError('body_too_large'));
-      else done(null, chunk);
-    },
-  });
-  body.on('error', () => request.unpipe(body)); // whoever sends the body on hears of the error as well
-  request.once('error', (error) => body.destroy(error));
-  request.once('aborted', () => body.destroy(new HttpError('abandoned', 'the visitor left while sending')));
-  request.pipe(body);
-  return body;
+  return new ArrivingBody(request, maxBytes);
 }
 
 /** Answers on a socket that has no response object, and closes it. */
@@ -358,7 +354,7 @@ function closeGently(socket: Socket, pipelines: Pipelines): void {
       destroySoon();
       return;
     }
-    request.unpipe();
+    request.removeAllListeners('readable'); // of whoever reads its body
     request.resume();
     socket.end();
     linger(socket);
@@ -389,14 +385,9 @@ function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
 /** What the parser says of bytes that it refuses. */
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
 
-/**
- * The bytes of a request that begins in the packet that was refused, and whose
- * line another reader can write so that it is taken.
- *
- * @param isBetween - Whether the packet came behind a request that was answered.
- */
-function refusedLine({ rawPacket }: ParserError, isBetween: boolean): Buffer | undefined {
-  return isBetween && rawPacket && writtenAnew(rawPacket) ? Buffer.from(rawPacket) : undefined;
+/** The bytes of a request that begins in the packet that was refused, and whose line another reader can write so that it is taken. */
+function refusedLine(packet: Buffer | undefined): Buffer | undefined {
+  return packet && writtenAnew(packet) ? Buffer.from(packet) : undefined;
 }
 
 function isKept({ httpVersion, rawHeaders }: IncomingMessage): boolean {

@@ -1,9 +1,15 @@
 /**
  * Connections that `node:http` reads, and how they are taken back from it.
+ *
+ * Its parser would take all that one read brings, a thousand requests or two thousand chunks of a body, before anybody
+ * else is looked at. So it is given pieces, for as long as a slice of time lasts (http/turns.ts), and none while the
+ * connection is paused; the rest follows in a later turn.
  * @module
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { turns } from './turns.ts';
 
 type Listener = (...args: unknown[]) => void;
 
@@ -19,11 +25,15 @@ interface Parsed {
   readonly parser?: { [ON_MESSAGE_BEGIN]?: (() => void) | null } | null;
 }
 
+/** The first piece of a slice: a dozen or two of the smallest requests. Each further one is twice as large. */
+const FIRST_BYTES = 1024;
+
 export class NodeReading {
   readonly #server: Server;
   /** A server reads each connection that it accepts; here only those that it is given. */
   readonly #readers: readonly Listener[];
   readonly #added = new WeakMap<Socket, Added>();
+  readonly #feeds = new WeakMap<Socket, Feed>();
   readonly #onBegun: (socket: Socket) => void;
 
   /**
@@ -38,22 +48,35 @@ export class NodeReading {
     server.removeAllListeners(accepting);
   }
 
+  /** Takes note of a connection before others change how it is paused. Idempotent. */
+  watch(socket: Socket): void {
+    if (!this.#feeds.has(socket)) this.#feeds.set(socket, new Feed(socket));
+  }
+
+  /** @param socket - One that is watched. */
   begin(socket: Socket): void {
     const before = EVENTS.map((event) => new Set(socket.listeners(event)));
+    keepFromParser(socket);
     for (const reader of this.#readers) reader.call(this.#server, socket);
     const added = EVENTS.flatMap((event, index) =>
       socket
         .listeners(event)
         .filter((listener) => !before[index]?.has(listener))
-        .map((listener) => [event, listener] as const),
+        .map((listener) => [event, this.#inPieces(socket, event, listener as Listener)] as const),
     );
-    this.#added.set(socket, added as unknown as Added);
+    this.#added.set(socket, added);
     const { parser } = socket as Parsed;
     if (parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = () => this.#onBegun(socket);
   }
 
+  /** The packet of which the parser has a piece. */
+  packet(socket: Socket): Buffer | undefined {
+    return this.#feeds.get(socket)?.packet;
+  }
+
   /** Nothing more is read; between two requests. Its parser goes as it does when a connection closes. */
   end(socket: Socket): void {
+    this.#feeds.get(socket)?.stop();
     for (const [event, listener] of this.#added.get(socket) ?? []) {
       // After an Upgrade it has gone already, and listens to some events still.
       if (event === 'close' && socket.listeners(event).includes(listener)) listener.call(socket);
@@ -61,5 +84,129 @@ export class NodeReading {
     }
     this.#added.delete(socket);
     socket.setTimeout(0);
+    if (socket.readableFlowing === false) socket.resume();
   }
+
+  /** `node:http` has left the connection, and what it has not read of it is in its stream. */
+  left(socket: Socket): void {
+    const rest = this.#feeds.get(socket)?.stop();
+    for (const [event, listener] of this.#added.get(socket) ?? []) if (event === 'data') socket.off(event, listener);
+    if (rest !== undefined && rest.length > 0) socket.unshift(rest);
+  }
+
+  /** The parser is given nothing more, and what follows is dropped. */
+  drop(socket: Socket): void {
+    this.#feeds.get(socket)?.drop();
+  }
+
+  #inPieces(socket: Socket, event: string, listener: Listener): Listener {
+    const feed = this.#feeds.get(socket);
+    if (event !== 'data' || feed === undefined) return listener;
+    socket.off('data', listener);
+    const take = feed.begin(listener) as Listener;
+    socket.on('data', take);
+    return take;
+  }
+}
+
+/** Node has its parser read from the system's handle, unless another one does. */
+function keepFromParser(socket: Socket): void {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { _consumed?: boolean } | null };
+  if (handle) handle._consumed = true;
+}
+
+/** What a connection has brought, on its way to the parser. */
+class Feed {
+  readonly #socket: Socket;
+  readonly #pause: () => Socket;
+  readonly #resume: () => Socket;
+  /** Of the parser; absent: `node:http` does not read. */
+  #parse: ((piece: Buffer) => void) | undefined;
+  packet: Buffer | undefined;
+  /** From where the packet is not parsed yet. */
+  #at = 0;
+  /** Whether others have paused the connection. */
+  #isPaused = false;
+  #isParsing = false;
+  #isScheduled = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#pause = socket.pause.bind(socket);
+    this.#resume = socket.resume.bind(socket);
+    socket.pause = () => {
+      this.#isPaused = true;
+      return this.#pause();
+    };
+    socket.resume = () => {
+      this.#isPaused = false;
+      if (this.packet === undefined) return this.#resume();
+      this.#goOnLater();
+      return socket;
+    };
+  }
+
+  begin(parse: (piece: Buffer) => void): (packet: Buffer) => void {
+    this.#parse = parse;
+    this.#isPaused = false;
+    return (packet) => {
+      this.packet = this.packet === undefined ? packet : Buffer.concat([this.packet.subarray(this.#at), packet]);
+      this.#at = 0;
+      this.#goOn();
+    };
+  }
+
+  /** @returns What is not parsed. */
+  stop(): Buffer | undefined {
+    const rest = this.packet?.subarray(this.#at);
+    this.#parse = undefined;
+    this.packet = undefined;
+    return rest;
+  }
+
+  drop(): void {
+    this.#parse = ignore;
+    this.packet = undefined;
+    if (!this.#isParsing) this.#readOn();
+  }
+
+  #goOn(): void {
+    const sliceEnd = turns.sliceEnd();
+    this.#isParsing = true;
+    try {
+      for (let bytes = FIRST_BYTES; this.packet !== undefined && this.#parse !== undefined; bytes *= 2) {
+        const from = this.#at;
+        this.#at = Math.min(from + bytes, this.packet.length);
+        const isLast = this.#at === this.packet.length;
+        this.#parse(this.packet.subarray(from, this.#at));
+        if (isLast) this.packet = undefined;
+        else if (this.packet !== undefined && (this.#isPaused || performance.now() >= sliceEnd)) break;
+      }
+    } finally {
+      this.#isParsing = false;
+    }
+    if (this.packet === undefined) {
+      this.#readOn();
+    } else {
+      this.#pause();
+      if (!this.#isPaused) this.#goOnLater();
+    }
+  }
+
+  #goOnLater(): void {
+    if (this.#isScheduled || this.#isParsing) return;
+    this.#isScheduled = true;
+    turns.later(() => {
+      this.#isScheduled = false;
+      if (this.packet !== undefined && !this.#isPaused && !this.#socket.destroyed) this.#goOn();
+    });
+  }
+
+  #readOn(): void {
+    if (this.#parse !== undefined && !this.#isPaused && this.#socket.isPaused()) this.#resume();
+  }
+}
+
+function ignore(): void {
+  // it cannot be parsed
 }

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** Requests of one connection that are answered at a time. */
-const MAX_AT_ONCE = 64;
+const MAX_AT_ONCE = 16;
 
 interface Turn {
   readonly response: ServerResponse;
@@ -94,10 +94,10 @@ export class Pipelines {
   }
 
   /** Returns whether the packet is the first that came after all requests before it were answered. */
-  isBetween(socket: Duplex, { rawPacket }: { readonly rawPacket?: Buffer }): boolean {
+  isBetween(socket: Duplex, packet: Buffer | undefined): boolean {
     const { bytesAnswered } = this.#pipelines.get(socket) ?? {};
     return (
-      bytesAnswered !== undefined && (socket as Partial<Socket>).bytesRead === bytesAnswered + (rawPacket?.length ?? 0)
+      bytesAnswered !== undefined && (socket as Partial<Socket>).bytesRead === bytesAnswered + (packet?.length ?? 0)
     );
   }
 

@@ -6,7 +6,6 @@
  */
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Writable } from 'node:stream';
 import { HttpError } from '../errors.ts';
 import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../headers.ts';
 import { ERROR } from './errors.ts';
@@ -133,17 +132,25 @@ class StreamRequest {
     return this.#stream.hasCome;
   }
 
-  pipe(to: Writable): void {
-    this.#stream.body?.pipe(to);
+  read(): Buffer | null {
+    return (this.#stream.body?.read() as Buffer | null | undefined) ?? null;
   }
 
-  unpipe(from?: Writable): void {
-    this.#stream.body?.unpipe(from);
+  /** Drops what is still to come. */
+  unpipe(): void {
     this.resume();
   }
 
   resume(): void {
     this.#stream.body?.resume();
+  }
+
+  on(event: string, listener: (...args: unknown[]) => void): void {
+    this.#stream.body?.on(event, listener);
+  }
+
+  off(event: string, listener: (...args: unknown[]) => void): void {
+    this.#stream.body?.off(event, listener);
   }
 
   /** `error`, as of a stream, also where the other side gives it up. */

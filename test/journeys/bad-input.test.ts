@@ -176,12 +176,12 @@ test('a visitor who is still sending reads why it was turned away', async (t) =>
   t.match(await everything(socket), /^HTTP\/1\.1 413 .*Connection: close.*body_too_large/s);
 });
 
-test('requests that come at once: 64 are asked for at a time, and all are answered in their order', async (t) => {
+test('requests that come at once: 16 are asked for at a time, and all are answered in their order', async (t) => {
   const held: (() => void)[] = [];
   const full = Promise.withResolvers<void>();
   const hold: Script = (request, response) => {
     held.push(() => answer(request, response));
-    if (held.length === 64) full.resolve();
+    if (held.length === 16) full.resolve();
   };
   const answer: Script = (request, response) => {
     request.resume().once('end', () => response.end(`<${request.url}>`));
@@ -197,8 +197,8 @@ test('requests that come at once: 64 are asked for at a time, and all are answer
   await full.promise;
   origin.script = (request, response) => (request.url === '/other' ? answer : hold)(request, response);
   const agent = new Agent({ localAddress: '127.0.1.1' });
-  for (let i = 0; i < 10; i++) await ask(network.at('eu-1'), '/other', { agent }); // others are served, and 64 it stays
-  t.equal(held.length, 64);
+  for (let i = 0; i < 10; i++) await ask(network.at('eu-1'), '/other', { agent }); // others are served, and 16 it stays
+  t.equal(held.length, 16);
   origin.script = answer;
   for (const release of held) release();
   const answered = [...(await answers).matchAll(/<(.*?)>/g)].map(([, path]) => path);
