@@ -13,7 +13,7 @@ import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts'
 import type { Peer } from './exchange.ts';
 import { FLAG, FRAME, FrameReader, MAX_WINDOW, type Pace, readUint31 } from './frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
-import { ALLOWED, Allowance, DECODED, unpaidBytes } from './limits.ts';
+import { ALLOWED, Allowance, DECODED, FRAMES_A_LOOK, unpaidBytes } from './limits.ts';
 import { Output } from './output.ts';
 import type { Begun } from './section.ts';
 import { ownSettings, readSettings } from './settings.ts';
@@ -39,9 +39,6 @@ const LINGER_MS = 1_000;
 /** What may wait for the other side until nothing more is read from it: each of its requests would add another head. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
-/** Frames after which the clock is looked at. */
-const FRAMES_A_LOOK = 8;
-
 /** Asks whether the other side has heard that it is to open no more streams. */
 const LEAVING = Buffer.from('leaving.', 'latin1');
 
@@ -64,6 +61,7 @@ export class Connection {
   /** What has come and is read later, from `#unreadAt` on. */
   #unread: Buffer | undefined;
   #unreadAt = 0;
+  #waiting: NodeJS.Timeout | undefined;
   /** When the turn of this connection ends, of `performance.now()`. */
   #sliceEnd = 0;
   #framesLeft = FRAMES_A_LOOK;
@@ -196,7 +194,8 @@ export class Connection {
     this.#unreadAt = at;
     this.socket.pause();
     const waitMs = this.#decoded.waitMs(performance.now());
-    if (waitMs > 0) setTimeout(this.#readUnread, waitMs);
+    clearTimeout(this.#waiting);
+    if (waitMs > 0) this.#waiting = setTimeout(this.#readUnread, waitMs);
     else turns.later(this.#readUnread);
   }
 
@@ -216,7 +215,7 @@ export class Connection {
     if (this.#isPaused) {
       this.#isPaused = false;
       if (this.#unread === undefined) this.socket.resume();
-      else turns.later(this.#readUnread);
+      else this.#readLater(this.#unread, this.#unreadAt); // who still has to wait does
     }
     this.streams.goOn();
   }

@@ -43,6 +43,9 @@ export const ALLOWED = {
  */
 export const DECODED: Pace = { burst: 1024 * 1024, perSecond: 4 * 1024 * 1024 };
 
+/** Frames after which the clock is looked at. */
+export const FRAMES_A_LOOK = 8;
+
 /** What a section, or a path under one that is known, may decode to beyond what was sent, at no cost. */
 const FREE_SECTION_BYTES = 512;
 
