@@ -126,16 +126,36 @@ function forwardedTarget(site: SiteConfig, rawPath: string, rawQuery: string | u
 function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string | undefined {
   if (query === undefined || rules.query === 'none') return undefined;
   if (rules.query === 'all' && !rules.sort_query) return query;
-  const keep = parameterFilter(rules.query);
-  const all = query.split('&');
-  const parameters = all.filter((parameter) => keep(parameterName(parameter)));
-  if (rules.sort_query) {
-    const named = parameters.map((parameter) => ({ parameter, name: parameterName(parameter) }));
-    named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)); // stable: repeated names keep their order
-    return named.length === 0 ? undefined : named.map(({ parameter }) => parameter).join('&');
+  const filter = parameterFilter(rules.query);
+  const kept = filter === undefined ? query : keptParameters(query, filter);
+  if (kept === undefined || !rules.sort_query) return kept;
+  const named = kept.split('&').map((parameter) => ({ parameter, name: parameterName(parameter) }));
+  named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)); // stable: repeated names keep their order
+  return named.map(({ parameter }) => parameter).join('&');
+}
+
+/** @returns The parameters that are in the key, or `undefined` where none is. */
+function keptParameters(query: string, { wanted, isNamed, first }: ParameterFilter): string | undefined {
+  let kept: string | undefined;
+  /** Where those begin that are kept and follow one another. */
+  let from = 0;
+  let at = 0;
+  while (at <= query.length) {
+    const mark = query.indexOf('&', at);
+    const end = mark < 0 ? query.length : mark;
+    const matches = mayBegin(query, at, end, first) && isNamed(parameterName(query.slice(at, end)));
+    if (matches !== wanted) {
+      if (from < at) kept = joined(kept, query.slice(from, at - 1));
+      from = end + 1;
+    }
+    at = end + 1;
   }
-  if (parameters.length === all.length) return query;
-  return parameters.length === 0 ? undefined : parameters.join('&');
+  if (from === 0) return query;
+  return from < at ? joined(kept, query.slice(from)) : kept;
+}
+
+function joined(before: string | undefined, parameters: string): string {
+  return before === undefined ? parameters : `${before}&${parameters}`;
 }
 
 /** Parameters of a query that is taken apart. PHP reads as many by default. */
@@ -151,22 +171,52 @@ export function hasTooManyParameters({ key }: SiteConfig, query: string | undefi
 }
 
 type QueryRule = SiteConfig['key']['query'];
-type ParameterFilter = (name: string) => boolean;
+interface ParameterFilter {
+  /** Whether the named ones are in the key, or all others. */
+  readonly wanted: boolean;
+  readonly isNamed: (name: string) => boolean;
+  /** By the code of a character: whether one that is named begins with it; all beyond ASCII are one. */
+  readonly first: readonly boolean[];
+}
 
 /** Made once for each config. */
 const FILTERS = new WeakMap<Exclude<QueryRule, string>, ParameterFilter>();
 
-function parameterFilter(rule: QueryRule): ParameterFilter {
-  if (typeof rule === 'string') return () => true;
+function parameterFilter(rule: QueryRule): ParameterFilter | undefined {
+  if (typeof rule === 'string') return undefined;
   let filter = FILTERS.get(rule);
   if (filter === undefined) {
     const [patterns, wanted] = 'allow' in rule ? [rule.allow, true] : [rule.deny, false];
     const names = new Set(patterns.filter((pattern) => !pattern.endsWith('*')));
     const prefixes = patterns.filter((pattern) => pattern.endsWith('*')).map((pattern) => pattern.slice(0, -1));
-    filter = (name) => (names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))) === wanted;
+    const first = new Array<boolean>(BEYOND_ASCII + 1).fill(prefixes.includes(''));
+    for (const name of [...names, ...prefixes]) if (name !== '') first[asciiOr(name.charCodeAt(0))] = true;
+    const isNamed = (name: string): boolean => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+    filter = { wanted, isNamed, first };
     FILTERS.set(rule, filter);
   }
   return filter;
+}
+
+const BEYOND_ASCII = 0x80;
+const SPACE = 0x20;
+const PERCENT = 0x25;
+const PLUS = 0x2b;
+const EQUALS = 0x3d;
+
+function asciiOr(code: number): number {
+  return Math.min(code, BEYOND_ASCII);
+}
+
+/** Whether the name of a parameter may be one that begins with these: most are known by a character, and not taken apart. */
+function mayBegin(query: string, at: number, end: number, first: ParameterFilter['first']): boolean {
+  const code = at === end ? EQUALS : query.charCodeAt(at);
+  if (code === EQUALS) return true; // no name
+  const asWritten = first[asciiOr(code)] === true;
+  if (asWritten || (code !== PERCENT && code !== PLUS)) return asWritten;
+  if (code === PLUS) return first[SPACE] === true;
+  const byte = Number.parseInt(query.slice(at + 1, at + 3), 16);
+  return Number.isNaN(byte) ? false : first[asciiOr(byte)] === true;
 }
 
 function parameterName(parameter: string): string {
