@@ -27,8 +27,8 @@ export interface Report {
 /** Connections that are opened at a time: less than any server's backlog. */
 const AT_A_TIME = 200;
 
-/** So many from one address: the ports of an address are some 28,000. */
-const PER_SOURCE = 4_000;
+/** So many from one address: half of what `limits.connections_per_address` lets one have by default. */
+const PER_SOURCE = 1_000;
 
 /** Slow ones read at such intervals. */
 const STEP_MS = 50;

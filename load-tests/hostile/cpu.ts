@@ -12,16 +12,3 @@ export function threadMicros(root: number): number {
   }
   return nanos / 1_000;
 }
-
-/** @returns Microseconds of the process outside the kernel, in steps of a tick. */
-export function userMicros(root: number): number {
-  let ticks = 0;
-  for (const pid of familyPids(root)) {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    ticks += Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[11]);
-  }
-  return ticks * TICK_MICROS;
-}
-
-/** 100 a second on every Linux that a user sees (`getconf CLK_TCK`). */
-const TICK_MICROS = 10_000;

@@ -24,7 +24,7 @@ export interface Shape {
   readonly connections: number;
   /** Requests that a connection has under way. */
   readonly atOnce: number;
-  /** The bytes of a head as a server sees it, in HTTP/1.1. */
+  /** The bytes of a head as a server sees it, in HTTP/1.1, with what follows it. */
   readonly decodedBytes: number;
   /** Whether the bytes of a request are sent one by one, each counted as a request. */
   readonly isDripped: boolean;
@@ -118,7 +118,7 @@ export function http2(name: string, title: string, request: Indexed, changes: Ch
   };
   return {
     ...{ name: `2-${name}`, title, protocol: 'HTTP/2' as const, ...DEFAULTS },
-    decodedBytes: decoded.reduce((sum, [key, value]) => sum + key.length + value.length + 4, 0),
+    decodedBytes: decoded.reduce((sum, [key, value]) => sum + key.length + value.length + 4, after?.(1).length ?? 0),
     bytes,
     ...changes,
   };

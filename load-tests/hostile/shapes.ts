@@ -431,6 +431,20 @@ const HTTP2: readonly Shape[] = [
     { ...PASS, atOnce: 20 },
   ),
   http2(
+    'data-bytes',
+    'a body of 1,000 frames of one byte',
+    {
+      path: '/private',
+      method: 'POST',
+      after: (id) =>
+        Buffer.concat([
+          ...new Array(1_000).fill(frame(DATA, 0, id, Buffer.from('a'))),
+          frame(DATA, END_STREAM, id, Buffer.alloc(0)),
+        ]),
+    },
+    PASS,
+  ),
+  http2(
     'priorities',
     'PRIORITY before each request',
     {

@@ -108,7 +108,6 @@ async function visited(): Promise<{ readonly connection: number; readonly garbag
     origin: origin.url,
     regions: { eu: 1 },
     shields: 0,
-    limits: { connections_per_address: 0 },
   });
   const visitors = fork(new URL('./visitors.ts', import.meta.url), [network.at('eu-1'), String(CONNECTIONS)]);
   await once(visitors, 'message'); // some have come and gone: what is there once is there

@@ -10,9 +10,13 @@ const [, , address = '', count = '0'] = process.argv;
 const REQUEST = 'GET / HTTP/1.1\r\nHost: site.test\r\nAccept-Encoding: gzip\r\nUser-Agent: idle\r\n\r\n';
 const AT_ONCE = 100;
 
-const visit = async (): Promise<Socket> => {
+/** So many from one address: half of what `limits.connections_per_address` lets one have by default. */
+const PER_SOURCE = 1_000;
+
+const visit = async (index: number): Promise<Socket> => {
   const colon = address.lastIndexOf(':');
-  const socket = connect(Number(address.slice(colon + 1)), address.slice(0, colon));
+  const localAddress = `127.0.0.${2 + Math.floor(index / PER_SOURCE)}`;
+  const socket = connect({ port: Number(address.slice(colon + 1)), host: address.slice(0, colon), localAddress });
   socket.write(REQUEST);
   await once(socket, 'data');
   return socket;
@@ -20,7 +24,10 @@ const visit = async (): Promise<Socket> => {
 
 async function visits(total: number): Promise<Socket[]> {
   const sockets: Socket[] = [];
-  while (sockets.length < total) sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, visit))));
+  while (sockets.length < total) {
+    const { length } = sockets;
+    sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => visit(length + index)))));
+  }
   return sockets;
 }
 
