@@ -39,7 +39,8 @@ export class ArrivingBody extends Readable {
 
   readonly #take = (): void => {
     if (!this.#isWanted || this.destroyed) return;
-    const piece = this.#request.read() as Buffer | null;
+    // Without a length, a single piece of what has come would be read.
+    const piece = this.#request.read(this.#request.readableLength || undefined) as Buffer | null;
     if (piece === null) return;
     this.#isWanted = false;
     this.#bytes += piece.length;

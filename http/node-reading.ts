@@ -150,6 +150,7 @@ class Feed {
     this.#parse = parse;
     this.#isPaused = false;
     return (packet) => {
+      turns.hasRead(packet.length);
       this.packet = this.packet === undefined ? packet : Buffer.concat([this.packet.subarray(this.#at), packet]);
       this.#at = 0;
       this.#goOn();

@@ -10,6 +10,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
+import { turns } from './turns.ts';
 
 /** What one read can bring. */
 const READ_BYTES = 64 * 1024;
@@ -42,7 +43,10 @@ export function shareReads(socket: Socket, onBytes: OnBytes): boolean {
   if (slots === null || holder[slots.buffer] !== null || typeof handle?.useUserBuffer !== 'function') return false;
   handle.useUserBuffer(SHARED);
   holder[slots.buffer] = SHARED;
-  holder[slots.callback] = (length: number, bytes: Buffer) => onBytes(bytes, length);
+  holder[slots.callback] = (length: number, bytes: Buffer) => {
+    turns.hasRead(length);
+    return onBytes(bytes, length);
+  };
   return true;
 }
 

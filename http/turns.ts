@@ -11,10 +11,15 @@ const SLICE_MS = 1;
 /** What all that goes on may take in one turn. */
 const TURN_MS = 5;
 
+/** A read of so many bytes may be followed by others at once: as much as a record of TLS holds, but for what it adds. */
+const LARGE_BYTES = 16_000;
+
 export class Turns {
   #queue: (() => void)[] = [];
   #at = 0;
   #isRunning = false;
+  /** When the first large read of this turn came, of `performance.now()`. */
+  #largeSince: number | undefined;
 
   /**
    * @returns When the connection that begins to read now is to stop, of `performance.now()`: at once, after what it has
@@ -22,8 +27,23 @@ export class Turns {
    */
   sliceEnd(): number {
     const isContended = !this.#isRunning && this.#queue.length > 0;
-    return performance.now() + (isContended ? 0 : SLICE_MS);
+    const from = this.#isRunning ? undefined : this.#largeSince;
+    return isContended ? performance.now() : (from ?? performance.now()) + SLICE_MS;
   }
+
+  /**
+   * Takes note of a read. The system is asked for more at once after one that filled its buffer, up to 32 times (libuv,
+   * `uv__read`): all large reads of a turn have one slice together, or each would have one.
+   */
+  hasRead(bytes: number): void {
+    if (bytes < LARGE_BYTES || this.#largeSince !== undefined) return;
+    this.#largeSince = performance.now();
+    setImmediate(this.#endLarge);
+  }
+
+  readonly #endLarge = (): void => {
+    this.#largeSince = undefined;
+  };
 
   /** @param goOn - Called in a later turn. */
   later(goOn: () => void): void {

@@ -132,8 +132,12 @@ class StreamRequest {
     return this.#stream.hasCome;
   }
 
-  read(): Buffer | null {
-    return (this.#stream.body?.read() as Buffer | null | undefined) ?? null;
+  get readableLength(): number {
+    return this.#stream.body?.readableLength ?? 0;
+  }
+
+  read(bytes?: number): Buffer | null {
+    return (this.#stream.body?.read(bytes) as Buffer | null | undefined) ?? null;
   }
 
   /** Drops what is still to come. */

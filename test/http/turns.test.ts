@@ -37,3 +37,18 @@ test('what goes on takes a bounded part of a turn, one after the other', async (
   t.ok(longest <= 3, `${longest} slices of 2 ms in one turn`);
   t.strictSame(order, [...left.keys(), ...left.keys(), ...left.keys()], 'each has its slice before any has two');
 });
+
+test('large reads of one turn have one slice together', async (t) => {
+  const turns = new Turns();
+  turns.hasRead(100);
+  work(2);
+  t.ok(turns.sliceEnd() > performance.now(), 'small ones have one each');
+  turns.hasRead(64 * 1024);
+  t.ok(turns.sliceEnd() > performance.now());
+  work(2);
+  turns.hasRead(64 * 1024);
+  t.ok(turns.sliceEnd() <= performance.now(), 'it is used up');
+  await nextTurn();
+  await nextTurn();
+  t.ok(turns.sliceEnd() > performance.now(), 'in the next turn there is another one');
+});
