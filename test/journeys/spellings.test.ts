@@ -47,18 +47,20 @@ test('a rule for an extension is for files with it, whatever cookies come along'
   t.equal(origin.requests.length, 2);
 });
 
-test('a page at a path with an extension is none of its files', async (t) => {
+test('a page at a path with an extension is none of its files, and is asked for without cookies', async (t) => {
   const { as } = await play(t, { rules: [{ path: '/*.css', ttl: '1h', browser_ttl: '1h' }] });
   const alices = await as(ALICE, '/profile/x.css');
   t.notMatch(alices.headers['cache-status'], /stored/);
   t.equal(alices.headers['cache-control'], undefined);
-  t.equal((await as(NOBODY, '/profile/x.css')).text, 'hello nobody');
-  t.equal((await as(ALICE, '/profile/x.css')).text, 'hello session=alice');
+  t.equal(alices.text, 'hello nobody');
+  const nobodys = await as(NOBODY, '/profile/x.css');
+  t.equal(nobodys.text, 'hello nobody');
+  t.notMatch(nobodys.headers['cache-status'], /hit/);
 });
 
-test('an error page at a path with an extension is for its visitor', async (t) => {
+test('an error page at a path with an extension shows no visitor’s session', async (t) => {
   const { as } = await play(t, { rules: [{ path: '/*.css', status: [200, 404], ttl: '1h' }] });
-  t.equal((await as(ALICE, '/status/404/x.css')).text, 'hello session=alice');
+  t.equal((await as(ALICE, '/status/404/x.css')).text, 'hello nobody');
   t.equal((await as(NOBODY, '/status/404/x.css')).text, 'hello nobody');
   t.match((await as(NOBODY, '/status/404/x.css')).headers['cache-status'], /hit/);
 });
@@ -70,7 +72,9 @@ test('the guard can be off, and on for other rules', async (t) => {
   ];
   const { as } = await play(t, { rules });
   await as(ALICE, '/x.css');
-  t.equal((await as(NOBODY, '/x.css')).text, 'hello session=alice');
+  const shared = await as(NOBODY, '/x.css');
+  t.match(shared.headers['cache-status'], /hit/);
+  t.equal(shared.text, 'hello nobody', 'what is for all is made without cookies');
   await as(ALICE, '/files/x.png');
   t.equal((await as(NOBODY, '/files/x.png')).text, 'hello nobody');
 });
