@@ -35,7 +35,16 @@ export interface Sharer {
   giveUp(error: HttpError): void;
   /** Its response, if its reader holds it back at the moment. */
   readonly heldBack: HeldBack | undefined;
+  /**
+   * For the shares alone, and undefined before. A Set of those that have a connection would make itself a new table for
+   * each few dozen that come and go, and each table, once in the old generation, keeps alive what was in it
+   * (docs/adr/0009-stored-as-bytes.md).
+   */
+  standing: Standing | undefined;
 }
+
+/** Stage of a request between its beginning and its end. */
+export type Standing = 'waiting' | 'connected';
 
 /** A response that comes as slowly as its reader takes it. */
 export interface HeldBack {
@@ -63,7 +72,6 @@ export class ConnectionShares {
   readonly #queue: FairQueue<Sharer>;
   /** Those that wait, in the order in which they began to, with when that was (`performance.now()`). */
   readonly #waiting = new Map<Sharer, number>();
-  readonly #started = new Set<Sharer>();
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: number; bytes: number }>();
   readonly #minBytesPerMs: number;
@@ -96,14 +104,17 @@ export class ConnectionShares {
 
   #start(one: Sharer): void {
     this.#connections.take(one.visitor);
-    this.#started.add(one);
+    one.standing = 'connected';
     one.dispatch();
   }
 
   /** Its connection is free, or it waits no more. */
   done(one: Sharer): void {
-    this.#slow.delete(one);
-    if (this.#endWait(one) || !this.#started.delete(one)) return;
+    if (this.#slow.size > 0) this.#slow.delete(one);
+    const { standing } = one;
+    one.standing = undefined;
+    if (standing === 'waiting') this.#endWait(one);
+    if (standing !== 'connected') return;
     this.#connections.release(one.visitor);
     // Not before the connection can be used again.
     if (this.#queue.size > 0) queueMicrotask(() => this.#startWaiting());
@@ -119,19 +130,18 @@ export class ConnectionShares {
   }
 
   #wait(one: Sharer): void {
+    one.standing = 'waiting';
     this.#waiting.set(one, performance.now());
     this.#queue.add(one);
     this.#relieve();
     if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#lookThrough(), this.#lookMs).unref();
   }
 
-  /** @returns Whether it waited. */
-  #endWait(one: Sharer): boolean {
-    if (!this.#waiting.delete(one)) return false;
+  #endWait(one: Sharer): void {
+    this.#waiting.delete(one);
     this.#queue.delete(one);
     this.#places.release(one.visitor);
     if (this.#queue.size === 0) this.#stopLooking();
-    return true;
   }
 
   #lookThrough(): void {

@@ -9,7 +9,13 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { ConnectionShares, type HeldBack, type Sharer, type SharesOptions } from './connection-shares.ts';
+import {
+  ConnectionShares,
+  type HeldBack,
+  type Sharer,
+  type SharesOptions,
+  type Standing,
+} from './connection-shares.ts';
 import type { HttpError } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
 import { type RawHeaders, withoutFields } from './headers.ts';
@@ -143,6 +149,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
   #isHeldBack = false;
   #rests = false;
   readonly visitor: string | undefined;
+  standing: Standing | undefined;
   /** Of the body, that were handed on. */
   bytes = 0;
 

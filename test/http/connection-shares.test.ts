@@ -19,6 +19,7 @@ test('thousands whose time to wait is up at once are ended a few in each turn of
   };
   for (let i = 0; i < 3_008; i++) {
     const one: Sharer = {
+      standing: undefined,
       visitor: `visitor ${i % 50}`,
       heldBack: undefined,
       dispatch: () => undefined,
