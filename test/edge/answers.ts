@@ -67,8 +67,23 @@ const DATE = /^Date: .*$/gim;
 /** @returns What differs, apart from dates and ids; `undefined` when nothing does. */
 export function difference(one: string, other: string): string | undefined {
   const [a, b] = [masked(one), masked(other)];
-  return a === b ? undefined : around(a, b);
+  return a === b || closedBeforeRefusal(a) === closedBeforeRefusal(b) ? undefined : around(a, b);
 }
+
+/**
+ * The conversation without a refusal at its end, where the answer before it says that the connection closes. Both are
+ * right: whether the head that is refused has been seen when the request before it is answered is a matter of time.
+ */
+function closedBeforeRefusal(text: string): string {
+  const at = text.search(REFUSAL_AT_END);
+  if (at <= 0) return text;
+  const before = text.slice(0, at);
+  const last = before.lastIndexOf(KEPT.exec(before)?.[0] ?? '');
+  return `${before.slice(0, last)}${before.slice(last).replace(KEPT, 'Connection: close\r\n')}`;
+}
+
+const REFUSAL_AT_END = /HTTP\/1\.1 4\d\d [^\r]*\r\nConnection: close\r\n(?![\s\S]*HTTP\/1\.1 )/;
+const KEPT = /Connection: keep-alive\r\nKeep-Alive: timeout=\d+\r\n/;
 
 function masked(text: string): string {
   return text.replace(UUID, 'ID').replace(DATE, 'Date: DATE');

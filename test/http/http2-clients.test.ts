@@ -19,7 +19,7 @@ const value = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 20 }).map((all) => String.fromCharCode(...all.map((byte) => byte | 0x80))),
   fc.constantFrom('', 'v'.repeat(127), 'v'.repeat(128), 'v'.repeat(2_000)),
 );
-const sections = fc.uniqueArray(fc.tuple(fc.stringMatching(/^x-[a-z0-9-]{1,12}$/), value), {
+const sections = fc.uniqueArray(fc.tuple(fc.stringMatching(/^x-own-[a-z0-9-]{1,12}$/), value), {
   maxLength: 12,
   selector: ([name]) => name,
 });
