@@ -52,6 +52,10 @@ export interface UpstreamTls {
   readonly serverName: string | undefined;
 }
 
+function writeAll(looked: readonly UpstreamConnection[]): void {
+  for (const connection of looked) connection.writeAfterLook();
+}
+
 /** Interval at which timeouts are checked; shorter where the timeouts are. */
 const SWEEP_MS = 500;
 
@@ -110,15 +114,18 @@ export class UpstreamPool {
 
   /** Calls `write` of the connection when all sockets were polled once more. */
   look(connection: UpstreamConnection): void {
-    // The poll that called us may have begun before the bytes came; the one between the two has not.
-    if (this.#looking.push(connection) === 1) setImmediate(setImmediate, () => this.#write());
+    if (this.#looking.push(connection) === 1) setImmediate(this.#afterPoll);
   }
 
-  #write(): void {
-    const looked = this.#looking;
+  /**
+   * The poll that they were taken in may have begun before the bytes came; the one behind this has not. Those that are
+   * taken in that one wait for another.
+   */
+  readonly #afterPoll = (): void => {
+    const looking = this.#looking;
     this.#looking = [];
-    for (const connection of looked) connection.writeAfterLook();
-  }
+    setImmediate(writeAll, looking);
+  };
 
   #takeIdle(serverName: string | undefined): UpstreamConnection | undefined {
     const idle = this.#idle;

@@ -3,7 +3,7 @@
  * another request, over TLS or not, whatever the method and whenever they come.
  */
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { test } from 'tap';
 import { UpstreamClient } from '../../http/upstream-client.ts';
@@ -231,6 +231,40 @@ test('a server that was seen to send too much: its connections rest after every 
   t.equal(server.connections, 3);
   await client.destroy();
   await server.close();
+});
+
+test('a connection that is taken in the poll that others are looked at in waits for one more', async (t) => {
+  const first: Socket[] = [];
+  const sockets: Socket[] = [];
+  const server = await startTcp((socket, head) => {
+    if (!head.includes('/first')) socket.write(NEXT);
+    // Both at once, so that each has a connection of its own; they are kept in this order.
+    else if (first.push(socket) === 2) first[0]?.write(NEXT, () => first[1]?.write(NEXT));
+  });
+  const bell = await startTcp(
+    () => undefined,
+    (socket) => void sockets.push(socket),
+  );
+  const ringing = connect(Number(new URL(bell.url).port), '127.0.0.1');
+  await once(ringing, 'connect');
+  while (sockets.length === 0) await new Promise(setImmediate);
+  const client = clientOf(server, 2);
+  await Promise.all([send(client, '/first', 'GET'), send(client, '/first', 'GET')]);
+  t.equal(server.connections, 2);
+  const other = new Promise<string>((resolve) => {
+    ringing.once('data', () => {
+      resolve(send(client, '/other', 'GET'));
+      first[0]?.write(FAKE); // there at once, and seen by no poll before the next
+    });
+  });
+  const one = send(client, '/one', 'GET');
+  setImmediate(() => sockets[0]?.write('x')); // read in the poll that the request before this one waits for
+  t.equal(await one, '200 next');
+  t.equal(await other, '200 next');
+  t.equal(server.connections, 3);
+  ringing.destroy();
+  await client.destroy();
+  await Promise.all([server.close(), bell.close()]);
 });
 
 for (const isSuspect of [false, true]) {
