@@ -26,7 +26,7 @@ import type { Histogram } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
-import { answerVisitor, isProxy, type Visit } from './visitor.ts';
+import { answerVisitor, isProxy, type Visit, visitorBlock } from './visitor.ts';
 
 /** What a header section asks for, by how it came: `Asker`. */
 type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
@@ -103,7 +103,8 @@ export class FastPath {
     const sender = connection.socket.remoteAddress ?? '0.0.0.0';
     const method = request.isHead ? 'HEAD' : 'GET';
     const visited = asked === null ? undefined : visitedAs(asked, method, request.target, sender);
-    void answerVisitor(this.#visit, exchange.request, exchange.response, visited);
+    if ((connection.asker & TRUSTED) === 0) connection.visitor ??= visitorBlock(this.#visit, exchange.request);
+    void answerVisitor(this.#visit, exchange.request, exchange.response, visited, connection.visitor);
   }
 
   /** @returns The stored response that answers the request, unless that is not to be decided here. */
@@ -309,6 +310,7 @@ export class FastPath {
     if (connection.askerOf !== this.#visit) {
       connection.asker = wayOf(connection.socket, this.#visit);
       connection.askerOf = this.#visit;
+      connection.visitor = undefined;
     }
     const known = meaning.asked[connection.asker];
     if (known !== undefined) return known;

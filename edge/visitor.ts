@@ -93,12 +93,14 @@ const OPTIONS_HERE: ResponseHead = {
  * Never rejects.
  *
  * @param known - The request's head, where it is read already.
+ * @param visitor - The block of addresses that it counts for.
  */
 export async function answerVisitor(
   visit: Visit,
   request: IncomingMessage,
   response: ServerResponse,
   known?: Visited,
+  visitor: string = visitorBlock(visit, request),
 ): Promise<void> {
   const { core } = visit;
   const arrival: Arrival = {
@@ -111,7 +113,6 @@ export async function answerVisitor(
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
   let body: Readable | undefined;
-  const visitor = visitorBlock(visit, request);
   if (!visit.requests.begin(visitor, core.limits.requests_per_address)) {
     await fail(new HttpError('too_many_requests', visitor));
     return;
@@ -270,7 +271,7 @@ async function bodyToSend(
 }
 
 /** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */
-function visitorBlock(visit: Visit, { socket, rawHeaders }: IncomingMessage): string {
+export function visitorBlock(visit: Visit, { socket, rawHeaders }: IncomingMessage): string {
   return addressBlock(visitorAddress(senderOf(visit, socket.remoteAddress ?? ''), rawHeaders));
 }
 

@@ -37,6 +37,8 @@ export class FrontConnection<Meaning> {
   /** Kept by whoever answers: what it knows of the other side, and when it found out. */
   asker = 0;
   askerOf: unknown;
+  /** The visitor that its requests count for; undefined where that is not known, or differs from one to the next. */
+  visitor: string | undefined;
   /** The section of the last request. */
   #last: Section<Meaning> | undefined;
   #recogniser: Recogniser<Meaning> | undefined;

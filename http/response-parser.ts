@@ -296,10 +296,11 @@ const LENIENT: Grammar = {
   ...linesOf('\\r?\\n'),
   headEnd: (text, before) => {
     const crlf = text.indexOf('\n\r\n', Math.max(0, before - 2));
-    const lf = text.indexOf('\n\n', Math.max(0, before - 1));
-    if (lf < 0 && crlf < 0) return -1;
-    // The first one: what is behind it is the body, which may begin with line ends of its own.
-    return crlf >= 0 && (lf < 0 || crlf < lf) ? crlf + 3 : lf + 2;
+    // The first one counts: what is behind it is the body, which may have line ends of its own.
+    const from = Math.max(0, before - 1);
+    if (crlf >= 0 && text.lastIndexOf('\n\n', crlf) < from) return crlf + 3;
+    const lf = text.indexOf('\n\n', from);
+    return lf < 0 ? -1 : lf + 2;
   },
   isBroken: () => false,
 };

@@ -33,6 +33,8 @@ export class KeyBytes {
   /** 32 bits of SipHash-1-3. */
   hash = 0;
   #wide: string | undefined;
+  /** The key that was set last: a request asks for the same one a dozen times in a row. */
+  #last: string | undefined;
 
   constructor() {
     this.#allocate(FIRST_BYTES);
@@ -40,6 +42,8 @@ export class KeyBytes {
 
   /** Makes it this key. */
   set(key: string): this {
+    if (key === this.#last) return this;
+    this.#last = key;
     this.#makeRoom(key.length);
     this.#bytes.write(key, 'latin1');
     this.#end(key.length, isLatin1(key) ? undefined : key);
@@ -49,6 +53,7 @@ export class KeyBytes {
   /** Makes it `prefix`, the bytes of `source` from `from` to `to`, and `suffix`, one after the other. */
   join(prefix: Buffer, source: Buffer, from: number, to: number, suffix: Buffer): this {
     const suffixAt = prefix.length + to - from;
+    this.#last = undefined;
     this.#makeRoom(suffixAt + suffix.length);
     const bytes = this.#bytes;
     bytes.set(prefix);

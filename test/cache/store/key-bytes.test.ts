@@ -46,6 +46,19 @@ for (const [what, keys] of FAMILIES) {
   });
 }
 
+test('a key that is set again after another one, in one piece or in three, is itself', async (t) => {
+  const [one, other] = ['http://a/1', 'http://a/2'];
+  const { hash } = bytes.set(one);
+  bytes.set(other);
+  t.equal(bytes.set(one).hash, hash);
+  bytes.join(Buffer.from('http://a'), Buffer.from('/2'), 0, 2, Buffer.alloc(0));
+  t.equal(bytes.set(one).hash, hash);
+  t.equal(bytes.toString(), one);
+  bytes.set('http://a/\u0416');
+  t.equal(bytes.set(one).wide, undefined);
+  t.equal(bytes.set('http://a/\u0416').wide, 'http://a/\u0416');
+});
+
 test('a key is hashed alike in one piece and in three, after a longer one', async (t) => {
   const joined = new KeyBytes();
   for (const [prefix, middle, suffix] of [
