@@ -33,7 +33,7 @@ has asked.
   3  one large body: the origin is asked once, and each node's peak memory stays
      within its configured memory plus 256 MiB; the goal is plus 128 MiB
   4  the same where the body is larger than the memory for it: it streams through,
-     readers that fall behind ask for the rest themselves
+     readers that fall behind ask for the rest themselves (max_connections: 4096)
 
 Options:
   --visitors N    Visitors at a time. By default 5000.

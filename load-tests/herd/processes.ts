@@ -77,7 +77,7 @@ sites:
   - name: herd
     hosts: ['*']
     direct_to_origin: false
-    origin: { servers: [{ url: 'http://127.0.0.1:${originPort}' }] }
+    origin: { servers: [{ url: 'http://127.0.0.1:${originPort}' }], max_connections: 4096 }
 `;
   const edge = (name: string, port: number | undefined) =>
     `  - { name: ${name}, listen: '127.0.0.1:0', tier: '127.0.0.1:${port}', workers: 1 }\n`;
