@@ -18,17 +18,23 @@ export class Turns {
   #queue: (() => void)[] = [];
   #at = 0;
   #isRunning = false;
+  /** When the first of those that wait was put off, of `performance.now()`. */
+  #waitingSince = 0;
   /** When the first large read of this turn came, of `performance.now()`. */
   #largeSince: number | undefined;
 
   /**
-   * @returns When the connection that begins to read now is to stop, of `performance.now()`: at once, after what it has
-   *   begun, while others have been stopped and wait.
+   * While connections wait that have been stopped, all that begin to read have one slice together, from when the first
+   * was stopped: else one that takes long, or the system giving the processor to another process, would cut in two what
+   * all others have sent in that turn, and each would be answered by two writes.
+   *
+   * @returns When the connection that begins to read now is to stop, of `performance.now()`. Once it is over, after what
+   *   it has begun.
    */
   sliceEnd(): number {
-    const isContended = !this.#isRunning && this.#queue.length > 0;
-    const from = this.#isRunning ? undefined : this.#largeSince;
-    return isContended ? performance.now() : (from ?? performance.now()) + SLICE_MS;
+    if (this.#isRunning) return performance.now() + SLICE_MS;
+    const from = this.#largeSince ?? performance.now();
+    return (this.#queue.length > 0 ? Math.min(from, this.#waitingSince) : from) + SLICE_MS;
   }
 
   /**
@@ -48,7 +54,9 @@ export class Turns {
   /** @param goOn - Called in a later turn. */
   later(goOn: () => void): void {
     this.#queue.push(goOn);
-    if (this.#queue.length === 1 && !this.#isRunning) setImmediate(this.#run);
+    if (this.#queue.length > 1 || this.#isRunning) return;
+    this.#waitingSince = performance.now();
+    setImmediate(this.#run);
   }
 
   readonly #run = (): void => {

@@ -8,11 +8,17 @@ function work(ms: number): void {
   while (performance.now() < end);
 }
 
-test('while others wait, a connection that begins stops after what it has begun', async (t) => {
+test('while others wait, those that begin have one slice together', async (t) => {
   const turns = new Turns();
   t.ok(turns.sliceEnd() > performance.now(), 'alone, it has a slice');
   turns.later(() => t.ok(turns.sliceEnd() > performance.now(), 'one that has waited has a slice'));
-  t.ok(turns.sliceEnd() <= performance.now());
+  const end = turns.sliceEnd();
+  turns.later(() => undefined);
+  t.equal(turns.sliceEnd(), end, 'from when the first was put off, however many are');
+  work(2);
+  t.ok(turns.sliceEnd() <= performance.now(), 'it is used up');
+  turns.hasRead(64 * 1024);
+  t.ok(turns.sliceEnd() <= performance.now(), 'a large read begins no other one');
   await nextTurn();
   t.ok(turns.sliceEnd() > performance.now(), 'nobody waits any more');
 });
@@ -48,6 +54,8 @@ test('large reads of one turn have one slice together', async (t) => {
   work(2);
   turns.hasRead(64 * 1024);
   t.ok(turns.sliceEnd() <= performance.now(), 'it is used up');
+  turns.later(() => undefined);
+  t.ok(turns.sliceEnd() <= performance.now(), 'also for those that come when it has been put off');
   await nextTurn();
   await nextTurn();
   t.ok(turns.sliceEnd() > performance.now(), 'in the next turn there is another one');
