@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { test } from 'tap';
 import { ConnectionShares, type Sharer } from '../../http/connection-shares.ts';
 
@@ -39,3 +41,40 @@ test('thousands whose time to wait is up at once are ended a few in each turn of
   t.ok(most <= 32, `${most} in a turn`);
   t.equal(shares.inFlight, 8);
 });
+
+test('requests that have ended do not move to the old generation, however many come and go', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const shares = new ConnectionShares({ maxConnections: 64, maxWaiting: 100, busyCode: 'origin_busy' });
+  const underWay: Sharer[] = [];
+  const comeAndGo = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const held = new Array(HELD_BY_EACH).fill(i);
+      const one: Sharer = {
+        visitor: undefined,
+        standing: undefined,
+        heldBack: undefined,
+        dispatch: () => held,
+        giveUp: () => undefined,
+      };
+      shares.begin(one);
+      underWay.push(one);
+      if (underWay.length > 32) shares.done(underWay.shift() as Sharer);
+    }
+  };
+  comeAndGo(5_000);
+  // A full collection takes what is in use at the moment to the old generation; what comes later must not follow it.
+  collect();
+  comeAndGo(10);
+  collect();
+  const before = oldBytes();
+  comeAndGo(20_000);
+  const kept = (oldBytes() - before) / (20_000 * HELD_BY_EACH * 8);
+  t.ok(kept < 0.1, `${(kept * 100).toFixed(1)} % of what they held`);
+});
+
+const HELD_BY_EACH = 250;
+
+function oldBytes(): number {
+  return getHeapSpaceStatistics().find(({ space_name: name }) => name === 'old_space')?.space_used_size ?? Number.NaN;
+}
