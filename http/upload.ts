@@ -28,20 +28,14 @@ export function keepReadingAfterWriteErrors(socket: Socket, onFailed: () => void
   const writes = socket as unknown as Writes;
   const { _write: write, _writev: writeAll } = writes;
   let hasFailed = false;
-  let shielded: Done | undefined;
-  let known: Done | undefined;
-  // A stream has one callback for all its writes.
   const shield = (done: Done): Done => {
-    if (shielded !== undefined && known === done) return shielded;
-    known = done;
-    shielded = (error) => {
+    return (error) => {
       if (error && !hasFailed) {
         hasFailed = true;
         onFailed();
       }
       done();
     };
-    return shielded;
   };
   writes._write = (chunk, encoding, done) => {
     if (hasFailed) done();
