@@ -1,5 +1,5 @@
 /**
- * What a request says of the person behind it, as far as the cache key does not hold it:
+ * Credentials of a request, as far as the cache key does not hold them:
  * Authorization, and cookies. Such a request is personal (docs/shared-answers.md): what only a
  * rule or a guess makes shareable is neither kept of its answer nor given to it.
  *
@@ -12,18 +12,18 @@ import { type CompiledRules, type CookiePolicy, compileRules } from '../config/m
 import type { SiteConfig } from '../config/schema.ts';
 import { fieldLines, hasField, lowerCase, type RawHeaders, trimOws } from '../http/headers.ts';
 
-/** What a request has that tells its sender from others and is not in its key. */
+/** Credentials and cookies of a request that are not in its key. */
 export interface Credentials {
   readonly hasAuthorization: boolean;
-  /** Whether there is a cookie that is neither ignored nor in the key. */
+  /** True where a cookie is neither ignored nor in the key. */
   readonly hasCookies: boolean;
   /** Cookies that are not in the key, the ignored ones among them; `undefined`: too many to read. */
   readonly cookies: readonly Cookie[] | undefined;
-  /** What was found for policies that name some cookies. */
+  /** Remembered results for policies that name some cookies. */
   readonly found: Map<CookiePolicy, boolean>;
 }
 
-/** What the fields of a request mean for its key. */
+/** Meaning of a request's fields for its key. */
 export interface KeyCookies {
   readonly credentials: Credentials | undefined;
   /** Lines of the key, where it holds the cookies that `key.cookies` names. */
@@ -38,7 +38,7 @@ export interface Cookie {
   readonly name: string;
   /** `name=value` without white space around either; of one without `=`, all of it. */
   readonly text: string;
-  /** Whether all servers read the same name and the same value. */
+  /** True where all servers read the same name and the same value. */
   readonly isPlain: boolean;
 }
 
@@ -51,7 +51,7 @@ const PLAIN = /^[!#$&'*+^_`|~0-9A-Za-z-][!#$&'*+.^_`|~0-9A-Za-z-]*=[\x21\x23-\x2
 /** The same of what is written otherwise, in characters: each costs more to read. */
 const MAX_ODD_CHARS = 4_096;
 
-/** What some servers take for another cookie behind a value. */
+/** Text behind a value that some servers take for another cookie. */
 const PERHAPS_ANOTHER = /[\s,"][^\s,"=]*=/;
 
 const NOTHING: KeyCookies = { credentials: undefined, suffix: '', suffixOfAll: undefined };
@@ -83,7 +83,7 @@ export function keyCookies(site: SiteConfig, headers: RawHeaders): KeyCookies {
   };
 }
 
-/** Whether the request is personal where this policy counts. */
+/** Returns whether the request is personal where this policy counts. */
 export function isPersonal(credentials: Credentials | undefined, policy: CookiePolicy): boolean {
   if (credentials === undefined) return false;
   if (credentials.hasAuthorization) return true;
@@ -227,7 +227,7 @@ function byName(a: Cookie, b: Cookie): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** Whether some server takes the cookie, or a part of it, for one of these names. */
+/** Returns whether some server takes the cookie, or a part of it, for one of these names. */
 function isRead({ name, text, isPlain }: Cookie, names: NameReader): boolean {
   if (names.isName(name)) return true;
   if (isPlain) return false;
@@ -235,7 +235,7 @@ function isRead({ name, text, isPlain }: Cookie, names: NameReader): boolean {
   return (bracket > 0 && names.isName(name.slice(0, bracket))) || names.isIn(text);
 }
 
-/** Whether no server takes a part of it for another cookie. */
+/** Returns whether no server takes a part of it for another cookie. */
 function isOne({ text, isPlain }: Cookie): boolean {
   return isPlain || !PERHAPS_ANOTHER.test(text);
 }

@@ -79,14 +79,12 @@ export class EvictionQueues {
   /** Enters a row whose key has been stored. @param bytes - That the key costs in memory. */
   add(row: number, bytes: number): void {
     this.#size++;
-    const size = Math.min(SIZES - 1, Math.floor(Math.log2(bytes + 1)));
-    this.#enter(row, size, this.#history.frequencyOf(this.#rows.get(row, HASH)) + 1);
+    this.#enter(row, magnitudeOf(bytes), this.#history.frequencyOf(this.#rows.get(row, HASH)) + 1);
   }
 
   /** Notes that the row's key, stored already, has been stored anew: that is a use. */
   replace(row: number, bytes: number): void {
-    const size = Math.min(SIZES - 1, Math.floor(Math.log2(bytes + 1)));
-    this.#reenter(row, size, 1 + this.#usesOf(row));
+    this.#reenter(row, magnitudeOf(bytes), 1 + this.#usesOf(row));
   }
 
   /** Takes the row out of its queue. @param isEvicted - Whether to remember its frequency. */
@@ -203,4 +201,9 @@ export class EvictionQueues {
     const frequency = (state >>> FREQUENCY_SHIFT) & FIVE_BITS;
     return ((state >>> SIZE_SHIFT) << FREQUENCY_CLASS_BITS) | (FIVE_BITS - Math.clz32(frequency));
   }
+}
+
+/** Magnitude of a key's bytes, for its class. */
+function magnitudeOf(bytes: number): number {
+  return Math.min(SIZES - 1, Math.floor(Math.log2(bytes + 1)));
 }
