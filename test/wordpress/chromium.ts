@@ -60,7 +60,11 @@ export const inChromium: Journey = async (t, stage) => {
   t.equal(await stage.wordpress.php(`echo get_post(${id})->post_title;`), 'Title from the editor', 'the editor saves');
   const [request] = await Promise.all([
     page.waitForRequest((one) => one.headers()['x-http-method-override'] === 'DELETE'),
-    page.evaluate(() => (globalThis as unknown as { wp: Editor }).wp.data.dispatch('core/editor').trashPost()),
+    // The editor leaves for the list of posts once the post is deleted, and takes this page's scripts along.
+    page.waitForURL(`**/wp-admin/edit.php?trashed=1&**`),
+    page.evaluate(() => {
+      void (globalThis as unknown as { wp: Editor }).wp.data.dispatch('core/editor').trashPost();
+    }),
   ]);
   t.equal(request.method(), 'POST');
   t.equal((await request.response())?.status(), 200);
