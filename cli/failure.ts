@@ -12,15 +12,15 @@ export const EXIT_USAGE = 2;
 
 /** Code → exit status and meaning, for docs/errors.md. */
 export const EXIT_CODES = {
-  CLI_USAGE: { exit: EXIT_USAGE, meaning: 'The command line is not valid; the message says what to write instead.' },
-  CONFIG_REFUSED: { exit: EXIT_FAILURE, meaning: 'A config file is refused: one line for each problem, with its fix.' },
-  CLI_FAILURE: { exit: EXIT_FAILURE, meaning: 'The command was tried and failed; the message says why.' },
+  cli_usage: { exit: EXIT_USAGE, meaning: 'The command line is not valid; the message says what to write instead.' },
+  config_refused: { exit: EXIT_FAILURE, meaning: 'A config file is refused: one line for each problem, with its fix.' },
+  cli_failure: { exit: EXIT_FAILURE, meaning: 'The command was tried and failed; the message says why.' },
 } as const;
 
 /** The command line makes no sense; `fix` says how it would. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
-  readonly code = 'CLI_USAGE';
+  readonly code = 'cli_usage';
   readonly fix: string;
 
   constructor(message: string, fix: string) {
@@ -32,7 +32,7 @@ export class UsageError extends Error {
 /** Something is not as it has to be; the message says all there is to say. */
 export class Failure extends Error {
   override readonly name = 'Failure';
-  readonly code = 'CLI_FAILURE';
+  readonly code = 'cli_failure';
 }
 
 /** @returns The lines to print, and the code to exit with. */

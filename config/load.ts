@@ -18,7 +18,7 @@ export type { Environment, SiteOverrides } from './read.ts';
  * Loads a region file with the sites it includes and the shields it refers to.
  *
  * @param env - Where `${NAME}` in `tier_secret` is looked up.
- * @throws {ConfigError} `CONFIG_REFUSED` with every problem of every file involved.
+ * @throws {ConfigError} `config_refused` with every problem of every file involved.
  */
 export function loadRegion(file: string, env: Environment = process.env): RegionConfig {
   const reading = readRegion(file, env);
@@ -34,7 +34,7 @@ export function loadRegion(file: string, env: Environment = process.env): Region
  * host (`*`). An origin given in `overrides` counts more than the servers in
  * the file; the other keys of `origin` stay.
  *
- * @throws {ConfigError} `CONFIG_REFUSED` with every problem.
+ * @throws {ConfigError} `config_refused` with every problem.
  */
 export function loadSite(file: string, overrides: SiteOverrides = {}): SiteConfig {
   const { site, problems } = checkSiteFile(file, overrides);

@@ -34,7 +34,7 @@ export const MAX_PROBLEMS = 100;
 /** A config that is refused; `problems` is never empty, and the message has a line for each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  readonly code = 'CONFIG_REFUSED';
+  readonly code = 'config_refused';
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {

@@ -32,7 +32,7 @@ const ADDRESS_KEYS = ['listen', 'listen_tls', 'tier', 'control'] as const;
  *
  * @param current - All that run: some mistakes show only side by side.
  * @param env - Where `${NAME}` in `tier_secret` is looked up.
- * @throws {ConfigError} `CONFIG_REFUSED` when the files have problems, or ask running nodes for other sockets.
+ * @throws {ConfigError} `config_refused` when the files have problems, or ask running nodes for other sockets.
  */
 export function reloadRegions(current: readonly RegionConfig[], env: Environment = process.env): Reload[] {
   const readings = current.map(({ file }) => readRegion(file, env));

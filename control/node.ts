@@ -244,7 +244,7 @@ function openJournal(file: string, folder: DataFolder): Journal {
     return openEmbeddedJournal(folder.journal, { now: Date.now });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
-    const isInUse = error.code === 'JOURNAL_IN_USE';
+    const isInUse = error.code === 'journal_in_use';
     throw dataProblem(file, error.message, isInUse ? 'Stop that process, or name another folder.' : undefined);
   }
 }

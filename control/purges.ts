@@ -191,7 +191,7 @@ export class Purges {
       appended(numbers.last, order);
     } catch (error) {
       if (!(error instanceof JournalError)) throw error;
-      if (error.code === 'JOURNAL_BAD_PURGE') throw new ApiError('unpurgeable', { detail: error.message });
+      if (error.code === 'journal_bad_purge') throw new ApiError('unpurgeable', { detail: error.message });
       throw new ApiError('journal_unavailable', { headers: { 'retry-after': '5' }, cause: error });
     }
     const call = { first, count: selectors.length, nonce };

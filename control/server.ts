@@ -73,7 +73,7 @@ function asApiError(error: unknown): ApiError {
     return new ApiError('forbidden', { detail: error.message });
   }
   if (error instanceof JournalError) {
-    return error.code === 'JOURNAL_BAD_MESSAGE'
+    return error.code === 'journal_bad_message'
       ? new ApiError('malformed_request', { detail: error.message })
       : new ApiError('journal_unavailable', { cause: error });
   }

@@ -68,7 +68,7 @@ export function visitorTls(
 
 /** OpenSSL's codes are many, and some name what the other side sent: few labels, all known here. */
 function handshakeFailure(code: string): string {
-  if (code === 'TLS_UNKNOWN_NAME') return 'tls_unknown_name';
+  if (code === 'tls_unknown_name') return 'tls_unknown_name';
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'tls_timeout';
   return code === 'ECONNRESET' ? 'tls_abandoned' : 'tls_handshake';
 }

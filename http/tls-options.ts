@@ -80,5 +80,5 @@ type SniDone = (error: Error | null, context?: SecureContext) => void;
 /** A visitor asked for a name that no certificate is for. */
 export class UnknownName extends Error {
   override readonly name = 'UnknownName';
-  readonly code = 'TLS_UNKNOWN_NAME';
+  readonly code = 'tls_unknown_name';
 }

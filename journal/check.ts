@@ -34,7 +34,7 @@ const HAS_SELECTOR: Readonly<Record<SelectorKind, boolean>> = {
 export const EVERY_SITE = '*';
 
 /** @throws {JournalError} with `code` and the field that is wrong, unless it is a purge that the journal can keep. */
-export function checkPurge(value: unknown, code: JournalErrorCode = 'JOURNAL_BAD_PURGE'): asserts value is Purge {
+export function checkPurge(value: unknown, code: JournalErrorCode = 'journal_bad_purge'): asserts value is Purge {
   const purge = fields(value, code);
   const refuse = (field: string): never => {
     throw new JournalError(code, field);
@@ -50,19 +50,19 @@ export function checkPurge(value: unknown, code: JournalErrorCode = 'JOURNAL_BAD
   if (!isText(why, MAX_WHY_LENGTH)) refuse('why');
 }
 
-/** @throws {JournalError} `JOURNAL_BAD_MESSAGE` */
+/** @throws {JournalError} `journal_bad_message` */
 export function checkRecord(value: unknown): asserts value is JournalRecord {
-  const { seq, time } = fields(value, 'JOURNAL_BAD_MESSAGE');
-  if (!isNumber(seq) || seq === 0) throw new JournalError('JOURNAL_BAD_MESSAGE', 'seq');
-  if (!isNumber(time)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'time');
-  checkPurge(value, 'JOURNAL_BAD_MESSAGE');
+  const { seq, time } = fields(value, 'journal_bad_message');
+  if (!isNumber(seq) || seq === 0) throw new JournalError('journal_bad_message', 'seq');
+  if (!isNumber(time)) throw new JournalError('journal_bad_message', 'time');
+  checkPurge(value, 'journal_bad_message');
 }
 
-/** @throws {JournalError} `JOURNAL_BAD_MESSAGE` */
+/** @throws {JournalError} `journal_bad_message` */
 export function checkState(value: unknown): asserts value is JournalState {
-  const { terms, floor, newest } = fields(value, 'JOURNAL_BAD_MESSAGE');
-  if (!isNumber(newest)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
-  if (!isNumber(floor) || floor > newest) throw new JournalError('JOURNAL_BAD_MESSAGE', 'floor');
+  const { terms, floor, newest } = fields(value, 'journal_bad_message');
+  if (!isNumber(newest)) throw new JournalError('journal_bad_message', 'newest');
+  if (!isNumber(floor) || floor > newest) throw new JournalError('journal_bad_message', 'floor');
   checkTerms(terms, newest);
 }
 
@@ -70,7 +70,7 @@ export function checkState(value: unknown): asserts value is JournalState {
 export function checkTerms(
   value: unknown,
   newest: number,
-  code: JournalErrorCode = 'JOURNAL_BAD_MESSAGE',
+  code: JournalErrorCode = 'journal_bad_message',
 ): asserts value is readonly Term[] {
   const refuse = (what: string): never => {
     throw new JournalError(code, what);

@@ -27,7 +27,7 @@ export class Connection {
       this.#reject = reject;
       this.#messages
         .next()
-        .then(({ done, value }) => (done ? reject(new JournalError('JOURNAL_ENDED')) : resolve(value)), reject);
+        .then(({ done, value }) => (done ? reject(new JournalError('journal_ended')) : resolve(value)), reject);
     });
   }
 
@@ -38,7 +38,7 @@ export class Connection {
   }
 
   #close(): void {
-    this.giveUp(new JournalError('JOURNAL_ENDED'));
+    this.giveUp(new JournalError('journal_ended'));
     const end = async (): Promise<unknown> => this.#messages.return?.();
     end().catch(() => undefined); // nobody is interested in how an iteration that was given up comes to its end
   }

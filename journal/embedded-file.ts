@@ -49,15 +49,15 @@ function identify(db: Database): boolean {
   const tables = number(db, 'SELECT count(*) FROM sqlite_schema');
   // Also when the process ended while it made the file.
   if (applicationId === 0 && version === 0 && tables === 0) return true;
-  if (applicationId !== APPLICATION_ID) throw new JournalError('JOURNAL_FOREIGN');
-  if (version !== VERSION) throw new JournalError('JOURNAL_VERSION', `${version}; known is ${VERSION}`);
+  if (applicationId !== APPLICATION_ID) throw new JournalError('journal_foreign');
+  if (version !== VERSION) throw new JournalError('journal_version', `${version}; known is ${VERSION}`);
   return false;
 }
 
 function setUp(db: Database): void {
   const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
   // SQLite answers with the mode that it stays in; one of memory is for tests.
-  if (mode !== 'wal' && mode !== 'memory') throw new JournalError('JOURNAL_UNOPENABLE', `no write-ahead log, ${mode}`);
+  if (mode !== 'wal' && mode !== 'memory') throw new JournalError('journal_unopenable', `no write-ahead log, ${mode}`);
   db.exec('PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON');
 }
 
@@ -70,7 +70,7 @@ function create(db: Database, identity: string): void {
   db.exec('COMMIT');
 }
 
-/** @throws {JournalError} `JOURNAL_CORRUPT` unless pages, schema, numbers and terms are as they have to be. */
+/** @throws {JournalError} `journal_corrupt` unless pages, schema, numbers and terms are as they have to be. */
 function verify(db: Database): void {
   const schema = db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
   const found = Object.fromEntries(schema.map(({ name, sql }) => [name, sql]));
@@ -78,7 +78,7 @@ function verify(db: Database): void {
   const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (check !== 'ok') corrupt(String(check));
   const [journal, ...more] = db.prepare('SELECT floor FROM journal').all();
-  if (journal === undefined || more.length > 0) throw new JournalError('JOURNAL_CORRUPT', 'not one floor');
+  if (journal === undefined || more.length > 0) throw new JournalError('journal_corrupt', 'not one floor');
   const floor = Number(journal['floor']);
   if (!(floor >= 0)) corrupt('floor');
   // Records below the floor are on their way out.
@@ -87,7 +87,7 @@ function verify(db: Database): void {
     .get(floor);
   const { n, first, last } = kept as { n: number; first: number | null; last: number | null };
   if (n > 0 && (first !== floor + 1 || last !== floor + n)) corrupt(`${n} records from ${first} to ${last}`);
-  checkTerms(readTerms(db), floor + n - 1, 'JOURNAL_CORRUPT'); // each of them gave out a number
+  checkTerms(readTerms(db), floor + n - 1, 'journal_corrupt'); // each of them gave out a number
 }
 
 /** @returns Those that gave out numbers, oldest first. */
@@ -96,7 +96,7 @@ export function readTerms(db: Database): Term[] {
 }
 
 function corrupt(detail: string): never {
-  throw new JournalError('JOURNAL_CORRUPT', detail);
+  throw new JournalError('journal_corrupt', detail);
 }
 
 function number(db: Database, query: string): number {
@@ -114,30 +114,30 @@ const NOT_A_DATABASE = 26;
 const QUERY_ERROR = 1;
 
 const OPEN_ERRORS: Readonly<Record<number, JournalErrorCode>> = {
-  [QUERY_ERROR]: 'JOURNAL_CORRUPT',
-  [BUSY]: 'JOURNAL_IN_USE',
-  [LOCKED]: 'JOURNAL_IN_USE',
-  [CORRUPT]: 'JOURNAL_CORRUPT',
-  [NOT_A_DATABASE]: 'JOURNAL_FOREIGN',
+  [QUERY_ERROR]: 'journal_corrupt',
+  [BUSY]: 'journal_in_use',
+  [LOCKED]: 'journal_in_use',
+  [CORRUPT]: 'journal_corrupt',
+  [NOT_A_DATABASE]: 'journal_foreign',
 };
 
 function openError(error: unknown, file: string): JournalError {
   if (error instanceof JournalError) return new JournalError(error.code, `${file}: ${error.message}`, { cause: error });
-  const code = OPEN_ERRORS[resultCode(error) ?? -1] ?? 'JOURNAL_UNOPENABLE';
+  const code = OPEN_ERRORS[resultCode(error) ?? -1] ?? 'journal_unopenable';
   return new JournalError(code, `${file}: ${(error as Error).message}`, { cause: error });
 }
 
 /** Undoes what was begun. @returns Whether the journal can go on. */
 export function writeError(error: unknown, db: Database): JournalError {
   const { message } = error as Error;
-  let code: JournalErrorCode = 'JOURNAL_NOT_WRITTEN';
+  let code: JournalErrorCode = 'journal_not_written';
   try {
     if (db.isTransaction) db.exec('ROLLBACK');
   } catch {
-    code = 'JOURNAL_BROKEN'; // and the error that came first says why
+    code = 'journal_broken'; // and the error that came first says why
   }
   const result = resultCode(error);
-  if (result === IO_ERROR || result === CORRUPT || result === NOT_A_DATABASE) code = 'JOURNAL_BROKEN';
+  if (result === IO_ERROR || result === CORRUPT || result === NOT_A_DATABASE) code = 'journal_broken';
   return new JournalError(code, message, { cause: error });
 }
 

@@ -74,8 +74,8 @@ const ROWS_PER_SWEEP = 5_000;
  * open it meanwhile.
  *
  * @param file - Its folder has to be there.
- * @throws {JournalError} `JOURNAL_UNOPENABLE`, `JOURNAL_IN_USE`,
- *   `JOURNAL_FOREIGN`, `JOURNAL_VERSION`, `JOURNAL_CORRUPT`.
+ * @throws {JournalError} `journal_unopenable`, `journal_in_use`,
+ *   `journal_foreign`, `journal_version`, `journal_corrupt`.
  */
 export function openEmbeddedJournal(file: string, options: EmbeddedOptions): EmbeddedJournal {
   return new EmbeddedJournal(openJournalFile(file, randomUUID()), options);
@@ -98,7 +98,7 @@ export class EmbeddedJournal implements Journal {
   #pending: Append[] = [];
   #isWritable = true;
   /** Why nothing more is taken. */
-  #refusal: 'JOURNAL_CLOSED' | 'JOURNAL_BROKEN' | undefined;
+  #refusal: 'journal_closed' | 'journal_broken' | undefined;
 
   /** @param db - From `openJournalFile`; the journal's from here on. */
   constructor(db: Database, { now, defer = paced() }: EmbeddedOptions) {
@@ -120,7 +120,7 @@ export class EmbeddedJournal implements Journal {
 
   async append(purges: readonly Purge[]): Promise<{ first: number; last: number }> {
     if (this.#refusal) throw new JournalError(this.#refusal);
-    if (purges.length === 0) throw new JournalError('JOURNAL_BAD_PURGE', 'none at all');
+    if (purges.length === 0) throw new JournalError('journal_bad_purge', 'none at all');
     for (const purge of purges) checkPurge(purge);
     const { promise, resolve, reject } = Promise.withResolvers<{ first: number; last: number }>();
     // A copy: what the caller does to its list later is not what was checked.
@@ -164,9 +164,9 @@ export class EmbeddedJournal implements Journal {
   }
 
   async close(): Promise<void> {
-    if (this.#refusal === 'JOURNAL_CLOSED') return;
+    if (this.#refusal === 'journal_closed') return;
     this.#flush();
-    this.#refusal = 'JOURNAL_CLOSED';
+    this.#refusal = 'journal_closed';
     this.#listeners.clear();
     this.#db.close();
   }
@@ -215,7 +215,7 @@ export class EmbeddedJournal implements Journal {
    * After a failed fsync nobody knows what the disk holds, and the next fsync
    * may succeed without having written it: the journal takes nothing more.
    *
-   * @throws {JournalError} `JOURNAL_NOT_WRITTEN`, `JOURNAL_BROKEN`; `JOURNAL_CLOSED`.
+   * @throws {JournalError} `journal_not_written`, `journal_broken`; `journal_closed`.
    */
   #write(statements: () => void): void {
     this.#checkOpen();
@@ -228,7 +228,7 @@ export class EmbeddedJournal implements Journal {
     } catch (cause) {
       this.#isWritable = false;
       const error = writeError(cause, this.#db);
-      if (error.code === 'JOURNAL_BROKEN') this.#refusal = error.code;
+      if (error.code === 'journal_broken') this.#refusal = error.code;
       throw error;
     }
   }
@@ -246,7 +246,7 @@ export class EmbeddedJournal implements Journal {
   }
 
   #checkOpen(): void {
-    if (this.#refusal === 'JOURNAL_CLOSED') throw new JournalError(this.#refusal);
+    if (this.#refusal === 'journal_closed') throw new JournalError(this.#refusal);
   }
 }
 

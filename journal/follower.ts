@@ -171,7 +171,7 @@ export class Follower {
     for (;;) {
       const message = await connection.next();
       // What waited in a buffer while this process stood still says nothing about now.
-      if (now() - watch.heardAt > this.#silenceMs) throw new JournalError('JOURNAL_SILENT');
+      if (now() - watch.heardAt > this.#silenceMs) throw new JournalError('journal_silent');
       watch.heardAt = now();
       checkMessage(message);
       this.#take(message, progress);
@@ -185,7 +185,7 @@ export class Follower {
       watch.heardAt = Math.min(watch.heardAt, now); // the clock may have been set back
       const leftMs = watch.heardAt + this.#silenceMs - now;
       if (leftMs <= 0) {
-        connection.giveUp(new JournalError('JOURNAL_SILENT'));
+        connection.giveUp(new JournalError('journal_silent'));
         return;
       }
       await this.#wait(leftMs, signal);
@@ -195,7 +195,7 @@ export class Follower {
   /** @throws {JournalError} when the message does not fit; nothing of it is applied then. */
   #take(message: JournalMessage, progress: Progress): void {
     if ((message.type === 'hello') !== (progress.sent === undefined)) {
-      throw new JournalError('JOURNAL_OUT_OF_ORDER', message.type);
+      throw new JournalError('journal_out_of_order', message.type);
     }
     switch (message.type) {
       case 'hello':
@@ -219,7 +219,7 @@ export class Follower {
       target.restart(state);
       // The connection goes on after what it was asked for, if that is on its line: what is between does not come.
       if (target.position.seq < progress.sent) {
-        throw new JournalError('JOURNAL_FORKED', `${known.seq} was known, ${position.seq} applied`);
+        throw new JournalError('journal_forked', `${known.seq} was known, ${position.seq} applied`);
       }
     } else {
       target.extend(state);
@@ -234,7 +234,7 @@ export class Follower {
     const expected = (progress.sent as number) + 1;
     for (const [index, { seq }] of records.entries()) {
       if (seq !== expected + index)
-        throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} after ${expected + index - 1}`);
+        throw new JournalError('journal_out_of_order', `${seq} after ${expected + index - 1}`);
     }
     progress.sent = (records.at(-1) as JournalRecord).seq;
     progress.idle = 0;
@@ -249,10 +249,10 @@ export class Follower {
   #takeHeartbeat({ newest, floor = 0 }: { newest: number; floor?: number }, progress: Progress): void {
     const { target } = this.#options;
     const { seq } = target.position;
-    if (newest < seq) throw new JournalError('JOURNAL_OUT_OF_ORDER', `${seq} was applied, ${newest} is the newest`);
+    if (newest < seq) throw new JournalError('journal_out_of_order', `${seq} was applied, ${newest} is the newest`);
     const isBehind = newest > seq;
     progress.idle = isBehind ? progress.idle + 1 : 0;
-    if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('JOURNAL_STALLED', `at ${seq} of ${newest}`);
+    if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('journal_stalled', `at ${seq} of ${newest}`);
     if (!isBehind) this.#attempts = 0;
     if (!isBehind && floor > progress.floor) {
       target.raiseFloor?.(floor);

@@ -72,9 +72,9 @@ export interface Journal {
    * Gives the purges contiguous numbers, in their order, all of them or none.
    * Durable when it resolves.
    *
-   * @throws {JournalError} (rejects) `JOURNAL_BAD_PURGE` when there is none, or
-   *   one that `checkPurge` refuses; `JOURNAL_NOT_WRITTEN`, `JOURNAL_BROKEN`;
-   *   `JOURNAL_CLOSED`.
+   * @throws {JournalError} (rejects) `journal_bad_purge` when there is none, or
+   *   one that `checkPurge` refuses; `journal_not_written`, `journal_broken`;
+   *   `journal_closed`.
    */
   append(purges: readonly Purge[]): Promise<{ first: number; last: number }>;
 

@@ -7,7 +7,7 @@ import { JournalError } from './errors.ts';
 const NEWLINE = 0x0a;
 
 /**
- * @throws {JournalError} `JOURNAL_BAD_MESSAGE` at a line that is longer, or not
+ * @throws {JournalError} `journal_bad_message` at a line that is longer, or not
  *   JSON in UTF-8. What comes after the last newline was cut off, and is dropped.
  */
 export async function* jsonLines(chunks: AsyncIterable<Uint8Array>, maxLineBytes: number): AsyncGenerator<unknown> {
@@ -30,13 +30,13 @@ export async function* jsonLines(chunks: AsyncIterable<Uint8Array>, maxLineBytes
 }
 
 function checkLength(bytes: number, maxLineBytes: number): void {
-  if (bytes > maxLineBytes) throw new JournalError('JOURNAL_BAD_MESSAGE', `a line of more than ${maxLineBytes} bytes`);
+  if (bytes > maxLineBytes) throw new JournalError('journal_bad_message', `a line of more than ${maxLineBytes} bytes`);
 }
 
 function parse(decoder: TextDecoder, line: Uint8Array): unknown {
   try {
     return JSON.parse(decoder.decode(line));
   } catch (cause) {
-    throw new JournalError('JOURNAL_BAD_MESSAGE', 'not JSON', { cause });
+    throw new JournalError('journal_bad_message', 'not JSON', { cause });
   }
 }

@@ -39,9 +39,9 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Records in one message. */
 export const MAX_RECORDS = 1_000;
 
-/** @throws {JournalError} `JOURNAL_BAD_MESSAGE` unless it is a message, looked at by itself. */
+/** @throws {JournalError} `journal_bad_message` unless it is a message, looked at by itself. */
 export function checkMessage(value: unknown): asserts value is JournalMessage {
-  const message = fields(value, 'JOURNAL_BAD_MESSAGE');
+  const message = fields(value, 'journal_bad_message');
   switch (message['type']) {
     case 'hello':
       checkState(message['state']);
@@ -49,7 +49,7 @@ export function checkMessage(value: unknown): asserts value is JournalMessage {
     case 'records': {
       const { records } = message;
       if (!Array.isArray(records) || records.length === 0 || records.length > MAX_RECORDS) {
-        throw new JournalError('JOURNAL_BAD_MESSAGE', 'records');
+        throw new JournalError('journal_bad_message', 'records');
       }
       for (const record of records) checkRecord(record);
       break;
@@ -58,12 +58,12 @@ export function checkMessage(value: unknown): asserts value is JournalMessage {
       checkHeartbeat(message);
       break;
     default:
-      throw new JournalError('JOURNAL_BAD_MESSAGE', 'type');
+      throw new JournalError('journal_bad_message', 'type');
   }
 }
 
 function checkHeartbeat({ newest, floor }: Readonly<Record<string, unknown>>): void {
-  if (!isNumber(newest)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'newest');
+  if (!isNumber(newest)) throw new JournalError('journal_bad_message', 'newest');
   if (floor !== undefined && !(isNumber(floor) && floor <= newest))
-    throw new JournalError('JOURNAL_BAD_MESSAGE', 'floor');
+    throw new JournalError('journal_bad_message', 'floor');
 }

@@ -80,14 +80,14 @@ export function httpReporter({ url, secret, node, wait, problem }: ReporterOptio
       lines = undefined;
       body.end();
       await pause(TIMEOUT_MS, signal);
-      if (!ending.signal.aborted) ending.abort(new JournalError('JOURNAL_SILENT'));
+      if (!ending.signal.aborted) ending.abort(new JournalError('journal_silent'));
     };
     const ended = end();
     try {
       const sent = pool.request({ method: 'POST', path: APPLIED_PATH, headers, body, signal });
       const { statusCode, body: answer } = await sent;
       await answer.dump();
-      if (statusCode < 200 || statusCode > 299) throw new JournalError('JOURNAL_REFUSED', `status ${statusCode}`);
+      if (statusCode < 200 || statusCode > 299) throw new JournalError('journal_refused', `status ${statusCode}`);
     } finally {
       ending.abort();
       await ended;

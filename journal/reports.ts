@@ -15,7 +15,7 @@ const MAX_REPORT_BYTES = 4_096;
  *
  * @param signal - Breaks the call off.
  * @returns Whether the call came to its end; otherwise there is nobody to answer.
- * @throws {JournalError} `JOURNAL_BAD_MESSAGE`
+ * @throws {JournalError} `journal_bad_message`
  */
 export async function readReports(
   request: IncomingMessage,

@@ -27,8 +27,8 @@ const HEADERS_TIMEOUT_MS = 5_000;
  * follower's part, as is to give up a connection that is silent.
  *
  * @returns A transport whose iterations throw a `JournalError`:
- *   `JOURNAL_UNREACHABLE`, `JOURNAL_REFUSED`, `JOURNAL_BAD_MESSAGE`,
- *   `JOURNAL_ENDED`.
+ *   `journal_unreachable`, `journal_refused`, `journal_bad_message`,
+ *   `journal_ended`.
  */
 export function httpSource({ url, secret, node }: SourceOptions): Connect {
   return async function* messages(after, signal) {
@@ -43,7 +43,7 @@ export function httpSource({ url, secret, node }: SourceOptions): Connect {
       const body = await open(pool, journalTarget(after), formatNodeField(node, secret), signal);
       yield* jsonLines(body, MAX_LINE_BYTES) as AsyncGenerator<JournalMessage>;
     } catch (cause) {
-      throw cause instanceof JournalError ? cause : new JournalError('JOURNAL_ENDED', String(cause), { cause });
+      throw cause instanceof JournalError ? cause : new JournalError('journal_ended', String(cause), { cause });
     } finally {
       await pool.destroy();
     }
@@ -55,9 +55,9 @@ async function open(pool: Pool, path: string, field: string, signal: AbortSignal
     const headers = { [TIER_FIELD]: field };
     const { statusCode, body } = await pool.request({ method: 'GET', path, headers, signal });
     body.on('error', () => undefined); // also when nobody reads any more; whoever reads hears of it
-    if (statusCode !== 200) throw new JournalError('JOURNAL_REFUSED', `status ${statusCode}`);
+    if (statusCode !== 200) throw new JournalError('journal_refused', `status ${statusCode}`);
     return body;
   } catch (cause) {
-    throw cause instanceof JournalError ? cause : new JournalError('JOURNAL_UNREACHABLE', String(cause), { cause });
+    throw cause instanceof JournalError ? cause : new JournalError('journal_unreachable', String(cause), { cause });
   }
 }

@@ -146,7 +146,7 @@ function* inLines(records: readonly JournalRecord[]): Generator<readonly Journal
 /** UTF-8 takes no more for one UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 3;
 
-/** Resolves when there is room for more, or the stream is ending. @throws {JournalError} `JOURNAL_SLOW_FOLLOWER` */
+/** Resolves when there is room for more, or the stream is ending. @throws {JournalError} `journal_slow_follower` */
 async function writeLine(
   response: ServerResponse,
   line: string,
@@ -166,12 +166,12 @@ async function writeLine(
   );
   const isAlive = await Promise.race([drained, stalled]);
   over.abort();
-  if (!isAlive) throw new JournalError('JOURNAL_SLOW_FOLLOWER', `nothing taken for ${stallTimeoutMs} ms`);
+  if (!isAlive) throw new JournalError('journal_slow_follower', `nothing taken for ${stallTimeoutMs} ms`);
 }
 
 function refuse(response: ServerResponse, accept: string | undefined, error: unknown): void {
   const { message } = error as Error;
-  const code = error instanceof JournalError && error.code === 'JOURNAL_BAD_MESSAGE' ? 'bad_request' : 'internal';
+  const code = error instanceof JournalError && error.code === 'journal_bad_message' ? 'bad_request' : 'internal';
   const answer = error instanceof HttpError ? error : new HttpError(code, message);
   const page = errorPage(answer, crypto.randomUUID(), accept ?? 'application/json');
   response.writeHead(page.status, page.headers).end(page.body);

@@ -74,13 +74,13 @@ export function journalTarget({ identity, seq }: JournalPosition): string {
 
 /**
  * @param target - Path and query of the request.
- * @throws {JournalError} `JOURNAL_BAD_MESSAGE` that names the parameter.
+ * @throws {JournalError} `journal_bad_message` that names the parameter.
  */
 export function readJournalTarget(target: string): JournalPosition {
   const query = new URLSearchParams(target.split('?')[1] ?? '');
   const [identity, after] = [query.get('identity') ?? undefined, query.get('after') ?? ''];
-  if (identity !== undefined && !isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
-  if (!/^\d{1,16}$/.test(after) || !isNumber(Number(after))) throw new JournalError('JOURNAL_BAD_MESSAGE', 'after');
+  if (identity !== undefined && !isIdentity(identity)) throw new JournalError('journal_bad_message', 'identity');
+  if (!/^\d{1,16}$/.test(after) || !isNumber(Number(after))) throw new JournalError('journal_bad_message', 'after');
   return { identity, seq: Number(after) };
 }
 
@@ -90,30 +90,30 @@ const MAX_PURGES = 4_096;
 /**
  * @param body - Of `POST` to `PURGES_PATH`, parsed as JSON.
  * @returns At least one, all of the same softness, by the same, for the same reason.
- * @throws {JournalError} `JOURNAL_BAD_MESSAGE` that names the field.
+ * @throws {JournalError} `journal_bad_message` that names the field.
  */
 export function readPurges(body: unknown): readonly [Purge, ...Purge[]] {
-  const { purges } = fields(body, 'JOURNAL_BAD_MESSAGE');
+  const { purges } = fields(body, 'journal_bad_message');
   if (!Array.isArray(purges) || purges.length === 0 || purges.length > MAX_PURGES) {
-    throw new JournalError('JOURNAL_BAD_MESSAGE', 'purges');
+    throw new JournalError('journal_bad_message', 'purges');
   }
   for (const purge of purges) {
-    checkPurge(purge, 'JOURNAL_BAD_MESSAGE');
+    checkPurge(purge, 'journal_bad_message');
     const { soft, who, why } = purges[0] as Purge;
     const isAlike = purge.soft === soft && purge.who === who && purge.why === why;
-    if (!isAlike) throw new JournalError('JOURNAL_BAD_MESSAGE', 'purges of one call differ');
+    if (!isAlike) throw new JournalError('journal_bad_message', 'purges of one call differ');
   }
   return purges as unknown as readonly [Purge, ...Purge[]];
 }
 
 /**
  * @param body - Of the request, parsed as JSON.
- * @throws {JournalError} `JOURNAL_BAD_MESSAGE` that names the field.
+ * @throws {JournalError} `journal_bad_message` that names the field.
  */
 export function readAppliedReport(body: unknown): AppliedReport {
-  const { node, identity, seq } = fields(body, 'JOURNAL_BAD_MESSAGE');
-  if (typeof node !== 'string' || node === '') throw new JournalError('JOURNAL_BAD_MESSAGE', 'node');
-  if (!isIdentity(identity)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'identity');
-  if (!isNumber(seq)) throw new JournalError('JOURNAL_BAD_MESSAGE', 'seq');
+  const { node, identity, seq } = fields(body, 'journal_bad_message');
+  if (typeof node !== 'string' || node === '') throw new JournalError('journal_bad_message', 'node');
+  if (!isIdentity(identity)) throw new JournalError('journal_bad_message', 'identity');
+  if (!isNumber(seq)) throw new JournalError('journal_bad_message', 'seq');
   return { node, identity, seq };
 }

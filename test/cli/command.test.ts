@@ -49,7 +49,7 @@ for (const { rule, args, message, fix } of [
   { rule: 'a repetition', args: ['--origin', 'a', '--origin', 'b'], message: '--origin is given twice', fix: /./ },
 ]) {
   test(`${rule} is refused`, async (t) => {
-    t.throws(() => parse(OPTIONS, args), { code: 'CLI_USAGE', message, fix });
+    t.throws(() => parse(OPTIONS, args), { code: 'cli_usage', message, fix });
   });
 }
 
@@ -64,11 +64,11 @@ test('what is required is asked for, with an example', async (t) => {
     run: async ({ origin }) => origin.length,
   });
   await t.rejects(command.run(['file']), {
-    code: 'CLI_USAGE',
+    code: 'cli_usage',
     message: '--origin is missing',
     fix: 'For example: cli/seawall fetch FILE --origin URL',
   });
-  await t.rejects(command.run(['--origin', 'x']), { code: 'CLI_USAGE', message: 'no file is named' });
+  await t.rejects(command.run(['--origin', 'x']), { code: 'cli_usage', message: 'no file is named' });
   t.equal(await command.run(['--origin', 'four', 'file']), 4);
 });
 
@@ -81,5 +81,5 @@ test('an operand where none is taken is refused', async (t) => {
     examples: [],
     run: async () => 0,
   });
-  await t.rejects(command.run(['file']), { code: 'CLI_USAGE', message: '"file" is not expected here', fix: '' });
+  await t.rejects(command.run(['file']), { code: 'cli_usage', message: '"file" is not expected here', fix: '' });
 });

@@ -47,7 +47,7 @@ test('an offset moves every port, that of the demo site too', async (t) => {
 for (const origin of ['http://127.0.0.1:3000/shop', 'ftp://127.0.0.1', '127.0.0.1:3000', '']) {
   test(`${JSON.stringify(origin)} is no origin`, async (t) => {
     t.throws(() => prepareNetwork({ origin, portOffset: 0, env: ENV }), {
-      code: 'CONFIG_REFUSED',
+      code: 'config_refused',
       problems: [{ key: '--origin', message: /^expected http/ }],
     });
   });

@@ -17,5 +17,5 @@ test('the page of errors names every code, and no other', async (t) => {
   const documented = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code);
   const tables = [HTTP_ERRORS, UPSTREAM_CAUSES, API_ERRORS, JOURNAL_ERRORS];
   const codes = tables.flatMap((table) => Object.keys(table));
-  t.same(documented, [...codes, 'CLI_USAGE', 'CONFIG_REFUSED', 'CLI_FAILURE']);
+  t.same(documented, [...codes, 'cli_usage', 'config_refused', 'cli_failure']);
 });

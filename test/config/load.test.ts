@@ -245,7 +245,7 @@ test('the message of the error has a line for each problem', async (t) => {
   const file = join(directory, 'region.yaml');
   t.throws(() => loadRegion(file, {}), {
     name: 'ConfigError',
-    code: 'CONFIG_REFUSED',
+    code: 'config_refused',
     message: [
       `${file}:3:9 memory: expected a size above 0B such as 256MiB, 1GiB or 64KiB, found "64MB". Fix: Write \`memory: 64MiB\` (did you mean this?).`,
       `${file}:4:1 zzzzzz: unknown key. Fix: Remove it; the keys here are ${REGION_KEYS.slice(0, -1).join(', ')} and ${REGION_KEYS.at(-1)}.`,

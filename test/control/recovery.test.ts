@@ -106,7 +106,7 @@ test('what the journal did not take is refused, and may be asked for again', asy
   const failing: Journal = Object.create(journal, {
     append: {
       value: async (records: Parameters<Journal['append']>[0]) => {
-        if (isBroken) throw new JournalError('JOURNAL_NOT_WRITTEN', 'disk full');
+        if (isBroken) throw new JournalError('journal_not_written', 'disk full');
         return journal.append(records);
       },
     },
@@ -159,7 +159,7 @@ for (const { what, make, message } of [
     make(join(file, '..', 'seawall-data'));
     const region = regionOf({ file });
     t.match(await rejectionOf(startControl({ region, control: region.control, regions: [region], log })), {
-      code: 'CONFIG_REFUSED',
+      code: 'config_refused',
       problems: [{ file, key: 'control.data', message }],
     });
   });
@@ -168,7 +168,7 @@ for (const { what, make, message } of [
 test('two control nodes do not share a folder', async (t) => {
   const control = await startTestControl(t);
   t.match(await rejectionOf(control.restart()), {
-    code: 'CONFIG_REFUSED',
+    code: 'config_refused',
     problems: [{ key: 'control.data', fix: 'Stop that process, or name another folder.' }],
   });
 });

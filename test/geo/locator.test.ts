@@ -192,7 +192,7 @@ for (const { what, bytes, message } of [
     if (bytes) writeFileSync(join(folder, 'a.mmdb'), bytes);
     const file = join(folder, 'region.yaml');
     await t.rejects(openLocator({ file, databases: [COUNTRY, 'a.mmdb'] }), {
-      code: 'CONFIG_REFUSED',
+      code: 'config_refused',
       problems: [{ file, key: 'geo.databases[1]', message, fix: /\w/ }],
     });
   });
@@ -200,7 +200,7 @@ for (const { what, bytes, message } of [
 
 test('a package that is not installed is refused with the command that mends it', async (t) => {
   await t.rejects(openLocator({ file: 'r.yaml', databases: ['npm:@nobody/nothing/a.mmdb'] }), {
-    code: 'CONFIG_REFUSED',
+    code: 'config_refused',
     problems: [{ fix: 'Run npm install @nobody/nothing.' }],
   });
 });

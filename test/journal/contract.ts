@@ -84,7 +84,7 @@ export function contract(name: string, open: Open): void {
   for (const [what, purge] of REFUSED) {
     test(`${name}: ${what} is refused, with all it came with`, async (t) => {
       const { journal } = await open(t, () => START);
-      await t.rejects(journal.append([aPurge(), purge as Purge, aPurge()]), { code: 'JOURNAL_BAD_PURGE' });
+      await t.rejects(journal.append([aPurge(), purge as Purge, aPurge()]), { code: 'journal_bad_purge' });
       t.equal(journal.state().newest, 0);
       t.same(await journal.append([aPurge()]), { first: 1, last: 1 }, 'no number was used');
     });
@@ -92,7 +92,7 @@ export function contract(name: string, open: Open): void {
 
   test(`${name}: an append of nothing is refused`, async (t) => {
     const { journal } = await open(t, () => START);
-    await t.rejects(journal.append([]), { code: 'JOURNAL_BAD_PURGE' });
+    await t.rejects(journal.append([]), { code: 'journal_bad_purge' });
   });
 
   test(`${name}: appends at the same time get numbers of their own, each contiguous, in the order of the calls`, async (t) => {
@@ -181,7 +181,7 @@ export function contract(name: string, open: Open): void {
     t.equal(journal.state().floor, 0, 'nothing is older');
     await journal.compact(START + 2 * DAY);
     t.same([journal.state().floor, journal.state().newest], [4, 10]);
-    t.throws(() => journal.read(3, 10), { code: 'JOURNAL_GAP', floor: 4 });
+    t.throws(() => journal.read(3, 10), { code: 'journal_gap', floor: 4 });
     t.same(numbersOf(journal.read(4, 100)), [5, 6, 7, 8, 9, 10]);
     await journal.compact(START);
     t.equal(journal.state().floor, 4, 'the floor never goes down');
@@ -297,7 +297,7 @@ export function contract(name: string, open: Open): void {
     const appended = journal.append(purges(3));
     await Promise.all([journal.close(), journal.close()]);
     t.same(await appended, { first: 1, last: 3 });
-    await t.rejects(journal.append([aPurge()]), { code: 'JOURNAL_CLOSED' });
+    await t.rejects(journal.append([aPurge()]), { code: 'journal_closed' });
     t.equal((await reopen()).journal.state().newest, 3);
   });
 

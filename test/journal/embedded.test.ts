@@ -62,10 +62,10 @@ function change(file: string, ...statements: string[]): void {
 }
 
 const REFUSED: readonly { what: string; code: string; spoil: (file: string) => void }[] = [
-  { what: 'text', code: 'JOURNAL_FOREIGN', spoil: (file) => writeFileSync(file, 'no database at all\n'.repeat(99)) },
+  { what: 'text', code: 'journal_foreign', spoil: (file) => writeFileSync(file, 'no database at all\n'.repeat(99)) },
   {
     what: 'another program’s database',
-    code: 'JOURNAL_FOREIGN',
+    code: 'journal_foreign',
     spoil: (file) => {
       writeFileSync(file, '');
       change(file, 'CREATE TABLE notes (text)');
@@ -73,45 +73,45 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
   },
   {
     what: 'another application id',
-    code: 'JOURNAL_FOREIGN',
+    code: 'journal_foreign',
     spoil: (file) => change(file, 'PRAGMA application_id = 7'),
   },
-  { what: 'a later version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 3') },
-  { what: 'an earlier version', code: 'JOURNAL_VERSION', spoil: (file) => change(file, 'PRAGMA user_version = 1') },
-  { what: 'a missing table', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DROP TABLE purge') },
-  { what: 'a table too many', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
+  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 3') },
+  { what: 'an earlier version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 1') },
+  { what: 'a missing table', code: 'journal_corrupt', spoil: (file) => change(file, 'DROP TABLE purge') },
+  { what: 'a table too many', code: 'journal_corrupt', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
   {
     what: 'a hole in the numbers',
-    code: 'JOURNAL_CORRUPT',
+    code: 'journal_corrupt',
     spoil: (file) => change(file, 'DELETE FROM purge WHERE seq = 50'),
   },
   {
     what: 'a missing beginning',
-    code: 'JOURNAL_CORRUPT',
+    code: 'journal_corrupt',
     spoil: (file) => change(file, 'DELETE FROM purge WHERE seq < 9'),
   },
-  { what: 'no floor', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DELETE FROM journal') },
-  { what: 'two floors', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'INSERT INTO journal VALUES (0)') },
-  { what: 'no terms', code: 'JOURNAL_CORRUPT', spoil: (file) => change(file, 'DELETE FROM term') },
+  { what: 'no floor', code: 'journal_corrupt', spoil: (file) => change(file, 'DELETE FROM journal') },
+  { what: 'two floors', code: 'journal_corrupt', spoil: (file) => change(file, 'INSERT INTO journal VALUES (0)') },
+  { what: 'no terms', code: 'journal_corrupt', spoil: (file) => change(file, 'DELETE FROM term') },
   {
     what: 'one identity of two terms',
-    code: 'JOURNAL_CORRUPT',
+    code: 'journal_corrupt',
     spoil: (file) => change(file, 'INSERT INTO term SELECT 100, identity FROM term LIMIT 1'),
   },
   {
     what: 'an identity that is none',
-    code: 'JOURNAL_CORRUPT',
+    code: 'journal_corrupt',
     spoil: (file) => change(file, "UPDATE term SET identity = '' WHERE after = 0"),
   },
   {
     what: 'a term that gave out nothing',
-    code: 'JOURNAL_CORRUPT',
+    code: 'journal_corrupt',
     spoil: (file) => change(file, "INSERT INTO term VALUES (200, 'next')"),
   },
-  { what: 'a file cut short', code: 'JOURNAL_CORRUPT', spoil: (file) => truncateSync(file, 8_192) },
+  { what: 'a file cut short', code: 'journal_corrupt', spoil: (file) => truncateSync(file, 8_192) },
   {
     what: 'overwritten pages',
-    code: 'JOURNAL_CORRUPT',
+    code: 'journal_corrupt',
     spoil: (file) => {
       const bytes = readFileSync(file);
       bytes.fill(0xa5, 2 * 4_096, 4 * 4_096);
@@ -133,15 +133,15 @@ for (const { what, code, spoil } of REFUSED) {
 
 test('refused: a folder that is not there, a folder in place of the file', async (t) => {
   const folder = t.testdir();
-  t.throws(() => openEmbeddedJournal(join(folder, 'none', 'file'), { now }), { code: 'JOURNAL_UNOPENABLE' });
-  t.throws(() => openEmbeddedJournal(folder, { now }), { code: 'JOURNAL_UNOPENABLE' });
+  t.throws(() => openEmbeddedJournal(join(folder, 'none', 'file'), { now }), { code: 'journal_unopenable' });
+  t.throws(() => openEmbeddedJournal(folder, { now }), { code: 'journal_unopenable' });
 });
 
 test('nobody else gets in while it is open', async (t) => {
   t.testdir();
   const file = await madeFile(t, 1);
   const journal = openEmbeddedJournal(file, { now });
-  t.throws(() => openEmbeddedJournal(file, { now }), { code: 'JOURNAL_IN_USE' });
+  t.throws(() => openEmbeddedJournal(file, { now }), { code: 'journal_in_use' });
   await journal.append([aPurge()]);
   await journal.close();
   const again = openEmbeddedJournal(file, { now });
@@ -231,7 +231,7 @@ test('a full disk: nothing of the purge is kept, and it goes on when there is ro
   const big = purges(20).map((purge) => ({ ...purge, selector: purge.selector.padEnd(4_000, 'x') }));
   const heard: number[] = [];
   journal.subscribe((newest) => heard.push(newest));
-  await t.rejects(journal.append(big), { code: 'JOURNAL_NOT_WRITTEN' });
+  await t.rejects(journal.append(big), { code: 'journal_not_written' });
   t.equal(journal.state().newest, 2);
   t.same(heard, []);
   db.exec('PRAGMA max_page_count = 100000');
@@ -270,10 +270,10 @@ const SQLITE_IOERR_FSYNC = 1_034;
 test('after an error of the disk it takes nothing more, and what was acknowledged can be read', async (t) => {
   const { journal, disk } = await onFailingDisk(t, SQLITE_IOERR_FSYNC);
   disk.fails = true;
-  await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_BROKEN' });
+  await t.rejects(journal.append(purges(1)), { code: 'journal_broken' });
   disk.fails = false;
-  await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_BROKEN' });
-  await t.rejects(journal.compact(0), { code: 'JOURNAL_BROKEN' });
+  await t.rejects(journal.append(purges(1)), { code: 'journal_broken' });
+  await t.rejects(journal.compact(0), { code: 'journal_broken' });
   t.equal(journal.isWritable, false);
   t.equal(journal.read(0, 10).length, 2);
   await journal.close();
@@ -283,9 +283,9 @@ test('a journal that cannot be written to says so, until it can again: a compact
   const { journal, disk } = await onFailingDisk(t, SQLITE_FULL);
   const before = journal.state();
   disk.fails = true;
-  await t.rejects(journal.append(purges(1)), { code: 'JOURNAL_NOT_WRITTEN' });
+  await t.rejects(journal.append(purges(1)), { code: 'journal_not_written' });
   t.equal(journal.isWritable, false);
-  await t.rejects(journal.compact(0), { code: 'JOURNAL_NOT_WRITTEN' });
+  await t.rejects(journal.compact(0), { code: 'journal_not_written' });
   t.equal(journal.isWritable, false);
   disk.fails = false;
   await journal.compact(0);

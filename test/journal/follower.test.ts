@@ -183,7 +183,7 @@ test('rule 9: a number that was heard of, but not applied, is not on the line', 
     ['restart two 0..6'],
     'what it has asked for since may be as old as the numbers that were lost',
   );
-  t.same(problems, ['cut', 'JOURNAL_FORKED'], 'the connection would go on after 3');
+  t.same(problems, ['cut', 'journal_forked'], 'the connection would go on after 3');
   t.same(exchange.line.after, { identity: 'one', seq: 0 }, 'it asks for what it does not have');
   const forked = [...history(1, 4), ...history(5, 6, 'b')];
   exchange.line.hello({ one: -1, two: 4 }, 6);
@@ -235,40 +235,40 @@ const two = { type: 'records', records: history(1, 2) };
 
 /** What comes on a new node's first connection, and how much of it may be applied. */
 const REFUSED: readonly { what: string; messages: unknown[]; applied: number; code: string }[] = [
-  { what: 'records before hello', messages: [two], applied: 0, code: 'JOURNAL_OUT_OF_ORDER' },
+  { what: 'records before hello', messages: [two], applied: 0, code: 'journal_out_of_order' },
   {
     what: 'a heartbeat before hello',
     messages: [{ type: 'heartbeat', newest: 3 }],
     applied: 0,
-    code: 'JOURNAL_OUT_OF_ORDER',
+    code: 'journal_out_of_order',
   },
-  { what: 'hello twice', messages: [hello, hello], applied: 0, code: 'JOURNAL_OUT_OF_ORDER' },
-  { what: 'a hole at the beginning', messages: [hello, records(2, 3)], applied: 0, code: 'JOURNAL_OUT_OF_ORDER' },
-  { what: 'a hole between messages', messages: [hello, two, records(4, 4)], applied: 2, code: 'JOURNAL_OUT_OF_ORDER' },
-  { what: 'the same message twice', messages: [hello, two, two], applied: 2, code: 'JOURNAL_OUT_OF_ORDER' },
+  { what: 'hello twice', messages: [hello, hello], applied: 0, code: 'journal_out_of_order' },
+  { what: 'a hole at the beginning', messages: [hello, records(2, 3)], applied: 0, code: 'journal_out_of_order' },
+  { what: 'a hole between messages', messages: [hello, two, records(4, 4)], applied: 2, code: 'journal_out_of_order' },
+  { what: 'the same message twice', messages: [hello, two, two], applied: 2, code: 'journal_out_of_order' },
   {
     what: 'messages in the wrong order',
     messages: [hello, records(3, 3), two],
     applied: 0,
-    code: 'JOURNAL_OUT_OF_ORDER',
+    code: 'journal_out_of_order',
   },
   {
     what: 'a hole within a message',
     messages: [hello, list(recordOf(1), recordOf(3))],
     applied: 0,
-    code: 'JOURNAL_OUT_OF_ORDER',
+    code: 'journal_out_of_order',
   },
   {
     what: 'a record twice within a message',
     messages: [hello, list(recordOf(1), recordOf(1))],
     applied: 0,
-    code: 'JOURNAL_OUT_OF_ORDER',
+    code: 'journal_out_of_order',
   },
   {
     what: 'a heartbeat that knows less than was applied',
     messages: [hello, two, { type: 'heartbeat', newest: 1 }],
     applied: 2,
-    code: 'JOURNAL_OUT_OF_ORDER',
+    code: 'journal_out_of_order',
   },
   ...[
     ['nothing', null],
@@ -296,7 +296,7 @@ const REFUSED: readonly { what: string; messages: unknown[]; applied: number; co
     what: what as string,
     messages: [hello, message],
     applied: 0,
-    code: 'JOURNAL_BAD_MESSAGE',
+    code: 'journal_bad_message',
   })),
   ...[
     ['no state', undefined],
@@ -323,7 +323,7 @@ const REFUSED: readonly { what: string; messages: unknown[]; applied: number; co
     what: `hello with ${what}`,
     messages: [{ type: 'hello', state }],
     applied: 0,
-    code: 'JOURNAL_BAD_MESSAGE',
+    code: 'journal_bad_message',
   })),
 ];
 
@@ -363,7 +363,7 @@ test('a connection that is silent for three intervals is dead', async (t) => {
   await clock.advance(2_999);
   t.same(problems, []);
   await clock.advance(1);
-  t.same(problems, ['JOURNAL_SILENT']);
+  t.same(problems, ['journal_silent']);
   t.ok(exchange.line.signal.aborted);
   await clock.advance(100);
   t.equal(exchange.lines.length, 2);
@@ -371,7 +371,7 @@ test('a connection that is silent for three intervals is dead', async (t) => {
   await settle();
   t.notMatch(target.told(), ['heard 9'], 'what a dead connection brings is not heard');
   await clock.advance(3_000);
-  t.same(problems, ['JOURNAL_SILENT', 'JOURNAL_SILENT'], 'nor is one that never says a word alive');
+  t.same(problems, ['journal_silent', 'journal_silent'], 'nor is one that never says a word alive');
   await follower.stop();
 });
 
@@ -388,7 +388,7 @@ test('a clock that is set back does not hide that a connection is silent', async
   t.equal(target.told().at(-1), 'heard 0 at -3598000', 'what comes is heard all the same');
   clock.setBack(3_600_000);
   await clock.advance(6_000);
-  t.same(problems, ['JOURNAL_SILENT']);
+  t.same(problems, ['journal_silent']);
   await follower.stop();
 });
 
@@ -401,7 +401,7 @@ test('what waited while the process stood still says nothing about now', async (
   exchange.line.heartbeat(0);
   await settle();
   t.same(target.told(), []);
-  t.same(problems, ['JOURNAL_SILENT']);
+  t.same(problems, ['journal_silent']);
   await follower.stop();
 });
 
@@ -414,7 +414,7 @@ test('records that are told of, but never come', async (t) => {
     exchange.line.heartbeat(2);
     await clock.advance(1_000);
   }
-  t.same(problems, ['JOURNAL_STALLED']);
+  t.same(problems, ['journal_stalled']);
   t.equal(exchange.lines.length, 2);
   await follower.stop();
 });
@@ -460,7 +460,7 @@ test('a transport that throws at once, or never ends, does no harm', async (t) =
   await clock.advance(100);
   t.equal(attempts, 2);
   await clock.advance(3_000);
-  t.same(problems, ['no transport', 'JOURNAL_SILENT']);
+  t.same(problems, ['no transport', 'journal_silent']);
   await follower.stop();
 });
 

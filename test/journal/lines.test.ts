@@ -32,8 +32,8 @@ test('a line has a bounded length, whether it ends or not', async (t) => {
   const longest = `"${'x'.repeat(8)}"`;
   t.same(await read(Buffer.from(`${longest}\n`), 10), ['xxxxxxxx']);
   for (const cuts of [[], [1, 5, 9], [10], [11]]) {
-    await t.rejects(read(Buffer.from(`${longest} \n`), 10, cuts), { code: 'JOURNAL_BAD_MESSAGE' });
-    await t.rejects(read(Buffer.from(`${longest} `), 10, cuts), { code: 'JOURNAL_BAD_MESSAGE' });
+    await t.rejects(read(Buffer.from(`${longest} \n`), 10, cuts), { code: 'journal_bad_message' });
+    await t.rejects(read(Buffer.from(`${longest} `), 10, cuts), { code: 'journal_bad_message' });
   }
 });
 
@@ -44,6 +44,6 @@ for (const [what, bytes] of Object.entries({
   'two values': Buffer.from('1 2\n'),
 })) {
   test(`refused: ${what}`, async (t) => {
-    await t.rejects(read(bytes, 100), { code: 'JOURNAL_BAD_MESSAGE' });
+    await t.rejects(read(bytes, 100), { code: 'journal_bad_message' });
   });
 }

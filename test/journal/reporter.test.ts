@@ -157,6 +157,6 @@ for (const [field, body] of [
   ['seq', { node: 'eu-1', identity: 'one', seq: -1 }],
 ] as const) {
   test(`a report is refused that is wrong: ${field} in ${JSON.stringify(body)}`, async (t) => {
-    t.throws(() => readAppliedReport(body), { code: 'JOURNAL_BAD_MESSAGE', message: field });
+    t.throws(() => readAppliedReport(body), { code: 'journal_bad_message', message: field });
   });
 }

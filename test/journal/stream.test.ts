@@ -176,7 +176,7 @@ test('a follower that takes nothing holds no more than a batch, and is cut off',
   const { url, ended, problems } = await serveJournal(t, journal, { stallTimeoutMs: 300 });
   const response = await askAsNode(url); // and does not read
   await ended[0];
-  t.same(problems, ['JOURNAL_SLOW_FOLLOWER']);
+  t.same(problems, ['journal_slow_follower']);
   t.ok(count() < total, `${count()} of ${total} records were read for it`);
   t.equal(listeners(), 0, 'nothing of it is left');
   response.destroy();
@@ -279,7 +279,7 @@ test('a follower that goes away leaves nothing behind', async (t) => {
   await messages.next();
   t.equal(listeners(), 1);
   leaving.abort();
-  await t.rejects(messages.next(), { code: 'JOURNAL_ENDED' });
+  await t.rejects(messages.next(), { code: 'journal_ended' });
   await ended[0];
   t.equal(listeners(), 0);
   t.same(problems, []);
@@ -358,9 +358,9 @@ test('a Fastify route streams just as well', async (t) => {
 });
 
 const LYING: readonly (readonly [what: string, body: string | Buffer, code: string])[] = [
-  ['a page', '<!doctype html>\n', 'JOURNAL_BAD_MESSAGE'],
-  ['a line without end', 'x'.repeat(MAX_LINE_BYTES + 1), 'JOURNAL_BAD_MESSAGE'],
-  ['bytes that are not UTF-8', Buffer.from([0x22, 0xc3, 0x22, 0x0a]), 'JOURNAL_BAD_MESSAGE'],
+  ['a page', '<!doctype html>\n', 'journal_bad_message'],
+  ['a line without end', 'x'.repeat(MAX_LINE_BYTES + 1), 'journal_bad_message'],
+  ['bytes that are not UTF-8', Buffer.from([0x22, 0xc3, 0x22, 0x0a]), 'journal_bad_message'],
 ];
 
 for (const [what, body, code] of LYING) {
@@ -377,7 +377,7 @@ test('a server that refuses, redirects, or is not there', async (t) => {
     response.writeHead(request.url?.includes('after=1') ? 503 : 302, { Location: '/elsewhere' }).end('no');
   });
   const { signal } = new AbortController();
-  await t.rejects(take(source(url)(NOBODY, signal), 1), { code: 'JOURNAL_REFUSED', message: '302' });
-  await t.rejects(take(source(url)({ identity: 'a', seq: 1 }, signal), 1), { code: 'JOURNAL_REFUSED', message: '503' });
-  await t.rejects(take(source('http://127.0.0.1:1')(NOBODY, signal), 1), { code: 'JOURNAL_UNREACHABLE' });
+  await t.rejects(take(source(url)(NOBODY, signal), 1), { code: 'journal_refused', message: '302' });
+  await t.rejects(take(source(url)({ identity: 'a', seq: 1 }, signal), 1), { code: 'journal_refused', message: '503' });
+  await t.rejects(take(source('http://127.0.0.1:1')(NOBODY, signal), 1), { code: 'journal_unreachable' });
 });

@@ -167,7 +167,7 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
     const { clock } = network;
     const { delayMs, fate } = network.draw();
     if (fate === 'lost' || network.isCut(node.name, control.name)) {
-      network.at(node, clock.now + CONNECT_PATIENCE_MS, () => this.#fail('JOURNAL_UNREACHABLE'));
+      network.at(node, clock.now + CONNECT_PATIENCE_MS, () => this.#fail('journal_unreachable'));
     } else {
       network.at(control, clock.now + delayMs, () => this.#begin(after));
     }
@@ -200,7 +200,7 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
     if (this.#closed) return;
     this.close();
     this.#network.at(this.#node, Math.max(this.#lastAt, this.#network.clock.now + 1), () =>
-      this.#fail('JOURNAL_ENDED'),
+      this.#fail('journal_ended'),
     );
   }
 
@@ -259,7 +259,7 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
     });
   }
 
-  #fail(code: 'JOURNAL_UNREACHABLE' | 'JOURNAL_ENDED'): void {
+  #fail(code: 'journal_unreachable' | 'journal_ended'): void {
     this.close();
     this.#failure = new JournalError(code);
     this.#waiting?.reject(this.#failure);
