@@ -11,7 +11,7 @@ import { versionText } from './version.ts';
 export interface Option {
   /** A `list` may be given several times. */
   readonly type: 'text' | 'flag' | 'list';
-  /** What stands for the value in the help: `HOST:PORT`. */
+  /** Placeholder of the value in the help: `HOST:PORT`. */
   readonly value?: string;
   /** Text options may be left out unless this says otherwise. */
   readonly required?: boolean;
@@ -33,13 +33,13 @@ export type Values<O extends Options> = {
 
 export interface Definition<O extends Options> {
   readonly name: string;
-  /** How it is called, if not as a subcommand of {@link PROGRAM}. */
+  /** Command line, if not a subcommand of {@link PROGRAM}. */
   readonly call?: string;
   /** One line for the list of commands. */
   readonly summary: string;
   /** Paragraphs for the command's own help. */
   readonly about: string;
-  /** What is expected beside the options: `FILE...` takes one or more; what others take, the command checks. */
+  /** Operands in the help: `FILE...` takes one or more; commands check others themselves. */
   readonly operands?: string;
   readonly options: O;
   /** Arguments of calls that are worth copying. */
@@ -62,7 +62,7 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-/** How the program is called from a checkout. */
+/** Program name in a checkout. */
 export const PROGRAM = 'cli/seawall';
 
 /** Options of every command. */

@@ -1,5 +1,5 @@
 /**
- * Which control node a command asks.
+ * Finds the control node for a command.
  * @module
  */
 import { quote } from '../config/problem.ts';

@@ -1,6 +1,5 @@
 /**
- * Whether the databases of places that regions name can be used: only opening
- * them shows it.
+ * Checks that the location databases of a region can be used, by opening them.
  * @module
  */
 import { ConfigError, type ConfigProblem } from '../config/problem.ts';

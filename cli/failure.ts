@@ -1,6 +1,5 @@
 /**
- * What the program says when it cannot do what it was asked to: one clear line
- * on standard error for each thing to mend, and an exit code.
+ * Failures of a command: one line on standard error for each thing to fix, and an exit code.
  * @module
  */
 import { ConfigError, formatProblem } from '../config/problem.ts';
@@ -29,7 +28,7 @@ export class UsageError extends Error {
   }
 }
 
-/** Something is not as it has to be; the message says all there is to say. */
+/** Failure of a command, fully described by its message. */
 export class Failure extends Error {
   override readonly name = 'Failure';
   readonly code = 'cli_failure';

@@ -1,5 +1,5 @@
 /**
- * What a process that runs nodes is started with, besides the program.
+ * Node.js flags of processes that run nodes.
  * @module
  */
 

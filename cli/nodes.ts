@@ -51,9 +51,9 @@ export interface NodePlan {
   readonly addresses: Addresses;
   /** All that it listens on for visitors, where that may be more than one. */
   readonly entrances?: readonly string[];
-  /** How many an edge is. */
+  /** Number of processes of an edge. */
   readonly processes?: number;
-  /** Whether it opens the databases of its region. */
+  /** True if it opens the location databases of its region. */
   readonly locates: boolean;
   /** @returns Where in the file it is written. */
   pathOf(key: keyof Addresses | 'workers'): KeyPath;
@@ -152,7 +152,7 @@ function dnsPlan(region: RegionConfig, dns: DnsConfig, regions: readonly RegionC
   };
 }
 
-/** What {@link startNode} says of an address that cannot be had. */
+/** Reports an address that cannot be bound. */
 type Refuse = (key: keyof Addresses | 'workers', message: string, fix: string) => ConfigProblem;
 
 /**
@@ -237,7 +237,7 @@ export interface RunningNodes {
 
 export interface StartNodesOptions {
   readonly regions: readonly RegionConfig[];
-  /** Which of the nodes to run. */
+  /** Selects the nodes to run. */
   readonly wanted: (plan: NodePlan) => boolean;
   readonly logFor: (name: string) => Logger;
 }
@@ -245,7 +245,7 @@ export interface StartNodesOptions {
 /** @throws {ConfigError} when one cannot start; those that had started are closed by then. */
 export async function startNodes({ regions, wanted, logFor }: StartNodesOptions): Promise<RunningNodes> {
   const running = new Map<string, RunningNode>();
-  /** What they go by: as they were started, or reloaded since. */
+  /** Current plan of each node: as started, or as last reloaded. */
   const followed = new Map<string, NodePlan>();
 
   async function start(plan: NodePlan): Promise<void> {
@@ -253,7 +253,7 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
     followed.set(idOf(plan), plan);
   }
 
-  /** Whether it opens databases that it has not open. */
+  /** Returns whether a reload makes the node open databases that it has not open yet. */
   function opensDatabases({ locates, region }: NodePlan, before: NodePlan): boolean {
     const isSame = isDeepStrictEqual(before.region.geo.databases, region.geo.databases);
     return locates && !(before.locates && isSame);

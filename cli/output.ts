@@ -16,10 +16,10 @@ export function say(text: string): void {
   process.stderr.write(`${visible(text)}\n`);
 }
 
-/** How long the end of the program waits for a reader. */
+/** Maximum time that the exit waits for standard output to be read. */
 const FLUSH_MS = 2_000;
 
-/** What a worker may have written of one line. */
+/** Maximum length of an incomplete line of a worker. */
 const MAX_LINE_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;

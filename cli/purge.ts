@@ -17,7 +17,7 @@ const EXIT_PENDING = 3;
 
 const KINDS = ['url', 'tag', 'prefix', 'host'] as const;
 
-/** Of the members of the body, the options that they come from. */
+/** Option that each member of the body comes from. */
 const OPTIONS: Readonly<Record<string, string>> = { files: 'url', tags: 'tag', prefixes: 'prefix', hosts: 'host' };
 
 /** Beyond what the control node may wait for nodes. */

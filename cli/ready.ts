@@ -1,5 +1,5 @@
 /**
- * What a command prints on standard output once its nodes answer.
+ * Text of a command on standard output once its nodes answer.
  * @module
  */
 import type { RunningNode } from './nodes.ts';

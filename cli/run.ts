@@ -1,6 +1,5 @@
 /**
- * What `serve` and `start` have in common: their log, their signals, and the
- * line that says that they are ready.
+ * Shared setup of `serve` and `start`: logging, signals, and the line that says that the nodes are ready.
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
@@ -48,7 +47,7 @@ export function closeLimitMs(regions: readonly RegionConfig[]): number {
 export interface RunOptions {
   readonly level: LogLevel;
   readonly json: boolean;
-  /** Whether standard output is the access log, which has lines of JSON only. */
+  /** True if standard output carries the access log, which is JSON only. */
   readonly logsToOutput: boolean;
 }
 

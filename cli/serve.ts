@@ -170,7 +170,7 @@ function workersOption(option: string | undefined): number | undefined {
   throw new ConfigError([onOption('workers', message, 'Write for example --workers 2.')]);
 }
 
-/** Of the keys of an edge, those that are given as options of another name. */
+/** Keys of an edge whose option has another name. */
 const LISTEN_OPTIONS: Readonly<Record<string, string>> = { listen_tls: 'listen-tls', control: 'control' };
 
 interface Settings {

@@ -9,9 +9,9 @@ import { ConfigError, formatProblem } from '../config/problem.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { EXIT_FAILURE } from './failure.ts';
 
-/** What runs. */
+/** Running service that signals act on. */
 export interface Service {
-  /** How long `close` may take, in milliseconds. */
+  /** Maximum duration of `close`, in milliseconds. */
   readonly closeLimitMs: number;
   /** @throws {ConfigError} when the new config is refused; the old one stays. */
   reload(): void | Promise<void>;
@@ -20,7 +20,7 @@ export interface Service {
 }
 
 export interface Supervision {
-  /** Where signals come from. */
+  /** Source of signals. */
   readonly process: Pick<EventEmitter, 'on' | 'off'>;
   /** Ends the program without further ado. */
   readonly exit: (code: number) => void;
@@ -83,7 +83,7 @@ export async function runUntilStopped(
   }
 }
 
-/** How often it is looked whether npm is still there. */
+/** Interval of checks that npm still runs. */
 const NPM_CHECK_MS = 500;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Which Seawall this is, and which Node runs it.
+ * Versions of Seawall and of Node.js.
  * @module
  */
 import { readFileSync } from 'node:fs';

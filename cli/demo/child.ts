@@ -23,7 +23,7 @@ export interface Child {
   readonly name: string;
   readonly pid: number;
   readonly node: ReadyNode;
-  /** How it ended: `exit code 1`, `SIGKILL`. */
+  /** Exit status as text: `exit code 1`, `SIGKILL`. */
   readonly ended: Promise<string>;
   /** Does nothing once it has ended. */
   signal(signal: NodeJS.Signals): void;

@@ -1,5 +1,5 @@
 /**
- * What the launcher prints: where everything is, and what to try.
+ * Text of the launcher: the addresses of the demo, and commands to try.
  * @module
  */
 import type { ReadyNode } from '../ready.ts';
@@ -11,7 +11,7 @@ export interface GuideNode extends ReadyNode {
 }
 
 interface Trial {
-  /** What the command shows. */
+  /** Effect of the command. */
   readonly shows: string;
   readonly commands: readonly string[];
 }

@@ -1,6 +1,5 @@
 /**
- * What of the demo site happens as it is watched: server-sent events and a
- * WebSocket that says everything back.
+ * Live parts of the demo site: server-sent events, and a WebSocket that echoes.
  * @module
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';

@@ -23,7 +23,7 @@ const FILM_BYTES_PER_SECOND = 32 * 1024;
 
 type Colour = readonly [red: number, green: number, blue: number];
 
-/** What the light does to the colours at some hours; in between they blend. */
+/** Colours at certain hours; between them they blend. */
 const LIGHT: readonly { hour: number; top: Colour; low: Colour; sea: Colour; land: Colour; dark: number }[] = [
   { hour: 0, top: [8, 14, 38], low: [24, 36, 78], sea: [14, 30, 62], land: [12, 20, 40], dark: 1 },
   { hour: 4.5, top: [16, 24, 62], low: [60, 58, 110], sea: [24, 42, 84], land: [22, 28, 54], dark: 0.85 },

@@ -14,7 +14,7 @@ import { originSchema, type RegionConfig } from '../../config/schema.ts';
 
 export interface DemoNetwork {
   readonly regions: readonly RegionConfig[];
-  /** Where the demo origin has to listen, or where the user's own site is. */
+  /** URL of the demo origin, or of the user's own site. */
   readonly originUrl: string;
   /** Deletes the copies. */
   dispose(): void;
@@ -28,7 +28,7 @@ export interface DemoNetworkOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** What of a region file is rewritten; whatever else it holds is copied. */
+/** Parts of a region file that the demo rewrites; the rest is copied. */
 interface RegionFile {
   edges?: Addresses[];
   shields?: Addresses[];

@@ -19,15 +19,15 @@ export interface DemoOriginOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** How long `/slow` takes; 3 s if absent. */
+  /** Delay of `/slow`; 3 s if absent. */
   readonly slowMs?: number;
-  /** Told about every request once it is answered. */
+  /** Called for every request once it is answered. */
   readonly onRequest?: (line: string) => void;
 }
 
 export interface DemoOrigin {
   readonly url: string;
-  /** How many requests came so far, those for `/stats` apart. */
+  /** Number of requests so far, without those for `/stats`. */
   requests(): number;
   /** Stops at once, with whatever is under way. */
   close(): Promise<void>;

@@ -1,6 +1,5 @@
 /**
- * Whether the demo's ports are free, asked before anything starts, so that the
- * answer is one line and not a network in ruins.
+ * Checks that the demo's ports are free before anything starts, so that the error is one line.
  * @module
  */
 import { once } from 'node:events';

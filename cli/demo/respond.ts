@@ -1,6 +1,6 @@
 /**
- * How the demo origin sends a representation that it holds in memory: with
- * validators, preconditions, byte ranges and HEAD (RFC 9110, sections 13 and 14).
+ * Sends a representation that the demo origin holds in memory: with validators, preconditions, byte ranges and HEAD
+ * (RFC 9110, sections 13 and 14).
  * @module
  */
 import { createHash } from 'node:crypto';

@@ -39,7 +39,9 @@ export interface WorkerJournal {
   close(): Promise<void>;
 }
 
-/** How long a purge waits for workers that have not applied it: one that has just died has nothing stored. */
+/**
+ * Maximum time that a purge waits for workers that have not applied it: a worker that has just died holds no responses.
+ */
 const EVERYWHERE_MS = 2_000;
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 const RETENTION = { retentionMs: 30 * 86_400_000, maxRecords: 100_000 };

@@ -1,6 +1,5 @@
 /**
- * What the process that supervises an edge and the edge's workers say to each
- * other, over the channel that `fork` opens.
+ * Messages between the supervisor of an edge and its workers, over the channel that `fork` opens.
  * @module
  */
 import type { PurgeRecord } from '../../cache/ledger.ts';
@@ -19,7 +18,7 @@ export type ToWorker =
       readonly worker: string;
       readonly logLevel: string;
       readonly ticketKeys: Uint8Array;
-      /** What workers showed last, also those that have ended. */
+      /** Latest certificates of the workers, including those that have exited. */
       readonly certificates: readonly KnownCertificate[];
     }
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
@@ -31,7 +30,7 @@ export type Question =
   | { readonly about: 'metrics' }
   | { readonly about: 'matches'; readonly records: readonly PurgeRecord[] };
 
-/** Where a worker listens, as bound. */
+/** Addresses of a worker, as bound. */
 export interface WorkerAddresses {
   readonly listen: string;
   readonly listen_tls?: string | undefined;
@@ -43,7 +42,7 @@ export interface WorkerAddresses {
 /** Metrics as prom-client's `getMetricsAsJSON` gives them. */
 export type Metrics = readonly object[];
 
-/** How often a worker that serves says that it does. */
+/** Heartbeat interval of a serving worker. */
 export const ALIVE_MS = 1_000;
 
 export type FromWorker =

@@ -8,13 +8,13 @@ import type { Metrics } from './messages.ts';
 
 type Metric = MetricObjectWithValues<MetricValue<string>>;
 
-/** What counts on when the process that counted it has ended; by prom-client's names. */
+/** Metric types whose values outlive the process that counted them; prom-client's names. */
 const COUNTING: ReadonlySet<string> = new Set(['counter', 'histogram']);
 
 export class WorkerMetrics {
   /** By worker: what it last said. */
   readonly #last = new Map<string, Metrics>();
-  /** What processes that have ended had counted when they were last asked: a sum must not fall. */
+  /** Final values of processes that have exited: sums must not decrease. */
   #ended: Metrics = [];
 
   /** @param metrics - `undefined` when it did not answer: what it said last counts. */

@@ -33,10 +33,10 @@ const SILENCES = 5;
 /** The same for one that is starting, which a busy machine may make slow. */
 const SILENCES_AT_START = 60;
 
-/** How long the rest of what a worker wrote is waited for, once it has ended. */
+/** Maximum time to read the remaining output of a worker that has exited. */
 const READ_MS = 2_000;
 
-/** How long a worker that does not answer is waited for. */
+/** Maximum time to wait for a worker's reply. */
 const ANSWER_MS = 3_000;
 
 const PROGRAM = join(import.meta.dirname, 'worker.ts');
@@ -53,9 +53,9 @@ export interface WorkerProcessOptions {
   /** `eu-1#2/4`. */
   readonly name: string;
   readonly log: Logger;
-  /** What it is started with, as of now. */
+  /** Makes the start message from the current config. */
   readonly startMessage: () => ToWorker;
-  /** Where its lines go. */
+  /** Output for the worker's log lines. */
   readonly output: Lines;
   readonly onReady: () => void;
   readonly onEnded: () => void;
@@ -89,7 +89,7 @@ export class WorkerProcess {
     return this.#child?.pid;
   }
 
-  /** Where it serves; `undefined` while it does not. */
+  /** Addresses of the worker; `undefined` unless it serves. */
   get addresses(): WorkerAddresses | undefined {
     return this.#addresses;
   }

@@ -210,9 +210,8 @@ function openJournal(
 }
 
 /**
- * Whether the edge is all there is of the network. Between nodes the numbers of
- * a journal that one machine keeps for itself would mean nothing: what others
- * answer would be as good as unverified.
+ * Returns whether the edge is the whole network. Between nodes, positions in a journal local to one machine mean
+ * nothing: their responses would count as unverified.
  */
 function isAlone({ edges, reachableShields }: RegionConfig): boolean {
   return edges.length === 1 && reachableShields.length === 0;
