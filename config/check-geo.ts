@@ -1,5 +1,5 @@
 /**
- * What makes no sense in what a region says of its visitors.
+ * Contradictions in a region's `geo` settings.
  * @module
  */
 import ipaddr from 'ipaddr.js';
@@ -53,7 +53,7 @@ function publicProblems(addresses: readonly string[], source: Source): ConfigPro
   });
 }
 
-/** Nobody would be believed: then each proxy would be taken for a visitor. */
+/** Without trusted senders no forwarded address is believed, and every proxy is taken for a visitor. */
 function senderProblems(
   { client_address: mode, trusted_proxies: trusted }: RegionBody,
   source: Source,

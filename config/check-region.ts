@@ -1,5 +1,5 @@
 /**
- * What makes no sense in a region although each of its keys is well-formed.
+ * Contradictions in a region whose keys are each well-formed.
  * @module
  */
 import { addressProblems, clashProblems, originProblems, proxyProblems } from './check-addresses.ts';

@@ -1,6 +1,5 @@
 /**
- * Whether the shields that edges and sites count on exist, and the regions
- * that share them agree.
+ * Checks that the shields that edges and sites refer to exist, and that the regions that share them agree.
  *
  * A request only ever goes edge → owner → shield → origin, whatever the files
  * say: a shield never asks another shield or an edge. So two regions that have

@@ -1,7 +1,6 @@
 /**
- * What makes no sense in a site although each of its keys is well-formed:
- * rules that can never match or change nothing, contradictions, redirects that
- * lead away or back.
+ * Contradictions in a site whose keys are each well-formed: rules that can never match or change nothing, conflicting
+ * settings, redirects that leave the site or loop.
  * @module
  */
 import { networkProblems } from './check-addresses.ts';
@@ -78,7 +77,7 @@ function repeatedHosts(site: SiteConfig, source: Source): ConfigProblem[] {
   );
 }
 
-/** What `cache: never` leaves without a meaning. */
+/** Keys that have no effect beside `cache: never`. */
 const NEEDS_STORING = {
   ttl: (rule) => rule.ttl !== undefined,
   stale_while_revalidate: (rule) => rule.stale_while_revalidate !== undefined,
@@ -299,7 +298,7 @@ const CLAIM_WORDS = {
   server: 'is what a server in front of the application says to it',
 } as const;
 
-/** What says how a message is framed, or where it goes. */
+/** Fields that frame a message or route it. */
 const FRAMING: ReadonlySet<string> = new Set([
   ...['host', 'expect', 'max-forwards', 'via', 'cdn-loop', 'http2-settings', 'proxy-connection', 'proxy-authorization'],
 ]);

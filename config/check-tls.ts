@@ -43,7 +43,7 @@ export function certificateWarnings(site: SiteConfig, source: Source, now: numbe
   );
 }
 
-/** What is wrong with one of the two files. */
+/** Fault in one of the two files. */
 export interface Fault {
   readonly key: 'cert_file' | 'key_file';
   readonly message: string;

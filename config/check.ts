@@ -23,13 +23,13 @@ import {
 } from './read.ts';
 import type { RegionConfig } from './schema.ts';
 
-/** What a check of several files found. */
+/** Result of checking several files. */
 export interface CheckResult {
   /** The regions whose own files have no problem. */
   readonly regions: RegionConfig[];
   /** Empty when the files can be used together. */
   readonly problems: ConfigProblem[];
-  /** What works, though hardly as it is meant. */
+  /** Problems that do not keep the config from running, but are probably mistakes. */
   readonly warnings: ConfigProblem[];
 }
 

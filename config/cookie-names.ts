@@ -15,9 +15,12 @@ export function exactNames(patterns: readonly string[]): (name: string) => boole
 
 /** Finds names that some server reads so. All patterns are one expression: a name costs the same for many of them. */
 export interface NameReader {
-  /** Whether the name is one of them. */
+  /** Returns whether `name` is in the set. */
   isName(name: string): boolean;
-  /** Whether one of them stands anywhere in a text where a name could begin: at its start, or behind what ends a value. */
+  /**
+   * Returns whether a name of the set occurs where a name could begin: at the start of the text, or after a character
+   * that ends a value.
+   */
   isIn(text: string): boolean;
 }
 

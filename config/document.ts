@@ -26,12 +26,12 @@ import { type ConfigProblem, type KeyPath, keyOf, MAX_PROBLEMS } from './problem
 
 /** A region of a thousand sites is about a tenth of this. */
 export const MAX_FILE_BYTES = 2 ** 20;
-/** How often aliases may repeat what an anchor holds (yaml counts nested repetition): a "billion laughs" needs more. */
+/** Upper limit for what aliases repeat (yaml counts nested repetition): a "billion laughs" attack needs more. */
 const MAX_ALIAS_COUNT = 100;
 /** The schema is six levels deep. */
 const MAX_DEPTH = 32;
 
-/** Where values came from: makes problems that point at them. */
+/** Positions of values in the file: makes problems that point at them. */
 export interface Source {
   readonly file: string;
   /** A problem with the value at `path`; of a value that is missing, it points at the nearest parent that exists. */
@@ -116,7 +116,7 @@ const READ_FAILURES: Readonly<Record<string, readonly [message: string, fix: str
   ERR_ENCODING_INVALID_ENCODED_DATA: ['the file is not UTF-8 text', 'Save it as UTF-8.'],
 };
 
-/** What to do about each kind of syntax error that people make; the others speak for themselves. */
+/** Fixes for common syntax errors; the parser's message is enough for the others. */
 const SYNTAX_FIXES: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'Indent with spaces.',
   NON_STRING_KEY: 'Write a plain word as the key.',
@@ -137,7 +137,7 @@ function syntaxProblem(file: string, lines: LineCounter, error: YAMLError): Conf
   return { file, line, column: col, key: '', message: `YAML: ${message}`, fix };
 }
 
-/** What YAML allows, or leaves to us, and a config has no use for. */
+/** YAML features that are valid, or left to applications, and of no use in a config. */
 function refusedShapes(document: Document, source: Source, lines: LineCounter): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const refuse = (node: Node, ancestors: readonly unknown[], message: string, fix: string) => {

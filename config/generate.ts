@@ -13,7 +13,7 @@ export interface GeneratedFile {
   readonly content: string;
 }
 
-/** What is above this line is written by hand. */
+/** Separates the part written by hand, above, from the generated part below. */
 const MARKER = '<!-- Made from config/schema.ts by `npm run docs:config`; change the schema, not what follows. -->\n';
 
 /** @returns Every generated file as it should be. */

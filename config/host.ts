@@ -1,6 +1,5 @@
 /**
- * Which of several host names counts for a host: the exact one, else the
- * longest `*.suffix`, else `*`.
+ * Picks the host name that matches a host best: the exact one, else the longest `*.suffix`, else `*`.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * What the schema refuses, said so that the reader can mend it: the place, the
- * key, what was expected, what was found, and what to write.
+ * Turns schema errors into problems that a reader can fix: file and line, key, expected, found, and what to write
+ * instead.
  * @module
  */
 import type { z } from 'zod';
@@ -64,7 +64,10 @@ function problemsOfIssue(
   return [wrongValue(path, found, expected, source)];
 }
 
-/** Whether a branch of a union does not even take the kind of value that was written: it was not what was meant. */
+/**
+ * Returns whether a branch of a union expects another type than the value has: then the author did not mean this
+ * branch.
+ */
 function isOfAnotherKind(issue: Issue): boolean {
   if (issue.path.length > 0) return false;
   if (issue.code === 'invalid_union') return issue.errors.every((errors) => errors.some(isOfAnotherKind));

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { includeSchema, regionSchema, siteSchema } from './schema.ts';
 
-/** What Seawall's schema uses of JSON Schema (draft 7). */
+/** Subset of JSON Schema (draft 7) that Seawall's schema uses. */
 export interface JsonSchema {
   readonly $schema?: string;
   readonly title?: string;
@@ -33,13 +33,13 @@ export interface JsonSchema {
   readonly writeOnly?: boolean;
 }
 
-/** What a region file may hold. */
+/** Schema of a region file. */
 export const regionJsonSchema = once(() => ({ title: 'Seawall region', ...toJsonSchema(regionSchema) }));
 
-/** What a site file may hold. */
+/** Schema of a site file. */
 export const siteJsonSchema = once(() => ({ title: 'Seawall site', ...toJsonSchema(siteSchema) }));
 
-/** What an entry of `sites` may hold that includes a file. */
+/** Schema of an entry of `sites` that includes a file. */
 export const includeJsonSchema = once(() => toJsonSchema(includeSchema));
 
 function toJsonSchema(schema: z.ZodType): JsonSchema {
@@ -47,7 +47,7 @@ function toJsonSchema(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }) as JsonSchema;
 }
 
-/** Nobody needs these schemas until something is wrong or documented; making one takes milliseconds. */
+/** Makes a schema on first use: it takes milliseconds, and only errors and the reference page need it. */
 function once(make: () => JsonSchema): () => JsonSchema {
   let made: JsonSchema | undefined;
   return () => {

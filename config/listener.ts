@@ -1,5 +1,5 @@
 /**
- * Where nodes listen, and when two of them would get into each other's way.
+ * Addresses that nodes listen on, and conflicts among them.
  *
  * A region file does not say which nodes share a machine, so it is read from
  * their `tier` addresses: nodes that the others reach at the same host are on

@@ -49,7 +49,7 @@ export interface SiteCheck {
   readonly problems: readonly ConfigProblem[];
 }
 
-/** Where `serve --origin` says it, and the file does not. */
+/** Placeholder for the origin that `serve --origin` supplies and the file omits. */
 const ORIGIN_ELSEWHERE = { origin: 'http://127.0.0.1' } as const;
 
 /** @param overrides - By default what lets a file without `origin` be checked. */
@@ -67,7 +67,7 @@ function namesServers(file: string): boolean {
   return typeof origin === 'object' && origin !== null && 'servers' in origin;
 }
 
-/** Whether a file is of one site: it has keys of a site, and none that only a region has. */
+/** Returns whether a file describes one site: it has keys of a site, and none that only a region has. */
 export function isSiteFile(file: string): boolean {
   const keys = Object.keys(mappingIn(file));
   return (

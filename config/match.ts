@@ -1,7 +1,6 @@
 /**
- * What of the config counts for a request: the site of a host, the rule of a
- * path and a status. Everything that depends on the config alone is worked out
- * when it is loaded.
+ * Finds what the config says about a request: the site for a host, the rule for a path and a status. Everything that
+ * depends on the config alone is worked out when it is loaded.
  * @module
  */
 import { exactNames, type NameReader, nameReader } from './cookie-names.ts';
@@ -12,12 +11,12 @@ import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
 import { fitsExtension, staticExtension } from './static-types.ts';
 import { EVERY_STATUS, statusesOf } from './status-set.ts';
 
-/** Which cookies make a request personal. */
+/** Cookies that make a request personal. */
 export type CookiePolicy =
   | { readonly mode: 'bypass' | 'ignore' | 'key' }
   | { readonly mode: 'some'; readonly names: NameReader };
 
-/** What the config says of a response. */
+/** Caching rule for a response, with everything derived from it. */
 export interface ResponseRule {
   readonly rule: RuleConfig;
   readonly cookies: CookiePolicy;
@@ -29,17 +28,17 @@ export interface CompiledRules {
   ruleFor(path: string, status: number): RuleConfig;
   /** The same for a response that is there: a rule with a type guard counts only if the type fits. */
   responseRule(path: string, status: number, contentType: string | undefined): ResponseRule;
-  /** What counts before the status is known: the policy of a 200. */
+  /** Cookie policy before the status is known: that of a 200. */
   cookiesAt(path: string): CookiePolicy;
-  /** Whether cookies are in the key at some path. */
+  /** True if cookies are part of the key at some path. */
   readonly keysCookies: boolean;
-  /** Whether a cookie of this name makes no request personal. The name counts as it is written. */
+  /** Returns whether a cookie of this name leaves a request shareable. The name is compared as written. */
   readonly isIgnored: (name: string) => boolean;
   /** Names of the cookies that are in the key at every path. Absent: none is. */
   readonly keyed: NameReader | undefined;
   /**
-   * Whether nothing at `path` is ever stored, whatever the status: such a
-   * request is neither looked up nor collapsed.
+   * Returns whether responses for `path` are never stored, whatever their status: such requests are neither looked up
+   * nor collapsed.
    */
   bypasses(path: string): boolean;
 }
@@ -47,7 +46,7 @@ export interface CompiledRules {
 interface CompiledRule extends ResponseRule {
   readonly statuses: ReadonlySet<number>;
   readonly isGuarded: boolean;
-  /** Of responses that are no success: there, a type says nothing. */
+  /** Rule for responses that are not a success: their Content-Type says nothing about the resource. */
   readonly otherwise: ResponseRule;
   matchesPath(path: string): boolean;
 }
@@ -56,10 +55,10 @@ const BYPASS: CookiePolicy = Object.freeze({ mode: 'bypass' });
 const IGNORE: CookiePolicy = Object.freeze({ mode: 'ignore' });
 const KEY: CookiePolicy = Object.freeze({ mode: 'key' });
 
-/** What counts where no rule matches. */
+/** Policy where no rule matches. */
 const DEFAULT_RULE: ResponseRule = Object.freeze({ rule: Object.freeze(ruleSchema.parse({})), cookies: BYPASS });
 
-/** What counts for a path that servers do not agree on. */
+/** Policy for a path that servers read in different ways. */
 const NEVER: ResponseRule = Object.freeze({
   rule: Object.freeze(ruleSchema.parse({ cache: 'never' })),
   cookies: BYPASS,
@@ -160,7 +159,10 @@ function isSuccess(status: number): boolean {
   return status < 300 || status === 304;
 }
 
-/** Whether the lifetimes of `rule` count for a response of this status: those of every status are for what is there to stay. */
+/**
+ * Returns whether the lifetimes of `rule` apply to a response with this status. Lifetimes without a list of statuses
+ * apply only to successes and to permanent redirects.
+ */
 export function hasLifetimes(rule: RuleConfig, status: number): boolean {
   return rule.status !== undefined || isSuccess(status) || status === 301 || status === 308;
 }

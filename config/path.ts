@@ -1,5 +1,5 @@
 /**
- * How config files name each other.
+ * References from one config file to another.
  * @module
  */
 import { realpathSync } from 'node:fs';

@@ -5,7 +5,7 @@
  */
 
 /**
- * Whether `pattern` takes all of `text`.
+ * Returns whether `pattern` matches all of `text`.
  *
  * Each part between two stars is searched once, from where the one before it
  * ended: the leftmost place leaves the most for the parts that follow, so
@@ -45,7 +45,7 @@ function matchesParts(parts: readonly string[], text: string): boolean {
 }
 
 /**
- * Whether `general` takes every text that `specific` takes.
+ * Returns whether `general` matches every text that `specific` matches.
  *
  * It is enough to ask it about one text: `specific` itself, its stars read as
  * characters. No literal of a pattern is a star, so only stars of `general`
@@ -58,7 +58,7 @@ export function coversPattern(general: string, specific: string): boolean {
 }
 
 /**
- * Whether some text is taken by both.
+ * Returns whether some text matches both patterns.
  *
  * When both have a star, only what is before the first and after the last star
  * can disagree: the rest of each finds room in the other's star.

@@ -1,5 +1,5 @@
 /**
- * What is wrong with a config file: where, which key, and what to do about it.
+ * Problem in a config file: position, key, and fix.
  *
  * Nothing in this folder stops at the first problem; they are collected and
  * reported together, in the order of the file.
@@ -14,7 +14,7 @@ export interface ConfigProblem {
   readonly line: number;
   /** From 1, in UTF-16 units; 0 like `line`. */
   readonly column: number;
-  /** Where in the document, such as `sites[0].rules[2].ttl`; empty for the whole document. */
+  /** Path in the document, such as `sites[0].rules[2].ttl`; empty for the whole document. */
   readonly key: string;
   readonly message: string;
   /** A sentence that says what to write instead. */

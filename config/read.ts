@@ -13,7 +13,7 @@ import { realPath, siblingPath } from './path.ts';
 import { type ConfigProblem, keyOf } from './problem.ts';
 import { includeSchema, originSchema, type RegionConfig, regionSchema, type SiteConfig, siteSchema } from './schema.ts';
 
-/** What `${NAME}` is looked up in: `process.env`, or what a test says. */
+/** Variables for `${NAME}`: `process.env`, or a test's own. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A part of the config, and where it was written. */
@@ -28,7 +28,7 @@ export type RegionBody = Omit<z.output<typeof regionSchema>, 'sites'>;
 /** Another region whose shields this one uses: the part of it that this one relies on. */
 export type Neighbour = z.output<typeof neighbourSchema>;
 
-/** What could be read of a region: everything, exactly when `problems` is empty. */
+/** Result of reading a region file: complete exactly when `problems` is empty. */
 export interface RegionReading {
   readonly file: string;
   readonly body: Placed<RegionBody> | undefined;
@@ -38,7 +38,7 @@ export interface RegionReading {
   readonly problems: readonly ConfigProblem[];
 }
 
-/** What the command line says about a site in place of its file. */
+/** Settings of a site from the command line, in place of its file. */
 export interface SiteOverrides {
   /** URL of the origin server, in place of `origin.servers`. */
   readonly origin?: string;
@@ -180,7 +180,7 @@ function hold<T extends z.ZodType>(
 /** A key whose value may be `${NAME}`. */
 interface SecretKey {
   readonly path: readonly string[];
-  /** What it holds once it is known. */
+  /** Pattern of the value once it is resolved. */
   readonly pattern: RegExp;
   readonly what: string;
   readonly command: string;

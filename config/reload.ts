@@ -15,12 +15,12 @@ import { assembleRegion, type Environment, type RegionReading, readRegion } from
 import type { DnsConfig, EdgeConfig, RegionConfig, ShieldConfig } from './schema.ts';
 import { asYaml } from './words.ts';
 
-/** What became of the file. */
+/** Outcome of a reload. */
 export interface Reload {
   readonly config: RegionConfig;
   /**
-   * What is different, as keys of the file: `sites[0].rules[1].ttl`. Of a list
-   * whose length changed only the list. Empty when nothing is different.
+   * Keys that changed, such as `sites[0].rules[1].ttl`; for a list of another length, the key of the list. Empty if
+   * nothing changed.
    */
   readonly changes: string[];
 }

@@ -34,7 +34,7 @@ export function rulePattern(pattern: string): string {
   return decodeEscapes(pattern).toLowerCase();
 }
 
-/** Whether no path in the form of `rulePath` is taken by this pattern, in the form of `rulePattern`. */
+/** Returns whether no path in the form of `rulePath` can match this pattern, which is in the form of `rulePattern`. */
 export function isBeyondPaths(pattern: string): boolean {
   return NEVER_IN_PATH.test(pattern);
 }
@@ -42,7 +42,7 @@ export function isBeyondPaths(pattern: string): boolean {
 /** A path without any of it is in that form already; most are. */
 const IS_ODD = /[%;\\A-Z]|\/\/|\/\.{1,2}(?:\/|$)/;
 
-/** What ends a segment or a path, escaped. */
+/** Percent-encoded character that ends a segment or a path once decoded. */
 const ESCAPED_END = /%(?:2f|5c|3f|23|[01][0-9a-f]|7f)/i;
 
 const ESCAPE = /%([0-9a-f]{2})/gi;
@@ -55,8 +55,8 @@ const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/;
 const NEVER_IN_PATH = /[?#;\\\0-\x1f\x7f]|\/\/|\/\.{1,2}(?:\/|$)/;
 
 /**
- * Whether such an end stands in parameters: it ends there for servers that decode first, and is gone for others. Each
- * segment is looked at once, however many parameters it has.
+ * Returns whether a path parameter holds such a character: servers that decode first end the path there, others drop
+ * the parameter. Each segment is scanned once, however many parameters it has.
  */
 function isAmbiguous(path: string): boolean {
   if (!path.includes('%')) return false;

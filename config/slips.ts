@@ -32,7 +32,7 @@ const QUANTITY = /^(\d+(?:[.,]\d+)?)[ _]*([a-z]+)\.?$/;
 const ISO_TIME = /^pt?(\d+(?:\.\d+)?)([smhdwy])$/;
 const BARE = /^\d+$/;
 
-/** What other programs call what is called `never`, `ignore` and so on here. */
+/** Words that other programs use for `never`, `ignore` and the like. */
 const NEGATIONS = [
   'no',
   'false',

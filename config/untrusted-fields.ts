@@ -4,17 +4,17 @@
  * @module
  */
 
-/** What a field claims that applications believe and no visitor may say. */
+/** Kind of claim that applications believe and that a visitor must not be able to make. */
 export type Claim =
-  /** Who the visitor is: an address, a place, a user, a certificate. */
+  /** Identity of the visitor: an address, a location, a user, a certificate. */
   | 'visitor'
-  /** Which scheme, host or path is meant, besides the ones that the request names. */
+  /** Another scheme, host or path than the request names. */
   | 'resource'
   /** Another method than that of the request line. */
   | 'method'
-  /** Something that only a server in front of the application says to it. */
+  /** Instructions that only a server in front of the application gives. */
   | 'server'
-  /** What the cache in front of the application can do. */
+  /** Capabilities of the cache in front of the application. */
   | 'cache';
 
 /**
@@ -114,10 +114,9 @@ const PREFIX_CLAIMS = CLAIMS.filter(([name]) => name.endsWith('*')).map(
 );
 
 /**
- * Whether every server reads the name as this one does: letters, digits and
- * hyphens. `Content_Length`, `Accept.Language` and `X_Theme` are the fields with
- * hyphens to CGI, WSGI and PHP, which neither the framing nor the key nor `Vary`
- * would know of; nginx drops such names by default as well.
+ * Returns whether every server reads the name alike: letters, digits and hyphens only. CGI, WSGI and PHP read
+ * `Content_Length`, `Accept.Language` and `X_Theme` as the fields with hyphens, past our checks of framing, key and
+ * `Vary`; nginx drops such names by default as well.
  */
 export function hasPlainName(name: string): boolean {
   return /^[A-Za-z0-9-]+$/.test(name);

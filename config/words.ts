@@ -1,5 +1,5 @@
 /**
- * What a key expects, in plain words with an example.
+ * Describes the value that a key expects, in plain words with an example.
  *
  * Problems and the reference page say the same thing about a key because both
  * read it here, from the JSON Schema.

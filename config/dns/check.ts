@@ -1,6 +1,5 @@
 /**
- * What makes no sense in the config of a DNS server although each of its keys
- * is well-formed.
+ * Contradictions in the config of a DNS server whose keys are each well-formed.
  * @module
  */
 import { networkProblems } from '../check-addresses.ts';

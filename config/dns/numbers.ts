@@ -47,6 +47,9 @@ export const HEADER_BYTES = 12;
 /** RFC 1035, section 2.3.4: labels of 63, names of 255 with the root's. */
 export const MAX_LABEL_BYTES = 63;
 export const MAX_NAME_BYTES = 255;
-/** What a client takes that says nothing (RFC 1035, section 2.3.4), and the least that one can say (RFC 6891, section 6.2.3). */
+/**
+ * Smallest message size: the limit for clients without EDNS (RFC 1035, section 2.3.4), and the least that EDNS can
+ * announce (RFC 6891, section 6.2.3).
+ */
 export const MIN_UDP_BYTES = 512;
 export const MAX_MESSAGE_BYTES = 65_535;

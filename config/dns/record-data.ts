@@ -19,7 +19,7 @@ export type RecordData = readonly (Uint8Array | { readonly name: NameKey })[];
 
 interface RecordType {
   readonly type: number;
-  /** How a value is written. */
+  /** Notation of a value. */
   readonly form: string;
   /** @returns `undefined` when the value is not of that form. */
   parse(value: string, origin: NameKey): RecordData | undefined;
@@ -27,7 +27,10 @@ interface RecordType {
 
 const WORDS = /^\S+(?: +\S+)*$/;
 
-/** What can be written under `records`; any other type as TYPE123 with the value `\# LENGTH HEX` (RFC 3597, section 5). */
+/**
+ * Record types that can be written by name under `records`; any other as TYPE123 with the value `\# LENGTH HEX` (RFC
+ * 3597, section 5).
+ */
 export const RECORD_TYPES: Readonly<Record<string, RecordType>> = {
   A: { type: TYPE.A, form: '192.0.2.1', parse: (value) => addressBytes(value, 'ipv4') },
   AAAA: { type: TYPE.AAAA, form: '2001:db8::1', parse: (value) => addressBytes(value, 'ipv6') },

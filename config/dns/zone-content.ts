@@ -1,6 +1,5 @@
 /**
- * What is in a zone: every name with its records, from what the config says,
- * and what makes no sense about it.
+ * Content of a zone: every name with its records as configured, and the contradictions among them.
  * @module
  */
 import type { KeyPath } from '../problem.ts';
@@ -171,7 +170,7 @@ function steer(
   }
 }
 
-/** What cannot stand side by side. */
+/** Records that may not exist beside each other. */
 function contradictions(zone: ZoneConfig, apex: NameKey, names: ReadonlyMap<NameKey, NameContent>): ZoneProblem[] {
   const problems: ZoneProblem[] = [];
   const refuse = (name: NameKey, type: number, message: string, fix: string): void => {
@@ -227,7 +226,7 @@ function contradictions(zone: ZoneConfig, apex: NameKey, names: ReadonlyMap<Name
 }
 
 const DS = 43;
-/** What the upper side of a zone cut has. */
+/** Types that the parent side of a zone cut holds. */
 const AT_CUT: readonly number[] = [TYPE.NS, DS, TYPE.A, TYPE.AAAA];
 
 function bytesOf({ data }: RecordSet): number {

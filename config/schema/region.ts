@@ -11,7 +11,7 @@ import { limitsSchema } from './limits.ts';
 import { edgeSchema, listenerDescription, type ShieldConfig, shieldSchema } from './node.ts';
 import { type SiteConfig, siteSchema } from './site.ts';
 
-/** What stands in `sites` in the place of a site that has its own file. */
+/** Entry of `sites` that refers to a file of its own. */
 export const includeSchema = z.strictObject({
   include: fileName.meta({
     title: 'a file that holds one site',

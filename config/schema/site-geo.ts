@@ -1,11 +1,13 @@
 /**
- * What a site does with where its visitors are.
+ * Settings for using the location of a site's visitors.
  * @module
  */
 import { z } from 'zod';
 import { continentCode, countryCode, FIELD_NAME, LABEL } from '../scalars.ts';
 
-/** What can be told of a visitor's place, and the name of the request header that tells it unless the site names another. */
+/**
+ * Facts about a visitor's location that can be sent to the origin, and the default name of the request header for each.
+ */
 export const GEO_HEADERS = {
   country: 'CDN-Visitor-Country',
   continent: 'CDN-Visitor-Continent',
@@ -20,7 +22,7 @@ export type GeoFact = keyof typeof GEO_HEADERS;
 
 export const GEO_FACTS = Object.keys(GEO_HEADERS) as readonly GeoFact[];
 
-/** What the site's key may hold. */
+/** Facts about the location that the site's cache key may contain. */
 export const GEO_KEYS = ['country', 'continent'] as const;
 
 const header = z.union([

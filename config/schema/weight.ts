@@ -1,5 +1,5 @@
 /**
- * How much of something shared a server or a node is given.
+ * Weights: the share of a common resource that a server or a node is given.
  * @module
  */
 import { z } from 'zod';
