@@ -1,5 +1,5 @@
 /**
- * Where the control node keeps what has to outlive it.
+ * Files of the control node that outlive the process.
  *
  *     journal.sqlite    the journal (journal/embedded.ts); one process has it open
  *     control.sqlite    tokens and idempotency keys; `seawall token` opens it beside the control node
@@ -76,7 +76,7 @@ function closeToOthers(file: string, folder: string): void {
   }
 }
 
-/** What is wrong with the folder, or with a file in it, as a problem of the key that names it. */
+/** Makes a problem about the folder or one of its files, on the config key that names it. */
 export function dataProblem(
   file: string,
   message: string,

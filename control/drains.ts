@@ -1,6 +1,6 @@
 /**
- * Which regions operators have drained by a call: kept in a file, so that a
- * restart of the control node does not send visitors back.
+ * Regions that operators have drained through the API: in a file, so that they stay drained when the control node
+ * restarts.
  *
  *     drains.json    {"eu": {"by": "ops (0123456789abcdef)", "since": "2026-01-01T00:00:00.000Z", "reason": "…"}}
  * @module

@@ -12,7 +12,7 @@ import type { Selector } from './selectors.ts';
 export interface NodeMatches extends KnownNode {
   /** Absent where the node could not be asked. */
   readonly matches: number | undefined;
-  /** Why it could not be asked. */
+  /** Reason why the node could not be reached. */
   readonly problem: string | undefined;
 }
 

@@ -1,6 +1,5 @@
 /**
- * Everything that the control node refuses, and the problem document that
- * says so (RFC 9457).
+ * Errors of the control API, with their problem documents (RFC 9457).
  *
  * The codes are stable: the same string stands in the document, the audit log
  * and the metrics. `type` is `urn:seawall:problem:CODE`.
@@ -36,7 +35,7 @@ export interface FieldProblem {
   readonly header?: string;
   readonly parameter?: string;
   readonly detail: string;
-  /** What to send instead. */
+  /** Correct form of the request. */
   readonly fix: string;
 }
 

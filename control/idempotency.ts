@@ -22,13 +22,13 @@ export interface NotedCall {
   readonly nonce: string;
   /** Newest number of the journal when the call was noted. */
   readonly since: number;
-  /** When it was noted, in milliseconds since the epoch. */
+  /** Time of the entry, in milliseconds since the epoch. */
   readonly at: number;
   /** Its records; absent while nobody knows whether there are any. */
   readonly records: { readonly first: number; readonly count: number } | undefined;
 }
 
-/** How long a key is kept. */
+/** Lifetime of a key. */
 const KEPT_MS = 24 * 60 * 60 * 1_000;
 
 /** Beyond, the oldest go early. */

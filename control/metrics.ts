@@ -10,7 +10,7 @@ import type { NodeProgress } from './progress.ts';
 import type { Dialect } from './purge-api.ts';
 import type { Selector } from './selectors.ts';
 
-/** What is looked at when somebody asks. */
+/** State that is read at each scrape. */
 export interface Observed {
   readonly journal: () => JournalState;
   readonly isWritable: () => boolean;

@@ -1,6 +1,5 @@
 /**
- * What edges and shields ask the control node for: the journal, to append to
- * it, and to tell how far they have got.
+ * Routes for edges and shields: read the journal, append to it, report progress.
  * @module
  */
 import type { FastifyInstance } from 'fastify';

@@ -298,7 +298,7 @@ function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics, h
   server.get('/v1/nodes', { onRequest }, async () => ({ regions: await nodes().read() }));
 }
 
-/** What the program itself answers to, and tells of in its OpenAPI document. */
+/** Adds the API's own routes, which its OpenAPI document describes. */
 function addApiRoutes(server: FastifyInstance, api: PurgeApi, routes: readonly Route[]): void {
   const document = openApiDocument(routes);
   server.get('/openapi.json', async () => document);

@@ -1,6 +1,7 @@
 /**
- * How much of its visitors a region cannot take: requests of visitors, as its
- * edges count them in /metrics, beside its capacity.
+ * Share of its visitors that an overloaded region sheds: its edges' visitor requests, as counted in /metrics, against
+ * its capacity. ¶ The share changes in small steps: DNS answers are cached, so visitors follow late, and large steps
+ * would oscillate.
  *
  * The share is moved in small steps, as visitors follow it only after a while
  * (names are cached); in one jump they would swing to and fro.
@@ -8,7 +9,7 @@
  */
 import type { Dispatcher } from 'undici';
 
-/** Of the excess, how much is shed at each measurement. */
+/** Fraction of the excess that is shed per measurement. */
 const GAIN = 0.2;
 /** Below this share of the capacity visitors come back. */
 const ROOM = 0.9;

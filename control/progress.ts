@@ -1,12 +1,11 @@
 /**
- * How far each node has got with the journal, and how long it took each of
- * them for the purges of late.
+ * Journal progress of each node, and the time that recent purges took at each of them.
  *
- * The durations are in this process's memory only: after a restart a receipt
- * still says who has applied it, but no more after how long.
+ * Durations are in memory only: after a restart a receipt still lists the nodes that have applied a purge, but not
+ * when.
  *
- * An edge of several processes takes part with each of them: how many there
- * are is in the names by which they call (`eu-1#2/4`), as no region file knows.
+ * Each process of an edge reports for itself. The names that they report under say how many there are (`eu-1#2/4`):
+ * region files do not.
  * @module
  */
 import { isOnLine } from '../cache/terms.ts';
@@ -22,7 +21,7 @@ export interface KnownNode {
 }
 
 export interface NodeProgress extends KnownNode {
-  /** Whether it has a stream open. */
+  /** True while its stream is open. */
   readonly connected: boolean;
   /** Number that it has applied; 0 where it has not said, or it is not on the journal's line. */
   readonly seq: number;
@@ -45,7 +44,7 @@ export interface ProgressOptions {
   readonly monotonic: () => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Told how long a purge took to be applied everywhere. */
+  /** Called with the time that a purge took to be applied by all nodes. */
   readonly completed?: (ms: number) => void;
 }
 
@@ -84,7 +83,7 @@ export class Progress {
   #named: readonly KnownNode[] = [];
   /** Workers of those edges that have more than one. */
   readonly #workers = new Map<string, number>();
-  /** Everybody who has to apply a purge. */
+  /** Nodes that have to apply every purge. */
   #nodes: readonly KnownNode[] = [];
   /** In the order of their numbers; the first one's place is `#forgotten`. */
   #measured: Measured[] = [];
@@ -159,7 +158,10 @@ export class Progress {
     }
   }
 
-  /** What a node says it has applied. Of an unknown node, or of another line, it means nothing. */
+  /**
+   * Records the position that a node reports. Reports of unknown nodes and of other histories of the journal are
+   * ignored.
+   */
   report({ node: caller, ...position }: AppliedReport): void {
     const node = this.#memberName(caller);
     const state = this.#states.get(node);

@@ -1,6 +1,5 @@
 /**
- * What every way of purging has in common, in whichever dialect it is asked
- * for: the token, its limits, the purge, its receipt and the audit log.
+ * Steps that all purge dialects share: token, limits, purge, receipt, audit log.
  * @module
  */
 import { createHash } from 'node:crypto';
@@ -30,7 +29,7 @@ import { validBody } from './validate.ts';
 /** In which words a purge was asked for. */
 export type Dialect = 'seawall' | 'cloudflare' | 'fastly';
 
-/** Who calls, and how. */
+/** Authenticated caller of the API. */
 export interface Caller {
   readonly token: Token;
   readonly address: string;
@@ -43,7 +42,7 @@ export interface PurgeApiOptions {
   readonly tokens: Tokens;
   readonly callLimit: RateLimit;
   readonly selectorLimit: RateLimit;
-  /** Of what is written about wrong tokens: whoever sends them must not fill the audit log. */
+  /** Rate limit of audit entries about wrong tokens, so that they cannot fill the audit log. */
   readonly refusalLimit: RateLimit;
   readonly dryRun: DryRun;
   readonly audit: AuditLog;
@@ -72,7 +71,7 @@ export class PurgeApi {
   }
 
   /**
-   * To be called before the body is read.
+   * Authenticates a caller. Runs before the body is read.
    *
    * @param text - The token as it was sent.
    * @throws {ApiError} `unauthorised`, `rate_limited`.
@@ -303,7 +302,7 @@ function rateLimited(what: 'calls' | 'selectors', waitMs: number): ApiError {
   });
 }
 
-/** Of what was understood, so that white space and the order of keys make no difference. */
+/** Hashes the parsed request, so that white space and the order of keys make no difference. */
 function digest(dialect: Dialect, request: PurgeRequest): Uint8Array {
   return createHash('sha256')
     .update(`${dialect}\n${JSON.stringify(request)}`)

@@ -28,12 +28,12 @@ export interface Named {
 
 const LISTS = ['files', 'tags', 'prefixes', 'hosts', 'surrogate_keys'] as const;
 
-/** What one object of a body may have of members: far more than any that is understood. */
+/** Maximum number of members of an object in a body; valid ones have far fewer. */
 const MAX_KEYS = 100;
 
 /**
- * To be called before the body is looked at any closer: that takes a time for
- * each member, and all others wait meanwhile.
+ * Rejects bodies with too many members. Runs before validation, whose time grows with each member and blocks the event
+ * loop.
  *
  * @throws {ApiError} `too_many_selectors`, `invalid_request`.
  */

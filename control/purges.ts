@@ -40,7 +40,7 @@ export interface PurgeOrder {
   readonly soft: boolean;
   readonly who: string;
   readonly reason: string;
-  /** When the call came in, on a clock that never goes back. */
+  /** Arrival time of the call, on the monotonic clock. */
   readonly startedAt: number;
   /** Makes the purge one that is made once, however often it is ordered. */
   readonly idempotent?: IdempotentCall | undefined;
@@ -49,7 +49,7 @@ export interface PurgeOrder {
 export interface PurgesOptions {
   readonly journal: Journal;
   readonly keys: IdempotencyKeys;
-  /** Told of each purge when it is in the journal, in the order of their numbers. */
+  /** Called for each purge once it is in the journal, in order. */
   readonly appended: (last: number, order: PurgeOrder) => void;
 }
 
@@ -60,7 +60,7 @@ interface Call {
 }
 
 const NONCE_BYTES = 8;
-/** Of a record that was not appended here. */
+/** Nonce of records that this process did not append. */
 const NO_NONCE = '0'.repeat(NONCE_BYTES * 2);
 const WHY = /^([0-9a-f]{16}) (\d{1,5}) (.*)$/s;
 const ID = /^(\d{1,15})-(\d{1,5})-([0-9a-f]{16})$/;

@@ -1,5 +1,5 @@
 /**
- * How fast somebody may do something: token buckets, one for each name.
+ * Rate limiter: one token bucket per name.
  * @module
  */
 

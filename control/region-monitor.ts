@@ -1,6 +1,9 @@
 /**
- * How the regions are, by what the nodes' connections to the journal tell and
- * by probes of its own; and the network as everybody is told of it.
+ * Monitors the health of regions, from the nodes' connections to the journal and its own probes, and publishes the
+ * state of the network. ¶ Each edge is probed every second: at its control listener or, if that is not reachable from
+ * other machines, by a connection to its tier address. An edge that refuses is down at once; one that does not answer,
+ * after a second try: within three seconds in any case. An edge whose journal connection opens or closes is probed at
+ * once.
  *
  * An edge is probed every second: on its control listener, or, where that is
  * out of reach for others, with a connection to its tier address. One that
@@ -22,7 +25,7 @@ export interface RegionMonitorOptions {
   readonly regions: readonly RegionConfig[];
   /** Names of the regions that an operator has drained. */
   readonly drained: () => ReadonlySet<string>;
-  /** Told of every change. */
+  /** Called on every change. */
   readonly changed: (network: Network) => void;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
@@ -32,7 +35,7 @@ export interface RegionMonitorOptions {
 const INTERVAL_MS = 1_000;
 /** Two of them, and the time until the first one begins, are less than three seconds. */
 const TIMEOUT_MS = 800;
-/** How often the requests of regions with a capacity are counted. */
+/** Number of probes between two counts of requests, for regions with a capacity. */
 const COUNT_EVERY = 5;
 
 interface Watched {
@@ -71,7 +74,7 @@ export class RegionMonitor {
     this.update();
   }
 
-  /** What a node's connection to the journal shows: that it began or ended. */
+  /** Records that a node's journal connection was opened or closed. */
   noticed(node: string): void {
     const edgeName = node.split('#', 1)[0];
     for (const one of this.#watched) {

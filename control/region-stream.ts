@@ -6,7 +6,10 @@ import type { ServerResponse } from 'node:http';
 import { type Network, networkMessage } from '../geo/network.ts';
 import { NETWORK_CONTENT_TYPE, NETWORK_HEARTBEAT_MS } from '../geo/wire.ts';
 
-/** Of lines that somebody has not read yet; then it is cut off, and comes back for the newest. */
+/**
+ * Maximum backlog of a subscriber; beyond it the stream is closed, and the subscriber reconnects to get the newest
+ * state.
+ */
 const MAX_UNREAD_BYTES = 8 * 2 ** 20;
 const MAX_LISTENERS = 4_096;
 

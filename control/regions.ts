@@ -1,6 +1,5 @@
 /**
- * What the control node knows of regions: how they are, which of them are
- * drained, and where a visitor would go.
+ * State of the regions at the control node: health, drains, and the steering decision for a visitor.
  * @module
  */
 import type { ServerResponse } from 'node:http';

@@ -29,10 +29,10 @@ export interface Route {
   /** As Fastify writes it: `/v1/purges/:id`. */
   readonly path: string;
   readonly summary: string;
-  /** Whether it needs a token. */
+  /** True if the route needs a token. */
   readonly token: boolean;
   readonly body?: z.ZodType;
-  /** Whether it may be left out. */
+  /** True if the body may be absent. */
   readonly isBodyOptional?: boolean;
   readonly maxBodyBytes?: number;
   readonly query?: z.ZodObject;
@@ -49,7 +49,7 @@ export const PROBLEM: RouteResponse = {
   contentType: 'application/problem+json',
 };
 
-/** What every address that takes a token may answer. */
+/** Error responses that every route with a token can give. */
 export const REFUSALS = { 401: PROBLEM, 403: PROBLEM, 429: PROBLEM } as const;
 
 export function purgeRoutes(api: PurgeApi): Route[] {

@@ -1,6 +1,6 @@
 /**
- * What the purge API takes and answers. These schemas validate, and are what
- * /openapi.json is made of.
+ * Requests and responses of the purge API. The schemas validate requests and generate /openapi.json. These schemas
+ * validate, and are what /openapi.json is made of.
  * @module
  */
 import { z } from 'zod';

@@ -1,6 +1,5 @@
 /**
- * What a purge call names, in the spelling of the cache: a URL as a GET for it
- * is keyed, a tag as it is stored.
+ * Translates the selectors of a purge call into cache keys: a URL as its GET is keyed, a tag as it is stored.
  * @module
  */
 import { domainToASCII } from 'node:url';
@@ -21,7 +20,7 @@ export interface Selector {
   readonly site: string;
 }
 
-/** What was named cannot be purged: nothing can be stored that it would mean. */
+/** Selector that cannot match any stored response. */
 export class SelectorError extends Error {
   override readonly name = 'SelectorError';
   readonly fix: string;
@@ -186,7 +185,7 @@ function parseUrl(url: string): Target {
 /** An absolute URL brings its own host; HTTP asks for this one all the same. */
 const ANY_HOST = ['Host', 'host.invalid'];
 
-/** What parseRequestTarget objects to → how to say it of a URL. */
+/** Error of parseRequestTarget → message and fix for a URL. */
 const REFUSALS: Readonly<Record<string, readonly [string, string]>> = {
   'forbidden character': ['the URL has a character that URLs do not have', 'Percent-encode it: a space is %20.'],
   authority: ['the URL has no valid host', 'Write a host name, and a port if there is one: www.example.com:8080.'],
@@ -195,7 +194,7 @@ const REFUSALS: Readonly<Record<string, readonly [string, string]>> = {
   'dot segment': ['the path has . or .. between slashes, which is never served', 'Write the path that it leads to.'],
 };
 
-/** What is beyond ASCII as browsers send it: percent-encoded UTF-8, the host in Punycode. */
+/** Encodes characters beyond ASCII as browsers do: percent-encoded UTF-8, the host in Punycode. */
 function encoded(url: string): string {
   if (isAscii(url)) return url;
   const [, scheme = '', authority = '', rest = ''] = /^([^/]*\/\/)([^/?]*)(.*)$/s.exec(url) ?? [];

@@ -1,6 +1,5 @@
 /**
- * How the control node speaks HTTP: who may come in, what is read of a
- * request, and how a refusal is said.
+ * HTTP server of the control node: authentication, body limits, error documents.
  * @module
  */
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -12,15 +11,15 @@ import type { Caller } from './purge-api.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who calls; set before the body is read, where a token is needed. */
+    /** Authenticated caller; set before the body is read on routes that need a token. */
     caller: Caller;
   }
 }
 
-/** Nothing that is sent to other addresses than those for purges is longer. */
+/** Maximum body length on routes other than purges. */
 const MAX_BODY_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
-/** Of a path parameter: a surrogate key, or a URL. */
+/** Maximum length of a path parameter: a surrogate key, or a URL. */
 const MAX_PARAM_LENGTH = 16_384;
 
 export function createServer(log: Logger): FastifyInstance {

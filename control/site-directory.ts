@@ -1,5 +1,5 @@
 /**
- * Which sites there are in the whole network, and which one a host belongs to.
+ * Sites of the whole network, and the site of a host.
  *
  * Regions have files of their own, and may not all have read the newest
  * version yet. Where they disagree about a host, each one's opinion counts: a

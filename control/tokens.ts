@@ -15,7 +15,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 
-/** What a token may purge: kinds as in its request, `everything` being a whole site. */
+/** Selector kinds that a token may purge, as in its request; `everything` means a whole site. */
 export const SCOPE_KINDS = ['url', 'tag', 'prefix', 'host', 'everything'] as const;
 
 export type ScopeKind = (typeof SCOPE_KINDS)[number];
@@ -32,7 +32,7 @@ export interface TokenScope {
   /** Names of sites, or `*` alone. */
   readonly sites: readonly string[];
   readonly kinds: readonly TokenKind[];
-  /** Whether it may read receipts. */
+  /** True if the token may read receipts. */
   readonly read: boolean;
 }
 
@@ -52,7 +52,7 @@ export interface NewToken extends TokenScope {
 
 const FORM = /^swt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 
-/** What the hash of an unknown token is compared with, so that it takes as long as a known one. */
+/** Dummy hash to compare with for unknown tokens, so that they take as long as known ones. */
 const NO_HASH = Buffer.alloc(32);
 
 export class Tokens {

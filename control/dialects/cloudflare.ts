@@ -55,7 +55,7 @@ async function purge(request: FastifyRequest, api: PurgeApi, soft: boolean) {
   return { success: true, errors: [], messages: [], result: { id } };
 }
 
-/** Nobody waits in this dialect. */
+/** Purges of this dialect are never waited for. */
 const NEVER = new AbortController().signal;
 
 /** `purge_everything: false` is as good as none to Cloudflare. */

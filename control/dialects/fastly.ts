@@ -66,7 +66,7 @@ export function addFastly(server: FastifyInstance, api: PurgeApi, log: Logger): 
   });
 }
 
-/** Nobody waits in this dialect. */
+/** Purges of this dialect are never waited for. */
 const NEVER = new AbortController().signal;
 
 /** "The value is not important." */
