@@ -9,7 +9,9 @@
  * @module
  */
 
-/** What an address is for (the IANA special-purpose registries, RFC 6890). Only a `public` one is somewhere. */
+/**
+ * Purpose of an address range (the IANA special-purpose registries, RFC 6890). Only `public` addresses have a location.
+ */
 export const ADDRESS_KINDS = [
   'public',
   'loopback',
@@ -33,11 +35,11 @@ export interface ParsedAddress {
   /** The eight groups of an IPv6 address; empty for IPv4. */
   readonly groups: readonly number[];
   /**
-   * Where in an IPv6 address an IPv4 address begins that says where the visitor is, in bits: behind NAT64 (RFC 6052),
-   * in 6to4 (RFC 3056). -1 where there is none.
+   * Offset in bits of the embedded IPv4 address of the visitor in an IPv6 address: NAT64 (RFC 6052), 6to4 (RFC 3056).
+   * -1 if there is none.
    */
   readonly embeddedAt: number;
-  /** Of the embedded address, where there is one. */
+  /** Kind of the embedded address, if there is one. */
   readonly kind: Exclude<AddressKind, 'malformed'>;
   /** Bits of the block that makes it special; 0 for `public`. In the address's own family. */
   readonly kindPrefix: number;

@@ -1,5 +1,5 @@
 /**
- * Which continent a country is of, as GeoNames and the databases have it.
+ * Continent of each country, as in GeoNames and the databases.
  *
  * Taken from the npm package countries-list 3.4.1 (MIT), whose countries they
  * are; `AN` is Antarctica here, not the former Netherlands Antilles.

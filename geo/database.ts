@@ -15,12 +15,12 @@ import { Recent } from './recent.ts';
 import { type Facts, factsOf } from './record.ts';
 import { NOTHING, Tree } from './tree.ts';
 
-/** Why a file cannot be used. */
+/** Reason why a database file cannot be used. */
 export type DatabaseErrorCode = 'missing' | 'unreadable' | 'too-large' | 'compressed' | 'truncated' | 'wrong-type';
 
 export class DatabaseError extends Error {
   readonly code: DatabaseErrorCode;
-  /** What to do about it. */
+  /** Steps that fix the problem. */
   readonly fix: string;
 
   constructor(code: DatabaseErrorCode, message: string, fix: string) {
@@ -31,7 +31,7 @@ export class DatabaseError extends Error {
   }
 }
 
-/** What a record says; the same object for the same record, as long as it is remembered. */
+/** Parsed record; the same object for the same record while it is cached. */
 export interface Entry {
   /** `undefined`: nothing of a place. */
   readonly facts: Facts | undefined;
@@ -46,7 +46,7 @@ export interface Database {
    * @returns What the file knows; `undefined` when that is nothing. `prefix` has the bits that it holds for.
    */
   find(address: ParsedAddress, text: string): Entry | undefined;
-  /** Of the last `find`. */
+  /** Prefix length that the last `find` matched. */
   readonly prefix: number;
 }
 
@@ -217,7 +217,7 @@ function check(reader: Reader<Response>, address: string): [record: unknown, siz
   }
 }
 
-/** What the licences ask for, by what the files and the packages they come in are called. */
+/** Attribution texts that licences require, by the names of the files and of the packages that hold them. */
 const ATTRIBUTIONS: readonly (readonly [name: RegExp, attribution: string])[] = [
   [/dbip/i, 'IP Geolocation by DB-IP (https://db-ip.com), CC BY 4.0'],
   [/geolite/i, 'This product includes GeoLite2 Data created by MaxMind, available from https://www.maxmind.com'],

@@ -14,7 +14,7 @@ export interface DatabaseSet {
   readonly ipv6: readonly Database[];
 }
 
-/** Of an IPv4-only file only IPv4 is asked: for IPv6 it answers nonsense, as it looks at the first bits. */
+/** Skips IPv6 lookups in IPv4-only files: they read the first 32 bits and return nonsense. */
 export function databaseSet(databases: readonly Database[]): DatabaseSet {
   // IPv6 files may or may not hold IPv4, and those that do not say that they know nothing of it.
   return { ipv4: databases, ipv6: databases.filter(({ info }) => info.ipVersion === 6) };

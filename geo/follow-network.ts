@@ -23,11 +23,11 @@ export interface FollowNetworkOptions {
   readonly secret: string;
   /** Name of this node. */
   readonly node: string;
-  /** What is known until the control node has told more. */
+  /** Network state until the control node sends a newer one. */
   readonly initial: Network;
   /** Milliseconds on the clock that decisions are made by. */
   readonly now: () => number;
-  /** Told of the control node's coming and going. */
+  /** Called when the connection to the control node is made or lost. */
   readonly reached?: (isReached: boolean, reason: string) => void;
   /** @returns Whether somebody takes connections at HOST:PORT. Never rejects. */
   readonly probe?: (address: string, timeoutMs: number) => Promise<boolean | undefined>;
@@ -36,7 +36,10 @@ export interface FollowNetworkOptions {
 export interface FollowedNetwork {
   /** As it is now; a change makes another object. */
   readonly current: Network;
-  /** What the node's own files say now; it counts until the control node tells, or where there is none. */
+  /**
+   * Sets the state from the node's own files; it applies until the control node sends one, or always without a control
+   * node.
+   */
   reset(initial: Network): void;
   close(): Promise<void>;
 }

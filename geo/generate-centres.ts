@@ -22,7 +22,7 @@ const ROUNDS = 100;
 /** Fewer addresses than these say little. */
 const FEW = 256;
 
-/** Of countries with few addresses or none, in whole degrees. */
+/** Coordinates in whole degrees, for countries with few addresses or none. */
 const BY_HAND: Readonly<Record<string, readonly [number, number]>> = {
   AC: [-7.9, -14.4],
   AQ: [-75.3, -0.1],

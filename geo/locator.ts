@@ -6,7 +6,7 @@
 import type { AddressKind } from './address.ts';
 import type { Place } from './place.ts';
 
-/** What is known of an address, place or not. */
+/** Lookup result for an address, with or without a location. */
 export interface Located {
   /** In canonical form (RFC 5952), IPv4 never mapped into IPv6; as it was given when it is `malformed`. */
   readonly address: string;
@@ -28,7 +28,7 @@ export interface DatabaseInfo {
   readonly ipVersion: 4 | 6;
   /** Milliseconds since the epoch. */
   readonly builtAt: number;
-  /** What its licence wants to be said where it is used. */
+  /** Attribution that the database's licence requires. */
   readonly attribution: string | undefined;
 }
 

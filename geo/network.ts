@@ -12,7 +12,7 @@ import { CONTINENTS, type Continent, type Coordinates } from './place.ts';
 
 export interface NetworkEdge {
   readonly name: string;
-  /** Where visitors reach it; canonical. */
+  /** Public addresses of the region, in canonical form. */
   readonly addresses: readonly string[];
   /** HOST:PORT where somebody who has nothing else can see whether it takes connections. */
   readonly probe: string;
@@ -87,7 +87,7 @@ function visitorAddress({ listen, tier }: EdgeConfig, [address]: readonly string
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** Of a message; the longest of a sensible network is a tenth of it. */
+/** Maximum length of a message; a large network takes a tenth of it. */
 export const MAX_NETWORK_BYTES = 4 * 2 ** 20;
 const MAX_REGIONS = 1_000;
 const MAX_EDGES = 256;

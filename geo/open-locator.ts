@@ -22,7 +22,7 @@ const MAX_ADDRESS_CHARS = 45;
 /** Names of databases that begin with this are of npm packages: `npm:PACKAGE/FILE`. */
 const PACKAGE_PREFIX = 'npm:';
 
-/** How often files are looked at; a change is only seen when a file has been as it is for that long. */
+/** Interval of checks for changed files. A changed file is read once it has been stable for that long. */
 const CHECK_INTERVAL_MS = 5_000;
 
 export interface LocatorOptions {
@@ -39,7 +39,7 @@ interface Opened {
   readonly name: string;
   readonly file: string;
   database: Database;
-  /** Of the file that was read last, good or bad. */
+  /** Stamp of the file that was last read, valid or not. */
   seen: string;
 }
 
@@ -133,7 +133,10 @@ export function databasePath(file: string, name: string): string {
   }
 }
 
-/** What changes when a file does. A file that is gone has a stamp of its own, so that this is said once. */
+/**
+ * Returns a value that changes with the file. A missing file has a stamp of its own, so that its absence is logged
+ * once.
+ */
 async function stampOf(file: string): Promise<string> {
   try {
     const { ino, size, mtimeMs } = await stat(file);

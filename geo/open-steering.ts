@@ -1,6 +1,5 @@
 /**
- * Everything that a node needs to steer visitors, in one: the databases, the
- * network as the control node tells of it, and the decision.
+ * Steering in one piece: the databases, the network state from the control node, and the decision.
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';

@@ -1,5 +1,5 @@
 /**
- * Where an address is, as far as the databases say.
+ * Location of an address according to the databases.
  * @module
  */
 
@@ -11,12 +11,12 @@ export type Continent = (typeof CONTINENTS)[number];
 /** Degrees: north and east are positive. */
 export type Coordinates = readonly [latitude: number, longitude: number];
 
-/** What is known of the place of an address. Frozen, and shared by all that ask for the same network. */
+/** Location of an address. Frozen, and shared by all lookups in the same network. */
 export interface Place {
   /** ISO 3166-1 alpha-2, in capitals; `XK` for Kosovo, as all databases have it. */
   readonly country?: string;
   readonly continent?: Continent;
-  /** Of the city where the database knows it, else the centre of the country's addresses. */
+  /** Coordinates of the city if the database has it, else the centre of the country's addresses. */
   readonly coordinates?: Coordinates;
   /** Number of the autonomous system that announces the address. */
   readonly asn?: number;

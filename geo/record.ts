@@ -1,7 +1,6 @@
 /**
- * What a record of a database says of a place, whichever way it is written:
- * nested, as MaxMind's City, Country and ASN files (and those of DB-IP and
- * IPinfo that follow them), or flat, as those of `@ip-location-db`.
+ * Reads the location from a database record, in either layout: nested, as in MaxMind's City, Country and ASN files (and
+ * those of DB-IP and IPinfo that follow them), or flat, as in those of `@ip-location-db`.
  *
  * A file comes from outside: every value is looked at before it is believed.
  * @module

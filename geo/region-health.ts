@@ -1,10 +1,9 @@
 /**
- * When a region is well, by how many of its edges are up: down at once, well
- * again only after a while, and after a longer while each time it soon fails
- * again. So one that flaps does not swing the world's visitors with it. One that
- * was never seen up has not failed: it is well as soon as it is up.
+ * Health of a region, by the number of its edges that are up. A region becomes unhealthy at once and healthy again
+ * after a delay, which grows each time it fails again soon: a flapping region must not swing the world's visitors. A
+ * region that was never up has not failed: it is healthy as soon as it is up.
  *
- * Pure: what is up, and when, is said to it.
+ * Pure: health and time are passed in.
  * @module
  */
 
@@ -53,7 +52,7 @@ export class RegionHealth {
     return now < this.wellAt ? 'recovering' : 'well';
   }
 
-  /** When it is well, if it stays up. */
+  /** Time at which the region becomes healthy, if it stays up. */
   get wellAt(): number {
     return this.#since + this.rules.recoveryMs * 2 ** this.#doublings;
   }

@@ -15,14 +15,14 @@ export interface SteererOptions {
   readonly network: () => Network;
 }
 
-/** What is worked out once for each state of the network. */
+/** State derived once for each state of the network. */
 interface Prepared {
   readonly network: Network;
   readonly regions: readonly PreparedRegion[];
-  /** Where visitors are sent from whose place is not known. */
+  /** Default region, for visitors without a known location. */
   readonly fallback: PreparedRegion | undefined;
   readonly isShedding: boolean;
-  /** When a region that recovers is well, the next time. */
+  /** Time at which the next recovering region becomes healthy. */
   readonly validUntil: number;
   readonly byPlace: WeakMap<Place, Ranking>;
 }
@@ -109,7 +109,7 @@ function stateOf({ drained, health, wellAt }: NetworkRegion, now: number): Regio
   return health === 'recovering' && now < wellAt ? 'recovering' : 'well';
 }
 
-/** Whom to try when nobody is well: what is too full still answers, and what is drained most likely does. */
+/** Preference among regions when none is healthy: a full region still answers, and a drained one most likely does. */
 const STATE_ORDER: Readonly<Record<RegionState, number>> = { well: 0, full: 1, recovering: 2, drained: 3, down: 4 };
 const PIN_ORDER = { country: 0, continent: 1, none: 2 } as const;
 

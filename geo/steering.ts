@@ -1,11 +1,10 @@
 /**
- * Which region answers a visitor: the nearest one that is well, bent by what
- * operators know.
+ * Picks the region for a visitor: the nearest healthy one, adjusted by pins, weights and drains.
  * @module
  */
 import type { Coordinates, Place } from './place.ts';
 
-/** Why the first region of a decision is the first one. */
+/** Reasons for the first region of a decision. */
 export const STEERING_REASONS = [
   /** The country of the visitor is pinned to it. */
   'pinned-country',
@@ -15,7 +14,7 @@ export const STEERING_REASONS = [
   'nearest',
   /** One that would come before it is drained, down, coming back or full. */
   'fallback',
-  /** Where the visitor is is not known: the default region. */
+  /** Unknown location: the default region. */
   'default',
   /** No region is well: they are tried all the same, in the order in which they would be. */
   'nothing-well',
@@ -25,7 +24,7 @@ export const STEERING_REASONS = [
 
 export type SteeringReason = (typeof STEERING_REASONS)[number];
 
-/** Why a region is taken, or is not. */
+/** Reasons to use a region or to leave it out. */
 export const REGION_STATES = [
   /** It takes visitors. */
   'well',
@@ -51,7 +50,7 @@ export interface RankedRegion {
   /** The distance that counts: divided by the weight. */
   readonly weightedKm: number | undefined;
   readonly weight: number;
-  /** Which pin brings the visitor here. */
+  /** Kind of pin that applies to the visitor, if any. */
   readonly pin: 'country' | 'continent' | undefined;
   readonly isDefault: boolean;
   readonly edges: { readonly up: number; readonly total: number };
@@ -63,7 +62,7 @@ export interface RankedRegion {
   readonly ipv6: readonly string[];
 }
 
-/** Where a visitor should go. Its regions are frozen and shared by all who are in the same place. */
+/** Regions for a visitor, in order. Frozen, and shared by all visitors of the same location. */
 export interface Decision {
   /** In canonical form; as it was given when it is no address. */
   readonly address: string;

@@ -1,6 +1,5 @@
 /**
- * Whether somebody listens at an address: what can be seen without a word
- * being said.
+ * Probes whether an address accepts TCP connections, without sending anything.
  * @module
  */
 import { once } from 'node:events';

@@ -13,7 +13,7 @@
  * @module
  */
 
-/** What `find4` and `find6` return where the file knows nothing. */
+/** Result of `find4` and `find6` for addresses that the file does not know. */
 export const NOTHING = -1;
 
 export interface TreeShape {
@@ -30,7 +30,7 @@ export class Tree {
   readonly #bytes: Uint8Array;
   readonly #nodeCount: number;
   readonly #recordSize: number;
-  /** Where IPv4 addresses begin: in a tree for IPv6, behind 96 zeros. */
+  /** Root of IPv4 addresses: in an IPv6 tree, behind 96 zero bits. */
   readonly #start4: number;
 
   constructor({ bytes, nodeCount, recordSize, ipVersion }: TreeShape) {

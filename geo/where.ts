@@ -34,7 +34,7 @@ export interface WhereAnswer {
     readonly coordinates: Coordinates | null;
     readonly addresses: readonly string[];
   }[];
-  /** Where the place is from, as their licences want it to be said. */
+  /** Attributions of the databases that the location comes from. */
   readonly sources: readonly string[];
 }
 
@@ -110,7 +110,7 @@ function because({ place, chosen, reason, regions }: Decision, kind: AddressKind
   }
 }
 
-/** Those that are not well, and would come before it. */
+/** Describes the unhealthy regions that rank above the chosen one. */
 function betterOnes(regions: readonly RankedRegion[], chosen: RankedRegion): string {
   const better = regions.filter((region) => region.state !== 'well' && isBefore(region, chosen));
   return better.map((region) => `${region.name} is ${STATE_WORDS[region.state]}`).join('; ');

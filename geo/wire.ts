@@ -17,8 +17,8 @@
 export const NETWORK_PATH = '/v1/network';
 export const NETWORK_CONTENT_TYPE = 'application/x-ndjson';
 
-/** How often a line is sent. */
+/** Interval of lines on the stream. */
 export const NETWORK_HEARTBEAT_MS = 500;
 
-/** Whoever hears nothing for so long has lost the control node. */
+/** Silence after which the control node counts as lost. */
 export const NETWORK_SILENCE_MS = 1_500;

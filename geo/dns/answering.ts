@@ -1,6 +1,6 @@
 /**
- * What a zone answers to a question (RFC 1034, section 4.3.2): records, a
- * chain of aliases, other name servers, or that there is nothing.
+ * Answers a question from a zone (RFC 1034, section 4.3.2): records, a chain of aliases, a referral, or a negative
+ * answer.
  * @module
  */
 import { isWithin, type NameKey } from '../../config/dns/name.ts';
@@ -16,12 +16,12 @@ import type { Zone, ZoneName } from './zone.ts';
 export interface Question {
   readonly zone: Zone;
   readonly query: Query;
-  /** Where answers go; it has begun. */
+  /** Writer of the answer, with its header already written. */
   readonly writer: AnswerWriter;
-  /** Where the visitor should go. */
+  /** Picks the region for the visitor. */
   readonly decide: () => Decision;
   readonly choose: (decision: Decision, type: number) => Choice | undefined;
-  /** Of what is steered. */
+  /** TTL of steered addresses. */
   readonly ttlSeconds: number;
   readonly counts: DnsCounts;
 }
@@ -30,7 +30,7 @@ export interface Answer {
   readonly rcode: Rcode;
   readonly isAuthoritative: boolean;
   readonly isTruncated: boolean;
-  /** What the answer depends on; `undefined`: not on who asks. */
+  /** Steering decision that the answer depends on; `undefined` if the answer is the same for every client. */
   readonly decision: Decision | undefined;
   /** Tells it from answers to others' questions, for limits. */
   readonly kind: number;

@@ -1,6 +1,6 @@
 /**
- * What a query says with EDNS (RFC 6891), and its options that matter here:
- * client subnet (RFC 7871), cookie (RFC 7873), keep-alive of TCP (RFC 7828).
+ * EDNS of a query (RFC 6891), with the options used here: client subnet (RFC 7871), cookie (RFC 7873), TCP keep-alive
+ * (RFC 7828).
  *
  *     OPT      root 1 | 41 2 | UDP size 2 | extended rcode 1 | version 1 | flags 2 | RDLENGTH 2 | options
  *     option   code 2 | length 2 | data

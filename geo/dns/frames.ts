@@ -15,7 +15,7 @@ export interface FrameReader {
  * @param onMessage - Gets each message in turn; returns whether to go on.
  */
 export function frameReader(maxBytes: number, onMessage: (message: Buffer) => boolean): FrameReader {
-  /** What came of a message that is not whole yet, at most `maxBytes` and its length. */
+  /** Bytes of an incomplete message, at most `maxBytes` plus the length prefix. */
   let rest: Buffer = Buffer.alloc(0);
   return {
     push(bytes) {

@@ -1,5 +1,5 @@
 /**
- * What a DNS server counts: plain numbers that a scrape reads.
+ * Counters of a DNS server: plain numbers that a scrape reads.
  * @module
  */
 import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
@@ -17,7 +17,7 @@ export interface DnsCounts {
   subnets: number;
   /** Answers to steered names, by region. */
   readonly regions: Map<string, number>;
-  /** Those of them that were given although no region was well. */
+  /** Answers that name a region although none was healthy. */
   lastResort: number;
   /** Connections that were closed at once. */
   connectionsRefused: number;

@@ -1,5 +1,5 @@
 /**
- * Whether an address is in one of several networks.
+ * Sets of IP networks, with a membership test.
  * @module
  */
 import { type ParsedAddress, parseAddress } from '../address.ts';

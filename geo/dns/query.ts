@@ -23,13 +23,13 @@ export interface Query {
   /** One past the question; `HEADER_BYTES` when none could be read, or there is none. */
   readonly questionEnd: number;
   readonly name: NameKey;
-  /** Of `name`, in the message. */
+  /** Length of `name` in the message. */
   readonly nameBytes: number;
   readonly type: number;
   readonly class: number;
-  /** What EDNS says; `undefined` without it, or when it could not be read. */
+  /** EDNS options of the query; `undefined` if absent or malformed. */
   readonly edns: Edns | undefined;
-  /** Anything but NOERROR: the query is to be answered with just that. */
+  /** Error to answer with, alone; NOERROR if the query is valid. */
   readonly rcode: Rcode;
 }
 

@@ -21,7 +21,7 @@ const WAYS = 4;
 export interface RateLimiterOptions {
   /** Buckets; a power of two. 16 bytes each. */
   readonly size: number;
-  /** Nobody else knows it. */
+  /** Seed of the hash, random so that clients cannot aim for collisions. */
   readonly seed: number;
 }
 

@@ -33,9 +33,9 @@ export type Transport = 'udp' | 'tcp';
 
 export interface ResponderOptions {
   readonly config: DnsConfig;
-  /** Of the sites of the region. */
+  /** Host names of the region's sites. */
   readonly hosts: readonly string[];
-  /** What the secret of cookies follows from where the config names none. */
+  /** Secret of the network, from which that of cookies is derived if the config names none. */
   readonly networkSecret: string;
   readonly steering: Steering;
   readonly counts: DnsCounts;
@@ -48,7 +48,7 @@ const LIMITER_SIZE = 65_536;
 const KIND_ERROR = 0;
 const KIND_TOTAL = -(2 ** 31);
 
-/** Everything that a query and its answer share. */
+/** State of one query and its answer. */
 interface Exchange {
   readonly query: Query;
   readonly client: ParsedAddress;

@@ -7,7 +7,7 @@ import ipaddr from 'ipaddr.js';
 import { TYPE } from '../../config/dns/numbers.ts';
 import type { Decision, RankedRegion } from '../steering.ts';
 
-/** What there is to answer. */
+/** Kinds of answers for a steered name. */
 export interface Choice {
   /** 4 or 16 bytes each; none: there is nothing of the type. */
   readonly addresses: readonly Uint8Array[];

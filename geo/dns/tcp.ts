@@ -19,7 +19,7 @@ export interface TcpOptions {
   readonly port: number;
   readonly bounds: () => TcpBounds;
   readonly respond: (message: Buffer, address: string) => Buffer | undefined;
-  /** How many connections are open now. */
+  /** Called with the number of open connections when it changes. */
   readonly onConnections: (count: number) => void;
   readonly onRefused: () => void;
 }
@@ -30,11 +30,11 @@ export interface TcpListener {
   close(): Promise<void>;
 }
 
-/** Of a query: the longest name with every option there is has less than half of it. */
+/** Maximum length of a query; the longest name with every option takes less than half of it. */
 export const MAX_QUERY_BYTES = 4_096;
 /** Answers that wait for a client to read; then its queries have to wait as well. */
 const MAX_WAITING_BYTES = 131_072;
-/** How long a client may take to read what waits for it when its connection is closed. */
+/** Time a client has to read the remaining answers when its connection is being closed. */
 const LINGER_MS = 2_000;
 
 /** @throws the system's error when the address cannot be had. */

@@ -37,7 +37,7 @@ interface Answer {
 
 /** Answers that wait for each other. */
 const MAX_BATCH = 256;
-/** What may wait in the system while this process is busy; it gives as much of it as it allows. */
+/** Requested socket receive buffer, for queries that arrive while this process is busy; the kernel may grant less. */
 const BUFFER_BYTES = 4 * 2 ** 20;
 
 /** @throws the system's error when the address cannot be had. */

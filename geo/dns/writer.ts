@@ -13,7 +13,7 @@ import type { RecordSet } from '../../config/dns/zone-content.ts';
 import type { ClientSubnet } from './edns.ts';
 import type { Query } from './query.ts';
 
-/** Where names in a message point to. */
+/** Position in the message that a compressed name can point to. */
 export interface Anchor {
   /** The zone's name, which the question ends in. */
   readonly apex: NameKey;
@@ -94,7 +94,7 @@ export class AnswerWriter {
     this.#additionals = 0;
   }
 
-  /** Where the next record will begin: an offset that {@link pointerTo} can point at. */
+  /** Offset at which the next record will begin, to pass to {@link pointerTo}. */
   get offset(): number {
     return this.#at;
   }
@@ -195,7 +195,7 @@ export class AnswerWriter {
   }
 }
 
-/** What goes into the OPT record of an answer. */
+/** OPT record of an answer. */
 export interface EdnsAnswer {
   readonly subnet: ClientSubnet | undefined;
   readonly scopePrefix: number;

@@ -34,10 +34,10 @@ export class Zone {
   readonly apex: NameKey;
   readonly id: number;
   readonly soa: RecordSet;
-  /** How long a negative answer is kept (RFC 2308, section 5): the smaller of the SOA's TTL and its minimum. */
+  /** TTL of negative answers (RFC 2308, section 5): the smaller of the SOA's TTL and its minimum. */
   readonly negativeTtlSeconds: number;
   readonly #names = new Map<NameKey, Lookup>();
-  /** Nothing exists that has more labels. */
+  /** Number of labels of the longest name in the zone; longer names cannot exist. */
   readonly #maxLabels: number;
   readonly #hasCuts: boolean;
 
