@@ -1,6 +1,5 @@
 /**
- * What a purge has to look like to get into the journal, and out of a
- * connection to it: both ends look.
+ * Validates purges on their way into the journal and out of a connection to it.
  * @module
  */
 import { JournalError, type JournalErrorCode } from './errors.ts';
@@ -88,15 +87,15 @@ export function checkTerms(
   }
 }
 
-/** What the first term of a journal is after: 0 is of it. */
+/** Position before the first term of a journal; 0 belongs to that term. */
 export const BEFORE_ALL = -1;
 
-/** Whether it is a number that a journal can give out, or 0. */
+/** Returns whether the value is a number that a journal can assign, or 0. */
 export function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** Of a form that fits into a URL and a header as it is. */
+/** Returns whether the value fits into a URL and a header unchanged. */
 export function isIdentity(value: unknown): value is string {
   return typeof value === 'string' && /^[\w.-]{1,64}$/.test(value);
 }

@@ -31,7 +31,7 @@ export class Connection {
     });
   }
 
-  /** Whoever waits for the next one waits no more. */
+  /** Rejects the pending `next` with the error. */
   giveUp(error: Error): void {
     this.#ended ??= error;
     this.#reject(error);

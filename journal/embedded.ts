@@ -89,15 +89,15 @@ export class EmbeddedJournal implements Journal {
   readonly #listeners = new Set<(newest: number) => void>();
   /** The last one is this opening. */
   #terms: readonly Term[];
-  /** Whether this opening's is in the file. */
+  /** True once the term of this opening is in the file. */
   #termIsWritten = false;
   #floor: number;
   #newest: number;
   #lastTime: number;
-  /** What the next flush writes. */
+  /** Appends of the next flush. */
   #pending: Append[] = [];
   #isWritable = true;
-  /** Why nothing more is taken. */
+  /** Reason why appends are rejected. */
   #refusal: 'journal_closed' | 'journal_broken' | undefined;
 
   /** @param db - From `openJournalFile`; the journal's from here on. */

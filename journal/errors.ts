@@ -1,6 +1,5 @@
 /**
- * What can go wrong with the journal, by code: the same string in code, log
- * and answer.
+ * Errors of the journal: code → message. The codes are the same in code, log and answers.
  * @module
  */
 

@@ -26,7 +26,7 @@ import {
 
 export type { Connect, JournalMessage, JournalPosition } from './message.ts';
 
-/** What the follower keeps up to date: the ledger. Its methods do not throw. */
+/** Consumer that the follower keeps up to date: the ledger. Its methods do not throw. */
 export interface FollowerTarget {
   /** Highest number applied. */
   readonly position: JournalPosition;
@@ -60,7 +60,7 @@ export interface FollowerTarget {
 export interface FollowerOptions {
   readonly target: FollowerTarget;
   readonly connect: Connect;
-  /** Told where the target stands, each time that it moved and once for each connection. */
+  /** Called with the position of the target each time that it moves, and once for each connection. */
   readonly report: (seq: number, identity: string) => void;
   /**
    * Milliseconds on the clock by which the target holds its lease. It goes on while the machine sleeps, and may be
@@ -71,7 +71,7 @@ export interface FollowerOptions {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** From 0 to below 1. */
   readonly random: () => number;
-  /** Told why a connection was given up. */
+  /** Called with the reason when a connection is closed. */
   readonly problem?: (error: Error) => void;
   readonly heartbeatIntervalMs?: number;
   /** Pause before the second attempt; doubles with each one that fails. */
@@ -90,7 +90,7 @@ export class Follower {
   readonly #stopping = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #running: Promise<void> | undefined;
-  /** Of the journal, as it said last. */
+  /** Terms of the journal, as last received. */
   #terms: readonly Term[] = [];
   /** Attempts since the last connection that got somewhere. */
   #attempts = 0;
@@ -261,7 +261,10 @@ export class Follower {
     this.#tell(newest, progress);
   }
 
-  /** Whether what this connection is about to bring lies behind the target: `restart` may go to the newest at once. */
+  /**
+   * Returns whether the records that this connection will send are older than the target's position: then `restart` may
+   * jump to the newest record.
+   */
   #isFarAhead({ sent }: Progress): boolean {
     return this.#options.target.position.seq > (sent as number) + MAX_RECORDS;
   }
@@ -309,13 +312,13 @@ interface Waiter {
 }
 
 interface Watch {
-  /** When the last message came, or the connection was begun. */
+  /** Time of the last message, or of the start of the connection. */
   heardAt: number;
 }
 
-/** How far one connection has got. */
+/** Progress of one connection. */
 interface Progress {
-  /** Where it was asked to begin. */
+  /** Position that the connection was asked to start after. */
   readonly after: JournalPosition;
   /** Number of the last record that came, or after which they come; undefined before `hello`. */
   sent: number | undefined;

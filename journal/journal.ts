@@ -16,7 +16,7 @@ import type { Term } from '../cache/terms.ts';
 
 export type { Term } from '../cache/terms.ts';
 
-/** What a purge is aimed at: one URL, one variant of it, all that carries a tag, …, one site, the whole network. */
+/** Target of a purge: one URL, one variant of it, all responses with a tag, …, one site, the whole network. */
 export type SelectorKind = 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
 
 export interface Purge {
@@ -94,7 +94,7 @@ export interface Journal {
    */
   subscribe(listener: (newest: number) => void): () => void;
 
-  /** Whether the last attempt to write succeeded. */
+  /** True if the last write succeeded. */
   readonly isWritable: boolean;
 
   /**

@@ -1,5 +1,5 @@
 /**
- * What a journal tells those who follow it.
+ * Messages of the journal's stream.
  *
  * A connection begins with `hello`, once. `records` follow: contiguous, the
  * first one of a connection being that after `startAfter`. At every interval a
@@ -33,7 +33,7 @@ export function startAfter({ terms, floor, newest }: JournalState, after: Journa
   return isOnLine(terms, newest, after) ? Math.max(after.seq, floor) : floor;
 }
 
-/** How often a heartbeat is sent. */
+/** Interval of heartbeats. */
 export const HEARTBEAT_INTERVAL_MS = 1_000;
 
 /** Records in one message. */

@@ -18,7 +18,7 @@ import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE } from './wire.ts';
 export interface ReporterOptions extends SourceOptions {
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told why a call failed; its last report is sent again. */
+  /** Called with the reason when a call fails; its last report is sent again. */
   readonly problem?: (error: Error) => void;
 }
 
@@ -29,7 +29,7 @@ export interface Reporter {
   close(): Promise<void>;
 }
 
-/** How long a call stays open: what it says is known to have arrived only after that. */
+/** Duration of a call: its reports are confirmed only when it ends. */
 const CALL_MS = 5_000;
 /** Before a report that failed is sent again, or what is newer by then in its place. */
 const PAUSE_MS = 1_000;
@@ -49,7 +49,7 @@ export function httpReporter({ url, secret, node, wait, problem }: ReporterOptio
   });
   const headers = { [TIER_FIELD]: formatNodeField(node, secret), 'Content-Type': JOURNAL_CONTENT_TYPE };
   const closing = new AbortController();
-  /** What was reported last, whether it has arrived or not. */
+  /** Latest report, confirmed or not. */
   let last: Report | undefined;
   /** The same, while it has not been written to a call. */
   let newest: Report | undefined;

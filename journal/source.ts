@@ -23,8 +23,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const HEADERS_TIMEOUT_MS = 5_000;
 
 /**
- * What the connection brings is parsed, but not looked at: that is the
- * follower's part, as is to give up a connection that is silent.
+ * Opens connections to the journal over HTTP. Messages are parsed but not interpreted; the follower does that, and
+ * closes silent connections.
  *
  * @returns A transport whose iterations throw a `JournalError`:
  *   `journal_unreachable`, `journal_refused`, `journal_bad_message`,

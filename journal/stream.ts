@@ -22,7 +22,7 @@ export interface StreamOptions {
   readonly stallTimeoutMs?: number;
   /** Resolves after `ms`, rejects when the signal aborts. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told why a stream was cut off. */
+  /** Called with the reason when a stream is closed. */
   readonly problem?: (error: Error) => void;
 }
 

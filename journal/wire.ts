@@ -28,14 +28,14 @@ import type { JournalPosition } from './message.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';
-/** Where nodes append: `POST {"purges":[…]}`, answered with an `AppendedAnswer`. */
+/** Path for appends: `POST {"purges":[…]}`, answered with an `AppendedAnswer`. */
 export const PURGES_PATH = '/v1/journal/purges';
 export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';
 
 /** A longer line is refused. The longest record takes a tenth of it, were every character escaped. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 
-/** What whoever appends is told: the numbers, and the identity of the term that gave them out. */
+/** Answer to an append: the numbers, and the identity of the term that assigned them. */
 export interface AppendedAnswer {
   readonly first: number;
   readonly last: number;
@@ -48,7 +48,7 @@ export function appendedAnswer({ terms }: JournalState, appended: { first: numbe
   return { first, last, identity: identityOf(terms, last) };
 }
 
-/** What a node says of itself. */
+/** Progress report of a node. */
 export interface AppliedReport {
   readonly node: string;
   readonly identity: string;
