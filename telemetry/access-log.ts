@@ -12,38 +12,38 @@ import type { Writable } from 'node:stream';
 import { visible } from '../config/visible.ts';
 
 export interface Access {
-  /** When the answer was complete: milliseconds since the epoch. */
+  /** Completion time of the answer, in milliseconds since the epoch. */
   readonly time: number;
-  /** Of the visitor, as far as the config lets proxies say it. */
+  /** Address of the visitor, taken from proxies as far as the config trusts them. */
   readonly ip: string;
   readonly method: string;
   readonly host: string;
   readonly target: string;
   readonly status: number;
-  /** Of the body. */
+  /** Length of the body. */
   readonly bytes: number;
   readonly seconds: number;
   readonly site: string;
   /** As in `seawall_requests_total`. */
   readonly result: string;
-  /** Of the request; hits that need no other node have none. */
+  /** Identifier of the request; absent for hits that involve no other node. */
   readonly id?: string | undefined;
 }
 
-/** How long a line waits for others. */
+/** Maximum time that a line waits for its batch. */
 const BATCH_MS = 500;
 const BATCH_CHARS = 64 * 1024;
 
-/** What may wait to be written; lines beyond that are left out. */
+/** Maximum backlog; lines beyond it are dropped. */
 const MAX_WAITING_CHARS = 8 * 1024 * 1024;
 
-/** How long the end waits for whoever reads. */
+/** Maximum time that the shutdown waits for the reader. */
 const CLOSE_MS = 2_000;
 
 export interface AccessLogOptions {
   /** A file to append to, or `-` for standard output. */
   readonly file: string;
-  /** Told once for each run of lines that were left out, and when the file cannot be written. */
+  /** Called once per run of dropped lines, and when the file cannot be written. */
   readonly onProblem: (problem: string) => void;
 }
 

@@ -23,7 +23,7 @@ export function isControlHost(host: string | undefined, names: readonly string[]
   return name !== '' && names.some((allowed) => nameOf(allowed) === name);
 }
 
-/** What to say to others, and how to be let in. */
+/** Fix for a rejected Host: the name to use, or the setting that allows it. */
 export function controlHostFix(host: string): string {
   return `${JSON.stringify(nameOf(host).slice(0, 255))} is no name of this listener. Use its address, or name it in control_hosts of the region file.`;
 }

@@ -15,14 +15,14 @@ export interface ControlListenerOptions {
   readonly node: string;
   /** Names that it answers under, beside addresses and that of its own address. */
   readonly hosts: () => readonly string[];
-  /** What `/healthz` says beside the node's name; by default that it is well. */
+  /** Health in `/healthz`, beside the node's name; healthy by default. */
   readonly health?: () => Health;
-  /** What else it answers to: by path, for POST. */
+  /** Further POST handlers, by path. */
   readonly posts?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
 }
 
 export interface Health {
-  /** Whether requests are served; else the answer is 503. */
+  /** False makes the answer a 503. */
   readonly isServing: boolean;
   readonly details: Readonly<Record<string, unknown>>;
 }

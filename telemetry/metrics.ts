@@ -13,7 +13,7 @@ import type { HttpError } from '../http/errors.ts';
 import { gauge } from './gauge.ts';
 import { Histogram, registerHistograms, StatusTallies, type Tally, TallyCounter } from './tally.ts';
 
-/** Where a request came in: from a visitor, or from another node. */
+/** Listener of a request: visitors, or other nodes. */
 export type ListenerName = 'public' | 'tier';
 
 export interface RequestRecord {
@@ -21,7 +21,7 @@ export interface RequestRecord {
   readonly site: string;
   /** `hit`, the reason it went forward, or the code of the error. */
   readonly result: string;
-  /** Of the answer. */
+  /** Status of the answer. */
   readonly status: number;
   readonly bytes: number;
   readonly seconds: number;
@@ -104,7 +104,7 @@ export class NodeMetrics implements EngineEvents {
     this.durations[listener].observe(seconds);
   }
 
-  /** Where requests with this result are counted, for those who count many. */
+  /** Returns the counters for requests with this result, for callers that count many. */
   requests(listener: ListenerName, site: string, result: string): StatusTallies {
     const key = `${listener}\n${site}\n${result}`;
     let tallies = this.#statuses.get(key);
@@ -115,7 +115,7 @@ export class NodeMetrics implements EngineEvents {
     return tallies;
   }
 
-  /** Where bytes of bodies are counted. */
+  /** Returns the counter of body bytes. */
   bytes(listener: ListenerName, site: string): Tally {
     return this.#bytes.of({ listener, site });
   }

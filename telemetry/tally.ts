@@ -54,7 +54,7 @@ export class TallyCounter<Label extends string> {
 /** A histogram of one label's values, for the same keeping. */
 export class Histogram {
   readonly #bounds: readonly number[];
-  /** How many were at most as large as the bound, but not as the one before; the last holds the rest. */
+  /** Counts per bucket: values at most the bound and above the previous bound; the last holds the rest. */
   readonly #counts: number[];
   #sum = 0;
   readonly labels: Readonly<Record<string, string>>;
@@ -105,7 +105,7 @@ interface Registered {
   readonly reset: () => void;
 }
 
-/** What a registry asks of a metric is its name and `get`; its type demands the library's own classes. */
+/** Registers a metric. A registry only uses `name` and `get`, but its type demands the library's own classes. */
 function register(registry: Registry, { name, help, type, values, reset }: Registered): void {
   const get = async () => ({ name, help, type, aggregator: 'sum', values: values() });
   registry.registerMetric({ name, get, reset } as unknown as Metric);
