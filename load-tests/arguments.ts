@@ -1,11 +1,11 @@
 /**
- * How the commands of this folder read what they are called with: options with
- * a value each, and `--help`. What is not understood ends the command with 2.
+ * Reads the arguments of the commands in this folder: options with a value each, and `--help`. Anything else ends the
+ * command with 2. What is not understood ends the command with 2.
  * @module
  */
 import { parseArgs } from 'node:util';
 
-/** What the command was called with. */
+/** Parsed arguments of a command. */
 export interface Arguments<Name extends string> {
   readonly values: Readonly<Record<Name, string>>;
   /** A whole number from 1 to `most`, by default 999,999,999. */

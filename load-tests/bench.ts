@@ -96,7 +96,7 @@ function isChosen(name: string, peers: readonly string[] | undefined): boolean {
   );
 }
 
-/** What happens right now, on a line of its own where there is a terminal. */
+/** Prints progress, on one line that is overwritten if standard error is a terminal. */
 function progress(): Progress {
   const terminal = process.stderr;
   const clear = (): void => {

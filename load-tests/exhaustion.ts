@@ -194,7 +194,7 @@ print(`${number(connections)} hostile connections from ${addresses} addresses`, 
 ]);
 process.exit();
 
-/** What is compiled and connected at first is not measured. */
+/** Runs each once briefly, so that compilation and connecting are not measured. */
 async function measureBriefly(): Promise<void> {
   const agent = new Agent({ keepAlive: true });
   for (let i = 0; i < 100; i++) await visit(agent);

@@ -1,6 +1,6 @@
 /**
- * What it costs to find a place: the locator beside the bare reader that it
- * stands on, in the same process, over the same random addresses, in turns.
+ * Cost of a location lookup: the locator against the bare reader under it, in the same process, alternating, over the
+ * same random addresses.
  *
  *     npm run bench:geo
  *

@@ -44,14 +44,13 @@ Options:
   --help          Say this.
 `;
 
-/** What a node should hold at the most beyond the memory that it is given for responses. */
+/** Goal for a node's memory beyond its budget for responses. */
 const GOAL_BYTES = 128 * 1024 * 1024;
 
 /**
- * What it may hold: the program itself takes some 135 MiB, and V8 lets up to
- * 64 MiB of pieces of bodies lie before it collects what nobody gave back.
- * Where the body is not kept, each reader that fell behind has a stream of its
- * own through up to three nodes, of two or three pieces in each.
+ * Limit of that memory: the program takes some 135 MiB, and V8 lets up to 64 MiB of released body chunks lie before it
+ * collects them. For a body that is not stored, each reader that fell behind has a stream of its own through up to
+ * three nodes, with two or three chunks in each.
  */
 const ALLOWANCE_BYTES = 256 * 1024 * 1024;
 
@@ -165,7 +164,10 @@ const WHOLE_PER_EDGE = { kept: 6, notKept: 2 };
 const SLOW_PER_EDGE = 60;
 const SLOW: Habit = { kind: 'slow', bytes: 64 * 1024, everyMs: 200 };
 
-/** Those who read a part rest with their connection open at least so long after the release; then they leave one after the other. */
+/**
+ * Minimum time that readers of a part keep their idle connection after the release; then they close one after the
+ * other.
+ */
 const REST_MS = 8_000;
 const LEAVING_MS = 8_000;
 
@@ -250,7 +252,7 @@ async function largeBody(stage: Stage, title: string, memoryBytes: number): Prom
   complain(visitors);
 }
 
-/** How the edges say that they answered, the most frequent first. */
+/** Results in the edges' Cache-Status, the most frequent first. */
 function howAnswered(visitors: readonly Visitor[]): Row[] {
   const counts = new Map<string, number>();
   for (const { cacheStatus } of visitors) {

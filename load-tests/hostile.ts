@@ -133,7 +133,7 @@ async function measure(shape: Shape): Promise<Measured> {
   };
 }
 
-/** What the normal visitor costs in a second, which is not the hostile ones' doing. */
+/** Processor time per second that the normal visitor alone costs. */
 async function usedWhenIdle(): Promise<number> {
   const { pid } = edge.running;
   await sleep(IDLE_MS);

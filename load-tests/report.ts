@@ -1,6 +1,5 @@
 /**
- * How the commands of this folder print what they measured, and say whether
- * what is promised was kept.
+ * Prints measurements of the commands in this folder, and whether the goals are met.
  * @module
  */
 

@@ -1,6 +1,7 @@
 /**
- * What a ring does to keys and to load, in numbers. `npm run bench:ring` prints
- * them, test/tier/ring.test.ts holds them to their bounds.
+ * Statistics of a ring: movement of keys and distribution of load. `npm run bench:ring` prints them,
+ * test/tier/ring.test.ts holds them to their bounds. `npm run bench:ring` prints them, test/tier/ring.test.ts holds
+ * them to their bounds.
  * @module
  */
 import { execFile } from 'node:child_process';
@@ -111,7 +112,7 @@ export async function ordersInAnotherProcess(members: readonly RingMember[], key
 export interface LoadOptions {
   readonly ring: Ring;
   readonly members: readonly RingMember[];
-  /** Whether a member that has its share is passed over, or the owner gets every request. */
+  /** True for bounded loads: a member at its limit is passed over; false: the owner gets every request. */
   readonly bounded: boolean;
   readonly meanInFlight: number;
   readonly requests: number;

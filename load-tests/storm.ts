@@ -49,10 +49,9 @@ const WARM_UP_SECONDS = 8;
 
 const LEASE_SECONDS = 2;
 /**
- * How long a node may answer with what was purged while it does not hear of
- * it: its lease, counted from the last it heard, which may have been on its way
- * for as long as a follower is patient with silence (3 s); and what it got from
- * another node at the end of that one's lease, if it began anew meanwhile.
+ * Time that a node may serve purged responses while it is cut off: its lease, counted from the last message, which may
+ * have been delayed by as long as a follower tolerates silence (3 s); plus the lease of a node from which it got a
+ * response at the last moment, if it restarted meanwhile.
  */
 const GRACE_MS = (2 * LEASE_SECONDS + 3 + 1) * 1_000;
 
@@ -79,7 +78,7 @@ class Chaos {
   readonly #random: Random;
   readonly #tell: (kind: 'killed' | 'back', node: string) => void;
   readonly #faulty = new Set<Member>();
-  /** When a node was away, in milliseconds since the epoch. */
+  /** Times at which a node was away, in milliseconds since the epoch. */
   readonly intervals: Interval[] = [];
   readonly counts = { edges: 0, shields: 0, cuts: 0, holds: 0 };
 

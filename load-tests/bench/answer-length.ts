@@ -1,4 +1,4 @@
-/** Where an answer of HTTP/1.1 ends, for clients that read many. @module */
+/** Finds the end of an HTTP/1.1 answer, for clients that read many. @module */
 
 const HEAD_END = '\r\n\r\n';
 

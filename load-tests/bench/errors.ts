@@ -1,4 +1,4 @@
-/** Something that the benchmark says instead of a number, without a stack. @module */
+/** Error of the benchmark that is printed without a stack. */
 export class BenchError extends Error {
   override readonly name = 'BenchError';
 }

@@ -1,4 +1,4 @@
-/** Where results go: JSON and chart in load-tests/results/, tables in the documentation. @module */
+/** Output files: JSON and chart in load-tests/results/, tables in the documentation. @module */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chart } from './chart.ts';

@@ -1,4 +1,4 @@
-/** What h2load prints, and its log of single requests (h2load(1)). @module */
+/** Parses the output of h2load, and its log of single requests (h2load(1)). @module */
 import { quantile } from '../storm/quantiles.ts';
 
 /** @throws {Error} when the lines that count are not there. */

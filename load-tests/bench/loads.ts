@@ -15,7 +15,7 @@ const PACE = join(import.meta.dirname, 'pace.c');
 /** Beyond the time that a generator is told to run. */
 const MARGIN_MS = 20_000;
 
-/** What a load generator saw. */
+/** Results of a load generator. */
 export interface Seen {
   readonly requests: number;
   readonly bytes: number;
@@ -36,7 +36,7 @@ export interface Load {
   readonly requests: Requests;
 }
 
-/** Which requests `wrk` sends. `head` is the whole text of one; `@` stands for what differs. */
+/** Requests that `wrk` sends. `head` is the whole text of one; `@` stands for the part that differs. */
 export type Requests =
   | { readonly kind: 'fixed'; readonly head: string }
   /** Each with `prefix` and a number of its own, at most `most` of them. */
@@ -50,7 +50,7 @@ export type Requests =
       readonly most?: number;
     };
 
-/** What this machine lacks for a load; undefined: nothing. */
+/** Programs that a load needs and this machine lacks; undefined: none. */
 export const missing = {
   wrk: (): string | undefined => (programOf('wrk') ? undefined : 'wrk is not installed'),
   h2load: (): string | undefined => (programOf('h2load') ? undefined : 'h2load is not installed'),

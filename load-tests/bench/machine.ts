@@ -1,4 +1,4 @@
-/** What the numbers were measured on, and what of. @module */
+/** Machine and versions that the numbers were measured with. @module */
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { canPin, printed } from './processes.ts';

@@ -29,7 +29,7 @@ export async function whileUsed<T>(
   return { result, used: { cpuMicros, othersPercent: canPin() ? Math.max(0, others) : undefined } };
 }
 
-/** What a load shows of a server that answered all of it. @throws {BenchError} when too much of it failed. */
+/** Measures of a server under a load that it answered completely. @throws {BenchError} when too much of it failed. */
 export function measuresOf(seen: Seen, { cpuMicros, othersPercent }: Used): Measures {
   checkSeen(seen);
   return {

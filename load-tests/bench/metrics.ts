@@ -1,4 +1,4 @@
-/** What is measured of a server in one round, and how it is shown. @module */
+/** Metrics of a server in one round, and their formats. @module */
 
 /** Name → number of one round. A name that a scenario cannot measure is absent. */
 export type Measures = Readonly<Partial<Record<Metric, number>>>;
@@ -8,7 +8,7 @@ export type Metric = keyof typeof METRICS;
 interface Display {
   readonly heading: string;
   readonly digits: number;
-  /** Whether a ratio below 1 is good, one above, or neither. */
+  /** Direction in which a ratio is better. */
   readonly better: 'less' | 'more' | 'neither';
 }
 

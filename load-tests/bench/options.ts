@@ -14,7 +14,7 @@ export interface Settings extends Options {
 
 const DEFAULTS = { rounds: 10, seconds: 1, objects: 1_000_000, connections: 10_000 };
 
-/** What keeps a run bounded. */
+/** Limits of the options, so that a run ends. */
 const BOUNDS: Readonly<Record<keyof typeof DEFAULTS, readonly [least: number, most: number]>> = {
   rounds: [1, 100],
   seconds: [1, 60],

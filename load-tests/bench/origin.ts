@@ -12,7 +12,7 @@ import { createServer, type Socket } from 'node:net';
 /** Sizes are a path's; this is the largest that is made. */
 const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
 
-/** What a request head may take; longer ones end the connection. */
+/** Maximum length of a request head; a longer one closes the connection. */
 const MAX_HEAD_CHARACTERS = 64 * 1024;
 
 const HEAD_END = '\r\n\r\n';

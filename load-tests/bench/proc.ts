@@ -1,6 +1,6 @@
 /**
- * What Linux tells of processes in /proc: who belongs to whom, processor time,
- * memory. A server is the process that was started and all of its descendants.
+ * Reads processes from Linux's /proc: parents, processor time, memory. A server is the started process and all its
+ * descendants. A server is the process that was started and all of its descendants.
  * @module
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -57,7 +57,7 @@ export function busyMicros(core: number): number {
   return parseBusy(read('/proc/stat'), core);
 }
 
-/** What a server has used up to a moment. */
+/** Resources that a server has used so far. */
 export interface Usage {
   readonly cpuMicros: number;
   readonly residentBytes: number;

@@ -15,7 +15,7 @@ import { familyPids } from './proc.ts';
 /** The processor of the server under test, and that of everybody else: load generator and origin. */
 export const CORES: { readonly server: number; readonly load: number } = { server: 0, load: 1 };
 
-/** How long a server may take until it accepts connections, and to end. */
+/** Time limit for a server to accept connections, and to exit. */
 const START_MS = 30_000;
 const RETRY_MS = 20;
 
@@ -35,7 +35,7 @@ export interface Running {
   readonly name: string;
   readonly pid: number;
   readonly child: ChildProcess;
-  /** What it has said on standard error, and on standard output where nobody else reads it; the end of it. */
+  /** Tail of its standard error, and of its standard output unless another reader has it. */
   said(): string;
   /** Ends it and all its descendants at once. */
   kill(): void;
@@ -51,7 +51,7 @@ export interface StartOptions {
   readonly stdout?: 'pipe';
 }
 
-/** Whether processes can be pinned: `taskset` is there, and there is more than one processor. */
+/** Returns whether processes can be pinned: `taskset` is installed, and there is more than one processor. */
 export function canPin(): boolean {
   return availableParallelism() > 1 && programOf('taskset') !== undefined;
 }

@@ -14,7 +14,7 @@ export function objectPath(bytes: number, name = 'a'): string {
   return `/object/${bytes}/${name}`;
 }
 
-/** What Firefox sends for a style sheet, besides Host: nine fields, in its order. */
+/** Header fields of Firefox' request for a style sheet, besides Host: nine, in its order. */
 export const BROWSER: readonly string[] = [
   'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
   'Accept: text/css,*/*;q=0.1',

@@ -1,4 +1,4 @@
-/** What one run of the benchmark found, as it is written to load-tests/results/. @module */
+/** Results of one run, as written to load-tests/results/. @module */
 import type { Machine } from './machine.ts';
 import { METRICS, type Measures, type Metric } from './metrics.ts';
 import { median, ratioOf, type Spread, spreadOf } from './statistics.ts';
@@ -6,7 +6,7 @@ import { median, ratioOf, type Spread, spreadOf } from './statistics.ts';
 export interface Results {
   readonly date: string;
   readonly commit: string;
-  /** Whether files of the repository differed from that commit. */
+  /** True if the working tree differed from that commit. */
   readonly isChanged: boolean;
   readonly machine: Machine;
   /** Name of each server → its version; those that are not installed have none. */
@@ -22,7 +22,7 @@ export interface ScenarioResult {
   readonly title: string;
   readonly primary: Metric;
   readonly metrics: readonly Metric[];
-  /** Why it was not run; absent: it was. */
+  /** Reason why it was not run; absent if it was. */
   readonly unavailable?: string;
   readonly servers: readonly ServerResult[];
 }
@@ -30,7 +30,7 @@ export interface ScenarioResult {
 export interface ServerResult {
   readonly name: string;
   readonly title: string;
-  /** Why there are no numbers; absent: there are. */
+  /** Reason why there are no numbers; absent if there are. */
   readonly problem?: string;
   readonly rounds: readonly Measures[];
   /** Median over the rounds. */
@@ -55,7 +55,7 @@ export interface GoalResult {
 
 export const SEAWALL = 'seawall';
 
-/** Why a server has no numbers that could never have any here. */
+/** Result of a server that cannot take part here. */
 export const NOT_AVAILABLE = 'not available';
 
 /** @returns What went wrong with Seawall, by scenario. */

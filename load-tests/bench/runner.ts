@@ -6,7 +6,7 @@ import { compare, NOT_AVAILABLE, type ScenarioResult } from './results.ts';
 import type { Context, Scenario } from './scenario.ts';
 import type { Server, ServerKind } from './server.ts';
 
-/** What a run says while it goes on. */
+/** Progress reports of a run. */
 export interface Progress {
   scenario(scenario: Scenario, index: number, count: number): void;
   /** One word about what is done right now. */

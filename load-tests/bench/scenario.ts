@@ -1,11 +1,11 @@
-/** What a scenario is. @module */
+/** Definition of a scenario. @module */
 import type { Measures, Metric } from './metrics.ts';
 import type { Ability, Server, ServerKind, Setup } from './server.ts';
 import type { OpenStage } from './stage.ts';
 
 export interface Options {
   readonly rounds: number;
-  /** How long each server is measured in each round. */
+  /** Duration of a measurement of one server in one round. */
   readonly seconds: number;
   /** Objects of the Zipf mix, and of the one that counts bytes per object. */
   readonly objects: number;
@@ -25,14 +25,14 @@ export interface Scenario {
   readonly title: string;
   /** One or two sentences for the documentation. */
   readonly about: string;
-  /** What is compared, and shown in the chart. */
+  /** Metric that is compared and charted. */
   readonly primary: Metric;
-  /** What is shown besides. */
+  /** Further metrics in the table. */
   readonly metrics: readonly Metric[];
   readonly setup: Setup;
-  /** What a server must be able to do to take part: any of these. */
+  /** Abilities of which a server must have at least one to take part. */
   readonly needs: readonly Ability[];
-  /** Why it cannot be run on this machine; undefined: it can. */
+  /** Returns the reason why it cannot run on this machine; undefined if it can. */
   unavailable(): string | undefined;
   /** Rounds that it takes when so many are asked for, where these are not as many. */
   readonly rounds?: (asked: number) => number;

@@ -12,7 +12,7 @@ import type { ServerKind } from './server.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = join(ROOT, 'cli/seawall.ts');
 
-/** How `serve` may be changed for one scenario. */
+/** Changes to `serve` for one scenario. */
 export interface Variant {
   readonly name: string;
   readonly title: string;
@@ -29,7 +29,7 @@ export interface Variant {
 
 let help: string | undefined;
 
-/** Whether `seawall serve` of this version has an option. */
+/** Returns whether `seawall serve` of this version has the option. */
 export function serveKnows(option: string): boolean {
   help ??= printed([process.execPath, PROGRAM, 'serve', '--help']);
   return new RegExp(`^ +${option}\\b`, 'm').test(help);
@@ -153,7 +153,7 @@ export async function ready({ name, child, said }: Running): Promise<ReadyLine> 
   return JSON.parse(line);
 }
 
-/** Whether an edge of a region file knows how many processes it is, and then: one. */
+/** Returns the setting for one worker, or nothing for versions whose region files have no such setting. */
 function oneWorker(): string {
   const schema = JSON.parse(readFileSync(join(ROOT, 'config/region.schema.json'), 'utf8'));
   const edge = schema.properties?.edges?.items?.properties ?? {};

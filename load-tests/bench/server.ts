@@ -1,12 +1,12 @@
 /**
- * What the benchmark knows of a server: how it is started, and where it listens.
+ * Definition of a server: its command and its address.
  * @module
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Running } from './processes.ts';
 
-/** What a scenario asks of the servers that take part in it. */
+/** Requirements of a scenario for its servers. */
 export interface Setup {
   /** Scenarios with the same name are run on the same processes, one after the other. */
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Setup {
   readonly is304Bare?: boolean;
 }
 
-/** What exists before any server does. */
+/** Environment that exists before any server. */
 export interface Stage {
   readonly originPort: number;
   /** Folder with `cert.pem`, `key.pem` and `both.pem`; absent where there is no `openssl`. */

@@ -1,4 +1,4 @@
-/** What is there for every scenario: the origin, the certificate, questions to both. @module */
+/** Environment of every scenario: the origin, the certificate, and requests to check both. @module */
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { freePorts } from '../nodes.ts';
@@ -10,7 +10,7 @@ import { median } from './statistics.ts';
 
 const ORIGIN = join(import.meta.dirname, 'origin.ts');
 
-/** How long one answer may take. */
+/** Time limit of one answer. */
 const ANSWER_MS = 30_000;
 
 export interface OpenStage extends Stage {

@@ -1,6 +1,6 @@
 /** Medians and spreads over rounds. @module */
 
-/** Of an ordered set of numbers. */
+/** Summary of a set of numbers. */
 export interface Spread {
   readonly median: number;
   readonly least: number;

@@ -101,7 +101,7 @@ export function provenance({ date, commit, isChanged, machine, versions, rounds,
   ].join(' ');
 }
 
-/** What is compared comes first; numbers that nobody has are left out. */
+/** Columns of the table: the primary metric first, without metrics that no server has. */
 function columnsOf(primary: Metric, metrics: readonly Metric[], servers: readonly ServerResult[]): Metric[] {
   return [primary, ...metrics].filter((metric) => servers.some(({ medians }) => medians[metric] !== undefined));
 }

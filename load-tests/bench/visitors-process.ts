@@ -13,7 +13,7 @@ export interface Orders {
   readonly connections: number;
   /** The request: once for idle ones, over and over for slow ones. */
   readonly head: string;
-  /** Of each connection; 0: one answer as fast as it comes, then nothing. */
+  /** Reading speed of each connection; 0: one answer at full speed, then nothing. */
   readonly bytesPerSecond: number;
 }
 

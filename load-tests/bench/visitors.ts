@@ -8,7 +8,7 @@ import type { Orders, Report } from './visitors-process.ts';
 
 const PROGRAM = join(import.meta.dirname, 'visitors-process.ts');
 
-/** How long they may take until all of them have had an answer, and for a report. */
+/** Time limit until each has had an answer, and for a report. */
 const LIMIT_MS = 60_000;
 
 export interface Visitors {

@@ -17,7 +17,7 @@ export interface Inside {
   readonly stallP99Millis: number;
   /** Processor time of the main thread itself in the longest turn; in the rest of it, other threads and processes had the core. */
   readonly stallOwnMillis: number;
-  /** What is alive, after a collection: heap and what buffers hold outside of it. */
+  /** Live bytes after a garbage collection: heap and external buffers. */
   readonly liveBytes: number;
   readonly residentBytes: number;
 }

@@ -18,7 +18,7 @@ export interface Load {
   readonly seconds: number;
   /** Questions say which network the visitor is in. */
   readonly withSubnet: boolean;
-  /** What to put in front of the command. */
+  /** Command prefix that pins the process. */
   readonly pin: readonly string[];
 }
 

@@ -15,7 +15,7 @@ import type { AddressInfo } from 'node:net';
 import { parseRange, resolveRanges } from '../../http/range.ts';
 import { patternAt } from './pattern.ts';
 
-/** What the command tells the origin. */
+/** Messages from the command to the origin. */
 export type ToOrigin =
   | { readonly kind: 'release' }
   /** Forgets what was counted; the next first answer is held back again. */
@@ -30,7 +30,7 @@ export interface Counted {
   readonly whole: number;
   readonly ranges: number;
   readonly bytes: number;
-  /** Whether the first private answer's body was still open when the last of the others was sent. */
+  /** True if the first private answer's body was still open when the last of the others was sent. */
   readonly firstHeldToTheEnd: boolean;
 }
 

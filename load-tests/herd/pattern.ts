@@ -19,7 +19,7 @@ export function patternAt(offset: number, length: number): Buffer {
   return PATTERN.subarray(start, start + length);
 }
 
-/** Whether these are the bytes that stand at `offset`. */
+/** Returns whether these bytes match the pattern at `offset`. */
 export function isPattern(bytes: Buffer, offset: number): boolean {
   return bytes.equals(patternAt(offset, bytes.length));
 }

@@ -5,9 +5,9 @@
  */
 import { connect, type Socket } from 'node:net';
 
-/** How much a visitor reads, and what it does then. */
+/** Behaviour of a visitor: the share of the body that it reads, and its next step. */
 export type Habit =
-  /** To the end. */
+  /** Reads to the end. */
   | { readonly kind: 'whole' }
   /** So many bytes of the body; then nothing more, connection open, until it is told to leave. */
   | { readonly kind: 'part'; readonly bytes: number }
@@ -47,7 +47,7 @@ export class Visitor {
   cacheStatus = '';
   /** Bytes of the body that were read. */
   received = 0;
-  /** What is wrong with the answer. */
+  /** Fault in the answer. */
   problem: string | undefined;
   state: 'reading' | 'whole' | 'resting' | 'left' | 'broken' = 'reading';
   /** Resolves when the head is there, or when nothing will come. */

@@ -15,7 +15,7 @@ export interface Trace {
   readonly footprint: number;
 }
 
-/** What of a trace is not `time,key,size`. */
+/** Line of a trace that is not `time,key,size`. */
 export class TraceError extends Error {}
 
 /**
@@ -66,7 +66,7 @@ function crawled(): Trace {
   );
 }
 
-/** What is popular changes four times. */
+/** Popularity changes four times. */
 function shifting(): Trace {
   const random = seededRandom(3);
   const pick = zipfPicker(20_000, random);

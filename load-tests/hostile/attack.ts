@@ -22,7 +22,7 @@ export interface Ports {
   readonly tlsPort: number;
 }
 
-/** How long a connection that was closed waits before it comes again. */
+/** Delay before a closed connection is opened again. */
 const AGAIN_MS = 5;
 
 /** Between two bytes that are sent one by one: each comes by itself. */
@@ -42,7 +42,7 @@ export class Attack {
   readonly counted: Counted = { answers: 0, bytesSent: 0, bytesReceived: 0, closed: 0, connections: 0 };
   #socket: Socket | undefined;
   #isOver = false;
-  /** Of this connection. */
+  /** Requests sent on this connection. */
   #sent = 0;
   #answered = 0;
   #reader: (chunk: Buffer) => number = () => 0;

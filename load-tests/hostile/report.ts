@@ -1,4 +1,4 @@
-/** What was measured of the shapes, and whether it is within the goals. @module */
+/** Measurements of the shapes, and their comparison with the goals. @module */
 import type { Like, Shape } from './shape.ts';
 
 export const MAX_CPU_MICROS = 200;
@@ -7,7 +7,7 @@ export const WAIT_MS = 50;
 
 export interface Measured {
   readonly shape: Shape;
-  /** Of the edge, user and system, less what the normal visitor costs. */
+  /** Processor time of the edge, user and system, without that for the normal visitor. */
   readonly cpuMicros: number;
   readonly requests: number;
   /** Sent by the hostile side, before encryption. */
@@ -20,7 +20,7 @@ export interface Measured {
 }
 
 export interface Judging {
-  /** Of the processor time; 1: the goals as they are. */
+  /** Tolerance for processor time; 1: the goals as they are. */
   readonly margin: number;
   /** The wait of the normal visitor: by the clock, or what the edge worked before it answered. */
   readonly wait: 'clock' | 'processor';

@@ -4,7 +4,7 @@
  */
 import { type Field, indexed, indexing, literal } from './hpack.ts';
 
-/** What a request costs if it is what it seems: a shape is compared with one of the plain ones. */
+/** Plain request that a shape's cost is compared with. */
 export type Like =
   /** Answered from memory, by what is remembered of its header section. */
   | 'hit'
@@ -26,7 +26,7 @@ export interface Shape {
   readonly atOnce: number;
   /** The bytes of a head as a server sees it, in HTTP/1.1, with what follows it. */
   readonly decodedBytes: number;
-  /** Whether the bytes of a request are sent one by one, each counted as a request. */
+  /** True if requests are sent byte by byte, each byte counted as a request. */
   readonly isDripped: boolean;
   /** @param index - Of the request on its connection. @param id - Of the stream, in HTTP/2. */
   readonly bytes: (index: number, id: number) => Buffer;
@@ -36,7 +36,7 @@ type Changes = Partial<Pick<Shape, 'like' | 'connections' | 'atOnce' | 'decodedB
 
 export const HOST = 'site.test';
 
-/** What a browser sends, in both protocols. */
+/** Fields that a browser sends, in both protocols. */
 export const BROWSER: readonly Field[] = [
   [
     'user-agent',
@@ -73,7 +73,7 @@ export function http1(
   };
 }
 
-/** Of the requests of one connection: what is indexed first, and what each names of it. */
+/** Compressed fields of the requests of one connection: entries to index first, and references in each. */
 export interface Indexed {
   readonly table?: readonly Field[];
   /** Places in the table, for each request in turn. */
@@ -82,7 +82,7 @@ export interface Indexed {
   readonly written?: (index: number) => readonly Field[];
   readonly method?: string;
   readonly path?: string;
-  /** What follows the head: bodies, trailers. */
+  /** Frames after the head: bodies, trailers. */
   readonly after?: (id: number) => Buffer;
 }
 

@@ -15,7 +15,7 @@ const [, , port = '', server = ''] = process.argv;
 /** Between an answer and the next request. */
 const PAUSE_MS = 3;
 
-/** What waits on this machine is to be the server, not the visitor. */
+/** Priority above the client's, so that a busy machine delays the server rather than the client. */
 const PRIORITY = -15;
 
 export interface Waits {
@@ -74,7 +74,7 @@ function ask(): void {
   socket.write(request);
 }
 
-/** Of the thread that answers (Linux: schedstat counts nanoseconds). */
+/** Processor time of the thread that answers (Linux: schedstat counts nanoseconds). */
 function workedMs(): number {
   return Number(readFileSync(`/proc/${server}/task/${server}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
 }

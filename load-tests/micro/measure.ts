@@ -1,12 +1,12 @@
 /**
- * How long one call takes, and how much memory things hold.
+ * Duration of a call, and memory held by objects.
  * @module
  */
 
 const BATCHES = 9;
 const BATCH_MS = 40;
 
-/** What calls bring goes here, so that none is found to be of no use. */
+/** Sink for results, so that the compiler cannot remove the calls. */
 let sink: unknown;
 
 /** @returns Nanoseconds, the median of several batches. */

@@ -1,6 +1,5 @@
 /**
- * What is held for a stored response besides its body and its headers, for one
- * that is prepared, and for a connection that waits for its next request.
+ * Memory held per stored response besides body and headers, per prepared response, and per idle connection.
  * @module
  */
 import { fork } from 'node:child_process';
@@ -133,7 +132,7 @@ async function visited(): Promise<{ readonly connection: number; readonly garbag
   return { connection, garbage: median(garbage) };
 }
 
-/** What the system counts, so that buffers of sockets outside the heap are in it. */
+/** Resident memory as the system counts it, socket buffers outside the heap included. */
 function residentBytes(): number {
   heldBytes(); // collects
   return process.memoryUsage.rss();

@@ -18,7 +18,7 @@ interface Acknowledged {
   readonly id: string;
   readonly seq: number;
   readonly tag: string;
-  /** Who made it: their purges have to stand in the order in which they were made. */
+  /** Caller that made the purge; purges of one caller must be in the journal in the order of the calls. */
   readonly caller: number;
 }
 

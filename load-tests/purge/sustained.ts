@@ -92,7 +92,7 @@ interface Made {
   readonly seconds: number;
 }
 
-/** What this process itself keeps of a purge: a number and a duration. */
+/** Memory that this process itself needs per purge: a number and a duration. */
 const BYTES_A_NUMBER = 16;
 
 async function makePurges(control: Control, seconds: number, name: string): Promise<Made> {

@@ -1,4 +1,4 @@
-/** What the command and the process of the site tell each other. @module */
+/** Messages between the command and the process of the site. @module */
 import type { Broken } from './promises.ts';
 
 export const HOST = 'storm.example';

@@ -29,7 +29,7 @@ type Named = (typeof NODES)[number];
 export interface Member {
   readonly name: string;
   readonly role: 'edge' | 'shield';
-  /** Where it is asked: an edge by visitors, a shield by nodes. */
+  /** Address for requests: of visitors to an edge, of nodes to a shield. */
   readonly url: string;
   readonly wire: Wire;
   /** Ends the process at once. Resolves when it is gone. */

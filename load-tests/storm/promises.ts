@@ -1,6 +1,5 @@
 /**
- * What an answer may be at the oldest, by what was known before its request
- * began:
+ * Age limits of answers, by the state known before the request began:
  *
  * 1. A receipt says that every node has applied a purge: from then on no node
  *    may answer with what was purged, whatever happens to it later. As nodes
@@ -20,9 +19,9 @@ export interface Purged {
   readonly version: number;
   /** Number in the journal. */
   readonly last: number;
-  /** When the call was made, in milliseconds since the epoch. */
+  /** Time of the call, in milliseconds since the epoch. */
   readonly calledAt: number;
-  /** When the journal took it, likewise. */
+  /** Time at which the journal took it, likewise. */
   readonly takenAt: number;
   readonly isComplete: boolean;
   /** Names of the nodes that have applied it. */

@@ -6,7 +6,7 @@ import { freePorts } from '../../nodes.ts';
 import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 
-/** What its manual allows for `total-max-size`, in MB; one object may take half of it. */
+/** Upper limit of `total-max-size` in MB, by its manual; one object may take half of it. */
 const MOST_MEGABYTES = 4_095;
 
 /** Its default would be 1/256 of the whole. */

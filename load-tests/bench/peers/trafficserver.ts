@@ -5,7 +5,7 @@ import { freePorts } from '../../nodes.ts';
 import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 
-/** Where its loadable parts may be. */
+/** Folders to search for its modules. */
 const MODULES = ['/usr/lib/trafficserver/modules', '/usr/libexec/trafficserver', '/usr/local/libexec/trafficserver'];
 
 /** The store behind the RAM cache: everything is written to it as well. In memory here, as the folder is. */
@@ -62,7 +62,7 @@ export function trafficServer(): ServerKind {
   };
 }
 
-/** Where it finds its files, instead of in the folders of the system. */
+/** Makes a runtime root, which it uses instead of the system's folders. */
 function runRoot(folder: string, program: string): string {
   const programs = program.slice(0, program.lastIndexOf('/'));
   const paths = {

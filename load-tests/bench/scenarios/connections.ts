@@ -10,7 +10,7 @@ import type { Scenario } from '../scenario.ts';
 import { fill } from '../stage.ts';
 import { startIdle, startSlow } from '../visitors.ts';
 
-/** How long a server has to come to rest before its memory is read. */
+/** Time for a server to settle before its memory is read. */
 const SETTLE_MS = 2_000;
 
 /** Files besides connections. */

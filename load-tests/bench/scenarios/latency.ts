@@ -1,4 +1,4 @@
-/** How long visitors wait while a server is half busy. @module */
+/** Latency of a server at half of its capacity. @module */
 import { BenchError } from '../errors.ts';
 import { missing, pace, wrk } from '../loads.ts';
 import { checkSeen, whileUsed } from '../measure.ts';

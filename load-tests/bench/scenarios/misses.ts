@@ -1,4 +1,4 @@
-/** What is not there yet: misses, and a mix of hits and misses. @module */
+/** Scenarios of misses, and of a mix of hits and misses. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { seededRandom, zipf } from '../../random.ts';
@@ -31,7 +31,7 @@ let prefixes = 0;
 /** The same for every server, so that all of them get the same mix. */
 let draws: { readonly file: string; readonly objects: number } | undefined;
 
-/** Where each server stands in the draws. */
+/** Position of each server in the random sequence. */
 const offsets = new WeakMap<Server, number>();
 
 export const miss: Scenario = {

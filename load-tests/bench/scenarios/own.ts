@@ -1,4 +1,4 @@
-/** What only Seawall is asked: a region of two edges; a million objects. @module */
+/** Scenarios for Seawall alone: a region of two edges; a million objects. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { seededRandom } from '../../random.ts';
@@ -99,7 +99,7 @@ async function ownedElsewhere({ port }: Server, stage: OpenStage): Promise<strin
   throw new BenchError('no object was found that belongs to the other edge');
 }
 
-/** What may be stored takes more than objects and their headers. */
+/** Memory budget for responses; entries take more than objects and their headers. */
 const MEMORY_MEBIBYTES = 6_144;
 
 const FILL = { connections: 64, seconds: 600 };
