@@ -1,6 +1,6 @@
 /**
- * Which folder may import which. Imports point downwards only; edge and shield
- * do not know each other, and neither knows the control node.
+ * Import rules between folders. Imports point downwards only; edge and shield do not know each other, and neither knows
+ * the control node.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';

@@ -1,4 +1,4 @@
-/** What the packages need, and what the README promises. */
+/** Requirements of the packages, against those in the README. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -15,7 +15,10 @@ function atLeast(version: Version, least: Version): boolean {
   return at === -1 || (version[at] ?? 0) > (least[at] ?? 0);
 }
 
-/** Whether a range of `engines` takes a version; of the forms that packages write: `>=20`, `^20.17.0 || >=22`, `20 || >=22`, `18.x`. */
+/**
+ * Returns whether a range of `engines` includes a version; in the forms that packages use: `>=20`, `^20.17.0 || >=22`,
+ * `20 || >=22`, `18.x`.
+ */
 function takes(range: string, version: Version): boolean {
   return range.split('||').some((alternative) =>
     alternative

@@ -2,7 +2,7 @@ import { test } from 'tap';
 import type { Fill } from '../../cache/fill.ts';
 import { Fills } from '../../cache/fills.ts';
 
-/** Which one it is is all that counts here. */
+/** Makes distinct fills; only their identity matters. */
 function some(): Fill {
   return {} as Fill;
 }

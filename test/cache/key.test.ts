@@ -133,7 +133,7 @@ test('the usual port is no port, others count, and so do host and scheme', async
 
 const anyPath = fc.stringMatching(/^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@"<>^`{|}[\]-]|%[2-7][0-9a-fA-F]|\/){0,12}$/);
 const anyQuery = fc.option(fc.stringMatching(/^(?:[a-c]|=|&|%61|%26|%3D|\+|\?|\/){0,12}$/), { nil: undefined });
-/** What can stand in a header: no control characters. */
+/** Arbitrary field value: no control characters. */
 const anyValue = fc.stringMatching(/^[ -~\xa0-\xff]{0,10}$/);
 
 const anyRequest = fc.record({

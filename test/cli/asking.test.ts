@@ -1,4 +1,4 @@
-/** What a person asks of the program before anything else. */
+/** First commands of a new user: help, version, unknown commands. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';

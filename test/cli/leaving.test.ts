@@ -1,4 +1,4 @@
-/** What the log says when visitors leave, or send what a terminal would obey. */
+/** Log lines when visitors disconnect, or send terminal control characters. */
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'tap';

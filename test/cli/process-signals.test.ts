@@ -12,7 +12,7 @@ const WAYS: readonly Script[] = ['cli/seawall', 'cli/seawall.ts', 'npm run seawa
 
 interface Scene extends Started<ReadyLine> {
   readonly address: string;
-  /** Of Seawall and its workers; not of npm. */
+  /** Processes of Seawall and its workers, without npm. */
   readonly pids: readonly number[];
   /** A request that the origin has begun to answer. */
   readonly slow: ReturnType<typeof ask>;

@@ -1,7 +1,4 @@
-/**
- * What the program answers when there is nothing to run: help, and one clear
- * line with an exit code for everything that is wrong.
- */
+/** Command line without anything to run: help, and one line with an exit code for every mistake. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';

@@ -1,6 +1,4 @@
-/**
- * What an edge of several processes does when it is told something, or cannot do it.
- */
+/** Edge of several processes: signals, and failures to start. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

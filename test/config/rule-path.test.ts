@@ -71,7 +71,7 @@ function decode(path: string): string {
 const withoutParameters = (path: string): string => path.replace(/;[^/]*/g, '');
 const joined = (path: string): string => path.replace(/\/{2,}/g, '/');
 
-/** What kinds of servers take a path for. */
+/** Interpretations of a path by kinds of servers. */
 const SERVERS: Readonly<Record<string, (path: string) => string>> = {
   'takes it as it is': (path) => decode(path),
   'joins slashes (nginx, Apache)': (path) => joined(decode(path)),

@@ -1,5 +1,5 @@
 /**
- * Where the suite and the RFC differ, the RFC wins; this is why, test by test.
+ * Reasons, test by test, for following the RFC where the suite differs from it.
  *
  * An argument is for a test that Seawall fails on purpose. A test that fails
  * without one is a gap, and docs/conformance.md says so.
@@ -7,7 +7,7 @@
  */
 
 export interface Argument {
-  /** What the group of tests has in common. */
+  /** Common subject of the tests. */
   readonly title: string;
   /** The text that decides. */
   readonly rfc: string;

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** What on standard error means that the process is broken, whatever it answers. */
+/** Errors on standard error that mean that the process is broken, whatever it answers. */
 const BROKEN =
   /unhandled\s*(?:promise\s*)?rejection|uncaught\s*exception|\bUncaught\b|ERR_UNHANDLED|MaxListenersExceededWarning|FATAL ERROR/i;
 const TAIL_LINES = 40;
@@ -21,7 +21,7 @@ export interface ChildOptions {
   readonly cwd?: string;
   /** Added to this process's environment; `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Whether the two talk by `send` and `onMessage`. */
+  /** True if parent and child use `send` and `onMessage`. */
   readonly ipc?: boolean;
   /** Called with each line of standard output. */
   readonly onLine?: (line: string) => void;
@@ -139,7 +139,7 @@ export class Child {
   }
 }
 
-/** Whatever ends this process short of SIGKILL takes the children with it. */
+/** Kills the children when this process exits in any way but SIGKILL. */
 function killChildrenAtExit(): void {
   if (watching) return;
   watching = true;

@@ -103,7 +103,7 @@ function renderSuite({ suite, groups, notPassed }: RecordedScore): string[] {
   ];
 }
 
-/** Where the whole path scores otherwise than one node. */
+/** Lists the tests whose result differs between the whole path and one node. */
 function renderDifference(tiers: RecordedScore, quick: readonly RecordedScore[]): string[] {
   const one = quick.find(({ suite }) => suite === tiers.suite);
   if (!one) return [];

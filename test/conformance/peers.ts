@@ -1,6 +1,6 @@
 /**
- * What other caches score in the newest revision of the suite. Measured on one
- * machine, each version as named; `run.ts --proxy` scores any of them again.
+ * Scores of other caches in the newest revision of the suite. Measured on one machine, each version as named; `run.ts
+ * --proxy` scores any of them again.
  * @module
  */
 import type { Kind } from './suite.ts';

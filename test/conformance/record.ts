@@ -1,5 +1,5 @@
 /**
- * What is kept of earlier runs, in files beside this one.
+ * Records of earlier runs, in files beside this one.
  *
  * - `passed-SUITE.json`: the ids of the tests that have passed. A run in which
  *   one of them fails, by either way, is a failed run.

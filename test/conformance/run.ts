@@ -65,9 +65,9 @@ interface Options {
 
 interface Outcome {
   readonly results: Results;
-  /** What went wrong beside the tests. */
+  /** Problems beside the tests. */
   readonly problems: readonly string[];
-  /** What there is to say about the way that the requests took. */
+  /** Remarks about the path that requests took. */
   readonly remarks: readonly string[];
 }
 
@@ -119,7 +119,7 @@ function comparable(passedBefore: readonly string[], { tiers }: Options): readon
   return tiers ? passedBefore.filter((id) => !CHANCE_BETWEEN_TIERS.test(id)) : passedBefore;
 }
 
-/** What has passed is what passed through one node; the whole path has to pass the same. */
+/** Updates the record of passed tests: those that pass through one node, which the whole path must pass as well. */
 function update(suite: Suite, options: Options, score: Score, outcome: Outcome, { lost }: Comparison): number {
   if (outcome.problems.length > 0) {
     console.error('Nothing is recorded of a run with problems.');

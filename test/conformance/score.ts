@@ -8,7 +8,7 @@
  */
 import { KINDS, type Kind, type Suite, type SuiteTest } from './suite.ts';
 
-/** What the suite's client notes for a test: `true`, or the name of an error and its message. */
+/** Result of a test in the suite's client: `true`, or the name of an error and its message. */
 export type Result = true | readonly [name: string, message: string];
 export type Results = Readonly<Record<string, Result>>;
 

@@ -29,7 +29,7 @@ export interface Suite {
   /** The very revision, for people: a version or a commit. */
   readonly revision: string;
   readonly dir: string;
-  /** Where `client/` and `server/` are. */
+  /** Folder with `client/` and `server/`. */
   readonly engineDir: string;
   readonly layout: 'package' | 'checkout';
   /** Every test, including those for browsers: a test may depend on any of them. */

@@ -15,7 +15,7 @@ export type WayName = 'quick' | 'tiers' | 'proxy';
 
 export interface Way {
   readonly name: WayName;
-  /** What the suite's client asks. */
+  /** Base URL for the suite's client. */
   readonly base: string;
   /** Resolves with a sentence if Seawall ends by itself. */
   readonly died: Promise<string>;

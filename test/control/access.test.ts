@@ -1,6 +1,4 @@
-/**
- * Who may purge what: tokens, their scopes, their limits, and the audit log.
- */
+/** Authorisation of purges: tokens, their scopes, their limits, and the audit log. */
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';

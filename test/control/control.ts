@@ -160,7 +160,7 @@ async function answer<Body>(response: Response): Promise<Answer<Body>> {
 }
 
 export interface ScriptedNode {
-  /** Of the journal's term. */
+  /** Identity of the journal's term. */
   readonly identity: string;
   /** Records that it has been sent, by their numbers. */
   readonly records: ReadonlyMap<number, { kind: string; selector: string; site: string; soft: boolean; who: string }>;
@@ -216,7 +216,7 @@ async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
   };
 }
 
-/** What a promise is rejected with. */
+/** Returns the error that a promise rejects with. */
 export async function rejectionOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     () => undefined,

@@ -53,7 +53,7 @@ interface Recorded {
   soft: boolean;
 }
 
-/** What the journal holds after the calls, as a node is told. */
+/** Returns the journal's records, as a node receives them, after the calls. */
 async function journalOf(t: Test, control: Control, last: number): Promise<Recorded[]> {
   const node = await control.follow('eu-1');
   await node.received(last);

@@ -1,4 +1,4 @@
-/** Who may read what a control node keeps and shows: other users of the machine, pages in an operator's browser. */
+/** Access to a control node's files and pages: other users of the machine, pages in an operator's browser. */
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';

@@ -1,6 +1,4 @@
-/**
- * What operators and their tools read of the control node.
- */
+/** Operators' views of the control node. */
 import { test } from 'tap';
 import { Progress } from '../../control/progress.ts';
 import type { JournalState } from '../../journal/journal.ts';

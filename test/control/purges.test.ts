@@ -14,7 +14,7 @@ import { TIER_FIELD } from '../../http/tier-field.ts';
 import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, readNodeField } from '../../journal/wire.ts';
 import { type Control, type Refusal, regionOf, SECRET, site, startTestControl } from './control.ts';
 
-/** What the journal has, by asking for the receipt. */
+/** Returns the selectors in the journal, by reading the receipt. */
 async function selectorsOf(control: Control, { id }: Receipt): Promise<string[]> {
   const { body } = await control.get<Receipt>(`/v1/purges/${id}`);
   return (body.selectors ?? []).map(({ kind, selector, site: of }) => `${of} ${kind} ${selector}`);

@@ -1,7 +1,4 @@
-/**
- * What survives: the end of the process at any moment, a folder that cannot be
- * used, a disk that is full.
- */
+/** Recovery: a process killed at any moment, an unusable folder, a full disk. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';

@@ -1,4 +1,4 @@
-/** How regions are, drained by a call, and told to those who steer. */
+/** State of regions: health, drains by a call, and its distribution to the nodes that steer. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -20,13 +20,13 @@ const SEEN_MS = 3_000;
 const AMERICAN = '8.8.8.8';
 const EUROPEAN = '81.2.69.142';
 
-/** What an edge’s control listener is to others: something that answers /healthz, hangs, or is gone. */
+/** Fake control listener of an edge: it answers /healthz, hangs, or is gone. */
 class FakeEdge {
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
   #hangs = false;
   port = 0;
-  /** How often it was asked whether it is well. */
+  /** Number of health probes so far. */
   probes = 0;
 
   constructor() {

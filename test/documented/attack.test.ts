@@ -11,7 +11,7 @@ import { usesPlaces } from './people.ts';
 import { playAtRandom, TABLES } from './plays.ts';
 import { playedConfigs } from './stages.ts';
 
-/** Of each table, for each config; the others are left to the command. */
+/** Rows per table and config in this test; the command plays all. */
 const ROWS = 45;
 const RUNS = 20;
 const SEED = 9111;

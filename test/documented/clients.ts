@@ -22,7 +22,7 @@ export interface Got {
   readonly body: string;
 }
 
-/** Where visitors of a site that wants to know their place come from: a proxy that is believed. */
+/** Source address of visitors of sites that use locations: a trusted proxy. */
 export const PROXY_ADDRESS = '127.0.0.9';
 
 export class Clients {

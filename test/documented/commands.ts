@@ -40,7 +40,7 @@ function placeOf({ file, line }: Block): string {
   return `${file}:${line}`;
 }
 
-/** Of a session, what comes after the prompt. */
+/** Script in a session: the lines after the prompt. */
 function scriptOf({ text }: Block): string {
   if (!/^\$ /m.test(text)) return text;
   return text

@@ -13,7 +13,7 @@ import { type RegionConfig, regionSchema, type SiteConfig, siteSchema } from '..
 import { makeCertificate } from '../support/certificate.ts';
 import { type Block, documentedBlocks, ROOT } from './blocks.ts';
 
-/** What a block of YAML is. */
+/** Kind of a YAML block. */
 export type ConfigKind = 'region' | 'site' | 'part of a region' | 'part of a site';
 
 export interface DocumentedConfig {
@@ -177,7 +177,7 @@ export function load(config: DocumentedConfig, folder: string): LoadedConfig {
   return { file, region: withTls(regionAround(site, file), folder) };
 }
 
-/** Where visitors are sent to https, there is a listener for it and a certificate, wherever the config leaves them to others. */
+/** Adds a TLS listener and a certificate where visitors are redirected to https and the config leaves both out. */
 function withTls(region: RegionConfig, folder: string): RegionConfig {
   if (!region.sites.some(({ redirect }) => redirect.https)) return region;
   const cert_file = join(folder, 'tls/own.pem');

@@ -13,10 +13,10 @@ import { type Stage, startStage } from './stage.ts';
 export interface AskOptions {
   readonly person: Person;
   readonly target: string;
-  /** How the origin answers, should it be asked. */
+  /** Response of the origin, if it gets the request. */
   readonly shape: Shape;
   readonly gadgets?: readonly Gadget[];
-  /** Which edge is asked. */
+  /** Edge that gets the request. */
   readonly edge?: number;
   /** Names what is tried, for the report. */
   readonly what?: string;
@@ -33,7 +33,7 @@ export interface Leak {
   readonly status: string;
 }
 
-/** How a connection ends without an answer; EPROTO: TLS does not know the name. */
+/** Error codes of a connection that is closed without an answer; EPROTO: TLS does not know the name. */
 const CLOSED = new Set(['ECONNRESET', 'EPIPE', 'EPROTO']);
 
 export class Game {
@@ -48,7 +48,7 @@ export class Game {
   readonly #oracle: Oracle;
   readonly #asks: { readonly asked: Asked; readonly shape: Shape; readonly what: string }[] = [];
   readonly #confirmed = new Set<number>();
-  /** How many requests had been sent when an answer first reached anybody. */
+  /** Number of requests that had been sent when an answer first reached a visitor. */
   readonly #firstGiven = new Map<number, number>();
   #stage: Stage | undefined;
   #seen = 0;
@@ -104,7 +104,7 @@ export class Game {
     return known[index % known.length] ?? '.css';
   }
 
-  /** Whether a rule says that nothing at the path is ever stored, however it is spelled. */
+  /** Returns whether a rule forbids storing responses for the path, in any spelling. */
   isForbidden(target: string): boolean {
     return this.#oracle.isForbidden(this.#asked({ person: this.person('bob'), target, gadgets: [] }, -1));
   }
@@ -156,7 +156,7 @@ export class Game {
     return of(ask) === of(other);
   }
 
-  /** What the origin has been sent since the last look. */
+  /** Reads the requests that the origin got since the last call. */
   #readOrigin(): void {
     const { made } = this.stage.origin;
     for (; this.#seen < made.length; this.#seen++) {

@@ -1,6 +1,6 @@
 /**
- * Who may be given which answer, by the words of the documentation and of the
- * RFCs. Written apart from the program on purpose: it shares no code with it.
+ * Decides which visitor may get which answer, by the words of the documentation and of the RFCs. Written apart from the
+ * program on purpose: it shares no code with it.
  *
  * An answer that was made for one request may reach another one only if its
  * origin says that it may be shared, or a rule of the site's config does.
@@ -24,7 +24,7 @@ export interface Asked {
   /** Without Host and without the number of the request. */
   readonly fields: readonly Field[];
   readonly address: string;
-  /** Where the address is, by the geo database. */
+  /** Country of the address in the geo database. */
   readonly country: string | undefined;
 }
 
@@ -33,9 +33,9 @@ export interface Given {
   readonly made: Made;
   /** The request because of which the origin was asked. */
   readonly madeFor: Asked;
-  /** Whether the origin has answered 304 to the request that is given it. */
+  /** True if the origin answered 304 to the request of this visitor. */
   readonly isConfirmed: boolean;
-  /** Whether the request was sent before anybody had the answer. */
+  /** True if the request was sent before the answer first reached a visitor. */
   readonly hasWaited: boolean;
 }
 
@@ -227,7 +227,7 @@ const DEFAULT_RULE = {
   request_directives: 'ignore',
 } as RuleConfig & CookieRule;
 
-/** Whether all patterns of a rule end in the extension of static files. */
+/** Returns whether all patterns of a rule end in the extension of static files. */
 function isByExtension({ path }: RuleConfig): boolean {
   return path !== undefined && [path].flat().every((pattern) => STATIC.has(extensionOf(pattern.toLowerCase())));
 }
@@ -316,7 +316,10 @@ function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
-/** Whether some server takes the cookie for one that the key names: such a cookie is in the key (docs/shared-answers.md). */
+/**
+ * Returns whether some server reads the cookie as one that the key names: such a cookie is in the key
+ * (docs/shared-answers.md).
+ */
 function isRead(pattern: string, name: string): boolean {
   return matchesName(pattern.toLowerCase(), name.toLowerCase());
 }
@@ -343,14 +346,17 @@ function acceptsEncoding(asked: Asked, encoding: string | undefined): boolean {
   return accepted.includes(encoding) || accepted.includes('*');
 }
 
-/** What an origin gives a client that has asked for no encoding, it gives the next one that asks alike. */
+/**
+ * Returns whether the two requests accept the same encodings: a response to a request without Accept-Encoding may
+ * answer a like one.
+ */
 function acceptSameEncodings(asked: Asked, madeFor: Asked): boolean {
   return fieldOf(asked, 'accept-encoding') === fieldOf(madeFor, 'accept-encoding');
 }
 
 type Directives = ReadonlyMap<string, string> & { readonly isTargeted?: boolean };
 
-/** What counts of Cache-Control and of the fields that count before it (RFC 9213). */
+/** Returns the effective directives, from Cache-Control or a targeted field (RFC 9213). */
 function directivesOf(made: Made, targetedFields: readonly string[], rule: RuleConfig): Directives {
   if (rule.origin_headers === 'ignore') return new Map();
   const targeted = targetedFields
@@ -368,7 +374,7 @@ function directivesOf(made: Made, targetedFields: readonly string[], rule: RuleC
   return Object.assign(directives, { isTargeted: targeted !== undefined });
 }
 
-/** Whether the origin itself says that caches may share it (RFC 9111, section 3). */
+/** Returns whether the origin itself declares the response shareable (RFC 9111, section 3). */
 function isDeclared(made: Made, said: Directives, rule: RuleConfig): boolean {
   if (rule.origin_headers === 'ignore') return false;
   if (said.has('public') || said.has('s-maxage') || said.has('max-age')) return true;

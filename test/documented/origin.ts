@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** How an origin answers. */
+/** Response of an origin. */
 export interface Shape {
   readonly name: string;
   readonly status: number;
@@ -62,9 +62,9 @@ const BAD_REQUEST: Shape = { name: '400 for its header', status: 400, fields: ()
 
 export interface OriginOptions {
   readonly now: () => number;
-  /** How the request of this number is answered. */
+  /** Returns the response to the request with this number. */
   shapeFor(ask: number): Shape;
-  /** Whether two requests are the same in everything that the origin can see of them. */
+  /** Returns whether two requests are the same to the origin. */
   areSame(ask: number, other: number): boolean;
 }
 
@@ -249,7 +249,7 @@ export const GOOD_SHAPES: readonly Shape[] = [
 const failure = (status: number, fields: Fields = {}, how = ''): Shape =>
   shape(`${status}${how}`, status >= 300 && status < 400 ? { location: '/elsewhere', ...fields } : fields, { status });
 
-/** What stands in the way of a page. */
+/** Responses of failing origins. */
 export const BAD_SHAPES: readonly Shape[] = [
   ...[400, 401, 403, 404, 410, 429, 500, 502, 503, 301, 302, 303, 307, 308].flatMap((status) => [
     failure(status),

@@ -87,7 +87,7 @@ function placeOf(site: SiteConfig, index: number): Pick<Person, 'address' | 'cou
   return { address: `127.0.0.${20 + index}`, country: undefined };
 }
 
-/** Whether the site does anything with where its visitors are. */
+/** Returns whether the site uses the location of its visitors. */
 export function usesPlaces({ geo, key }: SiteConfig): boolean {
   const isAsked = geo.allow !== undefined || geo.deny !== undefined || key.geo !== undefined;
   return isAsked || Object.keys(geo.headers).length + Object.keys(geo.redirect).length > 0;
@@ -178,7 +178,7 @@ const BELIEVED: readonly string[] = [
 
 const underscored = (name: string): string => name.replaceAll('-', '_');
 
-/** What an attacker adds to a request. */
+/** Returns the attacker's additions to a request. */
 export function gadgetsOf(site: SiteConfig): readonly Gadget[] {
   const told = Object.entries(site.geo.headers).flatMap(([, name]) => (typeof name === 'string' ? [name] : []));
   const set = Object.keys(site.request_headers.set ?? {});

@@ -1,6 +1,6 @@
 /**
- * What is tried against each documented site: tables over shapes, spellings
- * and an attacker's gadgets, and random sequences of all of them.
+ * Attacks on each documented site: tables over shapes, spellings and an attacker's additions, and random sequences of
+ * all of them.
  * @module
  */
 import fc from 'fast-check';
@@ -15,7 +15,7 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Which part of a table is played: about so many rows, others for each `from`. */
+/** Part of a table to play: about so many rows, other ones for each `from`. */
 export interface Slice {
   readonly rows: number;
   readonly from: number;
@@ -105,7 +105,7 @@ export async function playSpellings(game: Game, slice: Slice = WHOLE): Promise<v
 
 const ATTACKED = ['no caching fields, fitting type', 'max-age, fitting type', '404', 'Last-Modified'];
 
-/** Everything that an attacker adds, before and after another visitor. */
+/** Plays all additions of an attacker, before and after another visitor. */
 export async function playGadgets(game: Game, slice: Slice = WHOLE): Promise<void> {
   const rows = game.gadgets.flatMap((gadget, index) =>
     game.freshPaths().map((target, place) => {
@@ -141,7 +141,7 @@ interface Step {
   readonly gadgets: readonly number[];
   readonly edge: number;
   readonly afterMs: number;
-  /** Whether the next one is asked before this one has its answer. */
+  /** True if the next request is sent before this one is answered. */
   readonly isTogether: boolean;
 }
 

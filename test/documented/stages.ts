@@ -8,7 +8,7 @@ import { documentedConfigs, load } from './configs.ts';
 import { PLAIN_SITE } from './people.ts';
 
 export interface Played {
-  /** Where it is documented; several, where they are the same. */
+  /** Places in the docs; several if the sites are the same. */
   readonly places: string[];
   readonly region: RegionConfig;
   readonly site: SiteConfig;
@@ -38,7 +38,7 @@ export function playedConfigs(folderFor: (place: string) => string): Played[] {
   return [...played.values()];
 }
 
-/** What makes a difference to visitors. */
+/** Returns the settings that make a difference to visitors. */
 function whatCounts(region: RegionConfig, { name: _, hosts, origin: __, tls, ...site }: SiteConfig): string {
   const { edges, reachableShields, trusted_proxies, client_address, limits } = region;
   const nodes = [edges.length, reachableShields.length, edges.some(({ listen_tls }) => listen_tls !== undefined)];

@@ -1,7 +1,4 @@
-/**
- * What a conversation brings: the bytes of its answers, turn by turn, and how
- * they are compared.
- */
+/** Runs conversations: collects the bytes of the answers, turn by turn, and compares them. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTick } from 'node:timers/promises';

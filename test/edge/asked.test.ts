@@ -1,4 +1,4 @@
-/** What is known of a header section is not who asks. */
+/** Memoised header sections are never mixed up between visitors. */
 import { connect } from 'node:net';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';

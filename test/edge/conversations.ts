@@ -6,10 +6,10 @@
 import fc from 'fast-check';
 import { ODD_SHAPES } from './odd-shapes.ts';
 
-/** What is sent at once, after the turn before it has been answered. */
+/** Bytes sent at once, after the turn before has been answered. */
 export interface Turn {
   readonly bytes: string;
-  /** Where the bytes are cut into pieces of their own. */
+  /** Offsets at which the bytes are split into writes. */
   readonly cuts: readonly number[];
   /** Methods of its requests, as far as answers are expected. */
   readonly methods: readonly string[];
@@ -110,7 +110,7 @@ const HOSTS = [
 /** A folder of which everything is in the store. */
 const WARM = '/warm/';
 
-/** What of it any request may ask for without changing what the next one finds. */
+/** Paths that any request may use without changing the answers to later ones. */
 const SHARED_PATHS = new Set(['fresh', 'etag', 'big', 'empty', 'missing', 'redirect', 'browser']);
 
 /** The rest is below a folder of the conversation, so that no other sees what is stored. */
@@ -197,7 +197,7 @@ const LINES_OF_BROWSERS = [
   ...[['Cache-Control: max-age=0', 'If-Modified-Since: Sun, 06 Nov 2022 08:49:37 GMT'], ['Range: bytes=0-9']],
 ];
 
-/** What is asked for often, by a browser: what the fast path is there for. */
+/** Ordinary requests of a browser, which the fast path is made for. */
 const ordinary = fc
   .record({
     method: fc.constantFrom('GET', 'GET', 'GET', 'HEAD'),

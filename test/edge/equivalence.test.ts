@@ -148,7 +148,7 @@ function regionOf(origin: string, limits: object): RegionConfig {
 /** Stands still while the two are asked. */
 const clock = { now: Date.now() };
 
-/** What the clock is put forward by, between one part of the conversations and the next: the seconds show. */
+/** Clock steps between parts of the conversations: they show in the seconds. */
 const STEPS_MS = [0, 1, 998, 1, 61_000, 700_300];
 
 interface Pair {

@@ -9,7 +9,7 @@ function at(ms: number): MonotonicMs {
 }
 
 const WINDOW_MS = 8_000;
-/** What of the window is certain to count. */
+/** Part of the window that certainly counts. */
 const SURE_MS = (WINDOW_MS * 7) / 8;
 
 test('a key is hot from the request on that makes it so', async (t) => {

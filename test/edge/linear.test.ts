@@ -1,7 +1,7 @@
 /**
- * What a visitor sends is read in linear time. The same kind of input, eight times as long, may take at most about
- * eight times as long; 24 are allowed for, and a quadratic function takes 64. The least of many runs counts,
- * which a busy machine does not change.
+ * Input of visitors is read in linear time. The same kind of input, eight times as long, may take at most about eight
+ * times as long; 24 are allowed for, and a quadratic function takes 64. The least of many runs counts, which a busy
+ * machine does not change.
  */
 import { test } from 'tap';
 import { cacheKey, hasTooManyParameters, keyedLike, MAX_PARAMETERS } from '../../cache/key.ts';
@@ -33,7 +33,7 @@ const MAX_RUNS = 60;
 /** Characters of the shorter input: what does not depend on the length is little beside it. */
 const LENGTH = 4 * 1024;
 
-/** What the longest input that a visitor can send may take, by the byte; most take a twentieth. */
+/** Maximum time per byte of the longest input; most take a twentieth. */
 const MAX_NANOS_A_BYTE = 1_000;
 
 const site = siteSchema.parse({
@@ -57,7 +57,7 @@ const inPieces = (text: string): unknown => {
   return head.text;
 };
 
-/** What is read, and texts of which a long one is made. */
+/** Readers, and texts that are repeated to make long ones. */
 const READERS: readonly (readonly [what: string, read: (text: string) => unknown, units: readonly string[]])[] = [
   ['list members', listMembers, [',', 'a,', '"', '"a",', '\\"', ' ', '"\\']],
   ['white space', trimOws, [' ', ' a', '\t']],
@@ -157,7 +157,7 @@ function leastMicros(
   return [short, long];
 }
 
-/** What is too quick to be measured is quick enough. */
+/** Times below this are too short to compare, and pass. */
 const QUICK_MICROS = 40;
 
 function ratioOf(short: number, long: number): number {

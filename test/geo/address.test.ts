@@ -104,7 +104,7 @@ for (const text of [
   test(`${JSON.stringify(text)} is no address`, async (t) => t.equal(parseAddress(text), undefined));
 }
 
-/** What almost is an address is the interesting part. */
+/** Near misses of addresses, which are the interesting part. */
 const nearly = fc.oneof(
   fc.ipV4(),
   fc.ipV6(),

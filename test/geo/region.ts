@@ -29,7 +29,7 @@ export function regionOf(name: string, changes: Partial<NetworkRegion> = {}): Ne
   };
 }
 
-/** Where large networks have theirs. */
+/** Cities of large networks. */
 export const CITIES: Readonly<Record<string, readonly [number, number]>> = {
   ams: [52.37, 4.89],
   bom: [19.08, 72.88],

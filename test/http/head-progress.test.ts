@@ -4,7 +4,7 @@ import { isVisible, Recogniser } from '../../http/recogniser.ts';
 
 const recogniser = () => new Recogniser({ maxBytes: 2_000, maxLines: 20, meaningOf: () => undefined });
 
-/** What makes heads, and nearly heads. */
+/** Parts of heads, and of near misses. */
 const part = fc.constantFrom(
   ...[
     'GET /',

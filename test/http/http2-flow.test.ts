@@ -1,6 +1,6 @@
 /**
- * How much is on its way over HTTP/2, in both directions: as much as is read
- * (RFC 9113, sections 5.2 and 6.9); and what is left when somebody goes away.
+ * Flow control of HTTP/2 in both directions: only as much is in flight as is read (RFC 9113, sections 5.2 and 6.9); and
+ * nothing is left after a disconnect.
  */
 import { type Test, test } from 'tap';
 import { END_HEADERS, END_STREAM, frame, GET, get, RawHttp2, section, TYPE } from '../support/frames.ts';
@@ -50,7 +50,7 @@ async function untilReceived(client: RawHttp2, id: number, bytes: number): Promi
   await client.until(() => (client.received.get(id) ?? 0) >= bytes);
 }
 
-/** Whatever was to come because of what was sent before has come. */
+/** Waits until all effects of earlier frames have arrived. */
 async function settled(client: RawHttp2): Promise<void> {
   const mark = Buffer.from(String(client.frames.length).padStart(8, '0'));
   client.send(frame(TYPE.ping, 0, 0, mark));

@@ -97,7 +97,10 @@ const frames = fc.oneof(
   },
 );
 
-/** What a client may do, if not always with sense: none of it ends the connection. Streams are those that it has opened. */
+/**
+ * Frames that a client may send, if not always with sense: none ends the connection. Streams are those that it has
+ * opened.
+ */
 const polite = fc.oneof(
   { weight: 6, arbitrary: fc.record({ what: fc.constant('ask' as const), block: requests, isLast: fc.boolean() }) },
   {

@@ -1,4 +1,4 @@
-/** However an answer ends, its end is reported once: counters of load depend on it. */
+/** End of an answer: reported exactly once, as counters of load depend on it. */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
@@ -27,7 +27,7 @@ const broken = (): never => {
 interface Ending {
   readonly rule: string;
   readonly make: () => BodyReader;
-  /** What becomes of the socket before it is written to. */
+  /** Runs before the first write to the socket. */
   readonly before?: (socket: Socket) => Promise<unknown>;
   readonly isWhole?: true;
 }

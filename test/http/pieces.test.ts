@@ -8,7 +8,7 @@ import { hold, letGo, PIECE_BYTES, pieceOf } from '../../http/pieces.ts';
 
 const source = Buffer.alloc(PIECE_BYTES + 8);
 
-/** Whose memory it is: readers get views. */
+/** Returns whether both share their memory: readers get views. */
 function isSame(one: Buffer | undefined, other: Buffer): boolean {
   return one?.buffer === other.buffer;
 }

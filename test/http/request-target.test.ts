@@ -337,7 +337,7 @@ for (const { rule, path, normal } of [
   });
 }
 
-/** Whatever a request line can carry, with what is dangerous in it more often. */
+/** Any characters of a request line, dangerous ones more often. */
 const hostile = fc.string({
   unit: fc.constantFrom(
     '/',

@@ -11,7 +11,7 @@ interface Read {
   readonly body: string;
   readonly trailers: readonly string[] | undefined;
   readonly error: boolean;
-  /** What is left when the response has ended. */
+  /** Bytes after the end of the response. */
   readonly left: string;
   readonly keepsAlive: boolean;
 }
@@ -131,7 +131,7 @@ test('whatever is written well is read as it was written', async () => {
     isChunked: fc.boolean(),
     cuts: fc.array(fc.nat(1_000)),
     rest: fc.string({ unit: 'binary-ascii', maxLength: 20 }),
-    /** What a body begins with where a template has empty lines at its top. */
+    /** Start of a body whose template has empty lines at its top. */
     top: fc.stringMatching(/^[\r\n]{0,4}$/),
     bareLf: fc.boolean(),
   });

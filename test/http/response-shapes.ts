@@ -9,7 +9,7 @@ const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
 
 export interface Shape {
   readonly bytes: string;
-  /** Whether the other side closes after that; by default it does not. */
+  /** True if the other side closes afterwards; false by default. */
   readonly ends?: boolean;
   readonly isHead?: boolean;
 }

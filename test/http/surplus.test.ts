@@ -18,7 +18,7 @@ interface Kind {
   readonly method: string;
   /** The whole response. */
   readonly response: string;
-  /** Whether the response ends with its head: no bytes count after that, however late. */
+  /** True if the response ends with its head: later bytes do not belong to it. */
   readonly endsWithHead?: true;
 }
 

@@ -12,7 +12,7 @@ const VALUE = fc.oneof(
   fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,8}$/).map(token),
 );
 
-/** What the library reads, which is slower and knows all of RFC 9651. */
+/** Parses with the library, which is slower and implements all of RFC 9651. */
 function byLibrary(line: string): Map<string, unknown> | undefined {
   try {
     return new Map([...parseDictionary(line)].map(([name, member]) => [name, (member as Item)[0]]));

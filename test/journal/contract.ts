@@ -1,5 +1,5 @@
 /**
- * What every journal has to do, whatever it is made of.
+ * Contract of every journal.
  * @module
  */
 import fc from 'fast-check';
@@ -340,7 +340,7 @@ const branching = fc.record({
   count: fc.integer({ min: 1, max: 3 }),
 });
 
-/** Whatever `one` says of itself is on the line of `other` exactly as far as they agree. */
+/** Checks that positions of `one` are in the history of `other` exactly as far as the two agree. */
 function checkAgreement(t: Test, one: Journal, other: Journal): void {
   const { terms, newest } = one.state();
   const [mine, theirs] = [selectors(one.read(0, 1_000)), selectors(other.read(0, 1_000))];

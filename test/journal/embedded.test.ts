@@ -40,7 +40,7 @@ contract('embedded', async (t, clock) => {
   return open(newFile(t));
 });
 
-/** Of a journal that is open. */
+/** Copies the file of an open journal. */
 function copyFile(file: string, copy: string): void {
   copyFileSync(file, copy);
   if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${copy}-wal`);

@@ -233,7 +233,7 @@ const terms = termsOf('one');
 const hello = { type: 'hello', state: { terms, floor: 0, newest: 3 } };
 const two = { type: 'records', records: history(1, 2) };
 
-/** What comes on a new node's first connection, and how much of it may be applied. */
+/** First messages of a new node's connection, and how many of their records may be applied. */
 const REFUSED: readonly { what: string; messages: unknown[]; applied: number; code: string }[] = [
   { what: 'records before hello', messages: [two], applied: 0, code: 'journal_out_of_order' },
   {

@@ -49,7 +49,7 @@ export function newJournal(t: Test, now: () => number = Date.now): Journal {
 }
 
 export interface ServedJournal extends Served {
-  /** How each stream ended. */
+  /** Resolve when each stream ends. */
   readonly ended: Promise<void>[];
   readonly problems: string[];
 }

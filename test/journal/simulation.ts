@@ -1,7 +1,6 @@
 /**
- * What a follower needs of its world, in the hands of a test: a clock that is
- * advanced, a ledger that notes what it is told, a journal in memory, and
- * connections that bring what they are given.
+ * Environment of a follower under a test's control: a clock that is advanced, a ledger that records its calls, a
+ * journal in memory, and scripted connections.
  * @module
  */
 import { identityOf, isOnLine, type Term } from '../../cache/terms.ts';
@@ -34,7 +33,7 @@ export class Clock {
       if (signal.aborted) abort();
     });
 
-  /** How many wait. */
+  /** Number of pending timers. */
   get waiting(): number {
     return this.#sleepers.size;
   }
@@ -55,7 +54,7 @@ export class Clock {
     await settle();
   }
 
-  /** Somebody corrects the clock: whoever sleeps is woken as late as before. */
+  /** Sets the wall clock back; timers fire as late as before. */
   setBack(ms: number): void {
     this.#nowMs -= ms;
     for (const sleeper of this.#sleepers) sleeper.at -= ms;
@@ -71,9 +70,9 @@ export class Clock {
 export class NotingTarget implements FollowerTarget {
   terms: readonly Term[] = [];
   seq = 0;
-  /** What was applied since the last `restart` or `skipTo`. */
+  /** Records applied since the last `restart` or `skipTo`. */
   applied: JournalRecord[] = [];
-  /** Where `applied` begins. */
+  /** Position at which `applied` begins. */
   base = 0;
   #heard = 0;
   readonly calls: string[] = [];
@@ -127,7 +126,7 @@ export class NotingTarget implements FollowerTarget {
     this.calls.push(`raiseFloor ${floor}`);
   }
 
-  /** What it was told since the last look. */
+  /** Returns the calls since the last one. */
   told(): string[] {
     return this.calls.splice(0);
   }

@@ -12,7 +12,7 @@ const CHUNKED = 'Transfer-Encoding: chunked\r\n';
 const LIMITS = { max_header: '8KiB', max_headers: 20 } as const;
 const IMPATIENT = { ...LIMITS, header_timeout: '200ms', request_timeout: '300ms' } as const;
 
-/** What is sent, and the status of the only answer that comes. */
+/** Bytes to send, and the status of the only answer. */
 const REFUSED: readonly (readonly [rule: string, bytes: string, status: number])[] = [
   ['not HTTP at all', '\x16\x03\x01\x00\x05hello\r\n\r\n', 400],
   ['a method that is no token', `FOO( / HTTP/1.1\r\n${HEAD}\r\n`, 400],

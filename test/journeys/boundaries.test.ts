@@ -1,4 +1,4 @@
-/** Where one request ends and the next one begins: the reader of a connection must never see another place than its sender. */
+/** Message boundaries: the server must never see the end of a request elsewhere than its sender. */
 import { setTimeout as later } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Test, test } from 'tap';
@@ -14,7 +14,7 @@ function asked(method: string, target: string, fields = ''): string {
   return `${method} ${target} HTTP/1.1\r\nHost: ${HOST}\r\n${fields}\r\n`;
 }
 
-/** What the origin saw, as its answers tell. */
+/** Requests that the origin saw, as its answers show them. */
 function seen(text: string): string[] {
   return [...text.matchAll(/\[([^\]]*)\]/g)].map(([, request = '']) => request);
 }

@@ -30,14 +30,14 @@ const SITE_FILE = join(import.meta.dirname, '../../config/sites/demo.yaml');
 
 const FILM = '/media/day.webm';
 
-/** What is made for one visitor, or as it happens. */
+/** Paths with answers for one visitor, or made as it happens. */
 const NEVER_KEPT = /^\/(api|stats|events|echo)\b/;
 
 interface Stage {
   readonly origin: DemoOrigin;
   readonly network: Network;
   readonly browser: Browser;
-  /** Where visitors of this edge go. */
+  /** URL of a path at this edge. */
   url(path: string): string;
 }
 
@@ -202,7 +202,7 @@ test('a websocket says everything back', async (t) => {
   await close();
 });
 
-/** How often the origin was asked for this path. */
+/** Number of requests for this path at the origin. */
 async function countOf({ origin }: Stage, path: string): Promise<number> {
   const { byPath } = (await (await fetch(`${origin.url}/stats`)).json()) as { byPath: Record<string, number> };
   return byPath[path] ?? 0;

@@ -15,7 +15,7 @@ import { ask, HOST, open, type Reply } from '../support/visitor.ts';
 /** More than the system takes for a reader that does not read. */
 const LARGE = Buffer.alloc(16_000_000, 'large ');
 
-/** Of a request whose body does not come. */
+/** Request whose body never arrives. */
 function post(path: string, length = 1_000): string {
   return `POST ${path} HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: ${length}\r\n\r\n`;
 }

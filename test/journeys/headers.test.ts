@@ -5,7 +5,7 @@ import { type Asking, ask, type Reply } from '../support/visitor.ts';
 
 interface Seen {
   readonly reply: Reply;
-  /** What the origin saw. */
+  /** Headers that the origin saw. */
   readonly headers: NodeJS.Dict<string | string[]>;
 }
 

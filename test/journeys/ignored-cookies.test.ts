@@ -26,7 +26,7 @@ const KEY = { key: { cookies: ['currency'] } };
 interface Case {
   readonly path: string;
   readonly cookie: string;
-  /** What the origin sees; `nobody`: no Cookie field. */
+  /** Cookie field that the origin sees; `nobody`: none. */
   readonly sent: string;
   readonly site?: object;
   readonly fields?: Fields;

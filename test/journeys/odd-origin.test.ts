@@ -12,7 +12,7 @@ const QUICK = { first_byte_timeout: '300ms', idle_timeout: '300ms' } as const;
 interface Odd {
   readonly rule: string;
   readonly bytes: string;
-  /** Whether the origin closes the connection after that. */
+  /** True if the origin closes the connection afterwards. */
   readonly ends?: boolean;
   readonly method?: string;
   /** Keys of the site's `origin`. */

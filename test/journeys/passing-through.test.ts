@@ -21,7 +21,7 @@ const echo = (request: IncomingMessage, response: import('node:http').ServerResp
   void bodyOf(request).then((body) => response.writeHead(200, { 'X-Method': request.method ?? '' }).end(body));
 };
 
-/** What is not so where bodies are taken until they are whole. */
+/** Site that forwards request bodies as they arrive, without buffering. */
 const AS_IT_ARRIVES = { site: { request_buffering: false } } as const;
 
 test('bodies arrive as they were sent, whatever the method and the framing', async (t) => {

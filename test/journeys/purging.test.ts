@@ -20,7 +20,7 @@ const EDGES = ['eu-1', 'eu-2', 'us-1', 'us-2'];
 interface Stage {
   readonly network: Network;
   readonly control: TestControl;
-  /** What the origin answers with now; each answer also says how many there were. */
+  /** Current content of the origin; each answer also has its number. */
   readonly content: { value: string; fields: Record<string, string> };
   readonly requests: () => number;
   /** @returns What each edge serves for the path. */

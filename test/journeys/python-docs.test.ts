@@ -15,7 +15,7 @@ all.setTimeout(120_000); // also where it runs by itself, without .taprc
 
 const AT_A_TIME = 16;
 
-/** What says which representation it is, and how a browser is to read it. */
+/** Fields that identify the representation, and its type. */
 const FIELDS = [
   'content-type',
   'content-length',

@@ -1,6 +1,6 @@
 /**
- * What servers read differently: spellings of a path, cookies, encodings. The rule that counts, and the key, are right for
- * each of them, or nothing is kept.
+ * Paths, cookies and encodings that servers read differently. For each reading the right rule and key apply, or nothing
+ * is stored. The rule that counts, and the key, are right for each of them, or nothing is kept.
  */
 import { test } from 'tap';
 import { ALICE, BOB, type Fields, NOBODY, play, type Rules } from '../support/two-visitors.ts';

@@ -10,7 +10,7 @@ import { ask, type Reply } from '../support/visitor.ts';
 const GERMANY = '141.1.1.1';
 const UNITED_STATES = '8.8.8.8';
 
-/** What the issue of a region's death allows for, from the kill to the answer that knows of it. */
+/** Maximum time from a region's death to the first answer that avoids it. */
 const NOTICED_MS = 3_000;
 
 test('to the nearest region that is well, for navigations only, and never in circles', async (t) => {

@@ -1,4 +1,4 @@
-/** Whose address a visitor has: behind a real HAProxy that speaks the PROXY protocol, and behind others. */
+/** Address of a visitor: behind a real HAProxy with the PROXY protocol, and behind other proxies. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';

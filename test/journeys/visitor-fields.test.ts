@@ -1,4 +1,4 @@
-/** Which of a visitor's fields reach an origin, and what becomes of a request that asks for another method. */
+/** Fields of a visitor that reach an origin, and requests that ask for another method. */
 import { type Test, test } from 'tap';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';

@@ -1,4 +1,4 @@
-/** What real clients put on a wire that is no ordinary GET, and what they get for it: alike over HTTP/1.1 and HTTP/2. */
+/** Unusual requests of real clients, with the same answers over HTTP/1.1 and HTTP/2. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -41,7 +41,7 @@ function asked(method: string, target: string, fields = ''): string {
   return `${method} ${target} HTTP/1.1\r\nHost: ${HOST}\r\n${fields}\r\n`;
 }
 
-/** What the origin saw, as its answers tell. */
+/** Requests that the origin saw, as its answers show them. */
 function seen(text: string): string[] {
   return [...text.matchAll(/\[([^\s\]]+ [^\]]*?) ?\]/g)].map(([, request = '']) => request);
 }

@@ -1,4 +1,4 @@
-/** What the commands of load-tests/ are called with, right and wrong. */
+/** Arguments of the commands of load-tests/, right and wrong. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'tap';

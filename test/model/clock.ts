@@ -4,12 +4,12 @@
  * @module
  */
 
-/** Anything goes; a real time keeps the dates in headers plausible. */
+/** Start of the clock; a realistic date keeps headers plausible. */
 const START = Date.UTC(2030, 0, 1);
 
 interface Planned {
   readonly at: number;
-  /** What is planned for the same time happens in the order of planning. */
+  /** Tie-breaker: events of the same time happen in the order in which they were scheduled. */
   readonly order: number;
   readonly happen: () => void;
   cancelled: boolean;
@@ -22,7 +22,7 @@ export interface Timer {
 export class Clock {
   /** Milliseconds since the epoch. */
   now = START;
-  /** What has happened so far: orders what happens at one time. */
+  /** Number of events so far: orders events of the same time. */
   steps = 0;
   readonly #planned: Planned[] = [];
   #order = 0;

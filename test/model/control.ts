@@ -12,10 +12,10 @@ import type { Network, Place } from './network.ts';
 
 export const HEARTBEAT_MS = 2_000;
 
-/** How long a node waits for a connection. */
+/** Time limit for a connection. */
 const CONNECT_PATIENCE_MS = 1_000;
 
-/** What is left of a journal when its process has ended. */
+/** State of a journal that survives its process. */
 export interface JournalCopy {
   readonly records: readonly JournalRecord[];
   readonly floor: number;

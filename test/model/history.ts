@@ -1,6 +1,6 @@
 /**
- * What can happen to a network: the steps of a history, drawn by fast-check.
- * Everything shrinks towards little, short and undisturbed.
+ * Events of a network: the steps of a history, drawn by fast-check. Everything shrinks towards little, short and
+ * undisturbed.
  * @module
  */
 import fc from 'fast-check';
@@ -38,17 +38,17 @@ export const DIRECTIVES = [
   'no-store',
 ] as const;
 
-/** What a visitor may ask for beside the URL; without effect but where the site's rule says so. */
+/** Request directives of a visitor; without effect unless the site's rule honours them. */
 export const WISHES = [undefined, 'no-cache', 'max-stale=60', 'only-if-cached', 'no-store'] as const;
 
 export interface Profile {
   readonly directives: (typeof DIRECTIVES)[number];
   readonly etag: 'strong' | 'weak' | 'none';
-  /** Whether the ETag says which version it is: one that does not change counts as content that did not change. */
+  /** ETag of each version; an ETag that does not change means content that did not change. */
   readonly tags: readonly string[];
   readonly vary: boolean;
   readonly status: 200 | 404;
-  /** Whether the head says how long the body is. */
+  /** True if the head has a Content-Length. */
   readonly sized: boolean;
 }
 
@@ -67,7 +67,7 @@ export type Action =
       readonly url: number;
       readonly language: string;
       readonly method: 'GET' | 'HEAD' | 'POST';
-      /** Whether an edge that does not own the key keeps it. */
+      /** True if edges that do not own the key store it. */
       readonly hot: boolean;
       readonly wish: string | undefined;
       /** The visitor goes away after so long; 0: stays. */
@@ -77,7 +77,7 @@ export type Action =
     }
   | { readonly type: 'change'; readonly url: number; readonly profile: Profile }
   | { readonly type: 'purge'; readonly aims: readonly Aim[]; readonly soft: boolean }
-  /** What a publisher does: changes content, then purges it. */
+  /** Change of content by a publisher, followed by its purge. */
   | {
       readonly type: 'publish';
       readonly url: number;
@@ -89,13 +89,13 @@ export type Action =
       readonly type: 'restart';
       readonly node: NodeName;
       readonly downMs: number;
-      /** Whether its store, and what it knows of purges, is still there afterwards. */
+      /** True if the store and the purge state survive. */
       readonly kept: boolean;
-      /** How much longer the journal is out of its reach. */
+      /** Additional time without the journal. */
       readonly aloneMs: number;
       /** The URL that is purged meanwhile. */
       readonly missed: number | undefined;
-      /** Whether the journal forgets that, too. */
+      /** True if the journal loses that, too. */
       readonly forgotten: boolean;
     }
   /** The process stands still, and goes on afterwards as if nothing had been. */
@@ -118,7 +118,7 @@ export interface Step {
 
 export interface History {
   readonly steps: readonly Step[];
-  /** What the network does to each message, in turn, over and over (network.ts); none: every message takes a millisecond. */
+  /** Fates of messages, used in rotation (network.ts); empty: each message takes a millisecond. */
   readonly noise: readonly number[];
 }
 

@@ -12,17 +12,17 @@ export const MAX_DELAY_MS = 800;
 
 const DELAYS_MS = [1, 3, 10, 30, 100, 250, 500, MAX_DELAY_MS];
 
-/** How long anybody waits for an answer before giving up; long enough for two tiers that wait for a third. */
+/** Time limit of a request; long enough for two tiers that wait for a third. */
 const PATIENCE_MS = 5_000;
 
-/** Something on the network: a process, or what stands for one. */
+/** Endpoint on the network: a process, or a stand-in for one. */
 export interface Place {
   readonly name: string;
   /** Another number after each start; undefined while it is down. */
   readonly life: number | undefined;
   /** Stands still until then. */
   readonly frozenUntil: number;
-  /** What ends with the process. */
+  /** Exchanges that end with the process. */
   readonly exchanges: Set<Exchange>;
 }
 
@@ -36,7 +36,7 @@ export class Network {
   readonly #noise: readonly number[];
   #next = 0;
   readonly #cuts = new Map<string, number>();
-  /** Nothing is lost or late any more. */
+  /** True once no message is lost or late any more. */
   calm = false;
   messages = 0;
 
@@ -45,7 +45,7 @@ export class Network {
     this.#noise = noise;
   }
 
-  /** What becomes of the next message. */
+  /** Draws the fate of the next message. */
   draw(): Fate {
     this.messages++;
     const number = this.#draw();
@@ -104,7 +104,7 @@ export class Network {
 /** Saves making an error for each that nobody reads. */
 const GONE = new HttpError('abandoned');
 
-/** Where the answer to a message goes, and whether anybody still waits for it. */
+/** Reply path of a message, and whether its requester still waits. */
 export interface Reply {
   onHead(head: ResponseHead): void;
   /** The rest of the body, and its end. */
@@ -122,7 +122,7 @@ export class Exchange implements Flow {
   readonly #sink: ResponseSink;
   readonly #patience: Timer;
   readonly #gone = new AbortController();
-  /** What was sent last arrives no later than what is sent next. */
+  /** Arrival time of the last message: a later one arrives no earlier. */
   #lastAt = 0;
   #over = false;
 
@@ -211,7 +211,7 @@ export class Exchange implements Flow {
   }
 }
 
-/** Where the answer to a message goes that arrived twice. */
+/** Reply path of a duplicate message: replies are dropped. */
 function nobody(): Reply {
   const nothing = (): void => undefined;
   return { onHead: nothing, onData: nothing, onEnd: nothing, onError: nothing, gone: new AbortController().signal };

@@ -46,7 +46,7 @@ const TARGETS = URLS.map(({ host, target }) => {
   return { host, raw: target, path: rulePath(parsed.path), keyed: cacheKey(SITE, 'http', parsed, ['Host', host]) };
 });
 
-/** Where the nodes of a model are, and who judges what they do. */
+/** Environment of a model's nodes, with the oracle that judges them. */
 export interface World {
   readonly network: Network;
   readonly origin: Origin;
@@ -54,7 +54,7 @@ export interface World {
   readonly oracle: Oracle;
   readonly nodes: ReadonlyMap<NodeName, ModelNode>;
   readonly breakage: Breakage | undefined;
-  /** Something is wrong. */
+  /** Called with a violation. */
   readonly failed: (error: unknown) => void;
   /** A node has learnt of purges. */
   readonly learnt: () => void;
@@ -67,7 +67,7 @@ class ModelLedger extends BrokenLedger {
   readonly #now: () => number;
   readonly memory: Memory;
   #terms: readonly Term[] = [];
-  /** Whether it has heard of the journal since its process started; the rest of a lease does not outlive a process (rule 7). */
+  /** False from a restart until it has heard from the journal; a lease does not outlive its process (rule 7). */
   #isBack = true;
 
   constructor(world: World, memory: Memory) {
@@ -336,7 +336,7 @@ export class ModelNode implements Place {
     };
   }
 
-  /** Everybody to ask, in order: what edge/peers.ts does. */
+  /** Targets to try, in order, as edge/peers.ts chooses them. */
   #route(url: number, position: JournalPosition, asOwner: boolean, onOwner: () => void): readonly Target[] {
     const shields: NodeName[] = url === 2 ? ['shield-2', 'shield-1'] : ['shield-1', 'shield-2'];
     const owners: NodeName[] = asOwner || this.name === 'owner' ? [] : ['owner'];
@@ -347,7 +347,7 @@ export class ModelNode implements Place {
     ];
   }
 
-  /** What tier/client.ts does. */
+  /** Stand-in for tier/client.ts. */
   #nodeTarget(name: NodeName, position: JournalPosition): Target {
     const { network, nodes } = this.#world;
     const to = nodes.get(name) as ModelNode;
@@ -414,7 +414,7 @@ export class ModelNode implements Place {
 const fieldOf = new Map<string, string>();
 const versionIn = new Map<string, Version | undefined>();
 
-/** What `formatVersion` says, which is always the same of the same: a tenth of the time went into it and `readVersion`. */
+/** Cached `formatVersion`: it and `readVersion` took a tenth of the time. */
 function sent(version: Version): string {
   const key = `${version.seq} ${version.identity} ${version.wasFresh}`;
   const field = fieldOf.get(key) ?? formatVersion(version);

@@ -1,7 +1,6 @@
 /**
- * What must hold, whatever happens: knows when each purge was appended, which
- * node applied it when, and when each request to the origin was sent; and
- * judges every answer that a visitor gets by that alone.
+ * Judges every answer to a visitor, by when each purge was appended, when each node applied it, and when each request
+ * to the origin was sent.
  *
  * An answer is *older* than a purge that names it when the request to the
  * origin behind it, or the one that validated it, was sent before the purge
@@ -31,8 +30,8 @@ import { FETCH_FIELD } from './origin.ts';
 export const LEASE_MS = 8_000;
 
 /**
- * What a node hears of the journal may be late by this much: the follower
- * takes what was held up for up to three intervals, and messages take time.
+ * Maximum delay of journal messages: the follower accepts messages up to three intervals late, plus their time on the
+ * network.
  */
 const LATENESS_MS = 3 * HEARTBEAT_MS + 2 * MAX_DELAY_MS;
 
@@ -44,14 +43,14 @@ export interface Memory {
 interface Purge {
   readonly record: JournalRecord;
   readonly aim: Aim;
-  /** Of the term that gave out its number. */
+  /** Identity of the term that assigned its number. */
   readonly identity: string;
   readonly appendedStep: number;
   readonly appendedAt: number;
-  /** Of each URL, at that moment. */
+  /** Versions of each URL at that moment. */
   readonly versions: readonly number[];
   readonly appliedStep: Map<Memory, number>;
-  /** When every node had applied it. */
+  /** Step at which every node had applied it. */
   receiptStep: number | undefined;
   /** Lost with the journal's newest records. */
   isVoid: boolean;
@@ -60,7 +59,7 @@ interface Purge {
 interface Fetch {
   readonly step: number;
   readonly by: string;
-  /** When a node last said of its answer to another node that it is stale. */
+  /** Step of a node's last answer to another node that was marked stale. */
   staleStep: number;
 }
 
@@ -69,9 +68,9 @@ export interface Visit {
   readonly node: string;
   readonly url: number;
   readonly language: string;
-  /** When the process was started. */
+  /** Step at which the process started. */
   readonly startStep: number;
-  /** When the visitor came. */
+  /** Step at which the visitor's request began. */
   readonly step: number;
   readonly at: number;
 }
@@ -86,7 +85,7 @@ export class Oracle {
   #purges: Purge[] = [];
   /** The number of a record may have been given out to others, too. */
   readonly #byRecord = new Map<JournalRecord, Purge>();
-  /** Of each opening of a journal, all the terms before it and itself. */
+  /** Terms of each opening of a journal: those before it and its own. */
   readonly #lines = new Map<string, readonly Term[]>();
   answers = 0;
   /** Answers that were older than a purge and may be so. */
@@ -202,7 +201,7 @@ export class Oracle {
     }
   }
 
-  /** Why the visitor must not get what is older than the purge. */
+  /** Returns the reason why the visitor must not get an answer older than the purge, if there is one. */
   #obligation(purge: Purge, visit: Visit, { status }: Answer): string | undefined {
     const { appliedStep, receiptStep, appendedStep, appendedAt } = purge;
     const { memory, node, startStep, step, at } = visit;
@@ -243,7 +242,7 @@ export function prefixOf(url: number): string {
   return whole.slice(0, whole.lastIndexOf('/') + 1);
 }
 
-/** Whether the node says that what it sends is stale. */
+/** Returns whether the node marks its answer as stale. */
 function isStale(detail: string | undefined): boolean {
   return detail?.startsWith('stale') === true;
 }

@@ -15,7 +15,7 @@ import {
 } from '../../cache/ledger.ts';
 import type { Fetch } from '../../http/message.ts';
 
-/** What is left out of the program, by the rule of the design (section "Purges"). */
+/** Faults to plant in the program, by the purge rule that they break (docs/promises.md). */
 export const BREAKAGES = {
   'rule-3': 'a response is as new as its arrival, not as its request',
   'rule-4': 'what is stored is not compared with the ledger',

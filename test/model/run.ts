@@ -29,7 +29,7 @@ ${Object.entries(BREAKAGES)
   .join('\n')}
 `;
 
-/** How often progress is printed. */
+/** Interval of progress lines. */
 const PROGRESS_MS = 10_000;
 
 interface Settings {

@@ -22,7 +22,7 @@ const ANSWER_MS = 200;
 
 export interface RunOptions {
   readonly breakage?: Breakage | undefined;
-  /** Told what happens, line by line. */
+  /** Called with each event, line by line. */
   readonly trace?: ((line: string) => void) | undefined;
 }
 
@@ -59,7 +59,7 @@ class Model {
   /** Nodes that are down and come back with what they had. */
   readonly #returning = new Set<NodeName>();
   readonly #visited = new Set<number>();
-  /** When the last node that stands still or is down goes on. */
+  /** Time at which the last stopped or paused node continues. */
   #wholeAt = 0;
   #journals = 0;
   #openings = 0;
@@ -108,7 +108,7 @@ class Model {
     return { steps: this.#clock.steps, purges, fetches, answers, excused, messages: this.#network.messages };
   }
 
-  /** Everything works again: every node must come to know everything, and no visitor get anything old. */
+  /** Ends all disturbances: every node must catch up, and no visitor may get a stale answer. */
   async #settle(): Promise<void> {
     this.#trace(() => 'everything works again');
     this.#network.heal();

@@ -36,13 +36,13 @@ export interface NetworkOptions {
   readonly memory?: string;
   readonly spool?: z.input<typeof regionSchema>['spool'];
   readonly trustedProxies?: readonly string[];
-  /** Where edges note their answers; nowhere by default. */
+  /** Access log of the edges; none by default. */
   readonly accessLog?: string;
   /** Log of all nodes; silent by default. */
   readonly log?: Logger;
-  /** Where a visitor’s address is taken from, if not from Forwarded. */
+  /** Source of a visitor's address, if not Forwarded. */
   readonly clientAddress?: z.input<typeof regionSchema>['client_address'] | undefined;
-  /** Where the control node is, as HOST:PORT. */
+  /** Control node, as HOST:PORT. */
   readonly journal?: string;
   /** Edges of each region; one region with two edges by default. */
   readonly regions?: Readonly<Record<string, number>>;

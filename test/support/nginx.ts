@@ -14,13 +14,13 @@ import { ask } from './visitor.ts';
 
 const PROGRAM = '/usr/sbin/nginx';
 
-/** How long it may take until it answers, and until a line is in its log. */
+/** Time limit for its first answer, and for a line in its log. */
 const PATIENCE_MS = 10_000;
 
 export interface Nginx {
   /** HOST:PORT. */
   readonly address: string;
-  /** How many requests it answered so far. */
+  /** Number of requests that it has answered. */
   requests(): Promise<number>;
   /** Lines of its access log so far. */
   log(): Promise<readonly string[]>;

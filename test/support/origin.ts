@@ -10,13 +10,13 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 
 export type Script = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Where nobody listens, and no other test comes to: a port that was free a moment ago may be somebody's. */
+/** Origin that nothing listens on, now or during other tests: a port that was free a moment ago may be taken. */
 export const NOBODY = 'http://127.0.0.1:1';
 
 export interface Origin {
   /** Scheme, host and port. */
   readonly url: string;
-  /** What it was asked, in order. */
+  /** Requests so far, in order. */
   readonly requests: readonly IncomingMessage[];
   /** Connections that were opened to it. */
   readonly connections: number;

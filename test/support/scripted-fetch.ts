@@ -56,7 +56,7 @@ export class ScriptedExchange implements Flow {
   #pumping = false;
   /** Bytes of body that were handed over. */
   delivered = 0;
-  /** How often it was held back. */
+  /** Number of pauses so far. */
   pauses = 0;
 
   constructor(request: UpstreamRequest, sink: ResponseSink) {

@@ -38,7 +38,7 @@ export interface SecureEdge {
 
 export interface SecureEdgeOptions {
   readonly fastPath?: boolean;
-  /** Told of every line of the log. */
+  /** Called for every log line. */
   readonly onLog?: (line: string) => void;
   /** Path of a file. */
   readonly accessLog?: string;

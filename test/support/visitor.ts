@@ -26,7 +26,7 @@ export interface Reply {
   readonly trailers: NodeJS.Dict<string>;
   readonly body: Buffer;
   readonly text: string;
-  /** Whether the message came to its end. */
+  /** True if the message is complete. */
   readonly complete: boolean;
   readonly interim: readonly Interim[];
   /** Members of Cache-Status, origin's side first. */

@@ -43,7 +43,7 @@ interface Case {
   readonly path?: string;
   readonly lines: readonly string[];
   readonly status: number;
-  /** Whether it is answered from the store when it is asked for again. */
+  /** True if a second request for it is a hit. */
   readonly isHit?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** What origins invalidate while the journal is out of reach. */
+/** Invalidations by origins while the journal is unreachable. */
 import { test } from 'tap';
 import type { Purge } from '../../journal/journal.ts';
 import { OwedPurges } from '../../tier/owed-purges.ts';

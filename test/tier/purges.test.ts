@@ -1,4 +1,4 @@
-/** How a node takes part in purging while its config changes. */
+/** Purging at a node whose config changes. */
 import { test } from 'tap';
 import { Ledger, NOTHING_KNOWN } from '../../cache/ledger.ts';
 import type { RegionConfig } from '../../config/schema.ts';

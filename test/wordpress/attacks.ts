@@ -1,5 +1,5 @@
 /**
- * What an attacker, or bad luck, makes of it.
+ * Attacks and accidents.
  * @module
  */
 import { ask } from '../support/visitor.ts';

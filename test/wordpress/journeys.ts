@@ -332,7 +332,7 @@ export const JOURNEYS: Readonly<Record<string, Journey>> = {
 interface Comment {
   readonly author: string;
   readonly email: string;
-  /** Whether to be remembered: the form asks. */
+  /** True to tick "Remember me". */
   readonly isRemembered?: boolean;
 }
 

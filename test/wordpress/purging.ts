@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { HOST } from '../support/visitor.ts';
 import { ADMIN, isHit, type Stage } from './stage.ts';
 
-/** How many PURGE requests each sends when a post is saved. */
+/** Number of PURGE requests that each plugin sends when a post is saved. */
 const PLUGINS = { proxy_cache_purge: 2, w3_total_cache: 2, wp_rocket: 3 };
 
 export async function purgeByPlugins(t: Test, stage: Stage): Promise<void> {

@@ -13,7 +13,7 @@ export interface Rules {
   readonly rules: SiteInput['rules'];
   readonly site: Omit<SiteInput, 'rules'>;
   readonly isRecipe: boolean;
-  /** Whether only the cookies that the rules name make a request personal. */
+  /** True if only cookies named by the rules make a request personal. */
   readonly namesCookies?: boolean;
 }
 

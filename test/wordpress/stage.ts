@@ -101,7 +101,7 @@ export class Stage {
     return browser;
   }
 
-  /** What WordPress' scripts send with each call of its REST interface. */
+  /** Nonce that WordPress' scripts send with each call of its REST interface. */
   async nonce(browser: Browser): Promise<string> {
     return (await browser.get('/wp-admin/admin-ajax.php?action=rest-nonce')).text;
   }

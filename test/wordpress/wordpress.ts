@@ -62,7 +62,7 @@ export interface WordPress {
   /** HOST:PORT of its web server. */
   readonly address: string;
   readonly version: string;
-  /** What its web server was asked so far. */
+  /** Requests that its web server has got so far. */
   requests(): Promise<readonly OriginRequest[]>;
   /** Runs PHP inside it. @returns What that prints. */
   php(code: string): Promise<string>;

@@ -128,7 +128,7 @@ export class Bench {
     return asked.whole();
   }
 
-  /** Everything that must hold once nothing is under way any more. */
+  /** Returns resources still held when nothing is in flight. */
   leaks(): string[] {
     const leaks: string[] = [];
     const underWay = [...this.engine.fills.keys()];
@@ -155,7 +155,7 @@ export interface Whole {
 /** One visitor's request on its way. */
 export class Asked {
   readonly answer: Promise<Answer>;
-  /** What came of it so far. */
+  /** Outcome so far. */
   outcome: Answer | HttpError | undefined;
 
   constructor(answer: Promise<Answer>) {
@@ -206,7 +206,7 @@ export async function readAll(reader: BodyReader): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-/** Everything that can happen now has happened. */
+/** Waits until everything that is due has happened. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-/** What unsafe methods and HEAD do to what is stored (RFC 9111, sections 4.3.5 and 4.4). */
+/** Effects of unsafe methods and of HEAD on stored responses (RFC 9111, sections 4.3.5 and 4.4). */
 import { test } from 'tap';
 import { Bench, type BenchOptions, field, turn } from './bench.ts';
 
@@ -17,7 +17,7 @@ async function send(bench: Bench, method: string, target: string, status: number
   return asked.whole();
 }
 
-/** Which of the targets are still answered from store. */
+/** Returns the targets that are still answered from the store. */
 async function held(bench: Bench, targets: readonly string[]): Promise<string[]> {
   return targets.filter((target) => bench.store.get(bench.keyOf(target)).length > 0);
 }

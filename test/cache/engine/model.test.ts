@@ -176,7 +176,7 @@ class World {
   });
   readonly visitors: Visitor[] = [];
   readonly given = new Map<string, Given>();
-  /** What the exchange has still to send. */
+  /** Remaining bodies of the exchanges. */
   readonly bodies = new Map<ScriptedExchange, { bytes: Buffer; sent: number }>();
   readonly #shared = new Map<ScriptedExchange, string | undefined>();
   readonly #released = new Set<string>();
@@ -276,7 +276,7 @@ class World {
     this.bodies.set(exchange, { bytes: method === 'HEAD' ? Buffer.alloc(0) : bytes, sent: 0 });
   }
 
-  /** What holds at any moment. */
+  /** Checks the invariants that hold at any moment. */
   check(): void {
     const { bench, visitors } = this;
     const { bytesInUse, maxBytes } = bench.store;
@@ -329,7 +329,7 @@ class World {
     }
   }
 
-  /** What may be asked for once at a time only: a plain key of which nothing is remembered, since it was last invalidated. */
+  /** Returns the key that has to be collapsed: a plain key without metadata, since its last invalidation. */
   #sharedBy({ request }: ScriptedExchange): string | undefined {
     const special = ['range', 'authorization', 'x-kind', 'if-none-match', 'if-range'];
     if (request.method !== 'GET' || special.some((name) => field(request.headers, name) !== undefined))

@@ -19,7 +19,7 @@ const RULES = [
 
 const PATHS = ['/ttl', '/window', '/ignored', '/errors', '/key', '/free', '/some', '/x.css', '/no-rule'];
 
-/** What an origin says, and whether that declares a response shareable. */
+/** Response fields, with whether they declare a response shareable. */
 const SAYINGS: readonly { readonly headers: readonly string[]; readonly isDeclared: boolean }[] = [
   { headers: [], isDeclared: false },
   { headers: ['ETag', '"1"'], isDeclared: false },
@@ -44,7 +44,7 @@ interface Made {
   readonly visitor: Visitor;
   readonly path: string;
   isDeclared: boolean;
-  /** Whether status and type are those of a file. */
+  /** True if status and type are those of a static file. */
   readonly isFile: boolean;
 }
 
@@ -90,7 +90,7 @@ function fieldsOf({ session, theme, hasAnalytics, hasAuthorization }: Visitor): 
   ];
 }
 
-/** Whether a visitor's request is personal for a response, by the words of docs/shared-answers.md. */
+/** Returns whether a request is personal for a response, by the words of docs/shared-answers.md. */
 function isPersonal(visitor: Visitor, { path, isFile }: Made): boolean {
   if (visitor.hasAuthorization) return true;
   if (path === '/free' || path === '/key') return false;

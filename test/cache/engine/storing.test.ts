@@ -1,4 +1,4 @@
-/** What is stored, and what visitors get of it (RFC 9111, section 3). */
+/** Storing responses and answering from them (RFC 9111, section 3). */
 import { test } from 'tap';
 import { Bench, field, turn } from './bench.ts';
 

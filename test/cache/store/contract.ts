@@ -1,6 +1,6 @@
 /**
- * What every store must do. Each implementation's test calls this with a way
- * to make an empty one.
+ * Contract of every store. Each implementation's test calls this with a function that makes an empty one. Each
+ * implementation's test calls this with a way to make an empty one.
  * @module
  */
 import fc from 'fast-check';

@@ -6,7 +6,7 @@ import { pattern, readFrom, respondWith, storeContract, written } from './contra
 
 storeContract('memory', (maxBytes) => new MemoryStore(maxBytes));
 
-/** What a body's pieces hold in memory, each buffer once. */
+/** Memory behind a body's chunks, counting each buffer once. */
 async function heldBytes(body: ReturnType<typeof written>): Promise<number> {
   const held = new Set<ArrayBufferLike>();
   for (const range of body.ranges) {

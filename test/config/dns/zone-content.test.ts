@@ -1,6 +1,4 @@
-/**
- * What the config says of zones: names and values as in zone files, and what is refused.
- */
+/** Zones in the config: names and values as in zone files, and rejected ones. */
 import fc from 'fast-check';
 import { test } from 'tap';
 import { formatName, isWithin, labelsOf, parseName } from '../../../config/dns/name.ts';

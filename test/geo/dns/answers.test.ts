@@ -1,6 +1,4 @@
-/**
- * What a zone answers, from bytes to bytes; read back by dns-packet.
- */
+/** Answers from a zone, from bytes to bytes; decoded by dns-packet. */
 import type { Answer } from 'dns-packet';
 import { test } from 'tap';
 import { EVEN, ODD, queryFor, regionOf, regionYaml, scriptedSteering, serverFor } from './world.ts';

@@ -15,7 +15,7 @@ import { queryFor, regionOf, regionYaml, type Server, serverFor } from './world.
 const MUTATED = 150_000;
 const MADE_UP = 30_000;
 const OVER_SOCKETS = 20_000;
-/** What a query that takes longer holds up: everybody. */
+/** Maximum time of one query: it blocks all others. */
 const MAX_MS = 100;
 
 const NAMES = [
@@ -117,7 +117,7 @@ function fault(query: Buffer, answer: Buffer | undefined, limit: number): string
   return undefined;
 }
 
-/** What a client may be sent that has said so much, and has proved nothing. */
+/** Maximum length of an answer to an unverified client for this query. */
 function limitOf(query: Buffer): number {
   return Math.min(readQuery(query)?.edns?.udpBytes ?? 512, 1_232, 512);
 }

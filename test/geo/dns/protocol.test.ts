@@ -1,6 +1,6 @@
 /**
- * What the protocol asks for around an answer: malformed queries, EDNS, client
- * subnets, sizes, cookies, limits. Bytes are built by hand where dns-packet would not.
+ * Protocol around an answer: malformed queries, EDNS, client subnets, sizes, cookies, limits. Bytes are built by hand
+ * where dns-packet would not.
  */
 import { decode } from 'dns-packet';
 import { type Test, test } from 'tap';
