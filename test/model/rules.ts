@@ -15,7 +15,7 @@ import {
 } from '../../cache/ledger.ts';
 import type { Fetch } from '../../http/message.ts';
 
-/** Faults to plant in the program, by the purge rule that they break (docs/promises.md). */
+/** Faults to plant in the program, by the purge rule that they break (docs/purging.md). */
 export const BREAKAGES = {
   'rule-3': 'a response is as new as its arrival, not as its request',
   'rule-4': 'what is stored is not compared with the ledger',
