@@ -27,9 +27,9 @@ export interface Answer {
   readonly status: CacheStatus;
   /** Cache-Status members of the tiers above and of the origin, where the request went there. */
   readonly above: string | undefined;
-  /** How new the response is against the journal. */
+  /** Journal position that the response is as new as. */
   readonly stamp: Stamp;
-  /** Whether it has just come, and was fresh when it was asked for, however long it was on its way. */
+  /** True if it has just arrived and was fresh when the request for it was sent, however long it was in flight. */
   readonly wasFresh?: boolean | undefined;
 }
 
@@ -37,14 +37,16 @@ export interface Representation {
   readonly head: ResponseHead;
   /** Bytes, where known. */
   readonly length: number | undefined;
-  /** Which ranges of it can be had. */
+  /** Returns whether the body covers these ranges. */
   readonly covers: (ranges: readonly ByteRange[]) => boolean;
   /** @param range - Absent: all of it. */
   readonly open: (range?: ByteRange) => BodyReader;
   readonly trailers: () => RawHeaders;
 }
 
-/** What a 304 does not repeat, as it says nothing new to who updates a stored response by it (RFC 9110, section 15.4.5). */
+/**
+ * Fields that a 304 omits, as they add nothing for a cache that updates its stored response (RFC 9110, section 15.4.5).
+ */
 const NOT_IN_304: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range']);
 
 const LENGTH_FIELDS: ReadonlySet<string> = new Set(['content-length', 'content-range']);
@@ -82,7 +84,7 @@ export function select(method: string, request: RawHeaders, from: Representation
   return ranges.length === 1 ? singlePart(from, ranges[0] as ByteRange) : manyParts(from, ranges);
 }
 
-/** Whether the request's Range counts for a stored response, as far as its If-Range goes (RFC 9110, section 13.1.5). */
+/** Returns whether the request's Range applies to a stored response, given its If-Range (RFC 9110, section 13.1.5). */
 export function rangeApplies(request: RawHeaders, stored: RawHeaders, now: number): boolean {
   return evaluateIfRange(request, selectedBy(stored), now);
 }

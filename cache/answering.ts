@@ -14,12 +14,12 @@ import { currentAge, remainingLifetime } from './policy/reuse.ts';
 import { type Place, ResumingReader } from './resume.ts';
 import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
 
-/** Of an exchange, what an answer from the store depends on. */
+/** Fields of an exchange that an answer from the store depends on. */
 export interface Asking {
   readonly request: Pick<CacheRequest, 'method' | 'headers'>;
 }
 
-/** Whether the stored bytes hold what the request asks for. */
+/** Returns whether the stored bytes hold the requested range. */
 export function answersRange(stored: StoredResponse, { request, range }: Exchange, now: number): boolean {
   if (isComplete(stored)) return true;
   if (range === undefined) return request.method === 'HEAD';
@@ -76,7 +76,7 @@ export function sharedAnswer(exchange: Exchange, result: FillResponse, now: numb
   return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
 }
 
-/** Where a response's body lies in its representation, if the rest of it can be asked for (RFC 9110, section 13.1.5). */
+/** Position of a response's body in its representation, if the rest can be requested (RFC 9110, section 13.1.5). */
 function placeOf({ head, length }: FillResponse): Place | undefined {
   const validator = strongValidator(head.headers);
   if (validator === undefined) return undefined;

@@ -6,7 +6,7 @@ import type { ForwardReason } from './policy/refusals.ts';
 
 export interface CacheStatus {
   readonly hit: boolean;
-  /** Why the request went forward; absent on a hit. */
+  /** Reason for going forward; absent on a hit. */
   readonly fwd?: ForwardReason | undefined;
   /** Status of the next tier's answer, where it is not the one that is sent. */
   readonly fwdStatus?: number | undefined;

@@ -207,7 +207,7 @@ function readCookie(written: string): Cookie {
   return { name, text, isPlain: false };
 }
 
-/** Those in the key, and the others in the order in which a key of all holds them: by name, of one name as they came. */
+/** Sorts cookies that are in the key apart from the others: by name, and for one name in their order of arrival. */
 function sorted(
   { keyed, isIgnored, keysCookies }: CompiledRules,
   cookies: readonly Cookie[],

@@ -44,7 +44,7 @@ const RANGE_PATIENCE_BYTES = 1024 * 1024;
 /** A node that has lost the journal cannot tell whether a purge has overtaken a fill: one that has just begun is no older than asking again (rule 7). */
 const JOINABLE_WITHOUT_LEASE_MS = 1_000;
 
-/** How often a request starts again because the fill it waited for was given up. */
+/** Maximum number of restarts of a request whose fill was given up. */
 const MAX_ATTEMPTS = 3;
 
 /** Requests of one key with a precondition that is the origin's to evaluate, and that are passed on, at a time. */
@@ -230,7 +230,7 @@ function fillOfOtherKind({ fills }: Engine, exchange: Exchange, memory: KeyMemor
   return undefined;
 }
 
-/** Whether what the fill brings may answer one who comes now. */
+/** Returns whether the fill's response may answer a request that arrives now. */
 function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean {
   if (fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return false;
   const { ledger, now } = engine.options;
@@ -337,8 +337,9 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
 }
 
 /**
- * Whether a response that others had asked for is new enough for one who joined them. A journal that was restored meanwhile takes
- * its purges out of the ledger until they are applied again: what was known when the request joined still counts (rule 5).
+ * Returns whether a collapsed response satisfies the joining request's minimum position. If the journal was restored
+ * meanwhile, its purges are missing from the ledger until they are applied again: the position at the time of joining
+ * still counts (rule 5).
  */
 function isNewEnoughFor(engine: Engine, { request, joinedAt }: Exchange, stored: StoredHead): boolean {
   const { ledger } = engine.options;
@@ -355,7 +356,7 @@ function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: S
   return trusted && mayServeOnError(candidate, now) && !isGone(engine, request, candidate);
 }
 
-/** Whether a response that another request validated also answers this one. */
+/** Returns whether a response that another request validated also answers this one. */
 function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: number): boolean {
   const { request, directives } = exchange;
   if (!matchesVary(stored.vary, request.headers) || !answersRange(stored, exchange, now)) return false;

@@ -39,32 +39,31 @@ export interface CacheRequest {
   /** Asks upstream; called at most once for this request, and once more for what must be repeated. */
   readonly fetch: Fetch;
   /**
-   * Whether another cache of the same tier is asked first; `near`: one that asks
-   * no other peer, so that nothing can wait for itself.
+   * True to ask another cache of the same tier first; `near` for one that asks no further peer, which rules out cycles.
    */
   readonly asksPeer: boolean | 'near';
   /**
-   * Whether another cache of the same tier asks. It joins only a fill of its own kind, none
-   * that asks a peer further away: the two could wait for each other.
+   * True if the requester is another cache of the same tier. Requests from peers never join a fill that itself goes to
+   * a peer; that could deadlock.
    */
   readonly forPeer: boolean;
-  /** Whether this node keeps copies of this key. */
+  /** Returns whether this node stores responses for this key. */
   readonly keeps: () => boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** Aborted when the visitor has gone. */
   readonly gone: GoneSignal;
-  /** What whoever asks has applied (rule 5); `NOTHING_KNOWN` for a visitor. */
+  /** Minimum journal position of the response: the requester has applied it (rule 5); `NOTHING_KNOWN` for a visitor. */
   readonly needs: JournalPosition;
 }
 
-/** Of an AbortSignal, what the cache needs. */
+/** Subset of AbortSignal that the cache uses. */
 export interface GoneSignal {
   readonly aborted: boolean;
   addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** What the engine tells whoever counts. */
+/** Events of the engine, for metrics. */
 export interface EngineEvents {
   fillStarted(): void;
   fillCollapsed(): void;
@@ -86,7 +85,7 @@ export interface EngineOptions {
   readonly invalidateGroups?: (keyed: KeyedRequest, groups: readonly string[]) => Promise<void>;
 }
 
-/** What is remembered of a key besides what is stored of it. */
+/** Metadata of a key, kept outside the store. */
 export interface KeyMemory {
   /** Responses in a row that could not be shared; an error counts for less. */
   readonly uncacheable: number;
@@ -105,16 +104,16 @@ export interface Exchange {
   readonly range: readonly RangeSpec[] | undefined;
   /** The stored response that the request selects, if any. */
   candidate: StoredResponse | undefined;
-  /** Whether the candidate may stand in when the origin fails: not if a purge may have named it (rule 6). */
+  /** False if a purge may have named the candidate, which then must not be served when the origin fails (rule 6). */
   trusted: boolean;
   reason: ForwardReason;
   fill: Fill | undefined;
-  /** What this node had applied when the request joined a fill that another had started; undefined: it did not. */
+  /** Position of this node when the request joined another's fill; undefined if it did not join. */
   joinedAt: JournalPosition | undefined;
-  /** Whether the visitor's own conditions go upstream, as the response will not be kept anyway. */
+  /** True to send the visitor's own conditions upstream, as the response will not be stored anyway. */
   conditional: boolean;
   attempts: number;
-  /** How long it may wait for the head of a fill that it joined; undefined: for as long as it takes. */
+  /** Maximum time to wait for the head of a joined fill; undefined: no limit. */
   patienceMs: number | undefined;
 }
 

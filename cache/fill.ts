@@ -40,13 +40,13 @@ export interface FillOptions {
   readonly requestDirectives: RequestDirectives;
   /** The stored response that the request validates. */
   readonly validating: StoredResponse | undefined;
-  /** Why nothing may be stored, whatever else the response says, such as `method`. */
+  /** Returns a reason not to store the response that does not depend on the response's own fields, such as `method`. */
   readonly refusal: (head: ResponseHead) => StoreRefusal | undefined;
-  /** Whether this node keeps copies of this key; asked when the head is there. */
+  /** Returns whether this node stores responses for this key; called once the head has arrived. */
   readonly keeps: () => boolean;
   readonly store: Store;
   readonly ledger: Ledger;
-  /** What whoever asks has applied. */
+  /** Minimum journal position of the response. */
   readonly needs: JournalPosition;
   readonly keyed: KeyedRequest;
   readonly now: () => number;
@@ -61,7 +61,7 @@ export interface FillOptions {
   readonly onSettled: (outcome: FillOutcome) => void;
   /** The body broke off while it was being kept (RFC 9111, section 3.3: nothing incomplete is stored as complete). */
   readonly onIncomplete: () => void;
-  /** Nothing more comes. */
+  /** Called once when the fill has ended. */
   readonly onClosed: (fill: Fill) => void;
 }
 
@@ -75,24 +75,24 @@ export type FillOutcome =
 
 export interface Freshened {
   readonly stored: StoredResponse;
-  /** Why it may answer this one request only (RFC 9111, section 3 counts for what a 304 says, too). */
+  /** Reason why it may answer this one request only (RFC 9111, section 3, applies to a 304 as well). */
   readonly refusal: StoreRefusal | undefined;
   /** As in `FillResponse`. */
   readonly wasFresh: boolean;
-  /** What the 304 itself said. */
+  /** Fields of the 304 itself. */
   readonly said: Pick<ResponseHead, 'headers'>;
 }
 
 export interface FillResponse {
   readonly kind: 'response';
   readonly head: ResponseHead;
-  /** What would be kept of the head, and what latecomers are answered with. */
+  /** Head as it would be stored; late joiners are answered with it. */
   readonly stored: StoredHead;
-  /** Why it is not stored, if it is not. */
+  /** Reason why it is not stored, if any. */
   readonly refusal: StoreRefusal | undefined;
-  /** Whether it was fresh when it was asked for: how long it was on its way does not count against those who waited. */
+  /** True if it was fresh when the request was sent: time in flight does not count against the waiters. */
   readonly wasFresh: boolean;
-  /** Whether it may answer everybody who waits. */
+  /** True if it may answer all waiters. */
   readonly shareable: boolean;
   /** Bytes of the body, where the head says so. */
   readonly length: number | undefined;
@@ -109,19 +109,19 @@ const ROOM_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusa
 export class Fill {
   readonly #options: FillOptions;
   readonly requestTime: number;
-  /** How new its response is at least, whatever comes. */
+  /** Lower bound of the response's journal position. */
   readonly stamp: Stamp;
   readonly #flow: Flow;
   #resolve!: (outcome: FillOutcome) => void;
   #body: SharedBody | undefined;
   #response: FillResponse | undefined;
-  /** Where the body begins in the whole representation; not 0 for a 206 only. */
+  /** Offset of the body in the whole representation; not 0 for a 206 only. */
   #start = 0;
   /** Length of the whole representation, where it is known. */
   #representation: number | undefined;
   /** Bytes that the body must have, where the head says so. */
   #expected: number | undefined;
-  /** Those who wait for the head. */
+  /** Number of requests waiting for the head. */
   #waiting = 0;
   #disowned = false;
   #done = false;
@@ -145,7 +145,7 @@ export class Fill {
     });
   }
 
-  /** Whether nothing more comes. */
+  /** True once nothing more will arrive. */
   get closed(): boolean {
     return this.#done;
   }
@@ -170,7 +170,7 @@ export class Fill {
     return this.#disowned;
   }
 
-  /** What it fetches is out of date already (RFC 9111, section 4.4): it is not stored. */
+  /** Keeps the response from being stored, because it has been invalidated meanwhile (RFC 9111, section 4.4). */
   disown(): void {
     this.#disowned = true;
     if (this.#body) this.#body.keep = false;
@@ -284,7 +284,10 @@ export class Fill {
     return this.#options.keyed.credentials?.hasAuthorization === true ? 'authorization' : 'cookies';
   }
 
-  /** Whether what the head of a 304, or of an answer to HEAD, says of a stored response is for others, too. */
+  /**
+   * Returns whether the fields of a 304, or of an answer to HEAD, may update a stored response that answers other
+   * requests.
+   */
   isForOthers(stored: Pick<StoredResponse, 'status' | 'headers'>, { headers }: Pick<ResponseHead, 'headers'>): boolean {
     if (!isPersonal(this.#options.keyed.credentials, this.#ruleOf(stored).cookies)) return true;
     return this.#policy({ status: stored.status, headers }, this.requestTime).policy.declared;
@@ -389,7 +392,7 @@ export class Fill {
     this.#onError(new HttpError('abandoned'));
   }
 
-  /** Whether it goes on though nobody waits or reads. */
+  /** True if the fill continues without waiters and readers. */
   #goesOn(): boolean {
     const response = this.#response;
     if (response === undefined) return this.#options.background;
@@ -409,7 +412,7 @@ function isPlainFailure(status: number, refusal: StoreRefusal | undefined): bool
   return isOriginError(status) && (refusal === 'status' || refusal === 'no-freshness');
 }
 
-/** What a response's body must be long to be complete: its Content-Length, or the range that it says it is (RFC 9112, section 8). */
+/** Returns the length of a complete body: Content-Length, or that of the range (RFC 9112, section 8). */
 function expectedBytes(method: string, { status, headers }: ResponseHead): number | undefined {
   if (method === 'HEAD' || status === 204 || status === 304) return undefined;
   const range = status === 206 ? parseContentRange(fieldValue(headers, 'content-range')) : undefined;
@@ -441,7 +444,7 @@ function representationHead(head: StoredHead, length: number): StoredHead {
   return { ...head, status: 200, statusText: 'OK', headers };
 }
 
-/** Whether two stored parts are of one representation (RFC 9111, section 3.4). */
+/** Returns whether two stored parts belong to one representation (RFC 9111, section 3.4). */
 export function sameRepresentation(a: StoredResponse, b: StoredResponse): boolean {
   const validator = strongValidator(a.headers);
   return validator !== undefined && validator === strongValidator(b.headers) && a.length === b.length;

@@ -18,7 +18,7 @@ import type { StoredResponse } from './stored-response.ts';
 import { normalisedField } from './vary.ts';
 
 interface StartOptions {
-  /** Where others find it; absent: nobody else joins. */
+  /** Key under which other requests join it; absent if none may. */
   readonly key?: string;
   /** The name that it is counted under until its head has arrived; by default the `memoryKey`. */
   readonly countedAs?: string;
@@ -203,7 +203,7 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: F
   });
 }
 
-/** How many requests of a key may be sent upstream at a time: one, and one more for each response that could not be shared. */
+/** Number of concurrent upstream requests per key: one, plus one for each response that could not be shared. */
 export function concurrency(memory: KeyMemory | undefined, candidate: StoredResponse | undefined, now: number): number {
   if (candidate?.policy.directives.noCache === true) return Number.POSITIVE_INFINITY; // each request is to be validated
   if (memory === undefined || memory.uncacheableUntil <= now) return 1;

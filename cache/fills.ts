@@ -8,7 +8,7 @@ import type { Fill } from './fill.ts';
 import { KeyMap } from './key-map.ts';
 
 export class Fills {
-  /** Those that others may join, by what they find them by (`fillKey`). */
+  /** Fills that can be joined, by `fillKey`. */
   readonly #places = new KeyMap<Fill>();
   /** All of them by their key: also those that nobody joins, and those that another has taken the place of. */
   readonly #keys = new KeyMap<Set<Fill>>();
@@ -52,7 +52,7 @@ export class Fills {
     else fills.add(fill);
   }
 
-  /** What is not there is left alone. */
+  /** Removes a fill, if it is registered. */
   delete(fill: Fill, key: string, place: string | undefined): void {
     if (place !== undefined && this.#places.get(place) === fill) this.#places.delete(place);
     const fills = this.#keys.get(key);

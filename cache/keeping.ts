@@ -1,6 +1,5 @@
 /**
- * What an answer from upstream changes in the store: it is kept, it makes a
- * stored response new, or it makes one invalid.
+ * Changes to the store by a response from upstream: it is stored, it updates a stored response, or it invalidates one.
  * @module
  */
 import { withField } from '../http/headers.ts';
@@ -58,7 +57,9 @@ export function keep(engine: Engine, request: CacheRequest, stored: StoredRespon
   store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
 }
 
-/** Whether the whole is there and fresh, and a part that cannot be joined to it says nothing against it. */
+/**
+ * Returns whether the whole response is stored and fresh, and the part does not contradict it by failing to combine.
+ */
 function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: number): boolean {
   if (isComplete(part) || !isComplete(whole)) return false;
   return reuse(whole, NO_REQUEST_DIRECTIVES, now) === 'fresh' && selectedBy304(whole.headers, part.headers);

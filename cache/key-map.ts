@@ -1,6 +1,5 @@
 /**
- * What is kept under keys of requests, for as long as it is of use: found by the
- * hash of a key, so that V8 does not keep every key that is asked for (see
+ * Map from request keys to values, by the hash of a key, so that V8 does not keep every requested key (see
  * store/key-bytes.ts).
  * @module
  */
@@ -25,7 +24,10 @@ const FIRST_BUCKETS = 64;
  */
 export class KeyMap<T> {
   readonly #buckets: (Entry<T> | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
-  /** Of the first `#base` buckets, the first `#buckets.length - #base` have been split in two. */
+  /**
+   * Size of the table at the start of the round: of these buckets, the first `#buckets.length - #base` have been split
+   * in two.
+   */
   #base = FIRST_BUCKETS;
   #size = 0;
 
@@ -69,7 +71,7 @@ export class KeyMap<T> {
     for (const [key] of this.entries()) yield key;
   }
 
-  /** What is returned may be deleted meanwhile; nothing may be set. */
+  /** Iterates over all entries. Entries may be deleted during iteration, but not added. */
   *entries(): IterableIterator<readonly [key: string, value: T]> {
     for (const first of this.#buckets) {
       for (let entry = first; entry !== undefined; entry = entry.next) yield [entry.key, entry.value];

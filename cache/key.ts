@@ -1,7 +1,6 @@
 /**
- * What makes two requests the same (RFC 9111, section 2: the cache key), and
- * the request target that the origin gets to see for it: what is not in the
- * key is not sent either.
+ * Cache key of a request (RFC 9111, section 2), and the request target for the origin, which has nothing that the key
+ * lacks.
  * @module
  */
 
@@ -31,7 +30,7 @@ export interface KeyedRequest {
   readonly suffixes: Suffixes;
   /** Path and query as the next tier and the origin see them. */
   readonly target: string;
-  /** What the request says of its sender that is not in the key. */
+  /** Credentials of the request that are not in the key. */
   readonly credentials: Credentials | undefined;
 }
 
@@ -137,7 +136,7 @@ function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string
 /** @returns The parameters that are in the key, or `undefined` where none is. */
 function keptParameters(query: string, { wanted, isNamed, first }: ParameterFilter): string | undefined {
   let kept: string | undefined;
-  /** Where those begin that are kept and follow one another. */
+  /** Start of the current run of parameters that are kept. */
   let from = 0;
   let at = 0;
   while (at <= query.length) {
@@ -161,7 +160,7 @@ function joined(before: string | undefined, parameters: string): string {
 /** Parameters of a query that is taken apart. PHP reads as many by default. */
 export const MAX_PARAMETERS = 1_000;
 
-/** Whether the site's key would have to take apart a query of more parameters than it may have. */
+/** Returns whether the site's key needs the parameters of a query that has too many. */
 export function hasTooManyParameters({ key }: SiteConfig, query: string | undefined): boolean {
   if (query === undefined || query.length < MAX_PARAMETERS) return false;
   if (key.query === 'none' || (key.query === 'all' && !key.sort_query)) return false;
@@ -172,7 +171,7 @@ export function hasTooManyParameters({ key }: SiteConfig, query: string | undefi
 
 type QueryRule = SiteConfig['key']['query'];
 interface ParameterFilter {
-  /** Whether the named ones are in the key, or all others. */
+  /** True if the named ones are in the key, false if all others are. */
   readonly wanted: boolean;
   readonly isNamed: (name: string) => boolean;
   /** By the code of a character: whether one that is named begins with it; all beyond ASCII are one. */
@@ -208,7 +207,10 @@ function asciiOr(code: number): number {
   return Math.min(code, BEYOND_ASCII);
 }
 
-/** Whether the name of a parameter may be one that begins with these: most are known by a character, and not taken apart. */
+/**
+ * Returns whether a parameter's name may begin with one of these: one character rules most out, without splitting the
+ * query.
+ */
 function mayBegin(query: string, at: number, end: number, first: ParameterFilter['first']): boolean {
   const code = at === end ? EQUALS : query.charCodeAt(at);
   if (code === EQUALS) return true; // no name

@@ -15,7 +15,9 @@ import type { VaryMember } from './vary.ts';
 export type { Purgeable, PurgeRecord } from './marks.ts';
 export type { JournalPosition } from './terms.ts';
 
-/** What purges can name it by besides its URL. Without `vary`, which is known with the head only, every variant may be it. */
+/**
+ * Names besides the URL by which a purge can match. Without `vary`, which only the head tells, every variant may match.
+ */
 export interface Named {
   readonly stamp: Stamp;
   readonly tags: readonly string[];
@@ -23,13 +25,13 @@ export interface Named {
 }
 
 /**
- * How new a response is against the journal. `checkedAt` and `verdict` are the
- * ledger's own: what it found last, and when.
+ * Journal position of a response. `checkedAt` and `verdict` belong to the ledger: its latest result, and when it was
+ * found.
  */
 export interface Stamp {
   /** Highest number that was known to be given out before the origin was asked. */
   readonly asOf: number;
-  /** Which line of the journal `asOf` counts in, by the ledger's own count of lines; `UNKNOWN_EPOCH` where nobody knows. */
+  /** History of the journal in which `asOf` is a number, as counted by the ledger; `UNKNOWN_EPOCH` if unknown. */
   readonly epoch: number;
   checkedAt: number;
   verdict: Verdict;
@@ -43,18 +45,21 @@ export type Verdict = 'current' | 'soft' | 'hard' | 'unverified';
 
 export const UNKNOWN_EPOCH = -1;
 
-/** What visitors know of the journal. */
+/** Journal position of visitors: none. */
 export const NOTHING_KNOWN: JournalPosition = { identity: undefined, seq: 0 };
 
 export interface LedgerOptions {
-  /** How long the node goes on without hearing of the journal before it revalidates what it serves; `Infinity` where there is no journal. */
+  /**
+   * Lease of purges: time without news from the journal after which stored responses are revalidated before use;
+   * `Infinity` without a journal.
+   */
   readonly leaseMs: number;
 }
 
 const NEVER = -1;
 
 export class Ledger {
-  /** Of the journal, as it said last; none: it has not been heard of yet. */
+  /** Terms of the journal, as last received; empty before the first message. */
   #terms: readonly Term[] = [];
   #applied = 0;
   /**
@@ -65,7 +70,7 @@ export class Ledger {
   #known = 0;
   /** Grows with every change: what `checkedAt` is compared with. */
   #version = 0;
-  /** How many lines there have been. */
+  /** Number of histories so far. */
   #epoch = 0;
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
@@ -130,7 +135,7 @@ export class Ledger {
     this.#floor = floor;
   }
 
-  /** What was missed is gone from the journal: everything older counts as purged (rule 10). */
+  /** Moves past records that the journal no longer has: everything older counts as purged (rule 10). */
   skipTo(floor: number): void {
     this.#applied = Math.max(this.#applied, floor);
     this.raiseFloor(floor);
@@ -159,7 +164,7 @@ export class Ledger {
     if (newest <= this.#applied) this.#upToDateAt = now;
   }
 
-  /** Whether the node has heard of the journal lately enough to go by what it knows (rule 7). */
+  /** Returns whether the node has heard from the journal recently enough to trust its ledger (rule 7). */
   holdsLease(now: number): boolean {
     const sinceMs = now - this.#upToDateAt;
     // A clock that was set back by more than a lease says nothing, until the journal is heard of again.
@@ -197,7 +202,7 @@ export class Ledger {
     return this.#positionAt(this.#raised(needs));
   }
 
-  /** Whether an answer with this stamp, if the ledger finds it current, is so for one that has applied `needs` (rule 5). */
+  /** Returns whether a response with this stamp is at least as new as the requester's journal position (rule 5). */
   isNewEnough({ asOf }: Stamp, needs: JournalPosition): boolean {
     if (needs.identity === undefined) return true;
     return this.#isComparable(needs) && (this.#applied >= needs.seq || asOf >= needs.seq);
@@ -227,13 +232,15 @@ export class Ledger {
     return { identity: identityOf(this.#terms, seq), seq };
   }
 
-  /** Whether its number means the same purge here; the journal may have got further than this node knows (rule 9). */
+  /**
+   * Returns whether the position's number means the same purge here; the journal may be ahead of this node (rule 9).
+   */
   #isComparable(position: JournalPosition): boolean {
     if (!this.#hasJournal) return position.identity === undefined;
     return isOnLine(this.#terms, Number.POSITIVE_INFINITY, position);
   }
 
-  /** Whether it has been found current, and nothing has changed since: the one comparison on the way of a hit. */
+  /** Returns whether it was found current, and nothing has changed since: the only comparison on a hit. */
   isStillCurrent({ checkedAt, verdict }: Stamp): boolean {
     return checkedAt === this.#version && verdict === 'current';
   }
@@ -271,7 +278,7 @@ export function unchecked(stamp: Stamp): Stamp {
 }
 
 /**
- * What is made of two answers is as old as the older one.
+ * Returns the stamp of a response combined from two: the older one.
  *
  * @returns `undefined` when they cannot be compared.
  */

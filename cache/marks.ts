@@ -1,6 +1,5 @@
 /**
- * What the ledger remembers of purges: for each selector the newest number
- * that named it.
+ * Index of purges in the ledger: for each selector the newest number that named it.
  * @module
  */
 import { hash } from 'node:crypto';
@@ -22,7 +21,7 @@ export interface PurgeRecord {
   readonly soft: boolean;
 }
 
-/** What purges can name of a response. */
+/** Names by which a purge can match a response. */
 export interface Purgeable {
   readonly site: string;
   readonly host: string;

@@ -6,7 +6,9 @@ import { allowedFields } from '../config/allowed-fields.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { lowerCase, type RawHeaders } from '../http/headers.ts';
 
-/** Whether a field that the site lets through may make the answer another one than the key says. */
+/**
+ * Returns whether a field that the site lets through may make the response differ from the one that the key identifies.
+ */
 export function carriesAllowed(site: SiteConfig, headers: RawHeaders): boolean {
   const allowed = allowedFields(site);
   if (allowed.size === 0) return false;

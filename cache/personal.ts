@@ -1,5 +1,5 @@
 /**
- * Which stored responses are for a request, as far as its sender goes.
+ * Selects stored responses that may answer a request, by the credentials of its sender.
  * @module
  */
 import { fieldValue } from '../http/headers.ts';
@@ -7,7 +7,7 @@ import { isPersonal } from './credentials.ts';
 import type { CacheRequest } from './exchange.ts';
 import type { StoredHead } from './stored-response.ts';
 
-/** Whether the response is declared shareable by its origin, or the request is not personal where its rule counts. */
+/** Returns whether the response is declared shareable by its origin, or the request is not personal under its rule. */
 export function isForRequester(
   { keyed, rules, path }: Pick<CacheRequest, 'keyed' | 'rules' | 'path'>,
   { status, headers, policy }: Pick<StoredHead, 'status' | 'headers' | 'policy'>,

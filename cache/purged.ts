@@ -1,6 +1,5 @@
 /**
- * What purges leave of what is stored or on its way (rules 4 to 7 of
- * docs/purging.md).
+ * Decides whether a stored or in-flight response is still usable after purges (rules 4 to 7 of docs/purging.md).
  * @module
  */
 import type { CacheRequest, Engine, Exchange } from './exchange.ts';
@@ -8,17 +7,17 @@ import type { Named } from './ledger.ts';
 import { permitsStale, type Reuse } from './policy/reuse.ts';
 import type { StoredResponse } from './stored-response.ts';
 
-/** Whether a hard purge has named it. */
+/** Returns whether a hard purge has named it. */
 export function isGone(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
   return engine.options.ledger.check(stored, keyed) === 'hard';
 }
 
-/** Whether no purge has named it, and none may have without this node knowing. */
+/** Returns whether no purge has named it, with a valid lease, so that none can have been missed. */
 export function isCurrent(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
   return engine.options.ledger.check(stored, keyed) === 'current';
 }
 
-/** What purges leave of a stored response's usability (rules 4, 5 and 7). */
+/** Usability of a stored response after purges (rules 4, 5 and 7). */
 export function afterPurges(
   engine: Engine,
   exchange: Exchange,
@@ -35,7 +34,7 @@ export function afterPurges(
   return permitsStale(stored) ? 'while-revalidate' : 'stale';
 }
 
-/** Whether no purge has come since the stamp: neither here nor at the node that asks (rules 4 and 5). */
+/** Returns whether neither this node nor the requester has applied a matching purge since the stamp (rules 4 and 5). */
 export function isNewEnough(engine: Engine, { keyed, needs }: CacheRequest, named: Named): boolean {
   const { ledger } = engine.options;
   return ledger.isNewEnough(named.stamp, needs) && ledger.check(named, keyed) === 'current';

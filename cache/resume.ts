@@ -15,7 +15,7 @@ export interface ResumeOptions {
   readonly fetch: Fetch;
   /** The request whose answer is being read. */
   readonly request: UpstreamRequest;
-  /** Where the body that is read lies in the whole representation; where that is not known, a reader that lags is cut off. */
+  /** Position of the body in the whole representation; undefined if unknown: then a slow reader is disconnected. */
   readonly place: Place | undefined;
 }
 

@@ -40,7 +40,7 @@ export interface SharedBodyOptions {
   readonly maxKeptBytes: number;
   /** Bytes that it holds at most for readers that are behind. */
   readonly windowBytes: number;
-  /** Whom it shares memory for windows with; absent: nobody. */
+  /** Pool of memory for windows, shared with other bodies; absent: none. */
   readonly windows?: Windows;
   readonly flow: Flow;
   /** Called when the last reader has gone before the end. */
@@ -54,9 +54,9 @@ export class SharedBody implements Windowed {
   readonly #readers = new Set<SharedReader>();
   #writer: StoreWriter | undefined;
   #chunks: Buffer[] = [];
-  /** How many readers are to read each of the chunks next, and how many are past the last one. */
+  /** Number of readers at each chunk, and past the last one. */
   #readersAt: number[] = [0];
-  /** Where the reader is that is furthest on; `undefined` when it has gone, until somebody wants to know. */
+  /** Position of the furthest reader; `undefined` after it has left, until it is needed again. */
   #fastest: number | undefined = 0;
   /** Number of chunks that were dropped from the front. */
   #dropped = 0;
@@ -65,11 +65,11 @@ export class SharedBody implements Windowed {
   #end = 0;
   #state: 'open' | 'ended' | HttpError = 'open';
   #paused = false;
-  /** What the writer made of it: those who read on here hold it as well. */
+  /** Stored body, which the remaining readers hold as well. */
   #kept: StoredBody | undefined;
   #isHeld = false;
   trailers: RawHeaders = [];
-  /** Whether what the writer holds is committed at the end; else it is given back when the last reader has gone. */
+  /** True to commit the writer's bytes at the end; false to free them with the last reader. */
   keep = true;
 
   constructor(options: SharedBodyOptions) {
@@ -86,7 +86,7 @@ export class SharedBody implements Windowed {
     return this.#readers.size;
   }
 
-  /** Whether every byte is held until the end, and then committed. */
+  /** True if every byte is kept until the end and then committed. */
   get isKept(): boolean {
     return this.#writer !== undefined && this.keep;
   }
@@ -95,7 +95,7 @@ export class SharedBody implements Windowed {
     return typeof this.#state === 'string' ? this.#state : 'failed';
   }
 
-  /** Whether a reader can still start at `position`. */
+  /** Returns whether a reader can still start at `position`. */
   canReadFrom(position: number): boolean {
     return position >= this.#base && typeof this.#state === 'string';
   }
@@ -146,7 +146,7 @@ export class SharedBody implements Windowed {
     return reader;
   }
 
-  /** What a reader at chunk number `index` gets: a chunk, the end, a failure, or nothing yet. */
+  /** Returns the chunk with number `index`, the end, a failure, or that it is pending. */
   read(index: number): Buffer | 'ended' | 'pending' {
     const chunk = this.#chunks[index - this.#dropped];
     if (chunk !== undefined) return chunk;
@@ -170,7 +170,7 @@ export class SharedBody implements Windowed {
     this.#kept.hold();
   }
 
-  /** Nobody reads it any more, and nothing more comes. */
+  /** Frees the memory once there are no readers and no more chunks. */
   #release(): void {
     this.#writer?.abort();
     if (this.#isHeld) this.#kept?.letGo();
@@ -193,7 +193,7 @@ export class SharedBody implements Windowed {
     if (this.#fastest !== undefined && position > this.#fastest) this.#fastest = position;
   }
 
-  /** Where the reader is that is furthest on. */
+  /** Returns the position of the furthest reader. */
   #furthest(): number {
     if (this.#fastest === undefined) {
       this.#fastest = this.#base;

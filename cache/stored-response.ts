@@ -16,19 +16,19 @@ export interface StoredResponse {
   readonly headers: RawHeaders;
   readonly trailers: RawHeaders;
   readonly vary: readonly VaryMember[];
-  /** What purges by tag name it by. */
+  /** Tags for purges. */
   readonly tags: readonly string[];
-  /** How new it is against the journal of purges. */
+  /** Journal position of the response. */
   readonly stamp: Stamp;
   readonly policy: ResponsePolicy;
-  /** When the response arrived, or was last validated: milliseconds. */
+  /** Time at which the response arrived, or was last validated: milliseconds. */
   readonly responseTime: number;
   /** Length of the whole representation in bytes, of which `body` may hold a part. */
   readonly length: number;
   readonly body: StoredBody;
   /**
-   * What whoever answers with this object has made of it, for the next time. It goes with the object, and is nothing
-   * that is stored. A WeakMap would do the same, but what it holds outlives every collection of the young generation.
+   * Cache for the component that answers with this object: it lives as long as the object, and is not stored. A WeakMap
+   * would do the same, but its values outlive every collection of the young generation.
    */
   prepared?: object | undefined;
 }
@@ -74,7 +74,7 @@ export function isComplete(stored: StoredResponse): boolean {
   return coveringRange(stored, 0, stored.length);
 }
 
-/** Whether the stored bytes hold `[start, end)` in one piece. */
+/** Returns whether the stored bytes hold `[start, end)` in one piece. */
 export function coveringRange(stored: StoredResponse, start: number, end: number): boolean {
   if (start === end) return true;
   return stored.body.ranges.some((range) => range.start <= start && range.end >= end);

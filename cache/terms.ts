@@ -1,5 +1,11 @@
 /**
- * What makes the numbers of purges comparable.
+ * Makes the numbers of purges comparable. ¶ Numbers alone are not: a journal that is restored from an older copy
+ * assigns some of them again, to other purges. So each opening of a journal is a *term* with a random identity of its
+ * own, and a position is a number together with the term that assigned it (as in Raft, section 5.3: the log matching
+ * property). The *history* of a journal is the list of terms that its numbers come from. Number 0 exists from the start
+ * and stands for no purge. ¶ A term has a single writer: every history that contains it agrees with that writer on
+ * every number up to where the term ends in this history. So two histories that contain the same term agree up to the
+ * lower of its two ends, whatever precedes it in either. Everything here follows from that.
  *
  * Numbers alone are not: a journal that is restored from an older copy gives
  * some of them out again, for other purges. So each opening of a journal is a
@@ -23,7 +29,7 @@ export interface Term {
 
 /** A place in a journal: everything up to `seq`. */
 export interface JournalPosition {
-  /** Of the term that gave out `seq`; undefined: of no journal yet. */
+  /** Identity of the term that assigned `seq`; undefined: no journal yet. */
   readonly identity: string | undefined;
   readonly seq: number;
 }
@@ -37,8 +43,8 @@ export function identityOf(terms: readonly Term[], seq: number): string | undefi
 }
 
 /**
- * Whether a journal of these terms has the same purges up to this position as
- * the journal that the position is of.
+ * Returns whether a journal with these terms has the same purges up to this position as the journal that the position
+ * comes from.
  *
  * @param newest - The highest number of the last term; `Infinity` where nobody knows how far it has got.
  */

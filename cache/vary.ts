@@ -29,7 +29,7 @@ function isEncoded(response: RawHeaders): boolean {
   return value !== undefined && listMembers(value).some((coding) => coding.toLowerCase() !== 'identity');
 }
 
-/** Whether a request selects the response that answered one with these values. */
+/** Returns whether a request selects the response to a request with these values. */
 export function matchesVary(vary: readonly VaryMember[], request: RawHeaders): boolean {
   return vary.every(({ name, value }) => normalisedField(request, name) === value);
 }
@@ -55,10 +55,10 @@ export function normalisedField(request: RawHeaders, name: string): string | und
   }
 }
 
-/** Of a list that is brought into the form in which it is compared. Browsers' lists have some 150. */
+/** Maximum length of a list that is normalised before it is compared. Browsers' lists have some 150. */
 const MAX_LIST_CHARS = 1_024;
 
-/** Where it is in quotes, the text counts as it is, which is safe as well. */
+/** List with empty members. Within quotes a match is harmless: the text is then compared as it is. */
 const HAS_EMPTY_MEMBER = /^[ \t]*,|,[ \t]*(?:,|$)/;
 
 /** RFC 9110, section 12.4.2. */

@@ -1,5 +1,5 @@
 /**
- * How old a response is (RFC 9111, section 4.2.3). Milliseconds.
+ * Age of a response (RFC 9111, section 4.2.3). Milliseconds.
  * @module
  */
 import { listMembers } from '../../http/headers.ts';

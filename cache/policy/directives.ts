@@ -6,7 +6,7 @@
  */
 import { listMembers, trimOws } from '../../http/headers.ts';
 
-/** What a response's Cache-Control, or a targeted field, says. */
+/** Directives of a response's Cache-Control, or of a targeted field. */
 export interface ResponseDirectives {
   readonly noStore: boolean;
   /** Unqualified `no-cache`: validate before every use. */
@@ -26,7 +26,7 @@ export interface ResponseDirectives {
   readonly staleIfError: number | undefined;
 }
 
-/** What a request's Cache-Control or Pragma says. */
+/** Directives of a request's Cache-Control or Pragma. */
 export interface RequestDirectives {
   readonly noCache: boolean;
   readonly noStore: boolean;

@@ -1,6 +1,5 @@
 /**
- * How long a stored response may be reused without asking its origin
- * (RFC 9111, section 4.2). Milliseconds.
+ * Freshness lifetime of a response (RFC 9111, section 4.2). Milliseconds.
  * @module
  */
 import { parseHttpDate } from '../../http/date.ts';
@@ -18,7 +17,7 @@ export interface FreshnessInput {
   readonly responseTime: number;
 }
 
-/** How a lifetime is guessed where the origin gives none (section 4.2.2). */
+/** Heuristic lifetime for responses without an explicit one (section 4.2.2). */
 export interface Heuristic {
   readonly fraction: number;
   readonly maxMs: number;

@@ -1,5 +1,5 @@
 /**
- * What an unsafe request makes invalid (RFC 9111, section 4.4).
+ * Invalidation by unsafe requests (RFC 9111, section 4.4).
  * @module
  */
 import { firstLine, type RawHeaders } from '../../http/headers.ts';
@@ -16,7 +16,7 @@ export function isIdempotent(method: string): boolean {
   return isSafe(method) || method === 'PUT' || method === 'DELETE';
 }
 
-/** Whether a request that was answered with this status makes its target invalid: an unsafe one that did not fail. */
+/** Returns whether a request with this status invalidates its target: an unsafe one that did not fail. */
 export function invalidates(method: string, status: number): boolean {
   return !isSafe(method) && status >= 200 && status < 400;
 }

@@ -1,10 +1,10 @@
 /**
- * Why a response was not stored, or a stored one not used. The same names in
- * code, log, metric and Cache-Status (promise P7).
+ * Reasons not to store a response, or not to use a stored one. The same names in code, log, metric and Cache-Status
+ * (promise P7).
  * @module
  */
 
-/** Why a response was not stored (RFC 9111, section 3, unless noted), and what a site can do about it. */
+/** Reasons not to store a response (RFC 9111, section 3, unless noted), and the settings that change it. */
 export const STORE_REFUSAL_MEANINGS = {
   method: 'Only answers to GET are stored, and to a POST with a Content-Location of its own.',
   'rule-never': 'The rule of the site that counts here says `cache: never`.',
@@ -41,7 +41,7 @@ export const STORE_REFUSALS = Object.keys(STORE_REFUSAL_MEANINGS) as readonly St
 /** Refusals of what is for one visitor only. */
 export const PERSONAL_REFUSALS: ReadonlySet<string | undefined> = new Set<StoreRefusal>(['authorization', 'cookies']);
 
-/** Why a stored response did not answer: the `fwd` parameter of Cache-Status (RFC 9211, section 2.2). */
+/** Reasons why no stored response answered: the `fwd` parameter of Cache-Status (RFC 9211, section 2.2). */
 export const FORWARD_REASON_MEANINGS = {
   bypass: 'What is stored is not for this request, as a rule says `cache: never`, or as it has cookies or credentials.',
   method: 'The method is neither GET nor HEAD.',
@@ -57,7 +57,7 @@ export type ForwardReason = keyof typeof FORWARD_REASON_MEANINGS;
 
 export const FORWARD_REASONS = Object.keys(FORWARD_REASON_MEANINGS) as readonly ForwardReason[];
 
-/** How else an answer came about: the `detail` parameter where there is neither a refusal nor an error. */
+/** Other circumstances of an answer: the `detail` parameter if there is neither a refusal nor an error. */
 export const DETAIL_MEANINGS = {
   'hot-copy': 'A hit from the copy that an edge keeps of what another one owns.',
   stale: 'A hit that is stale: the request takes that (`max-stale`, with `request_directives: honour`).',

@@ -1,6 +1,5 @@
 /**
- * Everything that a response's head and the site's rule say about caching it,
- * worked out once, when the head arrives. Milliseconds.
+ * Caching policy of a response, from its head and the site's rule; computed once, when the head arrives. Milliseconds.
  * @module
  */
 import { hasLifetimes } from '../../config/match.ts';
@@ -24,9 +23,9 @@ export interface ResponsePolicyInput {
 
 export interface ResponsePolicy {
   readonly directives: ResponseDirectives;
-  /** Whether a targeted field (RFC 9213) or the rule decides: the origin speaks to this cache, not to caches at large. */
+  /** True if a targeted field (RFC 9213) or the rule decides: the origin addresses this cache, not caches at large. */
   readonly addressed: boolean;
-  /** Whether the origin itself says that the response may be shared: by `public`, a targeted field, or a lifetime. */
+  /** True if the origin itself declares the response shareable: by `public`, a targeted field, or a lifetime. */
   readonly declared: boolean;
   readonly explicitLifetimeMs: number | undefined;
   readonly lifetimeMs: number;

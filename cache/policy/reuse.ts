@@ -1,13 +1,12 @@
 /**
- * Whether a stored response may answer a request (RFC 9111, section 4, and
- * RFC 5861). Milliseconds.
+ * Decides whether a stored response may answer a request (RFC 9111, section 4, and RFC 5861). Milliseconds.
  * @module
  */
 import type { RequestDirectives } from './directives.ts';
 import type { ResponsePolicy } from './response-policy.ts';
 import { isFailure, isOriginError } from './status.ts';
 
-/** What section 4.2 needs of a stored response. */
+/** Properties of a stored response that section 4.2 needs. */
 export interface Aging {
   readonly status: number;
   readonly policy: ResponsePolicy;
@@ -21,9 +20,9 @@ export type Reuse =
   | 'while-revalidate'
   /** Stale, and the visitor takes it so (`max-stale`). */
   | 'max-stale'
-  /** To be validated first, because it is stale or must always be. */
+  /** Validate first: it is stale, or must always be validated. */
   | 'stale'
-  /** To be validated first, because the request says so. */
+  /** Validate first: the request demands it. */
   | 'request';
 
 /** `current_age` (section 4.2.3). */
@@ -51,14 +50,17 @@ export function reuse(stored: Aging, request: RequestDirectives, now: number): R
   return -remaining < staleWhileRevalidateMs ? 'while-revalidate' : 'stale';
 }
 
-/** Whether a stale response may answer because the origin failed (RFC 5861, section 4). An old error is no help against a new one. */
+/**
+ * Returns whether a stale response may be served because the origin failed (RFC 5861, section 4). An old error is no
+ * help against a new one.
+ */
 export function mayServeOnError(stored: Aging, now: number): boolean {
   if (isOriginError(stored.status)) return false;
   const staleness = -remainingLifetime(stored, now);
   return staleness <= 0 ? !stored.policy.directives.noCache : staleness < stored.policy.staleIfErrorMs;
 }
 
-/** Whether a stored response that is no failure is fresh, or within a window in which it is served stale. */
+/** Returns whether a stored response that is no error is fresh, or within a stale window. */
 export function mayStillServe(stored: Aging, now: number): boolean {
   const { directives, staleWhileRevalidateMs, staleIfErrorMs } = stored.policy;
   if (isFailure(stored.status) || directives.noCache) return false;

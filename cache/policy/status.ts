@@ -1,5 +1,5 @@
 /**
- * What the status code says about caching (RFC 9110, section 15.1; RFC 9111, section 3).
+ * Caching semantics of status codes (RFC 9110, section 15.1; RFC 9111, section 3).
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * Whether a response may be stored (RFC 9111, section 3).
+ * Decides whether a response may be stored (RFC 9111, section 3).
  * @module
  */
 import type { RuleConfig } from '../../config/schema.ts';
@@ -11,9 +11,9 @@ import { isHeuristicallyCacheable, isUnderstood } from './status.ts';
 import { hasValidator } from './validation.ts';
 
 export interface StoringInput {
-  /** Whether the request has Authorization that is not in the key. */
+  /** True if the request has Authorization that is not in the key. */
   readonly hasAuthorization: boolean;
-  /** Whether the request is personal where the rule counts (docs/shared-answers.md). */
+  /** True if the request is personal under the rule (docs/shared-answers.md). */
   readonly isPersonal: boolean;
   readonly requestDirectives: RequestDirectives;
   readonly status: number;

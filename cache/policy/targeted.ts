@@ -1,7 +1,6 @@
 /**
- * Which field decides how a response is cached: a targeted one such as
- * CDN-Cache-Control where it is valid (RFC 9213), else Cache-Control, else
- * Expires and Pragma.
+ * Selects the field that controls caching: a valid targeted one such as CDN-Cache-Control (RFC 9213), else
+ * Cache-Control, else Expires and Pragma.
  * @module
  */
 import { type Item, parseDictionary } from 'structured-headers';
@@ -12,7 +11,7 @@ export interface CacheControl {
   readonly directives: ResponseDirectives;
   /** False where a targeted field decides: Cache-Control and Expires do not count then (RFC 9213, section 2.2). */
   readonly expiresCounts: boolean;
-  /** Whether a targeted field decides: the origin speaks to this cache, not to caches at large. */
+  /** True if a targeted field decides: the origin addresses this cache, not caches at large. */
   readonly addressed: boolean;
 }
 
@@ -45,7 +44,7 @@ function directivesOf(value: string | undefined): ResponseDirectives {
   return directives;
 }
 
-/** Whether the origin itself says how long the response lives. */
+/** Returns whether the origin gives the response an explicit lifetime. */
 export function hasExplicitFreshness(headers: RawHeaders, targets: readonly string[]): boolean {
   const { directives, expiresCounts } = cacheControl(headers, targets);
   return (directives.sMaxage ?? directives.maxAge) !== undefined || (expiresCounts && hasField(headers, 'expires'));

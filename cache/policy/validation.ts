@@ -56,8 +56,8 @@ export function updatedHeaders(stored: RawHeaders, received: RawHeaders): string
 }
 
 /**
- * Whether the headers of a 200 to HEAD agree with a stored response
- * (section 4.3.5): then they update it, else the stored one is out of date.
+ * Returns whether the headers of a 200 to HEAD agree with a stored response (section 4.3.5): then they update it, else
+ * the stored one is outdated.
  */
 export function agreesWithHead(stored: RawHeaders, head: RawHeaders): boolean {
   for (const name of ['etag', 'last-modified', 'content-length']) {

@@ -13,7 +13,10 @@ const ONE_BUFFER_BYTES = 64 * 1024;
 /** A chunk that fills less of its memory than this is copied, so that a small body does not hold a socket's whole read buffer. */
 const WORTH_KEEPING = 0.75;
 
-/** What a chunk costs besides its bytes, so that a body in very small ones counts as what it is. Measured: 480 in Node 26. */
+/**
+ * Overhead of a chunk besides its bytes, so that a body in very small ones is counted at its true size. Measured: 480
+ * in Node 26.
+ */
 const CHUNK_BYTES = 480;
 
 /** Chunks that are smaller than this on average are put together before they are kept. */
@@ -24,7 +27,7 @@ const BODY_BYTES = 240;
 
 let lastId = 0;
 
-/** Told how much memory bodies begin to take, or, negative, take no more. */
+/** Called with the memory that bodies take or, if negative, free. */
 export type Account = (bytes: number) => void;
 
 export class MemoryWriter implements StoreWriter {

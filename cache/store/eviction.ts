@@ -46,7 +46,7 @@ const LEAST_KEYS = 64;
 /** Bytes of all memory for each key that the history remembers: four for each object of 2 KiB. */
 const BYTES_PER_PLACE = 512;
 
-/** What a head's age is multiplied with, by class. */
+/** Factor for a head's age, by class. */
 const WEIGHTS: Float64Array = Float64Array.from({ length: CLASSES }, (_, at) => {
   const frequency = 2 ** (at & (FREQUENCIES - 1));
   return Math.sqrt(2 ** (at >>> FREQUENCY_CLASS_BITS)) / frequency ** 2;
@@ -57,7 +57,7 @@ export class EvictionQueues {
   #history!: EvictionHistory;
   readonly #heads: Int32Array = new Int32Array(CLASSES).fill(NO_ROW);
   readonly #tails: Int32Array = new Int32Array(CLASSES).fill(NO_ROW);
-  /** When each head entered its queue. */
+  /** Time at which each head entered its queue. */
   readonly #times: Int32Array = new Int32Array(CLASSES);
   /** Classes that have a row, in no order. */
   readonly #inUse: number[] = [];

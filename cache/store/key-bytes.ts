@@ -72,7 +72,7 @@ export class KeyBytes {
     return this.#wide ?? this.#bytes.toString('latin1', 0, this.length);
   }
 
-  /** Whether these bytes stand in `view` from `start` on; for a key that is not wide. */
+  /** Returns whether these bytes are in `view` from `start` on; for a key that is not wide. */
   isAt(view: DataView, start: number): boolean {
     const { length } = this;
     const bytes = this.#bytes;

@@ -1,7 +1,8 @@
 /**
- * What was looked up lately, as objects, so that what is asked for often is
- * read from its record once. Two generations, bounded in bytes: what is not
- * asked for in the time in which one fills up goes.
+ * Cache of decoded records, so that popular ones are decoded once. Two generations, bounded in bytes: an entry without
+ * a lookup in the time that one takes to fill up is dropped. ¶ The first lookup of a record is not cached: most are not
+ * repeated soon, and objects that live for a while, but not long, cost the garbage collector most. Two generations,
+ * bounded in bytes: what is not asked for in the time in which one fills up goes.
  *
  * What is looked up for the first time in a while is not kept here: most of it
  * is not asked for again soon, and an object that lives for a while, but not
@@ -12,14 +13,14 @@ import type { StoredResponse } from '../stored-response.ts';
 import { MARK_MASK } from './key-index.ts';
 import { isPacked } from './record.ts';
 
-/** Of each generation, and the part of all memory that it may be. */
+/** Maximum size of each generation, in bytes and as a fraction of all memory. */
 const GENERATION_BYTES = 24 * 1024 * 1024;
 const PART_OF_ALL = 24;
 
-/** What a response costs as an object, besides its texts and its body. */
+/** Overhead of a response as an object, besides its texts and its body. */
 const OBJECT_BYTES = 900;
 
-/** What whoever answers with it may have prepared of it, besides a head. Measured by load-tests/micro. */
+/** Size of a prepared response, besides a head. Measured by load-tests/micro. */
 const PREPARED_BYTES = 2_000;
 
 /** About what a response of 1 KB takes here: a while is as many readings of records as have room in a generation. */
@@ -51,7 +52,7 @@ export class LookedUpLately {
     this.#onForgotten = onForgotten;
   }
 
-  /** What all memory is. */
+  /** Sets the memory budget of the whole store. */
   set maxBytes(maxBytes: number) {
     this.#maxBytes = Math.min(GENERATION_BYTES, maxBytes / PART_OF_ALL);
   }

@@ -144,7 +144,7 @@ export class MemoryStore implements Store {
     this.#held += bytes;
   };
 
-  /** What no eviction gives back: writes under way, and what is read and not stored any more. */
+  /** Memory that eviction cannot free: bodies being written, and bodies being read that are no longer stored. */
   get #beyondEviction(): number {
     return this.#writing + this.#held - this.#bodies.bytes;
   }
@@ -205,7 +205,7 @@ class LargeBodies {
   readonly #free: number[] = [];
   #bytes = 0;
 
-  /** Of those that are stored. */
+  /** Size of the stored responses. */
   get bytes(): number {
     return this.#bytes;
   }

@@ -30,7 +30,7 @@ export const PACKED_BYTES: number = 16 * 1024;
 
 const [BYTES, TEXTS, TEXTS_LENGTH, KEY_LENGTH, OUTSIDE, HEAD_BYTES] = [4, 8, 12, 16, 20, 24] as const;
 
-/** Where large bodies are. */
+/** Location of bodies outside of records. */
 export interface Outside {
   /** @returns The body's number. */
   put(body: MemoryBody): number;
@@ -137,7 +137,7 @@ function bodiesAt({ view }: Slab, at: number): number {
   return view.getInt32(at + TEXTS, true) + (length < 0 ? -2 * length : length);
 }
 
-/** Whether the body is small enough to be part of its record. */
+/** Returns whether the body is small enough to be part of its record. */
 export function isPacked(body: StoredBody): boolean {
   const [range, more] = body.ranges;
   return more === undefined && (range === undefined || range.end - range.start <= PACKED_BYTES);

@@ -26,7 +26,7 @@ const LEAST_IN_USE = 0.75;
 /** Slabs that are kept to be used again soon, so that they are not left to the garbage collector, which takes its time. */
 const MAX_SPARE = 4;
 
-/** What a slab costs besides its bytes. */
+/** Overhead of a slab besides its bytes. */
 const SLAB_COST = 512;
 
 export interface Slab {
@@ -41,7 +41,7 @@ interface OpenSlab extends Slab {
   used: number;
 }
 
-/** Whose the records are. */
+/** Owner of the records, which is told when they move. */
 export interface Owner {
   isAt(row: number, slab: number, offset: number): boolean;
   /** The record has been copied to another place. */
@@ -53,13 +53,13 @@ export class Slabs {
   readonly #slabs: (OpenSlab | undefined)[] = [];
   readonly #freeNumbers: number[] = [];
   #spare: Slab[] = [];
-  /** Those that may have to be moved. */
+  /** Slabs that may have to be compacted. */
   readonly #sparse: number[] = [];
   #slabBytes = 0;
   /** The one that is being written, or -1. */
   #current = -1;
   #bytes = 0;
-  /** Where the record that was allocated last lies in its slab. */
+  /** Offset of the latest record in its slab. */
   offset = 0;
 
   constructor(owner: Owner, maxBytes: number) {
@@ -67,7 +67,7 @@ export class Slabs {
     this.maxBytes = maxBytes;
   }
 
-  /** What all memory is, for the size of new slabs. */
+  /** Sets the memory budget of the whole store, from which the size of new slabs follows. */
   set maxBytes(maxBytes: number) {
     this.#slabBytes = Math.min(SLAB_BYTES, Math.floor(maxBytes / PART_OF_ALL));
     this.#spare = [];

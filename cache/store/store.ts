@@ -19,7 +19,7 @@ import type { KeyBytes } from './key-bytes.ts';
 export interface StoredBody {
   /** Two of the same number are one body, however often it was looked up; never 0. */
   readonly id: number;
-  /** What is there, in order, disjoint; one range from 0 when it is complete. */
+  /** Stored ranges, in order, disjoint; one range from 0 if the body is complete. */
   readonly ranges: readonly ByteRange[];
   /** Bytes that it costs. */
   readonly size: number;

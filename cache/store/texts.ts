@@ -7,7 +7,7 @@
  * @module
  */
 
-/** Of names, and of values. */
+/** Maximum number of names, and of values. */
 const MAX_EACH = 8_192;
 
 /** A longer text is not likely to be said twice. */
