@@ -16,7 +16,7 @@ import { later, type MonotonicMs } from '../http/clock.ts';
 export interface BreakerOptions {
   /** Failures in a row that open the breaker. */
   readonly failures: number;
-  /** How long the target is first left alone, and how long a trial may stay unanswered until the next. */
+  /** First pause of a failing target, and the time that a trial may take before the next one. */
   readonly firstPauseMs: number;
   /** The pause doubles with each trial that fails, up to this. */
   readonly maxPauseMs: number;
@@ -37,15 +37,14 @@ export class Breaker {
     this.#options = options;
   }
 
-  /** Whether the target is left out: from its last failure in a row until a success. */
+  /** True from the last failure in a row until a success. */
   get open(): boolean {
     return this.#state.phase !== 'closed';
   }
 
   /**
-   * Whether a request may be sent now. Ask only when it will be: once the pause
-   * is over, the first to ask takes the trial, and everybody else is refused
-   * until it reports back, or for `firstPauseMs` if it never does.
+   * Returns whether a request may be sent now. Ask only when it will be: once the pause is over, the first to ask takes
+   * the trial, and everybody else is refused until it reports back, or for `firstPauseMs` if it never does.
    */
   allows(now: MonotonicMs): boolean {
     const state = this.#state;

@@ -15,7 +15,7 @@ const BREAKER = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
 /** Nodes are near each other, or at least up: one that takes longer to connect to is down. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
-/** What nodes add to an origin's header section must not push it over the bound. */
+/** Maximum head between nodes, with room for the fields that nodes add to an origin's. */
 const MAX_HEAD_BYTES = MAX_RESPONSE_HEADER_BYTES * 2;
 
 export interface NodeClientOptions {
@@ -23,7 +23,7 @@ export interface NodeClientOptions {
   /** HOST:PORT of its tier listener. */
   readonly tier: string;
   readonly secret: string;
-  /** How long it may take until the head: longer than it waits for the origin itself. */
+  /** Time limit for the head: longer than that of the node for the origin itself. */
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly maxConnections: number;

@@ -1,11 +1,11 @@
 /**
- * Where each kind of answer is counted, found without making its labels anew.
+ * Counters per kind of answer, found without building their labels again.
  * @module
  */
 import type { ListenerName, NodeMetrics } from '../telemetry/metrics.ts';
 import type { StatusTallies, Tally } from '../telemetry/tally.ts';
 
-/** What answers of one listener and site that ended alike are counted by. */
+/** Counters of the answers of one listener and site with the same result. */
 export class Count {
   readonly #requests: StatusTallies;
   readonly #bytes: Tally;

@@ -19,7 +19,7 @@ export interface Target {
   /** Absent: always asked. */
   readonly breaker?: Breaker | undefined;
   readonly fetch: Fetch;
-  /** Told when this one is about to be asked. */
+  /** Called just before this target is tried. */
   readonly onAsked?: () => void;
 }
 
@@ -41,7 +41,7 @@ class Attempts implements Flow {
   readonly sink: ResponseSink;
   readonly now: () => MonotonicMs;
   readonly #targets: readonly Target[];
-  /** Of the one to be looked at next. */
+  /** Index of the next target. */
   #at = 0;
   /** Passed over because they failed lately; asked when nobody else is left. */
   #resting: Target[] | undefined;
@@ -101,12 +101,12 @@ class Attempts implements Flow {
   }
 }
 
-/** What one target answers. */
+/** Receives the response of one target. */
 class Attempt implements ResponseSink {
   readonly #attempts: Attempts;
   readonly #target: Target;
   #hasBegun = false;
-  /** Whether the next target was asked instead. */
+  /** True once the next target has been tried instead. */
   hasPassed = false;
 
   constructor(attempts: Attempts, target: Target) {
@@ -150,7 +150,7 @@ class Attempt implements ResponseSink {
   }
 }
 
-/** What a node says of itself rather than of the origin: the next one may do better. */
+/** Errors of a node itself rather than of the origin: another one may succeed. */
 const OF_THE_NODE: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
   'overloaded',
   'internal',
@@ -158,10 +158,10 @@ const OF_THE_NODE: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
   'unknown_host',
 ]);
 
-/** What a node says when it has not got the new config yet. */
+/** Errors of a node that does not have the new config yet. */
 const OUT_OF_STEP: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['unauthorised_tier', 'unknown_host']);
 
-/** What a client says of a request that it has not sent. */
+/** Errors of the client for requests that were not sent. */
 const NOT_SENT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['origin_unreachable', 'origin_busy']);
 
 function neverArrived(error: HttpError): boolean {
@@ -175,7 +175,7 @@ function forVisitors(error: HttpError): HttpError {
   return new HttpError('origin_unreachable', error.message, { cause: error });
 }
 
-/** What the visitor did, or what the connections of this node were in use for: nothing that speaks against the target. */
+/** Errors caused by the visitor, or by a shortage of connections at this node: they do not count against the target. */
 const NOT_ITS_FAULT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
   'body_too_large',
   'abandoned',

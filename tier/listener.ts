@@ -31,11 +31,11 @@ export interface TierListenerOptions {
   readonly core: NodeCore;
   readonly address: string;
   readonly secret: () => string;
-  /** Whom to ask for what the cache does not have. */
+  /** Source of responses for misses. */
   readonly fetchFor: FetchFor;
-  /** Whether it belongs to another process of this node, which is asked first; by default never. */
+  /** Returns whether the key belongs to another process of this node, which is tried first; by default never. */
   readonly asksWorker?: (call: TierCall, key: string) => boolean;
-  /** Whether others share the address. */
+  /** True if other processes listen on the address as well. */
   readonly reusePort?: boolean;
 }
 
@@ -120,7 +120,7 @@ function recogniserFor(limits: LimitsConfig): Recogniser<undefined> {
   });
 }
 
-/** What a node adds to a visitor's request must not push it over the bound. */
+/** Limits of requests from nodes, with room for the fields that a node adds to a visitor's. */
 function forNodes(limits: LimitsConfig): LimitsConfig {
   return { ...limits, max_header: limits.max_header * 2 };
 }

@@ -1,6 +1,5 @@
 /**
- * How many stored responses a purge would name: for dry runs, the only thing
- * about purges that looks at every response.
+ * Number of stored responses that a purge would match: for dry runs, the only operation that scans the store.
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -26,7 +25,7 @@ const bodySchema = z.strictObject({
     .max(1_000),
 });
 
-/** How many stored responses match; of a node of several processes, in all of them. */
+/** Returns the number of matching responses, in all processes of the node. */
 export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise<number>;
 
 /** @returns The answer to `POST /v1/matches`: `{"matches":N}`. */

@@ -1,6 +1,5 @@
 /**
- * What an edge and a shield have in common: the sites they serve, the cache,
- * and the way from a cache request to a delivered answer.
+ * Common part of edges and shields: the sites, the cache, and the steps from a cache request to a delivered response.
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -57,7 +56,7 @@ export interface Respond {
   readonly arrival: Arrival;
   readonly site: SiteConfig;
   readonly cacheRequest: CacheRequest;
-  /** What this node adds to the cache's own account. */
+  /** Adds this node's own parameters to the cache's Cache-Status. */
   readonly describe: (status: CacheStatus) => CacheStatus;
   /** The head as it leaves this node; Cache-Status is there already. */
   readonly finish: (head: ResponseHead, answer: Answer) => ResponseHead;
@@ -65,21 +64,21 @@ export interface Respond {
 
 export class NodeCore {
   readonly name: string;
-  /** Who it is to the journal and in receipts. */
+  /** Name of this process for the journal and in receipts. */
   readonly member: string;
   readonly log: Logger;
   readonly #refusals = new Repeated();
   readonly now: () => number;
   readonly store: Store;
-  /** What it knows of purges. */
+  /** Purge state of the node. */
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
   readonly #counts: Counts;
   limits: LimitsConfig;
-  /** Where answers to visitors are noted, if anywhere. */
+  /** Access log for answers to visitors, if configured. */
   accessLog: AccessLog | undefined;
-  /** Who asks, by the other end of the connection and what it says: an edge believes the proxies that its config names. */
+  /** Returns a visitor's address, from the other end of the connection and the headers of trusted proxies. */
   visitorAddress: (sender: string, headers: RawHeaders) => string = (sender) => sender;
   /** Follows the journal from the start: no listener can be open before (rule 11 of docs/purging.md). */
   readonly purging: Purging;
@@ -276,7 +275,7 @@ export function severityOf({ code }: HttpError): 'debug' | 'warn' {
   return code === 'abandoned' ? 'debug' : 'warn';
 }
 
-/** Whether others take what the request needs: there may be thousands of those. */
+/** Returns whether the error is a shortage of resources; there may be thousands of those. */
 function isForWantOfRoom({ code }: HttpError): boolean {
   return code === 'origin_busy' || code === 'spool_full' || code === 'slow_reader';
 }

@@ -1,5 +1,5 @@
 /**
- * Something that is done once, however often it is asked for.
+ * Runs a function once, for all callers.
  * @module
  */
 

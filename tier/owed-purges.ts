@@ -13,7 +13,7 @@ import type { Logger } from '../telemetry/log.ts';
 /** Selectors of more characters than this are owed as their whole site: more than what was said is purged then, never less. */
 const MAX_CHARS = 1024 * 1024;
 
-/** What a selector takes besides its characters. */
+/** Overhead of a selector besides its characters. */
 const SELECTOR_CHARS = 200;
 
 const WHOLE_SITE = 'site ';

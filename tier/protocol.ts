@@ -1,6 +1,6 @@
 /**
- * What one node tells another beside the request itself, in one field that no
- * visitor can set: it is stripped from everything that comes in from outside.
+ * Metadata between nodes, in one field that visitors cannot set: it is removed from everything that arrives from
+ * outside.
  *
  *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner, visitor="…", seq=12, journal="…"
  *     Seawall-Error: origin_timeout
@@ -41,7 +41,7 @@ export interface TierCall {
   readonly ask: 'owner' | 'worker' | 'shield';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */
   readonly visitor?: string | undefined;
-  /** What the node that asks knows of the journal of purges. */
+  /** Journal position of the requesting node. */
   readonly position: JournalPosition;
 }
 
@@ -78,7 +78,7 @@ function askIn(ask: string): TierCall['ask'] {
   return ask === 'owner' || ask === 'worker' ? ask : 'shield';
 }
 
-/** What a node says of a response on its way to another one: `seq=12, journal="…", was-fresh, personal`. */
+/** Formats a node's metadata of a response to another one: `seq=12, journal="…", was-fresh, personal`. */
 export function formatVersion({ wasFresh, isPersonal, ...position }: Version): string {
   const flags = { 'was-fresh': wasFresh || undefined, personal: isPersonal || undefined };
   return formatTierField({ ...positionMembers(position), ...flags });

@@ -15,7 +15,7 @@ import { httpSource } from '../journal/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { OwedPurges } from './owed-purges.ts';
 
-/** How a node takes part in purging. */
+/** Component that keeps a node's purge state up to date. */
 export interface Purging {
   /**
    * Purges on behalf of somebody whom a site lets purge.
@@ -123,7 +123,7 @@ function alone({ ledger }: PurgedNode): Following {
   };
 }
 
-/** How long the node's own connection to the journal may lag behind a purge that it has appended. */
+/** Maximum time that the node's own journal connection may lag behind a purge that it has appended. */
 const CATCH_UP_MS = 5_000;
 
 function followJournal(

@@ -48,12 +48,12 @@ export class Ring {
   readonly #totalWeight: number;
   /** Names in code unit order; `#owners` refers to them by index. */
   readonly #names: readonly string[];
-  /** Where the points are on the circle, ascending, and whose they are. */
+  /** Positions of the points on the circle, ascending, and their members. */
   readonly #points: Uint32Array;
   readonly #owners: Uint32Array;
   /** The order that follows a point, at the point's index modulo the table's length. */
   readonly #orders: (readonly string[])[];
-  /** Which point the order at that place belongs to. */
+  /** Index of the point whose order is used at each place. */
   readonly #orderOf: Int32Array;
 
   /** @throws {RangeError} If two members have one name, or a weight is not a positive number. */

@@ -15,7 +15,7 @@ import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message
 export interface UpgradeOptions {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
-  /** What the visitor sent after the head already. */
+  /** Bytes that the visitor sent after the head. */
   readonly head: Buffer;
   readonly upstream: UpstreamRequest;
   readonly fetch: Fetch;
@@ -23,7 +23,7 @@ export interface UpgradeOptions {
   /** Fields of the answer when nobody upstream gives one. */
   readonly refusalFields?: (error: HttpError) => RawHeaders;
   readonly onError: (error: HttpError) => void;
-  /** Told once what became of it: `upgrade`, `upgrade-declined`, or the code of the error. */
+  /** Called once with the outcome: `upgrade`, `upgrade-declined`, or the code of the error. */
   readonly onOutcome: (result: string) => void;
 }
 
