@@ -1,7 +1,6 @@
 /**
- * What a header section of a visitor asks for, whatever the path: the site, the
- * key around the path, conditions, ranges. It is worked out once for each
- * section and way that it came, by the functions that read every request.
+ * Profile of a visitor's header section, whatever the path: site, cache key around the path, conditions, ranges. It is
+ * worked out once for each section and way that it came, by the functions that read every request.
  * @module
  */
 import { hasTooManyParameters, type KeyedRequest, keyedLike } from '../cache/key.ts';
@@ -28,12 +27,12 @@ export interface Asked {
   readonly head: VisitorHead;
   /** The same for the target `/`. */
   readonly visited: Visited;
-  /** Whether another visitor's request differs in nothing but its address. */
+  /** True if another visitor's request with this section differs in nothing but its address. */
   readonly isAnybodys: boolean;
   readonly scheme: 'http' | 'https';
-  /** Whether cookies are in the key at some paths: then `suffix` is that of others. */
+  /** True if cookies are part of the key at some paths: then `suffix` is for the other paths. */
   readonly keysCookies: boolean;
-  /** What stands before and after the target in the key. */
+  /** Key before and after the target. */
   readonly prefix: string;
   readonly suffix: string;
   /** The same as bytes, one for each character; `undefined` where these do not suffice. */
@@ -106,7 +105,7 @@ export interface Targeted {
   readonly target: string;
 }
 
-/** What a request target is, under a header section that is known. */
+/** Interpretation of a request target under a known header section. */
 export interface TargetAsked {
   readonly target: Target;
   readonly keyed: KeyedRequest;

@@ -1,7 +1,6 @@
 /**
- * What an edge knows of where its visitors are, and where they should be. The
- * databases are opened when the first site wants to know; the health of regions
- * is followed when the first site sends visitors to others.
+ * Location of an edge's visitors, and the best region for them. The databases are opened when the first site wants to
+ * know; the health of regions is followed when the first site sends visitors to others.
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
@@ -17,7 +16,7 @@ export class EdgeGeo {
   readonly #node: string;
   readonly #log: Logger;
   #locator: Locator | undefined;
-  /** Which databases the locator has. */
+  /** Databases that the locator has open. */
   #opened = '';
   #steering: OpenedSteering | undefined;
 
@@ -27,7 +26,7 @@ export class EdgeGeo {
     this.#log = log;
   }
 
-  /** Whether what the sites of the region need is open. */
+  /** Returns whether everything that the region's sites need is open. */
   isReady(region: RegionConfig): boolean {
     if (this.#steering !== undefined) return true; // it takes new databases by itself
     return !steers(region) && (!locatesVisitors(region) || this.#opened === databasesOf(region));
@@ -58,7 +57,7 @@ export class EdgeGeo {
     return (this.#steering?.locator ?? this.#locator)?.locate(ip);
   }
 
-  /** Where a visitor should be; `undefined` where no site wants to know. */
+  /** Returns the best region for a visitor; `undefined` if no site needs it. */
   where(ip: string): Decision | undefined {
     return this.#steering?.where(ip, steeringClock());
   }
@@ -69,7 +68,7 @@ export class EdgeGeo {
   }
 }
 
-/** Whether an edge of the region opens its databases. */
+/** Returns whether an edge of the region opens location databases. */
 export function locatesVisitors({ sites }: RegionConfig): boolean {
   return sites.some((site) => siteGeo(site).isUsed);
 }

@@ -28,10 +28,10 @@ import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { answerVisitor, isProxy, type Visit, visitorBlock } from './visitor.ts';
 
-/** What a header section asks for, by how it came: `Asker`. */
+/** Profiles of a header section, by how it arrived: `Asker`. */
 type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
 
-/** How a request came; each means something else by the same section. */
+/** Kinds of connections; the same section means something else on each. */
 const ENCRYPTED = 1;
 const TRUSTED = 2;
 const WAYS = 4;
@@ -121,7 +121,7 @@ export class FastPath {
     return reuse(stored, directives, now) === 'fresh' ? prepared : undefined;
   }
 
-  /** Whether this process answers as the owner of what was found. */
+  /** Returns whether this process answers as the owner of the response. */
   isOwner(prepared: Prepared, asked: Asked, request: Targeted): boolean {
     const { peers } = this.#visit;
     if (prepared.place?.version !== peers.version) {
@@ -136,7 +136,7 @@ export class FastPath {
     return ready ?? this.#prepared.makeBytes(prepared, kind, isHotCopy, now, form);
   }
 
-  /** To be told of each answer. */
+  /** Records an answer for ownership and hot keys. */
   hasAnswered({ place }: Prepared, isOwner: boolean): void {
     if (!isOwner && place !== undefined) this.#visit.hot.note(place.key, monotonicNow());
     this.answered++;
@@ -272,7 +272,7 @@ export class FastPath {
     this.count(connection.socket, connection.startedAt, asked, isHotCopy, status, bytes, note);
   }
 
-  /** To be told of each answer when it is written. @param startedAt - Of `performance.now()`. */
+  /** Records an answer when it is written. @param startedAt - Of `performance.now()`. */
   count(
     sender: { readonly remoteAddress?: string | undefined },
     startedAt: number,
@@ -296,7 +296,9 @@ export class FastPath {
     core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
   }
 
-  /** What the access log says of a request, if there is one: the recogniser is at the next request by the time of the last byte. */
+  /**
+   * Copies the request for the access log, if there is one: the recogniser has moved on by the time of the last byte.
+   */
   noteOf(isHead: boolean, request: Targeted, status: number): Noted | undefined {
     return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target: request.target, status };
   }

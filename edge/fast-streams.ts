@@ -20,7 +20,7 @@ import { isProxy, type Visit } from './visitor.ts';
 /** Longer sections are not remembered. */
 const MAX_SECTION_CHARS = 4_096;
 
-/** Of each of two generations: characters of sections; what they mean takes a few times as much. */
+/** Maximum size of each of two generations, in characters of sections; their profiles take a few times as much. */
 const GENERATION_CHARS = 256 * 1024;
 
 /** Fields about the message or the connection that only the long way reads. */

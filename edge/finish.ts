@@ -1,5 +1,5 @@
 /**
- * What the site changes on the way to its visitor.
+ * Changes that the site makes to a response on its way to the visitor.
  * @module
  */
 import { parseAge } from '../cache/policy/age.ts';
@@ -40,7 +40,7 @@ function changedResponse(headers: RawHeaders, changes: SiteConfig['response_head
 }
 
 interface Changes {
-  /** Of fields that go. */
+  /** Names of fields to remove. */
   readonly names: ReadonlySet<string>;
   readonly added: readonly string[];
 }
@@ -87,7 +87,10 @@ export function browserTtl(
 
 const HIDDEN = new WeakMap<SiteConfig, ReadonlySet<string>>();
 
-/** What is for this network only: Surrogate-Control (Edge Architecture Specification), tags, and what the site hides. */
+/**
+ * Fields for this network only: Surrogate-Control (Edge Architecture Specification), tags, and those that the site
+ * hides.
+ */
 function hiddenFields(site: SiteConfig): ReadonlySet<string> {
   const known = HIDDEN.get(site);
   if (known !== undefined) return known;
@@ -98,7 +101,10 @@ function hiddenFields(site: SiteConfig): ReadonlySet<string> {
   return hidden;
 }
 
-/** What the origin keeps from caches, a rule that honours the origin does not give to browsers. */
+/**
+ * Returns whether the origin restricts the response to one visitor's cache: then a rule that honours the origin gives
+ * it no browser lifetime.
+ */
 function isForOneVisitor(headers: RawHeaders): boolean {
   const { noStore, isPrivate } = responseDirectives(parseDirectives(fieldValue(headers, 'cache-control')));
   return noStore || isPrivate;

@@ -1,6 +1,5 @@
 /**
- * Which keys are asked for often enough that an edge keeps a copy of what
- * another edge owns.
+ * Counts requests per key, to find keys that are hot enough for a copy at an edge that does not own them.
  *
  * Each key has exact counters of its own, so a key is never taken for another
  * (a count-min sketch would do that, and would have to be larger to do it
@@ -24,7 +23,7 @@ export interface HotKeysOptions {
   readonly maxKeys: number;
 }
 
-/** How many slices a window has; requests older than 7/8 of the window may already be forgotten. */
+/** Number of slices of a window; requests older than 7/8 of the window may be dropped. */
 const SLICES = 8;
 
 interface Counter {
@@ -70,7 +69,7 @@ export class HotKeys {
     return counter.total >= this.#after;
   }
 
-  /** Whether the key is hot, as `note` says it, without noting a request. */
+  /** Returns whether the key is hot, without counting a request. */
   isHot(key: string, now: MonotonicMs): boolean {
     const counter = this.#counters.get(key);
     if (counter === undefined) return false;

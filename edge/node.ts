@@ -35,9 +35,9 @@ import { type SharedTls, visitorTls } from './visitor-tls.ts';
 export interface EdgeOptions {
   readonly region: RegionConfig;
   readonly edge: EdgeConfig;
-  /** How to reach the origin without a shield; absent: never. */
+  /** Access to the origin without a shield; absent: never. */
   readonly origin?: OriginAccess | undefined;
-  /** Which of the edge's processes this is; absent: the only one. */
+  /** Worker of the edge that this process is; absent: the only one. */
   readonly worker?: WorkerOptions | undefined;
   /** Without it every request goes the long way, with the same answers; for tests that compare the two. */
   readonly fastPath?: boolean | undefined;
@@ -59,7 +59,7 @@ export interface EdgeNode {
     readonly listen_tls: string | undefined;
     readonly tier: string;
     readonly control: string | undefined;
-    /** Where the edge's other processes reach this one. */
+    /** Address for the edge's other processes. */
     readonly worker: string | undefined;
   };
   readonly core: NodeCore;
@@ -75,13 +75,13 @@ export interface EdgeNode {
   close(): Promise<void>;
 }
 
-/** How long a key's requests are counted for `hot_after`. */
+/** Window over which a key's requests are counted for `hot_after`. */
 const HOT_WINDOW_MS = 10_000;
 
 /** Keys that are counted at a time. */
 const MAX_COUNTED_KEYS = 100_000;
 
-/** Where a worker listens for the others of its machine. */
+/** Address on which a worker listens for the others of its machine. */
 const WORKER_ADDRESS = '127.0.0.1:0';
 
 export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {

@@ -1,5 +1,5 @@
 /**
- * Whether an edge takes the owner's part in a request, and whom it asks.
+ * Decides whether an edge acts as the owner for a request, and which peer it asks.
  * @module
  */
 import type { CacheRequest } from '../cache/engine.ts';

@@ -1,7 +1,6 @@
 /**
- * Whom an edge asks for what it does not have: the edge that owns the key, then
- * (where that is this edge, and it is several processes) the worker that owns
- * it, then a shield of the site, then the origin itself.
+ * Route of a miss: the edge that owns the key, then (if that is this edge, and it has several processes) the worker
+ * that owns it, then a shield of the site, then the origin itself.
  *
  * The two circles of ownership are apart, so that edges need not know how many
  * workers another edge has (docs/adr/0007-workers.md).
@@ -27,8 +26,8 @@ const NOBODY: readonly NodeClient[] = [];
 const LOAD_FLOOR = 16;
 
 /**
- * How much longer than the origin's own time a node may take: for the node to notice first, and say what happened. What
- * asks others of these itself may take longer than they: else a shield that hangs would be taken for a fault of the owner's.
+ * Additional time for a node beyond the origin's timeout: the node itself must time out first, to report the cause.
+ * Nodes further from the origin get more, else a hanging shield would count as a fault of the owner.
  */
 const PATIENCE_MS = { shield: 5_000, worker: 7_500, edge: 10_000 };
 
@@ -44,18 +43,18 @@ export interface WorkerAddress {
   readonly tier: string;
 }
 
-/** Whose a key is. */
+/** Owner of a key. */
 export interface Place {
-  /** Of the rings that say so. */
+  /** Version of the rings that it was found in. */
   readonly version: number;
   readonly key: string;
-  /** Whether it is this process's, unless that has more than its share under way. */
+  /** True if it is this process's own, unless this has more than its share in flight. */
   readonly isOwn: boolean;
   /** The edge that owns it, with all its processes. */
   readonly edge: string;
 }
 
-/** Which of an edge's processes this is, and who the others are. */
+/** Workers of this edge, and the one that this process is. */
 export interface Workers {
   readonly self: string;
   /** All of them, this one included; those that are not up yet are left out. */
@@ -210,10 +209,10 @@ export interface RouteOptions {
   readonly site: SiteConfig;
   readonly key: string;
   readonly call: Omit<TierCall, 'ask'>;
-  /** Who is not asked: nobody but shields when a worker of this edge asks, no edge when another edge asks. */
+  /** Targets by requester: for a worker of this edge shields only, for another edge no edge. */
   readonly asked: 'by-visitor' | 'by-edge' | 'by-worker';
   readonly origin: OriginAccess | undefined;
-  /** Told when this edge takes the owner's part: what it fetches is its own to keep. */
+  /** Called when this edge acts as the owner: it stores the response. */
   readonly onOwner: () => void;
 }
 

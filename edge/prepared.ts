@@ -1,8 +1,7 @@
 /**
- * What a stored response looks like on the wire, prepared for the next time
- * that it is asked for. Heads are made by the functions that make them for
- * every answer, then cut at the three places where time shows: Age, the `ttl`
- * of Cache-Status, and what is left of `browser_ttl`.
+ * Prepared form of a stored response, for repeated requests. Heads are made by the functions that make them for every
+ * answer, then cut at the three places where time shows: Age, the `ttl` of Cache-Status, and what is left of
+ * `browser_ttl`.
  *
  * A small response is kept as the very bytes of its answer for as long as none
  * of these changes, less than a second.
@@ -22,7 +21,7 @@ import type { ServedSite } from '../tier/node-core.ts';
 import { browserTtl, finishedHead } from './finish.ts';
 import type { Place } from './peers.ts';
 
-/** Which head: of the whole to GET, of the whole to HEAD, or of a 304. */
+/** Kind of head: of the whole to GET, of the whole to HEAD, or of a 304. */
 export type Kind = 'whole' | 'head' | 'not-modified';
 
 export interface PreparedOptions {
@@ -36,9 +35,9 @@ export interface PreparedOptions {
   readonly keepAliveMs: number;
 }
 
-/** What an answer looks like on the wire: the bytes that go before its body. */
+/** Prepared answer: the bytes before its body. */
 export interface Form {
-  /** Where its answers are kept, beside those of other forms. */
+  /** Index of its answers among those of other forms. */
   readonly from: number;
   /** @returns `undefined` where it cannot be in one piece. */
   beginningOf(head: string, bodyBytes: number): string | Buffer | undefined;
@@ -65,9 +64,9 @@ export class Prepared {
   readonly stored: StoredResponse;
   readonly served: ServedSite;
   readonly #options: PreparedOptions;
-  /** Whether this response can be answered with here at all. */
+  /** True if this response can be answered from its prepared form at all. */
   readonly isPlain: boolean;
-  /** Whether the visitor's own Cache-Control counts. */
+  /** True if the visitor's own Cache-Control is honoured. */
   readonly honoursRequests: boolean;
   /** At `KINDS` and, beside each, for a hot copy; `null` where it is not to be made here. */
   readonly #templates: (Template | null | undefined)[] = [];
@@ -76,9 +75,9 @@ export class Prepared {
   /** The entity tag, if an If-None-Match of the same text names it. */
   readonly tag: string | undefined;
   readonly isOneBuffer: boolean;
-  /** Which cookies make a request personal, where that counts: undefined for what its origin declares shareable. */
+  /** Cookies that make a request personal; undefined if the origin declares the response shareable. */
   readonly cookies: CookiePolicy | undefined;
-  /** When the bytes of an answer were made last: milliseconds. */
+  /** Time at which the bytes were last made: milliseconds. */
   #madeAt = Number.NEGATIVE_INFINITY;
   place: Place | undefined;
 
@@ -102,7 +101,7 @@ export class Prepared {
     this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
   }
 
-  /** Whether it is what would be prepared now: of this very object, by the config of now. */
+  /** Returns whether it is up to date: made from this very object, with the current config. */
   isFor(stored: StoredResponse, served: ServedSite, keepAliveMs: number): boolean {
     return this.stored === stored && this.served === served && this.#options.keepAliveMs === keepAliveMs;
   }
@@ -137,7 +136,7 @@ export class Prepared {
     return bytes;
   }
 
-  /** Whether an answer was made within so many milliseconds before. */
+  /** Returns whether an answer was made within so many milliseconds before. */
   isAskedForWithin(ms: number, now: number): boolean {
     return now - this.#madeAt < ms;
   }
@@ -180,7 +179,7 @@ export class Prepared {
   }
 }
 
-/** What a head is made of: texts, and the number that follows each, but for the last. */
+/** Template of a head: texts, and the number after each, except the last. */
 interface Template {
   readonly texts: readonly string[];
   readonly numbers: readonly Slot[];
@@ -264,7 +263,7 @@ function lines(headers: RawHeaders): string {
   return text;
 }
 
-/** What `node:http` adds to every head of a connection that stays open. */
+/** Returns the lines that `node:http` adds to every head of a persistent connection. */
 function ending(keepAliveMs: number): string {
   return `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n\r\n`;
 }
@@ -286,7 +285,7 @@ const ACTED_ON: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-/** Whether these lines are written as they are, and no line is added but those of `ending`. */
+/** Returns whether these lines are written unchanged, with no additions but those of `ending`. */
 function isOrdinary(headers: RawHeaders): boolean {
   let hasDate = false;
   for (let i = 0; i < headers.length; i += 2) {

@@ -63,10 +63,10 @@ export function readPurge({ site, keyed, headers, ip }: PurgeRequest): Purge[] {
   }
 }
 
-/** What a URL does not have, and an expression does. */
+/** Characters that a URL does not have, and an expression does. */
 const OF_AN_EXPRESSION = /[*\\^[\]{}|]/;
 
-/** Everything below a path: the one expression that plugins send. */
+/** Returns the prefix in an expression for everything below a path, the only one that plugins send. */
 function prefixOf(url: string): string {
   const prefix = url.endsWith('.*') ? url.slice(0, -2) : undefined;
   if (prefix === undefined || OF_AN_EXPRESSION.test(prefix)) throw new HttpError('bad_purge', url);

@@ -1,6 +1,6 @@
 /**
- * What a site does with where its visitors are: whom it lets in, what its
- * origin is told, and what browsers may keep of an answer that depends on it.
+ * Effects of a visitor's location at a site: admission, fields for the origin, and browser caching of answers that
+ * depend on it.
  * @module
  */
 import { BlockList, isIPv6 } from 'node:net';
@@ -18,11 +18,11 @@ const MAX_REMEMBERED = 10_000;
 
 type Places = NonNullable<SiteConfig['geo']['allow']>;
 
-/** How closely an entry of `allow` or `deny` names a visitor: the closest one counts. */
+/** Specificity of a match in `allow` or `deny`: the most specific one decides. */
 const NOT_AT_ALL = 0;
 const CLOSENESS = { continent: 1, country: 2, asn: 3, network: 4 } as const;
 
-/** What a site does with places; made once for each config. */
+/** Location settings of a site; made once per config. */
 export class SiteGeo {
   readonly #site: SiteConfig;
   readonly #fields: readonly (readonly [name: string, fact: GeoFact])[];
@@ -45,7 +45,7 @@ export class SiteGeo {
     this.#deny = deny && matcher(deny);
   }
 
-  /** Whether anything depends on where a visitor is. */
+  /** True if any setting depends on the location of visitors. */
   get isUsed(): boolean {
     return this.#fields.length > 0 || this.restricts || Object.keys(this.#site.geo.redirect).length > 0;
   }
@@ -54,7 +54,7 @@ export class SiteGeo {
     return this.#allow !== undefined || this.#deny !== undefined;
   }
 
-  /** Whether a visitor from there is let in. @param ip - Canonical. */
+  /** Returns whether a visitor from this location is admitted. @param ip - Canonical. */
   admits(ip: string, place: Place | undefined): boolean {
     if (!this.restricts) return true;
     const denied = this.#deny?.(ip, place) ?? NOT_AT_ALL;
@@ -96,7 +96,7 @@ export class SiteGeo {
     return mine;
   }
 
-  /** What a visitor gets who is not let in, if the site has words of its own for it. */
+  /** Returns the site's own answer for visitors who are not admitted, if it has one. */
   refusal(): { readonly head: ResponseHead; readonly body: Buffer } | undefined {
     const { status, body, content_type } = this.#site.geo.refusal;
     if (body === undefined) return undefined;
@@ -112,17 +112,17 @@ export class SiteGeo {
     return blocked_by === undefined ? [] : ['Link', `<${blocked_by}>; rel="blocked-by"`];
   }
 
-  /** What the refusal is called in logs and metrics, and on a page. */
+  /** Error code of the refusal, for logs, metrics and error pages. */
   get refusalCode(): 'refused_here' | 'legally_refused' {
     return this.#site.geo.refusal.status === 451 ? 'legally_refused' : 'refused_here';
   }
 
-  /** Whether a stored response answers visitors from everywhere alike. */
+  /** True if stored responses do not depend on the location. */
   get isSameForAll(): boolean {
     return !this.restricts && this.#site.key.geo === undefined && Object.keys(this.#site.geo.redirect).length === 0;
   }
 
-  /** Whether the header, in lower case, says where a visitor is. */
+  /** Returns whether the header, in lower case, carries a location. */
   tells(name: string): boolean {
     return this.#names.has(name);
   }
@@ -139,7 +139,7 @@ export function siteGeo(site: SiteConfig): SiteGeo {
   return geo;
 }
 
-/** What each header says; absent where it is not known. A header holds ASCII, so names are percent-encoded. */
+/** Values of the headers; absent if unknown. A header holds ASCII, so names are percent-encoded. */
 const FACTS: Readonly<Record<GeoFact, (place: Place) => string | undefined>> = {
   country: ({ country }) => country,
   continent: ({ continent }) => continent,
@@ -150,7 +150,7 @@ const FACTS: Readonly<Record<GeoFact, (place: Place) => string | undefined>> = {
   organization: ({ asOrganization }) => asOrganization && encodeURIComponent(asOrganization),
 };
 
-/** How closely a list names a visitor. */
+/** Returns the specificity of a list's best match for a visitor. */
 type Matcher = (ip: string, place: Place | undefined) => number;
 
 function matcher({ countries, continents, asns, networks }: Places): Matcher {
@@ -189,7 +189,10 @@ function isNoStore(directive: string): boolean {
   return directive.toLowerCase() === 'no-store';
 }
 
-/** What lets others keep it, or a browser use it unasked, goes (RFC 9111, section 5.2.2; RFC 8246). */
+/**
+ * Directives that permit caches to store it or browsers to use it without asking; they are removed (RFC 9111, section
+ * 5.2.2; RFC 8246).
+ */
 const LETS_KEEP = /^(?:public|private|no-cache|s-maxage|proxy-revalidate|immutable|stale-while-revalidate)(?:=|$)/i;
 
 function privately(directives: readonly string[]): string[] {

@@ -19,7 +19,7 @@ export interface SteeredRequest {
   readonly headers: RawHeaders;
 }
 
-/** Whether a request may be sent to another region at all; asked before anything is looked up. */
+/** Returns whether a request may be redirected to another region at all; called before any lookup. */
 export function isSteered({ geo }: SiteConfig, { method, target, headers }: SteeredRequest): boolean {
   const hosts = Object.values(geo.redirect);
   if (hosts.length === 0 || hosts.includes(target.host)) return false;

@@ -1,5 +1,5 @@
 /**
- * What an edge needs to speak TLS with visitors, where its config says so.
+ * TLS context of an edge for its visitors, if configured.
  * @module
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
@@ -15,11 +15,11 @@ export interface VisitorTls {
   close(): void;
 }
 
-/** What the processes of one edge have in common. */
+/** State shared by the processes of one edge. */
 export interface SharedTls {
-  /** What all of them seal session tickets with. */
+  /** Keys that encrypt session tickets in all of them. */
   readonly ticketKeys: Buffer;
-  /** What the others show, for when the files cannot be used at the moment. */
+  /** Certificates of the others, for when the files are unusable at the moment. */
   readonly certificates: readonly KnownCertificate[];
   readonly onCertificate: (known: KnownCertificate) => void;
 }

@@ -47,7 +47,7 @@ import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';
 import { isSteered, steer } from './steer.ts';
 
-/** What an edge answers its visitors with; a reload makes a new one. */
+/** Context for answering visitors; a reload makes a new one. */
 export interface Visit {
   readonly core: NodeCore;
   readonly region: RegionConfig;
@@ -59,7 +59,7 @@ export interface Visit {
   readonly spool: Spool;
   /** Requests under way that are not answered at once, by their visitors' blocks of addresses. */
   readonly requests: AddressCounts;
-  /** Where addresses are, for sites that want to know. */
+  /** Source of visitors' locations. */
   readonly geo: EdgeGeo;
 }
 
@@ -82,7 +82,7 @@ const PURGED: ResponseHead = {
   headers: ['Content-Length', '0', 'Cache-Control', 'no-store'],
 };
 
-/** What this network itself has to say of its options. */
+/** Answer to OPTIONS requests for this network itself. */
 const OPTIONS_HERE: ResponseHead = {
   status: 204,
   statusText: '',
@@ -298,7 +298,7 @@ export interface VisitorHead {
   /** The other end's address. */
   readonly sender: string;
   readonly encrypted: boolean;
-  /** Where there is no Host and need not be. */
+  /** Host of requests that need none and have none. */
   readonly impliedHost?: string | undefined;
 }
 
@@ -359,12 +359,12 @@ function steered(
   return decision && steer(served.site, region.region, asked, decision);
 }
 
-/** Who sent a request, and who is believed. */
+/** Returns the sender of a request, and whether it is trusted. */
 export function senderOf({ region, trusted }: Visit, sender: string): Sender {
   return { mode: region.client_address, sender, trusted };
 }
 
-/** Whether the other end is a proxy whose fields count. */
+/** Returns whether the other end is a trusted proxy. */
 export function isProxy(visit: Visit, sender: string): boolean {
   return visit.region.trusted_proxies.length > 0 && isBelieved(senderOf(visit, sender));
 }
