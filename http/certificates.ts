@@ -18,14 +18,14 @@ import { hostTable } from '../config/host.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { CONTEXT_OPTIONS } from './tls-options.ts';
 
-/** Told what an operator should know. */
+/** Callbacks for events that operators should know about. */
 export interface CertificateEvents {
   loaded(site: string, details: { readonly file: string; readonly validTo: string }): void;
   refused(site: string, reason: string): void;
   doubted(site: string, reason: string): void;
 }
 
-/** What was in the two files when they could last be used. */
+/** Contents of the two files when they were last usable. */
 export interface KnownCertificate extends KeyPair {
   readonly cert_file: string;
   readonly key_file: string;
@@ -34,9 +34,9 @@ export interface KnownCertificate extends KeyPair {
 export interface CertificatesOptions {
   readonly sites: readonly SiteConfig[];
   readonly events: CertificateEvents;
-  /** What the process before this one had: it is shown until the files can be used. */
+  /** Certificates of the process before this one: used until the files are usable. */
   readonly known?: readonly KnownCertificate[] | undefined;
-  /** Told of each one that is shown from now on. */
+  /** Called with each certificate that is used from now on. */
   readonly onTaken?: ((known: KnownCertificate) => void) | undefined;
   readonly now: () => number;
   readonly intervalMs?: number;
@@ -50,7 +50,7 @@ interface Held {
   pair: KeyPair | undefined;
   /** State of both files when they were last read. */
   readState: string;
-  /** When they were last looked at. */
+  /** State of the files at the last check. */
   seenState: string;
 }
 
@@ -63,7 +63,7 @@ export class Certificates {
   #held: ReadonlyMap<string, Held> = new Map();
   #byHost: (host: string) => Held | undefined = () => undefined;
   #looking = false;
-  /** Told of each change. */
+  /** Called on each change. */
   onChange: () => void = () => undefined;
 
   /** Reads all of them, at once: a listener that opens has its certificates. */

@@ -1,6 +1,5 @@
 /**
- * What proxies in front say of a visitor, as far as the config has them
- * believed: its address, and the scheme that it used.
+ * Reads a visitor's address and scheme from the fields of trusted proxies.
  * @module
  */
 import { isIP } from 'node:net';
@@ -16,13 +15,13 @@ import {
 } from './forwarding.ts';
 import { fieldLines, type RawHeaders, trimOws } from './headers.ts';
 
-/** Who sent a request, and who is believed about others. */
+/** Sender of a request, and whether its statements about others are trusted. */
 export interface Sender {
   /** `client_address`. */
   readonly mode: ClientAddress;
   /** The other end of the connection, as a PROXY header says it where one is expected. */
   readonly sender: string;
-  /** Whether somebody is one of `trusted_proxies`. */
+  /** Returns whether the address is in `trusted_proxies`. */
   readonly trusted: (ip: string) => boolean;
 }
 

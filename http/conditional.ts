@@ -7,7 +7,7 @@ import { parseHttpDate } from './date.ts';
 import { parseEntityTag, parseEntityTagList, strongMatch, weakMatch } from './etag.ts';
 import { fieldLines, fieldValue, hasField, type RawHeaders } from './headers.ts';
 
-/** What the preconditions read from the chosen response; `undefined` means absent. */
+/** Properties of the selected response that preconditions compare with; `undefined` means absent. */
 export interface Selected {
   readonly status: number;
   readonly etag: string | undefined;
@@ -39,9 +39,8 @@ export function evaluateConditional(
 }
 
 /**
- * Whether the request has a precondition that speaks to the origin alone
- * (RFC 9111, section 4.3.2: "not applicable to a cache"). A cache "MUST NOT
- * evaluate" it and sends the request upstream as it is.
+ * Returns whether the request has a precondition for the origin only (RFC 9111, section 4.3.2: "not applicable to a
+ * cache"). A cache "MUST NOT evaluate" it and sends the request upstream as it is.
  */
 export function isForOriginOnly(request: RawHeaders): boolean {
   return hasField(request, 'if-match') || hasField(request, 'if-unmodified-since');

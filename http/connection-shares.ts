@@ -15,9 +15,9 @@ export interface SharesOptions {
   readonly maxConnections: number;
   /** Requests that may wait for a connection. */
   readonly maxWaiting: number;
-  /** How long one may wait; absent: for as long as it takes. */
+  /** Maximum wait; absent: no limit. */
   readonly maxWaitMs?: number;
-  /** What those get that may not wait, or not longer. */
+  /** Error code for requests that may not wait, or not longer. */
   readonly busyCode: HttpErrorCode;
   /** Largest part of the connections, and of the places to wait, that one visitor may have. */
   readonly visitorShare?: number;
@@ -56,10 +56,10 @@ export interface HeldBack {
 export const VISITOR_SHARE = 1 / 4;
 export const MIN_READ_RATE = 16 * 1024;
 
-/** How long a reader's pace is measured, at least, before it is found too slow. */
+/** Minimum time over which a reader's rate is measured before it is found too slow. */
 const MEASURED_MS = 1_000;
 
-/** How often readers, and those whose time is up, are looked at while requests wait. */
+/** Interval of checks for slow readers and expired waits while requests wait. */
 const LOOK_MS = 100;
 
 /** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
@@ -70,14 +70,14 @@ export class ConnectionShares {
   readonly #connections: FairShare;
   readonly #places: FairShare;
   readonly #queue: FairQueue<Sharer>;
-  /** Those that wait, in the order in which they began to, with when that was (`performance.now()`). */
+  /** Waiting requests in order of arrival, with its time (`performance.now()`). */
   readonly #waiting = new Map<Sharer, number>();
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: number; bytes: number }>();
   readonly #minBytesPerMs: number;
   readonly #lookMs: number;
   #look: NodeJS.Timeout | undefined;
-  /** What is left of `ENDED_A_TURN`; undefined: nothing was ended in this turn. */
+  /** Remainder of `ENDED_A_TURN`; undefined: none was ended in this turn. */
   #leftOfTurn: number | undefined;
 
   constructor(options: SharesOptions) {
@@ -120,7 +120,7 @@ export class ConnectionShares {
     if (this.#queue.size > 0) queueMicrotask(() => this.#startWaiting());
   }
 
-  /** To be told when a reader holds its response back. Costs little after the first time. */
+  /** Records that a reader holds its response back. Costs little after the first time. */
   noteHeldBack(one: Sharer): void {
     if (!this.#slow.has(one)) this.#slow.set(one, { since: performance.now(), bytes: one.heldBack?.bytes ?? 0 });
   }

@@ -14,9 +14,9 @@ export interface Delivery {
   readonly head: ResponseHead;
   readonly body: BodyReader | undefined;
   readonly trailers: () => RawHeaders;
-  /** How long the other side may take nothing of the response. */
+  /** Maximum time without progress in writing the response. */
   readonly writeTimeoutMs: number;
-  /** Told why the response breaks off, and the connection with it. */
+  /** Called with the reason when the response is cut off, and its connection closed. */
   readonly onBroken: (error: unknown) => void;
 }
 
@@ -33,7 +33,7 @@ export async function deliver(
   if (isUnread(response.req)) response.shouldKeepAlive = false;
   const close = (): void => body?.close();
   let isWatched = false;
-  /** Nothing can happen before something is waited for, and mostly nothing is. */
+  /** Installs the listeners only when the delivery first has to wait; most never do. */
   const watch = (): void => {
     if (!isWatched) response.once('close', close);
     isWatched = true;
@@ -76,7 +76,10 @@ export async function deliver(
   }
 }
 
-/** Where neither a length nor chunks say where the body ends, its end is that of the connection: only a reset is another one. */
+/**
+ * Cuts a response off. A body that ends with its connection, having neither length nor chunks, can only be cut off by a
+ * reset.
+ */
 function breakOff(response: ServerResponse, { headers }: ResponseHead): void {
   const { socket, req } = response;
   const isUnframed = req.httpVersion === '1.0' && fieldValue(headers, 'content-length') === undefined;

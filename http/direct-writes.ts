@@ -32,7 +32,7 @@ interface Handle {
 /** `refused`: nothing is written, it is to be written by the stream. `pending`: `onWritten` is called later, or the socket closes. */
 export type DirectWrite = 'written' | 'pending' | 'refused';
 
-/** Whether Node writes as it is done here; undefined: not seen yet. */
+/** True if Node writes in the way that this module relies on; undefined: not tested yet. */
 let isKnown: boolean | undefined;
 
 export function writeDirectly(socket: Socket, bytes: Buffer, onWritten: () => void): DirectWrite {
@@ -60,7 +60,10 @@ export function writeDirectly(socket: Socket, bytes: Buffer, onWritten: () => vo
   return 'pending';
 }
 
-/** Whether the stream has nothing to write, and would write at once. Over TLS a handle takes one write at a time, and Node alone knows which. */
+/**
+ * Returns whether the stream has no pending writes and would write at once. A TLS handle takes one write at a time, and
+ * only Node knows which.
+ */
 function isIdle(socket: Socket): boolean {
   return (
     socket.writableLength === 0 &&

@@ -110,7 +110,7 @@ export function errorPage(
   return { status: error.status, headers, body };
 }
 
-/** What is passed on; which of them a resource has is for its origin to say. */
+/** Methods that are forwarded; the origin decides which of them a resource has. */
 export const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 interface Facts {

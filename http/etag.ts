@@ -9,7 +9,7 @@
 
 export interface EntityTag {
   readonly weak: boolean;
-  /** What stands between the quotes. A backslash is an ordinary character here, it escapes nothing. */
+  /** Text between the quotes. A backslash is an ordinary character here, not an escape. */
   readonly opaque: string;
 }
 

@@ -1,7 +1,6 @@
 /**
- * Those who wait for a connection, by visitor: a visitor that holds least is
- * served first, however many requests of others wait, and among equals the one
- * that has waited longest. One visitor's requests go in their order.
+ * Fair queue for connections, by visitor: the visitor with the fewest is served first, however many requests of others
+ * wait, and among equals the one that has waited longest. One visitor's requests go in their order.
  * @module
  */
 

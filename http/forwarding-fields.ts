@@ -1,6 +1,5 @@
 /**
- * Which fields a proxy must drop, must keep, and must not believe; each with
- * its source.
+ * Fields that a proxy must remove, must keep, and must not trust; each with its source.
  * @module
  */
 
@@ -27,11 +26,9 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether Connection must not remove a field. It "MUST NOT" name one "intended
- * for all recipients of the content" (RFC 9110, section 7.6.1), yet attackers
- * do, to make a proxy drop what another proxy added or what decides how a
- * message is read: Nathan Davison, "Abusing HTTP hop-by-hop request headers",
- * 2019.
+ * Returns whether Connection must not remove a field. It "MUST NOT" name one "intended for all recipients of the
+ * content" (RFC 9110, section 7.6.1), yet attackers do, to make a proxy drop what another proxy added or what decides
+ * how a message is read: Nathan Davison, "Abusing HTTP hop-by-hop request headers", 2019.
  */
 export function isEndToEnd(name: string): boolean {
   return END_TO_END.has(name) || name.startsWith('x-forwarded-') || name.startsWith('seawall-');
@@ -50,7 +47,7 @@ const END_TO_END = nameSet(
   'via cdn-loop forwarded x-real-ip',
 );
 
-/** Whether no visitor may set a field for the origin, unless its site allows it. */
+/** Returns whether visitors must not set a field for the origin, unless its site allows it. */
 export const isUntrusted: (name: string) => boolean = remembered((name) => {
   return !hasPlainName(name) || claimOf(name) !== undefined;
 });

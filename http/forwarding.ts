@@ -34,7 +34,7 @@ export function removeHopByHop(headers: RawHeaders): string[] {
   return withoutFields(headers, new Set([...HOP_BY_HOP, ...named.filter((name) => !isEndToEnd(name))]));
 }
 
-/** What nearly every Connection says. */
+/** Usual values of Connection, which name no field. */
 const NAMES_NOTHING = /^(?:keep-alive|close)$/i;
 
 /**
@@ -60,7 +60,7 @@ export function hasCdnLoop(headers: RawHeaders, id: string): boolean {
   );
 }
 
-/** How a request reached this node. */
+/** Addresses that a request came through to this node. */
 export interface VisitorAddress {
   /** The other end of the connection: the visitor's, or that of the trusted proxy in between. */
   readonly ip: string;
@@ -71,9 +71,9 @@ export interface VisitorAddress {
 
 /** Senders that a proxy in front reports, from left to right, in both of the forms that servers read. */
 export interface Chain {
-  /** Of X-Forwarded-For: addresses in canonical form, or `unknown`. */
+  /** Members of X-Forwarded-For: addresses in canonical form, or `unknown`. */
   readonly addresses: readonly string[];
-  /** Of Forwarded. */
+  /** Elements of Forwarded. */
   readonly elements: readonly string[];
 }
 
@@ -225,7 +225,7 @@ const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
   'x-forwarded-host',
 ]);
 
-/** Whether the field says who asked, which `setForwarded` writes anew for each visitor. */
+/** Returns whether the field names the sender, which `setForwarded` writes anew for each visitor. */
 export function isForwardedField(name: string): boolean {
   return FORWARDED_FIELDS.has(asCgiReadsIt(name));
 }

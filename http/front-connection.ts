@@ -19,10 +19,10 @@ import { LineProgress } from './request-line.ts';
 import { shareReads } from './shared-reads.ts';
 import { turns } from './turns.ts';
 
-/** Of requests that came at once: those that begin in so many bytes are looked at before the first of them is answered. */
+/** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
 const GROUP_BYTES = 4_096;
 
-/** What a connection waits for. */
+/** Event that a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
 
 export class FrontConnection<Meaning> {
@@ -32,7 +32,7 @@ export class FrontConnection<Meaning> {
   waitsFor: Waiting = 'first-request';
   /** Since when, of `performance.now()`. */
   since = performance.now();
-  /** When the request under way came. */
+  /** Arrival time of the current request. */
   startedAt = 0;
   /** Kept by whoever answers: what it knows of the other side, and when it found out. */
   asker = 0;
@@ -42,13 +42,13 @@ export class FrontConnection<Meaning> {
   /** The section of the last request. */
   #last: Section<Meaning> | undefined;
   #recogniser: Recogniser<Meaning> | undefined;
-  /** What has come and is not read yet. */
+  /** Bytes that have arrived and are not parsed yet. */
   #rest = '';
-  /** Of a head that has not come to its end: `#rest`, and what is known of it. */
+  /** Parser state of an incomplete head, whose bytes are in `#rest`. */
   #progress: HeadProgress | LineProgress | undefined;
   /** The request that is being answered by others. */
   #exchange: FrontExchange | undefined;
-  /** Whether the other side sends no more. */
+  /** True if the other side sends no more. */
   #hasEnded = false;
   #isGone = false;
 
@@ -194,7 +194,7 @@ export class FrontConnection<Meaning> {
     const sliceEnd = turns.sliceEnd();
     let at = 0;
     let groupEnd = 0;
-    /** Of the requests of a group: they are not read twice. */
+    /** Sections of the requests of a group: they are not parsed twice. */
     let sections: readonly Section<Meaning>[] = [];
     let nth = 0;
     for (;;) {

@@ -25,7 +25,7 @@ export interface FrontExchangeOptions {
   readonly headers: RawHeaders;
   /** Announced to the visitor, in seconds. */
   readonly keepAliveSeconds: number;
-  /** Whether an answer that begins now is the last one of its connection. */
+  /** Returns whether an answer that begins now is the last one on its connection. */
   readonly isLast: () => boolean;
   /** The answer is written. */
   readonly onWritten: (isLast: boolean) => void;
@@ -67,7 +67,7 @@ class FrontResponse extends EventEmitter {
   #hasBody = true;
   #trailers = '';
   #hasEnded = false;
-  /** Whether the body goes in chunks (RFC 9112, section 7.1). */
+  /** True if the body is sent in chunks (RFC 9112, section 7.1). */
   chunkedEncoding = false;
   shouldKeepAlive = true;
   statusCode = 200;

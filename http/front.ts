@@ -1,8 +1,7 @@
 /**
- * What stands before `node:http` on a listener's connections: it reads
- * requests that are plainly what they seem (http/recogniser.ts) and has them
- * answered: at once where that can be, else by whoever answers all requests. What
- * is not recognised goes to `node:http` for good, with its bytes unread.
+ * Fast HTTP/1.1 server in front of `node:http`: parses plain requests (http/recogniser.ts) and answers them,
+ * synchronously where possible, else through the handler of all requests. What is not recognised goes to `node:http`
+ * for good, with its bytes unread.
  * @module
  */
 import type { Socket } from 'node:net';
@@ -30,7 +29,7 @@ export interface FrontOptions<Meaning> {
   readonly ask: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>, exchange: FrontExchange) => void;
 }
 
-/** How often connections are looked through for those whose time is up. */
+/** Interval of checks for expired timeouts. */
 const SWEEP_MS = 500;
 
 /** Node grants this much on top of the time it announces for an idle connection. */

@@ -10,19 +10,19 @@ import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 
-/** How long such a connection, and what is asked upstream on its behalf, is kept while there is nothing to write. */
+/** Maximum time that such a connection, and its upstream requests, are kept while there is nothing to write. */
 export const HALF_OPEN_MS = 10_000;
 
 /** Connections of a process that wait like that; beyond, the one that has waited for longest counts as gone. */
 export const MAX_HALF_OPEN = 1_000;
 
-/** How often they are looked at. */
+/** Interval of checks. */
 const SWEEP_MS = 500;
 
 interface Watched {
   readonly isAwaited: () => boolean;
   bytes: number;
-  /** Of `performance.now()`: when something was written last. */
+  /** Time of the last write, of `performance.now()`. */
   since: number;
 }
 

@@ -10,7 +10,7 @@ export type Progress = 'more' | 'whole' | 'other';
 export interface HeadBounds {
   readonly maxBytes: number;
   readonly maxLines: number;
-  /** Whether a line makes the head another one than those that are recognised. */
+  /** Returns whether the line is one that the recogniser handles. */
   readonly isRecognised: (name: string, value: string) => boolean;
 }
 
@@ -31,13 +31,13 @@ const IS_TOKEN = Uint8Array.from({ length: 256 }, (_, code) =>
 
 export class HeadProgress {
   readonly #bounds: HeadBounds;
-  /** What has come. */
+  /** Text so far. */
   text = '';
   #pieces = 0;
   #state: State = 'target';
   #version = 0;
   #lines = 0;
-  /** Of the line: as much as it takes to know it. */
+  /** Name of the current line, as far as it matters. */
   #name = '';
   #value = '';
   #last = 0;

@@ -120,7 +120,7 @@ function sameName(a: string, b: string): boolean {
   return lowerCase(a) === lowerCase(b);
 }
 
-/** Whether one byte a character is enough for it. */
+/** Returns whether the text fits into one byte per character. */
 export function isLatin1(text: string): boolean {
   return !BEYOND_LATIN1.test(text);
 }
@@ -130,12 +130,12 @@ const BEYOND_LATIN1 = /[^\0-\xff]/;
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Whether the two make one field line, and nothing else (RFC 9110, section 5). */
+/** Returns whether the two make exactly one field line (RFC 9110, section 5). */
 export function isFieldLine(name: string, value: string): boolean {
   return isFieldName(name) && isFieldValue(value);
 }
 
-/** Whether it stays on one line. */
+/** Returns whether the value stays on one line. */
 export function isFieldValue(value: string): boolean {
   return FIELD_VALUE.test(value);
 }
@@ -169,7 +169,7 @@ export function remembered<T>(of: (name: string) => T): (name: string) => T {
   };
 }
 
-/** Whether it is a token (RFC 9110, section 5.1). */
+/** Returns whether the name is a token (RFC 9110, section 5.1). */
 export const isFieldName: (name: string) => boolean = remembered((name) => FIELD_NAME.test(name));
 
 /** @returns The name of a field in lower case. */

@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 export interface LingerBounds {
   /** From the answer on. */
   readonly maxMs: number;
-  /** How long the other side may send nothing. */
+  /** Maximum silence of the other side. */
   readonly silenceMs: number;
   /** An upload that is larger still is not worth its traffic. */
   readonly maxBytes: number;

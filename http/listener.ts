@@ -26,7 +26,7 @@ import { type SecureListening, secure } from './secure.ts';
 export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
   readonly address: string;
-  /** Whether other processes may listen there too, and the system shares the connections out. */
+  /** True if other processes may listen there too, and the system distributes the connections. */
   readonly reusePort?: boolean;
   readonly limits: LimitsConfig;
   /** With TLS; absent: without. */
@@ -34,11 +34,11 @@ export interface ListenerOptions {
   /** Returns whether a connection is taken, by its other end as a PROXY header says it; one that is not is closed. */
   readonly admits?: ((socket: Socket) => boolean) | undefined;
   /**
-   * Whether one that sends no more may still wait for its answers, as `nc -N` does. Without it, and over TLS, it has
-   * gone, and so have its requests.
+   * True if a client that has shut down its sending side may still get its answers, as `nc -N` does. Otherwise, and
+   * over TLS, its requests are aborted.
    */
   readonly allowHalfOpen?: boolean;
-  /** Which connections begin with a PROXY header; absent: none. */
+  /** Connections that begin with a PROXY header; absent: none. */
   readonly proxied?: ProxiedOptions | undefined;
   /**
    * Sees each connection first, before anything is read as HTTP. It answers
@@ -54,13 +54,13 @@ export interface ListenerOptions {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Told of every request that ends before `onRequest` could see it. */
+  /** Called for every request that ends before `onRequest` could see it. */
   readonly onRefused?: (error: HttpError) => void;
   /** Fields of the answer to such a request. */
   readonly refusalFields?: (error: HttpError) => RawHeaders;
 }
 
-/** What becomes of a connection that is not answered before HTTP is read. */
+/** Handling of a connection before HTTP is read. */
 export interface Wire {
   /** Lets `node:http` read from here on. @param unread - What was read already, to be read again: from where a request begins. */
   handOver(socket: Socket, unread?: Buffer): void;
@@ -93,7 +93,7 @@ export async function openAll<const T extends readonly Opening[]>(
   return opened as never;
 }
 
-/** How often connections that have become idle are looked for while closing. */
+/** Interval of checks for idle connections while closing. */
 const IDLE_CHECK_MS = 50;
 
 /** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
@@ -271,7 +271,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-/** How often connections are checked for requests that take too long to arrive. */
+/** Interval of checks for requests that take too long to arrive. */
 const CHECKING_INTERVAL_MS = 500;
 
 function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig): void {
@@ -283,7 +283,7 @@ function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig
 }
 
 /**
- * What the parser lets pass and this server does not.
+ * Checks that Node's parser omits.
  *
  * @throws {HttpError} `header_too_large` when the request has more header lines than the config allows,
  *   `bad_version`, or `bad_request` for a body that another server could read differently.
@@ -298,12 +298,12 @@ export function checkHead({ rawHeaders, httpVersion }: IncomingMessage, maxHeade
   if (!isChunked || httpVersion === '1.0') throw new HttpError('bad_request', `Transfer-Encoding: ${codings}`);
 }
 
-/** Whether a part of the request's body has not arrived yet. */
+/** Returns whether a part of the request's body has not arrived yet. */
 export function isUnread({ complete, rawHeaders }: IncomingMessage): boolean {
   return !complete && hasBody(rawHeaders);
 }
 
-/** Whether a request announces a body (RFC 9112, section 6.3). */
+/** Returns whether a request announces a body (RFC 9112, section 6.3). */
 export function hasBody(headers: RawHeaders): boolean {
   const length = fieldValue(headers, 'content-length');
   return length === undefined ? fieldValue(headers, 'transfer-encoding') !== undefined : Number(length) > 0;
@@ -344,7 +344,7 @@ export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []
   linger(socket);
 }
 
-/** Where Node would close a connection right after an answer: not while its request is still being sent. */
+/** Keeps Node from closing a connection after an answer while its request is still arriving. */
 function closeGently(socket: Socket, pipelines: Pipelines): void {
   const destroySoon = socket.destroySoon.bind(socket);
   socket.destroySoon = () => {
@@ -371,7 +371,10 @@ function admitOnly(server: Server, admits: (socket: Socket) => boolean): void {
   });
 }
 
-/** What was pipelined behind its request cannot be read. @param socket - Of the response, which has it only while it is its turn. */
+/**
+ * Closes the connection after this response: requests pipelined behind it cannot be parsed. @param socket - Of the
+ * response, which has it only while it is its turn.
+ */
 function closeAfter(response: ServerResponse, socket: Socket): void {
   response.shouldKeepAlive = false;
   if (response.headersSent) response.once('finish', () => socket.destroySoon());
@@ -382,7 +385,7 @@ function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' || code?.startsWith('HPE_') === true;
 }
 
-/** What the parser says of bytes that it refuses. */
+/** Error of Node's parser for bytes that it rejects. */
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
 
 /** The bytes of a request that begins in the packet that was refused, and whose line another reader can write so that it is taken. */

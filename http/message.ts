@@ -1,6 +1,5 @@
 /**
- * What crosses the seam between the wire and the cache: a request to send
- * upstream, and the response as its parts arrive.
+ * Types between the wire and the cache: a request to send upstream, and the response as its parts arrive.
  * @module
  */
 import type { Duplex, Readable } from 'node:stream';
@@ -14,14 +13,17 @@ export interface ResponseHead {
   readonly version?: Version | undefined;
 }
 
-/** What another node says of the response that it sends. */
+/** Version of a response, as sent between nodes. */
 export interface Version {
-  /** How new it is against the journal of purges: a number, and the identity of the term that gave it out. */
+  /** Journal position of the response: a number, and the identity of the term that assigned it. */
   readonly identity: string | undefined;
   readonly seq: number;
-  /** Whether it was fresh when it was asked of the origin, and so is for all who waited for it meanwhile. */
+  /** True if it was fresh when the origin was asked, and so is for all requests that waited for it meanwhile. */
   readonly wasFresh?: boolean | undefined;
-  /** Whether it is for this request's sender only, though its fields may not say so: they are of what was stored, and of a 304. */
+  /**
+   * True if it is for this request's sender only, though its fields may not say so: they come from the stored response
+   * and a 304.
+   */
   readonly isPersonal?: boolean | undefined;
 }
 
@@ -47,9 +49,8 @@ export interface Flow {
 }
 
 /**
- * Where a response goes. Calls come in this order: `onInterim`*, `onHead`,
- * `onData`*, `onEnd`; `onError` may take the place of any of them and ends
- * it. `onUpgrade` takes the place of `onHead` and ends it.
+ * Receiver of a response. Calls come in this order: `onInterim`*, `onHead`, `onData`*, `onEnd`; `onError` may take the
+ * place of any of them and ends it. `onUpgrade` takes the place of `onHead` and ends it.
  */
 export interface ResponseSink {
   /** A 1xx other than 101 (RFC 9110, section 15.2). */
@@ -75,7 +76,7 @@ export interface BodyReader {
    * @throws {HttpError} (or rejects) when the body broke off: what was read is not complete.
    */
   next(): Buffer | null | Promise<Buffer | null>;
-  /** Nobody looks any more at the pieces that were given out: their memory may be used again. */
+  /** Called when the chunks passed on are no longer in use: their memory may be reused. */
   release?(): void;
   /** Idempotent. */
   close(): void;

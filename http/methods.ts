@@ -4,8 +4,8 @@
  */
 
 /**
- * What passes where a site does not say otherwise: the methods of RFC 9110, PATCH (RFC 5789),
- * PURGE, and those of WebDAV and its relatives. CONNECT and TRACE are refused before.
+ * Methods that are forwarded by default: those of RFC 9110, PATCH (RFC 5789), PURGE, and those of WebDAV and its
+ * relatives. CONNECT and TRACE are refused before.
  */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PURGE', 'QUERY', 'LINK', 'UNLINK'],

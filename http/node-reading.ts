@@ -13,7 +13,7 @@ import { turns } from './turns.ts';
 
 type Listener = (...args: unknown[]) => void;
 
-/** What `node:http` listens to on a connection. */
+/** Events of a connection that `node:http` listens to. */
 const EVENTS = ['data', 'error', 'end', 'close', 'drain', 'timeout', 'pause', 'resume'] as const;
 
 type Added = readonly (readonly [event: string, listener: Listener])[];
@@ -74,7 +74,7 @@ export class NodeReading {
     return this.#feeds.get(socket)?.packet;
   }
 
-  /** Nothing more is read; between two requests. Its parser goes as it does when a connection closes. */
+  /** Stops reading, between two requests. Its parser is freed as when a connection closes. */
   end(socket: Socket): void {
     this.#feeds.get(socket)?.stop();
     for (const [event, listener] of this.#added.get(socket) ?? []) {
@@ -115,17 +115,17 @@ function keepFromParser(socket: Socket): void {
   if (handle) handle._consumed = true;
 }
 
-/** What a connection has brought, on its way to the parser. */
+/** Passes a connection's bytes on to the parser. */
 class Feed {
   readonly #socket: Socket;
   readonly #pause: () => Socket;
   readonly #resume: () => Socket;
-  /** Of the parser; absent: `node:http` does not read. */
+  /** Parser function; absent if `node:http` does not read. */
   #parse: ((piece: Buffer) => void) | undefined;
   packet: Buffer | undefined;
   /** From where the packet is not parsed yet. */
   #at = 0;
-  /** Whether others have paused the connection. */
+  /** True if other code has paused the connection. */
   #isPaused = false;
   #isParsing = false;
   #isScheduled = false;

@@ -14,9 +14,9 @@ export interface PacedWriting {
   readonly body: BodyReader;
   /** Calls back when the reader has taken what was written. */
   readonly waitForReader: (then: () => void) => void;
-  /** Told of the bytes of the body that were written, when all are or the connection has broken; once. */
+  /** Called once with the bytes of the body that were written, when all are or the connection has failed. */
   readonly onDone: (bytes: number) => void;
-  /** Told when all is written, of a connection that has not broken; after `onDone`. */
+  /** Called when all is written on an intact connection; after `onDone`. */
   readonly onWritten: () => void;
 }
 

@@ -11,7 +11,7 @@
  * @module
  */
 
-/** What one read of a connection can bring. Only whole ones are used again: a long body comes in them. */
+/** Size of one read of a connection. Only full ones are reused: long bodies arrive in them. */
 export const PIECE_BYTES = 64 * 1024;
 
 /** Bounds what lies here: 16 MiB. */

@@ -24,7 +24,7 @@ interface Pipeline {
   /** In the order of their requests; answers go out in that order. */
   readonly turns: Turn[];
   isHeld: boolean;
-  /** Where the parser is: in a head, or behind one; `undefined` until it has told of one. */
+  /** Position of the parser: in a head, or behind one; `undefined` until it has reported one. */
   reads: 'head' | 'message' | undefined;
   /** Bytes that had come when all requests were answered last, and the next one had not begun. */
   bytesAnswered: number | undefined;
@@ -124,7 +124,7 @@ export class Pipelines {
   }
 }
 
-/** Those are the first ones. */
+/** Removes finished turns, which come first. */
 function dropFinished(turns: Turn[]): void {
   let finished = 0;
   while (turns[finished]?.response.writableFinished) finished++;

@@ -12,11 +12,11 @@ import { HttpError } from './errors.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 
 export interface ProxiedOptions {
-  /** Whether a connection from this address has to begin with a header. */
+  /** Returns whether a connection from this address must begin with a header. */
   readonly isExpected: (address: string) => boolean;
   /** For the whole header. */
   readonly timeoutMs: () => number;
-  /** Told of a connection that is closed because it has none. */
+  /** Called when a connection is closed because it has no header. */
   readonly refused?: ((error: HttpError) => void) | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface Proxied {
 export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refused }: ProxiedOptions): Proxied {
   const listeners = server.listeners('connection');
   const waiting = new Set<Socket>();
-  /** What headers said, by the connections' real other ends: TLS makes sockets of its own. */
+  /** Contents of the headers, by the connections' underlying sockets: TLS wraps them in its own. */
   const told = new Map<string, string>();
   server.removeAllListeners('connection');
 

@@ -13,7 +13,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** What the beginning of a connection is. */
+/** Kind of a connection's first bytes. */
 export type ProxyHeader =
   /** It may become one: more bytes are needed to say. */
   | { readonly kind: 'partial' }
@@ -21,7 +21,10 @@ export type ProxyHeader =
   | { readonly kind: 'invalid'; readonly reason: string }
   | {
       readonly kind: 'header';
-      /** Of the visitor, canonical; absent where the sender speaks for itself (LOCAL, UNKNOWN) or of no IP address. */
+      /**
+       * Address of the visitor, canonical; absent if the sender speaks for itself (LOCAL, UNKNOWN) or the address is no
+       * IP address.
+       */
       readonly source: ProxyEndpoint | undefined;
       readonly destination: ProxyEndpoint | undefined;
       /** Bytes of the header; what comes after them is the connection's own. */

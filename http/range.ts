@@ -31,7 +31,7 @@ export function parseRange(value: string | undefined): RangeSpec[] | undefined {
   return specs.length === 0 ? undefined : specs;
 }
 
-/** Whether a value of `Range` has more members than are ever answered; empty ones count. */
+/** Returns whether a value of `Range` has more members than are ever answered; empty ones count. */
 export function hasTooManyRanges(value: string): boolean {
   if (value.length > MAX_RANGE_CHARS) return true;
   let commas = 0;
@@ -107,7 +107,7 @@ export function multipartPart(
   return Buffer.from(head, 'latin1');
 }
 
-/** What follows the last part. */
+/** Delimiter after the last part. */
 export function multipartEnd(boundary: string): Buffer {
   return Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1');
 }

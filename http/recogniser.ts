@@ -29,19 +29,19 @@ export interface RecogniserOptions<Meaning> {
   readonly maxBytes: number;
   /** Header lines of a head. */
   readonly maxLines: number;
-  /** What a header section means, whatever the target; asked once for each. */
+  /** Computes the meaning of a header section, whatever the target; called once for each. */
   readonly meaningOf: (headers: RawHeaders) => Meaning;
-  /** Whether sections are met again; by default they are. */
+  /** True (the default) if sections are repeated and worth caching. */
   readonly repeats?: boolean;
 }
 
 /** Sections longer than this are not remembered beyond their connection. */
 const MAX_REMEMBERED_BYTES = 4_096;
 
-/** Of each of two generations: characters of header sections. */
+/** Maximum size of each of two generations, in characters of header sections. */
 const GENERATION_BYTES = 512 * 1024;
 
-/** What a section counts for at least: what it means takes some kilobytes, however short it is. */
+/** Minimum size that a section counts for: its meaning takes some kilobytes, however short it is. */
 const LEAST_BYTES = 256;
 
 export class Recogniser<Meaning> {
@@ -50,12 +50,12 @@ export class Recogniser<Meaning> {
   #old = new Map<string, Section<Meaning>>();
   #youngBytes = 0;
 
-  /** What the last head that was recognised says: valid until the next call. */
+  /** Properties of the last head that was recognised: valid until the next call. */
   isHead = false;
   section: Section<Meaning> | undefined;
-  /** Where the last head ends. */
+  /** End of the last head. */
   end = 0;
-  /** Where the target of the last head stands, if it was recognised as bytes: valid until they are overwritten. */
+  /** Bytes of the last head's target, if it was recognised as bytes: valid until they are overwritten. */
   bytes: Buffer | undefined;
   targetFrom = 0;
   targetTo = 0;
@@ -65,7 +65,7 @@ export class Recogniser<Meaning> {
     this.#options = options;
   }
 
-  /** Whether a head that is not recognised may become one, or is no reason to answer those before it differently. */
+  /** Returns whether a head that is not recognised may still become one, or does not affect the requests before it. */
   mayFollow(text: string): boolean {
     const { maxBytes, maxLines } = this.#options;
     return this.headInPieces().add(text) === 'more' || beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
@@ -77,7 +77,7 @@ export class Recogniser<Meaning> {
     return new HeadProgress({ maxBytes, maxLines, isRecognised });
   }
 
-  /** Of the last head. Most are answered without making a string of it. */
+  /** Target of the last head. Most requests are answered without making a string of it. */
   get target(): string {
     this.#target ??= this.bytes?.toString('latin1', this.targetFrom, this.targetTo) ?? '';
     return this.#target;
@@ -173,7 +173,7 @@ export class Recogniser<Meaning> {
   }
 }
 
-/** What stands before the line feed of the request line. */
+/** End of the request line, before its line feed. */
 const VERSION = ' HTTP/1.1\r';
 
 const GET = Buffer.from('GET /');
@@ -185,7 +185,7 @@ function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
   return true;
 }
 
-/** What frames a body, or speaks of the connection and not of the resource. */
+/** Fields that frame a body, or concern the connection and not the resource. */
 const NOT_RECOGNISED: ReadonlySet<string> = new Set([
   'content-length',
   'transfer-encoding',
@@ -241,8 +241,8 @@ const HAS_OTHER_BYTE = /[^\t\r\n\x20-\x7e]/;
 const SPACE = 0x20;
 
 /**
- * Whether the text begins with a head that a strict parser takes, though it is
- * not one to be recognised: what comes before it is not concerned.
+ * Returns whether the text begins with a head that a strict parser accepts, though the recogniser does not: the
+ * requests before it are not affected.
  */
 export function beginsWithSoundHead(text: string, maxLines: number): boolean {
   const headEnd = text.indexOf('\r\n\r\n');

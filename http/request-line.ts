@@ -58,7 +58,7 @@ function emptyLines(bytes: Buffer): number {
  */
 export class LineProgress {
   readonly #maxBytes: number;
-  /** What has come. */
+  /** Text so far. */
   text = '';
   #pieces = 0;
   #state: 'method' | 'rest' | 'end' = 'method';
@@ -93,7 +93,7 @@ const IS_TOKEN: readonly boolean[] = Array.from({ length: 256 }, (_, code) => {
 });
 
 /**
- * Whether the parser may have stopped at a method that it does not know.
+ * Returns whether the parser may have stopped at an unknown method.
  *
  * @param text - From where it stopped, as far as it has come.
  */

@@ -1,5 +1,5 @@
 /**
- * What a request is about: the host and the path, read strictly.
+ * Host and path of a request, parsed strictly.
  *
  * Whatever two parsers could read differently is refused here, so that the
  * cache key and the origin always speak of the same resource
@@ -24,13 +24,13 @@ export interface Target {
   readonly raw: string;
 }
 
-/** What becomes of `.` and `..` in a path. */
+/** Treatment of `.` and `..` in a path. */
 export type DotSegments = 'refuse' | 'resolve';
 
 export interface TargetOptions {
   /** Host and port that count where there is no Host: HTTP/1.0 does not ask for one (RFC 9112, section 3.3). */
   readonly impliedHost?: string | undefined;
-  /** Of the site of a host; by default they are refused. */
+  /** Returns the setting of a host's site; by default they are rejected. */
   readonly dotSegments?: ((host: string) => DotSegments) | undefined;
 }
 
@@ -86,7 +86,7 @@ export function normalisePath(path: string): string {
   return normal + path.slice(from);
 }
 
-/** What Host says. */
+/** Parsed Host. */
 export type Authority = Pick<Target, 'host' | 'port' | 'authority'>;
 
 /**
@@ -106,7 +106,7 @@ export function parseOriginForm(
 
 /** Visible, without `#`: fragments are not sent. */
 const TARGET_CHARS = /^[\x21\x22\x24-\x7e\x80-\xff]+$/;
-/** What RFC 3986 has escaped, and clients send all the same: UTF-8, and `\` in queries. */
+/** Characters that RFC 3986 requires to be escaped and clients send all the same: UTF-8, and `\` in queries. */
 const UNESCAPED = /[\\\x80-\xff]/;
 const ALL_UNESCAPED = /[\\\x80-\xff]/g;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
@@ -118,7 +118,7 @@ const MAX_PORT = 65_535;
 const MAX_PORT_CHARS = 6;
 
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
-/** What stands for each byte in a normal path. */
+/** Normal form of each byte of a path. */
 const NORMAL_ESCAPES: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
   const char = String.fromCharCode(byte);
   return UNRESERVED.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
@@ -185,7 +185,7 @@ function escaped(target: string): string {
   return target.replace(ALL_UNESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** Whether there may be a dot segment. */
+/** Path that may contain a dot segment. */
 const DOTS = /\/(?:\.|%2e)/i;
 const ONE_DOT = /^(?:\.|%2e)$/i;
 const TWO_DOTS = /^(?:\.|%2e){2}$/i;

@@ -14,7 +14,7 @@ import type { RawHeaders } from './headers.ts';
 import { pieceOf } from './pieces.ts';
 import { UpstreamError } from './upstream-errors.ts';
 
-/** What the parser tells of one response, in this order. */
+/** Events of the parser for one response, in this order. */
 export interface ResponseEvents {
   /** A 1xx. */
   onInterim(status: number, headers: RawHeaders): void;
@@ -48,7 +48,7 @@ const IN_LINES: ReadonlySet<State> = new Set<State>(['chunk-size', 'chunk-end', 
 /** A chunk's size with its extensions (RFC 9112, section 7.1.1), which nobody uses. */
 const MAX_CHUNK_LINE_BYTES = 4_096;
 
-/** Of a piece, what is first looked at for the end of a head. */
+/** Length of the start of a chunk that is searched first for the end of a head. */
 const PROBE_BYTES = 4_096;
 
 export class ResponseParser {
@@ -66,12 +66,12 @@ export class ResponseParser {
   #headBytes = 0;
   /** Bytes that the body, or the chunk, still has to bring. */
   #left = 0;
-  /** Whether the connection can be used again after this response. */
+  /** True if the connection can be reused after this response. */
   keepsAlive = false;
-  /** How long the other side keeps the connection at least, where it says so, in seconds (RFC 2068, section 19.7.1.1). */
+  /** Keep-alive time of the other side in seconds, if it sends one (RFC 2068, section 19.7.1.1). */
   keepAliveSeconds: number | undefined;
 
-  /** Whether the response ended with its head, where some servers send a body all the same. */
+  /** True if the response ended with its head; some servers send a body all the same. */
   endedWithHead = false;
 
   constructor(events: ResponseEvents, { maxHeadBytes, bareLf = false, anyCoding = false }: ParserOptions) {
@@ -312,7 +312,7 @@ function quoted(text: string): string {
   return `begins with ${JSON.stringify(text.slice(0, 32))}`;
 }
 
-/** What fields say of the message, not of what is in it. */
+/** Message framing, from the fields. */
 class Framing {
   length: number | undefined;
   coding: string | undefined;

@@ -16,7 +16,7 @@ export interface SecureOptions {
   readonly certificates: Certificates;
   readonly tickets: TicketKeys;
   readonly http2: Http2Handlers;
-  /** Told why a connection got no further than its handshake. */
+  /** Called with the reason when a handshake fails. */
   readonly onHandshakeFailed?: (code: string) => void;
 }
 

@@ -12,7 +12,7 @@
 import type { Socket } from 'node:net';
 import { turns } from './turns.ts';
 
-/** What one read can bring. */
+/** Size of a read buffer. */
 const READ_BYTES = 64 * 1024;
 
 const SHARED = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -20,7 +20,7 @@ const SHARED = Buffer.allocUnsafeSlow(READ_BYTES);
 /** @param bytes - Valid until the call returns. @returns Whether to go on reading. */
 export type OnBytes = (bytes: Buffer, length: number) => boolean;
 
-/** Where a socket that was made with `onread` has its buffer and its callback. */
+/** Properties of a socket with `onread` that hold its buffer and its callback. */
 interface Slots {
   readonly buffer: symbol;
   readonly callback: symbol;

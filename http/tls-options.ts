@@ -1,5 +1,5 @@
 /**
- * What is spoken with visitors over TLS: versions, ciphers, protocols.
+ * TLS options for visitors: versions, ciphers, protocols.
  * @module
  */
 import { constants, randomBytes } from 'node:crypto';
@@ -29,10 +29,13 @@ export const CONTEXT_OPTIONS: SecureContextOptions = {
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 };
 
-/** How long a session can be resumed: as long as the keys of its ticket may be known (RFC 8446, section 4.6.1 allows 7 days). */
+/**
+ * Lifetime of a session: it can be resumed as long as its ticket keys may be known (RFC 8446, section 4.6.1 allows 7
+ * days).
+ */
 const SESSION_SECONDS = 12 * 60 * 60;
 
-/** How often ticket keys are made anew: who finds one later can read no more than that. */
+/** Interval at which ticket keys are replaced: a stolen key reveals no more than that. */
 export const TICKET_KEYS_MS: number = SESSION_SECONDS * 1_000;
 
 /** Name, HMAC and AES keys of session tickets, as Node takes them. */
@@ -51,7 +54,7 @@ export interface TlsServerOptions {
   readonly handshakeTimeoutMs: number;
 }
 
-/** What a visitor gets who asks for no name, and what tickets are made and read by for all of them. */
+/** Options of the default context, for clients without SNI; its ticket keys serve all contexts. */
 export function contextOptions(certificates: Certificates, ticketKeys: Buffer): SecureContextOptions {
   const session = { sessionTimeout: SESSION_SECONDS, sessionIdContext: 'seawall', ticketKeys };
   return { ...CONTEXT_OPTIONS, ...certificates.forAnyName, ...session };

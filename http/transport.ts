@@ -7,9 +7,8 @@ import type { Duplex } from 'node:stream';
 import type { RawHeaders } from './headers.ts';
 
 /**
- * Where a response goes as it stands on the wire: `onInterim`*, `onHead`,
- * `onBody`*, `onEnd`. `onFailure` may take the place of any of them and ends
- * it; `onSwitch` takes the place of `onHead` and ends it.
+ * Receiver of a response as it is on the wire: `onInterim`*, `onHead`, `onBody`*, `onEnd`. `onFailure` may take the
+ * place of any of them and ends it; `onSwitch` takes the place of `onHead` and ends it.
  */
 export interface Receiver {
   /** A 1xx other than 101. */

@@ -1,5 +1,5 @@
 /**
- * Which addresses are those of proxies whose word counts.
+ * Addresses of trusted proxies.
  * @module
  */
 import { isIP } from 'node:net';

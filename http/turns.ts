@@ -5,10 +5,10 @@
  */
 import { performance } from 'node:perf_hooks';
 
-/** What a connection may take until others are looked at. */
+/** Time slice of a connection before others get theirs. */
 const SLICE_MS = 1;
 
-/** What all that goes on may take in one turn. */
+/** Time limit for continued work in one turn. */
 const TURN_MS = 5;
 
 /** A read of so many bytes may be followed by others at once: as much as a record of TLS holds, but for what it adds. */
@@ -18,9 +18,9 @@ export class Turns {
   #queue: (() => void)[] = [];
   #at = 0;
   #isRunning = false;
-  /** When the first of those that wait was put off, of `performance.now()`. */
+  /** Time at which the first waiting connection was put off, of `performance.now()`. */
   #waitingSince = 0;
-  /** When the first large read of this turn came, of `performance.now()`. */
+  /** Arrival time of the turn's first large read, of `performance.now()`. */
   #largeSince: number | undefined;
 
   /**
@@ -81,5 +81,5 @@ export class Turns {
 /** Entries that are kept though they are done: a queue is not copied for each. */
 const MOST_PASSED = 256;
 
-/** Of this process. */
+/** Scheduler of this process. */
 export const turns: Turns = new Turns();

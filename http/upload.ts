@@ -78,7 +78,7 @@ export class Upload {
     this.#onError = onError;
   }
 
-  /** Nothing more is written. */
+  /** True once nothing more is written. */
   get isOver(): boolean {
     return this.isDone || this.#isStopped;
   }

@@ -32,13 +32,16 @@ export interface UpstreamOptions extends SharesOptions {
   readonly idleTimeoutMs: number;
   /** Bytes of a response's header section; by default what an origin may send. */
   readonly maxHeadBytes?: number;
-  /** How old a connection may get that is never idle; by default a minute. */
+  /** Maximum age of a connection that is never idle; by default a minute. */
   readonly maxAgeMs?: number;
-  /** Whether a body in a coding other than chunked is taken as it comes, until the connection closes (RFC 9112, section 6.3). */
+  /**
+   * True to accept bodies in a transfer coding other than chunked as they are, until the connection closes (RFC 9112,
+   * section 6.3).
+   */
   readonly anyTransferCoding?: boolean;
   /** Pause before a connection is used again where the server may send more than its response; by default 100 ms. */
   readonly restMs?: number;
-  /** Whether lines of a header section may end with LF alone. */
+  /** True if lines of a header section may end with LF alone. */
   readonly bareLf?: boolean;
   readonly tls?: UpstreamTls;
 }
@@ -46,7 +49,7 @@ export interface UpstreamOptions extends SharesOptions {
 /** An origin's header section; one with a thousand tags needs more than Node's 16 KiB. */
 export const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
 
-/** How long a kept connection may be idle; servers that close earlier say so in Keep-Alive, which is heeded. */
+/** Maximum idle time of a kept-alive connection; a server's shorter Keep-Alive is respected. */
 const KEEP_ALIVE_MS = 4_000;
 
 /**
@@ -111,7 +114,7 @@ export class UpstreamClient implements Way {
 
 const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
-/** Where requests of one client go, and what they may bring back. */
+/** Destination and limits of a client's requests. */
 interface Way {
   readonly pool: UpstreamPool;
   readonly shares: ConnectionShares;
@@ -150,7 +153,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
   #rests = false;
   readonly visitor: string | undefined;
   standing: Standing | undefined;
-  /** Of the body, that were handed on. */
+  /** Bytes of the body that were passed on. */
   bytes = 0;
 
   constructor(way: Way, request: UpstreamRequest, sink: ResponseSink) {

@@ -38,7 +38,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   /** Beginning of the wait that the phase stands for, of `performance.now()`. */
   #since = performance.now();
   readonly #openedAt = this.#since;
-  /** How long it may wait for the next request. */
+  /** Maximum idle time before the next request. */
   #idleMs: number;
   #served = 0;
   #request: UpstreamRequest | undefined;

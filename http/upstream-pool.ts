@@ -34,7 +34,7 @@ export interface UpstreamPoolOptions {
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** How long a kept connection may be idle, unless the server says something else. */
+  /** Maximum idle time of a kept-alive connection, unless the server announces another. */
   readonly keepAliveMs: number;
   /** It takes no request after this age. */
   readonly maxAgeMs: number;
@@ -59,7 +59,7 @@ function writeAll(looked: readonly UpstreamConnection[]): void {
 /** Interval at which timeouts are checked; shorter where the timeouts are. */
 const SWEEP_MS = 500;
 
-/** How long a server is remembered for having sent more than its response. */
+/** Time for which a server stays suspect after sending bytes beyond its response. */
 const SUSPECT_MS = 600_000;
 
 /** TLS sessions that are kept for resumption, one for each server name. */
@@ -74,7 +74,7 @@ export class UpstreamPool {
   readonly #sessions = new Map<string, Buffer>();
   /** Taken from `#idle`, and looked at before they are written to. */
   #looking: UpstreamConnection[] = [];
-  /** Of `performance.now()`. */
+  /** End of the suspicion, of `performance.now()`. */
   #suspectUntil = 0;
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | undefined;

@@ -26,17 +26,20 @@ export interface ConnectionOptions {
   readonly limits: () => LimitsConfig;
   /** Answers at once (`answer`), or on the stream (`open`). */
   readonly onRequest: (connection: Connection, request: Begun) => void;
-  /** Told why a connection is closed that asked for too much or made no sense: a name for the log and the metric. */
+  /**
+   * Called with the reason when a connection is closed for excessive or malformed input: a name for the log and the
+   * metric.
+   */
   readonly onFlood: (reason: string) => void;
-  /** Told of a fault of this program; the connection is closed. */
+  /** Called with an internal error; the connection is closed. */
   readonly onProblem: (error: unknown) => void;
   readonly onClose: (connection: Connection) => void;
 }
 
-/** How long what still comes is dropped after the last word, so that it reaches the other side. */
+/** Lingering close: time for which input is still read and dropped, so that the last frame reaches the other side. */
 const LINGER_MS = 1_000;
 
-/** What may wait for the other side until nothing more is read from it: each of its requests would add another head. */
+/** Maximum output backlog; beyond it reading stops, as each request would add another head. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
 /** Asks whether the other side has heard that it is to open no more streams. */
@@ -51,23 +54,23 @@ export class Connection {
   readonly #reader: FrameReader;
   readonly #blocks: HeaderBlocks;
   readonly #calls: Allowance;
-  /** Of `performance.now()`: when what is being read came. */
+  /** Arrival time of the bytes being read, of `performance.now()`. */
   readAt: number;
-  /** Whether the other side has said something of itself, as it must first. */
+  /** True once the other side's SETTINGS, which must come first, have arrived. */
   hasBegun = false;
   #isOver = false;
-  /** Whether nothing is read until what waits has been written. */
+  /** True while reading is paused until the backlog has been written. */
   #isPaused = false;
-  /** What has come and is read later, from `#unreadAt` on. */
+  /** Bytes that have arrived and are read later, from `#unreadAt` on. */
   #unread: Buffer | undefined;
   #unreadAt = 0;
   #waiting: NodeJS.Timeout | undefined;
-  /** When the turn of this connection ends, of `performance.now()`. */
+  /** End of this connection's time slice, of `performance.now()`. */
   #sliceEnd = 0;
   #framesLeft = FRAMES_A_LOOK;
   /** Bytes of header sections that came without being sent. */
   readonly #decoded: Allowance;
-  /** Of the last request. */
+  /** Path of the last request. */
   #lastPath = '';
 
   constructor(options: ConnectionOptions) {
@@ -103,7 +106,7 @@ export class Connection {
     return this.socket.bytesWritten - this.socket.writableLength; // the one counts what waits as well
   }
 
-  /** Whether the other side takes less than it is given. */
+  /** True if the other side reads more slowly than it is sent to. */
   get isHeldUp(): boolean {
     return this.#output.isFull;
   }
@@ -210,7 +213,7 @@ export class Connection {
     else if (!this.#isPaused) this.socket.resume();
   };
 
-  /** What waited has been written. */
+  /** Resumes after the backlog has been written. */
   #goOn(): void {
     if (this.#isPaused) {
       this.#isPaused = false;

@@ -18,26 +18,26 @@ import type { Stream } from './stream.ts';
 
 export interface Http2Handlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Told of every request that ends before `onRequest` could see it. */
+  /** Called for every request that ends before `onRequest` could see it. */
   readonly onRefused?: ((error: HttpError) => void) | undefined;
-  /** Told why a connection was closed that asked for too much: a name for the log and the metric. */
+  /** Called with the reason when a connection is closed for excessive input: a name for the log and the metric. */
   readonly onFlood?: ((reason: string) => void) | undefined;
-  /** Told of a fault of this program. */
+  /** Called with an internal error. */
   readonly onProblem?: ((error: unknown) => void) | undefined;
   /** Answers a request that is only a head at once, if it can. @returns Whether it has. */
   readonly answer?: ((connection: Connection, request: Begun) => boolean) | undefined;
 }
 
-/** How often connections are looked through. */
+/** Interval of checks for expired timeouts. */
 const SWEEP_MS = 500;
 
-/** How long the other side may take to hear that it is to open no more streams. */
+/** Time between the two GOAWAY frames of a shutdown: the first announces it, the second names the last stream. */
 const LEAVE_MS = 1_000;
 
-/** How far a connection had got when that was last looked at. */
+/** Progress of a connection at the last check. */
 interface Progress {
   taken: number;
-  /** When it last took something, or did not have to. */
+  /** Time at which it last took bytes, or had none to take. */
   at: number;
 }
 
@@ -124,7 +124,7 @@ export class Http2Connections {
     }
   }
 
-  /** When the other side last let the answer go on. While it opens the window of a stream, that waits for its turn only. */
+  /** Time of the last progress of an answer. While it opens the window of a stream, that waits for its turn only. */
   #movedAt({ isHeldUp, streams }: Connection, { movedAt, sendWindow }: Stream, tookAt: number): number {
     return Math.max(movedAt, sendWindow > 0 ? streams.sentAt : 0, isHeldUp ? tookAt : 0);
   }

@@ -19,7 +19,7 @@ export const ERROR = {
 
 export type ErrorCode = (typeof ERROR)[keyof typeof ERROR];
 
-/** Why a connection cannot go on. */
+/** Error that ends a connection. */
 export class ConnectionError extends Error {
   readonly code: ErrorCode;
 

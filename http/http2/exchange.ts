@@ -87,7 +87,7 @@ export function http2Headers(status: number, headers: RawHeaders): string[] {
   return list;
 }
 
-/** Who is at the other end, as requests show it. */
+/** Address and TLS state of the other end, in the form that requests show. */
 export interface Peer {
   readonly remoteAddress: string;
   readonly encrypted: true;
@@ -127,7 +127,7 @@ class StreamRequest {
     return new Proxy({}, { get: (_target, name) => fieldValue(rawHeaders, String(name)) });
   }
 
-  /** Whether the body has come to its end. */
+  /** True once the body is complete. */
   get complete(): boolean {
     return this.#stream.hasCome;
   }
@@ -193,7 +193,7 @@ class StreamResponse extends EventEmitter implements StreamListener {
     return this.#stream.hasFinished;
   }
 
-  /** Whether trailers can follow. */
+  /** True if trailers can follow. */
   get chunkedEncoding(): boolean {
     return this.#isChunked;
   }

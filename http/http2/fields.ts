@@ -6,7 +6,7 @@
  */
 import { isFieldValue } from '../headers.ts';
 
-/** What a line is to a request. Pseudo-header fields are bits, so that each can be seen once. */
+/** Role of a field line in a request. Pseudo-header fields are bits, to detect repeats. */
 export const ROLE = {
   ordinary: 0,
   method: 1,
@@ -26,7 +26,7 @@ export interface Field {
   readonly name: string;
   readonly value: string;
   readonly role: number;
-  /** What it takes of a table or a list (RFC 7541, section 4.1; RFC 9113, section 6.5.2). */
+  /** Size in a table or a list (RFC 7541, section 4.1; RFC 9113, section 6.5.2). */
   readonly size: number;
 }
 

@@ -37,19 +37,19 @@ export const SETTING = {
 
 export const FRAME_HEAD_BYTES = 9;
 
-/** Of a payload: what both sides may send unless they agree on more, which they do not (section 6.5.2). */
+/** Maximum payload: the default, which neither side changes (section 6.5.2). */
 export const MAX_FRAME_BYTES = 16 * 1024;
 
 export const MAX_WINDOW = 2 ** 31 - 1;
 
-/** What a connection begins with (section 3.4). */
+/** Client preface (section 3.4). */
 /** RFC 9113, section 3.4. */
 export const PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 /** @param end - Of the payload, exclusive. The bytes are valid until the call returns. */
 export type OnFrame = (type: number, flags: number, id: number, bytes: Buffer, start: number, end: number) => void;
 
-/** What becomes of the frames that follow: they are read now, or later, or never. */
+/** Handling of the next frames: read them now, or later, or never. */
 export type Pace = 'now' | 'later' | 'never';
 
 export class FrameReader {

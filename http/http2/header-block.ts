@@ -30,7 +30,7 @@ const NOT_REMEMBERED: ReadonlySet<string> = new Set([
 /** RFC 7541, section 7.1.3: what must not be put into the table of a proxy further on. */
 const SECRET: ReadonlySet<string> = new Set(['set-cookie', 'authorization']);
 
-/** Of each of two generations. */
+/** Maximum size of each of two generations. */
 const GENERATION_BYTES = 256 * 1024;
 const MAX_REMEMBERED_CHARS = 256;
 

@@ -15,10 +15,10 @@ const PRIORITY_BYTES = 5;
 
 export interface HeaderBlock {
   readonly id: number;
-  /** Whether the message ends with it. */
+  /** True if the message ends with it. */
   readonly isLast: boolean;
   readonly section: Section;
-  /** Of the block. */
+  /** Length of the block on the wire. */
   readonly wireBytes: number;
 }
 

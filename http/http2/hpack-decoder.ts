@@ -31,7 +31,7 @@ export class HpackDecoder {
   #count = 0;
   #bytes = 0;
   #maxBytes = TABLE_BYTES;
-  /** Of the block that is being read. */
+  /** Block that is being read. */
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;

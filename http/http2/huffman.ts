@@ -27,7 +27,7 @@ const LENGTHS = Uint8Array.of(
 
 const CODES = new Uint32Array(256);
 
-/** Of the tree of codes: at `node * 2 + bit` the next node, or `LEAF` and the byte. */
+/** Tree of codes: at `node * 2 + bit` the next node, or `LEAF` and the byte. */
 const TREE: number[] = [0, 0];
 const LEAF = 0x10000;
 

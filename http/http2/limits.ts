@@ -1,17 +1,19 @@
 /**
- * What an HTTP/2 connection may cost before it is closed: bounds against those
- * who make much work with few bytes.
+ * Limits of an HTTP/2 connection, beyond which it is closed: bounds against clients that cause much work with few
+ * bytes.
  *
  * | attack | bounded by |
  * | --- | --- |
  * | rapid reset (CVE-2023-44487) | `ALLOWED.resets` |
  * | CONTINUATION flood (CVE-2024-27316 and its like) | 8 frames after a HEADERS frame (header-blocks.ts) |
- * | large sections, few bytes that stand for many (HPACK bombs) | `max_header`, `max_headers`: nothing beyond is kept (section.ts); `DECODED` |
+ * | large sections, few bytes that stand for many (HPACK bombs) | `max_header`, `max_headers`: nothing beyond is kept
+ * (section.ts); `DECODED` |
  * | many requests in one write | slices of time (http/turns.ts) |
  * | too many streams | `max_streams` (SETTINGS_MAX_CONCURRENT_STREAMS), `ALLOWED.refusals` |
  * | PING and SETTINGS floods (CVE-2019-9512, 9515) | `ALLOWED.calls` |
  * | resets provoked by bad frames (CVE-2019-9514, CVE-2025-8671) | `ALLOWED.refusals` |
- * | PRIORITY, WINDOW_UPDATE, unknown frames (CVE-2019-9513, 9511) | bytes that no request or body explains: `isMostlyOverhead` |
+ * | PRIORITY, WINDOW_UPDATE, unknown frames (CVE-2019-9513, 9511) | bytes that no request or body explains:
+ * `isMostlyOverhead` |
  * | empty DATA frames (CVE-2019-9518) | `ALLOWED.empties` |
  * | bodies that nobody reads | windows: 256 KiB a stream, 1 MiB a connection |
  * | answers that nobody reads (CVE-2019-9517) | 256 KiB that wait: nothing more is read from the connection |
@@ -19,7 +21,7 @@
  * @module
  */
 
-/** How often at once, and then how often a second. */
+/** Token bucket: burst, and then rate per second. */
 export interface Pace {
   readonly burst: number;
   readonly perSecond: number;
@@ -46,12 +48,12 @@ export const DECODED: Pace = { burst: 1024 * 1024, perSecond: 4 * 1024 * 1024 };
 /** Frames after which the clock is looked at. */
 export const FRAMES_A_LOOK = 8;
 
-/** What a section, or a path under one that is known, may decode to beyond what was sent, at no cost. */
+/** Decoded bytes of a section, or of a path under a known one, that cost nothing beyond the bytes sent. */
 const FREE_SECTION_BYTES = 512;
 
 /** A section as it was read. */
 export interface Decoded {
-  /** Whether the request was answered by what was remembered of its section. */
+  /** True if the request was answered from a memoised section. */
   readonly isRemembered: boolean;
   readonly path: string;
   readonly bytes: number;
@@ -103,13 +105,13 @@ export class Allowance {
   }
 }
 
-/** What a connection has been used for. */
+/** Use of a connection so far. */
 export interface Traffic {
   /** On the wire, encrypted. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly requests: number;
-  /** Of request bodies. */
+  /** Bytes of request bodies. */
   readonly bodyBytes: number;
 }
 

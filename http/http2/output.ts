@@ -1,6 +1,5 @@
 /**
- * What a connection sends: frames are laid side by side, and go to the socket
- * together, once for all that is answered in one turn.
+ * Output of a connection: frames are collected in buffers and written together, once for all answers of one turn.
  * @module
  */
 import type { Socket } from 'node:net';
@@ -20,11 +19,14 @@ export class Output {
   readonly #socket: Socket;
   readonly #onRoom: () => void;
   #slab: Slab | undefined;
-  /** Where in it begins what has not been sent. */
+  /** Offset of the first byte that has not been sent. */
   #start = 0;
   #isScheduled = false;
   #isFull = false;
-  /** Whether the other side has taken its table away, and is to be told that nothing will be in it (RFC 7541, section 4.2). */
+  /**
+   * True if the other side has reduced its table to nothing, and has to be told that it will be empty (RFC 7541,
+   * section 4.2).
+   */
   mustEmptyTable = false;
 
   /** @param onRoom - Told when there is room again after there was none. */
@@ -34,7 +36,7 @@ export class Output {
     socket.on('drain', this.#onDrain);
   }
 
-  /** Whether bodies have to wait: the other side takes less than it is given. */
+  /** True if bodies have to wait because the other side reads too slowly. */
   get isFull(): boolean {
     return this.#isFull;
   }

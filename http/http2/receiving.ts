@@ -1,6 +1,6 @@
 /**
- * How much the other side may send: as much as its windows, which open again as
- * what has come is read (RFC 9113, sections 5.2 and 6.9).
+ * Receive windows: the other side may send as much as they allow, and they are opened again as the bytes are read (RFC
+ * 9113, sections 5.2 and 6.9).
  * @module
  */
 import { ConnectionError, ERROR } from './errors.ts';

@@ -14,7 +14,7 @@ import { FRAME, PREFACE } from './frames.ts';
 import { headerBlock } from './header-block.ts';
 import type { Stream } from './stream.ts';
 
-/** How long a client may take from its preface to its first request. */
+/** Maximum time from a client's preface to its first request. */
 const REQUEST_MS = 500;
 
 /** More than what stands before a first request. */
@@ -68,7 +68,7 @@ export function refuseHttp2(socket: Socket, begun: Buffer, refusal: Http2Refusal
   look();
 }
 
-/** Whether a request begins in what has come. */
+/** Returns whether the bytes contain the start of a request. */
 function hasRequest(bytes: Buffer): boolean {
   for (let at = PREFACE.length; at + FRAME_HEAD_BYTES <= bytes.length; ) {
     if (bytes[at + 3] === FRAME.headers) return true;

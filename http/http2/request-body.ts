@@ -18,7 +18,7 @@ export class RequestBody extends Readable {
     this.on('error', ignore); // whoever reads it listens as well
   }
 
-  /** Whether all of it has come. */
+  /** True once all of it has arrived. */
   get hasCome(): boolean {
     return this.#hasCome;
   }

@@ -20,7 +20,7 @@ export interface Begun {
   readonly id: number;
   readonly section: Section;
   readonly hasBody: boolean;
-  /** Whether the section is beyond the bounds: it is not all there. */
+  /** True if the section exceeds the limits: the rest of it was dropped. */
   readonly isTooLarge: boolean;
 }
 
@@ -32,7 +32,7 @@ export class Section {
   path = '';
   /** The length of the body that it announces, in bytes. */
   contentLength: number | undefined;
-  /** Whether the request was answered by what was remembered of the section: for whoever answers to say. */
+  /** Set by the handler if the request was answered from a memoised section. */
   isRemembered = false;
   readonly #limits: SectionLimits;
   #seen = 0;
@@ -61,7 +61,7 @@ export class Section {
     return this.#bytes;
   }
 
-  /** What a request is. */
+  /** Validates the section as that of a request. */
   request(): Verdict {
     if (this.#isMalformed) return 'malformed';
     const needed = this.#isConnect ? ROLE.method | ROLE.authority : ROLE.method | ROLE.scheme | ROLE.path;

@@ -18,11 +18,11 @@ export class Sending {
   window = FIRST_WINDOW_BYTES;
   /** The same for a stream that begins. */
   initialWindow = FIRST_WINDOW_BYTES;
-  /** When a part was last sent, of `performance.now()`. */
+  /** Time at which a part was last sent, of `performance.now()`. */
   sentAt = 0;
   /** Streams that have something to send, in the order of their turns. */
   readonly #ready = new Set<Stream>();
-  /** Those whose turn was in vain, as the window of the connection is used up. */
+  /** Streams that could not use their turn, as the window of the connection is exhausted. */
   readonly #blocked = new Set<Stream>();
   #isPumping = false;
   #isScheduled = false;

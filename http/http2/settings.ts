@@ -1,6 +1,5 @@
 /**
- * What the two sides of a connection tell each other of themselves (RFC 9113,
- * section 6.5.2).
+ * SETTINGS of the two sides of a connection (RFC 9113, section 6.5.2).
  * @module
  */
 import type { LimitsConfig } from '../../config/schema.ts';
@@ -13,7 +12,7 @@ export const STREAM_WINDOW_BYTES = 256 * 1024;
 /** The same for all bodies of a connection. */
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 
-/** What a table holds that nobody has said anything of. */
+/** Default table size. */
 const TABLE_BYTES = 4_096;
 
 const SETTING_BYTES = 6;
@@ -29,7 +28,7 @@ export function ownSettings({ max_streams, max_header }: LimitsConfig): [id: num
 export interface PeerSettings {
   /** Bytes that it takes on a stream that begins. */
   readonly initialWindow?: number;
-  /** Whether its table is, or was in between, smaller than it was. */
+  /** True if the table size is lower than before, or was in between. */
   readonly hasLessTable?: boolean;
 }
 

@@ -7,7 +7,10 @@
 
 const SLAB_BYTES = 64 * 1024;
 
-/** What the largest answer needs, with its head and its body in one frame each; one with less room waits until it is written. */
+/**
+ * Room for the largest answer, with its head and its body in one frame each; an answer that does not fit waits for the
+ * next write.
+ */
 const LARGEST_BYTES = 40 * 1024;
 
 /** Slabs that are kept, all connections together. */
@@ -17,12 +20,12 @@ const free: Slab[] = [];
 
 export class Slab {
   readonly bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  /** Where it is free. */
+  /** Offset of the free part. */
   end = 0;
   /** Parts that sockets have not written yet. */
   #writing = 0;
   #isHeld = true;
-  /** Whether a socket broke with a part of it, and may still have it. */
+  /** True if a socket failed while writing a part of it, and may still refer to it. */
   #isSpoilt = false;
 
   /** @returns One with room for the largest answer. */
@@ -32,7 +35,7 @@ export class Slab {
     return slab;
   }
 
-  /** Whoever took it lays out no more in it for now. */
+  /** Marks the slab as not being written to at the moment. */
   release(): void {
     this.#isHeld = false;
     if (this.#writing === 0 && !this.#isSpoilt) this.end = 0;

@@ -10,17 +10,17 @@ import type { RequestBody } from './request-body.ts';
 /** Bytes of an answer that wait here until whoever writes it is asked to wait. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
-/** Who answers on a stream is told what becomes of it. */
+/** Callbacks of a stream for the component that answers on it. */
 export interface StreamListener {
   /** After `write` returned false: there is room again. */
   onDrain(): void;
   /** The whole answer is on its way. */
   onFinish(): void;
-  /** Nothing more happens on the stream. After `onFinish`, if the answer was sent. */
+  /** Called when the stream is closed; after `onFinish`, if the answer was sent. */
   onClose(): void;
 }
 
-/** What a stream needs of its connection. */
+/** Services of the connection for its streams. */
 export interface StreamOwner {
   sendHeaders(stream: Stream, block: Buffer, isLast: boolean): void;
   /** There is something to send. */
@@ -43,9 +43,9 @@ export class Stream {
   owed = 0;
   /** Bytes of the body that are still to come, where its length was announced. */
   bodyLeft: number | undefined;
-  /** Of `performance.now()`. */
+  /** Start of the stream, of `performance.now()`. */
   readonly startedAt: number;
-  /** When the answer last had nothing waiting or got on. */
+  /** Time of the answer's last progress, or of its last moment without a backlog. */
   movedAt: number;
   headersSent = false;
   isClosed = false;
@@ -80,17 +80,17 @@ export class Stream {
     return this.#queued;
   }
 
-  /** Whether the answer has been sent to its end. */
+  /** True once the whole answer has been sent. */
   get hasFinished(): boolean {
     return this.#hasFinished;
   }
 
-  /** Whether all of the request has come. */
+  /** True once the whole request has arrived. */
   get hasCome(): boolean {
     return this.body === undefined || this.body.hasCome;
   }
 
-  /** Whether there is anything to send now. */
+  /** True if there is something to send now. */
   get canSend(): boolean {
     if (this.isClosed || this.#hasFinished) return false;
     return this.#queued > 0 ? this.sendWindow > 0 : this.#isEnding;
@@ -127,7 +127,7 @@ export class Stream {
     if (!this.isClosed) this.#owner.resetStream(this, code);
   }
 
-  /** Of the connection: takes up to so many bytes off the queue. */
+  /** Takes up to so many bytes off the queue; for the connection only. */
   takeQueued(most: number): Buffer {
     const first = this.#queue[0] as Buffer;
     const part = first.length <= most ? first : first.subarray(0, most);
@@ -137,21 +137,21 @@ export class Stream {
     return part;
   }
 
-  /** Of the connection: what is to be sent behind the last byte; `undefined` while there is more to come. */
+  /** Takes the end of the answer: trailers, if any; `undefined` if it is not there yet; for the connection only. */
   takeEnding(): { readonly trailers: Buffer | undefined } | undefined {
     if (!this.#isEnding || this.#queued > 0) return undefined;
     this.#hasFinished = true;
     return { trailers: this.#trailers };
   }
 
-  /** Of the connection: a part has been sent. */
+  /** Records that a part has been sent; for the connection only. */
   hasSent(): void {
     if (!this.#needsDrain || this.#queued >= HIGH_WATER_BYTES / 2) return;
     this.#needsDrain = false;
     this.listener?.onDrain();
   }
 
-  /** Of the connection: nothing is sent or received any more. */
+  /** Closes the stream at once; for the connection only. */
   close(): void {
     this.isClosed = true;
     this.#queue = [];

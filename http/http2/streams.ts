@@ -23,9 +23,9 @@ export interface StreamsOptions {
   readonly limits: () => LimitsConfig;
   /** Answers at once (`answer`), or on the stream (`open`). */
   readonly onRequest: (request: Begun) => void;
-  /** Told when no request is under way any more. */
+  /** Called when no request is in flight any more. */
   readonly onIdle: () => void;
-  /** Of `performance.now()`. */
+  /** Current time, of `performance.now()`. */
   readonly now: number;
 }
 
@@ -45,12 +45,12 @@ export class Streams implements StreamOwner {
   #lastId = 0;
   /** Streams beyond this one are not answered any more. */
   #refusedBeyond = MAX_WINDOW;
-  /** When what is being read came. */
+  /** Arrival time of the bytes being read. */
   now: number;
-  /** When the last request ended. */
+  /** Time at which the last request ended. */
   idleSince: number;
   requests = 0;
-  /** Of requests. */
+  /** Bytes of request bodies. */
   bodyBytes = 0;
 
   constructor(options: StreamsOptions) {
@@ -70,7 +70,7 @@ export class Streams implements StreamOwner {
     return this.#open.size;
   }
 
-  /** When a part of a body was last sent, of `performance.now()`. */
+  /** Time at which a part of a body was last sent, of `performance.now()`. */
   get sentAt(): number {
     return this.#sending.sentAt;
   }
@@ -80,7 +80,7 @@ export class Streams implements StreamOwner {
     return this.#lastId;
   }
 
-  /** Whether requests that come now are not answered any more. */
+  /** True if new requests are no longer answered. */
   get isLeaving(): boolean {
     return this.#refusedBeyond !== MAX_WINDOW;
   }
@@ -168,7 +168,7 @@ export class Streams implements StreamOwner {
     }
   }
 
-  /** What stands behind a body is read, and passed on to nobody. */
+  /** Reads trailers and drops them. */
   #takeTrailers(stream: Stream, { isLast, section }: HeaderBlock): void {
     if (stream.body === undefined || stream.hasCome) this.#fault(stream, ERROR.streamClosed);
     else if (!isLast || section.trailers() === 'malformed' || (stream.bodyLeft ?? 0) > 0)
@@ -269,7 +269,7 @@ export class Streams implements StreamOwner {
     this.#spend(this.#refusals);
   }
 
-  /** What the other side did on it cannot be. */
+  /** Handles an invalid frame on the stream. */
   #fault(stream: Stream, code: ErrorCode): void {
     stream.reset(code);
     this.#spend(this.#refusals);
