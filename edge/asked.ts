@@ -18,7 +18,7 @@ import type { StatusTallies, Tally } from '../telemetry/tally.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';
-import { isProxy, readHead, type Visit, type Visited, type VisitorHead } from './visitor.ts';
+import { isProxy, readHead, UNKNOWN_ADDRESS, type Visit, type Visited, type VisitorHead } from './visitor.ts';
 
 export interface Asked {
   readonly served: ServedSite;
@@ -75,7 +75,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     headers,
     head,
     visited,
-    isAnybodys: !siteGeo(site).isUsed && !isProxy(visit, head.sender),
+    isAnybodys: !siteGeo(site).isUsed && !isProxy(visit, head.remoteAddress ?? UNKNOWN_ADDRESS),
     scheme,
     keysCookies: served.rules.keysCookies && keyed.credentials !== undefined,
     prefix: keyed.prefix,
@@ -139,7 +139,8 @@ export function visitedAs(asked: Asked, method: string, text: string, sender: st
   if (found === undefined) return undefined;
   const { scheme, served, visited, authority } = asked;
   const headers = [...visited.headers];
-  if (sender !== asked.head.sender) changeForwarded(headers, { ip: sender, proto: scheme, host: authority });
+  if (sender !== (asked.head.remoteAddress ?? UNKNOWN_ADDRESS))
+    changeForwarded(headers, { ip: sender, proto: scheme, host: authority });
   return { method, target: found.target, scheme, served, headers, keyed: found.keyed, ip: undefined, place: undefined };
 }
 

@@ -103,8 +103,8 @@ export class FastPath {
     const sender = connection.socket.remoteAddress ?? '0.0.0.0';
     const method = request.isHead ? 'HEAD' : 'GET';
     const visited = asked === null ? undefined : visitedAs(asked, method, request.target, sender);
-    if ((connection.asker & TRUSTED) === 0) connection.visitor ??= visitorBlock(this.#visit, exchange.request);
-    void answerVisitor(this.#visit, exchange.request, exchange.response, visited, connection.visitor);
+    if ((connection.asker & TRUSTED) === 0) connection.visitor ??= visitorBlock(this.#visit, exchange);
+    void answerVisitor(this.#visit, exchange, visited, connection.visitor);
   }
 
   /** @returns The stored response that answers the request, unless that is not to be decided here. */
@@ -289,10 +289,10 @@ export class FastPath {
     this.#durations.observe(seconds);
     if (note === undefined) return;
     const { core } = this.#visit;
-    const { rawHeaders } = asked.head;
-    const ip = core.visitorAddress(sender.remoteAddress ?? '', rawHeaders);
+    const { headers } = asked.head;
+    const ip = core.visitorAddress(sender.remoteAddress ?? '', headers);
     const result = isHotCopy ? 'hot-copy' : 'hit';
-    const host = firstLine(rawHeaders, 'host') ?? '';
+    const host = firstLine(headers, 'host') ?? '';
     core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
   }
 
@@ -316,9 +316,9 @@ export class FastPath {
     }
     const known = meaning.asked[connection.asker];
     if (known !== undefined) return known;
-    const encrypted = (connection.asker & ENCRYPTED) !== 0;
-    const sender = connection.socket.remoteAddress ?? '0.0.0.0';
-    const head = { method: 'GET', url: '/', rawHeaders: meaning.headers, sender, encrypted };
+    const isTls = (connection.asker & ENCRYPTED) !== 0;
+    const { remoteAddress } = connection.socket;
+    const head = { method: 'GET', target: '/', headers: meaning.headers, remoteAddress, isTls };
     const asked = askedBy(this.#visit, head) ?? null;
     meaning.asked[connection.asker] = asked;
     return asked;

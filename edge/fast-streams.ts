@@ -111,8 +111,8 @@ export class FastStreams {
   #read(peer: Peer, raw: RawHeaders): Asked | null {
     if (!isPlain(raw)) return null;
     try {
-      const { rawHeaders } = translateHead(raw, false);
-      const head = { method: 'GET', url: '/', rawHeaders, sender: peer.remoteAddress, encrypted: true };
+      const { headers } = translateHead(raw, false);
+      const head = { method: 'GET', target: '/', headers, remoteAddress: peer.remoteAddress, isTls: true };
       return askedBy(this.#visit, head) ?? null;
     } catch (error) {
       if (error instanceof HttpError) return null; // to be answered with a page

@@ -2,7 +2,6 @@
  * An edge: the node that visitors reach.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -11,6 +10,7 @@ import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { addressBlock } from '../http/address-block.ts';
 import { AddressCounts } from '../http/address-counts.ts';
 import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
+import type { ServerExchange } from '../http/exchange.ts';
 import { Front } from '../http/front.ts';
 import { listen, openAll } from '../http/listener.ts';
 import { Recogniser } from '../http/recogniser.ts';
@@ -134,8 +134,7 @@ async function openEdge(
   const front = fast?.front ?? plain;
   const streams = fast && new FastStreams(fast);
   const secret = (): string => visit.region.tier_secret;
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
-    void answerVisitor(visit, request, response);
+  const onRequest = (exchange: ServerExchange): void => void answerVisitor(visit, exchange);
   const tls =
     edge.listen_tls === undefined
       ? undefined
@@ -159,7 +158,7 @@ async function openEdge(
       onConnection: (socket, wire, hasServed) => front?.accept(socket, wire, hasServed),
       onRequest,
       onRefused: (error) => core.refused('public', error),
-      onUpgrade: (request, socket, head) => answerUpgrade(visit, request, socket, head),
+      onUpgrade: (request) => answerUpgrade(visit, request),
     });
   const fetchFor: FetchFor = (call, { site }, key, onOwner = () => undefined) =>
     failover(() => {

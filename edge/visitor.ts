@@ -4,11 +4,8 @@
  * site's own rules.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isIPv6, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { Duplex, Readable } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { Readable } from 'node:stream';
 import { isPersonal, keyCookies, withoutIgnored, withoutReplaced, withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from '../cache/key.ts';
@@ -21,16 +18,18 @@ import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
 import { addressBlock } from '../http/address-block.ts';
 import type { AddressCounts } from '../http/address-counts.ts';
+import { requestBody } from '../http/arriving-body.ts';
 import { endWhenStalled } from '../http/body-pace.ts';
 import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
-import { deliverInterim } from '../http/deliver.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
+import { checkHead, hasBody, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
 import { boundedFields } from '../http/field-bounds.ts';
-import { canonicalAddress, endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
+import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
 import { hasField, type RawHeaders } from '../http/headers.ts';
-import { checkHead, hasBody, refuse, requestBody } from '../http/listener.ts';
+import { refuse } from '../http/listener.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
+import type { UpgradeRequest } from '../http/node-exchange.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
 import { failover } from '../tier/failover.ts';
@@ -97,15 +96,13 @@ const OPTIONS_HERE: ResponseHead = {
  */
 export async function answerVisitor(
   visit: Visit,
-  request: IncomingMessage,
-  response: ServerResponse,
+  exchange: ServerExchange,
   known?: Visited,
-  visitor: string = visitorBlock(visit, request),
+  visitor: string = visitorBlock(visit, exchange),
 ): Promise<void> {
   const { core } = visit;
   const arrival: Arrival = {
-    request,
-    response,
+    exchange,
     listener: 'public',
     id: crypto.randomUUID(),
     startedAt: performance.now(),
@@ -118,13 +115,13 @@ export async function answerVisitor(
     return;
   }
   try {
-    if (known === undefined) checkHead(request, core.limits.max_headers);
-    const visited = known ?? readRequest(visit, request);
+    if (known === undefined) checkHead(exchange, core.limits.max_headers);
+    const visited = known ?? readHead(visit, exchange);
     const { served, method, target, keyed, scheme, headers } = visited;
     site = served.site;
     if (method === 'PURGE') {
-      const ip = visitorAddress(senderOf(visit, request.socket.remoteAddress ?? ''), request.rawHeaders);
-      await core.purging.purge(readPurge({ site: served.site, keyed, headers: request.rawHeaders, ip }));
+      const ip = visitorAddress(senderOf(visit, exchange.remoteAddress ?? ''), exchange.headers);
+      await core.purging.purge(readPurge({ site: served.site, keyed, headers: exchange.headers, ip }));
       await core.respondPlainly(arrival, served.site, PURGED, 'purged');
       return;
     }
@@ -141,8 +138,8 @@ export async function answerVisitor(
       await core.respondPlainly(arrival, served.site, OPTIONS_HERE, 'max-forwards');
       return;
     }
-    const gone = goneSignal(response);
-    const arriving = requestBody(request, response, served.site.max_request_body);
+    const gone = goneSignal(exchange);
+    const arriving = requestBody(exchange, served.site.max_request_body);
     body = arriving && (await bodyToSend(visit, served.site, arriving, visitor));
     const part = new Part(visit, arrival.id, visited);
     const path = rulePath(target.path);
@@ -159,7 +156,7 @@ export async function answerVisitor(
       asksPeer: part.asks,
       forPeer: false,
       keeps: () => part.keeps(),
-      onInterim: (status, fields) => deliverInterim(response, status, fields),
+      onInterim: (status, fields) => exchange.interim(status, fields),
       gone,
       needs: NOTHING_KNOWN,
     };
@@ -193,14 +190,14 @@ export async function answerVisitor(
 }
 
 /** A visitor asks to speak another protocol: passed on to a shield or the origin, never through the cache. */
-export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+export function answerUpgrade(visit: Visit, request: UpgradeRequest): void {
   const { core } = visit;
   const id = crypto.randomUUID();
   try {
     checkHead(request, core.limits.max_headers);
     // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
-    if (hasBody(request.rawHeaders)) throw new HttpError('bad_request', 'a body with Upgrade');
-    const visited = readRequest(visit, request);
+    if (hasBody(request.headers)) throw new HttpError('bad_request', 'a body with Upgrade');
+    const visited = readHead(visit, request);
     const { served, target, headers, scheme } = visited;
     if (!isLetIn(visited)) throw new HttpError(siteGeo(served.site).refusalCode);
     const { peers, origin } = visit;
@@ -216,8 +213,6 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
     };
     passUpgrade({
       request,
-      socket,
-      head,
       upstream: {
         method: 'GET',
         target: target.raw,
@@ -238,7 +233,7 @@ export function answerUpgrade(visit: Visit, request: IncomingMessage, socket: Du
   } catch (error) {
     const refusal = core.asHttpError(error, id);
     core.refused('public', refusal);
-    refuse(socket, refusal);
+    refuse(request.socket, refusal);
   }
 }
 
@@ -271,44 +266,25 @@ async function bodyToSend(
 }
 
 /** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */
-export function visitorBlock(visit: Visit, { socket, rawHeaders }: IncomingMessage): string {
-  return addressBlock(visitorAddress(senderOf(visit, socket.remoteAddress ?? ''), rawHeaders));
+export function visitorBlock(visit: Visit, { remoteAddress = '', headers }: VisitorHead): string {
+  return addressBlock(visitorAddress(senderOf(visit, remoteAddress), headers));
 }
 
-function readRequest(visit: Visit, request: IncomingMessage): Visited {
-  const { method = '', url = '', rawHeaders, socket, httpVersion } = request;
-  const { remoteAddress: sender = '0.0.0.0', encrypted } = socket as Socket & Partial<TLSSocket>;
-  const impliedHost = httpVersion === '1.0' ? localAuthority(socket) : undefined;
-  return readHead(visit, { method, url, rawHeaders, sender, encrypted: encrypted === true, impliedHost });
-}
+/** What is read of a request's head, and of the connection that it came on. */
+export type VisitorHead = Pick<ServerRequest, 'method' | 'target' | 'headers' | 'remoteAddress' | 'isTls'> &
+  Partial<Pick<ServerRequest, 'version' | 'localAuthority'>>;
 
-/** Address and port that the connection was made to. */
-function localAuthority({ localAddress, localPort }: Socket): string | undefined {
-  if (localAddress === undefined) return undefined;
-  const address = canonicalAddress(localAddress);
-  return `${isIPv6(address) ? `[${address}]` : address}:${localPort}`;
-}
-
-/** A request's head, and how it came. */
-export interface VisitorHead {
-  readonly method: string;
-  /** The request target. */
-  readonly url: string;
-  readonly rawHeaders: RawHeaders;
-  /** The other end's address. */
-  readonly sender: string;
-  readonly encrypted: boolean;
-  /** Host of requests that need none and have none. */
-  readonly impliedHost?: string | undefined;
-}
+/** Stands for the other end of a connection that has gone. */
+export const UNKNOWN_ADDRESS = '0.0.0.0';
 
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
 export function readHead(visit: Visit, head: VisitorHead): Visited {
   const { core, region } = visit;
-  const { method, sender, impliedHost } = head;
-  const rawHeaders = boundedFields(head.rawHeaders);
-  if (head.url.length > core.limits.max_target) throw new HttpError('target_too_long');
-  const target = parseRequestTarget(method, head.url, rawHeaders, {
+  const { method, remoteAddress: sender = UNKNOWN_ADDRESS } = head;
+  const impliedHost = head.version === '1.0' ? head.localAuthority : undefined;
+  const rawHeaders = boundedFields(head.headers);
+  if (head.target.length > core.limits.max_target) throw new HttpError('target_too_long');
+  const target = parseRequestTarget(method, head.target, rawHeaders, {
     impliedHost,
     dotSegments: (host) => core.findSite(host)?.site.dot_segments ?? 'refuse',
   });
@@ -326,7 +302,7 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   if (override !== undefined) throw new HttpError('method_override_refused', override);
   const by = senderOf(visit, sender);
   // A proxy in front may have taken TLS off.
-  const scheme = believedScheme(by, rawHeaders) ?? (head.encrypted ? 'https' : 'http');
+  const scheme = believedScheme(by, rawHeaders) ?? (head.isTls ? 'https' : 'http');
   const ip = siteGeo(served.site).isUsed ? visitorAddress(by, rawHeaders) : undefined;
   const place = ip === undefined ? undefined : visit.geo.locate(ip);
   const headers = cleanedHeaders(rawHeaders, served.site, place);

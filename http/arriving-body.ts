@@ -4,26 +4,45 @@
  * more than any other.
  * @module
  */
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { HttpError } from './errors.ts';
+import { hasBody, type ServerExchange } from './exchange.ts';
+import { fieldValue } from './headers.ts';
 
-export class ArrivingBody extends Readable {
-  readonly #request: IncomingMessage;
+/**
+ * The request's body, or `undefined` when it has none (RFC 9112, section 6).
+ * One that turns out longer than `maxBytes` breaks off with `body_too_large`.
+ *
+ * @throws {HttpError} `body_too_large` when its length says so already.
+ */
+export function requestBody(exchange: ServerExchange, maxBytes: number): Readable | undefined {
+  const { body, headers } = exchange;
+  if (body === undefined || !hasBody(headers)) return undefined;
+  const length = fieldValue(headers, 'content-length');
+  if (length !== undefined && Number(length) > maxBytes) throw new HttpError('body_too_large');
+  // RFC 9110, section 10.1.1: in a request of HTTP/1.0 it is to be ignored.
+  if (fieldValue(headers, 'expect')?.toLowerCase() === '100-continue') exchange.interim(100, []);
+  return new ArrivingBody(body, maxBytes, () => exchange.dropBody());
+}
+
+class ArrivingBody extends Readable {
+  readonly #source: Readable;
+  readonly #drop: () => void;
   readonly #maxBytes: number;
   #bytes = 0;
   #isWanted = false;
 
-  /** @param maxBytes - One that turns out longer breaks off with `body_too_large`. */
-  constructor(request: IncomingMessage, maxBytes: number) {
+  /** @param drop - Gives up what has not been read. */
+  constructor(source: Readable, maxBytes: number, drop: () => void) {
     super();
-    this.#request = request;
+    this.#source = source;
+    this.#drop = drop;
     this.#maxBytes = maxBytes;
     this.on('error', ignore); // whoever reads it hears of it as well
-    request.once('error', (error) => this.destroy(error));
-    request.once('aborted', () => this.destroy(new HttpError('abandoned', 'the visitor left while sending')));
-    request.once('end', () => this.push(null));
-    request.on('readable', this.#take);
+    source.once('error', (error) => this.destroy(error));
+    source.once('aborted', () => this.destroy(new HttpError('abandoned', 'the visitor left while sending')));
+    source.once('end', () => this.push(null));
+    source.on('readable', this.#take);
   }
 
   override _read(): void {
@@ -32,15 +51,15 @@ export class ArrivingBody extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#request.off('readable', this.#take);
-    if (error !== null) this.#request.unpipe(); // in HTTP/2, the rest is dropped
+    this.#source.off('readable', this.#take);
+    if (error !== null) this.#drop();
     done(error);
   }
 
   readonly #take = (): void => {
     if (!this.#isWanted || this.destroyed) return;
     // Without a length, a single piece of what has come would be read.
-    const piece = this.#request.read(this.#request.readableLength || undefined) as Buffer | null;
+    const piece = this.#source.read(this.#source.readableLength || undefined) as Buffer | null;
     if (piece === null) return;
     this.#isWanted = false;
     this.#bytes += piece.length;

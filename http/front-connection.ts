@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
-import { type FrontExchange, frontExchange } from './front-exchange.ts';
+import { FrontExchange } from './front-exchange.ts';
 import { closeWhenSilent, mayBeHalfOpen } from './half-open.ts';
 import type { HeadProgress } from './head-progress.ts';
 import type { Wire } from './listener.ts';
@@ -135,7 +135,7 @@ export class FrontConnection<Meaning> {
 
   readonly #onClose = (): void => {
     this.#front.forget(this);
-    this.#exchange?.broken();
+    this.#exchange?.closed();
   };
 
   #take(text: string): void {
@@ -301,7 +301,7 @@ export class FrontConnection<Meaning> {
     }
     const { socket } = this;
     this.waitsFor = 'answer';
-    const exchange = frontExchange({
+    const exchange = new FrontExchange({
       socket,
       isHead,
       target,

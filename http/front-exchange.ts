@@ -1,22 +1,17 @@
 /**
- * A recognised request, and the answer to it, in the form in which the rest of
- * the program knows them: that of `node:http`, without its parser and its
- * streams. The bytes of the answer are those that `node:http` would write; a
- * test holds the two against each other.
+ * Exchanges of requests that are recognised without `node:http`
+ * (http/recogniser.ts): GET and HEAD in HTTP/1.1, without a body. The bytes of
+ * an answer are those that `node:http` would write; a test holds the two against
+ * each other.
  * @module
  */
-import { EventEmitter } from 'node:events';
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { formatHttpDate } from './date.ts';
+import { reasonPhrase, type ServerExchange } from './exchange.ts';
 import { isFieldLine, type RawHeaders } from './headers.ts';
-
-export interface FrontExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  /** The connection has broken. */
-  broken(): void;
-}
+import type { ResponseHead } from './message.ts';
 
 export interface FrontExchangeOptions {
   readonly socket: Socket;
@@ -31,80 +26,73 @@ export interface FrontExchangeOptions {
   readonly onWritten: (isLast: boolean) => void;
 }
 
-export function frontExchange(options: FrontExchangeOptions): FrontExchange {
-  const request = new FrontRequest(options);
-  const response = new FrontResponse(request, options);
-  return { request, response, broken: () => response.emit('close') } as unknown as FrontExchange;
-}
-
-class FrontRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly rawHeaders: RawHeaders;
-  readonly httpVersion = '1.1';
-  /** It has no body. */
-  readonly complete = true;
-  readonly socket: Socket;
-
-  constructor({ socket, isHead, target, headers }: FrontExchangeOptions) {
-    this.socket = socket;
-    this.method = isHead ? 'HEAD' : 'GET';
-    this.url = target;
-    this.rawHeaders = headers;
-  }
-}
-
 /** A head and a body up to this are written in one piece. */
 const ONE_BUFFER_BYTES = 16 * 1024;
 
-class FrontResponse extends EventEmitter {
-  readonly req: FrontRequest;
-  readonly socket: Socket;
+export class FrontExchange implements ServerExchange {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: RawHeaders;
+  readonly version = '1.1';
+  readonly body = undefined;
+  readonly #socket: Socket;
   readonly #options: FrontExchangeOptions;
   /** The head, until it is written. */
   #head: string | undefined;
   #hasHead = false;
   #hasBody = true;
-  #trailers = '';
+  #isChunked = false;
+  #isLast = false;
   #hasEnded = false;
-  /** True if the body is sent in chunks (RFC 9112, section 7.1). */
-  chunkedEncoding = false;
-  shouldKeepAlive = true;
-  statusCode = 200;
+  #onClose: (() => void)[] = [];
 
-  constructor(request: FrontRequest, options: FrontExchangeOptions) {
-    super();
-    this.req = request;
-    this.socket = options.socket;
+  constructor(options: FrontExchangeOptions) {
+    const { socket, isHead, target, headers } = options;
     this.#options = options;
+    this.#socket = socket;
+    this.method = isHead ? 'HEAD' : 'GET';
+    this.target = target;
+    this.headers = headers;
   }
 
-  get headersSent(): boolean {
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
+  }
+
+  get isTls(): boolean {
+    return (this.#socket as Partial<TLSSocket>).encrypted === true;
+  }
+
+  /** Its version requires a Host field. */
+  get localAuthority(): undefined {
+    return undefined;
+  }
+
+  get hasHead(): boolean {
     return this.#hasHead;
   }
 
-  get destroyed(): boolean {
-    return this.socket.destroyed;
+  get isFlushed(): boolean {
+    return this.#socket.writableLength === 0;
   }
 
-  /** Bytes that were written and have not been taken by the system. */
-  get writableLength(): number {
-    return this.socket.writableLength;
+  get isClosed(): boolean {
+    return this.#socket.destroyed || this.#socket.writableEnded;
   }
 
-  get writableFinished(): boolean {
-    return this.#hasEnded && this.socket.writableLength === 0;
+  interim(status: number, headers: RawHeaders): void {
+    if (this.#hasHead || !this.#socket.writable) return;
+    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    this.#socket.write(`${text}\r\n`, 'latin1');
   }
 
-  /** @throws {TypeError} for a field that would not stay one line. */
-  writeHead(status: number, ...rest: unknown[]): this {
-    const reason = typeof rest[0] === 'string' ? rest[0] : (STATUS_CODES[status] ?? 'unknown');
-    const headers = (rest.at(-1) ?? []) as RawHeaders;
+  head(head: ResponseHead): void {
+    const { status, headers } = head;
     const { keepAliveSeconds, isLast } = this.#options;
-    this.statusCode = status;
-    this.#hasBody = this.req.method !== 'HEAD' && status !== 204 && status !== 304;
-    if (isLast()) this.shouldKeepAlive = false;
-    let text = `HTTP/1.1 ${status} ${reason}\r\n`;
+    this.#hasBody = this.method !== 'HEAD' && status !== 204 && status !== 304;
+    this.#isLast = isLast();
+    let text = `HTTP/1.1 ${status} ${reasonPhrase(head)}\r\n`;
     let [hasDate, hasLength, connection] = [false, false, undefined as string | undefined];
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
@@ -117,73 +105,93 @@ class FrontResponse extends EventEmitter {
       else if (length === 10 && name.toLowerCase() === 'connection') connection = value.toLowerCase();
     }
     if (!hasDate) text += `Date: ${formatHttpDate(Date.now())}\r\n`;
-    if (connection?.includes('close')) this.shouldKeepAlive = false;
+    if (connection?.includes('close')) this.#isLast = true;
     else if (connection === undefined) {
-      text += this.shouldKeepAlive
-        ? `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`
-        : 'Connection: close\r\n';
+      text += this.#isLast
+        ? 'Connection: close\r\n'
+        : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
     }
     if (!hasLength && this.#hasBody) {
       text += 'Transfer-Encoding: chunked\r\n';
-      this.chunkedEncoding = true;
+      this.#isChunked = true;
     }
     this.#head = `${text}\r\n`;
     this.#hasHead = true;
-    return this;
   }
 
-  flushHeaders(): void {
+  flush(): void {
     if (this.#head === undefined) return;
-    this.socket.write(this.#head, 'latin1');
+    this.#socket.write(this.#head, 'latin1');
     this.#head = undefined;
   }
 
-  /** @returns Whether there is room for more; if not, `drain` tells when there is. */
-  write(chunk: Buffer): boolean {
-    if (!this.#hasBody || chunk.length === 0) return true;
-    const { socket } = this;
-    const before = this.chunkedEncoding ? `${this.#head ?? ''}${chunk.length.toString(16)}\r\n` : this.#head;
+  write(piece: Buffer): boolean {
+    if (!this.#hasBody || piece.length === 0) return true;
+    const socket = this.#socket;
+    const before = this.#isChunked ? `${this.#head ?? ''}${piece.length.toString(16)}\r\n` : this.#head;
     this.#head = undefined;
-    let hasRoom: boolean;
-    if (before === undefined) hasRoom = socket.write(chunk);
-    else if (chunk.length <= ONE_BUFFER_BYTES && !this.chunkedEncoding) hasRoom = socket.write(joined(before, chunk));
-    else {
-      socket.cork();
-      socket.write(before, 'latin1');
-      hasRoom = socket.write(chunk);
-      if (this.chunkedEncoding) hasRoom = socket.write('\r\n', 'latin1');
-      socket.uncork();
-    }
-    if (!hasRoom) socket.once('drain', () => this.emit('drain'));
+    if (before === undefined) return socket.write(piece);
+    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked) return socket.write(joined(before, piece));
+    socket.cork();
+    socket.write(before, 'latin1');
+    let hasRoom = socket.write(piece);
+    if (this.#isChunked) hasRoom = socket.write('\r\n', 'latin1');
+    socket.uncork();
     return hasRoom;
   }
 
-  end(): void {
-    if (this.#hasEnded || this.destroyed) return;
-    this.flushHeaders();
-    if (this.chunkedEncoding) this.socket.write(`0\r\n${this.#trailers}\r\n`, 'latin1');
+  end(trailers: RawHeaders = []): void {
+    if (this.#hasEnded || this.#socket.destroyed) return;
+    this.flush();
+    if (this.#isChunked) this.#socket.write(`0\r\n${fieldLinesOf(trailers)}\r\n`, 'latin1');
     this.#hasEnded = true;
-    this.#options.onWritten(!this.shouldKeepAlive);
+    this.#options.onWritten(this.#isLast);
   }
 
-  addTrailers(fields: readonly (readonly [string, string])[]): void {
-    for (const [name, value] of fields) if (isFieldLine(name, value)) this.#trailers += `${name}: ${value}\r\n`;
+  abort(): void {
+    this.#socket.destroy();
   }
 
-  writeInformation(status: number, headers: RawHeaders): void {
-    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    this.socket.write(`${text}\r\n`, 'latin1');
+  dropBody(): void {
+    // it has none
   }
 
-  destroy(): this {
-    this.socket.destroy();
-    return this;
+  onDrain(listener: () => void): void {
+    const done = (): void => {
+      this.#socket.off('drain', done);
+      this.#socket.off('close', done);
+      listener();
+    };
+    this.#socket.on('drain', done);
+    this.#socket.on('close', done);
+  }
+
+  onClose(listener: () => void): void {
+    this.#onClose.push(listener);
+  }
+
+  offClose(listener: () => void): void {
+    this.#onClose = this.#onClose.filter((other) => other !== listener);
+  }
+
+  /** Of the connection: it has gone before the answer was complete. */
+  closed(): void {
+    for (const listener of this.#onClose) listener();
   }
 }
 
-function joined(head: string, chunk: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(head.length + chunk.length);
-  chunk.copy(bytes, bytes.write(head, 'latin1'));
+/** Trailers that would not stay one line are left out. */
+function fieldLinesOf(headers: RawHeaders): string {
+  let text = '';
+  for (let i = 0; i < headers.length; i += 2) {
+    const [name, value] = [headers[i] as string, headers[i + 1] as string];
+    if (isFieldLine(name, value)) text += `${name}: ${value}\r\n`;
+  }
+  return text;
+}
+
+function joined(head: string, piece: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(head.length + piece.length);
+  piece.copy(bytes, bytes.write(head, 'latin1'));
   return bytes;
 }

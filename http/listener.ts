@@ -7,16 +7,17 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
-import { ArrivingBody } from './arriving-body.ts';
 import { errorPage, HttpError } from './errors.ts';
+import { hasBody } from './exchange.ts';
 import { closeWhenSilent } from './half-open.ts';
 import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
 import { isPreface, refuseHttp2 } from './http2/refusing.ts';
 import { endLingering, linger } from './linger.ts';
 import { isSafe } from './methods.ts';
+import { isUnread, NodeExchange, UpgradeRequest } from './node-exchange.ts';
 import { NodeReading } from './node-reading.ts';
 import { Pipelines } from './pipelines.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
@@ -51,9 +52,9 @@ export interface ListenerOptions {
    */
   readonly onConnection?: ((socket: Socket, wire: Wire, hasServed: boolean) => void) | undefined;
   /** Answers every request, and never rejects. */
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onRequest: (exchange: NodeExchange) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
-  readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly onUpgrade?: (request: UpgradeRequest) => void;
   /** Called for every request that ends before `onRequest` could see it. */
   readonly onRefused?: (error: HttpError) => void;
   /** Fields of the answer to such a request. */
@@ -127,7 +128,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     restoreMethod(request);
     // Node has dropped what follows an Upgrade behind a body; it is to be sent anew (RFC 9112, section 9.3.2).
     if (!server.listening || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
-    pipelines.add(socket, response, isSafe(request.method), () => onRequest(request, response));
+    pipelines.add(socket, response, isSafe(request.method), () => onRequest(new NodeExchange(request, response)));
   };
   /** Methods of requests that `node:http` reads with another one in their place. */
   const methods = new WeakMap<Duplex, string>();
@@ -229,7 +230,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     if (isSwitch(request)) {
       upgraded.add(stream);
       stream.once('close', () => upgraded.delete(stream));
-      onUpgrade?.(request, stream, head);
+      onUpgrade?.(new UpgradeRequest(request, stream, head));
       return;
     }
     // RFC 9110, section 7.8: "A server MAY ignore a received Upgrade header field".
@@ -250,7 +251,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       reading.end(socket);
       readOn(socket, head);
     });
-    pipelines.add(socket, response, isSafe(request.method), () => onRequest(request, response));
+    pipelines.add(socket, response, isSafe(request.method), () => onRequest(new NodeExchange(request, response)));
   };
   server.on('upgrade', (request, stream, head) => {
     reading.left(request.socket);
@@ -280,53 +281,6 @@ function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig
   server.requestTimeout = limits.request_timeout;
   server.keepAliveTimeout = limits.keep_alive_timeout;
   server.maxConnections = limits.max_connections;
-}
-
-/**
- * Checks that Node's parser omits.
- *
- * @throws {HttpError} `header_too_large` when the request has more header lines than the config allows,
- *   `bad_version`, or `bad_request` for a body that another server could read differently.
- */
-export function checkHead({ rawHeaders, httpVersion }: IncomingMessage, maxHeaders: number): void {
-  if (rawHeaders.length > maxHeaders * 2) throw new HttpError('header_too_large');
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new HttpError('bad_version', httpVersion);
-  const codings = fieldValue(rawHeaders, 'transfer-encoding');
-  if (codings === undefined) return;
-  // RFC 9112, section 6.1: in HTTP/1.0 "the framing is faulty"; and the parser takes off the last coding only.
-  const isChunked = listMembers(codings).join().toLowerCase() === 'chunked';
-  if (!isChunked || httpVersion === '1.0') throw new HttpError('bad_request', `Transfer-Encoding: ${codings}`);
-}
-
-/** Returns whether a part of the request's body has not arrived yet. */
-export function isUnread({ complete, rawHeaders }: IncomingMessage): boolean {
-  return !complete && hasBody(rawHeaders);
-}
-
-/** Returns whether a request announces a body (RFC 9112, section 6.3). */
-export function hasBody(headers: RawHeaders): boolean {
-  const length = fieldValue(headers, 'content-length');
-  return length === undefined ? fieldValue(headers, 'transfer-encoding') !== undefined : Number(length) > 0;
-}
-
-/**
- * The request's body, or `undefined` when it has none (RFC 9112, section 6).
- * One that turns out longer than `maxBytes` breaks off with `body_too_large`.
- *
- * @throws {HttpError} `body_too_large` when its length says so already.
- */
-export function requestBody(
-  request: IncomingMessage,
-  response: ServerResponse,
-  maxBytes: number,
-): Readable | undefined {
-  if (!hasBody(request.rawHeaders)) return undefined;
-  const length = fieldValue(request.rawHeaders, 'content-length');
-  if (length !== undefined && Number(length) > maxBytes) throw new HttpError('body_too_large');
-  const expected = fieldValue(request.rawHeaders, 'expect')?.toLowerCase();
-  // RFC 9110, section 10.1.1: in a request of HTTP/1.0 it is to be ignored.
-  if (expected === '100-continue' && request.httpVersion !== '1.0') response.writeContinue();
-  return new ArrivingBody(request, maxBytes);
 }
 
 /** Answers on a socket that has no response object, and closes it. */

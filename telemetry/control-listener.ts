@@ -2,9 +2,10 @@
  * The control listener of a node: what operators and their tools read.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { LimitsConfig } from '../config/schema.ts';
+import { answerWhole, type ServerExchange } from '../http/exchange.ts';
+import { firstLine } from '../http/headers.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { controlHostFix, isControlHost } from './control-hosts.ts';
 
@@ -18,7 +19,7 @@ export interface ControlListenerOptions {
   /** Health in `/healthz`, beside the node's name; healthy by default. */
   readonly health?: () => Health;
   /** Further POST handlers, by path. */
-  readonly posts?: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
+  readonly posts?: Readonly<Record<string, (exchange: ServerExchange) => void>>;
 }
 
 export interface Health {
@@ -42,29 +43,30 @@ export function listenForControl({
   return listen({
     address,
     limits,
-    onRequest: (request, response) => {
-      const path = request.url?.split('?')[0] ?? '';
+    onRequest: (exchange) => {
+      const { method, target, headers } = exchange;
+      const path = target.split('?')[0] as string;
       const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
-      if (request.method === 'POST' && post !== undefined) {
-        post(request, response);
+      if (method === 'POST' && post !== undefined) {
+        post(exchange);
         return;
       }
-      const { host } = request.headers;
+      const host = firstLine(headers, 'host');
       if (!isControlHost(host, [address, ...hosts()])) {
-        response.writeHead(421, { 'Content-Type': 'text/plain' }).end(`${controlHostFix(host ?? '')}\n`);
-      } else if (request.method !== 'GET' && request.method !== 'HEAD') {
-        response.writeHead(405, { Allow: 'GET, HEAD' }).end();
+        answerWhole(exchange, 421, ['Content-Type', 'text/plain'], `${controlHostFix(host ?? '')}\n`);
+      } else if (method !== 'GET' && method !== 'HEAD') {
+        answerWhole(exchange, 405, ['Allow', 'GET, HEAD']);
       } else if (path === '/healthz') {
         const { isServing, details } = health();
         const text = JSON.stringify({ node, status: isServing ? 'ok' : 'down', ...details });
-        response.writeHead(isServing ? 200 : 503, { 'Content-Type': 'application/json' }).end(text);
+        answerWhole(exchange, isServing ? 200 : 503, ['Content-Type', 'application/json'], text);
       } else if (path === '/metrics') {
         registry.metrics().then(
-          (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
-          () => response.writeHead(500).end(),
+          (text) => answerWhole(exchange, 200, ['Content-Type', registry.contentType], text),
+          () => answerWhole(exchange, 500),
         );
       } else {
-        response.writeHead(404).end();
+        answerWhole(exchange, 404);
       }
     },
   });

@@ -2,15 +2,13 @@
  * Noticing that whoever asked has gone.
  * @module
  */
-import type { ServerResponse } from 'node:http';
 import type { GoneSignal } from '../cache/exchange.ts';
+import type { ServerExchange } from '../http/exchange.ts';
 
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
-export function goneSignal(response: ServerResponse): GoneSignal {
+export function goneSignal(exchange: ServerExchange): GoneSignal {
   const gone = new Gone();
-  response.on('close', () => {
-    if (!response.writableFinished) gone.abort();
-  });
+  exchange.onClose(() => gone.abort());
   return gone;
 }
 

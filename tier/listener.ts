@@ -3,7 +3,6 @@
  * into one for the cache.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import type { Answer } from '../cache/answer.ts';
@@ -13,12 +12,13 @@ import { cacheKey } from '../cache/key.ts';
 import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { rulePath } from '../config/rule-path.ts';
 import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
-import { deliverInterim } from '../http/deliver.ts';
+import { requestBody } from '../http/arriving-body.ts';
 import type { HttpError } from '../http/errors.ts';
+import { checkHead, type ServerExchange } from '../http/exchange.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
 import { Front } from '../http/front.ts';
 import { withField, withoutFields } from '../http/headers.ts';
-import { checkHead, type Listener, listen, refuse, requestBody } from '../http/listener.ts';
+import { type Listener, listen, refuse } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
@@ -48,7 +48,7 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
     recogniser: () => recogniser,
     limits: () => limits,
     answer: () => false,
-    ask: (_connection, _request, exchange) => void answer(options, exchange.request, exchange.response),
+    ask: (_connection, _request, exchange) => void answer(options, exchange),
   });
   let limits = forNodes(core.limits);
   let recogniser = recogniserFor(limits);
@@ -57,19 +57,17 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
     reusePort: options.reusePort ?? false,
     limits,
     onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
-    onRequest: (request, response) => void answer(options, request, response),
+    onRequest: (exchange) => void answer(options, exchange),
     onRefused: (error) => core.refused('tier', error),
     refusalFields: errorFields,
-    onUpgrade: (request, socket, head) => {
+    onUpgrade: (request) => {
       try {
-        const call = readTierCall(request.rawHeaders, options.secret());
-        const target = parseRequestTarget(request.method ?? '', request.url ?? '', request.rawHeaders);
+        const call = readTierCall(request.headers, options.secret());
+        const target = parseRequestTarget(request.method, request.target, request.headers);
         const served = core.siteOf(target.host);
-        const headers = withoutFields(removeHopByHop(request.rawHeaders), TIER_FIELDS);
+        const headers = withoutFields(removeHopByHop(request.headers), TIER_FIELDS);
         passUpgrade({
           request,
-          socket,
-          head,
           upstream: {
             method: 'GET',
             target: target.raw,
@@ -91,7 +89,7 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
       } catch (error) {
         const refusal = core.asHttpError(error, '');
         core.refused('tier', refusal);
-        refuse(socket, refusal, errorFields(refusal));
+        refuse(request.socket, refusal, errorFields(refusal));
       }
     },
   });
@@ -126,20 +124,20 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 }
 
 /** Never rejects. */
-async function answer(options: TierListenerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(options: TierListenerOptions, exchange: ServerExchange): Promise<void> {
   const { core } = options;
-  let arrival: Arrival = { request, response, listener: 'tier', id: '', startedAt: performance.now() };
+  let arrival: Arrival = { exchange, listener: 'tier', id: '', startedAt: performance.now() };
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, errorFields(error));
   try {
-    const call = readTierCall(request.rawHeaders, options.secret());
+    const call = readTierCall(exchange.headers, options.secret());
     arrival = { ...arrival, id: call.id };
-    checkHead(request, core.limits.max_headers * 2);
-    const method = request.method ?? '';
-    const target = parseRequestTarget(method, request.url ?? '', request.rawHeaders);
+    checkHead(exchange, core.limits.max_headers * 2);
+    const { method } = exchange;
+    const target = parseRequestTarget(method, exchange.target, exchange.headers);
     const served = core.siteOf(target.host);
     site = served.site;
-    const headers = withoutFields(removeHopByHop(request.rawHeaders), TIER_FIELDS);
+    const headers = withoutFields(removeHopByHop(exchange.headers), TIER_FIELDS);
     const keyed = cacheKey(served.site, call.proto, target, headers);
     let asksWorker = options.asksWorker?.(call, keyed.key) ?? false;
     const cacheRequest: CacheRequest = {
@@ -148,7 +146,7 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       rawTarget: target.raw,
       path: rulePath(target.path),
       headers,
-      body: requestBody(request, response, served.site.max_request_body),
+      body: requestBody(exchange, served.site.max_request_body),
       visitor: call.visitor,
       site: served.site,
       rules: served.rules,
@@ -158,8 +156,8 @@ async function answer(options: TierListenerOptions, request: IncomingMessage, re
       asksPeer: asksWorker ? 'near' : false,
       forPeer: call.ask !== 'shield',
       keeps: () => !asksWorker,
-      onInterim: (status, fields) => deliverInterim(response, status, fields),
-      gone: goneSignal(response),
+      onInterim: (status, fields) => exchange.interim(status, fields),
+      gone: goneSignal(exchange),
       needs: call.position,
     };
     const describe = (status: CacheStatus): CacheStatus => status;

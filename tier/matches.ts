@@ -2,12 +2,12 @@
  * Number of stored responses that a purge would match: for dry runs, the only operation that scans the store.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { z } from 'zod';
 import { Ledger, NOTHING_KNOWN, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
+import { requestBody } from '../http/arriving-body.ts';
 import { HttpError } from '../http/errors.ts';
-import { requestBody } from '../http/listener.ts';
+import { answerWhole, type ServerExchange } from '../http/exchange.ts';
 import { readSecretTierField } from '../http/tier-field.ts';
 import type { NodeCore } from './node-core.ts';
 
@@ -30,32 +30,25 @@ export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise
 
 /** @returns The answer to `POST /v1/matches`: `{"matches":N}`. */
 export function answerMatches(count: CountMatches, secret: () => string) {
-  return (request: IncomingMessage, response: ServerResponse): void => {
-    void answer(count, secret(), request, response);
-  };
+  return (exchange: ServerExchange): void => void answer(count, secret(), exchange);
 }
 
 /** Never rejects. */
-async function answer(
-  count: CountMatches,
-  secret: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answer(count: CountMatches, secret: string, exchange: ServerExchange): Promise<void> {
   try {
-    readSecretTierField(request.rawHeaders, secret);
-    const body = requestBody(request, response, MAX_BODY_BYTES);
+    readSecretTierField(exchange.headers, secret);
+    const body = requestBody(exchange, MAX_BODY_BYTES);
     const parsed = bodySchema.safeParse(body === undefined ? undefined : await json(body));
     if (!parsed.success) throw new HttpError('bad_request', parsed.error.message);
     const records = parsed.data.selectors.map(
       (selector, index): PurgeRecord => ({ ...selector, seq: index + 1, soft: false }),
     );
     const text = JSON.stringify({ matches: await count(records) });
-    response.writeHead(200, { 'Content-Type': 'application/json' }).end(text);
+    answerWhole(exchange, 200, ['Content-Type', 'application/json'], text);
   } catch (error) {
     const { status } = error instanceof HttpError ? error : new HttpError('bad_request');
-    if (response.headersSent) response.destroy();
-    else response.writeHead(status, { Connection: 'close' }).end();
+    if (exchange.hasHead) exchange.abort();
+    else answerWhole(exchange, status, ['Connection', 'close']);
   }
 }
 

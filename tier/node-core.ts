@@ -2,7 +2,6 @@
  * Common part of edges and shields: the sites, the cache, and the steps from a cache request to a delivered response.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
@@ -17,6 +16,7 @@ import { type CompiledRules, compileRules, hostMatcher } from '../config/match.t
 import type { LimitsConfig, RegionConfig, SiteConfig } from '../config/schema.ts';
 import { type Delivery, deliver } from '../http/deliver.ts';
 import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
+import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
@@ -45,8 +45,7 @@ export interface NodeCoreOptions {
 
 /** One request as it came in, for logs, metrics and error pages. */
 export interface Arrival {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly exchange: ServerExchange;
   readonly listener: ListenerName;
   readonly id: string;
   readonly startedAt: number;
@@ -178,23 +177,23 @@ export class NodeCore {
     site: SiteConfig | undefined,
     fields: readonly string[],
   ): Promise<void> {
-    const { request, response, id } = arrival;
+    const { exchange, id } = arrival;
     if (error.status >= 500) {
-      const fields = { id, code: error.code, cause: error.reason, detail: error.message, url: request.url };
+      const fields = { id, code: error.code, cause: error.reason, detail: error.message, url: exchange.target };
       const write = (more: object): void => this.log[severityOf(error)]({ ...fields, ...more }, 'request failed');
       // Who asks for too much must not fill the log as well.
       if (isForWantOfRoom(error)) this.#refusals.note(error.code, (count) => write(count === 1 ? {} : { count }));
       else write({});
     }
-    if (response.headersSent) {
-      response.destroy();
+    if (exchange.hasHead) {
+      exchange.abort();
       return;
     }
-    const page = errorPage(error, id, fieldValue(request.rawHeaders, 'accept'));
+    const page = errorPage(error, id, fieldValue(exchange.headers, 'accept'));
     // Visitors see the code; the cause is for the network.
     const detail = arrival.listener === 'tier' ? (error.reason ?? error.code) : error.code;
     const headers = [...page.headers, ...fields, ...this.#ownStatus(arrival, site, detail)];
-    const body = request.method === 'HEAD' ? undefined : onePiece(page.body);
+    const body = exchange.method === 'HEAD' ? undefined : onePiece(page.body);
     const bytes = await this.#deliver(arrival, {
       head: { status: page.status, statusText: '', headers },
       body,
@@ -212,7 +211,7 @@ export class NodeCore {
     bytes?: Buffer,
   ): Promise<void> {
     const headers = [...head.headers, ...this.#ownStatus(arrival, site, result)];
-    const body = bytes === undefined || arrival.request.method === 'HEAD' ? undefined : onePiece(bytes);
+    const body = bytes === undefined || arrival.exchange.method === 'HEAD' ? undefined : onePiece(bytes);
     const sent = await this.#deliver(arrival, { head: { ...head, headers }, body, trailers: none });
     this.#record(arrival, site.name, result, head.status, sent);
   }
@@ -241,8 +240,8 @@ export class NodeCore {
     return new HttpError('internal');
   }
 
-  #deliver({ response, id }: Arrival, delivery: Pick<Delivery, 'head' | 'body' | 'trailers'>): Promise<number> {
-    return deliver(response, {
+  #deliver({ exchange, id }: Arrival, delivery: Pick<Delivery, 'head' | 'body' | 'trailers'>): Promise<number> {
+    return deliver(exchange, {
       ...delivery,
       writeTimeoutMs: this.limits.write_timeout,
       onBroken: (error) => this.log.info({ id, detail: (error as Error).message }, 'response broken off'),
@@ -250,7 +249,7 @@ export class NodeCore {
   }
 
   #record(
-    { listener, startedAt, request, id }: Arrival,
+    { listener, startedAt, exchange, id }: Arrival,
     site: string,
     result: string,
     status: number,
@@ -259,9 +258,9 @@ export class NodeCore {
     const seconds = (performance.now() - startedAt) / 1_000;
     this.#counts.of(listener, site, result).add(status, bytes, seconds);
     if (this.accessLog === undefined || listener !== 'public') return;
-    const { method = '', url: target = '', socket, rawHeaders } = request;
-    const host = fieldValue(rawHeaders, 'host') ?? '';
-    const ip = this.visitorAddress(socket.remoteAddress ?? '', rawHeaders);
+    const { method, target, headers, remoteAddress = '' } = exchange;
+    const host = fieldValue(headers, 'host') ?? '';
+    const ip = this.visitorAddress(remoteAddress, headers);
     this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 }

@@ -3,7 +3,6 @@
  * byte for byte once the other side agrees, with back-pressure both ways.
  * @module
  */
-import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { SharedBody } from '../cache/shared-body.ts';
 import { deliver } from '../http/deliver.ts';
@@ -11,12 +10,10 @@ import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { refuse } from '../http/listener.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
+import type { UpgradeRequest } from '../http/node-exchange.ts';
 
 export interface UpgradeOptions {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  /** Bytes that the visitor sent after the head. */
-  readonly head: Buffer;
+  readonly request: UpgradeRequest;
   readonly upstream: UpstreamRequest;
   readonly fetch: Fetch;
   readonly writeTimeoutMs: number;
@@ -28,7 +25,8 @@ export interface UpgradeOptions {
 }
 
 export function passUpgrade(options: UpgradeOptions): void {
-  const { socket, upstream, fetch } = options;
+  const { upstream, fetch } = options;
+  const { socket } = options.request;
   let flow: Flow | undefined;
   let body: SharedBody | undefined;
   const giveUp = (): void => flow?.abort();
@@ -67,11 +65,12 @@ export function passUpgrade(options: UpgradeOptions): void {
   });
 }
 
-function join({ socket, head, writeTimeoutMs }: UpgradeOptions, other: Duplex, { headers }: ResponseHead): void {
+function join({ request, writeTimeoutMs }: UpgradeOptions, other: Duplex, { headers }: ResponseHead): void {
+  const { socket, unread } = request;
   let text = 'HTTP/1.1 101 Switching Protocols\r\n';
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   socket.write(`${text}\r\n`, 'latin1');
-  if (head.length > 0) other.write(head);
+  if (unread.length > 0) other.write(unread);
   pass(socket, other, writeTimeoutMs);
   pass(other, socket, writeTimeoutMs);
 }
@@ -89,20 +88,12 @@ function pass(from: Duplex, to: Duplex, writeTimeoutMs: number): void {
   });
 }
 
-function answerPlainly(
-  { request, socket, writeTimeoutMs }: UpgradeOptions,
-  head: ResponseHead,
-  body: SharedBody,
-): void {
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket as never); // a socket by another name: upgrade events hand over the connection itself
-  response.once('finish', () => socket.end());
-  void deliver(response, {
+function answerPlainly({ request, writeTimeoutMs }: UpgradeOptions, head: ResponseHead, body: SharedBody): void {
+  void deliver(request.decline(), {
     head,
     body: body.reader(0, Number.POSITIVE_INFINITY),
     trailers: () => body.trailers,
     writeTimeoutMs,
-    onBroken: () => socket.destroy(),
+    onBroken: () => request.socket.destroy(),
   });
 }

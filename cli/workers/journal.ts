@@ -82,7 +82,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
   const listener = await listen({
     address: '127.0.0.1:0',
     limits,
-    onRequest: (request, response) => {
+    onRequest: ({ request, response }) => {
       const handle = handlers[`${request.method} ${request.url?.split('?')[0]}`];
       if (handle === undefined) response.writeHead(404).end();
       else

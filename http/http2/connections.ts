@@ -3,21 +3,21 @@
  * and those that cost more than they are worth are closed.
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { HttpError } from '../errors.ts';
+import type { ServerExchange } from '../exchange.ts';
 import { Connection } from './connection.ts';
 import { ERROR } from './errors.ts';
-import { exchangeOn, translateHead } from './exchange.ts';
+import { StreamExchange, translateHead } from './exchange.ts';
 import { isMostlyOverhead } from './limits.ts';
 import { sendPage } from './refusing.ts';
 import type { Begun } from './section.ts';
 import type { Stream } from './stream.ts';
 
 export interface Http2Handlers {
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onRequest: (exchange: ServerExchange) => void;
   /** Called for every request that ends before `onRequest` could see it. */
   readonly onRefused?: ((error: HttpError) => void) | undefined;
   /** Called with the reason when a connection is closed for excessive input: a name for the log and the metric. */
@@ -136,8 +136,7 @@ export class Http2Connections {
     try {
       if (isTooLarge) throw new HttpError('header_too_large');
       const head = translateHead(section.raw, hasBody);
-      const { request, response } = exchangeOn(stream, head, connection.peer);
-      this.#handlers.onRequest(request, response);
+      this.#handlers.onRequest(new StreamExchange(stream, head, connection.peer));
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#handlers.onRefused?.(error);

@@ -1,13 +1,13 @@
 /**
- * One HTTP/2 stream in the form in which the rest of the program knows
- * requests and answers: that of HTTP/1.1, as RFC 9113, section 8 translates
- * the two.
+ * Exchanges on HTTP/2 streams. Fields are translated from and to the form of
+ * HTTP/1.1 (RFC 9113, section 8).
  * @module
  */
-import { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { HttpError } from '../errors.ts';
+import type { ServerExchange } from '../exchange.ts';
 import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../headers.ts';
+import type { ResponseHead } from '../message.ts';
 import { ERROR } from './errors.ts';
 import { headerBlock } from './header-block.ts';
 import type { Stream, StreamListener } from './stream.ts';
@@ -15,9 +15,9 @@ import type { Stream, StreamListener } from './stream.ts';
 /** A request head of HTTP/2 in the form of HTTP/1.1. */
 export interface TranslatedHead {
   readonly method: string;
-  readonly url: string;
+  readonly target: string;
   /** Host first. */
-  readonly rawHeaders: string[];
+  readonly headers: string[];
 }
 
 /**
@@ -26,14 +26,14 @@ export interface TranslatedHead {
  * @throws {HttpError} `bad_request` when the authority and Host differ, or the scheme is not that of the connection.
  */
 export function translateHead(raw: RawHeaders, hasBody: boolean): TranslatedHead {
-  let [method, url, authority, host, cookie] = ['', '', undefined, undefined, undefined] as Slots;
+  let [method, target, authority, host, cookie] = ['', '', undefined, undefined, undefined] as Slots;
   let hasLength = false;
-  const rawHeaders: string[] = ['Host', ''];
+  const headers: string[] = ['Host', ''];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     const value = raw[i + 1] as string;
     if (name === ':method') method = value;
-    else if (name === ':path') url = value;
+    else if (name === ':path') target = value;
     else if (name === ':authority') authority = value;
     else if (name === ':scheme') {
       if (value !== 'https') throw new HttpError('bad_request', `:scheme ${value} over TLS`);
@@ -44,7 +44,7 @@ export function translateHead(raw: RawHeaders, hasBody: boolean): TranslatedHead
       cookie = cookie === undefined ? value : `${cookie}; ${value}`; // RFC 9113, section 8.2.3
     } else {
       if (name === 'content-length') hasLength = true;
-      rawHeaders.push(name, value);
+      headers.push(name, value);
     }
   }
   // RFC 9113, section 8.3.1: a request is malformed "if it contains a Host header field that identifies an entity that
@@ -53,11 +53,11 @@ export function translateHead(raw: RawHeaders, hasBody: boolean): TranslatedHead
     throw new HttpError('bad_request', 'Host is not :authority');
   }
   const named = authority ?? host;
-  if (named === undefined) rawHeaders.splice(0, 2);
-  else rawHeaders[1] = named;
-  if (cookie !== undefined) rawHeaders.push('cookie', cookie);
-  if (hasBody && !hasLength) rawHeaders.push('transfer-encoding', 'chunked'); // how HTTP/1.1 says that a body follows
-  return { method, url, rawHeaders };
+  if (named === undefined) headers.splice(0, 2);
+  else headers[1] = named;
+  if (cookie !== undefined) headers.push('cookie', cookie);
+  if (hasBody && !hasLength) headers.push('transfer-encoding', 'chunked'); // how HTTP/1.1 says that a body follows
+  return { method, target, headers };
 }
 
 type Slots = [string, string, string | undefined, string | undefined, string | undefined];
@@ -95,171 +95,115 @@ export interface Peer {
   known?: { readonly raw: RawHeaders; readonly meaning: unknown; readonly of: unknown } | undefined;
 }
 
-/** @returns The two sides of a stream, for whoever answers HTTP/1.1. */
-export function exchangeOn(
-  stream: Stream,
-  head: TranslatedHead,
-  peer: Peer,
-): { request: IncomingMessage; response: ServerResponse } {
-  const request = new StreamRequest(stream, head, peer);
-  const response = new StreamResponse(stream, request);
-  return { request, response } as unknown as { request: IncomingMessage; response: ServerResponse };
-}
-
-class StreamRequest {
+export class StreamExchange implements ServerExchange, StreamListener {
   readonly method: string;
-  readonly url: string;
-  readonly rawHeaders: string[];
-  readonly httpVersion = '1.1';
-  readonly socket: Peer;
+  readonly target: string;
+  readonly headers: RawHeaders;
+  readonly version = '2';
+  readonly isTls = true;
   readonly #stream: Stream;
-
-  constructor(stream: Stream, { method, url, rawHeaders }: TranslatedHead, peer: Peer) {
-    this.#stream = stream;
-    this.method = method;
-    this.url = url;
-    this.rawHeaders = rawHeaders;
-    this.socket = peer;
-  }
-
-  get headers(): Record<string, string | undefined> {
-    const { rawHeaders } = this;
-    return new Proxy({}, { get: (_target, name) => fieldValue(rawHeaders, String(name)) });
-  }
-
-  /** True once the body is complete. */
-  get complete(): boolean {
-    return this.#stream.hasCome;
-  }
-
-  get readableLength(): number {
-    return this.#stream.body?.readableLength ?? 0;
-  }
-
-  read(bytes?: number): Buffer | null {
-    return (this.#stream.body?.read(bytes) as Buffer | null | undefined) ?? null;
-  }
-
-  /** Drops what is still to come. */
-  unpipe(): void {
-    this.resume();
-  }
-
-  resume(): void {
-    this.#stream.body?.resume();
-  }
-
-  on(event: string, listener: (...args: unknown[]) => void): void {
-    this.#stream.body?.on(event, listener);
-  }
-
-  off(event: string, listener: (...args: unknown[]) => void): void {
-    this.#stream.body?.off(event, listener);
-  }
-
-  /** `error`, as of a stream, also where the other side gives it up. */
-  once(event: string, listener: (...args: unknown[]) => void): void {
-    this.#stream.body?.once(event, listener);
-  }
-}
-
-class StreamResponse extends EventEmitter implements StreamListener {
-  readonly req: StreamRequest;
-  readonly #stream: Stream;
+  readonly #peer: Peer;
   #head: string[] | undefined;
-  #trailers: readonly (readonly [string, string])[] = [];
-  #isChunked = true;
+  /** Whether no length says where the body ends: then trailers may follow it. */
+  #isOpenEnded = true;
   #hasBody = true;
-  /** Node's name; nothing here depends on it. */
-  shouldKeepAlive = true;
-  statusCode = 200;
+  #onDrain: (() => void) | undefined;
+  #onClose: (() => void)[] = [];
 
-  constructor(stream: Stream, request: StreamRequest) {
-    super();
+  constructor(stream: Stream, { method, target, headers }: TranslatedHead, peer: Peer) {
     this.#stream = stream;
-    this.req = request;
+    this.#peer = peer;
+    this.method = method;
+    this.target = target;
+    this.headers = headers;
     stream.listener = this;
   }
 
-  get headersSent(): boolean {
+  get remoteAddress(): string {
+    return this.#peer.remoteAddress;
+  }
+
+  /** Its version requires an authority. */
+  get localAuthority(): undefined {
+    return undefined;
+  }
+
+  get body(): Readable | undefined {
+    return this.#stream.body;
+  }
+
+  get hasHead(): boolean {
     return this.#stream.headersSent || this.#head !== undefined;
   }
 
-  get destroyed(): boolean {
+  /** Not known of each stream: what it wrote may wait for others of its connection. */
+  get isFlushed(): boolean {
+    return false;
+  }
+
+  get isClosed(): boolean {
     return this.#stream.isClosed;
   }
 
-  get writableFinished(): boolean {
-    return this.#stream.hasFinished;
-  }
-
-  /** True if trailers can follow. */
-  get chunkedEncoding(): boolean {
-    return this.#isChunked;
-  }
-
-  get socket(): { writable: boolean; writableEnded: boolean } {
-    return { writable: !this.destroyed, writableEnded: this.destroyed };
-  }
-
-  onDrain(): void {
-    this.emit('drain');
-  }
-
-  onFinish(): void {
-    this.emit('finish');
-  }
-
-  onClose(): void {
-    this.emit('close');
-  }
-
-  /** The reason phrase has no place in HTTP/2. */
-  writeHead(status: number, ...rest: unknown[]): this {
-    const headers = (rest.at(-1) ?? []) as RawHeaders | Record<string, string>;
-    this.statusCode = status;
-    const list = Array.isArray(headers) ? (headers as RawHeaders) : Object.entries(headers).flat();
-    this.#head = http2Headers(status, list);
-    this.#isChunked = fieldValue(list, 'content-length') === undefined;
-    this.#hasBody = this.req.method !== 'HEAD' && status !== 204 && status !== 304;
-    return this;
-  }
-
-  flushHeaders(): void {
-    this.#sendHead(false);
-  }
-
-  /** @returns Whether there is room for more; if not, `drain` tells when there is. */
-  write(chunk: Buffer): boolean {
-    if (!this.#hasBody) return true;
-    this.#sendHead(false);
-    return this.#stream.write(chunk);
-  }
-
-  end(chunk?: Buffer): void {
-    if (chunk !== undefined) this.write(chunk);
-    this.#sendHead(true);
-    if (this.destroyed) return;
-    const { length } = this.#trailers;
-    this.#stream.end(length === 0 || !this.#isChunked ? undefined : headerBlock(trailerFields(this.#trailers)));
-  }
-
-  addTrailers(fields: readonly (readonly [string, string])[]): void {
-    this.#trailers = fields;
-  }
-
-  writeInformation(status: number, headers: RawHeaders): void {
+  interim(status: number, headers: RawHeaders): void {
+    if (this.hasHead || this.isClosed) return;
     this.#stream.sendHeaders(headerBlock(http2Headers(status, headers)), { isInterim: true });
   }
 
-  writeContinue(): void {
-    this.writeInformation(100, []);
+  /** The reason phrase has no place in HTTP/2. */
+  head({ status, headers }: ResponseHead): void {
+    this.#head = http2Headers(status, headers);
+    this.#isOpenEnded = fieldValue(headers, 'content-length') === undefined;
+    this.#hasBody = this.method !== 'HEAD' && status !== 204 && status !== 304;
   }
 
-  /** The other side sees a broken answer. */
-  destroy(): this {
+  flush(): void {
+    this.#sendHead(false);
+  }
+
+  write(piece: Buffer): boolean {
+    if (!this.#hasBody) return true;
+    this.#sendHead(false);
+    return this.#stream.write(piece);
+  }
+
+  end(trailers: RawHeaders = []): void {
+    const fields = this.#isOpenEnded ? trailerFields(trailers) : [];
+    this.#sendHead(fields.length === 0);
+    if (this.isClosed) return;
+    this.#stream.end(fields.length === 0 ? undefined : headerBlock(fields));
+  }
+
+  abort(): void {
     this.#stream.reset(ERROR.internal);
-    return this;
+  }
+
+  dropBody(): void {
+    this.#stream.body?.resume();
+  }
+
+  onDrain(listener: () => void): void {
+    this.#onDrain = listener;
+  }
+
+  onClose(listener: () => void): void {
+    this.#onClose.push(listener);
+  }
+
+  offClose(listener: () => void): void {
+    this.#onClose = this.#onClose.filter((other) => other !== listener);
+  }
+
+  drained(): void {
+    const listener = this.#onDrain;
+    this.#onDrain = undefined;
+    listener?.();
+  }
+
+  closed(): void {
+    this.drained();
+    if (this.#stream.hasFinished) return;
+    for (const listener of this.#onClose) listener();
   }
 
   /** @param isEnd - Whether the answer has come to its end. */
@@ -267,11 +211,16 @@ class StreamResponse extends EventEmitter implements StreamListener {
     const head = this.#head;
     if (head === undefined) return;
     this.#head = undefined;
-    const isWhole = isEnd ? this.#trailers.length === 0 : false;
-    this.#stream.sendHeaders(headerBlock(head), { isWhole });
+    this.#stream.sendHeaders(headerBlock(head), { isWhole: isEnd });
   }
 }
 
-function trailerFields(pairs: readonly (readonly [string, string])[]): string[] {
-  return pairs.flatMap(([name, value]) => (isFieldLine(name, value) ? [lowerCase(name), value] : []));
+/** Fields that would not stay one line are left out. */
+function trailerFields(headers: RawHeaders): string[] {
+  const fields: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const [name, value] = [headers[i] as string, headers[i + 1] as string];
+    if (isFieldLine(name, value)) fields.push(lowerCase(name), value);
+  }
+  return fields;
 }

@@ -10,14 +10,12 @@ import type { RequestBody } from './request-body.ts';
 /** Bytes of an answer that wait here until whoever writes it is asked to wait. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
-/** Callbacks of a stream for the component that answers on it. */
+/** Callbacks of a stream for the exchange on it. */
 export interface StreamListener {
   /** After `write` returned false: there is room again. */
-  onDrain(): void;
-  /** The whole answer is on its way. */
-  onFinish(): void;
-  /** Called when the stream is closed; after `onFinish`, if the answer was sent. */
-  onClose(): void;
+  drained(): void;
+  /** Called when the stream is closed; see `hasFinished`. */
+  closed(): void;
 }
 
 /** Services of the connection for its streams. */
@@ -104,7 +102,7 @@ export class Stream {
     this.#owner.sendHeaders(this, block, isWhole);
   }
 
-  /** @returns Whether there is room for more; if not, `onDrain` tells when there is. */
+  /** @returns Whether there is room for more; if not, `drained` is called when there is. */
   write(bytes: Buffer): boolean {
     if (this.isClosed || this.#isEnding || bytes.length === 0) return true;
     if (this.#queued === 0) this.movedAt = performance.now();
@@ -148,7 +146,7 @@ export class Stream {
   hasSent(): void {
     if (!this.#needsDrain || this.#queued >= HIGH_WATER_BYTES / 2) return;
     this.#needsDrain = false;
-    this.listener?.onDrain();
+    this.listener?.drained();
   }
 
   /** Closes the stream at once; for the connection only. */
@@ -156,6 +154,6 @@ export class Stream {
     this.isClosed = true;
     this.#queue = [];
     this.#queued = 0;
-    this.listener?.onClose();
+    this.listener?.closed();
   }
 }

@@ -291,7 +291,6 @@ export class Streams implements StreamOwner {
 
   /** The answer is on its way. */
   #hasFinished(stream: Stream): void {
-    stream.listener?.onFinish();
     // What the request still has to send is read no more (RFC 9113, section 8.1).
     if (stream.hasCome) this.#end(stream);
     else stream.reset(ERROR.none);

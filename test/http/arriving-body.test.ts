@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { limitsSchema } from '../../config/schema/limits.ts';
-import { type ListenerOptions, listen, requestBody } from '../../http/listener.ts';
+import { requestBody } from '../../http/arriving-body.ts';
+import { type ListenerOptions, listen } from '../../http/listener.ts';
 import { dial } from '../support/raw-client.ts';
 
 async function listening(t: Test, onRequest: ListenerOptions['onRequest']): Promise<string> {
@@ -21,10 +22,10 @@ const BYTES = 5_000;
 
 test('a body in chunks of a byte is handed on in few pieces, and whole', async (t) => {
   const pieces: Buffer[] = [];
-  const address = await listening(t, async (request, response) => {
-    const body = requestBody(request, response, BYTES);
+  const address = await listening(t, async (exchange) => {
+    const body = requestBody(exchange, BYTES);
     for await (const piece of body ?? []) pieces.push(piece as Buffer);
-    response.end('taken');
+    exchange.response.end('taken');
   });
   const sent = Array.from({ length: BYTES }, (_, i) => String.fromCharCode(97 + (i % 26)));
   const socket = dial(address);
@@ -39,11 +40,11 @@ test('a body in chunks of a byte is handed on in few pieces, and whole', async (
 
 test('one that turns out longer than it may be breaks off, however small its chunks are', async (t) => {
   const errors: unknown[] = [];
-  const address = await listening(t, async (request, response) => {
-    const body = requestBody(request, response, BYTES - 1);
+  const address = await listening(t, async (exchange) => {
+    const body = requestBody(exchange, BYTES - 1);
     body?.on('error', (error) => {
       errors.push((error as { readonly code?: unknown }).code);
-      response.writeHead(413).end();
+      exchange.response.writeHead(413).end();
     });
     body?.resume();
   });
@@ -64,7 +65,7 @@ test('requests that come at once are parsed in several turns, and all are answer
   })();
   const inTurn = new Map<number, number>();
   let seen = 0;
-  const address = await listening(t, (_request, response) => {
+  const address = await listening(t, ({ response }) => {
     inTurn.set(turn, (inTurn.get(turn) ?? 0) + 1);
     response.end(`<${seen++}>`);
   });

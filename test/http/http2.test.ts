@@ -209,7 +209,7 @@ for (const { name, raw, body = false, is } of [
   },
 ]) {
   test(`RFC 9113 8.3: ${name}`, async (t) => {
-    t.strictSame(translateHead(raw, body), { method: 'GET', url: '/', rawHeaders: is });
+    t.strictSame(translateHead(raw, body), { method: 'GET', target: '/', headers: is });
   });
 }
 

@@ -1,0 +1,262 @@
+/** One contract for the exchanges of all three servers: HTTP/1.1 read here, HTTP/2, and what `node:http` reads. */
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request as requestHttp1 } from 'node:http';
+import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { type Test, test } from 'tap';
+import { limitsSchema } from '../../config/schema/limits.ts';
+import type { ServerExchange } from '../../http/exchange.ts';
+import { Front } from '../../http/front.ts';
+import type { RawHeaders } from '../../http/headers.ts';
+import { Http2Connections } from '../../http/http2/connections.ts';
+import { listen } from '../../http/listener.ts';
+import { Recogniser } from '../../http/recogniser.ts';
+import { makeCertificate } from '../support/certificate.ts';
+
+type Handler = (exchange: ServerExchange) => void;
+
+interface Received {
+  readonly interim: readonly number[];
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  readonly trailers: unknown;
+  /** Whether the answer came to its end. */
+  readonly isWhole: boolean;
+}
+
+interface Client {
+  ask(method: string, options?: { readonly leaveAfterHead?: boolean }): Promise<Received>;
+}
+
+const limits = limitsSchema.parse({ drain_timeout: '1s' });
+
+async function overHttp1(t: Test, handler: Handler, isRecognised: boolean): Promise<Client> {
+  const recogniser = new Recogniser({ maxBytes: 16_384, maxLines: 100, meaningOf: () => undefined });
+  const front = new Front({
+    recogniser: () => recogniser,
+    limits: () => limits,
+    answer: () => false,
+    ask: (_connection, _request, exchange) => handler(exchange),
+  });
+  const { address, close } = await listen({
+    address: '127.0.0.1:0',
+    limits,
+    ...(isRecognised && { onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed) }),
+    onRequest: (exchange) => {
+      if (isRecognised) t.fail('not recognised');
+      handler(exchange);
+    },
+  });
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(async () => {
+    agent.destroy();
+    front.close();
+    await close();
+  });
+  return {
+    async ask(method, { leaveAfterHead = false } = {}) {
+      const request = requestHttp1(`http://${address}/path?query`, { method, agent, headers: { 'X-Field': 'value' } });
+      const interim: number[] = [];
+      request.on('information', ({ statusCode }) => interim.push(statusCode));
+      request.end();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      if (leaveAfterHead) request.destroy();
+      const { body, isWhole } = await bodyOf(response);
+      const { statusCode: status = 0, headers, trailers } = response;
+      return { interim, status, headers, body, trailers, isWhole };
+    },
+  };
+}
+
+async function overHttp2(t: Test, handler: Handler): Promise<Client> {
+  const { cert, key } = makeCertificate(t.testdir(), 'site', ['site.test']);
+  const connections = new Http2Connections(
+    { onRequest: handler, onProblem: (error) => t.fail(String(error)) },
+    () => limits,
+  );
+  const server = createTlsServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => connections.accept(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const session = connectHttp2(`https://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    rejectUnauthorized: false,
+  });
+  session.on('error', () => undefined);
+  t.teardown(() => {
+    session.destroy();
+    connections.close();
+    server.close();
+  });
+  return {
+    async ask(method, { leaveAfterHead = false } = {}) {
+      const stream = session.request({
+        ':method': method,
+        ':path': '/path?query',
+        ':authority': 'site.test',
+        'x-field': 'value',
+      });
+      const interim: number[] = [];
+      stream.on('headers', ({ ':status': status }) => interim.push(Number(status)));
+      let trailers: unknown = {};
+      stream.on('trailers', (fields) => {
+        trailers = { ...fields };
+      });
+      const [{ ':status': status, ...headers }] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+      if (leaveAfterHead) stream.close(8);
+      const { body, isWhole } = await bodyOf(stream);
+      return { interim, status: Number(status), headers, body, trailers, isWhole: isWhole && stream.rstCode === 0 };
+    },
+  };
+}
+
+async function bodyOf(stream: NodeJS.ReadableStream): Promise<{ body: string; isWhole: boolean }> {
+  let body = '';
+  try {
+    for await (const piece of stream) body += piece;
+    return { body, isWhole: true };
+  } catch {
+    return { body, isWhole: false };
+  }
+}
+
+const SERVERS: Readonly<Record<string, (t: Test, handler: Handler) => Promise<Client>>> = {
+  'HTTP/1.1': (t, handler) => overHttp1(t, handler, true),
+  'HTTP/2': overHttp2,
+  'node:http': (t, handler) => overHttp1(t, handler, false),
+};
+
+const OK = (headers: RawHeaders = []) => ({ status: 200, statusText: '', headers });
+
+for (const [name, start] of Object.entries(SERVERS)) {
+  test(`${name}: the request as it came`, async (t) => {
+    let seen: Partial<ServerExchange> = {};
+    const client = await start(t, (exchange) => {
+      const { method, target, version, remoteAddress, isTls, body, hasHead, isClosed } = exchange;
+      seen = { method, target, version, remoteAddress, isTls, body, hasHead, isClosed };
+      t.match(exchange.headers.join('\n'), /^x-field\nvalue$/im);
+      exchange.head(OK(['Content-Length', '0']));
+      t.equal(exchange.hasHead, true);
+      exchange.end();
+    });
+    t.match(await client.ask('GET'), { status: 200, body: '', isWhole: true });
+    t.strictSame(seen, {
+      method: 'GET',
+      target: '/path?query',
+      version: name === 'HTTP/2' ? '2' : '1.1',
+      remoteAddress: '127.0.0.1',
+      isTls: name === 'HTTP/2',
+      body: undefined,
+      hasHead: false,
+      isClosed: false,
+    });
+  });
+
+  test(`${name}: pieces and trailers arrive, and HEAD gets the same head alone`, async (t) => {
+    const client = await start(t, (exchange) => {
+      exchange.head(OK(['X-Answer', 'yes']));
+      exchange.flush();
+      for (const piece of ['one, ', '', 'two']) exchange.write(Buffer.from(piece));
+      exchange.end(['X-Trailer', 'last']);
+    });
+    const got = await client.ask('GET');
+    t.match(got, { status: 200, headers: { 'x-answer': 'yes' }, body: 'one, two', isWhole: true });
+    t.match(got.trailers, { 'x-trailer': 'last' });
+    t.match(await client.ask('HEAD'), { status: 200, headers: { 'x-answer': 'yes' }, body: '', isWhole: true });
+  });
+
+  test(`${name}: trailers have no place behind a body with a length`, async (t) => {
+    const client = await start(t, (exchange) => {
+      exchange.head(OK(['Content-Length', '3']));
+      exchange.write(Buffer.from('one'));
+      exchange.end(['X-Trailer', 'last']);
+    });
+    t.match(await client.ask('GET'), { body: 'one', trailers: {}, isWhole: true });
+  });
+
+  test(`${name}: 1xx go before the head, and not behind it`, async (t) => {
+    const client = await start(t, (exchange) => {
+      exchange.interim(103, ['Link', '</style.css>; rel=preload']);
+      exchange.head(OK(['Content-Length', '3']));
+      exchange.interim(103, []);
+      exchange.write(Buffer.from('one'));
+      exchange.end();
+    });
+    t.match(await client.ask('GET'), { interim: [103], body: 'one', isWhole: true });
+  });
+
+  test(`${name}: an aborted answer is not taken for a complete one`, async (t) => {
+    for (const headers of [[], ['Content-Length', '10']]) {
+      const client = await start(t, (exchange) => {
+        exchange.head(OK(headers));
+        exchange.write(Buffer.from('one'));
+        setImmediate(() => exchange.abort());
+      });
+      t.match(await client.ask('GET'), { status: 200, isWhole: false });
+    }
+  });
+
+  test(`${name}: a field that would not stay one line is refused`, async (t) => {
+    const client = await start(t, (exchange) => {
+      t.throws(() => exchange.head(OK(['X-Bad', 'a\r\nb: c'])), TypeError);
+      exchange.abort();
+    });
+    await t.rejects(client.ask('GET'));
+  });
+
+  test(`${name}: onClose is called when the connection goes before the end, and only then`, async (t) => {
+    let closed = 0;
+    const gone = Promise.withResolvers<void>();
+    const left = (): void => {
+      t.fail('was taken off');
+    };
+    const client = await start(t, (exchange) => {
+      exchange.onClose(left);
+      exchange.onClose(() => {
+        closed++;
+        t.equal(exchange.isClosed, true);
+        gone.resolve();
+      });
+      exchange.offClose(left);
+      exchange.head(OK(['Content-Length', '6']));
+      exchange.write(Buffer.from('one'));
+      if (exchange.method !== 'GET') exchange.end();
+    });
+    t.equal((await client.ask('HEAD')).isWhole, true);
+    t.equal(closed, 0);
+    await client.ask('GET', { leaveAfterHead: true });
+    await gone.promise;
+    t.equal(closed, 1);
+  });
+
+  test(`${name}: onDrain is called when the reader has taken what was written, or has gone`, async (t) => {
+    const PIECE = Buffer.alloc(64 * 1024, 'x');
+    const COUNT = 200;
+    let waits = 0;
+    const ended = Promise.withResolvers<void>();
+    const client = await start(t, (exchange) => {
+      let left = COUNT;
+      exchange.head(OK());
+      const write = (): void => {
+        if (exchange.isClosed) {
+          ended.resolve();
+          return;
+        }
+        while (left-- > 0) {
+          if (exchange.write(PIECE)) continue;
+          waits++;
+          exchange.onDrain(write);
+          return;
+        }
+        exchange.end();
+      };
+      write();
+    });
+    const { body, isWhole } = await client.ask('GET');
+    t.equal(isWhole, true);
+    t.equal(body.length, PIECE.length * COUNT);
+    t.ok(waits > 0, `${waits} waits`);
+    await client.ask('GET', { leaveAfterHead: true });
+    await ended.promise;
+  });
+}
