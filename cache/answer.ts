@@ -16,6 +16,7 @@ import {
   resolveRanges,
   unsatisfiedContentRange,
 } from '../http/range.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import type { CacheStatus } from './cache-status.ts';
 import type { Stamp } from './ledger.ts';
 
@@ -60,7 +61,7 @@ interface Part {
  * @param method - GET or HEAD.
  * @returns 200, 206, 304 or 416 for a representation with status 200; any other status as it is.
  */
-export function select(method: string, request: RawHeaders, from: Representation, now: number): Part {
+export function select(method: string, request: RawHeaders, from: Representation, now: EpochMs): Part {
   if (from.head.status !== 200) return whole(method, from);
   const { headers } = from.head;
   const selected = selectedBy(headers);
@@ -85,7 +86,7 @@ export function select(method: string, request: RawHeaders, from: Representation
 }
 
 /** Returns whether the request's Range applies to a stored response, given its If-Range (RFC 9110, section 13.1.5). */
-export function rangeApplies(request: RawHeaders, stored: RawHeaders, now: number): boolean {
+export function rangeApplies(request: RawHeaders, stored: RawHeaders, now: EpochMs): boolean {
   return evaluateIfRange(request, selectedBy(stored), now);
 }
 

@@ -6,6 +6,7 @@
 import { fieldValue, type RawHeaders } from '../http/headers.ts';
 import type { BodyReader } from '../http/message.ts';
 import { type ByteRange, parseContentRange } from '../http/range.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
 import type { CacheStatus } from './cache-status.ts';
 import type { CacheRequest, Exchange } from './exchange.ts';
@@ -20,7 +21,7 @@ export interface Asking {
 }
 
 /** Returns whether the stored bytes hold the requested range. */
-export function answersRange(stored: StoredResponse, { request, range }: Exchange, now: number): boolean {
+export function answersRange(stored: StoredResponse, { request, range }: Exchange, now: EpochMs): boolean {
   if (isComplete(stored)) return true;
   if (range === undefined) return request.method === 'HEAD';
   if (!rangeApplies(request.headers, stored.headers, now)) return false; // the whole is asked for
@@ -28,7 +29,7 @@ export function answersRange(stored: StoredResponse, { request, range }: Exchang
   return Array.isArray(ranges) && ranges.every(({ start, end }: ByteRange) => coveringRange(stored, start, end));
 }
 
-export function storedAnswer(exchange: Asking, stored: StoredResponse, now: number, status: CacheStatus): Answer {
+export function storedAnswer(exchange: Asking, stored: StoredResponse, now: EpochMs, status: CacheStatus): Answer {
   const { request } = exchange;
   const representation: Representation = {
     head: {
@@ -50,14 +51,14 @@ export function storedAnswer(exchange: Asking, stored: StoredResponse, now: numb
 export function staleAnswer(
   exchange: Exchange,
   stored: StoredResponse,
-  now: number,
+  now: EpochMs,
   fwdStatus: number | undefined,
 ): Answer {
   return storedAnswer(exchange, stored, now, { hit: false, fwd: exchange.reason, fwdStatus, detail: 'stale-if-error' });
 }
 
 /** The answer to the request that started the fill: the response as it came. */
-export function leaderAnswer(exchange: Exchange, result: FillResponse, now: number): Answer {
+export function leaderAnswer(exchange: Exchange, result: FillResponse, now: EpochMs): Answer {
   const { refusal, stored } = result;
   const status: CacheStatus = {
     hit: false,
@@ -70,7 +71,7 @@ export function leaderAnswer(exchange: Exchange, result: FillResponse, now: numb
 }
 
 /** The answer to one who joined: a response from the cache, as old as it is by now. */
-export function sharedAnswer(exchange: Exchange, result: FillResponse, now: number): Answer {
+export function sharedAnswer(exchange: Exchange, result: FillResponse, now: EpochMs): Answer {
   const ttlMs = remainingLifetime(result.stored, now);
   const headers = withAge(result.stored.headers, currentAge(result.stored, now));
   return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
@@ -89,7 +90,7 @@ function fillAnswer(
   exchange: Exchange,
   result: FillResponse,
   headers: RawHeaders,
-  now: number,
+  now: EpochMs,
   status: CacheStatus,
 ): Answer {
   const { request } = exchange;

@@ -10,6 +10,7 @@ import { isForOriginOnly, preconditionsHold } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders } from '../http/headers.ts';
 import { parseRange } from '../http/range.ts';
+import { type EpochMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
 import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
@@ -158,7 +159,7 @@ function lookup(engine: Engine, exchange: Exchange): Next {
  * If-Match and If-Unmodified-Since are the origin's to evaluate, but a cache may ignore them (RFC 9110, sections 13.1.1 and
  * 13.1.4): where they hold for the stored response, and where more requests of the key than a few already ask the origin.
  */
-function holds({ headers }: StoredResponse, request: RawHeaders, now: number): boolean {
+function holds({ headers }: StoredResponse, request: RawHeaders, now: EpochMs): boolean {
   const selected = { etag: firstLine(headers, 'etag'), lastModified: firstLine(headers, 'last-modified') };
   return preconditionsHold(request, selected, now);
 }
@@ -179,10 +180,9 @@ function passBecause(exchange: Exchange, reason: ForwardReason): Next {
 /** Join the fill that is under way for the same response, or start it. */
 function collapse(engine: Engine, exchange: Exchange): Next {
   const { request, range, candidate } = exchange;
-  const now = engine.options.now();
   const memory = engine.memory.get(memoryKey(request));
   const key = fillKey(exchange, memory);
-  const most = concurrency(memory, candidate, now);
+  const most = concurrency(memory, candidate, engine.options.monotonic());
   exchange.patienceMs = undefined;
   if (most > 1) {
     if (engine.fills.awaited(memoryKey(request)) < most) return onItsOwn(engine, exchange, key);
@@ -233,8 +233,9 @@ function fillOfOtherKind({ fills }: Engine, exchange: Exchange, memory: KeyMemor
 /** Returns whether the fill's response may answer a request that arrives now. */
 function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean {
   if (fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return false;
-  const { ledger, now } = engine.options;
-  if (!ledger.holdsLease(now()) && now() - fill.requestTime > JOINABLE_WITHOUT_LEASE_MS) return false;
+  const { ledger, now, monotonic } = engine.options;
+  const at = monotonic();
+  if (!ledger.holdsLease(now(), at) && msBetween(fill.startedAt, at) > JOINABLE_WITHOUT_LEASE_MS) return false;
   const result = fill.outcome;
   if (result === undefined || result.kind === 'validated') return true;
   if (result.kind !== 'response' || !result.shareable || !result.body.canReadFrom(0)) return false;
@@ -352,12 +353,12 @@ function again(exchange: Exchange): Next {
   return ++exchange.attempts < MAX_ATTEMPTS ? 'lookup' : 'alone';
 }
 
-function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: StoredResponse, now: number): boolean {
+function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: StoredResponse, now: EpochMs): boolean {
   return trusted && mayServeOnError(candidate, now) && !isGone(engine, request, candidate);
 }
 
 /** Returns whether a response that another request validated also answers this one. */
-function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: number): boolean {
+function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: EpochMs): boolean {
   const { request, directives } = exchange;
   if (!matchesVary(stored.vary, request.headers) || !answersRange(stored, exchange, now)) return false;
   if (!isForRequester(request, stored)) return false;

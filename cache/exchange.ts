@@ -11,6 +11,7 @@ import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch } from '../http/message.ts';
 import type { RangeSpec } from '../http/range.ts';
+import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { Fill } from './fill.ts';
 import type { Fills } from './fills.ts';
 import type { KeyedRequest } from './key.ts';
@@ -75,7 +76,10 @@ export interface EngineEvents {
 export interface EngineOptions {
   readonly store: Store;
   readonly ledger: Ledger;
-  readonly now: () => number;
+  /** For what is compared with dates. */
+  readonly now: () => EpochMs;
+  /** For intervals. */
+  readonly monotonic: () => MonotonicMs;
   /** Asked at each use, as a reload changes them. */
   readonly bounds: () => { readonly fillWindowBytes: number; readonly maxWaiters: number };
   /** Keys of which something is remembered besides what is stored (promise P5). */
@@ -90,7 +94,7 @@ export interface KeyMemory {
   /** Responses in a row that could not be shared; an error counts for less. */
   readonly uncacheable: number;
   /** Time until which they count. */
-  readonly uncacheableUntil: number;
+  readonly uncacheableUntil: MonotonicMs;
   /** Longest time that the origin took for the head of one of them, errors left out. */
   readonly headMs: number;
   /** Names that its last response varied by. */

@@ -11,6 +11,7 @@ import { HttpError } from '../http/errors.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
+import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { KeyedRequest } from './key.ts';
 import { type JournalPosition, type Ledger, type Stamp, unchecked } from './ledger.ts';
@@ -49,7 +50,8 @@ export interface FillOptions {
   /** Minimum journal position of the response. */
   readonly needs: JournalPosition;
   readonly keyed: KeyedRequest;
-  readonly now: () => number;
+  readonly now: () => EpochMs;
+  readonly monotonic: () => MonotonicMs;
   readonly windowBytes: number;
   readonly windows: Windows;
   /** Goes on though nobody waits. */
@@ -108,7 +110,9 @@ const ROOM_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusa
 
 export class Fill {
   readonly #options: FillOptions;
-  readonly requestTime: number;
+  /** When it was begun, as a date. */
+  readonly requestTime: EpochMs;
+  readonly startedAt: MonotonicMs;
   /** Lower bound of the response's journal position. */
   readonly stamp: Stamp;
   readonly #flow: Flow;
@@ -132,6 +136,7 @@ export class Fill {
   constructor(options: FillOptions) {
     this.#options = options;
     this.requestTime = options.now();
+    this.startedAt = options.monotonic();
     this.stamp = options.ledger.stampNow(options.needs);
     this.settled = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -197,7 +202,7 @@ export class Fill {
     this.#abandonIfUnwanted();
   }
 
-  #judge(head: ResponseHead, responseTime: number): FillResponse {
+  #judge(head: ResponseHead, responseTime: EpochMs): FillResponse {
     const { request, site } = this.#options;
     const { policy } = this.#policy(head, responseTime);
     const length = contentLength(head.headers);
@@ -232,8 +237,8 @@ export class Fill {
   }
 
   /** Fresh on arrival, or when it was asked for, or when the node that answers asked for it (docs/adr/0002). */
-  #wasFresh(head: ResponseHead, policy: ResponsePolicy, responseTime: number): boolean {
-    const isFresh = (policy: ResponsePolicy, responseTime: number): boolean =>
+  #wasFresh(head: ResponseHead, policy: ResponsePolicy, responseTime: EpochMs): boolean {
+    const isFresh = (policy: ResponsePolicy, responseTime: EpochMs): boolean =>
       reuse({ status: head.status, policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
     if (isFresh(policy, responseTime)) return true;
     if (policy.directives.noCache || policy.lifetimeMs <= 0) return false;
@@ -293,7 +298,7 @@ export class Fill {
     return this.#policy({ status: stored.status, headers }, this.requestTime).policy.declared;
   }
 
-  #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: number) {
+  #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: EpochMs) {
     const { site } = this.#options;
     const { rule } = this.#ruleOf(head);
     const policy = responsePolicy({
@@ -326,7 +331,7 @@ export class Fill {
   }
 
   /** A stored response with what a 304 or a 200 to HEAD says of it (RFC 9111, sections 4.3.4 and 4.3.5). */
-  freshened(stored: StoredResponse, head: ResponseHead, responseTime: number): Freshened {
+  freshened(stored: StoredResponse, head: ResponseHead, responseTime: EpochMs): Freshened {
     const { status, statusText, trailers, length, body } = stored;
     const headers = updatedHeaders(stored.headers, withDate(head.headers, responseTime));
     const { policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
@@ -426,7 +431,7 @@ function contentLength(headers: RawHeaders): number | undefined {
 }
 
 /** RFC 9110, section 6.6.1: what came without Date came when it came, and not when the stored response did. */
-function withDate(received: RawHeaders, responseTime: number): RawHeaders {
+function withDate(received: RawHeaders, responseTime: EpochMs): RawHeaders {
   return hasField(received, 'date') ? received : withField(received, 'Date', formatHttpDate(responseTime));
 }
 

@@ -5,6 +5,7 @@
  */
 import { fieldValue, hasField, withoutFields } from '../http/headers.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
+import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
 import { Fill, type FillResponse } from './fill.ts';
@@ -32,7 +33,7 @@ export function startFill(
   { key, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
 ): Fill {
   const { request, directives } = exchange;
-  const { store, ledger, now, events, bounds } = engine.options;
+  const { store, ledger, now, monotonic, events, bounds } = engine.options;
   const candidate = exchange.candidate;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
   const upstream = pass ? passedOn(request) : filling(exchange, validating);
@@ -52,6 +53,7 @@ export function startFill(
     needs: request.needs,
     keyed: request.keyed,
     now,
+    monotonic,
     windowBytes: bounds().fillWindowBytes,
     windows: engine.windows,
     background,
@@ -184,11 +186,11 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: F
   if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
   const key = memoryKey(request);
   if (refusal === 'cookies' && key === request.keyed.key) return; // personal at this status or type only: others are not
-  const now = engine.options.now();
+  const now = engine.options.monotonic();
   const varyNames = stored.vary.map(({ name }) => name);
   if (shareable) {
     if (varyNames.length === 0) engine.memory.delete(key);
-    else engine.memory.set(key, { uncacheable: 0, uncacheableUntil: 0, headMs: 0, varyNames });
+    else engine.memory.set(key, { uncacheable: 0, uncacheableUntil: LONG_AGO, headMs: 0, varyNames });
     return;
   }
   const before = engine.memory.get(key);
@@ -197,14 +199,18 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: F
   const uncacheable = Math.min((known?.uncacheable ?? 0) + (isError ? WEIGHT_OF_ERROR : 1), MAX_UNCACHEABLE);
   engine.memory.set(key, {
     uncacheable,
-    uncacheableUntil: now + request.site.uncacheable_memory,
-    headMs: Math.max(known?.headMs ?? 0, isError ? 0 : now - fill.requestTime),
+    uncacheableUntil: later(now, request.site.uncacheable_memory),
+    headMs: Math.max(known?.headMs ?? 0, isError ? 0 : msBetween(fill.startedAt, now)),
     varyNames: isError && before !== undefined ? before.varyNames : varyNames,
   });
 }
 
 /** Number of concurrent upstream requests per key: one, plus one for each response that could not be shared. */
-export function concurrency(memory: KeyMemory | undefined, candidate: StoredResponse | undefined, now: number): number {
+export function concurrency(
+  memory: KeyMemory | undefined,
+  candidate: StoredResponse | undefined,
+  now: MonotonicMs,
+): number {
   if (candidate?.policy.directives.noCache === true) return Number.POSITIVE_INFINITY; // each request is to be validated
   if (memory === undefined || memory.uncacheableUntil <= now) return 1;
   return 1 + Math.floor(memory.uncacheable);

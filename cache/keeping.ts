@@ -4,6 +4,7 @@
  */
 import { withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import type { CacheRequest, Engine, Exchange } from './exchange.ts';
 import { type Fill, sameRepresentation } from './fill.ts';
 import { siblingKey } from './key.ts';
@@ -60,7 +61,7 @@ export function keep(engine: Engine, request: CacheRequest, stored: StoredRespon
 /**
  * Returns whether the whole response is stored and fresh, and the part does not contradict it by failing to combine.
  */
-function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: number): boolean {
+function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: EpochMs): boolean {
   if (isComplete(part) || !isComplete(whole)) return false;
   return reuse(whole, NO_REQUEST_DIRECTIVES, now) === 'fresh' && selectedBy304(whole.headers, part.headers);
 }

@@ -8,6 +8,8 @@
  * the origin: `asOf` is the number that whoever asked had applied before.
  * @module
  */
+
+import { type EpochMs, epochMs, type Instant, LONG_AGO, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { Marks, type Purgeable, type PurgeRecord } from './marks.ts';
 import { identityOf, isOnLine, type JournalPosition, type Term } from './terms.ts';
 import type { VaryMember } from './vary.ts';
@@ -58,6 +60,9 @@ export interface LedgerOptions {
 
 const NEVER = -1;
 
+/** Only a lease without end runs from here: that of a node without a journal. */
+const NEVER_HEARD: Instant = { monotonic: LONG_AGO, wall: epochMs(Number.NEGATIVE_INFINITY) };
+
 export class Ledger {
   /** Terms of the journal, as last received; empty before the first message. */
   #terms: readonly Term[] = [];
@@ -76,7 +81,7 @@ export class Ledger {
   #floor = 0;
   #leaseMs: number;
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
-  #upToDateAt = Number.NEGATIVE_INFINITY;
+  #upToDateAt = NEVER_HEARD;
   #marks = new Marks();
 
   constructor({ leaseMs }: LedgerOptions) {
@@ -128,7 +133,7 @@ export class Ledger {
     this.#terms = terms;
     this.#applied = floor;
     this.#known = newest;
-    this.#upToDateAt = Number.NEGATIVE_INFINITY;
+    this.#upToDateAt = NEVER_HEARD;
     this.#epoch++;
     this.#version++;
     this.#marks = new Marks();
@@ -159,16 +164,16 @@ export class Ledger {
   }
 
   /** The journal was heard of, and had nothing newer than `newest`. */
-  heard(newest: number, now: number): void {
+  heard(newest: number, now: Instant): void {
     this.#known = Math.max(this.#known, newest);
     if (newest <= this.#applied) this.#upToDateAt = now;
   }
 
   /** Returns whether the node has heard from the journal recently enough to trust its ledger (rule 7). */
-  holdsLease(now: number): boolean {
-    const sinceMs = now - this.#upToDateAt;
-    // A clock that was set back by more than a lease says nothing, until the journal is heard of again.
-    return sinceMs <= this.#leaseMs && sinceMs >= -this.#leaseMs;
+  holdsLease(wall: EpochMs, monotonic: MonotonicMs): boolean {
+    const since = this.#upToDateAt;
+    // By both clocks: the wall clock may have been set back, the monotonic one stands still while the machine sleeps.
+    return msBetween(since.monotonic, monotonic) <= this.#leaseMs && wall - since.wall <= this.#leaseMs;
   }
 
   /**

@@ -2,6 +2,8 @@
  * Decides whether a stored or in-flight response is still usable after purges (rules 4 to 7 of docs/purging.md).
  * @module
  */
+
+import type { EpochMs } from '../lib/clock.ts';
 import type { CacheRequest, Engine, Exchange } from './exchange.ts';
 import type { Named } from './ledger.ts';
 import { permitsStale, type Reuse } from './policy/reuse.ts';
@@ -23,12 +25,13 @@ export function afterPurges(
   exchange: Exchange,
   stored: StoredResponse,
   usable: Reuse,
-  now: number,
+  now: EpochMs,
 ): Reuse {
-  const { ledger } = engine.options;
+  const { ledger, monotonic } = engine.options;
   const { keyed, needs } = exchange.request;
   const verdict = ledger.check(stored, keyed);
-  exchange.trusted = verdict !== 'unverified' && ledger.holdsLease(now) && ledger.isNewEnough(stored.stamp, needs);
+  const isTimely = ledger.holdsLease(now, monotonic());
+  exchange.trusted = verdict !== 'unverified' && isTimely && ledger.isNewEnough(stored.stamp, needs);
   if (!exchange.trusted) return usable === 'request' ? usable : 'stale';
   if (verdict !== 'soft' || usable !== 'fresh') return usable;
   return permitsStale(stored) ? 'while-revalidate' : 'stale';

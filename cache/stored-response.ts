@@ -4,6 +4,7 @@
  */
 import { formatHttpDate } from '../http/date.ts';
 import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/headers.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import type { Stamp } from './ledger.ts';
 import type { ResponsePolicy } from './policy/response-policy.ts';
 import type { StoredBody } from './store/store.ts';
@@ -22,7 +23,7 @@ export interface StoredResponse {
   readonly stamp: Stamp;
   readonly policy: ResponsePolicy;
   /** Time at which the response arrived, or was last validated: milliseconds. */
-  readonly responseTime: number;
+  readonly responseTime: EpochMs;
   /** Length of the whole representation in bytes, of which `body` may hold a part. */
   readonly length: number;
   readonly body: StoredBody;
@@ -41,7 +42,7 @@ export interface StoredHeadInput {
   readonly headers: RawHeaders;
   readonly requestHeaders: RawHeaders;
   readonly policy: ResponsePolicy;
-  readonly responseTime: number;
+  readonly responseTime: EpochMs;
   readonly tags: readonly string[];
   readonly stamp: Stamp;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import { createLog, isLogLevel, LOG_LEVELS, type Logger, type LogLevel } from '../telemetry/log.ts';
 import type { Options } from './command.ts';
 import { UsageError } from './failure.ts';
@@ -67,7 +68,7 @@ export async function run(
       announce(service.nodes, { json, out: logsToOutput && !json ? process.stderr : process.stdout });
       return service;
     },
-    { process, exit: process.exit, log, now: Date.now },
+    { process, exit: process.exit, log, now: monotonicNow },
   );
   await flush(process.stdout);
   return code;

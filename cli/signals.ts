@@ -6,6 +6,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import { ConfigError, formatProblem } from '../config/problem.ts';
+import { type MonotonicMs, msBetween } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { EXIT_FAILURE } from './failure.ts';
 
@@ -25,7 +26,7 @@ export interface Supervision {
   /** Ends the program without further ado. */
   readonly exit: (code: number) => void;
   readonly log: Logger;
-  readonly now: () => number;
+  readonly now: () => MonotonicMs;
 }
 
 /**
@@ -47,15 +48,15 @@ export async function runUntilStopped(
 ): Promise<number> {
   const stop = Promise.withResolvers<void>();
   const started = Promise.withResolvers<Service>();
-  let stoppedAtMs: number | undefined;
+  let stoppedAt: MonotonicMs | undefined;
   let reloads = Promise.resolve();
 
   const onStop = (reason: string): void => {
-    if (stoppedAtMs === undefined) {
-      stoppedAtMs = now();
+    if (stoppedAt === undefined) {
+      stoppedAt = now();
       log.info({ reason }, 'stopping: what is under way is finished first');
       stop.resolve();
-    } else if (now() - stoppedAtMs > SAME_SIGNAL_MS) {
+    } else if (msBetween(stoppedAt, now()) > SAME_SIGNAL_MS) {
       log.warn({ reason }, 'stopping at once');
       exit(EXIT_FAILURE);
     }

@@ -10,6 +10,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
 import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
+import { wallNow } from '../lib/clock.ts';
 import { columns, defineCommand } from './command.ts';
 import { Failure, UsageError } from './failure.ts';
 import { print, say } from './output.ts';
@@ -92,7 +93,7 @@ function create(tokens: Tokens, region: RegionConfig, options: CreateOptions): n
     sites: sitesOf(options, region),
     kinds: kindsOf(options.kind),
     read,
-    expires: options.expires === undefined ? undefined : Date.now() + lifetimeMs(options.expires),
+    expires: options.expires === undefined ? undefined : wallNow() + lifetimeMs(options.expires),
   });
   if (json) print(JSON.stringify({ ...shown(made.token), token: made.text }));
   else {
@@ -124,7 +125,7 @@ function withTokens(region: RegionConfig, use: (tokens: Tokens) => number): numb
   }
   const db = openControlDatabase(openDataFolder(file, control).database);
   try {
-    return use(new Tokens(db, Date.now));
+    return use(new Tokens(db, wallNow));
   } finally {
     db.close();
   }
@@ -199,6 +200,6 @@ function describe(one: Token): string {
     ...(expires === undefined ? [] : [`until ${new Date(expires).toISOString()}`]),
   ];
   if (revoked !== undefined) parts.push('(revoked)');
-  else if (!isValid(one, Date.now())) parts.push('(expired)');
+  else if (!isValid(one, wallNow())) parts.push('(expired)');
   return parts.join(' ');
 }

@@ -11,6 +11,7 @@ import { networkOf } from '../geo/network.ts';
 import { openLocator } from '../geo/open-locator.ts';
 import { createSteering } from '../geo/steer.ts';
 import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
+import { LONG_AGO } from '../lib/clock.ts';
 import { columns, defineCommand } from './command.ts';
 import { controlUrl } from './control-url.ts';
 import { Failure, UsageError } from './failure.ts';
@@ -65,7 +66,7 @@ async function byFiles(address: string, files: readonly string[], from: string |
   const locator = await openLocator({ file, databases: geo.databases });
   try {
     const network = networkOf(regions);
-    return whereAnswer(createSteering({ locator, network: () => network }).where(address, 0), locator);
+    return whereAnswer(createSteering({ locator, network: () => network }).where(address, LONG_AGO), locator);
   } finally {
     locator.close();
   }

@@ -6,6 +6,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import type { EpochMs } from '../lib/clock.ts';
 import type { Source } from './document.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { Placed, RegionBody, RegionReading } from './read.ts';
@@ -35,7 +36,7 @@ export function certificateProblems(site: SiteConfig, source: Source): ConfigPro
 }
 
 /** @returns What is not as it should be with a certificate that can be used. */
-export function certificateWarnings(site: SiteConfig, source: Source, now: number): ConfigProblem[] {
+export function certificateWarnings(site: SiteConfig, source: Source, now: EpochMs): ConfigProblem[] {
   if (site.tls === undefined || certificateProblems(site, source).length > 0) return [];
   const certificate = new X509Certificate(readFileSync(site.tls.cert_file));
   return doubtsAbout(certificate, site.hosts, now).map(({ message, fix }) =>
@@ -80,7 +81,7 @@ export function faultOf({ cert, key }: KeyPair): Fault | undefined {
 export function doubtsAbout(
   certificate: X509Certificate,
   hosts: readonly string[],
-  now: number,
+  now: EpochMs,
 ): { readonly message: string; readonly fix: string }[] {
   const doubts: { message: string; fix: string }[] = [];
   const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];

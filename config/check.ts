@@ -3,6 +3,8 @@
  * own, and what only shows when they stand side by side.
  * @module
  */
+
+import { wallNow } from '../lib/clock.ts';
 import { clashProblems, originProblems } from './check-addresses.ts';
 import { defaultProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems } from './check-names.ts';
@@ -44,7 +46,7 @@ export function checkRegions(files: readonly string[], env: Environment = proces
     regions: readings.filter((reading) => ownProblems(reading).length === 0).map(assembleRegion),
     warnings: inOrder(
       readings.flatMap((reading) => [
-        ...reading.sites.flatMap(({ config, source }) => certificateWarnings(config, source, Date.now())),
+        ...reading.sites.flatMap(({ config, source }) => certificateWarnings(config, source, wallNow())),
         ...purgeWarnings(reading),
       ]),
     ),

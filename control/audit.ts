@@ -7,6 +7,7 @@
  * @module
  */
 import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import type { EpochMs } from '../lib/clock.ts';
 
 export interface AuditEntry {
   /** The token's name and id; absent where there was no valid one. */
@@ -23,8 +24,7 @@ export interface AuditOptions {
   readonly maxBytes: number;
   /** Kept ones, the one that is written to included. */
   readonly files: number;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
 }
 
 export class AuditLog {

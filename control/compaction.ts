@@ -4,14 +4,14 @@
  * @module
  */
 import type { Journal } from '../journal/journal.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 export interface CompactionOptions {
   readonly journal: Journal;
   readonly retentionMs: number;
   readonly maxRecords: number;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
 }
 
 /** Forgets it once. */

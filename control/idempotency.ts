@@ -8,6 +8,7 @@
  * @module
  */
 import type { DatabaseSync } from 'node:sqlite';
+import type { EpochMs } from '../lib/clock.ts';
 
 export interface IdempotentCall {
   /** Id of the token: keys of different tokens are different keys. */
@@ -38,12 +39,11 @@ const MAX_KEPT = 100_000;
 const SWEEP_EVERY = 1_000;
 
 export class IdempotencyKeys {
-  readonly #now: () => number;
+  readonly #now: () => EpochMs;
   readonly #statements: ReturnType<typeof prepare>;
   #untilSweep = 0;
 
-  /** @param now - Milliseconds since the epoch. */
-  constructor(db: DatabaseSync, now: () => number) {
+  constructor(db: DatabaseSync, now: () => EpochMs) {
     this.#now = now;
     this.#statements = prepare(db);
   }

@@ -17,6 +17,7 @@ import {
   readNodeField,
   readPurges,
 } from '../journal/wire.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { AuditLog } from './audit.ts';
 import { ApiError } from './errors.ts';
@@ -81,7 +82,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
       const selectors = asked.map(({ site, kind, selector }) => ({ site, kind, selector }));
       audit.write({ who, address: ip, action: 'purge', result: 'ok', selectors });
       const { soft, why: reason } = asked[0];
-      const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: performance.now() });
+      const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: monotonicNow() });
       return reply.send(appendedAnswer(journal.state(), purge));
     },
   });

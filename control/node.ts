@@ -14,6 +14,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
+import { monotonicNow, wallNow } from '../lib/clock.ts';
 import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
@@ -88,13 +89,13 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   const dryRun = createDryRun(control.name);
   const progress = new Progress(namesOf(regions), {
     journal: () => journal.state(),
-    monotonic,
-    now: Date.now,
+    monotonic: monotonicNow,
+    now: wallNow,
     completed: (ms) => metrics.appliedEverywhere(ms),
   });
   const purges = new Purges({
     journal,
-    keys: new IdempotencyKeys(database, Date.now),
+    keys: new IdempotencyKeys(database, wallNow),
     appended: (last, { startedAt }) => progress.accepted(last, startedAt),
   });
   const metrics = new ControlMetrics(control.name, {
@@ -102,15 +103,15 @@ export async function startControl({ region, control, regions, log }: ControlOpt
     isWritable: () => journal.isWritable,
     nodes: () => progress.nodes(),
   });
-  const callLimit = new RateLimit({ ...callRate(control), now: monotonic });
-  const selectorLimit = new RateLimit({ ...selectorRate(control), now: monotonic });
+  const callLimit = new RateLimit({ ...callRate(control), now: monotonicNow });
+  const selectorLimit = new RateLimit({ ...selectorRate(control), now: monotonicNow });
   const api = new PurgeApi({
     purges,
     progress,
-    tokens: new Tokens(database, Date.now),
+    tokens: new Tokens(database, wallNow),
     callLimit,
     selectorLimit,
-    refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: monotonic }),
+    refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: monotonicNow }),
     dryRun,
     audit,
     metrics,
@@ -144,7 +145,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   addCloudflare(server, api, log);
   addFastly(server, api, log);
   const stopCompaction = compactRegularly(
-    () => ({ journal, retentionMs: state.control.retention, maxRecords: state.control.max_records, now: Date.now }),
+    () => ({ journal, retentionMs: state.control.retention, maxRecords: state.control.max_records, now: wallNow }),
     log,
   );
 
@@ -202,7 +203,7 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
     database = openControlDatabase(folder.database);
     // What is written here may be lost with the power: then a repeated call purges once more.
     database.exec('PRAGMA synchronous = NORMAL');
-    const audit = new AuditLog(folder.audit, { ...auditBounds(control), now: Date.now });
+    const audit = new AuditLog(folder.audit, { ...auditBounds(control), now: wallNow });
     const drains = new Drains(folder.drains);
     const opened = database;
     return {
@@ -241,7 +242,7 @@ async function openRegions(
 
 function openJournal(file: string, folder: DataFolder): Journal {
   try {
-    return openEmbeddedJournal(folder.journal, { now: Date.now });
+    return openEmbeddedJournal(folder.journal, { now: wallNow });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     const isInUse = error.code === 'journal_in_use';
@@ -263,10 +264,6 @@ function rateOf(perSecond: number, atLeast: number): { perSecond: number; burst:
 
 function auditBounds({ audit_log: { max_size: maxBytes, files } }: ControlConfig) {
   return { maxBytes, files };
-}
-
-function monotonic(): number {
-  return performance.now();
 }
 
 /** By name and nothing else: a region also holds the tiers' secret. */

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Dispatcher } from 'undici';
+import { type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 /** Fraction of the excess that is shed per measurement. */
 const GAIN = 0.2;
@@ -23,7 +24,7 @@ export class Overload {
   /** Requests a second. */
   capacity: number;
   #shed = 0;
-  #last: { readonly requests: number; readonly at: number; readonly edges: number } | undefined;
+  #last: { readonly requests: number; readonly at: MonotonicMs; readonly edges: number } | undefined;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -40,7 +41,7 @@ export class Overload {
    * @param addresses - Of the edges' control listeners, as far as they can be reached.
    * @returns Never rejects; an edge that does not tell counts for nothing.
    */
-  async measure(dispatcher: Dispatcher, addresses: readonly (string | undefined)[], now: number): Promise<void> {
+  async measure(dispatcher: Dispatcher, addresses: readonly (string | undefined)[], now: MonotonicMs): Promise<void> {
     const counts = await Promise.all(addresses.map((address) => countedBy(dispatcher, address)));
     const told = counts.filter((count) => count !== undefined);
     const requests = told.reduce((sum, count) => sum + count, 0);
@@ -48,7 +49,7 @@ export class Overload {
     this.#last = { requests, at: now, edges: told.length };
     // An edge that came, went or began anew makes the difference mean nothing.
     if (before === undefined || before.edges !== told.length || requests < before.requests || now <= before.at) return;
-    this.observe(((requests - before.requests) * 1_000) / (now - before.at));
+    this.observe(((requests - before.requests) * 1_000) / msBetween(before.at, now));
   }
 
   /** @param rate - Requests a second. */

@@ -12,6 +12,7 @@ import { isOnLine } from '../cache/terms.ts';
 import { parseWorkerName } from '../config/workers.ts';
 import type { JournalState } from '../journal/journal.ts';
 import type { AppliedReport } from '../journal/wire.ts';
+import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 /** A node that a region file names: one whose word counts for a receipt. */
 export interface KnownNode {
@@ -40,10 +41,8 @@ export interface NodeReceipt extends KnownNode {
 export interface ProgressOptions {
   /** As the journal is now. */
   readonly journal: () => JournalState;
-  /** Milliseconds on a clock that never goes back. */
-  readonly monotonic: () => number;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly monotonic: () => MonotonicMs;
+  readonly now: () => EpochMs;
   /** Called with the time that a purge took to be applied by all nodes. */
   readonly completed?: (ms: number) => void;
 }
@@ -59,7 +58,7 @@ interface NodeState {
 interface Measured {
   /** Number of its last record. */
   readonly last: number;
-  readonly startedAt: number;
+  readonly startedAt: MonotonicMs;
   readonly afterMs: Map<string, number>;
 }
 
@@ -147,7 +146,7 @@ export class Progress {
   }
 
   /** A purge is in the journal. To be called in the order of the numbers. */
-  accepted(last: number, startedAt: number): void {
+  accepted(last: number, startedAt: MonotonicMs): void {
     this.#measured.push({ last, startedAt, afterMs: new Map() });
     // A node may have told of it before the journal told whoever appended it.
     for (const [name, state] of this.#states) this.#advance(name, state);
@@ -226,7 +225,7 @@ export class Progress {
     for (;;) {
       const measured = this.#measured[state.next - this.#forgotten];
       if (measured === undefined || measured.last > state.seq) return;
-      measured.afterMs.set(name, now - measured.startedAt);
+      measured.afterMs.set(name, msBetween(measured.startedAt, now));
       state.next += 1;
     }
   }

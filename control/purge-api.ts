@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { RegionConfig } from '../config/schema.ts';
+import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { AuditLog } from './audit.ts';
 import type { DryRun } from './dry-run.ts';
@@ -102,7 +103,7 @@ export class PurgeApi {
    * @throws {ApiError}
    */
   async purge(caller: Caller, body: unknown, key: string | undefined, signal: AbortSignal): Promise<PurgeAnswer> {
-    const startedAt = performance.now();
+    const startedAt = monotonicNow();
     let named: readonly Named[] = [];
     let soft = false;
     try {
@@ -159,7 +160,7 @@ export class PurgeApi {
     request: PurgeRequest,
     named: readonly Named[],
     key: string | undefined,
-    startedAt: number,
+    startedAt: MonotonicMs,
     signal: AbortSignal,
   ): Promise<PurgeAnswer> {
     const { purges, selectorLimit, progress, metrics } = this.#options;

@@ -14,6 +14,7 @@
 import { randomBytes } from 'node:crypto';
 import { JournalError, JournalGapError } from '../journal/errors.ts';
 import type { Journal, JournalRecord, SelectorKind } from '../journal/journal.ts';
+import type { MonotonicMs } from '../lib/clock.ts';
 import { ApiError } from './errors.ts';
 import type { IdempotencyKeys, IdempotentCall, NotedCall } from './idempotency.ts';
 import type { Selector } from './selectors.ts';
@@ -41,7 +42,7 @@ export interface PurgeOrder {
   readonly who: string;
   readonly reason: string;
   /** Arrival time of the call, on the monotonic clock. */
-  readonly startedAt: number;
+  readonly startedAt: MonotonicMs;
   /** Makes the purge one that is made once, however often it is ordered. */
   readonly idempotent?: IdempotentCall | undefined;
 }

@@ -2,18 +2,18 @@
  * Rate limiter: one token bucket per name.
  * @module
  */
+import { type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 export interface RateLimitOptions {
   readonly perSecond: number;
   /** Most that can be taken at once, after a pause. */
   readonly burst: number;
-  /** Milliseconds on a clock that never goes back. */
-  readonly now: () => number;
+  readonly now: () => MonotonicMs;
 }
 
 interface Bucket {
   left: number;
-  at: number;
+  at: MonotonicMs;
 }
 
 /** Buckets that are kept; one that has filled up again says no more than none. */
@@ -41,7 +41,7 @@ export class RateLimit {
   take(name: string, amount: number): number {
     const { perSecond, burst, now } = this.#options;
     const bucket = this.#bucket(name);
-    bucket.left = Math.min(burst, bucket.left + ((now() - bucket.at) / 1_000) * perSecond);
+    bucket.left = Math.min(burst, bucket.left + (msBetween(bucket.at, now()) / 1_000) * perSecond);
     bucket.at = now();
     if (bucket.left < amount) return ((amount - bucket.left) / perSecond) * 1_000;
     bucket.left -= amount;

@@ -19,6 +19,7 @@ import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { hasEdges, type Network, type NetworkRegion, networkOf } from '../geo/network.ts';
 import { RegionHealth } from '../geo/region-health.ts';
 import { takesConnections } from '../geo/takes-connections.ts';
+import { LONG_AGO, type MonotonicMs } from '../lib/clock.ts';
 import { Overload } from './overload.ts';
 
 export interface RegionMonitorOptions {
@@ -27,8 +28,7 @@ export interface RegionMonitorOptions {
   readonly drained: () => ReadonlySet<string>;
   /** Called on every change. */
   readonly changed: (network: Network) => void;
-  /** Milliseconds on a clock that never goes back. */
-  readonly now: () => number;
+  readonly now: () => MonotonicMs;
   readonly intervalMs?: number;
 }
 
@@ -169,7 +169,7 @@ export class RegionMonitor {
           ...region,
           drained: region.drained || drained.has(region.name),
           health: state,
-          wellAt: state === 'recovering' ? health.wellAt : 0,
+          wellAt: state === 'recovering' ? health.wellAt : LONG_AGO,
           shed: overload?.shed ?? 0,
           edges: region.edges.map((edge) => ({ ...edge, up: up.get(edge.name) ?? true })),
         };

@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { type Network, networkMessage } from '../geo/network.ts';
 import { NETWORK_CONTENT_TYPE, NETWORK_HEARTBEAT_MS } from '../geo/wire.ts';
+import type { MonotonicMs } from '../lib/clock.ts';
 
 /**
  * Maximum backlog of a subscriber; beyond it the stream is closed, and the subscriber reconnects to get the newest
@@ -16,10 +17,9 @@ const MAX_LISTENERS = 4_096;
 export class RegionStreams {
   readonly #listeners = new Set<ServerResponse>();
   readonly #timer: NodeJS.Timeout;
-  readonly #now: () => number;
+  readonly #now: () => MonotonicMs;
 
-  /** @param now - The clock of the networks that are told. */
-  constructor(now: () => number) {
+  constructor(now: () => MonotonicMs) {
     this.#now = now;
     this.#timer = setInterval(() => this.#send('{"type":"heartbeat"}\n'), NETWORK_HEARTBEAT_MS);
     this.#timer.unref();

@@ -10,6 +10,7 @@ import { openRegionLocator, type RegionLocator } from '../geo/region-locator.ts'
 import { createSteering } from '../geo/steer.ts';
 import { REGION_STATES } from '../geo/steering.ts';
 import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
+import { monotonicNow, msBetween } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Drain, Drains } from './drains.ts';
 import { RegionMonitor } from './region-monitor.ts';
@@ -36,12 +37,10 @@ export interface RegionStatus {
   readonly edges: readonly { readonly name: string; readonly up: boolean }[];
 }
 
-const monotonic = (): number => performance.now();
-
 export class Regions {
   readonly #drains: Drains;
   readonly #monitor: RegionMonitor;
-  readonly #streams = new RegionStreams(monotonic);
+  readonly #streams = new RegionStreams(monotonicNow);
   readonly #locator: RegionLocator;
   #regions: readonly RegionConfig[];
   readonly #ownFile: string;
@@ -61,7 +60,7 @@ export class Regions {
     this.#monitor = new RegionMonitor({
       regions,
       drained: () => drains.names,
-      now: monotonic,
+      now: monotonicNow,
       changed: (network) => {
         this.#streams.tell(network);
         log.info({ regions: this.list().map(({ name, state }) => ({ name, state })) }, 'the regions are otherwise now');
@@ -71,14 +70,14 @@ export class Regions {
   }
 
   list(): RegionStatus[] {
-    const now = monotonic();
+    const now = monotonicNow();
     return this.#monitor.network.regions.map(({ name, drained, health, wellAt, shed, edges }) => {
       const drain = this.#drains.all.get(name);
       return {
         name,
         state: drained ? 'drained' : health,
         drain: drain ? { source: 'api', ...drain } : drained ? { source: 'config' } : null,
-        well_in_ms: health === 'recovering' ? Math.max(0, Math.round(wellAt - now)) : null,
+        well_in_ms: health === 'recovering' ? Math.max(0, Math.round(msBetween(now, wellAt))) : null,
         shed,
         edges: edges.map(({ name: edge, up }) => ({ name: edge, up })),
       };
@@ -88,7 +87,7 @@ export class Regions {
   /** @param address - Whatever was asked for. */
   where(address: string): WhereAnswer {
     const steering = createSteering({ locator: this.#locator, network: () => this.#monitor.network });
-    return whereAnswer(steering.where(address, monotonic()), this.#locator);
+    return whereAnswer(steering.where(address, monotonicNow()), this.#locator);
   }
 
   /**

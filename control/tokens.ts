@@ -14,6 +14,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import type { EpochMs } from '../lib/clock.ts';
 
 /** Selector kinds that a token may purge, as in its request; `everything` means a whole site. */
 export const SCOPE_KINDS = ['url', 'tag', 'prefix', 'host', 'everything'] as const;
@@ -56,11 +57,10 @@ const FORM = /^swt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 const NO_HASH = Buffer.alloc(32);
 
 export class Tokens {
-  readonly #now: () => number;
+  readonly #now: () => EpochMs;
   readonly #statements: ReturnType<typeof prepare>;
 
-  /** @param now - Milliseconds since the epoch. */
-  constructor(db: DatabaseSync, now: () => number) {
+  constructor(db: DatabaseSync, now: () => EpochMs) {
     this.#now = now;
     this.#statements = prepare(db);
   }
@@ -106,7 +106,7 @@ export class Tokens {
   }
 }
 
-export function isValid({ expires, revoked }: Token, now: number): boolean {
+export function isValid({ expires, revoked }: Token, now: EpochMs): boolean {
   return revoked === undefined && (expires === undefined || now < expires);
 }
 

@@ -6,9 +6,10 @@
 import type { RegionConfig } from '../config/schema.ts';
 import type { Locator } from '../geo/locator.ts';
 import { openLocator } from '../geo/open-locator.ts';
-import { type OpenedSteering, openSteering, steeringClock } from '../geo/open-steering.ts';
+import { type OpenedSteering, openSteering } from '../geo/open-steering.ts';
 import type { Place } from '../geo/place.ts';
 import type { Decision } from '../geo/steering.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { siteGeo } from './site-geo.ts';
 
@@ -59,7 +60,7 @@ export class EdgeGeo {
 
   /** Returns the best region for a visitor; `undefined` if no site needs it. */
   where(ip: string): Decision | undefined {
-    return this.#steering?.where(ip, steeringClock());
+    return this.#steering?.where(ip, monotonicNow());
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,6 @@
  */
 
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import { storedAnswer } from '../cache/answering.ts';
 import { isPersonal } from '../cache/credentials.ts';
@@ -14,13 +13,13 @@ import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
 import { reuse } from '../cache/policy/reuse.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
 import type { StoredResponse } from '../cache/stored-response.ts';
-import { monotonicNow } from '../http/clock.ts';
 import { evaluateConditional } from '../http/conditional.ts';
 import { Front } from '../http/front.ts';
 import type { FrontConnection } from '../http/front-connection.ts';
 import type { FrontExchange } from '../http/front-exchange.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
+import { type EpochMs, type MonotonicMs, monotonicNow, msSince } from '../lib/clock.ts';
 import type { Access } from '../telemetry/access-log.ts';
 import type { Histogram } from '../telemetry/tally.ts';
 import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
@@ -90,7 +89,7 @@ export class FastPath {
     const asked = this.#askedBy(connection, request);
     if (asked === null) return false;
     const now = this.#visit.core.now();
-    const prepared = this.find(keyOf(asked, request), asked, request, now);
+    const prepared = this.find(keyOf(asked, request), asked, request, now, connection.startedAt);
     if (prepared === undefined) return false;
     const isOwner = this.isOwner(prepared, asked, request);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
@@ -107,12 +106,21 @@ export class FastPath {
     void answerVisitor(this.#visit, exchange, visited, connection.visitor);
   }
 
-  /** @returns The stored response that answers the request, unless that is not to be decided here. */
-  find(key: string | KeyBytes, asked: Asked, request: Targeted, now: number): Prepared | undefined {
+  /**
+   * @param startedAt - When the request came: what has passed since is a slice of time at most.
+   * @returns The stored response that answers the request, unless that is not to be decided here.
+   */
+  find(
+    key: string | KeyBytes,
+    asked: Asked,
+    request: Targeted,
+    now: EpochMs,
+    startedAt: MonotonicMs,
+  ): Prepared | undefined {
     const { ledger } = this.#visit.core;
     const stored = this.#select(key, asked, request);
     if (stored === undefined) return undefined;
-    if (!ledger.holdsLease(now) || !this.#isCurrent(stored, asked, request)) return undefined;
+    if (!ledger.holdsLease(now, startedAt) || !this.#isCurrent(stored, asked, request)) return undefined;
     const prepared = this.#prepared.of(stored, asked.served, request);
     if (!prepared.isPlain) return undefined;
     if (prepared.cookies !== undefined && isPersonal(asked.visited.keyed.credentials, prepared.cookies))
@@ -131,7 +139,7 @@ export class FastPath {
   }
 
   /** @returns Head and body in the form that the connection speaks; `undefined` where they cannot be known here. */
-  bytesOf(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number, form?: Form): Buffer | undefined {
+  bytesOf(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: EpochMs, form?: Form): Buffer | undefined {
     const ready = prepared.readyBytes(kind, isHotCopy, now, form);
     return ready ?? this.#prepared.makeBytes(prepared, kind, isHotCopy, now, form);
   }
@@ -178,7 +186,7 @@ export class FastPath {
     asked: Asked,
     prepared: Prepared,
     isHotCopy: boolean,
-    now: number,
+    now: EpochMs,
   ): boolean {
     if (asked.hasConditions && isNotModified(asked, prepared, now)) {
       return this.#sendPrepared(
@@ -207,7 +215,7 @@ export class FastPath {
     prepared: Prepared,
     kind: Kind,
     isHotCopy: boolean,
-    now: number,
+    now: EpochMs,
     note: Noted | undefined,
   ): boolean {
     const bytes = this.bytesOf(prepared, kind, isHotCopy, now);
@@ -226,7 +234,7 @@ export class FastPath {
     asked: Asked,
     prepared: Prepared,
     isHotCopy: boolean,
-    now: number,
+    now: EpochMs,
   ): boolean {
     const request = { method: 'GET', headers: asked.headers };
     const { head, body, status } = storedAnswer({ request }, prepared.stored, now, { hit: true });
@@ -272,10 +280,10 @@ export class FastPath {
     this.count(connection.socket, connection.startedAt, asked, isHotCopy, status, bytes, note);
   }
 
-  /** Records an answer when it is written. @param startedAt - Of `performance.now()`. */
+  /** Records an answer when it is written. */
   count(
     sender: { readonly remoteAddress?: string | undefined },
-    startedAt: number,
+    startedAt: MonotonicMs,
     asked: Asked,
     isHotCopy: boolean,
     status: number,
@@ -285,7 +293,7 @@ export class FastPath {
     const results = isHotCopy ? asked.hotCopies : asked.hits;
     results.of(status).value++;
     asked.bytes.value += bytes;
-    const seconds = (performance.now() - startedAt) / 1_000;
+    const seconds = msSince(startedAt) / 1_000;
     this.#durations.observe(seconds);
     if (note === undefined) return;
     const { core } = this.#visit;
@@ -337,7 +345,7 @@ function wayOf(socket: Pick<Socket, 'remoteAddress'>, visit: Visit): number {
   return encrypted + (isProxy(visit, socket.remoteAddress ?? '0.0.0.0') ? TRUSTED : 0);
 }
 
-export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: number): boolean {
+export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: EpochMs): boolean {
   if (stored.status !== 200) return false; // the conditions count for a 200 only (RFC 9110, section 13.2.1)
   if (asked.ifNoneMatch !== undefined && asked.ifNoneMatch === tag) return true;
   const { headers } = stored;

@@ -12,6 +12,7 @@ import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.t
 import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
 import type { Begun } from '../http/http2/section.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import { type Asked, askedBy } from './asked.ts';
 import { type FastPath, isNotModified } from './fast-path.ts';
 import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';
@@ -54,7 +55,7 @@ export class FastStreams {
     if (asked === null || asked.hasRange) return false;
     const now = this.#visit.core.now();
     const request = { target };
-    const prepared = this.#fast.find(asked.prefix + target + asked.suffix, asked, request, now);
+    const prepared = this.#fast.find(asked.prefix + target + asked.suffix, asked, request, now, connection.readAt);
     if (prepared === undefined || !prepared.isOneBuffer) return false;
 
     const isOwner = this.#fast.isOwner(prepared, asked, request);
@@ -141,7 +142,7 @@ function sectionOf(raw: RawHeaders): string {
   return section;
 }
 
-function kindOf(method: string, asked: Asked, prepared: Prepared, now: number): Kind {
+function kindOf(method: string, asked: Asked, prepared: Prepared, now: EpochMs): Kind {
   if (asked.hasConditions && isNotModified(asked, prepared, now)) return 'not-modified';
   return method === 'HEAD' ? 'head' : 'whole';
 }

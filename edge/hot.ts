@@ -13,7 +13,7 @@
  * @module
  */
 import { LRUCache } from 'lru-cache';
-import type { MonotonicMs } from '../http/clock.ts';
+import { type MonotonicMs, millisecondsOf } from '../lib/clock.ts';
 
 export interface HotKeysOptions {
   /** Requests within the window from which on a key is hot, that request included. */
@@ -55,7 +55,7 @@ export class HotKeys {
    *   the last 7/8 of that (unless its counter had to make room meanwhile).
    */
   note(key: string, now: MonotonicMs): boolean {
-    const slice = Math.floor(now / this.#sliceMs);
+    const slice = Math.floor(millisecondsOf(now) / this.#sliceMs);
     let counter = this.#counters.get(key);
     if (counter === undefined) {
       counter = { slice, requests: new Array<number>(SLICES).fill(0), total: 0 };
@@ -73,7 +73,7 @@ export class HotKeys {
   isHot(key: string, now: MonotonicMs): boolean {
     const counter = this.#counters.get(key);
     if (counter === undefined) return false;
-    forgetBefore(counter, Math.floor(now / this.#sliceMs));
+    forgetBefore(counter, Math.floor(millisecondsOf(now) / this.#sliceMs));
     return counter.total >= this.#after;
   }
 }

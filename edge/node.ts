@@ -17,6 +17,7 @@ import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
 import { Spool } from '../http/spool.ts';
 import { trustedProxies } from '../http/trusted-proxies.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import { nodeControl } from '../tier/control.ts';
 import { failover } from '../tier/failover.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
@@ -42,8 +43,8 @@ export interface EdgeOptions {
   /** Without it every request goes the long way, with the same answers; for tests that compare the two. */
   readonly fastPath?: boolean | undefined;
   readonly log: Logger;
-  /** Milliseconds since the epoch; `Date.now` but for tests. */
-  readonly now?: (() => number) | undefined;
+  /** `wallNow` but for tests. */
+  readonly now?: (() => EpochMs) | undefined;
 }
 
 /** One of several processes that are one edge. */

@@ -4,8 +4,8 @@
  */
 import type { CacheRequest } from '../cache/engine.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
-import { monotonicNow } from '../http/clock.ts';
 import type { Fetch } from '../http/message.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import { failover } from '../tier/failover.ts';
 import { route } from './peers.ts';
 import type { Visit, Visited } from './visitor.ts';

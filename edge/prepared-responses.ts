@@ -7,6 +7,7 @@
  */
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { rulePath } from '../config/rule-path.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import type { Targeted } from './asked.ts';
 import { type Form, type Kind, Prepared } from './prepared.ts';
@@ -40,7 +41,7 @@ export class PreparedResponses {
   }
 
   /** @returns The whole answer; the next one within the second finds it ready, if the last one was no longer ago, and while there is room. */
-  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: number, form?: Form): Buffer | undefined {
+  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: EpochMs, form?: Form): Buffer | undefined {
     // What is asked for less often would only be carried from one collection of garbage to the next.
     const keeps = this.#wholeBytes < WHOLE_BYTES && prepared.isAskedForWithin(WHOLE_MS, now);
     const bytes = prepared.makeBytes(kind, isHotCopy, now, keeps, form);

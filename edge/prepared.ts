@@ -17,6 +17,7 @@ import { parseEntityTag } from '../http/etag.ts';
 import { reasonPhrase } from '../http/exchange.ts';
 import { fieldLines, fieldValue, firstLine, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { browserTtl, finishedHead } from './finish.ts';
 import type { Place } from './peers.ts';
@@ -107,7 +108,7 @@ export class Prepared {
   }
 
   /** @returns The bytes of the answer, head and body, if they are ready. */
-  readyBytes(kind: Kind, isHotCopy: boolean, now: number, form = HTTP1): Buffer | undefined {
+  readyBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, form = HTTP1): Buffer | undefined {
     const block = this.#blocks[form.from + placeOf(kind, isHotCopy)];
     return block !== undefined && now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
   }
@@ -116,7 +117,7 @@ export class Prepared {
    * @param keeps - Whether to keep them for `readyBytes`, in memory of their own: a piece of the shared pool holds all of it.
    * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
-  makeBytes(kind: Kind, isHotCopy: boolean, now: number, keeps: boolean, form = HTTP1): Buffer | undefined {
+  makeBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, keeps: boolean, form = HTTP1): Buffer | undefined {
     const length = kind === 'whole' ? this.stored.length : 0;
     const head = this.head(kind, isHotCopy, now);
     const beginning = head === undefined ? undefined : form.beginningOf(head, length);
@@ -137,7 +138,7 @@ export class Prepared {
   }
 
   /** Returns whether an answer was made within so many milliseconds before. */
-  isAskedForWithin(ms: number, now: number): boolean {
+  isAskedForWithin(ms: number, now: EpochMs): boolean {
     return now - this.#madeAt < ms;
   }
 
@@ -150,7 +151,7 @@ export class Prepared {
   }
 
   /** @returns The text of a head with the empty line that ends it, or `undefined` where it is not to be made here. */
-  head(kind: Kind, isHotCopy: boolean, now: number): string | undefined {
+  head(kind: Kind, isHotCopy: boolean, now: EpochMs): string | undefined {
     const at = placeOf(kind, isHotCopy);
     let template = this.#templates[at];
     if (template === undefined) {
@@ -172,7 +173,7 @@ export class Prepared {
   }
 
   /** The last moment at which neither the age nor what is left of the lifetime reads differently. */
-  unchangedUntil(now: number): number {
+  unchangedUntil(now: EpochMs): number {
     const age = currentAge(this.stored, now);
     const left = remainingLifetime(this.stored, now);
     return now + Math.min(999 - Math.floor(age % 1_000), Math.floor(left % 1_000));
@@ -208,7 +209,7 @@ const REQUESTS: Readonly<Record<Kind, { readonly method: string; readonly header
   'not-modified': { method: 'GET', headers: ['If-None-Match', '*'] },
 };
 
-function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, now: number): Template | undefined {
+function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, now: EpochMs): Template | undefined {
   const { stored, served, path, node, keepAliveMs } = options;
   const answer = storedAnswer({ request: REQUESTS[kind] }, stored, now, { hit: true });
   answer.body?.close();

@@ -6,6 +6,7 @@ import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import { Certificates, type KnownCertificate } from '../http/certificates.ts';
 import type { Http2Handlers } from '../http/http2/connections.ts';
 import { type SecureListening, secureListening, TicketKeys } from '../http/secure.ts';
+import { wallNow } from '../lib/clock.ts';
 import type { NodeCore } from '../tier/node-core.ts';
 
 export interface VisitorTls {
@@ -34,7 +35,7 @@ export function visitorTls(
   const { log, metrics } = core;
   const certificates = new Certificates({
     sites,
-    now: Date.now,
+    now: wallNow,
     known: shared?.certificates,
     onTaken: shared?.onCertificate,
     events: {

@@ -4,7 +4,6 @@
  * site's own rules.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
 import { isPersonal, keyCookies, withoutIgnored, withoutReplaced, withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
@@ -32,6 +31,7 @@ import { KNOWN_METHODS } from '../http/methods.ts';
 import type { UpgradeRequest } from '../http/node-exchange.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import { failover } from '../tier/failover.ts';
 import { goneSignal } from '../tier/gone.ts';
 import { type Arrival, type NodeCore, type ServedSite, severityOf } from '../tier/node-core.ts';
@@ -105,7 +105,7 @@ export async function answerVisitor(
     exchange,
     listener: 'public',
     id: crypto.randomUUID(),
-    startedAt: performance.now(),
+    startedAt: monotonicNow(),
   };
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);

@@ -11,6 +11,7 @@ import { setTimeout as timeout } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { formatTierField, TIER_FIELD } from '../http/tier-field.ts';
 import { jsonLines } from '../journal/lines.ts';
+import { LONG_AGO, type MonotonicMs } from '../lib/clock.ts';
 import { MAX_NETWORK_BYTES, type Network, type NetworkRegion, readNetwork } from './network.ts';
 import { RegionHealth } from './region-health.ts';
 import { takesConnections } from './takes-connections.ts';
@@ -25,8 +26,7 @@ export interface FollowNetworkOptions {
   readonly node: string;
   /** Network state until the control node sends a newer one. */
   readonly initial: Network;
-  /** Milliseconds on the clock that decisions are made by. */
-  readonly now: () => number;
+  readonly now: () => MonotonicMs;
   /** Called when the connection to the control node is made or lost. */
   readonly reached?: (isReached: boolean, reason: string) => void;
   /** @returns Whether somebody takes connections at HOST:PORT. Never rejects. */
@@ -139,7 +139,7 @@ export function followNetwork({
         at,
       );
       const state = health.state(at);
-      const wellAt = state === 'recovering' ? health.wellAt : 0;
+      const wellAt = state === 'recovering' ? health.wellAt : LONG_AGO;
       return { ...region, edges, health: state, wellAt };
     });
     if (JSON.stringify(regions) !== JSON.stringify(current.regions)) current = { regions };

@@ -8,6 +8,7 @@
 import ipaddr from 'ipaddr.js';
 import { canonicalHost, isAnyHost, splitAddress } from '../config/listener.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { CONTINENTS, type Continent, type Coordinates } from './place.ts';
 
 export interface NetworkEdge {
@@ -31,8 +32,8 @@ export interface NetworkRegion {
   readonly recoveryMs: number;
   /** `recovering` ends at `wellAt`. */
   readonly health: 'well' | 'down' | 'recovering';
-  /** Milliseconds on the clock of whoever has this map. */
-  readonly wellAt: number;
+  /** On the clock of the process that has this map. */
+  readonly wellAt: MonotonicMs;
   /** Share of its visitors that it cannot take, from 0 to 1. */
   readonly shed: number;
   readonly edges: readonly NetworkEdge[];
@@ -64,7 +65,7 @@ function networkRegion({ region, coordinates, geo, edges }: RegionConfig): Netwo
     minHealth: geo.min_health,
     recoveryMs: geo.recovery,
     health: 'well',
-    wellAt: 0,
+    wellAt: LONG_AGO,
     shed: 0,
     edges: edges.map((edge) => {
       const addresses = publicAddresses(edge);
@@ -94,23 +95,22 @@ const MAX_EDGES = 256;
 
 /**
  * @param value - Parsed JSON: a network whose times are milliseconds from now, as {@link networkMessage} makes it.
- * @param now - Milliseconds on the clock of whoever asks.
  * @throws {TypeError} that names what is not of the form.
  */
-export function readNetwork(value: unknown, now: number): Network {
+export function readNetwork(value: unknown, now: MonotonicMs): Network {
   const { regions } = object(value, 'network');
   if (!Array.isArray(regions) || regions.length > MAX_REGIONS) throw new TypeError('regions');
   return { regions: regions.map((region) => readRegion(region, now)) };
 }
 
 /** @returns What {@link readNetwork} reads. */
-export function networkMessage({ regions }: Network, now: number): object {
+export function networkMessage({ regions }: Network, now: MonotonicMs): object {
   return {
-    regions: regions.map(({ wellAt, ...region }) => ({ ...region, wellInMs: Math.max(0, wellAt - now) })),
+    regions: regions.map(({ wellAt, ...region }) => ({ ...region, wellInMs: Math.max(0, msBetween(now, wellAt)) })),
   };
 }
 
-function readRegion(value: unknown, now: number): NetworkRegion {
+function readRegion(value: unknown, now: MonotonicMs): NetworkRegion {
   const region = object(value, 'region');
   const { edges, health, coordinates } = region;
   if (!Array.isArray(edges) || edges.length > MAX_EDGES) throw new TypeError('edges');
@@ -128,7 +128,7 @@ function readRegion(value: unknown, now: number): NetworkRegion {
     minHealth: number(region['minHealth'], 'minHealth', 0, 1),
     recoveryMs: number(region['recoveryMs'], 'recoveryMs', 0, Number.MAX_SAFE_INTEGER),
     health,
-    wellAt: now + number(region['wellInMs'], 'wellInMs', 0, Number.MAX_SAFE_INTEGER),
+    wellAt: later(now, number(region['wellInMs'], 'wellInMs', 0, Number.MAX_SAFE_INTEGER)),
     shed: number(region['shed'], 'shed', 0, 1),
     edges: edges.map(readEdge),
   };

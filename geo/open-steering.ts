@@ -3,6 +3,7 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { followNetwork } from './follow-network.ts';
 import type { Locator } from './locator.ts';
@@ -30,11 +31,6 @@ export interface OpenedSteering extends Steering {
   close(): Promise<void>;
 }
 
-/** The clock that `now` of `where` is to be read from. */
-export function steeringClock(): number {
-  return Date.now();
-}
-
 /** @throws {ConfigError} when a database cannot be used. */
 export async function openSteering({ region, regions, node, log }: OpenSteeringOptions): Promise<OpenedSteering> {
   const locator = await openRegionLocator(region, log);
@@ -45,7 +41,7 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
       if (isReached) log.info({ control: url }, 'the control node tells how the regions are');
       else log.warn({ control: url, detail: reason }, 'the control node is out of reach: this node looks for itself');
     };
-    return { key: keyOf(from), network: followNetwork({ url, secret, node, initial, now: steeringClock, reached }) };
+    return { key: keyOf(from), network: followNetwork({ url, secret, node, initial, now: monotonicNow, reached }) };
   };
   let followed = follow(region, networkOf(regions));
   let closingOthers = Promise.resolve();

@@ -6,6 +6,7 @@
  * Pure: health and time are passed in.
  * @module
  */
+import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 export interface HealthRules {
   /** Share of edges that has to be up. */
@@ -25,7 +26,7 @@ export class RegionHealth {
   #isUp = true;
   #wasUp = false;
   /** Since it is as it is; nobody waits for a region that was never seen to fail. */
-  #since = Number.NEGATIVE_INFINITY;
+  #since = LONG_AGO;
   #doublings = 0;
 
   constructor(rules: HealthRules) {
@@ -33,12 +34,12 @@ export class RegionHealth {
   }
 
   /** @param edges - Whether each of them is up; a region without any is down. */
-  update(edges: readonly boolean[], now: number): void {
+  update(edges: readonly boolean[], now: MonotonicMs): void {
     const up = edges.filter(Boolean).length;
     const isUp = up > 0 && up / edges.length >= this.rules.minHealth;
     if (isUp !== this.#isUp && this.#wasUp) {
       if (!isUp) {
-        const wellFor = now - this.wellAt;
+        const wellFor = msBetween(this.wellAt, now);
         this.#doublings = wellFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;
       }
       this.#since = now;
@@ -47,13 +48,13 @@ export class RegionHealth {
     this.#wasUp ||= isUp;
   }
 
-  state(now: number): Health {
+  state(now: MonotonicMs): Health {
     if (!this.#isUp) return 'down';
     return now < this.wellAt ? 'recovering' : 'well';
   }
 
   /** Time at which the region becomes healthy, if it stays up. */
-  get wellAt(): number {
-    return this.#since + this.rules.recoveryMs * 2 ** this.#doublings;
+  get wellAt(): MonotonicMs {
+    return later(this.#since, this.rules.recoveryMs * 2 ** this.#doublings);
   }
 }

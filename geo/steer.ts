@@ -2,6 +2,8 @@
  * Steering over a locator and the network as it is known at the moment.
  * @module
  */
+
+import { earlierOf, type MonotonicMs, NEVER } from '../lib/clock.ts';
 import { formatAddress, parseAddress } from './address.ts';
 import { type Direction, directionOf, distanceKm } from './distance.ts';
 import type { Locator } from './locator.ts';
@@ -23,7 +25,7 @@ interface Prepared {
   readonly fallback: PreparedRegion | undefined;
   readonly isShedding: boolean;
   /** Time at which the next recovering region becomes healthy. */
-  readonly validUntil: number;
+  readonly validUntil: MonotonicMs;
   readonly byPlace: WeakMap<Place, Ranking>;
 }
 
@@ -46,7 +48,7 @@ const SHED_BITS = { 4: 24, 6: 48 } as const;
 export function createSteering({ locator, network }: SteererOptions): Steering {
   let prepared: Prepared | undefined;
 
-  function preparedAt(now: number): Prepared {
+  function preparedAt(now: MonotonicMs): Prepared {
     const current = network();
     if (prepared?.network !== current || now >= prepared.validUntil) prepared = prepare(current, now);
     return prepared;
@@ -74,7 +76,7 @@ export function createSteering({ locator, network }: SteererOptions): Steering {
   };
 }
 
-function prepare(network: Network, now: number): Prepared {
+function prepare(network: Network, now: MonotonicMs): Prepared {
   const byName = network.regions.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const defaultRegion = byName.find(({ isDefault }) => isDefault) ?? byName[0];
   const regions = byName.map((region): PreparedRegion => {
@@ -98,12 +100,12 @@ function prepare(network: Network, now: number): Prepared {
     regions,
     fallback: regions.find(({ isDefault }) => isDefault),
     isShedding: regions.some(({ region, state }) => region.shed > 0 && state === 'well'),
-    validUntil: Math.min(Number.POSITIVE_INFINITY, ...waits),
+    validUntil: waits.reduce(earlierOf, NEVER),
     byPlace: new WeakMap(),
   };
 }
 
-function stateOf({ drained, health, wellAt }: NetworkRegion, now: number): RegionState {
+function stateOf({ drained, health, wellAt }: NetworkRegion, now: MonotonicMs): RegionState {
   if (drained) return 'drained';
   if (health === 'down') return 'down';
   return health === 'recovering' && now < wellAt ? 'recovering' : 'well';

@@ -2,6 +2,8 @@
  * Picks the region for a visitor: the nearest healthy one, adjusted by pins, weights and drains.
  * @module
  */
+
+import type { MonotonicMs } from '../lib/clock.ts';
 import type { Coordinates, Place } from './place.ts';
 
 /** Reasons for the first region of a decision. */
@@ -86,7 +88,7 @@ export interface Decision {
 export interface Steering {
   /**
    * @param address - Of the visitor, or any address of the network that ECS tells.
-   * @param now - Milliseconds on the clock by which health is told.
+   * @param now - When it is asked.
    */
-  where(address: string, now: number): Decision;
+  where(address: string, now: MonotonicMs): Decision;
 }

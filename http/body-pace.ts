@@ -3,24 +3,24 @@
  * connection upstream back.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import { pipeline, type Readable, Transform } from 'node:stream';
+import { monotonicNow, msSince } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
 
 /** @returns The body, which breaks off with `request_timeout` when nothing of it has arrived for so long. */
 export function endWhenStalled(body: Readable, timeoutMs: number): Readable {
-  let since = performance.now();
+  let since = monotonicNow();
   const passed = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      since = performance.now();
+      since = monotonicNow();
       done(null, chunk);
     },
   });
   const look = setInterval(
     () => {
       if (passed.writableNeedDrain)
-        since = performance.now(); // what arrives waits for the other side
-      else if (performance.now() - since > timeoutMs) {
+        since = monotonicNow(); // what arrives waits for the other side
+      else if (msSince(since) > timeoutMs) {
         passed.destroy(new HttpError('request_timeout', 'the body has stalled'));
       }
     },

@@ -16,6 +16,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { doubtsAbout, faultOf, type KeyPair, MAX_PEM_BYTES } from '../config/check-tls.ts';
 import { hostTable } from '../config/host.ts';
 import type { SiteConfig } from '../config/schema.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import { CONTEXT_OPTIONS } from './tls-options.ts';
 
 /** Callbacks for events that operators should know about. */
@@ -38,7 +39,7 @@ export interface CertificatesOptions {
   readonly known?: readonly KnownCertificate[] | undefined;
   /** Called with each certificate that is used from now on. */
   readonly onTaken?: ((known: KnownCertificate) => void) | undefined;
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   readonly intervalMs?: number;
 }
 
@@ -56,7 +57,7 @@ interface Held {
 
 export class Certificates {
   readonly #events: CertificateEvents;
-  readonly #now: () => number;
+  readonly #now: () => EpochMs;
   readonly #onTaken: CertificatesOptions['onTaken'];
   #known: readonly KnownCertificate[];
   readonly #timer: NodeJS.Timeout;

@@ -3,6 +3,8 @@
  * response it has chosen (RFC 9110, section 13; RFC 9111, section 4.3.2).
  * @module
  */
+
+import type { EpochMs } from '../lib/clock.ts';
 import { parseHttpDate } from './date.ts';
 import { parseEntityTag, parseEntityTagList, strongMatch, weakMatch } from './etag.ts';
 import { fieldLines, fieldValue, hasField, type RawHeaders } from './headers.ts';
@@ -27,7 +29,7 @@ export interface Selected {
 export function evaluateConditional(
   request: RawHeaders,
   selected: Selected,
-  now: number,
+  now: EpochMs,
 ): 'send' | 'not-modified' | 'failed' {
   // Section 13.2.1: ignored when the answer without them would not be a 2xx; others have no representation to match.
   if (selected.status !== 200 && selected.status !== 206) return 'send';
@@ -54,7 +56,7 @@ export function isForOriginOnly(request: RawHeaders): boolean {
 export function preconditionsHold(
   request: RawHeaders,
   selected: Pick<Selected, 'etag' | 'lastModified'>,
-  now: number,
+  now: EpochMs,
 ): boolean {
   const ifMatch = fieldValue(request, 'if-match');
   if (ifMatch !== undefined) {
@@ -70,7 +72,7 @@ export function preconditionsHold(
 }
 
 /** @returns Whether `Range` may be applied (RFC 9110, section 13.1.5); if not, it is ignored. */
-export function evaluateIfRange(request: RawHeaders, selected: Selected, now: number): boolean {
+export function evaluateIfRange(request: RawHeaders, selected: Selected, now: EpochMs): boolean {
   const [validator, ...others] = fieldLines(request, 'if-range');
   if (validator === undefined) return true;
   if (others.length > 0) return false; // the grammar has one member; the whole response is always right
@@ -91,7 +93,7 @@ function namesTag(ifNoneMatch: string, etag: string | undefined): boolean {
   return etag !== undefined && tags.some((tag) => weakMatch(tag, etag));
 }
 
-function isUnmodifiedSince(request: RawHeaders, selected: Selected, now: number): boolean {
+function isUnmodifiedSince(request: RawHeaders, selected: Selected, now: EpochMs): boolean {
   // Section 13.1.3: ignored when it "is not a valid HTTP-date" or "has more than one member".
   const [since, ...others] = fieldLines(request, 'if-modified-since');
   if (since === undefined || others.length > 0) return false;
@@ -103,11 +105,11 @@ function isUnmodifiedSince(request: RawHeaders, selected: Selected, now: number)
 }
 
 /** Section 8.8.2.2: strong when the response was made "at least one second after" the change. */
-function isStrongDate(lastModified: number, selected: Selected, now: number): boolean {
+function isStrongDate(lastModified: number, selected: Selected, now: EpochMs): boolean {
   const date = optionalDate(selected.date, now);
   return date !== undefined && date - lastModified >= 1000;
 }
 
-function optionalDate(text: string | undefined, now: number): number | undefined {
+function optionalDate(text: string | undefined, now: EpochMs): number | undefined {
   return text === undefined ? undefined : parseHttpDate(text, now);
 }

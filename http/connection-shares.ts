@@ -5,7 +5,7 @@
  * an end for responses that their readers do not read.
  * @module
  */
-import { performance } from 'node:perf_hooks';
+import { later, type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 import { HttpError, type HttpErrorCode } from './errors.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FairShare } from './fair-share.ts';
@@ -70,10 +70,10 @@ export class ConnectionShares {
   readonly #connections: FairShare;
   readonly #places: FairShare;
   readonly #queue: FairQueue<Sharer>;
-  /** Waiting requests in order of arrival, with its time (`performance.now()`). */
-  readonly #waiting = new Map<Sharer, number>();
+  /** Waiting requests in order of arrival, with its time. */
+  readonly #waiting = new Map<Sharer, MonotonicMs>();
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
-  readonly #slow = new Map<Sharer, { since: number; bytes: number }>();
+  readonly #slow = new Map<Sharer, { since: MonotonicMs; bytes: number }>();
   readonly #minBytesPerMs: number;
   readonly #lookMs: number;
   #look: NodeJS.Timeout | undefined;
@@ -122,7 +122,7 @@ export class ConnectionShares {
 
   /** Records that a reader holds its response back. Costs little after the first time. */
   noteHeldBack(one: Sharer): void {
-    if (!this.#slow.has(one)) this.#slow.set(one, { since: performance.now(), bytes: one.heldBack?.bytes ?? 0 });
+    if (!this.#slow.has(one)) this.#slow.set(one, { since: monotonicNow(), bytes: one.heldBack?.bytes ?? 0 });
   }
 
   #refuse(one: Sharer): void {
@@ -131,7 +131,7 @@ export class ConnectionShares {
 
   #wait(one: Sharer): void {
     one.standing = 'waiting';
-    this.#waiting.set(one, performance.now());
+    this.#waiting.set(one, monotonicNow());
     this.#queue.add(one);
     this.#relieve();
     if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#lookThrough(), this.#lookMs).unref();
@@ -153,7 +153,7 @@ export class ConnectionShares {
   #endLate(): void {
     const { maxWaitMs, busyCode } = this.#options;
     if (maxWaitMs === undefined) return;
-    const lateSince = performance.now() - maxWaitMs;
+    const lateSince = later(monotonicNow(), -maxWaitMs);
     for (const [one, since] of this.#waiting) {
       if (since > lateSince || !this.#mayEnd()) return;
       one.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
@@ -192,7 +192,7 @@ export class ConnectionShares {
   /** Takes connections from readers that do not read, for visitors that hold fewer. */
   #relieve(): void {
     if (this.#slow.size === 0) return;
-    const now = performance.now();
+    const now = monotonicNow();
     for (;;) {
       const next = this.#queue.first();
       const victim = next && this.#slowest(now, next.visitor);
@@ -203,11 +203,11 @@ export class ConnectionShares {
   }
 
   /** The one that is too slow and has been for longest, of a visitor that has more connections than this one. */
-  #slowest(now: number, visitor: string | undefined): Sharer | undefined {
+  #slowest(now: MonotonicMs, visitor: string | undefined): Sharer | undefined {
     const held = visitor === undefined ? 0 : this.#connections.heldBy(visitor);
     for (const [one, mark] of this.#slow) {
       const { heldBack } = one;
-      const elapsed = now - mark.since;
+      const elapsed = msBetween(mark.since, now);
       if (heldBack === undefined || elapsed < MEASURED_MS) continue;
       if (heldBack.bytes - mark.bytes >= elapsed * this.#minBytesPerMs) {
         mark.since = now; // fast enough so far

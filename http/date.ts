@@ -6,12 +6,13 @@
  * RFC 9111, section 5.3 then makes an `Expires` stale.
  * @module
  */
+import type { EpochMs } from '../lib/clock.ts';
 
 /**
  * @param now - Milliseconds since the epoch; decides the century of a two-digit year.
  * @returns Milliseconds since the epoch, or `undefined` if the text is not an HTTP date.
  */
-export function parseHttpDate(text: string, now: number): number | undefined {
+export function parseHttpDate(text: string, now: EpochMs): number | undefined {
   if (text === lastText) return lastInstant;
   const imf = IMF_FIXDATE.exec(text);
   if (imf !== null) {
@@ -90,7 +91,7 @@ function instantOrOverflow(year: number, month: number, day: number, time: strin
  * the future" is "the most recent year in the past that had the same last two
  * digits".
  */
-function fullYear(twoDigits: number, month: number, day: number, time: string, now: number): number {
+function fullYear(twoDigits: number, month: number, day: number, time: string, now: EpochMs): number {
   const limit = new Date(now);
   limit.setUTCFullYear(limit.getUTCFullYear() + 50);
   let year = limit.getUTCFullYear() - (limit.getUTCFullYear() % 100) + twoDigits;

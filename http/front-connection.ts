@@ -4,7 +4,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
+import { LONG_AGO, monotonicNow } from '../lib/clock.ts';
 import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
@@ -30,10 +30,10 @@ export class FrontConnection<Meaning> {
   readonly #front: Front<Meaning>;
   readonly #wire: Wire;
   waitsFor: Waiting = 'first-request';
-  /** Since when, of `performance.now()`. */
-  since = performance.now();
+  /** Since when. */
+  since = monotonicNow();
   /** Arrival time of the current request. */
-  startedAt = 0;
+  startedAt = LONG_AGO;
   /** Kept by whoever answers: what it knows of the other side, and when it found out. */
   asker = 0;
   askerOf: unknown;
@@ -74,7 +74,7 @@ export class FrontConnection<Meaning> {
     if (directly === 'written') return;
     if (directly === 'pending') {
       this.waitsFor = 'reader';
-      this.since = performance.now();
+      this.since = monotonicNow();
     } else if (!this.socket.write(answer) && this.socket.writableLength > 0) {
       this.#waitForReader(() => this.#goOn());
     }
@@ -144,7 +144,7 @@ export class FrontConnection<Meaning> {
       this.socket.pause();
       return;
     }
-    this.startedAt = performance.now();
+    this.startedAt = monotonicNow();
     const progress = this.#progress;
     if (progress !== undefined) {
       if (progress.add(text) !== 'more') this.#read(progress.text);
@@ -160,7 +160,7 @@ export class FrontConnection<Meaning> {
     const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#front.closing;
     if (!isIdle || recogniser === undefined || recogniser !== this.#front.options.recogniser()) return false;
     if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
-    this.startedAt = performance.now();
+    this.startedAt = monotonicNow();
     if (!this.#answer(recogniser)) this.#ask(bytes.toString('latin1', 0, length), recogniser);
     return true;
   }
@@ -199,7 +199,7 @@ export class FrontConnection<Meaning> {
     let nth = 0;
     for (;;) {
       if (at >= groupEnd) {
-        if (at > 0 && performance.now() >= sliceEnd) {
+        if (at > 0 && monotonicNow() >= sliceEnd) {
           this.#goOnLater();
           return;
         }
@@ -253,7 +253,7 @@ export class FrontConnection<Meaning> {
   #goOn(): void {
     if (this.#isGone || this.socket.destroyed) return;
     this.waitsFor = 'request';
-    this.since = performance.now();
+    this.since = monotonicNow();
     if (this.#front.closing) {
       if (this.#rest === '') this.socket.destroySoon();
       else this.#handOver();
@@ -273,7 +273,7 @@ export class FrontConnection<Meaning> {
     this.socket.pause();
     turns.later(() => {
       if (this.#isGone || this.socket.destroyed) return;
-      this.startedAt = performance.now();
+      this.startedAt = monotonicNow();
       this.#read(this.#rest);
       if (this.#isGone) return;
       const isBusy = this.waitsFor === 'answer' || this.waitsFor === 'reader';
@@ -284,7 +284,7 @@ export class FrontConnection<Meaning> {
 
   #waitForReader(then: () => void): void {
     this.waitsFor = 'reader';
-    this.since = performance.now();
+    this.since = monotonicNow();
     this.socket.once('drain', () => {
       this.waitsFor = 'answer';
       then();

@@ -8,6 +8,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { wallNow } from '../lib/clock.ts';
 import { formatHttpDate } from './date.ts';
 import { reasonPhrase, type ServerExchange } from './exchange.ts';
 import { isFieldLine, type RawHeaders } from './headers.ts';
@@ -104,7 +105,7 @@ export class FrontExchange implements ServerExchange {
       else if (length === 14) hasLength ||= name.toLowerCase() === 'content-length';
       else if (length === 10 && name.toLowerCase() === 'connection') connection = value.toLowerCase();
     }
-    if (!hasDate) text += `Date: ${formatHttpDate(Date.now())}\r\n`;
+    if (!hasDate) text += `Date: ${formatHttpDate(wallNow())}\r\n`;
     if (connection?.includes('close')) this.#isLast = true;
     else if (connection === undefined) {
       text += this.#isLast

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { LimitsConfig } from '../config/schema.ts';
+import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
 import { FrontConnection } from './front-connection.ts';
 import type { FrontExchange } from './front-exchange.ts';
@@ -43,7 +43,7 @@ export class Front<Meaning> {
 
   constructor(options: FrontOptions<Meaning>) {
     this.options = options;
-    this.#sweep = setInterval(() => this.sweep(performance.now()), SWEEP_MS).unref();
+    this.#sweep = setInterval(() => this.sweep(monotonicNow()), SWEEP_MS).unref();
   }
 
   /** Connections that are here, not with `node:http`. */
@@ -76,11 +76,11 @@ export class Front<Meaning> {
     }, this.options.limits().drain_timeout).unref();
   }
 
-  /** @param now - Of `performance.now()`. */
-  sweep(now: number): void {
+  /** Closes the connections whose time is up. */
+  sweep(now: MonotonicMs): void {
     const { header_timeout, keep_alive_timeout, write_timeout } = this.options.limits();
     for (const connection of this.#connections) {
-      const waited = now - connection.since;
+      const waited = msBetween(connection.since, now);
       switch (connection.waitsFor) {
         case 'first-request':
         case 'rest-of-head':

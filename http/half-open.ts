@@ -6,9 +6,9 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 
 /** Maximum time that such a connection, and its upstream requests, are kept while there is nothing to write. */
 export const HALF_OPEN_MS = 10_000;
@@ -22,8 +22,8 @@ const SWEEP_MS = 500;
 interface Watched {
   readonly isAwaited: () => boolean;
   bytes: number;
-  /** Time of the last write, of `performance.now()`. */
-  since: number;
+  /** Time of the last write. */
+  since: MonotonicMs;
 }
 
 const waiting = new Map<Socket, Watched>();
@@ -45,19 +45,19 @@ export function closeWhenSilent(socket: Socket, isAwaited: () => boolean): void 
     longest?.destroy();
     if (longest !== undefined) waiting.delete(longest);
   }
-  waiting.set(socket, { isAwaited, bytes: socket.bytesWritten, since: performance.now() });
+  waiting.set(socket, { isAwaited, bytes: socket.bytesWritten, since: monotonicNow() });
   socket.once('close', () => forget(socket));
-  sweeping ??= setInterval(() => sweep(performance.now()), SWEEP_MS).unref();
+  sweeping ??= setInterval(() => sweep(monotonicNow()), SWEEP_MS).unref();
 }
 
-function sweep(now: number): void {
+function sweep(now: MonotonicMs): void {
   for (const [socket, watched] of waiting) {
     const { bytesWritten } = socket;
     if (!watched.isAwaited()) forget(socket);
     else if (bytesWritten !== watched.bytes || socket.writableLength > 0) {
       watched.bytes = bytesWritten;
       watched.since = now; // the reader's pace is for others to watch
-    } else if (now - watched.since >= HALF_OPEN_MS) socket.destroy();
+    } else if (msBetween(watched.since, now) >= HALF_OPEN_MS) socket.destroy();
   }
 }
 

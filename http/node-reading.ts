@@ -8,7 +8,7 @@
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
+import { monotonicNow } from '../lib/clock.ts';
 import { turns } from './turns.ts';
 
 type Listener = (...args: unknown[]) => void;
@@ -181,7 +181,7 @@ class Feed {
         const isLast = this.#at === this.packet.length;
         this.#parse(this.packet.subarray(from, this.#at));
         if (isLast) this.packet = undefined;
-        else if (this.packet !== undefined && (this.#isPaused || performance.now() >= sliceEnd)) break;
+        else if (this.packet !== undefined && (this.#isPaused || monotonicNow() >= sliceEnd)) break;
       }
     } finally {
       this.#isParsing = false;

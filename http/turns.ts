@@ -3,7 +3,7 @@
  * in between. A connection that has more than a slice goes on in a later turn, one after the other.
  * @module
  */
-import { performance } from 'node:perf_hooks';
+import { earlierOf, LONG_AGO, later, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 
 /** Time slice of a connection before others get theirs. */
 const SLICE_MS = 1;
@@ -18,23 +18,22 @@ export class Turns {
   #queue: (() => void)[] = [];
   #at = 0;
   #isRunning = false;
-  /** Time at which the first waiting connection was put off, of `performance.now()`. */
-  #waitingSince = 0;
-  /** Arrival time of the turn's first large read, of `performance.now()`. */
-  #largeSince: number | undefined;
+  /** Time at which the first waiting connection was put off. */
+  #waitingSince = LONG_AGO;
+  /** Arrival time of the turn's first large read. */
+  #largeSince: MonotonicMs | undefined;
 
   /**
    * While connections wait that have been stopped, all that begin to read have one slice together, from when the first
    * was stopped: else one that takes long, or the system giving the processor to another process, would cut in two what
    * all others have sent in that turn, and each would be answered by two writes.
    *
-   * @returns When the connection that begins to read now is to stop, of `performance.now()`. Once it is over, after what
-   *   it has begun.
+   * @returns When the connection that begins to read now is to stop. Once it is over, after what it has begun.
    */
-  sliceEnd(): number {
-    if (this.#isRunning) return performance.now() + SLICE_MS;
-    const from = this.#largeSince ?? performance.now();
-    return (this.#queue.length > 0 ? Math.min(from, this.#waitingSince) : from) + SLICE_MS;
+  sliceEnd(): MonotonicMs {
+    if (this.#isRunning) return later(monotonicNow(), SLICE_MS);
+    const from = this.#largeSince ?? monotonicNow();
+    return later(this.#queue.length > 0 ? earlierOf(from, this.#waitingSince) : from, SLICE_MS);
   }
 
   /**
@@ -43,7 +42,7 @@ export class Turns {
    */
   hasRead(bytes: number): void {
     if (bytes < LARGE_BYTES || this.#largeSince !== undefined) return;
-    this.#largeSince = performance.now();
+    this.#largeSince = monotonicNow();
     setImmediate(this.#endLarge);
   }
 
@@ -55,16 +54,16 @@ export class Turns {
   later(goOn: () => void): void {
     this.#queue.push(goOn);
     if (this.#queue.length > 1 || this.#isRunning) return;
-    this.#waitingSince = performance.now();
+    this.#waitingSince = monotonicNow();
     setImmediate(this.#run);
   }
 
   readonly #run = (): void => {
-    const end = performance.now() + TURN_MS;
+    const end = later(monotonicNow(), TURN_MS);
     this.#isRunning = true;
     try {
       // Those that are put off again come after all others, and not in this turn.
-      for (const { length } = this.#queue; this.#at < length && performance.now() < end; ) {
+      for (const { length } = this.#queue; this.#at < length && monotonicNow() < end; ) {
         (this.#queue[this.#at++] as () => void)();
       }
     } finally {

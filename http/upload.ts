@@ -8,8 +8,8 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
+import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
 
 type Done = (error?: Error | null) => void;
@@ -57,8 +57,8 @@ export class Upload {
   /** Set when all of it was handed to the socket. */
   isDone = false;
   #isStopped = false;
-  /** Since when the server takes nothing, of `performance.now()`; `undefined` while the body is waited for. */
-  blockedSince: number | undefined;
+  /** Since when the server takes nothing; `undefined` while the body is waited for. */
+  blockedSince: MonotonicMs | undefined;
 
   /**
    * @param length - Of the body; `undefined`: in chunks.
@@ -130,7 +130,7 @@ export class Upload {
       if (this.#left === 0) this.#finish();
     }
     if (isFree || this.isDone) return;
-    this.blockedSince = performance.now();
+    this.blockedSince = monotonicNow();
     this.#body.pause();
   };
 

@@ -4,8 +4,8 @@
  * @module
  */
 import { connect, type Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
+import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween, msSince } from '../lib/clock.ts';
 import type { UpstreamRequest } from './message.ts';
 import { PIECE_BYTES } from './pieces.ts';
 import { type ResponseEvents, ResponseParser } from './response-parser.ts';
@@ -29,14 +29,14 @@ type Phase = 'connecting' | 'looking' | 'head' | 'body' | 'paused' | 'idle' | 'f
 
 export class UpstreamConnection implements UnderWay, ResponseEvents {
   readonly serverName: string | undefined;
-  /** Not used again before this moment of `performance.now()`. */
-  restsUntil = 0;
+  /** Not used again before this moment. */
+  restsUntil = LONG_AGO;
   readonly #pool: UpstreamPool;
   readonly #socket: Socket;
   readonly #parser: ResponseParser;
   #phase: Phase = 'connecting';
-  /** Beginning of the wait that the phase stands for, of `performance.now()`. */
-  #since = performance.now();
+  /** Beginning of the wait that the phase stands for. */
+  #since = monotonicNow();
   readonly #openedAt = this.#since;
   /** Maximum idle time before the next request. */
   #idleMs: number;
@@ -68,7 +68,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   /** The server takes no more: its answer may be there already, and the end comes soon. */
   #stopUpload(): void {
     this.#upload?.stop();
-    if (this.#phase === 'head') this.#since = performance.now();
+    if (this.#phase === 'head') this.#since = monotonicNow();
   }
 
   #open(isForUpgrade: boolean): Socket {
@@ -126,7 +126,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
       body,
       length,
       () => {
-        if (this.#phase === 'head') this.#since = performance.now();
+        if (this.#phase === 'head') this.#since = monotonicNow();
       },
       (error) => this.fail(error),
     );
@@ -165,9 +165,9 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     receiver?.onFailure(error);
   }
 
-  checkTime(now: number): void {
+  checkTime(now: MonotonicMs): void {
     const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = this.#pool.options;
-    const waited = now - this.#since;
+    const waited = msBetween(this.#since, now);
     switch (this.#phase) {
       case 'connecting':
         if (waited > connectTimeoutMs) this.fail(new UpstreamError('connect_timeout'));
@@ -189,10 +189,10 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   }
 
   /** The server has no time to lose while the visitor still sends. */
-  #waitedForHead(now: number): number {
+  #waitedForHead(now: MonotonicMs): number {
     const upload = this.#upload;
-    if (upload === undefined || upload.isOver) return now - this.#since;
-    return upload.blockedSince === undefined ? 0 : now - upload.blockedSince;
+    if (upload === undefined || upload.isOver) return msBetween(this.#since, now);
+    return upload.blockedSince === undefined ? 0 : msBetween(upload.blockedSince, now);
   }
 
   onInterim(status: number, headers: readonly string[]): void {
@@ -286,7 +286,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
       return false;
     }
     if (this.#phase === 'failing') return false;
-    if (this.#phase === 'body') this.#since = performance.now();
+    if (this.#phase === 'body') this.#since = monotonicNow();
     try {
       const read = this.#parser.read(bytes, length);
       if (this.#switch !== undefined) {
@@ -321,7 +321,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     this.#request = undefined;
     this.#head = undefined;
     this.#served++;
-    if (this.#idleMs <= 0 || performance.now() - this.#openedAt > maxAgeMs) {
+    if (this.#idleMs <= 0 || msSince(this.#openedAt) > maxAgeMs) {
       this.destroy();
       return false;
     }
@@ -333,7 +333,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
 
   #enter(phase: Phase): void {
     this.#phase = phase;
-    this.#since = performance.now();
+    this.#since = monotonicNow();
   }
 }
 

@@ -17,8 +17,8 @@
  * @module
  */
 import { isIP } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { LONG_AGO, later, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { UpstreamRequest } from './message.ts';
 import type { Receiver, UnderWay } from './transport.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
@@ -74,8 +74,8 @@ export class UpstreamPool {
   readonly #sessions = new Map<string, Buffer>();
   /** Taken from `#idle`, and looked at before they are written to. */
   #looking: UpstreamConnection[] = [];
-  /** End of the suspicion, of `performance.now()`. */
-  #suspectUntil = 0;
+  /** End of the suspicion. */
+  #suspectUntil = LONG_AGO;
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | undefined;
   #state: 'open' | 'closed' | 'destroyed' = 'open';
@@ -106,7 +106,7 @@ export class UpstreamPool {
       if (this.#connections.size >= this.options.maxConnections) this.#idle[0]?.destroy();
       connection = new UpstreamConnection(this, serverName, isUpgrade);
       this.#connections.add(connection);
-      this.#sweep ??= setInterval(() => this.#checkTimes(performance.now()), this.#sweepMs).unref();
+      this.#sweep ??= setInterval(() => this.#checkTimes(monotonicNow()), this.#sweepMs).unref();
     }
     connection.send(request, head, receiver);
     return connection;
@@ -129,7 +129,7 @@ export class UpstreamPool {
 
   #takeIdle(serverName: string | undefined): UpstreamConnection | undefined {
     const idle = this.#idle;
-    const now = idle.length === 0 ? 0 : performance.now();
+    const now = idle.length === 0 ? LONG_AGO : monotonicNow();
     for (let i = idle.length - 1; i >= 0; i--) {
       const connection = idle[i] as UpstreamConnection;
       if (connection.serverName !== serverName || connection.restsUntil > now) continue;
@@ -157,14 +157,14 @@ export class UpstreamPool {
       connection.destroy();
       return;
     }
-    const now = performance.now();
-    connection.restsUntil = endedWithHead || now < this.#suspectUntil ? now + this.options.restMs : 0;
+    const now = monotonicNow();
+    connection.restsUntil = endedWithHead || now < this.#suspectUntil ? later(now, this.options.restMs) : LONG_AGO;
     this.#idle.push(connection);
   }
 
   /** Notes that the server sent more than its response. */
   noteSurplus(): void {
-    this.#suspectUntil = performance.now() + SUSPECT_MS;
+    this.#suspectUntil = later(monotonicNow(), SUSPECT_MS);
   }
 
   /** The connection is closed, or will be. */
@@ -202,7 +202,7 @@ export class UpstreamPool {
     for (const connection of [...this.#connections]) connection.fail(new UpstreamError('shutdown'));
   }
 
-  #checkTimes(now: number): void {
+  #checkTimes(now: MonotonicMs): void {
     for (const connection of [...this.#connections]) connection.checkTime(now);
   }
 }

@@ -27,6 +27,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Term, termsFrom } from '../cache/terms.ts';
+import { type EpochMs, LONG_AGO, later, monotonicNow, msSince } from '../lib/clock.ts';
 import { checkPurge } from './check.ts';
 import { type Database, openJournalFile, readTerms, writeError } from './embedded-file.ts';
 import { JournalError, JournalGapError } from './errors.ts';
@@ -40,8 +41,7 @@ import {
 } from './journal.ts';
 
 export interface EmbeddedOptions {
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   /** Runs the callback when everything that is to share a transaction has been appended. */
   readonly defer?: (flush: () => void) => void;
 }
@@ -54,13 +54,13 @@ const TRANSACTION_INTERVAL_MS = 10;
 
 /** @returns A `defer` that leaves {@link TRANSACTION_INTERVAL_MS} between two callbacks. */
 function paced(): (flush: () => void) => void {
-  let nextAt = 0;
+  let nextAt = LONG_AGO;
   return (flush) => {
     const run = (): void => {
-      nextAt = performance.now() + TRANSACTION_INTERVAL_MS;
+      nextAt = later(monotonicNow(), TRANSACTION_INTERVAL_MS);
       flush();
     };
-    const waitMs = nextAt - performance.now();
+    const waitMs = -msSince(nextAt);
     if (waitMs > 0) setTimeout(run, waitMs);
     else setImmediate(run);
   };
@@ -84,7 +84,7 @@ export function openEmbeddedJournal(file: string, options: EmbeddedOptions): Emb
 export class EmbeddedJournal implements Journal {
   readonly #db: Database;
   readonly #statements: Statements;
-  readonly #now: () => number;
+  readonly #now: () => EpochMs;
   readonly #defer: (flush: () => void) => void;
   readonly #listeners = new Set<(newest: number) => void>();
   /** The last one is this opening. */

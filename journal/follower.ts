@@ -11,6 +11,7 @@
  * @module
  */
 import { isOnLine, type Term } from '../cache/terms.ts';
+import { type Instant, mostBetween } from '../lib/clock.ts';
 import { Connection } from './connection.ts';
 import { JournalError } from './errors.ts';
 import type { JournalRecord, JournalState } from './journal.ts';
@@ -52,7 +53,7 @@ export interface FollowerTarget {
    * At `now` the journal had nothing newer than `newest`; when that is the
    * position, the node was up to date at that time.
    */
-  heard(newest: number, now: number): void;
+  heard(newest: number, now: Instant): void;
   /** The journal has forgotten records up to `floor`, all of which were applied: what is older has outlived itself. */
   raiseFloor?(floor: number): void;
 }
@@ -62,11 +63,8 @@ export interface FollowerOptions {
   readonly connect: Connect;
   /** Called with the position of the target each time that it moves, and once for each connection. */
   readonly report: (seq: number, identity: string) => void;
-  /**
-   * Milliseconds on the clock by which the target holds its lease. It goes on while the machine sleeps, and may be
-   * set back.
-   */
-  readonly now: () => number;
+  /** Both clocks, by which the target holds its lease: one goes on while the machine sleeps, the other is never set back. */
+  readonly now: () => Instant;
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** From 0 to below 1. */
@@ -171,7 +169,7 @@ export class Follower {
     for (;;) {
       const message = await connection.next();
       // What waited in a buffer while this process stood still says nothing about now.
-      if (now() - watch.heardAt > this.#silenceMs) throw new JournalError('journal_silent');
+      if (mostBetween(watch.heardAt, now()) > this.#silenceMs) throw new JournalError('journal_silent');
       watch.heardAt = now();
       checkMessage(message);
       this.#take(message, progress);
@@ -181,9 +179,7 @@ export class Follower {
 
   async #giveUpWhenSilent(connection: Connection, watch: Watch, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const now = this.#options.now();
-      watch.heardAt = Math.min(watch.heardAt, now); // the clock may have been set back
-      const leftMs = watch.heardAt + this.#silenceMs - now;
+      const leftMs = this.#silenceMs - mostBetween(watch.heardAt, this.#options.now());
       if (leftMs <= 0) {
         connection.giveUp(new JournalError('journal_silent'));
         return;
@@ -313,7 +309,7 @@ interface Waiter {
 
 interface Watch {
   /** Time of the last message, or of the start of the connection. */
-  heardAt: number;
+  heardAt: Instant;
 }
 
 /** Progress of one connection. */
@@ -323,7 +319,7 @@ interface Progress {
   /** Number of the last record that came, or after which they come; undefined before `hello`. */
   sent: number | undefined;
   /** The newest number it told of, and when. */
-  told: { readonly newest: number; readonly at: number } | undefined;
+  told: { readonly newest: number; readonly at: Instant } | undefined;
   /** The highest floor that the target knows. */
   floor: number;
   /** Heartbeats since the last record, while there are records to come. */

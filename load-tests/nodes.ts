@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { startChild } from '../cli/demo/child.ts';
 import { openControlDatabase } from '../control/data-folder.ts';
 import { SCOPE_KINDS, Tokens } from '../control/tokens.ts';
+import { wallNow } from '../lib/clock.ts';
 
 const running = new Set<{ kill(signal: 'SIGKILL'): unknown }>();
 const folders = new Set<string>();
@@ -69,7 +70,7 @@ export function makeToken(home: string): string {
   const data = join(home, 'seawall-data');
   mkdirSync(data, { mode: 0o700 });
   const database = openControlDatabase(join(data, 'control.sqlite'));
-  const { text } = new Tokens(database, Date.now).create({
+  const { text } = new Tokens(database, wallNow).create({
     name: 'load test',
     sites: ['*'],
     kinds: SCOPE_KINDS,

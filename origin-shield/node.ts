@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
 import { openAll } from '../http/listener.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import { nodeControl } from '../tier/control.ts';
 import { type FetchFor, listenForNodes } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
@@ -15,8 +16,8 @@ export interface ShieldOptions {
   readonly region: RegionConfig;
   readonly shield: ShieldConfig;
   readonly log: Logger;
-  /** Milliseconds since the epoch; `Date.now` but for tests. */
-  readonly now?: (() => number) | undefined;
+  /** `wallNow` but for tests. */
+  readonly now?: (() => EpochMs) | undefined;
 }
 
 export interface ShieldNode {

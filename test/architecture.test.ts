@@ -10,17 +10,18 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** Folder → folders that it may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  cli: ['control', 'edge', 'origin-shield', 'tier', 'geo', 'journal', 'telemetry', 'cache', 'config', 'http'],
-  control: ['geo', 'journal', 'telemetry', 'cache', 'http', 'config'],
-  edge: ['geo', 'tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
-  'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config'],
-  tier: ['journal', 'telemetry', 'cache', 'http', 'config'],
-  geo: ['journal', 'telemetry', 'http', 'config'],
-  journal: ['cache', 'http', 'config'],
-  telemetry: ['cache', 'http', 'config'],
-  cache: ['http', 'config'],
-  http: ['config'],
-  config: [],
+  cli: ['control', 'edge', 'origin-shield', 'tier', 'geo', 'journal', 'telemetry', 'cache', 'config', 'http', 'lib'],
+  control: ['geo', 'journal', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  edge: ['geo', 'tier', 'journal', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  tier: ['journal', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  geo: ['journal', 'telemetry', 'http', 'config', 'lib'],
+  journal: ['cache', 'http', 'config', 'lib'],
+  telemetry: ['cache', 'http', 'config', 'lib'],
+  cache: ['http', 'config', 'lib'],
+  http: ['config', 'lib'],
+  config: ['lib'],
+  lib: [],
   'load-tests': [
     'cli',
     'control',
@@ -33,6 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'cache',
     'http',
     'config',
+    'lib',
     'test',
   ],
 };
@@ -72,6 +74,13 @@ test('policy is pure: no clock, no I/O', async (t) => {
   const wrong = files
     .filter((file) => PURE.some((folder) => file.startsWith(`${folder}/`)))
     .filter((file) => IMPURE.test(readFileSync(join(ROOT, file), 'utf8')));
+  t.same(wrong, []);
+});
+
+test('clocks are read in lib/clock.ts, by types that do not mix', async (t) => {
+  const wrong = files
+    .filter((file) => file !== 'lib/clock.ts' && !file.startsWith('load-tests/'))
+    .filter((file) => /\bDate\.now\b|\bperformance\.now\b|\bhrtime\b/.test(readFileSync(join(ROOT, file), 'utf8')));
   t.same(wrong, []);
 });
 

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { later, type MonotonicMs } from '../http/clock.ts';
+import { later, type MonotonicMs } from '../lib/clock.ts';
 
 export interface BreakerOptions {
   /** Failures in a row that open the breaker. */

@@ -6,11 +6,11 @@
  */
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
-import { type MonotonicMs, monotonicNow } from '../http/clock.ts';
 import { HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { isNotSent } from '../http/upstream-errors.ts';
+import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { Breaker } from './breaker.ts';
 import { RelayedError } from './protocol.ts';
 

@@ -3,7 +3,6 @@
  * into one for the cache.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
@@ -22,6 +21,7 @@ import { type Listener, listen, refuse } from '../http/listener.ts';
 import type { Fetch, ResponseHead } from '../http/message.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import { goneSignal } from './gone.ts';
 import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
 import { errorFields, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
@@ -126,7 +126,7 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 /** Never rejects. */
 async function answer(options: TierListenerOptions, exchange: ServerExchange): Promise<void> {
   const { core } = options;
-  let arrival: Arrival = { exchange, listener: 'tier', id: '', startedAt: performance.now() };
+  let arrival: Arrival = { exchange, listener: 'tier', id: '', startedAt: monotonicNow() };
   let site: SiteConfig | undefined;
   const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, errorFields(error));
   try {

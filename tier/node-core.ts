@@ -2,7 +2,6 @@
  * Common part of edges and shields: the sites, the cache, and the steps from a cache request to a delivered response.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
 import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
@@ -19,6 +18,7 @@ import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/e
 import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
+import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallNow } from '../lib/clock.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
@@ -39,8 +39,10 @@ export interface NodeCoreOptions {
   /** Its limits, its sites and its journal are the node's. */
   readonly region: RegionConfig;
   readonly log: Logger;
-  /** Milliseconds since the epoch; `Date.now` but for tests. */
-  readonly now?: (() => number) | undefined;
+  /** `wallNow` but for tests. */
+  readonly now?: (() => EpochMs) | undefined;
+  /** `monotonicNow` but for tests. */
+  readonly monotonic?: (() => MonotonicMs) | undefined;
 }
 
 /** One request as it came in, for logs, metrics and error pages. */
@@ -48,7 +50,7 @@ export interface Arrival {
   readonly exchange: ServerExchange;
   readonly listener: ListenerName;
   readonly id: string;
-  readonly startedAt: number;
+  readonly startedAt: MonotonicMs;
 }
 
 export interface Respond {
@@ -67,7 +69,7 @@ export class NodeCore {
   readonly member: string;
   readonly log: Logger;
   readonly #refusals = new Repeated();
-  readonly now: () => number;
+  readonly now: () => EpochMs;
   readonly store: Store;
   /** Purge state of the node. */
   readonly ledger: Ledger;
@@ -92,7 +94,7 @@ export class NodeCore {
     this.name = name;
     this.member = options.member ?? name;
     this.log = log;
-    this.now = options.now ?? Date.now;
+    this.now = options.now ?? wallNow;
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
@@ -102,6 +104,7 @@ export class NodeCore {
       store: this.store,
       ledger: this.ledger,
       now: this.now,
+      monotonic: options.monotonic ?? monotonicNow,
       bounds: () => ({ fillWindowBytes: this.limits.fill_window, maxWaiters: this.limits.max_waiters }),
       events: this.metrics,
       invalidateGroups: (keyed, groups) => this.#invalidateGroups(keyed, groups),
@@ -255,7 +258,7 @@ export class NodeCore {
     status: number,
     bytes: number,
   ): void {
-    const seconds = (performance.now() - startedAt) / 1_000;
+    const seconds = msSince(startedAt) / 1_000;
     this.#counts.of(listener, site, result).add(status, bytes, seconds);
     if (this.accessLog === undefined || listener !== 'public') return;
     const { method, target, headers, remoteAddress = '' } = exchange;

@@ -12,6 +12,7 @@ import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
 import { httpReporter } from '../journal/reporter.ts';
 import { httpSource } from '../journal/source.ts';
+import { instantNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { OwedPurges } from './owed-purges.ts';
 
@@ -148,7 +149,7 @@ function followJournal(
       reached = true;
       reporter.report(seq, identity);
     },
-    now: Date.now,
+    now: instantNow,
     wait: pause,
     random: Math.random,
     problem,

@@ -3,6 +3,7 @@
  * @module
  */
 import { listMembers } from '../../http/headers.ts';
+import type { EpochMs } from '../../lib/clock.ts';
 import { deltaSeconds } from './directives.ts';
 
 export interface AgeFields {
@@ -10,8 +11,8 @@ export interface AgeFields {
   readonly ageMs: number;
   /** `Date`, or when the response arrived if it has none (RFC 9110, section 6.6.1). */
   readonly dateMs: number;
-  readonly requestTime: number;
-  readonly responseTime: number;
+  readonly requestTime: EpochMs;
+  readonly responseTime: EpochMs;
 }
 
 /**

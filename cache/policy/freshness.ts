@@ -4,6 +4,7 @@
  */
 import { parseHttpDate } from '../../http/date.ts';
 import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
+import type { EpochMs } from '../../lib/clock.ts';
 import type { ResponseDirectives } from './directives.ts';
 import { isHeuristicallyCacheable } from './status.ts';
 
@@ -14,7 +15,7 @@ export interface FreshnessInput {
   /** False where a targeted field decides (RFC 9213). */
   readonly expiresCounts: boolean;
   readonly dateMs: number;
-  readonly responseTime: number;
+  readonly responseTime: EpochMs;
 }
 
 /** Heuristic lifetime for responses without an explicit one (section 4.2.2). */

@@ -6,6 +6,7 @@ import { hasLifetimes } from '../../config/match.ts';
 import type { RuleConfig } from '../../config/schema.ts';
 import { parseHttpDate } from '../../http/date.ts';
 import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
+import type { EpochMs } from '../../lib/clock.ts';
 import { correctedInitialAge, parseAge } from './age.ts';
 import { NO_RESPONSE_DIRECTIVES, type ResponseDirectives } from './directives.ts';
 import { explicitLifetime, type Heuristic, heuristicLifetime } from './freshness.ts';
@@ -14,8 +15,8 @@ import { cacheControl } from './targeted.ts';
 export interface ResponsePolicyInput {
   readonly status: number;
   readonly headers: RawHeaders;
-  readonly requestTime: number;
-  readonly responseTime: number;
+  readonly requestTime: EpochMs;
+  readonly responseTime: EpochMs;
   readonly rule: RuleConfig;
   readonly targetedFields: readonly string[];
   readonly heuristic: Heuristic;

@@ -2,6 +2,8 @@
  * Decides whether a stored response may answer a request (RFC 9111, section 4, and RFC 5861). Milliseconds.
  * @module
  */
+
+import type { EpochMs } from '../../lib/clock.ts';
 import type { RequestDirectives } from './directives.ts';
 import type { ResponsePolicy } from './response-policy.ts';
 import { isFailure, isOriginError } from './status.ts';
@@ -10,7 +12,7 @@ import { isFailure, isOriginError } from './status.ts';
 export interface Aging {
   readonly status: number;
   readonly policy: ResponsePolicy;
-  readonly responseTime: number;
+  readonly responseTime: EpochMs;
 }
 
 export type Reuse =
@@ -26,17 +28,17 @@ export type Reuse =
   | 'request';
 
 /** `current_age` (section 4.2.3). */
-export function currentAge(stored: Aging, now: number): number {
+export function currentAge(stored: Aging, now: EpochMs): number {
   return stored.policy.initialAgeMs + Math.max(0, now - stored.responseTime);
 }
 
 /** @returns How much longer the response is fresh; negative when it is stale. The `ttl` of RFC 9211. */
-export function remainingLifetime(stored: Aging, now: number): number {
+export function remainingLifetime(stored: Aging, now: EpochMs): number {
   return stored.policy.lifetimeMs - currentAge(stored, now);
 }
 
 /** @param request - The request's directives where the site's rule honours them, else `NO_REQUEST_DIRECTIVES`. */
-export function reuse(stored: Aging, request: RequestDirectives, now: number): Reuse {
+export function reuse(stored: Aging, request: RequestDirectives, now: EpochMs): Reuse {
   const { directives, staleWhileRevalidateMs } = stored.policy;
   if (request.noCache || request.noStore) return 'request'; // sections 5.2.1.4 and 5.2.1.5
   if (directives.noCache) return 'stale'; // section 5.2.2.4
@@ -54,14 +56,14 @@ export function reuse(stored: Aging, request: RequestDirectives, now: number): R
  * Returns whether a stale response may be served because the origin failed (RFC 5861, section 4). An old error is no
  * help against a new one.
  */
-export function mayServeOnError(stored: Aging, now: number): boolean {
+export function mayServeOnError(stored: Aging, now: EpochMs): boolean {
   if (isOriginError(stored.status)) return false;
   const staleness = -remainingLifetime(stored, now);
   return staleness <= 0 ? !stored.policy.directives.noCache : staleness < stored.policy.staleIfErrorMs;
 }
 
 /** Returns whether a stored response that is no error is fresh, or within a stale window. */
-export function mayStillServe(stored: Aging, now: number): boolean {
+export function mayStillServe(stored: Aging, now: EpochMs): boolean {
   const { directives, staleWhileRevalidateMs, staleIfErrorMs } = stored.policy;
   if (isFailure(stored.status) || directives.noCache) return false;
   const staleness = -remainingLifetime(stored, now);

@@ -15,6 +15,7 @@
  * @module
  */
 import { isLatin1 } from '../../http/headers.ts';
+import { epochMs } from '../../lib/clock.ts';
 import { uncheckedStamp } from '../ledger.ts';
 import type { ResponseDirectives } from '../policy/directives.ts';
 import type { StoredResponse } from '../stored-response.ts';
@@ -207,7 +208,7 @@ function readVariant(from: RecordReader, place: Place, nextOutside: () => Memory
     staleWhileRevalidateMs: from.double(),
     staleIfErrorMs: from.double(),
   };
-  const responseTime = from.double();
+  const responseTime = epochMs(from.double());
   const length = from.double();
   const body = readBody(from, place, nextOutside);
   const prepared = undefined; // has its place in the object from the start

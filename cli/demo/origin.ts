@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { monotonicNow, msSince } from '../../lib/clock.ts';
 import { readFiles } from './files.ts';
 import { echoOn, sendEvents } from './live.ts';
 import { type PageName, readPages } from './pages.ts';
@@ -119,10 +120,10 @@ export async function startDemoOrigin(options: DemoOriginOptions): Promise<DemoO
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     const path = pathOf(request);
-    const startedAtMs = performance.now();
+    const startedAtMs = monotonicNow();
     count(path);
     response.on('close', () => {
-      const tookMs = Math.round(performance.now() - startedAtMs);
+      const tookMs = Math.round(msSince(startedAtMs));
       options.onRequest?.(`${request.method} ${request.url} ${response.statusCode} ${tookMs} ms`);
     });
     // A body that nobody asked for must not keep the connection from its next request.

@@ -17,6 +17,7 @@ import {
   resolveRanges,
   unsatisfiedContentRange,
 } from '../../http/range.ts';
+import { type EpochMs, wallNow } from '../../lib/clock.ts';
 
 export interface Representation {
   readonly status?: number;
@@ -37,7 +38,7 @@ export function strongEtag(body: Buffer): string {
 /** Answers a GET or HEAD with `representation`, or with what its preconditions and ranges ask for. */
 export function respond(request: IncomingMessage, response: ServerResponse, representation: Representation): void {
   const { status = 200, type, body, etag, lastModified } = representation;
-  const now = Date.now();
+  const now = wallNow();
   const selected: Selected = { status, etag, lastModified, date: formatHttpDate(now) };
   const headers: Record<string, string | number> = { date: formatHttpDate(now), ...representation.headers };
   if (etag !== undefined) headers['etag'] = etag;
@@ -100,7 +101,7 @@ function sendRanges(
 }
 
 /** Sections 13.1.1 and 13.1.4: the preconditions that only an origin evaluates. */
-function failsForOrigin(request: IncomingMessage, { etag, lastModified }: Selected, now: number): boolean {
+function failsForOrigin(request: IncomingMessage, { etag, lastModified }: Selected, now: EpochMs): boolean {
   const { 'if-match': ifMatch, 'if-unmodified-since': ifUnmodifiedSince } = request.headers;
   if (ifMatch !== undefined) {
     const tags = parseEntityTagList(ifMatch);

@@ -5,6 +5,7 @@
  */
 import '../ignored-signals.ts';
 import { randomBytes } from 'node:crypto';
+import { monotonicNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { defineCommand } from '../command.ts';
 import { describeFailure, Failure, UsageError } from '../failure.ts';
@@ -51,7 +52,7 @@ this machine, and prints where they are and what to try.`,
           process.exit(code);
         },
         log: createLog({ name: 'start', level: 'warn' }),
-        now: Date.now,
+        now: monotonicNow,
       });
     } finally {
       network.dispose();

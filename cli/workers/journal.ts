@@ -23,6 +23,7 @@ import {
   readNodeField,
   readPurges,
 } from '../../journal/wire.ts';
+import { monotonicNow, wallNow } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
 
 export interface WorkerJournalOptions {
@@ -48,11 +49,11 @@ const RETENTION = { retentionMs: 30 * 86_400_000, maxRecords: 100_000 };
 
 export async function startWorkerJournal(options: WorkerJournalOptions): Promise<WorkerJournal> {
   const { region, edge, secret, limits, log } = options;
-  const journal = openEmbeddedJournal(':memory:', { now: Date.now });
+  const journal = openEmbeddedJournal(':memory:', { now: wallNow });
   const progress = new Progress([{ region, name: edge, role: 'edge' }], {
     journal: () => journal.state(),
-    monotonic: () => performance.now(),
-    now: Date.now,
+    monotonic: () => monotonicNow(),
+    now: wallNow,
   });
   const closing = new AbortController();
   const { signal } = closing;
@@ -94,7 +95,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
         });
     },
   });
-  const stopCompaction = compactRegularly(() => ({ journal, ...RETENTION, now: Date.now }), log);
+  const stopCompaction = compactRegularly(() => ({ journal, ...RETENTION, now: wallNow }), log);
   return {
     url: `http://${listener.address}`,
     async close() {

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { KnownCertificate } from '../../http/certificates.ts';
+import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { NODE_FLAGS } from '../node-flags.ts';
 import type { Lines } from '../output.ts';
@@ -60,7 +61,7 @@ export interface WorkerProcessOptions {
   readonly onReady: () => void;
   readonly onEnded: () => void;
   readonly onCertificate: (known: KnownCertificate) => void;
-  readonly now: () => number;
+  readonly now: () => MonotonicMs;
 }
 
 /** A worker's place, whichever process fills it. */
@@ -69,7 +70,7 @@ export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
   #child: ChildProcess | undefined;
   #addresses: WorkerAddresses | undefined;
-  #readyAt: number | undefined;
+  #readyAt: MonotonicMs | undefined;
   #failures = 0;
   #isClosing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -208,7 +209,7 @@ export class WorkerProcess {
     for (const id of this.#questions.keys()) this.#answered(id, undefined);
     onEnded();
     if (this.#isClosing) return;
-    const livedMs = this.#readyAt === undefined ? 0 : now() - this.#readyAt;
+    const livedMs = this.#readyAt === undefined ? 0 : msBetween(this.#readyAt, now());
     this.#failures = livedMs >= STABLE_MS ? 1 : this.#failures + 1;
     const pauseMs = pauseBeforeRestart(this.#failures);
     log.error({ worker: this.name, how, pauseMs }, 'a worker ended; it is replaced');

@@ -12,6 +12,7 @@ import { shareOf, workerName } from '../../config/workers.ts';
 import type { KnownCertificate } from '../../http/certificates.ts';
 import type { Listener } from '../../http/listener.ts';
 import { TicketKeys } from '../../http/secure.ts';
+import { monotonicNow } from '../../lib/clock.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/matches.ts';
@@ -69,7 +70,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     return new WorkerProcess({
       name: worker,
       log,
-      now: Date.now,
+      now: monotonicNow,
       output,
       startMessage: () => ({
         kind: 'start',

@@ -7,6 +7,7 @@ import '../ignored-signals.ts';
 import { once } from 'node:events';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
+import { monotonicNow } from '../../lib/clock.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/matches.ts';
 import { startEdgeProcess } from '../edge-process.ts';
@@ -99,7 +100,7 @@ async function answer({ core }: EdgeNode, question: Question): Promise<Metrics |
 }
 
 try {
-  process.exit(await runUntilStopped(start, { process, exit: process.exit, log, now: Date.now }));
+  process.exit(await runUntilStopped(start, { process, exit: process.exit, log, now: monotonicNow }));
 } catch {
   process.exit(1); // the supervisor knows why
 }

@@ -5,9 +5,10 @@
 import { splitAddress } from '../../config/listener.ts';
 import type { DnsConfig, RegionConfig } from '../../config/schema.ts';
 import type { Listener } from '../../http/listener.ts';
+import { instantNow, monotonicNow } from '../../lib/clock.ts';
 import { listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import { openSteering, steeringClock } from '../open-steering.ts';
+import { openSteering } from '../open-steering.ts';
 import { dnsCounts, dnsRegistry } from './metrics.ts';
 import { Responder, type Transport } from './responder.ts';
 import { listenTcp, type TcpListener } from './tcp.ts';
@@ -42,7 +43,7 @@ const FREE_PORT_TRIES = 20;
 /** @throws the system's error when an address cannot be had; `ConfigError` when a database cannot be used. */
 export async function startDns({ region, dns, regions, log }: DnsNodeOptions): Promise<DnsNode> {
   const opened = await openSteering({ region, regions, node: dns.name, log });
-  const steering = { where: (address: string) => opened.where(address, steeringClock()) };
+  const steering = { where: (address: string) => opened.where(address, monotonicNow()) };
   const counts = dnsCounts();
   let config = dns;
   let hosts = region.control_hosts;
@@ -56,7 +57,7 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
 
   function respond(message: Buffer, address: string, transport: Transport): Buffer | undefined {
     try {
-      return responder.respond(message, address, transport, Date.now());
+      return responder.respond(message, address, transport, instantNow());
     } catch (error) {
       // A mistake of ours must not end the server for everybody else.
       counts.dropped.failed += 1;

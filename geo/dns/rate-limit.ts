@@ -9,6 +9,8 @@
  * has spent everything cannot be made to be forgotten by sending more.
  * @module
  */
+
+import { type MonotonicMs, millisecondsOf } from '../../lib/clock.ts';
 import type { ParsedAddress } from '../address.ts';
 
 /** Bits of an address that one network has. */
@@ -45,14 +47,14 @@ export class RateLimiter {
    * @param perSecond - How many a second; as many may come at once.
    * @returns Whether one more may be sent.
    */
-  take(client: ParsedAddress, kind: number, perSecond: number, nowMs: number): boolean {
+  take(client: ParsedAddress, kind: number, perSecond: number, now: MonotonicMs): boolean {
     const first = mix(networkOf(client, this.#seed), kind ^ this.#seed);
     const tag = mix(first ^ 0x5bd1e995, kind) >>> 0;
     const base = (first & this.#mask) * WAYS;
     let place = base;
     let most = -1;
     for (let i = base; i < base + WAYS; i += 1) {
-      const tokens = this.#tokensAt(i, perSecond, nowMs);
+      const tokens = this.#tokensAt(i, perSecond, now);
       if (this.#tags[i] === tag && (this.#times[i] as number) >= 0) {
         place = i;
         most = tokens;
@@ -67,13 +69,13 @@ export class RateLimiter {
     const isOwn = this.#tags[place] === tag && (this.#times[place] as number) >= 0;
     const tokens = isOwn ? most : most < 1 ? most : perSecond;
     this.#tags[place] = tag;
-    this.#times[place] = nowMs;
+    this.#times[place] = millisecondsOf(now);
     this.#tokens[place] = tokens >= 1 ? tokens - 1 : tokens;
     return tokens >= 1;
   }
 
-  #tokensAt(place: number, perSecond: number, nowMs: number): number {
-    const passedMs = Math.max(0, nowMs - (this.#times[place] as number));
+  #tokensAt(place: number, perSecond: number, now: MonotonicMs): number {
+    const passedMs = Math.max(0, millisecondsOf(now) - (this.#times[place] as number));
     return Math.min(perSecond, (this.#tokens[place] as number) + (passedMs * perSecond) / 1_000);
   }
 }

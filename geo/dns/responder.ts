@@ -16,6 +16,7 @@ import {
   TYPE,
 } from '../../config/dns/numbers.ts';
 import type { DnsConfig } from '../../config/dns/schema.ts';
+import type { Instant, MonotonicMs } from '../../lib/clock.ts';
 import { type ParsedAddress, parseAddress } from '../address.ts';
 import type { Decision, Steering } from '../steering.ts';
 import { type Answer, answerFrom } from './answering.ts';
@@ -56,7 +57,7 @@ interface Exchange {
   readonly cookieState: CookieState;
   /** The address of the sender is not forged. */
   readonly isVerified: boolean;
-  readonly nowMs: number;
+  readonly now: Instant;
 }
 
 export class Responder {
@@ -85,7 +86,7 @@ export class Responder {
    * @param address - Of the sender.
    * @returns `undefined` when there is to be no answer.
    */
-  respond(message: Buffer, address: string, transport: Transport, nowMs: number): Buffer | undefined {
+  respond(message: Buffer, address: string, transport: Transport, now: Instant): Buffer | undefined {
     const { counts } = this.#options;
     const zoneIdAt = address.indexOf('%'); // fe80::1%eth0
     const client = parseAddress(zoneIdAt < 0 ? address : address.slice(0, zoneIdAt));
@@ -95,14 +96,14 @@ export class Responder {
       return undefined;
     }
     counts.queries[transport] += 1;
-    const cookieState = this.#cookies?.check(query.edns?.cookie, client, Math.floor(nowMs / 1_000)) ?? 'none';
+    const cookieState = this.#cookies?.check(query.edns?.cookie, client, Math.floor(now.wall / 1_000)) ?? 'none';
     if (cookieState !== 'none') counts.cookies[cookieState] += 1;
     const isVerified = transport === 'tcp' || cookieState === 'valid';
-    const exchange: Exchange = { query, client, transport, cookieState, isVerified, nowMs };
+    const exchange: Exchange = { query, client, transport, cookieState, isVerified, now };
 
     const edns = this.#ednsFor(exchange);
     this.#writer.begin(query, this.#maxBytes(exchange), query.edns === undefined ? 0 : ednsBytes(edns));
-    const answer = this.#answer(query, address, nowMs);
+    const answer = this.#answer(query, address, now.monotonic);
     if (!this.#mayAnswer(exchange, answer)) return this.#beyondLimit(exchange, edns);
     if (answer.isTruncated) counts.truncated.size += 1;
     if (edns.subnet !== undefined && answer.decision !== undefined)
@@ -110,7 +111,7 @@ export class Responder {
     return this.#finish(query, answer, edns);
   }
 
-  #ednsFor({ query, client, transport, cookieState, nowMs }: Exchange): EdnsAnswer & { scopePrefix: number } {
+  #ednsFor({ query, client, transport, cookieState, now }: Exchange): EdnsAnswer & { scopePrefix: number } {
     const { config, counts } = this.#options;
     const cookie = this.#cookies === undefined ? undefined : query.edns?.cookie;
     const subnet = config.client_subnet.enabled && query.rcode === RCODE.NOERROR ? query.edns?.subnet : undefined;
@@ -120,7 +121,8 @@ export class Responder {
       scopePrefix: 0,
       cookieBytes: cookie === undefined ? 0 : COOKIE_BYTES,
       writeCookie: (out, at) => {
-        if (cookie !== undefined) this.#cookies?.write(cookie, cookieState, client, Math.floor(nowMs / 1_000), out, at);
+        if (cookie !== undefined)
+          this.#cookies?.write(cookie, cookieState, client, Math.floor(now.wall / 1_000), out, at);
       },
       keepAliveMs: transport === 'tcp' && query.edns?.wantsKeepAlive === true ? config.tcp.idle_timeout : undefined,
     };
@@ -133,7 +135,7 @@ export class Responder {
   }
 
   /** Writes everything but the OPT record. */
-  #answer(query: Query, address: string, nowMs: number): Answer {
+  #answer(query: Query, address: string, now: MonotonicMs): Answer {
     if (query.rcode !== RCODE.NOERROR) return withRcode(query.rcode);
     if (query.questionEnd === HEADER_BYTES) return withRcode(RCODE.NOERROR); // for a cookie
     const isOurs = query.class === CLASS_IN && !isMetaType(query.type);
@@ -148,7 +150,7 @@ export class Responder {
       writer: this.#writer,
       decide: () => {
         const subnet = config.client_subnet.enabled ? query.edns?.subnet : undefined;
-        return steering.where((subnet && subnetAddress(subnet)) ?? address, nowMs);
+        return steering.where((subnet && subnetAddress(subnet)) ?? address, now);
       },
       choose: (decision, type) => this.#chooser.choose(decision, type, config.max_addresses),
       ttlSeconds: Math.floor(config.ttl / 1_000),
@@ -163,15 +165,15 @@ export class Responder {
     return Math.min(prefix, family === 1 ? max_scope_ipv4 : max_scope_ipv6);
   }
 
-  #mayAnswer({ query, client, isVerified, nowMs }: Exchange, { kind, rcode }: Answer): boolean {
+  #mayAnswer({ query, client, isVerified, now }: Exchange, { kind, rcode }: Answer): boolean {
     const { rate_limit: limit } = this.#options.config;
     if (isVerified || !limit.enabled || this.#isExempt(client)) return true;
     const isError = rcode !== RCODE.NOERROR || kind === KIND_ERROR;
     const perSecond = isError ? limit.errors : limit.answers;
     const kindOfType = isError ? kind : kind ^ (query.type << 16);
     return (
-      this.#limiter.take(client, kindOfType, perSecond, nowMs) &&
-      this.#limiter.take(client, KIND_TOTAL, limit.total, nowMs)
+      this.#limiter.take(client, kindOfType, perSecond, now.monotonic) &&
+      this.#limiter.take(client, KIND_TOTAL, limit.total, now.monotonic)
     );
   }
 

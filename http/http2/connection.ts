@@ -4,9 +4,9 @@
  * streams are in streams.ts.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
+import { LONG_AGO, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import { shareReads } from '../shared-reads.ts';
 import { turns } from '../turns.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
@@ -54,8 +54,8 @@ export class Connection {
   readonly #reader: FrameReader;
   readonly #blocks: HeaderBlocks;
   readonly #calls: Allowance;
-  /** Arrival time of the bytes being read, of `performance.now()`. */
-  readAt: number;
+  /** Arrival time of the bytes being read. */
+  readAt: MonotonicMs;
   /** True once the other side's SETTINGS, which must come first, have arrived. */
   hasBegun = false;
   #isOver = false;
@@ -65,8 +65,8 @@ export class Connection {
   #unread: Buffer | undefined;
   #unreadAt = 0;
   #waiting: NodeJS.Timeout | undefined;
-  /** End of this connection's time slice, of `performance.now()`. */
-  #sliceEnd = 0;
+  /** End of this connection's time slice. */
+  #sliceEnd = LONG_AGO;
   #framesLeft = FRAMES_A_LOOK;
   /** Bytes of header sections that came without being sent. */
   readonly #decoded: Allowance;
@@ -75,7 +75,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     const { socket, limits } = options;
-    const now = performance.now();
+    const now = monotonicNow();
     this.#options = options;
     this.socket = socket;
     this.peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', encrypted: true, known: undefined };
@@ -173,7 +173,7 @@ export class Connection {
 
   /** @returns How far they are read. */
   #readFrames(bytes: Buffer, from: number, end: number): number {
-    this.readAt = performance.now();
+    this.readAt = monotonicNow();
     this.streams.now = this.readAt;
     this.#sliceEnd = turns.sliceEnd();
     this.#framesLeft = FRAMES_A_LOOK;
@@ -196,7 +196,7 @@ export class Connection {
     this.#unread = unread;
     this.#unreadAt = at;
     this.socket.pause();
-    const waitMs = this.#decoded.waitMs(performance.now());
+    const waitMs = this.#decoded.waitMs(monotonicNow());
     clearTimeout(this.#waiting);
     if (waitMs > 0) this.#waiting = setTimeout(this.#readUnread, waitMs);
     else turns.later(this.#readUnread);
@@ -228,7 +228,7 @@ export class Connection {
     if (this.#isPaused) return 'later';
     if (--this.#framesLeft > 0) return 'now';
     this.#framesLeft = FRAMES_A_LOOK;
-    const now = performance.now();
+    const now = monotonicNow();
     return now < this.#sliceEnd && this.#decoded.waitMs(now) === 0 ? 'now' : 'later';
   };
 

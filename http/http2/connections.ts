@@ -3,9 +3,9 @@
  * and those that cost more than they are worth are closed.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
+import { laterOf, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
 import { HttpError } from '../errors.ts';
 import type { ServerExchange } from '../exchange.ts';
 import { Connection } from './connection.ts';
@@ -38,7 +38,7 @@ const LEAVE_MS = 1_000;
 interface Progress {
   taken: number;
   /** Time at which it last took bytes, or had none to take. */
-  at: number;
+  at: MonotonicMs;
 }
 
 export class Http2Connections {
@@ -51,7 +51,7 @@ export class Http2Connections {
   constructor(handlers: Http2Handlers, limits: () => LimitsConfig) {
     this.#handlers = handlers;
     this.#limits = limits;
-    this.#sweep = setInterval(() => this.sweep(performance.now()), SWEEP_MS).unref();
+    this.#sweep = setInterval(() => this.sweep(monotonicNow()), SWEEP_MS).unref();
   }
 
   get size(): number {
@@ -87,8 +87,8 @@ export class Http2Connections {
     each((connection) => connection.destroy(), drainMs);
   }
 
-  /** @param now - Of `performance.now()`. */
-  sweep(now: number): void {
+  /** Closes the connections and streams whose time is up. */
+  sweep(now: MonotonicMs): void {
     if (this.#connections.size === 0) {
       if (this.#isClosing) clearInterval(this.#sweep);
       return;
@@ -101,7 +101,7 @@ export class Http2Connections {
     }
   }
 
-  #check(connection: Connection, now: number, tookAt: number): void {
+  #check(connection: Connection, now: MonotonicMs, tookAt: MonotonicMs): void {
     const { socket, streams, hasBegun } = connection;
     const { requests, bodyBytes } = streams;
     const { keep_alive_timeout, write_timeout, request_timeout, header_timeout } = this.#limits();
@@ -111,22 +111,23 @@ export class Http2Connections {
       return;
     }
     if (streams.size === 0) {
-      const idleMs = now - streams.idleSince;
+      const idleMs = msBetween(streams.idleSince, now);
       if (!hasBegun && idleMs > header_timeout) connection.destroy();
       if (idleMs > keep_alive_timeout) connection.leaveNow();
       if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();
     }
-    if (now - tookAt > write_timeout) connection.destroy();
+    if (msBetween(tookAt, now) > write_timeout) connection.destroy();
     for (const stream of streams.values()) {
-      const isStuck = stream.queued > 0 && now - this.#movedAt(connection, stream, tookAt) > write_timeout;
-      const isUnsent = !stream.hasCome && !stream.headersSent && now - stream.startedAt > request_timeout;
+      const isStuck = stream.queued > 0 && msBetween(this.#movedAt(connection, stream, tookAt), now) > write_timeout;
+      const isUnsent = !stream.hasCome && !stream.headersSent && msBetween(stream.startedAt, now) > request_timeout;
       if (isStuck || isUnsent) stream.reset(ERROR.cancel);
     }
   }
 
   /** Time of the last progress of an answer. While it opens the window of a stream, that waits for its turn only. */
-  #movedAt({ isHeldUp, streams }: Connection, { movedAt, sendWindow }: Stream, tookAt: number): number {
-    return Math.max(movedAt, sendWindow > 0 ? streams.sentAt : 0, isHeldUp ? tookAt : 0);
+  #movedAt({ isHeldUp, streams }: Connection, { movedAt, sendWindow }: Stream, tookAt: MonotonicMs): MonotonicMs {
+    const sentOrMovedAt = sendWindow > 0 ? laterOf(movedAt, streams.sentAt) : movedAt;
+    return isHeldUp ? laterOf(sentOrMovedAt, tookAt) : sentOrMovedAt;
   }
 
   readonly #take = (connection: Connection, begun: Begun): void => {

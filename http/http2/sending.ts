@@ -3,7 +3,7 @@
  * as the other side takes them (RFC 9113, section 5.2).
  * @module
  */
-import { performance } from 'node:perf_hooks';
+import { LONG_AGO, monotonicNow } from '../../lib/clock.ts';
 import { MAX_FRAME_BYTES } from './frames.ts';
 import type { Output } from './output.ts';
 import type { Stream } from './stream.ts';
@@ -18,8 +18,8 @@ export class Sending {
   window = FIRST_WINDOW_BYTES;
   /** The same for a stream that begins. */
   initialWindow = FIRST_WINDOW_BYTES;
-  /** Time at which a part was last sent, of `performance.now()`. */
-  sentAt = 0;
+  /** Time at which a part was last sent. */
+  sentAt = LONG_AGO;
   /** Streams that have something to send, in the order of their turns. */
   readonly #ready = new Set<Stream>();
   /** Streams that could not use their turn, as the window of the connection is exhausted. */
@@ -78,7 +78,7 @@ export class Sending {
       part = stream.takeQueued(most);
       stream.sendWindow -= part.length;
       this.window -= part.length;
-      this.sentAt = performance.now();
+      this.sentAt = monotonicNow();
       stream.movedAt = this.sentAt;
     }
     const ending = stream.takeEnding();

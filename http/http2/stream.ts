@@ -3,7 +3,7 @@
  * (RFC 9113, section 5.1).
  * @module
  */
-import { performance } from 'node:perf_hooks';
+import { type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import type { ErrorCode } from './errors.ts';
 import type { RequestBody } from './request-body.ts';
 
@@ -41,10 +41,10 @@ export class Stream {
   owed = 0;
   /** Bytes of the body that are still to come, where its length was announced. */
   bodyLeft: number | undefined;
-  /** Start of the stream, of `performance.now()`. */
-  readonly startedAt: number;
+  /** Start of the stream. */
+  readonly startedAt: MonotonicMs;
   /** Time of the answer's last progress, or of its last moment without a backlog. */
-  movedAt: number;
+  movedAt: MonotonicMs;
   headersSent = false;
   isClosed = false;
   #queue: Buffer[] = [];
@@ -61,7 +61,7 @@ export class Stream {
     readonly bodyBytes: number | undefined;
     readonly sendWindow: number;
     readonly receiveWindow: number;
-    readonly now: number;
+    readonly now: MonotonicMs;
   }) {
     this.id = options.id;
     this.#owner = options.owner;
@@ -105,7 +105,7 @@ export class Stream {
   /** @returns Whether there is room for more; if not, `drained` is called when there is. */
   write(bytes: Buffer): boolean {
     if (this.isClosed || this.#isEnding || bytes.length === 0) return true;
-    if (this.#queued === 0) this.movedAt = performance.now();
+    if (this.#queued === 0) this.movedAt = monotonicNow();
     this.#queue.push(bytes);
     this.#queued += bytes.length;
     this.#owner.onQueued(this);

@@ -3,8 +3,8 @@
  * 6.2, 6.4 and 8.1), and what becomes of them.
  * @module
  */
-import { performance } from 'node:perf_hooks';
 import type { LimitsConfig } from '../../config/schema.ts';
+import { type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import { HttpError } from '../errors.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
 import { FLAG, MAX_WINDOW } from './frames.ts';
@@ -25,8 +25,8 @@ export interface StreamsOptions {
   readonly onRequest: (request: Begun) => void;
   /** Called when no request is in flight any more. */
   readonly onIdle: () => void;
-  /** Current time, of `performance.now()`. */
-  readonly now: number;
+  /** Current time. */
+  readonly now: MonotonicMs;
 }
 
 /** Streams ended here of which the other side may not know yet. */
@@ -46,9 +46,9 @@ export class Streams implements StreamOwner {
   /** Streams beyond this one are not answered any more. */
   #refusedBeyond = MAX_WINDOW;
   /** Arrival time of the bytes being read. */
-  now: number;
+  now: MonotonicMs;
   /** Time at which the last request ended. */
-  idleSince: number;
+  idleSince: MonotonicMs;
   requests = 0;
   /** Bytes of request bodies. */
   bodyBytes = 0;
@@ -70,8 +70,8 @@ export class Streams implements StreamOwner {
     return this.#open.size;
   }
 
-  /** Time at which a part of a body was last sent, of `performance.now()`. */
-  get sentAt(): number {
+  /** Time at which a part of a body was last sent. */
+  get sentAt(): MonotonicMs {
     return this.#sending.sentAt;
   }
 
@@ -303,7 +303,7 @@ export class Streams implements StreamOwner {
     if (!stream.hasCome) stream.body?.destroy(new HttpError('abandoned', 'the visitor left while sending'));
     stream.close();
     if (this.#open.size > 0) return;
-    this.idleSince = performance.now();
+    this.idleSince = monotonicNow();
     this.#options.onIdle();
   }
 }

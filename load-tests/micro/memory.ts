@@ -8,6 +8,7 @@ import { MemoryStore } from '../../cache/store/memory-store.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { PreparedResponses } from '../../edge/prepared-responses.ts';
+import { epochMs } from '../../lib/clock.ts';
 import { startNetwork } from '../../test/support/network.ts';
 import { startOrigin, text } from '../../test/support/origin.ts';
 import { median } from '../bench/statistics.ts';
@@ -84,7 +85,8 @@ function entries(): Entries {
   const some = Array.from({ length: 10_000 }, (_, i) => [keyOf(i), store.get(keyOf(i))] as const);
   const lookedUp = heldBytes();
   for (const [key, [stored]] of some) {
-    if (stored !== undefined) responses.of(stored, served, { target: key.slice(22) }).head('whole', false, now);
+    if (stored !== undefined)
+      responses.of(stored, served, { target: key.slice(22) }).head('whole', false, epochMs(now));
   }
   const prepared = heldBytes();
   if (store.size !== ENTRIES) throw new Error('they are to be there until here');

@@ -9,6 +9,7 @@ import type { MemoryStore } from '../../cache/store/memory-store.ts';
 import { type StoredResponse, storedHead } from '../../cache/stored-response.ts';
 import { ruleSchema } from '../../config/schema.ts';
 import { formatHttpDate } from '../../http/date.ts';
+import { epochMs } from '../../lib/clock.ts';
 
 export const ledger: Ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
 
@@ -28,8 +29,8 @@ export function storedResponse(store: MemoryStore, id: number, bytes: number, no
   const policy = responsePolicy({
     status: 200,
     headers,
-    requestTime: now,
-    responseTime: now,
+    requestTime: epochMs(now),
+    responseTime: epochMs(now),
     rule: RULE,
     targetedFields: [],
     heuristic: HEURISTIC,
@@ -39,7 +40,16 @@ export function storedResponse(store: MemoryStore, id: number, bytes: number, no
   for (let at = 0; at < bytes; at += READ.length) writer?.append(READ.subarray(0, Math.min(READ.length, bytes - at)));
   const body = writer?.commit(0);
   if (body === undefined) throw new Error('the store has no room');
-  const head = { status: 200, statusText: 'OK', headers, requestHeaders, policy, responseTime: now, tags: [], stamp };
+  const head = {
+    status: 200,
+    statusText: 'OK',
+    headers,
+    requestHeaders,
+    policy,
+    responseTime: epochMs(now),
+    tags: [],
+    stamp,
+  };
   return { ...storedHead(head), trailers: [], length: bytes, body };
 }
 

@@ -13,6 +13,7 @@ import { siteSchema } from '../../config/schema.ts';
 import { Prepared } from '../../edge/prepared.ts';
 import { parseSection, Recogniser, type Section } from '../../http/recogniser.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
+import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { Ring } from '../../tier/ring.ts';
 import { ledger, storedResponse } from './objects.ts';
 
@@ -67,7 +68,7 @@ export function subjects(): Subject[] {
   ledger.check(stored, keyed);
   const ring = new Ring(['a', 'b', 'c', 'd'].map((name) => ({ name, weight: 1 })));
   const prepared = new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 });
-  prepared.makeBytes('whole', false, now, true);
+  prepared.makeBytes('whole', false, epochMs(now), true);
   const hashed = new KeyBytes();
   let at = 0;
   const next = (): string => keys[at++ % KEYS] as string;
@@ -84,18 +85,25 @@ export function subjects(): Subject[] {
     { what: `store: one of ${KEYS} keys found, looked up lately`, call: () => store.get(next()) },
     { what: 'store: one found, read from its record', call: () => small.get(next()) },
     { what: 'Vary: compared', call: () => matchesVary(stored.vary, headers) },
-    { what: 'policy: may it be reused', call: () => reuse(stored, NO_REQUEST_DIRECTIVES, now) },
+    { what: 'policy: may it be reused', call: () => reuse(stored, NO_REQUEST_DIRECTIVES, epochMs(now)) },
     { what: 'rules: of the path', call: () => served.rules.ruleFor(TARGET, 200) },
     { what: 'ledger: checked since the last purge', call: () => ledger.isStillCurrent(stored.stamp) },
-    { what: 'ledger: the lease', call: () => ledger.holdsLease(now) },
+    { what: 'ledger: the lease', call: () => ledger.holdsLease(epochMs(now), monotonicMs(now)) },
     { what: 'ring: whose a key is', call: () => ring.successors(next()) },
-    { what: 'answer: the bytes of this second', call: () => prepared.readyBytes('whole', false, now) },
-    { what: 'answer: a head from its template', call: () => prepared.head('whole', false, now) },
-    { what: 'answer: head and body in one buffer', call: () => prepared.makeBytes('whole', false, now, false) },
+    { what: 'answer: the bytes of this second', call: () => prepared.readyBytes('whole', false, epochMs(now)) },
+    { what: 'answer: a head from its template', call: () => prepared.head('whole', false, epochMs(now)) },
+    {
+      what: 'answer: head and body in one buffer',
+      call: () => prepared.makeBytes('whole', false, epochMs(now), false),
+    },
     {
       what: 'answer: prepared from the stored response',
       call: () =>
-        new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 }).head('whole', false, now),
+        new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 }).head(
+          'whole',
+          false,
+          epochMs(now),
+        ),
     },
   ];
 }

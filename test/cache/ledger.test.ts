@@ -6,6 +6,8 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { Ledger, type Named, NOTHING_KNOWN, type PurgeRecord } from '../../cache/ledger.ts';
 import type { Term } from '../../cache/terms.ts';
+import { epochMs, monotonicMs } from '../../lib/clock.ts';
+import { instant } from '../support/instant.ts';
 
 const NOW = 1_000_000;
 const PAGE = { site: 'shop', host: 'shop.test', authority: 'shop.test:8080', target: '/a/b?c=1' };
@@ -111,25 +113,35 @@ test('rule 10: what is older than the floor counts as purged, and its marks go',
   t.equal(ledger.check(stored(ledger), PAGE), 'current');
 });
 
+function holdsLease(ledger: Ledger, wallMs: number, monotonic: number = wallMs): boolean {
+  return ledger.holdsLease(epochMs(wallMs), monotonicMs(monotonic));
+}
+
 test('rule 7: the lease runs from the last time that the journal had nothing newer', async (t) => {
   const ledger = ledgerAt(3);
-  t.notOk(ledger.holdsLease(NOW), 'a node that has not heard of the journal yet has none');
-  ledger.heard(3, NOW);
-  t.ok(ledger.holdsLease(NOW + 60_000));
-  t.notOk(ledger.holdsLease(NOW + 60_001));
-  ledger.heard(9, NOW + 50_000);
-  t.notOk(ledger.holdsLease(NOW + 60_001), 'hearing of numbers that are not applied is no news to go by');
-  ledger.heard(3, NOW + 50_000);
-  t.ok(ledger.holdsLease(NOW + 110_000));
+  t.notOk(holdsLease(ledger, NOW), 'a node that has not heard of the journal yet has none');
+  ledger.heard(3, instant(NOW));
+  t.ok(holdsLease(ledger, NOW + 60_000));
+  t.notOk(holdsLease(ledger, NOW + 60_001));
+  ledger.heard(9, instant(NOW + 50_000));
+  t.notOk(holdsLease(ledger, NOW + 60_001), 'hearing of numbers that are not applied is no news to go by');
+  ledger.heard(3, instant(NOW + 50_000));
+  t.ok(holdsLease(ledger, NOW + 110_000));
 });
 
 test('rule 7: a clock that is set back makes no lease of hours', async (t) => {
   const ledger = ledgerAt(3);
-  ledger.heard(3, NOW);
-  t.ok(ledger.holdsLease(NOW - 1_000), 'a step that is shorter than the lease');
-  t.notOk(ledger.holdsLease(NOW - 3_600_000));
-  ledger.heard(3, NOW - 3_600_000);
-  t.ok(ledger.holdsLease(NOW - 3_600_000), 'it is heard of again');
+  ledger.heard(3, instant(NOW));
+  t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 60_000));
+  t.notOk(holdsLease(ledger, NOW - 3_600_000, NOW + 60_001));
+  ledger.heard(3, instant(NOW - 3_600_000, NOW + 70_000));
+  t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 70_000), 'it is heard of again');
+});
+
+test('rule 7: a machine that sleeps for longer than a lease has none when it wakes', async (t) => {
+  const ledger = ledgerAt(3);
+  ledger.heard(3, instant(NOW));
+  t.notOk(holdsLease(ledger, NOW + 60_001, NOW + 1_000));
 });
 
 test('rule 5: who asks with a higher number gets nothing older', async (t) => {
@@ -146,13 +158,13 @@ test('rule 5: who asks with a higher number gets nothing older', async (t) => {
 
 test('a journal that is opened again changes nothing, neither here nor between nodes of which one has not heard of it', async (t) => {
   const [ledger, other] = [ledgerAt(7), ledgerAt(7)];
-  ledger.heard(7, NOW);
+  ledger.heard(7, instant(NOW));
   const named = stored(ledger);
   t.equal(ledger.check(named, PAGE), 'current');
   const before = ledger.positionFor(NOTHING_KNOWN);
   ledger.extend({ terms: line('one', { two: 7 }) });
   t.ok(ledger.isStillCurrent(named.stamp), 'it is not even compared again');
-  t.ok(ledger.holdsLease(NOW));
+  t.ok(holdsLease(ledger, NOW));
   t.same(ledger.positionFor(NOTHING_KNOWN), before);
   t.same(ledger.positionOf(stored(ledger).stamp), other.positionOf(stored(other).stamp));
   for (const [asking, asked] of [
@@ -199,7 +211,7 @@ for (const { what, position, comparable } of [
 }
 
 for (const [what, tell] of Object.entries<(ledger: Ledger) => unknown>({
-  'the journal': (ledger) => ledger.heard(9, NOW),
+  'the journal': (ledger) => ledger.heard(9, instant(NOW)),
   'a node that asks': (ledger) => ledger.stampNow({ identity: 'one', seq: 9 }),
   'a node that asks on': (ledger) => ledger.positionFor({ identity: 'one', seq: 9 }),
   'a node that answers': (ledger) => ledger.stampOf({ identity: 'one', seq: 9 }),

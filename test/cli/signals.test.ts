@@ -4,6 +4,7 @@ import { type Logger, pino } from 'pino';
 import { test } from 'tap';
 import { runUntilStopped, type Service } from '../../cli/signals.ts';
 import { ConfigError } from '../../config/problem.ts';
+import { monotonicMs } from '../../lib/clock.ts';
 
 interface Scene {
   readonly signals: EventEmitter;
@@ -31,7 +32,12 @@ function scene(): Scene {
     messages,
     nowMs: 0,
     run: (start) =>
-      runUntilStopped(start, { process: signals, exit: (code) => exits.push(code), log, now: () => self.nowMs }),
+      runUntilStopped(start, {
+        process: signals,
+        exit: (code) => exits.push(code),
+        log,
+        now: () => monotonicMs(self.nowMs),
+      }),
   };
   return self;
 }

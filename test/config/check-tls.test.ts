@@ -10,6 +10,7 @@ import { type Test, test } from 'tap';
 import { checkRegions } from '../../config/check.ts';
 import { doubtsAbout } from '../../config/check-tls.ts';
 import { formatProblem } from '../../config/problem.ts';
+import { epochMs } from '../../lib/clock.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
 const YAML = [
@@ -116,11 +117,13 @@ test('told: when it has expired, is about to, or is not valid yet', async (t) =>
   const certificate = new X509Certificate(cert);
   const from = Date.parse(certificate.validFrom);
   const doubts = (days: number) =>
-    doubtsAbout(certificate, ['one.test'], from + days * 86_400_000).map(({ message }) => message);
+    doubtsAbout(certificate, ['one.test'], epochMs(from + days * 86_400_000)).map(({ message }) => message);
   t.strictSame(doubts(1), []);
   t.match(doubts(85), [/^expires on/]);
   t.match(doubts(91), [/^has expired on/]);
   t.match(doubts(-1), [/^is not valid before/]);
-  t.strictSame(doubtsAbout(certificate, ['*', 'one.test'], from + 1), []);
-  t.match(doubtsAbout(certificate, ['[::1]', '127.0.0.1'], from + 1), [{ message: 'does not name [::1], 127.0.0.1' }]);
+  t.strictSame(doubtsAbout(certificate, ['*', 'one.test'], epochMs(from + 1)), []);
+  t.match(doubtsAbout(certificate, ['[::1]', '127.0.0.1'], epochMs(from + 1)), [
+    { message: 'does not name [::1], 127.0.0.1' },
+  ]);
 });

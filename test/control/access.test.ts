@@ -7,6 +7,7 @@ import { openControlDatabase } from '../../control/data-folder.ts';
 import { RateLimit } from '../../control/rate-limit.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
 import { Tokens } from '../../control/tokens.ts';
+import { epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
 import { type Control, type Refusal, regionOf, startTestControl } from './control.ts';
 
 const URL = 'https://www.example.com/';
@@ -178,7 +179,7 @@ test('a reload brings other limits and bounds', async (t) => {
 
 test('a token bucket', async (t) => {
   let now = 0;
-  const limit = new RateLimit({ perSecond: 10, burst: 20, now: () => now });
+  const limit = new RateLimit({ perSecond: 10, burst: 20, now: () => monotonicMs(now) });
   t.equal(limit.take('a', 20), 0);
   t.equal(limit.take('a', 5), 500);
   t.equal(limit.take('b', 20), 0);
@@ -192,7 +193,7 @@ test('a token bucket', async (t) => {
 
 test('the audit log is bounded', async (t) => {
   const file = join(t.testdir({}), 'audit.jsonl');
-  const log = new AuditLog(file, { maxBytes: 300, files: 3, now: () => 0 });
+  const log = new AuditLog(file, { maxBytes: 300, files: 3, now: () => epochMs(0) });
   for (let i = 0; i < 20; i += 1) log.write({ address: '127.0.0.1', action: `a${i}`, result: 'ok' });
   log.close();
   const texts = ['.2', '.1', ''].map((end) => readFileSync(`${file}${end}`, 'utf8'));
@@ -212,7 +213,7 @@ test('the audit log is bounded', async (t) => {
 test('an audit log that cannot begin a new file leaves the files of others alone', async (t) => {
   const folder = join(t.testdir({ data: {} }), 'data');
   const away = `${folder}-away`;
-  const log = new AuditLog(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3, now: () => 0 });
+  const log = new AuditLog(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3, now: () => epochMs(0) });
   t.teardown(() => log.close());
   const entry = { address: '127.0.0.1', action: 'a', result: 'ok' };
   log.write(entry);
@@ -231,7 +232,7 @@ test('an audit log that cannot begin a new file leaves the files of others alone
 test('an audit log that cannot begin a new file forgets none of the old ones', async (t) => {
   const folder = t.testdir({});
   const file = join(folder, 'audit.jsonl');
-  const log = new AuditLog(file, { maxBytes: 1, files: 3, now: () => 0 });
+  const log = new AuditLog(file, { maxBytes: 1, files: 3, now: () => epochMs(0) });
   t.teardown(() => log.close());
   const entry = (action: string) => ({ address: '127.0.0.1', action, result: 'ok' });
   for (const action of ['a', 'b', 'c']) log.write(entry(action));
@@ -253,9 +254,9 @@ test('tokens of two processes are the same tokens', async (t) => {
     one.close();
     two.close();
   });
-  const { text, token } = new Tokens(one, Date.now).create({ name: 'a', sites: ['*'], kinds: ['url'], read: false });
-  t.match(new Tokens(two, Date.now).find(text), { id: token.id, kinds: ['url'], read: false });
-  t.ok(new Tokens(two, Date.now).revoke(token.id));
-  t.notOk(new Tokens(two, Date.now).revoke(token.id));
-  t.equal(new Tokens(one, Date.now).find(text), undefined);
+  const { text, token } = new Tokens(one, wallNow).create({ name: 'a', sites: ['*'], kinds: ['url'], read: false });
+  t.match(new Tokens(two, wallNow).find(text), { id: token.id, kinds: ['url'], read: false });
+  t.ok(new Tokens(two, wallNow).revoke(token.id));
+  t.notOk(new Tokens(two, wallNow).revoke(token.id));
+  t.equal(new Tokens(one, wallNow).find(text), undefined);
 });

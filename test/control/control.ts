@@ -18,6 +18,7 @@ import type { Term } from '../../journal/journal.ts';
 import { jsonLines } from '../../journal/lines.ts';
 import type { JournalMessage } from '../../journal/message.ts';
 import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, journalTarget } from '../../journal/wire.ts';
+import { wallNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 
 export const SECRET = 'not-for-anybodys-eyes';
@@ -109,7 +110,7 @@ async function startIn(t: Test, folder: string, parts: RegionParts): Promise<Con
   const tokens = <T>(use: (tokens: Tokens) => T): T => {
     const db: DatabaseSync = openControlDatabase(join(folder, region.control.data, 'control.sqlite'));
     try {
-      return use(new Tokens(db, Date.now));
+      return use(new Tokens(db, wallNow));
     } finally {
       db.close();
     }

@@ -2,6 +2,7 @@
 import { test } from 'tap';
 import { Progress } from '../../control/progress.ts';
 import type { JournalState } from '../../journal/journal.ts';
+import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { samplesOf } from '../support/network.ts';
 import { startTestControl } from './control.ts';
 
@@ -73,13 +74,13 @@ test('durations are of each node, and of the slowest for all', async (t) => {
   const completed: number[] = [];
   const progress = new Progress([A, B], {
     journal,
-    monotonic: () => now,
-    now: () => now,
+    monotonic: () => monotonicMs(now),
+    now: () => epochMs(now),
     completed: (ms) => completed.push(ms),
   });
-  progress.accepted(3, 0);
+  progress.accepted(3, monotonicMs(0));
   now = 5;
-  progress.accepted(4, 5);
+  progress.accepted(4, monotonicMs(5));
   progress.report({ node: 'a', identity: 'j', seq: 3 });
   now = 9;
   progress.report({ node: 'b', identity: 'j', seq: 4 });
@@ -98,9 +99,9 @@ test('durations are of each node, and of the slowest for all', async (t) => {
 });
 
 test('what is remembered of durations is bounded, and what is applied is known all the same', async (t) => {
-  const progress = new Progress([A], { journal, monotonic: () => 1, now: () => 1 });
+  const progress = new Progress([A], { journal, monotonic: () => monotonicMs(1), now: () => epochMs(1) });
   for (let seq = 1; seq <= 25_000; seq += 1) {
-    progress.accepted(seq, 0);
+    progress.accepted(seq, monotonicMs(0));
     if (seq % 7 === 0) progress.report({ node: 'a', identity: 'j', seq });
   }
   t.match(progress.receipt(1), [{ applied: true, afterMs: undefined }]);
@@ -108,8 +109,8 @@ test('what is remembered of durations is bounded, and what is applied is known a
 });
 
 test('a node that is named no more is not waited for', async (t) => {
-  const progress = new Progress([A, B], { journal, monotonic: () => 0, now: () => 0 });
-  progress.accepted(1, 0);
+  const progress = new Progress([A, B], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
+  progress.accepted(1, monotonicMs(0));
   progress.report({ node: 'a', identity: 'j', seq: 1 });
   const waiting = progress.whenComplete(1, 10_000);
   progress.setNodes([A]);
@@ -117,7 +118,7 @@ test('a node that is named no more is not waited for', async (t) => {
 });
 
 test('a wait ends when the caller has gone', async (t) => {
-  const progress = new Progress([A], { journal, monotonic: () => 0, now: () => 0 });
+  const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
   const gone = new AbortController();
   const waiting = progress.whenComplete(1, 10_000, gone.signal);
   gone.abort();
@@ -125,8 +126,8 @@ test('a wait ends when the caller has gone', async (t) => {
 });
 
 test('a node that restarts has applied what it says', async (t) => {
-  const progress = new Progress([A], { journal, monotonic: () => 0, now: () => 0 });
-  progress.accepted(5, 0);
+  const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
+  progress.accepted(5, monotonicMs(0));
   progress.report({ node: 'a', identity: 'j', seq: 5 });
   progress.report({ node: 'a', identity: 'j', seq: 2 });
   t.equal(progress.isComplete(5), false);
@@ -138,7 +139,7 @@ test('what a node has applied counts if the journal has it', async (t) => {
     { identity: 'j', after: 5 },
   ];
   const state = { terms, floor: 0, newest: 9 };
-  const progress = new Progress([A], { journal: () => state, monotonic: () => 0, now: () => 0 });
+  const progress = new Progress([A], { journal: () => state, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
   for (const { identity, seq, counts } of [
     { identity: 'i', seq: 5, counts: true },
     { identity: 'i', seq: 6, counts: false }, // lost, and given out again

@@ -12,6 +12,7 @@ import { Tokens } from '../../control/tokens.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { JournalError } from '../../journal/errors.ts';
 import type { Journal } from '../../journal/journal.ts';
+import { type EpochMs, epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { startCommand } from '../cli/process.ts';
 import { regionOf, rejectionOf, startTestControl } from './control.ts';
@@ -24,11 +25,11 @@ const ORDER: PurgeOrder = {
   soft: false,
   who: 'test',
   reason: '',
-  startedAt: 0,
+  startedAt: monotonicMs(0),
 };
 const CALL = { token: 't', key: 'k', body: Buffer.from('body') };
 
-function openParts(t: Test, now: () => number = Date.now) {
+function openParts(t: Test, now: () => EpochMs = wallNow) {
   const folder = t.testdir({});
   const journal = openEmbeddedJournal(join(folder, 'journal.sqlite'), { now });
   const database = openControlDatabase(join(folder, 'control.sqlite'));
@@ -65,7 +66,7 @@ test('a call that ended after it got into the journal is found there when it is 
 
 test('a key ends after a day', async (t) => {
   let now = 1_000;
-  const { purges } = openParts(t, () => now);
+  const { purges } = openParts(t, () => epochMs(now));
   t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
   now += 24 * 3_600_000 - 1;
   t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, true);
@@ -75,7 +76,7 @@ test('a key ends after a day', async (t) => {
 
 test('a repetition of what the journal has forgotten is not made again', async (t) => {
   let now = 1_000;
-  const { journal, purges } = openParts(t, () => now);
+  const { journal, purges } = openParts(t, () => epochMs(now));
   const { purge } = await purges.make({ ...ORDER, idempotent: CALL });
   now += 1_000;
   await journal.compact(now);
@@ -118,9 +119,9 @@ test('what the journal did not take is refused, and may be asked for again', asy
 
 test('the journal forgets by age and by number, and never half a purge', async (t) => {
   let now = 0;
-  const { journal, purges } = openParts(t, () => now);
+  const { journal, purges } = openParts(t, () => epochMs(now));
   for (; now < 100; now += 1) await purges.make(ORDER);
-  const options = { journal, retentionMs: 1_000, maxRecords: 1_000, now: () => now };
+  const options = { journal, retentionMs: 1_000, maxRecords: 1_000, now: () => epochMs(now) };
   await compact(options);
   t.equal(journal.state().floor, 0);
   await compact({ ...options, retentionMs: 90 });
@@ -182,7 +183,7 @@ test('kill -9 under load: what was acknowledged is there, in order, once', async
   const file = join(folder, 'eu.yaml');
   mkdirSync(join(folder, 'seawall-data'));
   const database = openControlDatabase(join(folder, 'seawall-data', 'control.sqlite'));
-  const { text } = new Tokens(database, Date.now).create({ name: 't', sites: ['*'], kinds: ['url'], read: true });
+  const { text } = new Tokens(database, wallNow).create({ name: 't', sites: ['*'], kinds: ['url'], read: true });
   database.close();
 
   type Ready = { nodes: { control: string }[] };

@@ -10,8 +10,9 @@ import { openControlDatabase } from '../../control/data-folder.ts';
 import { startControl } from '../../control/node.ts';
 import { Overload, publicRequests } from '../../control/overload.ts';
 import { type TokenScope, Tokens } from '../../control/tokens.ts';
-import { openSteering, steeringClock } from '../../geo/open-steering.ts';
+import { openSteering } from '../../geo/open-steering.ts';
 import type { WhereAnswer } from '../../geo/where.ts';
+import { monotonicNow, wallNow } from '../../lib/clock.ts';
 import { log, SECRET, SITES } from './control.ts';
 
 /** A region’s death has to be seen within this time. */
@@ -122,7 +123,7 @@ async function startWorld(t: Test, geo: object = {}, before?: World): Promise<Wo
       const database = openControlDatabase(join(folder, control.data, 'control.sqlite'));
       try {
         const all: TokenScope = { sites: ['*'], kinds: ['drain'], read: false, ...scope };
-        return new Tokens(database, Date.now).create({ name: 'ops', ...all }).text;
+        return new Tokens(database, wallNow).create({ name: 'ops', ...all }).text;
       } finally {
         database.close();
       }
@@ -271,7 +272,7 @@ test('those who steer hear of it at once, and look for themselves when the contr
   const region = { ...eu, control: undefined, purges: { ...eu.purges, journal: world.url } };
   const steering = await openSteering({ region, regions: [eu], node: 'dns-1', log });
   t.teardown(() => steering.close());
-  const where = () => steering.where(AMERICAN, steeringClock());
+  const where = () => steering.where(AMERICAN, monotonicNow());
   t.match(where(), { chosen: { name: 'eu' } }, 'it begins with what its own file says');
   await until(() => where().chosen?.name === 'us');
 

@@ -6,6 +6,7 @@
  */
 import { type RegionConfig, regionSchema } from '../../config/schema.ts';
 import { type EdgeNode, startEdge } from '../../edge/node.ts';
+import { type EpochMs, epochMs, wallNow } from '../../lib/clock.ts';
 import { type ShieldNode, startShield } from '../../origin-shield/node.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { createLog } from '../../telemetry/log.ts';
@@ -28,8 +29,8 @@ export interface Stage {
 const log = createLog({ name: 'documented', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
 
 export async function startStage(documented: RegionConfig, options: Omit<OriginOptions, 'now'>): Promise<Stage> {
-  const clock = { now: Date.now() };
-  const now = (): number => clock.now;
+  const clock: { now: number } = { now: wallNow() };
+  const now = (): EpochMs => epochMs(clock.now);
   const origin = await startIdentityOrigin({ ...options, now });
   const isBehindProxy = documented.sites.some(usesPlaces);
   const region = onLoopback(documented, origin.url, isBehindProxy);

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import tap, { test } from 'tap';
 import { type RegionConfig, regionSchema, type SiteConfig, siteSchema } from '../../config/schema.ts';
 import { type EdgeNode, startEdge } from '../../edge/node.ts';
+import { epochMs, wallNow } from '../../lib/clock.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { SECRET } from '../support/network.ts';
@@ -146,7 +147,7 @@ function regionOf(origin: string, limits: object): RegionConfig {
 }
 
 /** Stands still while the two are asked. */
-const clock = { now: Date.now() };
+const clock: { now: number } = { now: wallNow() };
 
 /** Clock steps between parts of the conversations: they show in the seconds. */
 const STEPS_MS = [0, 1, 998, 1, 61_000, 700_300];
@@ -168,7 +169,7 @@ async function startPair(origin: string, limits: object): Promise<Pair> {
       origin: new OriginPools(region.network, region.sites),
       log,
       fastPath,
-      now: () => clock.now,
+      now: () => epochMs(clock.now),
     });
   return { fast: await start(true), slow: await start(false) };
 }

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { HotKeys } from '../../edge/hot.ts';
-import type { MonotonicMs } from '../../http/clock.ts';
+import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 
 /** A moment of a test's clock. */
 function at(ms: number): MonotonicMs {
-  return ms as MonotonicMs;
+  return monotonicMs(ms);
 }
 
 const WINDOW_MS = 8_000;

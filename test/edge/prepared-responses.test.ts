@@ -4,6 +4,7 @@ import type { StoredResponse } from '../../cache/stored-response.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { PreparedResponses } from '../../edge/prepared-responses.ts';
+import { epochMs } from '../../lib/clock.ts';
 import { storedResponse } from '../../load-tests/micro/objects.ts';
 
 const NOW = 1_800_000_000_000;
@@ -44,7 +45,7 @@ test('a response made of another one by copying its fields has a prepared form o
   const changed: StoredResponse = { ...response, headers: [...response.headers, 'X-New', 'yes'] };
   const second = all.of(changed, SITE, { target: '/a' });
   t.not(second, first);
-  t.match(second.head('whole', false, NOW), /^X-New: yes\r$/m);
+  t.match(second.head('whole', false, epochMs(NOW)), /^X-New: yes\r$/m);
   t.equal(all.of(response, SITE, { target: '/a' }), first);
 });
 
@@ -52,7 +53,7 @@ test('what another object of the same property holds is not taken for a prepared
   const all = responses();
   t.teardown(() => all.close());
   const response: StoredResponse = { ...stored(), prepared: { isFor: () => true } };
-  t.match(all.of(response, SITE, { target: '/a' }).head('whole', false, NOW), /^HTTP\/1\.1 200 /);
+  t.match(all.of(response, SITE, { target: '/a' }).head('whole', false, epochMs(NOW)), /^HTTP\/1\.1 200 /);
 });
 
 test('a whole answer is kept when it is asked for twice in a second, and while there is room', async (t) => {
@@ -60,23 +61,23 @@ test('a whole answer is kept when it is asked for twice in a second, and while t
   t.teardown(() => all.close());
   const response = stored();
   const prepared = all.of(response, SITE, { target: '/a' });
-  const bytes = all.makeBytes(prepared, 'whole', false, NOW);
+  const bytes = all.makeBytes(prepared, 'whole', false, epochMs(NOW));
   t.ok(bytes);
-  t.equal(prepared.readyBytes('whole', false, NOW), undefined, 'asked for once');
-  all.makeBytes(prepared, 'whole', false, NOW + 1_000);
-  t.equal(prepared.readyBytes('whole', false, NOW + 1_000), undefined, 'asked for a second later');
-  const kept = all.makeBytes(prepared, 'whole', false, NOW + 1_500);
-  t.equal(prepared.readyBytes('whole', false, NOW + 1_500), kept, 'asked for again');
+  t.equal(prepared.readyBytes('whole', false, epochMs(NOW)), undefined, 'asked for once');
+  all.makeBytes(prepared, 'whole', false, epochMs(NOW + 1_000));
+  t.equal(prepared.readyBytes('whole', false, epochMs(NOW + 1_000)), undefined, 'asked for a second later');
+  const kept = all.makeBytes(prepared, 'whole', false, epochMs(NOW + 1_500));
+  t.equal(prepared.readyBytes('whole', false, epochMs(NOW + 1_500)), kept, 'asked for again');
   t.equal(kept?.buffer.byteLength, kept?.length, 'holds nothing but itself');
 
   const large = stored(16 * 1024);
   for (let i = 0; i < 1_100; i++) {
     const copy = all.of({ ...large }, SITE, { target: '/large' });
-    all.makeBytes(copy, 'whole', false, NOW);
-    all.makeBytes(copy, 'whole', false, NOW);
+    all.makeBytes(copy, 'whole', false, epochMs(NOW));
+    all.makeBytes(copy, 'whole', false, epochMs(NOW));
   }
   const late = all.of({ ...response }, SITE, { target: '/a' });
-  all.makeBytes(late, 'whole', false, NOW);
-  t.same(all.makeBytes(late, 'whole', false, NOW), bytes, 'answered all the same');
-  t.equal(late.readyBytes('whole', false, NOW), undefined, '16 MiB are full');
+  all.makeBytes(late, 'whole', false, epochMs(NOW));
+  t.same(all.makeBytes(late, 'whole', false, epochMs(NOW)), bytes, 'answered all the same');
+  t.equal(late.readyBytes('whole', false, epochMs(NOW)), undefined, '16 MiB are full');
 });

@@ -9,6 +9,7 @@ import { siteSchema } from '../../config/schema.ts';
 import { finishedHead } from '../../edge/finish.ts';
 import { type Kind, Prepared } from '../../edge/prepared.ts';
 import { withField } from '../../http/headers.ts';
+import { epochMs } from '../../lib/clock.ts';
 import { storedResponse } from '../../load-tests/micro/objects.ts';
 
 const NOW = 1_800_000_000_000;
@@ -54,11 +55,11 @@ test('bytes that are kept are those that would be made anew', async (t) => {
   fc.assert(
     fc.property(aged, ({ stored: response, served, made, later }) => {
       const prepared = prepare(response, served);
-      prepared.makeBytes('whole', false, NOW + made, true);
-      const ready = prepared.readyBytes('whole', false, NOW + made + later);
+      prepared.makeBytes('whole', false, epochMs(NOW + made), true);
+      const ready = prepared.readyBytes('whole', false, epochMs(NOW + made + later));
       if (ready === undefined) return;
       kept++;
-      const anew = prepare(response, served).makeBytes('whole', false, NOW + made + later, false);
+      const anew = prepare(response, served).makeBytes('whole', false, epochMs(NOW + made + later), false);
       if (anew === undefined || !ready.equals(anew)) throw new Error(`${ready}\nand\n${anew}`);
     }),
     { numRuns: 3_000 },
@@ -80,13 +81,13 @@ test('a head from a template is the head that the long way makes', async (t) => 
       ({ stored: response, served, made, later }, asked, hot) => {
         const [kind, method, headers] = asked;
         const prepared = prepare(response, served);
-        prepared.head(kind, hot, NOW + made);
+        prepared.head(kind, hot, epochMs(NOW + made));
         const now = NOW + made + later;
-        const answer = storedAnswer({ request: { method, headers } }, response, now, { hit: true });
+        const answer = storedAnswer({ request: { method, headers } }, response, epochMs(now), { hit: true });
         const status = formatCacheStatus('eu-1', { ...answer.status, detail: hot ? 'hot-copy' : undefined });
         const head = { ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', status) };
         const finished = finishedHead(served, '/', head).headers;
-        const text = prepared.head(kind, hot, now)?.split('\r\n') ?? [];
+        const text = prepared.head(kind, hot, epochMs(now))?.split('\r\n') ?? [];
         const lines = finished.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${finished[i + 1]}`] : []));
         t.strictSame(text.slice(1, -4), lines);
       },
@@ -104,7 +105,11 @@ test('what cannot be written here is left to the long way', async (t) => {
     ['a field about the connection', {}, serve({ response_headers: { set: { Connection: 'close' } } })],
     ['no Date', {}, serve({ response_headers: { remove: ['Date'] } })],
   ] as const) {
-    t.equal(prepare({ ...response, ...changed }, served).makeBytes('whole', false, NOW, true), undefined, what);
+    t.equal(
+      prepare({ ...response, ...changed }, served).makeBytes('whole', false, epochMs(NOW), true),
+      undefined,
+      what,
+    );
   }
   for (const [what, changed] of [
     ['trailers', { trailers: ['X', 'y'] }],

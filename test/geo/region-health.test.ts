@@ -1,19 +1,20 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { RegionHealth } from '../../geo/region-health.ts';
+import { millisecondsOf, monotonicMs } from '../../lib/clock.ts';
 
 const SECOND = 1_000;
 const RULES = { minHealth: 0.5, recoveryMs: 10 * SECOND };
 
 function states(health: RegionHealth, times: readonly number[]): string {
-  return times.map((at) => health.state(at * SECOND)).join(' ');
+  return times.map((at) => health.state(monotonicMs(at * SECOND))).join(' ');
 }
 
 test('a region that was never seen down is well at once', async (t) => {
   const health = new RegionHealth(RULES);
-  t.equal(health.state(0), 'well');
-  health.update([true, true], 0);
-  t.equal(health.state(0), 'well');
+  t.equal(health.state(monotonicMs(0)), 'well');
+  health.update([true, true], monotonicMs(0));
+  t.equal(health.state(monotonicMs(0)), 'well');
 });
 
 for (const [edges, minHealth, state] of [
@@ -26,69 +27,69 @@ for (const [edges, minHealth, state] of [
 ] as const) {
   test(`${edges.filter(Boolean).length} of ${edges.length} edges, ${minHealth} wanted: ${state}`, async (t) => {
     const health = new RegionHealth({ ...RULES, minHealth });
-    health.update(edges, 0);
-    t.equal(health.state(0), state);
+    health.update(edges, monotonicMs(0));
+    t.equal(health.state(monotonicMs(0)), state);
   });
 }
 
 test('one that is not up yet when it is first looked at, as its network starts, is well as soon as it is up', async (t) => {
   const health = new RegionHealth(RULES);
-  health.update([false], 0);
-  t.equal(health.state(0), 'down');
-  health.update([true], 2 * SECOND);
-  t.equal(health.state(2 * SECOND), 'well');
-  health.update([false], 200 * SECOND);
-  health.update([true], 201 * SECOND);
+  health.update([false], monotonicMs(0));
+  t.equal(health.state(monotonicMs(0)), 'down');
+  health.update([true], monotonicMs(2 * SECOND));
+  t.equal(health.state(monotonicMs(2 * SECOND)), 'well');
+  health.update([false], monotonicMs(200 * SECOND));
+  health.update([true], monotonicMs(201 * SECOND));
   t.equal(states(health, [201, 210.9, 211]), 'recovering recovering well', 'from then on it has to recover');
 });
 
 test('down at once, back after the recovery', async (t) => {
   const health = new RegionHealth(RULES);
-  health.update([true], 0);
-  health.update([false], 100 * SECOND);
-  t.equal(health.state(100 * SECOND), 'down');
-  health.update([true], 105 * SECOND);
+  health.update([true], monotonicMs(0));
+  health.update([false], monotonicMs(100 * SECOND));
+  t.equal(health.state(monotonicMs(100 * SECOND)), 'down');
+  health.update([true], monotonicMs(105 * SECOND));
   t.equal(states(health, [105, 114.9, 115, 200]), 'recovering recovering well well');
 });
 
 test('one that soon fails again waits twice as long each time, up to sixteen times; a good while is a new beginning', async (t) => {
   const health = new RegionHealth(RULES);
-  health.update([true], 0);
+  health.update([true], monotonicMs(0));
   const waits: number[] = [];
   let now = 1_000 * SECOND;
   for (let i = 0; i < 8; i += 1) {
-    health.update([false], now);
+    health.update([false], monotonicMs(now));
     now += SECOND;
-    health.update([true], now);
-    waits.push((health.wellAt - now) / SECOND);
-    now = health.wellAt + SECOND;
+    health.update([true], monotonicMs(now));
+    waits.push((millisecondsOf(health.wellAt) - now) / SECOND);
+    now = millisecondsOf(health.wellAt) + SECOND;
   }
   t.strictSame(waits, [10, 20, 40, 80, 160, 160, 160, 160]);
   now += 3_600 * SECOND;
-  health.update([false], now);
-  health.update([true], now);
-  t.equal((health.wellAt - now) / SECOND, 10);
+  health.update([false], monotonicMs(now));
+  health.update([true], monotonicMs(now));
+  t.equal((millisecondsOf(health.wellAt) - now) / SECOND, 10);
 });
 
 test('however it flaps, it comes back at most once in each recovery', async (t) => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30 * SECOND }), { minLength: 2, maxLength: 60 }), (pauses) => {
       const health = new RegionHealth(RULES);
-      health.update([true], 0);
+      health.update([true], monotonicMs(0));
       let now = 0;
       let isUp = true;
       const returns: number[] = [];
-      let before = health.state(now);
+      let before = health.state(monotonicMs(now));
       for (const pause of pauses) {
         for (const at of [now + pause / 2, now + pause]) {
-          const state = health.state(at);
+          const state = health.state(monotonicMs(at));
           if (state === 'well' && before !== 'well') returns.push(at);
           before = state;
         }
         now += pause;
         isUp = !isUp;
-        health.update([isUp], now);
-        before = health.state(now);
+        health.update([isUp], monotonicMs(now));
+        before = health.state(monotonicMs(now));
         if (!isUp && before !== 'down') return false;
       }
       return returns.every((at, index) => index === 0 || at - (returns[index - 1] as number) >= RULES.recoveryMs / 2);

@@ -3,6 +3,7 @@
  * @module
  */
 import type { NetworkRegion } from '../../geo/network.ts';
+import { monotonicMs } from '../../lib/clock.ts';
 
 /** A region that is well, with two edges; `changes` says what is otherwise. */
 export function regionOf(name: string, changes: Partial<NetworkRegion> = {}): NetworkRegion {
@@ -17,7 +18,7 @@ export function regionOf(name: string, changes: Partial<NetworkRegion> = {}): Ne
     minHealth: 0.5,
     recoveryMs: 10_000,
     health: 'well',
-    wellAt: 0,
+    wellAt: monotonicMs(0),
     shed: 0,
     edges: [1, 2].map((n) => ({
       name: `${name}-${n}`,

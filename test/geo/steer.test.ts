@@ -8,6 +8,7 @@ import type { Place } from '../../geo/place.ts';
 import { createSteering } from '../../geo/steer.ts';
 import type { Decision } from '../../geo/steering.ts';
 import { whereAnswer } from '../../geo/where.ts';
+import { monotonicMs } from '../../lib/clock.ts';
 import { CITIES, regionOf } from './region.ts';
 
 /** Addresses and their places, by name of what they stand for. */
@@ -33,7 +34,7 @@ const SAN_FRANCISCO = '11.0.0.2';
 
 function decide(regions: readonly NetworkRegion[], address: string, now = 0): Decision {
   const network = { regions };
-  return createSteering({ locator: LOCATOR, network: () => network }).where(address, now);
+  return createSteering({ locator: LOCATOR, network: () => network }).where(address, monotonicMs(now));
 }
 
 const FRA = regionOf('fra', { coordinates: [50.11, 8.68] });
@@ -96,7 +97,7 @@ for (const { what, regions, address, order, reason } of [
   },
   {
     what: 'what recovers waits',
-    regions: [{ ...FRA, health: 'recovering' as const, wellAt: 1 }, IAD],
+    regions: [{ ...FRA, health: 'recovering' as const, wellAt: monotonicMs(1) }, IAD],
     address: BERLIN,
     order: 'iad fra',
     reason: 'fallback',
@@ -187,10 +188,10 @@ for (const { what, regions, address, order, reason } of [
 }
 
 test('what recovers is well when its time has come, without anybody saying so', async (t) => {
-  const network = { regions: [{ ...FRA, health: 'recovering' as const, wellAt: 100 }, IAD] };
+  const network = { regions: [{ ...FRA, health: 'recovering' as const, wellAt: monotonicMs(100) }, IAD] };
   const steering = createSteering({ locator: LOCATOR, network: () => network });
-  t.equal(steering.where(BERLIN, 99).chosen?.name, 'iad');
-  t.equal(steering.where(BERLIN, 100).chosen?.name, 'fra');
+  t.equal(steering.where(BERLIN, monotonicMs(99)).chosen?.name, 'iad');
+  t.equal(steering.where(BERLIN, monotonicMs(100)).chosen?.name, 'fra');
 });
 
 test('only edges that are up are named, unless none is', async (t) => {
@@ -213,14 +214,14 @@ test('a full region gives away the share that it cannot take, whole networks at 
     const away = new Set<string>();
     for (let i = 0; i < 20_000; i += 1) {
       const address = formatIpv4(0x0b000000 + i * 256);
-      const decision = steering.where(address, 0);
+      const decision = steering.where(address, monotonicMs(0));
       if (decision.chosen?.name !== 'iad') continue;
       away.add(address);
       if (shed > 0 && i % 100 === 0) {
         t.equal(decision.reason, 'fallback');
         t.equal(decision.regions[1]?.state, 'full');
         t.equal(decision.prefix, 24, 'resolvers keep it for no more than is given away together');
-        t.equal(steering.where(address.replace(/\.0$/, '.77'), 0).chosen?.name, 'iad');
+        t.equal(steering.where(address.replace(/\.0$/, '.77'), monotonicMs(0)).chosen?.name, 'iad');
       }
     }
     return away;
@@ -267,7 +268,7 @@ test('100,000 random addresses of the real city database go where brute force se
     const order = regions
       .map(({ name, coordinates }) => ({ name, km: haversineKm(place.coordinates as Point, coordinates as Point) }))
       .sort((a, b) => a.km - b.km);
-    const decision = steering.where(address, 0);
+    const decision = steering.where(address, monotonicMs(0));
     const isSame = decision.regions.every(({ name, distanceKm }, index) => {
       const expected = order[index];
       return expected?.name === name && Math.abs(expected.km - (distanceKm as number)) < 0.001;
@@ -293,12 +294,15 @@ function haversineKm([lat1, lon1]: Point, [lat2, lon2]: Point): number {
 
 test('a network survives the wire, and nonsense is refused by name', async (t) => {
   const network = {
-    regions: [FRA, { ...IAD, health: 'recovering' as const, wellAt: 5_000, shed: 0.5 }, regionOf('x')],
+    regions: [FRA, { ...IAD, health: 'recovering' as const, wellAt: monotonicMs(5_000), shed: 0.5 }, regionOf('x')],
   };
-  const sent = JSON.parse(JSON.stringify(networkMessage(network, 1_000)));
-  const read = readNetwork(sent, 50_000);
-  t.equal(read.regions[1]?.wellAt, 54_000, 'four seconds from now, on another clock');
-  t.strictSame(readNetwork(JSON.parse(JSON.stringify(networkMessage(read, 50_000))), 50_000), read);
+  const sent = JSON.parse(JSON.stringify(networkMessage(network, monotonicMs(1_000))));
+  const read = readNetwork(sent, monotonicMs(50_000));
+  t.equal(read.regions[1]?.wellAt, monotonicMs(54_000), 'four seconds from now, on another clock');
+  t.strictSame(
+    readNetwork(JSON.parse(JSON.stringify(networkMessage(read, monotonicMs(50_000)))), monotonicMs(50_000)),
+    read,
+  );
   fc.assert(
     fc.property(
       fc.jsonValue(),
@@ -308,7 +312,7 @@ test('a network survives the wire, and nonsense is refused by name', async (t) =
         if (key === 'regions') broken.regions = value;
         else broken.regions[0][key] = value;
         try {
-          readNetwork(broken, 0);
+          readNetwork(broken, monotonicMs(0));
           return true;
         } catch (error) {
           return error instanceof TypeError;

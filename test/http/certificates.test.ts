@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { siteSchema } from '../../config/schema.ts';
 import { Certificates } from '../../http/certificates.ts';
+import { type EpochMs, epochMs, wallNow } from '../../lib/clock.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
-function setUp(t: Test, now: () => number = Date.now) {
+function setUp(t: Test, now: () => EpochMs = wallNow) {
   const folder = t.testdir();
   const made = makeCertificate(folder, 'one', ['one.test']);
   const site = siteSchema.parse({
@@ -113,7 +114,7 @@ test('what the process before had is shown until the files can be used again', a
     const taken: string[] = [];
     const certificates = new Certificates({
       sites: [site],
-      now: Date.now,
+      now: wallNow,
       intervalMs: 2 ** 30,
       known,
       onTaken: (one) => taken.push(one.cert),
@@ -136,7 +137,7 @@ test('what the process before had is shown until the files can be used again', a
 });
 
 test('an expired one is shown all the same, and doubted', async (t) => {
-  const { certificates, told } = setUp(t, () => Date.now() + 100 * 86_400_000);
+  const { certificates, told } = setUp(t, () => epochMs(Date.now() + 100 * 86_400_000));
   t.match(told(), ['loaded one', /has expired on/, /does not name/]);
   t.ok(certificates.contextFor('one.test'));
 });

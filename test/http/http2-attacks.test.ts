@@ -4,6 +4,7 @@
  */
 import { type Test, test } from 'tap';
 import { ALLOWED, Allowance, isMostlyOverhead } from '../../http/http2/limits.ts';
+import { monotonicMs } from '../../lib/clock.ts';
 import { END_HEADERS, END_STREAM, frame, GET, get, RawHttp2, section, settings, TYPE } from '../support/frames.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { askHttp2, openHttp2, type SecureEdge, startSecureEdge } from '../support/secure-edge.ts';
@@ -177,10 +178,10 @@ test('answers that are all head, and that nobody reads: few are made, and the co
 });
 
 test('the allowance fills up again with time', async (t) => {
-  const allowance = new Allowance(0, ALLOWED.calls);
-  for (let i = 0; i < 100; i++) t.ok(allowance.take(0));
-  t.notOk(allowance.take(0));
-  t.ok(allowance.take(1_000));
+  const allowance = new Allowance(monotonicMs(0), ALLOWED.calls);
+  for (let i = 0; i < 100; i++) t.ok(allowance.take(monotonicMs(0)));
+  t.notOk(allowance.take(monotonicMs(0)));
+  t.ok(allowance.take(monotonicMs(1_000)));
 });
 
 test('what a download acknowledges is no overhead', async (t) => {

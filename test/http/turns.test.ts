@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'tap';
 import { Turns } from '../../http/turns.ts';
+import { monotonicNow } from '../../lib/clock.ts';
 
 /** Milliseconds without end. */
 function work(ms: number): void {
@@ -10,17 +11,17 @@ function work(ms: number): void {
 
 test('while others wait, those that begin have one slice together', async (t) => {
   const turns = new Turns();
-  t.ok(turns.sliceEnd() > performance.now(), 'alone, it has a slice');
-  turns.later(() => t.ok(turns.sliceEnd() > performance.now(), 'one that has waited has a slice'));
+  t.ok(turns.sliceEnd() > monotonicNow(), 'alone, it has a slice');
+  turns.later(() => t.ok(turns.sliceEnd() > monotonicNow(), 'one that has waited has a slice'));
   const end = turns.sliceEnd();
   turns.later(() => undefined);
   t.equal(turns.sliceEnd(), end, 'from when the first was put off, however many are');
   work(2);
-  t.ok(turns.sliceEnd() <= performance.now(), 'it is used up');
+  t.ok(turns.sliceEnd() <= monotonicNow(), 'it is used up');
   turns.hasRead(64 * 1024);
-  t.ok(turns.sliceEnd() <= performance.now(), 'a large read begins no other one');
+  t.ok(turns.sliceEnd() <= monotonicNow(), 'a large read begins no other one');
   await nextTurn();
-  t.ok(turns.sliceEnd() > performance.now(), 'nobody waits any more');
+  t.ok(turns.sliceEnd() > monotonicNow(), 'nobody waits any more');
 });
 
 test('what goes on takes a bounded part of a turn, one after the other', async (t) => {
@@ -48,15 +49,15 @@ test('large reads of one turn have one slice together', async (t) => {
   const turns = new Turns();
   turns.hasRead(100);
   work(2);
-  t.ok(turns.sliceEnd() > performance.now(), 'small ones have one each');
+  t.ok(turns.sliceEnd() > monotonicNow(), 'small ones have one each');
   turns.hasRead(64 * 1024);
-  t.ok(turns.sliceEnd() > performance.now());
+  t.ok(turns.sliceEnd() > monotonicNow());
   work(2);
   turns.hasRead(64 * 1024);
-  t.ok(turns.sliceEnd() <= performance.now(), 'it is used up');
+  t.ok(turns.sliceEnd() <= monotonicNow(), 'it is used up');
   turns.later(() => undefined);
-  t.ok(turns.sliceEnd() <= performance.now(), 'also for those that come when it has been put off');
+  t.ok(turns.sliceEnd() <= monotonicNow(), 'also for those that come when it has been put off');
   await nextTurn();
   await nextTurn();
-  t.ok(turns.sliceEnd() > performance.now(), 'in the next turn there is another one');
+  t.ok(turns.sliceEnd() > monotonicNow(), 'in the next turn there is another one');
 });

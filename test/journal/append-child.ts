@@ -4,10 +4,11 @@
  */
 import { writeSync } from 'node:fs';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
+import { wallNow } from '../../lib/clock.ts';
 import { aPurge } from './contract.ts';
 
 const STDOUT = 1;
-const journal = openEmbeddedJournal(process.argv[2] as string, { now: Date.now });
+const journal = openEmbeddedJournal(process.argv[2] as string, { now: wallNow });
 
 /** Each appends on its own, so that some share a transaction. */
 async function append(writer: number): Promise<never> {

@@ -7,9 +7,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { type Test, test } from 'tap';
 import { EmbeddedJournal, openEmbeddedJournal } from '../../journal/embedded.ts';
 import { openJournalFile } from '../../journal/embedded-file.ts';
+import { type EpochMs, epochMs, wallNow } from '../../lib/clock.ts';
 import { aPurge, contract, type Opened, purges } from './contract.ts';
 
-const now = (): number => Date.UTC(2026, 0, 1);
+const now = (): EpochMs => epochMs(Date.UTC(2026, 0, 1));
 
 let files = 0;
 
@@ -22,7 +23,7 @@ function newFile(t: Test): string {
 contract('embedded', async (t, clock) => {
   if (!existsSync(t.testdirName)) t.testdir();
   const open = (file: string): Opened => {
-    const journal = openEmbeddedJournal(file, { now: clock, defer: setImmediate });
+    const journal = openEmbeddedJournal(file, { now: () => epochMs(clock()), defer: setImmediate });
     t.teardown(() => journal.close());
     return {
       journal,
@@ -297,9 +298,9 @@ test('a journal that cannot be written to says so, until it can again: a compact
 
 test('compaction of many records lets appends through', async (t) => {
   t.testdir();
-  let time = now();
+  let time: number = now();
   const file = newFile(t);
-  const journal = openEmbeddedJournal(file, { now: () => time });
+  const journal = openEmbeddedJournal(file, { now: () => epochMs(time) });
   await journal.append(purges(12_000));
   time += 1_000;
   const compacted = journal.compact(time);
@@ -347,7 +348,7 @@ test('kill -9 again and again: what was acknowledged is there, in order, once', 
     // Where the child is when the signal comes depends on nothing that it does: the lines were on their way.
     await killAfter(child, Math.floor(Math.random() * 100), acknowledged);
     t.ok(acknowledged.size >= before);
-    const journal = openEmbeddedJournal(file, { now: Date.now });
+    const journal = openEmbeddedJournal(file, { now: wallNow });
     const records = journal.read(0, Number.MAX_SAFE_INTEGER);
     await journal.close();
     t.same(

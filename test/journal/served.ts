@@ -13,6 +13,7 @@ import type { Journal } from '../../journal/journal.ts';
 import type { Connect } from '../../journal/message.ts';
 import { httpSource } from '../../journal/source.ts';
 import { type StreamOptions, streamJournal } from '../../journal/stream.ts';
+import { type EpochMs, instantNow, wallNow } from '../../lib/clock.ts';
 import { NotingTarget } from './simulation.ts';
 
 export const SECRET = 'the secret of this network';
@@ -42,7 +43,7 @@ export async function serve(t: Test, onRequest: RequestListener): Promise<Served
 }
 
 /** A new journal in a file. */
-export function newJournal(t: Test, now: () => number = Date.now): Journal {
+export function newJournal(t: Test, now: () => EpochMs = wallNow): Journal {
   const journal = openEmbeddedJournal(join(t.testdir(), 'journal.db'), { now });
   t.teardown(() => journal.close());
   return journal;
@@ -85,7 +86,7 @@ export function followOn(
     target,
     connect,
     report: () => undefined,
-    now: () => performance.now(),
+    now: instantNow,
     wait: (ms, signal) => timeout(ms, undefined, { signal }),
     random: Math.random,
     firstPauseMs: 1,

@@ -8,6 +8,8 @@ import type { FollowerOptions, FollowerTarget } from '../../journal/follower.ts'
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
 import type { Connect, JournalMessage, JournalPosition } from '../../journal/message.ts';
+import type { Instant } from '../../lib/clock.ts';
+import { instant } from '../support/instant.ts';
 import { aPurge } from './contract.ts';
 
 /** Lets everything happen that needs no more time. */
@@ -16,10 +18,13 @@ export function settle(): Promise<void> {
 }
 
 export class Clock {
+  /** Of the wall clock. */
   #nowMs = 0;
+  /** How far the monotonic clock is ahead of it. */
+  #aheadMs = 0;
   readonly #sleepers = new Set<{ at: number; readonly wake: () => void }>();
 
-  readonly now = (): number => this.#nowMs;
+  readonly now = (): Instant => instant(this.#nowMs, this.#nowMs + this.#aheadMs);
 
   readonly wait = (ms: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -57,7 +62,14 @@ export class Clock {
   /** Sets the wall clock back; timers fire as late as before. */
   setBack(ms: number): void {
     this.#nowMs -= ms;
+    this.#aheadMs += ms;
     for (const sleeper of this.#sleepers) sleeper.at -= ms;
+  }
+
+  /** The machine sleeps: the monotonic clock stands still. */
+  sleep(ms: number): void {
+    this.#nowMs += ms;
+    this.#aheadMs -= ms;
   }
 
   /** Time passes while this process stands still: nobody is woken. */
@@ -116,9 +128,9 @@ export class NotingTarget implements FollowerTarget {
     this.calls.push(`apply ${records.map(({ seq }) => seq).join(' ')}`);
   }
 
-  heard(newest: number, now: number): void {
+  heard(newest: number, now: Instant): void {
     this.#heard = Math.max(this.#heard, newest);
-    this.calls.push(`heard ${newest} at ${now}`);
+    this.calls.push(`heard ${newest} at ${now.wall}`);
   }
 
   raiseFloor(floor: number): void {

@@ -9,6 +9,7 @@ import type { Journal, JournalRecord } from '../../journal/journal.ts';
 import type { JournalMessage, JournalPosition } from '../../journal/message.ts';
 import { streamJournal } from '../../journal/stream.ts';
 import { formatNodeField, journalTarget, MAX_LINE_BYTES, readJournalTarget } from '../../journal/wire.ts';
+import { epochMs } from '../../lib/clock.ts';
 import { aPurge, purges } from './contract.ts';
 import { followOn, newJournal, SECRET, serve, serveJournal, source } from './served.ts';
 import { Clock, settle } from './simulation.ts';
@@ -46,7 +47,7 @@ function askAsNode(url: string): Promise<IncomingMessage> {
 }
 
 test('hello, what there is, what comes, and heartbeats in between', async (t) => {
-  const journal = newJournal(t, () => 42);
+  const journal = newJournal(t, () => epochMs(42));
   const clock = new Clock();
   await journal.append(purges(2));
   const { url } = await serveJournal(t, journal, { wait: clock.wait });
@@ -76,12 +77,12 @@ for (const { what, after, term, first } of [
   test(`a stream begins after ${what}`, async (t) => {
     let now = 0;
     const file = join(t.testdir(), 'journal.db');
-    const before = openEmbeddedJournal(file, { now: () => now });
+    const before = openEmbeddedJournal(file, { now: () => epochMs(now) });
     await before.append(purges(5));
     now = 1_000;
     await before.append(purges(1));
     await before.close();
-    const journal = openEmbeddedJournal(file, { now: () => now });
+    const journal = openEmbeddedJournal(file, { now: () => epochMs(now) });
     t.teardown(() => journal.close());
     await journal.compact(1_000);
     await journal.append(purges(4));
@@ -236,7 +237,7 @@ test('connections that are cut again and again lose nothing and repeat nothing',
 
 test('records that are forgotten while they are sent: the follower skips to the floor', async (t) => {
   let now = 0;
-  const base = newJournal(t, () => now);
+  const base = newJournal(t, () => epochMs(now));
   await base.append(purges(1_000));
   now = 1_000;
   await base.append(purges(10));

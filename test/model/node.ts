@@ -14,15 +14,16 @@ import type { Term } from '../../cache/terms.ts';
 import { compileRules } from '../../config/match.ts';
 import { rulePath } from '../../config/rule-path.ts';
 import { siteSchema } from '../../config/schema.ts';
-import type { MonotonicMs } from '../../http/clock.ts';
 import { HttpError } from '../../http/errors.ts';
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../../http/headers.ts';
 import type { Fetch, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState } from '../../journal/journal.ts';
+import { type EpochMs, epochMs, type Instant, type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { failover, type Target } from '../../tier/failover.ts';
 import { ERROR_FIELD, formatVersion, readVersion, relayedError, TIER_FIELD, TIER_FIELDS } from '../../tier/protocol.ts';
+import { instant } from '../support/instant.ts';
 import { type Control, HEARTBEAT_MS } from './control.ts';
 import { type Action, type NodeName, URLS } from './history.ts';
 import { Exchange, type Network, type Place, type Reply } from './network.ts';
@@ -105,13 +106,13 @@ class ModelLedger extends BrokenLedger {
     this.#learntUpTo(floor);
   }
 
-  override heard(newest: number, now: number): void {
+  override heard(newest: number, now: Instant): void {
     super.heard(newest, now);
     if (newest <= this.applied) this.#isBack = true;
   }
 
-  override holdsLease(now: number): boolean {
-    return this.#isBack && super.holdsLease(now);
+  override holdsLease(wall: EpochMs, monotonic: MonotonicMs): boolean {
+    return this.#isBack && super.holdsLease(wall, monotonic);
   }
 
   #learntUpTo(seq: number): void {
@@ -166,7 +167,8 @@ export class ModelNode implements Place {
     this.#engine = new CacheEngine({
       store: this.#store,
       ledger: this.#ledger,
-      now: () => clock.now,
+      now: () => epochMs(clock.now),
+      monotonic: () => monotonicMs(clock.now),
       bounds: () => ({ fillWindowBytes: 1_024, maxWaiters: 4 }),
       maxRememberedKeys: 16,
       events: NO_EVENTS,
@@ -175,7 +177,7 @@ export class ModelNode implements Place {
       target: this.#ledger,
       connect: (after, signal) => control.connect(this, after, signal),
       report: () => undefined,
-      now: () => clock.now,
+      now: () => instant(clock.now),
       wait: (ms, signal) => this.#wait(ms, signal),
       random: () => network.random(),
       heartbeatIntervalMs: HEARTBEAT_MS,
@@ -206,7 +208,7 @@ export class ModelNode implements Place {
         this.#route(visit.url, this.#ledger.positionFor(NOTHING_KNOWN), false, () => {
           part.isOwner = true;
         }),
-      () => this.#world.network.clock.now as MonotonicMs,
+      () => monotonicMs(this.#world.network.clock.now),
     );
     const keeps = (): boolean => part.isOwner || visit.hot;
     const request = this.#request({
@@ -263,7 +265,7 @@ export class ModelNode implements Place {
     const url = URLS.findIndex((known) => known.target === target);
     const fetch = failover(
       () => this.#fetchersFor(position, url),
-      () => this.#world.network.clock.now as MonotonicMs,
+      () => monotonicMs(this.#world.network.clock.now),
     );
     const request = this.#request({
       method,

@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from '../../cache/ledger.ts';
 import type { Fetch } from '../../http/message.ts';
+import type { EpochMs, MonotonicMs } from '../../lib/clock.ts';
 
 /** Faults to plant in the program, by the purge rule that they break (docs/purging.md). */
 export const BREAKAGES = {
@@ -86,8 +87,8 @@ export class BrokenLedger extends Ledger {
     return this.#breakage === 'rule-9-known' ? this.position : super.known;
   }
 
-  override holdsLease(now: number): boolean {
-    return this.#breakage === 'rule-7-lease' || super.holdsLease(now);
+  override holdsLease(wall: EpochMs, monotonic: MonotonicMs): boolean {
+    return this.#breakage === 'rule-7-lease' || super.holdsLease(wall, monotonic);
   }
 
   override skipTo(floor: number): void {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import type { MonotonicMs } from '../../http/clock.ts';
+import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { Breaker } from '../../tier/breaker.ts';
 
 /** A moment of a test's clock. */
 function at(ms: number): MonotonicMs {
-  return ms as MonotonicMs;
+  return monotonicMs(ms);
 }
 
 const OPTIONS = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 5_000 };

@@ -1,14 +1,14 @@
 import { test } from 'tap';
-import type { MonotonicMs } from '../../http/clock.ts';
 import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
+import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';
 import { RelayedError } from '../../tier/protocol.ts';
 
 /** A moment of a test's clock. */
 function at(ms: number): MonotonicMs {
-  return ms as MonotonicMs;
+  return monotonicMs(ms);
 }
 
 const GET: UpstreamRequest = { method: 'GET', target: '/', headers: [], body: undefined };

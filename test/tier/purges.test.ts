@@ -4,6 +4,7 @@ import { Ledger, NOTHING_KNOWN } from '../../cache/ledger.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import { followPurges } from '../../tier/purges.ts';
 import { log, regionOf, startTestControl } from '../control/control.ts';
+import { instant } from '../support/instant.ts';
 
 const tag = (selector: string) => ({ site: 'shop', kind: 'tag', selector, soft: false, who: 'test', why: '' }) as const;
 
@@ -20,7 +21,7 @@ test('a node that was without the journal for a while does not take its own numb
 
   purging.reload(without);
   t.equal(ledger.check(before, keyed), 'current', 'what is stored stays');
-  ledger.heard(5, 0); // the journal had told of numbers that did not come any more
+  ledger.heard(5, instant(0)); // the journal had told of numbers that did not come any more
   const fetched = { stamp: ledger.stampNow(NOTHING_KNOWN), tags: ['own'] };
   await purging.purge([tag('own')]);
   t.equal(ledger.check(fetched, keyed), 'hard', 'its own purges count');

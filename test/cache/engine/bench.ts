@@ -16,6 +16,7 @@ import { HttpError } from '../../../http/errors.ts';
 import { fieldValue, type RawHeaders } from '../../../http/headers.ts';
 import type { BodyReader } from '../../../http/message.ts';
 import { parseRequestTarget } from '../../../http/request-target.ts';
+import { epochMs, monotonicMs } from '../../../lib/clock.ts';
 import { ScriptedUpstream } from '../../support/scripted-fetch.ts';
 
 /** Sat, 01 Mar 2025 00:00:00 GMT */
@@ -62,7 +63,8 @@ export class Bench {
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
-      now: () => this.now,
+      now: () => epochMs(this.now),
+      monotonic: () => monotonicMs(this.now),
       bounds: () => ({ fillWindowBytes, maxWaiters }),
       events: {
         fillStarted: () => void counts.fillStarted++,

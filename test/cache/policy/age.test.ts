@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { correctedInitialAge, parseAge } from '../../../cache/policy/age.ts';
 import { MAX_DELTA_SECONDS } from '../../../cache/policy/directives.ts';
+import { epochMs } from '../../../lib/clock.ts';
 
 for (const { rule, value, seconds } of [
   { rule: 'absent', value: undefined, seconds: 0 },
@@ -22,21 +23,29 @@ for (const { rule, value, seconds } of [
 }
 
 for (const { rule, fields, age } of [
-  { rule: 'nothing known', fields: { ageMs: 0, dateMs: 1_000, requestTime: 1_000, responseTime: 1_000 }, age: 0 },
-  { rule: 'apparent age', fields: { ageMs: 0, dateMs: 0, requestTime: 9_000, responseTime: 10_000 }, age: 10_000 },
+  {
+    rule: 'nothing known',
+    fields: { ageMs: 0, dateMs: 1_000, requestTime: epochMs(1_000), responseTime: epochMs(1_000) },
+    age: 0,
+  },
+  {
+    rule: 'apparent age',
+    fields: { ageMs: 0, dateMs: 0, requestTime: epochMs(9_000), responseTime: epochMs(10_000) },
+    age: 10_000,
+  },
   {
     rule: 'a Date in the future',
-    fields: { ageMs: 0, dateMs: 99_000, requestTime: 9_000, responseTime: 10_000 },
+    fields: { ageMs: 0, dateMs: 99_000, requestTime: epochMs(9_000), responseTime: epochMs(10_000) },
     age: 1_000,
   },
   {
     rule: 'the time on the way counts',
-    fields: { ageMs: 5_000, dateMs: 10_000, requestTime: 8_000, responseTime: 10_000 },
+    fields: { ageMs: 5_000, dateMs: 10_000, requestTime: epochMs(8_000), responseTime: epochMs(10_000) },
     age: 7_000,
   },
   {
     rule: 'the larger counts',
-    fields: { ageMs: 5_000, dateMs: 1_000, requestTime: 9_000, responseTime: 10_000 },
+    fields: { ageMs: 5_000, dateMs: 1_000, requestTime: epochMs(9_000), responseTime: epochMs(10_000) },
     age: 9_000,
   },
 ]) {
@@ -50,7 +59,14 @@ test('an age is never negative, and never less than what Age says', async (t) =>
   fc.assert(
     fc.property(fc.string(), anyTime, anyTime, fc.nat(1e6), (value, dateMs, requestTime, took) => {
       const ageMs = parseAge(value);
-      return correctedInitialAge({ ageMs, dateMs, requestTime, responseTime: requestTime + took }) >= ageMs;
+      return (
+        correctedInitialAge({
+          ageMs,
+          dateMs,
+          requestTime: epochMs(requestTime),
+          responseTime: epochMs(requestTime + took),
+        }) >= ageMs
+      );
     }),
   );
   t.pass();

@@ -3,6 +3,7 @@ import { test } from 'tap';
 import { NO_RESPONSE_DIRECTIVES } from '../../../cache/policy/directives.ts';
 import { explicitLifetime, heuristicLifetime } from '../../../cache/policy/freshness.ts';
 import { formatHttpDate } from '../../../http/date.ts';
+import { epochMs } from '../../../lib/clock.ts';
 
 const NOW = 1_740_787_200_000;
 const DAY = 86_400_000;
@@ -16,7 +17,7 @@ function input(headers: readonly string[], directives = {}, rest = {}) {
     directives: { ...NO_RESPONSE_DIRECTIVES, ...directives },
     expiresCounts: true,
     dateMs: NOW,
-    responseTime: NOW,
+    responseTime: epochMs(NOW),
     ...rest,
   };
 }

@@ -2,6 +2,7 @@ import { test } from 'tap';
 import { responsePolicy } from '../../../cache/policy/response-policy.ts';
 import { ruleSchema } from '../../../config/schema.ts';
 import { formatHttpDate } from '../../../http/date.ts';
+import { epochMs } from '../../../lib/clock.ts';
 
 const NOW = 1_740_787_200_000;
 const at = (offset: number): string => formatHttpDate(NOW + offset);
@@ -10,8 +11,8 @@ function policy(headers: readonly string[], rule: Record<string, unknown> = {}, 
   return responsePolicy({
     status,
     headers,
-    requestTime: NOW - 1_000,
-    responseTime: NOW,
+    requestTime: epochMs(NOW - 1_000),
+    responseTime: epochMs(NOW),
     rule: ruleSchema.parse(rule),
     targetedFields: ['CDN-Cache-Control'],
     heuristic: { fraction: 0.1, maxMs: 86_400_000 },

@@ -10,13 +10,14 @@ import {
   remainingLifetime,
   reuse,
 } from '../../../cache/policy/reuse.ts';
+import { epochMs } from '../../../lib/clock.ts';
 
 const ARRIVED = 1_000_000;
 
 function aging(policy: Partial<ResponsePolicy> = {}, directives = {}, status = 200): Aging {
   return {
     status,
-    responseTime: ARRIVED,
+    responseTime: epochMs(ARRIVED),
     policy: {
       addressed: false,
       declared: true,
@@ -110,7 +111,7 @@ for (const { rfc, rule, policy = {}, directives = {}, request = {}, after, is } 
 ]) {
   test(`RFC ${rfc.includes(' ') ? rfc : `9111 ${rfc}`}: ${rule}: ${is}`, async (t) => {
     const stored = aging(policy, directives);
-    t.equal(reuse(stored, { ...NO_REQUEST_DIRECTIVES, ...request }, ARRIVED + after), is);
+    t.equal(reuse(stored, { ...NO_REQUEST_DIRECTIVES, ...request }, epochMs(ARRIVED + after)), is);
   });
 }
 
@@ -124,7 +125,7 @@ for (const { rule, policy = {}, directives = {}, status = 200, after, may } of [
   { rule: 'an old 404', policy: { staleIfErrorMs: 5_000 }, status: 404, after: 11_000, may: true },
 ]) {
   test(`RFC 5861 4: ${rule}: ${may}`, async (t) => {
-    t.equal(mayServeOnError(aging(policy, directives, status), ARRIVED + after), may);
+    t.equal(mayServeOnError(aging(policy, directives, status), epochMs(ARRIVED + after)), may);
   });
 }
 
@@ -149,13 +150,15 @@ test('as time goes by, it only gets older: fresh, then in the window, then stale
   fc.assert(
     fc.property(anyAging, fc.integer({ min: -1e6, max: 3e6 }), fc.nat(3e6), (stored, after, more) => {
       const [now, later] = [ARRIVED + after, ARRIVED + after + more];
-      const [before, then] = [now, later].map((time) => order.indexOf(reuse(stored, NO_REQUEST_DIRECTIVES, time)));
+      const [before, then] = [now, later].map((time) =>
+        order.indexOf(reuse(stored, NO_REQUEST_DIRECTIVES, epochMs(time))),
+      );
       return (
         (before as number) <= (then as number) &&
-        currentAge(stored, now) <= currentAge(stored, later) &&
-        remainingLifetime(stored, now) >= remainingLifetime(stored, later) &&
-        (mayServeOnError(stored, now) || !mayServeOnError(stored, later)) &&
-        currentAge(stored, now) >= 0
+        currentAge(stored, epochMs(now)) <= currentAge(stored, epochMs(later)) &&
+        remainingLifetime(stored, epochMs(now)) >= remainingLifetime(stored, epochMs(later)) &&
+        (mayServeOnError(stored, epochMs(now)) || !mayServeOnError(stored, epochMs(later))) &&
+        currentAge(stored, epochMs(now)) >= 0
       );
     }),
     { numRuns: 1_000 },
@@ -174,8 +177,8 @@ test('directives of a request only ever ask for more, but for max-stale', async 
   });
   fc.assert(
     fc.property(anyAging, anyRequest, fc.nat(3e6), (stored, request, after) => {
-      const plain = reuse(stored, NO_REQUEST_DIRECTIVES, ARRIVED + after);
-      return [plain, 'request'].includes(reuse(stored, request, ARRIVED + after));
+      const plain = reuse(stored, NO_REQUEST_DIRECTIVES, epochMs(ARRIVED + after));
+      return [plain, 'request'].includes(reuse(stored, request, epochMs(ARRIVED + after)));
     }),
   );
   t.pass();

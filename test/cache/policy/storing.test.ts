@@ -4,6 +4,7 @@ import { responsePolicy } from '../../../cache/policy/response-policy.ts';
 import { storeRefusal } from '../../../cache/policy/storing.ts';
 import { ruleSchema } from '../../../config/schema.ts';
 import { formatHttpDate } from '../../../http/date.ts';
+import { epochMs } from '../../../lib/clock.ts';
 
 const NOW = 1_740_787_200_000;
 
@@ -19,8 +20,8 @@ function refusalOf({ status = 200, headers = [], request = [], rule = {} }: Case
   const policy = responsePolicy({
     status,
     headers,
-    requestTime: NOW,
-    responseTime: NOW,
+    requestTime: epochMs(NOW),
+    responseTime: epochMs(NOW),
     rule: parsed,
     targetedFields: ['CDN-Cache-Control', 'Surrogate-Control'],
     heuristic: { fraction: 0.1, maxMs: 86_400_000 },

@@ -11,6 +11,7 @@ import type { Store, StoredBody, StoreWriter } from '../../../cache/store/store.
 import { type StoredResponse, storedHead } from '../../../cache/stored-response.ts';
 import { ruleSchema } from '../../../config/schema.ts';
 import type { BodyReader } from '../../../http/message.ts';
+import { epochMs } from '../../../lib/clock.ts';
 
 export function pattern(start: number, end: number): Buffer {
   const bytes = Buffer.allocUnsafeSlow(end - start);
@@ -23,8 +24,8 @@ export function respondWith(body: StoredBody, length: number, kind = 'a'): Store
   const policy = responsePolicy({
     status: 200,
     headers,
-    requestTime: 0,
-    responseTime: 0,
+    requestTime: epochMs(0),
+    responseTime: epochMs(0),
     rule: ruleSchema.parse({}),
     targetedFields: [],
     heuristic: { fraction: 0, maxMs: 0 },
@@ -36,7 +37,7 @@ export function respondWith(body: StoredBody, length: number, kind = 'a'): Store
     headers,
     requestHeaders: ['X-Kind', kind],
     policy,
-    responseTime: 0,
+    responseTime: epochMs(0),
     tags: [],
     stamp,
   });

@@ -4,6 +4,7 @@ import { test } from 'tap';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
 import type { StoreWriter } from '../../../cache/store/store.ts';
 import type { StoredResponse } from '../../../cache/stored-response.ts';
+import { epochMs } from '../../../lib/clock.ts';
 import { pattern, readFrom } from './contract.ts';
 
 /** As `fc.record`, with plain objects. */
@@ -51,7 +52,7 @@ const variant = record({
     staleWhileRevalidateMs: time,
     staleIfErrorMs: time,
   }),
-  responseTime: time,
+  responseTime: time.map(epochMs),
   stamp: record({ asOf: fc.integer({ min: 0, max: 2 ** 50 }), epoch: fc.integer({ min: -1, max: 1_000 }) }),
   part: record({
     start: fc.constantFrom(0, 1, 5_000_000_000),

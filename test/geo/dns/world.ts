@@ -11,6 +11,8 @@ import { type DnsCounts, dnsCounts } from '../../../geo/dns/metrics.ts';
 import { Responder } from '../../../geo/dns/responder.ts';
 import type { Network, NetworkRegion } from '../../../geo/network.ts';
 import type { Decision, RankedRegion, Steering } from '../../../geo/steering.ts';
+import { monotonicMs } from '../../../lib/clock.ts';
+import { instant } from '../../support/instant.ts';
 
 export const ZONE = `
     - name: example.com
@@ -127,7 +129,7 @@ export function serverFor(region: RegionConfig, steering: Steering = scriptedSte
   const hosts = region.sites.flatMap((site) => site.hosts);
   const responder = new Responder({ config: dns, hosts, networkSecret: region.tier_secret, steering, counts });
   const raw: Server['raw'] = (message, from = '192.0.2.1', transport = 'udp', nowMs = 1e12) =>
-    responder.respond(message, from, transport, nowMs);
+    responder.respond(message, from, transport, instant(nowMs));
   return {
     counts,
     responder,
@@ -169,7 +171,7 @@ export function worldNetwork(): Network {
     minHealth: 0.5,
     recoveryMs: 10_000,
     health: 'well',
-    wellAt: 0,
+    wellAt: monotonicMs(0),
     shed: 0,
     edges: [{ name: `${name}-1`, addresses: [ipv4, ipv6], probe: `${ipv4}:80`, up: true }],
   });

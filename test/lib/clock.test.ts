@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { test } from 'tap';
+import {
+  earlierOf,
+  epochMs,
+  later,
+  laterOf,
+  millisecondsOf,
+  monotonicMs,
+  monotonicNow,
+  mostBetween,
+  msBetween,
+  msSince,
+  wallNow,
+} from '../../lib/clock.ts';
+import { instant } from '../support/instant.ts';
+
+const anyMs = fc.integer({ min: -1e12, max: 1e12 });
+
+test('moments of the monotonic clock are ordered and subtracted like the numbers that they are', async (t) => {
+  fc.assert(
+    fc.property(anyMs, anyMs, (a, b) => {
+      const [first, second] = [monotonicMs(a), monotonicMs(b)];
+      return (
+        first < second === a < b &&
+        msBetween(first, second) === b - a &&
+        millisecondsOf(later(first, b)) === a + b &&
+        millisecondsOf(earlierOf(first, second)) === Math.min(a, b) &&
+        millisecondsOf(laterOf(first, second)) === Math.max(a, b)
+      );
+    }),
+  );
+  const before = monotonicNow();
+  t.ok(msSince(before) >= 0);
+  t.ok(before <= monotonicNow());
+});
+
+test('of two clocks the one that has gone on for longer counts', async (t) => {
+  fc.assert(
+    fc.property(fc.nat(1e9), fc.nat(1e9), (passed, moved) => {
+      const since = instant(0);
+      const setBack = mostBetween(since, instant(passed - moved, passed)) === passed;
+      const asleep = mostBetween(since, instant(passed + moved, passed)) === passed + moved;
+      return setBack && asleep;
+    }),
+  );
+  t.pass();
+});
+
+test('the types of the two clocks do not mix', async (t) => {
+  const monotonic = monotonicNow();
+  const wall = wallNow();
+  // Each line fails to compile; `npm run types` reports one that no longer does.
+  // @ts-expect-error -- a comparison of the two clocks
+  t.type(monotonic < wall, 'boolean');
+  // @ts-expect-error -- a difference of the two clocks
+  t.type(wall - monotonic, 'number');
+  // @ts-expect-error -- a number is no moment of the monotonic clock
+  t.type(msBetween(monotonic, 5), 'number');
+  // @ts-expect-error -- a moment of the wall clock is none of the monotonic clock
+  t.type(msSince(wall), 'number');
+  // @ts-expect-error -- a duration is no moment of the wall clock
+  const moment: typeof wall = 60_000;
+  t.equal(moment, epochMs(60_000));
+});
