@@ -266,7 +266,7 @@ async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
   try {
     const result = fill.outcome ?? (await settledWithin(fill, exchange.patienceMs));
     if (result === undefined && !gone.aborted) return 'alone';
-    if (result === undefined || gone.aborted) throw new HttpError('abandoned', 'the visitor has gone');
+    if (result === undefined || gone.aborted) throw new HttpError('client_closed', 'the visitor has gone');
     return judge(engine, exchange, result);
   } finally {
     gone.removeEventListener('abort', leave);
@@ -295,7 +295,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
   switch (result.kind) {
     case 'failed':
       // Of a fill of its own it can only be another node's word: asking again would go on without end.
-      if (result.error.code === 'abandoned' && collapsed) return again(exchange);
+      if (result.error.code === 'client_closed' && collapsed) return again(exchange);
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
         return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;

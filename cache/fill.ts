@@ -394,7 +394,7 @@ export class Fill {
   #abandonIfUnwanted(): void {
     if (this.#done || this.#waiting > 0 || (this.#body?.readers ?? 0) > 0 || this.#goesOn()) return;
     this.#flow.abort();
-    this.#onError(new HttpError('abandoned'));
+    this.#onError(new HttpError('client_closed'));
   }
 
   /** True if the fill continues without waiters and readers. */

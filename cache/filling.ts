@@ -66,7 +66,7 @@ export function startFill(
     onSettled: (result) => {
       engine.fills.countAwaited(countedAs, -1);
       if (result.kind === 'failed') {
-        if (result.error.code !== 'abandoned') events.fillFailed(result.error);
+        if (result.error.code !== 'client_closed') events.fillFailed(result.error);
       } else if (result.kind === 'response') {
         if (result.refusal !== undefined) events.refused(result.refusal);
         if (pass) invalidateAfter(engine, request, result.head, fill);

@@ -117,7 +117,7 @@ function rest(
   );
   const giveUp = (): void => {
     flow.abort();
-    reject(new HttpError('abandoned'));
+    reject(new HttpError('client_closed'));
   };
   return { begun, giveUp };
 }

@@ -113,8 +113,8 @@ export class SiteGeo {
   }
 
   /** Error code of the refusal, for logs, metrics and error pages. */
-  get refusalCode(): 'refused_here' | 'legally_refused' {
-    return this.#site.geo.refusal.status === 451 ? 'legally_refused' : 'refused_here';
+  get refusalCode(): 'geo_blocked' | 'legal_block' {
+    return this.#site.geo.refusal.status === 451 ? 'legal_block' : 'geo_blocked';
   }
 
   /** True if stored responses do not depend on the location. */

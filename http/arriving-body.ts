@@ -40,7 +40,7 @@ class ArrivingBody extends Readable {
     this.#maxBytes = maxBytes;
     this.on('error', ignore); // whoever reads it hears of it as well
     source.once('error', (error) => this.destroy(error));
-    source.once('aborted', () => this.destroy(new HttpError('abandoned', 'the visitor left while sending')));
+    source.once('aborted', () => this.destroy(new HttpError('client_closed', 'the visitor left while sending')));
     source.once('end', () => this.push(null));
     source.on('readable', this.#take);
   }

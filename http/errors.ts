@@ -25,8 +25,8 @@ export const HTTP_ERRORS = {
     message: 'The request asks for another method in a header, and this website does not allow that.',
   },
   unauthorised_tier: { status: 403, message: 'This address is for other nodes of the network only.' },
-  refused_here: { status: 403, message: 'This website does not answer visitors from where you are.' },
-  legally_refused: {
+  geo_blocked: { status: 403, message: 'This website does not answer visitors from where you are.' },
+  legal_block: {
     status: 451,
     message: 'This website may not answer visitors from where you are, for legal reasons.',
   },
@@ -45,12 +45,12 @@ export const HTTP_ERRORS = {
   origin_bad_response: { status: 502, message: 'The server of this website gave an answer that is not valid HTTP.' },
   spool_full: { status: 503, message: 'This server has no room for the body of the request at the moment.' },
   slow_reader: { status: 503, message: 'The response was read too slowly, while others waited for its connection.' },
-  origin_busy: { status: 503, message: 'The server of this website has too much to do at the moment.' },
+  origin_overloaded: { status: 503, message: 'The server of this website has too much to do at the moment.' },
   overloaded: { status: 503, message: 'This server has too much to do at the moment.' },
   journal_unreachable: { status: 503, message: 'The purge could not be noted. Try again.' },
   origin_timeout: { status: 504, message: 'The server of this website did not answer in time.' },
   only_if_cached: { status: 504, message: 'The request asks for a stored response only, and there is none.' },
-  abandoned: { status: 503, message: 'The request was given up, as nobody waited for its answer.' },
+  client_closed: { status: 503, message: 'The client closed the connection before its answer was complete.' },
   bad_version: { status: 505, message: 'This server speaks HTTP/1.1 and HTTP/1.0 here.' },
   loop_detected: { status: 508, message: 'The request has passed through this network before.' },
 } as const satisfies Readonly<Record<string, { status: number; message: string }>>;

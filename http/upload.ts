@@ -86,7 +86,7 @@ export class Upload {
   start(): void {
     const body = this.#body;
     if (body.errored !== null || body.destroyed) {
-      this.#fail(body.errored ?? new HttpError('abandoned', 'the body was given up'));
+      this.#fail(body.errored ?? new HttpError('client_closed', 'the body was given up'));
       return;
     }
     body.on('data', this.#write);
@@ -147,7 +147,7 @@ export class Upload {
   };
 
   readonly #closed = (): void => {
-    if (!this.isDone) this.#fail(new HttpError('abandoned', 'the body was given up'));
+    if (!this.isDone) this.#fail(new HttpError('client_closed', 'the body was given up'));
   };
 
   readonly #fail = (error: Error): void => {

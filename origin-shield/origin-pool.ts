@@ -44,7 +44,7 @@ export class OriginPool {
         maxConnections: origin.max_connections,
         maxWaiting: origin.max_waiting,
         maxWaitMs: origin.connect_timeout,
-        busyCode: 'origin_busy',
+        busyCode: 'origin_overloaded',
         visitorShare: origin.visitor_share,
         minReadRate: origin.min_read_rate,
         anyTransferCoding: origin.transfer_codings === 'any',

@@ -80,7 +80,7 @@ class Attempts implements Flow {
 
   mayAskNext(error: HttpError): boolean {
     if (error instanceof RelayedError && !OF_THE_NODE.has(error.code)) return false;
-    if (error.code === 'body_too_large' || error.code === 'abandoned') return false;
+    if (error.code === 'body_too_large' || error.code === 'client_closed') return false;
     const { method, body } = this.request;
     if (body?.readableDidRead) return false; // part of it is gone
     // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
@@ -162,7 +162,7 @@ const OF_THE_NODE: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
 const OUT_OF_STEP: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['unauthorised_tier', 'unknown_host']);
 
 /** Errors of the client for requests that were not sent. */
-const NOT_SENT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['origin_unreachable', 'origin_busy']);
+const NOT_SENT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['origin_unreachable', 'origin_overloaded']);
 
 function neverArrived(error: HttpError): boolean {
   if (error instanceof RelayedError) return OUT_OF_STEP.has(error.code);
@@ -178,10 +178,10 @@ function forVisitors(error: HttpError): HttpError {
 /** Errors caused by the visitor, or by a shortage of connections at this node: they do not count against the target. */
 const NOT_ITS_FAULT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
   'body_too_large',
-  'abandoned',
+  'client_closed',
   'request_timeout',
   'slow_reader',
-  'origin_busy',
+  'origin_overloaded',
   'overloaded',
 ]);
 

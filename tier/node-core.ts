@@ -274,12 +274,12 @@ function edgesOf({ edges }: RegionConfig): ReadonlySet<string> {
 
 /** A visitor that has gone away is nothing that an operator could mend. */
 export function severityOf({ code }: HttpError): 'debug' | 'warn' {
-  return code === 'abandoned' ? 'debug' : 'warn';
+  return code === 'client_closed' ? 'debug' : 'warn';
 }
 
 /** Returns whether the error is a shortage of resources; there may be thousands of those. */
 function isForWantOfRoom({ code }: HttpError): boolean {
-  return code === 'origin_busy' || code === 'spool_full' || code === 'slow_reader';
+  return code === 'origin_overloaded' || code === 'spool_full' || code === 'slow_reader';
 }
 
 function none(): [] {

@@ -300,7 +300,7 @@ export class Streams implements StreamOwner {
     if (stream.isClosed) return;
     this.#open.delete(stream.id);
     this.#sending.forget(stream);
-    if (!stream.hasCome) stream.body?.destroy(new HttpError('abandoned', 'the visitor left while sending'));
+    if (!stream.hasCome) stream.body?.destroy(new HttpError('client_closed', 'the visitor left while sending'));
     stream.close();
     if (this.#open.size > 0) return;
     this.idleSince = monotonicNow();

@@ -75,7 +75,7 @@ test('a share is never less than what readers need to stay together', async (t) 
 
 for (const { how, finish } of [
   { how: 'read to its end', finish: (body: SharedBody) => void body.end([], 0) },
-  { how: 'broken off', finish: (body: SharedBody) => body.fail(new HttpError('abandoned')) },
+  { how: 'broken off', finish: (body: SharedBody) => body.fail(new HttpError('client_closed')) },
 ]) {
   test(`a body that was ${how} gives its share back once nobody reads it any more`, async (t) => {
     const windows = new Windows(() => 1_000_000);

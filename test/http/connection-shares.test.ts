@@ -9,7 +9,7 @@ test('thousands whose time to wait is up at once are ended a few in each turn of
     maxConnections: 8,
     maxWaiting: 5_000,
     maxWaitMs: 200,
-    busyCode: 'origin_busy',
+    busyCode: 'origin_overloaded',
     visitorShare: 1,
   });
   const codes = new Set<string>();
@@ -37,7 +37,7 @@ test('thousands whose time to wait is up at once are ended a few in each turn of
   }
   t.equal(shares.inFlight, 3_008);
   while (ended < 3_000) await sleep(10);
-  t.strictSame([...codes], ['origin_busy']);
+  t.strictSame([...codes], ['origin_overloaded']);
   t.ok(most <= 32, `${most} in a turn`);
   t.equal(shares.inFlight, 8);
 });
@@ -45,7 +45,7 @@ test('thousands whose time to wait is up at once are ended a few in each turn of
 test('requests that have ended do not move to the old generation, however many come and go', async (t) => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  const shares = new ConnectionShares({ maxConnections: 64, maxWaiting: 100, busyCode: 'origin_busy' });
+  const shares = new ConnectionShares({ maxConnections: 64, maxWaiting: 100, busyCode: 'origin_overloaded' });
   const underWay: Sharer[] = [];
   const comeAndGo = (count: number): void => {
     for (let i = 0; i < count; i++) {

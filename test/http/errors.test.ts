@@ -26,7 +26,7 @@ const STABLE = {
   origin_unreachable: 502,
   origin_bad_response: 502,
   overloaded: 503,
-  origin_busy: 503,
+  origin_overloaded: 503,
   origin_timeout: 504,
   only_if_cached: 504,
   loop_detected: 508,

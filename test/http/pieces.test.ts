@@ -110,7 +110,7 @@ test('what nobody has read of a body that broke off is used again', (t) => {
   const piece = numbered(1);
   body.append(piece);
   reader.close();
-  body.fail(new HttpError('abandoned'));
+  body.fail(new HttpError('client_closed'));
   t.ok(isSame(numbered(2), piece));
   t.end();
 });
@@ -140,7 +140,7 @@ test('whatever readers do, nobody sees a piece change that it is not done with',
         } else if (what === 'join' && readers.length < 4 && body.canReadFrom(body.received)) {
           const reader = body.reader(body.received, Number.POSITIVE_INFINITY);
           readers.push({ reader, has: [] });
-        } else if (what === 'fail') body.fail(new HttpError('abandoned'));
+        } else if (what === 'fail') body.fail(new HttpError('client_closed'));
         else if (what === 'end' && steps.length % 3 === 0) {
           const whole = body.end([], 0);
           const reader = whole?.open({ start: 0, end: body.received });

@@ -101,8 +101,8 @@ test('a body that breaks off, and one that is given up half read, leave nothing'
   const taken = code(spool.take(body, 'v'));
   body.write(pattern(300_000, 1));
   await new Promise(setImmediate);
-  body.destroy(new HttpError('abandoned'));
-  t.equal(await taken, 'abandoned');
+  body.destroy(new HttpError('client_closed'));
+  t.equal(await taken, 'client_closed');
   t.ok(isEmpty(spool));
   const kept = await spool.take(Readable.from([pattern(300_000, 1)]), 'v');
   await kept[Symbol.asyncIterator]().next();

@@ -201,7 +201,7 @@ test('who waits too long for a connection is refused, and those behind it have t
     async (client, server) => {
       const slow = send(client, '/slow');
       const first = send(client, '/a');
-      t.equal(await first.done, 'origin_busy');
+      t.equal(await first.done, 'origin_overloaded');
       t.equal(client.inFlight, 1);
       const second = send(client, '/b');
       (await slowly).write(OK);
@@ -209,7 +209,7 @@ test('who waits too long for a connection is refused, and those behind it have t
       t.equal(server.connections, 1);
       t.equal(client.inFlight, 0);
     },
-    { maxConnections: 1, maxWaitMs: 100, busyCode: 'origin_busy' },
+    { maxConnections: 1, maxWaitMs: 100, busyCode: 'origin_overloaded' },
   );
 });
 

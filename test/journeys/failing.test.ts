@@ -126,7 +126,7 @@ test('an origin that has as many connections as it may is not asked past its shi
   const first = ask(network.at('eu-1'), '/first');
   await asked;
   const others = ['/a', '/b', '/c'].flatMap((path) => ['eu-1', 'eu-2'].map((edge) => ask(network.at(edge), path)));
-  for (const reply of await Promise.all(others)) t.match(reply, { status: 503, text: /origin_busy/ });
+  for (const reply of await Promise.all(others)) t.match(reply, { status: 503, text: /origin_overloaded/ });
   t.equal(origin.requests.length, 1);
   held[0]?.end('late');
   t.match(await first, { status: 200, text: 'late' });
@@ -137,7 +137,7 @@ test('a node that says that nobody waits is believed, and not asked without end'
   const abandoning = await startTcp((socket) => {
     // What goes on without end is ended here, so that it fails.
     if (++asked > 100) socket.destroy();
-    else socket.write('HTTP/1.1 503 No\r\nSeawall-Error: abandoned\r\nContent-Length: 0\r\n\r\n');
+    else socket.write('HTTP/1.1 503 No\r\nSeawall-Error: client_closed\r\nContent-Length: 0\r\n\r\n');
   });
   const network = await startNetwork({
     origin: 'http://127.0.0.1:9',
@@ -147,7 +147,7 @@ test('a node that says that nobody waits is believed, and not asked without end'
   });
   t.teardown(() => Promise.all([network.close(), abandoning.close()]));
   const replies = await Promise.all([ask(network.at('eu-1'), '/'), ask(network.at('eu-1'), '/')]);
-  for (const reply of replies) t.match(reply, { status: 503, text: /abandoned/ });
+  for (const reply of replies) t.match(reply, { status: 503, text: /client_closed/ });
   t.ok(asked <= 4, `asked ${asked} times`);
 });
 

@@ -79,7 +79,7 @@ test('who is not let in gets the page of the site, and no cached copy either', a
     headers: { 'cache-control': 'no-store', link: '<https://example.com/law>; rel="blocked-by"' },
   });
   t.equal(origin.requests.length, 1);
-  t.equal(await network.metric('eu-1', 'seawall_requests_total', { result: 'legally_refused' }), 1);
+  t.equal(await network.metric('eu-1', 'seawall_requests_total', { result: 'legal_block' }), 1);
   network.reload({ geo: { allow: { continents: ['EU'] } } });
   t.equal((await from(UNITED_STATES, '/page')).status, 403);
   t.equal((await from(PRIVATE, '/page')).status, 403, 'nobody knows where it is');

@@ -102,7 +102,7 @@ export class Network {
 }
 
 /** Saves making an error for each that nobody reads. */
-const GONE = new HttpError('abandoned');
+const GONE = new HttpError('client_closed');
 
 /** Reply path of a message, and whether its requester still waits. */
 export interface Reply {

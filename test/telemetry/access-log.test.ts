@@ -102,7 +102,7 @@ test('an answer that breaks off is noted with what was sent of it, one to nobody
   await origin.close();
   t.match(linesOf(file), [
     { target: '/broken', status: 200, bytes: 3, result: 'uri-miss' },
-    { target: '/left', status: 503, bytes: 0, result: 'abandoned' },
+    { target: '/left', status: 503, bytes: 0, result: 'client_closed' },
   ]);
 });
 

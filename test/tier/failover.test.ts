@@ -72,7 +72,7 @@ for (const { code, request, next } of [
   { code: 'origin_timeout', request: GET, next: false },
   { code: 'origin_unreachable', request: GET, next: false },
   { code: 'bad_request', request: GET, next: false },
-  { code: 'origin_busy', request: GET, next: false },
+  { code: 'origin_overloaded', request: GET, next: false },
   { code: 'overloaded', request: GET, next: true },
   { code: 'internal', request: GET, next: true },
   { code: 'internal', request: POST, next: false },
@@ -87,7 +87,7 @@ for (const { code, request, next } of [
 }
 
 test('a server that has no connection free has not seen the request: the next one is asked, for POST as well', async (t) => {
-  const { seen } = run(POST, failing('a', new HttpError('origin_busy')), waiting('b', []));
+  const { seen } = run(POST, failing('a', new HttpError('origin_overloaded')), waiting('b', []));
   t.strictSame(seen, ['200']);
 });
 
@@ -98,7 +98,7 @@ test('a visitor does not learn that nodes disagree about the config', async (t) 
 });
 
 for (const { rule, error, answers } of [
-  { rule: 'a body that its sender breaks off says nothing', error: new HttpError('abandoned'), answers: false },
+  { rule: 'a body that its sender breaks off says nothing', error: new HttpError('client_closed'), answers: false },
   { rule: 'a body that is too large says nothing', error: new HttpError('body_too_large'), answers: false },
   { rule: 'an error that a node answers with is an answer', error: new RelayedError('origin_timeout'), answers: true },
 ]) {

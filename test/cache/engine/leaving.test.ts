@@ -46,7 +46,7 @@ test('everybody goes before the head: given up', async (t) => {
   t.notOk(bench.upstream.last.isAborted);
   leavers[1]?.abort();
   t.ok(bench.upstream.last.isAborted);
-  for (const one of asked) t.equal(await one.error(), 'abandoned');
+  for (const one of asked) t.equal(await one.error(), 'client_closed');
   t.equal(bench.counts.fillFailed, 0);
   t.same(bench.leaks(), []);
 });
@@ -67,7 +67,7 @@ test('one who comes right after it was given up is answered by a new fetch', asy
 test('one who is gone before it asks costs upstream nothing in the end', async (t) => {
   const bench = new Bench();
   for (const method of ['GET', 'HEAD', 'POST']) {
-    t.equal(await bench.ask('/a', { method, gone: AbortSignal.abort() }).error(), 'abandoned', method);
+    t.equal(await bench.ask('/a', { method, gone: AbortSignal.abort() }).error(), 'client_closed', method);
   }
   t.same(bench.leaks(), []);
 });
