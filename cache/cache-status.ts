@@ -2,7 +2,12 @@
  * Cache-Status: what this cache did with a request, and why (RFC 9211).
  * @module
  */
-import type { ForwardReason } from './policy/refusals.ts';
+import type { HttpErrorCode } from '../http/errors.ts';
+import type { UpstreamCause } from '../http/upstream-errors.ts';
+import type { ForwardReason, OtherDetail, StoreRefusal } from './policy/refusals.ts';
+
+/** Values of the parameter `detail`: each is in a table, and from there in docs/cache-status.md or docs/errors.md. */
+export type CacheDetail = StoreRefusal | OtherDetail | HttpErrorCode | UpstreamCause;
 
 export interface CacheStatus {
   readonly hit: boolean;
@@ -15,8 +20,7 @@ export interface CacheStatus {
   readonly collapsed?: boolean | undefined;
   /** Remaining lifetime; negative when stale. */
   readonly ttlMs?: number | undefined;
-  /** The name of a refusal, or how a hit came about: `stale`, `stale-if-error`, `hot-copy`. */
-  readonly detail?: string | undefined;
+  readonly detail?: CacheDetail | undefined;
 }
 
 /**

@@ -2,9 +2,9 @@
  * The counters of the control node, read by Prometheus.
  * @module
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import type { JournalState } from '../journal/journal.ts';
-import { gauge } from '../telemetry/gauge.ts';
+import { counter, gauge, gauges, histogram } from '../telemetry/instruments.ts';
 import type { ApiErrorCode } from './errors.ts';
 import type { NodeProgress } from './progress.ts';
 import type { Dialect } from './purge-api.ts';
@@ -17,8 +17,6 @@ export interface Observed {
   readonly nodes: () => readonly NodeProgress[];
 }
 
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
 export class ControlMetrics {
   readonly registry = new Registry();
   readonly #purges: Counter<'dialect'>;
@@ -30,42 +28,29 @@ export class ControlMetrics {
     const { registry } = this;
     registry.setDefaultLabels({ node, role: 'control' });
     collectDefaultMetrics({ register: registry });
-    const registers = [registry];
-    this.#purges = new Counter({
-      name: 'seawall_purges_total',
-      help: 'Purges appended to the journal, by dialect.',
-      labelNames: ['dialect'],
-      registers,
-    });
-    this.#selectors = new Counter({
-      name: 'seawall_purge_selectors_total',
-      help: 'Selectors appended to the journal, by kind.',
-      labelNames: ['kind'],
-      registers,
-    });
-    this.#refusals = new Counter({
-      name: 'seawall_purge_refusals_total',
-      help: 'Calls that were refused, by code.',
-      labelNames: ['code', 'dialect'],
-      registers,
-    });
-    this.#everywhere = new Histogram({
-      name: 'seawall_purge_applied_seconds',
-      help: 'From the call until every node had applied the purge.',
-      buckets: SECONDS,
-      registers,
-    });
-    gauge(registry, 'seawall_journal_newest', 'Highest number of the journal.', () => journal().newest);
-    gauge(registry, 'seawall_journal_floor', 'Highest number that the journal has forgotten.', () => journal().floor);
-    gauge(registry, 'seawall_journal_writable', 'Whether the last write to the journal succeeded.', () =>
-      isWritable() ? 1 : 0,
+    this.#purges = counter(registry, 'seawall_purges_total');
+    this.#selectors = counter(registry, 'seawall_purge_selectors_total');
+    this.#refusals = counter(registry, 'seawall_purge_refusals_total');
+    this.#everywhere = histogram(registry, 'seawall_purge_applied_seconds');
+    gauge(registry, 'seawall_journal_newest', () => journal().newest);
+    gauge(registry, 'seawall_journal_floor', () => journal().floor);
+    gauge(registry, 'seawall_journal_writable', () => (isWritable() ? 1 : 0));
+    const perNode = (read: (node: NodeProgress) => number) => () =>
+      nodes().map((node) => [{ region: node.region, member: node.name, member_role: node.role }, read(node)] as const);
+    gauges(
+      registry,
+      'seawall_node_connected',
+      perNode(({ connected }) => (connected ? 1 : 0)),
     );
-    perNode(registry, nodes, 'seawall_node_connected', 'Whether a node follows the journal.', ({ connected }) =>
-      connected ? 1 : 0,
+    gauges(
+      registry,
+      'seawall_node_applied',
+      perNode(({ seq }) => seq),
     );
-    perNode(registry, nodes, 'seawall_node_applied', 'Number that a node has applied.', ({ seq }) => seq);
-    perNode(registry, nodes, 'seawall_node_lag', 'Records that a node has not applied yet.', ({ seq }) =>
-      Math.max(0, journal().newest - seq),
+    gauges(
+      registry,
+      'seawall_node_lag_records',
+      perNode(({ seq }) => Math.max(0, journal().newest - seq)),
     );
   }
 
@@ -81,25 +66,4 @@ export class ControlMetrics {
   appliedEverywhere(ms: number): void {
     this.#everywhere.observe(ms / 1_000);
   }
-}
-
-function perNode(
-  registry: Registry,
-  nodes: () => readonly NodeProgress[],
-  name: string,
-  help: string,
-  read: (node: NodeProgress) => number,
-): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: ['region', 'member', 'member_role'],
-    registers: [registry],
-    collect() {
-      this.reset(); // nodes that are not named any more go
-      for (const node of nodes()) {
-        this.set({ region: node.region, member: node.name, member_role: node.role }, read(node));
-      }
-    },
-  });
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import type { ServerResponse } from 'node:http';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { RegionConfig } from '../config/schema.ts';
 import { hasEdges } from '../geo/network.ts';
 import { openRegionLocator, type RegionLocator } from '../geo/region-locator.ts';
@@ -11,6 +11,7 @@ import { createSteering } from '../geo/steer.ts';
 import { REGION_STATES } from '../geo/steering.ts';
 import { type WhereAnswer, whereAnswer } from '../geo/where.ts';
 import { monotonicNow, msBetween } from '../lib/clock.ts';
+import { gauges } from '../telemetry/instruments.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Drain, Drains } from './drains.ts';
 import { RegionMonitor } from './region-monitor.ts';
@@ -124,39 +125,18 @@ export class Regions {
   }
 
   #addMetrics(registry: Registry): void {
-    const list = () => this.list();
-    new Gauge({
-      name: 'seawall_region_state',
-      help: '1 for the state that a region is in.',
-      labelNames: ['region', 'state'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const { name, state } of list()) {
-          for (const one of REGION_STATES)
-            if (one !== 'full') this.set({ region: name, state: one }, one === state ? 1 : 0);
-        }
-      },
-    });
-    new Gauge({
-      name: 'seawall_region_edges_up',
-      help: 'Edges of a region that are up.',
-      labelNames: ['region'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const { name, edges } of list()) this.set({ region: name }, edges.filter(({ up }) => up).length);
-      },
-    });
-    new Gauge({
-      name: 'seawall_region_shed',
-      help: 'Share of a region’s visitors that go elsewhere because it has too much to do.',
-      labelNames: ['region'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const { name, shed } of list()) this.set({ region: name }, shed);
-      },
-    });
+    gauges(registry, 'seawall_region_state', () =>
+      this.list().flatMap(({ name, state }) =>
+        REGION_STATES.filter((one) => one !== 'full').map(
+          (one) => [{ region: name, state: one }, one === state ? 1 : 0] as const,
+        ),
+      ),
+    );
+    gauges(registry, 'seawall_region_edges_up', () =>
+      this.list().map(({ name, edges }) => [{ region: name }, edges.filter(({ up }) => up).length] as const),
+    );
+    gauges(registry, 'seawall_region_shed_ratio', () =>
+      this.list().map(({ name, shed }) => [{ region: name }, shed] as const),
+    );
   }
 }

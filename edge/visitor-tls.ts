@@ -4,6 +4,7 @@
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import { Certificates, type KnownCertificate } from '../http/certificates.ts';
+import type { ConnectionRefusal } from '../http/connection-refusals.ts';
 import type { Http2Handlers } from '../http/http2/connections.ts';
 import { type SecureListening, secureListening, TicketKeys } from '../http/secure.ts';
 import { wallNow } from '../lib/clock.ts';
@@ -68,7 +69,7 @@ export function visitorTls(
 }
 
 /** OpenSSL's codes are many, and some name what the other side sent: few labels, all known here. */
-function handshakeFailure(code: string): string {
+function handshakeFailure(code: string): ConnectionRefusal {
   if (code === 'tls_unknown_name') return 'tls_unknown_name';
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'tls_timeout';
   return code === 'ECONNRESET' ? 'tls_abandoned' : 'tls_handshake';

@@ -15,8 +15,17 @@ import { Recent } from './recent.ts';
 import { type Facts, factsOf } from './record.ts';
 import { NOTHING, Tree } from './tree.ts';
 
-/** Reason why a database file cannot be used. */
-export type DatabaseErrorCode = 'missing' | 'unreadable' | 'too-large' | 'compressed' | 'truncated' | 'wrong-type';
+/** Reasons for which a database file cannot be used. */
+export const DATABASE_ERRORS = {
+  database_missing: 'There is no such file, or no such npm package.',
+  database_unreadable: 'The file cannot be read, or it is not a file.',
+  database_too_large: 'The file is larger than 4 GiB.',
+  database_compressed: 'The file is compressed.',
+  database_truncated: 'The file is not whole, or it is broken.',
+  database_wrong_type: 'The database has neither places nor networks in the known form.',
+} as const;
+
+export type DatabaseErrorCode = keyof typeof DATABASE_ERRORS;
 
 export class DatabaseError extends Error {
   readonly code: DatabaseErrorCode;
@@ -123,10 +132,14 @@ async function readWhole(file: string): Promise<Buffer> {
     handle = await open(file);
     const stats = await handle.stat();
     if (!stats.isFile()) {
-      throw new DatabaseError('unreadable', `${file} is not a file`, 'Name the .mmdb file itself.');
+      throw new DatabaseError('database_unreadable', `${file} is not a file`, 'Name the .mmdb file itself.');
     }
     if (stats.size > MAX_FILE_BYTES) {
-      throw new DatabaseError('too-large', `${file} has ${stats.size} bytes`, 'Name an .mmdb file of less than 4 GiB.');
+      throw new DatabaseError(
+        'database_too_large',
+        `${file} has ${stats.size} bytes`,
+        'Name an .mmdb file of less than 4 GiB.',
+      );
     }
     const bytes = Buffer.allocUnsafeSlow(stats.size);
     let length = 0;
@@ -139,9 +152,17 @@ async function readWhole(file: string): Promise<Buffer> {
   } catch (error) {
     if (error instanceof DatabaseError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new DatabaseError('missing', `there is no file ${file}`, 'Put the .mmdb file there, or correct the path.');
+      throw new DatabaseError(
+        'database_missing',
+        `there is no file ${file}`,
+        'Put the .mmdb file there, or correct the path.',
+      );
     }
-    throw new DatabaseError('unreadable', `${file} cannot be read (${(error as Error).message})`, 'Make it readable.');
+    throw new DatabaseError(
+      'database_unreadable',
+      `${file} cannot be read (${(error as Error).message})`,
+      'Make it readable.',
+    );
   } finally {
     await handle?.close();
   }
@@ -149,12 +170,12 @@ async function readWhole(file: string): Promise<Buffer> {
 
 function readerOf(bytes: Buffer): Reader<Response> {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
-    throw new DatabaseError('compressed', 'the file is compressed with gzip', 'Unpack it with gunzip.');
+    throw new DatabaseError('database_compressed', 'the file is compressed with gzip', 'Unpack it with gunzip.');
   }
   const markerAt = bytes.lastIndexOf(MARKER);
   if (markerAt < 0 || bytes.length - markerAt > MAX_METADATA_BYTES) {
     throw new DatabaseError(
-      'truncated',
+      'database_truncated',
       'the file is not an .mmdb database, or its end is missing (it has no metadata)',
       'Download it again, and compare its size.',
     );
@@ -177,7 +198,11 @@ function readerOf(bytes: Buffer): Reader<Response> {
 }
 
 function broken(what: string): DatabaseError {
-  return new DatabaseError('truncated', `the file is broken: ${what}`, 'Download it again, and compare its size.');
+  return new DatabaseError(
+    'database_truncated',
+    `the file is broken: ${what}`,
+    'Download it again, and compare its size.',
+  );
 }
 
 /** Looks at networks from the lowest address up, until it is clear what they tell of. */
@@ -204,7 +229,7 @@ function checkContent({ info }: Database, name: string, reader: Reader<Response>
     found === 0
       ? `${name} knows no address`
       : `${name} is of type "${info.type}", whose records tell of no country, coordinates or network number`;
-  throw new DatabaseError('wrong-type', message, 'Name a City, Country or ASN database.');
+  throw new DatabaseError('database_wrong_type', message, 'Name a City, Country or ASN database.');
 }
 
 /** @returns The record, and how many addresses (or, of IPv6, how many /32) from there have the same one. */

@@ -129,7 +129,11 @@ export function databasePath(file: string, name: string): string {
   } catch {
     const [scope = '', rest = ''] = specifier.split('/');
     const pack = scope.startsWith('@') ? `${scope}/${rest}` : scope;
-    throw new DatabaseError('missing', `there is no ${specifier} among the npm packages`, `Run npm install ${pack}.`);
+    throw new DatabaseError(
+      'database_missing',
+      `there is no ${specifier} among the npm packages`,
+      `Run npm install ${pack}.`,
+    );
   }
 }
 

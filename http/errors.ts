@@ -7,6 +7,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { listMembers, trimOws } from './headers.ts';
+import type { UpstreamCause } from './upstream-errors.ts';
 
 /** Code → status and one plain sentence for the visitor. */
 export const HTTP_ERRORS = {
@@ -62,10 +63,14 @@ export class HttpError extends Error {
   readonly status: number;
   readonly code: HttpErrorCode;
   /** Cause for operators, in logs and metrics (http/upstream-errors.ts); no visitor sees it. */
-  readonly reason: string | undefined;
+  readonly reason: UpstreamCause | undefined;
 
   /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */
-  constructor(code: HttpErrorCode, detail?: string, options?: ErrorOptions & { readonly reason?: string | undefined }) {
+  constructor(
+    code: HttpErrorCode,
+    detail?: string,
+    options?: ErrorOptions & { readonly reason?: UpstreamCause | undefined },
+  ) {
     const { status, message } = HTTP_ERRORS[code];
     super(detail === undefined ? message : `${message} (${detail})`, options);
     this.name = 'HttpError';

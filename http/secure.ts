@@ -88,7 +88,7 @@ export function secure(
   };
   tickets.onChange(() => server.setTicketKeys(tickets.current));
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    onHandshakeFailed?.(error.code ?? 'tls_failed');
+    onHandshakeFailed?.(error.code ?? '');
     const { _parent: below } = socket as { readonly _parent?: Socket };
     // OpenSSL knows a request by its first bytes, and has written nothing: there is an answer that is understood.
     if (error.code === 'ERR_SSL_HTTP_REQUEST' && below !== undefined) onPlainHttp(below);

@@ -10,6 +10,7 @@
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { visible } from '../config/visible.ts';
+import type { Result } from './results.ts';
 
 export interface Access {
   /** Completion time of the answer, in milliseconds since the epoch. */
@@ -25,7 +26,7 @@ export interface Access {
   readonly seconds: number;
   readonly site: string;
   /** As in `seawall_requests_total`. */
-  readonly result: string;
+  readonly result: Result;
   /** Identifier of the request; absent for hits that involve no other node. */
   readonly id?: string | undefined;
 }

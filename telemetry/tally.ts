@@ -4,6 +4,7 @@
  * @module
  */
 import type { Metric, Registry } from 'prom-client';
+import { type LabelOf, METRICS, type MetricsOfType } from './metric-table.ts';
 
 /** A number under some labels. */
 export interface Tally {
@@ -31,18 +32,21 @@ export class StatusTallies {
   }
 }
 
-/** A counter whose label values are looked up once and kept by whoever counts. */
-export class TallyCounter<Label extends string> {
-  readonly #tallies = new Map<string, { readonly labels: Readonly<Record<Label, string>>; readonly tally: Tally }>();
+type Labels<Name extends MetricsOfType<'counter'>> = Readonly<Record<LabelOf<Name>, string>>;
 
-  constructor(registry: Registry, name: string, help: string) {
+/** A counter whose label values are looked up once and kept by whoever counts. */
+export class TallyCounter<const Name extends MetricsOfType<'counter'>> {
+  readonly #tallies = new Map<string, { readonly labels: Labels<Name>; readonly tally: Tally }>();
+
+  constructor(registry: Registry, name: Name) {
     const values = () => [...this.#tallies.values()].map(({ labels, tally }) => ({ labels, value: tally.value }));
-    register(registry, { name, help, type: 'counter', values, reset: () => this.#tallies.clear() });
+    const { help, type } = METRICS[name];
+    register(registry, { name, help, type, values, reset: () => this.#tallies.clear() });
   }
 
   /** @returns What counts for these labels: the same object each time. */
-  of(labels: Readonly<Record<Label, string>>): Tally {
-    const key = Object.values(labels).join('\n');
+  of(labels: Labels<Name>): Tally {
+    const key = Object.values<string>(labels).join('\n');
     const known = this.#tallies.get(key);
     if (known !== undefined) return known.tally;
     const tally = { value: 0 };
@@ -86,9 +90,14 @@ export class Histogram {
   }
 }
 
-export function registerHistograms(registry: Registry, name: string, help: string, all: readonly Histogram[]): void {
+export function registerHistograms(
+  registry: Registry,
+  name: MetricsOfType<'histogram'>,
+  all: readonly Histogram[],
+): void {
+  const { help, type } = METRICS[name];
   const values = () => all.flatMap((histogram) => histogram.values(name));
-  register(registry, { name, help, type: 'histogram', values, reset: () => undefined });
+  register(registry, { name, help, type, values, reset: () => undefined });
 }
 
 interface Value {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ListenerName, NodeMetrics } from '../telemetry/metrics.ts';
+import type { Result } from '../telemetry/results.ts';
 import type { StatusTallies, Tally } from '../telemetry/tally.ts';
 
 /** Counters of the answers of one listener and site with the same result. */
@@ -11,7 +12,7 @@ export class Count {
   readonly #bytes: Tally;
   readonly #durations: { observe(seconds: number): void };
 
-  constructor(metrics: NodeMetrics, listener: ListenerName, site: string, result: string) {
+  constructor(metrics: NodeMetrics, listener: ListenerName, site: string, result: Result) {
     this.#requests = metrics.requests(listener, site, result);
     this.#bytes = metrics.bytes(listener, site);
     this.#durations = metrics.durations[listener];
@@ -27,13 +28,13 @@ export class Count {
 /** Sites and results are names from the config and from lists of this program, so there are few. */
 export class Counts {
   readonly #metrics: NodeMetrics;
-  readonly #bySite: Record<ListenerName, Map<string, Map<string, Count>>> = { public: new Map(), tier: new Map() };
+  readonly #bySite: Record<ListenerName, Map<string, Map<Result, Count>>> = { public: new Map(), tier: new Map() };
 
   constructor(metrics: NodeMetrics) {
     this.#metrics = metrics;
   }
 
-  of(listener: ListenerName, site: string, result: string): Count {
+  of(listener: ListenerName, site: string, result: Result): Count {
     const sites = this.#bySite[listener];
     let results = sites.get(site);
     if (results === undefined) {

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
-import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
+import { type CacheDetail, type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
@@ -22,6 +22,7 @@ import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallNow } from '
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
+import type { Result } from '../telemetry/results.ts';
 import { Counts } from './counts.ts';
 import { followPurges, type Purging } from './purges.ts';
 
@@ -210,7 +211,7 @@ export class NodeCore {
     arrival: Arrival,
     site: SiteConfig,
     head: ResponseHead,
-    result: string,
+    result: Result & CacheDetail,
     bytes?: Buffer,
   ): Promise<void> {
     const headers = [...head.headers, ...this.#ownStatus(arrival, site, result)];
@@ -220,7 +221,7 @@ export class NodeCore {
   }
 
   /** Cache-Status of an answer of this node's own, for who may see it. */
-  #ownStatus({ listener }: Arrival, site: SiteConfig | undefined, detail: string): string[] {
+  #ownStatus({ listener }: Arrival, site: SiteConfig | undefined, detail: CacheDetail): string[] {
     if (listener === 'public' && site?.cache_status === false) return [];
     return ['Cache-Status', formatCacheStatus(this.name, { hit: false, detail })];
   }
@@ -232,7 +233,7 @@ export class NodeCore {
   }
 
   /** Counts a request to speak another protocol. */
-  upgraded(listener: ListenerName, site: SiteConfig, result: string): void {
+  upgraded(listener: ListenerName, site: SiteConfig, result: Result): void {
     const status = Object.hasOwn(HTTP_ERRORS, result) ? HTTP_ERRORS[result as HttpErrorCode].status : 101;
     this.metrics.record({ listener, site: site.name, result, status, bytes: 0, seconds: 0 });
   }
@@ -254,7 +255,7 @@ export class NodeCore {
   #record(
     { listener, startedAt, exchange, id }: Arrival,
     site: string,
-    result: string,
+    result: Result,
     status: number,
     bytes: number,
   ): void {

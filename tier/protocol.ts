@@ -15,7 +15,7 @@ import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import type { Version } from '../http/message.ts';
 import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
-import { UPSTREAM_CAUSES } from '../http/upstream-errors.ts';
+import { UPSTREAM_CAUSES, type UpstreamCause } from '../http/upstream-errors.ts';
 
 export { TIER_FIELD } from '../http/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
@@ -117,7 +117,7 @@ export function relayedError(headers: RawHeaders, from: string): RelayedError | 
   const code = firstLine(headers, ERROR_FIELD);
   if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
   const cause = firstLine(headers, CAUSE_FIELD);
-  const reason = cause !== undefined && Object.hasOwn(UPSTREAM_CAUSES, cause) ? cause : undefined;
+  const reason = cause !== undefined && Object.hasOwn(UPSTREAM_CAUSES, cause) ? (cause as UpstreamCause) : undefined;
   return new RelayedError(code as HttpErrorCode, `from ${from}${reason === undefined ? '' : `: ${reason}`}`, {
     reason,
   });

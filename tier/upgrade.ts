@@ -11,6 +11,7 @@ import type { RawHeaders } from '../http/headers.ts';
 import { refuse } from '../http/listener.ts';
 import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import type { UpgradeRequest } from '../http/node-exchange.ts';
+import type { Result } from '../telemetry/results.ts';
 
 export interface UpgradeOptions {
   readonly request: UpgradeRequest;
@@ -21,7 +22,7 @@ export interface UpgradeOptions {
   readonly refusalFields?: (error: HttpError) => RawHeaders;
   readonly onError: (error: HttpError) => void;
   /** Called once with the outcome: `upgrade`, `upgrade-declined`, or the code of the error. */
-  readonly onOutcome: (result: string) => void;
+  readonly onOutcome: (result: Result) => void;
 }
 
 export function passUpgrade(options: UpgradeOptions): void {

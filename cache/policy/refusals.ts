@@ -64,4 +64,8 @@ export const DETAIL_MEANINGS = {
   'stale-while-revalidate': 'A hit that is stale; a new answer is being fetched in the background.',
   'stale-if-error': 'The origin failed, or could not be reached, and the stored answer stands in.',
   purged: 'The answer to the method PURGE.',
+  redirect: 'A redirect of the site (`redirect`, `geo.redirect`), made by the edge.',
+  'max-forwards': 'The answer to OPTIONS with `Max-Forwards: 0`, which goes no further.',
 } as const;
+
+export type OtherDetail = keyof typeof DETAIL_MEANINGS;

@@ -6,6 +6,7 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { Registry } from 'prom-client';
 import { splitAddress } from '../../config/listener.ts';
 import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
 import { shareOf, workerName } from '../../config/workers.ts';
@@ -14,6 +15,7 @@ import type { Listener } from '../../http/listener.ts';
 import { TicketKeys } from '../../http/secure.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
+import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/matches.ts';
 import { Lines } from '../output.ts';
@@ -56,6 +58,10 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const journal =
     hasJournal(region) || !isAlone(region) ? undefined : await openJournal(region, edge, () => region, log);
   const metrics = new WorkerMetrics();
+  const own = new Registry();
+  own.setDefaultLabels({ node: name, role: 'edge' });
+  gauge(own, 'seawall_workers', () => workers.filter(({ addresses }) => addresses !== undefined).length);
+  counters(own, 'seawall_worker_restarts_total', () => [[{}, workers.reduce((sum, one) => sum + one.restarts, 0)]]);
   /** A worker that takes the place of another shows what that one did, though its files cannot be used any more. */
   let certificates: readonly KnownCertificate[] = [];
   let bound: WorkerAddresses | undefined;
@@ -157,18 +163,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
         if (typeof answer === 'object') metrics.told(worker.name, answer);
       }),
     );
-    const serving = workers.filter(({ addresses }) => addresses !== undefined).length;
-    const restarts = workers.reduce((sum, worker) => sum + worker.restarts, 0);
-    const labels = `{node="${name}",role="edge"}`;
-    return `${await metrics.text()}
-# HELP seawall_workers Processes of this edge that serve.
-# TYPE seawall_workers gauge
-seawall_workers${labels} ${serving}
-
-# HELP seawall_worker_restarts_total Processes of this edge that ended and were replaced.
-# TYPE seawall_worker_restarts_total counter
-seawall_worker_restarts_total${labels} ${restarts}
-`;
+    return `${await metrics.text()}\n${await own.metrics()}`;
   }
 
   async function countMatches(records: Extract<Question, { about: 'matches' }>['records']): Promise<number> {

@@ -2,9 +2,9 @@
  * Counters of a DNS server: plain numbers that a scrape reads.
  * @module
  */
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { RCODE } from '../../config/dns/numbers.ts';
-import { gauge } from '../../telemetry/gauge.ts';
+import { counters, gauge } from '../../telemetry/instruments.ts';
 
 export interface DnsCounts {
   readonly queries: { udp: number; tcp: number };
@@ -42,66 +42,33 @@ export function dnsCounts(): DnsCounts {
 
 const RCODE_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(RCODE).map(([name, code]) => [code, name]));
 
-/** @returns A registry that reads `counts` whenever it is asked. */
-export function dnsRegistry(node: string, counts: DnsCounts, isAnyRegionWell: () => boolean): Registry {
+/** Returns a registry that reads `counts` when it is scraped. */
+export function dnsRegistry(node: string, counts: DnsCounts, isAnyRegionHealthy: () => boolean): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ node, role: 'dns' });
   collectDefaultMetrics({ register: registry });
-  const counter = (
-    name: string,
-    help: string,
-    label: string,
-    read: () => Iterable<readonly [string, number]>,
-  ): void => {
-    new Counter({
-      name,
-      help,
-      labelNames: label === '' ? [] : [label],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [value, count] of read()) this.inc(label === '' ? {} : { [label]: value }, count);
-      },
-    });
-  };
-  counter('seawall_dns_queries_total', 'Queries by transport.', 'transport', () => Object.entries(counts.queries));
-  counter('seawall_dns_answers_total', 'Answers by code.', 'rcode', () =>
-    [...counts.answers].map(([code, count]) => [RCODE_NAMES.get(code) ?? String(code), count]),
+  counters(registry, 'seawall_dns_queries_total', () => by('transport', Object.entries(counts.queries)));
+  counters(registry, 'seawall_dns_answers_total', () =>
+    by(
+      'rcode',
+      [...counts.answers].map(([code, count]) => [RCODE_NAMES.get(code) ?? String(code), count]),
+    ),
   );
-  counter(
-    'seawall_dns_truncated_total',
-    'Answers without content: too large, or beyond the rate limit.',
-    'reason',
-    () => Object.entries(counts.truncated),
-  );
-  counter(
-    'seawall_dns_dropped_total',
-    'Messages without an answer: no query, beyond the rate limit, or not to be sent.',
-    'reason',
-    () => Object.entries(counts.dropped),
-  );
-  counter(
-    'seawall_dns_cookies_total',
-    'Cookies in queries; bad: answers that asked for another try with a cookie.',
-    'state',
-    () => Object.entries(counts.cookies),
-  );
-  counter('seawall_dns_client_subnet_total', 'Queries that told the network of the visitor.', '', () => [
-    ['', counts.subnets],
-  ]);
-  counter('seawall_dns_steered_total', 'Answers to steered names, by region.', 'region', () => counts.regions);
-  counter(
-    'seawall_dns_no_region_well_total',
-    'Answers with the default region, because no region was well.',
-    '',
-    () => [['', counts.lastResort]],
-  );
-  counter('seawall_dns_connections_refused_total', 'Connections beyond the bounds.', '', () => [
-    ['', counts.connectionsRefused],
-  ]);
-  gauge(registry, 'seawall_dns_connections', 'Open connections.', () => counts.connections);
-  gauge(registry, 'seawall_dns_any_region_well', '1: there is a region to send visitors to; 0: there is none.', () =>
-    Number(isAnyRegionWell()),
-  );
+  counters(registry, 'seawall_dns_truncated_total', () => by('reason', Object.entries(counts.truncated)));
+  counters(registry, 'seawall_dns_dropped_total', () => by('reason', Object.entries(counts.dropped)));
+  counters(registry, 'seawall_dns_cookies_total', () => by('state', Object.entries(counts.cookies)));
+  counters(registry, 'seawall_dns_client_subnet_queries_total', () => [[{}, counts.subnets]]);
+  counters(registry, 'seawall_dns_steered_answers_total', () => by('region', [...counts.regions]));
+  counters(registry, 'seawall_dns_no_region_healthy_total', () => [[{}, counts.lastResort]]);
+  counters(registry, 'seawall_dns_connections_refused_total', () => [[{}, counts.connectionsRefused]]);
+  gauge(registry, 'seawall_dns_connections', () => counts.connections);
+  gauge(registry, 'seawall_dns_any_region_healthy', () => Number(isAnyRegionHealthy()));
   return registry;
+}
+
+function by<Label extends string>(
+  label: Label,
+  counted: readonly (readonly [string, number])[],
+): (readonly [Readonly<Record<Label, string>>, number])[] {
+  return counted.map(([value, count]) => [{ [label]: value } as Record<Label, string>, count]);
 }

@@ -7,6 +7,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { LONG_AGO, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
+import type { ConnectionRefusal } from '../connection-refusals.ts';
 import { shareReads } from '../shared-reads.ts';
 import { turns } from '../turns.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
@@ -30,7 +31,7 @@ export interface ConnectionOptions {
    * Called with the reason when a connection is closed for excessive or malformed input: a name for the log and the
    * metric.
    */
-  readonly onFlood: (reason: string) => void;
+  readonly onFlood: (reason: ConnectionRefusal) => void;
   /** Called with an internal error; the connection is closed. */
   readonly onProblem: (error: unknown) => void;
   readonly onClose: (connection: Connection) => void;
@@ -145,7 +146,7 @@ export class Connection {
   }
 
   /** Closes a connection that costs more than it is worth. */
-  calm(reason: string): void {
+  calm(reason: ConnectionRefusal): void {
     if (this.#isOver) return;
     this.#options.onFlood(reason);
     this.#say(ERROR.enhanceYourCalm);

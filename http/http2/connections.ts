@@ -6,6 +6,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { laterOf, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
+import type { ConnectionRefusal } from '../connection-refusals.ts';
 import { HttpError } from '../errors.ts';
 import type { ServerExchange } from '../exchange.ts';
 import { Connection } from './connection.ts';
@@ -21,7 +22,7 @@ export interface Http2Handlers {
   /** Called for every request that ends before `onRequest` could see it. */
   readonly onRefused?: ((error: HttpError) => void) | undefined;
   /** Called with the reason when a connection is closed for excessive input: a name for the log and the metric. */
-  readonly onFlood?: ((reason: string) => void) | undefined;
+  readonly onFlood?: ((reason: ConnectionRefusal) => void) | undefined;
   /** Called with an internal error. */
   readonly onProblem?: ((error: unknown) => void) | undefined;
   /** Answers a request that is only a head at once, if it can. @returns Whether it has. */

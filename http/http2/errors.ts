@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { ConnectionRefusal } from '../connection-refusals.ts';
+
 /** Codes of RST_STREAM and GOAWAY. */
 export const ERROR = {
   none: 0x0,
@@ -33,10 +35,9 @@ export class ConnectionError extends Error {
 
 /** The other side asks for more than it is worth. */
 export class FloodError extends ConnectionError {
-  /** A name for the log and the metric. */
-  readonly reason: string;
+  readonly reason: ConnectionRefusal;
 
-  constructor(reason: string) {
+  constructor(reason: ConnectionRefusal) {
     super(ERROR.enhanceYourCalm, reason);
     this.name = 'FloodError';
     this.reason = reason;

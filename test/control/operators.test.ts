@@ -58,8 +58,8 @@ test('metrics: the journal, the nodes and how long purges took', async (t) => {
   t.equal(await sampleOf('seawall_purge_refusals_total', { code: 'unpurgeable' }), 1);
   t.equal(await sampleOf('seawall_node_connected', { member: 'eu-1' }), 1);
   t.equal(await sampleOf('seawall_node_connected', { member: 'eu-2' }), 0);
-  t.equal(await sampleOf('seawall_node_lag', { member: 'eu-1' }), 1);
-  t.equal(await sampleOf('seawall_node_lag', { member: 'eu-2' }), 2);
+  t.equal(await sampleOf('seawall_node_lag_records', { member: 'eu-1' }), 1);
+  t.equal(await sampleOf('seawall_node_lag_records', { member: 'eu-2' }), 2);
   t.equal(await sampleOf('seawall_purge_applied_seconds_count'), 0);
 });
 

@@ -120,7 +120,7 @@ test('a resolver in front gives each visitor the right answer, and keeps it for 
 
   const asked = async (): Promise<number> => {
     const metrics = await (await fetch(`http://${node.addresses.control}/metrics`)).text();
-    return Number(/^seawall_dns_client_subnet_total\S* (\d+)$/m.exec(metrics)?.[1]);
+    return Number(/^seawall_dns_client_subnet_queries_total\S* (\d+)$/m.exec(metrics)?.[1]);
   };
   const before = await asked();
   t.ok(before >= PLACES.length, 'each network was told to us');

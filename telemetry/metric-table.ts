@@ -1,0 +1,350 @@
+/**
+ * Every metric of Seawall, by name. Metrics are made from this table only
+ * (telemetry/instruments.ts), and docs/metrics.md is generated from it.
+ * @module
+ */
+
+export type MetricRole = 'edge' | 'shield' | 'control' | 'dns';
+
+export interface MetricEntry {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  /** Roles whose `/metrics` has it. */
+  readonly roles: readonly MetricRole[];
+  /** Labels with the meaning of their values; `node` and `role` are on every metric. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly help: string;
+  /** Advice for operators: values that call for a look, and the first thing to look at. */
+  readonly watch: string;
+  /** Value of an edge of several workers, from the values of its workers; the sum by default. */
+  readonly ofWorkers?: 'sum' | 'min' | 'max';
+  /** Upper bounds of a histogram's buckets. */
+  readonly buckets?: readonly number[];
+}
+
+const NODES = ['edge', 'shield'] as const;
+
+const LISTENER = '`public` for visitors, `tier` for other nodes';
+const SITE = 'name of the site; empty where none was chosen';
+const REGION = 'name of the region';
+const MEMBER = 'name of the edge, worker or shield';
+
+export const METRICS = {
+  seawall_requests_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      listener: LISTENER,
+      site: SITE,
+      result: 'a [result](cache-status.md#result-how-a-request-ended) or an [error code](errors.md)',
+      status: 'class of the status: `1xx` to `5xx`',
+    },
+    help: 'Requests by listener, site, result and class of the status.',
+    watch:
+      'The share of `status="5xx"` rises, or the share of hits falls: the label `result` names the cause. ' +
+      '[Troubleshooting](troubleshooting.md) starts from it.',
+  },
+  seawall_response_body_bytes_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: { listener: LISTENER, site: SITE },
+    help: 'Bytes of response bodies sent.',
+    watch: 'The rate comes near the bandwidth of the machine.',
+  },
+  seawall_request_duration_seconds: {
+    type: 'histogram',
+    roles: NODES,
+    labels: { listener: LISTENER },
+    help: 'Time from the head of a request to the end of its response.',
+    watch:
+      'A high quantile rises while that of the origin does not: the process lacks CPU time, or visitors read slowly.',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  seawall_fills_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {},
+    help: 'Requests sent upstream.',
+    watch: 'The rate rises faster than that of requests: fewer responses are stored, or purges are too broad.',
+  },
+  seawall_fills_in_flight: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Keys that are being fetched.',
+    watch: 'It grows and does not fall: upstream answers slowly.',
+  },
+  seawall_requests_collapsed_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {},
+    help: 'Requests answered with the fill of another request.',
+    watch: 'Nothing to worry about: each of them spared the origin a request.',
+  },
+  seawall_responses_stored_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {},
+    help: 'Responses stored, or refreshed by a 304.',
+    watch: 'It stands still while `seawall_fills_total` grows: see `seawall_store_refusals_total`.',
+  },
+  seawall_store_refusals_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: { reason: 'a [refusal](cache-status.md#detail-why-it-was-not-stored)' },
+    help: 'Responses not stored, by reason.',
+    watch: 'A reason that should not occur for your sites: its row says what to change.',
+  },
+  seawall_upstream_errors_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      code: 'an [error code](errors.md#responses-of-nodes)',
+      cause: 'a [cause](errors.md#causes-of-upstream-errors)',
+    },
+    help: 'Fills that failed, by error code and cause.',
+    watch: 'Any rate that stays above zero: the cause says what failed between this node and the next.',
+  },
+  seawall_connections_refused_total: {
+    type: 'counter',
+    roles: ['edge'],
+    labels: { reason: 'a [reason](errors.md#refused-connections)' },
+    help: 'Connections of visitors that were closed without a response, by reason.',
+    watch:
+      '`too_many_connections` or `http2_*` rise: one visitor, or an attack. `tls_*`: a certificate is missing or wrong.',
+  },
+  seawall_memory_bytes: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Memory in use for responses.',
+    watch: 'At the limit it is normal: old responses are evicted.',
+  },
+  seawall_memory_limit_bytes: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Memory allowed for responses.',
+    watch: 'Nothing to worry about: it is `memory` of the config.',
+  },
+  seawall_stored_keys: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Keys with a stored response.',
+    watch: 'It falls to zero: something purges everything.',
+  },
+  seawall_purges_applied: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Number of the newest purge applied.',
+    watch: 'It is less than `seawall_journal_newest` of the control node for more than a few seconds.',
+    ofWorkers: 'min',
+  },
+  seawall_ledger_selectors: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Selectors that the ledger remembers.',
+    watch: 'It nears `control.max_records`: broader selectors (a tag, a prefix) take less room than many URLs.',
+    ofWorkers: 'max',
+  },
+  seawall_ledger_bytes: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Memory of the ledger, approximately.',
+    watch: 'It counts towards the memory of the process, not towards `memory`.',
+  },
+  seawall_workers: {
+    type: 'gauge',
+    roles: ['edge'],
+    labels: {},
+    help: 'Processes of this edge that serve.',
+    watch: 'Less than `workers`: some are being restarted. The log says why they ended.',
+  },
+  seawall_worker_restarts_total: {
+    type: 'counter',
+    roles: ['edge'],
+    labels: {},
+    help: 'Processes of this edge that ended and were replaced.',
+    watch: 'Any increase: a crash, or the system ended the process for lack of memory.',
+  },
+  seawall_purges_total: {
+    type: 'counter',
+    roles: ['control'],
+    labels: { dialect: '`seawall`, `cloudflare` or `fastly`' },
+    help: 'Purges appended to the journal, by dialect.',
+    watch: 'A client that purges in a loop shows here.',
+  },
+  seawall_purge_selectors_total: {
+    type: 'counter',
+    roles: ['control'],
+    labels: { kind: '`url`, `tag`, `prefix`, `host`, `site` or `everything`' },
+    help: 'Selectors appended to the journal, by kind.',
+    watch: '`everything` rises more than people do by hand: a tool purges more than it has to.',
+  },
+  seawall_purge_refusals_total: {
+    type: 'counter',
+    roles: ['control'],
+    labels: { code: 'a [code of the control API](errors.md#responses-of-the-control-api)', dialect: 'as above' },
+    help: 'Calls that were refused, by code.',
+    watch: '`unauthorised`: a wrong or revoked token. `rate_limited`: raise `rate_limits`, or batch the selectors.',
+  },
+  seawall_purge_applied_seconds: {
+    type: 'histogram',
+    roles: ['control'],
+    labels: {},
+    help: 'Time from the call until every node had applied the purge.',
+    watch: 'The 99th percentile is above 1 s: a node is cut off (`seawall_node_connected`) or overloaded.',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  seawall_journal_newest: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: {},
+    help: 'Highest number in the journal.',
+    watch: 'It falls: the journal was replaced by an older copy.',
+  },
+  seawall_journal_floor: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: {},
+    help: 'Highest number that the journal no longer holds.',
+    watch: 'A node that was away for longer revalidates everything that it has stored.',
+  },
+  seawall_journal_writable: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: {},
+    help: '1 if the last write to the journal succeeded, else 0.',
+    watch: '0: purges are refused. The disk is full or broken; the log has the error.',
+  },
+  seawall_node_connected: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { region: REGION, member: MEMBER, member_role: '`edge` or `shield`' },
+    help: '1 if the node follows the journal, else 0.',
+    watch: '0 for longer than `purges.lease`: the node revalidates before it serves.',
+  },
+  seawall_node_applied: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { region: REGION, member: MEMBER, member_role: '`edge` or `shield`' },
+    help: 'Number of the newest purge that the node has applied.',
+    watch: 'See `seawall_node_lag_records`.',
+  },
+  seawall_node_lag_records: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { region: REGION, member: MEMBER, member_role: '`edge` or `shield`' },
+    help: 'Records of the journal that the node has not applied yet.',
+    watch: 'It grows: the node is cut off or cannot keep up.',
+  },
+  seawall_region_state: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { region: REGION, state: 'a state of [regions](geo.md)' },
+    help: '1 for the state that the region is in, 0 for the others.',
+    watch: '`down` is 1 although nobody drained it.',
+  },
+  seawall_region_edges_up: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { region: REGION },
+    help: 'Edges of the region that are up.',
+    watch: 'Less than the number of edges in the config.',
+  },
+  seawall_region_shed_ratio: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { region: REGION },
+    help: 'Share of the region’s visitors that go elsewhere because it is overloaded.',
+    watch: 'Above 0: the region needs more edges.',
+  },
+  seawall_dns_queries_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: { transport: '`udp` or `tcp`' },
+    help: 'Queries by transport.',
+    watch: 'A jump: an attack. See `seawall_dns_dropped_total`.',
+  },
+  seawall_dns_answers_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: { rcode: 'name of the response code (RFC 1035, 4.1.1)' },
+    help: 'Answers by response code.',
+    watch: '`REFUSED`: names that are not of your zones. `SERVFAIL`: the log has the error.',
+  },
+  seawall_dns_truncated_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: { reason: '`size`: larger than the requester takes; `limit`: beyond the rate limit' },
+    help: 'Answers without content: too large, or beyond the rate limit.',
+    watch: '`limit` rises with ordinary resolvers: raise the rate limit.',
+  },
+  seawall_dns_dropped_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: { reason: '`unreadable`, `limit` (beyond the rate limit), or `failed` (could not be answered or sent)' },
+    help: 'Messages without an answer, by reason.',
+    watch: '`failed`: any; the log has the error.',
+  },
+  seawall_dns_cookies_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: { state: '`valid`, `new`, or `bad` (RFC 7873)' },
+    help: 'Cookies in queries; bad: answers that asked the client to retry with a cookie.',
+    watch: '`bad` rises: forged addresses, or servers of one name with different secrets.',
+  },
+  seawall_dns_client_subnet_queries_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: {},
+    help: 'Queries with the network of the visitor (RFC 7871).',
+    watch: 'Nothing to worry about.',
+  },
+  seawall_dns_steered_answers_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: { region: REGION },
+    help: 'Answers to steered names, by region.',
+    watch: 'A region has none: it is not healthy, or no visitor is nearest to it.',
+  },
+  seawall_dns_no_region_healthy_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: {},
+    help: 'Answers with the default region because no region was healthy.',
+    watch: 'Any: no region takes visitors, as far as this server knows.',
+  },
+  seawall_dns_any_region_healthy: {
+    type: 'gauge',
+    roles: ['dns'],
+    labels: {},
+    help: '1 if there is a healthy region to send visitors to, else 0.',
+    watch: '0.',
+  },
+  seawall_dns_connections: {
+    type: 'gauge',
+    roles: ['dns'],
+    labels: {},
+    help: 'Open TCP connections.',
+    watch: 'It stays at `dns.tcp.max_connections`.',
+  },
+  seawall_dns_connections_refused_total: {
+    type: 'counter',
+    roles: ['dns'],
+    labels: {},
+    help: 'TCP connections beyond the bounds.',
+    watch: 'Any rate that stays above zero: raise `dns.tcp.max_connections`, or an attack.',
+  },
+} as const satisfies Readonly<Record<string, MetricEntry>>;
+
+export type MetricName = keyof typeof METRICS;
+
+export type MetricsOfType<Type extends MetricEntry['type']> = {
+  [Name in MetricName]: (typeof METRICS)[Name]['type'] extends Type ? Name : never;
+}[MetricName];
+
+export type LabelOf<Name extends MetricName> = keyof (typeof METRICS)[Name]['labels'] & string;
