@@ -46,6 +46,8 @@ export class FrontConnection<Meaning> {
   #rest = '';
   /** Parser state of an incomplete head, whose bytes are in `#rest`. */
   #progress: HeadProgress | LineProgress | undefined;
+  /** Of one behind requests that are answered first. */
+  #following: HeadProgress | undefined;
   /** The request that is being answered by others. */
   #exchange: FrontExchange | undefined;
   /** True if the other side sends no more. */
@@ -169,6 +171,7 @@ export class FrontConnection<Meaning> {
   #read(text: string): void {
     this.#rest = text;
     this.#progress = undefined;
+    this.#following = undefined;
     const recogniser = this.#front.options.recogniser();
     if (this.#recogniser !== recogniser) this.#last = undefined; // it means something else after a reload
     this.#recogniser = recogniser;
@@ -204,7 +207,7 @@ export class FrontConnection<Meaning> {
           return;
         }
         // A request that must not be answered here says so to those before it: their answers differ then.
-        const plain = this.#plainSections(text, at, recogniser);
+        const plain = this.#plainSections(text, at, recogniser, at === 0 ? recogniser.section : this.#last);
         if (plain === undefined) {
           this.#handOver();
           return;
@@ -224,23 +227,44 @@ export class FrontConnection<Meaning> {
   }
 
   #waitForMore(recogniser: Recogniser<Meaning>): void {
-    const { max_header } = this.#front.options.limits();
-    for (const progress of [recogniser.headInPieces(), new LineProgress(max_header)]) {
-      if (progress.add(this.#rest) !== 'more') continue;
-      this.#progress = progress;
-      this.waitsFor = 'rest-of-head';
+    const following = this.#following;
+    const isKnown = following !== undefined && following.text === this.#rest;
+    this.#following = undefined;
+    const progress = isKnown ? following : this.#begunBy(recogniser);
+    if (progress === undefined) {
+      this.#handOver();
       return;
     }
-    this.#handOver();
+    this.#progress = progress;
+    this.waitsFor = 'rest-of-head';
+  }
+
+  /** @returns What tells when a head or a request line is whole of which `#rest` is the beginning. */
+  #begunBy(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
+    const head = recogniser.headInPieces();
+    if (head.add(this.#rest) === 'more') return head;
+    const line = new LineProgress(this.#front.options.limits().max_header);
+    return line.add(this.#rest) === 'more' ? line : undefined;
   }
 
   /** @returns Sections of the next requests that have come, if they are recognised, but perhaps for what follows without a fault. */
-  #plainSections(text: string, from: number, recogniser: Recogniser<Meaning>): Section<Meaning>[] | undefined {
+  #plainSections(
+    text: string,
+    from: number,
+    recogniser: Recogniser<Meaning>,
+    likely: Section<Meaning> | undefined,
+  ): Section<Meaning>[] | undefined {
     const sections: Section<Meaning>[] = [];
     let at = from;
-    let last = this.#last;
+    let last = likely;
     while (at < text.length && at < from + GROUP_BYTES) {
-      if (!recogniser.recognise(text, at, last)) return recogniser.mayFollow(text.slice(at)) ? sections : undefined;
+      if (!recogniser.recognise(text, at, last)) {
+        const rest = text.slice(at);
+        const progress = recogniser.headInPieces();
+        if (progress.add(rest) === 'more') this.#following = progress;
+        else if (!recogniser.isSound(rest)) return undefined;
+        return sections;
+      }
       if (!isVisible(recogniser.target)) return undefined;
       last = recogniser.section as Section<Meaning>;
       sections.push(last);

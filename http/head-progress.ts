@@ -3,6 +3,7 @@
  * looked at once, however small the pieces are. What is wrong already is for `node:http` to answer at once.
  * @module
  */
+import { isPrintable } from './printable.ts';
 
 /** `whole`: its empty line has come. `other`: it cannot be recognised, whatever follows. */
 export type Progress = 'more' | 'whole' | 'other';
@@ -17,7 +18,7 @@ export interface HeadBounds {
 type State = 'target' | 'version' | 'line' | 'name' | 'colon' | 'space' | 'value' | 'line-end' | 'end';
 
 const VERSION = 'HTTP/1.1\r\n';
-const [TAB, LF, CR, SPACE, COLON, DEL] = [0x09, 0x0a, 0x0d, 0x20, 0x3a, 0x7f] as const;
+const [LF, CR, SPACE, COLON, DEL] = [0x0a, 0x0d, 0x20, 0x3a, 0x7f] as const;
 
 /** Pieces that are held one by one, until they are made one string: each takes more than its byte. */
 const MAX_PIECES = 64;
@@ -25,9 +26,9 @@ const MAX_PIECES = 64;
 /** Characters of a name or a value: none that makes a difference is as long. */
 const MOST_KEPT = 32;
 
-const IS_TOKEN = Uint8Array.from({ length: 256 }, (_, code) =>
-  /^[!#$%&'*+.^_`|~0-9A-Za-z-]$/.test(String.fromCharCode(code)) ? 1 : 0,
-);
+/** The last characters of a target and of a name, so far as they have come. */
+const VISIBLE = /[\x21-\x7e]*/y;
+const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]*/y;
 
 export class HeadProgress {
   readonly #bounds: HeadBounds;
@@ -67,21 +68,49 @@ export class HeadProgress {
       at = piece.startsWith('GET /') ? 5 : piece.startsWith('HEAD /') ? 6 : 0;
       if (at === 0) return 'other';
     }
-    for (; at < piece.length; at++) {
+    while (at < piece.length) {
+      at = this.#skip(piece, at);
+      if (at < 0) return 'other';
+      if (at === piece.length) return 'more';
       const next = this.#step(piece.charCodeAt(at));
       if (next === undefined) return 'other';
       if (next === 'end' && piece.charCodeAt(at) === LF) return 'whole';
       this.#state = next;
+      at++;
     }
     return 'more';
   }
 
-  /** @returns `undefined` for a byte that cannot stand there. */
-  #step(char: number): State | undefined {
-    const isVisible = char > SPACE && char < DEL;
+  /** @returns Where the target, the name or the value ends, or the piece; below 0 where it is wrong. */
+  #skip(piece: string, at: number): number {
     switch (this.#state) {
       case 'target':
-        return char === SPACE ? 'version' : isVisible ? 'target' : undefined;
+        return endOf(VISIBLE, piece, at);
+      case 'name': {
+        const end = endOf(TOKEN, piece, at);
+        this.#name = withMore(this.#name, piece, at, end);
+        return end;
+      }
+      case 'value': {
+        const found = piece.indexOf('\r', at);
+        const end = found < 0 ? piece.length : found;
+        if (end === at) return at;
+        const feed = piece.indexOf('\n', at);
+        if ((feed >= 0 && feed < end) || !isPrintable(piece.slice(at, end))) return -1;
+        this.#value = withMore(this.#value, piece, at, end);
+        this.#last = piece.charCodeAt(end - 1);
+        return end;
+      }
+      default:
+        return at;
+    }
+  }
+
+  /** @returns `undefined` for a byte that cannot stand there. */
+  #step(char: number): State | undefined {
+    switch (this.#state) {
+      case 'target':
+        return char === SPACE ? 'version' : undefined;
       case 'version':
         if (char !== VERSION.charCodeAt(this.#version)) return undefined;
         return ++this.#version === VERSION.length ? 'line' : 'version';
@@ -89,29 +118,35 @@ export class HeadProgress {
         if (char === CR) return this.#lines > 0 ? 'end' : undefined;
         this.#name = String.fromCharCode(char);
         this.#value = '';
-        return IS_TOKEN[char] === 1 && ++this.#lines <= this.#bounds.maxLines ? 'name' : undefined;
+        this.#last = 0;
+        return endOf(TOKEN, this.#name, 0) === 1 && ++this.#lines <= this.#bounds.maxLines ? 'name' : undefined;
       case 'name':
-        if (char === COLON) return 'colon';
-        if (this.#name.length < MOST_KEPT) this.#name += String.fromCharCode(char);
-        return IS_TOKEN[char] === 1 ? 'name' : undefined;
+        return char === COLON ? 'colon' : undefined;
       case 'colon':
-        if (char === SPACE) return 'space';
-        return isVisible ? this.#addToValue(char) : undefined;
       case 'space':
-        return isVisible ? this.#addToValue(char) : undefined;
+        if (char === CR) return 'line-end';
+        if (char === SPACE) return this.#state === 'colon' ? 'space' : undefined;
+        if (char < SPACE || char >= DEL) return undefined;
+        this.#value = String.fromCharCode(char);
+        this.#last = char;
+        return 'value';
       case 'value':
-        if (char === CR) return this.#last > SPACE ? 'line-end' : undefined;
-        return isVisible || char === SPACE || char === TAB ? this.#addToValue(char) : undefined;
+        return this.#last > SPACE ? 'line-end' : undefined;
       case 'line-end':
         return char === LF && this.#bounds.isRecognised(this.#name, this.#value) ? 'line' : undefined;
       case 'end':
         return char === LF ? 'end' : undefined;
     }
   }
+}
 
-  #addToValue(char: number): State {
-    this.#last = char;
-    if (this.#value.length < MOST_KEPT) this.#value += String.fromCharCode(char);
-    return 'value';
-  }
+function endOf(chars: RegExp, text: string, from: number): number {
+  chars.lastIndex = from;
+  chars.test(text);
+  return chars.lastIndex;
+}
+
+/** @returns The beginning of a name or a value, as far as it makes a difference. */
+function withMore(kept: string, piece: string, from: number, to: number): string {
+  return kept.length >= MOST_KEPT ? kept : kept + piece.slice(from, Math.min(to, from + MOST_KEPT - kept.length));
 }

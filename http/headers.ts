@@ -156,15 +156,15 @@ export function remembered<T>(of: (name: string) => T): (name: string) => T {
   return (name) => {
     const known = young.get(name);
     if (known !== undefined) return known;
-    const older = old.get(name);
-    const value = older ?? of(name);
-    if (name.length > MAX_NAME_CHARS) return value;
+    if (name.length > MAX_NAME_CHARS) return of(name);
+    // Not a slice of a larger text, which would stay with it; V8 makes none of less than 13 characters.
+    const own = name.length < LEAST_SLICE_CHARS ? name : Buffer.from(name, 'latin1').toString('latin1');
+    const value = old.get(name) ?? of(own);
     if (young.size >= MAX_NAMES / 2) {
       old = young;
       young = new Map();
     }
-    // Not a slice of a larger text, which would stay with it; V8 makes none of less than 13 characters.
-    young.set(name.length < LEAST_SLICE_CHARS ? name : Buffer.from(name, 'latin1').toString('latin1'), value);
+    young.set(own, value);
     return value;
   };
 }

@@ -12,7 +12,8 @@
  * @module
  */
 import { HeadProgress } from './head-progress.ts';
-import { fieldLines, isFieldName, lowerCase, type RawHeaders } from './headers.ts';
+import { fieldLines, isFieldName, lowerCase, type RawHeaders, remembered } from './headers.ts';
+import { isPrintable, printableCopy } from './printable.ts';
 
 /** A header section that was met before. */
 export interface Section<Meaning> {
@@ -65,10 +66,10 @@ export class Recogniser<Meaning> {
     this.#options = options;
   }
 
-  /** Returns whether a head that is not recognised may still become one, or does not affect the requests before it. */
-  mayFollow(text: string): boolean {
+  /** Returns whether a head that is not recognised does not affect the requests before it. */
+  isSound(text: string): boolean {
     const { maxBytes, maxLines } = this.#options;
-    return this.headInPieces().add(text) === 'more' || beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
+    return beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
   }
 
   /** @returns What tells of a head that has not come to its end whether it may be recognised then. */
@@ -153,9 +154,9 @@ export class Recogniser<Meaning> {
       }
     }
     // A slice would hold everything that came with it, and so would the names and values that are slices of it.
-    const text = repeats ? Buffer.from(lines, 'latin1').toString('latin1') : lines;
-    const headers = parseSection(text, maxLines);
-    if (headers === undefined) return undefined;
+    const text = printableCopy(lines);
+    const headers = text === undefined ? undefined : parseRecognised(text, maxLines);
+    if (text === undefined || headers === undefined) return undefined;
     const section = { text, headers, meaning: meaningOf(headers) };
     if (isRemembered) this.#remember(section);
     return section;
@@ -200,44 +201,67 @@ const NOT_RECOGNISED: ReadonlySet<string> = new Set([
 
 /** @returns Names and values as `node:http` would give them, or `undefined`. */
 export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
-  const headers = parseLines(lines, maxLines);
-  for (let i = 0; headers !== undefined && i < headers.length; i += 2) {
-    if (!isRecognised(headers[i] as string, headers[i + 1] as string)) return undefined;
-  }
-  return headers;
+  return isPrintable(lines) ? parseRecognised(lines, maxLines) : undefined;
 }
 
+/** A name of a field. */
+interface Name {
+  /** The same text for each field of the name, which others then find by its identity. */
+  readonly text: string;
+  readonly isConnection: boolean;
+  readonly isRecognised: boolean;
+}
+
+/** `null`: no name. */
+const nameOf: (text: string) => Name | null = remembered((text) => {
+  if (!isFieldName(text)) return null;
+  const lower = lowerCase(text);
+  return { text, isConnection: lower === 'connection', isRecognised: !NOT_RECOGNISED.has(lower) };
+});
+
 function isRecognised(name: string, value: string): boolean {
-  const lower = lowerCase(name);
-  if (lower === 'connection') return value.toLowerCase() === 'keep-alive';
-  return !NOT_RECOGNISED.has(lower);
+  const known = nameOf(name);
+  return known !== null && isFieldRecognised(known, value);
+}
+
+function isFieldRecognised({ isConnection, isRecognised }: Name, value: string): boolean {
+  return isConnection ? value.toLowerCase() === 'keep-alive' : isRecognised;
+}
+
+function parseRecognised(lines: string, maxLines: number): RawHeaders | undefined {
+  return parseLines(lines, maxLines, isFieldRecognised);
 }
 
 /**
- * Lines of a header section: a token, a colon, at most one space, and visible ASCII that neither begins nor ends with
- * whitespace. RFC 9112 allows more, but nothing that visitors send. An expression for all of it would note each
+ * Lines of a header section: a token, a colon, at most one space, and what neither begins nor ends with whitespace, or
+ * nothing. RFC 9112 allows more, but nothing that visitors send. An expression for all of it would note each
  * character as a place to go back to, which takes several times as long.
+ *
+ * @param lines - Printable.
  */
-function parseLines(lines: string, maxLines: number): RawHeaders | undefined {
-  if (HAS_OTHER_BYTE.test(lines)) return undefined;
+function parseLines(
+  lines: string,
+  maxLines: number,
+  isTaken?: (name: Name, value: string) => boolean,
+): RawHeaders | undefined {
   const headers: string[] = [];
   for (let at = 0; at < lines.length; ) {
     const end = lines.indexOf('\r', at);
     const colon = lines.indexOf(':', at);
     if (colon <= at || colon >= end || lines.indexOf('\n', at) !== end + 1) return undefined;
     if (headers.length >= maxLines * 2) return undefined;
-    const name = lines.slice(at, colon);
+    const name = nameOf(lines.slice(at, colon));
     const from = lines.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1;
-    if (!isFieldName(name)) return undefined;
-    if (from >= end || lines.charCodeAt(from) <= SPACE || lines.charCodeAt(end - 1) <= SPACE) return undefined;
-    headers.push(name, lines.slice(from, end));
+    if (name === null) return undefined;
+    if (from < end && (lines.charCodeAt(from) <= SPACE || lines.charCodeAt(end - 1) <= SPACE)) return undefined;
+    const value = lines.slice(from, end);
+    if (isTaken?.(name, value) === false) return undefined;
+    headers.push(name.text, value);
     at = end + 2;
   }
   return headers;
 }
 
-/** None that a header section has. */
-const HAS_OTHER_BYTE = /[^\t\r\n\x20-\x7e]/;
 const SPACE = 0x20;
 
 /**
@@ -248,7 +272,8 @@ export function beginsWithSoundHead(text: string, maxLines: number): boolean {
   const headEnd = text.indexOf('\r\n\r\n');
   const lineEnd = text.indexOf('\r\n');
   if (headEnd < 0 || !SOUND_REQUEST_LINE.test(text.slice(0, lineEnd))) return false;
-  const headers = parseLines(text.slice(lineEnd + 2, headEnd + 2), maxLines);
+  const lines = text.slice(lineEnd + 2, headEnd + 2);
+  const headers = isPrintable(lines) ? parseLines(lines, maxLines) : undefined;
   if (headers === undefined) return false;
   const lengths = fieldLines(headers, 'content-length');
   const codings = fieldLines(headers, 'transfer-encoding');
