@@ -50,6 +50,28 @@ export function pauseBeforeRestart(failures: number): number {
   return failures <= 1 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 2, 10));
 }
 
+/**
+ * Resolves with the first message that says whether a worker has started; with `undefined` where there is none. One
+ * listener for all messages: several can arrive in one read, and are emitted before a promise goes on.
+ */
+export function startOutcome(child: ChildProcess): Promise<StartOutcome | undefined> {
+  const { promise, resolve } = Promise.withResolvers<StartOutcome | undefined>();
+  const onMessage = (message: FromWorker): void => {
+    if (message.kind === 'ready' || message.kind === 'failed') end(message);
+  };
+  const onDisconnect = (): void => end(undefined);
+  const end = (outcome: StartOutcome | undefined): void => {
+    child.off('message', onMessage);
+    child.off('disconnect', onDisconnect);
+    resolve(outcome);
+  };
+  child.on('message', onMessage);
+  child.on('disconnect', onDisconnect);
+  return promise;
+}
+
+type StartOutcome = Extract<FromWorker, { readonly kind: 'ready' | 'failed' }>;
+
 export interface WorkerProcessOptions {
   /** `eu-1#2/4`. */
   readonly name: string;
@@ -98,16 +120,12 @@ export class WorkerProcess {
   /** @throws The error, a system's one in the form of Node's, that its first start fails with. */
   async start(): Promise<WorkerAddresses> {
     const child = this.#spawn();
-    for (;;) {
-      const heard = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => undefined)]);
-      if (heard === undefined) throw new Error(`${this.name} ended instead of starting`);
-      const [message] = heard as [FromWorker];
-      if (message.kind === 'failed') {
-        this.#isClosing = true;
-        const { code, syscall, address, port } = message;
-        throw Object.assign(new Error(message.message), syscall === undefined ? {} : { code, syscall, address, port });
-      }
-      if (message.kind === 'ready') break;
+    const outcome = await startOutcome(child);
+    if (outcome === undefined) throw new Error(`${this.name} ended instead of starting`);
+    if (outcome.kind === 'failed') {
+      this.#isClosing = true;
+      const { code, syscall, address, port } = outcome;
+      throw Object.assign(new Error(outcome.message), syscall === undefined ? {} : { code, syscall, address, port });
     }
     this.#watch(child);
     return this.#addresses as WorkerAddresses;

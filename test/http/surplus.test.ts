@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import tap, { test } from 'tap';
 import { UpstreamClient } from '../../http/upstream-client.ts';
 import { makeCertificate } from '../support/certificate.ts';
@@ -61,6 +61,15 @@ const SURPLUS: Readonly<Record<string, string>> = {
   'one byte': 'x',
 };
 
+/** Moments of an exchange at which its server, or the client, does something. */
+interface Steps {
+  readonly onFirst: (socket: Socket) => void;
+  readonly onFirstEnd?: (writeSurplus: () => Promise<void>) => void;
+  readonly betweenThem?: () => Promise<void>;
+  /** The next request is on the connection of the first. */
+  readonly onNext?: (socket: Socket) => void;
+}
+
 const { cert, key } = makeCertificate(tap.testdir(), 'origin', ['a.test']);
 
 function clientOf({ url }: TcpServer, maxConnections: number): UpstreamClient {
@@ -107,38 +116,30 @@ function send(
 for (const scheme of ['http', 'https']) {
   for (const { rule, method, response, endsWithHead } of KINDS) {
     for (const [what, surplus] of Object.entries(SURPLUS)) {
-      /** Plays it against a server; `when` says when the surplus is written. */
-      const play = async (
-        when: (
-          write: () => void,
-          written: Promise<void>,
-        ) => {
-          first: (socket: Socket) => void;
-          onEnd?: () => void;
-          between?: () => Promise<void>;
-        },
-      ): Promise<string> => {
-        let firstSocket: Socket | undefined;
-        const { promise: written, resolve: hasWritten } = Promise.withResolvers<void>();
-        const steps = when(() => {
-          if (firstSocket?.writable) firstSocket.write(surplus, () => hasWritten());
-          else hasWritten();
-        }, written);
+      /** Plays it against a server: the first request, then two more, of which one takes the kept connection. */
+      const play = async ({ onFirst, onFirstEnd, betweenThem, onNext }: Steps): Promise<string> => {
+        let kept: Socket | undefined;
+        const writeSurplus = (): Promise<void> =>
+          new Promise((resolve) => {
+            if (kept?.writable) kept.write(surplus, () => resolve());
+            else resolve();
+          });
         const server = await startTcp(
           (socket, head) => {
-            if (!/ \/first /.test(head)) {
+            if (/ \/first /.test(head)) {
+              kept = socket;
+              onFirst(socket);
+            } else {
+              if (socket === kept) onNext?.(socket);
               socket.write(NEXT);
-              return;
             }
-            firstSocket = socket;
-            steps.first(socket);
           },
           undefined,
           scheme === 'http' ? undefined : { cert, key },
         );
         const client = clientOf(server, 8);
-        await send(client, '/first', method, steps.onEnd);
-        await steps.between?.();
+        await send(client, '/first', method, () => onFirstEnd?.(writeSurplus));
+        await betweenThem?.();
         const next = await Promise.all([send(client, '/next', 'GET'), send(client, '/next', 'POST')]);
         await client.destroy();
         await server.close();
@@ -147,28 +148,30 @@ for (const scheme of ['http', 'https']) {
       const NEXTS = '200 next,200 next';
 
       test(`${scheme}, ${rule}: ${what} in the same segment`, async (t) => {
-        t.equal(await play(() => ({ first: (socket) => socket.write(response + surplus) })), NEXTS);
+        t.equal(await play({ onFirst: (socket) => socket.write(response + surplus) }), NEXTS);
       });
 
       test(`${scheme}, ${rule}: ${what} in a later one, which is there when the next request is sent`, async (t) => {
+        const { promise: written, resolve } = Promise.withResolvers<void>();
         t.equal(
-          await play((write, written) => ({
-            first: (socket) => socket.write(response),
-            onEnd: () => void setImmediate(write), // Node's TLS flushes a second write only in a turn of its own
-            between: () => written,
-          })),
+          await play({
+            onFirst: (socket) => socket.write(response),
+            // Node's TLS flushes a second write only in a turn of its own.
+            onFirstEnd: (writeSurplus) => void setImmediate(() => void writeSurplus().then(resolve)),
+            betweenThem: () => written,
+          }),
           NEXTS,
         );
       });
 
       if (endsWithHead === undefined) continue;
-      test(`${scheme}, ${rule}: ${what} in a later one, when the next request is on its way`, async (t) => {
+      test(`${scheme}, ${rule}: ${what} in a later one, when the next request has arrived`, async (t) => {
         t.equal(
-          await play((write, written) => ({
-            first: (socket) => socket.write(response),
-            onEnd: () => void setTimeout(write, 5),
-            between: () => Promise.race([written, sleep(0)]),
-          })),
+          await play({
+            onFirst: (socket) => socket.write(response),
+            betweenThem: () => nextTurn(),
+            onNext: (socket) => socket.write(surplus),
+          }),
           NEXTS,
         );
       });
