@@ -199,7 +199,7 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: F
   const uncacheable = Math.min((known?.uncacheable ?? 0) + (isError ? WEIGHT_OF_ERROR : 1), MAX_UNCACHEABLE);
   engine.memory.set(key, {
     uncacheable,
-    uncacheableUntil: later(now, request.site.uncacheable_memory),
+    uncacheableUntil: later(now, request.site.hit_for_miss_ttl),
     headMs: Math.max(known?.headMs ?? 0, isError ? 0 : msBetween(fill.startedAt, now)),
     varyNames: isError && before !== undefined ? before.varyNames : varyNames,
   });

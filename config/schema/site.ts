@@ -78,7 +78,7 @@ export const siteSchema = z.strictObject({
       'Share of the time since Last-Modified that is guessed as lifetime when the origin names none (RFC 9111, 4.2.2).',
   }),
   heuristic_max: duration.prefault('1d').meta({ description: 'Longest lifetime that is guessed.' }),
-  uncacheable_memory: duration.prefault('2m').meta({
+  hit_for_miss_ttl: duration.prefault('2m').meta({
     description:
       'Time for which a response that nobody else may have is remembered: each lets one more request of its key go upstream at a time, an error a quarter (hit-for-miss).',
   }),

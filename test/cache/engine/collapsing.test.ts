@@ -235,8 +235,8 @@ test('eight times as many who wait for a private response cost about eight times
   t.ok(many < 12 * few, `${many} µs for 8,000, ${few} µs for 1,000`); // 18 times as much where each looked through all
 });
 
-test('an uncacheable key is remembered for uncacheable_memory, and then forgotten', async (t) => {
-  const bench = new Bench({ site: { uncacheable_memory: '10s' } });
+test('an uncacheable key is remembered for hit_for_miss_ttl, and then forgotten', async (t) => {
+  const bench = new Bench({ site: { hit_for_miss_ttl: '10s' } });
   await bench.fetched('/a', 200, ['Cache-Control', 'private'], 'mine');
   bench.ask('/a');
   bench.ask('/a');

@@ -172,7 +172,7 @@ class World {
   readonly bench = new Bench({
     maxBytes: 400_000,
     fillWindowBytes: 100_000,
-    site: { max_object: '200KiB', uncacheable_memory: '5s' },
+    site: { max_object: '200KiB', hit_for_miss_ttl: '5s' },
   });
   readonly visitors: Visitor[] = [];
   readonly given = new Map<string, Given>();
