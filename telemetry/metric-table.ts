@@ -112,21 +112,21 @@ export const METRICS = {
     watch:
       '`too_many_connections` or `http2_*` rise: one visitor, or an attack. `tls_*`: a certificate is missing or wrong.',
   },
-  seawall_memory_bytes: {
+  seawall_cache_bytes: {
     type: 'gauge',
     roles: NODES,
     labels: {},
     help: 'Memory in use for responses.',
     watch: 'At the limit it is normal: old responses are evicted.',
   },
-  seawall_memory_limit_bytes: {
+  seawall_cache_limit_bytes: {
     type: 'gauge',
     roles: NODES,
     labels: {},
     help: 'Memory allowed for responses.',
     watch: 'Nothing to worry about: it is `memory` of the config.',
   },
-  seawall_stored_keys: {
+  seawall_cache_keys: {
     type: 'gauge',
     roles: NODES,
     labels: {},

@@ -63,9 +63,9 @@ export class NodeMetrics implements EngineEvents {
     this.#refused = counter(registry, 'seawall_store_refusals_total');
     this.#upstreamErrors = counter(registry, 'seawall_upstream_errors_total');
     if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
-    gauge(registry, 'seawall_memory_bytes', () => store.bytesInUse);
-    gauge(registry, 'seawall_memory_limit_bytes', () => store.maxBytes);
-    gauge(registry, 'seawall_stored_keys', () => store.size);
+    gauge(registry, 'seawall_cache_bytes', () => store.bytesInUse);
+    gauge(registry, 'seawall_cache_limit_bytes', () => store.maxBytes);
+    gauge(registry, 'seawall_cache_keys', () => store.size);
     gauge(registry, 'seawall_purges_applied', () => ledger.applied);
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);

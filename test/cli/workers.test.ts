@@ -43,7 +43,7 @@ test('two workers answer at one port, and a key is fetched once whoever is asked
       (await metric(control, 'seawall_requests_total', { listener: 'tier' })),
     paths.length,
   );
-  t.equal(await metric(control, 'seawall_memory_limit_bytes'), 256 * 2 ** 20, 'half of the memory each');
+  t.equal(await metric(control, 'seawall_cache_limit_bytes'), 256 * 2 ** 20, 'half of the memory each');
   t.match(await healthOf(control), { status: 'ok', workers: { serving: 2, of: 2 } });
 });
 

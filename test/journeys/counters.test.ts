@@ -25,8 +25,8 @@ test('each node counts its requests by listener, site and result', async (t) => 
   t.equal(await requests('shield-1', { listener: 'tier', result: 'uri-miss' }), 1);
   t.equal(await network.metric('eu-1', 'seawall_response_body_bytes_total', { site: 'site' }), 10);
   t.equal(await network.metric('shield-1', 'seawall_fills_total'), 1);
-  t.equal(await network.metric('shield-1', 'seawall_stored_keys'), 1);
-  t.ok((await network.metric('eu-2', 'seawall_memory_bytes')) > 0);
+  t.equal(await network.metric('shield-1', 'seawall_cache_keys'), 1);
+  t.ok((await network.metric('eu-2', 'seawall_cache_bytes')) > 0);
   t.equal(await network.metric('eu-1', 'seawall_store_refusals_total', { reason: 'not-hot' }), 2);
 });
 
