@@ -19,18 +19,18 @@ import { Spool } from '../http/spool.ts';
 import { trustedProxies } from '../http/trusted-proxies.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { nodeControl } from '../tier/control.ts';
-import { failover } from '../tier/failover.ts';
-import { type FetchFor, listenForNodes } from '../tier/listener.ts';
+import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
-import type { TierCall } from '../tier/protocol.ts';
+import { answerUpgrade } from '../tier/upgrade.ts';
 import { useAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
 import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
-import { type OriginAccess, Peers, route, type WorkerAddress } from './peers.ts';
-import { answerUpgrade, answerVisitor, isProxy, senderOf, type Visit } from './visitor.ts';
+import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
+import { EdgeRouting } from './routing.ts';
+import { answerVisitor, isProxy, readUpgrade, senderOf, type Visit } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -159,17 +159,20 @@ async function openEdge(
       onConnection: (socket, wire, hasServed) => front?.accept(socket, wire, hasServed),
       onRequest,
       onRefused: (error) => core.refused('public', error),
-      onUpgrade: (request) => answerUpgrade(visit, request),
+      onUpgrade: (request) =>
+        answerUpgrade(request, { core, listener: 'public', read: () => readUpgrade(visit, request) }),
     });
-  const fetchFor: FetchFor = (call, { site }, key, onOwner = () => undefined) =>
-    failover(() => {
-      const position = core.ledger.positionFor(call.position);
-      const asking = { id: call.id, from: name, proto: call.proto, position };
-      const asked = key === '' || call.ask !== 'owner' ? 'by-worker' : 'by-edge';
-      return route({ peers, site, key, call: asking, asked, origin, onOwner });
+  const routing: RoutingFor = (call, { site }, key) => {
+    const asked = call.ask === 'owner' && key !== '' ? 'by-edge' : 'by-worker';
+    const next = () => ({
+      id: call.id,
+      from: name,
+      proto: call.proto,
+      position: core.ledger.positionFor(call.position),
     });
-  const asksWorker = (call: TierCall, key: string): boolean => call.ask === 'owner' && peers.workers(key).length > 0;
-  const forNodes = { core, secret, fetchFor, asksWorker };
+    return new EdgeRouting({ peers, origin, site, key, asked, call: next });
+  };
+  const forNodes = { core, secret, routing };
   const [visitors, encrypted, tier, ownTier, control] = await openAll([
     () => listenForVisitors(edge.listen),
     tls && (() => listenForVisitors(edge.listen_tls ?? '', tls.listening)),

@@ -9,8 +9,6 @@
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Fetch } from '../http/message.ts';
 import { NodeClient } from '../tier/client.ts';
-import type { Target } from '../tier/failover.ts';
-import type { TierCall } from '../tier/protocol.ts';
 import { Ring } from '../tier/ring.ts';
 
 /** The origin, asked by the edge itself when no shield answers; wired in by the command. */
@@ -21,6 +19,14 @@ export interface OriginAccess {
 }
 
 const NOBODY: readonly NodeClient[] = [];
+
+/** Nodes that are asked before shields and the origin. */
+export interface Hops {
+  readonly owners: readonly NodeClient[];
+  readonly workers: readonly NodeClient[];
+}
+
+const NO_HOPS: Hops = { owners: NOBODY, workers: NOBODY };
 
 /** An owner with fewer requests than this under way is never passed over: at low load the bound would scatter keys. */
 const LOAD_FLOOR = 16;
@@ -126,6 +132,13 @@ export class Peers {
     }
   }
 
+  /** @returns Nodes to ask before this process acts as the owner, for one request. */
+  hops(key: string, asked: 'by-visitor' | 'by-edge' | 'by-worker'): Hops {
+    const owners = asked === 'by-visitor' ? this.owners(key) : NOBODY;
+    const workers = asked === 'by-worker' ? NOBODY : this.workers(key);
+    return owners.length === 0 && workers.length === 0 ? NO_HOPS : { owners, workers };
+  }
+
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
   owners(key: string): readonly NodeClient[] {
     const successors = this.#ring.successors(key);
@@ -202,31 +215,4 @@ function shieldRings({ sites, reachableShields }: RegionConfig): ReadonlyMap<str
       return [site.name, ring];
     }),
   );
-}
-
-export interface RouteOptions {
-  readonly peers: Peers;
-  readonly site: SiteConfig;
-  readonly key: string;
-  readonly call: Omit<TierCall, 'ask'>;
-  /** Targets by requester: for a worker of this edge shields only, for another edge no edge. */
-  readonly asked: 'by-visitor' | 'by-edge' | 'by-worker';
-  readonly origin: OriginAccess | undefined;
-  /** Called when this edge acts as the owner: it stores the response. */
-  readonly onOwner: () => void;
-}
-
-/** @returns Everybody to ask, in order. */
-export function route({ peers, site, key, call, asked, origin, onOwner }: RouteOptions): Target[] {
-  const owners = asked === 'by-visitor' ? peers.owners(key) : [];
-  const workers = asked === 'by-worker' ? [] : peers.workers(key);
-  const shields = peers.shields(site, key);
-  const targets: Target[] = [];
-  for (const client of owners) targets.push(client.target({ ...call, ask: 'owner' }));
-  for (const client of workers) targets.push(client.target({ ...call, ask: 'worker' }));
-  for (const client of shields) targets.push(client.target({ ...call, ask: 'shield' }, onOwner));
-  if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
-    targets.push({ name: 'origin', fetch: origin.fetchFor(site), onAsked: onOwner });
-  }
-  return targets;
 }

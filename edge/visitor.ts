@@ -25,24 +25,21 @@ import { checkHead, hasBody, type ServerExchange, type ServerRequest } from '../
 import { boundedFields } from '../http/field-bounds.ts';
 import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
 import { hasField, type RawHeaders } from '../http/headers.ts';
-import { refuse } from '../http/listener.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
-import type { UpgradeRequest } from '../http/node-exchange.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
 import { monotonicNow } from '../lib/clock.ts';
-import { failover } from '../tier/failover.ts';
-import { goneSignal } from '../tier/gone.ts';
-import { type Arrival, type NodeCore, type ServedSite, severityOf } from '../tier/node-core.ts';
-import { passUpgrade } from '../tier/upgrade.ts';
+import { cacheRequest } from '../tier/cache-request.ts';
+import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
+import type { UpgradeCall } from '../tier/upgrade.ts';
 import type { EdgeGeo } from './edge-geo.ts';
 import { cleanedHeaders, finishedHead } from './finish.ts';
 import type { HotKeys } from './hot.ts';
-import { Part } from './part.ts';
-import { type OriginAccess, type Peers, route } from './peers.ts';
+import type { OriginAccess, Peers } from './peers.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
+import { EdgeRouting, type RoutingOptions } from './routing.ts';
 import { siteGeo } from './site-geo.ts';
 import { isSteered, steer } from './steer.ts';
 
@@ -138,28 +135,22 @@ export async function answerVisitor(
       await core.respondPlainly(arrival, served.site, OPTIONS_HERE, 'max-forwards');
       return;
     }
-    const gone = goneSignal(exchange);
     const arriving = requestBody(exchange, served.site.max_request_body);
     body = arriving && (await bodyToSend(visit, served.site, arriving, visitor));
-    const part = new Part(visit, arrival.id, visited);
+    const part = routing(visit, arrival.id, visited, { key: keyed.key, asked: 'by-visitor', hot: visit.hot });
     const path = rulePath(target.path);
-    const cacheRequest: CacheRequest = {
-      method,
-      ...asSent(visited, path, body !== undefined),
-      rawTarget: target.raw,
+    const request = cacheRequest({
+      exchange,
+      served,
+      target,
       path,
+      ...asSent(visited, path, body !== undefined),
       body,
       visitor,
-      site: served.site,
-      rules: served.rules,
-      fetch: part.fetch,
-      asksPeer: part.asks,
+      routing: part,
       forPeer: false,
-      keeps: () => part.keeps(),
-      onInterim: (status, fields) => exchange.interim(status, fields),
-      gone,
       needs: NOTHING_KNOWN,
-    };
+    });
     const { peers } = visit;
     const { isOwner } = part;
     if (isOwner) peers.ownInFlight++;
@@ -168,11 +159,11 @@ export async function answerVisitor(
         {
           arrival,
           site: served.site,
-          cacheRequest,
+          cacheRequest: request,
           describe: (status) =>
             status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
           finish: (head, { status: { hit, detail } }) => {
-            const own = hit ? head.headers : withoutReplaced(head.headers, headers, cacheRequest.headers);
+            const own = hit ? head.headers : withoutReplaced(head.headers, headers, request.headers);
             return finishedHead(served, path, { ...head, headers: own }, PERSONAL_REFUSALS.has(detail));
           },
         },
@@ -189,52 +180,28 @@ export async function answerVisitor(
   }
 }
 
-/** A visitor asks to speak another protocol: passed on to a shield or the origin, never through the cache. */
-export function answerUpgrade(visit: Visit, request: UpgradeRequest): void {
-  const { core } = visit;
+/** @returns A visitor's request to switch protocols, on its way to a shield or the origin. @throws {HttpError} */
+export function readUpgrade(visit: Visit, request: ServerRequest): UpgradeCall {
+  checkHead(request, visit.core.limits.max_headers);
+  // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
+  if (hasBody(request.headers)) throw new HttpError('bad_request', 'a body with Upgrade');
+  const visited = readHead(visit, request);
+  const { served, target, headers } = visited;
+  const { site } = served;
+  if (!isLetIn(visited)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
-  try {
-    checkHead(request, core.limits.max_headers);
-    // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
-    if (hasBody(request.headers)) throw new HttpError('bad_request', 'a body with Upgrade');
-    const visited = readHead(visit, request);
-    const { served, target, headers, scheme } = visited;
-    if (!isLetIn(visited)) throw new HttpError(siteGeo(served.site).refusalCode);
-    const { peers, origin } = visit;
-    const call = { id, from: core.name, proto: scheme, position: core.ledger.positionFor(NOTHING_KNOWN) };
-    const options = {
-      peers,
-      site: served.site,
-      key: '',
-      call,
-      asked: 'by-worker' as const,
-      origin,
-      onOwner: () => undefined,
-    };
-    passUpgrade({
-      request,
-      upstream: {
-        method: 'GET',
-        target: target.raw,
-        headers,
-        body: undefined,
-        upgrade: 'websocket',
-        visitor: visitorBlock(visit, request),
-      },
-      fetch: failover(() => route(options)),
-      writeTimeoutMs: core.limits.write_timeout,
-      onError: (error) =>
-        core.log[severityOf(error)](
-          { id, code: error.code, cause: error.reason, detail: error.message },
-          'upgrade failed',
-        ),
-      onOutcome: (result) => core.upgraded('public', served.site, result),
-    });
-  } catch (error) {
-    const refusal = core.asHttpError(error, id);
-    core.refused('public', refusal);
-    refuse(request.socket, refusal);
-  }
+  const { fetch } = routing(visit, id, visited, { key: '', asked: 'by-worker' });
+  return { id, site, target, headers, visitor: visitorBlock(visit, request), fetch };
+}
+
+function routing(
+  { core, peers, origin }: Visit,
+  id: string,
+  { served: { site }, scheme: proto }: Visited,
+  options: Pick<RoutingOptions, 'key' | 'asked' | 'hot'>,
+): EdgeRouting {
+  const call = () => ({ id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
+  return new EdgeRouting({ peers, origin, site, call, ...options });
 }
 
 /**

@@ -7,7 +7,7 @@ import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
 import { openAll } from '../http/listener.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { nodeControl } from '../tier/control.ts';
-import { type FetchFor, listenForNodes } from '../tier/listener.ts';
+import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { once } from '../tier/once.ts';
 import { OriginPools } from './origin-pool.ts';
@@ -46,9 +46,13 @@ async function openShield(core: NodeCore, { region, shield }: ShieldOptions): Pr
   const { name } = shield;
   const origins = new OriginPools(region.network, region.sites);
   let { tier_secret: secret, control_hosts: hosts } = region;
-  const fetchFor: FetchFor = (_call, { site }) => origins.fetchFor(site);
+  const routing: RoutingFor = (_call, { site }) => ({
+    fetch: origins.fetchFor(site),
+    asksPeer: false,
+    keeps: () => true,
+  });
   const [tier, control] = await openAll([
-    () => listenForNodes({ core, address: shield.tier, secret: () => secret, fetchFor }),
+    () => listenForNodes({ core, address: shield.tier, secret: () => secret, routing }),
     shield.control === undefined
       ? undefined
       : nodeControl(core, shield.control, { secret: () => secret, hosts: () => hosts }),

@@ -8,7 +8,8 @@ import type { ServerExchange } from '../http/exchange.ts';
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
 export function goneSignal(exchange: ServerExchange): GoneSignal {
   const gone = new Gone();
-  exchange.onClose(() => gone.abort());
+  if (exchange.isClosed) gone.abort();
+  else exchange.onClose(() => gone.abort());
   return gone;
 }
 

@@ -5,40 +5,69 @@
  */
 import type { Duplex } from 'node:stream';
 import { SharedBody } from '../cache/shared-body.ts';
+import type { SiteConfig } from '../config/schema.ts';
 import { deliver } from '../http/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { refuse } from '../http/listener.ts';
-import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
+import type { Fetch, Flow, ResponseHead } from '../http/message.ts';
 import type { UpgradeRequest } from '../http/node-exchange.ts';
+import type { Target } from '../http/request-target.ts';
+import type { ListenerName } from '../telemetry/metrics.ts';
 import type { Result } from '../telemetry/results.ts';
+import { type NodeCore, severityOf } from './node-core.ts';
 
-export interface UpgradeOptions {
-  readonly request: UpgradeRequest;
-  readonly upstream: UpstreamRequest;
+/** Request to switch protocols as it goes to the next node. */
+export interface UpgradeCall {
+  readonly id: string;
+  readonly site: SiteConfig;
+  readonly target: Target;
+  /** End-to-end fields, Host included. */
+  readonly headers: RawHeaders;
+  /** Block of addresses of the visitor. */
+  readonly visitor: string | undefined;
   readonly fetch: Fetch;
-  readonly writeTimeoutMs: number;
-  /** Fields of the answer when nobody upstream gives one. */
-  readonly refusalFields?: (error: HttpError) => RawHeaders;
-  readonly onError: (error: HttpError) => void;
-  /** Called once with the outcome: `upgrade`, `upgrade-declined`, or the code of the error. */
-  readonly onOutcome: (result: Result) => void;
 }
 
-export function passUpgrade(options: UpgradeOptions): void {
-  const { upstream, fetch } = options;
-  const { socket } = options.request;
+export interface UpgradeOptions {
+  readonly core: NodeCore;
+  readonly listener: ListenerName;
+  /** Reads the head. @throws {HttpError} for what is refused. */
+  readonly read: (request: UpgradeRequest) => UpgradeCall;
+  /** Fields of the answer to a request that fails. */
+  readonly errorFields?: (error: HttpError) => RawHeaders;
+}
+
+/** Passes a request to switch protocols to the next node, never through the cache. */
+export function answerUpgrade(request: UpgradeRequest, options: UpgradeOptions): void {
+  const { core, listener, read, errorFields } = options;
+  try {
+    passUpgrade(request, read(request), options);
+  } catch (error) {
+    const refusal = core.asHttpError(error, '');
+    core.refused(listener, refusal);
+    refuse(request.socket, refusal, errorFields?.(refusal));
+  }
+}
+
+function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: UpgradeOptions): void {
+  const { core, listener, errorFields } = options;
+  const { id, site, target, headers, visitor, fetch } = call;
+  const { socket } = request;
+  const writeTimeoutMs = core.limits.write_timeout;
   let flow: Flow | undefined;
   let body: SharedBody | undefined;
   const giveUp = (): void => flow?.abort();
+  const count = (result: Result): void => core.upgraded(listener, site, result);
   socket.on('error', () => socket.destroy());
   socket.once('close', giveUp);
+  const upstream = { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket', visitor };
   flow = fetch(upstream, {
     onInterim: () => undefined,
     onUpgrade: (head, other) => {
       socket.off('close', giveUp);
-      options.onOutcome('upgrade');
-      join(options, other, head);
+      count('upgrade');
+      join(request, other, head, writeTimeoutMs);
     },
     // The other side declines: its answer is an ordinary one.
     onHead: (head) => {
@@ -49,25 +78,31 @@ export function passUpgrade(options: UpgradeOptions): void {
         flow: { pause: () => flow?.pause(), resume: () => flow?.resume(), abort: giveUp },
         onAbandoned: giveUp,
       });
-      options.onOutcome('upgrade-declined');
-      answerPlainly(options, head, body);
+      count('upgrade-declined');
+      answerPlainly(request, head, body, writeTimeoutMs);
     },
     onData: (chunk) => body?.append(chunk),
     onEnd: (trailers) => void body?.end(trailers, 0),
     onError: (error) => {
-      options.onError(error);
+      // The edge that relays it to the visitor logs it by its severity.
+      const severity = listener === 'tier' ? 'info' : severityOf(error);
+      core.log[severity]({ id, code: error.code, cause: error.reason, detail: error.message }, 'upgrade failed');
       if (body !== undefined) {
         body.fail(error);
         return;
       }
-      options.onOutcome(error.code);
-      refuse(socket, error, options.refusalFields?.(error));
+      count(error.code);
+      refuse(socket, error, errorFields?.(error));
     },
   });
 }
 
-function join({ request, writeTimeoutMs }: UpgradeOptions, other: Duplex, { headers }: ResponseHead): void {
-  const { socket, unread } = request;
+function join(
+  { socket, unread }: UpgradeRequest,
+  other: Duplex,
+  { headers }: ResponseHead,
+  writeTimeoutMs: number,
+): void {
   let text = 'HTTP/1.1 101 Switching Protocols\r\n';
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   socket.write(`${text}\r\n`, 'latin1');
@@ -89,7 +124,7 @@ function pass(from: Duplex, to: Duplex, writeTimeoutMs: number): void {
   });
 }
 
-function answerPlainly({ request, writeTimeoutMs }: UpgradeOptions, head: ResponseHead, body: SharedBody): void {
+function answerPlainly(request: UpgradeRequest, head: ResponseHead, body: SharedBody, writeTimeoutMs: number): void {
   void deliver(request.decline(), {
     head,
     body: body.reader(0, Number.POSITIVE_INFINITY),
