@@ -50,7 +50,17 @@ export interface Representation {
  */
 const NOT_IN_304: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range']);
 
+const NOT_IN_416: ReadonlySet<string> = new Set([
+  ...NOT_IN_304,
+  'content-type',
+  'content-language',
+  'etag',
+  'last-modified',
+]);
+
 const LENGTH_FIELDS: ReadonlySet<string> = new Set(['content-length', 'content-range']);
+
+const NOT_IN_MULTIPART: ReadonlySet<string> = new Set([...LENGTH_FIELDS, 'content-type']);
 
 interface Part {
   readonly head: ResponseHead;
@@ -74,10 +84,7 @@ export function select(method: string, request: RawHeaders, from: Representation
   const ranges = method === 'GET' ? requestedRanges(request, from.length) : undefined;
   if (ranges === undefined || !evaluateIfRange(request, selected, now)) return whole(method, from);
   if (ranges === 'unsatisfiable') {
-    const kept = withoutFields(
-      headers,
-      new Set([...NOT_IN_304, 'content-type', 'content-language', 'etag', 'last-modified']),
-    );
+    const kept = [...withoutFields(headers, NOT_IN_416)];
     kept.push('Content-Range', unsatisfiedContentRange(from.length as number), 'Content-Length', '0');
     return { head: { status: 416, statusText: 'Range Not Satisfiable', headers: kept }, body: undefined };
   }
@@ -132,7 +139,7 @@ function allowsContent(status: number): boolean {
 }
 
 function singlePart(from: Representation, range: ByteRange): Part {
-  const headers = withoutFields(from.head.headers, LENGTH_FIELDS);
+  const headers = [...withoutFields(from.head.headers, LENGTH_FIELDS)];
   headers.push('Content-Range', formatContentRange(range, from.length as number));
   headers.push('Content-Length', String(range.end - range.start));
   return { head: { status: 206, statusText: 'Partial Content', headers }, body: from.open(range) };
@@ -143,7 +150,7 @@ function manyParts(from: Representation, ranges: readonly ByteRange[]): Part {
   const length = from.length as number;
   const type = fieldValue(from.head.headers, 'content-type');
   const boundary = `seawall-${crypto.randomUUID()}`;
-  const headers = withoutFields(from.head.headers, new Set([...LENGTH_FIELDS, 'content-type']));
+  const headers = [...withoutFields(from.head.headers, NOT_IN_MULTIPART)];
   headers.push('Content-Type', `multipart/byteranges; boundary=${boundary}`);
   headers.push('Content-Length', String(multipartLength(ranges as ByteRange[], length, type, boundary)));
   // All are opened now: the bytes are there, and somebody reads them until the last part is out.

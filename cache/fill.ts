@@ -444,7 +444,7 @@ function withAgeOf(headers: RawHeaders, received: RawHeaders): RawHeaders {
 /** Parts are kept under the head of the whole: 200, with the whole's length (RFC 9111, section 3.4). */
 function representationHead(head: StoredHead, length: number): StoredHead {
   if (head.status !== 206) return head;
-  const headers = withoutFields(head.headers, new Set(['content-range', 'content-length']));
+  const headers = [...withoutFields(head.headers, new Set(['content-range', 'content-length']))];
   headers.push('Content-Length', String(length));
   return { ...head, status: 200, statusText: 'OK', headers };
 }

@@ -82,7 +82,7 @@ function rest(
 ): { readonly begun: Promise<BodyReader>; readonly giveUp: () => void } {
   const { start, end, validator } = place;
   const { promise: begun, resolve, reject } = Promise.withResolvers<BodyReader>();
-  const headers = withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']));
+  const headers = [...withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']))];
   headers.push('Range', `bytes=${start}-${end - 1}`, 'If-Range', validator);
   let body: SharedBody | undefined;
   const flow: Flow = fetch(

@@ -50,15 +50,12 @@ export interface StoredHeadInput {
 /** @returns What is kept of a response's head (RFC 9111, section 3.1). Hop-by-hop fields are gone already. */
 export function storedHead(input: StoredHeadInput): StoredHead {
   const { policy } = input;
-  const dropped = new Set([
-    'age',
-    'cache-status',
-    ...policy.directives.noCacheFields,
-    ...policy.directives.privateFields,
-  ]);
-  const headers = withoutFields(input.headers, dropped);
+  const { noCacheFields, privateFields } = policy.directives;
+  const named = noCacheFields.length > 0 || privateFields.length > 0;
+  const dropped = named ? new Set([...MADE_ANEW, ...noCacheFields, ...privateFields]) : MADE_ANEW;
+  const kept = withoutFields(input.headers, dropped);
   // RFC 9110, section 6.6.1: a response without Date gets one before it is stored or passed on.
-  if (!hasField(headers, 'date')) headers.push('Date', formatHttpDate(input.responseTime));
+  const headers = hasField(kept, 'date') ? kept : [...kept, 'Date', formatHttpDate(input.responseTime)];
   return {
     status: input.status,
     statusText: input.statusText,
@@ -70,6 +67,9 @@ export function storedHead(input: StoredHeadInput): StoredHead {
     responseTime: input.responseTime,
   };
 }
+
+/** Fields that each answer gets of its own. */
+const MADE_ANEW: ReadonlySet<string> = new Set(['age', 'cache-status']);
 
 export function isComplete(stored: StoredResponse): boolean {
   return coveringRange(stored, 0, stored.length);

@@ -29,14 +29,13 @@ export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: Pla
   return changed;
 }
 
-function changedResponse(headers: RawHeaders, changes: SiteConfig['response_headers']): string[] {
+function changedResponse(headers: RawHeaders, changes: SiteConfig['response_headers']): RawHeaders {
   const { names, added } = changesOf(changes, () => ({
     names: new Set([...changes.remove, ...Object.keys(changes.set)].map((name) => name.toLowerCase())),
     added: Object.entries(changes.set).flat(),
   }));
-  const changed = names.size === 0 ? [...headers] : withoutFields(headers, names);
-  changed.push(...added);
-  return changed;
+  const kept = names.size === 0 ? headers : withoutFields(headers, names);
+  return added.length === 0 ? kept : [...kept, ...added];
 }
 
 interface Changes {

@@ -90,7 +90,7 @@ export class SiteGeo {
     const kept = vary.filter((name) => !this.#names.has(name.toLowerCase()));
     if (kept.length === vary.length && this.#site.key.geo === undefined) return headers;
     const control = listMembers(fieldValue(headers, 'cache-control') ?? '');
-    const mine = withoutFields(headers, new Set(['vary', 'cache-control', 'cdn-cache-control']));
+    const mine = [...withoutFields(headers, new Set(['vary', 'cache-control', 'cdn-cache-control']))];
     if (kept.length > 0) mine.push('Vary', kept.join(', '));
     mine.push('Cache-Control', control.some(isNoStore) ? control.join(', ') : privately(control).join(', '));
     return mine;

@@ -26,12 +26,14 @@ import {
  * forwarded even where it does not name them.
  *
  * A name that {@link isEndToEnd} knows stays, whatever Connection says.
+ *
+ * @param hopByHop - Fields that go though Connection does not name them: those of HTTP, or these and others.
  */
-export function removeHopByHop(headers: RawHeaders): string[] {
+export function removeHopByHop(headers: RawHeaders, hopByHop: ReadonlySet<string> = HOP_BY_HOP): RawHeaders {
   const connection = fieldValue(headers, 'connection');
-  if (connection === undefined || NAMES_NOTHING.test(connection)) return withoutFields(headers, HOP_BY_HOP);
+  if (connection === undefined || NAMES_NOTHING.test(connection)) return withoutFields(headers, hopByHop);
   const named = listMembers(connection).map((option) => option.toLowerCase());
-  return withoutFields(headers, new Set([...HOP_BY_HOP, ...named.filter((name) => !isEndToEnd(name))]));
+  return withoutFields(headers, new Set([...hopByHop, ...named.filter((name) => !isEndToEnd(name))]));
 }
 
 /** Usual values of Connection, which name no field. */

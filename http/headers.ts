@@ -48,10 +48,18 @@ export function hasField(headers: RawHeaders, name: string): boolean {
   return false;
 }
 
-/** @returns The headers without the named fields (`names` in lower case). */
-export function withoutFields(headers: RawHeaders, names: ReadonlySet<string>): string[] {
-  const kept: string[] = [];
+/** Returns the headers without the named fields (`names` in lower case): the same array where it has none of them. */
+export function withoutFields(headers: RawHeaders, names: ReadonlySet<string>): RawHeaders {
   for (let i = 0; i < headers.length; i += 2) {
+    if (names.has(lowerCase(headers[i] as string))) return withoutFieldsFrom(i, headers, names);
+  }
+  return headers;
+}
+
+/** @param first - Index of the first field that goes. */
+function withoutFieldsFrom(first: number, headers: RawHeaders, names: ReadonlySet<string>): string[] {
+  const kept = headers.slice(0, first);
+  for (let i = first + 2; i < headers.length; i += 2) {
     if (!names.has(lowerCase(headers[i] as string))) kept.push(headers[i] as string, headers[i + 1] as string);
   }
   return kept;

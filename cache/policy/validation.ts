@@ -16,7 +16,7 @@ export const CONDITIONAL_FIELDS: ReadonlySet<string> = new Set([
 
 /** @returns The request's headers with the stored response's validators as conditions (section 4.3.1). */
 export function withConditions(request: RawHeaders, stored: RawHeaders): string[] {
-  const headers = withoutFields(request, CONDITIONAL_FIELDS);
+  const headers = [...withoutFields(request, CONDITIONAL_FIELDS)];
   const etag = firstLine(stored, 'etag');
   const lastModified = firstLine(stored, 'last-modified');
   if (etag !== undefined) headers.push('If-None-Match', etag);
