@@ -105,7 +105,7 @@ export class CacheEngine implements Engine {
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void {
     this.options.store.delete(key);
-    for (const fill of this.fills.of(key) ?? []) {
+    for (const fill of this.fills.of(key)) {
       if (fill !== except) fill.disown();
     }
   }
@@ -222,7 +222,7 @@ const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 /** Visitors join whichever fill there is: nobody waits for a visitor. */
 function fillOfOtherKind({ fills }: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
   const { forPeer, keyed, asksPeer } = exchange.request;
-  if (forPeer || fills.of(keyed.key) === undefined) return undefined;
+  if (forPeer || fills.count(keyed.key) === 0) return undefined;
   for (const kind of KINDS) {
     const fill = kind === asksPeer ? undefined : fills.at(fillKey(exchange, memory, kind));
     if (fill !== undefined) return fill;

@@ -9,7 +9,7 @@ import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import type { Fetch } from '../http/message.ts';
+import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { RangeSpec } from '../http/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { Fill } from './fill.ts';
@@ -32,6 +32,8 @@ export interface CacheRequest {
   readonly path: string;
   /** End-to-end fields, Host included. */
   readonly headers: RawHeaders;
+  /** Absent where the header section is not remembered. */
+  readonly memo?: SectionMemo | undefined;
   readonly body: Readable | undefined;
   /** Block of addresses of the visitor, whose share of connections upstream it counts against. */
   readonly visitor?: string | undefined;

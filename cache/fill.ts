@@ -9,7 +9,7 @@ import type { SiteConfig } from '../config/schema.ts';
 import { formatHttpDate } from '../http/date.ts';
 import { HttpError } from '../http/errors.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
-import type { Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
+import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
@@ -108,7 +108,7 @@ const ROOM_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusa
   'not-hot',
 ]);
 
-export class Fill {
+export class Fill implements ResponseSink {
   readonly #options: FillOptions;
   /** When it was begun, as a date. */
   readonly requestTime: EpochMs;
@@ -141,13 +141,7 @@ export class Fill {
     this.settled = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.#flow = options.fetch(options.request, {
-      onInterim: options.onInterim,
-      onHead: (head) => this.#onHead(head),
-      onData: (chunk) => this.#body?.append(chunk),
-      onEnd: (trailers) => this.#onEnd(trailers),
-      onError: (error) => this.#onError(error),
-    });
+    this.#flow = options.fetch(options.request, this);
   }
 
   /** True once nothing more will arrive. */
@@ -182,7 +176,15 @@ export class Fill {
     this.#abandonIfUnwanted();
   }
 
-  #onHead(head: ResponseHead): void {
+  onInterim(status: number, headers: RawHeaders): void {
+    this.#options.onInterim(status, headers);
+  }
+
+  onData(chunk: Buffer): void {
+    this.#body?.append(chunk);
+  }
+
+  onHead(head: ResponseHead): void {
     const responseTime = this.#options.now();
     const { validating } = this.#options;
     if (head.status === 304 && validating !== undefined) {
@@ -227,7 +229,7 @@ export class Fill {
       maxKeptBytes: site.max_object,
       windowBytes: this.#options.windowBytes,
       windows: this.#options.windows,
-      flow: { pause: () => this.#flow.pause(), resume: () => this.#flow.resume(), abort: () => this.#flow.abort() },
+      flow: this.#flow,
       onAbandoned: () => this.#abandonIfUnwanted(),
     });
     body.keep = refusal === undefined && !this.#disowned;
@@ -354,12 +356,12 @@ export class Fill {
     };
   }
 
-  #onEnd(trailers: RawHeaders): void {
+  onEnd(trailers: RawHeaders): void {
     const response = this.#response;
     if (response !== undefined) {
       const { received } = response.body;
       if (this.#expected !== undefined && received !== this.#expected) {
-        this.#onError(new HttpError('origin_bad_response', `${received} bytes of body instead of ${this.#expected}`));
+        this.onError(new HttpError('origin_bad_response', `${received} bytes of body instead of ${this.#expected}`));
         return;
       }
       const body = response.body.end(trailers, this.#start);
@@ -371,7 +373,7 @@ export class Fill {
     this.#close();
   }
 
-  #onError(error: HttpError): void {
+  onError(error: HttpError): void {
     if (this.#body?.state === 'open' && this.#body.isKept) this.#options.onIncomplete();
     this.#body?.fail(error);
     this.#settle({ kind: 'failed', error });
@@ -394,7 +396,7 @@ export class Fill {
   #abandonIfUnwanted(): void {
     if (this.#done || this.#waiting > 0 || (this.#body?.readers ?? 0) > 0 || this.#goesOn()) return;
     this.#flow.abort();
-    this.#onError(new HttpError('client_closed'));
+    this.onError(new HttpError('client_closed'));
   }
 
   /** True if the fill continues without waiters and readers. */

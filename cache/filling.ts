@@ -3,7 +3,7 @@
  * name others find it, and what is remembered of what came.
  * @module
  */
-import { fieldValue, hasField, withoutFields } from '../http/headers.ts';
+import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
@@ -106,9 +106,9 @@ function representsItsUri(
   return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
 }
 
-function passedOn({ method, rawTarget, keyed, headers, body, visitor }: CacheRequest): UpstreamRequest {
+function passedOn({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
   const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
-  return { method, target, headers, body, visitor };
+  return { method, target, headers, memo, body, visitor };
 }
 
 /** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
@@ -116,14 +116,21 @@ function filling(
   { request, candidate, conditional }: Exchange,
   validating: StoredResponse | undefined,
 ): UpstreamRequest {
-  const { headers, keyed, visitor } = request;
-  const target = { method: 'GET', target: keyed.target, body: undefined, visitor };
-  if (validating !== undefined) {
-    return { ...target, headers: withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS) };
-  }
-  if (conditional) return { ...target, headers };
+  const { keyed, memo, visitor } = request;
+  const headers = fillingFields(request, candidate, conditional, validating);
+  return { method: 'GET', target: keyed.target, headers, memo, body: undefined, visitor };
+}
+
+function fillingFields(
+  { headers }: CacheRequest,
+  candidate: StoredResponse | undefined,
+  conditional: boolean,
+  validating: StoredResponse | undefined,
+): RawHeaders {
+  if (validating !== undefined) return withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS);
+  if (conditional) return headers;
   const wantsWhole = candidate !== undefined || !hasField(headers, 'range');
-  return { ...target, headers: withoutFields(headers, wantsWhole ? WHOLE_FIELDS : CONDITIONAL_EXCEPT_RANGE) };
+  return withoutFields(headers, wantsWhole ? WHOLE_FIELDS : CONDITIONAL_EXCEPT_RANGE);
 }
 
 const RANGE_FIELDS: ReadonlySet<string> = new Set(['range']);

@@ -1,61 +1,111 @@
 /**
- * The fills that are under way. A thousand visitors whom a response that may not
- * be shared has released make a thousand for one key, so nothing here
- * looks through the fills of a key but an invalidation.
+ * Fills in flight. A thousand visitors whom a response that may not be shared
+ * has released make a thousand for one key, so nothing here looks through the
+ * fills of a key but an invalidation.
  * @module
  */
 import type { Fill } from './fill.ts';
 import { KeyMap } from './key-map.ts';
 
+/** Fills by one name: mostly a single one, found, kept and counted by the key of its request. */
+interface Entry {
+  /** The one that others may join (`fillKey`). */
+  joinable: Fill | undefined;
+  /** All of this key: also those that nobody joins, and those that another has taken the place of. */
+  only: Fill | undefined;
+  all: Set<Fill> | undefined;
+  /** Number of those that are counted under this name and whose head has not arrived. */
+  awaited: number;
+}
+
 export class Fills {
-  /** Fills that can be joined, by `fillKey`. */
-  readonly #places = new KeyMap<Fill>();
-  /** All of them by their key: also those that nobody joins, and those that another has taken the place of. */
-  readonly #keys = new KeyMap<Set<Fill>>();
-  /** Number of those whose head has not arrived, by the name that they are counted under. */
-  readonly #awaited = new KeyMap<number>();
+  readonly #entries = new KeyMap<Entry>();
+  #size = 0;
 
   /** Keys that are being fetched. */
   get size(): number {
-    return this.#keys.size;
+    return this.#size;
   }
 
-  keys(): Iterable<string> {
-    return this.#keys.keys();
+  *keys(): IterableIterator<string> {
+    for (const [name, entry] of this.#entries.entries()) if (countOf(entry) > 0) yield name;
   }
 
+  /** Returns the fill that may be joined in this place. */
   at(place: string): Fill | undefined {
-    return this.#places.get(place);
+    return this.#entries.get(place)?.joinable;
   }
 
-  of(key: string): ReadonlySet<Fill> | undefined {
-    return this.#keys.get(key);
+  /** Number of fills of the key. */
+  count(key: string): number {
+    const entry = this.#entries.get(key);
+    return entry === undefined ? 0 : countOf(entry);
+  }
+
+  /** Returns the fills of the key. */
+  of(key: string): readonly Fill[] {
+    const entry = this.#entries.get(key);
+    if (entry?.all !== undefined) return [...entry.all];
+    return entry?.only === undefined ? NONE : [entry.only];
   }
 
   /** Number of fills counted under this name whose head has not arrived. */
   awaited(name: string): number {
-    return this.#awaited.get(name) ?? 0;
+    return this.#entries.get(name)?.awaited ?? 0;
   }
 
   /** @param change - 1 when the request is sent, -1 when its head has arrived or it has failed. */
   countAwaited(name: string, change: 1 | -1): void {
-    const count = this.awaited(name) + change;
-    if (count > 0) this.#awaited.set(name, count);
-    else this.#awaited.delete(name);
+    const entry = this.#entryOf(name);
+    entry.awaited = Math.max(0, entry.awaited + change);
+    this.#tidy(name, entry);
   }
 
-  /** @param place - Taken from whoever has it; absent: nobody joins. */
+  /** @param place - Taken from the fill that has it; absent: nobody joins. */
   add(fill: Fill, key: string, place: string | undefined): void {
-    if (place !== undefined) this.#places.set(place, fill);
-    const fills = this.#keys.get(key);
-    if (fills === undefined) this.#keys.set(key, new Set([fill]));
-    else fills.add(fill);
+    const entry = this.#entryOf(key);
+    if (countOf(entry) === 0) {
+      entry.only = fill;
+      this.#size++;
+    } else if (entry.all !== undefined) entry.all.add(fill);
+    else if (entry.only !== fill) {
+      entry.all = new Set([entry.only as Fill, fill]);
+      entry.only = undefined;
+    }
+    if (place !== undefined) this.#entryOf(place).joinable = fill;
   }
 
-  /** Removes a fill, if it is registered. */
+  /** Does nothing for a fill that is not there. */
   delete(fill: Fill, key: string, place: string | undefined): void {
-    if (place !== undefined && this.#places.get(place) === fill) this.#places.delete(place);
-    const fills = this.#keys.get(key);
-    if (fills?.delete(fill) && fills.size === 0) this.#keys.delete(key);
+    const at = place === undefined ? undefined : this.#entries.get(place);
+    if (at?.joinable === fill) {
+      at.joinable = undefined;
+      if (place !== key) this.#tidy(place as string, at);
+    }
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const before = countOf(entry);
+    if (entry.only === fill) entry.only = undefined;
+    else if (entry.all?.delete(fill) && entry.all.size === 0) entry.all = undefined;
+    if (before > 0 && countOf(entry) === 0) this.#size--;
+    this.#tidy(key, entry);
   }
+
+  #entryOf(name: string): Entry {
+    const known = this.#entries.get(name);
+    if (known !== undefined) return known;
+    const entry = { joinable: undefined, only: undefined, all: undefined, awaited: 0 };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+
+  #tidy(name: string, entry: Entry): void {
+    if (entry.awaited === 0 && entry.joinable === undefined && countOf(entry) === 0) this.#entries.delete(name);
+  }
+}
+
+const NONE: readonly Fill[] = [];
+
+function countOf({ only, all }: Entry): number {
+  return only === undefined ? (all?.size ?? 0) : 1;
 }

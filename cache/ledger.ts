@@ -263,6 +263,7 @@ export class Ledger {
   #verdict({ stamp: { asOf, epoch }, tags, vary }: Named, response: Purgeable): Verdict {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
+    if (asOf >= this.#marks.newest) return 'current';
     let soft = false;
     for (const mark of this.#marks.naming(response, tags, vary)) {
       if (mark.hard > asOf) return 'hard';

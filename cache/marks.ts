@@ -66,6 +66,9 @@ export class Marks {
   /** By length, so that a URL is cut to each length that occurs. */
   readonly #prefixes = new Map<number, KeyMap<Mark>>();
 
+  /** Number of the newest record that was noted; 0: none was. */
+  newest = 0;
+
   /** Selectors that are remembered. */
   get size(): number {
     return this.#simple.reduce((sum, marks) => sum + marks.size, this.#variants.size);
@@ -85,6 +88,7 @@ export class Marks {
   }
 
   note({ kind, selector, site, soft, seq }: PurgeRecord): void {
+    this.newest = Math.max(this.newest, seq);
     const mark = this.#of(kind, selector, site);
     if (soft) mark.soft = seq;
     else mark.hard = seq;

@@ -5,7 +5,7 @@
  */
 import { type Item, parseList } from 'structured-headers';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, type RawHeaders, trimOws } from '../http/headers.ts';
+import { fieldLines, hasField, type RawHeaders, trimOws } from '../http/headers.ts';
 
 /** A response with more is not stored: a purge must never miss one because it has many. */
 export const MAX_TAGS = 4_096;
@@ -18,8 +18,10 @@ export const MAX_TAG_LENGTH = 1_024;
  * @returns The tags, each once; `undefined` when there are too many, or one is too long.
  */
 export function responseTags(site: SiteConfig, authority: string, headers: RawHeaders): readonly string[] | undefined {
+  const { fields } = site.tags;
+  if (!hasField(headers, 'cache-groups') && !fields.some((field) => hasField(headers, field))) return NO_TAGS;
   const tags = new Set<string>();
-  for (const field of site.tags.fields) {
+  for (const field of fields) {
     for (const line of fieldLines(headers, field)) {
       // Cache-Tag separates by commas, Surrogate-Key by spaces, xkey by either: both separate everywhere.
       // White space is spaces and tabs: 0xa0, which Latin-1 has for one more, is a byte of `à` and of `Р` in UTF-8.
@@ -34,6 +36,8 @@ export function responseTags(site: SiteConfig, authority: string, headers: RawHe
   for (const tag of tags) if (tag.length > MAX_TAG_LENGTH) return undefined;
   return [...tags];
 }
+
+const NO_TAGS: readonly string[] = [];
 
 /** @returns The groups of Cache-Group-Invalidation, each once, that a stored response can be of. */
 export function invalidatedGroups(authority: string, headers: RawHeaders): readonly string[] {

@@ -17,11 +17,16 @@ export interface VaryMember {
  * @returns The members in order; `*` never gets here, such a response is not stored. An origin that has encoded a response
  *   and does not say that it varies by Accept-Encoding has forgotten to: not every client could read it.
  */
-export function varyMembers(response: RawHeaders, request: RawHeaders): VaryMember[] {
-  const names = new Set(listMembers(fieldValue(response, 'vary') ?? '').map((member) => member.toLowerCase()));
-  if (isEncoded(response)) names.add('accept-encoding');
+export function varyMembers(response: RawHeaders, request: RawHeaders): readonly VaryMember[] {
+  const named = fieldValue(response, 'vary');
+  const encoded = isEncoded(response);
+  if (named === undefined && !encoded) return NO_MEMBERS;
+  const names = new Set(listMembers(named ?? '').map((member) => member.toLowerCase()));
+  if (encoded) names.add('accept-encoding');
   return [...names].map((name) => ({ name, value: normalisedField(request, name) }));
 }
+
+const NO_MEMBERS: readonly VaryMember[] = [];
 
 /** `identity` is no encoding (RFC 9110, section 12.5.3). */
 function isEncoded(response: RawHeaders): boolean {

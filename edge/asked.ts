@@ -10,8 +10,9 @@ import type { VaryMember } from '../cache/vary.ts';
 import { normalisedField } from '../cache/vary.ts';
 import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
-import { changeForwarded, isForwardedField } from '../http/forwarding.ts';
+import { isForwardedField, withForwarded } from '../http/forwarding.ts';
 import { fieldValue, hasField, isLatin1, type RawHeaders } from '../http/headers.ts';
+import type { SectionMemo } from '../http/message.ts';
 import { parseRange } from '../http/range.ts';
 import { parseOriginForm, type Target } from '../http/request-target.ts';
 import type { StatusTallies, Tally } from '../telemetry/tally.ts';
@@ -27,6 +28,9 @@ export interface Asked {
   readonly head: VisitorHead;
   /** The same for the target `/`. */
   readonly visited: Visited;
+  /** Absent until the section has brought a second miss. */
+  memo: SectionMemo | undefined;
+  hasMissed: boolean;
   /** True if another visitor's request with this section differs in nothing but its address. */
   readonly isAnybodys: boolean;
   readonly scheme: 'http' | 'https';
@@ -75,6 +79,8 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     headers,
     head,
     visited,
+    memo: undefined,
+    hasMissed: false,
     isAnybodys: !siteGeo(site).isUsed && !isProxy(visit, head.remoteAddress ?? UNKNOWN_ADDRESS),
     scheme,
     keysCookies: served.rules.keysCookies && keyed.credentials !== undefined,
@@ -138,10 +144,20 @@ export function visitedAs(asked: Asked, method: string, text: string, sender: st
   const found = targetAsked(asked, text);
   if (found === undefined) return undefined;
   const { scheme, served, visited, authority } = asked;
-  const headers = [...visited.headers];
-  if (sender !== (asked.head.remoteAddress ?? UNKNOWN_ADDRESS))
-    changeForwarded(headers, { ip: sender, proto: scheme, host: authority });
-  return { method, target: found.target, scheme, served, headers, keyed: found.keyed, ip: undefined, place: undefined };
+  const isSame = sender === (asked.head.remoteAddress ?? UNKNOWN_ADDRESS);
+  const headers = isSame
+    ? visited.headers
+    : withForwarded(visited.headers, { ip: sender, proto: scheme, host: authority });
+  const memo = memoOf(asked, headers);
+  const { target, keyed } = found;
+  return { method, target, scheme, served, headers, memo, keyed, ip: undefined, place: undefined };
+}
+
+function memoOf(asked: Asked, headers: RawHeaders): SectionMemo | undefined {
+  if (asked.hasMissed) asked.memo ??= { headers: asked.visited.headers, texts: new Map() };
+  asked.hasMissed = true;
+  const { memo } = asked;
+  return memo === undefined || memo.headers === headers ? memo : { headers, texts: memo.texts };
 }
 
 /**

@@ -23,9 +23,9 @@ import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress 
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
 import { checkHead, hasBody, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
 import { boundedFields } from '../http/field-bounds.ts';
-import { endsHere, hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
+import { hasCdnLoop, refusedOverride, setForwarded, withoutHop } from '../http/forwarding.ts';
 import { hasField, type RawHeaders } from '../http/headers.ts';
-import type { ResponseHead } from '../http/message.ts';
+import type { ResponseHead, SectionMemo } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
@@ -65,7 +65,9 @@ export interface Visited {
   readonly target: Target;
   readonly scheme: 'http' | 'https';
   readonly served: ServedSite;
-  readonly headers: string[];
+  readonly headers: RawHeaders;
+  /** Absent where the header section is not remembered. */
+  readonly memo?: SectionMemo | undefined;
   readonly keyed: KeyedRequest;
   /** The visitor's own address, and where it is; looked up where the site wants to know. */
   readonly ip: string | undefined;
@@ -131,7 +133,8 @@ export async function answerVisitor(
       await core.respondPlainly(arrival, served.site, redirect, 'redirect');
       return;
     }
-    if (endsHere(method, headers)) {
+    const sent = withoutHop(method, headers);
+    if (sent === undefined) {
       await core.respondPlainly(arrival, served.site, OPTIONS_HERE, 'max-forwards');
       return;
     }
@@ -144,7 +147,7 @@ export async function answerVisitor(
       served,
       target,
       path,
-      ...asSent(visited, path, body !== undefined),
+      ...asSent(visited, sent, path, body !== undefined),
       body,
       visitor,
       routing: part,
@@ -209,16 +212,19 @@ function routing(
  * are taken out, so that no visitor puts into a page of all what the key does not say.
  */
 function asSent(
-  { method, served: { site, rules }, headers, keyed }: Visited,
+  { method, served: { site, rules }, keyed, memo }: Visited,
+  headers: RawHeaders,
   path: string,
   hasBody: boolean,
-): Pick<CacheRequest, 'keyed' | 'headers'> {
+): Pick<CacheRequest, 'keyed' | 'headers' | 'memo'> {
   const policy = rules.cookiesAt(path);
   const isShared = (method === 'GET' || method === 'HEAD') && !hasBody && !carriesAllowed(site, headers);
-  if (!isShared || rules.bypasses(path) || isPersonal(keyed.credentials, policy)) return { keyed, headers };
+  if (!isShared || rules.bypasses(path) || isPersonal(keyed.credentials, policy)) {
+    return { keyed, headers, memo };
+  }
   const sent = withoutIgnored(site, policy, headers);
   return sent === headers
-    ? { keyed, headers }
+    ? { keyed, headers, memo }
     : { keyed: { ...keyed, credentials: keyCookies(site, sent).credentials }, headers: sent };
 }
 

@@ -101,17 +101,22 @@ function forwardedElement(ip: string, { host, proto }: VisitorAddress): string {
   return `for=${forwardedNode(ip)};host=${tokenOrQuoted(host)};proto=${proto}`;
 }
 
+/** Fields that `setForwarded` writes, and whose values `withForwarded` changes. */
+export const DIFFER_BY_VISITOR: ReadonlySet<string> = new Set(['Forwarded', 'X-Forwarded-For']);
+
 /**
- * Puts another visitor in the place of the one that `setForwarded` told of, believing nobody. Changes `headers`.
+ * Puts another visitor in the place of the one that `setForwarded` told of, believing nobody.
  *
  * @param visitor - Who asks by the same scheme for the same host.
  */
-export function changeForwarded(headers: string[], visitor: VisitorAddress): void {
+export function withForwarded(headers: RawHeaders, visitor: VisitorAddress): string[] {
   const ip = canonicalAddress(visitor.ip);
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] === 'Forwarded') headers[i + 1] = forwardedElement(ip, visitor);
-    else if (headers[i] === 'X-Forwarded-For') headers[i + 1] = ip;
+  const changed = [...headers];
+  for (let i = 0; i < changed.length; i += 2) {
+    if (changed[i] === 'Forwarded') changed[i + 1] = forwardedElement(ip, visitor);
+    else if (changed[i] === 'X-Forwarded-For') changed[i + 1] = ip;
   }
+  return changed;
 }
 
 /**
@@ -208,16 +213,14 @@ export function claimedScheme(believed: RawHeaders, field?: ReportField): 'http'
 }
 
 /**
- * Counts a hop of OPTIONS down, which may end here (RFC 9110, section 7.6.2). Changes `headers`.
+ * Counts a hop of OPTIONS down (RFC 9110, section 7.6.2).
  *
- * @returns Whether the request must not go on.
+ * @returns The fields that go on, or `undefined` where the request must not go on.
  */
-export function endsHere(method: string, headers: string[]): boolean {
+export function withoutHop(method: string, headers: RawHeaders): RawHeaders | undefined {
   const left = method === 'OPTIONS' ? fieldValue(headers, 'max-forwards') : undefined;
-  if (left === undefined || !/^\d{1,9}$/.test(left)) return false;
-  const kept = withField(headers, 'Max-Forwards', String(Number(left) - 1));
-  headers.splice(0, headers.length, ...kept);
-  return Number(left) === 0;
+  if (left === undefined || !/^\d{1,9}$/.test(left)) return headers;
+  return Number(left) === 0 ? undefined : withField(headers, 'Max-Forwards', String(Number(left) - 1));
 }
 
 const FORWARDED_FIELDS: ReadonlySet<string> = new Set([

@@ -182,3 +182,6 @@ export const isFieldName: (name: string) => boolean = remembered((name) => FIELD
 
 /** @returns The name of a field in lower case. */
 export const lowerCase: (name: string) => string = remembered((name) => name.toLowerCase());
+
+/** Returns the same text as one object for equal names: all that is looked up by it later compares pointers. */
+export const interned: (name: string) => string = remembered((name) => name);

@@ -27,12 +27,34 @@ export interface Version {
   readonly isPersonal?: boolean | undefined;
 }
 
+/** Header section as it is written, but for values that differ by visitor. */
+export interface FieldsText {
+  readonly host: string;
+  /** Value of Content-Length. */
+  readonly length: number | undefined;
+  /** One more than there are such values. */
+  readonly texts: readonly string[];
+  /** Their indices in the header section of a request. */
+  readonly values: readonly number[];
+}
+
+/** What is remembered of a header section that comes again and again. It counts for requests with these very `headers`. */
+export interface SectionMemo {
+  readonly headers: RawHeaders;
+  /** By the client that writes them. */
+  readonly texts: Map<object, FieldsText>;
+}
+
 export interface UpstreamRequest {
   readonly method: string;
   /** Path and query. */
   readonly target: string;
   /** End-to-end fields, Host included. */
   readonly headers: RawHeaders;
+  /** Absent where the header section is not remembered. */
+  readonly memo?: SectionMemo | undefined;
+  /** Takes the place of `headers`, but for the values that it leaves out. */
+  readonly text?: FieldsText | undefined;
   readonly body: Readable | undefined;
   /** The protocol to switch to (RFC 9110, section 7.8), such as `websocket`. */
   readonly upgrade?: string | undefined;

@@ -10,7 +10,7 @@
  * repeated.
  * @module
  */
-import type { RawHeaders } from './headers.ts';
+import { interned, lowerCase, type RawHeaders } from './headers.ts';
 import { pieceOf } from './pieces.ts';
 import { UpstreamError } from './upstream-errors.ts';
 
@@ -323,13 +323,13 @@ class Framing {
   note(name: string, value: string): string | undefined {
     switch (name.length) {
       case 14:
-        return name.toLowerCase() === 'content-length' ? this.#noteLength(value) : value;
+        return lowerCase(name) === 'content-length' ? this.#noteLength(value) : value;
       case 17:
-        if (name.toLowerCase() !== 'transfer-encoding') return value;
+        if (lowerCase(name) !== 'transfer-encoding') return value;
         this.coding = this.coding === undefined ? value : `${this.coding}, ${value}`;
         return value;
       case 10: {
-        const lower = name.toLowerCase();
+        const lower = lowerCase(name);
         if (lower === 'connection') {
           this.connection = this.connection === undefined ? value : `${this.connection}, ${value}`;
         } else if (lower === 'keep-alive') {
@@ -372,7 +372,7 @@ function readFields(
     const match = fieldLine.exec(text);
     if (match === null)
       throw new ResponseError('bad_field', `not a field line: ${JSON.stringify(text.slice(at, at + 64))}`);
-    const name = match[1] as string;
+    const name = interned(match[1] as string);
     const value = match[2] ?? '';
     const said = framing === undefined ? value : framing.note(name, value);
     if (said !== undefined) headers.push(name, said);

@@ -18,6 +18,7 @@ import {
 } from './connection-shares.ts';
 import type { HttpError } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
+import { HOP_BY_HOP } from './forwarding-fields.ts';
 import { type RawHeaders, withoutFields } from './headers.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
 import type { Receiver, UnderWay } from './transport.ts';
@@ -44,6 +45,8 @@ export interface UpstreamOptions extends SharesOptions {
   /** True if lines of a header section may end with LF alone. */
   readonly bareLf?: boolean;
   readonly tls?: UpstreamTls;
+  /** Fields of responses that are not passed on, in lower case; those of the connection never are. */
+  readonly withheld?: ReadonlySet<string>;
 }
 
 /** An origin's header section; one with a thousand tags needs more than Node's 16 KiB. */
@@ -64,10 +67,14 @@ const MAX_AGE_MS = 60_000;
 export class UpstreamClient implements Way {
   readonly shares: ConnectionShares;
   readonly pool: UpstreamPool;
+  readonly withheld: ReadonlySet<string>;
+  readonly withheldFromSwitch: ReadonlySet<string>;
 
   constructor(options: UpstreamOptions) {
     const { url, tls, anyTransferCoding, bareLf, maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
     this.shares = new ConnectionShares(options);
+    this.withheldFromSwitch = options.withheld ?? new Set();
+    this.withheld = HOP_BY_HOP.union(this.withheldFromSwitch);
     const { protocol, hostname, port } = new URL(url);
     const isSecure = protocol === 'https:';
     this.pool = new UpstreamPool({
@@ -118,6 +125,10 @@ const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 interface Way {
   readonly pool: UpstreamPool;
   readonly shares: ConnectionShares;
+  /** Fields of responses that are not passed on. */
+  readonly withheld: ReadonlySet<string>;
+  /** Those of a 101, of which Connection and Upgrade say to which protocol. */
+  readonly withheldFromSwitch: ReadonlySet<string>;
 }
 
 /** Bytes of responses that are read in one turn of the event loop, but for one piece from each connection. */
@@ -220,17 +231,18 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
       return;
     }
     this.#finish();
-    this.#sink.onUpgrade({ status, statusText: 'Switching Protocols', headers }, socket);
+    const passed = withoutFields(headers, this.#way.withheldFromSwitch);
+    this.#sink.onUpgrade({ status, statusText: 'Switching Protocols', headers: passed }, socket);
   }
 
   onInterim(status: number, headers: RawHeaders): void {
     // No request says `Expect`: what it would ask for, the listener has answered (RFC 9110, section 15.2.1).
-    if (this.#state === 'waiting' && status !== 100) this.#sink.onInterim(status, removeHopByHop(headers));
+    if (this.#state === 'waiting' && status !== 100) this.#sink.onInterim(status, this.#cleaned(headers));
   }
 
   onHead(status: number, statusText: string, received: RawHeaders): void {
     if (this.#state !== 'waiting') return;
-    const headers = removeHopByHop(received);
+    const headers = this.#cleaned(received);
     this.#state = 'answered';
     // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
     this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
@@ -247,7 +259,11 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
     if (this.#state === 'done') return;
     this.#finish();
     // RFC 9110, section 6.5.1: a sender must not put there what is about the framing, and one that does is not followed.
-    this.#sink.onEnd(trailers.length === 0 ? trailers : withoutFields(removeHopByHop(trailers), LENGTH));
+    this.#sink.onEnd(trailers.length === 0 ? trailers : withoutFields(this.#cleaned(trailers), LENGTH));
+  }
+
+  #cleaned(headers: RawHeaders): RawHeaders {
+    return removeHopByHop(headers, this.#way.withheld);
   }
 
   onFailure(error: Error): void {

@@ -4,8 +4,8 @@
  * @module
  */
 import { HttpError } from './errors.ts';
-import { isFieldLine, isFieldValue, remembered } from './headers.ts';
-import type { UpstreamRequest } from './message.ts';
+import { isFieldLine, isFieldValue, type RawHeaders, remembered } from './headers.ts';
+import type { FieldsText, UpstreamRequest } from './message.ts';
 
 /** Fields of the connection, which this client writes itself; removed before requests get here. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
@@ -37,12 +37,43 @@ export interface RequestHead {
 }
 
 /** @throws {HttpError} `bad_request` for what would not stay one request. */
-export function requestHead({ method, target, headers, body, upgrade }: UpstreamRequest): RequestHead {
+export function requestHead({ method, target, headers, text, body, upgrade }: UpstreamRequest): RequestHead {
   if (!METHOD.test(method) || method === 'CONNECT') throw refused('method');
   if (!TARGET.test(target)) throw refused('target');
   if (upgrade !== undefined && !isFieldValue(upgrade)) throw refused('Upgrade');
-  let text = `${method} ${target} HTTP/1.1\r\n`;
-  text += upgrade === undefined ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`;
+  const { host, length, texts, values } = text ?? fieldsText(headers);
+  let fields = texts[0] as string;
+  for (let i = 0; i < values.length; i++) {
+    const value = headers[values[i] as number];
+    if (value === undefined || !isFieldValue(value)) throw refused('a value');
+    fields += value + (texts[i + 1] as string);
+  }
+  const connection = upgrade === undefined ? 'keep-alive' : `upgrade\r\nUpgrade: ${upgrade}`;
+  const framing = framingOf(method, length, body !== undefined);
+  return { text: `${method} ${target} HTTP/1.1\r\nConnection: ${connection}\r\n${fields}${framing}\r\n`, host, length };
+}
+
+function framingOf(method: string, length: number | undefined, hasBody: boolean): string {
+  if (hasBody) return length === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${length}\r\n`;
+  if (length !== undefined && length > 0) throw refused('a length without a body');
+  return EXPECTS_CONTENT.has(method) ? 'Content-Length: 0\r\n' : '';
+}
+
+/**
+ * Returns a header section as text.
+ *
+ * @param differs - Fields, by their name as it is written, whose values are left out.
+ * @param section - Header section of the requests that it is for: there the values will be.
+ * @throws {HttpError} `bad_request` for what would not stay one header section.
+ */
+export function fieldsText(
+  headers: RawHeaders,
+  differs: ReadonlySet<string> = NO_FIELDS,
+  section: RawHeaders = headers,
+): FieldsText {
+  const texts: string[] = [];
+  const values: number[] = [];
+  let lines: string[] = [];
   let host: string | undefined;
   let length: string | undefined;
   for (let i = 0; i < headers.length; i += 2) {
@@ -59,15 +90,24 @@ export function requestHead({ method, target, headers, body, upgrade }: Upstream
       if (host !== undefined) throw refused('two Hosts');
       host = value;
     }
-    text += `${name}: ${value}\r\n`;
+    if (differs.has(name)) {
+      texts.push(`${lines.join('')}${name}: `);
+      values.push(indexOfField(section, name) + 1);
+      lines = ['\r\n'];
+    } else lines.push(name, ': ', value, '\r\n');
   }
   if (host === undefined) throw refused('no Host');
-  if (body !== undefined) {
-    text += length === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${length}\r\n`;
-  } else if (length !== undefined && Number(length) > 0) throw refused('a length without a body');
-  else if (EXPECTS_CONTENT.has(method)) text += 'Content-Length: 0\r\n';
-  return { text: `${text}\r\n`, host, length: length === undefined ? undefined : Number(length) };
+  texts.push(lines.join(''));
+  return { host, length: length === undefined ? undefined : Number(length), texts, values };
 }
+
+function indexOfField(headers: RawHeaders, name: string): number {
+  let i = 0;
+  while (i < headers.length && headers[i] !== name) i += 2;
+  return i;
+}
+
+const NO_FIELDS: ReadonlySet<string> = new Set();
 
 function refused(what: string): HttpError {
   return new HttpError('bad_request', `not written upstream: ${what}`);

@@ -4,13 +4,12 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
-import type { Duplex } from 'node:stream';
 import type { OriginConfig, SiteConfig } from '../config/schema.ts';
-import type { HttpError } from '../http/errors.ts';
-import { appendCdnLoop, appendVia } from '../http/forwarding.ts';
+import { appendCdnLoop, appendVia, DIFFER_BY_VISITOR } from '../http/forwarding.ts';
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
-import type { Fetch, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import type { Fetch, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream-client.ts';
+import { fieldsText } from '../http/upstream-request.ts';
 import { Breaker } from '../tier/breaker.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import { TIER_FIELDS } from '../tier/protocol.ts';
@@ -49,11 +48,11 @@ export class OriginPool {
         minReadRate: origin.min_read_rate,
         anyTransferCoding: origin.transfer_codings === 'any',
         bareLf: origin.bare_lf === 'accept',
+        withheld: NOT_FROM_ORIGINS,
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
       const host = new URL(url).host;
-      const fetch: Fetch = (request, sink) =>
-        client.send(forOrigin(request, origin, host, network), new FromOrigin(sink));
+      const fetch: Fetch = (request, sink) => client.send(forOrigin(client, request, origin, host, network), sink);
       return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
     });
     this.#only = this.#servers.map(({ target }) => target);
@@ -81,20 +80,39 @@ export class OriginPool {
   }
 }
 
+/** @param client - Sends it; it writes the fields of a header section that is remembered only once. */
 function forOrigin(
+  client: UpstreamClient,
   request: UpstreamRequest,
-  { host_header, via }: OriginConfig,
+  origin: OriginConfig,
   serverHost: string,
   network: string,
 ): UpstreamRequest {
-  const visitorHost = fieldValue(request.headers, 'host') ?? serverHost;
+  const { method, target, headers, memo, body, upgrade, visitor } = request;
+  if (memo?.headers !== headers) {
+    const fields = fieldsForOrigin(headers, origin, serverHost, network);
+    return { method, target, headers: fields, body, upgrade, visitor };
+  }
+  let text = memo.texts.get(client);
+  if (text === undefined) {
+    text = fieldsText(fieldsForOrigin(headers, origin, serverHost, network), DIFFER_BY_VISITOR, headers);
+    memo.texts.set(client, text);
+  }
+  return { method, target, headers, text, body, upgrade, visitor };
+}
+
+function fieldsForOrigin(
+  headers: RawHeaders,
+  { host_header, via }: OriginConfig,
+  serverHost: string,
+  network: string,
+): RawHeaders {
+  const visitorHost = fieldValue(headers, 'host') ?? serverHost;
   const host = host_header === 'visitor' ? visitorHost : host_header === 'origin' ? serverHost : host_header;
-  let headers = withField(request.headers, 'Host', host);
-  if (via === 'omit') headers = withoutFields(headers, VIA);
-  else appendVia(headers, '1.1', via === 'send' ? network : via);
-  appendCdnLoop(headers, network);
-  const { method, target, body, upgrade, visitor } = request;
-  return { method, target, headers, body, upgrade, visitor };
+  const fields = withField(via === 'omit' ? withoutFields(headers, VIA) : headers, 'Host', host);
+  if (via !== 'omit') appendVia(fields, '1.1', via === 'send' ? network : via);
+  appendCdnLoop(fields, network);
+  return fields;
 }
 
 const VIA: ReadonlySet<string> = new Set(['via']);
@@ -104,42 +122,6 @@ const VIA: ReadonlySet<string> = new Set(['via']);
  * (RFC 7838), which would lead visitors past the network.
  */
 const NOT_FROM_ORIGINS: ReadonlySet<string> = new Set([...TIER_FIELDS, 'alt-svc']);
-
-class FromOrigin implements ResponseSink {
-  readonly #sink: ResponseSink;
-
-  constructor(sink: ResponseSink) {
-    this.#sink = sink;
-  }
-
-  onInterim(status: number, headers: RawHeaders): void {
-    this.#sink.onInterim(status, withoutFields(headers, NOT_FROM_ORIGINS));
-  }
-
-  onHead(head: ResponseHead): void {
-    this.#sink.onHead(cleaned(head));
-  }
-
-  onData(chunk: Buffer): void {
-    this.#sink.onData(chunk);
-  }
-
-  onEnd(trailers: RawHeaders): void {
-    this.#sink.onEnd(trailers.length === 0 ? trailers : withoutFields(trailers, NOT_FROM_ORIGINS));
-  }
-
-  onError(error: HttpError): void {
-    this.#sink.onError(error);
-  }
-
-  onUpgrade(head: ResponseHead, socket: Duplex): void {
-    this.#sink.onUpgrade?.(cleaned(head), socket);
-  }
-}
-
-function cleaned({ status, statusText, headers }: ResponseHead): ResponseHead {
-  return { status, statusText, headers: withoutFields(headers, NOT_FROM_ORIGINS) };
-}
 
 /** The pools of all sites of a node. */
 export class OriginPools {

@@ -30,7 +30,14 @@ export interface Target {
  */
 export function failover(targets: () => readonly Target[], now: () => MonotonicMs = monotonicNow): Fetch {
   return (request, sink) => {
-    const attempt = new Attempts(request, sink, targets(), now);
+    const list = targets();
+    const [only] = list;
+    // No other can take its place, and no breaker counts: an origin that is a failover of its own.
+    if (only !== undefined && list.length === 1 && only.breaker === undefined) {
+      only.onAsked?.();
+      return only.fetch(request, sink);
+    }
+    const attempt = new Attempts(request, sink, list, now);
     attempt.next(undefined);
     return attempt;
   };

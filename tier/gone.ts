@@ -15,21 +15,22 @@ export function goneSignal(exchange: ServerExchange): GoneSignal {
 
 /** An AbortSignal costs several times as much, for every request. */
 class Gone implements GoneSignal {
-  readonly #listeners = new Set<() => void>();
+  /** Few: a request waits for one thing at a time. */
+  readonly #listeners: (() => void)[] = [];
   aborted = false;
 
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
-    for (const listener of this.#listeners) listener();
-    this.#listeners.clear();
+    for (let next = this.#listeners.shift(); next !== undefined; next = this.#listeners.shift()) next();
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.add(listener);
+    this.#listeners.push(listener);
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.delete(listener);
+    const at = this.#listeners.indexOf(listener);
+    if (at >= 0) this.#listeners.splice(at, 1);
   }
 }
