@@ -66,7 +66,7 @@ export class EdgeRouting implements Routing {
     for (const client of workers) targets.push(client.target({ ...call, ask: 'worker' }));
     for (const client of shields) targets.push(client.target({ ...call, ask: 'shield' }, this.#onOwner));
     if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
-      targets.push({ name: 'origin', fetch: origin.fetchFor(site), onAsked: this.#onOwner });
+      targets.push({ name: 'origin', fetch: origin.fetchFor(site), isFailover: true, onAsked: this.#onOwner });
     }
     return targets;
   }

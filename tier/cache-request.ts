@@ -9,7 +9,7 @@ import type { KeyedRequest } from '../cache/key.ts';
 import type { JournalPosition } from '../cache/ledger.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import type { Fetch } from '../http/message.ts';
+import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { Target } from '../http/request-target.ts';
 import { goneSignal } from './gone.ts';
 import type { ServedSite } from './node-core.ts';
@@ -32,6 +32,8 @@ export interface CacheCall {
   readonly keyed: KeyedRequest;
   /** End-to-end fields, Host included. */
   readonly headers: RawHeaders;
+  /** Absent where the header section is not remembered. */
+  readonly memo?: SectionMemo | undefined;
   readonly body: Readable | undefined;
   /** Block of addresses of the visitor. */
   readonly visitor: string | undefined;
@@ -50,6 +52,7 @@ export function cacheRequest(call: CacheCall): CacheRequest {
     rawTarget: target.raw,
     path: call.path,
     headers: call.headers,
+    memo: call.memo,
     body: call.body,
     visitor: call.visitor,
     site: served.site,

@@ -19,6 +19,8 @@ export interface Target {
   /** Absent: always asked. */
   readonly breaker?: Breaker | undefined;
   readonly fetch: Fetch;
+  /** Whether `fetch` is a failover of its own, which has tried all that can be tried. */
+  readonly isFailover?: boolean;
   /** Called just before this target is tried. */
   readonly onAsked?: () => void;
 }
@@ -32,8 +34,7 @@ export function failover(targets: () => readonly Target[], now: () => MonotonicM
   return (request, sink) => {
     const list = targets();
     const [only] = list;
-    // No other can take its place, and no breaker counts: an origin that is a failover of its own.
-    if (only !== undefined && list.length === 1 && only.breaker === undefined) {
+    if (only?.isFailover === true && list.length === 1) {
       only.onAsked?.();
       return only.fetch(request, sink);
     }

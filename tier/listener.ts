@@ -136,6 +136,6 @@ async function answer(options: TierListenerOptions, exchange: ServerExchange): P
 }
 
 /** The fields that are not about the connection, nor between nodes. */
-function endToEnd(headers: RawHeaders): string[] {
+function endToEnd(headers: RawHeaders): RawHeaders {
   return withoutFields(removeHopByHop(headers), TIER_FIELDS);
 }
