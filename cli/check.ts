@@ -43,7 +43,7 @@ and include take it, is checked by itself. Exits with 1 if anything is wrong.`,
       if (problems.length === 0) {
         for (const region of regions) print(`${region.file}: ${describe(region)}`);
         for (const { file, site } of sites) {
-          if (site !== undefined) print(`${file}: site ${site.name} is well: ${count(site.rules.length, 'rule')}`);
+          if (site !== undefined) print(`${file}: site ${site.name} is valid: ${count(site.rules.length, 'rule')}`);
         }
       }
     }
@@ -59,7 +59,7 @@ function describe({ region, edges, shields, control, dns, sites }: RegionConfig)
     ...(dns ? [`the DNS server of ${count(dns.zones.length, 'zone')}`] : []),
     count(sites.length, 'site'),
   ];
-  return `region ${region} is well: ${parts.join(', ')}`;
+  return `region ${region} is valid: ${parts.join(', ')}`;
 }
 
 function count(number: number, noun: string): string {

@@ -1,5 +1,5 @@
 /**
- * Purges that would not reach every node, though the config is otherwise well.
+ * Purges that would not reach every node, though the config is otherwise valid.
  * @module
  */
 import type { ConfigProblem } from './problem.ts';

@@ -10,7 +10,7 @@ export interface Probe {
   close(): Promise<void>;
 }
 
-/** A node that needs longer is not well. */
+/** A node that takes longer counts as unhealthy. */
 const PROBE_TIMEOUT_MS = 1_000;
 
 export function createProbe(): Probe {

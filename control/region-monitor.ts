@@ -42,7 +42,7 @@ interface Watched {
   readonly region: RegionConfig;
   readonly health: RegionHealth;
   readonly overload: Overload | undefined;
-  /** By the name of the edge; one that nobody has asked yet is taken for well. */
+  /** By the name of the edge; an edge that has not been probed yet counts as healthy. */
   readonly up: Map<string, boolean>;
 }
 
@@ -169,7 +169,7 @@ export class RegionMonitor {
           ...region,
           drained: region.drained || drained.has(region.name),
           health: state,
-          wellAt: state === 'recovering' ? health.wellAt : LONG_AGO,
+          healthyAt: state === 'recovering' ? health.healthyAt : LONG_AGO,
           shed: overload?.shed ?? 0,
           edges: region.edges.map((edge) => ({ ...edge, up: up.get(edge.name) ?? true })),
         };

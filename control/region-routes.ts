@@ -35,7 +35,7 @@ const regionSchema = z
   .strictObject({
     name: nameOfRegion,
     state: z
-      .enum(['well', 'drained', 'down', 'recovering'])
+      .enum(['healthy', 'drained', 'down', 'recovering'])
       .meta({ description: 'Whether it takes visitors, or why not.' }),
     drain: z
       .strictObject({
@@ -46,7 +46,7 @@ const regionSchema = z
       })
       .nullable()
       .meta({ description: 'Who has drained it; null where nobody has.' }),
-    well_in_ms: z.number().nullable().meta({ description: 'Until it takes visitors again, if it stays up.' }),
+    healthy_in_ms: z.number().nullable().meta({ description: 'Until it takes visitors again, if it stays up.' }),
     shed: z.number().meta({ description: 'Share of its visitors that go elsewhere, as it has too much to do.' }),
     edges: z
       .array(

@@ -29,10 +29,10 @@ export interface RegionsOptions {
 /** A region as operators see it. */
 export interface RegionStatus {
   readonly name: string;
-  readonly state: 'well' | 'drained' | 'down' | 'recovering';
+  readonly state: 'healthy' | 'drained' | 'down' | 'recovering';
   readonly drain: (Drain & { readonly source: 'api' }) | { readonly source: 'config' } | null;
-  /** Milliseconds until it is well, if it stays up. */
-  readonly well_in_ms: number | null;
+  /** Milliseconds until it is healthy, if it stays up. */
+  readonly healthy_in_ms: number | null;
   /** Share of its visitors that go elsewhere because it has too much to do. */
   readonly shed: number;
   readonly edges: readonly { readonly name: string; readonly up: boolean }[];
@@ -72,13 +72,13 @@ export class Regions {
 
   list(): RegionStatus[] {
     const now = monotonicNow();
-    return this.#monitor.network.regions.map(({ name, drained, health, wellAt, shed, edges }) => {
+    return this.#monitor.network.regions.map(({ name, drained, health, healthyAt, shed, edges }) => {
       const drain = this.#drains.all.get(name);
       return {
         name,
         state: drained ? 'drained' : health,
         drain: drain ? { source: 'api', ...drain } : drained ? { source: 'config' } : null,
-        well_in_ms: health === 'recovering' ? Math.max(0, Math.round(msBetween(now, wellAt))) : null,
+        healthy_in_ms: health === 'recovering' ? Math.max(0, Math.round(msBetween(now, healthyAt))) : null,
         shed,
         edges: edges.map(({ name: edge, up }) => ({ name: edge, up })),
       };

@@ -28,7 +28,7 @@ export function isSteered({ geo }: SiteConfig, { method, target, headers }: Stee
 
 /**
  * @param region - Where the request is now.
- * @returns The redirect to the best region that is well and has a host name of its own; none when that is this one, or
+ * @returns The redirect to the best healthy region that has a host name of its own; none when that is this one, or
  *   when nothing is known of where the visitor is.
  */
 export function steer(
@@ -38,7 +38,7 @@ export function steer(
   { place, regions }: Decision,
 ): ResponseHead | undefined {
   if (place === undefined) return undefined;
-  const best = regions.find(({ name, state }) => state === 'well' && (name === region || name in geo.redirect));
+  const best = regions.find(({ name, state }) => state === 'healthy' && (name === region || name in geo.redirect));
   const host = best === undefined || best.name === region ? undefined : geo.redirect[best.name];
   if (host === undefined) return undefined;
   const port = target.port === undefined ? '' : `:${target.port}`;

@@ -139,8 +139,8 @@ export function followNetwork({
         at,
       );
       const state = health.state(at);
-      const wellAt = state === 'recovering' ? health.wellAt : LONG_AGO;
-      return { ...region, edges, health: state, wellAt };
+      const healthyAt = state === 'recovering' ? health.healthyAt : LONG_AGO;
+      return { ...region, edges, health: state, healthyAt };
     });
     if (JSON.stringify(regions) !== JSON.stringify(current.regions)) current = { regions };
   }

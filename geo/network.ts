@@ -30,10 +30,10 @@ export interface NetworkRegion {
   readonly drained: boolean;
   readonly minHealth: number;
   readonly recoveryMs: number;
-  /** `recovering` ends at `wellAt`. */
-  readonly health: 'well' | 'down' | 'recovering';
+  /** `recovering` ends at `healthyAt`. */
+  readonly health: 'healthy' | 'down' | 'recovering';
   /** On the clock of the process that has this map. */
-  readonly wellAt: MonotonicMs;
+  readonly healthyAt: MonotonicMs;
   /** Share of its visitors that it cannot take, from 0 to 1. */
   readonly shed: number;
   readonly edges: readonly NetworkEdge[];
@@ -43,7 +43,7 @@ export interface Network {
   readonly regions: readonly NetworkRegion[];
 }
 
-/** @returns The network as its files say, all of it well. */
+/** @returns The network as its files say, all of it healthy. */
 export function networkOf(regions: readonly RegionConfig[]): Network {
   return { regions: regions.filter(hasEdges).map(networkRegion) };
 }
@@ -64,8 +64,8 @@ function networkRegion({ region, coordinates, geo, edges }: RegionConfig): Netwo
     drained: geo.drained,
     minHealth: geo.min_health,
     recoveryMs: geo.recovery,
-    health: 'well',
-    wellAt: LONG_AGO,
+    health: 'healthy',
+    healthyAt: LONG_AGO,
     shed: 0,
     edges: edges.map((edge) => {
       const addresses = publicAddresses(edge);
@@ -106,7 +106,10 @@ export function readNetwork(value: unknown, now: MonotonicMs): Network {
 /** @returns What {@link readNetwork} reads. */
 export function networkMessage({ regions }: Network, now: MonotonicMs): object {
   return {
-    regions: regions.map(({ wellAt, ...region }) => ({ ...region, wellInMs: Math.max(0, msBetween(now, wellAt)) })),
+    regions: regions.map(({ healthyAt, ...region }) => ({
+      ...region,
+      healthyInMs: Math.max(0, msBetween(now, healthyAt)),
+    })),
   };
 }
 
@@ -114,7 +117,7 @@ function readRegion(value: unknown, now: MonotonicMs): NetworkRegion {
   const region = object(value, 'region');
   const { edges, health, coordinates } = region;
   if (!Array.isArray(edges) || edges.length > MAX_EDGES) throw new TypeError('edges');
-  if (health !== 'well' && health !== 'down' && health !== 'recovering') throw new TypeError('health');
+  if (health !== 'healthy' && health !== 'down' && health !== 'recovering') throw new TypeError('health');
   return {
     name: text(region['name'], 'name'),
     coordinates: coordinates === undefined ? undefined : readCoordinates(coordinates),
@@ -128,7 +131,7 @@ function readRegion(value: unknown, now: MonotonicMs): NetworkRegion {
     minHealth: number(region['minHealth'], 'minHealth', 0, 1),
     recoveryMs: number(region['recoveryMs'], 'recoveryMs', 0, Number.MAX_SAFE_INTEGER),
     health,
-    wellAt: later(now, number(region['wellInMs'], 'wellInMs', 0, Number.MAX_SAFE_INTEGER)),
+    healthyAt: later(now, number(region['healthyInMs'], 'healthyInMs', 0, Number.MAX_SAFE_INTEGER)),
     shed: number(region['shed'], 'shed', 0, 1),
     edges: edges.map(readEdge),
   };

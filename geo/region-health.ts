@@ -14,9 +14,9 @@ export interface HealthRules {
   readonly recoveryMs: number;
 }
 
-export type Health = 'well' | 'down' | 'recovering';
+export type Health = 'healthy' | 'down' | 'recovering';
 
-/** A region that was well for less than so many recoveries has failed soon. */
+/** A region that was healthy for less than this many recoveries has failed soon. */
 const SOON = 10;
 /** A recovery is doubled so often at most. */
 const MAX_DOUBLINGS = 4;
@@ -39,8 +39,8 @@ export class RegionHealth {
     const isUp = up > 0 && up / edges.length >= this.rules.minHealth;
     if (isUp !== this.#isUp && this.#wasUp) {
       if (!isUp) {
-        const wellFor = msBetween(this.wellAt, now);
-        this.#doublings = wellFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;
+        const healthyFor = msBetween(this.healthyAt, now);
+        this.#doublings = healthyFor < SOON * this.rules.recoveryMs ? Math.min(MAX_DOUBLINGS, this.#doublings + 1) : 0;
       }
       this.#since = now;
     }
@@ -50,11 +50,11 @@ export class RegionHealth {
 
   state(now: MonotonicMs): Health {
     if (!this.#isUp) return 'down';
-    return now < this.wellAt ? 'recovering' : 'well';
+    return now < this.healthyAt ? 'recovering' : 'healthy';
   }
 
   /** Time at which the region becomes healthy, if it stays up. */
-  get wellAt(): MonotonicMs {
+  get healthyAt(): MonotonicMs {
     return later(this.#since, this.rules.recoveryMs * 2 ** this.#doublings);
   }
 }

@@ -92,27 +92,27 @@ function prepare(network: Network, now: MonotonicMs): Prepared {
       ipv6: Object.freeze(addresses.filter((address) => address.includes(':'))),
     };
   });
-  const waits = network.regions.flatMap(({ health, wellAt }) =>
-    health === 'recovering' && wellAt > now ? wellAt : [],
+  const waits = network.regions.flatMap(({ health, healthyAt }) =>
+    health === 'recovering' && healthyAt > now ? healthyAt : [],
   );
   return {
     network,
     regions,
     fallback: regions.find(({ isDefault }) => isDefault),
-    isShedding: regions.some(({ region, state }) => region.shed > 0 && state === 'well'),
+    isShedding: regions.some(({ region, state }) => region.shed > 0 && state === 'healthy'),
     validUntil: waits.reduce(earlierOf, NEVER),
     byPlace: new WeakMap(),
   };
 }
 
-function stateOf({ drained, health, wellAt }: NetworkRegion, now: MonotonicMs): RegionState {
+function stateOf({ drained, health, healthyAt }: NetworkRegion, now: MonotonicMs): RegionState {
   if (drained) return 'drained';
   if (health === 'down') return 'down';
-  return health === 'recovering' && now < wellAt ? 'recovering' : 'well';
+  return health === 'recovering' && now < healthyAt ? 'recovering' : 'healthy';
 }
 
 /** Preference among regions when none is healthy: a full region still answers, and a drained one most likely does. */
-const STATE_ORDER: Readonly<Record<RegionState, number>> = { well: 0, full: 1, recovering: 2, drained: 3, down: 4 };
+const STATE_ORDER: Readonly<Record<RegionState, number>> = { healthy: 0, full: 1, recovering: 2, drained: 3, down: 4 };
 const PIN_ORDER = { country: 0, continent: 1, none: 2 } as const;
 
 function rank(
@@ -154,7 +154,7 @@ function rankedRegion(
 ): RankedRegion {
   const { name, coordinates, weight, countries, continents, shed } = region;
   const km = from && direction ? distanceKm(from, direction) : undefined;
-  const isShed = state === 'well' && shedAt !== undefined && shedAt < shed;
+  const isShed = state === 'healthy' && shedAt !== undefined && shedAt < shed;
   return Object.freeze({
     name,
     state: isShed ? 'full' : state,
@@ -185,7 +185,7 @@ function reasonOf(
   isUnknown: boolean,
 ): SteeringReason {
   if (chosen === undefined) return 'no-region';
-  if (chosen.state !== 'well') return 'nothing-well';
+  if (chosen.state !== 'healthy') return 'none-healthy';
   if (chosen !== wanted) return 'fallback';
   if (chosen.pin !== undefined) return `pinned-${chosen.pin}`;
   return isUnknown ? 'default' : 'nearest';

@@ -18,8 +18,8 @@ export const STEERING_REASONS = [
   'fallback',
   /** Unknown location: the default region. */
   'default',
-  /** No region is well: they are tried all the same, in the order in which they would be. */
-  'nothing-well',
+  /** No region is healthy: they are tried all the same, in the order in which they would be. */
+  'none-healthy',
   /** There is no region at all. */
   'no-region',
 ] as const;
@@ -29,7 +29,7 @@ export type SteeringReason = (typeof STEERING_REASONS)[number];
 /** Reasons to use a region or to leave it out. */
 export const REGION_STATES = [
   /** It takes visitors. */
-  'well',
+  'healthy',
   /** An operator has taken it out. */
   'drained',
   /** Too few of its edges are up. */
@@ -70,7 +70,7 @@ export interface Decision {
   readonly address: string;
   readonly place: Place | undefined;
   /**
-   * Every region, best first: those that are well come before all others (full, recovering, drained, down, in that
+   * Every region, best first: healthy ones come before all others (full, recovering, drained, down, in that
    * order), and within each group the order is that of pins, then of the weighted distance, then of names. The same
    * question with the same health has the same answer.
    */

@@ -80,10 +80,10 @@ const KIND_WORDS: Readonly<Record<AddressKind, string>> = {
 };
 
 const STATE_WORDS: Readonly<Record<RegionState, string>> = {
-  well: 'well',
+  healthy: 'healthy',
   drained: 'drained',
   down: 'down',
-  recovering: 'coming back, but not well for long enough yet',
+  recovering: 'coming back, but not healthy for long enough yet',
   full: 'full, and this visitor is among those that go elsewhere',
 };
 
@@ -105,14 +105,14 @@ function because({ place, chosen, reason, regions }: Decision, kind: AddressKind
     }
     case 'fallback':
       return `${name} comes next: ${betterOnes(regions, chosen)}.`;
-    case 'nothing-well':
-      return `No region is well: ${regions.map((region) => `${region.name} is ${STATE_WORDS[region.state]}`).join('; ')}.`;
+    case 'none-healthy':
+      return `No region is healthy: ${regions.map((region) => `${region.name} is ${STATE_WORDS[region.state]}`).join('; ')}.`;
   }
 }
 
 /** Describes the unhealthy regions that rank above the chosen one. */
 function betterOnes(regions: readonly RankedRegion[], chosen: RankedRegion): string {
-  const better = regions.filter((region) => region.state !== 'well' && isBefore(region, chosen));
+  const better = regions.filter((region) => region.state !== 'healthy' && isBefore(region, chosen));
   return better.map((region) => `${region.name} is ${STATE_WORDS[region.state]}`).join('; ');
 }
 

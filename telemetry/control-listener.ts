@@ -28,7 +28,7 @@ export interface Health {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-const WELL: Health = { isServing: true, details: {} };
+const HEALTHY: Health = { isServing: true, details: {} };
 
 /** Serves `/metrics` (Prometheus text) and `/healthz`. */
 export function listenForControl({
@@ -37,7 +37,7 @@ export function listenForControl({
   registry,
   node,
   hosts,
-  health = () => WELL,
+  health = () => HEALTHY,
   posts = {},
 }: ControlListenerOptions): Promise<Listener> {
   return listen({

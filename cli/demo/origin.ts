@@ -66,7 +66,7 @@ export async function startDemoOrigin(options: DemoOriginOptions): Promise<DemoO
       failing = on;
       // No Location: it would make caches forget the page that is about to fail (RFC 9111, section 4.4).
       response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', ...NEVER_CACHED });
-      response.end(on ? 'The origin now answers /fail with 503.\n' : 'The origin is well again.\n');
+      response.end(on ? 'The origin now answers /fail with 503.\n' : 'The origin works again.\n');
     };
 
   const reads: Record<string, Handler> = {

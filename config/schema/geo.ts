@@ -52,7 +52,7 @@ export const geoSchema = z.strictObject({
       'Whether visitors come here of whom nobody knows where they are. Without such a region it is the first one by name.',
   }),
   drained: z.boolean().default(false).meta({
-    description: 'Send no new visitors here as long as any other region is well. An API call can do so as well.',
+    description: 'Send no new visitors here as long as any other region is healthy. An API call can do so as well.',
   }),
   min_health: z
     .number()

@@ -128,7 +128,7 @@ export const siteGeoSchema = z.strictObject({
     .meta({
       examples: [{ eu: 'eu.example.com', us: 'us.example.com' }],
       description:
-        'Region → host name of its own. Navigations to any other host of the site are sent to the host of the nearest region that is well (307).',
+        'Region → host name of its own. Navigations to any other host of the site are sent to the host of the nearest healthy region (307).',
     }),
 });
 

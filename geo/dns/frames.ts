@@ -6,7 +6,7 @@
 import { MAX_MESSAGE_BYTES } from '../../config/dns/numbers.ts';
 
 export interface FrameReader {
-  /** @returns Whether all is well; `false`: what comes is not DNS. */
+  /** @returns False if the bytes are not DNS. */
   push(bytes: Buffer): boolean;
 }
 

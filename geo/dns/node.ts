@@ -116,8 +116,8 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
   try {
     for (const address of dns.listen) entrances.push(await open(address));
     if (dns.control !== undefined) {
-      const isAnyRegionWell = () => steering.where('').chosen?.state === 'well';
-      const registry = dnsRegistry(dns.name, counts, isAnyRegionWell);
+      const isAnyRegionHealthy = () => steering.where('').chosen?.state === 'healthy';
+      const registry = dnsRegistry(dns.name, counts, isAnyRegionHealthy);
       control = await listenForControl({ address: dns.control, limits, registry, node: dns.name, hosts: () => hosts });
     }
   } catch (error) {

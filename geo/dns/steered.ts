@@ -12,7 +12,7 @@ export interface Choice {
   /** 4 or 16 bytes each; none: there is nothing of the type. */
   readonly addresses: readonly Uint8Array[];
   readonly region: RankedRegion;
-  /** No region is well; this is the default one. */
+  /** No region is healthy; this is the default one. */
   readonly isLastResort: boolean;
 }
 
@@ -28,7 +28,7 @@ export class AddressChooser {
 
   /** @returns `undefined` when no region has any address at all. */
   choose({ regions, reason }: Decision, type: number, max: number): Choice | undefined {
-    const isLastResort = reason === 'nothing-well';
+    const isLastResort = reason === 'none-healthy';
     const order = isLastResort ? regions.toSorted((a, b) => Number(b.isDefault) - Number(a.isDefault)) : regions;
     const region = regionFor(order, type);
     if (region === undefined) return undefined;

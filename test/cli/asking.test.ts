@@ -29,14 +29,14 @@ for (const { what, text, code, stdout, line } of [
     what: 'that is well',
     text: 'name: shop\norigin: { servers: [{ url: "http://127.0.0.1:1" }] }\nrules: [{ path: /a, ttl: 1h }]\n',
     code: 0,
-    stdout: /site\.yaml: site shop is well: 1 rule\n$/,
+    stdout: /site\.yaml: site shop is valid: 1 rule\n$/,
     line: undefined,
   },
   {
     what: 'whose origin the command line says',
     text: 'rules: [{ path: /a, ttl: 1h }]\n',
     code: 0,
-    stdout: /site site is well/,
+    stdout: /site site is valid/,
     line: undefined,
   },
   {

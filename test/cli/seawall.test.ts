@@ -148,12 +148,12 @@ test('a bad file: the line, the key and the fix of each problem', async (t) => {
   t.match(JSON.parse(stdout), { ok: false, regions: [], problems: [{ line: 3, key: 'memory' }, { line: 5 }] });
 });
 
-test('good files are well', async (t) => {
+test('valid files are reported as such', async (t) => {
   const files = [EU, 'config/regions/us.yaml'];
   const { code, stdout, stderrLines } = await runCommand('cli/seawall.ts', ['check', ...files], ENV);
   t.equal(code, 0);
   t.strictSame(stderrLines, []);
-  t.match(stdout, /^config\/regions\/eu\.yaml: region eu is well: 2 edges, 1 shield, the control node, 1 site$/m);
+  t.match(stdout, /^config\/regions\/eu\.yaml: region eu is valid: 2 edges, 1 shield, the control node, 1 site$/m);
   const json = await runCommand('cli/seawall.ts', ['check', ...files, '--json'], ENV);
   t.match(JSON.parse(json.stdout), { ok: true, regions: [{ region: 'eu' }, { region: 'us' }], problems: [] });
 });

@@ -41,8 +41,8 @@ test('which region, why, and what comes next', async (t) => {
     `11.2.3.4: Munich, DE, EU (48.1, 11.6)
 eu is the nearest region.
 
-  1. eu  well, 308 km, 1 of 1 edges up, 203.0.113.7
-  2. us  well, 6839 km, default, 1 of 1 edges up, 203.0.113.7
+  1. eu  healthy, 308 km, 1 of 1 edges up, 203.0.113.7
+  2. us  healthy, 6839 km, default, 1 of 1 edges up, 203.0.113.7
 
 This holds for all addresses that share the first 8 bits.
 Source: city.mmdb
@@ -67,13 +67,13 @@ for (const { what, address, more, says } of [
     what: 'pinned',
     address: '11.0.0.1',
     more: ', countries: [DE]',
-    says: /Visitors from DE go to eu\.\n\n {2}1\. eu {2}well, 308 km, pinned by country/,
+    says: /Visitors from DE go to eu\.\n\n {2}1\. eu {2}healthy, 308 km, pinned by country/,
   },
   {
     what: 'weighed',
     address: '11.0.0.1',
     more: ', weight: 0.01',
-    says: /us is the nearest region, weights counted in\.\n[\s\S]*eu {2}well, 308 km, counts as 30\d{3} km \(weight 0\.01\)/,
+    says: /us is the nearest region, weights counted in\.\n[\s\S]*eu {2}healthy, 308 km, counts as 30\d{3} km \(weight 0\.01\)/,
   },
   { what: 'drained', address: '11.0.0.1', more: ', drained: true', says: /us comes next: eu is drained\.\n/ },
 ]) {

@@ -164,8 +164,8 @@ test('where a visitor would go, and why', async (t) => {
     reason: 'nearest',
     because: 'eu is the nearest region.',
     order: [
-      { region: 'eu', state: 'well', edges_up: 1, edges: 1, addresses: ['127.0.0.1'] },
-      { region: 'us', state: 'well' },
+      { region: 'eu', state: 'healthy', edges_up: 1, edges: 1, addresses: ['127.0.0.1'] },
+      { region: 'us', state: 'healthy' },
     ],
     sources: [/DB-IP/],
   });
@@ -205,8 +205,8 @@ test('a region that dies, that hangs and that comes back', async (t) => {
   t.ok(dead < SEEN_MS && hung < SEEN_MS);
 
   await world.edges.eu.stop();
-  await until(async () => (await world.where(AMERICAN)).reason === 'nothing-well');
-  t.match(await world.where(AMERICAN), { region: 'us', because: /^No region is well: us is down; eu is down\.$/ });
+  await until(async () => (await world.where(AMERICAN)).reason === 'none-healthy');
+  t.match(await world.where(AMERICAN), { region: 'us', because: /^No region is healthy: us is down; eu is down\.$/ });
   const metrics = await (await fetch(`${world.url}/metrics`)).text();
   t.match(metrics, /seawall_region_state\{region="us",state="down",.*\} 1\n/);
   t.match(metrics, /seawall_region_edges_up\{region="us",.*\} 0\n/);
@@ -240,7 +240,7 @@ test('a region is drained by a call, across a restart, and comes back by another
   await world.stopControl();
   const again = await startWorld(t, {}, world);
   t.match(await again.where(AMERICAN), { region: 'eu', reason: 'fallback' });
-  t.match(await again.post('/v1/regions/us/undrain', token), { status: 200, body: { state: 'well', drain: null } });
+  t.match(await again.post('/v1/regions/us/undrain', token), { status: 200, body: { state: 'healthy', drain: null } });
   t.match(await again.where(AMERICAN), { region: 'us', reason: 'nearest' });
   const lines = readFileSync(join(world.folder, 'seawall-data', 'audit.jsonl'), 'utf8')
     .trim()
@@ -261,7 +261,7 @@ test('a region is drained by a call, across a restart, and comes back by another
 
 test('a region is drained by its file', async (t) => {
   const world = await startWorld(t, { drained: true });
-  t.match(await world.where(AMERICAN), { region: 'us', reason: 'nothing-well' }, 'drained is better than nothing');
+  t.match(await world.where(AMERICAN), { region: 'us', reason: 'none-healthy' }, 'drained is better than nothing');
   const { regions } = (await (await fetch(`${world.url}/v1/regions`)).json()) as { regions: object[] };
   t.match(regions, [{ drain: { source: 'config' } }, { drain: { source: 'config' } }]);
 });

@@ -149,7 +149,7 @@ test('a header value that could end the line is refused by the schema', async (t
   t.throws(() => site({ refusal: { content_type: 'text/html\r\nX: y' } }));
 });
 
-function region(name: string, state: RankedRegion['state'] = 'well'): RankedRegion {
+function region(name: string, state: RankedRegion['state'] = 'healthy'): RankedRegion {
   return { name, state } as RankedRegion;
 }
 

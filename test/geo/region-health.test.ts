@@ -10,17 +10,17 @@ function states(health: RegionHealth, times: readonly number[]): string {
   return times.map((at) => health.state(monotonicMs(at * SECOND))).join(' ');
 }
 
-test('a region that was never seen down is well at once', async (t) => {
+test('a region that was never seen down is healthy at once', async (t) => {
   const health = new RegionHealth(RULES);
-  t.equal(health.state(monotonicMs(0)), 'well');
+  t.equal(health.state(monotonicMs(0)), 'healthy');
   health.update([true, true], monotonicMs(0));
-  t.equal(health.state(monotonicMs(0)), 'well');
+  t.equal(health.state(monotonicMs(0)), 'healthy');
 });
 
 for (const [edges, minHealth, state] of [
-  [[true, false], 0.5, 'well'],
+  [[true, false], 0.5, 'healthy'],
   [[true, false, false], 0.5, 'down'],
-  [[true, false, false], 0, 'well'],
+  [[true, false, false], 0, 'healthy'],
   [[false, false], 0, 'down'],
   [[true, false], 1, 'down'],
   [[], 0, 'down'],
@@ -32,15 +32,15 @@ for (const [edges, minHealth, state] of [
   });
 }
 
-test('one that is not up yet when it is first looked at, as its network starts, is well as soon as it is up', async (t) => {
+test('one that is not up yet when it is first looked at, as its network starts, is healthy as soon as it is up', async (t) => {
   const health = new RegionHealth(RULES);
   health.update([false], monotonicMs(0));
   t.equal(health.state(monotonicMs(0)), 'down');
   health.update([true], monotonicMs(2 * SECOND));
-  t.equal(health.state(monotonicMs(2 * SECOND)), 'well');
+  t.equal(health.state(monotonicMs(2 * SECOND)), 'healthy');
   health.update([false], monotonicMs(200 * SECOND));
   health.update([true], monotonicMs(201 * SECOND));
-  t.equal(states(health, [201, 210.9, 211]), 'recovering recovering well', 'from then on it has to recover');
+  t.equal(states(health, [201, 210.9, 211]), 'recovering recovering healthy', 'from then on it has to recover');
 });
 
 test('down at once, back after the recovery', async (t) => {
@@ -49,7 +49,7 @@ test('down at once, back after the recovery', async (t) => {
   health.update([false], monotonicMs(100 * SECOND));
   t.equal(health.state(monotonicMs(100 * SECOND)), 'down');
   health.update([true], monotonicMs(105 * SECOND));
-  t.equal(states(health, [105, 114.9, 115, 200]), 'recovering recovering well well');
+  t.equal(states(health, [105, 114.9, 115, 200]), 'recovering recovering healthy healthy');
 });
 
 test('one that soon fails again waits twice as long each time, up to sixteen times; a good while is a new beginning', async (t) => {
@@ -61,14 +61,14 @@ test('one that soon fails again waits twice as long each time, up to sixteen tim
     health.update([false], monotonicMs(now));
     now += SECOND;
     health.update([true], monotonicMs(now));
-    waits.push((millisecondsOf(health.wellAt) - now) / SECOND);
-    now = millisecondsOf(health.wellAt) + SECOND;
+    waits.push((millisecondsOf(health.healthyAt) - now) / SECOND);
+    now = millisecondsOf(health.healthyAt) + SECOND;
   }
   t.strictSame(waits, [10, 20, 40, 80, 160, 160, 160, 160]);
   now += 3_600 * SECOND;
   health.update([false], monotonicMs(now));
   health.update([true], monotonicMs(now));
-  t.equal((millisecondsOf(health.wellAt) - now) / SECOND, 10);
+  t.equal((millisecondsOf(health.healthyAt) - now) / SECOND, 10);
 });
 
 test('however it flaps, it comes back at most once in each recovery', async (t) => {
@@ -83,7 +83,7 @@ test('however it flaps, it comes back at most once in each recovery', async (t) 
       for (const pause of pauses) {
         for (const at of [now + pause / 2, now + pause]) {
           const state = health.state(monotonicMs(at));
-          if (state === 'well' && before !== 'well') returns.push(at);
+          if (state === 'healthy' && before !== 'healthy') returns.push(at);
           before = state;
         }
         now += pause;

@@ -17,8 +17,8 @@ export function regionOf(name: string, changes: Partial<NetworkRegion> = {}): Ne
     drained: false,
     minHealth: 0.5,
     recoveryMs: 10_000,
-    health: 'well',
-    wellAt: monotonicMs(0),
+    health: 'healthy',
+    healthyAt: monotonicMs(0),
     shed: 0,
     edges: [1, 2].map((n) => ({
       name: `${name}-${n}`,

@@ -97,7 +97,7 @@ for (const { what, regions, address, order, reason } of [
   },
   {
     what: 'what recovers waits',
-    regions: [{ ...FRA, health: 'recovering' as const, wellAt: monotonicMs(1) }, IAD],
+    regions: [{ ...FRA, health: 'recovering' as const, healthyAt: monotonicMs(1) }, IAD],
     address: BERLIN,
     order: 'iad fra',
     reason: 'fallback',
@@ -117,7 +117,7 @@ for (const { what, regions, address, order, reason } of [
     ],
     address: BERLIN,
     order: 'iad fra',
-    reason: 'nothing-well',
+    reason: 'none-healthy',
   },
   {
     what: 'the default for whom nothing is known, the others as near as they are to it',
@@ -188,7 +188,7 @@ for (const { what, regions, address, order, reason } of [
 }
 
 test('what recovers is well when its time has come, without anybody saying so', async (t) => {
-  const network = { regions: [{ ...FRA, health: 'recovering' as const, wellAt: monotonicMs(100) }, IAD] };
+  const network = { regions: [{ ...FRA, health: 'recovering' as const, healthyAt: monotonicMs(100) }, IAD] };
   const steering = createSteering({ locator: LOCATOR, network: () => network });
   t.equal(steering.where(BERLIN, monotonicMs(99)).chosen?.name, 'iad');
   t.equal(steering.where(BERLIN, monotonicMs(100)).chosen?.name, 'fra');
@@ -294,11 +294,11 @@ function haversineKm([lat1, lon1]: Point, [lat2, lon2]: Point): number {
 
 test('a network survives the wire, and nonsense is refused by name', async (t) => {
   const network = {
-    regions: [FRA, { ...IAD, health: 'recovering' as const, wellAt: monotonicMs(5_000), shed: 0.5 }, regionOf('x')],
+    regions: [FRA, { ...IAD, health: 'recovering' as const, healthyAt: monotonicMs(5_000), shed: 0.5 }, regionOf('x')],
   };
   const sent = JSON.parse(JSON.stringify(networkMessage(network, monotonicMs(1_000))));
   const read = readNetwork(sent, monotonicMs(50_000));
-  t.equal(read.regions[1]?.wellAt, monotonicMs(54_000), 'four seconds from now, on another clock');
+  t.equal(read.regions[1]?.healthyAt, monotonicMs(54_000), 'four seconds from now, on another clock');
   t.strictSame(
     readNetwork(JSON.parse(JSON.stringify(networkMessage(read, monotonicMs(50_000)))), monotonicMs(50_000)),
     read,

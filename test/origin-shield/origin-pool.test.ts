@@ -35,10 +35,10 @@ test('a wall clock that is set back by an hour does not keep a breaker open for 
   t.teardown(() => {
     Date.now = now;
   });
-  const wellServer = await startOrigin(text('well'));
+  const wellServer = await startOrigin(text('healthy'));
   const restarted = await startOrigin((_request, response) => response.destroy());
   const pool = poolOf([restarted.url, wellServer.url]);
-  for (let i = 0; i < 8; i++) t.equal(await get(pool, `/${i}`), 'well');
+  for (let i = 0; i < 8; i++) t.equal(await get(pool, `/${i}`), 'healthy');
   const failed = restarted.requests.length;
   t.ok(failed >= 3);
   restarted.script = text('restarted');
@@ -46,7 +46,7 @@ test('a wall clock that is set back by an hour does not keep a breaker open for 
   await sleep(1_200); // the first pause is a second
   const bodies = new Set<string>();
   for (let i = 0; i < 4; i++) bodies.add(await get(pool, `/later/${i}`));
-  t.strictSame([...bodies].sort(), ['restarted', 'well']);
+  t.strictSame([...bodies].sort(), ['restarted', 'healthy']);
   await pool.destroy();
   await Promise.all([wellServer.close(), restarted.close()]);
 });

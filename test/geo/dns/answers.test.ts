@@ -209,7 +209,7 @@ test('where visitors are sent', async (t) => {
   t.test('when no region is well: to the default one, and it is counted', async (t) => {
     const server = serverFor(
       region,
-      scriptedSteering(() => ({ reason: 'nothing-well' })),
+      scriptedSteering(() => ({ reason: 'none-healthy' })),
     );
     t.same(new Set(data(server.ask('www.example.com', 'A', { from: '11.0.0.1' }).answers)), new Set(EVEN.ipv4));
     t.equal(server.counts.lastResort, 1);

@@ -87,7 +87,7 @@ export function scriptedSteering(change: (decision: Decision) => Partial<Decisio
 
 const region = (name: string, ipv4: readonly string[], ipv6: readonly string[]): RankedRegion => ({
   name,
-  state: 'well',
+  state: 'healthy',
   coordinates: undefined,
   distanceKm: undefined,
   weightedKm: undefined,
@@ -170,8 +170,8 @@ export function worldNetwork(): Network {
     drained: false,
     minHealth: 0.5,
     recoveryMs: 10_000,
-    health: 'well',
-    wellAt: monotonicMs(0),
+    health: 'healthy',
+    healthyAt: monotonicMs(0),
     shed: 0,
     edges: [{ name: `${name}-1`, addresses: [ipv4, ipv6], probe: `${ipv4}:80`, up: true }],
   });
