@@ -2,34 +2,29 @@
  * Rate limiter: one token bucket per name.
  * @module
  */
-import { type MonotonicMs, msBetween } from '../lib/clock.ts';
+import type { MonotonicMs } from '../lib/clock.ts';
+import { type Pace, TokenBucket } from '../lib/token-bucket.ts';
 
-export interface RateLimitOptions {
-  readonly perSecond: number;
-  /** Most that can be taken at once, after a pause. */
-  readonly burst: number;
+export interface RateLimitOptions extends Pace {
   readonly now: () => MonotonicMs;
-}
-
-interface Bucket {
-  left: number;
-  at: MonotonicMs;
 }
 
 /** Buckets that are kept; one that has filled up again says no more than none. */
 const MAX_BUCKETS = 10_000;
 
 export class RateLimit {
-  #options: RateLimitOptions;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #now: () => MonotonicMs;
+  readonly #buckets = new Map<string, TokenBucket>();
+  #pace: Pace;
 
-  constructor(options: RateLimitOptions) {
-    this.#options = options;
+  constructor({ now, ...pace }: RateLimitOptions) {
+    this.#now = now;
+    this.#pace = pace;
   }
 
   /** Goes by another rate from now on. */
-  update(rate: Pick<RateLimitOptions, 'perSecond' | 'burst'>): void {
-    this.#options = { ...this.#options, ...rate };
+  update(pace: Pace): void {
+    this.#pace = pace;
   }
 
   /**
@@ -39,19 +34,15 @@ export class RateLimit {
    * @returns 0 when it was taken, else after how many milliseconds it can be had.
    */
   take(name: string, amount: number): number {
-    const { perSecond, burst, now } = this.#options;
-    const bucket = this.#bucket(name);
-    bucket.left = Math.min(burst, bucket.left + (msBetween(bucket.at, now()) / 1_000) * perSecond);
-    bucket.at = now();
-    if (bucket.left < amount) return ((amount - bucket.left) / perSecond) * 1_000;
-    bucket.left -= amount;
-    return 0;
+    const now = this.#now();
+    const bucket = this.#bucket(name, now);
+    return bucket.tryTake(amount, now) ? 0 : bucket.waitMs(amount, now);
   }
 
-  #bucket(name: string): Bucket {
-    const { burst, now } = this.#options;
-    const bucket = this.#buckets.get(name) ?? { left: burst, at: now() };
-    // The one that was not used for longest goes first: most likely it is full again.
+  #bucket(name: string, now: MonotonicMs): TokenBucket {
+    const bucket = this.#buckets.get(name) ?? new TokenBucket(this.#pace, now);
+    bucket.pace = this.#pace;
+    // The least recently used one goes first: most likely it is full again.
     this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
     if (this.#buckets.size > MAX_BUCKETS) this.#buckets.delete(this.#buckets.keys().next().value as string);

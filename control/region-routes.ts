@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { quote } from '../config/problem.ts';
-import { parseAddress } from '../geo/address.ts';
 import { REGION_STATES, STEERING_REASONS } from '../geo/steering.ts';
+import { parseAddress } from '../lib/address.ts';
 import type { AuditLog } from './audit.ts';
 import { ApiError } from './errors.ts';
 import type { Caller } from './purge-api.ts';

@@ -13,6 +13,7 @@ import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
 import type { Begun } from '../http/http2/section.ts';
 import type { EpochMs } from '../lib/clock.ts';
+import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import { type Asked, askedBy } from './asked.ts';
 import { type FastPath, isNotModified } from './fast-path.ts';
 import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';
@@ -37,9 +38,11 @@ const HTTP2: Form = {
 export class FastStreams {
   readonly #fast: FastPath;
   #visit: Visit;
-  #young = new Map<string, Asked | null>();
-  #old = new Map<string, Asked | null>();
-  #youngChars = 0;
+  /** By header section. */
+  readonly #known = new TwoGenerationCache<string, Asked | null>({
+    generationWeight: GENERATION_CHARS,
+    weightOf: (section) => section.length,
+  });
 
   constructor(fast: FastPath) {
     this.#fast = fast;
@@ -88,24 +91,13 @@ export class FastStreams {
     const { visit } = this.#fast;
     if (visit !== this.#visit) {
       this.#visit = visit;
-      this.#young.clear();
-      this.#old.clear();
-      this.#youngChars = 0;
+      this.#known.clear();
     }
     if (isProxy(visit, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
-    let asked = this.#young.get(section);
+    let asked = this.#known.get(section);
     if (asked !== undefined) return asked;
-    asked = this.#old.get(section);
-    if (asked === undefined) asked = this.#read(peer, raw);
-    if (section.length <= MAX_SECTION_CHARS) {
-      if (this.#youngChars > GENERATION_CHARS) {
-        this.#old = this.#young;
-        this.#young = new Map();
-        this.#youngChars = 0;
-      }
-      this.#young.set(section, asked);
-      this.#youngChars += section.length;
-    }
+    asked = this.#read(peer, raw);
+    if (section.length <= MAX_SECTION_CHARS) this.#known.set(section, asked);
     return asked;
   }
 

@@ -16,7 +16,7 @@ import { listen, openAll } from '../http/listener.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
 import { Spool } from '../http/spool.ts';
-import { trustedProxies } from '../http/trusted-proxies.ts';
+import { cidrSetOf } from '../lib/cidr-set.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { nodeControl } from '../tier/control.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
@@ -255,6 +255,7 @@ function visiting(
   geo: EdgeGeo,
   { requests, spool }: Pick<Visit, 'requests' | 'spool'>,
 ): Visit {
+  const proxies = cidrSetOf(region.trusted_proxies);
   return {
     core,
     region,
@@ -263,7 +264,7 @@ function visiting(
     geo,
     requests,
     spool,
-    trusted: trustedProxies(region.trusted_proxies),
+    trusted: (ip) => proxies.has(ip),
     hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
   };
 }

@@ -20,8 +20,8 @@ import { MAX_TAG_LENGTH, MAX_TAGS, responseTags } from '../cache/tags.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { fieldValue, type RawHeaders } from '../http/headers.ts';
-import { trustedProxies } from '../http/trusted-proxies.ts';
 import type { Purge } from '../journal/journal.ts';
+import { cidrSetOf } from '../lib/cidr-set.ts';
 
 export interface PurgeRequest {
   readonly site: SiteConfig;
@@ -40,7 +40,7 @@ export interface PurgeRequest {
 export function readPurge({ site, keyed, headers, ip }: PurgeRequest): Purge[] {
   const { from, token_sha256: hashes } = site.purge_method;
   if (from.length === 0 && hashes.length === 0) throw new HttpError('method_not_allowed');
-  if (from.length > 0 && !trustedProxies(from)(ip)) throw new HttpError('purge_forbidden', ip);
+  if (from.length > 0 && !cidrSetOf(from).has(ip)) throw new HttpError('purge_forbidden', ip);
   if (hashes.length > 0 && !hasToken(headers, hashes)) throw new HttpError('purge_forbidden', 'no valid token');
   const soft = fieldValue(headers, 'fastly-soft-purge') === '1';
   const purge = { site: site.name, soft, who: `PURGE from ${ip}`, why: '' };

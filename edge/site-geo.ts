@@ -3,8 +3,6 @@
  * depend on it.
  * @module
  */
-import { BlockList, isIPv6 } from 'node:net';
-import { LRUCache } from 'lru-cache';
 import { type GeoFact, geoFields } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
@@ -12,9 +10,7 @@ import { withoutFieldsLike } from '../http/forwarding.ts';
 import { asCgiReadsIt } from '../http/forwarding-fields.ts';
 import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
-
-/** Addresses of which is remembered whether a list of networks has them: it is gone through one by one. */
-const MAX_REMEMBERED = 10_000;
+import { cidrSetOf } from '../lib/cidr-set.ts';
 
 type Places = NonNullable<SiteConfig['geo']['allow']>;
 
@@ -154,34 +150,14 @@ const FACTS: Readonly<Record<GeoFact, (place: Place) => string | undefined>> = {
 type Matcher = (ip: string, place: Place | undefined) => number;
 
 function matcher({ countries, continents, asns, networks }: Places): Matcher {
-  const isListed = networks.length === 0 ? () => false : networkMatcher(networks);
+  const listed = cidrSetOf(networks);
   const [countrySet, continentSet, asnSet] = [new Set(countries), new Set<string>(continents), new Set(asns)];
   return (ip, place) => {
-    if (isListed(ip)) return CLOSENESS.network;
+    if (listed.has(ip)) return CLOSENESS.network;
     if (place?.asn !== undefined && asnSet.has(place.asn)) return CLOSENESS.asn;
     if (place?.country !== undefined && countrySet.has(place.country)) return CLOSENESS.country;
     if (place?.continent !== undefined && continentSet.has(place.continent)) return CLOSENESS.continent;
     return NOT_AT_ALL;
-  };
-}
-
-/** @param networks - Addresses and CIDR blocks that config/check-site.ts has found to be such. */
-function networkMatcher(networks: readonly string[]): (ip: string) => boolean {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = '', length] = network.split('/');
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-    if (length === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(length), family);
-  }
-  const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
-  return (ip) => {
-    let isListed = known.get(ip);
-    if (isListed === undefined) {
-      isListed = list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
-      known.set(ip, isListed);
-    }
-    return isListed;
   };
 }
 

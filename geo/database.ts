@@ -8,10 +8,10 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { Reader, type Response } from 'maxmind';
-import { formatIpv4, type ParsedAddress } from './address.ts';
+import { formatIpv4, type ParsedAddress } from '../lib/address.ts';
+import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import type { DatabaseInfo } from './locator.ts';
 import type { Place } from './place.ts';
-import { Recent } from './recent.ts';
 import { type Facts, factsOf } from './record.ts';
 import { NOTHING, Tree } from './tree.ts';
 
@@ -91,7 +91,7 @@ export function databaseOf(bytes: Buffer, name: string): Database {
   const { metadata } = reader;
   const ipVersion = metadata.ipVersion === 4 ? 4 : 6;
   const tree = new Tree({ bytes, nodeCount: metadata.nodeCount, recordSize: metadata.recordSize, ipVersion });
-  const entries = new Recent<number, Entry>(MAX_REMEMBERED);
+  const entries = new TwoGenerationCache<number, Entry>({ generationWeight: MAX_REMEMBERED / 2 });
   const type = String(metadata.databaseType);
   const database: Database = {
     info: {
@@ -182,7 +182,9 @@ function readerOf(bytes: Buffer): Reader<Response> {
   }
   let reader: Reader<Response>;
   try {
-    reader = new Reader(bytes, { cache: new Recent<string | number, unknown>(MAX_DECODED) });
+    reader = new Reader(bytes, {
+      cache: new TwoGenerationCache<string | number, unknown>({ generationWeight: MAX_DECODED / 2 }),
+    });
   } catch (error) {
     throw broken(`its metadata cannot be read (${(error as Error).message})`);
   }

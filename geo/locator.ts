@@ -3,7 +3,7 @@
  * want to know (steering, DNS, the headers and rules of sites).
  * @module
  */
-import type { AddressKind } from './address.ts';
+import type { AddressKind } from '../lib/address.ts';
 import type { Place } from './place.ts';
 
 /** Lookup result for an address, with or without a location. */

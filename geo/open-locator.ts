@@ -4,11 +4,11 @@
  * @module
  */
 
-import { stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { problemWithout, readYaml } from '../config/document.ts';
 import { siblingPath } from '../config/path.ts';
 import { ConfigError, type ConfigProblem } from '../config/problem.ts';
+import { pollRegularly, WatchedFiles } from '../lib/file-watch.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Database, DatabaseError, openDatabase } from './database.ts';
 import { type DatabaseSet, databaseSet, explainPlace, findPlace } from './find-place.ts';
@@ -39,8 +39,7 @@ interface Opened {
   readonly name: string;
   readonly file: string;
   database: Database;
-  /** Stamp of the file that was last read, valid or not. */
-  seen: string;
+  readonly watched: WatchedFiles;
 }
 
 /** @throws {ConfigError} that names the key of each database that cannot be used, and what to do. */
@@ -55,8 +54,9 @@ export async function openLocator({
   for (const [index, name] of databases.entries()) {
     try {
       const path = databasePath(file, name);
-      const seen = await stampOf(path);
-      opened.push({ name, file: path, database: await openDatabase(path, name), seen });
+      const watched = new WatchedFiles([path]);
+      watched.noteRead();
+      opened.push({ name, file: path, database: await openDatabase(path, name), watched });
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
       problems.push(problemAt(file, index, error));
@@ -67,30 +67,21 @@ export async function openLocator({
   const cache = new PlaceCache<Place>();
   let set: DatabaseSet = databaseSet(opened.map(({ database }) => database));
 
-  const timer = setInterval(() => {
-    if (!isChecking) void check();
-  }, checkIntervalMs);
-  timer.unref();
-  let isChecking = false;
+  const poll = pollRegularly(check, checkIntervalMs);
 
   async function check(): Promise<void> {
-    isChecking = true;
     for (const one of opened) {
+      if (!(await one.watched.hasChanged())) continue;
       try {
-        const stamp = await stampOf(one.file);
-        if (stamp === one.seen) continue;
-        one.seen = stamp;
         one.database = await openDatabase(one.file, one.name);
         set = databaseSet(opened.map(({ database }) => database));
         cache.clear();
         log?.info({ database: one.name, type: one.database.info.type }, 'a new database is in use');
       } catch (error) {
-        // Said once for each file: the next look finds the same stamp.
         const { message, fix } = asDatabaseError(error);
         log?.warn({ database: one.name, detail: message, fix }, 'a new database is refused, the old one stays');
       }
     }
-    isChecking = false;
   }
 
   return {
@@ -106,7 +97,7 @@ export async function openLocator({
     get databases() {
       return opened.map(({ database }) => database.info);
     },
-    close: () => clearInterval(timer),
+    close: () => poll.close(),
   };
 }
 
@@ -134,19 +125,6 @@ export function databasePath(file: string, name: string): string {
       `there is no ${specifier} among the npm packages`,
       `Run npm install ${pack}.`,
     );
-  }
-}
-
-/**
- * Returns a value that changes with the file. A missing file has a stamp of its own, so that its absence is logged
- * once.
- */
-async function stampOf(file: string): Promise<string> {
-  try {
-    const { ino, size, mtimeMs } = await stat(file);
-    return `${ino} ${size} ${mtimeMs}`;
-  } catch (error) {
-    return String((error as NodeJS.ErrnoException).code);
   }
 }
 

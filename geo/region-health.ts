@@ -6,6 +6,8 @@
  * Pure: health and time are passed in.
  * @module
  */
+
+import { backoffMs } from '../lib/backoff.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 export interface HealthRules {
@@ -55,6 +57,9 @@ export class RegionHealth {
 
   /** Time at which the region becomes healthy, if it stays up. */
   get healthyAt(): MonotonicMs {
-    return later(this.#since, this.rules.recoveryMs * 2 ** this.#doublings);
+    return later(
+      this.#since,
+      backoffMs({ firstMs: this.rules.recoveryMs, maxMs: Number.POSITIVE_INFINITY }, this.#doublings),
+    );
   }
 }

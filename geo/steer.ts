@@ -3,8 +3,8 @@
  * @module
  */
 
+import { formatAddress, parseAddress } from '../lib/address.ts';
 import { earlierOf, type MonotonicMs, NEVER } from '../lib/clock.ts';
-import { formatAddress, parseAddress } from './address.ts';
 import { type Direction, directionOf, distanceKm } from './distance.ts';
 import type { Locator } from './locator.ts';
 import type { Network, NetworkRegion } from './network.ts';

@@ -3,7 +3,7 @@
  * `seawall where` prints.
  * @module
  */
-import type { AddressKind } from './address.ts';
+import type { AddressKind } from '../lib/address.ts';
 import type { Locator } from './locator.ts';
 import type { Coordinates, Place } from './place.ts';
 import type { Decision, RankedRegion, RegionState, SteeringReason } from './steering.ts';

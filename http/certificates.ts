@@ -2,21 +2,18 @@
  * The certificates of the sites by the name that a visitor asks for (SNI, RFC
  * 6066), read again when their files change. What cannot be used is refused
  * with a line in the log, and what was there before stays.
- *
- * Files are looked at every few seconds: watching them misses what happens
- * behind a link or in another container's volume. A change counts once both
- * files have stayed as they are for one such look, so that a certificate that
- * is written before its key is not taken for a mistake.
+ * lib/file-watch.ts says when a change counts.
  * @module
  */
 import { X509Certificate } from 'node:crypto';
-import { type BigIntStats, readFileSync, statSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { doubtsAbout, faultOf, type KeyPair, MAX_PEM_BYTES } from '../config/check-tls.ts';
 import { hostTable } from '../config/host.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { EpochMs } from '../lib/clock.ts';
+import { type Poll, pollRegularly, WatchedFiles } from '../lib/file-watch.ts';
 import { CONTEXT_OPTIONS } from './tls-options.ts';
 
 /** Callbacks for events that operators should know about. */
@@ -49,10 +46,8 @@ interface Held {
   site: SiteConfig;
   context: SecureContext | undefined;
   pair: KeyPair | undefined;
-  /** State of both files when they were last read. */
-  readState: string;
-  /** State of the files at the last check. */
-  seenState: string;
+  /** Certificate and key. */
+  readonly files: WatchedFiles;
 }
 
 export class Certificates {
@@ -60,10 +55,9 @@ export class Certificates {
   readonly #now: () => EpochMs;
   readonly #onTaken: CertificatesOptions['onTaken'];
   #known: readonly KnownCertificate[];
-  readonly #timer: NodeJS.Timeout;
+  readonly #poll: Poll;
   #held: ReadonlyMap<string, Held> = new Map();
   #byHost: (host: string) => Held | undefined = () => undefined;
-  #looking = false;
   /** Called on each change. */
   onChange: () => void = () => undefined;
 
@@ -75,7 +69,9 @@ export class Certificates {
     this.#known = known;
     this.update(sites);
     this.#known = [];
-    this.#timer = setInterval(() => void this.look(), intervalMs).unref();
+    this.#poll = pollRegularly(async () => {
+      for (const held of this.#held.values()) await this.#lookAt(held);
+    }, intervalMs);
   }
 
   /** @returns What to show to a visitor who asks for this name; the empty name: who asks for none. */
@@ -95,7 +91,7 @@ export class Certificates {
       if (site.tls === undefined) continue;
       const known = before.get(site.name);
       const isSame = known?.site.tls?.cert_file === site.tls.cert_file && known.site.tls.key_file === site.tls.key_file;
-      const now = known && isSame ? known : { site, context: undefined, pair: undefined, readState: '', seenState: '' };
+      const now = known && isSame ? known : { site, context: undefined, pair: undefined, files: watched(site) };
       now.site = site;
       held.set(site.name, now);
       if (now !== known) this.#readNow(now);
@@ -106,35 +102,22 @@ export class Certificates {
   }
 
   /** Looks at the files once. Never rejects. */
-  async look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
-    for (const held of this.#held.values()) await this.#lookAt(held);
-    this.#looking = false;
+  look(): Promise<void> {
+    return this.#poll.look();
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#poll.close();
   }
 
   async #lookAt(held: Held): Promise<void> {
     const { cert_file, key_file } = filesOf(held.site);
+    if (!(await held.files.hasChanged())) return;
     try {
-      const state = await stateOf([cert_file, key_file]);
-      const isSettled = state === held.seenState;
-      held.seenState = state;
-      if (state === held.readState || !isSettled) return;
-      held.readState = state;
       this.#take(held, { cert: await readFile(cert_file, 'latin1'), key: await readFile(key_file, 'latin1') });
       this.onChange();
     } catch (error) {
-      const state = String((error as Error).message);
-      if (state === held.readState) return; // said already
-      if (state === held.seenState) {
-        held.readState = state;
-        this.#events.refused(held.site.name, `${state}; the certificate that was there before stays`);
-      }
-      held.seenState = state;
+      this.#events.refused(held.site.name, `${(error as Error).message}${staysWords(held)}`);
     }
   }
 
@@ -143,7 +126,7 @@ export class Certificates {
     const known = this.#known.find((one) => one.cert_file === cert_file && one.key_file === key_file);
     if (known !== undefined) this.#show(held, known);
     try {
-      held.readState = stateText([cert_file, key_file].map((file) => statSync(file, { bigint: true })));
+      held.files.noteRead();
       this.#take(held, { cert: readFileSync(cert_file, 'latin1'), key: readFileSync(key_file, 'latin1') });
     } catch (error) {
       this.#events.refused(held.site.name, `${(error as Error).message}${staysWords(held)}`);
@@ -191,11 +174,7 @@ function filesOf({ tls }: SiteConfig): NonNullable<SiteConfig['tls']> {
   return tls;
 }
 
-async function stateOf(files: readonly string[]): Promise<string> {
-  const stats = await Promise.all(files.map((file) => stat(file, { bigint: true })));
-  return stateText(stats);
-}
-
-function stateText(stats: readonly BigIntStats[]): string {
-  return stats.map(({ ino, size, mtimeNs }) => `${ino}:${size}:${mtimeNs}`).join();
+function watched(site: SiteConfig): WatchedFiles {
+  const { cert_file, key_file } = filesOf(site);
+  return new WatchedFiles([cert_file, key_file]);
 }

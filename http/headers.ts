@@ -7,6 +7,7 @@
  * Looking up compares names without case (RFC 9110, section 5.1).
  * @module
  */
+import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 
 /** `[name, value, name, value, …]`. */
 export type RawHeaders = readonly string[];
@@ -159,20 +160,15 @@ const LEAST_SLICE_CHARS = 13;
  *   names that nobody else does takes no more than half of the room, and only until the next ones.
  */
 export function remembered<T>(of: (name: string) => T): (name: string) => T {
-  let young = new Map<string, T>();
-  let old = new Map<string, T>();
+  const values = new TwoGenerationCache<string, T>({ generationWeight: MAX_NAMES / 2 });
   return (name) => {
-    const known = young.get(name);
+    const known = values.get(name);
     if (known !== undefined) return known;
     if (name.length > MAX_NAME_CHARS) return of(name);
     // Not a slice of a larger text, which would stay with it; V8 makes none of less than 13 characters.
     const own = name.length < LEAST_SLICE_CHARS ? name : Buffer.from(name, 'latin1').toString('latin1');
-    const value = old.get(name) ?? of(own);
-    if (young.size >= MAX_NAMES / 2) {
-      old = young;
-      young = new Map();
-    }
-    young.set(own, value);
+    const value = of(own);
+    values.set(own, value);
     return value;
   };
 }

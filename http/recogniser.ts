@@ -11,6 +11,8 @@
  * is remembered by its text, and only the request line is new each time.
  * @module
  */
+
+import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import { HeadProgress } from './head-progress.ts';
 import { fieldLines, isFieldName, lowerCase, type RawHeaders, remembered } from './headers.ts';
 import { isPrintable, printableCopy } from './printable.ts';
@@ -47,9 +49,11 @@ const LEAST_BYTES = 256;
 
 export class Recogniser<Meaning> {
   readonly #options: RecogniserOptions<Meaning>;
-  #young = new Map<string, Section<Meaning>>();
-  #old = new Map<string, Section<Meaning>>();
-  #youngBytes = 0;
+  /** By their text. */
+  readonly #sections = new TwoGenerationCache<string, Section<Meaning>>({
+    generationWeight: GENERATION_BYTES,
+    weightOf: (text) => Math.max(text.length, LEAST_BYTES),
+  });
 
   /** Properties of the last head that was recognised: valid until the next call. */
   isHead = false;
@@ -145,32 +149,16 @@ export class Recogniser<Meaning> {
     const { maxLines, repeats = true, meaningOf } = this.#options;
     const isRemembered = repeats && lines.length <= MAX_REMEMBERED_BYTES;
     if (isRemembered) {
-      const known = this.#young.get(lines);
+      const known = this.#sections.get(lines);
       if (known !== undefined) return known;
-      const older = this.#old.get(lines);
-      if (older !== undefined) {
-        this.#remember(older);
-        return older;
-      }
     }
     // A slice would hold everything that came with it, and so would the names and values that are slices of it.
     const text = printableCopy(lines);
     const headers = text === undefined ? undefined : parseRecognised(text, maxLines);
     if (text === undefined || headers === undefined) return undefined;
     const section = { text, headers, meaning: meaningOf(headers) };
-    if (isRemembered) this.#remember(section);
+    if (isRemembered) this.#sections.set(text, section);
     return section;
-  }
-
-  #remember(section: Section<Meaning>): void {
-    const bytes = Math.max(section.text.length, LEAST_BYTES);
-    if (this.#youngBytes + bytes > GENERATION_BYTES) {
-      this.#old = this.#young;
-      this.#young = new Map();
-      this.#youngBytes = 0;
-    }
-    this.#young.set(section.text, section);
-    this.#youngBytes += bytes;
   }
 }
 

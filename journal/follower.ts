@@ -11,6 +11,7 @@
  * @module
  */
 import { isOnLine, type Term } from '../cache/terms.ts';
+import { Backoff } from '../lib/backoff.ts';
 import { type Instant, mostBetween } from '../lib/clock.ts';
 import { Connection } from './connection.ts';
 import { JournalError } from './errors.ts';
@@ -90,12 +91,14 @@ export class Follower {
   #running: Promise<void> | undefined;
   /** Terms of the journal, as last received. */
   #terms: readonly Term[] = [];
-  /** Attempts since the last connection that got somewhere. */
-  #attempts = 0;
+  /** Pauses between attempts, since the last connection that got somewhere. */
+  readonly #backoff: Backoff;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#intervalMs = options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS;
+    const { firstPauseMs: firstMs = FIRST_PAUSE_MS, maxPauseMs: maxMs = MAX_PAUSE_MS, random } = options;
+    this.#backoff = new Backoff({ firstMs, maxMs, random });
   }
 
   /** Follows from now on, until `stop`. */
@@ -134,7 +137,7 @@ export class Follower {
         if (signal.aborted) return;
         this.#options.problem?.(error as Error);
       }
-      await this.#wait(this.#nextPauseMs(), signal);
+      await this.#wait(this.#backoff.next(), signal);
     }
   }
 
@@ -234,7 +237,7 @@ export class Follower {
     }
     progress.sent = (records.at(-1) as JournalRecord).seq;
     progress.idle = 0;
-    this.#attempts = 0;
+    this.#backoff.reset();
     const news = records.filter(({ seq }) => seq > target.position.seq);
     if (news.length > 0) target.apply(news);
     this.#moved();
@@ -249,7 +252,7 @@ export class Follower {
     const isBehind = newest > seq;
     progress.idle = isBehind ? progress.idle + 1 : 0;
     if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('journal_stalled', `at ${seq} of ${newest}`);
-    if (!isBehind) this.#attempts = 0;
+    if (!isBehind) this.#backoff.reset();
     if (!isBehind && floor > progress.floor) {
       target.raiseFloor?.(floor);
       progress.floor = floor;
@@ -286,14 +289,6 @@ export class Follower {
 
   get #silenceMs(): number {
     return PATIENCE_INTERVALS * this.#intervalMs;
-  }
-
-  /** Between half of the ceiling and all of it, so that nodes that lost the journal together do not come back together. */
-  #nextPauseMs(): number {
-    const { firstPauseMs = FIRST_PAUSE_MS, maxPauseMs = MAX_PAUSE_MS, random } = this.#options;
-    const ceilingMs = Math.min(maxPauseMs, firstPauseMs * 2 ** this.#attempts);
-    this.#attempts += 1;
-    return (ceilingMs / 2) * (1 + random());
   }
 
   /** Never rejects. */

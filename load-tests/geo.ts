@@ -9,8 +9,8 @@
  * @module
  */
 import { open, type Response } from 'maxmind';
-import { formatIpv4 } from '../geo/address.ts';
 import { databasePath, openLocator } from '../geo/open-locator.ts';
+import { formatIpv4 } from '../lib/address.ts';
 import { readArguments } from './arguments.ts';
 import { seededRandom } from './random.ts';
 

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { Backoff } from '../lib/backoff.ts';
 import { later, type MonotonicMs } from '../lib/clock.ts';
 
 export interface BreakerOptions {
@@ -24,17 +25,19 @@ export interface BreakerOptions {
 
 type State =
   | { readonly phase: 'closed'; readonly failuresInARow: number }
-  | { readonly phase: 'open'; readonly pauseMs: number; readonly until: MonotonicMs }
-  | { readonly phase: 'half-open'; readonly pauseMs: number; readonly nextTrialAt: MonotonicMs };
+  | { readonly phase: 'open'; readonly until: MonotonicMs }
+  | { readonly phase: 'half-open'; readonly nextTrialAt: MonotonicMs };
 
 const HEALTHY: State = { phase: 'closed', failuresInARow: 0 };
 
 export class Breaker {
   readonly #options: BreakerOptions;
+  readonly #pauses: Backoff;
   #state: State = HEALTHY;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
+    this.#pauses = new Backoff({ firstMs: options.firstPauseMs, maxMs: options.maxPauseMs });
   }
 
   /** True from the last failure in a row until a success. */
@@ -58,28 +61,29 @@ export class Breaker {
         if (now < state.nextTrialAt) return false;
         break;
     }
-    this.#state = { phase: 'half-open', pauseMs: state.pauseMs, nextTrialAt: later(now, this.#options.firstPauseMs) };
+    this.#state = { phase: 'half-open', nextTrialAt: later(now, this.#options.firstPauseMs) };
     return true;
   }
 
   /** A request was answered. Whichever it was, a target that answers is a target to ask. */
   succeeded(): void {
     this.#state = HEALTHY;
+    this.#pauses.reset();
   }
 
   /** A request failed through the target's fault. */
   failed(now: MonotonicMs): void {
     const state = this.#state;
-    const { failures, firstPauseMs, maxPauseMs } = this.#options;
+    const { failures } = this.#options;
     switch (state.phase) {
       case 'closed': {
         const failuresInARow = state.failuresInARow + 1;
         if (failuresInARow < failures) this.#state = { phase: 'closed', failuresInARow };
-        else this.#pause(Math.min(firstPauseMs, maxPauseMs), now);
+        else this.#pause(now);
         break;
       }
       case 'half-open':
-        this.#pause(Math.min(state.pauseMs * 2, maxPauseMs), now);
+        this.#pause(now);
         break;
       case 'open':
         // Sent before the breaker opened: it tells nothing new, and must not prolong the pause.
@@ -87,7 +91,7 @@ export class Breaker {
     }
   }
 
-  #pause(pauseMs: number, now: MonotonicMs): void {
-    this.#state = { phase: 'open', pauseMs, until: later(now, pauseMs) };
+  #pause(now: MonotonicMs): void {
+    this.#state = { phase: 'open', until: later(now, this.#pauses.next()) };
   }
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Purge } from '../journal/journal.ts';
+import { Backoff } from '../lib/backoff.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** Selectors of more characters than this are owed as their whole site: more than what was said is purged then, never less. */
@@ -18,8 +19,7 @@ const SELECTOR_CHARS = 200;
 
 const WHOLE_SITE = 'site ';
 
-const FIRST_PAUSE_MS = 250;
-const MAX_PAUSE_MS = 10_000;
+const PAUSES = { firstMs: 250, maxMs: 10_000 };
 
 export interface OwedPurgesOptions {
   /** Rejects when some of them, or all, may not have been taken. */
@@ -82,9 +82,9 @@ export class OwedPurges {
   async #appendAll(): Promise<void> {
     const { wait, log } = this.#options;
     const closing = this.#closing.signal;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+    for (const backoff = new Backoff(PAUSES); ; ) {
       this.#pausing = new AbortController();
-      await wait(pauseMs, AbortSignal.any([closing, this.#pausing.signal])).catch(() => undefined);
+      await wait(backoff.next(), AbortSignal.any([closing, this.#pausing.signal])).catch(() => undefined);
       if (closing.aborted) return;
       if (!(await this.#append())) continue;
       if (!this.isEmpty) continue; // came meanwhile

@@ -9,6 +9,8 @@
  * long, is what costs the garbage collector most.
  * @module
  */
+
+import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import { MARK_MASK } from './key-index.ts';
 import { isPacked } from './record.ts';
@@ -36,41 +38,32 @@ interface LookedUp {
 }
 
 export class LookedUpLately {
-  readonly #onForgotten: (row: number) => void;
   /** By row. */
-  #young = new Map<number, LookedUp>();
-  #old = new Map<number, LookedUp>();
-  #youngBytes = 0;
-  #oldBytes = 0;
-  #maxBytes = 0;
+  readonly #found: TwoGenerationCache<number, LookedUp>;
   #reads = 0;
   #while = 1;
 
   /** @param onForgotten - Called with the row of what goes by itself. */
   constructor(maxBytes: number, onForgotten: (row: number) => void) {
-    this.maxBytes = maxBytes;
-    this.#onForgotten = onForgotten;
+    this.#found = new TwoGenerationCache({
+      generationWeight: generationBytes(maxBytes),
+      weightOf: (_row, { bytes }) => bytes,
+      onDropped: onForgotten,
+    });
   }
 
   /** Sets the memory budget of the whole store. */
   set maxBytes(maxBytes: number) {
-    this.#maxBytes = Math.min(GENERATION_BYTES, maxBytes / PART_OF_ALL);
+    this.#found.generationWeight = generationBytes(maxBytes);
   }
 
   /** Bytes in use. */
   get bytes(): number {
-    return this.#youngBytes + this.#oldBytes;
+    return this.#found.weight;
   }
 
   get(row: number): readonly StoredResponse[] | undefined {
-    const young = this.#young.get(row);
-    if (young !== undefined) return young.variants;
-    const old = this.#old.get(row);
-    if (old === undefined) return undefined;
-    this.#old.delete(row);
-    this.#oldBytes -= old.bytes;
-    this.#keep(row, old);
-    return old.variants;
+    return this.#found.get(row)?.variants;
   }
 
   /**
@@ -80,7 +73,7 @@ export class LookedUpLately {
    * @returns The row's new mark; `KEPT` says that it is worth to be kept here.
    */
   markOf(mark: number): number {
-    if (++this.#reads * USUAL_BYTES > this.#maxBytes) {
+    if (++this.#reads * USUAL_BYTES > this.#found.generationWeight) {
       this.#reads = 0;
       this.#while = (this.#while % (KEPT - 1)) + 1;
     }
@@ -95,31 +88,14 @@ export class LookedUpLately {
       // A large one is counted where it is.
       if (isPacked(body)) bytes += body.size;
     }
-    this.#keep(row, { variants, bytes });
+    this.#found.set(row, { variants, bytes });
   }
 
   delete(row: number): void {
-    const young = this.#young.get(row);
-    if (young !== undefined) {
-      this.#young.delete(row);
-      this.#youngBytes -= young.bytes;
-      return;
-    }
-    this.#oldBytes -= this.#old.get(row)?.bytes ?? 0;
-    this.#old.delete(row);
+    this.#found.delete(row);
   }
+}
 
-  #keep(row: number, found: LookedUp): void {
-    if (this.#youngBytes + found.bytes > this.#maxBytes) this.#turn();
-    this.#young.set(row, found);
-    this.#youngBytes += found.bytes;
-  }
-
-  #turn(): void {
-    for (const row of this.#old.keys()) this.#onForgotten(row);
-    this.#old = this.#young;
-    this.#oldBytes = this.#youngBytes;
-    this.#young = new Map();
-    this.#youngBytes = 0;
-  }
+function generationBytes(maxBytes: number): number {
+  return Math.min(GENERATION_BYTES, maxBytes / PART_OF_ALL);
 }

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { KnownCertificate } from '../../http/certificates.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { NODE_FLAGS } from '../node-flags.ts';
@@ -23,8 +24,7 @@ import {
 
 /** One that lived this long is replaced at once when it ends. */
 const STABLE_MS = 10_000;
-const FIRST_PAUSE_MS = 250;
-const MAX_PAUSE_MS = 10_000;
+const PAUSES = { firstMs: 250, maxMs: 10_000 };
 
 /**
  * After so many times that a worker should have said that it is alive, and did not, it is ended: the system goes on giving
@@ -47,7 +47,7 @@ const PROGRAM = join(import.meta.dirname, 'worker.ts');
  * @returns How long to wait before it is started again: the first time not at all.
  */
 export function pauseBeforeRestart(failures: number): number {
-  return failures <= 1 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 2, 10));
+  return failures <= 1 ? 0 : backoffMs(PAUSES, failures - 2);
 }
 
 /**

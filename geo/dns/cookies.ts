@@ -10,7 +10,7 @@
  */
 
 import { sipHash24 } from '../../http/siphash.ts';
-import type { ParsedAddress } from '../address.ts';
+import type { ParsedAddress } from '../../lib/address.ts';
 
 /** `none`: no cookie; `new`: the client's alone, or with one that is not ours, or too old; `valid`: ours. */
 export type CookieState = 'none' | 'new' | 'valid';

@@ -10,7 +10,7 @@
  */
 
 import { MIN_UDP_BYTES, OPTION, RCODE, type Rcode } from '../../config/dns/numbers.ts';
-import { formatIpv4 } from '../address.ts';
+import { formatIpv4 } from '../../lib/address.ts';
 
 export interface Edns {
   /** Largest answer over UDP that the client takes, in bytes. */

@@ -10,8 +10,9 @@
  * @module
  */
 
+import type { ParsedAddress } from '../../lib/address.ts';
 import { type MonotonicMs, millisecondsOf } from '../../lib/clock.ts';
-import type { ParsedAddress } from '../address.ts';
+import { refilled } from '../../lib/token-bucket.ts';
 
 /** Bits of an address that one network has. */
 const NETWORK_BITS_4 = 24;
@@ -76,7 +77,7 @@ export class RateLimiter {
 
   #tokensAt(place: number, perSecond: number, now: MonotonicMs): number {
     const passedMs = Math.max(0, millisecondsOf(now) - (this.#times[place] as number));
-    return Math.min(perSecond, (this.#tokens[place] as number) + (passedMs * perSecond) / 1_000);
+    return refilled(this.#tokens[place] as number, passedMs, perSecond, perSecond);
   }
 }
 

@@ -16,14 +16,14 @@ import {
   TYPE,
 } from '../../config/dns/numbers.ts';
 import type { DnsConfig } from '../../config/dns/schema.ts';
+import { type ParsedAddress, parseAddress } from '../../lib/address.ts';
+import { type CidrSet, cidrSetOf } from '../../lib/cidr-set.ts';
 import type { Instant, MonotonicMs } from '../../lib/clock.ts';
-import { type ParsedAddress, parseAddress } from '../address.ts';
 import type { Decision, Steering } from '../steering.ts';
 import { type Answer, answerFrom } from './answering.ts';
 import { COOKIE_BYTES, type CookieState, Cookies } from './cookies.ts';
 import { subnetAddress } from './edns.ts';
 import type { DnsCounts } from './metrics.ts';
-import { networkTest } from './networks.ts';
 import { type Query, readQuery } from './query.ts';
 import { RateLimiter } from './rate-limit.ts';
 import { AddressChooser } from './steered.ts';
@@ -64,7 +64,7 @@ export class Responder {
   readonly #options: ResponderOptions;
   readonly #zones: Zones;
   readonly #cookies: Cookies | undefined;
-  readonly #isExempt: (client: ParsedAddress) => boolean;
+  readonly #exempt: CidrSet;
   readonly #limiter: RateLimiter;
   readonly #chooser: AddressChooser;
   readonly #writer = new AnswerWriter();
@@ -76,7 +76,7 @@ export class Responder {
     this.#options = options;
     this.#zones = new Zones(config.zones, hosts);
     this.#cookies = config.cookies.enabled ? new Cookies(cookieSecrets(config, networkSecret)) : undefined;
-    this.#isExempt = networkTest(config.rate_limit.exempt);
+    this.#exempt = cidrSetOf(config.rate_limit.exempt);
     this.#limiter = before ? before.#limiter : new RateLimiter({ size: LIMITER_SIZE, seed: randomInt(2 ** 32) });
     this.#chooser = before ? before.#chooser : new AddressChooser();
   }
@@ -167,7 +167,7 @@ export class Responder {
 
   #mayAnswer({ query, client, isVerified, now }: Exchange, { kind, rcode }: Answer): boolean {
     const { rate_limit: limit } = this.#options.config;
-    if (isVerified || !limit.enabled || this.#isExempt(client)) return true;
+    if (isVerified || !limit.enabled || this.#exempt.hasAddress(client)) return true;
     const isError = rcode !== RCODE.NOERROR || kind === KIND_ERROR;
     const perSecond = isError ? limit.errors : limit.answers;
     const kindOfType = isError ? kind : kind ^ (query.type << 16);

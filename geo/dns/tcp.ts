@@ -5,7 +5,7 @@
  * @module
  */
 import { createServer, type Socket } from 'node:net';
-import { parseAddress } from '../address.ts';
+import { parseAddress } from '../../lib/address.ts';
 import { framed, frameReader } from './frames.ts';
 
 export interface TcpBounds {

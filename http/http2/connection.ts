@@ -7,6 +7,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { LONG_AGO, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { ConnectionRefusal } from '../connection-refusals.ts';
 import { shareReads } from '../shared-reads.ts';
 import { turns } from '../turns.ts';
@@ -14,7 +15,7 @@ import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts'
 import type { Peer } from './exchange.ts';
 import { FLAG, FRAME, FrameReader, MAX_WINDOW, type Pace, readUint31 } from './frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
-import { ALLOWED, Allowance, DECODED, FRAMES_A_LOOK, unpaidBytes } from './limits.ts';
+import { ALLOWED, DECODED, FRAMES_A_LOOK, unpaidBytes } from './limits.ts';
 import { Output } from './output.ts';
 import type { Begun } from './section.ts';
 import { ownSettings, readSettings } from './settings.ts';
@@ -54,7 +55,7 @@ export class Connection {
   readonly #output: Output;
   readonly #reader: FrameReader;
   readonly #blocks: HeaderBlocks;
-  readonly #calls: Allowance;
+  readonly #calls: TokenBucket;
   /** Arrival time of the bytes being read. */
   readAt: MonotonicMs;
   /** True once the other side's SETTINGS, which must come first, have arrived. */
@@ -70,7 +71,7 @@ export class Connection {
   #sliceEnd = LONG_AGO;
   #framesLeft = FRAMES_A_LOOK;
   /** Bytes of header sections that came without being sent. */
-  readonly #decoded: Allowance;
+  readonly #decoded: TokenBucket;
   /** Path of the last request. */
   #lastPath = '';
 
@@ -81,8 +82,8 @@ export class Connection {
     this.socket = socket;
     this.peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', encrypted: true, known: undefined };
     this.readAt = now;
-    this.#calls = new Allowance(now, ALLOWED.calls);
-    this.#decoded = new Allowance(now, DECODED);
+    this.#calls = new TokenBucket(ALLOWED.calls, now);
+    this.#decoded = new TokenBucket(DECODED, now);
     this.#reader = new FrameReader(this.#take);
     this.#blocks = new HeaderBlocks(limits);
     this.#output = new Output(socket, () => this.#goOn());
@@ -197,7 +198,7 @@ export class Connection {
     this.#unread = unread;
     this.#unreadAt = at;
     this.socket.pause();
-    const waitMs = this.#decoded.waitMs(monotonicNow());
+    const waitMs = Math.ceil(this.#decoded.waitMs(0, monotonicNow()));
     clearTimeout(this.#waiting);
     if (waitMs > 0) this.#waiting = setTimeout(this.#readUnread, waitMs);
     else turns.later(this.#readUnread);
@@ -230,7 +231,7 @@ export class Connection {
     if (--this.#framesLeft > 0) return 'now';
     this.#framesLeft = FRAMES_A_LOOK;
     const now = monotonicNow();
-    return now < this.#sliceEnd && this.#decoded.waitMs(now) === 0 ? 'now' : 'later';
+    return now < this.#sliceEnd && this.#decoded.waitMs(0, now) === 0 ? 'now' : 'later';
   };
 
   #fail(error: unknown): void {
@@ -324,7 +325,7 @@ export class Connection {
   }
 
   #spendCall(): void {
-    if (!this.#calls.take(this.readAt)) throw new FloodError('http2_calls');
+    if (!this.#calls.tryTake(1, this.readAt)) throw new FloodError('http2_calls');
   }
 
   #endIfLeft(): void {

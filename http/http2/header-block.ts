@@ -4,6 +4,8 @@
  * for those that wait.
  * @module
  */
+
+import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
 import type { RawHeaders } from '../headers.ts';
 import { encodeHuffman, huffmanLength } from './huffman.ts';
 import { STATIC_FIELDS } from './static-table.ts';
@@ -34,9 +36,11 @@ const SECRET: ReadonlySet<string> = new Set(['set-cookie', 'authorization']);
 const GENERATION_BYTES = 256 * 1024;
 const MAX_REMEMBERED_CHARS = 256;
 
-let young = new Map<string, Buffer>();
-let old = new Map<string, Buffer>();
-let youngBytes = 0;
+/** Encoded lines. */
+const codes = new TwoGenerationCache<string, Buffer>({
+  generationWeight: GENERATION_BYTES,
+  weightOf: (line, code) => line.length + code.length,
+});
 
 let scratch = Buffer.allocUnsafeSlow(16 * 1024);
 
@@ -55,24 +59,13 @@ export function headerBlock(fields: RawHeaders): Buffer {
 function writeField(name: string, value: string, at: number): number {
   if (NOT_REMEMBERED.has(name) || value.length > MAX_REMEMBERED_CHARS) return writeAnew(name, value, at);
   const line = `${name}: ${value}`;
-  let code = young.get(line);
+  let code = codes.get(line);
   if (code === undefined) {
-    code = old.get(line);
-    if (code === undefined) code = Buffer.from(scratch.subarray(at, writeAnew(name, value, at)));
-    remember(line, code);
+    code = Buffer.from(scratch.subarray(at, writeAnew(name, value, at)));
+    codes.set(line, code);
   }
   scratch.set(code, at);
   return at + code.length;
-}
-
-function remember(line: string, code: Buffer): void {
-  if (youngBytes > GENERATION_BYTES) {
-    old = young;
-    young = new Map();
-    youngBytes = 0;
-  }
-  young.set(line, code);
-  youngBytes += line.length + code.length;
 }
 
 function writeAnew(name: string, value: string, at: number): number {

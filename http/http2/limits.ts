@@ -20,13 +20,7 @@
  * | windows of nothing, slow readers (CVE-2019-9511) | `limits.write_timeout`, bodies at the reader's pace |
  * @module
  */
-import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
-
-/** Token bucket: burst, and then rate per second. */
-export interface Pace {
-  readonly burst: number;
-  readonly perSecond: number;
-}
+import type { Pace } from '../../lib/token-bucket.ts';
 
 export const ALLOWED = {
   /** PINGs and SETTINGS. */
@@ -65,44 +59,6 @@ export function unpaidBytes(section: Decoded, isPathKnown: boolean, wireBytes: n
   const { isRemembered, path, bytes } = section;
   const decoded = isRemembered ? (isPathKnown ? 0 : path.length) : Math.min(bytes, mostBytes);
   return Math.max(0, decoded - wireBytes - FREE_SECTION_BYTES);
-}
-
-/** Counts what is free to whoever does it. */
-export class Allowance {
-  readonly #pace: Pace;
-  #left: number;
-  #at: MonotonicMs;
-
-  constructor(now: MonotonicMs, pace: Pace) {
-    this.#pace = pace;
-    this.#left = pace.burst;
-    this.#at = now;
-  }
-
-  /** @returns Whether it is within what is allowed. */
-  take(now: MonotonicMs): boolean {
-    this.spend(1, now);
-    return this.#left >= 0;
-  }
-
-  /** Takes as many, beyond what is allowed as well. */
-  spend(count: number, now: MonotonicMs): void {
-    this.#refill(now);
-    this.#left -= count;
-  }
-
-  /** @returns Milliseconds until what was spent is within what is allowed again. */
-  waitMs(now: MonotonicMs): number {
-    if (this.#left >= 0) return 0;
-    this.#refill(now);
-    return this.#left >= 0 ? 0 : Math.ceil((-this.#left / this.#pace.perSecond) * 1_000);
-  }
-
-  #refill(now: MonotonicMs): void {
-    const { burst, perSecond } = this.#pace;
-    this.#left = Math.min(burst, this.#left + (msBetween(this.#at, now) / 1_000) * perSecond);
-    this.#at = now;
-  }
 }
 
 /** Use of a connection so far. */

@@ -5,11 +5,12 @@
  */
 import type { LimitsConfig } from '../../config/schema.ts';
 import { type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
 import { HttpError } from '../errors.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
 import { FLAG, MAX_WINDOW } from './frames.ts';
 import type { HeaderBlock } from './header-blocks.ts';
-import { ALLOWED, Allowance } from './limits.ts';
+import { ALLOWED } from './limits.ts';
 import type { Output } from './output.ts';
 import { Receiving } from './receiving.ts';
 import { RequestBody } from './request-body.ts';
@@ -39,9 +40,9 @@ export class Streams implements StreamOwner {
   readonly #receiving: Receiving;
   readonly #open = new Map<number, Stream>();
   readonly #forgotten = new Set<number>();
-  readonly #resets: Allowance;
-  readonly #refusals: Allowance;
-  readonly #empties: Allowance;
+  readonly #resets: TokenBucket;
+  readonly #refusals: TokenBucket;
+  readonly #empties: TokenBucket;
   #lastId = 0;
   /** Streams beyond this one are not answered any more. */
   #refusedBeyond = MAX_WINDOW;
@@ -59,9 +60,9 @@ export class Streams implements StreamOwner {
     this.#output = output;
     this.#sending = new Sending(output, (stream) => this.#hasFinished(stream));
     this.#receiving = new Receiving(output);
-    this.#resets = new Allowance(now, ALLOWED.resets);
-    this.#refusals = new Allowance(now, ALLOWED.refusals);
-    this.#empties = new Allowance(now, ALLOWED.empties);
+    this.#resets = new TokenBucket(ALLOWED.resets, now);
+    this.#refusals = new TokenBucket(ALLOWED.refusals, now);
+    this.#empties = new TokenBucket(ALLOWED.empties, now);
     this.now = now;
     this.idleSince = now;
   }
@@ -258,8 +259,8 @@ export class Streams implements StreamOwner {
   }
 
   /** @throws {FloodError} when there is nothing left to spend. */
-  #spend(allowance: Allowance): void {
-    if (!allowance.take(this.now)) throw new FloodError('http2_refused');
+  #spend(allowed: TokenBucket): void {
+    if (!allowed.tryTake(1, this.now)) throw new FloodError('http2_refused');
   }
 
   /** Ends a stream that was never opened. @param hasCome - Whether nothing more is to come on it. */

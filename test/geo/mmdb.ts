@@ -3,7 +3,7 @@
  * so that tests need not trust the reader about what is in one.
  * @module
  */
-import { parseAddress } from '../../geo/address.ts';
+import { parseAddress } from '../../lib/address.ts';
 
 export type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
 

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { formatIpv4 } from '../../geo/address.ts';
 import type { Locator } from '../../geo/locator.ts';
 import { type NetworkRegion, networkMessage, readNetwork } from '../../geo/network.ts';
 import { openLocator } from '../../geo/open-locator.ts';
@@ -8,6 +7,7 @@ import type { Place } from '../../geo/place.ts';
 import { createSteering } from '../../geo/steer.ts';
 import type { Decision } from '../../geo/steering.ts';
 import { whereAnswer } from '../../geo/where.ts';
+import { formatIpv4 } from '../../lib/address.ts';
 import { monotonicMs } from '../../lib/clock.ts';
 import { CITIES, regionOf } from './region.ts';
 

@@ -16,7 +16,7 @@ import {
   type VisitorAddress,
 } from '../../http/forwarding.ts';
 import { fieldLines, fieldValue, type RawHeaders } from '../../http/headers.ts';
-import { trustedProxies } from '../../http/trusted-proxies.ts';
+import { CidrSet } from '../../lib/cidr-set.ts';
 
 const names = (headers: RawHeaders) => headers.filter((_, i) => i % 2 === 0);
 const withValues = (...list: string[]) => list.flatMap((name) => [name, 'x']);
@@ -408,7 +408,8 @@ test('the incoming headers may be the outgoing ones', async (t) => {
   t.equal(fieldValue(headers, 'x-forwarded-for'), '198.51.100.7, 192.0.2.1');
 });
 
-const trusted = trustedProxies(['10.0.0.0/8', '2001:db8:ffff::/48', '192.0.2.99']);
+const proxies = new CidrSet(['10.0.0.0/8', '2001:db8:ffff::/48', '192.0.2.99']);
+const trusted = (ip: string): boolean => proxies.has(ip);
 
 for (const { rule, socket = '10.0.0.1', headers, address } of [
   { rule: 'nobody trusted', socket: '203.0.113.9', headers: ['X-Forwarded-For', '6.6.6.6'], address: '203.0.113.9' },
@@ -594,54 +595,3 @@ test('property: what setForwarded writes, clientAddress reads', async () => {
     }),
   );
 });
-
-for (const { network, ip, inside } of [
-  { network: '10.0.0.0/8', ip: '10.255.255.255', inside: true },
-  { network: '10.0.0.0/8', ip: '11.0.0.0', inside: false },
-  { network: '10.1.2.3/8', ip: '10.9.9.9', inside: true },
-  { network: '10.0.0.0/8', ip: '::ffff:10.0.0.1', inside: true },
-  { network: '::ffff:10.0.0.0/104', ip: '10.0.0.1', inside: true },
-  { network: '::ffff:10.0.0.0/104', ip: '11.0.0.1', inside: false },
-  { network: '::ffff:0:0/96', ip: '10.0.0.1', inside: true },
-  { network: '192.0.2.1', ip: '192.0.2.1', inside: true },
-  { network: '192.0.2.1', ip: '192.0.2.2', inside: false },
-  { network: '0.0.0.0/0', ip: '192.0.2.2', inside: true },
-  { network: '0.0.0.0/0', ip: '2001:db8::1', inside: false },
-  { network: '2001:db8::/32', ip: '2001:db8:1::', inside: true },
-  { network: '2001:db8::/32', ip: '2001:db9::', inside: false },
-  { network: '::1', ip: '::1', inside: true },
-  { network: '0.0.0.0/0', ip: 'localhost', inside: false },
-  { network: '0.0.0.0/0', ip: '', inside: false },
-  { network: '0.0.0.0/0', ip: '127.1', inside: false },
-]) {
-  test(`trusted: ${ip || 'nothing'} is ${inside ? '' : 'not '}in ${network}`, async (t) => {
-    t.equal(trustedProxies([network])(ip), inside);
-    t.equal(trustedProxies(['203.0.113.0/24', network])(ip), inside);
-  });
-}
-
-test('nobody is trusted without networks', async (t) => {
-  t.equal(trustedProxies([])('127.0.0.1'), false);
-});
-
-for (const network of [
-  '',
-  'localhost',
-  '10',
-  '10.0.0.0/33',
-  '10.0.0.0/-1',
-  '10.0.0.0/',
-  '10.0.0.0/8/8',
-  '10.0.0.0/x',
-  '10.0.0.0/8x',
-  '::/129',
-  '10.0/8',
-  '0x0a.0.0.0/8',
-]) {
-  test(`not a network: ${network || 'nothing'}`, async (t) => {
-    t.throws(() => trustedProxies(['10.0.0.0/8', network]), {
-      name: 'RangeError',
-      message: `not a network or an address: ${network}`,
-    });
-  });
-}

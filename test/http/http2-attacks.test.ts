@@ -3,8 +3,7 @@
  * edge goes on answering others (RFC 9113, section 10.5).
  */
 import { type Test, test } from 'tap';
-import { ALLOWED, Allowance, isMostlyOverhead } from '../../http/http2/limits.ts';
-import { monotonicMs } from '../../lib/clock.ts';
+import { isMostlyOverhead } from '../../http/http2/limits.ts';
 import { END_HEADERS, END_STREAM, frame, GET, get, RawHttp2, section, settings, TYPE } from '../support/frames.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { askHttp2, openHttp2, type SecureEdge, startSecureEdge } from '../support/secure-edge.ts';
@@ -175,13 +174,6 @@ test('answers that are all head, and that nobody reads: few are made, and the co
   const answers = await edge.count('seawall_requests_total');
   t.ok(answers < 10_000, `${answers} of 20000 requests are answered: what the system holds for both sides`);
   await stillServes(t, edge);
-});
-
-test('the allowance fills up again with time', async (t) => {
-  const allowance = new Allowance(monotonicMs(0), ALLOWED.calls);
-  for (let i = 0; i < 100; i++) t.ok(allowance.take(monotonicMs(0)));
-  t.notOk(allowance.take(monotonicMs(0)));
-  t.ok(allowance.take(monotonicMs(1_000)));
 });
 
 test('what a download acknowledges is no overhead', async (t) => {

@@ -4,8 +4,7 @@
  */
 import { type Test, test } from 'tap';
 import { FrameReader, type Pace } from '../../http/http2/frames.ts';
-import { Allowance, DECODED, FRAMES_A_LOOK, unpaidBytes } from '../../http/http2/limits.ts';
-import { monotonicMs } from '../../lib/clock.ts';
+import { DECODED, FRAMES_A_LOOK, unpaidBytes } from '../../http/http2/limits.ts';
 import { indexed, indexing } from '../../load-tests/hostile/hpack.ts';
 import { END_HEADERS, END_STREAM, frame, get, RawHttp2, TYPE } from '../support/frames.ts';
 import { startOrigin, text } from '../support/origin.ts';
@@ -94,15 +93,6 @@ test('what a section costs beyond what was sent', async (t) => {
   const path = `/${'a'.repeat(3_000)}`;
   t.equal(unpaidBytes({ ...section, path, isRemembered: true }, false, 10, 32_768), path.length - 10 - 512);
   t.equal(unpaidBytes({ ...section, bytes: 500 }, false, 10, 32_768), 0, 'a browser’s usual section is free');
-});
-
-test('who has spent more than is allowed waits for as long as that takes', async (t) => {
-  const allowance = new Allowance(monotonicMs(0), { burst: 1_000, perSecond: 100 });
-  t.equal(allowance.waitMs(monotonicMs(0)), 0);
-  allowance.spend(1_500, monotonicMs(0));
-  t.equal(allowance.waitMs(monotonicMs(0)), 5_000);
-  t.equal(allowance.waitMs(monotonicMs(4_000)), 1_000);
-  t.equal(allowance.waitMs(monotonicMs(5_000)), 0);
 });
 
 test('frames are the same however they are cut, and are read on from where they were left', async (t) => {

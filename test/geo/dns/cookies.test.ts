@@ -3,9 +3,9 @@
  * RFC 9018, appendix A.
  */
 import { test } from 'tap';
-import { type ParsedAddress, parseAddress } from '../../../geo/address.ts';
 import { COOKIE_BYTES, Cookies } from '../../../geo/dns/cookies.ts';
 import { sipHash24 } from '../../../http/siphash.ts';
+import { type ParsedAddress, parseAddress } from '../../../lib/address.ts';
 
 const address = (text: string): ParsedAddress => parseAddress(text) as ParsedAddress;
 const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');

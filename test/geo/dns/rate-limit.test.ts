@@ -2,8 +2,8 @@
  * The limiter as a table of fixed size: what a flood from everywhere can and cannot do.
  */
 import { test } from 'tap';
-import { formatIpv4, type ParsedAddress, parseAddress } from '../../../geo/address.ts';
 import { RateLimiter } from '../../../geo/dns/rate-limit.ts';
+import { formatIpv4, type ParsedAddress, parseAddress } from '../../../lib/address.ts';
 import { monotonicMs } from '../../../lib/clock.ts';
 
 const at = (text: string): ParsedAddress => parseAddress(text) as ParsedAddress;

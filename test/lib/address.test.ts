@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { test } from 'tap';
-import { formatAddress, parseAddress } from '../../geo/address.ts';
+import { formatAddress, parseAddress } from '../../lib/address.ts';
 
 for (const [text, kind, prefix] of [
   ['8.8.8.8', 'public', 0],
