@@ -125,6 +125,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const pipelines = new Pipelines();
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request;
+    reading.hasHead(request);
     restoreMethod(request);
     // Node has dropped what follows an Upgrade behind a body; it is to be sent anew (RFC 9112, section 9.3.2).
     if (!server.listening || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
@@ -146,7 +147,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('checkExpectation', take); // RFC 9110, section 10.1.1: 417 for others is a MAY; they go no further
   // The http server accepts, as every net.Server does, but reads only what it is given.
   const accepting = options.secure ? 'secureConnection' : 'connection';
-  const reading = new NodeReading(server, accepting, (socket) => pipelines.begun(socket));
+  const reading = new NodeReading(server, accepting, {
+    onBegun: (socket) => pipelines.begun(socket),
+    onFault: (socket, fault) => void server.emit('clientError', fault, socket),
+    maxTrailerBytes: () => bounds.max_header,
+  });
   const wire: Wire = {
     handOver: (socket, unread) => {
       if (unread !== undefined && isPreface(unread) && options.secure === undefined) {

@@ -1,14 +1,15 @@
 /**
  * Connections that `node:http` reads, and how they are taken back from it.
  *
- * Its parser would take all that one read brings, a thousand requests or two thousand chunks of a body, before anybody
- * else is looked at. So it is given pieces, for as long as a slice of time lasts (http/turns.ts), and none while the
- * connection is paused; the rest follows in a later turn.
+ * Its parser would take all that one read brings, a thousand requests, before anybody else is looked at. So it is given
+ * pieces (http/node-framing.ts), for as long as a slice of time lasts (http/turns.ts), and none while the connection is
+ * paused; the rest follows in a later turn.
  * @module
  */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { monotonicNow } from '../lib/clock.ts';
+import { type ChunkFault, GROUP_BYTES, NodeFraming } from './node-framing.ts';
 import { turns } from './turns.ts';
 
 type Listener = (...args: unknown[]) => void;
@@ -25,8 +26,17 @@ interface Parsed {
   readonly parser?: { [ON_MESSAGE_BEGIN]?: (() => void) | null } | null;
 }
 
-/** The first piece of a slice: a dozen or two of the smallest requests. Each further one is twice as large. */
-const FIRST_BYTES = 1024;
+export interface NodeReadingOptions {
+  /**
+   * Called when the first byte of a request has been read. There is no public way to know; where the parser does not
+   * look as expected, it is not called.
+   */
+  readonly onBegun: (socket: Socket) => void;
+  /** Called for chunks that are malformed, of which the parser is not told. */
+  readonly onFault: (socket: Socket, fault: ChunkFault) => void;
+  /** Bytes of trailers; asked for each body. */
+  readonly maxTrailerBytes: () => number;
+}
 
 export class NodeReading {
   readonly #server: Server;
@@ -34,23 +44,19 @@ export class NodeReading {
   readonly #readers: readonly Listener[];
   readonly #added = new WeakMap<Socket, Added>();
   readonly #feeds = new WeakMap<Socket, Feed>();
-  readonly #onBegun: (socket: Socket) => void;
+  readonly #options: NodeReadingOptions;
 
-  /**
-   * @param accepting - The event by which the server is told of its connections.
-   * @param onBegun - Told when the first byte of a request has been read. There is no public way to know; where the
-   *   parser does not look as expected, it is not called.
-   */
-  constructor(server: Server, accepting: string, onBegun: (socket: Socket) => void) {
+  /** @param accepting - The event by which the server is told of its connections. */
+  constructor(server: Server, accepting: string, options: NodeReadingOptions) {
     this.#server = server;
-    this.#onBegun = onBegun;
+    this.#options = options;
     this.#readers = server.listeners(accepting) as Listener[];
     server.removeAllListeners(accepting);
   }
 
   /** Takes note of a connection before others change how it is paused. Idempotent. */
   watch(socket: Socket): void {
-    if (!this.#feeds.has(socket)) this.#feeds.set(socket, new Feed(socket));
+    if (!this.#feeds.has(socket)) this.#feeds.set(socket, new Feed(socket, this.#options));
   }
 
   /** @param socket - One that is watched. */
@@ -66,7 +72,12 @@ export class NodeReading {
     );
     this.#added.set(socket, added);
     const { parser } = socket as Parsed;
-    if (parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = () => this.#onBegun(socket);
+    if (parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = () => this.#options.onBegun(socket);
+  }
+
+  /** The parser has read the head of a request. */
+  hasHead({ socket, rawHeaders }: IncomingMessage): void {
+    this.#feeds.get(socket)?.framing.hasHead(rawHeaders);
   }
 
   /** The packet of which the parser has a piece. */
@@ -118,6 +129,8 @@ function keepFromParser(socket: Socket): void {
 /** Passes a connection's bytes on to the parser. */
 class Feed {
   readonly #socket: Socket;
+  readonly #options: NodeReadingOptions;
+  framing: NodeFraming;
   readonly #pause: () => Socket;
   readonly #resume: () => Socket;
   /** Parser function; absent if `node:http` does not read. */
@@ -130,8 +143,10 @@ class Feed {
   #isParsing = false;
   #isScheduled = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, options: NodeReadingOptions) {
     this.#socket = socket;
+    this.#options = options;
+    this.framing = new NodeFraming(options);
     this.#pause = socket.pause.bind(socket);
     this.#resume = socket.resume.bind(socket);
     socket.pause = () => {
@@ -148,6 +163,7 @@ class Feed {
 
   begin(parse: (piece: Buffer) => void): (packet: Buffer) => void {
     this.#parse = parse;
+    this.framing = new NodeFraming(this.#options);
     this.#isPaused = false;
     return (packet) => {
       turns.hasRead(packet.length);
@@ -167,21 +183,30 @@ class Feed {
 
   drop(): void {
     this.#parse = ignore;
+    this.framing.giveUp();
     this.packet = undefined;
     if (!this.#isParsing) this.#readOn();
   }
 
   #goOn(): void {
     const sliceEnd = turns.sliceEnd();
+    let [bytes, groupBytes] = [0, GROUP_BYTES];
     this.#isParsing = true;
     try {
-      for (let bytes = FIRST_BYTES; this.packet !== undefined && this.#parse !== undefined; bytes *= 2) {
+      while (this.packet !== undefined && this.#parse !== undefined) {
+        const { framing } = this;
         const from = this.#at;
-        this.#at = Math.min(from + bytes, this.packet.length);
-        const isLast = this.#at === this.packet.length;
-        this.#parse(this.packet.subarray(from, this.#at));
+        const { piece, end, fault } = framing.next(this.packet, from);
+        this.#at = end;
+        const isLast = end === this.packet.length;
+        if (piece !== undefined) this.#parse(piece);
+        framing.hasParsed();
+        if (fault !== undefined && this.#parse !== undefined) this.#refuse(fault);
         if (isLast) this.packet = undefined;
-        else if (this.packet !== undefined && (this.#isPaused || monotonicNow() >= sliceEnd)) break;
+        bytes += end - from;
+        if (bytes < groupBytes && !isHeldByNode(this.#socket)) continue;
+        if (this.packet !== undefined && (this.#isPaused || monotonicNow() >= sliceEnd)) break;
+        groupBytes *= 2;
       }
     } finally {
       this.#isParsing = false;
@@ -192,6 +217,11 @@ class Feed {
       this.#pause();
       if (!this.#isPaused) this.#goOnLater();
     }
+  }
+
+  #refuse(fault: ChunkFault): void {
+    this.drop();
+    this.#options.onFault(this.#socket, fault);
   }
 
   #goOnLater(): void {
@@ -206,6 +236,11 @@ class Feed {
   #readOn(): void {
     if (this.#parse !== undefined && !this.#isPaused && this.#socket.isPaused()) this.#resume();
   }
+}
+
+/** Whether `node:http` itself has paused the connection, and must be given nothing. */
+function isHeldByNode(socket: Socket & { readonly _paused?: boolean }): boolean {
+  return socket._paused === true;
 }
 
 function ignore(): void {

@@ -10,6 +10,7 @@
  * repeated.
  * @module
  */
+import { ChunkedReader } from './chunked.ts';
 import { interned, lowerCase, type RawHeaders } from './headers.ts';
 import { pieceOf } from './pieces.ts';
 import { UpstreamError } from './upstream-errors.ts';
@@ -41,12 +42,7 @@ export type RequestKind = 'head' | 'upgrade' | 'other';
 /** The bytes are not a response, or not a whole one. */
 export class ResponseError extends UpstreamError {}
 
-type State = 'head' | 'length' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers' | 'until-close' | 'done';
-
-const IN_LINES: ReadonlySet<State> = new Set<State>(['chunk-size', 'chunk-end', 'trailers']);
-
-/** A chunk's size with its extensions (RFC 9112, section 7.1.1), which nobody uses. */
-const MAX_CHUNK_LINE_BYTES = 4_096;
+type State = 'head' | 'length' | 'chunked' | 'until-close' | 'done';
 
 /** Length of the start of a chunk that is searched first for the end of a head. */
 const PROBE_BYTES = 4_096;
@@ -58,13 +54,12 @@ export class ResponseParser {
   readonly #grammar: Grammar;
   #state: State = 'done';
   #kind: RequestKind = 'other';
-  /** A head of which the end has not come, or the trailers so far. */
+  /** A head of which the end has not come. */
   #text = '';
-  /** A line of which the end has not come. */
-  #line = '';
-  /** Characters of heads and trailers so far, those of 1xx included. */
+  /** Characters of heads so far, those of 1xx included. */
   #headBytes = 0;
-  /** Bytes that the body, or the chunk, still has to bring. */
+  #chunks: ChunkedReader | undefined;
+  /** Bytes that a body of a known length still has to bring. */
   #left = 0;
   /** True if the connection can be reused after this response. */
   keepsAlive = false;
@@ -90,12 +85,12 @@ export class ResponseParser {
     this.#state = 'head';
     this.#kind = kind;
     this.#text = '';
-    this.#line = '';
+    this.#chunks = undefined;
     this.#headBytes = 0;
   }
 
   /**
-   * @param bytes - May be written over once this returns.
+   * @param bytes - Written over where they are read, and by others once this returns.
    * @returns How many of them belong to the response: fewer than `length` only if it ends before.
    * @throws {ResponseError}
    */
@@ -103,7 +98,7 @@ export class ResponseParser {
     let at = 0;
     while (at < length && this.#state !== 'done') {
       if (this.#state === 'head') at = this.#readHead(bytes, at, length);
-      else if (IN_LINES.has(this.#state)) at = this.#readLine(bytes, at, length);
+      else if (this.#chunks !== undefined) at = this.#readChunks(this.#chunks, bytes, at, length);
       else at = this.#readBody(bytes, at, length);
     }
     return at;
@@ -164,8 +159,14 @@ export class ResponseParser {
     this.keepAliveSeconds = keepAlive;
     this.endedWithHead = this.#kind === 'head' || status === 204 || status === 304 || length === 0;
     if (this.endedWithHead) this.#state = 'done';
-    else if (coding === 'chunked') this.#state = 'chunk-size';
-    else if (length !== undefined) {
+    else if (coding === 'chunked') {
+      this.#state = 'chunked';
+      this.#chunks = new ChunkedReader({
+        maxTrailerBytes: this.#maxHeadBytes - this.#headBytes,
+        spaceAfterSize: true,
+        fault: brokenChunks,
+      });
+    } else if (length !== undefined) {
       this.#state = 'length';
       this.#left = length;
     } else {
@@ -200,41 +201,23 @@ export class ResponseParser {
     const piece = pieceOf(bytes, at, end); // of its own, so that it can be kept as it is
     const isLast = this.#state === 'length' && this.#left === 0;
     if (isLast) this.#state = 'done';
-    else if (this.#state === 'chunk' && this.#left === 0) this.#state = 'chunk-end';
     this.#events.onBody(piece);
     if (isLast) this.#events.onEnd([]);
     return end;
   }
 
-  /** Reads up to the end of a line of the chunked coding, or of the trailers. */
-  #readLine(bytes: Buffer, at: number, length: number): number {
-    const isTrailer = this.#state === 'trailers';
-    const most = isTrailer ? this.#maxHeadBytes - this.#headBytes : MAX_CHUNK_LINE_BYTES;
-    const found = bytes.indexOf(LF, at);
-    const end = found < 0 || found >= length ? length : found + 1;
-    const line = this.#line + bytes.toString('latin1', at, end);
-    if (this.#text.length + line.length > most)
-      throw new ResponseError(isTrailer ? 'head_too_large' : 'bad_framing', 'a line is too long');
-    this.#line = end === found + 1 ? '' : line;
-    if (this.#line !== '') return end;
-    if (isTrailer) {
-      // They are read together when the empty line behind them is there.
-      if (line !== '\r\n') {
-        this.#text += line;
-        return end;
-      }
+  #readChunks(chunks: ChunkedReader, bytes: Buffer, at: number, length: number): number {
+    let end: number;
+    try {
+      end = chunks.read(bytes, at, length);
+    } finally {
+      const { dataFrom, dataTo } = chunks;
+      if (dataTo > dataFrom) this.#events.onBody(pieceOf(bytes, dataFrom, dataTo));
+    }
+    if (chunks.isDone && this.#state === 'chunked') {
       const trailers: string[] = [];
-      readFields(STRICT.fieldLine, this.#text, 0, this.#text.length, trailers, undefined);
-      this.#text = '';
+      readFields(STRICT.fieldLine, chunks.trailers, 0, chunks.trailers.length, trailers, undefined);
       this.#end(trailers);
-    } else if (this.#state === 'chunk-end') {
-      if (line !== '\r\n') throw new ResponseError('bad_framing', 'a chunk does not end where it says');
-      this.#state = 'chunk-size';
-    } else {
-      const size = CHUNK_LINE.exec(line)?.[1];
-      if (size === undefined) throw new ResponseError('bad_framing', 'not the size of a chunk');
-      this.#left = Number.parseInt(size, 16);
-      this.#state = this.#left === 0 ? 'trailers' : 'chunk';
     }
     return end;
   }
@@ -244,8 +227,6 @@ export class ResponseParser {
     this.#events.onEnd(trailers);
   }
 }
-
-const LF = 0x0a;
 
 const CR = 0x0d;
 
@@ -305,7 +286,9 @@ const LENIENT: Grammar = {
   isBroken: () => false,
 };
 
-const CHUNK_LINE = /^([0-9a-fA-F]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n$/;
+function brokenChunks(detail: string, isTooLarge: boolean): ResponseError {
+  return new ResponseError(isTooLarge ? 'head_too_large' : 'bad_framing', detail);
+}
 
 /** Returns the beginning of what a server sent, for a log. */
 function quoted(text: string): string {

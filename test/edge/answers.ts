@@ -79,7 +79,7 @@ function closedBeforeRefusal(text: string): string {
   return `${before.slice(0, last)}${before.slice(last).replace(KEPT, 'Connection: close\r\n')}`;
 }
 
-const REFUSAL_AT_END = /HTTP\/1\.1 4\d\d [^\r]*\r\nConnection: close\r\n(?![\s\S]*HTTP\/1\.1 )/;
+const REFUSAL_AT_END = /HTTP\/1\.1 [45]\d\d [^\r]*\r\nConnection: close\r\n(?![\s\S]*HTTP\/1\.1 )/;
 const KEPT = /Connection: keep-alive\r\nKeep-Alive: timeout=\d+\r\n/;
 
 function masked(text: string): string {
