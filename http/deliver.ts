@@ -4,7 +4,7 @@
  * @module
  */
 import type { ServerExchange } from './exchange.ts';
-import { fieldValue, type RawHeaders } from './headers.ts';
+import type { RawHeaders } from './headers.ts';
 import type { BodyReader, ResponseHead } from './message.ts';
 
 export interface Delivery {
@@ -33,6 +33,7 @@ export async function deliver(
     if (!isWatched) exchange.onClose(close);
     isWatched = true;
   };
+  let flushing: NodeJS.Immediate | undefined;
   let bytes = 0;
   try {
     exchange.head(head);
@@ -40,12 +41,14 @@ export async function deliver(
       exchange.end();
       return 0;
     }
-    if (fieldValue(head.headers, 'content-length') === undefined) exchange.flush();
     for (;;) {
       let piece = body.next();
       if (piece instanceof Promise) {
         watch();
+        // Mostly the body comes with the head, or in the same turn, and one write has both.
+        if (bytes === 0) flushing = setImmediate(() => exchange.flush());
         piece = await piece;
+        clearImmediate(flushing);
       }
       if (exchange.isClosed) return bytes;
       if (piece === null) break;
@@ -63,6 +66,7 @@ export async function deliver(
     onBroken(error);
     return bytes;
   } finally {
+    clearImmediate(flushing);
     if (isWatched) exchange.offClose(close);
     body?.close();
   }

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { test } from 'tap';
 import { HALF_OPEN_MS } from '../../http/half-open.ts';
 import { heldArrayBuffers } from '../support/held-memory.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, startTcp, text } from '../support/origin.ts';
 import { dial, everything, exchange, statuses, until } from '../support/raw-client.ts';
+import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 import { ask, open, read } from '../support/visitor.ts';
 
 const MIB = 1024 * 1024;
@@ -201,6 +203,44 @@ test('events arrive one by one, and the origin notices that the visitor has left
   // Its FIN does not say that it has gone, silence after it does: well before the origin's `idle_timeout`.
   t.ok(performance.now() - left < HALF_OPEN_MS * 1.5);
 });
+
+for (const field of ['no-store', 'max-age=60']) {
+  for (const framing of [{ 'Content-Length': 4 }, { 'Transfer-Encoding': 'chunked' }]) {
+    test(`a head is sent when it is known, before any of the body: ${field}, ${Object.keys(framing)}`, async (t) => {
+      let isSent = false;
+      let sendBody = (): void => undefined;
+      const origin = await startOrigin((_request, response) => {
+        response.writeHead(200, { 'Cache-Control': field, ...framing }).flushHeaders();
+        sendBody = () => {
+          clearTimeout(late);
+          isSent = true;
+          response.end('body');
+        };
+        const late = setTimeout(sendBody, 1_000);
+      });
+      const network = await startNetwork({ origin: origin.url });
+      t.teardown(() => Promise.all([network.close(), origin.close()]));
+      const secure = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'] }]);
+      const session = openHttp2(t, secure);
+      const visitors: Readonly<Record<string, (path: string) => Promise<Readable>>> = {
+        'one that is recognised': (path) => open(network.at('eu-1'), path),
+        'one that node:http reads': (path) => open(network.at('eu-1'), path, { headers: { 'Content-Length': 0 } }),
+        'HTTP/2': async (path) => {
+          const stream = session.request({ ':path': path, ':authority': 'site.test' });
+          await once(stream, 'response');
+          return stream;
+        },
+      };
+      for (const [who, ask] of Object.entries(visitors)) {
+        isSent = false;
+        const body = await ask(network.pathOf('eu-2', `/${who.replaceAll(' ', '-')}/`));
+        t.notOk(isSent, who);
+        sendBody();
+        t.equal(await textOf(body), 'body', who);
+      }
+    });
+  }
+}
 
 test('a visitor that has closed its half gets its answer also in pieces', async (t) => {
   const origin = await startOrigin((_request, response) => {
