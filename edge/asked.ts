@@ -15,7 +15,7 @@ import { fieldValue, hasField, isLatin1, type RawHeaders } from '../http/headers
 import type { SectionMemo } from '../http/message.ts';
 import { parseRange } from '../http/range.ts';
 import { parseOriginForm, type Target } from '../http/request-target.ts';
-import type { StatusTallies, Tally } from '../telemetry/tally.ts';
+import type { AnswerCounter } from '../telemetry/metrics.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';
@@ -52,9 +52,8 @@ export interface Asked {
   readonly hasRange: boolean;
   /** Values of fields that responses vary by, in the form in which they are compared; filled as they are asked for. */
   readonly normalised: Map<string, Value>;
-  readonly hits: StatusTallies;
-  readonly hotCopies: StatusTallies;
-  readonly bytes: Tally;
+  readonly hits: AnswerCounter;
+  readonly hotCopies: AnswerCounter;
 }
 
 /** @returns `undefined` where requests like this are answered on the long way only. */
@@ -95,9 +94,8 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     ifNoneMatch: fieldValue(headers, 'if-none-match'),
     hasRange: ranges !== undefined,
     normalised: new Map(),
-    hits: metrics.requests('public', site.name, 'hit'),
-    hotCopies: metrics.requests('public', site.name, 'hot-copy'),
-    bytes: metrics.bytes('public', site.name),
+    hits: metrics.answers('public', site.name, 'hit'),
+    hotCopies: metrics.answers('public', site.name, 'hot-copy'),
   };
 }
 

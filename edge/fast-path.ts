@@ -19,13 +19,13 @@ import type { FrontConnection } from '../http/front-connection.ts';
 import type { FrontExchange } from '../http/front-exchange.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
-import { type EpochMs, type MonotonicMs, monotonicNow, msSince } from '../lib/clock.ts';
-import type { Access } from '../telemetry/access-log.ts';
-import type { Histogram } from '../telemetry/tally.ts';
+import { type EpochMs, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
+import type { LoggedRequest } from '../tier/node-core.ts';
 import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
+import { answerVisitor } from './pipeline.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
-import { answerVisitor, isProxy, type Visit, visitorBlock } from './visitor.ts';
+import { isProxy, type Visit, visitorBlock } from './visitor.ts';
 
 /** Profiles of a header section, by how it arrived: `Asker`. */
 type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
@@ -43,12 +43,11 @@ const NOTHING_STORED: readonly StoredResponse[] = [];
 type Connection = FrontConnection<Meaning>;
 type Request = Recogniser<Meaning>;
 
-type Noted = Pick<Access, 'method' | 'target' | 'status'>;
+type Noted = Pick<LoggedRequest, 'method' | 'target'>;
 
 export class FastPath {
   readonly front: Front<Meaning>;
   readonly #prepared: PreparedResponses;
-  readonly #durations: Histogram;
   #visit: Visit;
   #recogniser!: Request;
   /** Requests that were answered here. */
@@ -56,7 +55,6 @@ export class FastPath {
 
   constructor(visit: Visit) {
     this.#visit = visit;
-    this.#durations = visit.core.metrics.durations.public;
     this.#prepared = new PreparedResponses(visit.core.name);
     this.update(visit);
     this.front = new Front({
@@ -189,17 +187,9 @@ export class FastPath {
     now: EpochMs,
   ): boolean {
     if (asked.hasConditions && isNotModified(asked, prepared, now)) {
-      return this.#sendPrepared(
-        connection,
-        asked,
-        prepared,
-        'not-modified',
-        isHotCopy,
-        now,
-        this.#noteOf(request, 304),
-      );
+      return this.#sendPrepared(connection, asked, prepared, 'not-modified', isHotCopy, now, this.#noteOf(request));
     }
-    const note = this.#noteOf(request, prepared.stored.status);
+    const note = this.#noteOf(request);
     if (request.isHead) return this.#sendPrepared(connection, asked, prepared, 'head', isHotCopy, now, note);
     if (asked.hasRange) return this.#writePart(connection, request, asked, prepared, isHotCopy, now);
     if (prepared.isOneBuffer) return this.#sendPrepared(connection, asked, prepared, 'whole', isHotCopy, now, note);
@@ -243,7 +233,7 @@ export class FastPath {
       body?.close();
       return false;
     }
-    const note = this.#noteOf(asking, head.status);
+    const note = this.#noteOf(asking);
     if (body === undefined) {
       connection.send(Buffer.from(text, 'latin1'));
       this.#count(connection, asked, isHotCopy, head.status, 0, note);
@@ -290,29 +280,20 @@ export class FastPath {
     bytes: number,
     note: Noted | undefined,
   ): void {
-    const results = isHotCopy ? asked.hotCopies : asked.hits;
-    results.of(status).value++;
-    asked.bytes.value += bytes;
-    const seconds = msSince(startedAt) / 1_000;
-    this.#durations.observe(seconds);
-    if (note === undefined) return;
-    const { core } = this.#visit;
-    const { headers } = asked.head;
-    const ip = core.visitorAddress(sender.remoteAddress ?? '', headers);
-    const result = isHotCopy ? 'hot-copy' : 'hit';
-    const host = firstLine(headers, 'host') ?? '';
-    core.accessLog?.add({ ...note, time: core.now(), ip, host, bytes, seconds, site: asked.served.site.name, result });
+    const counter = isHotCopy ? asked.hotCopies : asked.hits;
+    const request = note && { ...note, headers: asked.head.headers, remoteAddress: sender.remoteAddress };
+    this.#visit.core.answered(counter, status, bytes, startedAt, request);
   }
 
   /**
    * Copies the request for the access log, if there is one: the recogniser has moved on by the time of the last byte.
    */
-  noteOf(isHead: boolean, request: Targeted, status: number): Noted | undefined {
-    return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target: request.target, status };
+  noteOf(isHead: boolean, request: Targeted): Noted | undefined {
+    return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target: request.target };
   }
 
-  #noteOf(request: Request, status: number): Noted | undefined {
-    return this.noteOf(request.isHead, request, status);
+  #noteOf(request: Request): Noted | undefined {
+    return this.noteOf(request.isHead, request);
   }
 
   #askedBy(connection: Connection, { section }: Request): Asked | null {

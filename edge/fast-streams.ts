@@ -69,7 +69,7 @@ export class FastStreams {
     const bodyBytes = kind === 'whole' ? length : 0;
     if (!connection.answer(id, bytes, bodyBytes)) return false;
     const sent = kind === 'not-modified' ? 304 : status;
-    const note = this.#fast.noteOf(method === 'HEAD', request, sent);
+    const note = this.#fast.noteOf(method === 'HEAD', request);
     this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, sent, bodyBytes, note);
     this.#fast.hasAnswered(prepared, isOwner);
     section.isRemembered = known !== undefined && connection.peer.known === known;

@@ -29,8 +29,9 @@ import { FastPath } from './fast-path.ts';
 import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
+import { answerVisitor } from './pipeline.ts';
 import { EdgeRouting } from './routing.ts';
-import { answerVisitor, isProxy, readUpgrade, senderOf, type Visit } from './visitor.ts';
+import { isProxy, readUpgrade, senderOf, type Visit } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {

@@ -1,44 +1,36 @@
 /**
- * A visitor's request at the edge: read strictly, cleaned of what no visitor
- * may say, answered from the cache or from up the tiers, and finished by the
- * site's own rules.
+ * Reading of visitors' requests: strict, and cleaned of what no visitor may say.
+ * edge/pipeline.ts answers them.
  * @module
  */
 import type { Readable } from 'node:stream';
-import { isPersonal, keyCookies, withoutIgnored, withoutReplaced, withPlainCookies } from '../cache/credentials.ts';
+import { isPersonal, keyCookies, withoutIgnored, withPlainCookies } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from '../cache/key.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { carriesAllowed } from '../cache/passing.ts';
-import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
-import { rulePath } from '../config/rule-path.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Place } from '../geo/place.ts';
 import { addressBlock } from '../http/address-block.ts';
 import type { AddressCounts } from '../http/address-counts.ts';
-import { requestBody } from '../http/arriving-body.ts';
 import { endWhenStalled } from '../http/body-pace.ts';
 import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
-import { HttpError, PASSED_METHODS } from '../http/errors.ts';
-import { checkHead, hasBody, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
+import { HttpError } from '../http/errors.ts';
+import { checkHead, hasBody, type ServerRequest } from '../http/exchange.ts';
 import { boundedFields } from '../http/field-bounds.ts';
-import { hasCdnLoop, refusedOverride, setForwarded, withoutHop } from '../http/forwarding.ts';
+import { hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
 import { hasField, type RawHeaders } from '../http/headers.ts';
 import type { ResponseHead, SectionMemo } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
-import { monotonicNow } from '../lib/clock.ts';
-import { cacheRequest } from '../tier/cache-request.ts';
-import type { Arrival, NodeCore, ServedSite } from '../tier/node-core.ts';
+import type { NodeCore, ServedSite } from '../tier/node-core.ts';
 import type { UpgradeCall } from '../tier/upgrade.ts';
 import type { EdgeGeo } from './edge-geo.ts';
-import { cleanedHeaders, finishedHead } from './finish.ts';
+import { cleanedHeaders } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import type { OriginAccess, Peers } from './peers.ts';
-import { readPurge } from './purge-method.ts';
-import { redirectFor } from './redirect.ts';
 import { EdgeRouting, type RoutingOptions } from './routing.ts';
 import { siteGeo } from './site-geo.ts';
 import { isSteered, steer } from './steer.ts';
@@ -74,115 +66,6 @@ export interface Visited {
   readonly place: Place | undefined;
 }
 
-const PURGED: ResponseHead = {
-  status: 200,
-  statusText: 'Purged',
-  headers: ['Content-Length', '0', 'Cache-Control', 'no-store'],
-};
-
-/** Answer to OPTIONS requests for this network itself. */
-const OPTIONS_HERE: ResponseHead = {
-  status: 204,
-  statusText: '',
-  headers: ['Allow', PASSED_METHODS, 'Cache-Control', 'no-store'],
-};
-
-/**
- * Never rejects.
- *
- * @param known - The request's head, where it is read already.
- * @param visitor - The block of addresses that it counts for.
- */
-export async function answerVisitor(
-  visit: Visit,
-  exchange: ServerExchange,
-  known?: Visited,
-  visitor: string = visitorBlock(visit, exchange),
-): Promise<void> {
-  const { core } = visit;
-  const arrival: Arrival = {
-    exchange,
-    listener: 'public',
-    id: crypto.randomUUID(),
-    startedAt: monotonicNow(),
-  };
-  let site: SiteConfig | undefined;
-  const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, []);
-  let body: Readable | undefined;
-  if (!visit.requests.begin(visitor, core.limits.requests_per_address)) {
-    await fail(new HttpError('too_many_requests', visitor));
-    return;
-  }
-  try {
-    if (known === undefined) checkHead(exchange, core.limits.max_headers);
-    const visited = known ?? readHead(visit, exchange);
-    const { served, method, target, keyed, scheme, headers } = visited;
-    site = served.site;
-    if (method === 'PURGE') {
-      const ip = visitorAddress(senderOf(visit, exchange.remoteAddress ?? ''), exchange.headers);
-      await core.purging.purge(readPurge({ site: served.site, keyed, headers: exchange.headers, ip }));
-      await core.respondPlainly(arrival, served.site, PURGED, 'purged');
-      return;
-    }
-    if (!isLetIn(visited)) {
-      await refuseVisitor(core, arrival, served.site);
-      return;
-    }
-    const redirect = redirectFor(served.site, scheme, target) ?? steered(visit, visited);
-    if (redirect !== undefined) {
-      await core.respondPlainly(arrival, served.site, redirect, 'redirect');
-      return;
-    }
-    const sent = withoutHop(method, headers);
-    if (sent === undefined) {
-      await core.respondPlainly(arrival, served.site, OPTIONS_HERE, 'max-forwards');
-      return;
-    }
-    const arriving = requestBody(exchange, served.site.max_request_body);
-    body = arriving && (await bodyToSend(visit, served.site, arriving, visitor));
-    const part = routing(visit, arrival.id, visited, { key: keyed.key, asked: 'by-visitor', hot: visit.hot });
-    const path = rulePath(target.path);
-    const request = cacheRequest({
-      exchange,
-      served,
-      target,
-      path,
-      ...asSent(visited, sent, path, body !== undefined),
-      body,
-      visitor,
-      routing: part,
-      forPeer: false,
-      needs: NOTHING_KNOWN,
-    });
-    const { peers } = visit;
-    const { isOwner } = part;
-    if (isOwner) peers.ownInFlight++;
-    try {
-      await core.respond(
-        {
-          arrival,
-          site: served.site,
-          cacheRequest: request,
-          describe: (status) =>
-            status.hit && !part.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
-          finish: (head, { status: { hit, detail } }) => {
-            const own = hit ? head.headers : withoutReplaced(head.headers, headers, request.headers);
-            return finishedHead(served, path, { ...head, headers: own }, PERSONAL_REFUSALS.has(detail));
-          },
-        },
-        fail,
-      );
-    } finally {
-      if (isOwner) peers.ownInFlight--;
-    }
-  } catch (error) {
-    await fail(core.asHttpError(error, arrival.id));
-  } finally {
-    body?.destroy(); // or what it has in the spool would stay there
-    visit.requests.end(visitor);
-  }
-}
-
 /** @returns A visitor's request to switch protocols, on its way to a shield or the origin. @throws {HttpError} */
 export function readUpgrade(visit: Visit, request: ServerRequest): UpgradeCall {
   checkHead(request, visit.core.limits.max_headers);
@@ -191,13 +74,13 @@ export function readUpgrade(visit: Visit, request: ServerRequest): UpgradeCall {
   const visited = readHead(visit, request);
   const { served, target, headers } = visited;
   const { site } = served;
-  if (!isLetIn(visited)) throw new HttpError(siteGeo(site).refusalCode);
+  if (!isAdmitted(visited)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
   const { fetch } = routing(visit, id, visited, { key: '', asked: 'by-worker' });
   return { id, site, target, headers, visitor: visitorBlock(visit, request), fetch };
 }
 
-function routing(
+export function routing(
   { core, peers, origin }: Visit,
   id: string,
   { served: { site }, scheme: proto }: Visited,
@@ -211,7 +94,7 @@ function routing(
  * Key and header section with which a request goes on. Where its answer may be one for all, the cookies that do not count
  * are taken out, so that no visitor puts into a page of all what the key does not say.
  */
-function asSent(
+export function asSent(
   { method, served: { site, rules }, keyed, memo }: Visited,
   headers: RawHeaders,
   path: string,
@@ -229,7 +112,7 @@ function asSent(
 }
 
 /** The body as it goes upstream: whole, unless the site wants it sent on as it arrives. */
-async function bodyToSend(
+export async function bodyToSend(
   { core, spool }: Visit,
   site: SiteConfig,
   body: Readable,
@@ -286,20 +169,12 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   return { method, target, scheme, served, headers: cleaned, keyed, ip, place };
 }
 
-function isLetIn({ served, ip, place }: Visited): boolean {
+export function isAdmitted({ served, ip, place }: Visited): boolean {
   return ip === undefined || siteGeo(served.site).admits(ip, place);
 }
 
-/** Never rejects. */
-async function refuseVisitor(core: NodeCore, arrival: Arrival, site: SiteConfig): Promise<void> {
-  const geo = siteGeo(site);
-  const own = geo.refusal();
-  const code = geo.refusalCode;
-  if (own === undefined) await core.respondError(arrival, new HttpError(code), site, geo.refusalFields());
-  else await core.respondPlainly(arrival, site, own.head, code, own.body);
-}
-
-function steered(
+/** @returns Redirect to another region, where the site wants it. */
+export function steered(
   { geo, region }: Visit,
   { served, method, scheme, target, headers, ip }: Visited,
 ): ResponseHead | undefined {

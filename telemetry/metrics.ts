@@ -19,23 +19,15 @@ import { Histogram, registerHistograms, StatusTallies, type Tally, TallyCounter 
 /** Listener of a request: visitors, or other nodes. */
 export type ListenerName = 'public' | 'tier';
 
-export interface RequestRecord {
-  readonly listener: ListenerName;
-  readonly site: string;
-  /** `hit`, the reason it went forward, or the code of the error. */
-  readonly result: Result;
-  /** Status of the answer. */
-  readonly status: number;
-  readonly bytes: number;
-  readonly seconds: number;
-}
-
 const { buckets: DURATION_SECONDS } = METRICS.seawall_request_duration_seconds;
 
 export class NodeMetrics implements EngineEvents {
   readonly registry = new Registry();
   readonly #requests: TallyCounter<'seawall_requests_total'>;
-  readonly #statuses = new Map<string, StatusTallies>();
+  readonly #answers: Record<ListenerName, Map<string, Map<Result, AnswerCounter>>> = {
+    public: new Map(),
+    tier: new Map(),
+  };
   readonly #bytes: TallyCounter<'seawall_response_body_bytes_total'>;
   /** In seconds. */
   readonly durations: Readonly<Record<ListenerName, Histogram>> = {
@@ -72,26 +64,22 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_fills_in_flight', fillsInFlight);
   }
 
-  record({ listener, site, result, status, bytes, seconds }: RequestRecord): void {
-    this.requests(listener, site, result).of(status).value++;
-    this.bytes(listener, site).value += bytes;
-    this.durations[listener].observe(seconds);
-  }
-
-  /** Returns the counters for requests with this result, for callers that count many. */
-  requests(listener: ListenerName, site: string, result: Result): StatusTallies {
-    const key = `${listener}\n${site}\n${result}`;
-    let tallies = this.#statuses.get(key);
-    if (tallies === undefined) {
-      tallies = new StatusTallies((status) => this.#requests.of({ listener, site, result, status }));
-      this.#statuses.set(key, tallies);
+  /** Returns the counter for answers with this result. Sites and results are from the config and a list, so there are few. */
+  answers(listener: ListenerName, site: string, result: Result): AnswerCounter {
+    const sites = this.#answers[listener];
+    let results = sites.get(site);
+    if (results === undefined) {
+      results = new Map();
+      sites.set(site, results);
     }
-    return tallies;
-  }
-
-  /** Returns the counter of body bytes. */
-  bytes(listener: ListenerName, site: string): Tally {
-    return this.#bytes.of({ listener, site });
+    let counter = results.get(result);
+    if (counter === undefined) {
+      const statuses = new StatusTallies((status) => this.#requests.of({ listener, site, result, status }));
+      const bytes = this.#bytes.of({ listener, site });
+      counter = new AnswerCounter({ listener, site, result, statuses, bytes, durations: this.durations[listener] });
+      results.set(result, counter);
+    }
+    return counter;
   }
 
   connectionRefused(reason: ConnectionRefusal): void {
@@ -116,6 +104,42 @@ export class NodeMetrics implements EngineEvents {
 
   refused(reason: StoreRefusal): void {
     this.#refused.inc({ reason });
+  }
+}
+
+interface AnswerCounterOptions {
+  readonly listener: ListenerName;
+  readonly site: string;
+  readonly result: Result;
+  readonly statuses: StatusTallies;
+  readonly bytes: Tally;
+  readonly durations: Histogram;
+}
+
+/** Counter of the answers of one listener and site with the same result. */
+export class AnswerCounter {
+  readonly listener: ListenerName;
+  readonly site: string;
+  /** `hit`, the reason it went forward, or the code of the error. */
+  readonly result: Result;
+  readonly #statuses: StatusTallies;
+  readonly #bytes: Tally;
+  readonly #durations: Histogram;
+
+  constructor({ listener, site, result, statuses, bytes, durations }: AnswerCounterOptions) {
+    this.listener = listener;
+    this.site = site;
+    this.result = result;
+    this.#statuses = statuses;
+    this.#bytes = bytes;
+    this.#durations = durations;
+  }
+
+  /** @param bytes - Of the body. */
+  add(status: number, bytes: number, seconds: number): void {
+    this.#statuses.of(status).value++;
+    this.#bytes.value += bytes;
+    this.#durations.observe(seconds);
   }
 }
 

@@ -4,25 +4,23 @@
  * @module
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Answer } from '../cache/answer.ts';
-import type { CacheStatus } from '../cache/cache-status.ts';
+import type { CacheRequest } from '../cache/engine.ts';
 import { cacheKey } from '../cache/key.ts';
 import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { rulePath } from '../config/rule-path.ts';
-import type { LimitsConfig, SiteConfig } from '../config/schema.ts';
+import type { LimitsConfig } from '../config/schema.ts';
 import { requestBody } from '../http/arriving-body.ts';
-import type { HttpError } from '../http/errors.ts';
 import { checkHead, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
 import { Front } from '../http/front.ts';
 import { type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import { type Listener, listen } from '../http/listener.ts';
-import type { ResponseHead } from '../http/message.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
-import type { Arrival, NodeCore, ServedSite } from './node-core.ts';
+import type { NodeCore, ServedSite } from './node-core.ts';
+import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from './pipeline.ts';
 import { errorFields, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
 import { answerUpgrade, type UpgradeCall } from './upgrade.ts';
 
@@ -96,43 +94,81 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
   return { ...limits, max_header: limits.max_header * 2 };
 }
 
+/** One request of another node. */
+interface NodeRequest extends RequestContext {
+  readonly options: TierListenerOptions;
+  cacheRequest: CacheRequest | undefined;
+}
+
+const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', NodeRequest> = {
+  receive,
+  cache,
+  deliver: deliverReply,
+  log: logReply,
+};
+
 /** Never rejects. */
-async function answer(options: TierListenerOptions, exchange: ServerExchange): Promise<void> {
-  const { core } = options;
-  let arrival: Arrival = { exchange, listener: 'tier', id: '', startedAt: monotonicNow() };
-  let site: SiteConfig | undefined;
-  const fail = (error: HttpError): Promise<void> => core.respondError(arrival, error, site, errorFields(error));
-  try {
-    const call = readTierCall(exchange.headers, options.secret());
-    arrival = { ...arrival, id: call.id };
-    checkHead(exchange, core.limits.max_headers * 2);
-    const target = parseRequestTarget(exchange.method, exchange.target, exchange.headers);
-    const served = core.siteOf(target.host);
-    site = served.site;
-    const headers = endToEnd(exchange.headers);
-    const keyed = cacheKey(served.site, call.proto, target, headers);
-    const request = cacheRequest({
-      exchange,
-      served,
-      target,
-      path: rulePath(target.path),
-      keyed,
-      headers,
-      body: requestBody(exchange, served.site.max_request_body),
-      visitor: call.visitor,
-      routing: options.routing(call, served, keyed.key),
-      forPeer: call.ask !== 'shield',
-      needs: call.position,
-    });
-    const describe = (status: CacheStatus): CacheStatus => status;
-    const finish = (head: ResponseHead, { stamp, wasFresh, status: { detail } }: Answer): ResponseHead => {
+function answer(options: TierListenerOptions, exchange: ServerExchange): Promise<void> {
+  const context: NodeRequest = {
+    core: options.core,
+    options,
+    exchange,
+    listener: 'tier',
+    startedAt: monotonicNow(),
+    id: '',
+    site: undefined,
+    cacheRequest: undefined,
+    reply: undefined,
+    bytes: 0,
+  };
+  return runPhases(PHASES, 'receive', context, fail);
+}
+
+function fail(context: NodeRequest, cause: unknown): void {
+  const { core, id } = context;
+  const error = core.asHttpError(cause, id);
+  context.reply = core.errorReply(context, error, errorFields(error));
+}
+
+/** Reads the head, and lets nodes of this network in only. */
+function receive(context: NodeRequest): 'cache' {
+  const { core, options, exchange } = context;
+  const call = readTierCall(exchange.headers, options.secret());
+  context.id = call.id;
+  checkHead(exchange, core.limits.max_headers * 2);
+  const target = parseRequestTarget(exchange.method, exchange.target, exchange.headers);
+  const served = core.siteOf(target.host);
+  const { site } = served;
+  context.site = site;
+  const headers = endToEnd(exchange.headers);
+  const keyed = cacheKey(site, call.proto, target, headers);
+  context.cacheRequest = cacheRequest({
+    exchange,
+    served,
+    target,
+    path: rulePath(target.path),
+    keyed,
+    headers,
+    body: requestBody(exchange, site.max_request_body),
+    visitor: call.visitor,
+    routing: options.routing(call, served, keyed.key),
+    forPeer: call.ask !== 'shield',
+    needs: call.position,
+  });
+  return 'cache';
+}
+
+/** Answers from the cache or from upstream, and says how new the answer is against the journal. */
+async function cache(context: NodeRequest): Promise<'deliver'> {
+  const { core } = context;
+  context.reply = await core.cachedReply(context.cacheRequest as CacheRequest, {
+    describe: (status) => status,
+    finish: (head, { stamp, wasFresh, status: { detail } }) => {
       const version = { ...core.ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL_REFUSALS.has(detail) };
       return { ...head, headers: withField(head.headers, TIER_FIELD, formatVersion(version)) };
-    };
-    await core.respond({ arrival, site: served.site, cacheRequest: request, describe, finish }, fail);
-  } catch (error) {
-    await fail(core.asHttpError(error, arrival.id));
-  }
+    },
+  });
+  return 'deliver';
 }
 
 /** The fields that are not about the connection, nor between nodes. */

@@ -13,17 +13,17 @@ import type { Store } from '../cache/store/store.ts';
 import { groupTag } from '../cache/tags.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
 import type { LimitsConfig, RegionConfig, SiteConfig } from '../config/schema.ts';
-import { type Delivery, deliver } from '../http/deliver.ts';
+import { deliver } from '../http/deliver.ts';
 import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
-import type { ResponseHead } from '../http/message.ts';
+import type { BodyReader, ResponseHead } from '../http/message.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallNow } from '../lib/clock.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
-import { type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
+import { type AnswerCounter, type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
-import { Counts } from './counts.ts';
+import type { Reply, RequestContext } from './pipeline.ts';
 import { followPurges, type Purging } from './purges.ts';
 
 export interface ServedSite {
@@ -46,18 +46,11 @@ export interface NodeCoreOptions {
   readonly monotonic?: (() => MonotonicMs) | undefined;
 }
 
-/** One request as it came in, for logs, metrics and error pages. */
-export interface Arrival {
-  readonly exchange: ServerExchange;
-  readonly listener: ListenerName;
-  readonly id: string;
-  readonly startedAt: MonotonicMs;
-}
+/** What an access log says of a request. */
+export type LoggedRequest = Pick<ServerExchange, 'method' | 'target' | 'headers' | 'remoteAddress'>;
 
-export interface Respond {
-  readonly arrival: Arrival;
-  readonly site: SiteConfig;
-  readonly cacheRequest: CacheRequest;
+/** What a node changes in the answer of its cache. */
+export interface Finishing {
   /** Adds this node's own parameters to the cache's Cache-Status. */
   readonly describe: (status: CacheStatus) => CacheStatus;
   /** The head as it leaves this node; Cache-Status is there already. */
@@ -76,7 +69,6 @@ export class NodeCore {
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
-  readonly #counts: Counts;
   limits: LimitsConfig;
   /** Access log for answers to visitors, if configured. */
   accessLog: AccessLog | undefined;
@@ -100,7 +92,6 @@ export class NodeCore {
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
     this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.fills.size);
-    this.#counts = new Counts(this.metrics);
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
@@ -154,34 +145,20 @@ export class NodeCore {
     await this.purging.invalidate(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
   }
 
-  /** Answers from the cache or from upstream. Never rejects. */
-  async respond(
-    { arrival, site, cacheRequest, describe, finish }: Respond,
-    fail: (error: HttpError) => Promise<void>,
-  ): Promise<void> {
-    let answer: Answer;
-    try {
-      answer = await this.engine.handle(cacheRequest);
-    } catch (error) {
-      await fail(this.asHttpError(error, arrival.id));
-      return;
-    }
+  /** Answers from the cache or from upstream. @throws {HttpError} */
+  async cachedReply(request: CacheRequest, { describe, finish }: Finishing): Promise<Reply> {
+    const answer = await this.engine.handle(request);
     const status = describe(answer.status);
     const own = formatCacheStatus(this.name, status);
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
     const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) }, answer);
-    const bytes = await this.#deliver(arrival, { ...answer, head });
-    this.#record(arrival, site.name, resultName(status, answer.above, this.#isPeer), head.status, bytes);
+    const { body, trailers } = answer;
+    return { head, body, trailers, result: resultName(status, answer.above, this.#isPeer) };
   }
 
-  /** Answers with an error page, and with these fields besides. Never rejects. */
-  async respondError(
-    arrival: Arrival,
-    error: HttpError,
-    site: SiteConfig | undefined,
-    fields: readonly string[],
-  ): Promise<void> {
-    const { exchange, id } = arrival;
+  /** Logs the error and makes a page of it, with these fields besides. */
+  errorReply(context: RequestContext, error: HttpError, fields: readonly string[]): Reply {
+    const { exchange, id } = context;
     if (error.status >= 500) {
       const fields = { id, code: error.code, cause: error.reason, detail: error.message, url: exchange.target };
       const write = (more: object): void => this.log[severityOf(error)]({ ...fields, ...more }, 'request failed');
@@ -189,83 +166,76 @@ export class NodeCore {
       if (isForWantOfRoom(error)) this.#refusals.note(error.code, (count) => write(count === 1 ? {} : { count }));
       else write({});
     }
-    if (exchange.hasHead) {
-      exchange.abort();
-      return;
-    }
     const page = errorPage(error, id, fieldValue(exchange.headers, 'accept'));
     // Visitors see the code; the cause is for the network.
-    const detail = arrival.listener === 'tier' ? (error.reason ?? error.code) : error.code;
-    const headers = [...page.headers, ...fields, ...this.#ownStatus(arrival, site, detail)];
-    const body = exchange.method === 'HEAD' ? undefined : onePiece(page.body);
-    const bytes = await this.#deliver(arrival, {
-      head: { status: page.status, statusText: '', headers },
-      body,
-      trailers: none,
-    });
-    this.#record(arrival, site?.name ?? '', error.code, page.status, bytes);
+    const detail = context.listener === 'tier' ? (error.reason ?? error.code) : error.code;
+    const headers = [...page.headers, ...fields, ...this.#ownStatus(context, detail)];
+    const head = { status: page.status, statusText: '', headers };
+    return { head, body: bodyFor(exchange, page.body), trailers: none, result: error.code };
   }
 
-  /** Answers with a head of this node's own, and perhaps a body. Never rejects. */
-  async respondPlainly(
-    arrival: Arrival,
-    site: SiteConfig,
-    head: ResponseHead,
-    result: Result & CacheDetail,
-    bytes?: Buffer,
-  ): Promise<void> {
-    const headers = [...head.headers, ...this.#ownStatus(arrival, site, result)];
-    const body = bytes === undefined || arrival.exchange.method === 'HEAD' ? undefined : onePiece(bytes);
-    const sent = await this.#deliver(arrival, { head: { ...head, headers }, body, trailers: none });
-    this.#record(arrival, site.name, result, head.status, sent);
+  /** Reply with a head of this node's own, and perhaps a body. */
+  ownReply(context: RequestContext, head: ResponseHead, result: Result & CacheDetail, bytes?: Buffer): Reply {
+    const headers = [...head.headers, ...this.#ownStatus(context, result)];
+    return { head: { ...head, headers }, body: bodyFor(context.exchange, bytes), trailers: none, result };
   }
 
   /** Cache-Status of an answer of this node's own, for who may see it. */
-  #ownStatus({ listener }: Arrival, site: SiteConfig | undefined, detail: CacheDetail): string[] {
+  #ownStatus({ listener, site }: RequestContext, detail: CacheDetail): string[] {
     if (listener === 'public' && site?.cache_status === false) return [];
     return ['Cache-Status', formatCacheStatus(this.name, { hit: false, detail })];
+  }
+
+  /** @returns Bytes of the body that were written. Never rejects. */
+  deliver(exchange: ServerExchange, id: string, { head, body, trailers }: Reply): Promise<number> {
+    return deliver(exchange, {
+      head,
+      body,
+      trailers,
+      writeTimeoutMs: this.limits.write_timeout,
+      onBroken: (error) => this.log.info({ id, detail: (error as Error).message }, 'response broken off'),
+    });
+  }
+
+  /**
+   * Counts an answered request, and writes its line of the access log.
+   *
+   * @param request - Absent: there is no access log.
+   */
+  answered(
+    counter: AnswerCounter,
+    status: number,
+    bytes: number,
+    startedAt: MonotonicMs,
+    request: LoggedRequest | undefined,
+    id?: string,
+  ): void {
+    const seconds = msSince(startedAt) / 1_000;
+    counter.add(status, bytes, seconds);
+    const { listener, site, result } = counter;
+    if (this.accessLog === undefined || request === undefined || listener !== 'public') return;
+    const { method, target, headers, remoteAddress = '' } = request;
+    const host = fieldValue(headers, 'host') ?? '';
+    const ip = this.visitorAddress(remoteAddress, headers);
+    this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 
   /** Counts a request that its listener turned away. */
   refused(listener: ListenerName, error: HttpError): void {
     const { code: result, status } = error;
-    this.metrics.record({ listener, site: '', result, status, bytes: 0, seconds: 0 });
+    this.metrics.answers(listener, '', result).add(status, 0, 0);
   }
 
   /** Counts a request to speak another protocol. */
   upgraded(listener: ListenerName, site: SiteConfig, result: Result): void {
     const status = Object.hasOwn(HTTP_ERRORS, result) ? HTTP_ERRORS[result as HttpErrorCode].status : 101;
-    this.metrics.record({ listener, site: site.name, result, status, bytes: 0, seconds: 0 });
+    this.metrics.answers(listener, site.name, result).add(status, 0, 0);
   }
 
   asHttpError(error: unknown, id: string): HttpError {
     if (error instanceof HttpError) return error;
     this.log.error({ id, err: error }, 'a defect of this program');
     return new HttpError('internal');
-  }
-
-  #deliver({ exchange, id }: Arrival, delivery: Pick<Delivery, 'head' | 'body' | 'trailers'>): Promise<number> {
-    return deliver(exchange, {
-      ...delivery,
-      writeTimeoutMs: this.limits.write_timeout,
-      onBroken: (error) => this.log.info({ id, detail: (error as Error).message }, 'response broken off'),
-    });
-  }
-
-  #record(
-    { listener, startedAt, exchange, id }: Arrival,
-    site: string,
-    result: Result,
-    status: number,
-    bytes: number,
-  ): void {
-    const seconds = msSince(startedAt) / 1_000;
-    this.#counts.of(listener, site, result).add(status, bytes, seconds);
-    if (this.accessLog === undefined || listener !== 'public') return;
-    const { method, target, headers, remoteAddress = '' } = exchange;
-    const host = fieldValue(headers, 'host') ?? '';
-    const ip = this.visitorAddress(remoteAddress, headers);
-    this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 }
 
@@ -287,7 +257,8 @@ function none(): [] {
   return [];
 }
 
-function onePiece(bytes: Buffer): { next(): Buffer | null; close(): void } {
+function bodyFor({ method }: ServerExchange, bytes: Buffer | undefined): BodyReader | undefined {
+  if (bytes === undefined || method === 'HEAD') return undefined;
   let left: Buffer | null = bytes;
   return {
     next: () => {
