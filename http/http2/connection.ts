@@ -185,6 +185,7 @@ export class Connection {
     } catch (error) {
       this.#fail(error);
     }
+    this.streams.handOnBodies();
     this.#output.flush();
     if (this.#output.isFull && this.socket.writableLength > MAX_WAITING_BYTES) {
       this.#isPaused = true;

@@ -1,15 +1,27 @@
 /**
  * The body of a request as it arrives on a stream. The other side may send more
  * as far as what it has sent is read (RFC 9113, section 5.2).
+ *
+ * Small frames that come in one read are one piece.
  * @module
  */
 import { Readable } from 'node:stream';
+
+/** Frames of less are gathered. */
+const SMALL_BYTES = 2 * 1024;
+
+/** Memory for small frames: at first, doubled as they come, and at most. */
+const FIRST_BYTES = 256;
+const MOST_BYTES = 16 * 1024;
 
 export class RequestBody extends Readable {
   readonly #onTaken: (bytes: number) => void;
   /** Bytes that have come and the other side has not been told may be followed by others. */
   #owed = 0;
   #hasCome = false;
+  /** Small frames that have come and are not handed on: the first `#gatheredBytes` of it. */
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
 
   /** @param onTaken - Told of bytes that have been read, or are dropped. */
   constructor(onTaken: (bytes: number) => void) {
@@ -23,15 +35,61 @@ export class RequestBody extends Readable {
     return this.#hasCome;
   }
 
-  /** @param bytes - The body's from now on. */
-  receive(bytes: Buffer): void {
-    this.#owed += bytes.length;
-    if (this.push(bytes) || this.destroyed) this.#settle();
+  /**
+   * Takes the data of a frame, from `start` to `end`; the bytes may be written over once this returns.
+   *
+   * @returns Whether something now waits for `handOn`, and nothing did before.
+   */
+  receive(bytes: Buffer, start: number, end: number): boolean {
+    const size = end - start;
+    this.#owed += size;
+    if (this.destroyed) {
+      this.#settle();
+      return false;
+    }
+    if (size >= SMALL_BYTES) {
+      this.handOn();
+      this.#hand(Buffer.from(bytes.subarray(start, end)));
+      return false;
+    }
+    const hadNothing = this.#gathered === undefined;
+    if (this.#gatheredBytes + size > MOST_BYTES) this.handOn();
+    const into = this.#roomFor(size);
+    bytes.copy(into, this.#gatheredBytes, start, end);
+    this.#gatheredBytes += size;
+    return hadNothing;
+  }
+
+  /** Hands on the frames that have been gathered. */
+  handOn(): void {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    const bytes = this.#gatheredBytes;
+    this.#gathered = undefined;
+    this.#gatheredBytes = 0;
+    if (!this.destroyed) this.#hand(gathered.subarray(0, bytes));
   }
 
   finish(): void {
+    this.handOn();
     this.#hasCome = true;
     this.push(null);
+  }
+
+  #hand(piece: Buffer): void {
+    if (this.push(piece) || this.destroyed) this.#settle();
+  }
+
+  #roomFor(size: number): Buffer {
+    const before = this.#gathered;
+    const wanted = this.#gatheredBytes + size;
+    if (before !== undefined && before.length >= wanted) return before;
+    let length = before === undefined ? FIRST_BYTES : before.length;
+    while (length < wanted) length *= 2;
+    const gathered = Buffer.allocUnsafe(length);
+    before?.copy(gathered, 0, 0, this.#gatheredBytes);
+    this.#gathered = gathered;
+    return gathered;
   }
 
   override _read(): void {

@@ -43,6 +43,8 @@ export class Streams implements StreamOwner {
   readonly #resets: TokenBucket;
   readonly #refusals: TokenBucket;
   readonly #empties: TokenBucket;
+  /** Bodies with small frames that have not been handed on. */
+  #gathering: RequestBody[] = [];
   #lastId = 0;
   /** Streams beyond this one are not answered any more. */
   #refusedBeyond = MAX_WINDOW;
@@ -120,6 +122,12 @@ export class Streams implements StreamOwner {
   /** Bodies go on, if there is room. */
   goOn(): void {
     this.#sending.pump();
+  }
+
+  /** Hands on the small frames of bodies: all that has been read now is in them. */
+  handOnBodies(): void {
+    if (this.#gathering.length === 0) return;
+    for (const body of this.#gathering.splice(0)) body.handOn();
   }
 
   refuseFurther(): void {
@@ -205,7 +213,7 @@ export class Streams implements StreamOwner {
     }
     this.bodyBytes += size;
     if (to - from > size) this.#receiving.settle(to - from - size, stream);
-    if (size > 0) stream.body.receive(Buffer.from(bytes.subarray(start, end)));
+    if (size > 0 && stream.body.receive(bytes, start, end)) this.#gathering.push(stream.body);
     if (isLast) this.#hasCome(stream);
   }
 
