@@ -1,6 +1,6 @@
 /**
  * The prepared form of those stored responses that are asked for. It is kept on
- * the object that the store has looked up (cache/store/looked-up.ts), and goes with
+ * the object that the store has looked up (cache/store/decoded-cache.ts), and goes with
  * it: nothing is prepared for what lies in the store unused, and nothing here
  * keeps alive what the store has dropped.
  * @module

@@ -3,7 +3,7 @@
  *
  * What is kept under a key, all variants together, is one record in a slab
  * (record.ts, slabs.ts), and an index of numbers says where (key-index.ts). Only
- * what was looked up lately (looked-up.ts), and large bodies, are objects.
+ * what was looked up lately (decoded-cache.ts), and large bodies, are objects.
  *
  * Writes under way count against the same bound, and make room by evicting; so
  * a node's memory for responses never passes `maxBytes`. What is evicted while
@@ -13,10 +13,10 @@
  */
 import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
+import { DecodedCache, KEPT } from './decoded-cache.ts';
 import { EvictionQueues } from './eviction.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { INDEX_BYTES, KeyIndex } from './key-index.ts';
-import { KEPT, LookedUpLately } from './looked-up.ts';
 import { isKeyOf, keyOf, makeRecord, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
 import { NO_ROW, Rows } from './rows.ts';
 import { type Slab, Slabs } from './slabs.ts';
@@ -27,7 +27,7 @@ export class MemoryStore implements Store {
   readonly #index: KeyIndex;
   readonly #queues: EvictionQueues;
   readonly #slabs: Slabs;
-  readonly #lately: LookedUpLately;
+  readonly #decoded: DecodedCache;
   readonly #bodies = new LargeBodies();
   #writing = 0;
   /** Bytes of large bodies that are stored or read. */
@@ -46,7 +46,7 @@ export class MemoryStore implements Store {
       },
       maxBytes,
     );
-    this.#lately = new LookedUpLately(maxBytes, (row) => this.#index.mark(row, 0));
+    this.#decoded = new DecodedCache(maxBytes, (row) => this.#index.mark(row, 0));
   }
 
   get maxBytes(): number {
@@ -56,13 +56,13 @@ export class MemoryStore implements Store {
   resize(maxBytes: number): void {
     this.#maxBytes = maxBytes;
     this.#slabs.maxBytes = maxBytes;
-    this.#lately.maxBytes = maxBytes;
+    this.#decoded.maxBytes = maxBytes;
     this.#queues.maxBytes = maxBytes;
     this.#makeRoom(0);
   }
 
   get bytesInUse(): number {
-    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#held + this.#lately.bytes + this.#writing;
+    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#held + this.#decoded.bytes + this.#writing;
   }
 
   get size(): number {
@@ -74,13 +74,13 @@ export class MemoryStore implements Store {
     if (row === NO_ROW) return NONE;
     this.#queues.use(row);
     const before = this.#index.markOf(row);
-    const lately = before === KEPT ? this.#lately.get(row) : undefined;
-    if (lately !== undefined) return lately;
-    const mark = this.#lately.markOf(before);
+    const decoded = before === KEPT ? this.#decoded.get(row) : undefined;
+    if (decoded !== undefined) return decoded;
+    const mark = this.#decoded.markOf(before);
     this.#index.mark(row, mark);
     const variants = this.#read(row, mark === KEPT);
     if (mark === KEPT) {
-      this.#lately.add(row, variants);
+      this.#decoded.add(row, variants);
       this.#makeRoom(0);
     }
     return variants;
@@ -186,7 +186,7 @@ export class MemoryStore implements Store {
     const at = this.#index.offsetOf(row);
     const slab = this.#slabs.at(number);
     if (this.#index.markOf(row) === KEPT) {
-      this.#lately.delete(row);
+      this.#decoded.delete(row);
       this.#index.mark(row, 0);
     }
     for (const body of outsideOf(slab, at)) this.#bodies.delete(body);

@@ -8,7 +8,7 @@
  * CHAIN     next row of the bucket, or free row  (key-index.ts)
  * SLAB      number of the record's slab          (key-index.ts)
  * OFFSET    where in the slab it begins          (key-index.ts)
- * STATE     bits 0–19 mark of the decoded copy   (key-index.ts, looked-up.ts)
+ * STATE     bits 0–19 mark of the decoded copy   (key-index.ts, decoded-cache.ts)
  *           bits 20–21 uses since (re)insertion  (eviction.ts)
  *           bits 22–26 frequency of use          (eviction.ts)
  *           bits 27–31 magnitude of its bytes    (eviction.ts)

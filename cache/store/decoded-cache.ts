@@ -1,12 +1,9 @@
 /**
  * Cache of decoded records, so that popular ones are decoded once. Two generations, bounded in bytes: an entry without
- * a lookup in the time that one takes to fill up is dropped. ¶ The first lookup of a record is not cached: most are not
- * repeated soon, and objects that live for a while, but not long, cost the garbage collector most. Two generations,
- * bounded in bytes: what is not asked for in the time in which one fills up goes.
+ * a lookup in the time that one takes to fill up is dropped.
  *
- * What is looked up for the first time in a while is not kept here: most of it
- * is not asked for again soon, and an object that lives for a while, but not
- * long, is what costs the garbage collector most.
+ * The first lookup of a record is not cached: most are not repeated soon, and objects that live for a while, but not
+ * long, cost the garbage collector most.
  * @module
  */
 
@@ -25,23 +22,23 @@ const OBJECT_BYTES = 900;
 /** Size of a prepared response, besides a head. Measured by load-tests/micro. */
 const PREPARED_BYTES = 2_000;
 
-/** About what a response of 1 KB takes here: a while is as many readings of records as have room in a generation. */
+/** About what a response of 1 KB takes here: a generation ends after as many reads of records as have room in it. */
 const USUAL_BYTES = 5 * 1024;
 
-/** Marks of a row: kept here, not looked up yet; above that, the number of the while in which it was. */
+/** Marks of a row: decoded here, or never read; other values are the number of the generation in which it was last read. */
 export const KEPT: number = MARK_MASK;
 const NEVER = 0;
 
-interface LookedUp {
+interface DecodedEntry {
   readonly variants: readonly StoredResponse[];
   readonly bytes: number;
 }
 
-export class LookedUpLately {
+export class DecodedCache {
   /** By row. */
-  readonly #found: TwoGenerationCache<number, LookedUp>;
+  readonly #found: TwoGenerationCache<number, DecodedEntry>;
   #reads = 0;
-  #while = 1;
+  #generation = 1;
 
   /** @param onForgotten - Called with the row of what goes by itself. */
   constructor(maxBytes: number, onForgotten: (row: number) => void) {
@@ -75,9 +72,9 @@ export class LookedUpLately {
   markOf(mark: number): number {
     if (++this.#reads * USUAL_BYTES > this.#found.generationWeight) {
       this.#reads = 0;
-      this.#while = (this.#while % (KEPT - 1)) + 1;
+      this.#generation = (this.#generation % (KEPT - 1)) + 1;
     }
-    return mark !== NEVER && this.#while - mark <= 1 ? KEPT : this.#while;
+    return mark !== NEVER && this.#generation - mark <= 1 ? KEPT : this.#generation;
   }
 
   add(row: number, variants: readonly StoredResponse[]): void {
