@@ -1,6 +1,6 @@
 /**
  * A node's memory of purges (promise P3): where it stands in the journal, and
- * what has been named there (marks.ts). Applying a purge is one write to a map,
+ * what has been named there (purge-index.ts). Applying a purge is one write to a map,
  * whatever is stored; a stored response is compared with the maps once after
  * something changed, and by one number otherwise.
  *
@@ -10,11 +10,11 @@
  */
 
 import { type EpochMs, epochMs, type Instant, LONG_AGO, type MonotonicMs, msBetween } from '../lib/clock.ts';
-import { Marks, type Purgeable, type PurgeRecord } from './marks.ts';
+import { type Purgeable, PurgeIndex, type PurgeRecord } from './purge-index.ts';
 import { identityOf, isOnLine, type JournalPosition, type Term } from './terms.ts';
 import type { VaryMember } from './vary.ts';
 
-export type { Purgeable, PurgeRecord } from './marks.ts';
+export type { Purgeable, PurgeRecord } from './purge-index.ts';
 export type { JournalPosition } from './terms.ts';
 
 /**
@@ -82,7 +82,7 @@ export class Ledger {
   #leaseMs: number;
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = NEVER_HEARD;
-  #marks = new Marks();
+  #index = new PurgeIndex();
 
   constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
@@ -107,12 +107,12 @@ export class Ledger {
 
   /** Selectors that are remembered. */
   get size(): number {
-    return this.#marks.size;
+    return this.#index.size;
   }
 
   /** Bytes in use, about. */
   get bytes(): number {
-    return this.#marks.bytes;
+    return this.#index.bytes;
   }
 
   set leaseMs(leaseMs: number) {
@@ -136,7 +136,7 @@ export class Ledger {
     this.#upToDateAt = NEVER_HEARD;
     this.#epoch++;
     this.#version++;
-    this.#marks = new Marks();
+    this.#index = new PurgeIndex();
     this.#floor = floor;
   }
 
@@ -151,13 +151,13 @@ export class Ledger {
     if (floor <= this.#floor) return;
     this.#floor = floor;
     this.#version++;
-    this.#marks.forgetUntil(floor);
+    this.#index.forgetUntil(floor);
   }
 
   /** @param records - In order, the first one right after `position.seq`. */
   apply(records: readonly PurgeRecord[]): void {
     for (const record of records) {
-      this.#marks.note(record);
+      this.#index.note(record);
       this.#applied = record.seq;
       this.#version++;
     }
@@ -263,9 +263,9 @@ export class Ledger {
   #verdict({ stamp: { asOf, epoch }, tags, vary }: Named, response: Purgeable): Verdict {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
-    if (asOf >= this.#marks.newest) return 'current';
+    if (asOf >= this.#index.newest) return 'current';
     let soft = false;
-    for (const mark of this.#marks.naming(response, tags, vary)) {
+    for (const mark of this.#index.match(response, tags, vary)) {
       if (mark.hard > asOf) return 'hard';
       if (mark.soft > asOf) soft = true;
     }

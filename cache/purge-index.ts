@@ -55,7 +55,7 @@ const MAX_NAME_CHARS = 256;
 /** Bytes that a mark costs besides the characters of its selector. */
 const MARK_BYTES = 130;
 
-export class Marks {
+export class PurgeIndex {
   readonly #everything: Mark = { hard: 0, soft: 0 };
   readonly #urls = new KeyMap<Mark>();
   readonly #tags = new KeyMap<Mark>();
@@ -98,7 +98,7 @@ export class Marks {
    * @param vary - Of the response; where it is not known, every variant may be it.
    * @returns The marks that name the response.
    */
-  naming(
+  match(
     { site, host, authority, target }: Purgeable,
     tags: readonly string[],
     vary: readonly VaryMember[] | undefined,
