@@ -11,7 +11,7 @@
 
 import { type EpochMs, epochMs, type Instant, LONG_AGO, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Purgeable, PurgeIndex, type PurgeRecord } from './purge-index.ts';
-import { identityOf, isOnLine, type JournalPosition, type Term } from './terms.ts';
+import { identityOf, isInHistory, type JournalPosition, type Term } from './terms.ts';
 import type { VaryMember } from './vary.ts';
 
 export type { Purgeable, PurgeRecord } from './purge-index.ts';
@@ -242,7 +242,7 @@ export class Ledger {
    */
   #isComparable(position: JournalPosition): boolean {
     if (!this.#hasJournal) return position.identity === undefined;
-    return isOnLine(this.#terms, Number.POSITIVE_INFINITY, position);
+    return isInHistory(this.#terms, Number.POSITIVE_INFINITY, position);
   }
 
   /** Returns whether it was found current, and nothing has changed since: the only comparison on a hit. */

@@ -48,7 +48,7 @@ export function identityOf(terms: readonly Term[], seq: number): string | undefi
  *
  * @param newest - The highest number of the last term; `Infinity` where nobody knows how far it has got.
  */
-export function isOnLine(terms: readonly Term[], newest: number, { identity, seq }: JournalPosition): boolean {
+export function isInHistory(terms: readonly Term[], newest: number, { identity, seq }: JournalPosition): boolean {
   const index = terms.findLastIndex((term) => term.identity === identity);
   return index !== -1 && seq <= (terms[index + 1]?.after ?? newest);
 }

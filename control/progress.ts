@@ -8,7 +8,7 @@
  * region files do not.
  * @module
  */
-import { isOnLine } from '../cache/terms.ts';
+import { isInHistory } from '../cache/terms.ts';
 import { parseWorkerName } from '../config/workers.ts';
 import type { JournalState } from '../journal/journal.ts';
 import type { AppliedReport } from '../journal/wire.ts';
@@ -169,7 +169,7 @@ export class Progress {
     const before = state.seq;
     // A node that has restarted knows less than it did: what it has applied is what it says now.
     const { terms, newest } = this.#options.journal();
-    state.seq = isOnLine(terms, newest, position) ? position.seq : 0;
+    state.seq = isInHistory(terms, newest, position) ? position.seq : 0;
     if (state.seq <= before) return;
     this.#advance(node, state);
     this.#settle();

@@ -10,7 +10,7 @@
  * Clock, patience, randomness and transport are passed in.
  * @module
  */
-import { isOnLine, type Term } from '../cache/terms.ts';
+import { isInHistory, type Term } from '../cache/terms.ts';
 import { Backoff } from '../lib/backoff.ts';
 import { type Instant, mostBetween } from '../lib/clock.ts';
 import { Connection } from './connection.ts';
@@ -214,7 +214,7 @@ export class Follower {
     const { position, known } = target;
     this.#terms = state.terms;
     progress.sent = startAfter(state, progress.after);
-    if (!isOnLine(state.terms, state.newest, known)) {
+    if (!isInHistory(state.terms, state.newest, known)) {
       target.restart(state);
       // The connection goes on after what it was asked for, if that is on its line: what is between does not come.
       if (target.position.seq < progress.sent) {
@@ -284,7 +284,7 @@ export class Follower {
   /** A number that is applied may be another purge's, until the follower has heard of a journal that was restored. */
   #hasApplied(position: JournalPosition): boolean {
     const { seq } = this.#options.target.position;
-    return position.seq <= seq && isOnLine(this.#terms, seq, position);
+    return position.seq <= seq && isInHistory(this.#terms, seq, position);
   }
 
   get #silenceMs(): number {

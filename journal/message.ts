@@ -6,7 +6,7 @@
  * `heartbeat` carries the newest number, and the floor.
  * @module
  */
-import { isOnLine, type JournalPosition } from '../cache/terms.ts';
+import { isInHistory, type JournalPosition } from '../cache/terms.ts';
 import { checkRecord, checkState, fields, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { JournalRecord, JournalState } from './journal.ts';
@@ -30,7 +30,7 @@ export type Connect = (after: JournalPosition, signal: AbortSignal) => AsyncIter
  *   when that is higher, or nothing is in common.
  */
 export function startAfter({ terms, floor, newest }: JournalState, after: JournalPosition): number {
-  return isOnLine(terms, newest, after) ? Math.max(after.seq, floor) : floor;
+  return isInHistory(terms, newest, after) ? Math.max(after.seq, floor) : floor;
 }
 
 /** Interval of heartbeats. */

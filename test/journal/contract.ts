@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { type Test, test } from 'tap';
-import { identityOf, isOnLine, type JournalPosition } from '../../cache/terms.ts';
+import { identityOf, isInHistory, type JournalPosition } from '../../cache/terms.ts';
 import { checkState } from '../../journal/check.ts';
 import { type Journal, type JournalRecord, MAX_TERMS, type Purge } from '../../journal/journal.ts';
 
@@ -354,7 +354,7 @@ function checkAgreement(t: Test, one: Journal, other: Journal): void {
 
 function isOn(journal: Journal, position: JournalPosition): boolean {
   const { terms, newest } = journal.state();
-  return isOnLine(terms, newest, position);
+  return isInHistory(terms, newest, position);
 }
 
 const step = fc.record({

@@ -3,7 +3,7 @@
  * journal in memory, and scripted connections.
  * @module
  */
-import { identityOf, isOnLine, type Term } from '../../cache/terms.ts';
+import { identityOf, isInHistory, type Term } from '../../cache/terms.ts';
 import type { FollowerOptions, FollowerTarget } from '../../journal/follower.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
@@ -100,7 +100,7 @@ export class NotingTarget implements FollowerTarget {
 
   extend({ terms, newest }: JournalState): void {
     const { known } = this;
-    if (!isOnLine(terms, newest, known)) throw new Error(`extend, but ${known.seq} is not on the line`);
+    if (!isInHistory(terms, newest, known)) throw new Error(`extend, but ${known.seq} is not on the line`);
     const last = (list: readonly Term[]): string | undefined => list.at(-1)?.identity;
     if (last(terms) !== last(this.terms)) this.calls.push(`extend ${last(terms)}`);
     this.terms = terms;

@@ -18,7 +18,7 @@
  * @module
  */
 import type { Answer } from '../../cache/answer.ts';
-import { isOnLine, type Term } from '../../cache/terms.ts';
+import { isInHistory, type Term } from '../../cache/terms.ts';
 import { fieldLines, fieldValue } from '../../http/headers.ts';
 import type { JournalRecord } from '../../journal/journal.ts';
 import type { Clock } from './clock.ts';
@@ -146,7 +146,7 @@ export class Oracle {
   appliedUpTo(memory: Memory, terms: readonly Term[], seq: number): void {
     const line = this.#lines.get((terms.at(-1) as Term).identity) as readonly Term[];
     const isOn = ({ record, identity }: Purge): boolean =>
-      record.seq <= seq && isOnLine(line, Number.POSITIVE_INFINITY, { identity, seq: record.seq });
+      record.seq <= seq && isInHistory(line, Number.POSITIVE_INFINITY, { identity, seq: record.seq });
     this.applied(
       memory,
       this.#purges.filter(isOn).map(({ record }) => record),
@@ -166,8 +166,8 @@ export class Oracle {
     const newest = copy.floor + copy.records.length;
     for (const purge of this.#purges) {
       const position = { identity: purge.identity, seq: purge.record.seq };
-      const was = isOnLine(line, Number.POSITIVE_INFINITY, position);
-      if (was && !isOnLine(copy.line, newest, position)) purge.isVoid = true;
+      const was = isInHistory(line, Number.POSITIVE_INFINITY, position);
+      if (was && !isInHistory(copy.line, newest, position)) purge.isVoid = true;
     }
   }
 
