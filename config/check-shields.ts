@@ -13,7 +13,7 @@ import { reachableShields } from './neighbour.ts';
 import { realPath, siblingPath } from './path.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { Neighbour, Placed, RegionBody, RegionReading } from './read.ts';
-import { joined } from './words.ts';
+import { joinList } from './words.ts';
 
 /** @returns Problems of `shields_from`. */
 export function neighbourProblems(reading: RegionReading, { config, source }: Placed<RegionBody>): ConfigProblem[] {
@@ -104,7 +104,7 @@ function unknownShield(
   const fix =
     known.length === 0
       ? 'Add it under `shields`, or name its region in `shields_from`.'
-      : `The shields that this region can use are ${joined(known, 'and')}.`;
+      : `The shields that this region can use are ${joinList(known, 'and')}.`;
   return problem(`there is no shield ${name}`, fix);
 }
 

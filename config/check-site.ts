@@ -12,7 +12,7 @@ import { isBeyondPaths, rulePattern } from './rule-path.ts';
 import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
 import { statusesOf } from './status-set.ts';
 import { cgiName, claimOf, hasPlainName } from './untrusted-fields.ts';
-import { joined } from './words.ts';
+import { joinList } from './words.ts';
 
 /** A rule as the checks see it: no path and no status are every path and every status. */
 interface Scope {
@@ -188,7 +188,7 @@ function shadowOf(
     takers.push(earlier.index);
     open = open.difference(earlier.statuses);
     if (open.size > 0) continue;
-    const names = joined(
+    const names = joinList(
       takers.map((index) => keyOf(['rules', index])),
       'and',
     );

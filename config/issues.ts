@@ -9,7 +9,7 @@ import { type JsonSchema, regionJsonSchema } from './json-schema.ts';
 import { nearest } from './nearest.ts';
 import { type ConfigProblem, type KeyPath, MAX_PROBLEMS, quote } from './problem.ts';
 import { meantAddress, meantDuration, meantSize, meantValue } from './slips.ts';
-import { asYaml, example, expectation, foundWords, joined, schemaAt } from './words.ts';
+import { asYaml, describeValue, example, expectation, joinList, schemaAt } from './words.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -83,7 +83,7 @@ function unknownKeys(keys: readonly string[], path: KeyPath, schema: JsonSchema,
       home !== undefined && others.length === 0 ? `Move it: a region file has it as \`${home}\`` : 'Remove it';
     const fix = meant
       ? `Did you mean \`${meant}\`?`
-      : `${elsewhere}; the keys here are ${joined(known.toSorted(), 'and')}.`;
+      : `${elsewhere}; the keys here are ${joinList(known.toSorted(), 'and')}.`;
     return source.keyProblem([...path, key], 'unknown key', fix);
   });
 }
@@ -117,7 +117,7 @@ function invalidName(path: KeyPath, root: JsonSchema, source: Source): ConfigPro
 }
 
 function wrongValue(path: KeyPath, found: unknown, schema: JsonSchema, source: Source): ConfigProblem {
-  const shown = schema.writeOnly ? 'something else (not shown)' : foundWords(found);
+  const shown = schema.writeOnly ? 'something else (not shown)' : describeValue(found);
   const message = `expected ${expectation(schema)}, found ${shown}`;
   return source.problem(path, message, slipFix(path, found, schema) ?? replacement(path, found, schema));
 }

@@ -61,12 +61,12 @@ export function readRegion(file: string, env: Environment): RegionReading {
 
   const { source } = yaml;
   const value = withSecrets(yaml.value, source, env, problems);
-  const body = hold(bodySchema, value, regionJsonSchema, source, problems);
+  const body = validate(bodySchema, value, regionJsonSchema, source, problems);
   const includedAt = new Map<string, string>();
   const sites = listAt(value, 'sites').flatMap((entry, index) => {
     const place = source.within(['sites', index]);
     if (!isMapping(entry) || !Object.hasOwn(entry, 'include')) return placed(entry, place, problems);
-    const include = hold(includeSchema, entry, includeJsonSchema, place, problems)?.include;
+    const include = validate(includeSchema, entry, includeJsonSchema, place, problems)?.include;
     if (include === undefined) return [];
 
     const path = siblingPath(file, include);
@@ -108,7 +108,7 @@ export function readSite(
   const origin = overrides.origin === undefined ? undefined : originServers(overrides.origin, problems);
   const yaml = readYaml(file);
   if (!('source' in yaml)) return { site: undefined, problems: [...problems, ...yaml] };
-  const config = hold(siteSchema, withOverrides(yaml.value, origin), siteJsonSchema, yaml.source, problems);
+  const config = validate(siteSchema, withOverrides(yaml.value, origin), siteJsonSchema, yaml.source, problems);
   return { site: config && { config: withPaths(config, yaml.source), source: yaml.source }, problems };
 }
 
@@ -132,7 +132,7 @@ function readIncluded(
 
 /** A site where it is written, when it is one. */
 function placed(value: unknown, source: Source, problems: ConfigProblem[]): Placed<SiteConfig>[] {
-  const config = hold(siteSchema, value, siteJsonSchema, source, problems);
+  const config = validate(siteSchema, value, siteJsonSchema, source, problems);
   return config ? [{ config: withPaths(config, source), source }] : [];
 }
 
@@ -148,7 +148,7 @@ function readNeighbour(
     return undefined;
   }
   const { source } = yaml;
-  const config = hold(
+  const config = validate(
     neighbourSchema,
     withSecrets(yaml.value, source, env, problems),
     regionJsonSchema,
@@ -164,7 +164,7 @@ function reachedFrom(problem: ConfigProblem, reach: (message: string, fix: strin
 }
 
 /** Validates; what is refused is added to `problems`. */
-function hold<T extends z.ZodType>(
+function validate<T extends z.ZodType>(
   schema: T,
   value: unknown,
   jsonSchema: () => JsonSchema,

@@ -4,7 +4,7 @@
  * @module
  */
 import { type JsonSchema, regionJsonSchema } from './json-schema.ts';
-import { asYaml, joined, typeName } from './words.ts';
+import { asYaml, joinList, typeName } from './words.ts';
 
 /** A mapping that has a table of its own. */
 interface Section {
@@ -54,7 +54,7 @@ function takes(schema: JsonSchema, path: string): string {
   if (schema.type === 'array') return 'a list; see below';
   if (schema.properties) return 'see below';
   const scalars = (schema.anyOf ?? []).filter((option) => !option.properties).map(typeName);
-  return joined([...scalars, 'see below'], 'or');
+  return joinList([...scalars, 'see below'], 'or');
 }
 
 function defaultOf(schema: JsonSchema, isRequired: boolean): string {

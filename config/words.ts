@@ -16,19 +16,19 @@ const MAX_SHOWN_KEYS = 5;
 export function expectation(schema: JsonSchema): string {
   const name = typeName(schema);
   const examples = schema.title === undefined ? [] : (schema.examples ?? []);
-  return examples.length === 0 ? name : `${name} such as ${joined(examples.slice(0, 3).map(asYaml), 'or')}`;
+  return examples.length === 0 ? name : `${name} such as ${joinList(examples.slice(0, 3).map(asYaml), 'or')}`;
 }
 
 /** @returns The type alone, without examples: `a duration`. */
 export function typeName(schema: JsonSchema): string {
   if (schema.title !== undefined) return schema.title;
   if (schema.enum)
-    return joined(
+    return joinList(
       schema.enum.map((value) => `\`${value}\``),
       'or',
     );
   if (schema.const !== undefined) return `\`${schema.const}\``;
-  if (schema.anyOf) return joined([...new Set(schema.anyOf.map(typeName))], 'or');
+  if (schema.anyOf) return joinList([...new Set(schema.anyOf.map(typeName))], 'or');
   switch (schema.type) {
     case 'boolean':
       return 'true or false';
@@ -40,7 +40,7 @@ export function typeName(schema: JsonSchema): string {
       return `a list${listBounds(schema)}, each ${typeName(itemOf(schema))}`;
     case 'object':
       return schema.properties
-        ? `a mapping with ${joined(
+        ? `a mapping with ${joinList(
             Object.keys(schema.properties).map((key) => `\`${key}\``),
             'and',
           )}`
@@ -76,13 +76,13 @@ function exampleObject(schema: JsonSchema): unknown {
 }
 
 /** @returns What was found, quoted and shortened. */
-export function foundWords(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (typeof value === 'string') return quote(value);
   if (Array.isArray(value)) return value.length === 1 ? 'a list of 1 item' : `a list of ${value.length} items`;
   if (typeof value !== 'object') return String(value);
   const keys = Object.keys(value).slice(0, MAX_SHOWN_KEYS);
-  return keys.length === 0 ? 'an empty mapping' : `a mapping with ${joined(keys.map(quote), 'and')}`;
+  return keys.length === 0 ? 'an empty mapping' : `a mapping with ${joinList(keys.map(quote), 'and')}`;
 }
 
 /** @returns `value` as it is written on one line of YAML. */
@@ -135,7 +135,7 @@ function isEmpty(value: unknown): boolean {
 }
 
 /** @returns `a, b or c`. */
-export function joined(words: readonly string[], conjunction: string): string {
+export function joinList(words: readonly string[], conjunction: string): string {
   const last = words.at(-1) ?? '';
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} ${conjunction} ${last}`;
 }
