@@ -5,6 +5,7 @@
  */
 import ipaddr from 'ipaddr.js';
 import type { Source } from './document.ts';
+import { positionText } from './duplicates.ts';
 import {
   answersAt,
   canonicalHost,
@@ -17,7 +18,6 @@ import {
   splitAddress,
 } from './listener.ts';
 import { reachableShields } from './neighbour.ts';
-import { placeOf } from './place.ts';
 import type { ConfigProblem, KeyPath } from './problem.ts';
 import type { Placed, RegionBody, RegionReading } from './read.ts';
 
@@ -30,7 +30,7 @@ export function clashProblems(listeners: readonly Listener[]): ConfigProblem[] {
       const first = group.slice(0, index).find((other) => clash(other, listener));
       if (!first) return;
       const { source, path, address } = listener;
-      const other = `${first.node} listens on ${first.address} (${placeOf(first, source.file)})`;
+      const other = `${first.node} listens on ${first.address} (${positionText(first, source.file)})`;
       problems.push(source.problem(path, `${address} is taken: ${other}`, 'Use another port or another address.'));
     });
   }
@@ -55,7 +55,7 @@ export function originProblems(reading: RegionReading, listeners: readonly Liste
       const number = Number(port || (protocol === 'https:' ? 443 : 80));
       const own = onPath.find((listener) => answersAt(listener, host, number, askers));
       if (!own) return [];
-      const message = `${url} is ${own.node} itself (${placeOf(own, source.file)}), so its requests would come back to it`;
+      const message = `${url} is ${own.node} itself (${positionText(own, source.file)}), so its requests would come back to it`;
       return [source.problem(path, message, 'Write the address of the site’s own server.')];
     });
   });

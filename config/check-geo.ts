@@ -4,8 +4,8 @@
  */
 import ipaddr from 'ipaddr.js';
 import type { Source } from './document.ts';
+import { positionText } from './duplicates.ts';
 import { isAnyHost } from './listener.ts';
-import { placeOf } from './place.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { Placed, RegionBody } from './read.ts';
 
@@ -22,7 +22,7 @@ export function geoProblems({ config, source }: Placed<RegionBody>): ConfigProbl
 export function defaultProblems(bodies: readonly Placed<RegionBody>[]): ConfigProblem[] {
   const [first, ...others] = bodies.filter(({ config }) => config.geo.default);
   return others.map(({ source }) => {
-    const place = placeOf({ source: first?.source ?? source, path: ['geo', 'default'] }, source.file);
+    const place = positionText({ source: first?.source ?? source, path: ['geo', 'default'] }, source.file);
     const message = `${first?.config.region} is the default region already (${place})`;
     return source.problem(['geo', 'default'], message, 'Keep it in one of the two regions.');
   });

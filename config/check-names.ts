@@ -3,8 +3,8 @@
  * @module
  */
 import { redirectHost } from './check-site.ts';
+import { type Named, positionText, repeated } from './duplicates.ts';
 import { hostTable } from './host.ts';
-import { type Named, placeOf, repeated } from './place.ts';
 import type { ConfigProblem, KeyPath } from './problem.ts';
 import type { Placed, RegionBody } from './read.ts';
 import type { SiteConfig } from './schema.ts';
@@ -25,7 +25,7 @@ export function nodeNameProblems(names: readonly Named[]): ConfigProblem[] {
   return repeated(names, ({ name }) => name).map(([{ name, source, path }, first]) =>
     source.problem(
       path,
-      `${placeOf(first, source.file)} is called ${name} too`,
+      `${positionText(first, source.file)} is called ${name} too`,
       'Give each node of the network a name of its own.',
     ),
   );
@@ -39,7 +39,11 @@ export function siteProblems(sites: readonly Placed<SiteConfig>[]): ConfigProble
 function siteNameProblems(sites: readonly Placed<SiteConfig>[]): ConfigProblem[] {
   const names = sites.map(({ config, source }) => ({ name: config.name, source, path: ['name'] }));
   return repeated(names, ({ name }) => name).map(([{ name, source, path }, first]) =>
-    source.problem(path, `${placeOf(first, source.file)} is called ${name} too`, 'Give each site a name of its own.'),
+    source.problem(
+      path,
+      `${positionText(first, source.file)} is called ${name} too`,
+      'Give each site a name of its own.',
+    ),
   );
 }
 
@@ -56,7 +60,7 @@ function hostProblems(sites: readonly Placed<SiteConfig>[]): ConfigProblem[] {
   return repeated(hosts, ({ name }) => name).map(([{ name, source, path }, first]) =>
     source.problem(
       path,
-      `site ${first.site} has the host ${name} already (${placeOf(first, source.file)})`,
+      `site ${first.site} has the host ${name} already (${positionText(first, source.file)})`,
       'Keep it in one of the two sites.',
     ),
   );

@@ -11,9 +11,9 @@ import { namesOf, nodeNameProblems } from './check-names.ts';
 import { purgeWarnings } from './check-purges.ts';
 import { checkRegion } from './check-region.ts';
 import { certificateWarnings } from './check-tls.ts';
+import { repeated } from './duplicates.ts';
 import { listenersOf } from './listener.ts';
 import { realPath } from './path.ts';
-import { repeated } from './place.ts';
 import { type ConfigProblem, inOrder } from './problem.ts';
 import {
   assembleRegion,

@@ -195,18 +195,18 @@ function sourceOf(file: string, document: Document, lines: LineCounter, base: Ke
     file,
     problem(path, message, fix) {
       const full = [...base, ...path];
-      return problemAt(placeOf(document, full).value, full, message, fix);
+      return problemAt(offsetsOf(document, full).value, full, message, fix);
     },
     keyProblem(path, message, fix) {
       const full = [...base, ...path];
-      return problemAt(placeOf(document, full).key, full, message, fix);
+      return problemAt(offsetsOf(document, full).key, full, message, fix);
     },
     within: (path) => sourceOf(file, document, lines, [...base, ...path]),
   };
 }
 
 /** Offsets of the value at `path` and of its key; of the nearest parent where the path leads nowhere. */
-function placeOf(document: Document, path: KeyPath): { key: number; value: number } {
+function offsetsOf(document: Document, path: KeyPath): { key: number; value: number } {
   let node = document.contents as Node | null;
   let place = { key: startOf(node), value: startOf(node) };
   for (const step of path) {

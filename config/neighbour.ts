@@ -2,9 +2,10 @@
  * The regions that a region takes shields from, as the checks see them.
  * @module
  */
+
+import type { Named } from './duplicates.ts';
 import { type Listener, nodeListeners } from './listener.ts';
 import { realPath } from './path.ts';
-import type { Named } from './place.ts';
 import type { Neighbour, Placed, RegionReading } from './read.ts';
 import type { ShieldConfig } from './schema.ts';
 

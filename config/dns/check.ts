@@ -3,7 +3,7 @@
  * @module
  */
 import { networkProblems } from '../check-addresses.ts';
-import { repeated } from '../place.ts';
+import { repeated } from '../duplicates.ts';
 import type { ConfigProblem } from '../problem.ts';
 import type { Placed, RegionBody, RegionReading } from '../read.ts';
 import { zoneContent } from './zone-content.ts';

@@ -24,7 +24,7 @@ export function repeated<T>(items: readonly T[], keyOfItem: (item: T) => string)
 }
 
 /** @returns A place in words: only the key when it is in `file`. */
-export function placeOf({ source, path }: Pick<Named, 'source' | 'path'>, file: string): string {
+export function positionText({ source, path }: Pick<Named, 'source' | 'path'>, file: string): string {
   const { key } = source.problem(path.at(-1) === 'name' ? path.slice(0, -1) : path, '', '');
   if (source.file === file) return key;
   return key === '' ? source.file : `${key} in ${source.file}`;
