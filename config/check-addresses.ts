@@ -6,6 +6,7 @@
 import ipaddr from 'ipaddr.js';
 import type { Source } from './document.ts';
 import { positionText } from './duplicates.ts';
+import { reachableShields } from './linked-regions.ts';
 import {
   answersAt,
   canonicalHost,
@@ -17,7 +18,6 @@ import {
   machineOf,
   splitAddress,
 } from './listener.ts';
-import { reachableShields } from './neighbour.ts';
 import type { ConfigProblem, KeyPath } from './problem.ts';
 import type { Placed, RegionBody, RegionReading } from './read.ts';
 

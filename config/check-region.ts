@@ -5,12 +5,12 @@
 import { addressProblems, clashProblems, originProblems, proxyProblems } from './check-addresses.ts';
 import { geoProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems, siteProblems } from './check-names.ts';
-import { neighbourProblems, shieldProblems } from './check-shields.ts';
+import { linkedRegionProblems, shieldProblems } from './check-shields.ts';
 import { checkSite } from './check-site.ts';
 import { certificateProblems, tlsListenerProblems } from './check-tls.ts';
 import { dnsProblems } from './dns/check.ts';
+import { foreignListeners, foreignNames } from './linked-regions.ts';
 import { listenersOf } from './listener.ts';
-import { foreignListeners, foreignNames } from './neighbour.ts';
 import type { ConfigProblem } from './problem.ts';
 import type { RegionReading } from './read.ts';
 
@@ -37,7 +37,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...geoProblems(body),
     ...tlsListenerProblems(reading, body),
     ...dnsProblems(reading, body),
-    ...neighbourProblems(reading, body),
+    ...linkedRegionProblems(reading, body),
     ...shieldProblems(reading, body),
   ];
 }

@@ -8,36 +8,37 @@
  * each other while neither has any.
  * @module
  */
+
+import { reachableShields } from './linked-regions.ts';
 import { nearest } from './nearest.ts';
-import { reachableShields } from './neighbour.ts';
 import { realPath, siblingPath } from './path.ts';
 import type { ConfigProblem } from './problem.ts';
-import type { Neighbour, Placed, RegionBody, RegionReading } from './read.ts';
+import type { LinkedRegion, Placed, RegionBody, RegionReading } from './read.ts';
 import { joinList } from './words.ts';
 
 /** @returns Problems of `shields_from`. */
-export function neighbourProblems(reading: RegionReading, { config, source }: Placed<RegionBody>): ConfigProblem[] {
+export function linkedRegionProblems(reading: RegionReading, { config, source }: Placed<RegionBody>): ConfigProblem[] {
   const own = realPath(reading.file);
   const seen = new Set<string>();
-  return reading.neighbours.flatMap((neighbour, index) => {
-    const other = realPath(neighbourFile(reading, config, index));
+  return reading.linkedRegions.flatMap((linkedRegion, index) => {
+    const other = realPath(linkedRegionFile(reading, config, index));
     const refuse = (message: string, fix: string) => [source.problem(['shields_from', index], message, fix)];
     if (other === own) {
       return refuse('the region takes shields from itself', 'Remove it; its own shields are used anyway.');
     }
     if (seen.has(other)) return refuse('the region is in the list already', 'Remove it here.');
     seen.add(other);
-    return neighbour ? disagreements(reading, config, neighbour, own).flatMap((words) => refuse(...words)) : [];
+    return linkedRegion ? disagreements(reading, config, linkedRegion, own).flatMap((words) => refuse(...words)) : [];
   });
 }
 
 function disagreements(
   reading: RegionReading,
   config: RegionBody,
-  neighbour: Placed<Neighbour>,
+  linkedRegion: Placed<LinkedRegion>,
   own: string,
 ): (readonly [message: string, fix: string])[] {
-  const { config: other, source } = neighbour;
+  const { config: other, source } = linkedRegion;
   const words: (readonly [message: string, fix: string])[] = [];
   if (other.shields.length === 0) {
     const back = other.shields_from.some((file) => realPath(siblingPath(source.file, file)) === own);
@@ -75,7 +76,7 @@ function disagreements(
 /** @returns Problems of sites that count on shields. */
 export function shieldProblems(reading: RegionReading, { config }: Placed<RegionBody>): ConfigProblem[] {
   // What an unreadable region has is not known; that it cannot be read is a problem of its own.
-  if (reading.neighbours.includes(undefined)) return [];
+  if (reading.linkedRegions.includes(undefined)) return [];
   const known = reachableShields(reading).map(({ name }) => name);
   return reading.sites.flatMap(({ config: site, source }) => {
     const unknown = (site.shields ?? []).flatMap((name, index) =>
@@ -108,6 +109,6 @@ function unknownShield(
   return problem(`there is no shield ${name}`, fix);
 }
 
-function neighbourFile(reading: RegionReading, config: RegionBody, index: number): string {
+function linkedRegionFile(reading: RegionReading, config: RegionBody, index: number): string {
   return siblingPath(reading.file, config.shields_from[index] ?? '');
 }

@@ -28,7 +28,7 @@ function normalise(word: string): string {
   return word.replaceAll(/(?<=[a-z])(?=[A-Z])|-/g, '_').toLowerCase();
 }
 
-/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
+/** Insertions, deletions, substitutions and swaps of linked region that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -26,7 +26,7 @@ export interface Placed<T> {
 export type RegionBody = Omit<z.output<typeof regionSchema>, 'sites'>;
 
 /** Another region whose shields this one uses: the part of it that this one relies on. */
-export type Neighbour = z.output<typeof neighbourSchema>;
+export type LinkedRegion = z.output<typeof linkedRegionSchema>;
 
 /** Result of reading a region file: complete exactly when `problems` is empty. */
 export interface RegionReading {
@@ -34,7 +34,7 @@ export interface RegionReading {
   readonly body: Placed<RegionBody> | undefined;
   readonly sites: readonly Placed<SiteConfig>[];
   /** In the order of `shields_from`; `undefined` for one that could not be read. */
-  readonly neighbours: readonly (Placed<Neighbour> | undefined)[];
+  readonly linkedRegions: readonly (Placed<LinkedRegion> | undefined)[];
   readonly problems: readonly ConfigProblem[];
 }
 
@@ -46,7 +46,7 @@ export interface SiteOverrides {
 
 const bodySchema = regionSchema.extend({ sites: z.array(z.unknown()).min(1).max(10_000) });
 /** Other keys of that file are its own affair: it is checked when its nodes load it. */
-const neighbourSchema = z.object(
+const linkedRegionSchema = z.object(
   regionSchema.pick({ region: true, network: true, tier_secret: true, shields: true, shields_from: true }).shape,
 );
 
@@ -57,7 +57,7 @@ const VARIABLE_IN_TEXT = /\$\{\w+\}/;
 export function readRegion(file: string, env: Environment): RegionReading {
   const problems: ConfigProblem[] = [];
   const yaml = readYaml(file);
-  if (!('source' in yaml)) return { file, body: undefined, sites: [], neighbours: [], problems: yaml };
+  if (!('source' in yaml)) return { file, body: undefined, sites: [], linkedRegions: [], problems: yaml };
 
   const { source } = yaml;
   const value = withSecrets(yaml.value, source, env, problems);
@@ -79,18 +79,18 @@ export function readRegion(file: string, env: Environment): RegionReading {
     includedAt.set(realPath(path), keyOf(['sites', index]));
     return readIncluded(path, refuse, problems);
   });
-  const neighbours = (body?.shields_from ?? []).map((other, index) => {
+  const linkedRegions = (body?.shields_from ?? []).map((other, index) => {
     const reach = (message: string, fix: string) => source.problem(['shields_from', index], message, fix);
-    return readNeighbour(siblingPath(file, other), env, reach, problems);
+    return readLinkedRegion(siblingPath(file, other), env, reach, problems);
   });
-  return { file, body: body && { config: body, source }, sites, neighbours, problems };
+  return { file, body: body && { config: body, source }, sites, linkedRegions, problems };
 }
 
 /** @returns The config that a reading without problems amounts to. */
 export function assembleRegion(reading: RegionReading): RegionConfig {
   if (!reading.body) throw new TypeError(`${reading.file} has problems`);
   const body = reading.body.config;
-  const foreign = reading.neighbours.flatMap((neighbour) => neighbour?.config.shields ?? []);
+  const foreign = reading.linkedRegions.flatMap((linkedRegion) => linkedRegion?.config.shields ?? []);
   return {
     ...body,
     file: reading.file,
@@ -136,12 +136,12 @@ function placed(value: unknown, source: Source, problems: ConfigProblem[]): Plac
   return config ? [{ config: withPaths(config, source), source }] : [];
 }
 
-function readNeighbour(
+function readLinkedRegion(
   file: string,
   env: Environment,
   reach: (message: string, fix: string) => ConfigProblem,
   problems: ConfigProblem[],
-): Placed<Neighbour> | undefined {
+): Placed<LinkedRegion> | undefined {
   const yaml = readYaml(file);
   if (!('source' in yaml)) {
     problems.push(...yaml.map((problem) => reachedFrom(problem, reach)));
@@ -149,7 +149,7 @@ function readNeighbour(
   }
   const { source } = yaml;
   const config = validate(
-    neighbourSchema,
+    linkedRegionSchema,
     withSecrets(yaml.value, source, env, problems),
     regionJsonSchema,
     source,
