@@ -4,10 +4,10 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
+import type { GeoLocation } from '../geo/location.ts';
 import type { Locator } from '../geo/locator.ts';
 import { openLocator } from '../geo/open-locator.ts';
 import { type OpenedSteering, openSteering } from '../geo/open-steering.ts';
-import type { Place } from '../geo/place.ts';
 import type { Decision } from '../geo/steering.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -54,7 +54,7 @@ export class EdgeGeo {
     this.#steering?.reload(region, [region]);
   }
 
-  locate(ip: string): Place | undefined {
+  locate(ip: string): GeoLocation | undefined {
     return (this.#steering?.locator ?? this.#locator)?.locate(ip);
   }
 

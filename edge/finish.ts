@@ -7,7 +7,7 @@ import { parseDirectives, responseDirectives } from '../cache/policy/directives.
 import { allowedFields } from '../config/allowed-fields.ts';
 import { hasLifetimes } from '../config/match.ts';
 import type { RuleConfig, SiteConfig } from '../config/schema.ts';
-import type { Place } from '../geo/place.ts';
+import type { GeoLocation } from '../geo/location.ts';
 import { removeHopByHop, stripUntrusted, withoutFieldsLike } from '../http/forwarding.ts';
 import { asCgiReadsIt } from '../http/forwarding-fields.ts';
 import { fieldValue, firstLine, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
@@ -16,7 +16,7 @@ import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
 
 /** The fields of a visitor's request that the site's origin gets to see. */
-export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: Place | undefined): string[] {
+export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: GeoLocation | undefined): string[] {
   const { set, remove } = site.request_headers;
   const told = siteGeo(site).told(stripUntrusted(removeHopByHop(headers), allowedFields(site)), place);
   const { names, added } = changesOf(site.request_headers, () => ({

@@ -5,7 +5,7 @@
  */
 import { type GeoFact, geoFields } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import type { Place } from '../geo/place.ts';
+import type { GeoLocation } from '../geo/location.ts';
 import { withoutFieldsLike } from '../http/forwarding.ts';
 import { asCgiReadsIt } from '../http/forwarding-fields.ts';
 import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/headers.ts';
@@ -29,7 +29,7 @@ export class SiteGeo {
   readonly #allow: Matcher | undefined;
   readonly #deny: Matcher | undefined;
   /** Headers of a place: the locator gives the same object to everybody of a network. */
-  readonly #values = new WeakMap<Place, readonly string[]>();
+  readonly #values = new WeakMap<GeoLocation, readonly string[]>();
 
   constructor(site: SiteConfig) {
     const { allow, deny } = site.geo;
@@ -51,7 +51,7 @@ export class SiteGeo {
   }
 
   /** Returns whether a visitor from this location is admitted. @param ip - Canonical. */
-  admits(ip: string, place: Place | undefined): boolean {
+  admits(ip: string, place: GeoLocation | undefined): boolean {
     if (!this.restricts) return true;
     const denied = this.#deny?.(ip, place) ?? NOT_AT_ALL;
     const allowed = this.#allow?.(ip, place) ?? NOT_AT_ALL;
@@ -59,7 +59,7 @@ export class SiteGeo {
   }
 
   /** @returns The visitor's headers, without what only this edge may say of its place, and with that. */
-  told(headers: string[], place: Place | undefined): string[] {
+  told(headers: string[], place: GeoLocation | undefined): string[] {
     if (this.#names.size === 0) return headers;
     const told = withoutFieldsLike(headers, this.#folded);
     if (place === undefined) return told;
@@ -136,7 +136,7 @@ export function siteGeo(site: SiteConfig): SiteGeo {
 }
 
 /** Values of the headers; absent if unknown. A header holds ASCII, so names are percent-encoded. */
-const FACTS: Readonly<Record<GeoFact, (place: Place) => string | undefined>> = {
+const FACTS: Readonly<Record<GeoFact, (place: GeoLocation) => string | undefined>> = {
   country: ({ country }) => country,
   continent: ({ continent }) => continent,
   subdivision: ({ subdivision }) => subdivision && encodeURIComponent(subdivision),
@@ -147,7 +147,7 @@ const FACTS: Readonly<Record<GeoFact, (place: Place) => string | undefined>> = {
 };
 
 /** Returns the specificity of a list's best match for a visitor. */
-type Matcher = (ip: string, place: Place | undefined) => number;
+type Matcher = (ip: string, place: GeoLocation | undefined) => number;
 
 function matcher({ countries, continents, asns, networks }: Places): Matcher {
   const listed = cidrSetOf(networks);

@@ -11,7 +11,7 @@ import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { carriesAllowed } from '../cache/passing.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
-import type { Place } from '../geo/place.ts';
+import type { GeoLocation } from '../geo/location.ts';
 import { addressBlock } from '../http/address-block.ts';
 import type { AddressCounts } from '../http/address-counts.ts';
 import { endWhenStalled } from '../http/body-pace.ts';
@@ -63,7 +63,7 @@ export interface Visited {
   readonly keyed: KeyedRequest;
   /** The visitor's own address, and where it is; looked up where the site wants to know. */
   readonly ip: string | undefined;
-  readonly place: Place | undefined;
+  readonly place: GeoLocation | undefined;
 }
 
 /** @returns A visitor's request to switch protocols, on its way to a shield or the origin. @throws {HttpError} */

@@ -5,7 +5,7 @@
  * are; `AN` is Antarctica here, not the former Netherlands Antilles.
  * @module
  */
-import type { Continent } from './place.ts';
+import type { Continent } from './location.ts';
 
 const COUNTRIES_OF: Readonly<Record<Continent, string>> = {
   AF: `AC AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR MU MW MZ NA

@@ -11,7 +11,7 @@ import { Reader, type Response } from 'maxmind';
 import { formatIpv4, type ParsedAddress } from '../lib/address.ts';
 import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import type { DatabaseInfo } from './locator.ts';
-import type { Place } from './place.ts';
+import type { GeoLocation } from './location.ts';
 import { type Facts, factsOf } from './record.ts';
 import { NOTHING, Tree } from './tree.ts';
 
@@ -45,7 +45,7 @@ export interface Entry {
   /** `undefined`: nothing of a place. */
   readonly facts: Facts | undefined;
   /** Places that were made of it, by their prefix: for whoever makes them. */
-  readonly places: (Place | undefined)[];
+  readonly places: (GeoLocation | undefined)[];
 }
 
 export interface Database {

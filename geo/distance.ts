@@ -2,7 +2,7 @@
  * Distances on the globe, taken as a sphere: half a percent off at worst.
  * @module
  */
-import type { Coordinates } from './place.ts';
+import type { Coordinates } from './location.ts';
 
 /** The mean radius (IUGG), in kilometres. */
 export const EARTH_RADIUS_KM = 6_371.0088;

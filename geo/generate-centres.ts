@@ -106,7 +106,7 @@ const HEADER = `/**
  * database (https://db-ip.com, CC BY 4.0).
  * @module
  */
-import type { Coordinates } from './place.ts';
+import type { Coordinates } from './location.ts';
 
 /** By ISO 3166-1 alpha-2. */
 export const CENTRES: Readonly<Record<string, Coordinates>> = {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AddressKind } from '../lib/address.ts';
-import type { Place } from './place.ts';
+import type { GeoLocation } from './location.ts';
 
 /** Lookup result for an address, with or without a location. */
 export interface Located {
@@ -13,7 +13,7 @@ export interface Located {
   /** Only `public` addresses have places. */
   readonly kind: AddressKind;
   /** Absent where no database knows the address, or it is not public. */
-  readonly place: Place | undefined;
+  readonly place: GeoLocation | undefined;
   /** So many leading bits of the address all of this holds for; 0 when it is malformed. */
   readonly prefix: number;
 }
@@ -38,7 +38,7 @@ export interface Locator {
    * @param address - As text; IPv4 mapped into IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
    * @returns The place, or `undefined` when none is known; `explain` says why.
    */
-  locate(address: string): Place | undefined;
+  locate(address: string): GeoLocation | undefined;
   /** The same with what else there is to say. Slower: for people, and for the prefix of what has no place. */
   explain(address: string): Located;
   readonly databases: readonly DatabaseInfo[];

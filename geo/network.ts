@@ -9,7 +9,7 @@ import ipaddr from 'ipaddr.js';
 import { canonicalHost, isAnyHost, splitAddress } from '../config/listener.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
-import { CONTINENTS, type Continent, type Coordinates } from './place.ts';
+import { CONTINENTS, type Continent, type Coordinates } from './location.ts';
 
 export interface NetworkEdge {
   readonly name: string;

@@ -11,10 +11,10 @@ import { ConfigError, type ConfigProblem } from '../config/problem.ts';
 import { pollRegularly, WatchedFiles } from '../lib/file-watch.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Database, DatabaseError, openDatabase } from './database.ts';
-import { type DatabaseSet, databaseSet, explainPlace, findPlace } from './find-place.ts';
+import { type DatabaseSet, databaseSet, explainLocation, findLocation } from './find-location.ts';
+import type { GeoLocation } from './location.ts';
+import { LocationCache } from './location-cache.ts';
 import type { Locator } from './locator.ts';
-import type { Place } from './place.ts';
-import { PlaceCache } from './place-cache.ts';
 
 /** The longest way to write an address: IPv6 with IPv4 at its end. */
 const MAX_ADDRESS_CHARS = 45;
@@ -64,7 +64,7 @@ export async function openLocator({
   }
   if (problems.length > 0) throw new ConfigError(problems);
 
-  const cache = new PlaceCache<Place>();
+  const cache = new LocationCache<GeoLocation>();
   let set: DatabaseSet = databaseSet(opened.map(({ database }) => database));
 
   const poll = pollRegularly(check, checkIntervalMs);
@@ -87,13 +87,13 @@ export async function openLocator({
   return {
     locate(address) {
       if (address.length > MAX_ADDRESS_CHARS) return undefined;
-      const slot = PlaceCache.slotOf(address);
+      const slot = LocationCache.slotOf(address);
       if (cache.has(slot, address)) return cache.get(slot);
-      const place = findPlace(set, address);
+      const place = findLocation(set, address);
       cache.set(slot, address, place);
       return place;
     },
-    explain: (address) => explainPlace(set, address),
+    explain: (address) => explainLocation(set, address),
     get databases() {
       return opened.map(({ database }) => database.info);
     },

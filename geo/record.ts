@@ -7,10 +7,10 @@
  */
 import { CENTRES } from './centres.ts';
 import { continentOf } from './continents.ts';
-import { CONTINENTS, type Continent, type Coordinates, type Place } from './place.ts';
+import { CONTINENTS, type Continent, type Coordinates, type GeoLocation } from './location.ts';
 
 /** A place without the bits that it holds for: those differ from look-up to look-up. */
-export type Facts = Omit<Place, 'prefix'>;
+export type Facts = Omit<GeoLocation, 'prefix'>;
 
 /** Longer names are cut: they go into headers. */
 const MAX_NAME_CHARS = 200;
@@ -51,9 +51,9 @@ export function merged(a: Facts, b: Facts): Facts {
 }
 
 /** @returns The same with what follows from the country: its continent, and its centre in place of coordinates. */
-export function placeOf(facts: Facts, prefix: number): Place {
+export function locationOf(facts: Facts, prefix: number): GeoLocation {
   const { country } = facts;
-  const place: { -readonly [K in keyof Place]: Place[K] } = { ...facts, prefix };
+  const place: { -readonly [K in keyof GeoLocation]: GeoLocation[K] } = { ...facts, prefix };
   if (country !== undefined) {
     if (place.continent === undefined) setIfKnown(place, 'continent', continentOf(country));
     if (place.coordinates === undefined) setIfKnown(place, 'coordinates', CENTRES[country]);
@@ -61,7 +61,11 @@ export function placeOf(facts: Facts, prefix: number): Place {
   return Object.freeze(place);
 }
 
-function setIfKnown<K extends keyof Place>(place: { [P in K]?: Place[P] }, key: K, value: Place[K] | undefined): void {
+function setIfKnown<K extends keyof GeoLocation>(
+  place: { [P in K]?: GeoLocation[P] },
+  key: K,
+  value: GeoLocation[K] | undefined,
+): void {
   if (value !== undefined) place[key] = value;
 }
 

@@ -6,9 +6,9 @@
 import { formatAddress, parseAddress } from '../lib/address.ts';
 import { earlierOf, type MonotonicMs, NEVER } from '../lib/clock.ts';
 import { type Direction, directionOf, distanceKm } from './distance.ts';
+import type { GeoLocation } from './location.ts';
 import type { Locator } from './locator.ts';
 import type { Network, NetworkRegion } from './network.ts';
-import type { Place } from './place.ts';
 import type { Decision, RankedRegion, RegionState, Steering, SteeringReason } from './steering.ts';
 
 export interface SteererOptions {
@@ -26,7 +26,7 @@ interface Prepared {
   readonly isShedding: boolean;
   /** Time at which the next recovering region becomes healthy. */
   readonly validUntil: MonotonicMs;
-  readonly byPlace: WeakMap<Place, Ranking>;
+  readonly byLocation: WeakMap<GeoLocation, Ranking>;
 }
 
 interface PreparedRegion {
@@ -56,7 +56,7 @@ export function createSteering({ locator, network }: SteererOptions): Steering {
 
   return {
     where(address, now) {
-      const { regions, fallback, isShedding, byPlace } = preparedAt(now);
+      const { regions, fallback, isShedding, byLocation } = preparedAt(now);
       const place = locator.locate(address);
       if (place === undefined || isShedding) {
         const located = locator.explain(address);
@@ -65,10 +65,10 @@ export function createSteering({ locator, network }: SteererOptions): Steering {
         const prefix = Math.max(located.prefix, shed?.bits ?? 0);
         return { address: located.address, place: located.place, prefix, ...ranking };
       }
-      let ranking = byPlace.get(place);
+      let ranking = byLocation.get(place);
       if (ranking === undefined) {
         ranking = rank(regions, fallback, place, undefined);
-        byPlace.set(place, ranking);
+        byLocation.set(place, ranking);
       }
       const { chosen, reason } = ranking;
       return { address: canonical(address), place, regions: ranking.regions, chosen, reason, prefix: place.prefix };
@@ -101,7 +101,7 @@ function prepare(network: Network, now: MonotonicMs): Prepared {
     fallback: regions.find(({ isDefault }) => isDefault),
     isShedding: regions.some(({ region, state }) => region.shed > 0 && state === 'healthy'),
     validUntil: waits.reduce(earlierOf, NEVER),
-    byPlace: new WeakMap(),
+    byLocation: new WeakMap(),
   };
 }
 
@@ -118,7 +118,7 @@ const PIN_ORDER = { country: 0, continent: 1, none: 2 } as const;
 function rank(
   regions: readonly PreparedRegion[],
   fallback: PreparedRegion | undefined,
-  place: Place | undefined,
+  place: GeoLocation | undefined,
   shedAt: number | undefined,
 ): Ranking {
   const from = place?.coordinates === undefined ? undefined : directionOf(place.coordinates);
@@ -148,7 +148,7 @@ function rank(
 
 function rankedRegion(
   { region, direction, state, isDefault, edges, ipv4, ipv6 }: PreparedRegion,
-  place: Place | undefined,
+  place: GeoLocation | undefined,
   from: Direction | undefined,
   shedAt: number | undefined,
 ): RankedRegion {
@@ -171,7 +171,7 @@ function rankedRegion(
 }
 
 function pinOf(
-  place: Place | undefined,
+  place: GeoLocation | undefined,
   countries: readonly string[],
   continents: readonly string[],
 ): RankedRegion['pin'] {

@@ -4,7 +4,7 @@
  */
 
 import type { MonotonicMs } from '../lib/clock.ts';
-import type { Coordinates, Place } from './place.ts';
+import type { Coordinates, GeoLocation } from './location.ts';
 
 /** Reasons for the first region of a decision. */
 export const STEERING_REASONS = [
@@ -68,7 +68,7 @@ export interface RankedRegion {
 export interface Decision {
   /** In canonical form; as it was given when it is no address. */
   readonly address: string;
-  readonly place: Place | undefined;
+  readonly place: GeoLocation | undefined;
   /**
    * Every region, best first: healthy ones come before all others (full, recovering, drained, down, in that
    * order), and within each group the order is that of pins, then of the weighted distance, then of names. The same

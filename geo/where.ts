@@ -5,13 +5,13 @@
  */
 import type { AddressKind } from '../lib/address.ts';
 import type { Locator } from './locator.ts';
-import type { Coordinates, Place } from './place.ts';
+import type { Coordinates, GeoLocation } from './location.ts';
 import type { Decision, RankedRegion, RegionState, SteeringReason } from './steering.ts';
 
 export interface WhereAnswer {
   readonly address: string;
   readonly kind: AddressKind;
-  readonly place: Place | null;
+  readonly place: GeoLocation | null;
   /** Name of the region; null where there is none. */
   readonly region: string | null;
   readonly reason: SteeringReason;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { siteSchema } from '../../config/schema.ts';
 import { siteGeo } from '../../edge/site-geo.ts';
 import { isSteered, steer } from '../../edge/steer.ts';
-import type { Place } from '../../geo/place.ts';
+import type { GeoLocation } from '../../geo/location.ts';
 import type { Decision, RankedRegion } from '../../geo/steering.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 
@@ -14,7 +14,7 @@ function site(geo: SiteInput['geo'], key: SiteInput['key'] = {}) {
   return siteSchema.parse({ name: 'shop', hosts: ['*'], origin, geo, key });
 }
 
-const BERLIN: Place = {
+const BERLIN: GeoLocation = {
   country: 'DE',
   continent: 'EU',
   city: 'Köln; "x"\r\n',
@@ -66,7 +66,7 @@ for (const { rule, geo, ip = IP, place = BERLIN, admitted } of [
   { rule: 'one address', geo: { deny: { networks: [IP] } }, admitted: false },
   { rule: 'IPv6', geo: { deny: { networks: ['2001:db8::/32'] } }, ip: '2001:db8::1', admitted: false },
   { rule: 'IPv6 outside', geo: { deny: { networks: ['2001:db8::/32'] } }, ip: '2001:db9::1', admitted: true },
-] satisfies { rule: string; geo: SiteInput['geo']; ip?: string; place?: Place | null; admitted: boolean }[]) {
+] satisfies { rule: string; geo: SiteInput['geo']; ip?: string; place?: GeoLocation | null; admitted: boolean }[]) {
   test(`who is let in: ${rule}`, async (t) => {
     const rules = siteGeo(site(geo as SiteInput['geo']));
     for (let i = 0; i < 2; i++) t.equal(rules.admits(ip, place ?? undefined), admitted);
@@ -181,7 +181,7 @@ for (const { what, request, steered } of [
 }
 
 test('steering by redirect leads to the best region that is well and has a host of its own', async (t) => {
-  const to = (regions: RankedRegion[], place: Place | null = BERLIN) =>
+  const to = (regions: RankedRegion[], place: GeoLocation | null = BERLIN) =>
     steer(STEERED, 'eu', asked(['Host', 'shop.example:8443', ...NAVIGATION.slice(2)]), {
       place: place ?? undefined,
       regions,

@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { open, type Response } from 'maxmind';
 import { type Test, test } from 'tap';
 import { databaseOf } from '../../geo/database.ts';
+import type { GeoLocation } from '../../geo/location.ts';
 import { databasePath, openLocator } from '../../geo/open-locator.ts';
-import type { Place } from '../../geo/place.ts';
 import { Tree } from '../../geo/tree.ts';
 import { parseAddress } from '../../lib/address.ts';
 import { type MmdbOptions, mmdb } from './mmdb.ts';
@@ -306,7 +306,7 @@ test('the real databases agree about countries, and know the places of well-know
   for (let i = 0; i < 5_000; i += 1) {
     const bytes = createHash('sha256').update(String(i)).digest();
     const address = bytes.subarray(0, 4).join('.');
-    const [a, b]: (Place | undefined)[] = [city.locate(address), country.locate(address)];
+    const [a, b]: (GeoLocation | undefined)[] = [city.locate(address), country.locate(address)];
     if (a?.country === undefined || b?.country === undefined) continue;
     asked += 1;
     if (a.country === b.country) same += 1;

@@ -3,7 +3,7 @@ import { test } from 'tap';
 import type { Locator } from '../../geo/locator.ts';
 import { type NetworkRegion, networkMessage, readNetwork } from '../../geo/network.ts';
 import { openLocator } from '../../geo/open-locator.ts';
-import type { Place } from '../../geo/place.ts';
+import type { GeoLocation } from '../../geo/location.ts';
 import { createSteering } from '../../geo/steer.ts';
 import type { Decision } from '../../geo/steering.ts';
 import { whereAnswer } from '../../geo/where.ts';
@@ -12,7 +12,7 @@ import { monotonicMs } from '../../lib/clock.ts';
 import { CITIES, regionOf } from './region.ts';
 
 /** Addresses and their places, by name of what they stand for. */
-const PLACES: Readonly<Record<string, Place>> = {
+const PLACES: Readonly<Record<string, GeoLocation>> = {
   '11.0.0.1': { country: 'DE', continent: 'EU', coordinates: [52.52, 13.4], prefix: 20 },
   '11.0.0.2': { country: 'US', continent: 'NA', coordinates: [37.77, -122.42], prefix: 18 },
   '11.0.0.3': { country: 'FR', continent: 'EU', prefix: 16 },

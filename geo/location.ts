@@ -12,7 +12,7 @@ export type Continent = (typeof CONTINENTS)[number];
 export type Coordinates = readonly [latitude: number, longitude: number];
 
 /** Location of an address. Frozen, and shared by all lookups in the same network. */
-export interface Place {
+export interface GeoLocation {
   /** ISO 3166-1 alpha-2, in capitals; `XK` for Kosovo, as all databases have it. */
   readonly country?: string;
   readonly continent?: Continent;

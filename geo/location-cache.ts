@@ -12,7 +12,7 @@
 /** A power of two. A megabyte or two, when all are taken. */
 const SLOTS = 8_192;
 
-export class PlaceCache<T> {
+export class LocationCache<T> {
   readonly #addresses: (string | undefined)[] = new Array<string | undefined>(SLOTS).fill(undefined);
   readonly #values: (T | undefined)[] = new Array<T | undefined>(SLOTS).fill(undefined);
 

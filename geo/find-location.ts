@@ -4,9 +4,9 @@
  */
 import { formatAddress, formatIpv4, type ParsedAddress, parseAddress } from '../lib/address.ts';
 import type { Database, Entry } from './database.ts';
+import type { GeoLocation } from './location.ts';
 import type { Located } from './locator.ts';
-import type { Place } from './place.ts';
-import { type Facts, merged, placeOf } from './record.ts';
+import { type Facts, locationOf, merged } from './record.ts';
 
 /** The databases of a locator, by the addresses that they know. */
 export interface DatabaseSet {
@@ -21,13 +21,13 @@ export function databaseSet(databases: readonly Database[]): DatabaseSet {
 }
 
 /** @returns The place of an address; `undefined` when it is none, is not public, or is not known. */
-export function findPlace(set: DatabaseSet, text: string): Place | undefined {
+export function findLocation(set: DatabaseSet, text: string): GeoLocation | undefined {
   const address = parseAddress(text);
   return address === undefined || address.kind !== 'public' ? undefined : look(set, address, text).place;
 }
 
 /** @returns The same, and why it is so. */
-export function explainPlace(set: DatabaseSet, text: string): Located {
+export function explainLocation(set: DatabaseSet, text: string): Located {
   const address = parseAddress(text);
   if (address === undefined) return { address: text, kind: 'malformed', place: undefined, prefix: 0 };
   const canonical = formatAddress(address);
@@ -37,7 +37,11 @@ export function explainPlace(set: DatabaseSet, text: string): Located {
   return { address: canonical, kind: 'public', ...look(set, address, text) };
 }
 
-function look(set: DatabaseSet, address: ParsedAddress, text: string): { place: Place | undefined; prefix: number } {
+function look(
+  set: DatabaseSet,
+  address: ParsedAddress,
+  text: string,
+): { place: GeoLocation | undefined; prefix: number } {
   const { family, embeddedAt } = address;
   const isIpv4 = family === 4 || embeddedAt >= 0;
   const asked = isIpv4 ? set.ipv4 : set.ipv6;
@@ -56,7 +60,7 @@ function look(set: DatabaseSet, address: ParsedAddress, text: string): { place: 
   if (facts === undefined) return { place: undefined, prefix };
   const made = first?.places[prefix];
   if (made !== undefined) return { place: made, prefix };
-  const place = placeOf(facts, prefix);
+  const place = locationOf(facts, prefix);
   if (first !== undefined) first.places[prefix] = place;
   return { place, prefix };
 }
