@@ -79,7 +79,7 @@ export function purgeRoutes(api: PurgeApi): Route[] {
         503: PROBLEM,
       },
       async handle(request, reply) {
-        const answer = await api.purge(request.caller, request.body, idempotencyKey(request), goneSignal(reply));
+        const answer = await api.purge(request.caller, request.body, idempotencyKey(request), clientAbortSignal(reply));
         if (answer.kind === 'dry_run') return answer.answer;
         const { receipt, repeated } = answer;
         reply.code(receipt.status === 'applied' ? 200 : 202).header('location', `/v1/purges/${receipt.id}`);
@@ -119,7 +119,7 @@ function idempotencyKey({ headers }: FastifyRequest): string | undefined {
 }
 
 /** @returns A signal that aborts when nobody is there to be answered any more. */
-export function goneSignal(reply: FastifyReply): AbortSignal {
+export function clientAbortSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   if (reply.raw.destroyed) gone.abort();

@@ -11,7 +11,7 @@ import type { ServerExchange } from '../http/exchange.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { Target } from '../http/request-target.ts';
-import { goneSignal } from './gone.ts';
+import { clientAbortSignal } from './gone.ts';
 import type { ServedSite } from './node-core.ts';
 
 /** Decision of a node for one request: the nodes that a miss is fetched from, and whether the response is stored. */
@@ -62,7 +62,7 @@ export function cacheRequest(call: CacheCall): CacheRequest {
     forPeer: call.forPeer,
     keeps: () => routing.keeps(),
     onInterim: (status, fields) => exchange.interim(status, fields),
-    gone: goneSignal(exchange),
+    gone: clientAbortSignal(exchange),
     needs: call.needs,
   };
 }

@@ -6,7 +6,7 @@ import type { GoneSignal } from '../cache/exchange.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
-export function goneSignal(exchange: ServerExchange): GoneSignal {
+export function clientAbortSignal(exchange: ServerExchange): GoneSignal {
   const gone = new Gone();
   if (exchange.isClosed) gone.abort();
   else exchange.onClose(() => gone.abort());
