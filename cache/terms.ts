@@ -1,23 +1,14 @@
 /**
- * Makes the numbers of purges comparable. ¶ Numbers alone are not: a journal that is restored from an older copy
- * assigns some of them again, to other purges. So each opening of a journal is a *term* with a random identity of its
- * own, and a position is a number together with the term that assigned it (as in Raft, section 5.3: the log matching
- * property). The *history* of a journal is the list of terms that its numbers come from. Number 0 exists from the start
- * and stands for no purge. ¶ A term has a single writer: every history that contains it agrees with that writer on
- * every number up to where the term ends in this history. So two histories that contain the same term agree up to the
- * lower of its two ends, whatever precedes it in either. Everything here follows from that.
+ * Makes the numbers of purges comparable.
  *
- * Numbers alone are not: a journal that is restored from an older copy gives
- * some of them out again, for other purges. So each opening of a journal is a
- * *term* with an identity of its own, drawn at random, and a number counts
- * together with the term that gave it out (as in Raft, section 5.3: the log
- * matching property). The *line* of a journal is the terms that its numbers
- * come from. Number 0, nothing at all, is given out when a journal is made.
+ * Numbers alone are not: a journal that is restored from an older copy assigns some of them again, to other purges. So
+ * each opening of a journal is a *term* with a random identity of its own, and a position is a number together with the
+ * term that assigned it (as in Raft, section 5.3: the log matching property). The *history* of a journal is the list of
+ * terms that its numbers come from. Number 0 exists from the start and stands for no purge.
  *
- * Nobody else writes under the identity of a term: a line that has it agrees
- * with its one writer on every number up to where the term ends on that line.
- * So two lines that both have a term agree up to the lower of its two ends,
- * whatever came before it on either of them. Everything here follows from that.
+ * A term has a single writer: every history that contains it agrees with that writer on every number up to where the
+ * term ends in this history. So two histories that contain the same term agree up to the lower of its two ends,
+ * whatever precedes it in either. Everything here follows from that.
  * @module
  */
 

@@ -1,10 +1,8 @@
 /**
  * Share of its visitors that an overloaded region sheds: its edges' visitor requests, as counted in /metrics, against
- * its capacity. ¶ The share changes in small steps: DNS answers are cached, so visitors follow late, and large steps
- * would oscillate.
+ * its capacity.
  *
- * The share is moved in small steps, as visitors follow it only after a while
- * (names are cached); in one jump they would swing to and fro.
+ * The share changes in small steps: DNS answers are cached, so visitors follow late, and large steps would oscillate.
  * @module
  */
 import type { Dispatcher } from 'undici';

@@ -1,15 +1,10 @@
 /**
  * Monitors the health of regions, from the nodes' connections to the journal and its own probes, and publishes the
- * state of the network. ¶ Each edge is probed every second: at its control listener or, if that is not reachable from
- * other machines, by a connection to its tier address. An edge that refuses is down at once; one that does not answer,
- * after a second try: within three seconds in any case. An edge whose journal connection opens or closes is probed at
- * once.
+ * state of the network.
  *
- * An edge is probed every second: on its control listener, or, where that is
- * out of reach for others, with a connection to its tier address. One that
- * refuses is down at once, one that does not answer after a second try: within
- * three seconds in any case. An edge whose connection to the journal opens or
- * closes is probed at that moment.
+ * Each edge is probed every second: at its control listener or, if that is not reachable from other machines, by a
+ * connection to its tier address. An edge that refuses is down at once; one that does not answer, after a second try:
+ * within three seconds in any case. An edge whose journal connection opens or closes is probed at once.
  * @module
  */
 import { isDeepStrictEqual } from 'node:util';

@@ -10,8 +10,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Reader, type Response } from 'maxmind';
 import { formatIpv4, type ParsedAddress } from '../lib/address.ts';
 import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
-import type { DatabaseInfo } from './locator.ts';
 import type { GeoLocation } from './location.ts';
+import type { DatabaseInfo } from './locator.ts';
 import { type Facts, factsOf } from './record.ts';
 import { NOTHING, Tree } from './tree.ts';
 

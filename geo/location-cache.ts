@@ -1,11 +1,9 @@
 /**
  * Cache of recent lookups: a table of fixed size in which each address hashes to one slot and replaces the previous
- * entry there. ¶ An LRU insert costs about as much as a country lookup, and most visitors of an edge or resolvers of a
- * DNS server come back soon or never. `npm run bench:geo` measures repeated lookups.
+ * entry there.
  *
- * To put something into an LRU is about as much work as to find a country
- * anew; and most addresses of an edge, or resolvers of a DNS server, come back
- * soon or never. `npm run bench:geo` measures an address that is asked again.
+ * An LRU insert costs about as much as a country lookup, and most visitors of an edge or resolvers of a DNS server come
+ * back soon or never. `npm run bench:geo` measures repeated lookups.
  * @module
  */
 

@@ -4,8 +4,8 @@
  * @module
  */
 import type { AddressKind } from '../lib/address.ts';
-import type { Locator } from './locator.ts';
 import type { Coordinates, GeoLocation } from './location.ts';
+import type { Locator } from './locator.ts';
 import type { Decision, RankedRegion, RegionState, SteeringReason } from './steering.ts';
 
 export interface WhereAnswer {

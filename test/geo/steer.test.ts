@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import type { GeoLocation } from '../../geo/location.ts';
 import type { Locator } from '../../geo/locator.ts';
 import { type NetworkRegion, networkMessage, readNetwork } from '../../geo/network.ts';
 import { openLocator } from '../../geo/open-locator.ts';
-import type { GeoLocation } from '../../geo/location.ts';
 import { createSteering } from '../../geo/steer.ts';
 import type { Decision } from '../../geo/steering.ts';
 import { whereAnswer } from '../../geo/where.ts';
