@@ -11,10 +11,10 @@ import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { ConnectionRefusal } from '../http/connection-refusals.ts';
 import type { HttpError } from '../http/errors.ts';
+import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
 import { counter, gauge } from './instruments.ts';
 import { METRICS } from './metric-table.ts';
 import type { Result } from './results.ts';
-import { Histogram, registerHistograms, StatusTallies, type Tally, TallyCounter } from './tally.ts';
 
 /** Listener of a request: visitors, or other nodes. */
 export type ListenerName = 'public' | 'tier';
@@ -23,12 +23,12 @@ const { buckets: DURATION_SECONDS } = METRICS.seawall_request_duration_seconds;
 
 export class NodeMetrics implements EngineEvents {
   readonly registry = new Registry();
-  readonly #requests: TallyCounter<'seawall_requests_total'>;
+  readonly #requests: FastCounter<'seawall_requests_total'>;
   readonly #answers: Record<ListenerName, Map<string, Map<Result, AnswerCounter>>> = {
     public: new Map(),
     tier: new Map(),
   };
-  readonly #bytes: TallyCounter<'seawall_response_body_bytes_total'>;
+  readonly #bytes: FastCounter<'seawall_response_body_bytes_total'>;
   /** In seconds. */
   readonly durations: Readonly<Record<ListenerName, Histogram>> = {
     public: new Histogram({ listener: 'public' }, DURATION_SECONDS),
@@ -46,8 +46,8 @@ export class NodeMetrics implements EngineEvents {
     const { registry } = this;
     registry.setDefaultLabels({ node, role });
     collectDefaultMetrics({ register: registry });
-    this.#requests = new TallyCounter(registry, 'seawall_requests_total');
-    this.#bytes = new TallyCounter(registry, 'seawall_response_body_bytes_total');
+    this.#requests = new FastCounter(registry, 'seawall_requests_total');
+    this.#bytes = new FastCounter(registry, 'seawall_response_body_bytes_total');
     registerHistograms(registry, 'seawall_request_duration_seconds', Object.values(this.durations));
     this.#fills = counter(registry, 'seawall_fills_total');
     this.#collapsed = counter(registry, 'seawall_requests_collapsed_total');
@@ -74,7 +74,7 @@ export class NodeMetrics implements EngineEvents {
     }
     let counter = results.get(result);
     if (counter === undefined) {
-      const statuses = new StatusTallies((status) => this.#requests.of({ listener, site, result, status }));
+      const statuses = new StatusCounters((status) => this.#requests.of({ listener, site, result, status }));
       const bytes = this.#bytes.of({ listener, site });
       counter = new AnswerCounter({ listener, site, result, statuses, bytes, durations: this.durations[listener] });
       results.set(result, counter);
@@ -111,8 +111,8 @@ interface AnswerCounterOptions {
   readonly listener: ListenerName;
   readonly site: string;
   readonly result: Result;
-  readonly statuses: StatusTallies;
-  readonly bytes: Tally;
+  readonly statuses: StatusCounters;
+  readonly bytes: CounterCell;
   readonly durations: Histogram;
 }
 
@@ -122,8 +122,8 @@ export class AnswerCounter {
   readonly site: string;
   /** `hit`, the reason it went forward, or the code of the error. */
   readonly result: Result;
-  readonly #statuses: StatusTallies;
-  readonly #bytes: Tally;
+  readonly #statuses: StatusCounters;
+  readonly #bytes: CounterCell;
   readonly #durations: Histogram;
 
   constructor({ listener, site, result, statuses, bytes, durations }: AnswerCounterOptions) {

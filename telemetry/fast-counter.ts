@@ -7,51 +7,51 @@ import type { Metric, Registry } from 'prom-client';
 import { type LabelOf, METRICS, type MetricsOfType } from './metric-table.ts';
 
 /** A number under some labels. */
-export interface Tally {
+export interface CounterCell {
   value: number;
 }
 
 /** Tallies of what is alike but for the class of the status, `2xx` and so on; each is made when it is first counted. */
-export class StatusTallies {
-  readonly #make: (status: string) => Tally;
-  readonly #byClass: (Tally | undefined)[] = [undefined, undefined, undefined, undefined, undefined, undefined];
+export class StatusCounters {
+  readonly #make: (status: string) => CounterCell;
+  readonly #byClass: (CounterCell | undefined)[] = [undefined, undefined, undefined, undefined, undefined, undefined];
 
-  constructor(make: (status: string) => Tally) {
+  constructor(make: (status: string) => CounterCell) {
     this.#make = make;
   }
 
-  of(status: number): Tally {
+  of(status: number): CounterCell {
     const first = Math.trunc(status / 100);
     return this.#byClass[first] ?? this.#begin(first);
   }
 
-  #begin(first: number): Tally {
-    const tally = this.#make(`${first}xx`);
-    this.#byClass[first] = tally;
-    return tally;
+  #begin(first: number): CounterCell {
+    const cell = this.#make(`${first}xx`);
+    this.#byClass[first] = cell;
+    return cell;
   }
 }
 
 type Labels<Name extends MetricsOfType<'counter'>> = Readonly<Record<LabelOf<Name>, string>>;
 
 /** A counter whose label values are looked up once and kept by whoever counts. */
-export class TallyCounter<const Name extends MetricsOfType<'counter'>> {
-  readonly #tallies = new Map<string, { readonly labels: Labels<Name>; readonly tally: Tally }>();
+export class FastCounter<const Name extends MetricsOfType<'counter'>> {
+  readonly #cells = new Map<string, { readonly labels: Labels<Name>; readonly cell: CounterCell }>();
 
   constructor(registry: Registry, name: Name) {
-    const values = () => [...this.#tallies.values()].map(({ labels, tally }) => ({ labels, value: tally.value }));
+    const values = () => [...this.#cells.values()].map(({ labels, cell }) => ({ labels, value: cell.value }));
     const { help, type } = METRICS[name];
-    register(registry, { name, help, type, values, reset: () => this.#tallies.clear() });
+    register(registry, { name, help, type, values, reset: () => this.#cells.clear() });
   }
 
   /** @returns What counts for these labels: the same object each time. */
-  of(labels: Labels<Name>): Tally {
+  of(labels: Labels<Name>): CounterCell {
     const key = Object.values<string>(labels).join('\n');
-    const known = this.#tallies.get(key);
-    if (known !== undefined) return known.tally;
-    const tally = { value: 0 };
-    this.#tallies.set(key, { labels, tally });
-    return tally;
+    const known = this.#cells.get(key);
+    if (known !== undefined) return known.cell;
+    const cell = { value: 0 };
+    this.#cells.set(key, { labels, cell });
+    return cell;
   }
 }
 
