@@ -310,7 +310,11 @@ export class Fill implements ResponseSink {
       responseTime,
       rule,
       targetedFields: site.targeted_fields,
-      heuristic: { fraction: site.heuristic_fraction, maxMs: site.heuristic_max },
+      heuristic: {
+        fraction: site.heuristic_fraction,
+        maxMs: site.heuristic_max,
+        maxErrorMs: site.heuristic_max_error,
+      },
     });
     return { policy };
   }

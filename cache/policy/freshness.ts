@@ -22,6 +22,8 @@ export interface FreshnessInput {
 export interface Heuristic {
   readonly fraction: number;
   readonly maxMs: number;
+  /** Bound for statuses from 400 on: an error ends without a change of its Last-Modified, when somebody mends it. */
+  readonly maxErrorMs: number;
 }
 
 /** @returns The lifetime that the origin names (section 4.2.1), or `undefined` when it names none. */
@@ -44,5 +46,6 @@ export function heuristicLifetime(input: FreshnessInput, heuristic: Heuristic): 
   if (lastModified === undefined) return 0;
   const modifiedAt = parseHttpDate(lastModified, input.responseTime);
   if (modifiedAt === undefined || modifiedAt > input.dateMs) return 0;
-  return Math.min((input.dateMs - modifiedAt) * heuristic.fraction, heuristic.maxMs);
+  const maxMs = input.status < 400 ? heuristic.maxMs : Math.min(heuristic.maxMs, heuristic.maxErrorMs);
+  return Math.min((input.dateMs - modifiedAt) * heuristic.fraction, maxMs);
 }

@@ -78,6 +78,10 @@ export const siteSchema = z.strictObject({
       'Share of the time since Last-Modified that is guessed as lifetime when the origin names none (RFC 9111, 4.2.2).',
   }),
   heuristic_max: duration.prefault('1d').meta({ description: 'Longest lifetime that is guessed.' }),
+  heuristic_max_error: duration.prefault('2m').meta({
+    description:
+      'Longest lifetime that is guessed for 404, 405, 410, 414, 501, and for `public` with any status from 400 on.',
+  }),
   hit_for_miss_ttl: duration.prefault('2m').meta({
     description:
       'Time for which a response that nobody else may have is remembered: each lets one more request of its key go upstream at a time, an error a quarter (hit-for-miss).',

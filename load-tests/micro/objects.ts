@@ -14,7 +14,7 @@ import { epochMs } from '../../lib/clock.ts';
 export const ledger: Ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
 
 const RULE = ruleSchema.parse({});
-const HEURISTIC = { fraction: 0.1, maxMs: 86_400_000 };
+const HEURISTIC = { fraction: 0.1, maxMs: 86_400_000, maxErrorMs: 86_400_000 };
 const READ = Buffer.alloc(64 * 1024, 'x');
 
 /** @param bytes - Length of the body. */

@@ -60,17 +60,41 @@ for (const { rfc, rule, headers = [], directives = {}, rest = {}, seconds } of [
   });
 }
 
-const TENTH = { fraction: 0.1, maxMs: DAY };
+const LONG_AGO = ['Last-Modified', at(-100 * DAY)];
+const MINUTE = 60_000;
+const TENTH = { fraction: 0.1, maxMs: DAY, maxErrorMs: 2 * MINUTE };
+
+for (const [status, cap] of [
+  ...[200, 203, 204, 300, 301, 308].map((status) => [status, DAY] as const),
+  ...[404, 405, 410, 414, 501].map((status) => [status, 2 * MINUTE] as const),
+] as const) {
+  test(`RFC 9111 4.2.2: guess: ${status}: a tenth, and no more than its cap`, async (t) => {
+    t.equal(heuristicLifetime(input(['Last-Modified', at(-100_000)], {}, { status }), TENTH), 10_000);
+    t.equal(heuristicLifetime(input(LONG_AGO, {}, { status }), TENTH), cap);
+  });
+}
+
+test('a guess for an error is not above the general cap either', async (t) => {
+  const heuristic = { ...TENTH, maxMs: MINUTE };
+  t.equal(heuristicLifetime(input(LONG_AGO, {}, { status: 404 }), heuristic), MINUTE);
+});
 
 for (const { rule, headers = ['Last-Modified', at(-100_000)], directives = {}, rest = {}, ms } of [
   { rule: 'a tenth of the time since Last-Modified', ms: 10_000 },
   { rule: 'no Last-Modified', headers: [], ms: 0 },
-  { rule: 'no more than the cap', headers: ['Last-Modified', at(-100 * DAY)], ms: DAY },
+  { rule: 'no more than the cap', headers: LONG_AGO, ms: DAY },
   { rule: 'modified in the future', headers: ['Last-Modified', at(5_000)], ms: 0 },
   { rule: 'modified now', headers: ['Last-Modified', at(0)], ms: 0 },
   { rule: 'no date', headers: ['Last-Modified', 'yesterday'], ms: 0 },
   { rule: 'a status that may not be guessed for', rest: { status: 302 }, ms: 0 },
   { rule: 'unless it is public', rest: { status: 302 }, directives: { isPublic: true }, ms: 10_000 },
+  {
+    rule: 'no more than the cap of errors, also where it is public',
+    rest: { status: 500 },
+    directives: { isPublic: true },
+    headers: LONG_AGO,
+    ms: 2 * MINUTE,
+  },
   { rule: 'since Date, not since its arrival', rest: { dateMs: NOW - 50_000 }, ms: 5_000 },
 ]) {
   test(`RFC 9111 4.2.2: guess: ${rule}`, async (t) => {

@@ -15,7 +15,7 @@ function policy(headers: readonly string[], rule: Record<string, unknown> = {}, 
     responseTime: epochMs(NOW),
     rule: ruleSchema.parse(rule),
     targetedFields: ['CDN-Cache-Control'],
-    heuristic: { fraction: 0.1, maxMs: 86_400_000 },
+    heuristic: { fraction: 0.1, maxMs: 86_400_000, maxErrorMs: 120_000 },
   });
 }
 

@@ -24,7 +24,7 @@ function refusalOf({ status = 200, headers = [], request = [], rule = {} }: Case
     responseTime: epochMs(NOW),
     rule: parsed,
     targetedFields: ['CDN-Cache-Control', 'Surrogate-Control'],
-    heuristic: { fraction: 0.1, maxMs: 86_400_000 },
+    heuristic: { fraction: 0.1, maxMs: 86_400_000, maxErrorMs: 120_000 },
   });
   const control = request[request.indexOf('Cache-Control') + 1];
   const asked = request.includes('Cache-Control') ? control : undefined;

@@ -28,7 +28,7 @@ export function respondWith(body: StoredBody, length: number, kind = 'a'): Store
     responseTime: epochMs(0),
     rule: ruleSchema.parse({}),
     targetedFields: [],
-    heuristic: { fraction: 0, maxMs: 0 },
+    heuristic: { fraction: 0, maxMs: 0, maxErrorMs: 0 },
   });
   const stamp = { asOf: 0, epoch: UNKNOWN_EPOCH, checkedAt: -1, verdict: 'current' as const };
   const head = storedHead({
