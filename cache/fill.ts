@@ -181,7 +181,8 @@ export class Fill implements ResponseSink {
   }
 
   onData(chunk: Buffer): void {
-    this.#body?.append(chunk);
+    const body = this.#body;
+    body?.append(chunk, body.received + chunk.length === this.#expected);
   }
 
   onHead(head: ResponseHead): void {

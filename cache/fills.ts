@@ -4,6 +4,7 @@
  * fills of a key but an invalidation.
  * @module
  */
+import { FewSet } from '../lib/few-set.ts';
 import type { Fill } from './fill.ts';
 import { KeyMap } from './key-map.ts';
 
@@ -12,8 +13,7 @@ interface Entry {
   /** The one that others may join (`fillKey`). */
   joinable: Fill | undefined;
   /** All of this key: also those that nobody joins, and those that another has taken the place of. */
-  only: Fill | undefined;
-  all: Set<Fill> | undefined;
+  readonly all: FewSet<Fill>;
   /** Number of those that are counted under this name and whose head has not arrived. */
   awaited: number;
 }
@@ -28,7 +28,7 @@ export class Fills {
   }
 
   *keys(): IterableIterator<string> {
-    for (const [name, entry] of this.#entries.entries()) if (countOf(entry) > 0) yield name;
+    for (const [name, entry] of this.#entries.entries()) if (entry.all.size > 0) yield name;
   }
 
   /** Returns the fill that may be joined in this place. */
@@ -38,15 +38,12 @@ export class Fills {
 
   /** Number of fills of the key. */
   count(key: string): number {
-    const entry = this.#entries.get(key);
-    return entry === undefined ? 0 : countOf(entry);
+    return this.#entries.get(key)?.all.size ?? 0;
   }
 
   /** Returns the fills of the key. */
   of(key: string): readonly Fill[] {
-    const entry = this.#entries.get(key);
-    if (entry?.all !== undefined) return [...entry.all];
-    return entry?.only === undefined ? NONE : [entry.only];
+    return [...(this.#entries.get(key)?.all.values() ?? [])];
   }
 
   /** Number of fills counted under this name whose head has not arrived. */
@@ -64,14 +61,8 @@ export class Fills {
   /** @param place - Taken from the fill that has it; absent: nobody joins. */
   add(fill: Fill, key: string, place: string | undefined): void {
     const entry = this.#entryOf(key);
-    if (countOf(entry) === 0) {
-      entry.only = fill;
-      this.#size++;
-    } else if (entry.all !== undefined) entry.all.add(fill);
-    else if (entry.only !== fill) {
-      entry.all = new Set([entry.only as Fill, fill]);
-      entry.only = undefined;
-    }
+    if (entry.all.size === 0) this.#size++;
+    entry.all.add(fill);
     if (place !== undefined) this.#entryOf(place).joinable = fill;
   }
 
@@ -84,28 +75,19 @@ export class Fills {
     }
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    const before = countOf(entry);
-    if (entry.only === fill) entry.only = undefined;
-    else if (entry.all?.delete(fill) && entry.all.size === 0) entry.all = undefined;
-    if (before > 0 && countOf(entry) === 0) this.#size--;
+    if (entry.all.delete(fill) && entry.all.size === 0) this.#size--;
     this.#tidy(key, entry);
   }
 
   #entryOf(name: string): Entry {
     const known = this.#entries.get(name);
     if (known !== undefined) return known;
-    const entry = { joinable: undefined, only: undefined, all: undefined, awaited: 0 };
+    const entry = { joinable: undefined, all: new FewSet<Fill>(), awaited: 0 };
     this.#entries.set(name, entry);
     return entry;
   }
 
   #tidy(name: string, entry: Entry): void {
-    if (entry.awaited === 0 && entry.joinable === undefined && countOf(entry) === 0) this.#entries.delete(name);
+    if (entry.awaited === 0 && entry.joinable === undefined && entry.all.size === 0) this.#entries.delete(name);
   }
-}
-
-const NONE: readonly Fill[] = [];
-
-function countOf({ only, all }: Entry): number {
-  return only === undefined ? (all?.size ?? 0) : 1;
 }

@@ -14,6 +14,7 @@ import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
 import { hold, letGo } from '../http/pieces.ts';
+import { FewSet } from '../lib/few-set.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';
 
@@ -51,7 +52,7 @@ export type BodyState = 'open' | 'ended' | 'failed';
 
 export class SharedBody implements Windowed {
   readonly #options: SharedBodyOptions;
-  readonly #readers = new Set<SharedReader>();
+  readonly #readers = new FewSet<SharedReader>();
   #writer: StoreWriter | undefined;
   #chunks: Buffer[] = [];
   /** Number of readers at each chunk, and past the last one. */
@@ -100,15 +101,16 @@ export class SharedBody implements Windowed {
     return position >= this.#base && typeof this.#state === 'string';
   }
 
-  append(chunk: Buffer): void {
+  /** @param isLast - Whether the end follows at once; false where that is not known. */
+  append(chunk: Buffer, isLast = false): void {
     if (this.#state !== 'open' || chunk.length === 0) return;
     const fits = this.#end + chunk.length <= this.#options.maxKeptBytes;
-    const kept = fits ? this.#writer?.append(chunk) : undefined;
+    const kept = fits ? this.#writer?.append(chunk, isLast) : undefined;
     this.#chunks.push(kept ?? chunk);
     this.#readersAt.push(0);
     this.#end += chunk.length;
     if (this.#writer !== undefined && kept === undefined) this.#overflow();
-    for (const reader of this.#readers) reader.wake();
+    for (const reader of this.#readers.values()) reader.wake();
     if (this.#writer === undefined && this.#state === 'open') this.#bound();
   }
 
@@ -121,7 +123,7 @@ export class SharedBody implements Windowed {
     this.#kept = body;
     if (this.#readers.size === 0) this.#release();
     else this.#hold();
-    for (const reader of this.#readers) reader.wake();
+    for (const reader of this.#readers.values()) reader.wake();
     return body;
   }
 
@@ -131,7 +133,7 @@ export class SharedBody implements Windowed {
     this.#state = error;
     this.#writer?.abort();
     if (this.#readers.size === 0) this.#release();
-    for (const reader of this.#readers) reader.wake();
+    for (const reader of this.#readers.values()) reader.wake();
   }
 
   /** @param start - Must satisfy `canReadFrom`. @param end - Where to stop, exclusive. */
@@ -197,7 +199,7 @@ export class SharedBody implements Windowed {
   #furthest(): number {
     if (this.#fastest === undefined) {
       this.#fastest = this.#base;
-      for (const { position } of this.#readers) this.#noteAt(position);
+      for (const { position } of this.#readers.values()) this.#noteAt(position);
     }
     return this.#fastest;
   }
@@ -258,7 +260,7 @@ export class SharedBody implements Windowed {
     const most = Math.min(windowBytes, windows?.share ?? windowBytes);
     if (this.#end - this.#base <= most) return;
     const furthest = this.#furthest();
-    for (const reader of this.#readers) {
+    for (const reader of this.#readers.values()) {
       if (this.#end - reader.position > most && reader.position < furthest) reader.cut();
     }
     this.#trim();

@@ -7,6 +7,7 @@ import { withoutReplaced } from '../cache/credentials.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { rulePath } from '../config/rule-path.ts';
+import type { SiteConfig } from '../config/schema.ts';
 import { requestBody } from '../http/arriving-body.ts';
 import { visitorAddress } from '../http/client-address.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
@@ -14,9 +15,10 @@ import { checkHead, type ServerExchange } from '../http/exchange.ts';
 import { withoutHop } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
-import { monotonicNow } from '../lib/clock.ts';
+import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
-import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
+import type { NodeCore } from '../tier/node-core.ts';
+import { deliverReply, logReply, type Phases, type Reply, type RequestContext, runPhases } from '../tier/pipeline.ts';
 import { finishedHead } from './finish.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
@@ -35,18 +37,40 @@ import {
 } from './visitor.ts';
 
 /** One request of a visitor. */
-interface VisitorRequest extends RequestContext {
+class VisitorRequest implements RequestContext {
+  readonly core: NodeCore;
   /** The config that it is answered by, whatever is reloaded meanwhile. */
   readonly visit: Visit;
+  readonly exchange: ServerExchange;
+  readonly listener = 'public';
+  readonly startedAt: MonotonicMs = monotonicNow();
   /** Block of addresses that it counts for. */
   readonly visitor: string;
   /** Its head, once it is read. */
   visited: Visited | undefined;
   /** Its header section and body, as they go upstream. */
-  headers: RawHeaders;
+  headers: RawHeaders = [];
   body: Readable | undefined;
+  site: SiteConfig | undefined;
   /** True while it counts for the load of this edge as an owner. */
-  isOwn: boolean;
+  isOwn = false;
+  reply: Reply | undefined;
+  bytes = 0;
+  #id: string | undefined;
+
+  constructor(visit: Visit, exchange: ServerExchange, visitor: string, visited: Visited | undefined) {
+    this.core = visit.core;
+    this.visit = visit;
+    this.exchange = exchange;
+    this.visitor = visitor;
+    this.visited = visited;
+  }
+
+  /** Made when it is first used: most requests are neither logged nor sent to another node. */
+  get id(): string {
+    this.#id ??= crypto.randomUUID();
+    return this.#id;
+  }
 }
 
 type Phase = 'receive' | 'admit' | 'purge' | 'route' | 'body' | 'cache' | 'deliver' | 'log';
@@ -75,22 +99,7 @@ export async function answerVisitor(
   visitor: string = visitorBlock(visit, exchange),
 ): Promise<void> {
   const { core, requests, peers } = visit;
-  const context: VisitorRequest = {
-    core,
-    visit,
-    exchange,
-    listener: 'public',
-    startedAt: monotonicNow(),
-    id: crypto.randomUUID(),
-    visitor,
-    visited: known,
-    headers: [],
-    site: undefined,
-    body: undefined,
-    isOwn: false,
-    reply: undefined,
-    bytes: 0,
-  };
+  const context = new VisitorRequest(visit, exchange, visitor, known);
   if (!requests.begin(visitor, core.limits.requests_per_address)) {
     fail(context, new HttpError('too_many_requests', visitor));
     await runPhases(PHASES, 'deliver', context, fail);
@@ -178,10 +187,10 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
 
 /** Answers from the cache, or from upstream. */
 async function cache(context: VisitorRequest): Promise<'deliver'> {
-  const { core, visit, exchange, body, visitor, id } = context;
+  const { core, visit, exchange, body, visitor } = context;
   const visited = context.visited as Visited;
   const { served, target, keyed, headers } = visited;
-  const own = routing(visit, id, visited, { key: keyed.key, asked: 'by-visitor', hot: visit.hot });
+  const own = routing(visit, context, visited, { key: keyed.key, asked: 'by-visitor', hot: visit.hot });
   const path = rulePath(target.path);
   const request = cacheRequest({
     exchange,

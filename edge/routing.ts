@@ -59,12 +59,11 @@ export class EdgeRouting implements Routing {
   #targets(): Target[] {
     const { peers, origin, site, key, call: callFor } = this.#options;
     const { owners, workers } = this.#currentHops();
-    const call = callFor();
     const shields = peers.shields(site, key);
     const targets: Target[] = [];
-    for (const client of owners) targets.push(client.target({ ...call, ask: 'owner' }));
-    for (const client of workers) targets.push(client.target({ ...call, ask: 'worker' }));
-    for (const client of shields) targets.push(client.target({ ...call, ask: 'shield' }, this.#onOwner));
+    for (const client of owners) targets.push(client.target({ ...callFor(), ask: 'owner' }));
+    for (const client of workers) targets.push(client.target({ ...callFor(), ask: 'worker' }));
+    for (const client of shields) targets.push(client.target({ ...callFor(), ask: 'shield' }, this.#onOwner));
     if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
       targets.push({ name: 'origin', fetch: origin.fetchFor(site), isFailover: true, onAsked: this.#onOwner });
     }

@@ -76,17 +76,17 @@ export function readUpgrade(visit: Visit, request: ServerRequest): UpgradeCall {
   const { site } = served;
   if (!isAdmitted(visited)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
-  const { fetch } = routing(visit, id, visited, { key: '', asked: 'by-worker' });
+  const { fetch } = routing(visit, { id }, visited, { key: '', asked: 'by-worker' });
   return { id, site, target, headers, visitor: visitorBlock(visit, request), fetch };
 }
 
 export function routing(
   { core, peers, origin }: Visit,
-  id: string,
+  arrival: { readonly id: string },
   { served: { site }, scheme: proto }: Visited,
   options: Pick<RoutingOptions, 'key' | 'asked' | 'hot'>,
 ): EdgeRouting {
-  const call = () => ({ id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
+  const call = () => ({ id: arrival.id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
   return new EdgeRouting({ peers, origin, site, call, ...options });
 }
 

@@ -35,7 +35,15 @@ export type DirectWrite = 'written' | 'pending' | 'refused';
 /** True if Node writes in the way that this module relies on; undefined: not tested yet. */
 let isKnown: boolean | undefined;
 
-export function writeDirectly(socket: Socket, bytes: Buffer, onWritten: () => void): DirectWrite {
+/**
+ * @param onFailed - Called instead of closing the socket when it takes nothing more; `onWritten` is not called then.
+ */
+export function writeDirectly(
+  socket: Socket,
+  bytes: Buffer,
+  onWritten: () => void,
+  onFailed: () => void = () => socket.destroy(),
+): DirectWrite {
   if (isKnown === false || !isIdle(socket)) return 'refused';
   const handle = (socket as { readonly _handle?: Handle | null })._handle;
   if (handle == null || typeof handle.writeBuffer !== 'function') return 'refused';
@@ -46,11 +54,11 @@ export function writeDirectly(socket: Socket, bytes: Buffer, onWritten: () => vo
   const result = handle.writeBuffer(null, bytes);
   if (result === 0) return 'written';
   if (typeof result === 'number') {
-    socket.destroy();
+    onFailed();
     return 'pending';
   }
   const done = (status: number): void => {
-    if (status < 0) socket.destroy();
+    if (status < 0) onFailed();
     else onWritten();
   };
   result.buffer = bytes;

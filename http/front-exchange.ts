@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { wallNow } from '../lib/clock.ts';
 import { formatHttpDate } from './date.ts';
+import { writeDirectly } from './direct-writes.ts';
 import { reasonPhrase, type ServerExchange } from './exchange.ts';
 import { isFieldLine, type RawHeaders } from './headers.ts';
 import type { ResponseHead } from './message.ts';
@@ -45,6 +46,9 @@ export class FrontExchange implements ServerExchange {
   #isChunked = false;
   #isLast = false;
   #hasEnded = false;
+  /** Bytes were written past the stream, and the system has not taken all of them. */
+  #isPending = false;
+  #onDirectDrain: (() => void) | undefined;
   #onClose: (() => void)[] = [];
 
   constructor(options: FrontExchangeOptions) {
@@ -74,7 +78,7 @@ export class FrontExchange implements ServerExchange {
   }
 
   get isFlushed(): boolean {
-    return this.#socket.writableLength === 0;
+    return !this.#isPending && this.#socket.writableLength === 0;
   }
 
   get isClosed(): boolean {
@@ -132,7 +136,7 @@ export class FrontExchange implements ServerExchange {
     const before = this.#isChunked ? `${this.#head ?? ''}${piece.length.toString(16)}\r\n` : this.#head;
     this.#head = undefined;
     if (before === undefined) return socket.write(piece);
-    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked) return socket.write(joined(before, piece));
+    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked) return this.#writeWhole(joined(before, piece));
     socket.cork();
     socket.write(before, 'latin1');
     let hasRoom = socket.write(piece);
@@ -140,6 +144,23 @@ export class FrontExchange implements ServerExchange {
     socket.uncork();
     return hasRoom;
   }
+
+  #writeWhole(bytes: Buffer): boolean {
+    switch (writeDirectly(this.#socket, bytes, this.#onWritten)) {
+      case 'written':
+        return true;
+      case 'pending':
+        this.#isPending = true;
+        return false;
+      case 'refused':
+        return this.#socket.write(bytes);
+    }
+  }
+
+  readonly #onWritten = (): void => {
+    this.#isPending = false;
+    this.#onDirectDrain?.();
+  };
 
   end(trailers: RawHeaders = []): void {
     if (this.#hasEnded || this.#socket.destroyed) return;
@@ -161,9 +182,11 @@ export class FrontExchange implements ServerExchange {
     const done = (): void => {
       this.#socket.off('drain', done);
       this.#socket.off('close', done);
+      this.#onDirectDrain = undefined;
       listener();
     };
-    this.#socket.on('drain', done);
+    if (this.#isPending) this.#onDirectDrain = done;
+    else this.#socket.on('drain', done);
     this.#socket.on('close', done);
   }
 

@@ -17,6 +17,9 @@ export const PIECE_BYTES = 64 * 1024;
 /** Bounds what lies here: 16 MiB. */
 const MAX_FREE = 256;
 
+/** Whole bodies up to this share memory: each of its own costs more than to copy it. */
+const SHARED_MEMORY_BYTES = 4 * 1024;
+
 const HOLDERS = Symbol('holders');
 
 interface Piece extends Buffer {
@@ -31,6 +34,14 @@ export function pieceOf(bytes: Buffer, start: number, end: number): Buffer {
   const isWhole = end - start === PIECE_BYTES;
   const piece: Piece = (isWhole ? free.pop() : undefined) ?? Buffer.allocUnsafeSlow(end - start);
   if (isWhole) piece[HOLDERS] = 1;
+  bytes.copy(piece, 0, start, end);
+  return piece;
+}
+
+/** @returns A copy of a body that is whole. A small one shares memory with others: a store that keeps it copies it. */
+export function wholeBody(bytes: Buffer, start: number, end: number): Buffer {
+  if (end - start > SHARED_MEMORY_BYTES) return pieceOf(bytes, start, end);
+  const piece = Buffer.allocUnsafe(end - start);
   bytes.copy(piece, 0, start, end);
   return piece;
 }

@@ -12,7 +12,7 @@
  */
 import { ChunkedReader } from './chunked.ts';
 import { interned, lowerCase, type RawHeaders } from './headers.ts';
-import { pieceOf } from './pieces.ts';
+import { pieceOf, wholeBody } from './pieces.ts';
 import { UpstreamError } from './upstream-errors.ts';
 
 /** Events of the parser for one response, in this order. */
@@ -45,7 +45,9 @@ export class ResponseError extends UpstreamError {}
 type State = 'head' | 'length' | 'chunked' | 'until-close' | 'done';
 
 /** Length of the start of a chunk that is searched first for the end of a head. */
-const PROBE_BYTES = 4_096;
+const FIRST_PROBE_BYTES = 4_096;
+/** Of heads after the first: a few more than the last one had, as the rest may be a body. */
+const PROBE_MARGIN_BYTES = 64;
 
 export class ResponseParser {
   readonly #events: ResponseEvents;
@@ -61,6 +63,9 @@ export class ResponseParser {
   #chunks: ChunkedReader | undefined;
   /** Bytes that a body of a known length still has to bring. */
   #left = 0;
+  #probeBytes = FIRST_PROBE_BYTES;
+  /** Content-Length of a body that it frames. */
+  #length = 0;
   /** True if the connection can be reused after this response. */
   keepsAlive = false;
   /** Keep-alive time of the other side in seconds, if it sends one (RFC 2068, section 19.7.1.1). */
@@ -113,10 +118,11 @@ export class ResponseParser {
   #readHead(bytes: Buffer, at: number, length: number): number {
     const before = this.#text.length;
     const { headEnd } = this.#grammar;
-    let text = this.#text + bytes.toString('latin1', at, Math.min(length, at + PROBE_BYTES));
+    const probe = Math.min(length, at + this.#probeBytes);
+    let text = this.#text + bytes.toString('latin1', at, probe);
     let end = headEnd(text, before);
-    if (end < 0 && length - at > PROBE_BYTES) {
-      text += bytes.toString('latin1', at + PROBE_BYTES, length);
+    if (end < 0 && length > probe) {
+      text += bytes.toString('latin1', probe, length);
       end = headEnd(text, before);
     }
     const size = end < 0 ? text.length : end;
@@ -132,6 +138,7 @@ export class ResponseParser {
     }
     this.#text = '';
     this.#headBytes += end;
+    this.#probeBytes = end + PROBE_MARGIN_BYTES;
     // The empty line is LF or CRLF.
     this.#take(text, text.charCodeAt(end - 2) === CR ? end - 2 : end - 1);
     return at + end - before;
@@ -169,6 +176,7 @@ export class ResponseParser {
     } else if (length !== undefined) {
       this.#state = 'length';
       this.#left = length;
+      this.#length = length;
     } else {
       this.#state = 'until-close';
       this.keepsAlive = false;
@@ -198,8 +206,10 @@ export class ResponseParser {
   #readBody(bytes: Buffer, at: number, length: number): number {
     const end = this.#state === 'until-close' ? length : Math.min(length, at + this.#left);
     this.#left -= end - at;
-    const piece = pieceOf(bytes, at, end); // of its own, so that it can be kept as it is
     const isLast = this.#state === 'length' && this.#left === 0;
+    // Of its own, so that it can be kept as it is. A whole body is copied once more when it is stored.
+    const isWhole = isLast && end - at === this.#length;
+    const piece = isWhole ? wholeBody(bytes, at, end) : pieceOf(bytes, at, end);
     if (isLast) this.#state = 'done';
     this.#events.onBody(piece);
     if (isLast) this.#events.onEnd([]);

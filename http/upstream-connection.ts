@@ -6,6 +6,7 @@
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween, msSince } from '../lib/clock.ts';
+import { writeDirectly } from './direct-writes.ts';
 import type { UpstreamRequest } from './message.ts';
 import { PIECE_BYTES } from './pieces.ts';
 import { type ResponseEvents, ResponseParser } from './response-parser.ts';
@@ -56,7 +57,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     this.#parser = new ResponseParser(this, pool.options);
     const socket = this.#open(isForUpgrade);
     this.#socket = socket;
-    keepReadingAfterWriteErrors(socket, () => this.#stopUpload());
+    keepReadingAfterWriteErrors(socket, this.#stopUpload);
     socket.once(serverName === undefined ? 'connect' : 'secureConnect', () => this.#opened());
     socket.on('error', this.#onSocketError);
     socket.on('end', this.#onSocketEnd);
@@ -66,10 +67,10 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   }
 
   /** The server takes no more: its answer may be there already, and the end comes soon. */
-  #stopUpload(): void {
+  readonly #stopUpload = (): void => {
     this.#upload?.stop();
     if (this.#phase === 'head') this.#since = monotonicNow();
-  }
+  };
 
   #open(isForUpgrade: boolean): Socket {
     const { host, port, tls } = this.#pool.options;
@@ -119,7 +120,9 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     const { text, length } = this.#head as RequestHead;
     this.#enter('head');
     this.#parser.begin(method === 'HEAD' ? 'head' : upgrade === undefined ? 'other' : 'upgrade');
-    this.#socket.write(text, 'latin1');
+    const bytes = Buffer.from(text, 'latin1');
+    const directly = writeDirectly(this.#socket, bytes, ignore, this.#stopUpload);
+    if (directly === 'refused') this.#socket.write(bytes);
     if (body === undefined) return;
     this.#upload = new Upload(
       this.#socket,
@@ -335,6 +338,10 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     this.#phase = phase;
     this.#since = monotonicNow();
   }
+}
+
+function ignore(): void {
+  // its answer follows
 }
 
 function idleClosed(): UpstreamError {

@@ -96,6 +96,8 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 
 /** One request of another node. */
 interface NodeRequest extends RequestContext {
+  /** Of the visitor's request, as the other node says. */
+  id: string;
   readonly options: TierListenerOptions;
   cacheRequest: CacheRequest | undefined;
 }

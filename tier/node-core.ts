@@ -187,13 +187,13 @@ export class NodeCore {
   }
 
   /** @returns Bytes of the body that were written. Never rejects. */
-  deliver(exchange: ServerExchange, id: string, { head, body, trailers }: Reply): Promise<number> {
-    return deliver(exchange, {
+  deliver(request: Pick<RequestContext, 'exchange' | 'id'>, { head, body, trailers }: Reply): Promise<number> {
+    return deliver(request.exchange, {
       head,
       body,
       trailers,
       writeTimeoutMs: this.limits.write_timeout,
-      onBroken: (error) => this.log.info({ id, detail: (error as Error).message }, 'response broken off'),
+      onBroken: (error) => this.log.info({ id: request.id, detail: (error as Error).message }, 'response broken off'),
     });
   }
 
@@ -208,7 +208,7 @@ export class NodeCore {
     bytes: number,
     startedAt: MonotonicMs,
     request: LoggedRequest | undefined,
-    id?: string,
+    identified?: { readonly id: string },
   ): void {
     const seconds = msSince(startedAt) / 1_000;
     counter.add(status, bytes, seconds);
@@ -217,6 +217,7 @@ export class NodeCore {
     const { method, target, headers, remoteAddress = '' } = request;
     const host = fieldValue(headers, 'host') ?? '';
     const ip = this.visitorAddress(remoteAddress, headers);
+    const id = identified?.id;
     this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
   }
 

@@ -33,7 +33,7 @@ export interface RequestContext {
   readonly listener: ListenerName;
   readonly startedAt: MonotonicMs;
   /** Identifier in logs and error pages. */
-  id: string;
+  readonly id: string;
   site: SiteConfig | undefined;
   reply: Reply | undefined;
   /** Bytes of the body that were delivered. */
@@ -88,16 +88,16 @@ export async function runPhases<Phase extends string, Context extends RequestCon
 
 /** Sends the reply, at the reader's pace. */
 export async function deliverReply(context: RequestContext): Promise<'log'> {
-  const { core, exchange, id, reply } = context;
-  context.bytes = await core.deliver(exchange, id, reply as Reply);
+  context.bytes = await context.core.deliver(context, context.reply as Reply);
   return 'log';
 }
 
 /** Counts the answer, and writes the line of the access log. */
-export function logReply({ core, exchange, listener, startedAt, id, site, reply, bytes }: RequestContext): 'done' {
+export function logReply(context: RequestContext): 'done' {
+  const { core, exchange, listener, startedAt, site, reply, bytes } = context;
   const { head, result } = reply as Reply;
   const counter = core.metrics.answers(listener, site?.name ?? '', result);
-  core.answered(counter, head.status, bytes, startedAt, exchange, id);
+  core.answered(counter, head.status, bytes, startedAt, exchange, context);
   return 'done';
 }
 

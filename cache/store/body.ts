@@ -43,10 +43,11 @@ export class MemoryWriter implements StoreWriter {
     this.#account = account;
   }
 
-  append(chunk: Buffer): Buffer | undefined {
+  append(chunk: Buffer, isLast = false): Buffer | undefined {
     const cost = chunk.length + CHUNK_BYTES;
     if (!this.#open || !this.#reserve(cost)) return undefined;
-    const kept = ownedChunk(chunk);
+    // A small body is copied into its record at once.
+    const kept = isLast && this.#bytes + chunk.length < SMALL_CHUNK_BYTES ? chunk : ownedChunk(chunk);
     this.#chunks.push(kept);
     this.#bytes += chunk.length;
     this.#reserved += cost;
@@ -55,7 +56,7 @@ export class MemoryWriter implements StoreWriter {
 
   commit(start: number): StoredBody {
     const isSmall = this.#bytes <= ONE_BUFFER_BYTES || this.#bytes < this.#chunks.length * SMALL_CHUNK_BYTES;
-    const chunks = isSmall ? packed(this.#chunks) : this.#chunks;
+    const chunks = isSmall ? packed(this.#chunks) : this.#chunks.map(ownedChunk);
     const segments = this.#bytes === 0 ? [] : [{ start, end: start + this.#bytes, chunks }];
     const body = new MemoryBody(segments, { account: this.#account });
     this.abort(); // from here on the body's size counts, not the writer's
@@ -187,7 +188,8 @@ export function combined(first: MemoryBody, second: MemoryBody, account: Account
       joined.push(segment);
     }
   }
-  return new MemoryBody(joined, { account });
+  const owned = joined.map((segment) => ({ ...segment, chunks: segment.chunks.map(ownedChunk) }));
+  return new MemoryBody(owned, { account });
 }
 
 function slice(segment: Segment, start: number, end: number): Segment {

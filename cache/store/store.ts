@@ -35,8 +35,11 @@ export interface StoredBody {
 }
 
 export interface StoreWriter {
-  /** @returns The bytes as they are kept, or `undefined` when there is no room: the caller must then `abort`. */
-  append(chunk: Buffer): Buffer | undefined;
+  /**
+   * @param isLast - Whether `commit` or `abort` follows at once: then no copy is made of what shares memory with others.
+   * @returns The bytes as they are kept, or `undefined` when there is no room: the caller must then `abort`.
+   */
+  append(chunk: Buffer, isLast?: boolean): Buffer | undefined;
   /** @param start - Position of the first appended byte in the whole representation. */
   commit(start: number): StoredBody;
   /** Gives the room back. Idempotent; does nothing after `commit`. */
