@@ -71,6 +71,7 @@ function asApiError(error: unknown): ApiError {
   if (error instanceof HttpError && error.code === 'unauthorised_tier') {
     return new ApiError('forbidden', { detail: error.message });
   }
+  if (error instanceof HttpError && error.code === 'body_too_large') return new ApiError('too_large');
   if (error instanceof JournalError) {
     return error.code === 'journal_bad_message'
       ? new ApiError('malformed_request', { detail: error.message })

@@ -9,13 +9,13 @@
  * @module
  */
 import { PassThrough } from 'node:stream';
-import { Pool } from 'undici';
-import { TIER_FIELD } from '../http/tier-field.ts';
+import type { JournalClient } from './client.ts';
 import { JournalError } from './errors.ts';
-import type { SourceOptions } from './source.ts';
-import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE } from './wire.ts';
 
-export interface ReporterOptions extends SourceOptions {
+export interface ReporterOptions {
+  readonly client: Pick<JournalClient, 'report'>;
+  /** Name of this node. */
+  readonly node: string;
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Called with the reason when a call fails; its last report is sent again. */
@@ -40,14 +40,7 @@ interface Report {
   readonly identity: string;
 }
 
-export function httpReporter({ url, secret, node, wait, problem }: ReporterOptions): Reporter {
-  const pool = new Pool(url, {
-    connections: 1,
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS,
-    connect: { timeout: TIMEOUT_MS },
-  });
-  const headers = { [TIER_FIELD]: formatNodeField(node, secret), 'Content-Type': JOURNAL_CONTENT_TYPE };
+export function startReporter({ client, node, wait, problem }: ReporterOptions): Reporter {
   const closing = new AbortController();
   /** Latest report, confirmed or not. */
   let last: Report | undefined;
@@ -84,10 +77,7 @@ export function httpReporter({ url, secret, node, wait, problem }: ReporterOptio
     };
     const ended = end();
     try {
-      const sent = pool.request({ method: 'POST', path: APPLIED_PATH, headers, body, signal });
-      const { statusCode, body: answer } = await sent;
-      await answer.dump();
-      if (statusCode < 200 || statusCode > 299) throw new JournalError('journal_refused', `status ${statusCode}`);
+      await client.report(body, signal);
     } finally {
       ending.abort();
       await ended;
@@ -123,7 +113,6 @@ export function httpReporter({ url, secret, node, wait, problem }: ReporterOptio
     async close() {
       closing.abort();
       await sending;
-      await pool.destroy();
     },
   };
 }

@@ -7,11 +7,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Ledger } from '../cache/ledger.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import { httpAppender } from '../journal/appender.ts';
+import { journalClient } from '../journal/client.ts';
 import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
-import { httpReporter } from '../journal/reporter.ts';
-import { httpSource } from '../journal/source.ts';
+import { startReporter } from '../journal/reporter.ts';
 import { instantNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { OwedPurges } from './owed-purges.ts';
@@ -136,11 +135,11 @@ function followJournal(
     if (reached) log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
     reached = false; // said once, until it is reached again
   };
-  const reporter = httpReporter({ url, secret, node, wait: pause, problem });
-  const appender = httpAppender({ url, secret, node });
+  const client = journalClient({ url, secret, node });
+  const reporter = startReporter({ client, node, wait: pause, problem });
   const follower = new Follower({
     target: ledger,
-    connect: httpSource({ url, secret, node }),
+    connect: client.messages,
     report: (seq, identity) => {
       if (!reached) {
         log.info({ journal: url, applied: seq }, 'the journal is within reach again');
@@ -157,14 +156,15 @@ function followJournal(
   follower.start();
   return {
     purge: async (purges) => {
-      const last = await appender.append(purges);
+      const last = await client.append(purges);
       if (!(await follower.caughtUp(last, CATCH_UP_MS)))
         throw new HttpError('journal_unreachable', 'not applied in time');
     },
-    append: (purges) => appender.append(purges),
+    append: (purges) => client.append(purges),
     close: async () => {
       await follower.stop();
-      await Promise.all([reporter.close(), appender.close()]);
+      await reporter.close();
+      await client.close();
     },
   };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { httpSource } from '../../journal/source.ts';
+import { journalClient } from '../../journal/client.ts';
 import type { Random } from '../random.ts';
 import { exactly, number, print } from '../report.ts';
 import { type Control, SECRET, SITE, startControl } from './control.ts';
@@ -105,7 +105,7 @@ interface JournalRecord {
 /** @returns All of it, as a node reads it. */
 async function readJournal({ url }: Control): Promise<JournalRecord[]> {
   const enough = new AbortController();
-  const source = httpSource({ url, secret: SECRET, node: 'reader' });
+  const source = journalClient({ url, secret: SECRET, node: 'reader' }).messages;
   const records: JournalRecord[] = [];
   let newest = Number.POSITIVE_INFINITY;
   for await (const message of source({ identity: undefined, seq: 0 }, enough.signal)) {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Test, test } from 'tap';
+import { journalClient } from '../../journal/client.ts';
 import { jsonLines } from '../../journal/lines.ts';
-import { httpReporter, type Reporter } from '../../journal/reporter.ts';
+import { type Reporter, startReporter } from '../../journal/reporter.ts';
 import { type AppliedReport, readAppliedReport, readNodeField } from '../../journal/wire.ts';
 import { SECRET, serve } from './served.ts';
 import { Clock, settle } from './simulation.ts';
@@ -54,8 +55,12 @@ async function open(t: Test): Promise<Desk> {
     problems.push(error.message);
     trouble.resolve();
   };
-  const reporter = httpReporter({ url, secret: SECRET, node: 'eu-1', wait: clock.wait, problem });
-  t.teardown(() => reporter.close());
+  const client = journalClient({ url, secret: SECRET, node: 'eu-1' });
+  const reporter = startReporter({ client, node: 'eu-1', wait: clock.wait, problem });
+  t.teardown(async () => {
+    await reporter.close();
+    await client.close();
+  });
   return {
     ...{ reporter, clock, problems },
     async call() {

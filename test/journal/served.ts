@@ -7,11 +7,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { journalClient } from '../../journal/client.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { Connect } from '../../journal/message.ts';
-import { httpSource } from '../../journal/source.ts';
 import { type StreamOptions, streamJournal } from '../../journal/stream.ts';
 import { type EpochMs, instantNow, wallNow } from '../../lib/clock.ts';
 import { NotingTarget } from './simulation.ts';
@@ -73,7 +73,7 @@ export async function serveJournal(
 }
 
 export function source(url: string, secret = SECRET): Connect {
-  return httpSource({ url, secret, node: 'eu-1' });
+  return journalClient({ url, secret, node: 'eu-1' }).messages;
 }
 
 /** A follower on real time that is not patient between attempts. */

@@ -7,7 +7,7 @@ import { copyFileSync } from 'node:fs';
 import { type Test, test } from 'tap';
 import { regionSchema } from '../../config/schema.ts';
 import { type ControlNode, startControl } from '../../control/node.ts';
-import { httpAppender } from '../../journal/appender.ts';
+import { journalClient } from '../../journal/client.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
 import { startOrigin } from '../support/origin.ts';
@@ -87,7 +87,7 @@ async function startTestControl(t: Test): Promise<TestControl> {
 }
 
 async function purgeNothing(address: string): Promise<void> {
-  const appender = httpAppender({ url: `http://${address}`, secret: SECRET, node: 'test' });
+  const appender = journalClient({ url: `http://${address}`, secret: SECRET, node: 'test' });
   await appender.append([{ site: 'site', kind: 'tag', selector: 'nothing', soft: false, who: 'test', why: '' }]);
   await appender.close();
 }

@@ -135,7 +135,7 @@ export class Control implements Place {
     for (const stream of this.#streams) stream.end();
   }
 
-  /** @returns What journal/source.ts does for a node that is known here. */
+  /** @returns What journal/client.ts does for a node that is known here. */
   connect(node: Place, after: JournalPosition, signal: AbortSignal): AsyncIterable<JournalMessage> {
     const stream = new JournalStream(this.#network, this, node, after, () => this.#streams.delete(stream));
     this.#streams.add(stream);

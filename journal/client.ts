@@ -1,0 +1,125 @@
+/**
+ * A node's client of the journal: three calls to the control node (wire.ts).
+ * @module
+ */
+import type { Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
+import { type Dispatcher, Pool } from 'undici';
+import { HttpError } from '../http/errors.ts';
+import { TIER_FIELD } from '../http/tier-field.ts';
+import { isIdentity, isNumber } from './check.ts';
+import { JournalError } from './errors.ts';
+import type { Purge } from './journal.ts';
+import { jsonLines } from './lines.ts';
+import type { Connect, JournalMessage, JournalPosition } from './message.ts';
+import {
+  APPLIED_PATH,
+  formatNodeField,
+  JOURNAL_CONTENT_TYPE,
+  journalTarget,
+  MAX_LINE_BYTES,
+  PURGES_PATH,
+} from './wire.ts';
+
+export interface JournalClientOptions {
+  /** Scheme, host and port of the control node. */
+  readonly url: string;
+  /** The network's secret. */
+  readonly secret: string;
+  /** Name of this node. */
+  readonly node: string;
+}
+
+export interface JournalClient {
+  /**
+   * Opens a connection to the journal, for the follower. Messages are parsed but not interpreted; the follower does that,
+   * and closes silent connections. Its iterations throw a `JournalError`: `journal_unreachable`, `journal_refused`,
+   * `journal_bad_message`, `journal_ended`.
+   */
+  readonly messages: Connect;
+  /**
+   * Reports progress, in lines that may be written while the call is open.
+   *
+   * @returns when the control node has answered that it has them all.
+   * @throws {JournalError} `journal_refused`; or the client's error.
+   */
+  report(lines: Readable, signal: AbortSignal): Promise<void>;
+  /**
+   * Appends purges: for an origin that says what has become invalid, or for a visitor whom a site lets purge.
+   *
+   * @param purges - At least one.
+   * @returns Position of the last one, which is durable.
+   * @throws {HttpError} `journal_unreachable`: some of them, or all, may not have been taken.
+   */
+  append(purges: readonly Purge[]): Promise<JournalPosition>;
+  /** Ends what is in flight, but for connections of `messages`. */
+  close(): Promise<void>;
+}
+
+const TIMEOUT_MS = 5_000;
+const TIMEOUTS = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS, connect: { timeout: TIMEOUT_MS } };
+
+/** Purges of one call; the longest tags of as many are 2 MB. */
+const PURGES_AT_ONCE = 1_000;
+
+export function journalClient({ url, secret, node }: JournalClientOptions): JournalClient {
+  const calls = new Pool(url, TIMEOUTS);
+  const field = { [TIER_FIELD]: formatNodeField(node, secret) };
+
+  async function append(purges: readonly Purge[]): Promise<JournalPosition> {
+    try {
+      const body = JSON.stringify({ purges });
+      const headers = { ...field, 'Content-Type': 'application/json' };
+      const answer = await calls.request({ method: 'POST', path: PURGES_PATH, headers, body });
+      const { identity, last: seq } = (await json(answer.body)) as { identity?: unknown; last?: unknown };
+      if (answer.statusCode === 200 && isIdentity(identity) && isNumber(seq)) return { identity, seq };
+      throw new Error(`status ${answer.statusCode}`);
+    } catch (cause) {
+      throw new HttpError('journal_unreachable', String(cause), { cause });
+    }
+  }
+
+  return {
+    async *messages(after, signal) {
+      // A pool for each connection, so that giving it up leaves nothing open. The follower is less patient with bodies.
+      const pool = new Pool(url, { ...TIMEOUTS, connections: 1, bodyTimeout: 0 });
+      try {
+        const body = await open(pool, { path: journalTarget(after), headers: field, signal });
+        yield* jsonLines(body, MAX_LINE_BYTES) as AsyncGenerator<JournalMessage>;
+      } catch (cause) {
+        throw cause instanceof JournalError ? cause : new JournalError('journal_ended', String(cause), { cause });
+      } finally {
+        await pool.destroy();
+      }
+    },
+    async report(lines, signal) {
+      const headers = { ...field, 'Content-Type': JOURNAL_CONTENT_TYPE };
+      const sent = calls.request({ method: 'POST', path: APPLIED_PATH, headers, body: lines, signal });
+      const { statusCode, body: answer } = await sent;
+      await answer.dump();
+      if (statusCode < 200 || statusCode > 299) throw new JournalError('journal_refused', `status ${statusCode}`);
+    },
+    async append(purges) {
+      let last = await append(purges.slice(0, PURGES_AT_ONCE));
+      for (let from = PURGES_AT_ONCE; from < purges.length; from += PURGES_AT_ONCE) {
+        last = await append(purges.slice(from, from + PURGES_AT_ONCE));
+      }
+      return last;
+    },
+    close: () => calls.close(),
+  };
+}
+
+async function open(
+  pool: Pool,
+  request: Pick<Dispatcher.RequestOptions, 'path' | 'headers' | 'signal'>,
+): Promise<AsyncIterable<Uint8Array>> {
+  try {
+    const { statusCode, body } = await pool.request({ method: 'GET', ...request });
+    body.on('error', () => undefined); // also when nobody reads any more; whoever reads hears of it
+    if (statusCode !== 200) throw new JournalError('journal_refused', `status ${statusCode}`);
+    return body;
+  } catch (cause) {
+    throw cause instanceof JournalError ? cause : new JournalError('journal_unreachable', String(cause), { cause });
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Routes of the journal for nodes (wire.ts), written once: the control node
+ * mounts them on its server, an edge of several processes on one for its
+ * workers.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { HttpError } from '../http/errors.ts';
+import { JournalError } from './errors.ts';
+import type { Journal, Purge } from './journal.ts';
+import { readReports } from './reports.ts';
+import { streamJournal } from './stream.ts';
+import {
+  APPLIED_PATH,
+  type AppliedReport,
+  appendedAnswer,
+  JOURNAL_PATH,
+  PURGES_PATH,
+  readNodeField,
+  readPurges,
+} from './wire.ts';
+
+export interface JournalRoutesOptions {
+  readonly journal: Journal;
+  /** The network's secret, as it is now. */
+  readonly secret: () => string;
+  /** Ends what is in flight. */
+  readonly signal: AbortSignal;
+  /** Called when a node begins to follow. @returns A function that is called when it ends. */
+  readonly followed: (node: string) => () => void;
+  /** Called with each report of progress. */
+  readonly reported: (report: AppliedReport) => void;
+  /** Appends what a node sends. @param node - Its name. @param address - Its address. */
+  readonly append: (purges: Appended, node: string, address: string) => Promise<{ first: number; last: number }>;
+  /** Called with the reason when a node is cut off. */
+  readonly cutOff?: (node: string, error: Error) => void;
+}
+
+/** Purges of one call: all of the same softness, by the same, for the same reason. */
+export type Appended = readonly [Purge, ...Purge[]];
+
+export interface JournalRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /**
+   * Answers the request, whose body has not been read.
+   *
+   * @throws {HttpError | JournalError} what it is to be refused with, if it has no answer yet. The body may not have been
+   *   read, so the connection is to be closed.
+   */
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
+}
+
+/** Maximum length of a body that appends purges. */
+const MAX_BODY_BYTES = 4 * 2 ** 20;
+
+export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
+  const { journal, secret, signal, followed, reported, append, cutOff } = options;
+  return [
+    {
+      method: 'GET',
+      path: JOURNAL_PATH,
+      async answer(request, response) {
+        const node = readNodeField(request.rawHeaders, secret());
+        const ended = followed(node);
+        await streamJournal(journal, request, response, {
+          secret: secret(),
+          signal,
+          problem: (error) => cutOff?.(node, error),
+        });
+        ended();
+      },
+    },
+    {
+      method: 'POST',
+      path: APPLIED_PATH,
+      async answer(request, response) {
+        readNodeField(request.rawHeaders, secret());
+        if (await readReports(request, reported, signal)) response.writeHead(204).end();
+      },
+    },
+    {
+      method: 'POST',
+      path: PURGES_PATH,
+      async answer(request, response) {
+        const node = readNodeField(request.rawHeaders, secret());
+        const purges = readPurges(await readJson(request));
+        const appended = await append(purges, node, request.socket.remoteAddress ?? '');
+        const answer = JSON.stringify(appendedAnswer(journal.state(), appended));
+        response.writeHead(200, { 'Content-Type': 'application/json' }).end(answer);
+      },
+    },
+  ];
+}
+
+/** @throws {HttpError} `body_too_large`; {JournalError} `journal_bad_message` if it is not JSON. */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    // Read to its end all the same: whoever still sends would find the connection closed, and no answer. It is a node.
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  if (bytes > MAX_BODY_BYTES) throw new HttpError('body_too_large');
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (cause) {
+    throw new JournalError('journal_bad_message', 'no JSON', { cause });
+  }
+}
+
+/**
+ * Answers requests with the routes, on a server of node:http that has nothing else.
+ *
+ * @param onFault - Called with an error that is a fault of this process.
+ */
+export function serveRoutes(
+  routes: readonly JournalRoute[],
+  onFault: (error: unknown) => void,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    const path = request.url?.split('?')[0];
+    const route = routes.find((one) => one.method === request.method && one.path === path);
+    if (route === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    route.answer(request, response).catch((error: unknown) => {
+      const status = statusOf(error);
+      if (status === 500) onFault(error);
+      if (response.headersSent) response.destroy();
+      else response.writeHead(status, { Connection: 'close' }).end();
+    });
+  };
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof HttpError) return error.status;
+  if (error instanceof JournalError) return error.code === 'journal_bad_message' ? 400 : 503;
+  return 500;
+}
