@@ -20,7 +20,7 @@ import { HttpError } from '../http/errors.ts';
 import { checkHead, hasBody, type ServerRequest } from '../http/exchange.ts';
 import { boundedFields } from '../http/field-bounds.ts';
 import { hasCdnLoop, refusedOverride, setForwarded } from '../http/forwarding.ts';
-import { hasField, type RawHeaders } from '../http/headers.ts';
+import { hasField, lowerCase, type RawHeaders } from '../http/headers.ts';
 import type { ResponseHead, SectionMemo } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
@@ -197,7 +197,7 @@ export function isProxy(visit: Visit, sender: string): boolean {
 function withHost(headers: RawHeaders, authority: string): string[] {
   const rest: string[] = ['Host', authority];
   for (let i = 0; i < headers.length; i += 2) {
-    const name = (headers[i] as string).toLowerCase();
+    const name = lowerCase(headers[i] as string);
     if (name !== 'host' && name !== 'expect') rest.push(headers[i] as string, headers[i + 1] as string);
   }
   return rest;

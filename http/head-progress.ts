@@ -68,17 +68,19 @@ export class HeadProgress {
       at = piece.startsWith('GET /') ? 5 : piece.startsWith('HEAD /') ? 6 : 0;
       if (at === 0) return 'other';
     }
-    while (at < piece.length) {
+    let progress: Progress = 'more';
+    while (at < piece.length && progress === 'more') {
       at = this.#skip(piece, at);
       if (at < 0) return 'other';
-      if (at === piece.length) return 'more';
+      if (at === piece.length) break;
       const next = this.#step(piece.charCodeAt(at));
       if (next === undefined) return 'other';
-      if (next === 'end' && piece.charCodeAt(at) === LF) return 'whole';
+      if (next === 'end' && piece.charCodeAt(at) === LF) progress = 'whole';
       this.#state = next;
       at++;
     }
-    return 'more';
+    // The bytes of all values at once: the other ones were looked at by themselves.
+    return isPrintable(piece.slice(0, at)) ? progress : 'other';
   }
 
   /** @returns Where the target, the name or the value ends, or the piece; below 0 where it is wrong. */
@@ -96,7 +98,7 @@ export class HeadProgress {
         const end = found < 0 ? piece.length : found;
         if (end === at) return at;
         const feed = piece.indexOf('\n', at);
-        if ((feed >= 0 && feed < end) || !isPrintable(piece.slice(at, end))) return -1;
+        if (feed >= 0 && feed < end) return -1;
         this.#value = withMore(this.#value, piece, at, end);
         this.#last = piece.charCodeAt(end - 1);
         return end;

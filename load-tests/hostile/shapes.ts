@@ -159,6 +159,16 @@ const HTTP1: readonly Shape[] = [
     LONG,
   ),
   http1(
+    'fields-large',
+    '4 fields of 7,500 bytes',
+    (i) =>
+      head('/plain', [
+        ...Array.from({ length: 4 }, (_, k): Field => [`x-${k}`, times('v', 7_500)]),
+        ['x-nonce', String(i)],
+      ]),
+    LONG,
+  ),
+  http1(
     'field-names',
     '190 names that are new each time',
     (i) =>
