@@ -42,7 +42,7 @@ export interface Cookie {
   readonly isPlain: boolean;
 }
 
-/** Browsers keep 180 for a site or fewer; what has more is not read at all. */
+/** Parts between semicolons. Browsers keep 180 cookies for a site or fewer; what has more is not read at all. */
 const MAX_COOKIES = 256;
 
 /** A token, then octets that stand in no cookie for anything else (RFC 6265, section 4.1.1). */
@@ -179,22 +179,20 @@ function keysField(site: SiteConfig, name: string): boolean {
 
 /** @returns `undefined` when there are too many. */
 function requestCookies(headers: RawHeaders): readonly Cookie[] | undefined {
+  const parts: string[] = [];
+  for (const line of fieldLines(headers, 'cookie')) {
+    parts.push(...line.split(';', MAX_COOKIES + 1));
+    if (parts.length > MAX_COOKIES) return undefined; // before any of them is read
+  }
   const cookies: Cookie[] = [];
   let oddChars = 0;
-  for (const line of fieldLines(headers, 'cookie')) {
-    let from = 0;
-    while (from <= line.length) {
-      const semicolon = line.indexOf(';', from);
-      const to = semicolon < 0 ? line.length : semicolon;
-      const written = trimOws(line.slice(from, to));
-      from = to + 1;
-      if (written === '') continue;
-      if (cookies.length === MAX_COOKIES) return undefined;
-      const cookie = readCookie(written);
-      if (!cookie.isPlain) oddChars += written.length;
-      if (oddChars > MAX_ODD_CHARS) return undefined;
-      cookies.push(cookie);
-    }
+  for (const part of parts) {
+    const written = trimOws(part);
+    if (written === '') continue;
+    const cookie = readCookie(written);
+    if (!cookie.isPlain) oddChars += written.length;
+    if (oddChars > MAX_ODD_CHARS) return undefined;
+    cookies.push(cookie);
   }
   return cookies;
 }

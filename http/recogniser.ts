@@ -125,8 +125,7 @@ export class Recogniser<Meaning> {
    * @returns False also where `recognise` would find a request.
    */
   recogniseRepeat(bytes: Buffer, length: number, last: Section<Meaning>): boolean {
-    last.bytes ??= Buffer.from(`${last.text}\r\n`, 'latin1');
-    const lineLength = length - last.bytes.length;
+    const lineLength = length - last.text.length - 2;
     if (length > this.#options.maxBytes) return false;
     const isHead = !isAt(bytes, 0, GET);
     if (isHead && !isAt(bytes, 0, HEAD)) return false;
@@ -134,6 +133,8 @@ export class Recogniser<Meaning> {
     const to = lineLength - LINE_END.length;
     if (to <= from || !isAt(bytes, to, LINE_END)) return false;
     for (let i = from; i < to; i++) if ((bytes[i] as number) <= 0x20 || (bytes[i] as number) >= 0x7f) return false;
+    // Only now: most large sections are not met again.
+    last.bytes ??= Buffer.from(`${last.text}\r\n`, 'latin1');
     if (bytes.compare(last.bytes, 0, last.bytes.length, lineLength, length) !== 0) return false;
     this.isHead = isHead;
     this.#target = undefined;
