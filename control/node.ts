@@ -15,6 +15,7 @@ import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicNow, wallNow } from '../lib/clock.ts';
+import { type Component, type ComponentEvents, Components } from '../lib/components.ts';
 import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
@@ -46,7 +47,7 @@ import { Regions } from './regions.ts';
 import { purgeRoutes, type Route } from './routes.ts';
 import { MAX_SELECTORS } from './schemas.ts';
 import { bearer, createServer } from './server.ts';
-import { siteDirectory } from './site-directory.ts';
+import { type SiteDirectory, siteDirectory } from './site-directory.ts';
 import { Tokens } from './tokens.ts';
 
 export type { ControlConfig } from './data-folder.ts';
@@ -58,6 +59,7 @@ export interface ControlOptions {
   /** Every region that this node tells about. */
   readonly regions: readonly RegionConfig[];
   readonly log: Logger;
+  readonly componentEvents?: ComponentEvents | undefined;
 }
 
 export interface ControlNode {
@@ -76,35 +78,88 @@ const BURST_SECONDS = 5;
 /** Entries of the audit log about wrong tokens. */
 const REFUSALS_NOTED = { perSecond: 1, burst: 60 };
 
+/** What a control node goes by. */
+class ControlState implements Component<readonly RegionConfig[]> {
+  readonly #file: string;
+  regions!: readonly RegionConfig[];
+  sites!: SiteDirectory;
+  secret: string;
+  control: ControlConfig;
+
+  constructor({ file, tier_secret: secret }: RegionConfig, control: ControlConfig, regions: readonly RegionConfig[]) {
+    this.#file = file;
+    this.secret = secret;
+    this.control = control;
+    this.update(regions);
+  }
+
+  update(regions: readonly RegionConfig[]): void {
+    this.regions = regions;
+    this.sites = siteDirectory(regions);
+    const own = regions.find(({ file }) => file === this.#file);
+    this.secret = own?.tier_secret ?? this.secret;
+    this.control = own?.control ?? this.control;
+  }
+}
+
 /**
+ * Starts a control node: its components in order, then its listener.
+ *
  * @throws {ConfigError} when the data folder cannot be used.
- * @throws What `listen` fails with, such as `EADDRINUSE`.
+ * @throws What `listen` fails with, such as `EADDRINUSE`. Nothing runs then.
  */
-export async function startControl({ region, control, regions, log }: ControlOptions): Promise<ControlNode> {
-  const stores = openStores(region, control);
+export async function startControl({
+  region,
+  control,
+  regions,
+  log,
+  componentEvents,
+}: ControlOptions): Promise<ControlNode> {
+  const components = new Components<readonly RegionConfig[]>(componentEvents);
+  const state = await components.start('config', () => new ControlState(region, control, regions));
+  const stores = await components.start('stores', () => openStores(region, control), {
+    update: ({ audit }) => audit.update(auditBounds(state.control)),
+    close: (part) => part.close(),
+  });
   const { journal, database, audit } = stores;
-  const state = { regions, sites: siteDirectory(regions), secret: region.tier_secret, control };
-  const probe = createProbe();
-  let nodes = createNodeList(regions, probe.isUp);
-  const dryRun = createDryRun(control.name);
-  const progress = new Progress(namesOf(regions), {
+  const probe = await components.start('probe', createProbe);
+  const nodes = await components.start('node list', () => ({ current: createNodeList(regions, probe.isUp) }), {
+    update: (part, next) => {
+      part.current = createNodeList(next, probe.isUp);
+    },
+  });
+  const dryRun = await components.start('dry runs', () => createDryRun(control.name));
+  const progress: Progress = await components.start(
+    'progress',
+    () =>
+      new Progress(namesOf(regions), {
+        journal: () => journal.state(),
+        monotonic: monotonicNow,
+        now: wallNow,
+        completed: (ms) => metrics.appliedEverywhere(ms),
+      }),
+    { update: (part, next) => part.setNodes(namesOf(next)) },
+  );
+  const metrics = new ControlMetrics(control.name, {
     journal: () => journal.state(),
-    monotonic: monotonicNow,
-    now: wallNow,
-    completed: (ms) => metrics.appliedEverywhere(ms),
+    isWritable: () => journal.isWritable,
+    nodes: () => progress.nodes(),
   });
   const purges = new Purges({
     journal,
     keys: new IdempotencyKeys(database, wallNow),
     appended: (last, { startedAt }) => progress.accepted(last, startedAt),
   });
-  const metrics = new ControlMetrics(control.name, {
-    journal: () => journal.state(),
-    isWritable: () => journal.isWritable,
-    nodes: () => progress.nodes(),
-  });
-  const callLimit = new RateLimit({ ...callRate(control), now: monotonicNow });
-  const selectorLimit = new RateLimit({ ...selectorRate(control), now: monotonicNow });
+  const callLimit = await components.start(
+    'call limit',
+    () => new RateLimit({ ...callRate(control), now: monotonicNow }),
+    { update: (part) => part.update(callRate(state.control)) },
+  );
+  const selectorLimit = await components.start(
+    'selector limit',
+    () => new RateLimit({ ...selectorRate(control), now: monotonicNow }),
+    { update: (part) => part.update(selectorRate(state.control)) },
+  );
   const api = new PurgeApi({
     purges,
     progress,
@@ -119,9 +174,22 @@ export async function startControl({ region, control, regions, log }: ControlOpt
     regions: () => state.regions,
     sites: () => state.sites,
   });
-
-  const regionsKnown = await openRegions(region, regions, stores, metrics, log);
-  const closing = new AbortController();
+  const regionsKnown = await components.start(
+    'regions',
+    () => Regions.open({ region, regions, drains: stores.drains, log, registry: metrics.registry }),
+    { update: (part, next) => part.reload(next), drain: (part) => part.endStreams(), close: (part) => part.close() },
+  );
+  await components.start(
+    'compaction',
+    () =>
+      compactRegularly(
+        () => ({ journal, retentionMs: state.control.retention, maxRecords: state.control.max_records, now: wallNow }),
+        log,
+      ),
+    { close: (stop) => stop() },
+  );
+  // Nodes connect again when there is a process to connect to.
+  const closing = await components.start('calls', () => new AbortController(), { drain: (part) => part.abort() });
   const server = createServer(log);
   const hosts = (): readonly string[] => [
     state.control.listen,
@@ -130,7 +198,7 @@ export async function startControl({ region, control, regions, log }: ControlOpt
       ...(url === undefined ? [] : [new URL(url).host]),
     ]),
   ];
-  addOperatorRoutes(server, { nodes: () => nodes, journal, metrics, hosts });
+  addOperatorRoutes(server, { nodes: () => nodes.current, journal, metrics, hosts });
   addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit)]);
   addNodeRoutes(server, {
     journal,
@@ -144,45 +212,25 @@ export async function startControl({ region, control, regions, log }: ControlOpt
   });
   addCloudflare(server, api, log);
   addFastly(server, api, log);
-  const stopCompaction = compactRegularly(
-    () => ({ journal, retentionMs: state.control.retention, maxRecords: state.control.max_records, now: wallNow }),
-    log,
+  const { listener } = await components.listen(
+    {
+      listener: async () => {
+        try {
+          const url = await server.listen(splitAddress(control.listen));
+          return { address: url.slice('http://'.length), close: () => server.close() };
+        } catch (error) {
+          await server.close();
+          throw error;
+        }
+      },
+    },
+    { close: (part: { readonly address: string; close(): Promise<undefined> }) => part.close() },
   );
-
-  async function close(): Promise<void> {
-    closing.abort(); // nodes come back when there is somebody to come back to
-    await regionsKnown.close();
-    await server.close();
-    await stopCompaction();
-    await Promise.all([probe.close(), dryRun.close()]);
-    await stores.close();
-  }
-
-  let url: string;
-  try {
-    url = await server.listen(splitAddress(control.listen));
-  } catch (error) {
-    await close();
-    throw error;
-  }
-
   return {
     name: control.name,
-    address: url.slice('http://'.length),
-    reload(newRegions) {
-      state.regions = newRegions;
-      state.sites = siteDirectory(newRegions);
-      const own = newRegions.find(({ file }) => file === region.file);
-      state.secret = own?.tier_secret ?? state.secret;
-      state.control = own?.control ?? state.control;
-      callLimit.update(callRate(state.control));
-      selectorLimit.update(selectorRate(state.control));
-      audit.update(auditBounds(state.control));
-      nodes = createNodeList(newRegions, probe.isUp);
-      progress.setNodes(namesOf(newRegions));
-      regionsKnown.reload(newRegions);
-    },
-    close,
+    address: listener.address,
+    reload: (next) => components.update(next),
+    close: () => components.close(),
   };
 }
 
@@ -221,22 +269,6 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
     database?.close();
     void journal.close();
     throw dataProblem(file, (error as Error).message);
-  }
-}
-
-/** @throws {ConfigError} */
-async function openRegions(
-  region: RegionConfig,
-  regions: readonly RegionConfig[],
-  stores: Stores,
-  { registry }: ControlMetrics,
-  log: Logger,
-): Promise<Regions> {
-  try {
-    return await Regions.open({ region, regions, drains: stores.drains, log, registry });
-  } catch (error) {
-    await stores.close();
-    throw error;
   }
 }
 

@@ -118,8 +118,13 @@ export class Regions {
     if (own) this.#locator.reload(own);
   }
 
-  async close(): Promise<void> {
+  /** Ends the streams of those who follow the network: a server that closes would wait for them. */
+  endStreams(): void {
     this.#streams.close();
+  }
+
+  async close(): Promise<void> {
+    this.endStreams();
     this.#locator.close();
     await this.#monitor.close();
   }

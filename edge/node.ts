@@ -3,27 +3,25 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { siblingPath } from '../config/path.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { addressBlock } from '../http/address-block.ts';
 import { AddressCounts } from '../http/address-counts.ts';
-import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
+import { expectsProxyHeader } from '../http/client-address.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { Front } from '../http/front.ts';
-import { listen, openAll } from '../http/listener.ts';
+import { type Listener, type ListenerOptions, listen } from '../http/listener.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
 import { Spool } from '../http/spool.ts';
-import { cidrSetOf } from '../lib/cidr-set.ts';
 import type { EpochMs } from '../lib/clock.ts';
+import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { nodeControl } from '../tier/control.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
-import { once } from '../tier/once.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
-import { useAccessLog } from './access-log.ts';
+import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { FastPath } from './fast-path.ts';
 import { FastStreams } from './fast-streams.ts';
@@ -31,7 +29,8 @@ import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
 import { answerVisitor } from './pipeline.ts';
 import { EdgeRouting } from './routing.ts';
-import { isProxy, readUpgrade, senderOf, type Visit } from './visitor.ts';
+import { Senders } from './senders.ts';
+import { readUpgrade, type Visit } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -46,6 +45,7 @@ export interface EdgeOptions {
   readonly log: Logger;
   /** `wallNow` but for tests. */
   readonly now?: (() => EpochMs) | undefined;
+  readonly componentEvents?: ComponentEvents | undefined;
 }
 
 /** One of several processes that are one edge. */
@@ -86,121 +86,45 @@ const MAX_COUNTED_KEYS = 100_000;
 /** Address on which a worker listens for the others of its machine. */
 const WORKER_ADDRESS = '127.0.0.1:0';
 
+/**
+ * Starts an edge: its components in order, then its listeners.
+ *
+ * @throws The system's error for an address that cannot be used, `ConfigError` for a database; nothing runs then.
+ */
 export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
-  const { region, edge, worker, log, now } = options;
+  const { region, edge, worker, log } = options;
   const { name } = edge;
-  const memoryBytes = edge.memory ?? region.memory;
-  const core = new NodeCore({ name, member: worker?.name, role: 'edge', memoryBytes, region, log, now });
-  try {
-    return await openEdge(core, options);
-  } catch (error) {
-    await core.close();
-    throw error;
-  }
-}
-
-async function openEdge(
-  core: NodeCore,
-  { region, edge, origin, log, worker, fastPath = true }: EdgeOptions,
-): Promise<EdgeNode> {
-  const { name } = edge;
-  const { limits } = region;
+  const components = new Components<RegionConfig>(options.componentEvents);
+  const parts = await startParts(components, options);
+  const { config, core, peers, geo, fast, tls } = parts;
   const reusePort = worker !== undefined;
-  const peers = new Peers(name, region, worker && { self: worker.name, all: [] });
-  const geo = new EdgeGeo(name, log);
-  await geo.open(region);
-  const requests = new AddressCounts();
-  const connections = new AddressCounts();
-  const spool: Spool = new Spool({
-    folder: () => siblingPath(visit.region.file, visit.region.spool.folder),
-    memoryBytes: () => visit.region.spool.memory,
-    fileBytes: () => visit.region.spool.file,
-  });
-  /** Trusted proxies bring many visitors' requests on a connection. */
-  const admits = (socket: Socket): boolean => {
-    const sender = socket.remoteAddress ?? '';
-    if (isProxy(visit, sender)) return true;
-    const block = addressBlock(sender);
-    if (!connections.begin(block, core.limits.connections_per_address)) {
-      core.metrics.connectionRefused('too_many_connections');
-      return false;
-    }
-    socket.once('close', () => connections.end(block));
-    return true;
+  const secret = (): string => config.value.tier_secret;
+  const forNodes = { core, secret, routing: routingOf(parts, options) };
+  const ofListener = {
+    update: (listener: Listener, { limits }: RegionConfig) => listener.update(limits),
+    close: (listener: Listener) => listener.close(),
   };
-  let visit = visiting(core, region, origin, peers, geo, { requests, spool });
-  useAccessLog(core, undefined, region);
-  core.visitorAddress = (sender, headers) => visitorAddress(senderOf(visit, sender), headers);
-  const fast = fastPath ? new FastPath(visit) : undefined;
-  const plain = fast ? undefined : plainFront(core);
-  const front = fast?.front ?? plain;
-  const streams = fast && new FastStreams(fast);
-  const secret = (): string => visit.region.tier_secret;
-  const onRequest = (exchange: ServerExchange): void => void answerVisitor(visit, exchange);
-  const tls =
-    edge.listen_tls === undefined
-      ? undefined
-      : visitorTls(core, region, worker, {
-          onRequest,
-          answer: streams && ((connection, request) => streams.answer(connection, request)),
-        });
-  const listenForVisitors = (address: string, secure?: SecureListening) =>
-    listen({
-      address,
-      secure,
-      reusePort,
-      limits,
-      admits,
-      proxied: {
-        isExpected: (sender) => expectsProxyHeader(senderOf(visit, sender)),
-        timeoutMs: () => core.limits.header_timeout,
-        refused: (error) => core.refused('public', error),
-      },
-      allowHalfOpen: true,
-      onConnection: (socket, wire, hasServed) => front?.accept(socket, wire, hasServed),
-      onRequest,
-      onRefused: (error) => core.refused('public', error),
-      onUpgrade: (request) =>
-        answerUpgrade(request, { core, listener: 'public', read: () => readUpgrade(visit, request) }),
-    });
-  const routing: RoutingFor = (call, { site }, key) => {
-    const asked = call.ask === 'owner' && key !== '' ? 'by-edge' : 'by-worker';
-    const next = () => ({
-      id: call.id,
-      from: name,
-      proto: call.proto,
-      position: core.ledger.positionFor(call.position),
-    });
-    return new EdgeRouting({ peers, origin, site, key, asked, call: next });
-  };
-  const forNodes = { core, secret, routing };
-  const [visitors, encrypted, tier, ownTier, control] = await openAll([
-    () => listenForVisitors(edge.listen),
-    tls && (() => listenForVisitors(edge.listen_tls ?? '', tls.listening)),
-    () => listenForNodes({ ...forNodes, address: edge.tier, reusePort }),
-    worker && (() => listenForNodes({ ...forNodes, address: WORKER_ADDRESS })),
-    // A worker's is that of the whole edge, in the process that started it.
-    edge.control === undefined || worker
-      ? undefined
-      : nodeControl(core, edge.control, { secret, hosts: () => visit.region.control_hosts }),
-  ]);
+  // First, so that it is closed last. A worker's is that of the whole edge, in the process that started it.
+  const hosts = (): readonly string[] => config.value.control_hosts;
+  const { control } = await components.listen(
+    { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { secret, hosts }) },
+    ofListener,
+  );
+  const { visitors, encrypted, tier, ownTier } = await components.listen(
+    {
+      visitors: (started) => listen(started, visitorListener(parts, edge.listen, reusePort)),
+      encrypted:
+        tls && ((started) => listen(started, visitorListener(parts, edge.listen_tls ?? '', reusePort, tls.listening))),
+      tier: (started) => listenForNodes(started, { ...forNodes, address: edge.tier, reusePort }),
+      ownTier: worker && ((started) => listenForNodes(started, { ...forNodes, address: WORKER_ADDRESS })),
+    },
+    ofListener,
+  );
   let newest = region;
-  const use = (next: RegionConfig): void => {
-    const memoryBytes = next.edges.find((other) => other.name === name)?.memory ?? next.memory;
-    core.update({ region: next, memoryBytes });
-    for (const listener of [visitors, encrypted, tier, ownTier, control]) listener?.update(next.limits);
-    origin?.update(next.sites);
-    peers.update(next);
-    geo.update(next);
-    useAccessLog(core, visit.region, next);
-    visit = visiting(core, next, origin, peers, geo, { requests, spool });
-    fast?.update(visit);
-    tls?.update(next.sites);
-  };
   const useWhenReady = async (next: RegionConfig): Promise<void> => {
     try {
       await geo.open(next);
-      if (newest === next) use(next);
+      if (newest === next) components.update(next);
     } catch (error) {
       log.error({ detail: (error as Error).message }, 'the new config is not used, the old one stays');
     }
@@ -222,17 +146,182 @@ async function openEdge(
     setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
     reload: (next) => {
       newest = next;
-      if (geo.isReady(next)) use(next);
+      if (geo.isReady(next)) components.update(next);
       else void useWhenReady(next);
     },
-    close: once(async () => {
-      fast?.close();
-      plain?.close();
-      await setImmediate(); // what it has handed over is read by then, and not taken for idle
-      await Promise.all([visitors.close(), encrypted?.close(), tier.close(), ownTier?.close()]);
-      tls?.close();
-      await Promise.all([core.close(), control?.close(), peers.close(), geo.close(), origin?.close(), spool.close()]);
-    }),
+    close: () => components.close(),
+  };
+}
+
+/** What requests of visitors need, made once for each config. */
+class Visits implements Component<RegionConfig> {
+  readonly #make: (region: RegionConfig) => Visit;
+  current: Visit;
+
+  constructor(region: RegionConfig, make: (region: RegionConfig) => Visit) {
+    this.#make = make;
+    this.current = make(region);
+  }
+
+  update(region: RegionConfig): void {
+    this.current = this.#make(region);
+  }
+}
+
+type Parts = Awaited<ReturnType<typeof startParts>>;
+
+/** Starts what an edge consists of beside its listeners. */
+async function startParts(
+  components: Components<RegionConfig>,
+  { region, edge, origin, log, now, worker, fastPath = true }: EdgeOptions,
+) {
+  const { name } = edge;
+  if (origin !== undefined) {
+    await components.start('origin', () => origin, {
+      update: (part, { sites }) => part.update(sites),
+      close: (part) => part.close(),
+    });
+  }
+  const config = await components.start('config', () => new CurrentConfig(region));
+  const senders = await components.start('senders', () => new Senders(region));
+  const accessLog = await components.start('access log', () => new EdgeAccessLog(region, log));
+  const core = await components.start(
+    'core',
+    () =>
+      new NodeCore({
+        name,
+        member: worker?.name,
+        role: 'edge',
+        memoryBytes: memoryOf(region, edge),
+        region,
+        log,
+        now,
+        accessLog,
+        visitorAddress: (sender, headers) => senders.visitorAddress(sender, headers),
+      }),
+    {
+      update: (part, next) => part.update({ region: next, memoryBytes: memoryOf(next, edge) }),
+      close: (part) => part.close(),
+    },
+  );
+  const peers = await components.start(
+    'peers',
+    () => new Peers(name, region, worker && { self: worker.name, all: [] }),
+  );
+  const geo = await components.start('geo', async () => {
+    const opened = new EdgeGeo(name, log);
+    await opened.open(region);
+    return opened;
+  });
+  const spool = await components.start(
+    'spool',
+    () =>
+      new Spool({
+        folder: () => siblingPath(config.value.file, config.value.spool.folder),
+        memoryBytes: () => config.value.spool.memory,
+        fileBytes: () => config.value.spool.file,
+      }),
+  );
+  const requests = new AddressCounts();
+  const visits = await components.start(
+    'visits',
+    () =>
+      new Visits(region, (of) => ({
+        core,
+        region: of,
+        origin,
+        peers,
+        geo,
+        requests,
+        spool,
+        trusted: senders.trusted,
+        hot: new HotKeys({ after: of.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
+      })),
+  );
+  const fast = fastPath
+    ? await components.start('fast path', () => new FastPath(visits.current), {
+        update: (part) => part.update(visits.current),
+        drain: (part) => part.front.close(),
+        close: (part) => part.close(),
+      })
+    : undefined;
+  const front =
+    fast?.front ??
+    (await components.start('front', () => plainFront(core), {
+      drain: (part) => part.close(),
+      close: () => undefined,
+    }));
+  const onRequest = (exchange: ServerExchange): void => void answerVisitor(visits.current, exchange);
+  const streams = fast && new FastStreams(fast);
+  const tls =
+    edge.listen_tls === undefined
+      ? undefined
+      : await components.start(
+          'tls',
+          () =>
+            visitorTls(core, region, worker, {
+              onRequest,
+              answer: streams && ((connection, request) => streams.answer(connection, request)),
+            }),
+          { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
+        );
+  return { config, senders, core, peers, geo, visits, fast, front, onRequest, tls, connections: new AddressCounts() };
+}
+
+function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {
+  return (edges.find(({ name }) => name === edge.name) ?? edge).memory ?? memory;
+}
+
+/** Returns the options of a listener for visitors. */
+function visitorListener(
+  { senders, core, visits, front, onRequest, connections }: Parts,
+  address: string,
+  reusePort: boolean,
+  secure?: SecureListening,
+): ListenerOptions {
+  /** Trusted proxies bring many visitors' requests on a connection. */
+  const admits = (socket: Socket): boolean => {
+    const sender = socket.remoteAddress ?? '';
+    if (senders.isProxy(sender)) return true;
+    const block = addressBlock(sender);
+    if (!connections.begin(block, core.limits.connections_per_address)) {
+      core.metrics.connectionRefused('too_many_connections');
+      return false;
+    }
+    socket.once('close', () => connections.end(block));
+    return true;
+  };
+  return {
+    address,
+    secure,
+    reusePort,
+    limits: core.limits,
+    admits,
+    proxied: {
+      isExpected: (sender) => expectsProxyHeader(senders.of(sender)),
+      timeoutMs: () => core.limits.header_timeout,
+      refused: (error) => core.refused('public', error),
+    },
+    allowHalfOpen: true,
+    onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
+    onRequest,
+    onRefused: (error) => core.refused('public', error),
+    onUpgrade: (request) =>
+      answerUpgrade(request, { core, listener: 'public', read: () => readUpgrade(visits.current, request) }),
+  };
+}
+
+/** Returns the routing of requests that other nodes send. */
+function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): RoutingFor {
+  return (call, { site }, key) => {
+    const asked = call.ask === 'owner' && key !== '' ? 'by-edge' : 'by-worker';
+    const next = () => ({
+      id: call.id,
+      from: edge.name,
+      proto: call.proto,
+      position: core.ledger.positionFor(call.position),
+    });
+    return new EdgeRouting({ peers, origin, site, key, asked, call: next });
   };
 }
 
@@ -246,26 +335,4 @@ function plainFront(core: NodeCore): Front<undefined> {
     answer: () => false,
     ask: () => undefined,
   });
-}
-
-function visiting(
-  core: NodeCore,
-  region: RegionConfig,
-  origin: OriginAccess | undefined,
-  peers: Peers,
-  geo: EdgeGeo,
-  { requests, spool }: Pick<Visit, 'requests' | 'spool'>,
-): Visit {
-  const proxies = cidrSetOf(region.trusted_proxies);
-  return {
-    core,
-    region,
-    origin,
-    peers,
-    geo,
-    requests,
-    spool,
-    trusted: (ip) => proxies.has(ip),
-    hot: new HotKeys({ after: region.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
-  };
 }

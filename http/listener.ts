@@ -10,6 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
+import type { Started } from '../lib/components.ts';
 import { errorPage, HttpError } from './errors.ts';
 import { hasBody } from './exchange.ts';
 import { closeWhenSilent } from './half-open.ts';
@@ -78,27 +79,16 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-type Opening = (() => Promise<Listener>) | undefined;
-
-/** Opens all of them, in order, or none: those that are open are closed when one fails. */
-export async function openAll<const T extends readonly Opening[]>(
-  openings: T,
-): Promise<{ [K in keyof T]: T[K] extends undefined ? undefined : Listener | Extract<T[K], undefined> }> {
-  const opened: (Listener | undefined)[] = [];
-  try {
-    for (const open of openings) opened.push(await open?.());
-  } catch (error) {
-    await Promise.all(opened.map((listener) => listener?.close()));
-    throw error;
-  }
-  return opened as never;
-}
-
 /** Interval of checks for idle connections while closing. */
 const IDLE_CHECK_MS = 50;
 
-/** @throws the system's error when the address cannot be had, `EADDRINUSE` above all. */
-export async function listen(options: ListenerOptions): Promise<Listener> {
+/**
+ * Opens a listener.
+ *
+ * @param _started - Everything that requests need runs.
+ * @throws the system's error when the address cannot be had, `EADDRINUSE` above all.
+ */
+export async function listen(_started: Started, options: ListenerOptions): Promise<Listener> {
   const { address, limits, onConnection, onRequest, onUpgrade, onRefused, refusalFields } = options;
   const isSwitch = (request: IncomingMessage): boolean => onUpgrade !== undefined && isWebSocket(request);
   const httpOptions = {

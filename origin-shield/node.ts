@@ -4,12 +4,12 @@
  */
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
-import { openAll } from '../http/listener.ts';
+import type { Listener } from '../http/listener.ts';
 import type { EpochMs } from '../lib/clock.ts';
+import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { nodeControl } from '../tier/control.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
-import { once } from '../tier/once.ts';
 import { OriginPools } from './origin-pool.ts';
 
 export interface ShieldOptions {
@@ -18,6 +18,7 @@ export interface ShieldOptions {
   readonly log: Logger;
   /** `wallNow` but for tests. */
   readonly now?: (() => EpochMs) | undefined;
+  readonly componentEvents?: ComponentEvents | undefined;
 }
 
 export interface ShieldNode {
@@ -29,48 +30,54 @@ export interface ShieldNode {
   close(): Promise<void>;
 }
 
-export async function startShield(options: ShieldOptions): Promise<ShieldNode> {
-  const { region, shield, log, now } = options;
+/**
+ * Starts a shield: its components in order, then its listeners.
+ *
+ * @throws The system's error for an address that cannot be used; nothing runs then.
+ */
+export async function startShield({ region, shield, log, now, componentEvents }: ShieldOptions): Promise<ShieldNode> {
   const { name } = shield;
-  const memoryBytes = shield.memory ?? region.memory;
-  const core = new NodeCore({ name, role: 'shield', memoryBytes, region, log, now });
-  try {
-    return await openShield(core, options);
-  } catch (error) {
-    await core.close();
-    throw error;
-  }
-}
-
-async function openShield(core: NodeCore, { region, shield }: ShieldOptions): Promise<ShieldNode> {
-  const { name } = shield;
-  const origins = new OriginPools(region.network, region.sites);
-  let { tier_secret: secret, control_hosts: hosts } = region;
+  const components = new Components<RegionConfig>(componentEvents);
+  const config = await components.start('config', () => new CurrentConfig(region));
+  const origins = await components.start('origins', () => new OriginPools(region.network, region.sites), {
+    update: (part, { sites }) => part.update(sites),
+    close: (part) => part.close(),
+  });
+  const core = await components.start(
+    'core',
+    () => new NodeCore({ name, role: 'shield', memoryBytes: memoryOf(region, shield), region, log, now }),
+    {
+      update: (part, next) => part.update({ region: next, memoryBytes: memoryOf(next, shield) }),
+      close: (part) => part.close(),
+    },
+  );
+  const secret = (): string => config.value.tier_secret;
+  const hosts = (): readonly string[] => config.value.control_hosts;
   const routing: RoutingFor = (_call, { site }) => ({
     fetch: origins.fetchFor(site),
     asksPeer: false,
     keeps: () => true,
   });
-  const [tier, control] = await openAll([
-    () => listenForNodes({ core, address: shield.tier, secret: () => secret, routing }),
-    shield.control === undefined
-      ? undefined
-      : nodeControl(core, shield.control, { secret: () => secret, hosts: () => hosts }),
-  ]);
+  const ofListener = {
+    update: (listener: Listener, { limits }: RegionConfig) => listener.update(limits),
+    close: (listener: Listener) => listener.close(),
+  };
+  const { control } = await components.listen(
+    { control: shield.control === undefined ? undefined : nodeControl(core, shield.control, { secret, hosts }) },
+    ofListener,
+  );
+  const { tier } = await components.listen(
+    { tier: (started) => listenForNodes(started, { core, address: shield.tier, secret, routing }) },
+    ofListener,
+  );
   return {
     name,
     addresses: { tier: tier.address, control: control?.address },
-    reload: (next) => {
-      secret = next.tier_secret;
-      hosts = next.control_hosts;
-      const memoryBytes = next.shields.find((other) => other.name === name)?.memory ?? next.memory;
-      core.update({ region: next, memoryBytes });
-      for (const listener of [tier, control]) listener?.update(next.limits);
-      origins.update(next.sites);
-    },
-    close: once(async () => {
-      await tier.close();
-      await Promise.all([control?.close(), origins.close(), core.close()]);
-    }),
+    reload: (next) => components.update(next),
+    close: () => components.close(),
   };
+}
+
+function memoryOf({ shields, memory }: RegionConfig, shield: ShieldConfig): number {
+  return (shields.find(({ name }) => name === shield.name) ?? shield).memory ?? memory;
 }

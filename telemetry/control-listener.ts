@@ -7,6 +7,7 @@ import type { LimitsConfig } from '../config/schema.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
 import { firstLine } from '../http/headers.ts';
 import { type Listener, listen } from '../http/listener.ts';
+import type { Started } from '../lib/components.ts';
 import { controlHostFix, isControlHost } from './control-hosts.ts';
 
 export interface ControlListenerOptions {
@@ -31,16 +32,11 @@ export interface Health {
 const HEALTHY: Health = { isServing: true, details: {} };
 
 /** Serves `/metrics` (Prometheus text) and `/healthz`. */
-export function listenForControl({
-  address,
-  limits,
-  registry,
-  node,
-  hosts,
-  health = () => HEALTHY,
-  posts = {},
-}: ControlListenerOptions): Promise<Listener> {
-  return listen({
+export function listenForControl(
+  started: Started,
+  { address, limits, registry, node, hosts, health = () => HEALTHY, posts = {} }: ControlListenerOptions,
+): Promise<Listener> {
+  return listen(started, {
     address,
     limits,
     onRequest: (exchange) => {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Listener } from '../http/listener.ts';
+import type { Started } from '../lib/components.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
 import { answerMatches, countMatches } from './matches.ts';
 import type { NodeCore } from './node-core.ts';
@@ -17,9 +18,9 @@ export function nodeControl(
   core: NodeCore,
   address: string,
   { secret, hosts }: NodeControlOptions,
-): () => Promise<Listener> {
-  return () =>
-    listenForControl({
+): (started: Started) => Promise<Listener> {
+  return (started) =>
+    listenForControl(started, {
       address,
       limits: core.limits,
       registry: core.metrics.registry,

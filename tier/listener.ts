@@ -18,6 +18,7 @@ import { type Listener, listen } from '../http/listener.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
 import { monotonicNow } from '../lib/clock.ts';
+import type { Started } from '../lib/components.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
 import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from './pipeline.ts';
@@ -36,7 +37,7 @@ export interface TierListenerOptions {
 /** Decides where a miss is fetched from. The key is empty for what is not cached. */
 export type RoutingFor = (call: TierCall, served: ServedSite, key: string) => Routing;
 
-export async function listenForNodes(options: TierListenerOptions): Promise<Listener> {
+export async function listenForNodes(started: Started, options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
   const front = new Front({
     recogniser: () => recogniser,
@@ -54,7 +55,7 @@ export async function listenForNodes(options: TierListenerOptions): Promise<List
   };
   let limits = forNodes(core.limits);
   let recogniser = recogniserFor(limits);
-  const listener = await listen({
+  const listener = await listen(started, {
     address,
     reusePort: options.reusePort ?? false,
     limits,

@@ -44,6 +44,10 @@ export interface NodeCoreOptions {
   readonly now?: (() => EpochMs) | undefined;
   /** `monotonicNow` but for tests. */
   readonly monotonic?: (() => MonotonicMs) | undefined;
+  /** Access log for answers to visitors; by default none. */
+  readonly accessLog?: { readonly current: AccessLog | undefined };
+  /** Returns a visitor's address, from the other end of the connection (by default) and the headers of trusted proxies. */
+  readonly visitorAddress?: (sender: string, headers: RawHeaders) => string;
 }
 
 /** What an access log says of a request. */
@@ -70,10 +74,8 @@ export class NodeCore {
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
   limits: LimitsConfig;
-  /** Access log for answers to visitors, if configured. */
-  accessLog: AccessLog | undefined;
-  /** Returns a visitor's address, from the other end of the connection and the headers of trusted proxies. */
-  visitorAddress: (sender: string, headers: RawHeaders) => string = (sender) => sender;
+  readonly #accessLog: NodeCoreOptions['accessLog'];
+  readonly visitorAddress: (sender: string, headers: RawHeaders) => string;
   /** Follows the journal from the start: no listener can be open before (rule 11 of docs/purging.md). */
   readonly purging: Purging;
   #siteOf!: (host: string) => ServedSite | undefined;
@@ -87,6 +89,8 @@ export class NodeCore {
     this.name = name;
     this.member = options.member ?? name;
     this.log = log;
+    this.#accessLog = options.accessLog;
+    this.visitorAddress = options.visitorAddress ?? ((sender) => sender);
     this.now = options.now ?? wallNow;
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
@@ -106,6 +110,11 @@ export class NodeCore {
     this.purging = followPurges(this, region);
   }
 
+  /** Access log for answers to visitors, where the config asks for one. */
+  get accessLog(): AccessLog | undefined {
+    return this.#accessLog?.current;
+  }
+
   /** Goes by the new config from now on; what is stored stays, as far as there is room. */
   update({ region, memoryBytes }: Pick<NodeCoreOptions, 'region' | 'memoryBytes'>): void {
     this.limits = region.limits;
@@ -117,7 +126,7 @@ export class NodeCore {
 
   /** Once its listeners are closed. */
   async close(): Promise<void> {
-    await Promise.all([this.accessLog?.close(), this.purging.close()]);
+    await this.purging.close();
   }
 
   #serve(sites: readonly SiteConfig[]): void {

@@ -7,10 +7,11 @@
 import type { LimitsConfig } from '../../config/schema.ts';
 import { compactRegularly } from '../../control/compaction.ts';
 import { Progress } from '../../control/progress.ts';
-import { listen } from '../../http/listener.ts';
+import { type Listener, listen } from '../../http/listener.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { journalRoutes, serveRoutes } from '../../journal/routes.ts';
 import { monotonicNow, wallNow } from '../../lib/clock.ts';
+import { Components } from '../../lib/components.ts';
 import type { Logger } from '../../telemetry/log.ts';
 
 export interface WorkerJournalOptions {
@@ -35,13 +36,17 @@ const RETENTION = { retentionMs: 30 * 86_400_000, maxRecords: 100_000 };
 
 export async function startWorkerJournal(options: WorkerJournalOptions): Promise<WorkerJournal> {
   const { region, edge, secret, limits, log } = options;
-  const journal = openEmbeddedJournal(':memory:', { now: wallNow });
+  const components = new Components<never>();
+  const journal = await components.start('journal', () => openEmbeddedJournal(':memory:', { now: wallNow }));
   const progress = new Progress([{ region, name: edge, role: 'edge' }], {
     journal: () => journal.state(),
     monotonic: monotonicNow,
     now: wallNow,
   });
-  const closing = new AbortController();
+  await components.start('compaction', () => compactRegularly(() => ({ journal, ...RETENTION, now: wallNow }), log), {
+    close: (stop) => stop(),
+  });
+  const closing = await components.start('calls', () => new AbortController(), { drain: (part) => part.abort() });
   const { signal } = closing;
 
   const routes = journalRoutes({
@@ -57,19 +62,16 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
     },
   });
   const answer = serveRoutes(routes, (error) => log.error({ err: error }, 'a call of a worker failed'));
-  const listener = await listen({
-    address: '127.0.0.1:0',
-    limits,
-    onRequest: ({ request, response }) => answer(request, response),
-  });
-  const stopCompaction = compactRegularly(() => ({ journal, ...RETENTION, now: wallNow }), log);
-  return {
-    url: `http://${listener.address}`,
-    async close() {
-      closing.abort();
-      await listener.close();
-      await stopCompaction();
-      await journal.close();
+  const { listener } = await components.listen(
+    {
+      listener: (started) =>
+        listen(started, {
+          address: '127.0.0.1:0',
+          limits,
+          onRequest: ({ request, response }) => answer(request, response),
+        }),
     },
-  };
+    { update: () => undefined, close: (part: Listener) => part.close() },
+  );
+  return { url: `http://${listener.address}`, close: () => components.close() };
 }

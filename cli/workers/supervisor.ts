@@ -14,6 +14,7 @@ import type { KnownCertificate } from '../../http/certificates.ts';
 import type { Listener } from '../../http/listener.ts';
 import { TicketKeys } from '../../http/secure.ts';
 import { monotonicNow } from '../../lib/clock.ts';
+import { Components } from '../../lib/components.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
@@ -54,9 +55,12 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   let { region } = options;
   // Workers share an address with whoever says that it shares it: another edge, started by mistake, among them.
   for (const address of [edge.listen, edge.listen_tls, edge.tier]) await checkFree(address);
-  const tickets = new TicketKeys();
+  const components = new Components<RegionConfig>();
+  const tickets = await components.start('tickets', () => new TicketKeys(), { close: (part) => part.close() });
   const journal =
-    hasJournal(region) || !isAlone(region) ? undefined : await openJournal(region, edge, () => region, log);
+    hasJournal(region) || !isAlone(region)
+      ? undefined
+      : await components.start('journal', () => openJournal(region, edge, () => region, log));
   const metrics = new WorkerMetrics();
   const own = new Registry();
   own.setDefaultLabels({ node: name, role: 'edge' });
@@ -120,34 +124,49 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       serving: worker.addresses !== undefined,
     }));
 
-  let control: Listener | undefined;
-  try {
-    // The first one takes the ports where the config leaves them open; the others share them.
-    const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]];
-    bound = await first.start();
-    const started = await Promise.allSettled(others.map((worker) => worker.start()));
-    for (const result of started) if (result.status === 'rejected') throw result.reason;
-    await askAll({ about: 'matches', records: [] }); // messages keep their order: by then each knows all others
-    control = await openControl();
-  } catch (error) {
-    killAll();
-    process.off('exit', killAll);
-    await journal?.close();
-    throw error;
+  /** The first one takes the ports where the config leaves them open; the others share them. */
+  async function startAll(): Promise<void> {
+    try {
+      const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]];
+      bound = await first.start();
+      const started = await Promise.allSettled(others.map((worker) => worker.start()));
+      for (const result of started) if (result.status === 'rejected') throw result.reason;
+      await askAll({ about: 'matches', records: [] }); // messages keep their order: by then each knows all others
+    } catch (error) {
+      killAll();
+      process.off('exit', killAll);
+      throw error;
+    }
   }
 
-  async function openControl(): Promise<Listener | undefined> {
-    if (edge.control === undefined) return undefined;
-    return listenForControl({
-      address: edge.control,
-      limits: region.limits,
-      node: name,
-      hosts: () => region.control_hosts,
-      health,
-      registry: { contentType: CONTENT_TYPE, metrics: readMetrics } as never,
-      posts: { '/v1/matches': answerMatches(countMatches, () => region.tier_secret) },
-    });
-  }
+  await components.start('workers', startAll, {
+    update: () => {
+      for (const worker of workers) worker.send({ kind: 'reload', region: configNow() });
+    },
+    close: async () => {
+      await Promise.all(workers.map((worker) => worker.close()));
+      process.off('exit', killAll);
+    },
+  });
+  const { control: address } = edge;
+  const { control } = await components.listen(
+    {
+      control:
+        address === undefined
+          ? undefined
+          : (started) =>
+              listenForControl(started, {
+                address,
+                limits: region.limits,
+                node: name,
+                hosts: () => region.control_hosts,
+                health,
+                registry: { contentType: CONTENT_TYPE, metrics: readMetrics } as never,
+                posts: { '/v1/matches': answerMatches(countMatches, () => region.tier_secret) },
+              }),
+    },
+    { update: (part: Listener, { limits }) => part.update(limits), close: (part: Listener) => part.close() },
+  );
 
   function health(): Health {
     const list = stateOf();
@@ -171,7 +190,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     return answers.reduce<number>((sum, answer) => sum + (typeof answer === 'number' ? answer : 0), 0);
   }
 
-  const { worker: _own, ...shared } = bound;
+  const { worker: _own, ...shared } = bound as unknown as WorkerAddresses;
   return {
     name,
     addresses: { ...shared, control: control?.address },
@@ -180,15 +199,9 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     },
     reload(next) {
       region = next;
-      control?.update(next.limits);
-      for (const worker of workers) worker.send({ kind: 'reload', region: configNow() });
+      components.update(next);
     },
-    async close() {
-      tickets.close();
-      await Promise.all(workers.map((worker) => worker.close()));
-      await Promise.all([control?.close(), journal?.close()]);
-      process.off('exit', killAll);
-    },
+    close: () => components.close(),
   };
 }
 

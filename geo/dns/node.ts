@@ -6,13 +6,14 @@ import { splitAddress } from '../../config/listener.ts';
 import type { DnsConfig, RegionConfig } from '../../config/schema.ts';
 import type { Listener } from '../../http/listener.ts';
 import { instantNow, monotonicNow } from '../../lib/clock.ts';
+import { type Component, type ComponentEvents, Components, CurrentConfig } from '../../lib/components.ts';
 import { listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { openSteering } from '../open-steering.ts';
 import { dnsCounts, dnsRegistry } from './metrics.ts';
 import { Responder, type Transport } from './responder.ts';
-import { listenTcp, type TcpListener } from './tcp.ts';
-import { listenUdp, type UdpListener } from './udp.ts';
+import { listenTcp } from './tcp.ts';
+import { listenUdp } from './udp.ts';
 
 export interface DnsNodeOptions {
   readonly region: RegionConfig;
@@ -20,6 +21,7 @@ export interface DnsNodeOptions {
   /** Every region that visitors may be sent to, as far as files tell; the control node tells the rest. */
   readonly regions: readonly RegionConfig[];
   readonly log: Logger;
+  readonly componentEvents?: ComponentEvents | undefined;
 }
 
 export interface DnsNode {
@@ -33,31 +35,43 @@ export interface DnsNode {
 /** Both sockets of one address. */
 interface Entrance {
   readonly address: string;
-  readonly udp: UdpListener;
-  readonly tcp: TcpListener;
+  close(): Promise<void>;
 }
 
 /** At port 0 the port that UDP gets has to be free for TCP too. */
 const FREE_PORT_TRIES = 20;
 
+/** The config that queries are answered from. */
+interface DnsRegion {
+  readonly region: RegionConfig;
+  readonly regions: readonly RegionConfig[];
+  readonly dns: DnsConfig;
+}
+
 /** @throws the system's error when an address cannot be had; `ConfigError` when a database cannot be used. */
-export async function startDns({ region, dns, regions, log }: DnsNodeOptions): Promise<DnsNode> {
-  const opened = await openSteering({ region, regions, node: dns.name, log });
+export async function startDns({ region, dns, regions, log, componentEvents }: DnsNodeOptions): Promise<DnsNode> {
+  const components = new Components<DnsRegion>(componentEvents);
+  const config = await components.start('config', () => new CurrentConfig<DnsRegion>({ region, regions, dns }));
+  const opened = await components.start('steering', () => openSteering({ region, regions, node: dns.name, log }), {
+    update: (part, next) => part.reload(next.region, next.regions),
+    close: (part) => part.close(),
+  });
   const steering = { where: (address: string) => opened.where(address, monotonicNow()) };
   const counts = dnsCounts();
-  let config = dns;
-  let hosts = region.control_hosts;
-  let limits = region.limits;
-  let responder = new Responder(responderOptions(region, dns));
-
-  function responderOptions(of: RegionConfig, with_: DnsConfig): ConstructorParameters<typeof Responder>[0] {
-    const hosts = of.sites.flatMap((site) => site.hosts);
-    return { config: with_, hosts, networkSecret: of.tier_secret, steering, counts };
-  }
+  const answering = await components.start(
+    'responder',
+    () =>
+      new Answering(config.value, (of, before) => {
+        const { region, dns } = of;
+        const hosts = region.sites.flatMap((site) => site.hosts);
+        return new Responder({ config: dns, hosts, networkSecret: region.tier_secret, steering, counts }, before);
+      }),
+  );
+  const connections = new Map<string, number>();
 
   function respond(message: Buffer, address: string, transport: Transport): Buffer | undefined {
     try {
-      return responder.respond(message, address, transport, instantNow());
+      return answering.responder.respond(message, address, transport, instantNow());
     } catch (error) {
       // A mistake of ours must not end the server for everybody else.
       counts.dropped.failed += 1;
@@ -65,15 +79,6 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
       return undefined;
     }
   }
-
-  const entrances: Entrance[] = [];
-  let control: Listener | undefined;
-  const closeAll = async (): Promise<void> => {
-    await Promise.all([...entrances.flatMap(({ udp, tcp }) => [udp.close(), tcp.close()]), control?.close()]);
-    await opened.close();
-  };
-  const connections = new Map<string, number>();
-  let closing: Promise<void> | undefined;
 
   async function open(address: string): Promise<Entrance> {
     const { host, port } = splitAddress(address);
@@ -91,11 +96,14 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
         const tcp = await listenTcp({
           host,
           port: udp.port,
-          bounds: () => ({
-            maxConnections: config.tcp.max_connections,
-            maxConnectionsPerNetwork: config.tcp.max_connections_per_network,
-            idleMs: config.tcp.idle_timeout,
-          }),
+          bounds: () => {
+            const { tcp: bounds } = config.value.dns;
+            return {
+              maxConnections: bounds.max_connections,
+              maxConnectionsPerNetwork: bounds.max_connections_per_network,
+              idleMs: bounds.idle_timeout,
+            };
+          },
           respond: (message, from) => respond(message, from, 'tcp'),
           onConnections: (count) => {
             connections.set(address, count);
@@ -105,7 +113,12 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
             counts.connectionsRefused += 1;
           },
         });
-        return { address: host.includes(':') ? `[${host}]:${udp.port}` : `${host}:${udp.port}`, udp, tcp };
+        return {
+          address: host.includes(':') ? `[${host}]:${udp.port}` : `${host}:${udp.port}`,
+          async close() {
+            await Promise.all([udp.close(), tcp.close()]);
+          },
+        };
       } catch (error) {
         await udp.close();
         if (port !== 0 || tries === FREE_PORT_TRIES) throw error;
@@ -113,33 +126,49 @@ export async function startDns({ region, dns, regions, log }: DnsNodeOptions): P
     }
   }
 
-  try {
-    for (const address of dns.listen) entrances.push(await open(address));
-    if (dns.control !== undefined) {
-      const isAnyRegionHealthy = () => steering.where('').chosen?.state === 'healthy';
-      const registry = dnsRegistry(dns.name, counts, isAnyRegionHealthy);
-      control = await listenForControl({ address: dns.control, limits, registry, node: dns.name, hosts: () => hosts });
-    }
-  } catch (error) {
-    await closeAll();
-    throw error;
-  }
-
+  const { control: controlAddress } = dns;
+  const isAnyRegionHealthy = () => steering.where('').chosen?.state === 'healthy';
+  const { control } = await components.listen(
+    {
+      control:
+        controlAddress === undefined
+          ? undefined
+          : (started) =>
+              listenForControl(started, {
+                address: controlAddress,
+                limits: region.limits,
+                registry: dnsRegistry(dns.name, counts, isAnyRegionHealthy),
+                node: dns.name,
+                hosts: () => config.value.region.control_hosts,
+              }),
+    },
+    { update: (part: Listener, next) => part.update(next.region.limits), close: (part: Listener) => part.close() },
+  );
+  const entrances = await components.listen(
+    Object.fromEntries(dns.listen.map((address, index) => [`listen ${index}`, () => open(address)] as const)),
+    { close: (part: Entrance) => part.close() },
+  );
   return {
     name: dns.name,
-    addresses: { listen: entrances[0]?.address, control: control?.address },
+    addresses: { listen: Object.values(entrances)[0]?.address, control: control?.address },
     reload(next, nextRegions) {
-      if (next.dns === undefined) return;
-      opened.reload(next, nextRegions);
-      responder = new Responder(responderOptions(next, next.dns), responder);
-      config = next.dns;
-      hosts = next.control_hosts;
-      limits = next.limits;
-      control?.update(limits);
+      if (next.dns !== undefined) components.update({ region: next, regions: nextRegions, dns: next.dns });
     },
-    close() {
-      closing ??= closeAll();
-      return closing;
-    },
+    close: () => components.close(),
   };
+}
+
+/** Answers from the newest config, with what the responder before it remembered. */
+class Answering implements Component<DnsRegion> {
+  readonly #make: (config: DnsRegion, before?: Responder) => Responder;
+  responder: Responder;
+
+  constructor(config: DnsRegion, make: (config: DnsRegion, before?: Responder) => Responder) {
+    this.#make = make;
+    this.responder = make(config);
+  }
+
+  update(config: DnsRegion): void {
+    this.responder = this.#make(config, this.responder);
+  }
 }

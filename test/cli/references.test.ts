@@ -45,7 +45,7 @@ const REASONS: readonly Table[] = [
   { file: 'telemetry/results.ts', entries: RESULT_MEANINGS },
 ];
 
-const FOLDERS = '{cache,cli,config,control,edge,geo,http,journal,origin-shield,telemetry,tier}';
+const FOLDERS = '{cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier}';
 const sources = new Map(
   globSync(`${FOLDERS}/**/*.ts`, { cwd: ROOT }).map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]),
 );

@@ -12,7 +12,7 @@ import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const page = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');
 const rows = page.split('\n').filter((line) => line.startsWith('| '));
-const source = globSync('{cache,cli,config,control,edge,geo,http,journal,origin-shield,telemetry,tier}/**/*.ts', {
+const source = globSync('{cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier}/**/*.ts', {
   cwd: ROOT,
 })
   .map((file) => readFileSync(join(ROOT, file), 'utf8'))

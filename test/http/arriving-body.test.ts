@@ -6,9 +6,10 @@ import { limitsSchema } from '../../config/schema/limits.ts';
 import { requestBody } from '../../http/arriving-body.ts';
 import { type ListenerOptions, listen } from '../../http/listener.ts';
 import { dial } from '../support/raw-client.ts';
+import { STARTED } from '../support/started.ts';
 
 async function listening(t: Test, onRequest: ListenerOptions['onRequest']): Promise<string> {
-  const listener = await listen({
+  const listener = await listen(STARTED, {
     address: '127.0.0.1:0',
     limits: limitsSchema.parse({ drain_timeout: '1s' }),
     onRequest,

@@ -13,6 +13,7 @@ import { Http2Connections } from '../../http/http2/connections.ts';
 import { listen } from '../../http/listener.ts';
 import { Recogniser } from '../../http/recogniser.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { STARTED } from '../support/started.ts';
 
 type Handler = (exchange: ServerExchange) => void;
 
@@ -40,7 +41,7 @@ async function overHttp1(t: Test, handler: Handler, isRecognised: boolean): Prom
     answer: () => false,
     ask: (_connection, _request, exchange) => handler(exchange),
   });
-  const { address, close } = await listen({
+  const { address, close } = await listen(STARTED, {
     address: '127.0.0.1:0',
     limits,
     ...(isRecognised && { onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed) }),

@@ -7,6 +7,7 @@ import { limitsSchema } from '../../config/schema/limits.ts';
 import { requestBody } from '../../http/arriving-body.ts';
 import { listen } from '../../http/listener.ts';
 import { dial } from '../support/raw-client.ts';
+import { STARTED } from '../support/started.ts';
 
 interface Seen {
   readonly method: string;
@@ -24,7 +25,7 @@ interface Listening {
 
 async function listening(t: Test): Promise<Listening> {
   const found: Listening = { address: '', seen: [], pieces: 0 };
-  const listener = await listen({
+  const listener = await listen(STARTED, {
     address: '127.0.0.1:0',
     limits: limitsSchema.parse({ drain_timeout: '1s', max_header: '4KiB' }),
     onRequest: async (exchange) => {

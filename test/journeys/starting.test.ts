@@ -147,7 +147,7 @@ test('a PURGE at an edge without a journal that still opens its listeners purges
   t.same([before.text, stored.text, status, after.text], ['old', 'old', 200, 'new']);
 });
 
-test('an invalidation by the origin at a shield that still opens its listeners is in the journal', async (t) => {
+test('a shield listens for nodes last, and an invalidation by the origin in its first request is in the journal', async (t) => {
   const control = await startTestControl(t, { sites: [site('shop', [HOST])] });
   const { region, address } = await stage(t, control.url);
   const [shield] = region.shields as [RegionConfig['shields'][0]];
@@ -155,9 +155,11 @@ test('an invalidation by the origin at a shield that still opens its listeners i
   const starting = startShield({ region, shield, log });
   const call = { secret: SECRET, id: 'an-id', from: 'eu-1', proto: token('http'), ask: token('shield'), seq: 0 };
   const headers = { 'Seawall-Tier': formatTierField(call) };
-  const { status } = await askWhenOpen(address, '/change', { method: 'POST', headers, body: 'x' });
-  const purges = await purgesOf(control);
+  const asking = { method: 'POST', headers, body: 'x' };
+  await t.rejects(ask(address, '/change', asking), { code: 'ECONNREFUSED' }, 'its control listener opens first');
   await release();
+  const { status } = await askWhenOpen(address, '/change', asking);
+  const purges = await purgesOf(control);
   const node = await starting;
   t.teardown(() => node.close());
   t.equal(status, 200);
