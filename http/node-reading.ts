@@ -22,8 +22,29 @@ type Added = readonly (readonly [event: string, listener: Listener])[];
 /** Slot of the parser for what it calls at the beginning of a message; `null` while nobody is called. */
 const ON_MESSAGE_BEGIN = 0;
 
+interface Parser {
+  [ON_MESSAGE_BEGIN]?: (() => void) | null;
+  /** Request of the last head. */
+  readonly incoming?: (IncomingMessage & { readonly upgrade?: boolean | null }) | null;
+  /** @returns Bytes that it took, or an error. */
+  execute(bytes: Buffer): number | Error;
+}
+
 interface Parsed {
-  readonly parser?: { [ON_MESSAGE_BEGIN]?: (() => void) | null } | null;
+  readonly parser?: Parser | null;
+}
+
+/**
+ * Parses, and returns the errors that Node swallows: behind the head of a request with Upgrade its parser takes fewer
+ * bytes, and the request would wait for the end of its time. The same function for all connections, as a parser is used
+ * for one after the other.
+ */
+function executeAloud(this: Parser, bytes: Buffer): number | Error {
+  const taken = (Object.getPrototypeOf(this) as Parser).execute.call(this, bytes);
+  const { incoming } = this;
+  const isSwallowed =
+    typeof taken === 'number' && taken < bytes.length && incoming && !incoming.upgrade && !incoming.complete;
+  return isSwallowed ? Object.assign(new Error('malformed behind an Upgrade'), { code: 'HPE_USER' }) : taken;
 }
 
 export interface NodeReadingOptions {
@@ -73,6 +94,7 @@ export class NodeReading {
     this.#added.set(socket, added);
     const { parser } = socket as Parsed;
     if (parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = () => this.#options.onBegun(socket);
+    if (parser) parser.execute = executeAloud;
   }
 
   /** The parser has read the head of a request. */

@@ -163,6 +163,44 @@ test('a body that turns out malformed while it is taken gets one clear answer, a
   t.equal(origin.requests.length, 0);
 });
 
+/** Fields with which a request asks for another protocol, and is not given it where it has a body. */
+const UPGRADES = {
+  none: '',
+  h2c: 'Connection: Upgrade\r\nUpgrade: h2c\r\n',
+  websocket: 'Connection: Upgrade\r\nUpgrade: websocket\r\n',
+  'not hop by hop': 'Upgrade: h2c\r\n',
+};
+
+const BROKEN_CHUNKS = {
+  'a size that is no number': 'zz\r\nhello\r\n0\r\n\r\n',
+  'a second size that is none': '5\r\nhello\r\nzz\r\n',
+  'a chunk longer than its size': '5\r\nhelloX',
+  'bare LF': '5\nhello\n0\n\n',
+  'a broken trailer': '5\r\nhello\r\n0\r\nno colon\r\n\r\n',
+};
+
+for (const [upgrade, fields] of Object.entries(UPGRADES)) {
+  test(`a body in broken chunks is refused as soon as it is seen, whatever the request upgrades to: ${upgrade}`, async (t) => {
+    const origin = await startOrigin(text('never asked'));
+    const network = await startNetwork({
+      origin: origin.url,
+      regions: { eu: 1 },
+      limits: { request_timeout: '2s' }, // answered 408
+    });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    for (const method of ['GET', 'POST']) {
+      for (const [fault, body] of Object.entries(BROKEN_CHUNKS)) {
+        const head = `${method} / HTTP/1.1\r\nHost: site.test\r\n${fields}${CHUNKED}\r\n`;
+        t.strictSame(statuses(await exchange(network.at('eu-1'), head + body)), [400], `${method}, ${fault}`);
+        const socket = dial(network.at('eu-1'));
+        for (const byte of head + body) socket.write(byte);
+        t.strictSame(statuses(await everything(socket)), [400], `${method}, ${fault}, byte by byte`);
+      }
+    }
+    t.equal(origin.requests.length, 0);
+  });
+}
+
 test('a visitor who is still sending reads why it was turned away', async (t) => {
   const origin = await startOrigin(text('never asked'));
   const network = await startNetwork({ origin: origin.url, site: { max_request_body: '1KiB' } });
