@@ -5,7 +5,6 @@
  */
 import type { Socket } from 'node:net';
 import { LONG_AGO, monotonicNow } from '../lib/clock.ts';
-import { writeDirectly } from './direct-writes.ts';
 import { HttpError } from './errors.ts';
 import type { Front } from './front.ts';
 import { FrontExchange } from './front-exchange.ts';
@@ -13,10 +12,11 @@ import { closeWhenSilent, mayBeHalfOpen } from './half-open.ts';
 import type { HeadProgress } from './head-progress.ts';
 import type { Wire } from './listener.ts';
 import type { BodyReader } from './message.ts';
+import { writeDirectly } from './node-internals/direct-writes.ts';
+import { shareReads } from './node-internals/shared-reads.ts';
 import { writeAtPace } from './paced-writing.ts';
 import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import { LineProgress } from './request-line.ts';
-import { shareReads } from './shared-reads.ts';
 import { turns } from './turns.ts';
 
 /** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */

@@ -10,10 +10,10 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { wallNow } from '../lib/clock.ts';
 import { formatHttpDate } from './date.ts';
-import { writeDirectly } from './direct-writes.ts';
 import { reasonPhrase, type ServerExchange } from './exchange.ts';
 import { isFieldLine, type RawHeaders } from './headers.ts';
 import type { ResponseHead } from './message.ts';
+import { writeDirectly } from './node-internals/direct-writes.ts';
 
 export interface FrontExchangeOptions {
   readonly socket: Socket;

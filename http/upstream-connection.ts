@@ -6,8 +6,8 @@
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween, msSince } from '../lib/clock.ts';
-import { writeDirectly } from './direct-writes.ts';
 import type { UpstreamRequest } from './message.ts';
+import { writeDirectly } from './node-internals/direct-writes.ts';
 import { PIECE_BYTES } from './pieces.ts';
 import { type ResponseEvents, ResponseParser } from './response-parser.ts';
 import type { Receiver, UnderWay } from './transport.ts';

@@ -9,7 +9,7 @@ import type { LimitsConfig } from '../../config/schema.ts';
 import { LONG_AGO, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { ConnectionRefusal } from '../connection-refusals.ts';
-import { shareReads } from '../shared-reads.ts';
+import { shareReads } from '../node-internals/shared-reads.ts';
 import { turns } from '../turns.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
 import type { Peer } from './exchange.ts';

@@ -5,8 +5,8 @@
 import { on, once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'tap';
-import { writeDirectly } from '../../http/direct-writes.ts';
-import { shareReads } from '../../http/shared-reads.ts';
+import { writeDirectly } from '../../http/node-internals/direct-writes.ts';
+import { shareReads } from '../../http/node-internals/shared-reads.ts';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { type Origin, type Script, startOrigin } from '../support/origin.ts';
 import { dial, everything, until } from '../support/raw-client.ts';

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { turns } from './turns.ts';
+import { turns } from '../turns.ts';
 
 /** Size of a read buffer. */
 const READ_BYTES = 64 * 1024;
