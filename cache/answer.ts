@@ -89,7 +89,8 @@ export function select(method: string, request: RawHeaders, from: Representation
     return { head: { status: 416, statusText: 'Range Not Satisfiable', headers: kept }, body: undefined };
   }
   if (!from.covers(ranges)) return whole(method, from);
-  return ranges.length === 1 ? singlePart(from, ranges[0] as ByteRange) : manyParts(from, ranges);
+  if (ranges.length === 1) return singlePart(from, ranges[0] as ByteRange);
+  return manyParts(from, ranges) ?? whole(method, from);
 }
 
 /** Returns whether the request's Range applies to a stored response, given its If-Range (RFC 9110, section 13.1.5). */
@@ -145,14 +146,21 @@ function singlePart(from: Representation, range: ByteRange): Part {
   return { head: { status: 206, statusText: 'Partial Content', headers }, body: from.open(range) };
 }
 
-/** RFC 9110, section 15.3.7.2. */
-function manyParts(from: Representation, ranges: readonly ByteRange[]): Part {
+/**
+ * RFC 9110, section 15.3.7.2.
+ *
+ * @returns `undefined` where the parts with their heads would be no smaller than the whole: section 14.2 lets a server
+ *   ignore Range.
+ */
+function manyParts(from: Representation, ranges: readonly ByteRange[]): Part | undefined {
   const length = from.length as number;
   const type = fieldValue(from.head.headers, 'content-type');
   const boundary = `seawall-${crypto.randomUUID()}`;
+  const bodyLength = multipartLength(ranges, length, type, boundary);
+  if (bodyLength >= length) return undefined;
   const headers = [...withoutFields(from.head.headers, NOT_IN_MULTIPART)];
   headers.push('Content-Type', `multipart/byteranges; boundary=${boundary}`);
-  headers.push('Content-Length', String(multipartLength(ranges as ByteRange[], length, type, boundary)));
+  headers.push('Content-Length', String(bodyLength));
   // All are opened now: the bytes are there, and somebody reads them until the last part is out.
   const parts = ranges.map((range) => ({
     intro: multipartPart(range, length, type, boundary),

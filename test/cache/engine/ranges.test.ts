@@ -96,6 +96,22 @@ test('RFC 9110 15.3.7.2: several ranges of a stored response', async (t) => {
   );
 });
 
+test('RFC 9110 14.2: several ranges are never more bytes than the whole, which is answered instead', async (t) => {
+  const bench = await holdingWhole();
+  const statuses = new Set<number>();
+  for (let count = 2; count <= 17; count++) {
+    for (const bytes of [1, 20, 50, 100]) {
+      const ranges = Array.from({ length: count }, (_, i) => `${i * 55}-${Math.min(i * 55 + bytes - 1, 999)}`);
+      const answer = await bench.ask('/a', { headers: ['Range', `bytes=${ranges.join(',')}`] }).whole();
+      statuses.add(answer.status);
+      if (answer.status === 206) t.ok(answer.body.length < BODY.length, `${count} of ${bytes}: ${answer.body.length}`);
+      else t.ok(answer.status === 200 && answer.body.equals(BODY), `${count} of ${bytes}`);
+      t.equal(field(answer.headers, 'content-length'), String(answer.body.length));
+    }
+  }
+  t.strictSame([...statuses].sort(), [200, 206]);
+});
+
 test('several ranges of a body on its way, in any order, to its end', async (t) => {
   const bench = new Bench();
   const body = pattern(5_000_000);
