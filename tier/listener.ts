@@ -96,14 +96,14 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 }
 
 /** One request of another node. */
-interface NodeRequest extends RequestContext {
+interface TierRequest extends RequestContext {
   /** Of the visitor's request, as the other node says. */
   id: string;
   readonly options: TierListenerOptions;
   cacheRequest: CacheRequest | undefined;
 }
 
-const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', NodeRequest> = {
+const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', TierRequest> = {
   receive,
   cache,
   deliver: deliverReply,
@@ -112,7 +112,7 @@ const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', NodeRequest> = {
 
 /** Never rejects. */
 function answer(options: TierListenerOptions, exchange: ServerExchange): Promise<void> {
-  const context: NodeRequest = {
+  const context: TierRequest = {
     core: options.core,
     options,
     exchange,
@@ -127,14 +127,14 @@ function answer(options: TierListenerOptions, exchange: ServerExchange): Promise
   return runPhases(PHASES, 'receive', context, fail);
 }
 
-function fail(context: NodeRequest, cause: unknown): void {
+function fail(context: TierRequest, cause: unknown): void {
   const { core, id } = context;
   const error = core.asHttpError(cause, id);
   context.reply = core.errorReply(context, error, errorFields(error));
 }
 
 /** Reads the head, and lets nodes of this network in only. */
-function receive(context: NodeRequest): 'cache' {
+function receive(context: TierRequest): 'cache' {
   const { core, options, exchange } = context;
   const call = readTierCall(exchange.headers, options.secret());
   context.id = call.id;
@@ -162,7 +162,7 @@ function receive(context: NodeRequest): 'cache' {
 }
 
 /** Answers from the cache or from upstream, and says how new the answer is against the journal. */
-async function cache(context: NodeRequest): Promise<'deliver'> {
+async function cache(context: TierRequest): Promise<'deliver'> {
   const { core } = context;
   context.reply = await core.cachedReply(context.cacheRequest as CacheRequest, {
     describe: (status) => status,

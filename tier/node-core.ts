@@ -23,7 +23,6 @@ import type { AccessLog } from '../telemetry/access-log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
-import type { Reply, RequestContext } from './pipeline.ts';
 import { followPurges, type Purging } from './purges.ts';
 
 export interface ServedSite {
@@ -52,6 +51,25 @@ export interface NodeCoreOptions {
 
 /** What an access log says of a request. */
 export type LoggedRequest = Pick<ServerExchange, 'method' | 'target' | 'headers' | 'remoteAddress'>;
+
+/** One request as it came in, for logs, metrics and error pages. */
+export interface Arrival {
+  readonly exchange: ServerExchange;
+  readonly listener: ListenerName;
+  /** Identifier in logs and error pages. */
+  readonly id: string;
+  /** Known once the head is read. */
+  site: SiteConfig | undefined;
+}
+
+/** Answer of a node, before it is delivered. */
+export interface Reply {
+  readonly head: ResponseHead;
+  readonly body: BodyReader | undefined;
+  /** Complete once the body is read. */
+  readonly trailers: () => RawHeaders;
+  readonly result: Result;
+}
 
 /** What a node changes in the answer of its cache. */
 export interface Finishing {
@@ -166,8 +184,8 @@ export class NodeCore {
   }
 
   /** Logs the error and makes a page of it, with these fields besides. */
-  errorReply(context: RequestContext, error: HttpError, fields: readonly string[]): Reply {
-    const { exchange, id } = context;
+  errorReply(arrival: Arrival, error: HttpError, fields: readonly string[]): Reply {
+    const { exchange, id } = arrival;
     if (error.status >= 500) {
       const fields = { id, code: error.code, cause: error.reason, detail: error.message, url: exchange.target };
       const write = (more: object): void => this.log[severityOf(error)]({ ...fields, ...more }, 'request failed');
@@ -177,26 +195,26 @@ export class NodeCore {
     }
     const page = errorPage(error, id, fieldValue(exchange.headers, 'accept'));
     // Visitors see the code; the cause is for the network.
-    const detail = context.listener === 'tier' ? (error.reason ?? error.code) : error.code;
-    const headers = [...page.headers, ...fields, ...this.#ownStatus(context, detail)];
+    const detail = arrival.listener === 'tier' ? (error.reason ?? error.code) : error.code;
+    const headers = [...page.headers, ...fields, ...this.#ownStatus(arrival, detail)];
     const head = { status: page.status, statusText: '', headers };
     return { head, body: bodyFor(exchange, page.body), trailers: none, result: error.code };
   }
 
   /** Reply with a head of this node's own, and perhaps a body. */
-  ownReply(context: RequestContext, head: ResponseHead, result: Result & CacheDetail, bytes?: Buffer): Reply {
-    const headers = [...head.headers, ...this.#ownStatus(context, result)];
-    return { head: { ...head, headers }, body: bodyFor(context.exchange, bytes), trailers: none, result };
+  ownReply(arrival: Arrival, head: ResponseHead, result: Result & CacheDetail, bytes?: Buffer): Reply {
+    const headers = [...head.headers, ...this.#ownStatus(arrival, result)];
+    return { head: { ...head, headers }, body: bodyFor(arrival.exchange, bytes), trailers: none, result };
   }
 
   /** Cache-Status of an answer of this node's own, for who may see it. */
-  #ownStatus({ listener, site }: RequestContext, detail: CacheDetail): string[] {
+  #ownStatus({ listener, site }: Arrival, detail: CacheDetail): string[] {
     if (listener === 'public' && site?.cache_status === false) return [];
     return ['Cache-Status', formatCacheStatus(this.name, { hit: false, detail })];
   }
 
   /** @returns Bytes of the body that were written. Never rejects. */
-  deliver(request: Pick<RequestContext, 'exchange' | 'id'>, { head, body, trailers }: Reply): Promise<number> {
+  deliver(request: Pick<Arrival, 'exchange' | 'id'>, { head, body, trailers }: Reply): Promise<number> {
     return deliver(request.exchange, {
       head,
       body,

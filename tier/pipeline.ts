@@ -8,33 +8,14 @@
  * @module
  */
 import { channel } from 'node:diagnostics_channel';
-import type { SiteConfig } from '../config/schema.ts';
-import type { ServerExchange } from '../http/exchange.ts';
-import type { RawHeaders } from '../http/headers.ts';
-import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { MonotonicMs } from '../lib/clock.ts';
 import type { ListenerName } from '../telemetry/metrics.ts';
-import type { Result } from '../telemetry/results.ts';
-import type { NodeCore } from './node-core.ts';
-
-/** Answer of a node, before it is delivered. */
-export interface Reply {
-  readonly head: ResponseHead;
-  readonly body: BodyReader | undefined;
-  /** Complete once the body is read. */
-  readonly trailers: () => RawHeaders;
-  readonly result: Result;
-}
+import type { Arrival, NodeCore, Reply } from './node-core.ts';
 
 /** One request on its way through the phases, and what they find out. */
-export interface RequestContext {
+export interface RequestContext extends Arrival {
   readonly core: NodeCore;
-  readonly exchange: ServerExchange;
-  readonly listener: ListenerName;
   readonly startedAt: MonotonicMs;
-  /** Identifier in logs and error pages. */
-  readonly id: string;
-  site: SiteConfig | undefined;
   reply: Reply | undefined;
   /** Bytes of the body that were delivered. */
   bytes: number;
@@ -71,14 +52,14 @@ export async function runPhases<Phase extends string, Context extends RequestCon
 ): Promise<void> {
   let next: Next<Phase | 'deliver' | 'log'> = first;
   while (next !== 'done') {
-    if (PHASE_CHANNEL.hasSubscribers) publish(context, next);
+    report(context, next);
     try {
       const result: Next<Phase | 'deliver' | 'log'> | Promise<Next<Phase | 'deliver' | 'log'>> = phases[next](context);
       next = result instanceof Promise ? await result : result;
     } catch (error) {
       fail(context, error);
-      if (context.exchange.hasHead) {
-        context.exchange.abort();
+      if (context.exchange.hasHead || next === 'deliver' || next === 'log') {
+        context.exchange.abort(); // too late for a page
         return;
       }
       next = 'deliver';
@@ -101,7 +82,12 @@ export function logReply(context: RequestContext): 'done' {
   return 'done';
 }
 
-function publish({ core, listener, id, exchange }: RequestContext, phase: string): void {
-  const message: PhaseMessage = { node: core.name, listener, id, phase, target: exchange.target };
-  PHASE_CHANNEL.publish(message);
+/** Tells the channel and the debug log of a phase that begins. */
+function report({ core, listener, id, exchange }: RequestContext, phase: string): void {
+  const { name: node, log } = core;
+  if (!PHASE_CHANNEL.hasSubscribers && !log.isLevelEnabled('debug')) return;
+  const { target } = exchange;
+  const message: PhaseMessage = { node, listener, id, phase, target };
+  if (PHASE_CHANNEL.hasSubscribers) PHASE_CHANNEL.publish(message);
+  log.debug({ id, listener, target }, `phase ${phase}`);
 }
