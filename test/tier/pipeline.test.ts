@@ -9,6 +9,7 @@ import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';
 import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../../tier/pipeline.ts';
 import { SECRET } from '../support/network.ts';
+import { STARTED } from '../support/started.ts';
 import { ask } from '../support/visitor.ts';
 
 type Table = Phases<'first' | 'second' | 'deliver' | 'log', RequestContext>;
@@ -46,7 +47,7 @@ async function serve(t: Test, phases: Partial<Table>, log?: string[]): Promise<s
     log: logReply,
     ...phases,
   };
-  const listener = await listen({
+  const listener = await listen(STARTED, {
     address: '127.0.0.1:0',
     limits: LIMITS,
     onRequest: (exchange) => {
