@@ -16,7 +16,7 @@ export const RUN_OPTIONS = {
   'log-level': {
     type: 'text',
     value: 'LEVEL',
-    help: `Least severe messages to log: ${LOG_LEVELS.join(', ')}. By default $SEAWALL_LOG, else info.`,
+    help: `Log level: ${LOG_LEVELS.join(', ')}. Default: $SEAWALL_LOG, else info.`,
   },
   json: { type: 'flag', help: 'When ready, print one line of JSON: {"ready":true,"pid":…,"nodes":[…]}.' },
 } as const satisfies Options;

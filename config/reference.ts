@@ -1,8 +1,9 @@
 /**
- * The tables of the reference page: every key of the schema, in the order of
+ * The lists of the reference page: every key of the schema, in the order of
  * the schema.
  * @module
  */
+import { paragraph } from '../lib/markdown.ts';
 import { type JsonSchema, regionJsonSchema } from './json-schema.ts';
 import { asYaml, joinList, typeName } from './words.ts';
 
@@ -15,7 +16,7 @@ interface Section {
   readonly isAlternative: boolean;
 }
 
-/** @returns Markdown: a heading and a table for each mapping. */
+/** @returns Markdown: a heading and a list for each mapping. */
 export function referenceTables(): string {
   return sectionsOf({ path: '', schema: regionJsonSchema(), isAlternative: false }).map(sectionText).join('\n');
 }
@@ -37,15 +38,15 @@ function mappingsOf(schema: JsonSchema, path: string): Section[] {
 }
 
 function sectionText({ path, schema, isAlternative }: Section): string {
-  const rows = Object.entries(schema.properties ?? {}).map(([key, value]) => {
+  const items = Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const isRequired = schema.required?.includes(key) ?? false;
-    const cells = [`\`${key}\``, takes(value, path === '' ? key : `${path}.${key}`), defaultOf(value, isRequired)];
-    return `| ${[...cells, value.description ?? ''].map(cell).join(' | ')} |`;
+    const details = [takes(value, path === '' ? key : `${path}.${key}`), ...defaultOf(value, isRequired)];
+    return paragraph(`- \`${key}\` (${details.join('; ')}): ${value.description ?? ''}`, '  ');
   });
   const [firstKey = ''] = Object.keys(schema.properties ?? {});
   const title = path === '' ? 'A region file' : `\`${path}\``;
   const heading = `### ${title}${isAlternative ? `, with \`${firstKey}\`` : ''}`;
-  return [heading, '', '| key | takes | default | what it does |', '| --- | --- | --- | --- |', ...rows, ''].join('\n');
+  return [heading, '', ...items, ''].join('\n');
 }
 
 function takes(schema: JsonSchema, path: string): string {
@@ -57,12 +58,9 @@ function takes(schema: JsonSchema, path: string): string {
   return joinList([...scalars, 'see below'], 'or');
 }
 
-function defaultOf(schema: JsonSchema, isRequired: boolean): string {
-  if (isRequired) return '*required*';
-  if (schema.default === undefined || asYaml(schema.default) === '{}') return '';
-  return Array.isArray(schema.default) && schema.default.length === 0 ? 'none' : `\`${asYaml(schema.default)}\``;
-}
-
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|');
+function defaultOf(schema: JsonSchema, isRequired: boolean): string[] {
+  if (isRequired) return ['required'];
+  if (schema.default === undefined || asYaml(schema.default) === '{}') return [];
+  if (Array.isArray(schema.default) && schema.default.length === 0) return ['default: none'];
+  return [`default: \`${asYaml(schema.default)}\``];
 }

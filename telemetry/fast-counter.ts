@@ -11,7 +11,7 @@ export interface CounterCell {
   value: number;
 }
 
-/** Tallies of what is alike but for the class of the status, `2xx` and so on; each is made when it is first counted. */
+/** Counters that differ only in the class of the status, `2xx` and so on; each is made on first use. */
 export class StatusCounters {
   readonly #make: (status: string) => CounterCell;
   readonly #byClass: (CounterCell | undefined)[] = [undefined, undefined, undefined, undefined, undefined, undefined];

@@ -3,8 +3,9 @@
  * @module
  */
 import { DETAIL_MEANINGS, FORWARD_REASON_MEANINGS, STORE_REFUSAL_MEANINGS } from '../../cache/policy/refusals.ts';
+import { table } from '../../lib/markdown.ts';
 import { RESULT_MEANINGS } from '../../telemetry/results.ts';
-import { codeBlock, NOTE, rowsOf, table } from './markdown.ts';
+import { codeBlock, NOTE, rowsOf } from './markdown.ts';
 
 export function cacheStatusPage(): string {
   const rows = (meanings: Readonly<Record<string, string>>): string[][] => rowsOf(meanings, (meaning) => [meaning]);

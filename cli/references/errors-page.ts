@@ -8,8 +8,9 @@ import { CONNECTION_REFUSALS } from '../../http/connection-refusals.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
 import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
+import { table } from '../../lib/markdown.ts';
 import { EXIT_CODES } from '../failure.ts';
-import { NOTE, rowsOf, table } from './markdown.ts';
+import { NOTE, rowsOf } from './markdown.ts';
 
 export function errorsPage(): string {
   return [

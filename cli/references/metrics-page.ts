@@ -2,8 +2,9 @@
  * docs/metrics.md: every metric, by the roles of nodes that have it.
  * @module
  */
+import { paragraph } from '../../lib/markdown.ts';
 import { METRICS, type MetricEntry, type MetricRole } from '../../telemetry/metric-table.ts';
-import { NOTE, paragraph } from './markdown.ts';
+import { NOTE } from './markdown.ts';
 
 interface Group {
   readonly title: string;

@@ -107,7 +107,7 @@ function columnsOf(primary: Metric, metrics: readonly Metric[], servers: readonl
 }
 
 function ratioHeading(servers: readonly ServerResult[]): string {
-  return servers.length > 1 ? 'Seawall / it (least–most)' : '';
+  return servers.length > 1 ? 'ratio (least–most)' : '';
 }
 
 function ratioText(ratio: Spread | undefined): string {

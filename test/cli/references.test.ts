@@ -71,7 +71,7 @@ for (const [page, tables] of [
   ['cache-status.md', REASONS],
 ] as const) {
   test(`${page} has every entry of its tables, and no other`, async (t) => {
-    const documented = [...pageText(page).matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name);
+    const documented = [...pageText(page).matchAll(/^(?:\| |- )`([\w-]+)`(?: \||:| \()/gm)].map(([, name]) => name);
     t.strictSame(
       documented,
       tables.flatMap(({ entries }) => Object.keys(entries)),

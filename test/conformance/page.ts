@@ -3,6 +3,7 @@
  * other caches' scores.
  * @module
  */
+import { paragraph, table as tableLines } from '../../lib/markdown.ts';
 import { ARGUMENTS, type Argument, argumentFor } from './arguments.ts';
 import { PEERS } from './peers.ts';
 import type { RecordedScore } from './record.ts';
@@ -24,19 +25,17 @@ Seawall is measured with the public caching suite, [http-tests/cache-tests](http
 whose client and origin run unchanged with a real Seawall process between them. The suite has three kinds of tests:
 *required* (what the RFCs demand), *optimal* (what they allow and a good cache does) and *check* (questions without a
 right answer). A test counts as passed only if it passed and every test that it depends on passed; whatever else happens
-to it, it stays in the total. Nothing in Seawall knows the suite: no test, header or timing of it is treated specially. The
-site it runs with is [test/conformance/site.yaml](../test/conformance/site.yaml), four ordinary settings.
+to it, it stays in the total. Nothing in Seawall knows the suite: no test, header or timing of it is treated specially.
+The site it runs with is [test/conformance/site.yaml](../test/conformance/site.yaml), four ordinary settings.
 
 | command | what it runs |
 | --- | --- |
 | \`npm run conformance\` | the npm release 0.4.5, through one node; runs in CI |
 | \`npm run conformance:tiers\` | the same, through an edge that does not own the key, its owner and a shield |
-| \`CACHE_TESTS_DIR=DIR npm run conformance\` | the newest revision: a clone of the repository in which \`npm install\` was run |
+| \`CACHE_TESTS_DIR=DIR npm run conformance\` | the newest revision: a clone of the repository, after \`npm install\` |
 
-A run fails if a test fails that has passed before, if Seawall ends or writes of an unhandled error, or if it does not stop
-when asked. No test is tried a second time. \`--help\` lists the options; \`--test ID\` shows the messages of one test.`;
-
-const WIDTH = 120;
+A run fails if a test fails that has passed before, if Seawall exits, logs an unhandled error, or does not stop when
+asked. No test is retried. \`--help\` lists the options; \`--test ID\` shows the messages of one test.`;
 
 /** @param scores - In the order in which they are to be shown. */
 export function renderPage(scores: readonly RecordedScore[]): string {
@@ -159,22 +158,9 @@ function reason({ verdict, reason }: NotPassed): string {
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(escaped).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+  return tableLines(head, rows).join('\n');
 }
 
 function wrap(text: string): string {
-  const lines = [''];
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1) as string;
-    if (line === '') lines[lines.length - 1] = word;
-    else if (line.length + 1 + word.length <= WIDTH) lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines.join('\n');
-}
-
-/** A table cell ends at a bar or at the end of the line. */
-function escaped(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+  return paragraph(text).join('\n');
 }
