@@ -1,11 +1,11 @@
 /**
  * Writes what is made from the schema: the JSON Schema files for editors, and
- * the tables of docs/config.md (`npm run docs:config`).
+ * the lists of docs/config.md (`npm run docs:config`).
  * @module
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { regionJsonSchema, siteJsonSchema } from './json-schema.ts';
-import { referenceTables } from './reference.ts';
+import { referenceLists } from './reference.ts';
 
 /** A file and what it should hold. */
 export interface GeneratedFile {
@@ -23,7 +23,7 @@ export function generatedFiles(): GeneratedFile[] {
   return [
     { url: new URL('region.schema.json', import.meta.url), content: asJson(regionJsonSchema()) },
     { url: new URL('site.schema.json', import.meta.url), content: asJson(siteJsonSchema()) },
-    { url: page, content: `${prose}${MARKER}\n${referenceTables()}` },
+    { url: page, content: `${prose}${MARKER}\n${referenceLists()}` },
   ];
 }
 

@@ -7,7 +7,7 @@ import { paragraph } from '../lib/markdown.ts';
 import { type JsonSchema, regionJsonSchema } from './json-schema.ts';
 import { asYaml, joinList, typeName } from './words.ts';
 
-/** A mapping that has a table of its own. */
+/** A mapping that has a list of its own. */
 interface Section {
   /** As it is written in a problem, without numbers: `sites[].origin`. */
   readonly path: string;
@@ -17,7 +17,7 @@ interface Section {
 }
 
 /** @returns Markdown: a heading and a list for each mapping. */
-export function referenceTables(): string {
+export function referenceLists(): string {
   return sectionsOf({ path: '', schema: regionJsonSchema(), isAlternative: false }).map(sectionText).join('\n');
 }
 
