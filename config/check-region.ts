@@ -7,6 +7,7 @@ import { geoProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems, siteProblems } from './check-names.ts';
 import { linkedRegionProblems, shieldProblems } from './check-shields.ts';
 import { checkSite } from './check-site.ts';
+import { spoolProblems } from './check-spool.ts';
 import { certificateProblems, tlsListenerProblems } from './check-tls.ts';
 import { dnsProblems } from './dns/check.ts';
 import { foreignListeners, foreignNames } from './linked-regions.ts';
@@ -35,6 +36,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...originProblems(reading, listeners),
     ...proxyProblems(body),
     ...geoProblems(body),
+    ...spoolProblems(body),
     ...tlsListenerProblems(reading, body),
     ...dnsProblems(reading, body),
     ...linkedRegionProblems(reading, body),

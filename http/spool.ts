@@ -73,7 +73,7 @@ export class Spool {
 
   /** @returns The number of a block, which is the caller's until it gives it back. */
   takeBlock(visitor: string | undefined): number {
-    if (!this.blocks.tryTake(visitor)) throw new HttpError('spool_full', 'no room in the file');
+    if (!this.blocks.tryTake(visitor)) throw new HttpError('spool_full', 'no room in the file: spool.file');
     return this.#free.pop() ?? this.#next++;
   }
 
@@ -93,9 +93,12 @@ export class Spool {
   async write(block: number, bytes: Buffer): Promise<void> {
     try {
       const { bytesWritten } = await (await this.#opened()).write(bytes, 0, bytes.length, block * BLOCK_BYTES);
-      if (bytesWritten !== bytes.length) throw new Error(`${bytesWritten} of ${bytes.length} bytes were written`);
+      if (bytesWritten !== bytes.length)
+        throw new Error(`no space: ${bytesWritten} of ${bytes.length} bytes were written`);
     } catch (error) {
-      throw new HttpError('spool_full', (error as Error).message, { cause: error });
+      throw new HttpError('spool_full', `spool.folder ${this.#folder()}: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -159,7 +162,7 @@ class KeptBody {
     let bytes = Math.max(before * 2, FIRST_BYTES);
     while (bytes < before + wanted && bytes < BLOCK_BYTES) bytes *= 2;
     if (!this.#spool.memory.tryTake(this.#visitor, bytes - before)) {
-      throw new HttpError('spool_full', 'no room in memory');
+      throw new HttpError('spool_full', 'no room in memory: spool.memory');
     }
     const tail = Buffer.allocUnsafeSlow(bytes);
     this.#tail.copy(tail, 0, 0, this.#length);

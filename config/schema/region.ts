@@ -166,7 +166,7 @@ export const regionSchema = z.strictObject({
         title: 'a folder',
         examples: ['/var/tmp', '/var/spool/seawall'],
         description:
-          'Folder of the file, relative to this one; better on a disk than in memory. The file has no name, and is gone with the process.',
+          'Folder of the file, relative to this one; better on a disk than in memory. It has to exist. The file has no name and is gone with the process, so that edges can share a folder, also with other data.',
       }),
       memory: positiveSize
         .prefault('32MiB')

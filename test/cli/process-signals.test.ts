@@ -45,14 +45,14 @@ async function ended(pids: readonly number[]): Promise<void> {
 }
 
 for (const way of WAYS) {
-  test(`SIGTERM to ${way} lets what is under way finish and leaves nothing; SIGUSR1 and SIGUSR2 do nothing`, async (t) => {
+  test(`SIGTERM to ${way} lets what is under way finish and leaves nothing; SIGUSR1, SIGUSR2 and SIGXFSZ do nothing`, async (t) => {
     const { kill, said, slow, release, exitCode, pids } = await scene(t, way, way === 'cli/seawall.ts' ? 1 : 2);
     let hasDebugger = false;
     void said(/Debugger listening/).then(() => {
       hasDebugger = true;
     });
     for (const pid of pids) {
-      for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.kill(pid, signal);
+      for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGXFSZ'] as const) process.kill(pid, signal);
     }
     kill('SIGTERM');
     await said(/stopping: what is under way/);

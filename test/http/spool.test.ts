@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { type Test, test } from 'tap';
 import { HttpError } from '../../http/errors.ts';
 import { Spool } from '../../http/spool.ts';
+import { limitFiles } from '../support/file-limit.ts';
 
 const KIB = 1024;
 
@@ -84,6 +85,29 @@ for (const { what, memory, file, length } of [
     t.ok(isEmpty(spool));
   });
 }
+
+test('a disk that is full: spool_full with folder and key, everything is given back, and it serves on afterwards', async (t) => {
+  const { spool, folder } = start(t, 1024 * KIB, 16_384 * KIB);
+  const lift = limitFiles(t, 500 * KIB);
+  const fails = async (): Promise<void> => {
+    const error = await spool.take(Readable.from([pattern(900_000, 1)]), 'v').catch((thrown: unknown) => thrown);
+    t.match(error, { code: 'spool_full', message: `spool.folder ${folder}: ` });
+  };
+  const kept = await spool.take(Readable.from([pattern(300_000, 7)]), 'other');
+  const held = spool.blocks.taken;
+  await fails();
+  await Promise.all([fails(), fails()]);
+  t.equal(spool.blocks.taken, held);
+  t.ok(
+    (await buffer(await spool.take(Readable.from([pattern(60_000, 2)]), 'v'))).equals(pattern(60_000, 2)),
+    'in memory',
+  );
+  t.ok((await buffer(kept)).equals(pattern(300_000, 7)), 'what was there is whole');
+  lift();
+  t.ok((await buffer(await spool.take(Readable.from([pattern(900_000, 3)]), 'v'))).equals(pattern(900_000, 3)));
+  await new Promise(setImmediate);
+  t.ok(isEmpty(spool));
+});
 
 test('a folder that is not there: spool_full, until it is', async (t) => {
   let folder = '/nowhere/at/all';

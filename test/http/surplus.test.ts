@@ -296,8 +296,10 @@ test('what comes on an idle connection closes it', async (t) => {
   const client = clientOf(server, 2);
   await send(client, '/', 'GET');
   const closed = once(sockets[0] as Socket, 'close');
+  const from = performance.now();
   sockets[0]?.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
   await closed;
+  t.ok(performance.now() - from < 2_000, 'well before its idle time is over');
   t.equal(client.pool.open, 0);
   await client.destroy();
   await server.close();

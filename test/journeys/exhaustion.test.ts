@@ -6,7 +6,9 @@
 import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { pino } from 'pino';
 import { type Test, test } from 'tap';
+import { limitFiles } from '../support/file-limit.ts';
 import { startNetwork } from '../support/network.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
@@ -239,6 +241,28 @@ test('request_buffering: false: the origin gets a body as it arrives, and its co
   const [reply] = await misses(edge, 1);
   t.ok(isServed(reply as Reply));
   t.match(String((await answer)[0]), /^HTTP\/1.1 408 .*request_timeout/s);
+});
+
+test('a disk that is full: 503 for a body that needs it, a line of the log that says where, and the others go on', async (t) => {
+  const origin = await startShop();
+  const lines: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  const network = await startNetwork({ origin: origin.url, log, spool: { folder: '/var/tmp' } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const upload = () =>
+    ask(edge, '/echo', { method: 'POST', body: Buffer.alloc(3_000_000, 'form '), agent: from('127.0.1.9') });
+  const lift = limitFiles(t, 1_000_000);
+  t.match(await upload(), { status: 503, text: /spool_full/ });
+  t.match(JSON.parse(lines[0] ?? ''), {
+    code: 'spool_full',
+    detail: /spool\.folder \/var\/tmp: .*(EFBIG|ENOSPC|no space)/,
+  });
+  t.ok((await misses(edge, 3)).every(isServed));
+  t.equal((await ask(edge, '/form', { method: 'POST', body: Buffer.alloc(50_000) })).text, 'small');
+  t.equal(origin.requests.filter(({ url }) => url === '/echo').length, 0);
+  lift();
+  t.equal((await upload()).body.length, 3_000_000, 'as soon as there is room');
 });
 
 test('no room for a body: 503 with its name, and the others go on', async (t) => {
