@@ -12,6 +12,7 @@ import { expectsProxyHeader } from '../http/client-address.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { Front } from '../http/front.ts';
 import { type Listener, type ListenerOptions, listen } from '../http/listener.ts';
+import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
 import { Spool } from '../http/spool.ts';
@@ -94,6 +95,7 @@ const WORKER_ADDRESS = '127.0.0.1:0';
 export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   const { region, edge, worker, log } = options;
   const { name } = edge;
+  await checkNodeInternals(log);
   const components = new Components<RegionConfig>(options.componentEvents);
   const parts = await startParts(components, options);
   const { config, core, peers, geo, fast, tls } = parts;

@@ -10,6 +10,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { monotonicNow } from '../lib/clock.ts';
 import { type ChunkFault, GROUP_BYTES, NodeFraming } from './node-framing.ts';
+import { isHeldByNode, keepFromParser, onMessageBegin, reportSwallowedErrors } from './node-internals/parser-input.ts';
 import { turns } from './turns.ts';
 
 type Listener = (...args: unknown[]) => void;
@@ -19,38 +20,9 @@ const EVENTS = ['data', 'error', 'end', 'close', 'drain', 'timeout', 'pause', 'r
 
 type Added = readonly (readonly [event: string, listener: Listener])[];
 
-/** Slot of the parser for what it calls at the beginning of a message; `null` while nobody is called. */
-const ON_MESSAGE_BEGIN = 0;
-
-interface Parser {
-  [ON_MESSAGE_BEGIN]?: (() => void) | null;
-  /** Request of the last head. */
-  readonly incoming?: (IncomingMessage & { readonly upgrade?: boolean | null }) | null;
-  /** @returns Bytes that it took, or an error. */
-  execute(bytes: Buffer): number | Error;
-}
-
-interface Parsed {
-  readonly parser?: Parser | null;
-}
-
-/**
- * Parses, and returns the errors that Node swallows: behind the head of a request with Upgrade its parser takes fewer
- * bytes, and the request would wait for the end of its time. The same function for all connections, as a parser is used
- * for one after the other.
- */
-function executeAloud(this: Parser, bytes: Buffer): number | Error {
-  const taken = (Object.getPrototypeOf(this) as Parser).execute.call(this, bytes);
-  const { incoming } = this;
-  const isSwallowed =
-    typeof taken === 'number' && taken < bytes.length && incoming && !incoming.upgrade && !incoming.complete;
-  return isSwallowed ? Object.assign(new Error('malformed behind an Upgrade'), { code: 'HPE_USER' }) : taken;
-}
-
 export interface NodeReadingOptions {
   /**
-   * Called when the first byte of a request has been read. There is no public way to know; where the parser does not
-   * look as expected, it is not called.
+   * Called when the first byte of a request has been read; not at all where `PARSER_BEGIN` is not usable.
    */
   readonly onBegun: (socket: Socket) => void;
   /** Called for chunks that are malformed, of which the parser is not told. */
@@ -92,9 +64,8 @@ export class NodeReading {
         .map((listener) => [event, this.#inPieces(socket, event, listener as Listener)] as const),
     );
     this.#added.set(socket, added);
-    const { parser } = socket as Parsed;
-    if (parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = () => this.#options.onBegun(socket);
-    if (parser) parser.execute = executeAloud;
+    onMessageBegin(socket, () => this.#options.onBegun(socket));
+    reportSwallowedErrors(socket);
   }
 
   /** The parser has read the head of a request. */
@@ -140,12 +111,6 @@ export class NodeReading {
     socket.on('data', take);
     return take;
   }
-}
-
-/** Node has its parser read from the system's handle, unless another one does. */
-function keepFromParser(socket: Socket): void {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { _consumed?: boolean } | null };
-  if (handle) handle._consumed = true;
 }
 
 /** Passes a connection's bytes on to the parser. */
@@ -258,11 +223,6 @@ class Feed {
   #readOn(): void {
     if (this.#parse !== undefined && !this.#isPaused && this.#socket.isPaused()) this.#resume();
   }
-}
-
-/** Whether `node:http` itself has paused the connection, and must be given nothing. */
-function isHeldByNode(socket: Socket & { readonly _paused?: boolean }): boolean {
-  return socket._paused === true;
 }
 
 function ignore(): void {

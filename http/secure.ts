@@ -10,6 +10,8 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { LimitsConfig } from '../config/schema.ts';
 import type { Certificates } from './certificates.ts';
 import { Http2Connections, type Http2Handlers } from './http2/connections.ts';
+import { connectionBelow } from './node-internals/connection-below.ts';
+import { setHandshakeTimeout } from './node-internals/handshake-timeout.ts';
 import { contextOptions, makeTicketKeys, TICKET_KEYS_MS, tlsServerOptions } from './tls-options.ts';
 
 export interface SecureOptions {
@@ -89,15 +91,12 @@ export function secure(
   tickets.onChange(() => server.setTicketKeys(tickets.current));
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
     onHandshakeFailed?.(error.code ?? '');
-    const { _parent: below } = socket as { readonly _parent?: Socket };
+    const below = connectionBelow(socket);
     // OpenSSL knows a request by its first bytes, and has written nothing: there is an answer that is understood.
     if (error.code === 'ERR_SSL_HTTP_REQUEST' && below !== undefined) onPlainHttp(below);
     else socket.destroy();
   });
   const connections = new Http2Connections(http2, limits);
-  // Node has no public way to change it later, and asks for it at each connection.
-  const slots = server as unknown as Record<symbol, unknown>;
-  const timeoutSlot = Object.getOwnPropertySymbols(server).find((slot) => slot.description === 'handshake-timeout');
   return {
     take(socket) {
       if (socket.alpnProtocol !== 'h2') return false;
@@ -105,7 +104,7 @@ export function secure(
       return true;
     },
     update({ handshake_timeout: handshakeTimeoutMs }) {
-      if (timeoutSlot !== undefined) slots[timeoutSlot] = handshakeTimeoutMs;
+      setHandshakeTimeout(server, handshakeTimeoutMs);
     },
     close: () => connections.close(),
   };

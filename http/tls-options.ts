@@ -3,9 +3,9 @@
  * @module
  */
 import { constants, randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
-import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
+import type { SecureContext, SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import type { Certificates } from './certificates.ts';
+import { connectionBelow } from './node-internals/connection-below.ts';
 
 /** Forward secrecy and authenticated encryption only (Mozilla's "intermediate", version 5.7). */
 const CIPHERS = [
@@ -65,14 +65,14 @@ export function tlsServerOptions({ certificates, ticketKeys, handshakeTimeoutMs 
     ...contextOptions(certificates, ticketKeys),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeTimeoutMs,
-    SNICallback(this: { readonly _parent?: Socket }, name: string, done: SniDone) {
+    SNICallback(this: TLSSocket, name: string, done: SniDone) {
       const context = certificates.contextFor(name);
       if (context !== undefined) {
         done(null, context);
         return;
       }
       // Node closes without a word; the visitor would take that for a broken network.
-      this._parent?.end(UNRECOGNIZED_NAME);
+      connectionBelow(this)?.end(UNRECOGNIZED_NAME);
       done(new UnknownName(name));
     },
   } as TlsOptions;

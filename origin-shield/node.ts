@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
 import type { Listener } from '../http/listener.ts';
+import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { nodeControl } from '../tier/control.ts';
@@ -37,6 +38,7 @@ export interface ShieldNode {
  */
 export async function startShield({ region, shield, log, now, componentEvents }: ShieldOptions): Promise<ShieldNode> {
   const { name } = shield;
+  await checkNodeInternals(log);
   const components = new Components<RegionConfig>(componentEvents);
   const config = await components.start('config', () => new CurrentConfig(region));
   const origins = await components.start('origins', () => new OriginPools(region.network, region.sites), {

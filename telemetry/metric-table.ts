@@ -156,6 +156,14 @@ export const METRICS = {
     help: 'Memory of the ledger, approximately.',
     watch: 'It counts towards the memory of the process, not towards `memory`.',
   },
+  seawall_node_internals: {
+    type: 'gauge',
+    roles: NODES,
+    labels: { feature: 'name of a property of Node.js that is not documented, as in the log' },
+    help: '1 if the property is used, 0 if this version of Node.js lacks it and a fallback is in use.',
+    watch: '0 after an update of Node.js: a warning in the log at the start says what the fallback costs.',
+    ofWorkers: 'min',
+  },
   seawall_workers: {
     type: 'gauge',
     roles: ['edge'],

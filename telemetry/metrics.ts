@@ -11,8 +11,9 @@ import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { ConnectionRefusal } from '../http/connection-refusals.ts';
 import type { HttpError } from '../http/errors.ts';
+import { NODE_INTERNALS } from '../http/node-internals/checks.ts';
 import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
-import { counter, gauge } from './instruments.ts';
+import { counter, gauge, gauges } from './instruments.ts';
 import { METRICS } from './metric-table.ts';
 import type { Result } from './results.ts';
 
@@ -62,6 +63,9 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);
     gauge(registry, 'seawall_fills_in_flight', fillsInFlight);
+    gauges(registry, 'seawall_node_internals', () =>
+      NODE_INTERNALS.map(({ name: feature, isInUse }) => [{ feature }, isInUse ? 1 : 0] as const),
+    );
   }
 
   /** Returns the counter for answers with this result. Sites and results are from the config and a list, so there are few. */

@@ -84,6 +84,15 @@ test('clocks are read in lib/clock.ts, by types that do not mix', async (t) => {
   t.same(wrong, []);
 });
 
+test('what Node does not document is used in http/node-internals/ only', async (t) => {
+  const undocumented =
+    /\b_(?:handle|parent|consumed|paused)\b|getOwnPropertySymbols|process\.binding|internalBinding|setFlagsFromString/;
+  const wrong = files
+    .filter((file) => !file.startsWith('http/node-internals/') && !file.startsWith('load-tests/'))
+    .filter((file) => undocumented.test(readFileSync(join(ROOT, file), 'utf8')));
+  t.same(wrong, []);
+});
+
 function topFolder(file: string): string {
   return file.split('/')[0] as string;
 }

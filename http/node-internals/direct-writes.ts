@@ -12,6 +12,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { NodeInternal } from './node-internal.ts';
 
 /** A write that the kernel has not taken at once. */
 interface Pending {
@@ -32,8 +33,11 @@ interface Handle {
 /** `refused`: nothing is written, it is to be written by the stream. `pending`: `onWritten` is called later, or the socket closes. */
 export type DirectWrite = 'written' | 'pending' | 'refused';
 
-/** True if Node writes in the way that this module relies on; undefined: not tested yet. */
-let isKnown: boolean | undefined;
+export const DIRECT_WRITES = new NodeInternal({
+  name: 'direct_writes',
+  uses: "`writeBuffer` of a connection's handle",
+  without: 'small answers go by the stream, and a hit without TLS costs a twentieth more',
+});
 
 /**
  * @param onFailed - Called instead of closing the socket when it takes nothing more; `onWritten` is not called then.
@@ -44,10 +48,10 @@ export function writeDirectly(
   onWritten: () => void,
   onFailed: () => void = () => socket.destroy(),
 ): DirectWrite {
-  if (isKnown === false || !isIdle(socket)) return 'refused';
+  if (!DIRECT_WRITES.isUsable || !isIdle(socket)) return 'refused';
   const handle = (socket as { readonly _handle?: Handle | null })._handle;
   if (handle == null || typeof handle.writeBuffer !== 'function') return 'refused';
-  if (isKnown === undefined) {
+  if (!DIRECT_WRITES.isChecked) {
     watch(handle, handle.writeBuffer);
     return 'refused';
   }
@@ -86,7 +90,9 @@ function watch(handle: Handle, writeBuffer: WriteBuffer): void {
   handle.writeBuffer = function watched(this: Handle, ...args: [null, Buffer]) {
     delete handle.writeBuffer; // what it has from its prototype is there again
     const result = writeBuffer.apply(handle, args);
-    isKnown = args.length === 2 && args[0] === null && Buffer.isBuffer(args[1]) && (result === 0 || isPending(result));
+    DIRECT_WRITES.found(
+      args.length === 2 && args[0] === null && Buffer.isBuffer(args[1]) && (result === 0 || isPending(result)),
+    );
     return result;
   };
 }

@@ -11,6 +11,13 @@
  */
 import type { Socket } from 'node:net';
 import { turns } from '../turns.ts';
+import { NodeInternal } from './node-internal.ts';
+
+export const SHARED_READS = new NodeInternal({
+  name: 'shared_reads',
+  uses: 'the symbols `kBuffer` and `kBufferCb` of a socket, and `useUserBuffer` of its handle',
+  without: 'each read has memory of its own, and a hit costs half as much again',
+});
 
 /** Size of a read buffer. */
 const READ_BYTES = 64 * 1024;
@@ -37,6 +44,7 @@ let slots: Slots | null | undefined;
  * @returns Whether it does; if not, it is to be read as usual.
  */
 export function shareReads(socket: Socket, onBytes: OnBytes): boolean {
+  if (!SHARED_READS.isUsable) return false;
   if (slots === undefined) slots = slotsOf(socket) ?? null;
   const holder = socket as Socket & Record<symbol, unknown> & { readonly _handle?: { useUserBuffer?: unknown } | null };
   const { _handle: handle } = holder;

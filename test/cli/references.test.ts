@@ -93,7 +93,8 @@ test('every error code in the source is in a table', async (t) => {
   t.ok(thrown.length > 100, 'codes of errors were found');
   t.ok(assigned.length > 30 && closed.length > 1, 'codes of fields and calls were found');
   t.strictSame(
-    [...thrown, ...assigned, ...closed].filter(({ name }) => !codes.has(name)),
+    // HPE_: errors of node:http's parser, which mean what its own mean.
+    [...thrown, ...assigned, ...closed].filter(({ name }) => !codes.has(name) && !name.startsWith('HPE_')),
     [],
   );
 });
