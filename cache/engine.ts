@@ -96,8 +96,10 @@ export class CacheEngine implements Engine {
     };
     let next: Next = 'lookup';
     while (typeof next === 'string') {
-      const result: Next | Promise<Next> = STEPS[next](this, exchange);
+      const step: Phase = next;
+      const result: Next | Promise<Next> = STEPS[step](this, exchange);
       next = result instanceof Promise ? await result : result;
+      if (step === 'lookup') request.trace?.note('lookup', found(exchange, next));
     }
     return next;
   }
@@ -109,6 +111,11 @@ export class CacheEngine implements Engine {
       if (fill !== except) fill.disown();
     }
   }
+}
+
+/** Outcome of a lookup, for the trace. */
+function found({ reason }: Exchange, next: Next): Record<string, unknown> {
+  return typeof next === 'string' ? { hit: false, fwd: reason, next } : { hit: true, detail: next.status.detail };
 }
 
 const STEPS: Record<Phase, Step> = { lookup, collapse, alone, pass, outcome };

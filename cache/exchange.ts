@@ -12,6 +12,7 @@ import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { RangeSpec } from '../http/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import type { Fill } from './fill.ts';
 import type { Fills } from './fills.ts';
 import type { KeyedRequest } from './key.ts';
@@ -57,6 +58,8 @@ export interface CacheRequest {
   readonly gone: GoneSignal;
   /** Minimum journal position of the response: the requester has applied it (rule 5); `NOTHING_KNOWN` for a visitor. */
   readonly needs: JournalPosition;
+  /** Absent unless requests are traced. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 /** Subset of AbortSignal that the cache uses. */

@@ -17,7 +17,7 @@ import { evaluateConditional } from '../http/conditional.ts';
 import { Front } from '../http/front.ts';
 import type { FrontConnection } from '../http/front-connection.ts';
 import type { FrontExchange } from '../http/front-exchange.ts';
-import { firstLine, type RawHeaders } from '../http/headers.ts';
+import { fieldValue, firstLine, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { LoggedRequest } from '../tier/node-core.ts';
@@ -92,6 +92,7 @@ export class FastPath {
     const isOwner = this.isOwner(prepared, asked, request);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
     this.hasAnswered(prepared, isOwner);
+    if (this.#visit.core.tracer.isOn) this.trace(request.isHead ? 'HEAD' : 'GET', request.target, asked, isOwner);
     return true;
   }
 
@@ -146,6 +147,14 @@ export class FastPath {
   hasAnswered({ place }: Prepared, isOwner: boolean): void {
     if (!isOwner && place !== undefined) this.#visit.hot.note(place.key, monotonicNow());
     this.answered++;
+  }
+
+  /** Traces an answered hit. */
+  trace(method: string, target: string, { head, visited }: Asked, isOwner: boolean): void {
+    const trace = this.#visit.core.tracer.begin({ id: crypto.randomUUID() });
+    const site = visited.served.site.name;
+    trace?.note('receive', { method, target, host: fieldValue(head.headers, 'host'), site });
+    trace?.note('lookup', { hit: true, detail: isOwner ? undefined : 'hot-copy', way: 'fast' });
   }
 
   get visit(): Visit {

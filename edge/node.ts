@@ -315,7 +315,7 @@ function visitorListener(
 
 /** Returns the routing of requests that other nodes send. */
 function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): RoutingFor {
-  return (call, { site }, key) => {
+  return (call, { site }, key, trace) => {
     const asked = call.ask === 'owner' && key !== '' ? 'by-edge' : 'by-worker';
     const next = () => ({
       id: call.id,
@@ -323,7 +323,7 @@ function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): Routi
       proto: call.proto,
       position: core.ledger.positionFor(call.position),
     });
-    return new EdgeRouting({ peers, origin, site, key, asked, call: next });
+    return new EdgeRouting({ peers, origin, site, key, asked, call: next, trace });
   };
 }
 

@@ -16,6 +16,7 @@ import { withoutHop } from '../http/forwarding.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
 import type { NodeCore, Reply } from '../tier/node-core.ts';
 import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
@@ -56,6 +57,7 @@ class VisitorRequest implements RequestContext {
   isOwn = false;
   reply: Reply | undefined;
   bytes = 0;
+  readonly trace: RequestTrace | undefined;
   #id: string | undefined;
 
   constructor(visit: Visit, exchange: ServerExchange, visitor: string, visited: Visited | undefined) {
@@ -64,6 +66,7 @@ class VisitorRequest implements RequestContext {
     this.exchange = exchange;
     this.visitor = visitor;
     this.visited = visited;
+    this.trace = visit.core.tracer.begin(this);
   }
 
   /** Made when it is first used: most requests are neither logged nor sent to another node. */
@@ -203,6 +206,7 @@ async function cache(context: VisitorRequest): Promise<'deliver'> {
     routing: own,
     forPeer: false,
     needs: NOTHING_KNOWN,
+    trace: context.trace,
   });
   if (own.isOwner) {
     context.isOwn = true;

@@ -8,6 +8,7 @@ import type { CacheRequest } from '../cache/engine.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { Fetch } from '../http/message.ts';
 import { monotonicNow } from '../lib/clock.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import type { Routing } from '../tier/cache-request.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import type { TierCall } from '../tier/protocol.ts';
@@ -26,6 +27,8 @@ export interface RoutingOptions {
   readonly call: () => Omit<TierCall, 'ask'>;
   /** Counter of requests by key, for copies of what other edges own; absent: none are kept. */
   readonly hot?: HotKeys;
+  /** Absent unless requests are traced. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 export class EdgeRouting implements Routing {
@@ -46,7 +49,8 @@ export class EdgeRouting implements Routing {
     this.asksPeer = hops.owners.length > 0 ? true : hops.workers.length > 0 ? 'near' : false;
     this.isOwner = this.asksPeer === false;
     if (!this.isOwner) hot?.note(key, monotonicNow());
-    this.fetch = failover(() => this.#targets());
+    const { trace } = options;
+    this.fetch = failover(() => (trace === undefined ? this.#targets() : this.#targets().map(traced(trace))));
   }
 
   /** An edge stores what it owns, and of the rest what is requested often. */
@@ -81,4 +85,15 @@ export class EdgeRouting implements Routing {
   readonly #onOwner = (): void => {
     this.isOwner = true; // the owners did not answer: this edge stands in for them
   };
+}
+
+/** Returns a target that says in the trace when it is asked. */
+function traced(trace: RequestTrace): (target: Target) => Target {
+  return (target) => ({
+    ...target,
+    onAsked: () => {
+      trace.note('fetch', { to: target.name });
+      target.onAsked?.();
+    },
+  });
 }

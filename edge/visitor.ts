@@ -25,6 +25,7 @@ import type { ResponseHead, SectionMemo } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import type { NodeCore, ServedSite } from '../tier/node-core.ts';
 import type { UpgradeCall } from '../tier/upgrade.ts';
 import type { EdgeGeo } from './edge-geo.ts';
@@ -82,12 +83,12 @@ export function readUpgrade(visit: Visit, request: ServerRequest): UpgradeCall {
 
 export function routing(
   { core, peers, origin }: Visit,
-  arrival: { readonly id: string },
+  arrival: { readonly id: string; readonly trace?: RequestTrace | undefined },
   { served: { site }, scheme: proto }: Visited,
   options: Pick<RoutingOptions, 'key' | 'asked' | 'hot'>,
 ): EdgeRouting {
   const call = () => ({ id: arrival.id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
-  return new EdgeRouting({ peers, origin, site, call, ...options });
+  return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, ...options });
 }
 
 /**

@@ -55,11 +55,14 @@ export async function startShield({ region, shield, log, now, componentEvents }:
   );
   const secret = (): string => config.value.tier_secret;
   const hosts = (): readonly string[] => config.value.control_hosts;
-  const routing: RoutingFor = (_call, { site }) => ({
-    fetch: origins.fetchFor(site),
-    asksPeer: false,
-    keeps: () => true,
-  });
+  const routing: RoutingFor = (_call, { site }, _key, trace) => {
+    const fetch = origins.fetchFor(site);
+    const traced: typeof fetch = (request, sink) => {
+      trace?.note('fetch', { to: 'origin' });
+      return fetch(request, sink);
+    };
+    return { fetch: trace === undefined ? fetch : traced, asksPeer: false, keeps: () => true };
+  };
   const ofListener = {
     update: (listener: Listener, { limits }: RegionConfig) => listener.update(limits),
     close: (listener: Listener) => listener.close(),

@@ -11,6 +11,7 @@ import type { ServerExchange } from '../http/exchange.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { Target } from '../http/request-target.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import { clientAbortSignal } from './gone.ts';
 import type { ServedSite } from './node-core.ts';
 
@@ -42,6 +43,7 @@ export interface CacheCall {
   readonly forPeer: boolean;
   /** Position in the journal that the requester has applied. */
   readonly needs: JournalPosition;
+  readonly trace?: RequestTrace | undefined;
 }
 
 export function cacheRequest(call: CacheCall): CacheRequest {
@@ -64,5 +66,6 @@ export function cacheRequest(call: CacheCall): CacheRequest {
     onInterim: (status, fields) => exchange.interim(status, fields),
     gone: clientAbortSignal(exchange),
     needs: call.needs,
+    trace: call.trace,
   };
 }

@@ -19,6 +19,7 @@ import { Recogniser } from '../http/recogniser.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Started } from '../lib/components.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
 import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from './pipeline.ts';
@@ -35,7 +36,7 @@ export interface TierListenerOptions {
 }
 
 /** Decides where a miss is fetched from. The key is empty for what is not cached. */
-export type RoutingFor = (call: TierCall, served: ServedSite, key: string) => Routing;
+export type RoutingFor = (call: TierCall, served: ServedSite, key: string, trace?: RequestTrace) => Routing;
 
 export async function listenForNodes(started: Started, options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
@@ -101,6 +102,7 @@ interface TierRequest extends RequestContext {
   id: string;
   readonly options: TierListenerOptions;
   cacheRequest: CacheRequest | undefined;
+  trace: RequestTrace | undefined;
 }
 
 const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', TierRequest> = {
@@ -123,7 +125,9 @@ function answer(options: TierListenerOptions, exchange: ServerExchange): Promise
     cacheRequest: undefined,
     reply: undefined,
     bytes: 0,
+    trace: undefined,
   };
+  context.trace = options.core.tracer.begin(context);
   return runPhases(PHASES, 'receive', context, fail);
 }
 
@@ -154,9 +158,10 @@ function receive(context: TierRequest): 'cache' {
     headers,
     body: requestBody(exchange, site.max_request_body),
     visitor: call.visitor,
-    routing: options.routing(call, served, keyed.key),
+    routing: options.routing(call, served, keyed.key, context.trace),
     forPeer: call.ask !== 'shield',
     needs: call.position,
+    trace: context.trace,
   });
   return 'cache';
 }

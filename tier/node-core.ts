@@ -19,6 +19,7 @@ import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallNow } from '../lib/clock.ts';
+import { Tracer } from '../lib/trace.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
@@ -91,6 +92,7 @@ export class NodeCore {
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
+  readonly tracer: Tracer;
   limits: LimitsConfig;
   readonly #accessLog: NodeCoreOptions['accessLog'];
   readonly visitorAddress: (sender: string, headers: RawHeaders) => string;
@@ -107,6 +109,7 @@ export class NodeCore {
     this.name = name;
     this.member = options.member ?? name;
     this.log = log;
+    this.tracer = new Tracer(this.member, log);
     this.#accessLog = options.accessLog;
     this.visitorAddress = options.visitorAddress ?? ((sender) => sender);
     this.now = options.now ?? wallNow;

@@ -7,9 +7,9 @@
  * an error page.
  * @module
  */
-import { channel } from 'node:diagnostics_channel';
-import type { MonotonicMs } from '../lib/clock.ts';
-import type { ListenerName } from '../telemetry/metrics.ts';
+import { fieldValue } from '../http/headers.ts';
+import { type MonotonicMs, msSince } from '../lib/clock.ts';
+import type { RequestTrace, TracePhase } from '../lib/trace.ts';
 import type { Arrival, NodeCore, Reply } from './node-core.ts';
 
 /** One request on its way through the phases, and what they find out. */
@@ -19,6 +19,8 @@ export interface RequestContext extends Arrival {
   reply: Reply | undefined;
   /** Bytes of the body that were delivered. */
   bytes: number;
+  /** Absent unless requests are traced. */
+  readonly trace: RequestTrace | undefined;
 }
 
 type Next<Phase> = Phase | 'done';
@@ -27,24 +29,12 @@ export type Phases<Phase extends string, Context> = Readonly<
   Record<Phase, (context: Context) => Next<Phase> | Promise<Next<Phase>>>
 >;
 
-/** Message of the channel, sent before each phase. */
-export interface PhaseMessage {
-  readonly node: string;
-  readonly listener: ListenerName;
-  readonly id: string;
-  readonly phase: string;
-  readonly target: string;
-}
-
-/** For tools that trace requests; costs nothing while nothing subscribes. */
-const PHASE_CHANNEL = channel('seawall:request:phase');
-
 /**
  * Takes a request through the phases. Never rejects.
  *
  * @param fail - Makes the reply to what a phase threw.
  */
-export async function runPhases<Phase extends string, Context extends RequestContext>(
+export async function runPhases<Phase extends TracePhase, Context extends RequestContext>(
   phases: Phases<Phase | 'deliver' | 'log', Context>,
   first: Phase | 'deliver',
   context: Context,
@@ -52,13 +42,15 @@ export async function runPhases<Phase extends string, Context extends RequestCon
 ): Promise<void> {
   let next: Next<Phase | 'deliver' | 'log'> = first;
   while (next !== 'done') {
-    report(context, next);
+    const phase: Phase | 'deliver' | 'log' = next;
     try {
       const result: Next<Phase | 'deliver' | 'log'> | Promise<Next<Phase | 'deliver' | 'log'>> = phases[next](context);
       next = result instanceof Promise ? await result : result;
+      if (context.trace !== undefined) context.trace.note(phase, findings(phase, next, context));
     } catch (error) {
       fail(context, error);
-      if (context.exchange.hasHead || next === 'deliver' || next === 'log') {
+      context.trace?.note(phase, { code: context.reply?.result, error: (error as Error).message });
+      if (context.exchange.hasHead || phase === 'deliver' || phase === 'log') {
         context.exchange.abort(); // too late for a page
         return;
       }
@@ -82,12 +74,26 @@ export function logReply(context: RequestContext): 'done' {
   return 'done';
 }
 
-/** Tells the channel and the debug log of a phase that begins. */
-function report({ core, listener, id, exchange }: RequestContext, phase: string): void {
-  const { name: node, log } = core;
-  if (!PHASE_CHANNEL.hasSubscribers && !log.isLevelEnabled('debug')) return;
-  const { target } = exchange;
-  const message: PhaseMessage = { node, listener, id, phase, target };
-  if (PHASE_CHANNEL.hasSubscribers) PHASE_CHANNEL.publish(message);
-  log.debug({ id, listener, target }, `phase ${phase}`);
+/** Findings of a phase, for the trace. */
+function findings(phase: TracePhase, next: string, context: RequestContext): Record<string, unknown> {
+  const { exchange, site, reply, bytes, startedAt } = context;
+  switch (phase) {
+    case 'receive':
+      return {
+        method: exchange.method,
+        target: exchange.target,
+        host: fieldValue(exchange.headers, 'host'),
+        site: site?.name,
+      };
+    case 'cache': {
+      const { head, result } = reply as Reply;
+      return { status: head.status, result, cacheStatus: fieldValue(head.headers, 'cache-status') };
+    }
+    case 'deliver':
+      return { status: reply?.head.status, bytes };
+    case 'log':
+      return { result: reply?.result, ms: Math.round(msSince(startedAt) * 1_000) / 1_000 };
+    default:
+      return { next };
+  }
 }

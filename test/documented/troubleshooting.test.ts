@@ -7,6 +7,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { DETAIL_MEANINGS, FORWARD_REASON_MEANINGS, STORE_REFUSAL_MEANINGS } from '../../cache/policy/refusals.ts';
+import { HTTP_ERRORS } from '../../http/errors.ts';
 import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -31,7 +32,13 @@ test('log lines and messages in quotation marks are in the source', async (t) =>
   );
 });
 
-test('details, reasons and causes exist', async (t) => {
+test('codes, details, reasons and causes exist', async (t) => {
+  const codes = named(/\b[45]\d\d `(\w+)`/g);
+  t.ok(codes.length > 15, 'codes were found');
+  t.strictSame(
+    codes.filter((name) => !Object.hasOwn(HTTP_ERRORS, name)),
+    [],
+  );
   const details = { ...STORE_REFUSAL_MEANINGS, ...DETAIL_MEANINGS };
   t.strictSame(
     named(/\bdetail=([\w-]+)/g).filter((name) => !Object.hasOwn(details, name)),

@@ -1,7 +1,11 @@
-/** Phases that requests pass, as the channel tells of them. */
+/** Phases that requests pass, as the channels and the debug log say. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { join } from 'node:path';
+import { type Logger, pino } from 'pino';
 import { type Test, test } from 'tap';
-import type { PhaseMessage } from '../../tier/pipeline.ts';
+import { TRACE_PHASES, type TraceMessage, type TracePhase, Tracer, traceChannel } from '../../lib/trace.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { ask } from '../support/visitor.ts';
@@ -10,16 +14,20 @@ import { ask } from '../support/visitor.ts';
 function phasesSeen(t: Test): Map<string, string[]> {
   const seen = new Map<string, string[]>();
   const note = (message: unknown): void => {
-    const { node, phase } = message as PhaseMessage;
+    const { node, phase } = message as TraceMessage;
     seen.set(node, [...(seen.get(node) ?? []), phase]);
   };
-  subscribe('seawall:request:phase', note);
-  t.teardown(() => unsubscribe('seawall:request:phase', note));
+  const channels = (Object.keys(TRACE_PHASES) as TracePhase[]).map(traceChannel);
+  for (const one of channels) subscribe(one, note);
+  t.teardown(() => {
+    for (const one of channels) unsubscribe(one, note);
+  });
   return seen;
 }
 
 const HOUR = { 'Cache-Control': 'max-age=3600' };
 const READ = ['receive', 'admit', 'route'];
+const ANSWERED = ['lookup', 'fetch', 'cache'];
 const SENT = ['deliver', 'log'];
 
 for (const { name, target, method = 'GET', body, status, edge, shield = [] } of [
@@ -27,8 +35,8 @@ for (const { name, target, method = 'GET', body, status, edge, shield = [] } of 
     name: 'a miss',
     target: '/new',
     status: 200,
-    edge: [...READ, 'body', 'cache', ...SENT],
-    shield: ['receive', 'cache', ...SENT],
+    edge: [...READ, 'body', ...ANSWERED, ...SENT],
+    shield: ['receive', ...ANSWERED, ...SENT],
   },
   {
     name: 'a body',
@@ -36,8 +44,8 @@ for (const { name, target, method = 'GET', body, status, edge, shield = [] } of 
     method: 'POST',
     body: 'x',
     status: 200,
-    edge: [...READ, 'body', 'cache', ...SENT],
-    shield: ['receive', 'cache', ...SENT],
+    edge: [...READ, 'body', ...ANSWERED, ...SENT],
+    shield: ['receive', ...ANSWERED, ...SENT],
   },
   { name: 'PURGE', target: '/', method: 'PURGE', status: 405, edge: ['receive', 'purge', ...SENT] },
   { name: 'a redirect', target: '/old', status: 308, edge: [...READ, ...SENT] },
@@ -71,3 +79,63 @@ for (const { name, target, method = 'GET', body, status, edge, shield = [] } of 
     t.equal(await network.metric('eu-1', 'seawall_requests_total', { listener: 'public' }), 1);
   });
 }
+
+async function network(t: Test, log?: Logger) {
+  const origin = await startOrigin(text('hello', HOUR));
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, ...(log && { log }) });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  return network;
+}
+
+test('a hit on the fast path says receive and lookup', async (t) => {
+  const { at } = await network(t);
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
+  await ask(at('eu-1'), '/page', { agent });
+  const seen = phasesSeen(t);
+  t.match((await ask(at('eu-1'), '/page', { agent })).headers['cache-status'], /;hit/);
+  t.strictSame(seen.get('eu-1'), ['receive', 'lookup']);
+});
+
+test('the debug log has a line for each phase, and a request has one id at all nodes', async (t) => {
+  const lines: TraceMessage[] = [];
+  const write = (line: string): void => {
+    const message = JSON.parse(line) as TraceMessage;
+    if (message.phase !== undefined) lines.push(message);
+  };
+  const { at } = await network(t, pino({ level: 'debug' }, { write }));
+  await ask(at('eu-1'), '/page');
+  t.equal(new Set(lines.map(({ id }) => id || lines[0]?.id)).size, 1, 'one id');
+  t.match(
+    lines.map(({ node, phase, fwd, to, status, target }) => ({ node, phase, fwd, to, status, target })),
+    [
+      { node: 'eu-1', phase: 'receive', target: '/page' },
+      { node: 'eu-1', phase: 'admit' },
+      { node: 'eu-1', phase: 'route' },
+      { node: 'eu-1', phase: 'body' },
+      { node: 'eu-1', phase: 'lookup', fwd: 'uri-miss' },
+      { node: 'eu-1', phase: 'fetch', to: 'shield-1' },
+      { node: 'shield-1', phase: 'receive', target: '/page' },
+      { node: 'shield-1', phase: 'lookup', fwd: 'uri-miss' },
+      { node: 'shield-1', phase: 'fetch', to: 'origin' },
+    ],
+  );
+  t.ok(lines.some(({ node, phase, result }) => node === 'eu-1' && phase === 'log' && result === 'uri-miss'));
+});
+
+test('nothing is traced without a debug log and without a subscriber', async (t) => {
+  const log = pino({ level: 'info' }, { write: () => undefined });
+  const tracer = new Tracer('eu-1', log);
+  t.equal(tracer.begin({ id: 'one' }), undefined);
+  phasesSeen(t);
+  t.not(tracer.begin({ id: 'one' }), undefined, 'a subscriber turns it on at once');
+});
+
+test('docs/debugging.md names every phase', async (t) => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/debugging.md'), 'utf8');
+  const named = [...page.matchAll(/^\| `(\w+)` \| `seawall:(\w+)` \| (.*) \|$/gm)];
+  t.strictSame(
+    named.map(([, phase, name, meaning]) => [phase, name, meaning]),
+    Object.entries(TRACE_PHASES).map(([phase, meaning]) => [phase, phase, meaning]),
+  );
+});

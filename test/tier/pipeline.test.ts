@@ -12,7 +12,7 @@ import { SECRET } from '../support/network.ts';
 import { STARTED } from '../support/started.ts';
 import { ask } from '../support/visitor.ts';
 
-type Table = Phases<'first' | 'second' | 'deliver' | 'log', RequestContext>;
+type Table = Phases<'receive' | 'cache' | 'deliver' | 'log', RequestContext>;
 
 const LIMITS = limitsSchema.parse({ drain_timeout: '1s' });
 
@@ -33,8 +33,8 @@ async function serve(t: Test, phases: Partial<Table>, log?: string[]): Promise<s
   const silent = createLog({ name: 'pipeline', level: 'silent' });
   const core = new NodeCore({ name: 'eu-1', role: 'edge', memoryBytes: 2 ** 20, region, log: silent });
   const table: Table = {
-    first: () => 'second',
-    second: (context) => {
+    receive: () => 'cache',
+    cache: (context) => {
       context.reply = core.ownReply(
         context,
         { status: 200, statusText: '', headers: [] },
@@ -61,8 +61,9 @@ async function serve(t: Test, phases: Partial<Table>, log?: string[]): Promise<s
         site,
         reply: undefined,
         bytes: 0,
+        trace: undefined,
       };
-      void runPhases(table, 'first', request, (context, error) => {
+      void runPhases(table, 'receive', request, (context, error) => {
         log?.push(String(error));
         context.reply = core.errorReply(context, error instanceof HttpError ? error : new HttpError('internal'), []);
       }).then(() => log?.push('over'));
@@ -81,7 +82,7 @@ test('what a phase throws, at once or by its promise, becomes a page', async (t)
     throw new HttpError('body_too_large');
   };
   for (const first of [refuse, async () => refuse()]) {
-    const answer = await ask(await serve(t, { first }), '/');
+    const answer = await ask(await serve(t, { receive: first }), '/');
     t.equal(answer.status, 413);
     t.equal(answer.complete, true);
   }
@@ -89,15 +90,15 @@ test('what a phase throws, at once or by its promise, becomes a page', async (t)
 
 test('phases that answer at once take no turn of the event loop', async (t) => {
   const seen: string[] = [];
-  const first = (): 'second' => {
+  const first = (): 'cache' => {
     seen.push('first');
-    return 'second';
+    return 'cache';
   };
   const deliver = (context: RequestContext): Promise<'log'> => {
     seen.push('deliver');
     return deliverReply(context);
   };
-  const address = await serve(t, { first, deliver }, seen);
+  const address = await serve(t, { receive: first, deliver }, seen);
   t.match(await ask(address, '/'), { status: 200, text: 'hello' });
   t.strictSame(seen.slice(0, 3), ['first', 'deliver', 'returned']);
 });
@@ -109,7 +110,7 @@ test('a failure behind the head breaks the answer off', async (t) => {
     exchange.write(Buffer.from('hello'));
     throw new Error('a defect');
   };
-  const address = await serve(t, { first }, seen);
+  const address = await serve(t, { receive: first }, seen);
   await t.rejects(ask(address, '/').then(({ complete }) => complete || Promise.reject(new Error('broken off'))));
   t.ok(seen.includes('over'));
 });
