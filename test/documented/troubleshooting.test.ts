@@ -12,7 +12,10 @@ import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const page = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');
-const rows = page.split('\n').filter((line) => line.startsWith('| '));
+const rows = page
+  .replaceAll('\n  ', ' ')
+  .split('\n')
+  .filter((line) => line.startsWith('- '));
 const source = globSync('{cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier}/**/*.ts', {
   cwd: ROOT,
 })
@@ -56,7 +59,9 @@ test('codes, details, reasons and causes exist', async (t) => {
 
 test('keys of the config that a fix names exist', async (t) => {
   const known = readFileSync(join(ROOT, 'docs/config.md'), 'utf8');
-  const keys = rows.flatMap((row) => [...(row.split(' | ').at(-1) ?? '').matchAll(/`([a-z]+(?:[._][a-z]+)+)(?::|`)/g)]);
+  const keys = rows.flatMap((row) => [
+    ...(row.split('; fix: ').at(-1) ?? '').matchAll(/`([a-z]+(?:[._][a-z]+)+)(?::|`)/g),
+  ]);
   t.ok(keys.length > 10, 'some were found');
   t.strictSame(
     keys.map(([, key = '']) => key).filter((key) => !known.includes(`\`${key.split('.').at(-1)}\``)),

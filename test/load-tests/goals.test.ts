@@ -24,8 +24,8 @@ test('every goal is about a scenario that there is', async (t) => {
 });
 
 test('the page lists every scenario, as it stands in the code', async (t) => {
-  const page = readFileSync(join(import.meta.dirname, '../../docs/performance.md'), 'utf8');
-  for (const { name, title, about } of SCENARIOS) t.match(page, `| \`${name}\` | **${title}.** ${about} |\n`);
+  const page = readFileSync(join(import.meta.dirname, '../../docs/performance.md'), 'utf8').replaceAll('\n  ', ' ');
+  for (const { name, title, about } of SCENARIOS) t.match(page, `\n- \`${name}\`: **${title}.** ${about}\n`);
 });
 
 test('what few objects show says nothing about a million', async (t) => {
