@@ -59,6 +59,9 @@ export const MIN_READ_RATE = 16 * 1024;
 /** Minimum time over which a reader's rate is measured before it is found too slow. */
 const MEASURED_MS = 1_000;
 
+/** A measurement that began longer ago is begun anew when the reader has gone on: it was nobody's concern meanwhile. */
+export const STALE_MS = 5_000;
+
 /** Interval of checks for slow readers and expired waits while requests wait. */
 const LOOK_MS = 100;
 
@@ -122,7 +125,14 @@ export class ConnectionShares {
 
   /** Records that a reader holds its response back. Costs little after the first time. */
   noteHeldBack(one: Sharer): void {
-    if (!this.#slow.has(one)) this.#slow.set(one, { since: monotonicNow(), bytes: one.heldBack?.bytes ?? 0 });
+    const now = monotonicNow();
+    const bytes = one.heldBack?.bytes ?? 0;
+    const mark = this.#slow.get(one);
+    if (mark === undefined) this.#slow.set(one, { since: now, bytes });
+    else if (msBetween(mark.since, now) > STALE_MS) {
+      mark.since = now;
+      mark.bytes = bytes;
+    }
   }
 
   #refuse(one: Sharer): void {
@@ -193,7 +203,8 @@ export class ConnectionShares {
   #relieve(): void {
     if (this.#slow.size === 0) return;
     const now = monotonicNow();
-    for (;;) {
+    // While some are free, those that wait have their share, or soon will: no reader is in their way.
+    while (this.#connections.taken >= this.#options.maxConnections) {
       const next = this.#queue.first();
       const victim = next && this.#slowest(now, next.visitor);
       if (victim === undefined || !this.#mayEnd()) return;

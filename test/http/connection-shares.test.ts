@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { test } from 'tap';
-import { ConnectionShares, type Sharer } from '../../http/connection-shares.ts';
+import { ConnectionShares, type Sharer, type SharesOptions, STALE_MS } from '../../http/connection-shares.ts';
 
 test('thousands whose time to wait is up at once are ended a few in each turn of the event loop', async (t) => {
   const shares = new ConnectionShares({
@@ -41,6 +41,118 @@ test('thousands whose time to wait is up at once are ended a few in each turn of
   t.ok(most <= 32, `${most} in a turn`);
   t.equal(shares.inFlight, 8);
 });
+
+/** A response that takes bytes only where a test says so. */
+class Reader implements Sharer {
+  readonly visitor: string | undefined;
+  standing: Sharer['standing'];
+  readonly heldBack = { bytes: 0 };
+  readonly #shares: ConnectionShares;
+  hasConnection = false;
+  endedWith: string | undefined;
+
+  constructor(shares: ConnectionShares, visitor: string | undefined) {
+    this.#shares = shares;
+    this.visitor = visitor;
+    shares.begin(this);
+  }
+
+  dispatch(): void {
+    this.hasConnection = true;
+  }
+
+  giveUp({ code }: { readonly code: string }): void {
+    this.endedWith = code;
+    this.#shares.done(this);
+  }
+
+  /** The reader takes so many bytes more, then holds the response back. */
+  take(bytes: number): void {
+    this.heldBack.bytes += bytes;
+    this.#shares.noteHeldBack(this);
+  }
+}
+
+function shareOut(options: Partial<SharesOptions> = {}): ConnectionShares {
+  return new ConnectionShares({
+    maxConnections: 16,
+    maxWaiting: 100,
+    busyCode: 'origin_overloaded',
+    minReadRate: 16 * 1024,
+    ...options,
+  });
+}
+
+const LONG_PAUSE_MS = STALE_MS + 500;
+
+/** For a reader to be found too slow, and some looks. */
+const JUDGED_MS = 1_500;
+
+test('nobody is cut off while connections are free, also where a visitor waits for more than its share', async (t) => {
+  const shares = shareOut();
+  const slow = [new Reader(shares, undefined), new Reader(shares, 'slow'), new Reader(shares, 'slow')];
+  for (const one of slow) one.take(1_000);
+  const many = Array.from({ length: 8 }, () => new Reader(shares, 'wants much'));
+  t.ok(
+    many.some(({ hasConnection }) => !hasConnection),
+    'some of its requests wait',
+  );
+  await sleep(JUDGED_MS);
+  t.strictSame(
+    slow.map(({ endedWith }) => endedWith),
+    [undefined, undefined, undefined],
+  );
+  t.ok(many.some(({ hasConnection }) => !hasConnection));
+});
+
+test('where all connections are taken, the reader that has been too slow for longest is cut off', async (t) => {
+  const shares = shareOut({ maxConnections: 2 });
+  const [first, second] = [new Reader(shares, 'first'), new Reader(shares, 'second')];
+  first.take(1_000);
+  second.take(1_000);
+  const other = new Reader(shares, 'other');
+  await sleep(JUDGED_MS);
+  t.equal(first.endedWith, 'slow_reader');
+  t.equal(second.endedWith, undefined);
+  t.ok(other.hasConnection);
+});
+
+test('a reader that went on after a long pause is judged by its pace since then', async (t) => {
+  const shares = shareOut({ maxConnections: 2, minReadRate: 1_000_000 });
+  const [paused, stalled] = [new Reader(shares, 'paused'), new Reader(shares, 'stalled')];
+  for (const one of [paused, stalled]) one.take(1_000);
+  await sleep(LONG_PAUSE_MS); // nobody waits
+  const goesOn = setInterval(() => paused.take(150_000), 50); // 3 MB a second
+  t.teardown(() => clearInterval(goesOn));
+  paused.take(150_000);
+  const others = [new Reader(shares, 'other'), new Reader(shares, 'another')];
+  t.equal(stalled.endedWith, 'slow_reader', 'at once');
+  t.ok(others[0]?.hasConnection);
+  await sleep(JUDGED_MS);
+  t.equal(paused.endedWith, undefined);
+});
+
+for (const { pace, cutOff } of [
+  { pace: 1_500_000, cutOff: false },
+  { pace: 500_000, cutOff: true },
+]) {
+  test(`a steady reader of ${pace} bytes a second, where 1,000,000 are asked for: ${cutOff ? 'cut off' : 'not'}`, async (t) => {
+    const shares = shareOut({ maxConnections: 1, minReadRate: 1_000_000 });
+    const reader = new Reader(shares, 'reader');
+    let from = performance.now();
+    const reads = setInterval(() => {
+      const now = performance.now();
+      reader.take((pace * (now - from)) / 1_000);
+      from = now;
+    }, 20);
+    t.teardown(() => clearInterval(reads));
+    reader.take(1);
+    const other = new Reader(shares, 'other');
+    await sleep(JUDGED_MS * 2);
+    t.equal(reader.endedWith, cutOff ? 'slow_reader' : undefined);
+    t.equal(other.hasConnection, cutOff);
+  });
+}
 
 test('requests that have ended do not move to the old generation, however many come and go', async (t) => {
   setFlagsFromString('--expose-gc');

@@ -4,7 +4,7 @@
  * others go on being served.
  */
 import { once } from 'node:events';
-import { Agent } from 'node:http';
+import { Agent, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { pino } from 'pino';
 import { type Test, test } from 'tap';
@@ -50,6 +50,23 @@ function get(path: string): string {
 
 function from(address: string): Agent {
   return new Agent({ keepAlive: false, localAddress: address });
+}
+
+/** Reads so many bytes a second. @returns All bytes that came. */
+async function readAtPace(t: Test, response: IncomingMessage, bytesPerSecond: number): Promise<number> {
+  let bytes = 0;
+  const pace = setInterval(() => {
+    for (let left = bytesPerSecond / 10; left > 0; ) {
+      const piece = response.read(Math.min(left, response.readableLength)) as Buffer | null;
+      if (piece === null) break;
+      bytes += piece.length;
+      left -= piece.length;
+    }
+  }, 100);
+  t.teardown(() => clearInterval(pace));
+  response.on('error', () => undefined); // broken off
+  await new Promise((resolve) => void response.once('close', resolve));
+  return bytes;
 }
 
 async function misses(edge: string, count: number, address = '127.0.0.1'): Promise<Reply[]> {
@@ -98,22 +115,29 @@ test('a reader that is slow, but no slower than min_read_rate, gets all of its b
   const edge = network.at('eu-1');
   const stalled = await hold(t, edge, '127.0.1.1', get('/large?stalled'));
   const slow = await open(edge, '/large?slow', { agent: from('127.0.1.2') });
-  let bytes = 0;
-  const pace = setInterval(() => {
-    for (let left = 1_000_000; left > 0; ) {
-      const piece = slow.read(Math.min(left, slow.readableLength)) as Buffer | null;
-      if (piece === null) break;
-      bytes += piece.length;
-      left -= piece.length;
-    }
-  }, 100);
-  t.teardown(() => clearInterval(pace));
+  const bytes = readAtPace(t, slow, 10_000_000);
   const others = misses(edge, 10);
-  await once(slow, 'end');
-  t.equal(bytes, LARGE.length);
+  t.equal(await bytes, LARGE.length);
   t.ok((await others).every(isServed));
   stalled.resume();
   if (!stalled.destroyed) await once(stalled, 'close'); // cut off, as it was too slow while others waited
+});
+
+test('readers that are fast enough are not cut off where they have all connections and another visitor waits', async (t) => {
+  const origin = await startShop();
+  const network = await startNetwork({
+    origin: origin.url,
+    access: { max_connections: 2, min_read_rate: '1MiB', connect_timeout: '30s' },
+    shields: 0,
+    regions: { eu: 1 },
+  });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const edge = network.at('eu-1');
+  const readers = await Promise.all([1, 2].map((i) => open(edge, `/large?${i}`, { agent: from(`127.0.1.${i}`) })));
+  const other = misses(edge, 1);
+  const bytes = await Promise.all(readers.map((reader) => readAtPace(t, reader, 5_000_000)));
+  t.strictSame(bytes, [LARGE.length, LARGE.length]);
+  t.ok((await other).every(isServed));
 });
 
 test('connections_per_address: more are closed at once, and others are not concerned', async (t) => {
