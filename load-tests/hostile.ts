@@ -6,6 +6,7 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../test/support/node-processes.ts';
 import { readArguments } from './arguments.ts';
 import { makeCertificate } from './bench/certificate.ts';
 import { CORES, canPin, programOf, start, untilListening } from './bench/processes.ts';
@@ -27,7 +28,6 @@ import {
 import type { Shape } from './hostile/shape.ts';
 import { SHAPES } from './hostile/shapes.ts';
 import type { Waits } from './hostile/visitor.ts';
-import { freePorts } from './nodes.ts';
 
 const HELP = `Usage: npm run bench:hostile -- [options]
 

@@ -4,11 +4,12 @@
  * its bounds.
  * @module
  */
+
+import { seededRandom } from '../test/support/random.ts';
 import { readArguments } from './arguments.ts';
 import { measureKills } from './purge/kills.ts';
 import { measureObjects } from './purge/objects.ts';
 import { measureSustained } from './purge/sustained.ts';
-import { seededRandom } from './random.ts';
 
 const HELP = `Usage: npm run bench:purge -- [options]
 

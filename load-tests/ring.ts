@@ -4,10 +4,7 @@
  * @module
  */
 import HashRing from 'hashring';
-import { Ring, type RingMember } from '../tier/ring.ts';
-import { readArguments } from './arguments.ts';
-import { seededRandom } from './random.ts';
-import { print, type Row } from './report.ts';
+import { seededRandom } from '../test/support/random.ts';
 import {
   equalMembers,
   HOT_KEY_SHARE,
@@ -20,7 +17,10 @@ import {
   ordersThatDiffer,
   sampleKeys,
   simulateLoad,
-} from './ring-measures.ts';
+} from '../test/support/ring-measures.ts';
+import { Ring, type RingMember } from '../tier/ring.ts';
+import { readArguments } from './arguments.ts';
+import { print, type Row } from './report.ts';
 
 const HELP = `Usage: npm run bench:ring
 

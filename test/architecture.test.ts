@@ -70,6 +70,22 @@ test('imports point downwards', async (t) => {
   t.same(wrong, []);
 });
 
+test('tests and load tests share test/support/ and nothing else', async (t) => {
+  const wrong: string[] = [];
+  for (const file of globSync(['test/**/*.ts', 'load-tests/**/*.ts'], { cwd: ROOT })) {
+    for (const [, specifier] of readFileSync(join(ROOT, file), 'utf8').matchAll(IMPORT)) {
+      const imported = relative(ROOT, join(ROOT, dirname(file), specifier as string));
+      const isTestOfThem = file.startsWith('test/load-tests/'); // what load tests are made of is tested as well
+      const isWrong =
+        topFolder(file) === 'test'
+          ? topFolder(imported) === 'load-tests' && !isTestOfThem
+          : topFolder(imported) === 'test' && !imported.startsWith('test/support/');
+      if (isWrong) wrong.push(`${file} imports ${imported}`);
+    }
+  }
+  t.same(wrong, []);
+});
+
 test('policy is pure: no clock, no I/O', async (t) => {
   const wrong = files
     .filter((file) => PURE.some((folder) => file.startsWith(`${folder}/`)))

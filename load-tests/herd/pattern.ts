@@ -4,7 +4,7 @@
  * no block of a power of two can stand in another one's place unnoticed.
  * @module
  */
-import { seededRandom } from '../random.ts';
+import { seededRandom } from '../../test/support/random.ts';
 
 const PERIOD_BYTES = 1_048_573;
 

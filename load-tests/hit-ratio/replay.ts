@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
-import { storedResponse } from '../micro/objects.ts';
+import { storedResponse } from '../../test/support/stored-response.ts';
 import type { Trace } from './traces.ts';
 
 /** Shares of requests, and of bytes, that the cache answered. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { seededRandom } from '../random.ts';
+import { seededRandom } from '../../test/support/random.ts';
 
 /** Requests in order: the number of an object, and its bytes. */
 export interface Trace {

@@ -2,7 +2,7 @@
  * Shapes of requests: how each is written, and what it decodes to.
  * @module
  */
-import { type Field, indexed, indexing, literal } from './hpack.ts';
+import { type Field, indexed, indexing, literal } from '../../test/support/hpack.ts';
 
 /** Plain request that a shape's cost is compared with. */
 export type Like =

@@ -3,7 +3,7 @@
  * that a careless server spends much on.
  * @module
  */
-import type { Field } from './hpack.ts';
+import type { Field } from '../../test/support/hpack.ts';
 import { BROWSER, frame, head, http1, http2, type Shape } from './shape.ts';
 
 /** Nearly as much as a head may have by default: 32 KiB. */

@@ -11,10 +11,10 @@ import { PreparedResponses } from '../../edge/prepared-responses.ts';
 import { epochMs } from '../../lib/clock.ts';
 import { startNetwork } from '../../test/support/network.ts';
 import { startOrigin, text } from '../../test/support/origin.ts';
+import { storedResponse } from '../../test/support/stored-response.ts';
 import { median } from '../bench/statistics.ts';
 import type { Row } from '../report.ts';
 import { heldBytes } from './measure.ts';
-import { storedResponse } from './objects.ts';
 
 /** Promised in CHANGELOG and docs/adr/0006-fast-path.md: for a stored response, and for a connection. */
 const MAX_ENTRY_BYTES = 700;

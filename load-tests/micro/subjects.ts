@@ -14,8 +14,8 @@ import { Prepared } from '../../edge/prepared.ts';
 import { parseSection, Recogniser, type Section } from '../../http/recogniser.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
+import { ledger, storedResponse } from '../../test/support/stored-response.ts';
 import { Ring } from '../../tier/ring.ts';
-import { ledger, storedResponse } from './objects.ts';
 
 export interface Subject {
   readonly what: string;

@@ -9,7 +9,13 @@ import { Pool } from 'undici';
 import { loadRegion } from '../../config/load.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { Receipt } from '../../control/schemas.ts';
-import { freePorts, makeToken, type NodeProcess, startNode, temporaryFolder } from '../nodes.ts';
+import {
+  freePorts,
+  makeToken,
+  type NodeProcess,
+  startNode,
+  temporaryFolder,
+} from '../../test/support/node-processes.ts';
 
 export const HOST = 'purge.example';
 export const SITE = 'purge';

@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { journalClient } from '../../journal/client.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../test/support/random.ts';
 import { exactly, number, print } from '../report.ts';
 import { type Control, SECRET, SITE, startControl } from './control.ts';
 

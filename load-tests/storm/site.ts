@@ -13,8 +13,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Receipt } from '../../control/schemas.ts';
+import { type Random, seededRandom, zipf } from '../../test/support/random.ts';
 import { formatTierCall, TIER_FIELD } from '../../tier/protocol.ts';
-import { type Random, seededRandom, zipf } from '../random.ts';
 import { type Asked, type FromSite, HOST, type PurgeTime, SITE, type Stale, type ToSite } from './messages.ts';
 import { type Expectation, Promises } from './promises.ts';
 

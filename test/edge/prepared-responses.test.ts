@@ -5,7 +5,7 @@ import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { PreparedResponses } from '../../edge/prepared-responses.ts';
 import { epochMs } from '../../lib/clock.ts';
-import { storedResponse } from '../../load-tests/micro/objects.ts';
+import { storedResponse } from '../support/stored-response.ts';
 
 const NOW = 1_800_000_000_000;
 const store = new MemoryStore(2 ** 22);

@@ -10,7 +10,7 @@ import { finishedHead } from '../../edge/finish.ts';
 import { type Kind, Prepared } from '../../edge/prepared.ts';
 import { withField } from '../../http/headers.ts';
 import { epochMs } from '../../lib/clock.ts';
-import { storedResponse } from '../../load-tests/micro/objects.ts';
+import { storedResponse } from '../support/stored-response.ts';
 
 const NOW = 1_800_000_000_000;
 const store = new MemoryStore(2 ** 20);

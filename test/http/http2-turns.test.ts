@@ -5,8 +5,8 @@
 import { type Test, test } from 'tap';
 import { FrameReader, type Pace } from '../../http/http2/frames.ts';
 import { DECODED, FRAMES_A_LOOK, unpaidBytes } from '../../http/http2/limits.ts';
-import { indexed, indexing } from '../../load-tests/hostile/hpack.ts';
 import { END_HEADERS, END_STREAM, frame, get, RawHttp2, TYPE } from '../support/frames.ts';
+import { indexed, indexing } from '../support/hpack.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { askHttp2, openHttp2, type SecureEdge, startSecureEdge } from '../support/secure-edge.ts';
 

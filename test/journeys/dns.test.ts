@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { decode } from 'dns-packet';
 import { test } from 'tap';
-import { freePorts } from '../../load-tests/nodes.ts';
 import { type Started, startCommand } from '../cli/process.ts';
 import { askUdp, until } from '../geo/dns/server.ts';
 import { queryFor } from '../geo/dns/world.ts';
+import { freePorts } from '../support/node-processes.ts';
 import { startOrigin, text } from '../support/origin.ts';
 
 const SEEN_WITHIN_MS = 3_000;

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
-import { freePorts, startNode } from '../../load-tests/nodes.ts';
+import { freePorts, startNode } from '../support/node-processes.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { ask, type Reply } from '../support/visitor.ts';
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import HashRing from 'hashring';
 import { test } from 'tap';
-import { seededRandom } from '../../load-tests/random.ts';
+import { LOAD_BOUND, Ring, type RingMember } from '../../tier/ring.ts';
+import { seededRandom } from '../support/random.ts';
 import {
   equalMembers,
   keysMoved,
@@ -13,8 +14,7 @@ import {
   ordersThatDiffer,
   sampleKeys,
   simulateLoad,
-} from '../../load-tests/ring-measures.ts';
-import { LOAD_BOUND, Ring, type RingMember } from '../../tier/ring.ts';
+} from '../support/ring-measures.ts';
 
 const KEYS = sampleKeys(200_000);
 const SOME_KEYS = KEYS.slice(0, 500);

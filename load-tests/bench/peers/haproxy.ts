@@ -1,8 +1,8 @@
 /** HAProxy with its cache. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePorts } from '../../../test/support/node-processes.ts';
 import { openFileLimit } from '../../herd/processes.ts';
-import { freePorts } from '../../nodes.ts';
 import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 

@@ -1,7 +1,7 @@
 /** Scenarios of misses, and of a mix of hits and misses. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { seededRandom, zipf } from '../../random.ts';
+import { seededRandom, zipf } from '../../../test/support/random.ts';
 import { BenchError } from '../errors.ts';
 import { missing, type Seen, wrk } from '../loads.ts';
 import { checkSeen, measuresOf, whileUsed } from '../measure.ts';

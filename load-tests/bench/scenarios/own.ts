@@ -1,7 +1,7 @@
 /** Scenarios for Seawall alone: a region of two edges; a million objects. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { seededRandom } from '../../random.ts';
+import { seededRandom } from '../../../test/support/random.ts';
 import { BenchError } from '../errors.ts';
 import { askInside } from '../inside.ts';
 import { missing, wrk } from '../loads.ts';

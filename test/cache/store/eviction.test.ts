@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { EvictionQueues } from '../../../cache/store/eviction.ts';
 import { HASH, NO_ROW, Rows, STATE } from '../../../cache/store/rows.ts';
-import { seededRandom } from '../../../load-tests/random.ts';
+import { seededRandom } from '../../support/random.ts';
 
 /** Queues over rows that bytes of memory are counted for, as a store would. */
 function cacheOf(maxBytes: number) {

@@ -6,7 +6,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { LOAD_BOUND, type Ring, type RingMember } from '../tier/ring.ts';
+import { LOAD_BOUND, type Ring, type RingMember } from '../../tier/ring.ts';
 import { type Random, zipf } from './random.ts';
 
 /** Ten names each, of the kinds that nodes and their worker processes have. */

@@ -9,10 +9,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startChild } from '../cli/demo/child.ts';
-import { openControlDatabase } from '../control/data-folder.ts';
-import { SCOPE_KINDS, Tokens } from '../control/tokens.ts';
-import { wallNow } from '../lib/clock.ts';
+import { startChild } from '../../cli/demo/child.ts';
+import { openControlDatabase } from '../../control/data-folder.ts';
+import { SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
+import { wallNow } from '../../lib/clock.ts';
 
 const running = new Set<{ kill(signal: 'SIGKILL'): unknown }>();
 const folders = new Set<string>();
