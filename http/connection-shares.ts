@@ -6,9 +6,10 @@
  * @module
  */
 import { later, type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
-import { HttpError, type HttpErrorCode } from './errors.ts';
+import type { HttpErrorCode } from './errors.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FairShare } from './fair-share.ts';
+import { type Fault, UpstreamError } from './upstream-errors.ts';
 
 export interface SharesOptions {
   /** Requests under way at a time. */
@@ -32,7 +33,7 @@ export interface Sharer {
   /** The connection is there. */
   dispatch(): void;
   /** Ends it, whether it waits or is under way. */
-  giveUp(error: HttpError): void;
+  giveUp(error: UpstreamError): void;
   /** Its response, if its reader holds it back at the moment. */
   readonly heldBack: HeldBack | undefined;
   /**
@@ -67,6 +68,12 @@ const LOOK_MS = 100;
 
 /** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
 const ENDED_A_TURN = 16;
+
+/** No connection was free. */
+const BUSY: Fault = { source: 'here', sent: 'no' };
+
+/** The reader of the response does not read. */
+const SLOW: Fault = { source: 'requester', sent: 'maybe' };
 
 export class ConnectionShares {
   readonly #options: SharesOptions;
@@ -136,7 +143,7 @@ export class ConnectionShares {
   }
 
   #refuse(one: Sharer): void {
-    one.giveUp(new HttpError(this.#options.busyCode, 'too many requests wait for a connection'));
+    one.giveUp(new UpstreamError(this.#options.busyCode, BUSY, 'too many requests wait for a connection'));
   }
 
   #wait(one: Sharer): void {
@@ -166,7 +173,7 @@ export class ConnectionShares {
     const lateSince = later(monotonicNow(), -maxWaitMs);
     for (const [one, since] of this.#waiting) {
       if (since > lateSince || !this.#mayEnd()) return;
-      one.giveUp(new HttpError(busyCode, `no connection was free within ${maxWaitMs} ms`));
+      one.giveUp(new UpstreamError(busyCode, BUSY, `no connection was free within ${maxWaitMs} ms`));
     }
   }
 
@@ -208,7 +215,7 @@ export class ConnectionShares {
       const next = this.#queue.first();
       const victim = next && this.#slowest(now, next.visitor);
       if (victim === undefined || !this.#mayEnd()) return;
-      victim.giveUp(new HttpError('slow_reader', 'others wait for the connection'));
+      victim.giveUp(new UpstreamError('slow_reader', SLOW, 'others wait for the connection'));
       this.#startWaiting();
     }
   }

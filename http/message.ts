@@ -3,8 +3,8 @@
  * @module
  */
 import type { Duplex, Readable } from 'node:stream';
-import type { HttpError } from './errors.ts';
 import type { RawHeaders } from './headers.ts';
+import type { UpstreamError } from './upstream-errors.ts';
 
 export interface ResponseHead {
   readonly status: number;
@@ -80,7 +80,7 @@ export interface ResponseSink {
   onHead(head: ResponseHead): void;
   onData(chunk: Buffer): void;
   onEnd(trailers: RawHeaders): void;
-  onError(error: HttpError): void;
+  onError(error: UpstreamError): void;
   /** 101: the socket is the caller's from here on. */
   onUpgrade?(head: ResponseHead, socket: Duplex): void;
 }

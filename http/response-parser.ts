@@ -12,20 +12,12 @@
  */
 import { ChunkedReader } from './chunked.ts';
 import { interned, lowerCase, type RawHeaders } from './headers.ts';
+import type { ResponseHead, ResponseSink } from './message.ts';
 import { pieceOf, wholeBody } from './pieces.ts';
-import { UpstreamError } from './upstream-errors.ts';
+import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from './upstream-errors.ts';
 
-/** Events of the parser for one response, in this order. */
-export interface ResponseEvents {
-  /** A 1xx. */
-  onInterim(status: number, headers: RawHeaders): void;
-  onHead(status: number, statusText: string, headers: RawHeaders): void;
-  /** @param piece - The receiver's own. */
-  onBody(piece: Buffer): void;
-  onEnd(trailers: RawHeaders): void;
-  /** A 101 that was requested: what follows is another protocol's. */
-  onSwitch(status: number, headers: RawHeaders): void;
-}
+/** Receiver of what the parser reads: a response as far as its bytes say it. */
+export type ParserSink = Pick<ResponseSink, 'onInterim' | 'onHead' | 'onData' | 'onEnd'>;
 
 export interface ParserOptions {
   /** Bound of all header sections and trailers of one response. */
@@ -40,7 +32,11 @@ export interface ParserOptions {
 export type RequestKind = 'head' | 'upgrade' | 'other';
 
 /** The bytes are not a response, or not a whole one. */
-export class ResponseError extends UpstreamError {}
+export class ResponseError extends UpstreamError {
+  constructor(cause: UpstreamCause, detail: string) {
+    super(UPSTREAM_CAUSES[cause].code, UPSTREAM_CAUSES[cause], `${cause}: ${detail}`, { reason: cause });
+  }
+}
 
 type State = 'head' | 'length' | 'chunked' | 'until-close' | 'done';
 
@@ -50,7 +46,7 @@ const FIRST_PROBE_BYTES = 4_096;
 const PROBE_MARGIN_BYTES = 64;
 
 export class ResponseParser {
-  readonly #events: ResponseEvents;
+  #sink: ParserSink | undefined;
   readonly #maxHeadBytes: number;
   readonly #anyCoding: boolean;
   readonly #grammar: Grammar;
@@ -74,8 +70,14 @@ export class ResponseParser {
   /** True if the response ended with its head; some servers send a body all the same. */
   endedWithHead = false;
 
-  constructor(events: ResponseEvents, { maxHeadBytes, bareLf = false, anyCoding = false }: ParserOptions) {
-    this.#events = events;
+  /** True from the head of the response on. */
+  hasHead = false;
+  /** Number of 1xx before it. */
+  interims = 0;
+  /** Head of a 101 that was requested: what follows is another protocol's. */
+  switched: ResponseHead | undefined;
+
+  constructor({ maxHeadBytes, bareLf = false, anyCoding = false }: ParserOptions) {
     this.#maxHeadBytes = maxHeadBytes;
     this.#anyCoding = anyCoding;
     this.#grammar = bareLf ? LENIENT : STRICT;
@@ -85,8 +87,11 @@ export class ResponseParser {
     return this.#state === 'done';
   }
 
-  /** Prepares for the response to the next request. */
-  begin(kind: RequestKind): void {
+  /** Prepares for the response to the next request, which goes to this sink. */
+  begin(kind: RequestKind, sink: ParserSink): void {
+    this.#sink = sink;
+    this.hasHead = false;
+    this.interims = 0;
     this.#state = 'head';
     this.#kind = kind;
     this.#text = '';
@@ -158,7 +163,10 @@ export class ResponseParser {
     const coding = this.#codingOf(framing, isOld);
     if (status < 200) {
       if (status === 101) this.#switch(headers);
-      else this.#events.onInterim(status, headers);
+      else {
+        this.interims++;
+        this.#sink?.onInterim(status, headers);
+      }
       return;
     }
     const { length, connection, keepAlive } = framing;
@@ -182,15 +190,16 @@ export class ResponseParser {
       this.keepsAlive = false;
     }
     const isDone = this.endedWithHead;
-    this.#events.onHead(status, match[3] ?? '', headers);
-    if (isDone) this.#events.onEnd([]);
+    this.hasHead = true;
+    this.#sink?.onHead({ status, statusText: match[3] ?? '', headers });
+    if (isDone) this.#finish([]);
   }
 
   #switch(headers: RawHeaders): void {
     if (this.#kind !== 'upgrade') throw new ResponseError('bad_upgrade', 'not requested');
     this.#state = 'done';
     this.keepsAlive = false;
-    this.#events.onSwitch(101, headers);
+    this.switched = { status: 101, statusText: 'Switching Protocols', headers };
   }
 
   /** Returns the coding that frames the body: the request never said that it understands others (section 7). */
@@ -211,8 +220,8 @@ export class ResponseParser {
     const isWhole = isLast && end - at === this.#length;
     const piece = isWhole ? wholeBody(bytes, at, end) : pieceOf(bytes, at, end);
     if (isLast) this.#state = 'done';
-    this.#events.onBody(piece);
-    if (isLast) this.#events.onEnd([]);
+    this.#sink?.onData(piece);
+    if (isLast) this.#finish([]);
     return end;
   }
 
@@ -222,7 +231,7 @@ export class ResponseParser {
       end = chunks.read(bytes, at, length);
     } finally {
       const { dataFrom, dataTo } = chunks;
-      if (dataTo > dataFrom) this.#events.onBody(pieceOf(bytes, dataFrom, dataTo));
+      if (dataTo > dataFrom) this.#sink?.onData(pieceOf(bytes, dataFrom, dataTo));
     }
     if (chunks.isDone && this.#state === 'chunked') {
       const trailers: string[] = [];
@@ -234,7 +243,13 @@ export class ResponseParser {
 
   #end(trailers: RawHeaders): void {
     this.#state = 'done';
-    this.#events.onEnd(trailers);
+    this.#finish(trailers);
+  }
+
+  #finish(trailers: RawHeaders): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.onEnd(trailers);
   }
 }
 

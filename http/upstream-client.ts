@@ -16,13 +16,11 @@ import {
   type SharesOptions,
   type Standing,
 } from './connection-shares.ts';
-import type { HttpError } from './errors.ts';
 import { removeHopByHop } from './forwarding.ts';
 import { HOP_BY_HOP } from './forwarding-fields.ts';
 import { type RawHeaders, withoutFields } from './headers.ts';
-import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
-import type { Receiver, UnderWay } from './transport.ts';
-import { causeOf, diedBeforeAnswering, upstreamError } from './upstream-errors.ts';
+import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from './message.ts';
+import { UPSTREAM_CAUSES, type UpstreamError, upstreamError } from './upstream-errors.ts';
 import { UpstreamPool, type UpstreamTls } from './upstream-pool.ts';
 
 export interface UpstreamOptions extends SharesOptions {
@@ -153,11 +151,12 @@ class Turn {
 const turn = new Turn();
 
 /** One request and its response: a client on one side, our sink on the other. */
-class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
+class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #way: Way;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
-  #underWay: UnderWay | undefined;
+  /** Of the connection. */
+  #flow: Flow | undefined;
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
   #isHeldBack = false;
@@ -180,15 +179,15 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
 
   dispatch(): void {
     try {
-      const underWay = this.#way.pool.send(this.#request, this, this.#repeated);
-      if (this.#state !== 'done') this.#underWay = underWay;
+      const flow = this.#way.pool.send(this.#request, this, this.#repeated);
+      if (this.#state !== 'done') this.#flow = flow;
     } catch (error) {
-      this.onFailure(error as Error);
+      this.onError(upstreamError(error as Error));
     }
   }
 
   pause(): void {
-    this.#underWay?.pause();
+    this.#flow?.pause();
     if (this.#state !== 'answered') return;
     this.#isHeldBack = true;
     this.#way.shares.noteHeldBack(this);
@@ -196,43 +195,42 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
 
   resume(): void {
     this.#isHeldBack = false;
-    if (!this.#rests) this.#underWay?.resume();
+    if (!this.#rests) this.#flow?.resume();
   }
 
   /** Reads on in the next turn of the event loop: the system may have megabytes for each of many connections. */
   #rest(): void {
     if (this.#rests || this.#state !== 'answered') return;
     this.#rests = true;
-    this.#underWay?.pause();
+    this.#flow?.pause();
     setImmediate(() => {
       this.#rests = false;
-      if (!this.#isHeldBack) this.#underWay?.resume();
+      if (!this.#isHeldBack) this.#flow?.resume();
     });
   }
 
   abort(): void {
     if (this.#state === 'done') return;
-    const underWay = this.#underWay;
+    const flow = this.#flow;
     this.#finish();
-    underWay?.abort();
+    flow?.abort();
   }
 
-  giveUp(error: HttpError): void {
+  giveUp(error: UpstreamError): void {
     if (this.#state === 'done') return;
-    const underWay = this.#underWay;
+    const flow = this.#flow;
     this.#finish();
-    underWay?.abort();
+    flow?.abort();
     this.#sink.onError(error);
   }
 
-  onSwitch(status: number, headers: RawHeaders, socket: Duplex): void {
+  onUpgrade(head: ResponseHead, socket: Duplex): void {
     if (this.#state === 'done' || this.#sink.onUpgrade === undefined) {
       socket.destroy();
       return;
     }
     this.#finish();
-    const passed = withoutFields(headers, this.#way.withheldFromSwitch);
-    this.#sink.onUpgrade({ status, statusText: 'Switching Protocols', headers: passed }, socket);
+    this.#sink.onUpgrade({ ...head, headers: withoutFields(head.headers, this.#way.withheldFromSwitch) }, socket);
   }
 
   onInterim(status: number, headers: RawHeaders): void {
@@ -240,7 +238,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
     if (this.#state === 'waiting' && status !== 100) this.#sink.onInterim(status, this.#cleaned(headers));
   }
 
-  onHead(status: number, statusText: string, received: RawHeaders): void {
+  onHead({ status, statusText, headers: received }: ResponseHead): void {
     if (this.#state !== 'waiting') return;
     const headers = this.#cleaned(received);
     this.#state = 'answered';
@@ -248,7 +246,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
     this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
   }
 
-  onBody(piece: Buffer): void {
+  onData(piece: Buffer): void {
     if (this.#state !== 'answered') return;
     this.bytes += piece.length;
     this.#sink.onData(piece);
@@ -266,7 +264,7 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
     return removeHopByHop(headers, this.#way.withheld);
   }
 
-  onFailure(error: Error): void {
+  onError(error: UpstreamError): void {
     if (this.#state === 'done') return;
     if (this.#mayRepeat(error)) {
       this.#repeated = true;
@@ -274,21 +272,27 @@ class ClientExchange implements Receiver, Flow, Sharer, HeldBack {
       return;
     }
     this.#finish();
-    this.#sink.onError(upstreamError(error));
+    this.#sink.onError(error);
   }
 
-  #mayRepeat(error: Error): boolean {
-    if (this.#repeated || this.#state !== 'waiting') return false;
-    if (causeOf(error) === 'idle_closed') return true; // nothing of it was written
-    const { method, body, upgrade } = this.#request;
-    const isSafe =
-      (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && body === undefined && upgrade === undefined;
-    return isSafe && diedBeforeAnswering(error);
+  #mayRepeat({ reason }: UpstreamError): boolean {
+    if (this.#repeated || this.#state !== 'waiting' || reason === undefined) return false;
+    switch (UPSTREAM_CAUSES[reason].repeats) {
+      case 'none':
+        return false;
+      case 'all':
+        return true;
+      case 'safe': {
+        const { method, body, upgrade } = this.#request;
+        const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+        return isSafe && body === undefined && upgrade === undefined;
+      }
+    }
   }
 
   #finish(): void {
     this.#state = 'done';
-    this.#underWay = undefined;
+    this.#flow = undefined;
     this.#way.shares.done(this);
   }
 }

@@ -6,13 +6,12 @@
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween, msSince } from '../lib/clock.ts';
-import type { UpstreamRequest } from './message.ts';
+import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from './message.ts';
 import { writeDirectly } from './node-internals/direct-writes.ts';
 import { PIECE_BYTES } from './pieces.ts';
-import { type ResponseEvents, ResponseParser } from './response-parser.ts';
-import type { Receiver, UnderWay } from './transport.ts';
+import { ResponseParser } from './response-parser.ts';
 import { keepReadingAfterWriteErrors, Upload } from './upload.ts';
-import { causeOf, UpstreamError } from './upstream-errors.ts';
+import { bodyError, causeOf, failedBy, type UpstreamError, upstreamError } from './upstream-errors.ts';
 import type { UpstreamPool } from './upstream-pool.ts';
 import type { RequestHead } from './upstream-request.ts';
 
@@ -28,7 +27,7 @@ const SHARED = Buffer.allocUnsafeSlow(PIECE_BYTES);
 
 type Phase = 'connecting' | 'looking' | 'head' | 'body' | 'paused' | 'idle' | 'failing';
 
-export class UpstreamConnection implements UnderWay, ResponseEvents {
+export class UpstreamConnection implements Flow {
   readonly serverName: string | undefined;
   /** Not used again before this moment. */
   restsUntil = LONG_AGO;
@@ -44,17 +43,15 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   #served = 0;
   #request: UpstreamRequest | undefined;
   #head: RequestHead | undefined;
-  #receiver: Receiver | undefined;
+  #sink: ResponseSink | undefined;
   #upload: Upload | undefined;
-  /** Head of a 101: what follows is the other protocol's. */
-  #switch: { readonly status: number; readonly headers: readonly string[] } | undefined;
 
   constructor(pool: UpstreamPool, serverName: string | undefined, isForUpgrade: boolean) {
     this.#pool = pool;
     this.serverName = serverName;
     const { keepAliveMs } = pool.options;
     this.#idleMs = keepAliveMs;
-    this.#parser = new ResponseParser(this, pool.options);
+    this.#parser = new ResponseParser(pool.options);
     const socket = this.#open(isForUpgrade);
     this.#socket = socket;
     keepReadingAfterWriteErrors(socket, this.#stopUpload);
@@ -97,10 +94,10 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   }
 
   /** Sends a request, and its body behind it. */
-  send(request: UpstreamRequest, head: RequestHead, receiver: Receiver): void {
+  send(request: UpstreamRequest, head: RequestHead, sink: ResponseSink): void {
     this.#request = request;
     this.#head = head;
-    this.#receiver = receiver;
+    this.#sink = sink;
     if (this.#phase !== 'idle') return; // once it is open
     this.#enter('looking');
     this.#pool.look(this);
@@ -119,7 +116,8 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     const { method, body, upgrade } = this.#request as UpstreamRequest;
     const { text, length } = this.#head as RequestHead;
     this.#enter('head');
-    this.#parser.begin(method === 'HEAD' ? 'head' : upgrade === undefined ? 'other' : 'upgrade');
+    const kind = method === 'HEAD' ? 'head' : upgrade === undefined ? 'other' : 'upgrade';
+    this.#parser.begin(kind, this.#sink as ResponseSink);
     const bytes = Buffer.from(text, 'latin1');
     const directly = writeDirectly(this.#socket, bytes, ignore, this.#stopUpload);
     if (directly === 'refused') this.#socket.write(bytes);
@@ -131,12 +129,13 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
       () => {
         if (this.#phase === 'head') this.#since = monotonicNow();
       },
-      (error) => this.fail(error),
+      (error) => this.fail(bodyError(error)),
     );
     this.#upload.start();
   }
 
   pause(): void {
+    if (this.#phase === 'head') this.#noteRead();
     if (this.#phase !== 'body') return;
     this.#phase = 'paused';
     this.#socket.pause();
@@ -149,7 +148,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   }
 
   abort(): void {
-    this.#receiver = undefined;
+    this.#sink = undefined;
     this.destroy();
   }
 
@@ -161,11 +160,11 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
   }
 
   fail(error: Error): void {
-    const receiver = this.#receiver;
-    this.#receiver = undefined;
+    const sink = this.#sink;
+    this.#sink = undefined;
     if (this.#phase === 'connecting' && this.serverName !== undefined) this.#pool.rememberSession(this.serverName);
     this.destroy();
-    receiver?.onFailure(error);
+    sink?.onError(upstreamError(error));
   }
 
   checkTime(now: MonotonicMs): void {
@@ -173,13 +172,13 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     const waited = msBetween(this.#since, now);
     switch (this.#phase) {
       case 'connecting':
-        if (waited > connectTimeoutMs) this.fail(new UpstreamError('connect_timeout'));
+        if (waited > connectTimeoutMs) this.fail(failedBy('connect_timeout'));
         break;
       case 'head':
-        if (this.#waitedForHead(now) > firstByteTimeoutMs) this.fail(new UpstreamError('head_timeout'));
+        if (this.#waitedForHead(now) > firstByteTimeoutMs) this.fail(failedBy('head_timeout'));
         break;
       case 'body':
-        if (waited > idleTimeoutMs) this.fail(new UpstreamError('body_timeout'));
+        if (waited > idleTimeoutMs) this.fail(failedBy('body_timeout'));
         break;
       case 'idle':
         if (waited > this.#idleMs) this.destroy();
@@ -198,48 +197,12 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
     return upload.blockedSince === undefined ? 0 : msBetween(upload.blockedSince, now);
   }
 
-  onInterim(status: number, headers: readonly string[]): void {
-    this.#enter('head');
-    this.#receiver?.onInterim(status, headers);
-  }
-
-  onHead(status: number, statusText: string, headers: readonly string[]): void {
-    this.#enter('body');
-    this.#receiver?.onHead(status, statusText, headers);
-  }
-
-  onBody(piece: Buffer): void {
-    this.#receiver?.onBody(piece);
-  }
-
-  onEnd(trailers: readonly string[]): void {
-    const receiver = this.#receiver;
-    this.#receiver = undefined;
-    receiver?.onEnd(trailers);
-  }
-
-  onSwitch(status: number, headers: readonly string[]): void {
-    const socket = this.#socket;
-    socket.off('data', this.#onData);
-    socket.off('error', this.#onSocketError);
-    socket.off('end', this.#onSocketEnd);
-    socket.off('close', this.#onSocketEnd);
-    socket.pause();
-    socket.setKeepAlive(true, PROBE_AFTER_MS);
-    this.#pool.forget(this);
-    this.#switch = { status, headers };
-  }
-
   readonly #onData = (bytes: Buffer): void => {
     this.#read(bytes, bytes.length);
   };
 
   readonly #onSocketError = (error: Error): void => {
-    this.fail(
-      this.#phase === 'looking'
-        ? idleClosed()
-        : new UpstreamError(this.#causeOf(error), textOf(error), { cause: error }),
-    );
+    this.fail(this.#phase === 'looking' ? idleClosed() : upstreamError(error, this.#causeOf(error)));
   };
 
   #causeOf(error: Error): ReturnType<typeof causeOf> {
@@ -250,7 +213,7 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
 
   readonly #onSocketEnd = (): void => {
     if (this.#phase === 'failing') return; // the parser's error is on its way
-    if (this.#receiver === undefined) {
+    if (this.#sink === undefined) {
       this.destroy();
       return;
     }
@@ -259,14 +222,15 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
       return;
     }
     if (this.#phase === 'connecting') {
-      this.fail(new UpstreamError('tls_failed', 'closed during the handshake'));
+      this.fail(failedBy('tls_failed', 'closed during the handshake'));
       return;
     }
     try {
       this.#parser.close();
+      this.#sink = undefined;
       this.destroy();
     } catch (error) {
-      this.fail(this.#served > 0 && this.#phase === 'head' ? new UpstreamError('kept_closed') : (error as Error));
+      this.fail(this.#served > 0 && this.#phase === 'head' ? failedBy('kept_closed') : (error as Error));
     }
   };
 
@@ -279,27 +243,30 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
       this.fail(idleClosed());
       return false;
     }
-    if (this.#receiver === undefined) {
+    if (this.#sink === undefined) {
       this.#pool.noteSurplus();
       this.destroy();
       return false;
     }
     if (this.#phase === 'connecting') {
-      this.fail(new UpstreamError('not_http', 'bytes before the request was written'));
+      this.fail(failedBy('not_http', 'bytes before the request was written'));
       return false;
     }
     if (this.#phase === 'failing') return false;
     if (this.#phase === 'body') this.#since = monotonicNow();
     try {
-      const read = this.#parser.read(bytes, length);
-      if (this.#switch !== undefined) {
-        const receiver = this.#receiver;
-        this.#receiver = undefined;
-        if (read < length) socket.unshift(bytes.subarray(read, length));
-        if (receiver === undefined) socket.destroy();
-        else receiver.onSwitch(this.#switch.status, this.#switch.headers, socket);
+      const parser = this.#parser;
+      const { interims } = parser;
+      const read = parser.read(bytes, length);
+      if (this.#phase === 'head') {
+        if (parser.interims > interims) this.#since = monotonicNow();
+        this.#noteRead();
+      }
+      if (parser.switched !== undefined) {
+        this.#switch(parser.switched, bytes.subarray(read, length));
         return false;
       }
+      if (parser.isDone) this.#sink = undefined;
       if (socket.destroyed) return false;
       if (!this.#parser.isDone) return this.#phase !== 'paused';
       if (read < length) this.#pool.noteSurplus();
@@ -311,6 +278,28 @@ export class UpstreamConnection implements UnderWay, ResponseEvents {
       setImmediate(() => this.fail(error as Error));
     }
     return false;
+  }
+
+  /** Begins to wait for the body once the head has come. */
+  #noteRead(): void {
+    if (this.#parser.hasHead) this.#enter('body');
+  }
+
+  /** Hands the socket over, with what has come of the other protocol. */
+  #switch(head: ResponseHead, unread: Buffer): void {
+    const socket = this.#socket;
+    socket.off('data', this.#onData);
+    socket.off('error', this.#onSocketError);
+    socket.off('end', this.#onSocketEnd);
+    socket.off('close', this.#onSocketEnd);
+    socket.pause();
+    socket.setKeepAlive(true, PROBE_AFTER_MS);
+    this.#pool.forget(this);
+    const sink = this.#sink;
+    this.#sink = undefined;
+    if (unread.length > 0) socket.unshift(unread);
+    if (sink?.onUpgrade === undefined) socket.destroy();
+    else sink.onUpgrade(head, socket);
   }
 
   /** The response is whole. @returns Whether the connection stays. */
@@ -345,10 +334,5 @@ function ignore(): void {
 }
 
 function idleClosed(): UpstreamError {
-  return new UpstreamError('idle_closed');
-}
-
-function textOf(error: Error): string {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return error.message.includes(code) ? error.message : `${code} ${error.message}`;
+  return failedBy('idle_closed');
 }

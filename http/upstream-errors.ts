@@ -1,73 +1,119 @@
 /**
- * Causes of failed upstream requests: for logs, metrics and Cache-Status
- * between nodes. Visitors see the code of the error page only.
+ * Failures of requests upstream. Each says of itself whose fault it is and
+ * whether anything was sent, so that the parties on its way need not know codes:
+ * a breaker counts what the target has failed at, and tier/failover.ts decides
+ * by it what may be sent to another target.
+ *
+ * Causes are for logs, metrics and Cache-Status between nodes. Visitors see the
+ * code of the error page only.
  * @module
  */
 import { HttpError, type HttpErrorCode } from './errors.ts';
 
-interface Cause {
+/**
+ * Party at fault. `target`: the server that was asked, or the way to it; another one may do better. `beyond`: a server
+ * that the target has asked, which another one would ask as well. `requester`: the request, or its sender. `here`: this
+ * node, such as a shortage of connections; it says nothing about the target, and another one may do better.
+ */
+export type FaultSource = 'target' | 'beyond' | 'requester' | 'here';
+
+/** What is known of a failure where it is noticed. */
+export interface Fault {
+  readonly source: FaultSource;
+  /** `no`: no byte of the request can have reached a server, so that any request may be sent again. */
+  readonly sent: 'no' | 'maybe';
+  /** True if the target itself has answered: it is up, whatever it says. */
+  readonly isAnswer?: boolean;
+}
+
+/** A request that has failed upstream. */
+export class UpstreamError extends HttpError {
+  readonly source: FaultSource;
+  readonly sent: 'no' | 'maybe';
+  readonly isAnswer: boolean;
+
+  constructor(
+    code: HttpErrorCode,
+    { source, sent, isAnswer = false }: Fault,
+    detail?: string,
+    options?: ErrorOptions & { readonly reason?: UpstreamCause | undefined },
+  ) {
+    super(code, detail, options);
+    this.source = source;
+    this.sent = sent;
+    this.isAnswer = isAnswer;
+  }
+}
+
+interface Cause extends Fault {
   /** Error that the visitor's page names. */
   readonly code: HttpErrorCode;
   /** Meaning, for docs and logs. */
   readonly meaning: string;
-  /** Set where no byte of the request can have reached the server: any request may be sent elsewhere. */
-  readonly notSent?: true;
+  /**
+   * Requests that are sent to the same server once more, on a connection of their own: those without effects (RFC 9110,
+   * section 9.2.1) where the connection was lost under them, all of them where nothing was written.
+   */
+  readonly repeats: 'none' | 'safe' | 'all';
 }
+
+const UNREACHABLE = { code: 'origin_unreachable', source: 'target', sent: 'no', repeats: 'none' } as const;
+const TIMED_OUT = { code: 'origin_timeout', source: 'target', sent: 'maybe', repeats: 'none' } as const;
+const BAD_RESPONSE = { code: 'origin_bad_response', source: 'target', sent: 'maybe', repeats: 'none' } as const;
 
 /** Every cause for which a request to an origin, or to another node, fails. */
 export const UPSTREAM_CAUSES = {
-  name_not_found: { code: 'origin_unreachable', meaning: 'the host name has no address', notSent: true },
-  name_lookup_failed: { code: 'origin_unreachable', meaning: 'the name server did not answer', notSent: true },
-  refused: { code: 'origin_unreachable', meaning: 'no process listens on the port', notSent: true },
-  no_route: { code: 'origin_unreachable', meaning: 'the address cannot be reached from this machine', notSent: true },
-  out_of_ports: { code: 'origin_unreachable', meaning: 'this machine has no free local port', notSent: true },
-  connect_timeout: { code: 'origin_timeout', meaning: 'no connection within connect_timeout', notSent: true },
+  name_not_found: { ...UNREACHABLE, meaning: 'the host name has no address' },
+  name_lookup_failed: { ...UNREACHABLE, meaning: 'the name server did not answer' },
+  refused: { ...UNREACHABLE, meaning: 'no process listens on the port' },
+  no_route: { ...UNREACHABLE, meaning: 'the address cannot be reached from this machine' },
+  out_of_ports: { ...UNREACHABLE, meaning: 'this machine has no free local port', source: 'here' },
+  connect_timeout: { ...TIMED_OUT, meaning: 'no connection within connect_timeout', sent: 'no' },
   certificate_name: {
-    code: 'origin_unreachable',
+    ...UNREACHABLE,
     meaning: 'the certificate is for another name: set origin.tls.server_name',
-    notSent: true,
   },
-  certificate_expired: { code: 'origin_unreachable', meaning: 'the certificate has expired', notSent: true },
-  certificate_not_yet_valid: { code: 'origin_unreachable', meaning: 'the certificate is not valid yet', notSent: true },
+  certificate_expired: { ...UNREACHABLE, meaning: 'the certificate has expired' },
+  certificate_not_yet_valid: { ...UNREACHABLE, meaning: 'the certificate is not valid yet' },
   certificate_untrusted: {
-    code: 'origin_unreachable',
+    ...UNREACHABLE,
     meaning: 'no trusted authority signed the certificate: set origin.tls.ca_file',
-    notSent: true,
   },
-  not_tls: { code: 'origin_unreachable', meaning: 'the port does not speak TLS', notSent: true },
-  tls_failed: { code: 'origin_unreachable', meaning: 'the TLS handshake failed', notSent: true },
-  head_timeout: { code: 'origin_timeout', meaning: 'no response head within first_byte_timeout' },
-  body_timeout: { code: 'origin_timeout', meaning: 'a pause longer than idle_timeout inside the body' },
-  reset: { code: 'origin_bad_response', meaning: 'the server reset the connection' },
-  closed: { code: 'origin_bad_response', meaning: 'the server closed the connection before the response was whole' },
-  not_http: { code: 'origin_bad_response', meaning: 'the bytes are not an HTTP/1.1 response' },
-  bad_field: { code: 'origin_bad_response', meaning: 'a header field is malformed' },
-  bad_framing: { code: 'origin_bad_response', meaning: 'Content-Length, Transfer-Encoding or a chunk is malformed' },
-  head_too_large: { code: 'origin_bad_response', meaning: 'the header section is larger than 128 KiB' },
-  bad_upgrade: { code: 'origin_bad_response', meaning: 'a switch of protocols that was not requested' },
+  not_tls: { ...UNREACHABLE, meaning: 'the port does not speak TLS' },
+  tls_failed: { ...UNREACHABLE, meaning: 'the TLS handshake failed' },
+  head_timeout: { ...TIMED_OUT, meaning: 'no response head within first_byte_timeout' },
+  body_timeout: { ...TIMED_OUT, meaning: 'a pause longer than idle_timeout inside the body' },
+  reset: { ...BAD_RESPONSE, meaning: 'the server reset the connection', repeats: 'safe' },
+  closed: { ...BAD_RESPONSE, meaning: 'the server closed the connection before the response was whole' },
+  not_http: { ...BAD_RESPONSE, meaning: 'the bytes are not an HTTP/1.1 response' },
+  bad_field: { ...BAD_RESPONSE, meaning: 'a header field is malformed' },
+  bad_framing: { ...BAD_RESPONSE, meaning: 'Content-Length, Transfer-Encoding or a chunk is malformed' },
+  head_too_large: { ...BAD_RESPONSE, meaning: 'the header section is larger than 128 KiB' },
+  bad_upgrade: { ...BAD_RESPONSE, meaning: 'a switch of protocols that was not requested' },
   kept_closed: {
-    code: 'origin_bad_response',
+    ...BAD_RESPONSE,
     meaning: 'the server closed a kept connection under the request',
+    repeats: 'safe',
   },
   idle_closed: {
-    code: 'origin_bad_response',
+    ...BAD_RESPONSE,
     meaning: 'a kept connection was closed before the request was written',
-    notSent: true,
+    sent: 'no',
+    repeats: 'all',
   },
-  shutdown: { code: 'origin_bad_response', meaning: 'this node closes its connections' },
-  unknown: { code: 'origin_bad_response', meaning: 'another error; the log has its text' },
+  shutdown: { ...BAD_RESPONSE, meaning: 'this node closes its connections', source: 'here' },
+  unknown: { ...BAD_RESPONSE, meaning: 'another error; the log has its text' },
 } as const satisfies Readonly<Record<string, Cause>>;
 
 export type UpstreamCause = keyof typeof UPSTREAM_CAUSES;
 
-/** A failed exchange with a server. */
-export class UpstreamError extends Error {
-  readonly reason: UpstreamCause;
-
-  constructor(reason: UpstreamCause, detail?: string, options?: ErrorOptions) {
-    super(detail ?? UPSTREAM_CAUSES[reason].meaning, options);
-    this.reason = reason;
-  }
+/** Returns the error of a request that failed by this cause. */
+export function failedBy(cause: UpstreamCause, detail?: string, options?: ErrorOptions): UpstreamError {
+  const { code, meaning } = UPSTREAM_CAUSES[cause];
+  return new UpstreamError(code, UPSTREAM_CAUSES[cause], `${cause}: ${detail ?? meaning}`, {
+    ...options,
+    reason: cause,
+  });
 }
 
 /** Codes of the system, of OpenSSL's verification and of Node's TLS; others by `causeOf`. */
@@ -99,7 +145,6 @@ const CAUSE_OF_CODE: ReadonlyMap<string, UpstreamCause> = new Map(
 
 /** Returns the cause that an error of the system or of TLS stands for. */
 export function causeOf(error: Error): UpstreamCause {
-  if (error instanceof UpstreamError) return error.reason;
   const code = codeOf(error);
   const known = CAUSE_OF_CODE.get(code);
   if (known !== undefined) return known;
@@ -116,28 +161,21 @@ function codeOf(error: Error): string {
   return code ?? '';
 }
 
-/** Returns the error for a visitor, with its cause for operators. */
-export function upstreamError(error: Error): HttpError {
-  if (error instanceof HttpError) return error;
-  const reason = causeOf(error);
-  const code = codeOf(error);
-  const text = error.message === '' ? UPSTREAM_CAUSES[reason].meaning : error.message;
-  const detail = text.includes(code) ? text : `${code} ${text}`;
-  return new HttpError(UPSTREAM_CAUSES[reason].code, `${reason}: ${detail}`, { cause: error, reason });
-}
-
 /**
- * Returns whether the connection was lost under a request that may never have been read: one without effects may be
- * sent once more.
+ * Returns the failure that an error of the system or of TLS stands for.
+ *
+ * @param cause - By default what its code says.
  */
-export function diedBeforeAnswering(error: Error): boolean {
-  const reason = causeOf(error);
-  return reason === 'reset' || reason === 'kept_closed';
+export function upstreamError(error: Error, cause: UpstreamCause = causeOf(error)): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const code = codeOf(error);
+  const text = error.message === '' ? UPSTREAM_CAUSES[cause].meaning : error.message;
+  return failedBy(cause, text.includes(code) ? text : `${code} ${text}`, { cause: error });
 }
 
-/** Returns whether no byte of the request can have reached the server. */
-export function isNotSent(error: Error): boolean {
-  const reason = error instanceof HttpError ? error.reason : causeOf(error);
-  const cause: Cause | undefined = reason === undefined ? undefined : UPSTREAM_CAUSES[reason as UpstreamCause];
-  return cause?.notSent === true;
+/** Returns the failure of a request whose body has failed. */
+export function bodyError(error: Error): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const { code, reason } = error instanceof HttpError ? error : { code: 'client_closed' as const, reason: undefined };
+  return new UpstreamError(code, { source: 'requester', sent: 'maybe' }, error.message, { cause: error, reason });
 }

@@ -19,10 +19,9 @@
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { LONG_AGO, later, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
-import type { UpstreamRequest } from './message.ts';
-import type { Receiver, UnderWay } from './transport.ts';
+import type { Flow, ResponseSink, UpstreamRequest } from './message.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
-import { UpstreamError } from './upstream-errors.ts';
+import { failedBy } from './upstream-errors.ts';
 import { requestHead } from './upstream-request.ts';
 
 export interface UpstreamPoolOptions {
@@ -96,8 +95,8 @@ export class UpstreamPool {
    * @param isFresh - Whether it gets a connection of its own, none that was used before.
    * @throws {HttpError} for a request that is not written.
    */
-  send(request: UpstreamRequest, receiver: Receiver, isFresh: boolean): UnderWay {
-    if (this.#state === 'destroyed') throw new UpstreamError('shutdown');
+  send(request: UpstreamRequest, sink: ResponseSink, isFresh: boolean): Flow {
+    if (this.#state === 'destroyed') throw failedBy('shutdown');
     const head = requestHead(request);
     const serverName = this.#serverNameFor(head.host);
     const isUpgrade = request.upgrade !== undefined;
@@ -108,7 +107,7 @@ export class UpstreamPool {
       this.#connections.add(connection);
       this.#sweep ??= setInterval(() => this.#checkTimes(monotonicNow()), this.#sweepMs).unref();
     }
-    connection.send(request, head, receiver);
+    connection.send(request, head, sink);
     return connection;
   }
 
@@ -199,7 +198,7 @@ export class UpstreamPool {
   destroy(): void {
     this.close();
     this.#state = 'destroyed';
-    for (const connection of [...this.#connections]) connection.fail(new UpstreamError('shutdown'));
+    for (const connection of [...this.#connections]) connection.fail(failedBy('shutdown'));
   }
 
   #checkTimes(now: MonotonicMs): void {

@@ -3,9 +3,9 @@
  * one request, or as another one, is not written.
  * @module
  */
-import { HttpError } from './errors.ts';
 import { isFieldLine, isFieldValue, type RawHeaders, remembered } from './headers.ts';
 import type { FieldsText, UpstreamRequest } from './message.ts';
+import { UpstreamError } from './upstream-errors.ts';
 
 /** Fields of the connection, which this client writes itself; removed before requests get here. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
@@ -36,7 +36,7 @@ export interface RequestHead {
   readonly length: number | undefined;
 }
 
-/** @throws {HttpError} `bad_request` for what would not stay one request. */
+/** @throws {UpstreamError} `bad_request` for what would not stay one request. */
 export function requestHead({ method, target, headers, text, body, upgrade }: UpstreamRequest): RequestHead {
   if (!METHOD.test(method) || method === 'CONNECT') throw refused('method');
   if (!TARGET.test(target)) throw refused('target');
@@ -64,7 +64,7 @@ function framingOf(method: string, length: number | undefined, hasBody: boolean)
  *
  * @param differs - Fields, by their name as it is written, whose values are left out.
  * @param section - Header section of the requests that it is for: there the values will be.
- * @throws {HttpError} `bad_request` for what would not stay one header section.
+ * @throws {UpstreamError} `bad_request` for what would not stay one header section.
  */
 export function fieldsText(
   headers: RawHeaders,
@@ -109,6 +109,6 @@ function indexOfField(headers: RawHeaders, name: string): number {
 
 const NO_FIELDS: ReadonlySet<string> = new Set();
 
-function refused(what: string): HttpError {
-  return new HttpError('bad_request', `not written upstream: ${what}`);
+function refused(what: string): UpstreamError {
+  return new UpstreamError('bad_request', { source: 'requester', sent: 'no' }, `not written upstream: ${what}`);
 }

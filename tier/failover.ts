@@ -6,13 +6,11 @@
  */
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
-import { HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
-import { isNotSent } from '../http/upstream-errors.ts';
+import { type FaultSource, UpstreamError } from '../http/upstream-errors.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { Breaker } from './breaker.ts';
-import { RelayedError } from './protocol.ts';
 
 export interface Target {
   readonly name: string;
@@ -64,7 +62,7 @@ class Attempts implements Flow {
   }
 
   /** @param failure - Of the one that was asked before. */
-  next(failure: HttpError | undefined): void {
+  next(failure: UpstreamError | undefined): void {
     let target = this.#targets[this.#at++];
     while (target !== undefined && target.breaker?.allows(this.now()) === false) {
       this.#resting ??= [];
@@ -74,7 +72,7 @@ class Attempts implements Flow {
     target ??= this.#resting?.shift();
     if (target === undefined) {
       this.sink.onError(
-        failure === undefined ? new HttpError('origin_unreachable', 'there is nobody to ask') : forVisitors(failure),
+        failure ?? new UpstreamError('origin_unreachable', { source: 'here', sent: 'no' }, 'no node or origin to ask'),
       );
       return;
     }
@@ -86,13 +84,12 @@ class Attempts implements Flow {
     if (this.isAborted) flow.abort();
   }
 
-  mayAskNext(error: HttpError): boolean {
-    if (error instanceof RelayedError && !OF_THE_NODE.has(error.code)) return false;
-    if (error.code === 'body_too_large' || error.code === 'client_closed') return false;
+  mayAskNext(error: UpstreamError): boolean {
+    if (!CAN_BE_BETTER[error.source]) return false;
     const { method, body } = this.request;
     if (body?.readableDidRead) return false; // part of it is gone
     // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
-    return isIdempotent(method) || neverArrived(error);
+    return isIdempotent(method) || error.sent === 'no';
   }
 
   pause(): void {
@@ -145,11 +142,11 @@ class Attempt implements ResponseSink {
     this.#attempts.sink.onUpgrade?.(head, socket);
   }
 
-  onError(error: HttpError): void {
+  onError(error: UpstreamError): void {
     const attempts = this.#attempts;
     const { breaker } = this.#target;
-    if (isTargetsFault(error)) breaker?.failed(attempts.now());
-    else if (error instanceof RelayedError) breaker?.succeeded(); // a body that the visitor broke off is no answer
+    if (error.isAnswer) breaker?.succeeded();
+    else if (error.source === 'target') breaker?.failed(attempts.now());
     if (this.#hasBegun || attempts.isAborted || !attempts.mayAskNext(error)) attempts.sink.onError(error);
     else {
       this.hasPassed = true;
@@ -158,41 +155,10 @@ class Attempt implements ResponseSink {
   }
 }
 
-/** Errors of a node itself rather than of the origin: another one may succeed. */
-const OF_THE_NODE: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
-  'overloaded',
-  'internal',
-  'unauthorised_tier',
-  'unknown_host',
-]);
-
-/** Errors of a node that does not have the new config yet. */
-const OUT_OF_STEP: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['unauthorised_tier', 'unknown_host']);
-
-/** Errors of the client for requests that were not sent. */
-const NOT_SENT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>(['origin_unreachable', 'origin_overloaded']);
-
-function neverArrived(error: HttpError): boolean {
-  if (error instanceof RelayedError) return OUT_OF_STEP.has(error.code);
-  return NOT_SENT.has(error.code) || isNotSent(error);
-}
-
-/** A visitor has nothing to do with what nodes think of each other. */
-function forVisitors(error: HttpError): HttpError {
-  if (!(error instanceof RelayedError) || !OUT_OF_STEP.has(error.code)) return error;
-  return new HttpError('origin_unreachable', error.message, { cause: error });
-}
-
-/** Errors caused by the visitor, or by a shortage of connections at this node: they do not count against the target. */
-const NOT_ITS_FAULT: ReadonlySet<HttpErrorCode> = new Set<HttpErrorCode>([
-  'body_too_large',
-  'client_closed',
-  'request_timeout',
-  'slow_reader',
-  'origin_overloaded',
-  'overloaded',
-]);
-
-function isTargetsFault(error: HttpError): boolean {
-  return !(error instanceof RelayedError) && !NOT_ITS_FAULT.has(error.code);
-}
+/** Whether another target may succeed. */
+const CAN_BE_BETTER: Readonly<Record<FaultSource, boolean>> = {
+  target: true,
+  here: true,
+  beyond: false,
+  requester: false,
+};

@@ -11,11 +11,11 @@
  * @module
  */
 import type { JournalPosition } from '../cache/ledger.ts';
-import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
+import { HTTP_ERRORS, type HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/headers.ts';
 import type { Version } from '../http/message.ts';
 import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
-import { UPSTREAM_CAUSES, type UpstreamCause } from '../http/upstream-errors.ts';
+import { type Fault, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream-errors.ts';
 
 export { TIER_FIELD } from '../http/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
@@ -104,21 +104,69 @@ function positionIn(members: ReadonlyMap<string, unknown>): JournalPosition {
   };
 }
 
-/** An error that another node answered with: asking a third one would not help, unless it is about that node itself. */
-export class RelayedError extends HttpError {}
-
 /** Returns the fields by which an answer tells another node that it stands for an error. */
 export function errorFields({ code, reason }: HttpError): string[] {
   return [ERROR_FIELD, code, ...(reason === undefined ? [] : [CAUSE_FIELD, reason])];
 }
 
-/** @returns The error that a node's answer stands for, if it is one. */
-export function relayedError(headers: RawHeaders, from: string): RelayedError | undefined {
+/** Returns the error that a node's answer stands for, if it is one. */
+export function relayedError(headers: RawHeaders, from: string): UpstreamError | undefined {
   const code = firstLine(headers, ERROR_FIELD);
   if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
   const cause = firstLine(headers, CAUSE_FIELD);
   const reason = cause !== undefined && Object.hasOwn(UPSTREAM_CAUSES, cause) ? (cause as UpstreamCause) : undefined;
-  return new RelayedError(code as HttpErrorCode, `from ${from}${reason === undefined ? '' : `: ${reason}`}`, {
-    reason,
-  });
+  return relayed(code as HttpErrorCode, from, reason);
 }
+
+/** Returns the error that this node makes of another one's answer. */
+export function relayed(code: HttpErrorCode, from: string, reason?: UpstreamCause): UpstreamError {
+  const detail = `from ${from}${reason === undefined ? '' : `: ${reason}`}`;
+  const fault = RELAYED[code];
+  // The nodes have not got the same config yet, which is nothing for visitors.
+  if (fault === OUT_OF_STEP) return new UpstreamError('origin_unreachable', fault, `${code} ${detail}`, { reason });
+  return new UpstreamError(code, fault, detail, { reason });
+}
+
+/** Of what the node asked: asking another one would not help. */
+const BEYOND: Fault = { source: 'beyond', sent: 'maybe', isAnswer: true };
+const OF_REQUESTER: Fault = { source: 'requester', sent: 'maybe', isAnswer: true };
+/** Of the node itself: another one may do better. */
+const OF_NODE: Fault = { source: 'target', sent: 'maybe', isAnswer: true };
+const OUT_OF_STEP: Fault = { source: 'target', sent: 'no', isAnswer: true };
+
+/** What another node's errors say to the node that has asked it. */
+const RELAYED: Readonly<Record<HttpErrorCode, Fault>> = {
+  overloaded: OF_NODE,
+  internal: OF_NODE,
+  unauthorised_tier: OUT_OF_STEP,
+  unknown_host: OUT_OF_STEP,
+  origin_unreachable: BEYOND,
+  origin_bad_response: BEYOND,
+  origin_overloaded: BEYOND,
+  origin_timeout: BEYOND,
+  loop_detected: BEYOND,
+  spool_full: BEYOND,
+  journal_unreachable: BEYOND,
+  bad_request: OF_REQUESTER,
+  http2_without_tls: OF_REQUESTER,
+  plain_http: OF_REQUESTER,
+  bad_host: OF_REQUESTER,
+  bad_target: OF_REQUESTER,
+  bad_purge: OF_REQUESTER,
+  method_override_refused: OF_REQUESTER,
+  geo_blocked: OF_REQUESTER,
+  legal_block: OF_REQUESTER,
+  purge_forbidden: OF_REQUESTER,
+  method_not_allowed: OF_REQUESTER,
+  request_timeout: OF_REQUESTER,
+  body_too_large: OF_REQUESTER,
+  target_too_long: OF_REQUESTER,
+  too_many_parameters: OF_REQUESTER,
+  too_many_requests: OF_REQUESTER,
+  header_too_large: OF_REQUESTER,
+  method_not_implemented: OF_REQUESTER,
+  slow_reader: OF_REQUESTER,
+  only_if_cached: OF_REQUESTER,
+  client_closed: OF_REQUESTER,
+  bad_version: OF_REQUESTER,
+};

@@ -22,23 +22,17 @@ function read({ bytes, ends = false, isHead = false }: Shape, cuts: readonly num
   let head: Read['head'];
   let trailers: Read['trailers'];
   const body: Buffer[] = [];
-  const parser = new ResponseParser(
-    {
-      onInterim: (status, headers) => interim.push([status, headers]),
-      onHead: (...parts) => {
-        head = parts;
-      },
-      onBody: (piece) => body.push(piece),
-      onEnd: (fields) => {
-        trailers = fields;
-      },
-      onSwitch: () => {
-        throw new Error('no switch was requested');
-      },
+  const parser = new ResponseParser({ maxHeadBytes: MAX_HEAD_BYTES, bareLf });
+  parser.begin(isHead ? 'head' : 'other', {
+    onInterim: (status, headers) => interim.push([status, headers]),
+    onHead: ({ status, statusText, headers }) => {
+      head = [status, statusText, headers];
     },
-    { maxHeadBytes: MAX_HEAD_BYTES, bareLf },
-  );
-  parser.begin(isHead ? 'head' : 'other');
+    onData: (piece) => body.push(piece),
+    onEnd: (fields) => {
+      trailers = fields;
+    },
+  });
   const all = Buffer.from(bytes, 'latin1');
   let error = false;
   let at = 0;

@@ -5,6 +5,7 @@
  */
 import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseHead, ResponseSink } from '../../http/message.ts';
+import { UpstreamError } from '../../http/upstream-errors.ts';
 import type { Clock, Timer } from './clock.ts';
 
 /** Longest time that a message takes which is not held up by a cut. */
@@ -200,7 +201,8 @@ export class Exchange implements Flow {
     if (this.#over) return;
     this.#end();
     this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#gone.abort(GONE));
-    this.#sink.onError(new HttpError(code));
+    const sent = code === 'origin_unreachable' ? 'no' : 'maybe';
+    this.#sink.onError(new UpstreamError(code, { source: 'target', sent }));
   }
 
   #end(): void {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import { type OriginConfig, originSchema } from '../../config/schema/origin.ts';
@@ -49,4 +50,37 @@ test('a wall clock that is set back by an hour does not keep a breaker open for 
   t.strictSame([...bodies].sort(), ['healthy', 'restarted']);
   await pool.destroy();
   await Promise.all([wellServer.close(), restarted.close()]);
+});
+
+test('a visitor whose body breaks off opens no breaker of the origin', async (t) => {
+  let arrived = (): void => undefined;
+  const origins = await Promise.all([startOrigin(() => arrived()), startOrigin(() => arrived())]);
+  const pool = poolOf(origins.map(({ url }) => url));
+  for (const error of [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), new Error('gone')]) {
+    for (let i = 0; i < 12; i++) {
+      const body = new Readable({ read: () => undefined });
+      body.push('x');
+      arrived = () => body.destroy(error);
+      const failed = new Promise<string>((resolve) => {
+        const headers = ['Host', 'a.test', 'Content-Length', '10'];
+        pool.fetch(
+          { method: 'POST', target: '/', headers, body },
+          {
+            onInterim: () => undefined,
+            onHead: () => undefined,
+            onData: () => undefined,
+            onEnd: () => resolve('end'),
+            onError: ({ code }) => resolve(code),
+          },
+        );
+      });
+      t.equal(await failed, 'client_closed');
+    }
+  }
+  for (const [index, origin] of origins.entries()) origin.script = text(String(index));
+  const bodies = new Set<string>();
+  for (let i = 0; i < 4; i++) bodies.add(await get(pool, `/${i}`));
+  t.strictSame([...bodies].sort(), ['0', '1']);
+  await pool.destroy();
+  await Promise.all(origins.map((origin) => origin.close()));
 });

@@ -4,9 +4,10 @@
  * sends nothing while it is held back, and nothing after it was given up.
  * @module
  */
-import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
+import type { HttpErrorCode } from '../../http/errors.ts';
 import type { RawHeaders } from '../../http/headers.ts';
 import type { Fetch, Flow, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
+import { UpstreamError } from '../../http/upstream-errors.ts';
 
 export class ScriptedUpstream {
   /** Every request so far, in order. */
@@ -45,7 +46,7 @@ export class ScriptedUpstream {
 type Event =
   | { readonly kind: 'data'; readonly chunk: Buffer }
   | { readonly kind: 'end'; readonly trailers: RawHeaders }
-  | { readonly kind: 'error'; readonly error: HttpError };
+  | { readonly kind: 'error'; readonly error: UpstreamError };
 
 export class ScriptedExchange implements Flow {
   readonly request: UpstreamRequest;
@@ -123,7 +124,7 @@ export class ScriptedExchange implements Flow {
   }
 
   fail(code: HttpErrorCode = 'origin_bad_response'): this {
-    const error = new HttpError(code);
+    const error = new UpstreamError(code, { source: 'target', sent: 'maybe' });
     if (this.#state === 'waiting') {
       this.#state = 'ended';
       this.#sink.onError(error);

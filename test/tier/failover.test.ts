@@ -1,10 +1,11 @@
 import { test } from 'tap';
-import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
+import { HTTP_ERRORS, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
+import { type Fault, type FaultSource, UpstreamError } from '../../http/upstream-errors.ts';
 import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';
-import { RelayedError } from '../../tier/protocol.ts';
+import { relayed } from '../../tier/protocol.ts';
 
 /** A moment of a test's clock. */
 function at(ms: number): MonotonicMs {
@@ -14,8 +15,11 @@ function at(ms: number): MonotonicMs {
 const GET: UpstreamRequest = { method: 'GET', target: '/', headers: [], body: undefined };
 const POST: UpstreamRequest = { ...GET, method: 'POST' };
 
+/** A shortage of connections at this node. */
+const BUSY: Fault = { source: 'here', sent: 'no' };
+
 /** Fails before it returns, as a client does whose queue is full. */
-function failing(name: string, error: HttpError): Target {
+function failing(name: string, error: UpstreamError): Target {
   return {
     name,
     fetch: (_request, sink) => {
@@ -60,7 +64,7 @@ function run(request: UpstreamRequest, ...targets: Target[]): { flow: Flow; seen
 
 test('holding back and giving up reach the target that answers, though the first one failed at once', async (t) => {
   const calls: string[] = [];
-  const { flow, seen } = run(GET, failing('a', new HttpError('overloaded')), waiting('b', calls));
+  const { flow, seen } = run(GET, failing('a', new UpstreamError('overloaded', BUSY)), waiting('b', calls));
   flow.pause();
   flow.resume();
   flow.abort();
@@ -81,32 +85,71 @@ for (const { code, request, next } of [
   { code: 'unauthorised_tier', request: POST, next: true },
 ] as const satisfies readonly { code: HttpErrorCode; request: UpstreamRequest; next: boolean }[]) {
   test(`a node answers ${request.method} with ${code}: ${next ? 'the next one is asked' : 'so it is'}`, async (t) => {
-    const { seen } = run(request, failing('a', new RelayedError(code)), waiting('b', []));
+    const { seen } = run(request, failing('a', relayed(code, 'a')), waiting('b', []));
     t.strictSame(seen, [next ? '200' : code]);
   });
 }
 
 test('a server that has no connection free has not seen the request: the next one is asked, for POST as well', async (t) => {
-  const { seen } = run(POST, failing('a', new HttpError('origin_overloaded')), waiting('b', []));
+  const { seen } = run(POST, failing('a', new UpstreamError('origin_overloaded', BUSY)), waiting('b', []));
   t.strictSame(seen, ['200']);
 });
 
 test('a visitor does not learn that nodes disagree about the config', async (t) => {
   for (const code of ['unknown_host', 'unauthorised_tier'] as const) {
-    t.strictSame(run(GET, failing('a', new RelayedError(code))).seen, ['origin_unreachable']);
+    t.strictSame(run(GET, failing('a', relayed(code, 'a'))).seen, ['origin_unreachable']);
   }
 });
 
-for (const { rule, error, answers } of [
-  { rule: 'a body that its sender breaks off says nothing', error: new HttpError('client_closed'), answers: false },
-  { rule: 'a body that is too large says nothing', error: new HttpError('body_too_large'), answers: false },
-  { rule: 'an error that a node answers with is an answer', error: new RelayedError('origin_timeout'), answers: true },
-]) {
-  test(`${rule} of whether the target is well`, async (t) => {
+test('a node that has no connection to another one free has sent nothing: the next is asked, for POST as well', async (t) => {
+  const { seen } = run(POST, failing('a', new UpstreamError('overloaded', BUSY)), waiting('b', []));
+  t.strictSame(seen, ['200']);
+});
+
+test('a request that no client would write is not tried at the next target, and opens no breaker', async (t) => {
+  const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
+  const refused = new UpstreamError('bad_request', { source: 'requester', sent: 'no' });
+  const { seen } = run(GET, { ...failing('a', refused), breaker }, waiting('b', []));
+  t.strictSame(seen, ['bad_request']);
+  t.notOk(breaker.open);
+});
+
+const SOURCES: readonly FaultSource[] = ['target', 'beyond', 'requester', 'here'];
+
+for (const source of SOURCES) {
+  for (const sent of ['no', 'maybe'] as const) {
+    for (const isAnswer of [false, true]) {
+      for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH', 'FOO']) {
+        const mayHelp = source === 'target' || source === 'here';
+        const isIdempotent = !['POST', 'PATCH', 'FOO'].includes(method);
+        const next = mayHelp && (isIdempotent || sent === 'no');
+        const said = `${method} fails by the fault of ${source}, sent: ${sent}${isAnswer ? ', in an answer' : ''}`;
+        test(`${said}: ${next ? 'the next target is asked' : 'the error is passed on'}`, async (t) => {
+          const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
+          const error = new UpstreamError('internal', { source, sent, isAnswer });
+          const { seen } = run({ ...GET, method }, { ...failing('a', error), breaker }, waiting('b', []));
+          t.strictSame(seen, [next ? '200' : 'internal']);
+          t.equal(breaker.open, source === 'target' && !isAnswer, 'a breaker counts what its target has failed at');
+        });
+      }
+    }
+  }
+}
+
+test('every error of another node is an answer: the node is up', async (t) => {
+  for (const code of Object.keys(HTTP_ERRORS) as HttpErrorCode[]) {
     const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
     breaker.failed(at(0));
-    run(POST, { ...failing('a', error), breaker });
+    run(POST, { ...failing('a', relayed(code, 'a')), breaker });
     breaker.failed(at(0));
-    t.equal(breaker.open, !answers);
-  });
-}
+    t.notOk(breaker.open, code);
+  }
+});
+
+test('a body that its sender breaks off says nothing of whether the target is healthy', async (t) => {
+  const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
+  breaker.failed(at(0));
+  run(POST, { ...failing('a', new UpstreamError('client_closed', { source: 'requester', sent: 'maybe' })), breaker });
+  breaker.failed(at(0));
+  t.ok(breaker.open);
+});
