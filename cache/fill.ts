@@ -110,7 +110,7 @@ const ROOM_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusa
 
 export class Fill implements ResponseSink {
   readonly #options: FillOptions;
-  /** When it was begun, as a date. */
+  /** Start of the fill as a date. */
   readonly requestTime: EpochMs;
   readonly startedAt: MonotonicMs;
   /** Lower bound of the response's journal position. */

@@ -78,7 +78,7 @@ const BURST_SECONDS = 5;
 /** Entries of the audit log about wrong tokens. */
 const REFUSALS_NOTED = { perSecond: 1, burst: 60 };
 
-/** What a control node goes by. */
+/** State of a control node, from its config. */
 class ControlState implements Component<readonly RegionConfig[]> {
   readonly #file: string;
   regions!: readonly RegionConfig[];

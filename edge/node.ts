@@ -155,7 +155,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   };
 }
 
-/** What requests of visitors need, made once for each config. */
+/** Context for visitors' requests, made once per config. */
 class Visits implements Component<RegionConfig> {
   readonly #make: (region: RegionConfig) => Visit;
   current: Visit;

@@ -18,7 +18,7 @@ export interface OriginAccess {
   close(): Promise<void>;
 }
 
-const NOBODY: readonly NodeClient[] = [];
+const NO_NODES: readonly NodeClient[] = [];
 
 /** Nodes that are asked before shields and the origin. */
 export interface Hops {
@@ -26,7 +26,7 @@ export interface Hops {
   readonly workers: readonly NodeClient[];
 }
 
-const NO_HOPS: Hops = { owners: NOBODY, workers: NOBODY };
+const NO_HOPS: Hops = { owners: NO_NODES, workers: NO_NODES };
 
 /** An owner with fewer requests than this under way is never passed over: at low load the bound would scatter keys. */
 const LOAD_FLOOR = 16;
@@ -134,15 +134,15 @@ export class Peers {
 
   /** @returns Nodes to ask before this process acts as the owner, for one request. */
   hops(key: string, asked: 'by-visitor' | 'by-edge' | 'by-worker'): Hops {
-    const owners = asked === 'by-visitor' ? this.owners(key) : NOBODY;
-    const workers = asked === 'by-worker' ? NOBODY : this.workers(key);
+    const owners = asked === 'by-visitor' ? this.owners(key) : NO_NODES;
+    const workers = asked === 'by-worker' ? NO_NODES : this.workers(key);
     return owners.length === 0 && workers.length === 0 ? NO_HOPS : { owners, workers };
   }
 
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
   owners(key: string): readonly NodeClient[] {
     const successors = this.#ring.successors(key);
-    if (successors.length <= 1) return NOBODY;
+    if (successors.length <= 1) return NO_NODES;
     const owner = successors[0];
     const order =
       owner === undefined || this.#inFlight(owner) < LOAD_FLOOR
@@ -158,7 +158,7 @@ export class Peers {
    * @returns The processes of this edge to ask for what the edge owns, before this one takes the owner's part.
    */
   workers(key: string): readonly NodeClient[] {
-    if (this.#workers.all.length <= 1) return NOBODY;
+    if (this.#workers.all.length <= 1) return NO_NODES;
     return this.#before(this.#workerRing.successors(key), this.#workers.self);
   }
 
@@ -184,7 +184,7 @@ export class Peers {
 
   shields(site: SiteConfig, key: string): readonly NodeClient[] {
     const order = this.#shieldRings.get(site.name)?.successors(key) ?? [];
-    if (order.length === 0) return NOBODY;
+    if (order.length === 0) return NO_NODES;
     return order.map((name) => this.#client(name) as NodeClient);
   }
 

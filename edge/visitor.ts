@@ -127,7 +127,7 @@ export function visitorBlock(visit: Visit, { remoteAddress = '', headers }: Visi
   return addressBlock(visitorAddress(senderOf(visit, remoteAddress), headers));
 }
 
-/** What is read of a request's head, and of the connection that it came on. */
+/** Parts of a request's head, and of the connection that it came on, that an edge reads. */
 export type VisitorHead = Pick<ServerRequest, 'method' | 'target' | 'headers' | 'remoteAddress' | 'isTls'> &
   Partial<Pick<ServerRequest, 'version' | 'localAuthority'>>;
 

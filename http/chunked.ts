@@ -71,7 +71,7 @@ export class ChunkedReader {
     this.#options = options;
   }
 
-  /** Whether the body and its trailers have come to their end. */
+  /** True once the body and its trailers are complete. */
   get isDone(): boolean {
     return this.#state === STATE.done;
   }

@@ -9,7 +9,7 @@ import {
   chainOf,
   claimedScheme,
   clientAddress,
-  NOBODY_REPORTED,
+  NO_CHAIN,
   type ReportField,
   reportedChain,
 } from './forwarding.ts';
@@ -42,12 +42,12 @@ export function expectsProxyHeader({ mode, sender, trusted }: Sender): boolean {
 /** Senders before the other end; none where nobody is believed. */
 export function believedChain(by: Sender, headers: RawHeaders): Chain {
   const { mode } = by;
-  if (mode === 'connection' || !isBelieved(by)) return NOBODY_REPORTED;
+  if (mode === 'connection' || !isBelieved(by)) return NO_CHAIN;
   if (mode === 'forwarded' || mode === 'proxy-protocol') return reportedChain(headers);
   const field = reportField(mode);
   if (field !== undefined) return reportedChain(headers, field);
   const address = onlyAddress(headers, mode.header);
-  return address === undefined ? NOBODY_REPORTED : chainOf([address]);
+  return address === undefined ? NO_CHAIN : chainOf([address]);
 }
 
 /** The visitor's address in canonical form (RFC 5952), IPv4 never mapped into IPv6. */
@@ -74,5 +74,5 @@ function onlyAddress(headers: RawHeaders, name: string): string | undefined {
 }
 
 function canonical(address: string): string {
-  return clientAddress(address, NOBODY_REPORTED, () => false);
+  return clientAddress(address, NO_CHAIN, () => false);
 }

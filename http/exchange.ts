@@ -35,11 +35,11 @@ export interface ServerRequest {
 export interface ServerExchange extends ServerRequest {
   /** Body as it arrives, for one reader (http/arriving-body.ts); `undefined`: the request announces none. */
   readonly body: Readable | undefined;
-  /** Whether `head` was called. */
+  /** True once `head` was called. */
   readonly hasHead: boolean;
-  /** Whether the bytes of all pieces were given to the system: their memory may be used again. */
+  /** True once all chunks were passed to the system: their memory may be reused. */
   readonly isFlushed: boolean;
-  /** Whether nothing can be sent any more: the connection has gone, or is closed for writing. */
+  /** True if nothing can be sent any more: the connection has failed, or is closed for writing. */
   readonly isClosed: boolean;
   /** Sends a 1xx, where it can be understood (RFC 9110, section 15.2: not by HTTP/1.0) and is not too late. */
   interim(status: number, headers: RawHeaders): void;

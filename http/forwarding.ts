@@ -79,7 +79,7 @@ export interface Chain {
   readonly elements: readonly string[];
 }
 
-export const NOBODY_REPORTED: Chain = { addresses: [], elements: [] };
+export const NO_CHAIN: Chain = { addresses: [], elements: [] };
 
 /**
  * Tells the next server who asked: Forwarded (RFC 7239) and its forerunners
@@ -166,7 +166,7 @@ export type ReportField = 'x-forwarded-for' | 'forwarded';
 export function reportedChain(headers: RawHeaders, field?: ReportField): Chain {
   const listed = field === 'forwarded' ? undefined : fieldValue(headers, 'x-forwarded-for');
   if (listed !== undefined) return chainOf(everyCommaMember(listed).map((text) => parseNode(text) ?? UNKNOWN));
-  if (field === 'x-forwarded-for') return NOBODY_REPORTED;
+  if (field === 'x-forwarded-for') return NO_CHAIN;
   const all = everyCommaMember(fieldValue(headers, 'forwarded') ?? '');
   // What stands left of an element that cannot be read came from farther away still, and could swallow our own.
   const elements = all.slice(all.findLastIndex((element) => forwardedPairs(element) === undefined) + 1);

@@ -46,7 +46,7 @@ export class FrontConnection<Meaning> {
   #rest = '';
   /** Parser state of an incomplete head, whose bytes are in `#rest`. */
   #progress: HeadProgress | LineProgress | undefined;
-  /** Of one behind requests that are answered first. */
+  /** Parser state of a head behind requests that are answered first. */
   #following: HeadProgress | undefined;
   /** The request that is being answered by others. */
   #exchange: FrontExchange | undefined;

@@ -198,7 +198,7 @@ export class FrontExchange implements ServerExchange {
     this.#onClose = this.#onClose.filter((other) => other !== listener);
   }
 
-  /** Of the connection: it has gone before the answer was complete. */
+  /** Handles a connection that was closed before the answer was complete. */
   closed(): void {
     for (const listener of this.#onClose) listener();
   }

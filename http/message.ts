@@ -38,7 +38,7 @@ export interface FieldsText {
   readonly values: readonly number[];
 }
 
-/** What is remembered of a header section that comes again and again. It counts for requests with these very `headers`. */
+/** Memo of a header section that is repeated. It applies to requests with these very `headers`. */
 export interface SectionMemo {
   readonly headers: RawHeaders;
   /** By the client that writes them. */

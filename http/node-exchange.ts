@@ -107,7 +107,10 @@ export class NodeExchange extends NodeRequest implements ServerExchange {
     response.end();
   }
 
-  /** Where neither a length nor chunks say where the body ends, its end is that of the connection: only a reset is another one. */
+  /**
+   * Cuts the response off. A body that ends with its connection, having neither length nor chunks, can only be cut off
+   * by a reset.
+   */
   abort(): void {
     const { response, version } = this;
     const isUnframed = version === '1.0' && response.headersSent && !this.#hasLength;

@@ -17,13 +17,13 @@ export interface ChunkFault extends Error {
 export interface Piece {
   /** For the parser; absent: none of what was read is for it. */
   readonly piece: Buffer | undefined;
-  /** Where in the packet the next one begins. */
+  /** Offset in the packet at which the next one begins. */
   readonly end: number;
   /** Set where the body cannot be read further. */
   readonly fault: ChunkFault | undefined;
 }
 
-/** What is read next. `rest`: all there is, as it comes. */
+/** Next part to read. `rest`: all remaining bytes, as they come. */
 type Reads = 'head' | 'body' | 'chunks' | 'rest';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -39,11 +39,11 @@ export class NodeFraming {
   #reads: Reads = 'head';
   /** Bytes of {@link HEAD_END} that the last piece ended with. */
   #matched = 0;
-  /** Whether the last piece ended within a head. */
+  /** True if the last chunk ended within a head. */
   #isInHead = false;
-  /** Whether the piece that the parser has been given ends where a head may end. */
+  /** True if the parser's current chunk ends where a head may end. */
   #isAtHeadEnd = false;
-  /** What follows the head that the parser has told of. */
+  /** Part that follows the head that the parser has reported. */
   #next: Reads | undefined;
   /** Bytes of the body that are still to come. */
   #left = 0;
@@ -97,7 +97,7 @@ export class NodeFraming {
     }
   }
 
-  /** What follows is for nobody. */
+  /** Drops the rest. */
   giveUp(): void {
     this.#reads = 'rest';
   }

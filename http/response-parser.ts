@@ -42,7 +42,7 @@ type State = 'head' | 'length' | 'chunked' | 'until-close' | 'done';
 
 /** Length of the start of a chunk that is searched first for the end of a head. */
 const FIRST_PROBE_BYTES = 4_096;
-/** Of heads after the first: a few more than the last one had, as the rest may be a body. */
+/** Margin for heads after the first: a few bytes more than the last one had, as the rest may be a body. */
 const PROBE_MARGIN_BYTES = 64;
 
 export class ResponseParser {

@@ -125,7 +125,7 @@ interface Way {
   readonly shares: ConnectionShares;
   /** Fields of responses that are not passed on. */
   readonly withheld: ReadonlySet<string>;
-  /** Those of a 101, of which Connection and Upgrade say to which protocol. */
+  /** Fields that are withheld from a 101; its Connection and Upgrade name the new protocol. */
   readonly withheldFromSwitch: ReadonlySet<string>;
 }
 

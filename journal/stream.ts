@@ -72,7 +72,7 @@ async function stream(
   const bell = new Bell();
   let heartbeatIsDue = false;
 
-  const beat = async (): Promise<void> => {
+  const heartbeat = async (): Promise<void> => {
     while (!ending.signal.aborted) {
       await wait(heartbeatIntervalMs, ending.signal);
       heartbeatIsDue = true;
@@ -84,7 +84,7 @@ async function stream(
   signal?.addEventListener('abort', end);
   if (signal?.aborted || response.destroyed) end();
   const unsubscribe = journal.subscribe(() => bell.ring());
-  beat().catch(end); // the wait was aborted: it is over already
+  heartbeat().catch(end); // the wait was aborted: it is over already
 
   const write = (message: JournalMessage): Promise<void> =>
     writeLine(response, JSON.stringify(message), ending.signal, options);

@@ -55,7 +55,7 @@ export interface Started {
   readonly [STARTED]: true;
 }
 
-/** How each listener of a group is opened; `undefined` leaves it out. */
+/** Functions that open the listeners of a group; `undefined` leaves one out. */
 export type Openings<Listener> = Readonly<Record<string, ((started: Started) => Promise<Listener>) | undefined>>;
 
 type Opened<O extends Openings<unknown>> = {

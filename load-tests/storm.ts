@@ -168,7 +168,7 @@ function printTimes(title: string, durationsMs: readonly number[], limitMs?: num
 
 function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): void {
   const measured = report.purges.filter(({ calledAt }) => calledAt >= measuredFrom);
-  const calm = whileAllWereUp(measured, chaos.intervals, 0);
+  const undisturbed = whileAllWereUp(measured, chaos.intervals, 0);
   const settled = whileAllWereUp(measured, chaos.intervals, SETTLED_MS);
   const whole = (purges: readonly PurgeTime[]) => purges.filter(({ isComplete }) => isComplete);
   const applied = (purges: readonly PurgeTime[]) => whole(purges).map(({ appliedMs }) => appliedMs);
@@ -180,8 +180,8 @@ function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): vo
   );
   printTimes('The same as the callers saw it, who share the machine with the nodes and do the visiting', seen(settled));
   printTimes(
-    `By the receipts: ${number(calm.length)} purges, every node up, though perhaps just back, with the calls that waited for it`,
-    applied(calm),
+    `By the receipts: ${number(undisturbed.length)} purges, every node up, though perhaps just back, with the calls that waited for it`,
+    applied(undisturbed),
   );
   printTimes('By the receipts: all that were complete in the end, with nodes away or not', applied(measured));
   const complete = report.purges.filter(({ isComplete }) => isComplete).length;
@@ -192,7 +192,10 @@ function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): vo
     { what: '  left out, as too many calls were waiting', value: number(report.leftOut) },
     { what: 'purges that the API took', value: number(report.purges.length) },
     { what: '  receipts complete within the call (2 s)', value: number(complete) },
-    { what: '  of purges while every node was up: incomplete', value: number(calm.length - whole(calm).length) },
+    {
+      what: '  of purges while every node was up: incomplete',
+      value: number(undisturbed.length - whole(undisturbed).length),
+    },
     exactly('purges that the API refused or did not answer', failed, 0),
     { what: 'edges killed, and started again', value: number(chaos.counts.edges) },
     { what: 'shields killed, and started again', value: number(chaos.counts.shields) },

@@ -40,7 +40,7 @@ export class NodeMetrics implements EngineEvents {
   readonly #stored: Counter;
   readonly #refused: Counter<'reason'>;
   readonly #upstreamErrors: Counter<'code' | 'cause'>;
-  /** Of an edge: no visitor connects to a shield. */
+  /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
 
   constructor(node: string, role: 'edge' | 'shield', store: Store, ledger: Ledger, fillsInFlight: () => number) {

@@ -17,7 +17,7 @@ export interface Target {
   /** Absent: always asked. */
   readonly breaker?: Breaker | undefined;
   readonly fetch: Fetch;
-  /** Whether `fetch` is a failover of its own, which has tried all that can be tried. */
+  /** True if `fetch` is a failover itself, which has tried every target. */
   readonly isFailover?: boolean;
   /** Called just before this target is tried. */
   readonly onAsked?: () => void;

@@ -98,7 +98,7 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 
 /** One request of another node. */
 interface TierRequest extends RequestContext {
-  /** Of the visitor's request, as the other node says. */
+  /** Identifier of the visitor's request, from the other node. */
   id: string;
   readonly options: TierListenerOptions;
   cacheRequest: CacheRequest | undefined;

@@ -50,7 +50,7 @@ export interface NodeCoreOptions {
   readonly visitorAddress?: (sender: string, headers: RawHeaders) => string;
 }
 
-/** What an access log says of a request. */
+/** Parts of a request that the access log records. */
 export type LoggedRequest = Pick<ServerExchange, 'method' | 'target' | 'headers' | 'remoteAddress'>;
 
 /** One request as it came in, for logs, metrics and error pages. */
@@ -72,7 +72,7 @@ export interface Reply {
   readonly result: Result;
 }
 
-/** What a node changes in the answer of its cache. */
+/** Changes that a node makes to its cache's answer. */
 export interface Finishing {
   /** Adds this node's own parameters to the cache's Cache-Status. */
   readonly describe: (status: CacheStatus) => CacheStatus;

@@ -66,7 +66,7 @@ export class OwedPurges {
   }
 
   /** The journal is within reach again. */
-  hurry(): void {
+  flush(): void {
     this.#pausing.abort();
   }
 

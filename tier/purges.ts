@@ -47,7 +47,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
     wait: pause,
     log: node.log,
   });
-  const reached = (): void => owed.hurry();
+  const reached = (): void => owed.flush();
   let following = Promise.resolve(follow(node, followed, reached));
   return {
     purge: async (purges) => (await following).purge(purges),

@@ -147,7 +147,7 @@ export class Connection {
   }
 
   /** Closes a connection that costs more than it is worth. */
-  calm(reason: ConnectionRefusal): void {
+  closeForFlood(reason: ConnectionRefusal): void {
     if (this.#isOver) return;
     this.#options.onFlood(reason);
     this.#say(ERROR.enhanceYourCalm);
@@ -237,7 +237,7 @@ export class Connection {
 
   #fail(error: unknown): void {
     if (error instanceof FloodError) {
-      this.calm(error.reason);
+      this.closeForFlood(error.reason);
       return;
     }
     const isKnown = error instanceof ConnectionError;

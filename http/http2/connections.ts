@@ -108,7 +108,7 @@ export class Http2Connections {
     const { keep_alive_timeout, write_timeout, request_timeout, header_timeout } = this.#limits();
     const { bytesRead, bytesWritten } = socket;
     if (isMostlyOverhead({ bytesRead, bytesWritten, requests, bodyBytes })) {
-      connection.calm('http2_overhead');
+      connection.closeForFlood('http2_overhead');
       return;
     }
     if (streams.size === 0) {

@@ -104,7 +104,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
   readonly #stream: Stream;
   readonly #peer: Peer;
   #head: string[] | undefined;
-  /** Whether no length says where the body ends: then trailers may follow it. */
+  /** True if no length ends the body: then trailers may follow it. */
   #isOpenEnded = true;
   #hasBody = true;
   #onDrain: (() => void) | undefined;

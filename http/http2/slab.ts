@@ -26,7 +26,7 @@ export class Slab {
   #writing = 0;
   #isHeld = true;
   /** True if a socket failed while writing a part of it, and may still refer to it. */
-  #isSpoilt = false;
+  #hasFailed = false;
 
   /** @returns One with room for the largest answer. */
   static take(): Slab {
@@ -38,7 +38,7 @@ export class Slab {
   /** Marks the slab as not being written to at the moment. */
   release(): void {
     this.#isHeld = false;
-    if (this.#writing === 0 && !this.#isSpoilt) this.end = 0;
+    if (this.#writing === 0 && !this.#hasFailed) this.end = 0;
     if (SLAB_BYTES - this.end >= LARGEST_BYTES && free.length < MAX_FREE) free.push(this);
   }
 
@@ -49,9 +49,9 @@ export class Slab {
   }
 
   readonly onWritten = (error?: Error | null): void => {
-    if (error) this.#isSpoilt = true;
+    if (error) this.#hasFailed = true;
     this.#writing--;
-    if (this.#writing > 0 || this.#isHeld || this.#isSpoilt) return;
+    if (this.#writing > 0 || this.#isHeld || this.#hasFailed) return;
     const isKept = SLAB_BYTES - this.end >= LARGEST_BYTES && free.includes(this);
     this.end = 0;
     if (!isKept && free.length < MAX_FREE) free.push(this);

@@ -197,7 +197,7 @@ export class Streams implements StreamOwner {
     const stream = this.#open.get(id);
     if (stream?.body === undefined || stream.hasCome) {
       this.#receiving.settle(to - from, undefined);
-      this.#takeDataOfNobody(id, stream);
+      this.#dropData(id, stream);
       return;
     }
     const size = end - start;
@@ -217,7 +217,7 @@ export class Streams implements StreamOwner {
     if (isLast) this.#hasCome(stream);
   }
 
-  #takeDataOfNobody(id: number, stream: Stream | undefined): void {
+  #dropData(id: number, stream: Stream | undefined): void {
     if (stream !== undefined) this.#fault(stream, ERROR.streamClosed);
     else if (id > this.#lastId && id <= this.#refusedBeyond) throw new ConnectionError(ERROR.protocol, 'DATA first');
     else if (id <= this.#lastId && !this.#forgotten.has(id)) this.#refuse(id, ERROR.streamClosed, true);

@@ -83,7 +83,7 @@ function renderSuite({ suite, groups, notPassed }: RecordedScore): string[] {
     `## Groups of ${title}`,
     table(
       ['group', ...KINDS],
-      Object.entries(groups).map(([id, tallies]) => [id, ...KINDS.map((kind) => cell(tallies[kind]))]),
+      Object.entries(groups).map(([id, counts]) => [id, ...KINDS.map((kind) => cell(counts[kind]))]),
     ),
     `## Not passed in ${title}`,
     strict.length === 0

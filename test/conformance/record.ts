@@ -8,7 +8,7 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NotPassed, Score, TallyPerKind } from './score.ts';
+import type { NotPassed, ResultsPerKind, Score } from './score.ts';
 import type { Suite } from './suite.ts';
 import type { WayName } from './way.ts';
 
@@ -18,8 +18,8 @@ export interface RecordedScore {
   readonly suite: string;
   readonly revision: string;
   readonly way: WayName;
-  readonly total: TallyPerKind;
-  readonly groups: Readonly<Record<string, TallyPerKind>>;
+  readonly total: ResultsPerKind;
+  readonly groups: Readonly<Record<string, ResultsPerKind>>;
   readonly notPassed: readonly NotPassed[];
 }
 

@@ -4,7 +4,7 @@
  */
 import { argumentFor } from './arguments.ts';
 import type { Comparison } from './record.ts';
-import type { NotPassed, Score, Tally, TallyPerKind } from './score.ts';
+import type { NotPassed, ResultCounts, ResultsPerKind, Score } from './score.ts';
 import { VERDICTS } from './score.ts';
 import { KINDS, type Kind, type Suite } from './suite.ts';
 
@@ -17,7 +17,7 @@ const LABELS: Readonly<Record<Kind, string>> = { required: 'required', optimal: 
  */
 export function describeScore(suite: Suite, score: Score, ofSeawall: boolean): string {
   const argued = (id: string): string => (ofSeawall ? (argumentFor(suite.name, id)?.rfc ?? '') : '');
-  const lines = KINDS.map((kind) => `${LABELS[kind].padEnd(9)}${describeTally(score.total[kind])}`);
+  const lines = KINDS.map((kind) => `${LABELS[kind].padEnd(9)}${describeResults(score.total[kind])}`);
   if (score.unknown.length > 0) {
     lines.push(`${score.unknown.length} results are for tests that this suite does not have; they do not count.`);
   }
@@ -49,24 +49,24 @@ export function describeComparison(comparison: Comparison, before: number): stri
 }
 
 /** `150/165  90.9 %  (fail 12, dependency 3)` */
-export function describeTally(tally: Tally): string {
-  const share = tally.total === 0 ? '' : `  ${((100 * tally.pass) / tally.total).toFixed(1)} %`;
-  const why = VERDICTS.filter((verdict) => verdict !== 'pass' && tally[verdict] > 0);
-  const reasons = why.map((verdict) => `${verdict} ${tally[verdict]}`).join(', ');
-  return `${`${tally.pass}/${tally.total}`.padStart(7)}${share}${reasons && `  (${reasons})`}`;
+export function describeResults(counts: ResultCounts): string {
+  const share = counts.total === 0 ? '' : `  ${((100 * counts.pass) / counts.total).toFixed(1)} %`;
+  const why = VERDICTS.filter((verdict) => verdict !== 'pass' && counts[verdict] > 0);
+  const reasons = why.map((verdict) => `${verdict} ${counts[verdict]}`).join(', ');
+  return `${`${counts.pass}/${counts.total}`.padStart(7)}${share}${reasons && `  (${reasons})`}`;
 }
 
-function groupTable(groups: Readonly<Record<string, TallyPerKind>>): string[] {
+function groupTable(groups: Readonly<Record<string, ResultsPerKind>>): string[] {
   const width = Math.max(...Object.keys(groups).map((id) => id.length), 'group'.length) + 1;
   const head = `${'group'.padEnd(width)}${KINDS.map((kind) => LABELS[kind].padStart(10)).join('')}`;
   const rows = Object.entries(groups).map(
-    ([id, tallies]) => id.padEnd(width) + KINDS.map((kind) => cell(tallies[kind]).padStart(10)).join(''),
+    ([id, counts]) => id.padEnd(width) + KINDS.map((kind) => cell(counts[kind]).padStart(10)).join(''),
   );
   return [head, ...rows];
 }
 
 /** `3/4`, or `-` where a group has no tests of a kind. */
-export function cell({ pass, total }: Tally): string {
+export function cell({ pass, total }: ResultCounts): string {
   return total === 0 ? '-' : `${pass}/${total}`;
 }
 

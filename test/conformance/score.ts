@@ -19,8 +19,8 @@ export const VERDICTS = ['pass', 'fail', 'setup', 'dependency', 'retry', 'harnes
  */
 export type Verdict = (typeof VERDICTS)[number];
 
-export type Tally = Readonly<Record<Verdict | 'total', number>>;
-export type TallyPerKind = Readonly<Record<Kind, Tally>>;
+export type ResultCounts = Readonly<Record<Verdict | 'total', number>>;
+export type ResultsPerKind = Readonly<Record<Kind, ResultCounts>>;
 
 export interface NotPassed {
   readonly id: string;
@@ -31,8 +31,8 @@ export interface NotPassed {
 }
 
 export interface Score {
-  readonly total: TallyPerKind;
-  readonly groups: Readonly<Record<string, TallyPerKind>>;
+  readonly total: ResultsPerKind;
+  readonly groups: Readonly<Record<string, ResultsPerKind>>;
   /** Ids in the order of the suite. */
   readonly passed: readonly string[];
   readonly notPassed: readonly NotPassed[];
@@ -44,9 +44,9 @@ export function scoreResults(suite: Suite, results: Results): Score {
   const verdicts = new Map(suite.applicable.map((test) => [test.id, judge(suite, test.id, results)]));
   const verdictOf = (test: SuiteTest): Verdict => verdicts.get(test.id) as Verdict;
 
-  const groups: Record<string, TallyPerKind> = {};
+  const groups: Record<string, ResultsPerKind> = {};
   for (const group of new Set(suite.applicable.map((test) => test.group))) {
-    groups[group] = tallyPerKind(
+    groups[group] = resultsPerKind(
       suite.applicable.filter((test) => test.group === group),
       verdictOf,
     );
@@ -63,7 +63,7 @@ export function scoreResults(suite: Suite, results: Results): Score {
     }
   }
   return {
-    total: tallyPerKind(suite.applicable, verdictOf),
+    total: resultsPerKind(suite.applicable, verdictOf),
     groups,
     passed,
     notPassed,
@@ -114,8 +114,8 @@ function reasonFor(suite: Suite, test: SuiteTest, verdict: Verdict, results: Res
   return result === undefined || result === true ? '' : String(result[1] ?? result[0]);
 }
 
-function tallyPerKind(tests: readonly SuiteTest[], verdictOf: (test: SuiteTest) => Verdict): TallyPerKind {
-  const tally = (kind: Kind): Tally => {
+function resultsPerKind(tests: readonly SuiteTest[], verdictOf: (test: SuiteTest) => Verdict): ResultsPerKind {
+  const counts = (kind: Kind): ResultCounts => {
     const counts = { pass: 0, total: 0, fail: 0, setup: 0, dependency: 0, retry: 0, harness: 0, untested: 0 };
     for (const test of tests) {
       if (test.kind !== kind) continue;
@@ -124,5 +124,5 @@ function tallyPerKind(tests: readonly SuiteTest[], verdictOf: (test: SuiteTest) 
     }
     return counts;
   };
-  return Object.fromEntries(KINDS.map((kind) => [kind, tally(kind)])) as TallyPerKind;
+  return Object.fromEntries(KINDS.map((kind) => [kind, counts(kind)])) as ResultsPerKind;
 }

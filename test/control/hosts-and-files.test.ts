@@ -6,7 +6,7 @@ import { type Test, test } from 'tap';
 import type { ConfigError } from '../../config/problem.ts';
 import { openDataFolder } from '../../control/data-folder.ts';
 import { startNetwork } from '../support/network.ts';
-import { NOBODY } from '../support/origin.ts';
+import { UNREACHABLE } from '../support/origin.ts';
 import { startTestControl } from './control.ts';
 
 const FOR_OTHERS = 0o077;
@@ -82,7 +82,7 @@ for (const path of ['/metrics', '/healthz', '/v1/nodes']) {
 }
 
 test('nodes show /metrics and /healthz under their own names only', async (t) => {
-  const network = await startNetwork({ origin: NOBODY });
+  const network = await startNetwork({ origin: UNREACHABLE });
   t.teardown(() => network.close());
   for (const { addresses } of [...network.edges, ...network.shields]) {
     for (const path of ['/metrics', '/healthz']) {

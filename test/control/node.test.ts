@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { RegionConfig } from '../../config/schema.ts';
 import { startControl } from '../../control/node.ts';
-import { NOBODY } from '../support/origin.ts';
+import { UNREACHABLE } from '../support/origin.ts';
 import { log, regionOf, SECRET } from './control.ts';
 
 /** A region in a folder of the test, with an edge whose control listener is at each of `controls`. */
@@ -37,15 +37,15 @@ test('it answers for itself', async (t) => {
 });
 
 test('it tells which nodes answer right now, and keeps the secret', async (t) => {
-  const well = await nodeThatAnswers(200);
-  const ill = await nodeThatAnswers(503);
-  const gone = new URL(NOBODY).host;
+  const healthy = await nodeThatAnswers(200);
+  const unhealthy = await nodeThatAnswers(503);
+  const gone = new URL(UNREACHABLE).host;
   t.teardown(() => {
-    well.server.close();
-    ill.server.close();
+    healthy.server.close();
+    unhealthy.server.close();
   });
 
-  const node = await startFor(regionWith(t, [well.address, ill.address, gone, undefined, '127.0.0.1:0']));
+  const node = await startFor(regionWith(t, [healthy.address, unhealthy.address, gone, undefined, '127.0.0.1:0']));
   t.teardown(() => node.close());
   const response = await fetch(`http://${node.address}/v1/nodes`);
   const text = await response.text();
@@ -61,7 +61,7 @@ test('it tells which nodes answer right now, and keeps the secret', async (t) =>
     role: 'edge',
     listen: '127.0.0.1:0',
     tier: '127.0.0.1:1',
-    control: well.address,
+    control: healthy.address,
     state: 'up',
   });
 });

@@ -12,7 +12,7 @@ const MAX_LINE_BYTES = 4_096;
 interface Read {
   readonly body: string;
   readonly trailers: string;
-  /** What follows the body; `undefined` unless it has come to its end. */
+  /** Bytes after the body; `undefined` until it is complete. */
   readonly rest: string | undefined;
   readonly isRefused: boolean;
 }
@@ -89,7 +89,7 @@ function reference(text: string): Read & { readonly withoutExtensions: string } 
   return outcome(false, trailers, text.slice(at + end + 2));
 }
 
-/** Whether bytes that follow could make it a line. */
+/** Returns whether further bytes could complete the text to a line. */
 function couldBeLine(text: string): boolean {
   return ['\n', '\r\n', '"\r\n', 'x"\r\n', '0\r\n', '\r\n'].some((end) => LINE.test(`${text}${end}`)) || text === '';
 }
@@ -132,7 +132,7 @@ const sound = fc
   );
 const cuts = fc.array(fc.nat(20_000), { maxLength: 20 });
 
-/** Of what is read differently by careless readers. */
+/** Input that careless readers read in another way. */
 const ODD = [
   '\r',
   '\n',

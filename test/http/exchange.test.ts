@@ -23,7 +23,7 @@ interface Received {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly trailers: unknown;
-  /** Whether the answer came to its end. */
+  /** True if the answer is complete. */
   readonly isWhole: boolean;
 }
 

@@ -7,7 +7,7 @@ import {
   claimedScheme,
   clientAddress,
   hasCdnLoop,
-  NOBODY_REPORTED,
+  NO_CHAIN,
   refusedOverride,
   removeHopByHop,
   reportedChain,
@@ -374,7 +374,7 @@ for (const { rfc, rule, visitor = VISITOR, believed, forwarded, addresses } of [
 ]) {
   test(`RFC ${rfc}: forwarded: ${rule}`, async (t) => {
     const headers = ['Accept', '*/*'];
-    setForwarded(headers, visitor, believed === undefined ? NOBODY_REPORTED : reportedChain(believed));
+    setForwarded(headers, visitor, believed === undefined ? NO_CHAIN : reportedChain(believed));
     t.strictSame(headers, [
       ...['Accept', '*/*', 'Forwarded', forwarded, 'X-Forwarded-For', addresses],
       ...['X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host],
@@ -395,7 +395,7 @@ test('what came in under these names is gone, unless it is believed', async (t) 
     'x-forwarded-host',
     'evil.example',
   ];
-  setForwarded(headers, VISITOR, NOBODY_REPORTED);
+  setForwarded(headers, VISITOR, NO_CHAIN);
   t.notMatch(headers.join('\n'), /6\.6\.6\.6|evil/);
   for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']) {
     t.equal(fieldLines(headers, name).length, 1, name);
@@ -588,10 +588,10 @@ test('property: what setForwarded writes, clientAddress reads', async () => {
   fc.assert(
     fc.property(ip, fc.boolean(), (address, modern) => {
       const headers: string[] = [];
-      setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, NOBODY_REPORTED);
+      setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, NO_CHAIN);
       const name = modern ? 'forwarded' : 'x-forwarded-for';
       const read = clientAddress('10.0.0.1', reportedChain([name, fieldValue(headers, name) ?? '']), trusted);
-      return read === clientAddress(address, NOBODY_REPORTED, () => false);
+      return read === clientAddress(address, NO_CHAIN, () => false);
     }),
   );
 });

@@ -1,4 +1,4 @@
-/** What Node does not document: it is there, and where it is not, everything is answered all the same. */
+/** Undocumented parts of Node: present, and where one is not, everything is answered all the same. */
 import { type Test, test } from 'tap';
 import { checkNodeInternals, NODE_INTERNALS } from '../../http/node-internals/checks.ts';
 import { CONNECTION_BELOW } from '../../http/node-internals/connection-below.ts';
@@ -40,12 +40,12 @@ const CONVERSATIONS: Readonly<Record<string, string>> = {
   'no request': 'hello\r\n\r\n',
 };
 
-/** Of answers, what does not differ from one time to the next. */
+/** Returns the parts of answers that do not vary from run to run. */
 function essence(text: string): string {
   return `${statuses(text).join()} ${[...text.matchAll(/\[[A-Z]+ [^\]]*\]/g)].join()}`;
 }
 
-/** What a network answers, by conversation. */
+/** Returns the answers of a network, by conversation. */
 async function answers(t: Test): Promise<Readonly<Record<string, string>>> {
   const found: Record<string, string> = {};
   await t.test('one edge', async (t) => {

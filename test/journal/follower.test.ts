@@ -424,7 +424,7 @@ test('records that are told of, but never come', async (t) => {
   const { clock, exchange, follower, problems } = follow();
   exchange.line.hello('one', 2);
   exchange.line.records(...history(1, 1));
-  for (let beat = 0; beat < 3; beat += 1) {
+  for (let heartbeat = 0; heartbeat < 3; heartbeat += 1) {
     t.same(problems, []);
     exchange.line.heartbeat(2);
     await clock.advance(1_000);

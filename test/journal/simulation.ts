@@ -18,9 +18,9 @@ export function settle(): Promise<void> {
 }
 
 export class Clock {
-  /** Of the wall clock. */
+  /** Time of the wall clock. */
   #nowMs = 0;
-  /** How far the monotonic clock is ahead of it. */
+  /** Lead of the monotonic clock. */
   #aheadMs = 0;
   readonly #sleepers = new Set<{ at: number; readonly wake: () => void }>();
 

@@ -15,7 +15,7 @@ import { followOn, newJournal, SECRET, serve, serveJournal, source } from './ser
 import { Clock, settle } from './simulation.ts';
 
 const PATIENCE_MS = 20_000;
-const NOBODY = { identity: undefined, seq: 0 };
+const ANONYMOUS = { identity: undefined, seq: 0 };
 
 function at(journal: Journal, seq: number): JournalPosition {
   return { identity: identityOf(journal.state().terms, seq), seq };
@@ -51,7 +51,7 @@ test('hello, what there is, what comes, and heartbeats in between', async (t) =>
   const clock = new Clock();
   await journal.append(purges(2));
   const { url } = await serveJournal(t, journal, { wait: clock.wait });
-  const messages = source(url)(NOBODY, new AbortController().signal)[Symbol.asyncIterator]();
+  const messages = source(url)(ANONYMOUS, new AbortController().signal)[Symbol.asyncIterator]();
   const next = async (): Promise<JournalMessage> => (await messages.next()).value;
   const state = journal.state();
   t.same(await next(), { type: 'hello', state });
@@ -195,7 +195,7 @@ test('a follower that is slow gets everything in its own time', async (t) => {
     }) as typeof response.write;
   });
   const seqs: number[] = [];
-  for await (const message of source(url)(NOBODY, new AbortController().signal)) {
+  for await (const message of source(url)(ANONYMOUS, new AbortController().signal)) {
     await settle();
     if (message.type !== 'records') continue;
     for (const { seq } of message.records) seqs.push(seq);
@@ -264,7 +264,7 @@ test('the server ends its streams', async (t) => {
   const { journal, listeners } = counted(newJournal(t));
   const stopping = new AbortController();
   const { url, ended } = await serveJournal(t, journal, { signal: stopping.signal });
-  const messages = source(url)(NOBODY, new AbortController().signal)[Symbol.asyncIterator]();
+  const messages = source(url)(ANONYMOUS, new AbortController().signal)[Symbol.asyncIterator]();
   t.match(await messages.next(), { value: { type: 'hello' } });
   stopping.abort();
   await ended[0];
@@ -276,7 +276,7 @@ test('a follower that goes away leaves nothing behind', async (t) => {
   const { journal, listeners } = counted(newJournal(t));
   const { url, ended, problems } = await serveJournal(t, journal);
   const leaving = new AbortController();
-  const messages = source(url)(NOBODY, leaving.signal)[Symbol.asyncIterator]();
+  const messages = source(url)(ANONYMOUS, leaving.signal)[Symbol.asyncIterator]();
   await messages.next();
   t.equal(listeners(), 1);
   leaving.abort();
@@ -335,7 +335,7 @@ for (const { what, target, field, status } of [
 }
 
 test('a position goes into an address and out again', async (t) => {
-  for (const position of [NOBODY, { identity: 'a-b.c_1', seq: 2 ** 53 - 1 }]) {
+  for (const position of [ANONYMOUS, { identity: 'a-b.c_1', seq: 2 ** 53 - 1 }]) {
     t.same(readJournalTarget(journalTarget(position)), position);
   }
 });
@@ -367,7 +367,7 @@ const LYING: readonly (readonly [what: string, body: string | Buffer, code: stri
 for (const [what, body, code] of LYING) {
   test(`a server that sends ${what} is not listened to`, async (t) => {
     const { url, sockets } = await serve(t, (_request, response) => void response.writeHead(200).write(body));
-    await t.rejects(take(source(url)(NOBODY, new AbortController().signal), 1), { code });
+    await t.rejects(take(source(url)(ANONYMOUS, new AbortController().signal), 1), { code });
     for (const socket of sockets) if (!socket.destroyed) await once(socket, 'close');
     t.equal(sockets.size, 0, 'the connection is closed');
   });
@@ -378,7 +378,7 @@ test('a server that refuses, redirects, or is not there', async (t) => {
     response.writeHead(request.url?.includes('after=1') ? 503 : 302, { Location: '/elsewhere' }).end('no');
   });
   const { signal } = new AbortController();
-  await t.rejects(take(source(url)(NOBODY, signal), 1), { code: 'journal_refused', message: '302' });
+  await t.rejects(take(source(url)(ANONYMOUS, signal), 1), { code: 'journal_refused', message: '302' });
   await t.rejects(take(source(url)({ identity: 'a', seq: 1 }, signal), 1), { code: 'journal_refused', message: '503' });
-  await t.rejects(take(source('http://127.0.0.1:1')(NOBODY, signal), 1), { code: 'journal_unreachable' });
+  await t.rejects(take(source('http://127.0.0.1:1')(ANONYMOUS, signal), 1), { code: 'journal_unreachable' });
 });

@@ -7,7 +7,7 @@ import tap, { test } from 'tap';
 import { UPSTREAM_CAUSES, type UpstreamCause } from '../../http/upstream-errors.ts';
 import { type MadeCertificate, makeCertificate, makeDatedCertificate } from '../support/certificate.ts';
 import { startNetwork } from '../support/network.ts';
-import { NOBODY, startTcp, type TcpServer } from '../support/origin.ts';
+import { startTcp, type TcpServer, UNREACHABLE } from '../support/origin.ts';
 import { dial } from '../support/raw-client.ts';
 import { ask } from '../support/visitor.ts';
 
@@ -36,7 +36,7 @@ const expired = makeDatedCertificate(folder, 'expired', 'site.test', ['202001010
 const future = makeDatedCertificate(folder, 'future', 'site.test', ['20800101000000Z', '20810101000000Z']);
 
 const FAILING: readonly Failing[] = [
-  { cause: 'refused', url: NOBODY },
+  { cause: 'refused', url: UNREACHABLE },
   { cause: 'name_not_found', url: 'http://no-such-host.invalid:80' },
   { cause: 'certificate_name', shows: other, trusts: other },
   { cause: 'certificate_name', shows: good, trusts: good, access: { tls: { server_name: 'wrong.test' } } },
@@ -116,7 +116,7 @@ function mergedTls(trusts: MadeCertificate | undefined, access: { tls?: object }
 test('a request to switch protocols fails: the cause is in the log, and not in the answer', async (t) => {
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const network = await startNetwork({ origin: NOBODY, log });
+  const network = await startNetwork({ origin: UNREACHABLE, log });
   t.teardown(() => network.close());
   const socket = dial(network.at('eu-1'));
   socket.write('GET / HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');

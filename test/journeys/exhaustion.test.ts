@@ -194,10 +194,10 @@ test('requests_per_address: more are refused with 429, by the visitor’s own ad
     await hold(t, edge, '127.0.0.1', get(`/${i}`).replace('\r\n\r\n', '\r\nX-Forwarded-For: 2001:db8::1\r\n\r\n'));
     await arrived;
   }
-  const neighbour = await ask(edge, '/page', { headers: visitor('2001:db8::2') });
-  t.equal(neighbour.status, 429, 'of the same /64');
-  t.equal(neighbour.headers['retry-after'], '1');
-  t.match(neighbour.headers['cache-status'], /too_many_requests/);
+  const otherSite = await ask(edge, '/page', { headers: visitor('2001:db8::2') });
+  t.equal(otherSite.status, 429, 'of the same /64');
+  t.equal(otherSite.headers['retry-after'], '1');
+  t.match(otherSite.headers['cache-status'], /too_many_requests/);
   for (const other of ['2001:db8:0:1::1', '203.0.113.1']) {
     t.equal((await ask(edge, '/page', { headers: visitor(other) })).status, 200);
   }

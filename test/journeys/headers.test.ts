@@ -1,6 +1,6 @@
 import { test } from 'tap';
 import { type NetworkOptions, startNetwork } from '../support/network.ts';
-import { NOBODY, startOrigin, text } from '../support/origin.ts';
+import { startOrigin, text, UNREACHABLE } from '../support/origin.ts';
 import { type Asking, ask, type Reply } from '../support/visitor.ts';
 
 interface Seen {
@@ -96,7 +96,7 @@ test('redirects to the one host, and to https unless a trusted proxy took TLS of
 test('cache_status: false hides it from visitors, in error pages and redirects too', async (t) => {
   const { reply } = await pass({ site: { cache_status: false } });
   t.match(reply, { status: 200, headers: { 'cache-status': undefined } });
-  const failed = await pass({ site: { cache_status: false }, origin: NOBODY });
+  const failed = await pass({ site: { cache_status: false }, origin: UNREACHABLE });
   t.match(failed.reply, { status: 502, headers: { 'cache-status': undefined } });
   const moved = await pass({ site: { cache_status: false, redirect: { https: true } } });
   t.match(moved.reply, { status: 308, headers: { 'cache-status': undefined } });

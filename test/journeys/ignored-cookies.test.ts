@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { test } from 'tap';
 import { startOrigin } from '../support/origin.ts';
 import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
-import { type Fields, NOBODY, play, type Rules } from '../support/two-visitors.ts';
+import { ANONYMOUS, type Fields, play, type Rules } from '../support/two-visitors.ts';
 
 const EVIL = '<script>evil</script>';
 
@@ -55,7 +55,7 @@ for (const { path, cookie, sent, site } of CASES) {
       const { as, origin } = await play(t, { rules: RULES, ...(site && { site }), fields });
       t.equal((await as({ Cookie: cookie }, path)).text, `hello ${sent}`, JSON.stringify(fields));
       if (sent === 'nobody') {
-        t.equal((await as(NOBODY, path)).text, 'hello nobody');
+        t.equal((await as(ANONYMOUS, path)).text, 'hello nobody');
         t.equal((await as({ Cookie: cookie }, `${path}?head`, undefined, 'HEAD')).status, 200);
         t.equal(origin.requests.at(-1)?.headers.cookie, undefined, 'nor in a HEAD');
       }
@@ -70,7 +70,7 @@ test('more cookies than are read', async (t) => {
   t.equal((await plain.as({ Cookie: many }, '/ignore/a')).text, 'hello nobody');
   const keying = await play(t, { rules: RULES });
   t.equal((await keying.as({ Cookie: many }, '/ignore/a')).text, `hello ${many}`, 'the key holds all of them');
-  t.equal((await keying.as(NOBODY, '/ignore/a')).text, 'hello nobody');
+  t.equal((await keying.as(ANONYMOUS, '/ignore/a')).text, 'hello nobody');
   t.match((await keying.as({ Cookie: many }, '/ignore/a')).headers['cache-status'], /hit/);
 });
 
@@ -90,7 +90,7 @@ test('Authorization stays, and so do the cookies beside it', async (t) => {
 
 test('Vary: Cookie has one variant for those whose cookies do not count', async (t) => {
   const { as, origin } = await play(t, { rules: RULES, fields: { Vary: 'Cookie' } });
-  await as(NOBODY, '/post');
+  await as(ANONYMOUS, '/post');
   for (const edge of ['eu-1', 'eu-2', 'eu-1', 'eu-2']) {
     t.equal((await as({ Cookie: '_ga=1' }, '/post', edge)).text, 'hello nobody');
   }
@@ -103,17 +103,17 @@ test('the page that a revalidation in the background brings is nobody’s', asyn
     rules: [{ ttl: '1ms', stale_while_revalidate: '1h' }],
     fields: { ETag: '"1"' },
   });
-  await as(NOBODY, '/post');
+  await as(ANONYMOUS, '/post');
   await new Promise((resolve) => setTimeout(resolve, 5));
   const arrived = origin.next();
   t.match((await as({ Cookie: `_ga=${EVIL}` }, '/post', 'eu-1')).headers['cache-status'], /hit|fwd/);
   t.equal((await arrived).headers.cookie, undefined);
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
 test('a 304 to a request whose cookies do not count tells of nobody', async (t) => {
   const { as, origin } = await play(t, { rules: [{ ttl: '1ms', cookies: 'ignore' }], fields: { ETag: '"1"' } });
-  await as(NOBODY, '/post');
+  await as(ANONYMOUS, '/post');
   await new Promise((resolve) => setTimeout(resolve, 5));
   origin.script = (request, response) =>
     response.writeHead(304, { ETag: '"1"', 'X-User': request.headers.cookie ?? 'nobody' }).end();
@@ -150,7 +150,7 @@ test('a part that somebody asked for is part of the page of all', async (t) => {
   t.equal((await as({ Cookie: 'session=alice', Range: 'bytes=6-18' }, '/post')).text, 'session=alice');
   t.equal((await as({ Cookie: `_ga=${EVIL}`, Range: 'bytes=6-13' }, '/post')).text, 'nobody..');
   t.equal((await as({ Range: 'bytes=6-18' }, '/post')).text, 'nobody.......');
-  t.match((await as(NOBODY, '/post')).text, /^hello nobody\.+$/);
+  t.match((await as(ANONYMOUS, '/post')).text, /^hello nobody\.+$/);
 });
 
 test('those who wait for one answer', async (t) => {

@@ -3,7 +3,7 @@
  * is stored. The rule that counts, and the key, are right for each of them, or nothing is kept.
  */
 import { test } from 'tap';
-import { ALICE, BOB, type Fields, NOBODY, play, type Rules } from '../support/two-visitors.ts';
+import { ALICE, ANONYMOUS, BOB, type Fields, play, type Rules } from '../support/two-visitors.ts';
 
 const DECEPTION: Rules = [
   { path: ['/account', '/account/*'], cache: 'never' },
@@ -29,8 +29,8 @@ for (const path of [
     test(`a rule that forbids is for all spellings of a path: ${path}, ${type}`, async (t) => {
       const { origin, as } = await play(t, { rules: DECEPTION, fields: { 'Content-Type': type } });
       t.notMatch((await as(ALICE, path)).headers['cache-status'], /stored/);
-      t.equal((await as(NOBODY, path)).text, 'hello nobody');
-      t.notMatch((await as(NOBODY, path)).headers['cache-status'], /stored|hit/);
+      t.equal((await as(ANONYMOUS, path)).text, 'hello nobody');
+      t.notMatch((await as(ANONYMOUS, path)).headers['cache-status'], /stored|hit/);
       t.equal(origin.requests.length, 3);
     });
   }
@@ -43,7 +43,7 @@ test('a rule for an extension is for files with it, whatever cookies come along'
   });
   await as(ALICE, '/site.css');
   t.match((await as(BOB, '/site.css')).headers['cache-status'], /hit/);
-  t.match((await as(NOBODY, '/SITE.css')).tiers[0], /stored/, 'spelt otherwise it has a copy of its own');
+  t.match((await as(ANONYMOUS, '/SITE.css')).tiers[0], /stored/, 'spelt otherwise it has a copy of its own');
   t.equal(origin.requests.length, 2);
 });
 
@@ -53,7 +53,7 @@ test('a page at a path with an extension is none of its files, and is asked for 
   t.notMatch(alices.headers['cache-status'], /stored/);
   t.equal(alices.headers['cache-control'], undefined);
   t.equal(alices.text, 'hello nobody');
-  const nobodys = await as(NOBODY, '/profile/x.css');
+  const nobodys = await as(ANONYMOUS, '/profile/x.css');
   t.equal(nobodys.text, 'hello nobody');
   t.notMatch(nobodys.headers['cache-status'], /hit/);
 });
@@ -61,8 +61,8 @@ test('a page at a path with an extension is none of its files, and is asked for 
 test('an error page at a path with an extension shows no visitor’s session', async (t) => {
   const { as } = await play(t, { rules: [{ path: '/*.css', status: [200, 404], ttl: '1h' }] });
   t.equal((await as(ALICE, '/status/404/x.css')).text, 'hello nobody');
-  t.equal((await as(NOBODY, '/status/404/x.css')).text, 'hello nobody');
-  t.match((await as(NOBODY, '/status/404/x.css')).headers['cache-status'], /hit/);
+  t.equal((await as(ANONYMOUS, '/status/404/x.css')).text, 'hello nobody');
+  t.match((await as(ANONYMOUS, '/status/404/x.css')).headers['cache-status'], /hit/);
 });
 
 test('the guard can be off, and on for other rules', async (t) => {
@@ -72,11 +72,11 @@ test('the guard can be off, and on for other rules', async (t) => {
   ];
   const { as } = await play(t, { rules });
   await as(ALICE, '/x.css');
-  const shared = await as(NOBODY, '/x.css');
+  const shared = await as(ANONYMOUS, '/x.css');
   t.match(shared.headers['cache-status'], /hit/);
   t.equal(shared.text, 'hello nobody', 'what is for all is made without cookies');
   await as(ALICE, '/files/x.png');
-  t.equal((await as(NOBODY, '/files/x.png')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/files/x.png')).text, 'hello nobody');
 });
 
 /** Cookies as servers with an own idea of them read them, and what each takes as the currency. */
@@ -124,7 +124,7 @@ for (const [reader, read] of Object.entries(READERS)) {
       for (const cookie of order) {
         t.equal((await as({ Cookie: cookie }, path)).text, sent[CURRENCIES.indexOf(cookie)], JSON.stringify(cookie));
       }
-      t.equal((await as(NOBODY, path)).text, 'none');
+      t.equal((await as(ANONYMOUS, path)).text, 'none');
     }
   });
 }

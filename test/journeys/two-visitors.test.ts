@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { test } from 'tap';
-import { ALICE, BOB, type Fields, greet, NOBODY, play, type Rules } from '../support/two-visitors.ts';
+import { ALICE, ANONYMOUS, BOB, type Fields, greet, play, type Rules } from '../support/two-visitors.ts';
 
 const FAIL = (_: IncomingMessage, response: ServerResponse): void => void response.writeHead(500).end('broken');
 
@@ -21,11 +21,11 @@ for (const window of [{ stale_if_error: '1d' }, { stale_while_revalidate: '30s' 
       const first = await as(ALICE, '/profile');
       t.equal(first.text, 'hello session=alice');
       t.notMatch(first.headers['cache-status'], /stored/);
-      t.equal((await as(NOBODY, '/profile')).text, 'hello nobody', 'not at once');
-      await as(NOBODY, '/profile');
+      t.equal((await as(ANONYMOUS, '/profile')).text, 'hello nobody', 'not at once');
+      await as(ANONYMOUS, '/profile');
       origin.script = FAIL;
       t.notMatch((await as(BOB, '/profile')).text, /alice|nobody/, 'nor when the origin fails');
-      t.notMatch((await as(NOBODY, '/profile')).text, /alice/);
+      t.notMatch((await as(ANONYMOUS, '/profile')).text, /alice/);
     });
   }
 }
@@ -37,22 +37,22 @@ test('a rule’s ttl is for those without cookies', async (t) => {
   const alices = await as(ALICE, '/post');
   t.equal(alices.text, 'hello session=alice');
   t.match(alices.tiers[0], /detail=cookies/, 'the answer says why');
-  const first = await as(NOBODY, '/post');
+  const first = await as(ANONYMOUS, '/post');
   t.equal(first.text, 'hello nobody', 'a stranger does not get hers');
   t.match(first.tiers[0], /stored/);
-  t.match((await as(NOBODY, '/post')).headers['cache-status'], /hit/);
+  t.match((await as(ANONYMOUS, '/post')).headers['cache-status'], /hit/);
   const again = await as(ALICE, '/post');
   t.equal(again.text, 'hello session=alice', 'nor does she get the stranger’s');
   t.match(again.tiers[0], /fwd=bypass/);
   t.equal((await as(BOB, '/post')).text, 'hello session=bob');
-  t.match((await as(NOBODY, '/post')).headers['cache-status'], /hit/, 'and the stranger’s is still there');
+  t.match((await as(ANONYMOUS, '/post')).headers['cache-status'], /hit/, 'and the stranger’s is still there');
   t.equal(origin.requests.length, 4);
 });
 
 test('browsers are told that a personal answer is for them only', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m', browser_ttl: '5m' }] });
   t.equal((await as(ALICE, '/post')).headers['cache-control'], 'private, max-age=300');
-  t.equal((await as(NOBODY, '/post')).headers['cache-control'], 'max-age=300');
+  t.equal((await as(ANONYMOUS, '/post')).headers['cache-control'], 'max-age=300');
   t.equal((await as(ALICE, '/post')).headers['cache-control'], 'private, max-age=300');
 });
 
@@ -60,24 +60,24 @@ test('a request with more cookies than are read is personal', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m', cookies: { bypass: ['session'] } }] });
   const many = { Cookie: Array.from({ length: 300 }, (_, i) => `_ga_${i}=1`).join('; ') };
   t.match((await as(many, '/post')).text, /_ga_299/);
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
   t.match((await as({ Cookie: `x=${'a,'.repeat(3_000)}` }, '/post')).text, /a,a,/, 'and so is one with long odd ones');
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
 test('a rule’s ttl is for those without Authorization, whatever the rule says of cookies', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m', cookies: 'ignore' }] });
   t.equal((await as({ Authorization: 'Basic YQ==' }, '/post')).text, 'hello Basic YQ==');
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
   t.equal((await as({ Authorization: 'Basic YQ==' }, '/post')).text, 'hello Basic YQ==');
 });
 
 test('a lifetime that is guessed is for those without cookies', async (t) => {
   const { as } = await play(t, { fields: { 'Last-Modified': 'Thu, 01 Jan 2015 00:00:00 GMT' } });
   t.equal((await as(ALICE, '/post')).text, 'hello session=alice');
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
   t.equal((await as(ALICE, '/post')).text, 'hello session=alice');
-  t.match((await as(NOBODY, '/post')).headers['cache-status'], /hit/);
+  t.match((await as(ANONYMOUS, '/post')).headers['cache-status'], /hit/);
 });
 
 for (const fields of [
@@ -91,7 +91,7 @@ for (const fields of [
   test(`what the origin declares shareable is for all: ${JSON.stringify(fields)}`, async (t) => {
     const { origin, as } = await play(t, { rules: TTL, fields });
     t.match((await as(ALICE, '/post')).tiers[0], /stored/);
-    t.equal((await as(NOBODY, '/post')).text, 'hello session=alice');
+    t.equal((await as(ANONYMOUS, '/post')).text, 'hello session=alice');
     t.equal((await as(BOB, '/post')).text, 'hello session=alice');
     t.equal(origin.requests.length, 1);
   });
@@ -101,21 +101,21 @@ test('with `origin_headers: ignore` the origin declares nothing', async (t) => {
   const rules: Rules = [{ ttl: '1m', origin_headers: 'ignore' }];
   const { as } = await play(t, { rules, fields: { 'Cache-Control': 'public, max-age=60' } });
   t.equal((await as(ALICE, '/post')).text, 'hello session=alice');
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
 test('cookies that only scripts read make nobody personal', async (t) => {
   const { origin, as } = await play(t, { rules: TTL });
   const shopper = { Cookie: '_ga=GA1.1.1; _ga_XYZ=GS1.1; _gid=1; _fbp=fb.1; _pk_id.1.1fff=x; OptanonConsent=a=0&b=1' };
   await as(shopper, '/post');
-  t.match((await as(NOBODY, '/post')).headers['cache-status'], /hit/);
+  t.match((await as(ANONYMOUS, '/post')).headers['cache-status'], /hit/);
   t.match((await as(shopper, '/post')).headers['cache-status'], /hit/);
   t.equal(origin.requests.length, 1);
   t.equal((await as({ Cookie: `${shopper.Cookie}; session=alice` }, '/post')).text.endsWith('session=alice'), true);
   for (const hidden of ['_ga=1 session=alice', '_ga=1, session=alice', '_ga="1"; "x"=session=alice']) {
     t.match((await as({ Cookie: hidden }, '/post')).text, /alice/, `${hidden}: a server may see another cookie in it`);
   }
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody', 'the origin does not see them');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody', 'the origin does not see them');
 });
 
 test('a site’s own list takes the place of the default', async (t) => {
@@ -134,10 +134,10 @@ test('`cookies: ignore` and `cookies: key`', async (t) => {
   const { origin, as } = await play(t, { rules });
   await as(ALICE, '/ignored/a');
   t.equal((await as(BOB, '/ignored/a')).text, 'hello nobody');
-  t.equal((await as(NOBODY, '/ignored/a')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/ignored/a')).text, 'hello nobody');
   t.equal(origin.count('/ignored/a'), 1);
   for (const edge of ['eu-1', 'eu-2']) {
-    for (const who of [ALICE, NOBODY, BOB, ALICE, NOBODY, BOB, { Cookie: '_ga=1; session=alice' }]) {
+    for (const who of [ALICE, ANONYMOUS, BOB, ALICE, ANONYMOUS, BOB, { Cookie: '_ga=1; session=alice' }]) {
       const cookie = (who as Fields)['Cookie']?.replace('_ga=1; ', '') ?? 'nobody';
       t.equal((await as(who, '/keyed/a', edge)).text, `hello ${cookie}`);
     }
@@ -152,7 +152,7 @@ test('patterns: these cookies make a request personal, others do not count', asy
   const rules: Rules = [{ ttl: '1m', cookies: { bypass: ['wordpress_logged_in_*', 'wp-postpass_*'] } }];
   const { as } = await play(t, { rules });
   await as({ Cookie: 'wp_lang=de' }, '/post');
-  t.match((await as(NOBODY, '/post')).headers['cache-status'], /hit/);
+  t.match((await as(ANONYMOUS, '/post')).headers['cache-status'], /hit/);
   for (const cookie of [
     'wordpress_logged_in_1f=admin',
     'a=b; wp-postpass_1f=x',
@@ -163,14 +163,14 @@ test('patterns: these cookies make a request personal, others do not count', asy
   ]) {
     t.equal((await as({ Cookie: cookie }, '/post')).text, `hello ${cookie}`);
   }
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
 test('`key.cookies` takes patterns', async (t) => {
   const { as } = await play(t, { rules: TTL, site: { key: { cookies: ['ab_*'] } } });
   await as({ Cookie: 'ab_1=x' }, '/post');
   t.equal((await as({ Cookie: 'ab_1=y' }, '/post')).text, 'hello ab_1=y');
-  t.equal((await as(NOBODY, '/post')).text, 'hello nobody');
+  t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
   t.equal((await as({ Cookie: 'ab_1=x' }, '/post')).headers['cache-status']?.includes('hit'), true);
   t.equal((await as({ Cookie: 'ab_1=x; session=alice' }, '/post')).text, 'hello ab_1=x; session=alice');
 });
@@ -183,7 +183,7 @@ test('personal requests do not switch off collapsing for others', async (t) => {
   origin.script = (request, response) => void waiting.push(() => greeting(request, response));
   const before = origin.requests.length;
   const arrived = origin.next();
-  const asked = Array.from({ length: 20 }, () => as(NOBODY, '/slow'));
+  const asked = Array.from({ length: 20 }, () => as(ANONYMOUS, '/slow'));
   await arrived;
   const own = as(ALICE, '/slow');
   while (waiting.length < 2) await origin.next();
@@ -202,7 +202,7 @@ test('a personal request’s error is nobody else’s', async (t) => {
   const alices = as(ALICE, '/slow');
   await first;
   const bobs = as(BOB, '/slow');
-  const nobodys = as(NOBODY, '/slow');
+  const nobodys = as(ANONYMOUS, '/slow');
   while (waiting.length < 2) await origin.next();
   origin.script = (request, response) => response.writeHead(500).end(`trace of ${request.headers.cookie}`);
   for (const answer of waiting) answer();
@@ -214,17 +214,17 @@ test('a personal request’s error is nobody else’s', async (t) => {
 test('a personal request’s 304 and HEAD change nothing for others', async (t) => {
   const fields = { 'Cache-Control': 'public, max-age=60', ETag: '"1"' };
   const { origin, as } = await play(t, { rules: [{ request_directives: 'honour' }], fields });
-  await as(NOBODY, '/post');
+  await as(ANONYMOUS, '/post');
   origin.script = (_, response) => response.writeHead(304, { ETag: '"1"', 'X-User': 'alice' }).end();
   const alices = await as({ ...ALICE, 'Cache-Control': 'no-cache' }, '/post');
   t.equal(alices.headers['x-user'], 'alice');
-  const later = await as(NOBODY, '/post');
+  const later = await as(ANONYMOUS, '/post');
   t.match(later.headers['cache-status'], /hit/);
   t.equal(later.headers['x-user'], undefined);
   origin.script = (_, response) => response.writeHead(200, { ETag: '"2"', 'X-User': 'alice' }).end();
   const headed = await as({ ...ALICE, 'Cache-Control': 'no-cache' }, '/post', undefined, 'HEAD');
   t.equal(headed.headers['x-user'], 'alice');
-  const last = await as(NOBODY, '/post');
+  const last = await as(ANONYMOUS, '/post');
   t.match(last.headers['cache-status'], /hit/, 'it is not out of date for that');
   t.equal(last.headers['x-user'], undefined);
 });
@@ -247,10 +247,10 @@ test('requests with cookies are collapsed for what the origin declares shareable
 for (const status of [302, 303, 307, 400, 401, 403, 404, 429, 500, 503]) {
   test(`a ttl without status is not for ${status}`, async (t) => {
     const { as } = await play(t, { rules: [{ ttl: '1h', browser_ttl: '1h' }] });
-    const first = await as(NOBODY, `/assets/status/${status}`);
+    const first = await as(ANONYMOUS, `/assets/status/${status}`);
     t.equal(first.status, status);
     t.equal(first.headers['cache-control'], undefined, 'nor for browsers');
-    t.notMatch((await as(NOBODY, `/assets/status/${status}`)).headers['cache-status'], /hit|stored/);
+    t.notMatch((await as(ANONYMOUS, `/assets/status/${status}`)).headers['cache-status'], /hit|stored/);
   });
 }
 
@@ -262,7 +262,7 @@ test('an error that one request brings about is nobody else’s', async (t) => {
     else response.writeHead(400).end('too long');
   };
   t.equal((await as({ 'X-Junk': 'a'.repeat(9_000) }, '/assets/app.js')).status, 400);
-  t.equal((await as(NOBODY, '/assets/app.js')).status, 200);
+  t.equal((await as(ANONYMOUS, '/assets/app.js')).status, 200);
 });
 
 test('an error takes the place of no good answer that may still be served', async (t) => {
@@ -271,10 +271,10 @@ test('an error takes the place of no good answer that may still be served', asyn
     { status: 200, ttl: '1h', stale_if_error: '1d', request_directives: 'honour' },
   ];
   const { origin, as } = await play(t, { rules });
-  await as(NOBODY, '/app.js');
+  await as(ANONYMOUS, '/app.js');
   for (const status of [400, 403, 429, 500, 503]) {
     origin.script = (_, response) => void response.writeHead(status).end('an error');
     await as({ 'Cache-Control': 'no-cache' }, '/app.js');
-    t.equal((await as(NOBODY, '/app.js')).text, 'hello nobody', `after ${status}`);
+    t.equal((await as(ANONYMOUS, '/app.js')).text, 'hello nobody', `after ${status}`);
   }
 });

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { startNetwork } from '../support/network.ts';
-import { NOBODY, startTcp } from '../support/origin.ts';
+import { startTcp, UNREACHABLE } from '../support/origin.ts';
 import { dial, everything, exchange, statuses, until } from '../support/raw-client.ts';
 
 const UPGRADE = 'GET /ws HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
@@ -85,7 +85,7 @@ test('an origin that declines: its own answer arrives, whole', async (t) => {
 
 test('an origin that is down, or breaks off: 502 names the request', async (t) => {
   const breaking = await startTcp((socket) => socket.resetAndDestroy());
-  for (const url of [breaking.url, NOBODY]) {
+  for (const url of [breaking.url, UNREACHABLE]) {
     const network = await startNetwork({ origin: url });
     const answer = await exchange(network.at('eu-1'), `${UPGRADE}\r\n`);
     await network.close();

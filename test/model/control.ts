@@ -212,13 +212,13 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
     this.#send({ type: 'hello', state });
     this.#unsubscribe = journal.subscribe(() => this.#tell());
     this.#tell();
-    this.#beat();
+    this.#sendHeartbeat();
   }
 
-  #beat(): void {
+  #sendHeartbeat(): void {
     const { newest, floor } = this.#control.journal.state();
     this.#send({ type: 'heartbeat', newest, floor });
-    this.#heartbeat = this.#network.clock.after(HEARTBEAT_MS, () => this.#beat());
+    this.#heartbeat = this.#network.clock.after(HEARTBEAT_MS, () => this.#sendHeartbeat());
   }
 
   #tell(): void {

@@ -220,9 +220,9 @@ for (const { what, events } of [
     ]);
     const steps = (actions: readonly Action[]): History['steps'] => actions.map((action) => ({ afterMs: 300, action }));
     const [before, after] = [steps([PUBLISH, PUBLISH, ...visits]), steps(visits)];
-    const calm = await runHistory({ steps: [...before, ...after], noise: [] });
+    const undisturbed = await runHistory({ steps: [...before, ...after], noise: [] });
     const { fetches } = await runHistory({ steps: [...before, ...steps(events), ...after], noise: [] });
-    t.equal(fetches, calm.fetches);
+    t.equal(fetches, undisturbed.fetches);
     const restored = steps([{ type: 'restore', loses: 1 }, ...events]);
     const { fetches: more } = await runHistory({ steps: [...before, ...restored, ...after], noise: [] });
     t.ok(more > fetches, 'but one that is restored does');

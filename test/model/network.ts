@@ -38,7 +38,7 @@ export class Network {
   #next = 0;
   readonly #cuts = new Map<string, number>();
   /** True once no message is lost or late any more. */
-  calm = false;
+  isUndisturbed = false;
   messages = 0;
 
   constructor(clock: Clock, noise: readonly number[]) {
@@ -63,7 +63,7 @@ export class Network {
   }
 
   #draw(): number {
-    if (this.calm || this.#noise.length === 0) return 0;
+    if (this.isUndisturbed || this.#noise.length === 0) return 0;
     return this.#noise[this.#next++ % this.#noise.length] as number;
   }
 
@@ -75,7 +75,7 @@ export class Network {
   }
 
   heal(): void {
-    this.calm = true;
+    this.isUndisturbed = true;
     this.#cuts.clear();
   }
 
@@ -142,7 +142,7 @@ export class Exchange implements Flow {
     }
     to.exchanges.add(this);
     if (fate === 'lost') return;
-    const copies = fate === 'twice' ? [this.#reply(), nobody()] : [this.#reply()];
+    const copies = fate === 'twice' ? [this.#reply(), noReply()] : [this.#reply()];
     for (const [index, reply] of copies.entries()) {
       network.at(to, clock.now + delayMs * (index + 1), () => {
         if (!network.isCut(from.name, to.name)) deliver(reply);
@@ -214,7 +214,7 @@ export class Exchange implements Flow {
 }
 
 /** Reply path of a duplicate message: replies are dropped. */
-function nobody(): Reply {
+function noReply(): Reply {
   const nothing = (): void => undefined;
   return { onHead: nothing, onData: nothing, onEnd: nothing, onError: nothing, gone: new AbortController().signal };
 }

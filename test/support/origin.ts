@@ -11,7 +11,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 export type Script = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Origin that nothing listens on, now or during other tests: a port that was free a moment ago may be taken. */
-export const NOBODY = 'http://127.0.0.1:1';
+export const UNREACHABLE = 'http://127.0.0.1:1';
 
 export interface Origin {
   /** Scheme, host and port. */

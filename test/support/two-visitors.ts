@@ -13,7 +13,7 @@ export type Rules = NetworkOptions['rules'];
 
 export const ALICE: Fields = { Cookie: 'session=alice' };
 export const BOB: Fields = { Cookie: 'session=bob' };
-export const NOBODY: Fields = {};
+export const ANONYMOUS: Fields = {};
 
 /** Greets by cookie or credentials; `/status/N` answers with that status. */
 export function greet(fields: Fields = {}): (request: IncomingMessage, response: ServerResponse) => void {

@@ -63,10 +63,10 @@ test('it does not wait any longer when the journal is within reach again', async
   for (let i = 0; i < 8; i++) await pass();
   t.equal(waits.at(-1), 10_000);
   journal.isThere = true;
-  owed.hurry();
+  owed.flush();
   await new Promise((resolve) => setImmediate(resolve));
   t.same(taken, [tag('a')]);
-  owed.hurry(); // nothing is owed
+  owed.flush(); // nothing is owed
   owed.add([tag('b')]);
   t.equal(waits.at(-1), 250);
 });

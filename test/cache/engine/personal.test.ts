@@ -20,7 +20,7 @@ const RULES = [
 const PATHS = ['/ttl', '/window', '/ignored', '/errors', '/key', '/free', '/some', '/x.css', '/no-rule'];
 
 /** Response fields, with whether they declare a response shareable. */
-const SAYINGS: readonly { readonly headers: readonly string[]; readonly isDeclared: boolean }[] = [
+const DECLARATIONS: readonly { readonly headers: readonly string[]; readonly isDeclared: boolean }[] = [
   { headers: [], isDeclared: false },
   { headers: ['ETag', '"1"'], isDeclared: false },
   { headers: ['Last-Modified', 'Sun, 01 Jan 2023 00:00:00 GMT'], isDeclared: false },
@@ -70,7 +70,7 @@ const anyStep = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('answer' as const),
       which: fc.nat(5),
-      saying: fc.constantFrom(...SAYINGS),
+      declaration: fc.constantFrom(...DECLARATIONS),
       status: fc.constantFrom(200, 200, 200, 200, 200, 304, 404, 500),
       type: fc.constantFrom('text/html', 'text/css'),
     }),
@@ -120,7 +120,12 @@ test('what was made for one visitor reaches no other, unless it is declared to b
         const visitors: Visitor[] = [];
         const asked: { readonly one: Asked; readonly visitor: Visitor; readonly index: number }[] = [];
         const indexOf = (fields: readonly string[]): number => Number(fields[fields.indexOf('X-Index') + 1]);
-        const answer = (which: number, saying: (typeof SAYINGS)[number], status: number, type: string): void => {
+        const answer = (
+          which: number,
+          declaration: (typeof DECLARATIONS)[number],
+          status: number,
+          type: string,
+        ): void => {
           const { open } = bench.upstream;
           const exchange = open[which % Math.max(1, open.length)];
           if (exchange === undefined) return;
@@ -128,23 +133,23 @@ test('what was made for one visitor reaches no other, unless it is declared to b
           const visitor = visitors[index] as Visitor;
           const isUpdate = status === 304 && exchange.request.headers.includes('If-None-Match');
           // What is kept of visitors of whom nothing is known may be declared to be for all later on.
-          if (saying.isDeclared && (isUpdate || exchange.request.method === 'HEAD')) {
+          if (declaration.isDeclared && (isUpdate || exchange.request.method === 'HEAD')) {
             for (const one of made) one.isDeclared ||= !isPersonal(one.visitor, one);
           }
           if (isUpdate) {
-            exchange.respond(304, [...saying.headers, 'X-Made-For', String(index)]);
+            exchange.respond(304, [...declaration.headers, 'X-Made-For', String(index)]);
             return;
           }
           const actual = status === 304 ? 200 : status;
           const { method } = exchange.request;
           const isFile = actual === 200 && type === 'text/css';
-          made.push({ visitor, path, isDeclared: saying.isDeclared, isFile });
-          const fields = [...saying.headers, 'Content-Type', type, 'X-Made-For', String(index)];
+          made.push({ visitor, path, isDeclared: declaration.isDeclared, isFile });
+          const fields = [...declaration.headers, 'Content-Type', type, 'X-Made-For', String(index)];
           exchange.respond(actual, fields, method === 'HEAD' ? '' : `made ${made.length - 1}`);
         };
         for (const step of steps) {
           if (step.kind === 'pass') bench.pass(step.seconds);
-          else if (step.kind === 'answer') answer(step.which, step.saying, step.status, step.type);
+          else if (step.kind === 'answer') answer(step.which, step.declaration, step.status, step.type);
           else {
             const index = visitors.push(step.visitor) - 1;
             const headers = [...fieldsOf(step.visitor), 'X-Index', String(index)];

@@ -127,8 +127,8 @@ test('a resolver in front gives each visitor the right answer, and keeps it for 
   t.same(found((await dig(unbound.port, ['+short', '+recurse', ...questions('A')])) ?? ''), expected, 'again');
   t.equal(await asked(), before, 'from what it has kept');
   // Of Dresden's network we said that the answer holds for a /17: its neighbours need not ask.
-  const neighbour = await dig(unbound.port, ['+short', '+recurse', 'www.example.com', 'A', '+subnet=141.30.77.0/24']);
-  t.equal(neighbour?.trim(), addressesOf('frankfurt').ipv4);
+  const nearby = await dig(unbound.port, ['+short', '+recurse', 'www.example.com', 'A', '+subnet=141.30.77.0/24']);
+  t.equal(nearby?.trim(), addressesOf('frankfurt').ipv4);
   t.equal(await asked(), before, 'the same network, by our scope');
   const mail = await dig(unbound.port, [
     '+short',

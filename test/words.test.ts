@@ -1,0 +1,124 @@
+/**
+ * Rules of the language in this repository: doc comments, names and the width of the docs (docs/glossary.md).
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { MAX_COLUMNS } from '../lib/markdown.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const exclude = ['node_modules/**', '.tap/**', 'test/wordpress/site/**'];
+const sources = globSync('**/*.ts', { cwd: ROOT, exclude });
+const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT });
+const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+/** Beginning of a doc comment, apart so that this file has none that these rules find. */
+const OPENING = ['/', '**'].join('');
+
+/** First words of relative clauses and questions; a doc comment begins with a noun or a verb instead. */
+const CLAUSES =
+  /^(?:What|Whatever|Whether|Where|Wherever|How|However|Of|Told|Who|Whoever|Whom|Whose|When|Whenever|Why|To|That|Those|Which|Whichever|Nobody|Somebody|Everybody|Anybody|Nothing|Something|Everything|Anything)\b/;
+
+test('doc comments begin with a noun or a verb', async (t) => {
+  t.ok(sources.length > 600, 'the sources were found');
+  t.strictSame(
+    sources.flatMap((file) =>
+      docComments(textOf(file))
+        .filter((text) => CLAUSES.test(text))
+        .map((text) => `${file}: ${text.slice(0, 60)}`),
+    ),
+    [],
+  );
+});
+
+test('names have none of the words that docs/glossary.md lists as avoided in names', async (t) => {
+  const avoided = new Set(avoidedInNames());
+  t.ok(avoided.size > 10, 'the list of the glossary was found');
+  t.strictSame(
+    sources.flatMap((file) =>
+      declaredNames(textOf(file))
+        .filter((name) => wordsOf(name).some((word) => avoided.has(word)))
+        .map((name) => `${file}: ${name}`),
+    ),
+    [],
+  );
+});
+
+test(`lines of the docs have at most ${MAX_COLUMNS} columns`, async (t) => {
+  t.ok(pages.length > 30, 'the pages were found');
+  t.strictSame(
+    pages.flatMap((page) =>
+      textOf(page)
+        .split('\n')
+        .flatMap((line, index) => (isTooWide(line) ? `${page}:${index + 1}` : [])),
+    ),
+    [],
+  );
+});
+
+test('what these rules find', async (t) => {
+  t.strictSame(docComments(`${OPENING} What it is. */ x; ${OPENING}\n * A list\n * of two lines.\n */`), [
+    'What it is.',
+    'A list of two lines.',
+  ]);
+  t.ok(CLAUSES.test('Whether it is.'));
+  t.notOk(CLAUSES.test('Whereabouts of it.'));
+  t.strictSame(
+    declaredNames(
+      "const one = 'const no: 1'; // const no\nclass Two { readonly #three = 1; four(five: string): void {} }\nfunction six({ seven, eight: nine }: Two) {}",
+    ),
+    ['one', 'Two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'],
+  );
+  t.strictSame(wordsOf('fillsUnderWay_MAX_BYTESOf2'), ['fills', 'under', 'way', 'max', 'bytes', 'of2']);
+  t.notOk(isTooWide(`- https://example.com/${'a'.repeat(MAX_COLUMNS)}`), 'nothing can break an address');
+  t.ok(isTooWide(`| a ${'b '.repeat(MAX_COLUMNS)}|`), 'a table that wide becomes a list');
+});
+
+/** Returns the texts of doc comments, without their asterisks. */
+function docComments(source: string): string[] {
+  return [...source.matchAll(/\/\*\*(.*?)\*\//gs)].map(([, text = '']) =>
+    text
+      .replaceAll(/\n\s*\*/g, ' ')
+      .replaceAll(/\s+/g, ' ')
+      .trim(),
+  );
+}
+
+/** Returns the first column of the table "Words to avoid in names". */
+function avoidedInNames(): string[] {
+  const [, section = ''] = /\n## Words to avoid in names\n(.*?)(?:\n## |$)/s.exec(textOf('docs/glossary.md')) ?? [];
+  return [...section.matchAll(/^\| (\w+(?:, \w+)*) \| .+ \|$/gm)]
+    .flatMap(([, words = '']) => words.split(', '))
+    .slice(1);
+}
+
+/** Returns names that a file declares: variables, functions, types, members, parameters. */
+function declaredNames(source: string): string[] {
+  const code = source
+    .replaceAll(/\/\*.*?\*\//gs, '')
+    .replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''")
+    .replaceAll(/\/\/.*$/gm, '');
+  const patterns =
+    /\b(?:const|let|function\*?|class|interface|type|enum)\s+([\w$]+)|(?:^\s*|[{(,;]\s*)(?:(?:export|readonly|static|async|get|set|override|private|protected)\s+)*(?:\.\.\.)?#?([\w$]+)(?=\s*[?!]?\s*[:=(,}<])(?!\s*=>)|:\s*([\w$]+)(?=\s*[,}])/gm;
+  const names = [...code.matchAll(patterns)].flatMap(
+    ([, declared, member, alias]) => declared ?? member ?? alias ?? [],
+  );
+  return [...new Set(names)].filter((name) => !KEYWORDS.has(name) && !/^\d/.test(name));
+}
+
+const KEYWORDS = new Set(['if', 'for', 'while', 'switch', 'catch', 'return', 'string', 'number', 'boolean', 'void']);
+
+/** Returns the words of a name in lower case. */
+function wordsOf(name: string): string[] {
+  return name
+    .replaceAll(/([a-z\d])([A-Z])/g, '$1_$2')
+    .replaceAll(/([A-Z])([A-Z][a-z])/g, '$1_$2')
+    .split(/[_$]+/)
+    .map((word) => word.toLowerCase())
+    .filter((word) => word !== '');
+}
+
+/** Returns whether a line could have been broken, but was not. */
+function isTooWide(line: string): boolean {
+  return line.length > MAX_COLUMNS && !/^\s*(?:[-*>] |\d+\. )*\S+$/.test(line);
+}
