@@ -4,6 +4,7 @@
  * @module
  */
 import { LRUCache } from 'lru-cache';
+import { LinearBuckets } from '../lib/linear-hashing.ts';
 import { KeyBytes } from './store/key-bytes.ts';
 
 interface Entry<T> {
@@ -17,18 +18,13 @@ interface Entry<T> {
 const FIRST_BUCKETS = 64;
 
 /**
- * As a Map, in no order. It grows by a bucket with each key (linear hashing, as in
- * store/key-index.ts), and never makes itself a new table, as a Map does each few dozen keys
+ * As a Map, in no order. It grows by a bucket with each key, and never makes itself a new table, as a Map does each few dozen keys
  * that come and go: those that it leaves, in the old generation, would keep alive
  * what was in them until the next full collection.
  */
 export class KeyMap<T> {
   readonly #buckets: (Entry<T> | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
-  /**
-   * Size of the table at the start of the round: of these buckets, the first `#buckets.length - #base` have been split
-   * in two.
-   */
-  #base = FIRST_BUCKETS;
+  readonly #linear = new LinearBuckets(FIRST_BUCKETS);
   #size = 0;
 
   get size(): number {
@@ -38,12 +34,12 @@ export class KeyMap<T> {
   get(key: string): T | undefined {
     if (this.#size === 0) return undefined;
     const hash = hashOf(key);
-    return this.#find(this.#bucketOf(hash), key)?.value;
+    return this.#find(this.#linear.bucketOf(hash), key)?.value;
   }
 
   set(key: string, value: T): void {
     const hash = hashOf(key);
-    const bucket = this.#bucketOf(hash);
+    const bucket = this.#linear.bucketOf(hash);
     const known = this.#find(bucket, key);
     if (known !== undefined) {
       known.value = value;
@@ -54,7 +50,7 @@ export class KeyMap<T> {
   }
 
   delete(key: string): void {
-    const bucket = this.#bucketOf(hashOf(key));
+    const bucket = this.#linear.bucketOf(hashOf(key));
     let before: Entry<T> | undefined;
     let entry = this.#buckets[bucket];
     while (entry !== undefined && entry.key !== key) {
@@ -84,19 +80,14 @@ export class KeyMap<T> {
     return entry;
   }
 
-  #bucketOf(hash: number): number {
-    const bucket = hash & (2 * this.#base - 1);
-    return bucket < this.#buckets.length ? bucket : bucket - this.#base;
-  }
-
   /** Splits one bucket in two. */
   #split(): void {
-    const from = this.#buckets.length - this.#base;
+    const from = this.#linear.next;
     let entry = this.#buckets[from];
     let [stays, goes] = [undefined, undefined] as [Entry<T> | undefined, Entry<T> | undefined];
     while (entry !== undefined) {
       const { next }: Entry<T> = entry;
-      if ((entry.hash & this.#base) === 0) {
+      if (!this.#linear.goes(entry.hash)) {
         entry.next = stays;
         stays = entry;
       } else {
@@ -107,7 +98,7 @@ export class KeyMap<T> {
     }
     this.#buckets[from] = stays;
     this.#buckets.push(goes);
-    if (this.#buckets.length === 2 * this.#base) this.#base *= 2;
+    this.#linear.grow();
   }
 }
 

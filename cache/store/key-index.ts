@@ -1,9 +1,11 @@
 /**
  * Finds the row of a key, and knows where its record lies. The hash table grows
- * by one bucket with each key (linear hashing, W. Litwin, 1980), so that no single
- * key costs more than another.
+ * by one bucket with each key (lib/linear-hashing.ts). Buckets and chains are
+ * numbers in arrays, as there may be millions of keys: those of cache/key-map.ts
+ * are objects, for thousands of keys with values of any kind.
  * @module
  */
+import { LinearBuckets } from '../../lib/linear-hashing.ts';
 import type { KeyBytes } from './key-bytes.ts';
 import { CHAIN, HASH, NO_ROW, OFFSET, type Rows, SLAB, STATE } from './rows.ts';
 
@@ -26,9 +28,7 @@ export class KeyIndex {
   readonly #rows: Rows;
   readonly #isKey: (row: number, key: KeyBytes) => boolean;
   readonly #buckets: Int32Array[] = [];
-  /** Buckets are `#base + #split`; of the first `#base`, the first `#split` have been split in two. */
-  #base = FIRST_BUCKETS;
-  #split = 0;
+  readonly #linear = new LinearBuckets(FIRST_BUCKETS);
   #size = 0;
 
   /** @param isKey - Whether the row, whose hash is the key's, is the key's. */
@@ -45,7 +45,7 @@ export class KeyIndex {
   find(key: KeyBytes): number {
     const { hash } = key;
     const rows = this.#rows;
-    let row = this.#bucket(this.#bucketOf(hash));
+    let row = this.#bucket(this.#linear.bucketOf(hash));
     while (row !== NO_ROW) {
       if (rows.get(row, HASH) === hash && this.#isKey(row, key)) return row;
       row = rows.get(row, CHAIN);
@@ -58,8 +58,8 @@ export class KeyIndex {
     const row = this.#rows.take();
     this.#rows.set(row, HASH, hash);
     this.#rows.set(row, STATE, 0);
-    this.#chain(row, this.#bucketOf(hash));
-    if (++this.#size > this.#base + this.#split) this.#grow();
+    this.#chain(row, this.#linear.bucketOf(hash));
+    if (++this.#size > this.#linear.count) this.#grow();
     return row;
   }
 
@@ -102,11 +102,6 @@ export class KeyIndex {
     this.#rows.set(row, STATE, (this.#rows.get(row, STATE) & ~MARK_MASK) | mark);
   }
 
-  #bucketOf(hash: number): number {
-    const bucket = hash & (2 * this.#base - 1);
-    return bucket < this.#base + this.#split ? bucket : bucket - this.#base;
-  }
-
   /** @returns The first row of the bucket. */
   #bucket(bucket: number): number {
     return this.#buckets[bucket >>> CHUNK_BITS]?.[bucket & CHUNK_MASK] ?? NO_ROW;
@@ -119,19 +114,16 @@ export class KeyIndex {
 
   /** Splits one bucket in two. */
   #grow(): void {
-    const from = this.#split;
-    const to = this.#base + this.#split;
+    const { next: from, count: to } = this.#linear;
     let row = this.#bucket(from);
     this.#setBucket(from, NO_ROW);
     this.#setBucket(to, NO_ROW);
     while (row !== NO_ROW) {
       const next = this.#rows.get(row, CHAIN);
-      this.#chain(row, (this.#rows.get(row, HASH) & this.#base) === 0 ? from : to);
+      this.#chain(row, this.#linear.goes(this.#rows.get(row, HASH)) ? to : from);
       row = next;
     }
-    if (++this.#split < this.#base) return;
-    this.#base *= 2;
-    this.#split = 0;
+    this.#linear.grow();
   }
 
   #chain(row: number, bucket: number): void {
@@ -141,7 +133,7 @@ export class KeyIndex {
 
   #unchain(row: number): void {
     const rows = this.#rows;
-    const bucket = this.#bucketOf(rows.get(row, HASH));
+    const bucket = this.#linear.bucketOf(rows.get(row, HASH));
     const next = rows.get(row, CHAIN);
     let before = this.#bucket(bucket);
     if (before === row) {

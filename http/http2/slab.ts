@@ -2,6 +2,10 @@
  * Memory that frames are laid out in on their way to a socket. It is used again
  * when what was in it has been written: taking new memory for every write
  * costs more than filling it.
+ *
+ * Another thing than the slabs of cache/store/slabs.ts, which hold records for
+ * long, move them, and are written from one place: here a part lives for one
+ * write, never moves, and the operating system says when it is over.
  * @module
  */
 
