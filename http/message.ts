@@ -70,16 +70,25 @@ export interface Flow {
   abort(): void;
 }
 
+/** Receiver of a body: `onData`*, `onEnd`. */
+export interface BodySink {
+  onData(chunk: Buffer): void;
+  onEnd(trailers: RawHeaders): void;
+}
+
 /**
  * Receiver of a response. Calls come in this order: `onInterim`*, `onHead`, `onData`*, `onEnd`; `onError` may take the
  * place of any of them and ends it. `onUpgrade` takes the place of `onHead` and ends it.
  */
-export interface ResponseSink {
+export interface ResponseSink extends BodySink {
+  /**
+   * Receiver of `onData` and `onEnd`, from `onHead` on, where it is another one: a sink that is there for the head or for
+   * errors is not on the way of each chunk.
+   */
+  readonly body?: BodySink | undefined;
   /** A 1xx other than 101 (RFC 9110, section 15.2). */
   onInterim(status: number, headers: RawHeaders): void;
   onHead(head: ResponseHead): void;
-  onData(chunk: Buffer): void;
-  onEnd(trailers: RawHeaders): void;
   onError(error: UpstreamError): void;
   /** 101: the socket is the caller's from here on. */
   onUpgrade?(head: ResponseHead, socket: Duplex): void;

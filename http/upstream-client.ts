@@ -19,7 +19,7 @@ import {
 import { removeHopByHop } from './forwarding.ts';
 import { HOP_BY_HOP } from './forwarding-fields.ts';
 import { type RawHeaders, withoutFields } from './headers.ts';
-import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from './message.ts';
+import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from './message.ts';
 import { UPSTREAM_CAUSES, type UpstreamError, upstreamError } from './upstream-errors.ts';
 import { UpstreamPool, type UpstreamTls } from './upstream-pool.ts';
 
@@ -155,6 +155,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #way: Way;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
+  #body: BodySink;
   /** Of the connection. */
   #flow: Flow | undefined;
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
@@ -170,6 +171,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     this.#way = way;
     this.#request = request;
     this.#sink = sink;
+    this.#body = sink;
     this.visitor = request.visitor;
   }
 
@@ -244,12 +246,13 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     this.#state = 'answered';
     // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
     this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
+    this.#body = this.#sink.body ?? this.#sink;
   }
 
   onData(piece: Buffer): void {
     if (this.#state !== 'answered') return;
     this.bytes += piece.length;
-    this.#sink.onData(piece);
+    this.#body.onData(piece);
     if (!turn.takes(piece.length)) this.#rest();
   }
 
@@ -257,7 +260,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     if (this.#state === 'done') return;
     this.#finish();
     // RFC 9110, section 6.5.1: a sender must not put there what is about the framing, and one that does is not followed.
-    this.#sink.onEnd(trailers.length === 0 ? trailers : withoutFields(this.#cleaned(trailers), LENGTH));
+    this.#body.onEnd(trailers.length === 0 ? trailers : withoutFields(this.#cleaned(trailers), LENGTH));
   }
 
   #cleaned(headers: RawHeaders): RawHeaders {

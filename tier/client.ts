@@ -2,9 +2,11 @@
  * Another node of the network as somebody to ask.
  * @module
  */
-import { withField, withoutFields } from '../http/headers.ts';
-import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import type { Duplex } from 'node:stream';
+import { type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream-client.ts';
+import type { UpstreamError } from '../http/upstream-errors.ts';
 import { Breaker } from './breaker.ts';
 import type { Target } from './failover.ts';
 import { formatTierCall, readVersion, relayedError, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
@@ -76,36 +78,60 @@ export class NodeClient {
 
   #fetch(request: UpstreamRequest, field: string, sink: ResponseSink): Flow {
     const headers = withField(request.headers, TIER_FIELD, field);
-    let failed = false;
-    const flow: Flow = this.#client.send(
-      { ...request, headers },
-      {
-        onInterim: (status, fields) => sink.onInterim(status, fields),
-        onHead: (head: ResponseHead) => {
-          const error = relayedError(head.headers, this.name);
-          if (error === undefined) {
-            sink.onHead({
-              ...head,
-              headers: withoutFields(head.headers, TIER_FIELDS),
-              version: readVersion(head.headers),
-            });
-            return;
-          }
-          failed = true; // its page is for nobody; the node that talks to the visitor writes its own
-          sink.onError(error);
-        },
-        onData: (chunk) => {
-          if (!failed) sink.onData(chunk);
-        },
-        onEnd: (trailers) => {
-          if (!failed) sink.onEnd(trailers);
-        },
-        onError: (error) => {
-          if (!failed) sink.onError(error);
-        },
-        onUpgrade: (head, socket) => sink.onUpgrade?.(head, socket),
-      },
-    );
-    return flow;
+    return this.#client.send({ ...request, headers }, new FromNode(this.name, sink));
   }
 }
+
+/** Receives what a node answers: a response, or an error in the place of one. */
+class FromNode implements ResponseSink {
+  readonly #name: string;
+  readonly #sink: ResponseSink;
+  #hasFailed = false;
+
+  constructor(name: string, sink: ResponseSink) {
+    this.#name = name;
+    this.#sink = sink;
+  }
+
+  /** An error's page is dropped; the node that talks to the visitor writes its own. */
+  get body(): BodySink {
+    return this.#hasFailed ? DROPPED : (this.#sink.body ?? this.#sink);
+  }
+
+  onInterim(status: number, headers: RawHeaders): void {
+    this.#sink.onInterim(status, headers);
+  }
+
+  onHead(head: ResponseHead): void {
+    const error = relayedError(head.headers, this.#name);
+    if (error !== undefined) {
+      this.#hasFailed = true;
+      this.#sink.onError(error);
+      return;
+    }
+    const headers = withoutFields(head.headers, TIER_FIELDS);
+    this.#sink.onHead({ ...head, headers, version: readVersion(head.headers) });
+  }
+
+  onData(chunk: Buffer): void {
+    this.body.onData(chunk);
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    this.body.onEnd(trailers);
+  }
+
+  onError(error: UpstreamError): void {
+    if (!this.#hasFailed) this.#sink.onError(error);
+  }
+
+  onUpgrade(head: ResponseHead, socket: Duplex): void {
+    if (this.#sink.onUpgrade === undefined) socket.destroy();
+    else this.#sink.onUpgrade(head, socket);
+  }
+}
+
+const DROPPED: BodySink = {
+  onData: () => undefined,
+  onEnd: () => undefined,
+};

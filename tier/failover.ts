@@ -7,7 +7,7 @@
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import type { BodySink, Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { type FaultSource, UpstreamError } from '../http/upstream-errors.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { Breaker } from './breaker.ts';
@@ -119,6 +119,11 @@ class Attempt implements ResponseSink {
     this.#target = target;
   }
 
+  get body(): BodySink {
+    const { sink } = this.#attempts;
+    return sink.body ?? sink;
+  }
+
   onInterim(status: number, headers: RawHeaders): void {
     this.#attempts.sink.onInterim(status, headers);
   }
@@ -130,16 +135,18 @@ class Attempt implements ResponseSink {
   }
 
   onData(chunk: Buffer): void {
-    this.#attempts.sink.onData(chunk);
+    this.body.onData(chunk);
   }
 
   onEnd(trailers: RawHeaders): void {
-    this.#attempts.sink.onEnd(trailers);
+    this.body.onEnd(trailers);
   }
 
   onUpgrade(head: ResponseHead, socket: Duplex): void {
     this.#target.breaker?.succeeded();
-    this.#attempts.sink.onUpgrade?.(head, socket);
+    const { sink } = this.#attempts;
+    if (sink.onUpgrade === undefined) socket.destroy();
+    else sink.onUpgrade(head, socket);
   }
 
   onError(error: UpstreamError): void {

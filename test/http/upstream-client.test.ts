@@ -387,3 +387,30 @@ test('what would not stay one request is not written', async (t) => {
     `GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n${lines()}`,
   );
 });
+
+test('what follows a head goes past sinks that are there for the head alone', async (t) => {
+  const response = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody';
+  await using(
+    (socket) => socket.write(response),
+    async (client) => {
+      const seen: string[] = [];
+      const { promise: done, resolve } = Promise.withResolvers<void>();
+      client.send(request('/'), {
+        body: {
+          onData: (chunk) => seen.push(`body ${chunk}`),
+          onEnd: () => {
+            seen.push('end of body');
+            resolve();
+          },
+        },
+        onInterim: () => undefined,
+        onHead: ({ status }) => seen.push(`head ${status}`),
+        onData: (chunk) => seen.push(`data ${chunk}`),
+        onEnd: () => seen.push('end'),
+        onError: ({ code }) => seen.push(code),
+      });
+      await done;
+      t.strictSame(seen, ['head 200', 'body body', 'end of body']);
+    },
+  );
+});
