@@ -5,14 +5,41 @@
  */
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import tap, { test } from 'tap';
-import { UpstreamClient } from '../../http/upstream-client.ts';
+import tap, { type Test, test } from 'tap';
+import { UpstreamClient, type UpstreamOptions } from '../../http/upstream-client.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startTcp } from '../support/origin.ts';
 
 const { cert, key } = makeCertificate(tap.testdir(), 'origin', ['a.test']);
 const PIECE = Buffer.alloc(64 * 1024, 'x');
 const PIECES = 64;
+
+type Scheme = 'http' | 'https';
+
+/** Starts a server, and a client of it, which are closed with the test. @param onHead - Gets each request head. */
+async function clientOf(
+  t: Test,
+  onHead: (socket: Socket, head: string) => void,
+  { scheme = 'http', ...options }: Partial<UpstreamOptions> & { readonly scheme?: Scheme } = {},
+): Promise<UpstreamClient> {
+  const server = await startTcp(onHead, undefined, scheme === 'http' ? undefined : { cert, key });
+  const client = new UpstreamClient({
+    url: server.url,
+    connectTimeoutMs: 5_000,
+    firstByteTimeoutMs: 5_000,
+    idleTimeoutMs: 5_000,
+    maxConnections: 4,
+    maxWaiting: 100,
+    busyCode: 'overloaded',
+    tls: { verify: true, ca: cert, serverName: undefined },
+    ...options,
+  });
+  t.teardown(async () => {
+    await client.destroy();
+    await server.close();
+  });
+  return client;
+}
 
 function* pieces(): Generator<Buffer> {
   for (let i = 0; i < PIECES; i++) yield PIECE;
@@ -76,27 +103,17 @@ const WAYS: Readonly<Record<string, (socket: Socket, answer: string) => void>> =
   },
 };
 
-for (const scheme of ['http', 'https']) {
+for (const scheme of ['http', 'https'] as const) {
   for (const [what, { answer, seen }] of Object.entries(ANSWERS)) {
     for (const [how, giveUp] of Object.entries(WAYS)) {
       test(`${scheme}: ${what}, and the server closes ${how}: the answer counts`, async (t) => {
-        const server = await startTcp(
+        const client = await clientOf(
+          t,
           (socket, head) => {
             if (head.startsWith('P')) giveUp(socket, answer);
           },
-          undefined,
-          scheme === 'http' ? undefined : { cert, key },
+          { scheme },
         );
-        const client = new UpstreamClient({
-          url: server.url,
-          connectTimeoutMs: 5_000,
-          firstByteTimeoutMs: 5_000,
-          idleTimeoutMs: 5_000,
-          maxConnections: 4,
-          maxWaiting: 100,
-          busyCode: 'overloaded',
-          tls: { verify: true, ca: cert, serverName: undefined },
-        });
         const bodies: Readable[] = [];
         const results = await Promise.all(
           Array.from({ length: 20 }, (_, i) => {
@@ -108,15 +125,14 @@ for (const scheme of ['http', 'https']) {
         t.strictSame(results, Array(20).fill(seen));
         for (const body of bodies) t.ok(body.destroyed, 'nothing more is read of the body');
         t.equal(client.inFlight, 0);
-        await client.destroy();
-        await server.close();
       });
     }
   }
 
   test(`${scheme}: the next piece is written when the reset is there and the answer is not read: it counts`, async (t) => {
     let more: () => void = () => undefined;
-    const server = await startTcp(
+    const client = await clientOf(
+      t,
       (socket) => {
         socket.pause();
         // What has not been read makes the close a reset; the write that follows it fails.
@@ -125,19 +141,8 @@ for (const scheme of ['http', 'https']) {
           more();
         });
       },
-      undefined,
-      scheme === 'http' ? undefined : { cert, key },
+      { scheme },
     );
-    const client = new UpstreamClient({
-      url: server.url,
-      connectTimeoutMs: 5_000,
-      firstByteTimeoutMs: 5_000,
-      idleTimeoutMs: 5_000,
-      maxConnections: 4,
-      maxWaiting: 100,
-      busyCode: 'overloaded',
-      tls: { verify: true, ca: cert, serverName: undefined },
-    });
     const results: string[] = [];
     for (let i = 0; i < 40; i++) {
       const body = new Readable({ read: () => undefined });
@@ -148,51 +153,28 @@ for (const scheme of ['http', 'https']) {
       results.push(await upload(client, 'POST', i % 2 === 0, body));
     }
     t.strictSame(results, Array(40).fill('413 large'));
-    await client.destroy();
-    await server.close();
   });
 
   test(`${scheme}: a server that resets an upload without an answer: the cause is named`, async (t) => {
-    const server = await startTcp(
+    const client = await clientOf(
+      t,
       (socket) => {
         socket.pause();
         setTimeout(() => socket.destroy(), 5);
       },
-      undefined,
-      scheme === 'http' ? undefined : { cert, key },
+      { scheme },
     );
-    const client = new UpstreamClient({
-      url: server.url,
-      connectTimeoutMs: 5_000,
-      firstByteTimeoutMs: 5_000,
-      idleTimeoutMs: 5_000,
-      maxConnections: 4,
-      maxWaiting: 100,
-      busyCode: 'overloaded',
-      tls: { verify: true, ca: cert, serverName: undefined },
-    });
     for (let i = 0; i < 10; i++) {
       t.match(
         await upload(client, 'POST', i % 2 === 0, Readable.from(pieces())),
         /^origin_bad_response (?:reset|closed)$/,
       );
     }
-    await client.destroy();
-    await server.close();
   });
 }
 
 test('an upload of which the server takes nothing ends in time', async (t) => {
-  const server = await startTcp((socket) => socket.pause());
-  const client = new UpstreamClient({
-    url: server.url,
-    connectTimeoutMs: 5_000,
-    firstByteTimeoutMs: 300,
-    idleTimeoutMs: 5_000,
-    maxConnections: 4,
-    maxWaiting: 100,
-    busyCode: 'overloaded',
-  });
+  const client = await clientOf(t, (socket) => socket.pause(), { firstByteTimeoutMs: 300 });
   const endless = Readable.from(
     (function* () {
       for (;;) yield PIECE;
@@ -200,29 +182,20 @@ test('an upload of which the server takes nothing ends in time', async (t) => {
   );
   t.equal(await upload(client, 'POST', true, endless), 'origin_timeout head_timeout');
   t.ok(endless.destroyed);
-  await client.destroy();
-  await server.close();
 });
 
 test('an upload that its sender pauses does not cost the server its time', async (t) => {
-  const server = await startTcp((socket, head) => {
-    if (head.startsWith('POST'))
-      socket.on('data', (bytes: Buffer) => bytes.includes('end') && socket.write(ANSWERS['413']?.answer as string));
-  });
-  const client = new UpstreamClient({
-    url: server.url,
-    connectTimeoutMs: 5_000,
-    firstByteTimeoutMs: 200,
-    idleTimeoutMs: 200,
-    maxConnections: 4,
-    maxWaiting: 100,
-    busyCode: 'overloaded',
-  });
+  const client = await clientOf(
+    t,
+    (socket, head) => {
+      if (head.startsWith('POST'))
+        socket.on('data', (bytes: Buffer) => bytes.includes('end') && socket.write(ANSWERS['413']?.answer as string));
+    },
+    { firstByteTimeoutMs: 200, idleTimeoutMs: 200 },
+  );
   const slow = new Readable({ read: () => undefined });
   const done = upload(client, 'POST', true, slow);
   slow.push('begin');
   setTimeout(() => slow.push('end'), 600);
   t.equal(await done, '413 large');
-  await client.destroy();
-  await server.close();
 });
