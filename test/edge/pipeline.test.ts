@@ -133,7 +133,8 @@ test('nothing is traced without a debug log and without a subscriber', async (t)
 
 test('docs/debugging.md names every phase', async (t) => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/debugging.md'), 'utf8');
-  const named = [...page.matchAll(/^\| `(\w+)` \| `seawall:(\w+)` \| (.*) \|$/gm)];
+  const items = page.replaceAll(/\n {2}(?=\S)/g, ' '); // each on one line
+  const named = [...items.matchAll(/^- `(\w+)`\. Channel: `seawall:(\w+)`; message: (.*)$/gm)];
   t.strictSame(
     named.map(([, phase, name, meaning]) => [phase, name, meaning]),
     Object.entries(TRACE_PHASES).map(([phase, meaning]) => [phase, phase, meaning]),
