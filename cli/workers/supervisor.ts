@@ -53,8 +53,9 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const { edge, count, log } = options;
   const { name } = edge;
   let { region } = options;
-  // Workers share an address with whoever says that it shares it: another edge, started by mistake, among them.
-  for (const address of [edge.listen, edge.listen_tls, edge.tier]) await checkFree(address);
+  // Workers share an address with any process that shares it, such as another edge that was started by mistake.
+  // The control listener opens last: a port that is taken should be known before workers start.
+  for (const address of [edge.listen, edge.listen_tls, edge.tier, edge.control]) await checkFree(address);
   const components = new Components<RegionConfig>();
   const tickets = await components.start('tickets', () => new TicketKeys(), { close: (part) => part.close() });
   const journal =
