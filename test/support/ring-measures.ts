@@ -100,7 +100,7 @@ function isSameOrder(order: readonly string[], other: readonly string[]): boolea
 /** @returns What `ordersOf` gives in a process of its own. */
 export async function ordersInAnotherProcess(members: readonly RingMember[], keys: readonly string[]) {
   const program = `
-    import { Ring } from ${JSON.stringify(new URL('../tier/ring.ts', import.meta.url))};
+    import { Ring } from ${JSON.stringify(new URL('../../tier/ring.ts', import.meta.url))};
     const ring = new Ring(${JSON.stringify(members)});
     console.log(JSON.stringify(${JSON.stringify(keys)}.map((key) => ring.successors(key))));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], {
