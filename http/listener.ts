@@ -207,7 +207,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
       reading.end(socket as Socket);
       readOn(socket as Socket, whole);
     } else if (last === undefined) turnAway(socket, parserError(error));
-    else if (!isUnread(last.req)) closeAfter(last, socket as Socket);
+    else if (!isUnread(last.req)) refuseBehind(last, () => turnAway(socket, parserError(error)));
     else if (last.headersSent) socket.destroy();
     else {
       const refuseLast = (): void => {
@@ -321,12 +321,13 @@ function admitOnly(server: Server, admits: (socket: Socket) => boolean): void {
 }
 
 /**
- * Closes the connection after this response: requests pipelined behind it cannot be parsed. @param socket - Of the
- * response, which has it only while it is its turn.
+ * Ends a connection of which nothing more can be read behind an answer: that says so, or the refusal of what came
+ * behind its request follows it.
  */
-function closeAfter(response: ServerResponse, socket: Socket): void {
+function refuseBehind(response: ServerResponse, refuseNext: () => void): void {
+  const isAnnounced = response.headersSent && response.shouldKeepAlive;
   response.shouldKeepAlive = false;
-  if (response.headersSent) response.once('finish', () => socket.destroySoon());
+  if (isAnnounced) response.once('finish', refuseNext);
 }
 
 /** Not of the connection, such as a reset. */
