@@ -92,7 +92,8 @@ export class FastPath {
     const isOwner = this.isOwner(prepared, asked, request);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
     this.hasAnswered(prepared, isOwner);
-    if (this.#visit.core.tracer.isOn) this.trace(request.isHead ? 'HEAD' : 'GET', request.target, asked, isOwner);
+    if (this.#visit.core.tracer.isOnForHits)
+      this.trace(request.isHead ? 'HEAD' : 'GET', request.target, asked, isOwner);
     return true;
   }
 

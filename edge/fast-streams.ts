@@ -72,7 +72,7 @@ export class FastStreams {
     const note = this.#fast.noteOf(method === 'HEAD', request);
     this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, sent, bodyBytes, note);
     this.#fast.hasAnswered(prepared, isOwner);
-    if (this.#fast.visit.core.tracer.isOn) this.#fast.trace(method, target, asked, isOwner);
+    if (this.#fast.visit.core.tracer.isOnForHits) this.#fast.trace(method, target, asked, isOwner);
     section.isRemembered = known !== undefined && connection.peer.known === known;
     return true;
   }

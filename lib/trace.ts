@@ -85,6 +85,11 @@ export class Tracer {
     return false;
   }
 
+  /** True if hits on the fast path, which have two phases only, are traced. */
+  get isOnForHits(): boolean {
+    return this.#isDebug || CHANNELS.receive.hasSubscribers || CHANNELS.lookup.hasSubscribers;
+  }
+
   /** Returns the trace of a request; `undefined` if nothing would see it. */
   begin(request: Traced): RequestTrace | undefined {
     return this.isOn ? new RequestTrace(this, request) : undefined;

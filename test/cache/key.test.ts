@@ -4,6 +4,9 @@ import { cacheKey, type KeyedRequest, siblingKey } from '../../cache/key.ts';
 import { type SiteConfig, siteSchema } from '../../config/schema.ts';
 import type { RawHeaders } from '../../http/headers.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 function site(key: Record<string, unknown> = {}): SiteConfig {
   return siteSchema.parse({ name: 'shop', hosts: ['*'], origin: { servers: [{ url: 'http://o.test' }] }, key });
@@ -174,7 +177,8 @@ test('a key never stands for two targets, key headers or key cookies', async (t)
     const quoted = a?.includes('"') || b?.includes('"');
     return { key: one.key, is: JSON.stringify([host, one.target, list(a), list(b), of('c'), of('d')]), quoted };
   };
-  fc.assert(
+  fuzz(
+    'a key never stands for two targets, key headers or key cookies',
     fc.property(anyRequest, anyRequest, fc.boolean(), fc.boolean(), (one, other, samePath, sameRest) => {
       const merged = { ...other, ...(samePath && { path: one.path, query: one.query, host: one.host }) };
       const a = describe(one);
@@ -192,7 +196,8 @@ test('the target of a key makes the same key again, whatever the rules', async (
     query: fc.constantFrom<unknown>('all', 'none', { allow: ['a', 'b*'] }, { deny: ['a', 'b*'] }),
     sort_query: fc.boolean(),
   });
-  fc.assert(
+  fuzz(
+    'the target of a key makes the same key again, whatever the rules',
     fc.property(anyPath, anyQuery, rules, (path, query, key) => {
       const config = site(key);
       let one: KeyedRequest;

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { matchesVary, normalisedField, varyMembers } from '../../cache/vary.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 for (const { what, lines, request, members } of [
   { what: 'none', lines: [], request: ['X-A', '1'], members: [] },
@@ -80,7 +83,8 @@ for (const { rule, name, a, b, same } of [
 const anyText = fc.oneof(fc.string(), fc.stringMatching(/^(?:[a-c]|,|;|q=|0\.5|"|\\| ){0,20}$/));
 
 test('a request matches what it was answered with, whatever it says', async (t) => {
-  fc.assert(
+  fuzz(
+    'a request matches what it was answered with, whatever it says',
     fc.property(
       fc.array(anyText, { maxLength: 3 }),
       fc.constantFrom('accept-encoding', 'accept-language', 'x'),
@@ -97,7 +101,8 @@ test('normal forms are normal', async (t) => {
   const anyLanguages = fc
     .array(fc.tuple(fc.constantFrom('de', 'EN', '*', 'fr-CH'), fc.constantFrom('', ';q=0.5', '; q=1', ';q=0')))
     .map((members) => members.map((member) => member.join('')).join(', '));
-  fc.assert(
+  fuzz(
+    'normal forms are normal',
     fc.property(anyLanguages, fc.constantFrom('accept-language', 'x'), (text, name) => {
       const once = normalisedField([name, text], name) as string;
       return normalisedField([name, once], name) === once;

@@ -5,7 +5,10 @@ import { test } from 'tap';
 import { ConfigError, loadRegion, loadSite } from '../../config/load.ts';
 import { formatProblem } from '../../config/problem.ts';
 import { regionSchema } from '../../config/schema.ts';
+import { fuzzer } from '../support/fuzz.ts';
 import { HEAD, placesOf, problemsOf, SITES } from './refusal.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const REGION_KEYS = Object.keys(regionSchema.shape).sort();
 
@@ -389,7 +392,8 @@ const PLACES = [
 
 test('whatever a value is replaced with, every problem has a place, words and a fix', async (t) => {
   const file = join(t.testdir({}), 'region.yaml');
-  fc.assert(
+  fuzz(
+    'whatever a value is replaced with, every problem has a place, words and a fix',
     fc.property(fc.constantFrom(...PLACES), fc.jsonValue({ maxDepth: 3 }), (path, value) => {
       writeFileSync(file, JSON.stringify(replaced(GOOD, path, value), undefined, 1));
       return problemsOf(() => loadRegion(file, {})).every(

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { compilePattern, coversPattern, matchesPattern, overlapsPattern } from '../../config/pattern.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 for (const [pattern, text, expected] of [
   ['/a', '/a', true],
@@ -39,7 +42,8 @@ const patterns = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 7 
 const texts = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 9 });
 
 test('matches what the definition matches', async (t) => {
-  fc.assert(
+  fuzz(
+    'matches what the definition matches',
     fc.property(
       patterns,
       texts,
@@ -62,7 +66,8 @@ function words(length: number): string[] {
 const shortPatterns = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 4 });
 
 test('covers exactly when every text of the one is one of the other', async (t) => {
-  fc.assert(
+  fuzz(
+    'covers exactly when every text of the one is one of the other',
     fc.property(shortPatterns, shortPatterns, (general, specific) => {
       const isCovered = EVERY_TEXT.every((text) => !naive(specific, text) || naive(general, text));
       return coversPattern(general, specific) === isCovered;
@@ -73,7 +78,8 @@ test('covers exactly when every text of the one is one of the other', async (t) 
 });
 
 test('what several patterns cover together, one of them covers', async (t) => {
-  fc.assert(
+  fuzz(
+    'what several patterns cover together, one of them covers',
     fc.property(fc.array(shortPatterns, { minLength: 1, maxLength: 4 }), shortPatterns, (generals, specific) => {
       const isCovered = EVERY_TEXT.every((text) => !naive(specific, text) || generals.some((one) => naive(one, text)));
       return generals.some((one) => coversPattern(one, specific)) === isCovered;
@@ -86,7 +92,8 @@ test('what several patterns cover together, one of them covers', async (t) => {
 test('overlaps exactly when a text is one of both', async (t) => {
   // Two patterns of three characters have a text of at most six in common, if any.
   const tiny = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 3 });
-  fc.assert(
+  fuzz(
+    'overlaps exactly when a text is one of both',
     fc.property(
       tiny,
       tiny,

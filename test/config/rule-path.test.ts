@@ -4,6 +4,9 @@ import { compileRules } from '../../config/match.ts';
 import { NO_PATH, rulePath, rulePattern } from '../../config/rule-path.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { fitsExtension, STATIC_EXTENSIONS } from '../../config/static-types.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 for (const [path, form] of [
   ['/', '/'],
@@ -38,7 +41,8 @@ for (const [path, form] of [
 test('dots that only some servers see have no form', async () => {
   const end = fc.constantFrom('%3b', '%3B', '%3f', '%23', '%0a', '%0d%0a', '%7f');
   const rest = fc.constantFrom('', '/', '/x.css', 'x', '%2fx', '/account');
-  fc.assert(
+  fuzz(
+    'dots that only some servers see have no form',
     fc.property(fc.constantFrom('.', '..', '%2e', '.%2E'), end, rest, (dots, ends, more) => {
       for (const before of ['/', '/account/', '/account%2f', '/account//', '/account%5C'])
         if (rulePath(`${before}${dots}${ends}${more}`) !== NO_PATH) return false;
@@ -49,7 +53,8 @@ test('dots that only some servers see have no form', async () => {
 
 test('the form of a path in that form is itself', async () => {
   const anyPath = fc.stringMatching(/^\/(?:[aA.;/]|%2f|%5C|%3b|%3f|%23|%0a|%41|%25|%2e|%20){0,14}$/);
-  fc.assert(
+  fuzz(
+    'the form of a path in that form is itself',
     fc.property(anyPath, (path) => {
       const form = rulePath(path);
       if (form === NO_PATH) return true;
@@ -124,7 +129,8 @@ const SITE = siteSchema.parse({
 for (const [server, read] of Object.entries(SERVERS)) {
   test(`a server that ${server}: the rule of the path that it sees counts, or nothing is stored`, async (t) => {
     const rules = compileRules(SITE);
-    fc.assert(
+    fuzz(
+      `a server that ${server}: the rule of the path that it sees counts, or nothing is stored`,
       fc.property(anySpelling, (path) => {
         const seen = rulePath(escapedPath(read(path)));
         const counts = rules.ruleFor(rulePath(path), 200);

@@ -12,7 +12,10 @@ import { hostSelectors, prefixSelectors, SelectorError, tagSelectors, urlSelecto
 import { siteDirectory } from '../../control/site-directory.ts';
 import { HttpError } from '../../http/errors.ts';
 import { parseRequestTarget, type Target } from '../../http/request-target.ts';
+import { fuzzer } from '../support/fuzz.ts';
 import { SITES, site } from './control.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const HOST = 'www.example.com';
 
@@ -62,7 +65,8 @@ function refused<T>(act: () => T): T | undefined {
 }
 
 test('the selector of a URL is what a GET of it is keyed as; what no edge answers is refused', async (t) => {
-  fc.assert(
+  fuzz(
+    'the selector of a URL is what a GET of it is keyed as; what no edge answers is refused',
     fc.property(keys, scheme, authority, target, (key, protocol, host, text) => {
       fc.pre(!text.includes('ä'));
       const config = site('shop', [HOST], { key });
@@ -80,7 +84,8 @@ test('the selector of a URL is what a GET of it is keyed as; what no edge answer
 });
 
 test('a prefix takes the URLs that begin with it', async (t) => {
-  fc.assert(
+  fuzz(
+    'a prefix takes the URLs that begin with it',
     fc.property(scheme, authority, target, fc.array(character, { maxLength: 8 }), (protocol, host, text, more) => {
       const sites = siteDirectory([{ sites: [site('shop', [HOST])] }]);
       const [prefix] = refused(() => prefixSelectors(`${protocol}://${host}${text}`, sites)) ?? [];
@@ -99,7 +104,8 @@ test('whatever is written: selectors, or a reason and a fix', async (t) => {
     fc.string({ unit: 'grapheme' }).map((text) => `https://${HOST}/${text}`),
     fc.string().map((text) => `${text}.${HOST}`),
   );
-  fc.assert(
+  fuzz(
+    'whatever is written: selectors, or a reason and a fix',
     fc.property(anything, (text) => {
       for (const select of [urlSelectors, prefixSelectors, hostSelectors]) refused(() => select(text, sites));
       refused(() => tagSelectors(text, 'shop'));
@@ -116,7 +122,8 @@ test('a tag is found among those of a response, whatever bytes it has there', as
   const tag = fc.oneof(word, fc.constantFrom('voilà', 'СССР', 'Россия', '株式会社', 'àà', 'Р'));
   const fields = fc.constantFrom('Cache-Tag', 'Surrogate-Key', 'xkey');
   const encodings = fc.constantFrom('utf8' as const, 'latin1' as const);
-  fc.assert(
+  fuzz(
+    'a tag is found among those of a response, whatever bytes it has there',
     fc.property(fields, tag, encodings, (field, name, encoding) => {
       fc.pre(encoding === 'utf8' || !/[^\0-\x9f\xa1-\xff]/.test(name));
       const bytes = Buffer.from(name, encoding).toString('latin1');

@@ -5,6 +5,9 @@ import { type AddressInfo, connect } from 'node:net';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { ChunkedReader } from '../../http/chunked.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const MAX_TRAILER_BYTES = 1_000;
 const MAX_LINE_BYTES = 4_096;
@@ -171,7 +174,8 @@ const damaged = fc
   });
 
 test('what is sound is read as it is written, however it is cut', async () => {
-  fc.assert(
+  fuzz(
+    'what is sound is read as it is written, however it is cut',
     fc.property(sound, cuts, latin1, (text, at, behind) => {
       const { withoutExtensions: _, ...expected } = reference(text + behind);
       const { pieces, ...found } = read(text + behind, at);
@@ -182,7 +186,8 @@ test('what is sound is read as it is written, however it is cut', async () => {
 });
 
 test('what is damaged is refused or read alike, however it is cut', async () => {
-  fc.assert(
+  fuzz(
+    'what is damaged is refused or read alike, however it is cut',
     fc.property(damaged, cuts, (text, at) => {
       const { withoutExtensions: _, ...expected } = reference(text);
       const { pieces: _pieces, ...found } = read(text, at);
@@ -229,7 +234,8 @@ test('many small chunks are one piece', async (t) => {
 
 test('node:http reads the same, but that it is stricter with extensions', async (t) => {
   const parsed = await nodeReader(t);
-  await fc.assert(
+  await fuzz(
+    'node:http reads the same, but that it is stricter with extensions',
     fc.asyncProperty(fc.oneof(sound, damaged), async (text) => {
       const own = read(text);
       const found = await parsed(text);

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { formatHttpDate, parseHttpDate } from '../../http/date.ts';
 import { epochMs } from '../../lib/clock.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const NOW = Date.UTC(2026, 6, 1, 12);
 /** The example of RFC 9110, section 5.6.7, in all three forms. */
@@ -121,11 +124,15 @@ const YEAR_10000 = Date.parse('9999-12-31T23:59:59Z') + 1000;
 const wholeSecond = fc.integer({ min: YEAR_0 / 1000, max: YEAR_10000 / 1000 - 1 }).map((seconds) => seconds * 1000);
 
 test('property: what is written is read back', async () => {
-  fc.assert(fc.property(wholeSecond, (ms) => parseHttpDate(formatHttpDate(ms), epochMs(NOW)) === ms));
+  fuzz(
+    'property: what is written is read back',
+    fc.property(wholeSecond, (ms) => parseHttpDate(formatHttpDate(ms), epochMs(NOW)) === ms),
+  );
 });
 
 test('property: the asctime form of a time is the same time', async () => {
-  fc.assert(
+  fuzz(
+    'property: the asctime form of a time is the same time',
     fc.property(wholeSecond, (ms) => {
       const [weekday, day, month, year, time] = formatHttpDate(ms).replace(',', '').split(' ') as string[];
       return parseHttpDate(`${weekday} ${month} ${day?.replace(/^0/, ' ')} ${time} ${year}`, epochMs(NOW)) === ms;
@@ -135,7 +142,8 @@ test('property: the asctime form of a time is the same time', async () => {
 
 test('property: the rfc850 form reads as that time while it is less than 50 years away', async () => {
   const span = 49 * 365 * 24 * 3600;
-  fc.assert(
+  fuzz(
+    'property: the rfc850 form reads as that time while it is less than 50 years away',
     fc.property(fc.integer({ min: -span, max: span }), (seconds) => {
       const ms = NOW + seconds * 1000;
       const [, day, month, year, time] = formatHttpDate(ms).split(' ') as string[];
@@ -146,7 +154,8 @@ test('property: the rfc850 form reads as that time while it is less than 50 year
 
 test('property: any one character more, less or else makes another date or none', async () => {
   const text = 'Sun, 06 Nov 1994 08:49:37 GMT';
-  fc.assert(
+  fuzz(
+    'property: any one character more, less or else makes another date or none',
     fc.property(fc.nat(text.length - 1), fc.string({ maxLength: 2 }), (at, insert) => {
       const changed = text.slice(0, at) + insert + text.slice(at + 1);
       const sameLetters = changed.toLowerCase() === text.toLowerCase();

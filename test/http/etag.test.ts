@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { parseEntityTag, parseEntityTagList, strongMatch, weakMatch } from '../../http/etag.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 for (const { rule, text, tag } of [
   { rule: 'a strong tag', text: '"xyzzy"', tag: { weak: false, opaque: 'xyzzy' } },
@@ -84,7 +87,8 @@ const entityTag = fc
 
 test('property: every tag of the grammar is read, alone and in a list', async () => {
   const separator = fc.constantFrom(',', ', ', ' ,\t', ',,', ', , ');
-  fc.assert(
+  fuzz(
+    'property: every tag of the grammar is read, alone and in a list',
     fc.property(fc.array(entityTag, { minLength: 1 }), separator, (tags, comma) => {
       const texts = tags.map(({ text }) => text);
       const list = parseEntityTagList(texts.join(comma));
@@ -103,7 +107,8 @@ test('property: every tag of the grammar is read, alone and in a list', async ()
 
 test('property: a list that is read contains tags only', async () => {
   const hostile = fc.string({ unit: fc.constantFrom('"', 'W', '/', ',', ' ', '\t', 'a', '\\', '*', 'é') });
-  fc.assert(
+  fuzz(
+    'property: a list that is read contains tags only',
     fc.property(hostile, (value) => {
       const list = parseEntityTagList(value);
       if (list === undefined) return true;

@@ -17,6 +17,9 @@ import {
 } from '../../http/forwarding.ts';
 import { fieldLines, fieldValue, type RawHeaders } from '../../http/headers.ts';
 import { CidrSet } from '../../lib/cidr-set.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const names = (headers: RawHeaders) => headers.filter((_, i) => i % 2 === 0);
 const withValues = (...list: string[]) => list.flatMap((name) => [name, 'x']);
@@ -139,7 +142,8 @@ for (const { rule, lines, found } of [
 
 test('property: no visitor can hide that a request has been here', async () => {
   const hostile = fc.string({ unit: fc.constantFrom('"', ',', ';', '\\', '=', 'a', ' ') });
-  fc.assert(
+  fuzz(
+    'property: no visitor can hide that a request has been here',
     fc.property(fc.array(hostile), (lines) => {
       const headers = lines.flatMap((line) => ['CDN-Loop', line]);
       appendCdnLoop(headers, 'seawall.example');
@@ -195,7 +199,8 @@ test('property: no spelling that CGI takes for an untrusted field passes', async
   const anyName = fc.constantFrom(...UNTRUSTED_FIELDS.flatMap(([, , names]) => names.split(' ')));
   const anyCase = fc.array(fc.boolean(), { minLength: 40, maxLength: 40 });
   const joint = fc.constantFrom('-', ...CHARS_OF_NAMES);
-  fc.assert(
+  fuzz(
+    'property: no spelling that CGI takes for an untrusted field passes',
     fc.property(
       anyName,
       anyCase,
@@ -215,7 +220,8 @@ test('property: no spelling that CGI takes for an untrusted field passes', async
 
 test('property: what is passed on has one reading: no other field becomes the same CGI variable', async () => {
   const name = fc.string({ unit: fc.constantFrom('a', 'B', '-', '_', '.', '!', '7'), minLength: 1, maxLength: 8 });
-  fc.assert(
+  fuzz(
+    'property: what is passed on has one reading: no other field becomes the same CGI variable',
     fc.property(fc.array(name), (list) => {
       const passed = names(stripUntrusted(withValues(...list))).map((each) => each.toLowerCase());
       const variables = new Set(passed.map((each) => each.replace(/[^a-z0-9]/g, '_')));
@@ -553,7 +559,8 @@ test('property: Forwarded and X-Forwarded-For tell one story, whatever came in',
     ),
   });
   const lines = fc.array(fc.tuple(fc.constantFrom('Forwarded', 'X-Forwarded-For'), hostile));
-  fc.assert(
+  fuzz(
+    'property: Forwarded and X-Forwarded-For tell one story, whatever came in',
     fc.property(lines, fc.constantFrom(undefined, 'forwarded', 'x-forwarded-for'), (given, field) => {
       const headers = given.flat();
       const own: string[] = [];
@@ -569,7 +576,8 @@ test('property: nothing left of an untrusted address matters', async () => {
   const hostile = fc.string({
     unit: fc.constantFrom('"', ',', ';', '=', '\\', '[', ']', ':', '%', '6.6.6.6', '10.0.0.2', 'for=', ' ', '::1'),
   });
-  fc.assert(
+  fuzz(
+    'property: nothing left of an untrusted address matters',
     fc.property(fc.array(hostile), fc.boolean(), (lines, modern) => {
       const name = modern ? 'Forwarded' : 'X-Forwarded-For';
       const headers = lines.flatMap((line) => [name, line]);
@@ -585,7 +593,8 @@ test('property: nothing left of an untrusted address matters', async () => {
 
 test('property: what setForwarded writes, clientAddress reads', async () => {
   const ip = fc.oneof(fc.ipV4(), fc.ipV6());
-  fc.assert(
+  fuzz(
+    'property: what setForwarded writes, clientAddress reads',
     fc.property(ip, fc.boolean(), (address, modern) => {
       const headers: string[] = [];
       setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, NO_CHAIN);

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { isVisible, Recogniser } from '../../http/recogniser.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const recogniser = () => new Recogniser({ maxBytes: 2_000, maxLines: 20, meaningOf: () => undefined });
 
@@ -38,7 +41,8 @@ const text = fc.oneof(
 );
 
 test('what comes in pieces is known as it would be known at once', async (t) => {
-  fc.assert(
+  fuzz(
+    'what comes in pieces is known as it would be known at once',
     fc.property(text, fc.array(fc.nat(60), { maxLength: 10 }), (whole, cuts) => {
       const atOnce = recogniser().headInPieces().add(whole);
       const head = recogniser().headInPieces();
@@ -66,7 +70,8 @@ function isTaken(whole: string): boolean {
 }
 
 test('a head is whole where it is recognised, and nothing is that is known to be another', async (t) => {
-  fc.assert(
+  fuzz(
+    'a head is whole where it is recognised, and nothing is that is known to be another',
     fc.property(text, (whole) => {
       const progress = recogniser().headInPieces().add(whole);
       const isRecognised = isTaken(whole);

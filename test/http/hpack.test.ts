@@ -9,6 +9,9 @@ import { headerBlock } from '../../http/http2/header-block.ts';
 import { HpackDecoder } from '../../http/http2/hpack-decoder.ts';
 import { decodeHuffman, encodeHuffman, huffmanLength } from '../../http/http2/huffman.ts';
 import { Section } from '../../http/http2/section.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 function bytes(hex: string): Buffer {
   return Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');
@@ -158,7 +161,8 @@ function lengthOf(value: string): Buffer {
 const latin1 = fc.uint8Array({ maxLength: 300 }).map((all) => Buffer.from(all).toString('latin1'));
 
 test('any string survives the Huffman code, in as many bytes as announced', async () => {
-  fc.assert(
+  fuzz(
+    'any string survives the Huffman code, in as many bytes as announced',
     fc.property(latin1, (text) => {
       const coded = Buffer.alloc(huffmanLength(text) + 8);
       const end = encodeHuffman(text, coded, 4);
@@ -169,7 +173,8 @@ test('any string survives the Huffman code, in as many bytes as announced', asyn
 });
 
 test('random bytes are Huffman code or an error', async () => {
-  fc.assert(
+  fuzz(
+    'random bytes are Huffman code or an error',
     fc.property(fc.uint8Array({ maxLength: 64 }), (all) => {
       try {
         const text = decodeHuffman(all, 0, all.length);
@@ -195,7 +200,8 @@ const values = fc.oneof(
 
 test('what is encoded is decoded, whatever was encoded before', async () => {
   const decoder = new HpackDecoder();
-  fc.assert(
+  fuzz(
+    'what is encoded is decoded, whatever was encoded before',
     fc.property(fc.array(fc.tuple(names, values), { maxLength: 30 }), (fields) => {
       const expected = fields.map(([name, value]) => `${name}: ${value}`);
       return String(decode(headerBlock(fields.flat()), decoder)) === String(expected);
@@ -236,7 +242,8 @@ const steps = fc.array(
 
 test('the table holds what a simple one holds', async (t) => {
   let references = 0;
-  fc.assert(
+  fuzz(
+    'the table holds what a simple one holds',
     fc.property(steps, (all) => {
       const decoder = new HpackDecoder();
       const table = new SimpleTable();
@@ -281,7 +288,8 @@ function number(pattern: number, mask: number, value: number): Buffer {
 }
 
 test('random bytes are fields, or an error of the connection', async () => {
-  fc.assert(
+  fuzz(
+    'random bytes are fields, or an error of the connection',
     fc.property(fc.uint8Array({ maxLength: 200 }), (all) => {
       try {
         decode(Buffer.from(all));

@@ -6,9 +6,12 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { headerBlock } from '../../http/http2/header-block.ts';
 import { ALLOWED } from '../../http/http2/limits.ts';
+import { fuzzer } from '../support/fuzz.ts';
 import { frame, GET, RawHttp2, TYPE } from '../support/frames.ts';
 import { startOrigin } from '../support/origin.ts';
 import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 /** So many times as many connections as usual. */
 const TIMES = Number(process.env['SEAWALL_FUZZ'] ?? 1);
@@ -170,7 +173,8 @@ test('frames at random', { timeout: 60_000 * TIMES }, async (t) => {
   );
   const others = openHttp2(t, edge);
   let [ended, wentOn] = [0, 0];
-  await fc.assert(
+  await fuzz(
+    'frames at random',
     fc.asyncProperty(conversations, async ({ begins, ends }) => {
       const client = await RawHttp2.open(edge.port);
       const mark = Buffer.from('the mark');

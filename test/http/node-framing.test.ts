@@ -6,8 +6,11 @@ import { type Test, test } from 'tap';
 import { limitsSchema } from '../../config/schema/limits.ts';
 import { requestBody } from '../../http/arriving-body.ts';
 import { listen } from '../../http/listener.ts';
+import { fuzzer } from '../support/fuzz.ts';
 import { dial } from '../support/raw-client.ts';
 import { STARTED } from '../support/started.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 interface Seen {
   readonly method: string;
@@ -119,7 +122,8 @@ const chunked = fc
 test('requests behind each other are read as they are written, however they are cut', async (t) => {
   const server = await listening(t);
   const requests = fc.array(fc.oneof(get, sized, chunked), { minLength: 1, maxLength: 6 });
-  await fc.assert(
+  await fuzz(
+    'requests behind each other are read as they are written, however they are cut',
     fc.asyncProperty(requests, fc.array(fc.nat(2_000), { maxLength: 8 }), async (sent, cuts) => {
       const whole = sent.map(({ written }) => written).join('');
       const at = [0, ...new Set(cuts.map((cut) => cut % whole.length)), whole.length].sort((a, b) => a - b);

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { test } from 'tap';
 import { MAX_V2_BYTES, parseProxyHeader } from '../../http/proxy-protocol.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 
@@ -93,7 +96,8 @@ const address = fc.oneof(
 );
 
 test('what is written is read', async (t) => {
-  fc.assert(
+  fuzz(
+    'what is written is read',
     fc.property(address, fc.nat(65_535), fc.nat(65_535), fc.boolean(), ([text, canonical], from, to, binary) => {
       const six = text.includes(':');
       const other = six ? '2001:db8::2' : '192.0.2.2';
@@ -115,7 +119,8 @@ test('what is written is read', async (t) => {
 
 test('whatever bytes come: no throw, never more taken than there are, and more bytes change no answer', async (t) => {
   const start = fc.constantFrom(Buffer.alloc(0), Buffer.from('PROXY '), Buffer.from('PROXY TCP4 '), SIGNATURE);
-  fc.assert(
+  fuzz(
+    'whatever bytes come: no throw, never more taken than there are, and more bytes change no answer',
     fc.property(start, fc.uint8Array({ maxLength: 300 }), fc.nat(300), (head, tail, cut) => {
       const bytes = Buffer.concat([head, tail]);
       const all = parseProxyHeader(bytes);

@@ -12,6 +12,9 @@ import {
   resolveRanges,
   unsatisfiedContentRange,
 } from '../../http/range.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -230,7 +233,8 @@ const spec: fc.Arbitrary<RangeSpec> = fc.oneof(
 
 test('property: every Range of the grammar is read', async () => {
   const text = (one: RangeSpec) => ('suffix' in one ? `-${one.suffix}` : `${one.first}-${one.last ?? ''}`);
-  fc.assert(
+  fuzz(
+    'property: every Range of the grammar is read',
     fc.property(fc.array(spec, { minLength: 1 }), (specs) => {
       const parsed = parseRange(`bytes=${specs.map(text).join(', ')}`);
       return JSON.stringify(parsed) === JSON.stringify(specs);
@@ -239,7 +243,8 @@ test('property: every Range of the grammar is read', async () => {
 });
 
 test('property: ranges hold the bytes that were asked for, once, and no others', async () => {
-  fc.assert(
+  fuzz(
+    'property: ranges hold the bytes that were asked for, once, and no others',
     fc.property(fc.array(spec, { minLength: 1, maxLength: 20 }), length, (specs, total) => {
       const wanted = specs.map((one) => positions(one, total));
       const sum = wanted.reduce((count, some) => count + some.length, 0);
@@ -257,7 +262,8 @@ test('property: ranges hold the bytes that were asked for, once, and no others',
 });
 
 test('property: Content-Range is read as it was written', async () => {
-  fc.assert(
+  fuzz(
+    'property: Content-Range is read as it was written',
     fc.property(fc.nat(), fc.integer({ min: 1 }), fc.nat(), (start, size, rest) => {
       const range = { start, end: start + size };
       const parsed = parseContentRange(formatContentRange(range, range.end + rest));
@@ -271,7 +277,8 @@ test('property: the length of a multipart body is announced exactly', async () =
     .tuple(fc.nat(50), fc.integer({ min: 1, max: 50 }))
     .map(([start, size]) => bytes(start, start + size));
   const type = fc.option(fc.constantFrom('text/plain', 'image/\xe9'), { nil: undefined });
-  fc.assert(
+  fuzz(
+    'property: the length of a multipart body is announced exactly',
     fc.property(
       fc.array(range, { minLength: 1 }),
       type,

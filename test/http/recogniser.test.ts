@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { beginsWithSoundHead, isVisible, parseSection, Recogniser } from '../../http/recogniser.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const HOST = 'Host: a.test\r\n';
 const make = () => new Recogniser({ maxBytes: 1_000, maxLines: 5, meaningOf: (headers) => headers.length });
@@ -71,7 +74,8 @@ const value = fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/);
 
 test('a head that is recognised could be told from its beginning, wherever it was cut', async (t) => {
   const head = fc.tuple(fc.stringMatching(/^[!-~]{0,20}$/), fc.array(fc.tuple(name, value), { maxLength: 4 }));
-  fc.assert(
+  fuzz(
+    'a head that is recognised could be told from its beginning, wherever it was cut',
     fc.property(head, ([path, fields]) => {
       const lines = fields.map((field) => `${field[0]}: ${field[1]}\r\n`).join('');
       const text = `GET /${path} HTTP/1.1\r\n${lines}\r\n`;
@@ -88,7 +92,8 @@ test('a head that is recognised could be told from its beginning, wherever it wa
 });
 
 test('no bytes make it throw, and what it takes it can give back', async (t) => {
-  fc.assert(
+  fuzz(
+    'no bytes make it throw, and what it takes it can give back',
     fc.property(fc.string({ unit: 'binary-ascii', maxLength: 200 }), (lines) => {
       const headers = parseSection(lines, 50);
       if (headers === undefined) return;
@@ -128,7 +133,8 @@ test('a request whose section is that of the last one is found in bytes as it is
     `GET /\x80 HTTP/1.1\r\n${section}\r\n`,
   );
   let found = 0;
-  fc.assert(
+  fuzz(
+    'a request whose section is that of the last one is found in bytes as it is in text, and nothing else is',
     fc.property(fc.oneof({ weight: 5, arbitrary: request }, odd), fc.nat(40), (text, garbage) => {
       const recogniser = make();
       recogniser.recognise(`GET / HTTP/1.1\r\n${section}\r\n`, 0, undefined);

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { HttpError } from '../../http/errors.ts';
 import { normalisePath, parseOriginForm, parseRequestTarget } from '../../http/request-target.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const HOST = ['Host', 'www.example.org'];
 const AT_HOST = { host: 'www.example.org', port: undefined, authority: 'www.example.org' };
@@ -365,7 +368,8 @@ const hostile = fc.string({
 });
 
 test('property: a target is refused by code or is safe to pass on', async () => {
-  fc.assert(
+  fuzz(
+    'property: a target is refused by code or is safe to pass on',
     fc.property(hostile, fc.constantFrom('GET', 'OPTIONS'), fc.boolean(), (text, method, slash) => {
       const target = slash ? `/${text}` : text;
       let parsed: ReturnType<typeof parseRequestTarget>;
@@ -394,7 +398,8 @@ test('property: the WHATWG parser agrees on what is taken', async () => {
     unit: fc.constantFrom('/', 'a', '.', '%2e', '%2F', '%e4', ';', '~', '+', 'B'),
     maxLength: 12,
   });
-  fc.assert(
+  fuzz(
+    'property: the WHATWG parser agrees on what is taken',
     fc.property(path, (text) => {
       try {
         const { raw } = parseRequestTarget('GET', `/${text}`, HOST);
@@ -412,7 +417,8 @@ test('property: dot segments are resolved as browsers do, or the target is refus
     unit: fc.constantFrom('/', 'a', '.', '..', '%2e', '%2E', '%2F', ';', '\xe4', '%e4', '\\', '?'),
     maxLength: 12,
   });
-  fc.assert(
+  fuzz(
+    'property: dot segments are resolved as browsers do, or the target is refused',
     fc.property(path, (text) => {
       try {
         const { raw } = parseRequestTarget('GET', `/${text}`, HOST, { dotSegments: () => 'resolve' });
@@ -437,7 +443,8 @@ test('property: normalising is idempotent and keeps the meaning', async () => {
   );
   const bytes = (path: string) =>
     path.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  fc.assert(
+  fuzz(
+    'property: normalising is idempotent and keeps the meaning',
     fc.property(fc.array(piece), (pieces) => {
       const path = `/${pieces.join('')}`;
       const normal = normalisePath(path);

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { ResponseError, ResponseParser } from '../../http/response-parser.ts';
+import { fuzzer } from '../support/fuzz.ts';
 import { BARE_LF, type Shape, SOUND, UNSOUND } from './response-shapes.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const MAX_HEAD_BYTES = 128 * 1024;
 
@@ -129,7 +132,8 @@ test('whatever is written well is read as it was written', async () => {
     top: fc.stringMatching(/^[\r\n]{0,4}$/),
     bareLf: fc.boolean(),
   });
-  fc.assert(
+  fuzz(
+    'whatever is written well is read as it was written',
     fc.property(arbitrary, ({ status, fields: head, chunks: rows, top, bareLf, trailers, isChunked, cuts, rest }) => {
       const body = top === '' ? rows : [top, ...rows];
       const text = body.join('');
@@ -162,7 +166,8 @@ test('whatever is damaged is read the same however it is cut', async () => {
   const damage = fc.array(fc.tuple(fc.nat(400), fc.constantFrom('', '\r', '\n', ' ', '\0', ':', '0', 'f', '\r\n')), {
     maxLength: 3,
   });
-  fc.assert(
+  fuzz(
+    'whatever is damaged is read the same however it is cut',
     fc.property(base, damage, fc.array(fc.nat(500)), fc.boolean(), (shape, damages, cuts, bareLf) => {
       let { bytes } = shape;
       for (const [at, by] of damages) {

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { type Item, parseDictionary } from 'structured-headers';
 import { test } from 'tap';
 import { formatTierField, readSecretTierField, readTierField, token } from '../../http/tier-field.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const NAME = fc.stringMatching(/^[a-z][a-z-]{0,7}$/);
 const TEXT = fc.string({ unit: fc.constantFrom(...'aZ09 ",=\\;-/:.()'), maxLength: 20 });
@@ -26,7 +29,8 @@ function plain(members: ReadonlyMap<string, unknown> | undefined): unknown {
 }
 
 test('what is written is read again, by any reader of Dictionaries', async (t) => {
-  await fc.assert(
+  await fuzz(
+    'what is written is read again, by any reader of Dictionaries',
     fc.asyncProperty(fc.dictionary(NAME, VALUE, { minKeys: 1, noNullPrototype: true }), async (members) => {
       const line = formatTierField(members);
       const written = Object.entries(members).map(([name, value]) => [
@@ -52,7 +56,8 @@ test('whatever comes is read as the library reads it', async (t) => {
           .map(([at, char]) => text.slice(0, at) + char + text.slice(at)),
       ),
   );
-  await fc.assert(
+  await fuzz(
+    'whatever comes is read as the library reads it',
     fc.asyncProperty(line, async (text) => {
       const [read, expected] = [readTierField(['seawall-tier', text]), byLibrary(text)];
       // An empty one has no members; a word may be a Token object to one and text to the other.

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { jsonLines } from '../../journal/lines.ts';
+import { fuzzer } from '../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 async function* inPieces(bytes: Buffer, cuts: readonly number[]): AsyncGenerator<Buffer> {
   const ends = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
@@ -16,7 +19,8 @@ async function read(bytes: Buffer, maxLineBytes: number, cuts: readonly number[]
 }
 
 test('lines are the same wherever the network cuts them', async (t) => {
-  await fc.assert(
+  await fuzz(
+    'lines are the same wherever the network cuts them',
     fc.asyncProperty(fc.array(fc.jsonValue()), fc.array(fc.nat()), async (values, cuts) => {
       const lines = values.map((value) => `${JSON.stringify(value)}\n`).join('');
       t.same(await read(Buffer.from(lines), 1_000_000, cuts), JSON.parse(JSON.stringify(values)));

@@ -9,6 +9,9 @@ import {
   requestDirectives,
   responseDirectives,
 } from '../../../cache/policy/directives.ts';
+import { fuzzer } from '../../support/fuzz.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 for (const { rfc, rule, value, says } of [
   { rfc: '5.2', rule: 'absent', value: undefined, says: {} },
@@ -147,7 +150,8 @@ for (const { rfc, rule, cacheControl, pragma, says } of [
 
 test('no text makes it throw, and numbers are in range', async (t) => {
   const anyText = fc.oneof(fc.string(), fc.stringMatching(/^(?:max-age|no-cache|private|=|,|"|\\| |[0-9]){0,30}$/));
-  fc.assert(
+  fuzz(
+    'no text makes it throw, and numbers are in range',
     fc.property(anyText, (text) => {
       const says = responseDirectives(parseDirectives(text));
       requestDirectives(text, text);
@@ -163,7 +167,8 @@ test('no text makes it throw, and numbers are in range', async (t) => {
 
 test('no-store is never overlooked outside of quotes that end', async (t) => {
   const anyMember = fc.stringMatching(/^[a-z=0-9 ]{0,6}(?:"[a-z, ]{0,6}")?$/);
-  fc.assert(
+  fuzz(
+    'no-store is never overlooked outside of quotes that end',
     fc.property(fc.array(anyMember), fc.array(anyMember), (before, after) => {
       const value = [...before, 'no-store', ...after].join(',');
       return responseDirectives(parseDirectives(value)).noStore;

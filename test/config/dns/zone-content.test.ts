@@ -3,8 +3,11 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { formatName, isWithin, labelsOf, parseName } from '../../../config/dns/name.ts';
 import { recordType } from '../../../config/dns/record-data.ts';
+import { fuzzer } from '../../support/fuzz.ts';
 import { regionOf, regionYaml } from '../../geo/dns/world.ts';
 import { placesOf, problemsOf } from '../refusal.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const hex = (type: string, value: string): string | undefined =>
   recordType(type)
@@ -80,7 +83,8 @@ test('values', async (t) => {
   for (const type of ['SOA', 'ANY', 'OPT', 'DNAME', 'TYPE1', 'TYPE6', 'TYPE41', 'TYPE255', 'TYPE0', 'TYPE70000']) {
     t.equal(recordType(type), undefined, `${type} cannot stand in a zone`);
   }
-  fc.assert(
+  fuzz(
+    'values',
     fc.property(
       fc.constantFrom('TXT', 'CAA', 'MX', 'SRV', 'TLSA', 'SSHFP', 'DS', 'HTTPS', 'A', 'AAAA', 'NS'),
       fc.string({ maxLength: 80 }),

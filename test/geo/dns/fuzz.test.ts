@@ -9,8 +9,11 @@ import { test } from 'tap';
 import { formatName, parseName } from '../../../config/dns/name.ts';
 import { framed, frameReader } from '../../../geo/dns/frames.ts';
 import { readQuery } from '../../../geo/dns/query.ts';
+import { fuzzer } from '../../support/fuzz.ts';
 import { askUdp, runDns } from './server.ts';
 import { queryFor, regionOf, regionYaml, type Server, serverFor } from './world.ts';
+
+const fuzz = fuzzer(import.meta.filename);
 
 const MUTATED = 150_000;
 const MADE_UP = 30_000;
@@ -187,7 +190,8 @@ test(`${MADE_UP} queries that are made up`, async (t) => {
       .tuple(header, name, word, word, fc.array(record, { maxLength: 3 }), fc.uint8Array({ maxLength: 4 }))
       .map((parts) => Buffer.concat(parts.flat())),
   );
-  fc.assert(
+  fuzz(
+    `${MADE_UP} queries that are made up`,
     fc.property(packet, (query) => {
       tryOne(server, query, {
         fail: (what) => {
@@ -224,7 +228,8 @@ test(`${OVER_SOCKETS} of them over UDP`, async (t) => {
 
 test('what is read is what was written', async (t) => {
   const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,20}[a-z0-9])?$/);
-  fc.assert(
+  fuzz(
+    'what is read is what was written',
     fc.property(fc.array(label, { minLength: 1, maxLength: 8 }), fc.nat(65_535), fc.nat(65_535), (labels, id, type) => {
       const text = labels.join('.');
       const query = Buffer.from(queryFor(text, 'A'));
@@ -244,7 +249,8 @@ test('what is read is what was written', async (t) => {
 });
 
 test('a stream of messages, however it is split', async (t) => {
-  fc.assert(
+  fuzz(
+    'a stream of messages, however it is split',
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }),
       fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),

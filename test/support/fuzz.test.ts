@@ -1,0 +1,57 @@
+/** The helper of properties: what fails is saved, and tried first from then on. */
+import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import fc from 'fast-check';
+import { test } from 'tap';
+import { corpusOf, FUZZ_MS, fuzzer, readCorpus } from './fuzz.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** There is no such test file, and no corpus but while this runs. */
+const MADE_UP = join(ROOT, 'test/made-up/parser.test.ts');
+
+test('a failing input is saved while fuzzing, and replayed first without it', async (t) => {
+  t.teardown(() => rmSync(dirname(corpusOf(MADE_UP)), { recursive: true, force: true }));
+  const fuzz = fuzzer(MADE_UP);
+  const bytes = fc.uint8Array({ maxLength: 8 });
+  const fails = fc.property(bytes, fc.integer(), (input, _other) => !input.includes(0xff));
+  process.env[FUZZ_MS] = '2000';
+  t.throws(() => fuzz('no byte is 255', fails), /seed: -?\d+.*Saved in test\/corpora\/made-up\/parser\.json/s);
+  delete process.env[FUZZ_MS];
+  t.match(readCorpus(corpusOf(MADE_UP)), { 'no byte is 255': [[new Uint8Array([255]), 0]] });
+  const seen: number[][] = [];
+  fuzz(
+    'no byte is 255',
+    fc.property(bytes, fc.integer(), (input, _other) => void seen.push([...input])),
+  );
+  t.strictSame(seen[0], [255]);
+  t.ok(seen.length >= 100, 'and random ones after it');
+});
+
+test('what fails without fuzzing is not saved, and the seed is said', async (t) => {
+  const fuzz = fuzzer(MADE_UP);
+  t.throws(
+    () =>
+      fuzz(
+        'nothing',
+        fc.property(fc.string(), () => false),
+      ),
+    /seed: -?\d+, path: /,
+  );
+  await t.rejects(
+    fuzz(
+      'nothing at all',
+      fc.asyncProperty(fc.string(), async () => false),
+    ),
+    /seed: -?\d+, path: /,
+  );
+  t.notOk(existsSync(corpusOf(MADE_UP)));
+});
+
+test('every corpus belongs to a property', async (t) => {
+  for (const corpus of globSync('test/corpora/**/*.json', { cwd: ROOT })) {
+    const file = corpus.replace('test/corpora/', 'test/').replace(/\.json$/, '.test.ts');
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    for (const title of Object.keys(readCorpus(join(ROOT, corpus)))) t.ok(source.includes(title), `${file}: ${title}`);
+  }
+  t.pass();
+});
