@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { headerBlock } from '../../http/http2/header-block.ts';
 import { ALLOWED } from '../../http/http2/limits.ts';
-import { fuzzer } from '../support/fuzz.ts';
 import { frame, GET, RawHttp2, TYPE } from '../support/frames.ts';
+import { fuzzer } from '../support/fuzz.ts';
 import { startOrigin } from '../support/origin.ts';
 import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 

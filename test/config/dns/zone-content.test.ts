@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { formatName, isWithin, labelsOf, parseName } from '../../../config/dns/name.ts';
 import { recordType } from '../../../config/dns/record-data.ts';
-import { fuzzer } from '../../support/fuzz.ts';
 import { regionOf, regionYaml } from '../../geo/dns/world.ts';
+import { fuzzer } from '../../support/fuzz.ts';
 import { placesOf, problemsOf } from '../refusal.ts';
 
 const fuzz = fuzzer(import.meta.filename);
