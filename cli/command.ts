@@ -67,8 +67,8 @@ export const PROGRAM = 'cli/seawall';
 
 /** Options of every command. */
 const COMMON = {
-  help: { type: 'flag', help: 'Say this; so does -h.' },
-  version: { type: 'flag', help: 'Say which Seawall this is.' },
+  help: { type: 'flag', help: 'Print this help; -h as well.' },
+  version: { type: 'flag', help: 'Print the versions of Seawall and Node.js.' },
 } as const satisfies Options;
 
 /** The only short option. */

@@ -60,7 +60,7 @@ export async function run(
   const log: Logger = createLog({ name: 'seawall', level });
   watchNpm(process);
   process.stdout.off('error', endWithReader); // visitors are served, whoever reads that
-  process.stdout.once('error', ({ message: detail }) => log.warn({ detail }, 'standard output has no reader any more'));
+  process.stdout.once('error', ({ message: detail }) => log.warn({ detail }, 'standard output is closed'));
   process.stdout.on('error', () => undefined); // said once
   const code = await runUntilStopped(
     async () => {

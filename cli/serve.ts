@@ -49,11 +49,11 @@ ${RUN_ABOUT}`,
       value: 'HOST',
       help: 'Host for the origin: a name, `origin` for that of its URL, or `visitor` (by default).',
     },
-    listen: { type: 'text', value: 'HOST:PORT', help: `Where visitors come in. By default ${DEFAULT_LISTEN}.` },
-    'listen-tls': { type: 'text', value: 'HOST:PORT', help: 'Where they come in with TLS: HTTP/2 and HTTP/1.1.' },
-    'tls-cert': { type: 'text', value: 'FILE', help: 'Certificate for it (PEM), if the site file names none.' },
+    listen: { type: 'text', value: 'HOST:PORT', help: `Address for visitors. Default: ${DEFAULT_LISTEN}.` },
+    'listen-tls': { type: 'text', value: 'HOST:PORT', help: 'Address for visitors with TLS: HTTP/2 and HTTP/1.1.' },
+    'tls-cert': { type: 'text', value: 'FILE', help: 'Certificate for --listen-tls (PEM), unless in the site file.' },
     'tls-key': { type: 'text', value: 'FILE', help: 'The certificate’s private key (PEM).' },
-    control: { type: 'text', value: 'HOST:PORT', help: 'Where /metrics and /healthz are. By default nowhere.' },
+    control: { type: 'text', value: 'HOST:PORT', help: 'Address of /metrics and /healthz. Default: none.' },
     memory: { type: 'text', value: 'SIZE', help: `Memory for stored responses. By default ${DEFAULT_MEMORY}.` },
     workers: {
       type: 'text',
@@ -63,7 +63,7 @@ ${RUN_ABOUT}`,
     'access-log': {
       type: 'text',
       value: 'FILE',
-      help: 'Where a line of JSON goes for each answer; `-`: standard output.',
+      help: 'Access log, one line of JSON per response; `-`: standard output.',
     },
     site: { type: 'text', value: 'FILE', help: 'Rules, cache key, headers and so on, in YAML.' },
     ...RUN_OPTIONS,
@@ -100,12 +100,12 @@ ${RUN_ABOUT}`,
           },
           reload() {
             if (file === undefined) {
-              log.info('there is no site file to read again');
+              log.info('no site file to reload');
               return;
             }
             region = loadRegion();
             node.reload([region]);
-            log.info('the site file was read again');
+            log.info('site file reloaded');
           },
           close: () => node.close(),
         };

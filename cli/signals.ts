@@ -54,7 +54,7 @@ export async function runUntilStopped(
   const onStop = (reason: string): void => {
     if (stoppedAt === undefined) {
       stoppedAt = now();
-      log.info({ reason }, 'stopping: what is under way is finished first');
+      log.info({ reason }, 'stopping: draining requests in flight');
       stop.resolve();
     } else if (msBetween(stoppedAt, now()) > SAME_SIGNAL_MS) {
       log.warn({ reason }, 'stopping at once');
@@ -109,18 +109,18 @@ async function reload(service: Service, log: Logger): Promise<void> {
     await service.reload();
   } catch (error) {
     if (!(error instanceof ConfigError)) {
-      log.error({ err: error }, 'the config could not be read again; the running one stays');
+      log.error({ err: error }, 'config reload failed; the running config stays');
       return;
     }
     for (const problem of error.problems) log.error(formatProblem(problem));
-    log.error('the new config is refused; the running one stays');
+    log.error('new config rejected; the running config stays');
   }
 }
 
 async function closeInTime(service: Service, log: Logger): Promise<number> {
   const late = Promise.withResolvers<number>();
   const timer = setTimeout(() => {
-    log.error({ limitMs: service.closeLimitMs }, 'stopping took too long; what is still under way is cut off');
+    log.error({ limitMs: service.closeLimitMs }, 'stopping took too long; requests in flight are cut off');
     late.resolve(EXIT_FAILURE);
   }, service.closeLimitMs);
   const closed = service.close().then(() => {

@@ -37,12 +37,12 @@ list    shows the tokens, newest first.
 revoke  makes a token worthless from now on; ID is what list shows.`,
   operands: 'create|list|revoke FILE [ID]',
   options: {
-    name: { type: 'text', value: 'NAME', help: 'Who it is for, as the journal and the audit log will say.' },
-    site: { type: 'list', value: 'NAME', help: 'A site that it may purge. May be given several times.' },
-    'all-sites': { type: 'flag', help: 'It may purge every site, and all of them at once.' },
-    kind: { type: 'list', value: 'KIND', help: 'What it may purge by. May be given several times.' },
-    read: { type: 'flag', help: 'It may read the list of purges and their receipts.' },
-    expires: { type: 'text', value: 'DURATION', help: 'When it ends, such as 90d. By default never.' },
+    name: { type: 'text', value: 'NAME', help: 'Name of the holder, for the journal and the audit log.' },
+    site: { type: 'list', value: 'NAME', help: 'A site that the token may purge. Can be repeated.' },
+    'all-sites': { type: 'flag', help: 'Allow all sites, and purges of all sites at once.' },
+    kind: { type: 'list', value: 'KIND', help: 'A kind of selector that the token may use. Can be repeated.' },
+    read: { type: 'flag', help: 'Allow reading the list of purges and their receipts.' },
+    expires: { type: 'text', value: 'DURATION', help: 'Time until it expires, such as 90d. Default: never.' },
     json: { type: 'flag', help: 'Print JSON.' },
   },
   examples: [

@@ -33,7 +33,7 @@ export function compactRegularly(options: () => CompactionOptions, log: Logger):
   let underWay: Promise<void> | undefined;
   const run = (): void => {
     underWay ??= compact(options())
-      .catch((error: unknown) => log.error({ err: error }, 'the journal could not be compacted'))
+      .catch((error: unknown) => log.error({ err: error }, 'journal compaction failed'))
       .finally(() => {
         underWay = undefined;
       });

@@ -56,7 +56,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
       const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: monotonicNow() });
       return purge;
     },
-    cutOff: (node, error) => log.warn({ node, detail: error.message }, 'a node was cut off the journal'),
+    cutOff: (node, error) => log.warn({ node, detail: error.message }, 'journal stream of a node closed'),
   });
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers(); // bodies are read by the routes

@@ -273,7 +273,7 @@ export class PurgeApi {
       this.#options.audit.write(entry);
     } catch (error) {
       // The purge is made and stands in the journal, with who and why; the answer must not deny it.
-      this.#options.log.error({ err: error, entry }, 'the audit log cannot be written to');
+      this.#options.log.error({ err: error, entry }, 'audit log cannot be written');
     }
   }
 }

@@ -64,7 +64,7 @@ export class Regions {
       now: monotonicNow,
       changed: (network) => {
         this.#streams.tell(network);
-        log.info({ regions: this.list().map(({ name, state }) => ({ name, state })) }, 'the regions are otherwise now');
+        log.info({ regions: this.list().map(({ name, state }) => ({ name, state })) }, 'state of regions changed');
       },
     });
     this.#addMetrics(registry);

@@ -68,7 +68,7 @@ export const purgeRequestSchema = z
         .string()
         .max(4_096)
         .meta({ title: 'a tag', examples: ['product-17'] }),
-      'Tags that the origin gives its responses. They need `site`.',
+      'Tags of responses, set by the origin. They need `site`.',
     ),
     prefixes: list(
       z

@@ -45,7 +45,10 @@ export function createServer(log: Logger): FastifyInstance {
 export function reported(error: unknown, request: FastifyRequest, log: Logger): ApiError {
   const told = asApiError(error);
   if (told.status >= 500) {
-    log.error({ err: told.cause ?? error, method: request.method, url: request.url }, 'a call could not be answered');
+    log.error(
+      { err: told.cause ?? error, method: request.method, url: request.url },
+      'request to the control API failed',
+    );
   }
   return told;
 }

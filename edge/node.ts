@@ -128,7 +128,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
       await geo.open(next);
       if (newest === next) components.update(next);
     } catch (error) {
-      log.error({ detail: (error as Error).message }, 'the new config is not used, the old one stays');
+      log.error({ detail: (error as Error).message }, 'new config not applied, the old one stays in use');
     }
   };
   return {

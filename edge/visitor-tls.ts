@@ -42,7 +42,8 @@ export function visitorTls(
     events: {
       loaded: (site, details) => log.info({ site, ...details }, 'certificate read'),
       refused: (site, reason) => log.error({ site, reason }, 'certificate refused'),
-      doubted: (site, reason) => log.warn({ site, reason }, 'a certificate that browsers will refuse, now or soon'),
+      doubted: (site, reason) =>
+        log.warn({ site, reason }, 'certificate is expired, expires soon, or will be rejected by browsers'),
     },
   });
   const tickets = new TicketKeys(shared?.ticketKeys);
@@ -54,7 +55,7 @@ export function visitorTls(
       ...http2,
       onRefused: (error) => core.refused('public', error),
       onFlood: (reason) => metrics.connectionRefused(reason),
-      onProblem: (error) => log.error({ err: error }, 'a fault in an HTTP/2 connection'),
+      onProblem: (error) => log.error({ err: error }, 'internal error in an HTTP/2 connection'),
     },
   });
   return {

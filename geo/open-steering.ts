@@ -38,8 +38,8 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
     const { tier_secret: secret } = from;
     const url = controlOf(from);
     const reached = (isReached: boolean, reason: string): void => {
-      if (isReached) log.info({ control: url }, 'the control node tells how the regions are');
-      else log.warn({ control: url, detail: reason }, 'the control node is out of reach: this node looks for itself');
+      if (isReached) log.info({ control: url }, 'region states are received from the control node');
+      else log.warn({ control: url, detail: reason }, 'control node unreachable: this node probes the regions itself');
     };
     return { key: keyOf(from), network: followNetwork({ url, secret, node, initial, now: monotonicNow, reached }) };
   };

@@ -28,7 +28,7 @@ export async function openRegionLocator(region: RegionConfig, log: Logger): Prom
       locator = next;
     } catch (error) {
       if (databases === wanted) databases = before; // so that the next reload tries again
-      log.error({ detail: (error as Error).message }, 'the new databases are refused, the old ones stay');
+      log.error({ detail: (error as Error).message }, 'new location databases rejected, the old ones stay in use');
     }
   }
 

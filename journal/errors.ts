@@ -16,7 +16,7 @@ export const JOURNAL_ERRORS = {
     'The journal file is of a version that this program does not know. Run the program that made it, or move the ' +
     'file away: a new journal is begun then, and nodes revalidate what they have stored.',
   journal_corrupt: 'The journal file is damaged.',
-  journal_bad_message: 'The journal sent what is not a message of the protocol.',
+  journal_bad_message: 'The journal sent an invalid message.',
   journal_out_of_order: 'The journal sent a message out of turn.',
   journal_forked: 'The journal tells another history than before: it was restored from an older copy.',
   journal_silent: 'The journal has not been heard of for too long.',

@@ -223,7 +223,7 @@ export class NodeCore {
       body,
       trailers,
       writeTimeoutMs: this.limits.write_timeout,
-      onBroken: (error) => this.log.info({ id: request.id, detail: (error as Error).message }, 'response broken off'),
+      onBroken: (error) => this.log.info({ id: request.id, detail: (error as Error).message }, 'response aborted'),
     });
   }
 
@@ -265,7 +265,7 @@ export class NodeCore {
 
   asHttpError(error: unknown, id: string): HttpError {
     if (error instanceof HttpError) return error;
-    this.log.error({ id, err: error }, 'a defect of this program');
+    this.log.error({ id, err: error }, 'internal error');
     return new HttpError('internal');
   }
 }

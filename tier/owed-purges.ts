@@ -75,7 +75,7 @@ export class OwedPurges {
     this.#closing.abort();
     await this.#appending;
     if (this.isEmpty || (await this.#append())) return;
-    this.#options.log.error({ sites: [...this.#owed.keys()] }, 'invalidations of origins are lost: purge these sites');
+    this.#options.log.error({ sites: [...this.#owed.keys()] }, 'invalidations by origins are lost: purge these sites');
   }
 
   /** Never rejects. */
@@ -89,7 +89,7 @@ export class OwedPurges {
       if (!(await this.#append())) continue;
       if (!this.isEmpty) continue; // came meanwhile
       this.#appending = undefined; // at once: what comes from now on begins anew
-      log.info('invalidations of origins that were owed are in the journal');
+      log.info('pending invalidations by origins are in the journal');
       return;
     }
   }

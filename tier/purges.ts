@@ -60,7 +60,10 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
         await (await following).purge(purges);
       } catch (error) {
         const { message: detail } = error as Error;
-        node.log.error({ site: purges[0]?.site, detail }, 'an invalidation by the origin has to wait for the journal');
+        node.log.error(
+          { site: purges[0]?.site, detail },
+          'journal unreachable: an invalidation by the origin is queued',
+        );
         owed.add(purges);
       }
     },
@@ -132,7 +135,7 @@ function followJournal(
 ): Following {
   let reached = true;
   const problem = (error: Error): void => {
-    if (reached) log.warn({ detail: error.message, journal: url }, 'the journal is out of reach');
+    if (reached) log.warn({ detail: error.message, journal: url }, 'journal unreachable');
     reached = false; // said once, until it is reached again
   };
   const client = journalClient({ url, secret, node });
@@ -142,7 +145,7 @@ function followJournal(
     connect: client.messages,
     report: (seq, identity) => {
       if (!reached) {
-        log.info({ journal: url, applied: seq }, 'the journal is within reach again');
+        log.info({ journal: url, applied: seq }, 'journal reachable again');
         onReached();
       }
       reached = true;

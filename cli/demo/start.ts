@@ -32,7 +32,7 @@ this machine, and prints where they are and what to try.`,
   options: {
     origin: { type: 'text', value: 'URL', help: 'Your own site instead of the demo’s, such as http://127.0.0.1:3000.' },
     'port-offset': { type: 'text', value: 'N', help: 'Add N to every port, for when some are taken.' },
-    verbose: { type: 'flag', help: 'Say what the demo’s origin is asked for.' },
+    verbose: { type: 'flag', help: 'Print every request to the demo’s origin.' },
     json: { type: 'flag', help: 'When ready, print one line of JSON instead of the table and the commands.' },
   },
   examples: ['--origin http://127.0.0.1:3000', '--port-offset 1000 --verbose'],

@@ -193,7 +193,7 @@ export class WorkerProcess {
   #listen(child: ChildProcess): void {
     const allowed = this.#addresses === undefined ? SILENCES_AT_START : SILENCES;
     if (++this.#silences <= allowed) return;
-    this.#options.log.error({ worker: this.name, pid: child.pid }, 'a worker hangs');
+    this.#options.log.error({ worker: this.name, pid: child.pid }, 'worker does not respond');
     child.kill('SIGKILL');
   }
 
@@ -201,7 +201,7 @@ export class WorkerProcess {
     this.#silences = 0;
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
     if (message.kind === 'certificate') this.#options.onCertificate(message.known);
-    if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'a worker cannot start');
+    if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'worker cannot start');
     if (message.kind === 'ready') {
       this.#addresses = message.addresses;
       this.#readyAt = this.#options.now();
@@ -230,7 +230,7 @@ export class WorkerProcess {
     const livedMs = this.#readyAt === undefined ? 0 : msBetween(this.#readyAt, now());
     this.#failures = livedMs >= STABLE_MS ? 1 : this.#failures + 1;
     const pauseMs = pauseBeforeRestart(this.#failures);
-    log.error({ worker: this.name, how, pauseMs }, 'a worker ended; it is replaced');
+    log.error({ worker: this.name, how, pauseMs }, 'worker exited; replacing it');
     this.#timer = setTimeout(() => {
       this.restarts++;
       this.#watch(this.#spawn());

@@ -24,7 +24,7 @@ const ttl = duration
 
 const recordSchema = z.strictObject({
   name: recordName.meta({
-    description: 'Relative to the zone; `@` is the zone itself, a dot at the end makes it absolute.',
+    description: 'Name relative to the zone; `@` is the zone itself, a trailing dot makes the name absolute.',
   }),
   type: z
     .string()
@@ -41,9 +41,9 @@ const recordSchema = z.strictObject({
     .meta({
       title: 'values as in a zone file',
       examples: [['10 mail.example.com.']],
-      description: 'As they are written in a zone file; of other types `\\# LENGTH HEX` (RFC 3597).',
+      description: 'Values in zone-file notation; for other types `\\# LENGTH HEX` (RFC 3597).',
     }),
-  ttl: ttl.optional().meta({ description: 'How long resolvers keep it; by default the zone’s `ttl`.' }),
+  ttl: ttl.optional().meta({ description: 'TTL in answers; by default the zone’s `ttl`.' }),
 });
 
 export const zoneSchema = z.strictObject({
@@ -78,7 +78,7 @@ export const zoneSchema = z.strictObject({
     .meta({
       title: 'a mail address in lower case',
       examples: ['dns@example.com'],
-      description: 'Whom to write about the zone; by default hostmaster@ the zone.',
+      description: 'Mail address of the zone’s operator, for the SOA; by default hostmaster@ the zone.',
     }),
   serial: z
     .number()
@@ -86,14 +86,16 @@ export const zoneSchema = z.strictObject({
     .min(0)
     .max(4_294_967_295)
     .default(1)
-    .meta({ description: 'Serial number of the SOA. Nothing here depends on it: zones are not transferred.' }),
-  refresh: duration.prefault('4h').meta({ description: 'Of the SOA; for secondary servers, of which there are none.' }),
+    .meta({ description: 'Serial number of the SOA. Seawall does not use it: zones are not transferred.' }),
+  refresh: duration
+    .prefault('4h')
+    .meta({ description: 'Refresh interval of the SOA; unused, as zones are not transferred.' }),
   retry: duration.prefault('1h').meta({ description: 'Of the SOA, likewise.' }),
   expire: duration.prefault('14d').meta({ description: 'Of the SOA, likewise.' }),
-  negative_ttl: ttl
-    .prefault('60s')
-    .meta({ description: 'How long resolvers keep that there is no such name, or nothing of the type (RFC 2308).' }),
-  ttl: ttl.prefault('1h').meta({ description: 'How long resolvers keep records that are not steered.' }),
+  negative_ttl: ttl.prefault('60s').meta({
+    description: 'TTL of negative answers: the name does not exist, or has no records of the type (RFC 2308).',
+  }),
+  ttl: ttl.prefault('1h').meta({ description: 'TTL of records that are not steered.' }),
   steer: z
     .array(recordName)
     .max(10_000)
@@ -102,13 +104,13 @@ export const zoneSchema = z.strictObject({
       title: 'names in the zone',
       examples: [['@', 'www', '*.shops']],
       description:
-        'Names that lead to the nearest healthy region, besides the hosts of the sites of this region that are in the zone.',
+        'Names that resolve to the nearest healthy region, besides the hosts of this region’s sites that are in the zone.',
     }),
   steer_sites: z
     .boolean()
     .default(true)
-    .meta({ description: 'Whether the hosts of this region’s sites are steered, as far as they are in the zone.' }),
-  records: z.array(recordSchema).max(10_000).default([]).meta({ description: 'Everything else that is in the zone.' }),
+    .meta({ description: 'Whether the hosts of this region’s sites that are in the zone are steered.' }),
+  records: z.array(recordSchema).max(10_000).default([]).meta({ description: 'All other records of the zone.' }),
 });
 
 const cookieSecret = z
@@ -132,7 +134,7 @@ export const dnsSchema = z.strictObject({
       title: 'a list of HOST:PORT',
       examples: [['192.0.2.53:53', '[2001:db8::53]:53']],
       description:
-        'Where it answers, over UDP and TCP. On a machine with several addresses name each one: an answer comes from the address that was asked only then.',
+        'Addresses that it answers on, over UDP and TCP. On a machine with several addresses list each one, so that an answer comes from the address that was queried.',
     }),
   control: address.optional().meta({ description: 'HOST:PORT of its control listener (/metrics, /healthz).' }),
   ttl: duration
@@ -141,26 +143,24 @@ export const dnsSchema = z.strictObject({
     .meta({
       title: 'a duration from 1s to 1d',
       examples: ['30s'],
-      description:
-        'How long resolvers keep where a visitor is sent: so long after a region’s death they may still go there.',
+      description: 'TTL of steered answers: visitors may still be sent to a region for this long after it has failed.',
     }),
   max_addresses: count(1, 16, 4).meta({
-    description: 'Addresses of edges in one answer; of more, each answer has others.',
+    description: 'Maximum number of edge addresses in one answer; if there are more, they take turns.',
   }),
   client_subnet: z
     .strictObject({
       enabled: z.boolean().default(true).meta({
         description:
-          'Whether to go by the visitor’s network that resolvers tell (EDNS Client Subnet, RFC 7871). Else by the resolver’s address.',
+          'Whether to use the visitor’s network if the resolver sends it (EDNS Client Subnet, RFC 7871); otherwise its own address is used.',
       }),
       max_scope_ipv4: count(8, 32, 24).meta({
-        description:
-          'Longest prefix that an answer is told to be good for: more bits, more answers in the caches of resolvers.',
+        description: 'Longest scope of an answer for IPv4: more bits mean more answers in the caches of resolvers.',
       }),
       max_scope_ipv6: count(16, 128, 56).meta({ description: 'The same for IPv6.' }),
     })
     .prefault({})
-    .meta({ description: 'What resolvers tell of the visitor.' }),
+    .meta({ description: 'EDNS Client Subnet: the visitor’s network, as sent by resolvers.' }),
   udp: z
     .strictObject({
       max_answer: size
@@ -169,7 +169,8 @@ export const dnsSchema = z.strictObject({
         .meta({
           title: 'a size from 512B to 4096B',
           examples: ['1232B'],
-          description: 'Largest answer over UDP, whatever a client takes; a longer one is fetched over TCP.',
+          description:
+            'Largest answer over UDP, even if the client accepts more; a longer one is truncated, so that the client retries over TCP.',
         }),
       max_unverified: size
         .pipe(z.number().min(512).max(4_096))
@@ -178,7 +179,7 @@ export const dnsSchema = z.strictObject({
           title: 'a size from 512B to 4096B',
           examples: ['512B'],
           description:
-            'Likewise for those who have not shown with a cookie (RFC 7873) that they are at the address they ask from.',
+            'Largest answer over UDP to a client without a valid cookie (RFC 7873), whose address may be forged.',
         }),
     })
     .prefault({})
@@ -191,7 +192,7 @@ export const dnsSchema = z.strictObject({
       }),
       idle_timeout: timeout
         .prefault('10s')
-        .meta({ description: 'How long a connection may be without a whole query; then it is closed.' }),
+        .meta({ description: 'Maximum time without a complete query; then the connection is closed.' }),
     })
     .prefault({})
     .meta({ description: 'Bounds of connections.' }),
@@ -199,15 +200,16 @@ export const dnsSchema = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(true).meta({ description: 'Whether answers over UDP are limited.' }),
       answers: count(1, 1_000_000, 200).meta({
-        description: 'Answers a second of one name and type to one network (/24, /56); as many may come at once.',
+        description:
+          'Answers per second for one name and type to one network (/24, /56), with a burst of the same size.',
       }),
       errors: count(1, 1_000_000, 50).meta({
-        description: 'Answers a second to one network that are errors, or that a name of a zone does not exist.',
+        description: 'Errors and negative answers per second to one network.',
       }),
-      total: count(1, 1_000_000, 2_000).meta({ description: 'All answers a second to one network.' }),
+      total: count(1, 1_000_000, 2_000).meta({ description: 'All answers per second to one network.' }),
       slip: count(0, 100, 2).meta({
         description:
-          'Of what is beyond, every so manieth is answered all the same, with nothing but “ask over TCP”, or with a cookie; 0: none.',
+          'Of the rate-limited queries, answer one in N with TC=1 or a cookie, so that real clients can retry. 0 drops all of them.',
       }),
       exempt: z
         .array(
@@ -223,17 +225,17 @@ export const dnsSchema = z.strictObject({
     .prefault({})
     .meta({
       description:
-        'How much is sent to one network over UDP: who forges addresses cannot flood others. Valid cookies and TCP are not limited.',
+        'Limits of answers over UDP to one network, so that queries with forged addresses cannot flood it. Queries with valid cookies and over TCP are not limited.',
     }),
   cookies: z
     .strictObject({
-      enabled: z.boolean().default(true).meta({ description: 'Whether cookies are given and believed (RFC 7873).' }),
+      enabled: z.boolean().default(true).meta({ description: 'Whether DNS cookies are used (RFC 7873).' }),
       secret: cookieSecret.optional().meta({
         description:
-          'What server cookies are made with (RFC 9018), 16 bytes; by default it follows from `tier_secret`, so that all servers of the network have the same.',
+          'Secret of the server cookies (RFC 9018), 16 bytes; by default derived from `tier_secret`, so that all DNS servers of the network share it.',
       }),
       previous_secret: cookieSecret.optional().meta({
-        description: 'The secret of before: cookies made with it are still believed, for an hour at most.',
+        description: 'Previous secret: cookies made with it stay valid, for an hour at most.',
       }),
     })
     .prefault({})

@@ -29,6 +29,6 @@ export const requestChangesSchema = headerChangesSchema.extend({
     .meta({
       examples: [['X-HTTP-Method-Override']],
       description:
-        'Headers of visitors that are let through although Seawall drops them by default: method overrides, and names with other characters than letters, digits and hyphens. A GET or HEAD that carries one passes the cache. Headers that say who the visitor is, or which scheme, host or path is meant, cannot be allowed.',
+        'Request headers that are forwarded although Seawall drops them by default: method overrides, and names with other characters than letters, digits and hyphens. A GET or HEAD that carries one passes the cache. Headers that say who the visitor is, or which scheme, host or path is meant, cannot be allowed.',
     }),
 });

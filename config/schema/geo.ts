@@ -26,43 +26,43 @@ export const geoSchema = z.strictObject({
     .default([DEFAULT_DATABASE])
     .meta({
       description:
-        'Files in MaxMind’s format that say where addresses are (City, Country, ASN), relative to this file, or `npm:PACKAGE/FILE`. Where several know something, the first one counts. They are read again when they change.',
+        'Location databases in MaxMind’s format (City, Country, ASN), relative to this file, or `npm:PACKAGE/FILE`. If several have a fact, the first one is used. Changed files are reloaded.',
     }),
   weight: z.number().min(0.01).max(100).default(1).meta({
-    description:
-      'How much the region attracts: visitors go to the region whose distance divided by its weight is the smallest.',
+    description: 'Attraction of the region: visitors go to the region with the smallest distance divided by weight.',
   }),
   capacity: z.number().int().min(1).max(1_000_000_000).optional().meta({
     description:
-      'Requests a second that the region’s edges can take; when there are more, a part of its visitors goes to the next region. Absent: any number.',
+      'Requests per second that the region’s edges can handle; above it a part of its visitors goes to the next region. Absent: no limit.',
   }),
   countries: z.array(countryCode).max(250).default([]).meta({
-    description: 'Countries whose visitors come here, however far it is. Of several such regions the nearest counts.',
+    description:
+      'Countries whose visitors are always sent here, whatever the distance. If several regions list a country, the nearest is used.',
   }),
   continents: z
     .array(continentCode)
     .max(7)
     .default([])
     .meta({
-      description: 'Continents whose visitors come here, unless another region has their country.',
+      description: 'Continents whose visitors are always sent here, unless another region lists their country.',
       examples: [['EU', 'AF']],
     }),
   default: z.boolean().default(false).meta({
     description:
-      'Whether visitors come here of whom nobody knows where they are. Without such a region it is the first one by name.',
+      'Whether visitors whose location is unknown are sent here. Without a default region it is the first one by name.',
   }),
   drained: z.boolean().default(false).meta({
-    description: 'Send no new visitors here as long as any other region is healthy. An API call can do so as well.',
+    description: 'Send no visitors here while any other region is healthy. The control API can do this as well.',
   }),
   min_health: z
     .number()
     .min(0)
     .max(1)
     .default(0.5)
-    .meta({ description: 'Share of the region’s edges that has to be up; with fewer, visitors go elsewhere.' }),
+    .meta({ description: 'Share of the region’s edges that must be up; below it the region is down.' }),
   recovery: duration.prefault('10s').meta({
     description:
-      'How long a region that was down has to be up until visitors come back; each time that it soon fails again, twice as long.',
+      'Time that a failed region must be up before visitors are sent back; doubled each time that it soon fails again.',
   }),
 });
 
@@ -76,7 +76,10 @@ export const publicAddressesSchema = z
   )
   .max(16)
   .default([])
-  .meta({ description: 'Addresses at which visitors reach it, for DNS; by default that of `listen`, if it is one.' });
+  .meta({
+    description:
+      'Public addresses of the edge, for DNS answers; by default the address in `listen`, if it is specific.',
+  });
 
 export const clientAddressSchema = z
   .union([
@@ -96,7 +99,7 @@ export const clientAddressSchema = z
   .default('forwarded')
   .meta({
     description:
-      'Where the address of a visitor is taken from when one of `trusted_proxies` is connected: `forwarded` (X-Forwarded-For, or Forwarded where there is none), `proxy-protocol` (PROXY protocol v1 or v2, which each of their connections then has to begin with), or a header that is named. `connection`: the other end of the connection, always.',
+      'Source of a visitor’s address if the connection comes from one of `trusted_proxies`: `forwarded` (X-Forwarded-For, or Forwarded where there is none), `proxy-protocol` (PROXY protocol v1 or v2, which every connection of theirs must then begin with), or the header with the given name. `connection`: always the other end of the connection.',
   });
 
 export type ClientAddress = z.output<typeof clientAddressSchema>;

@@ -19,7 +19,7 @@ export const keySchema = z.strictObject({
     .optional()
     .meta({
       description:
-        'The one host of the site, in the key and towards the origin, whichever of `hosts` the visitor asked for: they then share what is stored. Absent: each host and port has its own.',
+        'Canonical host in the cache key and for the origin, for all of `hosts`, which then share stored responses. Absent: each host and port has its own.',
     }),
   query: z
     .union([
@@ -29,10 +29,10 @@ export const keySchema = z.strictObject({
           .array(parameterName)
           .min(1)
           .max(100)
-          .meta({ description: 'The parameters that count; the others are dropped.' }),
+          .meta({ description: 'Parameters to keep; the others are dropped.' }),
       }),
       z.strictObject({
-        deny: z.array(parameterName).min(1).max(100).meta({ description: 'The parameters that are dropped.' }),
+        deny: z.array(parameterName).min(1).max(100).meta({ description: 'Parameters to drop.' }),
       }),
     ])
     .default('all')
@@ -43,16 +43,16 @@ export const keySchema = z.strictObject({
   sort_query: z
     .boolean()
     .default(false)
-    .meta({ description: 'Sort parameters by name, so that their order makes no difference.' }),
+    .meta({ description: 'Sort parameters by name, so that their order does not matter.' }),
   headers: z
     .array(fieldName)
     .max(16)
     .default([])
-    .meta({ description: 'Request headers whose value is part of the key.' }),
+    .meta({ description: 'Request headers whose values are part of the key.' }),
   cookies: z.array(cookiePattern).max(16).default([]).meta({
     description: 'Cookies that are part of the key, by name and value. A trailing `*` in a name stands for any ending.',
   }),
   geo: z.enum(GEO_KEYS).optional().meta({
-    description: 'Visitors of each country, or continent, share what is stored for them and nothing else.',
+    description: 'Store separate responses for each country, or continent, of visitors.',
   }),
 });

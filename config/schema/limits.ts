@@ -19,26 +19,24 @@ export const limitsSchema = z.strictObject({
     .max(2_000)
     .default(200)
     .meta({ description: 'Header lines of a request; more is refused with 431.' }),
-  header_timeout: timeout
-    .prefault('15s')
-    .meta({ description: 'How long a request head may take to arrive; then 408.' }),
+  header_timeout: timeout.prefault('15s').meta({ description: 'Time limit for a request head to arrive; then 408.' }),
   handshake_timeout: timeout
     .prefault('10s')
-    .meta({ description: 'How long a TLS handshake may take; then the connection is closed.' }),
+    .meta({ description: 'Time limit for a TLS handshake; then the connection is closed.' }),
   max_streams: z.number().int().min(1).max(1_000).default(128).meta({
-    description: 'Requests that may be under way on one HTTP/2 connection; further ones are refused for now.',
+    description: 'Concurrent requests on one HTTP/2 connection; further ones are refused and may be retried.',
   }),
   request_timeout: timeout
     .prefault('5m')
-    .meta({ description: 'How long a whole request, with its body, may take to arrive; then 408.' }),
+    .meta({ description: 'Time limit for a whole request, with its body, to arrive; then 408.' }),
   body_timeout: timeout.prefault('10s').meta({
     description:
-      'How long nothing of a request body may arrive that is sent on as it arrives (`request_buffering: false`); then 408.',
+      'Maximum pause in a request body that is forwarded as it arrives (`request_buffering: false`); then 408.',
   }),
-  keep_alive_timeout: timeout.prefault('65s').meta({ description: 'How long an idle connection is kept open.' }),
+  keep_alive_timeout: timeout.prefault('65s').meta({ description: 'Time that an idle connection is kept open.' }),
   write_timeout: timeout
     .prefault('60s')
-    .meta({ description: 'How long a visitor may read nothing at all of a response; then the connection is closed.' }),
+    .meta({ description: 'Maximum time without progress in sending a response; then the connection is closed.' }),
   max_connections: z
     .number()
     .int()
@@ -48,14 +46,15 @@ export const limitsSchema = z.strictObject({
     .meta({ description: 'Open connections on one listener; more are closed at once.' }),
   connections_per_address: z.number().int().min(0).max(1_000_000).default(2_000).meta({
     description:
-      'Open connections of one visitor (an IPv4 address, an IPv6 /64) to one edge; more are closed at once. Trusted proxies are exempt. 0: any number.',
+      'Open connections of one visitor (an IPv4 address, an IPv6 /64) to one edge; more are closed at once. Trusted proxies are exempt. 0: no limit.',
   }),
   requests_per_address: z.number().int().min(0).max(1_000_000).default(10_000).meta({
     description:
-      'Requests of one visitor (an IPv4 address, an IPv6 /64) that may be under way at one edge, those answered at once from memory left out; more are refused with 429. 0: any number.',
+      'Concurrent requests of one visitor (an IPv4 address, an IPv6 /64) at one edge, without those answered at once from memory; more are refused with 429. 0: no limit.',
   }),
   fill_window: positiveSize.prefault('4MiB').meta({
-    description: 'Bytes held for readers of a body that is not kept; a reader further behind continues on its own.',
+    description:
+      'Bytes held for slow readers of a body that is not stored; a reader that falls further behind gets a request of its own.',
   }),
   max_waiters: z
     .number()
@@ -63,7 +62,7 @@ export const limitsSchema = z.strictObject({
     .min(1)
     .max(1_000_000)
     .default(50_000)
-    .meta({ description: 'Requests that may wait for one fill; more ask upstream themselves.' }),
+    .meta({ description: 'Requests that may wait for one fill; further ones go upstream themselves.' }),
   tier_connections: z
     .number()
     .int()
@@ -71,19 +70,15 @@ export const limitsSchema = z.strictObject({
     .max(65_535)
     .default(1_024)
     .meta({ description: 'Connections to one other node, kept open for the next request; more requests wait.' }),
-  tier_waiting: z
-    .number()
-    .int()
-    .min(0)
-    .max(1_000_000)
-    .default(50_000)
-    .meta({ description: 'Requests that may wait for a connection to one other node; more go to the next one.' }),
+  tier_waiting: z.number().int().min(0).max(1_000_000).default(50_000).meta({
+    description: 'Requests that may wait for a connection to one other node; further ones try the next node.',
+  }),
   hot_after: z.number().int().min(1).max(1_000_000).default(16).meta({
-    description: 'How often within ten seconds a key is asked for until an edge that does not own it keeps a copy.',
+    description: 'Requests for a key within ten seconds after which an edge that does not own it stores a copy.',
   }),
   drain_timeout: timeout
     .prefault('10s')
-    .meta({ description: 'How long requests under way may take when the node stops.' }),
+    .meta({ description: 'Time that requests in flight have to finish when the node stops.' }),
 });
 
 export type LimitsConfig = z.output<typeof limitsSchema>;

@@ -10,7 +10,7 @@ import { weight } from './weight.ts';
 
 export const listenerDescription = { description: 'HOST:PORT to listen on; port 0 takes a free one.' };
 const tier = address.meta({
-  description: 'HOST:PORT that other nodes reach this one at, and that it listens on for them.',
+  description: 'HOST:PORT for other nodes: they connect to it, and this node listens on it.',
 });
 const control = address
   .optional()

@@ -95,7 +95,7 @@ export const originSchema = z.strictObject({
   }),
   min_read_rate: size.prefault('16KiB').meta({
     description:
-      'Bytes a second of a response that is not kept: a visitor that takes fewer is cut off while visitors with fewer connections wait for one; 0B: never.',
+      'Minimum rate in bytes per second for reading a response that is not stored: a slower visitor is disconnected while visitors with fewer connections wait for one; 0B: never.',
   }),
 });
 

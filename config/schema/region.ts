@@ -16,7 +16,7 @@ export const includeSchema = z.strictObject({
   include: fileName.meta({
     title: 'a file that holds one site',
     examples: ['../sites/shop.yaml'],
-    description: 'File that holds one site, relative to this file.',
+    description: 'File with one site, relative to this file.',
   }),
 });
 
@@ -33,7 +33,9 @@ export const regionSchema = z.strictObject({
       examples: [[50.11, 8.68]],
       description: 'Latitude and longitude in degrees.',
     }),
-  geo: geoSchema.prefault({}).meta({ description: 'Where visitors are, and which of them come here.' }),
+  geo: geoSchema
+    .prefault({})
+    .meta({ description: 'Locations of visitors, and the visitors that are sent to this region.' }),
   tier_secret: z
     .string()
     .regex(SECRET)
@@ -42,7 +44,7 @@ export const regionSchema = z.strictObject({
       examples: [`\${SEAWALL_TIER_SECRET}`],
       // A secret: never shown in a message.
       writeOnly: true,
-      description: `What nodes prove to each other that they belong to the network; \`\${NAME}\` reads an environment variable.`,
+      description: `Shared secret that authenticates the nodes of the network to each other; \`\${NAME}\` reads an environment variable.`,
     }),
   memory: positiveSize
     .prefault('256MiB')
@@ -63,16 +65,13 @@ export const regionSchema = z.strictObject({
         examples: ['/var/lib/seawall'],
         description: 'Folder of the journal of purges, the tokens and the audit log, relative to this file.',
       }),
-      retention: duration
-        .prefault('30d')
-        .meta({ description: 'How long a purge stays in the journal; what was stored before that is fetched anew.' }),
-      max_records: z
-        .number()
-        .int()
-        .min(1_000)
-        .max(100_000_000)
-        .default(1_000_000)
-        .meta({ description: 'Purges that stay in the journal, and in the memory of nodes; beyond, the oldest go.' }),
+      retention: duration.prefault('30d').meta({
+        description: 'Time that a purge stays in the journal; responses stored before that are fetched again.',
+      }),
+      max_records: z.number().int().min(1_000).max(100_000_000).default(1_000_000).meta({
+        description:
+          'Maximum number of purges in the journal and in the memory of nodes; beyond it the oldest are dropped.',
+      }),
       rate_limits: z
         .strictObject({
           calls: z
@@ -81,32 +80,27 @@ export const regionSchema = z.strictObject({
             .min(1)
             .max(1_000_000)
             .default(2_000)
-            .meta({ description: 'Calls a second with one token; five seconds’ worth may come at once.' }),
-          selectors: z
-            .number()
-            .int()
-            .min(1)
-            .max(1_000_000)
-            .default(20_000)
-            .meta({ description: 'URLs, tags, prefixes and hosts that one token may purge a second; likewise.' }),
+            .meta({ description: 'Calls per second with one token, with a burst of five seconds’ worth.' }),
+          selectors: z.number().int().min(1).max(1_000_000).default(20_000).meta({
+            description:
+              'URLs, tags, prefixes and hosts per second with one token, with a burst of five seconds’ worth.',
+          }),
         })
         .prefault({})
-        .meta({ description: 'How fast one token may purge; more is refused with 429.' }),
+        .meta({ description: 'Rate limits for one token; beyond them 429.' }),
       audit_log: z
         .strictObject({
-          max_size: positiveSize
-            .prefault('64MiB')
-            .meta({ description: 'Size at which the file is set aside and a new one begun.' }),
+          max_size: positiveSize.prefault('64MiB').meta({ description: 'Size at which the file is rotated.' }),
           files: z
             .number()
             .int()
             .min(1)
             .max(1_000)
             .default(5)
-            .meta({ description: 'Files that are kept, the one that is written to included.' }),
+            .meta({ description: 'Number of files to keep, the current one included.' }),
         })
         .prefault({})
-        .meta({ description: 'The record of who purged what: audit.jsonl in the data folder.' }),
+        .meta({ description: 'Audit log of purges: audit.jsonl in the data folder.' }),
     })
     .optional()
     .meta({ description: 'The control node, if it runs in this region.' }),
@@ -120,21 +114,21 @@ export const regionSchema = z.strictObject({
         .meta({
           title: 'http://HOST:PORT',
           description:
-            'Where the control node is that keeps the journal of purges; by default this region’s own, if it has one.',
+            'Address of the control node with the journal of purges; by default this region’s own, if it has one.',
           examples: ['http://10.0.0.3:8900'],
         }),
       lease: duration.prefault('1m').meta({
         description:
-          'How long a node that hears nothing of the journal goes on as before, and may serve what was purged meanwhile; then it revalidates everything before use.',
+          'Lease: time that a node without contact to the journal may still serve stored responses, purged ones included; then it revalidates every response before use.',
       }),
     })
     .prefault({})
-    .meta({ description: 'How the nodes of this region hear of purges.' }),
+    .meta({ description: 'Connection of this region’s nodes to the journal of purges.' }),
   access_log: fileName.optional().meta({
     title: 'a file, or `-`',
     examples: ['/var/log/seawall/access.jsonl', '-'],
     description:
-      'File to which each edge appends a line of JSON for each answer to a visitor, relative to this file; `-`: standard output. Who asked is what `client_address` and `trusted_proxies` let proxies say. It is opened anew at a reload. Absent: no access log.',
+      'File to which each edge appends a line of JSON for each answer to a visitor, relative to this file; `-`: standard output. The visitor’s address follows `client_address` and `trusted_proxies`. A reload reopens the file. Absent: no access log.',
   }),
   trusted_proxies: z
     .array(
@@ -147,7 +141,7 @@ export const regionSchema = z.strictObject({
     .default([])
     .meta({
       description:
-        'Addresses or CIDR blocks of proxies in front of the edges that are believed about the address of a visitor, and about the scheme that it used.',
+        'Addresses or CIDR blocks of proxies in front of the edges that are trusted to report the visitor’s address and scheme.',
     }),
   control_hosts: z
     .array(z.string().min(1).max(255))
@@ -157,7 +151,7 @@ export const regionSchema = z.strictObject({
       title: 'host names',
       examples: [['control.internal']],
       description:
-        'Names under which control listeners answer without a token (`/metrics`, `/healthz`, `/v1/nodes`), beside addresses, `localhost` and the names in their own `control` and `listen` keys. Others get 421: a web page could point its own name here.',
+        'Host names that control listeners accept without a token (`/metrics`, `/healthz`, `/v1/nodes`), besides IP addresses, `localhost` and the names in their own `control` and `listen` keys. Others get 421, against DNS rebinding by web pages.',
     }),
   client_address: clientAddressSchema,
   spool: z
@@ -166,19 +160,19 @@ export const regionSchema = z.strictObject({
         title: 'a folder',
         examples: ['/var/tmp', '/var/spool/seawall'],
         description:
-          'Folder of the file, relative to this one; better on a disk than in memory. It has to exist. The file has no name and is gone with the process, so that edges can share a folder, also with other data.',
+          'Folder of the spool file, relative to this file; it must exist, and should be on a disk. The file has no name and disappears with the process, so edges can share a folder.',
       }),
       memory: positiveSize
         .prefault('32MiB')
-        .meta({ description: 'Memory for all of them at one edge, at most 64 KiB for each.' }),
-      file: size.prefault('1GiB').meta({ description: 'Size of the file for what is longer, at one edge.' }),
+        .meta({ description: 'Memory for spooled bodies at one edge, at most 64 KiB for each.' }),
+      file: size.prefault('1GiB').meta({ description: 'Size of the spool file for longer bodies, at one edge.' }),
     })
     .prefault({})
     .meta({
       description:
-        'Room at each edge for request bodies until they are whole (`request_buffering`); one visitor gets a quarter of it, and less while others have some. Beyond, 503.',
+        'Space at each edge for request bodies until they are complete (`request_buffering`); one visitor gets at most a quarter, and less while others use some. Beyond it 503.',
     }),
-  limits: limitsSchema.prefault({}).meta({ description: 'Bounds of every node in the region.' }),
+  limits: limitsSchema.prefault({}).meta({ description: 'Limits of every node in the region.' }),
   sites: z
     .array(z.union([includeSchema, siteSchema]))
     .min(1)

@@ -22,7 +22,7 @@ export const ruleSchema = z.strictObject({
     .optional()
     .meta({
       description:
-        'Path patterns; `*` stands for any characters. Absent: every path. Matched without the query, and in one form for all spellings of a path: escapes decoded, capitals as small letters, `//` as `/`, without parameters after `;` (docs/shared-answers.md).',
+        'Path patterns; `*` matches any characters. Absent: every path. The query is ignored, and paths are normalised first: escapes decoded, capitals as small letters, `//` as `/`, without parameters after `;` (docs/shared-answers.md).',
     }),
   status: z
     .union([statusPattern, z.array(statusPattern).min(1).max(100)])
@@ -42,15 +42,15 @@ export const ruleSchema = z.strictObject({
   }),
   browser_ttl: duration.optional().meta({
     description:
-      'Lifetime told to browsers (Cache-Control: max-age) instead of the origin’s. Without `status` it is for 2xx, 301 and 308 only.',
+      'Lifetime for browsers (Cache-Control: max-age) in place of the origin’s. Without `status` it is for 2xx, 301 and 308 only.',
   }),
   stale_while_revalidate: duration.optional().meta({
     description:
-      'How long after its lifetime a response is served while it is being revalidated (RFC 5861), where the origin names no window. What has no lifetime has no window either.',
+      'Time after its lifetime in which a response is served while it is being revalidated (RFC 5861), unless the origin sets a window. A response without a lifetime has no window.',
   }),
   stale_if_error: duration.optional().meta({
     description:
-      'How long after its lifetime a response is served when the origin fails (RFC 5861), where the origin names no window. What has no lifetime has no window either.',
+      'Time after its lifetime in which a response is served if the origin fails (RFC 5861), unless the origin sets a window. A response without a lifetime has no window.',
   }),
   cookies: z
     .union([
@@ -81,7 +81,7 @@ export const ruleSchema = z.strictObject({
   }),
   request_directives: z.enum(['ignore', 'honour']).default('ignore').meta({
     description:
-      'Whether a visitor’s Cache-Control (no-cache, no-store, max-age, min-fresh, max-stale, only-if-cached) and Pragma count (RFC 9111, 5.2.1).',
+      'Whether a visitor’s Cache-Control (no-cache, no-store, max-age, min-fresh, max-stale, only-if-cached) and Pragma are honoured (RFC 9111, 5.2.1).',
   }),
 });
 

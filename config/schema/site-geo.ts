@@ -80,14 +80,14 @@ export const siteGeoSchema = z.strictObject({
     .prefault({})
     .meta({
       description:
-        'Request headers that tell the origin where the visitor is. They are removed from what visitors send, known or not. An answer that depends on one needs `Vary` with its name, or the key.',
+        'Request headers with the visitor’s location for the origin. Headers of these names from visitors are always removed. A response that depends on one needs `Vary` with its name, or the key.',
     }),
   allow: z.strictObject(placesShape).optional().meta({
-    description: 'Only visitors from here are let in; those whose place is not known are not, except by network.',
+    description: 'Admit only visitors from here; visitors with an unknown location only by network.',
   }),
   deny: z.strictObject(placesShape).optional().meta({
     description:
-      'Visitors from here are refused. Where a visitor is in both lists the narrower entry counts: network, then ASN, country, continent; of two alike, `deny`.',
+      'Refuse visitors from here. If a visitor matches both lists, the narrower entry is used: network, then ASN, country, continent; between equals, `deny`.',
   }),
   refusal: z
     .strictObject({
@@ -114,7 +114,7 @@ export const siteGeoSchema = z.strictObject({
         }),
     })
     .prefault({})
-    .meta({ description: 'What refused visitors get.' }),
+    .meta({ description: 'Response for refused visitors.' }),
   redirect: z
     .record(
       z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/),

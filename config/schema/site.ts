@@ -27,13 +27,13 @@ export const siteSchema = z.strictObject({
     .min(1)
     .max(1_000)
     .meta({ description: 'Host names without port: exact, `*.example.com`, or `*` for any host.' }),
-  origin: originSchema.meta({ description: 'Where the site’s own servers are, and how to talk to them.' }),
+  origin: originSchema.meta({ description: 'The site’s own servers, and how to connect to them.' }),
   tls: z
     .strictObject({
       cert_file: fileName.meta({
         title: 'a PEM file',
         examples: ['certificates/shop.pem'],
-        description: 'PEM file with the certificate of these hosts, and after it those that sign it.',
+        description: 'PEM file with the certificate of these hosts, followed by its chain.',
       }),
       key_file: fileName.meta({
         title: 'a PEM file',
@@ -44,7 +44,7 @@ export const siteSchema = z.strictObject({
     .optional()
     .meta({
       description:
-        'The certificate that visitors of these hosts are shown at `listen_tls`; paths are relative to this file. Both files are read again when they change.',
+        'Certificate for these hosts at `listen_tls`; paths are relative to this file. Changed files are reloaded.',
     }),
   shields: z
     .array(nodeName)
@@ -55,54 +55,52 @@ export const siteSchema = z.strictObject({
   direct_to_origin: z
     .boolean()
     .default(true)
-    .meta({ description: 'Whether an edge may ask the origin itself when no shield answers.' }),
+    .meta({ description: 'Whether an edge may contact the origin itself if no shield answers.' }),
   rules: z
     .array(ruleSchema)
     .max(1_000)
     .default([])
-    .meta({ description: 'Cache rules; the first one whose path and status match counts.' }),
+    .meta({ description: 'Cache rules; the first one whose path and status match is used.' }),
   ignored_cookies: z
     .array(cookiePattern)
     .max(500)
     .default([...SCRIPT_COOKIES])
     .meta({
       description:
-        'Cookies that do not make a request personal, as only scripts in the browser read them; the origin does not see them in requests whose answer may be for all. A trailing `*` in a name stands for any ending. A list here takes the place of the whole default.',
+        'Cookies that do not make a request personal, because only scripts in the browser read them; they are removed from requests whose response may be shared. A trailing `*` in a name matches any ending. A list here replaces the whole default.',
     }),
-  key: keySchema.prefault({}).meta({ description: 'What makes two requests the same.' }),
+  key: keySchema
+    .prefault({})
+    .meta({ description: 'The cache key: the parts of a request that select a stored response.' }),
   targeted_fields: z.array(fieldName).max(8).default(['CDN-Cache-Control', 'Surrogate-Control']).meta({
-    description: 'Targeted cache control fields that count before Cache-Control, most important first (RFC 9213).',
+    description: 'Targeted cache control fields that override Cache-Control, in order of precedence (RFC 9213).',
   }),
   heuristic_fraction: z.number().min(0).max(1).default(0.1).meta({
     description:
-      'Share of the time since Last-Modified that is guessed as lifetime when the origin names none (RFC 9111, 4.2.2).',
+      'Heuristic lifetime as a share of the time since Last-Modified, for responses without an explicit one (RFC 9111, 4.2.2).',
   }),
-  heuristic_max: duration.prefault('1d').meta({ description: 'Longest lifetime that is guessed.' }),
+  heuristic_max: duration.prefault('1d').meta({ description: 'Maximum heuristic lifetime.' }),
   heuristic_max_error: duration.prefault('2m').meta({
     description:
-      'Longest lifetime that is guessed for 404, 405, 410, 414, 501, and for `public` with any status from 400 on.',
+      'Maximum heuristic lifetime of errors: 404, 405, 410, 414, 501, and any status from 400 on with `public`.',
   }),
   hit_for_miss_ttl: duration.prefault('2m').meta({
     description:
-      'Time for which a response that nobody else may have is remembered: each lets one more request of its key go upstream at a time, an error a quarter (hit-for-miss).',
+      'Hit-for-miss: time that a key is remembered as uncacheable after a response that could not be shared. Each such response allows one more concurrent request upstream for the key, an error a quarter.',
   }),
   max_object: size.prefault('1GiB').meta({
-    description:
-      'Largest body that is kept; a larger one streams through. It is also bounded by the memory of the node.',
+    description: 'Largest body to store; larger ones are streamed through. The memory of the node limits it as well.',
   }),
-  max_variants: z
-    .number()
-    .int()
-    .min(1)
-    .max(1_000)
-    .default(32)
-    .meta({ description: 'Responses kept for one key under Vary; of more, the least recently stored one goes.' }),
+  max_variants: z.number().int().min(1).max(1_000).default(32).meta({
+    description:
+      'Maximum number of stored variants (Vary) per key; beyond it the least recently stored one is dropped.',
+  }),
   max_request_body: size
     .prefault('100MiB')
     .meta({ description: 'Largest request body; a larger one is refused with 413.' }),
   request_buffering: z.boolean().default(true).meta({
     description:
-      'Whether a request body is taken until it is whole (`spool`) before the origin is asked, so that a slow visitor does not keep a connection to it busy; with `false` it is sent on as it arrives.',
+      'Whether request bodies are spooled (`spool`) before the request goes to the origin, so that a slow visitor does not occupy a connection to it; `false` forwards them as they arrive.',
   }),
   tags: z
     .strictObject({
@@ -110,11 +108,11 @@ export const siteSchema = z.strictObject({
         .array(fieldName)
         .max(8)
         .default(['Cache-Tag', 'Surrogate-Key', 'xkey'])
-        .meta({ description: 'Response headers that hold tags to purge by.' }),
+        .meta({ description: 'Response headers with tags to purge by.' }),
       visible: z.boolean().default(false).meta({ description: 'Whether visitors see these headers.' }),
     })
     .prefault({})
-    .meta({ description: 'Tags that the origin gives its responses.' }),
+    .meta({ description: 'Tags of responses, set by the origin.' }),
   purge_method: z
     .strictObject({
       from: z
@@ -135,7 +133,7 @@ export const siteSchema = z.strictObject({
     .prefault({})
     .meta({
       description:
-        'Who may purge with the method PURGE on the public listener: who is in `from` and has a token, as far as either names anybody. Nobody, if both are empty.',
+        'Access to the method PURGE on the public listener: clients must match `from` and have a token, as far as each is configured. If both are empty, PURGE is off.',
     }),
   request_headers: requestChangesSchema
     .prefault({})
@@ -144,14 +142,14 @@ export const siteSchema = z.strictObject({
     .prefault({})
     .meta({ description: 'Changes to the response before the visitor sees it.' }),
   cache_status: z.boolean().default(true).meta({ description: 'Whether visitors see Cache-Status (RFC 9211).' }),
-  geo: siteGeoSchema.prefault({}).meta({ description: 'What the site does with where its visitors are.' }),
+  geo: siteGeoSchema.prefault({}).meta({ description: 'Use of the visitors’ location at this site.' }),
   methods: z.enum(['known', 'any']).default('known').meta({
     description:
-      'Request methods that pass: `known` (those of HTTP, WebDAV and UPnP; others get 501), or `any` token. CONNECT and TRACE never pass.',
+      'Request methods to forward: `known` (those of HTTP, WebDAV and UPnP; others get 501), or `any` token. CONNECT and TRACE never pass.',
   }),
   dot_segments: z.enum(['refuse', 'resolve']).default('refuse').meta({
     description:
-      'What becomes of `.` and `..` in a path: the request is refused with 400, or the path is resolved as browsers do. Dots behind an escaped slash or before a `;` are always refused.',
+      'Treatment of `.` and `..` in a path: refuse the request with 400, or resolve the path as browsers do. Dots behind an escaped slash or before a `;` are always refused.',
   }),
   redirect: z
     .strictObject({

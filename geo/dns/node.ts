@@ -75,7 +75,7 @@ export async function startDns({ region, dns, regions, log, componentEvents }: D
     } catch (error) {
       // A mistake of ours must not end the server for everybody else.
       counts.dropped.failed += 1;
-      log.error({ err: error, query: message.subarray(0, 64).toString('hex') }, 'a query could not be answered');
+      log.error({ err: error, query: message.subarray(0, 64).toString('hex') }, 'query failed with an internal error');
       return undefined;
     }
   }

@@ -70,7 +70,7 @@ export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptio
     socket.setRecvBufferSize(BUFFER_BYTES);
     socket.setSendBufferSize(BUFFER_BYTES);
   } catch (error) {
-    log.warn({ err: error }, 'the system gives UDP sockets no larger buffers');
+    log.warn({ err: error }, 'UDP receive buffer is smaller than requested');
   }
   return {
     port: socket.address().port,

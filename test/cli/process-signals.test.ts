@@ -55,7 +55,7 @@ for (const way of WAYS) {
       for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGXFSZ'] as const) process.kill(pid, signal);
     }
     kill('SIGTERM');
-    await said(/stopping: what is under way/);
+    await said(/stopping: draining/);
     release();
     t.equal((await slow).text, 'begun, done');
     t.equal(await exitCode, 0);
@@ -67,7 +67,7 @@ for (const way of WAYS) {
 test('SIGHUP to cli/seawall reads the config again', async (t) => {
   const { kill, said, release, slow } = await scene(t, 'cli/seawall');
   kill('SIGHUP');
-  await said(/there is no site file to read again/);
+  await said(/no site file to reload/);
   release();
   t.equal((await slow).text, 'begun, done');
 });

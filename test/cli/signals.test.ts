@@ -140,7 +140,7 @@ test('a config that is refused is told problem by problem, and it goes on', asyn
   t.strictSame(messages.slice(0, 3), [
     'eu.yaml:3:1 edges: no. Fix: Mend it.',
     'eu.yaml:7:1 edges: no. Fix: Mend it.',
-    'the new config is refused; the running one stays',
+    'new config rejected; the running config stays',
   ]);
   signals.emit('SIGTERM');
   t.equal(await running, 0);

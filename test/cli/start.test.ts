@@ -121,7 +121,7 @@ test('SIGHUP: a bad file is refused and told, a good one counts, nodes come and 
   writeFileSync(file, regionYaml(origin, { mark: 'second', extra: 'wrong_key: 1' }));
   kill('SIGHUP');
   t.match(await said(/wrong_key/), /eu\.yaml:12:\d+ wrong_key: .*Fix: /);
-  await said(/the new config is refused/);
+  await said(/new config rejected/);
   t.equal(await markOf(url), 'first');
 
   writeFileSync(file, regionYaml(origin, { mark: 'second', edges: ['eu-1', 'eu-2'] }));
@@ -164,7 +164,7 @@ test('SIGHUP: a database that cannot be used refuses the file as a whole, and co
   writeFileSync(file, second);
   kill('SIGHUP');
   t.match(await said(/new\.mmdb/), /eu\.yaml:13:\d+ geo\.databases\[0\]: there is no file .*Fix: /);
-  await said(/the new config is refused/);
+  await said(/new config rejected/);
   t.equal(await markOf(url), 'first', 'nothing of it counts');
 
   writeFileSync(join(folder, 'new.mmdb'), mmdb({ networks: [['9.0.0.0/8', { country_code: 'NL' }]] }));
@@ -203,7 +203,7 @@ test('serve: an edge in front of an origin, with the rules of a site file', asyn
   await said(/site\.yaml:1:\d+ rules\[0\]\.cache/);
   writeFileSync(file, 'rules: [{ cache: never }]');
   kill('SIGHUP');
-  await said(/the site file was read again/);
+  await said(/site file reloaded/);
   await (await fetch(url)).text();
   await (await fetch(url)).text();
   t.equal(origin.count('/'), 3, 'nothing is cached any more');

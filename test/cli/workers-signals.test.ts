@@ -20,7 +20,7 @@ test('SIGHUP reaches all workers; another number of them is refused by its key',
     await said(/workers: /),
     /eu\.yaml:9:\d+ edges\[0\]\.workers: eu-1 runs as 2 processes.*Fix: Write `workers: 2`, or restart eu-1/,
   );
-  await said(/the new config is refused/);
+  await said(/new config rejected/);
   t.ok((await Promise.all(Array.from({ length: 8 }, () => ask(address, '/')))).every(({ mark }) => mark === 'first'));
 
   writeFileSync(file, region(origin.url, { mark: 'second' }));

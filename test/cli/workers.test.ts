@@ -73,7 +73,7 @@ test('kill -9 of a worker under load: only its own connections feel it, and it i
   };
   const visitors = Array.from({ length: 8 }, visitor);
   process.kill(pids[0] as number, 'SIGKILL');
-  await said(/a worker ended/); // its sockets are gone by then
+  await said(/worker exited/); // its sockets are gone by then
   killedAt = performance.now();
   for (let health = await healthOf(control); ; health = await healthOf(control)) {
     t.equal(health.status, 'ok', 'one still serves');
@@ -96,8 +96,8 @@ test('a worker that hangs is replaced: what it was given is not lost for good', 
   t.teardown(() => origin.close());
   const { address, control, pids, said } = await startEdge(t, origin.url);
   process.kill(pids[1] as number, 'SIGSTOP');
-  await said(/a worker hangs/);
-  await said(/a worker ended/);
+  await said(/worker does not respond/);
+  await said(/worker exited/);
   for (let health = await healthOf(control); ; health = await healthOf(control)) {
     if (health.workers.serving < 2) continue;
     t.teardown(() => killAll(health.workers.list.map(({ pid }) => pid)));
@@ -122,7 +122,7 @@ test('a worker that ends while the metrics of others are waited for counts once'
   const during = counted();
   for (let i = 0; i < 20; i++) await healthOf(control); // the other one has answered by then
   process.kill(pids[0] as number, 'SIGKILL');
-  await said(/a worker ended/);
+  await said(/worker exited/);
   t.equal(await during, 16);
   t.teardown(async () => killAll((await healthOf(control)).workers.list.map(({ pid }) => pid)));
 });

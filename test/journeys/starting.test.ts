@@ -117,7 +117,7 @@ test('a PURGE at an edge that still opens its listeners is in the journal when i
   t.equal(purges.length, 1, 'it is in the journal');
 });
 
-test('a PURGE at an edge that still opens its listeners is refused when the journal is out of reach', async (t) => {
+test('a PURGE at an edge that still opens its listeners is refused when journal unreachable', async (t) => {
   const { region, address } = await stage(t, `http://${await freeAddress()}`);
   const [edge] = region.edges as [RegionConfig['edges'][0]];
   const release = await holdLookups(t);

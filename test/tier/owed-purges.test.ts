@@ -57,7 +57,7 @@ test('it tries again and again, less and less often, until the journal has taken
   t.same(taken.at(-1), tag('c'));
 });
 
-test('it does not wait any longer when the journal is within reach again', async (t) => {
+test('it does not wait any longer when journal reachable again', async (t) => {
   const { owed, taken, waits, journal, pass } = stand();
   owed.add([tag('a')]);
   for (let i = 0; i < 8; i++) await pass();
@@ -103,7 +103,7 @@ test('one that ends tries once more, and says what is lost', async (t) => {
   const { owed, said } = stand();
   owed.add([tag('a')]);
   await owed.close();
-  t.same(said, [[{ sites: ['shop'] }, 'invalidations of origins are lost: purge these sites']]);
+  t.same(said, [[{ sites: ['shop'] }, 'invalidations by origins are lost: purge these sites']]);
   const other = stand();
   other.owed.add([tag('a')]);
   other.journal.isThere = true;
