@@ -17,7 +17,7 @@ import { HttpError, type HttpErrorCode } from './errors.ts';
  */
 export type FaultSource = 'target' | 'beyond' | 'requester' | 'here';
 
-/** What is known of a failure where it is noticed. */
+/** Facts about a failure, recorded where it is detected. */
 export interface Fault {
   readonly source: FaultSource;
   /** `no`: no byte of the request can have reached a server, so that any request may be sent again. */

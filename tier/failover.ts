@@ -162,7 +162,7 @@ class Attempt implements ResponseSink {
   }
 }
 
-/** Whether another target may succeed. */
+/** Sources of faults after which another target may succeed. */
 const CAN_BE_BETTER: Readonly<Record<FaultSource, boolean>> = {
   target: true,
   here: true,

@@ -127,14 +127,14 @@ export function relayed(code: HttpErrorCode, from: string, reason?: UpstreamCaus
   return new UpstreamError(code, fault, detail, { reason });
 }
 
-/** Of what the node asked: asking another one would not help. */
+/** Fault of the request or the origin: another node would not help. */
 const BEYOND: Fault = { source: 'beyond', sent: 'maybe', isAnswer: true };
 const OF_REQUESTER: Fault = { source: 'requester', sent: 'maybe', isAnswer: true };
-/** Of the node itself: another one may do better. */
+/** Fault of the node itself: another one may succeed. */
 const OF_NODE: Fault = { source: 'target', sent: 'maybe', isAnswer: true };
 const OUT_OF_STEP: Fault = { source: 'target', sent: 'no', isAnswer: true };
 
-/** What another node's errors say to the node that has asked it. */
+/** Faults behind the errors that another node answers with. */
 const RELAYED: Readonly<Record<HttpErrorCode, Fault>> = {
   overloaded: OF_NODE,
   internal: OF_NODE,
