@@ -156,7 +156,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   #body: BodySink;
-  /** Of the connection. */
+  /** Flow control of the connection. */
   #flow: Flow | undefined;
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;

@@ -53,7 +53,10 @@ test('a token is made, used, listed and revoked', async (t) => {
     /^seawall: --url \(number 2\): this is not a whole URL\. Fix: /,
   ]);
   const tag = await seawall(['purge', '--tag', 'a'], { ...env, SEAWALL_TOKEN: text });
-  t.match(tag.stderrLines, [/no stored response can match/, 'seawall: --tag: a tag belongs to a site. Fix: Add --site.']);
+  t.match(tag.stderrLines, [
+    /no stored response can match/,
+    'seawall: --tag: a tag belongs to a site. Fix: Add --site.',
+  ]);
 
   const id = text.split('_')[1] ?? '';
   t.match((await seawall(['token', 'list', file])).stdout, new RegExp(`^${id}  deploy: shop; url$`, 'm'));
