@@ -29,11 +29,13 @@ test('a test that fails without an argument is called a gap', async (t) => {
       'vary-star': ['Assertion', 'Response 2 | comes from cache'],
     }),
   ]);
+  // A table with a row wider than the page is a list, whose lines are broken where they are full.
+  const text = page.replace(/\s+/g, ' ');
   t.match(
-    page,
-    /`age-parse-float` \| required \| Response 2 comes from cache \| on purpose: \[RFC 9111, section 5\.1\]/,
+    text,
+    /- `age-parse-float` \(kind: required; reason: Response 2 comes from cache\): on purpose: \[RFC 9111, section 5\.1\]/,
   );
-  t.match(page, /`vary-star` \| required \| Response 2 \\\| comes from cache \| \*\*a gap\*\*/);
+  t.match(text, /- `vary-star` \(kind: required; reason: Response 2 \| comes from cache\): \*\*a gap\*\*/);
 });
 
 test('what only the whole path fails has a section', async (t) => {
