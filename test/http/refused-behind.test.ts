@@ -1,5 +1,5 @@
 /**
- * What is refused behind a request: the answer to the one before says that the connection closes, or the refusal
+ * Refusals behind a request: the answer to the one before says that the connection closes, or the refusal
  * follows it. A client that is told of a connection that stays has an answer to each of its requests.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
