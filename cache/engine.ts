@@ -199,6 +199,7 @@ function collapse(engine: Engine, exchange: Exchange): Next {
     engine.fills.at(key) ?? fillOfOtherKind(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
+    exchange.patienceMs = undefined; // only those who join leave a fill that takes long: this request is upstream already
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
     exchange.joinedAt = undefined;
     return 'outcome';

@@ -131,6 +131,31 @@ test('a request that waits on a key known to be uncacheable goes upstream once t
   t.same(bench.leaks(), []);
 });
 
+test('a request that starts a fill waits for it as long as it takes, and is one request upstream', async (t) => {
+  const bench = new Bench();
+  const first = bench.ask('/a');
+  await turn();
+  bench.upstream.last.respond(200, OWN, 'mine');
+  await first.whole();
+  // Two may go upstream together. These go with their visitors' own conditions, so nobody can join them.
+  const conditional = [1, 2].map(() => bench.ask('/a', { headers: ['If-None-Match', '"mine"'] }));
+  await turn();
+  const starter = bench.ask('/a');
+  await turn();
+  const joined = bench.ask('/a');
+  await turn();
+  t.equal(bench.upstream.open.length, 3);
+  await new Promise((resolve) => {
+    bench.upstream.onRequest = resolve;
+  });
+  await turn();
+  t.equal(bench.upstream.open.length, 4, 'only the request that had joined has gone upstream by itself');
+  for (const exchange of bench.upstream.open) exchange.respond(200, OWN, 'mine');
+  for (const one of [...conditional, starter, joined]) t.equal((await one.whole()).body.toString(), 'mine');
+  t.equal(bench.upstream.count, 5);
+  t.same(bench.leaks(), []);
+});
+
 const STORED = [...FRESH, 'ETag', '"1"', 'Last-Modified', 'Sat, 01 Feb 2025 00:00:00 GMT'];
 
 for (const { condition, holds } of [
