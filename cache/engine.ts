@@ -190,16 +190,11 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   const memory = engine.memory.get(memoryKey(request));
   const key = fillKey(exchange, memory);
   const most = concurrency(memory, candidate, engine.options.monotonic());
-  exchange.patienceMs = undefined;
-  if (most > 1) {
-    if (engine.fills.awaited(memoryKey(request)) < most) return onItsOwn(engine, exchange, key);
-    exchange.patienceMs = Math.max(LEAST_PATIENCE_MS, (memory?.headMs ?? 0) * PATIENCE);
-  }
+  if (most > 1 && engine.fills.awaited(memoryKey(request)) < most) return onItsOwn(engine, exchange, key);
   const fill =
     engine.fills.at(key) ?? fillOfOtherKind(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
-    exchange.patienceMs = undefined; // only those who join leave a fill that takes long: this request is upstream already
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
     exchange.joinedAt = undefined;
     return 'outcome';
@@ -207,6 +202,7 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   if (fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
   exchange.fill = fill;
   exchange.joinedAt = engine.options.ledger.position;
+  exchange.patienceMs = most > 1 ? Math.max(LEAST_PATIENCE_MS, (memory?.headMs ?? 0) * PATIENCE) : undefined;
   return 'outcome';
 }
 
@@ -258,7 +254,6 @@ function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean 
 
 /** Ask upstream for this request only. */
 function alone(engine: Engine, exchange: Exchange): Next {
-  exchange.patienceMs = undefined;
   exchange.fill = startFill(engine, exchange, {});
   exchange.joinedAt = undefined;
   return 'outcome';
@@ -269,10 +264,12 @@ async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
   const fill = exchange.fill as Fill;
   const leave = fill.wait();
   const { gone } = exchange.request;
+  // Only a request that has joined gives up waiting: one that started the fill is upstream already.
+  const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.patienceMs;
   gone.addEventListener('abort', leave, { once: true });
   if (gone.aborted) leave();
   try {
-    const result = fill.outcome ?? (await settledWithin(fill, exchange.patienceMs));
+    const result = fill.outcome ?? (await settledWithin(fill, patienceMs));
     if (result === undefined && !gone.aborted) return 'alone';
     if (result === undefined || gone.aborted) throw new HttpError('client_closed', 'the visitor has gone');
     return judge(engine, exchange, result);
