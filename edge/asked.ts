@@ -18,8 +18,9 @@ import { parseOriginForm, type Target } from '../http/request-target.ts';
 import type { AnswerCounter } from '../telemetry/metrics.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
+import { isProxy } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
-import { isProxy, readHead, UNKNOWN_ADDRESS, type Visit, type Visited, type VisitorHead } from './visitor.ts';
+import { readHead, UNKNOWN_ADDRESS, type Visit, type Visited, type VisitorHead } from './visitor.ts';
 
 export interface Asked {
   readonly served: ServedSite;
@@ -80,7 +81,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     visited,
     memo: undefined,
     hasMissed: false,
-    isAnybodys: !siteGeo(site).isUsed && !isProxy(visit, head.remoteAddress ?? UNKNOWN_ADDRESS),
+    isAnybodys: !siteGeo(site).isUsed && !isProxy(visit.region, head.remoteAddress ?? UNKNOWN_ADDRESS),
     scheme,
     keysCookies: served.rules.keysCookies && keyed.credentials !== undefined,
     prefix: keyed.prefix,

@@ -25,7 +25,8 @@ import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAs
 import { answerVisitor } from './pipeline.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
-import { isProxy, type Visit, visitorBlock } from './visitor.ts';
+import { isProxy } from './senders.ts';
+import { UNKNOWN_ADDRESS, type Visit, visitorBlock } from './visitor.ts';
 
 /** Profiles of a header section, by how it arrived: `Asker`. */
 type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
@@ -99,7 +100,7 @@ export class FastPath {
 
   #ask(connection: Connection, request: Request, exchange: FrontExchange): void {
     const asked = this.#askedBy(connection, request);
-    const sender = connection.socket.remoteAddress ?? '0.0.0.0';
+    const sender = connection.socket.remoteAddress ?? UNKNOWN_ADDRESS;
     const method = request.isHead ? 'HEAD' : 'GET';
     const visited = asked === null ? undefined : visitedAs(asked, method, request.target, sender);
     if ((connection.asker & TRUSTED) === 0) connection.visitor ??= visitorBlock(this.#visit, exchange);
@@ -333,7 +334,7 @@ function keyOf({ prefix, suffix, around }: Asked, request: Request): string | Ke
 
 function wayOf(socket: Pick<Socket, 'remoteAddress'>, visit: Visit): number {
   const encrypted = (socket as Partial<TLSSocket>).encrypted === true ? ENCRYPTED : 0;
-  return encrypted + (isProxy(visit, socket.remoteAddress ?? '0.0.0.0') ? TRUSTED : 0);
+  return encrypted + (isProxy(visit.region, socket.remoteAddress ?? UNKNOWN_ADDRESS) ? TRUSTED : 0);
 }
 
 export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: EpochMs): boolean {

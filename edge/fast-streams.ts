@@ -17,7 +17,8 @@ import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import { type Asked, askedBy } from './asked.ts';
 import { type FastPath, isNotModified } from './fast-path.ts';
 import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';
-import { isProxy, type Visit } from './visitor.ts';
+import { isProxy } from './senders.ts';
+import type { Visit } from './visitor.ts';
 
 /** Longer sections are not remembered. */
 const MAX_SECTION_CHARS = 4_096;
@@ -94,7 +95,7 @@ export class FastStreams {
       this.#visit = visit;
       this.#known.clear();
     }
-    if (isProxy(visit, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
+    if (isProxy(visit.region, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
     let asked = this.#known.get(section);
     if (asked !== undefined) return asked;
     asked = this.#read(peer, raw);

@@ -8,10 +8,10 @@ import { siblingPath } from '../config/path.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { addressBlock } from '../http/address-block.ts';
 import { AddressCounts } from '../http/address-counts.ts';
-import { expectsProxyHeader } from '../http/client-address.ts';
+import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { Front } from '../http/front.ts';
-import { type Listener, type ListenerOptions, listen } from '../http/listener.ts';
+import { LISTENER_LIFETIME, type ListenerOptions, listen } from '../http/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import type { SecureListening } from '../http/secure.ts';
@@ -30,7 +30,7 @@ import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
 import { answerVisitor } from './pipeline.ts';
 import { EdgeRouting } from './routing.ts';
-import { Senders } from './senders.ts';
+import { isProxy, senderOf } from './senders.ts';
 import { readUpgrade, type Visit } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
@@ -102,15 +102,11 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   const reusePort = worker !== undefined;
   const secret = (): string => config.value.tier_secret;
   const forNodes = { core, secret, routing: routingOf(parts, options) };
-  const ofListener = {
-    update: (listener: Listener, { limits }: RegionConfig) => listener.update(limits),
-    close: (listener: Listener) => listener.close(),
-  };
   // First, so that it is closed last. A worker's is that of the whole edge, in the process that started it.
   const hosts = (): readonly string[] => config.value.control_hosts;
   const { control } = await components.listen(
     { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { secret, hosts }) },
-    ofListener,
+    LISTENER_LIFETIME,
   );
   const { visitors, encrypted, tier, ownTier } = await components.listen(
     {
@@ -120,7 +116,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
       tier: (started) => listenForNodes(started, { ...forNodes, address: edge.tier, reusePort }),
       ownTier: worker && ((started) => listenForNodes(started, { ...forNodes, address: WORKER_ADDRESS })),
     },
-    ofListener,
+    LISTENER_LIFETIME,
   );
   let newest = region;
   const useWhenReady = async (next: RegionConfig): Promise<void> => {
@@ -185,7 +181,6 @@ async function startParts(
     });
   }
   const config = await components.start('config', () => new CurrentConfig(region));
-  const senders = await components.start('senders', () => new Senders(region));
   const accessLog = await components.start('access log', () => new EdgeAccessLog(region, log));
   const core = await components.start(
     'core',
@@ -199,7 +194,7 @@ async function startParts(
         log,
         now,
         accessLog,
-        visitorAddress: (sender, headers) => senders.visitorAddress(sender, headers),
+        visitorAddress: (sender, headers) => visitorAddress(senderOf(config.value, sender), headers),
       }),
     {
       update: (part, next) => part.update({ region: next, memoryBytes: memoryOf(next, edge) }),
@@ -236,7 +231,6 @@ async function startParts(
         geo,
         requests,
         spool,
-        trusted: senders.trusted,
         hot: new HotKeys({ after: of.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
       })),
   );
@@ -267,7 +261,7 @@ async function startParts(
             }),
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
-  return { config, senders, core, peers, geo, visits, fast, front, onRequest, tls, connections: new AddressCounts() };
+  return { config, core, peers, geo, visits, fast, front, onRequest, tls, connections: new AddressCounts() };
 }
 
 function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {
@@ -276,7 +270,7 @@ function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {
 
 /** Returns the options of a listener for visitors. */
 function visitorListener(
-  { senders, core, visits, front, onRequest, connections }: Parts,
+  { config, core, visits, front, onRequest, connections }: Parts,
   address: string,
   reusePort: boolean,
   secure?: SecureListening,
@@ -284,7 +278,7 @@ function visitorListener(
   /** Trusted proxies bring many visitors' requests on a connection. */
   const admits = (socket: Socket): boolean => {
     const sender = socket.remoteAddress ?? '';
-    if (senders.isProxy(sender)) return true;
+    if (isProxy(config.value, sender)) return true;
     const block = addressBlock(sender);
     if (!connections.begin(block, core.limits.connections_per_address)) {
       core.metrics.connectionRefused('too_many_connections');
@@ -300,7 +294,7 @@ function visitorListener(
     limits: core.limits,
     admits,
     proxied: {
-      isExpected: (sender) => expectsProxyHeader(senders.of(sender)),
+      isExpected: (sender) => expectsProxyHeader(senderOf(config.value, sender)),
       timeoutMs: () => core.limits.header_timeout,
       refused: (error) => core.refused('public', error),
     },

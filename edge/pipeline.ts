@@ -23,6 +23,7 @@ import { deliverReply, logReply, type Phases, type RequestContext, runPhases } f
 import { finishedHead } from './finish.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
+import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
 import {
   asSent,
@@ -30,7 +31,6 @@ import {
   isAdmitted,
   readHead,
   routing,
-  senderOf,
   steered,
   type Visit,
   type Visited,
@@ -136,7 +136,7 @@ async function purge(context: VisitorRequest): Promise<'deliver'> {
   const { core, visit, exchange, visited } = context;
   const { served, keyed } = visited as Visited;
   const { headers, remoteAddress = '' } = exchange;
-  const ip = visitorAddress(senderOf(visit, remoteAddress), headers);
+  const ip = visitorAddress(senderOf(visit.region, remoteAddress), headers);
   await core.purging.purge(readPurge({ site: served.site, keyed, headers, ip }));
   context.reply = core.ownReply(context, PURGED, 'purged');
   return 'deliver';

@@ -3,39 +3,17 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
-import { isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import { isBelieved, type Sender } from '../http/client-address.ts';
 import { cidrSetOf } from '../lib/cidr-set.ts';
-import type { Component } from '../lib/components.ts';
 
-export class Senders implements Component<RegionConfig> {
-  #mode!: RegionConfig['client_address'];
-  #hasProxies!: boolean;
-  /** Returns whether the address is in `trusted_proxies`. */
-  trusted!: (ip: string) => boolean;
+type SenderRules = Pick<RegionConfig, 'client_address' | 'trusted_proxies'>;
 
-  constructor(region: RegionConfig) {
-    this.update(region);
-  }
+/** Returns the sender of a request, and whether it is trusted. @param sender - The other end of the connection. */
+export function senderOf({ client_address: mode, trusted_proxies: proxies }: SenderRules, sender: string): Sender {
+  return { mode, sender, trusted: (ip) => cidrSetOf(proxies).has(ip) };
+}
 
-  update({ client_address: mode, trusted_proxies: proxies }: RegionConfig): void {
-    this.#mode = mode;
-    this.#hasProxies = proxies.length > 0;
-    const set = cidrSetOf(proxies);
-    this.trusted = (ip) => set.has(ip);
-  }
-
-  /** @param address - The other end of a connection. */
-  of(address: string): Sender {
-    return { mode: this.#mode, sender: address, trusted: this.trusted };
-  }
-
-  /** Returns whether the other end is a trusted proxy. */
-  isProxy(address: string): boolean {
-    return this.#hasProxies && isBelieved(this.of(address));
-  }
-
-  visitorAddress(address: string, headers: RawHeaders): string {
-    return visitorAddress(this.of(address), headers);
-  }
+/** Returns whether the other end is a trusted proxy. */
+export function isProxy(rules: SenderRules, sender: string): boolean {
+  return rules.trusted_proxies.length > 0 && isBelieved(senderOf(rules, sender));
 }

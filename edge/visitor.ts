@@ -15,7 +15,7 @@ import type { GeoLocation } from '../geo/location.ts';
 import { addressBlock } from '../http/address-block.ts';
 import type { AddressCounts } from '../http/address-counts.ts';
 import { endWhenStalled } from '../http/body-pace.ts';
-import { believedChain, believedScheme, isBelieved, type Sender, visitorAddress } from '../http/client-address.ts';
+import { believedChain, believedScheme, visitorAddress } from '../http/client-address.ts';
 import { HttpError } from '../http/errors.ts';
 import { checkHead, hasBody, type ServerRequest } from '../http/exchange.ts';
 import { boundedFields } from '../http/field-bounds.ts';
@@ -33,6 +33,7 @@ import { cleanedHeaders } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import type { OriginAccess, Peers } from './peers.ts';
 import { EdgeRouting, type RoutingOptions } from './routing.ts';
+import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
 import { isSteered, steer } from './steer.ts';
 
@@ -42,7 +43,6 @@ export interface Visit {
   readonly region: RegionConfig;
   readonly origin: OriginAccess | undefined;
   readonly peers: Peers;
-  readonly trusted: (ip: string) => boolean;
   readonly hot: HotKeys;
   /** Request bodies until they are whole. */
   readonly spool: Spool;
@@ -124,7 +124,7 @@ export async function bodyToSend(
 
 /** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */
 export function visitorBlock(visit: Visit, { remoteAddress = '', headers }: VisitorHead): string {
-  return addressBlock(visitorAddress(senderOf(visit, remoteAddress), headers));
+  return addressBlock(visitorAddress(senderOf(visit.region, remoteAddress), headers));
 }
 
 /** Parts of a request's head, and of the connection that it came on, that an edge reads. */
@@ -157,7 +157,7 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   if (hasCdnLoop(rawHeaders, region.network)) throw new HttpError('loop_detected');
   const override = refusedOverride(method, rawHeaders, allowedFields(served.site));
   if (override !== undefined) throw new HttpError('method_override_refused', override);
-  const by = senderOf(visit, sender);
+  const by = senderOf(region, sender);
   // A proxy in front may have taken TLS off.
   const scheme = believedScheme(by, rawHeaders) ?? (head.isTls ? 'https' : 'http');
   const ip = siteGeo(served.site).isUsed ? visitorAddress(by, rawHeaders) : undefined;
@@ -182,16 +182,6 @@ export function steered(
   const asked = { method, scheme, target, headers };
   const decision = ip !== undefined && isSteered(served.site, asked) ? geo.where(ip) : undefined;
   return decision && steer(served.site, region.region, asked, decision);
-}
-
-/** Returns the sender of a request, and whether it is trusted. */
-export function senderOf({ region, trusted }: Visit, sender: string): Sender {
-  return { mode: region.client_address, sender, trusted };
-}
-
-/** Returns whether the other end is a trusted proxy. */
-export function isProxy(visit: Visit, sender: string): boolean {
-  return visit.region.trusted_proxies.length > 0 && isBelieved(senderOf(visit, sender));
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute request target replaces Host; so does the site's one host. */

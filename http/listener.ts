@@ -79,6 +79,12 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Lifetime of listeners among the components of a node: their bounds are those of the config. */
+export const LISTENER_LIFETIME = {
+  update: (listener: Listener, { limits }: { readonly limits: LimitsConfig }): void => listener.update(limits),
+  close: (listener: Listener): Promise<void> => listener.close(),
+};
+
 /** Interval of checks for idle connections while closing. */
 const IDLE_CHECK_MS = 50;
 

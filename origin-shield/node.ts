@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
-import type { Listener } from '../http/listener.ts';
+import { LISTENER_LIFETIME } from '../http/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
@@ -63,17 +63,13 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     };
     return { fetch: trace === undefined ? fetch : traced, asksPeer: false, keeps: () => true };
   };
-  const ofListener = {
-    update: (listener: Listener, { limits }: RegionConfig) => listener.update(limits),
-    close: (listener: Listener) => listener.close(),
-  };
   const { control } = await components.listen(
     { control: shield.control === undefined ? undefined : nodeControl(core, shield.control, { secret, hosts }) },
-    ofListener,
+    LISTENER_LIFETIME,
   );
   const { tier } = await components.listen(
     { tier: (started) => listenForNodes(started, { core, address: shield.tier, secret, routing }) },
-    ofListener,
+    LISTENER_LIFETIME,
   );
   return {
     name,

@@ -11,7 +11,7 @@ import { splitAddress } from '../../config/listener.ts';
 import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
 import { shareOf, workerName } from '../../config/workers.ts';
 import type { KnownCertificate } from '../../http/certificates.ts';
-import type { Listener } from '../../http/listener.ts';
+import { LISTENER_LIFETIME } from '../../http/listener.ts';
 import { TicketKeys } from '../../http/secure.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import { Components } from '../../lib/components.ts';
@@ -166,7 +166,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
                 posts: { '/v1/matches': answerMatches(countMatches, () => region.tier_secret) },
               }),
     },
-    { update: (part: Listener, { limits }) => part.update(limits), close: (part: Listener) => part.close() },
+    LISTENER_LIFETIME,
   );
 
   function health(): Health {

@@ -80,7 +80,7 @@ export class Connection {
     const now = monotonicNow();
     this.#options = options;
     this.socket = socket;
-    this.peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', encrypted: true, known: undefined };
+    this.peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', known: undefined };
     this.readAt = now;
     this.#calls = new TokenBucket(ALLOWED.calls, now);
     this.#decoded = new TokenBucket(DECODED, now);

@@ -87,10 +87,9 @@ export function http2Headers(status: number, headers: RawHeaders): string[] {
   return list;
 }
 
-/** Address and TLS state of the other end, in the form that requests show. */
+/** The other end of a connection. */
 export interface Peer {
   readonly remoteAddress: string;
-  readonly encrypted: true;
   /** Kept by whoever answers at once: the last head, and what it meant. */
   known?: { readonly raw: RawHeaders; readonly meaning: unknown; readonly of: unknown } | undefined;
 }
