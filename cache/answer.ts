@@ -4,6 +4,7 @@
  * @module
  */
 import { evaluateConditional, evaluateIfRange, type Selected } from '../http/conditional.ts';
+import { allowsContent } from '../http/exchange.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import {
@@ -132,11 +133,6 @@ function whole(method: string, from: Representation): Part {
       ? { ...from.head, headers: withField(headers, 'Content-Length', String(from.length)) }
       : from.head;
   return { head, body: from.open() };
-}
-
-/** RFC 9110, sections 15.3.5 and 15.4.5: these have no content, and no Content-Length either. */
-function allowsContent(status: number): boolean {
-  return status !== 204 && status !== 304;
 }
 
 function singlePart(from: Representation, range: ByteRange): Part {

@@ -8,6 +8,7 @@ import type { CompiledRules, ResponseRule } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { formatHttpDate } from '../http/date.ts';
 import { HttpError } from '../http/errors.ts';
+import { allowsContent } from '../http/exchange.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { parseContentRange } from '../http/range.ts';
@@ -426,7 +427,7 @@ function isPlainFailure(status: number, refusal: StoreRefusal | undefined): bool
 
 /** Returns the length of a complete body: Content-Length, or that of the range (RFC 9112, section 8). */
 function expectedBytes(method: string, { status, headers }: ResponseHead): number | undefined {
-  if (method === 'HEAD' || status === 204 || status === 304) return undefined;
+  if (method === 'HEAD' || !allowsContent(status)) return undefined;
   const range = status === 206 ? parseContentRange(fieldValue(headers, 'content-range')) : undefined;
   const ranged = range === undefined || 'unsatisfied' in range ? undefined : range.end - range.start;
   return contentLength(headers) ?? ranged;

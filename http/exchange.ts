@@ -8,7 +8,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 import { HttpError } from './errors.ts';
-import { fieldValue, listMembers, type RawHeaders } from './headers.ts';
+import { fieldValue, isFieldLine, listMembers, type RawHeaders } from './headers.ts';
 import type { ResponseHead } from './message.ts';
 
 /** Head of a request, and the connection that it came on. */
@@ -92,6 +92,21 @@ export function hasBody(headers: RawHeaders): boolean {
 /** Reason phrase of the origin, unless it has none or one that could end the status line. */
 export function reasonPhrase({ status, statusText }: ResponseHead): string {
   return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
+}
+
+/** Returns whether a response with this status may have content and Content-Length (RFC 9110, sections 15.3.5 and 15.4.5). */
+export function allowsContent(status: number): boolean {
+  return status !== 204 && status !== 304;
+}
+
+/** Returns the trailers without those that would not stay one line. */
+export function sendableTrailers(trailers: RawHeaders): string[] {
+  const fields: string[] = [];
+  for (let i = 0; i < trailers.length; i += 2) {
+    const [name, value] = [trailers[i] as string, trailers[i + 1] as string];
+    if (isFieldLine(name, value)) fields.push(name, value);
+  }
+  return fields;
 }
 
 /** Answers with a head and a body in one piece. */

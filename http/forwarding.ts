@@ -15,6 +15,7 @@ import {
   lowerCase,
   type RawHeaders,
   remembered,
+  TOKEN_CHARS,
   trimOws,
   withField,
   withoutFields,
@@ -283,7 +284,6 @@ function tokenOrQuoted(text: string): string {
   return TOKEN.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
-const TOKEN_CHARS = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const TOKEN = new RegExp(`^${TOKEN_CHARS}$`);
 /** RFC 7239, section 4: `name=value`, the value a token or a quoted string. */
 const FORWARDED_PAIR = new RegExp(`^(${TOKEN_CHARS})=(?:(${TOKEN_CHARS})|"((?:[^"\\\\]|\\\\.)*)")$`);

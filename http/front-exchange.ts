@@ -9,8 +9,9 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { wallNow } from '../lib/clock.ts';
+import { FewSet } from '../lib/few-set.ts';
 import { formatHttpDate } from './date.ts';
-import { reasonPhrase, type ServerExchange } from './exchange.ts';
+import { allowsContent, reasonPhrase, type ServerExchange, sendableTrailers } from './exchange.ts';
 import { isFieldLine, type RawHeaders } from './headers.ts';
 import type { ResponseHead } from './message.ts';
 import { writeDirectly } from './node-internals/direct-writes.ts';
@@ -49,7 +50,7 @@ export class FrontExchange implements ServerExchange {
   /** Bytes were written past the stream, and the system has not taken all of them. */
   #isPending = false;
   #onDirectDrain: (() => void) | undefined;
-  #onClose: (() => void)[] = [];
+  readonly #onClose = new FewSet<() => void>();
 
   constructor(options: FrontExchangeOptions) {
     const { socket, isHead, target, headers } = options;
@@ -87,15 +88,14 @@ export class FrontExchange implements ServerExchange {
 
   interim(status: number, headers: RawHeaders): void {
     if (this.#hasHead || !this.#socket.writable) return;
-    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    this.#socket.write(`${text}\r\n`, 'latin1');
+    const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    this.#socket.write(`${statusLine}${linesOf(headers)}\r\n`, 'latin1');
   }
 
   head(head: ResponseHead): void {
     const { status, headers } = head;
     const { keepAliveSeconds, isLast } = this.#options;
-    this.#hasBody = this.method !== 'HEAD' && status !== 204 && status !== 304;
+    this.#hasBody = this.method !== 'HEAD' && allowsContent(status);
     this.#isLast = isLast();
     let text = `HTTP/1.1 ${status} ${reasonPhrase(head)}\r\n`;
     let [hasDate, hasLength, connection] = [false, false, undefined as string | undefined];
@@ -165,7 +165,7 @@ export class FrontExchange implements ServerExchange {
   end(trailers: RawHeaders = []): void {
     if (this.#hasEnded || this.#socket.destroyed) return;
     this.flush();
-    if (this.#isChunked) this.#socket.write(`0\r\n${fieldLinesOf(trailers)}\r\n`, 'latin1');
+    if (this.#isChunked) this.#socket.write(`0\r\n${linesOf(sendableTrailers(trailers))}\r\n`, 'latin1');
     this.#hasEnded = true;
     this.#options.onWritten(this.#isLast);
   }
@@ -191,26 +191,22 @@ export class FrontExchange implements ServerExchange {
   }
 
   onClose(listener: () => void): void {
-    this.#onClose.push(listener);
+    this.#onClose.add(listener);
   }
 
   offClose(listener: () => void): void {
-    this.#onClose = this.#onClose.filter((other) => other !== listener);
+    this.#onClose.delete(listener);
   }
 
   /** Handles a connection that was closed before the answer was complete. */
   closed(): void {
-    for (const listener of this.#onClose) listener();
+    for (const listener of this.#onClose.values()) listener();
   }
 }
 
-/** Trailers that would not stay one line are left out. */
-function fieldLinesOf(headers: RawHeaders): string {
+function linesOf(headers: RawHeaders): string {
   let text = '';
-  for (let i = 0; i < headers.length; i += 2) {
-    const [name, value] = [headers[i] as string, headers[i + 1] as string];
-    if (isFieldLine(name, value)) text += `${name}: ${value}\r\n`;
-  }
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return text;
 }
 

@@ -3,6 +3,7 @@
  * looked at once, however small the pieces are. What is wrong already is for `node:http` to answer at once.
  * @module
  */
+import { TOKEN_CHARS } from './headers.ts';
 import { isPrintable } from './printable.ts';
 
 /** `whole`: its empty line has come. `other`: it cannot be recognised, whatever follows. */
@@ -28,7 +29,7 @@ const MOST_KEPT = 32;
 
 /** The last characters of a target and of a name, so far as they have come. */
 const VISIBLE = /[\x21-\x7e]*/y;
-const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]*/y;
+const TOKEN = new RegExp(`(?:${TOKEN_CHARS})?`, 'y');
 
 export class HeadProgress {
   readonly #bounds: HeadBounds;

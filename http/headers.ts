@@ -136,7 +136,10 @@ export function isLatin1(text: string): boolean {
 
 const BEYOND_LATIN1 = /[^\0-\xff]/;
 
-const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** A token as a regular expression has it (RFC 9110, section 5.6.2). */
+export const TOKEN_CHARS = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+
+const FIELD_NAME = new RegExp(`^${TOKEN_CHARS}$`);
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Returns whether the two make exactly one field line (RFC 9110, section 5). */

@@ -6,6 +6,7 @@
  */
 import { METHODS } from 'node:http';
 import type { Progress } from './head-progress.ts';
+import { TOKEN_CHARS } from './headers.ts';
 
 /** A request line as the parser takes it, and what follows it. */
 export interface WrittenAnew {
@@ -22,7 +23,7 @@ const STAND_IN = 'POST';
 const CR = 0x0d;
 const LF = 0x0a;
 
-const TOKEN_CHARS = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const TOKEN = new RegExp(`^${TOKEN_CHARS}$`);
 const LINE = new RegExp(`^(${TOKEN_CHARS}) ([^ ]+) (HTTP/1\\.[01])$`);
 const BEYOND_ASCII = /[\x80-\xff]/g;
 
@@ -89,7 +90,7 @@ const SPACE = 0x20;
 const MAX_PIECES = 64;
 
 const IS_TOKEN: readonly boolean[] = Array.from({ length: 256 }, (_, code) => {
-  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]$/.test(String.fromCharCode(code));
+  return TOKEN.test(String.fromCharCode(code));
 });
 
 /**

@@ -3,7 +3,7 @@
  * one request, or as another one, is not written.
  * @module
  */
-import { isFieldLine, isFieldValue, type RawHeaders, remembered } from './headers.ts';
+import { isFieldLine, isFieldValue, type RawHeaders, remembered, TOKEN_CHARS } from './headers.ts';
 import type { FieldsText, UpstreamRequest } from './message.ts';
 import { UpstreamError } from './upstream-errors.ts';
 
@@ -24,7 +24,7 @@ const kindOf = remembered((name): 'host' | 'length' | 'plain' | 'refused' => {
 });
 
 const TARGET = /^\/[\x21-\x7e\x80-\xff]*$/;
-const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const METHOD = new RegExp(`^${TOKEN_CHARS}$`);
 
 /** Methods whose requests usually have content: without, they say so (RFC 9110, section 8.6). */
 const EXPECTS_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);

@@ -4,8 +4,9 @@
  * @module
  */
 import type { Readable } from 'node:stream';
+import { FewSet } from '../../lib/few-set.ts';
 import { HttpError } from '../errors.ts';
-import type { ServerExchange } from '../exchange.ts';
+import { allowsContent, type ServerExchange, sendableTrailers } from '../exchange.ts';
 import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../headers.ts';
 import type { ResponseHead } from '../message.ts';
 import { ERROR } from './errors.ts';
@@ -107,7 +108,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
   #isOpenEnded = true;
   #hasBody = true;
   #onDrain: (() => void) | undefined;
-  #onClose: (() => void)[] = [];
+  readonly #onClose = new FewSet<() => void>();
 
   constructor(stream: Stream, { method, target, headers }: TranslatedHead, peer: Peer) {
     this.#stream = stream;
@@ -153,7 +154,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
   head({ status, headers }: ResponseHead): void {
     this.#head = http2Headers(status, headers);
     this.#isOpenEnded = fieldValue(headers, 'content-length') === undefined;
-    this.#hasBody = this.method !== 'HEAD' && status !== 204 && status !== 304;
+    this.#hasBody = this.method !== 'HEAD' && allowsContent(status);
   }
 
   flush(): void {
@@ -167,10 +168,12 @@ export class StreamExchange implements ServerExchange, StreamListener {
   }
 
   end(trailers: RawHeaders = []): void {
-    const fields = this.#isOpenEnded ? trailerFields(trailers) : [];
+    const fields = this.#isOpenEnded ? sendableTrailers(trailers) : [];
     this.#sendHead(fields.length === 0);
     if (this.isClosed) return;
-    this.#stream.end(fields.length === 0 ? undefined : headerBlock(fields));
+    this.#stream.end(
+      fields.length === 0 ? undefined : headerBlock(fields.map((text, i) => (i % 2 === 0 ? lowerCase(text) : text))),
+    );
   }
 
   abort(): void {
@@ -186,11 +189,11 @@ export class StreamExchange implements ServerExchange, StreamListener {
   }
 
   onClose(listener: () => void): void {
-    this.#onClose.push(listener);
+    this.#onClose.add(listener);
   }
 
   offClose(listener: () => void): void {
-    this.#onClose = this.#onClose.filter((other) => other !== listener);
+    this.#onClose.delete(listener);
   }
 
   drained(): void {
@@ -202,7 +205,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
   closed(): void {
     this.drained();
     if (this.#stream.hasFinished) return;
-    for (const listener of this.#onClose) listener();
+    for (const listener of this.#onClose.values()) listener();
   }
 
   /** @param isEnd - Whether the answer has come to its end. */
@@ -212,14 +215,4 @@ export class StreamExchange implements ServerExchange, StreamListener {
     this.#head = undefined;
     this.#stream.sendHeaders(headerBlock(head), { isWhole: isEnd });
   }
-}
-
-/** Fields that would not stay one line are left out. */
-function trailerFields(headers: RawHeaders): string[] {
-  const fields: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const [name, value] = [headers[i] as string, headers[i + 1] as string];
-    if (isFieldLine(name, value)) fields.push(lowerCase(name), value);
-  }
-  return fields;
 }
