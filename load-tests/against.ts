@@ -1,39 +1,43 @@
 /**
  * `npm run bench:against COMMIT`: what requests cost this version and another
- * one, both on processor 0 in turn, round after round.
+ * one, both on processor 0 at the same time, both started anew again and again.
  * @module
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Comparison, comparisonOf, type Observation, observe, type Versions } from './against/compare.ts';
 import { readArguments } from './arguments.ts';
 import { BenchError } from './bench/errors.ts';
 import { removeFolder, temporaryFolder } from './bench/processes.ts';
-import { type ScenarioResult, SEAWALL } from './bench/results.ts';
-import { runAll } from './bench/runner.ts';
+import { SEAWALL } from './bench/results.ts';
 import { SCENARIOS } from './bench/scenarios/all.ts';
 import { seawall } from './bench/seawall.ts';
 import { openStage } from './bench/stage.ts';
-import { ratioOf } from './bench/statistics.ts';
-import { scenarioLines } from './bench/table.ts';
 
-const COMPARED = ['hit-bare', 'hit-browser', 'not-modified', 'hit-tls', 'hit-http2', 'miss'];
+const COMPARED = ['hit-browser', 'hit-bare', 'not-modified', 'hit-tls', 'hit-http2', 'miss'];
 
-/** A hit may cost as much more than it did, by the median of the rounds. */
+/** A hit may cost as much more than it did, and a miss. */
 const MAX_RATIO = 1.02;
+const MAX_MISS_RATIO = 1.03;
+
+const DEFAULTS = { only: COMPARED.join(','), starts: '5', seconds: '2' };
 
 const HELP = `Usage: npm run bench:against COMMIT -- [options]
 
 This version and that of a commit (its files in a git worktree, with the packages
-of this one), in turn on processor 0, round after round, so that what disturbs the
-machine disturbs both. Prints processor time for a request, and the ratio: median
-(least–most) over the rounds. A hit that costs more than ${MAX_RATIO} times as much as it did
-makes the command exit with 1.
+of this one). For each scenario both are started, warmed up, measured at the same
+time on processor 0, and ended; again and again, as each start of a process has luck
+of its own. Prints processor time for a request, and the ratio of the two: the median
+of the starts, and the middle half of them (first to third quartile). A difference
+that is smaller than that half may be luck: take more starts. A commit against itself
+shows what the machine allows. Exits with 1 if a hit costs more than ${MAX_RATIO} times
+as much as it did by the median, or a miss more than ${MAX_MISS_RATIO} times.
 
 Options:
   --only LIST      Of ${COMPARED.join(', ')}. By default all.
-  --rounds N       By default 15.
-  --seconds N      Of each version in each round. By default 1.
+  --starts N       Of each version in each scenario. By default ${DEFAULTS.starts}: six minutes for all scenarios.
+  --seconds N      Of both together after each start. By default ${DEFAULTS.seconds}.
   --help           Say this.
 
 Needs Linux, git and wrk; for HTTP/2 h2load, for TLS openssl.
@@ -41,8 +45,7 @@ Needs Linux, git and wrk; for HTTP/2 h2load, for TLS openssl.
 
 const [commit = '--help', ...rest] = process.argv.slice(2);
 const isCommit = !commit.startsWith('-');
-const defaults = { only: COMPARED.join(','), rounds: '15', seconds: '1' };
-const options = readArguments('bench:against', HELP, defaults, isCommit ? rest : [commit, ...rest]);
+const options = readArguments('bench:against', HELP, DEFAULTS, isCommit ? rest : [commit, ...rest]);
 if (!isCommit) options.refuse('it needs a commit to compare with');
 const names = options.values.only.split(',');
 const unknown = names.find((name) => !COMPARED.includes(name));
@@ -65,47 +68,45 @@ try {
 symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
 
 const stage = await openStage();
-const kinds = [
+const versions: Versions = [
   seawall({ name: SEAWALL, title: 'this version' }),
   seawall({ name: 'against', title: `commit ${hash}`, root }),
 ];
-const scenarios = SCENARIOS.filter(({ name }) => names.includes(name)).map((scenario) => ({
-  ...scenario,
-  kinds: () => kinds,
-}));
-const rounds = options.positive('rounds', 100);
+const scenarios = SCENARIOS.filter(({ name }) => names.includes(name));
+const starts = options.positive('starts', 100);
 const seconds = options.positive('seconds', 60);
-const results = await runAll(
-  scenarios,
-  kinds,
-  { stage, options: { rounds, seconds, objects: 1_000, connections: 10 } },
-  {
-    scenario: () => undefined,
-    step: () => undefined,
-    done: (result) => console.log(`\n${scenarioLines(result).join('\n')}\n  ${ratioLine(result)}`),
-  },
-);
+const context = { stage, options: { rounds: starts, seconds, objects: 1_000, connections: 10 } };
+const failed: string[] = [];
+for (const scenario of scenarios) {
+  const { name, title } = scenario;
+  const unavailable = scenario.unavailable();
+  if (unavailable !== undefined) {
+    console.log(`${title} (${name})\n  not available: ${unavailable}`);
+    continue;
+  }
+  try {
+    const observations: Observation[] = [];
+    for (let start = 0; start < starts; start += 1) {
+      observations.push(await observe(scenario, versions, context, start));
+    }
+    const comparison = comparisonOf(observations);
+    console.log(`${title} (${name})\n  ${lineOf(comparison)}`);
+    const most = name === 'miss' ? MAX_MISS_RATIO : MAX_RATIO;
+    if (!(comparison.ratio.median <= most)) failed.push(`${name}: more than ${most} times as much`);
+  } catch (error) {
+    failed.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
 await stage.close();
-const failed = results.flatMap(({ name, servers }) =>
-  servers.flatMap(({ title, problem }) => (problem === undefined ? [] : [`${name}, ${title}: ${problem}`])),
-);
-const dearer = results.filter((result) => result.name !== 'miss' && ratioIn(result).median > MAX_RATIO);
 for (const line of failed) console.log(line);
-for (const { name } of dearer) console.log(`${name}: more than ${MAX_RATIO} times as much`);
 git('worktree', 'remove', '--force', root);
 removeFolder(folder);
-process.exit(failed.length + dearer.length === 0 ? 0 : 1);
+process.exit(failed.length === 0 ? 0 : 1);
 
-function ratioIn({ servers, primary }: ScenarioResult): ReturnType<typeof ratioOf> {
-  const [ours = [], theirs = []] = kinds.map((kind) =>
-    (servers.find(({ name }) => name === kind.name)?.rounds ?? []).map((round) => round[primary] ?? Number.NaN),
-  );
-  return ratioOf(ours, theirs);
-}
-
-function ratioLine(result: ScenarioResult): string {
-  const { median, least, most } = ratioIn(result);
-  return `this version / commit ${hash}: ${median.toFixed(3)} (${least.toFixed(3)}–${most.toFixed(3)})`;
+function lineOf({ ratio: { first, median, third }, ours, theirs, starts: count }: Comparison): string {
+  const micros = `${ours.toFixed(2)} µs / ${theirs.toFixed(2)} µs`;
+  const half = `middle half ${first.toFixed(3)}–${third.toFixed(3)}`;
+  return `this version / commit ${hash}: ${median.toFixed(3)} (${half}, ${count} starts each; ${micros})`;
 }
 
 function git(...args: readonly string[]): string {

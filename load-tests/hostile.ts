@@ -9,9 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts } from '../test/support/node-processes.ts';
 import { readArguments } from './arguments.ts';
 import { makeCertificate } from './bench/certificate.ts';
+import { threadMicros } from './bench/proc.ts';
 import { CORES, canPin, programOf, start, untilListening } from './bench/processes.ts';
 import { Attack, type Ports } from './hostile/attack.ts';
-import { threadMicros } from './hostile/cpu.ts';
 import { startEdge } from './hostile/edge.ts';
 import { KNOWN } from './hostile/known.ts';
 import {

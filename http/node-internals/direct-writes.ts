@@ -46,7 +46,7 @@ export function writeDirectly(
   socket: Socket,
   bytes: Buffer,
   onWritten: () => void,
-  onFailed: () => void = () => socket.destroy(),
+  onFailed?: () => void,
 ): DirectWrite {
   if (!DIRECT_WRITES.isUsable || !isIdle(socket)) return 'refused';
   const handle = (socket as { readonly _handle?: Handle | null })._handle;
@@ -57,9 +57,21 @@ export function writeDirectly(
   }
   const result = handle.writeBuffer(null, bytes);
   if (result === 0) return 'written';
+  settle(socket, result, bytes, onWritten, onFailed);
+  return 'pending';
+}
+
+/** Rest of a write that the kernel has not taken at once: apart, so that one that it has taken makes no closure. */
+function settle(
+  socket: Socket,
+  result: number | Pending,
+  bytes: Buffer,
+  onWritten: () => void,
+  onFailed: () => void = () => socket.destroy(),
+): void {
   if (typeof result === 'number') {
     onFailed();
-    return 'pending';
+    return;
   }
   const done = (status: number): void => {
     if (status < 0) onFailed();
@@ -69,7 +81,6 @@ export function writeDirectly(
   result.oncomplete = done;
   const { writeStatus } = result;
   if (typeof writeStatus === 'number') process.nextTick(done, writeStatus);
-  return 'pending';
 }
 
 /**

@@ -3,7 +3,7 @@
 import { BenchError } from './errors.ts';
 import type { Seen } from './loads.ts';
 import type { Measures } from './metrics.ts';
-import { busyMicros, usageOf } from './proc.ts';
+import { busyMicros, threadMicros } from './proc.ts';
 import { CORES, canPin } from './processes.ts';
 
 /** Share of requests that may fail before a round counts for nothing. */
@@ -20,7 +20,7 @@ export async function whileUsed<T>(
   pids: readonly number[],
   work: () => Promise<T>,
 ): Promise<{ result: T; used: Used }> {
-  const cpu = (): number => pids.reduce((sum, pid) => sum + usageOf(pid).cpuMicros, 0);
+  const cpu = (): number => pids.reduce((sum, pid) => sum + threadMicros(pid), 0);
   const [cpuBefore, busyBefore, startedAt] = [cpu(), busyMicros(CORES.server), performance.now()];
   const result = await work();
   const [cpuAfter, busyAfter, elapsedMicros] = [cpu(), busyMicros(CORES.server), (performance.now() - startedAt) * 1e3];

@@ -15,6 +15,25 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(middle)] ?? Number.NaN;
 }
 
+/** The middle of a set of numbers, and the bounds of its middle half. */
+export interface Quartiles {
+  readonly first: number;
+  readonly median: number;
+  readonly third: number;
+}
+
+/** @returns Quartiles between which numbers are interpolated (type 7 of Hyndman and Fan, 1996); NaN for no numbers. */
+export function quartilesOf(values: readonly number[]): Quartiles {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): number => {
+    const position = share * (sorted.length - 1);
+    const below = sorted[Math.floor(position)] ?? Number.NaN;
+    const above = sorted[Math.ceil(position)] ?? Number.NaN;
+    return below + (above - below) * (position - Math.floor(position));
+  };
+  return { first: at(0.25), median: at(0.5), third: at(0.75) };
+}
+
 export function spreadOf(values: readonly number[]): Spread {
   return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { median, ratioOf, spreadOf } from '../../load-tests/bench/statistics.ts';
+import { median, quartilesOf, ratioOf, spreadOf } from '../../load-tests/bench/statistics.ts';
 
 for (const { of, is } of [
   { of: [3], is: 3 },
@@ -36,4 +36,32 @@ test('ratios are taken round by round', async (t) => {
 test('a round that one side has not counts for nothing', async (t) => {
   t.same(ratioOf([10, 30], [10]), { median: 1, least: 1, most: 1 });
   t.same(ratioOf([10, 10], [0, 5]), { median: 2, least: 2, most: 2 });
+});
+
+for (const { of, are } of [
+  { of: [3], are: { first: 3, median: 3, third: 3 } },
+  { of: [4, 2], are: { first: 2.5, median: 3, third: 3.5 } },
+  { of: [5, 1, 4, 2, 3], are: { first: 2, median: 3, third: 4 } },
+  { of: [1, 2, 3, 4], are: { first: 1.75, median: 2.5, third: 3.25 } },
+]) {
+  test(`the quartiles of ${of} are ${Object.values(are).join(', ')}`, async (t) => {
+    t.same(quartilesOf(of), are);
+  });
+}
+
+test('there are no quartiles of nothing', async (t) => {
+  t.ok(Object.values(quartilesOf([])).every(Number.isNaN));
+});
+
+test('a quarter of the numbers, and one more, is below the first quartile at most, and above the third', async (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: -1e6, max: 1e6 }), { minLength: 1 }), (values) => {
+      const { first, median: middle, third } = quartilesOf(values.toReversed());
+      const most = (values.length - 1) / 4 + 1;
+      const below = values.filter((value) => value < first).length;
+      const above = values.filter((value) => value > third).length;
+      return first <= middle && middle <= third && below <= most && above <= most && middle === median(values);
+    }),
+  );
+  t.pass();
 });

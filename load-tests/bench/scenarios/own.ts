@@ -6,7 +6,7 @@ import { BenchError } from '../errors.ts';
 import { askInside } from '../inside.ts';
 import { missing, wrk } from '../loads.ts';
 import { checkSeen, measuresOf, whileUsed } from '../measure.ts';
-import { usageOf } from '../proc.ts';
+import { threadMicros } from '../proc.ts';
 import { removeFolder, temporaryFolder } from '../processes.ts';
 import { BROWSER, headOf, KILOBYTE, objectPath } from '../requests.ts';
 import type { Scenario } from '../scenario.ts';
@@ -44,11 +44,11 @@ export const peerHit: Scenario = {
     const { pair, path } = pairOf(server);
     const requests = { kind: 'fixed', head: headOf(server.port, path, BROWSER) } as const;
     const [asked, owner] = [pair.asked.pid, pair.owner.pid];
-    const [before, ownerBefore] = [await stage.counted(), usageOf(owner).cpuMicros];
+    const [before, ownerBefore] = [await stage.counted(), threadMicros(owner)];
     const work = () => wrk({ port: server.port, seconds, connections: CONNECTIONS, requests });
     const { result, used } = await whileUsed([asked, owner], work);
     if ((await stage.counted()) > before) throw new BenchError('the origin was asked: these were no hits');
-    const ownerCpuMicros = (usageOf(owner).cpuMicros - ownerBefore) / result.requests;
+    const ownerCpuMicros = (threadMicros(owner) - ownerBefore) / result.requests;
     const measures = measuresOf(result, used);
     return { ...measures, ownerCpuMicros, askedCpuMicros: (measures.cpuMicros ?? 0) - ownerCpuMicros };
   },
