@@ -24,6 +24,7 @@ export interface SharesOptions {
   readonly visitorShare?: number;
   /** Bytes a second below which a reader is too slow for a connection that another visitor waits for. */
   readonly minReadRate?: number;
+  readonly now?: () => MonotonicMs;
 }
 
 /** A request that needs a connection. */
@@ -85,6 +86,7 @@ export class ConnectionShares {
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: MonotonicMs; bytes: number }>();
   readonly #minBytesPerMs: number;
+  readonly #now: () => MonotonicMs;
   readonly #lookMs: number;
   #look: NodeJS.Timeout | undefined;
   /** Remainder of `ENDED_A_TURN`; undefined: none was ended in this turn. */
@@ -97,6 +99,7 @@ export class ConnectionShares {
     this.#places = new FairShare({ capacity: () => maxWaiting, share: visitorShare });
     this.#queue = new FairQueue((visitor) => (visitor === undefined ? 0 : this.#connections.heldBy(visitor)));
     this.#minBytesPerMs = minReadRate / 1_000;
+    this.#now = options.now ?? monotonicNow;
     this.#lookMs = Math.min(LOOK_MS, Math.ceil((options.maxWaitMs ?? LOOK_MS) / 4));
   }
 
@@ -132,7 +135,7 @@ export class ConnectionShares {
 
   /** Records that a reader holds its response back. Costs little after the first time. */
   noteHeldBack(one: Sharer): void {
-    const now = monotonicNow();
+    const now = this.#now();
     const bytes = one.heldBack?.bytes ?? 0;
     const mark = this.#slow.get(one);
     if (mark === undefined) this.#slow.set(one, { since: now, bytes });
@@ -148,7 +151,7 @@ export class ConnectionShares {
 
   #wait(one: Sharer): void {
     one.standing = 'waiting';
-    this.#waiting.set(one, monotonicNow());
+    this.#waiting.set(one, this.#now());
     this.#queue.add(one);
     this.#relieve();
     if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#lookThrough(), this.#lookMs).unref();
@@ -170,7 +173,7 @@ export class ConnectionShares {
   #endLate(): void {
     const { maxWaitMs, busyCode } = this.#options;
     if (maxWaitMs === undefined) return;
-    const lateSince = later(monotonicNow(), -maxWaitMs);
+    const lateSince = later(this.#now(), -maxWaitMs);
     for (const [one, since] of this.#waiting) {
       if (since > lateSince || !this.#mayEnd()) return;
       one.giveUp(new UpstreamError(busyCode, BUSY, `no connection was free within ${maxWaitMs} ms`));
@@ -209,7 +212,7 @@ export class ConnectionShares {
   /** Takes connections from readers that do not read, for visitors that hold fewer. */
   #relieve(): void {
     if (this.#slow.size === 0) return;
-    const now = monotonicNow();
+    const now = this.#now();
     // While some are free, those that wait have their share, or soon will: no reader is in their way.
     while (this.#connections.taken >= this.#options.maxConnections) {
       const next = this.#queue.first();

@@ -15,6 +15,7 @@ const TURN_MS = 5;
 const LARGE_BYTES = 16_000;
 
 export class Turns {
+  readonly #now: () => MonotonicMs;
   #queue: (() => void)[] = [];
   #at = 0;
   #isRunning = false;
@@ -22,6 +23,10 @@ export class Turns {
   #waitingSince = LONG_AGO;
   /** Arrival time of the turn's first large read. */
   #largeSince: MonotonicMs | undefined;
+
+  constructor(now: () => MonotonicMs = monotonicNow) {
+    this.#now = now;
+  }
 
   /**
    * While connections wait that have been stopped, all that begin to read have one slice together, from when the first
@@ -31,8 +36,8 @@ export class Turns {
    * @returns When the connection that begins to read now is to stop. Once it is over, after what it has begun.
    */
   sliceEnd(): MonotonicMs {
-    if (this.#isRunning) return later(monotonicNow(), SLICE_MS);
-    const from = this.#largeSince ?? monotonicNow();
+    if (this.#isRunning) return later(this.#now(), SLICE_MS);
+    const from = this.#largeSince ?? this.#now();
     return later(this.#queue.length > 0 ? earlierOf(from, this.#waitingSince) : from, SLICE_MS);
   }
 
@@ -42,7 +47,7 @@ export class Turns {
    */
   hasRead(bytes: number): void {
     if (bytes < LARGE_BYTES || this.#largeSince !== undefined) return;
-    this.#largeSince = monotonicNow();
+    this.#largeSince = this.#now();
     setImmediate(this.#endLarge);
   }
 
@@ -54,16 +59,16 @@ export class Turns {
   later(goOn: () => void): void {
     this.#queue.push(goOn);
     if (this.#queue.length > 1 || this.#isRunning) return;
-    this.#waitingSince = monotonicNow();
+    this.#waitingSince = this.#now();
     setImmediate(this.#run);
   }
 
   readonly #run = (): void => {
-    const end = later(monotonicNow(), TURN_MS);
+    const end = later(this.#now(), TURN_MS);
     this.#isRunning = true;
     try {
       // Those that are put off again come after all others, and not in this turn.
-      for (const { length } = this.#queue; this.#at < length && monotonicNow() < end; ) {
+      for (const { length } = this.#queue; this.#at < length && this.#now() < end; ) {
         (this.#queue[this.#at++] as () => void)();
       }
     } finally {

@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { test } from 'tap';
 import { ConnectionShares, type Sharer, type SharesOptions, STALE_MS } from '../../http/connection-shares.ts';
+import { later, type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 
 test('thousands whose time to wait is up at once are ended a few in each turn of the event loop', async (t) => {
   const shares = new ConnectionShares({
@@ -73,23 +74,38 @@ class Reader implements Sharer {
   }
 }
 
-function shareOut(options: Partial<SharesOptions> = {}): ConnectionShares {
-  return new ConnectionShares({
-    maxConnections: 16,
-    maxWaiting: 100,
-    busyCode: 'origin_overloaded',
-    minReadRate: 16 * 1024,
-    ...options,
-  });
+/** Shares by a clock that goes on where a test says so. */
+class Clock {
+  #at = monotonicMs(1_000_000);
+  readonly now = (): MonotonicMs => this.#at;
+
+  pass(ms: number): void {
+    this.#at = later(this.#at, ms);
+  }
+
+  shareOut(options: Partial<SharesOptions> = {}): ConnectionShares {
+    return new ConnectionShares({
+      maxConnections: 16,
+      maxWaiting: 100,
+      busyCode: 'origin_overloaded',
+      minReadRate: 16 * 1024,
+      now: this.now,
+      ...options,
+    });
+  }
 }
 
-const LONG_PAUSE_MS = STALE_MS + 500;
-
-/** For a reader to be found too slow, and some looks. */
+/** For a reader to be found too slow. */
 const JUDGED_MS = 1_500;
 
+/** Readers are looked at now, and not only at the next interval: one more request waits. */
+function look(shares: ConnectionShares): void {
+  shares.done(new Reader(shares, 'one that leaves at once'));
+}
+
 test('nobody is cut off while connections are free, also where a visitor waits for more than its share', async (t) => {
-  const shares = shareOut();
+  const clock = new Clock();
+  const shares = clock.shareOut();
   const slow = [new Reader(shares, undefined), new Reader(shares, 'slow'), new Reader(shares, 'slow')];
   for (const one of slow) one.take(1_000);
   const many = Array.from({ length: 8 }, () => new Reader(shares, 'wants much'));
@@ -97,38 +113,52 @@ test('nobody is cut off while connections are free, also where a visitor waits f
     many.some(({ hasConnection }) => !hasConnection),
     'some of its requests wait',
   );
-  await sleep(JUDGED_MS);
+  clock.pass(JUDGED_MS);
+  many.push(new Reader(shares, 'wants much'));
   t.strictSame(
     slow.map(({ endedWith }) => endedWith),
     [undefined, undefined, undefined],
   );
   t.ok(many.some(({ hasConnection }) => !hasConnection));
+  for (const one of [...slow, ...many]) shares.done(one);
 });
 
 test('where all connections are taken, the reader that has been too slow for longest is cut off', async (t) => {
-  const shares = shareOut({ maxConnections: 2 });
+  const clock = new Clock();
+  const shares = clock.shareOut({ maxConnections: 2 });
   const [first, second] = [new Reader(shares, 'first'), new Reader(shares, 'second')];
   first.take(1_000);
+  clock.pass(1);
   second.take(1_000);
   const other = new Reader(shares, 'other');
-  await sleep(JUDGED_MS);
+  clock.pass(900);
+  look(shares);
+  t.equal(first.endedWith, undefined, 'not before its pace is known');
+  clock.pass(600);
+  // By the interval: nothing else happens.
+  while (first.endedWith === undefined) await sleep(10);
   t.equal(first.endedWith, 'slow_reader');
   t.equal(second.endedWith, undefined);
+  await nextTurn();
   t.ok(other.hasConnection);
 });
 
 test('a reader that went on after a long pause is judged by its pace since then', async (t) => {
-  const shares = shareOut({ maxConnections: 2, minReadRate: 1_000_000 });
+  const clock = new Clock();
+  const shares = clock.shareOut({ maxConnections: 2, minReadRate: 1_000_000 });
   const [paused, stalled] = [new Reader(shares, 'paused'), new Reader(shares, 'stalled')];
   for (const one of [paused, stalled]) one.take(1_000);
-  await sleep(LONG_PAUSE_MS); // nobody waits
-  const goesOn = setInterval(() => paused.take(150_000), 50); // 3 MB a second
-  t.teardown(() => clearInterval(goesOn));
+  clock.pass(STALE_MS + 500); // nobody waits
   paused.take(150_000);
   const others = [new Reader(shares, 'other'), new Reader(shares, 'another')];
   t.equal(stalled.endedWith, 'slow_reader', 'at once');
+  await nextTurn();
   t.ok(others[0]?.hasConnection);
-  await sleep(JUDGED_MS);
+  for (let ms = 0; ms < JUDGED_MS; ms += 50) {
+    clock.pass(50);
+    paused.take(150_000); // 3 MB a second
+    look(shares);
+  }
   t.equal(paused.endedWith, undefined);
 });
 
@@ -137,20 +167,20 @@ for (const { pace, cutOff } of [
   { pace: 500_000, cutOff: true },
 ]) {
   test(`a steady reader of ${pace} bytes a second, where 1,000,000 are asked for: ${cutOff ? 'cut off' : 'not'}`, async (t) => {
-    const shares = shareOut({ maxConnections: 1, minReadRate: 1_000_000 });
+    const clock = new Clock();
+    const shares = clock.shareOut({ maxConnections: 1, minReadRate: 1_000_000 });
     const reader = new Reader(shares, 'reader');
-    let from = performance.now();
-    const reads = setInterval(() => {
-      const now = performance.now();
-      reader.take((pace * (now - from)) / 1_000);
-      from = now;
-    }, 20);
-    t.teardown(() => clearInterval(reads));
     reader.take(1);
     const other = new Reader(shares, 'other');
-    await sleep(JUDGED_MS * 2);
+    for (let ms = 0; ms < JUDGED_MS * 2 && reader.endedWith === undefined; ms += 20) {
+      clock.pass(20);
+      reader.take((pace * 20) / 1_000);
+      look(shares);
+    }
+    await nextTurn();
     t.equal(reader.endedWith, cutOff ? 'slow_reader' : undefined);
     t.equal(other.hasConnection, cutOff);
+    for (const one of [reader, other]) shares.done(one);
   });
 }
 

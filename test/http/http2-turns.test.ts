@@ -22,7 +22,7 @@ const HEAD = END_HEADERS | END_STREAM;
 const REQUESTS = 400;
 
 /** Two sections of 28 KB in turn, each of some bytes. */
-function largeSections(): Buffer[] {
+function largeSections(requests = REQUESTS): Buffer[] {
   const fields = [
     [':method', 'GET'],
     [':scheme', 'https'],
@@ -34,7 +34,7 @@ function largeSections(): Buffer[] {
   ] as const;
   const lines = new Array<number>(7).fill(4);
   const blocks = [5, 6].map((place) => indexed(fields.length, [0, 1, 2, 3, ...lines, place]));
-  return Array.from({ length: REQUESTS }, (_, index) =>
+  return Array.from({ length: requests }, (_, index) =>
     frame(TYPE.headers, HEAD, 2 * index + 1, index === 0 ? indexing(fields) : (blocks[index % 2] as Buffer)),
   );
 }
@@ -57,11 +57,12 @@ test('who decodes far more than was sent is read later, and gets every answer', 
 test('meanwhile others are answered', async (t) => {
   const edge = await edgeFor(t);
   const hostile = await Promise.all(Array.from({ length: 8 }, () => RawHttp2.open(edge.port)));
-  const sections = largeSections();
+  const requests = 4 * REQUESTS; // some eight seconds for each of them
+  const sections = largeSections(requests);
   for (const client of hostile) client.send(...sections);
   const session = openHttp2(t, edge);
   for (let i = 0; i < 20; i++) t.equal((await askHttp2(session, '/')).status, 200);
-  const isDone = (client: RawHttp2): boolean => client.frames.some(({ stream }) => stream === 2 * REQUESTS - 1);
+  const isDone = (client: RawHttp2): boolean => client.frames.some(({ stream }) => stream === 2 * requests - 1);
   t.notOk(hostile.some(isDone), 'before any of those is through');
   for (const { socket } of hostile) socket.destroy();
 });

@@ -72,9 +72,13 @@ interface Steps {
 
 const { cert, key } = makeCertificate(tap.testdir(), 'origin', ['a.test']);
 
-function clientOf({ url }: TcpServer, maxConnections: number): UpstreamClient {
+/** Longer than any test: a machine may be busy for longer than connections rest by default. */
+const REST_MS = 600_000;
+
+function clientOf({ url }: TcpServer, maxConnections: number, restMs = REST_MS): UpstreamClient {
   return new UpstreamClient({
     url,
+    restMs,
     connectTimeoutMs: 5_000,
     firstByteTimeoutMs: 5_000,
     idleTimeoutMs: 5_000,
@@ -184,7 +188,7 @@ for (const scheme of ['http', 'https']) {
       undefined,
       scheme === 'http' ? undefined : { cert, key },
     );
-    const client = clientOf(server, 2);
+    const client = clientOf(server, 2, 100);
     for (let i = 0; i < 10; i++) {
       await Promise.all([send(client, '/a', 'GET'), send(client, '/b', 'GET'), send(client, '/c', 'GET')]);
       t.ok(client.pool.open <= 2);

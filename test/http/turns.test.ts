@@ -1,31 +1,38 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'tap';
 import { Turns } from '../../http/turns.ts';
-import { monotonicNow } from '../../lib/clock.ts';
+import { later, type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 
-/** Milliseconds without end. */
-function work(ms: number): void {
-  const end = performance.now() + ms;
-  while (performance.now() < end);
+/** Turns by a clock that goes on where a test says so. */
+function started(): { turns: Turns; now: () => MonotonicMs; work: (ms: number) => void } {
+  let at = monotonicMs(1_000);
+  const now = (): MonotonicMs => at;
+  return {
+    turns: new Turns(now),
+    now,
+    work: (ms) => {
+      at = later(at, ms);
+    },
+  };
 }
 
 test('while others wait, those that begin have one slice together', async (t) => {
-  const turns = new Turns();
-  t.ok(turns.sliceEnd() > monotonicNow(), 'alone, it has a slice');
-  turns.later(() => t.ok(turns.sliceEnd() > monotonicNow(), 'one that has waited has a slice'));
+  const { turns, now, work } = started();
+  t.ok(turns.sliceEnd() > now(), 'alone, it has a slice');
+  turns.later(() => t.ok(turns.sliceEnd() > now(), 'one that has waited has a slice'));
   const end = turns.sliceEnd();
   turns.later(() => undefined);
   t.equal(turns.sliceEnd(), end, 'from when the first was put off, however many are');
   work(2);
-  t.ok(turns.sliceEnd() <= monotonicNow(), 'it is used up');
+  t.ok(turns.sliceEnd() <= now(), 'it is used up');
   turns.hasRead(64 * 1024);
-  t.ok(turns.sliceEnd() <= monotonicNow(), 'a large read begins no other one');
+  t.ok(turns.sliceEnd() <= now(), 'a large read begins no other one');
   await nextTurn();
-  t.ok(turns.sliceEnd() > monotonicNow(), 'nobody waits any more');
+  t.ok(turns.sliceEnd() > now(), 'nobody waits any more');
 });
 
 test('what goes on takes a bounded part of a turn, one after the other', async (t) => {
-  const turns = new Turns();
+  const { turns, work } = started();
   const order: number[] = [];
   const left = [3, 3, 3, 3, 3, 3, 3, 3];
   const goOn = (id: number): void => {
@@ -46,18 +53,18 @@ test('what goes on takes a bounded part of a turn, one after the other', async (
 });
 
 test('large reads of one turn have one slice together', async (t) => {
-  const turns = new Turns();
+  const { turns, now, work } = started();
   turns.hasRead(100);
   work(2);
-  t.ok(turns.sliceEnd() > monotonicNow(), 'small ones have one each');
+  t.ok(turns.sliceEnd() > now(), 'small ones have one each');
   turns.hasRead(64 * 1024);
-  t.ok(turns.sliceEnd() > monotonicNow());
+  t.ok(turns.sliceEnd() > now());
   work(2);
   turns.hasRead(64 * 1024);
-  t.ok(turns.sliceEnd() <= monotonicNow(), 'it is used up');
+  t.ok(turns.sliceEnd() <= now(), 'it is used up');
   turns.later(() => undefined);
-  t.ok(turns.sliceEnd() <= monotonicNow(), 'also for those that come when it has been put off');
+  t.ok(turns.sliceEnd() <= now(), 'also for those that come when it has been put off');
   await nextTurn();
   await nextTurn();
-  t.ok(turns.sliceEnd() > monotonicNow(), 'in the next turn there is another one');
+  t.ok(turns.sliceEnd() > now(), 'in the next turn there is another one');
 });
