@@ -6,8 +6,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { readArguments } from '../test/support/arguments.ts';
 import { type Comparison, comparisonOf, type Observation, observe, type Versions } from './against/compare.ts';
-import { readArguments } from './arguments.ts';
 import { BenchError } from './bench/errors.ts';
 import { removeFolder, temporaryFolder } from './bench/processes.ts';
 import { SEAWALL } from './bench/results.ts';

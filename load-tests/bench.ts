@@ -3,7 +3,7 @@
  * this machine. docs/performance.md says what is measured, and how.
  * @module
  */
-import { BenchError } from './bench/errors.ts';
+import { BenchError, OptionError } from './bench/errors.ts';
 import { writePage, writeResults } from './bench/files.ts';
 import { judge } from './bench/goals.ts';
 import { describeCommit, describeMachine } from './bench/machine.ts';
@@ -123,5 +123,5 @@ try {
   process.exit();
 } catch (error) {
   console.error(error instanceof BenchError ? `bench: ${error.message}` : error);
-  process.exit(1);
+  process.exit(error instanceof OptionError ? 2 : 1);
 }

@@ -16,7 +16,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { readArguments } from './arguments.ts';
+import { readArguments } from '../test/support/arguments.ts';
 import { usageOf } from './bench/proc.ts';
 import { freePort, isAnswering, type Load, ownLoad, QUESTIONS, withDnsperf } from './dns/load.ts';
 import { print, type Row } from './report.ts';

@@ -13,8 +13,8 @@ import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readArguments } from '../test/support/arguments.ts';
 import { freePorts, startNode, temporaryFolder, watch } from '../test/support/node-processes.ts';
-import { readArguments } from './arguments.ts';
 import { number, print } from './report.ts';
 
 const HELP = `Usage: npm run bench:exhaustion -- [options]

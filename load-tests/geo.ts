@@ -11,8 +11,8 @@
 import { open, type Response } from 'maxmind';
 import { databasePath, openLocator } from '../geo/open-locator.ts';
 import { formatIpv4 } from '../lib/address.ts';
+import { readArguments } from '../test/support/arguments.ts';
 import { seededRandom } from '../test/support/random.ts';
-import { readArguments } from './arguments.ts';
 
 const HELP = `Usage: npm run bench:geo
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readArguments } from './arguments.ts';
+import { readArguments } from '../test/support/arguments.ts';
 import { PUBLIC_BYTES } from './herd/origin.ts';
 import { isPattern } from './herd/pattern.ts';
 import {

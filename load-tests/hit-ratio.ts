@@ -9,7 +9,7 @@
  * below LRU.
  * @module
  */
-import { readArguments } from './arguments.ts';
+import { readArguments } from '../test/support/arguments.ts';
 import { type HitRatio, lru, replay, seawallStore } from './hit-ratio/replay.ts';
 import { madeTraces, readTrace, type Trace, TraceError } from './hit-ratio/traces.ts';
 import { print, type Row } from './report.ts';

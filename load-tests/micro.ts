@@ -3,7 +3,7 @@
  * in memory.
  * @module
  */
-import { readArguments } from './arguments.ts';
+import { readArguments } from '../test/support/arguments.ts';
 import { nanosecondsPer } from './micro/measure.ts';
 import { memory } from './micro/memory.ts';
 import { subjects } from './micro/subjects.ts';

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
+import { readArguments } from '../test/support/arguments.ts';
 
 interface Profile {
   readonly nodes: readonly {
@@ -16,9 +17,19 @@ interface Profile {
 
 const ROWS = 25;
 
+const HELP = `Usage: npm run profile -- FILE.cpuprofile
+
+The functions of a CPU profile that took most time themselves. \`node --cpu-prof\`
+writes such files.
+
+Options:
+  --help  Say this.
+`;
+
 const [file] = process.argv.slice(2);
+if (file === undefined || file.startsWith('-')) readArguments('profile', HELP, {});
 if (file === undefined) {
-  console.error('name a file that --cpu-prof has written');
+  console.error('profile: name a file that node --cpu-prof has written');
   process.exit(2);
 }
 const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(file, 'utf8')) as Profile;

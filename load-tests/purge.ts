@@ -5,8 +5,8 @@
  * @module
  */
 
+import { readArguments } from '../test/support/arguments.ts';
 import { seededRandom } from '../test/support/random.ts';
-import { readArguments } from './arguments.ts';
 import { measureKills } from './purge/kills.ts';
 import { measureObjects } from './purge/objects.ts';
 import { measureSustained } from './purge/sustained.ts';

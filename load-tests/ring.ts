@@ -4,6 +4,7 @@
  * @module
  */
 import HashRing from 'hashring';
+import { readArguments } from '../test/support/arguments.ts';
 import { seededRandom } from '../test/support/random.ts';
 import {
   equalMembers,
@@ -19,7 +20,6 @@ import {
   simulateLoad,
 } from '../test/support/ring-measures.ts';
 import { Ring, type RingMember } from '../tier/ring.ts';
-import { readArguments } from './arguments.ts';
 import { print, type Row } from './report.ts';
 
 const HELP = `Usage: npm run bench:ring

@@ -7,9 +7,9 @@
  */
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readArguments } from '../test/support/arguments.ts';
 import { processorPressureMicros } from '../test/support/node-processes.ts';
 import { type Random, seededRandom } from '../test/support/random.ts';
-import { readArguments } from './arguments.ts';
 import { exactly, number, print, type Row } from './report.ts';
 import type { PurgeTime, SiteReport } from './storm/messages.ts';
 import { type Member, type Network, SECRET, startNetwork, startSite } from './storm/network.ts';

@@ -8,30 +8,34 @@ import { spawn } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { parseArgs } from 'node:util';
+import { readArguments } from './support/arguments.ts';
 import { FUZZ_MS } from './support/fuzz.ts';
 
 /** Time for each property before the next one's turn. */
 const SLICE_MS = 2_000;
 
-const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '5' }, only: { type: 'string', default: '' } },
-});
-const budgetMs = Number(values.minutes) * 60_000;
-if (!(budgetMs > 0)) {
-  console.error('--minutes takes a number above 0, such as 5 or 0.5');
-  process.exit(2);
-}
+const HELP = `Usage: npm run fuzz -- [options]
+
+Goes on with the properties of parsers, with new random inputs, and saves those that
+fail in test/corpora/. Exits 1 when one has failed.
+
+Options:
+  --minutes N  How long: 5 or 0.5, for example. By default 5.
+  --only NAME  Test files with this in their path.
+  --help       Say this.
+`;
+
+const given = readArguments('fuzz', HELP, { minutes: '5', only: '' });
+const { only } = given.values;
+const budgetMs = Number(given.values.minutes) * 60_000;
+if (!(budgetMs > 0)) given.refuse('--minutes takes a number above 0, such as 5 or 0.5');
 
 /** Test files with properties, and how many each has. */
 const files = globSync('test/**/*.test.ts', { cwd: join(import.meta.dirname, '..') })
   .map((file) => ({ file, properties: readFileSync(file, 'utf8').split(/\bfuzz\(\s*['`]/).length - 1 }))
-  .filter(({ file, properties }) => properties > 0 && file.includes(values.only))
+  .filter(({ file, properties }) => properties > 0 && file.includes(only))
   .sort((a, b) => a.file.localeCompare(b.file));
-if (files.length === 0) {
-  console.error(`no test file with properties has ${JSON.stringify(values.only)} in its name`);
-  process.exit(2);
-}
+if (files.length === 0) given.refuse(`--only: no test file with properties has ${JSON.stringify(only)} in its path`);
 const properties = files.reduce((sum, one) => sum + one.properties, 0);
 const sliceMs = Math.max(50, Math.min(SLICE_MS, budgetMs / properties));
 

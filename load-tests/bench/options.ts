@@ -1,6 +1,6 @@
 /** The options of `npm run bench`. @module */
 import { parseArgs } from 'node:util';
-import { BenchError } from './errors.ts';
+import { OptionError } from './errors.ts';
 import type { Options, Scenario } from './scenario.ts';
 
 export interface Settings extends Options {
@@ -59,7 +59,7 @@ ${list}
 `;
 }
 
-/** @throws {BenchError} for what is not an option, a number or a name. */
+/** @throws {OptionError} for what is not an option, a number or a name. */
 export function parseSettings(
   args: readonly string[],
   scenarios: readonly string[],
@@ -69,7 +69,7 @@ export function parseSettings(
   const only = names(values['only'], scenarios, 'scenario') ?? [];
   const chosen = names(values['peers'], peers, 'server');
   if (values['write-docs'] === true && (only.length > 0 || chosen !== undefined)) {
-    throw new BenchError('--write-docs needs a run of everything: leave --only and --peers out');
+    throw new OptionError('--write-docs needs a run of everything: leave --only and --peers out');
   }
   const action = (['help', 'show-configs', 'list'] as const).find((name) => values[name] === true) ?? 'run';
   return {
@@ -96,7 +96,7 @@ function valuesOf(args: readonly string[]): Record<string, string | boolean | un
       },
     }).values;
   } catch (error) {
-    throw new BenchError(error instanceof Error ? error.message : String(error));
+    throw new OptionError(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -105,7 +105,7 @@ function number(name: keyof typeof DEFAULTS, value: unknown): number {
   const [least, most] = BOUNDS[name];
   const given = Number(value);
   if (Number.isInteger(given) && given >= least && given <= most) return given;
-  throw new BenchError(`--${name}: expected a whole number from ${least} to ${most}, found ${JSON.stringify(value)}`);
+  throw new OptionError(`--${name}: expected a whole number from ${least} to ${most}, found ${JSON.stringify(value)}`);
 }
 
 function names(value: unknown, known: readonly string[], what: string): string[] | undefined {
@@ -113,7 +113,7 @@ function names(value: unknown, known: readonly string[], what: string): string[]
   const given = String(value).split(',').filter(Boolean);
   const unknown = given.find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new BenchError(`there is no ${what} ${JSON.stringify(unknown)}: they are ${known.join(', ')}`);
+    throw new OptionError(`there is no ${what} ${JSON.stringify(unknown)}: they are ${known.join(', ')}`);
   }
   return given;
 }

@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readArguments } from '../support/arguments.ts';
 import { Game, summary } from './game.ts';
 import { playAtRandom, TABLES } from './plays.ts';
 import { playedConfigs } from './stages.ts';
@@ -26,20 +26,14 @@ Options:
   --help        Say this.
 `;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    runs: { type: 'string', default: '300' },
-    seed: { type: 'string' },
-    path: { type: 'string' },
-    lines: { type: 'string', default: '20' },
-    help: { type: 'boolean', default: false },
-  },
-});
+const given = readArguments('docs:attack', HELP, { only: '', runs: '300', seed: '', path: '', lines: '20' });
+const { only, path } = given.values;
+const runs = given.positive('runs');
+const lines = given.positive('lines');
 
 async function main(): Promise<number> {
   const root = mkdtempSync(join(tmpdir(), 'seawall-documented-'));
-  const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
+  const seed = given.values.seed === '' ? Date.now() % 2 ** 31 : given.positive('seed', 2 ** 31);
   let found = 0;
   try {
     const configs = playedConfigs((place) => {
@@ -48,21 +42,21 @@ async function main(): Promise<number> {
       return folder;
     });
     for (const { places, region, site } of configs) {
-      if (!places.some((place) => place.startsWith(values.only))) continue;
+      if (!places.some((place) => place.startsWith(only))) continue;
       console.log(`${places.join(', ')}: site ${site.name}`);
       const game = await Game.start(region, site);
       try {
-        for (const [name, play] of Object.entries(values.path === undefined ? TABLES : {})) {
+        for (const [name, play] of Object.entries(path === '' ? TABLES : {})) {
           const before = game.leaks.length;
           await play(game);
           const kinds = summary(game.leaks.slice(before));
           found += kinds.length;
           console.log(`  ${name}: ${kinds.length} kinds of leaks`);
-          for (const kind of kinds.slice(0, Number(values.lines))) console.log(`    ${kind}`);
+          for (const kind of kinds.slice(0, lines)) console.log(`    ${kind}`);
         }
-        const leak = await playAtRandom(game, { runs: Number(values.runs), seed, path: values.path });
+        const leak = await playAtRandom(game, { runs, seed, path: path === '' ? undefined : path });
         if (leak !== undefined) found++;
-        console.log(`  random games, seed ${seed}: ${leak ?? `no leak in ${values.runs}`}`);
+        console.log(`  random games, seed ${seed}: ${leak ?? `no leak in ${runs}`}`);
         console.log(`  ${game.answered} answers, ${game.shared} of them rightly shared`);
       } finally {
         await game.close();
@@ -74,5 +68,4 @@ async function main(): Promise<number> {
   return found === 0 ? 0 : 1;
 }
 
-if (values.help) process.stdout.write(HELP);
-else process.exitCode = await main();
+process.exitCode = await main();

@@ -9,6 +9,7 @@ import { t as all, type Test, test } from 'tap';
 import { regionSchema, type SiteConfig } from '../../config/schema.ts';
 import { startControl } from '../../control/node.ts';
 import { createLog } from '../../telemetry/log.ts';
+import { readArguments } from '../support/arguments.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
 import { HOST } from '../support/visitor.ts';
@@ -19,6 +20,16 @@ import { TABLE } from './rules.ts';
 import { Stage } from './stage.ts';
 import { startWordPress } from './wordpress.ts';
 
+const HELP = `Usage: npm run test:wordpress
+
+WordPress with MariaDB, both Debian's (packages wordpress, mariadb-server, php-fpm
+and chromium), behind a network: journeys of visitors and editors, as TAP.
+
+Options:
+  --help  Say this.
+`;
+
+readArguments('test:wordpress', HELP, {});
 all.setTimeout(600_000);
 
 const log = createLog({ name: 'wordpress', level: 'silent' });

@@ -1,6 +1,6 @@
 /**
- * Reads the arguments of the commands in this folder: options with a value each, and `--help`. Anything else ends the
- * command with 2. What is not understood ends the command with 2.
+ * Arguments of the commands in test/ and load-tests/: options with a value each, and `--help`. Anything else ends the
+ * command with 2.
  * @module
  */
 import { parseArgs } from 'node:util';
