@@ -8,14 +8,27 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { isLatin1 } from '../../http/headers.ts';
 import { KEY_BYTES, SipHash } from '../../http/siphash.ts';
 
+/** Name of the secret among the environment data that threads get from the one that starts them. */
+const SECRET = 'seawall.key-hash';
+
 /**
  * Visitors choose keys, and must not be able to choose many of the same hash: the key of the hash is a secret of the
- * process. No other process sees these hashes; which node or worker owns a key is told by another one (tier/ring.ts).
+ * process. All its threads have the same, as they look keys up in the same memory (cache/shared/). No other process
+ * sees these hashes; which node or worker owns a key is told by another one (tier/ring.ts).
  */
-const HASH = new SipHash(randomBytes(KEY_BYTES), { compression: 1, finalization: 3 });
+const HASH = new SipHash(secretOfProcess(), { compression: 1, finalization: 3 });
+
+function secretOfProcess(): Uint8Array {
+  const known = getEnvironmentData(SECRET);
+  if (known instanceof Uint8Array) return known;
+  const secret = Uint8Array.from(randomBytes(KEY_BYTES));
+  setEnvironmentData(SECRET, secret);
+  return secret;
+}
 
 /** Room for a key of the usual length. */
 const FIRST_BYTES = 4 * 1024;
@@ -33,8 +46,10 @@ export class KeyBytes {
   #words!: Int32Array;
   /** Characters of the key. */
   length = 0;
-  /** 32 bits of SipHash-1-3. */
+  /** The low 32 bits of SipHash-1-3. */
   hash = 0;
+  /** The other 32 bits. */
+  hashHigh = 0;
   #wide: string | undefined;
   /** The key that was set last: a request asks for the same one a dozen times in a row. */
   #last: string | undefined;
@@ -81,6 +96,11 @@ export class KeyBytes {
     return this.#wide ?? this.#bytes.toString('latin1', 0, this.length);
   }
 
+  /** Writes the bytes; for a key that is not wide. */
+  copyTo(target: Buffer, offset: number): void {
+    this.#bytes.copy(target, offset, 0, this.length);
+  }
+
   /** Returns whether these bytes are in `view` from `start` on; for a key that is not wide. */
   isAt(view: DataView, start: number): boolean {
     const { length } = this;
@@ -99,6 +119,7 @@ export class KeyBytes {
     this.length = length;
     this.#wide = wide;
     this.hash = HASH.hash(this.#words, length);
+    this.hashHigh = HASH.high;
   }
 
   #makeRoom(length: number): void {

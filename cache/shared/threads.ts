@@ -1,0 +1,82 @@
+/**
+ * Threads that use the shared memory, and the slabs that each has pinned. A pin keeps a slab from being written anew
+ * while bytes are sent from it. Each thread counts its own, so that the pins of one that has ended are known.
+ *
+ * A reader pins, then checks that the record is still where it was; a writer takes the record away, then looks for
+ * pins. Both are atomic, so one of them sees the other.
+ *
+ * A thread is known by a token: the number of its place, and how often that place was taken. No two threads have the
+ * same one, so what is marked with the token of a thread that has ended is nobody's.
+ * @module
+ */
+import { pinsAt, pinWords, type Shape, type SharedMemory, THREAD_WORDS } from './layout.ts';
+
+/** Fields of a place; TOKEN is 0 where no thread has it. */
+const [TOKEN, GENERATION] = [0, 1] as const;
+
+const PLACE_BITS = 8;
+const PLACE_MASK = (1 << PLACE_BITS) - 1;
+
+/** Threads at a time. */
+export const MAX_THREADS: number = PLACE_MASK;
+
+/** Bits of a generation: a token is a positive number. */
+const GENERATION_MASK = (1 << (31 - PLACE_BITS)) - 1;
+
+export class Threads {
+  readonly #words: Int32Array;
+  readonly #shape: Shape;
+
+  constructor({ control, shape }: SharedMemory) {
+    this.#words = new Int32Array(control);
+    this.#shape = shape;
+  }
+
+  /** Makes the token of a thread that is to be started. @throws {RangeError} if there are too many. */
+  add(): number {
+    for (let place = 0; place < this.#shape.threads; place++) {
+      const at = place * THREAD_WORDS;
+      if (Atomics.load(this.#words, at + TOKEN) !== 0) continue;
+      const generation = Atomics.add(this.#words, at + GENERATION, 1) & GENERATION_MASK;
+      const token = (generation << PLACE_BITS) | (place + 1);
+      Atomics.store(this.#words, at + TOKEN, token);
+      return token;
+    }
+    throw new RangeError(`more than ${this.#shape.threads} threads`);
+  }
+
+  hasEnded(token: number): boolean {
+    return Atomics.load(this.#words, placeOf(token) * THREAD_WORDS + TOKEN) !== token;
+  }
+
+  /** Notes that a thread runs no more: its place is free, and its pins are gone. */
+  end(token: number): void {
+    const place = placeOf(token);
+    for (let i = 0; i < pinWords(this.#shape); i++) Atomics.store(this.#words, this.#pinsOf(place) + i, 0);
+    Atomics.store(this.#words, place * THREAD_WORDS + TOKEN, 0);
+  }
+
+  /** @param slab - Counted over all shards. */
+  pin(token: number, slab: number): void {
+    Atomics.add(this.#words, this.#pinsOf(placeOf(token)) + slab, 1);
+  }
+
+  unpin(token: number, slab: number): void {
+    Atomics.sub(this.#words, this.#pinsOf(placeOf(token)) + slab, 1);
+  }
+
+  isPinned(slab: number): boolean {
+    for (let place = 0; place < this.#shape.threads; place++) {
+      if (Atomics.load(this.#words, this.#pinsOf(place) + slab) > 0) return true;
+    }
+    return false;
+  }
+
+  #pinsOf(place: number): number {
+    return pinsAt(this.#shape) + place * pinWords(this.#shape);
+  }
+}
+
+function placeOf(token: number): number {
+  return (token & PLACE_MASK) - 1;
+}

@@ -1,0 +1,103 @@
+/**
+ * A thread that stores, deletes and reads at random until it is stopped. It writes the keys that are its own, each with
+ * rising versions, and checks those of all threads.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { SharedMemory } from '../../../cache/shared/layout.ts';
+import { SharedStore } from '../../../cache/shared/shared-store.ts';
+import { KeyBytes } from '../../../cache/store/key-bytes.ts';
+import { seededRandom } from '../../support/random.ts';
+import { payloadOf, versionOf } from './payloads.ts';
+
+export interface HammerOptions {
+  readonly memory: SharedMemory;
+  readonly token: number;
+  readonly seed: number;
+  /** Keys of all threads; its own are those that leave `own` when divided by `writers`. */
+  readonly keys: number;
+  readonly own: number;
+  readonly writers: number;
+  /** Part of the operations on its own keys that store. */
+  readonly writes: number;
+  /** Operations after which it says that it is at work. */
+  readonly begun: number;
+  /** Absent: until it is stopped. */
+  readonly operations?: number;
+  /** True if there is room for all keys, so that none may be missing. */
+  readonly hasRoom: boolean;
+}
+
+export interface HammerResult {
+  readonly reads: number;
+  readonly error: string | undefined;
+}
+
+const {
+  memory,
+  token,
+  seed,
+  keys,
+  own,
+  writers,
+  writes,
+  begun,
+  operations = Number.POSITIVE_INFINITY,
+  hasRoom,
+} = workerData as HammerOptions;
+const store = new SharedStore(memory, token);
+const key = new KeyBytes();
+const target = Buffer.alloc(8 * 1024);
+const random = seededRandom(seed);
+/** Versions of its own keys; 0 for what is not stored. */
+const stored = new Map<number, number>();
+/** Latest version that was seen of each key. */
+const seen = new Map<number, number>();
+let version = 0;
+let reads = 0;
+
+function hammer(): void {
+  for (let i = 0; i < operations; i++) {
+    if (i === begun) parentPort?.postMessage('begun');
+    const number = Math.floor(random() * keys);
+    key.set(`https://a.example/${number}`);
+    const isOwn = number % writers === own;
+    const dice = random();
+    if (isOwn && dice < writes) {
+      version++;
+      const isStored = store.set(key, payloadOf(number, version), { asOf: version, epoch: number });
+      if (hasRoom && !isStored) throw new Error(`key ${number} was not stored`);
+      stored.set(number, isStored ? version : 0);
+    } else if (isOwn && dice < writes + 0.05) {
+      if (!store.delete(key)) throw new Error('the lock was not to be had');
+      stored.set(number, 0);
+    } else check(number, isOwn, random() < 0.5);
+  }
+}
+
+function check(number: number, isOwn: boolean, pins: boolean): void {
+  const pinned = pins ? store.pin(key) : undefined;
+  const length = pins ? (pinned?.length ?? -1) : store.read(key, target);
+  if (length < 0) {
+    if (isOwn && hasRoom && stored.get(number)) throw new Error(`key ${number} is lost`);
+    return;
+  }
+  reads++;
+  const payload = pinned ?? target.subarray(0, length);
+  const found = versionOf(number, payload);
+  const { asOf, epoch } = store.stamp;
+  if (asOf !== found || epoch !== number) throw new Error(`key ${number} has the stamp of another record`);
+  if (isOwn && found !== stored.get(number))
+    throw new Error(`key ${number} has version ${found}, not ${stored.get(number)}`);
+  if (found < (seen.get(number) ?? 0)) throw new Error(`key ${number} went back to version ${found}`);
+  seen.set(number, found);
+  if (pinned === undefined) return;
+  versionOf(number, pinned); // the same bytes as long as it is pinned
+  store.unpin(pinned);
+}
+
+try {
+  hammer();
+  parentPort?.postMessage({ reads, error: undefined } satisfies HammerResult);
+} catch (error) {
+  parentPort?.postMessage({ reads, error: (error as Error).message } satisfies HammerResult);
+}
