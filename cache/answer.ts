@@ -14,6 +14,7 @@ import {
   multipartLength,
   multipartPart,
   parseRange,
+  type RangeSpec,
   resolveRanges,
   unsatisfiedContentRange,
 } from '../http/range.ts';
@@ -68,30 +69,79 @@ interface Part {
   readonly body: BodyReader | undefined;
 }
 
+/** Parts of a request that the form of its answer depends on. */
+export interface Conditions {
+  readonly headers: RawHeaders;
+  readonly hasConditions: boolean;
+  /** Defined if it has a Range field. */
+  readonly ranges: readonly RangeSpec[] | undefined;
+}
+
+/** Form of an answer; `part`: what comes of asking for ranges. */
+export type AnswerForm = 'whole' | 'head' | 'not-modified' | 'part';
+
+/**
+ * Form of the answer to a request that selects this response (RFC 9110, section 13.2.2).
+ *
+ * @param method - GET or HEAD.
+ * @param isNamed - True if it is known that an If-None-Match of the request names the response's entity tag.
+ */
+export function answerForm(
+  method: string,
+  request: Conditions,
+  { status, headers }: Pick<ResponseHead, 'status' | 'headers'>,
+  now: EpochMs,
+  isNamed = false,
+): AnswerForm {
+  // Section 13.2.1: conditions count, and ranges are defined, where the answer without them would be a 200.
+  if (status === 200 && request.hasConditions) {
+    if (isNamed || evaluateConditional(request.headers, selectedBy(headers), now) === 'not-modified') {
+      return 'not-modified';
+    }
+  }
+  if (method === 'HEAD') return 'head';
+  return status === 200 && request.ranges !== undefined ? 'part' : 'whole';
+}
+
+/** @returns The same of a header section of which nothing else is known. */
+export function conditionsIn(headers: RawHeaders): Conditions {
+  const hasConditions = hasField(headers, 'if-none-match') || hasField(headers, 'if-modified-since');
+  return { headers, hasConditions, ranges: parseRange(fieldValue(headers, 'range')) };
+}
+
 /**
  * @param method - GET or HEAD.
  * @returns 200, 206, 304 or 416 for a representation with status 200; any other status as it is.
  */
-export function select(method: string, request: RawHeaders, from: Representation, now: EpochMs): Part {
-  if (from.head.status !== 200) return whole(method, from);
+export function select(method: string, request: Conditions, from: Representation, now: EpochMs): Part {
   const { headers } = from.head;
-  const selected = selectedBy(headers);
-  if (evaluateConditional(request, selected, now) === 'not-modified') {
-    return {
-      head: { status: 304, statusText: 'Not Modified', headers: withoutFields(headers, NOT_IN_304) },
-      body: undefined,
-    };
+  switch (answerForm(method, request, from.head, now)) {
+    case 'whole':
+      return whole(from);
+    case 'head':
+      return { head: from.head, body: undefined };
+    case 'not-modified':
+      return {
+        head: { status: 304, statusText: 'Not Modified', headers: withoutFields(headers, NOT_IN_304) },
+        body: undefined,
+      };
+    case 'part':
+      return part(request, from, now);
   }
-  const ranges = method === 'GET' ? requestedRanges(request, from.length) : undefined;
-  if (ranges === undefined || !evaluateIfRange(request, selected, now)) return whole(method, from);
+}
+
+function part(request: Conditions, from: Representation, now: EpochMs): Part {
+  const { headers } = from.head;
+  const ranges = resolved(request.ranges, from.length);
+  if (ranges === undefined || !evaluateIfRange(request.headers, selectedBy(headers), now)) return whole(from);
   if (ranges === 'unsatisfiable') {
     const kept = [...withoutFields(headers, NOT_IN_416)];
     kept.push('Content-Range', unsatisfiedContentRange(from.length as number), 'Content-Length', '0');
     return { head: { status: 416, statusText: 'Range Not Satisfiable', headers: kept }, body: undefined };
   }
-  if (!from.covers(ranges)) return whole(method, from);
+  if (!from.covers(ranges)) return whole(from);
   if (ranges.length === 1) return singlePart(from, ranges[0] as ByteRange);
-  return manyParts(from, ranges) ?? whole(method, from);
+  return manyParts(from, ranges) ?? whole(from);
 }
 
 /** Returns whether the request's Range applies to a stored response, given its If-Range (RFC 9110, section 13.1.5). */
@@ -109,11 +159,15 @@ function selectedBy(headers: RawHeaders): Selected {
 }
 
 /** @returns What the request asks for, in bytes; `undefined` when it is the whole representation. */
-export function requestedRanges(
-  request: RawHeaders,
+export function requestedRanges(request: RawHeaders, length: number | undefined): ReturnType<typeof resolved> {
+  return resolved(parseRange(fieldValue(request, 'range')), length);
+}
+
+/** @returns The same of ranges that are read already. */
+export function resolved(
+  specs: readonly RangeSpec[] | undefined,
   length: number | undefined,
 ): readonly ByteRange[] | 'unsatisfiable' | undefined {
-  const specs = parseRange(fieldValue(request, 'range'));
   if (specs === undefined || length === undefined) return undefined;
   const ranges = resolveRanges(specs, length);
   return ranges === 'whole' ? undefined : ranges;
@@ -124,8 +178,7 @@ export function withAge(headers: RawHeaders, ageMs: number): string[] {
   return withField(headers, 'Age', String(Math.floor(ageMs / 1_000)));
 }
 
-function whole(method: string, from: Representation): Part {
-  if (method === 'HEAD') return { head: from.head, body: undefined };
+function whole(from: Representation): Part {
   const { headers } = from.head;
   const known = from.length !== undefined && from.trailers().length === 0;
   const head =

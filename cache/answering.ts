@@ -7,30 +7,22 @@ import { fieldValue, type RawHeaders } from '../http/headers.ts';
 import type { BodyReader } from '../http/message.ts';
 import { type ByteRange, parseContentRange } from '../http/range.ts';
 import type { EpochMs } from '../lib/clock.ts';
-import { type Answer, type Representation, rangeApplies, requestedRanges, select, withAge } from './answer.ts';
+import { type Answer, type Conditions, type Representation, select, withAge } from './answer.ts';
 import type { CacheStatus } from './cache-status.ts';
 import type { CacheRequest, Exchange } from './exchange.ts';
 import type { FillResponse } from './fill.ts';
 import { currentAge, remainingLifetime } from './policy/reuse.ts';
 import { type Place, ResumingReader } from './resume.ts';
-import { coveringRange, isComplete, type StoredResponse, strongValidator } from './stored-response.ts';
+import { coveringRange, type StoredResponse, strongValidator } from './stored-response.ts';
 
 /** Fields of an exchange that an answer from the store depends on. */
 export interface Asking {
-  readonly request: Pick<CacheRequest, 'method' | 'headers'>;
-}
-
-/** Returns whether the stored bytes hold the requested range. */
-export function answersRange(stored: StoredResponse, { request, range }: Exchange, now: EpochMs): boolean {
-  if (isComplete(stored)) return true;
-  if (range === undefined) return request.method === 'HEAD';
-  if (!rangeApplies(request.headers, stored.headers, now)) return false; // the whole is asked for
-  const ranges = requestedRanges(request.headers, stored.length);
-  return Array.isArray(ranges) && ranges.every(({ start, end }: ByteRange) => coveringRange(stored, start, end));
+  readonly request: Pick<CacheRequest, 'method'>;
+  readonly profile: Conditions;
 }
 
 export function storedAnswer(exchange: Asking, stored: StoredResponse, now: EpochMs, status: CacheStatus): Answer {
-  const { request } = exchange;
+  const { request, profile } = exchange;
   const representation: Representation = {
     head: {
       status: stored.status,
@@ -42,7 +34,7 @@ export function storedAnswer(exchange: Asking, stored: StoredResponse, now: Epoc
     open: (range) => stored.body.open(range ?? { start: 0, end: stored.length }),
     trailers: () => stored.trailers,
   };
-  const { head, body } = select(request.method, request.headers, representation, now);
+  const { head, body } = select(request.method, profile, representation, now);
   const ttlMs = remainingLifetime(stored, now);
   const { stamp } = stored;
   return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
@@ -93,7 +85,7 @@ function fillAnswer(
   now: EpochMs,
   status: CacheStatus,
 ): Answer {
-  const { request } = exchange;
+  const { request, profile } = exchange;
   const shared = result.body;
   const open = (range?: ByteRange): BodyReader => {
     const end = range?.end ?? Number.POSITIVE_INFINITY;
@@ -118,7 +110,7 @@ function fillAnswer(
     open,
     trailers: () => shared.trailers,
   };
-  const { head, body } = select(request.method, request.headers, representation, now);
+  const { head, body } = select(request.method, profile, representation, now);
   return {
     head,
     body,

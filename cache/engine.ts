@@ -6,27 +6,29 @@
  * The way is a table of steps (`STEPS`); docs/request-life.md draws it.
  * @module
  */
-import { isForOriginOnly, preconditionsHold } from '../http/conditional.ts';
+import { isForOriginOnly } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldValue, firstLine, hasField, type RawHeaders } from '../http/headers.ts';
-import { parseRange } from '../http/range.ts';
-import { type EpochMs, msBetween } from '../lib/clock.ts';
+import { fieldValue, hasField } from '../http/headers.ts';
+import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
-import { answersRange, leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
+import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome, Freshened } from './fill.ts';
 import { concurrency, fillKey, memoryKey, revalidate, startFill } from './filling.ts';
 import { Fills } from './fills.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
 import { KeyLru } from './key-map.ts';
+import { coversRequest, type Found, type LookupRequest, lookup } from './lookup.ts';
 import { carriesAllowed } from './passing.ts';
 import { isForRequester } from './personal.ts';
-import { NO_REQUEST_DIRECTIVES, requestDirectives } from './policy/directives.ts';
+import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
 import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
-import { afterPurges, isGone, isNewEnough } from './purged.ts';
+import { isGone, isNewEnough } from './purged.ts';
+import { RequestProfile } from './request-profile.ts';
+import type { KeyBytes } from './store/key-bytes.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
 import { matchesVary } from './vary.ts';
 import { Windows } from './windows.ts';
@@ -75,16 +77,27 @@ export class CacheEngine implements Engine {
     this.memory = new KeyLru(options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS);
   }
 
+  /** Looks a request up in the store, at once, and changes nothing. */
+  lookup(
+    key: string | KeyBytes,
+    request: LookupRequest,
+    profile: RequestProfile,
+    now: EpochMs,
+    at: MonotonicMs,
+  ): Found {
+    return lookup(this.options, key, request, profile, now, at);
+  }
+
   /** @throws {HttpError} when there is no answer to give. */
   async handle(request: CacheRequest): Promise<Answer> {
-    const rule = request.rules.ruleFor(request.path, 200);
-    const honoured = rule.request_directives === 'honour';
+    const { site, rules, headers, keyed } = request;
+    const profile = new RequestProfile({ site, rules, headers, credentials: keyed.credentials });
+    const honoured = rules.ruleFor(request.path, 200).request_directives === 'honour';
     const exchange: Exchange = {
       request,
-      directives: honoured
-        ? requestDirectives(fieldValue(request.headers, 'cache-control'), fieldValue(request.headers, 'pragma'))
-        : NO_REQUEST_DIRECTIVES,
-      range: request.method === 'GET' ? parseRange(fieldValue(request.headers, 'range')) : undefined,
+      profile,
+      directives: honoured ? profile.directives : NO_REQUEST_DIRECTIVES,
+      range: request.method === 'GET' ? profile.ranges : undefined,
       candidate: undefined,
       trusted: true,
       reason: 'uri-miss',
@@ -118,43 +131,32 @@ function found({ reason }: Exchange, next: Next): Record<string, unknown> {
   return typeof next === 'string' ? { hit: false, fwd: reason, next } : { hit: true, detail: next.status.detail };
 }
 
-const STEPS: Record<Phase, Step> = { lookup, collapse, alone, pass, outcome };
+const STEPS: Record<Phase, Step> = { lookup: lookUp, collapse, alone, pass, outcome };
 
 /** Is there a stored response that may answer? */
-function lookup(engine: Engine, exchange: Exchange): Next {
-  const { request, directives } = exchange;
+function lookUp(engine: Engine, exchange: Exchange): Next {
+  const { request, profile, directives } = exchange;
   exchange.candidate = undefined;
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
-  const { site, headers } = request;
-  if (request.body !== undefined || carriesAllowed(site, headers)) return passBecause(exchange, 'request');
-  if (request.rules.bypasses(request.path)) return passBecause(exchange, 'bypass');
-  const now = engine.options.now();
-  const variants = engine.options.store.get(request.keyed.key);
-  const matching = variants.filter((stored) => matchesVary(stored.vary, request.headers));
-  const selected = matching.filter((stored) => isForRequester(request, stored));
-  const candidate = selected.find((stored) => !isGone(engine, request, stored));
-  if (candidate === undefined) {
-    // What a purge has taken away is as good as never stored.
-    if (matching.length > selected.length) exchange.reason = 'bypass';
-    else exchange.reason = variants.length > 0 && matching.length === 0 ? 'vary-miss' : 'uri-miss';
-  } else if (isForOriginOnly(request.headers) && !holds(candidate, request.headers, now) && mayPass(engine, request)) {
-    return passBecause(exchange, 'request');
-  } else if (!answersRange(candidate, exchange, now)) {
-    exchange.reason = 'partial';
-  } else {
-    exchange.candidate = candidate;
-    const usable = afterPurges(engine, exchange, candidate, reuse(candidate, directives, now), now);
-    switch (usable) {
+  if (request.body !== undefined) return passBecause(exchange, 'request');
+  const { now: wall, monotonic } = engine.options;
+  const now = wall();
+  const found = lookup(engine.options, request.keyed.key, request, profile, now, monotonic());
+  if (found.isRefused && mayPass(engine, request)) return passBecause(exchange, 'request');
+  const { outcome, stored, isTrusted, reason } = found;
+  exchange.reason = reason ?? exchange.reason;
+  if (outcome === 'pass') return 'pass';
+  if (stored !== undefined) {
+    exchange.candidate = stored;
+    exchange.trusted = isTrusted;
+    switch (outcome) {
       case 'fresh':
-        return storedAnswer(exchange, candidate, now, { hit: true });
+        return storedAnswer(exchange, stored, now, { hit: true });
       case 'max-stale':
-        return storedAnswer(exchange, candidate, now, { hit: true, detail: 'stale' });
+        return storedAnswer(exchange, stored, now, { hit: true, detail: 'stale' });
       case 'while-revalidate':
-        revalidate(engine, exchange, candidate);
-        return storedAnswer(exchange, candidate, now, { hit: true, detail: 'stale-while-revalidate' });
-      case 'stale':
-      case 'request':
-        exchange.reason = usable;
+        revalidate(engine, exchange, stored);
+        return storedAnswer(exchange, stored, now, { hit: true, detail: 'stale-while-revalidate' });
     }
   }
   if (directives.onlyIfCached) throw new HttpError('only_if_cached'); // RFC 9111, section 5.2.1.7
@@ -162,15 +164,7 @@ function lookup(engine: Engine, exchange: Exchange): Next {
   return directives.noStore ? 'alone' : 'collapse';
 }
 
-/**
- * If-Match and If-Unmodified-Since are the origin's to evaluate, but a cache may ignore them (RFC 9110, sections 13.1.1 and
- * 13.1.4): where they hold for the stored response, and where more requests of the key than a few already ask the origin.
- */
-function holds({ headers }: StoredResponse, request: RawHeaders, now: EpochMs): boolean {
-  const selected = { etag: firstLine(headers, 'etag'), lastModified: firstLine(headers, 'last-modified') };
-  return preconditionsHold(request, selected, now);
-}
-
+/** A precondition for the origin is ignored where more requests of the key than a few already ask it. */
 function mayPass(engine: Engine, request: CacheRequest): boolean {
   return engine.fills.awaited(preconditionKey(request)) < MAX_PRECONDITIONS;
 }
@@ -364,8 +358,8 @@ function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: S
 
 /** Returns whether a response that another request validated also answers this one. */
 function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: EpochMs): boolean {
-  const { request, directives } = exchange;
-  if (!matchesVary(stored.vary, request.headers) || !answersRange(stored, exchange, now)) return false;
+  const { request, profile, directives } = exchange;
+  if (!matchesVary(stored.vary, request.headers) || !coversRequest(stored, request.method, profile, now)) return false;
   if (!isForRequester(request, stored)) return false;
   const usable = reuse(stored, directives, now);
   return usable === 'fresh' || (wasFresh && usable !== 'request');

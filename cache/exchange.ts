@@ -20,6 +20,7 @@ import type { KeyLru } from './key-map.ts';
 import type { JournalPosition, Ledger } from './ledger.ts';
 import type { RequestDirectives } from './policy/directives.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
+import type { RequestProfile } from './request-profile.ts';
 import type { Store } from './store/store.ts';
 import type { StoredResponse } from './stored-response.ts';
 import type { Windows } from './windows.ts';
@@ -109,6 +110,8 @@ export interface KeyMemory {
 /** One request on its way through the steps. */
 export interface Exchange {
   readonly request: CacheRequest;
+  readonly profile: RequestProfile;
+  /** Directives of the request where the site's rule honours them, else `NO_REQUEST_DIRECTIVES`. */
   readonly directives: RequestDirectives;
   readonly range: readonly RangeSpec[] | undefined;
   /** The stored response that the request selects, if any. */

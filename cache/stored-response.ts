@@ -28,13 +28,15 @@ export interface StoredResponse {
   readonly length: number;
   readonly body: StoredBody;
   /**
-   * Cache for the component that answers with this object: it lives as long as the object, and is not stored. A WeakMap
-   * would do the same, but its values outlive every collection of the young generation.
+   * Caches for what follows from this object (stored-facts.ts), and for the component that answers with it: they live as
+   * long as the object, and are not stored. A WeakMap would do the same, but its values outlive every collection of the
+   * young generation.
    */
+  facts?: object | undefined;
   prepared?: object | undefined;
 }
 
-export interface StoredHead extends Omit<StoredResponse, 'body' | 'trailers' | 'length' | 'prepared'> {}
+export interface StoredHead extends Omit<StoredResponse, 'body' | 'trailers' | 'length' | 'facts' | 'prepared'> {}
 
 export interface StoredHeadInput {
   readonly status: number;

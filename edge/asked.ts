@@ -4,16 +4,16 @@
  * @module
  */
 import { hasTooManyParameters, type KeyedRequest, keyedLike } from '../cache/key.ts';
-import { carriesAllowed } from '../cache/passing.ts';
-import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from '../cache/policy/directives.ts';
-import type { VaryMember } from '../cache/vary.ts';
-import { normalisedField } from '../cache/vary.ts';
-import { isForOriginOnly } from '../http/conditional.ts';
+import { NOTHING_KNOWN } from '../cache/ledger.ts';
+import type { LookupRequest } from '../cache/lookup.ts';
+import { RequestProfile } from '../cache/request-profile.ts';
+import type { CompiledRules } from '../config/match.ts';
+import { rulePath } from '../config/rule-path.ts';
+import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { isForwardedField, withForwarded } from '../http/forwarding.ts';
-import { fieldValue, hasField, isLatin1, type RawHeaders } from '../http/headers.ts';
+import { hasField, isLatin1, type RawHeaders } from '../http/headers.ts';
 import type { SectionMemo } from '../http/message.ts';
-import { parseRange } from '../http/range.ts';
 import { parseOriginForm, type Target } from '../http/request-target.ts';
 import type { AnswerCounter } from '../telemetry/metrics.ts';
 import type { ServedSite } from '../tier/node-core.ts';
@@ -24,8 +24,8 @@ import { readHead, UNKNOWN_ADDRESS, type Visit, type Visited, type VisitorHead }
 
 export interface Asked {
   readonly served: ServedSite;
-  /** End-to-end fields, as the cache sees them; those that say who asked are another visitor's. */
-  readonly headers: RawHeaders;
+  /** Of the fields as the cache sees them; those that say who asked are another visitor's. */
+  readonly profile: RequestProfile;
   readonly head: VisitorHead;
   /** The same for the target `/`. */
   readonly visited: Visited;
@@ -46,13 +46,6 @@ export interface Asked {
   readonly authority: string;
   /** Bytes of a target. */
   readonly maxTarget: number;
-  readonly directives: RequestDirectives;
-  readonly hasConditions: boolean;
-  /** The fields of the conditions. */
-  readonly ifNoneMatch: string | undefined;
-  readonly hasRange: boolean;
-  /** Values of fields that responses vary by, in the form in which they are compared; filled as they are asked for. */
-  readonly normalised: Map<string, Value>;
   readonly hits: AnswerCounter;
   readonly hotCopies: AnswerCounter;
 }
@@ -70,34 +63,36 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
   const { site } = served;
   if (redirectFor(site, scheme, target) !== undefined || site.key.headers.some(isForwardedField)) return undefined;
   if (!siteGeo(site).isSameForAll) return undefined;
-  if (isForOriginOnly(headers) || carriesAllowed(site, headers)) return undefined;
-  const ranges = parseRange(fieldValue(headers, 'range'));
-  if (ranges !== undefined && ranges.length > 1) return undefined;
   const { metrics } = visit.core;
+  const { rules } = served;
+  const { credentials } = keyed;
   return {
     served,
-    headers,
+    profile: new RequestProfile({ site, rules, headers, credentials, differs: differsBetween(site, headers) }),
     head,
     visited,
     memo: undefined,
     hasMissed: false,
     isAnybodys: !siteGeo(site).isUsed && !isProxy(visit.region, head.remoteAddress ?? UNKNOWN_ADDRESS),
     scheme,
-    keysCookies: served.rules.keysCookies && keyed.credentials !== undefined,
+    keysCookies: rules.keysCookies && credentials !== undefined,
     prefix: keyed.prefix,
     suffix: keyed.suffix,
     around: bytesAround(keyed),
     host: keyed.host,
     authority: keyed.authority,
     maxTarget: visit.core.limits.max_target,
-    directives: directivesOf(headers),
-    hasConditions: hasField(headers, 'if-none-match') || hasField(headers, 'if-modified-since'),
-    ifNoneMatch: fieldValue(headers, 'if-none-match'),
-    hasRange: ranges !== undefined,
-    normalised: new Map(),
     hits: metrics.answers('public', site.name, 'hit'),
     hotCopies: metrics.answers('public', site.name, 'hot-copy'),
   };
+}
+
+/** Returns which fields differ between visitors with one section, or between the paths that they ask for. */
+function differsBetween(site: SiteConfig, headers: RawHeaders): (name: string) => boolean {
+  const geo = siteGeo(site);
+  // Which of the cookies count depends on the path.
+  const hasCookies = hasField(headers, 'cookie');
+  return (name) => (name === 'cookie' && hasCookies) || isForwardedField(name) || geo.tells(name);
 }
 
 function bytesAround({ prefix, suffix }: KeyedRequest): Asked['around'] {
@@ -108,6 +103,40 @@ function bytesAround({ prefix, suffix }: KeyedRequest): Asked['around'] {
 /** A request whose target is a string only where it is needed. */
 export interface Targeted {
   readonly target: string;
+}
+
+/** Request with a known header section, as the cache looks it up. One is used for all requests, one after the other. */
+export class SectionRequest implements LookupRequest {
+  /** Visitors know nothing of the journal. */
+  readonly needs: LookupRequest['needs'] = NOTHING_KNOWN;
+  #asked!: Asked;
+  #isHead = false;
+  #targeted!: Targeted;
+
+  set(asked: Asked, isHead: boolean, targeted: Targeted): this {
+    this.#asked = asked;
+    this.#isHead = isHead;
+    this.#targeted = targeted;
+    return this;
+  }
+
+  get method(): string {
+    return this.#isHead ? 'HEAD' : 'GET';
+  }
+
+  get rules(): CompiledRules {
+    return this.#asked.served.rules;
+  }
+
+  get path(): string {
+    const { target } = this.#targeted;
+    const mark = target.indexOf('?');
+    return rulePath(mark < 0 ? target : target.slice(0, mark));
+  }
+
+  get keyed(): KeyedRequest | undefined {
+    return targetAsked(this.#asked, this.#targeted.target)?.keyed;
+  }
 }
 
 /** Interpretation of a request target under a known header section. */
@@ -157,44 +186,4 @@ function memoOf(asked: Asked, headers: RawHeaders): SectionMemo | undefined {
   asked.hasMissed = true;
   const { memo } = asked;
   return memo === undefined || memo.headers === headers ? memo : { headers, texts: memo.texts };
-}
-
-/**
- * As `matchesVary`, with values that are remembered.
- *
- * @returns `undefined` where it depends on who asks.
- */
-export function selects(asked: Asked, vary: readonly VaryMember[]): boolean | undefined {
-  for (const { name, value } of vary) {
-    const own = normalisedValue(asked, name);
-    if (own === OF_THE_VISITOR) return undefined;
-    if (own !== value) return false;
-  }
-  return true;
-}
-
-/** The value of a field that says who asked. */
-const OF_THE_VISITOR = Symbol('of the visitor');
-
-type Value = string | undefined | typeof OF_THE_VISITOR;
-
-/** Fields that are remembered for a section: what responses vary by is for origins to choose. */
-const MAX_NORMALISED = 32;
-
-function normalisedValue({ normalised, headers, served }: Asked, name: string): Value {
-  const known = normalised.get(name);
-  if (known !== undefined || normalised.has(name)) return known;
-  // Which of the cookies count depends on the path.
-  const isOfPath = name === 'cookie' && hasField(headers, 'cookie');
-  const isOfVisitor = isOfPath || isForwardedField(name) || siteGeo(served.site).tells(name);
-  const value = isOfVisitor ? OF_THE_VISITOR : normalisedField(headers, name);
-  if (normalised.size < MAX_NORMALISED) normalised.set(name, value);
-  return value;
-}
-
-function directivesOf(headers: RawHeaders): RequestDirectives {
-  const cacheControl = fieldValue(headers, 'cache-control');
-  const pragma = fieldValue(headers, 'pragma');
-  if (cacheControl === undefined && pragma === undefined) return NO_REQUEST_DIRECTIVES;
-  return requestDirectives(cacheControl, pragma);
 }

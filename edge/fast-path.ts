@@ -7,21 +7,25 @@
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { type AnswerForm, answerForm } from '../cache/answer.ts';
 import { storedAnswer } from '../cache/answering.ts';
-import { isPersonal } from '../cache/credentials.ts';
-import { NO_REQUEST_DIRECTIVES } from '../cache/policy/directives.ts';
-import { reuse } from '../cache/policy/reuse.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
-import type { StoredResponse } from '../cache/stored-response.ts';
-import { evaluateConditional } from '../http/conditional.ts';
 import { Front } from '../http/front.ts';
 import type { FrontConnection } from '../http/front-connection.ts';
 import type { FrontExchange } from '../http/front-exchange.ts';
-import { fieldValue, firstLine, type RawHeaders } from '../http/headers.ts';
+import { fieldValue, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { LoggedRequest } from '../tier/node-core.ts';
-import { type Asked, askedBy, selects, type TargetAsked, type Targeted, targetAsked, visitedAs } from './asked.ts';
+import {
+  type Asked,
+  askedBy,
+  SectionRequest,
+  type TargetAsked,
+  type Targeted,
+  targetAsked,
+  visitedAs,
+} from './asked.ts';
 import { answerVisitor } from './pipeline.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
@@ -39,7 +43,7 @@ const WAYS = 4;
 /** The key of the request that is being answered. */
 const joined = new KeyBytes();
 
-const NOTHING_STORED: readonly StoredResponse[] = [];
+const A_GET = { method: 'GET' };
 
 type Connection = FrontConnection<Meaning>;
 type Request = Recogniser<Meaning>;
@@ -49,6 +53,7 @@ type Noted = Pick<LoggedRequest, 'method' | 'target'>;
 export class FastPath {
   readonly front: Front<Meaning>;
   readonly #prepared: PreparedResponses;
+  readonly #lookedUp = new SectionRequest();
   #visit: Visit;
   #recogniser!: Request;
   /** Requests that were answered here. */
@@ -88,7 +93,7 @@ export class FastPath {
     const asked = this.#askedBy(connection, request);
     if (asked === null) return false;
     const now = this.#visit.core.now();
-    const prepared = this.find(keyOf(asked, request), asked, request, now, connection.startedAt);
+    const prepared = this.find(keyOf(asked, request), asked, request.isHead, request, now, connection.startedAt);
     if (prepared === undefined) return false;
     const isOwner = this.isOwner(prepared, asked, request);
     if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
@@ -109,25 +114,29 @@ export class FastPath {
 
   /**
    * @param startedAt - When the request came: what has passed since is a slice of time at most.
-   * @returns The stored response that answers the request, unless that is not to be decided here.
+   * @returns The fresh response that answers the request, unless that is not to be decided here.
    */
   find(
     key: string | KeyBytes,
     asked: Asked,
+    isHead: boolean,
     request: Targeted,
     now: EpochMs,
     startedAt: MonotonicMs,
   ): Prepared | undefined {
-    const { ledger } = this.#visit.core;
-    const stored = this.#select(key, asked, request);
-    if (stored === undefined) return undefined;
-    if (!ledger.holdsLease(now, startedAt) || !this.#isCurrent(stored, asked, request)) return undefined;
-    const prepared = this.#prepared.of(stored, asked.served, request);
-    if (!prepared.isPlain) return undefined;
-    if (prepared.cookies !== undefined && isPersonal(asked.visited.keyed.credentials, prepared.cookies))
-      return undefined;
-    const directives = prepared.honoursRequests ? asked.directives : NO_REQUEST_DIRECTIVES;
-    return reuse(stored, directives, now) === 'fresh' ? prepared : undefined;
+    const { engine } = this.#visit.core;
+    const lookedUp = this.#lookedUp.set(asked, isHead, request);
+    // Where cookies are in the key at some paths, the path has to be known first.
+    let found = asked.keysCookies ? undefined : engine.lookup(key, lookedUp, asked.profile, now, startedAt);
+    // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
+    if (found === undefined || found.outcome === 'none') {
+      const { keyed } = lookedUp;
+      if (keyed === undefined || (keyed.target === request.target && !asked.keysCookies)) return undefined;
+      found = engine.lookup(keyed.key, lookedUp, asked.profile, now, startedAt);
+    }
+    if (found.outcome !== 'fresh' || found.isRefused || found.stored === undefined) return undefined;
+    const prepared = this.#prepared.of(found.stored, asked.served, lookedUp);
+    return prepared.isPlain ? prepared : undefined;
   }
 
   /** Returns whether this process answers as the owner of the response. */
@@ -163,32 +172,6 @@ export class FastPath {
     return this.#visit;
   }
 
-  /** @returns The stored response that the request selects, unless that is not to be decided here. */
-  #select(key: string | KeyBytes, asked: Asked, request: Targeted): StoredResponse | undefined {
-    const { store } = this.#visit.core;
-    // Where cookies are in the key at some paths, the path has to be known first.
-    let variants = asked.keysCookies ? NOTHING_STORED : store.get(key);
-    // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
-    if (variants.length === 0) {
-      const keyed = targetAsked(asked, request.target)?.keyed;
-      if (keyed === undefined || (keyed.target === request.target && !asked.keysCookies)) return undefined;
-      variants = store.get(keyed.key);
-    }
-    for (const stored of variants) {
-      const selected = selects(asked, stored.vary);
-      if (selected === undefined) return undefined;
-      if (selected) return stored;
-    }
-    return undefined;
-  }
-
-  #isCurrent(stored: StoredResponse, asked: Asked, request: Targeted): boolean {
-    const { ledger } = this.#visit.core;
-    if (ledger.isStillCurrent(stored.stamp)) return true;
-    const keyed = targetAsked(asked, request.target)?.keyed;
-    return keyed !== undefined && ledger.check(stored, keyed) === 'current';
-  }
-
   #write(
     connection: Connection,
     request: Request,
@@ -197,13 +180,12 @@ export class FastPath {
     isHotCopy: boolean,
     now: EpochMs,
   ): boolean {
-    if (asked.hasConditions && isNotModified(asked, prepared, now)) {
-      return this.#sendPrepared(connection, asked, prepared, 'not-modified', isHotCopy, now, this.#noteOf(request));
-    }
+    const form = formFor(request.isHead, asked, prepared, now);
+    if (form === 'part') return this.#writePart(connection, request, asked, prepared, isHotCopy, now);
     const note = this.#noteOf(request);
-    if (request.isHead) return this.#sendPrepared(connection, asked, prepared, 'head', isHotCopy, now, note);
-    if (asked.hasRange) return this.#writePart(connection, request, asked, prepared, isHotCopy, now);
-    if (prepared.isOneBuffer) return this.#sendPrepared(connection, asked, prepared, 'whole', isHotCopy, now, note);
+    if (form !== 'whole' || prepared.isOneBuffer) {
+      return this.#sendPrepared(connection, asked, prepared, form, isHotCopy, now, note);
+    }
     const head = prepared.head('whole', isHotCopy, now);
     if (head === undefined) return false;
     this.#stream(connection, asked, { text: head, status: prepared.stored.status }, prepared.open(), isHotCopy, note);
@@ -237,8 +219,9 @@ export class FastPath {
     isHotCopy: boolean,
     now: EpochMs,
   ): boolean {
-    const request = { method: 'GET', headers: asked.headers };
-    const { head, body, status } = storedAnswer({ request }, prepared.stored, now, { hit: true });
+    const { profile } = asked;
+    if (profile.ranges !== undefined && profile.ranges.length > 1) return false;
+    const { head, body, status } = storedAnswer({ request: A_GET, profile }, prepared.stored, now, { hit: true });
     const text = prepared.finishedText(head, isHotCopy, status.ttlMs);
     if (text === undefined) {
       body?.close();
@@ -337,15 +320,7 @@ function wayOf(socket: Pick<Socket, 'remoteAddress'>, visit: Visit): number {
   return encrypted + (isProxy(visit.region, socket.remoteAddress ?? UNKNOWN_ADDRESS) ? TRUSTED : 0);
 }
 
-export function isNotModified(asked: Asked, { stored, tag }: Prepared, now: EpochMs): boolean {
-  if (stored.status !== 200) return false; // the conditions count for a 200 only (RFC 9110, section 13.2.1)
-  if (asked.ifNoneMatch !== undefined && asked.ifNoneMatch === tag) return true;
-  const { headers } = stored;
-  const selected = {
-    status: 200,
-    etag: firstLine(headers, 'etag'),
-    lastModified: firstLine(headers, 'last-modified'),
-    date: firstLine(headers, 'date'),
-  };
-  return evaluateConditional(asked.headers, selected, now) === 'not-modified';
+/** Form of the answer to a request that finds the response fresh. */
+export function formFor(isHead: boolean, { profile }: Asked, { stored, facts }: Prepared, now: EpochMs): AnswerForm {
+  return answerForm(isHead ? 'HEAD' : 'GET', profile, stored, now, facts.isNamedBy(profile));
 }

@@ -12,11 +12,10 @@ import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.t
 import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
 import type { Begun } from '../http/http2/section.ts';
-import type { EpochMs } from '../lib/clock.ts';
 import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import { type Asked, askedBy } from './asked.ts';
-import { type FastPath, isNotModified } from './fast-path.ts';
-import { type Form, type Kind, PLACES, type Prepared } from './prepared.ts';
+import { type FastPath, formFor } from './fast-path.ts';
+import { type Form, PLACES } from './prepared.ts';
 import { isProxy } from './senders.ts';
 import type { Visit } from './visitor.ts';
 
@@ -56,21 +55,24 @@ export class FastStreams {
     if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(target)) return false;
     const { known } = connection.peer;
     const asked = this.#askedAgainBy(connection.peer, section.raw);
-    if (asked === null || asked.hasRange) return false;
+    if (asked === null) return false;
     const now = this.#visit.core.now();
     const request = { target };
-    const prepared = this.#fast.find(asked.prefix + target + asked.suffix, asked, request, now, connection.readAt);
+    const isHead = method === 'HEAD';
+    const key = asked.prefix + target + asked.suffix;
+    const prepared = this.#fast.find(key, asked, isHead, request, now, connection.readAt);
     if (prepared === undefined || !prepared.isOneBuffer) return false;
+    const kind = formFor(isHead, asked, prepared, now);
+    if (kind === 'part') return false;
 
     const isOwner = this.#fast.isOwner(prepared, asked, request);
-    const kind = kindOf(method, asked, prepared, now);
     const bytes = this.#fast.bytesOf(prepared, kind, !isOwner, now, HTTP2);
     if (bytes === undefined) return false;
     const { status, length } = prepared.stored;
     const bodyBytes = kind === 'whole' ? length : 0;
     if (!connection.answer(id, bytes, bodyBytes)) return false;
     const sent = kind === 'not-modified' ? 304 : status;
-    const note = this.#fast.noteOf(method === 'HEAD', request);
+    const note = this.#fast.noteOf(isHead, request);
     this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, sent, bodyBytes, note);
     this.#fast.hasAnswered(prepared, isOwner);
     if (this.#fast.visit.core.tracer.isOnForHits) this.#fast.trace(method, target, asked, isOwner);
@@ -134,11 +136,6 @@ function sectionOf(raw: RawHeaders): string {
     if (!isOfTheTarget(raw[i] as string)) section += `${raw[i]}\0${raw[i + 1]}\0`;
   }
   return section;
-}
-
-function kindOf(method: string, asked: Asked, prepared: Prepared, now: EpochMs): Kind {
-  if (asked.hasConditions && isNotModified(asked, prepared, now)) return 'not-modified';
-  return method === 'HEAD' ? 'head' : 'whole';
 }
 
 function isPlain(raw: RawHeaders): boolean {

@@ -6,10 +6,8 @@
  * @module
  */
 import type { StoredResponse } from '../cache/stored-response.ts';
-import { rulePath } from '../config/rule-path.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
-import type { Targeted } from './asked.ts';
 import { type Form, type Kind, Prepared } from './prepared.ts';
 
 /** Answers that are kept whole, together; they are dropped after a second. */
@@ -31,11 +29,12 @@ export class PreparedResponses {
     this.#timer = setInterval(() => this.#dropWhole(), WHOLE_MS).unref();
   }
 
-  /** @param request - Whose target is a valid one under whose key the response is stored. */
-  of(stored: StoredResponse, served: ServedSite, request: Targeted): Prepared {
+  /** @param request - Whose path is one under whose key the response is stored. */
+  of(stored: StoredResponse, served: ServedSite, request: { readonly path: string }): Prepared {
     const known = stored.prepared;
     if (known instanceof Prepared && known.isFor(stored, served, this.keepAliveMs)) return known;
-    const prepared = this.#prepare(stored, served, request.target);
+    const { path } = request;
+    const prepared = new Prepared({ stored, served, path, node: this.#node, keepAliveMs: this.keepAliveMs });
     stored.prepared = prepared;
     return prepared;
   }
@@ -54,12 +53,6 @@ export class PreparedResponses {
   close(): void {
     clearInterval(this.#timer);
     this.#dropWhole();
-  }
-
-  #prepare(stored: StoredResponse, served: ServedSite, target: string): Prepared {
-    const mark = target.indexOf('?');
-    const path = rulePath(mark < 0 ? target : target.slice(0, mark));
-    return new Prepared({ stored, served, path, node: this.#node, keepAliveMs: this.keepAliveMs });
   }
 
   #dropWhole(): void {

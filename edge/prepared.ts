@@ -8,22 +8,22 @@
  * @module
  */
 import { STATUS_CODES } from 'node:http';
-import { storedAnswer } from '../cache/answering.ts';
+import { type AnswerForm, conditionsIn } from '../cache/answer.ts';
+import { type Asking, storedAnswer } from '../cache/answering.ts';
 import { formatCacheStatus } from '../cache/cache-status.ts';
 import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
-import { isComplete, type StoredResponse } from '../cache/stored-response.ts';
-import type { CookiePolicy } from '../config/match.ts';
-import { parseEntityTag } from '../http/etag.ts';
+import { factsOf, type StoredFacts } from '../cache/stored-facts.ts';
+import type { StoredResponse } from '../cache/stored-response.ts';
 import { reasonPhrase } from '../http/exchange.ts';
-import { fieldLines, fieldValue, firstLine, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
+import { fieldLines, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { browserTtl, finishedHead } from './finish.ts';
 import type { Place } from './peers.ts';
 
-/** Kind of head: of the whole to GET, of the whole to HEAD, or of a 304. */
-export type Kind = 'whole' | 'head' | 'not-modified';
+/** Form of an answer whose head does not depend on the request. */
+export type Kind = Exclude<AnswerForm, 'part'>;
 
 export interface PreparedOptions {
   readonly stored: StoredResponse;
@@ -64,20 +64,15 @@ type Block = { readonly bytes: Buffer; readonly fromMs: number; readonly untilMs
 export class Prepared {
   readonly stored: StoredResponse;
   readonly served: ServedSite;
+  readonly facts: StoredFacts;
   readonly #options: PreparedOptions;
   /** True if this response can be answered from its prepared form at all. */
   readonly isPlain: boolean;
-  /** True if the visitor's own Cache-Control is honoured. */
-  readonly honoursRequests: boolean;
   /** At `KINDS` and, beside each, for a hot copy; `null` where it is not to be made here. */
   readonly #templates: (Template | null | undefined)[] = [];
   /** At the same places. */
   #blocks: (Block | undefined)[] = [];
-  /** The entity tag, if an If-None-Match of the same text names it. */
-  readonly tag: string | undefined;
   readonly isOneBuffer: boolean;
-  /** Cookies that make a request personal; undefined if the origin declares the response shareable. */
-  readonly cookies: CookiePolicy | undefined;
   /** Time at which the bytes were last made: milliseconds. */
   #madeAt = Number.NEGATIVE_INFINITY;
   place: Place | undefined;
@@ -87,18 +82,8 @@ export class Prepared {
     this.#options = options;
     this.stored = stored;
     this.served = served;
-    const rule = served.rules.ruleFor(path, 200);
-    this.honoursRequests = rule.request_directives === 'honour';
-    this.isPlain =
-      hasOrdinaryStatus(stored.status) &&
-      isComplete(stored) &&
-      stored.trailers.length === 0 &&
-      !served.rules.bypasses(path);
-    const { status, headers, policy } = stored;
-    const type = fieldValue(headers, 'content-type');
-    this.cookies = policy.declared ? undefined : served.rules.responseRule(path, status, type).cookies;
-    const tag = firstLine(stored.headers, 'etag');
-    this.tag = tag !== undefined && parseEntityTag(tag) !== undefined ? tag : undefined;
+    this.facts = factsOf(stored, { rules: served.rules, path });
+    this.isPlain = hasOrdinaryStatus(stored.status) && this.facts.isComplete && stored.trailers.length === 0;
     this.isOneBuffer = stored.length <= ONE_BUFFER_BYTES;
   }
 
@@ -203,15 +188,15 @@ function render({ texts, numbers, browserTtlMs }: Template, ageMs: number, leftM
 }
 
 /** A request for each kind. The tag or the date that makes a 304 does not show in it. */
-const REQUESTS: Readonly<Record<Kind, { readonly method: string; readonly headers: RawHeaders }>> = {
-  whole: { method: 'GET', headers: [] },
-  head: { method: 'HEAD', headers: [] },
-  'not-modified': { method: 'GET', headers: ['If-None-Match', '*'] },
+const REQUESTS: Readonly<Record<Kind, Asking>> = {
+  whole: { request: { method: 'GET' }, profile: conditionsIn([]) },
+  head: { request: { method: 'HEAD' }, profile: conditionsIn([]) },
+  'not-modified': { request: { method: 'GET' }, profile: conditionsIn(['If-None-Match', '*']) },
 };
 
 function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, now: EpochMs): Template | undefined {
   const { stored, served, path, node, keepAliveMs } = options;
-  const answer = storedAnswer({ request: REQUESTS[kind] }, stored, now, { hit: true });
+  const answer = storedAnswer(REQUESTS[kind], stored, now, { hit: true });
   answer.body?.close();
   const ttl = `ttl=${Math.floor(remainingLifetime(stored, now) / 1_000)}`;
   const status = formatCacheStatus(node, { ...answer.status, detail: isHotCopy ? 'hot-copy' : undefined });

@@ -47,7 +47,7 @@ export function hasTooManyRanges(value: string): boolean {
  *   (section 15.3.7.2); `'unsatisfiable'` (answer 416); or `'whole'` (ignore
  *   `Range`): there are no bytes to choose from, or the set is abusive.
  */
-export function resolveRanges(specs: RangeSpec[], length: number): ByteRange[] | 'unsatisfiable' | 'whole' {
+export function resolveRanges(specs: readonly RangeSpec[], length: number): ByteRange[] | 'unsatisfiable' | 'whole' {
   // Section 17.15: many or overlapping ranges multiply the work of one small request; section 14.2 lets us ignore them.
   if (specs.length > MAX_RANGES) return 'whole';
   // Section 14.2: "MAY ignore" where the representation "has no content"; Content-Range cannot express zero bytes.

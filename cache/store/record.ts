@@ -211,8 +211,21 @@ function readVariant(from: RecordReader, place: Place, nextOutside: () => Memory
   const responseTime = epochMs(from.double());
   const length = from.double();
   const body = readBody(from, place, nextOutside);
-  const prepared = undefined; // has its place in the object from the start
-  return { status, statusText, headers, vary, tags, stamp, policy, responseTime, trailers, length, body, prepared };
+  return {
+    status,
+    statusText,
+    headers,
+    vary,
+    tags,
+    stamp,
+    policy,
+    responseTime,
+    trailers,
+    length,
+    body,
+    facts: undefined, // these have their places in the object from the start
+    prepared: undefined,
+  };
 }
 
 function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredBody {

@@ -85,8 +85,7 @@ function entries(): Entries {
   const some = Array.from({ length: 10_000 }, (_, i) => [keyOf(i), store.get(keyOf(i))] as const);
   const lookedUp = heldBytes();
   for (const [key, [stored]] of some) {
-    if (stored !== undefined)
-      responses.of(stored, served, { target: key.slice(22) }).head('whole', false, epochMs(now));
+    if (stored !== undefined) responses.of(stored, served, { path: key.slice(22) }).head('whole', false, epochMs(now));
   }
   const prepared = heldBytes();
   if (store.size !== ENTRIES) throw new Error('they are to be there until here');

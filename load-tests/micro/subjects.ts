@@ -3,8 +3,11 @@
  * @module
  */
 import { cacheKey } from '../../cache/key.ts';
+import { NOTHING_KNOWN } from '../../cache/ledger.ts';
+import { lookup } from '../../cache/lookup.ts';
 import { NO_REQUEST_DIRECTIVES } from '../../cache/policy/directives.ts';
 import { reuse } from '../../cache/policy/reuse.ts';
+import { RequestProfile } from '../../cache/request-profile.ts';
 import { KeyBytes } from '../../cache/store/key-bytes.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
 import { matchesVary } from '../../cache/vary.ts';
@@ -66,6 +69,8 @@ export function subjects(): Subject[] {
   const stored = storedResponse(store, 0, 1_024, now);
   const keyed = cacheKey(site, 'http', target, headers);
   ledger.check(stored, keyed);
+  const request = { method: 'GET', keyed, path: TARGET, rules: served.rules, needs: NOTHING_KNOWN };
+  const profile = new RequestProfile({ ...served, headers, credentials: undefined });
   const ring = new Ring(['a', 'b', 'c', 'd'].map((name) => ({ name, weight: 1 })));
   const prepared = new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 });
   prepared.makeBytes('whole', false, epochMs(now), true);
@@ -85,6 +90,10 @@ export function subjects(): Subject[] {
     { what: `store: one of ${KEYS} keys found, looked up lately`, call: () => store.get(next()) },
     { what: 'store: one found, read from its record', call: () => small.get(next()) },
     { what: 'Vary: compared', call: () => matchesVary(stored.vary, headers) },
+    {
+      what: `lookup: one of ${KEYS} keys found fresh`,
+      call: () => lookup({ store, ledger }, next(), request, profile, epochMs(now), monotonicMs(now)),
+    },
     { what: 'policy: may it be reused', call: () => reuse(stored, NO_REQUEST_DIRECTIVES, epochMs(now)) },
     { what: 'rules: of the path', call: () => served.rules.ruleFor(TARGET, 200) },
     { what: 'ledger: checked since the last purge', call: () => ledger.isStillCurrent(stored.stamp) },

@@ -28,39 +28,39 @@ test('a response is prepared once for as long as nothing changes', async (t) => 
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
-  const first = all.of(response, SITE, { target: '/a' });
-  t.equal(all.of(response, SITE, { target: '/a' }), first);
+  const first = all.of(response, SITE, { path: '/a' });
+  t.equal(all.of(response, SITE, { path: '/a' }), first);
 
-  t.not(all.of(response, serve(), { target: '/a' }), first, 'anew by a new config');
-  const again = all.of(response, SITE, { target: '/a' });
+  t.not(all.of(response, serve(), { path: '/a' }), first, 'anew by a new config');
+  const again = all.of(response, SITE, { path: '/a' });
   all.keepAliveMs = 5_000;
-  t.not(all.of(response, SITE, { target: '/a' }), again, 'anew when another time is announced to visitors');
+  t.not(all.of(response, SITE, { path: '/a' }), again, 'anew when another time is announced to visitors');
 });
 
 test('a response made of another one by copying its fields has a prepared form of its own', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
-  const first = all.of(response, SITE, { target: '/a' });
+  const first = all.of(response, SITE, { path: '/a' });
   const changed: StoredResponse = { ...response, headers: [...response.headers, 'X-New', 'yes'] };
-  const second = all.of(changed, SITE, { target: '/a' });
+  const second = all.of(changed, SITE, { path: '/a' });
   t.not(second, first);
   t.match(second.head('whole', false, epochMs(NOW)), /^X-New: yes\r$/m);
-  t.equal(all.of(response, SITE, { target: '/a' }), first);
+  t.equal(all.of(response, SITE, { path: '/a' }), first);
 });
 
 test('what another object of the same property holds is not taken for a prepared form', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response: StoredResponse = { ...stored(), prepared: { isFor: () => true } };
-  t.match(all.of(response, SITE, { target: '/a' }).head('whole', false, epochMs(NOW)), /^HTTP\/1\.1 200 /);
+  t.match(all.of(response, SITE, { path: '/a' }).head('whole', false, epochMs(NOW)), /^HTTP\/1\.1 200 /);
 });
 
 test('a whole answer is kept when it is asked for twice in a second, and while there is room', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
-  const prepared = all.of(response, SITE, { target: '/a' });
+  const prepared = all.of(response, SITE, { path: '/a' });
   const bytes = all.makeBytes(prepared, 'whole', false, epochMs(NOW));
   t.ok(bytes);
   t.equal(prepared.readyBytes('whole', false, epochMs(NOW)), undefined, 'asked for once');
@@ -72,11 +72,11 @@ test('a whole answer is kept when it is asked for twice in a second, and while t
 
   const large = stored(16 * 1024);
   for (let i = 0; i < 1_100; i++) {
-    const copy = all.of({ ...large }, SITE, { target: '/large' });
+    const copy = all.of({ ...large }, SITE, { path: '/large' });
     all.makeBytes(copy, 'whole', false, epochMs(NOW));
     all.makeBytes(copy, 'whole', false, epochMs(NOW));
   }
-  const late = all.of({ ...response }, SITE, { target: '/a' });
+  const late = all.of({ ...response }, SITE, { path: '/a' });
   all.makeBytes(late, 'whole', false, epochMs(NOW));
   t.same(all.makeBytes(late, 'whole', false, epochMs(NOW)), bytes, 'answered all the same');
   t.equal(late.readyBytes('whole', false, epochMs(NOW)), undefined, '16 MiB are full');

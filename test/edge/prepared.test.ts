@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import { conditionsIn } from '../../cache/answer.ts';
 import { storedAnswer } from '../../cache/answering.ts';
 import { formatCacheStatus } from '../../cache/cache-status.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
@@ -83,7 +84,9 @@ test('a head from a template is the head that the long way makes', async (t) => 
         const prepared = prepare(response, served);
         prepared.head(kind, hot, epochMs(NOW + made));
         const now = NOW + made + later;
-        const answer = storedAnswer({ request: { method, headers } }, response, epochMs(now), { hit: true });
+        const answer = storedAnswer({ request: { method }, profile: conditionsIn(headers) }, response, epochMs(now), {
+          hit: true,
+        });
         const status = formatCacheStatus('eu-1', { ...answer.status, detail: hot ? 'hot-copy' : undefined });
         const head = { ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', status) };
         const finished = finishedHead(served, '/', head).headers;
