@@ -48,7 +48,7 @@ const IMPORT = /(?:from|import\()\s*'(\.[^']+)'/g;
 
 const files = Object.keys(MAY_IMPORT).flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: ROOT }));
 
-test('every folder with code is in the table', async (t) => {
+test('every folder with code is in the table of import rules', async (t) => {
   const folders = new Set(globSync('*/**/*.ts', { cwd: ROOT, exclude: ['node_modules/**', '.tap/**'] }).map(topFolder));
   folders.delete('test');
   t.same(
@@ -100,7 +100,7 @@ test('clocks are read in lib/clock.ts, by types that do not mix', async (t) => {
   t.same(wrong, []);
 });
 
-test('what Node does not document is used in http/node-internals/ only', async (t) => {
+test('undocumented parts of Node are used in http/node-internals/ only', async (t) => {
   const undocumented =
     /\b_(?:handle|parent|consumed|paused)\b|getOwnPropertySymbols|process\.binding|internalBinding|setFlagsFromString/;
   const wrong = files

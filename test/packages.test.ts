@@ -37,7 +37,7 @@ function takes(range: string, version: Version): boolean {
   );
 }
 
-test('every package takes the oldest Node that the README promises: npm ci warns of none', async (t) => {
+test('every package accepts the oldest Node that the README promises: npm ci prints no warning', async (t) => {
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
   const packages = Object.entries(lock.packages as Record<string, { engines?: { node?: string } | string[] }>);
   t.ok(packages.length > 100);

@@ -56,7 +56,7 @@ test(`lines of the docs have at most ${MAX_COLUMNS} columns`, async (t) => {
   );
 });
 
-test('what these rules find', async (t) => {
+test('these rules find violations', async (t) => {
   t.strictSame(docComments(`${OPENING} What it is. */ x; ${OPENING}\n * A list\n * of two lines.\n */`), [
     'What it is.',
     'A list of two lines.',

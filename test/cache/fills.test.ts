@@ -7,7 +7,7 @@ function some(): Fill {
   return {} as Fill;
 }
 
-test('a fill is found at its place, and with all others of its key', async (t) => {
+test('a fill is found by its request, and among all fills of its key', async (t) => {
   const fills = new Fills();
   const [joinable, alone, other] = [some(), some(), some()];
   fills.add(joinable, 'a', 'a');
@@ -20,7 +20,7 @@ test('a fill is found at its place, and with all others of its key', async (t) =
   t.same([fills.size, [...fills.keys()].sort()], [2, ['a', 'b']]);
 });
 
-test('one that has lost its place is of its key until it is done, and does not take the place with it', async (t) => {
+test('a superseded fill belongs to its key until it is done, and does not remove its successor', async (t) => {
   const fills = new Fills();
   const [overtaken, newer] = [some(), some()];
   fills.add(overtaken, 'a', 'a');

@@ -43,7 +43,7 @@ test('more keys than there are buckets', async (t) => {
 /** So many that some have the same hash of 32 bits: about ten pairs, and none once in twenty thousand runs. */
 const MANY = 300_000;
 
-test('of two keys of the same hash, the one that was set last is remembered', async (t) => {
+test('of two keys with one hash the later one is remembered', async (t) => {
   const hashes = new Map<number, string>();
   const bytes = new KeyBytes();
   let pair: readonly [string, string] | undefined;
@@ -65,7 +65,7 @@ test('of two keys of the same hash, the one that was set last is remembered', as
   t.same([lru.get(first), lru.get(second)], [undefined, 2]);
 });
 
-test('a key is the same however it is put together, and is found in bytes', async (t) => {
+test('a key is equal however it is composed, and is found in bytes', async (t) => {
   const latin = fc.string({
     unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
     maxLength: 40,

@@ -99,7 +99,7 @@ for (const { what, key, a, b } of [
     b: ['Cookie', 'a=1 b=2'],
   },
 ]) {
-  test(`told apart: ${what}`, async (t) => {
+  test(`two keys: ${what}`, async (t) => {
     const config = site(key);
     t.not(keyed(config, '/', a).key, keyed(config, '/', b).key);
   });
@@ -114,13 +114,13 @@ for (const { what, key, a, b } of [
   { what: 'cookies that do not count', key: { cookies: ['c'] }, a: ['Cookie', 'c=1; d=1'], b: ['Cookie', 'd=2;c=1'] },
   { what: 'headers that do not count', key: { headers: ['X-Kind'] }, a: ['X-Other', '1'], b: [] },
 ]) {
-  test(`the same: ${what}`, async (t) => {
+  test(`one key: ${what}`, async (t) => {
     const config = site(key);
     t.equal(keyed(config, '/', a).key, keyed(config, '/', b).key);
   });
 }
 
-test('the usual port is no port, others count, and so do host and scheme', async (t) => {
+test('the default port is left out of a key; other ports, the host and the scheme count', async (t) => {
   const config = site();
   t.equal(keyed(config, '/', [], 'shop.test:80').key, keyed(config, '/', [], 'SHOP.test').key);
   const target = parseRequestTarget('GET', '/', ['Host', 'shop.test:443']);

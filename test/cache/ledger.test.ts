@@ -71,7 +71,7 @@ for (const { what, record, tags = [], verdict } of [
   });
 }
 
-test('a variant goes by what Vary selects; the same one again costs no second mark', async (t) => {
+test('a purge of a variant counts for what Vary selects; repeating it adds no second mark', async (t) => {
   const ledger = ledgerAt(0);
   const de = { ...stored(ledger), vary: [{ name: 'accept-language', value: 'de' }] };
   const en = { ...stored(ledger), vary: [{ name: 'accept-language', value: 'en' }] };
@@ -98,7 +98,7 @@ test('rule 9: another journal, or an older copy, leaves nothing verified', async
   t.equal(ledger.check(foreign, PAGE), 'unverified');
 });
 
-test('rule 10: what is older than the floor counts as purged, and its marks go', async (t) => {
+test('rule 10: responses older than the floor count as purged, and their marks are dropped', async (t) => {
   const ledger = ledgerAt(0);
   const old = stored(ledger);
   ledger.apply([purge(1, { selector: '//shop.test/x' }), purge(2, { kind: 'tag', selector: 'y' })]);
@@ -129,7 +129,7 @@ test('rule 7: the lease runs from the last time that the journal had nothing new
   t.ok(holdsLease(ledger, NOW + 110_000));
 });
 
-test('rule 7: a clock that is set back makes no lease of hours', async (t) => {
+test('rule 7: a clock that is set back does not prolong a lease', async (t) => {
   const ledger = ledgerAt(3);
   ledger.heard(3, instant(NOW));
   t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 60_000));
@@ -138,13 +138,13 @@ test('rule 7: a clock that is set back makes no lease of hours', async (t) => {
   t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 70_000), 'it is heard of again');
 });
 
-test('rule 7: a machine that sleeps for longer than a lease has none when it wakes', async (t) => {
+test('rule 7: a lease has run out after the machine slept for longer than it', async (t) => {
   const ledger = ledgerAt(3);
   ledger.heard(3, instant(NOW));
   t.notOk(holdsLease(ledger, NOW + 60_001, NOW + 1_000));
 });
 
-test('rule 5: who asks with a higher number gets nothing older', async (t) => {
+test('rule 5: a requester with a higher position gets nothing older', async (t) => {
   const ledger = ledgerAt(3);
   const { stamp } = stored(ledger);
   t.ok(ledger.isNewEnough(stamp, { identity: 'one', seq: 3 }));
@@ -156,7 +156,7 @@ test('rule 5: who asks with a higher number gets nothing older', async (t) => {
   t.equal(ledger.check({ stamp: asked, tags: [] }, PAGE), 'current');
 });
 
-test('a journal that is opened again changes nothing, neither here nor between nodes of which one has not heard of it', async (t) => {
+test('reopening the journal changes no verdict, nor between nodes of which one has not seen the new term', async (t) => {
   const [ledger, other] = [ledgerAt(7), ledgerAt(7)];
   ledger.heard(7, instant(NOW));
   const named = stored(ledger);
@@ -216,7 +216,7 @@ for (const [what, tell] of Object.entries<(ledger: Ledger) => unknown>({
   'a node that asks on': (ledger) => ledger.positionFor({ identity: 'one', seq: 9 }),
   'a node that answers': (ledger) => ledger.stampOf({ identity: 'one', seq: 9 }),
 })) {
-  test(`what ${what} has told of is known, applied or not`, async (t) => {
+  test(`a position that ${what} has announced is known, applied or not`, async (t) => {
     const ledger = ledgerAt(7);
     t.same(ledger.known, { identity: 'one', seq: 7 });
     tell(ledger);
@@ -230,7 +230,7 @@ for (const [what, tell] of Object.entries<(ledger: Ledger) => unknown>({
   });
 }
 
-test('a node without a journal counts for itself', async (t) => {
+test('a node without a journal counts its own purges', async (t) => {
   const ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
   t.equal(ledger.stampNow({ identity: undefined, seq: 4 }).asOf, 4, 'who asks gets what is as new as that');
   ledger.stampOf({ identity: undefined, seq: 4 });
@@ -252,7 +252,7 @@ for (const { what, pad } of [
     prefix: [`//shop.test:8080/a/b?c=1${pad.slice(1)}`, `//shop.test:8080/b${pad}`, '//x/'],
     everything: ['', '', ''],
   };
-  test(`the verdict is that of comparing with every record that was applied (${what} selectors)`, async (t) => {
+  test(`a verdict equals that of comparing with every applied record (${what} selectors)`, async (t) => {
     const kinds = fc.constantFrom('url', 'tag', 'host', 'site', 'prefix', 'everything' as const);
     const records = fc.array(fc.record({ kind: kinds, which: fc.nat(2), soft: fc.boolean() }), { maxLength: 20 });
     const agrees = fc.check(
@@ -282,7 +282,7 @@ for (const { what, pad } of [
   });
 }
 
-test('the longest selectors take no more memory than others', async (t) => {
+test('long selectors take no more memory than short ones', async (t) => {
   const ledger = ledgerAt(0);
   const long = (i: number): string => `${i}`.padStart(16_384, '-');
   const variant = (i: number): string => JSON.stringify({ url: `//a/${long(i)}`, headers: ['A', long(i)] });
@@ -300,7 +300,7 @@ test('the longest selectors take no more memory than others', async (t) => {
   t.equal(ledger.check(seen, PAGE), 'hard');
 });
 
-test('a variant that is told by many or long fields stands for its whole URL', async (t) => {
+test('a variant with too many or too long fields is purged as its whole URL', async (t) => {
   const ledger = ledgerAt(0);
   const de = { ...stored(ledger), vary: [{ name: 'accept-language', value: 'de' }] };
   ledger.apply([

@@ -63,7 +63,7 @@ const broken = new HttpError('origin_bad_response');
 for (const kept of [true, false]) {
   const name = kept ? 'kept' : 'in a window';
 
-  test(`${name}: a reader waits for what comes, and gets it`, async (t) => {
+  test(`${name}: a reader waits for bytes and gets them`, async (t) => {
     const { body } = stand({ kept });
     const reader = body.reader(0, Number.POSITIVE_INFINITY);
     const first = reader.next();
@@ -77,7 +77,7 @@ for (const kept of [true, false]) {
     t.equal(reader.next(), null);
   });
 
-  test(`${name}: a failure comes after the bytes before it, to every reader`, async (t) => {
+  test(`${name}: every reader gets a failure after the bytes before it`, async (t) => {
     const { body, store } = stand({ kept });
     const readers = [body.reader(0, 100), body.reader(0, 100), body.reader(2, 100)];
     body.append(Buffer.from('some'));
@@ -102,7 +102,7 @@ for (const kept of [true, false]) {
     t.equal(store.bytesInUse, 0);
   });
 
-  test(`${name}: the last reader that goes abandons it, once`, async (t) => {
+  test(`${name}: the last reader that closes abandons the body, once`, async (t) => {
     const { body, abandoned } = stand({ kept });
     const [a, b] = [body.reader(0, 10), body.reader(0, 10)];
     body.append(Buffer.from('0123'));
@@ -117,7 +117,7 @@ for (const kept of [true, false]) {
     t.equal(a.next(), null);
   });
 
-  test(`${name}: nobody abandons what has ended`, async (t) => {
+  test(`${name}: a body that has ended is not abandoned`, async (t) => {
     const { body, abandoned } = stand({ kept });
     const reader = body.reader(0, 10);
     body.append(Buffer.from('0123'));
@@ -126,7 +126,7 @@ for (const kept of [true, false]) {
     t.equal(abandoned(), 0);
   });
 
-  test(`${name}: a reader that has its range is gone`, async (t) => {
+  test(`${name}: a reader that has its whole range is removed`, async (t) => {
     const { body, abandoned } = stand({ kept });
     const reader = body.reader(2, 5);
     body.append(Buffer.from('0123456789'));
@@ -134,7 +134,7 @@ for (const kept of [true, false]) {
     t.equal(abandoned(), 1);
   });
 
-  test(`${name}: a reader that starts beyond what has arrived`, async (t) => {
+  test(`${name}: a reader may start beyond the received bytes`, async (t) => {
     const { body } = stand({ kept });
     const reader = body.reader(5, 8);
     body.append(Buffer.from('012'));
@@ -165,7 +165,7 @@ for (const kept of [true, false]) {
   });
 }
 
-test('kept: one who comes late reads from the beginning', async (t) => {
+test('stored: a late reader reads from the beginning', async (t) => {
   const { body, store } = stand({ kept: true });
   const early = body.reader(0, Number.POSITIVE_INFINITY);
   body.append(bytes(0, 200_000));
@@ -181,14 +181,14 @@ test('kept: one who comes late reads from the beginning', async (t) => {
   t.equal(store.bytesInUse, 0, 'what is committed counts with the entry that it is put into');
 });
 
-test('kept: upstream is never held back for a reader', async (t) => {
+test('stored: a reader never holds upstream back', async (t) => {
   const { body, flow } = stand({ kept: true });
   body.reader(0, 10);
   for (let i = 0; i < 20; i++) body.append(bytes(i * 65_536, (i + 1) * 65_536));
   t.notOk(flow.paused);
 });
 
-test('not to be committed: the memory is given back when the last reader has gone', async (t) => {
+test('not to be stored: the memory is released when the last reader has closed', async (t) => {
   for (const finish of [(body: SharedBody) => void body.end([], 0), (body: SharedBody) => body.fail(broken)]) {
     const { body, store } = stand({ kept: true });
     body.keep = false;
@@ -202,7 +202,7 @@ test('not to be committed: the memory is given back when the last reader has gon
   }
 });
 
-test('not to be committed and nobody there at the end: given back at once', async (t) => {
+test('not to be stored and without readers at the end: the memory is released at once', async (t) => {
   const { body, store } = stand({ kept: true });
   body.keep = false;
   body.append(bytes(0, 100_000));
@@ -214,7 +214,7 @@ for (const { what, options } of [
   { what: 'longer than what is kept', options: { maxKeptBytes: 100_000 } },
   { what: 'more than the store has room for', options: { maxBytes: 100_000 } },
 ]) {
-  test(`${what}: goes on in a window, nothing is kept, nobody loses a byte`, async (t) => {
+  test(`${what}: the body continues in a window, nothing is stored, no reader loses a byte`, async (t) => {
     const { body, store, flow } = stand({ kept: true, ...options });
     const reader = body.reader(0, Number.POSITIVE_INFINITY);
     body.append(bytes(0, 90_000));
@@ -231,7 +231,7 @@ for (const { what, options } of [
     t.ok(take(reader).got.equals(bytes(190_000, 200_000)));
   });
 
-  test(`${what}, and nobody reads: abandoned, as nothing is left to do it for`, async (t) => {
+  test(`${what}, and without readers: the body is abandoned`, async (t) => {
     const { body, store, flow, abandoned } = stand({ kept: true, ...options });
     body.append(bytes(0, 90_000));
     body.append(bytes(90_000, 190_000));
@@ -241,7 +241,7 @@ for (const { what, options } of [
   });
 }
 
-test('in a window: upstream is held back when the fastest reader is behind, and let go when it has caught up', async (t) => {
+test('window: upstream is held back while the fastest reader is behind, and resumed when it has caught up', async (t) => {
   const { body, flow } = stand();
   const reader = body.reader(0, Number.POSITIVE_INFINITY);
   body.append(bytes(0, HIGH_WATER_BYTES - 1));
@@ -252,7 +252,7 @@ test('in a window: upstream is held back when the fastest reader is behind, and 
   t.notOk(flow.paused);
 });
 
-test('in a window: a reader who waits far beyond what has arrived does not wait for ever', async (t) => {
+test('window: a reader far beyond the received bytes does not wait for ever', async (t) => {
   const { body, flow } = stand();
   const slow = body.reader(0, Number.POSITIVE_INFINITY);
   body.append(bytes(0, 200_000));
@@ -265,7 +265,7 @@ test('in a window: a reader who waits far beyond what has arrived does not wait 
   t.ok(take(slow).got.equals(bytes(0, 600_000)));
 });
 
-test('in a window: skipping lets go of what was skipped', async (t) => {
+test('window: skipping releases the skipped bytes', async (t) => {
   const { body } = stand();
   const ahead = body.reader(500_000, 500_010);
   const next = ahead.next();
@@ -279,7 +279,7 @@ test('in a window: skipping lets go of what was skipped', async (t) => {
   await next;
 });
 
-test('in a window: the slow one is cut with its position, the fast one is not', async (t) => {
+test('window: a slow reader is cut off with its position, a fast one is not', async (t) => {
   const windowBytes = 300_000;
   const { body, abandoned } = stand({ windowBytes });
   const fast = body.reader(0, Number.POSITIVE_INFINITY);
@@ -312,7 +312,7 @@ test('in a window: the slow one is cut with its position, the fast one is not', 
   t.equal(abandoned(), 1);
 });
 
-test('in a window: readers that are all slow hold upstream back, and are not cut', async (t) => {
+test('window: readers that are all slow hold upstream back, and are not cut off', async (t) => {
   const { body, flow } = stand({ windowBytes: 10 });
   const readers = [body.reader(0, 1_000_000), body.reader(0, 1_000_000)];
   body.append(bytes(0, 500_000));
@@ -320,7 +320,7 @@ test('in a window: readers that are all slow hold upstream back, and are not cut
   for (const reader of readers) t.ok(take(reader).got.equals(bytes(0, 500_000)));
 });
 
-test('in a window: when the fast one goes, the others get on', async (t) => {
+test('window: when the fast reader closes, the others continue', async (t) => {
   const { body, flow } = stand({ windowBytes: 2 ** 20 });
   const fast = body.reader(0, Number.POSITIVE_INFINITY);
   const slow = body.reader(0, Number.POSITIVE_INFINITY);
@@ -335,7 +335,7 @@ test('in a window: when the fast one goes, the others get on', async (t) => {
   t.notOk(flow.paused);
 });
 
-test('many readers of one body cost no more than their number', async (t) => {
+test('the cost of many readers of one body is linear in their number', async (t) => {
   const { body } = stand();
   const readers = Array.from({ length: 20_000 }, () => body.reader(0, Number.POSITIVE_INFINITY));
   const began = process.cpuUsage();
@@ -375,7 +375,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const), who: fc.nat(20) }) },
 );
 
-test('any history: every reader gets exactly its bytes, in order, until it is cut or the body breaks', async (t) => {
+test('under any history every reader gets exactly its bytes, in order, until it is cut off or the body breaks', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(anyStep, { maxLength: 60 }),

@@ -82,9 +82,9 @@ for (const { rule, name, a, b, same } of [
 
 const anyText = fc.oneof(fc.string(), fc.stringMatching(/^(?:[a-c]|,|;|q=|0\.5|"|\\| ){0,20}$/));
 
-test('a request matches what it was answered with, whatever it says', async (t) => {
+test('a request matches the response that it got, whatever its fields', async (t) => {
   fuzz(
-    'a request matches what it was answered with, whatever it says',
+    'a request matches the response that it got, whatever its fields',
     fc.property(
       fc.array(anyText, { maxLength: 3 }),
       fc.constantFrom('accept-encoding', 'accept-language', 'x'),
@@ -97,12 +97,12 @@ test('a request matches what it was answered with, whatever it says', async (t) 
   t.pass();
 });
 
-test('normal forms are normal', async (t) => {
+test('normalising is idempotent', async (t) => {
   const anyLanguages = fc
     .array(fc.tuple(fc.constantFrom('de', 'EN', '*', 'fr-CH'), fc.constantFrom('', ';q=0.5', '; q=1', ';q=0')))
     .map((members) => members.map((member) => member.join('')).join(', '));
   fuzz(
-    'normal forms are normal',
+    'normalising is idempotent',
     fc.property(anyLanguages, fc.constantFrom('accept-language', 'x'), (text, name) => {
       const once = normalisedField([name, text], name) as string;
       return normalisedField([name, once], name) === once;
@@ -111,7 +111,7 @@ test('normal forms are normal', async (t) => {
   t.pass();
 });
 
-test('a long field takes no long time', async (t) => {
+test('normalising a long field takes linear time', async (t) => {
   const request = ['Accept-Encoding', 'a;q=0.5,'.repeat(20_000)];
   t.ok(normalisedField(request, 'accept-encoding'));
 });

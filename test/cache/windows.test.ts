@@ -34,7 +34,7 @@ function uneven(windows: Windows) {
   return { body, fast, slow, grow, isCut };
 }
 
-test('all windows together stay within their memory, whoever came first', async (t) => {
+test('all windows together stay within their memory, whatever their order', async (t) => {
   const windows = new Windows(() => 4_000_000);
   const first = uneven(windows);
   first.grow(1_000_000);
@@ -49,7 +49,7 @@ test('all windows together stay within their memory, whoever came first', async 
   );
 });
 
-test('one body alone gets what the config says, and no more', async (t) => {
+test('a single body gets the window that the config says, and no more', async (t) => {
   const windows = new Windows(() => 100_000_000);
   const { grow, isCut, body } = uneven(windows);
   grow(1_000_000);
@@ -58,7 +58,7 @@ test('one body alone gets what the config says, and no more', async (t) => {
   t.ok(isCut());
 });
 
-test('who reads alone takes no share', async (t) => {
+test('a reader that is alone takes no share', async (t) => {
   const windows = new Windows(() => 1_000_000);
   uneven(windows);
   const alone = new SharedBody({ ...NOT_KEPT, windows });
@@ -66,7 +66,7 @@ test('who reads alone takes no share', async (t) => {
   t.equal(windows.share, 1_000_000);
 });
 
-test('a share is never less than what readers need to stay together', async (t) => {
+test('a share is never less than readers need to stay together', async (t) => {
   const windows = new Windows(() => 1);
   const bodies = Array.from({ length: 3 }, () => uneven(windows));
   for (const { grow } of bodies) grow(250_000);
@@ -77,7 +77,7 @@ for (const { how, finish } of [
   { how: 'read to its end', finish: (body: SharedBody) => void body.end([], 0) },
   { how: 'broken off', finish: (body: SharedBody) => body.fail(new HttpError('client_closed')) },
 ]) {
-  test(`a body that was ${how} gives its share back once nobody reads it any more`, async (t) => {
+  test(`a body that was ${how} returns its share after its last reader`, async (t) => {
     const windows = new Windows(() => 1_000_000);
     const { body, fast, slow } = uneven(windows);
     uneven(windows);
@@ -90,7 +90,7 @@ for (const { how, finish } of [
   });
 }
 
-test('a body that turns out too long to be kept takes part from then on', async (t) => {
+test('a body that turns out too long to store takes part from then on', async (t) => {
   const windows = new Windows(() => 1_000_000);
   const writer = { append: (chunk: Buffer) => chunk, commit: () => neverCommitted(), abort: () => undefined };
   const body = new SharedBody({ ...NOT_KEPT, writer, maxKeptBytes: PIECE_BYTES, windows });

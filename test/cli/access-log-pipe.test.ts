@@ -41,7 +41,7 @@ function linesOf(child: ChildProcess): Promise<string[]> {
 }
 
 for (const workers of [1, 2]) {
-  test(`each answer of ${workers} worker(s) is one whole line, and nothing else is on the pipe`, async (t) => {
+  test(`each answer of ${workers} worker(s) is one whole line, and the pipe has nothing else`, async (t) => {
     const { child, address } = await serve(t, workers);
     const written = linesOf(child);
     // Long lines: those of two processes must not run into each other.
@@ -55,7 +55,7 @@ for (const workers of [1, 2]) {
     t.same(targets.sort(), paths.toSorted());
   });
 
-  test(`a reader that does not read holds no answer of ${workers} worker(s) back`, async (t) => {
+  test(`a reader that does not read delays no answer of ${workers} worker(s)`, async (t) => {
     const { child, address } = await serve(t, workers);
     const path = `/?${'x'.repeat(7_000)}`; // 400 of them are more than a pipe holds, many times over
     for (let i = 0; i < 400; i += 40) {
@@ -71,7 +71,7 @@ for (const workers of [1, 2]) {
   });
 }
 
-test('a reader that leaves is said once, and visitors are served', async (t) => {
+test('a reader that closes the pipe is logged once, and requests are served', async (t) => {
   const { child, address, errors } = await serve(t, 1);
   child.stdout?.destroy();
   await ask(address, '/');

@@ -12,13 +12,13 @@ const seawall = (...args: string[]) => runCommand('cli/seawall.ts', args);
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 const VERSION = new RegExp(`^seawall ${version.replaceAll('.', '\\.')} \\(Node \\d+\\.\\d+\\.\\d+\\)\\n$`);
 
-test('-h, --help, help, --version, -V and version, of the program', async (t) => {
+test('-h, --help, help, --version, -V and version work for the program', async (t) => {
   for (const word of ['-h', '--help', 'help']) t.match(await seawall(word), { code: 0, stdout: /^Usage: / }, word);
   for (const word of ['--version', '-V', 'version']) t.match(await seawall(word), { code: 0, stdout: VERSION }, word);
 });
 
 for (const { name } of COMMANDS) {
-  test(`-h and --version of ${name}`, async (t) => {
+  test(`-h and --version work for ${name}`, async (t) => {
     t.match(await seawall(name, '-h'), { code: 0, stdout: new RegExp(`^Usage: cli/seawall ${name}`) });
     t.match(await seawall(name, '--version'), { code: 0, stdout: VERSION });
   });
@@ -47,7 +47,7 @@ for (const { what, text, code, stdout, line } of [
     line: /site\.yaml:1:\d+ rules\[0\]\.cache: expected .*Fix: Write `cache: never`/,
   },
 ]) {
-  test(`check of a file of one site ${what}`, async (t) => {
+  test(`check accepts or refuses a file of one site ${what}`, async (t) => {
     const file = join(t.testdir({}), 'site.yaml');
     writeFileSync(file, text);
     const ran = await seawall('check', file);
@@ -73,7 +73,7 @@ for (const { option, host } of [
   });
 }
 
-test('serve --host-header of what is no host is refused', async (t) => {
+test('serve --host-header refuses a value that is no host', async (t) => {
   const ran = await seawall('serve', '--origin', 'http://127.0.0.1:1', '--host-header', 'a b');
   t.equal(ran.code, 1);
   t.match(ran.stderrLines, [/--host-header: expected a host name, `origin` or `visitor`, found "a b"/]);

@@ -53,7 +53,7 @@ for (const { rule, args, message, fix } of [
   });
 }
 
-test('what is required is asked for, with an example', async (t) => {
+test('a missing required option is named, with an example', async (t) => {
   const command = defineCommand({
     name: 'fetch',
     summary: '',
@@ -72,7 +72,7 @@ test('what is required is asked for, with an example', async (t) => {
   t.equal(await command.run(['--origin', 'four', 'file']), 4);
 });
 
-test('an operand where none is taken is refused', async (t) => {
+test('an operand is refused where none is accepted', async (t) => {
   const command = defineCommand({
     name: 'idle',
     summary: '',

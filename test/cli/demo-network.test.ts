@@ -6,7 +6,7 @@ import { siteSchema } from '../../config/schema.ts';
 
 const ENV = { SEAWALL_TIER_SECRET: 'a-secret-of-the-tests' };
 
-test('as it is, it is the files of the repository', async (t) => {
+test('without options the demo network is the files of the repository', async (t) => {
   const { regions, originUrl, dispose } = prepareNetwork({ origin: undefined, portOffset: 0, env: ENV });
   t.match(
     regions.map(({ file }) => file),
@@ -33,7 +33,7 @@ test('another origin gets a site of its own, without the rules of the demo site'
   t.notOk(existsSync(folder), 'no trace is left');
 });
 
-test('an offset moves every port, that of the demo site too', async (t) => {
+test('an offset moves every port, that of the demo site included', async (t) => {
   const { regions, originUrl, dispose } = prepareNetwork({ origin: undefined, portOffset: 1_000, env: ENV });
   t.teardown(dispose);
   t.equal(originUrl, 'http://127.0.0.1:9800');
@@ -45,7 +45,7 @@ test('an offset moves every port, that of the demo site too', async (t) => {
 });
 
 for (const origin of ['http://127.0.0.1:3000/shop', 'ftp://127.0.0.1', '127.0.0.1:3000', '']) {
-  test(`${JSON.stringify(origin)} is no origin`, async (t) => {
+  test(`${JSON.stringify(origin)} is not accepted as an origin`, async (t) => {
     t.throws(() => prepareNetwork({ origin, portOffset: 0, env: ENV }), {
       code: 'config_refused',
       problems: [{ key: '--origin', message: /^expected http/ }],

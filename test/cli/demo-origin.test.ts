@@ -20,7 +20,7 @@ async function filmValidators(origin: DemoOrigin): Promise<{ etag: string; lastM
   return { etag: headers.get('etag') ?? '', lastModified: headers.get('last-modified') ?? '' };
 }
 
-test('every page of the menu, and every picture, film and file that it needs', async (t) => {
+test('every page of the menu is served, with every picture, film and file that it needs', async (t) => {
   const origin = await start(t);
   const home = await (await fetch(origin.url)).text();
   const pages = [...home.matchAll(/<a href="(\/[a-z]+)">/g)].map(([, path]) => path as string);
@@ -45,7 +45,7 @@ test('every page of the menu, and every picture, film and file that it needs', a
   }
 });
 
-test('a page is made anew each time, a file is not', async (t) => {
+test('a page is generated on each request, a file is not', async (t) => {
   const origin = await start(t);
   const etag = async (path: string) => (await fetch(origin.url + path)).headers.get('etag');
   t.not(await etag('/'), await etag('/'));
@@ -95,7 +95,7 @@ for (const { rule, range, status, contentRange, first, length } of [
   });
 }
 
-test('RFC 9110 14.6: several ranges in one answer', async (t) => {
+test('RFC 9110 14.6: several ranges are one answer', async (t) => {
   const origin = await start(t);
   const response = await fetch(`${origin.url}/media/day.webm`, { headers: { range: 'bytes=0-3,100-103' } });
   t.equal(response.status, 206);
@@ -113,7 +113,7 @@ test('RFC 9110 14.6: several ranges in one answer', async (t) => {
   );
 });
 
-test('RFC 9110 13: conditions', async (t) => {
+test('RFC 9110 13: conditions are evaluated', async (t) => {
   const origin = await start(t);
   const { etag, lastModified } = await filmValidators(origin);
   const longAgo = 'Sat, 01 Jan 2000 00:00:00 GMT';
@@ -141,7 +141,7 @@ test('RFC 9110 13: conditions', async (t) => {
   }
 });
 
-test('HEAD says what GET would, without a body; ranges are for GET only', async (t) => {
+test('HEAD answers as GET would, without a body; ranges are for GET only', async (t) => {
   const origin = await start(t);
   const response = await fetch(`${origin.url}/media/day.webm`, { method: 'HEAD', headers: { range: 'bytes=0-9' } });
   t.equal(response.status, 200);
@@ -149,7 +149,7 @@ test('HEAD says what GET would, without a body; ranges are for GET only', async 
   t.equal(await response.text(), '');
 });
 
-test('the answer for a visitor is theirs, and for no cache', async (t) => {
+test('the personal page is not cacheable', async (t) => {
   const origin = await start(t);
   const first = await fetch(`${origin.url}/api/me`);
   const me = (await first.json()) as { visitor: string; seenBefore: boolean };
@@ -168,7 +168,7 @@ test('the answer for a visitor is theirs, and for no cache', async (t) => {
   t.match(await forged.json(), { seenBefore: false });
 });
 
-test('the failing page fails when told to, and nothing else does', async (t) => {
+test('the failing page fails on demand, and no other page does', async (t) => {
   const origin = await start(t);
   const status = async (path: string) => (await fetch(origin.url + path)).status;
   const well = await fetch(`${origin.url}/fail`);
@@ -201,7 +201,7 @@ for (const { method, path, status, allow } of [
   });
 }
 
-test('it counts its requests, all but those that ask for the count', async (t) => {
+test('requests are counted, except those that read the count', async (t) => {
   const origin = await start(t);
   for (const path of ['/', '/', '/stats', '/slow?crowd=1', '/nope', '/constructor']) await fetch(origin.url + path);
   const response = await fetch(`${origin.url}/stats`);
@@ -210,7 +210,7 @@ test('it counts its requests, all but those that ask for the count', async (t) =
   t.equal(origin.requests(), 5);
 });
 
-test('events come as they happen, until the visitor leaves', async (t) => {
+test('events arrive as they happen, until the visitor leaves', async (t) => {
   const origin = await start(t);
   const leaving = new AbortController();
   const response = await fetch(`${origin.url}/events`, { signal: leaving.signal });
@@ -220,7 +220,7 @@ test('events come as they happen, until the visitor leaves', async (t) => {
   leaving.abort();
 });
 
-test('the echo says text and bytes back', async (t) => {
+test('the echo returns text and bytes', async (t) => {
   const origin = await start(t);
   const socket = new WebSocket(`${origin.url.replace('http', 'ws')}/echo`);
   await once(socket, 'open');
@@ -243,7 +243,7 @@ test('an upgrade elsewhere is refused', async (t) => {
   t.match(error.message, '404');
 });
 
-test('requests are told as they are answered', async (t) => {
+test('each answered request is reported', async (t) => {
   const told = Promise.withResolvers<string>();
   const origin = await startDemoOrigin({ host: '127.0.0.1', port: 0, onRequest: told.resolve });
   t.teardown(() => origin.close());
@@ -251,7 +251,7 @@ test('requests are told as they are answered', async (t) => {
   t.match(await told.promise, /^HEAD \/images\/dawn\.jpg\?size=1 200 \d+ ms$/);
 });
 
-test('it stops at once, whatever is under way', async (t) => {
+test('it stops at once, with requests in flight', async (t) => {
   const origin = await startDemoOrigin({ host: '127.0.0.1', port: 0 });
   const events = await fetch(`${origin.url}/events`);
   await origin.close();
@@ -259,7 +259,7 @@ test('it stops at once, whatever is under way', async (t) => {
   await t.rejects(fetch(origin.url));
 });
 
-test('a port that is taken fails by code', async (t) => {
+test('a port in use fails by code', async (t) => {
   const origin = await start(t);
   await t.rejects(startDemoOrigin({ host: '127.0.0.1', port: Number(new URL(origin.url).port) }), {
     code: 'EADDRINUSE',

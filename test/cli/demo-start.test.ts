@@ -62,7 +62,7 @@ async function originRequests(origin: string, path: string): Promise<number> {
   return byPath[path] ?? 0;
 }
 
-test('the demo network', async (t) => {
+test('the demo network starts and serves', async (t) => {
   const { ready, offset, kill, said, exitCode } = await startDemo(t);
   const edges = ready.nodes.filter(({ role }) => role === 'edge');
   const [eu1, eu2] = edges;
@@ -110,7 +110,7 @@ test('the demo network', async (t) => {
   ]);
 });
 
-test('in front of a site of one’s own; nodes do not outlive a launcher that is killed', async (t) => {
+test('the demo network runs in front of another site, and its nodes end with a launcher that is killed', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('my own site'));
   t.teardown(() => origin.close());
   const { ready, kill, exitCode } = await startDemo(t, ['--origin', origin.url]);

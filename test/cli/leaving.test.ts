@@ -18,7 +18,7 @@ const LEAVING: Readonly<Record<string, string>> = {
 };
 
 for (const [when, request] of Object.entries(LEAVING)) {
-  test(`a visitor that leaves ${when} is no warning`, async (t) => {
+  test(`a visitor that leaves ${when} causes no warning`, async (t) => {
     const origin = await startOrigin((incoming, response) => {
       incoming.resume();
       if (incoming.url === '/begun') response.write('begun');
@@ -53,7 +53,7 @@ for (const [when, request] of Object.entries(LEAVING)) {
   });
 }
 
-test('what a visitor sends cannot write to the terminal of whoever reads the log', async (t) => {
+test('bytes from a visitor cannot control the terminal that shows the log', async (t) => {
   const options = ['--origin', 'http://127.0.0.1:1', '--listen', '127.0.0.1:0', '--workers', '1'];
   const { ready, said } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['serve', ...options]);
   const [host, port] = (ready.nodes[0]?.listen ?? '').split(':');

@@ -45,7 +45,7 @@ async function ended(pids: readonly number[]): Promise<void> {
 }
 
 for (const way of WAYS) {
-  test(`SIGTERM to ${way} lets what is under way finish and leaves nothing; SIGUSR1, SIGUSR2 and SIGXFSZ do nothing`, async (t) => {
+  test(`SIGTERM to ${way} finishes requests in flight and leaves no process; SIGUSR1, SIGUSR2 and SIGXFSZ do nothing`, async (t) => {
     const { kill, said, slow, release, exitCode, pids } = await scene(t, way, way === 'cli/seawall.ts' ? 1 : 2);
     let hasDebugger = false;
     void said(/Debugger listening/).then(() => {
@@ -64,7 +64,7 @@ for (const way of WAYS) {
   });
 }
 
-test('SIGHUP to cli/seawall reads the config again', async (t) => {
+test('SIGHUP to cli/seawall reloads the config', async (t) => {
   const { kill, said, release, slow } = await scene(t, 'cli/seawall');
   kill('SIGHUP');
   await said(/no site file to reload/);
@@ -72,7 +72,7 @@ test('SIGHUP to cli/seawall reads the config again', async (t) => {
   t.equal((await slow).text, 'begun, done');
 });
 
-test('SIGHUP to npm ends npm; Seawall finishes what is under way and ends', async (t) => {
+test('SIGHUP to npm ends npm; Seawall finishes requests in flight and ends', async (t) => {
   const { kill, said, slow, release, exitCode, pids } = await scene(t, 'npm run seawall --', 2);
   kill('SIGHUP');
   t.equal(await exitCode, null, 'by the signal');

@@ -24,7 +24,7 @@ function regionFile(t: Test): string {
   return join(t.testdir({ 'eu.yaml': REGION }), 'eu.yaml');
 }
 
-test('a token is made, used, listed and revoked', async (t) => {
+test('a token is created, used, listed and revoked', async (t) => {
   const file = regionFile(t);
   const { ready } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['start', file]);
   const env = { SEAWALL_CONTROL: `http://${ready.nodes[0]?.control}` };
@@ -66,7 +66,7 @@ test('a token is made, used, listed and revoked', async (t) => {
   t.equal((await seawall(args, { ...env, SEAWALL_TOKEN: text })).code, 1);
 });
 
-test('a node that has not applied it yet: exit code 3, and who it is', async (t) => {
+test('exit code 3 names the node that has not applied a purge', async (t) => {
   const control = await startTestControl(t);
   const { code, stdout } = await seawall(['purge', '--host', 'example.com', '--timeout', '1ms'], {
     SEAWALL_CONTROL: control.url,
@@ -76,7 +76,7 @@ test('a node that has not applied it yet: exit code 3, and who it is', async (t)
   t.match(stdout, /applied by 0 of 1 nodes so far\n {2}eu-1 {2}not yet: it does not follow/);
 });
 
-test('--no-wait: exit code 0 when it is in the journal', async (t) => {
+test('--no-wait ends with exit code 0 when the purge is in the journal', async (t) => {
   const control = await startTestControl(t);
   const { code, stdout } = await seawall(['purge', '--host', 'example.com', '--no-wait'], {
     SEAWALL_CONTROL: control.url,
@@ -86,7 +86,7 @@ test('--no-wait: exit code 0 when it is in the journal', async (t) => {
   t.match(stdout, /applied by 0 of 1 nodes so far/);
 });
 
-test('a dry run', async (t) => {
+test('a dry run purges nothing', async (t) => {
   const control = await startTestControl(t);
   const { code, stdout } = await seawall(['purge', '--prefix', 'example.com/a', '--dry-run'], {
     SEAWALL_CONTROL: control.url,
@@ -96,7 +96,7 @@ test('a dry run', async (t) => {
   t.match(stdout, /^Nothing was purged\. A purge of 1 prefix would concern 0 stored responses:\n {2}eu-1 {2}not known/);
 });
 
-test('no process at the address of the control node: nothing was purged, and how to name another', async (t) => {
+test('without a control node at the address nothing is purged, and the message says how to name another', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -61,7 +61,7 @@ function found(pattern: RegExp): { readonly file: string; readonly name: string 
 }
 
 for (const { url, content } of referencePages()) {
-  test(`${url.pathname.split('/').at(-1)} is what npm run docs:references writes`, async (t) => {
+  test(`${url.pathname.split('/').at(-1)} is up to date with npm run docs:references`, async (t) => {
     t.equal(readFileSync(url, 'utf8'), content);
   });
 }

@@ -18,7 +18,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-test('kill -9 of a whole region', async (t) => {
+test('kill -9 of a whole region: the other region serves its visitors', async (t) => {
   const origin = createServer((_request, response) => {
     response.setHeader('cache-control', 'max-age=60').end('hello');
   }).listen(0, '127.0.0.1');

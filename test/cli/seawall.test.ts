@@ -24,7 +24,7 @@ for (const { command, mentions } of [
   { command: 'start', mentions: ['start FILE...', '--node NAME', '--log-level LEVEL', '--json', 'SIGHUP'] },
   { command: 'check', mentions: ['check FILE...', '--json'] },
 ]) {
-  test(`seawall ${command} --help`, async (t) => {
+  test(`seawall ${command} --help prints its options`, async (t) => {
     const { code, stdout } = await runCommand('cli/seawall.ts', [command, '--help']);
     t.equal(code, 0);
     for (const mention of [...mentions, `Usage: cli/seawall ${command}`, 'Examples:']) {
@@ -33,7 +33,7 @@ for (const { command, mentions } of [
   });
 }
 
-test('npm start -- --help', async (t) => {
+test('npm start -- --help prints its options', async (t) => {
   const { code, stdout } = await runCommand('cli/demo/start.ts', ['--help']);
   t.equal(code, 0);
   t.match(stdout, 'npm start -- --origin http://127.0.0.1:3000');
@@ -124,7 +124,7 @@ for (const { wrong, args, code, line } of [
   });
 }
 
-test('a bad file: the line, the key and the fix of each problem', async (t) => {
+test('a bad file is refused with the line, the key and the fix of each problem', async (t) => {
   const dir = t.testdir({
     'bad.yaml': [
       'region: eu',
@@ -160,7 +160,7 @@ test('valid files are reported as such', async (t) => {
 
 const ZONE = '{ name: example.com, nameservers: [{ name: ns.example.net }] }';
 
-test('a port that is taken: the key and its line', async (t) => {
+test('a port in use is refused with the key and its line', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   t.teardown(() => taken.close());

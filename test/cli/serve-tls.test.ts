@@ -31,7 +31,7 @@ async function serve(t: Test, workers: string) {
   return { origin, port: Number(edge?.listen_tls?.split(':').at(-1)), ...started };
 }
 
-test('one process: HTTP/2 and HTTP/1.1', async (t) => {
+test('one process serves HTTP/2 and HTTP/1.1', async (t) => {
   const { port, kill, exitCode } = await serve(t, '1');
   for (const [flag, version] of [
     ['--http2', '2'],
@@ -45,7 +45,7 @@ test('one process: HTTP/2 and HTTP/1.1', async (t) => {
   t.equal(await exitCode, 0);
 });
 
-test('two processes: a session that one began, the other resumes; a key is fetched once', async (t) => {
+test('two processes resume each other’s sessions and fetch a key once', async (t) => {
   const { port, origin } = await serve(t, '2');
   const sessionAfter = async (session?: Buffer) => {
     const socket = await dialTls(port, 'site.test', session === undefined ? {} : { session });
@@ -65,7 +65,7 @@ test('two processes: a session that one began, the other resumes; a key is fetch
   t.equal(origin.count('/a'), 1);
 });
 
-test('a worker that replaces another shows its certificate, though the file is broken by now', async (t) => {
+test('a replaced worker keeps its certificate after the file was broken', async (t) => {
   const folder = t.testdir();
   const { cert_file } = makeCertificate(folder, 'site', ['site.test']);
   const file = join(folder, 'eu.yaml');

@@ -48,7 +48,7 @@ function service(parts: Partial<Service> = {}): Service {
 }
 
 for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) {
-  test(`${event} closes and ends with 0`, async (t) => {
+  test(`${event} closes the nodes and ends with 0`, async (t) => {
     const { signals, run, exits } = scene();
     const running = run(async () => service());
     signals.emit(event);
@@ -58,7 +58,7 @@ for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) {
   });
 }
 
-test('a second signal ends it at once; one that npm passes on as well is not a second', async (t) => {
+test('a second signal ends the process at once; a copy passed on by npm is not a second', async (t) => {
   const stage = scene();
   const closing = Promise.withResolvers<void>();
   const running = stage.run(async () => service({ close: () => closing.promise }));
@@ -73,7 +73,7 @@ test('a second signal ends it at once; one that npm passes on as well is not a s
   await running;
 });
 
-test('a signal during the start counts once it has started', async (t) => {
+test('a signal during the start takes effect after it', async (t) => {
   const { signals, run } = scene();
   const starting = Promise.withResolvers<Service>();
   const done: string[] = [];
@@ -85,7 +85,7 @@ test('a signal during the start counts once it has started', async (t) => {
   t.ok(done.includes('close'));
 });
 
-test('what the start fails with is passed on', async (t) => {
+test('an error of the start is passed on', async (t) => {
   const { signals, run } = scene();
   const failure = new Error('no');
   await t.rejects(
@@ -95,7 +95,7 @@ test('what the start fails with is passed on', async (t) => {
   t.strictSame(signals.eventNames(), []);
 });
 
-test('reloads happen one after the other', async (t) => {
+test('reloads run one after the other', async (t) => {
   const { signals, run } = scene();
   const order: string[] = [];
   const first = Promise.withResolvers<void>();
@@ -121,7 +121,7 @@ test('reloads happen one after the other', async (t) => {
   await running;
 });
 
-test('a config that is refused is told problem by problem, and it goes on', async (t) => {
+test('a refused config is reported problem by problem, and the nodes keep serving', async (t) => {
   const { signals, run, messages } = scene();
   const refused = Promise.withResolvers<void>();
   const problem = { file: 'eu.yaml', line: 3, column: 1, key: 'edges', message: 'no', fix: 'Mend it.' };
@@ -146,7 +146,7 @@ test('a config that is refused is told problem by problem, and it goes on', asyn
   t.equal(await running, 0);
 });
 
-test('closing that takes too long is cut off and ends with 1', async (t) => {
+test('a close that takes too long is cut off and ends with 1', async (t) => {
   const { signals, run } = scene();
   const never = new Promise<void>(() => undefined);
   const running = run(async () => service({ closeLimitMs: 1, close: () => never }));

@@ -63,7 +63,7 @@ async function markOf(url: string): Promise<string | null> {
   return response.headers.get('x-mark');
 }
 
-test('the ready line names every node with the addresses that it has', async (t) => {
+test('the ready line names every node with its addresses', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const { ready, kill, exitCode } = await startRegion(t, origin);
   t.match(ready, {
@@ -80,7 +80,7 @@ test('the ready line names every node with the addresses that it has', async (t)
   t.equal(await exitCode, 0);
 });
 
-test('--node runs one of them', async (t) => {
+test('--node runs one node of a file', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end());
   const { ready } = await startRegion(t, origin, ['--node', 'control']);
   t.strictSame(
@@ -90,7 +90,7 @@ test('--node runs one of them', async (t) => {
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} during a slow answer: it is finished, nothing new is taken, exit code 0`, async (t) => {
+  test(`${signal} during a slow answer: it is finished, no new request is accepted, exit code 0`, async (t) => {
     const arrived = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
     const origin = await originThat(t, (_request, response) => {
@@ -112,7 +112,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-test('SIGHUP: a bad file is refused and told, a good one counts, nodes come and go', async (t) => {
+test('SIGHUP: a bad file is refused and reported, a good one takes effect, nodes are started and stopped', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const { file, ready, kill, said } = await startRegion(t, origin);
   const url = entrance(ready, 'eu-1');
@@ -137,7 +137,7 @@ test('SIGHUP: a bad file is refused and told, a good one counts, nodes come and 
   await t.rejects(fetch(url));
 });
 
-test('SIGHUP: a file that no longer names the one node that runs is refused', async (t) => {
+test('SIGHUP: a file without the one node that runs is refused', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end());
   const { file, ready, kill, said } = await startRegion(t, origin, ['--node', 'eu-1'], { edges: ['eu-1', 'eu-2'] });
   writeFileSync(file, regionYaml(origin, { edges: ['eu-2'] }));
@@ -146,7 +146,7 @@ test('SIGHUP: a file that no longer names the one node that runs is refused', as
   t.equal((await fetch(entrance(ready, 'eu-1'))).status, 200);
 });
 
-test('SIGHUP: a database that cannot be used refuses the file as a whole, and counts once it is there', async (t) => {
+test('SIGHUP: a database that cannot be read refuses the whole file, and is used once it can be', async (t) => {
   const origin = await originThat(t, (request, response) => response.end(request.headers['cdn-visitor-country']));
   const geo = (name: string) => `geo: { databases: [${name}] }`;
   const located = '    geo: { headers: { country: true } }';
@@ -174,7 +174,7 @@ test('SIGHUP: a database that cannot be used refuses the file as a whole, and co
   while ((await countryFound()) !== 'NL') await setImmediate();
 });
 
-test('serve: an edge in front of an origin, with the rules of a site file', async (t) => {
+test('serve runs an edge in front of an origin, with the rules of a site file', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const file = join(t.testdir({ 'site.yaml': 'rules: [{ ttl: 1h }]' }), 'site.yaml');
   const served: Started<ReadyLine> = await startCommand(t, SEAWALL, [
@@ -212,7 +212,7 @@ test('serve: an edge in front of an origin, with the rules of a site file', asyn
   t.equal(await exitCode, 0);
 });
 
-test('serve --control: metrics and health of the edge, as one of a region file has them', async (t) => {
+test('serve --control serves metrics and health as an edge of a region file does', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const { ready } = await startCommand<ReadyLine>(t, SEAWALL, [
     ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--control', '127.0.0.1:0', '--workers', '1'],
@@ -223,7 +223,7 @@ test('serve --control: metrics and health of the edge, as one of a region file h
   t.match(await (await fetch(`${control}/metrics`)).text(), /^seawall_requests_total\{listener="public".* 1$/m);
 });
 
-test('serve without a site file has nothing to read again', async (t) => {
+test('serve without a site file has nothing to reload', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
   const { ready, kill, said } = await startCommand<ReadyLine>(t, SEAWALL, [
     ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--workers', '1'],

@@ -33,7 +33,7 @@ function files(t: Test, eu = '', database: Buffer | undefined = undefined): stri
   return ['eu.yaml', 'us.yaml'].map((name) => join(folder, name));
 }
 
-test('which region, why, and what comes next', async (t) => {
+test('where prints the region, the reason and the next choices', async (t) => {
   const { code, stdout } = await run(['where', '11.2.3.4', ...files(t)]);
   t.equal(code, 0);
   t.equal(
@@ -77,12 +77,12 @@ for (const { what, address, more, says } of [
   },
   { what: 'drained', address: '11.0.0.1', more: ', drained: true', says: /us comes next: eu is drained\.\n/ },
 ]) {
-  test(`a visitor who is ${what}`, async (t) => {
+  test(`where, for a visitor who is ${what}`, async (t) => {
     t.match((await run(['where', address, ...files(t, more)])).stdout, says);
   });
 }
 
-test('as JSON', async (t) => {
+test('where prints JSON', async (t) => {
   const { stdout } = await run(['where', '11.2.3.4', ...files(t), '--json']);
   t.match(JSON.parse(stdout), {
     region: 'eu',
@@ -111,7 +111,7 @@ for (const { what, args, says } of [
     says: /eu\.yaml:4:20 geo\.databases\[0\]: .*its end is missing.* Fix: Download it again/,
   },
 ]) {
-  test(`asked about ${what}`, async (t) => {
+  test(`where, for ${what}`, async (t) => {
     const { code, stderr } = await run(['where', ...args(t)]);
     t.not(code, 0);
     t.match(stderr, says);

@@ -10,7 +10,7 @@ import { startOrigin, text } from '../support/origin.ts';
 import { ask, isThere, region, SEAWALL, startEdge } from './edge-workers.ts';
 import { runCommand } from './process.ts';
 
-test('SIGHUP reaches all workers; another number of them is refused by its key', async (t) => {
+test('SIGHUP reaches all workers; a changed number of workers is refused by its key', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const { file, address, kill, said } = await startEdge(t, origin.url);
@@ -33,7 +33,7 @@ test('SIGHUP reaches all workers; another number of them is refused by its key',
   t.ok(marks.every((mark) => mark === 'second'));
 });
 
-test('SIGTERM lets all of them finish; a second one ends all at once', async (t) => {
+test('SIGTERM lets all workers finish; a second one ends them at once', async (t) => {
   const held = Promise.withResolvers<void>();
   const origin = await startOrigin((_request, response) => {
     response.write('begun, ');
@@ -69,7 +69,7 @@ test('SIGTERM lets all of them finish; a second one ends all at once', async (t)
   for (const pid of second.pids) while (isThere(pid)) await wait(5);
 });
 
-test('without their supervisor workers stop', async (t) => {
+test('workers end when their supervisor is gone', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const { pids, kill, said } = await startEdge(t, origin.url);
@@ -78,7 +78,7 @@ test('without their supervisor workers stop', async (t) => {
   t.match(await said(/stopping/), 'the parent process is gone');
 });
 
-test('an address that somebody has is refused, though workers could share it', async (t) => {
+test('an address in use is refused, although workers could share it', async (t) => {
   const origin = await startOrigin(text('hello'));
   const taken = createServer().listen({ port: 0, host: '127.0.0.1', reusePort: true });
   await once(taken, 'listening');
@@ -90,7 +90,7 @@ test('an address that somebody has is refused, though workers could share it', a
   t.match(stderrLines, [/eu\.yaml:6:\d+ edges\[0\]\.listen: 127\.0\.0\.1:\d+ is taken by another program/]);
 });
 
-test('with one worker there is no other process', async (t) => {
+test('with one worker there is no second process', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const { ready, control } = await startEdge(t, origin.url, { workers: 1 });
@@ -98,6 +98,6 @@ test('with one worker there is no other process', async (t) => {
   t.strictSame(await (await fetch(`http://${control}/healthz`)).json(), { node: 'eu-1', status: 'ok' });
 });
 
-test('one that cannot live is started again ever more slowly', async (t) => {
+test('a worker that ends right after its start is restarted after growing pauses', async (t) => {
   t.strictSame([1, 2, 3, 4, 8, 100].map(pauseBeforeRestart), [0, 250, 500, 1_000, 10_000, 10_000]);
 });

@@ -9,7 +9,7 @@ import { startOrigin, text } from '../support/origin.ts';
 import { ask, freePort, healthOf, KEPT, killAll, metric, region, SEAWALL, startEdge } from './edge-workers.ts';
 import { runCommand, startCommand } from './process.ts';
 
-test('two workers answer at one port, and a key is fetched once whoever is asked', async (t) => {
+test('two workers answer at one port, and a key is fetched once, whichever is asked', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
   const { address, control, pids, ready } = await startEdge(t, origin.url);
@@ -47,7 +47,7 @@ test('two workers answer at one port, and a key is fetched once whoever is asked
   t.match(await healthOf(control), { status: 'ok', workers: { serving: 2, of: 2 } });
 });
 
-test('kill -9 of a worker under load: only its own connections feel it, and it is back', async (t) => {
+test('kill -9 of a worker under load breaks only its own connections, and it is replaced', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
   const { address, control, pids, said } = await startEdge(t, origin.url);
@@ -91,7 +91,7 @@ test('kill -9 of a worker under load: only its own connections feel it, and it i
   t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
 });
 
-test('a worker that hangs is replaced: what it was given is not lost for good', async (t) => {
+test('a worker that hangs is replaced, and messages to it are not lost', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
   const { address, control, pids, said } = await startEdge(t, origin.url);
@@ -110,7 +110,7 @@ test('a worker that hangs is replaced: what it was given is not lost for good', 
   t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
 });
 
-test('a worker that ends while the metrics of others are waited for counts once', async (t) => {
+test('a worker that ends while metrics are collected counts once', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
   const { address, control, pids, said } = await startEdge(t, origin.url);
@@ -175,7 +175,7 @@ test('a receipt names every worker', async (t) => {
   t.equal(origin.count('/a'), 2, 'fetched once more, by one of them');
 });
 
-test('serve: a PURGE at one worker counts at all of them', async (t) => {
+test('serve: a PURGE at one worker takes effect at all', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
   const file = join(t.testdir({ 'site.yaml': 'purge_method: { from: [127.0.0.1] }' }), 'site.yaml');

@@ -58,7 +58,7 @@ for (const { what, yaml, places = [], says, fix } of [
   });
 }
 
-test('two default regions', async (t) => {
+test('two default regions are refused', async (t) => {
   const text = (name: string) => `${HEAD.replace('fra', name)}geo: { default: true }\n${SITES}`;
   const folder = t.testdir({ 'a.yaml': text('a'), 'b.yaml': text('b') });
   const { problems } = checkRegions(['a.yaml', 'b.yaml'].map((file) => join(folder, file)));

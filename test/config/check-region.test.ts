@@ -187,7 +187,7 @@ for (const { what, yaml, places = [], says, fix } of [
   });
 }
 
-test('a file that is included twice', async (t) => {
+test('a file that is included twice is refused', async (t) => {
   const directory = t.testdir({
     'region.yaml': `${HEAD}sites:\n  - include: shop.yaml\n  - include: ./shop.yaml\n`,
     'shop.yaml': 'name: shop\nhosts: [a.example]\norigin: { servers: [{ url: http://o.example }] }\n',

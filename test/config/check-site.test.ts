@@ -201,7 +201,7 @@ for (const { what, yaml, places = [], says, fix } of [
   });
 }
 
-test('a host twice in one site', async (t) => {
+test('a host that is listed twice in one site is refused', async (t) => {
   const directory = t.testdir({ 'site.yaml': SITE.replace('[www', '[www.example.com, www') });
   const problems = problemsOf(() => loadSite(join(directory, 'site.yaml')));
   t.same(placesOf(directory, problems), ['site.yaml:2:26 hosts[1]']);

@@ -41,7 +41,7 @@ function check(t: Test, { yaml = YAML, hosts = ['www.example.com', '*.example.co
   return { regions, problems: lines(problems), warnings: lines(warnings), folder };
 }
 
-test('a good one: paths are relative to the file that names it', async (t) => {
+test('a valid entry passes: paths are relative to the file that names it', async (t) => {
   const { regions, problems, warnings, folder } = check(t);
   t.strictSame(problems, []);
   t.strictSame(warnings, []);
@@ -87,7 +87,7 @@ for (const { name, given, problem } of [
   });
 }
 
-test('refused: what TLS does not take, though it is a certificate with its key', async (t) => {
+test('a certificate and key that TLS does not accept are refused', async (t) => {
   const folder = t.testdir();
   const good = makeCertificate(folder, 'good', ['www.example.com', '*.example.com']);
   const weak = makeCertificate(folder, 'weak', ['www.example.com', '*.example.com'], ['rsa:1024']);
@@ -106,13 +106,13 @@ test('refused: what TLS does not take, though it is a certificate with its key',
   }
 });
 
-test('told, not refused: hosts that it does not name', async (t) => {
+test('hosts that a certificate does not name are a warning', async (t) => {
   const { problems, warnings } = check(t, { hosts: ['www.example.com'] });
   t.strictSame(problems, []);
   t.match(warnings, [/^eu\.yaml:13:\d+ .*certs\/site\.pem does not name \*\.example\.com\. Fix: Get a certificate/]);
 });
 
-test('told: when it has expired, is about to, or is not valid yet', async (t) => {
+test('a certificate that has expired, expires soon or is not valid yet is a warning', async (t) => {
   const { cert } = makeCertificate(t.testdir(), 'one', ['one.test']);
   const certificate = new X509Certificate(cert);
   const from = Date.parse(certificate.validFrom);

@@ -107,7 +107,7 @@ for (const { what, fra, iad, places = [], says } of [
   });
 }
 
-test('no secret is ever in a problem', async (t) => {
+test('a problem never shows a secret', async (t) => {
   const directory = t.testdir({
     'fra.yaml': region('fra', 1, shield('s', 1)),
     'iad.yaml': region('iad', 2, 'shields_from: [fra.yaml]\n').replace('abcdef', 'fedcba'),
@@ -141,7 +141,7 @@ test('a problem of a file that several regions use is reported once', async (t) 
   t.same(placesOf(directory, checkRegions(files, {}).problems), ['shop.yaml:4:1 ttl']);
 });
 
-test('PURGE that would reach one process only is warned of', (t) => {
+test('a PURGE that would reach one process only is a warning', (t) => {
   const open = (text: string): string =>
     text.replace("hosts: ['*'],", "hosts: ['*'], purge_method: { from: [10.0.0.0/8] },");
   const warningsOf = (text: string): readonly string[] => {

@@ -37,7 +37,7 @@ for (const { what, yaml, place, says } of [
     says: /32 levels/,
   },
 ]) {
-  test(`not understood, and said where: ${what}`, async (t) => {
+  test(`refused with its place: ${what}`, async (t) => {
     const directory = t.testdir({ 'region.yaml': yaml });
     const problems = problemsOf(() => loadRegion(join(directory, 'region.yaml'), {}));
     t.equal(placesOf(directory, problems)[0], `region.yaml:${place}`);
@@ -57,7 +57,7 @@ for (const [what, yaml] of Object.entries({
   'a host of half a megabyte': `${HEAD}sites: [{ name: a, hosts: ['${'a-'.repeat(2 ** 18)}!'] }]\n`,
   'a list that holds itself': 'region: &a [*a]\n',
 })) {
-  test(`hostile, and refused in bounded time and words: ${what}`, async (t) => {
+  test(`refused in bounded time and words: ${what}`, async (t) => {
     const directory = t.testdir({ 'region.yaml': yaml });
     const problems = problemsOf(() => loadRegion(join(directory, 'region.yaml'), {}));
     t.ok(problems.length > 0);
@@ -66,7 +66,7 @@ for (const [what, yaml] of Object.entries({
   });
 }
 
-test('a key that objects inherit is an unknown key', async (t) => {
+test('a key that every object inherits is an unknown key', async (t) => {
   const directory = t.testdir({ 'region.yaml': `${HEAD}constructor: 1\ntoString: 2\n${SITES}` });
   const problems = problemsOf(() => loadRegion(join(directory, 'region.yaml'), {}));
   t.same(placesOf(directory, problems), ['region.yaml:3:1 constructor', 'region.yaml:4:1 toString']);
@@ -77,7 +77,7 @@ test('control characters of a file do not reach the message', async (t) => {
   t.throws(() => loadRegion(join(directory, 'region.yaml'), {}), { message: /^[^\p{Cc}]*\n[^\p{Cc}]*$/u });
 });
 
-test('a value behind an alias is found where the anchor is', async (t) => {
+test('a problem of a value behind an alias points to the anchor', async (t) => {
   const directory = t.testdir({
     'region.yaml': `${HEAD}edges:\n  - &one { name: a, listen: 'h:1', tier: 'h:2', weight: 0 }\n  - *one\n${SITES}`,
   });
@@ -91,7 +91,7 @@ test('Windows line ends and a byte order mark change nothing', async (t) => {
   t.same(placesOf(directory, problems), ['region.yaml:3:9 memory']);
 });
 
-test('what is not a readable text file is refused in a clear line', async (t) => {
+test('a file that is not readable text is refused in one clear line', async (t) => {
   const directory = t.testdir({ 'file.yaml': 'a: 1' });
   mkdirSync(join(directory, 'folder.yaml'));
   symlinkSync('loop.yaml', join(directory, 'loop.yaml'));

@@ -11,7 +11,7 @@ const ENV = { SEAWALL_TIER_SECRET: '0123456789abcdef' };
 
 for (const { url, content } of generatedFiles()) {
   const name = url.pathname.split('/').at(-1) ?? '';
-  test(`${name} is what npm run docs:config writes`, async (t) => {
+  test(`${name} is up to date with npm run docs:config`, async (t) => {
     const committed = readFileSync(url, 'utf8');
     // The formatter may lay out JSON as it likes.
     if (name.endsWith('.json')) t.same(JSON.parse(committed), JSON.parse(content));
@@ -19,7 +19,7 @@ for (const { url, content } of generatedFiles()) {
   });
 }
 
-test('every key is explained', async (t) => {
+test('every key has a description', async (t) => {
   const silent: string[] = [];
   walk(regionJsonSchema(), '', (path, schema) => {
     if (schema.description === undefined) silent.push(path);
@@ -27,7 +27,7 @@ test('every key is explained', async (t) => {
   t.same(silent, []);
 });
 
-test('the example of the reference page is a config', async (t) => {
+test('the example of the reference page is a valid config', async (t) => {
   const page = readFileSync(new URL('../../docs/config.md', import.meta.url), 'utf8');
   const [, example = ''] = /## A complete example\n\n```yaml\n(.*?)```/s.exec(page) ?? [];
   const file = join(t.testdir({}), 'region.yaml');
@@ -35,7 +35,7 @@ test('the example of the reference page is a config', async (t) => {
   t.match(loadRegion(file, ENV), { region: 'fra', edges: [{}, { weight: 2 }], sites: [{ name: 'shop' }] });
 });
 
-test('the demo network is a network', async (t) => {
+test('the files of the demo network are valid', async (t) => {
   const files = ['eu', 'us'].map((name) =>
     fileURLToPath(new URL(`../../config/regions/${name}.yaml`, import.meta.url)),
   );

@@ -278,13 +278,13 @@ for (const { what, secret, env, says } of [
   });
 }
 
-test('tier_secret reads the environment', async (t) => {
+test('tier_secret is read from the environment', async (t) => {
   const directory = t.testdir({ 'region.yaml': `region: fra\ntier_secret: \${S}\n${SITES}` });
   const config = loadRegion(join(directory, 'region.yaml'), { S: 'a secret of the environment'.replaceAll(' ', '-') });
   t.equal(config.tier_secret, 'a-secret-of-the-environment');
 });
 
-test('what is not written has a default, in milliseconds and bytes', async (t) => {
+test('keys that are left out have defaults, in milliseconds and bytes', async (t) => {
   const directory = t.testdir({ 'region.yaml': HEAD + SITES });
   const config = loadRegion(join(directory, 'region.yaml'), {});
   t.match(config, {
@@ -297,7 +297,7 @@ test('what is not written has a default, in milliseconds and bytes', async (t) =
   });
 });
 
-test('problems of an included site are those of its file', async (t) => {
+test('a problem of an included site names its own file', async (t) => {
   const directory = t.testdir({
     regions: { 'fra.yaml': `${HEAD}sites:\n  - include: ../sites/shop.yaml\n` },
     sites: { 'shop.yaml': `name: shop\nhosts: [a.example]\n${ORIGIN}rules:\n  - path: static/*\n` },
@@ -306,7 +306,7 @@ test('problems of an included site are those of its file', async (t) => {
   t.same(placesOf(directory, problems), ['sites/shop.yaml:5:11 rules[0].path']);
 });
 
-test('an included site cannot include', async (t) => {
+test('an included site cannot include another', async (t) => {
   const directory = t.testdir({
     'fra.yaml': `${HEAD}sites:\n  - include: loop.yaml\n`,
     'loop.yaml': 'include: loop.yaml\n',
@@ -315,7 +315,7 @@ test('an included site cannot include', async (t) => {
   t.match(problems, [{ key: 'name' }, { key: 'hosts' }, { key: 'origin' }, { key: 'include', message: 'unknown key' }]);
 });
 
-test('an included file that is broken YAML is reported where it is broken', async (t) => {
+test('broken YAML in an included file is reported at its place', async (t) => {
   const directory = t.testdir({
     'fra.yaml': `${HEAD}sites:\n  - include: shop.yaml\n`,
     'shop.yaml': 'name: shop\n\thosts: []\n',
@@ -324,13 +324,13 @@ test('an included file that is broken YAML is reported where it is broken', asyn
   t.match(placesOf(directory, problems)[0], /^shop\.yaml:2:/);
 });
 
-test('a site on its own needs nothing but an origin', async (t) => {
+test('a site needs nothing but an origin', async (t) => {
   const directory = t.testdir({ 'site.yaml': 'rules:\n  - { path: /a/*, ttl: 1m }\n' });
   const site = loadSite(join(directory, 'site.yaml'), { origin: 'http://127.0.0.1:3000' });
   t.match(site, { name: 'site', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1:3000', weight: 1 }] } });
 });
 
-test('the command line counts more than the file, and the rest of origin stays', async (t) => {
+test('options of the command line override the file, and the rest of origin stays', async (t) => {
   const directory = t.testdir({
     'site.yaml': `name: shop\nhosts: [a.example]\norigin:\n  connect_timeout: 1s\n  servers: [{ url: http://o.example }]\n`,
   });
@@ -343,7 +343,7 @@ test('the command line counts more than the file, and the rest of origin stays',
   });
 });
 
-test('a site without any origin, or with a wrong one, is refused', async (t) => {
+test('a site without an origin, or with a wrong one, is refused', async (t) => {
   const directory = t.testdir({ 'site.yaml': '{}\n' });
   const file = join(directory, 'site.yaml');
   t.same(
@@ -390,10 +390,10 @@ const PLACES = [
   ['sites', 0, 'key', 'query'],
 ];
 
-test('whatever a value is replaced with, every problem has a place, words and a fix', async (t) => {
+test('whatever value is replaced, every problem has a place, words and a fix', async (t) => {
   const file = join(t.testdir({}), 'region.yaml');
   fuzz(
-    'whatever a value is replaced with, every problem has a place, words and a fix',
+    'whatever value is replaced, every problem has a place, words and a fix',
     fc.property(fc.constantFrom(...PLACES), fc.jsonValue({ maxDepth: 3 }), (path, value) => {
       writeFileSync(file, JSON.stringify(replaced(GOOD, path, value), undefined, 1));
       return problemsOf(() => loadRegion(file, {})).every(
@@ -412,7 +412,7 @@ function replaced(whole: unknown, [step, ...rest]: readonly (string | number)[],
   return copy;
 }
 
-test('a ConfigError is never without problems', async (t) => {
+test('a ConfigError has at least one problem', async (t) => {
   const directory = t.testdir({});
   t.throws(
     () => loadRegion(join(directory, 'gone.yaml'), {}),

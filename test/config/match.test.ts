@@ -7,7 +7,7 @@ function site(values: Record<string, unknown>): SiteConfig {
   return siteSchema.parse({ name: 'x', hosts: ['*'], origin: { servers: [{ url: 'http://o.example' }] }, ...values });
 }
 
-test('the site of a host: exact, then the longest wildcard, then any', async (t) => {
+test('the site of a host is the exact one, then the longest wildcard, then any', async (t) => {
   const sites = [
     site({ name: 'any', hosts: ['*'] }),
     site({ name: 'wide', hosts: ['*.example.com'] }),
@@ -36,7 +36,7 @@ test('the site of a host: exact, then the longest wildcard, then any', async (t)
   }
 });
 
-test('no site takes a host that is not there', async (t) => {
+test('a missing host matches no site', async (t) => {
   const siteOf = hostMatcher([site({ hosts: ['a.example', '*.b.example'] })]);
   t.equal(siteOf('c.example'), undefined);
   t.equal(siteOf('b.example'), undefined);

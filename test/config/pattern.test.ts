@@ -41,9 +41,9 @@ function naive(pattern: string, text: string): boolean {
 const patterns = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 7 });
 const texts = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 9 });
 
-test('matches what the definition matches', async (t) => {
+test('a pattern matches exactly as defined', async (t) => {
   fuzz(
-    'matches what the definition matches',
+    'a pattern matches exactly as defined',
     fc.property(
       patterns,
       texts,
@@ -65,9 +65,9 @@ function words(length: number): string[] {
 
 const shortPatterns = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 4 });
 
-test('covers exactly when every text of the one is one of the other', async (t) => {
+test('one pattern covers another exactly when it matches all of its texts', async (t) => {
   fuzz(
-    'covers exactly when every text of the one is one of the other',
+    'one pattern covers another exactly when it matches all of its texts',
     fc.property(shortPatterns, shortPatterns, (general, specific) => {
       const isCovered = EVERY_TEXT.every((text) => !naive(specific, text) || naive(general, text));
       return coversPattern(general, specific) === isCovered;
@@ -77,9 +77,9 @@ test('covers exactly when every text of the one is one of the other', async (t) 
   t.pass('held');
 });
 
-test('what several patterns cover together, one of them covers', async (t) => {
+test('a pattern that several cover together is covered by one of them', async (t) => {
   fuzz(
-    'what several patterns cover together, one of them covers',
+    'a pattern that several cover together is covered by one of them',
     fc.property(fc.array(shortPatterns, { minLength: 1, maxLength: 4 }), shortPatterns, (generals, specific) => {
       const isCovered = EVERY_TEXT.every((text) => !naive(specific, text) || generals.some((one) => naive(one, text)));
       return generals.some((one) => coversPattern(one, specific)) === isCovered;
@@ -89,11 +89,11 @@ test('what several patterns cover together, one of them covers', async (t) => {
   t.pass('held');
 });
 
-test('overlaps exactly when a text is one of both', async (t) => {
+test('two patterns overlap exactly when a text matches both', async (t) => {
   // Two patterns of three characters have a text of at most six in common, if any.
   const tiny = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 3 });
   fuzz(
-    'overlaps exactly when a text is one of both',
+    'two patterns overlap exactly when a text matches both',
     fc.property(
       tiny,
       tiny,
@@ -104,7 +104,7 @@ test('overlaps exactly when a text is one of both', async (t) => {
   t.pass('held');
 });
 
-test('a path made to be expensive is not', async (t) => {
+test('a path built to be expensive takes linear time', async (t) => {
   const pattern = `/${'*a'.repeat(500)}*b`;
   const path = `/${'a'.repeat(32_000)}`;
   const matches = compilePattern(pattern);

@@ -46,7 +46,7 @@ function running(t: Test) {
 
 const reloadRegion = (current: RegionConfig, env: Record<string, string>) => reloadRegions([current], env)[0];
 
-test('nothing changed', async (t) => {
+test('an unchanged config changes nothing', async (t) => {
   const { current } = running(t);
   t.same(reloadRegion(current, {}), { config: current, changes: [] });
 });
@@ -169,7 +169,7 @@ for (const { what, from, to, place, fix } of [
   });
 }
 
-test('a bad file is refused and what runs is untouched', async (t) => {
+test('a bad file is refused and the running config stays', async (t) => {
   const { directory, current, change } = running(t);
   const before = structuredClone(current);
   change('shop.yaml', 'ttl: 1h', 'ttl: 1');
@@ -192,7 +192,7 @@ test('a secret that changed in the environment is named, and not shown', async (
   t.equal(config.tier_secret, 'fedcba9876543210');
 });
 
-test('what only shows side by side is refused as well, and nothing of either file counts', async (t) => {
+test('a contradiction between two files refuses both', async (t) => {
   const directory = t.testdir(FILES);
   const current = ['fra.yaml', 'iad.yaml'].map((file) => loadRegion(join(directory, file), {}));
   const lone = `region: iad

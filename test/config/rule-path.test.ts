@@ -38,11 +38,11 @@ for (const [path, form] of [
   test(`rules see ${path} as ${form || 'no path'}`, async (t) => t.equal(rulePath(path), form));
 }
 
-test('dots that only some servers see have no form', async () => {
+test('paths whose dots only some servers resolve have no form', async () => {
   const end = fc.constantFrom('%3b', '%3B', '%3f', '%23', '%0a', '%0d%0a', '%7f');
   const rest = fc.constantFrom('', '/', '/x.css', 'x', '%2fx', '/account');
   fuzz(
-    'dots that only some servers see have no form',
+    'paths whose dots only some servers resolve have no form',
     fc.property(fc.constantFrom('.', '..', '%2e', '.%2E'), end, rest, (dots, ends, more) => {
       for (const before of ['/', '/account/', '/account%2f', '/account//', '/account%5C'])
         if (rulePath(`${before}${dots}${ends}${more}`) !== NO_PATH) return false;
@@ -51,10 +51,10 @@ test('dots that only some servers see have no form', async () => {
   );
 });
 
-test('the form of a path in that form is itself', async () => {
+test('the form of a path is idempotent', async () => {
   const anyPath = fc.stringMatching(/^\/(?:[aA.;/]|%2f|%5C|%3b|%3f|%23|%0a|%41|%25|%2e|%20){0,14}$/);
   fuzz(
-    'the form of a path in that form is itself',
+    'the form of a path is idempotent',
     fc.property(anyPath, (path) => {
       const form = rulePath(path);
       if (form === NO_PATH) return true;
@@ -127,10 +127,10 @@ const SITE = siteSchema.parse({
 });
 
 for (const [server, read] of Object.entries(SERVERS)) {
-  test(`a server that ${server}: the rule of the path that it sees counts, or nothing is stored`, async (t) => {
+  test(`for a server that ${server}, the rule of the path that it sees counts, or nothing is stored`, async (t) => {
     const rules = compileRules(SITE);
     fuzz(
-      `a server that ${server}: the rule of the path that it sees counts, or nothing is stored`,
+      `for a server that ${server}, the rule of the path that it sees counts, or nothing is stored`,
       fc.property(anySpelling, (path) => {
         const seen = rulePath(escapedPath(read(path)));
         const counts = rules.ruleFor(rulePath(path), 200);
@@ -142,7 +142,7 @@ for (const [server, read] of Object.entries(SERVERS)) {
   });
 }
 
-test('patterns are in the same form as paths', async (t) => {
+test('patterns are normalised as paths are', async (t) => {
   t.equal(rulePattern('/Account/*'), '/account/*');
   t.equal(rulePattern('/%61ccount/*'), '/account/*');
 });
@@ -168,7 +168,7 @@ for (const [path, type, fits] of [
   test(`${type} ${fits ? 'fits' : 'does not fit'} ${path}`, async (t) => t.equal(fitsExtension(path, type), fits));
 }
 
-test('no extension takes a page or data', async (t) => {
+test('no extension accepts a page or data', async (t) => {
   for (const extension of STATIC_EXTENSIONS) {
     t.equal(fitsExtension(`/account/x.${extension}`, 'text/html; charset=utf-8'), false, extension);
     t.equal(fitsExtension(`/account/x.${extension}`, 'application/json'), false, extension);

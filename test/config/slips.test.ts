@@ -99,7 +99,7 @@ for (const { title, written, meant } of [
   });
 }
 
-test('what is suggested for an address keeps what was written of it', async (t) => {
+test('a suggested address keeps the written parts', async (t) => {
   const file = join(t.testdir({ 'site.yaml': '' }), 'site.yaml');
   const site = (server: string, host: string, path: string): string =>
     `name: a\nhosts: ["${host}"]\norigin: { servers: [{ url: "${server}" }] }\nrules: [{ path: "${path}", ttl: 1m }]\n`;

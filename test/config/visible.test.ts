@@ -16,7 +16,7 @@ for (const { what, text, shown } of [
   test(`${what} is shown`, async (t) => t.equal(visible(text), shown));
 }
 
-test('in JSON it is the same value, and nothing that a terminal obeys is left', async (t) => {
+test('in JSON it is the same value, without control characters of terminals', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const line = visible(JSON.stringify({ text }));

@@ -11,19 +11,19 @@ function run(script: string): Child {
   return new Child('it', ['-e', script]);
 }
 
-test('stops when asked', async (t) => {
+test('a child stops on request', async (t) => {
   const child = run(`process.on('SIGTERM', () => process.exit(0)); ${STAYS}`);
   await child.firstLine(isReady, PROMPT_MS);
   t.strictSame(await child.stop(PROMPT_MS), { how: 'exit code 0', killed: false });
 });
 
-test('is killed when it does not stop', async (t) => {
+test('a child that does not stop is killed', async (t) => {
   const child = run(`process.on('SIGTERM', () => {}); ${STAYS}`);
   await child.firstLine(isReady, PROMPT_MS);
   t.strictSame(await child.stop(IMPATIENT_MS), { how: 'signal SIGKILL', killed: true });
 });
 
-test('takes what it started with it', async (t) => {
+test('a child ends with its own children', async (t) => {
   const child = run(`
     const { spawn } = require('node:child_process');
     const grandchild = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'inherit' });
@@ -34,7 +34,7 @@ test('takes what it started with it', async (t) => {
   t.strictSame(await child.stop(PROMPT_MS), { how: 'exit code 0', killed: false });
 });
 
-test('tells how it died, and what it wrote, before it was ready', async (t) => {
+test('a child that ends before it is ready reports its exit and its output', async (t) => {
   const child = run('console.error("no such option"); process.exitCode = 3');
   await t.rejects(
     child.firstLine(isReady, PROMPT_MS),
@@ -43,7 +43,7 @@ test('tells how it died, and what it wrote, before it was ready', async (t) => {
   t.equal(await child.died, 'exit code 3');
 });
 
-test('is not waited for longer than that', async (t) => {
+test('waiting for a child is bounded', async (t) => {
   const child = run('setInterval(() => {}, 1e6)');
   await t.rejects(child.firstLine(isReady, IMPATIENT_MS), /it was not ready within 50 ms/);
   t.equal(await child.ended, 'signal SIGTERM');
@@ -60,7 +60,7 @@ for (const { wrote, script, isBroken } of [
   { wrote: 'an uncaught exception', script: 'setTimeout(() => { throw new Error("lost") })', isBroken: true },
   { wrote: 'a refusal', script: 'console.error("origin refused the connection")', isBroken: false },
 ]) {
-  test(`what it wrote: ${wrote}`, async (t) => {
+  test(`output of a child: ${wrote}`, async (t) => {
     const child = run(script);
     const how = await child.ended;
     t.equal(child.broken.length > 0 || how !== 'exit code 0', isBroken);

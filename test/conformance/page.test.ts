@@ -17,7 +17,7 @@ function recorded(way: RecordedScore['way'], results: Results): RecordedScore {
 
 const passing: Results = Object.fromEntries(SUITE.applicable.map(({ id }) => [id, true]));
 
-test('docs/conformance.md says what is on record (npm run conformance -- --update writes it)', async (t) => {
+test('docs/conformance.md matches the record (npm run conformance -- --update writes it)', async (t) => {
   t.equal(readFileSync(join(ROOT, 'docs/conformance.md'), 'utf8'), renderPage(readScores()));
 });
 
@@ -38,13 +38,13 @@ test('a test that fails without an argument is called a gap', async (t) => {
   t.match(text, /- `vary-star` \(kind: required; reason: Response 2 \| comes from cache\): \*\*a gap\*\*/);
 });
 
-test('what only the whole path fails has a section', async (t) => {
+test('tests that fail on the whole path only have a section', async (t) => {
   const tiers = recorded('tiers', { ...passing, 'vary-star': ['Assertion', 'from cache'] });
   t.notMatch(renderPage([recorded('quick', passing), recorded('tiers', passing)]), /through the tiers only/);
   t.match(renderPage([recorded('quick', passing), tiers]), /## Not passed through the tiers only[^#]*`vary-star`/);
 });
 
-test('every argument is about a test that there is', async (t) => {
+test('every argument names a test of the suite', async (t) => {
   const ids = Object.keys(ARGUMENTS).filter((id) => ARGUMENTS[id]?.suites.includes(SUITE.name));
   t.strictSame(
     ids.filter((id) => !SUITE.tests.has(id)),

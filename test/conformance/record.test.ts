@@ -6,7 +6,7 @@ import { loadSuite } from './suite.ts';
 
 const RELEASE = join(import.meta.dirname, '../../node_modules/http-cache-tests');
 
-test('tells what was lost and gained since the last record', async (t) => {
+test('losses and gains since the last record are reported', async (t) => {
   const suite = await loadSuite(RELEASE);
   const score = scoreResults(suite, { 'freshness-none': true, 'freshness-max-age': ['Assertion', 'from cache'] });
   const { lost, gone, gained } = compareWithPassed(['freshness-max-age', 'of-another-revision'], score);
@@ -15,7 +15,7 @@ test('tells what was lost and gained since the last record', async (t) => {
   t.strictSame(gained, ['freshness-none']);
 });
 
-test('what is written can be read again', async (t) => {
+test('a written record is read again', async (t) => {
   const dir = t.testdir({});
   const suite = await loadSuite(RELEASE);
   const score = scoreResults(suite, { 'freshness-none': true });

@@ -20,7 +20,7 @@ function suiteOf(
 
 // nginx 1.22.1 through release 0.4.5, with one retry, one time-out, one missing and one unknown result put
 // in by hand; the score is that of another scorer, which follows the table that the suite publishes.
-test('agrees with another scorer on the results of nginx', async (t) => {
+test('scores agree with another scorer on the results of nginx', async (t) => {
   const suite = await loadSuite(RELEASE);
   const results = parseResults(readFileSync(join(FIXTURES, 'nginx-0.4.5.results.json'), 'utf8'));
   const { total, groups, unknown, passed, notPassed } = scoreResults(suite, results);
@@ -49,7 +49,7 @@ for (const { rule, results, verdict, reason } of [
   });
 }
 
-test('a test passes only if all that it rests on, however far, passed', async (t) => {
+test('a test passes only if every test it depends on, however far, passed', async (t) => {
   const suite = suiteOf(
     { id: 'a', kind: 'check' },
     { id: 'b', kind: 'optimal', dependsOn: ['a'] },
@@ -68,13 +68,13 @@ test('a test passes only if all that it rests on, however far, passed', async (t
   );
 });
 
-test('a test for browsers counts nowhere, but others may rest on it', async (t) => {
+test('a test for browsers is not counted, but others may depend on it', async (t) => {
   const suite = suiteOf({ id: 'browser', forBrowsers: true }, { id: 'b', dependsOn: ['browser'] });
   t.match(scoreResults(suite, { b: true }).notPassed, [{ id: 'b', verdict: 'dependency' }]);
   t.equal(scoreResults(suite, { b: true }).total.required.total, 1);
 });
 
-test('a suite that depends on a test it does not have is refused', async (t) => {
+test('a suite that depends on a missing test is refused', async (t) => {
   t.throws(() => scoreResults(suiteOf({ id: 'b', dependsOn: ['x'] }), { b: true }), /depends on x/);
 });
 

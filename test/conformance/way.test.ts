@@ -10,7 +10,7 @@ function seen(...statuses: readonly (string | null)[]): Parameters<typeof accoun
   return statuses.map((cacheStatus) => ({ path: '/test/x', cacheStatus }));
 }
 
-test('the site is one that any region could have', async (t) => {
+test('the tested site is valid in any region', async (t) => {
   t.ok(siteSchema.safeParse(parse(readFileSync(SITE_FILE, 'utf8'))).success);
 });
 
@@ -23,7 +23,7 @@ for (const { rule, responses, says, isTheWay } of [
   { rule: 'no Cache-Status', responses: [null], says: /^0 of 1 /, isTheWay: false },
   { rule: 'no response', responses: [], says: /^0 of 0 /, isTheWay: false },
 ]) {
-  test(`the way that responses came: ${rule}`, async (t) => {
+  test(`the path of a response: ${rule}`, async (t) => {
     const { lines, problems } = accountOfTiers(seen(...responses));
     t.match(lines[0], says);
     t.equal(problems.length === 0, isTheWay);

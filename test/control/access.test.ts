@@ -27,7 +27,7 @@ for (const { wrong, header } of [
   { wrong: 'another id', header: (token: string) => as(token.replace(/_[0-9a-f]{16}_/, '_0123456789abcdef_')) },
   { wrong: 'more than the token', header: (token: string) => as(`${token}A`) },
 ]) {
-  test(`a wrong token (${wrong}): 401, before the body is read`, async (t) => {
+  test(`a wrong token (${wrong}) is 401, before the body is read`, async (t) => {
     const control = await startTestControl(t);
     const { status, headers, body } = await control.purge<Refusal>('{', header(control.token()));
     t.equal(status, 401);
@@ -37,7 +37,7 @@ for (const { wrong, header } of [
   });
 }
 
-test('a token ends, by time or by hand', async (t) => {
+test('a token ends, by time or by revocation', async (t) => {
   const control = await startTestControl(t);
   const expired = control.token({ expires: Date.now() });
   t.equal((await control.purge({ files: [URL] }, as(expired))).status, 401);
@@ -47,7 +47,7 @@ test('a token ends, by time or by hand', async (t) => {
   t.equal((await control.purge({ files: [URL] }, as(token))).status, 401);
 });
 
-test('the secret of a token is nowhere on the disk', async (t) => {
+test('the secret of a token is not on disk', async (t) => {
   const control = await startTestControl(t);
   const token = control.token();
   await control.purge({ files: [URL] }, as(token));
@@ -86,7 +86,7 @@ for (const { what, scope, body, pointers } of [
   },
   { what: 'a dry run too', scope: { sites: ['blog'] }, body: { files: [URL], dry_run: true }, pointers: ['/files/0'] },
 ] as const) {
-  test(`a token without the scope (${what}): 403, and nothing is purged`, async (t) => {
+  test(`a token without the scope (${what}) is 403, and nothing is purged`, async (t) => {
     const control = await startTestControl(t);
     const { status, body: refusal } = await control.purge<Refusal>(body, as(control.token(scope)));
     t.equal(status, 403);
@@ -100,7 +100,7 @@ for (const { what, scope, body, pointers } of [
   });
 }
 
-test('receipts are for those who may read them, of their own sites', async (t) => {
+test('receipts are readable with the scope for them, and for a token’s own sites', async (t) => {
   const control = await startTestControl(t);
   const ofShop = (await control.purge({ files: [URL] })).body;
   const ofBlog = (await control.purge({ hosts: ['blog.example.com'] })).body;
@@ -121,7 +121,7 @@ test('receipts are for those who may read them, of their own sites', async (t) =
   );
 });
 
-test('the audit log says who, what, from where and with what result', async (t) => {
+test('the audit log has who, what, from where and the result', async (t) => {
   const control = await startTestControl(t);
   const token = control.token({ name: 'deploy' });
   const { body } = await control.purge({ files: Array.from({ length: 20 }, (_, i) => `${URL}${i}`) }, as(token));
@@ -141,7 +141,7 @@ test('the audit log says who, what, from where and with what result', async (t) 
   t.match(refused, { result: 'unpurgeable', who: 'deploy' });
 });
 
-test('more calls than the limit: 429, and when to come back', async (t) => {
+test('calls above the limit are 429 with Retry-After', async (t) => {
   const control = await startTestControl(t, { control: { rate_limits: { calls: 1 } } });
   const answers = [];
   const token = as(control.token());
@@ -153,7 +153,7 @@ test('more calls than the limit: 429, and when to come back', async (t) => {
   t.equal((await control.purge({ files: [URL] }, as(control.token()))).status, 202, 'another token has its own');
 });
 
-test('more selectors than the limit: all of a call or nothing', async (t) => {
+test('a call with more selectors than the limit is refused as a whole', async (t) => {
   const control = await startTestControl(t, { control: { rate_limits: { selectors: 1 } } });
   const token = as(control.token());
   const files = Array.from({ length: 600 }, (_, i) => `${URL}${i}`);
@@ -162,7 +162,7 @@ test('more selectors than the limit: all of a call or nothing', async (t) => {
   t.match((await control.get<object>('/healthz')).body, { journal: { newest: 600 } });
 });
 
-test('a reload brings other limits and bounds', async (t) => {
+test('a reload changes limits and bounds', async (t) => {
   const control = await startTestControl(t);
   const token = as(control.token());
   const many = async () =>
@@ -177,7 +177,7 @@ test('a reload brings other limits and bounds', async (t) => {
   t.equal(auditOf(control).length, 1, 'each entry begins a file of its own');
 });
 
-test('a token bucket', async (t) => {
+test('a token bucket refills with time', async (t) => {
   let now = 0;
   const limit = new RateLimit({ perSecond: 10, burst: 20, now: () => monotonicMs(now) });
   t.equal(limit.take('a', 20), 0);
@@ -210,7 +210,7 @@ test('the audit log is bounded', async (t) => {
   );
 });
 
-test('an audit log that cannot begin a new file leaves the files of others alone', async (t) => {
+test('an audit log that cannot rotate leaves files of other owners alone', async (t) => {
   const folder = join(t.testdir({ data: {} }), 'data');
   const away = `${folder}-away`;
   const log = new AuditLog(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3, now: () => epochMs(0) });
@@ -229,7 +229,7 @@ test('an audit log that cannot begin a new file leaves the files of others alone
   t.match(readFileSync(join(folder, 'audit.jsonl'), 'utf8'), /"action":"a"/, 'it goes on when it can');
 });
 
-test('an audit log that cannot begin a new file forgets none of the old ones', async (t) => {
+test('an audit log that cannot rotate removes none of the old files', async (t) => {
   const folder = t.testdir({});
   const file = join(folder, 'audit.jsonl');
   const log = new AuditLog(file, { maxBytes: 1, files: 3, now: () => epochMs(0) });
@@ -247,7 +247,7 @@ test('an audit log that cannot begin a new file forgets none of the old ones', a
   t.strictSame(readdirSync(folder).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
 });
 
-test('tokens of two processes are the same tokens', async (t) => {
+test('tokens are shared by two processes', async (t) => {
   const file = join(t.testdir({}), 'control.sqlite');
   const [one, two] = [openControlDatabase(file), openControlDatabase(file)];
   t.teardown(() => {

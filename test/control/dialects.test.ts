@@ -61,7 +61,7 @@ async function journalOf(t: Test, control: Control, last: number): Promise<Recor
   return [...node.records.values()].map(({ kind, selector, site, soft }) => ({ kind, selector, site, soft }));
 }
 
-test('cloudflare: every kind of purge', async (t) => {
+test('cloudflare: every kind of purge works', async (t) => {
   const control = await startTestControl(t);
   const { cache } = cloudflare(control);
   const zone = { zone_id: 'shop' };
@@ -109,7 +109,7 @@ for (const { wrong, scope, body, status, code, message } of [
   code: number;
   message?: RegExp;
 }[]) {
-  test(`cloudflare: ${wrong} is an error of its kind`, async (t) => {
+  test(`cloudflare: ${wrong} is an error in its format`, async (t) => {
     const control = await startTestControl(t);
     const { cache } = cloudflare(control, control.token(scope));
     t.match(await rejectionOf(cache.purge({ zone_id: 'shop', ...body })), {
@@ -119,7 +119,7 @@ for (const { wrong, scope, body, status, code, message } of [
   });
 }
 
-test('cloudflare: a wrong token is an error of its kind', async (t) => {
+test('cloudflare: a wrong token is an error in its format', async (t) => {
   const control = await startTestControl(t);
   const { cache } = cloudflare(control, 'wrong');
   t.match(await rejectionOf(cache.purge({ zone_id: 'shop', tags: ['a'] })), {
@@ -128,7 +128,7 @@ test('cloudflare: a wrong token is an error of its kind', async (t) => {
   });
 });
 
-test('fastly: every kind of purge', async (t) => {
+test('fastly: every kind of purge works', async (t) => {
   const control = await startTestControl(t);
   const api = fastly(control);
   const service = { service_id: 'shop' };
@@ -178,7 +178,7 @@ for (const { wrong, token, call, status, body } of [
     body: { msg: String, detail: /everything/ },
   },
 ]) {
-  test(`fastly: ${wrong} is an error of its kind`, async (t) => {
+  test(`fastly: ${wrong} is an error in its format`, async (t) => {
     const control = await startTestControl(t);
     t.match(await rejectionOf(call(fastly(control, token(control)))), { status, response: { body } });
   });

@@ -25,7 +25,7 @@ function status(address: string, path: string, host: string): Promise<number | u
   });
 }
 
-test('a data folder that was open to others is closed, with all that is kept in it', async (t) => {
+test('a data folder that was open to other users is closed, with everything in it', async (t) => {
   const umask = process.umask(0o022);
   t.teardown(() => process.umask(umask));
   const first = await startTestControl(t);
@@ -53,7 +53,7 @@ function folderWith(t: Test, mode: number): string {
   return folder;
 }
 
-test('a folder that holds other things stays as it is, and the files are closed', async (t) => {
+test('a folder with other files keeps its mode, and the files of the control node are closed', async (t) => {
   const folder = folderWith(t, 0o755);
   openDataFolder(join(folder, '../eu.yaml'), { data: 'data' });
   t.equal(statSync(folder).mode & 0o777, 0o755);
@@ -61,7 +61,7 @@ test('a folder that holds other things stays as it is, and the files are closed'
   t.equal(statSync(join(folder, 'journal.sqlite')).mode & FOR_OTHERS, 0);
 });
 
-test('a folder that others may write to is refused by its key', async (t) => {
+test('a folder that other users may write to is refused by its key', async (t) => {
   const folder = folderWith(t, 0o777);
   let problems: unknown;
   try {

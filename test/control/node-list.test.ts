@@ -8,7 +8,7 @@ const REGION = {
   shields: [{ name: 'shield-1', tier: '127.0.0.1:4', control: '127.0.0.1:5' }],
 } as unknown as RegionConfig;
 
-test('readers at the same time are one round of questions, a later one asks again', async (t) => {
+test('concurrent readers share one round of calls; a later reader starts another', async (t) => {
   const asked: string[] = [];
   const release = Promise.withResolvers<boolean>();
   const list = createNodeList([REGION], (address) => {

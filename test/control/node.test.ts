@@ -27,7 +27,7 @@ async function startFor(region: RegionConfig) {
   return startControl({ region, control: region.control, regions: [region], log });
 }
 
-test('it answers for itself', async (t) => {
+test('the control node reports its own health', async (t) => {
   const node = await startFor(regionWith(t, []));
   t.teardown(() => node.close());
   const response = await fetch(`http://${node.address}/healthz`);
@@ -36,7 +36,7 @@ test('it answers for itself', async (t) => {
   t.match(node.address, /^127\.0\.0\.1:\d+$/);
 });
 
-test('it tells which nodes answer right now, and keeps the secret', async (t) => {
+test('the control node reports which nodes answer, without the secret', async (t) => {
   const healthy = await nodeThatAnswers(200);
   const unhealthy = await nodeThatAnswers(503);
   const gone = new URL(UNREACHABLE).host;
@@ -66,7 +66,7 @@ test('it tells which nodes answer right now, and keeps the secret', async (t) =>
   });
 });
 
-test('a reload names the new nodes', async (t) => {
+test('a reload adds the new nodes', async (t) => {
   const node = await startFor(regionWith(t, []));
   t.teardown(() => node.close());
   node.reload([regionWith(t, [undefined])]);
@@ -102,7 +102,7 @@ for (const { what, path, init, status } of [
   });
 }
 
-test('a port that is taken fails by code', async (t) => {
+test('a port in use fails by code', async (t) => {
   const { address, server } = await nodeThatAnswers(200);
   t.teardown(() => server.close());
   const region = regionWith(t, [], address);

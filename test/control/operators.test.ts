@@ -8,7 +8,7 @@ import { startTestControl } from './control.ts';
 
 type Json = Record<string, unknown>;
 
-test('the OpenAPI document: every address, every reference leads somewhere', async (t) => {
+test('the OpenAPI document lists every address, and every reference resolves', async (t) => {
   const control = await startTestControl(t);
   const { status, body } = await control.get<Json>('/openapi.json', 'none');
   t.equal(status, 200);
@@ -39,7 +39,7 @@ test('the OpenAPI document: every address, every reference leads somewhere', asy
   }
 });
 
-test('metrics: the journal, the nodes and how long purges took', async (t) => {
+test('metrics cover the journal, the nodes and the duration of purges', async (t) => {
   const control = await startTestControl(t, { edges: [undefined, undefined] });
   const node = await control.follow('eu-1');
   await control.purge({ files: ['https://www.example.com/'], hosts: ['example.com'] });
@@ -69,7 +69,7 @@ const B = { ...EDGE, name: 'b' };
 
 const journal = (): JournalState => ({ terms: [{ identity: 'j', after: -1 }], floor: 0, newest: 30_000 });
 
-test('durations are of each node, and of the slowest for all', async (t) => {
+test('durations are counted per node, and for the slowest of all', async (t) => {
   let now = 0;
   const completed: number[] = [];
   const progress = new Progress([A, B], {
@@ -98,7 +98,7 @@ test('durations are of each node, and of the slowest for all', async (t) => {
   t.strictSame(completed, [9, 15]);
 });
 
-test('what is remembered of durations is bounded, and what is applied is known all the same', async (t) => {
+test('the memory of durations is bounded, and applied purges are known all the same', async (t) => {
   const progress = new Progress([A], { journal, monotonic: () => monotonicMs(1), now: () => epochMs(1) });
   for (let seq = 1; seq <= 25_000; seq += 1) {
     progress.accepted(seq, monotonicMs(0));
@@ -108,7 +108,7 @@ test('what is remembered of durations is bounded, and what is applied is known a
   t.match(progress.receipt(24_990), [{ applied: true, afterMs: 1 }]);
 });
 
-test('a node that is named no more is not waited for', async (t) => {
+test('a purge does not wait for a node that was removed from the files', async (t) => {
   const progress = new Progress([A, B], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
   progress.accepted(1, monotonicMs(0));
   progress.report({ node: 'a', identity: 'j', seq: 1 });
@@ -117,7 +117,7 @@ test('a node that is named no more is not waited for', async (t) => {
   t.equal(await waiting, true);
 });
 
-test('a wait ends when the caller has gone', async (t) => {
+test('a wait ends when the caller disconnects', async (t) => {
   const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
   const gone = new AbortController();
   const waiting = progress.whenComplete(1, 10_000, gone.signal);
@@ -125,7 +125,7 @@ test('a wait ends when the caller has gone', async (t) => {
   t.equal(await waiting, false);
 });
 
-test('a node that restarts has applied what it says', async (t) => {
+test('a node that restarts has applied what it reports', async (t) => {
   const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
   progress.accepted(5, monotonicMs(0));
   progress.report({ node: 'a', identity: 'j', seq: 5 });
@@ -133,7 +133,7 @@ test('a node that restarts has applied what it says', async (t) => {
   t.equal(progress.isComplete(5), false);
 });
 
-test('what a node has applied counts if the journal has it', async (t) => {
+test('a reported position counts only if it is in the journal', async (t) => {
   const terms = [
     { identity: 'i', after: -1 },
     { identity: 'j', after: 5 },

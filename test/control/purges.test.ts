@@ -25,7 +25,7 @@ async function newest(control: Control): Promise<number> {
   return body.journal.newest;
 }
 
-test('everything that can be named, in one call', async (t) => {
+test('one call takes every kind of selector', async (t) => {
   const control = await startTestControl(t);
   const { status, body, headers } = await control.purge({
     site: 'shop',
@@ -107,7 +107,7 @@ for (const { what, body, selectors } of [
   });
 }
 
-test('regions that key a host differently are all purged', async (t) => {
+test('regions with different keys for one host are all purged', async (t) => {
   const control = await startTestControl(t);
   const other = regionOf({ region: 'us', sites: [site('shop', ['www.example.com'], { key: { query: 'none' } })] });
   control.reload([regionOf(), other]);
@@ -277,14 +277,14 @@ for (const { wrong, body, status, code, errors } of [
   });
 }
 
-test('a body of another type is refused', async (t) => {
+test('a body of another media type is refused', async (t) => {
   const control = await startTestControl(t);
   const answer = await control.purge<Refusal>('files=x', { 'content-type': 'application/x-www-form-urlencoded' });
   t.equal(answer.status, 415);
   t.match(answer.body, { code: 'unsupported_media_type' });
 });
 
-test('a receipt is complete when every node that the files name has applied it', async (t) => {
+test('a receipt is complete when every node of the files has applied the purge', async (t) => {
   const control = await startTestControl(t, { edges: [undefined, undefined] });
   const [one, two] = [await control.follow('eu-1'), await control.follow('eu-2')];
   const waiting = control.purge({ files: [URL], wait: 'applied', timeout_seconds: 60 });
@@ -305,7 +305,7 @@ test('a receipt is complete when every node that the files name has applied it',
   t.match(await control.get(`/v1/purges/${body.id}`), { status: 200, body: { ...body, selectors: [{ number: 1 }] } });
 });
 
-test('a wait that is over says what is known', async (t) => {
+test('a wait that times out reports the state so far', async (t) => {
   const control = await startTestControl(t, { edges: [undefined, undefined] });
   const one = await control.follow('eu-1');
   await one.applied(1); // it says more than there is yet
@@ -324,7 +324,7 @@ test('a wait that is over says what is known', async (t) => {
   });
 });
 
-test('whose word does not count', async (t) => {
+test('reports of unknown nodes do not count', async (t) => {
   const control = await startTestControl(t);
   const [stranger, node] = [await control.follow('eu-9'), await control.follow('eu-1')];
   const { body } = await control.purge({ files: [URL] });
@@ -338,7 +338,7 @@ test('whose word does not count', async (t) => {
   t.match((await control.get<Receipt>(`/v1/purges/${body.id}`)).body, { status: 'applied' });
 });
 
-test('nodes prove that they know the secret', async (t) => {
+test('nodes authenticate by the secret', async (t) => {
   const control = await startTestControl(t);
   for (const init of [{}, { headers: { 'Seawall-Tier': 'secret="wrong-but-long-enough", from="eu-1"' } }]) {
     t.equal((await fetch(`${control.url}/v1/journal?after=0`, init)).status, 403);
@@ -372,7 +372,7 @@ test('reports count as they arrive, and a wrong one ends the call', async (t) =>
   t.match(await body.json(), { detail: /seq/ });
 });
 
-test('a key repeats a call, and no other', async (t) => {
+test('an idempotency key repeats its own call, and no other', async (t) => {
   const control = await startTestControl(t);
   const key = { 'idempotency-key': '5c1e' };
   const first = await control.purge({ files: [URL], soft: true }, key);
@@ -391,7 +391,7 @@ test('a key repeats a call, and no other', async (t) => {
   t.equal((await control.purge({ files: [URL] }, ofAnother)).body.first, 2);
 });
 
-test('calls with one key at the same time are one purge', async (t) => {
+test('concurrent calls with one idempotency key are one purge', async (t) => {
   const control = await startTestControl(t);
   const calls = Array.from({ length: 20 }, () => control.purge({ files: [URL] }, { 'idempotency-key': 'k' }));
   const ids = new Set((await Promise.all(calls)).map(({ body }) => body.id));
@@ -399,7 +399,7 @@ test('calls with one key at the same time are one purge', async (t) => {
   t.equal(await newest(control), 1);
 });
 
-test('a key is known after a restart', async (t) => {
+test('an idempotency key is known after a restart', async (t) => {
   const control = await startTestControl(t);
   const authorization = `Bearer ${control.token()}`;
   const headers = { authorization, 'idempotency-key': 'k' };
@@ -412,7 +412,7 @@ test('a key is known after a restart', async (t) => {
 });
 
 for (const key of ['', 'ä', 'x'.repeat(256)]) {
-  test(`the key ${JSON.stringify(key).slice(0, 20)} is refused`, async (t) => {
+  test(`the idempotency key ${JSON.stringify(key).slice(0, 20)} is refused`, async (t) => {
     const control = await startTestControl(t);
     const { status, body } = await control.purge<Refusal>({ files: [URL] }, { 'idempotency-key': key });
     t.equal(status, 400);
@@ -420,7 +420,7 @@ for (const key of ['', 'ä', 'x'.repeat(256)]) {
   });
 }
 
-test('the list, page by page, newest first', async (t) => {
+test('purges are listed page by page, newest first', async (t) => {
   const control = await startTestControl(t);
   const made: Receipt[] = [];
   for (const files of [[URL], [URL, `${URL}b`, `${URL}c`], [URL], [`${URL}d`, URL]]) {
@@ -456,7 +456,7 @@ for (const id of [
   '0-1-0000000000000000',
   '1-99999-0123456789abcdef',
 ]) {
-  test(`there is no purge ${id}`, async (t) => {
+  test(`the purge ${id} is not found`, async (t) => {
     const control = await startTestControl(t);
     await control.purge({ files: [URL] });
     const { status, body } = await control.get<Refusal>(`/v1/purges/${id}`);

@@ -41,7 +41,7 @@ function openParts(t: Test, now: () => EpochMs = wallNow) {
   return { journal, keys, purges: new Purges({ journal, keys, appended: () => undefined }) };
 }
 
-test('a call that ended before it got into the journal is made when it is repeated', async (t) => {
+test('a repeated call that never reached the journal is made', async (t) => {
   const { journal, keys, purges } = openParts(t);
   keys.note(CALL, '0123456789abcdef', 0);
   const { purge, repeated } = await purges.make({ ...ORDER, idempotent: CALL });
@@ -50,7 +50,7 @@ test('a call that ended before it got into the journal is made when it is repeat
   t.equal(journal.state().newest, 2);
 });
 
-test('a call that ended after it got into the journal is found there when it is repeated', async (t) => {
+test('a repeated call that reached the journal is found there', async (t) => {
   const { journal, keys, purges } = openParts(t);
   await purges.make(ORDER);
   keys.note(CALL, '0123456789abcdef', 1); // it was at this number when it was noted, and others came in between
@@ -64,7 +64,7 @@ test('a call that ended after it got into the journal is found there when it is 
   t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: true, purge: { id: purge.id } });
 });
 
-test('a key ends after a day', async (t) => {
+test('an idempotency key expires after a day', async (t) => {
   let now = 1_000;
   const { purges } = openParts(t, () => epochMs(now));
   t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
@@ -74,7 +74,7 @@ test('a key ends after a day', async (t) => {
   t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
 });
 
-test('a repetition of what the journal has forgotten is not made again', async (t) => {
+test('a repeated call that the journal no longer holds is not made again', async (t) => {
   let now = 1_000;
   const { journal, purges } = openParts(t, () => epochMs(now));
   const { purge } = await purges.make({ ...ORDER, idempotent: CALL });
@@ -84,7 +84,7 @@ test('a repetition of what the journal has forgotten is not made again', async (
   t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: true, purge: { id: purge.id, last: 2 } });
 });
 
-test('purges of others are in the list, each by itself', async (t) => {
+test('purges of other nodes are listed, each by itself', async (t) => {
   const { journal, purges } = openParts(t);
   const group = { site: 'shop', kind: 'tag', selector: 'g', soft: false, who: 'origin', why: 'cache group' } as const;
   await journal.append([group, group]);
@@ -98,7 +98,7 @@ test('purges of others are in the list, each by itself', async (t) => {
   for (const { id, first } of list) t.equal(purges.find(id)?.first, first);
 });
 
-test('what the journal did not take is refused, and may be asked for again', async (t) => {
+test('a call that the journal refused is refused, and can be retried', async (t) => {
   let isBroken = true;
   const { journal, keys } = openParts(t);
   const failing: Journal = Object.create(journal, {
@@ -117,7 +117,7 @@ test('what the journal did not take is refused, and may be asked for again', asy
   t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: false, purge: { first: 1 } });
 });
 
-test('the journal forgets by age and by number, and never half a purge', async (t) => {
+test('compaction by age and by number never splits a purge', async (t) => {
   let now = 0;
   const { journal, purges } = openParts(t, () => epochMs(now));
   for (; now < 100; now += 1) await purges.make(ORDER);
@@ -152,7 +152,7 @@ for (const { what, make, message } of [
     message: /not a database/,
   },
 ]) {
-  test(`a data folder that cannot be used (${what}) is a problem of the config`, async (t) => {
+  test(`a data folder that cannot be used (${what}) is a config error`, async (t) => {
     const file = join(t.testdir({}), 'eu.yaml');
     make(join(file, '..', 'seawall-data'));
     const region = regionOf({ file });
@@ -171,7 +171,7 @@ test('two control nodes do not share a folder', async (t) => {
   });
 });
 
-test('kill -9 under load: what was acknowledged is there, in order, once', async (t) => {
+test('kill -9 under load: acknowledged purges are in the journal, in order, once', async (t) => {
   const folder = t.testdir({
     'eu.yaml': [
       'region: eu',

@@ -154,7 +154,7 @@ async function until(isSo: () => Promise<boolean> | boolean): Promise<number> {
   return performance.now() - startedAt;
 }
 
-test('where a visitor would go, and why', async (t) => {
+test('where answers with the region and the reason', async (t) => {
   const world = await startWorld(t);
   t.match(await world.where(EUROPEAN), {
     address: EUROPEAN,
@@ -184,7 +184,7 @@ test('where a visitor would go, and why', async (t) => {
   t.notMatch(text, SECRET);
 });
 
-test('a region that dies, that hangs and that comes back', async (t) => {
+test('a region that dies, hangs or returns is noticed', async (t) => {
   const world = await startWorld(t);
   const { us } = world.edges;
   const goes = async (region: string) => (await world.where(AMERICAN)).region === region;
@@ -212,7 +212,7 @@ test('a region that dies, that hangs and that comes back', async (t) => {
   t.match(metrics, /seawall_region_edges_up\{region="us",.*\} 0\n/);
 });
 
-test('a region is drained by a call, across a restart, and comes back by another', async (t) => {
+test('a region is drained by a call, across a restart, and restored by another', async (t) => {
   const world = await startWorld(t);
   const token = world.token();
   for (const [text, status, code] of [
@@ -266,7 +266,7 @@ test('a region is drained by its file', async (t) => {
   t.match(regions, [{ drain: { source: 'config' } }, { drain: { source: 'config' } }]);
 });
 
-test('those who steer hear of it at once, and look for themselves when the control node is gone', async (t) => {
+test('nodes that steer get changes at once, and check regions themselves when the control node is gone', async (t) => {
   const world = await startWorld(t);
   const [eu] = world.regions as [RegionConfig];
   const region = { ...eu, control: undefined, purges: { ...eu.purges, journal: world.url } };
@@ -298,7 +298,7 @@ test('those who steer hear of it at once, and look for themselves when the contr
   t.equal(steering.network.regions.length, 2, 'what it was told of stays known');
 });
 
-test('the network is told to nodes only', async (t) => {
+test('the network is sent to nodes only', async (t) => {
   const world = await startWorld(t);
   for (const headers of [{}, { 'seawall-tier': 'secret="wrong-wrong-wrong", from="x"' }]) {
     const response = await fetch(`${world.url}/v1/network`, { headers: headers as Record<string, string> });
@@ -307,7 +307,7 @@ test('the network is told to nodes only', async (t) => {
   }
 });
 
-test('the OpenAPI document tells of the addresses', async (t) => {
+test('the OpenAPI document describes the routes of regions', async (t) => {
   const world = await startWorld(t);
   const { paths } = (await (await fetch(`${world.url}/openapi.json`)).json()) as { paths: Record<string, unknown> };
   t.match(paths, {
@@ -318,7 +318,7 @@ test('the OpenAPI document tells of the addresses', async (t) => {
   });
 });
 
-test('a region above its capacity gives visitors away until it is not, and takes them back slowly', async (t) => {
+test('a region above its capacity gives visitors away until it is below, and takes them back slowly', async (t) => {
   const overload = new Overload(1_000);
   const demand = 2_000;
   // Whoever is given away is gone at the next measurement.

@@ -64,9 +64,9 @@ function refused<T>(act: () => T): T | undefined {
   }
 }
 
-test('the selector of a URL is what a GET of it is keyed as; what no edge answers is refused', async (t) => {
+test('the selector of a URL equals the key of a GET; a URL that no edge answers is refused', async (t) => {
   fuzz(
-    'the selector of a URL is what a GET of it is keyed as; what no edge answers is refused',
+    'the selector of a URL equals the key of a GET; a URL that no edge answers is refused',
     fc.property(keys, scheme, authority, target, (key, protocol, host, text) => {
       fc.pre(!text.includes('ä'));
       const config = site('shop', [HOST], { key });
@@ -83,9 +83,9 @@ test('the selector of a URL is what a GET of it is keyed as; what no edge answer
   t.pass();
 });
 
-test('a prefix takes the URLs that begin with it', async (t) => {
+test('a prefix matches the URLs that begin with it', async (t) => {
   fuzz(
-    'a prefix takes the URLs that begin with it',
+    'a prefix matches the URLs that begin with it',
     fc.property(scheme, authority, target, fc.array(character, { maxLength: 8 }), (protocol, host, text, more) => {
       const sites = siteDirectory([{ sites: [site('shop', [HOST])] }]);
       const [prefix] = refused(() => prefixSelectors(`${protocol}://${host}${text}`, sites)) ?? [];
@@ -97,7 +97,7 @@ test('a prefix takes the URLs that begin with it', async (t) => {
   t.pass();
 });
 
-test('whatever is written: selectors, or a reason and a fix', async (t) => {
+test('any input gives selectors, or a reason and a fix', async (t) => {
   const sites = siteDirectory([{ sites: SITES }]);
   const anything = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -105,7 +105,7 @@ test('whatever is written: selectors, or a reason and a fix', async (t) => {
     fc.string().map((text) => `${text}.${HOST}`),
   );
   fuzz(
-    'whatever is written: selectors, or a reason and a fix',
+    'any input gives selectors, or a reason and a fix',
     fc.property(anything, (text) => {
       for (const select of [urlSelectors, prefixSelectors, hostSelectors]) refused(() => select(text, sites));
       refused(() => tagSelectors(text, 'shop'));
@@ -116,14 +116,14 @@ test('whatever is written: selectors, or a reason and a fix', async (t) => {
   t.pass();
 });
 
-test('a tag is found among those of a response, whatever bytes it has there', async (t) => {
+test('a tag is found among those of a response, whatever bytes surround it', async (t) => {
   const config = site('shop', [HOST]);
   const word = fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }).filter((text) => !/[\0-\x20,\x7f]/.test(text));
   const tag = fc.oneof(word, fc.constantFrom('voilà', 'СССР', 'Россия', '株式会社', 'àà', 'Р'));
   const fields = fc.constantFrom('Cache-Tag', 'Surrogate-Key', 'xkey');
   const encodings = fc.constantFrom('utf8' as const, 'latin1' as const);
   fuzz(
-    'a tag is found among those of a response, whatever bytes it has there',
+    'a tag is found among those of a response, whatever bytes surround it',
     fc.property(fields, tag, encodings, (field, name, encoding) => {
       fc.pre(encoding === 'utf8' || !/[^\0-\x9f\xa1-\xff]/.test(name));
       const bytes = Buffer.from(name, encoding).toString('latin1');
@@ -137,7 +137,7 @@ test('a tag is found among those of a response, whatever bytes it has there', as
   t.pass();
 });
 
-test('what browsers encode is encoded', async (t) => {
+test('characters that browsers encode are encoded', async (t) => {
   const sites = siteDirectory([{ sites: [site('shop', ['xn--bcher-kva.example'])] }]);
   const url = 'https://Bücher.example/ä?ö=1';
   t.equal(urlSelectors(url, sites)[0]?.selector, '//xn--bcher-kva.example/%C3%A4?%C3%B6=1');

@@ -16,7 +16,7 @@ const ROWS = 45;
 const RUNS = 20;
 const SEED = 9111;
 
-test('every documented config', async (t) => {
+test('every documented config is attacked', async (t) => {
   const root = t.testdir();
   const configs = playedConfigs((place) => {
     const folder = join(root, place.replace(/\W+/g, '-'));

@@ -38,7 +38,7 @@ function complaintOfSeawall([name = '', ...args]: Words): string | undefined {
   }
 }
 
-test('commands in blocks', async (t) => {
+test('commands in code blocks are accepted', async (t) => {
   const blocks = shellBlocks();
   t.ok(blocks.length >= 8, 'the blocks were found');
   for (const { place, script } of blocks) {
@@ -52,7 +52,7 @@ test('commands in blocks', async (t) => {
   }
 });
 
-test('no command shows a token or a secret in its arguments, where `ps` shows it to everybody', async (t) => {
+test('no command shows a token or a secret in its arguments, where `ps` shows them', async (t) => {
   for (const { place, script } of shellBlocks()) {
     for (const words of commandsOf(script)) {
       t.notOk(
@@ -63,7 +63,7 @@ test('no command shows a token or a secret in its arguments, where `ps` shows it
   }
 });
 
-test('commands in the running text', async (t) => {
+test('commands in running text are accepted', async (t) => {
   const mentioned = mentionedCommands();
   t.ok(mentioned.length > 5, 'they were found');
   for (const { place, words } of mentioned) {
@@ -79,13 +79,13 @@ test('commands in the running text', async (t) => {
   }
 });
 
-test('blocks of JSON are JSON', async (t) => {
+test('blocks of JSON are valid JSON', async (t) => {
   for (const { file, line, text } of documentedBlocks().filter(({ language }) => language === 'json')) {
     t.doesNotThrow(() => JSON.parse(text), `${file}:${line}`);
   }
 });
 
-test('a command that does not exist is found', async (t) => {
+test('a command that does not exist is reported', async (t) => {
   const [first, second, third] = commandsOf(
     'export A=$(cli/seawall tokn create x) # no such command\nnpm run seawall -- check \\\n  --jsn "a b"\nnpm run nothing',
   );

@@ -59,7 +59,7 @@ const GUESSABLE = [
 ];
 
 for (const config of documentedConfigs()) {
-  test(`${config.place} opens nothing that should be closed`, async (t) => {
+  test(`${config.place} exposes nothing that should be closed`, async (t) => {
     const { region } = load(config, t.testdir());
     const { edges, reachableShields, control, dns, trusted_proxies, sites } = region;
     const nodes = [...edges, ...reachableShields];
@@ -99,7 +99,7 @@ function isNarrow(network: string): boolean {
   return bits === undefined || Number(bits) >= (network.includes(':') ? 120 : 24);
 }
 
-test('the regions that come with the program pass `seawall check` side by side', async (t) => {
+test('the regions of the demo network pass `seawall check` together', async (t) => {
   const files = globSync('config/regions/*.yaml', { cwd: ROOT });
   const env = { ...process.env, ...ENVIRONMENT };
   const args = ['cli/seawall.ts', 'check', ...files];
@@ -150,7 +150,7 @@ test('a block that is marked is no config', async (t) => {
   t.equal(configOf(block('services: {}', 'yaml', 'not a config')), undefined);
 });
 
-test('blocks of Markdown', async (t) => {
+test('blocks of Markdown are found', async (t) => {
   const markdown = [
     'text',
     '',
@@ -176,7 +176,7 @@ test('blocks of Markdown', async (t) => {
   t.throws(() => blocksOf('x.md', '```yaml\na: 1'), /never closed/);
 });
 
-test('what a part of a config leaves out is filled in', async (t) => {
+test('missing parts of a config are filled in', async (t) => {
   const part = configOf(block('sites: [{ name: shop, hosts: [a.example] }]')) as DocumentedConfig;
   const { region } = load(part, t.testdir());
   t.match(region, { edges: [{ name: 'edge-1' }], sites: [{ name: 'shop', hosts: ['a.example'] }] });

@@ -35,7 +35,7 @@ test('log lines and messages in quotation marks are in the source', async (t) =>
   );
 });
 
-test('codes, details, reasons and causes exist', async (t) => {
+test('documented codes, details, reasons and causes exist', async (t) => {
   const codes = named(/\b[45]\d\d `(\w+)`/g);
   t.ok(codes.length > 15, 'codes were found');
   t.strictSame(
@@ -57,7 +57,7 @@ test('codes, details, reasons and causes exist', async (t) => {
   );
 });
 
-test('keys of the config that a fix names exist', async (t) => {
+test('config keys that a fix names exist', async (t) => {
   const known = readFileSync(join(ROOT, 'docs/config.md'), 'utf8');
   const keys = rows.flatMap((row) => [
     ...(row.split('; fix: ').at(-1) ?? '').matchAll(/`([a-z]+(?:[._][a-z]+)+)(?::|`)/g),
@@ -72,7 +72,7 @@ test('keys of the config that a fix names exist', async (t) => {
 /** Refusals that are no reason to change anything. */
 const QUIET = ['method', 'rule-never', 'status', 'partial', 'incomplete', 'request-no-store'];
 
-test('every other refusal to store is in it', async (t) => {
+test('every other refusal to store is on the page', async (t) => {
   const listed = new Set([...QUIET, ...named(/\bdetail=([\w-]+)/g)]);
   t.strictSame(
     Object.keys(STORE_REFUSAL_MEANINGS).filter((name) => !listed.has(name)),

@@ -18,7 +18,7 @@ async function askFrom(localAddress: string, address: string, targets: readonly 
   socket.destroy();
 }
 
-test('visitors who send the same are each told of by their own address', async (t) => {
+test('visitors with equal header sections are logged by their own addresses', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60' }));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
   const visitors = ['127.0.0.1', '127.0.0.2', '127.0.0.3', '127.0.0.2', '127.0.0.1'];
@@ -37,7 +37,7 @@ test('visitors who send the same are each told of by their own address', async (
   await origin.close();
 });
 
-test('visitors of different addresses in a storm, over kept connections', async (t) => {
+test('concurrent visitors on reused connections keep their own addresses', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'no-store' }));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
   const visitors = Array.from({ length: 8 }, (_, i) => `127.0.1.${i + 1}`);

@@ -220,7 +220,7 @@ test(`${REQUESTS} generated requests are answered alike`, { timeout: 240_000 }, 
   t.equal(pair.slow.answeredFast, 0);
 });
 
-test('what divides parsers is answered alike, and so is silence', { timeout: 60_000 }, async (t) => {
+test('requests that parsers disagree about, and silent ones, are answered alike', { timeout: 60_000 }, async (t) => {
   const impatient = { header_timeout: '3s', request_timeout: '3s', keep_alive_timeout: '3s' };
   const { pair, close } = await started({ max_header: '16KiB', max_headers: 100, ...impatient });
   t.teardown(close);

@@ -12,7 +12,7 @@ const WINDOW_MS = 8_000;
 /** Part of the window that certainly counts. */
 const SURE_MS = (WINDOW_MS * 7) / 8;
 
-test('a key is hot from the request on that makes it so', async (t) => {
+test('a key is hot from the request that reaches the threshold', async (t) => {
   const hot = new HotKeys({ after: 3, windowMs: WINDOW_MS, maxKeys: 10 });
   t.notOk(hot.note('key', at(0)));
   t.notOk(hot.note('key', at(1)));
@@ -20,7 +20,7 @@ test('a key is hot from the request on that makes it so', async (t) => {
   t.ok(hot.note('key', at(3)), 'and stays so');
 });
 
-test('keys are counted apart', async (t) => {
+test('keys are counted separately', async (t) => {
   const hot = new HotKeys({ after: 2, windowMs: WINDOW_MS, maxKeys: 10 });
   t.notOk(hot.note('a', at(0)));
   t.notOk(hot.note('b', at(0)));
@@ -31,7 +31,7 @@ test('with after: 1 every key is hot at once', async (t) => {
   t.ok(new HotKeys({ after: 1, windowMs: WINDOW_MS, maxKeys: 1 }).note('key', at(0)));
 });
 
-test('requests of before the window do not count', async (t) => {
+test('requests before the window do not count', async (t) => {
   const hot = new HotKeys({ after: 2, windowMs: WINDOW_MS, maxKeys: 10 });
   t.notOk(hot.note('key', at(0)));
   t.notOk(hot.note('key', at(WINDOW_MS)));
@@ -39,14 +39,14 @@ test('requests of before the window do not count', async (t) => {
   t.ok(hot.note('key', at(10 * WINDOW_MS + SURE_MS)));
 });
 
-test('a key asked for steadily stays hot across windows', async (t) => {
+test('a key with steady requests stays hot across windows', async (t) => {
   const hot = new HotKeys({ after: 4, windowMs: WINDOW_MS, maxKeys: 10 });
   const answers = Array.from({ length: 50 }, (_, nth) => hot.note('key', at(nth * (WINDOW_MS / 8))));
   t.same(answers.slice(0, 3), [false, false, false]);
   t.ok(answers.slice(3).every(Boolean));
 });
 
-test('beyond maxKeys, the key asked for least recently is forgotten', async (t) => {
+test('above maxKeys the least recently requested key is forgotten', async (t) => {
   const hot = new HotKeys({ after: 2, windowMs: WINDOW_MS, maxKeys: 2 });
   hot.note('a', at(0));
   hot.note('b', at(1));
@@ -72,7 +72,7 @@ function replay(hot: HotKeys, given: readonly { readonly key: string; readonly a
   });
 }
 
-test('never hot with fewer requests, always hot with as many in the part that is certain to count', async () => {
+test('below the threshold a key is never hot; at the threshold it is, in the certain part of the window', async () => {
   fc.assert(
     fc.property(requests, after, (given, after) =>
       replay(new HotKeys({ after, windowMs: WINDOW_MS, maxKeys: 4 }), given).every(({ isHot, inWindow, surely }) =>
@@ -82,7 +82,7 @@ test('never hot with fewer requests, always hot with as many in the part that is
   );
 });
 
-test('never hot with fewer requests when there is no room for all keys either', async () => {
+test('below the threshold a key is never hot, also without room for all keys', async () => {
   fc.assert(
     fc.property(requests, after, fc.integer({ min: 1, max: 3 }), (given, after, maxKeys) =>
       replay(new HotKeys({ after, windowMs: WINDOW_MS, maxKeys }), given).every(

@@ -170,7 +170,7 @@ function ratioOf(short: number, long: number): number {
 }
 
 for (const [what, read, units] of READERS) {
-  test(`${what}: linear`, async (t) => {
+  test(`${what} takes linear time`, async (t) => {
     for (const unit of units) {
       const texts = [LENGTH, GROWTH * LENGTH].map((length) => unit.repeat(Math.ceil(length / unit.length)));
       const nanosOf = (short: number): number => (short * 1e3) / LENGTH;
@@ -189,7 +189,7 @@ for (const [what, read, units] of READERS) {
   });
 }
 
-test('header blocks of HTTP/2: linear in what they decode to', async (t) => {
+test('header blocks of HTTP/2 take time linear in their decoded size', async (t) => {
   const decode = (block: string): unknown => {
     const bytes = Buffer.from(block, 'latin1');
     return new HpackDecoder().decode(bytes, 0, bytes.length, { add: () => undefined });
@@ -199,7 +199,7 @@ test('header blocks of HTTP/2: linear in what they decode to', async (t) => {
   t.ok(ratioOf(short, long) <= MAX_RATIO, `${ratioOf(short, long).toFixed(1)} times as long`);
 });
 
-test('a query of as many parameters as a site takes costs less than a miss', async (t) => {
+test('a query with the most parameters that a site allows costs less than a miss', async (t) => {
   for (const unit of ['%&', '%ff%fe&', '%41%42&', 'utm_a&', 'a&']) {
     const query = unit.repeat(MAX_PARAMETERS).slice(0, 8_000);
     const [least] = leastMicros(keyed, [query, ''], (few) => few < 1_000);
@@ -207,7 +207,7 @@ test('a query of as many parameters as a site takes costs less than a miss', asy
   }
 });
 
-test('a list that responses vary by costs little, however many members it has', async (t) => {
+test('a varied list costs little, however many members it has', async (t) => {
   const read = (text: string): unknown => normalisedField(['accept-encoding', text], 'accept-encoding');
   for (const unit of ['a,', 'a;q=0.5,', 'b,a,']) {
     for (const length of [1_000, 3_600, 25_000]) {
@@ -220,7 +220,7 @@ test('a list that responses vary by costs little, however many members it has', 
 
 const MAX_LIST_MICROS = 500;
 
-test('an escape that no decoder takes is compared as it is written, without an exception', async (t) => {
+test('an escape that no decoder accepts is compared as written, without an exception', async (t) => {
   const original = globalThis.decodeURIComponent;
   let thrown = 0;
   globalThis.decodeURIComponent = (text) => {

@@ -87,7 +87,7 @@ async function network(t: Test, log?: Logger) {
   return network;
 }
 
-test('a hit on the fast path says receive and lookup', async (t) => {
+test('a hit on the fast path reports the phases receive and lookup', async (t) => {
   const { at } = await network(t);
   const agent = new Agent({ keepAlive: true });
   t.teardown(() => agent.destroy());

@@ -24,7 +24,7 @@ function responses(): PreparedResponses {
   return made;
 }
 
-test('a response is prepared once for as long as nothing changes', async (t) => {
+test('a response is prepared once until it changes', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
@@ -37,7 +37,7 @@ test('a response is prepared once for as long as nothing changes', async (t) => 
   t.not(all.of(response, SITE, { path: '/a' }), again, 'anew when another time is announced to visitors');
 });
 
-test('a response made of another one by copying its fields has a prepared form of its own', async (t) => {
+test('a copy of a response with other fields has a prepared form of its own', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();
@@ -49,14 +49,14 @@ test('a response made of another one by copying its fields has a prepared form o
   t.equal(all.of(response, SITE, { path: '/a' }), first);
 });
 
-test('what another object of the same property holds is not taken for a prepared form', async (t) => {
+test('a foreign object in the same property is not used as a prepared form', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response: StoredResponse = { ...stored(), prepared: { isFor: () => true } };
   t.match(all.of(response, SITE, { path: '/a' }).head('whole', false, epochMs(NOW)), /^HTTP\/1\.1 200 /);
 });
 
-test('a whole answer is kept when it is asked for twice in a second, and while there is room', async (t) => {
+test('a whole answer is prepared at its second use in a second, while there is room', async (t) => {
   const all = responses();
   t.teardown(() => all.close());
   const response = stored();

@@ -51,7 +51,7 @@ const aged = fc.record({
 const prepare = (response: StoredResponse, served: (typeof SITES)[number]): Prepared =>
   new Prepared({ stored: response, served, path: '/', node: 'eu-1', keepAliveMs: 65_000 });
 
-test('bytes that are kept are those that would be made anew', async (t) => {
+test('prepared bytes equal freshly made ones', async (t) => {
   let kept = 0;
   fc.assert(
     fc.property(aged, ({ stored: response, served, made, later }) => {
@@ -68,7 +68,7 @@ test('bytes that are kept are those that would be made anew', async (t) => {
   t.ok(kept > 300, `${kept} times`);
 });
 
-test('a head from a template is the head that the long way makes', async (t) => {
+test('a head from a template equals the one of the slow path', async (t) => {
   const kinds: readonly [Kind, string, string[]][] = [
     ['whole', 'GET', []],
     ['head', 'HEAD', []],
@@ -99,7 +99,7 @@ test('a head from a template is the head that the long way makes', async (t) => 
   );
 });
 
-test('what cannot be written here is left to the long way', async (t) => {
+test('answers that cannot be prepared are left to the slow path', async (t) => {
   const response = storedResponse(store, 1, 20, NOW);
   const [plain] = SITES;
   if (plain === undefined) throw new Error('no site');

@@ -84,7 +84,7 @@ for (const [name, { path, fields, purged }] of Object.entries({ ...OF_PLUGINS, .
   });
 }
 
-test('PURGE of what looks like an expression purges what is below, or is refused: never that URL alone', async (t) => {
+test('PURGE of a target that looks like a pattern purges below it or is refused, never that URL alone', async (t) => {
   const parts = fc.array(fc.constantFrom('*', '.*', '.', '/', 'a', '?', '+', '[', '|'), { maxLength: 8 });
   const methods = fc.constantFrom(undefined, 'default', 'regex');
   fc.assert(

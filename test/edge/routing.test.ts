@@ -91,7 +91,7 @@ for (const { decided, later, reached } of [
   { decided: 'edge', later: 'worker', reached: 'worker' },
   { decided: 'edge', later: 'edge', reached: 'edge' },
 ] as const) {
-  test(`the ${decided} owned the key when the request came, the ${later} owns it at the fetch: ${reached}`, async (t) => {
+  test(`with ${decided} as owner at routing and ${later} at the fetch, ${reached}`, async (t) => {
     const { use, routing, reach } = await bench(t);
     use(decided);
     const { asksPeer, isOwner, fetch } = routing('by-visitor');

@@ -73,7 +73,7 @@ for (const { rule, geo, ip = IP, place = BERLIN, admitted } of [
   });
 }
 
-test('the origin is told what the site wants it to know, and nothing that a visitor made up', async (t) => {
+test('the origin gets the configured geo fields, and none that a visitor made up', async (t) => {
   const told = siteGeo(site({ headers: { country: true, city: 'X-City', coordinates: true, subdivision: true } }));
   const forged = ['cdn-visitor-country', 'US', 'X-CITY', 'Paris', 'CDN-Visitor-Region', 'BY', 'Accept', '*/*'];
   t.same(told.told(forged, BERLIN), [
@@ -90,7 +90,7 @@ test('the origin is told what the site wants it to know, and nothing that a visi
   t.same(siteGeo(site({})).told(forged, BERLIN), forged, 'a site that does not want it leaves headers alone');
 });
 
-test('what is in the key is told, too', async (t) => {
+test('geo fields that are in the key reach the origin, too', async (t) => {
   t.same(siteGeo(site({}, { geo: 'continent' })).told([], BERLIN), ['CDN-Visitor-Continent', 'EU']);
   t.same(siteGeo(site({ headers: { country: 'X-C' } }, { geo: 'country' })).told([], BERLIN), ['X-C', 'DE']);
 });
@@ -129,7 +129,7 @@ for (const { what, headers, key, expected } of [
   });
 }
 
-test('a refusal says who blocks, and is not kept', async (t) => {
+test('a geo refusal says who blocks, and is not stored', async (t) => {
   const geo = siteGeo(site({ deny: {}, refusal: { status: 451, body: 'no', blocked_by: 'https://example.com/law' } }));
   t.same(geo.refusal()?.head, {
     status: 451,
@@ -142,7 +142,7 @@ test('a refusal says who blocks, and is not kept', async (t) => {
   t.equal(siteGeo(site({ deny: {} })).refusal(), undefined);
 });
 
-test('a header value that could end the line is refused by the schema', async (t) => {
+test('a header value with a line break is refused by the schema', async (t) => {
   for (const blocked_by of ['https://example.com/>; rel="x', 'https://example.com/\r\nX: y', 'javascript:x']) {
     t.throws(() => site({ refusal: { blocked_by } }));
   }
@@ -180,7 +180,7 @@ for (const { what, request, steered } of [
   test(`steering by redirect: ${what}: ${steered}`, async (t) => t.equal(isSteered(STEERED, request), steered));
 }
 
-test('steering by redirect leads to the best region that is well and has a host of its own', async (t) => {
+test('steering by redirect leads to the best healthy region with a host of its own', async (t) => {
   const to = (regions: RankedRegion[], place: GeoLocation | null = BERLIN) =>
     steer(STEERED, 'eu', asked(['Host', 'shop.example:8443', ...NAVIGATION.slice(2)]), {
       place: place ?? undefined,

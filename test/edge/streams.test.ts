@@ -96,7 +96,7 @@ const REQUESTS: readonly OutgoingHttpHeaders[] = [
   { 'content-length': '0' },
 ];
 
-test('every kind of request, for every kind of response', async (t) => {
+test('requests of every kind are answered alike over HTTP/2, for responses of every kind', async (t) => {
   const { fast, long } = await twoEdges(t);
   const sessions = [openHttp2(t, fast), openHttp2(t, long)] as const;
   const comparable = async (session: (typeof sessions)[number], path: string, headers: OutgoingHttpHeaders) => {

@@ -43,7 +43,7 @@ async function located(t: Test, files: Readonly<Record<string, MmdbOptions | Buf
 
 for (const recordSize of [24, 28, 32] as const) {
   for (const ipVersion of [4, 6] as const) {
-    test(`records of ${recordSize} bits, IPv${ipVersion}`, async (t) => {
+    test(`a lookup in records of ${recordSize} bits, IPv${ipVersion}, agrees with the reader`, async (t) => {
       const networks: MmdbOptions['networks'] = [
         ['11.0.0.0/8', { country_code: 'US' }],
         ['11.22.0.0/16', NESTED],
@@ -88,7 +88,7 @@ test('the walk through the tree ends where the reader’s does', async (t) => {
   t.pass();
 });
 
-test('several files know more together', async (t) => {
+test('fields of several files are merged', async (t) => {
   const { locator } = await located(t, {
     'asn.mmdb': {
       type: 'GeoLite2-ASN',
@@ -123,7 +123,7 @@ test('a file for IPv4 is not asked about IPv6', async (t) => {
   t.match(locator.explain('2001:4860:4860::8888'), { kind: 'public', prefix: 0 });
 });
 
-test('addresses that are nowhere have no place, whatever a file says', async (t) => {
+test('special-purpose addresses have no location, whatever a file says', async (t) => {
   const { locator } = await located(t, {
     'a.mmdb': {
       ipVersion: 6,
@@ -152,7 +152,7 @@ test('addresses that are nowhere have no place, whatever a file says', async (t)
   }
 });
 
-test('values that make no sense are not believed', async (t) => {
+test('impossible values are ignored', async (t) => {
   const { locator } = await located(t, {
     'a.mmdb': {
       networks: [
@@ -187,7 +187,7 @@ for (const { what, bytes, message } of [
   },
   { what: 'without networks', bytes: mmdb({ networks: [['11.0.0.0/8', {}]] }), message: /tell of no country/ },
 ]) {
-  test(`a file that is ${what} is refused with its key and what to do`, async (t) => {
+  test(`a file that is ${what} is refused with its key and the fix`, async (t) => {
     const folder = t.testdir({});
     if (bytes) writeFileSync(join(folder, 'a.mmdb'), bytes);
     const file = join(folder, 'region.yaml');
@@ -198,14 +198,14 @@ for (const { what, bytes, message } of [
   });
 }
 
-test('a package that is not installed is refused with the command that mends it', async (t) => {
+test('a missing package is refused with the command that installs it', async (t) => {
   await t.rejects(openLocator({ file: 'r.yaml', databases: ['npm:@nobody/nothing/a.mmdb'] }), {
     code: 'config_refused',
     problems: [{ fix: 'Run npm install @nobody/nothing.' }],
   });
 });
 
-test('broken bytes anywhere: a refusal or an answer, no throw and no hang', async (t) => {
+test('broken bytes anywhere give a refusal or an answer, never an exception or a hang', async (t) => {
   const good = mmdb({
     ...GOOD,
     ipVersion: 6,
@@ -269,7 +269,7 @@ test('a new file is used, a bad one is refused once and the old one stays', asyn
   t.equal(log.filter(({ text }) => text.includes('refused')).length, 2);
 });
 
-test('a reload of the whole city database holds nobody up', async (t) => {
+test('a reload of the whole city database does not block the event loop', async (t) => {
   const folder = t.testdir({});
   const file = join(folder, 'city.mmdb');
   copyFileSync(databasePath('', CITY_4), file);
@@ -295,7 +295,7 @@ test('a reload of the whole city database holds nobody up', async (t) => {
   t.ok(longestMs < 100, `the longest turn took ${longestMs.toFixed(1)} ms`);
 });
 
-test('the real databases agree about countries, and know the places of well-known addresses', async (t) => {
+test('the real databases agree about countries, and locate well-known addresses', async (t) => {
   const city = await openLocator({ file: '', databases: [CITY_4, CITY_6] });
   const country = await openLocator({ file: '', databases: [COUNTRY] });
   t.teardown(() => [city, country].map((locator) => locator.close()));

@@ -32,7 +32,7 @@ for (const [edges, minHealth, state] of [
   });
 }
 
-test('one that is not up yet when it is first looked at, as its network starts, is healthy as soon as it is up', async (t) => {
+test('a region that is down at the first check, while its network starts, is healthy as soon as it is up', async (t) => {
   const health = new RegionHealth(RULES);
   health.update([false], monotonicMs(0));
   t.equal(health.state(monotonicMs(0)), 'down');
@@ -43,7 +43,7 @@ test('one that is not up yet when it is first looked at, as its network starts, 
   t.equal(states(health, [201, 210.9, 211]), 'recovering recovering healthy', 'from then on it has to recover');
 });
 
-test('down at once, back after the recovery', async (t) => {
+test('a region is down at once, and back after the recovery time', async (t) => {
   const health = new RegionHealth(RULES);
   health.update([true], monotonicMs(0));
   health.update([false], monotonicMs(100 * SECOND));
@@ -52,7 +52,7 @@ test('down at once, back after the recovery', async (t) => {
   t.equal(states(health, [105, 114.9, 115, 200]), 'recovering recovering healthy healthy');
 });
 
-test('one that soon fails again waits twice as long each time, up to sixteen times; a good while is a new beginning', async (t) => {
+test('each early relapse doubles the recovery time, up to sixteen times; a healthy period resets it', async (t) => {
   const health = new RegionHealth(RULES);
   health.update([true], monotonicMs(0));
   const waits: number[] = [];
@@ -71,7 +71,7 @@ test('one that soon fails again waits twice as long each time, up to sixteen tim
   t.equal((millisecondsOf(health.healthyAt) - now) / SECOND, 10);
 });
 
-test('however it flaps, it comes back at most once in each recovery', async (t) => {
+test('a flapping region comes back at most once in each recovery time', async (t) => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30 * SECOND }), { minLength: 2, maxLength: 60 }), (pauses) => {
       const health = new RegionHealth(RULES);

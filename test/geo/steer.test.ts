@@ -187,7 +187,7 @@ for (const { what, regions, address, order, reason } of [
   });
 }
 
-test('what recovers is well when its time has come, without anybody saying so', async (t) => {
+test('a recovering region becomes healthy by time alone', async (t) => {
   const network = { regions: [{ ...FRA, health: 'recovering' as const, healthyAt: monotonicMs(100) }, IAD] };
   const steering = createSteering({ locator: LOCATOR, network: () => network });
   t.equal(steering.where(BERLIN, monotonicMs(99)).chosen?.name, 'iad');
@@ -236,7 +236,7 @@ test('a full region gives away the share that it cannot take, whole networks at 
   );
 });
 
-test('100,000 random addresses of the real city database go where brute force sends them', async (t) => {
+test('100,000 random addresses of the real city database are steered as brute force steers them', async (t) => {
   const locator = await openLocator({
     file: '',
     databases: [
@@ -292,7 +292,7 @@ function haversineKm([lat1, lon1]: Point, [lat2, lon2]: Point): number {
   return 2 * 6_371.0088 * Math.asin(Math.sqrt(h));
 }
 
-test('a network survives the wire, and nonsense is refused by name', async (t) => {
+test('a network survives serialising, and invalid ones are refused by name', async (t) => {
   const network = {
     regions: [FRA, { ...IAD, health: 'recovering' as const, healthyAt: monotonicMs(5_000), shed: 0.5 }, regionOf('x')],
   };
@@ -322,6 +322,6 @@ test('a network survives the wire, and nonsense is refused by name', async (t) =
   );
 });
 
-test(`San Francisco`, async (t) => {
+test(`a visitor from San Francisco is sent to iad, the nearest of three regions`, async (t) => {
   t.equal(decide([FRA, IAD, SIN], SAN_FRANCISCO).chosen?.name, 'iad');
 });

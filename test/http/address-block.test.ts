@@ -36,7 +36,7 @@ test('property: all addresses of a /64 are one block, and those of two are two',
   t.pass();
 });
 
-test('property: counts hold no block that has nothing, and refuse exactly those above the most', async (t) => {
+test('property: counts hold no empty block, and refuse exactly what exceeds the maximum', async (t) => {
   const steps = fc.array(fc.record({ block: fc.constantFrom('a', 'b', 'c'), begins: fc.boolean() }));
   fc.assert(
     fc.property(steps, fc.integer({ min: 0, max: 3 }), (list, most) => {

@@ -21,7 +21,7 @@ async function listening(t: Test, onRequest: ListenerOptions['onRequest']): Prom
 const HEAD = 'POST / HTTP/1.1\r\nHost: site.test\r\n';
 const BYTES = 5_000;
 
-test('a body in chunks of a byte is handed on in few pieces, and whole', async (t) => {
+test('a body in chunks of one byte is passed on in few pieces, and whole', async (t) => {
   const pieces: Buffer[] = [];
   const address = await listening(t, async (exchange) => {
     const body = requestBody(exchange, BYTES);
@@ -39,7 +39,7 @@ test('a body in chunks of a byte is handed on in few pieces, and whole', async (
   socket.destroy();
 });
 
-test('one that turns out longer than it may be breaks off, however small its chunks are', async (t) => {
+test('a body that exceeds its bound breaks off, however small its chunks are', async (t) => {
   const errors: unknown[] = [];
   const address = await listening(t, async (exchange) => {
     const body = requestBody(exchange, BYTES - 1);
@@ -57,7 +57,7 @@ test('one that turns out longer than it may be breaks off, however small its chu
   socket.destroy();
 });
 
-test('requests that come at once are parsed in several turns, and all are answered in their order', async (t) => {
+test('many requests in one write are parsed in several turns, and answered in order', async (t) => {
   const COUNT = 1_000;
   let turn = 0;
   let isOver = false;

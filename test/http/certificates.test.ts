@@ -33,14 +33,14 @@ function setUp(t: Test, now: () => EpochMs = wallNow) {
   return { folder, site, certificates, told: () => told.splice(0) };
 }
 
-test('it is read at once, with what is doubtful about it', async (t) => {
+test('a certificate is read at once, with warnings about it', async (t) => {
   const { certificates, told } = setUp(t);
   t.match(told(), ['loaded one', /doubted one: .* does not name two\.test/]);
   t.ok(certificates.contextFor('ONE.test'));
   t.equal(certificates.contextFor('three.test'), undefined);
 });
 
-test('nothing changed, nothing happens; a change counts once it has settled', async (t) => {
+test('an unchanged file does nothing; a change counts once it has settled', async (t) => {
   const { folder, certificates, told } = setUp(t);
   told();
   const before = certificates.contextFor('one.test');
@@ -63,7 +63,7 @@ for (const { name, file, content, says } of [
   { name: 'nothing', file: 'one.key', content: '', says: /one\.key holds no private key.*stays/ },
   { name: 'too much', file: 'one.pem', content: 'x'.repeat(300_000), says: /longer than 262144 bytes.*stays/ },
 ]) {
-  test(`what cannot be used is refused once, and the old one stays: ${name}`, async (t) => {
+  test(`an unusable file is refused once, and the old certificate stays: ${name}`, async (t) => {
     const { folder, certificates, told } = setUp(t);
     told();
     const before = certificates.contextFor('one.test');
@@ -79,7 +79,7 @@ for (const { name, file, content, says } of [
   });
 }
 
-test('the key of another certificate', async (t) => {
+test('a key of another certificate is refused', async (t) => {
   const { folder, site, certificates, told } = setUp(t);
   told();
   const other = makeCertificate(folder, 'other', ['one.test']);
@@ -90,7 +90,7 @@ test('the key of another certificate', async (t) => {
   t.match(told(), ['loaded one', /does not name two/], 'a reload may name other files');
 });
 
-test('files that go: said once, and the old one stays', async (t) => {
+test('a missing file is logged once, and the old certificate stays', async (t) => {
   const { certificates, told, site } = setUp(t);
   told();
   rmSync(site.tls?.key_file ?? '');
@@ -99,7 +99,7 @@ test('files that go: said once, and the old one stays', async (t) => {
   t.ok(certificates.contextFor('one.test'));
 });
 
-test('what the process before had is shown until the files can be used again', async (t) => {
+test('the certificate of the previous process is used until the files can be read again', async (t) => {
   const { folder, site } = setUp(t);
   const { cert_file, key_file } = site.tls ?? { cert_file: '', key_file: '' };
   const known = [
@@ -136,7 +136,7 @@ test('what the process before had is shown until the files can be used again', a
   }
 });
 
-test('an expired one is shown all the same, and doubted', async (t) => {
+test('an expired certificate is used, with a warning', async (t) => {
   const { certificates, told } = setUp(t, () => epochMs(Date.now() + 100 * 86_400_000));
   t.match(told(), ['loaded one', /has expired on/, /does not name/]);
   t.ok(certificates.contextFor('one.test'));

@@ -173,9 +173,9 @@ const damaged = fc
     return changed;
   });
 
-test('what is sound is read as it is written, however it is cut', async () => {
+test('well-formed chunks are read as written, however they are cut', async () => {
   fuzz(
-    'what is sound is read as it is written, however it is cut',
+    'well-formed chunks are read as written, however they are cut',
     fc.property(sound, cuts, latin1, (text, at, behind) => {
       const { withoutExtensions: _, ...expected } = reference(text + behind);
       const { pieces, ...found } = read(text + behind, at);
@@ -185,9 +185,9 @@ test('what is sound is read as it is written, however it is cut', async () => {
   );
 });
 
-test('what is damaged is refused or read alike, however it is cut', async () => {
+test('damaged chunks are refused or read alike, however they are cut', async () => {
   fuzz(
-    'what is damaged is refused or read alike, however it is cut',
+    'damaged chunks are refused or read alike, however they are cut',
     fc.property(damaged, cuts, (text, at) => {
       const { withoutExtensions: _, ...expected } = reference(text);
       const { pieces: _pieces, ...found } = read(text, at);
@@ -206,7 +206,7 @@ function same(found: Read, expected: Read): boolean {
   );
 }
 
-test('a line or trailers beyond the bound are refused, however they are cut', async (t) => {
+test('a line or trailers above the bound are refused, however they are cut', async (t) => {
   const line = (length: number) => `1;${'a'.repeat(length - 4)}\r\nx\r\n0\r\n\r\n`;
   const trailers = (length: number) => `0\r\n${`a: ${'b'.repeat(length - 7)}\r\n`}\r\n`;
   for (const at of [
@@ -226,16 +226,16 @@ test('a line or trailers beyond the bound are refused, however they are cut', as
   }
 });
 
-test('many small chunks are one piece', async (t) => {
+test('many small chunks are passed on as one piece', async (t) => {
   const { body, pieces } = read(`${'1\r\na\r\n'.repeat(2_000)}0\r\n\r\n`);
   t.equal(body, 'a'.repeat(2_000));
   t.equal(pieces, 1);
 });
 
-test('node:http reads the same, but that it is stricter with extensions', async (t) => {
+test('node:http reads chunks alike, except that it is stricter with extensions', async (t) => {
   const parsed = await nodeReader(t);
   await fuzz(
-    'node:http reads the same, but that it is stricter with extensions',
+    'node:http reads chunks alike, except that it is stricter with extensions',
     fc.asyncProperty(fc.oneof(sound, damaged), async (text) => {
       const own = read(text);
       const found = await parsed(text);

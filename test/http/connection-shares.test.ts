@@ -5,7 +5,7 @@ import { test } from 'tap';
 import { ConnectionShares, type Sharer, type SharesOptions, STALE_MS } from '../../http/connection-shares.ts';
 import { later, type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 
-test('thousands whose time to wait is up at once are ended a few in each turn of the event loop', async (t) => {
+test('thousands of requests whose wait times out together are ended a few in each turn of the event loop', async (t) => {
   const shares = new ConnectionShares({
     maxConnections: 8,
     maxWaiting: 5_000,
@@ -103,7 +103,7 @@ function look(shares: ConnectionShares): void {
   shares.done(new Reader(shares, 'one that leaves at once'));
 }
 
-test('nobody is cut off while connections are free, also where a visitor waits for more than its share', async (t) => {
+test('no transfer is cut off while connections are free, although a visitor waits for more than its share', async (t) => {
   const clock = new Clock();
   const shares = clock.shareOut();
   const slow = [new Reader(shares, undefined), new Reader(shares, 'slow'), new Reader(shares, 'slow')];
@@ -123,7 +123,7 @@ test('nobody is cut off while connections are free, also where a visitor waits f
   for (const one of [...slow, ...many]) shares.done(one);
 });
 
-test('where all connections are taken, the reader that has been too slow for longest is cut off', async (t) => {
+test('when all connections are in use, the reader that has been too slow for longest is cut off', async (t) => {
   const clock = new Clock();
   const shares = clock.shareOut({ maxConnections: 2 });
   const [first, second] = [new Reader(shares, 'first'), new Reader(shares, 'second')];
@@ -143,7 +143,7 @@ test('where all connections are taken, the reader that has been too slow for lon
   t.ok(other.hasConnection);
 });
 
-test('a reader that went on after a long pause is judged by its pace since then', async (t) => {
+test('a reader that resumed after a long pause is judged by its pace since then', async (t) => {
   const clock = new Clock();
   const shares = clock.shareOut({ maxConnections: 2, minReadRate: 1_000_000 });
   const [paused, stalled] = [new Reader(shares, 'paused'), new Reader(shares, 'stalled')];
@@ -166,7 +166,7 @@ for (const { pace, cutOff } of [
   { pace: 1_500_000, cutOff: false },
   { pace: 500_000, cutOff: true },
 ]) {
-  test(`a steady reader of ${pace} bytes a second, where 1,000,000 are asked for: ${cutOff ? 'cut off' : 'not'}`, async (t) => {
+  test(`a steady reader of ${pace} bytes a second, with a minimum of 1,000,000: ${cutOff ? 'cut off' : 'not cut off'}`, async (t) => {
     const clock = new Clock();
     const shares = clock.shareOut({ maxConnections: 1, minReadRate: 1_000_000 });
     const reader = new Reader(shares, 'reader');

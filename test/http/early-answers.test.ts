@@ -106,7 +106,7 @@ const WAYS: Readonly<Record<string, (socket: Socket, answer: string) => void>> =
 for (const scheme of ['http', 'https'] as const) {
   for (const [what, { answer, seen }] of Object.entries(ANSWERS)) {
     for (const [how, giveUp] of Object.entries(WAYS)) {
-      test(`${scheme}: ${what}, and the server closes ${how}: the answer counts`, async (t) => {
+      test(`${scheme}: ${what}, and the server closes ${how}: the early response counts`, async (t) => {
         const client = await clientOf(
           t,
           (socket, head) => {
@@ -129,7 +129,7 @@ for (const scheme of ['http', 'https'] as const) {
     }
   }
 
-  test(`${scheme}: the next piece is written when the reset is there and the answer is not read: it counts`, async (t) => {
+  test(`${scheme}: an early response counts when the next write meets a reset before it is read`, async (t) => {
     let more: () => void = () => undefined;
     const client = await clientOf(
       t,
@@ -155,7 +155,7 @@ for (const scheme of ['http', 'https'] as const) {
     t.strictSame(results, Array(40).fill('413 large'));
   });
 
-  test(`${scheme}: a server that resets an upload without an answer: the cause is named`, async (t) => {
+  test(`${scheme}: an upload that is reset without a response has a cause`, async (t) => {
     const client = await clientOf(
       t,
       (socket) => {
@@ -173,7 +173,7 @@ for (const scheme of ['http', 'https'] as const) {
   });
 }
 
-test('an upload of which the server takes nothing ends in time', async (t) => {
+test('an upload that the server does not read times out', async (t) => {
   const client = await clientOf(t, (socket) => socket.pause(), { firstByteTimeoutMs: 300 });
   const endless = Readable.from(
     (function* () {
@@ -184,7 +184,7 @@ test('an upload of which the server takes nothing ends in time', async (t) => {
   t.ok(endless.destroyed);
 });
 
-test('an upload that its sender pauses does not cost the server its time', async (t) => {
+test('an upload that its sender pauses does not time out for the server', async (t) => {
   const client = await clientOf(
     t,
     (socket, head) => {

@@ -42,7 +42,7 @@ test('codes and their statuses are stable', async (t) => {
   }
 });
 
-test('an error says in the log what its page does not', async (t) => {
+test('an error logs details that its page does not show', async (t) => {
   const cause = new Error('ECONNREFUSED');
   const error = new HttpError('origin_unreachable', '10.0.0.7:443', { cause });
   t.type(error, Error);
@@ -120,7 +120,7 @@ test('RFC 9457 3: the problem document', async (t) => {
   });
 });
 
-test('the plain page, in full', async (t) => {
+test('the plain page has every detail', async (t) => {
   t.equal(
     errorPage(new HttpError('loop_detected'), 'req-1', 'text/plain').body.toString(),
     '508 Loop Detected\nThe request has passed through this network before.\n\nCode: loop_detected\nRequest: req-1\n',
@@ -133,7 +133,7 @@ test('a request id cannot become markup', async (t) => {
   t.notMatch(page, '<script');
 });
 
-test('property: no request id adds a tag, and the length is that of the bytes', async () => {
+test('property: no request id adds a tag, and Content-Length counts bytes', async () => {
   const tags = (page: string) => page.split('<').length;
   const plain = tags(errorPage(new HttpError('internal'), '', BROWSER).body.toString());
   fc.assert(

@@ -85,10 +85,10 @@ const entityTag = fc
   )
   .map(([weak, opaque]) => ({ weak, opaque, text: `${weak ? 'W/' : ''}"${opaque}"` }));
 
-test('property: every tag of the grammar is read, alone and in a list', async () => {
+test('property: every entity tag of the grammar is read, alone and in a list', async () => {
   const separator = fc.constantFrom(',', ', ', ' ,\t', ',,', ', , ');
   fuzz(
-    'property: every tag of the grammar is read, alone and in a list',
+    'property: every entity tag of the grammar is read, alone and in a list',
     fc.property(fc.array(entityTag, { minLength: 1 }), separator, (tags, comma) => {
       const texts = tags.map(({ text }) => text);
       const list = parseEntityTagList(texts.join(comma));
@@ -105,10 +105,10 @@ test('property: every tag of the grammar is read, alone and in a list', async ()
   );
 });
 
-test('property: a list that is read contains tags only', async () => {
+test('property: a parsed list contains entity tags only', async () => {
   const hostile = fc.string({ unit: fc.constantFrom('"', 'W', '/', ',', ' ', '\t', 'a', '\\', '*', 'é') });
   fuzz(
-    'property: a list that is read contains tags only',
+    'property: a parsed list contains entity tags only',
     fc.property(hostile, (value) => {
       const list = parseEntityTagList(value);
       if (list === undefined) return true;

@@ -130,7 +130,7 @@ const SERVERS: Readonly<Record<string, (t: Test, handler: Handler) => Promise<Cl
 const OK = (headers: RawHeaders = []) => ({ status: 200, statusText: '', headers });
 
 for (const [name, start] of Object.entries(SERVERS)) {
-  test(`${name}: the request as it came`, async (t) => {
+  test(`${name}: an exchange has the request as it was sent`, async (t) => {
     let seen: Partial<ServerExchange> = {};
     const client = await start(t, (exchange) => {
       const { method, target, version, remoteAddress, isTls, body, hasHead, isClosed } = exchange;
@@ -166,7 +166,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     t.match(await client.ask('HEAD'), { status: 200, headers: { 'x-answer': 'yes' }, body: '', isWhole: true });
   });
 
-  test(`${name}: trailers have no place behind a body with a length`, async (t) => {
+  test(`${name}: trailers are left out after a body with Content-Length`, async (t) => {
     const client = await start(t, (exchange) => {
       exchange.head(OK(['Content-Length', '3']));
       exchange.write(Buffer.from('one'));
@@ -175,7 +175,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     t.match(await client.ask('GET'), { body: 'one', trailers: {}, isWhole: true });
   });
 
-  test(`${name}: 1xx go before the head, and not behind it`, async (t) => {
+  test(`${name}: interim responses precede the head, never follow it`, async (t) => {
     const client = await start(t, (exchange) => {
       exchange.interim(103, ['Link', '</style.css>; rel=preload']);
       exchange.head(OK(['Content-Length', '3']));
@@ -186,7 +186,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     t.match(await client.ask('GET'), { interim: [103], body: 'one', isWhole: true });
   });
 
-  test(`${name}: an aborted answer is not taken for a complete one`, async (t) => {
+  test(`${name}: an aborted response does not look complete`, async (t) => {
     for (const headers of [[], ['Content-Length', '10']]) {
       const client = await start(t, (exchange) => {
         exchange.head(OK(headers));
@@ -197,7 +197,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     }
   });
 
-  test(`${name}: a field that would not stay one line is refused`, async (t) => {
+  test(`${name}: a field with a line break is refused`, async (t) => {
     const client = await start(t, (exchange) => {
       t.throws(() => exchange.head(OK(['X-Bad', 'a\r\nb: c'])), TypeError);
       exchange.abort();
@@ -205,7 +205,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     await t.rejects(client.ask('GET'));
   });
 
-  test(`${name}: onClose is called when the connection goes before the end, and only then`, async (t) => {
+  test(`${name}: onClose is called when the connection closes before the end, and only then`, async (t) => {
     let closed = 0;
     const gone = Promise.withResolvers<void>();
     const left = (): void => {
@@ -230,7 +230,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     t.equal(closed, 1);
   });
 
-  test(`${name}: onDrain is called when the reader has taken what was written, or has gone`, async (t) => {
+  test(`${name}: onDrain is called when the reader has caught up or has left`, async (t) => {
     const PIECE = Buffer.alloc(64 * 1024, 'x');
     const COUNT = 200;
     let waits = 0;

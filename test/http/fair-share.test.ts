@@ -23,7 +23,7 @@ for (const { visitors, share, each, free } of [
   { visitors: 1, share: 1, each: 256, free: 0 },
   { visitors: 300, share: 0.25, each: 1, free: 0 },
 ]) {
-  test(`${visitors} that want all of 256, with a share of ${share}: ${each} for each, ${free} stay free`, async (t) => {
+  test(`${visitors} visitors that want all of 256, with a share of ${share}: ${each} for each, ${free} stay free`, async (t) => {
     const pool = new FairShare({ capacity: () => 256, share });
     fill(pool, names(visitors));
     t.equal(256 - pool.taken, free);
@@ -39,7 +39,7 @@ test('few units are not shared out: one visitor may have them all', async (t) =>
   t.equal(pool.heldBy('a'), 4);
 });
 
-test('property: never more than there is, never more than the share, and all is given back', async (t) => {
+test('property: no more units than there are, no more than the share, and all are returned', async (t) => {
   const steps = fc.array(fc.record({ visitor: fc.integer({ min: 0, max: 60 }), takes: fc.boolean() }), {
     maxLength: 600,
   });
@@ -59,7 +59,7 @@ test('property: never more than there is, never more than the share, and all is 
   t.pass();
 });
 
-test('property: the queue serves first who holds least, each visitor in its order, and everybody in the end', async (t) => {
+test('property: the queue serves the visitor with the fewest units first, each visitor in order, and all in the end', async (t) => {
   const arrivals = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 200 });
   fc.assert(
     fc.property(arrivals, (list) => {
@@ -87,7 +87,7 @@ function put(waiting: Map<string, number[]>, visitor: string): number[] {
   return list;
 }
 
-test('one that gives up waits no more; one that is not allowed is passed over', async (t) => {
+test('a request that gives up leaves the queue; one that may not start is passed over', async (t) => {
   const queue = new FairQueue<{ visitor: string }>(() => 0);
   const [a, b, c] = [{ visitor: 'a' }, { visitor: 'a' }, { visitor: 'b' }];
   for (const one of [a, b, c]) queue.add(one);

@@ -87,17 +87,17 @@ for (const name of [
   ...['Authorization', 'Cookie', 'Set-Cookie', 'Origin'],
   ...['Via', 'CDN-Loop', 'Forwarded', 'X-Real-IP', 'X-Forwarded-For', 'X-Forwarded-Proto', 'Seawall-Tier'],
 ]) {
-  test(`RFC 9110 7.6.1: Connection cannot name away ${name}`, async (t) => {
+  test(`RFC 9110 7.6.1: Connection cannot remove ${name}`, async (t) => {
     t.strictSame(removeHopByHop(['Connection', `close, ${name}`, name, 'x', 'X-A', 'y']), [name, 'x', 'X-A', 'y']);
   });
 }
 
-test('removing leaves the given headers alone', async (t) => {
+test('removing fields leaves the given list unchanged', async (t) => {
   const headers = Object.freeze(['Connection', 'a', 'a', '1']);
   t.strictSame(removeHopByHop(headers), []);
 });
 
-test('RFC 9110 7.6.3: Via', async (t) => {
+test('RFC 9110 7.6.3: Via is appended to', async (t) => {
   const headers = ['Host', 'a.example'];
   appendVia(headers, '1.1', 'seawall');
   t.strictSame(headers, ['Host', 'a.example', 'Via', '1.1 seawall']);
@@ -140,10 +140,10 @@ for (const { rule, lines, found } of [
   });
 }
 
-test('property: no visitor can hide that a request has been here', async () => {
+test('property: a visitor cannot hide a forwarding loop', async () => {
   const hostile = fc.string({ unit: fc.constantFrom('"', ',', ';', '\\', '=', 'a', ' ') });
   fuzz(
-    'property: no visitor can hide that a request has been here',
+    'property: a visitor cannot hide a forwarding loop',
     fc.property(fc.array(hostile), (lines) => {
       const headers = lines.flatMap((line) => ['CDN-Loop', line]);
       appendCdnLoop(headers, 'seawall.example');
@@ -195,12 +195,12 @@ for (const name of [
 
 const CHARS_OF_NAMES = [...'_.!~']; // besides letters, digits and hyphens
 
-test('property: no spelling that CGI takes for an untrusted field passes', async () => {
+test('property: no spelling that CGI reads as an untrusted field passes', async () => {
   const anyName = fc.constantFrom(...UNTRUSTED_FIELDS.flatMap(([, , names]) => names.split(' ')));
   const anyCase = fc.array(fc.boolean(), { minLength: 40, maxLength: 40 });
   const joint = fc.constantFrom('-', ...CHARS_OF_NAMES);
   fuzz(
-    'property: no spelling that CGI takes for an untrusted field passes',
+    'property: no spelling that CGI reads as an untrusted field passes',
     fc.property(
       anyName,
       anyCase,
@@ -218,10 +218,10 @@ test('property: no spelling that CGI takes for an untrusted field passes', async
   );
 });
 
-test('property: what is passed on has one reading: no other field becomes the same CGI variable', async () => {
+test('property: forwarded fields have one reading: no other field becomes the same CGI variable', async () => {
   const name = fc.string({ unit: fc.constantFrom('a', 'B', '-', '_', '.', '!', '7'), minLength: 1, maxLength: 8 });
   fuzz(
-    'property: what is passed on has one reading: no other field becomes the same CGI variable',
+    'property: forwarded fields have one reading: no other field becomes the same CGI variable',
     fc.property(fc.array(name), (list) => {
       const passed = names(stripUntrusted(withValues(...list))).map((each) => each.toLowerCase());
       const variables = new Set(passed.map((each) => each.replace(/[^a-z0-9]/g, '_')));
@@ -231,7 +231,7 @@ test('property: what is passed on has one reading: no other field becomes the sa
   );
 });
 
-test('a site can let a method override through, in its own spelling only', async (t) => {
+test('a site can allow a method override, in its own spelling only', async (t) => {
   const allowed = new Set(['x-http-method-override']);
   const headers = withValues('X-HTTP-Method-Override', 'X_HTTP_Method_Override', 'X-Method-Override');
   t.strictSame(names(stripUntrusted(headers, allowed)), ['X-HTTP-Method-Override']);
@@ -263,7 +263,7 @@ for (const { rule, method = 'POST', headers, allowed = [], refused } of [
   });
 }
 
-test('a visitor can set what a browser sets', async (t) => {
+test('fields that a browser sets pass', async (t) => {
   const headers = withValues(
     'Host',
     'User-Agent',
@@ -388,7 +388,7 @@ for (const { rfc, rule, visitor = VISITOR, believed, forwarded, addresses } of [
   });
 }
 
-test('what came in under these names is gone, unless it is believed', async (t) => {
+test('incoming fields of these names are removed, unless they are trusted', async (t) => {
   const headers = [
     'X-Forwarded-For',
     '6.6.6.6',
@@ -408,7 +408,7 @@ test('what came in under these names is gone, unless it is believed', async (t) 
   }
 });
 
-test('the incoming headers may be the outgoing ones', async (t) => {
+test('the incoming list may be the outgoing one', async (t) => {
   const headers = ['X-Forwarded-For', '198.51.100.7'];
   setForwarded(headers, VISITOR, reportedChain(headers));
   t.equal(fieldValue(headers, 'x-forwarded-for'), '198.51.100.7, 192.0.2.1');
@@ -534,13 +534,13 @@ for (const { rule, headers, field, chain, scheme } of [
     scheme: 'https',
   },
 ] as const) {
-  test(`what a proxy reports: ${rule}`, async (t) => {
+  test(`a report of a proxy: ${rule}`, async (t) => {
     t.strictSame(reportedChain(headers, field).addresses, chain);
     t.equal(claimedScheme(headers, field), scheme);
   });
 }
 
-test('property: Forwarded and X-Forwarded-For tell one story, whatever came in', async () => {
+test('property: Forwarded and X-Forwarded-For always agree', async () => {
   const hostile = fc.string({
     unit: fc.constantFrom(
       '"',
@@ -560,7 +560,7 @@ test('property: Forwarded and X-Forwarded-For tell one story, whatever came in',
   });
   const lines = fc.array(fc.tuple(fc.constantFrom('Forwarded', 'X-Forwarded-For'), hostile));
   fuzz(
-    'property: Forwarded and X-Forwarded-For tell one story, whatever came in',
+    'property: Forwarded and X-Forwarded-For always agree',
     fc.property(lines, fc.constantFrom(undefined, 'forwarded', 'x-forwarded-for'), (given, field) => {
       const headers = given.flat();
       const own: string[] = [];
@@ -572,12 +572,12 @@ test('property: Forwarded and X-Forwarded-For tell one story, whatever came in',
   );
 });
 
-test('property: nothing left of an untrusted address matters', async () => {
+test('property: untrusted addresses change nothing', async () => {
   const hostile = fc.string({
     unit: fc.constantFrom('"', ',', ';', '=', '\\', '[', ']', ':', '%', '6.6.6.6', '10.0.0.2', 'for=', ' ', '::1'),
   });
   fuzz(
-    'property: nothing left of an untrusted address matters',
+    'property: untrusted addresses change nothing',
     fc.property(fc.array(hostile), fc.boolean(), (lines, modern) => {
       const name = modern ? 'Forwarded' : 'X-Forwarded-For';
       const headers = lines.flatMap((line) => [name, line]);
@@ -591,10 +591,10 @@ test('property: nothing left of an untrusted address matters', async () => {
   );
 });
 
-test('property: what setForwarded writes, clientAddress reads', async () => {
+test('property: clientAddress reads what setForwarded writes', async () => {
   const ip = fc.oneof(fc.ipV4(), fc.ipV6());
   fuzz(
-    'property: what setForwarded writes, clientAddress reads',
+    'property: clientAddress reads what setForwarded writes',
     fc.property(ip, fc.boolean(), (address, modern) => {
       const headers: string[] = [];
       setForwarded(headers, { ...VISITOR, ip: address, host: 'a.example:80' }, NO_CHAIN);

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'tap';
 import { closeWhenSilent, MAX_HALF_OPEN } from '../../http/half-open.ts';
 
-test('of more than may wait, the one that has waited for longest is closed', async (t) => {
+test('above the maximum, the connection that has waited for longest is closed', async (t) => {
   const accepted: Socket[] = [];
   const enough = Promise.withResolvers<void>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {

@@ -40,9 +40,9 @@ const text = fc.oneof(
   fc.array(part, { maxLength: 8 }).map((parts) => `GET / HTTP/1.1\r\n${parts.join('')}\r\n`),
 );
 
-test('what comes in pieces is known as it would be known at once', async (t) => {
+test('a head in pieces is recognised as it would be in one', async (t) => {
   fuzz(
-    'what comes in pieces is known as it would be known at once',
+    'a head in pieces is recognised as it would be in one',
     fc.property(text, fc.array(fc.nat(60), { maxLength: 10 }), (whole, cuts) => {
       const atOnce = recogniser().headInPieces().add(whole);
       const head = recogniser().headInPieces();
@@ -69,9 +69,9 @@ function isTaken(whole: string): boolean {
   return taken.recognise(whole, 0, undefined) && isVisible(taken.target);
 }
 
-test('a head is whole where it is recognised, and nothing is that is known to be another', async (t) => {
+test('a recognised head is complete, and a rejected one never becomes recognised', async (t) => {
   fuzz(
-    'a head is whole where it is recognised, and nothing is that is known to be another',
+    'a recognised head is complete, and a rejected one never becomes recognised',
     fc.property(text, (whole) => {
       const progress = recogniser().headInPieces().add(whole);
       const isRecognised = isTaken(whole);

@@ -133,7 +133,7 @@ for (const [name, block] of [
   });
 }
 
-test('RFC 7541 4.4: a field larger than the table empties it, and is no error', async (t) => {
+test('RFC 7541 4.4: a field larger than the table empties it, without an error', async (t) => {
   const decoder = new HpackDecoder();
   const literal = (name: string, value: string): Buffer =>
     Buffer.concat([bytes('40'), Buffer.from([name.length]), Buffer.from(name), lengthOf(value), Buffer.from(value)]);
@@ -143,7 +143,7 @@ test('RFC 7541 4.4: a field larger than the table empties it, and is no error', 
   t.throws(() => decode(bytes('be'), decoder), CompressionError);
 });
 
-test('RFC 7541 4.3: a smaller table drops the oldest; a size of 0 drops all', async (t) => {
+test('RFC 7541 4.3: a smaller table evicts the oldest entries; a size of 0 evicts all', async (t) => {
   const decoder = new HpackDecoder();
   for (const name of ['a', 'b', 'c']) decode(Buffer.concat([bytes('4001'), Buffer.from(name), bytes('0131')]), decoder);
   t.strictSame(decode(bytes('be bf c0'), decoder), ['c: 1', 'b: 1', 'a: 1']);
@@ -160,9 +160,9 @@ function lengthOf(value: string): Buffer {
 /** One character for each byte. */
 const latin1 = fc.uint8Array({ maxLength: 300 }).map((all) => Buffer.from(all).toString('latin1'));
 
-test('any string survives the Huffman code, in as many bytes as announced', async () => {
+test('any string survives the Huffman code, in the announced number of bytes', async () => {
   fuzz(
-    'any string survives the Huffman code, in as many bytes as announced',
+    'any string survives the Huffman code, in the announced number of bytes',
     fc.property(latin1, (text) => {
       const coded = Buffer.alloc(huffmanLength(text) + 8);
       const end = encodeHuffman(text, coded, 4);
@@ -198,10 +198,10 @@ const values = fc.oneof(
   fc.constantFrom('', '200', 'gzip, deflate', 'text/html', 'x'.repeat(127), 'x'.repeat(128), '\xff'.repeat(400)),
 );
 
-test('what is encoded is decoded, whatever was encoded before', async () => {
+test('encoded fields are decoded, whatever was encoded before', async () => {
   const decoder = new HpackDecoder();
   fuzz(
-    'what is encoded is decoded, whatever was encoded before',
+    'encoded fields are decoded, whatever was encoded before',
     fc.property(fc.array(fc.tuple(names, values), { maxLength: 30 }), (fields) => {
       const expected = fields.map(([name, value]) => `${name}: ${value}`);
       return String(decode(headerBlock(fields.flat()), decoder)) === String(expected);
@@ -210,7 +210,7 @@ test('what is encoded is decoded, whatever was encoded before', async () => {
   );
 });
 
-test('secret values are marked as not to be kept (RFC 7541, section 7.1.3)', async (t) => {
+test('secret values are encoded as never indexed (RFC 7541, section 7.1.3)', async (t) => {
   const [first] = headerBlock(['set-cookie', 'session=1']);
   t.equal((first as number) & 0xf0, 0x10);
 });
@@ -240,10 +240,10 @@ const steps = fc.array(
   { minLength: 10, maxLength: 60 },
 );
 
-test('the table holds what a simple one holds', async (t) => {
+test('the dynamic table agrees with a simple model', async (t) => {
   let references = 0;
   fuzz(
-    'the table holds what a simple one holds',
+    'the dynamic table agrees with a simple model',
     fc.property(steps, (all) => {
       const decoder = new HpackDecoder();
       const table = new SimpleTable();
@@ -287,9 +287,9 @@ function number(pattern: number, mask: number, value: number): Buffer {
   return Buffer.from([...all, rest]);
 }
 
-test('random bytes are fields, or an error of the connection', async () => {
+test('random bytes are fields or a connection error', async () => {
   fuzz(
-    'random bytes are fields, or an error of the connection',
+    'random bytes are fields or a connection error',
     fc.property(fc.uint8Array({ maxLength: 200 }), (all) => {
       try {
         decode(Buffer.from(all));
@@ -302,7 +302,7 @@ test('random bytes are fields, or an error of the connection', async () => {
   );
 });
 
-test('few bytes that stand for many hold nothing beyond the bounds', async (t) => {
+test('few bytes that decode to many are held within the bounds', async (t) => {
   const decoder = new HpackDecoder();
   const value = 'x'.repeat(4_000);
   decode(Buffer.concat([bytes('4001'), Buffer.from('a'), lengthOf(value), Buffer.from(value)]), decoder);
@@ -439,7 +439,7 @@ for (const [name, value] of [
   });
 }
 
-test('RFC 9113 8.2: fine: te: trailers, empty values, bytes beyond ASCII', async (t) => {
+test('RFC 9113 8.2: te: trailers, empty values and bytes beyond ASCII are accepted', async (t) => {
   for (const [name, value] of [
     ['te', 'trailers'],
     ['te', 'Trailers'],
@@ -451,11 +451,11 @@ test('RFC 9113 8.2: fine: te: trailers, empty values, bytes beyond ASCII', async
   }
 });
 
-test('RFC 9113 8.1.1: two lengths are malformed, even of the same value', async (t) => {
+test('RFC 9113 8.1.1: two Content-Length fields are malformed, even of the same value', async (t) => {
   t.equal(sectionOf([...WHOLE, ['content-length', '1'], ['content-length', '1']]).request(), 'malformed');
 });
 
-test('lines beyond the bounds; those that a cookie is cut into do not count', async (t) => {
+test('a section beyond the bounds is refused; the lines of a split Cookie count once', async (t) => {
   const lines = (name: string, count: number) => Array.from({ length: count }, () => [name, 'v'] as const);
   t.equal(sectionOf([...WHOLE, ...lines('a', 200)]).request(), 'fine');
   t.equal(sectionOf([...WHOLE, ...lines('a', 201)]).request(), 'too-large');

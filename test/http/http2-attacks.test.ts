@@ -24,7 +24,7 @@ async function stillServes(t: Test, edge: SecureEdge): Promise<void> {
 
 const CANCEL = Buffer.from([0, 0, 0, 8]);
 
-test('rapid reset (CVE-2023-44487)', async (t) => {
+test('rapid reset (CVE-2023-44487) closes the connection', async (t) => {
   const edge = await edgeFor(t);
   const client = await RawHttp2.open(edge.port);
   for (let batch = 0; batch < 60 && !client.socket.destroyed; batch++) {
@@ -41,7 +41,7 @@ test('rapid reset (CVE-2023-44487)', async (t) => {
   await stillServes(t, edge);
 });
 
-test('CONTINUATION flood (CVE-2024-27316)', async (t) => {
+test('a CONTINUATION flood (CVE-2024-27316) closes the connection', async (t) => {
   const edge = await edgeFor(t);
   const client = await RawHttp2.open(edge.port);
   client.send(frame(TYPE.headers, END_STREAM, 1, section(GET)));
@@ -51,7 +51,7 @@ test('CONTINUATION flood (CVE-2024-27316)', async (t) => {
   await stillServes(t, edge);
 });
 
-test('a header section beyond the bounds', async (t) => {
+test('a header section beyond the bounds is refused', async (t) => {
   const edge = await edgeFor(t, { max_headers: 20, max_header: '8KiB' });
   for (const fields of [
     Array.from({ length: 40 }, (_, i) => [`x-${i}`, 'y'] as const),
@@ -100,7 +100,7 @@ for (const [name, one] of [
   });
 }
 
-test('empty DATA frames (CVE-2019-9518)', async (t) => {
+test('empty DATA frames (CVE-2019-9518) close the connection', async (t) => {
   const edge = await edgeFor(t);
   const client = await RawHttp2.open(edge.port);
   const post = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value] as const);
@@ -111,7 +111,7 @@ test('empty DATA frames (CVE-2019-9518)', async (t) => {
   await stillServes(t, edge);
 });
 
-test('more streams than allowed: refused, then closed', async (t) => {
+test('streams above the maximum are refused, then the connection is closed', async (t) => {
   const held = await startOrigin(() => undefined);
   t.teardown(() => held.close());
   const edge = await startSecureEdge(t, held.url, [{ name: 'site', hosts: ['site.test'] }], { max_streams: 10 });
@@ -124,7 +124,7 @@ test('more streams than allowed: refused, then closed', async (t) => {
   t.pass('closed');
 });
 
-test('a window of nothing: what is not read is not held for ever', async (t) => {
+test('an unread response with a closed window is not held for ever', async (t) => {
   const origin = await startOrigin(text('x'.repeat(10_000), KEPT));
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'] }], {
@@ -143,7 +143,7 @@ test('a window of nothing: what is not read is not held for ever', async (t) => 
   client.socket.destroy();
 });
 
-test('a window of nothing: nor for one who goes on talking', async (t) => {
+test('an unread response is dropped although the client keeps sending', async (t) => {
   const edge = await edgeFor(t, { write_timeout: '500ms' });
   t.equal((await askHttp2(openHttp2(t, edge), '/')).text, 'hello');
   const client = await RawHttp2.open(edge.port, [[4, 0]]);
@@ -155,7 +155,7 @@ test('a window of nothing: nor for one who goes on talking', async (t) => {
   client.socket.destroy();
 });
 
-test('answers that are all head, and that nobody reads: few are made, and the connection is closed', async (t) => {
+test('for unread answers without bodies few are made, and the connection is closed', async (t) => {
   const origin = await startOrigin(text('hello', { ...KEPT, 'X-Large': 'x'.repeat(4_000) }));
   t.teardown(() => origin.close());
   const site = [{ name: 'site', hosts: ['site.test'] }];
@@ -176,7 +176,7 @@ test('answers that are all head, and that nobody reads: few are made, and the co
   await stillServes(t, edge);
 });
 
-test('what a download acknowledges is no overhead', async (t) => {
+test('acknowledgements of a download do not count as overhead', async (t) => {
   const idle = { bytesRead: 2_000, bytesWritten: 5_000, requests: 1, bodyBytes: 0 };
   t.notOk(isMostlyOverhead(idle));
   t.notOk(isMostlyOverhead({ ...idle, bytesRead: 40e6, bytesWritten: 1e9 }), 'a gigabyte sent');

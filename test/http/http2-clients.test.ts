@@ -24,7 +24,7 @@ const sections = fc.uniqueArray(fc.tuple(fc.stringMatching(/^x-own-[a-z0-9-]{1,1
   selector: ([name]) => name,
 });
 
-test('header sections reach the origin and come back as they were, for a whole connection', async (t) => {
+test('header sections reach the origin and return unchanged, over a whole connection', async (t) => {
   const origin = await startOrigin((request, response) => {
     const sent = Object.entries(request.headers).filter(
       ([name]) => name.startsWith('x-') && !name.startsWith('x-forwarded'),
@@ -47,7 +47,7 @@ test('header sections reach the origin and come back as they were, for a whole c
   );
 });
 
-test('sections of more than a frame, both ways', async (t) => {
+test('sections of more than one frame work in both directions', async (t) => {
   const long = Array.from({ length: 10 }, (_, i) => [`x-${i}`, String(i).repeat(2_500)] as const);
   const origin = await startTcp((socket, head) => {
     const own = head.split('\r\n').filter((line) => /^x-\d:/.test(line));
@@ -82,14 +82,14 @@ for (const headerTableSize of [0, 100, 4_096, 65_536]) {
   });
 }
 
-test('a thousand requests at once are a hundred at a time', async (t) => {
+test('a thousand concurrent requests run a hundred at a time', async (t) => {
   const edge = await anEdge(t, { max_streams: 100 });
   const session = openHttp2(t, edge);
   const answers = await Promise.all(Array.from({ length: 1_000 }, (_, i) => askHttp2(session, `/${i % 50}`)));
   t.equal(answers.filter(({ status, text: body }) => status === 200 && body === 'hello').length, 1_000);
 });
 
-test('a session is resumed, and speaks HTTP/2 again', async (t) => {
+test('a TLS session is resumed and speaks HTTP/2 again', async (t) => {
   const edge = await anEdge(t);
   const first = await dialTls(edge.port, 'site.test', { ALPNProtocols: ['h2'] });
   const session = await new Promise<Buffer>((resolve) => first.once('session', resolve));
@@ -110,7 +110,7 @@ test('a session is resumed, and speaks HTTP/2 again', async (t) => {
   t.ok((again.socket as unknown as { isSessionReused(): boolean }).isSessionReused());
 });
 
-test('a PING of Node’s client comes back, and its GOAWAY is taken', async (t) => {
+test('a PING of Node’s client is answered, and its GOAWAY accepted', async (t) => {
   const edge = await anEdge(t);
   const session = openHttp2(t, edge);
   await askHttp2(session, '/a');
@@ -124,7 +124,7 @@ test('a PING of Node’s client comes back, and its GOAWAY is taken', async (t) 
   t.pass('closed');
 });
 
-test('h2load: hits, misses and uploads, none of them failed', async (t) => {
+test('h2load: hits, misses and uploads all succeed', async (t) => {
   const origin = await startOrigin((request, response) => {
     request.resume();
     request.once('end', () => {
@@ -145,14 +145,14 @@ test('h2load: hits, misses and uploads, none of them failed', async (t) => {
   }
 });
 
-test('nghttp: a page and what belongs to it', async (t) => {
+test('nghttp loads a page and its subresources', async (t) => {
   const edge = await anEdge(t);
   const to = (path: string): string => `https://127.0.0.1:${edge.port}${path}`;
   const { stdout } = await run('nghttp', ['-H:authority: site.test', '-s', to('/a'), to('/b'), to('/c')]);
   t.equal((stdout.match(/ 200 /g) ?? []).length, 3, stdout);
 });
 
-test('curl: many at a time over one connection', async (t) => {
+test('curl runs many transfers over one connection', async (t) => {
   const edge = await anEdge(t);
   const to = ['--resolve', `site.test:${edge.port}:127.0.0.1`, `https://site.test:${edge.port}/[1-50]`];
   const { stdout } = await run('curl', [

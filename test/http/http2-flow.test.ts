@@ -61,7 +61,7 @@ for (const { how, warm } of [
   { how: 'a miss', warm: false },
   { how: 'a hit', warm: true },
 ]) {
-  test(`${how}: no more than the window of the stream, which opens a byte at a time`, async (t) => {
+  test(`${how}: no more is sent than the stream window, which opens a byte at a time`, async (t) => {
     const edge = await edgeOfBodies(t);
     if (warm) await askHttp2(openHttp2(t, edge), '/100');
     const client = await RawHttp2.open(edge.port, [[4, 10]]);
@@ -79,7 +79,7 @@ for (const { how, warm } of [
   });
 }
 
-test('a window of nothing that is opened by SETTINGS, and made negative by them', async (t) => {
+test('a zero window is opened, and made negative, by SETTINGS', async (t) => {
   const edge = await edgeOfBodies(t);
   const client = await RawHttp2.open(edge.port, [[4, 0]]);
   client.send(get(1, '/5000'));
@@ -107,7 +107,7 @@ function initialWindow(bytes: number): Buffer {
   return frame(TYPE.settings, 0, 0, payload);
 }
 
-test('the window of the connection: used up, all wait; opened, they take turns', async (t) => {
+test('streams wait for a used-up connection window and take turns when it opens', async (t) => {
   const edge = await edgeOfBodies(t);
   const session = openHttp2(t, edge);
   for (const path of ['/2000000', '/2000001', '/100']) await askHttp2(session, path);
@@ -129,7 +129,7 @@ test('the window of the connection: used up, all wait; opened, they take turns',
   client.socket.destroy();
 });
 
-test('10 MB for a client that stops reading and goes on: whole', async (t) => {
+test('10 MB arrive whole at a client that pauses', async (t) => {
   const edge = await edgeOfBodies(t);
   await askHttp2(openHttp2(t, edge), '/10000000');
   const client = await RawHttp2.open(edge.port, [[4, 2 ** 31 - 1]]);
@@ -178,7 +178,7 @@ test('an upload that the origin does not read is held to the window', async (t) 
   stream.close();
 });
 
-test('uploads that are answered before their end: whole answers, and the connection goes on', async (t) => {
+test('uploads with early responses get them whole, and the connection stays open', async (t) => {
   const origin = await startOrigin((_request, response) => {
     response.writeHead(403, { 'Content-Length': 2 });
     response.end('no');
@@ -256,7 +256,7 @@ test('HEAD, 204 and 304 have no DATA', async (t) => {
   client.socket.destroy();
 });
 
-test('a node that stops: first it asks for no more, then what is under way gets its end', async (t) => {
+test('a node that stops sends GOAWAY first and finishes streams in flight', async (t) => {
   const release = Promise.withResolvers<void>();
   const origin = await startOrigin((request, response) => {
     request.resume();

@@ -153,7 +153,7 @@ const conversations = fc.record({
   ends: fc.oneof(fc.constant([]), fc.array(frames, { maxLength: 10 })),
 });
 
-test('frames at random', { timeout: 60_000 * TIMES }, async (t) => {
+test('random frames end in a response or a connection error', { timeout: 60_000 * TIMES }, async (t) => {
   const origin = await startOrigin((request, response) => {
     if (request.url?.startsWith('/never')) return;
     request.resume();
@@ -174,7 +174,7 @@ test('frames at random', { timeout: 60_000 * TIMES }, async (t) => {
   const others = openHttp2(t, edge);
   let [ended, wentOn] = [0, 0];
   await fuzz(
-    'frames at random',
+    'random frames end in a response or a connection error',
     fc.asyncProperty(conversations, async ({ begins, ends }) => {
       const client = await RawHttp2.open(edge.port);
       const mark = Buffer.from('the mark');

@@ -323,7 +323,7 @@ const CASES: readonly Case[] = [
   })),
 ];
 
-test('frames, and what becomes of them', async (t) => {
+test('each frame has its defined outcome', async (t) => {
   const origin = await startOrigin((request, response) => {
     if (request.url === '/held') return;
     request.resume();
@@ -378,14 +378,14 @@ for (const [name, first] of [
   });
 }
 
-test('RFC 9113 3.4: a client that says nothing is let go', async (t) => {
+test('RFC 9113 3.4: a silent client is disconnected', async (t) => {
   const edge = await anEdge(t, { header_timeout: '300ms' });
   const client = await RawHttp2.dial(edge.port);
   await client.goneWith();
   t.pass('closed');
 });
 
-test('RFC 9113 6.5.3, 6.7: SETTINGS and PING are acknowledged, in their order', async (t) => {
+test('RFC 9113 6.5.3, 6.7: SETTINGS and PING are acknowledged in order', async (t) => {
   const edge = await anEdge(t);
   const client = await RawHttp2.open(edge.port);
   client.send(ping, settings([[3, 1]]), frame(TYPE.ping, 0, 0, Buffer.from('abcdefgh')));
@@ -404,7 +404,7 @@ test('RFC 9113 6.5.3, 6.7: SETTINGS and PING are acknowledged, in their order', 
   );
 });
 
-test('RFC 7541 4.2: a client without a table is told that nothing is put into it, once', async (t) => {
+test('RFC 7541 4.2: a client without a table gets one size update', async (t) => {
   const edge = await anEdge(t);
   const client = await RawHttp2.open(edge.port, [[1, 0]]);
   client.send(get(1));
@@ -415,7 +415,7 @@ test('RFC 7541 4.2: a client without a table is told that nothing is put into it
   t.equal(second?.payload[0], 0x88, ':status 200 is the first');
 });
 
-test('RFC 7541 4.2: so is one that takes its table away and gives it back, at once or later', async (t) => {
+test('RFC 7541 4.2: a client that shrinks and restores its table gets a size update, at once or later', async (t) => {
   const edge = await anEdge(t);
   for (const frames of [
     [
@@ -434,7 +434,7 @@ test('RFC 7541 4.2: so is one that takes its table away and gives it back, at on
   }
 });
 
-test('cut anywhere, a conversation has the same outcome', async (t) => {
+test('a conversation has the same outcome wherever it is cut', async (t) => {
   const edge = await anEdge(t);
   const talk = Buffer.concat([
     Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
@@ -471,7 +471,7 @@ test('cut anywhere, a conversation has the same outcome', async (t) => {
   t.strictSame(wrong, []);
 });
 
-test('a body of another length than announced reaches no origin as one that is whole', async (t) => {
+test('a body whose length differs from Content-Length reaches no origin as a complete one', async (t) => {
   const connections: string[] = [];
   let onHead = (): void => undefined;
   const origin = await startTcp(

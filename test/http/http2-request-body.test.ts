@@ -19,7 +19,7 @@ function counted(): { body: RequestBody; pieces: Buffer[]; settled: () => number
   return { body, pieces, settled: () => settled };
 }
 
-test('a thousand frames of a byte are one piece', async (t) => {
+test('a thousand frames of one byte are one piece', async (t) => {
   const { body, pieces } = counted();
   const bytes = Buffer.from('__a__');
   let waits = 0;
@@ -43,7 +43,7 @@ const read = fc.array(
   { maxLength: 40 },
 );
 
-test('whatever comes in whatever frames arrives whole, and all of it is settled', async () => {
+test('any body in any frames arrives whole, and its flow control is settled', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(read, { maxLength: 8 }), fc.option(fc.nat(8), { freq: 4 }), async (reads, brokenAt) => {
       const { body, pieces, settled } = counted();

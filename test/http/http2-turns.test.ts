@@ -39,7 +39,7 @@ function largeSections(requests = REQUESTS): Buffer[] {
   );
 }
 
-test('who decodes far more than was sent is read later, and gets every answer', async (t) => {
+test('a client whose sections decode to far more than it sent is read later, and gets every answer', async (t) => {
   const edge = await edgeFor(t);
   const client = await RawHttp2.open(edge.port);
   const began = performance.now();
@@ -54,7 +54,7 @@ test('who decodes far more than was sent is read later, and gets every answer', 
   client.socket.destroy();
 });
 
-test('meanwhile others are answered', async (t) => {
+test('other connections are answered meanwhile', async (t) => {
   const edge = await edgeFor(t);
   const hostile = await Promise.all(Array.from({ length: 8 }, () => RawHttp2.open(edge.port)));
   const requests = 4 * REQUESTS; // some eight seconds for each of them
@@ -67,7 +67,7 @@ test('meanwhile others are answered', async (t) => {
   for (const { socket } of hostile) socket.destroy();
 });
 
-test('thousands of requests in one write are answered in their order, and all of them', async (t) => {
+test('thousands of requests in one write are answered in order', async (t) => {
   const edge = await edgeFor(t);
   const client = await RawHttp2.open(edge.port);
   const count = 3_000;
@@ -81,7 +81,7 @@ test('thousands of requests in one write are answered in their order, and all of
   client.socket.destroy();
 });
 
-test('what a section costs beyond what was sent', async (t) => {
+test('a section is charged for the bytes that it decodes to', async (t) => {
   const section = { path: '/', bytes: 20_000, isRemembered: false };
   t.equal(unpaidBytes(section, true, 40, 32_768), 20_000 - 40 - 512);
   t.equal(unpaidBytes(section, true, 20_000, 32_768), 0, 'what was sent is paid for');
@@ -96,7 +96,7 @@ test('what a section costs beyond what was sent', async (t) => {
   t.equal(unpaidBytes({ ...section, bytes: 500 }, false, 10, 32_768), 0, 'a browser’s usual section is free');
 });
 
-test('frames are the same however they are cut, and are read on from where they were left', async (t) => {
+test('frames are read alike however they are cut, and reading resumes where it stopped', async (t) => {
   const frames = [
     get(1),
     frame(TYPE.ping, 0, 0, Buffer.alloc(8, 7)),

@@ -15,7 +15,7 @@ const SITE = [{ name: 'site', hosts: ['site.test'] }];
 const KEPT = { 'Cache-Control': 'max-age=60' };
 const run = promisify(execFile);
 
-test('a miss, a hit, HEAD and a 304, without a word about connections', async (t) => {
+test('a miss, a hit, HEAD and a 304 have no connection-specific fields', async (t) => {
   const origin = await startOrigin(
     text('hello', { ...KEPT, ETag: '"a"', Connection: 'keep-alive', 'Keep-Alive': 'timeout=5' }),
   );
@@ -47,7 +47,7 @@ test('a miss, a hit, HEAD and a 304, without a word about connections', async (t
   t.equal(await edge.count('seawall_requests_total', { listener: 'public' }), 6);
 });
 
-test('what the origin sees: Host, one Cookie, https, no pseudo-header fields', async (t) => {
+test('the origin sees Host, one Cookie, https and no pseudo-header fields', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, SITE);
@@ -58,7 +58,7 @@ test('what the origin sees: Host, one Cookie, https, no pseudo-header fields', a
   t.notOk(Object.keys(seen?.headers ?? {}).some((name) => name.startsWith(':')));
 });
 
-test('bodies: with a length, without one, too large', async (t) => {
+test('bodies pass with a length, without one, and are refused when too large', async (t) => {
   const origin = await startOrigin((request, response) => request.pipe(response));
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, [
@@ -109,7 +109,7 @@ for (const framing of ['Content-Length: 100\r\n\r\nhello', 'Transfer-Encoding: c
   });
 }
 
-test('a visitor who goes away: the origin is let go', async (t) => {
+test('the fetch is aborted when a visitor leaves', async (t) => {
   const origin = await startOrigin(() => undefined);
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, SITE);
@@ -125,7 +125,7 @@ test('a visitor who goes away: the origin is let go', async (t) => {
   t.pass('its connection is closed');
 });
 
-test('closing lets requests under way finish, and refuses new ones', async (t) => {
+test('closing finishes requests in flight and refuses new ones', async (t) => {
   const release = Promise.withResolvers<void>();
   const origin = await startOrigin((_request, response) => {
     response.write('begun, ');
@@ -154,7 +154,7 @@ test('idle connections are closed', async (t) => {
   t.pass('closed');
 });
 
-test('what could be read in two ways, or is not offered, is refused', async (t) => {
+test('ambiguous and unsupported requests are refused', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, SITE);
@@ -170,7 +170,7 @@ test('what could be read in two ways, or is not offered, is refused', async (t) 
   t.equal((await askHttp2(session, '/')).status, 200);
 });
 
-test('curl speaks it, and HTTP/1.1 to the same port', async (t) => {
+test('curl speaks HTTP/2, and HTTP/1.1 to the same port', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, SITE);
@@ -218,7 +218,7 @@ test('RFC 9113 8.3.1: two hosts are malformed', async (t) => {
   t.throws(() => translateHead([...HEAD.slice(0, 4), ...HEAD.slice(6), 'host', 'a', 'host', 'b'], false), HttpError);
 });
 
-test('RFC 9113 8.2: fields of the connection do not go out, names are in lower case', async (t) => {
+test('RFC 9113 8.2: connection-specific fields are not sent, and names are in lower case', async (t) => {
   t.strictSame(
     http2Headers(200, ['Connection', 'close', 'Set-Cookie', 'a', 'Set-Cookie', 'b', 'Transfer-Encoding', 'chunked']),
     [':status', '200', 'set-cookie', 'a', 'set-cookie', 'b'],

@@ -82,7 +82,7 @@ async function exchange(
 const HEAD = 'Host: site.test\r\n';
 const CHUNKED = `POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
 
-test('chunks that come at once are one for the parser', async (t) => {
+test('many chunks in one read are one write to the parser', async (t) => {
   const COUNT = 5_000;
   const server = await listening(t);
   await exchange(server.address, [`${CHUNKED}${'1\r\na\r\n'.repeat(COUNT)}0\r\n\r\n`], (text) => text.includes('<1>'));
@@ -119,11 +119,11 @@ const chunked = fc
     },
   }));
 
-test('requests behind each other are read as they are written, however they are cut', async (t) => {
+test('pipelined requests are read as written, however they are cut', async (t) => {
   const server = await listening(t);
   const requests = fc.array(fc.oneof(get, sized, chunked), { minLength: 1, maxLength: 6 });
   await fuzz(
-    'requests behind each other are read as they are written, however they are cut',
+    'pipelined requests are read as written, however they are cut',
     fc.asyncProperty(requests, fc.array(fc.nat(2_000), { maxLength: 8 }), async (sent, cuts) => {
       const whole = sent.map(({ written }) => written).join('');
       const at = [0, ...new Set(cuts.map((cut) => cut % whole.length)), whole.length].sort((a, b) => a - b);
@@ -158,7 +158,7 @@ const REFUSED: readonly (readonly [rule: string, body: string, status: number])[
 ];
 
 for (const [rule, body, status] of REFUSED) {
-  test(`${rule}: refused, and nothing behind it is read`, async (t) => {
+  test(`${rule}: refused, and nothing after it is read`, async (t) => {
     const server = await listening(t);
     const behind = `GET /other HTTP/1.1\r\n${HEAD}\r\n`;
     const cuts = [[CHUNKED + body + behind], [CHUNKED, body, behind]];

@@ -48,7 +48,7 @@ function essence(text: string): string {
 /** Returns the answers of a network, by conversation. */
 async function answers(t: Test): Promise<Readonly<Record<string, string>>> {
   const found: Record<string, string> = {};
-  await t.test('one edge', async (t) => {
+  await t.test('one edge answers every conversation', async (t) => {
     const origin = await startOrigin(mirror);
     const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'] }]);
     t.teardown(() => origin.close());
@@ -78,14 +78,14 @@ const DIFFERS: ReadonlyMap<NodeInternal, readonly string[]> = new Map([
   [CONNECTION_BELOW, ['plain HTTP to a TLS port', 'a name without a certificate']],
 ]);
 
-test('this version of Node has what is used of it', async (t) => {
+test('this version of Node has every internal that is used', async (t) => {
   const warnings: object[] = [];
   await checkNodeInternals({ warn: (details) => warnings.push(details) });
   t.strictSame(warnings, []);
   for (const { name, isInUse } of NODE_INTERNALS) t.ok(isInUse, name);
 });
 
-test('each absence is said, with what it means', async (t) => {
+test('each missing internal is logged, with its consequence', async (t) => {
   for (const internal of NODE_INTERNALS) {
     internal.isOff = true;
     const said: string[] = [];
@@ -95,7 +95,7 @@ test('each absence is said, with what it means', async (t) => {
   }
 });
 
-test('without any one of them, everything is answered alike', { timeout: 120_000 }, async (t) => {
+test('without any one internal every request is answered alike', { timeout: 120_000 }, async (t) => {
   const usual = await answers(t);
   t.match(usual['a miss and hits'], /^(200,?){21} /);
   t.equal(usual['plain HTTP to a TLS port'], '400 ');

@@ -36,7 +36,7 @@ function next(reader: BodyReader): Buffer {
   return piece;
 }
 
-test('what all holders have let go is used again, and nothing else is', (t) => {
+test('a buffer is reused when every reference is released, and no other is', (t) => {
   const piece = numbered(1);
   t.equal(hold(piece), true);
   letGo(piece);
@@ -51,7 +51,7 @@ test('what all holders have let go is used again, and nothing else is', (t) => {
   t.end();
 });
 
-test('parts of a read, and what came from elsewhere, are left to the collector', (t) => {
+test('parts of a read, and foreign buffers, are left to the garbage collector', (t) => {
   const part = pieceOf(source, 0, PIECE_BYTES - 1);
   const foreign = Buffer.alloc(PIECE_BYTES);
   for (const piece of [part, foreign]) {
@@ -63,7 +63,7 @@ test('parts of a read, and what came from elsewhere, are left to the collector',
   t.end();
 });
 
-test('a piece that passed through is used again when its reader says that it is done with it', (t) => {
+test('a piece that passed through is reused when its reader releases it', (t) => {
   const body = bodyOf();
   const reader = body.reader(0, Number.POSITIVE_INFINITY);
   body.append(numbered(1));
@@ -74,7 +74,7 @@ test('a piece that passed through is used again when its reader says that it is 
   t.end();
 });
 
-test('a piece that two readers had is used again when both are done with it', (t) => {
+test('a piece with two readers is reused when both release it', (t) => {
   const body = bodyOf();
   const [one, other] = [body.reader(0, Number.POSITIVE_INFINITY), body.reader(0, Number.POSITIVE_INFINITY)];
   body.append(numbered(1));
@@ -88,7 +88,7 @@ test('a piece that two readers had is used again when both are done with it', (t
   t.end();
 });
 
-test('what is kept is not used again', (t) => {
+test('a stored piece is not reused', (t) => {
   const body = bodyOf(true);
   const reader = body.reader(0, Number.POSITIVE_INFINITY);
   body.append(numbered(1));
@@ -104,7 +104,7 @@ test('what is kept is not used again', (t) => {
   t.end();
 });
 
-test('what nobody has read of a body that broke off is used again', (t) => {
+test('unread pieces of a body that broke off are reused', (t) => {
   const body = bodyOf();
   const reader = body.reader(0, Number.POSITIVE_INFINITY);
   const piece = numbered(1);
@@ -115,7 +115,7 @@ test('what nobody has read of a body that broke off is used again', (t) => {
   t.end();
 });
 
-test('whatever readers do, nobody sees a piece change that it is not done with', (t) => {
+test('under any history no reader sees a piece change before it releases it', (t) => {
   const step = fc.record({
     what: fc.constantFrom('append', 'append', 'read', 'read', 'read', 'release', 'join', 'close', 'fail', 'end'),
     body: fc.nat({ max: 2 }),

@@ -4,7 +4,7 @@ import { isPrintable, printableCopy } from '../../http/printable.ts';
 
 const OTHER = /[^\t\r\n\x20-\x7e]/;
 
-test('each byte is seen, wherever it stands in a text', async (t) => {
+test('a forbidden byte is found anywhere in a text', async (t) => {
   for (let byte = 0; byte < 256; byte++) {
     const char = String.fromCharCode(byte);
     for (const length of [65, 66, 67, 68, 69, 70, 71, 72]) {
@@ -17,7 +17,7 @@ test('each byte is seen, wherever it stands in a text', async (t) => {
   t.pass();
 });
 
-test('it says what an expression says, and copies what it takes', async (t) => {
+test('the check agrees with a regular expression and copies what it accepts', async (t) => {
   const piece = fc.oneof(
     { weight: 5, arbitrary: fc.stringMatching(/^[\t -~]{0,90}$/) },
     { weight: 3, arbitrary: fc.constantFrom('\r\n', '\t', '\n', '\r', '~', ' ') },
@@ -37,7 +37,7 @@ test('it says what an expression says, and copies what it takes', async (t) => {
   t.pass();
 });
 
-test('what a longer text has left behind is not seen in a shorter one', async (t) => {
+test('bytes of a longer text do not affect a shorter one', async (t) => {
   isPrintable('\0'.repeat(200));
   for (let length = 65; length < 80; length++) t.ok(isPrintable('a'.repeat(length)));
 });

@@ -58,7 +58,7 @@ for (const { what, pieces } of [
   });
 }
 
-test('connections that wait for their header do not hold up the end', async (t) => {
+test('connections that wait for their PROXY header do not delay a shutdown', async (t) => {
   const server = createServer({});
   const sockets: Socket[] = [];
   server.on('connection', (socket: Socket) => sockets.push(socket));

@@ -50,7 +50,7 @@ for (const { what, bytes, source } of [
     source: '192.0.2.1',
   },
 ]) {
-  test(`${what}: whole, cut off anywhere, and with the visitor’s bytes behind it`, async (t) => {
+  test(`${what} is read whole, cut anywhere, and before the visitor’s bytes`, async (t) => {
     const whole = parseProxyHeader(Buffer.concat([bytes, Buffer.from('GET / HTTP/1.1\r\n')]));
     t.match(whole, { kind: 'header', length: bytes.length });
     if (whole.kind === 'header') t.equal(whole.source?.address, source);
@@ -84,7 +84,7 @@ for (const [what, bytes] of [
   ['too short for its IPv6 addresses', v2(0x21, 0x21, addresses('1.1.1.1', '1.1.1.2', 1, 2))],
   ['longer than is read', v2(0x21, 0x11, Buffer.alloc(16), MAX_V2_BYTES)],
 ] as const) {
-  test(`${what} is no header`, async (t) => t.equal(parseProxyHeader(bytes).kind, 'invalid'));
+  test(`${what} is not a PROXY header`, async (t) => t.equal(parseProxyHeader(bytes).kind, 'invalid'));
 }
 
 const address = fc.oneof(
@@ -95,9 +95,9 @@ const address = fc.oneof(
     .map((text) => [text, ipaddr.process(text).toString()] as const),
 );
 
-test('what is written is read', async (t) => {
+test('a written header is read back', async (t) => {
   fuzz(
-    'what is written is read',
+    'a written header is read back',
     fc.property(address, fc.nat(65_535), fc.nat(65_535), fc.boolean(), ([text, canonical], from, to, binary) => {
       const six = text.includes(':');
       const other = six ? '2001:db8::2' : '192.0.2.2';
@@ -117,10 +117,10 @@ test('what is written is read', async (t) => {
   );
 });
 
-test('whatever bytes come: no throw, never more taken than there are, and more bytes change no answer', async (t) => {
+test('any bytes: no exception, no more bytes consumed than there are, and more bytes change no answer', async (t) => {
   const start = fc.constantFrom(Buffer.alloc(0), Buffer.from('PROXY '), Buffer.from('PROXY TCP4 '), SIGNATURE);
   fuzz(
-    'whatever bytes come: no throw, never more taken than there are, and more bytes change no answer',
+    'any bytes: no exception, no more bytes consumed than there are, and more bytes change no answer',
     fc.property(start, fc.uint8Array({ maxLength: 300 }), fc.nat(300), (head, tail, cut) => {
       const bytes = Buffer.concat([head, tail]);
       const all = parseProxyHeader(bytes);

@@ -175,12 +175,12 @@ for (const { rule, value, range } of [
   });
 }
 
-test('RFC 9110 14.4: written', async (t) => {
+test('RFC 9110 14.4: Content-Range is written', async (t) => {
   t.equal(formatContentRange(bytes(0, 500), 1234), 'bytes 0-499/1234');
   t.equal(unsatisfiedContentRange(47_022), 'bytes */47022');
 });
 
-test('RFC 9110 14.6: multipart/byteranges', async (t) => {
+test('RFC 9110 14.6: multipart/byteranges is written', async (t) => {
   const ranges = [bytes(0, 2), bytes(8, 10)];
   const body = multipart('0123456789', ranges, 'text/plain', 'THIS_STRING_SEPARATES');
   t.equal(
@@ -207,7 +207,7 @@ test('RFC 9110 14.6: a part without a type has no Content-Type', async (t) => {
   t.equal(multipartPart(bytes(0, 1), 2, undefined, 'x').toString(), '\r\n--x\r\nContent-Range: bytes 0-0/2\r\n\r\n');
 });
 
-test('header bytes stay what they were', async (t) => {
+test('header bytes pass unchanged', async (t) => {
   const part = multipartPart(bytes(0, 1), 2, 'text/\xe9', 'x');
   t.equal(part.includes(0xe9), true);
   t.equal(part.includes(0xc3), false, 'not encoded a second time');
@@ -242,9 +242,9 @@ test('property: every Range of the grammar is read', async () => {
   );
 });
 
-test('property: ranges hold the bytes that were asked for, once, and no others', async () => {
+test('property: ranges hold the requested bytes, once, and no others', async () => {
   fuzz(
-    'property: ranges hold the bytes that were asked for, once, and no others',
+    'property: ranges hold the requested bytes, once, and no others',
     fc.property(fc.array(spec, { minLength: 1, maxLength: 20 }), length, (specs, total) => {
       const wanted = specs.map((one) => positions(one, total));
       const sum = wanted.reduce((count, some) => count + some.length, 0);
@@ -261,9 +261,9 @@ test('property: ranges hold the bytes that were asked for, once, and no others',
   );
 });
 
-test('property: Content-Range is read as it was written', async () => {
+test('property: a written Content-Range is read back', async () => {
   fuzz(
-    'property: Content-Range is read as it was written',
+    'property: a written Content-Range is read back',
     fc.property(fc.nat(), fc.integer({ min: 1 }), fc.nat(), (start, size, rest) => {
       const range = { start, end: start + size };
       const parsed = parseContentRange(formatContentRange(range, range.end + rest));
@@ -272,13 +272,13 @@ test('property: Content-Range is read as it was written', async () => {
   );
 });
 
-test('property: the length of a multipart body is announced exactly', async () => {
+test('property: the announced length of a multipart body is exact', async () => {
   const range = fc
     .tuple(fc.nat(50), fc.integer({ min: 1, max: 50 }))
     .map(([start, size]) => bytes(start, start + size));
   const type = fc.option(fc.constantFrom('text/plain', 'image/\xe9'), { nil: undefined });
   fuzz(
-    'property: the length of a multipart body is announced exactly',
+    'property: the announced length of a multipart body is exact',
     fc.property(
       fc.array(range, { minLength: 1 }),
       type,

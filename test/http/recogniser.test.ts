@@ -8,7 +8,7 @@ const fuzz = fuzzer(import.meta.filename);
 const HOST = 'Host: a.test\r\n';
 const make = () => new Recogniser({ maxBytes: 1_000, maxLines: 5, meaningOf: (headers) => headers.length });
 
-test('one request after the other, and where each ends', async (t) => {
+test('requests are read one after the other, each to its end', async (t) => {
   const recogniser = make();
   const text = `GET /a?b HTTP/1.1\r\n${HOST}\r\nHEAD / HTTP/1.1\r\n${HOST}Accept: */*\r\n\r\n`;
   t.ok(recogniser.recognise(text, 0, undefined));
@@ -20,7 +20,7 @@ test('one request after the other, and where each ends', async (t) => {
   t.strictSame(recogniser.section?.headers, ['Host', 'a.test', 'Accept', '*/*']);
 });
 
-test('what a section means is found out once', async (t) => {
+test('a repeated header section is interpreted once', async (t) => {
   let asked = 0;
   const recogniser = new Recogniser({ maxBytes: 1_000, maxLines: 5, meaningOf: () => ++asked });
   for (const path of ['/1', '/2', '/3'])
@@ -28,7 +28,7 @@ test('what a section means is found out once', async (t) => {
   t.equal(asked, 1);
 });
 
-test('what is remembered is bounded', async (t) => {
+test('the memory of header sections is bounded', async (t) => {
   let asked = 0;
   const recogniser = new Recogniser({ maxBytes: 9_000, maxLines: 5, meaningOf: () => ++asked });
   const ask = (id: number) =>
@@ -72,10 +72,10 @@ for (const [what, text] of [
 const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,12}$/);
 const value = fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/);
 
-test('a head that is recognised could be told from its beginning, wherever it was cut', async (t) => {
+test('a recognised head could have been told from its beginning, wherever it was cut', async (t) => {
   const head = fc.tuple(fc.stringMatching(/^[!-~]{0,20}$/), fc.array(fc.tuple(name, value), { maxLength: 4 }));
   fuzz(
-    'a head that is recognised could be told from its beginning, wherever it was cut',
+    'a recognised head could have been told from its beginning, wherever it was cut',
     fc.property(head, ([path, fields]) => {
       const lines = fields.map((field) => `${field[0]}: ${field[1]}\r\n`).join('');
       const text = `GET /${path} HTTP/1.1\r\n${lines}\r\n`;
@@ -91,9 +91,9 @@ test('a head that is recognised could be told from its beginning, wherever it wa
   t.pass();
 });
 
-test('no bytes make it throw, and what it takes it can give back', async (t) => {
+test('no bytes make it throw, and an accepted request can be handed off', async (t) => {
   fuzz(
-    'no bytes make it throw, and what it takes it can give back',
+    'no bytes make it throw, and an accepted request can be handed off',
     fc.property(fc.string({ unit: 'binary-ascii', maxLength: 200 }), (lines) => {
       const headers = parseSection(lines, 50);
       if (headers === undefined) return;
@@ -106,7 +106,7 @@ test('no bytes make it throw, and what it takes it can give back', async (t) => 
   t.pass();
 });
 
-test('a request whose section is that of the last one is found in bytes as it is in text, and nothing else is', async (t) => {
+test('a repeated section is found in bytes as in text, and no other is', async (t) => {
   const section = `${HOST}Accept: */*\r\n`;
   const visible = fc.stringMatching(/^[!-~]{0,20}$/);
   const target = fc.oneof({ weight: 4, arbitrary: visible }, fc.string({ unit: 'binary-ascii', maxLength: 8 }));
@@ -134,7 +134,7 @@ test('a request whose section is that of the last one is found in bytes as it is
   );
   let found = 0;
   fuzz(
-    'a request whose section is that of the last one is found in bytes as it is in text, and nothing else is',
+    'a repeated section is found in bytes as in text, and no other is',
     fc.property(fc.oneof({ weight: 5, arbitrary: request }, odd), fc.nat(40), (text, garbage) => {
       const recogniser = make();
       recogniser.recognise(`GET / HTTP/1.1\r\n${section}\r\n`, 0, undefined);
@@ -158,7 +158,7 @@ test('a request whose section is that of the last one is found in bytes as it is
   t.ok(found > 250, `${found} were found`);
 });
 
-test('short header sections are not remembered by the ten thousand', async (t) => {
+test('short header sections are not remembered without a bound', async (t) => {
   let asked = 0;
   const recogniser = new Recogniser({ maxBytes: 1_000, maxLines: 10, meaningOf: () => ++asked });
   const count = 20_000;

@@ -31,7 +31,7 @@ const ANSWERED: Readonly<Record<string, (answer: () => void) => unknown>> = {
 
 for (const [when, answering] of Object.entries(ANSWERED)) {
   for (const { what, text, status } of REFUSED) {
-    test(`${what} behind a request that is answered ${when}`, async (t) => {
+    test(`a refused request ${what} behind a request that is answered ${when}`, async (t) => {
       const listener = await listen(STARTED, {
         address: '127.0.0.1:0',
         limits: limitsSchema.parse({ drain_timeout: '1s' }),

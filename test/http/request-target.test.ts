@@ -172,7 +172,7 @@ test('a port stays, and is written once', async (t) => {
   t.equal(parseRequestTarget('GET', '/', ['Host', '[::1]:']).authority, '[::1]');
 });
 
-test('RFC 9112 3.3: HTTP/1.0 without Host is asked for at the address that it came to', async (t) => {
+test('RFC 9112 3.3: HTTP/1.0 without Host gets the address that it connected to', async (t) => {
   const at = { impliedHost: '192.0.2.1:80' };
   t.equal(parseRequestTarget('GET', '/', [], at).authority, '192.0.2.1:80');
   t.equal(parseRequestTarget('GET', 'http://a.example/', [], at).authority, 'a.example');
@@ -186,7 +186,7 @@ for (const { target, raw } of [
   { target: '/\xc3\xa4/x?\xe4', raw: '/%C3%A4/x?%E4' },
   { target: 'http://www.example.org/\xff', raw: '/%FF' },
 ]) {
-  test(`what is sent raw passes escaped: ${raw}`, async (t) => {
+  test(`raw bytes pass escaped: ${raw}`, async (t) => {
     t.equal(parseRequestTarget('GET', target, HOST).raw, raw);
     if (target.startsWith('/')) t.equal(parseOriginForm(AT_HOST, target).raw, raw);
   });
@@ -203,14 +203,14 @@ for (const { target, raw } of [
   { target: '/a//../b', raw: '/a/b' },
   { target: '/.well-known/...', raw: '/.well-known/...' },
 ]) {
-  test(`RFC 3986 5.2.4: resolved where a site says so: ${target}`, async (t) => {
+  test(`RFC 3986 5.2.4: dot segments are resolved where a site says so: ${target}`, async (t) => {
     t.equal(parseRequestTarget('GET', target, HOST, { dotSegments: () => 'resolve' }).raw, raw);
     t.equal(parseOriginForm(AT_HOST, target, 'resolve').raw, raw);
   });
 }
 
 for (const target of ['/a/..;/b', '/a/..%2fb', '/a%2f../b', '/a/..%5Cb', '/a\\..\\b', '/a/..;x=y/b']) {
-  test(`what parsers read differently is refused although a site resolves dot segments: ${target}`, async (t) => {
+  test(`an ambiguous target is refused, although the site resolves dot segments: ${target}`, async (t) => {
     const options = { dotSegments: () => 'resolve' as const };
     t.throws(() => parseRequestTarget('GET', target, HOST, options), { code: 'bad_target' });
   });
@@ -260,13 +260,13 @@ for (const { rule, value } of [
   });
 }
 
-test('RFC 9112 3.2: exactly one Host', async (t) => {
+test('RFC 9112 3.2: exactly one Host is required', async (t) => {
   t.throws(() => parseRequestTarget('GET', '/', []), { code: 'bad_host' });
   t.throws(() => parseRequestTarget('GET', 'http://a.example/', []), { code: 'bad_host' }, 'in absolute-form, too');
   t.throws(() => parseRequestTarget('GET', '/', ['Host', 'a.example', 'host', 'a.example']), { code: 'bad_host' });
 });
 
-test('the longest host and the highest port are taken', async (t) => {
+test('the longest host and the highest port are accepted', async (t) => {
   const host = `${'a.'.repeat(127)}a`;
   t.equal(parseRequestTarget('GET', '/', ['Host', `${host}:65535`]).port, 65_535);
   t.equal(host.length, 255);
@@ -393,13 +393,13 @@ test('property: a target is refused by code or is safe to pass on', async () => 
   );
 });
 
-test('property: the WHATWG parser agrees on what is taken', async () => {
+test('property: the WHATWG parser accepts the same targets', async () => {
   const path = fc.string({
     unit: fc.constantFrom('/', 'a', '.', '%2e', '%2F', '%e4', ';', '~', '+', 'B'),
     maxLength: 12,
   });
   fuzz(
-    'property: the WHATWG parser agrees on what is taken',
+    'property: the WHATWG parser accepts the same targets',
     fc.property(path, (text) => {
       try {
         const { raw } = parseRequestTarget('GET', `/${text}`, HOST);
@@ -412,13 +412,13 @@ test('property: the WHATWG parser agrees on what is taken', async () => {
   );
 });
 
-test('property: dot segments are resolved as browsers do, or the target is refused', async () => {
+test('property: dot segments are resolved as in browsers, or the target is refused', async () => {
   const path = fc.string({
     unit: fc.constantFrom('/', 'a', '.', '..', '%2e', '%2E', '%2F', ';', '\xe4', '%e4', '\\', '?'),
     maxLength: 12,
   });
   fuzz(
-    'property: dot segments are resolved as browsers do, or the target is refused',
+    'property: dot segments are resolved as in browsers, or the target is refused',
     fc.property(path, (text) => {
       try {
         const { raw } = parseRequestTarget('GET', `/${text}`, HOST, { dotSegments: () => 'resolve' });

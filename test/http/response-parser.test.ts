@@ -62,7 +62,7 @@ function read({ bytes, ends = false, isHead = false }: Shape, cuts: readonly num
 for (const bareLf of [false, true]) {
   const grammar = bareLf ? ' (LF accepted)' : '';
   for (const [rule, shape] of Object.entries({ ...SOUND, ...(bareLf && BARE_LF) })) {
-    test(`a response ${rule}: the same however it is cut${grammar}`, async (t) => {
+    test(`a response ${rule} is read alike however it is cut${grammar}`, async (t) => {
       const whole = read(shape, [], bareLf);
       t.equal(whole.error, false);
       t.ok(whole.head && whole.trailers);
@@ -76,7 +76,7 @@ for (const bareLf of [false, true]) {
   }
 
   for (const [rule, shape] of Object.entries({ ...UNSOUND, ...(!bareLf && BARE_LF) })) {
-    test(`${rule}: an error, however it is cut${grammar}`, async (t) => {
+    test(`${rule} is an error, however it is cut${grammar}`, async (t) => {
       const ends = { ...shape, ends: true };
       t.equal(read(ends, [], bareLf).error, true);
       t.equal(read(ends, [], bareLf).trailers, undefined);
@@ -88,7 +88,7 @@ for (const bareLf of [false, true]) {
   }
 }
 
-test('what deviates and has one reading is passed on in its regular form', async (t) => {
+test('a deviation with one reading is passed on in its regular form', async (t) => {
   t.strictSame(read(SOUND['with whitespace before colons'] as Shape).head?.[2], [
     'X',
     'a',
@@ -119,7 +119,7 @@ const fields = fc.array(fc.tuple(name, value), { maxLength: 8 });
 const lines = (list: readonly (readonly [string, string])[]): string => list.map(([n, v]) => `${n}: ${v}\r\n`).join('');
 const chunks = fc.array(fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 40 }), { maxLength: 5 });
 
-test('whatever is written well is read as it was written', async () => {
+test('a well-formed response is read as written', async () => {
   const arbitrary = fc.record({
     status: fc.integer({ min: 200, max: 999 }).filter((status) => status !== 204 && status !== 304),
     fields,
@@ -133,7 +133,7 @@ test('whatever is written well is read as it was written', async () => {
     bareLf: fc.boolean(),
   });
   fuzz(
-    'whatever is written well is read as it was written',
+    'a well-formed response is read as written',
     fc.property(arbitrary, ({ status, fields: head, chunks: rows, top, bareLf, trailers, isChunked, cuts, rest }) => {
       const body = top === '' ? rows : [top, ...rows];
       const text = body.join('');
@@ -157,7 +157,7 @@ test('whatever is written well is read as it was written', async () => {
   );
 });
 
-test('whatever is damaged is read the same however it is cut', async () => {
+test('a damaged response is read alike however it is cut', async () => {
   const base = fc.constantFrom(
     ...[...Object.values(SOUND), ...Object.values(UNSOUND), ...Object.values(BARE_LF)].filter(
       (shape) => shape.bytes.length < 500,
@@ -167,7 +167,7 @@ test('whatever is damaged is read the same however it is cut', async () => {
     maxLength: 3,
   });
   fuzz(
-    'whatever is damaged is read the same however it is cut',
+    'a damaged response is read alike however it is cut',
     fc.property(base, damage, fc.array(fc.nat(500)), fc.boolean(), (shape, damages, cuts, bareLf) => {
       let { bytes } = shape;
       for (const [at, by] of damages) {

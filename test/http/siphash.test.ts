@@ -57,13 +57,13 @@ for (const [name, rounds, message, expected] of [
   // The first of those that Rust's library has for its tables.
   ['SipHash-1-3', ONE_THREE, new Uint8Array(0), 0xabac0158050fc4dcn],
 ] as const) {
-  test(`${name}: the published value`, async (t) => {
+  test(`${name} has the published value`, async (t) => {
     t.equal(ours(new SipHash(KEY, rounds), message), expected);
     t.equal(reference(KEY, message, rounds), expected);
   });
 }
 
-test('any key and message: the value of the definition, whatever was hashed before', async (t) => {
+test('any key and message give the value of the definition, whatever was hashed before', async (t) => {
   const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
   fc.assert(
     fc.property(bytes(16), fc.array(fc.uint8Array({ maxLength: 70 }), { maxLength: 6 }), (key, messages) => {
@@ -78,7 +78,7 @@ test('any key and message: the value of the definition, whatever was hashed befo
   t.pass();
 });
 
-test('messages of every length, and longer ones than there is memory at first', async (t) => {
+test('messages of every length are hashed, and ones longer than the memory at first', async (t) => {
   const hash = new SipHash(KEY, ONE_THREE);
   for (const length of [...Array(40).keys(), 65_519, 65_520, 65_521, 65_528, 65_536, 70_001, 3, 200_000, 8]) {
     const message = Uint8Array.from({ length }, (_, i) => i * 7 + length);

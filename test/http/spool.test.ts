@@ -37,7 +37,7 @@ async function code(promise: Promise<unknown>): Promise<string> {
   );
 }
 
-test('property: bodies at once, in pieces of any size, come out as they went in, and leave nothing', async (t) => {
+test('property: concurrent bodies, in pieces of any size, are read back unchanged and leave nothing', async (t) => {
   const { spool } = start(t, 8192 * KIB, 32_768 * KIB);
   const pieces = fc.array(fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 60_000, max: 140_000 })), {
     maxLength: 12,
@@ -55,14 +55,14 @@ test('property: bodies at once, in pieces of any size, come out as they went in,
   );
 });
 
-test('the file has no name, and a short body needs none', async (t) => {
+test('the file is unlinked, and a short body needs none', async (t) => {
   const { spool, folder } = start(t);
   await buffer(await spool.take(Readable.from([pattern(60_000, 1)]), 'v'));
   await buffer(await spool.take(Readable.from([pattern(600_000, 1)]), 'v'));
   t.same(readdirSync(folder), []);
 });
 
-test('a body that comes a byte at a time holds no more memory than its bytes, twice at most', async (t) => {
+test('a body of single bytes holds at most twice its size in memory', async (t) => {
   const { spool } = start(t);
   const body = new PassThrough();
   const taken = spool.take(body, 'v');
@@ -79,14 +79,14 @@ for (const { what, memory, file, length } of [
   { what: 'there is no file', memory: 1024 * KIB, file: 0, length: 200_000 },
   { what: 'memory is full', memory: 16 * KIB, file: 4096 * KIB, length: 60_000 },
 ]) {
-  test(`${what}: spool_full, and everything is given back`, async (t) => {
+  test(`${what}: spool_full, and everything is released`, async (t) => {
     const { spool } = start(t, memory, file);
     t.equal(await code(spool.take(Readable.from([pattern(length, 1)]), 'v')), 'spool_full');
     t.ok(isEmpty(spool));
   });
 }
 
-test('a disk that is full: spool_full with folder and key, everything is given back, and it serves on afterwards', async (t) => {
+test('a full disk gives spool_full with folder and key, releases everything, and later bodies are spooled', async (t) => {
   const { spool, folder } = start(t, 1024 * KIB, 16_384 * KIB);
   const lift = limitFiles(t, 500 * KIB);
   const fails = async (): Promise<void> => {
@@ -109,7 +109,7 @@ test('a disk that is full: spool_full with folder and key, everything is given b
   t.ok(isEmpty(spool));
 });
 
-test('a folder that is not there: spool_full, until it is', async (t) => {
+test('a missing folder gives spool_full until it exists', async (t) => {
   let folder = '/nowhere/at/all';
   const spool = new Spool({ folder: () => folder, memoryBytes: () => 2 ** 20, fileBytes: () => 2 ** 22 });
   t.teardown(() => spool.close());
@@ -119,7 +119,7 @@ test('a folder that is not there: spool_full, until it is', async (t) => {
   t.equal((await buffer(await spool.take(Readable.from([pattern(200_000, 1)]), 'v'))).length, 200_000);
 });
 
-test('a body that breaks off, and one that is given up half read, leave nothing', async (t) => {
+test('a body that breaks off, and one that is abandoned half read, leave nothing', async (t) => {
   const { spool } = start(t);
   const body = new PassThrough();
   const taken = code(spool.take(body, 'v'));
@@ -150,7 +150,7 @@ test('one visitor leaves room for others', async (t) => {
 });
 
 test(
-  'a file that has become large is given back to the disk when nothing is in it',
+  'a large file is truncated when it is empty',
   { skip: process.platform !== 'linux' && 'nothing else tells which files are open' },
   async (t) => {
     const { spool, folder } = start(t, 1024 * KIB, 65_536 * KIB);

@@ -182,7 +182,7 @@ for (const scheme of ['http', 'https']) {
     }
   }
 
-  test(`${scheme}: connections that rest count: no more are open than may be, and they are used again afterwards`, async (t) => {
+  test(`${scheme}: resting connections count towards the maximum and are used again`, async (t) => {
     const server = await startTcp(
       (socket) => socket.write('HTTP/1.1 304 Not Modified\r\n\r\n'),
       undefined,
@@ -204,7 +204,7 @@ for (const scheme of ['http', 'https']) {
     await server.close();
   });
 
-  test(`${scheme}: a POST on a kept connection that the server has closed goes on a new one`, async (t) => {
+  test(`${scheme}: a POST on a kept connection that the server has closed is sent on a new one`, async (t) => {
     const sockets: Socket[] = [];
     const server = await startTcp(
       (socket) => {
@@ -223,7 +223,7 @@ for (const scheme of ['http', 'https']) {
   });
 }
 
-test('a server that was seen to send too much: its connections rest after every response', async (t) => {
+test('connections to a server that has sent surplus bytes rest after every response', async (t) => {
   const sockets: Socket[] = [];
   const server = await startTcp((socket, head) => {
     sockets.push(socket);
@@ -240,7 +240,7 @@ test('a server that was seen to send too much: its connections rest after every 
   await server.close();
 });
 
-test('a connection that is taken in the poll that others are looked at in waits for one more', async (t) => {
+test('a connection taken in the poll that checks the others waits for one more poll', async (t) => {
   const first: Socket[] = [];
   const sockets: Socket[] = [];
   const server = await startTcp((socket, head) => {
@@ -276,7 +276,7 @@ test('a connection that is taken in the poll that others are looked at in waits 
 
 for (const isSuspect of [false, true]) {
   const rule = isSuspect ? 'is closed when the server was seen to send too much' : 'is used early';
-  test(`as many are open as may be: a connection that rests ${rule}`, async (t) => {
+  test(`at the maximum of open connections, a resting one ${rule}`, async (t) => {
     const server = await startTcp((socket, head) =>
       socket.write(head.includes('/surplus') ? `${NEXT}x` : 'HTTP/1.1 304 Not Modified\r\n\r\n'),
     );
@@ -291,7 +291,7 @@ for (const isSuspect of [false, true]) {
   });
 }
 
-test('what comes on an idle connection closes it', async (t) => {
+test('bytes on an idle connection close it', async (t) => {
   const sockets: Socket[] = [];
   const server = await startTcp((socket) => {
     sockets.push(socket);

@@ -28,9 +28,9 @@ function plain(members: ReadonlyMap<string, unknown> | undefined): unknown {
   return members && [...members].map(([name, value]) => [name, typeof value === 'object' ? String(value) : value]);
 }
 
-test('what is written is read again, by any reader of Dictionaries', async (t) => {
+test('a written field is read back, by any reader of Dictionaries', async (t) => {
   await fuzz(
-    'what is written is read again, by any reader of Dictionaries',
+    'a written field is read back, by any reader of Dictionaries',
     fc.asyncProperty(fc.dictionary(NAME, VALUE, { minKeys: 1, noNullPrototype: true }), async (members) => {
       const line = formatTierField(members);
       const written = Object.entries(members).map(([name, value]) => [
@@ -44,7 +44,7 @@ test('what is written is read again, by any reader of Dictionaries', async (t) =
   );
 });
 
-test('whatever comes is read as the library reads it', async (t) => {
+test('any input is read as the library reads it', async (t) => {
   const line = fc.oneof(
     fc.string({ unit: fc.constantFrom(...'ab=",; \\1?:@-'), maxLength: 30 }),
     fc
@@ -57,7 +57,7 @@ test('whatever comes is read as the library reads it', async (t) => {
       ),
   );
   await fuzz(
-    'whatever comes is read as the library reads it',
+    'any input is read as the library reads it',
     fc.asyncProperty(line, async (text) => {
       const [read, expected] = [readTierField(['seawall-tier', text]), byLibrary(text)];
       // An empty one has no members; a word may be a Token object to one and text to the other.
@@ -67,7 +67,7 @@ test('whatever comes is read as the library reads it', async (t) => {
   );
 });
 
-test('the secret decides, whatever secret was asked for before', async (t) => {
+test('the secret decides, whatever secret was checked before', async (t) => {
   const headers = ['Seawall-Tier', formatTierField({ secret: 'of one network', from: 'eu-1' })];
   for (const secret of ['of another one', 'of one network', '', 'of one network']) {
     const read = () => readSecretTierField(headers, secret).get('from');
@@ -79,11 +79,11 @@ test('the secret decides, whatever secret was asked for before', async (t) => {
   }
 });
 
-test('what no String can hold is not written', async (t) => {
+test('a value that no String can hold is not written', async (t) => {
   for (const text of ['é', 'a\r\nb', '\x7f']) t.throws(() => formatTierField({ text }), RangeError);
 });
 
-test('a secret is known by all of it, whatever its length', async (t) => {
+test('all bytes of a secret count, whatever its length', async (t) => {
   const knows = (given: string, secret: string): boolean => {
     try {
       readSecretTierField(['Seawall-Tier', formatTierField({ secret: given })], secret);

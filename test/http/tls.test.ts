@@ -39,13 +39,13 @@ for (const { asks, shown } of [
   { asks: 'www.ONE.test', shown: 'one' },
   { asks: 'a.wild.test', shown: 'wild' },
 ]) {
-  test(`who asks for ${asks} is shown the certificate of ${shown}`, async (t) => {
+  test(`a client that asks for ${asks} gets the certificate of ${shown}`, async (t) => {
     const { port } = await edgeFor(t);
     t.equal(nameShown(await dialTls(port, asks)), shown);
   });
 }
 
-test('RFC 6066, section 3: an unknown name is refused by the alert for it', async (t) => {
+test('RFC 6066, section 3: an unknown name is refused with its alert', async (t) => {
   const edge = await edgeFor(t);
   await t.rejects(dialTls(edge.port, 'other.test'), { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' });
   await t.rejects(dialTls(edge.port, ''), 'and so is no name');
@@ -85,7 +85,7 @@ for (const { offers, gets } of [
   });
 }
 
-test('RFC 7301: a protocol that is not spoken is refused', async (t) => {
+test('RFC 7301: an unsupported protocol is refused', async (t) => {
   const { port } = await edgeFor(t);
   await t.rejects(dialTls(port, 'one.test', { ALPNProtocols: ['smtp'] }), { code: /NO_APPLICATION_PROTOCOL/ });
 });
@@ -103,7 +103,7 @@ test('HTTP/1.1 takes the fast path, connection after connection', async (t) => {
 });
 
 for (const bytes of [1, 16_000, 20_000, 60_000, 70_000, 600_000, 3_000_000]) {
-  test(`HTTP/1.1, one request after the other: ${bytes} bytes`, async (t) => {
+  test(`HTTP/1.1 requests one after the other: ${bytes} bytes`, async (t) => {
     const origin = await startOrigin(text('x'.repeat(bytes), { 'Cache-Control': 'max-age=60' }));
     t.teardown(() => origin.close());
     const { port } = await startSecureEdge(t, origin.url, SITES);
@@ -132,7 +132,7 @@ async function sessionOf(port: number, options: object): Promise<{ session: Buff
 }
 
 for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-  test(`a session is resumed until the keys of its ticket change: ${version}`, async (t) => {
+  test(`a session is resumed until the ticket keys rotate: ${version}`, async (t) => {
     const { port, node } = await edgeFor(t);
     const only = { minVersion: version, maxVersion: version };
     const { session, reused } = await sessionOf(port, only);
@@ -150,7 +150,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   });
 }
 
-test('a reload takes other certificates, and sessions go on', async (t) => {
+test('a reload uses other certificates, and sessions are resumed', async (t) => {
   const edge = await edgeFor(t, [...SITES, { name: 'any', hosts: ['*'] }]);
   const { session } = await sessionOf(edge.port, {});
   edge.node.reload({ ...edge.region, sites: edge.region.sites.filter(({ name }) => name !== 'any') });
@@ -160,7 +160,7 @@ test('a reload takes other certificates, and sessions go on', async (t) => {
   t.equal(nameShown(await dialTls(edge.port, 'other.test')), 'any');
 });
 
-test('a websocket over TLS', async (t) => {
+test('a websocket passes over TLS', async (t) => {
   const origin = await startTcp((socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nping');
   });
@@ -172,7 +172,7 @@ test('a websocket over TLS', async (t) => {
   socket.destroy();
 });
 
-test('who never finishes the handshake is let go', async (t) => {
+test('a client that never finishes the handshake is disconnected', async (t) => {
   const edge = await edgeFor(t, SITES, { handshake_timeout: '200ms' });
   const socket = connect(edge.port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -181,7 +181,7 @@ test('who never finishes the handshake is let go', async (t) => {
   t.equal(await edge.count('seawall_connections_refused_total', { reason: 'tls_timeout' }), 1);
 });
 
-test('a reload changes how long a handshake may take', async (t) => {
+test('a reload changes the time for a handshake', async (t) => {
   const edge = await edgeFor(t, SITES, { handshake_timeout: '10m' });
   const { region, node } = edge;
   node.reload({ ...region, limits: { ...region.limits, handshake_timeout: 200 } });

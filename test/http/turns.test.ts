@@ -16,7 +16,7 @@ function started(): { turns: Turns; now: () => MonotonicMs; work: (ms: number) =
   };
 }
 
-test('while others wait, those that begin have one slice together', async (t) => {
+test('connections that begin share one slice while others wait', async (t) => {
   const { turns, now, work } = started();
   t.ok(turns.sliceEnd() > now(), 'alone, it has a slice');
   turns.later(() => t.ok(turns.sliceEnd() > now(), 'one that has waited has a slice'));
@@ -31,7 +31,7 @@ test('while others wait, those that begin have one slice together', async (t) =>
   t.ok(turns.sliceEnd() > now(), 'nobody waits any more');
 });
 
-test('what goes on takes a bounded part of a turn, one after the other', async (t) => {
+test('connections that continue take a bounded part of a turn, one after the other', async (t) => {
   const { turns, work } = started();
   const order: number[] = [];
   const left = [3, 3, 3, 3, 3, 3, 3, 3];
@@ -52,7 +52,7 @@ test('what goes on takes a bounded part of a turn, one after the other', async (
   t.strictSame(order, [...left.keys(), ...left.keys(), ...left.keys()], 'each has its slice before any has two');
 });
 
-test('large reads of one turn have one slice together', async (t) => {
+test('large reads of one turn share one slice', async (t) => {
   const { turns, now, work } = started();
   turns.hasRead(100);
   work(2);

@@ -75,7 +75,7 @@ async function using(
   await server.close();
 }
 
-test('one connection serves one request after the other', async (t) => {
+test('a connection serves requests one after the other', async (t) => {
   await using(
     (socket) => socket.write(OK),
     async (client, server) => {
@@ -92,7 +92,7 @@ for (const [rule, answer] of Object.entries({
   'says more than it should': `${OK}${OK}`,
   'keeps it for no time': OK.replace('\r\n\r\n', '\r\nKeep-Alive: timeout=1\r\n\r\n'),
 })) {
-  test(`a connection is not used again when the server ${rule}`, async (t) => {
+  test(`a connection is not reused when the server ${rule}`, async (t) => {
     await using(
       (socket) => socket.write(answer),
       async (client, server) => {
@@ -106,7 +106,7 @@ for (const [rule, answer] of Object.entries({
 const MAX_AGE_MS = 300;
 
 for (const method of ['GET', 'POST']) {
-  test(`a connection in constant use is replaced after a while: the name may mean another address (${method})`, async (t) => {
+  test(`a connection in constant use is replaced in time: the name may have a new address (${method})`, async (t) => {
     await using(
       (socket) => socket.write(OK),
       async (client, server) => {
@@ -124,7 +124,7 @@ for (const method of ['GET', 'POST']) {
   });
 }
 
-test('what a server says unasked is never an answer', async (t) => {
+test('unsolicited bytes of a server are never a response', async (t) => {
   const sockets: Socket[] = [];
   await using(
     (socket, head) => {
@@ -142,7 +142,7 @@ test('what a server says unasked is never an answer', async (t) => {
   );
 });
 
-test('a request that a kept connection swallowed is sent again, once, on a fresh one', async (t) => {
+test('a request that a kept connection swallowed is retried once on a fresh one', async (t) => {
   const served = new Map<Socket, number>();
   await using(
     (socket, head) => {
@@ -161,7 +161,7 @@ test('a request that a kept connection swallowed is sent again, once, on a fresh
   );
 });
 
-test('a fresh connection that is closed without a word is not tried again', async (t) => {
+test('a fresh connection that closes without a response is not retried', async (t) => {
   await using(
     (socket) => socket.end(),
     async (client, server) => {
@@ -171,7 +171,7 @@ test('a fresh connection that is closed without a word is not tried again', asyn
   );
 });
 
-test('no more requests than connections at a time; others wait, and too many are refused', async (t) => {
+test('requests above the number of connections wait, and too many are refused', async (t) => {
   const waiting: Socket[] = [];
   let most = 0;
   await using(
@@ -197,7 +197,7 @@ test('no more requests than connections at a time; others wait, and too many are
   );
 });
 
-test('who waits too long for a connection is refused, and those behind it have their own time', async (t) => {
+test('a request that waits too long for a connection is refused, and those behind it have their own time', async (t) => {
   const { onHead, slowly } = holding();
   await using(
     onHead,
@@ -216,7 +216,7 @@ test('who waits too long for a connection is refused, and those behind it have t
   );
 });
 
-test('a body and a plain request share the bound', async (t) => {
+test('requests with and without a body share the bound', async (t) => {
   const waiting: Socket[] = [];
   const heads: string[] = [];
   await using(
@@ -256,7 +256,7 @@ for (const { rule, answer, code } of [
   });
 }
 
-test('nobody there', async (t) => {
+test('a refused connection is an error by code', async (t) => {
   const server = await startTcp(() => undefined);
   await server.close();
   const client = clientOf(server);
@@ -265,7 +265,7 @@ test('nobody there', async (t) => {
   await client.destroy();
 });
 
-test('a body that is held back is not read, and its time does not pass', async (t) => {
+test('a body under back-pressure is not read, and does not time out', async (t) => {
   const SIZE = 64 * 1024 * 1024;
   let written = 0;
   await using(
@@ -298,7 +298,7 @@ test('a body that is held back is not read, and its time does not pass', async (
   );
 });
 
-test('an abort closes the connection, and nothing is said any more', async (t) => {
+test('an abort closes the connection, and the sink gets no further call', async (t) => {
   const { promise, resolve } = Promise.withResolvers<Socket>();
   await using(
     (socket) => resolve(socket),
@@ -315,7 +315,7 @@ test('an abort closes the connection, and nothing is said any more', async (t) =
   );
 });
 
-test('closing ends what is idle and lets the rest finish', async (t) => {
+test('closing ends idle connections and finishes the rest', async (t) => {
   const { onHead, slowly } = holding();
   await using(onHead, async (client, server) => {
     const slow = send(client, '/slow');
@@ -334,7 +334,7 @@ test('closing ends what is idle and lets the rest finish', async (t) => {
   });
 });
 
-test('closing lets those that wait for a connection get theirs', async (t) => {
+test('closing lets requests in the queue get a connection', async (t) => {
   const { onHead, slowly } = holding();
   await using(
     onHead,
@@ -350,7 +350,7 @@ test('closing lets those that wait for a connection get theirs', async (t) => {
   );
 });
 
-test('what would not stay one request is not written', async (t) => {
+test('a request with a line break is not written', async (t) => {
   const bad: Partial<UpstreamRequest>[] = [
     { target: '/a b' },
     { target: '/a\r\nX: y' },
@@ -391,7 +391,7 @@ test('what would not stay one request is not written', async (t) => {
   );
 });
 
-test('what follows a head goes past sinks that are there for the head alone', async (t) => {
+test('bytes after a head bypass sinks that only read the head', async (t) => {
   const response = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody';
   await using(
     (socket) => socket.write(response),

@@ -162,7 +162,7 @@ const UNDICI_DIFFERS: Readonly<Record<string, string>> = {
 
 for (const [rule, shape] of Object.entries(SOUND)) {
   const difference = UNDICI_DIFFERS[rule];
-  test(`${rule}: read alike by all${difference === undefined ? '' : `, but undici: ${difference}`}`, async (t) => {
+  test(`${rule}: every client reads it alike${difference === undefined ? '' : `, except undici: ${difference}`}`, async (t) => {
     const [first, ...others] = await readings(strict, shape);
     t.equal(first?.failed, undefined);
     t.ok(first?.trailers);
@@ -180,7 +180,7 @@ for (const [rule, shape] of Object.entries(SOUND)) {
 }
 
 for (const [rule, shape] of Object.entries(UNSOUND)) {
-  test(`${rule}: refused by all`, async (t) => {
+  test(`${rule}: every client refuses it`, async (t) => {
     for (const seen of [...(await readings(strict, shape)), ...(await readings(lenient, shape))]) {
       t.match(seen.failed, /^origin_(?:bad_response|timeout) (?!unknown|undefined)/);
       t.equal(seen.trailers, undefined);
@@ -189,7 +189,7 @@ for (const [rule, shape] of Object.entries(UNSOUND)) {
 }
 
 for (const [rule, shape] of Object.entries(BARE_LF)) {
-  test(`${rule}: by the option, for all alike`, async (t) => {
+  test(`${rule}: the option counts for every client`, async (t) => {
     for (const seen of await readings(strict, shape)) t.match(seen.failed, /^origin_bad_response/);
     const [first, ...others] = await readings(lenient, shape);
     t.equal(first?.failed, undefined);
@@ -197,13 +197,13 @@ for (const [rule, shape] of Object.entries(BARE_LF)) {
   });
 }
 
-test('nothing is passed on of 100 Continue, which no request asks for', async (t) => {
+test('100 Continue, which no request asks for, is not passed on', async (t) => {
   for (const seen of await readings(strict, SOUND['with 100 Continue and Early Hints before'] as Shape)) {
     t.strictSame(seen.interim, [[103, ['Link', '</a>']]]);
   }
 });
 
-test('a request says the same to the origin over TLS, and what undici says', async (t) => {
+test('a request over TLS has the same bytes, and those of undici', async (t) => {
   const shape = SOUND['with a length'] as Shape;
   heads.length = 0;
   const sent: Sent = { method: 'GET', target: targetOf(shape, 0), body: 'none' };

@@ -61,7 +61,7 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
 ];
 
 export function contract(name: string, open: Open): void {
-  test(`${name}: a new journal is empty, and like no other`, async (t) => {
+  test(`${name}: a new journal is empty and has an identity of its own`, async (t) => {
     const { journal } = await open(t, () => START);
     const { terms, floor, newest } = journal.state();
     t.doesNotThrow(() => checkState(journal.state()));
@@ -72,7 +72,7 @@ export function contract(name: string, open: Open): void {
     t.notOk(isOn(other, { identity: identityOf(terms, 0), seq: 0 }), 'not even their beginnings are the same');
   });
 
-  test(`${name}: what is appended is read as it was, with numbers from 1 and the time`, async (t) => {
+  test(`${name}: appended records are read back, numbered from 1, with their time`, async (t) => {
     const { journal } = await open(t, () => START + 5);
     t.same(await journal.append(EVERY_KIND), { first: 1, last: EVERY_KIND.length });
     t.equal(journal.state().newest, EVERY_KIND.length);
@@ -82,7 +82,7 @@ export function contract(name: string, open: Open): void {
   });
 
   for (const [what, purge] of REFUSED) {
-    test(`${name}: ${what} is refused, with all it came with`, async (t) => {
+    test(`${name}: ${what} is refused, with the rest of its call`, async (t) => {
       const { journal } = await open(t, () => START);
       await t.rejects(journal.append([aPurge(), purge as Purge, aPurge()]), { code: 'journal_bad_purge' });
       t.equal(journal.state().newest, 0);
@@ -95,7 +95,7 @@ export function contract(name: string, open: Open): void {
     await t.rejects(journal.append([]), { code: 'journal_bad_purge' });
   });
 
-  test(`${name}: appends at the same time get numbers of their own, each contiguous, in the order of the calls`, async (t) => {
+  test(`${name}: concurrent appends get contiguous numbers, in the order of the calls`, async (t) => {
     const { journal } = await open(t, () => START);
     const sizes = [3, 1, 7, 2, 5];
     const refused = journal.append([aPurge({ site: '' })]).catch(() => undefined);
@@ -112,7 +112,7 @@ export function contract(name: string, open: Open): void {
     t.same(selectors(journal.read(0, 100)), expected);
   });
 
-  test(`${name}: what the caller changes afterwards is not what is kept`, async (t) => {
+  test(`${name}: later changes by the caller do not change a record`, async (t) => {
     const { journal } = await open(t, () => START);
     const purge = { ...aPurge() };
     const list = [purge];
@@ -123,7 +123,7 @@ export function contract(name: string, open: Open): void {
     t.same(selectors(journal.read(0, 10)), ['sale']);
   });
 
-  test(`${name}: reading begins after a number and has a limit`, async (t) => {
+  test(`${name}: a read starts after a number and has a limit`, async (t) => {
     const { journal } = await open(t, () => START);
     await journal.append(purges(10));
     t.same(numbersOf(journal.read(3, 4)), [4, 5, 6, 7]);
@@ -133,7 +133,7 @@ export function contract(name: string, open: Open): void {
     t.same(journal.read(0, 0), []);
   });
 
-  test(`${name}: time never goes back, whatever the clock does`, async (t) => {
+  test(`${name}: record times never go back, whatever the clock does`, async (t) => {
     let now = START;
     const { journal, reopen } = await open(t, () => now);
     await journal.append([aPurge()]);
@@ -149,7 +149,7 @@ export function contract(name: string, open: Open): void {
     );
   });
 
-  test(`${name}: a subscriber hears of every append in order, when it can be read`, async (t) => {
+  test(`${name}: a subscriber gets every append in order, once it can be read`, async (t) => {
     const { journal } = await open(t, () => START);
     const heard: number[] = [];
     const all = Promise.withResolvers<void>();
@@ -170,7 +170,7 @@ export function contract(name: string, open: Open): void {
     t.same(heard, [2, 5, 9], 'not after it has stopped');
   });
 
-  test(`${name}: compaction forgets what is older, and raises the floor`, async (t) => {
+  test(`${name}: compaction removes old records and raises the floor`, async (t) => {
     let now = START;
     const { journal, reopen } = await open(t, () => now);
     for (let day = 0; day < 5; day += 1) {
@@ -194,7 +194,7 @@ export function contract(name: string, open: Open): void {
     t.same(await again.append([aPurge()]), { first: 11, last: 11 }, 'no number is given out twice');
   });
 
-  test(`${name}: opened again it has the same records, and is on the same line`, async (t) => {
+  test(`${name}: a reopened journal has the same records and history`, async (t) => {
     const first = await open(t, () => START);
     await first.journal.append(EVERY_KIND);
     const [state, records] = [first.journal.state(), first.journal.read(0, 100)];
@@ -209,7 +209,7 @@ export function contract(name: string, open: Open): void {
     }
   });
 
-  test(`${name}: each opening that gives out numbers is a term, and no other`, async (t) => {
+  test(`${name}: each opening that assigns numbers is a term, and no other is`, async (t) => {
     let opened = await open(t, () => START);
     const drawn: string[] = [];
     for (const count of [2, 0, 0, 1, 0, 3]) {
@@ -233,7 +233,7 @@ export function contract(name: string, open: Open): void {
     );
   });
 
-  test(`${name}: terms that end below the floor are forgotten`, async (t) => {
+  test(`${name}: terms that end below the floor are removed`, async (t) => {
     let now = START;
     let opened = await open(t, () => now);
     for (let day = 0; day < 4; day += 1) {
@@ -254,7 +254,7 @@ export function contract(name: string, open: Open): void {
     t.same(begins(await opened.reopen()), [6, 8, 9]);
   });
 
-  test(`${name}: as many of the newest terms are kept as there may be`, async (t) => {
+  test(`${name}: the newest terms are kept, up to the maximum`, async (t) => {
     let opened = await open(t, () => START);
     const first = opened.journal.state();
     for (let opening = 1; opening <= MAX_TERMS + 5; opening += 1) {
@@ -273,7 +273,7 @@ export function contract(name: string, open: Open): void {
     t.notOk(isOn(opened.journal, { identity: identityOf(first.terms, 1), seq: 1 }), 'of a term that is forgotten');
   });
 
-  test(`${name}: two that say the same of a number have the same records up to it`, async (t) => {
+  test(`${name}: two journals that agree on a number have the same records up to it`, async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(branching, { maxLength: 30 }), async (steps) => {
         const logs = [await open(t, () => START)];
@@ -292,7 +292,7 @@ export function contract(name: string, open: Open): void {
     );
   });
 
-  test(`${name}: closing finishes what was appended, and takes nothing more`, async (t) => {
+  test(`${name}: closing finishes accepted appends and refuses further ones`, async (t) => {
     const { journal, reopen } = await open(t, () => START);
     const appended = journal.append(purges(3));
     await Promise.all([journal.close(), journal.close()]);
@@ -301,7 +301,7 @@ export function contract(name: string, open: Open): void {
     t.equal((await reopen()).journal.state().newest, 3);
   });
 
-  test(`${name}: whatever is done to it, it is a list with its front cut off`, async (t) => {
+  test(`${name}: under any history a journal is a list with its front cut off`, async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         let now = START;

@@ -122,7 +122,7 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
 ];
 
 for (const { what, code, spoil } of REFUSED) {
-  test(`refused, and left as it is: ${what}`, async (t) => {
+  test(`refused, and left unchanged: ${what}`, async (t) => {
     t.testdir();
     const file = await madeFile(t, 200);
     spoil(file);
@@ -132,13 +132,13 @@ for (const { what, code, spoil } of REFUSED) {
   });
 }
 
-test('refused: a folder that is not there, a folder in place of the file', async (t) => {
+test('a missing folder and a folder in place of the file are refused', async (t) => {
   const folder = t.testdir();
   t.throws(() => openEmbeddedJournal(join(folder, 'none', 'file'), { now }), { code: 'journal_unopenable' });
   t.throws(() => openEmbeddedJournal(folder, { now }), { code: 'journal_unopenable' });
 });
 
-test('nobody else gets in while it is open', async (t) => {
+test('a second process is refused while the journal is open', async (t) => {
   t.testdir();
   const file = await madeFile(t, 1);
   const journal = openEmbeddedJournal(file, { now });
@@ -150,7 +150,7 @@ test('nobody else gets in while it is open', async (t) => {
   await again.close();
 });
 
-test('an empty file becomes a journal: the process that made it ended too early', async (t) => {
+test('an empty file, left by a process that ended too early, becomes a journal', async (t) => {
   t.testdir();
   const file = newFile(t);
   writeFileSync(file, '');
@@ -169,7 +169,7 @@ test('appends of one tick share a transaction, and so an fsync', async (t) => {
   await journal.close();
 });
 
-test('SQLite syncs the log before a transaction is over', async (t) => {
+test('SQLite syncs its log before a transaction is acknowledged', async (t) => {
   t.testdir();
   const db = openJournalFile(newFile(t), 'synced');
   t.match(db.prepare('PRAGMA journal_mode').get(), { journal_mode: 'wal' });
@@ -177,7 +177,7 @@ test('SQLite syncs the log before a transaction is over', async (t) => {
   db.close();
 });
 
-test('a transaction that was cut off while it was written is not there, all before it is', async (t) => {
+test('a transaction that was cut off is dropped, and all before it is kept', async (t) => {
   t.testdir();
   const file = newFile(t);
   const journal = openEmbeddedJournal(file, { now });
@@ -194,7 +194,7 @@ test('a transaction that was cut off while it was written is not there, all befo
   await restored.close();
 });
 
-test('garbage after the log is no record', async (t) => {
+test('garbage after the log is not read as a record', async (t) => {
   t.testdir();
   const file = newFile(t);
   const journal = openEmbeddedJournal(file, { now });
@@ -223,7 +223,7 @@ test('the first append and its term are written together, or neither', async (t)
   await whole.close();
 });
 
-test('a full disk: nothing of the purge is kept, and it goes on when there is room', async (t) => {
+test('a purge fails whole on a full disk, and later ones succeed when there is room', async (t) => {
   t.testdir();
   const db = openJournalFile(newFile(t), 'full');
   const journal = new EmbeddedJournal(db, { now });
@@ -268,7 +268,7 @@ async function onFailingDisk(
 const SQLITE_FULL = 13;
 const SQLITE_IOERR_FSYNC = 1_034;
 
-test('after an error of the disk it takes nothing more, and what was acknowledged can be read', async (t) => {
+test('after a disk error appends are refused, and acknowledged records stay readable', async (t) => {
   const { journal, disk } = await onFailingDisk(t, SQLITE_IOERR_FSYNC);
   disk.fails = true;
   await t.rejects(journal.append(purges(1)), { code: 'journal_broken' });
@@ -280,7 +280,7 @@ test('after an error of the disk it takes nothing more, and what was acknowledge
   await journal.close();
 });
 
-test('a journal that cannot be written to says so, until it can again: a compaction finds out', async (t) => {
+test('a journal that cannot be written reports it until it can, which a compaction notices', async (t) => {
   const { journal, disk } = await onFailingDisk(t, SQLITE_FULL);
   const before = journal.state();
   disk.fails = true;
@@ -296,7 +296,7 @@ test('a journal that cannot be written to says so, until it can again: a compact
   await journal.close();
 });
 
-test('compaction of many records lets appends through', async (t) => {
+test('appends succeed during the compaction of many records', async (t) => {
   t.testdir();
   let time: number = now();
   const file = newFile(t);
@@ -314,7 +314,7 @@ test('compaction of many records lets appends through', async (t) => {
   await again.close();
 });
 
-test('closed in the middle of a compaction it is as sound as ever', async (t) => {
+test('a journal that is closed during a compaction is intact', async (t) => {
   t.testdir();
   const file = newFile(t);
   const journal = openEmbeddedJournal(file, { now });
@@ -333,7 +333,7 @@ const MIN_KILLS = 5;
 /** After this there are no more than the fewest kills. */
 const KILLING_MS = 8_000;
 
-test('kill -9 again and again: what was acknowledged is there, in order, once', { timeout: 120_000 }, async (t) => {
+test('after repeated kill -9 acknowledged records are there, in order, once', { timeout: 120_000 }, async (t) => {
   t.testdir();
   const file = newFile(t);
   /** Number → selector, as the children said. */

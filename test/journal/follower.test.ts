@@ -16,7 +16,7 @@ import {
   termsOf,
 } from './simulation.ts';
 
-test('a new node takes on the journal’s identity, and applies everything in order', async (t) => {
+test('a new node takes on the journal’s identity and applies everything in order', async (t) => {
   const { exchange, target, follower, reports, problems } = follow();
   t.same(exchange.line.after, { identity: undefined, seq: 0 });
   exchange.line.hello('one', 3);
@@ -31,7 +31,7 @@ test('a new node takes on the journal’s identity, and applies everything in or
   t.same(problems, []);
 });
 
-test('heartbeats say how things stand, at the time they came', async (t) => {
+test('a heartbeat carries the state of the journal at its arrival', async (t) => {
   const { clock, exchange, target, follower } = follow();
   exchange.line.hello('one', 0);
   for (let second = 1; second <= 5; second += 1) {
@@ -46,7 +46,7 @@ test('heartbeats say how things stand, at the time they came', async (t) => {
   await follower.stop();
 });
 
-test('a node that is behind was up to date when it last heard the number that it reaches, not later', async (t) => {
+test('a node that was behind counts as current when it last heard the number that it has reached', async (t) => {
   const { clock, exchange, target, follower } = follow();
   exchange.line.hello('one', 2);
   await clock.advance(700);
@@ -64,7 +64,7 @@ class Newcomer extends NotingTarget {
   }
 }
 
-test('a ledger that begins at the newest is not sent the whole journal', async (t) => {
+test('a ledger that begins at the newest record is not sent the whole journal', async (t) => {
   const { exchange, target, follower, problems, reports } = follow(new Newcomer());
   exchange.line.hello('one', 5_000, 10);
   await settle();
@@ -81,7 +81,7 @@ test('a ledger that begins at the newest is not sent the whole journal', async (
   await follower.stop();
 });
 
-test('a ledger that begins at the newest lets a few records pass by', async (t) => {
+test('a ledger that begins at the newest record skips a few', async (t) => {
   const { exchange, target, follower } = follow(new Newcomer());
   exchange.line.hello('one', 5);
   exchange.line.records(...history(1, 6));
@@ -105,7 +105,7 @@ async function reconnected(): Promise<Followed> {
   return followed;
 }
 
-test('after a break it goes on where it was', async (t) => {
+test('after a broken connection a follower resumes at its position', async (t) => {
   const { exchange, target, follower, reports, problems } = await reconnected();
   t.same(exchange.line.after, { identity: 'one', seq: 3 });
   exchange.line.hello('one', 4);
@@ -118,7 +118,7 @@ test('after a break it goes on where it was', async (t) => {
   await follower.stop();
 });
 
-test('nothing new after a break', async (t) => {
+test('a broken connection without new records changes nothing', async (t) => {
   const { exchange, target, follower, reports } = await reconnected();
   exchange.line.hello('one', 3);
   exchange.line.heartbeat(3);
@@ -128,7 +128,7 @@ test('nothing new after a break', async (t) => {
   await follower.stop();
 });
 
-test('the journal was opened again: the node goes on, and asks by the term of what it has applied', async (t) => {
+test('after the journal was reopened the follower continues, by the term of its position', async (t) => {
   const { clock, exchange, target, follower, reports, problems } = await reconnected();
   exchange.line.hello({ one: -1, two: 3 }, 3);
   await settle();
@@ -147,7 +147,7 @@ test('the journal was opened again: the node goes on, and asks by the term of wh
   await follower.stop();
 });
 
-test('rule 9: another identity', async (t) => {
+test('rule 9: another identity drops what was verified', async (t) => {
   const { exchange, target, follower, reports } = await reconnected();
   exchange.line.hello('two', 5);
   exchange.line.records(...history(1, 5, 'b'));
@@ -180,7 +180,7 @@ for (const { what, line, newest, copied, reported } of [
   });
 }
 
-test('rule 9: a number that was heard of, but not applied, is not on the line', async (t) => {
+test('rule 9: a number that was announced but not applied is outside the history', async (t) => {
   const { clock, exchange, target, follower, problems } = await reconnected();
   exchange.line.hello('one', 5);
   exchange.line.fail();
@@ -203,7 +203,7 @@ test('rule 9: a number that was heard of, but not applied, is not on the line', 
   await follower.stop();
 });
 
-test('rule 10: records that were missed are gone', async (t) => {
+test('rule 10: missed records below the floor are noticed', async (t) => {
   const { exchange, target, follower, reports } = await reconnected();
   exchange.line.hello('one', 9, 7);
   exchange.line.records(...history(8, 9));
@@ -213,7 +213,7 @@ test('rule 10: records that were missed are gone', async (t) => {
   await follower.stop();
 });
 
-test('the last record that was applied is gone, nothing was missed', async (t) => {
+test('a removed record that was applied is not missed', async (t) => {
   const { exchange, target, follower, reports } = await reconnected();
   exchange.line.hello('one', 4, 3);
   exchange.line.records(...history(4, 4));
@@ -223,7 +223,7 @@ test('the last record that was applied is gone, nothing was missed', async (t) =
   await follower.stop();
 });
 
-test('the floor rises: the ledger hears of it once it has applied everything', async (t) => {
+test('the ledger gets a raised floor once it has applied everything', async (t) => {
   const { exchange, target, follower } = follow();
   exchange.line.hello('one', 3);
   exchange.line.records(...history(1, 2));
@@ -346,7 +346,7 @@ function list(...entries: unknown[]): unknown {
 }
 
 for (const { what, messages, applied, code } of REFUSED) {
-  test(`never applied, and a new connection instead: ${what}`, async (t) => {
+  test(`an announced record that is never applied causes a new connection: ${what}`, async (t) => {
     const { clock, exchange, target, follower, problems } = follow();
     exchange.line.send(...messages);
     exchange.line.records(...history(1, 3));
@@ -365,7 +365,7 @@ for (const { what, messages, applied, code } of REFUSED) {
   });
 }
 
-test('a connection that is silent for three intervals is dead', async (t) => {
+test('a connection that is silent for three heartbeat intervals is closed', async (t) => {
   const { clock, exchange, target, follower, problems } = follow();
   exchange.line.hello('one', 0);
   await clock.advance(2_999);
@@ -385,7 +385,7 @@ test('a connection that is silent for three intervals is dead', async (t) => {
   await follower.stop();
 });
 
-test('a clock that is set back does not hide that a connection is silent', async (t) => {
+test('a clock that is set back does not hide a silent connection', async (t) => {
   const { clock, exchange, target, follower, problems } = follow();
   exchange.line.hello('one', 0);
   await clock.advance(1_000);
@@ -406,7 +406,7 @@ for (const [what, pass] of Object.entries({
   'the process stood still': (clock: Clock) => clock.freeze(60_000),
   'the machine slept': (clock: Clock) => clock.sleep(60_000),
 })) {
-  test(`what waited while ${what} says nothing about now`, async (t) => {
+  test(`messages that waited while ${what} say nothing about the present`, async (t) => {
     const { clock, exchange, target, follower, problems } = follow();
     exchange.line.hello('one', 0);
     await settle();
@@ -420,7 +420,7 @@ for (const [what, pass] of Object.entries({
   });
 }
 
-test('records that are told of, but never come', async (t) => {
+test('announced records that never arrive cause a new connection', async (t) => {
   const { clock, exchange, follower, problems } = follow();
   exchange.line.hello('one', 2);
   exchange.line.records(...history(1, 1));
@@ -438,7 +438,7 @@ for (const [what, lose] of Object.entries({
   fails: (line: Line) => line.fail(),
   ends: (line: Line) => line.end(),
 })) {
-  test(`pauses double up to the longest while the connection ${what}, and begin anew after one that got somewhere`, async (t) => {
+  test(`pauses double up to the maximum while the connection ${what}, and reset after progress`, async (t) => {
     const { clock, exchange, follower } = follow(undefined, {
       firstPauseMs: 100,
       maxPauseMs: 1_000,
@@ -479,7 +479,7 @@ test('a transport that throws at once, or never ends, does no harm', async (t) =
   await follower.stop();
 });
 
-test('caughtUp: when the number is applied, when the time is over, when the follower stops', async (t) => {
+test('caughtUp resolves when the number is applied, at its timeout, or when the follower stops', async (t) => {
   const { clock, exchange, follower } = follow();
   exchange.line.hello('one', 3);
   exchange.line.records(...history(1, 1));
@@ -506,7 +506,7 @@ test('caughtUp: when the number is applied, when the time is over, when the foll
   t.equal(clock.waiting, 0, 'nobody waits any more');
 });
 
-test('caughtUp: a number that was applied as another purge, before the journal was restored, is not that', async (t) => {
+test('caughtUp ignores a number that was applied as another purge before the journal was restored', async (t) => {
   const { exchange, follower } = await reconnected();
   const purge = { identity: 'two', seq: 2 };
   t.equal(await follower.caughtUp(purge, 0), false);
@@ -519,7 +519,7 @@ test('caughtUp: a number that was applied as another purge, before the journal w
   await follower.stop();
 });
 
-test('stopped while it waits for the next attempt, or before it has begun', async (t) => {
+test('a follower can be stopped before it has begun and between attempts', async (t) => {
   const { clock, exchange, follower } = follow();
   exchange.line.fail();
   await settle();
@@ -635,7 +635,7 @@ const event = fc.record({
   passMs: fc.constantFrom(0, 10, 1_000),
 });
 
-test('whatever happens, the ledger holds a stretch of the journal as it is, and gets to its end', async (t) => {
+test('under any history the ledger holds a contiguous part of the journal and reaches its end', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
       const journal = new FakeJournal();

@@ -28,11 +28,11 @@ test('lines are the same wherever the network cuts them', async (t) => {
   );
 });
 
-test('what comes after the last newline was cut off', async (t) => {
+test('bytes after the last newline are reported as cut off', async (t) => {
   t.same(await read(Buffer.from('1\n2\n{"thr'), 100), [1, 2]);
 });
 
-test('a line has a bounded length, whether it ends or not', async (t) => {
+test('the length of a line is bounded, whether it ends or not', async (t) => {
   const longest = `"${'x'.repeat(8)}"`;
   t.same(await read(Buffer.from(`${longest}\n`), 10), ['xxxxxxxx']);
   for (const cuts of [[], [1, 5, 9], [10], [11]]) {

@@ -102,7 +102,7 @@ test('reports are lines of a call that stays open', async (t) => {
   t.same(problems, []);
 });
 
-test('of what comes up while nothing is taken only the newest is sent', async (t) => {
+test('under back-pressure only the newest report is sent', async (t) => {
   const { reporter, call } = await open(t);
   const last = 200_000;
   for (let seq = 1; seq <= last; seq += 1) reporter.report(seq, 'one');
@@ -112,7 +112,7 @@ test('of what comes up while nothing is taken only the newest is sent', async (t
   t.ok(count < last / 10, `${count} lines`);
 });
 
-test('when a call fails the newest report is sent again', async (t) => {
+test('after a failed call the newest report is sent again', async (t) => {
   const { reporter, clock, call, problem, problems } = await open(t);
   reporter.report(1, 'one');
   const refused = await call();
@@ -138,7 +138,7 @@ test('when a call fails the newest report is sent again', async (t) => {
   t.equal(problems.length, 3);
 });
 
-test('closed with a call open, and while it waits for the next', async (t) => {
+test('a reporter can be closed during a call and between calls', async (t) => {
   const { reporter, clock, call, problems } = await open(t);
   reporter.report(1, 'one');
   await (await call()).next();
@@ -161,7 +161,7 @@ for (const [field, body] of [
   ['seq', { node: 'eu-1', identity: 'one', seq: '1' }],
   ['seq', { node: 'eu-1', identity: 'one', seq: -1 }],
 ] as const) {
-  test(`a report is refused that is wrong: ${field} in ${JSON.stringify(body)}`, async (t) => {
+  test(`an invalid report is refused: ${field} in ${JSON.stringify(body)}`, async (t) => {
     t.throws(() => readAppliedReport(body), { code: 'journal_bad_message', message: field });
   });
 }

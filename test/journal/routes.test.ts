@@ -87,7 +87,7 @@ for (const [where, mount] of Object.entries({ 'on their own': onTheirOwn, 'at a 
     }
   });
 
-  test(`what a client appends ${where}, in any portions, it reads back in order`, async (t) => {
+  test(`appends of a client ${where}, in any portions, are read back in order`, async (t) => {
     const { url, secret } = await mount(t);
     const client = journalClient({ url, secret, node: 'eu-1' });
     t.teardown(() => client.close());

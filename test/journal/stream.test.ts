@@ -46,7 +46,7 @@ function askAsNode(url: string): Promise<IncomingMessage> {
   return ask(url, '/v1/journal?after=0', formatNodeField('eu-1', SECRET));
 }
 
-test('hello, what there is, what comes, and heartbeats in between', async (t) => {
+test('a stream is a greeting, existing records, new records, and heartbeats between them', async (t) => {
   const journal = newJournal(t, () => epochMs(42));
   const clock = new Clock();
   await journal.append(purges(2));
@@ -94,7 +94,7 @@ for (const { what, after, term, first } of [
   });
 }
 
-test('10,000 records are caught up with, in order and whole, and then what comes is followed', async (t) => {
+test('a follower catches up with 10,000 records, in order and whole, and then follows new ones', async (t) => {
   const journal = newJournal(t);
   for (let batch = 0; batch < 10; batch += 1) await journal.append(purges(1_000, `batch-${batch}`));
   const { url } = await serveJournal(t, journal);
@@ -108,7 +108,7 @@ test('10,000 records are caught up with, in order and whole, and then what comes
   t.same(target.applied.slice(10_000), journal.read(10_000, 1_000));
 });
 
-test('lines keep to their bound, whatever the records are', async (t) => {
+test('lines stay within their bound, whatever the records are', async (t) => {
   const journal = newJournal(t);
   const longest = aPurge({
     selector: '\u{1f600}'.repeat(8_192),
@@ -171,7 +171,7 @@ async function fill(journal: Journal): Promise<number> {
   return journal.state().newest;
 }
 
-test('a follower that takes nothing holds no more than a batch, and is cut off', async (t) => {
+test('a follower that does not read holds at most one batch, and is cut off', async (t) => {
   const { journal, count, listeners } = counted(newJournal(t));
   const total = await fill(journal);
   const { url, ended, problems } = await serveJournal(t, journal, { stallTimeoutMs: 300 });
@@ -183,7 +183,7 @@ test('a follower that takes nothing holds no more than a batch, and is cut off',
   response.destroy();
 });
 
-test('a follower that is slow gets everything in its own time', async (t) => {
+test('a slow follower gets everything at its own pace', async (t) => {
   const { journal } = counted(newJournal(t));
   const total = await fill(journal);
   let held = 0;
@@ -211,7 +211,7 @@ test('a follower that is slow gets everything in its own time', async (t) => {
 
 const CUTS = 15;
 
-test('connections that are cut again and again lose nothing and repeat nothing', async (t) => {
+test('connections that are cut repeatedly lose nothing and repeat nothing', async (t) => {
   const journal = newJournal(t);
   for (let batch = 0; batch < 20; batch += 1) await journal.append(purges(500, `batch-${batch}`));
   let cuts = 0;
@@ -235,7 +235,7 @@ test('connections that are cut again and again lose nothing and repeat nothing',
   t.equal(target.calls.filter((call) => call.startsWith('restart')).length, 1, 'it is the same journal all the time');
 });
 
-test('records that are forgotten while they are sent: the follower skips to the floor', async (t) => {
+test('a follower skips to the floor when records are removed while they are sent', async (t) => {
   let now = 0;
   const base = newJournal(t, () => epochMs(now));
   await base.append(purges(1_000));
@@ -260,7 +260,7 @@ test('records that are forgotten while they are sent: the follower skips to the 
   t.same(problems, []);
 });
 
-test('the server ends its streams', async (t) => {
+test('the server ends its streams when it closes', async (t) => {
   const { journal, listeners } = counted(newJournal(t));
   const stopping = new AbortController();
   const { url, ended } = await serveJournal(t, journal, { signal: stopping.signal });
@@ -272,7 +272,7 @@ test('the server ends its streams', async (t) => {
   t.equal(listeners(), 0);
 });
 
-test('a follower that goes away leaves nothing behind', async (t) => {
+test('a follower that disconnects leaves nothing behind', async (t) => {
   const { journal, listeners } = counted(newJournal(t));
   const { url, ended, problems } = await serveJournal(t, journal);
   const leaving = new AbortController();
@@ -286,7 +286,7 @@ test('a follower that goes away leaves nothing behind', async (t) => {
   t.same(problems, []);
 });
 
-test('a journal that is closed ends its streams', async (t) => {
+test('closing a journal ends its streams', async (t) => {
   const journal = newJournal(t);
   const clock = new Clock();
   const { url, ended } = await serveJournal(
@@ -334,13 +334,13 @@ for (const { what, target, field, status } of [
   });
 }
 
-test('a position goes into an address and out again', async (t) => {
+test('a position survives the way into a URL and back', async (t) => {
   for (const position of [ANONYMOUS, { identity: 'a-b.c_1', seq: 2 ** 53 - 1 }]) {
     t.same(readJournalTarget(journalTarget(position)), position);
   }
 });
 
-test('a Fastify route streams just as well', async (t) => {
+test('a Fastify route streams alike', async (t) => {
   const journal = newJournal(t);
   await journal.append(purges(3));
   const server = fastify({ forceCloseConnections: true });
@@ -365,7 +365,7 @@ const LYING: readonly (readonly [what: string, body: string | Buffer, code: stri
 ];
 
 for (const [what, body, code] of LYING) {
-  test(`a server that sends ${what} is not listened to`, async (t) => {
+  test(`a server that sends ${what} is disconnected`, async (t) => {
     const { url, sockets } = await serve(t, (_request, response) => void response.writeHead(200).write(body));
     await t.rejects(take(source(url)(ANONYMOUS, new AbortController().signal), 1), { code });
     for (const socket of sockets) if (!socket.destroyed) await once(socket, 'close');
@@ -373,7 +373,7 @@ for (const [what, body, code] of LYING) {
   });
 }
 
-test('a server that refuses, redirects, or is not there', async (t) => {
+test('a server that refuses, redirects or is down is an error', async (t) => {
   const { url } = await serve(t, (request, response) => {
     response.writeHead(request.url?.includes('after=1') ? 503 : 302, { Location: '/elsewhere' }).end('no');
   });

@@ -80,7 +80,7 @@ const REFUSED: readonly (readonly [rule: string, bytes: string, status: number])
   ],
 ];
 
-test('what cannot be served gets one clear answer, and the node serves on', async (t) => {
+test('a request that cannot be served gets one clear answer, and the node keeps serving', async (t) => {
   const origin = await startOrigin((request, response) => {
     request.resume().once('end', () => response.end('fine')); // reads the body first
   });
@@ -134,7 +134,7 @@ test('a malformed request after a good one is not answered in its place, and doe
   t.match(answer, /Connection: close.*first$/s);
 });
 
-test('a malformed body does not put an error page into the answer that is under way', async (t) => {
+test('a malformed body does not put an error page into a response that has begun', async (t) => {
   const origin = await startOrigin((request, response) => {
     response.writeHead(200, { 'Content-Length': 1000 }).write('x');
     request.resume();
@@ -150,7 +150,7 @@ test('a malformed body does not put an error page into the answer that is under 
   t.equal(await everything(socket), '');
 });
 
-test('a body that turns out malformed while it is taken gets one clear answer, and its origin never hears of it', async (t) => {
+test('a body that turns out malformed gets one clear answer, and its origin never sees it', async (t) => {
   const origin = await startOrigin(text('never asked'));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -180,7 +180,7 @@ const BROKEN_CHUNKS = {
 };
 
 for (const [upgrade, fields] of Object.entries(UPGRADES)) {
-  test(`a body in broken chunks is refused as soon as it is seen, whatever the request upgrades to: ${upgrade}`, async (t) => {
+  test(`a body in broken chunks is refused at once, whatever the request upgrades to: ${upgrade}`, async (t) => {
     const origin = await startOrigin(text('never asked'));
     const network = await startNetwork({
       origin: origin.url,
@@ -201,7 +201,7 @@ for (const [upgrade, fields] of Object.entries(UPGRADES)) {
   });
 }
 
-test('a visitor who is still sending reads why it was turned away', async (t) => {
+test('a visitor that is still sending can read the refusal', async (t) => {
   const origin = await startOrigin(text('never asked'));
   const network = await startNetwork({ origin: origin.url, site: { max_request_body: '1KiB' } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -214,7 +214,7 @@ test('a visitor who is still sending reads why it was turned away', async (t) =>
   t.match(await everything(socket), /^HTTP\/1\.1 413 .*Connection: close.*body_too_large/s);
 });
 
-test('requests that come at once: 16 are asked for at a time, and all are answered in their order', async (t) => {
+test('of pipelined requests 16 are served at a time, and all are answered in order', async (t) => {
   const held: (() => void)[] = [];
   const full = Promise.withResolvers<void>();
   const hold: Script = (request, response) => {
@@ -243,7 +243,7 @@ test('requests that come at once: 16 are asked for at a time, and all are answer
   t.strictSame(answered, [...paths, '/last']);
 });
 
-test('the tier listener is for nodes that know the secret', async (t) => {
+test('the tier listener serves nodes that know the secret, and no one else', async (t) => {
   const origin = await startOrigin(text('secret'));
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -265,7 +265,7 @@ test('the tier listener is for nodes that know the secret', async (t) => {
   t.equal(origin.requests.length, 0);
 });
 
-test('nothing that a visitor sends acts between tiers or speaks for a proxy', async (t) => {
+test('fields of the tier protocol and of proxies have no effect when a visitor sends them', async (t) => {
   const origin = await startOrigin(text('hello'));
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

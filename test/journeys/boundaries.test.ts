@@ -61,7 +61,7 @@ async function start(t: Test): Promise<string> {
   return network.at('eu-1');
 }
 
-test('a method that no parser knows is that of its own request, and of no other one', async (t) => {
+test('an unknown method belongs to its own request and to no other', async (t) => {
   const address = await start(t);
   for (const fields of [UPGRADE, 'Expect: something\r\n', `Expect: something\r\n${UPGRADE}`, 'Content-Length: 0\r\n']) {
     const socket = dial(address);
@@ -83,7 +83,7 @@ test('a method that a site does not pass is refused with an Upgrade as without',
   }
 });
 
-test('a request line within a request that has begun is none, wherever a segment begins', async (t) => {
+test('a request line inside a request is not a request, wherever a segment begins', async (t) => {
   const address = await start(t);
   const evil = `FOO /evil HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 0\r\n${CLOSE}\r\n`;
   const begun = `POST /bad HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 3\r\nX-A: `;
@@ -99,7 +99,7 @@ test('a request line within a request that has begun is none, wherever a segment
   }
 });
 
-test('a connection that goes to and fro between two readers is listened to by one of them', async (t) => {
+test('a connection that alternates between two readers is read by one at a time', async (t) => {
   const address = await start(t);
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
@@ -169,7 +169,7 @@ function cutAt(text: string, cuts: readonly number[]): string[] {
   return sorted.slice(1).map((place, index) => text.slice(sorted[index], place));
 }
 
-test('however requests are cut into segments, those that are answered are those that were sent', async (t) => {
+test('however requests are cut into segments, exactly the sent ones are answered', async (t) => {
   const address = await start(t);
   let answered = 0;
   let sent = 0;

@@ -104,7 +104,7 @@ async function look({ page }: Visit, stage: Stage, path: string): Promise<void> 
   }
 }
 
-test('every page, twice: the second visitor is answered by the edge', async (t) => {
+test('every page is loaded twice, and the second time by the edge', async (t) => {
   const stage = await start(t);
   const pages = ['/', '/pictures', '/film', '/you', '/live'];
 
@@ -134,7 +134,7 @@ test('every page, twice: the second visitor is answered by the edge', async (t) 
   await second.close();
 });
 
-test('the film plays and jumps near its end, from the edge', async (t) => {
+test('the film plays and seeks near its end, from the edge', async (t) => {
   const stage = await start(t);
   const first = await visit(stage.browser);
   await look(first, stage, '/film');
@@ -183,7 +183,7 @@ test('the film plays and jumps near its end, from the edge', async (t) => {
   await second.close();
 });
 
-test('a websocket says everything back', async (t) => {
+test('a websocket echoes', async (t) => {
   const stage = await start(t);
   const { page, problems, close } = await visit(stage.browser);
   await page.goto(stage.url('/live'), { waitUntil: 'load' });

@@ -75,7 +75,7 @@ function startFailing({ bytes = '', ends, resets, shows, url }: Failing): Promis
 for (const failing of FAILING) {
   const { cause, url, trusts, access } = failing;
   const { code } = UPSTREAM_CAUSES[cause];
-  test(`${cause}: in the logs and metrics of all nodes, and not on the page`, async (t) => {
+  test(`${cause} is in the logs and metrics of all nodes, and not on the page`, async (t) => {
     const origin = await startFailing(failing);
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
@@ -113,7 +113,7 @@ function mergedTls(trusts: MadeCertificate | undefined, access: { tls?: object }
   return access.tls === undefined ? {} : { tls: { ...(trusts && { ca_file: trusts.cert_file }), ...access.tls } };
 }
 
-test('a request to switch protocols fails: the cause is in the log, and not in the answer', async (t) => {
+test('the cause of a failed upgrade is in the log, and not in the response', async (t) => {
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const network = await startNetwork({ origin: UNREACHABLE, log });
@@ -127,7 +127,7 @@ test('a request to switch protocols fails: the cause is in the log, and not in t
   t.ok(lines.some((line) => line['cause'] === 'refused' && line['code'] === 'origin_unreachable'));
 });
 
-test('every cause has a code that a page names, and a meaning of its own', async (t) => {
+test('every cause has a documented code, and a meaning of its own', async (t) => {
   const meanings = Object.values(UPSTREAM_CAUSES).map(({ meaning }) => meaning);
   t.equal(new Set(meanings).size, meanings.length);
 });

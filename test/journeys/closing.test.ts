@@ -16,7 +16,7 @@ async function startHolding() {
   return { origin, held };
 }
 
-test('closing lets requests under way finish, takes no new ones, and does not wait for idle visitors', async (t) => {
+test('closing finishes requests in flight, accepts no new ones, and does not wait for idle visitors', async (t) => {
   const { origin, held } = await startHolding();
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, limits: { drain_timeout: '10s' } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -33,7 +33,7 @@ test('closing lets requests under way finish, takes no new ones, and does not wa
   agent.destroy();
 });
 
-test('closing cuts off what takes longer than the config gives', async (t) => {
+test('closing cuts off requests that take longer than the config allows', async (t) => {
   const { origin, held } = await startHolding();
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, limits: { drain_timeout: '100ms' } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -47,7 +47,7 @@ test('closing cuts off what takes longer than the config gives', async (t) => {
   t.match(await reading, { complete: false, text: 'some' });
 });
 
-test('closing does not wait for what goes on in the background', async (t) => {
+test('closing does not wait for background fetches', async (t) => {
   let answers = true;
   const origin = await startOrigin((_request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=0, stale-while-revalidate=60' });
@@ -64,7 +64,7 @@ test('closing does not wait for what goes on in the background', async (t) => {
   await network.close();
 });
 
-test('a reload switches the site live: what is stored stays, and requests under way finish', async (t) => {
+test('a reload switches the site live: stored responses stay, and requests in flight finish', async (t) => {
   const { origin, held } = await startHolding();
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -81,7 +81,7 @@ test('a reload switches the site live: what is stored stays, and requests under 
   t.equal((await ask(network.at('eu-1'), path)).status, 421);
 });
 
-test('a request that begins another fetch after a reload is not lost', async (t) => {
+test('a request that starts another fetch after a reload is not lost', async (t) => {
   const { origin, held } = await startHolding();
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -96,7 +96,7 @@ test('a request that begins another fetch after a reload is not lost', async (t)
   t.equal(origin.requests.length, 5);
 });
 
-test('a reload of the origin’s keys loses no request: neither those that wait nor those that go on to the next server', async (t) => {
+test('a reload of the origin’s keys loses no request, neither in the queue nor in failover', async (t) => {
   const { origin, held } = await startHolding();
   const accepted = Promise.withResolvers<Socket>();
   const closing = await startTcp((socket) => accepted.resolve(socket));
@@ -121,7 +121,7 @@ test('a reload of the origin’s keys loses no request: neither those that wait 
   t.match(await goesOn, { status: 200, text: 'later' });
 });
 
-test('a visitor who reads nothing is closed, and holds nobody back', async (t) => {
+test('a visitor that reads nothing is disconnected, and delays no other', async (t) => {
   const body = 'x'.repeat(24 * 1024 * 1024);
   const origin = await startOrigin(text(body, { 'Cache-Control': 'max-age=60' }));
   const network = await startNetwork({ origin: origin.url, limits: { write_timeout: '300ms' }, memory: '64MiB' });

@@ -127,7 +127,7 @@ async function listening(addresses: readonly string[]): Promise<string[]> {
 }
 
 for (const [role, kind] of Object.entries(KINDS)) {
-  test(`${role}: listeners come last, a reload reaches every component, all are closed`, async (t) => {
+  test(`${role}: listeners start last, a reload reaches every component, all are closed`, async (t) => {
     const region = await regionIn(t);
     const started: string[] = [];
     const updated: string[] = [];
@@ -146,7 +146,7 @@ for (const [role, kind] of Object.entries(KINDS)) {
     t.strictSame(await listening(kind.ports(region)), [], 'nothing listens');
   });
 
-  test(`${role}: whichever component fails at start, those before it are closed and nothing listens`, async (t) => {
+  test(`${role}: when a component fails at start, those before it are closed and nothing listens`, async (t) => {
     const region = await regionIn(t);
     const names: string[] = [];
     await (await kind.start(region, { starting: (name) => void names.push(name) })).close();
@@ -168,7 +168,7 @@ for (const [role, kind] of Object.entries(KINDS)) {
     }
   });
 
-  test(`${role}: whichever address is taken, nothing else listens afterwards`, async (t) => {
+  test(`${role}: when an address is in use, nothing else listens afterwards`, async (t) => {
     const region = await regionIn(t);
     for (const taken of kind.ports(region)) {
       const [host, port] = taken.split(':') as [string, string];

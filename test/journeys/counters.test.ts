@@ -30,7 +30,7 @@ test('each node counts its requests by listener, site and result', async (t) => 
   t.equal(await network.metric('eu-1', 'seawall_store_refusals_total', { reason: 'not-hot' }), 2);
 });
 
-test('what was stale and had to be asked about is no hit: revalidated by a 304, or expired', async (t) => {
+test('a stale response that was validated is no hit: revalidated after a 304, otherwise expired', async (t) => {
   let tag = '"1"';
   const origin = await startOrigin((request, response) => {
     const isSame = request.headers['if-none-match'] === tag;
@@ -49,7 +49,7 @@ test('what was stale and had to be asked about is no hit: revalidated by a 304, 
   }
 });
 
-test('the class of the status is counted, whichever way an answer takes', async (t) => {
+test('the class of the status is counted on every path', async (t) => {
   const origin = await startOrigin((request, response) => {
     const [, status] = /^\/(\d+)/.exec(request.url ?? '') ?? [];
     const location = Number(status) === 301 ? { Location: '/' } : {};
@@ -74,7 +74,7 @@ test('the class of the status is counted, whichever way an answer takes', async 
   t.equal(await requests('5xx'), 2);
 });
 
-test('what visitors make up becomes no label', async (t) => {
+test('values made up by visitors become no labels', async (t) => {
   const origin = await startOrigin((request, response) => {
     response.writeHead(request.url === '/418' ? 418 : 200).end();
   });
@@ -91,7 +91,7 @@ test('what visitors make up becomes no label', async (t) => {
   t.equal(series.filter(({ labels }) => labels['status'] === '4xx').length, 2, 'of the unknown hosts, and of /418');
 });
 
-test('/healthz says that the node serves; anything else is not found', async (t) => {
+test('/healthz reports that the node serves; any other path is not found', async (t) => {
   const origin = await startOrigin(text('hello'));
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

@@ -21,7 +21,7 @@ const REGIONS = {
 } as const;
 type Name = keyof typeof REGIONS;
 
-test('the death of a region is seen in answers, and its return', async (t) => {
+test('DNS answers change when a region dies and when it returns', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const [eu1, eu1Tier, eu1Control, us1, us1Tier, us1Control, control, dns] = await freePorts(8);

@@ -136,7 +136,7 @@ for (const { rule, path, piece, status } of [
   });
 }
 
-test('closing waits no longer than the config says for those who still send', async (t) => {
+test('closing waits for clients that still send no longer than the config says', async (t) => {
   const { address, close } = await start(t);
   const socket = dial(address);
   const text = everything(socket);
@@ -155,7 +155,7 @@ for (const { rule, bounds, everyMs } of [
   { rule: 'for some bytes', bounds: { ...LINGER, maxBytes: 10_000 }, everyMs: 5 },
   { rule: 'not through silence', bounds: { ...LINGER, silenceMs: 300 }, everyMs: 0 },
 ]) {
-  test(`a connection is read on within bounds: ${rule}`, async (t) => {
+  test(`lingering is bounded: ${rule}`, async (t) => {
     const peer = Promise.withResolvers<Socket>();
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       peer.resolve(socket);
@@ -189,7 +189,7 @@ for (const { rule, bounds, everyMs } of [
   });
 }
 
-test('RFC 9113 8.1: over HTTP/2 the answer is followed by RST_STREAM with NO_ERROR', async (t) => {
+test('RFC 9113 8.1: over HTTP/2 the early response is followed by RST_STREAM with NO_ERROR', async (t) => {
   const { url } = await start(t);
   const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys: { max_request_body: '100KiB' } }]);
   const fields = { ':method': 'POST', ':path': '/up', ':authority': HOST, 'content-length': '1000000' };

@@ -83,7 +83,7 @@ for (const { what, shields, edges } of [
   { what: 'an edge that asks the origin', shields: 0, edges: 1 },
   { what: 'a shield, by both edges of the region', shields: 1, edges: 2 },
 ]) {
-  test(`readers that read nothing, at ${what}: the misses of others go on`, async (t) => {
+  test(`with readers that read nothing, at ${what}, the misses of other visitors are served`, async (t) => {
     const origin = await startShop();
     const network = await startNetwork({
       origin: origin.url,
@@ -103,7 +103,7 @@ for (const { what, shields, edges } of [
   });
 }
 
-test('a reader that is slow, but no slower than min_read_rate, gets all of its body while others wait', async (t) => {
+test('a slow reader above min_read_rate gets all of its body while others wait', async (t) => {
   const origin = await startShop();
   const network = await startNetwork({
     origin: origin.url,
@@ -123,7 +123,7 @@ test('a reader that is slow, but no slower than min_read_rate, gets all of its b
   if (!stalled.destroyed) await once(stalled, 'close'); // cut off, as it was too slow while others waited
 });
 
-test('readers that are fast enough are not cut off where they have all connections and another visitor waits', async (t) => {
+test('fast readers are not cut off although they hold all connections and another visitor waits', async (t) => {
   const origin = await startShop();
   const network = await startNetwork({
     origin: origin.url,
@@ -140,7 +140,7 @@ test('readers that are fast enough are not cut off where they have all connectio
   t.ok((await other).every(isServed));
 });
 
-test('connections_per_address: more are closed at once, and others are not concerned', async (t) => {
+test('connections_per_address: further connections are closed at once, and other visitors are not affected', async (t) => {
   const origin = await startShop();
   const network = await startNetwork({ origin: origin.url, limits: { connections_per_address: 3 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -175,7 +175,7 @@ test('connections_per_address: a trusted proxy is exempt', async (t) => {
   t.ok((await misses(edge, 3, '127.0.1.1')).every(isServed));
 });
 
-test('requests_per_address: more are refused with 429, by the visitor’s own address behind a trusted proxy', async (t) => {
+test('requests_per_address: further requests are 429, by the visitor’s own address behind a trusted proxy', async (t) => {
   const origin = await startOrigin((request, response) => {
     if (request.url === '/page') response.end('small'); // all others are answered never
   });
@@ -267,7 +267,7 @@ test('request_buffering: false: the origin gets a body as it arrives, and its co
   t.match(String((await answer)[0]), /^HTTP\/1.1 408 .*request_timeout/s);
 });
 
-test('a disk that is full: 503 for a body that needs it, a line of the log that says where, and the others go on', async (t) => {
+test('a full disk: 503 for a body that needs it, a log line that names the place, and other requests are served', async (t) => {
   const origin = await startShop();
   const lines: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
@@ -289,7 +289,7 @@ test('a disk that is full: 503 for a body that needs it, a line of the log that 
   t.equal((await upload()).body.length, 3_000_000, 'as soon as there is room');
 });
 
-test('no room for a body: 503 with its name, and the others go on', async (t) => {
+test('no room for a body: 503 by name, and other requests are served', async (t) => {
   const origin = await startShop();
   const network = await startNetwork({ origin: origin.url, spool: { memory: '256KiB', file: '1MiB' } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

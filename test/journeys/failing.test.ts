@@ -43,7 +43,7 @@ const BROKEN: readonly (readonly [rule: string, start: () => Promise<TcpServer>]
 ];
 
 for (const [rule, start] of BROKEN) {
-  test(`an owner ${rule}: the shield is asked, and the answer kept in its stead`, async (t) => {
+  test(`an owner ${rule}: the shield is asked, and the edge stores the answer`, async (t) => {
     const [origin, broken] = await Promise.all([startOrigin(text('hello', KEPT)), start()]);
     const network = await startNetwork({ origin: origin.url, brokenEdge: broken.address });
     t.teardown(() => Promise.all([network.close(), origin.close(), broken.close()]));
@@ -68,7 +68,7 @@ for (const [rule, start] of BROKEN) {
   });
 }
 
-test('an owner is gone: the next edge serves, and POST gets through, body and all', async (t) => {
+test('without the owner the next edge serves, and a POST passes with its body', async (t) => {
   const origin = await startOrigin((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -86,7 +86,7 @@ test('an owner is gone: the next edge serves, and POST gets through, body and al
   t.equal(origin.requests.length, 5);
 });
 
-test('a node that accepts and says nothing costs its patience once, and is then left out', async (t) => {
+test('a node that accepts and stays silent costs one timeout, and is then left out', async (t) => {
   const [origin, hung] = await Promise.all([startOrigin(text('hello', KEPT)), startTcp(() => undefined)]);
   const network = await startNetwork({
     origin: origin.url,
@@ -102,7 +102,7 @@ test('a node that accepts and says nothing costs its patience once, and is then 
   t.equal(hung.connections, before, 'it is not asked again');
 });
 
-test('a shield that accepts and says nothing: the owner finds out, and nobody takes it for the owner’s fault', async (t) => {
+test('a silent shield is noticed by the owner, and the owner is not blamed', async (t) => {
   const [origin, hung] = await Promise.all([startOrigin(text('hello', KEPT)), startTcp(() => undefined)]);
   const network = await startNetwork({
     origin: origin.url,
@@ -116,7 +116,7 @@ test('a shield that accepts and says nothing: the owner finds out, and nobody ta
   t.equal(origin.requests.length, 1);
 });
 
-test('an origin that has as many connections as it may is not asked past its shield', async (t) => {
+test('an origin at its maximum of connections is not asked past its shield', async (t) => {
   const held: ServerResponse[] = [];
   const origin = await startOrigin((_request, response) => void held.push(response));
   const access = { max_connections: 1, connect_timeout: '200ms', first_byte_timeout: '10s' } as const;
@@ -132,7 +132,7 @@ test('an origin that has as many connections as it may is not asked past its shi
   t.match(await first, { status: 200, text: 'late' });
 });
 
-test('a node that says that nobody waits is believed, and not asked without end', async (t) => {
+test('a node whose queue for the origin is full is not retried without end', async (t) => {
   let asked = 0;
   const abandoning = await startTcp((socket) => {
     // What goes on without end is ended here, so that it fails.
@@ -151,7 +151,7 @@ test('a node that says that nobody waits is believed, and not asked without end'
   t.ok(asked <= 4, `asked ${asked} times`);
 });
 
-test('no shield, and the site forbids its edges to ask the origin: 502 names the request', async (t) => {
+test('without a shield, where edges may not ask the origin, 502 names the request', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   const network = await startNetwork({
     origin: origin.url,
@@ -165,7 +165,7 @@ test('no shield, and the site forbids its edges to ask the origin: 502 names the
   t.equal(origin.requests.length, 0);
 });
 
-test('the origin is down: 502 for what is not stored, the stale copy for what is', async (t) => {
+test('with the origin down, unstored pages are 502 and stored ones are served stale', async (t) => {
   let status = 200;
   const origin = await startOrigin((_request, response) => {
     response.writeHead(status, { 'Cache-Control': 'max-age=0, stale-if-error=600' }).end('kept');
@@ -189,7 +189,7 @@ test('the origin is down: 502 for what is not stored, the stale copy for what is
   t.match(await ask(network.at('eu-1'), `${path}/other`), { status: 502, text: /origin_unreachable/ });
 });
 
-test('a 304 by which the shield passes on a stale copy: Cache-Status says so, and why', async (t) => {
+test('Cache-Status of a 304 by which the shield passes on a stale copy says so, and why', async (t) => {
   let isBroken = false;
   const origin = await startOrigin((_request, response) => {
     const kept = { 'Cache-Control': 'max-age=0, stale-if-error=600', ETag: '"a"' };
@@ -208,7 +208,7 @@ test('a 304 by which the shield passes on a stale copy: Cache-Status says so, an
   ]);
 });
 
-test('all shields are down: what an edge has is served stale', async (t) => {
+test('with all shields down an edge serves its stale copies', async (t) => {
   const origin = await startOrigin(text('kept', { 'Cache-Control': 'max-age=0, stale-if-error=600', ETag: '"a"' }));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, site: { direct_to_origin: false } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -221,7 +221,7 @@ for (const [rule, end] of [
   ['closes', (socket: import('node:net').Socket) => socket.end()],
   ['resets', (socket: import('node:net').Socket) => socket.resetAndDestroy()],
 ] as const) {
-  test(`an origin ${rule} a kept connection just as the next request comes: it is sent again, once`, async (t) => {
+  test(`an origin ${rule} a kept connection just as the next request arrives: it is retried once`, async (t) => {
     const heads: string[] = [];
     const origin = await startTcp((socket, head) => {
       heads.push(head.split(' ', 2).join(' '));
@@ -241,7 +241,7 @@ for (const [rule, end] of [
   });
 }
 
-test('an origin closes idle connections between requests: no GET is lost', async (t) => {
+test('an origin that closes idle connections between requests loses no GET', async (t) => {
   const origin = await startOrigin(text('ok', { 'Cache-Control': 'no-store' }));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -251,7 +251,7 @@ test('an origin closes idle connections between requests: no GET is lost', async
   }
 });
 
-test('connections to the origin are kept and used again', async (t) => {
+test('connections to the origin are reused', async (t) => {
   const origin = await startOrigin(text('ok', { 'Cache-Control': 'no-store' }));
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -260,7 +260,7 @@ test('connections to the origin are kept and used again', async (t) => {
   t.equal(origin.connections, 1);
 });
 
-test('one of several origin servers is down: the other one answers', async (t) => {
+test('with one of several origin servers down, another one answers', async (t) => {
   const origin = await startOrigin(text('ok', { 'Cache-Control': 'no-store' }));
   const network = await startNetwork({ origin: [`http://${await closedPort()}`, origin.url], regions: { eu: 1 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

@@ -59,7 +59,7 @@ async function whileFetching(address: string, origin: Origin): Promise<{ socket:
   return { socket, release: () => release() };
 }
 
-test('a connection comes back after a miss, and after what is never stored', async (t) => {
+test('a connection returns to the fast path after a miss, and after an uncacheable response', async (t) => {
   const { address, answered } = await staged(t);
   const socket = dial(address);
   for (const [path, count] of [
@@ -76,7 +76,7 @@ test('a connection comes back after a miss, and after what is never stored', asy
   socket.destroy();
 });
 
-test('what is asked for while an answer is on its way is answered after it', async (t) => {
+test('requests that arrive during a response are answered after it', async (t) => {
   const { address, origin } = await staged(t);
   const warm = dial(address);
   await ask(warm, '/a');
@@ -98,7 +98,7 @@ for (const { what, early, answers } of [
   { what: 'misses together', early: get('/b') + get('/c'), answers: 3 },
   { what: 'a request with a body', early: post('/b'), answers: 2 },
 ]) {
-  test(`a connection goes on after ${what} that came while an answer was on its way`, async (t) => {
+  test(`a connection continues after ${what} that arrived during a response`, async (t) => {
     const { address, origin } = await staged(t);
     const { socket, release } = await whileFetching(address, origin);
     socket.write(early);
@@ -113,7 +113,7 @@ for (const { what, early, answers } of [
   });
 }
 
-test('a visitor who leaves while its answer is fetched leaves no trace', async (t) => {
+test('a visitor that leaves during its fetch leaves nothing behind', async (t) => {
   const { address, origin } = await staged(t);
   origin.script = () => undefined;
   const asked = origin.next();
@@ -129,7 +129,7 @@ test('a visitor who leaves while its answer is fetched leaves no trace', async (
   other.destroy();
 });
 
-test('who reads nothing of a large hit is closed in time, and holds nobody back', async (t) => {
+test('a visitor that does not read a large hit is disconnected in time, and delays no other', async (t) => {
   const { address, answered, network } = await staged(t, { write_timeout: '1s' });
   const warm = dial(address);
   warm.write(get('/big'));
@@ -160,7 +160,7 @@ test('who reads nothing of a large hit is closed in time, and holds nobody back'
   await closed;
 });
 
-test('hits are counted like any others, with their bytes and their time', async (t) => {
+test('hits are counted with their bytes and their time', async (t) => {
   const { address, network } = await staged(t);
   const socket = dial(address);
   for (let i = 0; i < 4; i++) await ask(socket, '/a');
@@ -173,7 +173,7 @@ test('hits are counted like any others, with their bytes and their time', async 
   t.equal(await metric('seawall_request_duration_seconds_count'), 4);
 });
 
-test('closing: idle connections go at once; half a request becomes one, and its answer is the last', async (t) => {
+test('closing ends idle connections at once; a request that has begun is the last one answered', async (t) => {
   const { address, network } = await staged(t);
   const [idle, fresh, half] = [dial(address), dial(address), dial(address)];
   half.write(get('/a').slice(0, -2));
@@ -188,7 +188,7 @@ test('closing: idle connections go at once; half a request becomes one, and its 
   await closing;
 });
 
-test('a reload counts from the next request on, on open connections too', async (t) => {
+test('a reload takes effect from the next request, on open connections too', async (t) => {
   const { address, network, answered } = await staged(t);
   const socket = dial(address);
   await ask(socket, '/a');
@@ -244,7 +244,7 @@ async function connected(t: { teardown(end: () => unknown): void }): Promise<{ s
 
 const HELLO = Buffer.from('hello');
 
-test('this version of Node lets answers be written past the stream of a connection', async (t) => {
+test('this version of Node lets responses be written past the stream of a connection', async (t) => {
   const { server } = await connected(t);
   t.equal(
     writeDirectly(server, HELLO, () => undefined),
@@ -266,7 +266,7 @@ test('this version of Node lets answers be written past the stream of a connecti
   );
 });
 
-test('what is written past a stream comes whole and in order, to readers who take their time as well', async (t) => {
+test('bytes written past a stream arrive whole and in order, at slow readers as well', async (t) => {
   const { server, client } = await connected(t);
   const pieces = Array.from({ length: 3_000 }, (_, i) => Buffer.alloc(1 + ((i * 7_919) % 16_384), String(i % 10)));
   const seen = { written: 0, pending: 0, refused: 0 };
@@ -307,7 +307,7 @@ test('what is written past a stream comes whole and in order, to readers who tak
   t.ok(seen.written > 100 && seen.pending > 10, JSON.stringify(seen));
 });
 
-test('a connection that breaks while something is written past its stream is closed, and nothing is called', async (t) => {
+test('a connection that breaks during a write past its stream is closed, without a callback', async (t) => {
   for (const breaks of ['client', 'server'] as const) {
     const { server, client } = await connected(t);
     server.on('error', () => undefined);

@@ -32,7 +32,7 @@ async function open(
   return { network, origin, from };
 }
 
-test('with the country in the key, each country has its own, through all tiers', async (t) => {
+test('with the country in the key each country has its own response, through all tiers', async (t) => {
   const { from, origin, network } = await open(t, { key: { geo: 'country' } });
   for (const owner of ['eu-1', 'eu-2']) {
     const path = network.pathOf(owner, '/key/');
@@ -49,7 +49,7 @@ test('with the country in the key, each country has its own, through all tiers',
   t.equal(reply.headers['cache-control'], 'private, no-cache, max-age=60');
 });
 
-test('an origin that varies by country is heard', async (t) => {
+test('Vary by country is respected', async (t) => {
   const vary = { Vary: 'CDN-Visitor-Country' };
   const { from, origin } = await open(t, { geo: { headers: { country: true } } }, vary);
   for (let i = 0; i < 3; i++) {
@@ -61,14 +61,14 @@ test('an origin that varies by country is heard', async (t) => {
   t.equal(origin.requests.length, 2);
 });
 
-test('what does not vary is one for all', async (t) => {
+test('a response that does not vary is stored once', async (t) => {
   const { from, origin } = await open(t, { geo: { headers: { country: true } } });
   await from(GERMANY, '/one');
   t.equal((await from(UNITED_STATES, '/one')).text, 'for DE');
   t.equal(origin.requests.length, 1);
 });
 
-test('who is not let in gets the page of the site, and no cached copy either', async (t) => {
+test('a blocked visitor gets the page of the site, and no stored response', async (t) => {
   const refusal = { status: 451, body: '<p>Not here.</p>', blocked_by: 'https://example.com/law' } as const;
   const { from, origin, network } = await open(t, { geo: { deny: { countries: ['US'] }, refusal } });
   t.equal((await from(GERMANY, '/page')).status, 200);
@@ -86,7 +86,7 @@ test('who is not let in gets the page of the site, and no cached copy either', a
   t.equal((await from(GERMANY, '/page')).status, 200);
 });
 
-test('a site that begins to ask where visitors are, while it runs', async (t) => {
+test('a site can start to use geography while it runs', async (t) => {
   const { from, network } = await open(t, {});
   t.equal((await from(UNITED_STATES, '/later')).status, 200);
   network.reload({ geo: { deny: { countries: ['US'] } } });

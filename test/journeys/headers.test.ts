@@ -21,13 +21,13 @@ async function pass(
   return { reply, headers: origin.requests[0]?.headers ?? {} };
 }
 
-test('a proxy that is not trusted is the visitor', async (t) => {
+test('a proxy that is not trusted counts as the visitor', async (t) => {
   const { headers } = await pass({}, { headers: { 'X-Forwarded-For': '192.0.2.1', Forwarded: 'for=192.0.2.1' } });
   t.equal(headers['x-forwarded-for'], '127.0.0.1');
   t.equal(headers['forwarded'], 'for=127.0.0.1;host=site.test;proto=http');
 });
 
-test('a trusted proxy is believed: addresses, and the scheme that it was asked with', async (t) => {
+test('a trusted proxy is believed about addresses and the scheme', async (t) => {
   const { headers } = await pass(
     { trustedProxies: ['127.0.0.0/8'] },
     { headers: { 'X-Forwarded-For': '192.0.2.1', 'X-Forwarded-Proto': 'https', 'X-Real-IP': '192.0.2.9' } },
@@ -38,13 +38,13 @@ test('a trusted proxy is believed: addresses, and the scheme that it was asked w
   t.equal(headers['x-real-ip'], undefined);
 });
 
-test('Via and CDN-Loop name the network once, after whoever was there before', async (t) => {
+test('Via and CDN-Loop name the network once, after earlier proxies', async (t) => {
   const { headers } = await pass({}, { headers: { Via: '1.0 other', 'CDN-Loop': 'other' } });
   t.equal(headers.via, '1.0 other, 1.1 seawall');
   t.equal(headers['cdn-loop'], 'other, seawall');
 });
 
-test('a network in front of itself notices', async (t) => {
+test('a network in front of itself detects the loop', async (t) => {
   const origin = await startOrigin(text('never'));
   const inner = await startNetwork({ origin: origin.url });
   const outer = await startNetwork({ origin: `http://${inner.at('eu-1')}` });
@@ -93,7 +93,7 @@ test('redirects to the one host, and to https unless a trusted proxy took TLS of
   t.match(second, { status: 200, text: 'here' });
 });
 
-test('cache_status: false hides it from visitors, in error pages and redirects too', async (t) => {
+test('cache_status: false hides the field from visitors, in error pages and redirects too', async (t) => {
   const { reply } = await pass({ site: { cache_status: false } });
   t.match(reply, { status: 200, headers: { 'cache-status': undefined } });
   const failed = await pass({ site: { cache_status: false }, origin: UNREACHABLE });
@@ -102,7 +102,7 @@ test('cache_status: false hides it from visitors, in error pages and redirects t
   t.match(moved.reply, { status: 308, headers: { 'cache-status': undefined } });
 });
 
-test('browser_ttl is told to browsers on top of the age so far', async (t) => {
+test('browser_ttl is added to the current age for browsers', async (t) => {
   const { reply } = await pass({ rules: [{ browser_ttl: '1m' }] }, {}, { 'Cache-Control': 'max-age=600', Age: '100' });
   const age = Number(reply.headers['age']);
   t.ok(age >= 100 && age < 110);
@@ -110,7 +110,7 @@ test('browser_ttl is told to browsers on top of the age so far', async (t) => {
 });
 
 for (const field of ['Surrogate-Control', 'CDN-Cache-Control']) {
-  test(`${field} counts at every tier before Cache-Control`, async (t) => {
+  test(`${field} takes precedence over Cache-Control at every tier`, async (t) => {
     const origin = await startOrigin(text('hello', { [field]: 'max-age=60', 'Cache-Control': 'no-store' }));
     const network = await startNetwork({ origin: origin.url, limits: { hot_after: 1 } });
     t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -124,7 +124,7 @@ for (const field of ['Surrogate-Control', 'CDN-Cache-Control']) {
   });
 }
 
-test('nothing that nodes tell each other reaches a visitor', async (t) => {
+test('fields of the tier protocol do not reach visitors', async (t) => {
   const { reply } = await pass({}, {}, { 'Cache-Control': 'max-age=60' });
   t.strictSame(
     Object.keys(reply.headers).filter((name) => name.startsWith('seawall-')),

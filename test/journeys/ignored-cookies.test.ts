@@ -50,7 +50,7 @@ const CASES: readonly Case[] = [
 ];
 
 for (const { path, cookie, sent, site } of CASES) {
-  test(`${path.slice(0, 20)} with ${cookie.slice(0, 60)}`, async (t) => {
+  test(`${path.slice(0, 20)} with ${cookie.slice(0, 60)} is answered for all`, async (t) => {
     for (const fields of [{}, { 'Cache-Control': 'max-age=60' }, { 'Content-Type': 'text/css' }] as Fields[]) {
       const { as, origin } = await play(t, { rules: RULES, ...(site && { site }), fields });
       t.equal((await as({ Cookie: cookie }, path)).text, `hello ${sent}`, JSON.stringify(fields));
@@ -63,7 +63,7 @@ for (const { path, cookie, sent, site } of CASES) {
   });
 }
 
-test('more cookies than are read', async (t) => {
+test('more cookies than the limit are kept', async (t) => {
   const many = Array.from({ length: 257 }, (_, i) => `c${i}=${EVIL}`).join('; ');
   const [ignore] = RULES.filter(({ cookies }) => cookies === 'ignore');
   const plain = await play(t, { rules: [ignore ?? {}] });
@@ -88,7 +88,7 @@ test('Authorization stays, and so do the cookies beside it', async (t) => {
   t.equal(origin.requests.at(-1)?.headers.cookie, '_ga=1');
 });
 
-test('Vary: Cookie has one variant for those whose cookies do not count', async (t) => {
+test('Vary: Cookie has one variant for requests whose cookies are ignored', async (t) => {
   const { as, origin } = await play(t, { rules: RULES, fields: { Vary: 'Cookie' } });
   await as(ANONYMOUS, '/post');
   for (const edge of ['eu-1', 'eu-2', 'eu-1', 'eu-2']) {
@@ -98,7 +98,7 @@ test('Vary: Cookie has one variant for those whose cookies do not count', async 
   t.equal((await as({ Cookie: 'session=alice' }, '/post')).text, 'hello session=alice');
 });
 
-test('the page that a revalidation in the background brings is nobody’s', async (t) => {
+test('a page from a background revalidation is not personal', async (t) => {
   const { as, origin } = await play(t, {
     rules: [{ ttl: '1ms', stale_while_revalidate: '1h' }],
     fields: { ETag: '"1"' },
@@ -111,7 +111,7 @@ test('the page that a revalidation in the background brings is nobody’s', asyn
   t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
-test('a 304 to a request whose cookies do not count tells of nobody', async (t) => {
+test('a 304 to a request with ignored cookies is not personal', async (t) => {
   const { as, origin } = await play(t, { rules: [{ ttl: '1ms', cookies: 'ignore' }], fields: { ETag: '"1"' } });
   await as(ANONYMOUS, '/post');
   await new Promise((resolve) => setTimeout(resolve, 5));
@@ -138,7 +138,7 @@ test('a cookie that the origin did not see is not replaced', async (t) => {
   t.equal(await cookies('', '/missing.css'), 'session=new; HttpOnly, other=1, _ga=2');
 });
 
-test('a part that somebody asked for is part of the page of all', async (t) => {
+test('a requested part becomes part of the page for all', async (t) => {
   const { as, origin } = await play(t, { rules: RULES });
   origin.script = (request, response) => {
     const page = `hello ${request.headers.cookie ?? 'nobody'}`.padEnd(40, '.');
@@ -153,7 +153,7 @@ test('a part that somebody asked for is part of the page of all', async (t) => {
   t.match((await as(ANONYMOUS, '/post')).text, /^hello nobody\.+$/);
 });
 
-test('those who wait for one answer', async (t) => {
+test('requests with different ignored cookies share one fill', async (t) => {
   const { as, origin } = await play(t, { rules: RULES });
   const waiting: (() => void)[] = [];
   origin.script = (request: IncomingMessage, response: ServerResponse) =>
@@ -168,7 +168,7 @@ test('those who wait for one answer', async (t) => {
   t.equal(origin.requests.length, 1);
 });
 
-test('the same over HTTP/2, with each cookie in a field of its own', async (t) => {
+test('ignored cookies are ignored over HTTP/2, with each cookie in a field of its own', async (t) => {
   const origin = await startOrigin((request, response) => {
     response.writeHead(200, { 'Content-Type': 'text/html' }).end(`hello ${request.headers.cookie ?? 'nobody'}`);
   });

@@ -98,7 +98,7 @@ for (const odd of [
   { rule: 'a chunk size that is none', bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n` },
 ] satisfies readonly Odd[]) {
   const seen = askTwice(odd); // at once, as it may take a timeout
-  test(`an origin sends ${odd.rule}: the visitor sees that the answer broke off, and nothing is stored`, async (t) => {
+  test(`an origin sends ${odd.rule}: the visitor sees the response break off, and nothing is stored`, async (t) => {
     const { replies, asked } = await seen;
     for (const { status, text, complete } of replies) {
       t.equal(status, 200);
@@ -109,7 +109,7 @@ for (const odd of [
   });
 }
 
-test('an origin breaks off: a client of HTTP/1.0, whose answer ends with its connection, sees a reset', async (t) => {
+test('an origin breaks off: a client of HTTP/1.0, whose response ends with its connection, sees a reset', async (t) => {
   const origin = await startTcp((socket) => socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -182,7 +182,7 @@ for (const { see, ...odd } of [
     see: { status: 200, text: 'abc', headers: { 'seawall-error': undefined, 'seawall-tier': undefined } },
   },
 ] satisfies readonly (Odd & { see: object })[]) {
-  test(`an origin sends ${odd.rule}: the answer is whole, and stored`, async (t) => {
+  test(`an origin sends ${odd.rule}: the response is whole, and stored`, async (t) => {
     const { replies, asked } = await askTwice(odd);
     for (const reply of replies) {
       t.equal(reply.complete, true);
@@ -193,7 +193,7 @@ for (const { see, ...odd } of [
 }
 
 for (const method of ['GET', 'POST']) {
-  test(`an origin answers ${method} with 1xx without end: 502, and what is passed on has a bound`, async (t) => {
+  test(`an origin answers ${method} with endless 1xx: 502, and the number passed on is bounded`, async (t) => {
     const interim = `HTTP/1.1 103 Early Hints\r\nLink: ${'y'.repeat(1000)}\r\n\r\n`.repeat(64);
     const origin = await startTcp((socket) => {
       const more = (): void => {
@@ -210,7 +210,7 @@ for (const method of ['GET', 'POST']) {
   });
 }
 
-test('an origin sends the largest header section that is taken: no node is blamed for what the others add to it', async (t) => {
+test('an origin sends the largest accepted header section: fields added by nodes do not exceed the bound', async (t) => {
   const origin = await startTcp((socket) => {
     socket.write(`${OK}X: ${'y'.repeat(128 * 1024 - OK.length - 5 - ABC.length + 3)}\r\n${ABC}`);
   });
@@ -223,12 +223,12 @@ test('an origin sends the largest header section that is taken: no node is blame
   t.equal(await network.metric('shield-1', 'seawall_fills_total'), 4);
 });
 
-test('an origin answers 304 with the length of what it did not send', async (t) => {
+test('an origin sends Content-Length with a 304, without a body', async (t) => {
   const { replies } = await askTwice({ rule: '', bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n' });
   for (const reply of replies) t.match(reply, { status: 304, complete: true, text: '' });
 });
 
-test('an origin sends a body after HEAD: it is no answer to anything', async (t) => {
+test('an origin sends a body after HEAD: it is not read as a response', async (t) => {
   const { replies } = await askTwice({ rule: '', bytes: `${OK}${ABC}`, method: 'HEAD' });
   for (const reply of replies) {
     t.match(reply, { status: 200, complete: true, text: '', headers: { 'content-length': '3' } });
@@ -264,7 +264,7 @@ test('an origin sends trailers: they are passed on, and stored', async (t) => {
   t.equal(asked, 1);
 });
 
-test('an origin sends trailers that are none: what is about a connection or the framing goes no further', async (t) => {
+test('an origin sends forbidden trailers: fields of the connection and the framing are dropped', async (t) => {
   const trailers =
     'Keep-Alive: x\r\nTE: y\r\nUpgrade: h3\r\nContent-Length: 7\r\nConnection: X-Own\r\nX-Own: 1\r\nX-Sum: 42';
   const bytes = `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers}\r\n\r\n`;

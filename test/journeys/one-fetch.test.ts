@@ -12,7 +12,7 @@ function edgeOf(network: Network, i: number): string {
   return (network.edges[i % network.edges.length] as (typeof network.edges)[number]).addresses.listen;
 }
 
-test('200 requests at once over four edges of two regions: the origin sees one', async (t) => {
+test('200 concurrent requests over four edges of two regions cause one fetch from the origin', async (t) => {
   const origin = await startOrigin((_request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('shared');
   });
@@ -23,7 +23,7 @@ test('200 requests at once over four edges of two regions: the origin sees one',
   t.equal(origin.requests.length, 1);
 });
 
-test('the same where the origin takes longer than its answer lives', async (t) => {
+test('a herd causes one fetch where the origin takes longer than the freshness lifetime', async (t) => {
   const origin = await startOrigin((request, response) => {
     const isFirst = request.headers['if-none-match'] === undefined;
     setTimeout(() => {
@@ -41,7 +41,7 @@ test('the same where the origin takes longer than its answer lives', async (t) =
   }
 });
 
-test('the same for a body that takes its time: everybody gets bytes before it ends', async (t) => {
+test('a herd shares one slow body, and gets its bytes before it ends', async (t) => {
   let first: ServerResponse | undefined;
   const origin = await startOrigin((_request, response) => {
     first = response;
@@ -63,7 +63,7 @@ test('the same for a body that takes its time: everybody gets bytes before it en
   t.equal(origin.requests.length, 1);
 });
 
-test('the same for a large body: it arrives whole everywhere', async (t) => {
+test('a herd shares one large body, which arrives whole everywhere', async (t) => {
   const body = Buffer.alloc(8 * 1024 * 1024, 'large body ');
   const origin = await startOrigin((_request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Length': body.length }).end(body);
@@ -75,7 +75,7 @@ test('the same for a large body: it arrives whole everywhere', async (t) => {
   t.equal(origin.requests.length, 1);
 });
 
-test('an answer that turns out private: everybody gets their own, and none waits for the first body', async (t) => {
+test('a herd gets separate responses when they turn out private, without waiting for the first body', async (t) => {
   let held: ServerResponse | undefined;
   const origin = await startOrigin((_request, response) => {
     const number = origin.requests.length;
@@ -96,7 +96,7 @@ test('an answer that turns out private: everybody gets their own, and none waits
   t.equal(origin.requests.length, REQUESTS);
 });
 
-test('an origin that fails under a herd is asked for all who wait at once, not for each', async (t) => {
+test('a failing origin is asked once for all waiters of a herd, not for each', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(503).end('busy'));
   const network = await startNetwork({ origin: origin.url, regions: REGIONS });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -105,7 +105,7 @@ test('an origin that fails under a herd is asked for all who wait at once, not f
   t.ok(origin.requests.length <= REQUESTS / 4, `${origin.requests.length} requests`);
 });
 
-test('a body that breaks off under a herd breaks off for everybody', async (t) => {
+test('a body that breaks off under a herd breaks off for every request', async (t) => {
   let first: ServerResponse | undefined;
   const origin = await startOrigin((_request, response) => {
     first = response;

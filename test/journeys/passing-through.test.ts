@@ -48,7 +48,7 @@ test('bodies arrive as they were sent, whatever the method and the framing', asy
   }
 });
 
-test('an upload flows: the origin gets what is sent before the rest is', async (t) => {
+test('an upload streams: the origin gets bytes before the rest is sent', async (t) => {
   let firstChunk: Promise<string> | undefined;
   const origin = await startOrigin((request, response) => {
     firstChunk = once(request, 'data').then(([chunk]) => String(chunk));
@@ -119,7 +119,7 @@ test('a client of HTTP/1.0 gets no 100, whatever it expects', async (t) => {
   t.match(await exchange(network.at('eu-1'), `${head}hello`), /^HTTP\/1\.1 200 .*hello/s);
 });
 
-test('a body that was sent in part is never sent again', async (t) => {
+test('a partly sent body is never sent again', async (t) => {
   const bodies: string[] = [];
   const dying = await startTcp((socket, head) => {
     bodies.push(head.split('\r\n')[0] as string);
@@ -136,7 +136,7 @@ test('a body that was sent in part is never sent again', async (t) => {
   t.equal(other.requests.length, 0);
 });
 
-test('an origin that answers before it has read: the answer arrives, and the connection is not reused', async (t) => {
+test('an early response of the origin arrives, and the connection is not reused', async (t) => {
   const origin = await startTcp((socket) => {
     socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig');
     socket.end();
@@ -149,7 +149,7 @@ test('an origin that answers before it has read: the answer arrives, and the con
   t.match(answer, /^Connection: close\r\n.*\r\nbig$/ms);
 });
 
-test('a visitor who leaves while sending: the origin learns that the body is not whole', async (t) => {
+test('an origin sees an incomplete body when the visitor leaves while sending', async (t) => {
   const origin = await startOrigin((request) => void request.resume());
   const network = await startNetwork({ origin: origin.url, ...AS_IT_ARRIVES });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -163,7 +163,7 @@ test('a visitor who leaves while sending: the origin learns that the body is not
 });
 
 for (const method of ['PUT', 'DELETE', 'POST', 'PATCH']) {
-  test(`${method} makes edge, owner and shield forget what they kept`, async (t) => {
+  test(`${method} invalidates the stored response at edge, owner and shield`, async (t) => {
     let version = 1;
     const origin = await startOrigin((request, response) => {
       request.resume();
@@ -206,7 +206,7 @@ test('events arrive one by one, and the origin notices that the visitor has left
 
 for (const field of ['no-store', 'max-age=60']) {
   for (const framing of [{ 'Content-Length': 4 }, { 'Transfer-Encoding': 'chunked' }]) {
-    test(`a head is sent when it is known, before any of the body: ${field}, ${Object.keys(framing)}`, async (t) => {
+    test(`a head is sent before any of the body: ${field}, ${Object.keys(framing)}`, async (t) => {
       let sendBody = (): void => undefined;
       const origin = await startOrigin((_request, response) => {
         response.writeHead(200, { 'Cache-Control': field, ...framing }).flushHeaders();
@@ -235,7 +235,7 @@ for (const field of ['no-store', 'max-age=60']) {
   }
 }
 
-test('a visitor that has closed its half gets its answer also in pieces', async (t) => {
+test('a visitor that has half-closed gets its whole response, in pieces too', async (t) => {
   const origin = await startOrigin((_request, response) => {
     response.writeHead(200, { 'Cache-Control': 'no-store' }).flushHeaders();
     answer.resolve(response);
@@ -260,7 +260,7 @@ for (const { when, path } of [
   { when: 'before the head', path: '/silent/' },
   { when: 'in the midst of a body', path: '/begun/' },
 ]) {
-  test(`a visitor that has closed its half and hears nothing for long counts as gone: ${when}`, async (t) => {
+  test(`a visitor that has half-closed and gets no bytes for long counts as gone: ${when}`, async (t) => {
     const asked = Promise.withResolvers<import('node:http').ServerResponse>();
     const origin = await startOrigin((request, response) => {
       if (request.url?.startsWith('/begun')) response.writeHead(200, { 'Cache-Control': 'no-store' }).write('begun');
@@ -279,7 +279,7 @@ for (const { when, path } of [
   });
 }
 
-test('many bodies pass through at once, to readers fast and slow, and none has a byte of another', async (t) => {
+test('many concurrent bodies, for fast and slow readers, are never mixed up', async (t) => {
   const bodies = Array.from({ length: 24 }, (_, number) => Buffer.alloc(6 * MIB, `${number} `.padStart(4)));
   const origin = await startOrigin((request, response) => {
     const body = bodies[Number(request.url?.split('/')[1])] as Buffer;
@@ -309,7 +309,7 @@ test('many bodies pass through at once, to readers fast and slow, and none has a
   t.strictSame([...wrong], []);
 });
 
-test('HTTP/1.0: no chunks and no 1xx; the end of the connection is the end of the body', async (t) => {
+test('HTTP/1.0 gets no chunks and no 1xx; the end of the connection ends the body', async (t) => {
   const origin = await startOrigin((_request, response) => {
     response.writeEarlyHints({ link: '</a>; rel=preload' });
     response.write('in ');
@@ -322,7 +322,7 @@ test('HTTP/1.0: no chunks and no 1xx; the end of the connection is the end of th
   t.notMatch(answer, /transfer-encoding/i);
 });
 
-test('HEAD: the head of GET, no body, and the connection goes on', async (t) => {
+test('HEAD gets the head of GET and no body, and the connection continues', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60', ETag: '"a"' }));
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -334,7 +334,7 @@ test('HEAD: the head of GET, no body, and the connection goes on', async (t) => 
   t.match(answer, /Content-Length: 5.*Content-Length: 5.*Content-Length: 5.*\r\n\r\nhello$/is);
 });
 
-test('pipelined requests are answered in their order', async (t) => {
+test('pipelined requests are answered in order', async (t) => {
   const held: (() => void)[] = [];
   const origin = await startOrigin((request, response) => {
     const finish = (): void => void response.writeHead(200, { 'Cache-Control': 'no-store' }).end(`[${request.url}]`);
@@ -354,7 +354,7 @@ test('pipelined requests are answered in their order', async (t) => {
   t.strictSame(answer.match(/\[\/\d\]/g), ['[/1]', '[/2]', '[/3]']);
 });
 
-test('OPTIONS with Max-Forwards: counted down, and answered here at 0', async (t) => {
+test('OPTIONS with Max-Forwards is counted down, and answered at 0', async (t) => {
   const origin = await startOrigin(text('options'));
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

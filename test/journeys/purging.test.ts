@@ -107,7 +107,7 @@ const OPEN = {
   purge_method: { from: ['127.0.0.1'], token_sha256: [createHash('sha256').update(TOKEN).digest('hex')] },
 };
 
-test('PURGE at one edge is a purge everywhere', async (t) => {
+test('a PURGE at one edge purges everywhere', async (t) => {
   const on = await stage(t, OPEN);
   t.same(await on.everywhere('/page'), ['old', 'old', 'old', 'old']);
   const fetched = on.requests();
@@ -123,7 +123,7 @@ test('PURGE at one edge is a purge everywhere', async (t) => {
   t.equal(on.requests(), fetched + 1, 'one fetch for all');
 });
 
-test('PURGE of everything below a path, and by tag', async (t) => {
+test('PURGE works below a path and by tag', async (t) => {
   const on = await stage(t, OPEN);
   on.content.fields = { 'Cache-Tag': 'news' };
   for (const path of ['/a/1', '/a/2', '/b']) await on.everywhere(path);
@@ -156,7 +156,7 @@ test('PURGE of an asterisk purges nothing, and the answer says what to write', a
   t.same(await on.everywhere('/page'), ['new', 'new', 'new', 'new']);
 });
 
-test('PURGE is refused without a word of the site, from elsewhere, and without a token; it never reaches the origin', async (t) => {
+test('PURGE is refused unless the site allows it, from other addresses, and without a token; it never reaches the origin', async (t) => {
   const closed = await stage(t);
   const refused = await ask(closed.network.at('eu-1'), '/page', { method: 'PURGE' });
   t.equal(refused.status, 405);
@@ -183,7 +183,7 @@ test('an origin invalidates a group in every region (RFC 9875)', async (t) => {
   t.same(await on.everywhere('/other'), ['old', 'old', 'old', 'old']);
 });
 
-test('an origin invalidates as many groups as it can name, and none that is too long is in the way of others', async (t) => {
+test('an origin invalidates as many groups as it can name, and one that is too long does not affect the others', async (t) => {
   const on = await stage(t);
   on.content.fields = { 'Cache-Groups': '"prices"' };
   await on.everywhere('/list');
@@ -197,7 +197,7 @@ test('an origin invalidates as many groups as it can name, and none that is too 
   t.same(await on.everywhere('/list'), ['new', 'new', 'new', 'new']);
 });
 
-test('what an origin invalidates while the control node is down is invalidated when it is back', async (t) => {
+test('an invalidation by the origin while the control node is down takes effect when it is back', async (t) => {
   const on = await stage(t);
   on.content.fields = { 'Cache-Groups': '"prices"' };
   await on.everywhere('/list');
@@ -215,7 +215,7 @@ test('what an origin invalidates while the control node is down is invalidated w
   for (const path of ['/list', '/names']) t.same(await on.everywhere(path), ['new', 'new', 'new', 'new'], path);
 });
 
-test('tags are for the network; a visitor does not see them unless the site says so', async (t) => {
+test('tags stay in the network unless the site shows them', async (t) => {
   const on = await stage(t);
   on.content.fields = { 'Cache-Tag': 'a,b', 'Surrogate-Key': 'c d', xkey: 'e' };
   const hidden = await ask(on.network.at('eu-1'), '/page');
@@ -225,7 +225,7 @@ test('tags are for the network; a visitor does not see them unless the site says
   t.equal(shown.headers['cache-tag'], 'a,b');
 });
 
-test('a control node that is restarted costs nothing; one that is restored from an older copy makes nodes ask', async (t) => {
+test('restarting the control node costs nothing; restoring an older copy makes nodes revalidate', async (t) => {
   const on = await stage(t);
   const { address, journalFile, restart } = on.control;
   await on.everywhere('/page');

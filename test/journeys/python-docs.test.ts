@@ -118,7 +118,7 @@ function differences(paths: readonly string[], own: readonly Reply[], through: r
   });
 }
 
-test('every file, twice, in two regions: as nginx sends it, and from nginx once', async (t) => {
+test('every file is served twice in two regions, unchanged, and fetched from nginx once', async (t) => {
   const { nginx, network, paths: files } = await start(t, { rules: [{ status: ['2xx', 301, 403, 404], ttl: '1h' }] });
   t.ok(files.length > 900, `${files.length} files`);
   const paths = [...files, ...OTHERS];
@@ -146,7 +146,7 @@ test('every file, twice, in two regions: as nginx sends it, and from nginx once'
   t.strictSame([...statuses].sort(), [200, 301, 403, 404]);
 });
 
-test('no rule at all: the age of a file says how long it is fresh', async (t) => {
+test('without a rule the age of a file gives its lifetime', async (t) => {
   const { nginx, network, paths } = await start(t, {});
   const html = paths.filter((path) => path.endsWith('.html')).slice(0, 50);
   const own = await askAll(html, () => nginx.address);
@@ -157,7 +157,7 @@ test('no rule at all: the age of a file says how long it is fresh', async (t) =>
   t.equal((await nginx.requests()) - before, html.length);
 });
 
-test('with gzip: each browser gets its own, and nginx is asked once for each', async (t) => {
+test('with gzip each browser gets its encoding, and nginx is asked once for each', async (t) => {
   // nginx compresses nothing for a proxy (a request with Via) unless it is told to.
   const gzip = 'gzip on; gzip_proxied any; gzip_vary on; gzip_types text/css application/javascript text/plain;';
   const { nginx, network, paths } = await start(t, { rules: [{ ttl: '1h' }] }, gzip);

@@ -38,7 +38,7 @@ for (const { what, headers, status, from } of [
   { what: 'a whole body', headers: {}, status: 200, from: 0 },
   { what: 'a range', headers: { Range: 'bytes=1000-' }, status: 206, from: 1_000 },
 ]) {
-  test(`${what}, shared: who falls behind goes on by itself`, async (t) => {
+  test(`${what}, shared: a reader that falls behind continues by itself`, async (t) => {
     const { origin, edge, path } = await start(t);
     const arrived = origin.next();
     const answers = [open(edge, path, { headers }), open(edge, path, { headers })];
@@ -57,7 +57,7 @@ for (const { what, headers, status, from } of [
   });
 }
 
-test('many that rest in the middle, then go on', async (t) => {
+test('many readers pause in the middle and continue', async (t) => {
   const { edge, path } = await start(t);
   const answers = await Promise.all(Array.from({ length: 12 }, () => open(edge, path)));
   await Promise.all(answers.map((answer) => once(answer, 'readable'))); // each has its first bytes, and waits

@@ -26,7 +26,7 @@ for (const path of [
   '/account%3bx.css',
 ]) {
   for (const type of ['text/html', 'text/css']) {
-    test(`a rule that forbids is for all spellings of a path: ${path}, ${type}`, async (t) => {
+    test(`a rule that forbids storing counts for every spelling of a path: ${path}, ${type}`, async (t) => {
       const { origin, as } = await play(t, { rules: DECEPTION, fields: { 'Content-Type': type } });
       t.notMatch((await as(ALICE, path)).headers['cache-status'], /stored/);
       t.equal((await as(ANONYMOUS, path)).text, 'hello nobody');
@@ -36,7 +36,7 @@ for (const path of [
   }
 }
 
-test('a rule for an extension is for files with it, whatever cookies come along', async (t) => {
+test('a rule for an extension counts for files with it, whatever cookies are sent', async (t) => {
   const { origin, as } = await play(t, {
     rules: [{ path: '/*.css', ttl: '1h' }],
     fields: { 'Content-Type': 'text/css' },
@@ -47,7 +47,7 @@ test('a rule for an extension is for files with it, whatever cookies come along'
   t.equal(origin.requests.length, 2);
 });
 
-test('a page at a path with an extension is none of its files, and is asked for without cookies', async (t) => {
+test('a page at a path with an extension is not treated as a file and keeps its cookies', async (t) => {
   const { as } = await play(t, { rules: [{ path: '/*.css', ttl: '1h', browser_ttl: '1h' }] });
   const alices = await as(ALICE, '/profile/x.css');
   t.notMatch(alices.headers['cache-status'], /stored/);
@@ -58,14 +58,14 @@ test('a page at a path with an extension is none of its files, and is asked for 
   t.notMatch(nobodys.headers['cache-status'], /hit/);
 });
 
-test('an error page at a path with an extension shows no visitor’s session', async (t) => {
+test('an error page at a path with an extension does not leak a session', async (t) => {
   const { as } = await play(t, { rules: [{ path: '/*.css', status: [200, 404], ttl: '1h' }] });
   t.equal((await as(ALICE, '/status/404/x.css')).text, 'hello nobody');
   t.equal((await as(ANONYMOUS, '/status/404/x.css')).text, 'hello nobody');
   t.match((await as(ANONYMOUS, '/status/404/x.css')).headers['cache-status'], /hit/);
 });
 
-test('the guard can be off, and on for other rules', async (t) => {
+test('the type guard can be off, and on for other rules', async (t) => {
   const rules: Rules = [
     { path: '/*.css', ttl: '1h', type_guard: false },
     { path: '/files/*', ttl: '1h', cookies: 'ignore', type_guard: true },
@@ -109,7 +109,7 @@ const CURRENCIES = [
 ];
 
 for (const [reader, read] of Object.entries(READERS)) {
-  test(`what the key holds of cookies is what the origin reads: ${reader}`, async (t) => {
+  test(`cookies in the key are read as the origin reads them: ${reader}`, async (t) => {
     const { origin, as } = await play(t, { rules: [], site: { key: { cookies: ['currency'] } } });
     const asRead = (field: string | undefined): string => (field === undefined ? 'none' : read(field));
     origin.script = (request, response) => {
@@ -129,7 +129,7 @@ for (const [reader, read] of Object.entries(READERS)) {
   });
 }
 
-test('a cookie that is spelt otherwise shares what is stored for the usual spelling', async (t) => {
+test('another spelling of a cookie shares the stored response', async (t) => {
   const { origin, as } = await play(t, {
     fields: { 'Cache-Control': 'public, max-age=60' },
     site: { key: { cookies: ['currency'] } },
@@ -142,7 +142,7 @@ test('a cookie that is spelt otherwise shares what is stored for the usual spell
   t.equal(origin.requests.length, 2, 'quotes are part of the value for some servers');
 });
 
-test('an answer that is encoded without Vary goes only to those who asked alike', async (t) => {
+test('an encoded response without Vary is shared only by requests with the same Accept-Encoding', async (t) => {
   const { origin, as } = await play(t, { rules: [{ ttl: '1m' }] });
   origin.script = (request, response) => {
     const coding = /br|gzip/.exec(request.headers['accept-encoding'] ?? '')?.[0];
@@ -166,7 +166,7 @@ test('an answer that is encoded without Vary goes only to those who asked alike'
   t.match((await as(br as Fields, '/app/br,gzip,plain')).headers['cache-status'], /hit/);
 });
 
-test('`identity` is no encoding', async (t) => {
+test('`identity` is not an encoding', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m' }], fields: { 'Content-Encoding': 'identity' } });
   await as({ 'Accept-Encoding': 'br' }, '/app');
   t.match((await as({ 'Accept-Encoding': 'gzip' }, '/app')).headers['cache-status'], /hit/);

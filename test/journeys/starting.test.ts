@@ -102,7 +102,7 @@ async function purgesOf(control: Control): Promise<unknown[]> {
 
 const PURGE = { method: 'PURGE', headers: { 'X-Purge-Token': PURGE_TOKEN } };
 
-test('a PURGE at an edge that still opens its listeners is in the journal when it is answered', async (t) => {
+test('a PURGE at an edge that is still opening its listeners is in the journal when it is answered', async (t) => {
   const control = await startTestControl(t, { sites: [site('shop', [HOST])] });
   const { region, address } = await stage(t, control.url);
   const [edge] = region.edges as [RegionConfig['edges'][0]];
@@ -117,7 +117,7 @@ test('a PURGE at an edge that still opens its listeners is in the journal when i
   t.equal(purges.length, 1, 'it is in the journal');
 });
 
-test('a PURGE at an edge that still opens its listeners is refused when journal unreachable', async (t) => {
+test('a PURGE at an edge that is still opening its listeners is refused when the journal is unreachable', async (t) => {
   const { region, address } = await stage(t, `http://${await freeAddress()}`);
   const [edge] = region.edges as [RegionConfig['edges'][0]];
   const release = await holdLookups(t);
@@ -130,7 +130,7 @@ test('a PURGE at an edge that still opens its listeners is refused when journal 
   t.match(reply.headers['cache-status'], /detail=journal_unreachable/);
 });
 
-test('a PURGE at an edge without a journal that still opens its listeners purges what is stored', async (t) => {
+test('a PURGE at an edge without a journal purges while it is still opening its listeners', async (t) => {
   const { region, address, content } = await stage(t, undefined);
   const [edge] = region.edges as [RegionConfig['edges'][0]];
   const release = await holdLookups(t);
@@ -147,7 +147,7 @@ test('a PURGE at an edge without a journal that still opens its listeners purges
   t.same([before.text, stored.text, status, after.text], ['old', 'old', 200, 'new']);
 });
 
-test('a shield listens for nodes last, and an invalidation by the origin in its first request is in the journal', async (t) => {
+test('a shield opens its node listener last, so an invalidation in its first request is in the journal', async (t) => {
   const control = await startTestControl(t, { sites: [site('shop', [HOST])] });
   const { region, address } = await stage(t, control.url);
   const [shield] = region.shields as [RegionConfig['shields'][0]];

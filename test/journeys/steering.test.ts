@@ -13,7 +13,7 @@ const UNITED_STATES = '8.8.8.8';
 /** Maximum time from a region's death to the first answer that avoids it. */
 const NOTICED_MS = 3_000;
 
-test('to the nearest region that is well, for navigations only, and never in circles', async (t) => {
+test('navigations are redirected to the nearest healthy region, and never in circles', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const folder = t.testdir();

@@ -5,7 +5,7 @@ import { ask } from '../support/visitor.ts';
 
 const KEPT = { 'Cache-Control': 'max-age=60' };
 
-test('edge, owner, shield, origin: each tier says what it did, in order', async (t) => {
+test('edge, owner, shield and origin each report what they did, in order', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 3 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -31,7 +31,7 @@ test('edge, owner, shield, origin: each tier says what it did, in order', async 
   t.equal(origin.requests.length, 1);
 });
 
-test('an edge keeps a copy of what another owns once it is asked for often', async (t) => {
+test('an edge stores a hot copy of a key that another one owns', async (t) => {
   const origin = await startOrigin(text('hot', KEPT));
   const network = await startNetwork({ origin: origin.url, limits: { hot_after: 3 } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

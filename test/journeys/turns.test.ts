@@ -8,7 +8,7 @@ import { ask } from '../support/visitor.ts';
 const HEAD = 'Host: site.test\r\n';
 const COUNT = 17_333;
 
-test('17,333 requests in one write: each is answered, in order, and others are answered before the last of them', async (t) => {
+test('17,333 requests in one write are answered in order, and other connections in between', async (t) => {
   const origin = await startOrigin((request, response) => {
     text(`<${request.url}>`, { 'Cache-Control': 'max-age=60' })(request, response);
   });
@@ -38,7 +38,7 @@ test('17,333 requests in one write: each is answered, in order, and others are a
   hostile.destroy();
 });
 
-test('what comes a byte at a time is answered as what comes at once', async (t) => {
+test('bytes that arrive one at a time are answered as in one write', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60' }));
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, shields: 0 });
   t.teardown(() => network.close());

@@ -16,7 +16,7 @@ for (const window of [{ stale_if_error: '1d' }, { stale_while_revalidate: '30s' 
     { Expires: 'Thu, 01 Jan 1970 00:00:00 GMT' },
   ]) {
     const what = `${JSON.stringify(window)}, ${JSON.stringify(fields)}`;
-    test(`a rule’s window gives no page away: ${what}`, async (t) => {
+    test(`a rule’s stale window leaks no page: ${what}`, async (t) => {
       const { origin, as } = await play(t, { rules: [window], fields });
       const first = await as(ALICE, '/profile');
       t.equal(first.text, 'hello session=alice');
@@ -32,7 +32,7 @@ for (const window of [{ stale_if_error: '1d' }, { stale_while_revalidate: '30s' 
 
 const TTL: Rules = [{ ttl: '1m', stale_while_revalidate: '1m', stale_if_error: '1d' }];
 
-test('a rule’s ttl is for those without cookies', async (t) => {
+test('a rule’s ttl is for requests without cookies', async (t) => {
   const { origin, as } = await play(t, { rules: TTL });
   const alices = await as(ALICE, '/post');
   t.equal(alices.text, 'hello session=alice');
@@ -49,14 +49,14 @@ test('a rule’s ttl is for those without cookies', async (t) => {
   t.equal(origin.requests.length, 4);
 });
 
-test('browsers are told that a personal answer is for them only', async (t) => {
+test('browsers are told that a personal response is private', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m', browser_ttl: '5m' }] });
   t.equal((await as(ALICE, '/post')).headers['cache-control'], 'private, max-age=300');
   t.equal((await as(ANONYMOUS, '/post')).headers['cache-control'], 'max-age=300');
   t.equal((await as(ALICE, '/post')).headers['cache-control'], 'private, max-age=300');
 });
 
-test('a request with more cookies than are read is personal', async (t) => {
+test('a request with more cookies than the limit is personal', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m', cookies: { bypass: ['session'] } }] });
   const many = { Cookie: Array.from({ length: 300 }, (_, i) => `_ga_${i}=1`).join('; ') };
   t.match((await as(many, '/post')).text, /_ga_299/);
@@ -65,14 +65,14 @@ test('a request with more cookies than are read is personal', async (t) => {
   t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
-test('a rule’s ttl is for those without Authorization, whatever the rule says of cookies', async (t) => {
+test('a rule’s ttl is for requests without Authorization, whatever the rule says of cookies', async (t) => {
   const { as } = await play(t, { rules: [{ ttl: '1m', cookies: 'ignore' }] });
   t.equal((await as({ Authorization: 'Basic YQ==' }, '/post')).text, 'hello Basic YQ==');
   t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
   t.equal((await as({ Authorization: 'Basic YQ==' }, '/post')).text, 'hello Basic YQ==');
 });
 
-test('a lifetime that is guessed is for those without cookies', async (t) => {
+test('a heuristic lifetime is for requests without cookies', async (t) => {
   const { as } = await play(t, { fields: { 'Last-Modified': 'Thu, 01 Jan 2015 00:00:00 GMT' } });
   t.equal((await as(ALICE, '/post')).text, 'hello session=alice');
   t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
@@ -88,7 +88,7 @@ for (const fields of [
   { 'Surrogate-Control': 'max-age=60' },
   { 'Cache-Control': 'public' },
 ]) {
-  test(`what the origin declares shareable is for all: ${JSON.stringify(fields)}`, async (t) => {
+  test(`a response that the origin declares shareable is for all: ${JSON.stringify(fields)}`, async (t) => {
     const { origin, as } = await play(t, { rules: TTL, fields });
     t.match((await as(ALICE, '/post')).tiers[0], /stored/);
     t.equal((await as(ANONYMOUS, '/post')).text, 'hello session=alice');
@@ -104,7 +104,7 @@ test('with `origin_headers: ignore` the origin declares nothing', async (t) => {
   t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody');
 });
 
-test('cookies that only scripts read make nobody personal', async (t) => {
+test('cookies that only scripts read make no request personal', async (t) => {
   const { origin, as } = await play(t, { rules: TTL });
   const shopper = { Cookie: '_ga=GA1.1.1; _ga_XYZ=GS1.1; _gid=1; _fbp=fb.1; _pk_id.1.1fff=x; OptanonConsent=a=0&b=1' };
   await as(shopper, '/post');
@@ -118,7 +118,7 @@ test('cookies that only scripts read make nobody personal', async (t) => {
   t.equal((await as(ANONYMOUS, '/post')).text, 'hello nobody', 'the origin does not see them');
 });
 
-test('a site’s own list takes the place of the default', async (t) => {
+test('a site’s own list of cookies replaces the default', async (t) => {
   const { as } = await play(t, { rules: TTL, site: { ignored_cookies: ['theme', 'ab_*'] } });
   t.equal((await as({ Cookie: '_ga=1' }, '/post')).text, 'hello _ga=1');
   t.equal((await as({ Cookie: 'theme=dark; ab_1=x' }, '/post')).text, 'hello nobody');
@@ -126,7 +126,7 @@ test('a site’s own list takes the place of the default', async (t) => {
   t.equal((await as({ Cookie: 'Theme=light' }, '/post')).text, 'hello Theme=light', 'names have a case here');
 });
 
-test('`cookies: ignore` and `cookies: key`', async (t) => {
+test('`cookies: ignore` and `cookies: key` decide what is shared', async (t) => {
   const rules: Rules = [
     { path: '/ignored/*', ttl: '1m', cookies: 'ignore' },
     { path: '/keyed/*', ttl: '1m', cookies: 'key' },
@@ -148,7 +148,7 @@ test('`cookies: ignore` and `cookies: key`', async (t) => {
   t.equal(origin.count('/keyed/b'), 1);
 });
 
-test('patterns: these cookies make a request personal, others do not count', async (t) => {
+test('patterns decide which cookies make a request personal', async (t) => {
   const rules: Rules = [{ ttl: '1m', cookies: { bypass: ['wordpress_logged_in_*', 'wp-postpass_*'] } }];
   const { as } = await play(t, { rules });
   await as({ Cookie: 'wp_lang=de' }, '/post');
@@ -193,7 +193,7 @@ test('personal requests do not switch off collapsing for others', async (t) => {
   t.equal(origin.requests.length - before, 2);
 });
 
-test('a personal request’s error is nobody else’s', async (t) => {
+test('an error of a personal request is not shared', async (t) => {
   const { origin, as } = await play(t, { rules: TTL });
   const waiting: (() => void)[] = [];
   origin.script = (request, response) =>
@@ -211,7 +211,7 @@ test('a personal request’s error is nobody else’s', async (t) => {
   t.equal((await nobodys).text, 'trace of undefined');
 });
 
-test('a personal request’s 304 and HEAD change nothing for others', async (t) => {
+test('a 304 or HEAD of a personal request changes nothing for others', async (t) => {
   const fields = { 'Cache-Control': 'public, max-age=60', ETag: '"1"' };
   const { origin, as } = await play(t, { rules: [{ request_directives: 'honour' }], fields });
   await as(ANONYMOUS, '/post');
@@ -229,7 +229,7 @@ test('a personal request’s 304 and HEAD change nothing for others', async (t) 
   t.equal(last.headers['x-user'], undefined);
 });
 
-test('requests with cookies are collapsed for what the origin declares shareable', async (t) => {
+test('requests with cookies are collapsed for responses that the origin declares shareable', async (t) => {
   const { origin, as } = await play(t, { rules: TTL });
   let answer = (): void => undefined;
   origin.script = (_, response) => {
@@ -254,7 +254,7 @@ for (const status of [302, 303, 307, 400, 401, 403, 404, 429, 500, 503]) {
   });
 }
 
-test('an error that one request brings about is nobody else’s', async (t) => {
+test('an error that one request causes is not shared', async (t) => {
   const { origin, as } = await play(t, { rules: [{ path: '/assets/*', ttl: '1h' }] });
   const greeting = greet();
   origin.script = (request, response) => {
@@ -265,7 +265,7 @@ test('an error that one request brings about is nobody else’s', async (t) => {
   t.equal((await as(ANONYMOUS, '/assets/app.js')).status, 200);
 });
 
-test('an error takes the place of no good answer that may still be served', async (t) => {
+test('an error does not replace a good response that may still be served', async (t) => {
   const rules: Rules = [
     { status: ['4xx', '5xx'], ttl: '1h' },
     { status: 200, ttl: '1h', stale_if_error: '1d', request_directives: 'honour' },

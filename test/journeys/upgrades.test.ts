@@ -56,7 +56,7 @@ test('a websocket passes text, bytes, large frames and close codes, both ways', 
   t.equal(await network.metric('shield-1', 'seawall_requests_total', { result: 'upgrade', site: 'site' }), 1);
 });
 
-test('either side that goes takes the other along', async (t) => {
+test('when either side closes, the other is closed', async (t) => {
   const origin = await startEcho();
   const network = await startNetwork({ origin: origin.url });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
@@ -72,7 +72,7 @@ test('either side that goes takes the other along', async (t) => {
   await closed;
 });
 
-test('an origin that declines: its own answer arrives, whole', async (t) => {
+test('an origin that declines an upgrade has its own response passed on, whole', async (t) => {
   const origin = await startTcp((socket) => {
     socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\nX-Why: members\r\n\r\nmembers');
   });
@@ -83,7 +83,7 @@ test('an origin that declines: its own answer arrives, whole', async (t) => {
   t.match(answer, /X-Why: members.*\r\n\r\nmembers$/s);
 });
 
-test('an origin that is down, or breaks off: 502 names the request', async (t) => {
+test('an origin that is down, or breaks off during an upgrade: 502 names the request', async (t) => {
   const breaking = await startTcp((socket) => socket.resetAndDestroy());
   for (const url of [breaking.url, UNREACHABLE]) {
     const network = await startNetwork({ origin: url });
@@ -95,7 +95,7 @@ test('an origin that is down, or breaks off: 502 names the request', async (t) =
   await breaking.close();
 });
 
-test('what the other side sent before it ended arrives, at the pace of a slow reader', async (t) => {
+test('bytes sent before one side ended arrive, at the pace of a slow reader', async (t) => {
   const size = 6_000_000;
   const origin = await startTcp((socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
@@ -112,7 +112,7 @@ test('what the other side sent before it ended arrives, at the pace of a slow re
   t.equal(head.length + rest.length - head.indexOf('\r\n\r\n') - 4, size);
 });
 
-test('closing a node cuts websockets off after the time that the config gives', async (t) => {
+test('closing a node cuts websockets off after the configured time', async (t) => {
   const origin = await startEcho();
   const network = await startNetwork({ origin: origin.url, limits: { drain_timeout: '100ms' } });
   t.teardown(() => Promise.all([network.close(), origin.close()]));

@@ -90,21 +90,28 @@ async function startHaproxy(t: Test, address: string, keyword: string): Promise<
 }
 
 for (const keyword of ['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options unique-id,crc32c,authority']) {
-  test(`HAProxy with ${keyword}`, { skip: !existsSync(HAPROXY) && 'haproxy is missing' }, async (t) => {
-    const { address, origin } = await start(t, { clientAddress: 'proxy-protocol', trustedProxies: LOCAL });
-    const haproxy = await startHaproxy(t, address, keyword);
-    for (const [visitor, country] of [
-      [BRITISH, 'GB'],
-      [AMERICAN, 'US'],
-      ['10.1.2.3', undefined],
-    ] as const) {
-      t.match(await exchange(haproxy, get(`X-Test: ${visitor}\r\nX-Forwarded-For: 192.0.2.1\r\n`)), /^HTTP\/1\.1 200 /);
-      t.match(seen(origin), { from: visitor, country });
-    }
-  });
+  test(
+    `HAProxy with ${keyword} passes the visitor’s address`,
+    { skip: !existsSync(HAPROXY) && 'haproxy is missing' },
+    async (t) => {
+      const { address, origin } = await start(t, { clientAddress: 'proxy-protocol', trustedProxies: LOCAL });
+      const haproxy = await startHaproxy(t, address, keyword);
+      for (const [visitor, country] of [
+        [BRITISH, 'GB'],
+        [AMERICAN, 'US'],
+        ['10.1.2.3', undefined],
+      ] as const) {
+        t.match(
+          await exchange(haproxy, get(`X-Test: ${visitor}\r\nX-Forwarded-For: 192.0.2.1\r\n`)),
+          /^HTTP\/1\.1 200 /,
+        );
+        t.match(seen(origin), { from: visitor, country });
+      }
+    },
+  );
 }
 
-test('a connection without the header is closed, where one is expected', async (t) => {
+test('a connection without a PROXY header is closed, where one is required', async (t) => {
   const { address, origin } = await start(t, { clientAddress: 'proxy-protocol', trustedProxies: LOCAL });
   t.equal(await exchange(address, get()), '');
   t.equal(await exchange(address, `PROXY TCP4 1.2.3.4\r\n${get()}`), '');
@@ -118,7 +125,7 @@ test('a connection without the header is closed, where one is expected', async (
   t.match(seen(origin), { from: '127.0.0.1' }, 'the sender speaks for itself');
 });
 
-test('several requests of one connection have the same visitor', async (t) => {
+test('requests of one connection have the same visitor', async (t) => {
   const { address, origin } = await start(t, { clientAddress: 'proxy-protocol', trustedProxies: LOCAL });
   const first = get().replace('Connection: close\r\n', '');
   const both = await exchange(address, `PROXY TCP4 ${BRITISH} 192.0.2.1 1 2\r\n${first}${get()}`);
@@ -126,14 +133,14 @@ test('several requests of one connection have the same visitor', async (t) => {
   for (const { headers } of origin.requests) t.equal(headers['x-forwarded-for'], BRITISH);
 });
 
-test('who is not trusted cannot say whose connection it is', async (t) => {
+test('an untrusted peer cannot set the address of a connection', async (t) => {
   const { address, origin } = await start(t, { clientAddress: 'proxy-protocol', trustedProxies: ['192.0.2.0/24'] });
   t.match(await exchange(address, `PROXY TCP4 ${BRITISH} 192.0.2.1 1 2\r\n${get()}`), /^HTTP\/1\.1 400 /);
   t.match(await exchange(address, get(`X-Forwarded-For: ${BRITISH}\r\n`)), /^HTTP\/1\.1 200 /);
   t.match(seen(origin), { from: '127.0.0.1', country: undefined });
 });
 
-test('a header that does not come in time', async (t) => {
+test('a PROXY header that does not arrive in time closes the connection', async (t) => {
   const { address } = await start(t, {
     clientAddress: 'proxy-protocol',
     trustedProxies: LOCAL,

@@ -48,7 +48,7 @@ for (const name of [
   });
 }
 
-test('a request that asks for another method by a field is refused, by name, where the site does not allow it', async (t) => {
+test('a method override in a field is refused, by name, where the site does not allow it', async (t) => {
   const { network, origin } = await start(t);
   const address = network.at('eu-1');
   for (const name of ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'x_http_method_override']) {
@@ -63,7 +63,7 @@ test('a request that asks for another method by a field is refused, by name, whe
   t.equal(origin.requests[0]?.headers['x-http-method-override'], undefined);
 });
 
-test('a site that allows a method override gets it, and no cache in between answers or keeps anything', async (t) => {
+test('an allowed method override passes, and is never answered from or put into the store', async (t) => {
   const site = { request_headers: { allow: ['X-HTTP-Method-Override', 'X_Api_Key'] } };
   const { network, origin } = await start(t, { site, regions: { eu: 2 } });
   const address = network.at('eu-1');
@@ -137,7 +137,7 @@ for (const { rule, options, fields, forwarded, from } of [
   forwarded: string;
   from: string;
 }[]) {
-  test(`Forwarded and X-Forwarded-For tell one story ${rule}`, async (t) => {
+  test(`Forwarded and X-Forwarded-For agree ${rule}`, async (t) => {
     const { network, origin } = await start(t, options);
     const first = 'PROXY TCP4 10.1.2.3 192.0.2.1 1 2\r\n';
     const preface = options.clientAddress === 'proxy-protocol' ? first : '';

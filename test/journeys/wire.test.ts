@@ -51,7 +51,7 @@ for (const upgrade of [
   'Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n',
   'Connection: upgrade\r\nUpgrade: foo/1, bar\r\n',
 ]) {
-  test(`what follows a request with an Upgrade that is not granted is answered: ${JSON.stringify(upgrade)}`, async (t) => {
+  test(`a request after an Upgrade that is not granted is answered: ${JSON.stringify(upgrade)}`, async (t) => {
     const { address } = await start(t);
     const first = asked('GET', '/1', upgrade);
     for (const before of ['', asked('GET', '/0'), asked('POST', '/0', 'Content-Length: 1\r\n') + 'x']) {
@@ -63,7 +63,7 @@ for (const upgrade of [
   });
 }
 
-test('a hundred requests with Upgrade on one connection', async (t) => {
+test('a hundred requests with Upgrade on one connection are answered', async (t) => {
   const { address } = await start(t);
   const one = asked('GET', '/many', 'Connection: Upgrade\r\nUpgrade: h2c\r\n');
   const text = await exchange(address, one.repeat(100) + asked('GET', '/last', CLOSE));
@@ -71,7 +71,7 @@ test('a hundred requests with Upgrade on one connection', async (t) => {
   t.strictSame(new Set(statuses(text)), new Set([200]));
 });
 
-test('RFC 9112 9.3.2: a request behind one that is not safe waits for its answer', async (t) => {
+test('RFC 9112 9.3.2: a request behind an unsafe one waits for its response', async (t) => {
   const slow = Promise.withResolvers<() => void>();
   const { address, origin } = await start(t, {}, (request, response) => {
     const answer = (): void => void response.end(`[${request.method} h ${request.url}]`);
@@ -122,7 +122,7 @@ const NEVER = new Map([
 ]);
 
 for (const methods of ['known', 'any'] as const) {
-  test(`methods: ${methods}, alike over HTTP/1.1 and HTTP/2`, { timeout: 60_000 }, async (t) => {
+  test(`methods: ${methods} pass alike over HTTP/1.1 and HTTP/2`, { timeout: 60_000 }, async (t) => {
     const origin = await startTcp((socket, head) => {
       const [method, target] = head.split(' ');
       const body = `[${method} ${/^host: (.*)$/im.exec(head)?.[1]} ${target}]`;
@@ -175,7 +175,7 @@ test('a method that is no token is 400', async (t) => {
   }
 });
 
-test('one host in every spelling: one entry, one key, and the origin sees the usual one', async (t) => {
+test('one host in every spelling has one entry and one key, and the origin sees the usual spelling', async (t) => {
   const { address, origin, network } = await start(t);
   for (const host of [HOST, `${HOST}.`, `${HOST}:`, `${HOST.toUpperCase()}.:80`]) {
     const text = await exchange(address, `GET /one HTTP/1.1\r\nHost: ${host}\r\n${CLOSE}\r\n`);
@@ -186,7 +186,7 @@ test('one host in every spelling: one entry, one key, and the origin sees the us
   t.equal(network.edge('eu-1').core.store.size, 1);
 });
 
-test('SNI with the dot gets the certificate, and HTTP/2 the entry', async (t) => {
+test('SNI with a final dot gets the certificate, and HTTP/2 the entry', async (t) => {
   const origin = await startOrigin(mirror);
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST] }]);
@@ -198,7 +198,7 @@ test('SNI with the dot gets the certificate, and HTTP/2 the entry', async (t) =>
   t.equal(origin.requests.length, 1);
 });
 
-test('HTTP/1.0 without Host is for the site of any host', async (t) => {
+test('HTTP/1.0 without Host goes to the site for any host', async (t) => {
   const any = await start(t, { site: { hosts: [HOST, '*'] } });
   const text = await exchange(any.address, 'GET /old HTTP/1.0\r\n\r\n');
   t.strictSame(statuses(text), [200]);
@@ -209,7 +209,7 @@ test('HTTP/1.0 without Host is for the site of any host', async (t) => {
   t.strictSame(statuses(await exchange(named.address, 'GET /old HTTP/1.0\r\n\r\n')), [400]);
 });
 
-test('what browsers and curl send raw passes escaped: one entry, on any connection, over both protocols', async (t) => {
+test('raw bytes of browsers and curl pass escaped: one entry, on any connection, over both protocols', async (t) => {
   const { address, origin } = await start(t);
   const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST] }]);
   const raw = '/p\xc3\xa4th?q=\xc3\xa4\\';
@@ -245,7 +245,7 @@ test('dot segments are resolved where a site says so: one entry, and rules see w
   t.strictSame(statuses(await exchange(address, asked('GET', '/a/..%2fb', CLOSE))), [400]);
 });
 
-test('HTTP/2 prior knowledge on a plain port, and plain HTTP on a TLS port, are told so', async (t) => {
+test('HTTP/2 prior knowledge on a plain port, and plain HTTP on a TLS port, get an explanation', async (t) => {
   const { address, origin } = await start(t);
   const preface = Buffer.concat([
     Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
@@ -264,7 +264,7 @@ test('HTTP/2 prior knowledge on a plain port, and plain HTTP on a TLS port, are 
 });
 
 for (const kind of ['hit', 'miss', 'uncacheable', 'POST'] as const) {
-  test(`a visitor that has said all and closes its half gets its answer: ${kind}`, async (t) => {
+  test(`a visitor that has half-closed gets its response: ${kind}`, async (t) => {
     const { address } = await start(t, {}, (request, response) => {
       request.resume();
       setTimeout(() => {
@@ -282,7 +282,7 @@ for (const kind of ['hit', 'miss', 'uncacheable', 'POST'] as const) {
   });
 }
 
-test('all of several requests are answered although the visitor has closed its half', async (t) => {
+test('pipelined requests are all answered although the visitor has half-closed', async (t) => {
   const { address } = await start(t);
   const socket = dial(address);
   socket.end(
@@ -295,7 +295,7 @@ test('all of several requests are answered although the visitor has closed its h
 });
 
 test(
-  'RFC 5246 7.4.1.1: a client cannot have keys made anew',
+  'RFC 5246 7.4.1.1: a client cannot renegotiate',
   { skip: !existsSync(OPENSSL) && 'openssl is missing' },
   async (t) => {
     const origin = await startOrigin(mirror);
@@ -347,7 +347,7 @@ for (const { rule, args, says } of [
   });
 }
 
-test('real curl and plain HTTP on a TLS port', { skip: !existsSync(CURL) && 'curl is missing' }, async (t) => {
+test('real curl with plain HTTP on a TLS port', { skip: !existsSync(CURL) && 'curl is missing' }, async (t) => {
   const origin = await startOrigin(mirror);
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST] }]);

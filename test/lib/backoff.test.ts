@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { Backoff, backoffMs } from '../../lib/backoff.ts';
 
-test('pauses double up to the longest, and begin anew after a success', async (t) => {
+test('pauses double up to the maximum, and reset after a success', async (t) => {
   const backoff = new Backoff({ firstMs: 100, maxMs: 1_000 });
   t.strictSame(
     Array.from({ length: 6 }, () => backoff.next()),
@@ -13,7 +13,7 @@ test('pauses double up to the longest, and begin anew after a success', async (t
   t.equal(backoffMs({ firstMs: 9_000, maxMs: 5_000 }, 0), 5_000, 'the first one as well');
 });
 
-test('no pause is longer than the longest, or shorter than half of what it is without chance', async (t) => {
+test('a pause is at most the maximum, and at least half of its value without jitter', async (t) => {
   const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   fc.assert(
     fc.property(

@@ -32,7 +32,7 @@ for (const { network, ip, inside } of [
   });
 }
 
-test('an empty set has no address in it', async (t) => {
+test('an empty set contains no address', async (t) => {
   t.equal(new CidrSet([]).has('127.0.0.1'), false);
 });
 
@@ -58,7 +58,7 @@ for (const network of [
   });
 }
 
-test('as another library says, whatever overlaps', async (t) => {
+test('sets agree with another library, whatever overlaps', async (t) => {
   // Few different bits, so that networks hold each other and addresses.
   const word = fc.constantFrom(0, 1, 0x8000, 0xffff);
   const ipv4 = fc.tuple(word, word).map(([a, b]) => `${a >> 8}.${a & 255}.${b >> 8}.${b & 255}`);
@@ -85,7 +85,7 @@ test('as another library says, whatever overlaps', async (t) => {
   t.pass();
 });
 
-test('the set of a list is made once', async (t) => {
+test('the set of a list is built once', async (t) => {
   const list = ['10.0.0.0/8'];
   t.equal(cidrSetOf(list), cidrSetOf(list));
   t.not(cidrSetOf(list), cidrSetOf(['10.0.0.0/8']));

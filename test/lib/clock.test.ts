@@ -17,7 +17,7 @@ import { instant } from '../support/instant.ts';
 
 const anyMs = fc.integer({ min: -1e12, max: 1e12 });
 
-test('moments of the monotonic clock are ordered and subtracted like the numbers that they are', async (t) => {
+test('moments of the monotonic clock are ordered and subtracted like numbers', async (t) => {
   fc.assert(
     fc.property(anyMs, anyMs, (a, b) => {
       const [first, second] = [monotonicMs(a), monotonicMs(b)];
@@ -35,7 +35,7 @@ test('moments of the monotonic clock are ordered and subtracted like the numbers
   t.ok(before <= monotonicNow());
 });
 
-test('of two clocks the one that has gone on for longer counts', async (t) => {
+test('of two clocks the one that has advanced further counts', async (t) => {
   fc.assert(
     fc.property(fc.nat(1e9), fc.nat(1e9), (passed, moved) => {
       const since = instant(0);

@@ -92,7 +92,7 @@ test('no component starts once a listener is open', async (t) => {
   );
 });
 
-test('one that fails to close does not keep the others open', async (t) => {
+test('a component that fails to close does not keep the others open', async (t) => {
   const { said, open } = recorder();
   const components = new Components<number>();
   await components.start('first', () => open('first'));
@@ -101,7 +101,7 @@ test('one that fails to close does not keep the others open', async (t) => {
   t.strictSame(said, ['+first', '-first']);
 });
 
-test('all drain before the first listener closes', async (t) => {
+test('all components drain before the first listener closes', async (t) => {
   const said: string[] = [];
   const components = new Components<number>();
   await components.start('calls', () => new AbortController(), {
@@ -133,7 +133,7 @@ test('the current config is that of the last update', async (t) => {
   t.strictSame(events, ['start config', 'update config', 'close config']);
 });
 
-test('only a list of components has the evidence that a listener asks for', async (t) => {
+test('only a list of components can issue the evidence that a listener requires', async (t) => {
   const listen = async (_started: Started): Promise<Part> => recorder().open('listener');
   // @ts-expect-error without `Started` it does not compile
   const opened = listen();

@@ -21,7 +21,7 @@ test('a FewSet has the members of a Set, in its order', async (t) => {
   );
 });
 
-test('a member that is deleted while a FewSet is gone through is left out', async (t) => {
+test('a member that is deleted during an iteration is left out', async (t) => {
   const [a, b] = [{}, {}];
   const few = new FewSet<object>();
   few.add(a);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { pollRegularly, WatchedFiles } from '../../lib/file-watch.ts';
 
-test('a change of any of the files counts once, when they have settled', async (t) => {
+test('a change of several files counts once, when they have settled', async (t) => {
   const folder = t.testdir({ one: '1', two: '2' });
   const [one, two] = [join(folder, 'one'), join(folder, 'two')];
   const watched = new WatchedFiles([one, two]);
@@ -18,7 +18,7 @@ test('a change of any of the files counts once, when they have settled', async (
   t.notOk(await watched.hasChanged(), 'said once');
 });
 
-test('a file that goes, and one that comes back as another, are changes', async (t) => {
+test('a file that goes, and one that returns different, are changes', async (t) => {
   const folder = t.testdir({ one: '1', other: '1' });
   const [one, other] = [join(folder, 'one'), join(folder, 'other')];
   const watched = new WatchedFiles([one]);
@@ -32,7 +32,7 @@ test('a file that goes, and one that comes back as another, are changes', async 
   t.ok(await watched.hasChanged());
 });
 
-test('whoever reads at each change has, after two looks, what is there', async (t) => {
+test('a reader at each change has the current content after two looks', async (t) => {
   const file = join(t.testdir({ file: '' }), 'file');
   await fc.assert(
     fc.asyncProperty(fc.array(fc.option(fc.string({ maxLength: 3 })), { maxLength: 12 }), async (writes) => {
@@ -55,7 +55,7 @@ test('whoever reads at each change has, after two looks, what is there', async (
   t.pass();
 });
 
-test('one look at a time', async (t) => {
+test('one look runs at a time', async (t) => {
   let looks = 0;
   const { promise, resolve } = Promise.withResolvers<void>();
   const poll = pollRegularly(() => {

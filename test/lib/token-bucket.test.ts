@@ -10,7 +10,7 @@ test('a full bucket can be emptied at once, and fills again with time', async (t
   t.ok(bucket.tryTake(1, monotonicMs(1_000)));
 });
 
-test('what is spent beyond what is there takes as long as it takes to fill', async (t) => {
+test('tokens spent beyond the balance take as long as they take to refill', async (t) => {
   const bucket = new TokenBucket({ burst: 1_000, perSecond: 100 }, monotonicMs(0));
   t.equal(bucket.waitMs(0, monotonicMs(0)), 0);
   t.notOk(bucket.spend(1_500, monotonicMs(0)));
@@ -19,14 +19,14 @@ test('what is spent beyond what is there takes as long as it takes to fill', asy
   t.equal(bucket.waitMs(0, monotonicMs(5_000)), 0);
 });
 
-test('another pace counts from now on', async (t) => {
+test('a changed rate counts from now on', async (t) => {
   const bucket = new TokenBucket({ burst: 10, perSecond: 1 }, monotonicMs(0));
   bucket.pace = { burst: 4, perSecond: 1 };
   t.notOk(bucket.tryTake(5, monotonicMs(0)), 'no more than the new burst is there');
   t.ok(bucket.tryTake(4, monotonicMs(0)));
 });
 
-test('in any stretch of time no more is taken than the burst and what the rate gives; what was waited for is there', async (t) => {
+test('in any stretch of time no more is taken than the burst plus the rate, and waited-for tokens are there', async (t) => {
   const take = fc.record({ afterMs: fc.nat(3_000), count: fc.integer({ min: 1, max: 20 }) });
   fc.assert(
     fc.property(fc.array(take, { maxLength: 60 }), fc.integer({ min: 1, max: 50 }), (takes, perSecond) => {

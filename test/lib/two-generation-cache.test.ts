@@ -40,7 +40,7 @@ function weightOf(entries: readonly (readonly [key: number, value: number])[]): 
   return entries.reduce((sum, [, value]) => sum + value, 0);
 }
 
-test('holds what a model of two lists holds, and drops what it drops', async (t) => {
+test('entries are held and dropped as by a model of two lists', async (t) => {
   const step: fc.Arbitrary<Step> = fc.record({
     kind: fc.constantFrom('get', 'get', 'set', 'set', 'delete'),
     key: fc.nat(8),
@@ -74,7 +74,7 @@ test('holds what a model of two lists holds, and drops what it drops', async (t)
   t.pass();
 });
 
-test('of many entries, those that are asked for stay', async (t) => {
+test('entries that are used stay among many others', async (t) => {
   const cache = new TwoGenerationCache<number, string>({ generationWeight: 100 });
   cache.set(0, 'asked for');
   for (let key = 1; key < 10_000; key += 1) {

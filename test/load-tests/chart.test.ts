@@ -20,7 +20,7 @@ function results(measured = servers): Pick<Results, 'scenarios' | 'commit' | 'da
   };
 }
 
-test('bars are as long as what they stand for', async (t) => {
+test('bars are as long as their values', async (t) => {
   const widths = [...chart(results()).matchAll(/<rect class="(\w+)"[^>]* width="([\d.]+)"/g)].map(([, kind, width]) => [
     kind,
     Number(width),
@@ -32,7 +32,7 @@ test('bars are as long as what they stand for', async (t) => {
   ]);
 });
 
-test('it is well-formed, whatever the names', async (t) => {
+test('the chart is well-formed, whatever the names', async (t) => {
   const svg = chart(results());
   const open: string[] = [];
   for (const [, slash, name, rest] of svg.matchAll(/<(\/?)([a-z]+)([^<>]*)>/g)) {
@@ -44,7 +44,7 @@ test('it is well-formed, whatever the names', async (t) => {
   t.notMatch(svg.replace(/<[^<>]*>/g, ''), /[<>]/);
 });
 
-test('it has colours for the dark', async (t) => {
+test('the chart has colours for dark mode', async (t) => {
   t.match(chart(results()), 'prefers-color-scheme: dark');
 });
 

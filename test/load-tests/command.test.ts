@@ -25,7 +25,7 @@ test('a wrong option is refused in one line', async (t) => {
   t.match(stderr, /^bench: --rounds: .*\n$/);
 });
 
-test('Ctrl-C ends every process, and no folder stays', { skip }, async (t) => {
+test('Ctrl-C ends every process and removes every folder', { skip }, async (t) => {
   const args = ['--only', 'hit-bare', '--peers', 'floor', '--seconds', '30'];
   const bench = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.teardown(() => bench.kill('SIGKILL'));

@@ -14,7 +14,7 @@ function scenario(name: string, servers: Record<string, Measures[]>): ScenarioRe
 const cpu = (...values: number[]): Measures[] => values.map((cpuMicros) => ({ cpuMicros }));
 const goal = (id: string, ...scenarios: ScenarioResult[]) => judge(scenarios).find((one) => one.id === id);
 
-test('every goal is about a scenario that there is', async (t) => {
+test('every goal names an existing scenario', async (t) => {
   const names = new Set(SCENARIOS.map(({ name }) => name));
   t.same(
     GOALS.filter(({ scenario: name }) => !names.has(name)),
@@ -23,12 +23,12 @@ test('every goal is about a scenario that there is', async (t) => {
   t.equal(new Set(GOALS.map(({ id }) => id)).size, GOALS.length);
 });
 
-test('the page lists every scenario, as it stands in the code', async (t) => {
+test('the page lists every scenario of the code', async (t) => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/performance.md'), 'utf8').replaceAll('\n  ', ' ');
   for (const { name, title, about } of SCENARIOS) t.match(page, `\n- \`${name}\`: **${title}.** ${about}\n`);
 });
 
-test('what few objects show says nothing about a million', async (t) => {
+test('numbers for few objects are not compared with a million', async (t) => {
   const stored = (objects: number) => scenario('stored-objects', { seawall: [{ stallMillis: 5, objects }] });
   t.match(goal('6c', stored(50_000)), { isReached: null });
   t.match(goal('6c', stored(1_000_000)), { isReached: true, shown: '5 ms' });
@@ -44,7 +44,7 @@ test('the better setting of a peer counts', async (t) => {
   });
 });
 
-test('for what should be more, the better setting is the one with more', async (t) => {
+test('for a larger-is-better scenario the setting with more counts', async (t) => {
   const rounds = (gigabytesPerSecond: number): Measures[] => [{ gigabytesPerSecond }];
   const both = { seawall: rounds(4), nginx: rounds(2), 'nginx-sendfile': rounds(4) };
   t.match(goal('3d', scenario('hit-10m', both)), { measured: 1, isReached: true, goal: '≥ 1.00 ×' });
@@ -58,7 +58,7 @@ test('a number that was not measured is neither reached nor missed', async (t) =
   t.match(goal('6a'), { measured: null, shown: 'not measured', isReached: null });
 });
 
-test('a bound of its own is for the number itself', async (t) => {
+test('an absolute bound is for the number itself', async (t) => {
   const idle = (bytesPerConnection: number) => scenario('idle', { seawall: [{ bytesPerConnection }] });
   t.match(goal('6a', idle(12_288)), { isReached: true, shown: '12,288 bytes' });
   t.match(goal('6a', idle(12_289)), { isReached: false });

@@ -10,7 +10,7 @@ const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 const MEASURES = /^(?:bench|herd|storm|model|conformance)(?:$|:)/;
 
 for (const [name, script] of Object.entries(scripts).filter(([name]) => MEASURES.test(name))) {
-  test(`npm run ${name} -- --help`, async (t) => {
+  test(`npm run ${name} -- --help prints its options`, async (t) => {
     const args = script.split(' ').slice(1);
     const { status, stdout } = spawnSync(process.execPath, [...args, '--help'], { cwd: ROOT, encoding: 'utf8' });
     t.equal(status, 0);
@@ -19,7 +19,7 @@ for (const [name, script] of Object.entries(scripts).filter(([name]) => MEASURES
   });
 }
 
-test('README names commands that are there', async (t) => {
+test('commands that the README names exist', async (t) => {
   const named = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/npm run ([\w:-]+)/g)];
   t.same(
     named.map(([, name = '']) => name).filter((name) => scripts[name] === undefined),

@@ -3,11 +3,11 @@ import { parseSettings } from '../../load-tests/bench/options.ts';
 
 const parse = (...args: string[]) => parseSettings(args, ['hit-bare', 'miss'], ['nginx', 'floor']);
 
-test('what is not said has a default', async (t) => {
+test('missing options have defaults', async (t) => {
   t.match(parse(), { rounds: 10, seconds: 1, objects: 1_000_000, only: [], peers: undefined, action: 'run' });
 });
 
-test('lists, numbers, flags', async (t) => {
+test('lists, numbers and flags are read', async (t) => {
   const settings = parse('--only', 'miss,hit-bare', '--peers=nginx', '--rounds', '3', '--seconds', '1');
   t.match(settings, { only: ['miss', 'hit-bare'], peers: ['nginx'], rounds: 3, seconds: 1 });
   t.equal(parse('--show-configs').action, 'show-configs');

@@ -14,7 +14,7 @@ for (const { of, is } of [
   });
 }
 
-test('there is no median of nothing', async (t) => {
+test('the median of nothing is undefined', async (t) => {
   t.ok(Number.isNaN(median([])));
 });
 
@@ -28,12 +28,12 @@ test('the median lies between the least and the most, whatever the order', async
   t.pass();
 });
 
-test('ratios are taken round by round', async (t) => {
+test('ratios are computed round by round', async (t) => {
   // The machine was half as fast in the second round, for both.
   t.same(ratioOf([10, 20, 10], [20, 40, 20]), { median: 0.5, least: 0.5, most: 0.5 });
 });
 
-test('a round that one side has not counts for nothing', async (t) => {
+test('a round that one side lacks counts for nothing', async (t) => {
   t.same(ratioOf([10, 30], [10]), { median: 1, least: 1, most: 1 });
   t.same(ratioOf([10, 10], [0, 5]), { median: 2, least: 2, most: 2 });
 });

@@ -21,7 +21,7 @@ test(`${HISTORIES} random histories break no rule`, async (t) => {
   t.ok(answers > HISTORIES, 'and visitors were answered');
 });
 
-test('the same history runs the same way twice', async (t) => {
+test('a history runs the same way twice', async (t) => {
   for (const history of fc.sample(histories, { seed: 7, numRuns: 20 })) {
     const [first, second] = [await traceOf(history), await traceOf(history)];
     t.same(second, first);
@@ -195,7 +195,7 @@ for (const { found, steps, noise } of [
     noise: [12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 3, 0, 0, 0, 0, 3, 90, 0, 85, 0, 0],
   },
 ] satisfies { found: string; steps: [number, Action][]; noise: number[] }[]) {
-  test(`found by the model: ${found}`, async (t) => {
+  test(`the model finds: ${found}`, async (t) => {
     const history = { steps: steps.map(([afterMs, action]) => ({ afterMs, action: action as Action })), noise };
     await t.resolves(runHistory(history));
   });
@@ -213,7 +213,7 @@ for (const { what, events } of [
     events: [SHORT_CUT, REOPEN, { ...RESTART, node: 'owner', kept: true }, REOPEN],
   },
 ] satisfies { what: string; events: Action[] }[]) {
-  test(`a control node that ${what} costs not one request to the origin`, async (t) => {
+  test(`a control node that ${what} causes no request to the origin`, async (t) => {
     const visits: Action[] = [0, 1, 2].flatMap((url) => [
       { ...VISIT, url, hot: true },
       { ...VISIT, url, at: 'owner' },

@@ -27,7 +27,7 @@ test('a failing input is saved while fuzzing, and replayed first without it', as
   t.ok(seen.length >= 100, 'and random ones after it');
 });
 
-test('what fails without fuzzing is not saved, and the seed is said', async (t) => {
+test('a failure without fuzzing is not saved, and prints its seed', async (t) => {
   const fuzz = fuzzer(MADE_UP);
   t.throws(
     () =>

@@ -21,7 +21,7 @@ const linesOf = (file: string): Access[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Access);
 
-test('what visitors send cannot end a line or a value', async (t) => {
+test('bytes from visitors cannot end a line or a value', async (t) => {
   const file = join(folder, 'hostile.jsonl');
   const log = new AccessLog({ file, onProblem: (problem) => t.fail(problem) });
   const hostile = '"}\n{"status":500,"\\\x7f\xe4\u2028';
@@ -30,7 +30,7 @@ test('what visitors send cannot end a line or a value', async (t) => {
   t.match(linesOf(file), [{ method: hostile, host: hostile, target: hostile, status: 200, ms: 1 }]);
 });
 
-test('a file that was moved away is opened anew; no line is lost', async (t) => {
+test('a file that was moved away is reopened, and no line is lost', async (t) => {
   const file = join(folder, 'rotated.jsonl');
   const log = new AccessLog({ file, onProblem: (problem) => t.fail(problem) });
   log.add(LINE);
@@ -44,7 +44,7 @@ test('a file that was moved away is opened anew; no line is lost', async (t) => 
   t.match(linesOf(file), [{ target: '/2' }]);
 });
 
-test('more than can be written is left out, and said', async (t) => {
+test('lines above the buffer are dropped, and the drop is logged', async (t) => {
   const problems: string[] = [];
   const log = new AccessLog({ file: join(folder, 'full.jsonl'), onProblem: (problem) => problems.push(problem) });
   const line = { ...LINE, target: 'x'.repeat(100_000) };
@@ -54,7 +54,7 @@ test('more than can be written is left out, and said', async (t) => {
   await log.close();
 });
 
-test('a file that cannot be opened is said, and nothing else happens', async (t) => {
+test('a file that cannot be opened is logged, and requests are served', async (t) => {
   const problems: string[] = [];
   const log = new AccessLog({ file: join(folder, 'no', 'such'), onProblem: (problem) => problems.push(problem) });
   log.add(LINE);
@@ -62,7 +62,7 @@ test('a file that cannot be opened is said, and nothing else happens', async (t)
   t.match(problems, [/ENOENT/]);
 });
 
-test('an edge notes each answer once, on whichever path', async (t) => {
+test('an edge logs each response once, on every path', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60', ETag: '"1"' }));
   const file = join(folder, 'edge.jsonl');
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, accessLog: file });
@@ -85,7 +85,7 @@ test('an edge notes each answer once, on whichever path', async (t) => {
   ]);
 });
 
-test('an answer that breaks off is noted with what was sent of it, one to nobody with what it would have been', async (t) => {
+test('a response that breaks off is logged with the bytes sent, an unread one with the bytes it would have had', async (t) => {
   const origin = await startTcp((socket, head) => {
     if (head.startsWith('GET /broken')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc');
   });
@@ -106,7 +106,7 @@ test('an answer that breaks off is noted with what was sent of it, one to nobody
   ]);
 });
 
-test('behind a proxy that is believed, the address is the visitor’s, on whichever path', async (t) => {
+test('behind a trusted proxy the visitor’s address is logged, on every path', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60' }));
   const addressesIn = async (name: string, options: Partial<NetworkOptions>): Promise<unknown[]> => {
     const file = join(folder, name);
@@ -133,7 +133,7 @@ test('behind a proxy that is believed, the address is the visitor’s, on whiche
   await origin.close();
 });
 
-test('requests over HTTP/2 are told of, those that are answered at once as well', async (t) => {
+test('requests over HTTP/2 are logged, on every path', async (t) => {
   const origin = await startOrigin(text('hello', { 'Cache-Control': 'max-age=60', ETag: '"a"' }));
   t.teardown(() => origin.close());
   const file = join(folder, 'http2.jsonl');

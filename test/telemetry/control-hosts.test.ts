@@ -32,7 +32,7 @@ for (const { host, taken } of [
   });
 }
 
-test('no name that ends in one of somebody else’s is taken', async (t) => {
+test('a name that ends in another one’s name is refused', async (t) => {
   fc.assert(fc.property(fc.domain(), (domain) => !isControlHost(`${domain}:8900`, NAMES)));
   t.pass();
 });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import { Repeated } from '../../telemetry/repeated.ts';
 
-test('of a thousand lines of one kind within a second, two are written, and they stand for all', async (t) => {
+test('of a thousand equal lines within a second two are written, with the count of all', async (t) => {
   const lines = new Repeated();
   const written: [string, number][] = [];
   for (let i = 0; i < 1_000; i++) lines.note('busy', (count) => written.push([`busy ${i}`, count]));

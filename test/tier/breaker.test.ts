@@ -17,7 +17,7 @@ function opened(now: number): Breaker {
   return breaker;
 }
 
-test('a target is asked until it has failed often enough', async (t) => {
+test('a target is used until it has failed often enough', async (t) => {
   const breaker = new Breaker(OPTIONS);
   breaker.failed(at(0));
   breaker.failed(at(1));
@@ -39,7 +39,7 @@ test('only failures in a row count', async (t) => {
   t.notOk(breaker.open);
 });
 
-test('after the pause, one trial at a time', async (t) => {
+test('one trial at a time is sent after the pause', async (t) => {
   const breaker = opened(0);
   t.notOk(breaker.allows(at(999)));
   t.ok(breaker.allows(at(1_000)));
@@ -47,7 +47,7 @@ test('after the pause, one trial at a time', async (t) => {
   t.ok(breaker.open, 'still left out by everybody else');
 });
 
-test('a trial that succeeds closes the breaker, and all is forgotten', async (t) => {
+test('a trial that succeeds closes the breaker and resets it', async (t) => {
   const breaker = opened(0);
   t.ok(breaker.allows(at(1_000)));
   breaker.succeeded();
@@ -88,13 +88,13 @@ test('a trial that never reports back blocks the next one for the first pause on
   t.notOk(breaker.allows(at(4_000)));
 });
 
-test('requests from before the pause that fail during it do not prolong it', async (t) => {
+test('failures of requests from before the pause do not prolong it', async (t) => {
   const breaker = opened(0);
   for (let straggler = 0; straggler < 100; straggler += 1) breaker.failed(at(900));
   t.ok(breaker.allows(at(1_000)));
 });
 
-test('a request from before the pause that succeeds ends it', async (t) => {
+test('a success of a request from before the pause ends it', async (t) => {
   const breaker = opened(0);
   breaker.succeeded();
   t.notOk(breaker.open);
@@ -106,7 +106,7 @@ const event = fc.record({
   what: fc.constantFrom('allows', 'failed', 'failed', 'failed', 'succeeded'),
 });
 
-test('whatever happens: a target is asked again within the longest pause, and trials are a first pause apart', async (t) => {
+test('under any history a target is tried again within the longest pause, and trials are a first pause apart', async (t) => {
   fc.assert(
     fc.property(fc.array(event, { maxLength: 60 }), (events) => {
       const breaker = new Breaker(OPTIONS);

@@ -62,7 +62,7 @@ function run(request: UpstreamRequest, ...targets: Target[]): { flow: Flow; seen
   };
 }
 
-test('holding back and giving up reach the target that answers, though the first one failed at once', async (t) => {
+test('back-pressure and aborts reach the target that answers, after the first one failed', async (t) => {
   const calls: string[] = [];
   const { flow, seen } = run(GET, failing('a', new UpstreamError('overloaded', BUSY)), waiting('b', calls));
   flow.pause();
@@ -84,29 +84,29 @@ for (const { code, request, next } of [
   { code: 'unknown_host', request: POST, next: true },
   { code: 'unauthorised_tier', request: POST, next: true },
 ] as const satisfies readonly { code: HttpErrorCode; request: UpstreamRequest; next: boolean }[]) {
-  test(`a node answers ${request.method} with ${code}: ${next ? 'the next one is asked' : 'so it is'}`, async (t) => {
+  test(`a node answers ${request.method} with ${code}: ${next ? 'the next one is tried' : 'the answer is passed on'}`, async (t) => {
     const { seen } = run(request, failing('a', relayed(code, 'a')), waiting('b', []));
     t.strictSame(seen, [next ? '200' : code]);
   });
 }
 
-test('a server that has no connection free has not seen the request: the next one is asked, for POST as well', async (t) => {
+test('a server without a free connection has not seen the request: the next one is tried, for POST as well', async (t) => {
   const { seen } = run(POST, failing('a', new UpstreamError('origin_overloaded', BUSY)), waiting('b', []));
   t.strictSame(seen, ['200']);
 });
 
-test('a visitor does not learn that nodes disagree about the config', async (t) => {
+test('nodes that disagree about the config are not exposed to visitors', async (t) => {
   for (const code of ['unknown_host', 'unauthorised_tier'] as const) {
     t.strictSame(run(GET, failing('a', relayed(code, 'a'))).seen, ['origin_unreachable']);
   }
 });
 
-test('a node that has no connection to another one free has sent nothing: the next is asked, for POST as well', async (t) => {
+test('a node without a free connection to another has sent nothing: the next one is tried, for POST as well', async (t) => {
   const { seen } = run(POST, failing('a', new UpstreamError('overloaded', BUSY)), waiting('b', []));
   t.strictSame(seen, ['200']);
 });
 
-test('a request that no client would write is not tried at the next target, and opens no breaker', async (t) => {
+test('a request that no client would write is not retried at the next target, and opens no breaker', async (t) => {
   const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
   const refused = new UpstreamError('bad_request', { source: 'requester', sent: 'no' });
   const { seen } = run(GET, { ...failing('a', refused), breaker }, waiting('b', []));
@@ -124,7 +124,7 @@ for (const source of SOURCES) {
         const isIdempotent = !['POST', 'PATCH', 'FOO'].includes(method);
         const next = mayHelp && (isIdempotent || sent === 'no');
         const said = `${method} fails by the fault of ${source}, sent: ${sent}${isAnswer ? ', in an answer' : ''}`;
-        test(`${said}: ${next ? 'the next target is asked' : 'the error is passed on'}`, async (t) => {
+        test(`${said}: ${next ? 'the next target is tried' : 'the error is passed on'}`, async (t) => {
           const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
           const error = new UpstreamError('internal', { source, sent, isAnswer });
           const { seen } = run({ ...GET, method }, { ...failing('a', error), breaker }, waiting('b', []));
@@ -136,7 +136,7 @@ for (const source of SOURCES) {
   }
 }
 
-test('every error of another node is an answer: the node is up', async (t) => {
+test('an error response of another node shows that it is up', async (t) => {
   for (const code of Object.keys(HTTP_ERRORS) as HttpErrorCode[]) {
     const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
     breaker.failed(at(0));
@@ -146,7 +146,7 @@ test('every error of another node is an answer: the node is up', async (t) => {
   }
 });
 
-test('a body that its sender breaks off says nothing of whether the target is healthy', async (t) => {
+test('a body that its sender breaks off does not count against the target', async (t) => {
   const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
   breaker.failed(at(0));
   run(POST, { ...failing('a', new UpstreamError('client_closed', { source: 'requester', sent: 'maybe' })), breaker });

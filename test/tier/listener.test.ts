@@ -121,7 +121,7 @@ for (const [rule, one] of Object.entries(CASES)) {
   });
 }
 
-test('requests on one connection, each cut at another byte', async (t) => {
+test('requests on one connection are read alike wherever they are cut', async (t) => {
   const socket = dial(network.shields[0]?.addresses.tier as string);
   socket.setNoDelay();
   let text = '';
@@ -140,7 +140,7 @@ test('requests on one connection, each cut at another byte', async (t) => {
   socket.destroy();
 });
 
-test('a request without the secret behind one with it is refused for itself', async (t) => {
+test('a request without the secret behind one with it is refused', async (t) => {
   const text = await talk(bytesOf(CASES['a GET'] as Case, 'r') + bytesOf(CASES['nobody'] as Case, 'r'));
   t.strictSame(statuses(text).slice(0, 2), [200, 403]);
 });

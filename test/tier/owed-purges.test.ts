@@ -40,7 +40,7 @@ function stand() {
   return { owed, taken, waits, said, journal, pass };
 }
 
-test('it tries again and again, less and less often, until the journal has taken it', async (t) => {
+test('the outbox retries after growing pauses until the journal has accepted a purge', async (t) => {
   const { owed, taken, waits, journal, pass } = stand();
   owed.add([tag('a'), tag('b', 'blog')]);
   owed.add([tag('a')]);
@@ -57,7 +57,7 @@ test('it tries again and again, less and less often, until the journal has taken
   t.same(taken.at(-1), tag('c'));
 });
 
-test('it does not wait any longer when journal reachable again', async (t) => {
+test('the outbox retries at once when the journal is reachable again', async (t) => {
   const { owed, taken, waits, journal, pass } = stand();
   owed.add([tag('a')]);
   for (let i = 0; i < 8; i++) await pass();
@@ -71,7 +71,7 @@ test('it does not wait any longer when journal reachable again', async (t) => {
   t.equal(waits.at(-1), 250);
 });
 
-test('what is said again while it is being appended is appended again', async (t) => {
+test('a purge that is repeated while it is being appended is appended again', async (t) => {
   const { owed, taken, journal, pass } = stand();
   owed.add([tag('a'), tag('b')]);
   journal.isThere = true;
@@ -87,7 +87,7 @@ test('what is said again while it is being appended is appended again', async (t
   t.ok(owed.isEmpty);
 });
 
-test('too many for one site are owed as the whole site, those of others as they are', async (t) => {
+test('too many purges of one site become one of the whole site, those of others stay', async (t) => {
   const { owed, taken, journal, pass } = stand();
   owed.add([tag('a', 'blog')]);
   for (let i = 0; i < 500; i++) owed.add([tag(`${i}`.padEnd(16_000, '-'))]);
@@ -99,7 +99,7 @@ test('too many for one site are owed as the whole site, those of others as they 
   t.same(taken.at(-1), tag('a'), 'and none of it counts afterwards');
 });
 
-test('one that ends tries once more, and says what is lost', async (t) => {
+test('an outbox that is closed tries once more, and logs what is lost', async (t) => {
   const { owed, said } = stand();
   owed.add([tag('a')]);
   await owed.close();

@@ -77,7 +77,7 @@ async function serve(t: Test, phases: Partial<Table>, log?: string[]): Promise<s
   return listener.address;
 }
 
-test('what a phase throws, at once or by its promise, becomes a page', async (t) => {
+test('an exception of a phase, thrown or rejected, becomes an error page', async (t) => {
   const refuse = (): never => {
     throw new HttpError('body_too_large');
   };
@@ -88,7 +88,7 @@ test('what a phase throws, at once or by its promise, becomes a page', async (t)
   }
 });
 
-test('phases that answer at once take no turn of the event loop', async (t) => {
+test('synchronous phases take no turn of the event loop', async (t) => {
   const seen: string[] = [];
   const first = (): 'cache' => {
     seen.push('first');
@@ -103,7 +103,7 @@ test('phases that answer at once take no turn of the event loop', async (t) => {
   t.strictSame(seen.slice(0, 3), ['first', 'deliver', 'returned']);
 });
 
-test('a failure behind the head breaks the answer off', async (t) => {
+test('a failure after the head breaks the response off', async (t) => {
   const seen: string[] = [];
   const first = ({ exchange }: RequestContext): never => {
     exchange.head({ status: 200, statusText: '', headers: ['Content-Length', '10'] });

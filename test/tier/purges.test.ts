@@ -8,7 +8,7 @@ import { instant } from '../support/instant.ts';
 
 const tag = (selector: string) => ({ site: 'shop', kind: 'tag', selector, soft: false, who: 'test', why: '' }) as const;
 
-test('a node that was without the journal for a while does not take its own numbers for the journal’s', async (t) => {
+test('a node that was without the journal for a while does not confuse its own numbers with the journal’s', async (t) => {
   const control = await startTestControl(t);
   const without: RegionConfig = { ...regionOf(), control: undefined };
   const withJournal = { ...without, purges: { ...without.purges, journal: control.url } };

@@ -67,7 +67,7 @@ for (const { weights, members } of [
   });
 }
 
-test('any member of any ring can leave without a trace in the order of the others', async () => {
+test('any member of any ring can leave without changing the order of the others', async () => {
   fc.assert(
     fc.property(anyMembers, fc.nat(), (members, nth) => {
       const gone = members[nth % members.length] as RingMember;
@@ -78,7 +78,7 @@ test('any member of any ring can leave without a trace in the order of the other
   );
 });
 
-test('every member comes exactly once, whatever its name', async (t) => {
+test('every member is listed once, whatever its name', async (t) => {
   fc.assert(
     fc.property(anyMembers, fc.string(), (members, key) => {
       t.same([...new Ring(members).successors(key)].sort(), members.map(({ name }) => name).sort());
@@ -103,12 +103,12 @@ test('the order does not depend on the order in which members are given', async 
   );
 });
 
-test('another process finds the same order', async (t) => {
+test('another process computes the same order', async (t) => {
   const orders = ordersOf(new Ring(MIXED), SOME_KEYS);
   t.equal(ordersThatDiffer(orders, await ordersInAnotherProcess(MIXED.toReversed(), SOME_KEYS)), 0);
 });
 
-test('so does another release: a change here moves the keys of every network that is updated', async (t) => {
+test('the order is the same in every release: a change here moves the keys of every network that is updated', async (t) => {
   const ring = new Ring(equalMembers(['fra-1', 'fra-2', 'fra-3', 'fra-4']));
   t.same(ordersOf(ring, ['https://example.com/', 'https://example.com/logo.svg', '']), [
     ['fra-1', 'fra-3', 'fra-4', 'fra-2'],
@@ -117,7 +117,7 @@ test('so does another release: a change here moves the keys of every network tha
   ]);
 });
 
-test('a key is where hashring would put it', async (t) => {
+test('a key is placed as hashring places it', async (t) => {
   const points = new HashRing(Object.fromEntries(TEN.map(({ name }) => [`=${name}`, { vnodes: 128 }])), 'sha256', {
     replicas: 8,
     'vnode count': 0,
@@ -131,13 +131,13 @@ test('a key is where hashring would put it', async (t) => {
   }
 });
 
-test('an order that is asked for again is the same, also when orders compete for room', async (t) => {
+test('a repeated lookup gives the same order, also when orders compete for room', async (t) => {
   const ring = new Ring(equalMembers(Array.from({ length: 60 }, (_, index) => `worker-${index}`)));
   const orders = ordersOf(ring, KEYS.slice(0, 20_000)).map((order) => [...order]);
   t.equal(ordersThatDiffer(orders, ordersOf(ring, KEYS.slice(0, 20_000))), 0);
 });
 
-test('a ring of one gives it everything, a ring of none nothing', async (t) => {
+test('a ring of one owns every key, an empty ring none', async (t) => {
   t.same(
     new Ring(equalMembers(['only'])).candidates('key', () => 1_000),
     ['only'],
@@ -149,7 +149,7 @@ test('a ring of one gives it everything, a ring of none nothing', async (t) => {
   );
 });
 
-test('members without load are asked in the order of the ring', async (t) => {
+test('members without load are tried in the order of the ring', async (t) => {
   const ring = new Ring(TEN);
   for (const key of SOME_KEYS)
     t.same(
@@ -182,7 +182,7 @@ test('a share is in proportion to the weight', async (t) => {
   );
 });
 
-test('whatever the loads, the first candidate stays within the bound, and order is kept among equals', async (t) => {
+test('under any loads the first candidate stays within the bound, and equals keep their order', async (t) => {
   fc.assert(
     fc.property(anyMembersWithLoads, fc.string(), (members, key) => {
       const ring = new Ring(members);
@@ -209,7 +209,7 @@ for (const { members, meanInFlight, seed } of [
   { members: TEN, meanInFlight: 20, seed: 3 },
 ]) {
   const weights = members === TEN ? 'equal' : 'mixed';
-  test(`Zipf load, ${weights} weights, ${meanInFlight} in flight: no member is given more than the bound`, async (t) => {
+  test(`Zipf load, ${weights} weights, ${meanInFlight} in flight: no member gets more than the bound`, async (t) => {
     const ring = new Ring(members);
     const simulate = (bounded: boolean) =>
       simulateLoad({ ring, members, bounded, meanInFlight, requests: 50_000, random: seededRandom(seed) });

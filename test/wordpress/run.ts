@@ -34,7 +34,7 @@ all.setTimeout(600_000);
 
 const log = createLog({ name: 'wordpress', level: 'silent' });
 
-test('WordPress', async (all) => {
+test('WordPress is cached and purged', async (all) => {
   const wordpress = await startWordPress();
   all.teardown(async () => {
     if (!all.passing()) all.comment(wordpress.logs());
@@ -59,8 +59,8 @@ test('WordPress', async (all) => {
       for (const [name, journey] of Object.entries({ ...JOURNEYS, ...ATTACKS }))
         await t.test(name, (journeyTest) => journey(journeyTest, stage));
       if (of.isRecipe && of.namesCookies !== true)
-        await t.test('the editor in Chromium', (last) => inChromium(last, stage));
-      await t.test('nothing of one visitor’s view reaches another', async (last) => {
+        await t.test('the editor works in Chromium', (last) => inChromium(last, stage));
+      await t.test('one visitor’s view never reaches another', async (last) => {
         for (const target of stage.asked) await stage.stranger(last, target);
       });
     });

@@ -5,7 +5,7 @@ import { Bench, field, pattern, turn } from './bench.ts';
 
 const FRESH = ['Cache-Control', 'max-age=60'];
 
-test('N requests for one cold key are one fetch, and all get the same bytes', async (t) => {
+test('N requests for one cold key cause one fetch, and all get the same bytes', async (t) => {
   const bench = new Bench();
   const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
   await turn();
@@ -26,7 +26,7 @@ test('N requests for one cold key are one fetch, and all get the same bytes', as
   t.same(bench.leaks(), []);
 });
 
-test('what another edge asks of this one as the owner does not wait for what this one asks of another edge', async (t) => {
+test('a request from a peer does not wait for a fill that goes to another peer', async (t) => {
   const bench = new Bench();
   const visitor = bench.ask('/a', { asksPeer: true });
   const asOwner = bench.ask('/a', { forPeer: true });
@@ -40,7 +40,7 @@ test('what another edge asks of this one as the owner does not wait for what thi
   t.same(bench.leaks(), []);
 });
 
-test('one who comes while the body is on its way reads it from its beginning', async (t) => {
+test('a request that arrives while the body is in flight reads it from its beginning', async (t) => {
   const bench = new Bench();
   const first = bench.ask('/a').whole();
   await turn();
@@ -55,7 +55,7 @@ test('one who comes while the body is on its way reads it from its beginning', a
   t.same(bench.leaks(), []);
 });
 
-test('one who comes when what is on its way has grown stale gets a new response, as do others with it', async (t) => {
+test('a collapsed request gets a new response when the fill has gone stale', async (t) => {
   const bench = new Bench();
   const first = bench.ask('/a');
   await turn();
@@ -89,7 +89,7 @@ for (const { what, headers, ageOfDate = 0, release = false } of [
   { what: 'releases them if it never was fresh', headers: ['Cache-Control', 'max-age=0'], release: true },
   { what: 'releases them if it is nobody else’s', headers: ['Cache-Control', 'private, max-age=2'], release: true },
 ]) {
-  test(`a response that was longer on its way than it lives: ${what}`, async (t) => {
+  test(`a fill that takes longer than its freshness lifetime: ${what}`, async (t) => {
     const bench = new Bench();
     const date = formatHttpDate(bench.now - ageOfDate * 1_000);
     const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
@@ -115,7 +115,7 @@ for (const { what, headers, ageOfDate = 0, release = false } of [
   });
 }
 
-test('a 304 that was longer on its way than the response lives answers all who waited', async (t) => {
+test('a 304 that takes longer than the freshness lifetime answers every waiter', async (t) => {
   const bench = new Bench();
   const headers = ['Cache-Control', 'max-age=2', 'ETag', '"1"'];
   await bench.fetched('/a', 200, headers, 'slow');
@@ -129,7 +129,7 @@ test('a 304 that was longer on its way than the response lives answers all who w
   t.same(bench.leaks(), []);
 });
 
-test('a node’s word counts that what it sends was fresh when it was asked for', async (t) => {
+test('a response from a node counts as fresh at the time of the request', async (t) => {
   for (const wasFresh of [true, false]) {
     const bench = new Bench();
     const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
@@ -151,7 +151,7 @@ test('a node’s word counts that what it sends was fresh when it was asked for'
   }
 });
 
-test('different variants: one fetch each', async (t) => {
+test('each variant has a fetch of its own', async (t) => {
   const bench = new Bench();
   const languages = ['de', 'en', 'fr'];
   const asked = Array.from({ length: 30 }, (_, i) => {
@@ -175,7 +175,7 @@ test('different variants: one fetch each', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('once Vary is known, different variants do not wait for one another', async (t) => {
+test('once Vary is known, requests for different variants do not wait for each other', async (t) => {
   const bench = new Bench();
   const headers = ['Cache-Control', 'max-age=1', 'Vary', 'X-Kind'];
   await bench.fetched('/a', 200, headers, 'a', { headers: ['X-Kind', 'a'] });
@@ -196,7 +196,7 @@ for (const { what, headers, status } of [
   { what: 'no-cache', headers: ['Cache-Control', 'no-cache', 'ETag', '"1"'], status: 200 },
   { what: 'Vary: *', headers: [...FRESH, 'Vary', '*'], status: 200 },
 ]) {
-  test(`${what}: everybody is released on the head, and nobody waits for another's body`, async (t) => {
+  test(`${what}: waiters are released when the head arrives, not at the end of the body`, async (t) => {
     const bench = new Bench();
     const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
     await turn();
@@ -213,7 +213,7 @@ for (const { what, headers, status } of [
   });
 }
 
-test('eight times as many who wait for a private response cost about eight times as much when it releases them', async (t) => {
+test('the cost of releasing waiters of a private response grows linearly with their number', async (t) => {
   const release = async (count: number): Promise<number> => {
     const bench = new Bench({ maxWaiters: count });
     const asked = Array.from({ length: count }, () => bench.ask('/private'));
@@ -235,7 +235,7 @@ test('eight times as many who wait for a private response cost about eight times
   t.ok(many < 12 * few, `${many} µs for 8,000, ${few} µs for 1,000`); // 18 times as much where each looked through all
 });
 
-test('an uncacheable key is remembered for hit_for_miss_ttl, and then forgotten', async (t) => {
+test('an uncacheable key is hit-for-miss for hit_for_miss_ttl, and no longer', async (t) => {
   const bench = new Bench({ site: { hit_for_miss_ttl: '10s' } });
   await bench.fetched('/a', 200, ['Cache-Control', 'private'], 'mine');
   bench.ask('/a');
@@ -250,7 +250,7 @@ test('an uncacheable key is remembered for hit_for_miss_ttl, and then forgotten'
   t.equal(bench.upstream.count, 4, 'collapsed again');
 });
 
-test('a shareable response ends the memory early', async (t) => {
+test('a shareable response ends hit-for-miss early', async (t) => {
   const bench = new Bench();
   await bench.fetched('/a', 200, ['Cache-Control', 'private'], 'mine');
   await bench.fetched('/a', 200, ['Cache-Control', 'max-age=1'], 'ours');
@@ -261,7 +261,7 @@ test('a shareable response ends the memory early', async (t) => {
   t.equal(bench.upstream.count, 3);
 });
 
-test('a remembered key passes the visitor’s own conditions on', async (t) => {
+test('a hit-for-miss request keeps its own conditions', async (t) => {
   const bench = new Bench();
   await bench.fetched('/a', 200, ['Cache-Control', 'private', 'ETag', '"1"'], 'mine');
   const asked = bench.ask('/a', { headers: ['If-None-Match', '"1"'] });
@@ -273,7 +273,7 @@ test('a remembered key passes the visitor’s own conditions on', async (t) => {
 });
 
 for (const status of [500, 502, 503, 504]) {
-  test(`a ${status} is shared with those who wait, and not remembered`, async (t) => {
+  test(`a ${status} is shared with waiters and does not make the key hit-for-miss`, async (t) => {
     const bench = new Bench();
     const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
     await turn();
@@ -291,7 +291,7 @@ for (const status of [500, 502, 503, 504]) {
   });
 }
 
-test('a 500 that is private is nobody else’s', async (t) => {
+test('a private 500 is not shared', async (t) => {
   const bench = new Bench();
   bench.ask('/a');
   bench.ask('/a');
@@ -301,7 +301,7 @@ test('a 500 that is private is nobody else’s', async (t) => {
   t.equal(bench.upstream.count, 2);
 });
 
-test('a failed connection is the answer of all who wait', async (t) => {
+test('a failed connection answers every waiter', async (t) => {
   const bench = new Bench();
   const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -312,7 +312,7 @@ test('a failed connection is the answer of all who wait', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('requests with credentials do not un-collapse those without', async (t) => {
+test('requests with credentials do not keep the others from collapsing', async (t) => {
   const bench = new Bench();
   const authorised = { headers: ['Authorization', 'Basic YTpi'] };
   await bench.fetched('/a', 200, FRESH, 'for a', authorised);
@@ -327,7 +327,7 @@ test('requests with credentials do not un-collapse those without', async (t) => 
   t.equal(bench.upstream.count, 4, 'those with credentials are remembered as uncacheable');
 });
 
-test('a request with credentials does not join one without that is cold', async (t) => {
+test('a request with credentials does not join a fill of a request without, on a cold key', async (t) => {
   const bench = new Bench();
   bench.ask('/a', { headers: ['Authorization', 'Basic YTpi'] });
   const anonymous = bench.ask('/a');
@@ -337,7 +337,7 @@ test('a request with credentials does not join one without that is cold', async 
   t.equal((await anonymous.whole()).body.toString(), 'public');
 });
 
-test('max_waiters: those above it ask upstream themselves', async (t) => {
+test('requests above max_waiters go upstream themselves', async (t) => {
   const bench = new Bench({ maxWaiters: 3 });
   const asked = Array.from({ length: 5 }, () => bench.ask('/a'));
   await turn();
@@ -347,7 +347,7 @@ test('max_waiters: those above it ask upstream themselves', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('cache: never is neither looked up nor collapsed nor stored', async (t) => {
+test('with cache: never a request is not looked up, collapsed or stored', async (t) => {
   const bench = new Bench({ site: { rules: [{ path: '/live/*', cache: 'never' }] } });
   const asked = [bench.ask('/live/a'), bench.ask('/live/a', { headers: ['If-None-Match', '"1"'] })];
   await turn();
@@ -360,7 +360,7 @@ test('cache: never is neither looked up nor collapsed nor stored', async (t) => 
   t.same(bench.leaks(), []);
 });
 
-test('a node that keeps no copy still shares with those who wait, at their own pace', async (t) => {
+test('a node that stores no copy still shares a response with its waiters, at their own pace', async (t) => {
   const bench = new Bench({ fillWindowBytes: 1_000 });
   const body = pattern(500_000);
   const asked = [
@@ -383,7 +383,7 @@ test('a node that keeps no copy still shares with those who wait, at their own p
   t.same(bench.leaks(), []);
 });
 
-test('too large to be kept: late ones share one fetch, too', async (t) => {
+test('requests that arrive late for a body too large to store share one fetch', async (t) => {
   const bench = new Bench({ site: { max_object: '100KiB' } });
   const headers = [...FRESH, 'Content-Length', '400000'];
   const body = pattern(400_000);

@@ -19,7 +19,7 @@ for (const { what, status, headers, fetches } of [
   { what: 'private 200', status: 200, headers: OWN, fetches: 2 },
   { what: '200 with Set-Cookie', status: 200, headers: [...FRESH, 'Set-Cookie', 'a=b'], fetches: 2 },
 ]) {
-  test(`after one ${what}, 50 requests at once for a response that all may share are ${fetches} upstream`, async (t) => {
+  test(`after one ${what}, 50 concurrent requests for a shareable response cause ${fetches} upstream`, async (t) => {
     const bench = new Bench();
     await bench.fetched('/a', status, headers, 'not for all');
     const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
@@ -31,7 +31,7 @@ for (const { what, status, headers, fetches } of [
     t.same(bench.leaks(), []);
   });
 
-  test(`50 requests that wait behind one that is answered ${what}`, async (t) => {
+  test(`50 requests wait for one that is answered ${what}`, async (t) => {
     const bench = new Bench();
     const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
     await turn();
@@ -45,7 +45,7 @@ for (const { what, status, headers, fetches } of [
   });
 }
 
-test('a key that is never answered but with an error: nobody waits for more than a few of them', async (t) => {
+test('requests for a key that only ever fails wait for no more than a few failures', async (t) => {
   const bench = new Bench();
   const asked = Array.from({ length: 50 }, () => bench.ask('/a'));
   let rounds = 0;
@@ -60,7 +60,7 @@ test('a key that is never answered but with an error: nobody waits for more than
   t.same(bench.leaks(), []);
 });
 
-test('requests for what is uncacheable go upstream together: each answer lets one more go at a time', async (t) => {
+test('requests for an uncacheable response go upstream together: each answer releases one more', async (t) => {
   const bench = new Bench();
   const rounds: number[] = [];
   for (let round = 0; round < 4; round++) {
@@ -79,7 +79,7 @@ test('requests for what is uncacheable go upstream together: each answer lets on
   t.same(bench.leaks(), []);
 });
 
-test('property: whatever came before, a herd is no more requests upstream than answers that could not be shared, and one', async (t) => {
+test('property: a herd causes no more upstream requests than there were unshareable answers, plus one', async (t) => {
   const answer = fc.constantFrom(
     { status: 200, headers: OWN },
     { status: 200, headers: FRESH },
@@ -111,7 +111,7 @@ test('property: whatever came before, a herd is no more requests upstream than a
   );
 });
 
-test('a request that waits on a key known to be uncacheable goes upstream once the origin has had as long as before', async (t) => {
+test('a waiter of a key known to be uncacheable goes upstream after as long as the origin took before', async (t) => {
   const bench = new Bench();
   bench.ask('/a');
   await turn();
@@ -131,7 +131,7 @@ test('a request that waits on a key known to be uncacheable goes upstream once t
   t.same(bench.leaks(), []);
 });
 
-test('a request that starts a fill waits for it as long as it takes, and is one request upstream', async (t) => {
+test('a request that starts a fill waits for it without a limit, and is one request upstream', async (t) => {
   const bench = new Bench();
   const first = bench.ask('/a');
   await turn();
@@ -171,7 +171,7 @@ for (const { condition, holds } of [
   { condition: ['If-Match', '"1"', 'If-Unmodified-Since', 'Wed, 01 Jan 2025 00:00:00 GMT'], holds: true },
 ]) {
   const name = condition.join(' ');
-  test(`RFC 9110 13.1.1, 13.1.4: ${name} ${holds ? 'is answered from the store' : 'is the origin’s to answer'}`, async (t) => {
+  test(`RFC 9110 13.1.1, 13.1.4: ${name} ${holds ? 'is answered from the store' : 'is left to the origin'}`, async (t) => {
     const bench = new Bench();
     await bench.fetched('/a', 200, STORED, 'page');
     const asked = bench.ask('/a', { headers: condition });
@@ -185,7 +185,7 @@ for (const { condition, holds } of [
     t.same(bench.leaks(), []);
   });
 
-  test(`50 requests at once with ${name}: few of them go upstream`, async (t) => {
+  test(`of 50 concurrent requests with ${name}, few go upstream`, async (t) => {
     const bench = new Bench();
     const asked = Array.from({ length: 50 }, () => bench.ask('/a', { headers: condition }));
     await turn();

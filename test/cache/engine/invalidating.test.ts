@@ -86,13 +86,13 @@ for (const { what, stored, asked, site } of [
     site: { key: { sort_query: true } },
   },
 ]) {
-  test(`the key is what is invalidated: ${what}`, async (t) => {
+  test(`invalidation is by cache key: ${what}`, async (t) => {
     const bench = await holding([stored], { site });
     await send(bench, 'POST', asked, 200);
     t.same(await held(bench, [stored]), []);
   });
 
-  test(`so it is by Location: ${what}`, async (t) => {
+  test(`invalidation by Location is by cache key: ${what}`, async (t) => {
     const bench = await holding([stored], { site });
     await send(bench, 'POST', '/other', 201, ['Location', asked]);
     const written = new URL(asked, 'http://shop.test');
@@ -101,7 +101,7 @@ for (const { what, stored, asked, site } of [
   });
 }
 
-test('a host that no URL parser takes is invalidated like any other, and its request answered', async (t) => {
+test('a host that no URL parser accepts is invalidated like any other, and its request answered', async (t) => {
   const target = 'http://1.2.3.999/a';
   const bench = await holding([target]);
   const { body } = await send(bench, 'POST', target, 200, ['Location', '/b']);
@@ -110,7 +110,7 @@ test('a host that no URL parser takes is invalidated like any other, and its req
   t.same(bench.leaks(), []);
 });
 
-test('all variants go', async (t) => {
+test('invalidation removes all variants', async (t) => {
   const bench = new Bench();
   for (const kind of ['a', 'b']) {
     await bench.fetched('/a', 200, [...FRESH, 'Vary', 'X-Kind'], kind, { headers: ['X-Kind', kind] });
@@ -119,7 +119,7 @@ test('all variants go', async (t) => {
   t.equal(bench.store.size, 0);
 });
 
-test('a fill under way is not stored, those who wait get it, and those who come share a new one', async (t) => {
+test('an invalidated fill answers its waiters, is not stored, and later requests share a new one', async (t) => {
   const bench = new Bench();
   const before = [bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -137,7 +137,7 @@ test('a fill under way is not stored, those who wait get it, and those who come 
   t.same(bench.leaks(), []);
 });
 
-test('a fill whose body is on its way is not stored either', async (t) => {
+test('a fill that is invalidated during its body is not stored', async (t) => {
   const bench = new Bench();
   const before = bench.ask('/a');
   await turn();
@@ -150,7 +150,7 @@ test('a fill whose body is on its way is not stored either', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('a fill that was overtaken is still not stored after a second invalidation', async (t) => {
+test('a fill that was invalidated twice is not stored either', async (t) => {
   const bench = new Bench();
   const first = bench.ask('/a').whole();
   await turn();
@@ -168,7 +168,7 @@ test('a fill that was overtaken is still not stored after a second invalidation'
   t.same(bench.leaks(), []);
 });
 
-test('a validation under way does not make what was invalidated fresh again', async (t) => {
+test('a validation in flight does not make an invalidated response fresh again', async (t) => {
   const bench = new Bench();
   await bench.fetched('/a', 200, ['Cache-Control', 'max-age=1', 'ETag', '"1"'], 'old');
   bench.pass(2);
@@ -182,7 +182,7 @@ test('a validation under way does not make what was invalidated fresh again', as
   t.same(bench.leaks(), []);
 });
 
-test('RFC 9110 9.3.3: a POST with its own Content-Location and a lifetime is kept for GET', async (t) => {
+test('RFC 9110 9.3.3: a POST response with its own Content-Location and a lifetime is stored for GET', async (t) => {
   const bench = await holding(['/a']);
   await send(bench, 'POST', '/a', 200, [...FRESH, 'Content-Location', '/a']);
   const { body, cache } = await bench.ask('/a').whole();
@@ -197,14 +197,14 @@ for (const { what, headers, status } of [
   { what: 'that is private', headers: ['Cache-Control', 'private, max-age=60', 'Content-Location', '/a'], status: 200 },
   { what: 'with 201', headers: [...FRESH, 'Content-Location', '/a'], status: 201 },
 ]) {
-  test(`a POST’s answer ${what} is not kept`, async (t) => {
+  test(`the response to a POST ${what} is not stored`, async (t) => {
     const bench = new Bench();
     await send(bench, 'POST', '/a', status, headers);
     t.equal(bench.store.size, 0);
   });
 }
 
-test('PUT is never kept', async (t) => {
+test('the response to a PUT is never stored', async (t) => {
   const bench = new Bench();
   await send(bench, 'PUT', '/a', 200, [...FRESH, 'Content-Location', '/a']);
   t.equal(bench.store.size, 0);
@@ -219,7 +219,7 @@ test('unsafe requests are never collapsed', async (t) => {
   t.equal(bench.upstream.count, 3);
 });
 
-test('HEAD is answered from a stored GET', async (t) => {
+test('HEAD is answered from a stored response to GET', async (t) => {
   const bench = await holding(['/a']);
   const { status, headers, body, cache } = await bench.ask('/a', { method: 'HEAD' }).whole();
   t.same([status, field(headers, 'content-length') ?? '6', body.length, cache.hit], [200, '6', 0, true]);
@@ -234,7 +234,7 @@ test('a HEAD goes upstream as HEAD and is not stored', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('RFC 9111 4.3.5: HEAD that agrees makes the stored response fresh', async (t) => {
+test('RFC 9111 4.3.5: a HEAD that agrees makes the stored response fresh', async (t) => {
   const bench = new Bench();
   const headers = ['Cache-Control', 'max-age=10', 'ETag', '"1"', 'X-Old', 'kept'];
   await bench.fetched('/a', 200, ['Date', bench.date, ...headers], 'stored');
@@ -255,7 +255,7 @@ for (const { what, headers } of [
   { what: 'private', headers: ['ETag', '"1"', 'Cache-Control', 'private, max-age=60'] },
   { what: 'no-store', headers: ['ETag', '"1"', 'Cache-Control', 'no-store, max-age=60'] },
 ]) {
-  test(`a HEAD with ${what} changes nothing for others`, async (t) => {
+  test(`a HEAD with ${what} changes nothing for other requests`, async (t) => {
     const bench = new Bench();
     await bench.fetched('/a', 200, ['Cache-Control', 'max-age=10', 'ETag', '"1"'], 'stored');
     bench.pass(20);
@@ -274,7 +274,7 @@ for (const { what, headers } of [
   { what: 'another length', headers: ['ETag', '"1"', 'Content-Length', '7'] },
   { what: 'another date', headers: ['ETag', '"1"', 'Last-Modified', 'Sat, 01 Feb 2025 00:00:00 GMT'] },
 ]) {
-  test(`RFC 9111 4.3.5: a HEAD with ${what}: the stored response is stale`, async (t) => {
+  test(`RFC 9111 4.3.5: a HEAD with ${what} makes the stored response stale`, async (t) => {
     const bench = new Bench({ site: { rules: [{ request_directives: 'honour' }] } });
     await bench.fetched('/a', 200, [...FRESH, 'ETag', '"1"'], 'stored');
     const asked = bench.ask('/a', { method: 'HEAD', headers: ['Cache-Control', 'no-cache'] });
@@ -287,7 +287,7 @@ for (const { what, headers } of [
   });
 }
 
-test('a HEAD with no-store, where that counts, goes upstream as HEAD', async (t) => {
+test('a HEAD with no-store, where it counts, goes upstream as HEAD', async (t) => {
   const bench = new Bench({ site: { rules: [{ request_directives: 'honour' }] } });
   bench.ask('/a', { method: 'HEAD', headers: ['Cache-Control', 'no-store'] });
   await turn();

@@ -5,7 +5,7 @@ import { Bench, field, pattern, readAll, turn } from './bench.ts';
 const FRESH = ['Cache-Control', 'max-age=60'];
 const LARGE = ['Cache-Control', 'max-age=60', 'Content-Length', '8000000'];
 
-test('the one who began it goes while others wait: they get their answer', async (t) => {
+test('waiters get their response when the request that started the fill is aborted', async (t) => {
   const bench = new Bench();
   const leaver = new AbortController();
   const leader = bench.ask('/a', { gone: leaver.signal });
@@ -21,7 +21,7 @@ test('the one who began it goes while others wait: they get their answer', async
   t.same(bench.leaks(), []);
 });
 
-test('the one who began it closes its body while others read: they read on', async (t) => {
+test('readers read on when the request that started the fill closes its body', async (t) => {
   const bench = new Bench();
   const leader = bench.ask('/a');
   const other = bench.ask('/a');
@@ -37,7 +37,7 @@ test('the one who began it closes its body while others read: they read on', asy
   t.same(bench.leaks(), []);
 });
 
-test('everybody goes before the head: given up', async (t) => {
+test('a fill is aborted when every waiter leaves before the head', async (t) => {
   const bench = new Bench();
   const leavers = [new AbortController(), new AbortController()];
   const asked = leavers.map(({ signal }) => bench.ask('/a', { gone: signal }));
@@ -51,7 +51,7 @@ test('everybody goes before the head: given up', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('one who comes right after it was given up is answered by a new fetch', async (t) => {
+test('a request right after an aborted fill starts a new fetch', async (t) => {
   const bench = new Bench();
   const leaver = new AbortController();
   bench.ask('/a', { gone: leaver.signal });
@@ -64,7 +64,7 @@ test('one who comes right after it was given up is answered by a new fetch', asy
   t.equal((await late.whole()).body.toString(), 'late');
 });
 
-test('one who is gone before it asks costs upstream nothing in the end', async (t) => {
+test('a request that was aborted before it started costs upstream nothing', async (t) => {
   const bench = new Bench();
   for (const method of ['GET', 'HEAD', 'POST']) {
     t.equal(await bench.ask('/a', { method, gone: AbortSignal.abort() }).error(), 'client_closed', method);
@@ -72,7 +72,7 @@ test('one who is gone before it asks costs upstream nothing in the end', async (
   t.same(bench.leaks(), []);
 });
 
-test('those who went while they waited are not asked for again when it turns out private', async (t) => {
+test('waiters that left are not fetched again when the response is private', async (t) => {
   const bench = new Bench();
   const leaver = new AbortController();
   bench.ask('/a');
@@ -96,7 +96,7 @@ for (const { what, received, headers, goesOn } of [
     goesOn: false,
   },
 ]) {
-  test(`everybody goes in the middle of the body, ${what}: ${goesOn ? 'finished' : 'given up'}`, async (t) => {
+  test(`every reader leaves in the middle of the body, ${what}: ${goesOn ? 'the fill is finished' : 'the fill is aborted'}`, async (t) => {
     const bench = new Bench();
     const asked = bench.ask('/a');
     await turn();
@@ -122,7 +122,7 @@ for (const { what, received, headers, goesOn } of [
   });
 }
 
-test('what goes on without readers and then turns out too large to keep is given up', async (t) => {
+test('a fill without readers is aborted when it turns out too large to store', async (t) => {
   const bench = new Bench({ site: { max_object: '300KiB' } });
   const asked = bench.ask('/a');
   await turn();
@@ -135,7 +135,7 @@ test('what goes on without readers and then turns out too large to keep is given
   t.same(bench.leaks(), []);
 });
 
-test('what goes on without readers and then finds no memory is given up', async (t) => {
+test('a fill without readers is aborted when it finds no memory', async (t) => {
   const bench = new Bench({ maxBytes: 250_000 });
   const asked = bench.ask('/a');
   await turn();
@@ -146,7 +146,7 @@ test('what goes on without readers and then finds no memory is given up', async 
   t.same(bench.leaks(), []);
 });
 
-test('what goes on without readers and is invalidated is given up', async (t) => {
+test('a fill without readers is aborted when it is invalidated', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a');
   await turn();
@@ -158,7 +158,7 @@ test('what goes on without readers and is invalidated is given up', async (t) =>
   t.same(bench.leaks(), []);
 });
 
-test('upstream dies in the body: every reader fails after the bytes before, and nothing is stored', async (t) => {
+test('when upstream fails in the body, every reader fails after the bytes before, and nothing is stored', async (t) => {
   const bench = new Bench();
   const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -173,7 +173,7 @@ test('upstream dies in the body: every reader fails after the bytes before, and 
   t.same(bench.leaks(), []);
 });
 
-test('the body breaks off with a reader who waits for more', async (t) => {
+test('a reader that waits for more fails when the body breaks off', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a');
   await turn();
@@ -190,7 +190,7 @@ for (const { what, length, body } of [
   { what: 'less', length: '10', body: 'short' },
   { what: 'more', length: '3', body: 'longer' },
 ]) {
-  test(`${what} body than Content-Length says: an error to readers, not stored`, async (t) => {
+  test(`${what} body than Content-Length says is an error to readers and not stored`, async (t) => {
     const bench = new Bench();
     const asked = bench.ask('/a');
     await turn();
@@ -201,7 +201,7 @@ for (const { what, length, body } of [
   });
 }
 
-test('nothing is kept of one who goes between answer and body', async (t) => {
+test('a request that leaves between the head and the body leaves nothing behind', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a', { keeps: false });
   await turn();
@@ -211,7 +211,7 @@ test('nothing is kept of one who goes between answer and body', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('a visitor’s HEAD or 304 does not keep a large body coming', async (t) => {
+test('a HEAD or 304 does not keep a large body in flight', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a', { headers: ['If-None-Match', '"1"'] });
   await turn();
@@ -222,7 +222,7 @@ test('a visitor’s HEAD or 304 does not keep a large body coming', async (t) =>
   t.same(bench.leaks(), []);
 });
 
-test('a resumed reader is the same after close: nothing more comes', async (t) => {
+test('a resumed reader that was closed delivers nothing more', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a');
   await turn();

@@ -376,7 +376,7 @@ class World {
   }
 }
 
-test('whatever happens: the right bytes or an error, within bounds, one fetch, and nothing left over', async (t) => {
+test('under any history a request gets the right bytes or an error, within bounds, by one fetch, and nothing is leaked', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 50 }), async (steps) => {
       const world = new World();

@@ -108,7 +108,7 @@ function mayReach(made: Made, other: Visitor): boolean {
 
 tap.setTimeout(120_000);
 
-test('what was made for one visitor reaches no other, unless it is declared to be for both', async (t) => {
+test('a personal response reaches no other visitor unless it is declared shareable', async (t) => {
   let [reused, withheld] = [0, 0];
   await fc.assert(
     fc.asyncProperty(

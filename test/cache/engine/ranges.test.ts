@@ -96,7 +96,7 @@ test('RFC 9110 15.3.7.2: several ranges of a stored response', async (t) => {
   );
 });
 
-test('RFC 9110 14.2: several ranges are never more bytes than the whole, which is answered instead', async (t) => {
+test('RFC 9110 14.2: ranges of more bytes than the whole are answered with the whole', async (t) => {
   const bench = await holdingWhole();
   const statuses = new Set<number>();
   for (let count = 2; count <= 17; count++) {
@@ -112,7 +112,7 @@ test('RFC 9110 14.2: several ranges are never more bytes than the whole, which i
   t.strictSame([...statuses].sort(), [200, 206]);
 });
 
-test('several ranges of a body on its way, in any order, to its end', async (t) => {
+test('several ranges of a body in flight are answered, in any order, up to its end', async (t) => {
   const bench = new Bench();
   const body = pattern(5_000_000);
   const first = bench.ask('/a');
@@ -144,7 +144,7 @@ test('several ranges of a body on its way, in any order, to its end', async (t) 
   t.same(bench.leaks(), []);
 });
 
-test('several ranges of a body on its way that loses its memory', async (t) => {
+test('several ranges of a body in flight are answered after its memory was lost', async (t) => {
   const body = pattern(900_000);
   const bench = new Bench({ maxBytes: 1_000_000, fillWindowBytes: 50_000 });
   const headers = [...FRESH, 'ETag', '"1"', 'Content-Length', String(body.length)];
@@ -176,7 +176,7 @@ test('several ranges of a body on its way that loses its memory', async (t) => {
   t.same(bench.leaks(), []);
 });
 
-test('several ranges that are not stored go upstream as they are', async (t) => {
+test('several ranges that are not stored go upstream unchanged', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a', { headers: ['Range', 'bytes=0-1,5-6'] });
   await turn();
@@ -187,7 +187,7 @@ test('several ranges that are not stored go upstream as they are', async (t) => 
   t.same(bench.refusals, ['partial']);
 });
 
-test('a range of what is cold goes upstream, once for the same range', async (t) => {
+test('a range of a cold key goes upstream, once for equal ranges', async (t) => {
   const bench = new Bench();
   const asked = [0, 1, 2].map(() => bench.ask('/a', { headers: ['Range', 'bytes=10-19'] }));
   await turn();
@@ -202,7 +202,7 @@ test('a range of what is cold goes upstream, once for the same range', async (t)
   t.same(bench.leaks(), []);
 });
 
-test('an origin that ignores Range: the whole is stored, the part delivered, to all', async (t) => {
+test('when an origin ignores Range, the whole is stored and every request gets its part', async (t) => {
   const bench = new Bench();
   const asked = [0, 1].map(() => bench.ask('/a', { headers: ['Range', 'bytes=500-509'] }));
   await turn();
@@ -217,7 +217,7 @@ test('an origin that ignores Range: the whole is stored, the part delivered, to 
   t.same(bench.leaks(), []);
 });
 
-test('a range of a body whose length is not known: the whole', async (t) => {
+test('a range of a body of unknown length is answered with the whole', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a', { headers: ['Range', 'bytes=0-9'] });
   await turn();
@@ -227,7 +227,7 @@ test('a range of a body whose length is not known: the whole', async (t) => {
   t.ok(given.body.equals(BODY));
 });
 
-test('RFC 9111 3.4: parts with one strong tag are put together', async (t) => {
+test('RFC 9111 3.4: parts with one strong entity tag are combined', async (t) => {
   const bench = new Bench();
   await ranged(bench, 0, 399);
   await ranged(bench, 300, 699);
@@ -247,7 +247,7 @@ for (const { what, first, second } of [
   { what: 'weak tags', first: ['ETag', 'W/"1"'], second: ['ETag', 'W/"1"'] },
   { what: 'other tags', first: ['ETag', '"1"'], second: ['ETag', '"2"'] },
 ]) {
-  test(`RFC 9111 3.4: parts with ${what} are not`, async (t) => {
+  test(`RFC 9111 3.4: parts with ${what} are not combined`, async (t) => {
     const bench = new Bench();
     await ranged(bench, 0, 499, first);
     await ranged(bench, 500, 999, second, pattern(1_000, 7));
@@ -259,7 +259,7 @@ for (const { what, first, second } of [
   });
 }
 
-test('parts of two lengths are not put together, whatever the tag says', async (t) => {
+test('parts that disagree about the whole length are not combined, whatever their tag', async (t) => {
   const bench = new Bench();
   await ranged(bench, 0, 499);
   await ranged(bench, 500, 899, ['ETag', '"1"'], pattern(900));
@@ -268,7 +268,7 @@ test('parts of two lengths are not put together, whatever the tag says', async (
   t.equal(bench.upstream.count, 3);
 });
 
-test('RFC 9111 3.3: the whole is not made of a part', async (t) => {
+test('RFC 9111 3.3: a part does not answer a request for the whole', async (t) => {
   const bench = new Bench();
   await ranged(bench, 0, 499);
   bench.ask('/a');
@@ -276,7 +276,7 @@ test('RFC 9111 3.3: the whole is not made of a part', async (t) => {
   t.equal(field(bench.upstream.last.request.headers, 'range'), undefined);
 });
 
-test('If-Range that fails on a stored part asks upstream, and never gets a part as the whole', async (t) => {
+test('an If-Range that fails on a stored part goes upstream, and a part is never sent as the whole', async (t) => {
   const bench = new Bench();
   await ranged(bench, 0, 499);
   const asked = bench.ask('/a', { headers: ['Range', 'bytes=0-9', 'If-Range', '"other"'] });
@@ -295,7 +295,7 @@ test('HEAD of a stored part describes the whole', async (t) => {
   t.same([status, field(headers, 'content-length')], [200, '1000']);
 });
 
-test('a part that does not say where it belongs is passed on and not stored', async (t) => {
+test('a part without Content-Range is passed on and not stored', async (t) => {
   for (const contentRange of [undefined, 'bytes 0-9/*', 'bytes 9-0/10', 'bytes 0-9/5', 'lines 0-9/10']) {
     const bench = new Bench();
     const asked = bench.ask('/a', { headers: ['Range', 'bytes=0-9'] });
@@ -308,7 +308,7 @@ test('a part that does not say where it belongs is passed on and not stored', as
 });
 
 for (const bytes of [5, 15]) {
-  test(`a part of ${bytes} bytes that says it is of 10 fails and is not stored`, async (t) => {
+  test(`a part of ${bytes} bytes whose Content-Range says 10 fails and is not stored`, async (t) => {
     const bench = new Bench();
     const asked = bench.ask('/a', { headers: ['Range', 'bytes=0-9'] });
     await turn();
@@ -319,7 +319,7 @@ for (const bytes of [5, 15]) {
   });
 }
 
-test('a part does not replace the whole that came meanwhile', async (t) => {
+test('a part does not replace a whole response that was stored meanwhile', async (t) => {
   const bench = new Bench();
   const partial = bench.ask('/a', { headers: ['Range', 'bytes=0-9'] });
   await turn();
@@ -330,7 +330,7 @@ test('a part does not replace the whole that came meanwhile', async (t) => {
   t.equal((await bench.ask('/a').whole()).cache.hit, true);
 });
 
-test('416 is an answer to one visitor’s range: neither stored nor remembered', async (t) => {
+test('a 416 is neither stored nor makes the key hit-for-miss', async (t) => {
   const bench = new Bench();
   for (const headers of [FRESH, ['Cache-Control', 'no-store'], []]) {
     await bench.fetched('/a', 416, [...headers, 'Content-Range', 'bytes */1000'], '', {
@@ -345,7 +345,7 @@ test('416 is an answer to one visitor’s range: neither stored nor remembered',
   t.equal(bench.upstream.count, before + 1, 'still collapsed');
 });
 
-test('a range far beyond what has arrived does not wait for it', async (t) => {
+test('a range far beyond the received bytes does not wait for them', async (t) => {
   const bench = new Bench();
   bench.ask('/a');
   await turn();

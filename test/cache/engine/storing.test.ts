@@ -73,7 +73,7 @@ for (const { rule, status = 200, headers, request = [], refusal } of [
   });
 }
 
-test('no-cache="set-cookie" keeps the field out of the store, and gives it to the first one', async (t) => {
+test('no-cache="set-cookie" keeps the field out of the store and gives it to the first requester', async (t) => {
   const bench = new Bench();
   const headers = ['Cache-Control', 'max-age=60, no-cache="Set-Cookie"', 'Set-Cookie', 'a=1', 'X-Other', 'kept'];
   const first = await bench.fetched('/a', 200, headers, 'x');
@@ -82,7 +82,7 @@ test('no-cache="set-cookie" keeps the field out of the store, and gives it to th
   t.same([hit.cache.hit, field(hit.headers, 'set-cookie'), field(hit.headers, 'x-other')], [true, undefined, 'kept']);
 });
 
-test('those who wait do not get it either', async (t) => {
+test('waiters do not get the field either', async (t) => {
   const bench = new Bench();
   bench.ask('/a');
   const second = bench.ask('/a');
@@ -91,7 +91,7 @@ test('those who wait do not get it either', async (t) => {
   t.equal(field((await second.whole()).headers, 'x-user'), undefined);
 });
 
-test('RFC 9110 6.6.1: what came without Date gets one', async (t) => {
+test('RFC 9110 6.6.1: a response without Date gets one', async (t) => {
   const bench = new Bench();
   await bench.fetched('/a', 200, ['Cache-Control', 'max-age=60'], 'x');
   bench.pass(5);
@@ -121,7 +121,7 @@ for (const { rule, config, headers, lifetime } of [
     lifetime: 9,
   },
 ]) {
-  test(`lifetime: ${rule}`, async (t) => {
+  test(`freshness lifetime: ${rule}`, async (t) => {
     const bench = new Bench({ site: { rules: [config] } });
     await bench.fetched('/a', 200, [...headers, 'ETag', '"1"'], 'x');
     bench.pass(lifetime - 1);
@@ -133,7 +133,7 @@ for (const { rule, config, headers, lifetime } of [
   });
 }
 
-test('a purge that comes while a fill is under way: those who come after it get a newer response', async (t) => {
+test('requests after a purge of a key in flight get a newer response', async (t) => {
   const bench = new Bench();
   bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
   const before = bench.ask('/a');
@@ -152,7 +152,7 @@ test('a purge that comes while a fill is under way: those who come after it get 
   t.same(bench.leaks(), []);
 });
 
-test('what was purged does not come back as a part of what is put together', async (t) => {
+test('purged bytes do not return as a part of a combined response', async (t) => {
   const bench = new Bench();
   bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
   const part = (first: number, last: number, bytes: string) =>
@@ -174,7 +174,7 @@ test('what was purged does not come back as a part of what is put together', asy
 });
 
 for (const soft of [false, true]) {
-  test(`a HEAD does not bring back what a ${soft ? 'soft' : 'hard'} purge has named`, async (t) => {
+  test(`a HEAD does not revive what a ${soft ? 'soft' : 'hard'} purge has named`, async (t) => {
     const bench = new Bench();
     bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
     await bench.fetched('/a', 200, ['Cache-Control', 'max-age=60, must-revalidate', 'ETag', '"1"'], 'old');
@@ -189,7 +189,7 @@ for (const soft of [false, true]) {
   });
 }
 
-test('after a purge what comes is newer than what was stored, also where the clock was set back', async (t) => {
+test('a response fetched after a purge is newer than the stored one, even if the clock was set back', async (t) => {
   const bench = new Bench();
   await bench.fetched('/a', 200, ['Cache-Control', 'max-age=60'], 'old');
   bench.pass(-3_600);

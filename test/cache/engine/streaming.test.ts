@@ -20,7 +20,7 @@ function answerRange(exchange: ScriptedExchange, body: Buffer, chunkBytes: numbe
   exchange.end();
 }
 
-test('no memory: streams with no more than the window, to fast and slow', async (t) => {
+test('without memory a body streams through no more than the window, to fast and slow readers', async (t) => {
   const body = pattern(3_000_000);
   const windowBytes = 200_000;
   const bench = new Bench({ maxBytes: 100_000, fillWindowBytes: windowBytes });
@@ -43,7 +43,7 @@ test('no memory: streams with no more than the window, to fast and slow', async 
   t.same(bench.leaks(), []);
 });
 
-test('what slow readers have not read counts as memory in use, though it is stored no more', async (t) => {
+test('bytes that slow readers have yet to read count as memory in use after the response left the store', async (t) => {
   const body = pattern(600_000);
   const bench = new Bench({ maxBytes: 2 ** 20 });
   const asked = async (target: string): Promise<BodyReader> => {
@@ -67,7 +67,7 @@ test('what slow readers have not read counts as memory in use, though it is stor
   t.same(bench.leaks(), []);
 });
 
-test('a slow reader alone holds upstream back, and is never cut', async (t) => {
+test('a slow reader alone holds upstream back, and is never cut off', async (t) => {
   const body = pattern(1_000_000);
   const bench = new Bench({ site: { max_object: '10KiB' }, fillWindowBytes: 10_000 });
   const asked = bench.ask('/a');
@@ -86,7 +86,7 @@ for (const { what, tag, length, code } of [
   { what: 'a weak tag', tag: ['ETag', 'W/"1"'], length: true, code: 'overloaded' },
   { what: 'no length', tag: ['ETag', '"1"'], length: false, code: 'overloaded' },
 ]) {
-  test(`a reader that lags where there is ${what} is broken off, never ended`, async (t) => {
+  test(`a reader that lags where there is ${what} is broken off, never ended early`, async (t) => {
     const body = pattern(800_000);
     const bench = new Bench({ site: { max_object: '10KiB' }, fillWindowBytes: 100_000 });
     const asked = [bench.ask('/a'), bench.ask('/a')];
@@ -147,7 +147,7 @@ for (const { what, answer } of [
     },
   },
 ]) {
-  test(`the rest ${what}: an error, never wrong or missing bytes`, async (t) => {
+  test(`when the rest ${what}, the reader gets an error, never wrong or missing bytes`, async (t) => {
     const body = pattern(800_000);
     const bench = new Bench({ site: { max_object: '10KiB' }, fillWindowBytes: 100_000 });
     const asked = [bench.ask('/a'), bench.ask('/a')];
@@ -167,7 +167,7 @@ for (const { what, answer } of [
 }
 
 for (const when of ['before the head', 'after the head'] as const) {
-  test(`a reader that is closed while it asks for the rest, ${when}, leaves nothing open`, async (t) => {
+  test(`a reader that is closed while it fetches the rest, ${when}, leaves nothing open`, async (t) => {
     const body = pattern(800_000);
     const bench = new Bench({ site: { max_object: '10KiB' }, fillWindowBytes: 100_000 });
     const asked = [bench.ask('/a'), bench.ask('/a')];
@@ -188,7 +188,7 @@ for (const when of ['before the head', 'after the head'] as const) {
   });
 }
 
-test('a reader that lags in a body that was to be kept goes on, too', async (t) => {
+test('a reader that lags in a body that was to be stored reads on, too', async (t) => {
   const body = pattern(900_000);
   const bench = new Bench({ maxBytes: 1_000_000, fillWindowBytes: 100_000 });
   const asked = [bench.ask('/a'), bench.ask('/a')];
@@ -207,7 +207,7 @@ test('a reader that lags in a body that was to be kept goes on, too', async (t) 
   t.same(bench.leaks(), []);
 });
 
-test('any sizes of chunks, windows, and paces: every reader gets the representation', async (t) => {
+test('every reader gets the representation, for any sizes of chunks, windows and paces', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 600_000 }),
@@ -254,7 +254,7 @@ test('any sizes of chunks, windows, and paces: every reader gets the representat
   t.pass();
 });
 
-test('max_object: one byte more than that is not kept, with and without a length', async (t) => {
+test('a body of one byte more than max_object is not stored, with and without Content-Length', async (t) => {
   for (const { bytes, known, kept } of [
     { bytes: 10_240, known: true, kept: 1 },
     { bytes: 10_241, known: true, kept: 0 },
@@ -270,7 +270,7 @@ test('max_object: one byte more than that is not kept, with and without a length
   }
 });
 
-test('max_variants: the least recently stored one goes', async (t) => {
+test('the least recently stored variant goes when max_variants is reached', async (t) => {
   const bench = new Bench({ site: { max_variants: 2 } });
   for (const kind of ['a', 'b', 'c']) {
     if (kind === 'c') await bench.ask('/a', { headers: ['X-Kind', 'a'] }).whole(); // to be used does not help it
@@ -287,7 +287,7 @@ test('max_variants: the least recently stored one goes', async (t) => {
   t.equal((await asked.whole()).cache.fwd, 'vary-miss');
 });
 
-test('trailers are kept and given again', async (t) => {
+test('trailers are stored and sent again', async (t) => {
   const bench = new Bench();
   const asked = bench.ask('/a');
   await turn();

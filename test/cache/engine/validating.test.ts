@@ -25,7 +25,7 @@ test('RFC 9111 4.3.1: the stored validators are sent, the visitor’s own condit
   t.equal(field(headers, 'if-range'), undefined);
 });
 
-test('RFC 9111 4.3.4: a 304 makes it fresh, with its headers updated, for all who wait', async (t) => {
+test('RFC 9111 4.3.4: a 304 makes the stored response fresh, with its fields updated, for every waiter', async (t) => {
   const bench = await stale([...TAGGED, 'X-Old', 'kept', 'X-Both', 'old', 'Content-Encoding', 'br', 'Vary', 'X-Kind']);
   const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -61,7 +61,7 @@ test('RFC 9111 4.3.4: a 304 makes it fresh, with its headers updated, for all wh
   t.same(bench.leaks(), []);
 });
 
-test('a 304 without Date is as new as its arrival', async (t) => {
+test('a 304 without Date is dated by its arrival', async (t) => {
   const bench = await stale();
   const asked = bench.ask('/a');
   await turn();
@@ -71,7 +71,7 @@ test('a 304 without Date is as new as its arrival', async (t) => {
   t.equal((await bench.ask('/a').whole()).cache.hit, true);
 });
 
-test('a 304 from a cache above brings its age', async (t) => {
+test('the Age of a 304 from an upstream cache counts', async (t) => {
   const bench = await stale();
   const asked = bench.ask('/a');
   await turn();
@@ -83,7 +83,7 @@ test('a 304 from a cache above brings its age', async (t) => {
   t.equal(bench.upstream.count, 3);
 });
 
-test('a 304 lengthens the lifetime where it says so', async (t) => {
+test('a 304 may lengthen the freshness lifetime', async (t) => {
   const bench = await stale();
   const asked = bench.ask('/a');
   await turn();
@@ -93,7 +93,7 @@ test('a 304 lengthens the lifetime where it says so', async (t) => {
   t.equal((await bench.ask('/a').whole()).cache.hit, true);
 });
 
-test('a visitor’s condition is answered from what was validated', async (t) => {
+test('a conditional request is answered from the validated response', async (t) => {
   const bench = await stale();
   const asked = bench.ask('/a', { headers: ['If-None-Match', '"1"'] });
   await turn();
@@ -101,7 +101,7 @@ test('a visitor’s condition is answered from what was validated', async (t) =>
   t.equal((await asked.whole()).status, 304);
 });
 
-test('a new response takes the place of the stale one', async (t) => {
+test('a new response replaces the stale one', async (t) => {
   const bench = await stale();
   const asked = [bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -112,7 +112,7 @@ test('a new response takes the place of the stale one', async (t) => {
   t.equal(bench.store.size, 1);
 });
 
-test('no-cache: stored, validated on each use, and never shared with those who wait', async (t) => {
+test('a no-cache response is stored, validated on each use, and never shared with waiters', async (t) => {
   const bench = new Bench();
   const headers = ['Cache-Control', 'no-cache', 'ETag', '"1"'];
   await bench.fetched('/a', 200, headers, 'stored');
@@ -126,7 +126,7 @@ test('no-cache: stored, validated on each use, and never shared with those who w
   for (const one of asked) t.equal((await one.whole()).body.toString(), 'stored');
 });
 
-test('a 304 that turns no-cache is not shared with those who wait', async (t) => {
+test('a 304 that adds no-cache is not shared with waiters', async (t) => {
   const bench = await stale();
   const asked = [bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -151,7 +151,7 @@ for (const { what, headers, dropped } of [
   },
   { what: 'Vary: *', headers: ['ETag', '"1"', 'Vary', '*', 'X-User', 'first'], dropped: true },
 ]) {
-  test(`RFC 9111 3: a 304 with ${what} is one visitor’s own`, async (t) => {
+  test(`RFC 9111 3: a 304 with ${what} answers one visitor only`, async (t) => {
     const bench = await stale();
     const [first, second] = [bench.ask('/a'), bench.ask('/a')];
     await turn();
@@ -171,7 +171,7 @@ for (const { what, headers, dropped } of [
     t.same(bench.leaks(), []);
   });
 
-  test(`RFC 9111 3: what is stored after a 304 with ${what}: ${dropped ? 'nothing' : 'what was stored before'}`, async (t) => {
+  test(`RFC 9111 3: after a 304 with ${what} ${dropped ? 'nothing is stored' : 'the stored response stays'}`, async (t) => {
     const bench = await stale();
     const asked = bench.ask('/a');
     await turn();
@@ -187,7 +187,7 @@ for (const { what, headers, dropped } of [
   });
 }
 
-test('RFC 9111 3.5: a 304 to credentials does not make it fresh for those without', async (t) => {
+test('RFC 9111 3.5: a 304 to a request with credentials does not freshen the response for those without', async (t) => {
   const bench = await stale();
   const asked = bench.ask('/a', { headers: ['Authorization', 'Basic YTpi'] });
   await turn();
@@ -200,7 +200,7 @@ test('RFC 9111 3.5: a 304 to credentials does not make it fresh for those withou
   t.equal(field((await next.whole()).headers, 'x-user'), undefined);
 });
 
-test('fields that a 304 names in no-cache="…" are gone from what is stored', async (t) => {
+test('fields that a 304 names in no-cache="…" are removed from the stored response', async (t) => {
   const bench = await stale([...TAGGED, 'X-Secret', 'old']);
   const asked = bench.ask('/a');
   await turn();
@@ -209,7 +209,7 @@ test('fields that a 304 names in no-cache="…" are gone from what is stored', a
   t.equal(field((await bench.ask('/a').whole()).headers, 'x-secret'), undefined);
 });
 
-test('RFC 9111 4.3.4: a 304 about something else: asked again without conditions, once for all', async (t) => {
+test('RFC 9111 4.3.4: after a 304 for another representation one request without conditions is sent for all', async (t) => {
   const bench = await stale();
   const asked = [bench.ask('/a'), bench.ask('/a'), bench.ask('/a')];
   await turn();
@@ -222,7 +222,7 @@ test('RFC 9111 4.3.4: a 304 about something else: asked again without conditions
   t.same(bench.leaks(), []);
 });
 
-test('an origin that always answers 304 about something else is not asked for ever', async (t) => {
+test('an origin that always answers 304 for another representation is not retried without end', async (t) => {
   const bench = await stale();
   bench.upstream.onRequest = (exchange) => queueMicrotask(() => exchange.respond(304, ['ETag', '"other"']));
   const { status } = await bench.ask('/a').whole();
@@ -235,7 +235,7 @@ for (const { what, answer } of [
   { what: '503', answer: (bench: Bench) => bench.upstream.last.respond(503, [], 'broken') },
   { what: 'a failed connection', answer: (bench: Bench) => bench.upstream.last.fail('origin_unreachable') },
 ]) {
-  test(`RFC 5861 4: ${what}, within stale-if-error: the stale response, for all who wait`, async (t) => {
+  test(`RFC 5861 4: ${what}, within stale-if-error, gives every waiter the stale response`, async (t) => {
     const bench = await stale(['Cache-Control', 'max-age=10, stale-if-error=60', 'ETag', '"1"']);
     const asked = [bench.ask('/a'), bench.ask('/a')];
     await turn();
@@ -248,7 +248,7 @@ for (const { what, answer } of [
     t.same(bench.leaks(), []);
   });
 
-  test(`RFC 5861 4: ${what} on HEAD, within stale-if-error: the stale response`, async (t) => {
+  test(`RFC 5861 4: ${what} on HEAD, within stale-if-error, gives the stale response`, async (t) => {
     const bench = await stale(['Cache-Control', 'max-age=10, stale-if-error=60', 'ETag', '"1"']);
     const asked = bench.ask('/a', { method: 'HEAD' });
     await turn();
@@ -265,7 +265,7 @@ for (const { what, answer } of [
       headers: ['Cache-Control', 'max-age=10, must-revalidate, stale-if-error=60', 'ETag', '"1"'],
     },
   ]) {
-    test(`RFC 9111 4.2.4: ${what}, ${why}: the error`, async (t) => {
+    test(`RFC 9111 4.2.4: ${what}, ${why}, gives the error`, async (t) => {
       const bench = await stale(headers);
       const asked = bench.ask('/a');
       await turn();
@@ -275,7 +275,7 @@ for (const { what, answer } of [
   }
 }
 
-test('a fresh response stands in where only the request wanted a newer one', async (t) => {
+test('a fresh response is used on error when only the request asked for a newer one', async (t) => {
   const bench = new Bench({ site: { rules: [{ request_directives: 'honour' }] } });
   await bench.fetched('/a', 200, TAGGED, 'stored');
   const asked = bench.ask('/a', { headers: ['Cache-Control', 'no-cache'] });
@@ -284,7 +284,7 @@ test('a fresh response stands in where only the request wanted a newer one', asy
   t.equal((await asked.whole()).body.toString(), 'stored');
 });
 
-test('RFC 5861 3: revalidation in the background delays nobody and happens once', async (t) => {
+test('RFC 5861 3: revalidation in the background delays no request and happens once', async (t) => {
   const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=60', 'ETag', '"1"']);
   for (let i = 0; i < 5; i++) {
     const { body, cache } = await bench.ask('/a').whole();
@@ -301,7 +301,7 @@ test('RFC 5861 3: revalidation in the background delays nobody and happens once'
   t.same(bench.leaks(), []);
 });
 
-test('RFC 5861 3: the background fetch goes on when its visitor has gone', async (t) => {
+test('RFC 5861 3: the background fetch continues when its visitor has left', async (t) => {
   const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=60']);
   const leaver = new AbortController();
   await bench.ask('/a', { gone: leaver.signal }).whole();
@@ -317,7 +317,7 @@ for (const headers of [
   ['Cache-Control', 'private'],
   ['Cache-Control', 'no-store'],
 ]) {
-  test(`a background fetch that brings ${headers[1]} is given up on the head`, async (t) => {
+  test(`a background fetch that brings ${headers[1]} is aborted at the head`, async (t) => {
     const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=60']);
     await bench.ask('/a').whole();
     bench.upstream.last.head(200, headers);
@@ -326,7 +326,7 @@ for (const headers of [
   });
 }
 
-test('a background fetch that turns out too large to keep is given up', async (t) => {
+test('a background fetch that turns out too large to store is aborted', async (t) => {
   const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=60'], { max_object: '100KiB' });
   await bench.ask('/a').whole();
   bench.upstream.last.head(200, ['Cache-Control', 'max-age=10']).data(Buffer.alloc(90_000), Buffer.alloc(90_000));
@@ -334,7 +334,7 @@ test('a background fetch that turns out too large to keep is given up', async (t
   t.equal((await bench.ask('/a').whole()).body.toString(), 'stored');
 });
 
-test('a background fetch that fails leaves the stale response, and the next visitor tries again', async (t) => {
+test('a background fetch that fails leaves the stale response, and the next request retries', async (t) => {
   const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=60']);
   await bench.ask('/a').whole();
   bench.upstream.last.fail();
@@ -345,14 +345,14 @@ test('a background fetch that fails leaves the stale response, and the next visi
   t.equal(bench.upstream.count, 4);
 });
 
-test('after the window: asked first', async (t) => {
+test('after the stale window a response is validated before use', async (t) => {
   const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=5']);
   const asked = bench.ask('/a');
   await turn();
   t.notOk(asked.isAnswered);
 });
 
-test('a clock that goes back does not make it older', async (t) => {
+test('a clock that is set back does not age a response', async (t) => {
   const bench = new Bench();
   await bench.fetched('/a', 200, TAGGED, 'stored');
   bench.now = START_MS - 100_000;
@@ -373,7 +373,7 @@ for (const { directive, when, upstream } of [
 ]) {
   for (const rule of ['honour', 'ignore']) {
     const expected = rule === 'honour' ? upstream : when === 'stale';
-    test(`RFC 9111 5.2.1: ${directive} on a ${when} response, ${rule}d: ${expected ? 'asks' : 'hit'}`, async (t) => {
+    test(`RFC 9111 5.2.1: ${directive} on a ${when} response, ${rule}d: ${expected ? 'revalidated' : 'hit'}`, async (t) => {
       const bench = new Bench({ site: { rules: [{ request_directives: rule }] } });
       await bench.fetched('/a', 200, TAGGED, 'stored');
       bench.pass(when === 'fresh' ? 2 : 20);
@@ -384,7 +384,7 @@ for (const { directive, when, upstream } of [
   }
 }
 
-test('RFC 9111 5.2.1.7: only-if-cached', async (t) => {
+test('RFC 9111 5.2.1.7: only-if-cached never goes upstream', async (t) => {
   const bench = new Bench({ site: { rules: [{ path: '/h/*', request_directives: 'honour' }] } });
   t.equal(await bench.ask('/h/a', { headers: ['Cache-Control', 'only-if-cached'] }).error(), 'only_if_cached');
   t.equal(bench.upstream.count, 0);
@@ -398,7 +398,7 @@ test('RFC 9111 5.2.1.7: only-if-cached', async (t) => {
   t.equal(bench.upstream.count, 2, 'where it is not honoured it means nothing');
 });
 
-test('RFC 9111 5.2.1.5: no-store of a request: neither stored nor shared, and nothing is remembered', async (t) => {
+test('RFC 9111 5.2.1.5: the response to a no-store request is neither stored nor shared, and the key stays cacheable', async (t) => {
   const bench = new Bench({ site: { rules: [{ request_directives: 'honour' }] } });
   await bench.fetched('/a', 200, TAGGED, 'x', { headers: ['Cache-Control', 'no-store'] });
   t.equal(bench.store.size, 0);
@@ -409,7 +409,7 @@ test('RFC 9111 5.2.1.5: no-store of a request: neither stored nor shared, and no
   t.equal(bench.upstream.count, 2);
 });
 
-test('RFC 9111 5.2.1.4: no-cache of a request does not take an earlier request’s response', async (t) => {
+test('RFC 9111 5.2.1.4: a no-cache request does not share an earlier fill', async (t) => {
   const bench = new Bench({ site: { rules: [{ request_directives: 'honour' }] } });
   bench.ask('/a');
   const asked = bench.ask('/a', { headers: ['Pragma', 'no-cache'] });

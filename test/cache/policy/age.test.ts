@@ -54,7 +54,7 @@ for (const { rule, fields, age } of [
   });
 }
 
-test('an age is never negative, and never less than what Age says', async (t) => {
+test('an age is never negative, and never less than Age says', async (t) => {
   const anyTime = fc.integer({ min: 0, max: 4e12 });
   fc.assert(
     fc.property(fc.string(), anyTime, anyTime, fc.nat(1e6), (value, dateMs, requestTime, took) => {

@@ -68,13 +68,13 @@ for (const [status, cap] of [
   ...[200, 203, 204, 300, 301, 308].map((status) => [status, DAY] as const),
   ...[404, 405, 410, 414, 501].map((status) => [status, 2 * MINUTE] as const),
 ] as const) {
-  test(`RFC 9111 4.2.2: guess: ${status}: a tenth, and no more than its cap`, async (t) => {
+  test(`RFC 9111 4.2.2: heuristic: ${status}: a tenth, up to its cap`, async (t) => {
     t.equal(heuristicLifetime(input(['Last-Modified', at(-100_000)], {}, { status }), TENTH), 10_000);
     t.equal(heuristicLifetime(input(LONG_AGO, {}, { status }), TENTH), cap);
   });
 }
 
-test('a guess for an error is not above the general cap either', async (t) => {
+test('a heuristic lifetime of an error is within the general cap as well', async (t) => {
   const heuristic = { ...TENTH, maxMs: MINUTE };
   t.equal(heuristicLifetime(input(LONG_AGO, {}, { status: 404 }), heuristic), MINUTE);
 });
@@ -97,12 +97,12 @@ for (const { rule, headers = ['Last-Modified', at(-100_000)], directives = {}, r
   },
   { rule: 'since Date, not since its arrival', rest: { dateMs: NOW - 50_000 }, ms: 5_000 },
 ]) {
-  test(`RFC 9111 4.2.2: guess: ${rule}`, async (t) => {
+  test(`RFC 9111 4.2.2: heuristic: ${rule}`, async (t) => {
     t.equal(heuristicLifetime(input(headers, directives, rest), TENTH), ms);
   });
 }
 
-test('lifetimes are never negative or NaN, and guesses never above the cap', async (t) => {
+test('lifetimes are never negative or NaN, and heuristic ones never above the cap', async (t) => {
   const anyDate = fc.oneof(fc.string(), fc.integer({ min: 0, max: 2 * NOW }).map(formatHttpDate));
   fc.assert(
     fc.property(anyDate, anyDate, fc.integer({ min: 0, max: 2 * NOW }), (expires, modified, dateMs) => {

@@ -16,7 +16,7 @@ for (const { method, safe, idempotent } of [
   { method: 'get', safe: false, idempotent: false },
   { method: 'QUERY', safe: false, idempotent: false },
 ]) {
-  test(`RFC 9110 9.2: ${method}`, async (t) => {
+  test(`RFC 9110 9.2: safety and idempotence of ${method}`, async (t) => {
     t.same([isSafe(method), isIdempotent(method)], [safe, idempotent]);
   });
 }
@@ -52,7 +52,7 @@ for (const { rule, method = 'POST', status = 200, response = [], targets } of [
   });
 }
 
-test('nothing makes it throw, and nothing leaves the origin', async (t) => {
+test('invalidated targets never throw and never leave the origin', async (t) => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.webUrl()), (location) =>
       invalidatedTargets('POST', 200, BASE, ['Location', location]).every((target) => target.startsWith('/')),

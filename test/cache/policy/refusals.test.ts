@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { FORWARD_REASONS, STORE_REFUSALS } from '../../../cache/policy/refusals.ts';
 
-test('every name can stand in Cache-Status as a token (RFC 9651, section 3.3.4), and stands in the list once', async (t) => {
+test('every refusal is a Cache-Status token (RFC 9651, section 3.3.4) and listed once', async (t) => {
   for (const names of [STORE_REFUSALS, FORWARD_REASONS]) {
     t.same(
       names.filter((name) => !/^[a-z][a-z-]*$/.test(name)),
@@ -11,7 +11,7 @@ test('every name can stand in Cache-Status as a token (RFC 9651, section 3.3.4),
   }
 });
 
-test('RFC 9211 2.2: reasons that the registry knows, and no other', async (t) => {
+test('RFC 9211 2.2: forward reasons are those of the registry, and no other', async (t) => {
   const registered = ['bypass', 'method', 'uri-miss', 'vary-miss', 'miss', 'request', 'stale', 'partial'];
   t.same(
     FORWARD_REASONS.filter((reason) => !registered.includes(reason)),

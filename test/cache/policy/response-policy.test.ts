@@ -91,7 +91,7 @@ for (const { what, control, rule = {}, windows } of [
   });
 }
 
-test('who is spoken to', async (t) => {
+test('targeted fields and origin_headers: ignore address this cache', async (t) => {
   t.equal(policy(['Cache-Control', 'max-age=1']).addressed, false);
   t.equal(policy(['CDN-Cache-Control', 'max-age=1']).addressed, true);
   t.equal(policy(['Cache-Control', 'max-age=1'], { origin_headers: 'ignore' }).addressed, true);

@@ -129,7 +129,7 @@ for (const { rule, policy = {}, directives = {}, status = 200, after, may } of [
   });
 }
 
-test('RFC 9111 4.2.4: what permits stale answers', async (t) => {
+test('RFC 9111 4.2.4: stale answers need permission', async (t) => {
   t.ok(permitsStale(aging()));
   for (const directives of [{ noCache: true }, { mustRevalidate: true }, { proxyRevalidate: true }, { sMaxage: 10 }]) {
     t.notOk(permitsStale(aging({}, directives)));
@@ -145,7 +145,7 @@ const anyAging = fc
   })
   .map((policy) => aging(policy));
 
-test('as time goes by, it only gets older: fresh, then in the window, then stale, never back', async (t) => {
+test('with time a response only gets older: fresh, in its window, stale, never back', async (t) => {
   const order = ['fresh', 'while-revalidate', 'stale'];
   fc.assert(
     fc.property(anyAging, fc.integer({ min: -1e6, max: 3e6 }), fc.nat(3e6), (stored, after, more) => {
@@ -166,7 +166,7 @@ test('as time goes by, it only gets older: fresh, then in the window, then stale
   t.pass();
 });
 
-test('directives of a request only ever ask for more, but for max-stale', async (t) => {
+test('request directives only ever make reuse stricter, except for max-stale', async (t) => {
   const anyRequest = fc.record({
     noCache: fc.boolean(),
     noStore: fc.boolean(),

@@ -200,13 +200,13 @@ for (const { rule, headers, explicit } of [
   });
 }
 
-test('nothing makes it throw', async (t) => {
+test('targeted fields never throw', async (t) => {
   const anyText = fc.oneof(
     fc.string(),
     fc.stringMatching(/^(?:max-age|no-cache|=|,|"|;|\(|\)|\?|:|\+| |[0-9]){0,20}$/),
   );
   fuzz(
-    'nothing makes it throw',
+    'targeted fields never throw',
     fc.property(anyText, anyText, anyText, (a, b, c) => {
       cacheControl(['Cache-Control', a, 'CDN-Cache-Control', b, 'Surrogate-Control', c], TARGETS);
       return true;

@@ -53,7 +53,7 @@ for (const { rule, stored, received, selected } of [
   });
 }
 
-test('RFC 9111 3.2: fields of the same name are replaced, all lines of them; others stay', async (t) => {
+test('RFC 9111 3.2: all lines of a field in the 304 are replaced; other fields stay', async (t) => {
   t.same(updatedHeaders(['A', '1', 'B', '1', 'a', '2', 'Age', '5'], ['a', '3', 'C', '4', 'c', '5']), [
     'B',
     '1',
@@ -66,7 +66,7 @@ test('RFC 9111 3.2: fields of the same name are replaced, all lines of them; oth
   ]);
 });
 
-test('RFC 9111 3.2: what describes the stored bytes stays', async (t) => {
+test('RFC 9111 3.2: fields that describe the stored bytes stay', async (t) => {
   const stored = ['Content-Length', '5', 'Content-Encoding', 'br', 'Content-Range', 'bytes 0-4/5'];
   t.same(updatedHeaders(stored, ['content-length', '0', 'CONTENT-ENCODING', 'gzip', 'Content-Range', 'x']), stored);
 });
@@ -80,7 +80,7 @@ const anyHeaders = fc
   )
   .map((fields) => fields.flat());
 
-test('RFC 9111 3.2, for any headers', async (t) => {
+test('RFC 9111 3.2: updating holds for any fields', async (t) => {
   fc.assert(
     fc.property(anyHeaders, anyHeaders, (stored, received) => {
       const updated = updatedHeaders(stored, received);

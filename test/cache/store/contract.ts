@@ -58,14 +58,14 @@ export async function readFrom(reader: BodyReader): Promise<Buffer> {
 }
 
 export function storeContract(name: string, make: (maxBytes: number) => Store): void {
-  test(`${name}: empty at first`, async (t) => {
+  test(`${name}: a new store is empty`, async (t) => {
     const store = make(1_000_000);
     t.same([store.bytesInUse, store.maxBytes, store.size], [0, 1_000_000, 0]);
     t.same(store.get('k'), []);
     t.same([...store.entries()], []);
   });
 
-  test(`${name}: what is set is there, variants in order`, async (t) => {
+  test(`${name}: stored variants are found, in their order`, async (t) => {
     const store = make(1_000_000);
     const a = respondWith(written(store, 0, 1_000), 1_000, 'a');
     const b = respondWith(written(store, 0, 2_000), 2_000, 'b');
@@ -81,7 +81,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.same([store.size, store.bytesInUse], [0, 0]);
   });
 
-  test(`${name}: deleted is gone, and deleting again is nothing`, async (t) => {
+  test(`${name}: a deleted key is not found, and deleting again does nothing`, async (t) => {
     const store = make(1_000_000);
     store.set('k', [respondWith(written(store, 0, 10), 10)]);
     store.delete('k');
@@ -89,7 +89,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.same([store.get('k').length, store.size, store.bytesInUse], [0, 0, 0]);
   });
 
-  test(`${name}: what is written counts, and aborting gives it back, once`, async (t) => {
+  test(`${name}: bytes being written count, and aborting releases them, once`, async (t) => {
     const store = make(1_000_000);
     const writer = store.begin(0) as StoreWriter;
     t.same(writer.append(pattern(0, 10_000)), pattern(0, 10_000));
@@ -113,7 +113,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.same(await readFrom(body.open({ start: 0, end: 10_000 })), pattern(0, 10_000));
   });
 
-  test(`${name}: nothing written is a body of nothing`, async (t) => {
+  test(`${name}: a body without writes is empty`, async (t) => {
     const store = make(1_000_000);
     const body = (store.begin(0) as StoreWriter).commit(0);
     t.same(body.ranges, []);
@@ -122,7 +122,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.equal(store.size, 1);
   });
 
-  test(`${name}: what cannot fit is refused, before and while it is written`, async (t) => {
+  test(`${name}: a body that cannot fit is refused, before and while it is written`, async (t) => {
     const store = make(100_000);
     t.equal(store.begin(100_001), undefined);
     const writer = store.begin(0) as StoreWriter;
@@ -133,7 +133,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.ok(store.begin(60_000));
   });
 
-  test(`${name}: a key with more bytes than there is room for goes`, async (t) => {
+  test(`${name}: a key of more bytes than there is room for is evicted`, async (t) => {
     const store = make(100_000);
     store.set('k', [respondWith(written(store, 0, 10), 10)]);
     const large = [60_000, 60_000].map((bytes) => respondWith(written(store, 0, bytes), bytes));
@@ -142,7 +142,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.equal(store.bytesInUse, 0);
   });
 
-  test(`${name}: of responses alike the one that was not used goes first, also for what is being written`, async (t) => {
+  test(`${name}: of equal responses the unused one is evicted first, also for one being written`, async (t) => {
     const store = make(100_000);
     for (const key of ['a', 'b', 'c']) store.set(key, [respondWith(written(store, 0, 30_000), 30_000)]);
     store.get('a');
@@ -158,7 +158,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     writer.abort();
   });
 
-  test(`${name}: who reads what is evicted or replaced reads on`, async (t) => {
+  test(`${name}: a reader of an evicted or replaced response reads on`, async (t) => {
     const store = make(200_000);
     const stored = respondWith(written(store, 0, 150_000), 150_000);
     store.set('k', [stored]);
@@ -173,7 +173,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     { how: 'closes it', end: async (reader: BodyReader) => reader.close() },
     { how: 'is at its end', end: async (reader: BodyReader) => void (await readFrom(reader)) },
   ]) {
-    test(`${name}: what is gone and read still counts until the reader ${how}`, async (t) => {
+    test(`${name}: an evicted response counts until its reader ${how}`, async (t) => {
       const store = make(200_000);
       store.set('k', [respondWith(written(store, 0, 150_000), 150_000)]);
       const before = store.bytesInUse;
@@ -193,7 +193,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     });
   }
 
-  test(`${name}: a reader that is closed gives no more`, async (t) => {
+  test(`${name}: a closed reader delivers nothing more`, async (t) => {
     const store = make(1_000_000);
     const reader = written(store, 0, 500_000).open({ start: 0, end: 500_000 });
     await reader.next();
@@ -202,7 +202,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.equal(await reader.next(), null);
   });
 
-  test(`${name}: less room evicts, more room keeps`, async (t) => {
+  test(`${name}: less room evicts, more room stores`, async (t) => {
     const store = make(200_000);
     for (const key of ['a', 'b', 'c']) store.set(key, [respondWith(written(store, 0, 40_000), 40_000)]);
     store.get('a');
@@ -221,7 +221,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.same([store.size, store.bytesInUse], [0, 0]);
   });
 
-  test(`${name}: any part of any body, in any chunks`, async (t) => {
+  test(`${name}: any part of any body is read, in any chunks`, async (t) => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 200_000 }),
@@ -244,7 +244,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.pass();
   });
 
-  test(`${name}: RFC 9111 3.4: parts put together are byte for byte the whole`, async (t) => {
+  test(`${name}: RFC 9111 3.4: combined parts are byte for byte the whole`, async (t) => {
     const anyPart = fc.tuple(fc.integer({ min: 0, max: 5_000 }), fc.integer({ min: 1, max: 2_000 }));
     await fc.assert(
       fc.asyncProperty(
@@ -277,7 +277,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.pass();
   });
 
-  test(`${name}: never more than its bytes, and nothing is lost count of, whatever happens`, async (t) => {
+  test(`${name}: under any history no more bytes than allowed are held, and every byte is accounted for`, async (t) => {
     const maxBytes = 60_000;
     const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
     const anyOperation = fc.oneof(

@@ -44,7 +44,7 @@ function cacheOf(maxBytes: number) {
   };
 }
 
-test('any order of adding, using and removing: a victim is always a key that is stored, until none is left', async (t) => {
+test('in any order of adding, using and removing a victim is a stored key, until none is left', async (t) => {
   const step = fc.tuple(fc.constantFrom('access', 'remove', 'victim'), fc.nat(60), fc.nat(1_000_000));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 600 }), (steps) => {
@@ -67,7 +67,7 @@ test('any order of adding, using and removing: a victim is always a key that is 
   t.pass();
 });
 
-test('of keys alike the first goes first, one that was used later', async (t) => {
+test('of equal keys the first is evicted first, a used one later', async (t) => {
   const cache = cacheOf(4_000);
   for (const key of [1, 2, 3, 4]) cache.access(key, 1_000);
   cache.access(1, 1_000);
@@ -75,7 +75,7 @@ test('of keys alike the first goes first, one that was used later', async (t) =>
   t.same([...cache.stored.keys()], [1, 3, 4, 5]);
 });
 
-test('a row that is excepted is never the victim', async (t) => {
+test('an excepted row is never the victim', async (t) => {
   const cache = cacheOf(10_000);
   cache.access(1, 9_000);
   const { row } = cache.stored.get(1) as { row: number };
@@ -84,7 +84,7 @@ test('a row that is excepted is never the victim', async (t) => {
   t.equal(cache.keyOf(cache.queues.victim(row)), 2);
 });
 
-test('a crawler that walks a million pages once leaves what is popular', async (t) => {
+test('a crawler that walks a million pages once leaves popular responses in the store', async (t) => {
   const popular = 1_000;
   const cache = cacheOf(3 * popular * 2_000);
   for (let round = 0; round < 4; round++) for (let key = 0; key < popular; key++) cache.access(key, 2_000);
@@ -99,7 +99,7 @@ test('a crawler that walks a million pages once leaves what is popular', async (
   t.ok(hits / asked > 0.97, `${hits} of ${asked}`);
 });
 
-test('one eviction does bounded work, though every key was used', async (t) => {
+test('one eviction does bounded work although every key was used', async (t) => {
   const cache = cacheOf(100_000_000);
   for (let key = 0; key < 50_000; key++) cache.access(key, 2_000);
   for (let key = 0; key < 50_000; key++) cache.access(key, 2_000);

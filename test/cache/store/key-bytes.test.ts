@@ -46,7 +46,7 @@ for (const [what, keys] of FAMILIES) {
   });
 }
 
-test('a key that is set again after another one, in one piece or in three, is itself', async (t) => {
+test('a key is equal to itself after another one was set, in one piece or in three', async (t) => {
   const [one, other] = ['http://a/1', 'http://a/2'];
   const { hash } = bytes.set(one);
   bytes.set(other);
@@ -59,7 +59,7 @@ test('a key that is set again after another one, in one piece or in three, is it
   t.equal(bytes.set('http://a/\u0416').wide, 'http://a/\u0416');
 });
 
-test('a key is hashed alike in one piece and in three, after a longer one', async (t) => {
+test('a key has one hash in one piece and in three, after a longer one', async (t) => {
   const joined = new KeyBytes();
   for (const [prefix, middle, suffix] of [
     ['http://a', '/b', ''],

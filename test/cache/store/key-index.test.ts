@@ -23,7 +23,7 @@ function pair() {
   };
 }
 
-test('any adding, finding and removing is as with a Map', async (t) => {
+test('any adding, finding and removing agrees with a Map', async (t) => {
   const step = fc.tuple(fc.constantFrom('add', 'remove'), fc.nat(300).map(String));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 1_500 }), (steps) => {
@@ -45,7 +45,7 @@ test('any adding, finding and removing is as with a Map', async (t) => {
   t.pass();
 });
 
-test('many keys are found, over all that it grows by', async (t) => {
+test('many keys are found while the index grows', async (t) => {
   const { index, expected, add } = pair();
   for (let i = 0; i < 60_000; i++) add(`http://site.test/${i}`);
   let found = 0;
@@ -56,7 +56,7 @@ test('many keys are found, over all that it grows by', async (t) => {
   t.same([index.size, [...index.rows()]], [0, []]);
 });
 
-test('a mark changes nothing else of a row', async (t) => {
+test('marking a row changes nothing else of it', async (t) => {
   const { index, add } = pair();
   add('a');
   const row = index.find(sought.set('a'));

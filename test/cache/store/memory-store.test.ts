@@ -16,7 +16,7 @@ async function heldBytes(body: ReturnType<typeof written>): Promise<number> {
   return [...held].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-test('a small chunk does not hold the buffer that it came in', async (t) => {
+test('a small chunk does not retain the buffer that it arrived in', async (t) => {
   const store = new MemoryStore(1_000_000);
   const writer = store.begin(0) as StoreWriter;
   const read = Buffer.allocUnsafeSlow(65_536);
@@ -25,7 +25,7 @@ test('a small chunk does not hold the buffer that it came in', async (t) => {
   t.equal(writer.append(read)?.buffer, read.buffer, 'one that fills it is kept as it is');
 });
 
-test('what is kept of what was looked up holds no more than itself', async (t) => {
+test('a decoded response retains no more than itself', async (t) => {
   const store = new MemoryStore(16_000_000);
   store.set('a', [respondWith(written(store, 0, 1_000), 1_000)]);
   let found = store.get('a');
@@ -34,7 +34,7 @@ test('what is kept of what was looked up holds no more than itself', async (t) =
   t.equal(await heldBytes(found[0]?.body ?? written(store, 0, 0)), 1_000);
 });
 
-test('the bytes that a part adds do not hold the part', async (t) => {
+test('the bytes that a part adds do not retain the part', async (t) => {
   const store = new MemoryStore(16_000_000);
   let body = written(store, 0, 65_536, 65_536);
   for (let start = 1; start <= 50; start++) {
@@ -46,7 +46,7 @@ test('the bytes that a part adds do not hold the part', async (t) => {
   t.same(await readFrom(body.open({ start: 0, end: 65_586 })), pattern(0, 65_586));
 });
 
-test('many small parts and many small chunks count as what they cost', async (t) => {
+test('many small parts and many small chunks count at their real cost', async (t) => {
   const store = new MemoryStore(16_000_000);
   let parts = written(store, 0, 1);
   for (let start = 2; start < 400; start += 2) parts = store.combine(parts, written(store, start, start + 1));
@@ -58,7 +58,7 @@ test('many small parts and many small chunks count as what they cost', async (t)
   t.ok(size < 2_000, 'put together at the end');
 });
 
-test('a long body in small chunks is put together', async (t) => {
+test('a long body in small chunks is joined', async (t) => {
   const store = new MemoryStore(64_000_000);
   const body = written(store, 0, 1_000_000, 500);
   let pieces = 0;
@@ -68,7 +68,7 @@ test('a long body in small chunks is put together', async (t) => {
   t.ok((await readFrom(body.open({ start: 0, end: 1_000_000 }))).equals(pattern(0, 1_000_000)));
 });
 
-test('slabs that are written anew change nothing that is stored or was found', async (t) => {
+test('overwriting slabs changes nothing that is stored or was found', async (t) => {
   const store = new MemoryStore(2_000_000);
   const lengthOf = (key: number): number => 1 + ((key * 7_919) % 3_000);
   let random = 1;

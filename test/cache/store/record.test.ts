@@ -62,7 +62,7 @@ const variant = record({
 
 const key = fc.oneof(fc.webUrl(), fc.constantFrom('k', 'ключ', 'k'.repeat(40_000)));
 
-test('what is stored is what is found, field for field', async (t) => {
+test('a stored record is read back, field for field', async (t) => {
   await fc.assert(
     fc.asyncProperty(key, fc.array(variant, { minLength: 1, maxLength: 3 }), async (name, variants) => {
       const store = new MemoryStore(64_000_000);

@@ -15,7 +15,7 @@ for (const { kinds, outcome } of [
   { kinds: ['certificate'], outcome: undefined },
   { kinds: [], outcome: undefined },
 ]) {
-  test(`messages that arrive in one read are all heard: ${kinds} is ${outcome}`, async (t) => {
+  test(`messages that arrive in one read are all handled: ${kinds} is ${outcome}`, async (t) => {
     const mark = join(t.testdir(), 'mark');
     const child = fork(PROGRAM, [mark, ...kinds], { serialization: 'advanced' });
     t.teardown(() => child.kill('SIGKILL'));

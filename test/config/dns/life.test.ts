@@ -13,7 +13,7 @@ import { placesOf, problemsOf } from '../refusal.ts';
 const SECRET = '00112233445566778899aabbccddeeff';
 const COOKIES = `  cookies: { secret: '\${DNS_SECRET}', previous_secret: ${SECRET} }`;
 
-test('secrets of cookies', async (t) => {
+test('secrets of cookies are checked', async (t) => {
   const directory = t.testdir({ 'eu.yaml': regionYaml({ more: COOKIES }) });
   const file = join(directory, 'eu.yaml');
   t.match(loadRegion(file, { DNS_SECRET: SECRET }).dns?.cookies, { secret: SECRET, previous_secret: SECRET });
@@ -28,7 +28,7 @@ test('secrets of cookies', async (t) => {
   }
 });
 
-test('a running server keeps its sockets and its name; all else may change', async (t) => {
+test('a running server keeps its sockets and its name; everything else may change', async (t) => {
   const directory = t.testdir({ 'eu.yaml': regionYaml({ listen: '127.0.0.1:5353' }) });
   const file = join(directory, 'eu.yaml');
   const running = loadRegion(file, {});
@@ -44,7 +44,7 @@ test('a running server keeps its sockets and its name; all else may change', asy
   t.same(reloadRegions([running], {})[0]?.changes, ['dns.ttl']);
 });
 
-test('clashes with other nodes', async (t) => {
+test('addresses that clash with other nodes are refused', async (t) => {
   const edges = 'edges: [{ name: dns, listen: 127.0.0.1:5353, tier: 127.0.0.1:8100 }]\n';
   const directory = t.testdir({ 'eu.yaml': edges + regionYaml({ listen: '127.0.0.1:5353' }) });
   const problems = problemsOf(() => loadRegion(join(directory, 'eu.yaml'), {}));
@@ -56,7 +56,7 @@ test('clashes with other nodes', async (t) => {
   );
 });
 
-test('networks that are exempt have to be networks', async (t) => {
+test('exempt networks that are no networks are refused', async (t) => {
   const directory = t.testdir({
     'eu.yaml': regionYaml({ more: '  rate_limit: { exempt: [10.0.0.0/33, localhost] }' }),
   });

@@ -15,7 +15,7 @@ const hex = (type: string, value: string): string | undefined =>
     ?.map((piece) => ('name' in piece ? `<${formatName(piece.name)}>` : Buffer.from(piece).toString('hex')))
     .join('');
 
-test('names', async (t) => {
+test('names are read', async (t) => {
   const origin = parseName('example.com.') ?? '';
   for (const [text, expected] of [
     ['@', 'example.com.'],
@@ -44,7 +44,7 @@ test('names', async (t) => {
   t.notOk(isWithin(parseName('com.') ?? '', origin));
 });
 
-test('values', async (t) => {
+test('values are read', async (t) => {
   for (const [type, value, expected] of [
     ['A', '192.0.2.1', 'c0000201'],
     ['A', '192.0.2', undefined],
@@ -84,7 +84,7 @@ test('values', async (t) => {
     t.equal(recordType(type), undefined, `${type} cannot stand in a zone`);
   }
   fuzz(
-    'values',
+    'values are read',
     fc.property(
       fc.constantFrom('TXT', 'CAA', 'MX', 'SRV', 'TLSA', 'SSHFP', 'DS', 'HTTPS', 'A', 'AAAA', 'NS'),
       fc.string({ maxLength: 80 }),

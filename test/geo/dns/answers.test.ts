@@ -10,7 +10,7 @@ const data = (answers: readonly Answer[] | undefined): unknown[] =>
 const typesOf = (answers: readonly Answer[] | undefined): string[] =>
   (answers ?? []).filter(({ type }) => type !== 'OPT').map(({ type, name }) => `${name} ${type}`);
 
-test('what each name answers', async (t) => {
+test('each name is answered with its records', async (t) => {
   const server = serverFor(regionOf(t.testdir(), regionYaml()));
   for (const { what, name, type, rcode = 'NOERROR', answers = [], authorities = [], flags = AA } of [
     {
@@ -141,7 +141,7 @@ test('what each name answers', async (t) => {
   t.equal(round.answers?.length, 9, 'aliases in a circle come to an end');
 });
 
-test('values are what the config says', async (t) => {
+test('values are those of the config', async (t) => {
   const server = serverFor(regionOf(t.testdir(), regionYaml()));
   t.same(data(server.ask('example.com', 'MX').answers), [
     { preference: 10, exchange: 'mail.example.com' },
@@ -174,7 +174,7 @@ test('values are what the config says', async (t) => {
   t.same(data(server.ask('www.example.com', 'ANY').answers), [{ cpu: 'RFC8482', os: '' }]);
 });
 
-test('the question comes back as it was written', async (t) => {
+test('the question is returned as it was written', async (t) => {
   const server = serverFor(regionOf(t.testdir(), regionYaml()));
   const query = queryFor('wWw.ExAmPlE.cOm', 'A');
   const answer = server.raw(query) as Buffer;
@@ -183,7 +183,7 @@ test('the question comes back as it was written', async (t) => {
   t.equal(answer.readUInt16BE(query.length), 0xc00c, 'names are pointers to it');
 });
 
-test('addresses take turns, and not more than the config says', async (t) => {
+test('addresses rotate, within the configured number', async (t) => {
   const server = serverFor(regionOf(t.testdir(), regionYaml({ more: '  max_addresses: 2' })));
   const first = Array.from({ length: 6 }, () =>
     data(server.ask('www.example.com', 'A', { from: '192.0.2.1' }).answers),
@@ -193,9 +193,9 @@ test('addresses take turns, and not more than the config says', async (t) => {
   t.ok(first.every((addresses) => addresses.length === 2));
 });
 
-test('where visitors are sent', async (t) => {
+test('visitors are sent to the nearest region', async (t) => {
   const region = regionOf(t.testdir(), regionYaml());
-  t.test('by the address of the resolver, or by what it tells of the visitor', async (t) => {
+  t.test('the address of the resolver decides, or the client subnet that it sends', async (t) => {
     const server = serverFor(region);
     const subnet = { code: 'CLIENT_SUBNET', ip: '11.0.0.0', sourcePrefixLength: 24 };
     t.same(new Set(data(server.ask('www.example.com', 'A', { from: '11.0.0.1' }).answers)), new Set(ODD.ipv4));
@@ -206,7 +206,7 @@ test('where visitors are sent', async (t) => {
     t.same(data(server.ask('www.example.com', 'AAAA', { from: '11.0.0.1' }).answers), ODD.ipv6);
     t.match(server.counts, { subnets: 1, regions: new Map([['odd', 3]]) });
   });
-  t.test('when no region is well: to the default one, and it is counted', async (t) => {
+  t.test('without a healthy region the default one is answered, and counted', async (t) => {
     const server = serverFor(
       region,
       scriptedSteering(() => ({ reason: 'none-healthy' })),
@@ -214,7 +214,7 @@ test('where visitors are sent', async (t) => {
     t.same(new Set(data(server.ask('www.example.com', 'A', { from: '11.0.0.1' }).answers)), new Set(EVEN.ipv4));
     t.equal(server.counts.lastResort, 1);
   });
-  t.test('when there is no region: nowhere, and nobody keeps that', async (t) => {
+  t.test('without any region the answer is empty and not cached', async (t) => {
     const server = serverFor(
       region,
       scriptedSteering(() => ({ regions: [], chosen: undefined, reason: 'no-region' })),
@@ -222,7 +222,7 @@ test('where visitors are sent', async (t) => {
     const answer = server.ask('www.example.com', 'A');
     t.match({ rcode: answer.rcode, authorities: answer.authorities }, { rcode: 'SERVFAIL', authorities: [] });
   });
-  t.test('IPv4 from the next region where the best one has none', async (t) => {
+  t.test('IPv4 comes from the next region where the best one has none', async (t) => {
     const server = serverFor(
       region,
       scriptedSteering(() => ({ regions: [{ ...ODD, ipv4: [] }, EVEN] })),

@@ -10,7 +10,7 @@ import { type ParsedAddress, parseAddress } from '../../../lib/address.ts';
 const address = (text: string): ParsedAddress => parseAddress(text) as ParsedAddress;
 const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');
 
-test('SipHash-2-4: the key 00 … 0f, messages 00, 00 01, …', async (t) => {
+test('SipHash-2-4 has the published values', async (t) => {
   const hash = sipHash24(Uint8Array.from({ length: 16 }, (_, i) => i));
   const message = Uint8Array.from({ length: 64 }, (_, i) => i);
   for (const [length, expected] of [
@@ -30,7 +30,7 @@ test('SipHash-2-4: the key 00 … 0f, messages 00, 00 01, …', async (t) => {
   }
 });
 
-test('RFC 9018, appendix A', async (t) => {
+test('RFC 9018, appendix A: the cookies are the published ones', async (t) => {
   for (const { what, secrets, client, sent, nowSeconds, state, answered } of [
     {
       what: 'A.1: a new one',
@@ -93,7 +93,7 @@ test('RFC 9018, appendix A', async (t) => {
   }
 });
 
-test('what is believed, and for how long', async (t) => {
+test('cookies are accepted for a limited time', async (t) => {
   const cookies = new Cookies([bytes('e5e973e5a6b2a43f48e7dc849e37bfcf')]);
   const good = bytes('2464c4abcf10c957010000005cf79f111f8130c3eee29480');
   const issued = 1_559_731_985;

@@ -138,7 +138,7 @@ function tryOne(server: Server, query: Buffer, t: { fail: (what: string) => unkn
 
 const YAML = regionYaml({ more: '  rate_limit: { enabled: false }' });
 
-test(`${MUTATED} real queries, changed`, async (t) => {
+test(`${MUTATED} mutated real queries are answered or dropped`, async (t) => {
   const server = serverFor(regionOf(t.testdir(), YAML));
   const next = numbers(20_260_731);
   let slowest = 0;
@@ -154,7 +154,7 @@ test(`${MUTATED} real queries, changed`, async (t) => {
   t.ok(server.counts.answers.size > 5, 'answers of many kinds');
 });
 
-test(`${MADE_UP} queries that are made up`, async (t) => {
+test(`${MADE_UP} random queries are answered or dropped`, async (t) => {
   const server = serverFor(regionOf(t.testdir(), YAML));
   const label = fc.oneof(
     fc.uint8Array({ maxLength: 63 }),
@@ -192,7 +192,7 @@ test(`${MADE_UP} queries that are made up`, async (t) => {
       .map((parts) => Buffer.concat(parts.flat())),
   );
   fuzz(
-    `${MADE_UP} queries that are made up`,
+    `${MADE_UP} random queries are answered or dropped`,
     fc.property(packet, (query) => {
       tryOne(server, query, {
         fail: (what) => {
@@ -205,7 +205,7 @@ test(`${MADE_UP} queries that are made up`, async (t) => {
   t.pass();
 });
 
-test(`${OVER_SOCKETS} of them over UDP`, async (t) => {
+test(`${OVER_SOCKETS} random queries over UDP are survived`, async (t) => {
   const { port } = await runDns(t, `geo: { databases: [] }\n${YAML}`);
   const socket = createSocket('udp4');
   t.teardown(() => socket.close());
@@ -227,10 +227,10 @@ test(`${OVER_SOCKETS} of them over UDP`, async (t) => {
   t.ok(largest <= 512, `the largest had ${largest} bytes`);
 });
 
-test('what is read is what was written', async (t) => {
+test('a written message is read back', async (t) => {
   const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,20}[a-z0-9])?$/);
   fuzz(
-    'what is read is what was written',
+    'a written message is read back',
     fc.property(fc.array(label, { minLength: 1, maxLength: 8 }), fc.nat(65_535), fc.nat(65_535), (labels, id, type) => {
       const text = labels.join('.');
       const query = Buffer.from(queryFor(text, 'A'));
@@ -249,9 +249,9 @@ test('what is read is what was written', async (t) => {
   t.pass();
 });
 
-test('a stream of messages, however it is split', async (t) => {
+test('a stream of messages is read however it is split', async (t) => {
   fuzz(
-    'a stream of messages, however it is split',
+    'a stream of messages is read however it is split',
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }),
       fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),

@@ -41,7 +41,7 @@ test('dig gets the nearest region for visitors of each place', async (t) => {
   );
 });
 
-test('what dig makes of each kind of answer', async (t) => {
+test('dig accepts each kind of answer', async (t) => {
   const { port } = await runDns(t, YAML, otherRegions());
   if ((await dig(port, ['+short', 'example.com', 'SOA'])) === undefined) {
     t.pass('asked', { skip: 'dig is not installed (dnsutils)' });
@@ -108,7 +108,7 @@ test('what dig makes of each kind of answer', async (t) => {
   }
 });
 
-test('a resolver in front gives each visitor the right answer, and keeps it for the right ones', async (t) => {
+test('a resolver in front gives each visitor the right answer, and caches it for the right ones', async (t) => {
   const { port, node } = await runDns(t, YAML, otherRegions());
   const unbound = await startUnbound(t, 'example.com', port, t.testdirName);
   const first = unbound && (await dig(unbound.port, ['+short', '+recurse', ...questions('A')]));

@@ -60,7 +60,7 @@ function read(answer: Buffer | undefined): Read {
 
 const serve = (t: Test, more = ''): Server => serverFor(regionOf(t.testdir(), regionYaml({ more })));
 
-test('what is not answered', async (t) => {
+test('these messages are not answered', async (t) => {
   const server = serve(t);
   for (const [what, bytes] of [
     ['nothing', Buffer.alloc(0)],
@@ -73,7 +73,7 @@ test('what is not answered', async (t) => {
   t.equal(server.raw(queryFor('www.example.com', 'A'), 'not an address'), undefined, 'nobody');
 });
 
-test('what is malformed, and what is not implemented', async (t) => {
+test('malformed messages get FORMERR, unknown operations NOTIMP', async (t) => {
   const server = serve(t);
   const root = Buffer.from([0, 0, 1, 0, 1]);
   for (const [what, bytes, rcode, counts] of [
@@ -147,7 +147,7 @@ test('what is malformed, and what is not implemented', async (t) => {
   );
 });
 
-test('EDNS (RFC 6891)', async (t) => {
+test('EDNS (RFC 6891) is answered', async (t) => {
   const server = serve(t);
   const plain = read(server.raw(Buffer.concat([header(), QUESTION])));
   t.equal(plain.counts[3], 0, 'none without it');
@@ -163,7 +163,7 @@ test('EDNS (RFC 6891)', async (t) => {
   t.equal(read(answer).rcode, 0);
 });
 
-test('EDNS Client Subnet (RFC 7871)', async (t) => {
+test('EDNS Client Subnet (RFC 7871) is answered with its scope', async (t) => {
   const server = serve(t);
   for (const [what, hex, scope] of [
     ['IPv4 /24', '000118000b0000', '0001 18 10 0b0000'],
@@ -229,7 +229,7 @@ test('EDNS Client Subnet (RFC 7871)', async (t) => {
   t.match({ rcode: ignored.rcode, has: ignored.options.has(8) }, { rcode: 0, has: false }, 'switched off');
 });
 
-test('sizes', async (t) => {
+test('answers are cut to the sizes that clients accept', async (t) => {
   const server = serve(t, '  udp: { max_answer: 1232B, max_unverified: 900B }');
   const big = Buffer.from('\x03big\x07example\x03com\x00\x00\x10\x00\x01', 'latin1');
   const TC = 0x200;
@@ -266,7 +266,7 @@ test('sizes', async (t) => {
   t.equal(other.counts.truncated.size, 3);
 });
 
-test('cookies (RFC 7873)', async (t) => {
+test('cookies (RFC 7873) are checked', async (t) => {
   const server = serve(t);
   const first = read(server.raw(withOpt(cookie('0011223344556677'))));
   const given = first.options.get(10) ?? '';
@@ -289,7 +289,7 @@ test('cookies (RFC 7873)', async (t) => {
   t.match({ rcode: off.rcode, has: off.options.has(10) }, { rcode: 0, has: false });
 });
 
-test('keep-alive is told over TCP only (RFC 7828)', async (t) => {
+test('keep-alive is offered over TCP only (RFC 7828)', async (t) => {
   const server = serve(t, '  tcp: { idle_timeout: 5s }');
   const query = withOpt(option(11, Buffer.alloc(0)));
   t.equal(read(server.raw(query, '192.0.2.1', 'tcp')).options.get(11), '0032');
@@ -297,7 +297,7 @@ test('keep-alive is told over TCP only (RFC 7828)', async (t) => {
   t.equal(read(server.raw(withOpt(option(11, word(9))), '192.0.2.1', 'tcp')).rcode, 1);
 });
 
-test('who asks too much is answered less', async (t) => {
+test('rate-limited clients get fewer answers', async (t) => {
   const more = (slip: number) =>
     `  rate_limit: { answers: 5, errors: 3, total: 100, slip: ${slip}, exempt: [198.51.100.0/24, '2001:db8:1::/48'] }`;
   const query = Buffer.concat([header(), QUESTION]);

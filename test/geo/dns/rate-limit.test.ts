@@ -9,7 +9,7 @@ import { monotonicMs } from '../../../lib/clock.ts';
 const at = (text: string): ParsedAddress => parseAddress(text) as ParsedAddress;
 const NOW = 1e12;
 
-test('tokens come back with time, up to a second’s worth', async (t) => {
+test('tokens refill with time, up to one second of them', async (t) => {
   const limiter = new RateLimiter({ size: 64, seed: 1 });
   const given = (nowMs: number, tries = 100): number =>
     Array.from({ length: tries }, () => limiter.take(at('192.0.2.1'), 1, 10, monotonicMs(nowMs))).filter(Boolean)
@@ -21,7 +21,7 @@ test('tokens come back with time, up to a second’s worth', async (t) => {
   t.equal(given(NOW + 50_000), 0, 'a clock that goes back gives nothing');
 });
 
-test('kinds and networks are told apart', async (t) => {
+test('kinds and networks are limited separately', async (t) => {
   const limiter = new RateLimiter({ size: 1_024, seed: 2 });
   for (const [network, kind] of [
     ['192.0.2.1', 1],
@@ -37,7 +37,7 @@ test('kinds and networks are told apart', async (t) => {
   t.notOk(limiter.take(at('2001:db8:0:ff::1'), 1, 1, monotonicMs(NOW)), 'the same /56');
 });
 
-test('a flood from everywhere does not make it forget whom it limits', async (t) => {
+test('a flood from many networks does not evict the limited ones', async (t) => {
   const limiter = new RateLimiter({ size: 4_096, seed: 3 });
   const victim = at('198.51.100.1');
   while (limiter.take(victim, 1, 5, monotonicMs(NOW)));

@@ -17,7 +17,7 @@ const MAIL = queryFor('mail.example.com', 'A');
 const BIG = queryFor('big.example.com', 'TXT');
 const addressOf = (answer: Buffer | undefined): unknown => (answer ? decode(answer).answers : []);
 
-test('UDP, IPv4 and IPv6', async (t) => {
+test('UDP answers over IPv4 and IPv6', async (t) => {
   const { port } = await runDns(t, yaml());
   t.match(addressOf(await askUdp(port, MAIL)), [{ type: 'A', data: '192.0.2.25' }]);
   t.match(addressOf(await askUdp(port, queryFor('www.example.com', 'A'))), [{ type: 'A', data: '203.0.113.1' }]);
@@ -26,10 +26,10 @@ test('UDP, IPv4 and IPv6', async (t) => {
   t.match(six.node.addresses.listen, /^\[::1\]:\d+$/);
 });
 
-test('TCP (RFC 7766)', async (t) => {
+test('TCP (RFC 7766) answers', async (t) => {
   const { port } = await runDns(t, yaml());
 
-  t.test('many queries on a connection, in one piece, answered in order', async (t) => {
+  t.test('many queries on a connection, in one piece, are answered in order', async (t) => {
     const socket = await openTcp(port);
     const queries = Array.from({ length: 100 }, (_, id) => {
       const query = Buffer.from(id % 2 ? MAIL : BIG);
@@ -46,7 +46,7 @@ test('TCP (RFC 7766)', async (t) => {
     socket.destroy();
   });
 
-  t.test('split at every byte', async (t) => {
+  t.test('a query that is split at any byte is answered', async (t) => {
     const bytes = Buffer.concat([framed(MAIL), framed(MAIL)]);
     for (let at = 1; at < bytes.length; at += 1) {
       const socket = await openTcp(port);
@@ -62,7 +62,7 @@ test('TCP (RFC 7766)', async (t) => {
     t.pass();
   });
 
-  t.test('byte by byte', async (t) => {
+  t.test('a query that arrives byte by byte is answered', async (t) => {
     const socket = await openTcp(port);
     for (const byte of framed(MAIL)) {
       await new Promise((resolve) => socket.write(Buffer.from([byte]), resolve));
@@ -85,14 +85,14 @@ test('TCP (RFC 7766)', async (t) => {
     });
   }
 
-  t.test('what was asked before the end of the connection is answered', async (t) => {
+  t.test('queries before the end of the connection are answered', async (t) => {
     const socket = await openTcp(port);
     socket.end(framed(MAIL));
     t.equal((await readMessages(socket, 9)).length, 1);
   });
 });
 
-test('connections have bounds', async (t) => {
+test('connections are bounded', async (t) => {
   const { port } = await runDns(
     t,
     yaml('  tcp: { idle_timeout: 200ms, max_connections: 10, max_connections_per_network: 2 }'),
@@ -115,7 +115,7 @@ test('connections have bounds', async (t) => {
   fourth.destroy();
 });
 
-test('who does not read is not waited for', async (t) => {
+test('a client that does not read is cut off', async (t) => {
   const { port } = await runDns(t, yaml('  tcp: { idle_timeout: 300ms }'));
   const socket = await openTcp(port);
   socket.pause();
@@ -131,7 +131,7 @@ test('who does not read is not waited for', async (t) => {
   t.match(addressOf(await askUdp(port, MAIL)), [{ data: '192.0.2.25' }], 'others are answered');
 });
 
-test('a reload changes what is answered, and no query is lost', async (t) => {
+test('a reload changes answers, and no query is lost', async (t) => {
   const dns = await runDns(t, yaml('  rate_limit: { exempt: [127.0.0.0/8] }'));
   const seen = new Set<string>();
   let asked = 0;
@@ -157,7 +157,7 @@ test('a reload changes what is answered, and no query is lost', async (t) => {
   t.same([...seen].toSorted(), ['192.0.2.101', '192.0.2.102', '192.0.2.103', '192.0.2.25']);
 });
 
-test('a node that stops finishes what is under way', async (t) => {
+test('a node that stops finishes queries in flight', async (t) => {
   const dns = await runDns(t, yaml());
   const socket = await openTcp(dns.port);
   socket.write(Buffer.concat([framed(MAIL), framed(BIG)]));
@@ -169,7 +169,7 @@ test('a node that stops finishes what is under way', async (t) => {
   await t.rejects(openTcp(dns.port), { code: 'ECONNREFUSED' });
 });
 
-test('metrics and health', async (t) => {
+test('metrics and health are served', async (t) => {
   const { node, port } = await runDns(t, yaml('  control: 127.0.0.1:0'));
   await askUdp(port, MAIL);
   const metrics = await (await fetch(`http://${node.addresses.control}/metrics`)).text();
@@ -178,7 +178,7 @@ test('metrics and health', async (t) => {
   t.match(await (await fetch(`http://${node.addresses.control}/healthz`)).json(), { node: 'dns', status: 'ok' });
 });
 
-test('an address that is taken is refused, and nothing stays open', async (t) => {
+test('an address in use is refused, and nothing stays open', async (t) => {
   const { port } = await runDns(t, yaml());
   await t.rejects(runDns(t, yaml('', { listen: `127.0.0.1:${port}` })), { code: 'EADDRINUSE' });
 });
