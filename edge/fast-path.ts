@@ -103,7 +103,11 @@ export class FastPath {
     return true;
   }
 
-  #ask(connection: Connection, request: Request, exchange: FrontExchange): void {
+  #ask(connection: Connection, request: Request | undefined, exchange: FrontExchange): void {
+    if (request === undefined) {
+      void answerVisitor(this.#visit, exchange);
+      return;
+    }
     const asked = this.#askedBy(connection, request);
     const sender = connection.socket.remoteAddress ?? UNKNOWN_ADDRESS;
     const method = request.isHead ? 'HEAD' : 'GET';

@@ -182,8 +182,13 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
   const { site } = (visited as Visited).served;
   const arriving = requestBody(exchange, site.max_request_body);
   if (arriving === undefined) return 'cache';
-  return bodyToSend(visit, site, arriving, visitor).then((body) => {
+  const body = bodyToSend(visit, site, arriving, visitor);
+  if (!(body instanceof Promise)) {
     context.body = body;
+    return 'cache';
+  }
+  return body.then((whole) => {
+    context.body = whole;
     return 'cache';
   });
 }

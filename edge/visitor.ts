@@ -25,6 +25,7 @@ import type { ResponseHead, SectionMemo } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { Spool } from '../http/spool.ts';
+import { WholeBody } from '../http/whole-body.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { NodeCore, ServedSite } from '../tier/node-core.ts';
 import type { UpgradeCall } from '../tier/upgrade.ts';
@@ -113,12 +114,13 @@ export function asSent(
 }
 
 /** The body as it goes upstream: whole, unless the site wants it sent on as it arrives. */
-export async function bodyToSend(
+export function bodyToSend(
   { core, spool }: Visit,
   site: SiteConfig,
   body: Readable,
   visitor: string,
-): Promise<Readable> {
+): Readable | Promise<Readable> {
+  if (body instanceof WholeBody) return spool.takeWhole(body, visitor);
   return site.request_buffering ? spool.take(body, visitor) : endWhenStalled(body, core.limits.body_timeout);
 }
 

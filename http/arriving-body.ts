@@ -8,6 +8,7 @@ import { Readable } from 'node:stream';
 import { HttpError } from './errors.ts';
 import { hasBody, type ServerExchange } from './exchange.ts';
 import { fieldValue } from './headers.ts';
+import { WholeBody } from './whole-body.ts';
 
 /**
  * The request's body, or `undefined` when it has none (RFC 9112, section 6).
@@ -20,6 +21,10 @@ export function requestBody(exchange: ServerExchange, maxBytes: number): Readabl
   if (body === undefined || !hasBody(headers)) return undefined;
   const length = fieldValue(headers, 'content-length');
   if (length !== undefined && Number(length) > maxBytes) throw new HttpError('body_too_large');
+  if (body instanceof WholeBody) {
+    if (body.bytes.length > maxBytes) throw new HttpError('body_too_large');
+    return body;
+  }
   // RFC 9110, section 10.1.1: in a request of HTTP/1.0 it is to be ignored.
   if (fieldValue(headers, 'expect')?.toLowerCase() === '100-continue') exchange.interim(100, []);
   return new ArrivingBody(body, maxBytes, () => exchange.dropBody());

@@ -18,6 +18,7 @@ import { writeAtPace } from './paced-writing.ts';
 import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import { LineProgress } from './request-line.ts';
 import { turns } from './turns.ts';
+import { type WholeRequest, wholeRequest } from './whole-request.ts';
 
 /** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
 const GROUP_BYTES = 4_096;
@@ -163,7 +164,7 @@ export class FrontConnection<Meaning> {
     if (!isIdle || recogniser === undefined || recogniser !== this.#front.options.recogniser()) return false;
     if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
     this.startedAt = monotonicNow();
-    if (!this.#answer(recogniser)) this.#ask(bytes.toString('latin1', 0, length), recogniser);
+    if (!this.#answer(recogniser)) this.#askAs(bytes.toString('latin1', 0, length), recogniser);
     return true;
   }
 
@@ -180,7 +181,7 @@ export class FrontConnection<Meaning> {
     else if (recogniser.end < text.length) this.#readMany(text, recogniser);
     else {
       this.#rest = '';
-      if (!this.#answer(recogniser)) this.#ask(text, recogniser);
+      if (!this.#answer(recogniser)) this.#askAs(text, recogniser);
     }
   }
 
@@ -227,6 +228,13 @@ export class FrontConnection<Meaning> {
   }
 
   #waitForMore(recogniser: Recogniser<Meaning>): void {
+    const whole = wholeRequest(this.#rest, recogniser);
+    if (whole !== undefined) {
+      this.#rest = this.#rest.slice(whole.end);
+      this.#following = undefined;
+      this.#ask(whole, undefined);
+      return;
+    }
     const following = this.#following;
     const isKnown = following !== undefined && following.text === this.#rest;
     this.#following = undefined;
@@ -315,21 +323,28 @@ export class FrontConnection<Meaning> {
     });
   }
 
-  /** Has the request answered by those who answer all others, without `node:http` in between. */
-  #ask(text: string, recogniser: Recogniser<Meaning>): void {
+  #askAs(text: string, recogniser: Recogniser<Meaning>): void {
     const { isHead, target, section } = recogniser;
     if (!isVisible(target)) {
       this.#rest = text;
       this.#handOver();
       return;
     }
+    const { headers } = section as Section<Meaning>;
+    this.#ask({ method: isHead ? 'HEAD' : 'GET', target, headers, body: undefined }, recogniser);
+  }
+
+  /** Has the request answered by those who answer all others, without `node:http` in between. */
+  #ask(request: Omit<WholeRequest, 'end'>, recogniser: Recogniser<Meaning> | undefined): void {
     const { socket } = this;
+    const { method, target, headers, body } = request;
     this.waitsFor = 'answer';
     const exchange = new FrontExchange({
       socket,
-      isHead,
+      method,
       target,
-      headers: (section as Section<Meaning>).headers,
+      headers,
+      body,
       keepAliveSeconds: Math.floor(this.#front.options.limits().keep_alive_timeout / 1_000),
       isLast: () => this.#front.closing,
       onWritten: (isLast) => {

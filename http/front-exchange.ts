@@ -1,8 +1,8 @@
 /**
  * Exchanges of requests that are recognised without `node:http`
- * (http/recogniser.ts): GET and HEAD in HTTP/1.1, without a body. The bytes of
- * an answer are those that `node:http` would write; a test holds the two against
- * each other.
+ * (http/recogniser.ts, http/whole-request.ts): in HTTP/1.1, without a body, or
+ * with one that is there already. The bytes of an answer are those that
+ * `node:http` would write; a test holds the two against each other.
  * @module
  */
 import { STATUS_CODES } from 'node:http';
@@ -15,12 +15,14 @@ import { allowsContent, reasonPhrase, type ServerExchange, sendableTrailers } fr
 import { isFieldLine, type RawHeaders } from './headers.ts';
 import type { ResponseHead } from './message.ts';
 import { writeDirectly } from './node-internals/direct-writes.ts';
+import type { WholeBody } from './whole-body.ts';
 
 export interface FrontExchangeOptions {
   readonly socket: Socket;
-  readonly isHead: boolean;
+  readonly method: string;
   readonly target: string;
   readonly headers: RawHeaders;
+  readonly body: WholeBody | undefined;
   /** Announced to the visitor, in seconds. */
   readonly keepAliveSeconds: number;
   /** Returns whether an answer that begins now is the last one on its connection. */
@@ -37,7 +39,7 @@ export class FrontExchange implements ServerExchange {
   readonly target: string;
   readonly headers: RawHeaders;
   readonly version = '1.1';
-  readonly body = undefined;
+  readonly body: WholeBody | undefined;
   readonly #socket: Socket;
   readonly #options: FrontExchangeOptions;
   /** The head, until it is written. */
@@ -53,12 +55,13 @@ export class FrontExchange implements ServerExchange {
   readonly #onClose = new FewSet<() => void>();
 
   constructor(options: FrontExchangeOptions) {
-    const { socket, isHead, target, headers } = options;
+    const { socket, method, target, headers, body } = options;
     this.#options = options;
     this.#socket = socket;
-    this.method = isHead ? 'HEAD' : 'GET';
+    this.method = method;
     this.target = target;
     this.headers = headers;
+    this.body = body;
   }
 
   get remoteAddress(): string | undefined {
@@ -175,7 +178,7 @@ export class FrontExchange implements ServerExchange {
   }
 
   dropBody(): void {
-    // it has none
+    // it has come
   }
 
   onDrain(listener: () => void): void {

@@ -25,8 +25,16 @@ export interface FrontOptions<Meaning> {
    * @returns Whether it has an answer; if not, it is asked for like any other.
    */
   readonly answer: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>) => boolean;
-  /** Has the request that was just recognised answered by those who answer all others; never throws. */
-  readonly ask: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>, exchange: FrontExchange) => void;
+  /**
+   * Has a request answered by those who answer all others; never throws.
+   *
+   * @param request - The one that was just recognised; `undefined` for one that is neither GET nor HEAD.
+   */
+  readonly ask: (
+    connection: FrontConnection<Meaning>,
+    request: Recogniser<Meaning> | undefined,
+    exchange: FrontExchange,
+  ) => void;
 }
 
 /** Interval of checks for expired timeouts. */

@@ -92,6 +92,10 @@ export class Recogniser<Meaning> {
     return this.#options.maxBytes;
   }
 
+  get maxLines(): number {
+    return this.#options.maxLines;
+  }
+
   /**
    * @param text - What came, one byte a character.
    * @param at - Where a request begins.
@@ -175,6 +179,9 @@ function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
   return true;
 }
 
+/** Fields that frame a body. */
+const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
+
 /** Fields that frame a body, or concern the connection and not the resource. */
 const NOT_RECOGNISED: ReadonlySet<string> = new Set([
   'content-length',
@@ -193,19 +200,33 @@ export function parseSection(lines: string, maxLines: number): RawHeaders | unde
   return isPrintable(lines) ? parseRecognised(lines, maxLines) : undefined;
 }
 
+/**
+ * @returns Likewise, for a section that may frame a body: by Content-Length or Transfer-Encoding, whatever they say.
+ */
+export function parseFramedSection(lines: string, maxLines: number): RawHeaders | undefined {
+  const text = printableCopy(lines);
+  return text === undefined ? undefined : parseLines(text, maxLines, isFieldFraming);
+}
+
 /** A name of a field. */
 interface Name {
   /** The same text for each field of the name, which others then find by its identity. */
   readonly text: string;
   readonly isConnection: boolean;
   readonly isRecognised: boolean;
+  readonly isFraming: boolean;
 }
 
 /** `null`: no name. */
 const nameOf: (text: string) => Name | null = remembered((text) => {
   if (!isFieldName(text)) return null;
   const lower = lowerCase(text);
-  return { text, isConnection: lower === 'connection', isRecognised: !NOT_RECOGNISED.has(lower) };
+  return {
+    text,
+    isConnection: lower === 'connection',
+    isRecognised: !NOT_RECOGNISED.has(lower),
+    isFraming: FRAMING.has(lower),
+  };
 });
 
 function isRecognised(name: string, value: string): boolean {
@@ -215,6 +236,10 @@ function isRecognised(name: string, value: string): boolean {
 
 function isFieldRecognised({ isConnection, isRecognised }: Name, value: string): boolean {
   return isConnection ? value.toLowerCase() === 'keep-alive' : isRecognised;
+}
+
+function isFieldFraming(name: Name, value: string): boolean {
+  return name.isFraming || isFieldRecognised(name, value);
 }
 
 function parseRecognised(lines: string, maxLines: number): RawHeaders | undefined {

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { HttpError } from './errors.ts';
 import { FairShare } from './fair-share.ts';
+import type { WholeBody } from './whole-body.ts';
 
 export interface SpoolOptions {
   /** Folder of the file; asked when the file is opened. */
@@ -69,6 +70,22 @@ export class Spool {
       body.destroy();
       throw error;
     }
+  }
+
+  /**
+   * Takes a body that is whole already.
+   *
+   * @returns The same body; destroying it gives back what it holds.
+   * @throws {HttpError} `spool_full` when there is no room.
+   */
+  takeWhole(body: WholeBody, visitor: string | undefined): WholeBody {
+    const { length } = body.bytes;
+    if (!this.memory.tryTake(visitor, length)) {
+      body.destroy();
+      throw noMemory();
+    }
+    body.heldBy(() => this.memory.release(visitor, length));
+    return body;
   }
 
   /** @returns The number of a block, which is the caller's until it gives it back. */
@@ -161,9 +178,7 @@ class KeptBody {
     const before = this.#tail.length;
     let bytes = Math.max(before * 2, FIRST_BYTES);
     while (bytes < before + wanted && bytes < BLOCK_BYTES) bytes *= 2;
-    if (!this.#spool.memory.tryTake(this.#visitor, bytes - before)) {
-      throw new HttpError('spool_full', 'no room in memory: spool.memory');
-    }
+    if (!this.#spool.memory.tryTake(this.#visitor, bytes - before)) throw noMemory();
     const tail = Buffer.allocUnsafeSlow(bytes);
     this.#tail.copy(tail, 0, 0, this.#length);
     this.#tail = tail;
@@ -200,6 +215,10 @@ class KeptBody {
   reader(): Readable {
     return new KeptReader(this);
   }
+}
+
+function noMemory(): HttpError {
+  return new HttpError('spool_full', 'no room in memory: spool.memory');
 }
 
 class KeptReader extends Readable {

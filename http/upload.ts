@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
+import type { WholeBody } from './whole-body.ts';
 
 type Done = (error?: Error | null) => void;
 
@@ -45,6 +46,29 @@ export function keepReadingAfterWriteErrors(socket: Socket, onFailed: () => void
     if (hasFailed) done();
     else writeAll.call(socket, chunks, shield(done));
   };
+}
+
+const LAST_CHUNK = '0\r\n\r\n';
+
+/**
+ * Returns a request with its body as they are written in one piece.
+ *
+ * @param head - With the empty line behind it.
+ * @param length - Of the body as the head announces it; `undefined`: it goes in chunks.
+ * @returns `undefined` for a body that is gone, or not as long as announced.
+ */
+export function withWholeBody(head: string, body: WholeBody, length: number | undefined): Buffer | undefined {
+  const { bytes } = body;
+  const isFit = length === undefined ? true : length === bytes.length && length > 0;
+  if (body.destroyed || !isFit) return undefined;
+  const isChunk = length === undefined && bytes.length > 0;
+  const before = isChunk ? `${head}${bytes.length.toString(16)}\r\n` : head;
+  const after = length === undefined ? `${isChunk ? '\r\n' : ''}${LAST_CHUNK}` : '';
+  const all = Buffer.allocUnsafe(before.length + bytes.length + after.length);
+  const at = all.write(before, 'latin1');
+  bytes.copy(all, at);
+  all.write(after, at + bytes.length, 'latin1');
+  return all;
 }
 
 export class Upload {
@@ -141,7 +165,7 @@ export class Upload {
 
   readonly #end = (): void => {
     if (this.isDone) return;
-    if (this.#left === undefined) this.#socket.write('0\r\n\r\n', 'latin1');
+    if (this.#left === undefined) this.#socket.write(LAST_CHUNK, 'latin1');
     if (this.#left === undefined || this.#left === 0) this.#finish();
     else this.#fail(new HttpError('internal', 'the body is shorter than its Content-Length'));
   };

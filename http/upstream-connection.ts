@@ -10,10 +10,11 @@ import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from './messag
 import { writeDirectly } from './node-internals/direct-writes.ts';
 import { PIECE_BYTES } from './pieces.ts';
 import { ResponseParser } from './response-parser.ts';
-import { keepReadingAfterWriteErrors, Upload } from './upload.ts';
+import { keepReadingAfterWriteErrors, Upload, withWholeBody } from './upload.ts';
 import { bodyError, causeOf, failedBy, type UpstreamError, upstreamError } from './upstream-errors.ts';
 import type { UpstreamPool } from './upstream-pool.ts';
 import type { RequestHead } from './upstream-request.ts';
+import { WholeBody } from './whole-body.ts';
 
 /** A server that says how long it keeps a connection may close it a little earlier; one that says more is not believed. */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
@@ -118,10 +119,12 @@ export class UpstreamConnection implements Flow {
     this.#enter('head');
     const kind = method === 'HEAD' ? 'head' : upgrade === undefined ? 'other' : 'upgrade';
     this.#parser.begin(kind, this.#sink as ResponseSink);
-    const bytes = Buffer.from(text, 'latin1');
+    const whole = body instanceof WholeBody ? withWholeBody(text, body, length) : undefined;
+    const bytes = whole ?? Buffer.from(text, 'latin1');
     const directly = writeDirectly(this.#socket, bytes, ignore, this.#stopUpload);
     if (directly === 'refused') this.#socket.write(bytes);
-    if (body === undefined) return;
+    if (whole !== undefined) body?.destroy();
+    if (body === undefined || whole !== undefined) return;
     this.#upload = new Upload(
       this.#socket,
       body,

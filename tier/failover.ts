@@ -87,7 +87,7 @@ class Attempts implements Flow {
   mayAskNext(error: UpstreamError): boolean {
     if (!CAN_BE_BETTER[error.source]) return false;
     const { method, body } = this.request;
-    if (body?.readableDidRead) return false; // part of it is gone
+    if (body?.readableDidRead || body?.destroyed) return false; // part of it is gone
     // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
     return isIdempotent(method) || error.sent === 'no';
   }

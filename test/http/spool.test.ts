@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { type Test, test } from 'tap';
 import { HttpError } from '../../http/errors.ts';
 import { Spool } from '../../http/spool.ts';
+import { WholeBody } from '../../http/whole-body.ts';
 import { limitFiles } from '../support/file-limit.ts';
 
 const KIB = 1024;
@@ -175,3 +176,20 @@ test(
     t.strictSame(sizes().length, 1);
   },
 );
+
+test('a body that is whole takes memory as any other, until it is given up, and is refused where there is none', async (t) => {
+  const { spool } = start(t, 64 * KIB, 0);
+  const kept = spool.takeWhole(new WholeBody(pattern(40_000, 1)), undefined);
+  t.equal(spool.memory.taken, 40_000);
+  const refused = new WholeBody(pattern(40_000, 2));
+  t.throws(() => spool.takeWhole(refused, undefined), { code: 'spool_full' });
+  t.ok(refused.destroyed);
+  t.ok((await buffer(kept)).equals(pattern(40_000, 1)));
+  await new Promise(setImmediate);
+  t.ok(isEmpty(spool), 'read');
+  const given = spool.takeWhole(new WholeBody(pattern(10_000, 3)), 'v');
+  given.destroy();
+  await new Promise(setImmediate);
+  t.ok(isEmpty(spool), 'given up');
+  t.equal(given.bytes.length, 0);
+});
