@@ -10,8 +10,6 @@ const DECODED: Beyond = {
 export const KNOWN: Readonly<Record<string, Beyond>> = {
   '1-fields': { micros: 350, times: 3, why: '192 new fields, each looked at by a dozen functions that read a request' },
   '1-too-large': { micros: 900, times: 3, why: 'a connection for each, and the rest of what was sent is read' },
-  '1-chunks': { micros: 360, times: 3, why: 'a request to the origin, with a body' },
-  '1-chunk-extensions': { micros: 350, times: 3, why: 'a request to the origin, with a body' },
   '2-encoding-lines': DECODED,
   '2-crumbs-names': DECODED,
   '2-control': DECODED,
