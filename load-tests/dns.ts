@@ -17,8 +17,9 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { readArguments } from '../test/support/arguments.ts';
+import { freePort } from '../test/support/ports.ts';
 import { usageOf } from './bench/proc.ts';
-import { freePort, isAnswering, type Load, ownLoad, QUESTIONS, withDnsperf } from './dns/load.ts';
+import { isAnswering, type Load, ownLoad, QUESTIONS, withDnsperf } from './dns/load.ts';
 import { print, type Row } from './report.ts';
 
 const HELP = `Usage: npm run bench:dns -- [options]

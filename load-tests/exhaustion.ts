@@ -14,7 +14,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readArguments } from '../test/support/arguments.ts';
-import { freePorts, startNode, temporaryFolder, watch } from '../test/support/node-processes.ts';
+import { startNode, temporaryFolder, watch } from '../test/support/node-processes.ts';
+import { freePorts } from '../test/support/ports.ts';
 import { number, print } from './report.ts';
 
 const HELP = `Usage: npm run bench:exhaustion -- [options]

@@ -7,7 +7,7 @@ import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readArguments } from '../test/support/arguments.ts';
-import { freePorts } from '../test/support/node-processes.ts';
+import { freePorts } from '../test/support/ports.ts';
 import { makeCertificate } from './bench/certificate.ts';
 import { threadMicros } from './bench/proc.ts';
 import { CORES, canPin, programOf, start, untilListening } from './bench/processes.ts';

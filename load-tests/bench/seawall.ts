@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { NODE_FLAGS } from '../../cli/node-flags.ts';
 import type { ReadyLine } from '../../cli/ready.ts';
-import { freePorts } from '../../test/support/node-processes.ts';
+import { freePorts } from '../../test/support/ports.ts';
 import { CORES, printed, type Running, removeFolder, start, temporaryFolder } from './processes.ts';
 import type { ServerKind } from './server.ts';
 

@@ -1,7 +1,7 @@
 /** Environment of every scenario: the origin, the certificate, and requests to check both. @module */
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
-import { freePorts } from '../../test/support/node-processes.ts';
+import { freePorts } from '../../test/support/ports.ts';
 import { makeCertificate } from './certificate.ts';
 import { BenchError } from './errors.ts';
 import { CORES, type Running, start, untilListening } from './processes.ts';

@@ -134,15 +134,6 @@ async function ask(port: number, seconds: number, withSubnet: boolean): Promise<
   return { answers, lost, elapsedSeconds };
 }
 
-export async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  return port;
-}
-
 /** Waits until a server answers. @throws when it ends before. */
 export async function isAnswering(port: number, child: ChildProcess): Promise<void> {
   const socket = createSocket('udp4');

@@ -6,10 +6,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startChild } from '../../cli/demo/child.ts';
+import { freePorts } from '../../test/support/ports.ts';
 import type { Counted, FromOrigin, ToOrigin } from './origin.ts';
 
 const ORIGIN = join(import.meta.dirname, 'origin.ts');
@@ -132,19 +132,6 @@ function watch(name: string, kill: () => void, ended: Promise<string>): () => Pr
     kill();
     await ended;
   };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
 
 /** @returns The most that the process ever held in memory, in bytes. */

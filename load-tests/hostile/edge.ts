@@ -1,7 +1,7 @@
 /** The edge that is attacked: one process, every bound as it is by default. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from '../../test/support/node-processes.ts';
+import { freePorts } from '../../test/support/ports.ts';
 import { type Running, removeFolder, temporaryFolder } from '../bench/processes.ts';
 import { ready, startSeawall } from '../bench/seawall.ts';
 

@@ -9,13 +9,8 @@ import { Pool } from 'undici';
 import { loadRegion } from '../../config/load.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { Receipt } from '../../control/schemas.ts';
-import {
-  freePorts,
-  makeToken,
-  type NodeProcess,
-  startNode,
-  temporaryFolder,
-} from '../../test/support/node-processes.ts';
+import { makeToken, type NodeProcess, startNode, temporaryFolder } from '../../test/support/node-processes.ts';
+import { freePorts } from '../../test/support/ports.ts';
 
 export const HOST = 'purge.example';
 export const SITE = 'purge';

@@ -8,7 +8,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts, makeToken, startNode, temporaryFolder, watch } from '../../test/support/node-processes.ts';
+import { makeToken, startNode, temporaryFolder, watch } from '../../test/support/node-processes.ts';
+import { freePorts } from '../../test/support/ports.ts';
 import { type FromSite, HOST, SITE, type SiteReport, type ToSite } from './messages.ts';
 import { layWire, type Wire } from './wire.ts';
 

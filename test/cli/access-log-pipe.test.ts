@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Test, test } from 'tap';
 import { startOrigin, text } from '../support/origin.ts';
-import { ask, freePort } from './edge-workers.ts';
+import { freePort } from '../support/ports.ts';
+import { ask } from './edge-workers.ts';
 import { ROOT } from './process.ts';
 
 interface Scene {

@@ -2,9 +2,7 @@
  * An edge of several processes, and visitors who may reach any of them.
  * @module
  */
-import { once } from 'node:events';
 import { Agent, get } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
@@ -120,12 +118,4 @@ export async function metric(
   return samplesOf(page)
     .filter((sample) => sample.name === name && Object.entries(labels).every(([key, is]) => sample.labels[key] === is))
     .reduce((sum, { value }) => sum + value, 0);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await once(server.close(), 'close');
-  return port;
 }

@@ -1,13 +1,12 @@
 /**
  * `seawall token` and `seawall purge`, from the shell to the journal.
  */
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
 import type { Receipt } from '../../control/schemas.ts';
 import { startTestControl } from '../control/control.ts';
+import { freeAddress } from '../support/ports.ts';
 import { runCommand, startCommand } from './process.ts';
 
 const REGION = [
@@ -97,11 +96,7 @@ test('a dry run purges nothing', async (t) => {
 });
 
 test('without a control node at the address nothing is purged, and the message says how to name another', async (t) => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  const args = ['purge', '--token', 'x', '--host', 'a', '--control', `http://127.0.0.1:${port}`];
+  const args = ['purge', '--token', 'x', '--host', 'a', '--control', `http://${await freeAddress()}`];
   const { code, stderrLines } = await seawall(args);
   t.equal(code, 1);
   t.match(stderrLines, [/does not answer \(.+\); nothing was purged\. .* --control or SEAWALL_CONTROL/]);

@@ -2,21 +2,14 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'tap';
 import type { WhereAnswer } from '../../geo/where.ts';
+import { freePorts } from '../support/ports.ts';
 import { startCommand } from './process.ts';
 
 const AMERICAN = '8.8.8.8';
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createTcpServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
 
 test('kill -9 of a whole region: the other region serves its visitors', async (t) => {
   const origin = createServer((_request, response) => {

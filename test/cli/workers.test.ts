@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
 import { startOrigin, text } from '../support/origin.ts';
-import { ask, freePort, healthOf, KEPT, killAll, metric, region, SEAWALL, startEdge } from './edge-workers.ts';
+import { freePort } from '../support/ports.ts';
+import { ask, healthOf, KEPT, killAll, metric, region, SEAWALL, startEdge } from './edge-workers.ts';
 import { runCommand, startCommand } from './process.ts';
 
 test('two workers answer at one port, and a key is fetched once, whichever is asked', async (t) => {

@@ -5,9 +5,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { freePorts } from '../support/ports.ts';
 import { Child } from './child.ts';
 import type { SeenResponse } from './client.ts';
 
@@ -142,23 +142,6 @@ async function writeRegion(originUrl: string, workDir: string): Promise<string> 
   };
   writeFileSync(file, stringify(region), { mode: 0o600 });
   return file;
-}
-
-/** Ports that were free just now: nodes have to know each other's before they start. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 interface ReadyNode {

@@ -16,6 +16,7 @@ import { startShield } from '../../origin-shield/node.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { freeAddress } from '../support/ports.ts';
 
 const log = createLog({ name: 'components', level: 'silent' });
 
@@ -71,16 +72,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
-}
-
 async function regionIn(t: Test): Promise<RegionConfig> {
-  const ports = await Promise.all(Array.from({ length: 9 }, freePort));
+  const ports = await Promise.all(Array.from({ length: 9 }, freeAddress));
   const directory = t.testdir({
     'eu.yaml': `
 region: eu

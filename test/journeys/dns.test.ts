@@ -9,8 +9,8 @@ import { test } from 'tap';
 import { type Started, startCommand } from '../cli/process.ts';
 import { askUdp, until } from '../geo/dns/server.ts';
 import { queryFor } from '../geo/dns/world.ts';
-import { freePorts } from '../support/node-processes.ts';
 import { startOrigin, text } from '../support/origin.ts';
+import { freePorts } from '../support/ports.ts';
 
 const SEEN_WITHIN_MS = 3_000;
 const ASK_EVERY_MS = 25;

@@ -6,7 +6,6 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -18,6 +17,7 @@ import { startShield } from '../../origin-shield/node.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { type Control, log, SECRET, site, startTestControl } from '../control/control.ts';
 import { startOrigin } from '../support/origin.ts';
+import { freeAddress } from '../support/ports.ts';
 import { ask, HOST, type Reply } from '../support/visitor.ts';
 
 const PURGE_TOKEN = 'let-me-purge';
@@ -40,14 +40,6 @@ async function holdLookups(t: Test): Promise<() => Promise<void>> {
     for (const handle of await Promise.all(held)) await handle.close();
     closeSync(writer);
   };
-}
-
-async function freeAddress(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => void server.close(resolve));
-  return `127.0.0.1:${port}`;
 }
 
 /** @returns The answer, as soon as somebody listens there. */

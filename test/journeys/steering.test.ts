@@ -3,8 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
-import { freePorts, startNode } from '../support/node-processes.ts';
+import { startNode } from '../support/node-processes.ts';
 import { startOrigin, text } from '../support/origin.ts';
+import { freePorts } from '../support/ports.ts';
 import { ask, type Reply } from '../support/visitor.ts';
 
 const GERMANY = '141.1.1.1';

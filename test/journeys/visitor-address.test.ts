@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { type NetworkOptions, startNetwork } from '../support/network.ts';
 import { type Origin, startOrigin, text } from '../support/origin.ts';
+import { freePort } from '../support/ports.ts';
 import { exchange } from '../support/raw-client.ts';
 import { HOST } from '../support/visitor.ts';
 
@@ -36,15 +36,6 @@ function get(fields = ''): string {
 function seen({ requests }: Origin): unknown {
   const { headers } = requests.at(-1) ?? {};
   return { from: headers?.['x-forwarded-for'], country: headers?.['cdn-visitor-country'] };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** HAProxy in front of `address`; the visitor’s address is what the request’s X-Test says. */

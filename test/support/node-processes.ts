@@ -4,9 +4,7 @@
  * @module
  */
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startChild } from '../../cli/demo/child.ts';
@@ -85,27 +83,6 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'seawall-load-'));
   folders.add(folder);
   return folder;
-}
-
-/** Below where systems take the ports of connections from: a node that is killed must find its port free again. */
-const PORTS = { least: 20_000, most: 30_000 };
-
-export async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  let port = PORTS.least + Math.floor(Math.random() * (PORTS.most - PORTS.least));
-  for (; ports.length < count; port += 1) if (await isFree(port)) ports.push(port);
-  return ports;
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch {
-    return false; // whatever is wrong with it, another one will do
-  }
-  await once(server.close(), 'close');
-  return true;
 }
 
 /** Microseconds in which somebody on this machine waited for a processor (Linux: pressure stall information). */

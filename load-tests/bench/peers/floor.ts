@@ -1,6 +1,6 @@
 /** The floor: an epoll loop in C that answers the same to everything; see floor.c. @module */
 import { join } from 'node:path';
-import { freePorts } from '../../../test/support/node-processes.ts';
+import { freePorts } from '../../../test/support/ports.ts';
 import { compiled, compiler } from '../compile.ts';
 import { CORES, start, untilListening } from '../processes.ts';
 import type { ServerKind } from '../server.ts';

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { freePorts } from '../../../test/support/node-processes.ts';
+import { freePorts } from '../../../test/support/ports.ts';
 import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 

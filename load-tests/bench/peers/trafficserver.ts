@@ -1,7 +1,7 @@
 /** Apache Traffic Server with its RAM cache. @module */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from '../../../test/support/node-processes.ts';
+import { freePorts } from '../../../test/support/ports.ts';
 import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 

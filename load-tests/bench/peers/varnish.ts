@@ -1,7 +1,7 @@
 /** Varnish, with its storage in memory. @module */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from '../../../test/support/node-processes.ts';
+import { freePorts } from '../../../test/support/ports.ts';
 import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 

@@ -218,20 +218,25 @@ test('the cost of releasing waiters of a private response grows linearly with th
     const bench = new Bench({ maxWaiters: count });
     const asked = Array.from({ length: count }, () => bench.ask('/private'));
     await turn();
-    const started = process.cpuUsage();
+    const started = process.threadCpuUsage();
     bench.upstream.last.respond(200, ['Cache-Control', 'private'], 'own');
     await turn();
     for (const exchange of bench.upstream.exchanges.slice(1))
       exchange.respond(200, ['Cache-Control', 'private'], 'own');
     const wholes = await Promise.all(asked.map((one) => one.whole()));
-    const { user, system } = process.cpuUsage(started);
+    const { user, system } = process.threadCpuUsage(started);
     t.equal(bench.upstream.count, count);
     t.ok(wholes.every(({ body }) => body.toString() === 'own'));
     t.same(bench.leaks(), []);
     return user + system;
   };
   await release(1_000);
-  const [few, many] = [await release(1_000), await release(8_000)];
+  // The least of some of each: what else the machine does makes single ones dearer, and none cheaper.
+  let [few, many] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let i = 0; i < 5; i++) {
+    few = Math.min(few, await release(1_000));
+    many = Math.min(many, await release(8_000));
+  }
   t.ok(many < 12 * few, `${many} µs for 8,000, ${few} µs for 1,000`); // 18 times as much where each looked through all
 });
 

@@ -100,11 +100,15 @@ test('a crawler that walks a million pages once leaves popular responses in the 
 });
 
 test('one eviction does bounded work although every key was used', async (t) => {
-  const cache = cacheOf(100_000_000);
-  for (let key = 0; key < 50_000; key++) cache.access(key, 2_000);
-  for (let key = 0; key < 50_000; key++) cache.access(key, 2_000);
-  const before = process.cpuUsage();
-  cache.access(1_000_000, 2_000);
-  const { user } = process.cpuUsage(before);
-  t.ok(user < 5_000, `${user} µs`);
+  // The least of some: a collection of garbage may fall into one of them.
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 5; i++) {
+    const cache = cacheOf(100_000_000);
+    for (let key = 0; key < 50_000; key++) cache.access(key, 2_000);
+    for (let key = 0; key < 50_000; key++) cache.access(key, 2_000);
+    const before = process.threadCpuUsage();
+    cache.access(1_000_000, 2_000);
+    least = Math.min(least, process.threadCpuUsage(before).user);
+  }
+  t.ok(least < 5_000, `${least} µs`);
 });

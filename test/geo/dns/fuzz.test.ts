@@ -18,7 +18,7 @@ const fuzz = fuzzer(import.meta.filename);
 const MUTATED = 150_000;
 const MADE_UP = 30_000;
 const OVER_SOCKETS = 20_000;
-/** Maximum processor time of one query: it blocks all others. */
+/** Maximum time of one query: it blocks all others. */
 const MAX_MS = 100;
 
 const NAMES = [
@@ -125,15 +125,22 @@ function limitOf(query: Buffer): number {
   return Math.min(readQuery(query)?.edns?.udpBytes ?? 512, 1_232, 512);
 }
 
-/** @returns Milliseconds of processor time. */
+/** Tries of a query that took too long: the system may have given the processor to others in any of them. */
+const TRIES = 5;
+
+/** @returns Milliseconds; the least of some tries, if that is too long. */
 function tryOne(server: Server, query: Buffer, t: { fail: (what: string) => unknown }): number {
   const copy = Buffer.from(query);
-  const began = process.threadCpuUsage();
-  const overUdp = server.raw(query, '192.0.2.1', 'udp');
-  const { user, system } = process.threadCpuUsage(began);
+  let overUdp: Buffer | undefined;
+  let leastMs = Number.POSITIVE_INFINITY;
+  for (let tried = 0; leastMs >= MAX_MS && tried < TRIES; tried++) {
+    const began = performance.now();
+    overUdp = server.raw(query, '192.0.2.1', 'udp');
+    leastMs = Math.min(leastMs, performance.now() - began);
+  }
   const wrong = fault(query, overUdp, limitOf(query)) ?? (copy.equals(query) ? undefined : 'the query was changed');
   if (wrong !== undefined) t.fail(`${wrong}: ${query.toString('hex')}`);
-  return (user + system) / 1_000;
+  return leastMs;
 }
 
 const YAML = regionYaml({ more: '  rate_limit: { enabled: false }' });

@@ -5,11 +5,11 @@
  * @module
  */
 import { spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { freePort } from '../../support/ports.ts';
 import { askUdp, until } from './server.ts';
 import { queryFor } from './world.ts';
 
@@ -24,24 +24,7 @@ export async function startUnbound(
   serverPort: number,
   directory: string,
 ): Promise<Unbound | undefined> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await startAt(await freePort(), t, zone, serverPort, directory);
-    } catch (error) {
-      if (tries === MAX_TRIES) throw error; // what was free for UDP may not be for TCP, or not any more
-    }
-  }
-}
-
-const MAX_TRIES = 5;
-
-async function startAt(
-  port: number,
-  t: Test,
-  zone: string,
-  serverPort: number,
-  directory: string,
-): Promise<Unbound | undefined> {
+  const port = await freePort();
   const file = join(directory, 'unbound.conf');
   writeFileSync(file, config(zone, serverPort, port, directory));
   const child = spawn('/usr/sbin/unbound', ['-d', '-p', '-c', file], { stdio: 'ignore' });
@@ -85,13 +68,4 @@ stub-zone:
 remote-control:
   control-enable: no
 `;
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  return port;
 }
