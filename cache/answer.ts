@@ -210,7 +210,7 @@ function manyParts(from: Representation, ranges: readonly ByteRange[]): Part | u
   const headers = [...withoutFields(from.head.headers, NOT_IN_MULTIPART)];
   headers.push('Content-Type', `multipart/byteranges; boundary=${boundary}`);
   headers.push('Content-Length', String(bodyLength));
-  // All are opened now: the bytes are there, and somebody reads them until the last part is out.
+  // All are opened now: the bytes are stored, and are referenced until the last part is sent.
   const parts = ranges.map((range) => ({
     intro: multipartPart(range, length, type, boundary),
     body: from.open(range),

@@ -217,7 +217,7 @@ const CONDITIONS = [...CONDITIONAL_FIELDS];
 
 const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 
-/** Visitors join whichever fill there is: nobody waits for a visitor. */
+/** Visitors join any fill: no fill waits for a visitor. */
 function fillOfOtherKind({ fills }: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
   const { forPeer, keyed, asksPeer } = exchange.request;
   if (forPeer || fills.count(keyed.key) === 0) return undefined;

@@ -1,5 +1,5 @@
 /**
- * One request upstream on behalf of everybody who waits for the same
+ * One request upstream on behalf of every request that waits for the same
  * response: what its head means for the cache, and its body on the way to the
  * store and to the readers.
  * @module
@@ -29,7 +29,7 @@ import { type StoredHead, type StoredResponse, storedHead, strongValidator } fro
 import { responseTags } from './tags.ts';
 import type { Windows } from './windows.ts';
 
-/** A body with no more than this to come is worth finishing though nobody reads it any more. */
+/** A body with no more than this to come is worth finishing without readers. */
 const NEARLY_DONE_BYTES = 1024 * 1024;
 
 export interface FillOptions {
@@ -55,12 +55,12 @@ export interface FillOptions {
   readonly monotonic: () => MonotonicMs;
   readonly windowBytes: number;
   readonly windows: Windows;
-  /** Goes on though nobody waits. */
+  /** Continues without waiters. */
   readonly background: boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** The body is complete; `stored` is what is kept of it, if anything. */
   readonly onStored: (stored: StoredResponse) => void;
-  /** The head is there, or it failed; runs before anybody who waits. */
+  /** The head is there, or it failed; runs before the waiters. */
   readonly onSettled: (outcome: FillOutcome) => void;
   /** The body broke off while it was being kept (RFC 9111, section 3.3: nothing incomplete is stored as complete). */
   readonly onIncomplete: () => void;

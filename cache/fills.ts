@@ -1,5 +1,5 @@
 /**
- * Fills in flight. A thousand visitors whom a response that may not be shared
+ * Fills in flight. A thousand visitors that an unshareable response
  * has released make a thousand for one key, so nothing here looks through the
  * fills of a key but an invalidation.
  * @module
@@ -12,7 +12,7 @@ import { KeyMap } from './key-map.ts';
 interface Entry {
   /** The one that others may join (`fillKey`). */
   joinable: Fill | undefined;
-  /** All of this key: also those that nobody joins, and those that another has taken the place of. */
+  /** All of this key: also those that cannot be joined, and superseded ones. */
   readonly all: FewSet<Fill>;
   /** Number of those that are counted under this name and whose head has not arrived. */
   awaited: number;
@@ -58,7 +58,7 @@ export class Fills {
     this.#tidy(name, entry);
   }
 
-  /** @param place - Taken from the fill that has it; absent: nobody joins. */
+  /** @param place - Taken from the fill that has it; absent: it cannot be joined. */
   add(fill: Fill, key: string, place: string | undefined): void {
     const entry = this.#entryOf(key);
     if (entry.all.size === 0) this.#size++;

@@ -110,7 +110,7 @@ export function invalidateAfter(engine: Engine, request: CacheRequest, head: Res
 
 /**
  * RFC 9875, section 3: an unsafe request's answer that is no error may name
- * groups. Done by the node that asked the origin, before anybody sees the answer.
+ * groups. Done by the node that asked the origin, before the answer is delivered.
  */
 export async function invalidateGroups(
   engine: Engine,

@@ -5,7 +5,7 @@
  * something changed, and by one number otherwise.
  *
  * What a purge means for a response depends on when the response was asked of
- * the origin: `asOf` is the number that whoever asked had applied before.
+ * the origin: `asOf` is the number that the requester had applied before.
  * @module
  */
 
@@ -41,7 +41,7 @@ export interface Stamp {
 
 /**
  * `current`: no purge since. `soft`: stale, may be served while it is
- * revalidated. `hard`: gone. `unverified`: nobody knows, revalidate before use.
+ * revalidated. `hard`: gone. `unverified`: unknown, revalidate before use.
  */
 export type Verdict = 'current' | 'soft' | 'hard' | 'unverified';
 
@@ -177,7 +177,7 @@ export class Ledger {
   }
 
   /**
-   * @param needs - What whoever asks has applied: what is asked of the origin
+   * @param needs - Position that the requester has applied: what is asked of the origin
    *   because of that is at least as new (rule 5).
    * @returns The stamp of a response that is asked for now.
    */

@@ -155,7 +155,7 @@ export class PurgeIndex {
 
   #ofVariant(selector: string): Mark {
     const parsed = readVariant(selector);
-    if (parsed === undefined) return this.#everything; // nobody knows what was meant: better too much than too little
+    if (parsed === undefined) return this.#everything; // unreadable: better too much than too little
     const { url, headers } = parsed;
     const marks = find(this.#variants, url) ?? [];
     const name = nameOf(selector);

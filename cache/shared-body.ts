@@ -3,7 +3,7 @@
  * its own pace.
  *
  * A body that is kept (in the store's memory, through a writer) is held whole
- * until it ends, so nobody waits for anybody and latecomers start at its
+ * until it ends, so readers do not wait for each other and late ones start at its
  * beginning. One that is not kept is held in a window: upstream is held back
  * when even the fastest reader is behind, and a reader that falls a whole
  * window behind the others is cut loose (`LaggedError`) instead of holding

@@ -37,7 +37,7 @@ export function identityOf(terms: readonly Term[], seq: number): string | undefi
  * Returns whether a journal with these terms has the same purges up to this position as the journal that the position
  * comes from.
  *
- * @param newest - The highest number of the last term; `Infinity` where nobody knows how far it has got.
+ * @param newest - The highest number of the last term; `Infinity` where its end is unknown.
  */
 export function isInHistory(terms: readonly Term[], newest: number, { identity, seq }: JournalPosition): boolean {
   const index = terms.findLastIndex((term) => term.identity === identity);

@@ -43,7 +43,7 @@ export function matchesVary(vary: readonly VaryMember[], request: RawHeaders): b
 export function normalisedField(request: RawHeaders, name: string): string | undefined {
   const value = fieldValue(request, name);
   if (value === undefined) return undefined;
-  // What nobody sends is not taken apart: only equal text is equal then, which is safe.
+  // A field of excessive length is not parsed: only equal text is equal then, which is safe.
   if (value.length > MAX_LIST_CHARS) return trimOws(value);
   switch (name) {
     case 'accept-encoding':

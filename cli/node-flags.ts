@@ -24,7 +24,7 @@
  * - A collection of the old generation empties the young one as well, which is full of requests
  *   that have ended since it began to mark: V8 copies what is marked of a page, unless that is
  *   more than 70 % of it. From 30 % on the page as a whole becomes part of the old
- *   generation: with a million objects stored, 3 ms instead of 5 to 18 in which nobody is answered.
+ *   generation: with a million objects stored, 3 ms instead of 5 to 18 without answers.
  */
 export const NODE_FLAGS: readonly string[] = [
   '--disable-sigusr1',

@@ -55,7 +55,7 @@ export class Lines {
       this.#waiting.clear();
     };
     out.on('drain', goOn);
-    out.on('error', goOn); // nobody reads: what comes is read and dropped
+    out.on('error', goOn); // no reader: input is discarded
   }
 
   take(source: Readable): void {

@@ -115,7 +115,7 @@ async function call(
         ...(key !== undefined && { 'idempotency-key': key }),
       },
       body: JSON.stringify(body),
-      redirect: 'error', // a token is for nobody else
+      redirect: 'error', // a token must not reach another host
       signal: AbortSignal.timeout(MAX_WAIT_SECONDS * 1_000 + PATIENCE_MS),
     });
   } catch (error) {

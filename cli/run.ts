@@ -59,7 +59,7 @@ export async function run(
 ): Promise<number> {
   const log: Logger = createLog({ name: 'seawall', level });
   watchNpm(process);
-  process.stdout.off('error', endWithReader); // visitors are served, whoever reads that
+  process.stdout.off('error', endWithReader); // visitors are served with or without that reader
   process.stdout.once('error', ({ message: detail }) => log.warn({ detail }, 'standard output is closed'));
   process.stdout.on('error', () => undefined); // said once
   const code = await runUntilStopped(

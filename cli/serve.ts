@@ -185,7 +185,7 @@ interface Settings {
   readonly accessLog: string | undefined;
 }
 
-/** A region of one edge. Its tier listener is for nobody: loopback, any port, a secret that is told to no one. */
+/** A region of one edge. Its tier listener is unused: loopback, any port, a random secret. */
 function regionAround(site: SiteConfig, settings: Settings): RegionConfig {
   const { listen, listenTls, control, memory, workers, file, accessLog } = settings;
   const body = regionSchema.omit({ sites: true }).safeParse({

@@ -31,7 +31,7 @@ export interface Supervision {
 
 /**
  * npm hands on a Ctrl-C that the terminal has already sent to the whole
- * process group: both arrive within milliseconds, and nobody meant two.
+ * process group: both arrive within milliseconds and mean one.
  */
 const SAME_SIGNAL_MS = 300;
 
@@ -69,7 +69,7 @@ export async function runUntilStopped(
     SIGTERM: () => onStop('SIGTERM'),
     SIGINT: () => onStop('SIGINT'),
     SIGHUP: onReload,
-    // A parent that watches this process over a channel has gone; nobody else would stop it.
+    // A parent that watches this process over a channel has gone; nothing else would stop it.
     disconnect: () => onStop('the parent process is gone'),
   };
   for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);

@@ -175,7 +175,7 @@ function lifetimeMs(text: string): number {
   throw new UsageError(`--expires: ${quote(text)} is not a duration`, 'Write it as 30m, 12h or 90d.');
 }
 
-/** Without what nobody needs to see. */
+/** Without internal fields. */
 function shown({ id, name, sites, kinds, read, created, expires, revoked }: Token) {
   const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
   return {

@@ -1,5 +1,5 @@
 /**
- * Addresses that nobody can listen on, that two nodes listen on, and origins
+ * Addresses that cannot be listened on, that two nodes listen on, and origins
  * that are the network itself.
  * @module
  */

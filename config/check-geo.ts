@@ -61,6 +61,6 @@ function senderProblems(
   const needsSender = mode === 'proxy-protocol' || typeof mode === 'object';
   if (!needsSender || trusted.length > 0) return [];
   const what = typeof mode === 'object' ? `the header ${mode.header}` : 'the PROXY protocol';
-  const message = `nobody is trusted, so ${what} is never believed`;
+  const message = `no sender is trusted, so ${what} is never believed`;
   return [source.problem(['client_address'], message, 'Name the proxies in `trusted_proxies`.')];
 }

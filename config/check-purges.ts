@@ -5,7 +5,7 @@
 import type { ConfigProblem } from './problem.ts';
 import type { RegionReading } from './read.ts';
 
-/** @returns A warning for each site that may be purged by PURGE where nobody tells the other nodes. */
+/** @returns A warning for each site that may be purged by PURGE where the other nodes are not notified. */
 export function purgeWarnings({ body, sites }: RegionReading): ConfigProblem[] {
   if (body === undefined) return [];
   const { control, purges, edges, shields, shields_from } = body.config;

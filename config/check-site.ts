@@ -25,7 +25,7 @@ interface Scope {
 /** The path of every request begins with `/`. */
 const EVERY_PATH = '/*';
 
-/** These describe one connection or the length of one message: whoever sends the message sets them (RFC 9110, 7.6.1). */
+/** These describe one connection or the length of one message: the sender of the message sets them (RFC 9110, 7.6.1). */
 const FRAMING_FIELDS: readonly string[] = [
   'connection',
   'content-length',
@@ -59,7 +59,7 @@ export function redirectHost(site: SiteConfig): string | undefined {
   return site.redirect.host?.replace(/:\d+$/, '');
 }
 
-/** A region's own host has to be one of the site's, or its requests are for nobody. */
+/** A region's own host has to be one of the site's, or its requests match no site. */
 function geoRedirectProblems(site: SiteConfig, source: Source): ConfigProblem[] {
   const table = hostTable(site.hosts.map((host) => [host, true] as const));
   return Object.entries(site.geo.redirect).flatMap(([region, host]) =>

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Longer words are not keys; comparing them would cost time and help nobody. */
+/** Longer words are not keys; comparing them would only cost time. */
 const MAX_WORD_CHARS = 64;
 
 /** @returns The closest of `known`, or `undefined` when none is close enough to be what was meant. */

@@ -28,7 +28,7 @@ const PLAIN_KEY = /^[A-Za-z_][\w-]*$/;
 /** A key from a file is quoted in a message; more of it would not help. */
 const MAX_SHOWN_CHARS = 60;
 
-/** So many problems of one kind in a file are looked for; more help nobody, and finding their places takes time. */
+/** So many problems of one kind in a file are looked for; more do not help, and finding their places takes time. */
 export const MAX_PROBLEMS = 100;
 
 /** A config that is refused; `problems` is never empty, and the message has a line for each. */

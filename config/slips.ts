@@ -81,7 +81,7 @@ export function meantSize(text: string): string | undefined {
 
 /**
  * @param title - Of the schema: what is expected.
- * @returns The address, URL, host name or path pattern that was meant, or something like it: whoever asks checks it.
+ * @returns The address, URL, host name or path pattern that was meant, or something like it: the caller checks it.
  */
 export function meantAddress(text: string, title: string): string | undefined {
   const [, scheme = 'http://', host = ''] = /^([a-z]+:\/\/)?([^/?#\s]+)/i.exec(text.trim()) ?? [];

@@ -44,7 +44,7 @@ export const size = z
 /** More than a day is no timeout; and a timer of more than 24.8 days would fire at once (a signed 32-bit count). */
 const MAX_TIMEOUT_MS = 86_400_000;
 
-/** A duration after which somebody gives up: never zero, which would mean never. */
+/** A timeout: never zero, which would mean never. */
 export const timeout = duration
   .pipe(z.number().min(1).max(MAX_TIMEOUT_MS))
   .meta({ title: 'a duration above 0s, up to 1d' });

@@ -1,5 +1,5 @@
 /**
- * Lets the journal forget what is older than anybody needs, and what is more
+ * Removes records from the journal that are older than needed, and what is more
  * than nodes can hold.
  * @module
  */

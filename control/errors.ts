@@ -77,7 +77,7 @@ export class ApiError extends Error {
   }
 }
 
-/** So many are told of; more help nobody. */
+/** Maximum number reported; more do not help. */
 const MAX_ERRORS_TOLD = 100;
 
 export function problemDocument({ code, status, detail, errors }: ApiError): ProblemDocument {

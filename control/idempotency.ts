@@ -25,7 +25,7 @@ export interface NotedCall {
   readonly since: number;
   /** Time of the entry, in milliseconds since the epoch. */
   readonly at: number;
-  /** Its records; absent while nobody knows whether there are any. */
+  /** Its records; absent while it is unknown whether there are any. */
   readonly records: { readonly first: number; readonly count: number } | undefined;
 }
 

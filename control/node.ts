@@ -4,7 +4,7 @@
  * serves what it has while the control node is gone.
  *
  * It listens where its region file says and nowhere else. Purges and receipts
- * need a token; whoever reaches the address may read which nodes there are.
+ * need a token; every client of the address may read which nodes there are.
  * @module
  */
 import type { DatabaseSync } from 'node:sqlite';
@@ -336,7 +336,7 @@ function addApiRoutes(server: FastifyInstance, api: PurgeApi, routes: readonly R
       method,
       url: path,
       ...(maxBodyBytes !== undefined && { bodyLimit: maxBodyBytes }),
-      // Before the body is read: whoever has no token makes nobody read four megabytes.
+      // Before the body is read: a caller without a token cannot make this read four megabytes.
       ...(token && {
         async onRequest(request) {
           request.caller = api.authenticate(bearer(request.headers.authorization), request.ip, 'seawall');

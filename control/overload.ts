@@ -12,7 +12,7 @@ import { type MonotonicMs, msBetween } from '../lib/clock.ts';
 const GAIN = 0.2;
 /** Below this share of the capacity visitors come back. */
 const ROOM = 0.9;
-/** In how many steps a region sheds: what is smaller is told to nobody. */
+/** In how many steps a region sheds: smaller changes are not published. */
 const STEPS = 50;
 const MAX_SHED = 0.95;
 const TIMEOUT_MS = 2_000;

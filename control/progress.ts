@@ -148,7 +148,7 @@ export class Progress {
   /** A purge is in the journal. To be called in the order of the numbers. */
   accepted(last: number, startedAt: MonotonicMs): void {
     this.#measured.push({ last, startedAt, afterMs: new Map() });
-    // A node may have told of it before the journal told whoever appended it.
+    // A node may have reported it before the journal confirmed the append.
     for (const [name, state] of this.#states) this.#advance(name, state);
     this.#settle();
     if (this.#measured.length >= MAX_MEASURED + FORGOTTEN_AT_ONCE) {

@@ -1,6 +1,6 @@
 /**
  * From what a call names to what goes into the journal: every name is looked
- * at, and all that is wrong is told at once.
+ * at, and all errors are reported at once.
  * @module
  */
 import { nearest } from '../config/nearest.ts';

@@ -56,7 +56,7 @@ export class RegionMonitor {
     this.#watched = options.regions.filter(hasEdges).map((region) => watched(region, undefined));
     this.#network = this.#made();
     this.#timer = setInterval(() => this.#tick(), options.intervalMs ?? INTERVAL_MS);
-    setImmediate(() => this.#tick()); // whoever makes this has it before it is told of anything
+    setImmediate(() => this.#tick()); // the caller gets this before its first event
   }
 
   get network(): Network {

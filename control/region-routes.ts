@@ -24,7 +24,7 @@ const whereQuerySchema = z.strictObject({
 
 const drainSchema = z
   .strictObject({
-    reason: z.string().max(200).default('').meta({ description: 'Kept with the drain, for whoever reads the list.' }),
+    reason: z.string().max(200).default('').meta({ description: 'Stored with the drain, and shown in the list.' }),
   })
   .meta({ id: 'DrainRequest', title: 'DrainRequest' });
 
@@ -45,7 +45,7 @@ const regionSchema = z
         reason: z.string().optional().meta({ description: 'As it was given.' }),
       })
       .nullable()
-      .meta({ description: 'Who has drained it; null where nobody has.' }),
+      .meta({ description: 'Caller that drained it; null where it is not drained.' }),
     healthy_in_ms: z.number().nullable().meta({ description: 'Until it takes visitors again, if it stays up.' }),
     shed: z.number().meta({ description: 'Share of its visitors that go elsewhere, as it has too much to do.' }),
     edges: z
@@ -77,7 +77,7 @@ const whereSchema = z
           weight: z.number().meta({ description: 'Of the region.' }),
           counts_as_km: km.meta({ description: 'The distance divided by the weight.' }),
           pin: z.enum(['country', 'continent']).nullable().meta({ description: 'Which pin brings the visitor there.' }),
-          is_default: z.boolean().meta({ description: 'Whether visitors go there of whom nothing is known.' }),
+          is_default: z.boolean().meta({ description: 'Whether visitors of unknown location are sent there.' }),
           edges_up: z.number().int().meta({ description: 'Edges that answer.' }),
           edges: z.number().int().meta({ description: 'Edges that there are.' }),
           coordinates: z.tuple([z.number(), z.number()]).nullable().meta({ description: 'Latitude and longitude.' }),

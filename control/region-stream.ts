@@ -1,5 +1,5 @@
 /**
- * Tells everybody who steers how the network is: geo/wire.ts has the form.
+ * Sends the state of the network to every node that steers: geo/wire.ts has the form.
  * @module
  */
 import type { ServerResponse } from 'node:http';

@@ -118,7 +118,7 @@ function idempotencyKey({ headers }: FastifyRequest): string | undefined {
   return Array.isArray(value) ? value.join(',') : value;
 }
 
-/** @returns A signal that aborts when nobody is there to be answered any more. */
+/** @returns A signal that aborts when the client has disconnected. */
 export function clientAbortSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());

@@ -91,7 +91,7 @@ export const purgeRequestSchema = z
     soft: z.boolean().default(false).meta({
       description: 'Stale rather than gone: it may be served while it is revalidated, and when the origin fails.',
     }),
-    reason: z.string().max(200).default('').meta({ description: 'Kept with the purge, for whoever reads the list.' }),
+    reason: z.string().max(200).default('').meta({ description: 'Stored with the purge, and shown in the list.' }),
     wait: z
       .enum(['none', 'applied'])
       .default('none')
@@ -147,10 +147,9 @@ export const receiptSchema = z
           ...nodeShape,
           connected: z.boolean().meta({ description: 'Whether the node follows the journal at the moment.' }),
           applied: z.boolean().meta({ description: 'Whether the node has applied the purge.' }),
-          after_ms: z
-            .number()
-            .nullable()
-            .meta({ description: 'Milliseconds from the call until the node said so; null where nobody measured.' }),
+          after_ms: z.number().nullable().meta({
+            description: 'Milliseconds from the call until the node said so; null where it was not measured.',
+          }),
         }),
       )
       .meta({ description: 'Every edge and shield that the region files name.' }),

@@ -41,7 +41,7 @@ export function createServer(log: Logger): FastifyInstance {
   return server;
 }
 
-/** @returns What the caller is told; what went wrong inside is for the log, not for whoever asked. */
+/** @returns Error for the caller; details of internal errors go to the log only. */
 export function reported(error: unknown, request: FastifyRequest, log: Logger): ApiError {
   const told = asApiError(error);
   if (told.status >= 500) {

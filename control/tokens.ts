@@ -4,8 +4,8 @@
  *     swt_ID_SECRET      ID: 16 hexadecimal digits; SECRET: 43 characters, 256 random bits
  *
  * What is kept of the secret is its SHA-256. A slow hash is there to make
- * guessing dear where people choose the secret; of 256 random bits nobody
- * guesses any, however fast the hash is, and a slow one would let anybody who
+ * guessing expensive where people choose the secret; 256 random bits cannot be
+ * guessed, however fast the hash is, and a slow one would let any caller who
  * sends wrong tokens keep the processor busy.
  *
  * Every request looks its token up in the database, so that one that is
@@ -65,7 +65,7 @@ export class Tokens {
     this.#statements = prepare(db);
   }
 
-  /** @returns The token, and its text, which nobody will see again. */
+  /** @returns The token, and its text, which is not stored. */
   create({ name, sites, kinds, read, expires }: NewToken): { token: Token; text: string } {
     const id = randomBytes(8).toString('hex');
     const secret = randomBytes(32).toString('base64url');

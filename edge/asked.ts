@@ -24,7 +24,7 @@ import { readHead, UNKNOWN_ADDRESS, type Visit, type Visited, type VisitorHead }
 
 export interface Asked {
   readonly served: ServedSite;
-  /** Of the fields as the cache sees them; those that say who asked are another visitor's. */
+  /** Profile of the fields as the cache sees them; forwarded addresses are those of another visitor. */
   readonly profile: RequestProfile;
   readonly head: VisitorHead;
   /** The same for the target `/`. */

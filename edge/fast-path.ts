@@ -1,6 +1,6 @@
 /**
  * Answers from the store at once what needs nothing but the store: a response
- * that is there, fresh, and purged by nobody. It decides by the functions that
+ * that is there, fresh, and not purged. It decides by the functions that
  * the long way decides by (cache/engine.ts), or leaves the decision to it.
  * @module
  */

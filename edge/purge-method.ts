@@ -34,7 +34,7 @@ export interface PurgeRequest {
 
 /**
  * @returns What it asks to be purged.
- * @throws {HttpError} `method_not_allowed` where the site lets nobody purge like this, `purge_forbidden` to others,
+ * @throws {HttpError} `method_not_allowed` where the site does not allow this, `purge_forbidden` to others,
  *   `bad_purge` for what it cannot do.
  */
 export function readPurge({ site, keyed, headers, ip }: PurgeRequest): Purge[] {

@@ -28,7 +28,7 @@ export class SiteGeo {
   readonly #folded: ReadonlySet<string>;
   readonly #allow: Matcher | undefined;
   readonly #deny: Matcher | undefined;
-  /** Headers of a place: the locator gives the same object to everybody of a network. */
+  /** Headers of a place: the locator returns one object for all addresses of a network. */
   readonly #values = new WeakMap<GeoLocation, readonly string[]>();
 
   constructor(site: SiteConfig) {

@@ -44,7 +44,7 @@ export class DatabaseError extends Error {
 export interface Entry {
   /** `undefined`: nothing of a place. */
   readonly facts: Facts | undefined;
-  /** Places that were made of it, by their prefix: for whoever makes them. */
+  /** Places that were made of it, by their prefix: for the caller that builds them. */
   readonly places: (GeoLocation | undefined)[];
 }
 
@@ -76,7 +76,7 @@ const MAX_DECODED = 16_384;
 const CHECKED_NETWORKS = 500;
 
 /**
- * Reads the file without holding anybody up.
+ * Reads the file without blocking the event loop.
  *
  * @param name - For messages, and for who asks where an answer is from.
  * @throws {DatabaseError}

@@ -3,7 +3,7 @@
  * tells, and, while that is silent, as it was told last, with what the node
  * sees for itself of the edges.
  *
- * The control node may well die with a region, so nobody waits for it: whoever
+ * The control node may well die with a region, so no node waits for it: a node that
  * has heard nothing of it for a second and a half begins to look.
  * @module
  */
@@ -29,7 +29,7 @@ export interface FollowNetworkOptions {
   readonly now: () => MonotonicMs;
   /** Called when the connection to the control node is made or lost. */
   readonly reached?: (isReached: boolean, reason: string) => void;
-  /** @returns Whether somebody takes connections at HOST:PORT. Never rejects. */
+  /** @returns Whether a process accepts connections at HOST:PORT. Never rejects. */
   readonly probe?: (address: string, timeoutMs: number) => Promise<boolean | undefined>;
 }
 
@@ -80,7 +80,7 @@ export function followNetwork({
     try {
       const headers = { [TIER_FIELD]: formatTierField({ secret, from: node }) };
       const { statusCode, body } = await pool.request({ method: 'GET', path: NETWORK_PATH, headers, signal });
-      body.on('error', () => undefined); // whoever reads hears of it
+      body.on('error', () => undefined); // the reader gets it
       if (statusCode !== 200) throw new Error(`status ${statusCode}`);
       for await (const line of jsonLines(body, MAX_NETWORK_BYTES)) {
         silence.refresh();

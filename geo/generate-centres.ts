@@ -2,7 +2,7 @@
  * Makes centres.ts: for each country, the point that is nearest to all of its
  * addresses together (their geometric median), as the city database has them.
  * The middle of the area would be no use: Russia's is in Siberia, nearer to
- * Tokyo than to Frankfurt, and hardly anybody lives there.
+ * Tokyo than to Frankfurt, and hardly any people live there.
  *
  *     npm run geo:centres
  *

@@ -15,7 +15,7 @@ export interface NetworkEdge {
   readonly name: string;
   /** Public addresses of the region, in canonical form. */
   readonly addresses: readonly string[];
-  /** HOST:PORT where somebody who has nothing else can see whether it takes connections. */
+  /** HOST:PORT that is probed by TCP where no report is available. */
   readonly probe: string;
   readonly up: boolean;
 }

@@ -1,6 +1,6 @@
 /**
  * A locator over .mmdb files that are read again when they change: beside the
- * ones in use, without holding anybody up, and not used when they are broken.
+ * ones in use, without blocking the event loop, and not used when they are broken.
  * @module
  */
 

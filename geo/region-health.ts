@@ -27,7 +27,7 @@ export class RegionHealth {
   rules: HealthRules;
   #isUp = true;
   #wasUp = false;
-  /** Since it is as it is; nobody waits for a region that was never seen to fail. */
+  /** Since it is as it is; a region that was never seen to fail is not delayed. */
   #since = LONG_AGO;
   #doublings = 0;
 

@@ -42,7 +42,7 @@ export async function openRegionLocator(region: RegionConfig, log: Logger): Prom
       if (next.geo.databases.join('\n') !== databases.join('\n')) void reopen(next);
     },
     close() {
-      databases = []; // those that are being opened are nobody's any more
+      databases = []; // those that are being opened are not used any more
       locator.close();
     },
   };

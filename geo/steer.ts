@@ -32,7 +32,7 @@ interface Prepared {
 interface PreparedRegion {
   readonly region: NetworkRegion;
   readonly direction: Direction | undefined;
-  /** For the visitor whom it can take. */
+  /** For the visitor that it can take. */
   readonly state: RegionState;
   readonly isDefault: boolean;
   readonly edges: RankedRegion['edges'];
@@ -123,7 +123,7 @@ function rank(
 ): Ranking {
   const from = place?.coordinates === undefined ? undefined : directionOf(place.coordinates);
   const ranked = regions.map((prepared) => rankedRegion(prepared, place, from, shedAt));
-  // Of whom nothing is known: the default region, and the others as near as they are to it.
+  // Visitors of unknown location: the default region, and the others as near as they are to it.
   const isUnknown = from === undefined && !ranked.some(({ pin }) => pin !== undefined);
   const middle = isUnknown ? fallback?.direction : undefined;
   const detours = new Map(

@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { splitAddress } from '../config/listener.ts';
 
 /**
- * @param address - HOST:PORT; at port 0 nobody can tell, and it counts as taken.
+ * @param address - HOST:PORT; at port 0 this is unknown, and it counts as in use.
  * @returns `false` when connections are refused, `undefined` when there was no answer in time, or none that says it.
  */
 export async function takesConnections(address: string, timeoutMs: number): Promise<boolean | undefined> {

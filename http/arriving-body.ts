@@ -43,7 +43,7 @@ class ArrivingBody extends Readable {
     this.#source = source;
     this.#drop = drop;
     this.#maxBytes = maxBytes;
-    this.on('error', ignore); // whoever reads it hears of it as well
+    this.on('error', ignore); // its reader gets it as well
     source.once('error', (error) => this.destroy(error));
     source.once('aborted', () => this.destroy(new HttpError('client_closed', 'the visitor left while sending')));
     source.once('end', () => this.push(null));
@@ -74,5 +74,5 @@ class ArrivingBody extends Readable {
 }
 
 function ignore(): void {
-  // nobody may be reading
+  // there may be no reader
 }

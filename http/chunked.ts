@@ -16,7 +16,7 @@ export interface ChunkedOptions {
   readonly fault: (detail: string, isTooLarge: boolean) => Error;
 }
 
-/** A chunk's size with its extensions, which nobody uses. */
+/** A chunk's size with its extensions, which are not used. */
 const MAX_LINE_BYTES = 4_096;
 
 /** Hexadecimal digits of a size: up to 2^52. */

@@ -39,7 +39,7 @@ export function expectsProxyHeader({ mode, sender, trusted }: Sender): boolean {
   return mode === 'proxy-protocol' && trusted(canonical(sender));
 }
 
-/** Senders before the other end; none where nobody is believed. */
+/** Senders before the other end; none where no sender is trusted. */
 export function believedChain(by: Sender, headers: RawHeaders): Chain {
   const { mode } = by;
   if (mode === 'connection' || !isBelieved(by)) return NO_CHAIN;

@@ -29,7 +29,7 @@ export interface SharesOptions {
 
 /** A request that needs a connection. */
 export interface Sharer {
-  /** The visitor that it counts for; undefined: nobody's own. */
+  /** The visitor that it counts for; undefined: none. */
   readonly visitor: string | undefined;
   /** The connection is there. */
   dispatch(): void;
@@ -61,7 +61,7 @@ export const MIN_READ_RATE = 16 * 1024;
 /** Minimum time over which a reader's rate is measured before it is found too slow. */
 const MEASURED_MS = 1_000;
 
-/** A measurement that began longer ago is begun anew when the reader has gone on: it was nobody's concern meanwhile. */
+/** A measurement that began longer ago is begun anew when the reader has continued: it did not matter meanwhile. */
 export const STALE_MS = 5_000;
 
 /** Interval of checks for slow readers and expired waits while requests wait. */

@@ -1,5 +1,5 @@
 /**
- * Writes a response to whoever asked: headers as they are, body at the reader's
+ * Writes a response to the requester: headers as they are, body at the reader's
  * pace, and a body that broke off as a broken message, never as a complete one.
  * @module
  */

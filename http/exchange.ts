@@ -1,6 +1,6 @@
 /**
  * One request that a server has read, and its answer: the same for HTTP/1.1 and
- * HTTP/2, whoever reads them. Three adapters make it: http/front-exchange.ts and
+ * HTTP/2, whichever server reads them. Three adapters make it: http/front-exchange.ts and
  * http/http2/exchange.ts for what is read here, http/node-exchange.ts for what
  * `node:http` reads.
  * @module

@@ -5,7 +5,7 @@
  */
 
 export interface Waiting {
-  /** Undefined: nobody's own; all of these count as one. */
+  /** Undefined: not assigned to a visitor; all of these count as one. */
   readonly visitor: string | undefined;
 }
 

@@ -17,7 +17,7 @@ export interface FairShareOptions {
   readonly share: number;
 }
 
-/** Fewer units than this are not worth sharing out: they go to whoever comes first. */
+/** Fewer units than this are not worth sharing out: they go to the first requester. */
 const LEAST_SHARED = 8;
 
 export class FairShare {
@@ -47,7 +47,7 @@ export class FairShare {
     return this.#held.get(visitor) ?? 0;
   }
 
-  /** @param visitor - Undefined: nobody's own, and bounded by the capacity alone. */
+  /** @param visitor - Undefined: no visitor, bounded by the capacity alone. */
   mayTake(visitor: string | undefined, units = 1): boolean {
     const capacity = this.#capacity();
     const free = capacity - this.#taken;

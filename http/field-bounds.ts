@@ -1,7 +1,7 @@
 /**
  * Bounds of the request fields that the edge itself takes apart. A field that is only passed on
  * counts towards `limits.max_header`; one that is read member by member costs far more for each byte, so
- * it may have no more than anybody needs.
+ * it may have no more than is needed in practice.
  * @module
  */
 import { HttpError } from './errors.ts';

@@ -44,7 +44,7 @@ const NAMES_NOTHING = /^(?:keep-alive|close)$/i;
  * Notes a protocol step in Via (RFC 9110, section 7.6.3). Changes `headers`.
  *
  * @param version - Of the message as it was received: `1.1`.
- * @param pseudonym - The name of this network; never a real host, for it is shown to everybody.
+ * @param pseudonym - The name of this network; never a real host, as it is public.
  */
 export function appendVia(headers: string[], version: string, pseudonym: string): void {
   appendMember(headers, 'Via', `${version} ${pseudonym}`);
@@ -106,7 +106,7 @@ function forwardedElement(ip: string, { host, proto }: VisitorAddress): string {
 export const DIFFER_BY_VISITOR: ReadonlySet<string> = new Set(['Forwarded', 'X-Forwarded-For']);
 
 /**
- * Puts another visitor in the place of the one that `setForwarded` told of, believing nobody.
+ * Puts another visitor in the place of the one that `setForwarded` wrote, trusting no sender.
  *
  * @param visitor - Who asks by the same scheme for the same host.
  */

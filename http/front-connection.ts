@@ -35,7 +35,7 @@ export class FrontConnection<Meaning> {
   since = monotonicNow();
   /** Arrival time of the current request. */
   startedAt = LONG_AGO;
-  /** Kept by whoever answers: what it knows of the other side, and when it found out. */
+  /** Kept by the handler: what it knows of the other side, and when it found out. */
   asker = 0;
   askerOf: unknown;
   /** The visitor that its requests count for; undefined where that is not known, or differs from one to the next. */
@@ -310,7 +310,7 @@ export class FrontConnection<Meaning> {
       if (this.#isGone) return;
       const isBusy = this.waitsFor === 'answer' || this.waitsFor === 'reader';
       if (!isBusy && this.#hasEnded) this.socket.end();
-      else if (!isBusy || this.#rest === '') this.socket.resume(); // nobody else would, once that is answered
+      else if (!isBusy || this.#rest === '') this.socket.resume(); // no other code would, once that is answered
     });
   }
 

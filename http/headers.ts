@@ -154,13 +154,13 @@ export function isFieldValue(value: string): boolean {
 
 /** Field names that are remembered: a few hundred are in use, and each is asked about many times a request. */
 const MAX_NAMES = 1_000;
-/** Longer ones are nobody's that is asked for often. */
+/** Longer ones are rare. */
 const MAX_NAME_CHARS = 64;
 const LEAST_SLICE_CHARS = 13;
 
 /**
- * @returns The same function of a field name, which remembers the names that it was asked about lately: whoever sends
- *   names that nobody else does takes no more than half of the room, and only until the next ones.
+ * @returns The same function of a field name, which remembers the recent names: a client that sends
+ *   names that no other client sends takes no more than half of the room, and only until the next ones.
  */
 export function remembered<T>(of: (name: string) => T): (name: string) => T {
   const values = new TwoGenerationCache<string, T>({ generationWeight: MAX_NAMES / 2 });

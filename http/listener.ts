@@ -286,7 +286,7 @@ function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig
 
 /** Answers on a socket that has no response object, and closes it. */
 export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []): void {
-  socket.on('error', () => socket.destroy()); // the other side may be gone already; there is nobody left to tell
+  socket.on('error', () => socket.destroy()); // the other side may be gone already
   if (!socket.writable || socket.destroyed) {
     socket.destroy();
     return;
@@ -309,7 +309,7 @@ function closeGently(socket: Socket, pipelines: Pipelines): void {
       destroySoon();
       return;
     }
-    request.removeAllListeners('readable'); // of whoever reads its body
+    request.removeAllListeners('readable'); // of the reader of its body
     request.resume();
     socket.end();
     linger(socket);

@@ -58,7 +58,7 @@ export interface UpstreamRequest {
   readonly body: Readable | undefined;
   /** The protocol to switch to (RFC 9110, section 7.8), such as `websocket`. */
   readonly upgrade?: string | undefined;
-  /** Block of addresses of the visitor that it is sent for, whose share of connections it counts against; absent: nobody's. */
+  /** Block of addresses of the visitor that it is sent for, whose share of connections it counts against; absent: none. */
   readonly visitor?: string | undefined;
 }
 

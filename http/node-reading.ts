@@ -1,7 +1,7 @@
 /**
  * Connections that `node:http` reads, and how they are taken back from it.
  *
- * Its parser would take all that one read brings, a thousand requests, before anybody else is looked at. So it is given
+ * Its parser would take all that one read brings, a thousand requests, before other connections are read. So it is given
  * pieces (http/node-framing.ts), for as long as a slice of time lasts (http/turns.ts), and none while the connection is
  * paused; the rest follows in a later turn.
  * @module

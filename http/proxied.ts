@@ -1,10 +1,10 @@
 /**
- * Connections that begin with a PROXY header: whoever is trusted to say so
- * tells by it whose connection it is, and everybody after it sees that
+ * Connections that begin with a PROXY header: a trusted sender
+ * reports by it whose connection it is, and all later code sees that
  * visitor's address as the other end of the connection.
  *
  * The header stands before everything else, TLS included, so it is read
- * before anybody else sees the connection.
+ * before any other code sees the connection.
  * @module
  */
 import type { Server, Socket } from 'node:net';
@@ -100,5 +100,5 @@ function show(socket: Socket, address: string): void {
 }
 
 function ignore(): void {
-  // The connection has broken; it is nobody's yet.
+  // The connection has broken; it has no owner yet.
 }

@@ -106,7 +106,7 @@ function parseV2(bytes: Buffer): ProxyHeader {
   const isLocal = command === 0;
   if (!isLocal && width !== undefined && rest < 2 * width + 4) return invalid('a PROXY header is too short');
   if (bytes.length < length) return PARTIAL;
-  // LOCAL: the sender's own, such as a health check. Unix sockets and datagrams are nobody's address here.
+  // LOCAL: the sender's own, such as a health check. Unix sockets and datagrams have no address here.
   if (isLocal || width === undefined || protocol !== STREAM) {
     return { kind: 'header', source: undefined, destination: undefined, length };
   }

@@ -1,5 +1,5 @@
 /**
- * SipHash (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012): a keyed hash of which nobody who does not
+ * SipHash (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012): a keyed hash of which an attacker who does not
  * know the key can find two inputs with the same value. Node has none that is quick for so few bytes.
  *
  * It needs integers of 64 bits, which JavaScript has at the price of an object each, and WebAssembly has for nothing:

@@ -1,6 +1,6 @@
 /**
  * Turns of the event loop: what connections have sent at once is read in slices of time, so that others are answered
- * in between. A connection that has more than a slice goes on in a later turn, one after the other.
+ * in between. A connection that has more than a slice continues in a later turn, one after the other.
  * @module
  */
 import { earlierOf, LONG_AGO, later, type MonotonicMs, monotonicNow } from '../lib/clock.ts';

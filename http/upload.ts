@@ -188,5 +188,5 @@ export class Upload {
 }
 
 function ignore(): void {
-  // An error of a body that is not read any more concerns nobody.
+  // An error of a body that is not read any more does not matter.
 }

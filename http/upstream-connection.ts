@@ -276,7 +276,7 @@ export class UpstreamConnection implements Flow {
       else if (this.#parser.keepsAlive && this.#upload?.isDone !== false) return this.#release();
       this.destroy();
     } catch (error) {
-      // What came before it is read by whoever waits for it.
+      // What came before it is read by its waiter.
       this.#phase = 'failing';
       setImmediate(() => this.fail(error as Error));
     }

@@ -9,7 +9,7 @@
  * when there was anything to read. It rests for `restMs` before that after a
  * response that ends with its head (HEAD, 204, 304, no bytes), behind which
  * some servers send a body all the same, and after every response of a server
- * that was seen to send too much lately. When as many are open as may be, the
+ * that has recently sent surplus bytes. When as many are open as may be, the
  * rest of the one that has rested longest is cut short, unless the server was
  * seen to send too much: then the connection is closed.
  *

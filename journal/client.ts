@@ -116,7 +116,7 @@ async function open(
 ): Promise<AsyncIterable<Uint8Array>> {
   try {
     const { statusCode, body } = await pool.request({ method: 'GET', ...request });
-    body.on('error', () => undefined); // also when nobody reads any more; whoever reads hears of it
+    body.on('error', () => undefined); // also without a reader; a reader gets it as well
     if (statusCode !== 200) throw new JournalError('journal_refused', `status ${statusCode}`);
     return body;
   } catch (cause) {

@@ -40,6 +40,6 @@ export class Connection {
   #close(): void {
     this.giveUp(new JournalError('journal_ended'));
     const end = async (): Promise<unknown> => this.#messages.return?.();
-    end().catch(() => undefined); // nobody is interested in how an iteration that was given up comes to its end
+    end().catch(() => undefined); // the outcome of an abandoned iteration does not matter
   }
 }

@@ -29,7 +29,7 @@ export function openJournalFile(file: string, identity: string): Database {
   let db: Database | undefined;
   try {
     db = new DatabaseSync(file, { timeout: 0 });
-    // Before anything is read: nobody else gets in, and there is no shared memory beside the log.
+    // Before anything is read: no other process gets in, and there is no shared memory beside the log.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     const isNew = identify(db);
     setUp(db);

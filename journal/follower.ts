@@ -293,7 +293,7 @@ export class Follower {
 
   /** Never rejects. */
   #wait(ms: number, signal: AbortSignal): Promise<void> {
-    return this.#options.wait(ms, signal).catch(() => undefined); // aborted: whoever waits looks at the signal
+    return this.#options.wait(ms, signal).catch(() => undefined); // aborted: callers check the signal
   }
 }
 

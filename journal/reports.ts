@@ -14,7 +14,7 @@ const MAX_REPORT_BYTES = 4_096;
  * Takes the reports of one call as they arrive.
  *
  * @param signal - Breaks the call off.
- * @returns Whether the call came to its end; otherwise there is nobody to answer.
+ * @returns Whether the call came to its end; otherwise there is no caller to answer.
  * @throws {JournalError} `journal_bad_message`
  */
 export async function readReports(

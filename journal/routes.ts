@@ -99,7 +99,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    // Read to its end all the same: whoever still sends would find the connection closed, and no answer. It is a node.
+    // Read to its end all the same: a node that is still sending would find the connection closed, without an answer.
     if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
   if (bytes > MAX_BODY_BYTES) throw new HttpError('body_too_large');

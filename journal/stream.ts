@@ -115,7 +115,7 @@ async function stream(
   }
 }
 
-/** Wakes up whoever waits, or comes to wait later. */
+/** Wakes current and later waiters. */
 class Bell {
   #rung = Promise.withResolvers<void>();
 
@@ -158,7 +158,7 @@ async function writeLine(
   const signal = AbortSignal.any([ending, over.signal]);
   const drained = once(response, 'drain', { signal }).then(
     () => true,
-    () => true, // ending: nobody is left to be slow
+    () => true, // ending: no reader is left to be slow
   );
   const stalled = wait(stallTimeoutMs, signal).then(
     () => false,

@@ -1,6 +1,6 @@
 /**
  * The access log: one JSON object a line for each answer to a visitor, written
- * in batches. When the file, or whoever reads standard output, does not keep
+ * in batches. When the file, or the reader of standard output, does not keep
  * up, lines are left out and counted rather than answers held back.
  *
  * `{"time":"2026-01-31T12:00:00.000Z","ip":"192.0.2.7","method":"GET","host":"www.example.com",

@@ -34,7 +34,7 @@ export class StatusCounters {
 
 type Labels<Name extends MetricsOfType<'counter'>> = Readonly<Record<LabelOf<Name>, string>>;
 
-/** A counter whose label values are looked up once and kept by whoever counts. */
+/** A counter whose label values are looked up once and kept by the caller. */
 export class FastCounter<const Name extends MetricsOfType<'counter'>> {
   readonly #cells = new Map<string, { readonly labels: Labels<Name>; readonly cell: CounterCell }>();
 

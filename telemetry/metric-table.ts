@@ -254,7 +254,7 @@ export const METRICS = {
     roles: ['control'],
     labels: { region: REGION, state: 'a state of [regions](geo.md)' },
     help: '1 for the state that the region is in, 0 for the others.',
-    watch: '`down` is 1 although nobody drained it.',
+    watch: '`down` is 1 although no operator drained it.',
   },
   seawall_region_edges_up: {
     type: 'gauge',

@@ -47,7 +47,7 @@ export class Breaker {
 
   /**
    * Returns whether a request may be sent now. Ask only when it will be: once the pause is over, the first to ask takes
-   * the trial, and everybody else is refused until it reports back, or for `firstPauseMs` if it never does.
+   * the trial, and every other request is refused until it reports back, or for `firstPauseMs` if it never does.
    */
   allows(now: MonotonicMs): boolean {
     const state = this.#state;

@@ -1,5 +1,5 @@
 /**
- * Another node of the network as somebody to ask.
+ * Another node of the network as a target of requests.
  * @module
  */
 import type { Duplex } from 'node:stream';

@@ -49,7 +49,7 @@ class Attempts implements Flow {
   readonly #targets: readonly Target[];
   /** Index of the next target. */
   #at = 0;
-  /** Passed over because they failed lately; asked when nobody else is left. */
+  /** Skipped because of recent failures; tried when no other is left. */
   #resting: Target[] | undefined;
   #flow: Flow | undefined;
   isAborted = false;

@@ -1,5 +1,5 @@
 /**
- * Noticing that whoever asked has gone.
+ * Signal that aborts when the requester has disconnected.
  * @module
  */
 import type { GoneSignal } from '../cache/exchange.ts';

@@ -1,5 +1,5 @@
 /**
- * The listener for other nodes: lets nobody else in, and turns their request
+ * The listener for other nodes: rejects all other clients, and turns node requests
  * into one for the cache.
  * @module
  */

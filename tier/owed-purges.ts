@@ -1,5 +1,5 @@
 /**
- * Purges of somebody who will not ask again: an origin that says what has
+ * Purges of a caller that will not retry: an origin that reports what has
  * become invalid. What the journal does not take is owed, and appended when it
  * can be.
  *

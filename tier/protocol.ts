@@ -84,7 +84,7 @@ export function formatVersion({ wasFresh, isPersonal, ...position }: Version): s
   return formatTierField({ ...positionMembers(position), ...flags });
 }
 
-/** @returns `undefined` where the other node does not say: it is then as new as nobody knows. */
+/** @returns `undefined` where the other node does not say: its age is then unknown. */
 export function readVersion(headers: RawHeaders): Version | undefined {
   const members = readTierField(headers);
   if (members === undefined) return undefined;

@@ -18,7 +18,7 @@ import { OwedPurges } from './owed-purges.ts';
 /** Component that keeps a node's purge state up to date. */
 export interface Purging {
   /**
-   * Purges on behalf of somebody whom a site lets purge.
+   * Purges on behalf of a visitor that a site lets purge.
    * Resolves when it is in the journal and applied here.
    *
    * @throws {HttpError} `journal_unreachable` when it may not have been taken.
@@ -53,7 +53,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
     purge: async (purges) => (await following).purge(purges),
     async invalidate(purges) {
       if (!owed.isEmpty) {
-        owed.add(purges); // the journal is out of reach: nobody waits for it in vain
+        owed.add(purges); // the journal is unreachable: purges are queued without waiting
         return;
       }
       try {

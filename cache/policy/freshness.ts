@@ -22,7 +22,7 @@ export interface FreshnessInput {
 export interface Heuristic {
   readonly fraction: number;
   readonly maxMs: number;
-  /** Bound for statuses from 400 on: an error ends without a change of its Last-Modified, when somebody mends it. */
+  /** Bound for statuses from 400 on: an error ends without a change of its Last-Modified, when it is fixed. */
   readonly maxErrorMs: number;
 }
 

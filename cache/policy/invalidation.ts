@@ -4,14 +4,14 @@
  */
 import { firstLine, type RawHeaders } from '../../http/headers.ts';
 
-/** RFC 9110, section 9.2.1. A method that nobody knows is unsafe. */
+/** RFC 9110, section 9.2.1. An unknown method is unsafe. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 export function isSafe(method: string): boolean {
   return SAFE_METHODS.has(method);
 }
 
-/** RFC 9110, section 9.2.2: may be sent again when nobody knows whether it arrived. */
+/** RFC 9110, section 9.2.2: may be retried when it is unknown whether it arrived. */
 export function isIdempotent(method: string): boolean {
   return isSafe(method) || method === 'PUT' || method === 'DELETE';
 }

@@ -16,7 +16,7 @@ export const STORE_REFUSAL_MEANINGS = {
     'The request has cookies that are not in the key, and the origin does not declare the answer shareable. ' +
     'Name those that change nothing in `ignored_cookies`, those that matter in `key.cookies`.',
   'set-cookie':
-    'The answer sets a cookie, and nothing says that it is for everybody: the origin may say `public` or `s-maxage`, a ' +
+    'The answer sets a cookie, and nothing declares it shareable: the origin may say `public` or `s-maxage`, a ' +
     'rule `set_cookie: store`.',
   'vary-star': 'The answer has `Vary: *`, which no other request matches (section 4.1).',
   status: 'This status is kept only with a lifetime: from the origin, or from a rule that names `status` and `ttl`.',

@@ -53,7 +53,7 @@ function permitsAuthorization(directives: ResponseDirectives): boolean {
 
 /**
  * RFC 9111, section 7.3 leaves Set-Cookie to max-age and the like; one
- * visitor's cookie for everybody is too dangerous to follow from that, so the
+ * visitor's cookie for all is too dangerous to follow from that, so the
  * origin must say `public`, name a lifetime for shared caches, or name the
  * field in no-cache="…" or private="…", which keeps it out of the store.
  */

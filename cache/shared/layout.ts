@@ -25,14 +25,14 @@ export interface Shape {
   readonly threads: number;
   /** A power of two. */
   readonly shards: number;
-  /** Of each shard. */
+  /** Number per shard. */
   readonly rows: number;
-  /** Of each shard: a power of two. */
+  /** Number per shard: a power of two. */
   readonly buckets: number;
-  /** Of each shard. */
+  /** Number per shard. */
   readonly slabs: number;
   readonly slabBytes: number;
-  /** Of each shard. */
+  /** Number per shard. */
   readonly claims: number;
 }
 

@@ -84,7 +84,7 @@ export class MemoryBody implements StoredBody {
 
   /**
    * @param id - Where it is a body that was there before.
-   * @param account - Told while somebody holds it; absent for what is only read out of a record.
+   * @param account - Notified while it is referenced; absent for what is only read out of a record.
    */
   constructor(segments: readonly Segment[], { id = ++lastId, account }: { id?: number; account?: Account } = {}) {
     this.id = id;

@@ -18,7 +18,7 @@ const SECRET = 'seawall.key-hash';
 /**
  * Visitors choose keys, and must not be able to choose many of the same hash: the key of the hash is a secret of the
  * process. All its threads have the same, as they look keys up in the same memory (cache/shared/). No other process
- * sees these hashes; which node or worker owns a key is told by another one (tier/ring.ts).
+ * sees these hashes; the ring decides which node or worker owns a key (tier/ring.ts).
  */
 const HASH = new SipHash(secretOfProcess(), { compression: 1, finalization: 3 });
 

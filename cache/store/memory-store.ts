@@ -7,7 +7,7 @@
  *
  * Writes under way count against the same bound, and make room by evicting; so
  * a node's memory for responses never passes `maxBytes`. What is evicted while
- * somebody reads it counts until they have read it: slow readers make the
+ * it is read counts until the last reader is done: slow readers make the
  * room smaller, not the memory larger.
  * @module
  */

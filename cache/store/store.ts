@@ -29,7 +29,7 @@ export interface StoredBody {
    * @param range - Must lie within one of `ranges`.
    */
   open(range: ByteRange): BodyReader;
-  /** It is in somebody's use, and counts as memory in use until `letGo`, stored or not. */
+  /** It is referenced, and counts as memory in use until `letGo`, stored or not. */
   hold(): void;
   letGo(): void;
 }

@@ -89,7 +89,7 @@ function copy(file: string, folder: string, origin: string | undefined, portOffs
   }
   if (region.purges?.journal !== undefined) region.purges.journal = moved(region.purges.journal, portOffset);
   region.sites = region.sites.map((entry) => {
-    // The demo site's rules are made for the demo site: what is kept of anybody else's is what its own headers say.
+    // The demo site's rules are made for the demo site: other sites are cached by their own headers.
     if (origin !== undefined) return { name: 'site', hosts: ['*'], origin: { servers: [{ url: origin }] } };
     const site = 'include' in entry ? parse(readFileSync(join(dirname(file), entry.include), 'utf8')) : entry;
     const servers = site.origin.servers.map(({ url }: { url: string }) => ({ url: moved(url, portOffset) }));

@@ -113,7 +113,7 @@ export async function startDemoOrigin(options: DemoOriginOptions): Promise<DemoO
   function count(path: string): void {
     if (path === '/stats') return;
     requests++;
-    // Addresses that anybody can invent share one line.
+    // Addresses that visitors can invent share one line.
     const line = path in reads || path in writes || path === '/echo' || files.has(path) ? path : 'other';
     requestsByPath.set(line, (requestsByPath.get(line) ?? 0) + 1);
   }
@@ -126,7 +126,7 @@ export async function startDemoOrigin(options: DemoOriginOptions): Promise<DemoO
       const tookMs = Math.round(msSince(startedAtMs));
       options.onRequest?.(`${request.method} ${request.url} ${response.statusCode} ${tookMs} ms`);
     });
-    // A body that nobody asked for must not keep the connection from its next request.
+    // An unexpected body must not keep the connection from its next request.
     request.resume();
     handlerOf(request.method ?? 'GET', path)(request, response);
   });

@@ -256,7 +256,7 @@ function edgeOf({ edges, file }: RegionConfig, name: string): EdgeConfig {
   return edge;
 }
 
-/** @throws The system's error when somebody listens there. */
+/** @throws The system's error when the address is in use. */
 async function checkFree(address: string | undefined): Promise<void> {
   if (address === undefined) return;
   const { host, port } = splitAddress(address);

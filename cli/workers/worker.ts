@@ -18,7 +18,7 @@ import { ALIVE_MS, type FromWorker, type Metrics, type Question, type ToWorker }
 
 function tell(message: FromWorker): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  // Without a supervisor there is nobody to tell; that it is gone is heard elsewhere.
+  // Without a supervisor there is no receiver; its end is noticed elsewhere.
   if (process.send === undefined || !process.connected) resolve();
   else process.send(message, undefined, undefined, () => resolve());
   return promise;

@@ -17,7 +17,7 @@ const recordName = z
   .min(1)
   .max(254)
   .meta({ title: 'a name in the zone', examples: ['www', '@', '*', 'mail.example.com.'] });
-/** RFC 2181, section 8: a number of 31 bits; and nobody keeps anything for longer than a week. */
+/** RFC 2181, section 8: a number of 31 bits; and caches keep nothing for longer than a week. */
 const ttl = duration
   .pipe(z.number().min(0).max(604_800_000))
   .meta({ title: 'a duration up to 7d', examples: ['30s', '1h'] });

@@ -32,7 +32,7 @@ export interface ZoneContent {
 
 export type ZoneProblem = readonly [path: KeyPath, message: string, fix: string];
 
-/** An answer with more could not be sent to anybody (a message over TCP has 64 KiB). */
+/** An answer with more could not be sent (a message over TCP has 64 KiB). */
 const MAX_SET_BYTES = 16_384;
 
 /** @param hosts - Of the sites of the region. */

@@ -36,7 +36,7 @@ export interface Answer {
   readonly kind: number;
 }
 
-/** Aliases that lead to aliases; whoever asks goes on by itself from the last one. */
+/** Aliases that lead to aliases; the resolver continues from the last one. */
 const MAX_ALIASES = 8;
 /** RFC 8482, section 4.2: what there is instead of everything. */
 const MINIMAL_ANY: RecordSet = {
@@ -102,7 +102,7 @@ class Answerer {
     const { query, writer, zone, counts, ttlSeconds, decide, choose } = this.#question;
     this.#decision = decide();
     const choice = choose(this.#decision, query.type);
-    // Nowhere to send anybody: another name server may know better, and a negative answer would be kept.
+    // No region to answer with: another name server may know better, and a negative answer would be kept.
     if (choice === undefined) return this.#done(RCODE.SERVFAIL, name.id);
     const { region, addresses, isLastResort } = choice;
     counts.regions.set(region.name, (counts.regions.get(region.name) ?? 0) + 1);

@@ -73,7 +73,7 @@ export async function startDns({ region, dns, regions, log, componentEvents }: D
     try {
       return answering.responder.respond(message, address, transport, instantNow());
     } catch (error) {
-      // A mistake of ours must not end the server for everybody else.
+      // A mistake of ours must not end the server for other clients.
       counts.dropped.failed += 1;
       log.error({ err: error, query: message.subarray(0, 64).toString('hex') }, 'query failed with an internal error');
       return undefined;

@@ -1,7 +1,7 @@
 /**
  * Response rate limiting: how many answers of a kind one network may be sent
- * over UDP a second, so that nobody who forges addresses can have this server
- * flood somebody else (the idea of Vixie and Schryver, as in BIND and NSD).
+ * over UDP a second, so that forged addresses cannot make this server
+ * flood a victim (the idea of Vixie and Schryver, as in BIND and NSD).
  *
  * Token buckets in a table of fixed size. Which bucket a network has follows
  * from a hash with a secret seed; of the few places that a hash allows, the
@@ -66,7 +66,7 @@ export class RateLimiter {
         place = i;
       }
     }
-    // A place that somebody else had begins anew, unless all are taken by those who have spent everything.
+    // A place of another network begins anew, unless all are taken by those who have spent everything.
     const isOwn = this.#tags[place] === tag && (this.#times[place] as number) >= 0;
     const tokens = isOwn ? most : most < 1 ? most : perSecond;
     this.#tags[place] = tag;

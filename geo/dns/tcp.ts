@@ -48,7 +48,7 @@ export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
     const { maxConnections, maxConnectionsPerNetwork } = bounds();
     if (sockets.size >= maxConnections || count >= maxConnectionsPerNetwork) {
       onRefused();
-      socket.on('error', () => socket.destroy()); // nobody is left to be told
+      socket.on('error', () => socket.destroy()); // there is no peer to report to
       socket.destroy();
       return;
     }
@@ -103,11 +103,11 @@ function serve(socket: Socket, { bounds, respond }: TcpOptions): void {
     if (socket.writableLength > MAX_WAITING_BYTES) socket.pause();
   });
   socket.on('drain', () => socket.resume());
-  socket.on('error', () => socket.destroy()); // a reset: nobody is left to be told
+  socket.on('error', () => socket.destroy()); // a reset: there is no peer to report to
   socket.once('close', () => clearTimeout(idle));
 }
 
-/** Lets what is written arrive; whoever does not read it is cut off. */
+/** Lets written bytes arrive; a client that does not read is cut off. */
 function finish(socket: Socket): void {
   if (socket.writableEnded) return;
   socket.end();

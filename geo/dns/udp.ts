@@ -57,7 +57,7 @@ export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptio
     for (const { bytes, to, address } of batch) socket.send(bytes, to, address, sent);
   };
   socket.on('message', (message, { address, port: to }) => {
-    // Nobody asks from port 0, and nobody could be answered there.
+    // Port 0 is no source of real queries, and cannot be answered.
     const bytes = to === 0 ? undefined : respond(message, address);
     if (bytes === undefined) return;
     waiting.push({ bytes, to, address });

@@ -23,7 +23,7 @@ import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
 
 export interface ConnectionOptions {
-  /** Decrypted, and nobody reads from it. */
+  /** Decrypted, without a reader. */
   readonly socket: TLSSocket;
   readonly limits: () => LimitsConfig;
   /** Answers at once (`answer`), or on the stream (`open`). */

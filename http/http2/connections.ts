@@ -59,7 +59,7 @@ export class Http2Connections {
     return this.#connections.size;
   }
 
-  /** @param socket - Decrypted, and nobody reads from it. */
+  /** @param socket - Decrypted, without a reader. */
   accept(socket: TLSSocket): void {
     const { onFlood, onProblem } = this.#handlers;
     const connection = new Connection({

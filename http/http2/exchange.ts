@@ -91,7 +91,7 @@ export function http2Headers(status: number, headers: RawHeaders): string[] {
 /** The other end of a connection. */
 export interface Peer {
   readonly remoteAddress: string;
-  /** Kept by whoever answers at once: the last head, and what it meant. */
+  /** Kept by the synchronous handler: the last head, and its interpretation. */
   known?: { readonly raw: RawHeaders; readonly meaning: unknown; readonly of: unknown } | undefined;
 }
 

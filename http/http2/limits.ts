@@ -15,8 +15,8 @@
  * | PRIORITY, WINDOW_UPDATE, unknown frames (CVE-2019-9513, 9511) | bytes that no request or body explains:
  * `isMostlyOverhead` |
  * | empty DATA frames (CVE-2019-9518) | `ALLOWED.empties` |
- * | bodies that nobody reads | windows: 256 KiB a stream, 1 MiB a connection |
- * | answers that nobody reads (CVE-2019-9517) | 256 KiB that wait: nothing more is read from the connection |
+ * | unread bodies | windows: 256 KiB a stream, 1 MiB a connection |
+ * | unread responses (CVE-2019-9517) | 256 KiB that wait: nothing more is read from the connection |
  * | windows of nothing, slow readers (CVE-2019-9511) | `limits.write_timeout`, bodies at the reader's pace |
  * @module
  */

@@ -51,7 +51,7 @@ export class Output {
     slab.release();
   }
 
-  /** Sends what is written when whoever is writing has come to an end. */
+  /** Sends what is written when the writer has finished. */
   flushSoon(): void {
     if (this.#isScheduled || this.#slab === undefined) return;
     this.#isScheduled = true;

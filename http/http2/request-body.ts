@@ -27,7 +27,7 @@ export class RequestBody extends Readable {
   constructor(onTaken: (bytes: number) => void) {
     super();
     this.#onTaken = onTaken;
-    this.on('error', ignore); // whoever reads it listens as well
+    this.on('error', ignore); // its reader listens as well
   }
 
   /** True once all of it has arrived. */
@@ -109,5 +109,5 @@ export class RequestBody extends Readable {
 }
 
 function ignore(): void {
-  // nobody may be reading
+  // there may be no reader
 }

@@ -7,7 +7,7 @@ import { type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import type { ErrorCode } from './errors.ts';
 import type { RequestBody } from './request-body.ts';
 
-/** Bytes of an answer that wait here until whoever writes it is asked to wait. */
+/** Bytes of an answer that are buffered here before the writer gets back-pressure. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
 /** Callbacks of a stream for the exchange on it. */

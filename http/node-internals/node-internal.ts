@@ -1,7 +1,7 @@
 /**
  * Use of something that Node does not document. What such a use needs may
  * look different in another version of Node: so each is checked before a node
- * serves (checks.ts), has a fallback, and is told of by a metric.
+ * serves (checks.ts), has a fallback, and is reported by a metric.
  * @module
  */
 

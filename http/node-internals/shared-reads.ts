@@ -40,7 +40,7 @@ let slots: Slots | null | undefined;
  * From now on what the socket reads comes to `onBytes`; what it has read already
  * is in its stream.
  *
- * @param socket - Accepted, over TLS or not, and nobody reads from it.
+ * @param socket - Accepted, over TLS or not, without a reader.
  * @returns Whether it does; if not, it is to be read as usual.
  */
 export function shareReads(socket: Socket, onBytes: OnBytes): boolean {

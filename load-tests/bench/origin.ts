@@ -32,7 +32,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('data', (text: string) => {
     rest = answerAll(socket, rest + text);
   });
-  socket.on('error', () => socket.destroy()); // whoever asked has gone
+  socket.on('error', () => socket.destroy()); // the client has gone
 });
 server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => process.stdout.write('ready\n'));
 

@@ -44,7 +44,7 @@ export function parseResident(status: string): number {
 
 /**
  * Microseconds in which a processor ran programs (or was taken away by the machine below), from the text of /proc/stat.
- * What it did for interrupts is left out: the kernel gives that to whom it wants.
+ * What it did for interrupts is left out: the kernel attributes that arbitrarily.
  */
 export function parseBusy(stat: string, core: number): number {
   const fields = new RegExp(`^cpu${core} (.*)$`, 'm').exec(stat)?.[1]?.split(' ').map(Number) ?? [];

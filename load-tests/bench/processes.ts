@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { familyPids } from './proc.ts';
 
-/** The processor of the server under test, and that of everybody else: load generator and origin. */
+/** The processor of the server under test, and that of the rest: load generator and origin. */
 export const CORES: { readonly server: number; readonly load: number } = { server: 0, load: 1 };
 
 /** Time limit for a server to accept connections, and to exit. */
@@ -112,7 +112,7 @@ export async function untilListening(server: Running, port: number): Promise<voi
     const ended = server.child.exitCode ?? server.child.signalCode;
     if (ended !== null) throw new Error(`${server.name} ended (${ended}): ${server.said()}`);
     if (performance.now() > deadline) throw new Error(`${server.name} does not listen: ${server.said()}`);
-    await sleep(RETRY_MS); // it tells nobody when it is ready
+    await sleep(RETRY_MS); // it does not report when it is ready
   }
 }
 

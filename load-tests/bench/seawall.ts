@@ -149,7 +149,7 @@ export async function ready({ name, child, said }: Running): Promise<ReadyLine> 
     throw new Error(`${name} did not start: ${said()}`);
   });
   const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
-  ended.catch(() => undefined); // whoever waits for its end hears of it
+  ended.catch(() => undefined); // the waiter for its end gets it
   return JSON.parse(line);
 }
 

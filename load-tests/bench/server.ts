@@ -30,7 +30,7 @@ export interface Server {
   readonly port: number;
   /** TLS with HTTP/1.1 and HTTP/2 by ALPN. */
   readonly tlsPort: number | undefined;
-  /** Connections that it takes at a time, where that is less than anybody asks for. */
+  /** Connections that it takes at a time, where that is less than any scenario needs. */
   readonly mostConnections?: number;
   stop(): Promise<void>;
 }

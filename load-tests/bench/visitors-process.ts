@@ -44,7 +44,7 @@ for (let opened = 0; opened < orders.connections; opened += AT_A_TIME) {
 report();
 createInterface({ input: process.stdin })
   .on('line', report)
-  .on('close', () => process.exit()); // whoever gave the orders has ended
+  .on('close', () => process.exit()); // the controlling process has ended
 
 function report(): void {
   const told: Report = { open: sockets.size, bytes };

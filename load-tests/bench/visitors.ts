@@ -38,12 +38,12 @@ async function startVisitors(orders: Orders): Promise<Visitors> {
   });
   const { stdin, stdout } = visitors.child;
   if (!stdin || !stdout) throw new Error('the visitors cannot be talked to');
-  stdin.on('error', () => undefined); // they have ended, which is told by the next report that does not come
+  stdin.on('error', () => undefined); // they have ended, which shows in the next report that does not arrive
   const lines = createInterface({ input: stdout });
   const next = async (): Promise<Report> => {
     const signal = AbortSignal.timeout(LIMIT_MS);
     const ended = once(visitors.child, 'exit', { signal }).then(() => []);
-    ended.catch(() => undefined); // after its time nobody waits for it
+    ended.catch(() => undefined); // it is not awaited after its time
     const [line] = (await Promise.race([once(lines, 'line', { signal }), ended])) as [string?];
     if (line === undefined) throw new BenchError(`the clients ended: ${visitors.said()}`);
     return JSON.parse(line);

@@ -37,7 +37,7 @@ if (folder !== undefined) {
     last = now;
   }, RESOLUTION_MS).unref();
   const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy()); // whoever asked has gone
+    socket.on('error', () => socket.destroy()); // the client has gone
     createInterface({ input: socket }).on('line', (question) => {
       if (question === 'collect') globalThis.gc?.();
       const { heapUsed, external, rss } = process.memoryUsage();

@@ -181,7 +181,7 @@ const HTTP1: readonly Shape[] = [
   http1('connection', 'Connection with 7,000 names', fresh('Connection', times('a, ', 21_000)), LONG),
   http1(
     'upgrade',
-    'Upgrade, TE and Expect that nobody grants',
+    'Upgrade, TE and Expect that are not granted',
     (i) =>
       head('/plain', [
         ['TE', times('a, ', 9_000)],

@@ -169,7 +169,7 @@ class Site {
     }
   }
 
-  /** Changes an item, purges it, and asks somebody for it as soon as there is a receipt. Never rejects. */
+  /** Changes an item, purges it, and requests it as soon as there is a receipt. Never rejects. */
   async #change(item: number): Promise<void> {
     this.#calls += 1;
     this.#changes += 1;

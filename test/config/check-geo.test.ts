@@ -41,7 +41,7 @@ for (const { what, yaml, places = [], says, fix } of [
     what: 'the PROXY protocol from nobody',
     yaml: 'client_address: proxy-protocol\n',
     places: ['3:17 client_address'],
-    says: /nobody is trusted, so the PROXY protocol is never believed/,
+    says: /no sender is trusted, so the PROXY protocol is never believed/,
   },
   { what: 'a header from nobody', yaml: 'client_address: { header: X-Real-IP }\n', places: ['3:1 client_address'] },
   { what: 'a header from somebody', yaml: 'client_address: { header: X-Real-IP }\ntrusted_proxies: [10.0.0.0/8]\n' },

@@ -73,7 +73,7 @@ const WRONG_RANGE: Argument = {
   title: 'A part that is not the part it claims to be',
   rfc: 'RFC 9110, sections 14.4 and 15.3.7.1',
   argument:
-    'The origin answers `Range: bytes=-5` with `Content-Range: bytes 4-9/10`, which are six bytes, and with five bytes of content. A 206 has to hold "a content consisting of the range" (section 15.3.7.1), so nobody can say which bytes these are; the tests do not agree either: one wants byte 8 to be `4`, another byte 9. Seawall passes such a response on and does not store it, since every later answer made from it could be wrong bytes under a right label.',
+    'The origin answers `Range: bytes=-5` with `Content-Range: bytes 4-9/10`, which are six bytes, and with five bytes of content. A 206 has to hold "a content consisting of the range" (section 15.3.7.1), so it is unknown which bytes these are; the tests do not agree either: one wants byte 8 to be `4`, another byte 9. Seawall passes such a response on and does not store it, since every later answer made from it could be wrong bytes under a right label.',
   suites: BOTH,
 };
 
