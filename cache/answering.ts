@@ -12,16 +12,21 @@ import type { CacheStatus } from './cache-status.ts';
 import type { CacheRequest, Exchange } from './exchange.ts';
 import type { FillResponse } from './fill.ts';
 import { currentAge, remainingLifetime } from './policy/reuse.ts';
-import { type Place, ResumingReader } from './resume.ts';
+import { type BodyRange, ResumingReader } from './resume.ts';
 import { coveringRange, type StoredResponse, strongValidator } from './stored-response.ts';
 
 /** Fields of an exchange that an answer from the store depends on. */
-export interface Asking {
+export interface AnswerContext {
   readonly request: Pick<CacheRequest, 'method'>;
   readonly profile: Conditions;
 }
 
-export function storedAnswer(exchange: Asking, stored: StoredResponse, now: EpochMs, status: CacheStatus): Answer {
+export function storedAnswer(
+  exchange: AnswerContext,
+  stored: StoredResponse,
+  now: EpochMs,
+  status: CacheStatus,
+): Answer {
   const { request, profile } = exchange;
   const representation: Representation = {
     head: {
@@ -70,7 +75,7 @@ export function sharedAnswer(exchange: Exchange, result: FillResponse, now: Epoc
 }
 
 /** Position of a response's body in its representation, if the rest can be requested (RFC 9110, section 13.1.5). */
-function placeOf({ head, length }: FillResponse): Place | undefined {
+function bodyRangeOf({ head, length }: FillResponse): BodyRange | undefined {
   const validator = strongValidator(head.headers);
   if (validator === undefined) return undefined;
   if (head.status === 200) return length === undefined ? undefined : { start: 0, end: length, validator };
@@ -90,7 +95,7 @@ function fillAnswer(
   const open = (range?: ByteRange): BodyReader => {
     const end = range?.end ?? Number.POSITIVE_INFINITY;
     const reader = shared.reader(range?.start ?? 0, end);
-    const place = placeOf(result);
+    const place = bodyRangeOf(result);
     return new ResumingReader(reader, {
       fetch: request.fetch,
       request: {
@@ -100,13 +105,13 @@ function fillAnswer(
         body: undefined,
         visitor: request.visitor,
       },
-      place: place && { ...place, end: range?.end ?? place.end },
+      bodyRange: place && { ...place, end: range?.end ?? place.end },
     });
   };
   const representation: Representation = {
     head: { ...result.head, headers },
     length: result.length,
-    covers: (ranges) => ranges.length === 1 || shared.isKept,
+    covers: (ranges) => ranges.length === 1 || shared.isStoring,
     open,
     trailers: () => shared.trailers,
   };

@@ -15,7 +15,7 @@ import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answeri
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome, Freshened } from './fill.ts';
 import { concurrency, fillKey, memoryKey, revalidate, startFill } from './filling.ts';
-import { Fills } from './fills.ts';
+import { FillRegistry } from './fills.ts';
 import { invalidateGroups, updateByHead } from './keeping.ts';
 import { KeyLru } from './key-map.ts';
 import { coversRequest, type Found, type LookupRequest, lookup } from './lookup.ts';
@@ -26,7 +26,7 @@ import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
-import { isGone, isNewEnough } from './purged.ts';
+import { isHardPurged, isNewEnough } from './purged.ts';
 import { RequestProfile } from './request-profile.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
@@ -42,7 +42,7 @@ const WINDOWS_OF_MEMORY = 1 / 8;
 const MAX_REMEMBERED_KEYS = 100_000;
 
 /** A range that begins no further than this behind what has arrived of a whole body waits for it. */
-const RANGE_PATIENCE_BYTES = 1024 * 1024;
+const MAX_RANGE_WAIT_BYTES = 1024 * 1024;
 
 /** A node that has lost the journal cannot tell whether a purge has overtaken a fill: one that has just begun is no older than asking again (rule 7). */
 const JOINABLE_WITHOUT_LEASE_MS = 1_000;
@@ -54,10 +54,10 @@ const MAX_ATTEMPTS = 3;
 const MAX_PRECONDITIONS = 4;
 
 /** A request waits for the head of another's fill of an uncacheable key for so many times what the origin took before. */
-const PATIENCE = 1.25;
+const COLLAPSE_TIMEOUT = 1.25;
 
 /** Or for so long at least, as origins have bad moments. */
-const LEAST_PATIENCE_MS = 1_000;
+const MIN_COLLAPSE_TIMEOUT_MS = 1_000;
 
 type Phase = 'lookup' | 'collapse' | 'alone' | 'pass' | 'outcome';
 
@@ -67,7 +67,7 @@ type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next>;
 
 export class CacheEngine implements Engine {
   readonly options: EngineOptions;
-  readonly fills = new Fills();
+  readonly fills = new FillRegistry();
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
 
@@ -105,7 +105,7 @@ export class CacheEngine implements Engine {
       joinedAt: undefined,
       conditional: false,
       attempts: 0,
-      patienceMs: undefined,
+      collapseTimeoutMs: undefined,
     };
     let next: Next = 'lookup';
     while (typeof next === 'string') {
@@ -186,7 +186,7 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   const most = concurrency(memory, candidate, engine.options.monotonic());
   if (most > 1 && engine.fills.awaited(memoryKey(request)) < most) return onItsOwn(engine, exchange, key);
   const fill =
-    engine.fills.at(key) ?? fillOfOtherKind(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
+    engine.fills.at(key) ?? fillByOtherRoute(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
     exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
@@ -196,7 +196,8 @@ function collapse(engine: Engine, exchange: Exchange): Next {
   if (fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
   exchange.fill = fill;
   exchange.joinedAt = engine.options.ledger.position;
-  exchange.patienceMs = most > 1 ? Math.max(LEAST_PATIENCE_MS, (memory?.headMs ?? 0) * PATIENCE) : undefined;
+  exchange.collapseTimeoutMs =
+    most > 1 ? Math.max(MIN_COLLAPSE_TIMEOUT_MS, (memory?.headMs ?? 0) * COLLAPSE_TIMEOUT) : undefined;
   return 'outcome';
 }
 
@@ -218,7 +219,7 @@ const CONDITIONS = [...CONDITIONAL_FIELDS];
 const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 
 /** Visitors join any fill: no fill waits for a visitor. */
-function fillOfOtherKind({ fills }: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
+function fillByOtherRoute({ fills }: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
   const { forPeer, keyed, asksPeer } = exchange.request;
   if (forPeer || fills.count(keyed.key) === 0) return undefined;
   for (const kind of KINDS) {
@@ -257,18 +258,18 @@ function alone(engine: Engine, exchange: Exchange): Next {
 async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
   const fill = exchange.fill as Fill;
   const leave = fill.wait();
-  const { gone } = exchange.request;
+  const { clientAbort } = exchange.request;
   // Only a request that has joined gives up waiting: one that started the fill is upstream already.
-  const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.patienceMs;
-  gone.addEventListener('abort', leave, { once: true });
-  if (gone.aborted) leave();
+  const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.collapseTimeoutMs;
+  clientAbort.addEventListener('abort', leave, { once: true });
+  if (clientAbort.aborted) leave();
   try {
     const result = fill.outcome ?? (await settledWithin(fill, patienceMs));
-    if (result === undefined && !gone.aborted) return 'alone';
-    if (result === undefined || gone.aborted) throw new HttpError('client_closed', 'the visitor has gone');
+    if (result === undefined && !clientAbort.aborted) return 'alone';
+    if (result === undefined || clientAbort.aborted) throw new HttpError('client_closed', 'the visitor has gone');
     return judge(engine, exchange, result);
   } finally {
-    gone.removeEventListener('abort', leave);
+    clientAbort.removeEventListener('abort', leave);
     leave();
   }
 }
@@ -313,7 +314,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
           detail: result.refusal,
         }),
         wasFresh: result.wasFresh,
-        above: fieldValue(result.said.headers, 'cache-status'), // how the next tier came to say so, perhaps of a stale one
+        above: fieldValue(result.response304.headers, 'cache-status'), // how the next tier came to say so, perhaps of a stale one
       };
     case 'response':
       if (
@@ -353,7 +354,7 @@ function again(exchange: Exchange): Next {
 }
 
 function mayStandIn(engine: Engine, { request, trusted }: Exchange, candidate: StoredResponse, now: EpochMs): boolean {
-  return trusted && mayServeOnError(candidate, now) && !isGone(engine, request, candidate);
+  return trusted && mayServeOnError(candidate, now) && !isHardPurged(engine, request, candidate);
 }
 
 /** Returns whether a response that another request validated also answers this one. */
@@ -373,15 +374,15 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
   const fill = startFill(engine, exchange, { pass: true, countedAs });
   exchange.fill = fill;
   const leave = fill.wait();
-  request.gone.addEventListener('abort', leave, { once: true });
-  if (request.gone.aborted) leave();
+  request.clientAbort.addEventListener('abort', leave, { once: true });
+  if (request.clientAbort.aborted) leave();
   try {
     const result = await fill.settled;
     const { candidate } = exchange;
     const now = engine.options.now();
     const mayBeStale = candidate !== undefined && mayStandIn(engine, exchange, candidate, now);
     if (result.kind === 'failed') {
-      if (mayBeStale && !request.gone.aborted) return staleAnswer(exchange, candidate, now, undefined);
+      if (mayBeStale && !request.clientAbort.aborted) return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;
     }
     if (result.kind !== 'response') throw new HttpError('origin_bad_response', 'a 304 to a request without conditions');
@@ -401,7 +402,7 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
       stamp: result.stored.stamp,
     };
   } finally {
-    request.gone.removeEventListener('abort', leave);
+    request.clientAbort.removeEventListener('abort', leave);
     leave();
   }
 }
@@ -414,6 +415,6 @@ function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | un
   if (result?.kind !== 'response' || result.head.status !== 200 || !result.shareable) return undefined;
   const ranges = requestedRanges(exchange.request.headers, result.length);
   if (!Array.isArray(ranges)) return undefined;
-  const soon = ranges.every(({ start }) => start <= result.body.received + RANGE_PATIENCE_BYTES);
+  const soon = ranges.every(({ start }) => start <= result.body.received + MAX_RANGE_WAIT_BYTES);
   return soon && result.body.canReadFrom(0) ? fill : undefined;
 }

@@ -14,7 +14,7 @@ import type { RangeSpec } from '../http/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { Fill } from './fill.ts';
-import type { Fills } from './fills.ts';
+import type { FillRegistry } from './fills.ts';
 import type { KeyedRequest } from './key.ts';
 import type { KeyLru } from './key-map.ts';
 import type { JournalPosition, Ledger } from './ledger.ts';
@@ -53,18 +53,18 @@ export interface CacheRequest {
    */
   readonly forPeer: boolean;
   /** Returns whether this node stores responses for this key. */
-  readonly keeps: () => boolean;
+  readonly shouldStore: () => boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** Aborted when the visitor has gone. */
-  readonly gone: GoneSignal;
+  readonly clientAbort: ClientAbortSignal;
   /** Minimum journal position of the response: the requester has applied it (rule 5); `NOTHING_KNOWN` for a visitor. */
-  readonly needs: JournalPosition;
+  readonly minPosition: JournalPosition;
   /** Absent unless requests are traced. */
   readonly trace?: RequestTrace | undefined;
 }
 
 /** Subset of AbortSignal that the cache uses. */
-export interface GoneSignal {
+export interface ClientAbortSignal {
   readonly aborted: boolean;
   addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
   removeEventListener(type: 'abort', listener: () => void): void;
@@ -126,13 +126,13 @@ export interface Exchange {
   conditional: boolean;
   attempts: number;
   /** Maximum time to wait for the head of a joined fill; undefined: no limit. */
-  patienceMs: number | undefined;
+  collapseTimeoutMs: number | undefined;
 }
 
 /** The state of a cache: what the steps read and change. */
 export interface Engine {
   readonly options: EngineOptions;
-  readonly fills: Fills;
+  readonly fills: FillRegistry;
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */

@@ -45,11 +45,11 @@ export interface FillOptions {
   /** Returns a reason not to store the response that does not depend on the response's own fields, such as `method`. */
   readonly refusal: (head: ResponseHead) => StoreRefusal | undefined;
   /** Returns whether this node stores responses for this key; called once the head has arrived. */
-  readonly keeps: () => boolean;
+  readonly shouldStore: () => boolean;
   readonly store: Store;
   readonly ledger: Ledger;
   /** Minimum journal position of the response. */
-  readonly needs: JournalPosition;
+  readonly minPosition: JournalPosition;
   readonly keyed: KeyedRequest;
   readonly now: () => EpochMs;
   readonly monotonic: () => MonotonicMs;
@@ -83,7 +83,7 @@ export interface Freshened {
   /** As in `FillResponse`. */
   readonly wasFresh: boolean;
   /** Fields of the 304 itself. */
-  readonly said: Pick<ResponseHead, 'headers'>;
+  readonly response304: Pick<ResponseHead, 'headers'>;
 }
 
 export interface FillResponse {
@@ -138,7 +138,7 @@ export class Fill implements ResponseSink {
     this.#options = options;
     this.requestTime = options.now();
     this.startedAt = options.monotonic();
-    this.stamp = options.ledger.stampNow(options.needs);
+    this.stamp = options.ledger.stampNow(options.minPosition);
     this.settled = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -173,7 +173,7 @@ export class Fill implements ResponseSink {
   /** Keeps the response from being stored, because it has been invalidated meanwhile (RFC 9111, section 4.4). */
   disown(): void {
     this.#disowned = true;
-    if (this.#body) this.#body.keep = false;
+    if (this.#body) this.#body.shouldStore = false;
     this.#abandonIfUnwanted();
   }
 
@@ -228,13 +228,13 @@ export class Fill implements ResponseSink {
     const writer = this.#writer(refusal, shareable, length);
     const body = new SharedBody({
       writer,
-      maxKeptBytes: site.max_object,
+      maxStoredBytes: site.max_object,
       windowBytes: this.#options.windowBytes,
       windows: this.#options.windows,
       flow: this.#flow,
       onAbandoned: () => this.#abandonIfUnwanted(),
     });
-    body.keep = refusal === undefined && !this.#disowned;
+    body.shouldStore = refusal === undefined && !this.#disowned;
     const noRoom = refusal === undefined && writer === undefined;
     const kept = noRoom ? 'no-memory' : refusal;
     return { kind: 'response', head, stored, refusal: kept, wasFresh, shareable, length, body };
@@ -258,7 +258,7 @@ export class Fill implements ResponseSink {
     const partial = this.#partialRefusal(head, length);
     if (partial !== undefined) return partial;
     if (length !== undefined && length > this.#options.site.max_object) return 'too-large';
-    return this.#options.keeps() ? undefined : 'not-hot';
+    return this.#options.shouldStore() ? undefined : 'not-hot';
   }
 
   /** Straight from the origin it is as new as the request; another node says how new its own is. */
@@ -355,7 +355,7 @@ export class Fill implements ResponseSink {
     };
     const refusal = this.#storeRefusal({ status, headers }, policy);
     return {
-      said: head,
+      response304: head,
       stored: fresh,
       wasFresh: this.#wasFresh({ ...head, status, headers: withAgeOf(headers, head.headers) }, policy, responseTime),
       refusal: refusal ?? this.#personalRefusal(head, stored),
@@ -380,7 +380,7 @@ export class Fill implements ResponseSink {
   }
 
   onError(error: HttpError): void {
-    if (this.#body?.state === 'open' && this.#body.isKept) this.#options.onIncomplete();
+    if (this.#body?.state === 'open' && this.#body.isStoring) this.#options.onIncomplete();
     this.#body?.fail(error);
     this.#settle({ kind: 'failed', error });
     this.#close();
@@ -409,7 +409,7 @@ export class Fill implements ResponseSink {
   #goesOn(): boolean {
     const response = this.#response;
     if (response === undefined) return this.#options.background;
-    if (!response.body.isKept || this.#disowned) return false;
+    if (!response.body.isStoring || this.#disowned) return false;
     if (this.#options.background || response.length === undefined) return true; // bounded by max_object and the store
     const { received } = response.body;
     return received * 2 >= response.length || response.length - received <= NEARLY_DONE_BYTES;

@@ -9,7 +9,7 @@ import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
 import { Fill, type FillResponse } from './fill.ts';
-import { drop, invalidateAfter, keep, OF_THE_VISITOR } from './keeping.ts';
+import { invalidateAfter, OF_THE_VISITOR, removeResponse, storeResponse } from './keeping.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { isOriginError } from './policy/status.ts';
 import { hasExplicitFreshness } from './policy/targeted.ts';
@@ -36,7 +36,7 @@ export function startFill(
   const { store, ledger, now, monotonic, events, bounds } = engine.options;
   const candidate = exchange.candidate;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
-  const upstream = pass ? passedOn(request) : filling(exchange, validating);
+  const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
   engine.fills.countAwaited(countedAs, 1);
   const fill: Fill = new Fill({
     request: upstream,
@@ -47,10 +47,10 @@ export function startFill(
     requestDirectives: directives,
     validating,
     refusal: (head) => (pass ? passRefusal(exchange, head) : undefined),
-    keeps: request.keeps,
+    shouldStore: request.shouldStore,
     store,
     ledger,
-    needs: request.needs,
+    minPosition: request.minPosition,
     keyed: request.keyed,
     now,
     monotonic,
@@ -60,7 +60,7 @@ export function startFill(
     onInterim: background ? () => undefined : request.onInterim,
     onIncomplete: () => events.refused('incomplete'),
     onStored: (stored) => {
-      keep(engine, request, stored);
+      storeResponse(engine, request, stored);
       events.stored();
     },
     onSettled: (result) => {
@@ -75,7 +75,8 @@ export function startFill(
         const { refusal, wasFresh, stored } = result;
         if (refusal !== undefined) {
           events.refused(refusal);
-          if (!OF_THE_VISITOR.has(refusal) && fill.isForOthers(stored, result.said)) drop(engine, request, stored);
+          if (!OF_THE_VISITOR.has(refusal) && fill.isForOthers(stored, result.response304))
+            removeResponse(engine, request, stored);
         }
         const shareable = refusal === undefined && wasFresh;
         remember(engine, request, { head: stored, shareable, refusal, stored }, fill);
@@ -106,22 +107,22 @@ function representsItsUri(
   return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
 }
 
-function passedOn({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
+function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
   const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
   return { method, target, headers, memo, body, visitor };
 }
 
 /** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
-function filling(
+function fillRequest(
   { request, candidate, conditional }: Exchange,
   validating: StoredResponse | undefined,
 ): UpstreamRequest {
   const { keyed, memo, visitor } = request;
-  const headers = fillingFields(request, candidate, conditional, validating);
+  const headers = fillRequestFields(request, candidate, conditional, validating);
   return { method: 'GET', target: keyed.target, headers, memo, body: undefined, visitor };
 }
 
-function fillingFields(
+function fillRequestFields(
   { headers }: CacheRequest,
   candidate: StoredResponse | undefined,
   conditional: boolean,

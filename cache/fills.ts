@@ -18,7 +18,7 @@ interface Entry {
   awaited: number;
 }
 
-export class Fills {
+export class FillRegistry {
   readonly #entries = new KeyMap<Entry>();
   #size = 0;
 

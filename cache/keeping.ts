@@ -16,7 +16,7 @@ import type { StoreRefusal } from './policy/refusals.ts';
 import { mayStillServe, reuse } from './policy/reuse.ts';
 import { isFailure } from './policy/status.ts';
 import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
-import { isCurrent, isGone } from './purged.ts';
+import { isCurrent, isHardPurged } from './purged.ts';
 import { isComplete, type StoredResponse } from './stored-response.ts';
 import { invalidatedGroups } from './tags.ts';
 import { matchesVary } from './vary.ts';
@@ -30,11 +30,11 @@ export const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
 ]);
 
 /** Puts a response in the place of those that it is newer than. */
-export function keep(engine: Engine, request: CacheRequest, stored: StoredResponse): void {
+export function storeResponse(engine: Engine, request: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
   const { keyed, headers, site } = request;
-  if (isGone(engine, request, stored)) return; // purged while it was on its way
-  const variants = store.get(keyed.key).filter((other) => !isGone(engine, request, other));
+  if (isHardPurged(engine, request, stored)) return; // purged while it was on its way
+  const variants = store.get(keyed.key).filter((other) => !isHardPurged(engine, request, other));
   const others = variants.filter((other) => !matchesVary(other.vary, headers));
   const same = variants.find((other) => !others.includes(other));
   const ofOne = same !== undefined && sameRepresentation(same, stored);
@@ -67,7 +67,7 @@ function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: Epoc
 }
 
 /** Takes out of the store what a 304 says must not be there any more. */
-export function drop(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): void {
+export function removeResponse(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
   const variants = store.get(keyed.key);
   store.set(

@@ -20,7 +20,7 @@ export type { JournalPosition } from './terms.ts';
 /**
  * Names besides the URL by which a purge can match. Without `vary`, which only the head tells, every variant may match.
  */
-export interface Named {
+export interface StampedResponse {
   readonly stamp: Stamp;
   readonly tags: readonly string[];
   readonly vary?: readonly VaryMember[];
@@ -61,7 +61,7 @@ export interface LedgerOptions {
 const NEVER = -1;
 
 /** Only a lease without end runs from here: that of a node without a journal. */
-const NEVER_HEARD: Instant = { monotonic: LONG_AGO, wall: epochMs(Number.NEGATIVE_INFINITY) };
+const NEVER_CONNECTED: Instant = { monotonic: LONG_AGO, wall: epochMs(Number.NEGATIVE_INFINITY) };
 
 export class Ledger {
   /** Terms of the journal, as last received; empty before the first message. */
@@ -72,7 +72,7 @@ export class Ledger {
    * has told of: what is asked of the origin now is as new as that, applied or
    * not, and no stamp of this epoch says more.
    */
-  #known = 0;
+  #latestKnown = 0;
   /** Grows with every change: what `checkedAt` is compared with. */
   #version = 0;
   /** Number of histories so far. */
@@ -81,7 +81,7 @@ export class Ledger {
   #floor = 0;
   #leaseMs: number;
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
-  #upToDateAt = NEVER_HEARD;
+  #upToDateAt = NEVER_CONNECTED;
   #index = new PurgeIndex();
 
   constructor({ leaseMs }: LedgerOptions) {
@@ -93,7 +93,7 @@ export class Ledger {
   }
 
   /** The furthest that anything here goes by: a journal that agrees up to there agrees with all of it. */
-  get known(): JournalPosition {
+  get latestKnown(): JournalPosition {
     return this.#positionAt(this.#newest);
   }
 
@@ -132,8 +132,8 @@ export class Ledger {
   restart({ terms, newest, floor }: { terms: readonly Term[]; newest: number; floor: number }): void {
     this.#terms = terms;
     this.#applied = floor;
-    this.#known = newest;
-    this.#upToDateAt = NEVER_HEARD;
+    this.#latestKnown = newest;
+    this.#upToDateAt = NEVER_CONNECTED;
     this.#epoch++;
     this.#version++;
     this.#index = new PurgeIndex();
@@ -164,8 +164,8 @@ export class Ledger {
   }
 
   /** The journal was heard of, and had nothing newer than `newest`. */
-  heard(newest: number, now: Instant): void {
-    this.#known = Math.max(this.#known, newest);
+  onHeartbeat(newest: number, now: Instant): void {
+    this.#latestKnown = Math.max(this.#latestKnown, newest);
     if (newest <= this.#applied) this.#upToDateAt = now;
   }
 
@@ -177,12 +177,12 @@ export class Ledger {
   }
 
   /**
-   * @param needs - Position that the requester has applied: what is asked of the origin
+   * @param minPosition - Position that the requester has applied: what is asked of the origin
    *   because of that is at least as new (rule 5).
    * @returns The stamp of a response that is asked for now.
    */
-  stampNow(needs: JournalPosition): Stamp {
-    return { asOf: this.#raised(needs), epoch: this.#epoch, checkedAt: NEVER, verdict: 'current' };
+  stampNow(minPosition: JournalPosition): Stamp {
+    return { asOf: this.#raised(minPosition), epoch: this.#epoch, checkedAt: NEVER, verdict: 'current' };
   }
 
   /** @returns The stamp of a response that another node says is as new as this. */
@@ -202,27 +202,27 @@ export class Ledger {
    * @returns What this node says it knows when it asks another one on behalf of
    *   one that needs this: of another journal it can only pass it on (rule 9).
    */
-  positionFor(needs: JournalPosition): JournalPosition {
-    if (needs.identity !== undefined && !this.#isComparable(needs)) return needs;
-    return this.#positionAt(this.#raised(needs));
+  positionFor(minPosition: JournalPosition): JournalPosition {
+    if (minPosition.identity !== undefined && !this.#isComparable(minPosition)) return minPosition;
+    return this.#positionAt(this.#raised(minPosition));
   }
 
   /** Returns whether a response with this stamp is at least as new as the requester's journal position (rule 5). */
-  isNewEnough({ asOf }: Stamp, needs: JournalPosition): boolean {
-    if (needs.identity === undefined) return true;
-    return this.#isComparable(needs) && (this.#applied >= needs.seq || asOf >= needs.seq);
+  isNewEnough({ asOf }: Stamp, minPosition: JournalPosition): boolean {
+    if (minPosition.identity === undefined) return true;
+    return this.#isComparable(minPosition) && (this.#applied >= minPosition.seq || asOf >= minPosition.seq);
   }
 
-  #raised(needs: JournalPosition): number {
-    if (!this.#isComparable(needs)) return this.#newest;
-    this.#learn(needs.seq);
-    return Math.max(this.#newest, needs.seq);
+  #raised(minPosition: JournalPosition): number {
+    if (!this.#isComparable(minPosition)) return this.#newest;
+    this.#learn(minPosition.seq);
+    return Math.max(this.#newest, minPosition.seq);
   }
 
   /** A stamp is to carry this number, which another node has told of. */
   #learn(seq: number): void {
     // Nodes without a journal count for themselves: the numbers of one are not to come for the other.
-    if (this.#hasJournal) this.#known = Math.max(this.#known, seq);
+    if (this.#hasJournal) this.#latestKnown = Math.max(this.#latestKnown, seq);
   }
 
   get #hasJournal(): boolean {
@@ -230,7 +230,7 @@ export class Ledger {
   }
 
   get #newest(): number {
-    return Math.max(this.#applied, this.#known);
+    return Math.max(this.#applied, this.#latestKnown);
   }
 
   #positionAt(seq: number): JournalPosition {
@@ -251,7 +251,7 @@ export class Ledger {
   }
 
   /** One comparison, unless something has changed since the last. */
-  check(named: Named, response: Purgeable): Verdict {
+  check(named: StampedResponse, response: Purgeable): Verdict {
     const { stamp } = named;
     if (stamp.checkedAt !== this.#version) {
       stamp.verdict = this.#verdict(named, response);
@@ -260,7 +260,7 @@ export class Ledger {
     return stamp.verdict;
   }
 
-  #verdict({ stamp: { asOf, epoch }, tags, vary }: Named, response: Purgeable): Verdict {
+  #verdict({ stamp: { asOf, epoch }, tags, vary }: StampedResponse, response: Purgeable): Verdict {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
     if (asOf >= this.#index.newest) return 'current';

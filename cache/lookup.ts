@@ -26,7 +26,7 @@ export interface LookupRequest extends RuledPath {
   /** `undefined` for a target that is not valid. */
   readonly keyed: KeyedRequest | undefined;
   /** Minimum journal position of the response (rule 5). */
-  readonly needs: JournalPosition;
+  readonly minPosition: JournalPosition;
 }
 
 /**
@@ -114,7 +114,7 @@ function judged(
   if (!facts.isComplete && !coversRequest(stored, request.method, profile, now)) return { ...PARTIAL, isRefused };
   const usable = reuse(stored, facts.honoursRequests ? profile.directives : NO_REQUEST_DIRECTIVES, now);
   const isTrusted =
-    verdict !== 'unverified' && ledger.holdsLease(now, at) && ledger.isNewEnough(stored.stamp, request.needs);
+    verdict !== 'unverified' && ledger.holdsLease(now, at) && ledger.isNewEnough(stored.stamp, request.minPosition);
   const outcome = isTrusted ? afterPurges(stored, verdict, usable) : usable === 'request' ? usable : 'stale';
   if (outcome === 'fresh' && !isRefused) return facts.fresh;
   const reason = outcome === 'stale' || outcome === 'request' ? outcome : undefined;

@@ -3,11 +3,11 @@
  * @module
  */
 import type { CacheRequest, Engine } from './exchange.ts';
-import type { Named } from './ledger.ts';
+import type { StampedResponse } from './ledger.ts';
 import type { StoredResponse } from './stored-response.ts';
 
 /** Returns whether a hard purge has named it. */
-export function isGone(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
+export function isHardPurged(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): boolean {
   return engine.options.ledger.check(stored, keyed) === 'hard';
 }
 
@@ -17,7 +17,7 @@ export function isCurrent(engine: Engine, { keyed }: CacheRequest, stored: Store
 }
 
 /** Returns whether neither this node nor the requester has applied a matching purge since the stamp (rules 4 and 5). */
-export function isNewEnough(engine: Engine, { keyed, needs }: CacheRequest, named: Named): boolean {
+export function isNewEnough(engine: Engine, { keyed, minPosition }: CacheRequest, named: StampedResponse): boolean {
   const { ledger } = engine.options;
-  return ledger.isNewEnough(named.stamp, needs) && ledger.check(named, keyed) === 'current';
+  return ledger.isNewEnough(named.stamp, minPosition) && ledger.check(named, keyed) === 'current';
 }

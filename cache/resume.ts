@@ -16,10 +16,10 @@ export interface ResumeOptions {
   /** The request whose answer is being read. */
   readonly request: UpstreamRequest;
   /** Position of the body in the whole representation; undefined if unknown: then a slow reader is disconnected. */
-  readonly place: Place | undefined;
+  readonly bodyRange: BodyRange | undefined;
 }
 
-export interface Place extends ByteRange {
+export interface BodyRange extends ByteRange {
   /** A strong entity tag of the representation. */
   readonly validator: string;
 }
@@ -28,7 +28,7 @@ export class ResumingReader implements BodyReader {
   readonly #options: ResumeOptions;
   #reader: BodyReader;
   /** Gives up the request for the rest, while it has not been answered. */
-  #giveUp: (() => void) | undefined;
+  #abortRest: (() => void) | undefined;
   #closed = false;
 
   constructor(reader: BodyReader, options: ResumeOptions) {
@@ -52,23 +52,23 @@ export class ResumingReader implements BodyReader {
   close(): void {
     this.#closed = true;
     this.#reader.close();
-    this.#giveUp?.();
+    this.#abortRest?.();
   }
 
   async #resume(error: unknown): Promise<Buffer | null> {
-    const { place } = this.#options;
+    const { bodyRange: place } = this.#options;
     if (this.#closed) return null;
     if (!(error instanceof LaggedError)) throw error;
     if (place === undefined) throw new HttpError('overloaded', error.message, { cause: error });
-    const { begun, giveUp } = rest(this.#options, { ...place, start: place.start + error.position });
-    this.#giveUp = giveUp;
+    const { begun, abort: giveUp } = rest(this.#options, { ...place, start: place.start + error.position });
+    this.#abortRest = giveUp;
     try {
       this.#reader = await begun;
     } catch (failure) {
       if (this.#closed) return null;
       throw failure;
     } finally {
-      this.#giveUp = undefined;
+      this.#abortRest = undefined;
     }
     if (this.#closed) this.#reader.close();
     return this.#reader.next();
@@ -78,8 +78,8 @@ export class ResumingReader implements BodyReader {
 /** Asks for the rest. `begun` resolves when it is known to be the rest of the same representation. */
 function rest(
   { fetch, request }: ResumeOptions,
-  place: Place,
-): { readonly begun: Promise<BodyReader>; readonly giveUp: () => void } {
+  place: BodyRange,
+): { readonly begun: Promise<BodyReader>; readonly abort: () => void } {
   const { start, end, validator } = place;
   const { promise: begun, resolve, reject } = Promise.withResolvers<BodyReader>();
   const headers = [...withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']))];
@@ -97,7 +97,7 @@ function rest(
         }
         body = new SharedBody({
           writer: undefined,
-          maxKeptBytes: 0,
+          maxStoredBytes: 0,
           windowBytes: Number.POSITIVE_INFINITY, // one reader: it is held back, never cut
           flow: { pause: () => flow.pause(), resume: () => flow.resume(), abort: () => flow.abort() },
           onAbandoned: () => flow.abort(),
@@ -119,10 +119,10 @@ function rest(
     flow.abort();
     reject(new HttpError('client_closed'));
   };
-  return { begun, giveUp };
+  return { begun, abort: giveUp };
 }
 
-function isRest(status: number, headers: RawHeaders, { start, end, validator }: Place): boolean {
+function isRest(status: number, headers: RawHeaders, { start, end, validator }: BodyRange): boolean {
   const range = parseContentRange(fieldValue(headers, 'content-range'));
   if (status !== 206 || range === undefined || 'unsatisfied' in range) return false;
   return range.start === start && range.end === end && fieldValue(headers, 'etag') === validator;

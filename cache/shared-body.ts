@@ -13,7 +13,7 @@
 import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
-import { hold, letGo } from '../http/pieces.ts';
+import { release, retain } from '../http/pieces.ts';
 import { FewSet } from '../lib/few-set.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';
@@ -38,7 +38,7 @@ export interface SharedBodyOptions {
   /** Takes every byte, if the body is to be kept. */
   readonly writer: StoreWriter | undefined;
   /** Bytes up to which the writer is asked; a longer body goes on in a window. */
-  readonly maxKeptBytes: number;
+  readonly maxStoredBytes: number;
   /** Bytes that it holds at most for readers that are behind. */
   readonly windowBytes: number;
   /** Pool of memory for windows, shared with other bodies; absent: none. */
@@ -67,11 +67,11 @@ export class SharedBody implements Windowed {
   #state: 'open' | 'ended' | HttpError = 'open';
   #paused = false;
   /** Stored body, which the remaining readers hold as well. */
-  #kept: StoredBody | undefined;
+  #stored: StoredBody | undefined;
   #isHeld = false;
   trailers: RawHeaders = [];
   /** True to commit the writer's bytes at the end; false to free them with the last reader. */
-  keep = true;
+  shouldStore = true;
 
   constructor(options: SharedBodyOptions) {
     this.#options = options;
@@ -88,8 +88,8 @@ export class SharedBody implements Windowed {
   }
 
   /** True if every byte is kept until the end and then committed. */
-  get isKept(): boolean {
-    return this.#writer !== undefined && this.keep;
+  get isStoring(): boolean {
+    return this.#writer !== undefined && this.shouldStore;
   }
 
   get state(): BodyState {
@@ -104,7 +104,7 @@ export class SharedBody implements Windowed {
   /** @param isLast - Whether the end follows at once; false where that is not known. */
   append(chunk: Buffer, isLast = false): void {
     if (this.#state !== 'open' || chunk.length === 0) return;
-    const fits = this.#end + chunk.length <= this.#options.maxKeptBytes;
+    const fits = this.#end + chunk.length <= this.#options.maxStoredBytes;
     const kept = fits ? this.#writer?.append(chunk, isLast) : undefined;
     this.#chunks.push(kept ?? chunk);
     this.#readersAt.push(0);
@@ -119,10 +119,10 @@ export class SharedBody implements Windowed {
     if (this.#state !== 'open') return undefined;
     this.#state = 'ended';
     this.trailers = trailers;
-    const body = this.keep ? this.#writer?.commit(start) : undefined;
-    this.#kept = body;
+    const body = this.shouldStore ? this.#writer?.commit(start) : undefined;
+    this.#stored = body;
     if (this.#readers.size === 0) this.#release();
-    else this.#hold();
+    else this.#retain();
     for (const reader of this.#readers.values()) reader.wake();
     return body;
   }
@@ -140,11 +140,11 @@ export class SharedBody implements Windowed {
   reader(start: number, end: number): BodyReader {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));
     this.#readers.add(reader);
-    this.#hold();
+    this.#retain();
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);
     this.#shareWindow();
-    this.#letGoOn();
+    this.#resumeUpstream();
     return reader;
   }
 
@@ -157,7 +157,7 @@ export class SharedBody implements Windowed {
     throw this.#state;
   }
 
-  leave(reader: SharedReader): void {
+  removeReader(reader: SharedReader): void {
     if (!this.#readers.delete(reader)) return;
     this.#countAt(reader.index, -1);
     if (reader.position === this.#fastest) this.#fastest = undefined;
@@ -166,20 +166,20 @@ export class SharedBody implements Windowed {
     else this.#release();
   }
 
-  #hold(): void {
-    if (this.#isHeld || this.#kept === undefined) return;
+  #retain(): void {
+    if (this.#isHeld || this.#stored === undefined) return;
     this.#isHeld = true;
-    this.#kept.hold();
+    this.#stored.retain();
   }
 
   /** Frees the memory once there are no readers and no more chunks. */
   #release(): void {
     this.#writer?.abort();
-    if (this.#isHeld) this.#kept?.letGo();
+    if (this.#isHeld) this.#stored?.release();
     this.#isHeld = false;
     this.#options.windows?.delete(this);
     if (this.state !== 'failed') return;
-    for (const chunk of this.#chunks) letGo(chunk);
+    for (const chunk of this.#chunks) release(chunk);
     this.#chunks = [];
   }
 
@@ -216,17 +216,17 @@ export class SharedBody implements Windowed {
     while (drop < this.#chunks.length && this.#readersAt[drop] === 0) {
       const chunk = this.#chunks[drop++] as Buffer;
       this.#base += chunk.length;
-      letGo(chunk);
+      release(chunk);
     }
     if (drop > 0) {
       this.#chunks.splice(0, drop);
       this.#readersAt.splice(0, drop);
       this.#dropped += drop;
     }
-    this.#letGoOn();
+    this.#resumeUpstream();
   }
 
-  #letGoOn(): void {
+  #resumeUpstream(): void {
     if (!this.#paused || this.#end - this.#furthest() >= HIGH_WATER_BYTES) return;
     this.#paused = false;
     this.#options.flow.resume();
@@ -344,18 +344,18 @@ class SharedReader implements BodyReader {
 
   #lend(chunk: Buffer): void {
     if (this.#lent.length === MAX_LENT) this.#lent.length = 0;
-    if (hold(chunk)) this.#lent.push(chunk);
+    if (retain(chunk)) this.#lent.push(chunk);
   }
 
   release(): void {
-    for (const chunk of this.#lent) letGo(chunk);
+    for (const chunk of this.#lent) release(chunk);
     this.#lent.length = 0;
   }
 
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#body.leave(this);
+    this.#body.removeReader(this);
     this.wake();
   }
 
@@ -367,7 +367,7 @@ class SharedReader implements BodyReader {
 
   cut(): void {
     this.#state = 'cut';
-    this.#body.leave(this);
+    this.#body.removeReader(this);
     this.wake();
   }
 }

@@ -78,7 +78,7 @@ export class ApiError extends Error {
 }
 
 /** Maximum number reported; more do not help. */
-const MAX_ERRORS_TOLD = 100;
+const MAX_ERRORS_REPORTED = 100;
 
 export function problemDocument({ code, status, detail, errors }: ApiError): ProblemDocument {
   return {
@@ -87,7 +87,7 @@ export function problemDocument({ code, status, detail, errors }: ApiError): Pro
     status,
     code,
     ...(detail !== undefined && { detail }),
-    ...(errors.length > 0 && { errors: errors.slice(0, MAX_ERRORS_TOLD) }),
+    ...(errors.length > 0 && { errors: errors.slice(0, MAX_ERRORS_REPORTED) }),
   };
 }
 

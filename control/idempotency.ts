@@ -30,10 +30,10 @@ export interface NotedCall {
 }
 
 /** Lifetime of a key. */
-const KEPT_MS = 24 * 60 * 60 * 1_000;
+const RETENTION_MS = 24 * 60 * 60 * 1_000;
 
 /** Beyond, the oldest go early. */
-const MAX_KEPT = 100_000;
+const MAX_KEYS = 100_000;
 
 /** Calls between two sweeps. */
 const SWEEP_EVERY = 1_000;
@@ -49,7 +49,7 @@ export class IdempotencyKeys {
   }
 
   find({ token, key }: IdempotentCall): NotedCall | undefined {
-    const row = this.#statements.find.get(token, key, this.#now() - KEPT_MS);
+    const row = this.#statements.find.get(token, key, this.#now() - RETENTION_MS);
     if (row === undefined) return undefined;
     return {
       body: row['body'] as Uint8Array,
@@ -71,8 +71,8 @@ export class IdempotencyKeys {
 
   #sweep(): void {
     this.#untilSweep = SWEEP_EVERY;
-    this.#statements.expire.run(this.#now() - KEPT_MS);
-    this.#statements.trim.run(MAX_KEPT);
+    this.#statements.expire.run(this.#now() - RETENTION_MS);
+    this.#statements.trim.run(MAX_KEYS);
   }
 }
 

@@ -73,7 +73,7 @@ const SCANNED_AT_ONCE = 1_000;
 export class Purges {
   readonly #options: PurgesOptions;
   /** Idempotent calls under way, by token and key. */
-  readonly #underWay = new Map<string, { body: Uint8Array; purge: Promise<Purge> }>();
+  readonly #inFlight = new Map<string, { body: Uint8Array; purge: Promise<Purge> }>();
 
   constructor(options: PurgesOptions) {
     this.#options = options;
@@ -90,7 +90,7 @@ export class Purges {
     if (idempotent === undefined) return { purge: await this.#append(order, newNonce()), repeated: false };
 
     const name = `${idempotent.token}\n${idempotent.key}`;
-    const other = this.#underWay.get(name);
+    const other = this.#inFlight.get(name);
     if (other !== undefined) {
       checkSame(other.body, idempotent);
       return { purge: await other.purge, repeated: true };
@@ -101,11 +101,11 @@ export class Purges {
     const purge = this.#once(order, idempotent, noted, () => {
       repeated = false;
     });
-    this.#underWay.set(name, { body: idempotent.body, purge });
+    this.#inFlight.set(name, { body: idempotent.body, purge });
     try {
       return { purge: await purge, repeated };
     } finally {
-      this.#underWay.delete(name);
+      this.#inFlight.delete(name);
     }
   }
 

@@ -20,20 +20,20 @@ import type { ServedSite } from '../tier/node-core.ts';
 import { redirectFor } from './redirect.ts';
 import { isProxy } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
-import { readHead, UNKNOWN_ADDRESS, type Visit, type Visited, type VisitorHead } from './visitor.ts';
+import { type EdgeContext, type ParsedRequest, readHead, UNKNOWN_ADDRESS, type VisitorHead } from './visitor.ts';
 
-export interface Asked {
+export interface SectionProfile {
   readonly served: ServedSite;
   /** Profile of the fields as the cache sees them; forwarded addresses are those of another visitor. */
   readonly profile: RequestProfile;
   readonly head: VisitorHead;
   /** The same for the target `/`. */
-  readonly visited: Visited;
+  readonly parsed: ParsedRequest;
   /** Absent until the section has brought a second miss. */
   memo: SectionMemo | undefined;
   hasMissed: boolean;
   /** True if another visitor's request with this section differs in nothing but its address. */
-  readonly isAnybodys: boolean;
+  readonly isSameForAllVisitors: boolean;
   readonly scheme: 'http' | 'https';
   /** True if cookies are part of the key at some paths: then `suffix` is for the other paths. */
   readonly keysCookies: boolean;
@@ -51,29 +51,29 @@ export interface Asked {
 }
 
 /** @returns `undefined` where requests like this are answered on the long way only. */
-export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
-  let visited: ReturnType<typeof readHead>;
+export function profileSection(edge: EdgeContext, head: VisitorHead): SectionProfile | undefined {
+  let parsed: ReturnType<typeof readHead>;
   try {
-    visited = readHead(visit, head);
+    parsed = readHead(edge, head);
   } catch (error) {
     if (error instanceof HttpError) return undefined; // to be answered with a page
     throw error;
   }
-  const { served, headers, keyed, target, scheme } = visited;
+  const { served, headers, keyed, target, scheme } = parsed;
   const { site } = served;
   if (redirectFor(site, scheme, target) !== undefined || site.key.headers.some(isForwardedField)) return undefined;
   if (!siteGeo(site).isSameForAll) return undefined;
-  const { metrics } = visit.core;
+  const { metrics } = edge.core;
   const { rules } = served;
   const { credentials } = keyed;
   return {
     served,
     profile: new RequestProfile({ site, rules, headers, credentials, differs: differsBetween(site, headers) }),
     head,
-    visited,
+    parsed,
     memo: undefined,
     hasMissed: false,
-    isAnybodys: !siteGeo(site).isUsed && !isProxy(visit.region, head.remoteAddress ?? UNKNOWN_ADDRESS),
+    isSameForAllVisitors: !siteGeo(site).isUsed && !isProxy(edge.region, head.remoteAddress ?? UNKNOWN_ADDRESS),
     scheme,
     keysCookies: rules.keysCookies && credentials !== undefined,
     prefix: keyed.prefix,
@@ -81,7 +81,7 @@ export function askedBy(visit: Visit, head: VisitorHead): Asked | undefined {
     around: bytesAround(keyed),
     host: keyed.host,
     authority: keyed.authority,
-    maxTarget: visit.core.limits.max_target,
+    maxTarget: edge.core.limits.max_target,
     hits: metrics.answers('public', site.name, 'hit'),
     hotCopies: metrics.answers('public', site.name, 'hot-copy'),
   };
@@ -92,10 +92,10 @@ function differsBetween(site: SiteConfig, headers: RawHeaders): (name: string) =
   const geo = siteGeo(site);
   // Which of the cookies count depends on the path.
   const hasCookies = hasField(headers, 'cookie');
-  return (name) => (name === 'cookie' && hasCookies) || isForwardedField(name) || geo.tells(name);
+  return (name) => (name === 'cookie' && hasCookies) || isForwardedField(name) || geo.sendsField(name);
 }
 
-function bytesAround({ prefix, suffix }: KeyedRequest): Asked['around'] {
+function bytesAround({ prefix, suffix }: KeyedRequest): SectionProfile['around'] {
   if (!isLatin1(prefix + suffix)) return undefined;
   return { prefix: Buffer.from(prefix, 'latin1'), suffix: Buffer.from(suffix, 'latin1') };
 }
@@ -108,13 +108,13 @@ export interface Targeted {
 /** Request with a known header section, as the cache looks it up. One is used for all requests, one after the other. */
 export class SectionRequest implements LookupRequest {
   /** Visitors know nothing of the journal. */
-  readonly needs: LookupRequest['needs'] = NOTHING_KNOWN;
-  #asked!: Asked;
+  readonly minPosition: LookupRequest['minPosition'] = NOTHING_KNOWN;
+  #sectionProfile!: SectionProfile;
   #isHead = false;
   #targeted!: Targeted;
 
-  set(asked: Asked, isHead: boolean, targeted: Targeted): this {
-    this.#asked = asked;
+  set(sectionProfile: SectionProfile, isHead: boolean, targeted: Targeted): this {
+    this.#sectionProfile = sectionProfile;
     this.#isHead = isHead;
     this.#targeted = targeted;
     return this;
@@ -125,7 +125,7 @@ export class SectionRequest implements LookupRequest {
   }
 
   get rules(): CompiledRules {
-    return this.#asked.served.rules;
+    return this.#sectionProfile.served.rules;
   }
 
   get path(): string {
@@ -135,55 +135,62 @@ export class SectionRequest implements LookupRequest {
   }
 
   get keyed(): KeyedRequest | undefined {
-    return targetAsked(this.#asked, this.#targeted.target)?.keyed;
+    return keyedTarget(this.#sectionProfile, this.#targeted.target)?.keyed;
   }
 }
 
 /** Interpretation of a request target under a known header section. */
-export interface TargetAsked {
+export interface KeyedTarget {
   readonly target: Target;
   readonly keyed: KeyedRequest;
 }
 
 /** @returns `undefined` for a target that is not valid, or beyond the bounds. */
-export function targetAsked(asked: Asked, text: string): TargetAsked | undefined {
-  if (last !== undefined && last.asked === asked && last.text === text) return last.found;
-  let found: TargetAsked | undefined;
+export function keyedTarget(sectionProfile: SectionProfile, text: string): KeyedTarget | undefined {
+  if (last !== undefined && last.sectionProfile === sectionProfile && last.text === text) return last.found;
+  let found: KeyedTarget | undefined;
   try {
-    const { served, visited, maxTarget } = asked;
+    const { served, parsed, maxTarget } = sectionProfile;
     if (text.length <= maxTarget) {
-      const target = parseOriginForm(visited.target, text, served.site.dot_segments);
+      const target = parseOriginForm(parsed.target, text, served.site.dot_segments);
       const isWithinBounds = !hasTooManyParameters(served.site, target.query);
-      if (isWithinBounds) found = { target, keyed: keyedLike(served.site, visited.keyed, target) };
+      if (isWithinBounds) found = { target, keyed: keyedLike(served.site, parsed.keyed, target) };
     }
   } catch (error) {
     if (!(error instanceof HttpError)) throw error;
   }
-  last = { asked, text, found };
+  last = { sectionProfile, text, found };
   return found;
 }
 
 /** It is asked for by the fast path, and then again where that has no answer. */
-let last: { readonly asked: Asked; readonly text: string; readonly found: TargetAsked | undefined } | undefined;
+let last:
+  | { readonly sectionProfile: SectionProfile; readonly text: string; readonly found: KeyedTarget | undefined }
+  | undefined;
 
 /** @returns What `readHead` would find, or `undefined` where it has to be asked. */
-export function visitedAs(asked: Asked, method: string, text: string, sender: string): Visited | undefined {
-  if (!asked.isAnybodys) return undefined;
-  const found = targetAsked(asked, text);
+export function parsedAs(
+  sectionProfile: SectionProfile,
+  method: string,
+  text: string,
+  sender: string,
+): ParsedRequest | undefined {
+  if (!sectionProfile.isSameForAllVisitors) return undefined;
+  const found = keyedTarget(sectionProfile, text);
   if (found === undefined) return undefined;
-  const { scheme, served, visited, authority } = asked;
-  const isSame = sender === (asked.head.remoteAddress ?? UNKNOWN_ADDRESS);
+  const { scheme, served, parsed, authority } = sectionProfile;
+  const isSame = sender === (sectionProfile.head.remoteAddress ?? UNKNOWN_ADDRESS);
   const headers = isSame
-    ? visited.headers
-    : withForwarded(visited.headers, { ip: sender, proto: scheme, host: authority });
-  const memo = memoOf(asked, headers);
+    ? parsed.headers
+    : withForwarded(parsed.headers, { ip: sender, proto: scheme, host: authority });
+  const memo = memoOf(sectionProfile, headers);
   const { target, keyed } = found;
   return { method, target, scheme, served, headers, memo, keyed, ip: undefined, place: undefined };
 }
 
-function memoOf(asked: Asked, headers: RawHeaders): SectionMemo | undefined {
-  if (asked.hasMissed) asked.memo ??= { headers: asked.visited.headers, texts: new Map() };
-  asked.hasMissed = true;
-  const { memo } = asked;
+function memoOf(sectionProfile: SectionProfile, headers: RawHeaders): SectionMemo | undefined {
+  if (sectionProfile.hasMissed) sectionProfile.memo ??= { headers: sectionProfile.parsed.headers, texts: new Map() };
+  sectionProfile.hasMissed = true;
+  const { memo } = sectionProfile;
   return memo === undefined || memo.headers === headers ? memo : { headers, texts: memo.texts };
 }

@@ -10,30 +10,30 @@ import type { TLSSocket } from 'node:tls';
 import { type AnswerForm, answerForm } from '../cache/answer.ts';
 import { storedAnswer } from '../cache/answering.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
-import { Front } from '../http/front.ts';
-import type { FrontConnection } from '../http/front-connection.ts';
-import type { FrontExchange } from '../http/front-exchange.ts';
+import { Http1Server } from '../http/front.ts';
+import type { Http1Connection } from '../http/front-connection.ts';
+import type { Http1Exchange } from '../http/front-exchange.ts';
 import { fieldValue, type RawHeaders } from '../http/headers.ts';
 import { Recogniser } from '../http/recogniser.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { LoggedRequest } from '../tier/node-core.ts';
 import {
-  type Asked,
-  askedBy,
+  type KeyedTarget,
+  keyedTarget,
+  parsedAs,
+  profileSection,
+  type SectionProfile,
   SectionRequest,
-  type TargetAsked,
   type Targeted,
-  targetAsked,
-  visitedAs,
 } from './asked.ts';
 import { answerVisitor } from './pipeline.ts';
 import type { Form, Kind, Prepared } from './prepared.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { isProxy } from './senders.ts';
-import { UNKNOWN_ADDRESS, type Visit, visitorBlock } from './visitor.ts';
+import { type EdgeContext, UNKNOWN_ADDRESS, visitorBlock } from './visitor.ts';
 
 /** Profiles of a header section, by how it arrived: `Asker`. */
-type Meaning = { readonly headers: RawHeaders; readonly asked: (Asked | null | undefined)[] };
+type Meaning = { readonly headers: RawHeaders; readonly asked: (SectionProfile | null | undefined)[] };
 
 /** Kinds of connections; the same section means something else on each. */
 const ENCRYPTED = 1;
@@ -45,27 +45,27 @@ const joined = new KeyBytes();
 
 const A_GET = { method: 'GET' };
 
-type Connection = FrontConnection<Meaning>;
+type Connection = Http1Connection<Meaning>;
 type Request = Recogniser<Meaning>;
 
 type Noted = Pick<LoggedRequest, 'method' | 'target'>;
 
 export class FastPath {
-  readonly front: Front<Meaning>;
+  readonly server: Http1Server<Meaning>;
   readonly #prepared: PreparedResponses;
   readonly #lookedUp = new SectionRequest();
-  #visit: Visit;
+  #edge: EdgeContext;
   #recogniser!: Request;
   /** Requests that were answered here. */
   answered = 0;
 
-  constructor(visit: Visit) {
-    this.#visit = visit;
-    this.#prepared = new PreparedResponses(visit.core.name);
-    this.update(visit);
-    this.front = new Front({
+  constructor(edge: EdgeContext) {
+    this.#edge = edge;
+    this.#prepared = new PreparedResponses(edge.core.name);
+    this.update(edge);
+    this.server = new Http1Server({
       recogniser: () => this.#recogniser,
-      limits: () => this.#visit.core.limits,
+      limits: () => this.#edge.core.limits,
       allowHalfOpen: true,
       answer: (connection, request) => this.#answer(connection, request),
       ask: (connection, request, exchange) => this.#ask(connection, request, exchange),
@@ -73,9 +73,9 @@ export class FastPath {
   }
 
   /** Goes by the new config from now on. */
-  update(visit: Visit): void {
-    this.#visit = visit;
-    const { limits } = visit.core;
+  update(edge: EdgeContext): void {
+    this.#edge = edge;
+    const { limits } = edge.core;
     this.#prepared.keepAliveMs = limits.keep_alive_timeout;
     this.#recogniser = new Recogniser({
       maxBytes: limits.max_header,
@@ -85,35 +85,42 @@ export class FastPath {
   }
 
   close(): void {
-    this.front.close();
+    this.server.close();
     this.#prepared.close();
   }
 
   #answer(connection: Connection, request: Request): boolean {
-    const asked = this.#askedBy(connection, request);
-    if (asked === null) return false;
-    const now = this.#visit.core.now();
-    const prepared = this.find(keyOf(asked, request), asked, request.isHead, request, now, connection.startedAt);
+    const sectionProfile = this.#sectionOf(connection, request);
+    if (sectionProfile === null) return false;
+    const now = this.#edge.core.now();
+    const prepared = this.find(
+      keyOf(sectionProfile, request),
+      sectionProfile,
+      request.isHead,
+      request,
+      now,
+      connection.startedAt,
+    );
     if (prepared === undefined) return false;
-    const isOwner = this.isOwner(prepared, asked, request);
-    if (!this.#write(connection, request, asked, prepared, !isOwner, now)) return false;
+    const isOwner = this.isOwner(prepared, sectionProfile, request);
+    if (!this.#write(connection, request, sectionProfile, prepared, !isOwner, now)) return false;
     this.hasAnswered(prepared, isOwner);
-    if (this.#visit.core.tracer.isOnForHits)
-      this.trace(request.isHead ? 'HEAD' : 'GET', request.target, asked, isOwner);
+    if (this.#edge.core.tracer.isOnForHits)
+      this.trace(request.isHead ? 'HEAD' : 'GET', request.target, sectionProfile, isOwner);
     return true;
   }
 
-  #ask(connection: Connection, request: Request | undefined, exchange: FrontExchange): void {
+  #ask(connection: Connection, request: Request | undefined, exchange: Http1Exchange): void {
     if (request === undefined) {
-      void answerVisitor(this.#visit, exchange);
+      void answerVisitor(this.#edge, exchange);
       return;
     }
-    const asked = this.#askedBy(connection, request);
+    const sectionProfile = this.#sectionOf(connection, request);
     const sender = connection.socket.remoteAddress ?? UNKNOWN_ADDRESS;
     const method = request.isHead ? 'HEAD' : 'GET';
-    const visited = asked === null ? undefined : visitedAs(asked, method, request.target, sender);
-    if ((connection.asker & TRUSTED) === 0) connection.visitor ??= visitorBlock(this.#visit, exchange);
-    void answerVisitor(this.#visit, exchange, visited, connection.visitor);
+    const parsed = sectionProfile === null ? undefined : parsedAs(sectionProfile, method, request.target, sender);
+    if ((connection.asker & TRUSTED) === 0) connection.visitor ??= visitorBlock(this.#edge, exchange);
+    void answerVisitor(this.#edge, exchange, parsed, connection.visitor);
   }
 
   /**
@@ -122,34 +129,36 @@ export class FastPath {
    */
   find(
     key: string | KeyBytes,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     isHead: boolean,
     request: Targeted,
     now: EpochMs,
     startedAt: MonotonicMs,
   ): Prepared | undefined {
-    const { engine } = this.#visit.core;
-    const lookedUp = this.#lookedUp.set(asked, isHead, request);
+    const { engine } = this.#edge.core;
+    const lookedUp = this.#lookedUp.set(sectionProfile, isHead, request);
     // Where cookies are in the key at some paths, the path has to be known first.
-    let found = asked.keysCookies ? undefined : engine.lookup(key, lookedUp, asked.profile, now, startedAt);
+    let found = sectionProfile.keysCookies
+      ? undefined
+      : engine.lookup(key, lookedUp, sectionProfile.profile, now, startedAt);
     // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
     if (found === undefined || found.outcome === 'none') {
       const { keyed } = lookedUp;
-      if (keyed === undefined || (keyed.target === request.target && !asked.keysCookies)) return undefined;
-      found = engine.lookup(keyed.key, lookedUp, asked.profile, now, startedAt);
+      if (keyed === undefined || (keyed.target === request.target && !sectionProfile.keysCookies)) return undefined;
+      found = engine.lookup(keyed.key, lookedUp, sectionProfile.profile, now, startedAt);
     }
     if (found.outcome !== 'fresh' || found.isRefused || found.stored === undefined) return undefined;
-    const prepared = this.#prepared.of(found.stored, asked.served, lookedUp);
+    const prepared = this.#prepared.of(found.stored, sectionProfile.served, lookedUp);
     return prepared.isPlain ? prepared : undefined;
   }
 
   /** Returns whether this process answers as the owner of the response. */
-  isOwner(prepared: Prepared, asked: Asked, request: Targeted): boolean {
-    const { peers } = this.#visit;
+  isOwner(prepared: Prepared, sectionProfile: SectionProfile, request: Targeted): boolean {
+    const { peers } = this.#edge;
     if (prepared.place?.version !== peers.version) {
-      prepared.place = peers.place((targetAsked(asked, request.target) as TargetAsked).keyed.key);
+      prepared.place = peers.ownerOf((keyedTarget(sectionProfile, request.target) as KeyedTarget).keyed.key);
     }
-    return peers.isOwnerAt(prepared.place);
+    return peers.isOwner(prepared.place);
   }
 
   /** @returns Head and body in the form that the connection speaks; `undefined` where they cannot be known here. */
@@ -160,45 +169,52 @@ export class FastPath {
 
   /** Records an answer for ownership and hot keys. */
   hasAnswered({ place }: Prepared, isOwner: boolean): void {
-    if (!isOwner && place !== undefined) this.#visit.hot.note(place.key, monotonicNow());
+    if (!isOwner && place !== undefined) this.#edge.hot.note(place.key, monotonicNow());
     this.answered++;
   }
 
   /** Traces an answered hit. */
-  trace(method: string, target: string, { head, visited }: Asked, isOwner: boolean): void {
-    const trace = this.#visit.core.tracer.begin({ id: crypto.randomUUID() });
-    const site = visited.served.site.name;
+  trace(method: string, target: string, { head, parsed }: SectionProfile, isOwner: boolean): void {
+    const trace = this.#edge.core.tracer.begin({ id: crypto.randomUUID() });
+    const site = parsed.served.site.name;
     trace?.note('receive', { method, target, host: fieldValue(head.headers, 'host'), site });
     trace?.note('lookup', { hit: true, detail: isOwner ? undefined : 'hot-copy', way: 'fast' });
   }
 
-  get visit(): Visit {
-    return this.#visit;
+  get edge(): EdgeContext {
+    return this.#edge;
   }
 
   #write(
     connection: Connection,
     request: Request,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     prepared: Prepared,
     isHotCopy: boolean,
     now: EpochMs,
   ): boolean {
-    const form = formFor(request.isHead, asked, prepared, now);
-    if (form === 'part') return this.#writePart(connection, request, asked, prepared, isHotCopy, now);
+    const form = formFor(request.isHead, sectionProfile, prepared, now);
+    if (form === 'part') return this.#writePart(connection, request, sectionProfile, prepared, isHotCopy, now);
     const note = this.#noteOf(request);
     if (form !== 'whole' || prepared.isOneBuffer) {
-      return this.#sendPrepared(connection, asked, prepared, form, isHotCopy, now, note);
+      return this.#sendPrepared(connection, sectionProfile, prepared, form, isHotCopy, now, note);
     }
     const head = prepared.head('whole', isHotCopy, now);
     if (head === undefined) return false;
-    this.#stream(connection, asked, { text: head, status: prepared.stored.status }, prepared.open(), isHotCopy, note);
+    this.#stream(
+      connection,
+      sectionProfile,
+      { text: head, status: prepared.stored.status },
+      prepared.open(),
+      isHotCopy,
+      note,
+    );
     return true;
   }
 
   #sendPrepared(
     connection: Connection,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     prepared: Prepared,
     kind: Kind,
     isHotCopy: boolean,
@@ -210,7 +226,7 @@ export class FastPath {
     connection.send(bytes);
     const { status, length } = prepared.stored;
     const sent = kind === 'whole' ? length : 0;
-    this.#count(connection, asked, isHotCopy, kind === 'not-modified' ? 304 : status, sent, note);
+    this.#count(connection, sectionProfile, isHotCopy, kind === 'not-modified' ? 304 : status, sent, note);
     return true;
   }
 
@@ -218,12 +234,12 @@ export class FastPath {
   #writePart(
     connection: Connection,
     asking: Request,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     prepared: Prepared,
     isHotCopy: boolean,
     now: EpochMs,
   ): boolean {
-    const { profile } = asked;
+    const { profile } = sectionProfile;
     if (profile.ranges !== undefined && profile.ranges.length > 1) return false;
     const { head, body, status } = storedAnswer({ request: A_GET, profile }, prepared.stored, now, { hit: true });
     const text = prepared.finishedText(head, isHotCopy, status.ttlMs);
@@ -234,71 +250,71 @@ export class FastPath {
     const note = this.#noteOf(asking);
     if (body === undefined) {
       connection.send(Buffer.from(text, 'latin1'));
-      this.#count(connection, asked, isHotCopy, head.status, 0, note);
+      this.#count(connection, sectionProfile, isHotCopy, head.status, 0, note);
       return true;
     }
-    this.#stream(connection, asked, { text, status: head.status }, body, isHotCopy, note);
+    this.#stream(connection, sectionProfile, { text, status: head.status }, body, isHotCopy, note);
     return true;
   }
 
   #stream(
     connection: Connection,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     head: { readonly text: string; readonly status: number },
     body: ReturnType<Prepared['open']>,
     isHotCopy: boolean,
     note: Noted | undefined,
   ): void {
-    const { peers } = this.#visit;
+    const { peers } = this.#edge;
     if (!isHotCopy) peers.ownInFlight++;
     connection.stream(Buffer.from(head.text, 'latin1'), body, (bytes) => {
       if (!isHotCopy) peers.ownInFlight--;
-      this.#count(connection, asked, isHotCopy, head.status, bytes, note);
+      this.#count(connection, sectionProfile, isHotCopy, head.status, bytes, note);
     });
   }
 
   #count(
     connection: Connection,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     isHotCopy: boolean,
     status: number,
     bytes: number,
     note: Noted | undefined,
   ): void {
-    this.count(connection.socket, connection.startedAt, asked, isHotCopy, status, bytes, note);
+    this.count(connection.socket, connection.startedAt, sectionProfile, isHotCopy, status, bytes, note);
   }
 
   /** Records an answer when it is written. */
   count(
     sender: { readonly remoteAddress?: string | undefined },
     startedAt: MonotonicMs,
-    asked: Asked,
+    sectionProfile: SectionProfile,
     isHotCopy: boolean,
     status: number,
     bytes: number,
     note: Noted | undefined,
   ): void {
-    const counter = isHotCopy ? asked.hotCopies : asked.hits;
-    const request = note && { ...note, headers: asked.head.headers, remoteAddress: sender.remoteAddress };
-    this.#visit.core.answered(counter, status, bytes, startedAt, request);
+    const counter = isHotCopy ? sectionProfile.hotCopies : sectionProfile.hits;
+    const request = note && { ...note, headers: sectionProfile.head.headers, remoteAddress: sender.remoteAddress };
+    this.#edge.core.answered(counter, status, bytes, startedAt, request);
   }
 
   /**
    * Copies the request for the access log, if there is one: the recogniser has moved on by the time of the last byte.
    */
   noteOf(isHead: boolean, request: Targeted): Noted | undefined {
-    return this.#visit.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target: request.target };
+    return this.#edge.core.accessLog && { method: isHead ? 'HEAD' : 'GET', target: request.target };
   }
 
   #noteOf(request: Request): Noted | undefined {
     return this.noteOf(request.isHead, request);
   }
 
-  #askedBy(connection: Connection, { section }: Request): Asked | null {
+  #sectionOf(connection: Connection, { section }: Request): SectionProfile | null {
     const { meaning } = section as { readonly meaning: Meaning };
-    if (connection.askerOf !== this.#visit) {
-      connection.asker = wayOf(connection.socket, this.#visit);
-      connection.askerOf = this.#visit;
+    if (connection.askerOf !== this.#edge) {
+      connection.asker = receptionOf(connection.socket, this.#edge);
+      connection.askerOf = this.#edge;
       connection.visitor = undefined;
     }
     const known = meaning.asked[connection.asker];
@@ -306,25 +322,30 @@ export class FastPath {
     const isTls = (connection.asker & ENCRYPTED) !== 0;
     const { remoteAddress } = connection.socket;
     const head = { method: 'GET', target: '/', headers: meaning.headers, remoteAddress, isTls };
-    const asked = askedBy(this.#visit, head) ?? null;
-    meaning.asked[connection.asker] = asked;
-    return asked;
+    const sectionProfile = profileSection(this.#edge, head) ?? null;
+    meaning.asked[connection.asker] = sectionProfile;
+    return sectionProfile;
   }
 }
 
 /** @returns The key that the request has if its target is spelt as it is stored: as bytes where it came as bytes, valid until the next. */
-function keyOf({ prefix, suffix, around }: Asked, request: Request): string | KeyBytes {
+function keyOf({ prefix, suffix, around }: SectionProfile, request: Request): string | KeyBytes {
   const { bytes, targetFrom, targetTo } = request;
   if (bytes === undefined || around === undefined) return prefix + request.target + suffix;
   return joined.join(around.prefix, bytes, targetFrom, targetTo, around.suffix);
 }
 
-function wayOf(socket: Pick<Socket, 'remoteAddress'>, visit: Visit): number {
+function receptionOf(socket: Pick<Socket, 'remoteAddress'>, edge: EdgeContext): number {
   const encrypted = (socket as Partial<TLSSocket>).encrypted === true ? ENCRYPTED : 0;
-  return encrypted + (isProxy(visit.region, socket.remoteAddress ?? UNKNOWN_ADDRESS) ? TRUSTED : 0);
+  return encrypted + (isProxy(edge.region, socket.remoteAddress ?? UNKNOWN_ADDRESS) ? TRUSTED : 0);
 }
 
 /** Form of the answer to a request that finds the response fresh. */
-export function formFor(isHead: boolean, { profile }: Asked, { stored, facts }: Prepared, now: EpochMs): AnswerForm {
+export function formFor(
+  isHead: boolean,
+  { profile }: SectionProfile,
+  { stored, facts }: Prepared,
+  now: EpochMs,
+): AnswerForm {
   return answerForm(isHead ? 'HEAD' : 'GET', profile, stored, now, facts.isNamedBy(profile));
 }

@@ -11,13 +11,13 @@ import type { Connection } from '../http/http2/connection.ts';
 import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.ts';
 import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
-import type { Begun } from '../http/http2/section.ts';
+import type { IncomingRequest } from '../http/http2/section.ts';
 import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
-import { type Asked, askedBy } from './asked.ts';
+import { profileSection, type SectionProfile } from './asked.ts';
 import { type FastPath, formFor } from './fast-path.ts';
 import { type Form, PLACES } from './prepared.ts';
 import { isProxy } from './senders.ts';
-import type { Visit } from './visitor.ts';
+import type { EdgeContext } from './visitor.ts';
 
 /** Longer sections are not remembered. */
 const MAX_SECTION_CHARS = 4_096;
@@ -37,35 +37,35 @@ const HTTP2: Form = {
 
 export class FastStreams {
   readonly #fast: FastPath;
-  #visit: Visit;
+  #edge: EdgeContext;
   /** By header section. */
-  readonly #known = new TwoGenerationCache<string, Asked | null>({
+  readonly #known = new TwoGenerationCache<string, SectionProfile | null>({
     generationWeight: GENERATION_CHARS,
     weightOf: (section) => section.length,
   });
 
   constructor(fast: FastPath) {
     this.#fast = fast;
-    this.#visit = fast.visit;
+    this.#edge = fast.edge;
   }
 
   /** @returns Whether the request has its answer. */
-  answer(connection: Connection, { id, section }: Begun): boolean {
+  answer(connection: Connection, { id, section }: IncomingRequest): boolean {
     const { method, path: target } = section;
     if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(target)) return false;
     const { known } = connection.peer;
-    const asked = this.#askedAgainBy(connection.peer, section.raw);
-    if (asked === null) return false;
-    const now = this.#visit.core.now();
+    const sectionProfile = this.#knownSectionOf(connection.peer, section.raw);
+    if (sectionProfile === null) return false;
+    const now = this.#edge.core.now();
     const request = { target };
     const isHead = method === 'HEAD';
-    const key = asked.prefix + target + asked.suffix;
-    const prepared = this.#fast.find(key, asked, isHead, request, now, connection.readAt);
+    const key = sectionProfile.prefix + target + sectionProfile.suffix;
+    const prepared = this.#fast.find(key, sectionProfile, isHead, request, now, connection.readAt);
     if (prepared === undefined || !prepared.isOneBuffer) return false;
-    const kind = formFor(isHead, asked, prepared, now);
+    const kind = formFor(isHead, sectionProfile, prepared, now);
     if (kind === 'part') return false;
 
-    const isOwner = this.#fast.isOwner(prepared, asked, request);
+    const isOwner = this.#fast.isOwner(prepared, sectionProfile, request);
     const bytes = this.#fast.bytesOf(prepared, kind, !isOwner, now, HTTP2);
     if (bytes === undefined) return false;
     const { status, length } = prepared.stored;
@@ -73,44 +73,44 @@ export class FastStreams {
     if (!connection.answer(id, bytes, bodyBytes)) return false;
     const sent = kind === 'not-modified' ? 304 : status;
     const note = this.#fast.noteOf(isHead, request);
-    this.#fast.count(connection.peer, connection.readAt, asked, !isOwner, sent, bodyBytes, note);
+    this.#fast.count(connection.peer, connection.readAt, sectionProfile, !isOwner, sent, bodyBytes, note);
     this.#fast.hasAnswered(prepared, isOwner);
-    if (this.#fast.visit.core.tracer.isOnForHits) this.#fast.trace(method, target, asked, isOwner);
+    if (this.#fast.edge.core.tracer.isOnForHits) this.#fast.trace(method, target, sectionProfile, isOwner);
     section.isRemembered = known !== undefined && connection.peer.known === known;
     return true;
   }
 
   /** A connection's requests differ in their path, and in little else: comparing is cheaper than looking up. */
-  #askedAgainBy(peer: Peer, raw: RawHeaders): Asked | null {
+  #knownSectionOf(peer: Peer, raw: RawHeaders): SectionProfile | null {
     const { known } = peer;
-    if (known !== undefined && known.of === this.#fast.visit && isSameSection(known.raw, raw)) {
-      return known.meaning as Asked | null;
+    if (known !== undefined && known.of === this.#fast.edge && isSameSection(known.raw, raw)) {
+      return known.meaning as SectionProfile | null;
     }
-    const asked = this.#askedBy(sectionOf(raw), peer, raw);
-    peer.known = { raw, meaning: asked, of: this.#fast.visit };
-    return asked;
+    const sectionProfile = this.#sectionOf(sectionOf(raw), peer, raw);
+    peer.known = { raw, meaning: sectionProfile, of: this.#fast.edge };
+    return sectionProfile;
   }
 
-  #askedBy(section: string, peer: Peer, raw: RawHeaders): Asked | null {
-    const { visit } = this.#fast;
-    if (visit !== this.#visit) {
-      this.#visit = visit;
+  #sectionOf(section: string, peer: Peer, raw: RawHeaders): SectionProfile | null {
+    const { edge } = this.#fast;
+    if (edge !== this.#edge) {
+      this.#edge = edge;
       this.#known.clear();
     }
-    if (isProxy(visit.region, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
-    let asked = this.#known.get(section);
-    if (asked !== undefined) return asked;
-    asked = this.#read(peer, raw);
-    if (section.length <= MAX_SECTION_CHARS) this.#known.set(section, asked);
-    return asked;
+    if (isProxy(edge.region, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
+    let sectionProfile = this.#known.get(section);
+    if (sectionProfile !== undefined) return sectionProfile;
+    sectionProfile = this.#read(peer, raw);
+    if (section.length <= MAX_SECTION_CHARS) this.#known.set(section, sectionProfile);
+    return sectionProfile;
   }
 
-  #read(peer: Peer, raw: RawHeaders): Asked | null {
+  #read(peer: Peer, raw: RawHeaders): SectionProfile | null {
     if (!isPlain(raw)) return null;
     try {
       const { headers } = translateHead(raw, false);
       const head = { method: 'GET', target: '/', headers, remoteAddress: peer.remoteAddress, isTls: true };
-      return askedBy(this.#visit, head) ?? null;
+      return profileSection(this.#edge, head) ?? null;
     } catch (error) {
       if (error instanceof HttpError) return null; // to be answered with a page
       throw error;

@@ -10,7 +10,7 @@ import { addressBlock } from '../http/address-block.ts';
 import { AddressCounts } from '../http/address-counts.ts';
 import { expectsProxyHeader, visitorAddress } from '../http/client-address.ts';
 import type { ServerExchange } from '../http/exchange.ts';
-import { Front } from '../http/front.ts';
+import { Http1Server } from '../http/front.ts';
 import { LISTENER_LIFETIME, type ListenerOptions, listen } from '../http/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import { Recogniser } from '../http/recogniser.ts';
@@ -31,7 +31,7 @@ import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
 import { answerVisitor } from './pipeline.ts';
 import { EdgeRouting } from './routing.ts';
 import { isProxy, senderOf } from './senders.ts';
-import { readUpgrade, type Visit } from './visitor.ts';
+import { type EdgeContext, readUpgrade } from './visitor.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -153,10 +153,10 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
 
 /** Context for visitors' requests, made once per config. */
 class Visits implements Component<RegionConfig> {
-  readonly #make: (region: RegionConfig) => Visit;
-  current: Visit;
+  readonly #make: (region: RegionConfig) => EdgeContext;
+  current: EdgeContext;
 
-  constructor(region: RegionConfig, make: (region: RegionConfig) => Visit) {
+  constructor(region: RegionConfig, make: (region: RegionConfig) => EdgeContext) {
     this.#make = make;
     this.current = make(region);
   }
@@ -237,12 +237,12 @@ async function startParts(
   const fast = fastPath
     ? await components.start('fast path', () => new FastPath(visits.current), {
         update: (part) => part.update(visits.current),
-        drain: (part) => part.front.close(),
+        drain: (part) => part.server.close(),
         close: (part) => part.close(),
       })
     : undefined;
   const front =
-    fast?.front ??
+    fast?.server ??
     (await components.start('front', () => plainFront(core), {
       drain: (part) => part.close(),
       close: () => undefined,
@@ -317,14 +317,14 @@ function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): Routi
       proto: call.proto,
       position: core.ledger.positionFor(call.position),
     });
-    return new EdgeRouting({ peers, origin, site, key, asked, call: next, trace });
+    return new EdgeRouting({ peers, origin, site, key, requester: asked, call: next, trace });
   };
 }
 
 /** Recognises nothing: every request goes the long way. */
-function plainFront(core: NodeCore): Front<undefined> {
+function plainFront(core: NodeCore): Http1Server<undefined> {
   const recogniser = new Recogniser({ maxBytes: 0, maxLines: 0, meaningOf: () => undefined });
-  return new Front({
+  return new Http1Server({
     recogniser: () => recogniser,
     limits: () => core.limits,
     allowHalfOpen: true,

@@ -35,7 +35,7 @@ const LOAD_FLOOR = 16;
  * Additional time for a node beyond the origin's timeout: the node itself must time out first, to report the cause.
  * Nodes further from the origin get more, else a hanging shield would count as a fault of the owner.
  */
-const PATIENCE_MS = { shield: 5_000, worker: 7_500, edge: 10_000 };
+const EXTRA_TIMEOUT_MS = { shield: 5_000, worker: 7_500, edge: 10_000 };
 
 interface Peer {
   readonly client: NodeClient;
@@ -50,7 +50,7 @@ export interface WorkerAddress {
 }
 
 /** Owner of a key. */
-export interface Place {
+export interface KeyOwner {
   /** Version of the rings that it was found in. */
   readonly version: number;
   readonly key: string;
@@ -113,9 +113,9 @@ export class Peers {
     const others = region.edges.filter(({ name }) => name !== this.#self);
     const siblings = workers.all.filter(({ name }) => name !== workers.self);
     const nodes = [
-      ...others.map(({ name, tier }) => ({ name, tier, patienceMs: PATIENCE_MS.edge })),
-      ...siblings.map(({ name, tier }) => ({ name, tier, patienceMs: PATIENCE_MS.worker })),
-      ...region.reachableShields.map(({ name, tier }) => ({ name, tier, patienceMs: PATIENCE_MS.shield })),
+      ...others.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.edge })),
+      ...siblings.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.worker })),
+      ...region.reachableShields.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.shield })),
     ];
     const before = this.#peers;
     this.#peers = new Map(
@@ -163,7 +163,7 @@ export class Peers {
   }
 
   /** @returns Whose the key is, to be remembered for as long as `version` stays. */
-  place(key: string): Place {
+  ownerOf(key: string): KeyOwner {
     const edge = this.#ring.successors(key)[0] ?? this.#self;
     const worker = this.#workerRing.successors(key)[0] ?? this.#workers.self;
     const isOwn = edge === this.#self && worker === this.#workers.self;
@@ -171,7 +171,7 @@ export class Peers {
   }
 
   /** @returns Whether this process answers as the owner now: `owners` and `workers` would be empty. */
-  isOwnerAt({ key, isOwn, edge }: Place): boolean {
+  isOwner({ key, isOwn, edge }: KeyOwner): boolean {
     // Below the floor the load does not count, as in `owners`.
     if (this.#inFlight(edge) < LOAD_FLOOR) return isOwn;
     return this.owners(key).length === 0 && this.workers(key).length === 0;

@@ -28,12 +28,12 @@ import { siteGeo } from './site-geo.ts';
 import {
   asSent,
   bodyToSend,
+  type EdgeContext,
   isAdmitted,
+  type ParsedRequest,
   readHead,
   routing,
-  steered,
-  type Visit,
-  type Visited,
+  steerVisitor,
   visitorBlock,
 } from './visitor.ts';
 
@@ -41,14 +41,14 @@ import {
 class VisitorRequest implements RequestContext {
   readonly core: NodeCore;
   /** The config that it is answered by, whatever is reloaded meanwhile. */
-  readonly visit: Visit;
+  readonly edge: EdgeContext;
   readonly exchange: ServerExchange;
   readonly listener = 'public';
   readonly startedAt: MonotonicMs = monotonicNow();
   /** Block of addresses that it counts for. */
   readonly visitor: string;
   /** Its head, once it is read. */
-  visited: Visited | undefined;
+  parsed: ParsedRequest | undefined;
   /** Its header section and body, as they go upstream. */
   headers: RawHeaders = [];
   body: Readable | undefined;
@@ -60,13 +60,13 @@ class VisitorRequest implements RequestContext {
   readonly trace: RequestTrace | undefined;
   #id: string | undefined;
 
-  constructor(visit: Visit, exchange: ServerExchange, visitor: string, visited: Visited | undefined) {
-    this.core = visit.core;
-    this.visit = visit;
+  constructor(edge: EdgeContext, exchange: ServerExchange, visitor: string, parsed: ParsedRequest | undefined) {
+    this.core = edge.core;
+    this.edge = edge;
     this.exchange = exchange;
     this.visitor = visitor;
-    this.visited = visited;
-    this.trace = visit.core.tracer.begin(this);
+    this.parsed = parsed;
+    this.trace = edge.core.tracer.begin(this);
   }
 
   /** Made when it is first used: most requests are neither logged nor sent to another node. */
@@ -96,13 +96,13 @@ const PHASES: Phases<Phase, VisitorRequest> = {
  * @param visitor - Block of addresses that it counts for.
  */
 export async function answerVisitor(
-  visit: Visit,
+  edge: EdgeContext,
   exchange: ServerExchange,
-  known?: Visited,
-  visitor: string = visitorBlock(visit, exchange),
+  known?: ParsedRequest,
+  visitor: string = visitorBlock(edge, exchange),
 ): Promise<void> {
-  const { core, requests, peers } = visit;
-  const context = new VisitorRequest(visit, exchange, visitor, known);
+  const { core, requests, peers } = edge;
+  const context = new VisitorRequest(edge, exchange, visitor, known);
   if (!requests.begin(visitor, core.limits.requests_per_address)) {
     fail(context, new HttpError('too_many_requests', visitor));
     await runPhases(PHASES, 'deliver', context, fail);
@@ -124,19 +124,19 @@ function fail(context: VisitorRequest, cause: unknown): void {
 
 /** Reads the head, strictly, cleans it of what no visitor may say, and finds the site and the key. */
 function receive(context: VisitorRequest): 'admit' | 'purge' {
-  const { core, visit, exchange } = context;
-  if (context.visited === undefined) checkHead(exchange, core.limits.max_headers);
-  context.visited ??= readHead(visit, exchange);
-  context.site = context.visited.served.site;
+  const { core, edge, exchange } = context;
+  if (context.parsed === undefined) checkHead(exchange, core.limits.max_headers);
+  context.parsed ??= readHead(edge, exchange);
+  context.site = context.parsed.served.site;
   return exchange.method === 'PURGE' ? 'purge' : 'admit';
 }
 
 /** Purges by the method PURGE, for who may. */
 async function purge(context: VisitorRequest): Promise<'deliver'> {
-  const { core, visit, exchange, visited } = context;
-  const { served, keyed } = visited as Visited;
+  const { core, edge, exchange, parsed } = context;
+  const { served, keyed } = parsed as ParsedRequest;
   const { headers, remoteAddress = '' } = exchange;
-  const ip = visitorAddress(senderOf(visit.region, remoteAddress), headers);
+  const ip = visitorAddress(senderOf(edge.region, remoteAddress), headers);
   await core.purging.purge(readPurge({ site: served.site, keyed, headers, ip }));
   context.reply = core.ownReply(context, PURGED, 'purged');
   return 'deliver';
@@ -145,9 +145,9 @@ async function purge(context: VisitorRequest): Promise<'deliver'> {
 /** Refuses visitors from where the site does not answer any. */
 function admit(context: VisitorRequest): 'route' | 'deliver' {
   const { core } = context;
-  const visited = context.visited as Visited;
-  if (isAdmitted(visited)) return 'route';
-  const geo = siteGeo(visited.served.site);
+  const parsed = context.parsed as ParsedRequest;
+  if (isAdmitted(parsed)) return 'route';
+  const geo = siteGeo(parsed.served.site);
   const own = geo.refusal();
   const code = geo.refusalCode;
   context.reply =
@@ -159,10 +159,10 @@ function admit(context: VisitorRequest): 'route' | 'deliver' {
 
 /** Sends the visitor elsewhere, or answers what is for this network itself; all else is for the cache. */
 function route(context: VisitorRequest): 'body' | 'deliver' {
-  const { core, visit } = context;
-  const visited = context.visited as Visited;
-  const { served, scheme, target, method, headers } = visited;
-  const redirect = redirectFor(served.site, scheme, target) ?? steered(visit, visited);
+  const { core, edge } = context;
+  const parsed = context.parsed as ParsedRequest;
+  const { served, scheme, target, method, headers } = parsed;
+  const redirect = redirectFor(served.site, scheme, target) ?? steerVisitor(edge, parsed);
   if (redirect !== undefined) {
     context.reply = core.ownReply(context, redirect, 'redirect');
     return 'deliver';
@@ -178,11 +178,11 @@ function route(context: VisitorRequest): 'body' | 'deliver' {
 
 /** Takes the request's body, if it has one. */
 function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
-  const { visit, exchange, visited, visitor } = context;
-  const { site } = (visited as Visited).served;
+  const { edge, exchange, parsed, visitor } = context;
+  const { site } = (parsed as ParsedRequest).served;
   const arriving = requestBody(exchange, site.max_request_body);
   if (arriving === undefined) return 'cache';
-  const body = bodyToSend(visit, site, arriving, visitor);
+  const body = bodyToSend(edge, site, arriving, visitor);
   if (!(body instanceof Promise)) {
     context.body = body;
     return 'cache';
@@ -195,27 +195,27 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
 
 /** Answers from the cache, or from upstream. */
 async function cache(context: VisitorRequest): Promise<'deliver'> {
-  const { core, visit, exchange, body, visitor } = context;
-  const visited = context.visited as Visited;
-  const { served, target, keyed, headers } = visited;
-  const own = routing(visit, context, visited, { key: keyed.key, asked: 'by-visitor', hot: visit.hot });
+  const { core, edge, exchange, body, visitor } = context;
+  const parsed = context.parsed as ParsedRequest;
+  const { served, target, keyed, headers } = parsed;
+  const own = routing(edge, context, parsed, { key: keyed.key, requester: 'by-visitor', hot: edge.hot });
   const path = rulePath(target.path);
   const request = cacheRequest({
     exchange,
     served,
     target,
     path,
-    ...asSent(visited, context.headers, path, body !== undefined),
+    ...asSent(parsed, context.headers, path, body !== undefined),
     body,
     visitor,
     routing: own,
     forPeer: false,
-    needs: NOTHING_KNOWN,
+    minPosition: NOTHING_KNOWN,
     trace: context.trace,
   });
   if (own.isOwner) {
     context.isOwn = true;
-    visit.peers.ownInFlight++;
+    edge.peers.ownInFlight++;
   }
   context.reply = await core.cachedReply(request, {
     describe: (status) =>

@@ -26,7 +26,7 @@ export class PreparedResponses {
   /** @param node - Name of the node. */
   constructor(node: string) {
     this.#node = node;
-    this.#timer = setInterval(() => this.#dropWhole(), WHOLE_MS).unref();
+    this.#timer = setInterval(() => this.#discardWhole(), WHOLE_MS).unref();
   }
 
   /** @param request - Whose path is one under whose key the response is stored. */
@@ -42,7 +42,7 @@ export class PreparedResponses {
   /** @returns The whole answer; the next one within the second finds it ready, if the last one was no longer ago, and while there is room. */
   makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: EpochMs, form?: Form): Buffer | undefined {
     // What is asked for less often would only be carried from one collection of garbage to the next.
-    const keeps = this.#wholeBytes < WHOLE_BYTES && prepared.isAskedForWithin(WHOLE_MS, now);
+    const keeps = this.#wholeBytes < WHOLE_BYTES && prepared.isUsedWithin(WHOLE_MS, now);
     const bytes = prepared.makeBytes(kind, isHotCopy, now, keeps, form);
     if (bytes === undefined || !keeps) return bytes;
     this.#whole.push(prepared);
@@ -52,11 +52,11 @@ export class PreparedResponses {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#dropWhole();
+    this.#discardWhole();
   }
 
-  #dropWhole(): void {
-    for (const prepared of this.#whole) prepared.dropBytes();
+  #discardWhole(): void {
+    for (const prepared of this.#whole) prepared.discardBytes();
     this.#whole = [];
     this.#wholeBytes = 0;
   }

@@ -9,7 +9,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { type AnswerForm, conditionsIn } from '../cache/answer.ts';
-import { type Asking, storedAnswer } from '../cache/answering.ts';
+import { type AnswerContext, storedAnswer } from '../cache/answering.ts';
 import { formatCacheStatus } from '../cache/cache-status.ts';
 import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
 import { factsOf, type StoredFacts } from '../cache/stored-facts.ts';
@@ -20,7 +20,7 @@ import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { browserTtl, finishedHead } from './finish.ts';
-import type { Place } from './peers.ts';
+import type { KeyOwner } from './peers.ts';
 
 /** Form of an answer whose head does not depend on the request. */
 export type Kind = Exclude<AnswerForm, 'part'>;
@@ -75,7 +75,7 @@ export class Prepared {
   readonly isOneBuffer: boolean;
   /** Time at which the bytes were last made: milliseconds. */
   #madeAt = Number.NEGATIVE_INFINITY;
-  place: Place | undefined;
+  place: KeyOwner | undefined;
 
   constructor(options: PreparedOptions) {
     const { stored, served, path } = options;
@@ -123,11 +123,11 @@ export class Prepared {
   }
 
   /** Returns whether an answer was made within so many milliseconds before. */
-  isAskedForWithin(ms: number, now: EpochMs): boolean {
+  isUsedWithin(ms: number, now: EpochMs): boolean {
     return now - this.#madeAt < ms;
   }
 
-  dropBytes(): void {
+  discardBytes(): void {
     this.#blocks = [];
   }
 
@@ -188,7 +188,7 @@ function render({ texts, numbers, browserTtlMs }: Template, ageMs: number, leftM
 }
 
 /** A request for each kind. The tag or the date that makes a 304 does not show in it. */
-const REQUESTS: Readonly<Record<Kind, Asking>> = {
+const REQUESTS: Readonly<Record<Kind, AnswerContext>> = {
   whole: { request: { method: 'GET' }, profile: conditionsIn([]) },
   head: { request: { method: 'HEAD' }, profile: conditionsIn([]) },
   'not-modified': { request: { method: 'GET' }, profile: conditionsIn(['If-None-Match', '*']) },

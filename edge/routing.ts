@@ -22,7 +22,7 @@ export interface RoutingOptions {
   /** Empty for what is not cached. */
   readonly key: string;
   /** Requester: a visitor, another edge, or a worker of this edge. For an edge no edge is asked, for a worker neither. */
-  readonly asked: 'by-visitor' | 'by-edge' | 'by-worker';
+  readonly requester: 'by-visitor' | 'by-edge' | 'by-worker';
   /** Call to the next node, made anew for each fetch: it says what this node has applied of the journal by then. */
   readonly call: () => Omit<TierCall, 'ask'>;
   /** Counter of requests by key, for copies of what other edges own; absent: none are kept. */
@@ -41,7 +41,7 @@ export class EdgeRouting implements Routing {
   isOwner: boolean;
 
   constructor(options: RoutingOptions) {
-    const { peers, key, asked, hot } = options;
+    const { peers, key, requester: asked, hot } = options;
     this.#options = options;
     const hops = peers.hops(key, asked);
     this.#hops = hops;
@@ -54,7 +54,7 @@ export class EdgeRouting implements Routing {
   }
 
   /** An edge stores what it owns, and of the rest what is requested often. */
-  keeps(): boolean {
+  shouldStore(): boolean {
     const { hot, key } = this.#options;
     return this.isOwner || hot?.isHot(key, monotonicNow()) === true;
   }
@@ -69,14 +69,14 @@ export class EdgeRouting implements Routing {
     for (const client of workers) targets.push(client.target({ ...callFor(), ask: 'worker' }));
     for (const client of shields) targets.push(client.target({ ...callFor(), ask: 'shield' }, this.#onOwner));
     if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
-      targets.push({ name: 'origin', fetch: origin.fetchFor(site), isFailover: true, onAsked: this.#onOwner });
+      targets.push({ name: 'origin', fetch: origin.fetchFor(site), isFailover: true, onTry: this.#onOwner });
     }
     return targets;
   }
 
   /** After a reload the nodes may be others, but no node is asked that is further away than was decided. */
   #currentHops(): Hops {
-    const { peers, key, asked } = this.#options;
+    const { peers, key, requester: asked } = this.#options;
     if (peers.version === this.#version) return this.#hops;
     const { owners, workers } = peers.hops(key, asked);
     return { owners: this.asksPeer === true ? owners : [], workers: this.asksPeer === false ? [] : workers };
@@ -91,9 +91,9 @@ export class EdgeRouting implements Routing {
 function traced(trace: RequestTrace): (target: Target) => Target {
   return (target) => ({
     ...target,
-    onAsked: () => {
+    onTry: () => {
       trace.note('fetch', { to: target.name });
-      target.onAsked?.();
+      target.onTry?.();
     },
   });
 }

@@ -59,7 +59,7 @@ export class SiteGeo {
   }
 
   /** @returns The visitor's headers, without what only this edge may say of its place, and with that. */
-  told(headers: string[], place: GeoLocation | undefined): string[] {
+  fieldsFor(headers: string[], place: GeoLocation | undefined): string[] {
     if (this.#names.size === 0) return headers;
     const told = withoutFieldsLike(headers, this.#folded);
     if (place === undefined) return told;
@@ -119,7 +119,7 @@ export class SiteGeo {
   }
 
   /** Returns whether the header, in lower case, carries a location. */
-  tells(name: string): boolean {
+  sendsField(name: string): boolean {
     return this.#names.has(name);
   }
 }
@@ -169,8 +169,8 @@ function isNoStore(directive: string): boolean {
  * Directives that permit caches to store it or browsers to use it without asking; they are removed (RFC 9111, section
  * 5.2.2; RFC 8246).
  */
-const LETS_KEEP = /^(?:public|private|no-cache|s-maxage|proxy-revalidate|immutable|stale-while-revalidate)(?:=|$)/i;
+const STORABLE = /^(?:public|private|no-cache|s-maxage|proxy-revalidate|immutable|stale-while-revalidate)(?:=|$)/i;
 
 function privately(directives: readonly string[]): string[] {
-  return ['private', 'no-cache', ...directives.filter((directive) => !LETS_KEEP.test(directive))];
+  return ['private', 'no-cache', ...directives.filter((directive) => !STORABLE.test(directive))];
 }

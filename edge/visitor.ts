@@ -39,7 +39,7 @@ import { siteGeo } from './site-geo.ts';
 import { isSteered, steer } from './steer.ts';
 
 /** Context for answering visitors; a reload makes a new one. */
-export interface Visit {
+export interface EdgeContext {
   readonly core: NodeCore;
   readonly region: RegionConfig;
   readonly origin: OriginAccess | undefined;
@@ -54,7 +54,7 @@ export interface Visit {
 }
 
 /** A visitor's request, read and cleaned. */
-export interface Visited {
+export interface ParsedRequest {
   readonly method: string;
   readonly target: Target;
   readonly scheme: 'http' | 'https';
@@ -69,24 +69,24 @@ export interface Visited {
 }
 
 /** @returns A visitor's request to switch protocols, on its way to a shield or the origin. @throws {HttpError} */
-export function readUpgrade(visit: Visit, request: ServerRequest): UpgradeCall {
-  checkHead(request, visit.core.limits.max_headers);
+export function readUpgrade(edge: EdgeContext, request: ServerRequest): UpgradeCall {
+  checkHead(request, edge.core.limits.max_headers);
   // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
   if (hasBody(request.headers)) throw new HttpError('bad_request', 'a body with Upgrade');
-  const visited = readHead(visit, request);
-  const { served, target, headers } = visited;
+  const parsed = readHead(edge, request);
+  const { served, target, headers } = parsed;
   const { site } = served;
-  if (!isAdmitted(visited)) throw new HttpError(siteGeo(site).refusalCode);
+  if (!isAdmitted(parsed)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
-  const { fetch } = routing(visit, { id }, visited, { key: '', asked: 'by-worker' });
-  return { id, site, target, headers, visitor: visitorBlock(visit, request), fetch };
+  const { fetch } = routing(edge, { id }, parsed, { key: '', requester: 'by-worker' });
+  return { id, site, target, headers, visitor: visitorBlock(edge, request), fetch };
 }
 
 export function routing(
-  { core, peers, origin }: Visit,
+  { core, peers, origin }: EdgeContext,
   arrival: { readonly id: string; readonly trace?: RequestTrace | undefined },
-  { served: { site }, scheme: proto }: Visited,
-  options: Pick<RoutingOptions, 'key' | 'asked' | 'hot'>,
+  { served: { site }, scheme: proto }: ParsedRequest,
+  options: Pick<RoutingOptions, 'key' | 'requester' | 'hot'>,
 ): EdgeRouting {
   const call = () => ({ id: arrival.id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
   return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, ...options });
@@ -97,7 +97,7 @@ export function routing(
  * are taken out, so that no visitor puts into a page of all what the key does not say.
  */
 export function asSent(
-  { method, served: { site, rules }, keyed, memo }: Visited,
+  { method, served: { site, rules }, keyed, memo }: ParsedRequest,
   headers: RawHeaders,
   path: string,
   hasBody: boolean,
@@ -115,7 +115,7 @@ export function asSent(
 
 /** The body as it goes upstream: whole, unless the site wants it sent on as it arrives. */
 export function bodyToSend(
-  { core, spool }: Visit,
+  { core, spool }: EdgeContext,
   site: SiteConfig,
   body: Readable,
   visitor: string,
@@ -125,8 +125,8 @@ export function bodyToSend(
 }
 
 /** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */
-export function visitorBlock(visit: Visit, { remoteAddress = '', headers }: VisitorHead): string {
-  return addressBlock(visitorAddress(senderOf(visit.region, remoteAddress), headers));
+export function visitorBlock(edge: EdgeContext, { remoteAddress = '', headers }: VisitorHead): string {
+  return addressBlock(visitorAddress(senderOf(edge.region, remoteAddress), headers));
 }
 
 /** Parts of a request's head, and of the connection that it came on, that an edge reads. */
@@ -137,8 +137,8 @@ export type VisitorHead = Pick<ServerRequest, 'method' | 'target' | 'headers' | 
 export const UNKNOWN_ADDRESS = '0.0.0.0';
 
 /** @throws {HttpError} for what is malformed, unknown here, or has been here before. */
-export function readHead(visit: Visit, head: VisitorHead): Visited {
-  const { core, region } = visit;
+export function readHead(edge: EdgeContext, head: VisitorHead): ParsedRequest {
+  const { core, region } = edge;
   const { method, remoteAddress: sender = UNKNOWN_ADDRESS } = head;
   const impliedHost = head.version === '1.0' ? head.localAuthority : undefined;
   const rawHeaders = boundedFields(head.headers);
@@ -163,7 +163,7 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   // A proxy in front may have taken TLS off.
   const scheme = believedScheme(by, rawHeaders) ?? (head.isTls ? 'https' : 'http');
   const ip = siteGeo(served.site).isUsed ? visitorAddress(by, rawHeaders) : undefined;
-  const place = ip === undefined ? undefined : visit.geo.locate(ip);
+  const place = ip === undefined ? undefined : edge.geo.locate(ip);
   const headers = cleanedHeaders(rawHeaders, served.site, place);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believedChain(by, rawHeaders));
@@ -172,14 +172,14 @@ export function readHead(visit: Visit, head: VisitorHead): Visited {
   return { method, target, scheme, served, headers: cleaned, keyed, ip, place };
 }
 
-export function isAdmitted({ served, ip, place }: Visited): boolean {
+export function isAdmitted({ served, ip, place }: ParsedRequest): boolean {
   return ip === undefined || siteGeo(served.site).admits(ip, place);
 }
 
 /** @returns Redirect to another region, where the site wants it. */
-export function steered(
-  { geo, region }: Visit,
-  { served, method, scheme, target, headers, ip }: Visited,
+export function steerVisitor(
+  { geo, region }: EdgeContext,
+  { served, method, scheme, target, headers, ip }: ParsedRequest,
 ): ResponseHead | undefined {
   const asked = { method, scheme, target, headers };
   const decision = ip !== undefined && isSteered(served.site, asked) ? geo.where(ip) : undefined;

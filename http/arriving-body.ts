@@ -27,12 +27,12 @@ export function requestBody(exchange: ServerExchange, maxBytes: number): Readabl
   }
   // RFC 9110, section 10.1.1: in a request of HTTP/1.0 it is to be ignored.
   if (fieldValue(headers, 'expect')?.toLowerCase() === '100-continue') exchange.interim(100, []);
-  return new ArrivingBody(body, maxBytes, () => exchange.dropBody());
+  return new ArrivingBody(body, maxBytes, () => exchange.discardBody());
 }
 
 class ArrivingBody extends Readable {
   readonly #source: Readable;
-  readonly #drop: () => void;
+  readonly #discard: () => void;
   readonly #maxBytes: number;
   #bytes = 0;
   #isWanted = false;
@@ -41,7 +41,7 @@ class ArrivingBody extends Readable {
   constructor(source: Readable, maxBytes: number, drop: () => void) {
     super();
     this.#source = source;
-    this.#drop = drop;
+    this.#discard = drop;
     this.#maxBytes = maxBytes;
     this.on('error', ignore); // its reader gets it as well
     source.once('error', (error) => this.destroy(error));
@@ -57,7 +57,7 @@ class ArrivingBody extends Readable {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#source.off('readable', this.#take);
-    if (error !== null) this.#drop();
+    if (error !== null) this.#discard();
     done(error);
   }
 

@@ -59,7 +59,7 @@ export interface ServerExchange extends ServerRequest {
   /** Breaks the answer off, so that the other side cannot take it for a complete one. */
   abort(): void;
   /** Gives up the rest of the request's body, which must not hold up other requests of the connection. */
-  dropBody(): void;
+  discardBody(): void;
   /** Calls back once: when there is room after `write` returned false, or the connection has gone. */
   onDrain(listener: () => void): void;
   /** Calls back when the connection goes before the answer is complete. */

@@ -6,11 +6,11 @@
 import type { Socket } from 'node:net';
 import { LONG_AGO, monotonicNow } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
-import type { Front } from './front.ts';
-import { FrontExchange } from './front-exchange.ts';
+import type { Http1Server } from './front.ts';
+import { Http1Exchange } from './front-exchange.ts';
 import { closeWhenSilent, mayBeHalfOpen } from './half-open.ts';
 import type { HeadProgress } from './head-progress.ts';
-import type { Wire } from './listener.ts';
+import type { ConnectionHandoff } from './listener.ts';
 import type { BodyReader } from './message.ts';
 import { writeDirectly } from './node-internals/direct-writes.ts';
 import { shareReads } from './node-internals/shared-reads.ts';
@@ -26,10 +26,10 @@ const GROUP_BYTES = 4_096;
 /** Event that a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
 
-export class FrontConnection<Meaning> {
+export class Http1Connection<Meaning> {
   readonly socket: Socket;
-  readonly #front: Front<Meaning>;
-  readonly #wire: Wire;
+  readonly #server: Http1Server<Meaning>;
+  readonly #handoff: ConnectionHandoff;
   waitsFor: Waiting = 'first-request';
   /** Since when. */
   since = monotonicNow();
@@ -50,18 +50,18 @@ export class FrontConnection<Meaning> {
   /** Parser state of a head behind requests that are answered first. */
   #following: HeadProgress | undefined;
   /** The request that is being answered by others. */
-  #exchange: FrontExchange | undefined;
+  #exchange: Http1Exchange | undefined;
   /** True if the other side sends no more. */
   #hasEnded = false;
-  #isGone = false;
+  #isClosed = false;
 
-  constructor(front: Front<Meaning>, socket: Socket, wire: Wire, hasServed: boolean) {
-    this.#front = front;
-    this.#wire = wire;
+  constructor(front: Http1Server<Meaning>, socket: Socket, wire: ConnectionHandoff, hasServed: boolean) {
+    this.#server = front;
+    this.#handoff = wire;
     this.socket = socket;
     if (hasServed) this.waitsFor = 'request';
     shareReads(socket, (bytes, length) => {
-      if (this.#isGone) return socket.push(Buffer.from(bytes.subarray(0, length)));
+      if (this.#isClosed) return socket.push(Buffer.from(bytes.subarray(0, length)));
       if (!this.#takeRepeat(bytes, length)) this.#take(bytes.toString('latin1', 0, length));
       return true;
     });
@@ -103,14 +103,14 @@ export class FrontConnection<Meaning> {
   }
 
   /** No more requests are answered here. */
-  leave(): void {
+  shutdown(): void {
     if (this.waitsFor === 'request' || this.waitsFor === 'first-request') this.socket.destroy();
-    else if (this.waitsFor === 'rest-of-head') this.#handOver();
+    else if (this.waitsFor === 'rest-of-head') this.#handOff();
   }
 
-  turnAway(error: HttpError): void {
+  reject(error: HttpError): void {
     this.#detach();
-    this.#wire.turnAway(this.socket, error);
+    this.#handoff.reject(this.socket, error);
   }
 
   /** An idle connection holds no more than it needs. */
@@ -128,16 +128,16 @@ export class FrontConnection<Meaning> {
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
     if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
-      const mayWait = this.#front.options.allowHalfOpen === true && mayBeHalfOpen(this.socket);
+      const mayWait = this.#server.options.allowHalfOpen === true && mayBeHalfOpen(this.socket);
       if (mayWait) closeWhenSilent(this.socket, () => this.waitsFor === 'answer' || this.waitsFor === 'reader');
       // As `node:http` sees it: a client that sends no more has gone.
       else if (this.#exchange !== undefined) this.socket.end();
-    } else if (this.waitsFor === 'rest-of-head') this.turnAway(new HttpError('bad_request', 'the head breaks off'));
+    } else if (this.waitsFor === 'rest-of-head') this.reject(new HttpError('bad_request', 'the head breaks off'));
     else this.socket.end();
   };
 
   readonly #onClose = (): void => {
-    this.#front.forget(this);
+    this.#server.forget(this);
     this.#exchange?.closed();
   };
 
@@ -160,8 +160,8 @@ export class FrontConnection<Meaning> {
   /** @returns Whether it is one request with the header section of the last one, and nothing else: what visitors send mostly. */
   #takeRepeat(bytes: Buffer, length: number): boolean {
     const recogniser = this.#recogniser;
-    const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#front.closing;
-    if (!isIdle || recogniser === undefined || recogniser !== this.#front.options.recogniser()) return false;
+    const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#server.closing;
+    if (!isIdle || recogniser === undefined || recogniser !== this.#server.options.recogniser()) return false;
     if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
     this.startedAt = monotonicNow();
     if (!this.#answer(recogniser)) this.#askAs(bytes.toString('latin1', 0, length), recogniser);
@@ -173,10 +173,10 @@ export class FrontConnection<Meaning> {
     this.#rest = text;
     this.#progress = undefined;
     this.#following = undefined;
-    const recogniser = this.#front.options.recogniser();
+    const recogniser = this.#server.options.recogniser();
     if (this.#recogniser !== recogniser) this.#last = undefined; // it means something else after a reload
     this.#recogniser = recogniser;
-    if (this.#front.closing) this.#handOver();
+    if (this.#server.closing) this.#handOff();
     else if (!recogniser.recognise(text, 0, this.#last)) this.#waitForMore(recogniser);
     else if (recogniser.end < text.length) this.#readMany(text, recogniser);
     else {
@@ -190,7 +190,7 @@ export class FrontConnection<Meaning> {
     this.waitsFor = 'request';
     this.since = this.startedAt;
     this.#last = recogniser.section;
-    return this.#front.options.answer(this, recogniser);
+    return this.#server.options.answer(this, recogniser);
   }
 
   /** Requests that came at once are answered in their order; those that take more than the store go to `node:http` together. */
@@ -210,7 +210,7 @@ export class FrontConnection<Meaning> {
         // A request that must not be answered here says so to those before it: their answers differ then.
         const plain = this.#plainSections(text, at, recogniser, at === 0 ? recogniser.section : this.#last);
         if (plain === undefined) {
-          this.#handOver();
+          this.#handOff();
           return;
         }
         sections = plain;
@@ -221,7 +221,7 @@ export class FrontConnection<Meaning> {
       const isAnswered = this.#answer(recogniser);
       if (isAnswered) at = recogniser.end;
       this.#rest = at === text.length ? '' : text.slice(at);
-      if (!isAnswered) this.#handOver();
+      if (!isAnswered) this.#handOff();
       if (!isAnswered || this.waitsFor !== 'request' || at === text.length) return;
     }
     this.#waitForMore(recogniser);
@@ -240,7 +240,7 @@ export class FrontConnection<Meaning> {
     this.#following = undefined;
     const progress = isKnown ? following : this.#begunBy(recogniser);
     if (progress === undefined) {
-      this.#handOver();
+      this.#handOff();
       return;
     }
     this.#progress = progress;
@@ -251,7 +251,7 @@ export class FrontConnection<Meaning> {
   #begunBy(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
     const head = recogniser.headInPieces();
     if (head.add(this.#rest) === 'more') return head;
-    const line = new LineProgress(this.#front.options.limits().max_header);
+    const line = new LineProgress(this.#server.options.limits().max_header);
     return line.add(this.#rest) === 'more' ? line : undefined;
   }
 
@@ -270,7 +270,7 @@ export class FrontConnection<Meaning> {
         const rest = text.slice(at);
         const progress = recogniser.headInPieces();
         if (progress.add(rest) === 'more') this.#following = progress;
-        else if (!recogniser.isSound(rest)) return undefined;
+        else if (!recogniser.isWellFormed(rest)) return undefined;
         return sections;
       }
       if (!isVisible(recogniser.target)) return undefined;
@@ -283,12 +283,12 @@ export class FrontConnection<Meaning> {
 
   /** The answer is written, and the reader has taken it. */
   #goOn(): void {
-    if (this.#isGone || this.socket.destroyed) return;
+    if (this.#isClosed || this.socket.destroyed) return;
     this.waitsFor = 'request';
     this.since = monotonicNow();
-    if (this.#front.closing) {
+    if (this.#server.closing) {
       if (this.#rest === '') this.socket.destroySoon();
-      else this.#handOver();
+      else this.#handOff();
       return;
     }
     if (this.#rest === '') {
@@ -304,10 +304,10 @@ export class FrontConnection<Meaning> {
     this.waitsFor = 'answer';
     this.socket.pause();
     turns.later(() => {
-      if (this.#isGone || this.socket.destroyed) return;
+      if (this.#isClosed || this.socket.destroyed) return;
       this.startedAt = monotonicNow();
       this.#read(this.#rest);
-      if (this.#isGone) return;
+      if (this.#isClosed) return;
       const isBusy = this.waitsFor === 'answer' || this.waitsFor === 'reader';
       if (!isBusy && this.#hasEnded) this.socket.end();
       else if (!isBusy || this.#rest === '') this.socket.resume(); // no other code would, once that is answered
@@ -327,7 +327,7 @@ export class FrontConnection<Meaning> {
     const { isHead, target, section } = recogniser;
     if (!isVisible(target)) {
       this.#rest = text;
-      this.#handOver();
+      this.#handOff();
       return;
     }
     const { headers } = section as Section<Meaning>;
@@ -339,14 +339,14 @@ export class FrontConnection<Meaning> {
     const { socket } = this;
     const { method, target, headers, body } = request;
     this.waitsFor = 'answer';
-    const exchange = new FrontExchange({
+    const exchange = new Http1Exchange({
       socket,
       method,
       target,
       headers,
       body,
-      keepAliveSeconds: Math.floor(this.#front.options.limits().keep_alive_timeout / 1_000),
-      isLast: () => this.#front.closing,
+      keepAliveSeconds: Math.floor(this.#server.options.limits().keep_alive_timeout / 1_000),
+      isLast: () => this.#server.closing,
       onWritten: (isLast) => {
         this.#exchange = undefined;
         if (isLast) socket.destroySoon();
@@ -356,21 +356,21 @@ export class FrontConnection<Meaning> {
       },
     });
     this.#exchange = exchange;
-    this.#front.options.ask(this, recogniser, exchange);
+    this.#server.options.ask(this, recogniser, exchange);
   }
 
-  #handOver(): void {
+  #handOff(): void {
     const unread = this.#progress?.text ?? this.#rest;
     this.#rest = '';
     this.#progress = undefined;
     this.socket.resume(); // what came while an answer was on its way has held it
     this.#detach();
-    this.#wire.handOver(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));
+    this.#handoff.handOff(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));
   }
 
   #detach(): void {
-    this.#isGone = true;
-    this.#front.forget(this);
+    this.#isClosed = true;
+    this.#server.forget(this);
     this.socket.off('data', this.#onData);
     this.socket.off('end', this.#onEnd);
     this.socket.off('close', this.#onClose);

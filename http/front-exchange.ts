@@ -17,7 +17,7 @@ import type { ResponseHead } from './message.ts';
 import { writeDirectly } from './node-internals/direct-writes.ts';
 import type { WholeBody } from './whole-body.ts';
 
-export interface FrontExchangeOptions {
+export interface Http1ExchangeOptions {
   readonly socket: Socket;
   readonly method: string;
   readonly target: string;
@@ -34,14 +34,14 @@ export interface FrontExchangeOptions {
 /** A head and a body up to this are written in one piece. */
 const ONE_BUFFER_BYTES = 16 * 1024;
 
-export class FrontExchange implements ServerExchange {
+export class Http1Exchange implements ServerExchange {
   readonly method: string;
   readonly target: string;
   readonly headers: RawHeaders;
   readonly version = '1.1';
   readonly body: WholeBody | undefined;
   readonly #socket: Socket;
-  readonly #options: FrontExchangeOptions;
+  readonly #options: Http1ExchangeOptions;
   /** The head, until it is written. */
   #head: string | undefined;
   #hasHead = false;
@@ -54,7 +54,7 @@ export class FrontExchange implements ServerExchange {
   #onDirectDrain: (() => void) | undefined;
   readonly #onClose = new FewSet<() => void>();
 
-  constructor(options: FrontExchangeOptions) {
+  constructor(options: Http1ExchangeOptions) {
     const { socket, method, target, headers, body } = options;
     this.#options = options;
     this.#socket = socket;
@@ -177,7 +177,7 @@ export class FrontExchange implements ServerExchange {
     this.#socket.destroy();
   }
 
-  dropBody(): void {
+  discardBody(): void {
     // it has come
   }
 

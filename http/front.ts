@@ -8,12 +8,12 @@ import type { Socket } from 'node:net';
 import type { LimitsConfig } from '../config/schema.ts';
 import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
-import { FrontConnection } from './front-connection.ts';
-import type { FrontExchange } from './front-exchange.ts';
-import type { Wire } from './listener.ts';
+import { Http1Connection } from './front-connection.ts';
+import type { Http1Exchange } from './front-exchange.ts';
+import type { ConnectionHandoff } from './listener.ts';
 import type { Recogniser } from './recogniser.ts';
 
-export interface FrontOptions<Meaning> {
+export interface Http1ServerOptions<Meaning> {
   /** Asked at each use, as a reload changes it. */
   readonly recogniser: () => Recogniser<Meaning>;
   readonly limits: () => LimitsConfig;
@@ -24,16 +24,16 @@ export interface FrontOptions<Meaning> {
    *
    * @returns Whether it has an answer; if not, it is asked for like any other.
    */
-  readonly answer: (connection: FrontConnection<Meaning>, request: Recogniser<Meaning>) => boolean;
+  readonly answer: (connection: Http1Connection<Meaning>, request: Recogniser<Meaning>) => boolean;
   /**
    * Has a request answered by those who answer all others; never throws.
    *
    * @param request - The one that was just recognised; `undefined` for one that is neither GET nor HEAD.
    */
   readonly ask: (
-    connection: FrontConnection<Meaning>,
+    connection: Http1Connection<Meaning>,
     request: Recogniser<Meaning> | undefined,
-    exchange: FrontExchange,
+    exchange: Http1Exchange,
   ) => void;
 }
 
@@ -43,13 +43,13 @@ const SWEEP_MS = 500;
 /** Node grants this much on top of the time it announces for an idle connection. */
 const KEEP_ALIVE_GRACE_MS = 1_000;
 
-export class Front<Meaning> {
-  readonly options: FrontOptions<Meaning>;
-  readonly #connections = new Set<FrontConnection<Meaning>>();
+export class Http1Server<Meaning> {
+  readonly options: Http1ServerOptions<Meaning>;
+  readonly #connections = new Set<Http1Connection<Meaning>>();
   readonly #sweep: NodeJS.Timeout;
   closing = false;
 
-  constructor(options: FrontOptions<Meaning>) {
+  constructor(options: Http1ServerOptions<Meaning>) {
     this.options = options;
     this.#sweep = setInterval(() => this.sweep(monotonicNow()), SWEEP_MS).unref();
   }
@@ -60,16 +60,16 @@ export class Front<Meaning> {
   }
 
   /** Takes a connection that has just been accepted, or decrypted. @param hasServed - Whether it comes back from `node:http`. */
-  accept(socket: Socket, wire: Wire, hasServed = false): void {
+  accept(socket: Socket, wire: ConnectionHandoff, hasServed = false): void {
     if (this.closing) {
-      wire.handOver(socket);
+      wire.handOff(socket);
       return;
     }
-    this.#connections.add(new FrontConnection(this, socket, wire, hasServed));
+    this.#connections.add(new Http1Connection(this, socket, wire, hasServed));
   }
 
   /** The connection has closed, or is with `node:http` for good. */
-  forget(connection: FrontConnection<Meaning>): void {
+  forget(connection: Http1Connection<Meaning>): void {
     this.#connections.delete(connection);
   }
 
@@ -78,7 +78,7 @@ export class Front<Meaning> {
     if (this.closing) return;
     this.closing = true;
     clearInterval(this.#sweep);
-    for (const connection of this.#connections) connection.leave();
+    for (const connection of this.#connections) connection.shutdown();
     setTimeout(() => {
       for (const connection of this.#connections) connection.socket.destroy();
     }, this.options.limits().drain_timeout).unref();
@@ -92,7 +92,7 @@ export class Front<Meaning> {
       switch (connection.waitsFor) {
         case 'first-request':
         case 'rest-of-head':
-          if (waited > header_timeout) connection.turnAway(new HttpError('request_timeout'));
+          if (waited > header_timeout) connection.reject(new HttpError('request_timeout'));
           break;
         case 'request':
           connection.forgetLast();

@@ -51,7 +51,7 @@ export interface ListenerOptions {
    *
    * A connection can come back: with `hasServed` set, and at the beginning of a request.
    */
-  readonly onConnection?: ((socket: Socket, wire: Wire, hasServed: boolean) => void) | undefined;
+  readonly onConnection?: ((socket: Socket, wire: ConnectionHandoff, hasServed: boolean) => void) | undefined;
   /** Answers every request, and never rejects. */
   readonly onRequest: (exchange: NodeExchange) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
@@ -63,11 +63,11 @@ export interface ListenerOptions {
 }
 
 /** Handling of a connection before HTTP is read. */
-export interface Wire {
+export interface ConnectionHandoff {
   /** Lets `node:http` read from here on. @param unread - What was read already, to be read again: from where a request begins. */
-  handOver(socket: Socket, unread?: Buffer): void;
+  handOff(socket: Socket, unread?: Buffer): void;
   /** Answers with an error and closes. */
-  turnAway(socket: Socket, error: HttpError): void;
+  reject(socket: Socket, error: HttpError): void;
 }
 
 export interface Listener {
@@ -148,8 +148,8 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     onFault: (socket, fault) => void server.emit('clientError', fault, socket),
     maxTrailerBytes: () => bounds.max_header,
   });
-  const wire: Wire = {
-    handOver: (socket, unread) => {
+  const wire: ConnectionHandoff = {
+    handOff: (socket, unread) => {
       if (unread !== undefined && isPreface(unread) && options.secure === undefined) {
         const error = new HttpError('http2_without_tls');
         const onError = (): void => onRefused?.(error);
@@ -157,7 +157,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
           error,
           limits: () => bounds,
           onRefused: onError,
-          turnAway: (s) => turnAway(s, error),
+          reject: (s) => turnAway(s, error),
         });
         return;
       }
@@ -177,17 +177,17 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
       if (unread !== undefined) socket.unshift(line?.bytes ?? unread);
       reading.begin(socket);
     },
-    turnAway,
+    reject: turnAway,
   };
   /** @param unread - From where a request begins. */
   const readOn = (socket: Socket, unread: Buffer): void => {
     if (unread.length > 0) socket.unshift(unread);
-    if (onConnection === undefined) wire.handOver(socket);
+    if (onConnection === undefined) wire.handOff(socket);
     else onConnection(socket, wire, true);
   };
   server.on(accepting, (socket: Socket) => {
     if (sessions?.take(socket as TLSSocket)) return;
-    if (onConnection === undefined) wire.handOver(socket);
+    if (onConnection === undefined) wire.handOff(socket);
     else onConnection(socket, wire, false);
   });
   if (options.admits) admitOnly(server, options.admits); // before TLS, which costs more than all else
@@ -303,7 +303,7 @@ export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []
 function closeGently(socket: Socket, pipelines: Pipelines): void {
   const destroySoon = socket.destroySoon.bind(socket);
   socket.destroySoon = () => {
-    pipelines.letGo(socket);
+    pipelines.release(socket);
     const request = pipelines.latest(socket)?.req;
     if (request === undefined || !isUnread(request)) {
       destroySoon();

@@ -119,7 +119,7 @@ export class NodeExchange extends NodeRequest implements ServerExchange {
     else response.destroy();
   }
 
-  dropBody(): void {
+  discardBody(): void {
     // the connection is closed behind the answer, and the rest dropped (http/linger.ts)
   }
 

@@ -12,7 +12,7 @@
  */
 
 /** Size of one read of a connection. Only full ones are reused: long bodies arrive in them. */
-export const PIECE_BYTES = 64 * 1024;
+export const BUFFER_BYTES = 64 * 1024;
 
 /** Bounds what lies here: 16 MiB. */
 const MAX_FREE = 256;
@@ -20,41 +20,41 @@ const MAX_FREE = 256;
 /** Whole bodies up to this share memory: each of its own costs more than to copy it. */
 const SHARED_MEMORY_BYTES = 4 * 1024;
 
-const HOLDERS = Symbol('holders');
+const REFERENCES = Symbol('holders');
 
-interface Piece extends Buffer {
+interface PooledBuffer extends Buffer {
   /** Absent: it is not used again. */
-  [HOLDERS]?: number;
+  [REFERENCES]?: number;
 }
 
-const free: Piece[] = [];
+const free: PooledBuffer[] = [];
 
 /** @returns A copy of `bytes` from `start` to `end`. */
-export function pieceOf(bytes: Buffer, start: number, end: number): Buffer {
-  const isWhole = end - start === PIECE_BYTES;
-  const piece: Piece = (isWhole ? free.pop() : undefined) ?? Buffer.allocUnsafeSlow(end - start);
-  if (isWhole) piece[HOLDERS] = 1;
+export function copyToPool(bytes: Buffer, start: number, end: number): Buffer {
+  const isWhole = end - start === BUFFER_BYTES;
+  const piece: PooledBuffer = (isWhole ? free.pop() : undefined) ?? Buffer.allocUnsafeSlow(end - start);
+  if (isWhole) piece[REFERENCES] = 1;
   bytes.copy(piece, 0, start, end);
   return piece;
 }
 
 /** @returns A copy of a body that is whole. A small one shares memory with others: a store that keeps it copies it. */
 export function wholeBody(bytes: Buffer, start: number, end: number): Buffer {
-  if (end - start > SHARED_MEMORY_BYTES) return pieceOf(bytes, start, end);
+  if (end - start > SHARED_MEMORY_BYTES) return copyToPool(bytes, start, end);
   const piece = Buffer.allocUnsafe(end - start);
   bytes.copy(piece, 0, start, end);
   return piece;
 }
 
 /** @returns Whether the piece is to be let go: it may be used again. */
-export function hold(piece: Piece): boolean {
-  if (piece[HOLDERS] === undefined) return false;
-  piece[HOLDERS]++;
+export function retain(piece: PooledBuffer): boolean {
+  if (piece[REFERENCES] === undefined) return false;
+  piece[REFERENCES]++;
   return true;
 }
 
 /** The holder does not look at the piece any more. */
-export function letGo(piece: Piece): void {
-  if (!piece[HOLDERS] || --piece[HOLDERS] > 0) return;
+export function release(piece: PooledBuffer): void {
+  if (!piece[REFERENCES] || --piece[REFERENCES] > 0) return;
   if (free.length < MAX_FREE) free.push(piece);
 }

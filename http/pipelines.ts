@@ -77,7 +77,7 @@ export class Pipelines {
   }
 
   /** Reads on, and begins nothing more. */
-  letGo(socket: Duplex): void {
+  release(socket: Duplex): void {
     const pipeline = this.#pipelines.get(socket);
     if (pipeline === undefined) return;
     for (const turn of pipeline.turns) turn.begin = undefined;

@@ -71,7 +71,7 @@ export class Recogniser<Meaning> {
   }
 
   /** Returns whether a head that is not recognised does not affect the requests before it. */
-  isSound(text: string): boolean {
+  isWellFormed(text: string): boolean {
     const { maxBytes, maxLines } = this.#options;
     return beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
   }

@@ -13,7 +13,7 @@
 import { ChunkedReader } from './chunked.ts';
 import { interned, lowerCase, type RawHeaders } from './headers.ts';
 import type { ResponseHead, ResponseSink } from './message.ts';
-import { pieceOf, wholeBody } from './pieces.ts';
+import { copyToPool, wholeBody } from './pieces.ts';
 import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from './upstream-errors.ts';
 
 /** Receiver of what the parser reads: a response as far as its bytes say it. */
@@ -218,7 +218,7 @@ export class ResponseParser {
     const isLast = this.#state === 'length' && this.#left === 0;
     // Of its own, so that it can be kept as it is. A whole body is copied once more when it is stored.
     const isWhole = isLast && end - at === this.#length;
-    const piece = isWhole ? wholeBody(bytes, at, end) : pieceOf(bytes, at, end);
+    const piece = isWhole ? wholeBody(bytes, at, end) : copyToPool(bytes, at, end);
     if (isLast) this.#state = 'done';
     this.#sink?.onData(piece);
     if (isLast) this.#finish([]);
@@ -231,7 +231,7 @@ export class ResponseParser {
       end = chunks.read(bytes, at, length);
     } finally {
       const { dataFrom, dataTo } = chunks;
-      if (dataTo > dataFrom) this.#sink?.onData(pieceOf(bytes, dataFrom, dataTo));
+      if (dataTo > dataFrom) this.#sink?.onData(copyToPool(bytes, dataFrom, dataTo));
     }
     if (chunks.isDone && this.#state === 'chunked') {
       const trailers: string[] = [];

@@ -32,7 +32,7 @@ const BLOCK_BYTES = 64 * 1024;
 const FIRST_BYTES = 1024;
 
 /** A file that was larger than so many blocks is not kept when nothing is in it. */
-const KEPT_BLOCKS = 256;
+const FREE_BLOCKS = 256;
 
 /** Largest part of memory and file that one visitor may have. */
 const VISITOR_SHARE = 1 / 4;
@@ -61,7 +61,7 @@ export class Spool {
    * @throws {HttpError} `spool_full` when there is no room, or the disk is full; the error that the body broke off with.
    */
   async take(body: Readable, visitor: string | undefined): Promise<Readable> {
-    const kept = new KeptBody(this, visitor);
+    const kept = new SpooledBody(this, visitor);
     try {
       for await (const piece of body as AsyncIterable<Buffer>) await kept.append(piece);
       return kept.reader();
@@ -97,7 +97,7 @@ export class Spool {
   releaseBlock(block: number, visitor: string | undefined): void {
     this.#free.push(block);
     this.blocks.release(visitor);
-    if (this.blocks.taken === 0 && this.#next > KEPT_BLOCKS) this.#startAnew();
+    if (this.blocks.taken === 0 && this.#next > FREE_BLOCKS) this.#startAnew();
   }
 
   /** Gives the disk back what a time of many bodies took of it. */
@@ -150,7 +150,7 @@ async function openUnnamed(folder: string): Promise<FileHandle> {
 }
 
 /** One body. */
-class KeptBody {
+class SpooledBody {
   readonly #spool: Spool;
   readonly #visitor: string | undefined;
   readonly #blocks: number[] = [];
@@ -213,7 +213,7 @@ class KeptBody {
   }
 
   reader(): Readable {
-    return new KeptReader(this);
+    return new SpooledReader(this);
   }
 }
 
@@ -221,11 +221,11 @@ function noMemory(): HttpError {
   return new HttpError('spool_full', 'no room in memory: spool.memory');
 }
 
-class KeptReader extends Readable {
-  readonly #body: KeptBody;
+class SpooledReader extends Readable {
+  readonly #body: SpooledBody;
   #reading: Promise<void> | undefined;
 
-  constructor(body: KeptBody) {
+  constructor(body: SpooledBody) {
     super({ highWaterMark: BLOCK_BYTES });
     this.#body = body;
   }

@@ -62,7 +62,7 @@ const REST_MS = 100;
 /** A name is looked up for each connection: one in constant use would go on to an address that is not its any more. */
 const MAX_AGE_MS = 60_000;
 
-export class UpstreamClient implements Way {
+export class UpstreamClient implements UpstreamRoute {
   readonly shares: ConnectionShares;
   readonly pool: UpstreamPool;
   readonly withheld: ReadonlySet<string>;
@@ -120,7 +120,7 @@ export class UpstreamClient implements Way {
 const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
 /** Destination and limits of a client's requests. */
-interface Way {
+interface UpstreamRoute {
   readonly pool: UpstreamPool;
   readonly shares: ConnectionShares;
   /** Fields of responses that are not passed on. */
@@ -152,7 +152,7 @@ const turn = new Turn();
 
 /** One request and its response: a client on one side, our sink on the other. */
 class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
-  readonly #way: Way;
+  readonly #way: UpstreamRoute;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   #body: BodySink;
@@ -167,7 +167,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   /** Bytes of the body that were passed on. */
   bytes = 0;
 
-  constructor(way: Way, request: UpstreamRequest, sink: ResponseSink) {
+  constructor(way: UpstreamRoute, request: UpstreamRequest, sink: ResponseSink) {
     this.#way = way;
     this.#request = request;
     this.#sink = sink;

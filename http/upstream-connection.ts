@@ -8,7 +8,7 @@ import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween, msSince } from '../lib/clock.ts';
 import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from './message.ts';
 import { writeDirectly } from './node-internals/direct-writes.ts';
-import { PIECE_BYTES } from './pieces.ts';
+import { BUFFER_BYTES } from './pieces.ts';
 import { ResponseParser } from './response-parser.ts';
 import { keepReadingAfterWriteErrors, Upload, withWholeBody } from './upload.ts';
 import { bodyError, causeOf, failedBy, type UpstreamError, upstreamError } from './upstream-errors.ts';
@@ -24,7 +24,7 @@ const MAX_KEEP_ALIVE_MS = 60_000;
 const PROBE_AFTER_MS = 60_000;
 
 /** Bytes of the last read, valid until its callback returns. */
-const SHARED = Buffer.allocUnsafeSlow(PIECE_BYTES);
+const SHARED = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
 type Phase = 'connecting' | 'looking' | 'head' | 'body' | 'paused' | 'idle' | 'failing';
 

@@ -33,7 +33,7 @@ export interface FollowerTarget {
   /** Highest number applied. */
   readonly position: JournalPosition;
   /** Highest number that it goes by in any way: not below the position, and on the same line. */
-  readonly known: JournalPosition;
+  readonly latestKnown: JournalPosition;
   /** The journal goes on from what is known. */
   extend(state: JournalState): void;
   /**
@@ -54,7 +54,7 @@ export interface FollowerTarget {
    * At `now` the journal had nothing newer than `newest`; when that is the
    * position, the node was up to date at that time.
    */
-  heard(newest: number, now: Instant): void;
+  onHeartbeat(newest: number, now: Instant): void;
   /** The journal has forgotten records up to `floor`, all of which were applied: what is older has outlived itself. */
   raiseFloor?(floor: number): void;
 }
@@ -79,7 +79,7 @@ export interface FollowerOptions {
 }
 
 /** A connection is dead after this many intervals without a message, or of heartbeats without the records they tell of. */
-const PATIENCE_INTERVALS = 3;
+const SILENT_INTERVALS = 3;
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
 
@@ -211,7 +211,7 @@ export class Follower {
 
   #takeHello(state: JournalState, progress: Progress): void {
     const { target } = this.#options;
-    const { position, known } = target;
+    const { position, latestKnown: known } = target;
     this.#terms = state.terms;
     progress.sent = startAfter(state, progress.after);
     if (!isInHistory(state.terms, state.newest, known)) {
@@ -224,7 +224,7 @@ export class Follower {
       target.extend(state);
       if (state.floor > position.seq) target.skipTo(state.floor);
     }
-    this.#tell(state.newest, progress);
+    this.#notify(state.newest, progress);
     this.#moved();
   }
 
@@ -242,7 +242,7 @@ export class Follower {
     if (news.length > 0) target.apply(news);
     this.#moved();
     const { told } = progress;
-    if (told) target.heard(Math.max(told.newest, target.position.seq), told.at);
+    if (told) target.onHeartbeat(Math.max(told.newest, target.position.seq), told.at);
   }
 
   #takeHeartbeat({ newest, floor = 0 }: { newest: number; floor?: number }, progress: Progress): void {
@@ -251,13 +251,13 @@ export class Follower {
     if (newest < seq) throw new JournalError('journal_out_of_order', `${seq} was applied, ${newest} is the newest`);
     const isBehind = newest > seq;
     progress.idle = isBehind ? progress.idle + 1 : 0;
-    if (progress.idle >= PATIENCE_INTERVALS) throw new JournalError('journal_stalled', `at ${seq} of ${newest}`);
+    if (progress.idle >= SILENT_INTERVALS) throw new JournalError('journal_stalled', `at ${seq} of ${newest}`);
     if (!isBehind) this.#backoff.reset();
     if (!isBehind && floor > progress.floor) {
       target.raiseFloor?.(floor);
       progress.floor = floor;
     }
-    this.#tell(newest, progress);
+    this.#notify(newest, progress);
   }
 
   /**
@@ -268,10 +268,10 @@ export class Follower {
     return this.#options.target.position.seq > (sent as number) + MAX_RECORDS;
   }
 
-  #tell(newest: number, progress: Progress): void {
+  #notify(newest: number, progress: Progress): void {
     const at = this.#options.now();
     progress.told = { newest, at };
-    this.#options.target.heard(newest, at);
+    this.#options.target.onHeartbeat(newest, at);
   }
 
   #moved(): void {
@@ -288,7 +288,7 @@ export class Follower {
   }
 
   get #silenceMs(): number {
-    return PATIENCE_INTERVALS * this.#intervalMs;
+    return SILENT_INTERVALS * this.#intervalMs;
   }
 
   /** Never rejects. */

@@ -61,7 +61,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
       trace?.note('fetch', { to: 'origin' });
       return fetch(request, sink);
     };
-    return { fetch: trace === undefined ? fetch : traced, asksPeer: false, keeps: () => true };
+    return { fetch: trace === undefined ? fetch : traced, asksPeer: false, shouldStore: () => true };
   };
   const { control } = await components.listen(
     { control: shield.control === undefined ? undefined : nodeControl(core, shield.control, { secret, hosts }) },

@@ -21,7 +21,7 @@ export interface Routing {
   readonly fetch: Fetch;
   readonly asksPeer: CacheRequest['asksPeer'];
   /** Returns whether this node stores the response, as far as is known now. */
-  keeps(): boolean;
+  shouldStore(): boolean;
 }
 
 export interface CacheCall {
@@ -42,7 +42,7 @@ export interface CacheCall {
   /** True if a node of the same tier asks. */
   readonly forPeer: boolean;
   /** Position in the journal that the requester has applied. */
-  readonly needs: JournalPosition;
+  readonly minPosition: JournalPosition;
   readonly trace?: RequestTrace | undefined;
 }
 
@@ -62,10 +62,10 @@ export function cacheRequest(call: CacheCall): CacheRequest {
     fetch: routing.fetch,
     asksPeer: routing.asksPeer,
     forPeer: call.forPeer,
-    keeps: () => routing.keeps(),
+    shouldStore: () => routing.shouldStore(),
     onInterim: (status, fields) => exchange.interim(status, fields),
-    gone: clientAbortSignal(exchange),
-    needs: call.needs,
+    clientAbort: clientAbortSignal(exchange),
+    minPosition: call.minPosition,
     trace: call.trace,
   };
 }

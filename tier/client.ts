@@ -56,13 +56,13 @@ export class NodeClient {
   }
 
   /** @returns This node as a target for one visitor's request. */
-  target(call: TierCall, onAsked?: () => void): Target {
+  target(call: TierCall, onTry?: () => void): Target {
     return {
       name: this.name,
       breaker: this.breaker,
       fetch: (request, sink) =>
         this.#fetch(request, formatTierCall({ ...call, visitor: request.visitor }, this.#secret), sink),
-      ...(onAsked && { onAsked }),
+      ...(onTry && { onTry }),
     };
   }
 

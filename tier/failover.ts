@@ -20,7 +20,7 @@ export interface Target {
   /** True if `fetch` is a failover itself, which has tried every target. */
   readonly isFailover?: boolean;
   /** Called just before this target is tried. */
-  readonly onAsked?: () => void;
+  readonly onTry?: () => void;
 }
 
 /**
@@ -33,7 +33,7 @@ export function failover(targets: () => readonly Target[], now: () => MonotonicM
     const list = targets();
     const [only] = list;
     if (only?.isFailover === true && list.length === 1) {
-      only.onAsked?.();
+      only.onTry?.();
       return only.fetch(request, sink);
     }
     const attempt = new Attempts(request, sink, list, now);
@@ -76,7 +76,7 @@ class Attempts implements Flow {
       );
       return;
     }
-    target.onAsked?.();
+    target.onTry?.();
     const attempt = new Attempt(this, target);
     const flow = target.fetch(this.request, attempt);
     if (attempt.hasPassed) return; // it failed at once, and the flow is the next one's
@@ -84,7 +84,7 @@ class Attempts implements Flow {
     if (this.isAborted) flow.abort();
   }
 
-  mayAskNext(error: UpstreamError): boolean {
+  mayTryNext(error: UpstreamError): boolean {
     if (!CAN_BE_BETTER[error.source]) return false;
     const { method, body } = this.request;
     if (body?.readableDidRead || body?.destroyed) return false; // part of it is gone
@@ -154,7 +154,7 @@ class Attempt implements ResponseSink {
     const { breaker } = this.#target;
     if (error.isAnswer) breaker?.succeeded();
     else if (error.source === 'target') breaker?.failed(attempts.now());
-    if (this.#hasBegun || attempts.isAborted || !attempts.mayAskNext(error)) attempts.sink.onError(error);
+    if (this.#hasBegun || attempts.isAborted || !attempts.mayTryNext(error)) attempts.sink.onError(error);
     else {
       this.hasPassed = true;
       attempts.next(error);

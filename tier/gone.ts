@@ -2,19 +2,19 @@
  * Signal that aborts when the requester has disconnected.
  * @module
  */
-import type { GoneSignal } from '../cache/exchange.ts';
+import type { ClientAbortSignal } from '../cache/exchange.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
-export function clientAbortSignal(exchange: ServerExchange): GoneSignal {
-  const gone = new Gone();
-  if (exchange.isClosed) gone.abort();
-  else exchange.onClose(() => gone.abort());
-  return gone;
+export function clientAbortSignal(exchange: ServerExchange): ClientAbortSignal {
+  const clientAbort = new ClientAbort();
+  if (exchange.isClosed) clientAbort.abort();
+  else exchange.onClose(() => clientAbort.abort());
+  return clientAbort;
 }
 
 /** An AbortSignal costs several times as much, for every request. */
-class Gone implements GoneSignal {
+class ClientAbort implements ClientAbortSignal {
   /** Few: a request waits for one thing at a time. */
   readonly #listeners: (() => void)[] = [];
   aborted = false;

@@ -12,7 +12,7 @@ import type { LimitsConfig } from '../config/schema.ts';
 import { requestBody } from '../http/arriving-body.ts';
 import { checkHead, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
 import { removeHopByHop } from '../http/forwarding.ts';
-import { Front } from '../http/front.ts';
+import { Http1Server } from '../http/front.ts';
 import { type RawHeaders, withField, withoutFields } from '../http/headers.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { Recogniser } from '../http/recogniser.ts';
@@ -40,7 +40,7 @@ export type RoutingFor = (call: TierCall, served: ServedSite, key: string, trace
 
 export async function listenForNodes(started: Started, options: TierListenerOptions): Promise<Listener> {
   const { core, address } = options;
-  const front = new Front({
+  const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
     answer: () => false,
@@ -160,7 +160,7 @@ function receive(context: TierRequest): 'cache' {
     visitor: call.visitor,
     routing: options.routing(call, served, keyed.key, context.trace),
     forPeer: call.ask !== 'shield',
-    needs: call.position,
+    minPosition: call.position,
     trace: context.trace,
   });
   return 'cache';

@@ -21,7 +21,7 @@ const WHOLE_SITE = 'site ';
 
 const PAUSES = { firstMs: 250, maxMs: 10_000 };
 
-export interface OwedPurgesOptions {
+export interface PurgeOutboxOptions {
   /** Rejects when some of them, or all, may not have been taken. */
   readonly append: (purges: readonly Purge[]) => Promise<unknown>;
   /** Resolves after `ms`; rejects when the signal aborts. */
@@ -29,32 +29,32 @@ export interface OwedPurgesOptions {
   readonly log: Pick<Logger, 'info' | 'error'>;
 }
 
-interface OwedOfSite {
+interface PurgesOfSite {
   /** By kind and selector. */
   readonly purges: Map<string, Purge>;
   chars: number;
 }
 
-export class OwedPurges {
-  readonly #options: OwedPurgesOptions;
+export class PurgeOutbox {
+  readonly #options: PurgeOutboxOptions;
   readonly #closing = new AbortController();
-  readonly #owed = new Map<string, OwedOfSite>();
+  readonly #pending = new Map<string, PurgesOfSite>();
   #appending: Promise<void> | undefined;
   /** Ends the pause before the next attempt. */
   #pausing = new AbortController();
 
-  constructor(options: OwedPurgesOptions) {
+  constructor(options: PurgeOutboxOptions) {
     this.#options = options;
   }
 
   get isEmpty(): boolean {
-    return this.#owed.size === 0;
+    return this.#pending.size === 0;
   }
 
   add(purges: readonly Purge[]): void {
     for (const purge of purges) {
-      const ofSite = this.#owed.get(purge.site) ?? { purges: new Map<string, Purge>(), chars: 0 };
-      this.#owed.set(purge.site, ofSite);
+      const ofSite = this.#pending.get(purge.site) ?? { purges: new Map<string, Purge>(), chars: 0 };
+      this.#pending.set(purge.site, ofSite);
       ofSite.chars += purge.selector.length + SELECTOR_CHARS;
       if (ofSite.chars <= MAX_CHARS) ofSite.purges.set(`${purge.kind} ${purge.selector}`, purge);
       else {
@@ -75,7 +75,10 @@ export class OwedPurges {
     this.#closing.abort();
     await this.#appending;
     if (this.isEmpty || (await this.#append())) return;
-    this.#options.log.error({ sites: [...this.#owed.keys()] }, 'invalidations by origins are lost: purge these sites');
+    this.#options.log.error(
+      { sites: [...this.#pending.keys()] },
+      'invalidations by origins are lost: purge these sites',
+    );
   }
 
   /** Never rejects. */
@@ -96,16 +99,16 @@ export class OwedPurges {
 
   /** @returns Whether all that was owed when it began is in the journal. */
   async #append(): Promise<boolean> {
-    const owed = [...this.#owed.values()].flatMap((ofSite) => [...ofSite.purges.values()]);
+    const owed = [...this.#pending.values()].flatMap((ofSite) => [...ofSite.purges.values()]);
     try {
       await this.#options.append(owed);
     } catch {
       return false;
     }
     const appended = new Set(owed); // what was said again meanwhile is another purge
-    for (const [site, ofSite] of this.#owed) {
+    for (const [site, ofSite] of this.#pending) {
       for (const [key, purge] of ofSite.purges) if (appended.has(purge)) ofSite.purges.delete(key);
-      if (ofSite.purges.size === 0) this.#owed.delete(site);
+      if (ofSite.purges.size === 0) this.#pending.delete(site);
     }
     return true;
   }

@@ -13,7 +13,7 @@ import type { Purge } from '../journal/journal.ts';
 import { startReporter } from '../journal/reporter.ts';
 import { instantNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { OwedPurges } from './owed-purges.ts';
+import { PurgeOutbox } from './owed-purges.ts';
 
 /** Component that keeps a node's purge state up to date. */
 export interface Purging {
@@ -42,18 +42,18 @@ export interface PurgedNode {
 /** Follows the journal from now on. In a network without one, a node keeps its purges to itself. */
 export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
   let followed = settings(region);
-  const owed = new OwedPurges({
+  const outbox = new PurgeOutbox({
     append: async (purges) => (await following).append(purges),
     wait: pause,
     log: node.log,
   });
-  const reached = (): void => owed.flush();
+  const reached = (): void => outbox.flush();
   let following = Promise.resolve(follow(node, followed, reached));
   return {
     purge: async (purges) => (await following).purge(purges),
     async invalidate(purges) {
-      if (!owed.isEmpty) {
-        owed.add(purges); // the journal is unreachable: purges are queued without waiting
+      if (!outbox.isEmpty) {
+        outbox.add(purges); // the journal is unreachable: purges are queued without waiting
         return;
       }
       try {
@@ -64,7 +64,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
           { site: purges[0]?.site, detail },
           'journal unreachable: an invalidation by the origin is queued',
         );
-        owed.add(purges);
+        outbox.add(purges);
       }
     },
     reload(next) {
@@ -76,7 +76,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
       following = before.then(({ close }) => close()).then(() => follow(node, wanted, reached));
     },
     async close() {
-      await owed.close();
+      await outbox.close();
       await (await following).close();
     },
   };
@@ -110,13 +110,13 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function follow(node: PurgedNode, wanted: Settings, onReached: () => void): Following {
   const { url, secret } = wanted;
   node.ledger.leaseMs = leaseOf(wanted);
-  return url === undefined ? alone(node) : followJournal(node, { url, secret, onReached });
+  return url === undefined ? withoutJournal(node) : followJournal(node, { url, secret, onReached });
 }
 
-function alone({ ledger }: PurgedNode): Following {
+function withoutJournal({ ledger }: PurgedNode): Following {
   ledger.extend({ terms: [] }); // it goes on from what it knows by numbers of its own, which are those of no journal
   const apply = async (purges: readonly Purge[]): Promise<void> => {
-    const { seq } = ledger.known; // stamps go by that
+    const { seq } = ledger.latestKnown; // stamps go by that
     ledger.apply(purges.map((purge, index) => ({ ...purge, seq: seq + index + 1 })));
   };
   return {

@@ -73,7 +73,7 @@ function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: Upgrad
     onHead: (head) => {
       body = new SharedBody({
         writer: undefined,
-        maxKeptBytes: 0,
+        maxStoredBytes: 0,
         windowBytes: Number.POSITIVE_INFINITY,
         flow: { pause: () => flow?.pause(), resume: () => flow?.resume(), abort: giveUp },
         onAbandoned: giveUp,

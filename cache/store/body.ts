@@ -11,7 +11,7 @@ import type { StoredBody, StoreWriter } from './store.ts';
 const ONE_BUFFER_BYTES = 64 * 1024;
 
 /** A chunk that fills less of its memory than this is copied, so that a small body does not hold a socket's whole read buffer. */
-const WORTH_KEEPING = 0.75;
+const MIN_STORED_SHARE = 0.75;
 
 /**
  * Overhead of a chunk besides its bytes, so that a body in very small ones is counted at its true size. Measured: 480
@@ -99,11 +99,11 @@ export class MemoryBody implements StoredBody {
     this.size = bytes + BODY_BYTES + chunks * CHUNK_BYTES;
   }
 
-  hold(): void {
+  retain(): void {
     if (this.#holders++ === 0) this.#account?.(this.size);
   }
 
-  letGo(): void {
+  release(): void {
     if (--this.#holders === 0) this.#account?.(-this.size);
   }
 
@@ -122,7 +122,7 @@ export class MemoryBody implements StoredBody {
       range.end - range.start,
       this.#account && this,
     );
-    if (this.#account !== undefined) this.hold();
+    if (this.#account !== undefined) this.retain();
     return reader;
   }
 }
@@ -161,7 +161,7 @@ class SegmentReader implements BodyReader {
 
   close(): void {
     this.#left = 0;
-    this.#held?.letGo();
+    this.#held?.release();
     this.#held = undefined;
   }
 }
@@ -202,7 +202,7 @@ function slice(segment: Segment, start: number, end: number): Segment {
 
 /** The chunk itself, or a copy where it would hold much more memory than it has bytes. */
 function ownedChunk(chunk: Buffer): Buffer {
-  if (chunk.length >= chunk.buffer.byteLength * WORTH_KEEPING) return chunk;
+  if (chunk.length >= chunk.buffer.byteLength * MIN_STORED_SHARE) return chunk;
   const copy = Buffer.allocUnsafeSlow(chunk.length); // not from the shared pool, which would be held whole
   chunk.copy(copy);
   return copy;

@@ -26,7 +26,7 @@ const PREPARED_BYTES = 2_000;
 const USUAL_BYTES = 5 * 1024;
 
 /** Marks of a row: decoded here, or never read; other values are the number of the generation in which it was last read. */
-export const KEPT: number = MARK_MASK;
+export const DECODED: number = MARK_MASK;
 const NEVER = 0;
 
 interface DecodedEntry {
@@ -72,9 +72,9 @@ export class DecodedCache {
   markOf(mark: number): number {
     if (++this.#reads * USUAL_BYTES > this.#found.generationWeight) {
       this.#reads = 0;
-      this.#generation = (this.#generation % (KEPT - 1)) + 1;
+      this.#generation = (this.#generation % (DECODED - 1)) + 1;
     }
-    return mark !== NEVER && this.#generation - mark <= 1 ? KEPT : this.#generation;
+    return mark !== NEVER && this.#generation - mark <= 1 ? DECODED : this.#generation;
   }
 
   add(row: number, variants: readonly StoredResponse[]): void {

@@ -13,7 +13,7 @@
  */
 import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
-import { DecodedCache, KEPT } from './decoded-cache.ts';
+import { DECODED, DecodedCache } from './decoded-cache.ts';
 import { EvictionQueues } from './eviction.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { INDEX_BYTES, KeyIndex } from './key-index.ts';
@@ -74,12 +74,12 @@ export class MemoryStore implements Store {
     if (row === NO_ROW) return NONE;
     this.#queues.use(row);
     const before = this.#index.markOf(row);
-    const decoded = before === KEPT ? this.#decoded.get(row) : undefined;
+    const decoded = before === DECODED ? this.#decoded.get(row) : undefined;
     if (decoded !== undefined) return decoded;
     const mark = this.#decoded.markOf(before);
     this.#index.mark(row, mark);
-    const variants = this.#read(row, mark === KEPT);
-    if (mark === KEPT) {
+    const variants = this.#read(row, mark === DECODED);
+    if (mark === DECODED) {
       this.#decoded.add(row, variants);
       this.#makeRoom(0);
     }
@@ -185,7 +185,7 @@ export class MemoryStore implements Store {
     const number = this.#index.slabOf(row);
     const at = this.#index.offsetOf(row);
     const slab = this.#slabs.at(number);
-    if (this.#index.markOf(row) === KEPT) {
+    if (this.#index.markOf(row) === DECODED) {
       this.#decoded.delete(row);
       this.#index.mark(row, 0);
     }
@@ -214,7 +214,7 @@ class LargeBodies {
     const number = this.#free.pop() ?? this.#bodies.length;
     this.#bodies[number] = body;
     this.#bytes += body.size;
-    body.hold();
+    body.retain();
     return number;
   }
 
@@ -225,7 +225,7 @@ class LargeBodies {
   delete(number: number): void {
     const body = this.get(number);
     this.#bytes -= body.size;
-    body.letGo();
+    body.release();
     this.#bodies[number] = undefined;
     this.#free.push(number);
   }

@@ -181,13 +181,13 @@ function writeVariant(stored: StoredResponse): number {
   return bytes;
 }
 
-interface Place {
+interface RecordCursor {
   readonly slab: Slab;
   at: number;
   readonly isKept: boolean;
 }
 
-function readVariant(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredResponse {
+function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () => MemoryBody): StoredResponse {
   const status = from.integer();
   const statusText = from.text() as string;
   const headers = from.list();
@@ -228,7 +228,7 @@ function readVariant(from: RecordReader, place: Place, nextOutside: () => Memory
   };
 }
 
-function readBody(from: RecordReader, place: Place, nextOutside: () => MemoryBody): StoredBody {
+function readBody(from: RecordReader, place: RecordCursor, nextOutside: () => MemoryBody): StoredBody {
   const id = from.double();
   if (id === 0) return nextOutside();
   const start = from.double();

@@ -102,7 +102,7 @@ export class Slabs {
   release(number: number, bytes: number): void {
     const slab = this.#slabs[number] as OpenSlab;
     slab.used -= bytes;
-    if (slab.used === 0) this.#drop(number);
+    if (slab.used === 0) this.#free(number);
     else if (number !== this.#current && isSparse(slab)) this.#sparse.push(number);
   }
 
@@ -125,7 +125,7 @@ export class Slabs {
       buffer.copy(this.at(to).buffer, offset, at, at + bytes);
       this.#owner.moved(row, to, offset);
     }
-    this.#drop(number);
+    this.#free(number);
   }
 
   #add(slabBytes: number, used: number): number {
@@ -136,7 +136,7 @@ export class Slabs {
     return number;
   }
 
-  #drop(number: number): void {
+  #free(number: number): void {
     const { buffer, view } = this.#slabs[number] as OpenSlab;
     this.#bytes -= buffer.length + SLAB_COST;
     if (buffer.length === this.#slabBytes && this.#spare.length < MAX_SPARE) this.#spare.push({ buffer, view });

@@ -29,9 +29,9 @@ export interface StoredBody {
    * @param range - Must lie within one of `ranges`.
    */
   open(range: ByteRange): BodyReader;
-  /** It is referenced, and counts as memory in use until `letGo`, stored or not. */
-  hold(): void;
-  letGo(): void;
+  /** It is referenced, and counts as memory in use until `release`, stored or not. */
+  retain(): void;
+  release(): void;
 }
 
 export interface StoreWriter {

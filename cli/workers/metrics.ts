@@ -18,7 +18,7 @@ export class WorkerMetrics {
   #ended: Metrics = [];
 
   /** @param metrics - `undefined` when it did not answer: what it said last counts. */
-  told(worker: string, metrics: Metrics | undefined): void {
+  onReply(worker: string, metrics: Metrics | undefined): void {
     if (metrics !== undefined) this.#last.set(worker, metrics);
   }
 

@@ -182,7 +182,7 @@ export class WorkerProcess {
     if (child.stdout !== null) this.#options.output.take(child.stdout);
     this.#readyAt = undefined;
     child.on('error', () => undefined); // that it could not be started, or told, shows in its end
-    child.on('message', (message: FromWorker) => this.#hear(message));
+    child.on('message', (message: FromWorker) => this.#onMessage(message));
     child.send(this.#options.startMessage(), () => undefined);
     this.#silences = 0;
     this.#listening = setInterval(() => this.#listen(child), ALIVE_MS).unref();
@@ -197,7 +197,7 @@ export class WorkerProcess {
     child.kill('SIGKILL');
   }
 
-  #hear(message: FromWorker): void {
+  #onMessage(message: FromWorker): void {
     this.#silences = 0;
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
     if (message.kind === 'certificate') this.#options.onCertificate(message.known);

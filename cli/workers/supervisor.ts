@@ -180,7 +180,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     await Promise.all(
       workers.map(async (worker) => {
         const answer = await worker.ask({ about: 'metrics' });
-        if (typeof answer === 'object') metrics.told(worker.name, answer);
+        if (typeof answer === 'object') metrics.onReply(worker.name, answer);
       }),
     );
     return `${await metrics.text()}\n${await own.metrics()}`;

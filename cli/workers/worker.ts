@@ -16,7 +16,7 @@ import { closeLimitMs } from '../run.ts';
 import { runUntilStopped, type Service } from '../signals.ts';
 import { ALIVE_MS, type FromWorker, type Metrics, type Question, type ToWorker } from './messages.ts';
 
-function tell(message: FromWorker): Promise<void> {
+function send(message: FromWorker): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   // Without a supervisor there is no receiver; its end is noticed elsewhere.
   if (process.send === undefined || !process.connected) resolve();
@@ -37,7 +37,7 @@ const shared: WorkerOptions = {
   name: worker,
   ticketKeys,
   certificates,
-  onCertificate: (known) => void tell({ kind: 'certificate', known }),
+  onCertificate: (known) => void send({ kind: 'certificate', known }),
 };
 
 async function start(): Promise<Service> {
@@ -50,10 +50,10 @@ async function start(): Promise<Service> {
     await fail(error);
     throw error;
   }
-  process.on('message', (message: ToWorker) => void hear(node, message));
+  process.on('message', (message: ToWorker) => void onMessage(node, message));
   const { listen, listen_tls, tier, worker: own = '' } = node.addresses;
-  await tell({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
-  setInterval(() => void tell({ kind: 'alive' }), ALIVE_MS).unref();
+  await send({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
+  setInterval(() => void send({ kind: 'alive' }), ALIVE_MS).unref();
   return {
     get closeLimitMs() {
       return closeLimitMs([region]);
@@ -66,15 +66,15 @@ async function start(): Promise<Service> {
 async function fail(error: unknown): Promise<void> {
   const { message } = error as Error;
   if (!isSystemError(error)) {
-    await tell({ kind: 'failed', message: (error as Error).stack ?? message });
+    await send({ kind: 'failed', message: (error as Error).stack ?? message });
     return;
   }
   const { code, syscall } = error;
   const { address, port } = error as { address?: string; port?: number };
-  await tell({ kind: 'failed', message, code, syscall, address, port });
+  await send({ kind: 'failed', message, code, syscall, address, port });
 }
 
-async function hear(node: EdgeNode, message: ToWorker): Promise<void> {
+async function onMessage(node: EdgeNode, message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'reload':
       region = message.region as RegionConfig;
@@ -87,7 +87,7 @@ async function hear(node: EdgeNode, message: ToWorker): Promise<void> {
       node.setTicketKeys(Buffer.from(message.keys));
       break;
     case 'ask':
-      await tell({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });
+      await send({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });
       break;
     case 'start':
       break;

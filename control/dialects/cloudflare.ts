@@ -68,13 +68,13 @@ function withoutFalse(body: unknown): unknown {
 function sendErrors(reply: FastifyReply, error: ApiError): FastifyReply {
   const isUnknownZone = error.errors.some(({ pointer }) => pointer === '/site');
   const code = isUnknownZone ? UNKNOWN_ZONE_CODE : (CODES[error.code] ?? OTHER_CODE);
-  const errors = error.errors.length === 0 ? [{ code, message: error.message }] : error.errors.map(told);
+  const errors = error.errors.length === 0 ? [{ code, message: error.message }] : error.errors.map(errorMessage);
   return reply
     .code(isUnknownZone ? 404 : error.status)
     .headers(error.headers)
     .send({ success: false, errors, messages: [], result: null });
 
-  function told({ pointer, detail, fix }: FieldProblem) {
+  function errorMessage({ pointer, detail, fix }: FieldProblem) {
     return { code, message: `${detail}. ${fix}`, ...(pointer !== undefined && { source: { pointer } }) };
   }
 }

@@ -17,7 +17,7 @@ import { FLAG, FRAME, FrameReader, MAX_WINDOW, type Pace, readUint31 } from './f
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 import { ALLOWED, DECODED, FRAMES_A_LOOK, unpaidBytes } from './limits.ts';
 import { Output } from './output.ts';
-import type { Begun } from './section.ts';
+import type { IncomingRequest } from './section.ts';
 import { ownSettings, readSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
@@ -27,7 +27,7 @@ export interface ConnectionOptions {
   readonly socket: TLSSocket;
   readonly limits: () => LimitsConfig;
   /** Answers at once (`answer`), or on the stream (`open`). */
-  readonly onRequest: (connection: Connection, request: Begun) => void;
+  readonly onRequest: (connection: Connection, request: IncomingRequest) => void;
   /**
    * Called with the reason when a connection is closed for excessive or malformed input: a name for the log and the
    * metric.
@@ -45,7 +45,7 @@ const LINGER_MS = 1_000;
 const MAX_WAITING_BYTES = 256 * 1024;
 
 /** Asks whether the other side has heard that it is to open no more streams. */
-const LEAVING = Buffer.from('leaving.', 'latin1');
+const DRAIN_PING = Buffer.from('leaving.', 'latin1');
 
 export class Connection {
   readonly socket: TLSSocket;
@@ -124,22 +124,22 @@ export class Connection {
   }
 
   /** @returns The stream to answer the request on, from within `onRequest`. */
-  open(request: Begun): Stream {
+  open(request: IncomingRequest): Stream {
     return this.streams.open(request);
   }
 
   /** Answers the requests that are under way or come before the other side hears of it, and then closes. */
-  leave(): void {
-    if (this.#isOver || this.streams.isLeaving) return;
+  drain(): void {
+    if (this.#isOver || this.streams.isDraining) return;
     // RFC 9113, section 6.8: first that it is time to go, then which request was the last.
     this.#output.goaway(MAX_WINDOW, ERROR.none);
-    this.#output.ping(LEAVING, false);
+    this.#output.ping(DRAIN_PING, false);
     this.#output.flush();
   }
 
   /** No request beyond those that have come is answered. */
-  leaveNow(): void {
-    if (this.#isOver || this.streams.isLeaving) return;
+  shutdown(): void {
+    if (this.#isOver || this.streams.isDraining) return;
     this.streams.refuseFurther();
     this.#output.goaway(this.streams.lastId, ERROR.none);
     this.#output.flush();
@@ -150,7 +150,7 @@ export class Connection {
   closeForFlood(reason: ConnectionRefusal): void {
     if (this.#isOver) return;
     this.#options.onFlood(reason);
-    this.#say(ERROR.enhanceYourCalm);
+    this.#send(ERROR.enhanceYourCalm);
     this.socket.destroySoon();
     this.#linger();
   }
@@ -243,7 +243,7 @@ export class Connection {
     const isKnown = error instanceof ConnectionError;
     if (!isKnown) this.#options.onProblem(error);
     this.#options.onFlood('http2_refused');
-    this.#say(isKnown ? error.code : ERROR.internal);
+    this.#send(isKnown ? error.code : ERROR.internal);
     this.socket.end();
     this.#linger();
   }
@@ -254,7 +254,7 @@ export class Connection {
   }
 
   /** The last word. */
-  #say(code: ErrorCode): void {
+  #send(code: ErrorCode): void {
     this.#isOver = true;
     this.#output.goaway(this.streams.lastId, code);
     this.#output.flush();
@@ -318,7 +318,7 @@ export class Connection {
   #takePing(flags: number, bytes: Buffer, start: number, end: number): void {
     expectSize(end - start === 8);
     if (flags & FLAG.ack) {
-      if (bytes.compare(LEAVING, 0, 8, start, end) === 0) this.leaveNow();
+      if (bytes.compare(DRAIN_PING, 0, 8, start, end) === 0) this.shutdown();
       return;
     }
     this.#spendCall();
@@ -330,7 +330,7 @@ export class Connection {
   }
 
   #endIfLeft(): void {
-    if (!this.streams.isLeaving || this.streams.size > 0 || this.#isOver) return;
+    if (!this.streams.isDraining || this.streams.size > 0 || this.#isOver) return;
     this.#output.flush();
     this.socket.destroySoon();
   }

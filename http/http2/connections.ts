@@ -14,7 +14,7 @@ import { ERROR } from './errors.ts';
 import { StreamExchange, translateHead } from './exchange.ts';
 import { isMostlyOverhead } from './limits.ts';
 import { sendPage } from './refusing.ts';
-import type { Begun } from './section.ts';
+import type { IncomingRequest } from './section.ts';
 import type { Stream } from './stream.ts';
 
 export interface Http2Handlers {
@@ -26,14 +26,14 @@ export interface Http2Handlers {
   /** Called with an internal error. */
   readonly onProblem?: ((error: unknown) => void) | undefined;
   /** Answers a request that is only a head at once, if it can. @returns Whether it has. */
-  readonly answer?: ((connection: Connection, request: Begun) => boolean) | undefined;
+  readonly answer?: ((connection: Connection, request: IncomingRequest) => boolean) | undefined;
 }
 
 /** Interval of checks for expired timeouts. */
 const SWEEP_MS = 500;
 
 /** Time between the two GOAWAY frames of a shutdown: the first announces it, the second names the last stream. */
-const LEAVE_MS = 1_000;
+const DRAIN_MS = 1_000;
 
 /** Progress of a connection at the last check. */
 interface Progress {
@@ -71,20 +71,20 @@ export class Http2Connections {
       onClose: (closed) => this.#connections.delete(closed),
     });
     this.#connections.set(connection, { taken: 0, at: connection.readAt });
-    if (this.#isClosing) connection.leaveNow();
+    if (this.#isClosing) connection.shutdown();
   }
 
   /** Takes no more requests, lets those under way finish for `drain_timeout`, then cuts them off. */
   close(): void {
     this.#isClosing = true;
-    for (const connection of this.#connections.keys()) connection.leave();
+    for (const connection of this.#connections.keys()) connection.drain();
     const each = (call: (connection: Connection) => void, ms: number): void => {
       setTimeout(() => {
         for (const connection of this.#connections.keys()) call(connection);
       }, ms).unref();
     };
     const { drain_timeout: drainMs } = this.#limits();
-    each((connection) => connection.leaveNow(), Math.min(LEAVE_MS, drainMs / 2));
+    each((connection) => connection.shutdown(), Math.min(DRAIN_MS, drainMs / 2));
     each((connection) => connection.destroy(), drainMs);
   }
 
@@ -114,13 +114,13 @@ export class Http2Connections {
     if (streams.size === 0) {
       const idleMs = msBetween(streams.idleSince, now);
       if (!hasBegun && idleMs > header_timeout) connection.destroy();
-      if (idleMs > keep_alive_timeout) connection.leaveNow();
+      if (idleMs > keep_alive_timeout) connection.shutdown();
       if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();
     }
     if (msBetween(tookAt, now) > write_timeout) connection.destroy();
     for (const stream of streams.values()) {
       const isStuck = stream.queued > 0 && msBetween(this.#movedAt(connection, stream, tookAt), now) > write_timeout;
-      const isUnsent = !stream.hasCome && !stream.headersSent && msBetween(stream.startedAt, now) > request_timeout;
+      const isUnsent = !stream.isComplete && !stream.headersSent && msBetween(stream.startedAt, now) > request_timeout;
       if (isStuck || isUnsent) stream.reset(ERROR.cancel);
     }
   }
@@ -131,7 +131,7 @@ export class Http2Connections {
     return isHeldUp ? laterOf(sentOrMovedAt, tookAt) : sentOrMovedAt;
   }
 
-  readonly #take = (connection: Connection, begun: Begun): void => {
+  readonly #take = (connection: Connection, begun: IncomingRequest): void => {
     const { section, hasBody, isTooLarge } = begun;
     if (!hasBody && !isTooLarge && this.#handlers.answer?.(connection, begun)) return;
     const stream = connection.open(begun);

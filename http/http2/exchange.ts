@@ -180,7 +180,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
     this.#stream.reset(ERROR.internal);
   }
 
-  dropBody(): void {
+  discardBody(): void {
     this.#stream.body?.resume();
   }
 

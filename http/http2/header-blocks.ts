@@ -22,7 +22,7 @@ export interface HeaderBlock {
   readonly wireBytes: number;
 }
 
-interface Begun {
+interface PartialBlock {
   readonly id: number;
   readonly isLast: boolean;
   readonly parts: Buffer[];
@@ -31,7 +31,7 @@ interface Begun {
 export class HeaderBlocks {
   readonly #decoder = new HpackDecoder();
   readonly #limits: () => SectionLimits;
-  #begun: Begun | undefined;
+  #partial: PartialBlock | undefined;
 
   constructor(limits: () => SectionLimits) {
     this.#limits = limits;
@@ -39,7 +39,7 @@ export class HeaderBlocks {
 
   /** @throws {ConnectionError} when the frame does not go on with a block that has begun. */
   expect(type: number, id: number): void {
-    const begun = this.#begun;
+    const begun = this.#partial;
     const isContinuation = type === FRAME.continuation;
     if ((begun !== undefined) !== isContinuation || (begun !== undefined && begun.id !== id)) {
       throw new ConnectionError(ERROR.protocol, `frame ${type} in or outside a header block`);
@@ -64,17 +64,17 @@ export class HeaderBlocks {
     if (flags & FLAG.endHeaders) {
       return { id, isLast, section: this.#read(bytes, start, end), wireBytes: end - start };
     }
-    this.#begun = { id, isLast, parts: [Buffer.from(bytes.subarray(start, end))] };
+    this.#partial = { id, isLast, parts: [Buffer.from(bytes.subarray(start, end))] };
     return undefined;
   }
 
   /** A frame CONTINUATION, which `expect` has let pass. */
   goOn(flags: number, bytes: Buffer, start: number, end: number): HeaderBlock | undefined {
-    const { id, isLast, parts } = this.#begun as Begun;
+    const { id, isLast, parts } = this.#partial as PartialBlock;
     if (parts.length > MAX_CONTINUATIONS) throw new FloodError('http2_refused');
     parts.push(Buffer.from(bytes.subarray(start, end)));
     if (!(flags & FLAG.endHeaders)) return undefined;
-    this.#begun = undefined;
+    this.#partial = undefined;
     const block = Buffer.concat(parts);
     return { id, isLast, section: this.#read(block, 0, block.length), wireBytes: block.length };
   }

@@ -15,7 +15,7 @@ export class Receiving {
   readonly #output: Output;
   #window = CONNECTION_WINDOW_BYTES;
   /** Bytes that have been read, and of which the other side has not been told. */
-  #owed = 0;
+  #unacknowledged = 0;
 
   constructor(output: Output) {
     this.#output = output;
@@ -34,18 +34,18 @@ export class Receiving {
 
   /** They have been read, or are dropped. @param stream - If more may come on it. */
   settle(bytes: number, stream: Stream | undefined): void {
-    this.#owed += bytes;
-    if (this.#owed >= CONNECTION_WINDOW_BYTES / 2) {
-      this.#output.windowUpdate(0, this.#owed);
-      this.#window += this.#owed;
-      this.#owed = 0;
+    this.#unacknowledged += bytes;
+    if (this.#unacknowledged >= CONNECTION_WINDOW_BYTES / 2) {
+      this.#output.windowUpdate(0, this.#unacknowledged);
+      this.#window += this.#unacknowledged;
+      this.#unacknowledged = 0;
     }
-    if (stream !== undefined && !stream.isClosed && !stream.hasCome) {
-      stream.owed += bytes;
-      if (stream.owed >= STREAM_WINDOW_BYTES / 2) {
-        this.#output.windowUpdate(stream.id, stream.owed);
-        stream.receiveWindow += stream.owed;
-        stream.owed = 0;
+    if (stream !== undefined && !stream.isClosed && !stream.isComplete) {
+      stream.unacknowledged += bytes;
+      if (stream.unacknowledged >= STREAM_WINDOW_BYTES / 2) {
+        this.#output.windowUpdate(stream.id, stream.unacknowledged);
+        stream.receiveWindow += stream.unacknowledged;
+        stream.unacknowledged = 0;
       }
     }
     this.#output.flushSoon();

@@ -28,7 +28,7 @@ export interface Http2Refusal {
   /** The error is being answered here. */
   readonly onRefused: () => void;
   /** Answers a client that says nothing that is HTTP/2 but its preface. */
-  readonly turnAway: (socket: Socket) => void;
+  readonly reject: (socket: Socket) => void;
 }
 
 export function isPreface(bytes: Buffer): boolean {
@@ -46,7 +46,7 @@ export function refuseHttp2(socket: Socket, begun: Buffer, refusal: Http2Refusal
   };
   const giveUp = (): void => {
     stop();
-    refusal.turnAway(socket);
+    refusal.reject(socket);
   };
   const look = (): void => {
     if (hasRequest(bytes)) {
@@ -84,7 +84,7 @@ function answer(socket: Socket, { error, limits, onRefused }: Http2Refusal): voi
     onRequest: (own, begun) => {
       onRefused();
       sendPage(own.open(begun), error);
-      own.leaveNow();
+      own.shutdown();
     },
     onFlood: ignore,
     onProblem: () => socket.destroy(),

@@ -17,8 +17,8 @@ const MOST_BYTES = 16 * 1024;
 export class RequestBody extends Readable {
   readonly #onTaken: (bytes: number) => void;
   /** Bytes that have come and the other side has not been told may be followed by others. */
-  #owed = 0;
-  #hasCome = false;
+  #unacknowledged = 0;
+  #isComplete = false;
   /** Small frames that have come and are not handed on: the first `#gatheredBytes` of it. */
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
@@ -31,8 +31,8 @@ export class RequestBody extends Readable {
   }
 
   /** True once all of it has arrived. */
-  get hasCome(): boolean {
-    return this.#hasCome;
+  get isComplete(): boolean {
+    return this.#isComplete;
   }
 
   /**
@@ -42,7 +42,7 @@ export class RequestBody extends Readable {
    */
   receive(bytes: Buffer, start: number, end: number): boolean {
     const size = end - start;
-    this.#owed += size;
+    this.#unacknowledged += size;
     if (this.destroyed) {
       this.#settle();
       return false;
@@ -72,7 +72,7 @@ export class RequestBody extends Readable {
 
   finish(): void {
     this.handOn();
-    this.#hasCome = true;
+    this.#isComplete = true;
     this.push(null);
   }
 
@@ -102,8 +102,8 @@ export class RequestBody extends Readable {
   }
 
   #settle(): void {
-    const bytes = this.#owed;
-    this.#owed = 0;
+    const bytes = this.#unacknowledged;
+    this.#unacknowledged = 0;
     if (bytes > 0) this.#onTaken(bytes);
   }
 }

@@ -16,7 +16,7 @@ export interface SectionLimits {
 export type Verdict = 'fine' | 'malformed' | 'too-large';
 
 /** A request as it begins. */
-export interface Begun {
+export interface IncomingRequest {
   readonly id: number;
   readonly section: Section;
   readonly hasBody: boolean;

@@ -38,7 +38,7 @@ export class Stream {
   /** Bytes that the other side may send. */
   receiveWindow: number;
   /** Bytes that have been read, and of which the other side has not been told. */
-  owed = 0;
+  unacknowledged = 0;
   /** Bytes of the body that are still to come, where its length was announced. */
   bodyLeft: number | undefined;
   /** Start of the stream. */
@@ -84,8 +84,8 @@ export class Stream {
   }
 
   /** True once the whole request has arrived. */
-  get hasCome(): boolean {
-    return this.body === undefined || this.body.hasCome;
+  get isComplete(): boolean {
+    return this.body === undefined || this.body.isComplete;
   }
 
   /** True if there is something to send now. */

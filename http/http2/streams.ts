@@ -14,7 +14,7 @@ import { ALLOWED } from './limits.ts';
 import type { Output } from './output.ts';
 import { Receiving } from './receiving.ts';
 import { RequestBody } from './request-body.ts';
-import type { Begun } from './section.ts';
+import type { IncomingRequest } from './section.ts';
 import { Sending } from './sending.ts';
 import { STREAM_WINDOW_BYTES } from './settings.ts';
 import { Stream, type StreamOwner } from './stream.ts';
@@ -23,7 +23,7 @@ export interface StreamsOptions {
   readonly output: Output;
   readonly limits: () => LimitsConfig;
   /** Answers at once (`answer`), or on the stream (`open`). */
-  readonly onRequest: (request: Begun) => void;
+  readonly onRequest: (request: IncomingRequest) => void;
   /** Called when no request is in flight any more. */
   readonly onIdle: () => void;
   /** Current time. */
@@ -84,7 +84,7 @@ export class Streams implements StreamOwner {
   }
 
   /** True if new requests are no longer answered. */
-  get isLeaving(): boolean {
+  get isDraining(): boolean {
     return this.#refusedBeyond !== MAX_WINDOW;
   }
 
@@ -104,7 +104,7 @@ export class Streams implements StreamOwner {
   }
 
   /** As `Connection.open`. */
-  open({ id, section, hasBody }: Begun): Stream {
+  open({ id, section, hasBody }: IncomingRequest): Stream {
     const body = hasBody ? new RequestBody((bytes) => this.#receiving.settle(bytes, this.#open.get(id))) : undefined;
     const stream = new Stream({
       id,
@@ -151,7 +151,7 @@ export class Streams implements StreamOwner {
   resetStream(stream: Stream, code: ErrorCode): void {
     this.#output.reset(stream.id, code);
     this.#output.flushSoon();
-    if (!stream.hasCome) this.#forget(stream.id);
+    if (!stream.isComplete) this.#forget(stream.id);
     this.#end(stream);
   }
 
@@ -179,10 +179,10 @@ export class Streams implements StreamOwner {
 
   /** Reads trailers and drops them. */
   #takeTrailers(stream: Stream, { isLast, section }: HeaderBlock): void {
-    if (stream.body === undefined || stream.hasCome) this.#fault(stream, ERROR.streamClosed);
+    if (stream.body === undefined || stream.isComplete) this.#fault(stream, ERROR.streamClosed);
     else if (!isLast || section.trailers() === 'malformed' || (stream.bodyLeft ?? 0) > 0)
       this.#fault(stream, ERROR.protocol);
-    else this.#hasCome(stream);
+    else this.#onRequestEnd(stream);
   }
 
   /** @throws {ConnectionError} when the connection cannot go on. */
@@ -195,9 +195,9 @@ export class Streams implements StreamOwner {
       if (start > end) throw new ConnectionError(ERROR.protocol, 'padding beyond the frame');
     }
     const stream = this.#open.get(id);
-    if (stream?.body === undefined || stream.hasCome) {
+    if (stream?.body === undefined || stream.isComplete) {
       this.#receiving.settle(to - from, undefined);
-      this.#dropData(id, stream);
+      this.#discardData(id, stream);
       return;
     }
     const size = end - start;
@@ -214,10 +214,10 @@ export class Streams implements StreamOwner {
     this.bodyBytes += size;
     if (to - from > size) this.#receiving.settle(to - from - size, stream);
     if (size > 0 && stream.body.receive(bytes, start, end)) this.#gathering.push(stream.body);
-    if (isLast) this.#hasCome(stream);
+    if (isLast) this.#onRequestEnd(stream);
   }
 
-  #dropData(id: number, stream: Stream | undefined): void {
+  #discardData(id: number, stream: Stream | undefined): void {
     if (stream !== undefined) this.#fault(stream, ERROR.streamClosed);
     else if (id > this.#lastId && id <= this.#refusedBeyond) throw new ConnectionError(ERROR.protocol, 'DATA first');
     else if (id <= this.#lastId && !this.#forgotten.has(id)) this.#refuse(id, ERROR.streamClosed, true);
@@ -293,7 +293,7 @@ export class Streams implements StreamOwner {
     }
   }
 
-  #hasCome(stream: Stream): void {
+  #onRequestEnd(stream: Stream): void {
     stream.body?.finish();
     if (stream.hasFinished) this.#end(stream);
   }
@@ -301,7 +301,7 @@ export class Streams implements StreamOwner {
   /** The answer is on its way. */
   #hasFinished(stream: Stream): void {
     // What the request still has to send is read no more (RFC 9113, section 8.1).
-    if (stream.hasCome) this.#end(stream);
+    if (stream.isComplete) this.#end(stream);
     else stream.reset(ERROR.none);
   }
 
@@ -309,7 +309,7 @@ export class Streams implements StreamOwner {
     if (stream.isClosed) return;
     this.#open.delete(stream.id);
     this.#sending.forget(stream);
-    if (!stream.hasCome) stream.body?.destroy(new HttpError('client_closed', 'the visitor left while sending'));
+    if (!stream.isComplete) stream.body?.destroy(new HttpError('client_closed', 'the visitor left while sending'));
     stream.close();
     if (this.#open.size > 0) return;
     this.idleSince = monotonicNow();

@@ -69,7 +69,7 @@ export function subjects(): Subject[] {
   const stored = storedResponse(store, 0, 1_024, now);
   const keyed = cacheKey(site, 'http', target, headers);
   ledger.check(stored, keyed);
-  const request = { method: 'GET', keyed, path: TARGET, rules: served.rules, needs: NOTHING_KNOWN };
+  const request = { method: 'GET', keyed, path: TARGET, rules: served.rules, minPosition: NOTHING_KNOWN };
   const profile = new RequestProfile({ ...served, headers, credentials: undefined });
   const ring = new Ring(['a', 'b', 'c', 'd'].map((name) => ({ name, weight: 1 })));
   const prepared = new Prepared({ stored, served, path: TARGET, node: 'eu-1', keepAliveMs: 65_000 });

@@ -86,10 +86,10 @@ async function fill(control: Control, objects: number, others: number): Promise<
       },
       asksPeer: false,
       forPeer: false,
-      keeps: () => true,
+      shouldStore: () => true,
       onInterim: () => undefined,
-      gone,
-      needs: NOTHING_KNOWN,
+      clientAbort: gone,
+      minPosition: NOTHING_KNOWN,
     };
   };
   const every = objects / others;

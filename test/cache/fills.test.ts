@@ -1,6 +1,6 @@
 import { test } from 'tap';
 import type { Fill } from '../../cache/fill.ts';
-import { Fills } from '../../cache/fills.ts';
+import { FillRegistry } from '../../cache/fills.ts';
 
 /** Makes distinct fills; only their identity matters. */
 function some(): Fill {
@@ -8,7 +8,7 @@ function some(): Fill {
 }
 
 test('a fill is found by its request, and among all fills of its key', async (t) => {
-  const fills = new Fills();
+  const fills = new FillRegistry();
   const [joinable, alone, other] = [some(), some(), some()];
   fills.add(joinable, 'a', 'a');
   fills.add(alone, 'a', undefined);
@@ -21,7 +21,7 @@ test('a fill is found by its request, and among all fills of its key', async (t)
 });
 
 test('a superseded fill belongs to its key until it is done, and does not remove its successor', async (t) => {
-  const fills = new Fills();
+  const fills = new FillRegistry();
   const [overtaken, newer] = [some(), some()];
   fills.add(overtaken, 'a', 'a');
   fills.add(newer, 'a', 'a');

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { Ledger, type Named, NOTHING_KNOWN, type PurgeRecord } from '../../cache/ledger.ts';
+import { Ledger, NOTHING_KNOWN, type PurgeRecord, type StampedResponse } from '../../cache/ledger.ts';
 import type { Term } from '../../cache/terms.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { instant } from '../support/instant.ts';
@@ -34,7 +34,7 @@ function purge(seq: number, what: Partial<PurgeRecord>): PurgeRecord {
   return { seq, site: 'shop', kind: 'url', selector: URL, soft: false, ...what };
 }
 
-function stored(ledger: Ledger, tags: readonly string[] = []): Named {
+function stored(ledger: Ledger, tags: readonly string[] = []): StampedResponse {
   return { stamp: ledger.stampNow(NOTHING_KNOWN), tags };
 }
 
@@ -120,27 +120,27 @@ function holdsLease(ledger: Ledger, wallMs: number, monotonic: number = wallMs):
 test('rule 7: the lease runs from the last time that the journal had nothing newer', async (t) => {
   const ledger = ledgerAt(3);
   t.notOk(holdsLease(ledger, NOW), 'a node that has not heard of the journal yet has none');
-  ledger.heard(3, instant(NOW));
+  ledger.onHeartbeat(3, instant(NOW));
   t.ok(holdsLease(ledger, NOW + 60_000));
   t.notOk(holdsLease(ledger, NOW + 60_001));
-  ledger.heard(9, instant(NOW + 50_000));
+  ledger.onHeartbeat(9, instant(NOW + 50_000));
   t.notOk(holdsLease(ledger, NOW + 60_001), 'hearing of numbers that are not applied is no news to go by');
-  ledger.heard(3, instant(NOW + 50_000));
+  ledger.onHeartbeat(3, instant(NOW + 50_000));
   t.ok(holdsLease(ledger, NOW + 110_000));
 });
 
 test('rule 7: a clock that is set back does not prolong a lease', async (t) => {
   const ledger = ledgerAt(3);
-  ledger.heard(3, instant(NOW));
+  ledger.onHeartbeat(3, instant(NOW));
   t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 60_000));
   t.notOk(holdsLease(ledger, NOW - 3_600_000, NOW + 60_001));
-  ledger.heard(3, instant(NOW - 3_600_000, NOW + 70_000));
+  ledger.onHeartbeat(3, instant(NOW - 3_600_000, NOW + 70_000));
   t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 70_000), 'it is heard of again');
 });
 
 test('rule 7: a lease has run out after the machine slept for longer than it', async (t) => {
   const ledger = ledgerAt(3);
-  ledger.heard(3, instant(NOW));
+  ledger.onHeartbeat(3, instant(NOW));
   t.notOk(holdsLease(ledger, NOW + 60_001, NOW + 1_000));
 });
 
@@ -158,7 +158,7 @@ test('rule 5: a requester with a higher position gets nothing older', async (t) 
 
 test('reopening the journal changes no verdict, nor between nodes of which one has not seen the new term', async (t) => {
   const [ledger, other] = [ledgerAt(7), ledgerAt(7)];
-  ledger.heard(7, instant(NOW));
+  ledger.onHeartbeat(7, instant(NOW));
   const named = stored(ledger);
   t.equal(ledger.check(named, PAGE), 'current');
   const before = ledger.positionFor(NOTHING_KNOWN);
@@ -205,28 +205,28 @@ for (const { what, position, comparable } of [
     t.equal(ledger.check(named, PAGE), comparable ? 'current' : 'unverified');
     t.same(ledger.positionOf(named.stamp), comparable ? position : { identity: undefined, seq: position.seq });
     t.equal(ledger.isNewEnough(own, position), comparable && position.seq < 80);
-    t.same(ledger.positionFor(position), comparable ? ledger.known : position);
+    t.same(ledger.positionFor(position), comparable ? ledger.latestKnown : position);
     t.equal(ledger.stampNow(position).asOf, comparable && position.seq === 80 ? 80 : 8);
   });
 }
 
 for (const [what, tell] of Object.entries<(ledger: Ledger) => unknown>({
-  'the journal': (ledger) => ledger.heard(9, instant(NOW)),
+  'the journal': (ledger) => ledger.onHeartbeat(9, instant(NOW)),
   'a node that asks': (ledger) => ledger.stampNow({ identity: 'one', seq: 9 }),
   'a node that asks on': (ledger) => ledger.positionFor({ identity: 'one', seq: 9 }),
   'a node that answers': (ledger) => ledger.stampOf({ identity: 'one', seq: 9 }),
 })) {
   test(`a position that ${what} has announced is known, applied or not`, async (t) => {
     const ledger = ledgerAt(7);
-    t.same(ledger.known, { identity: 'one', seq: 7 });
+    t.same(ledger.latestKnown, { identity: 'one', seq: 7 });
     tell(ledger);
-    t.same(ledger.known, { identity: 'one', seq: 9 });
+    t.same(ledger.latestKnown, { identity: 'one', seq: 9 });
     t.same(ledger.position, { identity: 'one', seq: 7 });
     ledger.stampOf({ identity: 'two', seq: 12 });
     ledger.stampNow({ identity: 'two', seq: 12 });
-    t.same(ledger.known, { identity: 'one', seq: 9 }, 'unless it is of another line');
+    t.same(ledger.latestKnown, { identity: 'one', seq: 9 }, 'unless it is of another line');
     ledger.restart({ terms: line('two'), newest: 3, floor: 0 });
-    t.same(ledger.known, { identity: 'two', seq: 3 });
+    t.same(ledger.latestKnown, { identity: 'two', seq: 3 });
   });
 }
 

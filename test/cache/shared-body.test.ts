@@ -14,13 +14,18 @@ interface Stand {
   readonly abandoned: () => number;
 }
 
-function stand({ kept = false, maxBytes = 2 ** 24, maxKeptBytes = 2 ** 24, windowBytes = 2 ** 20 } = {}): Stand {
+function stand({
+  kept = false,
+  maxBytes = 2 ** 24,
+  maxKeptBytes: maxStoredBytes = 2 ** 24,
+  windowBytes = 2 ** 20,
+} = {}): Stand {
   const store = new MemoryStore(maxBytes);
   const flow = { paused: false, aborted: 0, resumes: 0 };
   let abandoned = 0;
   const body = new SharedBody({
     writer: kept ? store.begin(0) : undefined,
-    maxKeptBytes,
+    maxStoredBytes,
     windowBytes,
     flow: {
       pause: () => {
@@ -191,7 +196,7 @@ test('stored: a reader never holds upstream back', async (t) => {
 test('not to be stored: the memory is released when the last reader has closed', async (t) => {
   for (const finish of [(body: SharedBody) => void body.end([], 0), (body: SharedBody) => body.fail(broken)]) {
     const { body, store } = stand({ kept: true });
-    body.keep = false;
+    body.shouldStore = false;
     const readers = [body.reader(0, 10), body.reader(0, 10)];
     body.append(bytes(0, 100_000));
     t.ok(store.bytesInUse >= 100_000);
@@ -204,7 +209,7 @@ test('not to be stored: the memory is released when the last reader has closed',
 
 test('not to be stored and without readers at the end: the memory is released at once', async (t) => {
   const { body, store } = stand({ kept: true });
-  body.keep = false;
+  body.shouldStore = false;
   body.append(bytes(0, 100_000));
   t.equal(body.end([], 0), undefined);
   t.equal(store.bytesInUse, 0);
@@ -218,9 +223,9 @@ for (const { what, options } of [
     const { body, store, flow } = stand({ kept: true, ...options });
     const reader = body.reader(0, Number.POSITIVE_INFINITY);
     body.append(bytes(0, 90_000));
-    t.ok(body.isKept);
+    t.ok(body.isStoring);
     body.append(bytes(90_000, 190_000));
-    t.notOk(body.isKept);
+    t.notOk(body.isStoring);
     t.equal(store.bytesInUse, 0);
     t.ok(flow.paused);
     t.ok(take(reader).got.equals(bytes(0, 190_000)));
@@ -379,9 +384,9 @@ test('under any history every reader gets exactly its bytes, in order, until it 
   await fc.assert(
     fc.asyncProperty(
       fc.array(anyStep, { maxLength: 60 }),
-      fc.constantFrom<{ kept: boolean; maxKeptBytes?: number; maxBytes?: number; windowBytes: number }>(
+      fc.constantFrom<{ kept: boolean; maxStoredBytes?: number; maxBytes?: number; windowBytes: number }>(
         { kept: true, windowBytes: 200_000 },
-        { kept: true, maxKeptBytes: 150_000, windowBytes: 200_000 },
+        { kept: true, maxStoredBytes: 150_000, windowBytes: 200_000 },
         { kept: true, maxBytes: 150_000, windowBytes: 200_000 },
         { kept: false, windowBytes: 200_000 },
         { kept: false, windowBytes: 1 },

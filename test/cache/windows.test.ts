@@ -7,7 +7,7 @@ const PIECE_BYTES = 50_000;
 const FLOW = { pause: () => undefined, resume: () => undefined, abort: () => undefined };
 const NOT_KEPT = {
   writer: undefined,
-  maxKeptBytes: 0,
+  maxStoredBytes: 0,
   windowBytes: 2 ** 20,
   flow: FLOW,
   onAbandoned: () => undefined,
@@ -93,7 +93,7 @@ for (const { how, finish } of [
 test('a body that turns out too long to store takes part from then on', async (t) => {
   const windows = new Windows(() => 1_000_000);
   const writer = { append: (chunk: Buffer) => chunk, commit: () => neverCommitted(), abort: () => undefined };
-  const body = new SharedBody({ ...NOT_KEPT, writer, maxKeptBytes: PIECE_BYTES, windows });
+  const body = new SharedBody({ ...NOT_KEPT, writer, maxStoredBytes: PIECE_BYTES, windows });
   body.reader(0, Number.POSITIVE_INFINITY);
   body.reader(0, Number.POSITIVE_INFINITY);
   uneven(windows);

@@ -16,7 +16,7 @@ interface Bench {
   readonly worker: TcpServer;
   /** Rings in which the key is this process's own, another worker's, or another edge's. */
   use(owner: 'self' | 'worker' | 'edge'): void;
-  routing(asked: RoutingOptions['asked']): EdgeRouting;
+  routing(asked: RoutingOptions['requester']): EdgeRouting;
   /** @returns Server that the fetch reaches. */
   reach(fetch: Fetch): Promise<string>;
 }
@@ -58,7 +58,7 @@ async function bench(t: Test): Promise<Bench> {
         origin: origins,
         site,
         key,
-        asked,
+        requester: asked,
         call: () => ({ id: 'id', from: 'eu-1', proto: 'https', position: { identity: undefined, seq: 0 } }),
       }),
     reach: (fetch) =>
@@ -120,9 +120,9 @@ test('an edge that stands in for the owner stores the response, one that relays 
   use('edge');
   const relayed = routing('by-visitor');
   t.equal(await reach(relayed.fetch), 'edge');
-  t.equal(relayed.keeps(), false);
+  t.equal(relayed.shouldStore(), false);
   await other.close();
   const standsIn = routing('by-visitor');
   t.equal(await reach(standsIn.fetch), 'origin');
-  t.equal(standsIn.keeps(), true);
+  t.equal(standsIn.shouldStore(), true);
 });

@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { type Test, test } from 'tap';
 import { limitsSchema } from '../../config/schema/limits.ts';
 import type { ServerExchange } from '../../http/exchange.ts';
-import { Front } from '../../http/front.ts';
+import { Http1Server } from '../../http/front.ts';
 import type { RawHeaders } from '../../http/headers.ts';
 import { Http2Connections } from '../../http/http2/connections.ts';
 import { listen } from '../../http/listener.ts';
@@ -35,7 +35,7 @@ const limits = limitsSchema.parse({ drain_timeout: '1s' });
 
 async function overHttp1(t: Test, handler: Handler, isRecognised: boolean): Promise<Client> {
   const recogniser = new Recogniser({ maxBytes: 16_384, maxLines: 100, meaningOf: () => undefined });
-  const front = new Front({
+  const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
     answer: () => false,

@@ -4,9 +4,9 @@ import { SharedBody } from '../../cache/shared-body.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { BodyReader } from '../../http/message.ts';
-import { hold, letGo, PIECE_BYTES, pieceOf } from '../../http/pieces.ts';
+import { BUFFER_BYTES, copyToPool, release, retain } from '../../http/pieces.ts';
 
-const source = Buffer.alloc(PIECE_BYTES + 8);
+const source = Buffer.alloc(BUFFER_BYTES + 8);
 
 /** Returns whether both share their memory: readers get views. */
 function isSame(one: Buffer | undefined, other: Buffer): boolean {
@@ -16,14 +16,14 @@ function isSame(one: Buffer | undefined, other: Buffer): boolean {
 /** A whole piece that says everywhere which one it is. */
 function numbered(number: number): Buffer {
   source.fill(number);
-  return pieceOf(source, 3, 3 + PIECE_BYTES);
+  return copyToPool(source, 3, 3 + BUFFER_BYTES);
 }
 
-function bodyOf(writer = false, maxKeptBytes = 2 ** 26): SharedBody {
+function bodyOf(writer = false, maxStoredBytes = 2 ** 26): SharedBody {
   return new SharedBody({
     writer: writer ? new MemoryStore(2 ** 26).begin(0) : undefined,
-    maxKeptBytes,
-    windowBytes: 3 * PIECE_BYTES,
+    maxStoredBytes,
+    windowBytes: 3 * BUFFER_BYTES,
     flow: { pause: () => undefined, resume: () => undefined, abort: () => undefined },
     onAbandoned: () => undefined,
   });
@@ -38,28 +38,28 @@ function next(reader: BodyReader): Buffer {
 
 test('a buffer is reused when every reference is released, and no other is', (t) => {
   const piece = numbered(1);
-  t.equal(hold(piece), true);
-  letGo(piece);
+  t.equal(retain(piece), true);
+  release(piece);
   const other = numbered(2);
   t.notOk(isSame(other, piece), 'one still holds it');
-  letGo(piece);
+  release(piece);
   t.ok(isSame(numbered(3), piece));
-  letGo(piece);
-  letGo(piece);
+  release(piece);
+  release(piece);
   t.ok(isSame(numbered(4), piece));
   t.notOk(isSame(numbered(5), piece), 'let go twice, it is not given to two');
   t.end();
 });
 
 test('parts of a read, and foreign buffers, are left to the garbage collector', (t) => {
-  const part = pieceOf(source, 0, PIECE_BYTES - 1);
-  const foreign = Buffer.alloc(PIECE_BYTES);
+  const part = copyToPool(source, 0, BUFFER_BYTES - 1);
+  const foreign = Buffer.alloc(BUFFER_BYTES);
   for (const piece of [part, foreign]) {
-    t.equal(hold(piece), false);
-    letGo(piece);
+    t.equal(retain(piece), false);
+    release(piece);
     t.notOk(isSame(numbered(1), piece));
   }
-  t.same([...pieceOf(Buffer.from('abcdef'), 2, 4)], [...Buffer.from('cd')]);
+  t.same([...copyToPool(Buffer.from('abcdef'), 2, 4)], [...Buffer.from('cd')]);
   t.end();
 });
 
@@ -96,7 +96,7 @@ test('a stored piece is not reused', (t) => {
   reader.release?.();
   t.notOk(isSame(numbered(2), piece));
   const stored = body.end([], 0);
-  const again = stored?.open({ start: 0, end: PIECE_BYTES });
+  const again = stored?.open({ start: 0, end: BUFFER_BYTES });
   const read = again && next(again);
   again?.release?.();
   t.ok(isSame(read, piece));
@@ -126,7 +126,7 @@ test('under any history no reader sees a piece change before it releases it', (t
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), fc.boolean(), (steps, kept) => {
       let number = 0;
-      const bodies = [bodyOf(), bodyOf(kept, 5 * PIECE_BYTES), bodyOf(kept)];
+      const bodies = [bodyOf(), bodyOf(kept, 5 * BUFFER_BYTES), bodyOf(kept)];
       const stored: { piece: Buffer; says: number }[] = [];
       const readers: { reader: BodyReader; has: { piece: Buffer; says: number }[] }[] = [];
       for (const { what, body: which, reader: place } of steps) {
@@ -161,7 +161,7 @@ test('under any history no reader sees a piece change before it releases it', (t
           one.reader.release?.();
         } else if (one !== undefined && what === 'close') one.reader.close();
         for (const { piece, says } of [...stored, ...readers.flatMap(({ has }) => has)]) {
-          if (piece[0] !== says || piece[PIECE_BYTES - 1] !== says) throw new Error('a piece was used again');
+          if (piece[0] !== says || piece[BUFFER_BYTES - 1] !== says) throw new Error('a piece was used again');
         }
       }
     }),

@@ -5,7 +5,7 @@ import { type Test, test } from 'tap';
 import { limitsSchema } from '../../config/schema/limits.ts';
 import { requestBody } from '../../http/arriving-body.ts';
 import { answerWhole, type ServerExchange } from '../../http/exchange.ts';
-import { Front } from '../../http/front.ts';
+import { Http1Server } from '../../http/front.ts';
 import { listen } from '../../http/listener.ts';
 import { Recogniser } from '../../http/recogniser.ts';
 import { wholeRequest } from '../../http/whole-request.ts';
@@ -75,7 +75,7 @@ async function start(t: Test, onRequest: (exchange: ServerExchange) => void) {
   const limits = limitsSchema.parse({ drain_timeout: '1s' });
   const recogniser = new Recogniser({ maxBytes: 8_192, maxLines: 50, meaningOf: () => undefined });
   const seen = { here: 0, byNode: 0 };
-  const front = new Front({
+  const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
     answer: () => false,

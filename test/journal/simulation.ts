@@ -93,13 +93,13 @@ export class NotingTarget implements FollowerTarget {
     return { identity: identityOf(this.terms, this.seq), seq: this.seq };
   }
 
-  get known(): JournalPosition {
+  get latestKnown(): JournalPosition {
     const seq = Math.max(this.seq, this.#heard);
     return { identity: identityOf(this.terms, seq), seq };
   }
 
   extend({ terms, newest }: JournalState): void {
-    const { known } = this;
+    const { latestKnown: known } = this;
     if (!isInHistory(terms, newest, known)) throw new Error(`extend, but ${known.seq} is not on the line`);
     const last = (list: readonly Term[]): string | undefined => list.at(-1)?.identity;
     if (last(terms) !== last(this.terms)) this.calls.push(`extend ${last(terms)}`);
@@ -128,7 +128,7 @@ export class NotingTarget implements FollowerTarget {
     this.calls.push(`apply ${records.map(({ seq }) => seq).join(' ')}`);
   }
 
-  heard(newest: number, now: Instant): void {
+  onHeartbeat(newest: number, now: Instant): void {
     this.#heard = Math.max(this.#heard, newest);
     this.calls.push(`heard ${newest} at ${now.wall}`);
   }

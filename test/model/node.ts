@@ -106,8 +106,8 @@ class ModelLedger extends BrokenLedger {
     this.#learntUpTo(floor);
   }
 
-  override heard(newest: number, now: Instant): void {
-    super.heard(newest, now);
+  override onHeartbeat(newest: number, now: Instant): void {
+    super.onHeartbeat(newest, now);
     if (newest <= this.applied) this.#isBack = true;
   }
 
@@ -216,9 +216,9 @@ export class ModelNode implements Place {
       url: visit.url,
       headers,
       fetch,
-      keeps,
-      gone,
-      needs: NOTHING_KNOWN,
+      shouldStore: keeps,
+      clientAbort: gone,
+      minPosition: NOTHING_KNOWN,
     });
     this.#serveVisitor(visit, request).catch(this.#world.failed);
   }
@@ -255,7 +255,7 @@ export class ModelNode implements Place {
     trace(
       () => `  ${this.name} answers: ${answer.head.status} "${body}" ${formatCacheStatus(this.name, answer.status)}`,
     );
-    if (!request.gone.aborted) oracle.judge(arrived, answer, body);
+    if (!request.clientAbort.aborted) oracle.judge(arrived, answer, body);
   }
 
   /** Another node asks: what tier/listener.ts does. */
@@ -272,16 +272,16 @@ export class ModelNode implements Place {
       url,
       headers,
       fetch,
-      keeps: () => true,
-      gone: reply.gone,
-      needs: position,
+      shouldStore: () => true,
+      clientAbort: reply.gone,
+      minPosition: position,
     });
     this.#serveNode(request, reply).catch(this.#world.failed);
   }
 
-  #fetchersFor(needs: JournalPosition, url: number): readonly Target[] {
+  #fetchersFor(minPosition: JournalPosition, url: number): readonly Target[] {
     if (this.name.startsWith('shield')) return [this.#originTarget()];
-    return this.#route(url, this.#ledger.positionFor(needs), true, nothing);
+    return this.#route(url, this.#ledger.positionFor(minPosition), true, nothing);
   }
 
   async #serveNode(request: CacheRequest, reply: Reply): Promise<void> {
@@ -318,12 +318,14 @@ export class ModelNode implements Place {
   }
 
   #request(
-    options: Pick<CacheRequest, 'method' | 'headers' | 'fetch' | 'keeps' | 'gone' | 'needs'> & { readonly url: number },
+    options: Pick<CacheRequest, 'method' | 'headers' | 'fetch' | 'shouldStore' | 'clientAbort' | 'minPosition'> & {
+      readonly url: number;
+    },
   ): CacheRequest {
     const { url, ...rest } = options;
     const { keyed, raw, path } = TARGETS[url] as (typeof TARGETS)[number];
-    const asksPeer = this.name === 'edge' && rest.needs === NOTHING_KNOWN;
-    const forPeer = this.name === 'owner' && rest.needs !== NOTHING_KNOWN;
+    const asksPeer = this.name === 'edge' && rest.minPosition === NOTHING_KNOWN;
+    const forPeer = this.name === 'owner' && rest.minPosition !== NOTHING_KNOWN;
     return {
       ...rest,
       asksPeer,
@@ -345,7 +347,7 @@ export class ModelNode implements Place {
     return [
       ...owners.map((name) => this.#nodeTarget(name, position)),
       ...shields.map((name) => ({ ...this.#nodeTarget(name, position), onAsked: onOwner })),
-      { ...this.#originTarget(), onAsked: onOwner },
+      { ...this.#originTarget(), onTry: onOwner },
     ];
   }
 

@@ -6,10 +6,10 @@
 import {
   type JournalPosition,
   Ledger,
-  type Named,
   NOTHING_KNOWN,
   type Purgeable,
   type Stamp,
+  type StampedResponse,
   uncheckedStamp,
   type Verdict,
 } from '../../cache/ledger.ts';
@@ -43,8 +43,8 @@ export class BrokenLedger extends Ledger {
     this.#breakage = breakage;
   }
 
-  override stampNow(needs: JournalPosition): Stamp {
-    const stamp = super.stampNow(needs);
+  override stampNow(minPosition: JournalPosition): Stamp {
+    const stamp = super.stampNow(minPosition);
     if (this.#breakage !== 'rule-3') return stamp;
     const now = (): number => Math.max(stamp.asOf, this.applied);
     return {
@@ -56,22 +56,24 @@ export class BrokenLedger extends Ledger {
     };
   }
 
-  override check(named: Named, response: Purgeable): Verdict {
+  override check(named: StampedResponse, response: Purgeable): Verdict {
     if (this.#breakage === 'rule-4') return 'current';
     const verdict = super.check(named, response);
     return this.#breakage === 'rule-6-on-error' && verdict === 'hard' ? 'soft' : verdict;
   }
 
-  override isNewEnough(stamp: Stamp, needs: JournalPosition): boolean {
-    return this.#breakage === 'rule-5' || super.isNewEnough(stamp, this.#asked(needs));
+  override isNewEnough(stamp: Stamp, minPosition: JournalPosition): boolean {
+    return this.#breakage === 'rule-5' || super.isNewEnough(stamp, this.#asked(minPosition));
   }
 
-  override positionFor(needs: JournalPosition): JournalPosition {
-    return super.positionFor(this.#breakage === 'rule-5' ? NOTHING_KNOWN : this.#asked(needs));
+  override positionFor(minPosition: JournalPosition): JournalPosition {
+    return super.positionFor(this.#breakage === 'rule-5' ? NOTHING_KNOWN : this.#asked(minPosition));
   }
 
-  #asked(needs: JournalPosition): JournalPosition {
-    return this.#breakage === 'rule-9-needs' && needs.identity !== undefined ? this.#here(needs) : needs;
+  #asked(minPosition: JournalPosition): JournalPosition {
+    return this.#breakage === 'rule-9-needs' && minPosition.identity !== undefined
+      ? this.#here(minPosition)
+      : minPosition;
   }
 
   /** The same number of this journal. */
@@ -83,8 +85,8 @@ export class BrokenLedger extends Ledger {
     return super.stampOf(this.#breakage === 'rule-9' ? this.#here(position) : position);
   }
 
-  override get known(): JournalPosition {
-    return this.#breakage === 'rule-9-known' ? this.position : super.known;
+  override get latestKnown(): JournalPosition {
+    return this.#breakage === 'rule-9-known' ? this.position : super.latestKnown;
   }
 
   override holdsLease(wall: EpochMs, monotonic: MonotonicMs): boolean {

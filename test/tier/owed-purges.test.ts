@@ -1,7 +1,7 @@
 /** Invalidations by origins while the journal is unreachable. */
 import { test } from 'tap';
 import type { Purge } from '../../journal/journal.ts';
-import { OwedPurges } from '../../tier/owed-purges.ts';
+import { PurgeOutbox } from '../../tier/owed-purges.ts';
 
 const tag = (selector: string, site = 'shop'): Purge => ({
   site,
@@ -19,7 +19,7 @@ function stand() {
   const said: unknown[][] = [];
   let goOn = (): void => undefined;
   const journal = { isThere: false, before: (): void => undefined };
-  const owed = new OwedPurges({
+  const outbox = new PurgeOutbox({
     append: async (purges) => {
       journal.before();
       if (!journal.isThere) throw new Error('not there');
@@ -37,72 +37,72 @@ function stand() {
     goOn();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { owed, taken, waits, said, journal, pass };
+  return { owed: outbox, taken, waits, said, journal, pass };
 }
 
 test('the outbox retries after growing pauses until the journal has accepted a purge', async (t) => {
-  const { owed, taken, waits, journal, pass } = stand();
-  owed.add([tag('a'), tag('b', 'blog')]);
-  owed.add([tag('a')]);
+  const { owed: outbox, taken, waits, journal, pass } = stand();
+  outbox.add([tag('a'), tag('b', 'blog')]);
+  outbox.add([tag('a')]);
   for (let i = 0; i < 8; i++) await pass();
   t.same(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
-  t.notOk(owed.isEmpty);
+  t.notOk(outbox.isEmpty);
   journal.isThere = true;
   await pass();
   t.same(taken, [tag('a'), tag('b', 'blog')], 'once each');
-  t.ok(owed.isEmpty);
-  owed.add([tag('c')]);
+  t.ok(outbox.isEmpty);
+  outbox.add([tag('c')]);
   t.equal(waits.at(-1), 250, 'it begins anew');
   await pass();
   t.same(taken.at(-1), tag('c'));
 });
 
 test('the outbox retries at once when the journal is reachable again', async (t) => {
-  const { owed, taken, waits, journal, pass } = stand();
-  owed.add([tag('a')]);
+  const { owed: outbox, taken, waits, journal, pass } = stand();
+  outbox.add([tag('a')]);
   for (let i = 0; i < 8; i++) await pass();
   t.equal(waits.at(-1), 10_000);
   journal.isThere = true;
-  owed.flush();
+  outbox.flush();
   await new Promise((resolve) => setImmediate(resolve));
   t.same(taken, [tag('a')]);
-  owed.flush(); // nothing is owed
-  owed.add([tag('b')]);
+  outbox.flush(); // nothing is owed
+  outbox.add([tag('b')]);
   t.equal(waits.at(-1), 250);
 });
 
 test('a purge that is repeated while it is being appended is appended again', async (t) => {
-  const { owed, taken, journal, pass } = stand();
-  owed.add([tag('a'), tag('b')]);
+  const { owed: outbox, taken, journal, pass } = stand();
+  outbox.add([tag('a'), tag('b')]);
   journal.isThere = true;
   journal.before = () => {
     journal.before = () => undefined;
-    owed.add([tag('b'), tag('c')]);
+    outbox.add([tag('b'), tag('c')]);
   };
   await pass();
   t.same(taken, [tag('a'), tag('b')]);
-  t.notOk(owed.isEmpty);
+  t.notOk(outbox.isEmpty);
   await pass();
   t.same(taken.slice(2), [tag('b'), tag('c')]);
-  t.ok(owed.isEmpty);
+  t.ok(outbox.isEmpty);
 });
 
 test('too many purges of one site become one of the whole site, those of others stay', async (t) => {
-  const { owed, taken, journal, pass } = stand();
-  owed.add([tag('a', 'blog')]);
-  for (let i = 0; i < 500; i++) owed.add([tag(`${i}`.padEnd(16_000, '-'))]);
+  const { owed: outbox, taken, journal, pass } = stand();
+  outbox.add([tag('a', 'blog')]);
+  for (let i = 0; i < 500; i++) outbox.add([tag(`${i}`.padEnd(16_000, '-'))]);
   journal.isThere = true;
   await pass();
   t.same(taken, [tag('a', 'blog'), { ...tag(''), kind: 'site' }]);
-  owed.add([tag('a')]);
+  outbox.add([tag('a')]);
   await pass();
   t.same(taken.at(-1), tag('a'), 'and none of it counts afterwards');
 });
 
 test('an outbox that is closed tries once more, and logs what is lost', async (t) => {
-  const { owed, said } = stand();
-  owed.add([tag('a')]);
-  await owed.close();
+  const { owed: outbox, said } = stand();
+  outbox.add([tag('a')]);
+  await outbox.close();
   t.same(said, [[{ sites: ['shop'] }, 'invalidations by origins are lost: purge these sites']]);
   const other = stand();
   other.owed.add([tag('a')]);

@@ -21,7 +21,7 @@ test('a node that was without the journal for a while does not confuse its own n
 
   purging.reload(without);
   t.equal(ledger.check(before, keyed), 'current', 'what is stored stays');
-  ledger.heard(5, instant(0)); // the journal had told of numbers that did not come any more
+  ledger.onHeartbeat(5, instant(0)); // the journal had told of numbers that did not come any more
   const fetched = { stamp: ledger.stampNow(NOTHING_KNOWN), tags: ['own'] };
   await purging.purge([tag('own')]);
   t.equal(ledger.check(fetched, keyed), 'hard', 'its own purges count');

@@ -108,10 +108,10 @@ export class Bench {
       fetch: this.upstream.fetch,
       asksPeer,
       forPeer,
-      keeps: () => keeps,
+      shouldStore: () => keeps,
       onInterim: () => undefined,
-      gone: gone ?? new AbortController().signal,
-      needs: NOTHING_KNOWN,
+      clientAbort: gone ?? new AbortController().signal,
+      minPosition: NOTHING_KNOWN,
     };
   }
 
