@@ -3,10 +3,10 @@
  * its way: conditions (RFC 9110, section 13), ranges (section 14), HEAD, Age.
  * @module
  */
-import { evaluateConditional, evaluateIfRange, type Selected } from '../http/conditional.ts';
+
 import { allowsContent } from '../http/exchange.ts';
-import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
-import type { BodyReader, ResponseHead } from '../http/message.ts';
+import { evaluateConditional, evaluateIfRange, type Selected } from '../http/fields/conditional.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
 import {
   type ByteRange,
   formatContentRange,
@@ -17,7 +17,8 @@ import {
   type RangeSpec,
   resolveRanges,
   unsatisfiedContentRange,
-} from '../http/range.ts';
+} from '../http/fields/range.ts';
+import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { CacheStatus } from './cache-status.ts';
 import type { Stamp } from './ledger.ts';

@@ -3,7 +3,7 @@
  * @module
  */
 import type { HttpErrorCode } from '../http/errors.ts';
-import type { UpstreamCause } from '../http/upstream-errors.ts';
+import type { UpstreamCause } from '../http/upstream/errors.ts';
 import type { ForwardReason, OtherDetail, StoreRefusal } from './policy/refusals.ts';
 
 /** Values of the parameter `detail`: each is in a table, and from there in docs/cache-status.md or docs/errors.md. */

@@ -10,7 +10,7 @@
 import type { NameReader } from '../config/cookie-names.ts';
 import { type CompiledRules, type CookiePolicy, compileRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, hasField, lowerCase, type RawHeaders, trimOws } from '../http/headers.ts';
+import { fieldLines, hasField, lowerCase, type RawHeaders, trimOws } from '../http/fields/headers.ts';
 
 /** Credentials and cookies of a request that are not in its key. */
 export interface Credentials {

@@ -6,17 +6,16 @@
  * The way is a table of steps (`STEPS`); docs/request-life.md draws it.
  * @module
  */
-import { isForOriginOnly } from '../http/conditional.ts';
+
 import { HttpError } from '../http/errors.ts';
-import { fieldValue, hasField } from '../http/headers.ts';
+import { isForOriginOnly } from '../http/fields/conditional.ts';
+import { fieldValue, hasField } from '../http/fields/headers.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
-import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './answering.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome, Freshened } from './fill.ts';
-import { concurrency, fillKey, memoryKey, revalidate, startFill } from './filling.ts';
-import { FillRegistry } from './fills.ts';
-import { invalidateGroups, updateByHead } from './keeping.ts';
+import { FillRegistry } from './fill-registry.ts';
+import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fill-request.ts';
 import { KeyLru } from './key-map.ts';
 import { coversRequest, type Found, type LookupRequest, lookup } from './lookup.ts';
 import { carriesAllowed } from './passing.ts';
@@ -26,9 +25,11 @@ import type { ForwardReason } from './policy/refusals.ts';
 import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
-import { isHardPurged, isNewEnough } from './purged.ts';
+import { isHardPurged, isNewEnough } from './purge-state.ts';
 import { RequestProfile } from './request-profile.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
+import { invalidateGroups, updateByHead } from './store-update.ts';
+import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './stored-answer.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
 import { matchesVary } from './vary.ts';
 import { Windows } from './windows.ts';

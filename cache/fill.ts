@@ -6,12 +6,12 @@
  */
 import type { CompiledRules, ResponseRule } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { formatHttpDate } from '../http/date.ts';
 import { HttpError } from '../http/errors.ts';
 import { allowsContent } from '../http/exchange.ts';
-import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { formatHttpDate } from '../http/fields/date.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
+import { parseContentRange } from '../http/fields/range.ts';
 import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
-import { parseContentRange } from '../http/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { KeyedRequest } from './key.ts';

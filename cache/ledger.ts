@@ -9,13 +9,13 @@
  * @module
  */
 
+import { identityOf, isInHistory, type JournalPosition, type Term } from '../journal/terms.ts';
 import { type EpochMs, epochMs, type Instant, LONG_AGO, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Purgeable, PurgeIndex, type PurgeRecord } from './purge-index.ts';
-import { identityOf, isInHistory, type JournalPosition, type Term } from './terms.ts';
 import type { VaryMember } from './vary.ts';
 
+export type { JournalPosition } from '../journal/terms.ts';
 export type { Purgeable, PurgeRecord } from './purge-index.ts';
-export type { JournalPosition } from './terms.ts';
 
 /**
  * Names besides the URL by which a purge can match. Without `vary`, which only the head tells, every variant may match.

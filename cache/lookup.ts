@@ -4,9 +4,9 @@
  * once as for those that go through the engine's steps.
  * @module
  */
-import { preconditionsHold } from '../http/conditional.ts';
-import { firstLine, type RawHeaders } from '../http/headers.ts';
-import type { ByteRange } from '../http/range.ts';
+import { preconditionsHold } from '../http/fields/conditional.ts';
+import { firstLine, type RawHeaders } from '../http/fields/headers.ts';
+import type { ByteRange } from '../http/fields/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import { rangeApplies, resolved } from './answer.ts';
 import type { KeyedRequest } from './key.ts';

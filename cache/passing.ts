@@ -4,7 +4,7 @@
  */
 import { allowedFields } from '../config/allowed-fields.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { lowerCase, type RawHeaders } from '../http/headers.ts';
+import { lowerCase, type RawHeaders } from '../http/fields/headers.ts';
 
 /**
  * Returns whether a field that the site lets through may make the response differ from the one that the key identifies.

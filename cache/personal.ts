@@ -2,7 +2,7 @@
  * Selects stored responses that may answer a request, by the credentials of its sender.
  * @module
  */
-import { fieldValue } from '../http/headers.ts';
+import { fieldValue } from '../http/fields/headers.ts';
 import { isPersonal } from './credentials.ts';
 import type { CacheRequest } from './exchange.ts';
 import type { StoredHead } from './stored-response.ts';

@@ -3,7 +3,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
-import type { RawHeaders } from '../http/headers.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import { KeyMap } from './key-map.ts';
 import { matchesVary, type VaryMember } from './vary.ts';
 

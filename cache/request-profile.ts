@@ -5,9 +5,9 @@
  */
 import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { isForOriginOnly } from '../http/conditional.ts';
-import { fieldValue, hasField, type RawHeaders } from '../http/headers.ts';
-import { parseRange, type RangeSpec } from '../http/range.ts';
+import { isForOriginOnly } from '../http/fields/conditional.ts';
+import { fieldValue, hasField, type RawHeaders } from '../http/fields/headers.ts';
+import { parseRange, type RangeSpec } from '../http/fields/range.ts';
 import type { Credentials } from './credentials.ts';
 import { carriesAllowed } from './passing.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';

@@ -5,9 +5,9 @@
  * @module
  */
 import { HttpError } from '../http/errors.ts';
-import { fieldValue, type RawHeaders, withoutFields } from '../http/headers.ts';
+import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
 import type { BodyReader, Fetch, Flow, UpstreamRequest } from '../http/message.ts';
-import { type ByteRange, parseContentRange } from '../http/range.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
 import { LaggedError, SharedBody } from './shared-body.ts';
 

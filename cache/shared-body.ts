@@ -10,10 +10,11 @@
  * them back.
  * @module
  */
+
+import { release, retain } from '../http/body/buffer-pool.ts';
 import type { HttpError } from '../http/errors.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
-import { release, retain } from '../http/pieces.ts';
 import { FewSet } from '../lib/few-set.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';

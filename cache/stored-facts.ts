@@ -4,8 +4,8 @@
  * @module
  */
 import type { CompiledRules, CookiePolicy } from '../config/match.ts';
-import { parseEntityTag } from '../http/etag.ts';
-import { fieldValue, firstLine } from '../http/headers.ts';
+import { parseEntityTag } from '../http/fields/etag.ts';
+import { fieldValue, firstLine } from '../http/fields/headers.ts';
 import { isPersonal } from './credentials.ts';
 import type { Found } from './lookup.ts';
 import type { RequestProfile } from './request-profile.ts';

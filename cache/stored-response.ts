@@ -2,8 +2,8 @@
  * A response as it is kept, and how it is made from a response's head.
  * @module
  */
-import { formatHttpDate } from '../http/date.ts';
-import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/headers.ts';
+import { formatHttpDate } from '../http/fields/date.ts';
+import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { Stamp } from './ledger.ts';
 import type { ResponsePolicy } from './policy/response-policy.ts';

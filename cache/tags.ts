@@ -5,7 +5,7 @@
  */
 import { type Item, parseList } from 'structured-headers';
 import type { SiteConfig } from '../config/schema.ts';
-import { fieldLines, hasField, type RawHeaders, trimOws } from '../http/headers.ts';
+import { fieldLines, hasField, type RawHeaders, trimOws } from '../http/fields/headers.ts';
 
 /** A response with more is not stored: a purge must never miss one because it has many. */
 export const MAX_TAGS = 4_096;

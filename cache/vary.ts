@@ -3,7 +3,7 @@
  * Vary names (RFC 9111, section 4.1).
  * @module
  */
-import { fieldValue, listMembers, type RawHeaders, trimOws } from '../http/headers.ts';
+import { fieldValue, listMembers, type RawHeaders, trimOws } from '../http/fields/headers.ts';
 
 /** One field named by Vary, with the normalised value of the request that was answered. */
 export interface VaryMember {

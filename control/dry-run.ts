@@ -4,7 +4,7 @@
  */
 import { Agent } from 'undici';
 import type { RegionConfig } from '../config/schema.ts';
-import { TIER_FIELD } from '../http/tier-field.ts';
+import { TIER_FIELD } from '../http/fields/tier-field.ts';
 import { formatNodeField } from '../journal/wire.ts';
 import type { KnownNode } from './progress.ts';
 import type { Selector } from './selectors.ts';

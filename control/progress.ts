@@ -8,9 +8,10 @@
  * region files do not.
  * @module
  */
-import { isInHistory } from '../cache/terms.ts';
+
 import { parseWorkerName } from '../config/workers.ts';
 import type { JournalState } from '../journal/journal.ts';
+import { isInHistory } from '../journal/terms.ts';
 import type { AppliedReport } from '../journal/wire.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 

@@ -7,7 +7,7 @@ import { cacheKey, siteAuthority } from '../cache/key.ts';
 import { MAX_TAG_LENGTH } from '../cache/tags.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import { isLatin1, trimOws } from '../http/headers.ts';
+import { isLatin1, trimOws } from '../http/fields/headers.ts';
 import { normalisePath, parseRequestTarget, type Target } from '../http/request-target.ts';
 import { EVERY_SITE, MAX_SELECTOR_LENGTH } from '../journal/check.ts';
 import type { SelectorKind } from '../journal/journal.ts';
@@ -210,7 +210,7 @@ function bounded(selector: string): string {
   return selector;
 }
 
-/** Header values are kept as bytes in a string (http/headers.ts); what people write is UTF-8 there. */
+/** Header values are kept as bytes in a string (http/fields/headers.ts); what people write is UTF-8 there. */
 function asOnTheWire(text: string): string {
   return isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1');
 }

@@ -8,15 +8,18 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type AnswerForm, answerForm } from '../cache/answer.ts';
-import { storedAnswer } from '../cache/answering.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
-import { Http1Server } from '../http/front.ts';
-import type { Http1Connection } from '../http/front-connection.ts';
-import type { Http1Exchange } from '../http/front-exchange.ts';
-import { fieldValue, type RawHeaders } from '../http/headers.ts';
-import { Recogniser } from '../http/recogniser.ts';
+import { storedAnswer } from '../cache/stored-answer.ts';
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
+import type { Http1Connection } from '../http/http1/connection.ts';
+import type { Http1Exchange } from '../http/http1/exchange.ts';
+import { Recogniser } from '../http/http1/recogniser.ts';
+import { Http1Server } from '../http/http1/server.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { LoggedRequest } from '../tier/node-core.ts';
+import { answerVisitor } from './pipeline.ts';
+import type { Form, Kind, Prepared } from './prepared.ts';
+import { PreparedResponses } from './prepared-responses.ts';
 import {
   type KeyedTarget,
   keyedTarget,
@@ -25,10 +28,7 @@ import {
   type SectionProfile,
   SectionRequest,
   type Targeted,
-} from './asked.ts';
-import { answerVisitor } from './pipeline.ts';
-import type { Form, Kind, Prepared } from './prepared.ts';
-import { PreparedResponses } from './prepared-responses.ts';
+} from './section-profile.ts';
 import { isProxy } from './senders.ts';
 import { type EdgeContext, UNKNOWN_ADDRESS, visitorBlock } from './visitor.ts';
 

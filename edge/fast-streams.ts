@@ -6,16 +6,16 @@
  * @module
  */
 import { HttpError } from '../http/errors.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import type { Connection } from '../http/http2/connection.ts';
 import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.ts';
 import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
 import type { IncomingRequest } from '../http/http2/section.ts';
 import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
-import { profileSection, type SectionProfile } from './asked.ts';
 import { type FastPath, formFor } from './fast-path.ts';
 import { type Form, PLACES } from './prepared.ts';
+import { profileSection, type SectionProfile } from './section-profile.ts';
 import { isProxy } from './senders.ts';
 import type { EdgeContext } from './visitor.ts';
 

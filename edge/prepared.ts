@@ -9,13 +9,13 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { type AnswerForm, conditionsIn } from '../cache/answer.ts';
-import { type AnswerContext, storedAnswer } from '../cache/answering.ts';
 import { formatCacheStatus } from '../cache/cache-status.ts';
 import { currentAge, remainingLifetime } from '../cache/policy/reuse.ts';
+import { type AnswerContext, storedAnswer } from '../cache/stored-answer.ts';
 import { factsOf, type StoredFacts } from '../cache/stored-facts.ts';
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { reasonPhrase } from '../http/exchange.ts';
-import { fieldLines, isFieldLine, type RawHeaders, withField } from '../http/headers.ts';
+import { fieldLines, isFieldLine, type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';

@@ -19,7 +19,7 @@ import type { KeyedRequest } from '../cache/key.ts';
 import { MAX_TAG_LENGTH, MAX_TAGS, responseTags } from '../cache/tags.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import { fieldValue, type RawHeaders } from '../http/headers.ts';
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
 import type { Purge } from '../journal/journal.ts';
 import { cidrSetOf } from '../lib/cidr-set.ts';
 

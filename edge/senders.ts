@@ -3,7 +3,7 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
-import { isBelieved, type Sender } from '../http/client-address.ts';
+import { isBelieved, type Sender } from '../http/fields/client-address.ts';
 import { cidrSetOf } from '../lib/cidr-set.ts';
 
 type SenderRules = Pick<RegionConfig, 'client_address' | 'trusted_proxies'>;

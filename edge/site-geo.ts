@@ -6,9 +6,9 @@
 import { type GeoFact, geoFields } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { GeoLocation } from '../geo/location.ts';
-import { withoutFieldsLike } from '../http/forwarding.ts';
-import { asCgiReadsIt } from '../http/forwarding-fields.ts';
-import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/headers.ts';
+import { withoutFieldsLike } from '../http/fields/forwarding.ts';
+import { asCgiReadsIt } from '../http/fields/forwarding-fields.ts';
+import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { cidrSetOf } from '../lib/cidr-set.ts';
 

@@ -8,7 +8,7 @@
  */
 import type { SiteConfig } from '../config/schema.ts';
 import type { Decision } from '../geo/steering.ts';
-import { fieldValue, type RawHeaders } from '../http/headers.ts';
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { Target } from '../http/request-target.ts';
 

@@ -3,10 +3,10 @@
  * @module
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
-import { Certificates, type KnownCertificate } from '../http/certificates.ts';
-import type { ConnectionRefusal } from '../http/connection-refusals.ts';
 import type { Http2Handlers } from '../http/http2/connections.ts';
-import { type SecureListening, secureListening, TicketKeys } from '../http/secure.ts';
+import { Certificates, type KnownCertificate } from '../http/listener/certificates.ts';
+import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
+import { type SecureListening, secureListening, TicketKeys } from '../http/listener/tls.ts';
 import { wallNow } from '../lib/clock.ts';
 import type { NodeCore } from '../tier/node-core.ts';
 

@@ -9,7 +9,7 @@
  */
 import { setTimeout as timeout } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { formatTierField, TIER_FIELD } from '../http/tier-field.ts';
+import { formatTierField, TIER_FIELD } from '../http/fields/tier-field.ts';
 import { jsonLines } from '../journal/lines.ts';
 import { LONG_AGO, type MonotonicMs } from '../lib/clock.ts';
 import { MAX_NETWORK_BYTES, type Network, type NetworkRegion, readNetwork } from './network.ts';

@@ -10,7 +10,7 @@
  *     {"type":"network","network":{"regions":[…]}}
  *     {"type":"heartbeat"}
  *
- * The call carries the field by which nodes know each other (http/tier-field.ts).
+ * The call carries the field by which nodes know each other (http/fields/tier-field.ts).
  * @module
  */
 

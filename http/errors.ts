@@ -6,8 +6,8 @@
  * @module
  */
 import { STATUS_CODES } from 'node:http';
-import { listMembers, trimOws } from './headers.ts';
-import type { UpstreamCause } from './upstream-errors.ts';
+import { listMembers, trimOws } from './fields/headers.ts';
+import type { UpstreamCause } from './upstream/errors.ts';
 
 /** Code → status and one plain sentence for the visitor. */
 export const HTTP_ERRORS = {
@@ -62,7 +62,7 @@ export type HttpErrorCode = keyof typeof HTTP_ERRORS;
 export class HttpError extends Error {
   readonly status: number;
   readonly code: HttpErrorCode;
-  /** Cause for operators, in logs and metrics (http/upstream-errors.ts); no visitor sees it. */
+  /** Cause for operators, in logs and metrics (http/upstream/errors.ts); no visitor sees it. */
   readonly reason: UpstreamCause | undefined;
 
   /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */

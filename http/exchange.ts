@@ -1,14 +1,14 @@
 /**
  * One request that a server has read, and its answer: the same for HTTP/1.1 and
- * HTTP/2, whichever server reads them. Three adapters make it: http/front-exchange.ts and
- * http/http2/exchange.ts for what is read here, http/node-exchange.ts for what
+ * HTTP/2, whichever server reads them. Three adapters make it: http/http1/exchange.ts and
+ * http/http2/exchange.ts for what is read here, http/node-http/exchange.ts for what
  * `node:http` reads.
  * @module
  */
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 import { HttpError } from './errors.ts';
-import { fieldValue, isFieldLine, listMembers, type RawHeaders } from './headers.ts';
+import { fieldValue, isFieldLine, listMembers, type RawHeaders } from './fields/headers.ts';
 import type { ResponseHead } from './message.ts';
 
 /** Head of a request, and the connection that it came on. */
@@ -33,7 +33,7 @@ export interface ServerRequest {
  * the connection has gone all of them do nothing.
  */
 export interface ServerExchange extends ServerRequest {
-  /** Body as it arrives, for one reader (http/arriving-body.ts); `undefined`: the request announces none. */
+  /** Body as it arrives, for one reader (http/body/arriving-body.ts); `undefined`: the request announces none. */
   readonly body: Readable | undefined;
   /** True once `head` was called. */
   readonly hasHead: boolean;

@@ -3,8 +3,8 @@
  * @module
  */
 import type { Duplex, Readable } from 'node:stream';
-import type { RawHeaders } from './headers.ts';
-import type { UpstreamError } from './upstream-errors.ts';
+import type { RawHeaders } from './fields/headers.ts';
+import type { UpstreamError } from './upstream/errors.ts';
 
 export interface ResponseHead {
   readonly status: number;

@@ -8,7 +8,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { HttpError } from './errors.ts';
-import { fieldLines, type RawHeaders } from './headers.ts';
+import { fieldLines, type RawHeaders } from './fields/headers.ts';
 
 export interface Target {
   /** Lower case, no port and no dot at the end; an IPv6 address in brackets. */

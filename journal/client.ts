@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { type Dispatcher, Pool } from 'undici';
 import { HttpError } from '../http/errors.ts';
-import { TIER_FIELD } from '../http/tier-field.ts';
+import { TIER_FIELD } from '../http/fields/tier-field.ts';
 import { isIdentity, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { Purge } from './journal.ts';

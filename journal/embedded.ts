@@ -26,7 +26,6 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
-import { type Term, termsFrom } from '../cache/terms.ts';
 import { type EpochMs, LONG_AGO, later, monotonicNow, msSince } from '../lib/clock.ts';
 import { checkPurge } from './check.ts';
 import { type Database, openJournalFile, readTerms, writeError } from './embedded-file.ts';
@@ -39,6 +38,7 @@ import {
   type Purge,
   type SelectorKind,
 } from './journal.ts';
+import { type Term, termsFrom } from './terms.ts';
 
 export interface EmbeddedOptions {
   readonly now: () => EpochMs;

@@ -10,7 +10,7 @@
  * Clock, patience, randomness and transport are passed in.
  * @module
  */
-import { isInHistory, type Term } from '../cache/terms.ts';
+
 import { Backoff } from '../lib/backoff.ts';
 import { type Instant, mostBetween } from '../lib/clock.ts';
 import { Connection } from './connection.ts';
@@ -25,6 +25,7 @@ import {
   MAX_RECORDS,
   startAfter,
 } from './message.ts';
+import { isInHistory, type Term } from './terms.ts';
 
 export type { Connect, JournalMessage, JournalPosition } from './message.ts';
 

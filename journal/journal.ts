@@ -5,16 +5,16 @@
  * ones are forgotten from the front, and the *floor* is the highest number
  * that is gone. Each opening of a journal is a *term* with an identity of its
  * own, drawn at random: the same number of two terms means two different
- * purges (cache/terms.ts).
+ * purges (journal/terms.ts).
  *
  * An acknowledged record survives the end of the process and of the power.
  * One that was not acknowledged, because the process ended first, is either
  * there whole, with everything it was appended with, or not at all.
  * @module
  */
-import type { Term } from '../cache/terms.ts';
+import type { Term } from './terms.ts';
 
-export type { Term } from '../cache/terms.ts';
+export type { Term } from './terms.ts';
 
 /** Target of a purge: one URL, one variant of it, all responses with a tag, …, one site, the whole network. */
 export type SelectorKind = 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';

@@ -6,12 +6,13 @@
  * `heartbeat` carries the newest number, and the floor.
  * @module
  */
-import { isInHistory, type JournalPosition } from '../cache/terms.ts';
+
 import { checkRecord, checkState, fields, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { JournalRecord, JournalState } from './journal.ts';
+import { isInHistory, type JournalPosition } from './terms.ts';
 
-export type { JournalPosition } from '../cache/terms.ts';
+export type { JournalPosition } from './terms.ts';
 
 export type JournalMessage =
   | { readonly type: 'hello'; readonly state: JournalState }

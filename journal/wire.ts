@@ -5,7 +5,7 @@
  *
  * answers `application/x-ndjson`: one message a line (message.ts), for as long
  * as both sides like. `identity` is of the term that gave out the number N
- * (cache/terms.ts); a node that knows no journal yet sends none, and 0.
+ * (journal/terms.ts); a node that knows no journal yet sends none, and 0.
  *
  *     POST /v1/journal/applied
  *
@@ -13,18 +13,19 @@
  * of the same type, ID again being that of the term of N. The call stays open for
  * a few seconds; it is answered 204 when it ends.
  *
- * Both carry the field by which nodes know each other (http/tier-field.ts):
+ * Both carry the field by which nodes know each other (http/fields/tier-field.ts):
  *
  *     Seawall-Tier: secret="…", from="eu-1"
  * @module
  */
-import { identityOf } from '../cache/terms.ts';
-import type { RawHeaders } from '../http/headers.ts';
-import { formatTierField, readSecretTierField } from '../http/tier-field.ts';
+
+import type { RawHeaders } from '../http/fields/headers.ts';
+import { formatTierField, readSecretTierField } from '../http/fields/tier-field.ts';
 import { checkPurge, fields, isIdentity, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { JournalState, Purge } from './journal.ts';
 import type { JournalPosition } from './message.ts';
+import { identityOf } from './terms.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
-import { LISTENER_LIFETIME } from '../http/listener.ts';
+import { LISTENER_LIFETIME } from '../http/listener/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';

@@ -5,11 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import type { OriginConfig, SiteConfig } from '../config/schema.ts';
-import { appendCdnLoop, appendVia, DIFFER_BY_VISITOR } from '../http/forwarding.ts';
-import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { appendCdnLoop, appendVia, DIFFER_BY_VISITOR } from '../http/fields/forwarding.ts';
+import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
 import type { Fetch, UpstreamRequest } from '../http/message.ts';
-import { UpstreamClient } from '../http/upstream-client.ts';
-import { fieldsText } from '../http/upstream-request.ts';
+import { UpstreamClient } from '../http/upstream/client.ts';
+import { fieldsText } from '../http/upstream/request.ts';
 import { Breaker } from '../tier/breaker.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import { TIER_FIELDS } from '../tier/protocol.ts';

@@ -5,8 +5,8 @@
 import type { Registry } from 'prom-client';
 import type { LimitsConfig } from '../config/schema.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
-import { firstLine } from '../http/headers.ts';
-import { type Listener, listen } from '../http/listener.ts';
+import { firstLine } from '../http/fields/headers.ts';
+import { type Listener, listen } from '../http/listener/listener.ts';
 import type { Started } from '../lib/components.ts';
 import { controlHostFix, isControlHost } from './control-hosts.ts';
 

@@ -16,9 +16,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'origin-shield': ['tier', 'journal', 'telemetry', 'cache', 'http', 'config', 'lib'],
   tier: ['journal', 'telemetry', 'cache', 'http', 'config', 'lib'],
   geo: ['journal', 'telemetry', 'http', 'config', 'lib'],
-  journal: ['cache', 'http', 'config', 'lib'],
   telemetry: ['cache', 'http', 'config', 'lib'],
-  cache: ['http', 'config', 'lib'],
+  cache: ['journal', 'http', 'config', 'lib'],
+  journal: ['http', 'config', 'lib'],
   http: ['config', 'lib'],
   config: ['lib'],
   lib: [],
@@ -65,6 +65,18 @@ test('imports point downwards', async (t) => {
       const imported = relative(ROOT, join(ROOT, dirname(file), specifier as string));
       const [from, to] = [topFolder(file), topFolder(imported)];
       if (from !== to && !MAY_IMPORT[from]?.includes(to)) wrong.push(`${file} imports ${imported}`);
+    }
+  }
+  t.same(wrong, []);
+});
+
+test('cache/ imports the terms and positions of the journal, and nothing else of it', async (t) => {
+  const wrong: string[] = [];
+  for (const file of files.filter((name) => topFolder(name) === 'cache')) {
+    for (const [, specifier] of readFileSync(join(ROOT, file), 'utf8').matchAll(IMPORT)) {
+      const imported = relative(ROOT, join(ROOT, dirname(file), specifier as string));
+      if (topFolder(imported) === 'journal' && imported !== 'journal/terms.ts')
+        wrong.push(`${file} imports ${imported}`);
     }
   }
   t.same(wrong, []);

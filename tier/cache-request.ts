@@ -8,11 +8,11 @@ import type { CacheRequest } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import type { JournalPosition } from '../cache/ledger.ts';
 import type { ServerExchange } from '../http/exchange.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { Target } from '../http/request-target.ts';
 import type { RequestTrace } from '../lib/trace.ts';
-import { clientAbortSignal } from './gone.ts';
+import { clientAbortSignal } from './client-abort.ts';
 import type { ServedSite } from './node-core.ts';
 
 /** Decision of a node for one request: the nodes that a miss is fetched from, and whether the response is stored. */

@@ -3,10 +3,10 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { type RawHeaders, withField, withoutFields } from '../http/headers.ts';
+import { type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
-import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream-client.ts';
-import type { UpstreamError } from '../http/upstream-errors.ts';
+import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream/client.ts';
+import type { UpstreamError } from '../http/upstream/errors.ts';
 import { Breaker } from './breaker.ts';
 import type { Target } from './failover.ts';
 import { formatTierCall, readVersion, relayedError, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';

@@ -2,7 +2,7 @@
  * The control listener of an edge or a shield.
  * @module
  */
-import type { Listener } from '../http/listener.ts';
+import type { Listener } from '../http/listener/listener.ts';
 import type { Started } from '../lib/components.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
 import { answerMatches, countMatches } from './matches.ts';

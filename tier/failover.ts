@@ -6,9 +6,9 @@
  */
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import type { BodySink, Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
-import { type FaultSource, UpstreamError } from '../http/upstream-errors.ts';
+import { type FaultSource, UpstreamError } from '../http/upstream/errors.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { Breaker } from './breaker.ts';
 

@@ -5,10 +5,10 @@
 import { json } from 'node:stream/consumers';
 import { z } from 'zod';
 import { Ledger, NOTHING_KNOWN, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
-import { requestBody } from '../http/arriving-body.ts';
+import { requestBody } from '../http/body/arriving-body.ts';
 import { HttpError } from '../http/errors.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
-import { readSecretTierField } from '../http/tier-field.ts';
+import { readSecretTierField } from '../http/fields/tier-field.ts';
 import type { NodeCore } from './node-core.ts';
 
 const MAX_BODY_BYTES = 4 * 2 ** 20;

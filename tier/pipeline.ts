@@ -7,7 +7,7 @@
  * an error page.
  * @module
  */
-import { fieldValue } from '../http/headers.ts';
+import { fieldValue } from '../http/fields/headers.ts';
 import { type MonotonicMs, msSince } from '../lib/clock.ts';
 import type { RequestTrace, TracePhase } from '../lib/trace.ts';
 import type { Arrival, NodeCore, Reply } from './node-core.ts';

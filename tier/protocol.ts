@@ -7,19 +7,19 @@
  *     Seawall-Cause: connect_timeout
  *
  * A Dictionary and Tokens of RFC 9651. `seq` is a number of the journal of
- * purges, `journal` the identity of the term that gave it out (cache/terms.ts).
+ * purges, `journal` the identity of the term that gave it out (journal/terms.ts).
  * @module
  */
 import type { JournalPosition } from '../cache/ledger.ts';
 import { HTTP_ERRORS, type HttpError, type HttpErrorCode } from '../http/errors.ts';
-import { firstLine, type RawHeaders } from '../http/headers.ts';
+import { firstLine, type RawHeaders } from '../http/fields/headers.ts';
+import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
 import type { Version } from '../http/message.ts';
-import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/tier-field.ts';
-import { type Fault, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream-errors.ts';
+import { type Fault, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream/errors.ts';
 
-export { TIER_FIELD } from '../http/tier-field.ts';
+export { TIER_FIELD } from '../http/fields/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
-/** Cause of an upstream error (http/upstream-errors.ts), beside its code. */
+/** Cause of an upstream error (http/upstream/errors.ts), beside its code. */
 const CAUSE_FIELD = 'Seawall-Cause';
 
 /** In lower case. */

@@ -13,7 +13,7 @@ import type { Purge } from '../journal/journal.ts';
 import { startReporter } from '../journal/reporter.ts';
 import { instantNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { PurgeOutbox } from './owed-purges.ts';
+import { PurgeOutbox } from './purge-outbox.ts';
 
 /** Component that keeps a node's purge state up to date. */
 export interface Purging {

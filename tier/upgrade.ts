@@ -6,12 +6,12 @@
 import type { Duplex } from 'node:stream';
 import { SharedBody } from '../cache/shared-body.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import { deliver } from '../http/deliver.ts';
+import { deliver } from '../http/body/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
-import type { RawHeaders } from '../http/headers.ts';
-import { refuse } from '../http/listener.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
+import { refuse } from '../http/listener/listener.ts';
 import type { Fetch, Flow, ResponseHead } from '../http/message.ts';
-import type { UpgradeRequest } from '../http/node-exchange.ts';
+import type { UpgradeRequest } from '../http/node-http/exchange.ts';
 import type { Target } from '../http/request-target.ts';
 import type { ListenerName } from '../telemetry/metrics.ts';
 import type { Result } from '../telemetry/results.ts';

@@ -2,7 +2,7 @@
  * Age of a response (RFC 9111, section 4.2.3). Milliseconds.
  * @module
  */
-import { listMembers } from '../../http/headers.ts';
+import { listMembers } from '../../http/fields/headers.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import { deltaSeconds } from './directives.ts';
 

@@ -4,7 +4,7 @@
  * Every duration here is in seconds, as on the wire.
  * @module
  */
-import { listMembers, trimOws } from '../../http/headers.ts';
+import { listMembers, trimOws } from '../../http/fields/headers.ts';
 
 /** Directives of a response's Cache-Control, or of a targeted field. */
 export interface ResponseDirectives {

@@ -2,8 +2,8 @@
  * Freshness lifetime of a response (RFC 9111, section 4.2). Milliseconds.
  * @module
  */
-import { parseHttpDate } from '../../http/date.ts';
-import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
+import { parseHttpDate } from '../../http/fields/date.ts';
+import { fieldLines, firstLine, type RawHeaders } from '../../http/fields/headers.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import type { ResponseDirectives } from './directives.ts';
 import { isHeuristicallyCacheable } from './status.ts';

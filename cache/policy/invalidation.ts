@@ -2,7 +2,7 @@
  * Invalidation by unsafe requests (RFC 9111, section 4.4).
  * @module
  */
-import { firstLine, type RawHeaders } from '../../http/headers.ts';
+import { firstLine, type RawHeaders } from '../../http/fields/headers.ts';
 
 /** RFC 9110, section 9.2.1. An unknown method is unsafe. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);

@@ -4,8 +4,8 @@
  */
 import { hasLifetimes } from '../../config/match.ts';
 import type { RuleConfig } from '../../config/schema.ts';
-import { parseHttpDate } from '../../http/date.ts';
-import { fieldLines, firstLine, type RawHeaders } from '../../http/headers.ts';
+import { parseHttpDate } from '../../http/fields/date.ts';
+import { fieldLines, firstLine, type RawHeaders } from '../../http/fields/headers.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import { correctedInitialAge, parseAge } from './age.ts';
 import { NO_RESPONSE_DIRECTIVES, type ResponseDirectives } from './directives.ts';

@@ -3,7 +3,7 @@
  * @module
  */
 import type { RuleConfig } from '../../config/schema.ts';
-import { fieldValue, hasField, listMembers, type RawHeaders } from '../../http/headers.ts';
+import { fieldValue, hasField, listMembers, type RawHeaders } from '../../http/fields/headers.ts';
 import type { RequestDirectives, ResponseDirectives } from './directives.ts';
 import type { StoreRefusal } from './refusals.ts';
 import type { ResponsePolicy } from './response-policy.ts';

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Item, parseDictionary } from 'structured-headers';
-import { fieldValue, hasField, type RawHeaders } from '../../http/headers.ts';
+import { fieldValue, hasField, type RawHeaders } from '../../http/fields/headers.ts';
 import { type DirectiveMap, parseDirectives, type ResponseDirectives, responseDirectives } from './directives.ts';
 
 export interface CacheControl {

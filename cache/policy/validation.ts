@@ -2,8 +2,8 @@
  * Validating a stored response with its origin (RFC 9111, section 4.3).
  * @module
  */
-import { weakMatch } from '../../http/etag.ts';
-import { fieldValue, firstLine, hasField, type RawHeaders, withoutFields } from '../../http/headers.ts';
+import { weakMatch } from '../../http/fields/etag.ts';
+import { fieldValue, firstLine, hasField, type RawHeaders, withoutFields } from '../../http/fields/headers.ts';
 
 /** Fields with which a visitor asks conditionally (RFC 9110, section 13.1). */
 export const CONDITIONAL_FIELDS: ReadonlySet<string> = new Set([

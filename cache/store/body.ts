@@ -3,8 +3,9 @@
  * their own only until they are stored (record.ts).
  * @module
  */
+
+import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
-import type { ByteRange } from '../../http/range.ts';
 import type { StoredBody, StoreWriter } from './store.ts';
 
 /** Bodies up to this are kept as one exact Buffer; larger ones as the chunks in which they came. */

@@ -9,8 +9,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
-import { isLatin1 } from '../../http/headers.ts';
-import { KEY_BYTES, SipHash } from '../../http/siphash.ts';
+import { isLatin1 } from '../../http/fields/headers.ts';
+import { KEY_BYTES, SipHash } from '../../lib/siphash.ts';
 
 /** Name of the secret among the environment data that threads get from the one that starts them. */
 const SECRET = 'seawall.key-hash';

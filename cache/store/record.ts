@@ -14,7 +14,7 @@
  * ```
  * @module
  */
-import { isLatin1 } from '../../http/headers.ts';
+import { isLatin1 } from '../../http/fields/headers.ts';
 import { epochMs } from '../../lib/clock.ts';
 import { uncheckedStamp } from '../ledger.ts';
 import type { ResponseDirectives } from '../policy/directives.ts';

@@ -11,8 +11,9 @@
  * returned until then, and counts as memory in use.
  * @module
  */
+
+import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
-import type { ByteRange } from '../../http/range.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { KeyBytes } from './key-bytes.ts';
 

@@ -5,7 +5,7 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { formatHttpDate } from '../../http/date.ts';
+import { formatHttpDate } from '../../http/fields/date.ts';
 import { type Representation, strongEtag } from './respond.ts';
 
 const TYPES: Record<string, string> = {

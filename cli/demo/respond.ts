@@ -5,9 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { evaluateConditional, evaluateIfRange, type Selected } from '../../http/conditional.ts';
-import { formatHttpDate, parseHttpDate } from '../../http/date.ts';
-import { parseEntityTagList, strongMatch } from '../../http/etag.ts';
+import { evaluateConditional, evaluateIfRange, type Selected } from '../../http/fields/conditional.ts';
+import { formatHttpDate, parseHttpDate } from '../../http/fields/date.ts';
+import { parseEntityTagList, strongMatch } from '../../http/fields/etag.ts';
 import {
   type ByteRange,
   formatContentRange,
@@ -16,7 +16,7 @@ import {
   parseRange,
   resolveRanges,
   unsatisfiedContentRange,
-} from '../../http/range.ts';
+} from '../../http/fields/range.ts';
 import { type EpochMs, wallNow } from '../../lib/clock.ts';
 
 export interface Representation {

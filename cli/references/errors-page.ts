@@ -4,9 +4,9 @@
  */
 import { API_ERRORS } from '../../control/errors.ts';
 import { DATABASE_ERRORS } from '../../geo/database.ts';
-import { CONNECTION_REFUSALS } from '../../http/connection-refusals.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
-import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
+import { CONNECTION_REFUSALS } from '../../http/listener/connection-refusals.ts';
+import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { table } from '../../lib/markdown.ts';
 import { EXIT_CODES } from '../failure.ts';

@@ -7,7 +7,7 @@
 import type { LimitsConfig } from '../../config/schema.ts';
 import { compactRegularly } from '../../control/compaction.ts';
 import { Progress } from '../../control/progress.ts';
-import { type Listener, listen } from '../../http/listener.ts';
+import { type Listener, listen } from '../../http/listener/listener.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { journalRoutes, serveRoutes } from '../../journal/routes.ts';
 import { monotonicNow, wallNow } from '../../lib/clock.ts';

@@ -5,7 +5,7 @@
 import type { PurgeRecord } from '../../cache/ledger.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { WorkerAddress } from '../../edge/peers.ts';
-import type { KnownCertificate } from '../../http/certificates.ts';
+import type { KnownCertificate } from '../../http/listener/certificates.ts';
 
 export type ToWorker =
   | {

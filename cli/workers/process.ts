@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { KnownCertificate } from '../../http/certificates.ts';
+import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';

@@ -3,9 +3,9 @@
  * @module
  */
 import { z } from 'zod';
+import { RECORD_TYPES } from '../../lib/dns/record-data.ts';
 import { address, LABEL, nodeName } from '../scalars.ts';
 import { duration, size, timeout } from '../units.ts';
-import { RECORD_TYPES } from './record-data.ts';
 
 const zoneName = z
   .string()

@@ -2,10 +2,11 @@
  * Content of a zone: every name with its records as configured, and the contradictions among them.
  * @module
  */
+
+import { formatName, isWildcard, isWithin, type NameKey, parentOf, parseName } from '../../lib/dns/name.ts';
+import { TYPE } from '../../lib/dns/numbers.ts';
+import { type RecordData, recordType } from '../../lib/dns/record-data.ts';
 import type { KeyPath } from '../problem.ts';
-import { formatName, isWildcard, isWithin, type NameKey, parentOf, parseName } from './name.ts';
-import { TYPE } from './numbers.ts';
-import { type RecordData, recordType } from './record-data.ts';
 import type { ZoneConfig } from './schema.ts';
 
 /** Records of one name and type (RFC 2181, section 5). */

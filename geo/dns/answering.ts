@@ -3,9 +3,10 @@
  * answer.
  * @module
  */
-import { isWithin, type NameKey } from '../../config/dns/name.ts';
-import { RCODE, type Rcode, TYPE } from '../../config/dns/numbers.ts';
+
 import type { RecordSet } from '../../config/dns/zone-content.ts';
+import { isWithin, type NameKey } from '../../lib/dns/name.ts';
+import { RCODE, type Rcode, TYPE } from '../../lib/dns/numbers.ts';
 import type { Decision } from '../steering.ts';
 import type { DnsCounts } from './metrics.ts';
 import type { Query } from './query.ts';

@@ -9,8 +9,8 @@
  * @module
  */
 
-import { sipHash24 } from '../../http/siphash.ts';
 import type { ParsedAddress } from '../../lib/address.ts';
+import { sipHash24 } from '../../lib/siphash.ts';
 
 /** `none`: no cookie; `new`: the client's alone, or with one that is not ours, or too old; `valid`: ours. */
 export type CookieState = 'none' | 'new' | 'valid';

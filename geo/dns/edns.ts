@@ -9,8 +9,8 @@
  * @module
  */
 
-import { MIN_UDP_BYTES, OPTION, RCODE, type Rcode } from '../../config/dns/numbers.ts';
 import { formatIpv4 } from '../../lib/address.ts';
+import { MIN_UDP_BYTES, OPTION, RCODE, type Rcode } from '../../lib/dns/numbers.ts';
 
 export interface Edns {
   /** Largest answer over UDP that the client takes, in bytes. */

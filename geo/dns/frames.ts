@@ -3,7 +3,7 @@
  * section 4.2.2), split anywhere.
  * @module
  */
-import { MAX_MESSAGE_BYTES } from '../../config/dns/numbers.ts';
+import { MAX_MESSAGE_BYTES } from '../../lib/dns/numbers.ts';
 
 export interface FrameReader {
   /** @returns False if the bytes are not DNS. */

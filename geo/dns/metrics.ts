@@ -3,7 +3,7 @@
  * @module
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { RCODE } from '../../config/dns/numbers.ts';
+import { RCODE } from '../../lib/dns/numbers.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 
 export interface DnsCounts {

@@ -4,7 +4,7 @@
  */
 import { splitAddress } from '../../config/listener.ts';
 import type { DnsConfig, RegionConfig } from '../../config/schema.ts';
-import type { Listener } from '../../http/listener.ts';
+import type { Listener } from '../../http/listener/listener.ts';
 import { instantNow, monotonicNow } from '../../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../../lib/components.ts';
 import { listenForControl } from '../../telemetry/control-listener.ts';

@@ -13,8 +13,8 @@
  * @module
  */
 
-import { keyOfBytes, type NameKey, ROOT } from '../../config/dns/name.ts';
-import { FLAG, HEADER_BYTES, MAX_NAME_BYTES, RCODE, type Rcode, TYPE } from '../../config/dns/numbers.ts';
+import { keyOfBytes, type NameKey, ROOT } from '../../lib/dns/name.ts';
+import { FLAG, HEADER_BYTES, MAX_NAME_BYTES, RCODE, type Rcode, TYPE } from '../../lib/dns/numbers.ts';
 import { type Edns, readOptions } from './edns.ts';
 
 export interface Query {

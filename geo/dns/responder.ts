@@ -5,6 +5,10 @@
  * @module
  */
 import { hkdfSync, randomInt } from 'node:crypto';
+import type { DnsConfig } from '../../config/dns/schema.ts';
+import { type ParsedAddress, parseAddress } from '../../lib/address.ts';
+import { type CidrSet, cidrSetOf } from '../../lib/cidr-set.ts';
+import type { Instant, MonotonicMs } from '../../lib/clock.ts';
 import {
   CLASS_IN,
   FLAG,
@@ -14,11 +18,7 @@ import {
   RCODE,
   type Rcode,
   TYPE,
-} from '../../config/dns/numbers.ts';
-import type { DnsConfig } from '../../config/dns/schema.ts';
-import { type ParsedAddress, parseAddress } from '../../lib/address.ts';
-import { type CidrSet, cidrSetOf } from '../../lib/cidr-set.ts';
-import type { Instant, MonotonicMs } from '../../lib/clock.ts';
+} from '../../lib/dns/numbers.ts';
 import type { Decision, Steering } from '../steering.ts';
 import { type Answer, answerFrom } from './answering.ts';
 import { COOKIE_BYTES, type CookieState, Cookies } from './cookies.ts';

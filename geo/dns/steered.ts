@@ -4,7 +4,7 @@
  * @module
  */
 import ipaddr from 'ipaddr.js';
-import { TYPE } from '../../config/dns/numbers.ts';
+import { TYPE } from '../../lib/dns/numbers.ts';
 import type { Decision, RankedRegion } from '../steering.ts';
 
 /** Kinds of answers for a steered name. */

@@ -6,10 +6,11 @@
  * that too: one pointer to it compresses nearly all there is (RFC 1035, section 4.1.4).
  * @module
  */
-import { isWithin, type NameKey } from '../../config/dns/name.ts';
-import { CLASS_IN, HEADER_BYTES, MAX_MESSAGE_BYTES, OPTION, TYPE } from '../../config/dns/numbers.ts';
-import type { RecordData } from '../../config/dns/record-data.ts';
+
 import type { RecordSet } from '../../config/dns/zone-content.ts';
+import { isWithin, type NameKey } from '../../lib/dns/name.ts';
+import { CLASS_IN, HEADER_BYTES, MAX_MESSAGE_BYTES, OPTION, TYPE } from '../../lib/dns/numbers.ts';
+import type { RecordData } from '../../lib/dns/record-data.ts';
 import type { ClientSubnet } from './edns.ts';
 import type { Query } from './query.ts';
 

@@ -3,11 +3,12 @@
  * wildcards as RFC 4592 has them.
  * @module
  */
-import { isWithin, labelsOf, type NameKey, parentOf, parseName, wildcardBelow } from '../../config/dns/name.ts';
-import { TYPE } from '../../config/dns/numbers.ts';
-import type { RecordData } from '../../config/dns/record-data.ts';
+
 import type { ZoneConfig } from '../../config/dns/schema.ts';
 import { namesAbove, type RecordSet, zoneContent } from '../../config/dns/zone-content.ts';
+import { isWithin, labelsOf, type NameKey, parentOf, parseName, wildcardBelow } from '../../lib/dns/name.ts';
+import { TYPE } from '../../lib/dns/numbers.ts';
+import type { RecordData } from '../../lib/dns/record-data.ts';
 
 /** A name that exists in a zone, whether it has records or only names below it. */
 export interface ZoneName {

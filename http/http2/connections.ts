@@ -6,9 +6,9 @@
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { laterOf, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
-import type { ConnectionRefusal } from '../connection-refusals.ts';
 import { HttpError } from '../errors.ts';
 import type { ServerExchange } from '../exchange.ts';
+import type { ConnectionRefusal } from '../listener/connection-refusals.ts';
 import { Connection } from './connection.ts';
 import { ERROR } from './errors.ts';
 import { StreamExchange, translateHead } from './exchange.ts';

@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { ConnectionRefusal } from '../connection-refusals.ts';
+import type { ConnectionRefusal } from '../listener/connection-refusals.ts';
 
 /** Codes of RST_STREAM and GOAWAY. */
 export const ERROR = {

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { FewSet } from '../../lib/few-set.ts';
 import { HttpError } from '../errors.ts';
 import { allowsContent, type ServerExchange, sendableTrailers } from '../exchange.ts';
-import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../headers.ts';
+import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../fields/headers.ts';
 import type { ResponseHead } from '../message.ts';
 import { ERROR } from './errors.ts';
 import { headerBlock } from './header-block.ts';

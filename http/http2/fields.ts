@@ -4,7 +4,7 @@
  * into the table of its connection.
  * @module
  */
-import { isFieldValue } from '../headers.ts';
+import { isFieldValue } from '../fields/headers.ts';
 
 /** Role of a field line in a request. Pseudo-header fields are bits, to detect repeats. */
 export const ROLE = {

@@ -6,7 +6,7 @@
  */
 
 import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
-import type { RawHeaders } from '../headers.ts';
+import type { RawHeaders } from '../fields/headers.ts';
 import { encodeHuffman, huffmanLength } from './huffman.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 

@@ -8,7 +8,7 @@
  * | CONTINUATION flood (CVE-2024-27316 and its like) | 8 frames after a HEADERS frame (header-blocks.ts) |
  * | large sections, few bytes that stand for many (HPACK bombs) | `max_header`, `max_headers`: nothing beyond is kept
  * (section.ts); `DECODED` |
- * | many requests in one write | slices of time (http/turns.ts) |
+ * | many requests in one write | slices of time (http/listener/turns.ts) |
  * | too many streams | `max_streams` (SETTINGS_MAX_CONCURRENT_STREAMS), `ALLOWED.refusals` |
  * | PING and SETTINGS floods (CVE-2019-9512, 9515) | `ALLOWED.calls` |
  * | resets provoked by bad frames (CVE-2019-9514, CVE-2025-8671) | `ALLOWED.refusals` |

@@ -1,6 +1,6 @@
 /**
  * The way between a connection and the parser of `node:http`, which
- * http/node-reading.ts stands in.
+ * http/node-http/reading.ts stands in.
  * @module
  */
 import type { IncomingMessage } from 'node:http';

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { turns } from '../turns.ts';
+import { turns } from '../listener/turns.ts';
 import { NodeInternal } from './node-internal.ts';
 
 export const SHARED_READS = new NodeInternal({

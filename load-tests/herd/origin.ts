@@ -12,7 +12,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parseRange, resolveRanges } from '../../http/range.ts';
+import { parseRange, resolveRanges } from '../../http/fields/range.ts';
 import { patternAt } from './pattern.ts';
 
 /** Messages from the command to the origin. */

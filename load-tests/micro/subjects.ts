@@ -14,7 +14,7 @@ import { matchesVary } from '../../cache/vary.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { Prepared } from '../../edge/prepared.ts';
-import { parseSection, Recogniser, type Section } from '../../http/recogniser.ts';
+import { parseSection, Recogniser, type Section } from '../../http/http1/recogniser.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { ledger, storedResponse } from '../../test/support/stored-response.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { cacheKey, type KeyedRequest, siblingKey } from '../../cache/key.ts';
 import { type SiteConfig, siteSchema } from '../../config/schema.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import type { RawHeaders } from '../../http/fields/headers.ts';
 import { parseRequestTarget } from '../../http/request-target.ts';
 import { fuzzer } from '../support/fuzz.ts';
 

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { Ledger, NOTHING_KNOWN, type PurgeRecord, type StampedResponse } from '../../cache/ledger.ts';
-import type { Term } from '../../cache/terms.ts';
+import type { Term } from '../../journal/terms.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { instant } from '../support/instant.ts';
 

@@ -7,7 +7,7 @@ import { test } from 'tap';
 import type { Found } from '../../cache/lookup.ts';
 import { RequestProfile } from '../../cache/request-profile.ts';
 import { rulePath } from '../../config/rule-path.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import type { RawHeaders } from '../../http/fields/headers.ts';
 import { normalisePath } from '../../http/request-target.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { Bench } from './engine/bench.ts';

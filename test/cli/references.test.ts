@@ -12,9 +12,9 @@ import type { ReadyLine } from '../../cli/ready.ts';
 import { referencePages } from '../../cli/references/generate.ts';
 import { API_ERRORS } from '../../control/errors.ts';
 import { DATABASE_ERRORS } from '../../geo/database.ts';
-import { CONNECTION_REFUSALS } from '../../http/connection-refusals.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
-import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
+import { CONNECTION_REFUSALS } from '../../http/listener/connection-refusals.ts';
+import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { METRICS, type MetricRole } from '../../telemetry/metric-table.ts';
 import { RESULT_MEANINGS } from '../../telemetry/results.ts';
@@ -29,8 +29,8 @@ interface Table {
 /** Codes of errors, in the order of docs/errors.md. */
 const ERRORS: readonly Table[] = [
   { file: 'http/errors.ts', entries: HTTP_ERRORS },
-  { file: 'http/upstream-errors.ts', entries: UPSTREAM_CAUSES },
-  { file: 'http/connection-refusals.ts', entries: CONNECTION_REFUSALS },
+  { file: 'http/upstream/errors.ts', entries: UPSTREAM_CAUSES },
+  { file: 'http/listener/connection-refusals.ts', entries: CONNECTION_REFUSALS },
   { file: 'control/errors.ts', entries: API_ERRORS },
   { file: 'journal/errors.ts', entries: JOURNAL_ERRORS },
   { file: 'cli/failure.ts', entries: EXIT_CODES },

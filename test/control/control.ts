@@ -13,7 +13,7 @@ import type { ProblemDocument } from '../../control/errors.ts';
 import { type ControlNode, startControl } from '../../control/node.ts';
 import type { Receipt } from '../../control/schemas.ts';
 import { type NewToken, SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
-import { TIER_FIELD } from '../../http/tier-field.ts';
+import { TIER_FIELD } from '../../http/fields/tier-field.ts';
 import type { Term } from '../../journal/journal.ts';
 import { jsonLines } from '../../journal/lines.ts';
 import type { JournalMessage } from '../../journal/message.ts';

@@ -10,7 +10,7 @@ import { json } from 'node:stream/consumers';
 import { type Test, test } from 'tap';
 import { request } from 'undici';
 import type { DryRunAnswer, Page, Receipt } from '../../control/schemas.ts';
-import { TIER_FIELD } from '../../http/tier-field.ts';
+import { TIER_FIELD } from '../../http/fields/tier-field.ts';
 import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, readNodeField } from '../../journal/wire.ts';
 import { type Control, type Refusal, regionOf, SECRET, site, startTestControl } from './control.ts';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { DETAIL_MEANINGS, FORWARD_REASON_MEANINGS, STORE_REFUSAL_MEANINGS } from '../../cache/policy/refusals.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
-import { UPSTREAM_CAUSES } from '../../http/upstream-errors.ts';
+import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const page = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');

@@ -11,18 +11,24 @@ import { normalisedField, varyMembers } from '../../cache/vary.ts';
 import { compilePattern } from '../../config/pattern.ts';
 import { rulePath } from '../../config/rule-path.ts';
 import { siteSchema } from '../../config/schema.ts';
-import { evaluateConditional, evaluateIfRange } from '../../http/conditional.ts';
-import { parseHttpDate } from '../../http/date.ts';
 import { errorPage, HttpError } from '../../http/errors.ts';
-import { parseEntityTagList } from '../../http/etag.ts';
-import { boundedFields } from '../../http/field-bounds.ts';
-import { claimedScheme, hasCdnLoop, removeHopByHop, reportedChain, stripUntrusted } from '../../http/forwarding.ts';
-import { listMembers, type RawHeaders, trimOws } from '../../http/headers.ts';
+import { evaluateConditional, evaluateIfRange } from '../../http/fields/conditional.ts';
+import { parseHttpDate } from '../../http/fields/date.ts';
+import { parseEntityTagList } from '../../http/fields/etag.ts';
+import { boundedFields } from '../../http/fields/field-bounds.ts';
+import {
+  claimedScheme,
+  hasCdnLoop,
+  removeHopByHop,
+  reportedChain,
+  stripUntrusted,
+} from '../../http/fields/forwarding.ts';
+import { listMembers, type RawHeaders, trimOws } from '../../http/fields/headers.ts';
+import { parseRange } from '../../http/fields/range.ts';
+import { parseSection, Recogniser } from '../../http/http1/recogniser.ts';
 import { CompressionError } from '../../http/http2/errors.ts';
 import { HpackDecoder } from '../../http/http2/hpack-decoder.ts';
 import { decodeHuffman } from '../../http/http2/huffman.ts';
-import { parseRange } from '../../http/range.ts';
-import { parseSection, Recogniser } from '../../http/recogniser.ts';
 import { normalisePath, parseRequestTarget } from '../../http/request-target.ts';
 import { epochMs } from '../../lib/clock.ts';
 

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { conditionsIn } from '../../cache/answer.ts';
-import { storedAnswer } from '../../cache/answering.ts';
 import { formatCacheStatus } from '../../cache/cache-status.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
+import { storedAnswer } from '../../cache/stored-answer.ts';
 import type { StoredResponse } from '../../cache/stored-response.ts';
 import { compileRules } from '../../config/match.ts';
 import { siteSchema } from '../../config/schema.ts';
 import { finishedHead } from '../../edge/finish.ts';
 import { type Kind, Prepared } from '../../edge/prepared.ts';
-import { withField } from '../../http/headers.ts';
+import { withField } from '../../http/fields/headers.ts';
 import { epochMs } from '../../lib/clock.ts';
 import { storedResponse } from '../support/stored-response.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../../http/errors.ts';
-import { fieldValue } from '../../http/headers.ts';
+import { fieldValue } from '../../http/fields/headers.ts';
 
 const CODES = Object.keys(HTTP_ERRORS) as HttpErrorCode[];
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';

@@ -7,11 +7,11 @@ import { createServer as createTlsServer } from 'node:tls';
 import { type Test, test } from 'tap';
 import { limitsSchema } from '../../config/schema/limits.ts';
 import type { ServerExchange } from '../../http/exchange.ts';
-import { Http1Server } from '../../http/front.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import type { RawHeaders } from '../../http/fields/headers.ts';
+import { Recogniser } from '../../http/http1/recogniser.ts';
+import { Http1Server } from '../../http/http1/server.ts';
 import { Http2Connections } from '../../http/http2/connections.ts';
-import { listen } from '../../http/listener.ts';
-import { Recogniser } from '../../http/recogniser.ts';
+import { listen } from '../../http/listener/listener.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { STARTED } from '../support/started.ts';
 

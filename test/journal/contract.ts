@@ -4,9 +4,9 @@
  */
 import fc from 'fast-check';
 import { type Test, test } from 'tap';
-import { identityOf, isInHistory, type JournalPosition } from '../../cache/terms.ts';
 import { checkState } from '../../journal/check.ts';
 import { type Journal, type JournalRecord, MAX_TERMS, type Purge } from '../../journal/journal.ts';
+import { identityOf, isInHistory, type JournalPosition } from '../../journal/terms.ts';
 
 export interface Opened {
   readonly journal: Journal;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { identityOf, type Term, termsFrom } from '../../cache/terms.ts';
 import type { JournalRecord, JournalState } from '../../journal/journal.ts';
 import { type Connect, startAfter } from '../../journal/message.ts';
+import { identityOf, type Term, termsFrom } from '../../journal/terms.ts';
 import { aPurge } from './contract.ts';
 import {
   type Clock,

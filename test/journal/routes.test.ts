@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { type Test, test } from 'tap';
-import { TIER_FIELD } from '../../http/tier-field.ts';
+import { TIER_FIELD } from '../../http/fields/tier-field.ts';
 import { journalClient } from '../../journal/client.ts';
 import type { Purge } from '../../journal/journal.ts';
 import { journalRoutes, serveRoutes } from '../../journal/routes.ts';

@@ -3,11 +3,12 @@
  * journal in memory, and scripted connections.
  * @module
  */
-import { identityOf, isInHistory, type Term } from '../../cache/terms.ts';
+
 import type { FollowerOptions, FollowerTarget } from '../../journal/follower.ts';
 import { Follower } from '../../journal/follower.ts';
 import type { JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
 import type { Connect, JournalMessage, JournalPosition } from '../../journal/message.ts';
+import { identityOf, isInHistory, type Term } from '../../journal/terms.ts';
 import type { Instant } from '../../lib/clock.ts';
 import { instant } from '../support/instant.ts';
 import { aPurge } from './contract.ts';

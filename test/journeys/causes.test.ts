@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import tap, { test } from 'tap';
-import { UPSTREAM_CAUSES, type UpstreamCause } from '../../http/upstream-errors.ts';
+import { UPSTREAM_CAUSES, type UpstreamCause } from '../../http/upstream/errors.ts';
 import { type MadeCertificate, makeCertificate, makeDatedCertificate } from '../support/certificate.ts';
 import { startNetwork } from '../support/network.ts';
 import { startTcp, type TcpServer, UNREACHABLE } from '../support/origin.ts';

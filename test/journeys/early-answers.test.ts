@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Test, test } from 'tap';
-import { LINGER, linger } from '../../http/linger.ts';
+import { LINGER, linger } from '../../http/listener/linger.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin } from '../support/origin.ts';
 import { dial, everything, statuses } from '../support/raw-client.ts';

@@ -1,5 +1,5 @@
 import { type Test, test } from 'tap';
-import { MAX_READ_FIELD_BYTES } from '../../http/field-bounds.ts';
+import { MAX_READ_FIELD_BYTES } from '../../http/fields/field-bounds.ts';
 import { type Origin, startOrigin, text } from '../support/origin.ts';
 import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { test } from 'tap';
-import { HALF_OPEN_MS } from '../../http/half-open.ts';
+import { HALF_OPEN_MS } from '../../http/listener/half-open.ts';
 import { heldArrayBuffers } from '../support/held-memory.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, startTcp, text } from '../support/origin.ts';

@@ -12,7 +12,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { type RegionConfig, regionSchema } from '../../config/schema.ts';
 import { startEdge } from '../../edge/node.ts';
-import { formatTierField, token } from '../../http/tier-field.ts';
+import { formatTierField, token } from '../../http/fields/tier-field.ts';
 import { startShield } from '../../origin-shield/node.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { type Control, log, SECRET, site, startTestControl } from '../control/control.ts';

@@ -3,10 +3,11 @@
  * follow it (journal/stream.ts does the same over HTTP).
  * @module
  */
-import { type Term, termsFrom } from '../../cache/terms.ts';
+
 import { JournalError, JournalGapError } from '../../journal/errors.ts';
 import type { Journal, JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
 import { type JournalMessage, type JournalPosition, startAfter } from '../../journal/message.ts';
+import { type Term, termsFrom } from '../../journal/terms.ts';
 import type { Timer } from './clock.ts';
 import type { Network, Place } from './network.ts';
 

@@ -5,7 +5,7 @@
  */
 import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseHead, ResponseSink } from '../../http/message.ts';
-import { UpstreamError } from '../../http/upstream-errors.ts';
+import { UpstreamError } from '../../http/upstream/errors.ts';
 import type { Clock, Timer } from './clock.ts';
 
 /** Longest time that a message takes which is not held up by a cut. */

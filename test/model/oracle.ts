@@ -18,9 +18,9 @@
  * @module
  */
 import type { Answer } from '../../cache/answer.ts';
-import { isInHistory, type Term } from '../../cache/terms.ts';
-import { fieldLines, fieldValue } from '../../http/headers.ts';
+import { fieldLines, fieldValue } from '../../http/fields/headers.ts';
 import type { JournalRecord } from '../../journal/journal.ts';
+import { isInHistory, type Term } from '../../journal/terms.ts';
 import type { Clock } from './clock.ts';
 import { HEARTBEAT_MS, type JournalCopy } from './control.ts';
 import { type Aim, URLS } from './history.ts';

@@ -3,7 +3,7 @@
  * says about caching. Every answer tells which request it answers.
  * @module
  */
-import { fieldValue, type RawHeaders } from '../../http/headers.ts';
+import { fieldValue, type RawHeaders } from '../../http/fields/headers.ts';
 import type { UpstreamRequest } from '../../http/message.ts';
 import type { Clock } from './clock.ts';
 import { type Profile, URLS } from './history.ts';

@@ -3,8 +3,9 @@
  * time in which nothing happens, after which every node must have every purge.
  * @module
  */
-import { identityOf } from '../../cache/terms.ts';
+
 import type { Purge } from '../../journal/journal.ts';
+import { identityOf } from '../../journal/terms.ts';
 import { Clock } from './clock.ts';
 import { Control, emptyCopy, type JournalCopy, MemoryJournal } from './control.ts';
 import { type Action, type Aim, EDGES, type History, NODES, type NodeName, URLS } from './history.ts';

@@ -68,7 +68,7 @@ function report<Ts extends unknown[]>(path: string, title: string, details: fc.R
   throw new Error(lines.join('\n'), { cause: details.errorInstance });
 }
 
-/** `test/http/range.test.ts` has `test/corpora/http/range.json`. */
+/** `test/http/fields/range.test.ts` has `test/corpora/http/range.json`. */
 export function corpusOf(file: string): string {
   return join(TESTS, 'corpora', relative(TESTS, file).replace(/\.test\.ts$/, '.json'));
 }

@@ -5,9 +5,9 @@
  * @module
  */
 import type { HttpErrorCode } from '../../http/errors.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import type { RawHeaders } from '../../http/fields/headers.ts';
 import type { Fetch, Flow, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
-import { UpstreamError } from '../../http/upstream-errors.ts';
+import { UpstreamError } from '../../http/upstream/errors.ts';
 
 export class ScriptedUpstream {
   /** Every request so far, in order. */

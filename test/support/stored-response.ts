@@ -8,7 +8,7 @@ import { responsePolicy } from '../../cache/policy/response-policy.ts';
 import type { MemoryStore } from '../../cache/store/memory-store.ts';
 import { type StoredResponse, storedHead } from '../../cache/stored-response.ts';
 import { ruleSchema } from '../../config/schema.ts';
-import { formatHttpDate } from '../../http/date.ts';
+import { formatHttpDate } from '../../http/fields/date.ts';
 import { epochMs } from '../../lib/clock.ts';
 
 export const ledger: Ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });

@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { HTTP_ERRORS, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
-import { type Fault, type FaultSource, UpstreamError } from '../../http/upstream-errors.ts';
+import { type Fault, type FaultSource, UpstreamError } from '../../http/upstream/errors.ts';
 import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';

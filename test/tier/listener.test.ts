@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import tap, { test } from 'tap';
-import { formatTierField, token } from '../../http/tier-field.ts';
+import { formatTierField, token } from '../../http/fields/tier-field.ts';
 import { type Network, SECRET, startNetwork } from '../support/network.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { dial, exchange, statuses } from '../support/raw-client.ts';

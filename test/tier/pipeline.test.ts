@@ -3,7 +3,7 @@ import { type Test, test } from 'tap';
 import { limitsSchema } from '../../config/schema/limits.ts';
 import { regionSchema, siteSchema } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
-import { listen } from '../../http/listener.ts';
+import { listen } from '../../http/listener/listener.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';

@@ -1,6 +1,6 @@
 /** One fetch for everybody (promise P2): who joins, who waits for whom, and who does not. */
 import { test } from 'tap';
-import { formatHttpDate } from '../../../http/date.ts';
+import { formatHttpDate } from '../../../http/fields/date.ts';
 import { Bench, field, pattern, turn } from './bench.ts';
 
 const FRESH = ['Cache-Control', 'max-age=60'];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { NO_RESPONSE_DIRECTIVES } from '../../../cache/policy/directives.ts';
 import { explicitLifetime, heuristicLifetime } from '../../../cache/policy/freshness.ts';
-import { formatHttpDate } from '../../../http/date.ts';
+import { formatHttpDate } from '../../../http/fields/date.ts';
 import { epochMs } from '../../../lib/clock.ts';
 
 const NOW = 1_740_787_200_000;

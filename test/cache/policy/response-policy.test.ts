@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { responsePolicy } from '../../../cache/policy/response-policy.ts';
 import { ruleSchema } from '../../../config/schema.ts';
-import { formatHttpDate } from '../../../http/date.ts';
+import { formatHttpDate } from '../../../http/fields/date.ts';
 import { epochMs } from '../../../lib/clock.ts';
 
 const NOW = 1_740_787_200_000;

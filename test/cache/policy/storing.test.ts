@@ -3,7 +3,7 @@ import { requestDirectives } from '../../../cache/policy/directives.ts';
 import { responsePolicy } from '../../../cache/policy/response-policy.ts';
 import { storeRefusal } from '../../../cache/policy/storing.ts';
 import { ruleSchema } from '../../../config/schema.ts';
-import { formatHttpDate } from '../../../http/date.ts';
+import { formatHttpDate } from '../../../http/fields/date.ts';
 import { epochMs } from '../../../lib/clock.ts';
 
 const NOW = 1_740_787_200_000;

@@ -7,7 +7,7 @@ import {
   updatedHeaders,
   withConditions,
 } from '../../../cache/policy/validation.ts';
-import { fieldLines, fieldValue } from '../../../http/headers.ts';
+import { fieldLines, fieldValue } from '../../../http/fields/headers.ts';
 
 const LM = 'Sat, 01 Feb 2025 00:00:00 GMT';
 const LATER = 'Sun, 02 Feb 2025 00:00:00 GMT';

@@ -1,8 +1,8 @@
 /** Zones in the config: names and values as in zone files, and rejected ones. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { formatName, isWithin, labelsOf, parseName } from '../../../config/dns/name.ts';
-import { recordType } from '../../../config/dns/record-data.ts';
+import { formatName, isWithin, labelsOf, parseName } from '../../../lib/dns/name.ts';
+import { recordType } from '../../../lib/dns/record-data.ts';
 import { regionOf, regionYaml } from '../../geo/dns/world.ts';
 import { fuzzer } from '../../support/fuzz.ts';
 import { placesOf, problemsOf } from '../refusal.ts';

@@ -4,8 +4,8 @@
  */
 import { test } from 'tap';
 import { COOKIE_BYTES, Cookies } from '../../../geo/dns/cookies.ts';
-import { sipHash24 } from '../../../http/siphash.ts';
 import { type ParsedAddress, parseAddress } from '../../../lib/address.ts';
+import { sipHash24 } from '../../../lib/siphash.ts';
 
 const address = (text: string): ParsedAddress => parseAddress(text) as ParsedAddress;
 const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');

@@ -1,0 +1,225 @@
+/**
+ * Starting a fill: the request that goes upstream for a visitor's, under which
+ * name others find it, and what is remembered of what came.
+ * @module
+ */
+import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
+import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
+import { isPersonal } from './credentials.ts';
+import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
+import { Fill, type FillResponse } from './fill.ts';
+import type { StoreRefusal } from './policy/refusals.ts';
+import { isOriginError } from './policy/status.ts';
+import { hasExplicitFreshness } from './policy/targeted.ts';
+import { CONDITIONAL_FIELDS, hasValidator, withConditions } from './policy/validation.ts';
+import { isNewEnough } from './purge-state.ts';
+import { invalidateAfter, OF_THE_VISITOR, removeResponse, storeResponse } from './store-update.ts';
+import type { StoredResponse } from './stored-response.ts';
+import { normalisedField } from './vary.ts';
+
+interface StartOptions {
+  /** Key under which other requests join it; absent if none may. */
+  readonly key?: string;
+  /** The name that it is counted under until its head has arrived; by default the `memoryKey`. */
+  readonly countedAs?: string;
+  readonly pass?: boolean;
+  readonly background?: boolean;
+}
+
+export function startFill(
+  engine: Engine,
+  exchange: Exchange,
+  { key, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
+): Fill {
+  const { request, directives } = exchange;
+  const { store, ledger, now, monotonic, events, bounds } = engine.options;
+  const candidate = exchange.candidate;
+  const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
+  const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
+  engine.fills.countAwaited(countedAs, 1);
+  const fill: Fill = new Fill({
+    request: upstream,
+    fetch: request.fetch,
+    path: request.path,
+    site: request.site,
+    rules: request.rules,
+    requestDirectives: directives,
+    validating,
+    refusal: (head) => (pass ? passRefusal(exchange, head) : undefined),
+    shouldStore: request.shouldStore,
+    store,
+    ledger,
+    minPosition: request.minPosition,
+    keyed: request.keyed,
+    now,
+    monotonic,
+    windowBytes: bounds().fillWindowBytes,
+    windows: engine.windows,
+    background,
+    onInterim: background ? () => undefined : request.onInterim,
+    onIncomplete: () => events.refused('incomplete'),
+    onStored: (stored) => {
+      storeResponse(engine, request, stored);
+      events.stored();
+    },
+    onSettled: (result) => {
+      engine.fills.countAwaited(countedAs, -1);
+      if (result.kind === 'failed') {
+        if (result.error.code !== 'client_closed') events.fillFailed(result.error);
+      } else if (result.kind === 'response') {
+        if (result.refusal !== undefined) events.refused(result.refusal);
+        if (pass) invalidateAfter(engine, request, result.head, fill);
+        else remember(engine, request, result, fill);
+      } else if (result.kind === 'validated') {
+        const { refusal, wasFresh, stored } = result;
+        if (refusal !== undefined) {
+          events.refused(refusal);
+          if (!OF_THE_VISITOR.has(refusal) && fill.isForOthers(stored, result.response304))
+            removeResponse(engine, request, stored);
+        }
+        const shareable = refusal === undefined && wasFresh;
+        remember(engine, request, { head: stored, shareable, refusal, stored }, fill);
+      }
+    },
+    onClosed: (closed) => engine.fills.delete(closed, request.keyed.key, key),
+  });
+  events.fillStarted();
+  if (!fill.closed) engine.fills.add(fill, request.keyed.key, key);
+  return fill;
+}
+
+function passRefusal({ request }: Exchange, head: ResponseHead): StoreRefusal | undefined {
+  if (request.rules.bypasses(request.path)) return 'rule-never';
+  return request.method === 'POST' && representsItsUri(request, head) ? undefined : 'method';
+}
+
+/** A POST whose answer says that it is the representation of the target URI, and for how long (RFC 9110, section 9.3.3). */
+function representsItsUri(
+  { keyed, rawTarget, rules, path, site }: CacheRequest,
+  { status, headers }: ResponseHead,
+): boolean {
+  const location = fieldValue(headers, 'content-location');
+  const base = keyed.prefix + rawTarget;
+  if (status !== 200 || location === undefined || !URL.canParse(location, base)) return false;
+  if (new URL(location, base).href !== new URL(base).href || rawTarget !== keyed.target) return false;
+  const rule = rules.ruleFor(path, status);
+  return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
+}
+
+function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
+  const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
+  return { method, target, headers, memo, body, visitor };
+}
+
+/** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
+function fillRequest(
+  { request, candidate, conditional }: Exchange,
+  validating: StoredResponse | undefined,
+): UpstreamRequest {
+  const { keyed, memo, visitor } = request;
+  const headers = fillRequestFields(request, candidate, conditional, validating);
+  return { method: 'GET', target: keyed.target, headers, memo, body: undefined, visitor };
+}
+
+function fillRequestFields(
+  { headers }: CacheRequest,
+  candidate: StoredResponse | undefined,
+  conditional: boolean,
+  validating: StoredResponse | undefined,
+): RawHeaders {
+  if (validating !== undefined) return withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS);
+  if (conditional) return headers;
+  const wantsWhole = candidate !== undefined || !hasField(headers, 'range');
+  return withoutFields(headers, wantsWhole ? WHOLE_FIELDS : CONDITIONAL_EXCEPT_RANGE);
+}
+
+const RANGE_FIELDS: ReadonlySet<string> = new Set(['range']);
+
+const WHOLE_FIELDS: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, 'range']);
+
+const CONDITIONAL_EXCEPT_RANGE: ReadonlySet<string> = new Set(
+  [...CONDITIONAL_FIELDS].filter((name) => name !== 'if-range'),
+);
+
+/**
+ * Responses to personal requests are other ones, and fewer of them may be shared (RFC 9111, section 3.5;
+ * docs/shared-answers.md). So what is remembered, and what is on its way, is kept apart.
+ */
+export function memoryKey({ keyed, rules, path }: CacheRequest): string {
+  const { credentials, key } = keyed;
+  if (credentials === undefined || !isPersonal(credentials, rules.cookiesAt(path))) return key;
+  return credentials.hasAuthorization ? `${key}\nauthorization` : `${key}\ncookies`;
+}
+
+/** Two requests with the same fill key may be answered with the same response, as far as is known before it is there. */
+export function fillKey(
+  { request, range, candidate }: Exchange,
+  memory: KeyMemory | undefined,
+  asksPeer: boolean | 'near' = request.asksPeer,
+): string {
+  let key = memoryKey(request);
+  if (asksPeer !== false) key += asksPeer === 'near' ? '\nnear' : '\npeer';
+  for (const name of memory?.varyNames ?? []) key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
+  if (range === undefined || candidate !== undefined) return key;
+  return `${key}\nrange:${fieldValue(request.headers, 'range')}\n${fieldValue(request.headers, 'if-range') ?? ''}`;
+}
+
+/** Revalidates in the background, at most once at a time (RFC 5861, section 3). */
+export function revalidate(engine: Engine, exchange: Exchange, candidate: StoredResponse): void {
+  const { request } = exchange;
+  const quiet: Exchange = { ...exchange, candidate, range: undefined };
+  const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
+  const fill = engine.fills.at(key);
+  if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
+    startFill(engine, quiet, { key, background: true });
+}
+
+/** Refusals that the request brought about: the next one's response may well be shared. */
+const OF_THE_REQUEST: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
+  'request-no-store',
+  'partial',
+]);
+
+/** An error says less of a key than a response does: any request can be made in such a way that it is answered with one. */
+const WEIGHT_OF_ERROR = 1 / 4;
+
+/** Uncacheable responses beyond this number change nothing. */
+const MAX_UNCACHEABLE = 1_000_000;
+
+type Judged = Pick<FillResponse, 'shareable' | 'refusal' | 'stored'> & { readonly head: { readonly status: number } };
+
+function remember(engine: Engine, request: CacheRequest, result: Judged, fill: Fill): void {
+  const { head, shareable, refusal, stored } = result;
+  if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
+  const key = memoryKey(request);
+  if (refusal === 'cookies' && key === request.keyed.key) return; // personal at this status or type only: others are not
+  const now = engine.options.monotonic();
+  const varyNames = stored.vary.map(({ name }) => name);
+  if (shareable) {
+    if (varyNames.length === 0) engine.memory.delete(key);
+    else engine.memory.set(key, { uncacheable: 0, uncacheableUntil: LONG_AGO, headMs: 0, varyNames });
+    return;
+  }
+  const before = engine.memory.get(key);
+  const known = before !== undefined && before.uncacheableUntil > now ? before : undefined;
+  const isError = head.status >= 400;
+  const uncacheable = Math.min((known?.uncacheable ?? 0) + (isError ? WEIGHT_OF_ERROR : 1), MAX_UNCACHEABLE);
+  engine.memory.set(key, {
+    uncacheable,
+    uncacheableUntil: later(now, request.site.hit_for_miss_ttl),
+    headMs: Math.max(known?.headMs ?? 0, isError ? 0 : msBetween(fill.startedAt, now)),
+    varyNames: isError && before !== undefined ? before.varyNames : varyNames,
+  });
+}
+
+/** Number of concurrent upstream requests per key: one, plus one for each response that could not be shared. */
+export function concurrency(
+  memory: KeyMemory | undefined,
+  candidate: StoredResponse | undefined,
+  now: MonotonicMs,
+): number {
+  if (candidate?.policy.directives.noCache === true) return Number.POSITIVE_INFINITY; // each request is to be validated
+  if (memory === undefined || memory.uncacheableUntil <= now) return 1;
+  return 1 + Math.floor(memory.uncacheable);
+}

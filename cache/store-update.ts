@@ -1,0 +1,123 @@
+/**
+ * Changes to the store by a response from upstream: it is stored, it updates a stored response, or it invalidates one.
+ * @module
+ */
+import { withField } from '../http/fields/headers.ts';
+import type { ResponseHead } from '../http/message.ts';
+import type { EpochMs } from '../lib/clock.ts';
+import type { CacheRequest, Engine, Exchange } from './exchange.ts';
+import { type Fill, sameRepresentation } from './fill.ts';
+import { siblingKey } from './key.ts';
+import { olderStamp } from './ledger.ts';
+import { isForRequester } from './personal.ts';
+import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
+import { invalidatedTargets, invalidates } from './policy/invalidation.ts';
+import type { StoreRefusal } from './policy/refusals.ts';
+import { mayStillServe, reuse } from './policy/reuse.ts';
+import { isFailure } from './policy/status.ts';
+import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
+import { isCurrent, isHardPurged } from './purge-state.ts';
+import { isComplete, type StoredResponse } from './stored-response.ts';
+import { invalidatedGroups } from './tags.ts';
+import { matchesVary } from './vary.ts';
+
+/** Refusals of a 304 that speak of its own request's visitor: what is stored stays, as old as it is. */
+export const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
+  'request-no-store',
+  'authorization',
+  'cookies',
+  'set-cookie',
+]);
+
+/** Puts a response in the place of those that it is newer than. */
+export function storeResponse(engine: Engine, request: CacheRequest, stored: StoredResponse): void {
+  const { store } = engine.options;
+  const { keyed, headers, site } = request;
+  if (isHardPurged(engine, request, stored)) return; // purged while it was on its way
+  const variants = store.get(keyed.key).filter((other) => !isHardPurged(engine, request, other));
+  const others = variants.filter((other) => !matchesVary(other.vary, headers));
+  const same = variants.find((other) => !others.includes(other));
+  const ofOne = same !== undefined && sameRepresentation(same, stored);
+  if (same !== undefined && isFailure(stored.status) && mayStillServe(same, engine.options.now())) return;
+  if (same !== undefined) {
+    const [isSameCurrent, isStoredCurrent] = [isCurrent(engine, request, same), isCurrent(engine, request, stored)];
+    if (isSameCurrent && !isStoredCurrent) return;
+    // It may have been longer on its way than one that was asked for later. Of two that a purge lies between, the purge
+    // says which is newer: the clock may have been set back.
+    if (isSameCurrent === isStoredCurrent && !ofOne && same.responseTime > stored.responseTime) return;
+  }
+  if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
+  const merged =
+    ofOne && !isComplete(stored) && stored.body.id !== same.body.id
+      ? {
+          ...stored,
+          headers: updatedHeaders(same.headers, stored.headers),
+          body: store.combine(same.body, stored.body),
+        }
+      : stored;
+  store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+/**
+ * Returns whether the whole response is stored and fresh, and the part does not contradict it by failing to combine.
+ */
+function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: EpochMs): boolean {
+  if (isComplete(part) || !isComplete(whole)) return false;
+  return reuse(whole, NO_REQUEST_DIRECTIVES, now) === 'fresh' && selectedBy304(whole.headers, part.headers);
+}
+
+/** Takes out of the store what a 304 says must not be there any more. */
+export function removeResponse(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): void {
+  const { store } = engine.options;
+  const variants = store.get(keyed.key);
+  store.set(
+    keyed.key,
+    variants.filter(({ body }) => body.id !== stored.body.id),
+  );
+}
+
+/** RFC 9111, section 4.3.5. */
+export function updateByHead(engine: Engine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
+  if (head.status !== 200) return;
+  const { key } = request.keyed;
+  const { store } = engine.options;
+  const variants = store.get(key).map((stored): StoredResponse => {
+    if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
+    if (!isForRequester(request, stored) || !fill.isForOthers(stored, head)) return stored;
+    // The stored length counts, as a body that came in chunks has no field that says it.
+    if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
+      return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
+    const fresh = fill.freshened(stored, head, engine.options.now());
+    const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
+    return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
+  });
+  if (variants.length > 0) store.set(key, variants);
+}
+
+/** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
+export function invalidateAfter(engine: Engine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
+  const { method, keyed, rawTarget, site } = request;
+  if (!invalidates(method, head.status)) return;
+  // A URL parser writes some characters in another way than the visitor did, so the target has its own key.
+  engine.invalidate(keyed.key, fill);
+  // It takes no host that ends in a number and is no address, such as 1.2.3.999: no Location is of such an origin.
+  const base = URL.parse(keyed.prefix + rawTarget);
+  if (base === null) return;
+  for (const target of invalidatedTargets(method, head.status, base, head.headers)) {
+    engine.invalidate(siblingKey(site, keyed, target), fill);
+  }
+}
+
+/**
+ * RFC 9875, section 3: an unsafe request's answer that is no error may name
+ * groups. Done by the node that asked the origin, before the answer is delivered.
+ */
+export async function invalidateGroups(
+  engine: Engine,
+  { method, keyed }: CacheRequest,
+  head: ResponseHead,
+): Promise<void> {
+  if (!invalidates(method, head.status) || head.version !== undefined) return;
+  const groups = invalidatedGroups(keyed.authority, head.headers);
+  if (groups.length > 0) await engine.options.invalidateGroups?.(keyed, groups);
+}

@@ -1,0 +1,128 @@
+/**
+ * The answer to one request: from the store, or from a fill that it started or
+ * joined.
+ * @module
+ */
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
+import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
+import type { BodyReader } from '../http/message.ts';
+import type { EpochMs } from '../lib/clock.ts';
+import { type Answer, type Conditions, type Representation, select, withAge } from './answer.ts';
+import type { CacheStatus } from './cache-status.ts';
+import type { CacheRequest, Exchange } from './exchange.ts';
+import type { FillResponse } from './fill.ts';
+import { currentAge, remainingLifetime } from './policy/reuse.ts';
+import { type BodyRange, ResumingReader } from './resume.ts';
+import { coveringRange, type StoredResponse, strongValidator } from './stored-response.ts';
+
+/** Fields of an exchange that an answer from the store depends on. */
+export interface AnswerContext {
+  readonly request: Pick<CacheRequest, 'method'>;
+  readonly profile: Conditions;
+}
+
+export function storedAnswer(
+  exchange: AnswerContext,
+  stored: StoredResponse,
+  now: EpochMs,
+  status: CacheStatus,
+): Answer {
+  const { request, profile } = exchange;
+  const representation: Representation = {
+    head: {
+      status: stored.status,
+      statusText: stored.statusText,
+      headers: withAge(stored.headers, currentAge(stored, now)),
+    },
+    length: stored.length,
+    covers: (ranges) => ranges.every(({ start, end }) => coveringRange(stored, start, end)),
+    open: (range) => stored.body.open(range ?? { start: 0, end: stored.length }),
+    trailers: () => stored.trailers,
+  };
+  const { head, body } = select(request.method, profile, representation, now);
+  const ttlMs = remainingLifetime(stored, now);
+  const { stamp } = stored;
+  return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
+}
+
+export function staleAnswer(
+  exchange: Exchange,
+  stored: StoredResponse,
+  now: EpochMs,
+  fwdStatus: number | undefined,
+): Answer {
+  return storedAnswer(exchange, stored, now, { hit: false, fwd: exchange.reason, fwdStatus, detail: 'stale-if-error' });
+}
+
+/** The answer to the request that started the fill: the response as it came. */
+export function leaderAnswer(exchange: Exchange, result: FillResponse, now: EpochMs): Answer {
+  const { refusal, stored } = result;
+  const status: CacheStatus = {
+    hit: false,
+    fwd: exchange.reason,
+    stored: refusal === undefined,
+    detail: refusal,
+    ttlMs: refusal === undefined ? remainingLifetime(stored, now) : undefined,
+  };
+  return fillAnswer(exchange, result, result.head.headers, now, status);
+}
+
+/** The answer to one who joined: a response from the cache, as old as it is by now. */
+export function sharedAnswer(exchange: Exchange, result: FillResponse, now: EpochMs): Answer {
+  const ttlMs = remainingLifetime(result.stored, now);
+  const headers = withAge(result.stored.headers, currentAge(result.stored, now));
+  return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
+}
+
+/** Position of a response's body in its representation, if the rest can be requested (RFC 9110, section 13.1.5). */
+function bodyRangeOf({ head, length }: FillResponse): BodyRange | undefined {
+  const validator = strongValidator(head.headers);
+  if (validator === undefined) return undefined;
+  if (head.status === 200) return length === undefined ? undefined : { start: 0, end: length, validator };
+  const range = head.status === 206 ? parseContentRange(fieldValue(head.headers, 'content-range')) : undefined;
+  return range === undefined || 'unsatisfied' in range ? undefined : { start: range.start, end: range.end, validator };
+}
+
+function fillAnswer(
+  exchange: Exchange,
+  result: FillResponse,
+  headers: RawHeaders,
+  now: EpochMs,
+  status: CacheStatus,
+): Answer {
+  const { request, profile } = exchange;
+  const shared = result.body;
+  const open = (range?: ByteRange): BodyReader => {
+    const end = range?.end ?? Number.POSITIVE_INFINITY;
+    const reader = shared.reader(range?.start ?? 0, end);
+    const place = bodyRangeOf(result);
+    return new ResumingReader(reader, {
+      fetch: request.fetch,
+      request: {
+        method: 'GET',
+        target: request.keyed.target,
+        headers: request.headers,
+        body: undefined,
+        visitor: request.visitor,
+      },
+      bodyRange: place && { ...place, end: range?.end ?? place.end },
+    });
+  };
+  const representation: Representation = {
+    head: { ...result.head, headers },
+    length: result.length,
+    covers: (ranges) => ranges.length === 1 || shared.isStoring,
+    open,
+    trailers: () => shared.trailers,
+  };
+  const { head, body } = select(request.method, profile, representation, now);
+  return {
+    head,
+    body,
+    trailers: () => shared.trailers,
+    status,
+    stamp: result.stored.stamp,
+    wasFresh: result.wasFresh,
+    above: fieldValue(result.head.headers, 'cache-status'),
+  };
+}

@@ -1,0 +1,384 @@
+/**
+ * One connection of a front: its requests, one after the other, and their
+ * answers at the reader's pace.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import { LONG_AGO, monotonicNow } from '../../lib/clock.ts';
+import { writeAtPace } from '../body/paced-writing.ts';
+import { HttpError } from '../errors.ts';
+import { closeWhenSilent, mayBeHalfOpen } from '../listener/half-open.ts';
+import type { ConnectionHandoff } from '../listener/listener.ts';
+import { turns } from '../listener/turns.ts';
+import type { BodyReader } from '../message.ts';
+import { LineProgress } from '../node-http/request-line.ts';
+import { writeDirectly } from '../node-internals/direct-writes.ts';
+import { shareReads } from '../node-internals/shared-reads.ts';
+import { Http1Exchange } from './exchange.ts';
+import type { HeadProgress } from './head-progress.ts';
+import { isVisible, type Recogniser, type Section } from './recogniser.ts';
+import type { Http1Server } from './server.ts';
+import { type WholeRequest, wholeRequest } from './whole-request.ts';
+
+/** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
+const GROUP_BYTES = 4_096;
+
+/** Event that a connection waits for. */
+export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
+
+export class Http1Connection<Meaning> {
+  readonly socket: Socket;
+  readonly #server: Http1Server<Meaning>;
+  readonly #handoff: ConnectionHandoff;
+  waitsFor: Waiting = 'first-request';
+  /** Since when. */
+  since = monotonicNow();
+  /** Arrival time of the current request. */
+  startedAt = LONG_AGO;
+  /** Kept by the handler: what it knows of the other side, and when it found out. */
+  asker = 0;
+  askerOf: unknown;
+  /** The visitor that its requests count for; undefined where that is not known, or differs from one to the next. */
+  visitor: string | undefined;
+  /** The section of the last request. */
+  #last: Section<Meaning> | undefined;
+  #recogniser: Recogniser<Meaning> | undefined;
+  /** Bytes that have arrived and are not parsed yet. */
+  #rest = '';
+  /** Parser state of an incomplete head, whose bytes are in `#rest`. */
+  #progress: HeadProgress | LineProgress | undefined;
+  /** Parser state of a head behind requests that are answered first. */
+  #following: HeadProgress | undefined;
+  /** The request that is being answered by others. */
+  #exchange: Http1Exchange | undefined;
+  /** True if the other side sends no more. */
+  #hasEnded = false;
+  #isClosed = false;
+
+  constructor(front: Http1Server<Meaning>, socket: Socket, wire: ConnectionHandoff, hasServed: boolean) {
+    this.#server = front;
+    this.#handoff = wire;
+    this.socket = socket;
+    if (hasServed) this.waitsFor = 'request';
+    shareReads(socket, (bytes, length) => {
+      if (this.#isClosed) return socket.push(Buffer.from(bytes.subarray(0, length)));
+      if (!this.#takeRepeat(bytes, length)) this.#take(bytes.toString('latin1', 0, length));
+      return true;
+    });
+    socket.on('data', this.#onData); // what was read before, and all of it where reads are not shared
+    this.socket.on('error', ignore);
+    this.socket.on('end', this.#onEnd);
+    this.socket.on('close', this.#onClose);
+  }
+
+  /** Writes an answer of one piece. */
+  send(answer: Buffer): void {
+    const directly = writeDirectly(this.socket, answer, this.#onWritten);
+    if (directly === 'written') return;
+    if (directly === 'pending') {
+      this.waitsFor = 'reader';
+      this.since = monotonicNow();
+    } else if (!this.socket.write(answer) && this.socket.writableLength > 0) {
+      this.#waitForReader(() => this.#goOn());
+    }
+  }
+
+  /**
+   * Writes an answer whose body is not in one piece.
+   *
+   * @param onDone - Told of the bytes of the body that were written, when all are or the connection has broken.
+   */
+  stream(head: Buffer, body: BodyReader, onDone: (bytes: number) => void): void {
+    this.waitsFor = 'answer';
+    writeAtPace(this.socket, {
+      head,
+      body,
+      waitForReader: (then) => this.#waitForReader(then),
+      onDone,
+      onWritten: () => {
+        if (this.socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
+        else this.#goOn();
+      },
+    });
+  }
+
+  /** No more requests are answered here. */
+  shutdown(): void {
+    if (this.waitsFor === 'request' || this.waitsFor === 'first-request') this.socket.destroy();
+    else if (this.waitsFor === 'rest-of-head') this.#handOff();
+  }
+
+  reject(error: HttpError): void {
+    this.#detach();
+    this.#handoff.reject(this.socket, error);
+  }
+
+  /** An idle connection holds no more than it needs. */
+  forgetLast(): void {
+    this.#last = undefined;
+  }
+
+  readonly #onWritten = (): void => {
+    this.waitsFor = 'answer';
+    this.#goOn();
+  };
+
+  readonly #onData = (chunk: Buffer): void => this.#take(chunk.toString('latin1'));
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
+      const mayWait = this.#server.options.allowHalfOpen === true && mayBeHalfOpen(this.socket);
+      if (mayWait) closeWhenSilent(this.socket, () => this.waitsFor === 'answer' || this.waitsFor === 'reader');
+      // As `node:http` sees it: a client that sends no more has gone.
+      else if (this.#exchange !== undefined) this.socket.end();
+    } else if (this.waitsFor === 'rest-of-head') this.reject(new HttpError('bad_request', 'the head breaks off'));
+    else this.socket.end();
+  };
+
+  readonly #onClose = (): void => {
+    this.#server.forget(this);
+    this.#exchange?.closed();
+  };
+
+  #take(text: string): void {
+    if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
+      this.#rest += text;
+      this.socket.pause();
+      return;
+    }
+    this.startedAt = monotonicNow();
+    const progress = this.#progress;
+    if (progress !== undefined) {
+      if (progress.add(text) !== 'more') this.#read(progress.text);
+      return; // the time for a head counts from its first byte
+    }
+    this.since = this.startedAt;
+    this.#read(this.#rest === '' ? text : this.#rest + text);
+  }
+
+  /** @returns Whether it is one request with the header section of the last one, and nothing else: what visitors send mostly. */
+  #takeRepeat(bytes: Buffer, length: number): boolean {
+    const recogniser = this.#recogniser;
+    const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#server.closing;
+    if (!isIdle || recogniser === undefined || recogniser !== this.#server.options.recogniser()) return false;
+    if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
+    this.startedAt = monotonicNow();
+    if (!this.#answer(recogniser)) this.#askAs(bytes.toString('latin1', 0, length), recogniser);
+    return true;
+  }
+
+  /** Answers what has come. */
+  #read(text: string): void {
+    this.#rest = text;
+    this.#progress = undefined;
+    this.#following = undefined;
+    const recogniser = this.#server.options.recogniser();
+    if (this.#recogniser !== recogniser) this.#last = undefined; // it means something else after a reload
+    this.#recogniser = recogniser;
+    if (this.#server.closing) this.#handOff();
+    else if (!recogniser.recognise(text, 0, this.#last)) this.#waitForMore(recogniser);
+    else if (recogniser.end < text.length) this.#readMany(text, recogniser);
+    else {
+      this.#rest = '';
+      if (!this.#answer(recogniser)) this.#askAs(text, recogniser);
+    }
+  }
+
+  /** @returns Whether the request that was just recognised is answered, or is being answered. */
+  #answer(recogniser: Recogniser<Meaning>): boolean {
+    this.waitsFor = 'request';
+    this.since = this.startedAt;
+    this.#last = recogniser.section;
+    return this.#server.options.answer(this, recogniser);
+  }
+
+  /** Requests that came at once are answered in their order; those that take more than the store go to `node:http` together. */
+  #readMany(text: string, recogniser: Recogniser<Meaning>): void {
+    const sliceEnd = turns.sliceEnd();
+    let at = 0;
+    let groupEnd = 0;
+    /** Sections of the requests of a group: they are not parsed twice. */
+    let sections: readonly Section<Meaning>[] = [];
+    let nth = 0;
+    for (;;) {
+      if (at >= groupEnd) {
+        if (at > 0 && monotonicNow() >= sliceEnd) {
+          this.#goOnLater();
+          return;
+        }
+        // A request that must not be answered here says so to those before it: their answers differ then.
+        const plain = this.#plainSections(text, at, recogniser, at === 0 ? recogniser.section : this.#last);
+        if (plain === undefined) {
+          this.#handOff();
+          return;
+        }
+        sections = plain;
+        nth = 0;
+        groupEnd = at + GROUP_BYTES;
+      }
+      if (!recogniser.recognise(text, at, sections[nth++] ?? this.#last)) break;
+      const isAnswered = this.#answer(recogniser);
+      if (isAnswered) at = recogniser.end;
+      this.#rest = at === text.length ? '' : text.slice(at);
+      if (!isAnswered) this.#handOff();
+      if (!isAnswered || this.waitsFor !== 'request' || at === text.length) return;
+    }
+    this.#waitForMore(recogniser);
+  }
+
+  #waitForMore(recogniser: Recogniser<Meaning>): void {
+    const whole = wholeRequest(this.#rest, recogniser);
+    if (whole !== undefined) {
+      this.#rest = this.#rest.slice(whole.end);
+      this.#following = undefined;
+      this.#ask(whole, undefined);
+      return;
+    }
+    const following = this.#following;
+    const isKnown = following !== undefined && following.text === this.#rest;
+    this.#following = undefined;
+    const progress = isKnown ? following : this.#begunBy(recogniser);
+    if (progress === undefined) {
+      this.#handOff();
+      return;
+    }
+    this.#progress = progress;
+    this.waitsFor = 'rest-of-head';
+  }
+
+  /** @returns What tells when a head or a request line is whole of which `#rest` is the beginning. */
+  #begunBy(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
+    const head = recogniser.headInPieces();
+    if (head.add(this.#rest) === 'more') return head;
+    const line = new LineProgress(this.#server.options.limits().max_header);
+    return line.add(this.#rest) === 'more' ? line : undefined;
+  }
+
+  /** @returns Sections of the next requests that have come, if they are recognised, but perhaps for what follows without a fault. */
+  #plainSections(
+    text: string,
+    from: number,
+    recogniser: Recogniser<Meaning>,
+    likely: Section<Meaning> | undefined,
+  ): Section<Meaning>[] | undefined {
+    const sections: Section<Meaning>[] = [];
+    let at = from;
+    let last = likely;
+    while (at < text.length && at < from + GROUP_BYTES) {
+      if (!recogniser.recognise(text, at, last)) {
+        const rest = text.slice(at);
+        const progress = recogniser.headInPieces();
+        if (progress.add(rest) === 'more') this.#following = progress;
+        else if (!recogniser.isWellFormed(rest)) return undefined;
+        return sections;
+      }
+      if (!isVisible(recogniser.target)) return undefined;
+      last = recogniser.section as Section<Meaning>;
+      sections.push(last);
+      at = recogniser.end;
+    }
+    return sections;
+  }
+
+  /** The answer is written, and the reader has taken it. */
+  #goOn(): void {
+    if (this.#isClosed || this.socket.destroyed) return;
+    this.waitsFor = 'request';
+    this.since = monotonicNow();
+    if (this.#server.closing) {
+      if (this.#rest === '') this.socket.destroySoon();
+      else this.#handOff();
+      return;
+    }
+    if (this.#rest === '') {
+      if (this.#hasEnded) this.socket.end();
+      return;
+    }
+    // Not from within the answer to the request before: a thousand of them would be as deep.
+    this.#goOnLater();
+  }
+
+  /** Reads on what has come when others have had their turn. */
+  #goOnLater(): void {
+    this.waitsFor = 'answer';
+    this.socket.pause();
+    turns.later(() => {
+      if (this.#isClosed || this.socket.destroyed) return;
+      this.startedAt = monotonicNow();
+      this.#read(this.#rest);
+      if (this.#isClosed) return;
+      const isBusy = this.waitsFor === 'answer' || this.waitsFor === 'reader';
+      if (!isBusy && this.#hasEnded) this.socket.end();
+      else if (!isBusy || this.#rest === '') this.socket.resume(); // no other code would, once that is answered
+    });
+  }
+
+  #waitForReader(then: () => void): void {
+    this.waitsFor = 'reader';
+    this.since = monotonicNow();
+    this.socket.once('drain', () => {
+      this.waitsFor = 'answer';
+      then();
+    });
+  }
+
+  #askAs(text: string, recogniser: Recogniser<Meaning>): void {
+    const { isHead, target, section } = recogniser;
+    if (!isVisible(target)) {
+      this.#rest = text;
+      this.#handOff();
+      return;
+    }
+    const { headers } = section as Section<Meaning>;
+    this.#ask({ method: isHead ? 'HEAD' : 'GET', target, headers, body: undefined }, recogniser);
+  }
+
+  /** Has the request answered by those who answer all others, without `node:http` in between. */
+  #ask(request: Omit<WholeRequest, 'end'>, recogniser: Recogniser<Meaning> | undefined): void {
+    const { socket } = this;
+    const { method, target, headers, body } = request;
+    this.waitsFor = 'answer';
+    const exchange = new Http1Exchange({
+      socket,
+      method,
+      target,
+      headers,
+      body,
+      keepAliveSeconds: Math.floor(this.#server.options.limits().keep_alive_timeout / 1_000),
+      isLast: () => this.#server.closing,
+      onWritten: (isLast) => {
+        this.#exchange = undefined;
+        if (isLast) socket.destroySoon();
+        // Over TLS bytes are on their way for a while though there is room: no `drain` would follow.
+        else if (socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
+        else this.#goOn();
+      },
+    });
+    this.#exchange = exchange;
+    this.#server.options.ask(this, recogniser, exchange);
+  }
+
+  #handOff(): void {
+    const unread = this.#progress?.text ?? this.#rest;
+    this.#rest = '';
+    this.#progress = undefined;
+    this.socket.resume(); // what came while an answer was on its way has held it
+    this.#detach();
+    this.#handoff.handOff(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));
+  }
+
+  #detach(): void {
+    this.#isClosed = true;
+    this.#server.forget(this);
+    this.socket.off('data', this.#onData);
+    this.socket.off('end', this.#onEnd);
+    this.socket.off('close', this.#onClose);
+    this.socket.off('error', ignore);
+  }
+}
+
+/** The connection closes after an error, and that is what counts. */
+function ignore(): void {
+  // nothing to do
+}

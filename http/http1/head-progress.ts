@@ -1,0 +1,155 @@
+/**
+ * A head that arrives in pieces: whether more bytes could make it one that is recognised (recogniser.ts). Each byte is
+ * looked at once, however small the pieces are. What is wrong already is for `node:http` to answer at once.
+ * @module
+ */
+import { TOKEN_CHARS } from '../fields/headers.ts';
+import { isPrintable } from '../fields/printable.ts';
+
+/** `whole`: its empty line has come. `other`: it cannot be recognised, whatever follows. */
+export type Progress = 'more' | 'whole' | 'other';
+
+export interface HeadBounds {
+  readonly maxBytes: number;
+  readonly maxLines: number;
+  /** Returns whether the line is one that the recogniser handles. */
+  readonly isRecognised: (name: string, value: string) => boolean;
+}
+
+type State = 'target' | 'version' | 'line' | 'name' | 'colon' | 'space' | 'value' | 'line-end' | 'end';
+
+const VERSION = 'HTTP/1.1\r\n';
+const [LF, CR, SPACE, COLON, DEL] = [0x0a, 0x0d, 0x20, 0x3a, 0x7f] as const;
+
+/** Pieces that are held one by one, until they are made one string: each takes more than its byte. */
+const MAX_PIECES = 64;
+
+/** Characters of a name or a value: none that makes a difference is as long. */
+const MOST_KEPT = 32;
+
+/** The last characters of a target and of a name, so far as they have come. */
+const VISIBLE = /[\x21-\x7e]*/y;
+const TOKEN = new RegExp(`(?:${TOKEN_CHARS})?`, 'y');
+
+export class HeadProgress {
+  readonly #bounds: HeadBounds;
+  /** Text so far. */
+  text = '';
+  #pieces = 0;
+  #state: State = 'target';
+  #version = 0;
+  #lines = 0;
+  /** Name of the current line, as far as it matters. */
+  #name = '';
+  #value = '';
+  #last = 0;
+  #progress: Progress = 'more';
+
+  constructor(bounds: HeadBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** @param piece - What has come since the last call; the first one begins with the request line. */
+  add(piece: string): Progress {
+    const isFirst = this.text === '';
+    this.text += piece;
+    if (++this.#pieces >= MAX_PIECES) {
+      this.text = Buffer.from(this.text, 'latin1').toString('latin1');
+      this.#pieces = 0;
+    }
+    if (this.#progress !== 'more') return this.#progress;
+    this.#progress = this.#read(piece, isFirst);
+    if (this.#progress === 'more' && this.text.length >= this.#bounds.maxBytes) this.#progress = 'other';
+    return this.#progress;
+  }
+
+  #read(piece: string, isFirst: boolean): Progress {
+    let at = 0;
+    if (isFirst) {
+      at = piece.startsWith('GET /') ? 5 : piece.startsWith('HEAD /') ? 6 : 0;
+      if (at === 0) return 'other';
+    }
+    let progress: Progress = 'more';
+    while (at < piece.length && progress === 'more') {
+      at = this.#skip(piece, at);
+      if (at < 0) return 'other';
+      if (at === piece.length) break;
+      const next = this.#step(piece.charCodeAt(at));
+      if (next === undefined) return 'other';
+      if (next === 'end' && piece.charCodeAt(at) === LF) progress = 'whole';
+      this.#state = next;
+      at++;
+    }
+    // The bytes of all values at once: the other ones were looked at by themselves.
+    return isPrintable(piece.slice(0, at)) ? progress : 'other';
+  }
+
+  /** @returns Where the target, the name or the value ends, or the piece; below 0 where it is wrong. */
+  #skip(piece: string, at: number): number {
+    switch (this.#state) {
+      case 'target':
+        return endOf(VISIBLE, piece, at);
+      case 'name': {
+        const end = endOf(TOKEN, piece, at);
+        this.#name = withMore(this.#name, piece, at, end);
+        return end;
+      }
+      case 'value': {
+        const found = piece.indexOf('\r', at);
+        const end = found < 0 ? piece.length : found;
+        if (end === at) return at;
+        const feed = piece.indexOf('\n', at);
+        if (feed >= 0 && feed < end) return -1;
+        this.#value = withMore(this.#value, piece, at, end);
+        this.#last = piece.charCodeAt(end - 1);
+        return end;
+      }
+      default:
+        return at;
+    }
+  }
+
+  /** @returns `undefined` for a byte that cannot stand there. */
+  #step(char: number): State | undefined {
+    switch (this.#state) {
+      case 'target':
+        return char === SPACE ? 'version' : undefined;
+      case 'version':
+        if (char !== VERSION.charCodeAt(this.#version)) return undefined;
+        return ++this.#version === VERSION.length ? 'line' : 'version';
+      case 'line':
+        if (char === CR) return this.#lines > 0 ? 'end' : undefined;
+        this.#name = String.fromCharCode(char);
+        this.#value = '';
+        this.#last = 0;
+        return endOf(TOKEN, this.#name, 0) === 1 && ++this.#lines <= this.#bounds.maxLines ? 'name' : undefined;
+      case 'name':
+        return char === COLON ? 'colon' : undefined;
+      case 'colon':
+      case 'space':
+        if (char === CR) return 'line-end';
+        if (char === SPACE) return this.#state === 'colon' ? 'space' : undefined;
+        if (char < SPACE || char >= DEL) return undefined;
+        this.#value = String.fromCharCode(char);
+        this.#last = char;
+        return 'value';
+      case 'value':
+        return this.#last > SPACE ? 'line-end' : undefined;
+      case 'line-end':
+        return char === LF && this.#bounds.isRecognised(this.#name, this.#value) ? 'line' : undefined;
+      case 'end':
+        return char === LF ? 'end' : undefined;
+    }
+  }
+}
+
+function endOf(chars: RegExp, text: string, from: number): number {
+  chars.lastIndex = from;
+  chars.test(text);
+  return chars.lastIndex;
+}
+
+/** @returns The beginning of a name or a value, as far as it makes a difference. */
+function withMore(kept: string, piece: string, from: number, to: number): string {
+  return kept.length >= MOST_KEPT ? kept : kept + piece.slice(from, Math.min(to, from + MOST_KEPT - kept.length));
+}

@@ -1,0 +1,305 @@
+/**
+ * Recognises the requests that can be answered without a parser: GET and HEAD
+ * in HTTP/1.1, whole, strictly well-formed, without a body and without a word
+ * about the connection. Whatever it does not recognise is for `node:http`;
+ * refusing everything would change nothing but the time that answers take.
+ *
+ * It never looks at a byte behind the head. That is safe because nothing that it
+ * recognises has a body (RFC 9112, section 6.3, rule 7).
+ *
+ * Visitors repeat a header section from request to request, so what it means
+ * is remembered by its text, and only the request line is new each time.
+ * @module
+ */
+
+import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
+import { fieldLines, isFieldName, lowerCase, type RawHeaders, remembered } from '../fields/headers.ts';
+import { isPrintable, printableCopy } from '../fields/printable.ts';
+import { HeadProgress } from './head-progress.ts';
+
+/** A header section that was met before. */
+export interface Section<Meaning> {
+  /** As it came, from the first name to the last line's end. */
+  readonly text: string;
+  readonly headers: RawHeaders;
+  readonly meaning: Meaning;
+  /** The section and the empty line after it, once it was met again. */
+  bytes?: Buffer;
+}
+
+export interface RecogniserOptions<Meaning> {
+  /** Bytes of a head; a longer one is not recognised. */
+  readonly maxBytes: number;
+  /** Header lines of a head. */
+  readonly maxLines: number;
+  /** Computes the meaning of a header section, whatever the target; called once for each. */
+  readonly meaningOf: (headers: RawHeaders) => Meaning;
+  /** True (the default) if sections are repeated and worth caching. */
+  readonly repeats?: boolean;
+}
+
+/** Sections longer than this are not remembered beyond their connection. */
+const MAX_REMEMBERED_BYTES = 4_096;
+
+/** Maximum size of each of two generations, in characters of header sections. */
+const GENERATION_BYTES = 512 * 1024;
+
+/** Minimum size that a section counts for: its meaning takes some kilobytes, however short it is. */
+const LEAST_BYTES = 256;
+
+export class Recogniser<Meaning> {
+  readonly #options: RecogniserOptions<Meaning>;
+  /** By their text. */
+  readonly #sections = new TwoGenerationCache<string, Section<Meaning>>({
+    generationWeight: GENERATION_BYTES,
+    weightOf: (text) => Math.max(text.length, LEAST_BYTES),
+  });
+
+  /** Properties of the last head that was recognised: valid until the next call. */
+  isHead = false;
+  section: Section<Meaning> | undefined;
+  /** End of the last head. */
+  end = 0;
+  /** Bytes of the last head's target, if it was recognised as bytes: valid until they are overwritten. */
+  bytes: Buffer | undefined;
+  targetFrom = 0;
+  targetTo = 0;
+  #target: string | undefined;
+
+  constructor(options: RecogniserOptions<Meaning>) {
+    this.#options = options;
+  }
+
+  /** Returns whether a head that is not recognised does not affect the requests before it. */
+  isWellFormed(text: string): boolean {
+    const { maxBytes, maxLines } = this.#options;
+    return beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
+  }
+
+  /** @returns What tells of a head that has not come to its end whether it may be recognised then. */
+  headInPieces(): HeadProgress {
+    const { maxBytes, maxLines } = this.#options;
+    return new HeadProgress({ maxBytes, maxLines, isRecognised });
+  }
+
+  /** Target of the last head. Most requests are answered without making a string of it. */
+  get target(): string {
+    this.#target ??= this.bytes?.toString('latin1', this.targetFrom, this.targetTo) ?? '';
+    return this.#target;
+  }
+
+  get maxBytes(): number {
+    return this.#options.maxBytes;
+  }
+
+  get maxLines(): number {
+    return this.#options.maxLines;
+  }
+
+  /**
+   * @param text - What came, one byte a character.
+   * @param at - Where a request begins.
+   * @param last - The section of the connection's last request.
+   * @returns Whether there is one, whole; it is in the fields then.
+   */
+  recognise(text: string, at: number, last: Section<Meaning> | undefined): boolean {
+    this.isHead = !text.startsWith('GET /', at);
+    if (this.isHead && !text.startsWith('HEAD /', at)) return false;
+    const start = at + (this.isHead ? 5 : 4);
+    const lineEnd = text.indexOf('\n', start);
+    if (lineEnd < 0 || !text.startsWith(VERSION, lineEnd - VERSION.length)) return false;
+    const headEnd = text.indexOf('\r\n\r\n', lineEnd - 1);
+    if (headEnd < lineEnd || headEnd + 4 - at > this.#options.maxBytes) return false;
+    const lines = text.slice(lineEnd + 1, headEnd + 2);
+    const section = last !== undefined && last.text === lines ? last : this.#sectionOf(lines);
+    if (section === undefined) return false;
+    this.#target = text.slice(start, lineEnd - VERSION.length);
+    this.bytes = undefined;
+    this.section = section;
+    this.end = headEnd + 4;
+    return true;
+  }
+
+  /**
+   * As `recognise`, for bytes that are one head with the section of the
+   * connection's last request: no string is made of it, so that it leaves nothing
+   * to the garbage collector.
+   *
+   * @param length - How many of the bytes came.
+   * @returns False also where `recognise` would find a request.
+   */
+  recogniseRepeat(bytes: Buffer, length: number, last: Section<Meaning>): boolean {
+    const lineLength = length - last.text.length - 2;
+    if (length > this.#options.maxBytes) return false;
+    const isHead = !isAt(bytes, 0, GET);
+    if (isHead && !isAt(bytes, 0, HEAD)) return false;
+    const from = isHead ? HEAD.length - 1 : GET.length - 1;
+    const to = lineLength - LINE_END.length;
+    if (to <= from || !isAt(bytes, to, LINE_END)) return false;
+    for (let i = from; i < to; i++) if ((bytes[i] as number) <= 0x20 || (bytes[i] as number) >= 0x7f) return false;
+    // Only now: most large sections are not met again.
+    last.bytes ??= Buffer.from(`${last.text}\r\n`, 'latin1');
+    if (bytes.compare(last.bytes, 0, last.bytes.length, lineLength, length) !== 0) return false;
+    this.isHead = isHead;
+    this.#target = undefined;
+    this.bytes = bytes;
+    this.targetFrom = from;
+    this.targetTo = to;
+    this.section = last;
+    this.end = length;
+    return true;
+  }
+
+  #sectionOf(lines: string): Section<Meaning> | undefined {
+    const { maxLines, repeats = true, meaningOf } = this.#options;
+    const isRemembered = repeats && lines.length <= MAX_REMEMBERED_BYTES;
+    if (isRemembered) {
+      const known = this.#sections.get(lines);
+      if (known !== undefined) return known;
+    }
+    // A slice would hold everything that came with it, and so would the names and values that are slices of it.
+    const text = printableCopy(lines);
+    const headers = text === undefined ? undefined : parseRecognised(text, maxLines);
+    if (text === undefined || headers === undefined) return undefined;
+    const section = { text, headers, meaning: meaningOf(headers) };
+    if (isRemembered) this.#sections.set(text, section);
+    return section;
+  }
+}
+
+/** End of the request line, before its line feed. */
+const VERSION = ' HTTP/1.1\r';
+
+const GET = Buffer.from('GET /');
+const HEAD = Buffer.from('HEAD /');
+const LINE_END = Buffer.from(`${VERSION}\n`);
+
+function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
+  return true;
+}
+
+/** Fields that frame a body. */
+const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
+
+/** Fields that frame a body, or concern the connection and not the resource. */
+const NOT_RECOGNISED: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'trailer',
+  'te',
+  'expect',
+  'upgrade',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+]);
+
+/** @returns Names and values as `node:http` would give them, or `undefined`. */
+export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
+  return isPrintable(lines) ? parseRecognised(lines, maxLines) : undefined;
+}
+
+/**
+ * @returns Likewise, for a section that may frame a body: by Content-Length or Transfer-Encoding, whatever they say.
+ */
+export function parseFramedSection(lines: string, maxLines: number): RawHeaders | undefined {
+  const text = printableCopy(lines);
+  return text === undefined ? undefined : parseLines(text, maxLines, isFieldFraming);
+}
+
+/** A name of a field. */
+interface Name {
+  /** The same text for each field of the name, which others then find by its identity. */
+  readonly text: string;
+  readonly isConnection: boolean;
+  readonly isRecognised: boolean;
+  readonly isFraming: boolean;
+}
+
+/** `null`: no name. */
+const nameOf: (text: string) => Name | null = remembered((text) => {
+  if (!isFieldName(text)) return null;
+  const lower = lowerCase(text);
+  return {
+    text,
+    isConnection: lower === 'connection',
+    isRecognised: !NOT_RECOGNISED.has(lower),
+    isFraming: FRAMING.has(lower),
+  };
+});
+
+function isRecognised(name: string, value: string): boolean {
+  const known = nameOf(name);
+  return known !== null && isFieldRecognised(known, value);
+}
+
+function isFieldRecognised({ isConnection, isRecognised }: Name, value: string): boolean {
+  return isConnection ? value.toLowerCase() === 'keep-alive' : isRecognised;
+}
+
+function isFieldFraming(name: Name, value: string): boolean {
+  return name.isFraming || isFieldRecognised(name, value);
+}
+
+function parseRecognised(lines: string, maxLines: number): RawHeaders | undefined {
+  return parseLines(lines, maxLines, isFieldRecognised);
+}
+
+/**
+ * Lines of a header section: a token, a colon, at most one space, and what neither begins nor ends with whitespace, or
+ * nothing. RFC 9112 allows more, but nothing that visitors send. An expression for all of it would note each
+ * character as a place to go back to, which takes several times as long.
+ *
+ * @param lines - Printable.
+ */
+function parseLines(
+  lines: string,
+  maxLines: number,
+  isTaken?: (name: Name, value: string) => boolean,
+): RawHeaders | undefined {
+  const headers: string[] = [];
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\r', at);
+    const colon = lines.indexOf(':', at);
+    if (colon <= at || colon >= end || lines.indexOf('\n', at) !== end + 1) return undefined;
+    if (headers.length >= maxLines * 2) return undefined;
+    const name = nameOf(lines.slice(at, colon));
+    const from = lines.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1;
+    if (name === null) return undefined;
+    if (from < end && (lines.charCodeAt(from) <= SPACE || lines.charCodeAt(end - 1) <= SPACE)) return undefined;
+    const value = lines.slice(from, end);
+    if (isTaken?.(name, value) === false) return undefined;
+    headers.push(name.text, value);
+    at = end + 2;
+  }
+  return headers;
+}
+
+const SPACE = 0x20;
+
+/**
+ * Returns whether the text begins with a head that a strict parser accepts, though the recogniser does not: the
+ * requests before it are not affected.
+ */
+export function beginsWithSoundHead(text: string, maxLines: number): boolean {
+  const headEnd = text.indexOf('\r\n\r\n');
+  const lineEnd = text.indexOf('\r\n');
+  if (headEnd < 0 || !SOUND_REQUEST_LINE.test(text.slice(0, lineEnd))) return false;
+  const lines = text.slice(lineEnd + 2, headEnd + 2);
+  const headers = isPrintable(lines) ? parseLines(lines, maxLines) : undefined;
+  if (headers === undefined) return false;
+  const lengths = fieldLines(headers, 'content-length');
+  const codings = fieldLines(headers, 'transfer-encoding');
+  if (lengths.length + codings.length > 1) return false;
+  return lengths.every((length) => /^\d{1,9}$/.test(length)) && codings.every((coding) => coding === 'chunked');
+}
+
+const SOUND_REQUEST_LINE = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \/[\x21-\x7e]* HTTP\/1\.1$/;
+
+/** A request target that `node:http` may be given as it is: visible ASCII. */
+export function isVisible(target: string): boolean {
+  return VISIBLE.test(target);
+}
+
+const VISIBLE = /^[\x21-\x7e]+$/;

@@ -1,0 +1,109 @@
+/**
+ * Fast HTTP/1.1 server in front of `node:http`: parses plain requests (http/http1/recogniser.ts) and answers them,
+ * synchronously where possible, else through the handler of all requests. What is not recognised goes to `node:http`
+ * for good, with its bytes unread.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import type { LimitsConfig } from '../../config/schema.ts';
+import { type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
+import { HttpError } from '../errors.ts';
+import type { ConnectionHandoff } from '../listener/listener.ts';
+import { Http1Connection } from './connection.ts';
+import type { Http1Exchange } from './exchange.ts';
+import type { Recogniser } from './recogniser.ts';
+
+export interface Http1ServerOptions<Meaning> {
+  /** Asked at each use, as a reload changes it. */
+  readonly recogniser: () => Recogniser<Meaning>;
+  readonly limits: () => LimitsConfig;
+  /** As of a listener. */
+  readonly allowHalfOpen?: boolean;
+  /**
+   * Writes the answer to the request that was just recognised, by `send` or `stream`.
+   *
+   * @returns Whether it has an answer; if not, it is asked for like any other.
+   */
+  readonly answer: (connection: Http1Connection<Meaning>, request: Recogniser<Meaning>) => boolean;
+  /**
+   * Has a request answered by those who answer all others; never throws.
+   *
+   * @param request - The one that was just recognised; `undefined` for one that is neither GET nor HEAD.
+   */
+  readonly ask: (
+    connection: Http1Connection<Meaning>,
+    request: Recogniser<Meaning> | undefined,
+    exchange: Http1Exchange,
+  ) => void;
+}
+
+/** Interval of checks for expired timeouts. */
+const SWEEP_MS = 500;
+
+/** Node grants this much on top of the time it announces for an idle connection. */
+const KEEP_ALIVE_GRACE_MS = 1_000;
+
+export class Http1Server<Meaning> {
+  readonly options: Http1ServerOptions<Meaning>;
+  readonly #connections = new Set<Http1Connection<Meaning>>();
+  readonly #sweep: NodeJS.Timeout;
+  closing = false;
+
+  constructor(options: Http1ServerOptions<Meaning>) {
+    this.options = options;
+    this.#sweep = setInterval(() => this.sweep(monotonicNow()), SWEEP_MS).unref();
+  }
+
+  /** Connections that are here, not with `node:http`. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a connection that has just been accepted, or decrypted. @param hasServed - Whether it comes back from `node:http`. */
+  accept(socket: Socket, wire: ConnectionHandoff, hasServed = false): void {
+    if (this.closing) {
+      wire.handOff(socket);
+      return;
+    }
+    this.#connections.add(new Http1Connection(this, socket, wire, hasServed));
+  }
+
+  /** The connection has closed, or is with `node:http` for good. */
+  forget(connection: Http1Connection<Meaning>): void {
+    this.#connections.delete(connection);
+  }
+
+  /** No more requests are answered here: idle connections are closed, the others go to `node:http` with their next request. */
+  close(): void {
+    if (this.closing) return;
+    this.closing = true;
+    clearInterval(this.#sweep);
+    for (const connection of this.#connections) connection.shutdown();
+    setTimeout(() => {
+      for (const connection of this.#connections) connection.socket.destroy();
+    }, this.options.limits().drain_timeout).unref();
+  }
+
+  /** Closes the connections whose time is up. */
+  sweep(now: MonotonicMs): void {
+    const { header_timeout, keep_alive_timeout, write_timeout } = this.options.limits();
+    for (const connection of this.#connections) {
+      const waited = msBetween(connection.since, now);
+      switch (connection.waitsFor) {
+        case 'first-request':
+        case 'rest-of-head':
+          if (waited > header_timeout) connection.reject(new HttpError('request_timeout'));
+          break;
+        case 'request':
+          connection.forgetLast();
+          if (waited > keep_alive_timeout + KEEP_ALIVE_GRACE_MS) connection.socket.destroy();
+          break;
+        case 'reader':
+          if (waited > write_timeout) connection.socket.destroy();
+          break;
+        case 'answer':
+          break; // its time is for others to keep
+      }
+    }
+  }
+}

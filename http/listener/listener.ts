@@ -1,0 +1,410 @@
+/**
+ * A listening HTTP/1.1 server with every bound of the config, strict about
+ * what it reads: what is not well-formed gets an answer and a closed
+ * connection, whatever is left unread.
+ * @module
+ */
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { LimitsConfig } from '../../config/schema.ts';
+import type { Started } from '../../lib/components.ts';
+import { errorPage, HttpError } from '../errors.ts';
+import { hasBody } from '../exchange.ts';
+import { fieldValue, listMembers, type RawHeaders } from '../fields/headers.ts';
+import { isPreface, refuseHttp2 } from '../http2/refusing.ts';
+import { isSafe } from '../methods.ts';
+import { isUnread, NodeExchange, UpgradeRequest } from '../node-http/exchange.ts';
+import { Pipelines } from '../node-http/pipelines.ts';
+import { NodeReading } from '../node-http/reading.ts';
+import { isMethodUnknown, writtenAnew } from '../node-http/request-line.ts';
+import { closeWhenSilent } from './half-open.ts';
+import { endLingering, linger } from './linger.ts';
+import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
+import { type SecureListening, secure } from './tls.ts';
+
+export interface ListenerOptions {
+  /** HOST:PORT; port 0 takes a free one. */
+  readonly address: string;
+  /** True if other processes may listen there too, and the system distributes the connections. */
+  readonly reusePort?: boolean;
+  readonly limits: LimitsConfig;
+  /** With TLS; absent: without. */
+  readonly secure?: SecureListening | undefined;
+  /** Returns whether a connection is taken, by its other end as a PROXY header says it; one that is not is closed. */
+  readonly admits?: ((socket: Socket) => boolean) | undefined;
+  /**
+   * True if a client that has shut down its sending side may still get its answers, as `nc -N` does. Otherwise, and
+   * over TLS, its requests are aborted.
+   */
+  readonly allowHalfOpen?: boolean;
+  /** Connections that begin with a PROXY header; absent: none. */
+  readonly proxied?: ProxiedOptions | undefined;
+  /**
+   * Sees each connection first, before anything is read as HTTP. It answers
+   * requests itself, or calls `wire.handOver` once, with the socket (or one it
+   * has put in its place) and what it has read but not answered, and has
+   * nothing to do with the connection from then on.
+   * Absent: all connections are handed over at once.
+   *
+   * A connection can come back: with `hasServed` set, and at the beginning of a request.
+   */
+  readonly onConnection?: ((socket: Socket, wire: ConnectionHandoff, hasServed: boolean) => void) | undefined;
+  /** Answers every request, and never rejects. */
+  readonly onRequest: (exchange: NodeExchange) => void;
+  /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
+  readonly onUpgrade?: (request: UpgradeRequest) => void;
+  /** Called for every request that ends before `onRequest` could see it. */
+  readonly onRefused?: (error: HttpError) => void;
+  /** Fields of the answer to such a request. */
+  readonly refusalFields?: (error: HttpError) => RawHeaders;
+}
+
+/** Handling of a connection before HTTP is read. */
+export interface ConnectionHandoff {
+  /** Lets `node:http` read from here on. @param unread - What was read already, to be read again: from where a request begins. */
+  handOff(socket: Socket, unread?: Buffer): void;
+  /** Answers with an error and closes. */
+  reject(socket: Socket, error: HttpError): void;
+}
+
+export interface Listener {
+  /** HOST:PORT as it is bound. */
+  readonly address: string;
+  /** New bounds; connections that are open keep their bound on headers. */
+  update(limits: LimitsConfig): void;
+  /** Takes no more connections, lets requests under way finish for as long as the config says, then cuts them off. */
+  close(): Promise<void>;
+}
+
+/** Lifetime of listeners among the components of a node: their bounds are those of the config. */
+export const LISTENER_LIFETIME = {
+  update: (listener: Listener, { limits }: { readonly limits: LimitsConfig }): void => listener.update(limits),
+  close: (listener: Listener): Promise<void> => listener.close(),
+};
+
+/** Interval of checks for idle connections while closing. */
+const IDLE_CHECK_MS = 50;
+
+/**
+ * Opens a listener.
+ *
+ * @param _started - Everything that requests need runs.
+ * @throws the system's error when the address cannot be had, `EADDRINUSE` above all.
+ */
+export async function listen(_started: Started, options: ListenerOptions): Promise<Listener> {
+  const { address, limits, onConnection, onRequest, onUpgrade, onRefused, refusalFields } = options;
+  const isSwitch = (request: IncomingMessage): boolean => onUpgrade !== undefined && isWebSocket(request);
+  const httpOptions = {
+    connectionsCheckingInterval: CHECKING_INTERVAL_MS,
+    requireHostHeader: false, // parseRequestTarget says what is wrong, in an answer like all others
+    insecureHTTPParser: false,
+    // Node drops what follows a request with Upgrade unless that is granted, so each is: see `upgrade` below.
+    shouldUpgradeCallback: (request: IncomingMessage) => isSwitch(request) || !hasBody(request.rawHeaders),
+  };
+  const server: Server = options.secure
+    ? createSecureServer({ ...httpOptions, ...options.secure.serverOptions(limits) })
+    : createServer(httpOptions);
+  let bounds = limits;
+  const update = (next: LimitsConfig): void => {
+    bounds = next;
+    bound(server, next);
+    sessions?.update(next);
+  };
+  const onPlainHttp = (socket: Socket): void => turnAway(socket, new HttpError('plain_http'));
+  const sessions = options.secure && secure(server, options.secure, () => bounds, onPlainHttp);
+  update(limits);
+  if (options.allowHalfOpen && options.secure === undefined) Object.assign(server, { httpAllowHalfOpen: true });
+  server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request
+  const pipelines = new Pipelines();
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    reading.hasHead(request);
+    restoreMethod(request);
+    // Node has dropped what follows an Upgrade behind a body; it is to be sent anew (RFC 9112, section 9.3.2).
+    if (!server.listening || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    pipelines.add(socket, response, isSafe(request.method), () => onRequest(new NodeExchange(request, response)));
+  };
+  /** Methods of requests that `node:http` reads with another one in their place. */
+  const methods = new WeakMap<Duplex, string>();
+  const restoreMethod = (request: IncomingMessage): void => {
+    const method = methods.get(request.socket);
+    if (method !== undefined) request.method = method;
+    methods.delete(request.socket);
+  };
+  const turnAway = (socket: Duplex, error: HttpError): void => {
+    onRefused?.(error);
+    refuse(socket, error, refusalFields?.(error));
+  };
+  server.on('request', take);
+  server.on('checkContinue', take);
+  server.on('checkExpectation', take); // RFC 9110, section 10.1.1: 417 for others is a MAY; they go no further
+  // The http server accepts, as every net.Server does, but reads only what it is given.
+  const accepting = options.secure ? 'secureConnection' : 'connection';
+  const reading = new NodeReading(server, accepting, {
+    onBegun: (socket) => pipelines.begun(socket),
+    onFault: (socket, fault) => void server.emit('clientError', fault, socket),
+    maxTrailerBytes: () => bounds.max_header,
+  });
+  const wire: ConnectionHandoff = {
+    handOff: (socket, unread) => {
+      if (unread !== undefined && isPreface(unread) && options.secure === undefined) {
+        const error = new HttpError('http2_without_tls');
+        const onError = (): void => onRefused?.(error);
+        refuseHttp2(socket, unread, {
+          error,
+          limits: () => bounds,
+          onRefused: onError,
+          reject: (s) => turnAway(s, error),
+        });
+        return;
+      }
+      reading.watch(socket);
+      if (pipelines.watch(socket)) {
+        closeGently(socket, pipelines);
+        if (options.allowHalfOpen) {
+          socket.once('end', () => closeWhenSilent(socket, () => pipelines.unfinished(socket).length > 0));
+        }
+      }
+      const line = unread && writtenAnew(unread);
+      if (line?.method === 'PRI') {
+        turnAway(socket, new HttpError('method_not_implemented', 'PRI')); // RFC 9113, section 3.4: reserved
+        return;
+      }
+      if (line?.method !== undefined) methods.set(socket, line.method);
+      if (unread !== undefined) socket.unshift(line?.bytes ?? unread);
+      reading.begin(socket);
+    },
+    reject: turnAway,
+  };
+  /** @param unread - From where a request begins. */
+  const readOn = (socket: Socket, unread: Buffer): void => {
+    if (unread.length > 0) socket.unshift(unread);
+    if (onConnection === undefined) wire.handOff(socket);
+    else onConnection(socket, wire, true);
+  };
+  server.on(accepting, (socket: Socket) => {
+    if (sessions?.take(socket as TLSSocket)) return;
+    if (onConnection === undefined) wire.handOff(socket);
+    else onConnection(socket, wire, false);
+  });
+  if (options.admits) admitOnly(server, options.admits); // before TLS, which costs more than all else
+  const proxied = options.proxied && expectProxyHeaders(server, options.proxied);
+  server.on('connect', (_request, socket) => {
+    reading.left(socket as Socket);
+    turnAway(socket, new HttpError('method_not_implemented', 'CONNECT'));
+  });
+  server.on('clientError', (error: ParserError, socket) => {
+    if (socket.writableEnded) return; // what comes after an answer that closes the connection is not read
+    if (!isOfTheParser(error)) {
+      socket.destroy();
+      return;
+    }
+    // A page must not be taken for a part of an answer that is under way, nor for the answer to another request.
+    const unfinished = pipelines.unfinished(socket);
+    const last = unfinished.at(-1);
+    const rawPacket = reading.packet(socket as Socket) ?? error.rawPacket;
+    const whole =
+      last === undefined && onConnection && pipelines.isBetween(socket, rawPacket) ? refusedLine(rawPacket) : undefined;
+    if (whole === undefined) reading.drop(socket as Socket);
+    if (whole !== undefined) {
+      reading.end(socket as Socket);
+      readOn(socket as Socket, whole);
+    } else if (last === undefined) turnAway(socket, parserError(error));
+    else if (!isUnread(last.req)) refuseBehind(last, () => turnAway(socket, parserError(error)));
+    else if (last.headersSent) socket.destroy();
+    else {
+      const refuseLast = (): void => {
+        if (last.headersSent) socket.destroy();
+        else turnAway(socket, parserError(error));
+      };
+      const before = unfinished.at(-2); // those before it get their answers
+      if (before === undefined) refuseLast();
+      else before.once('finish', refuseLast);
+    }
+  });
+  const upgraded = new Set<Duplex>();
+  const answerUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    if (stream.destroyed || stream.writableEnded) return; // an answer before it was the last one
+    if (isSwitch(request)) {
+      upgraded.add(stream);
+      stream.once('close', () => upgraded.delete(stream));
+      onUpgrade?.(new UpgradeRequest(request, stream, head));
+      return;
+    }
+    // RFC 9110, section 7.8: "A server MAY ignore a received Upgrade header field".
+    const { socket } = request;
+    restoreMethod(request);
+    socket.on('error', ignore);
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = server.listening && isKept(request);
+    response.assignSocket(socket);
+    response.once('finish', () => {
+      response.detachSocket(socket);
+      response.emit('close');
+      socket.off('error', ignore);
+      if (!response.shouldKeepAlive || !server.listening) {
+        socket.destroySoon();
+        return;
+      }
+      reading.end(socket);
+      readOn(socket, head);
+    });
+    pipelines.add(socket, response, isSafe(request.method), () => onRequest(new NodeExchange(request, response)));
+  };
+  server.on('upgrade', (request, stream, head) => {
+    reading.left(request.socket);
+    const before = pipelines.unfinished(request.socket).at(-1);
+    if (before === undefined) answerUpgrade(request, stream, head);
+    else before.once('close', () => answerUpgrade(request, stream, head));
+  });
+  await bind(server, address, options.reusePort ?? false);
+  return {
+    address: boundAddress(server),
+    update,
+    close: () => {
+      pipelines.endAll();
+      proxied?.close();
+      sessions?.close();
+      return drain(server, upgraded, bounds.drain_timeout);
+    },
+  };
+}
+
+/** Interval of checks for requests that take too long to arrive. */
+const CHECKING_INTERVAL_MS = 500;
+
+function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig): void {
+  server.maxHeaderSize = limits.max_header; // read by Node for each new connection, though its types do not say so
+  server.headersTimeout = limits.header_timeout;
+  server.requestTimeout = limits.request_timeout;
+  server.keepAliveTimeout = limits.keep_alive_timeout;
+  server.maxConnections = limits.max_connections;
+}
+
+/** Answers on a socket that has no response object, and closes it. */
+export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []): void {
+  socket.on('error', () => socket.destroy()); // the other side may be gone already
+  if (!socket.writable || socket.destroyed) {
+    socket.destroy();
+    return;
+  }
+  const page = errorPage(error, crypto.randomUUID(), undefined);
+  const headers = [...page.headers, ...fields];
+  let head = `HTTP/1.1 ${page.status} ${STATUS_CODES[page.status]}\r\nConnection: close\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), page.body]));
+  linger(socket);
+}
+
+/** Keeps Node from closing a connection after an answer while its request is still arriving. */
+function closeGently(socket: Socket, pipelines: Pipelines): void {
+  const destroySoon = socket.destroySoon.bind(socket);
+  socket.destroySoon = () => {
+    pipelines.release(socket);
+    const request = pipelines.latest(socket)?.req;
+    if (request === undefined || !isUnread(request)) {
+      destroySoon();
+      return;
+    }
+    request.removeAllListeners('readable'); // of the reader of its body
+    request.resume();
+    socket.end();
+    linger(socket);
+  };
+}
+
+/** Asks for each connection before those who listen to the server for connections by now. */
+function admitOnly(server: Server, admits: (socket: Socket) => boolean): void {
+  const listeners = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (!admits(socket)) socket.destroy();
+    else for (const listener of listeners) listener.call(server, socket);
+  });
+}
+
+/**
+ * Ends a connection of which nothing more can be read behind an answer: that says so, or the refusal of what came
+ * behind its request follows it.
+ */
+function refuseBehind(response: ServerResponse, refuseNext: () => void): void {
+  const isAnnounced = response.headersSent && response.shouldKeepAlive;
+  response.shouldKeepAlive = false;
+  if (isAnnounced) response.once('finish', refuseNext);
+}
+
+/** Not of the connection, such as a reset. */
+function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' || code?.startsWith('HPE_') === true;
+}
+
+/** Error of Node's parser for bytes that it rejects. */
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
+
+/** The bytes of a request that begins in the packet that was refused, and whose line another reader can write so that it is taken. */
+function refusedLine(packet: Buffer | undefined): Buffer | undefined {
+  return packet && writtenAnew(packet) ? Buffer.from(packet) : undefined;
+}
+
+function isKept({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  const options = listMembers(fieldValue(rawHeaders, 'connection') ?? '').map((option) => option.toLowerCase());
+  return httpVersion === '1.0' ? options.includes('keep-alive') : !options.includes('close');
+}
+
+function ignore(): void {
+  // the connection closes, and that is what counts
+}
+
+function parserError(error: ParserError): HttpError {
+  if (error.code === 'HPE_INVALID_METHOD' && isMethodUnknown(restOf(error)))
+    return new HttpError('method_not_implemented');
+  if (error.code === 'HPE_PAUSED_H2_UPGRADE') return new HttpError('http2_without_tls');
+  if (error.code === 'HPE_HEADER_OVERFLOW') return new HttpError('header_too_large');
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HttpError('request_timeout');
+  return new HttpError('bad_request', error.code);
+}
+
+/** From where the parser stopped. */
+function restOf({ rawPacket, bytesParsed = 0 }: ParserError): string {
+  return rawPacket?.toString('latin1', bytesParsed) ?? '';
+}
+
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+function bind(server: Server, address: string, reusePort: boolean): Promise<void> {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port: Number(address.slice(colon + 1)), backlog: 4_096, reusePort }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function boundAddress(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo;
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function drain(server: Server, upgraded: ReadonlySet<Duplex>, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cutOff = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
+      endLingering(server);
+    }, timeoutMs);
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS); // Node closes those of now only
+    server.close(() => {
+      clearTimeout(cutOff);
+      clearInterval(idle);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,301 @@
+/**
+ * HTTP/1.1 towards one server: an origin, a shield, another edge. Headers go
+ * and come as they stand on the wire.
+ *
+ * A request that a kept connection swallowed without a byte in return is sent
+ * again, once, if it may be (RFC 9110, section 9.2.2): the server closed the
+ * connection while the request was on its way. It gets a connection of its own
+ * then, as the other kept ones may have gone the same way.
+ * @module
+ */
+import type { Duplex } from 'node:stream';
+import { removeHopByHop } from '../fields/forwarding.ts';
+import { HOP_BY_HOP } from '../fields/forwarding-fields.ts';
+import { type RawHeaders, withoutFields } from '../fields/headers.ts';
+import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../message.ts';
+import {
+  ConnectionShares,
+  type HeldBack,
+  type Sharer,
+  type SharesOptions,
+  type Standing,
+} from './connection-shares.ts';
+import { UPSTREAM_CAUSES, type UpstreamError, upstreamError } from './errors.ts';
+import { UpstreamPool, type UpstreamTls } from './pool.ts';
+
+export interface UpstreamOptions extends SharesOptions {
+  /** Scheme, host and port. */
+  readonly url: string;
+  readonly connectTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Bytes of a response's header section; by default what an origin may send. */
+  readonly maxHeadBytes?: number;
+  /** Maximum age of a connection that is never idle; by default a minute. */
+  readonly maxAgeMs?: number;
+  /**
+   * True to accept bodies in a transfer coding other than chunked as they are, until the connection closes (RFC 9112,
+   * section 6.3).
+   */
+  readonly anyTransferCoding?: boolean;
+  /** Pause before a connection is used again where the server may send more than its response; by default 100 ms. */
+  readonly restMs?: number;
+  /** True if lines of a header section may end with LF alone. */
+  readonly bareLf?: boolean;
+  readonly tls?: UpstreamTls;
+  /** Fields of responses that are not passed on, in lower case; those of the connection never are. */
+  readonly withheld?: ReadonlySet<string>;
+}
+
+/** An origin's header section; one with a thousand tags needs more than Node's 16 KiB. */
+export const MAX_RESPONSE_HEADER_BYTES = 128 * 1024;
+
+/** Maximum idle time of a kept-alive connection; a server's shorter Keep-Alive is respected. */
+const KEEP_ALIVE_MS = 4_000;
+
+/**
+ * A server that sends a body in a segment of its own waits until its head is acknowledged (RFC 9293, section 3.7.4),
+ * which takes Linux 40 ms unless something else is sent: the next request.
+ */
+const REST_MS = 100;
+
+/** A name is looked up for each connection: one in constant use would go on to an address that is not its any more. */
+const MAX_AGE_MS = 60_000;
+
+export class UpstreamClient implements UpstreamRoute {
+  readonly shares: ConnectionShares;
+  readonly pool: UpstreamPool;
+  readonly withheld: ReadonlySet<string>;
+  readonly withheldFromSwitch: ReadonlySet<string>;
+
+  constructor(options: UpstreamOptions) {
+    const { url, tls, anyTransferCoding, bareLf, maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
+    this.shares = new ConnectionShares(options);
+    this.withheldFromSwitch = options.withheld ?? new Set();
+    this.withheld = HOP_BY_HOP.union(this.withheldFromSwitch);
+    const { protocol, hostname, port } = new URL(url);
+    const isSecure = protocol === 'https:';
+    this.pool = new UpstreamPool({
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: port === '' ? (isSecure ? 443 : 80) : Number(port),
+      tls: isSecure ? (tls ?? { verify: true, ca: undefined, serverName: undefined }) : undefined,
+      maxConnections: options.maxConnections,
+      connectTimeoutMs: options.connectTimeoutMs,
+      firstByteTimeoutMs: options.firstByteTimeoutMs,
+      idleTimeoutMs: options.idleTimeoutMs,
+      keepAliveMs: KEEP_ALIVE_MS,
+      maxAgeMs: options.maxAgeMs ?? MAX_AGE_MS,
+      maxHeadBytes,
+      restMs: options.restMs ?? REST_MS,
+      bareLf,
+      anyCoding: anyTransferCoding,
+    });
+  }
+
+  /** Requests under way, those that wait included. */
+  get inFlight(): number {
+    return this.shares.inFlight;
+  }
+
+  /** Sends the request; `sink.onError` gets an HttpError that says what failed. */
+  send(request: UpstreamRequest, sink: ResponseSink): Flow {
+    const exchange = new ClientExchange(this, request, sink);
+    this.shares.begin(exchange);
+    return exchange;
+  }
+
+  /**
+   * Ends kept connections at once, and keeps none from now on. Requests get to their end: those under way, those that
+   * wait, and those that come late, as another server has failed them.
+   */
+  async close(): Promise<void> {
+    this.pool.close();
+  }
+
+  async destroy(): Promise<void> {
+    this.pool.destroy();
+  }
+}
+
+const LENGTH: ReadonlySet<string> = new Set(['content-length']);
+
+/** Destination and limits of a client's requests. */
+interface UpstreamRoute {
+  readonly pool: UpstreamPool;
+  readonly shares: ConnectionShares;
+  /** Fields of responses that are not passed on. */
+  readonly withheld: ReadonlySet<string>;
+  /** Fields that are withheld from a 101; its Connection and Upgrade name the new protocol. */
+  readonly withheldFromSwitch: ReadonlySet<string>;
+}
+
+/** Bytes of responses that are read in one turn of the event loop, but for one piece from each connection. */
+const TURN_BYTES = 2 * 1024 * 1024;
+
+/** Bytes that were read in this turn, from all servers. */
+class Turn {
+  #bytes = 0;
+
+  /** @returns Whether there may be more in this turn. */
+  takes(bytes: number): boolean {
+    if (this.#bytes === 0) setImmediate(() => this.#end());
+    this.#bytes += bytes;
+    return this.#bytes < TURN_BYTES;
+  }
+
+  #end(): void {
+    this.#bytes = 0;
+  }
+}
+
+const turn = new Turn();
+
+/** One request and its response: a client on one side, our sink on the other. */
+class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
+  readonly #way: UpstreamRoute;
+  readonly #request: UpstreamRequest;
+  readonly #sink: ResponseSink;
+  #body: BodySink;
+  /** Flow control of the connection. */
+  #flow: Flow | undefined;
+  #state: 'waiting' | 'answered' | 'done' = 'waiting';
+  #repeated = false;
+  #isHeldBack = false;
+  #rests = false;
+  readonly visitor: string | undefined;
+  standing: Standing | undefined;
+  /** Bytes of the body that were passed on. */
+  bytes = 0;
+
+  constructor(way: UpstreamRoute, request: UpstreamRequest, sink: ResponseSink) {
+    this.#way = way;
+    this.#request = request;
+    this.#sink = sink;
+    this.#body = sink;
+    this.visitor = request.visitor;
+  }
+
+  get heldBack(): HeldBack | undefined {
+    return this.#isHeldBack ? this : undefined;
+  }
+
+  dispatch(): void {
+    try {
+      const flow = this.#way.pool.send(this.#request, this, this.#repeated);
+      if (this.#state !== 'done') this.#flow = flow;
+    } catch (error) {
+      this.onError(upstreamError(error as Error));
+    }
+  }
+
+  pause(): void {
+    this.#flow?.pause();
+    if (this.#state !== 'answered') return;
+    this.#isHeldBack = true;
+    this.#way.shares.noteHeldBack(this);
+  }
+
+  resume(): void {
+    this.#isHeldBack = false;
+    if (!this.#rests) this.#flow?.resume();
+  }
+
+  /** Reads on in the next turn of the event loop: the system may have megabytes for each of many connections. */
+  #rest(): void {
+    if (this.#rests || this.#state !== 'answered') return;
+    this.#rests = true;
+    this.#flow?.pause();
+    setImmediate(() => {
+      this.#rests = false;
+      if (!this.#isHeldBack) this.#flow?.resume();
+    });
+  }
+
+  abort(): void {
+    if (this.#state === 'done') return;
+    const flow = this.#flow;
+    this.#finish();
+    flow?.abort();
+  }
+
+  giveUp(error: UpstreamError): void {
+    if (this.#state === 'done') return;
+    const flow = this.#flow;
+    this.#finish();
+    flow?.abort();
+    this.#sink.onError(error);
+  }
+
+  onUpgrade(head: ResponseHead, socket: Duplex): void {
+    if (this.#state === 'done' || this.#sink.onUpgrade === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#finish();
+    this.#sink.onUpgrade({ ...head, headers: withoutFields(head.headers, this.#way.withheldFromSwitch) }, socket);
+  }
+
+  onInterim(status: number, headers: RawHeaders): void {
+    // No request says `Expect`: what it would ask for, the listener has answered (RFC 9110, section 15.2.1).
+    if (this.#state === 'waiting' && status !== 100) this.#sink.onInterim(status, this.#cleaned(headers));
+  }
+
+  onHead({ status, statusText, headers: received }: ResponseHead): void {
+    if (this.#state !== 'waiting') return;
+    const headers = this.#cleaned(received);
+    this.#state = 'answered';
+    // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
+    this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
+    this.#body = this.#sink.body ?? this.#sink;
+  }
+
+  onData(piece: Buffer): void {
+    if (this.#state !== 'answered') return;
+    this.bytes += piece.length;
+    this.#body.onData(piece);
+    if (!turn.takes(piece.length)) this.#rest();
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#state === 'done') return;
+    this.#finish();
+    // RFC 9110, section 6.5.1: a sender must not put there what is about the framing, and one that does is not followed.
+    this.#body.onEnd(trailers.length === 0 ? trailers : withoutFields(this.#cleaned(trailers), LENGTH));
+  }
+
+  #cleaned(headers: RawHeaders): RawHeaders {
+    return removeHopByHop(headers, this.#way.withheld);
+  }
+
+  onError(error: UpstreamError): void {
+    if (this.#state === 'done') return;
+    if (this.#mayRepeat(error)) {
+      this.#repeated = true;
+      this.dispatch();
+      return;
+    }
+    this.#finish();
+    this.#sink.onError(error);
+  }
+
+  #mayRepeat({ reason }: UpstreamError): boolean {
+    if (this.#repeated || this.#state !== 'waiting' || reason === undefined) return false;
+    switch (UPSTREAM_CAUSES[reason].repeats) {
+      case 'none':
+        return false;
+      case 'all':
+        return true;
+      case 'safe': {
+        const { method, body, upgrade } = this.#request;
+        const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+        return isSafe && body === undefined && upgrade === undefined;
+      }
+    }
+  }
+
+  #finish(): void {
+    this.#state = 'done';
+    this.#flow = undefined;
+    this.#way.shares.done(this);
+  }
+}

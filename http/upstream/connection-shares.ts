@@ -1,0 +1,240 @@
+/**
+ * Connections to one server, shared between visitors: a bounded number at a
+ * time, a bounded share for each visitor (http/upstream/fair-share.ts), a queue that
+ * serves first who holds least (http/upstream/fair-queue.ts), and, while requests wait,
+ * an end for responses that their readers do not read.
+ * @module
+ */
+import { later, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
+import type { HttpErrorCode } from '../errors.ts';
+import { type Fault, UpstreamError } from './errors.ts';
+import { FairQueue } from './fair-queue.ts';
+import { FairShare } from './fair-share.ts';
+
+export interface SharesOptions {
+  /** Requests under way at a time. */
+  readonly maxConnections: number;
+  /** Requests that may wait for a connection. */
+  readonly maxWaiting: number;
+  /** Maximum wait; absent: no limit. */
+  readonly maxWaitMs?: number;
+  /** Error code for requests that may not wait, or not longer. */
+  readonly busyCode: HttpErrorCode;
+  /** Largest part of the connections, and of the places to wait, that one visitor may have. */
+  readonly visitorShare?: number;
+  /** Bytes a second below which a reader is too slow for a connection that another visitor waits for. */
+  readonly minReadRate?: number;
+  readonly now?: () => MonotonicMs;
+}
+
+/** A request that needs a connection. */
+export interface Sharer {
+  /** The visitor that it counts for; undefined: none. */
+  readonly visitor: string | undefined;
+  /** The connection is there. */
+  dispatch(): void;
+  /** Ends it, whether it waits or is under way. */
+  giveUp(error: UpstreamError): void;
+  /** Its response, if its reader holds it back at the moment. */
+  readonly heldBack: HeldBack | undefined;
+  /**
+   * For the shares alone, and undefined before. A Set of those that have a connection would make itself a new table for
+   * each few dozen that come and go, and each table, once in the old generation, keeps alive what was in it
+   * (docs/adr/0009-stored-as-bytes.md).
+   */
+  standing: Standing | undefined;
+}
+
+/** Stage of a request between its beginning and its end. */
+export type Standing = 'waiting' | 'connected';
+
+/** A response that comes as slowly as its reader takes it. */
+export interface HeldBack {
+  /** Bytes that have been taken. */
+  readonly bytes: number;
+}
+
+/** By default. */
+export const VISITOR_SHARE = 1 / 4;
+export const MIN_READ_RATE = 16 * 1024;
+
+/** Minimum time over which a reader's rate is measured before it is found too slow. */
+const MEASURED_MS = 1_000;
+
+/** A measurement that began longer ago is begun anew when the reader has continued: it did not matter meanwhile. */
+export const STALE_MS = 5_000;
+
+/** Interval of checks for slow readers and expired waits while requests wait. */
+const LOOK_MS = 100;
+
+/** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
+const ENDED_A_TURN = 16;
+
+/** No connection was free. */
+const BUSY: Fault = { source: 'here', sent: 'no' };
+
+/** The reader of the response does not read. */
+const SLOW: Fault = { source: 'requester', sent: 'maybe' };
+
+export class ConnectionShares {
+  readonly #options: SharesOptions;
+  readonly #connections: FairShare;
+  readonly #places: FairShare;
+  readonly #queue: FairQueue<Sharer>;
+  /** Waiting requests in order of arrival, with its time. */
+  readonly #waiting = new Map<Sharer, MonotonicMs>();
+  /** Responses that were held back by their readers at some time, in the order in which they first were. */
+  readonly #slow = new Map<Sharer, { since: MonotonicMs; bytes: number }>();
+  readonly #minBytesPerMs: number;
+  readonly #now: () => MonotonicMs;
+  readonly #lookMs: number;
+  #look: NodeJS.Timeout | undefined;
+  /** Remainder of `ENDED_A_TURN`; undefined: none was ended in this turn. */
+  #leftOfTurn: number | undefined;
+
+  constructor(options: SharesOptions) {
+    const { maxConnections, maxWaiting, visitorShare = VISITOR_SHARE, minReadRate = MIN_READ_RATE } = options;
+    this.#options = options;
+    this.#connections = new FairShare({ capacity: () => maxConnections, share: visitorShare });
+    this.#places = new FairShare({ capacity: () => maxWaiting, share: visitorShare });
+    this.#queue = new FairQueue((visitor) => (visitor === undefined ? 0 : this.#connections.heldBy(visitor)));
+    this.#minBytesPerMs = minReadRate / 1_000;
+    this.#now = options.now ?? monotonicNow;
+    this.#lookMs = Math.min(LOOK_MS, Math.ceil((options.maxWaitMs ?? LOOK_MS) / 4));
+  }
+
+  /** Requests under way, those that wait included. */
+  get inFlight(): number {
+    return this.#connections.taken + this.#queue.size;
+  }
+
+  /** Gives it a connection, now or when it is its turn; or ends it, where too many wait already. */
+  begin(one: Sharer): void {
+    if (this.#connections.mayTake(one.visitor)) this.#start(one);
+    else if (this.#places.tryTake(one.visitor)) this.#wait(one);
+    else this.#refuse(one);
+  }
+
+  #start(one: Sharer): void {
+    this.#connections.take(one.visitor);
+    one.standing = 'connected';
+    one.dispatch();
+  }
+
+  /** Its connection is free, or it waits no more. */
+  done(one: Sharer): void {
+    if (this.#slow.size > 0) this.#slow.delete(one);
+    const { standing } = one;
+    one.standing = undefined;
+    if (standing === 'waiting') this.#endWait(one);
+    if (standing !== 'connected') return;
+    this.#connections.release(one.visitor);
+    // Not before the connection can be used again.
+    if (this.#queue.size > 0) queueMicrotask(() => this.#startWaiting());
+  }
+
+  /** Records that a reader holds its response back. Costs little after the first time. */
+  noteHeldBack(one: Sharer): void {
+    const now = this.#now();
+    const bytes = one.heldBack?.bytes ?? 0;
+    const mark = this.#slow.get(one);
+    if (mark === undefined) this.#slow.set(one, { since: now, bytes });
+    else if (msBetween(mark.since, now) > STALE_MS) {
+      mark.since = now;
+      mark.bytes = bytes;
+    }
+  }
+
+  #refuse(one: Sharer): void {
+    one.giveUp(new UpstreamError(this.#options.busyCode, BUSY, 'too many requests wait for a connection'));
+  }
+
+  #wait(one: Sharer): void {
+    one.standing = 'waiting';
+    this.#waiting.set(one, this.#now());
+    this.#queue.add(one);
+    this.#relieve();
+    if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#lookThrough(), this.#lookMs).unref();
+  }
+
+  #endWait(one: Sharer): void {
+    this.#waiting.delete(one);
+    this.#queue.delete(one);
+    this.#places.release(one.visitor);
+    if (this.#queue.size === 0) this.#stopLooking();
+  }
+
+  #lookThrough(): void {
+    this.#relieve();
+    this.#endLate();
+  }
+
+  /** Ends those that have waited for too long: thousands may have begun to at the same time. */
+  #endLate(): void {
+    const { maxWaitMs, busyCode } = this.#options;
+    if (maxWaitMs === undefined) return;
+    const lateSince = later(this.#now(), -maxWaitMs);
+    for (const [one, since] of this.#waiting) {
+      if (since > lateSince || !this.#mayEnd()) return;
+      one.giveUp(new UpstreamError(busyCode, BUSY, `no connection was free within ${maxWaitMs} ms`));
+    }
+  }
+
+  /** @returns Whether one more may be ended in this turn; if not, they are looked at again in the next. */
+  #mayEnd(): boolean {
+    if (this.#leftOfTurn === undefined) {
+      this.#leftOfTurn = ENDED_A_TURN;
+      setImmediate(() => {
+        const isSpent = this.#leftOfTurn === 0;
+        this.#leftOfTurn = undefined;
+        if (isSpent) this.#lookThrough();
+      });
+    }
+    if (this.#leftOfTurn === 0) return false;
+    this.#leftOfTurn--;
+    return true;
+  }
+
+  #stopLooking(): void {
+    clearInterval(this.#look);
+    this.#look = undefined;
+  }
+
+  #startWaiting(): void {
+    for (;;) {
+      const next = this.#queue.take((visitor) => this.#connections.mayTake(visitor));
+      if (next === undefined) return;
+      this.#endWait(next);
+      this.#start(next);
+    }
+  }
+
+  /** Takes connections from readers that do not read, for visitors that hold fewer. */
+  #relieve(): void {
+    if (this.#slow.size === 0) return;
+    const now = this.#now();
+    // While some are free, those that wait have their share, or soon will: no reader is in their way.
+    while (this.#connections.taken >= this.#options.maxConnections) {
+      const next = this.#queue.first();
+      const victim = next && this.#slowest(now, next.visitor);
+      if (victim === undefined || !this.#mayEnd()) return;
+      victim.giveUp(new UpstreamError('slow_reader', SLOW, 'others wait for the connection'));
+      this.#startWaiting();
+    }
+  }
+
+  /** The one that is too slow and has been for longest, of a visitor that has more connections than this one. */
+  #slowest(now: MonotonicMs, visitor: string | undefined): Sharer | undefined {
+    const held = visitor === undefined ? 0 : this.#connections.heldBy(visitor);
+    for (const [one, mark] of this.#slow) {
+      const { heldBack } = one;
+      const elapsed = msBetween(mark.since, now);
+      if (heldBack === undefined || elapsed < MEASURED_MS) continue;
+      if (heldBack.bytes - mark.bytes >= elapsed * this.#minBytesPerMs) {
+        mark.since = now; // fast enough so far
+        mark.bytes = heldBack.bytes;
+      } else if (one.visitor === undefined || this.#connections.heldBy(one.visitor) > held) return one;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Certificates that change while they are in use.
+ */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { siteSchema } from '../../../config/schema.ts';
+import { Certificates } from '../../../http/listener/certificates.ts';
+import { type EpochMs, epochMs, wallNow } from '../../../lib/clock.ts';
+import { makeCertificate } from '../../support/certificate.ts';
+
+function setUp(t: Test, now: () => EpochMs = wallNow) {
+  const folder = t.testdir();
+  const made = makeCertificate(folder, 'one', ['one.test']);
+  const site = siteSchema.parse({
+    name: 'one',
+    hosts: ['one.test', 'two.test'],
+    origin: { servers: [{ url: 'http://127.0.0.1:1' }] },
+    tls: { cert_file: made.cert_file, key_file: made.key_file },
+  });
+  const told: string[] = [];
+  const certificates = new Certificates({
+    sites: [site],
+    now,
+    intervalMs: 2 ** 30, // looks when it is told to
+    events: {
+      loaded: (name) => told.push(`loaded ${name}`),
+      refused: (name, reason) => told.push(`refused ${name}: ${reason}`),
+      doubted: (name, reason) => told.push(`doubted ${name}: ${reason}`),
+    },
+  });
+  t.teardown(() => certificates.close());
+  return { folder, site, certificates, told: () => told.splice(0) };
+}
+
+test('a certificate is read at once, with warnings about it', async (t) => {
+  const { certificates, told } = setUp(t);
+  t.match(told(), ['loaded one', /doubted one: .* does not name two\.test/]);
+  t.ok(certificates.contextFor('ONE.test'));
+  t.equal(certificates.contextFor('three.test'), undefined);
+});
+
+test('an unchanged file does nothing; a change counts once it has settled', async (t) => {
+  const { folder, certificates, told } = setUp(t);
+  told();
+  const before = certificates.contextFor('one.test');
+  await certificates.look();
+  await certificates.look();
+  t.strictSame(told(), []);
+  t.equal(certificates.contextFor('one.test'), before);
+
+  makeCertificate(folder, 'one', ['one.test', 'two.test']);
+  await certificates.look();
+  t.strictSame(told(), [], 'the key may still be on its way');
+  await certificates.look();
+  t.strictSame(told(), ['loaded one']);
+  t.not(certificates.contextFor('one.test'), before);
+});
+
+for (const { name, file, content, says } of [
+  { name: 'no certificate', file: 'one.pem', content: 'hello', says: /one\.pem holds no certificate in PEM.*stays/ },
+  { name: 'no key', file: 'one.key', content: 'hello', says: /one\.key holds no private key.*stays/ },
+  { name: 'nothing', file: 'one.key', content: '', says: /one\.key holds no private key.*stays/ },
+  { name: 'too much', file: 'one.pem', content: 'x'.repeat(300_000), says: /longer than 262144 bytes.*stays/ },
+]) {
+  test(`an unusable file is refused once, and the old certificate stays: ${name}`, async (t) => {
+    const { folder, certificates, told } = setUp(t);
+    told();
+    const before = certificates.contextFor('one.test');
+    writeFileSync(join(folder, file), content);
+    for (let i = 0; i < 4; i++) await certificates.look();
+    const lines = told();
+    t.equal(lines.length, 1);
+    t.match(lines[0], says);
+    t.equal(certificates.contextFor('one.test'), before);
+    makeCertificate(folder, 'one', ['one.test', 'two.test']);
+    for (let i = 0; i < 3; i++) await certificates.look();
+    t.strictSame(told(), ['loaded one'], 'and a good one counts again');
+  });
+}
+
+test('a key of another certificate is refused', async (t) => {
+  const { folder, site, certificates, told } = setUp(t);
+  told();
+  const other = makeCertificate(folder, 'other', ['one.test']);
+  writeFileSync(join(folder, 'one.key'), other.key);
+  for (let i = 0; i < 3; i++) await certificates.look();
+  t.match(told(), [/one\.key is not the key of the certificate\. Name the key/]);
+  certificates.update([{ ...site, tls: { cert_file: other.cert_file, key_file: other.key_file } }]);
+  t.match(told(), ['loaded one', /does not name two/], 'a reload may name other files');
+});
+
+test('a missing file is logged once, and the old certificate stays', async (t) => {
+  const { certificates, told, site } = setUp(t);
+  told();
+  rmSync(site.tls?.key_file ?? '');
+  for (let i = 0; i < 4; i++) await certificates.look();
+  t.match(told(), [/ENOENT.*stays/]);
+  t.ok(certificates.contextFor('one.test'));
+});
+
+test('the certificate of the previous process is used until the files can be read again', async (t) => {
+  const { folder, site } = setUp(t);
+  const { cert_file, key_file } = site.tls ?? { cert_file: '', key_file: '' };
+  const known = [
+    { cert_file, key_file, cert: readFileSync(cert_file, 'latin1'), key: readFileSync(key_file, 'latin1') },
+  ];
+  for (const [what, spoil] of [
+    ['cut off', () => writeFileSync(cert_file, '-----BEGIN CERTIFICATE-----')],
+    ['gone', () => rmSync(cert_file)],
+  ] as const) {
+    spoil();
+    const told: string[] = [];
+    const taken: string[] = [];
+    const certificates = new Certificates({
+      sites: [site],
+      now: wallNow,
+      intervalMs: 2 ** 30,
+      known,
+      onTaken: (one) => taken.push(one.cert),
+      events: {
+        loaded: (name) => told.push(`loaded ${name}`),
+        refused: (name, reason) => told.push(`refused ${name}: ${reason}`),
+        doubted: () => undefined,
+      },
+    });
+    t.teardown(() => certificates.close());
+    t.match(told.splice(0), [/^refused one: .*; the certificate that was there before stays$/], what);
+    t.ok(certificates.contextFor('one.test'), what);
+    t.strictSame(taken, [], 'it is not news');
+
+    const renewed = makeCertificate(folder, 'one', ['one.test', 'two.test']);
+    for (let i = 0; i < 3; i++) await certificates.look();
+    t.strictSame(told, ['loaded one'], what);
+    t.strictSame(taken, [renewed.cert]);
+  }
+});
+
+test('an expired certificate is used, with a warning', async (t) => {
+  const { certificates, told } = setUp(t, () => epochMs(Date.now() + 100 * 86_400_000));
+  t.match(told(), ['loaded one', /has expired on/, /does not name/]);
+  t.ok(certificates.contextFor('one.test'));
+});

@@ -1,0 +1,227 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { test } from 'tap';
+import {
+  ConnectionShares,
+  type Sharer,
+  type SharesOptions,
+  STALE_MS,
+} from '../../../http/upstream/connection-shares.ts';
+import { later, type MonotonicMs, monotonicMs } from '../../../lib/clock.ts';
+
+test('thousands of requests whose wait times out together are ended a few in each turn of the event loop', async (t) => {
+  const shares = new ConnectionShares({
+    maxConnections: 8,
+    maxWaiting: 5_000,
+    maxWaitMs: 200,
+    busyCode: 'origin_overloaded',
+    visitorShare: 1,
+  });
+  const codes = new Set<string>();
+  let inTurn = 0;
+  let most = 0;
+  let ended = 0;
+  const endTurn = (): void => {
+    inTurn = 0;
+  };
+  for (let i = 0; i < 3_008; i++) {
+    const one: Sharer = {
+      standing: undefined,
+      visitor: `visitor ${i % 50}`,
+      heldBack: undefined,
+      dispatch: () => undefined,
+      giveUp: ({ code }) => {
+        codes.add(code);
+        if (inTurn === 0) setImmediate(endTurn);
+        most = Math.max(most, ++inTurn);
+        ended++;
+        shares.done(one);
+      },
+    };
+    shares.begin(one);
+  }
+  t.equal(shares.inFlight, 3_008);
+  while (ended < 3_000) await sleep(10);
+  t.strictSame([...codes], ['origin_overloaded']);
+  t.ok(most <= 32, `${most} in a turn`);
+  t.equal(shares.inFlight, 8);
+});
+
+/** A response that takes bytes only where a test says so. */
+class Reader implements Sharer {
+  readonly visitor: string | undefined;
+  standing: Sharer['standing'];
+  readonly heldBack = { bytes: 0 };
+  readonly #shares: ConnectionShares;
+  hasConnection = false;
+  endedWith: string | undefined;
+
+  constructor(shares: ConnectionShares, visitor: string | undefined) {
+    this.#shares = shares;
+    this.visitor = visitor;
+    shares.begin(this);
+  }
+
+  dispatch(): void {
+    this.hasConnection = true;
+  }
+
+  giveUp({ code }: { readonly code: string }): void {
+    this.endedWith = code;
+    this.#shares.done(this);
+  }
+
+  /** The reader takes so many bytes more, then holds the response back. */
+  take(bytes: number): void {
+    this.heldBack.bytes += bytes;
+    this.#shares.noteHeldBack(this);
+  }
+}
+
+/** Shares by a clock that goes on where a test says so. */
+class Clock {
+  #at = monotonicMs(1_000_000);
+  readonly now = (): MonotonicMs => this.#at;
+
+  pass(ms: number): void {
+    this.#at = later(this.#at, ms);
+  }
+
+  shareOut(options: Partial<SharesOptions> = {}): ConnectionShares {
+    return new ConnectionShares({
+      maxConnections: 16,
+      maxWaiting: 100,
+      busyCode: 'origin_overloaded',
+      minReadRate: 16 * 1024,
+      now: this.now,
+      ...options,
+    });
+  }
+}
+
+/** For a reader to be found too slow. */
+const JUDGED_MS = 1_500;
+
+/** Readers are looked at now, and not only at the next interval: one more request waits. */
+function look(shares: ConnectionShares): void {
+  shares.done(new Reader(shares, 'one that leaves at once'));
+}
+
+test('no transfer is cut off while connections are free, although a visitor waits for more than its share', async (t) => {
+  const clock = new Clock();
+  const shares = clock.shareOut();
+  const slow = [new Reader(shares, undefined), new Reader(shares, 'slow'), new Reader(shares, 'slow')];
+  for (const one of slow) one.take(1_000);
+  const many = Array.from({ length: 8 }, () => new Reader(shares, 'wants much'));
+  t.ok(
+    many.some(({ hasConnection }) => !hasConnection),
+    'some of its requests wait',
+  );
+  clock.pass(JUDGED_MS);
+  many.push(new Reader(shares, 'wants much'));
+  t.strictSame(
+    slow.map(({ endedWith }) => endedWith),
+    [undefined, undefined, undefined],
+  );
+  t.ok(many.some(({ hasConnection }) => !hasConnection));
+  for (const one of [...slow, ...many]) shares.done(one);
+});
+
+test('when all connections are in use, the reader that has been too slow for longest is cut off', async (t) => {
+  const clock = new Clock();
+  const shares = clock.shareOut({ maxConnections: 2 });
+  const [first, second] = [new Reader(shares, 'first'), new Reader(shares, 'second')];
+  first.take(1_000);
+  clock.pass(1);
+  second.take(1_000);
+  const other = new Reader(shares, 'other');
+  clock.pass(900);
+  look(shares);
+  t.equal(first.endedWith, undefined, 'not before its pace is known');
+  clock.pass(600);
+  // By the interval: nothing else happens.
+  while (first.endedWith === undefined) await sleep(10);
+  t.equal(first.endedWith, 'slow_reader');
+  t.equal(second.endedWith, undefined);
+  await nextTurn();
+  t.ok(other.hasConnection);
+});
+
+test('a reader that resumed after a long pause is judged by its pace since then', async (t) => {
+  const clock = new Clock();
+  const shares = clock.shareOut({ maxConnections: 2, minReadRate: 1_000_000 });
+  const [paused, stalled] = [new Reader(shares, 'paused'), new Reader(shares, 'stalled')];
+  for (const one of [paused, stalled]) one.take(1_000);
+  clock.pass(STALE_MS + 500); // nobody waits
+  paused.take(150_000);
+  const others = [new Reader(shares, 'other'), new Reader(shares, 'another')];
+  t.equal(stalled.endedWith, 'slow_reader', 'at once');
+  await nextTurn();
+  t.ok(others[0]?.hasConnection);
+  for (let ms = 0; ms < JUDGED_MS; ms += 50) {
+    clock.pass(50);
+    paused.take(150_000); // 3 MB a second
+    look(shares);
+  }
+  t.equal(paused.endedWith, undefined);
+});
+
+for (const { pace, cutOff } of [
+  { pace: 1_500_000, cutOff: false },
+  { pace: 500_000, cutOff: true },
+]) {
+  test(`a steady reader of ${pace} bytes a second, with a minimum of 1,000,000: ${cutOff ? 'cut off' : 'not cut off'}`, async (t) => {
+    const clock = new Clock();
+    const shares = clock.shareOut({ maxConnections: 1, minReadRate: 1_000_000 });
+    const reader = new Reader(shares, 'reader');
+    reader.take(1);
+    const other = new Reader(shares, 'other');
+    for (let ms = 0; ms < JUDGED_MS * 2 && reader.endedWith === undefined; ms += 20) {
+      clock.pass(20);
+      reader.take((pace * 20) / 1_000);
+      look(shares);
+    }
+    await nextTurn();
+    t.equal(reader.endedWith, cutOff ? 'slow_reader' : undefined);
+    t.equal(other.hasConnection, cutOff);
+    for (const one of [reader, other]) shares.done(one);
+  });
+}
+
+test('requests that have ended do not move to the old generation, however many come and go', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const shares = new ConnectionShares({ maxConnections: 64, maxWaiting: 100, busyCode: 'origin_overloaded' });
+  const underWay: Sharer[] = [];
+  const comeAndGo = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const held = new Array(HELD_BY_EACH).fill(i);
+      const one: Sharer = {
+        visitor: undefined,
+        standing: undefined,
+        heldBack: undefined,
+        dispatch: () => held,
+        giveUp: () => undefined,
+      };
+      shares.begin(one);
+      underWay.push(one);
+      if (underWay.length > 32) shares.done(underWay.shift() as Sharer);
+    }
+  };
+  comeAndGo(5_000);
+  // A full collection takes what is in use at the moment to the old generation; what comes later must not follow it.
+  collect();
+  comeAndGo(10);
+  collect();
+  const before = oldBytes();
+  comeAndGo(20_000);
+  const kept = (oldBytes() - before) / (20_000 * HELD_BY_EACH * 8);
+  t.ok(kept < 0.1, `${(kept * 100).toFixed(1)} % of what they held`);
+});
+
+const HELD_BY_EACH = 250;
+
+function oldBytes(): number {
+  return getHeapSpaceStatistics().find(({ space_name: name }) => name === 'old_space')?.space_used_size ?? Number.NaN;
+}
