@@ -129,7 +129,7 @@ function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | un
 
   if (typeof found === 'number' && schema.title?.startsWith('a duration')) return write(`${found}s`, 'with a unit');
   if (typeof found === 'number' && schema.title?.startsWith('a size')) {
-    // Nobody means 64 bytes.
+    // Such a number never means bytes.
     return write(found < 2 ** 16 ? `${found}MiB` : `${found}B`, 'with a unit');
   }
   if (typeof found === 'string' && schema.title?.startsWith('a duration')) {

@@ -32,8 +32,8 @@ const FOR_OTHERS = 0o077;
 const WRITABLE_FOR_OTHERS = 0o022;
 
 /**
- * Makes the folder if it is not there. Nobody but its owner can read what is
- * kept in it, however it was made before: a folder that holds nothing else is
+ * Makes the folder if it is not there. Only its owner can read its
+ * content, however it was made before: a folder that holds nothing else is
  * closed, in one that holds other things the files are.
  *
  * @param file - The region file that names the folder.

@@ -21,7 +21,7 @@ export const SCOPE_KINDS = ['url', 'tag', 'prefix', 'host', 'everything'] as con
 
 export type ScopeKind = (typeof SCOPE_KINDS)[number];
 
-/** In `kinds`: it may drain regions. Nobody has it who was not given it by name. */
+/** In `kinds`: it may drain regions. It has to be given by name. */
 export const DRAIN = 'drain';
 
 export type TokenKind = ScopeKind | typeof DRAIN;

@@ -1,7 +1,7 @@
 /**
  * The regions of a network as those see them who send visitors to them: what
  * their files say, and how they are. The control node puts it together and
- * tells everybody (follow-network.ts); whoever has no control node makes it from
+ * informs all nodes (follow-network.ts); a node without a control node makes it from
  * the region files it was started with.
  * @module
  */

@@ -21,7 +21,7 @@
  * that gives out no number leaves no trace, and its identity is never drawn
  * again. Number 0 is of a term after -1, written when the file is made.
  *
- * Whoever copies a journal while it is open has to take FILE and FILE-wal
+ * A copy of a journal that is open has to take FILE and FILE-wal
  * together, or use SQLite's backup; FILE alone is an older copy.
  * @module
  */
@@ -70,8 +70,8 @@ function paced(): (flush: () => void) => void {
 const ROWS_PER_SWEEP = 5_000;
 
 /**
- * Opens the journal, and makes it when there is no such file. Nobody else can
- * open it meanwhile.
+ * Opens the journal, and makes it when there is no such file. No other process
+ * can open it meanwhile.
  *
  * @param file - Its folder has to be there.
  * @throws {JournalError} `journal_unopenable`, `journal_in_use`,
@@ -212,7 +212,7 @@ export class EmbeddedJournal implements Journal {
   /**
    * Runs the statements in a transaction.
    *
-   * After a failed fsync nobody knows what the disk holds, and the next fsync
+   * After a failed fsync it is unknown what the disk holds, and the next fsync
    * may succeed without having written it: the journal takes nothing more.
    *
    * @throws {JournalError} `journal_not_written`, `journal_broken`; `journal_closed`.

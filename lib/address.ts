@@ -224,7 +224,7 @@ const SPECIAL: readonly (readonly [kind: Block['kind'], ...blocks: string[]])[] 
   ['documentation', '192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', '2001:db8::/32', '3fff::/20'],
   ['multicast', '224.0.0.0/4', 'ff00::/8'],
   ['reserved', '0.0.0.0/8', '192.0.0.0/24', '192.88.99.0/24', '198.18.0.0/15', '240.0.0.0/4'],
-  // Teredo, and what else IETF protocols use of 2001::/23: not where anybody is.
+  // Teredo, and what else IETF protocols use of 2001::/23: they have no location.
   ['reserved', '2001::/23', '5f00::/16', '100::/64', 'fec0::/10'],
 ];
 

@@ -140,7 +140,7 @@ async function startSeawall(folder: string): Promise<Server> {
   return { child, port: Number(nodes[0]?.listen.split(':').at(-1)) };
 }
 
-/** An edge at port 0 is one that nobody can look after, so it counts as healthy. */
+/** An edge at port 0 is one that cannot be probed, so it counts as healthy. */
 function regionFile(): string {
   return `region: bench
 tier_secret: 0123456789abcdef

@@ -19,6 +19,12 @@ const OPENING = ['/', '**'].join('');
 const CLAUSES =
   /^(?:What|Whatever|Whether|Where|Wherever|How|However|Of|Told|Who|Whoever|Whom|Whose|When|Whenever|Why|To|That|Those|Which|Whichever|Nobody|Somebody|Everybody|Anybody|Nothing|Something|Everything|Anything)\b/;
 
+/** Words for people where a component acts: a visitor, a node, the requester, the reader, the caller. */
+const PEOPLE = /\b(?:nobody|somebody|everybody|anybody|whoever)\b/gi;
+
+/** The same, and turns of phrase that hide a rule, in titles of tests. */
+const TITLE = /\b(?:nobody|somebody|everybody|anybody|whoever|lately|goes on|one who|those who)\b/i;
+
 test('doc comments begin with a noun or a verb', async (t) => {
   t.ok(sources.length > 600, 'the sources were found');
   t.strictSame(
@@ -40,6 +46,27 @@ test('names have none of the words that docs/glossary.md lists as avoided in nam
         .filter((name) => wordsOf(name).some((word) => avoided.has(word)))
         .map((name) => `${file}: ${name}`),
     ),
+    [],
+  );
+});
+
+test('comments and pages name the component that acts', async (t) => {
+  const found = [
+    ...sources
+      .filter((file) => !file.startsWith('test/'))
+      .flatMap((file) => commentsOf(textOf(file)).map((text) => ({ file, text }))),
+    ...pages.filter((page) => page !== 'docs/glossary.md').map((file) => ({ file, text: proseOf(textOf(file)) })),
+  ].flatMap(({ file, text }) => [...text.matchAll(PEOPLE)].map(([word]) => `${file}: ${word}`));
+  t.strictSame(found, []);
+});
+
+test('titles of tests name the component that acts', async (t) => {
+  const titles = sources
+    .filter((file) => file.startsWith('test/'))
+    .flatMap((file) => titlesOf(textOf(file)).map((title) => ({ file, title })));
+  t.ok(titles.length > 1_000, 'the titles were found');
+  t.strictSame(
+    titles.filter(({ title }) => TITLE.test(title)).map(({ file, title }) => `${file}: ${title}`),
     [],
   );
 });
@@ -82,6 +109,21 @@ function docComments(source: string): string[] {
       .replaceAll(/\s+/g, ' ')
       .trim(),
   );
+}
+
+/** Returns the texts of all comments. */
+function commentsOf(source: string): string[] {
+  return [...source.matchAll(/\/\*.*?\*\/|(?<=^|\s)\/\/ .*$/gms)].map(([text]) => text);
+}
+
+/** Returns a page without its blocks of code. */
+function proseOf(page: string): string {
+  return page.replaceAll(/```.*?```/gs, '');
+}
+
+/** Returns the titles of the tests of a file. */
+function titlesOf(source: string): string[] {
+  return [...source.matchAll(/\btest\(\s*(['`])(.*?)(?<!\\)\1/gs)].map(([, , title = '']) => title);
 }
 
 /** Returns the first column of the table "Words to avoid in names". */

@@ -6,7 +6,7 @@
  * pins. Both are atomic, so one of them sees the other.
  *
  * A thread is known by a token: the number of its place, and how often that place was taken. No two threads have the
- * same one, so what is marked with the token of a thread that has ended is nobody's.
+ * same one, so marks with the token of a thread that has ended have no owner.
  * @module
  */
 import { pinsAt, pinWords, type Shape, type SharedMemory, THREAD_WORDS } from './layout.ts';

@@ -5,8 +5,8 @@
  * A slab is written from its beginning to its end. When more than a quarter of it
  * is of no use any more, the records that are still in use are moved to another
  * one, and it is written anew. So what is held is at most a third more than what
- * is in use, and each byte that goes costs three that are copied. Nobody may keep
- * a view of a slab: what is in it can change with the next record that is stored.
+ * is in use, and each byte that goes costs three that are copied. No caller may
+ * keep a view of a slab: what is in it can change with the next record that is stored.
  *
  * A record begins with two numbers of 32 bits: the row that it belongs to, and its length.
  * @module

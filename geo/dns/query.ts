@@ -117,7 +117,7 @@ function readAdditional(message: Buffer, start: number, type: number): Edns | 'n
   return at === message.length ? (edns ?? 'none') : 'malformed';
 }
 
-/** @returns One past a name that may end in a pointer to something before it, or -1. Nobody reads these names. */
+/** @returns One past a name that may end in a pointer to something before it, or -1. These names are not read. */
 function recordNameEnd(message: Buffer, start: number): number {
   const limit = Math.min(message.length, start + MAX_NAME_BYTES);
   let at = start;

@@ -5,7 +5,7 @@
  *
  * Token buckets in a table of fixed size. Which bucket a network has follows
  * from a hash with a secret seed; of the few places that a hash allows, the
- * one that has spent least is given up. So the table cannot grow, and whoever
+ * one that has spent least is given up. So the table cannot grow, and a client that
  * has spent everything cannot be made to be forgotten by sending more.
  * @module
  */

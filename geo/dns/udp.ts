@@ -2,7 +2,7 @@
  * DNS over UDP: a datagram in, at most one out.
  *
  * Node reads up to 32 datagrams in a turn of its event loop. Their answers are
- * sent together when all are read: one that is sent by itself wakes up whoever
+ * sent together when all are read: one that is sent by itself wakes up the process that
  * waits for it, and that costs more than all the rest (`npm run bench:dns`: half
  * the CPU of an answer).
  *

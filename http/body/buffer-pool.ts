@@ -3,11 +3,10 @@
  * through without being kept is used again: left to the garbage collector, V8
  * lets 64 MiB of it lie before it looks (promise P5).
  *
- * A piece begins with one reference, held by its receiver. Those who also look
- * at it hold it, and let it go when they do not any more; the last one to let
- * go frees it. Whoever never does leaves it to the garbage collector, which is
- * always right; to let go while a socket has not sent it, or a store keeps it,
- * never is.
+ * A buffer begins with one reference, held by its receiver. Further users retain
+ * it and release it; the last release returns it to the pool. A reference that is
+ * never released leaves it to the garbage collector, which is always safe; a
+ * release before a socket has sent it, or while a store holds it, never is.
  * @module
  */
 

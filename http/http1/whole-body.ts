@@ -1,5 +1,5 @@
 /**
- * A body that is there as a whole. Who sends it on takes its bytes at once; for everybody else it is a stream of one
+ * A body that is there as a whole. The client upstream takes its bytes at once; for other readers it is a stream of one
  * piece.
  * @module
  */

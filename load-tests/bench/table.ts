@@ -72,7 +72,7 @@ export function goalMarkdown(goals: readonly GoalResult[]): string[] {
   ];
 }
 
-/** Beyond that, somebody else was busy on the server's processor, in percent. */
+/** Beyond that, another program was busy on the server's processor, in percent. */
 const MOST_OTHERS_PERCENT = 10;
 
 /** @returns A warning when the machine was busy with something else. */

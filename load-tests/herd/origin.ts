@@ -1,8 +1,8 @@
 /**
  * The origin of the herd, in a process of its own: it holds its first answer
- * back until it is told that everybody has asked, and counts.
+ * back until every visitor has sent its request, and counts.
  *
- * - `/public/…`: bytes that everybody may have.
+ * - `/public/…`: bytes that are shareable.
  * - `/private/…`: a number, another one in each answer, `private, no-store`.
  *   The first answer's body stays open until all others have been sent.
  * - `/large/…`: a body of the wanted length, whole or in ranges.

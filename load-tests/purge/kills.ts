@@ -38,7 +38,7 @@ export async function measureKills(rounds: number, random: Random): Promise<void
           const { id, first } = await control.purge({ site: SITE, tags: [tag] }, tag);
           acknowledged.push({ id, seq: first, tag, caller });
         } catch {
-          interrupted.push(tag); // what became of it, nobody knows yet
+          interrupted.push(tag); // its outcome is unknown so far
         }
       }
     });
@@ -52,7 +52,7 @@ export async function measureKills(rounds: number, random: Random): Promise<void
     for (const tag of interrupted) {
       if (known.has(tag)) counts.repeated += 1;
       const { id, first } = await control.purge({ site: SITE, tags: [tag] }, tag);
-      acknowledged.push({ id, seq: first, tag, caller: CALLERS }); // in turn, whoever made it
+      acknowledged.push({ id, seq: first, tag, caller: CALLERS }); // in turn, for every caller
     }
   }
   await report(control, acknowledged, rounds, counts);

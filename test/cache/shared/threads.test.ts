@@ -101,7 +101,7 @@ test('writers ended at any moment leave a whole index, and nothing that was stor
   }
 });
 
-test('a lock of a thread that has ended is taken over by whoever waits for it', async (t) => {
+test('a lock of a thread that has ended is taken over by the next waiter', async (t) => {
   const memory = makeSharedMemory({ maxBytes: MEBIBYTE, threads: 2 });
   const supervisor = new SharedStore(memory);
   const gone = supervisor.addThread();
@@ -127,7 +127,7 @@ for (const { at, nth } of [
   { at: 'copy', nth: 1 },
   { at: 'copy', nth: 1_500 },
 ] as const) {
-  test(`a writer ended at its call number ${nth} of ${at} holds the lock; the next thread goes on`, async (t) => {
+  test(`a writer ended at its call number ${nth} of ${at} holds the lock; the next thread takes it over`, async (t) => {
     const memory = makeSharedMemory({ maxBytes: MEBIBYTE / 4, threads: 2 });
     const supervisor = new SharedStore(memory);
     const token = supervisor.addThread();
