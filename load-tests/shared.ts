@@ -1,0 +1,145 @@
+/**
+ * `npm run bench:shared`: processor time of a hit with a store of each thread and with one that all threads share, in
+ * 1, 2 and 4 threads. docs/adr/0019-shared-memory.md says what follows from it.
+ * @module
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { makeSharedMemory } from '../cache/shared/layout.ts';
+import { SharedStore } from '../cache/shared/shared-store.ts';
+import { KeyBytes } from '../cache/store/key-bytes.ts';
+import { readArguments } from '../test/support/arguments.ts';
+import { freePorts } from '../test/support/node-processes.ts';
+import { seededRandom, zipf } from '../test/support/random.ts';
+import { wrk } from './bench/loads.ts';
+import { checkSeen } from './bench/measure.ts';
+import { usageOf } from './bench/proc.ts';
+import { temporaryFolder } from './bench/processes.ts';
+import { BROWSER, headOf } from './bench/requests.ts';
+import { median } from './bench/statistics.ts';
+import { nanosecondsPer } from './micro/measure.ts';
+import { print, type Row } from './report.ts';
+import { type Pauses, payloadOf, type ServerOptions, TARGET, WAYS, type Way } from './shared/objects.ts';
+
+const HELP = `Usage: npm run bench:shared [-- OPTIONS]
+
+Processor time of a hit of 1 KB, asked for by Zipf's law (exponent 1), in threads of one process: with a store of each
+thread (private), and with one store of all, from which answers are copied, sent where they lie (pinned), or only
+looked up to check a copy that the thread has (checked). Needs wrk.
+
+Options:
+  --rounds N   Rounds; medians are printed. Default: 3.
+  --seconds N  Seconds of each measurement. Default: 2.
+  --objects N  Default: 20000.
+  --help       Say this.
+`;
+
+const THREADS = [1, 2, 4];
+const CONNECTIONS = 64;
+const DRAWS = 500_000;
+
+const args = readArguments('bench:shared', HELP, { rounds: '3', seconds: '2', objects: '20000' });
+const [rounds, seconds, objects] = [
+  args.positive('rounds', 99),
+  args.positive('seconds', 99),
+  args.positive('objects'),
+];
+
+const draws = join(temporaryFolder('draws'), 'draws');
+writeFileSync(draws, Uint32Array.from({ length: DRAWS }, zipf(objects, 1, seededRandom(1))));
+
+interface Measured {
+  readonly micros: number;
+  readonly pauses: readonly Pauses[];
+}
+
+/** Hits of one server. */
+async function measure(way: Way, threads: number): Promise<Measured> {
+  const [port = 0] = await freePorts(1);
+  const options: ServerOptions = { way, threads, port, objects };
+  const server = spawn(process.execPath, [join(import.meta.dirname, 'shared/server.ts'), JSON.stringify(options)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  try {
+    const lines = createInterface(server.stdout);
+    await once(lines, 'line');
+    const requests = { kind: 'ranks', head: headOf(port, `${TARGET}@`, BROWSER), file: draws, offset: 0 } as const;
+    const load = { port, connections: CONNECTIONS, requests };
+    checkSeen(await wrk({ ...load, seconds: 1 }));
+    const before = usageOf(server.pid ?? 0).cpuMicros;
+    const seen = await wrk({ ...load, seconds });
+    const used = usageOf(server.pid ?? 0).cpuMicros - before;
+    checkSeen(seen);
+    server.stdin.write('pauses\n');
+    const [text] = (await once(lines, 'line')) as [string];
+    return { micros: used / seen.requests, pauses: JSON.parse(text) as Pauses[] };
+  } finally {
+    server.kill('SIGKILL');
+  }
+}
+
+/** Parts of a lookup, in this thread. */
+function parts(): Row[] {
+  const memory = makeSharedMemory({ maxBytes: 128 * 1024 * 1024, threads: 2 });
+  const store = new SharedStore(memory, new SharedStore(memory).addThread());
+  const key = new KeyBytes();
+  const prefix = Buffer.from('http://127.0.0.1');
+  const targets = Array.from({ length: objects }, (_, i) => Buffer.from(TARGET + i));
+  for (const [i, target] of targets.entries()) {
+    store.set(key.join(prefix, target, 0, target.length, NONE), payloadOf(i), { asOf: 0, epoch: 0 });
+  }
+  const draw = zipf(objects, 1, seededRandom(2));
+  const drawn = Array.from({ length: 65_536 }, () => targets[draw()] as Buffer);
+  const target = Buffer.allocUnsafeSlow(16 * 1024);
+  let at = 0;
+  const next = (): KeyBytes => {
+    const bytes = drawn[at++ & 65_535] as Buffer;
+    return key.join(prefix, bytes, 0, bytes.length, NONE);
+  };
+  const fence = new Int32Array(1);
+  const version = new Int32Array(new SharedArrayBuffer(4));
+  const shared = Buffer.from(new SharedArrayBuffer(2_048));
+  const own = Buffer.alloc(2_048);
+  const calls: Readonly<Record<string, () => unknown>> = {
+    'the key and its hash': next,
+    '… looked up in shared memory, its version checked twice': () => store.peek(next()),
+    '… and the answer copied': () => store.read(next(), target),
+    '… and pinned and unpinned instead': () => store.unpin(store.pin(next()) as Buffer),
+    'one check of a version': () => {
+      Atomics.store(fence, 0, 0);
+      return Atomics.load(version, 0);
+    },
+    'copy of 1.3 KB out of shared memory': () => shared.copy(target, 0, 0, 1_300),
+    'copy of 1.3 KB out of private memory': () => own.copy(target, 0, 0, 1_300),
+  };
+  return Object.entries(calls).map(([what, call]) => ({ what, value: `${nanosecondsPer(call).toFixed(0)} ns` }));
+}
+
+const NONE = Buffer.alloc(0);
+
+print('Nanoseconds per operation, the median', parts());
+const measured = new Map<string, Measured[]>();
+for (let round = 0; round < rounds; round++) {
+  for (const threads of THREADS) {
+    for (const way of WAYS) {
+      const name = `${way}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+      measured.set(name, [...(measured.get(name) ?? []), await measure(way, threads)]);
+    }
+  }
+}
+const medianOf = (name: string): number => median((measured.get(name) ?? []).map(({ micros }) => micros));
+const rows = [...measured].map(([name, results]) => {
+  const way = name.split(',')[0] as string;
+  const all = results.flatMap(({ pauses }) => pauses);
+  const longest = Math.max(...all.map(({ longestMs }) => longestMs));
+  const times = (medianOf(name) / medianOf(`${way}, 1 thread`)).toFixed(2);
+  return {
+    what: `${name} (${times} × one thread; longest pause for garbage ${longest.toFixed(1)} ms)`.padEnd(76),
+    value: `${medianOf(name).toFixed(2)} µs`,
+  };
+});
+print('Processor time of a hit, the median', rows);
+process.exit();

@@ -1,0 +1,155 @@
+/**
+ * Server of `npm run bench:shared`: the HTTP/1.1 front in one or more threads, each with a listener at the same port
+ * (SO_REUSEPORT), that answers GET requests from one kind of store.
+ * @module
+ */
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { PerformanceObserver } from 'node:perf_hooks';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { makeSharedMemory, type SharedMemory } from '../../cache/shared/layout.ts';
+import { SharedStore } from '../../cache/shared/shared-store.ts';
+import { KeyBytes } from '../../cache/store/key-bytes.ts';
+import type { LimitsConfig } from '../../config/schema.ts';
+import { Front } from '../../http/front.ts';
+import type { FrontConnection } from '../../http/front-connection.ts';
+import { Recogniser } from '../../http/recogniser.ts';
+import { type Pauses, payloadOf, type ServerOptions, TARGET } from './objects.ts';
+
+interface ThreadData extends ServerOptions {
+  readonly memory: SharedMemory;
+  readonly token: number;
+}
+
+const MEMORY_BYTES = 128 * 1024 * 1024;
+const LARGEST = 16 * 1024;
+const PREFIX = Buffer.from('http://127.0.0.1');
+const NO_BYTES = Buffer.alloc(0);
+
+const LIMITS = {
+  header_timeout: 60_000,
+  keep_alive_timeout: 60_000,
+  write_timeout: 60_000,
+  drain_timeout: 1_000,
+  max_header: 16_384,
+  max_headers: 100,
+} as LimitsConfig;
+
+type Connection = FrontConnection<null>;
+
+/** Answers a request. @returns False if its object is not there. */
+type Answer = (connection: Connection, key: KeyBytes) => boolean;
+
+function answerBy({ way, memory, token, objects }: ThreadData): Answer {
+  const store = new SharedStore(memory, token);
+  if (way === 'private') {
+    // The cheapest store there is: the answers as they are sent, found by the hash of their key.
+    const own = new Map<number, Buffer>();
+    const key = new KeyBytes();
+    for (let i = 0; i < objects; i++) own.set(key.set(PREFIX + TARGET + i).hash, Buffer.from(payloadOf(i)));
+    return (connection, { hash }) => {
+      const bytes = own.get(hash);
+      if (bytes !== undefined) connection.send(bytes);
+      return bytes !== undefined;
+    };
+  }
+  if (way === 'checked') {
+    const prepared = new Map<number, { readonly serial: number; readonly bytes: Buffer }>();
+    return (connection, key) => {
+      const length = store.peek(key);
+      if (length < 0) return false;
+      let known = prepared.get(key.hash);
+      if (known === undefined || known.serial !== store.serial) {
+        const bytes = Buffer.allocUnsafeSlow(length);
+        store.read(key, bytes);
+        known = { serial: store.serial, bytes };
+        prepared.set(key.hash, known);
+      }
+      connection.send(known.bytes);
+      return true;
+    };
+  }
+  if (way === 'pinned') {
+    return (connection, key) => {
+      const bytes = store.pin(key);
+      if (bytes === undefined) return false;
+      connection.send(bytes);
+      if (connection.waitsFor === 'reader' || connection.socket.writableLength > 0) {
+        connection.socket.once('close', () => store.unpin(bytes)); // some hundred bytes more than needed, seldom
+      } else store.unpin(bytes);
+      return true;
+    };
+  }
+  let target = Buffer.allocUnsafeSlow(LARGEST);
+  return (connection, key) => {
+    const length = store.read(key, target);
+    if (length < 0) return false;
+    connection.send(target.subarray(0, length));
+    // What is not written yet must stay as it is.
+    if (connection.waitsFor === 'reader' || connection.socket.writableLength > 0)
+      target = Buffer.allocUnsafeSlow(LARGEST);
+    return true;
+  };
+}
+
+async function serve(data: ThreadData): Promise<void> {
+  const answer = answerBy(data);
+  const key = new KeyBytes();
+  const recogniser = new Recogniser<null>({ maxBytes: 16_384, maxLines: 100, meaningOf: () => null });
+  const front = new Front<null>({
+    recogniser: () => recogniser,
+    limits: () => LIMITS,
+    answer: (connection, request) => {
+      const { bytes, targetFrom, targetTo, target } = request;
+      if (bytes === undefined) key.set(PREFIX + target);
+      else key.join(PREFIX, bytes, targetFrom, targetTo, NO_BYTES);
+      return answer(connection, key);
+    },
+    ask: ({ socket }) => void socket.destroy(),
+  });
+  const refuse = (socket: Socket): void => void socket.destroy();
+  const server = createServer({ noDelay: true }, (socket) => {
+    front.accept(socket, { handOver: refuse, turnAway: refuse });
+  });
+  let pauses: Pauses = { collections: 0, totalMs: 0, longestMs: 0 };
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) {
+      const { collections, totalMs, longestMs } = pauses;
+      const longest = Math.max(longestMs, duration);
+      pauses = { collections: collections + 1, totalMs: totalMs + duration, longestMs: longest };
+    }
+  }).observe({ entryTypes: ['gc'] });
+  parentPort?.on('message', () => parentPort?.postMessage(pauses));
+  server.listen({ port: data.port, host: '127.0.0.1', backlog: 4_096, reusePort: true });
+  await once(server, 'listening');
+  parentPort?.postMessage('listening');
+}
+
+async function supervise(options: ServerOptions): Promise<void> {
+  const memory = makeSharedMemory({ maxBytes: MEMORY_BYTES, threads: options.threads + 1 });
+  const supervisor = new SharedStore(memory);
+  if (options.way !== 'private') {
+    const filler = new SharedStore(memory, supervisor.addThread());
+    const key = new KeyBytes();
+    for (let i = 0; i < options.objects; i++) {
+      filler.set(key.set(PREFIX + TARGET + i), payloadOf(i), { asOf: 0, epoch: 0 });
+    }
+    if (filler.size !== options.objects) throw new Error(`${filler.size} of ${options.objects} objects are stored`);
+  }
+  const workers = Array.from({ length: options.threads }, () => {
+    const data: ThreadData = { ...options, memory, token: supervisor.addThread() };
+    return new Worker(new URL(import.meta.url), { workerData: data });
+  });
+  await Promise.all(workers.map((worker) => once(worker, 'message')));
+  process.stdout.write('ready\n');
+  process.stdin.on('data', () => {
+    const asked = workers.map(async (worker) => {
+      worker.postMessage('pauses');
+      return ((await once(worker, 'message')) as [Pauses])[0];
+    });
+    void Promise.all(asked).then((all) => process.stdout.write(`${JSON.stringify(all)}\n`));
+  });
+}
+
+if (isMainThread) await supervise(JSON.parse(process.argv[2] ?? '') as ServerOptions);
+else await serve(workerData as ThreadData);
