@@ -12,7 +12,7 @@ import { makeSharedMemory } from '../cache/shared/layout.ts';
 import { SharedStore } from '../cache/shared/shared-store.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
 import { readArguments } from '../test/support/arguments.ts';
-import { freePorts } from '../test/support/node-processes.ts';
+import { freePorts } from '../test/support/ports.ts';
 import { seededRandom, zipf } from '../test/support/random.ts';
 import { wrk } from './bench/loads.ts';
 import { checkSeen } from './bench/measure.ts';
