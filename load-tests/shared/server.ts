@@ -11,9 +11,9 @@ import { makeSharedMemory, type SharedMemory } from '../../cache/shared/layout.t
 import { SharedStore } from '../../cache/shared/shared-store.ts';
 import { KeyBytes } from '../../cache/store/key-bytes.ts';
 import type { LimitsConfig } from '../../config/schema.ts';
-import { Front } from '../../http/front.ts';
-import type { FrontConnection } from '../../http/front-connection.ts';
-import { Recogniser } from '../../http/recogniser.ts';
+import type { Http1Connection } from '../../http/http1/connection.ts';
+import { Recogniser } from '../../http/http1/recogniser.ts';
+import { Http1Server } from '../../http/http1/server.ts';
 import { type Pauses, payloadOf, type ServerOptions, TARGET } from './objects.ts';
 
 interface ThreadData extends ServerOptions {
@@ -35,7 +35,7 @@ const LIMITS = {
   max_headers: 100,
 } as LimitsConfig;
 
-type Connection = FrontConnection<null>;
+type Connection = Http1Connection<null>;
 
 /** Answers a request. @returns False if its object is not there. */
 type Answer = (connection: Connection, key: KeyBytes) => boolean;
@@ -96,7 +96,7 @@ async function serve(data: ThreadData): Promise<void> {
   const answer = answerBy(data);
   const key = new KeyBytes();
   const recogniser = new Recogniser<null>({ maxBytes: 16_384, maxLines: 100, meaningOf: () => null });
-  const front = new Front<null>({
+  const http1 = new Http1Server<null>({
     recogniser: () => recogniser,
     limits: () => LIMITS,
     answer: (connection, request) => {
@@ -109,7 +109,7 @@ async function serve(data: ThreadData): Promise<void> {
   });
   const refuse = (socket: Socket): void => void socket.destroy();
   const server = createServer({ noDelay: true }, (socket) => {
-    front.accept(socket, { handOver: refuse, turnAway: refuse });
+    http1.accept(socket, { handOff: refuse, reject: refuse });
   });
   let pauses: Pauses = { collections: 0, totalMs: 0, longestMs: 0 };
   new PerformanceObserver((list) => {
