@@ -5,7 +5,7 @@
 import type { Listener } from '../http/listener/listener.ts';
 import type { Started } from '../lib/components.ts';
 import { listenForControl } from '../telemetry/control-listener.ts';
-import { answerMatches, countMatches } from './matches.ts';
+import { answerMatches, countMatches } from './dry-run.ts';
 import type { NodeCore } from './node-core.ts';
 
 export interface NodeControlOptions {

@@ -18,12 +18,12 @@ import { Components } from '../../lib/components.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import { answerMatches } from '../../tier/matches.ts';
+import { answerMatches } from '../../tier/dry-run.ts';
 import { Lines } from '../output.ts';
 import { startWorkerJournal, type WorkerJournal } from './journal.ts';
 import type { Metrics, Question, WorkerAddresses } from './messages.ts';
 import { CONTENT_TYPE, WorkerMetrics } from './metrics.ts';
-import { WorkerProcess } from './process.ts';
+import { WorkerProcess } from './worker-process.ts';
 
 export interface WorkersOptions {
   readonly region: RegionConfig;

@@ -9,7 +9,7 @@ import type { RegionConfig } from '../../config/schema.ts';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
-import { countMatches } from '../../tier/matches.ts';
+import { countMatches } from '../../tier/dry-run.ts';
 import { startEdgeProcess } from '../edge-process.ts';
 import { isSystemError } from '../failure.ts';
 import { closeLimitMs } from '../run.ts';

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'tap';
-import { pauseBeforeRestart } from '../../cli/workers/process.ts';
+import { pauseBeforeRestart } from '../../cli/workers/worker-process.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { ask, isThere, region, SEAWALL, startEdge } from './edge-workers.ts';
 import { runCommand } from './process.ts';

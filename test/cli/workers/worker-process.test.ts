@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { startOutcome } from '../../../cli/workers/process.ts';
+import { startOutcome } from '../../../cli/workers/worker-process.ts';
 
 const PROGRAM = join(import.meta.dirname, 'worker-messages.ts');
 
