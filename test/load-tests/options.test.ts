@@ -25,6 +25,6 @@ for (const { args, says } of [
   { args: ['miss'], says: /miss/ },
 ]) {
   test(`${args.join(' ')} is refused`, async (t) => {
-    t.throws(() => parse(...args), { name: 'BenchError', message: says });
+    t.throws(() => parse(...args), { name: 'OptionError', message: says });
   });
 }
