@@ -58,7 +58,7 @@ export interface RankedRegion {
   readonly edges: { readonly up: number; readonly total: number };
   /**
    * Public addresses of its edges that are up, or of all of them where none is; canonical, in the order of the file.
-   * To be rotated by the caller.
+   * The caller rotates them.
    */
   readonly ipv4: readonly string[];
   readonly ipv6: readonly string[];

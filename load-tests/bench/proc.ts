@@ -44,7 +44,7 @@ export function parseResident(status: string): number {
 
 /**
  * Microseconds in which a processor ran programs (or was taken away by the machine below), from the text of /proc/stat.
- * What it did for interrupts is left out: the kernel attributes that arbitrarily.
+ * Interrupts are left out: the kernel attributes their time arbitrarily.
  */
 export function parseBusy(stat: string, core: number): number {
   const fields = new RegExp(`^cpu${core} (.*)$`, 'm').exec(stat)?.[1]?.split(' ').map(Number) ?? [];
