@@ -6,7 +6,6 @@
  */
 
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { type AnswerForm, answerForm } from '../cache/answer.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
 import { storedAnswer } from '../cache/stored-answer.ts';
@@ -15,6 +14,7 @@ import type { Http1Connection } from '../http/http1/connection.ts';
 import type { Http1Exchange } from '../http/http1/exchange.ts';
 import { Recogniser } from '../http/http1/recogniser.ts';
 import { Http1Server } from '../http/http1/server.ts';
+import { isEncrypted } from '../http/listener/encrypted.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { LoggedRequest } from '../tier/node-core.ts';
 import { answerVisitor } from './pipeline.ts';
@@ -335,8 +335,8 @@ function keyOf({ prefix, suffix, around }: SectionProfile, request: Request): st
   return joined.join(around.prefix, bytes, targetFrom, targetTo, around.suffix);
 }
 
-function receptionOf(socket: Pick<Socket, 'remoteAddress'>, edge: EdgeContext): number {
-  const encrypted = (socket as Partial<TLSSocket>).encrypted === true ? ENCRYPTED : 0;
+function receptionOf(socket: Socket, edge: EdgeContext): number {
+  const encrypted = isEncrypted(socket) ? ENCRYPTED : 0;
   return encrypted + (isProxy(edge.region, socket.remoteAddress ?? UNKNOWN_ADDRESS) ? TRUSTED : 0);
 }
 

@@ -7,12 +7,12 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { wallNow } from '../../lib/clock.ts';
 import { FewSet } from '../../lib/few-set.ts';
 import { allowsContent, reasonPhrase, type ServerExchange, sendableTrailers } from '../exchange.ts';
 import { formatHttpDate } from '../fields/date.ts';
 import { isFieldLine, type RawHeaders } from '../fields/headers.ts';
+import { isEncrypted } from '../listener/encrypted.ts';
 import type { ResponseHead } from '../message.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import type { WholeBody } from './whole-body.ts';
@@ -69,7 +69,7 @@ export class Http1Exchange implements ServerExchange {
   }
 
   get isTls(): boolean {
-    return (this.#socket as Partial<TLSSocket>).encrypted === true;
+    return isEncrypted(this.#socket);
   }
 
   /** Its version requires a Host field. */

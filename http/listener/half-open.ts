@@ -7,8 +7,8 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import { type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
+import { isEncrypted } from './encrypted.ts';
 
 /** Maximum time that such a connection, and its upstream requests, are kept while there is nothing to write. */
 export const HALF_OPEN_MS = 10_000;
@@ -31,7 +31,7 @@ let sweeping: NodeJS.Timeout | undefined;
 
 /** Returns whether the other side may have closed one direction only: over TLS no client does. */
 export function mayBeHalfOpen(socket: Duplex): boolean {
-  return (socket as Partial<TLSSocket>).encrypted !== true;
+  return !isEncrypted(socket);
 }
 
 /**

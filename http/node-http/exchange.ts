@@ -6,10 +6,10 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv6, type Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import { hasBody, reasonPhrase, type ServerExchange, type ServerRequest } from '../exchange.ts';
 import { canonicalAddress } from '../fields/forwarding.ts';
 import { fieldValue, type RawHeaders } from '../fields/headers.ts';
+import { isEncrypted } from '../listener/encrypted.ts';
 import type { ResponseHead } from '../message.ts';
 
 export class NodeRequest implements ServerRequest {
@@ -40,7 +40,7 @@ export class NodeRequest implements ServerRequest {
   }
 
   get isTls(): boolean {
-    return (this.request.socket as Partial<TLSSocket>).encrypted === true;
+    return isEncrypted(this.request.socket);
   }
 
   get localAuthority(): string | undefined {

@@ -11,7 +11,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { isEncrypted } from '../listener/encrypted.ts';
 import { NodeInternal } from './node-internal.ts';
 
 /** A write that the kernel has not taken at once. */
@@ -88,12 +88,7 @@ function settle(
  * only Node knows which.
  */
 function isIdle(socket: Socket): boolean {
-  return (
-    socket.writableLength === 0 &&
-    socket.writable &&
-    socket.writableCorked === 0 &&
-    (socket as Partial<TLSSocket>).encrypted !== true
-  );
+  return socket.writableLength === 0 && socket.writable && socket.writableCorked === 0 && !isEncrypted(socket);
 }
 
 /** Watches the next write to a handle. */
