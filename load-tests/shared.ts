@@ -16,10 +16,11 @@ import { freePorts } from '../test/support/ports.ts';
 import { seededRandom, zipf } from '../test/support/random.ts';
 import { wrk } from './bench/loads.ts';
 import { checkSeen } from './bench/measure.ts';
-import { usageOf } from './bench/proc.ts';
-import { temporaryFolder } from './bench/processes.ts';
+import { nginx } from './bench/peers/nginx.ts';
+import { threadMicros } from './bench/proc.ts';
+import { start, temporaryFolder, untilListening } from './bench/processes.ts';
 import { BROWSER, headOf } from './bench/requests.ts';
-import { median } from './bench/statistics.ts';
+import { ratioOf, spreadOf } from './bench/statistics.ts';
 import { nanosecondsPer } from './micro/measure.ts';
 import { print, type Row } from './report.ts';
 import { type Pauses, payloadOf, type ServerOptions, TARGET, WAYS, type Way } from './shared/objects.ts';
@@ -28,25 +29,40 @@ const HELP = `Usage: npm run bench:shared [-- OPTIONS]
 
 Processor time of a hit of 1 KB, asked for by Zipf's law (exponent 1), in threads of one process: with a store of each
 thread (private), and with one store of all, from which answers are copied, sent where they lie (pinned), or only
-looked up to check a copy that the thread has (checked). Needs wrk.
+looked up to check a copy that the thread has (checked). Beside them nginx with as many workers, where it is installed.
+All have the whole machine. Needs wrk.
 
 Options:
   --rounds N   Rounds; medians are printed. Default: 3.
   --seconds N  Seconds of each measurement. Default: 2.
   --objects N  Default: 20000.
+  --ways W,W   Some of private, copied, pinned, checked, nginx. Default: all.
   --help       Say this.
 `;
 
 const THREADS = [1, 2, 4];
 const CONNECTIONS = 64;
 const DRAWS = 500_000;
+const MEMORY_MEBIBYTES = 128;
+const ORIGIN = join(import.meta.dirname, 'bench/origin.ts');
 
-const args = readArguments('bench:shared', HELP, { rounds: '3', seconds: '2', objects: '20000' });
+const args = readArguments('bench:shared', HELP, {
+  rounds: '3',
+  seconds: '2',
+  objects: '20000',
+  ways: [...WAYS, 'nginx'].join(','),
+});
 const [rounds, seconds, objects] = [
   args.positive('rounds', 99),
   args.positive('seconds', 99),
   args.positive('objects'),
 ];
+const contenders = args.values.ways.split(',').map(contenderOf);
+
+function contenderOf(name: string): Way | 'nginx' {
+  const known = ([...WAYS, 'nginx'] as const).find((one) => one === name);
+  return known ?? args.refuse(`--ways needs some of ${[...WAYS, 'nginx'].join(', ')}, not ${JSON.stringify(name)}`);
+}
 
 const draws = join(temporaryFolder('draws'), 'draws');
 writeFileSync(draws, Uint32Array.from({ length: DRAWS }, zipf(objects, 1, seededRandom(1))));
@@ -66,19 +82,46 @@ async function measure(way: Way, threads: number): Promise<Measured> {
   try {
     const lines = createInterface(server.stdout);
     await once(lines, 'line');
-    const requests = { kind: 'ranks', head: headOf(port, `${TARGET}@`, BROWSER), file: draws, offset: 0 } as const;
-    const load = { port, connections: CONNECTIONS, requests };
-    checkSeen(await wrk({ ...load, seconds: 1 }));
-    const before = usageOf(server.pid ?? 0).cpuMicros;
-    const seen = await wrk({ ...load, seconds });
-    const used = usageOf(server.pid ?? 0).cpuMicros - before;
-    checkSeen(seen);
+    const micros = await microsOf(server.pid ?? 0, port);
     server.stdin.write('pauses\n');
     const [text] = (await once(lines, 'line')) as [string];
-    return { micros: used / seen.requests, pauses: JSON.parse(text) as Pauses[] };
+    return { micros, pauses: JSON.parse(text) as Pauses[] };
   } finally {
     server.kill('SIGKILL');
   }
+}
+
+/** Hits of nginx, which has asked an origin for all objects before. */
+async function measureNginx(workers: number): Promise<Measured> {
+  const [originPort = 0] = await freePorts(1);
+  const origin = start('origin', [process.execPath, ORIGIN, String(originPort)], {});
+  try {
+    await untilListening(origin, originPort);
+    const stage = { originPort, certificates: undefined };
+    const server = await nginx('off', workers).start(stage, { name: 'shared', memoryMebibytes: MEMORY_MEBIBYTES });
+    try {
+      const head = headOf(server.port, '@', BROWSER);
+      const each = { kind: 'each', head, prefix: TARGET, most: objects } as const;
+      await wrk({ port: server.port, connections: CONNECTIONS, seconds: 60, requests: each });
+      return { micros: await microsOf(server.running.pid, server.port), pauses: [] };
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    await origin.stop();
+  }
+}
+
+/** @returns Microseconds of processor time of a request. */
+async function microsOf(pid: number, port: number): Promise<number> {
+  const requests = { kind: 'ranks', head: headOf(port, `${TARGET}@`, BROWSER), file: draws, offset: 0 } as const;
+  const load = { port, connections: CONNECTIONS, requests };
+  checkSeen(await wrk({ ...load, seconds: 1 }));
+  const before = threadMicros(pid);
+  const seen = await wrk({ ...load, seconds });
+  const used = threadMicros(pid) - before;
+  checkSeen(seen);
+  return used / seen.requests;
 }
 
 /** Parts of a lookup, in this thread. */
@@ -121,25 +164,42 @@ function parts(): Row[] {
 const NONE = Buffer.alloc(0);
 
 print('Nanoseconds per operation, the median', parts());
+/** Microseconds and pauses by contender and threads, each in every round. */
 const measured = new Map<string, Measured[]>();
 for (let round = 0; round < rounds; round++) {
   for (const threads of THREADS) {
-    for (const way of WAYS) {
-      const name = `${way}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-      measured.set(name, [...(measured.get(name) ?? []), await measure(way, threads)]);
+    for (const contender of contenders) {
+      const one = await (contender === 'nginx' ? measureNginx(threads) : measure(contender, threads));
+      const name = nameOf(contender, threads);
+      measured.set(name, [...(measured.get(name) ?? []), one]);
     }
   }
 }
-const medianOf = (name: string): number => median((measured.get(name) ?? []).map(({ micros }) => micros));
-const rows = [...measured].map(([name, results]) => {
-  const way = name.split(',')[0] as string;
-  const all = results.flatMap(({ pauses }) => pauses);
-  const longest = Math.max(...all.map(({ longestMs }) => longestMs));
-  const times = (medianOf(name) / medianOf(`${way}, 1 thread`)).toFixed(2);
-  return {
-    what: `${name} (${times} × one thread; longest pause for garbage ${longest.toFixed(1)} ms)`.padEnd(76),
-    value: `${medianOf(name).toFixed(2)} µs`,
-  };
-});
-print('Processor time of a hit, the median', rows);
+
+function nameOf(contender: string, threads: number): string {
+  const units = contender === 'nginx' ? 'worker' : 'thread';
+  return `${contender}, ${threads} ${units}${threads === 1 ? '' : 's'}`;
+}
+
+const microsIn = (name: string): number[] => (measured.get(name) ?? []).map(({ micros }) => micros);
+/** Median of the ratios of each round, and their least and greatest. */
+const ratio = (name: string, other: string): string => {
+  const { median: middle, least, most } = ratioOf(microsIn(name), microsIn(other));
+  return `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+};
+const rows = contenders.flatMap((contender) =>
+  THREADS.map((threads): Row => {
+    const name = nameOf(contender, threads);
+    const { median: middle, least, most } = spreadOf(microsIn(name));
+    const longest = Math.max(0, ...(measured.get(name) ?? []).flatMap(({ pauses }) => pauses.map((p) => p.longestMs)));
+    const parts = [
+      `${least.toFixed(1)} to ${most.toFixed(1)}`,
+      ...(threads === 1 ? [] : [`${ratio(name, nameOf(contender, 1))} × one`]),
+      ...(contender === 'nginx' || !contenders.includes('nginx') ? [] : [`${ratio(name, nameOf('nginx', threads))} × nginx`]),
+      ...(longest === 0 ? [] : [`longest pause ${longest.toFixed(0)} ms`]),
+    ];
+    return { what: `${name}: ${parts.join('; ')}`.padEnd(112), value: `${middle.toFixed(2)} µs` };
+  }),
+);
+print('Processor time of a hit, the median of the rounds (least to most)', rows);
 process.exit();

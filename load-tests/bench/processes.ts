@@ -44,7 +44,8 @@ export interface Running {
 }
 
 export interface StartOptions {
-  readonly core: number;
+  /** Absent: all of the machine. */
+  readonly core?: number | undefined;
   readonly env?: NodeJS.ProcessEnv;
   readonly stdin?: 'pipe';
   /** Pipe standard output to the caller. */
@@ -57,11 +58,10 @@ export function canPin(): boolean {
 }
 
 /**
- * Starts a program in a process group of its own, on one processor, with as many
- * open files as the system allows.
+ * Starts a program in a process group of its own, with as many open files as the system allows.
  */
 export function start(name: string, command: readonly string[], options: StartOptions): Running {
-  const pinned = canPin() ? ['taskset', '-c', String(options.core), ...command] : command;
+  const pinned = options.core !== undefined && canPin() ? ['taskset', '-c', String(options.core), ...command] : command;
   const child = spawn('/bin/sh', ['-c', RAISE_AND_EXEC, 'sh', ...pinned], {
     detached: true,
     env: options.env ?? process.env,

@@ -1,7 +1,7 @@
 /** Objects of `npm run bench:shared`, and what its processes tell each other. @module */
 
 /** Beginning of each target; a number follows. */
-export const TARGET = '/object/';
+export const TARGET = '/object/1024/';
 
 const BODY = 'x'.repeat(1_024);
 

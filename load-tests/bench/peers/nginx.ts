@@ -8,7 +8,8 @@ import { fillIn, type ServerKind, template } from '../server.ts';
 
 const OPEN_FILES = 20_000;
 
-export function nginx(sendfile: 'off' | 'on'): ServerKind {
+/** @param workers - Absent: one, on the processor of servers. Otherwise they have the whole machine. */
+export function nginx(sendfile: 'off' | 'on', workers?: number): ServerKind {
   const program = programOf('nginx');
   return {
     name: sendfile === 'off' ? 'nginx' : 'nginx-sendfile',
@@ -26,6 +27,7 @@ export function nginx(sendfile: 'off' | 'on'): ServerKind {
         files: OPEN_FILES,
         folder,
         sendfile,
+        workers: workers ?? 1,
         memory: memoryMebibytes,
         port,
         tls: tlsPort,
@@ -37,7 +39,9 @@ export function nginx(sendfile: 'off' | 'on'): ServerKind {
       if (certificates === undefined) config = config.replace(/^.*(?:ssl|http2).*\n/gm, '');
       const file = join(folder, 'nginx.conf');
       writeFileSync(file, config);
-      const running = start('nginx', [program, '-p', folder, '-c', file, '-e', 'stderr'], { core: CORES.server });
+      const running = start('nginx', [program, '-p', folder, '-c', file, '-e', 'stderr'], {
+        core: workers === undefined ? CORES.server : undefined,
+      });
       await untilListening(running, port);
       return {
         kind: this,
