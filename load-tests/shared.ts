@@ -195,7 +195,9 @@ const rows = contenders.flatMap((contender) =>
     const parts = [
       `${least.toFixed(1)} to ${most.toFixed(1)}`,
       ...(threads === 1 ? [] : [`${ratio(name, nameOf(contender, 1))} × one`]),
-      ...(contender === 'nginx' || !contenders.includes('nginx') ? [] : [`${ratio(name, nameOf('nginx', threads))} × nginx`]),
+      ...(contender === 'nginx' || !contenders.includes('nginx')
+        ? []
+        : [`${ratio(name, nameOf('nginx', threads))} × nginx`]),
       ...(longest === 0 ? [] : [`longest pause ${longest.toFixed(0)} ms`]),
     ];
     return { what: `${name}: ${parts.join('; ')}`.padEnd(112), value: `${middle.toFixed(2)} µs` };
