@@ -60,10 +60,10 @@ export class ResumingReader implements BodyReader {
     if (this.#closed) return null;
     if (!(error instanceof LaggedError)) throw error;
     if (place === undefined) throw new HttpError('overloaded', error.message, { cause: error });
-    const { begun, abort: giveUp } = rest(this.#options, { ...place, start: place.start + error.position });
+    const { started, abort: giveUp } = rest(this.#options, { ...place, start: place.start + error.position });
     this.#abortRest = giveUp;
     try {
-      this.#reader = await begun;
+      this.#reader = await started;
     } catch (failure) {
       if (this.#closed) return null;
       throw failure;
@@ -79,9 +79,9 @@ export class ResumingReader implements BodyReader {
 function rest(
   { fetch, request }: ResumeOptions,
   place: BodyRange,
-): { readonly begun: Promise<BodyReader>; readonly abort: () => void } {
+): { readonly started: Promise<BodyReader>; readonly abort: () => void } {
   const { start, end, validator } = place;
-  const { promise: begun, resolve, reject } = Promise.withResolvers<BodyReader>();
+  const { promise: started, resolve, reject } = Promise.withResolvers<BodyReader>();
   const headers = [...withoutFields(request.headers, new Set([...CONDITIONAL_FIELDS, 'range']))];
   headers.push('Range', `bytes=${start}-${end - 1}`, 'If-Range', validator);
   let body: SharedBody | undefined;
@@ -119,7 +119,7 @@ function rest(
     flow.abort();
     reject(new HttpError('client_closed'));
   };
-  return { begun, abort: giveUp };
+  return { started, abort: giveUp };
 }
 
 function isRest(status: number, headers: RawHeaders, { start, end, validator }: BodyRange): boolean {

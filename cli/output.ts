@@ -59,20 +59,20 @@ export class Lines {
   }
 
   take(source: Readable): void {
-    let begun: Buffer[] = [];
-    let begunBytes = 0;
+    let partial: Buffer[] = [];
+    let partialBytes = 0;
     source.on('data', (chunk: Buffer) => {
       const end = chunk.lastIndexOf(NEWLINE) + 1;
       if (end > 0) {
-        const lines = Buffer.concat([...begun, chunk.subarray(0, end)]);
-        begun = [];
-        begunBytes = 0;
+        const lines = Buffer.concat([...partial, chunk.subarray(0, end)]);
+        partial = [];
+        partialBytes = 0;
         this.#write(lines, source);
       }
       const rest = chunk.subarray(end);
-      begunBytes += rest.length;
-      if (begunBytes > MAX_LINE_BYTES) begun = [];
-      else if (rest.length > 0) begun.push(rest);
+      partialBytes += rest.length;
+      if (partialBytes > MAX_LINE_BYTES) partial = [];
+      else if (rest.length > 0) partial.push(rest);
     });
     source.on('error', () => undefined); // its process has ended
     source.once('close', () => this.#waiting.delete(source));

@@ -53,7 +53,7 @@ ${RUN_ABOUT}`,
           async reload() {
             const reloads = reloadRegions(regions);
             const configs = reloads.map(({ config }) => config);
-            if (node !== undefined && !isNamed(node, configs)) throw new ConfigError([goneProblem(node, files)]);
+            if (node !== undefined && !isNamed(node, configs)) throw new ConfigError([removedProblem(node, files)]);
             const refused = await nodes.problems(configs);
             if (refused.length > 0) throw new ConfigError(refused);
             regions = configs;
@@ -78,7 +78,7 @@ function isNamed(node: string, regions: readonly RegionConfig[]): boolean {
   return plansOf(regions).some(({ name }) => name === node);
 }
 
-function goneProblem(node: string, files: readonly string[]): ConfigProblem {
+function removedProblem(node: string, files: readonly string[]): ConfigProblem {
   return problemWithout(
     files.join(' and '),
     '',

@@ -41,12 +41,13 @@ export class Overload {
    */
   async measure(dispatcher: Dispatcher, addresses: readonly (string | undefined)[], now: MonotonicMs): Promise<void> {
     const counts = await Promise.all(addresses.map((address) => countedBy(dispatcher, address)));
-    const told = counts.filter((count) => count !== undefined);
-    const requests = told.reduce((sum, count) => sum + count, 0);
+    const reported = counts.filter((count) => count !== undefined);
+    const requests = reported.reduce((sum, count) => sum + count, 0);
     const before = this.#last;
-    this.#last = { requests, at: now, edges: told.length };
+    this.#last = { requests, at: now, edges: reported.length };
     // An edge that came, went or began anew makes the difference mean nothing.
-    if (before === undefined || before.edges !== told.length || requests < before.requests || now <= before.at) return;
+    if (before === undefined || before.edges !== reported.length || requests < before.requests || now <= before.at)
+      return;
     this.observe(((requests - before.requests) * 1_000) / msBetween(before.at, now));
   }
 

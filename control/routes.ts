@@ -120,8 +120,8 @@ function idempotencyKey({ headers }: FastifyRequest): string | undefined {
 
 /** @returns A signal that aborts when the client has disconnected. */
 export function clientAbortSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  if (reply.raw.destroyed) gone.abort();
-  return gone.signal;
+  const aborted = new AbortController();
+  reply.raw.once('close', () => aborted.abort());
+  if (reply.raw.destroyed) aborted.abort();
+  return aborted.signal;
 }

@@ -43,14 +43,14 @@ export function createServer(log: Logger): FastifyInstance {
 
 /** @returns Error for the caller; details of internal errors go to the log only. */
 export function reported(error: unknown, request: FastifyRequest, log: Logger): ApiError {
-  const told = asApiError(error);
-  if (told.status >= 500) {
+  const answered = asApiError(error);
+  if (answered.status >= 500) {
     log.error(
-      { err: told.cause ?? error, method: request.method, url: request.url },
+      { err: answered.cause ?? error, method: request.method, url: request.url },
       'request to the control API failed',
     );
   }
-  return told;
+  return answered;
 }
 
 export function sendProblem(reply: FastifyReply, error: ApiError): FastifyReply {

@@ -18,13 +18,13 @@ import { siteGeo } from './site-geo.ts';
 /** The fields of a visitor's request that the site's origin gets to see. */
 export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: GeoLocation | undefined): string[] {
   const { set, remove } = site.request_headers;
-  const told = siteGeo(site).fieldsFor(stripUntrusted(removeHopByHop(headers), allowedFields(site)), place);
+  const withGeo = siteGeo(site).fieldsFor(stripUntrusted(removeHopByHop(headers), allowedFields(site)), place);
   const { names, added } = changesOf(site.request_headers, () => ({
     // A field that the site sets must not have a twin that CGI takes for it.
     names: new Set([...remove, ...Object.keys(set)].map(asCgiReadsIt)),
     added: Object.entries(set).flat(),
   }));
-  const changed = names.size === 0 ? told : withoutFieldsLike(told, names);
+  const changed = names.size === 0 ? withGeo : withoutFieldsLike(withGeo, names);
   changed.push(...added);
   return changed;
 }

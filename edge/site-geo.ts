@@ -61,8 +61,8 @@ export class SiteGeo {
   /** @returns The visitor's headers, without what only this edge may say of its place, and with that. */
   fieldsFor(headers: string[], place: GeoLocation | undefined): string[] {
     if (this.#names.size === 0) return headers;
-    const told = withoutFieldsLike(headers, this.#folded);
-    if (place === undefined) return told;
+    const result = withoutFieldsLike(headers, this.#folded);
+    if (place === undefined) return result;
     let values = this.#values.get(place);
     if (values === undefined) {
       values = this.#fields.flatMap(([name, fact]) => {
@@ -71,8 +71,8 @@ export class SiteGeo {
       });
       this.#values.set(place, values);
     }
-    told.push(...values);
-    return told;
+    result.push(...values);
+    return result;
   }
 
   /**

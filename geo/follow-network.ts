@@ -61,7 +61,7 @@ export function followNetwork({
   const closing = new AbortController();
   let current = initial;
   let isReached = false;
-  let wasTold = false;
+  let wasReported = false;
   let healths = new Map<string, RegionHealth>();
 
   const setReached = (next: boolean, reason: string): void => {
@@ -87,7 +87,7 @@ export function followNetwork({
         const { type, network } = line as { type?: unknown; network?: unknown };
         if (type === 'network') {
           current = readNetwork(network, now());
-          wasTold = true;
+          wasReported = true;
           setReached(true, '');
         }
       }
@@ -167,7 +167,7 @@ export function followNetwork({
       return current;
     },
     reset(next) {
-      if (wasTold && isReached) return;
+      if (wasReported && isReached) return;
       current = next;
       healths = new Map();
     },

@@ -163,18 +163,18 @@ export class Follower {
   }
 
   #begin(): Progress {
-    return { after: this.#options.target.position, sent: undefined, told: undefined, floor: 0, idle: 0 };
+    return { after: this.#options.target.position, sent: undefined, lastHeartbeat: undefined, floor: 0, idle: 0 };
   }
 
   async #takeAll(connection: Connection, progress: Progress, signal: AbortSignal): Promise<void> {
     const { now } = this.#options;
-    const watch: Watch = { heardAt: now() };
+    const watch: Watch = { lastMessageAt: now() };
     void this.#giveUpWhenSilent(connection, watch, signal);
     for (;;) {
       const message = await connection.next();
       // What waited in a buffer while this process stood still says nothing about now.
-      if (mostBetween(watch.heardAt, now()) > this.#silenceMs) throw new JournalError('journal_silent');
-      watch.heardAt = now();
+      if (mostBetween(watch.lastMessageAt, now()) > this.#silenceMs) throw new JournalError('journal_silent');
+      watch.lastMessageAt = now();
       checkMessage(message);
       this.#take(message, progress);
       if (message.type === 'hello' && this.#isFarAhead(progress)) return;
@@ -183,7 +183,7 @@ export class Follower {
 
   async #giveUpWhenSilent(connection: Connection, watch: Watch, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const leftMs = this.#silenceMs - mostBetween(watch.heardAt, this.#options.now());
+      const leftMs = this.#silenceMs - mostBetween(watch.lastMessageAt, this.#options.now());
       if (leftMs <= 0) {
         connection.giveUp(new JournalError('journal_silent'));
         return;
@@ -242,8 +242,8 @@ export class Follower {
     const news = records.filter(({ seq }) => seq > target.position.seq);
     if (news.length > 0) target.apply(news);
     this.#moved();
-    const { told } = progress;
-    if (told) target.onHeartbeat(Math.max(told.newest, target.position.seq), told.at);
+    const { lastHeartbeat } = progress;
+    if (lastHeartbeat) target.onHeartbeat(Math.max(lastHeartbeat.newest, target.position.seq), lastHeartbeat.at);
   }
 
   #takeHeartbeat({ newest, floor = 0 }: { newest: number; floor?: number }, progress: Progress): void {
@@ -271,7 +271,7 @@ export class Follower {
 
   #notify(newest: number, progress: Progress): void {
     const at = this.#options.now();
-    progress.told = { newest, at };
+    progress.lastHeartbeat = { newest, at };
     this.#options.target.onHeartbeat(newest, at);
   }
 
@@ -305,7 +305,7 @@ interface Waiter {
 
 interface Watch {
   /** Time of the last message, or of the start of the connection. */
-  heardAt: Instant;
+  lastMessageAt: Instant;
 }
 
 /** Progress of one connection. */
@@ -315,7 +315,7 @@ interface Progress {
   /** Number of the last record that came, or after which they come; undefined before `hello`. */
   sent: number | undefined;
   /** The newest number it told of, and when. */
-  told: { readonly newest: number; readonly at: Instant } | undefined;
+  lastHeartbeat: { readonly newest: number; readonly at: Instant } | undefined;
   /** The highest floor that the target knows. */
   floor: number;
   /** Heartbeats since the last record, while there are records to come. */

@@ -170,6 +170,6 @@ function listed(): readonly string[] {
 }
 
 function fail(message: string): never {
-  console.error(`bench:hostile: ${message}; the edge said: ${edge.running.said()}`);
+  console.error(`bench:hostile: ${message}; the edge said: ${edge.running.outputTail()}`);
   process.exit(1);
 }

@@ -80,10 +80,10 @@ function changes(): Row[] {
     { what: 'equal weights', members: TEN },
     { what: 'weights 1, 2 and 3', members: MIXED },
   ].flatMap(({ what, members }) => {
-    const gone = members[4] as RingMember;
+    const removed = members[4] as RingMember;
     const whole = new Ring(members);
-    const without = new Ring(members.filter((member) => member !== gone));
-    const { moved, astray } = keysMoved(whole, without, gone.name, KEYS);
+    const without = new Ring(members.filter((member) => member !== removed));
+    const { moved, astray } = keysMoved(whole, without, removed.name, KEYS);
     return [
       { what: `${what}: keys of the member, which move`, value: String(moved) },
       none(`${what}: other keys whose order changes`, astray),

@@ -118,9 +118,9 @@ class Chaos {
     this.#tell('killed', member.name);
     await member.kill();
     await sleep(this.#between(DOWN_MS));
-    const heard = member.wire.heard();
+    const nextRecord = member.wire.nextRecord();
     await member.start();
-    await heard;
+    await nextRecord;
     this.#tell('back', member.name);
   }
 
@@ -128,9 +128,9 @@ class Chaos {
     this.counts[fault === 'cut' ? 'cuts' : 'holds'] += 1;
     wire.set(fault === 'cut' ? 'cut' : 'held');
     await sleep(this.#between(CUT_MS));
-    const heard = wire.heard();
+    const nextRecord = wire.nextRecord();
     wire.set('open');
-    await heard;
+    await nextRecord;
   }
 
   #between({ least, most }: { least: number; most: number }): number {

@@ -76,22 +76,22 @@ test('every decision that is cited is in docs/adr', async (t) => {
 });
 
 test('pages and files that comments name exist', async (t) => {
-  const gone = code.flatMap((file) => {
+  const dangling = code.flatMap((file) => {
     const comments = commentsOf(file);
     const named = [...comments.matchAll(PAGE), ...comments.matchAll(FILE)].map(([name]) => name);
     return named
       .filter((name) => !existsSync(join(ROOT, name)) && !existsSync(join(ROOT, dirname(file), name)))
       .map((name) => `${file}: ${name}`);
   });
-  t.same(gone, []);
+  t.same(dangling, []);
 });
 
 test('relative links of pages lead somewhere', async (t) => {
-  const gone = pages.flatMap((page) =>
+  const dangling = pages.flatMap((page) =>
     [...textOf(page).matchAll(/\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)/g)]
       .map(([, target = '']) => target)
       .filter((target) => !existsSync(join(ROOT, dirname(page), target)))
       .map((target) => `${page}: ${target}`),
   );
-  t.same(gone, []);
+  t.same(dangling, []);
 });

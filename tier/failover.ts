@@ -110,7 +110,7 @@ class Attempts implements Flow {
 class Attempt implements ResponseSink {
   readonly #attempts: Attempts;
   readonly #target: Target;
-  #hasBegun = false;
+  #hasHead = false;
   /** True once the next target has been tried instead. */
   hasPassed = false;
 
@@ -129,7 +129,7 @@ class Attempt implements ResponseSink {
   }
 
   onHead(head: ResponseHead): void {
-    this.#hasBegun = true;
+    this.#hasHead = true;
     this.#target.breaker?.succeeded();
     this.#attempts.sink.onHead(head);
   }
@@ -154,7 +154,7 @@ class Attempt implements ResponseSink {
     const { breaker } = this.#target;
     if (error.isAnswer) breaker?.succeeded();
     else if (error.source === 'target') breaker?.failed(attempts.now());
-    if (this.#hasBegun || attempts.isAborted || !attempts.mayTryNext(error)) attempts.sink.onError(error);
+    if (this.#hasHead || attempts.isAborted || !attempts.mayTryNext(error)) attempts.sink.onError(error);
     else {
       this.hasPassed = true;
       attempts.next(error);

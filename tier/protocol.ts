@@ -88,8 +88,8 @@ export function formatVersion({ wasFresh, isPersonal, ...position }: Version): s
 export function readVersion(headers: RawHeaders): Version | undefined {
   const members = readTierField(headers);
   if (members === undefined) return undefined;
-  const isSaid = (flag: string): boolean => members.get(flag) === true;
-  return { ...positionIn(members), wasFresh: isSaid('was-fresh'), isPersonal: isSaid('personal') };
+  const isSet = (flag: string): boolean => members.get(flag) === true;
+  return { ...positionIn(members), wasFresh: isSet('was-fresh'), isPersonal: isSet('personal') };
 }
 
 function positionMembers({ identity, seq }: JournalPosition): { seq: number; journal: string | undefined } {

@@ -99,13 +99,13 @@ export class PurgeOutbox {
 
   /** @returns Whether all that was owed when it began is in the journal. */
   async #append(): Promise<boolean> {
-    const owed = [...this.#pending.values()].flatMap((ofSite) => [...ofSite.purges.values()]);
+    const batch = [...this.#pending.values()].flatMap((ofSite) => [...ofSite.purges.values()]);
     try {
-      await this.#options.append(owed);
+      await this.#options.append(batch);
     } catch {
       return false;
     }
-    const appended = new Set(owed); // what was said again meanwhile is another purge
+    const appended = new Set(batch); // what was said again meanwhile is another purge
     for (const [site, ofSite] of this.#pending) {
       for (const [key, purge] of ofSite.purges) if (appended.has(purge)) ofSite.purges.delete(key);
       if (ofSite.purges.size === 0) this.#pending.delete(site);

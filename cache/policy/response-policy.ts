@@ -39,14 +39,14 @@ export interface ResponsePolicy {
 
 export function responsePolicy(input: ResponsePolicyInput): ResponsePolicy {
   const { rule, headers, status, requestTime, responseTime } = input;
-  const said =
+  const origin =
     rule.origin_headers === 'ignore'
       ? { directives: NO_RESPONSE_DIRECTIVES, expiresCounts: false, addressed: true }
       : cacheControl(headers, input.targetedFields);
-  const { directives } = said;
+  const { directives } = origin;
   // RFC 9110, section 6.6.1: without a usable Date, the time of arrival stands for it.
   const dateMs = parseHttpDate(firstLine(headers, 'date') ?? '', responseTime) ?? responseTime;
-  const freshness = { status, headers, directives, expiresCounts: said.expiresCounts, dateMs, responseTime };
+  const freshness = { status, headers, directives, expiresCounts: origin.expiresCounts, dateMs, responseTime };
   const declaredMs = explicitLifetime(freshness);
   const explicitLifetimeMs = declaredMs ?? (hasLifetimes(rule, status) ? rule.ttl : undefined);
   const lifetimeMs = explicitLifetimeMs ?? heuristicLifetime(freshness, input.heuristic);
@@ -57,12 +57,12 @@ export function responsePolicy(input: ResponsePolicyInput): ResponsePolicy {
   const ageMs = parseAge(fieldLines(headers, 'age').join(', '));
   return {
     directives,
-    addressed: said.addressed,
+    addressed: origin.addressed,
     declared:
       directives.isPublic ||
       directives.sMaxage !== undefined ||
       (declaredMs ?? 0) > 0 ||
-      (said.addressed && rule.origin_headers === 'honour'),
+      (origin.addressed && rule.origin_headers === 'honour'),
     explicitLifetimeMs,
     lifetimeMs,
     initialAgeMs: correctedInitialAge({ ageMs, dateMs, requestTime, responseTime }),

@@ -135,11 +135,11 @@ export class RecordReader {
   }
 
   text(): string | undefined {
-    const said = this.#view.getUint16(this.#at, true);
+    const tag = this.#view.getUint16(this.#at, true);
     this.#at += 2;
-    if (said === NONE) return undefined;
-    if (said >= SHARED) return textOf(said - SHARED);
-    const length = said === LONG ? this.integer() : said;
+    if (tag === NONE) return undefined;
+    if (tag >= SHARED) return textOf(tag - SHARED);
+    const length = tag === LONG ? this.integer() : tag;
     const start = this.#textsAt;
     this.#textsAt += length;
     return this.#texts.slice(start, this.#textsAt);

@@ -238,7 +238,7 @@ export class Http1Connection<Meaning> {
     const following = this.#following;
     const isKnown = following !== undefined && following.text === this.#rest;
     this.#following = undefined;
-    const progress = isKnown ? following : this.#begunBy(recogniser);
+    const progress = isKnown ? following : this.#progressOf(recogniser);
     if (progress === undefined) {
       this.#handOff();
       return;
@@ -248,7 +248,7 @@ export class Http1Connection<Meaning> {
   }
 
   /** @returns What tells when a head or a request line is whole of which `#rest` is the beginning. */
-  #begunBy(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
+  #progressOf(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
     const head = recogniser.headInPieces();
     if (head.add(this.#rest) === 'more') return head;
     const line = new LineProgress(this.#server.options.limits().max_header);

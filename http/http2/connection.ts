@@ -59,7 +59,7 @@ export class Connection {
   /** Arrival time of the bytes being read. */
   readAt: MonotonicMs;
   /** True once the other side's SETTINGS, which must come first, have arrived. */
-  hasBegun = false;
+  hasSettings = false;
   #isOver = false;
   /** True while reading is paused until the backlog has been written. */
   #isPaused = false;
@@ -263,7 +263,7 @@ export class Connection {
 
   readonly #take = (type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void => {
     this.#blocks.expect(type, id);
-    if (!this.hasBegun && (type !== FRAME.settings || (flags & FLAG.ack) !== 0)) {
+    if (!this.hasSettings && (type !== FRAME.settings || (flags & FLAG.ack) !== 0)) {
       throw new ConnectionError(ERROR.protocol, 'SETTINGS are to come first');
     }
     const isOfStream = type <= FRAME.reset || type === FRAME.continuation;
@@ -308,7 +308,7 @@ export class Connection {
       return;
     }
     this.#spendCall();
-    this.hasBegun = true;
+    this.hasSettings = true;
     const { initialWindow, hasLessTable } = readSettings(bytes, start, end);
     if (hasLessTable) this.#output.mustEmptyTable = true;
     if (initialWindow !== undefined) this.streams.changeWindows(initialWindow);

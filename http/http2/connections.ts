@@ -103,7 +103,7 @@ export class Http2Connections {
   }
 
   #check(connection: Connection, now: MonotonicMs, tookAt: MonotonicMs): void {
-    const { socket, streams, hasBegun } = connection;
+    const { socket, streams, hasSettings } = connection;
     const { requests, bodyBytes } = streams;
     const { keep_alive_timeout, write_timeout, request_timeout, header_timeout } = this.#limits();
     const { bytesRead, bytesWritten } = socket;
@@ -113,7 +113,7 @@ export class Http2Connections {
     }
     if (streams.size === 0) {
       const idleMs = msBetween(streams.idleSince, now);
-      if (!hasBegun && idleMs > header_timeout) connection.destroy();
+      if (!hasSettings && idleMs > header_timeout) connection.destroy();
       if (idleMs > keep_alive_timeout) connection.shutdown();
       if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();
     }
@@ -131,10 +131,10 @@ export class Http2Connections {
     return isHeldUp ? laterOf(sentOrMovedAt, tookAt) : sentOrMovedAt;
   }
 
-  readonly #take = (connection: Connection, begun: IncomingRequest): void => {
-    const { section, hasBody, isTooLarge } = begun;
-    if (!hasBody && !isTooLarge && this.#handlers.answer?.(connection, begun)) return;
-    const stream = connection.open(begun);
+  readonly #take = (connection: Connection, incoming: IncomingRequest): void => {
+    const { section, hasBody, isTooLarge } = incoming;
+    if (!hasBody && !isTooLarge && this.#handlers.answer?.(connection, incoming)) return;
+    const stream = connection.open(incoming);
     try {
       if (isTooLarge) throw new HttpError('header_too_large');
       const head = translateHead(section.raw, hasBody);

@@ -57,8 +57,8 @@ export class FrameReader {
   /** Bytes of the preface that have come. */
   #prefaceBytes = 0;
   /** The beginning of a frame whose end has not come; room for all of it as soon as its length is known. */
-  #begun: Buffer = NOTHING;
-  #begunBytes = 0;
+  #partial: Buffer = NOTHING;
+  #partialBytes = 0;
 
   constructor(onFrame: OnFrame) {
     this.#onFrame = onFrame;
@@ -73,16 +73,16 @@ export class FrameReader {
   read(given: Buffer, from: number, end: number, pace: () => Pace): number {
     let at = this.#prefaceBytes === PREFACE.length ? from : this.#readPreface(given, from, end);
     while (at < end) {
-      const size = this.#begunBytes > 0 ? -1 : sizeAt(given, at, end);
+      const size = this.#partialBytes > 0 ? -1 : sizeAt(given, at, end);
       if (size < 0 || at + FRAME_HEAD_BYTES + size > end) {
         const taken = this.#addTo(given, at, end);
         at = taken.at;
         if (!taken.isWhole) return at;
-        const { length } = this.#begun;
-        const begun = this.#begun;
-        this.#begun = NOTHING;
-        this.#begunBytes = 0;
-        this.#pass(begun, 0, length - FRAME_HEAD_BYTES);
+        const { length } = this.#partial;
+        const partial = this.#partial;
+        this.#partial = NOTHING;
+        this.#partialBytes = 0;
+        this.#pass(partial, 0, length - FRAME_HEAD_BYTES);
       } else {
         this.#pass(given, at, size);
         at += FRAME_HEAD_BYTES + size;
@@ -107,19 +107,19 @@ export class FrameReader {
   /** Keeps the beginning of a frame. No byte is copied twice, however few come at a time, but for those of its head. */
   #addTo(given: Buffer, from: number, end: number): { readonly at: number; readonly isWhole: boolean } {
     let at = from;
-    if (this.#begunBytes === 0) this.#begun = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
+    if (this.#partialBytes === 0) this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
     for (;;) {
-      const wanted = Math.min(this.#begun.length - this.#begunBytes, end - at);
-      given.copy(this.#begun, this.#begunBytes, at, at + wanted);
-      this.#begunBytes += wanted;
+      const wanted = Math.min(this.#partial.length - this.#partialBytes, end - at);
+      given.copy(this.#partial, this.#partialBytes, at, at + wanted);
+      this.#partialBytes += wanted;
       at += wanted;
-      if (this.#begunBytes < this.#begun.length) return { at, isWhole: false };
-      if (this.#begun.length > FRAME_HEAD_BYTES) return { at, isWhole: true };
-      const size = sizeAt(this.#begun, 0, FRAME_HEAD_BYTES);
+      if (this.#partialBytes < this.#partial.length) return { at, isWhole: false };
+      if (this.#partial.length > FRAME_HEAD_BYTES) return { at, isWhole: true };
+      const size = sizeAt(this.#partial, 0, FRAME_HEAD_BYTES);
       if (size === 0) return { at, isWhole: true };
-      const head = this.#begun;
-      this.#begun = Buffer.allocUnsafe(FRAME_HEAD_BYTES + size);
-      head.copy(this.#begun);
+      const head = this.#partial;
+      this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES + size);
+      head.copy(this.#partial);
     }
   }
 

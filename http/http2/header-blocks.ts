@@ -39,9 +39,9 @@ export class HeaderBlocks {
 
   /** @throws {ConnectionError} when the frame does not go on with a block that has begun. */
   expect(type: number, id: number): void {
-    const begun = this.#partial;
+    const before = this.#partial;
     const isContinuation = type === FRAME.continuation;
-    if ((begun !== undefined) !== isContinuation || (begun !== undefined && begun.id !== id)) {
+    if ((before !== undefined) !== isContinuation || (before !== undefined && before.id !== id)) {
       throw new ConnectionError(ERROR.protocol, `frame ${type} in or outside a header block`);
     }
   }

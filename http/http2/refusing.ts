@@ -36,8 +36,8 @@ export function isPreface(bytes: Buffer): boolean {
 }
 
 /** @param begun - From the preface on, as far as it has come. */
-export function refuseHttp2(socket: Socket, begun: Buffer, refusal: Http2Refusal): void {
-  let bytes = begun;
+export function refuseHttp2(socket: Socket, opened: Buffer, refusal: Http2Refusal): void {
+  let bytes = opened;
   const stop = (): void => {
     clearTimeout(timer);
     socket.off('data', take);
@@ -81,9 +81,9 @@ function answer(socket: Socket, { error, limits, onRefused }: Http2Refusal): voi
   const connection = new Connection({
     socket: socket as TLSSocket, // of which it needs nothing that is TLS
     limits,
-    onRequest: (own, begun) => {
+    onRequest: (own, opened) => {
       onRefused();
-      sendPage(own.open(begun), error);
+      sendPage(own.open(opened), error);
       own.shutdown();
     },
     onFlood: ignore,

@@ -144,7 +144,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
   // The http server accepts, as every net.Server does, but reads only what it is given.
   const accepting = options.secure ? 'secureConnection' : 'connection';
   const reading = new NodeReading(server, accepting, {
-    onBegun: (socket) => pipelines.begun(socket),
+    onRequestStart: (socket) => pipelines.requestStarted(socket),
     onFault: (socket, fault) => void server.emit('clientError', fault, socket),
     maxTrailerBytes: () => bounds.max_header,
   });

@@ -30,7 +30,7 @@ export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refu
   const listeners = server.listeners('connection');
   const waiting = new Set<Socket>();
   /** Contents of the headers, by the connections' underlying sockets: TLS wraps them in its own. */
-  const told = new Map<string, string>();
+  const addresses = new Map<string, string>();
   server.removeAllListeners('connection');
 
   const pass = (socket: Socket): void => {
@@ -44,12 +44,12 @@ export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refu
       clearTimeout(timer);
       waiting.delete(socket);
       socket.off('data', take);
-      socket.off('close', gone);
+      socket.off('close', onClose);
       if (error === undefined) return;
       refused?.(error);
       socket.destroy();
     };
-    const gone = (): void => end(undefined);
+    const onClose = (): void => end(undefined);
     const take = (chunk: Buffer): void => {
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
       const header = parseProxyHeader(bytes);
@@ -65,14 +65,14 @@ export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refu
     };
     waiting.add(socket);
     socket.on('error', ignore); // and 'close' follows
-    socket.on('close', gone);
+    socket.on('close', onClose);
     socket.on('data', take);
   };
 
   const setOtherEnd = (socket: Socket, address: string): void => {
     const key = endKey(socket);
-    told.set(key, address);
-    socket.once('close', () => told.delete(key));
+    addresses.set(key, address);
+    socket.once('close', () => addresses.delete(key));
     show(socket, address);
   };
 
@@ -81,7 +81,7 @@ export function expectProxyHeaders(server: Server, { isExpected, timeoutMs, refu
     else pass(socket);
   });
   server.prependListener('secureConnection', (socket: Socket) => {
-    const address = told.get(endKey(socket));
+    const address = addresses.get(endKey(socket));
     if (address !== undefined) show(socket, address);
   });
   return {

@@ -140,7 +140,7 @@ export class NodeFraming {
    */
   #headEnd(packet: Buffer, from: number): number {
     let at = from;
-    let isBegun = this.#isInHead;
+    let isPartial = this.#isInHead;
     this.#isInHead = false;
     while (at < packet.length && this.#matched > 0) if (this.#step(packet[at++] as number)) return at;
     for (let start = from; ; start = at) {
@@ -148,11 +148,11 @@ export class NodeFraming {
       if (found < 0) break;
       at = found + HEAD_END.length;
       const isLast = at === packet.length || at - from >= GROUP_BYTES;
-      if (isLast || isBegun || FRAMES_BODY.test(packet.toString('latin1', start, at))) {
+      if (isLast || isPartial || FRAMES_BODY.test(packet.toString('latin1', start, at))) {
         this.#isAtHeadEnd = true;
         return at;
       }
-      isBegun = false;
+      isPartial = false;
     }
     this.#isInHead = true;
     at = Math.max(at, packet.length - HEAD_END.length + 1);

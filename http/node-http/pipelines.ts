@@ -51,7 +51,7 @@ export class Pipelines {
   }
 
   /** The first byte of a request has been read. */
-  begun(socket: Duplex): void {
+  requestStarted(socket: Duplex): void {
     const pipeline = this.#pipelines.get(socket);
     if (pipeline !== undefined) pipeline.reads = 'head';
   }

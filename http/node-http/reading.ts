@@ -24,7 +24,7 @@ export interface NodeReadingOptions {
   /**
    * Called when the first byte of a request has been read; not at all where `PARSER_BEGIN` is not usable.
    */
-  readonly onBegun: (socket: Socket) => void;
+  readonly onRequestStart: (socket: Socket) => void;
   /** Called for chunks that are malformed, of which the parser is not told. */
   readonly onFault: (socket: Socket, fault: ChunkFault) => void;
   /** Bytes of trailers; asked for each body. */
@@ -64,7 +64,7 @@ export class NodeReading {
         .map((listener) => [event, this.#inPieces(socket, event, listener as Listener)] as const),
     );
     this.#added.set(socket, added);
-    onMessageBegin(socket, () => this.#options.onBegun(socket));
+    onMessageBegin(socket, () => this.#options.onRequestStart(socket));
     reportSwallowedErrors(socket);
   }
 

@@ -120,7 +120,7 @@ async function writesDirectly(accepted: Socket, client: Socket, signal: AbortSig
 /** Sets what is known of the parser's other properties as well. */
 async function parses(accepted: Socket, client: Socket, signal: AbortSignal): Promise<boolean> {
   const server = createHttpServer();
-  let hasBegun = false;
+  let isReported = false;
   let isRead = false;
   keepFromParser(accepted);
   server.emit('connection', accepted);
@@ -128,13 +128,13 @@ async function parses(accepted: Socket, client: Socket, signal: AbortSignal): Pr
     isRead = true;
   });
   onMessageBegin(accepted, () => {
-    hasBegun = true;
+    isReported = true;
   });
   PARSER_ERRORS.found(canReportErrors(accepted));
   const requested = once(server, 'request', { signal });
   client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   await requested;
-  PARSER_BEGIN.found(hasBegun);
+  PARSER_BEGIN.found(isReported);
   PARSER_PAUSE.found((accepted as { readonly _paused?: unknown })._paused === false);
   return isRead;
 }

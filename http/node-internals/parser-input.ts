@@ -54,9 +54,9 @@ export function keepFromParser(socket: Socket): void {
 }
 
 /** Calls back at the first byte of each request. @param socket - One that has a parser. */
-export function onMessageBegin(socket: Socket, begun: () => void): void {
+export function onMessageBegin(socket: Socket, onBegin: () => void): void {
   const { parser } = socket as Parsed;
-  if (PARSER_BEGIN.isUsable && parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = begun;
+  if (PARSER_BEGIN.isUsable && parser?.[ON_MESSAGE_BEGIN] === null) parser[ON_MESSAGE_BEGIN] = onBegin;
 }
 
 /** Has errors reported that Node swallows. @param socket - One that has a parser. */

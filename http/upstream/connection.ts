@@ -309,8 +309,8 @@ export class UpstreamConnection implements Flow {
   #release(): boolean {
     const { keepAliveSeconds, endedWithHead } = this.#parser;
     const { keepAliveMs, maxAgeMs } = this.#pool.options;
-    const told = keepAliveSeconds === undefined ? keepAliveMs : keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS;
-    this.#idleMs = Math.min(told, MAX_KEEP_ALIVE_MS);
+    const allowedMs = keepAliveSeconds === undefined ? keepAliveMs : keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS;
+    this.#idleMs = Math.min(allowedMs, MAX_KEEP_ALIVE_MS);
     this.#upload?.stop();
     this.#upload = undefined;
     this.#request = undefined;

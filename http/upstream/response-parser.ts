@@ -383,8 +383,8 @@ function readFields(
       throw new ResponseError('bad_field', `not a field line: ${JSON.stringify(text.slice(at, at + 64))}`);
     const name = interned(match[1] as string);
     const value = match[2] ?? '';
-    const said = framing === undefined ? value : framing.note(name, value);
-    if (said !== undefined) headers.push(name, said);
+    const noted = framing === undefined ? value : framing.note(name, value);
+    if (noted !== undefined) headers.push(name, noted);
     at = fieldLine.lastIndex;
   }
 }

@@ -36,7 +36,7 @@ export interface Running {
   readonly pid: number;
   readonly child: ChildProcess;
   /** Tail of its standard error, and of its standard output unless another reader has it. */
-  said(): string;
+  outputTail(): string;
   /** Ends it and all its descendants at once. */
   kill(): void;
   /** Likewise; resolves when it is gone. */
@@ -69,9 +69,9 @@ export function start(name: string, command: readonly string[], options: StartOp
   });
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name} cannot be started`);
-  let said = '';
+  let outputTail = '';
   const listen = (text: Buffer): void => {
-    said = (said + text.toString()).slice(-4_000);
+    outputTail = (outputTail + text.toString()).slice(-4_000);
   };
   child.stderr?.on('data', listen);
   if (options.stdout === undefined) child.stdout?.on('data', listen);
@@ -80,7 +80,7 @@ export function start(name: string, command: readonly string[], options: StartOp
     name,
     pid,
     child,
-    said: () => said.trim(),
+    outputTail: () => outputTail.trim(),
     kill() {
       if (!running.delete(entry)) return;
       // Some servers put their children into groups of their own.
@@ -110,8 +110,8 @@ export async function untilListening(server: Running, port: number): Promise<voi
   const deadline = performance.now() + START_MS;
   while (!(await accepts(port))) {
     const ended = server.child.exitCode ?? server.child.signalCode;
-    if (ended !== null) throw new Error(`${server.name} ended (${ended}): ${server.said()}`);
-    if (performance.now() > deadline) throw new Error(`${server.name} does not listen: ${server.said()}`);
+    if (ended !== null) throw new Error(`${server.name} ended (${ended}): ${server.outputTail()}`);
+    if (performance.now() > deadline) throw new Error(`${server.name} does not listen: ${server.outputTail()}`);
     await sleep(RETRY_MS); // it does not report when it is ready
   }
 }
@@ -153,7 +153,7 @@ export async function run(
   });
   const [code, killed] = (await once(program.child, 'close')) as [number | null, string | null];
   clearTimeout(timer);
-  if (code !== 0) throw new Error(`${name} failed (${killed ?? code}): ${program.said()} ${output.slice(-500)}`);
+  if (code !== 0) throw new Error(`${name} failed (${killed ?? code}): ${program.outputTail()} ${output.slice(-500)}`);
   return output;
 }
 

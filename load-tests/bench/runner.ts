@@ -135,8 +135,8 @@ async function guarded(entry: Entry, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    const text = said.includes('\n') ? tellingLine(said) : said;
+    const outputTail = error instanceof Error ? error.message : String(error);
+    const text = outputTail.includes('\n') ? tellingLine(outputTail) : outputTail;
     await sleep(ENDING_MS);
     const ended = entry.server && howEnded(entry.server);
     entry.problem = ended ?? (error instanceof BenchError ? text : `failed: ${text}`);
@@ -147,10 +147,10 @@ async function guarded(entry: Entry, work: () => Promise<void>): Promise<void> {
 const CRASH = /^\S*(?:Error|FATAL|panic|ALERT|emerg)\b.*$/im;
 
 /** @returns What it said, if it has ended by itself. */
-function howEnded({ running: { child, said } }: Server): string | undefined {
+function howEnded({ running: { child, outputTail } }: Server): string | undefined {
   const ended = child.exitCode ?? child.signalCode;
   if (ended === null) return undefined;
-  return `it ended (${ended}): ${tellingLine(said())}`;
+  return `it ended (${ended}): ${tellingLine(outputTail())}`;
 }
 
 function tellingLine(text: string): string {

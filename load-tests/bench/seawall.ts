@@ -142,11 +142,11 @@ export function startSeawall(
 }
 
 /** Resolves when it answers. @throws {Error} with what it said, when it ends instead. */
-export async function ready({ name, child, said }: Running): Promise<ReadyLine> {
+export async function ready({ name, child, outputTail }: Running): Promise<ReadyLine> {
   if (!child.stdout) throw new Error('standard output is not piped');
   const lines = createInterface({ input: child.stdout });
   const ended = once(child, 'close').then(() => {
-    throw new Error(`${name} did not start: ${said()}`);
+    throw new Error(`${name} did not start: ${outputTail()}`);
   });
   const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
   ended.catch(() => undefined); // the waiter for its end gets it

@@ -47,8 +47,8 @@ createInterface({ input: process.stdin })
   .on('close', () => process.exit()); // the controlling process has ended
 
 function report(): void {
-  const told: Report = { open: sockets.size, bytes };
-  process.stdout.write(`${JSON.stringify(told)}\n`);
+  const counts: Report = { open: sockets.size, bytes };
+  process.stdout.write(`${JSON.stringify(counts)}\n`);
 }
 
 /** @returns once it has been answered, or reads slowly. */
@@ -79,10 +79,10 @@ function readOnce(socket: Socket, answered: () => void): void {
   });
 }
 
-function readSlowly(socket: Socket, begun: () => void): void {
+function readSlowly(socket: Socket, onStart: () => void): void {
   const piecesBytes = Math.round((orders.bytesPerSecond * STEP_MS) / 1_000);
   let whole = new AnswerLength();
-  socket.once('readable', begun);
+  socket.once('readable', onStart);
   const timer = setInterval(() => {
     const piece = (socket.read(piecesBytes) ?? socket.read()) as Buffer | null;
     if (piece === null) return;

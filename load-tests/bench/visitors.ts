@@ -45,7 +45,7 @@ async function startVisitors(orders: Orders): Promise<Visitors> {
     const ended = once(visitors.child, 'exit', { signal }).then(() => []);
     ended.catch(() => undefined); // it is not awaited after its time
     const [line] = (await Promise.race([once(lines, 'line', { signal }), ended])) as [string?];
-    if (line === undefined) throw new BenchError(`the clients ended: ${visitors.said()}`);
+    if (line === undefined) throw new BenchError(`the clients ended: ${visitors.outputTail()}`);
     return JSON.parse(line);
   };
   try {

@@ -42,7 +42,7 @@ export class Visitor {
   #head: Buffer | undefined = Buffer.alloc(0);
   #length = 0;
   #finish!: () => void;
-  #heard!: () => void;
+  #onMessage!: () => void;
   status = 0;
   cacheStatus = '';
   /** Bytes of the body that were read. */
@@ -64,7 +64,7 @@ export class Visitor {
       this.#finish = resolve;
     });
     this.answered = new Promise((resolve) => {
-      this.#heard = resolve;
+      this.#onMessage = resolve;
     });
     this.#socket = connect({
       localAddress: ownAddress(),
@@ -107,7 +107,7 @@ export class Visitor {
     this.status = Number(head.slice(9, 12));
     this.#length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? Number.NaN);
     this.cacheStatus = /^cache-status: *(.*)$/im.exec(head)?.[1] ?? '';
-    this.#heard();
+    this.#onMessage();
     if (this.status !== 200) {
       this.#end('broken', `status ${this.status}`);
       return false;
@@ -152,7 +152,7 @@ export class Visitor {
     this.state = state;
     this.problem = problem;
     this.#socket.destroy();
-    this.#heard();
+    this.#onMessage();
     this.#finish();
   }
 }

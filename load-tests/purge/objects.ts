@@ -66,7 +66,7 @@ async function fill(control: Control, objects: number, others: number): Promise<
     sink.onEnd([]);
     return { pause: () => undefined, resume: () => undefined, abort: () => undefined };
   };
-  const gone = new AbortController().signal;
+  const clientAbort = new AbortController().signal;
   const headers = ['Host', HOST];
   const request = (object: number): CacheRequest => {
     const target = parseRequestTarget('GET', `/object/${object}`, headers);
@@ -88,7 +88,7 @@ async function fill(control: Control, objects: number, others: number): Promise<
       forPeer: false,
       shouldStore: () => true,
       onInterim: () => undefined,
-      clientAbort: gone,
+      clientAbort,
       minPosition: NOTHING_KNOWN,
     };
   };

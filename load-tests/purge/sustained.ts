@@ -101,12 +101,12 @@ async function makePurges(control: Control, seconds: number, name: string): Prom
   const durationsMs: number[] = [];
   const problems = new Map<string, number>();
   const startedAt = performance.now();
-  let begun = 0;
+  let started = 0;
   const caller = async (): Promise<void> => {
     for (;;) {
-      const index = begun;
+      const index = started;
       if (index >= total) return;
-      begun += 1;
+      started += 1;
       const dueMs = (index / PURGES_PER_SECOND) * 1_000 - (performance.now() - startedAt);
       if (dueMs > 1) await sleep(dueMs);
       const start = performance.now();

@@ -28,7 +28,7 @@ const ORIGIN_DELAY_MS = 20;
 const WAIT_SECONDS = 2;
 /** The control node lets 1,000 calls wait. */
 const MAX_CALLS = 800;
-const MAX_STALE_TOLD = 20;
+const MAX_STALE_REPORTED = 20;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 interface OldAnswer {
@@ -158,10 +158,10 @@ class Site {
   async #changeAll(): Promise<void> {
     const startedAt = performance.now();
     const { changesPerSecond } = this.#begin;
-    let begun = 0;
+    let sent = 0;
     while (!this.#isOver) {
       const due = ((performance.now() - startedAt) / 1_000) * changesPerSecond;
-      for (; begun < due; begun += 1) {
+      for (; sent < due; sent += 1) {
         if (this.#calls >= MAX_CALLS) this.#leftOut += 1;
         else void this.#change(this.#draw());
       }
@@ -296,7 +296,7 @@ class Site {
 
   #noteStale(stale: Stale): void {
     this.#staleCount += 1;
-    if (this.#stale.length < MAX_STALE_TOLD) this.#stale.push(stale);
+    if (this.#stale.length < MAX_STALE_REPORTED) this.#stale.push(stale);
   }
 }
 

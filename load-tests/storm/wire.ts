@@ -13,7 +13,7 @@ export interface Wire {
   /** `cut`: connections break, new ones too; `held`: they stay, and nothing passes until the wire is open again. */
   set(state: WireState): void;
   /** Resolves when the control node has been heard by the node, from now on. */
-  heard(): Promise<void>;
+  nextRecord(): Promise<void>;
 }
 
 /** @param target - Port on loopback that it leads to. */
@@ -66,7 +66,7 @@ export async function layWire(target: number): Promise<Wire> {
         else socket.resume();
       }
     },
-    heard: () =>
+    nextRecord: () =>
       new Promise((resolve) => {
         listeners.push(resolve);
       }),

@@ -244,11 +244,11 @@ test('an upgrade elsewhere is refused', async (t) => {
 });
 
 test('each answered request is reported', async (t) => {
-  const told = Promise.withResolvers<string>();
-  const origin = await startDemoOrigin({ host: '127.0.0.1', port: 0, onRequest: told.resolve });
+  const logged = Promise.withResolvers<string>();
+  const origin = await startDemoOrigin({ host: '127.0.0.1', port: 0, onRequest: logged.resolve });
   t.teardown(() => origin.close());
   await fetch(`${origin.url}/images/dawn.jpg?size=1`, { method: 'HEAD' });
-  t.match(await told.promise, /^HEAD \/images\/dawn\.jpg\?size=1 200 \d+ ms$/);
+  t.match(await logged.promise, /^HEAD \/images\/dawn\.jpg\?size=1 200 \d+ ms$/);
 });
 
 test('it stops at once, with requests in flight', async (t) => {

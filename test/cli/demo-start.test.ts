@@ -63,7 +63,7 @@ async function originRequests(origin: string, path: string): Promise<number> {
 }
 
 test('the demo network starts and serves', async (t) => {
-  const { ready, offset, kill, said, exitCode } = await startDemo(t);
+  const { ready, offset, kill, logLine, exitCode } = await startDemo(t);
   const edges = ready.nodes.filter(({ role }) => role === 'edge');
   const [eu1, eu2] = edges;
   t.strictSame(
@@ -92,13 +92,13 @@ test('the demo network starts and serves', async (t) => {
   );
 
   process.kill(eu2?.pid ?? 0, 'SIGKILL');
-  t.match(await said(/has ended/), /^eu-2 \(pid \d+\) has ended: SIGKILL\. The others go on\.$/);
+  t.match(await logLine(/has ended/), /^eu-2 \(pid \d+\) has ended: SIGKILL\. The others go on\.$/);
   for (let i = 0; i < 6; i++) t.equal((await ask(eu1, `/pictures?page=${i}`)).status, 200);
 
   kill('SIGINT');
   t.equal(await exitCode, 0);
   for (const { pid, name } of ready.nodes) t.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, `${name} is gone`);
-  await said(/^Stopping/);
+  await logLine(/^Stopping/);
 
   const blocker = createServer().listen(8_083 + Number(offset), '127.0.0.1');
   await once(blocker, 'listening');
@@ -118,8 +118,8 @@ test('the demo network runs in front of another site, and its nodes end with a l
   const edge = ready.nodes.find(({ role }) => role === 'edge');
   t.equal((await ask(edge, '/')).body, 'my own site');
 
-  const gone = ready.nodes.map(({ control }) => closedConnection(control ?? ''));
-  const watching = await Promise.all(gone);
+  const closings = ready.nodes.map(({ control }) => closedConnection(control ?? ''));
+  const watching = await Promise.all(closings);
   kill('SIGKILL');
   await exitCode;
   await Promise.all(watching.map(({ closed }) => closed));

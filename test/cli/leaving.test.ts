@@ -27,7 +27,7 @@ for (const [when, request] of Object.entries(LEAVING)) {
     t.teardown(() => origin.close());
     const site = join(t.testdir({ 'site.yaml': 'request_buffering: false\n' }), 'site.yaml');
     const options = ['--origin', origin.url, '--site', site, '--listen', '127.0.0.1:0', '--workers', '1'];
-    const { ready, said, kill, exitCode } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', [
+    const { ready, logLine, kill, exitCode } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', [
       'serve',
       ...options,
       '--log-level',
@@ -44,7 +44,7 @@ for (const [when, request] of Object.entries(LEAVING)) {
     await left; // the edge has given it up
     t.equal((await ask(address, '/after')).status, 200);
     let warning: string | undefined;
-    void said(/"level":"(?:warn|error|fatal)"/).then((line) => {
+    void logLine(/"level":"(?:warn|error|fatal)"/).then((line) => {
       warning = line;
     });
     kill('SIGTERM');
@@ -55,12 +55,12 @@ for (const [when, request] of Object.entries(LEAVING)) {
 
 test('bytes from a visitor cannot control the terminal that shows the log', async (t) => {
   const options = ['--origin', 'http://127.0.0.1:1', '--listen', '127.0.0.1:0', '--workers', '1'];
-  const { ready, said } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['serve', ...options]);
+  const { ready, logLine } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['serve', ...options]);
   const [host, port] = (ready.nodes[0]?.listen ?? '').split(':');
   const socket = connect(Number(port), host);
   t.teardown(() => socket.destroy());
   socket.write(Buffer.from('GET /a?%9b HTTP/1.1\r\nHost: a.test\r\nX: \x9b2J\x9d0;owned\x9c\r\n\r\n', 'latin1'));
-  const line = await said(/request failed/);
+  const line = await logLine(/request failed/);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
   t.notMatch(line, /[\x00-\x1f\x7f-\x9f]/);
 });

@@ -46,16 +46,16 @@ async function ended(pids: readonly number[]): Promise<void> {
 
 for (const way of WAYS) {
   test(`SIGTERM to ${way} finishes requests in flight and leaves no process; SIGUSR1, SIGUSR2 and SIGXFSZ do nothing`, async (t) => {
-    const { kill, said, slow, release, exitCode, pids } = await scene(t, way, way === 'cli/seawall.ts' ? 1 : 2);
+    const { kill, logLine, slow, release, exitCode, pids } = await scene(t, way, way === 'cli/seawall.ts' ? 1 : 2);
     let hasDebugger = false;
-    void said(/Debugger listening/).then(() => {
+    void logLine(/Debugger listening/).then(() => {
       hasDebugger = true;
     });
     for (const pid of pids) {
       for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGXFSZ'] as const) process.kill(pid, signal);
     }
     kill('SIGTERM');
-    await said(/stopping: draining/);
+    await logLine(/stopping: draining/);
     release();
     t.equal((await slow).text, 'begun, done');
     t.equal(await exitCode, 0);
@@ -65,18 +65,18 @@ for (const way of WAYS) {
 }
 
 test('SIGHUP to cli/seawall reloads the config', async (t) => {
-  const { kill, said, release, slow } = await scene(t, 'cli/seawall');
+  const { kill, logLine, release, slow } = await scene(t, 'cli/seawall');
   kill('SIGHUP');
-  await said(/no site file to reload/);
+  await logLine(/no site file to reload/);
   release();
   t.equal((await slow).text, 'begun, done');
 });
 
 test('SIGHUP to npm ends npm; Seawall finishes requests in flight and ends', async (t) => {
-  const { kill, said, slow, release, exitCode, pids } = await scene(t, 'npm run seawall --', 2);
+  const { kill, logLine, slow, release, exitCode, pids } = await scene(t, 'npm run seawall --', 2);
   kill('SIGHUP');
   t.equal(await exitCode, null, 'by the signal');
-  await said(/the parent process is gone/);
+  await logLine(/the parent process is gone/);
   release();
   t.equal((await slow).text, 'begun, done');
   await ended(pids);

@@ -23,7 +23,7 @@ export interface Started<Ready> {
   readonly ready: Ready;
   kill(signal: NodeJS.Signals): void;
   /** Waits for a line on standard error that matches, from the first one on. */
-  said(pattern: RegExp): Promise<string>;
+  logLine(pattern: RegExp): Promise<string>;
   readonly exitCode: Promise<number | null>;
 }
 
@@ -51,10 +51,10 @@ export async function startCommand<Ready>(
   const child = spawnScript(script, [...args, '--json'], env);
   t.teardown(() => child.kill('SIGKILL'));
   const exitCode = once(child, 'exit').then(([code]) => code as number | null);
-  const said = listenTo(child);
+  const logLine = listenTo(child);
   const ready = await Promise.race([readyOf(child), exitCode]);
-  if (typeof ready !== 'string') throw new Error(`${args.join(' ')} ended with ${ready}: ${await said(/./)}`);
-  return { ready: JSON.parse(ready) as Ready, kill: (signal) => void child.kill(signal), said, exitCode };
+  if (typeof ready !== 'string') throw new Error(`${args.join(' ')} ended with ${ready}: ${await logLine(/./)}`);
+  return { ready: JSON.parse(ready) as Ready, kill: (signal) => void child.kill(signal), logLine, exitCode };
 }
 
 /** @returns The first line of JSON on standard output: npm says something of its own first. */

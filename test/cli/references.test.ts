@@ -197,7 +197,7 @@ test('a node of each role serves the metrics that the table says, with their typ
     const node = nodes.find(({ name }) => name === role);
     const text = await (await fetch(`http://${node?.control}/metrics`)).text();
     const types = [...text.matchAll(/^# TYPE (seawall_\w+) (\w+)$/gm)].map(([, name, type]) => `${name} ${type}`);
-    const help = [...text.matchAll(/^# HELP (seawall_\w+) (.+)$/gm)].map(([, name, said]) => `${name} ${said}`);
+    const help = [...text.matchAll(/^# HELP (seawall_\w+) (.+)$/gm)].map(([, name, logLine]) => `${name} ${logLine}`);
     const expected = Object.entries(METRICS).filter(([, { roles }]) => (roles as readonly string[]).includes(role));
     t.strictSame(types.toSorted(), expected.map(([name, { type }]) => `${name} ${type}`).toSorted(), role);
     t.strictSame(help.toSorted(), expected.map(([name, entry]) => `${name} ${entry.help}`).toSorted(), role);

@@ -98,13 +98,13 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       arrived.resolve();
       void release.promise.then(() => response.end('done'));
     });
-    const { ready, kill, said, exitCode } = await startRegion(t, origin);
+    const { ready, kill, logLine, exitCode } = await startRegion(t, origin);
     const url = entrance(ready, 'eu-1');
     const response = await fetch(url);
     await arrived.promise;
 
     kill(signal);
-    await said(/"msg":"stopping/);
+    await logLine(/"msg":"stopping/);
     await t.rejects(fetch(`${url}/new`));
     release.resolve();
     t.equal(await response.text(), 'begun, done');
@@ -114,35 +114,35 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 
 test('SIGHUP: a bad file is refused and reported, a good one takes effect, nodes are started and stopped', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
-  const { file, ready, kill, said } = await startRegion(t, origin);
+  const { file, ready, kill, logLine } = await startRegion(t, origin);
   const url = entrance(ready, 'eu-1');
   t.equal(await markOf(url), 'first');
 
   writeFileSync(file, regionYaml(origin, { mark: 'second', extra: 'wrong_key: 1' }));
   kill('SIGHUP');
-  t.match(await said(/wrong_key/), /eu\.yaml:12:\d+ wrong_key: .*Fix: /);
-  await said(/new config rejected/);
+  t.match(await logLine(/wrong_key/), /eu\.yaml:12:\d+ wrong_key: .*Fix: /);
+  await logLine(/new config rejected/);
   t.equal(await markOf(url), 'first');
 
   writeFileSync(file, regionYaml(origin, { mark: 'second', edges: ['eu-1', 'eu-2'] }));
   kill('SIGHUP');
-  t.match(await said(/new in the config/), '"name":"eu-2"');
-  await said(/the config was read again/);
+  t.match(await logLine(/new in the config/), '"name":"eu-2"');
+  await logLine(/the config was read again/);
   t.equal(await markOf(url), 'second');
 
   writeFileSync(file, regionYaml(origin, { mark: 'third', edges: ['eu-2'] }));
   kill('SIGHUP');
-  t.match(await said(/it stops/), '"name":"eu-1"');
-  await said(/the config was read again.*/);
+  t.match(await logLine(/it stops/), '"name":"eu-1"');
+  await logLine(/the config was read again.*/);
   await t.rejects(fetch(url));
 });
 
 test('SIGHUP: a file without the one node that runs is refused', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end());
-  const { file, ready, kill, said } = await startRegion(t, origin, ['--node', 'eu-1'], { edges: ['eu-1', 'eu-2'] });
+  const { file, ready, kill, logLine } = await startRegion(t, origin, ['--node', 'eu-1'], { edges: ['eu-1', 'eu-2'] });
   writeFileSync(file, regionYaml(origin, { edges: ['eu-2'] }));
   kill('SIGHUP');
-  await said(/eu-1, which runs here, is not named any more/);
+  await logLine(/eu-1, which runs here, is not named any more/);
   t.equal((await fetch(entrance(ready, 'eu-1'))).status, 200);
 });
 
@@ -150,7 +150,7 @@ test('SIGHUP: a database that cannot be read refuses the whole file, and is used
   const origin = await originThat(t, (request, response) => response.end(request.headers['cdn-visitor-country']));
   const geo = (name: string) => `geo: { databases: [${name}] }`;
   const located = '    geo: { headers: { country: true } }';
-  const { file, ready, kill, said } = await startRegion(t, origin, [], { extra: located });
+  const { file, ready, kill, logLine } = await startRegion(t, origin, [], { extra: located });
   const folder = dirname(file);
   const url = entrance(ready, 'eu-1');
   const control = ready.nodes.find(({ role }) => role === 'control')?.control;
@@ -163,13 +163,13 @@ test('SIGHUP: a database that cannot be read refuses the whole file, and is used
   const second = `${regionYaml(origin, { mark: 'second', extra: located })}\n${geo('new.mmdb')}`;
   writeFileSync(file, second);
   kill('SIGHUP');
-  t.match(await said(/new\.mmdb/), /eu\.yaml:13:\d+ geo\.databases\[0\]: there is no file .*Fix: /);
-  await said(/new config rejected/);
+  t.match(await logLine(/new\.mmdb/), /eu\.yaml:13:\d+ geo\.databases\[0\]: there is no file .*Fix: /);
+  await logLine(/new config rejected/);
   t.equal(await markOf(url), 'first', 'nothing of it counts');
 
   writeFileSync(join(folder, 'new.mmdb'), mmdb({ networks: [['9.0.0.0/8', { country_code: 'NL' }]] }));
   kill('SIGHUP');
-  t.match(await said(/the config was read again/), 'geo.databases');
+  t.match(await logLine(/the config was read again/), 'geo.databases');
   while ((await markOf(url)) !== 'second') await setImmediate(); // once the database is open there
   while ((await countryFound()) !== 'NL') await setImmediate();
 });
@@ -192,7 +192,7 @@ test('serve runs an edge in front of an origin, with the rules of a site file', 
       '1',
     ],
   ]);
-  const { ready, kill, said, exitCode } = served;
+  const { ready, kill, logLine, exitCode } = served;
   t.match(ready, { ready: true, nodes: [{ name: 'edge', role: 'edge', listen: /^127\.0\.0\.1:/ }] });
   const url = entrance(ready, 'edge');
   for (let i = 0; i < 3; i++) t.equal(await (await fetch(url)).text(), 'hello');
@@ -200,10 +200,10 @@ test('serve runs an edge in front of an origin, with the rules of a site file', 
 
   writeFileSync(file, 'rules: [{ cache: perhaps }]');
   kill('SIGHUP');
-  await said(/site\.yaml:1:\d+ rules\[0\]\.cache/);
+  await logLine(/site\.yaml:1:\d+ rules\[0\]\.cache/);
   writeFileSync(file, 'rules: [{ cache: never }]');
   kill('SIGHUP');
-  await said(/site file reloaded/);
+  await logLine(/site file reloaded/);
   await (await fetch(url)).text();
   await (await fetch(url)).text();
   t.equal(origin.count('/'), 3, 'nothing is cached any more');
@@ -225,10 +225,10 @@ test('serve --control serves metrics and health as an edge of a region file does
 
 test('serve without a site file has nothing to reload', async (t) => {
   const origin = await originThat(t, (_request, response) => response.end('hello'));
-  const { ready, kill, said } = await startCommand<ReadyLine>(t, SEAWALL, [
+  const { ready, kill, logLine } = await startCommand<ReadyLine>(t, SEAWALL, [
     ...['serve', '--origin', origin.url, '--listen', '127.0.0.1:0', '--workers', '1'],
   ]);
   kill('SIGHUP');
-  await said(/no site file/);
+  await logLine(/no site file/);
   t.equal(await (await fetch(entrance(ready, 'edge'))).text(), 'hello');
 });

@@ -13,19 +13,19 @@ import { runCommand } from './process.ts';
 test('SIGHUP reaches all workers; a changed number of workers is refused by its key', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
-  const { file, address, kill, said } = await startEdge(t, origin.url);
+  const { file, address, kill, logLine } = await startEdge(t, origin.url);
   writeFileSync(file, region(origin.url, { mark: 'second', workers: 3 }));
   kill('SIGHUP');
   t.match(
-    await said(/workers: /),
+    await logLine(/workers: /),
     /eu\.yaml:9:\d+ edges\[0\]\.workers: eu-1 runs as 2 processes.*Fix: Write `workers: 2`, or restart eu-1/,
   );
-  await said(/new config rejected/);
+  await logLine(/new config rejected/);
   t.ok((await Promise.all(Array.from({ length: 8 }, () => ask(address, '/')))).every(({ mark }) => mark === 'first'));
 
   writeFileSync(file, region(origin.url, { mark: 'second' }));
   kill('SIGHUP');
-  await said(/the config was read again/);
+  await logLine(/the config was read again/);
   // Both have been told; a worker takes it up when it gets to it.
   let marks: (string | undefined)[] = [];
   do marks = (await Promise.all(Array.from({ length: 16 }, () => ask(address, '/')))).map(({ mark }) => mark);
@@ -44,8 +44,8 @@ test('SIGTERM lets all workers finish; a second one ends them at once', async (t
   const slow = Promise.all(Array.from({ length: 8 }, (_, i) => ask(first.address, `/${i}`)));
   while (origin.requests.length < 8) await origin.next();
   first.kill('SIGTERM');
-  await first.said(/"name":"eu-1#1".*stopping/);
-  await first.said(/"name":"eu-1#2".*stopping/);
+  await first.logLine(/"name":"eu-1#1".*stopping/);
+  await first.logLine(/"name":"eu-1#2".*stopping/);
   await t.rejects(ask(first.address, '/new'));
   held.resolve();
   t.ok((await slow).every((answer) => answer.text === 'begun, done'));
@@ -57,12 +57,12 @@ test('SIGTERM lets all workers finish; a second one ends them at once', async (t
   const lost = ask(second.address, '/never').catch((error: Error) => error);
   await origin.next();
   second.kill('SIGTERM');
-  await second.said(/"name":"eu-1#2".*stopping/);
+  await second.logLine(/"name":"eu-1#2".*stopping/);
   // Two signals within 300 ms are one (npm hands a Ctrl-C on a second time).
   let last: string | undefined;
   while (last === undefined) {
     second.kill('SIGTERM');
-    last = await Promise.race([second.said(/stopping at once/), wait(50, undefined)]);
+    last = await Promise.race([second.logLine(/stopping at once/), wait(50, undefined)]);
   }
   t.equal(await second.exitCode, 1);
   t.ok((await lost) instanceof Error);
@@ -72,10 +72,10 @@ test('SIGTERM lets all workers finish; a second one ends them at once', async (t
 test('workers end when their supervisor is gone', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
-  const { pids, kill, said } = await startEdge(t, origin.url);
+  const { pids, kill, logLine } = await startEdge(t, origin.url);
   kill('SIGKILL');
   for (const pid of pids) while (isThere(pid)) await wait(20);
-  t.match(await said(/stopping/), 'the parent process is gone');
+  t.match(await logLine(/stopping/), 'the parent process is gone');
 });
 
 test('an address in use is refused, although workers could share it', async (t) => {

@@ -51,7 +51,7 @@ test('two workers answer at one port, and a key is fetched once, whichever is as
 test('kill -9 of a worker under load breaks only its own connections, and it is replaced', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
-  const { address, control, pids, said } = await startEdge(t, origin.url);
+  const { address, control, pids, logLine } = await startEdge(t, origin.url);
   for (let i = 0; i < 8; i++) await ask(address, `/${i}`);
   const counted = await metric(control, 'seawall_requests_total', { listener: 'public' });
   t.equal(counted, 8);
@@ -74,7 +74,7 @@ test('kill -9 of a worker under load breaks only its own connections, and it is 
   };
   const visitors = Array.from({ length: 8 }, visitor);
   process.kill(pids[0] as number, 'SIGKILL');
-  await said(/worker exited/); // its sockets are gone by then
+  await logLine(/worker exited/); // its sockets are gone by then
   killedAt = performance.now();
   for (let health = await healthOf(control); ; health = await healthOf(control)) {
     t.equal(health.status, 'ok', 'one still serves');
@@ -95,10 +95,10 @@ test('kill -9 of a worker under load breaks only its own connections, and it is 
 test('a worker that hangs is replaced, and messages to it are not lost', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
-  const { address, control, pids, said } = await startEdge(t, origin.url);
+  const { address, control, pids, logLine } = await startEdge(t, origin.url);
   process.kill(pids[1] as number, 'SIGSTOP');
-  await said(/worker does not respond/);
-  await said(/worker exited/);
+  await logLine(/worker does not respond/);
+  await logLine(/worker exited/);
   for (let health = await healthOf(control); ; health = await healthOf(control)) {
     if (health.workers.serving < 2) continue;
     t.teardown(() => killAll(health.workers.list.map(({ pid }) => pid)));
@@ -114,7 +114,7 @@ test('a worker that hangs is replaced, and messages to it are not lost', async (
 test('a worker that ends while metrics are collected counts once', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
-  const { address, control, pids, said } = await startEdge(t, origin.url);
+  const { address, control, pids, logLine } = await startEdge(t, origin.url);
   await Promise.all(Array.from({ length: 16 }, (_, i) => ask(address, `/${i}`)));
   const counted = () => metric(control, 'seawall_requests_total', { listener: 'public' });
   t.equal(await counted(), 16);
@@ -123,7 +123,7 @@ test('a worker that ends while metrics are collected counts once', async (t) => 
   const during = counted();
   for (let i = 0; i < 20; i++) await healthOf(control); // the other one has answered by then
   process.kill(pids[0] as number, 'SIGKILL');
-  await said(/worker exited/);
+  await logLine(/worker exited/);
   t.equal(await during, 16);
   t.teardown(async () => killAll((await healthOf(control)).workers.list.map(({ pid }) => pid)));
 });

@@ -9,9 +9,9 @@ const RELEASE = join(import.meta.dirname, '../../node_modules/http-cache-tests')
 test('losses and gains since the last record are reported', async (t) => {
   const suite = await loadSuite(RELEASE);
   const score = scoreResults(suite, { 'freshness-none': true, 'freshness-max-age': ['Assertion', 'from cache'] });
-  const { lost, gone, gained } = compareWithPassed(['freshness-max-age', 'of-another-revision'], score);
+  const { lost, removed, gained } = compareWithPassed(['freshness-max-age', 'of-another-revision'], score);
   t.match(lost, [{ id: 'freshness-max-age', verdict: 'fail', reason: 'from cache' }]);
-  t.strictSame(gone, ['of-another-revision']);
+  t.strictSame(removed, ['of-another-revision']);
   t.strictSame(gained, ['freshness-none']);
 });
 

@@ -27,7 +27,7 @@ export interface Comparison {
   /** Passed before, not now. */
   readonly lost: readonly NotPassed[];
   /** In the record, but not in this revision of the suite. */
-  readonly gone: readonly string[];
+  readonly removed: readonly string[];
   /** Passed now, not before. */
   readonly gained: readonly string[];
 }
@@ -47,7 +47,7 @@ export function compareWithPassed(before: readonly string[], now: Score): Compar
   const passed = new Set(now.passed);
   return {
     lost: before.flatMap((id) => notPassed.get(id) ?? []),
-    gone: before.filter((id) => !passed.has(id) && !notPassed.has(id)),
+    removed: before.filter((id) => !passed.has(id) && !notPassed.has(id)),
     gained: now.passed.filter((id) => !before.includes(id)),
   };
 }

@@ -39,11 +39,11 @@ export function describeScore(suite: Suite, score: Score, ofSeawall: boolean): s
 }
 
 export function describeComparison(comparison: Comparison, before: number): string {
-  const { lost, gone, gained } = comparison;
+  const { lost, removed, gained } = comparison;
   const lines = [`${before} tests have passed before: ${lost.length} of them fail now, ${gained.length} pass newly.`];
   for (const { id, verdict, reason } of lost) lines.push(indent(`LOST ${id} (${verdict}): ${reason}`));
   for (const id of gained) lines.push(indent(`new ${id}`));
-  if (gone.length > 0) lines.push(`${gone.length} of them are not in this revision of the suite.`);
+  if (removed.length > 0) lines.push(`${removed.length} of them are not in this revision of the suite.`);
   if (lost.length === 0 && gained.length > 0) lines.push('--update records what passes now.');
   return lines.join('\n');
 }

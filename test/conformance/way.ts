@@ -157,8 +157,8 @@ function urlOf({ listen }: ReadyNode): string | undefined {
 function whenReady(child: Child): Promise<readonly ReadyNode[]> {
   return child.firstLine((line) => {
     if (!line.startsWith('{')) return undefined;
-    const said = JSON.parse(line) as { ready?: boolean; nodes?: readonly ReadyNode[] };
-    return said.ready ? (said.nodes ?? []) : undefined;
+    const message = JSON.parse(line) as { ready?: boolean; nodes?: readonly ReadyNode[] };
+    return message.ready ? (message.nodes ?? []) : undefined;
   }, READY_WITHIN_MS);
 }
 

@@ -39,13 +39,15 @@ test('the control node reports its own health', async (t) => {
 test('the control node reports which nodes answer, without the secret', async (t) => {
   const healthy = await nodeThatAnswers(200);
   const unhealthy = await nodeThatAnswers(503);
-  const gone = new URL(UNREACHABLE).host;
+  const unreachable = new URL(UNREACHABLE).host;
   t.teardown(() => {
     healthy.server.close();
     unhealthy.server.close();
   });
 
-  const node = await startFor(regionWith(t, [healthy.address, unhealthy.address, gone, undefined, '127.0.0.1:0']));
+  const node = await startFor(
+    regionWith(t, [healthy.address, unhealthy.address, unreachable, undefined, '127.0.0.1:0']),
+  );
   t.teardown(() => node.close());
   const response = await fetch(`http://${node.address}/v1/nodes`);
   const text = await response.text();

@@ -119,9 +119,9 @@ test('a purge does not wait for a node that was removed from the files', async (
 
 test('a wait ends when the caller disconnects', async (t) => {
   const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
-  const gone = new AbortController();
-  const waiting = progress.whenComplete(1, 10_000, gone.signal);
-  gone.abort();
+  const requester = new AbortController();
+  const waiting = progress.whenComplete(1, 10_000, requester.signal);
+  requester.abort();
   t.equal(await waiting, false);
 });
 

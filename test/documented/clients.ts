@@ -115,8 +115,8 @@ export class Clients {
   }
 
   #fields({ fields, address, ask }: Asked): (readonly [string, string])[] {
-    const told: (readonly [string, string])[] = this.#isBehindProxy ? [['X-Forwarded-For', address]] : [];
-    return [...fields, ...told, [ASK_FIELD, String(ask)]];
+    const forwarded: (readonly [string, string])[] = this.#isBehindProxy ? [['X-Forwarded-For', address]] : [];
+    return [...fields, ...forwarded, [ASK_FIELD, String(ask)]];
   }
 }
 

@@ -79,12 +79,12 @@ export class Oracle {
       return 'an encoding that it does not take';
     const rule = this.#ruleFor(pathOf(asked), made);
     if (rule.cache === 'never') return 'a rule says never';
-    const said = directivesOf(made, this.#site.targeted_fields, rule);
-    if (said.has('private') || said.has('no-store')) return 'the origin says private or no-store';
-    if (made.fields.has('set-cookie') && !mayShareSetCookie(said, rule)) return 'it sets a cookie';
-    if (said.has('no-cache') && !isConfirmed) return 'the origin says no-cache';
+    const declared = directivesOf(made, this.#site.targeted_fields, rule);
+    if (declared.has('private') || declared.has('no-store')) return 'the origin says private or no-store';
+    if (made.fields.has('set-cookie') && !mayShareSetCookie(declared, rule)) return 'it sets a cookie';
+    if (declared.has('no-cache') && !isConfirmed) return 'the origin says no-cache';
     const withCredentials = fieldOf(madeFor, 'authorization') !== undefined && !this.#holds('authorization');
-    if (isDeclared(made, said, rule) && (!withCredentials || permitsCredentials(said))) return undefined;
+    if (isDeclared(made, declared, rule) && (!withCredentials || permitsCredentials(declared))) return undefined;
 
     // From here on it is only the site's rule, or a guess, that lets it be shared.
     if (this.#isPersonal(madeFor, rule)) return 'made for a personal request';
@@ -375,17 +375,19 @@ function directivesOf(made: Made, targetedFields: readonly string[], rule: RuleC
 }
 
 /** Returns whether the origin itself declares the response shareable (RFC 9111, section 3). */
-function isDeclared(made: Made, said: Directives, rule: RuleConfig): boolean {
+function isDeclared(made: Made, declared: Directives, rule: RuleConfig): boolean {
   if (rule.origin_headers === 'ignore') return false;
-  if (said.has('public') || said.has('s-maxage') || said.has('max-age')) return true;
-  return said.isTargeted !== true && made.fields.has('expires');
+  if (declared.has('public') || declared.has('s-maxage') || declared.has('max-age')) return true;
+  return declared.isTargeted !== true && made.fields.has('expires');
 }
 
 /** RFC 9111, section 3.5. */
-function permitsCredentials(said: Directives): boolean {
-  return said.has('public') || said.has('s-maxage') || said.has('must-revalidate');
+function permitsCredentials(declared: Directives): boolean {
+  return declared.has('public') || declared.has('s-maxage') || declared.has('must-revalidate');
 }
 
-function mayShareSetCookie(said: Directives, rule: RuleConfig): boolean {
-  return rule.set_cookie === 'store' || said.has('public') || said.has('s-maxage') || said.isTargeted === true;
+function mayShareSetCookie(declared: Directives, rule: RuleConfig): boolean {
+  return (
+    rule.set_cookie === 'store' || declared.has('public') || declared.has('s-maxage') || declared.isTargeted === true
+  );
 }

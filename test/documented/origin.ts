@@ -74,12 +74,12 @@ export async function startIdentityOrigin({ now, shapeFor, areSame }: OriginOpti
     const id = made.length;
     const type = shape.type === 'fitting' ? fittingType(request.url ?? '') : 'text/html; charset=utf-8';
     // A 304 that said anything new about caching would change what is stored, for everybody.
-    const said = shape.fields(id, now()).filter(([name]) => status !== 304 || name === 'last-modified');
+    const own = shape.fields(id, now()).filter(([name]) => status !== 304 || name === 'last-modified');
     const fields = new Map<string, string>([
       ['date', new Date(now()).toUTCString()],
       ['content-type', type],
       [MADE_FIELD, String(id)],
-      ...said,
+      ...own,
     ]);
     const { method = '', url = '', rawHeaders } = request;
     const entry: Made = {

@@ -180,11 +180,11 @@ const underscored = (name: string): string => name.replaceAll('-', '_');
 
 /** Returns the attacker's additions to a request. */
 export function gadgetsOf(site: SiteConfig): readonly Gadget[] {
-  const told = Object.entries(site.geo.headers).flatMap(([, name]) => (typeof name === 'string' ? [name] : []));
+  const geoFields = Object.entries(site.geo.headers).flatMap(([, name]) => (typeof name === 'string' ? [name] : []));
   const set = Object.keys(site.request_headers.set ?? {});
   const allowed = (site.request_headers as { allow?: readonly string[] }).allow ?? [];
   const open = new Set(allowed.map((name) => name.toLowerCase()));
-  const believed = [...BELIEVED, ...told, ...set].filter((name) => !open.has(name.toLowerCase()));
+  const believed = [...BELIEVED, ...geoFields, ...set].filter((name) => !open.has(name.toLowerCase()));
   const keyed = site.key.cookies.map(nameLike).flatMap((name): Gadget[] => [
     { name: `two ${name}`, fields: [['Cookie', `${name}=one; ${name}=two`]] },
     { name: `two ${name}, the other way round`, fields: [['Cookie', `${name}=two; ${name}=one`]] },

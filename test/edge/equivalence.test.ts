@@ -80,7 +80,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   private: send(200, { 'Cache-Control': 'private' }),
   'no-store': send(200, { 'Cache-Control': 'no-store' }),
   stale: send(200, { 'Cache-Control': 'max-age=0, stale-while-revalidate=0', ETag: '"v1"' }),
-  gone: send(204, HOUR, ''),
+  'no-content': send(204, HOUR, ''),
   cookie: send(200, { ...HOUR, 'Set-Cookie': 'a=b' }),
   browser: send(200, { ...HOUR, Expires: OLD, Pragma: 'x', Age: '7' }),
   honour: send(200, { ...HOUR, ETag: '"v1"' }),

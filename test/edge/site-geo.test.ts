@@ -74,9 +74,11 @@ for (const { rule, geo, ip = IP, place = BERLIN, admitted } of [
 }
 
 test('the origin gets the configured geo fields, and none that a visitor made up', async (t) => {
-  const told = siteGeo(site({ headers: { country: true, city: 'X-City', coordinates: true, subdivision: true } }));
+  const fieldsOfSite = siteGeo(
+    site({ headers: { country: true, city: 'X-City', coordinates: true, subdivision: true } }),
+  );
   const forged = ['cdn-visitor-country', 'US', 'X-CITY', 'Paris', 'CDN-Visitor-Region', 'BY', 'Accept', '*/*'];
-  t.same(told.fieldsFor(forged, BERLIN), [
+  t.same(fieldsOfSite.fieldsFor(forged, BERLIN), [
     'Accept',
     '*/*',
     'CDN-Visitor-Country',
@@ -86,7 +88,7 @@ test('the origin gets the configured geo fields, and none that a visitor made up
     'CDN-Visitor-Coordinates',
     '52.5,13.4',
   ]);
-  t.same(told.fieldsFor(forged, undefined), ['Accept', '*/*'], 'what is not known is not said');
+  t.same(fieldsOfSite.fieldsFor(forged, undefined), ['Accept', '*/*'], 'what is not known is not said');
   t.same(siteGeo(site({})).fieldsFor(forged, BERLIN), forged, 'a site that does not want it leaves headers alone');
 });
 

@@ -257,10 +257,10 @@ test('a new file is used, a bad one is refused once and the old one stays', asyn
   await until(() => log.some(({ text }) => text.includes('refused')));
   t.equal(country(), 'FR');
   t.match(log.at(-1), { detail: /its end is missing/ });
-  const said = log.length;
+  const logged = log.length;
 
   renameSync(file, `${file}.gone`);
-  await until(() => log.length > said);
+  await until(() => log.length > logged);
   t.match(log.at(-1), { detail: /there is no file/ });
   t.equal(country(), 'FR');
 

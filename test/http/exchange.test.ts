@@ -207,7 +207,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
 
   test(`${name}: onClose is called when the connection closes before the end, and only then`, async (t) => {
     let closed = 0;
-    const gone = Promise.withResolvers<void>();
+    const abortSeen = Promise.withResolvers<void>();
     const left = (): void => {
       t.fail('was taken off');
     };
@@ -216,7 +216,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
       exchange.onClose(() => {
         closed++;
         t.equal(exchange.isClosed, true);
-        gone.resolve();
+        abortSeen.resolve();
       });
       exchange.offClose(left);
       exchange.head(OK(['Content-Length', '6']));
@@ -226,7 +226,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
     t.equal((await client.ask('HEAD')).isWhole, true);
     t.equal(closed, 0);
     await client.ask('GET', { leaveAfterHead: true });
-    await gone.promise;
+    await abortSeen.promise;
     t.equal(closed, 1);
   });
 

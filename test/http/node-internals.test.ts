@@ -88,9 +88,9 @@ test('this version of Node has every internal that is used', async (t) => {
 test('each missing internal is logged, with its consequence', async (t) => {
   for (const internal of NODE_INTERNALS) {
     internal.isOff = true;
-    const said: string[] = [];
-    await checkNodeInternals({ warn: (_details, message) => said.push(message) });
-    t.match(said, [internal.without]);
+    const messages: string[] = [];
+    await checkNodeInternals({ warn: (_details, message) => messages.push(message) });
+    t.match(messages, [internal.without]);
     internal.isOff = false;
   }
 });

@@ -151,23 +151,23 @@ export function contract(name: string, open: Open): void {
 
   test(`${name}: a subscriber gets every append in order, once it can be read`, async (t) => {
     const { journal } = await open(t, () => START);
-    const heard: number[] = [];
+    const heads: number[] = [];
     const all = Promise.withResolvers<void>();
     const stop = journal.subscribe((newest) => {
-      heard.push(newest);
+      heads.push(newest);
       t.equal(journal.state().newest, newest);
       t.equal(journal.read(newest - 1, 1).length, 1);
       if (newest === 9) all.resolve();
     });
     for (const size of [2, 3, 4]) await journal.append(purges(size));
     await all.promise;
-    t.same(heard, [2, 5, 9]);
+    t.same(heads, [2, 5, 9]);
     stop();
     const other = Promise.withResolvers<void>();
     journal.subscribe(() => other.resolve());
     await journal.append([aPurge()]);
     await other.promise;
-    t.same(heard, [2, 5, 9], 'not after it has stopped');
+    t.same(heads, [2, 5, 9], 'not after it has stopped');
   });
 
   test(`${name}: compaction removes old records and raises the floor`, async (t) => {

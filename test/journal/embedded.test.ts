@@ -162,10 +162,10 @@ test('an empty file, left by a process that ended too early, becomes a journal',
 test('appends of one tick share a transaction, and so an fsync', async (t) => {
   t.testdir();
   const journal = openEmbeddedJournal(newFile(t), { now });
-  const heard: number[] = [];
-  journal.subscribe((newest) => heard.push(newest));
+  const heads: number[] = [];
+  journal.subscribe((newest) => heads.push(newest));
   await Promise.all(Array.from({ length: 100 }, () => journal.append(purges(2))));
-  t.same(heard, [200]);
+  t.same(heads, [200]);
   await journal.close();
 });
 
@@ -230,14 +230,14 @@ test('a purge fails whole on a full disk, and later ones succeed when there is r
   await journal.append(purges(2));
   db.exec('PRAGMA max_page_count = 8');
   const big = purges(20).map((purge) => ({ ...purge, selector: purge.selector.padEnd(4_000, 'x') }));
-  const heard: number[] = [];
-  journal.subscribe((newest) => heard.push(newest));
+  const heads: number[] = [];
+  journal.subscribe((newest) => heads.push(newest));
   await t.rejects(journal.append(big), { code: 'journal_not_written' });
   t.equal(journal.state().newest, 2);
-  t.same(heard, []);
+  t.same(heads, []);
   db.exec('PRAGMA max_page_count = 100000');
   t.same(await journal.append(big), { first: 3, last: 22 });
-  t.same(heard, [22]);
+  t.same(heads, [22]);
   await journal.close();
 });
 

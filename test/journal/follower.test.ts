@@ -23,7 +23,14 @@ test('a new node takes on the journal’s identity and applies everything in ord
   exchange.line.records(...history(1, 2));
   exchange.line.records(...history(3, 3));
   await settle();
-  t.same(target.told(), ['restart one 0..3', 'heard 3 at 0', 'apply 1 2', 'heard 3 at 0', 'apply 3', 'heard 3 at 0']);
+  t.same(target.takeCalls(), [
+    'restart one 0..3',
+    'heard 3 at 0',
+    'apply 1 2',
+    'heard 3 at 0',
+    'apply 3',
+    'heard 3 at 0',
+  ]);
   t.same(target.applied, history(1, 3));
   t.same(reports, ['one 0', 'one 2', 'one 3']);
   await follower.stop();
@@ -40,7 +47,7 @@ test('a heartbeat carries the state of the journal at its arrival', async (t) =>
   }
   await settle();
   t.same(
-    target.told().slice(1),
+    target.takeCalls().slice(1),
     [0, 1, 2, 3, 4, 5].map((second) => `heard 0 at ${second * 1_000}`),
   );
   await follower.stop();
@@ -52,7 +59,7 @@ test('a node that was behind counts as current when it last heard the number tha
   await clock.advance(700);
   exchange.line.records(...history(1, 2));
   await settle();
-  t.equal(target.told().at(-1), 'heard 2 at 0');
+  t.equal(target.takeCalls().at(-1), 'heard 2 at 0');
   await follower.stop();
 });
 
@@ -99,7 +106,7 @@ async function reconnected(): Promise<Followed> {
   await settle();
   followed.exchange.line.fail();
   await followed.clock.advance(1_000);
-  followed.target.told();
+  followed.target.takeCalls();
   followed.reports.length = 0;
   followed.problems.length = 0;
   return followed;
@@ -111,7 +118,7 @@ test('after a broken connection a follower resumes at its position', async (t) =
   exchange.line.hello('one', 4);
   exchange.line.records(...history(4, 4));
   await settle();
-  t.same(target.told(), ['heard 4 at 1000', 'apply 4', 'heard 4 at 1000']);
+  t.same(target.takeCalls(), ['heard 4 at 1000', 'apply 4', 'heard 4 at 1000']);
   t.same(reports, ['one 3', 'one 4']);
   t.same(target.applied, history(1, 4));
   t.same(problems, []);
@@ -123,7 +130,7 @@ test('a broken connection without new records changes nothing', async (t) => {
   exchange.line.hello('one', 3);
   exchange.line.heartbeat(3);
   await settle();
-  t.same(target.told(), ['heard 3 at 1000', 'heard 3 at 1000']);
+  t.same(target.takeCalls(), ['heard 3 at 1000', 'heard 3 at 1000']);
   t.same(reports, ['one 3']);
   await follower.stop();
 });
@@ -132,7 +139,7 @@ test('after the journal was reopened the follower continues, by the term of its 
   const { clock, exchange, target, follower, reports, problems } = await reconnected();
   exchange.line.hello({ one: -1, two: 3 }, 3);
   await settle();
-  t.same(target.told(), ['extend two', 'heard 3 at 1000']);
+  t.same(target.takeCalls(), ['extend two', 'heard 3 at 1000']);
   t.same(target.position, { identity: 'one', seq: 3 }, 'who has not heard of it yet is at the same place');
   exchange.line.fail();
   await clock.advance(1_000);
@@ -152,7 +159,7 @@ test('rule 9: another identity drops what was verified', async (t) => {
   exchange.line.hello('two', 5);
   exchange.line.records(...history(1, 5, 'b'));
   await settle();
-  t.same(target.told(), ['restart two 0..5', 'heard 5 at 1000', 'apply 1 2 3 4 5', 'heard 5 at 1000']);
+  t.same(target.takeCalls(), ['restart two 0..5', 'heard 5 at 1000', 'apply 1 2 3 4 5', 'heard 5 at 1000']);
   t.same(target.applied, history(1, 5, 'b'));
   t.same(reports, ['two 0', 'two 5']);
   await follower.stop();
@@ -172,7 +179,7 @@ for (const { what, line, newest, copied, reported } of [
     exchange.line.hello(line, newest);
     exchange.line.records(...forked);
     await settle();
-    t.equal(target.told()[0], `restart ${Object.keys(line).at(-1)} 0..${newest}`);
+    t.equal(target.takeCalls()[0], `restart ${Object.keys(line).at(-1)} 0..${newest}`);
     t.same(target.applied, forked);
     t.equal(reports.at(-1), reported);
     t.same(problems, []);
@@ -185,11 +192,11 @@ test('rule 9: a number that was announced but not applied is outside the history
   exchange.line.hello('one', 5);
   exchange.line.fail();
   await clock.advance(1_000);
-  target.told();
+  target.takeCalls();
   exchange.line.hello({ one: -1, two: 4 }, 6);
   await clock.advance(1_000);
   t.same(
-    target.told(),
+    target.takeCalls(),
     ['restart two 0..6'],
     'what it has asked for since may be as old as the numbers that were lost',
   );
@@ -208,7 +215,7 @@ test('rule 10: missed records below the floor are noticed', async (t) => {
   exchange.line.hello('one', 9, 7);
   exchange.line.records(...history(8, 9));
   await settle();
-  t.same(target.told(), ['skipTo 7', 'heard 9 at 1000', 'apply 8 9', 'heard 9 at 1000']);
+  t.same(target.takeCalls(), ['skipTo 7', 'heard 9 at 1000', 'apply 8 9', 'heard 9 at 1000']);
   t.same(reports, ['one 7', 'one 9']);
   await follower.stop();
 });
@@ -218,7 +225,7 @@ test('a removed record that was applied is not missed', async (t) => {
   exchange.line.hello('one', 4, 3);
   exchange.line.records(...history(4, 4));
   await settle();
-  t.same(target.told(), ['heard 4 at 1000', 'apply 4', 'heard 4 at 1000']);
+  t.same(target.takeCalls(), ['heard 4 at 1000', 'apply 4', 'heard 4 at 1000']);
   t.same(reports, ['one 3', 'one 4']);
   await follower.stop();
 });
@@ -233,7 +240,7 @@ test('the ledger gets a raised floor once it has applied everything', async (t) 
   exchange.line.heartbeat(3, 2);
   await settle();
   t.same(
-    target.told().filter((call) => call.startsWith('raise')),
+    target.takeCalls().filter((call) => call.startsWith('raise')),
     ['raiseFloor 2'],
   );
   await follower.stop();
@@ -379,7 +386,7 @@ test('a connection that is silent for three heartbeat intervals is closed', asyn
   t.equal(exchange.lines.length, 2);
   exchange.lines[0]?.heartbeat(9);
   await settle();
-  t.notMatch(target.told(), ['heard 9'], 'what a dead connection brings is not heard');
+  t.notMatch(target.takeCalls(), ['heard 9'], 'what a dead connection brings is not heard');
   await clock.advance(3_000);
   t.same(problems, ['journal_silent', 'journal_silent'], 'nor is one that never says a word alive');
   await follower.stop();
@@ -395,7 +402,7 @@ test('a clock that is set back does not hide a silent connection', async (t) => 
   await clock.advance(1_000);
   exchange.line.heartbeat(0);
   await settle();
-  t.equal(target.told().at(-1), 'heard 0 at -3598000', 'what comes is heard all the same');
+  t.equal(target.takeCalls().at(-1), 'heard 0 at -3598000', 'what comes is heard all the same');
   clock.setBack(3_600_000);
   await clock.advance(6_000);
   t.same(problems, ['journal_silent']);
@@ -410,11 +417,11 @@ for (const [what, pass] of Object.entries({
     const { clock, exchange, target, follower, problems } = follow();
     exchange.line.hello('one', 0);
     await settle();
-    target.told();
+    target.takeCalls();
     pass(clock);
     exchange.line.heartbeat(0);
     await settle();
-    t.same(target.told(), []);
+    t.same(target.takeCalls(), []);
     t.same(problems, ['journal_silent']);
     await follower.stop();
   });

@@ -87,7 +87,7 @@ export class NotingTarget implements FollowerTarget {
   applied: JournalRecord[] = [];
   /** Position at which `applied` begins. */
   base = 0;
-  #heard = 0;
+  #newestReported = 0;
   readonly calls: string[] = [];
 
   get position(): JournalPosition {
@@ -95,7 +95,7 @@ export class NotingTarget implements FollowerTarget {
   }
 
   get latestKnown(): JournalPosition {
-    const seq = Math.max(this.seq, this.#heard);
+    const seq = Math.max(this.seq, this.#newestReported);
     return { identity: identityOf(this.terms, seq), seq };
   }
 
@@ -110,7 +110,7 @@ export class NotingTarget implements FollowerTarget {
   restart({ terms, floor, newest }: JournalState): void {
     this.calls.push(`restart ${terms.at(-1)?.identity} ${floor}..${newest}`);
     this.terms = terms;
-    this.#heard = newest;
+    this.#newestReported = newest;
     this.#moveTo(floor);
   }
 
@@ -130,7 +130,7 @@ export class NotingTarget implements FollowerTarget {
   }
 
   onHeartbeat(newest: number, now: Instant): void {
-    this.#heard = Math.max(this.#heard, newest);
+    this.#newestReported = Math.max(this.#newestReported, newest);
     this.calls.push(`heard ${newest} at ${now.wall}`);
   }
 
@@ -140,7 +140,7 @@ export class NotingTarget implements FollowerTarget {
   }
 
   /** Returns the calls since the last one. */
-  told(): string[] {
+  takeCalls(): string[] {
     return this.calls.splice(0);
   }
 

@@ -49,9 +49,11 @@ async function start(t: Test): Promise<string> {
       socket.on('data', (chunk: Buffer) => {
         text += chunk.toString('latin1');
         for (let read = firstOf(text); read !== undefined; read = firstOf(text)) {
-          const said = `[${text.split(' HTTP/', 1)[0]} ${read.length}]`;
+          const summary = `[${text.split(' HTTP/', 1)[0]} ${read.length}]`;
           text = text.slice(read.end);
-          socket.write(`HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: ${said.length}\r\n\r\n${said}`);
+          socket.write(
+            `HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: ${summary.length}\r\n\r\n${summary}`,
+          );
         }
       });
     },
@@ -86,10 +88,10 @@ test('a method that a site does not pass is refused with an Upgrade as without',
 test('a request line inside a request is not a request, wherever a segment begins', async (t) => {
   const address = await start(t);
   const evil = `FOO /evil HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 0\r\n${CLOSE}\r\n`;
-  const begun = `POST /bad HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 3\r\nX-A: `;
+  const partialHead = `POST /bad HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 3\r\nX-A: `;
   for (const before of [`${asked('POST', '/1', 'Content-Length: 1\r\n')}x`, asked('GET', '/1', UPGRADE)]) {
     const socket = dial(address).setNoDelay(true);
-    socket.write(before + begun);
+    socket.write(before + partialHead);
     const first = await until(socket, /\]/);
     await later(20); // the answer is written, and what was noted of it
     socket.write(evil);

@@ -99,8 +99,8 @@ for (const failing of FAILING) {
         'nor anything else of the origin',
       );
       const [, id] = /<dt>Request<\/dt><dd>([^<]+)</.exec(reply.text) ?? [];
-      const told = lines.filter((line) => line['id'] === id && line['cause'] === cause && line['code'] === code);
-      t.ok(told.length >= 2, 'said by the shield that asked and by the edge that answered');
+      const matching = lines.filter((line) => line['id'] === id && line['cause'] === cause && line['code'] === code);
+      t.ok(matching.length >= 2, 'said by the shield that asked and by the edge that answered');
     }
     for (const node of ['shield-1', 'eu-1']) {
       t.ok((await network.metric(node, 'seawall_upstream_errors_total', { code, cause })) >= 1, node);

@@ -120,9 +120,9 @@ test('a visitor that leaves during its fetch leaves nothing behind', async (t) =
   const socket = dial(address);
   socket.write(get('/never-answered'));
   const request = await asked;
-  const gone = new Promise((resolve) => request.once('close', resolve));
+  const requestClosed = new Promise((resolve) => request.once('close', resolve));
   socket.resetAndDestroy();
-  await gone;
+  await requestClosed;
   origin.script = script;
   const other = dial(address);
   t.match(await ask(other, '/a'), /^HTTP\/1\.1 200 OK/);
@@ -204,11 +204,11 @@ test('this version of Node lets accepted connections share a buffer', async (t) 
   await once(server, 'listening');
   const client = connect(server.address() as { port: number });
   const [accepted] = (await once(server, 'connection')) as [Socket];
-  let heard = '';
-  const heardAll = new Promise<void>((resolve) => {
+  let received = '';
+  const receivedAll = new Promise<void>((resolve) => {
     const isShared = shareReads(accepted, (bytes, length) => {
-      heard += bytes.toString('latin1', 0, length);
-      if (heard === 'hello') resolve();
+      received += bytes.toString('latin1', 0, length);
+      if (received === 'hello') resolve();
       return true;
     });
     t.ok(isShared, 'without it, a hit costs half as much again');
@@ -216,7 +216,7 @@ test('this version of Node lets accepted connections share a buffer', async (t) 
     t.teardown(() => accepted.destroy());
   });
   client.write('hello');
-  await heardAll;
+  await receivedAll;
   client.destroy();
   server.close();
 });
@@ -270,9 +270,9 @@ test('bytes written past a stream arrive whole and in order, at slow readers as 
   const { server, client } = await connected(t);
   const pieces = Array.from({ length: 3_000 }, (_, i) => Buffer.alloc(1 + ((i * 7_919) % 16_384), String(i % 10)));
   const seen = { written: 0, pending: 0, refused: 0 };
-  const heard: Buffer[] = [];
+  const received: Buffer[] = [];
   client.on('data', (chunk: Buffer) => {
-    heard.push(chunk);
+    received.push(chunk);
     client.pause();
     setImmediate(() => client.resume());
   });
@@ -303,7 +303,7 @@ test('bytes written past a stream arrive whole and in order, at slow readers as 
   };
   writeFrom(0);
   await hasEnded;
-  t.ok(Buffer.concat(heard).equals(Buffer.concat(pieces)));
+  t.ok(Buffer.concat(received).equals(Buffer.concat(pieces)));
   t.ok(seen.written > 100 && seen.pending > 10, JSON.stringify(seen));
 });
 

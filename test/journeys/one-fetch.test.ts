@@ -49,15 +49,15 @@ test('a herd shares one slow body, and gets its bytes before it ends', async (t)
   });
   const network = await startNetwork({ origin: origin.url, regions: REGIONS });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
-  const begun = await Promise.all(
+  const started = await Promise.all(
     Array.from({ length: 40 }, async (_, i) => {
       const response = await open(edgeOf(network, i), '/slow');
       const [chunk] = (await once(response, 'data')) as [Buffer];
       return { response, text: String(chunk) };
     }),
   );
-  t.ok(begun.every(({ text }) => text === 'beginning '));
-  const rests = begun.map(async ({ response }) => String((await once(response, 'data'))[0]));
+  t.ok(started.every(({ text }) => text === 'beginning '));
+  const rests = started.map(async ({ response }) => String((await once(response, 'data'))[0]));
   first?.end('end');
   t.ok((await Promise.all(rests)).every((rest) => rest === 'end'));
   t.equal(origin.requests.length, 1);
@@ -113,7 +113,7 @@ test('a body that breaks off under a herd breaks off for every request', async (
   });
   const network = await startNetwork({ origin: origin.url, regions: REGIONS });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
-  const begun = await Promise.all(
+  const started = await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
       const response = await open(edgeOf(network, i), '/broken');
       response.on('error', () => undefined);
@@ -122,6 +122,6 @@ test('a body that breaks off under a herd breaks off for every request', async (
     }),
   );
   first?.destroy();
-  await Promise.all(begun.map(({ closed }) => closed));
-  t.ok(begun.every(({ response, text }) => !response.complete && text === 'some'));
+  await Promise.all(started.map(({ closed }) => closed));
+  t.ok(started.every(({ response, text }) => !response.complete && text === 'some'));
 });

@@ -62,9 +62,9 @@ test('when either side closes, the other is closed', async (t) => {
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const visitor = speak(network.at('eu-1'));
   const [[atOrigin]] = await Promise.all([once(origin.sockets, 'connection'), once(visitor, 'open')]);
-  const gone = once(atOrigin as WebSocket, 'close');
+  const originClosed = once(atOrigin as WebSocket, 'close');
   visitor.terminate();
-  await gone;
+  await originClosed;
   const second = speak(network.at('eu-1'));
   const [[other]] = await Promise.all([once(origin.sockets, 'connection'), once(second, 'open')]);
   const closed = once(second, 'close');

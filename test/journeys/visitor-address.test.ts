@@ -63,9 +63,9 @@ async function startHaproxy(t: Test, address: string, keyword: string): Promise<
     ].join('\n'),
   );
   const child = spawn(HAPROXY, ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
+  let output = '';
   child.stderr.on('data', (chunk) => {
-    said += String(chunk);
+    output += String(chunk);
   });
   t.teardown(async () => {
     child.kill('SIGKILL');
@@ -73,7 +73,7 @@ async function startHaproxy(t: Test, address: string, keyword: string): Promise<
   });
   const at = `127.0.0.1:${port}`;
   for (;;) {
-    if (child.exitCode !== null) throw new Error(said);
+    if (child.exitCode !== null) throw new Error(output);
     const answer = await exchange(at, 'GET / HTTP/1.0\r\n\r\n');
     if (answer !== '') return at;
     await new Promise((resolve) => setTimeout(resolve, 20));

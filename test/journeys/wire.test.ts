@@ -135,12 +135,12 @@ for (const methods of ['known', 'any'] as const) {
     const session = openHttp2(t, edge);
     for (const method of METHODS) {
       const status = NEVER.get(method) ?? (methods === 'any' || PASS_BY_DEFAULT.has(method) ? 200 : 501);
-      const told = status === 200 ? [`${method} ${HOST} /m`] : [];
+      const reached = status === 200 ? [`${method} ${HOST} /m`] : [];
       const alone = asked(method, '/m', CLOSE);
       const isConnect = method === 'CONNECT';
       const text = await exchange(address, isConnect ? alone.replace('/m', 'site.test:443') : alone);
       t.strictSame(statuses(text), [status], `${method} alone`);
-      t.strictSame(seen(text), told);
+      t.strictSame(seen(text), reached);
       if (isConnect) continue;
       // Behind others, on a connection that `node:http` reads by then.
       const socket = dial(address);
@@ -163,7 +163,7 @@ for (const methods of ['known', 'any'] as const) {
       socket.destroy();
       const answer = await askHttp2(session, '/m', { ':method': method });
       t.equal(answer.status, status, `${method} over HTTP/2`);
-      t.strictSame(seen(answer.text), told);
+      t.strictSame(seen(answer.text), reached);
     }
   });
 }
@@ -303,18 +303,18 @@ test(
     const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: [HOST] }]);
     const args = ['s_client', '-tls1_2', '-connect', `127.0.0.1:${edge.port}`, '-servername', HOST];
     const child = spawn(OPENSSL, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    let said = '';
-    const heard = (chunk: unknown): void => {
-      said += String(chunk);
-      if (/Verify return code/.test(said) && child.stdin.writable) child.stdin.write('R\n');
+    let output = '';
+    const collect = (chunk: unknown): void => {
+      output += String(chunk);
+      if (/Verify return code/.test(output) && child.stdin.writable) child.stdin.write('R\n');
     };
-    child.stdout.on('data', heard);
-    child.stderr.on('data', heard);
+    child.stdout.on('data', collect);
+    child.stderr.on('data', collect);
     child.stdin.on('error', () => undefined);
     await once(child, 'close');
-    t.match(said, /Protocol *: TLSv1\.2/);
-    t.match(said, /RENEGOTIATING/);
-    t.match(said, /no renegotiation/);
+    t.match(output, /Protocol *: TLSv1\.2/);
+    t.match(output, /RENEGOTIATING/);
+    t.match(output, /no renegotiation/);
   },
 );
 
@@ -335,15 +335,15 @@ for (const { rule, args, says } of [
       `Host: ${HOST}`,
       `http://${address}/`,
     ]);
-    let said = '';
+    let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
-        said += String(chunk);
+        output += String(chunk);
       });
     }
     await once(child, 'close');
-    t.match(said, says);
-    t.notMatch(said, /Empty reply/);
+    t.match(output, says);
+    t.notMatch(output, /Empty reply/);
   });
 }
 
@@ -359,12 +359,12 @@ test('real curl with plain HTTP on a TLS port', { skip: !existsSync(CURL) && 'cu
     '%{http_code}',
     `http://127.0.0.1:${edge.port}/`,
   ]);
-  let said = '';
+  let output = '';
   child.stdout.on('data', (chunk) => {
-    said += String(chunk);
+    output += String(chunk);
   });
   await once(child, 'close');
-  t.match(said, /came as plain HTTP/);
-  t.match(said, /400$/);
+  t.match(output, /came as plain HTTP/);
+  t.match(output, /400$/);
   t.equal(await edge.count('seawall_requests_total', { result: 'plain_http' }), 1);
 });

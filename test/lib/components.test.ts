@@ -10,31 +10,34 @@ interface Part {
 
 /** Records what happens to parts, in order. */
 function recorder(failing?: string) {
-  const said: string[] = [];
+  const log: string[] = [];
   const open = async (name: string): Promise<Part> => {
     if (name === failing) throw new Error(`no ${name}`);
-    said.push(`+${name}`);
+    log.push(`+${name}`);
     return {
       name,
-      update: (config) => void said.push(`${name}=${config}`),
+      update: (config) => void log.push(`${name}=${config}`),
       close: async () => {
         await undefined;
-        said.push(`-${name}`);
+        log.push(`-${name}`);
       },
     };
   };
-  return { said, open };
+  return { log, open };
 }
 
 const listeners = { update: (part: Part, config: number) => part.update(config), close: (part: Part) => part.close() };
 const shape = fc.record({ parts: fc.nat(6), groups: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }) });
 
-async function run(said: ReturnType<typeof recorder>, { parts, groups }: { parts: number; groups: readonly number[] }) {
+async function run(
+  record: ReturnType<typeof recorder>,
+  { parts, groups }: { parts: number; groups: readonly number[] },
+) {
   const components = new Components<number>();
-  for (let i = 0; i < parts; i++) await components.start(`part${i}`, () => said.open(`part${i}`));
+  for (let i = 0; i < parts; i++) await components.start(`part${i}`, () => record.open(`part${i}`));
   for (const [g, count] of groups.entries()) {
     const names = Array.from({ length: count }, (_, i) => `listener${g}.${i}`);
-    await components.listen(Object.fromEntries(names.map((name) => [name, () => said.open(name)])), listeners);
+    await components.listen(Object.fromEntries(names.map((name) => [name, () => record.open(name)])), listeners);
   }
   return components;
 }
@@ -53,12 +56,12 @@ test('components start in order, follow the config in that order and close in re
       const record = recorder();
       const components = await run(record, given);
       components.update(7);
-      t.strictSame(record.said, [...names.map((name) => `+${name}`), ...names.map((name) => `${name}=7`)]);
-      record.said.length = 0;
+      t.strictSame(record.log, [...names.map((name) => `+${name}`), ...names.map((name) => `${name}=7`)]);
+      record.log.length = 0;
       await Promise.all([components.close(), components.close()]);
-      t.strictSame(record.said.toSorted(), names.map((name) => `-${name}`).toSorted(), 'each is closed once');
-      const parts = record.said.filter((line) => line.startsWith('-part'));
-      t.strictSame(record.said.slice(record.said.length - parts.length), parts, 'listeners before all other parts');
+      t.strictSame(record.log.toSorted(), names.map((name) => `-${name}`).toSorted(), 'each is closed once');
+      const parts = record.log.filter((line) => line.startsWith('-part'));
+      t.strictSame(record.log.slice(record.log.length - parts.length), parts, 'listeners before all other parts');
       t.strictSame(parts, parts.toSorted().toReversed(), 'parts in reverse');
     }),
   );
@@ -74,10 +77,10 @@ test('if one fails to start, all before it are closed and nothing after it start
       await t.rejects(run(record, given), { message: `no ${failing}` });
       const before = names.slice(0, names.indexOf(failing));
       t.strictSame(
-        record.said.slice(0, before.length),
+        record.log.slice(0, before.length),
         before.map((name) => `+${name}`),
       );
-      t.strictSame(record.said.slice(before.length).toSorted(), before.map((name) => `-${name}`).toSorted());
+      t.strictSame(record.log.slice(before.length).toSorted(), before.map((name) => `-${name}`).toSorted());
     }),
   );
 });
@@ -93,38 +96,42 @@ test('no component starts once a listener is open', async (t) => {
 });
 
 test('a component that fails to close does not keep the others open', async (t) => {
-  const { said, open } = recorder();
+  const { log, open } = recorder();
   const components = new Components<number>();
   await components.start('first', () => open('first'));
   await components.start('broken', () => ({ close: () => Promise.reject(new Error('stuck')) }));
   await t.rejects(components.close(), { message: 'stuck' });
-  t.strictSame(said, ['+first', '-first']);
+  t.strictSame(log, ['+first', '-first']);
 });
 
 test('all components drain before the first listener closes', async (t) => {
-  const said: string[] = [];
+  const log: string[] = [];
   const components = new Components<number>();
   await components.start('calls', () => new AbortController(), {
     drain: (part) => {
       part.abort();
-      said.push('drain');
+      log.push('drain');
     },
-    close: () => void said.push('close calls'),
+    close: () => void log.push('close calls'),
   });
   await components.listen(
-    { one: async () => ({ close: () => void said.push('close listener') }) },
+    { one: async () => ({ close: () => void log.push('close listener') }) },
     {
       close: (part: { close(): void }) => part.close(),
     },
   );
   await components.close();
-  t.strictSame(said, ['drain', 'close listener', 'close calls']);
+  t.strictSame(log, ['drain', 'close listener', 'close calls']);
 });
 
 test('the current config is that of the last update', async (t) => {
   const events: string[] = [];
-  const told = (what: string) => (name: string) => void events.push(`${what} ${name}`);
-  const hooks: ComponentEvents = { starting: told('start'), updated: told('update'), closed: told('close') };
+  const recordAs = (what: string) => (name: string) => void events.push(`${what} ${name}`);
+  const hooks: ComponentEvents = {
+    starting: recordAs('start'),
+    updated: recordAs('update'),
+    closed: recordAs('close'),
+  };
   const components = new Components<string>(hooks);
   const config = await components.start('config', () => new CurrentConfig('first'));
   components.update('second');

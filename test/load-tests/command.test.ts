@@ -30,10 +30,10 @@ test('Ctrl-C ends every process and removes every folder', { skip }, async (t) =
   const bench = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.teardown(() => bench.kill('SIGKILL'));
   const { promise, resolve } = Promise.withResolvers<void>();
-  let said = '';
+  let output = '';
   bench.stderr.on('data', (text: Buffer) => {
-    said += text.toString();
-    if (said.includes('filling')) resolve();
+    output += text.toString();
+    if (output.includes('filling')) resolve();
   });
   await promise;
   const { pid = 0 } = bench;
@@ -41,7 +41,7 @@ test('Ctrl-C ends every process and removes every folder', { skip }, async (t) =
   const deadline = performance.now() + PATIENCE_MS;
   // Origin, server and load generator: there is no event for another process's children.
   while (!started.some((one) => commandLine(one).startsWith('wrk'))) {
-    if (performance.now() > deadline) throw new Error(`no load: ${said}`);
+    if (performance.now() > deadline) throw new Error(`no load: ${output}`);
     started = familyPids(pid).slice(1);
     await sleep(10);
   }

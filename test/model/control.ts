@@ -102,9 +102,9 @@ export class MemoryJournal implements Journal {
 
   /** @param keeps - How many records stay. */
   forget(keeps: number): void {
-    const gone = Math.max(0, this.#records.length - keeps);
-    this.#records = this.#records.slice(gone);
-    this.#floor += gone;
+    const dropped = Math.max(0, this.#records.length - keeps);
+    this.#records = this.#records.slice(dropped);
+    this.#floor += dropped;
     this.#terms = termsFrom(this.#terms, this.#floor);
   }
 

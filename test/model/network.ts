@@ -103,7 +103,7 @@ export class Network {
 }
 
 /** Saves making an error for each that nobody reads. */
-const GONE = new HttpError('client_closed');
+const CLIENT_CLOSED = new HttpError('client_closed');
 
 /** Reply path of a message, and whether its requester still waits. */
 export interface Reply {
@@ -112,7 +112,7 @@ export interface Reply {
   onEnd(rest?: Buffer): void;
   onData(chunk: Buffer): void;
   onError(code: HttpErrorCode): void;
-  readonly gone: AbortSignal;
+  readonly clientAbort: AbortSignal;
 }
 
 /** One request from one place to another, and its answer: a connection of HTTP/1.1. */
@@ -122,7 +122,7 @@ export class Exchange implements Flow {
   readonly #to: Place;
   readonly #sink: ResponseSink;
   readonly #patience: Timer;
-  readonly #gone = new AbortController();
+  readonly #clientAbort = new AbortController();
   /** Arrival time of the last message: a later one arrives no earlier. */
   #lastAt = 0;
   #over = false;
@@ -161,7 +161,7 @@ export class Exchange implements Flow {
   abort(): void {
     if (this.#over) return;
     this.#end();
-    this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#gone.abort(GONE));
+    this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#clientAbort.abort(CLIENT_CLOSED));
   }
 
   /** The process at one of its ends has ended. */
@@ -181,7 +181,7 @@ export class Exchange implements Flow {
           this.#sink.onEnd([]);
         }),
       onError: (code) => this.#send(() => this.#fail(code)),
-      gone: this.#gone.signal,
+      clientAbort: this.#clientAbort.signal,
     };
   }
 
@@ -200,7 +200,7 @@ export class Exchange implements Flow {
   #fail(code: HttpErrorCode): void {
     if (this.#over) return;
     this.#end();
-    this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#gone.abort(GONE));
+    this.#network.at(this.#to, this.#network.clock.now + 1, () => this.#clientAbort.abort(CLIENT_CLOSED));
     const sent = code === 'origin_unreachable' ? 'no' : 'maybe';
     this.#sink.onError(new UpstreamError(code, { source: 'target', sent }));
   }
@@ -216,5 +216,11 @@ export class Exchange implements Flow {
 /** Reply path of a duplicate message: replies are dropped. */
 function noReply(): Reply {
   const nothing = (): void => undefined;
-  return { onHead: nothing, onData: nothing, onEnd: nothing, onError: nothing, gone: new AbortController().signal };
+  return {
+    onHead: nothing,
+    onData: nothing,
+    onEnd: nothing,
+    onError: nothing,
+    clientAbort: new AbortController().signal,
+  };
 }

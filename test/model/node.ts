@@ -198,7 +198,7 @@ export class ModelNode implements Place {
   }
 
   /** A visitor comes. */
-  visit(visit: Extract<Action, { type: 'visit' }>, gone: AbortSignal): void {
+  visit(visit: Extract<Action, { type: 'visit' }>, clientAbort: AbortSignal): void {
     const { host } = TARGETS[visit.url] as (typeof TARGETS)[number];
     const headers = ['Host', host, 'Accept-Language', visit.language];
     if (visit.wish !== undefined) headers.push('Cache-Control', visit.wish);
@@ -217,7 +217,7 @@ export class ModelNode implements Place {
       headers,
       fetch,
       shouldStore: keeps,
-      clientAbort: gone,
+      clientAbort,
       minPosition: NOTHING_KNOWN,
     });
     this.#serveVisitor(visit, request).catch(this.#world.failed);
@@ -273,7 +273,7 @@ export class ModelNode implements Place {
       headers,
       fetch,
       shouldStore: () => true,
-      clientAbort: reply.gone,
+      clientAbort: reply.clientAbort,
       minPosition: position,
     });
     this.#serveNode(request, reply).catch(this.#world.failed);
@@ -304,7 +304,7 @@ export class ModelNode implements Place {
       for (;;) {
         const piece = await answer.body?.next();
         if (piece === null || piece === undefined) break;
-        if (reply.gone.aborted) {
+        if (reply.clientAbort.aborted) {
           answer.body?.close();
           return;
         }

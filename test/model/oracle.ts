@@ -187,8 +187,8 @@ export class Oracle {
       const reason = this.#obligation(purge, visit, answer);
       // One who joins others gets what was sent for them: as stale, since the purge.
       const since = answer.status.collapsed === true ? purge.appendedStep : visit.step;
-      const saysStale = isStale(answer.status.detail) || fetch.staleStep >= since;
-      if (reason === undefined || (purge.record.soft && saysStale)) {
+      const isMarkedStale = isStale(answer.status.detail) || fetch.staleStep >= since;
+      if (reason === undefined || (purge.record.soft && isMarkedStale)) {
         this.excused++;
         continue;
       }
@@ -254,6 +254,6 @@ function versionIn(body: string | undefined): number | undefined {
 
 function describe({ head, status }: Answer, body: string | undefined): string {
   const { hit, detail, fwd, collapsed } = status;
-  const said = [hit ? 'hit' : `fwd=${fwd}`, detail, collapsed && 'collapsed'].filter(Boolean).join(' ');
-  return `${head.status} "${body ?? ''}" (${said})`;
+  const summary = [hit ? 'hit' : `fwd=${fwd}`, detail, collapsed && 'collapsed'].filter(Boolean).join(' ');
+  return `${head.status} "${body ?? ''}" (${summary})`;
 }

@@ -190,9 +190,10 @@ class Model {
   #visit(action: Extract<Action, { type: 'visit' }>): void {
     const node = this.#node(action.at);
     if (node.life === undefined) return; // the visitor finds nobody
-    const gone = new AbortController();
-    this.#network.at(node, this.#clock.now, () => node.visit(action, gone.signal));
-    if (action.leavesAfterMs > 0) this.#network.at(node, this.#clock.now + action.leavesAfterMs, () => gone.abort());
+    const clientAbort = new AbortController();
+    this.#network.at(node, this.#clock.now, () => node.visit(action, clientAbort.signal));
+    if (action.leavesAfterMs > 0)
+      this.#network.at(node, this.#clock.now + action.leavesAfterMs, () => clientAbort.abort());
   }
 
   #purge(aims: readonly Aim[], soft: boolean): void {

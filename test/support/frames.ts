@@ -136,7 +136,7 @@ export class RawHttp2 {
   }
 
   /** @returns The error code of GOAWAY, or `undefined` when the connection ended without one. */
-  async goneWith(): Promise<number | undefined> {
+  async goawayCode(): Promise<number | undefined> {
     await this.#closed;
     return this.frames.find(({ type }) => type === TYPE.goaway)?.payload.readUInt32BE(4);
   }

@@ -66,19 +66,19 @@ export function keysPerWeight(ring: Ring, members: readonly RingMember[], keys: 
  *   keys whose order of members is not what it was without that member; none
  *   may be.
  */
-export function keysMoved(whole: Ring, without: Ring, gone: string, keys: readonly string[]) {
+export function keysMoved(whole: Ring, without: Ring, removed: string, keys: readonly string[]) {
   let moved = 0;
   let astray = 0;
   for (const key of keys) {
     const before = whole.successors(key);
-    if (before[0] === gone) moved += 1;
-    if (!isSameOrder(withoutName(before, gone), without.successors(key))) astray += 1;
+    if (before[0] === removed) moved += 1;
+    if (!isSameOrder(withoutName(before, removed), without.successors(key))) astray += 1;
   }
   return { moved, astray };
 }
 
-function withoutName(names: readonly string[], gone: string): readonly string[] {
-  return names.filter((name) => name !== gone);
+function withoutName(names: readonly string[], removed: string): readonly string[] {
+  return names.filter((name) => name !== removed);
 }
 
 export function ordersOf(ring: Ring, keys: readonly string[]): (readonly string[])[] {

@@ -123,8 +123,8 @@ for (const source of SOURCES) {
         const mayHelp = source === 'target' || source === 'here';
         const isIdempotent = !['POST', 'PATCH', 'FOO'].includes(method);
         const next = mayHelp && (isIdempotent || sent === 'no');
-        const said = `${method} fails by the fault of ${source}, sent: ${sent}${isAnswer ? ', in an answer' : ''}`;
-        test(`${said}: ${next ? 'the next target is tried' : 'the error is passed on'}`, async (t) => {
+        const rule = `${method} fails by the fault of ${source}, sent: ${sent}${isAnswer ? ', in an answer' : ''}`;
+        test(`${rule}: ${next ? 'the next target is tried' : 'the error is passed on'}`, async (t) => {
           const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
           const error = new UpstreamError('internal', { source, sent, isAnswer });
           const { seen } = run({ ...GET, method }, { ...failing('a', error), breaker }, waiting('b', []));

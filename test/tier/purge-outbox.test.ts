@@ -16,7 +16,7 @@ const tag = (selector: string, site = 'shop'): Purge => ({
 function stand() {
   const taken: Purge[] = [];
   const waits: number[] = [];
-  const said: unknown[][] = [];
+  const errors: unknown[][] = [];
   let goOn = (): void => undefined;
   const journal = { isThere: false, before: (): void => undefined };
   const outbox = new PurgeOutbox({
@@ -31,17 +31,17 @@ function stand() {
         goOn = resolve;
         signal.addEventListener('abort', reject, { once: true });
       }),
-    log: { info: () => undefined, error: (...args: unknown[]) => void said.push(args) } as never,
+    log: { info: () => undefined, error: (...args: unknown[]) => void errors.push(args) } as never,
   });
   const pass = async (): Promise<void> => {
     goOn();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { owed: outbox, taken, waits, said, journal, pass };
+  return { pending: outbox, taken, waits, errors, journal, pass };
 }
 
 test('the outbox retries after growing pauses until the journal has accepted a purge', async (t) => {
-  const { owed: outbox, taken, waits, journal, pass } = stand();
+  const { pending: outbox, taken, waits, journal, pass } = stand();
   outbox.add([tag('a'), tag('b', 'blog')]);
   outbox.add([tag('a')]);
   for (let i = 0; i < 8; i++) await pass();
@@ -58,7 +58,7 @@ test('the outbox retries after growing pauses until the journal has accepted a p
 });
 
 test('the outbox retries at once when the journal is reachable again', async (t) => {
-  const { owed: outbox, taken, waits, journal, pass } = stand();
+  const { pending: outbox, taken, waits, journal, pass } = stand();
   outbox.add([tag('a')]);
   for (let i = 0; i < 8; i++) await pass();
   t.equal(waits.at(-1), 10_000);
@@ -72,7 +72,7 @@ test('the outbox retries at once when the journal is reachable again', async (t)
 });
 
 test('a purge that is repeated while it is being appended is appended again', async (t) => {
-  const { owed: outbox, taken, journal, pass } = stand();
+  const { pending: outbox, taken, journal, pass } = stand();
   outbox.add([tag('a'), tag('b')]);
   journal.isThere = true;
   journal.before = () => {
@@ -88,7 +88,7 @@ test('a purge that is repeated while it is being appended is appended again', as
 });
 
 test('too many purges of one site become one of the whole site, those of others stay', async (t) => {
-  const { owed: outbox, taken, journal, pass } = stand();
+  const { pending: outbox, taken, journal, pass } = stand();
   outbox.add([tag('a', 'blog')]);
   for (let i = 0; i < 500; i++) outbox.add([tag(`${i}`.padEnd(16_000, '-'))]);
   journal.isThere = true;
@@ -100,14 +100,14 @@ test('too many purges of one site become one of the whole site, those of others 
 });
 
 test('an outbox that is closed tries once more, and logs what is lost', async (t) => {
-  const { owed: outbox, said } = stand();
+  const { pending: outbox, errors } = stand();
   outbox.add([tag('a')]);
   await outbox.close();
-  t.same(said, [[{ sites: ['shop'] }, 'invalidations by origins are lost: purge these sites']]);
+  t.same(errors, [[{ sites: ['shop'] }, 'invalidations by origins are lost: purge these sites']]);
   const other = stand();
-  other.owed.add([tag('a')]);
+  other.pending.add([tag('a')]);
   other.journal.isThere = true;
-  await other.owed.close();
+  await other.pending.close();
   t.same(other.taken, [tag('a')]);
-  t.same(other.said, []);
+  t.same(other.errors, []);
 });

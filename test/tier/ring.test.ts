@@ -58,9 +58,9 @@ for (const { weights, members } of [
 ]) {
   test(`a member that leaves or joins moves its own keys only: ${weights}`, async (t) => {
     const whole = new Ring(members);
-    for (const gone of members) {
-      const without = new Ring(members.filter((member) => member !== gone));
-      const { moved, astray } = keysMoved(whole, without, gone.name, KEYS.slice(0, 20_000));
+    for (const removed of members) {
+      const without = new Ring(members.filter((member) => member !== removed));
+      const { moved, astray } = keysMoved(whole, without, removed.name, KEYS.slice(0, 20_000));
       t.ok(moved > 0);
       t.equal(astray, 0);
     }
@@ -70,9 +70,9 @@ for (const { weights, members } of [
 test('any member of any ring can leave without changing the order of the others', async () => {
   fc.assert(
     fc.property(anyMembers, fc.nat(), (members, nth) => {
-      const gone = members[nth % members.length] as RingMember;
-      const without = new Ring(members.filter((member) => member !== gone));
-      return keysMoved(new Ring(members), without, gone.name, SOME_KEYS).astray === 0;
+      const removed = members[nth % members.length] as RingMember;
+      const without = new Ring(members.filter((member) => member !== removed));
+      return keysMoved(new Ring(members), without, removed.name, SOME_KEYS).astray === 0;
     }),
     FEW_RUNS,
   );

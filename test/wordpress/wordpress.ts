@@ -118,9 +118,9 @@ export async function startWordPress(): Promise<WordPress> {
       close,
     };
   } catch (error) {
-    const said = logs();
+    const output = logs();
     await close();
-    throw new Error(`WordPress does not start: ${error instanceof Error ? error.message : error}\n${said}`);
+    throw new Error(`WordPress does not start: ${error instanceof Error ? error.message : error}\n${output}`);
   }
 }
 

@@ -33,7 +33,7 @@ export interface BenchOptions {
 export interface Ask {
   readonly method?: string;
   readonly headers?: RawHeaders;
-  readonly gone?: AbortSignal;
+  readonly clientAbort?: AbortSignal;
   readonly keeps?: boolean;
   readonly asksPeer?: boolean;
   readonly forPeer?: boolean;
@@ -92,7 +92,7 @@ export class Bench {
 
   request(
     rawTarget: string,
-    { method = 'GET', headers = [], gone, keeps = true, asksPeer = false, forPeer = false }: Ask = {},
+    { method = 'GET', headers = [], clientAbort, keeps = true, asksPeer = false, forPeer = false }: Ask = {},
   ): CacheRequest {
     const all = ['Host', 'shop.test', ...headers];
     const target = parseRequestTarget(method, rawTarget, all);
@@ -110,7 +110,7 @@ export class Bench {
       forPeer,
       shouldStore: () => keeps,
       onInterim: () => undefined,
-      clientAbort: gone ?? new AbortController().signal,
+      clientAbort: clientAbort ?? new AbortController().signal,
       minPosition: NOTHING_KNOWN,
     };
   }

@@ -8,7 +8,7 @@ const LARGE = ['Cache-Control', 'max-age=60', 'Content-Length', '8000000'];
 test('waiters get their response when the request that started the fill is aborted', async (t) => {
   const bench = new Bench();
   const leaver = new AbortController();
-  const leader = bench.ask('/a', { gone: leaver.signal });
+  const leader = bench.ask('/a', { clientAbort: leaver.signal });
   const other = bench.ask('/a');
   await turn();
   leaver.abort();
@@ -40,7 +40,7 @@ test('readers read on when the request that started the fill closes its body', a
 test('a fill is aborted when every waiter leaves before the head', async (t) => {
   const bench = new Bench();
   const leavers = [new AbortController(), new AbortController()];
-  const asked = leavers.map(({ signal }) => bench.ask('/a', { gone: signal }));
+  const asked = leavers.map(({ signal }) => bench.ask('/a', { clientAbort: signal }));
   await turn();
   leavers[0]?.abort();
   t.notOk(bench.upstream.last.isAborted);
@@ -54,7 +54,7 @@ test('a fill is aborted when every waiter leaves before the head', async (t) => 
 test('a request right after an aborted fill starts a new fetch', async (t) => {
   const bench = new Bench();
   const leaver = new AbortController();
-  bench.ask('/a', { gone: leaver.signal });
+  bench.ask('/a', { clientAbort: leaver.signal });
   await turn();
   leaver.abort();
   const late = bench.ask('/a');
@@ -67,7 +67,7 @@ test('a request right after an aborted fill starts a new fetch', async (t) => {
 test('a request that was aborted before it started costs upstream nothing', async (t) => {
   const bench = new Bench();
   for (const method of ['GET', 'HEAD', 'POST']) {
-    t.equal(await bench.ask('/a', { method, gone: AbortSignal.abort() }).error(), 'client_closed', method);
+    t.equal(await bench.ask('/a', { method, clientAbort: AbortSignal.abort() }).error(), 'client_closed', method);
   }
   t.same(bench.leaks(), []);
 });
@@ -76,7 +76,7 @@ test('waiters that left are not fetched again when the response is private', asy
   const bench = new Bench();
   const leaver = new AbortController();
   bench.ask('/a');
-  for (let i = 0; i < 5; i++) bench.ask('/a', { gone: leaver.signal });
+  for (let i = 0; i < 5; i++) bench.ask('/a', { clientAbort: leaver.signal });
   await turn();
   leaver.abort();
   bench.upstream.last.head(200, ['Cache-Control', 'private']);

@@ -106,7 +106,7 @@ type Reply = typeof anyReply extends fc.Arbitrary<infer T> ? T : never;
 
 /** A visitor, and what came of the request so far. */
 class Visitor {
-  readonly #gone = new AbortController();
+  readonly #clientAbort = new AbortController();
   readonly asked: Asked;
   readonly pieces: Buffer[] = [];
   readonly step: Extract<Step, { do: 'ask' }>;
@@ -121,7 +121,12 @@ class Visitor {
     if (step.range !== undefined) headers.push('Range', step.range);
     if (step.auth) headers.push('Authorization', 'Basic eA==');
     this.step = step;
-    this.asked = bench.ask(step.target, { method: step.method, headers, gone: this.#gone.signal, keeps: step.keeps });
+    this.asked = bench.ask(step.target, {
+      method: step.method,
+      headers,
+      clientAbort: this.#clientAbort.signal,
+      keeps: step.keeps,
+    });
     this.asked.answer.then(
       (answer) => {
         this.answer = answer;
@@ -163,7 +168,7 @@ class Visitor {
   leave(): void {
     if (this.over !== undefined) return;
     this.left = true;
-    this.#gone.abort();
+    this.#clientAbort.abort();
     this.answer?.body?.close();
   }
 }

@@ -304,7 +304,7 @@ test('RFC 5861 3: revalidation in the background delays no request and happens o
 test('RFC 5861 3: the background fetch continues when its visitor has left', async (t) => {
   const bench = await stale(['Cache-Control', 'max-age=10, stale-while-revalidate=60']);
   const leaver = new AbortController();
-  await bench.ask('/a', { gone: leaver.signal }).whole();
+  await bench.ask('/a', { clientAbort: leaver.signal }).whole();
   leaver.abort();
   await turn();
   bench.upstream.last.head(200, ['Cache-Control', 'max-age=10']).data('ne').data('w').end();

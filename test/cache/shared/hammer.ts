@@ -20,7 +20,7 @@ export interface HammerOptions {
   /** Part of the operations on its own keys that store. */
   readonly writes: number;
   /** Operations after which it says that it is at work. */
-  readonly begun: number;
+  readonly reportAt: number;
   /** Absent: until it is stopped. */
   readonly operations?: number;
   /** True if there is room for all keys, so that none may be missing. */
@@ -40,7 +40,7 @@ const {
   own,
   writers,
   writes,
-  begun,
+  reportAt,
   operations = Number.POSITIVE_INFINITY,
   hasRoom,
 } = workerData as HammerOptions;
@@ -57,7 +57,7 @@ let reads = 0;
 
 function hammer(): void {
   for (let i = 0; i < operations; i++) {
-    if (i === begun) parentPort?.postMessage('begun');
+    if (i === reportAt) parentPort?.postMessage('begun');
     const number = Math.floor(random() * keys);
     key.set(`https://a.example/${number}`);
     const isOwn = number % writers === own;

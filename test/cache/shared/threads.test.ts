@@ -50,7 +50,7 @@ for (const { title, maxBytes, hasRoom } of [
         writers: 3,
         operations: OPERATIONS,
         writes: 0.3,
-        begun: -1,
+        reportAt: -1,
         hasRoom,
       });
       return { token, worker };
@@ -86,7 +86,7 @@ test('writers ended at any moment leave a whole index, and nothing that was stor
       own: 0,
       writers: 1,
       writes: 0.9,
-      begun: 3_000 + 97 * round,
+      reportAt: 3_000 + 97 * round,
       hasRoom: false,
     });
     await once(worker, 'message');
@@ -104,13 +104,13 @@ test('writers ended at any moment leave a whole index, and nothing that was stor
 test('a lock of a thread that has ended is taken over by the next waiter', async (t) => {
   const memory = makeSharedMemory({ maxBytes: MEBIBYTE, threads: 2 });
   const supervisor = new SharedStore(memory);
-  const gone = supervisor.addThread();
+  const endedThread = supervisor.addThread();
   const own = new SharedStore(memory, supervisor.addThread());
   const key = new KeyBytes().set('https://a.example/1');
   t.ok(own.set(key, payloadOf(1, 1), { asOf: 0, epoch: 0 }));
-  const held = new SharedStore(memory, gone).lockAll();
+  const held = new SharedStore(memory, endedThread).lockAll();
   t.equal(held, memory.shape.shards);
-  supervisor.ended(gone);
+  supervisor.ended(endedThread);
   t.ok(own.set(key, payloadOf(1, 2), { asOf: 0, epoch: 0 }));
   const target = Buffer.alloc(8 * 1024);
   t.equal(versionOf(1, target.subarray(0, own.read(key, target))), 2);

@@ -101,14 +101,14 @@ async function start(t: Test, onRequest: (exchange: ServerExchange) => void) {
 }
 
 test('requests behind one with a body wait for it, and are answered in their order', async (t) => {
-  const begun: string[] = [];
+  const startedRequests: string[] = [];
   const { address, seen } = await start(t, async (exchange) => {
-    begun.push(`${exchange.method} ${exchange.target}`);
-    const before = begun.length;
+    startedRequests.push(`${exchange.method} ${exchange.target}`);
+    const before = startedRequests.length;
     let body = '';
     for await (const piece of requestBody(exchange, 1_000) ?? []) body += piece;
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
-    t.equal(begun.length, before, 'no other has begun meanwhile');
+    t.equal(startedRequests.length, before, 'no other has begun meanwhile');
     answerWhole(exchange, 200, [], `<${exchange.target} ${body}>`);
   });
   const socket = dial(address);
@@ -120,7 +120,7 @@ test('requests behind one with a body wait for it, and are answered in their ord
   let text = '';
   while (!text.includes('</4 >')) text += ((await once(socket, 'data')) as [Buffer])[0].toString('latin1');
   t.strictSame(text.match(/<[^>]*>/g), ['</1 one>', '</2 t>', '</3 >', '</4 >']);
-  t.strictSame(begun, ['POST /1', 'PUT /2', 'DELETE /3', 'GET /4']);
+  t.strictSame(startedRequests, ['POST /1', 'PUT /2', 'DELETE /3', 'GET /4']);
   t.equal(seen.byNode, 0);
   socket.destroy();
 });

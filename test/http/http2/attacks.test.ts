@@ -34,7 +34,7 @@ test('rapid reset (CVE-2023-44487) closes the connection', async (t) => {
       1,
     );
   }
-  await client.goneWith();
+  await client.goawayCode();
   t.pass('the connection is closed');
   t.ok((await edge.count('seawall_requests_total')) < 1_500, 'after about 500 resets');
   t.ok((await edge.count('seawall_connections_refused_total')) >= 1);
@@ -46,7 +46,7 @@ test('a CONTINUATION flood (CVE-2024-27316) closes the connection', async (t) =>
   const client = await RawHttp2.open(edge.port);
   client.send(frame(TYPE.headers, END_STREAM, 1, section(GET)));
   await client.flood(frame(TYPE.continuation, 0, 1, section([['x', 'y'.repeat(100)]])), 2_000);
-  await client.goneWith();
+  await client.goawayCode();
   t.ok(client.socket.bytesWritten < 2_000 * 120, 'closed before all of it was sent');
   await stillServes(t, edge);
 });
@@ -77,7 +77,7 @@ for (const [name, one] of [
     const edge = await edgeFor(t);
     const client = await RawHttp2.open(edge.port);
     await client.flood(Buffer.concat(Array.from({ length: 20 }, () => one)), 200);
-    await client.goneWith();
+    await client.goawayCode();
     t.ok(client.frames.filter(({ flags, type }) => flags === 1 && type === one[3]).length <= 500, 'few are answered');
     t.equal(await edge.count('seawall_connections_refused_total', { reason: 'http2_calls' }), 1);
     await stillServes(t, edge);
@@ -94,7 +94,7 @@ for (const [name, one] of [
     const client = await RawHttp2.open(edge.port);
     const batch = Buffer.concat(Array.from({ length: 2_000 }, () => one));
     await client.flood(batch, Math.ceil((4 * 2 ** 20) / batch.length));
-    await client.goneWith();
+    await client.goawayCode();
     t.ok((await edge.count('seawall_connections_refused_total')) >= 1);
     await stillServes(t, edge);
   });
@@ -106,7 +106,7 @@ test('empty DATA frames (CVE-2019-9518) close the connection', async (t) => {
   const post = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value] as const);
   client.send(frame(TYPE.headers, END_HEADERS, 1, section(post)));
   await client.flood(Buffer.concat(Array.from({ length: 50 }, () => frame(TYPE.data, 0, 1))), 200);
-  await client.goneWith();
+  await client.goawayCode();
   t.ok((await edge.count('seawall_connections_refused_total')) >= 1);
   await stillServes(t, edge);
 });
@@ -120,7 +120,7 @@ test('streams above the maximum are refused, then the connection is closed', asy
   const refused = await client.until(({ type }) => type === TYPE.reset);
   t.equal(refused?.payload.readUInt32BE(0), 7, 'REFUSED_STREAM');
   for (let id = 25; id < 2_000 && !client.socket.destroyed; id += 2) await client.flood(get(id), 1);
-  await client.goneWith();
+  await client.goawayCode();
   t.pass('closed');
 });
 

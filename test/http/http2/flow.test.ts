@@ -212,7 +212,7 @@ test('abandoned uploads and downloads leave nothing behind', async (t) => {
   });
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, SITE, { drain_timeout: '100ms' });
-  const gone: Promise<unknown>[] = [];
+  const closings: Promise<unknown>[] = [];
   for (const how of ['reset', 'vanish']) {
     const client = await RawHttp2.open(edge.port);
     for (const id of [1, 3, 5]) {
@@ -221,13 +221,13 @@ test('abandoned uploads and downloads leave nothing behind', async (t) => {
       else
         client.send(frame(TYPE.headers, END_HEADERS, id, section(POST)), frame(TYPE.data, 0, id, Buffer.alloc(1_000)));
       const { socket } = await asked;
-      gone.push(new Promise((resolve) => socket.once('close', resolve)));
+      closings.push(new Promise((resolve) => socket.once('close', resolve)));
       await client.until(({ type, stream }) => type === TYPE.data && stream === id);
       if (how === 'reset') client.send(frame(TYPE.reset, 0, id, Buffer.from([0, 0, 0, 8])));
     }
     if (how === 'vanish') client.socket.destroy();
   }
-  await Promise.all(gone);
+  await Promise.all(closings);
   t.pass('the origin is let go each time');
 });
 
@@ -276,7 +276,7 @@ test('a node that stops sends GOAWAY first and finishes streams in flight', asyn
   await client.until(({ type, payload }) => type === TYPE.goaway && payload.readUInt32BE(0) === 3);
   client.send(get(5, '/late'), frame(TYPE.data, END_STREAM, 3, Buffer.from('end of the upload')));
   release.resolve();
-  await client.goneWith();
+  await client.goawayCode();
   t.equal(received(client, 1).toString(), 'begun, done');
   t.equal(received(client, 3).toString(), 'begun, done');
   t.equal(received(client, 5).length, 0);

@@ -183,8 +183,8 @@ test('random frames end in a response or a connection error', { timeout: 60_000 
         ({ type, flags, payload }) =>
           type === TYPE.goaway || (type === TYPE.ping && flags === 1 && payload.equals(mark)),
       );
-      const hasGone = last === undefined || last.type === TYPE.goaway;
-      if (hasGone) ended++;
+      const isClosed = last === undefined || last.type === TYPE.goaway;
+      if (isClosed) ended++;
       else wentOn++;
       const { status } = await askHttp2(others, '/');
       client.socket.destroy();

@@ -134,11 +134,11 @@ test('closing finishes requests in flight and refuses new ones', async (t) => {
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, SITE, { drain_timeout: '10s' });
   const session = openHttp2(t, edge);
-  const gone = once(session, 'goaway');
+  const goawayReceived = once(session, 'goaway');
   const answer = askHttp2(session, '/');
   await origin.next();
   const closed = edge.node.close();
-  await gone;
+  await goawayReceived;
   release.resolve();
   t.equal((await answer).text, 'begun, done');
   await closed;

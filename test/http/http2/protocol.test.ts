@@ -336,7 +336,7 @@ test('each frame has its defined outcome', async (t) => {
     const client = await RawHttp2.open(edge.port);
     client.send(...send);
     if ('goaway' in is) {
-      t.equal(await client.goneWith(), is.goaway, name);
+      t.equal(await client.goawayCode(), is.goaway, name);
       continue;
     }
     const id = 'ok' in is ? is.ok : is.reset[0];
@@ -374,14 +374,14 @@ for (const [name, first] of [
     const edge = await anEdge(t);
     const client = await RawHttp2.dial(edge.port);
     client.send(first);
-    t.equal(await client.goneWith(), PROTOCOL_ERROR);
+    t.equal(await client.goawayCode(), PROTOCOL_ERROR);
   });
 }
 
 test('RFC 9113 3.4: a silent client is disconnected', async (t) => {
   const edge = await anEdge(t, { header_timeout: '300ms' });
   const client = await RawHttp2.dial(edge.port);
-  await client.goneWith();
+  await client.goawayCode();
   t.pass('closed');
 });
 
@@ -486,10 +486,10 @@ test('a body whose length differs from Content-Length reaches no origin as a com
   t.teardown(() => origin.close());
   const edge = await startSecureEdge(t, origin.url, AS_IT_ARRIVES, { drain_timeout: '100ms' });
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: site.test\r\n\r\n';
-  const begun = 'a part that is fine, ';
+  const prefix = 'a part that is fine, ';
   for (const [length, body] of [
-    [begun.length + 3, `${begun}abc${smuggled}`],
-    [begun.length + smuggled.length + 100, begun + smuggled],
+    [prefix.length + 3, `${prefix}abc${smuggled}`],
+    [prefix.length + smuggled.length + 100, prefix + smuggled],
   ] as const) {
     const client = await RawHttp2.open(edge.port);
     const asked = new Promise<void>((resolve) => {
@@ -497,10 +497,10 @@ test('a body whose length differs from Content-Length reaches no origin as a com
     });
     client.send(
       headers(1, [...POST, ['content-length', String(length)]], END_HEADERS),
-      frame(TYPE.data, 0, 1, Buffer.from(begun)),
+      frame(TYPE.data, 0, 1, Buffer.from(prefix)),
     );
     await asked;
-    client.send(frame(TYPE.data, END_STREAM, 1, Buffer.from(body.slice(begun.length))));
+    client.send(frame(TYPE.data, END_STREAM, 1, Buffer.from(body.slice(prefix.length))));
     const reset = await client.until(({ type, stream }) => type === TYPE.reset && stream === 1);
     t.equal(codeOf(reset), PROTOCOL_ERROR);
     client.socket.destroy();

@@ -18,42 +18,42 @@ function setUp(t: Test, now: () => EpochMs = wallNow) {
     origin: { servers: [{ url: 'http://127.0.0.1:1' }] },
     tls: { cert_file: made.cert_file, key_file: made.key_file },
   });
-  const told: string[] = [];
+  const seen: string[] = [];
   const certificates = new Certificates({
     sites: [site],
     now,
     intervalMs: 2 ** 30, // looks when it is told to
     events: {
-      loaded: (name) => told.push(`loaded ${name}`),
-      refused: (name, reason) => told.push(`refused ${name}: ${reason}`),
-      doubted: (name, reason) => told.push(`doubted ${name}: ${reason}`),
+      loaded: (name) => seen.push(`loaded ${name}`),
+      refused: (name, reason) => seen.push(`refused ${name}: ${reason}`),
+      doubted: (name, reason) => seen.push(`doubted ${name}: ${reason}`),
     },
   });
   t.teardown(() => certificates.close());
-  return { folder, site, certificates, told: () => told.splice(0) };
+  return { folder, site, certificates, takeEvents: () => seen.splice(0) };
 }
 
 test('a certificate is read at once, with warnings about it', async (t) => {
-  const { certificates, told } = setUp(t);
-  t.match(told(), ['loaded one', /doubted one: .* does not name two\.test/]);
+  const { certificates, takeEvents } = setUp(t);
+  t.match(takeEvents(), ['loaded one', /doubted one: .* does not name two\.test/]);
   t.ok(certificates.contextFor('ONE.test'));
   t.equal(certificates.contextFor('three.test'), undefined);
 });
 
 test('an unchanged file does nothing; a change counts once it has settled', async (t) => {
-  const { folder, certificates, told } = setUp(t);
-  told();
+  const { folder, certificates, takeEvents } = setUp(t);
+  takeEvents();
   const before = certificates.contextFor('one.test');
   await certificates.look();
   await certificates.look();
-  t.strictSame(told(), []);
+  t.strictSame(takeEvents(), []);
   t.equal(certificates.contextFor('one.test'), before);
 
   makeCertificate(folder, 'one', ['one.test', 'two.test']);
   await certificates.look();
-  t.strictSame(told(), [], 'the key may still be on its way');
+  t.strictSame(takeEvents(), [], 'the key may still be on its way');
   await certificates.look();
-  t.strictSame(told(), ['loaded one']);
+  t.strictSame(takeEvents(), ['loaded one']);
   t.not(certificates.contextFor('one.test'), before);
 });
 
@@ -64,38 +64,38 @@ for (const { name, file, content, says } of [
   { name: 'too much', file: 'one.pem', content: 'x'.repeat(300_000), says: /longer than 262144 bytes.*stays/ },
 ]) {
   test(`an unusable file is refused once, and the old certificate stays: ${name}`, async (t) => {
-    const { folder, certificates, told } = setUp(t);
-    told();
+    const { folder, certificates, takeEvents } = setUp(t);
+    takeEvents();
     const before = certificates.contextFor('one.test');
     writeFileSync(join(folder, file), content);
     for (let i = 0; i < 4; i++) await certificates.look();
-    const lines = told();
+    const lines = takeEvents();
     t.equal(lines.length, 1);
     t.match(lines[0], says);
     t.equal(certificates.contextFor('one.test'), before);
     makeCertificate(folder, 'one', ['one.test', 'two.test']);
     for (let i = 0; i < 3; i++) await certificates.look();
-    t.strictSame(told(), ['loaded one'], 'and a good one counts again');
+    t.strictSame(takeEvents(), ['loaded one'], 'and a good one counts again');
   });
 }
 
 test('a key of another certificate is refused', async (t) => {
-  const { folder, site, certificates, told } = setUp(t);
-  told();
+  const { folder, site, certificates, takeEvents } = setUp(t);
+  takeEvents();
   const other = makeCertificate(folder, 'other', ['one.test']);
   writeFileSync(join(folder, 'one.key'), other.key);
   for (let i = 0; i < 3; i++) await certificates.look();
-  t.match(told(), [/one\.key is not the key of the certificate\. Name the key/]);
+  t.match(takeEvents(), [/one\.key is not the key of the certificate\. Name the key/]);
   certificates.update([{ ...site, tls: { cert_file: other.cert_file, key_file: other.key_file } }]);
-  t.match(told(), ['loaded one', /does not name two/], 'a reload may name other files');
+  t.match(takeEvents(), ['loaded one', /does not name two/], 'a reload may name other files');
 });
 
 test('a missing file is logged once, and the old certificate stays', async (t) => {
-  const { certificates, told, site } = setUp(t);
-  told();
+  const { certificates, takeEvents, site } = setUp(t);
+  takeEvents();
   rmSync(site.tls?.key_file ?? '');
   for (let i = 0; i < 4; i++) await certificates.look();
-  t.match(told(), [/ENOENT.*stays/]);
+  t.match(takeEvents(), [/ENOENT.*stays/]);
   t.ok(certificates.contextFor('one.test'));
 });
 
@@ -110,7 +110,7 @@ test('the certificate of the previous process is used until the files can be rea
     ['gone', () => rmSync(cert_file)],
   ] as const) {
     spoil();
-    const told: string[] = [];
+    const seen: string[] = [];
     const taken: string[] = [];
     const certificates = new Certificates({
       sites: [site],
@@ -119,25 +119,25 @@ test('the certificate of the previous process is used until the files can be rea
       known,
       onTaken: (one) => taken.push(one.cert),
       events: {
-        loaded: (name) => told.push(`loaded ${name}`),
-        refused: (name, reason) => told.push(`refused ${name}: ${reason}`),
+        loaded: (name) => seen.push(`loaded ${name}`),
+        refused: (name, reason) => seen.push(`refused ${name}: ${reason}`),
         doubted: () => undefined,
       },
     });
     t.teardown(() => certificates.close());
-    t.match(told.splice(0), [/^refused one: .*; the certificate that was there before stays$/], what);
+    t.match(seen.splice(0), [/^refused one: .*; the certificate that was there before stays$/], what);
     t.ok(certificates.contextFor('one.test'), what);
     t.strictSame(taken, [], 'it is not news');
 
     const renewed = makeCertificate(folder, 'one', ['one.test', 'two.test']);
     for (let i = 0; i < 3; i++) await certificates.look();
-    t.strictSame(told, ['loaded one'], what);
+    t.strictSame(seen, ['loaded one'], what);
     t.strictSame(taken, [renewed.cert]);
   }
 });
 
 test('an expired certificate is used, with a warning', async (t) => {
-  const { certificates, told } = setUp(t, () => epochMs(Date.now() + 100 * 86_400_000));
-  t.match(told(), ['loaded one', /has expired on/, /does not name/]);
+  const { certificates, takeEvents } = setUp(t, () => epochMs(Date.now() + 100 * 86_400_000));
+  t.match(takeEvents(), ['loaded one', /has expired on/, /does not name/]);
   t.ok(certificates.contextFor('one.test'));
 });
