@@ -47,9 +47,9 @@ export class RequestProfile {
   readonly isForOriginOnly: boolean;
   /** True if it has a precondition that a cache evaluates. */
   readonly hasConditions: boolean;
-  readonly ifNoneMatch: string | undefined;
   /** Ranges that a GET asks for. */
   readonly ranges: readonly RangeSpec[] | undefined;
+  #ifNoneMatch: string | undefined;
   #directives: RequestDirectives | undefined;
   readonly #differs: ProfileOptions['differs'];
   /** Values of fields that responses vary by, in the form in which they are compared. */
@@ -62,8 +62,8 @@ export class RequestProfile {
     this.isShared = differs !== undefined;
     this.carriesAllowed = carriesAllowed(site, headers);
     this.isForOriginOnly = isForOriginOnly(headers);
-    this.ifNoneMatch = fieldValue(headers, 'if-none-match');
-    this.hasConditions = this.ifNoneMatch !== undefined || hasField(headers, 'if-modified-since');
+    this.#ifNoneMatch = fieldValue(headers, 'if-none-match');
+    this.hasConditions = this.#ifNoneMatch !== undefined || hasField(headers, 'if-modified-since');
     this.ranges = parseRange(fieldValue(headers, 'range'));
     this.#differs = differs;
   }
@@ -72,6 +72,13 @@ export class RequestProfile {
   get directives(): RequestDirectives {
     this.#directives ??= directivesOf(this.headers);
     return this.#directives;
+  }
+
+  /** Returns whether If-None-Match is this text. */
+  isNoneMatch(text: string): boolean {
+    if (this.#ifNoneMatch !== text) return false;
+    this.#ifNoneMatch = text; // the very string: next time the pointers are equal, and no character is compared
+    return true;
   }
 
   /**

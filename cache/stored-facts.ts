@@ -53,8 +53,8 @@ export class StoredFacts {
   }
 
   /** Returns whether an If-None-Match names its entity tag; one that is spelt otherwise may do so as well. */
-  isNamedBy({ ifNoneMatch }: RequestProfile): boolean {
-    return ifNoneMatch !== undefined && ifNoneMatch === this.tag;
+  isNamedBy(profile: RequestProfile): boolean {
+    return this.tag !== undefined && profile.isNoneMatch(this.tag);
   }
 
   /** Returns whether the response may be another person's (docs/shared-answers.md). */

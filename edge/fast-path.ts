@@ -92,7 +92,7 @@ export class FastPath {
   #answer(connection: Connection, request: Request): boolean {
     const sectionProfile = this.#sectionOf(connection, request);
     if (sectionProfile === null) return false;
-    const now = this.#edge.core.now();
+    const now = this.#edge.core.nowAt(connection.startedAt);
     const prepared = this.find(
       keyOf(sectionProfile, request),
       sectionProfile,

@@ -56,7 +56,7 @@ export class FastStreams {
     const { known } = connection.peer;
     const sectionProfile = this.#knownSectionOf(connection.peer, section.raw);
     if (sectionProfile === null) return false;
-    const now = this.#edge.core.now();
+    const now = this.#edge.core.nowAt(connection.readAt);
     const request = { target };
     const isHead = method === 'HEAD';
     const key = sectionProfile.prefix + target + sectionProfile.suffix;

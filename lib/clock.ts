@@ -46,6 +46,25 @@ export function wallNow(): EpochMs {
   return Date.now() as EpochMs;
 }
 
+/** Milliseconds for which a reading of the wall clock is used again: as long as it stands still itself. */
+const RESOLUTION_MS = 1;
+
+/**
+ * Returns a reader of the wall clock for callers that know the current moment on the monotonic clock: the wall clock is
+ * read once for all that come within a millisecond.
+ */
+export function wallClock(read: () => EpochMs = wallNow): (at: MonotonicMs) => EpochMs {
+  let reading = epochMs(0);
+  let readAt = LONG_AGO;
+  return (at) => {
+    const passed = msBetween(readAt, at);
+    if (passed >= 0 && passed < RESOLUTION_MS) return reading;
+    readAt = at;
+    reading = read();
+    return reading;
+  };
+}
+
 /** Returns the moment `ms` later; earlier if `ms` is negative. */
 export function later(moment: MonotonicMs, ms: number): MonotonicMs {
   return ((moment as unknown as number) + ms) as unknown as MonotonicMs;

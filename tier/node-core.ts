@@ -18,7 +18,7 @@ import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/e
 import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
-import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallNow } from '../lib/clock.ts';
+import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallNow } from '../lib/clock.ts';
 import { Tracer } from '../lib/trace.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
@@ -87,6 +87,8 @@ export class NodeCore {
   readonly log: Logger;
   readonly #refusals = new Repeated();
   readonly now: () => EpochMs;
+  /** The same to a millisecond, for a request that came at this moment. */
+  readonly nowAt: (at: MonotonicMs) => EpochMs;
   readonly store: Store;
   /** Purge state of the node. */
   readonly ledger: Ledger;
@@ -113,6 +115,7 @@ export class NodeCore {
     this.#accessLog = options.accessLog;
     this.visitorAddress = options.visitorAddress ?? ((sender) => sender);
     this.now = options.now ?? wallNow;
+    this.nowAt = options.now ?? wallClock();
     this.limits = limits;
     this.store = new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });

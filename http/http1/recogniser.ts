@@ -24,8 +24,33 @@ export interface Section<Meaning> {
   readonly headers: RawHeaders;
   readonly meaning: Meaning;
   /** The section and the empty line after it, once it was met again. */
-  bytes?: Buffer;
+  bytes?: SectionBytes;
 }
+
+/** Bytes to compare with what has come, eight at a time: for so few that takes a third of a call of `Buffer.compare`. */
+class SectionBytes {
+  readonly #bytes: Uint8Array;
+  readonly #words: BigInt64Array;
+
+  constructor(text: string) {
+    this.#bytes = Uint8Array.from(Buffer.from(text, 'latin1'));
+    this.#words = new BigInt64Array(this.#bytes.buffer, 0, this.#bytes.length >> WORD_BITS);
+  }
+
+  /** Returns whether these bytes are in `view` from `start` on. @param view - With as many bytes from there on. */
+  isAt(view: DataView, start: number): boolean {
+    const bytes = this.#bytes;
+    const words = this.#words;
+    const count = words.length;
+    // Neither makes an object of the integer where both are compared at once.
+    for (let i = 0; i < count; i++) if (view.getBigInt64(start + (i << WORD_BITS), true) !== words[i]) return false;
+    for (let i = count << WORD_BITS; i < bytes.length; i++) if (view.getUint8(start + i) !== bytes[i]) return false;
+    return true;
+  }
+}
+
+/** Bytes of a word, as a power of two. */
+const WORD_BITS = 3;
 
 export interface RecogniserOptions<Meaning> {
   /** Bytes of a head; a longer one is not recognised. */
@@ -65,6 +90,9 @@ export class Recogniser<Meaning> {
   targetFrom = 0;
   targetTo = 0;
   #target: string | undefined;
+  /** The bytes that were looked at last, mostly those that all connections read into. */
+  #viewed: Buffer | undefined;
+  #view: DataView | undefined;
 
   constructor(options: RecogniserOptions<Meaning>) {
     this.#options = options;
@@ -138,8 +166,8 @@ export class Recogniser<Meaning> {
     if (to <= from || !isAt(bytes, to, LINE_END)) return false;
     for (let i = from; i < to; i++) if ((bytes[i] as number) <= 0x20 || (bytes[i] as number) >= 0x7f) return false;
     // Only now: most large sections are not met again.
-    last.bytes ??= Buffer.from(`${last.text}\r\n`, 'latin1');
-    if (bytes.compare(last.bytes, 0, last.bytes.length, lineLength, length) !== 0) return false;
+    last.bytes ??= new SectionBytes(`${last.text}\r\n`);
+    if (!last.bytes.isAt(this.#viewOf(bytes), lineLength)) return false;
     this.isHead = isHead;
     this.#target = undefined;
     this.bytes = bytes;
@@ -148,6 +176,14 @@ export class Recogniser<Meaning> {
     this.section = last;
     this.end = length;
     return true;
+  }
+
+  #viewOf(bytes: Buffer): DataView {
+    if (bytes !== this.#viewed || this.#view === undefined) {
+      this.#viewed = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
+    return this.#view;
   }
 
   #sectionOf(lines: string): Section<Meaning> | undefined {

@@ -177,7 +177,7 @@ export class Connection {
   #readFrames(bytes: Buffer, from: number, end: number): number {
     this.readAt = monotonicNow();
     this.streams.now = this.readAt;
-    this.#sliceEnd = turns.sliceEnd();
+    this.#sliceEnd = turns.sliceEnd(this.readAt);
     this.#framesLeft = FRAMES_A_LOOK;
     let at = end;
     try {

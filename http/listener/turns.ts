@@ -33,11 +33,12 @@ export class Turns {
    * was stopped: else one that takes long, or the system giving the processor to another process, would cut in two what
    * all others have sent in that turn, and each would be answered by two writes.
    *
+   * @param now - The current time, where the caller knows it.
    * @returns When the connection that begins to read now is to stop. Once it is over, after what it has begun.
    */
-  sliceEnd(): MonotonicMs {
-    if (this.#isRunning) return later(this.#now(), SLICE_MS);
-    const from = this.#largeSince ?? this.#now();
+  sliceEnd(now: MonotonicMs = this.#now()): MonotonicMs {
+    if (this.#isRunning) return later(now, SLICE_MS);
+    const from = this.#largeSince ?? now;
     return later(this.#queue.length > 0 ? earlierOf(from, this.#waitingSince) : from, SLICE_MS);
   }
 

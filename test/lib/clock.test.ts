@@ -11,6 +11,7 @@ import {
   mostBetween,
   msBetween,
   msSince,
+  wallClock,
   wallNow,
 } from '../../lib/clock.ts';
 import { instant } from '../support/instant.ts';
@@ -45,6 +46,30 @@ test('of two clocks the one that has advanced further counts', async (t) => {
     }),
   );
   t.pass();
+});
+
+test('a reading of the wall clock is used for a millisecond, and not for an earlier moment', async (t) => {
+  const steps = fc.array(fc.record({ passed: fc.double({ min: -5, max: 5, noNaN: true }), moved: fc.integer() }));
+  fc.assert(
+    fc.property(steps, (all) => {
+      let [wall, at, reads] = [0, 0, 0];
+      let read = { at: Number.NEGATIVE_INFINITY, wall: 0 };
+      const clock = wallClock(() => {
+        reads++;
+        return epochMs(wall);
+      });
+      return all.every(({ passed, moved }) => {
+        at += passed;
+        wall += moved;
+        const isUsedAgain = at >= read.at && at - read.at < 1;
+        const readsBefore = reads;
+        if (!isUsedAgain) read = { at, wall };
+        return clock(monotonicMs(at)) === epochMs(read.wall) && reads === readsBefore + (isUsedAgain ? 0 : 1);
+      });
+    }),
+  );
+  const clock = wallClock();
+  t.ok(Math.abs(clock(monotonicNow()) - wallNow()) < 60_000);
 });
 
 test('the types of the two clocks do not mix', async (t) => {

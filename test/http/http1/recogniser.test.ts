@@ -158,6 +158,25 @@ test('a repeated section is found in bytes as in text, and no other is', async (
   t.ok(found > 250, `${found} were found`);
 });
 
+test('a section that differs in one byte is not a repeat', async (t) => {
+  for (const extra of ['', 'A:', 'A: 1', 'A: 12', 'A: 123', 'A: 1234', 'A: 12345', 'A: 123456', 'A: 1234567']) {
+    const recogniser = make();
+    const head = `GET /a HTTP/1.1\r\n${HOST}${extra === '' ? '' : `${extra}\r\n`}\r\n`;
+    t.ok(recogniser.recognise(head, 0, undefined));
+    const { section } = recogniser;
+    if (section === undefined) throw new Error('no section');
+    const bytes = Buffer.from(`${head}what another connection has sent`, 'latin1');
+    t.ok(recogniser.recogniseRepeat(bytes, head.length, section), `${section.text.length} bytes`);
+    for (let at = head.length - section.text.length - 2; at < head.length; at++) {
+      for (const bit of [0x01, 0x20, 0x80]) {
+        const other = Buffer.from(bytes);
+        other[at] = (other[at] as number) ^ bit;
+        if (recogniser.recogniseRepeat(other, head.length, section)) t.fail(`byte ${at} of ${JSON.stringify(head)}`);
+      }
+    }
+  }
+});
+
 test('short header sections are not remembered without a bound', async (t) => {
   let asked = 0;
   const recogniser = new Recogniser({ maxBytes: 1_000, maxLines: 10, meaningOf: () => ++asked });

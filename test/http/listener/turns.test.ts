@@ -19,6 +19,7 @@ function started(): { turns: Turns; now: () => MonotonicMs; work: (ms: number) =
 test('connections that begin share one slice while others wait', async (t) => {
   const { turns, now, work } = started();
   t.ok(turns.sliceEnd() > now(), 'alone, it has a slice');
+  t.equal(turns.sliceEnd(now()), turns.sliceEnd(), 'the time may be given');
   turns.later(() => t.ok(turns.sliceEnd() > now(), 'one that has waited has a slice'));
   const end = turns.sliceEnd();
   turns.later(() => undefined);
