@@ -13,7 +13,8 @@ import { fieldValue, hasField } from '../http/fields/headers.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
-import type { Fill, FillOutcome, Freshened } from './fill.ts';
+import type { Fill, FillOutcome } from './fill.ts';
+import type { Freshened } from './fill-decision.ts';
 import { FillRegistry } from './fill-registry.ts';
 import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fill-request.ts';
 import { KeyLru } from './key-map.ts';
@@ -89,8 +90,8 @@ export class CacheEngine implements Engine {
     return lookup(this.options, key, request, profile, now, at);
   }
 
-  /** @throws {HttpError} when there is no answer to give. */
-  async handle(request: CacheRequest): Promise<Answer> {
+  /** @returns The answer: at once unless it waits for upstream. @throws {HttpError} (or rejects) when there is none to give. */
+  handle(request: CacheRequest): Answer | Promise<Answer> {
     const { site, rules, headers, keyed } = request;
     const profile = new RequestProfile({ site, rules, headers, credentials: keyed.credentials });
     const honoured = rules.ruleFor(request.path, 200).request_directives === 'honour';
@@ -108,12 +109,17 @@ export class CacheEngine implements Engine {
       attempts: 0,
       collapseTimeoutMs: undefined,
     };
-    let next: Next = 'lookup';
+    return this.#run(exchange, 'lookup');
+  }
+
+  #run(exchange: Exchange, first: Next): Answer | Promise<Answer> {
+    let next = first;
     while (typeof next === 'string') {
       const step: Phase = next;
-      const result: Next | Promise<Next> = STEPS[step](this, exchange);
-      next = result instanceof Promise ? await result : result;
-      if (step === 'lookup') request.trace?.note('lookup', found(exchange, next));
+      const result = STEPS[step](this, exchange);
+      if (result instanceof Promise) return result.then((later) => this.#run(exchange, later));
+      next = result;
+      if (step === 'lookup') exchange.request.trace?.note('lookup', found(exchange, next));
     }
     return next;
   }
@@ -256,37 +262,65 @@ function alone(engine: Engine, exchange: Exchange): Next {
 }
 
 /** Wait for the fill's head, and see what it means for this request. */
-async function outcome(engine: Engine, exchange: Exchange): Promise<Next> {
+function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next> {
   const fill = exchange.fill as Fill;
-  const leave = fill.wait();
   const { clientAbort } = exchange.request;
+  const settled = fill.outcome;
+  if (settled !== undefined && !clientAbort.aborted) return judge(engine, exchange, settled);
   // Only a request that has joined gives up waiting: one that started the fill is upstream already.
   const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.collapseTimeoutMs;
-  clientAbort.addEventListener('abort', leave, { once: true });
-  if (clientAbort.aborted) leave();
-  try {
-    const result = fill.outcome ?? (await settledWithin(fill, patienceMs));
-    if (result === undefined && !clientAbort.aborted) return 'alone';
-    if (result === undefined || clientAbort.aborted) throw new HttpError('client_closed', 'the visitor has gone');
-    return judge(engine, exchange, result);
-  } finally {
-    clientAbort.removeEventListener('abort', leave);
-    leave();
+  return new HeadWait(engine, exchange, fill).within(patienceMs);
+}
+
+/** A request's wait for the head of a fill; it ends when the head is judged, or the visitor has gone. */
+class HeadWait {
+  readonly #engine: Engine;
+  readonly #exchange: Exchange;
+  readonly #fill: Fill;
+  #hasLeft = false;
+
+  constructor(engine: Engine, exchange: Exchange, fill: Fill) {
+    const { clientAbort } = exchange.request;
+    this.#engine = engine;
+    this.#exchange = exchange;
+    this.#fill = fill;
+    fill.enter();
+    clientAbort.addEventListener('abort', this.leave, { once: true });
+    if (clientAbort.aborted) this.leave();
   }
+
+  readonly leave = (): void => {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#fill.leave();
+  };
+
+  within(patienceMs: number | undefined): Promise<Next> {
+    return settledWithin(this.#fill, patienceMs).then(this.#judge);
+  }
+
+  readonly #judge = (result: FillOutcome | undefined): Next => {
+    const { clientAbort } = this.#exchange.request;
+    try {
+      if (clientAbort.aborted) throw new HttpError('client_closed', 'the visitor has gone');
+      return result === undefined ? 'alone' : judge(this.#engine, this.#exchange, result);
+    } finally {
+      clientAbort.removeEventListener('abort', this.leave);
+      this.leave();
+    }
+  };
 }
 
 /** @returns `undefined` when the head has not arrived in time. */
-async function settledWithin(fill: Fill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
+function settledWithin(fill: Fill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
   if (patienceMs === undefined) return fill.settled;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, patienceMs, undefined);
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, patienceMs, undefined);
+    void fill.settled.then((result) => {
+      clearTimeout(timer);
+      resolve(result);
+    });
   });
-  try {
-    return await Promise.race([fill.settled, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
@@ -374,7 +408,12 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
   const countedAs = isForOriginOnly(request.headers) ? preconditionKey(request) : `${request.keyed.key}\npass`;
   const fill = startFill(engine, exchange, { pass: true, countedAs });
   exchange.fill = fill;
-  const leave = fill.wait();
+  fill.enter();
+  let hasLeft = false;
+  const leave = (): void => {
+    if (!hasLeft) fill.leave();
+    hasLeft = true;
+  };
   request.clientAbort.addEventListener('abort', leave, { once: true });
   if (request.clientAbort.aborted) leave();
   try {

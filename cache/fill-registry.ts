@@ -51,33 +51,26 @@ export class FillRegistry {
     return this.#entries.get(name)?.awaited ?? 0;
   }
 
-  /** @param change - 1 when the request is sent, -1 when its head has arrived or it has failed. */
-  countAwaited(name: string, change: 1 | -1): void {
-    const entry = this.#entryOf(name);
-    entry.awaited = Math.max(0, entry.awaited + change);
-    this.#tidy(name, entry);
+  /**
+   * Counts a fill whose request is about to be sent.
+   *
+   * @param key - Key of its request.
+   * @param place - Name under which others join it; taken from the fill that has it. Absent: it cannot be joined.
+   * @param countedAs - Name under which it is counted until its head has arrived.
+   */
+  begin(key: string, place: string | undefined, countedAs: string): Registration {
+    const counted = this.#entryOf(countedAs);
+    counted.awaited++;
+    return new Registration(this.#registrations, { key, place, countedAs, counted });
   }
 
-  /** @param place - Taken from the fill that has it; absent: it cannot be joined. */
-  add(fill: Fill, key: string, place: string | undefined): void {
-    const entry = this.#entryOf(key);
-    if (entry.all.size === 0) this.#size++;
-    entry.all.add(fill);
-    if (place !== undefined) this.#entryOf(place).joinable = fill;
-  }
-
-  /** Does nothing for a fill that is not there. */
-  delete(fill: Fill, key: string, place: string | undefined): void {
-    const at = place === undefined ? undefined : this.#entries.get(place);
-    if (at?.joinable === fill) {
-      at.joinable = undefined;
-      if (place !== key) this.#tidy(place as string, at);
-    }
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    if (entry.all.delete(fill) && entry.all.size === 0) this.#size--;
-    this.#tidy(key, entry);
-  }
+  readonly #registrations: Entries = {
+    entryOf: (name) => this.#entryOf(name),
+    tidy: (name, entry) => this.#tidy(name, entry),
+    count: (change) => {
+      this.#size += change;
+    },
+  };
 
   #entryOf(name: string): Entry {
     const known = this.#entries.get(name);
@@ -89,5 +82,75 @@ export class FillRegistry {
 
   #tidy(name: string, entry: Entry): void {
     if (entry.awaited === 0 && entry.joinable === undefined && entry.all.size === 0) this.#entries.delete(name);
+  }
+}
+
+interface Entries {
+  entryOf(name: string): Entry;
+  tidy(name: string, entry: Entry): void;
+  /** @param change - Of the number of keys that are being fetched. */
+  count(change: 1 | -1): void;
+}
+
+interface Names {
+  readonly key: string;
+  readonly place: string | undefined;
+  readonly countedAs: string;
+  readonly counted: Entry;
+}
+
+/** One fill in the registry. It keeps its entries: each is in the registry for as long as the fill is in it. */
+export class Registration {
+  readonly #entries: Entries;
+  readonly #names: Names;
+  #isAwaited = true;
+  #fill: Fill | undefined;
+  #keyed: Entry | undefined;
+  #placed: Entry | undefined;
+
+  constructor(entries: Entries, names: Names) {
+    this.#entries = entries;
+    this.#names = names;
+  }
+
+  add(fill: Fill): void {
+    const { key, place } = this.#names;
+    const keyed = this.#entry(key);
+    if (keyed.all.size === 0) this.#entries.count(1);
+    keyed.all.add(fill);
+    this.#fill = fill;
+    this.#keyed = keyed;
+    if (place === undefined) return;
+    this.#placed = place === key ? keyed : this.#entry(place);
+    this.#placed.joinable = fill;
+  }
+
+  #entry(name: string): Entry {
+    const { countedAs, counted } = this.#names;
+    return this.#isAwaited && name === countedAs ? counted : this.#entries.entryOf(name);
+  }
+
+  /** The head has arrived, or the fill has failed. Idempotent. */
+  settled(): void {
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
+    const { countedAs, counted } = this.#names;
+    counted.awaited--;
+    this.#entries.tidy(countedAs, counted);
+  }
+
+  /** The fill has ended. Idempotent. */
+  delete(): void {
+    this.settled();
+    const [fill, keyed, placed] = [this.#fill, this.#keyed, this.#placed];
+    if (fill === undefined || keyed === undefined) return;
+    this.#fill = undefined;
+    const { key, place } = this.#names;
+    if (placed?.joinable === fill) {
+      placed.joinable = undefined;
+      if (placed !== keyed) this.#entries.tidy(place as string, placed);
+    }
+    if (keyed.all.delete(fill) && keyed.all.size === 0) this.#entries.count(-1);
+    this.#entries.tidy(key, keyed);
   }
 }

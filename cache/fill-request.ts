@@ -4,14 +4,15 @@
  * @module
  */
 import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
-import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
+import type { UpstreamRequest } from '../http/message.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
-import { Fill, type FillResponse } from './fill.ts';
+import { Fill, type FillListener, type FillOutcome, type FillResponse } from './fill.ts';
+import type { FillOrder } from './fill-decision.ts';
+import type { Registration } from './fill-registry.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { isOriginError } from './policy/status.ts';
-import { hasExplicitFreshness } from './policy/targeted.ts';
 import { CONDITIONAL_FIELDS, hasValidator, withConditions } from './policy/validation.ts';
 import { isNewEnough } from './purge-state.ts';
 import { invalidateAfter, OF_THE_VISITOR, removeResponse, storeResponse } from './store-update.ts';
@@ -32,79 +33,79 @@ export function startFill(
   exchange: Exchange,
   { key, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
 ): Fill {
-  const { request, directives } = exchange;
-  const { store, ledger, now, monotonic, events, bounds } = engine.options;
-  const candidate = exchange.candidate;
+  const { request, directives, candidate } = exchange;
   const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
   const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
-  engine.fills.countAwaited(countedAs, 1);
-  const fill: Fill = new Fill({
-    request: upstream,
-    fetch: request.fetch,
-    path: request.path,
-    site: request.site,
-    rules: request.rules,
-    requestDirectives: directives,
-    validating,
-    refusal: (head) => (pass ? passRefusal(exchange, head) : undefined),
-    shouldStore: request.shouldStore,
-    store,
-    ledger,
-    minPosition: request.minPosition,
-    keyed: request.keyed,
-    now,
-    monotonic,
-    windowBytes: bounds().fillWindowBytes,
-    windows: engine.windows,
-    background,
-    onInterim: background ? () => undefined : request.onInterim,
-    onIncomplete: () => events.refused('incomplete'),
-    onStored: (stored) => {
-      storeResponse(engine, request, stored);
-      events.stored();
-    },
-    onSettled: (result) => {
-      engine.fills.countAwaited(countedAs, -1);
-      if (result.kind === 'failed') {
-        if (result.error.code !== 'client_closed') events.fillFailed(result.error);
-      } else if (result.kind === 'response') {
-        if (result.refusal !== undefined) events.refused(result.refusal);
-        if (pass) invalidateAfter(engine, request, result.head, fill);
-        else remember(engine, request, result, fill);
-      } else if (result.kind === 'validated') {
-        const { refusal, wasFresh, stored } = result;
-        if (refusal !== undefined) {
-          events.refused(refusal);
-          if (!OF_THE_VISITOR.has(refusal) && fill.isForOthers(stored, result.response304))
-            removeResponse(engine, request, stored);
-        }
-        const shareable = refusal === undefined && wasFresh;
-        remember(engine, request, { head: stored, shareable, refusal, stored }, fill);
-      }
-    },
-    onClosed: (closed) => engine.fills.delete(closed, request.keyed.key, key),
-  });
-  events.fillStarted();
-  if (!fill.closed) engine.fills.add(fill, request.keyed.key, key);
+  const registration = engine.fills.begin(request.keyed.key, key, countedAs);
+  const order = { request, upstream, directives, validating, isPass: pass, isBackground: background };
+  const fill = new Fill(order, engine, new FillBookkeeping(engine, order, registration));
+  engine.options.events.fillStarted();
+  if (!fill.closed) registration.add(fill);
   return fill;
 }
 
-function passRefusal({ request }: Exchange, head: ResponseHead): StoreRefusal | undefined {
-  if (request.rules.bypasses(request.path)) return 'rule-never';
-  return request.method === 'POST' && representsItsUri(request, head) ? undefined : 'method';
-}
+/** Changes of the engine by what happens to a fill. */
+class FillBookkeeping implements FillListener {
+  readonly #engine: Engine;
+  readonly #order: FillOrder;
+  readonly #registration: Registration;
 
-/** A POST whose answer says that it is the representation of the target URI, and for how long (RFC 9110, section 9.3.3). */
-function representsItsUri(
-  { keyed, rawTarget, rules, path, site }: CacheRequest,
-  { status, headers }: ResponseHead,
-): boolean {
-  const location = fieldValue(headers, 'content-location');
-  const base = keyed.prefix + rawTarget;
-  if (status !== 200 || location === undefined || !URL.canParse(location, base)) return false;
-  if (new URL(location, base).href !== new URL(base).href || rawTarget !== keyed.target) return false;
-  const rule = rules.ruleFor(path, status);
-  return rule.origin_headers === 'honour' && hasExplicitFreshness(headers, site.targeted_fields);
+  constructor(engine: Engine, order: FillOrder, registration: Registration) {
+    this.#engine = engine;
+    this.#order = order;
+    this.#registration = registration;
+  }
+
+  onInterim(status: number, headers: RawHeaders): void {
+    if (!this.#order.isBackground) this.#order.request.onInterim(status, headers);
+  }
+
+  onIncomplete(): void {
+    this.#engine.options.events.refused('incomplete');
+  }
+
+  onStored(stored: StoredResponse): void {
+    storeResponse(this.#engine, this.#order.request, stored);
+    this.#engine.options.events.stored();
+  }
+
+  onSettled(outcome: FillOutcome, fill: Fill): void {
+    const engine = this.#engine;
+    const { events } = engine.options;
+    const { request, isPass } = this.#order;
+    this.#registration.settled();
+    switch (outcome.kind) {
+      case 'failed':
+        if (outcome.error.code !== 'client_closed') events.fillFailed(outcome.error);
+        break;
+      case 'response':
+        if (outcome.refusal !== undefined) events.refused(outcome.refusal);
+        if (isPass) invalidateAfter(engine, request, outcome.head, fill);
+        else remember(engine, request, outcome, fill);
+        break;
+      case 'validated': {
+        const { refusal, wasFresh, stored } = outcome;
+        if (refusal !== undefined) {
+          events.refused(refusal);
+          if (!OF_THE_VISITOR.has(refusal) && fill.decision.isForOthers(stored, outcome.response304))
+            removeResponse(engine, request, stored);
+        }
+        remember(
+          engine,
+          request,
+          { head: stored, shareable: refusal === undefined && wasFresh, refusal, stored },
+          fill,
+        );
+        break;
+      }
+      case 'unmatched':
+        break;
+    }
+  }
+
+  onClosed(): void {
+    this.#registration.delete();
+  }
 }
 
 function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
@@ -187,6 +188,8 @@ const WEIGHT_OF_ERROR = 1 / 4;
 /** Uncacheable responses beyond this number change nothing. */
 const MAX_UNCACHEABLE = 1_000_000;
 
+const NO_NAMES: readonly string[] = [];
+
 type Judged = Pick<FillResponse, 'shareable' | 'refusal' | 'stored'> & { readonly head: { readonly status: number } };
 
 function remember(engine: Engine, request: CacheRequest, result: Judged, fill: Fill): void {
@@ -195,7 +198,7 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: F
   const key = memoryKey(request);
   if (refusal === 'cookies' && key === request.keyed.key) return; // personal at this status or type only: others are not
   const now = engine.options.monotonic();
-  const varyNames = stored.vary.map(({ name }) => name);
+  const varyNames = stored.vary.length === 0 ? NO_NAMES : stored.vary.map(({ name }) => name);
   if (shareable) {
     if (varyNames.length === 0) engine.memory.delete(key);
     else engine.memory.set(key, { uncacheable: 0, uncacheableUntil: LONG_AGO, headMs: 0, varyNames });

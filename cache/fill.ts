@@ -1,71 +1,37 @@
 /**
- * One request upstream on behalf of every request that waits for the same
- * response: what its head means for the cache, and its body on the way to the
- * store and to the readers.
+ * Transfer of one response from upstream on behalf of every request that waits for it: its head to those that wait, its
+ * body to the store and to the readers. fill-decision.ts decides what the head means for the cache.
  * @module
  */
-import type { CompiledRules, ResponseRule } from '../config/match.ts';
-import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { allowsContent } from '../http/exchange.ts';
-import { formatHttpDate } from '../http/fields/date.ts';
-import { fieldValue, firstLine, hasField, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
+import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import { parseContentRange } from '../http/fields/range.ts';
-import type { Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import type { Flow, ResponseHead, ResponseSink } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
-import { isPersonal } from './credentials.ts';
-import type { KeyedRequest } from './key.ts';
-import { type JournalPosition, type Ledger, type Stamp, unchecked } from './ledger.ts';
-import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
+import type { Engine } from './exchange.ts';
+import { contentLength, type Decision, FillDecision, type FillOrder, type Freshened } from './fill-decision.ts';
+import type { Stamp } from './ledger.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
-import { type ResponsePolicy, responsePolicy } from './policy/response-policy.ts';
-import { reuse } from './policy/reuse.ts';
-import { isOriginError } from './policy/status.ts';
-import { storeRefusal } from './policy/storing.ts';
-import { selectedBy304, updatedHeaders } from './policy/validation.ts';
+import { selectedBy304 } from './policy/validation.ts';
 import { SharedBody } from './shared-body.ts';
-import type { Store, StoreWriter } from './store/store.ts';
-import { type StoredHead, type StoredResponse, storedHead, strongValidator } from './stored-response.ts';
-import { responseTags } from './tags.ts';
-import type { Windows } from './windows.ts';
+import type { StoreWriter } from './store/store.ts';
+import type { StoredHead, StoredResponse } from './stored-response.ts';
 
 /** A body with no more than this to come is worth finishing without readers. */
 const NEARLY_DONE_BYTES = 1024 * 1024;
 
-export interface FillOptions {
-  readonly request: UpstreamRequest;
-  readonly fetch: Fetch;
-  /** The path that the site's rules go by. */
-  readonly path: string;
-  readonly site: SiteConfig;
-  readonly rules: CompiledRules;
-  readonly requestDirectives: RequestDirectives;
-  /** The stored response that the request validates. */
-  readonly validating: StoredResponse | undefined;
-  /** Returns a reason not to store the response that does not depend on the response's own fields, such as `method`. */
-  readonly refusal: (head: ResponseHead) => StoreRefusal | undefined;
-  /** Returns whether this node stores responses for this key; called once the head has arrived. */
-  readonly shouldStore: () => boolean;
-  readonly store: Store;
-  readonly ledger: Ledger;
-  /** Minimum journal position of the response. */
-  readonly minPosition: JournalPosition;
-  readonly keyed: KeyedRequest;
-  readonly now: () => EpochMs;
-  readonly monotonic: () => MonotonicMs;
-  readonly windowBytes: number;
-  readonly windows: Windows;
-  /** Continues without waiters. */
-  readonly background: boolean;
-  readonly onInterim: (status: number, headers: RawHeaders) => void;
-  /** The body is complete; `stored` is what is kept of it, if anything. */
-  readonly onStored: (stored: StoredResponse) => void;
+/** Receiver of what happens to a fill. */
+export interface FillListener {
+  onInterim(status: number, headers: RawHeaders): void;
+  /** The body is complete, or a 304 has made the stored response new: `stored` is what is kept. */
+  onStored(stored: StoredResponse): void;
   /** The head is there, or it failed; runs before the waiters. */
-  readonly onSettled: (outcome: FillOutcome) => void;
+  onSettled(outcome: FillOutcome, fill: Fill): void;
   /** The body broke off while it was being kept (RFC 9111, section 3.3: nothing incomplete is stored as complete). */
-  readonly onIncomplete: () => void;
+  onIncomplete(): void;
   /** Called once when the fill has ended. */
-  readonly onClosed: (fill: Fill) => void;
+  onClosed(fill: Fill): void;
 }
 
 export type FillOutcome =
@@ -75,16 +41,6 @@ export type FillOutcome =
   /** A 304 that is not about the stored response. */
   | { readonly kind: 'unmatched' }
   | { readonly kind: 'failed'; readonly error: HttpError };
-
-export interface Freshened {
-  readonly stored: StoredResponse;
-  /** Reason why it may answer this one request only (RFC 9111, section 3, applies to a 304 as well). */
-  readonly refusal: StoreRefusal | undefined;
-  /** As in `FillResponse`. */
-  readonly wasFresh: boolean;
-  /** Fields of the 304 itself. */
-  readonly response304: Pick<ResponseHead, 'headers'>;
-}
 
 export interface FillResponse {
   readonly kind: 'response';
@@ -102,47 +58,49 @@ export interface FillResponse {
   readonly body: SharedBody;
 }
 
-/** Refusals that are about this node's room, not about the response. */
-const ROOM_REFUSALS: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefusal | undefined>([
-  undefined,
-  'too-large',
-  'not-hot',
-]);
-
 export class Fill implements ResponseSink {
-  readonly #options: FillOptions;
-  /** Start of the fill as a date. */
-  readonly requestTime: EpochMs;
+  readonly #order: FillOrder;
+  readonly #engine: Pick<Engine, 'options' | 'windows'>;
+  readonly #listener: FillListener;
+  readonly decision: FillDecision;
   readonly startedAt: MonotonicMs;
-  /** Lower bound of the response's journal position. */
-  readonly stamp: Stamp;
   readonly #flow: Flow;
-  #resolve!: (outcome: FillOutcome) => void;
+  #resolve: ((outcome: FillOutcome) => void) | undefined;
+  #settled: Promise<FillOutcome> | undefined;
   #body: SharedBody | undefined;
   #response: FillResponse | undefined;
-  /** Offset of the body in the whole representation; not 0 for a 206 only. */
-  #start = 0;
-  /** Length of the whole representation, where it is known. */
-  #representation: number | undefined;
+  /** Place of the body in the whole representation, if it is a part. */
+  #part: Decision['part'];
   /** Bytes that the body must have, where the head says so. */
   #expected: number | undefined;
   /** Number of requests waiting for the head. */
   #waiting = 0;
   #disowned = false;
   #done = false;
-  /** Resolves when the head is there, and never rejects. */
-  readonly settled: Promise<FillOutcome>;
   outcome: FillOutcome | undefined;
 
-  constructor(options: FillOptions) {
-    this.#options = options;
-    this.requestTime = options.now();
-    this.startedAt = options.monotonic();
-    this.stamp = options.ledger.stampNow(options.minPosition);
-    this.settled = new Promise((resolve) => {
-      this.#resolve = resolve;
+  constructor(order: FillOrder, engine: Pick<Engine, 'options' | 'windows'>, listener: FillListener) {
+    const { ledger, now, monotonic } = engine.options;
+    this.#order = order;
+    this.#engine = engine;
+    this.#listener = listener;
+    this.startedAt = monotonic();
+    this.decision = new FillDecision(order, ledger, now());
+    this.#flow = order.request.fetch(order.upstream, this);
+  }
+
+  /** Lower bound of the response's journal position. */
+  get stamp(): Stamp {
+    return this.decision.stamp;
+  }
+
+  /** Resolves when the head is there, and never rejects. */
+  get settled(): Promise<FillOutcome> {
+    this.#settled ??= new Promise((resolve) => {
+      if (this.outcome === undefined) this.#resolve = resolve;
+      else resolve(this.outcome);
     });
-    this.#flow = options.fetch(options.request, this);
+    return this.#settled;
   }
 
   /** True once nothing more will arrive. */
@@ -154,16 +112,14 @@ export class Fill implements ResponseSink {
     return this.#waiting;
   }
 
-  /** @returns A function to call when this one waits no more: the head is there, or the visitor is gone. */
-  wait(): () => void {
+  /** Counts a request that waits for the head. It calls `leave` once: the head is there, or the visitor has gone. */
+  enter(): void {
     this.#waiting++;
-    let left = false;
-    return () => {
-      if (left) return;
-      left = true;
-      this.#waiting--;
-      this.#abandonIfUnwanted();
-    };
+  }
+
+  leave(): void {
+    this.#waiting--;
+    this.#abandonIfUnwanted();
   }
 
   get disowned(): boolean {
@@ -178,7 +134,7 @@ export class Fill implements ResponseSink {
   }
 
   onInterim(status: number, headers: RawHeaders): void {
-    this.#options.onInterim(status, headers);
+    this.#listener.onInterim(status, headers);
   }
 
   onData(chunk: Buffer): void {
@@ -187,179 +143,52 @@ export class Fill implements ResponseSink {
   }
 
   onHead(head: ResponseHead): void {
-    const responseTime = this.#options.now();
-    const { validating } = this.#options;
+    const responseTime = this.#engine.options.now();
+    const { validating, upstream } = this.#order;
     if (head.status === 304 && validating !== undefined) {
-      if (!selectedBy304(validating.headers, head.headers)) {
-        this.#settle({ kind: 'unmatched' });
-        return;
-      }
-      const fresh = this.freshened(validating, head, responseTime);
-      if (fresh.refusal === undefined && !this.#disowned) this.#options.onStored(fresh.stored);
-      this.#settle({ kind: 'validated', ...fresh });
+      this.#onNotModified(validating, head, responseTime);
       return;
     }
-    this.#expected = expectedBytes(this.#options.request.method, head);
-    this.#response = this.#judge(head, responseTime);
-    this.#body = this.#response.body;
-    this.#settle(this.#response);
+    this.#expected = expectedBytes(upstream.method, head);
+    const response = this.#begin(head, responseTime);
+    this.#response = response;
+    this.#body = response.body;
+    this.#settle(response);
     this.#abandonIfUnwanted();
   }
 
-  #judge(head: ResponseHead, responseTime: EpochMs): FillResponse {
-    const { request, site } = this.#options;
-    const { policy } = this.#policy(head, responseTime);
-    const length = contentLength(head.headers);
-    const tags = responseTags(site, this.#options.keyed.authority, head.headers);
-    const stored = storedHead({
-      ...head,
-      requestHeaders: request.headers,
-      policy,
-      responseTime,
-      tags: tags ?? [],
-      stamp: this.#stampOf(head),
-    });
-    const refused = this.#options.refusal(head) ?? this.#personalRefusal(head) ?? this.#storeRefusal(head, policy);
-    const own = this.#ownRefusal(head, tags, length);
-    const refusal = refused ?? own;
-    const wasFresh = this.#wasFresh(head, policy, responseTime);
-    const isForAll = refused === undefined || refused === 'no-freshness'; // the latter: it was too long on its way
-    const shareable = (wasFresh && isForAll && ROOM_REFUSALS.has(own)) || isPlainFailure(head.status, refusal);
+  #onNotModified(validating: StoredResponse, head: ResponseHead, responseTime: EpochMs): void {
+    if (!selectedBy304(validating.headers, head.headers)) {
+      this.#settle({ kind: 'unmatched' });
+      return;
+    }
+    const fresh = this.decision.freshened(validating, head, responseTime);
+    if (fresh.refusal === undefined && !this.#disowned) this.#listener.onStored(fresh.stored);
+    this.#settle({ kind: 'validated', ...fresh });
+  }
+
+  /** Begins the body's way to the store and the readers. */
+  #begin(head: ResponseHead, responseTime: EpochMs): FillResponse {
+    const { stored, refusal, wasFresh, shareable, length, part } = this.decision.decide(head, responseTime);
+    this.#part = part;
     const writer = this.#writer(refusal, shareable, length);
     const body = new SharedBody({
       writer,
-      maxStoredBytes: site.max_object,
-      windowBytes: this.#options.windowBytes,
-      windows: this.#options.windows,
+      maxStoredBytes: this.#order.request.site.max_object,
+      windowBytes: this.#engine.options.bounds().fillWindowBytes,
+      windows: this.#engine.windows,
       flow: this.#flow,
       onAbandoned: () => this.#abandonIfUnwanted(),
     });
     body.shouldStore = refusal === undefined && !this.#disowned;
-    const noRoom = refusal === undefined && writer === undefined;
-    const kept = noRoom ? 'no-memory' : refusal;
+    const kept = refusal === undefined && writer === undefined ? 'no-memory' : refusal;
     return { kind: 'response', head, stored, refusal: kept, wasFresh, shareable, length, body };
-  }
-
-  /** Fresh on arrival, or when it was asked for, or when the node that answers asked for it (docs/adr/0002). */
-  #wasFresh(head: ResponseHead, policy: ResponsePolicy, responseTime: EpochMs): boolean {
-    const isFresh = (policy: ResponsePolicy, responseTime: EpochMs): boolean =>
-      reuse({ status: head.status, policy, responseTime }, NO_REQUEST_DIRECTIVES, responseTime) === 'fresh';
-    if (isFresh(policy, responseTime)) return true;
-    if (policy.directives.noCache || policy.lifetimeMs <= 0) return false;
-    return head.version?.wasFresh === true || isFresh(this.#policy(head, this.requestTime).policy, this.requestTime);
-  }
-
-  #ownRefusal(
-    head: ResponseHead,
-    tags: readonly string[] | undefined,
-    length: number | undefined,
-  ): StoreRefusal | undefined {
-    if (tags === undefined) return 'tags';
-    const partial = this.#partialRefusal(head, length);
-    if (partial !== undefined) return partial;
-    if (length !== undefined && length > this.#options.site.max_object) return 'too-large';
-    return this.#options.shouldStore() ? undefined : 'not-hot';
-  }
-
-  /** Straight from the origin it is as new as the request; another node says how new its own is. */
-  #stampOf({ version }: ResponseHead): Stamp {
-    return version === undefined ? unchecked(this.stamp) : this.#options.ledger.stampOf(version);
-  }
-
-  #ruleOf({ status, headers }: Pick<ResponseHead, 'status' | 'headers'>): ResponseRule {
-    const { rules, path } = this.#options;
-    return rules.responseRule(path, status, fieldValue(headers, 'content-type'));
-  }
-
-  #storeRefusal(head: Pick<ResponseHead, 'status' | 'headers'>, policy: ResponsePolicy): StoreRefusal | undefined {
-    const { requestDirectives, keyed } = this.#options;
-    const { rule, cookies } = this.#ruleOf(head);
-    const { status, headers } = head;
-    return storeRefusal({
-      hasAuthorization: keyed.credentials?.hasAuthorization ?? false,
-      isPersonal: isPersonal(keyed.credentials, cookies),
-      requestDirectives,
-      status,
-      headers,
-      policy,
-      rule,
-    });
-  }
-
-  /** @param stored - What the head of a 304 is about. */
-  #personalRefusal(head: ResponseHead, stored?: StoredResponse): StoreRefusal | undefined {
-    const isForOthers = head.version?.isPersonal !== true && (stored === undefined || this.isForOthers(stored, head));
-    if (isForOthers) return undefined;
-    return this.#options.keyed.credentials?.hasAuthorization === true ? 'authorization' : 'cookies';
-  }
-
-  /**
-   * Returns whether the fields of a 304, or of an answer to HEAD, may update a stored response that answers other
-   * requests.
-   */
-  isForOthers(stored: Pick<StoredResponse, 'status' | 'headers'>, { headers }: Pick<ResponseHead, 'headers'>): boolean {
-    if (!isPersonal(this.#options.keyed.credentials, this.#ruleOf(stored).cookies)) return true;
-    return this.#policy({ status: stored.status, headers }, this.requestTime).policy.declared;
-  }
-
-  #policy(head: Pick<ResponseHead, 'status' | 'headers'>, responseTime: EpochMs) {
-    const { site } = this.#options;
-    const { rule } = this.#ruleOf(head);
-    const policy = responsePolicy({
-      status: head.status,
-      headers: head.headers,
-      requestTime: this.requestTime,
-      responseTime,
-      rule,
-      targetedFields: site.targeted_fields,
-      heuristic: {
-        fraction: site.heuristic_fraction,
-        maxMs: site.heuristic_max,
-        maxErrorMs: site.heuristic_max_error,
-      },
-    });
-    return { policy };
-  }
-
-  /** Section 3.4: parts can be kept when it is known where they belong, and to which representation. */
-  #partialRefusal(head: ResponseHead, length: number | undefined): StoreRefusal | undefined {
-    if (head.status !== 206) return undefined;
-    const range = parseContentRange(fieldValue(head.headers, 'content-range'));
-    if (range === undefined || 'unsatisfied' in range || range.length === undefined) return 'partial';
-    if (length !== undefined && length !== range.end - range.start) return 'partial';
-    this.#start = range.start;
-    this.#representation = range.length;
-    return undefined;
   }
 
   /** A body that others wait for is held whole even where it is not kept, so that each reads at its own pace. */
   #writer(refusal: StoreRefusal | undefined, shareable: boolean, length: number | undefined): StoreWriter | undefined {
     const isHeld = shareable && this.#waiting > 1 && (refusal === 'not-hot' || refusal === 'no-freshness');
-    return refusal === undefined || isHeld ? this.#options.store.begin(length ?? 0) : undefined;
-  }
-
-  /** A stored response with what a 304 or a 200 to HEAD says of it (RFC 9111, sections 4.3.4 and 4.3.5). */
-  freshened(stored: StoredResponse, head: ResponseHead, responseTime: EpochMs): Freshened {
-    const { status, statusText, trailers, length, body } = stored;
-    const headers = updatedHeaders(stored.headers, withDate(head.headers, responseTime));
-    const { policy } = this.#policy({ status, headers: withAgeOf(headers, head.headers) }, responseTime);
-    const requestHeaders = this.#options.request.headers;
-    const tags = responseTags(this.#options.site, this.#options.keyed.authority, headers) ?? stored.tags;
-    // Rule 6: a 304 makes a stored response as new as the conditional request.
-    const stamp = this.#stampOf(head);
-    const fresh = {
-      ...storedHead({ status, statusText, headers, requestHeaders, policy, responseTime, tags, stamp }),
-      trailers,
-      length,
-      body,
-    };
-    const refusal = this.#storeRefusal({ status, headers }, policy);
-    return {
-      response304: head,
-      stored: fresh,
-      wasFresh: this.#wasFresh({ ...head, status, headers: withAgeOf(headers, head.headers) }, policy, responseTime),
-      refusal: refusal ?? this.#personalRefusal(head, stored),
-    };
+    return refusal === undefined || isHeld ? this.#engine.options.store.begin(length ?? 0) : undefined;
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -370,17 +199,17 @@ export class Fill implements ResponseSink {
         this.onError(new HttpError('origin_bad_response', `${received} bytes of body instead of ${this.#expected}`));
         return;
       }
-      const body = response.body.end(trailers, this.#start);
+      const body = response.body.end(trailers, this.#part?.start ?? 0);
       if (body !== undefined && !this.#disowned) {
-        const whole = this.#representation ?? received;
-        this.#options.onStored({ ...representationHead(response.stored, whole), trailers, length: whole, body });
+        const length = this.#part?.representation ?? received;
+        this.#listener.onStored({ ...representationHead(response.stored, length), trailers, length, body });
       }
     }
     this.#close();
   }
 
   onError(error: HttpError): void {
-    if (this.#body?.state === 'open' && this.#body.isStoring) this.#options.onIncomplete();
+    if (this.#body?.state === 'open' && this.#body.isStoring) this.#listener.onIncomplete();
     this.#body?.fail(error);
     this.#settle({ kind: 'failed', error });
     this.#close();
@@ -389,14 +218,14 @@ export class Fill implements ResponseSink {
   #settle(outcome: FillOutcome): void {
     if (this.outcome !== undefined) return;
     this.outcome = outcome;
-    this.#options.onSettled(outcome);
-    this.#resolve(outcome);
+    this.#listener.onSettled(outcome, this);
+    this.#resolve?.(outcome);
   }
 
   #close(): void {
     if (this.#done) return;
     this.#done = true;
-    this.#options.onClosed(this);
+    this.#listener.onClosed(this);
   }
 
   #abandonIfUnwanted(): void {
@@ -408,21 +237,13 @@ export class Fill implements ResponseSink {
   /** True if the fill continues without waiters and readers. */
   #goesOn(): boolean {
     const response = this.#response;
-    if (response === undefined) return this.#options.background;
+    const { isBackground } = this.#order;
+    if (response === undefined) return isBackground;
     if (!response.body.isStoring || this.#disowned) return false;
-    if (this.#options.background || response.length === undefined) return true; // bounded by max_object and the store
+    if (isBackground || response.length === undefined) return true; // bounded by max_object and the store
     const { received } = response.body;
     return received * 2 >= response.length || response.length - received <= NEARLY_DONE_BYTES;
   }
-}
-
-/**
- * An error of the origin's that nothing marks as one visitor's own is an
- * answer to all who wait at that moment, like a failed connection: asking
- * again for each of them would be the herd that collapsing is there to stop.
- */
-function isPlainFailure(status: number, refusal: StoreRefusal | undefined): boolean {
-  return isOriginError(status) && (refusal === 'status' || refusal === 'no-freshness');
 }
 
 /** Returns the length of a complete body: Content-Length, or that of the range (RFC 9112, section 8). */
@@ -433,32 +254,10 @@ function expectedBytes(method: string, { status, headers }: ResponseHead): numbe
   return contentLength(headers) ?? ranged;
 }
 
-function contentLength(headers: RawHeaders): number | undefined {
-  const value = firstLine(headers, 'content-length');
-  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
-}
-
-/** RFC 9110, section 6.6.1: what came without Date came when it came, and not when the stored response did. */
-function withDate(received: RawHeaders, responseTime: EpochMs): RawHeaders {
-  return hasField(received, 'date') ? received : withField(received, 'Date', formatHttpDate(responseTime));
-}
-
-/** A 304's own Age counts for the freshened response; without one it is as new as the 304 (RFC 9111, section 4.3.4). */
-function withAgeOf(headers: RawHeaders, received: RawHeaders): RawHeaders {
-  const age = firstLine(received, 'age');
-  return age === undefined ? headers : withField(headers, 'Age', age);
-}
-
 /** Parts are kept under the head of the whole: 200, with the whole's length (RFC 9111, section 3.4). */
 function representationHead(head: StoredHead, length: number): StoredHead {
   if (head.status !== 206) return head;
   const headers = [...withoutFields(head.headers, new Set(['content-range', 'content-length']))];
   headers.push('Content-Length', String(length));
   return { ...head, status: 200, statusText: 'OK', headers };
-}
-
-/** Returns whether two stored parts belong to one representation (RFC 9111, section 3.4). */
-export function sameRepresentation(a: StoredResponse, b: StoredResponse): boolean {
-  const validator = strongValidator(a.headers);
-  return validator !== undefined && validator === strongValidator(b.headers) && a.length === b.length;
 }

@@ -6,7 +6,7 @@ import { withField } from '../http/fields/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { CacheRequest, Engine, Exchange } from './exchange.ts';
-import { type Fill, sameRepresentation } from './fill.ts';
+import type { Fill } from './fill.ts';
 import { siblingKey } from './key.ts';
 import { olderStamp } from './ledger.ts';
 import { isForRequester } from './personal.ts';
@@ -17,7 +17,7 @@ import { mayStillServe, reuse } from './policy/reuse.ts';
 import { isFailure } from './policy/status.ts';
 import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
 import { isCurrent, isHardPurged } from './purge-state.ts';
-import { isComplete, type StoredResponse } from './stored-response.ts';
+import { isComplete, type StoredResponse, sameRepresentation } from './stored-response.ts';
 import { invalidatedGroups } from './tags.ts';
 import { matchesVary } from './vary.ts';
 
@@ -34,7 +34,12 @@ export function storeResponse(engine: Engine, request: CacheRequest, stored: Sto
   const { store } = engine.options;
   const { keyed, headers, site } = request;
   if (isHardPurged(engine, request, stored)) return; // purged while it was on its way
-  const variants = store.get(keyed.key).filter((other) => !isHardPurged(engine, request, other));
+  const known = store.get(keyed.key);
+  if (known.length === 0) {
+    store.set(keyed.key, [stored]);
+    return;
+  }
+  const variants = known.filter((other) => !isHardPurged(engine, request, other));
   const others = variants.filter((other) => !matchesVary(other.vary, headers));
   const same = variants.find((other) => !others.includes(other));
   const ofOne = same !== undefined && sameRepresentation(same, stored);
@@ -83,11 +88,11 @@ export function updateByHead(engine: Engine, { request }: Exchange, head: Respon
   const { store } = engine.options;
   const variants = store.get(key).map((stored): StoredResponse => {
     if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
-    if (!isForRequester(request, stored) || !fill.isForOthers(stored, head)) return stored;
+    if (!isForRequester(request, stored) || !fill.decision.isForOthers(stored, head)) return stored;
     // The stored length counts, as a body that came in chunks has no field that says it.
     if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
       return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
-    const fresh = fill.freshened(stored, head, engine.options.now());
+    const fresh = fill.decision.freshened(stored, head, engine.options.now());
     const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
     return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
   });
@@ -95,16 +100,21 @@ export function updateByHead(engine: Engine, { request }: Exchange, head: Respon
 }
 
 /** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */
-export function invalidateAfter(engine: Engine, request: CacheRequest, head: ResponseHead, fill: Fill): void {
+export function invalidateAfter(
+  engine: Engine,
+  request: CacheRequest,
+  head: ResponseHead,
+  except: Fill | undefined,
+): void {
   const { method, keyed, rawTarget, site } = request;
   if (!invalidates(method, head.status)) return;
   // A URL parser writes some characters in another way than the visitor did, so the target has its own key.
-  engine.invalidate(keyed.key, fill);
+  engine.invalidate(keyed.key, except);
   // It takes no host that ends in a number and is no address, such as 1.2.3.999: no Location is of such an origin.
   const base = URL.parse(keyed.prefix + rawTarget);
   if (base === null) return;
   for (const target of invalidatedTargets(method, head.status, base, head.headers)) {
-    engine.invalidate(siblingKey(site, keyed, target), fill);
+    engine.invalidate(siblingKey(site, keyed, target), except);
   }
 }
 

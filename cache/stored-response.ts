@@ -88,3 +88,9 @@ export function strongValidator(headers: RawHeaders): string | undefined {
   const etag = fieldValue(headers, 'etag');
   return etag?.startsWith('"') ? etag : undefined;
 }
+
+/** Returns whether two stored parts belong to one representation (RFC 9111, section 3.4). */
+export function sameRepresentation(a: StoredResponse, b: StoredResponse): boolean {
+  const validator = strongValidator(a.headers);
+  return validator !== undefined && validator === strongValidator(b.headers) && a.length === b.length;
+}

@@ -178,9 +178,14 @@ export class NodeCore {
     await this.purging.invalidate(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
   }
 
-  /** Answers from the cache or from upstream. @throws {HttpError} */
-  async cachedReply(request: CacheRequest, { describe, finish }: Finishing): Promise<Reply> {
-    const answer = await this.engine.handle(request);
+  /** Answers from the cache, at once, or from upstream. @throws {HttpError} (or rejects) */
+  cachedReply(request: CacheRequest, finishing: Finishing): Reply | Promise<Reply> {
+    const answer = this.engine.handle(request);
+    if (answer instanceof Promise) return answer.then((later) => this.#replyOf(later, finishing));
+    return this.#replyOf(answer, finishing);
+  }
+
+  #replyOf(answer: Answer, { describe, finish }: Finishing): Reply {
     const status = describe(answer.status);
     const own = formatCacheStatus(this.name, status);
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;

@@ -117,7 +117,7 @@ export class Bench {
 
   /** Asks the engine, and reads nothing yet. */
   ask(target: string, options: Ask = {}): Asked {
-    return new Asked(this.engine.handle(this.request(target, options)));
+    return new Asked((async () => this.engine.handle(this.request(target, options)))());
   }
 
   /** Asks, has upstream answer at once, reads. For laying something in store. */
