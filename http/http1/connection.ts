@@ -15,13 +15,16 @@ import { LineProgress } from '../node-http/request-line.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import { shareReads } from '../node-internals/shared-reads.ts';
 import { Http1Exchange } from './exchange.ts';
-import type { HeadProgress } from './head-progress.ts';
+import { type HeadProgress, isHeadBeyond, isHeadOfBytesBeyond, mostHeadBytes } from './head-progress.ts';
 import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import type { Http1Server } from './server.ts';
 import { type WholeRequest, wholeRequest } from './whole-request.ts';
 
 /** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
 const GROUP_BYTES = 4_096;
+
+/** Made once: a stack trace costs more than to find out that a head is too large. */
+const TOO_LARGE = new HttpError('header_too_large');
 
 /** Event that a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
@@ -62,7 +65,10 @@ export class Http1Connection<Meaning> {
     if (hasServed) this.waitsFor = 'request';
     shareReads(socket, (bytes, length) => {
       if (this.#isClosed) return socket.push(Buffer.from(bytes.subarray(0, length)));
-      if (!this.#takeRepeat(bytes, length)) this.#take(bytes.toString('latin1', 0, length));
+      if (this.#takeRepeat(bytes, length)) return true;
+      if (this.#isBeginning && isHeadOfBytesBeyond(bytes, length, this.#mostHeadBytes)) {
+        this.reject(TOO_LARGE);
+      } else this.#take(bytes.toString('latin1', 0, length));
       return true;
     });
     socket.on('data', this.#onData); // what was read before, and all of it where reads are not shared
@@ -228,6 +234,10 @@ export class Http1Connection<Meaning> {
   }
 
   #waitForMore(recogniser: Recogniser<Meaning>): void {
+    if (this.#isTooLarge(this.#rest)) {
+      this.reject(TOO_LARGE);
+      return;
+    }
     const whole = wholeRequest(this.#rest, recogniser);
     if (whole !== undefined) {
       this.#rest = this.#rest.slice(whole.end);
@@ -247,9 +257,25 @@ export class Http1Connection<Meaning> {
     this.waitsFor = 'rest-of-head';
   }
 
+  /** True if what comes now begins a request. */
+  get #isBeginning(): boolean {
+    return (
+      this.#rest === '' && this.#progress === undefined && this.waitsFor !== 'answer' && this.waitsFor !== 'reader'
+    );
+  }
+
+  get #mostHeadBytes(): number {
+    return mostHeadBytes(this.#server.options.limits());
+  }
+
+  #isTooLarge(text: string): boolean {
+    const most = this.#mostHeadBytes;
+    return text.length >= most && isHeadBeyond(text, most);
+  }
+
   /** @returns What tells when a head or a request line is whole of which `#rest` is the beginning. */
   #progressOf(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
-    const head = recogniser.headInPieces();
+    const head = recogniser.headInPieces(this.#mostHeadBytes);
     if (head.add(this.#rest) === 'more') return head;
     const line = new LineProgress(this.#server.options.limits().max_header);
     return line.add(this.#rest) === 'more' ? line : undefined;
@@ -268,9 +294,9 @@ export class Http1Connection<Meaning> {
     while (at < text.length && at < from + GROUP_BYTES) {
       if (!recogniser.recognise(text, at, last)) {
         const rest = text.slice(at);
-        const progress = recogniser.headInPieces();
+        const progress = recogniser.headInPieces(this.#mostHeadBytes);
         if (progress.add(rest) === 'more') this.#following = progress;
-        else if (!recogniser.isWellFormed(rest)) return undefined;
+        else if (!this.#isTooLarge(rest) && !recogniser.isWellFormed(rest)) return undefined;
         return sections;
       }
       if (!isVisible(recogniser.target)) return undefined;

@@ -3,6 +3,7 @@
  * looked at once, however small the pieces are. What is wrong already is for `node:http` to answer at once.
  * @module
  */
+import type { LimitsConfig } from '../../config/schema.ts';
 import { TOKEN_CHARS } from '../fields/headers.ts';
 import { isPrintable } from '../fields/printable.ts';
 
@@ -30,6 +31,39 @@ const MOST_KEPT = 32;
 /** The last characters of a target and of a name, so far as they have come. */
 const VISIBLE = /[\x21-\x7e]*/y;
 const TOKEN = new RegExp(`(?:${TOKEN_CHARS})?`, 'y');
+
+/** Colon, space and line end of a field. */
+const LINE_OVERHEAD_BYTES = 4;
+
+/** Method, version and the ends of the request line and the head. */
+const HEAD_OVERHEAD_BYTES = 64;
+
+/** Maximum size of a head within the limits: `node:http` counts the target, names and values towards `max_header`. */
+export function mostHeadBytes({ max_header, max_headers }: Pick<LimitsConfig, 'max_header' | 'max_headers'>): number {
+  return max_header + LINE_OVERHEAD_BYTES * max_headers + HEAD_OVERHEAD_BYTES;
+}
+
+const REQUEST_LINE = /[A-Z]+ \/[\x21-\x7e]*(?: HTTP\/1\.1\r\n|$)/y;
+
+/** Returns whether a request begins there whose head does not end within so many bytes, whatever follows. */
+export function isHeadBeyond(text: string, most: number): boolean {
+  const head = text.slice(0, most);
+  REQUEST_LINE.lastIndex = 0;
+  return REQUEST_LINE.test(head) && !head.includes('\r\n\r\n');
+}
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+/** As `isHeadBeyond`, for bytes: no string is made of a head that is refused. */
+export function isHeadOfBytesBeyond(bytes: Buffer, length: number, most: number): boolean {
+  if (length < most) return false;
+  const head = bytes.subarray(0, most);
+  if (head.includes(HEAD_END)) return false;
+  const lineEnd = head.indexOf('\n');
+  const line = head.toString('latin1', 0, lineEnd < 0 ? most : lineEnd + 1);
+  REQUEST_LINE.lastIndex = 0;
+  return REQUEST_LINE.test(line);
+}
 
 export class HeadProgress {
   readonly #bounds: HeadBounds;

@@ -104,9 +104,9 @@ export class Recogniser<Meaning> {
     return beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
   }
 
-  /** @returns What tells of a head that has not come to its end whether it may be recognised then. */
-  headInPieces(): HeadProgress {
-    const { maxBytes, maxLines } = this.#options;
+  /** @returns What tells of a head that has not come to its end whether it may be recognised then, or is of so many bytes. */
+  headInPieces(maxBytes: number = this.#options.maxBytes): HeadProgress {
+    const { maxLines } = this.#options;
     return new HeadProgress({ maxBytes, maxLines, isRecognised });
   }
 

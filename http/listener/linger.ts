@@ -7,6 +7,7 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
+import { dropReads } from '../node-internals/shared-reads.ts';
 
 export interface LingerBounds {
   /** From the answer on. */
@@ -35,11 +36,13 @@ export function linger(socket: Duplex, { maxMs, silenceMs, maxBytes }: LingerBou
   const silence = setTimeout(give, silenceMs);
   const own = ofServer(socket);
   own.add(socket);
-  socket.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
+  const count = (length: number): void => {
+    bytes += length;
     silence.refresh();
     if (bytes > maxBytes) give();
-  });
+  };
+  socket.on('data', (chunk: Buffer) => count(chunk.length));
+  dropReads(socket, count);
   // What is written already still goes out.
   if (socket.readableEnded) socket.once('finish', give);
   else socket.once('end', give);

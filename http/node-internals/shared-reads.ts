@@ -58,6 +58,21 @@ export function shareReads(socket: Socket, onBytes: OnBytes): boolean {
   return true;
 }
 
+/**
+ * From now on what the socket reads is dropped, where its reads are shared: nothing is copied to be thrown away.
+ *
+ * @param onDropped - Called with the number of bytes.
+ */
+export function dropReads(socket: object, onDropped: (length: number) => void): void {
+  const holder = socket as Record<symbol, unknown>;
+  if (slots == null || holder[slots.buffer] !== SHARED) return;
+  holder[slots.callback] = (length: number) => {
+    turns.hasRead(length);
+    onDropped(length);
+    return true;
+  };
+}
+
 function slotsOf(socket: Socket): Slots | undefined {
   const symbols = Object.getOwnPropertySymbols(socket);
   const buffer = symbols.find(({ description }) => description === 'kBuffer');
