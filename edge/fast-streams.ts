@@ -5,13 +5,14 @@
  * frames that are good for a second.
  * @module
  */
+import { KeyBytes } from '../cache/store/key-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import type { Connection } from '../http/http2/connection.ts';
 import { http2Headers, type Peer, translateHead } from '../http/http2/exchange.ts';
 import { answerFrames } from '../http/http2/frames.ts';
 import { headerBlock } from '../http/http2/header-block.ts';
-import type { IncomingRequest } from '../http/http2/section.ts';
+import type { IncomingRequest, Section } from '../http/http2/section.ts';
 import { TwoGenerationCache } from '../lib/two-generation-cache.ts';
 import { type FastPath, formFor } from './fast-path.ts';
 import { type Form, PLACES } from './prepared.ts';
@@ -27,6 +28,9 @@ const GENERATION_CHARS = 256 * 1024;
 
 /** Fields about the message or the connection that only the long way reads. */
 const NOT_TAKEN: ReadonlySet<string> = new Set(['content-length', 'expect', 'trailer', 'host']);
+
+/** The key of the request that is being answered. */
+const joined = new KeyBytes();
 
 const TARGET = /^\/[\x21-\x7e]*$/;
 
@@ -54,13 +58,19 @@ export class FastStreams {
     const { method, path: target } = section;
     if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(target)) return false;
     const { known } = connection.peer;
-    const sectionProfile = this.#knownSectionOf(connection.peer, section.raw);
+    const sectionProfile = this.#knownSectionOf(connection.peer, section);
     if (sectionProfile === null) return false;
     const now = this.#edge.core.nowAt(connection.readAt);
     const request = { target };
     const isHead = method === 'HEAD';
-    const key = sectionProfile.prefix + target + sectionProfile.suffix;
-    const prepared = this.#fast.find(key, sectionProfile, isHead, request, now, connection.readAt);
+    const prepared = this.#fast.find(
+      keyOf(sectionProfile, target),
+      sectionProfile,
+      isHead,
+      request,
+      now,
+      connection.readAt,
+    );
     if (prepared === undefined || !prepared.isOneBuffer) return false;
     const kind = formFor(isHead, sectionProfile, prepared, now);
     if (kind === 'part') return false;
@@ -81,27 +91,28 @@ export class FastStreams {
   }
 
   /** A connection's requests differ in their path, and in little else: comparing is cheaper than looking up. */
-  #knownSectionOf(peer: Peer, raw: RawHeaders): SectionProfile | null {
+  #knownSectionOf(peer: Peer, section: Section): SectionProfile | null {
     const { known } = peer;
-    if (known !== undefined && known.of === this.#fast.edge && isSameSection(known.raw, raw)) {
+    if (known !== undefined && known.of === this.#fast.edge && section.isLike(known.section)) {
       return known.meaning as SectionProfile | null;
     }
-    const sectionProfile = this.#sectionOf(sectionOf(raw), peer, raw);
-    peer.known = { raw, meaning: sectionProfile, of: this.#fast.edge };
+    const sectionProfile = this.#sectionOf(peer, section);
+    peer.known = { section, meaning: sectionProfile, of: this.#fast.edge };
     return sectionProfile;
   }
 
-  #sectionOf(section: string, peer: Peer, raw: RawHeaders): SectionProfile | null {
+  #sectionOf(peer: Peer, section: Section): SectionProfile | null {
     const { edge } = this.#fast;
     if (edge !== this.#edge) {
       this.#edge = edge;
       this.#known.clear();
     }
     if (isProxy(edge.region, peer.remoteAddress)) return null; // what it says counts, and is another visitor's each time
-    let sectionProfile = this.#known.get(section);
+    const text = section.textBesidesTarget;
+    let sectionProfile = this.#known.get(text);
     if (sectionProfile !== undefined) return sectionProfile;
-    sectionProfile = this.#read(peer, raw);
-    if (section.length <= MAX_SECTION_CHARS) this.#known.set(section, sectionProfile);
+    sectionProfile = this.#read(peer, section.raw);
+    if (text.length <= MAX_SECTION_CHARS) this.#known.set(text, sectionProfile);
     return sectionProfile;
   }
 
@@ -118,24 +129,9 @@ export class FastStreams {
   }
 }
 
-function isOfTheTarget(name: string): boolean {
-  return name === ':path' || name === ':method';
-}
-
-function isSameSection(a: RawHeaders, b: RawHeaders): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i += 2) {
-    if (a[i] !== b[i] || (a[i + 1] !== b[i + 1] && !isOfTheTarget(a[i] as string))) return false;
-  }
-  return true;
-}
-
-function sectionOf(raw: RawHeaders): string {
-  let section = '';
-  for (let i = 0; i < raw.length; i += 2) {
-    if (!isOfTheTarget(raw[i] as string)) section += `${raw[i]}\0${raw[i + 1]}\0`;
-  }
-  return section;
+/** @returns The key that the request has if its target is spelt as it is stored: as bytes, valid until the next. */
+function keyOf({ prefix, suffix, around }: SectionProfile, target: string): string | KeyBytes {
+  return around === undefined ? prefix + target + suffix : joined.joinText(around.prefix, target, around.suffix);
 }
 
 function isPlain(raw: RawHeaders): boolean {

@@ -55,6 +55,9 @@ export class KeyBytes {
   #last: string | undefined;
   /** Prefix that the bytes begin with, if they were joined: requests with the same header section have the same one. */
   #prefix: Buffer | undefined;
+  /** What follows it, if that was joined as text. */
+  #text: string | undefined;
+  #suffix: Buffer | undefined;
 
   constructor() {
     this.#allocate(FIRST_BYTES);
@@ -73,17 +76,38 @@ export class KeyBytes {
 
   /** Makes it `prefix`, the bytes of `source` from `from` to `to`, and `suffix`, one after the other. */
   join(prefix: Buffer, source: Buffer, from: number, to: number, suffix: Buffer): this {
-    const suffixAt = prefix.length + to - from;
-    this.#last = undefined;
-    this.#makeRoom(suffixAt + suffix.length);
+    this.#begin(prefix, to - from + suffix.length);
     const bytes = this.#bytes;
     let at = prefix.length;
-    if (prefix !== this.#prefix) bytes.set(prefix);
-    this.#prefix = prefix;
     if (to - from > FEW_BYTES) source.copy(bytes, at, from, to);
     else for (let i = from; i < to; i++) bytes[at++] = source[i] as number;
-    if (suffix.length > 0) bytes.set(suffix, suffixAt);
-    this.#end(suffixAt + suffix.length, undefined);
+    this.#text = undefined;
+    return this.#endWith(suffix, prefix.length + to - from);
+  }
+
+  /** The same where the middle is text, one byte a character. */
+  joinText(prefix: Buffer, text: string, suffix: Buffer): this {
+    if (text === this.#text && prefix === this.#prefix && suffix === this.#suffix) return this;
+    this.#begin(prefix, text.length + suffix.length);
+    const bytes = this.#bytes;
+    let at = prefix.length;
+    if (text.length > FEW_BYTES) bytes.write(text, at, 'latin1');
+    else for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
+    this.#text = text;
+    this.#suffix = suffix;
+    return this.#endWith(suffix, prefix.length + text.length);
+  }
+
+  #begin(prefix: Buffer, further: number): void {
+    this.#last = undefined;
+    this.#makeRoom(prefix.length + further);
+    if (prefix !== this.#prefix) this.#bytes.set(prefix);
+    this.#prefix = prefix;
+  }
+
+  #endWith(suffix: Buffer, at: number): this {
+    if (suffix.length > 0) this.#bytes.set(suffix, at);
+    this.#end(at + suffix.length, undefined);
     return this;
   }
 

@@ -11,6 +11,7 @@ import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../fields/h
 import type { ResponseHead } from '../message.ts';
 import { ERROR } from './errors.ts';
 import { headerBlock } from './header-block.ts';
+import type { Section } from './section.ts';
 import type { Stream, StreamListener } from './stream.ts';
 
 /** A request head of HTTP/2 in the form of HTTP/1.1. */
@@ -92,7 +93,7 @@ export function http2Headers(status: number, headers: RawHeaders): string[] {
 export interface Peer {
   readonly remoteAddress: string;
   /** Kept by the synchronous handler: the last head, and its interpretation. */
-  known?: { readonly raw: RawHeaders; readonly meaning: unknown; readonly of: unknown } | undefined;
+  known?: { readonly section: Section; readonly meaning: unknown; readonly of: unknown } | undefined;
 }
 
 export class StreamExchange implements ServerExchange, StreamListener {

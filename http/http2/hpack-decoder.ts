@@ -11,8 +11,9 @@ import { STATIC_FIELDS } from './static-table.ts';
 /** Bytes of a table, as counted by RFC 7541, section 4.1: what the other side may use by default, which is not changed. */
 const TABLE_BYTES = 4_096;
 
-/** No field takes less than 32 bytes of the table. */
+/** No field takes less than 32 bytes of the table. A power of two. */
 const MAX_ENTRIES = TABLE_BYTES / 32;
+const ENTRY_MASK = MAX_ENTRIES - 1;
 
 const STATIC: readonly Field[] = STATIC_FIELDS.map(([name, value]) => makeField(name, value));
 
@@ -48,7 +49,11 @@ export class HpackDecoder {
     let isFirst = true;
     while (this.#at < end) {
       const byte = block[this.#at] as number;
-      if (byte >= 0x80) {
+      if (byte > 0x80 && byte < 0xff) {
+        // A field of the table, by one byte: most of them are.
+        this.#at++;
+        sink.add(this.#indexed(byte & 0x7f));
+      } else if (byte >= 0x80) {
         sink.add(this.#indexed(this.#integer(0x7f)));
       } else if (byte >= 0x40) {
         const field = this.#literal(0x3f);
@@ -74,7 +79,7 @@ export class HpackDecoder {
 
   /** @param age - 1 is the newest. */
   #dynamic(age: number): Field | undefined {
-    return age > this.#count ? undefined : this.#entries[(this.#next - age + MAX_ENTRIES) % MAX_ENTRIES];
+    return age > this.#count ? undefined : this.#entries[(this.#next - age) & ENTRY_MASK];
   }
 
   #literal(mask: number): Field {
@@ -110,7 +115,7 @@ export class HpackDecoder {
     this.#makeRoom(field.size);
     if (field.size > this.#maxBytes) return; // RFC 7541, section 4.4: that empties the table, and is no error
     this.#entries[this.#next] = field;
-    this.#next = (this.#next + 1) % MAX_ENTRIES;
+    this.#next = (this.#next + 1) & ENTRY_MASK;
     this.#count++;
     this.#bytes += field.size;
   }
@@ -123,7 +128,7 @@ export class HpackDecoder {
 
   #makeRoom(bytes: number): void {
     while (this.#count > 0 && this.#bytes + bytes > this.#maxBytes) {
-      const oldest = (this.#next - this.#count + MAX_ENTRIES) % MAX_ENTRIES;
+      const oldest = (this.#next - this.#count) & ENTRY_MASK;
       this.#bytes -= (this.#entries[oldest] as Field).size;
       this.#entries[oldest] = undefined;
       this.#count--;

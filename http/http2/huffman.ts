@@ -62,7 +62,7 @@ const STEPS = new Uint32Array((TREE.length / 2) * 16);
 const EMITS = 0x1000000;
 const BROKEN = 0x2000000;
 /** Nodes at which a string can end: fewer than eight bits, all of them 1 (RFC 7541, section 5.2). */
-const ENDINGS = new Set<number>();
+const ENDINGS = new Uint8Array(TREE.length / 2);
 
 function layStep(node: number, bits: number): number {
   let at = node;
@@ -80,7 +80,7 @@ for (let node = 0; node < TREE.length / 2; node++) {
   for (let bits = 0; bits < 16; bits++) STEPS[node * 16 + bits] = layStep(node, bits);
 }
 for (let depth = 0, node = 0; depth < 8; depth++) {
-  ENDINGS.add(node);
+  ENDINGS[node] = 1;
   node = TREE[node * 2 + 1] as number;
 }
 
@@ -107,7 +107,7 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number): st
     if (step === BROKEN) throw new CompressionError('no Huffman code');
     node = step & 0xffff;
   }
-  if (!ENDINGS.has(node)) throw new CompressionError('Huffman padding');
+  if (ENDINGS[node] !== 1) throw new CompressionError('Huffman padding');
   return into.toString('latin1', 0, length);
 }
 

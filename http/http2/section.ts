@@ -25,8 +25,8 @@ export interface IncomingRequest {
 }
 
 export class Section {
-  /** Names and values as they came, pseudo-header fields first. */
-  readonly raw: string[] = [];
+  /** As they came, pseudo-header fields first. */
+  readonly fields: Field[] = [];
   /** `:method` and `:path`, where they are. */
   method = '';
   path = '';
@@ -34,7 +34,8 @@ export class Section {
   contentLength: number | undefined;
   /** Set by the handler if the request was answered from a memoised section. */
   isRemembered = false;
-  readonly #limits: SectionLimits;
+  readonly #maxBytes: number;
+  readonly #maxLines: number;
   #seen = 0;
   #bytes = 0;
   #lines = 0;
@@ -42,8 +43,9 @@ export class Section {
   #isConnect = false;
   #hasOrdinary = false;
 
-  constructor(limits: SectionLimits) {
-    this.#limits = limits;
+  constructor({ max_header, max_headers }: SectionLimits) {
+    this.#maxBytes = max_header;
+    this.#maxLines = max_headers;
   }
 
   add(field: Field): void {
@@ -53,7 +55,31 @@ export class Section {
       this.#hasOrdinary = true;
       this.#lines++;
     } else this.#addSpecial(field);
-    if (this.#bytes <= this.#limits.max_header) this.raw.push(field.name, field.value);
+    if (this.#bytes <= this.#maxBytes) this.fields.push(field);
+  }
+
+  /** Returns whether the two differ in `:method` and `:path` at most. Fields of one table are compared by their identity. */
+  isLike({ fields: others }: Section): boolean {
+    const { fields } = this;
+    if (fields.length !== others.length) return false;
+    for (let i = 0; i < fields.length; i++) {
+      const [one, other] = [fields[i] as Field, others[i] as Field];
+      if (one === other || (one.role === other.role && isOfTarget(one))) continue;
+      if (one.name !== other.name || one.value !== other.value) return false;
+    }
+    return true;
+  }
+
+  /** Text that sections share which differ in `:method` and `:path` at most. */
+  get textBesidesTarget(): string {
+    let text = '';
+    for (const field of this.fields) if (!isOfTarget(field)) text += `${field.name}\0${field.value}\0`;
+    return text;
+  }
+
+  /** Names and values of the fields. */
+  get raw(): string[] {
+    return this.fields.flatMap(({ name, value }) => [name, value]);
   }
 
   /** By the sizes of RFC 9113, section 6.5.2. */
@@ -99,6 +125,10 @@ export class Section {
   }
 
   #isWithinBounds(): boolean {
-    return this.#bytes <= this.#limits.max_header && this.#lines <= this.#limits.max_headers;
+    return this.#bytes <= this.#maxBytes && this.#lines <= this.#maxLines;
   }
+}
+
+function isOfTarget({ role }: Field): boolean {
+  return role === ROLE.path || role === ROLE.method;
 }

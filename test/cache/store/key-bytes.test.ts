@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { test } from 'tap';
 import { KeyBytes } from '../../../cache/store/key-bytes.ts';
 
@@ -69,7 +70,30 @@ test('a key has one hash in one piece and in three, after a longer one', async (
   ] as const) {
     const source = Buffer.from(`..${middle}..`, 'latin1');
     const [before, after] = [Buffer.from(prefix, 'latin1'), Buffer.from(suffix, 'latin1')];
-    t.equal(joined.join(before, source, 2, source.length - 2, after).hash, bytes.set(prefix + middle + suffix).hash);
+    const { hash } = bytes.set(prefix + middle + suffix);
+    t.equal(joined.join(before, source, 2, source.length - 2, after).hash, hash);
+    t.equal(joined.joinText(before, middle, after).hash, hash);
     bytes.set('x'.repeat(9_000));
   }
+});
+
+test('a key is that of the last call, whatever came before', async (t) => {
+  const parts = ['', 'a', 'b', 'http://a', '/long'.repeat(30)].map((text) => ({ text, bytes: Buffer.from(text) }));
+  const part = fc.constantFrom(...parts);
+  const call = fc.record({ way: fc.constantFrom('set', 'join', 'joinText'), prefix: part, middle: part, suffix: part });
+  fc.assert(
+    fc.property(fc.array(call, { maxLength: 12 }), (calls) => {
+      const key = new KeyBytes();
+      return calls.every(({ way, prefix, middle, suffix }) => {
+        const text = prefix.text + middle.text + suffix.text;
+        if (way === 'set') key.set(text);
+        else if (way === 'join') key.join(prefix.bytes, middle.bytes, 0, middle.bytes.length, suffix.bytes);
+        else key.joinText(prefix.bytes, middle.text, suffix.bytes);
+        const { hash, hashHigh } = bytes.set(text);
+        return key.toString() === text && key.length === text.length && key.hash === hash && key.hashHigh === hashHigh;
+      });
+    }),
+    { numRuns: 2_000 },
+  );
+  t.pass();
 });

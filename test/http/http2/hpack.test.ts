@@ -309,7 +309,7 @@ test('few bytes that decode to many are held within the bounds', async (t) => {
   const bomb = Buffer.alloc(128 * 1024, 0xbe); // 500 MB of fields
   const section = new Section({ max_header: 32 * 1024, max_headers: 200 });
   decoder.decode(bomb, 0, bomb.length, section);
-  t.ok(section.raw.length <= 2 * 8, `${section.raw.length / 2} lines are held`);
+  t.ok(section.fields.length <= 8, `${section.fields.length} lines are held`);
   t.equal(section.trailers(), 'too-large');
 });
 
