@@ -27,7 +27,7 @@ import { mayServeOnError, reuse } from './policy/reuse.ts';
 import { isOriginError } from './policy/status.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
 import { isHardPurged, isNewEnough } from './purge-state.ts';
-import { RequestProfile } from './request-profile.ts';
+import { profileOf, type RequestProfile } from './request-profile.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
 import { invalidateGroups, updateByHead } from './store-update.ts';
 import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './stored-answer.ts';
@@ -92,9 +92,8 @@ export class CacheEngine implements Engine {
 
   /** @returns The answer: at once unless it waits for upstream. @throws {HttpError} (or rejects) when there is none to give. */
   handle(request: CacheRequest): Answer | Promise<Answer> {
-    const { site, rules, headers, keyed } = request;
-    const profile = new RequestProfile({ site, rules, headers, credentials: keyed.credentials });
-    const honoured = rules.ruleFor(request.path, 200).request_directives === 'honour';
+    const profile = profileOf(request);
+    const honoured = request.rules.ruleFor(request.path, 200).request_directives === 'honour';
     const exchange: Exchange = {
       request,
       profile,

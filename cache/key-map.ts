@@ -112,6 +112,7 @@ export class KeyLru<T> {
   }
 
   get(key: string): T | undefined {
+    if (this.#entries.size === 0) return undefined;
     const entry = this.#entries.get(hashOf(key));
     return entry?.key === key ? entry.value : undefined;
   }
@@ -121,6 +122,7 @@ export class KeyLru<T> {
   }
 
   delete(key: string): void {
+    if (this.#entries.size === 0) return;
     const hash = hashOf(key);
     if (this.#entries.peek(hash)?.key === key) this.#entries.delete(hash);
   }

@@ -9,6 +9,7 @@ import { isForOriginOnly } from '../http/fields/conditional.ts';
 import { fieldValue, hasField, type RawHeaders } from '../http/fields/headers.ts';
 import { parseRange, type RangeSpec } from '../http/fields/range.ts';
 import type { Credentials } from './credentials.ts';
+import type { CacheRequest } from './exchange.ts';
 import { carriesAllowed } from './passing.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives, requestDirectives } from './policy/directives.ts';
 import { normalisedField, type VaryMember } from './vary.ts';
@@ -103,6 +104,22 @@ export class RequestProfile {
     if (this.#normalised.size < MAX_NORMALISED) this.#normalised.set(name, value);
     return value;
   }
+}
+
+/** Returns the profile of a request's own header section, which is worked out once if the section is remembered. */
+export function profileOf({
+  site,
+  rules,
+  headers,
+  memo,
+  keyed: { credentials },
+}: Pick<CacheRequest, 'site' | 'rules' | 'headers' | 'memo' | 'keyed'>): RequestProfile {
+  if (memo?.headers !== headers) return new RequestProfile({ site, rules, headers, credentials });
+  const { profile } = memo;
+  const isSame = profile instanceof RequestProfile && profile.rules === rules && profile.credentials === credentials;
+  const known = isSame ? profile : new RequestProfile({ site, rules, headers, credentials });
+  memo.profile = known;
+  return known;
 }
 
 function directivesOf(headers: RawHeaders): RequestDirectives {

@@ -93,6 +93,11 @@ export class SharedBody implements Windowed {
     return this.#writer !== undefined && this.shouldStore;
   }
 
+  /** True if the whole body is there, and held until its readers are done: none of them can fall behind. */
+  get isWhole(): boolean {
+    return this.#stored !== undefined;
+  }
+
   get state(): BodyState {
     return typeof this.#state === 'string' ? this.#state : 'failed';
   }
@@ -331,10 +336,8 @@ class SharedReader implements BodyReader {
         this.#body.moved(this);
         continue;
       }
-      const piece = read.subarray(
-        this.#skip,
-        this.#skip + Math.min(read.length - this.#skip, this.#end - this.position),
-      );
+      const length = Math.min(read.length - this.#skip, this.#end - this.position);
+      const piece = length === read.length ? read : read.subarray(this.#skip, this.#skip + length);
       this.#skip = 0;
       this.position += piece.length;
       this.#lend(read);

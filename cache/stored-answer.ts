@@ -95,6 +95,7 @@ function fillAnswer(
   const open = (range?: ByteRange): BodyReader => {
     const end = range?.end ?? Number.POSITIVE_INFINITY;
     const reader = shared.reader(range?.start ?? 0, end);
+    if (shared.isWhole) return reader;
     const place = bodyRangeOf(result);
     return new ResumingReader(reader, {
       fetch: request.fetch,

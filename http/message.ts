@@ -43,6 +43,8 @@ export interface SectionMemo {
   readonly headers: RawHeaders;
   /** By the client that writes them. */
   readonly texts: Map<object, FieldsText>;
+  /** Kept by the cache. */
+  profile?: object | undefined;
 }
 
 export interface UpstreamRequest {

@@ -47,25 +47,56 @@ export interface CacheCall {
 }
 
 export function cacheRequest(call: CacheCall): CacheRequest {
-  const { exchange, served, target, routing } = call;
-  return {
-    method: exchange.method,
-    keyed: call.keyed,
-    rawTarget: target.raw,
-    path: call.path,
-    headers: call.headers,
-    memo: call.memo,
-    body: call.body,
-    visitor: call.visitor,
-    site: served.site,
-    rules: served.rules,
-    fetch: routing.fetch,
-    asksPeer: routing.asksPeer,
-    forPeer: call.forPeer,
-    shouldStore: () => routing.shouldStore(),
-    onInterim: (status, fields) => exchange.interim(status, fields),
-    clientAbort: clientAbortSignal(exchange),
-    minPosition: call.minPosition,
-    trace: call.trace,
-  };
+  return new NodeCacheRequest(call);
+}
+
+class NodeCacheRequest implements CacheRequest {
+  readonly method: string;
+  readonly keyed: KeyedRequest;
+  readonly rawTarget: string;
+  readonly path: string;
+  readonly headers: RawHeaders;
+  readonly memo: SectionMemo | undefined;
+  readonly body: Readable | undefined;
+  readonly visitor: string | undefined;
+  readonly site: ServedSite['site'];
+  readonly rules: ServedSite['rules'];
+  readonly fetch: Fetch;
+  readonly asksPeer: CacheRequest['asksPeer'];
+  readonly forPeer: boolean;
+  readonly clientAbort: CacheRequest['clientAbort'];
+  readonly minPosition: JournalPosition;
+  readonly trace: RequestTrace | undefined;
+  readonly #exchange: ServerExchange;
+  readonly #routing: Routing;
+
+  constructor(call: CacheCall) {
+    const { exchange, served, target, routing } = call;
+    this.method = exchange.method;
+    this.keyed = call.keyed;
+    this.rawTarget = target.raw;
+    this.path = call.path;
+    this.headers = call.headers;
+    this.memo = call.memo;
+    this.body = call.body;
+    this.visitor = call.visitor;
+    this.site = served.site;
+    this.rules = served.rules;
+    this.fetch = routing.fetch;
+    this.asksPeer = routing.asksPeer;
+    this.forPeer = call.forPeer;
+    this.clientAbort = clientAbortSignal(exchange);
+    this.minPosition = call.minPosition;
+    this.trace = call.trace;
+    this.#exchange = exchange;
+    this.#routing = routing;
+  }
+
+  shouldStore(): boolean {
+    return this.#routing.shouldStore();
+  }
+
+  onInterim(status: number, headers: RawHeaders): void {
+    this.#exchange.interim(status, headers);
+  }
 }

@@ -4,6 +4,7 @@
  */
 import type { ClientAbortSignal } from '../cache/exchange.ts';
 import type { ServerExchange } from '../http/exchange.ts';
+import { FewSet } from '../lib/few-set.ts';
 
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
 export function clientAbortSignal(exchange: ServerExchange): ClientAbortSignal {
@@ -15,22 +16,21 @@ export function clientAbortSignal(exchange: ServerExchange): ClientAbortSignal {
 
 /** An AbortSignal costs several times as much, for every request. */
 class ClientAbort implements ClientAbortSignal {
-  /** Few: a request waits for one thing at a time. */
-  readonly #listeners: (() => void)[] = [];
+  /** A request waits for one thing at a time. */
+  readonly #listeners = new FewSet<() => void>();
   aborted = false;
 
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
-    for (let next = this.#listeners.shift(); next !== undefined; next = this.#listeners.shift()) next();
+    for (const listener of this.#listeners.values()) listener();
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.push(listener);
+    this.#listeners.add(listener);
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    const at = this.#listeners.indexOf(listener);
-    if (at >= 0) this.#listeners.splice(at, 1);
+    this.#listeners.delete(listener);
   }
 }

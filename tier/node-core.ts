@@ -224,8 +224,8 @@ export class NodeCore {
     return ['Cache-Status', formatCacheStatus(this.name, { hit: false, detail })];
   }
 
-  /** @returns Bytes of the body that were written. Never rejects. */
-  deliver(request: Pick<Arrival, 'exchange' | 'id'>, { head, body, trailers }: Reply): Promise<number> {
+  /** @returns Bytes of the body that were written. Never throws, and never rejects. */
+  deliver(request: Pick<Arrival, 'exchange' | 'id'>, { head, body, trailers }: Reply): number | Promise<number> {
     return deliver(request.exchange, {
       head,
       body,

@@ -17,23 +17,17 @@ export interface Delivery {
   readonly onBroken: (error: unknown) => void;
 }
 
-/** @returns Bytes of the body that were written, to its end or not. Never rejects. */
-export async function deliver(
-  exchange: ServerExchange,
-  { head, body, trailers, writeTimeoutMs, onBroken }: Delivery,
-): Promise<number> {
+/**
+ * Sends a response: at once as far as its body is there and the connection takes it, the rest later.
+ *
+ * @returns Bytes of the body that were written, to its end or not. Never throws, and never rejects.
+ */
+export function deliver(exchange: ServerExchange, delivery: Delivery): number | Promise<number> {
+  const { head, body, trailers, onBroken } = delivery;
   if (exchange.isClosed) {
     body?.close(); // the other side has gone, or was turned away over the rest of its request
     return 0;
   }
-  const close = (): void => body?.close();
-  let isWatched = false;
-  /** Installs the listeners only when the delivery first has to wait; most never do. */
-  const watch = (): void => {
-    if (!isWatched) exchange.onClose(close);
-    isWatched = true;
-  };
-  let flushing: NodeJS.Immediate | undefined;
   let bytes = 0;
   try {
     exchange.head(head);
@@ -41,35 +35,68 @@ export async function deliver(
       exchange.end();
       return 0;
     }
-    for (;;) {
-      let piece = body.next();
-      if (piece instanceof Promise) {
-        watch();
-        // Mostly the body comes with the head, or in the same turn, and one write has both.
-        if (bytes === 0) flushing = setImmediate(() => exchange.flush());
-        piece = await piece;
-        clearImmediate(flushing);
-      }
-      if (exchange.isClosed) return bytes;
-      if (piece === null) break;
+    for (let piece = body.next(); piece !== null; piece = body.next()) {
+      if (piece instanceof Promise) return deliverRest(exchange, delivery, body, bytes, piece);
+      if (exchange.isClosed) break;
       bytes += piece.length;
-      if (!exchange.write(piece)) {
-        watch();
-        await drained(exchange, writeTimeoutMs);
-      }
+      if (!exchange.write(piece)) return deliverRest(exchange, delivery, body, bytes, undefined);
       if (exchange.isFlushed) body.release?.();
     }
-    exchange.end(trailers());
-    return bytes;
+    if (!exchange.isClosed) exchange.end(trailers());
   } catch (error) {
     exchange.abort();
     onBroken(error);
-    return bytes;
+  }
+  body?.close();
+  return bytes;
+}
+
+/**
+ * Sends what is left of a body.
+ *
+ * @param bytes - Bytes that were written before.
+ * @param pending - The next piece; `undefined`: the connection takes no more at the moment.
+ */
+async function deliverRest(
+  exchange: ServerExchange,
+  { trailers, writeTimeoutMs, onBroken }: Delivery,
+  body: BodyReader,
+  bytes: number,
+  pending: Promise<Buffer | null> | undefined,
+): Promise<number> {
+  const close = (): void => body.close();
+  exchange.onClose(close);
+  let flushing: NodeJS.Immediate | undefined;
+  let written = bytes;
+  try {
+    let hasRoom = pending !== undefined;
+    let next: Buffer | null | Promise<Buffer | null> | undefined = pending;
+    for (;;) {
+      if (!hasRoom) await drained(exchange, writeTimeoutMs);
+      if (exchange.isFlushed) body.release?.();
+      let piece: Buffer | null | Promise<Buffer | null> = next ?? body.next();
+      next = undefined;
+      if (piece instanceof Promise) {
+        // Mostly the body comes with the head, or in the same turn, and one write has both.
+        if (written === 0) flushing = setImmediate(() => exchange.flush());
+        piece = await piece;
+        clearImmediate(flushing);
+      }
+      if (exchange.isClosed) return written;
+      if (piece === null) break;
+      written += piece.length;
+      hasRoom = exchange.write(piece);
+    }
+    exchange.end(trailers());
+  } catch (error) {
+    exchange.abort();
+    onBroken(error);
   } finally {
     clearImmediate(flushing);
-    if (isWatched) exchange.offClose(close);
-    body?.close();
+    exchange.offClose(close);
+    body.close();
   }
+  return written;
 }
 
 /** Resolves when the connection takes more, or is gone; one that takes nothing for too long is closed. */

@@ -31,8 +31,10 @@ import {
  * @param hopByHop - Fields that go though Connection does not name them: those of HTTP, or these and others.
  */
 export function removeHopByHop(headers: RawHeaders, hopByHop: ReadonlySet<string> = HOP_BY_HOP): RawHeaders {
+  const kept = withoutFields(headers, hopByHop);
+  if (kept === headers) return headers; // nor is there a Connection
   const connection = fieldValue(headers, 'connection');
-  if (connection === undefined || NAMES_NOTHING.test(connection)) return withoutFields(headers, hopByHop);
+  if (connection === undefined || NAMES_NOTHING.test(connection)) return kept;
   const named = listMembers(connection).map((option) => option.toLowerCase());
   return withoutFields(headers, new Set([...hopByHop, ...named.filter((name) => !isEndToEnd(name))]));
 }

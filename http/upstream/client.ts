@@ -240,12 +240,14 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     if (this.#state === 'waiting' && status !== 100) this.#sink.onInterim(status, this.#cleaned(headers));
   }
 
-  onHead({ status, statusText, headers: received }: ResponseHead): void {
+  onHead(head: ResponseHead): void {
     if (this.#state !== 'waiting') return;
-    const headers = this.#cleaned(received);
-    this.#state = 'answered';
+    const { status, statusText } = head;
+    const cleaned = this.#cleaned(head.headers);
     // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
-    this.#sink.onHead({ status, statusText, headers: status === 204 ? withoutFields(headers, LENGTH) : headers });
+    const headers = status === 204 ? withoutFields(cleaned, LENGTH) : cleaned;
+    this.#state = 'answered';
+    this.#sink.onHead(headers === head.headers ? head : { status, statusText, headers });
     this.#body = this.#sink.body ?? this.#sink;
   }
 

@@ -5,7 +5,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
-import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween, msSince } from '../../lib/clock.ts';
+import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
 import { BUFFER_BYTES } from '../body/buffer-pool.ts';
 import { WholeBody } from '../http1/whole-body.ts';
 import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../message.ts';
@@ -100,7 +100,7 @@ export class UpstreamConnection implements Flow {
     this.#head = head;
     this.#sink = sink;
     if (this.#phase !== 'idle') return; // once it is open
-    this.#enter('looking');
+    this.#phase = 'looking'; // not for long
     this.#pool.look(this);
   }
 
@@ -138,7 +138,7 @@ export class UpstreamConnection implements Flow {
   }
 
   pause(): void {
-    if (this.#phase === 'head') this.#noteRead();
+    if (this.#phase === 'head') this.#noteRead(monotonicNow());
     if (this.#phase !== 'body') return;
     this.#phase = 'paused';
     this.#socket.pause();
@@ -256,14 +256,15 @@ export class UpstreamConnection implements Flow {
       return false;
     }
     if (this.#phase === 'failing') return false;
-    if (this.#phase === 'body') this.#since = monotonicNow();
+    const now = monotonicNow();
+    if (this.#phase === 'body') this.#since = now;
     try {
       const parser = this.#parser;
       const { interims } = parser;
       const read = parser.read(bytes, length);
       if (this.#phase === 'head') {
-        if (parser.interims > interims) this.#since = monotonicNow();
-        this.#noteRead();
+        if (parser.interims > interims) this.#since = now;
+        this.#noteRead(now);
       }
       if (parser.switched !== undefined) {
         this.#switch(parser.switched, bytes.subarray(read, length));
@@ -273,7 +274,7 @@ export class UpstreamConnection implements Flow {
       if (socket.destroyed) return false;
       if (!this.#parser.isDone) return this.#phase !== 'paused';
       if (read < length) this.#pool.noteSurplus();
-      else if (this.#parser.keepsAlive && this.#upload?.isDone !== false) return this.#release();
+      else if (this.#parser.keepsAlive && this.#upload?.isDone !== false) return this.#release(now);
       this.destroy();
     } catch (error) {
       // What came before it is read by its waiter.
@@ -284,8 +285,8 @@ export class UpstreamConnection implements Flow {
   }
 
   /** Begins to wait for the body once the head has come. */
-  #noteRead(): void {
-    if (this.#parser.hasHead) this.#enter('body');
+  #noteRead(now: MonotonicMs): void {
+    if (this.#parser.hasHead) this.#enter('body', now);
   }
 
   /** Hands the socket over, with what has come of the other protocol. */
@@ -306,7 +307,7 @@ export class UpstreamConnection implements Flow {
   }
 
   /** The response is whole. @returns Whether the connection stays. */
-  #release(): boolean {
+  #release(now: MonotonicMs): boolean {
     const { keepAliveSeconds, endedWithHead } = this.#parser;
     const { keepAliveMs, maxAgeMs } = this.#pool.options;
     const allowedMs = keepAliveSeconds === undefined ? keepAliveMs : keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS;
@@ -316,19 +317,19 @@ export class UpstreamConnection implements Flow {
     this.#request = undefined;
     this.#head = undefined;
     this.#served++;
-    if (this.#idleMs <= 0 || msSince(this.#openedAt) > maxAgeMs) {
+    if (this.#idleMs <= 0 || msBetween(this.#openedAt, now) > maxAgeMs) {
       this.destroy();
       return false;
     }
     if (this.#phase === 'paused') this.#socket.resume();
-    this.#enter('idle');
-    this.#pool.keep(this, endedWithHead);
+    this.#enter('idle', now);
+    this.#pool.keep(this, endedWithHead, now);
     return !this.#socket.destroyed;
   }
 
-  #enter(phase: Phase): void {
+  #enter(phase: Phase, now: MonotonicMs = monotonicNow()): void {
     this.#phase = phase;
-    this.#since = monotonicNow();
+    this.#since = now;
   }
 }
 

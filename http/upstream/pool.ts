@@ -151,12 +151,11 @@ export class UpstreamPool {
   }
 
   /** The connection may be used again. */
-  keep(connection: UpstreamConnection, endedWithHead: boolean): void {
+  keep(connection: UpstreamConnection, endedWithHead: boolean, now: MonotonicMs): void {
     if (this.#state !== 'open') {
       connection.destroy();
       return;
     }
-    const now = monotonicNow();
     connection.restsUntil = endedWithHead || now < this.#suspectUntil ? later(now, this.options.restMs) : LONG_AGO;
     this.#idle.push(connection);
   }

@@ -12,7 +12,7 @@
  */
 
 import { copyToPool, wholeBody } from '../body/buffer-pool.ts';
-import { interned, lowerCase, type RawHeaders } from '../fields/headers.ts';
+import { interned, isFieldName, lowerCase, type RawHeaders, remembered } from '../fields/headers.ts';
 import { ChunkedReader } from '../http1/chunked.ts';
 import type { ResponseHead, ResponseSink } from '../message.ts';
 import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from './errors.ts';
@@ -255,6 +255,7 @@ export class ResponseParser {
 }
 
 const CR = 0x0d;
+const SPACE = 0x20;
 
 /** Rules for the lines of a header section. */
 interface Grammar {
@@ -376,15 +377,48 @@ function readFields(
   headers: string[],
   framing: Framing | undefined,
 ): void {
-  fieldLine.lastIndex = at;
   while (at < end) {
-    const match = fieldLine.exec(text);
-    if (match === null)
-      throw new ResponseError('bad_field', `not a field line: ${JSON.stringify(text.slice(at, at + 64))}`);
-    const name = interned(match[1] as string);
-    const value = match[2] ?? '';
-    const noted = framing === undefined ? value : framing.note(name, value);
-    if (noted !== undefined) headers.push(name, noted);
-    at = fieldLine.lastIndex;
+    const next = readPlainField(text, at, end) || readField(fieldLine, text, at);
+    const { name, value } = field;
+    const said = framing === undefined ? value : framing.note(name, value);
+    if (said !== undefined) headers.push(name, said);
+    at = next;
   }
+}
+
+/** The field line that was read last. */
+const field = { name: '', value: '' };
+
+/** @returns End of a field line as nearly all are: the rest of the grammar is `readField`'s; 0: it is another one. */
+function readPlainField(text: string, at: number, end: number): number {
+  const colon = text.indexOf(':', at);
+  const from = colon + 2;
+  const to = text.indexOf('\n', from) - 1; // not CR, which may not come in thousands of lines
+  if (colon < 0 || text.charCodeAt(colon + 1) !== SPACE || to <= from || to >= end) return 0;
+  if (text.charCodeAt(to) !== CR || text.charCodeAt(from) === SPACE || text.charCodeAt(to - 1) === SPACE) return 0;
+  const name = tokenOf(text.slice(at, colon));
+  const value = text.slice(from, to);
+  if (name === NO_TOKEN || !PLAIN_VALUE.test(value)) return 0;
+  field.name = name;
+  field.value = value;
+  return to + 2;
+}
+
+/** A value without a tab, which may have to be taken off. */
+const PLAIN_VALUE = /^[\x20-\x7e\x80-\xff]+$/;
+
+const NO_TOKEN = '';
+
+/** Returns the same text as one object for equal names, and `NO_TOKEN` for what is no name. */
+const tokenOf = remembered((name) => (isFieldName(name) ? interned(name) : NO_TOKEN));
+
+/** @returns End of the field line. */
+function readField(fieldLine: RegExp, text: string, at: number): number {
+  fieldLine.lastIndex = at;
+  const match = fieldLine.exec(text);
+  if (match === null)
+    throw new ResponseError('bad_field', `not a field line: ${JSON.stringify(text.slice(at, at + 64))}`);
+  field.name = interned(match[1] as string);
+  field.value = match[2] ?? '';
+  return fieldLine.lastIndex;
 }
