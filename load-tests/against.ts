@@ -43,14 +43,9 @@ Options:
 Needs Linux, git and wrk; for HTTP/2 h2load, for TLS openssl.
 `;
 
-const [commit = '--help', ...rest] = process.argv.slice(2);
-const isCommit = !commit.startsWith('-');
-const options = readArguments('bench:against', HELP, DEFAULTS, isCommit ? rest : [commit, ...rest]);
-if (!isCommit) options.refuse('it needs a commit to compare with');
-const names = options.values.only.split(',');
-const unknown = names.find((name) => !COMPARED.includes(name));
-if (unknown !== undefined)
-  options.refuse(`there is no scenario ${JSON.stringify(unknown)}: they are ${COMPARED.join(', ')}`);
+const options = readArguments('bench:against', HELP, DEFAULTS, { takesOperand: true });
+const commit = options.operand ?? options.refuse('it needs a commit to compare with');
+const names = options.names('only', 'scenario', COMPARED);
 
 const ROOT = join(import.meta.dirname, '..');
 const folder = temporaryFolder('against');

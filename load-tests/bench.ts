@@ -19,10 +19,6 @@ import { disturbance, goalLines, provenance, scenarioLines } from './bench/table
 const PEERS = ['nginx', 'varnish', 'haproxy', 'trafficserver', 'floor'];
 
 async function main(args: readonly string[]): Promise<void> {
-  if (args[0] === 'dns') {
-    await import('./dns.ts'); // another protocol: a load and a peer of its own
-    return;
-  }
   const settings = parseSettings(
     args,
     SCENARIOS.map(({ name }) => name),

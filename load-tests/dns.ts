@@ -48,8 +48,8 @@ interface Server {
   readonly port: number;
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  const settings = readArguments('bench:dns', HELP, { seconds: '5', load: 'dnsperf' }, args);
+async function main(): Promise<void> {
+  const settings = readArguments('bench:dns', HELP, { seconds: '5', load: 'dnsperf' });
   const seconds = settings.positive('seconds', 60);
   const { load } = settings.values;
   if (load !== 'dnsperf' && load !== 'own') settings.refuse(`--load needs dnsperf or own, not ${JSON.stringify(load)}`);
@@ -210,5 +210,4 @@ function pinTo(core: number): readonly string[] {
   return availableParallelism() > 1 && isInstalled('taskset', ['-V']) ? ['taskset', '-c', String(core)] : [];
 }
 
-// As `npm run bench -- dns` it has a word before its options.
-await main(process.argv.slice(2).filter((arg) => arg !== 'dns'));
+await main();

@@ -68,10 +68,16 @@ const IDLE_MS = 1_500;
 const WARM_UP_MS = 500;
 
 const defaults = { only: '', seconds: '2', margin: '1', wait: 'clock' };
-const options = readArguments('bench:hostile', HELP, defaults, listed());
-const chosen = options.values.only.split(',').filter(Boolean);
-const unknown = chosen.find((name) => !SHAPES.some((shape) => shape.name === name));
-if (unknown !== undefined) options.refuse(`there is no shape ${JSON.stringify(unknown)}: --list prints them`);
+const options = readArguments('bench:hostile', HELP, defaults, { flags: ['list'] });
+if (options.flags.has('list')) {
+  for (const { name, title, protocol } of SHAPES) console.log(`${name.padEnd(22)} ${protocol.padEnd(9)} ${title}`);
+  process.exit(0);
+}
+const chosen = options.names(
+  'only',
+  'shape',
+  SHAPES.map(({ name }) => name),
+);
 const seconds = options.positive('seconds', 600);
 const margin = options.positive('margin', 100);
 const wait = isWait(options.values.wait) ? options.values.wait : options.refuse('--wait is clock or processor');
@@ -160,13 +166,6 @@ async function waitsOf(child: ChildProcess): Promise<Waits> {
 
 function isWait(text: string): text is Judging['wait'] {
   return text === 'clock' || text === 'processor';
-}
-
-function listed(): readonly string[] {
-  const args = process.argv.slice(2);
-  if (!args.includes('--list')) return args;
-  for (const { name, title, protocol } of SHAPES) console.log(`${name.padEnd(22)} ${protocol.padEnd(9)} ${title}`);
-  process.exit(0);
 }
 
 function fail(message: string): never {

@@ -26,12 +26,8 @@ Options:
   --help  Say this.
 `;
 
-const [file] = process.argv.slice(2);
-if (file === undefined || file.startsWith('-')) readArguments('profile', HELP, {});
-if (file === undefined) {
-  console.error('profile: name a file that node --cpu-prof has written');
-  process.exit(2);
-}
+const { operand, refuse } = readArguments('profile', HELP, {}, { takesOperand: true });
+const file = operand ?? refuse('name a file that node --cpu-prof has written');
 const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(file, 'utf8')) as Profile;
 const names = new Map(
   nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {

@@ -1,5 +1,5 @@
 /** The options of `npm run bench`. @module */
-import { parseArgs } from 'node:util';
+import { parseArguments } from '../../test/support/arguments.ts';
 import { OptionError } from './errors.ts';
 import type { Options, Scenario } from './scenario.ts';
 
@@ -65,55 +65,34 @@ export function parseSettings(
   scenarios: readonly string[],
   peers: readonly string[],
 ): Settings {
-  const values = valuesOf(args);
-  const only = names(values['only'], scenarios, 'scenario') ?? [];
-  const chosen = names(values['peers'], peers, 'server');
-  if (values['write-docs'] === true && (only.length > 0 || chosen !== undefined)) {
+  const defaults = { ...mapValues(DEFAULTS, String), only: '', peers: EVERY };
+  const given = parseArguments(defaults, { args, flags: FLAGS }, (message) => {
+    throw new OptionError(message);
+  });
+  const only = given.names('only', 'scenario', scenarios);
+  const chosen = given.values.peers === EVERY ? undefined : given.names('peers', 'server', peers);
+  const writeDocs = given.flags.has('write-docs');
+  if (writeDocs && (only.length > 0 || chosen !== undefined)) {
     throw new OptionError('--write-docs needs a run of everything: leave --only and --peers out');
   }
-  const action = (['help', 'show-configs', 'list'] as const).find((name) => values[name] === true) ?? 'run';
   return {
-    rounds: number('rounds', values['rounds']),
-    seconds: number('seconds', values['seconds']),
-    objects: number('objects', values['objects']),
-    connections: number('connections', values['connections']),
+    ...mapValues(BOUNDS, ([least, most], name) => given.whole(name, least, most)),
     only,
     peers: chosen,
-    writeDocs: values['write-docs'] === true,
-    action,
+    writeDocs,
+    action: (['help', 'show-configs', 'list'] as const).find((name) => given.flags.has(name)) ?? 'run',
   };
 }
 
-function valuesOf(args: readonly string[]): Record<string, string | boolean | undefined> {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean' } as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        ...{ only: text, peers: text, rounds: text, seconds: text, objects: text, connections: text },
-        ...{ 'write-docs': flag, 'show-configs': flag, list: flag, help: flag },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionError(error instanceof Error ? error.message : String(error));
-  }
-}
+/** Value of `--peers` by default; an empty list is none. */
+const EVERY = '*';
 
-function number(name: keyof typeof DEFAULTS, value: unknown): number {
-  if (value === undefined) return DEFAULTS[name];
-  const [least, most] = BOUNDS[name];
-  const given = Number(value);
-  if (Number.isInteger(given) && given >= least && given <= most) return given;
-  throw new OptionError(`--${name}: expected a whole number from ${least} to ${most}, found ${JSON.stringify(value)}`);
-}
+const FLAGS = ['write-docs', 'show-configs', 'list', 'help'] as const;
 
-function names(value: unknown, known: readonly string[], what: string): string[] | undefined {
-  if (value === undefined) return undefined;
-  const given = String(value).split(',').filter(Boolean);
-  const unknown = given.find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new OptionError(`there is no ${what} ${JSON.stringify(unknown)}: they are ${known.join(', ')}`);
-  }
-  return given;
+function mapValues<Name extends string, Value, Result>(
+  record: Readonly<Record<Name, Value>>,
+  map: (value: Value, name: Name) => Result,
+): Record<Name, Result> {
+  const entries = Object.entries(record) as [Name, Value][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, map(value, name)])) as Record<Name, Result>;
 }

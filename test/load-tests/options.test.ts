@@ -15,7 +15,7 @@ test('lists, numbers and flags are read', async (t) => {
 });
 
 for (const { args, says } of [
-  { args: ['--rounds', '0'], says: /--rounds: expected a whole number from 1 to 100, found "0"/ },
+  { args: ['--rounds', '0'], says: /--rounds needs a whole number from 1 to 100, not "0"/ },
   { args: ['--seconds', '1e9'], says: /--seconds/ },
   { args: ['--seconds', '1.5'], says: /--seconds/ },
   { args: ['--only', 'mis'], says: /there is no scenario "mis": they are hit-bare, miss/ },

@@ -2,8 +2,8 @@
  * `npm run model`: random histories of a network against its rules for purges.
  * @module
  */
-import { parseArgs } from 'node:util';
 import fc from 'fast-check';
+import { readArguments } from '../support/arguments.ts';
 import { type History, histories } from './history.ts';
 import { BREAKAGES, type Breakage } from './rules.ts';
 import { describeAction, type Outcome, runHistory } from './world.ts';
@@ -40,35 +40,24 @@ interface Settings {
   readonly breakage: Breakage | undefined;
 }
 
-function readSettings(args: readonly string[]): Settings | undefined {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      histories: { type: 'string', default: '100000' },
-      seed: { type: 'string' },
-      path: { type: 'string' },
-      trace: { type: 'boolean', default: false },
-      without: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { without } = values;
-  if (without !== undefined && !Object.hasOwn(BREAKAGES, without)) throw new Error(`--without: no rule "${without}"`);
-  if (values.path !== undefined && values.seed === undefined) throw new Error('--path needs --seed');
+function readSettings(): Settings {
+  const given = readArguments(
+    'model',
+    HELP,
+    { histories: '100000', seed: '', path: '', without: '' },
+    { flags: ['trace'] },
+  );
+  const path = given.optional('path');
+  const without = given.optional('without');
+  if (without !== undefined && !Object.hasOwn(BREAKAGES, without)) given.refuse(`--without: no rule "${without}"`);
+  if (path !== undefined && given.optional('seed') === undefined) given.refuse('--path needs --seed');
   return {
-    histories: wholeNumber('--histories', values.histories, 1),
-    seed: values.seed === undefined ? Date.now() % 2 ** 31 : wholeNumber('--seed', values.seed, -(2 ** 31)),
-    path: values.path,
-    trace: values.trace,
+    histories: given.positive('histories'),
+    seed: given.optional('seed') === undefined ? Date.now() % 2 ** 31 : given.whole('seed', -(2 ** 31), 2 ** 31 - 1),
+    path,
+    trace: given.flags.has('trace'),
     breakage: without as Breakage | undefined,
   };
-}
-
-function wholeNumber(name: string, text: string, least: number): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < least) throw new Error(`${name}: expected a whole number`);
-  return number;
 }
 
 async function main(settings: Settings): Promise<number> {
@@ -124,11 +113,4 @@ async function explain(history: History, { breakage, trace }: Settings): Promise
   }
 }
 
-try {
-  const settings = readSettings(process.argv.slice(2));
-  if (settings === undefined) console.log(HELP);
-  else process.exitCode = await main(settings);
-} catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 2;
-}
+process.exitCode = await main(readSettings());
