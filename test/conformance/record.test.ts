@@ -15,6 +15,17 @@ test('losses and gains since the last record are reported', async (t) => {
   t.strictSame(gained, ['freshness-none']);
 });
 
+test('a recorded test that passes or fails by chance is neither lost nor gained', async (t) => {
+  const suite = await loadSuite(RELEASE);
+  const before = ['freshness-max-age', 'freshness-none'];
+  const isByChance = (id: string): boolean => id === 'freshness-max-age';
+  for (const result of [true as const, ['Assertion', 'from cache'] as const]) {
+    const score = scoreResults(suite, { 'freshness-none': true, 'freshness-max-age': result });
+    const { lost, gained } = compareWithPassed(before, score, isByChance);
+    t.strictSame([lost, gained], [[], []]);
+  }
+});
+
 test('a written record is read again', async (t) => {
   const dir = t.testdir({});
   const suite = await loadSuite(RELEASE);

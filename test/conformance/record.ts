@@ -42,11 +42,16 @@ export function writePassed(suiteName: string, ids: readonly string[], dir: stri
   writeFileSync(join(dir, `passed-${suiteName}.json`), json([...ids].sort()));
 }
 
-export function compareWithPassed(before: readonly string[], now: Score): Comparison {
+/** @param isByChance - True for a test that passes or fails by chance: failing it is no loss. */
+export function compareWithPassed(
+  before: readonly string[],
+  now: Score,
+  isByChance: (id: string) => boolean = () => false,
+): Comparison {
   const notPassed = new Map(now.notPassed.map((test) => [test.id, test]));
   const passed = new Set(now.passed);
   return {
-    lost: before.flatMap((id) => notPassed.get(id) ?? []),
+    lost: before.flatMap((id) => (isByChance(id) ? [] : (notPassed.get(id) ?? []))),
     removed: before.filter((id) => !passed.has(id) && !notPassed.has(id)),
     gained: now.passed.filter((id) => !before.includes(id)),
   };

@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readArguments } from '../support/arguments.ts';
 import { Child } from './child.ts';
 import type { ClientReport, SeenResponse } from './client.ts';
 import { type Origin, startOrigin } from './origin.ts';
@@ -48,7 +48,8 @@ that has passed before, or if Seawall ends, writes of an unhandled error, or doe
   --results FILE   score these results instead of running anything
   --proxy URL      measure another proxy, already running, with --origin-port PORT for its origin
   --origin-port N  where the suite's origin listens; by default on a free port
-  --help`;
+  --help
+`;
 
 interface Options {
   readonly tiers: boolean;
@@ -71,14 +72,11 @@ interface Outcome {
   readonly remarks: readonly string[];
 }
 
-const options = readOptions();
-if (options !== undefined) {
-  try {
-    process.exitCode = await main(options);
-  } catch (error) {
-    console.error(`conformance: ${(error as Error).message}`);
-    process.exitCode = 1;
-  }
+try {
+  process.exitCode = await main(readOptions());
+} catch (error) {
+  console.error(`conformance: ${(error as Error).message}`);
+  process.exitCode = 1;
 }
 
 /** @returns The exit code. */
@@ -103,7 +101,8 @@ async function main(options: Options): Promise<number> {
   const score = scoreResults(suite, outcome.results);
 
   const passedBefore = options.proxy === undefined ? readPassed(suite.name) : undefined;
-  const comparison = compareWithPassed(comparable(passedBefore ?? [], options), score);
+  const isByChance = (id: string): boolean => options.tiers && CHANCE_BETWEEN_TIERS.test(id);
+  const comparison = compareWithPassed(passedBefore ?? [], score, isByChance);
   print(options, suite, score, outcome, Date.now() - beganAt);
   if (options.proxy === undefined && !options.json) {
     console.log(
@@ -113,10 +112,6 @@ async function main(options: Options): Promise<number> {
   for (const problem of outcome.problems) console.error(`PROBLEM ${problem}`);
   if (options.update) return update(suite, options, score, outcome, comparison);
   return comparison.lost.length > 0 || outcome.problems.length > 0 ? 1 : 0;
-}
-
-function comparable(passedBefore: readonly string[], { tiers }: Options): readonly string[] {
-  return tiers ? passedBefore.filter((id) => !CHANCE_BETWEEN_TIERS.test(id)) : passedBefore;
 }
 
 /** Updates the record of passed tests: those that pass through one node, which the whole path must pass as well. */
@@ -239,48 +234,31 @@ function print(options: Options, suite: Suite, score: Score, outcome?: Outcome, 
   console.log(describeScore(suite, score, options.proxy === undefined && options.results === undefined));
 }
 
-/** @returns `undefined` when there is nothing to run; the exit code is set then. */
-function readOptions(): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      options: {
-        tiers: { type: 'boolean', default: false },
-        suite: { type: 'string' },
-        update: { type: 'boolean', default: false },
-        forget: { type: 'boolean', default: false },
-        test: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        out: { type: 'string' },
-        results: { type: 'string' },
-        proxy: { type: 'string' },
-        'origin-port': { type: 'string', default: '0' },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      return undefined;
-    }
-    const originPort = Number(values['origin-port']);
-    if (!(Number.isInteger(originPort) && originPort >= 0 && originPort <= 65_535)) {
-      throw new Error('--origin-port takes a port');
-    }
-    if (values.proxy !== undefined && originPort === 0) throw new Error('--proxy needs --origin-port');
-    const partial = values.test ?? values.proxy ?? values.results;
-    if (values.forget && !values.update) throw new Error('--forget goes with --update');
-    if (values.update && partial !== undefined) throw new Error('--update needs a whole run of Seawall');
-    return {
-      ...values,
-      suiteDir: values.suite ?? process.env['CACHE_TESTS_DIR'] ?? RELEASE_DIR,
-      test: values.test,
-      out: values.out,
-      results: values.results,
-      proxy: values.proxy?.replace(/\/$/, ''),
-      originPort,
-    };
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return undefined;
+function readOptions(): Options {
+  const given = readArguments(
+    'conformance',
+    USAGE,
+    { suite: '', test: '', out: '', results: '', proxy: '', 'origin-port': '0' },
+    { flags: ['tiers', 'update', 'forget', 'json'] },
+  );
+  const { flags } = given;
+  const options: Options = {
+    tiers: flags.has('tiers'),
+    update: flags.has('update'),
+    forget: flags.has('forget'),
+    json: flags.has('json'),
+    suiteDir: given.optional('suite') ?? process.env['CACHE_TESTS_DIR'] ?? RELEASE_DIR,
+    test: given.optional('test'),
+    out: given.optional('out'),
+    results: given.optional('results'),
+    proxy: given.optional('proxy')?.replace(/\/$/, ''),
+    originPort: given.whole('origin-port', 0, 65_535),
+  };
+  const { test, proxy, results } = options;
+  if (proxy !== undefined && options.originPort === 0) given.refuse('--proxy needs --origin-port');
+  if (options.forget && !options.update) given.refuse('--forget goes with --update');
+  if (options.update && (test ?? proxy ?? results) !== undefined) {
+    given.refuse('--update needs a whole run of Seawall');
   }
+  return options;
 }
