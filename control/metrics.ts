@@ -2,9 +2,10 @@
  * The counters of the control node, read by Prometheus.
  * @module
  */
-import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
+import type { Counter, Histogram, Registry } from 'prom-client';
 import type { JournalState } from '../journal/journal.ts';
 import { counter, gauge, gauges, histogram } from '../telemetry/instruments.ts';
+import { nodeRegistry } from '../telemetry/registry.ts';
 import type { ApiErrorCode } from './errors.ts';
 import type { NodeProgress } from './progress.ts';
 import type { Dialect } from './purge-api.ts';
@@ -18,16 +19,15 @@ export interface Observed {
 }
 
 export class ControlMetrics {
-  readonly registry = new Registry();
+  readonly registry: Registry;
   readonly #purges: Counter<'dialect'>;
   readonly #selectors: Counter<'kind'>;
   readonly #refusals: Counter<'code' | 'dialect'>;
   readonly #everywhere: Histogram;
 
   constructor(node: string, { journal, isWritable, nodes }: Observed) {
-    const { registry } = this;
-    registry.setDefaultLabels({ node, role: 'control' });
-    collectDefaultMetrics({ register: registry });
+    const registry = nodeRegistry(node, 'control');
+    this.registry = registry;
     this.#purges = counter(registry, 'seawall_purges_total');
     this.#selectors = counter(registry, 'seawall_purge_selectors_total');
     this.#refusals = counter(registry, 'seawall_purge_refusals_total');

@@ -11,6 +11,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
+import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -115,6 +116,7 @@ export async function startControl({
   log,
   componentEvents,
 }: ControlOptions): Promise<ControlNode> {
+  await checkNodeInternals(log);
   const components = new Components<readonly RegionConfig[]>(componentEvents);
   const state = await components.start('config', () => new ControlState(region, control, regions));
   const stores = await components.start('stores', () => openStores(region, control), {

@@ -69,7 +69,8 @@ export class AccessLog {
       return;
     }
     const { time, ip, method, host, target, status, bytes, seconds, site, result, id } = access;
-    // What visitors send is quoted by JSON.stringify, and made visible with the batch; the rest has nothing to be quoted.
+    // What visitors send is quoted by JSON.stringify, and made visible with the batch; the rest has nothing to be
+    // quoted.
     this.#batch += `{"time":"${isoTime(time)}","ip":"${ip}","method":${JSON.stringify(method)},"host":${JSON.stringify(host)},"target":${JSON.stringify(target)},"status":${status},"bytes":${bytes},"ms":${(seconds * 1_000).toFixed(2)},"site":"${site}","result":"${result}"${id === undefined ? '' : `,"id":"${id}"`}}\n`;
     if (this.#batch.length > BATCH_CHARS) this.flush();
   }

@@ -158,9 +158,9 @@ export const METRICS = {
   },
   seawall_node_internals: {
     type: 'gauge',
-    roles: NODES,
+    roles: ['edge', 'shield', 'control', 'dns'],
     labels: { feature: 'name of a property of Node.js that is not documented, as in the log' },
-    help: '1 if the property is used, 0 if this version of Node.js lacks it and a fallback is in use.',
+    help: '1 if this version of Node.js has the property, 0 if it lacks it and a fallback is in use.',
     watch: '0 after an update of Node.js: a warning in the log at the start says what the fallback costs.',
     ofWorkers: 'min',
   },

@@ -3,7 +3,7 @@
  * are those of Cache-Status (promise P7).
  * @module
  */
-import { type Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import type { Counter, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { EngineEvents } from '../cache/engine.ts';
 import type { Ledger } from '../cache/ledger.ts';
@@ -11,10 +11,10 @@ import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
-import { NODE_INTERNALS } from '../http/node-internals/checks.ts';
 import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
-import { counter, gauge, gauges } from './instruments.ts';
+import { counter, gauge } from './instruments.ts';
 import { METRICS } from './metric-table.ts';
+import { nodeRegistry } from './registry.ts';
 import type { Result } from './results.ts';
 
 /** Listener of a request: visitors, or other nodes. */
@@ -23,7 +23,7 @@ export type ListenerName = 'public' | 'tier';
 const { buckets: DURATION_SECONDS } = METRICS.seawall_request_duration_seconds;
 
 export class NodeMetrics implements EngineEvents {
-  readonly registry = new Registry();
+  readonly registry: Registry;
   readonly #requests: FastCounter<'seawall_requests_total'>;
   readonly #answers: Record<ListenerName, Map<string, Map<Result, AnswerCounter>>> = {
     public: new Map(),
@@ -44,9 +44,8 @@ export class NodeMetrics implements EngineEvents {
   readonly #connectionsRefused: Counter<'reason'> | undefined;
 
   constructor(node: string, role: 'edge' | 'shield', store: Store, ledger: Ledger, fillsInFlight: () => number) {
-    const { registry } = this;
-    registry.setDefaultLabels({ node, role });
-    collectDefaultMetrics({ register: registry });
+    const registry = nodeRegistry(node, role);
+    this.registry = registry;
     this.#requests = new FastCounter(registry, 'seawall_requests_total');
     this.#bytes = new FastCounter(registry, 'seawall_response_body_bytes_total');
     registerHistograms(registry, 'seawall_request_duration_seconds', Object.values(this.durations));
@@ -63,12 +62,12 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);
     gauge(registry, 'seawall_fills_in_flight', fillsInFlight);
-    gauges(registry, 'seawall_node_internals', () =>
-      NODE_INTERNALS.map(({ name: feature, isInUse }) => [{ feature }, isInUse ? 1 : 0] as const),
-    );
   }
 
-  /** Returns the counter for answers with this result. Sites and results are from the config and a list, so there are few. */
+  /**
+   * Returns the counter for answers with this result. Sites and results are from the config and a list, so there are
+   * few.
+   */
   answers(listener: ListenerName, site: string, result: Result): AnswerCounter {
     const sites = this.#answers[listener];
     let results = sites.get(site);

@@ -13,6 +13,7 @@ import { shareOf, workerName } from '../../config/workers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { LISTENER_LIFETIME } from '../../http/listener/listener.ts';
 import { TicketKeys } from '../../http/listener/tls.ts';
+import { checkNodeInternals } from '../../http/node-internals/checks.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import { Components } from '../../lib/components.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
@@ -56,6 +57,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   // Workers share an address with any process that shares it, such as another edge that was started by mistake.
   // The control listener opens last: a port that is taken should be known before workers start.
   for (const address of [edge.listen, edge.listen_tls, edge.tier, edge.control]) await checkFree(address);
+  await checkNodeInternals(log);
   const components = new Components<RegionConfig>();
   const tickets = await components.start('tickets', () => new TicketKeys(), { close: (part) => part.close() });
   const journal =

@@ -2,9 +2,10 @@
  * Counters of a DNS server: plain numbers that a scrape reads.
  * @module
  */
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { RCODE } from '../../lib/dns/numbers.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
+import { nodeRegistry } from '../../telemetry/registry.ts';
 
 export interface DnsCounts {
   readonly queries: { udp: number; tcp: number };
@@ -44,9 +45,7 @@ const RCODE_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(RCODE).m
 
 /** Returns a registry that reads `counts` when it is scraped. */
 export function dnsRegistry(node: string, counts: DnsCounts, isAnyRegionHealthy: () => boolean): Registry {
-  const registry = new Registry();
-  registry.setDefaultLabels({ node, role: 'dns' });
-  collectDefaultMetrics({ register: registry });
+  const registry = nodeRegistry(node, 'dns');
   counters(registry, 'seawall_dns_queries_total', () => by('transport', Object.entries(counts.queries)));
   counters(registry, 'seawall_dns_answers_total', () =>
     by(

@@ -5,6 +5,7 @@
 import { splitAddress } from '../../config/listener.ts';
 import type { DnsConfig, RegionConfig } from '../../config/schema.ts';
 import type { Listener } from '../../http/listener/listener.ts';
+import { checkNodeInternals } from '../../http/node-internals/checks.ts';
 import { instantNow, monotonicNow } from '../../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../../lib/components.ts';
 import { listenForControl } from '../../telemetry/control-listener.ts';
@@ -50,6 +51,7 @@ interface DnsRegion {
 
 /** @throws the system's error when an address cannot be had; `ConfigError` when a database cannot be used. */
 export async function startDns({ region, dns, regions, log, componentEvents }: DnsNodeOptions): Promise<DnsNode> {
+  await checkNodeInternals(log);
   const components = new Components<DnsRegion>(componentEvents);
   const config = await components.start('config', () => new CurrentConfig<DnsRegion>({ region, regions, dns }));
   const opened = await components.start('steering', () => openSteering({ region, regions, node: dns.name, log }), {

@@ -11,6 +11,7 @@ import type { RegionConfig } from '../../config/schema.ts';
 import { startControl } from '../../control/node.ts';
 import { startEdge } from '../../edge/node.ts';
 import { startDns } from '../../geo/dns/node.ts';
+import { DIRECT_WRITES } from '../../http/node-internals/direct-writes.ts';
 import type { ComponentEvents } from '../../lib/components.ts';
 import { startShield } from '../../origin-shield/node.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
@@ -171,5 +172,19 @@ for (const [role, kind] of Object.entries(KINDS)) {
       t.strictSame(await listening(kind.ports(region)), [taken]);
       await new Promise((resolve) => other.close(resolve));
     }
+  });
+
+  test(`${role}: what this version of Node lacks is logged at the start`, async (t) => {
+    const region = await regionIn(t);
+    const warnings = t.capture(log, 'warn', () => undefined);
+    DIRECT_WRITES.isOff = true;
+    t.teardown(() => {
+      DIRECT_WRITES.isOff = false;
+    });
+    await (await kind.start(region, {})).close();
+    t.match(
+      warnings().map(({ args }) => args),
+      [[{ feature: DIRECT_WRITES.name }, DIRECT_WRITES.without]],
+    );
   });
 }
