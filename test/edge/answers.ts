@@ -70,6 +70,7 @@ export function difference(one: string, other: string): string | undefined {
 /**
  * The conversation without a refusal at its end, where the answer before it says that the connection closes. Both are
  * right: whether the head that is refused has been seen when the request before it is answered is a matter of time.
+ * Heads are refused with 4xx, 501 (a method, a transfer coding) and 505 (a version); any other 5xx has to be the same.
  */
 function closedBeforeRefusal(text: string): string {
   const at = text.search(REFUSAL_AT_END);
@@ -79,7 +80,7 @@ function closedBeforeRefusal(text: string): string {
   return `${before.slice(0, last)}${before.slice(last).replace(KEPT, 'Connection: close\r\n')}`;
 }
 
-const REFUSAL_AT_END = /HTTP\/1\.1 [45]\d\d [^\r]*\r\nConnection: close\r\n(?![\s\S]*HTTP\/1\.1 )/;
+const REFUSAL_AT_END = /HTTP\/1\.1 (?:4\d\d|501|505) [^\r]*\r\nConnection: close\r\n(?![\s\S]*HTTP\/1\.1 )/;
 const KEPT = /Connection: keep-alive\r\nKeep-Alive: timeout=\d+\r\n/;
 
 function masked(text: string): string {
