@@ -54,7 +54,7 @@ for (const upgrade of [
   test(`a request after an Upgrade that is not granted is answered: ${JSON.stringify(upgrade)}`, async (t) => {
     const { address } = await start(t);
     const first = asked('GET', '/1', upgrade);
-    for (const before of ['', asked('GET', '/0'), asked('POST', '/0', 'Content-Length: 1\r\n') + 'x']) {
+    for (const before of ['', asked('GET', '/0'), `${asked('POST', '/0', 'Content-Length: 1\r\n')}x`]) {
       const all = before + first + asked('HEAD', '/h', upgrade) + first + asked('GET', '/2', CLOSE);
       const text = await exchange(address, all);
       const targets = seen(text).map((request) => request.split(' ')[2]);
@@ -152,7 +152,7 @@ for (const methods of ['known', 'any'] as const) {
         socket.write(before);
         await until(socket, /\]/);
       }
-      socket.write(asked(method, '/m', `Content-Length: 3\r\n`) + 'abc');
+      socket.write(`${asked(method, '/m', 'Content-Length: 3\r\n')}abc`);
       const later = await until(socket, /\]|"en"|not implement|not allowed/);
       t.strictSame(statuses(later), [status], `${method} behind others`);
       if (status === 200) {
@@ -286,7 +286,13 @@ test('pipelined requests are all answered although the visitor has half-closed',
   const { address } = await start(t);
   const socket = dial(address);
   socket.end(
-    asked('GET', '/1') + asked('GET', '/2') + `${asked('POST', '/3', 'Content-Length: 1\r\n')}x` + asked('GET', '/4'),
+    [
+      asked('GET', '/1'),
+      asked('GET', '/2'),
+      asked('POST', '/3', 'Content-Length: 1\r\n'),
+      'x',
+      asked('GET', '/4'),
+    ].join(''),
   );
   t.strictSame(
     seen(await everything(socket)).map((request) => request.split(' ')[2]),
