@@ -46,7 +46,10 @@ const MAX_REMEMBERED_KEYS = 100_000;
 /** A range that begins no further than this behind what has arrived of a whole body waits for it. */
 const MAX_RANGE_WAIT_BYTES = 1024 * 1024;
 
-/** A node that has lost the journal cannot tell whether a purge has overtaken a fill: one that has just begun is no older than asking again (rule 7). */
+/**
+ * A node that has lost the journal cannot tell whether a purge has overtaken a fill: one that has just begun is no
+ * older than asking again (rule 7).
+ */
 const JOINABLE_WITHOUT_LEASE_MS = 1_000;
 
 /** Maximum number of restarts of a request whose fill was given up. */
@@ -55,7 +58,9 @@ const MAX_ATTEMPTS = 3;
 /** Requests of one key with a precondition that is the origin's to evaluate, and that are passed on, at a time. */
 const MAX_PRECONDITIONS = 4;
 
-/** A request waits for the head of another's fill of an uncacheable key for so many times what the origin took before. */
+/**
+ * A request waits for the head of another's fill of an uncacheable key for so many times what the origin took before.
+ */
 const COLLAPSE_TIMEOUT = 1.25;
 
 /** Or for so long at least, as origins have bad moments. */
@@ -90,7 +95,10 @@ export class CacheEngine implements Engine {
     return lookup(this.options, key, request, profile, now, at);
   }
 
-  /** @returns The answer: at once unless it waits for upstream. @throws {HttpError} (or rejects) when there is none to give. */
+  /**
+   * @returns The answer: at once unless it waits for upstream. @throws {HttpError} (or rejects) when there is none to
+   * give.
+   */
   handle(request: CacheRequest): Answer | Promise<Answer> {
     const profile = profileOf(request);
     const honoured = request.rules.ruleFor(request.path, 200).request_directives === 'honour';
@@ -208,8 +216,8 @@ function collapse(engine: Engine, exchange: Exchange): Next {
 }
 
 /**
- * Upstream without waiting, as the response is not expected to be one that others may share. Those above the number that
- * may be sent at a time find it nevertheless, unless the visitor's own conditions go along.
+ * Upstream without waiting, as the response is not expected to be one that others may share. Those above the number
+ * that may be sent at a time find it nevertheless, unless the visitor's own conditions go along.
  */
 function onItsOwn(engine: Engine, exchange: Exchange, key: string): Next {
   const { request, candidate } = exchange;

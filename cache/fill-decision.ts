@@ -248,7 +248,9 @@ function storablePart(headers: RawHeaders, length: number | undefined): Decision
   return { start: range.start, representation: range.length };
 }
 
-/** A POST whose answer says that it is the representation of the target URI, and for how long (RFC 9110, section 9.3.3). */
+/**
+ * A POST whose answer says that it is the representation of the target URI, and for how long (RFC 9110, section 9.3.3).
+ */
 function representsItsUri(
   { keyed, rawTarget, rules, path, site }: CacheRequest,
   status: number,

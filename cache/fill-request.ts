@@ -113,7 +113,9 @@ function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visit
   return { method, target, headers, memo, body, visitor };
 }
 
-/** The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be. */
+/**
+ * The request that fetches what can be kept: without the visitor's own conditions, and for the whole where it can be.
+ */
 function fillRequest(
   { request, candidate, conditional }: Exchange,
   validating: StoredResponse | undefined,
@@ -153,7 +155,9 @@ export function memoryKey({ keyed, rules, path }: CacheRequest): string {
   return credentials.hasAuthorization ? `${key}\nauthorization` : `${key}\ncookies`;
 }
 
-/** Two requests with the same fill key may be answered with the same response, as far as is known before it is there. */
+/**
+ * Two requests with the same fill key may be answered with the same response, as far as is known before it is there.
+ */
 export function fillKey(
   { request, range, candidate }: Exchange,
   memory: KeyMemory | undefined,
@@ -182,7 +186,9 @@ const OF_THE_REQUEST: ReadonlySet<StoreRefusal | undefined> = new Set<StoreRefus
   'partial',
 ]);
 
-/** An error says less of a key than a response does: any request can be made in such a way that it is answered with one. */
+/**
+ * An error says less of a key than a response does: any request can be made in such a way that it is answered with one.
+ */
 const WEIGHT_OF_ERROR = 1 / 4;
 
 /** Uncacheable responses beyond this number change nothing. */

@@ -18,9 +18,9 @@ interface Entry<T> {
 const FIRST_BUCKETS = 64;
 
 /**
- * As a Map, in no order. It grows by a bucket with each key, and never makes itself a new table, as a Map does each few dozen keys
- * that come and go: those that it leaves, in the old generation, would keep alive
- * what was in them until the next full collection.
+ * As a Map, in no order. It grows by a bucket with each key, and never makes itself a new table, as a Map does each few
+ * dozen keys that come and go: those that it leaves, in the old generation, would keep alive what was in them until the
+ * next full collection.
  */
 export class KeyMap<T> {
   readonly #buckets: (Entry<T> | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);

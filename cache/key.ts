@@ -230,7 +230,9 @@ function parameterName(parameter: string): string {
   return IS_DECODABLE.test(spaced) ? decodeURIComponent(spaced) : name;
 }
 
-/** Escapes that are all well-formed UTF-8 (RFC 3629, section 4), which `decodeURIComponent` takes. Takes linear time. */
+/**
+ * Escapes that are all well-formed UTF-8 (RFC 3629, section 4), which `decodeURIComponent` takes. Takes linear time.
+ */
 const IS_DECODABLE = (() => {
   const tail = '%[89ab][0-9a-f]';
   const characters = [

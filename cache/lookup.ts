@@ -121,15 +121,18 @@ function judged(
   return { outcome, stored, facts, reason, isTrusted, isRefused };
 }
 
-/** Usability of a stored response that purges have named softly, or not at all (rules 4, 5 and 7 of docs/purging.md). */
+/**
+ * Usability of a stored response that purges have named softly, or not at all (rules 4, 5 and 7 of docs/purging.md).
+ */
 function afterPurges(stored: StoredResponse, verdict: Verdict, usable: Reuse): Reuse {
   if (verdict !== 'soft' || usable !== 'fresh') return usable;
   return permitsStale(stored) ? 'while-revalidate' : 'stale';
 }
 
 /**
- * If-Match and If-Unmodified-Since are the origin's to evaluate, but a cache may ignore them (RFC 9110, sections 13.1.1 and
- * 13.1.4): where they hold for the stored response, and where more requests of the key than a few already ask the origin.
+ * If-Match and If-Unmodified-Since are the origin's to evaluate, but a cache may ignore them (RFC 9110, sections 13.1.1
+ * and 13.1.4): where they hold for the stored response, and where more requests of the key than a few already ask the
+ * origin.
  */
 function holds({ headers }: StoredResponse, request: RawHeaders, now: EpochMs): boolean {
   const selected = { etag: firstLine(headers, 'etag'), lastModified: firstLine(headers, 'last-modified') };

@@ -49,7 +49,9 @@ const MAX_VARIANT_MARKS = 32;
 /** A variant that is told by more characters of fields stands for its whole URL. */
 const MAX_VARIANT_CHARS = 512;
 
-/** Longer selectors are known by their hash: a mark's memory is bounded, and so is that of all marks, by their number. */
+/**
+ * Longer selectors are known by their hash: a mark's memory is bounded, and so is that of all marks, by their number.
+ */
 const MAX_NAME_CHARS = 256;
 
 /** Bytes that a mark costs besides the characters of its selector. */

@@ -22,7 +22,10 @@ import type { Windowed, Windows } from './windows.ts';
 /** Unread bytes at which upstream is held back. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
-/** Pieces that a reader remembers to have given out; of one that never says that they are done with, the collector takes care. */
+/**
+ * Pieces that a reader remembers to have given out; of one that never says that they are done with, the collector takes
+ * care.
+ */
 const MAX_LENT = 4;
 
 /** The reader is too far behind for a body that is not kept; `position` is the next byte it would have read. */
@@ -215,7 +218,10 @@ export class SharedBody implements Windowed {
     this.#readersAt[place] = (this.#readersAt[place] ?? 0) + change;
   }
 
-  /** Drops what every reader has passed, unless the body is kept, and lets upstream go on. Costs the same however many read. */
+  /**
+   * Drops what every reader has passed, unless the body is kept, and lets upstream go on. Costs the same however many
+   * read.
+   */
   #trim(): void {
     if (this.#writer !== undefined || this.#readers.size === 0) return;
     let drop = 0;

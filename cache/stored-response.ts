@@ -13,7 +13,10 @@ import { type VaryMember, varyMembers } from './vary.ts';
 export interface StoredResponse {
   readonly status: number;
   readonly statusText: string;
-  /** End-to-end fields without Age and Cache-Status, which are made anew for each answer, and without those that no-cache="…" or private="…" names. */
+  /**
+   * End-to-end fields without Age and Cache-Status, which are made anew for each answer, and without those that
+   * no-cache="…" or private="…" names.
+   */
   readonly headers: RawHeaders;
   readonly trailers: RawHeaders;
   readonly vary: readonly VaryMember[];
@@ -28,9 +31,9 @@ export interface StoredResponse {
   readonly length: number;
   readonly body: StoredBody;
   /**
-   * Caches for what follows from this object (stored-facts.ts), and for the component that answers with it: they live as
-   * long as the object, and are not stored. A WeakMap would do the same, but its values outlive every collection of the
-   * young generation.
+   * Caches for what follows from this object (stored-facts.ts), and for the component that answers with it: they live
+   * as long as the object, and are not stored. A WeakMap would do the same, but its values outlive every collection of
+   * the young generation.
    */
   facts?: object | undefined;
   prepared?: object | undefined;
@@ -83,7 +86,9 @@ export function coveringRange(stored: StoredResponse, start: number, end: number
   return stored.body.ranges.some((range) => range.start <= start && range.end >= end);
 }
 
-/** @returns The strong validator that tells two parts of one representation from parts of two (RFC 9111, section 3.4). */
+/**
+ * @returns The strong validator that tells two parts of one representation from parts of two (RFC 9111, section 3.4).
+ */
 export function strongValidator(headers: RawHeaders): string | undefined {
   const etag = fieldValue(headers, 'etag');
   return etag?.startsWith('"') ? etag : undefined;

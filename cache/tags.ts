@@ -45,7 +45,10 @@ export function invalidatedGroups(authority: string, headers: RawHeaders): reado
   return [...groups].filter((group) => groupTag(authority, group).length <= MAX_TAG_LENGTH);
 }
 
-/** @returns The strings of Cache-Groups or Cache-Group-Invalidation; none where the field is not valid (RFC 9875, section 2). */
+/**
+ * @returns The strings of Cache-Groups or Cache-Group-Invalidation; none where the field is not valid (RFC 9875,
+ * section 2).
+ */
 function cacheGroups(headers: RawHeaders, field: 'cache-groups' | 'cache-group-invalidation'): string[] {
   const lines = fieldLines(headers, field);
   if (lines.length === 0) return [];

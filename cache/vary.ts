@@ -14,7 +14,8 @@ export interface VaryMember {
 }
 
 /**
- * @returns The members in order; `*` never gets here, such a response is not stored. An origin that has encoded a response
+ * @returns The members in order; `*` never gets here, such a response is not stored. An origin that has encoded a
+ * response
  *   and does not say that it varies by Accept-Encoding has forgotten to: not every client could read it.
  */
 export function varyMembers(response: RawHeaders, request: RawHeaders): readonly VaryMember[] {
@@ -54,8 +55,9 @@ export function normalisedField(request: RawHeaders, name: string): string | und
       return members.map(({ token, q }) => (q === 1 ? token : `${token};q=${q}`)).join(',');
     }
     default:
-      // Section 4.1 lets us combine lines and drop whitespace where the syntax is a list; it is for what has commas. Not
-      // for empty members: a list may have them, but to a field that is none, such as Origin, they make another value.
+      // Section 4.1 lets us combine lines and drop whitespace where the syntax is a list; it is for what has commas.
+      // Not for empty members: a list may have them, but to a field that is none, such as Origin, they make another
+      // value.
       return value.includes(',') && !HAS_EMPTY_MEMBER.test(value) ? listMembers(value).join(',') : trimOws(value);
   }
 }

@@ -145,7 +145,8 @@ export function parse(
       if (value !== undefined) throw new UsageError(`${rawName} takes no value`, `Write ${rawName} alone.`);
       values[name] = true;
     } else {
-      // `--listen --json`: what looks like an option is one; `--listen=-x` says that it is meant. `-` is standard output.
+      // `--listen --json`: what looks like an option is one; `--listen=-x` says that it is meant. `-` is standard
+      // output.
       if (!value || (value.startsWith('-') && value !== '-' && !token.inlineValue)) {
         throw new UsageError(`${rawName} needs a value`, `Write ${rawName} ${option.value}.`);
       }

@@ -60,7 +60,10 @@ export interface NodePlan {
   start(log: Logger): Promise<RunningNode>;
 }
 
-/** @returns A plan for every node, in an order in which they find each other: control nodes, shields, edges, DNS servers. */
+/**
+ * @returns A plan for every node, in an order in which they find each other: control nodes, shields, edges, DNS
+ * servers.
+ */
 export function plansOf(regions: readonly RegionConfig[]): NodePlan[] {
   return [
     ...regions.flatMap((region) => (region.control ? [controlPlan(region, region.control, regions)] : [])),

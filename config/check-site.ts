@@ -25,7 +25,9 @@ interface Scope {
 /** The path of every request begins with `/`. */
 const EVERY_PATH = '/*';
 
-/** These describe one connection or the length of one message: the sender of the message sets them (RFC 9110, 7.6.1). */
+/**
+ * These describe one connection or the length of one message: the sender of the message sets them (RFC 9110, 7.6.1).
+ */
 const FRAMING_FIELDS: readonly string[] = [
   'connection',
   'content-length',

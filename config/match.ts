@@ -75,7 +75,9 @@ export function hostMatcher(sites: readonly SiteConfig[]): (host: string) => Sit
 
 const COMPILED = new WeakMap<SiteConfig, CompiledRules>();
 
-/** Prepares the rules of `site` for matching, in time linear in the length of a path for each rule; once for each site. */
+/**
+ * Prepares the rules of `site` for matching, in time linear in the length of a path for each rule; once for each site.
+ */
 export function compileRules(site: SiteConfig): CompiledRules {
   const known = COMPILED.get(site);
   if (known !== undefined) return known;

@@ -43,7 +43,10 @@ export function staticExtension(path: string): string | undefined {
   return Object.hasOwn(TYPES, extension) && path.length > extension.length ? extension : undefined;
 }
 
-/** Returns whether the type is one that a file with the extension of `path` has; of a path without such an extension any is. */
+/**
+ * Returns whether the type is one that a file with the extension of `path` has; of a path without such an extension any
+ * is.
+ */
 export function fitsExtension(path: string, contentType: string | undefined): boolean {
   const extension = staticExtension(path);
   if (extension === undefined) return true;

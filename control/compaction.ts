@@ -28,7 +28,9 @@ export async function compact({ journal, retentionMs, maxRecords, now }: Compact
 
 const INTERVAL_MS = 60_000;
 
-/** Does it now and every minute, as `options` says by then. @returns How to stop; resolves when nothing is under way. */
+/**
+ * Does it now and every minute, as `options` says by then. @returns How to stop; resolves when nothing is under way.
+ */
 export function compactRegularly(options: () => CompactionOptions, log: Logger): () => Promise<void> {
   let underWay: Promise<void> | undefined;
   const run = (): void => {

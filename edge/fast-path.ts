@@ -328,7 +328,10 @@ export class FastPath {
   }
 }
 
-/** @returns The key that the request has if its target is spelt as it is stored: as bytes where it came as bytes, valid until the next. */
+/**
+ * @returns The key that the request has if its target is spelt as it is stored: as bytes where it came as bytes, valid
+ * until the next.
+ */
 function keyOf({ prefix, suffix, around }: SectionProfile, request: Request): string | KeyBytes {
   const { bytes, targetFrom, targetTo } = request;
   if (bytes === undefined || around === undefined) return prefix + request.target + suffix;

@@ -58,7 +58,8 @@ function changesOf(config: SiteConfig['response_headers'], make: () => Changes):
 
 /**
  * @param path - The path that the site's rules go by.
- * @param isPersonal - Whether the answer is for one visitor only: then no cache on the way may keep it for others either.
+ * @param isPersonal - Whether the answer is for one visitor only: then no cache on the way may keep it for others
+ * either.
  */
 export function finishedHead(
   { site, rules }: ServedSite,

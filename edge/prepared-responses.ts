@@ -39,7 +39,10 @@ export class PreparedResponses {
     return prepared;
   }
 
-  /** @returns The whole answer; the next one within the second finds it ready, if the last one was no longer ago, and while there is room. */
+  /**
+   * @returns The whole answer; the next one within the second finds it ready, if the last one was no longer ago, and
+   * while there is room.
+   */
   makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: EpochMs, form?: Form): Buffer | undefined {
     // What is asked for less often would only be carried from one collection of garbage to the next.
     const keeps = this.#wholeBytes < WHOLE_BYTES && prepared.isUsedWithin(WHOLE_MS, now);

@@ -99,7 +99,8 @@ export class Prepared {
   }
 
   /**
-   * @param keeps - Whether to keep them for `readyBytes`, in memory of their own: a piece of the shared pool holds all of it.
+   * @param keeps - Whether to keep them for `readyBytes`, in memory of their own: a piece of the shared pool holds all
+   * of it.
    * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
   makeBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, keeps: boolean, form = HTTP1): Buffer | undefined {

@@ -21,7 +21,9 @@ export interface RoutingOptions {
   readonly site: SiteConfig;
   /** Empty for what is not cached. */
   readonly key: string;
-  /** Requester: a visitor, another edge, or a worker of this edge. For an edge no edge is asked, for a worker neither. */
+  /**
+   * Requester: a visitor, another edge, or a worker of this edge. For an edge no edge is asked, for a worker neither.
+   */
   readonly requester: 'by-visitor' | 'by-edge' | 'by-worker';
   /** Call to the next node, made anew for each fetch: it says what this node has applied of the journal by then. */
   readonly call: () => Omit<TierCall, 'ask'>;

@@ -56,7 +56,9 @@ export function steer(
   };
 }
 
-/** Fetch Metadata says so; browsers that do not send it (over plain http) tell by the field that only navigations have. */
+/**
+ * Fetch Metadata says so; browsers that do not send it (over plain http) tell by the field that only navigations have.
+ */
 function isNavigation(headers: RawHeaders): boolean {
   const mode = fieldValue(headers, 'sec-fetch-mode');
   return mode === undefined ? fieldValue(headers, 'upgrade-insecure-requests') === '1' : mode === 'navigate';

@@ -93,8 +93,8 @@ export function routing(
 }
 
 /**
- * Key and header section with which a request goes on. Where its answer may be one for all, the cookies that do not count
- * are taken out, so that no visitor puts into a page of all what the key does not say.
+ * Key and header section with which a request goes on. Where its answer may be one for all, the cookies that do not
+ * count are taken out, so that no visitor puts into a page of all what the key does not say.
  */
 export function asSent(
   { method, served: { site, rules }, keyed, memo }: ParsedRequest,

@@ -23,7 +23,10 @@ export interface GeoLocation {
   readonly asOrganization?: string;
   /** In English. */
   readonly city?: string;
-  /** The largest division of the country: a state, a province. ISO 3166-2 without the country where known (`BY`), else its name. */
+  /**
+   * The largest division of the country: a state, a province. ISO 3166-2 without the country where known (`BY`), else
+   * its name.
+   */
   readonly subdivision?: string;
   /**
    * So many leading bits of the address all of this holds for: every address that shares them is in the same place.

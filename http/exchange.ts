@@ -52,7 +52,10 @@ export interface ServerExchange extends ServerRequest {
   head(head: ResponseHead): void;
   /** Sends a head that waits. */
   flush(): void;
-  /** Sends a piece of the body, or drops it where there can be none. @returns Whether there is room for more; if not, see `onDrain`. */
+  /**
+   * Sends a piece of the body, or drops it where there can be none. @returns Whether there is room for more; if not,
+   * see `onDrain`.
+   */
   write(piece: Buffer): boolean;
   /** Ends the answer. @param trailers - Sent where the body's framing has a place for them. */
   end(trailers?: RawHeaders): void;
@@ -94,7 +97,10 @@ export function reasonPhrase({ status, statusText }: ResponseHead): string {
   return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
 }
 
-/** Returns whether a response with this status may have content and Content-Length (RFC 9110, sections 15.3.5 and 15.4.5). */
+/**
+ * Returns whether a response with this status may have content and Content-Length (RFC 9110, sections 15.3.5 and
+ * 15.4.5).
+ */
 export function allowsContent(status: number): boolean {
   return status !== 204 && status !== 304;
 }

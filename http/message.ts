@@ -60,7 +60,9 @@ export interface UpstreamRequest {
   readonly body: Readable | undefined;
   /** The protocol to switch to (RFC 9110, section 7.8), such as `websocket`. */
   readonly upgrade?: string | undefined;
-  /** Block of addresses of the visitor that it is sent for, whose share of connections it counts against; absent: none. */
+  /**
+   * Block of addresses of the visitor that it is sent for, whose share of connections it counts against; absent: none.
+   */
   readonly visitor?: string | undefined;
 }
 
@@ -84,8 +86,8 @@ export interface BodySink {
  */
 export interface ResponseSink extends BodySink {
   /**
-   * Receiver of `onData` and `onEnd`, from `onHead` on, where it is another one: a sink that is there for the head or for
-   * errors is not on the way of each chunk.
+   * Receiver of `onData` and `onEnd`, from `onHead` on, where it is another one: a sink that is there for the head or
+   * for errors is not on the way of each chunk.
    */
   readonly body?: BodySink | undefined;
   /** A 1xx other than 101 (RFC 9110, section 15.2). */

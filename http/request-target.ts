@@ -44,7 +44,8 @@ export function parseRequestTarget(
   rawHeaders: RawHeaders,
   { impliedHost, dotSegments = alwaysRefuse }: TargetOptions = {},
 ): Target {
-  // RFC 9110, section 9.3.6: CONNECT makes tunnels, which is for forward proxies. RFC 9113, section 3.4: PRI is no method.
+  // RFC 9110, section 9.3.6: CONNECT makes tunnels, which is for forward proxies. RFC 9113, section 3.4: PRI is no
+  // method.
   if (method === 'CONNECT' || method === 'PRI') throw new HttpError('method_not_implemented', method);
   const hostField = parseHostField(rawHeaders, impliedHost);
   if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');

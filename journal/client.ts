@@ -32,9 +32,9 @@ export interface JournalClientOptions {
 
 export interface JournalClient {
   /**
-   * Opens a connection to the journal, for the follower. Messages are parsed but not interpreted; the follower does that,
-   * and closes silent connections. Its iterations throw a `JournalError`: `journal_unreachable`, `journal_refused`,
-   * `journal_bad_message`, `journal_ended`.
+   * Opens a connection to the journal, for the follower. Messages are parsed but not interpreted; the follower does
+   * that, and closes silent connections. Its iterations throw a `JournalError`: `journal_unreachable`,
+   * `journal_refused`, `journal_bad_message`, `journal_ended`.
    */
   readonly messages: Connect;
   /**

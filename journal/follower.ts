@@ -65,7 +65,10 @@ export interface FollowerOptions {
   readonly connect: Connect;
   /** Called with the position of the target each time that it moves, and once for each connection. */
   readonly report: (seq: number, identity: string) => void;
-  /** Both clocks, by which the target holds its lease: one goes on while the machine sleeps, the other is never set back. */
+  /**
+   * Both clocks, by which the target holds its lease: one goes on while the machine sleeps, the other is never set
+   * back.
+   */
   readonly now: () => Instant;
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -79,7 +82,9 @@ export interface FollowerOptions {
   readonly maxPauseMs?: number;
 }
 
-/** A connection is dead after this many intervals without a message, or of heartbeats without the records they tell of. */
+/**
+ * A connection is dead after this many intervals without a message, or of heartbeats without the records they tell of.
+ */
 const SILENT_INTERVALS = 3;
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;

@@ -45,7 +45,8 @@ export interface JournalRoute {
   /**
    * Answers the request, whose body has not been read.
    *
-   * @throws {HttpError | JournalError} what it is to be refused with, if it has no answer yet. The body may not have been
+   * @throws {HttpError | JournalError} what it is to be refused with, if it has no answer yet. The body may not have
+   * been
    *   read, so the connection is to be closed.
    */
   answer(request: IncomingMessage, response: ServerResponse): Promise<void>;

@@ -76,7 +76,10 @@ export function formatIpv4(bits: number): string {
   return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
 }
 
-/** @returns The address as RFC 5952 has it: in lower case, without leading zeros, `::` for the longest run of zeros, the first of several. */
+/**
+ * @returns The address as RFC 5952 has it: in lower case, without leading zeros, `::` for the longest run of zeros, the
+ * first of several.
+ */
 export function formatAddress({ family, ipv4, groups }: ParsedAddress): string {
   if (family === 4) return formatIpv4(ipv4);
   let [bestAt, bestLength] = [-1, 1]; // section 4.2.2: not for a single group

@@ -110,7 +110,9 @@ export function millisecondsOf(moment: MonotonicMs): number {
   return moment as unknown as number;
 }
 
-/** Returns the moment that a number of milliseconds since the epoch stands for: from a date, a database or a message. */
+/**
+ * Returns the moment that a number of milliseconds since the epoch stands for: from a date, a database or a message.
+ */
 export function epochMs(ms: number): EpochMs {
   return ms as EpochMs;
 }

@@ -31,7 +31,8 @@ export class WatchedFiles {
   /**
    * Looks at the files once. Never rejects: that a file is missing or may not be read is a state like others.
    *
-   * @returns Whether they are not what was read last, and have settled. They count as read from then on, whatever reading
+   * @returns Whether they are not what was read last, and have settled. They count as read from then on, whatever
+   * reading
    *   them comes to: the caller hears of a change once.
    */
   async hasChanged(): Promise<boolean> {

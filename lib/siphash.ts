@@ -1,6 +1,6 @@
 /**
- * SipHash (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012): a keyed hash of which an attacker who does not
- * know the key can find two inputs with the same value. Node has none that is quick for so few bytes.
+ * SipHash (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012): a keyed hash of which an attacker who does
+ * not know the key can find two inputs with the same value. Node has none that is quick for so few bytes.
  *
  * It needs integers of 64 bits, which JavaScript has at the price of an object each, and WebAssembly has for nothing:
  * so it is a module of one function, made here, with the key in it. For a key of 60 bytes that takes a third of what
@@ -13,7 +13,9 @@
 
 export const KEY_BYTES = 16;
 
-/** Rounds for each block of 8 bytes, and at the end: SipHash-1-3 is what tables of keys use, SipHash-2-4 is RFC 9018's. */
+/**
+ * Rounds for each block of 8 bytes, and at the end: SipHash-1-3 is what tables of keys use, SipHash-2-4 is RFC 9018's.
+ */
 export interface Rounds {
   readonly compression: number;
   readonly finalization: number;

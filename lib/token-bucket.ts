@@ -12,8 +12,8 @@ export interface Pace {
 }
 
 /**
- * Returns the tokens of a bucket after a time in which none were taken. Tables of numbers, whose buckets are no objects,
- * calculate by it as well.
+ * Returns the tokens of a bucket after a time in which none were taken. Tables of numbers, whose buckets are no
+ * objects, calculate by it as well.
  *
  * @param left - Tokens before; negative where more was taken than there was.
  */

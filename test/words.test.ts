@@ -9,7 +9,7 @@ import { MAX_COLUMNS } from '../lib/markdown.ts';
 const ROOT = join(import.meta.dirname, '..');
 const exclude = ['node_modules/**', '.tap/**', 'test/wordpress/site/**'];
 const sources = globSync('**/*.ts', { cwd: ROOT, exclude });
-const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT });
+const pages = globSync(['**/*.md', '.github/**/*.md'], { cwd: ROOT, exclude });
 const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
 /** Beginning of a doc comment, apart so that this file has none that these rules find. */
@@ -78,6 +78,17 @@ test(`lines of the docs have at most ${MAX_COLUMNS} columns`, async (t) => {
       textOf(page)
         .split('\n')
         .flatMap((line, index) => (isTooWide(line) ? `${page}:${index + 1}` : [])),
+    ),
+    [],
+  );
+});
+
+test(`lines of comments have at most ${MAX_COLUMNS} columns`, async (t) => {
+  t.strictSame(
+    sources.flatMap((file) =>
+      textOf(file)
+        .split('\n')
+        .flatMap((line, index) => (/^\s*(?:\/\/|\/?\*)/.test(line) && isTooWide(line) ? `${file}:${index + 1}` : [])),
     ),
     [],
   );

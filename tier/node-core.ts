@@ -46,7 +46,9 @@ export interface NodeCoreOptions {
   readonly monotonic?: (() => MonotonicMs) | undefined;
   /** Access log for answers to visitors; by default none. */
   readonly accessLog?: { readonly current: AccessLog | undefined };
-  /** Returns a visitor's address, from the other end of the connection (by default) and the headers of trusted proxies. */
+  /**
+   * Returns a visitor's address, from the other end of the connection (by default) and the headers of trusted proxies.
+   */
   readonly visitorAddress?: (sender: string, headers: RawHeaders) => string;
 }
 

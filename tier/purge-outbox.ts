@@ -11,7 +11,10 @@ import type { Purge } from '../journal/journal.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Logger } from '../telemetry/log.ts';
 
-/** Selectors of more characters than this are owed as their whole site: more than what was said is purged then, never less. */
+/**
+ * Selectors of more characters than this are owed as their whole site: more than what was said is purged then, never
+ * less.
+ */
 const MAX_CHARS = 1024 * 1024;
 
 /** Overhead of a selector besides its characters. */

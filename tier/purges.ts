@@ -24,7 +24,10 @@ export interface Purging {
    * @throws {HttpError} `journal_unreachable` when it may not have been taken.
    */
   purge(purges: readonly Purge[]): Promise<void>;
-  /** The same on behalf of an origin, which does not say it again: what the journal does not take is owed. Never rejects. */
+  /**
+   * The same on behalf of an origin, which does not say it again: what the journal does not take is owed. Never
+   * rejects.
+   */
   invalidate(purges: readonly Purge[]): Promise<void>;
   /** Follows where the new config says. */
   reload(region: RegionConfig): void;

@@ -68,7 +68,9 @@ export const MAX_DELTA_SECONDS = 2 ** 31;
 /** Directives whose argument only restricts them: without it, they say more (sections 5.2.2.4 and 5.2.2.7). */
 const FIELD_LISTS: ReadonlySet<string> = new Set(['no-cache', 'private']);
 
-/** A directive's argument: `true` when it has none. The first of several wins (section 4.2.1), but for `FIELD_LISTS`. */
+/**
+ * A directive's argument: `true` when it has none. The first of several wins (section 4.2.1), but for `FIELD_LISTS`.
+ */
 export type DirectiveMap = ReadonlyMap<string, string | true>;
 
 /** @param value - The field's combined value; malformed members are read as far as they make sense. */

@@ -31,7 +31,10 @@ export interface ResponsePolicy {
   readonly explicitLifetimeMs: number | undefined;
   readonly lifetimeMs: number;
   readonly initialAgeMs: number;
-  /** `stale-while-revalidate`: the origin's window, else the rule's where there is a lifetime; 0 where staleness is forbidden. */
+  /**
+   * `stale-while-revalidate`: the origin's window, else the rule's where there is a lifetime; 0 where staleness is
+   * forbidden.
+   */
   readonly staleWhileRevalidateMs: number;
   /** `stale-if-error`, likewise. */
   readonly staleIfErrorMs: number;

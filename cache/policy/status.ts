@@ -3,7 +3,10 @@
  * @module
  */
 
-/** Cacheable without a word from the origin (RFC 9110, section 15.1: "heuristically cacheable"). 206 is stored by its own rules. */
+/**
+ * Cacheable without a word from the origin (RFC 9110, section 15.1: "heuristically cacheable"). 206 is stored by its
+ * own rules.
+ */
 const HEURISTIC = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
 
 /**

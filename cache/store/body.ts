@@ -11,7 +11,10 @@ import type { StoredBody, StoreWriter } from './store.ts';
 /** Bodies up to this are kept as one exact Buffer; larger ones as the chunks in which they came. */
 const ONE_BUFFER_BYTES = 64 * 1024;
 
-/** A chunk that fills less of its memory than this is copied, so that a small body does not hold a socket's whole read buffer. */
+/**
+ * A chunk that fills less of its memory than this is copied, so that a small body does not hold a socket's whole read
+ * buffer.
+ */
 const MIN_STORED_SHARE = 0.75;
 
 /**

@@ -25,7 +25,9 @@ const PREPARED_BYTES = 2_000;
 /** About what a response of 1 KB takes here: a generation ends after as many reads of records as have room in it. */
 const USUAL_BYTES = 5 * 1024;
 
-/** Marks of a row: decoded here, or never read; other values are the number of the generation in which it was last read. */
+/**
+ * Marks of a row: decoded here, or never read; other values are the number of the generation in which it was last read.
+ */
 export const DECODED: number = MARK_MASK;
 const NEVER = 0;
 

@@ -236,7 +236,8 @@ function readBody(from: RecordReader, place: RecordCursor, nextOutside: () => Me
   if (bytes === 0) return new MemoryBody(NO_SEGMENTS, { id });
   const { at } = place;
   place.at += bytes;
-  // A copy, as the slab is written anew when it is of no use any more. A piece of the shared pool would hold all of that.
+  // A copy, as the slab is written anew when it is of no use any more. A piece of the shared pool would hold all of
+  // that.
   const chunk = place.isKept ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes);
   place.slab.buffer.copy(chunk, 0, at, place.at);
   return new MemoryBody([{ start, end: start + bytes, chunks: [chunk] }], { id });

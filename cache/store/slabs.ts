@@ -23,7 +23,9 @@ const PART_OF_SLAB = 8;
 /** Below this it is worth while to move what is left. */
 const LEAST_IN_USE = 0.75;
 
-/** Slabs that are kept to be used again soon, so that they are not left to the garbage collector, which takes its time. */
+/**
+ * Slabs that are kept to be used again soon, so that they are not left to the garbage collector, which takes its time.
+ */
 const MAX_SPARE = 4;
 
 /** Overhead of a slab besides its bytes. */
@@ -82,7 +84,10 @@ export class Slabs {
     return this.#slabs[number] as Slab;
   }
 
-  /** @param bytes - Of a record. @returns The slab's number; `offset` says where in it. The record must be written at once. */
+  /**
+   * @param bytes - Of a record. @returns The slab's number; `offset` says where in it. The record must be written at
+   * once.
+   */
   allocate(bytes: number): number {
     this.offset = 0;
     if (bytes * PART_OF_SLAB > this.#slabBytes) return this.#add(bytes, bytes);

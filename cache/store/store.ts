@@ -37,7 +37,8 @@ export interface StoredBody {
 
 export interface StoreWriter {
   /**
-   * @param isLast - Whether `commit` or `abort` follows at once: then no copy is made of what shares memory with others.
+   * @param isLast - Whether `commit` or `abort` follows at once: then no copy is made of what shares memory with
+   * others.
    * @returns The bytes as they are kept, or `undefined` when there is no room: the caller must then `abort`.
    */
   append(chunk: Buffer, isLast?: boolean): Buffer | undefined;

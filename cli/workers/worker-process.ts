@@ -27,8 +27,8 @@ const STABLE_MS = 10_000;
 const PAUSES = { firstMs: 250, maxMs: 10_000 };
 
 /**
- * After so many times that a worker should have said that it is alive, and did not, it is ended: the system goes on giving
- * it connections. Counted, not timed: when the whole machine stood still, no worker is at fault.
+ * After so many times that a worker should have said that it is alive, and did not, it is ended: the system goes on
+ * giving it connections. Counted, not timed: when the whole machine stood still, no worker is at fault.
  */
 const SILENCES = 5;
 /** The same for one that is starting, which a busy machine may make slow. */

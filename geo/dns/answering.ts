@@ -118,7 +118,9 @@ class Answerer {
     return this.#done(RCODE.NOERROR, name.id);
   }
 
-  /** No such name, or nothing of the type: with the SOA, whose TTL says how long that may be kept (RFC 2308, section 3). */
+  /**
+   * No such name, or nothing of the type: with the SOA, whose TTL says how long that may be kept (RFC 2308, section 3).
+   */
   #nothing(rcode: Rcode, kind: number, ttlSeconds: number): Answer {
     const { soa } = this.#question.zone;
     if (!this.#write('authorities', this.#apexPointer(), soa, ttlSeconds)) return this.#truncated(kind);

@@ -27,7 +27,9 @@ export interface Edns {
 
 /** EDNS Client Subnet of a query, which is well-formed. */
 export interface ClientSubnet {
-  /** 1: IPv4, 2: IPv6 (IANA "Address Family Numbers"). 0 with nothing but that, from some that want to be left alone. */
+  /**
+   * 1: IPv4, 2: IPv6 (IANA "Address Family Numbers"). 0 with nothing but that, from some that want to be left alone.
+   */
   readonly family: number;
   /** So many bits of the address are given. 0: the client does not want to be located by its address. */
   readonly sourcePrefix: number;

@@ -177,7 +177,10 @@ export class Responder {
     );
   }
 
-  /** Answers one in `slip` rate-limited queries with a cookie (RFC 7873, section 5.2.3) or TC=1, so real clients can retry. */
+  /**
+   * Answers one in `slip` rate-limited queries with a cookie (RFC 7873, section 5.2.3) or TC=1, so real clients can
+   * retry.
+   */
   #beyondLimit({ query, cookieState }: Exchange, edns: EdnsAnswer): Buffer | undefined {
     const { counts, config } = this.#options;
     this.#limited += 1;

@@ -58,7 +58,8 @@ export class Spool {
    *
    * @param visitor - Block of addresses that it counts for.
    * @returns The body, to be read once; destroying it gives back what it holds.
-   * @throws {HttpError} `spool_full` when there is no room, or the disk is full; the error that the body broke off with.
+   * @throws {HttpError} `spool_full` when there is no room, or the disk is full; the error that the body broke off
+   * with.
    */
   async take(body: Readable, visitor: string | undefined): Promise<Readable> {
     const kept = new SpooledBody(this, visitor);

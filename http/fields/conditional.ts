@@ -49,9 +49,9 @@ export function isForOriginOnly(request: RawHeaders): boolean {
 }
 
 /**
- * Returns whether the preconditions that speak to the origin hold for a response (RFC 9110, section 13.2.2, steps 1 and 2).
- * A cache answers with it then, which is what ignoring them comes to (sections 13.1.1 and 13.1.4: it "MAY ignore" them);
- * where they do not hold, the verdict is the origin's.
+ * Returns whether the preconditions that speak to the origin hold for a response (RFC 9110, section 13.2.2, steps 1 and
+ * 2). A cache answers with it then, which is what ignoring them comes to (sections 13.1.1 and 13.1.4: it "MAY ignore"
+ * them); where they do not hold, the verdict is the origin's.
  */
 export function preconditionsHold(
   request: RawHeaders,

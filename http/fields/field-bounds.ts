@@ -35,7 +35,8 @@ const IGNORED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /**
- * @returns The same headers, without fields that are too long to be read and need not be; these are not passed on either.
+ * @returns The same headers, without fields that are too long to be read and need not be; these are not passed on
+ * either.
  * @throws {HttpError} `header_too_large` where such a field may not be left out.
  */
 export function boundedFields(headers: RawHeaders): RawHeaders {

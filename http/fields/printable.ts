@@ -38,7 +38,8 @@ function isChunkPrintable(text: string): boolean {
   bytes.fill(SPACE, length, count * 4);
   for (let i = 0; i < count; i++) {
     const word = words[i] as number;
-    // The highest bit of a byte stays clear in all three if it is between a space and a tilde, as nothing is carried then.
+    // The highest bit of a byte stays clear in all three if it is between a space and a tilde, as nothing is carried
+    // then.
     if (((word - 0x20202020) | (word + 0x01010101) | word) & 0x80808080 && !isWordPrintable(i * 4)) return false;
   }
   return true;

@@ -163,7 +163,10 @@ export class Http1Connection<Meaning> {
     this.#read(this.#rest === '' ? text : this.#rest + text);
   }
 
-  /** @returns Whether it is one request with the header section of the last one, and nothing else: what visitors send mostly. */
+  /**
+   * @returns Whether it is one request with the header section of the last one, and nothing else: what visitors send
+   * mostly.
+   */
   #takeRepeat(bytes: Buffer, length: number): boolean {
     const recogniser = this.#recogniser;
     const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#server.closing;
@@ -199,7 +202,10 @@ export class Http1Connection<Meaning> {
     return this.#server.options.answer(this, recogniser);
   }
 
-  /** Requests that came at once are answered in their order; those that take more than the store go to `node:http` together. */
+  /**
+   * Requests that came at once are answered in their order; those that take more than the store go to `node:http`
+   * together.
+   */
   #readMany(text: string, recogniser: Recogniser<Meaning>): void {
     const sliceEnd = turns.sliceEnd();
     let at = 0;
@@ -281,7 +287,10 @@ export class Http1Connection<Meaning> {
     return line.add(this.#rest) === 'more' ? line : undefined;
   }
 
-  /** @returns Sections of the next requests that have come, if they are recognised, but perhaps for what follows without a fault. */
+  /**
+   * @returns Sections of the next requests that have come, if they are recognised, but perhaps for what follows without
+   * a fault.
+   */
   #plainSections(
     text: string,
     from: number,

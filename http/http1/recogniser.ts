@@ -27,7 +27,9 @@ export interface Section<Meaning> {
   bytes?: SectionBytes;
 }
 
-/** Bytes to compare with what has come, eight at a time: for so few that takes a third of a call of `Buffer.compare`. */
+/**
+ * Bytes to compare with what has come, eight at a time: for so few that takes a third of a call of `Buffer.compare`.
+ */
 class SectionBytes {
   readonly #bytes: Uint8Array;
   readonly #words: BigInt64Array;
@@ -104,7 +106,10 @@ export class Recogniser<Meaning> {
     return beginsWithSoundHead(text.slice(0, maxBytes), maxLines);
   }
 
-  /** @returns What tells of a head that has not come to its end whether it may be recognised then, or is of so many bytes. */
+  /**
+   * @returns What tells of a head that has not come to its end whether it may be recognised then, or is of so many
+   * bytes.
+   */
   headInPieces(maxBytes: number = this.#options.maxBytes): HeadProgress {
     const { maxLines } = this.#options;
     return new HeadProgress({ maxBytes, maxLines, isRecognised });

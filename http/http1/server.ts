@@ -59,7 +59,10 @@ export class Http1Server<Meaning> {
     return this.#connections.size;
   }
 
-  /** Takes a connection that has just been accepted, or decrypted. @param hasServed - Whether it comes back from `node:http`. */
+  /**
+   * Takes a connection that has just been accepted, or decrypted. @param hasServed - Whether it comes back from
+   * `node:http`.
+   */
   accept(socket: Socket, wire: ConnectionHandoff, hasServed = false): void {
     if (this.closing) {
       wire.handOff(socket);
@@ -73,7 +76,10 @@ export class Http1Server<Meaning> {
     this.#connections.delete(connection);
   }
 
-  /** No more requests are answered here: idle connections are closed, the others go to `node:http` with their next request. */
+  /**
+   * No more requests are answered here: idle connections are closed, the others go to `node:http` with their next
+   * request.
+   */
   close(): void {
     if (this.closing) return;
     this.closing = true;

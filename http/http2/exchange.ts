@@ -23,7 +23,8 @@ export interface TranslatedHead {
 }
 
 /**
- * @param raw - Names and values as they came, pseudo-header fields among them, of a section that is not malformed (section.ts).
+ * @param raw - Names and values as they came, pseudo-header fields among them, of a section that is not malformed
+ * (section.ts).
  * @param hasBody - Whether more than the head comes.
  * @throws {HttpError} `bad_request` when the authority and Host differ, or the scheme is not that of the connection.
  */

@@ -137,7 +137,10 @@ export class FrameReader {
 
 const NOTHING = Buffer.alloc(0);
 
-/** @returns Bytes of the payload of the frame there; less than 0 where its head is not all there. @throws {ConnectionError} */
+/**
+ * @returns Bytes of the payload of the frame there; less than 0 where its head is not all there. @throws
+ * {ConnectionError}
+ */
 function sizeAt(bytes: Buffer, at: number, end: number): number {
   if (end - at < FRAME_HEAD_BYTES) return -1;
   const size = readUint24(bytes, at);

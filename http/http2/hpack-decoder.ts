@@ -8,7 +8,9 @@ import { type Field, makeField } from './fields.ts';
 import { decodeHuffman } from './huffman.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
-/** Bytes of a table, as counted by RFC 7541, section 4.1: what the other side may use by default, which is not changed. */
+/**
+ * Bytes of a table, as counted by RFC 7541, section 4.1: what the other side may use by default, which is not changed.
+ */
 const TABLE_BYTES = 4_096;
 
 /** No field takes less than 32 bytes of the table. A power of two. */

@@ -4,7 +4,10 @@
  */
 import { CompressionError } from './errors.ts';
 
-/** Bits of each byte's code. The codes follow: those of one length count up in the order of the bytes, the shortest first. */
+/**
+ * Bits of each byte's code. The codes follow: those of one length count up in the order of the bytes, the shortest
+ * first.
+ */
 // biome-ignore format: sixteen a line, as bytes are written
 const LENGTHS = Uint8Array.of(
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,

@@ -58,7 +58,10 @@ export class Section {
     if (this.#bytes <= this.#maxBytes) this.fields.push(field);
   }
 
-  /** Returns whether the two differ in `:method` and `:path` at most. Fields of one table are compared by their identity. */
+  /**
+   * Returns whether the two differ in `:method` and `:path` at most. Fields of one table are compared by their
+   * identity.
+   */
   isLike({ fields: others }: Section): boolean {
     const { fields } = this;
     if (fields.length !== others.length) return false;

@@ -6,8 +6,8 @@ import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
- * Returns an IPv4 address as it is, and the /64 network of an IPv6 address: that is what one household or one server has
- * (RFC 6177), so the holder of one address holds them all.
+ * Returns an IPv4 address as it is, and the /64 network of an IPv6 address: that is what one household or one server
+ * has (RFC 6177), so the holder of one address holds them all.
  *
  * @param address - In any spelling; IPv4 mapped into IPv6 counts as IPv4. What is no address stays as it is.
  */

@@ -64,7 +64,10 @@ export interface ListenerOptions {
 
 /** Handling of a connection before HTTP is read. */
 export interface ConnectionHandoff {
-  /** Lets `node:http` read from here on. @param unread - What was read already, to be read again: from where a request begins. */
+  /**
+   * Lets `node:http` read from here on. @param unread - What was read already, to be read again: from where a request
+   * begins.
+   */
   handOff(socket: Socket, unread?: Buffer): void;
   /** Answers with an error and closes. */
   reject(socket: Socket, error: HttpError): void;
@@ -344,7 +347,10 @@ function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
 /** Error of Node's parser for bytes that it rejects. */
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
 
-/** The bytes of a request that begins in the packet that was refused, and whose line another reader can write so that it is taken. */
+/**
+ * The bytes of a request that begins in the packet that was refused, and whose line another reader can write so that it
+ * is taken.
+ */
 function refusedLine(packet: Buffer | undefined): Buffer | undefined {
   return packet && writtenAnew(packet) ? Buffer.from(packet) : undefined;
 }

@@ -25,7 +25,8 @@ export const CONTEXT_OPTIONS: SecureContextOptions = {
   minVersion: 'TLSv1.2',
   ciphers: CIPHERS,
   honorCipherOrder: false,
-  // A visitor could have keys made anew all the time (TLS 1.2; RFC 8446 has no renegotiation): it gets the alert `no_renegotiation`.
+  // A visitor could have keys made anew all the time (TLS 1.2; RFC 8446 has no renegotiation): it gets the alert
+  // `no_renegotiation`.
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 };
 
@@ -45,7 +46,9 @@ export function makeTicketKeys(): Buffer {
   return randomBytes(TICKET_KEY_BYTES);
 }
 
-/** `unrecognized_name`, fatal (RFC 8446, section 6.2; RFC 6066, section 3), as a record before anything is encrypted. */
+/**
+ * `unrecognized_name`, fatal (RFC 8446, section 6.2; RFC 6066, section 3), as a record before anything is encrypted.
+ */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
 export interface TlsServerOptions {

@@ -11,7 +11,9 @@ const SLICE_MS = 1;
 /** Time limit for continued work in one turn. */
 const TURN_MS = 5;
 
-/** A read of so many bytes may be followed by others at once: as much as a record of TLS holds, but for what it adds. */
+/**
+ * A read of so many bytes may be followed by others at once: as much as a record of TLS holds, but for what it adds.
+ */
 const LARGE_BYTES = 16_000;
 
 export class Turns {

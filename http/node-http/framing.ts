@@ -1,6 +1,7 @@
 /**
  * Bytes of a connection as the parser of `node:http` is given them. It tells of each chunk of a body by itself, which
- * costs a microsecond; so the coding is read here (http/http1/chunked.ts), and what one read brings is one chunk for it.
+ * costs a microsecond; so the coding is read here (http/http1/chunked.ts), and what one read brings is one chunk for
+ * it.
  *
  * It alone says where a head ends and what the head means. It is given a piece that ends where a head may end, and only
  * where it tells of a request at that very place are the next bytes taken for that request's body.
@@ -135,7 +136,8 @@ export class NodeFraming {
   }
 
   /**
-   * @returns Where a head may end, or the packet does. Small heads behind each other, of which none but the last can have
+   * @returns Where a head may end, or the packet does. Small heads behind each other, of which none but the last can
+   * have
    *   a body, are one piece.
    */
   #headEnd(packet: Buffer, from: number): number {

@@ -1,9 +1,9 @@
 /**
  * Connections that `node:http` reads, and how they are taken back from it.
  *
- * Its parser would take all that one read brings, a thousand requests, before other connections are read. So it is given
- * pieces (http/node-http/framing.ts), for as long as a slice of time lasts (http/listener/turns.ts), and none while the connection is
- * paused; the rest follows in a later turn.
+ * Its parser would take all that one read brings, a thousand requests, before other connections are read. So it is
+ * given pieces (http/node-http/framing.ts), for as long as a slice of time lasts (http/listener/turns.ts), and none
+ * while the connection is paused; the rest follows in a later turn.
  * @module
  */
 import type { IncomingMessage, Server } from 'node:http';

@@ -30,7 +30,10 @@ interface Handle {
   writeBuffer?: WriteBuffer;
 }
 
-/** `refused`: nothing is written, it is to be written by the stream. `pending`: `onWritten` is called later, or the socket closes. */
+/**
+ * `refused`: nothing is written, it is to be written by the stream. `pending`: `onWritten` is called later, or the
+ * socket closes.
+ */
 export type DirectWrite = 'written' | 'pending' | 'refused';
 
 export const DIRECT_WRITES = new NodeInternal({

@@ -261,7 +261,8 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   onEnd(trailers: RawHeaders): void {
     if (this.#state === 'done') return;
     this.#finish();
-    // RFC 9110, section 6.5.1: a sender must not put there what is about the framing, and one that does is not followed.
+    // RFC 9110, section 6.5.1: a sender must not put there what is about the framing, and one that does is not
+    // followed.
     this.#body.onEnd(trailers.length === 0 ? trailers : withoutFields(this.#cleaned(trailers), LENGTH));
   }
 

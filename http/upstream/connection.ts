@@ -16,7 +16,9 @@ import type { RequestHead } from './request.ts';
 import { ResponseParser } from './response-parser.ts';
 import { keepReadingAfterWriteErrors, Upload, withWholeBody } from './upload.ts';
 
-/** A server that says how long it keeps a connection may close it a little earlier; one that says more is not believed. */
+/**
+ * A server that says how long it keeps a connection may close it a little earlier; one that says more is not believed.
+ */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
 const MAX_KEEP_ALIVE_MS = 60_000;
 

@@ -52,7 +52,8 @@ export const RECORD_TYPES: Readonly<Record<string, RecordType>> = {
 export function recordType(name: string): RecordType | undefined {
   if (Object.hasOwn(RECORD_TYPES, name)) return RECORD_TYPES[name];
   const number = Number(/^TYPE(\d{1,5})$/.exec(name)?.[1] ?? Number.NaN);
-  // Neither those of meta information and questions (RFC 6895, section 3.1), nor those that Seawall knows or makes by another name.
+  // Neither those of meta information and questions (RFC 6895, section 3.1), nor those that Seawall knows or makes by
+  // another name.
   const isData = number > 0 && number < 65_535 && (number < 128 || number > 255) && !NOT_BY_NUMBER.includes(number);
   return isData ? { type: number, form: '\\# LENGTH HEX', parse: parseUnknown } : undefined;
 }
@@ -191,7 +192,9 @@ function piecesOf(bytes: Buffer, size: number): Buffer[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
 }
 
-/** In a message with nothing else: the header of 12 bytes, the root's name, type, class, TTL and length stand in front. */
+/**
+ * In a message with nothing else: the header of 12 bytes, the root's name, type, class, TTL and length stand in front.
+ */
 function encoded(answer: Answer): Uint8Array {
   return encode({ type: 'response', answers: [answer] }).subarray(12 + 1 + 10);
 }

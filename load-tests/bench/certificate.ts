@@ -5,7 +5,9 @@ import { programOf, run, temporaryFolder } from './processes.ts';
 
 const LIMIT_MS = 30_000;
 
-/** @returns A folder with `cert.pem`, `key.pem` and `both.pem` (ECDSA, P-256); undefined where there is no `openssl`. */
+/**
+ * @returns A folder with `cert.pem`, `key.pem` and `both.pem` (ECDSA, P-256); undefined where there is no `openssl`.
+ */
 export async function makeCertificate(): Promise<string | undefined> {
   const program = programOf('openssl');
   if (program === undefined) return undefined;

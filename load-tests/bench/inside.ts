@@ -11,7 +11,9 @@ import type { Inside, Question } from './watch.ts';
 /** A collection of a large heap takes a while. */
 const LIMIT_MS = 60_000;
 
-/** @param root - What was started; of its processes the largest is asked. @param folder - As in `SEAWALL_BENCH_WATCH`. */
+/**
+ * @param root - What was started; of its processes the largest is asked. @param folder - As in `SEAWALL_BENCH_WATCH`.
+ */
 export async function askInside(root: number, folder: string, question: Question): Promise<Inside> {
   const [largest] = familyPids(root)
     .map((pid) => ({ pid, path: join(folder, `${pid}.sock`) }))

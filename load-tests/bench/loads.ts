@@ -131,7 +131,9 @@ export interface PacedSeen {
   readonly p99Micros: number;
   readonly p999Micros: number;
   readonly maxMicros: number;
-  /** Part of the time in which the load generator itself was kept from running: its latencies are then not the server's. */
+  /**
+   * Part of the time in which the load generator itself was kept from running: its latencies are then not the server's.
+   */
   readonly held: number;
 }
 

@@ -12,7 +12,9 @@ const TICKS_PER_SECOND = 100;
 export interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
-  /** User and system time of all its threads, and of its children that have ended; in microseconds, in steps of a tick. */
+  /**
+   * User and system time of all its threads, and of its children that have ended; in microseconds, in steps of a tick.
+   */
   readonly cpuMicros: number;
 }
 

@@ -19,7 +19,10 @@ export const CORES: { readonly server: number; readonly load: number } = { serve
 const START_MS = 30_000;
 const RETRY_MS = 20;
 
-/** As many open files as ten thousand connections take twice over, where the system allows it; else as many as it allows. */
+/**
+ * As many open files as ten thousand connections take twice over, where the system allows it; else as many as it
+ * allows.
+ */
 const RAISE_AND_EXEC = 'ulimit -n 40000 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"';
 
 const running = new Set<Running>();

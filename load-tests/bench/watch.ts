@@ -15,7 +15,10 @@ export type Question = 'read' | 'reset' | 'collect';
 export interface Inside {
   readonly stallMaxMillis: number;
   readonly stallP99Millis: number;
-  /** Processor time of the main thread itself in the longest turn; in the rest of it, other threads and processes had the core. */
+  /**
+   * Processor time of the main thread itself in the longest turn; in the rest of it, other threads and processes had
+   * the core.
+   */
   readonly stallOwnMillis: number;
   /** Live bytes after a garbage collection: heap and external buffers. */
   readonly liveBytes: number;

@@ -23,7 +23,10 @@ const BATCH_MS = 50;
 const counted = { connected: 0, closed: 0, failed: 0 };
 let asked = 0;
 
-/** By the last digit of the connection's number: half of them read nothing of a large page, the others do not send a form. */
+/**
+ * By the last digit of the connection's number: half of them read nothing of a large page, the others do not send a
+ * form.
+ */
 function requestOf(number: number): string {
   const host = 'Host: exhaustion.test\r\n';
   asked++;

@@ -58,8 +58,8 @@ function plainOf(one: Measured, all: readonly Measured[], like: Like): Measured 
 }
 
 /**
- * Decoded KB of a request: at least those of a plain hit, so that a smaller one may cost as much as a hit may; each byte
- * that is dripped counts as a request.
+ * Decoded KB of a request: at least those of a plain hit, so that a smaller one may cost as much as a hit may; each
+ * byte that is dripped counts as a request.
  */
 function kilobytes({ shape }: Measured, plain: Measured): number {
   const least = plain.shape.decodedBytes;

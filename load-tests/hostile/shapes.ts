@@ -56,7 +56,9 @@ const LISTS: readonly (readonly [name: string, field: string, value: string])[] 
   ['forwarded-for', 'X-Forwarded-For', times('1.2.3.4, ', MOST)],
 ];
 
-/** Fields of which the edge takes apart so many bytes, and ignores or refuses longer ones (http/fields/field-bounds.ts). */
+/**
+ * Fields of which the edge takes apart so many bytes, and ignores or refuses longer ones (http/fields/field-bounds.ts).
+ */
 const READ_BYTES = 2_000;
 
 const BY_LIST = LISTS.flatMap(([name, field, value]) => [

@@ -191,7 +191,9 @@ async function hitCost(control: Control, { core, request }: Held, objects: numbe
   ]);
 }
 
-/** Measures the same objects right before and right after, again and again, as the machine is not always equally fast. */
+/**
+ * Measures the same objects right before and right after, again and again, as the machine is not always equally fast.
+ */
 async function compare(
   engine: CacheEngine,
   what: string,

@@ -47,7 +47,9 @@ interface CookieRule {
   readonly type_guard?: boolean | undefined;
 }
 
-/** Cookies that only scripts of analytics and consent read: those of the documented list that the visitors here have. */
+/**
+ * Cookies that only scripts of analytics and consent read: those of the documented list that the visitors here have.
+ */
 const IGNORED_BY_DEFAULT = ['_ga', '_ga_*', '_gid', '_fbp'];
 
 /** Extensions of static files: those of the documented list that the examples name or an attacker here uses. */

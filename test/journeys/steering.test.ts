@@ -1,4 +1,6 @@
-/** A site that steers by redirect, in a network of real processes: to the nearest region, and around one that has died. */
+/**
+ * A site that steers by redirect, in a network of real processes: to the nearest region, and around one that has died.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

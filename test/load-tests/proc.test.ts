@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { test } from 'tap';
 import { familyOf, parseBusy, parseResident, parseStat, usageOf } from '../../load-tests/bench/proc.ts';
 
-/** proc(5): pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime … */
+/**
+ * proc(5): pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime …
+ */
 const line = (pid: number, name: string, parent: number): string =>
   `${pid} (${name}) S ${parent} 7 7 0 -1 4194560 100 200 0 0 150 50 20 30 20 0 1 0 12345 1000000 250 18446744073709551615`;
 

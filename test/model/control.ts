@@ -234,7 +234,10 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
     this.#send({ type: 'records', records });
   }
 
-  /** Messages arrive in order; what is held up by a cut arrives after it, and what gets lost or arrives twice is for the follower to notice. */
+  /**
+   * Messages arrive in order; what is held up by a cut arrives after it, and what gets lost or arrives twice is for the
+   * follower to notice.
+   */
   #send(message: JournalMessage): void {
     const { clock } = this.#network;
     const { delayMs, fate } = this.#network.draw();

@@ -1,4 +1,7 @@
-/** Without any one of its rules the program fails in the model: none of them is there for nothing, and the model sees it. */
+/**
+ * Without any one of its rules the program fails in the model: none of them is there for nothing, and the model sees
+ * it.
+ */
 import fc from 'fast-check';
 import { test } from 'tap';
 import { histories } from './history.ts';

@@ -10,7 +10,10 @@ import { fill } from '../stage.ts';
 const CONNECTIONS = 64;
 const WARM_UP_SECONDS = 2;
 
-/** Times as many as elsewhere: what one request in a hundred meets differs more from round to round than what all of them cost. */
+/**
+ * Times as many as elsewhere: what one request in a hundred meets differs more from round to round than what all of
+ * them cost.
+ */
 const ROUNDS = 2;
 
 /** Requests that may stay without an answer. */

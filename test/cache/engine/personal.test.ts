@@ -1,6 +1,7 @@
 /**
  * Random visitors with random cookies, rules and answers: bytes that were made for one of them reach another only where
- * the origin declares them shareable, the rule says that cookies do not count, or the key holds the same cookies of both.
+ * the origin declares them shareable, the rule says that cookies do not count, or the key holds the same cookies of
+ * both.
  */
 import fc from 'fast-check';
 import tap, { test } from 'tap';

@@ -7,7 +7,8 @@ const hashesOf = (keys: readonly string[]): Set<number> => new Set(keys.map((key
 
 /** Keys among which a visitor might look for those of one hash: what differs is a bit, or a byte, in any place. */
 const FAMILIES: readonly (readonly [what: string, keys: readonly string[]])[] = [
-  // Where a 32-bit word is multiplied by an odd secret, its highest bit changes nothing but that; what it becomes is known.
+  // Where a 32-bit word is multiplied by an odd secret, its highest bit changes nothing but that; what it becomes is
+  // known.
   [
     'the highest bits of neighbouring words',
     Array.from({ length: 4_096 }, (_, i) =>

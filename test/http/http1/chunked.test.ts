@@ -248,7 +248,10 @@ test('node:http reads chunks alike, except that it is stricter with extensions',
   );
 });
 
-/** Returns a function that has `node:http` read a body: `undefined` unless it is whole, and nothing but a request follows it. */
+/**
+ * Returns a function that has `node:http` read a body: `undefined` unless it is whole, and nothing but a request
+ * follows it.
+ */
 async function nodeReader(t: {
   teardown(end: () => void): void;
 }): Promise<(coded: string) => Promise<string | undefined>> {

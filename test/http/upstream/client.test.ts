@@ -53,7 +53,9 @@ function clientOf(server: TcpServer, options: Partial<UpstreamOptions> = {}): Up
   });
 }
 
-/** A server that answers at once, but for `/slow`: whoever asks for that gets nothing, and `slowly` is its connection. */
+/**
+ * A server that answers at once, but for `/slow`: whoever asks for that gets nothing, and `slowly` is its connection.
+ */
 function holding() {
   const { promise: slowly, resolve } = Promise.withResolvers<Socket>();
   const onHead = (socket: Socket, head: string): void => {
@@ -324,7 +326,8 @@ test('closing ends idle connections and finishes the rest', async (t) => {
     await client.close();
     socket.write(OK);
     t.equal(await slow.done, 'ok');
-    // A request that was under way elsewhere may come to it late, as its next server: it gets a connection that is not kept.
+    // A request that was under way elsewhere may come to it late, as its next server: it gets a connection that is not
+    // kept.
     t.equal(await send(client, '/late').done, 'ok');
     t.equal(await send(client, '/late', { method: 'POST' }).done, 'ok');
     t.equal(server.connections, 4);
