@@ -20,7 +20,7 @@ export async function compact({ journal, retentionMs, maxRecords, now }: Compact
   const { newest, floor } = journal.state();
   if (newest - floor > maxRecords) {
     // Records of one append have one time: a purge is forgotten whole or not at all.
-    const [firstKept] = journal.read(newest - maxRecords, 1);
+    const [firstKept] = await journal.read(newest - maxRecords, 1);
     before = Math.max(before, firstKept?.time ?? before);
   }
   await journal.compact(before);

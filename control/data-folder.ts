@@ -1,8 +1,8 @@
 /**
  * Files of the control node that outlive the process.
  *
- *     journal.sqlite    the journal (journal/embedded.ts); one process has it open
- *     control.sqlite    tokens and idempotency keys; `seawall token` opens it beside the control node
+ *     journal.sqlite    the journal with its idempotency keys (journal/embedded.ts); one process has it open
+ *     control.sqlite    tokens; `seawall token` opens it beside the control node
  *     drains.json       which regions are drained by a call (drains.ts)
  *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
  * @module
@@ -93,11 +93,6 @@ CREATE TABLE token (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL, sites TEXT NOT NULL, kinds TEXT NOT NULL,
   read INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, revoked INTEGER
 ) STRICT;
-CREATE TABLE idempotency (
-  token TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, nonce TEXT NOT NULL, since INTEGER NOT NULL,
-  at INTEGER NOT NULL, first INTEGER, count INTEGER, PRIMARY KEY (token, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX idempotency_age ON idempotency (at);
 `;
 
 /** Another process may be writing: a token is being made, or used. */

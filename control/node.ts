@@ -33,7 +33,6 @@ import { addFastly } from './dialects/fastly.ts';
 import { Drains } from './drains.ts';
 import { createDryRun, knownNodes } from './dry-run.ts';
 import { ApiError } from './errors.ts';
-import { IdempotencyKeys } from './idempotency.ts';
 import { ControlMetrics } from './metrics.ts';
 import { createNodeList, type NodeList } from './node-list.ts';
 import { addNodeRoutes } from './node-routes.ts';
@@ -149,7 +148,6 @@ export async function startControl({
   });
   const purges = new Purges({
     journal,
-    keys: new IdempotencyKeys(database, wallNow),
     appended: (last, { startedAt }) => progress.accepted(last, startedAt),
   });
   const callLimit = await components.start(
@@ -251,8 +249,6 @@ function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
   let database: DatabaseSync | undefined;
   try {
     database = openControlDatabase(folder.database);
-    // What is written here may be lost with the power: then a repeated call purges once more.
-    database.exec('PRAGMA synchronous = NORMAL');
     const audit = new AuditLog(folder.audit, { ...auditBounds(control), now: wallNow });
     const drains = new Drains(folder.drains);
     const opened = database;

@@ -128,9 +128,9 @@ export class PurgeApi {
   }
 
   /** @throws {ApiError} `forbidden`, `not_found`. */
-  receipt(caller: Caller, id: string): Receipt {
+  async receipt(caller: Caller, id: string): Promise<Receipt> {
     checkMayRead(caller.token);
-    const purge = this.#options.purges.find(id);
+    const purge = await this.#options.purges.find(id);
     if (purge === undefined || !mayRead(caller.token, purge)) {
       throw new ApiError('not_found', {
         detail: 'There is no purge of this id that this token may read, or the journal has forgotten it.',
@@ -146,9 +146,9 @@ export class PurgeApi {
   }
 
   /** @throws {ApiError} `forbidden` */
-  page(caller: Caller, cursor: number | undefined, limit: number): Page {
+  async page(caller: Caller, cursor: number | undefined, limit: number): Promise<Page> {
     checkMayRead(caller.token);
-    const { purges, next } = this.#options.purges.list(cursor, limit, (purge) => mayRead(caller.token, purge));
+    const { purges, next } = await this.#options.purges.list(cursor, limit, (purge) => mayRead(caller.token, purge));
     return {
       purges: purges.map((purge) => this.#summaryOf(purge)),
       next: next === undefined ? null : String(next),
@@ -174,7 +174,8 @@ export class PurgeApi {
       who: `${token.name} (${token.id})`,
       reason: request.reason,
       startedAt,
-      idempotent: key === undefined ? undefined : { token: token.id, key, body: digest(dialect, request) },
+      // Keys of different tokens are different keys.
+      once: key === undefined ? undefined : { key: `${token.id}/${key}`, body: digest(dialect, request) },
     });
     if (!repeated) metrics.purged(selectors, dialect);
     if (request.wait === 'applied') {

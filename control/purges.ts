@@ -13,10 +13,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { JournalError, JournalGapError } from '../journal/errors.ts';
-import type { Journal, JournalRecord, SelectorKind } from '../journal/journal.ts';
+import type { Appended, Journal, JournalRecord, Once, SelectorKind } from '../journal/journal.ts';
 import type { MonotonicMs } from '../lib/clock.ts';
 import { ApiError } from './errors.ts';
-import type { IdempotencyKeys, IdempotentCall, NotedCall } from './idempotency.ts';
 import type { Selector } from './selectors.ts';
 
 /** A purge that is in the journal. */
@@ -32,7 +31,7 @@ export interface Purge {
   readonly soft: boolean;
   readonly sites: readonly string[];
   readonly kinds: Readonly<Partial<Record<SelectorKind, number>>>;
-  /** Absent once the journal has forgotten them. */
+  /** Of a purge that was read from the journal. */
   readonly records?: readonly JournalRecord[];
 }
 
@@ -44,12 +43,11 @@ export interface PurgeOrder {
   /** Arrival time of the call, on the monotonic clock. */
   readonly startedAt: MonotonicMs;
   /** Makes the purge one that is made once, however often it is ordered. */
-  readonly idempotent?: IdempotentCall | undefined;
+  readonly once?: Once | undefined;
 }
 
 export interface PurgesOptions {
   readonly journal: Journal;
-  readonly keys: IdempotencyKeys;
   /** Called for each purge once it is in the journal, in order. */
   readonly appended: (last: number, order: PurgeOrder) => void;
 }
@@ -68,12 +66,9 @@ const ID = /^(\d{1,15})-(\d{1,5})-([0-9a-f]{16})$/;
 
 /** Records that one page of the list may look at: a page of large purges is shorter. */
 const MAX_RECORDS_A_PAGE = 10_000;
-const SCANNED_AT_ONCE = 1_000;
 
 export class Purges {
   readonly #options: PurgesOptions;
-  /** Idempotent calls under way, by token and key. */
-  readonly #inFlight = new Map<string, { body: Uint8Array; purge: Promise<Purge> }>();
 
   constructor(options: PurgesOptions) {
     this.#options = options;
@@ -86,31 +81,18 @@ export class Purges {
    * @throws {ApiError} `idempotency_conflict`, `journal_unavailable`.
    */
   async make(order: PurgeOrder): Promise<{ purge: Purge; repeated: boolean }> {
-    const { idempotent } = order;
-    if (idempotent === undefined) return { purge: await this.#append(order, newNonce()), repeated: false };
-
-    const name = `${idempotent.token}\n${idempotent.key}`;
-    const other = this.#inFlight.get(name);
-    if (other !== undefined) {
-      checkSame(other.body, idempotent);
-      return { purge: await other.purge, repeated: true };
-    }
-    const noted = this.#options.keys.find(idempotent);
-    if (noted !== undefined) checkSame(noted.body, idempotent);
-    let repeated = true;
-    const purge = this.#once(order, idempotent, noted, () => {
-      repeated = false;
-    });
-    this.#inFlight.set(name, { body: idempotent.body, purge });
-    try {
-      return { purge: await purge, repeated };
-    } finally {
-      this.#inFlight.delete(name);
-    }
+    const { selectors, soft, who, reason, once } = order;
+    const why = `${newNonce()} ${selectors.length} ${reason}`;
+    const appended = await this.#append(
+      selectors.map((selector) => ({ ...selector, soft, who, why })),
+      once,
+    );
+    if (!appended.repeated) this.#options.appended(appended.last, order);
+    return { purge: purgeOfOrder(order, appended), repeated: appended.repeated };
   }
 
   /** @returns The purge of this id, unless there is none or the journal has forgotten it. */
-  find(id: string): Purge | undefined {
+  async find(id: string): Promise<Purge | undefined> {
     const [, first, count, nonce = ''] = ID.exec(id) ?? [];
     if (first === undefined) return undefined;
     const call = { first: Number(first), count: Number(count), nonce };
@@ -122,20 +104,20 @@ export class Purges {
    * @param isWanted - Those of which are listed.
    * @returns At most `limit`, newest first, and what `before` is for the next page.
    */
-  list(
+  async list(
     before: number | undefined,
     limit: number,
     isWanted: (purge: Purge) => boolean,
-  ): { purges: Purge[]; next: number | undefined } {
+  ): Promise<{ purges: Purge[]; next: number | undefined }> {
     const { journal } = this.#options;
     const { newest, floor } = journal.state();
     const purges: Purge[] = [];
     let seq = Math.min(newest, (before ?? Number.POSITIVE_INFINITY) - 1);
     let looked = 0;
     while (seq > floor && purges.length < limit && looked < MAX_RECORDS_A_PAGE) {
-      const [record] = journal.read(seq - 1, 1);
+      const [record] = await this.#records(seq - 1, 1);
       if (record === undefined) break;
-      const purge = this.#read(callOf(record)) ?? purgeOf(lone(record), [record]);
+      const purge = (await this.#read(callOf(record))) ?? purgeOf(lone(record), [record]);
       if (isWanted(purge)) purges.push(purge);
       looked += purge.last - purge.first + 1;
       seq = purge.first - 1;
@@ -143,79 +125,37 @@ export class Purges {
     return { purges, next: seq > floor ? seq + 1 : undefined };
   }
 
-  async #once(
-    order: PurgeOrder,
-    idempotent: IdempotentCall,
-    noted: NotedCall | undefined,
-    isNew: () => void,
-  ): Promise<Purge> {
-    const { keys, journal } = this.#options;
-    const before = noted === undefined ? undefined : await this.#locate(order, noted);
-    if (before !== undefined) {
-      keys.complete(idempotent, { first: before.first, count: before.last - before.first + 1 });
-      return before;
-    }
-    isNew();
-    const nonce = noted?.nonce ?? newNonce();
-    if (noted === undefined) keys.note(idempotent, nonce, journal.state().newest);
-    const purge = await this.#append(order, nonce);
-    keys.complete(idempotent, { first: purge.first, count: order.selectors.length });
-    return purge;
-  }
-
-  /** @returns What became of a call that was noted, if it got into the journal. */
-  async #locate(order: PurgeOrder, { nonce, since, at, records }: NotedCall): Promise<Purge | undefined> {
-    const { journal } = this.#options;
-    if (records !== undefined) {
-      if (records.first <= journal.state().floor) return forgotten(order, { ...records, nonce }, at);
-      return this.#read({ ...records, nonce });
-    }
-    for (let seq = Math.max(since, journal.state().floor); ; ) {
-      const scanned = journal.read(Math.max(seq, journal.state().floor), SCANNED_AT_ONCE);
-      const found = scanned.find(({ why }) => why.startsWith(`${nonce} `));
-      if (found !== undefined) return this.#read({ ...callOf(found), first: found.seq });
-      const last = scanned.at(-1);
-      if (last === undefined) return undefined;
-      seq = last.seq;
-      await new Promise<void>((resolve) => void setImmediate(resolve)); // others have their turn
-    }
-  }
-
-  async #append(order: PurgeOrder, nonce: string): Promise<Purge> {
-    const { journal, appended } = this.#options;
-    const { selectors, soft, who, reason } = order;
-    const why = `${nonce} ${selectors.length} ${reason}`;
-    let first: number;
+  /** @throws {ApiError} */
+  async #append(records: Parameters<Journal['append']>[0], once: Once | undefined): Promise<Appended> {
     try {
-      const numbers = await journal.append(selectors.map((selector) => ({ ...selector, soft, who, why })));
-      first = numbers.first;
-      appended(numbers.last, order);
+      return await this.#options.journal.append(records, once);
     } catch (error) {
       if (!(error instanceof JournalError)) throw error;
       if (error.code === 'journal_bad_purge') throw new ApiError('unpurgeable', { detail: error.message });
+      if (error.code === 'journal_key_conflict') throw keyConflict();
       throw new ApiError('journal_unavailable', { headers: { 'retry-after': '5' }, cause: error });
     }
-    const call = { first, count: selectors.length, nonce };
-    return this.#read(call) ?? forgotten(order, call, 0);
   }
 
-  #read({ first, count, nonce }: Call): Purge | undefined {
-    let records: readonly JournalRecord[];
-    try {
-      records = this.#options.journal.read(first - 1, count);
-    } catch (error) {
-      if (error instanceof JournalGapError) return undefined;
-      throw error;
-    }
+  async #read({ first, count, nonce }: Call): Promise<Purge | undefined> {
+    const records = await this.#records(first - 1, count);
     const isWhole = records.length === count && records.every((record) => callOf(record).nonce === nonce);
     return isWhole ? purgeOf({ first, count, nonce }, records) : undefined;
   }
+
+  /** @returns None where the journal has forgotten them. */
+  async #records(seq: number, limit: number): Promise<readonly JournalRecord[]> {
+    try {
+      return await this.#options.journal.read(seq, limit);
+    } catch (error) {
+      if (error instanceof JournalGapError) return [];
+      throw error;
+    }
+  }
 }
 
-/** @throws {ApiError} `idempotency_conflict` */
-function checkSame(body: Uint8Array, { body: other }: IdempotentCall): void {
-  if (Buffer.compare(body, other) === 0) return;
-  throw new ApiError('idempotency_conflict', {
+function keyConflict(): ApiError {
+  return new ApiError('idempotency_conflict', {
     errors: [
       {
         header: 'idempotency-key',
@@ -247,9 +187,11 @@ function purgeOf(call: Call, records: readonly JournalRecord[]): Purge {
   return { ...summary(call, records), time, who, reason, soft, records };
 }
 
-function forgotten(order: PurgeOrder, call: Call, time: number): Purge {
+/** @param appended - The records that it made, by this call or the one that it repeats. */
+function purgeOfOrder(order: PurgeOrder, { first, last, time, why: noted }: Appended): Purge {
   const { who, reason, soft, selectors } = order;
-  return { ...summary(call, selectors), time, who, reason, soft };
+  const nonce = WHY.exec(noted)?.[1] ?? NO_NONCE;
+  return { ...summary({ first, count: last - first + 1, nonce }, selectors), time, who, reason, soft };
 }
 
 function summary({ first, count, nonce }: Call, selectors: readonly Selector[]) {

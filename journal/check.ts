@@ -6,7 +6,9 @@ import { JournalError, type JournalErrorCode } from './errors.ts';
 import {
   type JournalRecord,
   type JournalState,
+  MAX_ONCE_KEY_LENGTH,
   MAX_TERMS,
+  type Once,
   type Purge,
   type SelectorKind,
   type Term,
@@ -47,6 +49,11 @@ export function checkPurge(value: unknown, code: JournalErrorCode = 'journal_bad
   if (typeof soft !== 'boolean') refuse('soft');
   if (!isText(who, MAX_WHO_LENGTH)) refuse('who');
   if (!isText(why, MAX_WHY_LENGTH)) refuse('why');
+}
+
+/** @throws {JournalError} `journal_bad_purge` unless it is a key that the journal can keep. */
+export function checkOnce({ key }: Once): void {
+  if (!isText(key, MAX_ONCE_KEY_LENGTH) || key === '') throw new JournalError('journal_bad_purge', 'idempotency key');
 }
 
 /** @throws {JournalError} `journal_bad_message` */

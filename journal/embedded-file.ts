@@ -11,15 +11,26 @@ import type { Term } from './journal.ts';
 export type Database = DatabaseSync;
 
 const APPLICATION_ID = 0x5357_414a;
-const VERSION = 2;
+const VERSION = 3;
+/** Version of the format without idempotency keys. */
+const VERSION_WITHOUT_ONCE = 2;
 
-const SCHEMA = {
+const SCHEMA_WITHOUT_ONCE = {
   journal: 'CREATE TABLE journal (floor INTEGER NOT NULL) STRICT',
   purge:
     'CREATE TABLE purge (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, site TEXT NOT NULL, kind TEXT NOT NULL, ' +
     'selector TEXT NOT NULL, soft INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL) STRICT',
   term: 'CREATE TABLE term (after INTEGER PRIMARY KEY, identity TEXT NOT NULL) STRICT',
 } as const;
+
+const ONCE_SCHEMA = {
+  once:
+    'CREATE TABLE once (key TEXT PRIMARY KEY, body BLOB NOT NULL, at INTEGER NOT NULL, first INTEGER NOT NULL, ' +
+    'last INTEGER NOT NULL, time INTEGER NOT NULL, why TEXT NOT NULL) STRICT, WITHOUT ROWID',
+  once_age: 'CREATE INDEX once_age ON once (at)',
+} as const;
+
+const SCHEMA = { ...SCHEMA_WITHOUT_ONCE, ...ONCE_SCHEMA };
 
 /**
  * @param identity - Of the term of number 0, for a file that is made now.
@@ -31,10 +42,14 @@ export function openJournalFile(file: string, identity: string): Database {
     db = new DatabaseSync(file, { timeout: 0 });
     // Before anything is read: no other process gets in, and there is no shared memory beside the log.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
-    const isNew = identify(db);
+    const version = identify(db);
     setUp(db);
-    if (isNew) create(db, identity);
-    verify(db);
+    if (version === undefined) create(db, identity);
+    if (version === VERSION_WITHOUT_ONCE) {
+      verify(db, SCHEMA_WITHOUT_ONCE);
+      upgrade(db);
+    }
+    verify(db, SCHEMA);
     return db;
   } catch (error) {
     db?.close();
@@ -42,16 +57,17 @@ export function openJournalFile(file: string, identity: string): Database {
   }
 }
 
-/** @returns Whether there is nothing in the file yet. @throws {JournalError} when it is something else. */
-function identify(db: Database): boolean {
+/** @returns Its version; undefined where there is nothing in the file yet. @throws {JournalError} when it is something else. */
+function identify(db: Database): number | undefined {
   const applicationId = number(db, 'PRAGMA application_id');
   const version = number(db, 'PRAGMA user_version');
   const tables = number(db, 'SELECT count(*) FROM sqlite_schema');
   // Also when the process ended while it made the file.
-  if (applicationId === 0 && version === 0 && tables === 0) return true;
+  if (applicationId === 0 && version === 0 && tables === 0) return undefined;
   if (applicationId !== APPLICATION_ID) throw new JournalError('journal_foreign');
-  if (version !== VERSION) throw new JournalError('journal_version', `${version}; known is ${VERSION}`);
-  return false;
+  if (version !== VERSION && version !== VERSION_WITHOUT_ONCE)
+    throw new JournalError('journal_version', `${version}; known is ${VERSION}`);
+  return version;
 }
 
 function setUp(db: Database): void {
@@ -70,11 +86,20 @@ function create(db: Database, identity: string): void {
   db.exec('COMMIT');
 }
 
+function upgrade(db: Database): void {
+  db.exec('BEGIN IMMEDIATE');
+  for (const statement of Object.values(ONCE_SCHEMA)) db.exec(statement);
+  db.exec(`PRAGMA user_version = ${VERSION}; COMMIT`);
+}
+
 /** @throws {JournalError} `journal_corrupt` unless pages, schema, numbers and terms are as they have to be. */
-function verify(db: Database): void {
+function verify(db: Database, wanted: Readonly<Record<string, string>>): void {
   const schema = db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
   const found = Object.fromEntries(schema.map(({ name, sql }) => [name, sql]));
-  if (JSON.stringify(found) !== JSON.stringify(SCHEMA)) corrupt('schema');
+  const isAlike = ([name, sql]: [string, unknown]): boolean => wanted[name] === sql;
+  if (Object.keys(found).length !== Object.keys(wanted).length || !Object.entries(found).every(isAlike)) {
+    corrupt('schema');
+  }
   const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
   if (check !== 'ok') corrupt(String(check));
   const [journal, ...more] = db.prepare('SELECT floor FROM journal').all();

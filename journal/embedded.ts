@@ -9,13 +9,16 @@
  * fsync: one that comes when the last was a while ago is written in the same
  * tick, those that come soon after it wait for each other.
  *
- * File, format 2:
+ * File, format 3:
  *
  *     application_id  0x5357414a, "SWAJ"
- *     user_version    2
+ *     user_version    3
  *     journal         one row: the floor
  *     purge           one row a record; the key is its number
  *     term            one row an opening that gave out numbers; the key is the number that they come after
+ *     once            one row an idempotency key: which append it came with, written in the same transaction
+ *
+ * Format 2 had no idempotency keys; it is upgraded when it is opened.
  *
  * A term is written with its first record, in the same transaction: an opening
  * that gives out no number leaves no trace, and its identity is never drawn
@@ -27,14 +30,18 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type EpochMs, LONG_AGO, later, monotonicNow, msSince } from '../lib/clock.ts';
-import { checkPurge } from './check.ts';
+import { checkOnce, checkPurge } from './check.ts';
 import { type Database, openJournalFile, readTerms, writeError } from './embedded-file.ts';
 import { JournalError, JournalGapError } from './errors.ts';
 import {
+  type Appended,
   type Journal,
   type JournalRecord,
   type JournalState,
+  MAX_ONCE_KEYS,
   MAX_TERMS,
+  ONCE_RETENTION_MS,
+  type Once,
   type Purge,
   type SelectorKind,
 } from './journal.ts';
@@ -118,18 +125,24 @@ export class EmbeddedJournal implements Journal {
     return { terms: this.#terms, floor: this.#floor, newest: this.#newest };
   }
 
-  async append(purges: readonly Purge[]): Promise<{ first: number; last: number }> {
+  async current(): Promise<JournalState> {
+    this.#checkOpen();
+    return this.state();
+  }
+
+  async append(purges: readonly Purge[], once?: Once): Promise<Appended> {
     if (this.#refusal) throw new JournalError(this.#refusal);
     if (purges.length === 0) throw new JournalError('journal_bad_purge', 'none at all');
     for (const purge of purges) checkPurge(purge);
-    const { promise, resolve, reject } = Promise.withResolvers<{ first: number; last: number }>();
+    if (once !== undefined) checkOnce(once);
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
     // A copy: what the caller does to its list later is not what was checked.
-    this.#pending.push({ purges: purges.map((purge) => ({ ...purge })), resolve, reject });
+    this.#pending.push({ purges: purges.map((purge) => ({ ...purge })), once, resolve, reject });
     if (this.#pending.length === 1) this.#defer(() => this.#flush());
     return promise;
   }
 
-  read(seq: number, limit: number): readonly JournalRecord[] {
+  async read(seq: number, limit: number): Promise<readonly JournalRecord[]> {
     this.#checkOpen();
     if (seq < this.#floor) throw new JournalGapError(seq, this.#floor);
     return this.#statements.read.all(seq, limit).map(record);
@@ -160,6 +173,10 @@ export class EmbeddedJournal implements Journal {
       this.#floor = floor;
       this.#terms = terms;
     }
+    this.#write(() => {
+      this.#statements.expireOnce.run(Math.floor(this.#now()) - ONCE_RETENTION_MS);
+      this.#statements.trimOnce.run(MAX_ONCE_KEYS);
+    });
     await this.#sweep();
   }
 
@@ -177,30 +194,56 @@ export class EmbeddedJournal implements Journal {
     this.#pending = [];
     if (appends.length === 0) return;
     const time = Math.max(Math.floor(this.#now()), this.#lastTime);
+    let outcomes: (Appended | JournalError)[] = [];
     let seq = this.#newest;
     try {
       this.#write(() => {
-        if (!this.#termIsWritten) this.#writeTerm();
-        for (const { purges } of appends) {
-          for (const { site, kind, selector, soft, who, why } of purges) {
-            seq += 1;
-            this.#statements.insert.run(seq, time, site, kind, selector, soft ? 1 : 0, who, why);
-          }
-        }
+        outcomes = appends.map((one) => {
+          const earlier = one.once && this.#findOnce(one.once);
+          if (earlier !== undefined) return earlier;
+          const appended = this.#insert(one, seq + 1, time);
+          seq = appended.last;
+          return appended;
+        });
+        if (seq > this.#newest && !this.#termIsWritten) this.#writeTerm();
       });
     } catch (error) {
       for (const { reject } of appends) reject(error);
       return;
     }
-    let first = this.#newest + 1;
-    this.#newest = seq;
-    this.#lastTime = time;
-    this.#termIsWritten = true;
-    for (const { purges, resolve } of appends) {
-      resolve({ first, last: first + purges.length - 1 });
-      first += purges.length;
+    const hasNews = seq > this.#newest;
+    if (hasNews) {
+      this.#newest = seq;
+      this.#lastTime = time;
+      this.#termIsWritten = true;
     }
-    for (const listener of this.#listeners) listener(seq);
+    for (const [index, { resolve, reject }] of appends.entries()) {
+      const outcome = outcomes[index] as Appended | JournalError;
+      if (outcome instanceof JournalError) reject(outcome);
+      else resolve(outcome);
+    }
+    if (hasNews) for (const listener of this.#listeners) listener(seq);
+  }
+
+  /** @returns What the append with this key has made, or why this one is refused. */
+  #findOnce({ key, body }: Once): Appended | JournalError | undefined {
+    const row = this.#statements.findOnce.get(key, Math.floor(this.#now()) - ONCE_RETENTION_MS);
+    if (row === undefined) return undefined;
+    if (Buffer.compare(row['body'] as Uint8Array, body) !== 0) return new JournalError('journal_key_conflict');
+    const { first, last, time, why } = row as unknown as Omit<Appended, 'repeated'>;
+    return { first, last, time, why, repeated: true };
+  }
+
+  #insert({ purges, once }: Append, first: number, time: number): Appended {
+    for (const [index, { site, kind, selector, soft, who, why }] of purges.entries()) {
+      this.#statements.insert.run(first + index, time, site, kind, selector, soft ? 1 : 0, who, why);
+    }
+    const [{ why }] = purges as readonly [Purge];
+    const last = first + purges.length - 1;
+    if (once !== undefined) {
+      this.#statements.insertOnce.run(once.key, once.body, Math.floor(this.#now()), first, last, time, why);
+    }
+    return { first, last, time, why, repeated: false };
   }
 
   #writeTerm(): void {
@@ -252,7 +295,8 @@ export class EmbeddedJournal implements Journal {
 
 interface Append {
   readonly purges: readonly Purge[];
-  readonly resolve: (numbers: { first: number; last: number }) => void;
+  readonly once: Once | undefined;
+  readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -269,6 +313,10 @@ function prepare(db: Database) {
     firstSince: db.prepare('SELECT seq FROM purge WHERE seq > ? AND time >= ? ORDER BY seq LIMIT 1'),
     insertTerm: db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)'),
     forgetTerms: db.prepare('DELETE FROM term WHERE after < ?'),
+    findOnce: db.prepare('SELECT * FROM once WHERE key = ? AND at > ?'),
+    insertOnce: db.prepare('REPLACE INTO once (key, body, at, first, last, time, why) VALUES (?, ?, ?, ?, ?, ?, ?)'),
+    expireOnce: db.prepare('DELETE FROM once WHERE at <= ?'),
+    trimOnce: db.prepare('DELETE FROM once WHERE at <= (SELECT at FROM once ORDER BY at DESC LIMIT 1 OFFSET ?)'),
     setFloor: db.prepare('UPDATE journal SET floor = ?'),
     sweep: db.prepare('DELETE FROM purge WHERE seq IN (SELECT seq FROM purge WHERE seq <= ? ORDER BY seq LIMIT ?)'),
   };

@@ -6,6 +6,7 @@
 export const JOURNAL_ERRORS = {
   journal_gap: 'The journal no longer has the records that were asked for.',
   journal_bad_purge: 'The purge is not one that the journal can keep.',
+  journal_key_conflict: 'The idempotency key came with another request before.',
   journal_closed: 'The journal is closed.',
   journal_broken: 'The journal could not be written to its disk; it takes nothing more until it is opened again.',
   journal_not_written: 'The journal could not be written to; nothing of this purge was kept.',

@@ -3,9 +3,9 @@
  *
  * Numbers begin at 1 and have no holes. A record never changes; the oldest
  * ones are forgotten from the front, and the *floor* is the highest number
- * that is gone. Each opening of a journal is a *term* with an identity of its
- * own, drawn at random: the same number of two terms means two different
- * purges (journal/terms.ts).
+ * that is gone. Numbers are of a *term* with an identity of its own, drawn at
+ * random: the same number of two terms means two different purges
+ * (journal/terms.ts). Each opening that gives out numbers begins a term.
  *
  * An acknowledged record survives the end of the process and of the power.
  * One that was not acknowledged, because the process ended first, is either
@@ -50,8 +50,8 @@ export const MAX_TERMS = 1_000;
 export interface JournalState {
   /**
    * From 1 to {@link MAX_TERMS}, oldest first, each above the one before. The
-   * last one is this opening, which may have given out nothing yet. Number 0 is
-   * of a term after -1, until that is forgotten.
+   * last one may have given out nothing yet. Number 0 is of a term after -1,
+   * until that is forgotten.
    */
   readonly terms: readonly Term[];
   /** Records up to this one are gone; 0: none. */
@@ -60,31 +60,69 @@ export interface JournalState {
   readonly newest: number;
 }
 
+/** Makes an append one that is made once, however often it is repeated. */
+export interface Once {
+  /** Idempotency key, unique to the caller that chose it; at most {@link MAX_ONCE_KEY_LENGTH} characters. */
+  readonly key: string;
+  /** Digest of the request; another one with the same key is refused. */
+  readonly body: Uint8Array;
+}
+
+export const MAX_ONCE_KEY_LENGTH = 512;
+
+/** Lifetime of an idempotency key. */
+export const ONCE_RETENTION_MS = 24 * 60 * 60 * 1_000;
+
+/** Idempotency keys that a compaction leaves, the newest ones. */
+export const MAX_ONCE_KEYS = 100_000;
+
+/** Records of one append. */
+export interface Appended {
+  readonly first: number;
+  readonly last: number;
+  /** Time of the records, in milliseconds since the epoch. */
+  readonly time: number;
+  /** `why` of the first record. */
+  readonly why: string;
+  /** True if an earlier append with the same idempotency key has made them. */
+  readonly repeated: boolean;
+}
+
 /**
  * Appending is the only thing that gives out numbers. What `read` returns and
  * `state` tells is durable: neither ever shows a record that could still be
  * lost.
  */
 export interface Journal {
+  /** Returns the state as this process knows it: other processes may have appended since. */
   state(): JournalState;
+
+  /**
+   * Returns the state with everything that was acknowledged, by any process, before the call.
+   *
+   * @throws {JournalError} (rejects) `journal_unreachable` if that cannot be known; `journal_closed`.
+   */
+  current(): Promise<JournalState>;
 
   /**
    * Gives the purges contiguous numbers, in their order, all of them or none.
    * Durable when it resolves.
    *
+   * @param once - In the same transaction. A key that is known gives the numbers of the append that came with it
+   *   first, and nothing is appended, also after the journal has forgotten the records.
    * @throws {JournalError} (rejects) `journal_bad_purge` when there is none, or
-   *   one that `checkPurge` refuses; `journal_not_written`, `journal_broken`;
+   *   one that `checkPurge` refuses; `journal_key_conflict`; `journal_not_written`, `journal_broken`;
    *   `journal_closed`.
    */
-  append(purges: readonly Purge[]): Promise<{ first: number; last: number }>;
+  append(purges: readonly Purge[], once?: Once): Promise<Appended>;
 
   /**
    * Records after `seq` in order, at most `limit`; none when `seq` is the
    * newest or beyond.
    *
-   * @throws {JournalGapError} when `seq` is below the floor.
+   * @throws {JournalGapError} (rejects) when `seq` is below the floor.
    */
-  read(seq: number, limit: number): readonly JournalRecord[];
+  read(seq: number, limit: number): Promise<readonly JournalRecord[]>;
 
   /**
    * Calls the listener after each append with the newest number, in order;
@@ -101,6 +139,7 @@ export interface Journal {
    * Forgets records older than `before` (milliseconds since the epoch) and
    * raises the floor. Terms that end below it are forgotten, too. After an
    * attempt to write that failed this is another one, whatever it forgets.
+   * Idempotency keys go that are older than {@link ONCE_RETENTION_MS}, or more than {@link MAX_ONCE_KEYS}.
    */
   compact(before: number): Promise<void>;
 

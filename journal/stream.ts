@@ -8,8 +8,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { errorPage, HttpError } from '../http/errors.ts';
 import { JournalError, JournalGapError } from './errors.ts';
-import type { Journal, JournalRecord } from './journal.ts';
+import type { Journal, JournalRecord, JournalState } from './journal.ts';
 import { HEARTBEAT_INTERVAL_MS, type JournalMessage, type JournalPosition, startAfter } from './message.ts';
+import { identityOf } from './terms.ts';
 import { JOURNAL_CONTENT_TYPE, MAX_LINE_BYTES, readJournalTarget, readNodeField } from './wire.ts';
 
 export interface StreamOptions {
@@ -89,13 +90,16 @@ async function stream(
   const write = (message: JournalMessage): Promise<void> =>
     writeLine(response, JSON.stringify(message), ending.signal, options);
   try {
+    const state = await journal.current();
     response.writeHead(200, { 'Content-Type': JOURNAL_CONTENT_TYPE, 'Cache-Control': 'no-store' });
-    const state = journal.state();
     let sent = startAfter(state, after);
+    const hasTermsOfHello = (): boolean => isSameLine(state, journal.state());
     await write({ type: 'hello', state });
-    while (!ending.signal.aborted) {
+    while (!ending.signal.aborted && hasTermsOfHello()) {
       if (sent < journal.state().newest) {
-        for (const records of inLines(journal.read(sent, BATCH))) {
+        const news = await journal.read(sent, BATCH);
+        if (!hasTermsOfHello()) break; // the follower would take the records for those of another term
+        for (const records of inLines(news)) {
           await write({ type: 'records', records });
           sent = (records.at(-1) as JournalRecord).seq;
         }
@@ -104,8 +108,8 @@ async function stream(
       }
       if (!heartbeatIsDue) continue;
       heartbeatIsDue = false;
-      const { newest, floor } = journal.state();
-      await write({ type: 'heartbeat', newest, floor });
+      const { newest, floor } = await journal.current(); // without an answer the follower must not take itself as up to date
+      if (hasTermsOfHello()) await write({ type: 'heartbeat', newest, floor });
     }
     response.end();
   } finally {
@@ -113,6 +117,11 @@ async function stream(
     signal?.removeEventListener('abort', end);
     end();
   }
+}
+
+/** Returns whether the newest numbers of both states are of one term, so that a follower of one can follow the other. */
+function isSameLine(hello: JournalState, now: JournalState): boolean {
+  return now.newest >= hello.newest && identityOf(hello.terms, now.newest) === identityOf(now.terms, now.newest);
 }
 
 /** Wakes current and later waiters. */
@@ -169,10 +178,14 @@ async function writeLine(
   if (!isAlive) throw new JournalError('journal_slow_follower', `nothing taken for ${stallTimeoutMs} ms`);
 }
 
+function refusalCode(error: unknown): 'bad_request' | 'journal_unreachable' | 'internal' {
+  if (!(error instanceof JournalError)) return 'internal';
+  return error.code === 'journal_bad_message' ? 'bad_request' : 'journal_unreachable';
+}
+
 function refuse(response: ServerResponse, accept: string | undefined, error: unknown): void {
   const { message } = error as Error;
-  const code = error instanceof JournalError && error.code === 'journal_bad_message' ? 'bad_request' : 'internal';
-  const answer = error instanceof HttpError ? error : new HttpError(code, message);
+  const answer = error instanceof HttpError ? error : new HttpError(refusalCode(error), message);
   const page = errorPage(answer, crypto.randomUUID(), accept ?? 'application/json');
   response.writeHead(page.status, page.headers).end(page.body);
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { compact } from '../../control/compaction.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
-import { IdempotencyKeys } from '../../control/idempotency.ts';
 import { startControl } from '../../control/node.ts';
 import { type PurgeOrder, Purges } from '../../control/purges.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
@@ -27,61 +26,33 @@ const ORDER: PurgeOrder = {
   reason: '',
   startedAt: monotonicMs(0),
 };
-const CALL = { token: 't', key: 'k', body: Buffer.from('body') };
+const CALL = { key: 't/k', body: Buffer.from('body') };
 
 function openParts(t: Test, now: () => EpochMs = wallNow) {
   const folder = t.testdir({});
   const journal = openEmbeddedJournal(join(folder, 'journal.sqlite'), { now });
-  const database = openControlDatabase(join(folder, 'control.sqlite'));
-  t.teardown(async () => {
-    await journal.close();
-    database.close();
-  });
-  const keys = new IdempotencyKeys(database, now);
-  return { journal, keys, purges: new Purges({ journal, keys, appended: () => undefined }) };
+  t.teardown(() => journal.close());
+  return { journal, purges: new Purges({ journal, appended: () => undefined }) };
 }
-
-test('a repeated call that never reached the journal is made', async (t) => {
-  const { journal, keys, purges } = openParts(t);
-  keys.note(CALL, '0123456789abcdef', 0);
-  const { purge, repeated } = await purges.make({ ...ORDER, idempotent: CALL });
-  t.equal(repeated, false);
-  t.equal(purge.id, '1-2-0123456789abcdef');
-  t.equal(journal.state().newest, 2);
-});
-
-test('a repeated call that reached the journal is found there', async (t) => {
-  const { journal, keys, purges } = openParts(t);
-  await purges.make(ORDER);
-  keys.note(CALL, '0123456789abcdef', 1); // it was at this number when it was noted, and others came in between
-  await Promise.all(Array.from({ length: 1_200 }, () => purges.make(ORDER)));
-  const why = '0123456789abcdef 2 ';
-  await journal.append(ORDER.selectors.map((selector) => ({ ...selector, soft: false, who: 'test', why })));
-  const { purge, repeated } = await purges.make({ ...ORDER, idempotent: CALL });
-  t.equal(repeated, true);
-  t.equal(purge.id, '2403-2-0123456789abcdef');
-  t.equal(journal.state().newest, 2_404);
-  t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: true, purge: { id: purge.id } });
-});
 
 test('an idempotency key expires after a day', async (t) => {
   let now = 1_000;
   const { purges } = openParts(t, () => epochMs(now));
-  t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
+  t.equal((await purges.make({ ...ORDER, once: CALL })).repeated, false);
   now += 24 * 3_600_000 - 1;
-  t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, true);
+  t.equal((await purges.make({ ...ORDER, once: CALL })).repeated, true);
   now += 1;
-  t.equal((await purges.make({ ...ORDER, idempotent: CALL })).repeated, false);
+  t.equal((await purges.make({ ...ORDER, once: CALL })).repeated, false);
 });
 
 test('a repeated call that the journal no longer holds is not made again', async (t) => {
   let now = 1_000;
   const { journal, purges } = openParts(t, () => epochMs(now));
-  const { purge } = await purges.make({ ...ORDER, idempotent: CALL });
+  const { purge } = await purges.make({ ...ORDER, once: CALL });
   now += 1_000;
   await journal.compact(now);
-  t.equal(purges.find(purge.id), undefined);
-  t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: true, purge: { id: purge.id, last: 2 } });
+  t.equal(await purges.find(purge.id), undefined);
+  t.match(await purges.make({ ...ORDER, once: CALL }), { repeated: true, purge: { id: purge.id, last: 2 } });
 });
 
 test('purges of other nodes are listed, each by itself', async (t) => {
@@ -89,32 +60,32 @@ test('purges of other nodes are listed, each by itself', async (t) => {
   const group = { site: 'shop', kind: 'tag', selector: 'g', soft: false, who: 'origin', why: 'cache group' } as const;
   await journal.append([group, group]);
   await purges.make(ORDER);
-  const { purges: list } = purges.list(undefined, 10, () => true);
+  const { purges: list } = await purges.list(undefined, 10, () => true);
   t.match(list, [
     { first: 3, last: 4 },
     { first: 2, last: 2, reason: 'cache group' },
     { first: 1, last: 1, who: 'origin', records: [{ seq: 1 }] },
   ]);
-  for (const { id, first } of list) t.equal(purges.find(id)?.first, first);
+  for (const { id, first } of list) t.equal((await purges.find(id))?.first, first);
 });
 
 test('a call that the journal refused is refused, and can be retried', async (t) => {
   let isBroken = true;
-  const { journal, keys } = openParts(t);
+  const { journal } = openParts(t);
   const failing: Journal = Object.create(journal, {
     append: {
-      value: async (records: Parameters<Journal['append']>[0]) => {
+      value: async (...call: Parameters<Journal['append']>) => {
         if (isBroken) throw new JournalError('journal_not_written', 'disk full');
-        return journal.append(records);
+        return journal.append(...call);
       },
     },
     state: { value: () => journal.state() },
     read: { value: (seq: number, limit: number) => journal.read(seq, limit) },
   });
-  const purges = new Purges({ journal: failing, keys, appended: () => undefined });
-  t.match(await rejectionOf(purges.make({ ...ORDER, idempotent: CALL })), { code: 'journal_unavailable', status: 503 });
+  const purges = new Purges({ journal: failing, appended: () => undefined });
+  t.match(await rejectionOf(purges.make({ ...ORDER, once: CALL })), { code: 'journal_unavailable', status: 503 });
   isBroken = false;
-  t.match(await purges.make({ ...ORDER, idempotent: CALL }), { repeated: false, purge: { first: 1 } });
+  t.match(await purges.make({ ...ORDER, once: CALL }), { repeated: false, purge: { first: 1 } });
 });
 
 test('compaction by age and by number never splits a purge', async (t) => {
@@ -128,7 +99,7 @@ test('compaction by age and by number never splits a purge', async (t) => {
   t.equal(journal.state().floor, 20);
   await compact({ ...options, maxRecords: 51 });
   t.equal(journal.state().floor, 148, 'the purge that would be cut stays whole');
-  t.equal(purges.list(undefined, 100, () => true).purges.length, 26);
+  t.equal((await purges.list(undefined, 100, () => true)).purges.length, 26);
 });
 
 const log = createLog({ name: 'control', level: 'silent' });

@@ -77,7 +77,7 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
     code: 'journal_foreign',
     spoil: (file) => change(file, 'PRAGMA application_id = 7'),
   },
-  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 3') },
+  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 4') },
   { what: 'an earlier version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 1') },
   { what: 'a missing table', code: 'journal_corrupt', spoil: (file) => change(file, 'DROP TABLE purge') },
   { what: 'a table too many', code: 'journal_corrupt', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
@@ -138,6 +138,34 @@ test('a missing folder and a folder in place of the file are refused', async (t)
   t.throws(() => openEmbeddedJournal(folder, { now }), { code: 'journal_unopenable' });
 });
 
+test('a journal of the format without idempotency keys is upgraded, with all that it has', async (t) => {
+  t.testdir();
+  const file = await madeFile(t, 200);
+  const before = openEmbeddedJournal(file, { now });
+  const records = await before.read(0, 1_000);
+  const { terms } = before.state();
+  await before.close();
+  change(file, 'DROP TABLE once', 'PRAGMA user_version = 2');
+  const journal = openEmbeddedJournal(file, { now });
+  t.same(await journal.read(0, 1_000), records);
+  t.same(journal.state().terms.slice(0, -1), terms.slice(0, -1));
+  const once = { key: 'k', body: Buffer.from('b') };
+  t.match(await journal.append(purges(1), once), { first: 201, repeated: false });
+  await journal.close();
+  const again = openEmbeddedJournal(file, { now });
+  t.match(await again.append(purges(1), once), { first: 201, repeated: true });
+  await again.close();
+});
+
+test('a damaged journal of the format without idempotency keys is refused, and left unchanged', async (t) => {
+  t.testdir();
+  const file = await madeFile(t, 200);
+  change(file, 'DROP TABLE once', 'PRAGMA user_version = 2', 'DELETE FROM purge WHERE seq = 50');
+  const before = readFileSync(file);
+  t.throws(() => openEmbeddedJournal(file, { now }), { code: 'journal_corrupt', message: file });
+  t.ok(before.equals(readFileSync(file)));
+});
+
 test('a second process is refused while the journal is open', async (t) => {
   t.testdir();
   const file = await madeFile(t, 1);
@@ -190,7 +218,7 @@ test('a transaction that was cut off is dropped, and all before it is kept', asy
   truncateSync(`${copy}-wal`, readFileSync(`${copy}-wal`).length - 100);
   const restored = openEmbeddedJournal(copy, { now });
   t.equal(restored.state().newest, 3);
-  t.same(await restored.append([aPurge()]), { first: 4, last: 4 });
+  t.match(await restored.append([aPurge()]), { first: 4, last: 4 });
   await restored.close();
 });
 
@@ -236,7 +264,7 @@ test('a purge fails whole on a full disk, and later ones succeed when there is r
   t.equal(journal.state().newest, 2);
   t.same(heads, []);
   db.exec('PRAGMA max_page_count = 100000');
-  t.same(await journal.append(big), { first: 3, last: 22 });
+  t.match(await journal.append(big), { first: 3, last: 22 });
   t.same(heads, [22]);
   await journal.close();
 });
@@ -276,7 +304,7 @@ test('after a disk error appends are refused, and acknowledged records stay read
   await t.rejects(journal.append(purges(1)), { code: 'journal_broken' });
   await t.rejects(journal.compact(0), { code: 'journal_broken' });
   t.equal(journal.isWritable, false);
-  t.equal(journal.read(0, 10).length, 2);
+  t.equal((await journal.read(0, 10)).length, 2);
   await journal.close();
 });
 
@@ -292,7 +320,7 @@ test('a journal that cannot be written reports it until it can, which a compacti
   await journal.compact(0);
   t.equal(journal.isWritable, true);
   t.same(journal.state(), before);
-  t.same(await journal.append(purges(1)), { first: 3, last: 3 });
+  t.match(await journal.append(purges(1)), { first: 3, last: 3 });
   await journal.close();
 });
 
@@ -306,7 +334,7 @@ test('appends succeed during the compaction of many records', async (t) => {
   const compacted = journal.compact(time);
   const appended = journal.append(purges(1));
   t.equal(journal.state().floor, 12_000);
-  t.same(await appended, { first: 12_001, last: 12_001 });
+  t.match(await appended, { first: 12_001, last: 12_001 });
   await compacted;
   await journal.close();
   const again = openEmbeddedJournal(file, { now });
@@ -324,7 +352,7 @@ test('a journal that is closed during a compaction is intact', async (t) => {
   await compacted;
   const again = openEmbeddedJournal(file, { now });
   t.same([again.state().floor, again.state().newest], [12_000, 12_000]);
-  t.same(await again.append(purges(1)), { first: 12_001, last: 12_001 });
+  t.match(await again.append(purges(1)), { first: 12_001, last: 12_001 });
   await again.close();
 });
 
@@ -349,7 +377,7 @@ test('after repeated kill -9 acknowledged records are there, in order, once', { 
     await killAfter(child, Math.floor(Math.random() * 100), acknowledged);
     t.ok(acknowledged.size >= before);
     const journal = openEmbeddedJournal(file, { now: wallNow });
-    const records = journal.read(0, Number.MAX_SAFE_INTEGER);
+    const records = await journal.read(0, Number.MAX_SAFE_INTEGER);
     await journal.close();
     t.same(
       records.find(({ seq }, index) => seq !== index + 1),

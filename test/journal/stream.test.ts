@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fastify from 'fastify';
 import { test } from 'tap';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
-import type { Journal, JournalRecord } from '../../journal/journal.ts';
+import type { Journal } from '../../journal/journal.ts';
 import type { JournalMessage, JournalPosition } from '../../journal/message.ts';
 import { streamJournal } from '../../journal/stream.ts';
 import { identityOf } from '../../journal/terms.ts';
@@ -55,9 +55,9 @@ test('a stream is a greeting, existing records, new records, and heartbeats betw
   const next = async (): Promise<JournalMessage> => (await messages.next()).value;
   const state = journal.state();
   t.same(await next(), { type: 'hello', state });
-  t.same(await next(), { type: 'records', records: journal.read(0, 2) });
+  t.same(await next(), { type: 'records', records: await journal.read(0, 2) });
   await journal.append([aPurge({ selector: 'größe/☃/😀', why: 'two\nlines' })]);
-  t.same(await next(), { type: 'records', records: journal.read(2, 1) });
+  t.same(await next(), { type: 'records', records: await journal.read(2, 1) });
   await clock.advance(1_000);
   t.same(await next(), { type: 'heartbeat', newest: 3, floor: 0 });
   await journal.compact(43);
@@ -100,12 +100,12 @@ test('a follower catches up with 10,000 records, in order and whole, and then fo
   const { url } = await serveJournal(t, journal);
   const { follower, target } = followOn(t, source(url));
   t.ok(await follower.caughtUp(at(journal, 10_000), PATIENCE_MS));
-  t.same(target.applied, journal.read(0, 10_000));
+  t.same(target.applied, await journal.read(0, 10_000));
   for (let round = 1; round <= 50; round += 1) {
     const { last } = await journal.append(purges(round % 5 === 0 ? 5 : 1, `live-${round}`));
     t.ok(await follower.caughtUp(at(journal, last), PATIENCE_MS));
   }
-  t.same(target.applied.slice(10_000), journal.read(10_000, 1_000));
+  t.same(target.applied.slice(10_000), await journal.read(10_000, 1_000));
 });
 
 test('lines stay within their bound, whatever the records are', async (t) => {
@@ -143,9 +143,10 @@ function counted(journal: Journal): { journal: Journal; count: () => number; lis
   let [records, listeners] = [0, 0];
   const wrapper: Journal = {
     state: () => journal.state(),
-    append: (list) => journal.append(list),
-    read(seq, limit) {
-      const read = journal.read(seq, limit);
+    current: () => journal.current(),
+    append: (list, once) => journal.append(list, once),
+    async read(seq, limit) {
+      const read = await journal.read(seq, limit);
       records += read.length;
       return read;
     },
@@ -230,7 +231,7 @@ test('connections that are cut repeatedly lose nothing and repeat nothing', asyn
   });
   const { follower, target } = followOn(t, source(url));
   t.ok(await follower.caughtUp(at(journal, 10_000), PATIENCE_MS));
-  t.same(target.applied, journal.read(0, 10_000));
+  t.same(target.applied, await journal.read(0, 10_000));
   t.equal(cuts, CUTS);
   t.equal(target.calls.filter((call) => call.startsWith('restart')).length, 1, 'it is the same journal all the time');
 });
@@ -244,10 +245,11 @@ test('a follower skips to the floor when records are removed while they are sent
   let isCompacted = false;
   const journal: Journal = {
     ...counted(base).journal,
-    read(seq, limit) {
+    async read(seq, limit) {
       // As if compaction came between two batches.
       if (seq >= 400 && !isCompacted) {
         isCompacted = true;
+        t.ok(await follower.caughtUp(at(base, 400), PATIENCE_MS));
         void base.compact(1_000);
       }
       return base.read(seq, limit);
@@ -289,18 +291,21 @@ test('a follower that disconnects leaves nothing behind', async (t) => {
 test('closing a journal ends its streams', async (t) => {
   const journal = newJournal(t);
   const clock = new Clock();
-  const { url, ended } = await serveJournal(
-    t,
-    {
-      ...counted(journal).journal,
-      state: () => ({ ...journal.state(), newest: 1 }), // there is something to read, it thinks
-      read: (seq, limit) => journal.read(seq, limit),
-    },
-    { wait: clock.wait },
-  );
-  await journal.close();
+  const { url, ended } = await serveJournal(t, journal, { wait: clock.wait });
   const response = await askAsNode(url);
+  await journal.close();
+  await clock.advance(1_000);
   await t.rejects(Array.fromAsync(response));
+  await ended[0];
+});
+
+test('a closed journal refuses streams with 503', async (t) => {
+  const journal = newJournal(t);
+  const { url, ended } = await serveJournal(t, journal);
+  await journal.close();
+  const response = await ask(url, '/v1/journal?after=0', formatNodeField('eu-1', SECRET));
+  t.equal(response.statusCode, 503);
+  response.resume();
   await ended[0];
 });
 
@@ -354,7 +359,7 @@ test('a Fastify route streams alike', async (t) => {
   t.ok(await follower.caughtUp(at(journal, 3), PATIENCE_MS));
   await journal.append(purges(1));
   t.ok(await follower.caughtUp(at(journal, 4), PATIENCE_MS));
-  t.same(target.applied, journal.read(0, 10) as JournalRecord[]);
+  t.same(target.applied, await journal.read(0, 10));
   await follower.stop();
 });
 

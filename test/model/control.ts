@@ -5,7 +5,7 @@
  */
 
 import { JournalError, JournalGapError } from '../../journal/errors.ts';
-import type { Journal, JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
+import type { Appended, Journal, JournalRecord, JournalState, Purge } from '../../journal/journal.ts';
 import { type JournalMessage, type JournalPosition, startAfter } from '../../journal/message.ts';
 import { type Term, termsFrom } from '../../journal/terms.ts';
 import type { Timer } from './clock.ts';
@@ -74,17 +74,27 @@ export class MemoryJournal implements Journal {
     return { terms: this.#terms, floor: this.#floor, newest: this.#floor + this.#records.length };
   }
 
-  append(purges: readonly Purge[]): Promise<{ first: number; last: number }> {
+  current(): Promise<JournalState> {
+    return Promise.resolve(this.state());
+  }
+
+  append(purges: readonly Purge[]): Promise<Appended> {
     const { newest } = this.state();
     const records = purges.map(
       (purge, index): JournalRecord => ({ ...purge, seq: newest + index + 1, time: this.#now() }),
     );
     this.#records = [...this.#records, ...records];
     for (const listener of this.#listeners) listener(newest + purges.length);
-    return Promise.resolve({ first: newest + 1, last: newest + purges.length });
+    const [{ time, why }] = records as [JournalRecord];
+    return Promise.resolve({ first: newest + 1, last: newest + purges.length, time, why, repeated: false });
   }
 
-  read(seq: number, limit: number): readonly JournalRecord[] {
+  async read(seq: number, limit: number): Promise<readonly JournalRecord[]> {
+    return this.recordsAfter(seq, limit);
+  }
+
+  /** Does what `read` does, at once. */
+  recordsAfter(seq: number, limit: number): readonly JournalRecord[] {
     if (seq < this.#floor) throw new JournalGapError(seq, this.#floor);
     return this.#records.slice(seq - this.#floor, seq - this.#floor + limit);
   }
@@ -229,7 +239,7 @@ class JournalStream implements AsyncIterable<JournalMessage>, AsyncIterator<Jour
       this.end(); // the records went while they were being sent
       return;
     }
-    const records = journal.read(this.#sent, 1_000);
+    const records = journal.recordsAfter(this.#sent, 1_000);
     this.#sent = journal.state().newest;
     this.#send({ type: 'records', records });
   }
