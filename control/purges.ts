@@ -31,7 +31,7 @@ export interface Purge {
   readonly soft: boolean;
   readonly sites: readonly string[];
   readonly kinds: Readonly<Partial<Record<SelectorKind, number>>>;
-  /** Of a purge that was read from the journal. */
+  /** Present in a purge that was read from the journal. */
   readonly records?: readonly JournalRecord[];
 }
 
