@@ -35,9 +35,9 @@ export class NodeMetrics implements EngineEvents {
     public: new Histogram({ listener: 'public' }, DURATION_SECONDS),
     tier: new Histogram({ listener: 'tier' }, DURATION_SECONDS),
   };
-  readonly #fills: Counter;
-  readonly #collapsed: Counter;
-  readonly #stored: Counter;
+  readonly #fills: CounterCell;
+  readonly #collapsed: CounterCell;
+  readonly #stored: CounterCell;
   readonly #refused: Counter<'reason'>;
   readonly #upstreamErrors: Counter<'code' | 'cause'>;
   /** Counter of edges: no visitor connects to a shield. */
@@ -49,9 +49,9 @@ export class NodeMetrics implements EngineEvents {
     this.#requests = new FastCounter(registry, 'seawall_requests_total');
     this.#bytes = new FastCounter(registry, 'seawall_response_body_bytes_total');
     registerHistograms(registry, 'seawall_request_duration_seconds', Object.values(this.durations));
-    this.#fills = counter(registry, 'seawall_fills_total');
-    this.#collapsed = counter(registry, 'seawall_requests_collapsed_total');
-    this.#stored = counter(registry, 'seawall_responses_stored_total');
+    this.#fills = new FastCounter(registry, 'seawall_fills_total').of({});
+    this.#collapsed = new FastCounter(registry, 'seawall_requests_collapsed_total').of({});
+    this.#stored = new FastCounter(registry, 'seawall_responses_stored_total').of({});
     this.#refused = counter(registry, 'seawall_store_refusals_total');
     this.#upstreamErrors = counter(registry, 'seawall_upstream_errors_total');
     if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
@@ -90,11 +90,11 @@ export class NodeMetrics implements EngineEvents {
   }
 
   fillStarted(): void {
-    this.#fills.inc();
+    this.#fills.value++;
   }
 
   fillCollapsed(): void {
-    this.#collapsed.inc();
+    this.#collapsed.value++;
   }
 
   fillFailed(error: HttpError): void {
@@ -102,7 +102,7 @@ export class NodeMetrics implements EngineEvents {
   }
 
   stored(): void {
-    this.#stored.inc();
+    this.#stored.value++;
   }
 
   refused(reason: StoreRefusal): void {
@@ -149,6 +149,18 @@ export class AnswerCounter {
 /** The nearest tier's account, where it says that it had the response: the name of its node. */
 const HIT_ABOVE = /(?:^|,)\s*"([^"]+)"\s*;\s*hit\b[^,]*$/;
 
+/** All requests that share one response have one account of it. */
+let lastAbove = '';
+let lastHit: string | undefined;
+
+/** @returns The node that says that it had the response. */
+function hitAbove(above: string): string | undefined {
+  if (above === lastAbove) return lastHit;
+  lastAbove = above;
+  lastHit = HIT_ABOVE.exec(above)?.[1];
+  return lastHit;
+}
+
 /**
  * @param above - Cache-Status of the node that was asked, if one was.
  * @param isPeer - Whether a node of this name is an edge of the same region.
@@ -157,7 +169,7 @@ const HIT_ABOVE = /(?:^|,)\s*"([^"]+)"\s*;\s*hit\b[^,]*$/;
  */
 export function resultName(status: CacheStatus, above: string | undefined, isPeer: (name: string) => boolean): Result {
   if (status.hit) return status.detail ?? 'hit';
-  const peer = above === undefined ? undefined : HIT_ABOVE.exec(above)?.[1];
+  const peer = above === undefined ? undefined : hitAbove(above);
   if (peer !== undefined && isPeer(peer)) return 'peer-hit';
   if (status.detail === 'stale-if-error') return status.detail;
   if (status.fwd === 'stale') return status.fwdStatus === 304 ? 'revalidated' : 'expired';
