@@ -193,6 +193,16 @@ export class Ledger {
     return { asOf: position.seq, epoch: isKnown ? this.#epoch : UNKNOWN_EPOCH, checkedAt: NEVER, verdict: 'current' };
   }
 
+  /**
+   * @returns The stamp of a response that an earlier process stored at this position. Without a term that this journal
+   *   has, nothing is known of purges since: it is to be revalidated before use (rules 4 and 9).
+   */
+  stampRestored(position: JournalPosition): Stamp {
+    const isKnown = this.#hasJournal && this.#isComparable(position);
+    if (isKnown) this.#learn(position.seq);
+    return uncheckedStamp(position.seq, isKnown ? this.#epoch : UNKNOWN_EPOCH);
+  }
+
   /** @returns What `stampOf` takes, for another node. */
   positionOf({ asOf, epoch }: Stamp): JournalPosition {
     return epoch === this.#epoch ? this.#positionAt(asOf) : { identity: undefined, seq: asOf };

@@ -26,7 +26,7 @@ export interface Identity {
 }
 
 /** Reason why a folder was begun anew: what it held is not used. */
-export type Renewal = 'empty' | 'format' | 'identity' | 'copied' | 'segments';
+export type Renewal = 'empty' | 'format' | 'identity' | 'copied' | 'segments' | 'removals';
 
 export interface OpenedFolder {
   readonly identity: Identity;
@@ -46,13 +46,16 @@ export class DiskInUseError extends Error {
   }
 }
 
-/** @throws {DiskInUseError}, or the system's error. */
-export async function openFolder(path: string, segmentBytes: number): Promise<OpenedFolder> {
+/**
+ * @param isOutdated - True if more was removed than is known of: what the folder holds is not used.
+ * @throws {DiskInUseError}, or the system's error.
+ */
+export async function openFolder(path: string, segmentBytes: number, isOutdated = false): Promise<OpenedFolder> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   await chmod(path, 0o700);
   const release = await lock(path);
   try {
-    return { ...(await identify(path, segmentBytes)), release };
+    return { ...(await identify(path, segmentBytes, isOutdated)), release };
   } catch (error) {
     release();
     throw error;
@@ -89,11 +92,16 @@ interface Written {
   readonly file: string;
 }
 
-async function identify(path: string, segmentBytes: number): Promise<Omit<OpenedFolder, 'release'>> {
+async function identify(
+  path: string,
+  segmentBytes: number,
+  isOutdated: boolean,
+): Promise<Omit<OpenedFolder, 'release'>> {
   const segmentsFile = join(path, 'segments');
   const file = join(path, 'identity');
   const read = await readIdentity(file);
-  const renewal = typeof read === 'string' ? read : await mismatch(read, segmentsFile, segmentBytes);
+  const difference = typeof read === 'string' ? read : await mismatch(read, segmentsFile, segmentBytes);
+  const renewal = difference ?? (isOutdated ? 'removals' : undefined);
   if (renewal === undefined) return { identity: identityOf(read as Written), segmentsFile, renewal };
   await rm(segmentsFile, { force: true });
   await (await open(segmentsFile, 'wx', 0o600)).close();

@@ -56,8 +56,8 @@ export interface SegmentStoreOptions {
   readonly segmentBytes?: number | undefined;
   readonly bufferBytes?: number | undefined;
   readonly maxIndexBytes: number;
-  /** Hashes of which nothing may be found: removed when the folder could not be written to. */
-  readonly removed?: readonly Word64[] | undefined;
+  /** What must not be found, as it was removed when the folder could not be written to. */
+  readonly removed?: { readonly hashes: readonly Word64[]; readonly keys: Iterable<string> } | undefined;
 }
 
 export type AppendRefusal = 'loading' | 'busy' | 'too-large' | 'index-full';
@@ -93,7 +93,9 @@ export class SegmentStore {
   #isNextFree = false;
   #lastSerial = 0;
   /** Hashes of which nothing may be found in a segment that is still to be read; `undefined` when all are. */
-  #removed: Set<string> | undefined;
+  #removed: Map<string, Word64> | undefined;
+  /** Removals that are not in the file yet. */
+  readonly #unwritten = new Set<Word64>();
   #isClosed = false;
 
   constructor(options: SegmentStoreOptions) {
@@ -101,12 +103,15 @@ export class SegmentStore {
     if (segments < MIN_SEGMENTS || segments > MAX_SEGMENTS || segmentBytes > MAX_SEGMENT_BYTES)
       throw new RangeError(`${segments} segments of ${segmentBytes} bytes`);
     this.#options = options;
-    this.#removed = new Set(options.removed?.map(nameOf));
     this.segmentBytes = segmentBytes;
     this.#maxPendingBytes = bufferBytes * MAX_PENDING_BUFFERS;
     this.maxRecordBytes = Math.min(segmentBytes / 4, this.#maxPendingBytes / 2 + MAX_HEAD_BYTES);
     this.#writing = { space, identity: identity.id, segmentBytes, bufferBytes, spare: [] };
     this.#hash = new KeyHash(identity.secret);
+    const { hashes = [], keys = [] } = options.removed ?? {};
+    this.#removed = new Map(
+      [...hashes, ...[...keys].map((key) => this.hashOf(key))].map((hash) => [nameOf(hash), hash]),
+    );
     this.#sealed = new Array(segments).fill(undefined);
   }
 
@@ -121,6 +126,11 @@ export class SegmentStore {
 
   get isLoaded(): boolean {
     return this.#removed === undefined;
+  }
+
+  /** Hashes of what the file may still have though it was removed. */
+  get unwrittenRemovals(): readonly Word64[] {
+    return [...this.#unwritten, ...(this.#removed?.values() ?? [])];
   }
 
   hashOf(key: string): Word64 {
@@ -156,8 +166,8 @@ export class SegmentStore {
       if (i % ROWS_A_TURN === 0) await setImmediate();
       const { hash, start, bytes } = rows[i] as Row;
       if (this.#index.get(hash) !== undefined) continue;
-      if (this.#removed?.has(nameOf(hash))) this.#removeAt({ segment: number, start });
-      else if (bytes === 0) this.#removed?.add(nameOf(hash));
+      if (this.#removed?.has(nameOf(hash))) this.#removeAt(hash, { segment: number, start });
+      else if (bytes === 0) this.#removed?.set(nameOf(hash), hash);
       else if (this.#index.bytes < this.#options.maxIndexBytes) this.#index.set(hash, number, start, bytes);
     }
   }
@@ -227,7 +237,8 @@ export class SegmentStore {
     if (bytes > this.maxRecordBytes) return 'too-large';
     if (this.#index.bytes >= this.#options.maxIndexBytes && this.#index.get(hash) === undefined) return 'index-full';
     if (!this.#makeRoom(bytes)) return 'busy';
-    this.#removeAt(this.#index.get(hash));
+    const before = this.#index.get(hash);
+    if (before !== undefined) this.#removeAt(hash, before);
     this.#put(hash, content);
     this.counts.appendedBytes += bytes;
     return undefined;
@@ -245,18 +256,18 @@ export class SegmentStore {
   }
 
   removeHash(hash: Word64): void {
-    this.#removed?.add(nameOf(hash));
+    this.#removed?.set(nameOf(hash), hash);
     const location = this.#index.get(hash);
     if (location === undefined) return;
     this.#index.delete(hash);
-    this.#removeAt(location);
+    this.#removeAt(hash, location);
   }
 
-  #removeAt(location: Pick<Location, 'segment' | 'start'> | undefined): void {
-    if (location === undefined) return;
-    const { segment, start } = location;
-    if (this.#writer?.number === segment) this.#writer.remove(start);
-    else this.#options.space.write(segment * this.segmentBytes + start + REMOVED.at, REMOVED.bytes);
+  #removeAt(hash: Word64, { segment, start }: Pick<Location, 'segment' | 'start'>): void {
+    if (this.#writer?.number === segment && this.#writer.remove(start)) return;
+    this.#unwritten.add(hash);
+    const position = segment * this.segmentBytes + start + REMOVED.at;
+    this.#options.space.write(position, REMOVED.bytes, () => this.#unwritten.delete(hash));
   }
 
   /** Resolves when all that was appended and removed has been handed to the system. */

@@ -111,11 +111,12 @@ export class SegmentWriter {
     return { start, bytes };
   }
 
-  /** Marks a record as removed. */
-  remove(start: number): void {
+  /** Marks a record as removed, if it has not been handed over yet. @returns Whether it was. */
+  remove(start: number): boolean {
     const at = start - this.#bufferStart;
-    if (this.#buffer !== undefined && at >= 0) REMOVED.bytes.copy(this.#buffer, at + REMOVED.at);
-    else this.#options.space.write(this.#base + start + REMOVED.at, REMOVED.bytes); // after what was handed over
+    if (this.#buffer === undefined || at < 0) return false;
+    REMOVED.bytes.copy(this.#buffer, at + REMOVED.at);
+    return true;
   }
 
   /** @returns A copy of what has not been handed over yet, or `undefined`. */

@@ -257,11 +257,14 @@ test('a hash that was removed while the folder could not be written is not found
   first.store.append(contentOf('kept', 1, 10));
   first.store.append(contentOf('removed', 2, 10));
   await first.store.flush();
-  const removed = [first.store.hashOf('removed')];
+  first.store.append(contentOf('also removed', 3, 10));
+  await first.store.flush();
+  const removed = { hashes: [first.store.hashOf('removed')], keys: ['also removed'] };
   await first.close();
   const second = await openStore(path, { removed });
   t.ok(await second.store.read('kept'));
   t.equal(second.store.read('removed'), undefined);
+  t.equal(second.store.read('also removed'), undefined);
   await second.store.flush();
   await second.close();
   const third = await openStore(path);

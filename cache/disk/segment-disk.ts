@@ -1,0 +1,305 @@
+/**
+ * Responses on disk: which ones get there, how they come back, and what happens when the disk fails.
+ *
+ * A disk that fails is left out. It is opened again after a while, as a process that starts would open it, and with what
+ * was removed meanwhile; where that is more than is remembered, the folder is begun anew.
+ * @module
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { Backoff } from '../../lib/backoff.ts';
+import type { EpochMs, MonotonicMs } from '../../lib/clock.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
+import type { Ledger } from '../ledger.ts';
+import type { Store } from '../store/store.ts';
+import type { StoredResponse } from '../stored-response.ts';
+import type { DiskStore } from './disk.ts';
+import { DiskInUseError, type OpenedFolder, openFolder, type Renewal } from './folder.ts';
+import { MAX_SEGMENT_BYTES, recordBytes, type Word64 } from './format.ts';
+import { contentOf, responsesOf } from './response-bytes.ts';
+import { SeenKeys } from './seen-keys.ts';
+import { type AppendRefusal, MIN_SEGMENTS, type SegmentCounts, SegmentStore } from './segment-store.ts';
+import { DiskBusyError, Space } from './space.ts';
+
+export interface SegmentDiskOptions {
+  readonly path: string;
+  readonly maxBytes: number;
+  readonly writeBytesPerSecond: number;
+  readonly maxIndexBytes: number;
+  /** Memory, and the purges that responses are compared with. */
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly now: () => EpochMs;
+  readonly monotonic: () => MonotonicMs;
+  readonly events: DiskEvents;
+  /** 64 MiB but for tests. */
+  readonly segmentBytes?: number | undefined;
+  readonly bufferBytes?: number | undefined;
+  /** Pauses before it is opened again. */
+  readonly retryMs?: { readonly firstMs: number; readonly maxMs: number } | undefined;
+}
+
+export interface DiskEvents {
+  /** The disk is left out. */
+  failed(error: Error): void;
+  /** The disk is in use: from the start, or again. */
+  opened(renewal: Renewal | undefined, objects: number): void;
+}
+
+/** Reasons why a response did not get onto disk. */
+export type DiskRefusal = AppendRefusal | 'failed' | 'budget' | 'unreadable';
+
+/** Results of looking a key up that the index has. */
+export type DiskRead = 'hit' | 'lost' | 'busy' | 'no-room';
+
+/** A burst of so many seconds of the write budget. */
+const BURST_SECONDS = 1;
+
+/** A start does not wait longer for a disk: what is read of it later is used then. */
+const MAX_LOAD_WAIT_MS = 2_000;
+
+/** Nor does an end wait longer for what is to be written. */
+const MAX_CLOSE_WAIT_MS = 2_000;
+
+/** Keys removed while the disk is left out, of which is known that they were. */
+const MAX_REMOVED_KEYS = 50_000;
+
+const RETRY = { firstMs: 1_000, maxMs: 60_000 };
+
+/** A disk in use. */
+interface Life {
+  readonly folder: OpenedFolder;
+  readonly segments: SegmentStore;
+}
+
+export class SegmentDisk implements DiskStore {
+  readonly #options: SegmentDiskOptions;
+  readonly #budget: TokenBucket;
+  readonly #seen = new SeenKeys();
+  readonly #loading = new Map<string, Promise<boolean>>();
+  readonly #closing = new AbortController();
+  readonly #backoff: Backoff;
+  #life: Life | undefined;
+  #failure: Error | undefined;
+  /** What must not be found when the disk is opened again. */
+  #removed: { readonly hashes: readonly Word64[]; readonly keys: Set<string> } = { hashes: [], keys: new Set() };
+  #isOverflown = false;
+  #retrying: Promise<void> = Promise.resolve();
+  /** Totals of disks in use before this one. */
+  #before: Readonly<SegmentCounts> = { appendedBytes: 0, reinsertedBytes: 0, corrupt: 0 };
+  failures = 0;
+  readonly reads: Record<DiskRead, number> = { hit: 0, lost: 0, busy: 0, 'no-room': 0 };
+  readonly refusals: Partial<Record<DiskRefusal, number>> = {};
+
+  /** @throws {DiskInUseError}; a disk that cannot be used for another reason is left out until it can. */
+  static async open(options: SegmentDiskOptions): Promise<SegmentDisk> {
+    const disk = new SegmentDisk(options);
+    await disk.#open(true);
+    return disk;
+  }
+
+  private constructor(options: SegmentDiskOptions) {
+    this.#options = options;
+    const { writeBytesPerSecond: perSecond, monotonic, retryMs = RETRY } = options;
+    this.#budget = new TokenBucket({ burst: perSecond * BURST_SECONDS, perSecond }, monotonic());
+    this.#backoff = new Backoff({ ...retryMs, random: Math.random });
+  }
+
+  /** Error that the disk is left out for. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get objects(): number {
+    return this.#life?.segments.size ?? 0;
+  }
+
+  get indexBytes(): number {
+    return this.#life?.segments.indexBytes ?? 0;
+  }
+
+  get maxBytes(): number {
+    return this.#options.maxBytes;
+  }
+
+  get counts(): Readonly<SegmentCounts> {
+    return this.#life === undefined ? this.#before : sum(this.#before, this.#life.segments.counts);
+  }
+
+  /** Sets the bytes that may be written a second. */
+  set writeBytesPerSecond(perSecond: number) {
+    this.#budget.pace = { burst: perSecond * BURST_SECONDS, perSecond };
+  }
+
+  lookup(key: string): Promise<boolean> | undefined {
+    const running = this.#loading.get(key);
+    if (running !== undefined) return running;
+    const life = this.#life;
+    const read = life?.segments.read(key);
+    if (read === undefined) return undefined;
+    const loaded = this.#load(key, read).finally(() => this.#loading.delete(key));
+    this.#loading.set(key, loaded);
+    return loaded;
+  }
+
+  async #load(key: string, read: NonNullable<ReturnType<SegmentStore['read']>>): Promise<boolean> {
+    const { store, ledger, now } = this.#options;
+    try {
+      const content = await read;
+      if (content === undefined) {
+        this.reads.lost++;
+        return false;
+      }
+      if (store.get(key).length > 0) return true; // it has been fetched meanwhile
+      const variants = responsesOf(content, { store, ledger, now: now() });
+      if (variants === undefined) {
+        this.reads['no-room']++;
+        return false;
+      }
+      store.set(key, variants);
+      this.reads.hit++;
+      return true;
+    } catch (error) {
+      // Errors of the system have been told of by then, and a busy disk is as good as a miss.
+      this.reads[error instanceof DiskBusyError ? 'busy' : 'lost']++;
+      return false;
+    }
+  }
+
+  put(key: string, variants: readonly StoredResponse[]): void {
+    const { segments } = this.#life ?? {};
+    if (segments?.has(key)) segments.markUsed(key);
+    else this.#write(key, variants);
+  }
+
+  replace(key: string, variants: readonly StoredResponse[]): void {
+    const { segments } = this.#life ?? {};
+    if (segments === undefined || variants.length === 0) {
+      this.remove(key);
+      return;
+    }
+    const wasThere = segments.has(key);
+    segments.remove(key);
+    if (this.#seen.add(segments.hashOf(key)) || wasThere) this.#write(key, variants);
+  }
+
+  remove(key: string): void {
+    if (this.#life !== undefined) {
+      this.#life.segments.remove(key);
+    } else if (!this.#isOverflown) {
+      const { keys } = this.#removed;
+      keys.add(key);
+      this.#isOverflown = keys.size > MAX_REMOVED_KEYS;
+      if (this.#isOverflown) keys.clear();
+    }
+  }
+
+  #write(key: string, variants: readonly StoredResponse[]): void {
+    const refusal = this.#tryWrite(key, variants);
+    if (refusal !== undefined) this.refusals[refusal] = (this.refusals[refusal] ?? 0) + 1;
+  }
+
+  #tryWrite(key: string, variants: readonly StoredResponse[]): DiskRefusal | undefined {
+    const { segments } = this.#life ?? {};
+    if (segments === undefined) return 'failed';
+    const bodies = variants.reduce((sum, { body }) => sum + bytesOf(body.ranges), 0);
+    if (bodies > segments.maxRecordBytes) return 'too-large';
+    const now = this.#options.monotonic();
+    if (this.#budget.waitMs(Math.min(bodies, this.#budget.pace.burst), now) > 0) return 'budget';
+    const content = contentOf(key, variants, this.#options.ledger);
+    if (content === undefined) return 'unreadable';
+    const refusal = segments.append(content);
+    if (refusal === undefined) this.#budget.spend(recordBytes(content), now);
+    return refusal;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.race([this.#flushed(), wait(MAX_CLOSE_WAIT_MS, undefined, { ref: false })]);
+    const life = this.#life;
+    this.#life = undefined;
+    life?.segments.close();
+    life?.folder.release();
+  }
+
+  async #flushed(): Promise<void> {
+    await this.#retrying;
+    await this.#life?.segments.flush();
+  }
+
+  /** @param isStart - Another process that uses the folder is an error of the start; later it is one of the disk. */
+  async #open(isStart: boolean): Promise<void> {
+    const { path, maxBytes, segmentBytes = MAX_SEGMENT_BYTES, bufferBytes, maxIndexBytes, events } = this.#options;
+    let folder: OpenedFolder | undefined;
+    let life: Life | undefined;
+    try {
+      folder = await openFolder(path, segmentBytes, this.#isOverflown);
+      const segments = Math.max(MIN_SEGMENTS, Math.floor(maxBytes / segmentBytes));
+      const failed = Promise.withResolvers<never>();
+      failed.promise.catch(() => undefined);
+      const space = await Space.open(folder.segmentsFile, segments * segmentBytes, (error) => {
+        failed.reject(error);
+        this.#fail(error, life);
+      });
+      const { identity } = folder;
+      const removed = this.#removed;
+      const options = { space, identity, segments, segmentBytes, bufferBytes, maxIndexBytes, removed };
+      const opened: Life = { folder, segments: new SegmentStore(options) };
+      life = opened;
+      this.#life = opened;
+      this.#isOverflown = false;
+      this.#removed = { hashes: [], keys: new Set() };
+      const loaded = opened.segments.load();
+      await Promise.race([loaded, failed.promise, wait(MAX_LOAD_WAIT_MS, undefined, { ref: false })]);
+      loaded.then(
+        () => {
+          this.#backoff.reset();
+          this.#failure = undefined;
+          events.opened(opened.folder.renewal, opened.segments.size);
+        },
+        (error: Error) => this.#fail(error, opened),
+      );
+    } catch (error) {
+      if (error instanceof DiskInUseError && isStart) throw error;
+      if (life === undefined) {
+        folder?.release();
+        this.#leaveOut(error as Error);
+      }
+    }
+  }
+
+  #fail(error: Error, life: Life | undefined): void {
+    if (life === undefined || this.#life !== life) return;
+    this.#life = undefined;
+    const { segments } = life;
+    this.#before = sum(this.#before, segments.counts);
+    segments.close();
+    life.folder.release();
+    this.#removed = { hashes: segments.unwrittenRemovals, keys: new Set() };
+    this.#leaveOut(error);
+  }
+
+  #leaveOut(error: Error): void {
+    if (this.#failure === undefined) {
+      this.failures++;
+      this.#options.events.failed(error);
+    }
+    this.#failure = error;
+    const { signal } = this.#closing;
+    this.#retrying = wait(this.#backoff.next(), undefined, { signal, ref: false }).then(
+      () => (signal.aborted ? undefined : this.#open(false)),
+      () => undefined, // it is closed
+    );
+  }
+}
+
+function bytesOf(ranges: readonly { readonly start: number; readonly end: number }[]): number {
+  return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+}
+
+function sum(a: Readonly<SegmentCounts>, b: Readonly<SegmentCounts>): SegmentCounts {
+  return {
+    appendedBytes: a.appendedBytes + b.appendedBytes,
+    reinsertedBytes: a.reinsertedBytes + b.reinsertedBytes,
+    corrupt: a.corrupt + b.corrupt,
+  };
+}
