@@ -12,6 +12,7 @@ import { isForOriginOnly } from '../http/fields/conditional.ts';
 import { fieldValue, hasField } from '../http/fields/headers.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
+import type { DiskStore } from './disk/disk.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome } from './fill.ts';
 import type { Freshened } from './fill-decision.ts';
@@ -66,7 +67,7 @@ const COLLAPSE_TIMEOUT = 1.25;
 /** Or for so long at least, as origins have bad moments. */
 const MIN_COLLAPSE_TIMEOUT_MS = 1_000;
 
-type Phase = 'lookup' | 'collapse' | 'alone' | 'pass' | 'outcome';
+type Phase = 'lookup' | 'load' | 'collapse' | 'alone' | 'pass' | 'outcome';
 
 type Next = Phase | Answer;
 
@@ -77,6 +78,8 @@ export class CacheEngine implements Engine {
   readonly fills = new FillRegistry();
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
+  /** Set before the first request. */
+  disk: DiskStore | undefined = undefined;
 
   constructor(options: EngineOptions) {
     this.options = options;
@@ -114,6 +117,8 @@ export class CacheEngine implements Engine {
       joinedAt: undefined,
       conditional: false,
       attempts: 0,
+      loading: undefined,
+      isFromDisk: false,
       collapseTimeoutMs: undefined,
     };
     return this.#run(exchange, 'lookup');
@@ -134,6 +139,7 @@ export class CacheEngine implements Engine {
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void {
     this.options.store.delete(key);
+    this.disk?.remove(key);
     for (const fill of this.fills.of(key)) {
       if (fill !== except) fill.disown();
     }
@@ -145,7 +151,7 @@ function found({ reason }: Exchange, next: Next): Record<string, unknown> {
   return typeof next === 'string' ? { hit: false, fwd: reason, next } : { hit: true, detail: next.status.detail };
 }
 
-const STEPS: Record<Phase, Step> = { lookup: lookUp, collapse, alone, pass, outcome };
+const STEPS: Record<Phase, Step> = { lookup: lookUp, load, collapse, alone, pass, outcome };
 
 /** Is there a stored response that may answer? */
 function lookUp(engine: Engine, exchange: Exchange): Next {
@@ -165,7 +171,7 @@ function lookUp(engine: Engine, exchange: Exchange): Next {
     exchange.trusted = isTrusted;
     switch (outcome) {
       case 'fresh':
-        return storedAnswer(exchange, stored, now, { hit: true });
+        return storedAnswer(exchange, stored, now, { hit: true, detail: exchange.isFromDisk ? 'disk' : undefined });
       case 'max-stale':
         return storedAnswer(exchange, stored, now, { hit: true, detail: 'stale' });
       case 'while-revalidate':
@@ -173,9 +179,19 @@ function lookUp(engine: Engine, exchange: Exchange): Next {
         return storedAnswer(exchange, stored, now, { hit: true, detail: 'stale-while-revalidate' });
     }
   }
+  if (outcome === 'none' && engine.disk !== undefined && exchange.loading === undefined) {
+    exchange.loading = engine.disk.lookup(request.keyed.key);
+    if (exchange.loading !== undefined) return 'load';
+  }
   if (directives.onlyIfCached) throw new HttpError('only_if_cached'); // RFC 9111, section 5.2.1.7
   if (request.method === 'HEAD') return 'pass';
   return directives.noStore ? 'alone' : 'collapse';
+}
+
+/** Wait until what is on disk is in memory, and look it up there like anything else. */
+async function load(_engine: Engine, exchange: Exchange): Promise<Next> {
+  exchange.isFromDisk = (await exchange.loading) === true;
+  return 'lookup';
 }
 
 /** A precondition for the origin is ignored where more requests of the key than a few already ask it. */

@@ -13,6 +13,7 @@ import type { RangeSpec } from '../http/fields/range.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
+import type { DiskStore } from './disk/disk.ts';
 import type { Fill } from './fill.ts';
 import type { FillRegistry } from './fill-registry.ts';
 import type { KeyedRequest } from './key.ts';
@@ -125,6 +126,10 @@ export interface Exchange {
   /** True to send the visitor's own conditions upstream, as the response will not be stored anyway. */
   conditional: boolean;
   attempts: number;
+  /** What was found on disk, on its way into memory. */
+  loading: Promise<boolean> | undefined;
+  /** True if it has come. */
+  isFromDisk: boolean;
   /** Maximum time to wait for the head of a joined fill; undefined: no limit. */
   collapseTimeoutMs: number | undefined;
 }
@@ -135,6 +140,8 @@ export interface Engine {
   readonly fills: FillRegistry;
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
+  /** Absent: only memory. */
+  readonly disk: DiskStore | undefined;
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void;
 }

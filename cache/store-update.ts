@@ -60,7 +60,13 @@ export function storeResponse(engine: Engine, request: CacheRequest, stored: Sto
           body: store.combine(same.body, stored.body),
         }
       : stored;
-  store.set(keyed.key, [merged, ...others].slice(0, site.max_variants));
+  setVariants(engine, keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+/** Puts responses in the place of those that are stored, in memory and on disk. */
+function setVariants({ options, disk }: Engine, key: string, variants: readonly StoredResponse[]): void {
+  options.store.set(key, variants);
+  disk?.replace(key, variants);
 }
 
 /**
@@ -75,7 +81,8 @@ function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: Epoc
 export function removeResponse(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
   const variants = store.get(keyed.key);
-  store.set(
+  setVariants(
+    engine,
     keyed.key,
     variants.filter(({ body }) => body.id !== stored.body.id),
   );
@@ -96,7 +103,7 @@ export function updateByHead(engine: Engine, { request }: Exchange, head: Respon
     const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
     return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
   });
-  if (variants.length > 0) store.set(key, variants);
+  if (variants.length > 0) setVariants(engine, key, variants);
 }
 
 /** RFC 9111, section 4.4. Before the body comes, so that a POST's own answer may be stored after it. */

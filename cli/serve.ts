@@ -24,6 +24,7 @@ import { closeLimitMs, logLevel, RUN_ABOUT, RUN_OPTIONS, run } from './run.ts';
 
 const DEFAULT_LISTEN = '127.0.0.1:8080';
 const DEFAULT_MEMORY = '256MiB';
+const DEFAULT_DISK_SIZE = '10GiB';
 
 const NODE_NAME = 'edge';
 const COMMAND_LINE = 'command line';
@@ -55,6 +56,12 @@ ${RUN_ABOUT}`,
     'tls-key': { type: 'text', value: 'FILE', help: 'The certificate’s private key (PEM).' },
     control: { type: 'text', value: 'HOST:PORT', help: 'Address of /metrics and /healthz. Default: none.' },
     memory: { type: 'text', value: 'SIZE', help: `Memory for stored responses. By default ${DEFAULT_MEMORY}.` },
+    disk: {
+      type: 'text',
+      value: 'DIR',
+      help: 'Folder for stored responses, which a restart finds again. Default: none.',
+    },
+    'disk-size': { type: 'text', value: 'SIZE', help: `Space for them, with --disk. By default ${DEFAULT_DISK_SIZE}.` },
     workers: {
       type: 'text',
       value: 'N',
@@ -83,7 +90,8 @@ ${RUN_ABOUT}`,
     const named = values['access-log'];
     const accessLog = named === undefined || named === '-' ? named : resolve(named);
     const { control } = values;
-    const settings = { listen, listenTls: values['listen-tls'], control, memory, workers, file, accessLog };
+    const disk = diskOption(values.disk, values['disk-size']);
+    const settings = { listen, listenTls: values['listen-tls'], control, memory, workers, disk, file, accessLog };
     const hostHeader = values['host-header'];
     const loadRegion = () => regionAround(withHostHeader(siteOf(origin, file, tls), hostHeader), settings);
     let region = loadRegion();
@@ -170,6 +178,12 @@ function workersOption(option: string | undefined): number | undefined {
   throw new ConfigError([onOption('workers', message, 'Write for example --workers 2.')]);
 }
 
+function diskOption(path: string | undefined, size: string | undefined): Settings['disk'] {
+  if (path === undefined && size !== undefined)
+    throw new UsageError('--disk is missing', 'Give --disk-size together with --disk.');
+  return path === undefined ? undefined : { path: resolve(path), size: size ?? DEFAULT_DISK_SIZE };
+}
+
 /** Keys of an edge whose option has another name. */
 const LISTEN_OPTIONS: Readonly<Record<string, string>> = { listen_tls: 'listen-tls', control: 'control' };
 
@@ -180,6 +194,7 @@ interface Settings {
   readonly memory: string;
   /** `undefined`: one for each core. */
   readonly workers: number | undefined;
+  readonly disk: { readonly path: string; readonly size: string } | undefined;
   readonly file: string | undefined;
   /** A path that is whole, or `-`. */
   readonly accessLog: string | undefined;
@@ -187,13 +202,13 @@ interface Settings {
 
 /** A region of one edge. Its tier listener is unused: loopback, any port, a random secret. */
 function regionAround(site: SiteConfig, settings: Settings): RegionConfig {
-  const { listen, listenTls, control, memory, workers, file, accessLog } = settings;
+  const { listen, listenTls, control, memory, workers, disk, file, accessLog } = settings;
   const body = regionSchema.omit({ sites: true }).safeParse({
     region: 'local',
     tier_secret: randomBytes(32).toString('base64url'),
     memory,
     access_log: accessLog,
-    edges: [{ name: NODE_NAME, listen, listen_tls: listenTls, control, tier: '127.0.0.1:0', workers }],
+    edges: [{ name: NODE_NAME, listen, listen_tls: listenTls, control, tier: '127.0.0.1:0', workers, disk }],
   });
   if (listenTls !== undefined && site.tls === undefined) {
     const fix = 'Give --tls-cert and --tls-key, or `tls` in the site file.';
@@ -207,6 +222,10 @@ function regionAround(site: SiteConfig, settings: Settings): RegionConfig {
         if (path.includes('listen_tls')) return badAddress('listen-tls', listenTls, '127.0.0.1:8443');
         if (path.includes('control')) return badAddress('control', control, '127.0.0.1:8200');
         if (path.includes('listen')) return badAddress('listen', listen, DEFAULT_LISTEN);
+        if (path.includes('disk')) {
+          const message = `expected a size of at least 256MiB, found ${quote(disk?.size ?? '')}`;
+          return onOption('disk-size', message, `Write for example --disk-size ${DEFAULT_DISK_SIZE}.`);
+        }
         const example = `Write for example --memory ${DEFAULT_MEMORY}.`;
         return onOption('memory', `expected a size, found ${quote(memory)}`, example);
       }),

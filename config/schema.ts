@@ -8,7 +8,7 @@
  */
 export type { DnsConfig } from './dns/schema.ts';
 export { type LimitsConfig, limitsSchema } from './schema/limits.ts';
-export { type EdgeConfig, edgeSchema, type ShieldConfig, shieldSchema } from './schema/node.ts';
+export { type DiskConfig, type EdgeConfig, edgeSchema, type ShieldConfig, shieldSchema } from './schema/node.ts';
 export { type OriginConfig, originSchema } from './schema/origin.ts';
 export { includeSchema, type RegionConfig, regionSchema } from './schema/region.ts';
 export { type RuleConfig, ruleSchema } from './schema/rule.ts';

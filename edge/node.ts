@@ -21,6 +21,7 @@ import { type Component, type ComponentEvents, Components, CurrentConfig } from 
 import { nodeControl } from '../tier/control.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
+import { openNodeDisk } from '../tier/node-disk.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
 import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
@@ -201,6 +202,13 @@ async function startParts(
       close: (part) => part.close(),
     },
   );
+  if (edge.disk !== undefined) {
+    const { disk } = edge;
+    await components.start('disk', () => openNodeDisk(core, region, disk), {
+      update: (part, next) => part.update(next.edges.find((other) => other.name === name)?.disk),
+      close: (part) => part.close(),
+    });
+  }
   const peers = await components.start(
     'peers',
     () => new Peers(name, region, worker && { self: worker.name, all: [] }),

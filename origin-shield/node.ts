@@ -11,6 +11,7 @@ import { type ComponentEvents, Components, CurrentConfig } from '../lib/componen
 import { nodeControl } from '../tier/control.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
+import { openNodeDisk } from '../tier/node-disk.ts';
 import { OriginPools } from './origin-pool.ts';
 
 export interface ShieldOptions {
@@ -53,6 +54,13 @@ export async function startShield({ region, shield, log, now, componentEvents }:
       close: (part) => part.close(),
     },
   );
+  if (shield.disk !== undefined) {
+    const { disk } = shield;
+    await components.start('disk', () => openNodeDisk(core, region, disk), {
+      update: (part, next) => part.update(next.shields.find((other) => other.name === name)?.disk),
+      close: (part) => part.close(),
+    });
+  }
   const secret = (): string => config.value.tier_secret;
   const hosts = (): readonly string[] => config.value.control_hosts;
   const routing: RoutingFor = (_call, { site }, _key, trace) => {

@@ -133,6 +133,78 @@ export const METRICS = {
     help: 'Keys with a stored response.',
     watch: 'It falls to zero: something purges everything.',
   },
+  seawall_disk_up: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: '1 while the disk cache is used, 0 while it is left out; absent without `disk`.',
+    watch: '0: the log and `/healthz` say what failed. The node serves from memory, and tries the disk again.',
+    ofWorkers: 'min',
+  },
+  seawall_disk_objects: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Keys with a response on disk.',
+    watch: 'It falls to zero: the disk was left out, or begun anew.',
+  },
+  seawall_disk_limit_bytes: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Space of the disk cache.',
+    watch: 'Nothing to worry about: it is `disk.size` of the config.',
+  },
+  seawall_disk_index_bytes: {
+    type: 'gauge',
+    roles: NODES,
+    labels: {},
+    help: 'Memory of the index of the disk cache.',
+    watch: 'It reaches an eighth of `memory`: `seawall_disk_refusals_total{reason="index-full"}` rises then.',
+  },
+  seawall_disk_reads_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      result:
+        '`hit`; `lost`: it did not check out, or was replaced meanwhile; `busy`: too many reads wait, or one took a ' +
+        'second; `no-room`: it did not fit into memory',
+    },
+    help: 'Reads of what the index of the disk cache has, by result.',
+    watch: '`busy` rises: the disk is too slow for what is asked of it.',
+  },
+  seawall_disk_written_bytes_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: { kind: '`stored`: from memory; `kept`: moved, as it was read since it was written' },
+    help: 'Bytes written to the disk cache.',
+    watch: 'The rate wears out the disk: `disk.write_rate` bounds what is stored.',
+  },
+  seawall_disk_refusals_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      reason:
+        '`budget`: beyond `disk.write_rate`; `busy`: the disk has not written what was stored before; `too-large`; ' +
+        '`index-full`; `loading`: the process has just started; `failed`: the disk is left out; `unreadable`',
+    },
+    help: 'Responses that were not stored on disk, by reason.',
+    watch: '`budget` rises all the time: raise `disk.write_rate` if the disk bears it. `index-full`: raise `memory`.',
+  },
+  seawall_disk_corrupt_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {},
+    help: 'Records that did not check out, and were not used.',
+    watch: 'Any increase long after a start: the disk or the file system returns wrong bytes.',
+  },
+  seawall_disk_failures_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {},
+    help: 'Times that the disk cache was left out.',
+    watch: 'Any increase: the log says what failed.',
+  },
   seawall_purges_applied: {
     type: 'gauge',
     roles: NODES,

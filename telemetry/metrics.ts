@@ -5,6 +5,7 @@
  */
 import type { Counter, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
+import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import type { EngineEvents } from '../cache/engine.ts';
 import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
@@ -12,7 +13,7 @@ import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
 import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
-import { counter, gauge } from './instruments.ts';
+import { counter, counters, gauge } from './instruments.ts';
 import { METRICS } from './metric-table.ts';
 import { nodeRegistry } from './registry.ts';
 import type { Result } from './results.ts';
@@ -62,6 +63,26 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);
     gauge(registry, 'seawall_fills_in_flight', fillsInFlight);
+  }
+
+  watchDisk(disk: SegmentDisk): void {
+    const { registry } = this;
+    gauge(registry, 'seawall_disk_up', () => (disk.failure === undefined ? 1 : 0));
+    gauge(registry, 'seawall_disk_objects', () => disk.objects);
+    gauge(registry, 'seawall_disk_limit_bytes', () => disk.maxBytes);
+    gauge(registry, 'seawall_disk_index_bytes', () => disk.indexBytes);
+    counters(registry, 'seawall_disk_reads_total', () =>
+      Object.entries(disk.reads).map(([result, count]) => [{ result }, count] as const),
+    );
+    counters(registry, 'seawall_disk_written_bytes_total', () => [
+      [{ kind: 'stored' }, disk.counts.appendedBytes],
+      [{ kind: 'kept' }, disk.counts.reinsertedBytes],
+    ]);
+    counters(registry, 'seawall_disk_refusals_total', () =>
+      Object.entries(disk.refusals).map(([reason, count]) => [{ reason }, count] as const),
+    );
+    counters(registry, 'seawall_disk_corrupt_total', () => [[{}, disk.counts.corrupt]]);
+    counters(registry, 'seawall_disk_failures_total', () => [[{}, disk.failures]]);
   }
 
   /**

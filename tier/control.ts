@@ -26,6 +26,7 @@ export function nodeControl(
       registry: core.metrics.registry,
       node: core.name,
       hosts,
+      health: () => ({ isServing: true, details: core.diskHealth === undefined ? {} : { disk: core.diskHealth } }),
       posts: { '/v1/matches': answerMatches((records) => countMatches(core, records), secret) },
     });
 }

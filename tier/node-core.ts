@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
 import { type CacheDetail, type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
+import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
@@ -65,6 +66,10 @@ export interface Arrival {
   site: SiteConfig | undefined;
 }
 
+export type DiskHealth =
+  | { readonly status: 'ok'; readonly objects: number }
+  | { readonly status: 'left out'; readonly detail: string };
+
 /** Answer of a node, before it is delivered. */
 export interface Reply {
   readonly head: ResponseHead;
@@ -102,6 +107,7 @@ export class NodeCore {
   readonly visitorAddress: (sender: string, headers: RawHeaders) => string;
   /** Follows the journal from the start: no listener can be open before (rule 11 of docs/purging.md). */
   readonly purging: Purging;
+  #disk: SegmentDisk | undefined;
   #siteOf!: (host: string) => ServedSite | undefined;
   /** Edges of the region, this one included: another of its processes may have answered. */
   #edges: ReadonlySet<string>;
@@ -134,6 +140,21 @@ export class NodeCore {
     this.#edges = edgesOf(region);
     this.#serve(sites);
     this.purging = followPurges(this, region);
+  }
+
+  /** Stores on disk, too; before the first request. */
+  useDisk(disk: SegmentDisk): void {
+    this.#disk = disk;
+    this.engine.disk = disk;
+    this.store.onReused = (key, variants) => disk.put(key, variants);
+    this.metrics.watchDisk(disk);
+  }
+
+  /** Health of the disk, for `/healthz`. */
+  get diskHealth(): DiskHealth | undefined {
+    if (this.#disk === undefined) return undefined;
+    const { failure, objects } = this.#disk;
+    return failure === undefined ? { status: 'ok', objects } : { status: 'left out', detail: failure.message };
   }
 
   /** Access log for answers to visitors, where the config asks for one. */

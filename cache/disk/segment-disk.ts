@@ -31,7 +31,7 @@ export interface SegmentDiskOptions {
   readonly now: () => EpochMs;
   readonly monotonic: () => MonotonicMs;
   readonly events: DiskEvents;
-  /** 64 MiB but for tests. */
+  /** By default what suits the size. */
   readonly segmentBytes?: number | undefined;
   readonly bufferBytes?: number | undefined;
   /** Pauses before it is opened again. */
@@ -50,6 +50,9 @@ export type DiskRefusal = AppendRefusal | 'failed' | 'budget' | 'unreadable';
 
 /** Results of looking a key up that the index has. */
 export type DiskRead = 'hit' | 'lost' | 'busy' | 'no-room';
+
+/** Segments of a small disk. */
+const USUAL_SEGMENTS = 8;
 
 /** A burst of so many seconds of the write budget. */
 const BURST_SECONDS = 1;
@@ -134,7 +137,8 @@ export class SegmentDisk implements DiskStore {
     const running = this.#loading.get(key);
     if (running !== undefined) return running;
     const life = this.#life;
-    const read = life?.segments.read(key);
+    if (life === undefined || !life.segments.has(key) || this.#options.store.get(key).length > 0) return undefined;
+    const read = life.segments.read(key);
     if (read === undefined) return undefined;
     const loaded = this.#load(key, read).finally(() => this.#loading.delete(key));
     this.#loading.set(key, loaded);
@@ -228,7 +232,14 @@ export class SegmentDisk implements DiskStore {
 
   /** @param isStart - Another process that uses the folder is an error of the start; later it is one of the disk. */
   async #open(isStart: boolean): Promise<void> {
-    const { path, maxBytes, segmentBytes = MAX_SEGMENT_BYTES, bufferBytes, maxIndexBytes, events } = this.#options;
+    const {
+      path,
+      maxBytes,
+      segmentBytes = segmentBytesOf(maxBytes),
+      bufferBytes,
+      maxIndexBytes,
+      events,
+    } = this.#options;
     let folder: OpenedFolder | undefined;
     let life: Life | undefined;
     try {
@@ -290,6 +301,11 @@ export class SegmentDisk implements DiskStore {
       () => undefined, // it is closed
     );
   }
+}
+
+/** @returns The largest power of two that makes eight segments or more, up to 64 MiB. */
+function segmentBytesOf(maxBytes: number): number {
+  return Math.min(MAX_SEGMENT_BYTES, 2 ** Math.floor(Math.log2(maxBytes / USUAL_SEGMENTS)));
 }
 
 function bytesOf(ranges: readonly { readonly start: number; readonly end: number }[]): number {

@@ -60,6 +60,7 @@ export const FORWARD_REASONS = Object.keys(FORWARD_REASON_MEANINGS) as readonly 
 /** Other circumstances of an answer: the `detail` parameter if there is neither a refusal nor an error. */
 export const DETAIL_MEANINGS = {
   'hot-copy': 'A hit from the copy that an edge keeps of what another one owns.',
+  disk: 'A hit that was on disk and not in memory, where it is now.',
   stale: 'A hit that is stale: the request takes that (`max-stale`, with `request_directives: honour`).',
   'stale-while-revalidate': 'A hit that is stale; a new answer is being fetched in the background.',
   'stale-if-error': 'The origin failed, or could not be reached, and the stored answer stands in.',

@@ -29,6 +29,7 @@ export class MemoryStore implements Store {
   readonly #slabs: Slabs;
   readonly #decoded: DecodedCache;
   readonly #bodies = new LargeBodies();
+  onReused: Store['onReused'];
   #writing = 0;
   /** Bytes of large bodies that are stored or read. */
   #held = 0;
@@ -81,6 +82,7 @@ export class MemoryStore implements Store {
     const variants = this.#read(row, mark === DECODED);
     if (mark === DECODED) {
       this.#decoded.add(row, variants);
+      this.onReused?.(typeof key === 'string' ? key : key.toString(), variants);
       this.#makeRoom(0);
     }
     return variants;

@@ -64,6 +64,8 @@ export interface Store {
   /** Gives it more or less room; what does not fit any more is evicted. */
   resize(maxBytes: number): void;
   readonly maxBytes: number;
+  /** Called with what is looked up again within a while of its first lookup; seldom, compared with lookups. */
+  onReused?: ((key: string, variants: readonly StoredResponse[]) => void) | undefined;
   /** Keys held. */
   readonly size: number;
 }

@@ -3,10 +3,13 @@
  * @module
  */
 import { z } from 'zod';
-import { address, nodeName } from '../scalars.ts';
-import { positiveSize } from '../units.ts';
+import { address, fileName, nodeName } from '../scalars.ts';
+import { positiveSize, size } from '../units.ts';
 import { publicAddressesSchema } from './geo.ts';
 import { weight } from './weight.ts';
+
+/** A smaller one would hold few segments (cache/disk/). */
+const MIN_DISK_BYTES = 256 * 1024 * 1024;
 
 export const listenerDescription = { description: 'HOST:PORT to listen on; port 0 takes a free one.' };
 const tier = address.meta({
@@ -15,6 +18,29 @@ const tier = address.meta({
 const control = address
   .optional()
   .meta({ description: 'HOST:PORT of the node’s own control listener (/metrics, /healthz).' });
+
+const disk = z
+  .strictObject({
+    path: fileName.meta({
+      title: 'a folder',
+      examples: ['/var/cache/seawall'],
+      description:
+        'Folder of this node’s own, relative to this file. It is made if it is missing, with mode 0700; another process that uses it is refused.',
+    }),
+    size: size.pipe(z.number().min(MIN_DISK_BYTES)).meta({
+      title: 'a size of at least 256MiB',
+      examples: ['50GiB'],
+      description: 'Space for stored responses, shared by its workers. It is taken as it fills up, and not given back.',
+    }),
+    write_rate: positiveSize.prefault('64MiB').meta({
+      description: 'Bytes a second that may be written; what is beyond that stays in memory only.',
+    }),
+  })
+  .optional()
+  .meta({
+    description:
+      'Disk for responses that were used a second time: they are served after a restart, and when memory has evicted them. Absent: memory only.',
+  });
 
 export const edgeSchema = z.strictObject({
   name: nodeName.meta({ description: 'Name of the edge, unique in the network.' }),
@@ -33,6 +59,7 @@ export const edgeSchema = z.strictObject({
     description:
       'Processes that share the edge’s work, its addresses and its memory; by default one for each core of the machine.',
   }),
+  disk,
 });
 
 export const shieldSchema = z.strictObject({
@@ -41,7 +68,9 @@ export const shieldSchema = z.strictObject({
   control,
   weight: weight.meta({ description: 'Share of a site’s keys relative to its other shields.' }),
   memory: positiveSize.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+  disk,
 });
 
 export type EdgeConfig = z.output<typeof edgeSchema>;
 export type ShieldConfig = z.output<typeof shieldSchema>;
+export type DiskConfig = NonNullable<EdgeConfig['disk']>;

@@ -1,0 +1,96 @@
+/**
+ * The disk of a node: opened beside its memory, and told of in log, metrics and health.
+ *
+ * The processes of an edge have parts of the keys, and each has a folder of its own within that of the node, such as
+ * `2-of-4`. When their number changes the keys change their owners, so folders of another number are removed: what they
+ * hold may have been replaced meanwhile, where nobody told them.
+ * @module
+ */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DiskInUseError, openFolder, type Renewal } from '../cache/disk/folder.ts';
+import { SegmentDisk } from '../cache/disk/segment-disk.ts';
+import { siblingPath } from '../config/path.ts';
+import { ConfigError, type ConfigProblem } from '../config/problem.ts';
+import type { DiskConfig, RegionConfig } from '../config/schema.ts';
+import { parseWorkerName } from '../config/workers.ts';
+import { monotonicNow } from '../lib/clock.ts';
+import type { NodeCore } from './node-core.ts';
+
+/** Part of the memory that the index of the disk may take besides. */
+const INDEX_OF_MEMORY = 1 / 8;
+
+const RENEWALS: Readonly<Record<Renewal, string>> = {
+  empty: 'the disk cache is new',
+  format: 'the disk cache has another format: begun anew',
+  identity: 'the identity of the disk cache is damaged: begun anew',
+  copied: 'the disk cache is a copy, which may lack what was removed since: begun anew',
+  segments: 'the disk cache has other segments: begun anew',
+  removals: 'more was removed than is known of while the disk cache could not be written: begun anew',
+};
+
+export interface NodeDisk {
+  /** Goes by the new config; path and size are those of the start. */
+  update(disk: DiskConfig | undefined): void;
+  close(): Promise<void>;
+}
+
+/** @throws {ConfigError} when another process uses the folder. */
+export async function openNodeDisk(core: NodeCore, region: RegionConfig, config: DiskConfig): Promise<NodeDisk> {
+  const { log } = core;
+  const worker = parseWorkerName(core.member);
+  const [index, count] = [worker?.index ?? 1, worker?.count ?? 1];
+  const path = siblingPath(region.file, config.path);
+  const own = join(path, `${index}-of-${count}`);
+  try {
+    if (index === 1) await removeOthers(path, count);
+    const disk = await SegmentDisk.open({
+      path: own,
+      maxBytes: Math.floor(config.size / count),
+      writeBytesPerSecond: config.write_rate / count,
+      maxIndexBytes: core.store.maxBytes * INDEX_OF_MEMORY,
+      store: core.store,
+      ledger: core.ledger,
+      now: core.now,
+      monotonic: monotonicNow,
+      events: {
+        failed: (error) =>
+          log.error({ path: own, detail: error.message }, 'disk cache left out: responses are served from memory only'),
+        opened: (renewal, objects) => {
+          if (renewal === undefined) log.info({ path: own, objects }, 'disk cache in use');
+          else log[renewal === 'empty' ? 'info' : 'warn']({ path: own }, RENEWALS[renewal]);
+        },
+      },
+    });
+    core.useDisk(disk);
+    return {
+      update: (next) => {
+        if (next !== undefined) disk.writeBytesPerSecond = next.write_rate / count;
+      },
+      close: () => disk.close(),
+    };
+  } catch (error) {
+    if (error instanceof DiskInUseError) throw new ConfigError([inUse(region, error.path)]);
+    throw error;
+  }
+}
+
+function inUse({ file }: RegionConfig, path: string): ConfigProblem {
+  const message = `${path} is used by another process`;
+  const fix = 'Stop that process, or give each node a folder of its own.';
+  return { file, line: 0, column: 0, key: 'disk.path', message, fix };
+}
+
+const OF_A_PROCESS = /^\d+-of-(\d+)$/;
+
+/** Removes the folders of another number of processes. @throws {DiskInUseError} */
+async function removeOthers(path: string, count: number): Promise<void> {
+  for (const name of await readdir(path).catch(() => [])) {
+    const of = OF_A_PROCESS.exec(name)?.[1];
+    if (of === undefined || Number(of) === count) continue;
+    const other = join(path, name);
+    const { release } = await openFolder(other, 0); // nobody uses it
+    await rm(other, { recursive: true, force: true });
+    release();
+  }
+}
