@@ -80,6 +80,7 @@ export class Ledger {
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
   #leaseMs: number;
+  readonly #heard = Promise.withResolvers<void>();
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = NEVER_CONNECTED;
   #index = new PurgeIndex();
@@ -166,7 +167,14 @@ export class Ledger {
   /** The journal was heard of, and had nothing newer than `newest`. */
   onHeartbeat(newest: number, now: Instant): void {
     this.#latestKnown = Math.max(this.#latestKnown, newest);
-    if (newest <= this.#applied) this.#upToDateAt = now;
+    if (newest > this.#applied) return;
+    this.#upToDateAt = now;
+    this.#heard.resolve();
+  }
+
+  /** Resolves when it is up to date with the journal for the first time. */
+  get whenUpToDate(): Promise<void> {
+    return this.#heard.promise;
   }
 
   /** Returns whether the node has heard from the journal recently enough to trust its ledger (rule 7). */

@@ -13,8 +13,8 @@ import { locatesVisitors } from '../edge/edge-geo.ts';
 import { startShield } from '../origin-shield/node.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { databaseProblems } from './databases.ts';
-import { startEdgeProcess } from './edge-process.ts';
 import { describeFailure, isSystemError } from './failure.ts';
+import { startLoneEdge } from './lone-edge.ts';
 import { startWorkers, type WorkerState } from './workers/supervisor.ts';
 
 export type Role = 'shield' | 'edge' | 'control' | 'dns';
@@ -102,7 +102,7 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     async start(log) {
       const count = workersOf(edge);
       const node = await (count === 1
-        ? startEdgeProcess({ region, edge, log })
+        ? startLoneEdge({ region, edge, log })
         : startWorkers({ region, edge, count, log }));
       return {
         name: node.name,

@@ -8,6 +8,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { DiskInUseError, openFolder, type Renewal } from '../cache/disk/folder.ts';
 import { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import { siblingPath } from '../config/path.ts';
@@ -63,6 +64,7 @@ export async function openNodeDisk(core: NodeCore, region: RegionConfig, config:
       },
     });
     core.useDisk(disk);
+    await upToDate(core); // what is on disk may have been purged meanwhile
     return {
       update: (next) => {
         if (next !== undefined) disk.writeBytesPerSecond = next.write_rate / count;
@@ -70,15 +72,23 @@ export async function openNodeDisk(core: NodeCore, region: RegionConfig, config:
       close: () => disk.close(),
     };
   } catch (error) {
-    if (error instanceof DiskInUseError) throw new ConfigError([inUse(region, error.path)]);
+    if (error instanceof DiskInUseError) throw new ConfigError([diskInUse(region, error.path)]);
     throw error;
   }
 }
 
-function inUse({ file }: RegionConfig, path: string): ConfigProblem {
+export function diskInUse({ file }: RegionConfig, path: string): ConfigProblem {
   const message = `${path} is used by another process`;
   const fix = 'Stop that process, or give each node a folder of its own.';
   return { file, line: 0, column: 0, key: 'disk.path', message, fix };
+}
+
+/** A journal that cannot be reached does not hold up the start for longer: what is stored is revalidated then. */
+const MAX_JOURNAL_WAIT_MS = 2_000;
+
+async function upToDate({ ledger, now }: NodeCore): Promise<void> {
+  if (ledger.holdsLease(now(), monotonicNow())) return;
+  await Promise.race([ledger.whenUpToDate, wait(MAX_JOURNAL_WAIT_MS, undefined, { ref: false })]);
 }
 
 const OF_A_PROCESS = /^\d+-of-(\d+)$/;

@@ -1,18 +1,24 @@
 /**
- * The journal of an edge of several processes in a network without a control
- * node: what one worker purges, the others hear of. It is in memory and ends
- * with the edge, as does everything that is stored.
+ * The journal of an edge in a network without a control node: what one worker purges, the others hear of. It lasts as
+ * long as what is stored: it is in memory, or beside the disk cache, so that no purge is undone by a restart.
  * @module
  */
-import type { LimitsConfig } from '../../config/schema.ts';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DiskInUseError } from '../../cache/disk/folder.ts';
+import { siblingPath } from '../../config/path.ts';
+import { ConfigError } from '../../config/problem.ts';
+import type { EdgeConfig, LimitsConfig, RegionConfig } from '../../config/schema.ts';
 import { compactRegularly } from '../../control/compaction.ts';
 import { Progress } from '../../control/progress.ts';
 import { type Listener, listen } from '../../http/listener/listener.ts';
-import { openEmbeddedJournal } from '../../journal/embedded.ts';
+import { type EmbeddedJournal, openEmbeddedJournal } from '../../journal/embedded.ts';
+import { JournalError } from '../../journal/errors.ts';
 import { journalRoutes, serveRoutes } from '../../journal/routes.ts';
 import { monotonicNow, wallNow } from '../../lib/clock.ts';
 import { Components } from '../../lib/components.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { diskInUse } from '../../tier/node-disk.ts';
 
 export interface WorkerJournalOptions {
   readonly region: string;
@@ -20,6 +26,49 @@ export interface WorkerJournalOptions {
   readonly secret: () => string;
   readonly limits: LimitsConfig;
   readonly log: Logger;
+  /** Folder of the disk cache; absent: none. */
+  readonly folder?: string | undefined;
+}
+
+export interface OwnJournalOptions {
+  readonly region: RegionConfig;
+  readonly edge: EdgeConfig;
+  readonly current: () => RegionConfig;
+  readonly log: Logger;
+}
+
+/** Starts a journal for an edge that is the whole of a network without a control node. */
+export async function startOwnJournal(options: OwnJournalOptions): Promise<WorkerJournal | undefined> {
+  const { region, edge, current, log } = options;
+  if (hasJournal(region) || !isAlone(region)) return undefined;
+  const folder = edge.disk && siblingPath(region.file, edge.disk.path);
+  const { limits } = region;
+  const secret = (): string => current().tier_secret;
+  try {
+    return await startWorkerJournal({ region: region.region, edge: edge.name, limits, log, secret, folder });
+  } catch (error) {
+    if (error instanceof DiskInUseError) throw new ConfigError([diskInUse(region, error.path)]);
+    throw error;
+  }
+}
+
+/** @returns The region as one that follows the journal. */
+export function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): RegionConfig {
+  return journal === undefined || hasJournal(region)
+    ? region
+    : { ...region, purges: { ...region.purges, journal: journal.url } };
+}
+
+function hasJournal({ purges, control }: RegionConfig): boolean {
+  return purges.journal !== undefined || control !== undefined;
+}
+
+/**
+ * Returns whether the edge is the whole network. Between nodes, positions in a journal local to one machine mean
+ * nothing: their responses would count as unverified.
+ */
+function isAlone({ edges, reachableShields }: RegionConfig): boolean {
+  return edges.length === 1 && reachableShields.length === 0;
 }
 
 export interface WorkerJournal {
@@ -35,9 +84,10 @@ const EVERYWHERE_MS = 2_000;
 const RETENTION = { retentionMs: 30 * 86_400_000, maxRecords: 100_000 };
 
 export async function startWorkerJournal(options: WorkerJournalOptions): Promise<WorkerJournal> {
-  const { region, edge, secret, limits, log } = options;
+  const { region, edge, secret, limits, log, folder } = options;
   const components = new Components<never>();
-  const journal = await components.start('journal', () => openEmbeddedJournal(':memory:', { now: wallNow }));
+  const { journal, isKept } = openJournal(folder, log);
+  await components.start('journal', () => journal, { close: (part) => (isKept ? part.close() : undefined) });
   const progress = new Progress([{ region, name: edge, role: 'edge' }], {
     journal: () => journal.state(),
     monotonic: monotonicNow,
@@ -56,6 +106,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
     followed: (node) => progress.connected(node),
     reported: (report) => progress.report(report),
     async append(purges) {
+      if (!isKept) throw new JournalError('journal_broken');
       const appended = await journal.append(purges);
       await progress.whenComplete(appended.last, EVERYWHERE_MS);
       return appended;
@@ -74,4 +125,42 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
     { update: () => undefined, close: (part: Listener) => part.close() },
   );
   return { url: `http://${listener.address}`, close: () => components.close() };
+}
+
+interface Opened {
+  readonly journal: EmbeddedJournal;
+  /** False if a purge would be forgotten at a restart, which finds what it has purged. */
+  readonly isKept: boolean;
+}
+
+function openJournal(folder: string | undefined, log: Logger): Opened {
+  const inMemory = (): EmbeddedJournal => openEmbeddedJournal(':memory:', { now: wallNow });
+  if (folder === undefined) return { journal: inMemory(), isKept: true };
+  const file = join(folder, 'journal');
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return { journal: openSound(file, log), isKept: true };
+  } catch (error) {
+    const { code } = error as JournalError;
+    if (code === 'journal_in_use') throw new DiskInUseError(folder);
+    const detail = (error as Error).message;
+    log.error(
+      { file, detail },
+      'the journal beside the disk cache cannot be written: purges are refused until a restart',
+    );
+    return { journal: inMemory(), isKept: false };
+  }
+}
+
+/** One that is damaged is begun anew: what was stored under it is then revalidated before use (rule 9). */
+function openSound(file: string, log: Logger): EmbeddedJournal {
+  try {
+    return openEmbeddedJournal(file, { now: wallNow });
+  } catch (error) {
+    const { code, message: detail } = error as JournalError;
+    if (code !== 'journal_corrupt' && code !== 'journal_version' && code !== 'journal_foreign') throw error;
+    log.warn({ file, detail }, 'the journal beside the disk cache is begun anew: stored responses are revalidated');
+    for (const name of [file, `${file}-wal`, `${file}-shm`]) rmSync(name, { force: true });
+    return openEmbeddedJournal(file, { now: wallNow });
+  }
 }

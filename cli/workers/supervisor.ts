@@ -21,7 +21,7 @@ import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/dry-run.ts';
 import { Lines } from '../output.ts';
-import { startWorkerJournal, type WorkerJournal } from './journal.ts';
+import { startOwnJournal, type WorkerJournal, withJournal } from './journal.ts';
 import type { Metrics, Question, WorkerAddresses } from './messages.ts';
 import { CONTENT_TYPE, WorkerMetrics } from './metrics.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -60,10 +60,13 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   await checkNodeInternals(log);
   const components = new Components<RegionConfig>();
   const tickets = await components.start('tickets', () => new TicketKeys(), { close: (part) => part.close() });
-  const journal =
-    hasJournal(region) || !isAlone(region)
-      ? undefined
-      : await components.start('journal', () => openJournal(region, edge, () => region, log));
+  const journal = await components.start(
+    'journal',
+    () => startOwnJournal({ region, edge, current: () => region, log }),
+    {
+      close: (part: WorkerJournal | undefined) => part?.close(),
+    },
+  );
   const metrics = new WorkerMetrics();
   const own = new Registry();
   own.setDefaultLabels({ node: name, role: 'edge' });
@@ -206,33 +209,6 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     },
     close: () => components.close(),
   };
-}
-
-function hasJournal({ purges, control }: RegionConfig): boolean {
-  return purges.journal !== undefined || control !== undefined;
-}
-
-function openJournal(
-  { region, limits }: RegionConfig,
-  { name: edge }: EdgeConfig,
-  current: () => RegionConfig,
-  log: Logger,
-): Promise<WorkerJournal> {
-  return startWorkerJournal({ region, edge, limits, log, secret: () => current().tier_secret });
-}
-
-/**
- * Returns whether the edge is the whole network. Between nodes, positions in a journal local to one machine mean
- * nothing: their responses would count as unverified.
- */
-function isAlone({ edges, reachableShields }: RegionConfig): boolean {
-  return edges.length === 1 && reachableShields.length === 0;
-}
-
-function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): RegionConfig {
-  return journal === undefined || hasJournal(region)
-    ? region
-    : { ...region, purges: { ...region.purges, journal: journal.url } };
 }
 
 function withAddresses(region: RegionConfig, name: string, addresses: WorkerAddresses): RegionConfig {

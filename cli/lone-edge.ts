@@ -1,0 +1,44 @@
+/**
+ * An edge of one process. With a disk cache and without a control node it keeps a journal of its own, so that a restart
+ * undoes no purge.
+ * @module
+ */
+import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import type { EdgeNode } from '../edge/node.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { startEdgeProcess } from './edge-process.ts';
+import { startOwnJournal, withJournal } from './workers/journal.ts';
+
+export interface LoneEdgeOptions {
+  readonly region: RegionConfig;
+  readonly edge: EdgeConfig;
+  readonly log: Logger;
+}
+
+export async function startLoneEdge({
+  region,
+  edge,
+  log,
+}: LoneEdgeOptions): Promise<Pick<EdgeNode, 'name' | 'addresses' | 'reload' | 'close'>> {
+  let current = region;
+  const journal =
+    edge.disk === undefined ? undefined : await startOwnJournal({ region, edge, current: () => current, log });
+  try {
+    const node = await startEdgeProcess({ region: withJournal(region, journal), edge, log });
+    return {
+      name: node.name,
+      addresses: node.addresses,
+      reload(next) {
+        current = next;
+        node.reload(withJournal(next, journal));
+      },
+      async close() {
+        await node.close();
+        await journal?.close();
+      },
+    };
+  } catch (error) {
+    await journal?.close();
+    throw error;
+  }
+}
