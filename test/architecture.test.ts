@@ -43,8 +43,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const PURE = ['cache/policy'];
 const IMPURE = /\bDate\.now\(|\bnew Date\(\)|performance\.now\(|Math\.random\(|from 'node:(?:fs|net|http|dns|timers)/;
 
-/** Matches both `import … from '…'` and `import('…')`. */
-const IMPORT = /(?:from|import\()\s*'(\.[^']+)'/g;
+/** Matches `import … from '…'`, `import('…')` and `import '…'`. */
+const IMPORT = /(?:\bfrom|\bimport\(?)\s*'(\.[^']+)'/g;
 
 const files = Object.keys(MAY_IMPORT).flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: ROOT }));
 

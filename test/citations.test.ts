@@ -75,6 +75,21 @@ test('every decision that is cited is in docs/adr', async (t) => {
   t.same(missing(DECISIONS, decisions), []);
 });
 
+test('the index of decisions has each with a status, and no other', async (t) => {
+  const index = textOf('docs/adr/README.md').replaceAll(/\n {2}(?=\S)/g, ' '); // each on one line
+  const listed = [...index.matchAll(/^- \[(\d+)\]\(([\w-]+\.md)\)\. Decision: (.+); status: (.+)$/gm)];
+  const files = globSync('docs/adr/0*.md', { cwd: ROOT }).sort();
+  t.strictSame(
+    listed.map(([, number, file]) => [Number(number), `docs/adr/${file}`]),
+    files.map((file) => [Number(file.slice(9, 13)), file]),
+  );
+  for (const [, number, file = '', , status = ''] of listed) {
+    const [heading = ''] = textOf(`docs/adr/${file}`).split('\n');
+    t.ok(heading.startsWith(`# ${number}. `), `${file} begins with its number`);
+    t.match(status, /^(?:in force|replaced by \[\d+\]\([\w-]+\.md\)|a sketch, not in use|proposed)/, file);
+  }
+});
+
 test('pages and files that comments name exist', async (t) => {
   const dangling = code.flatMap((file) => {
     const comments = commentsOf(file);

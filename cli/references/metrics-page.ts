@@ -12,19 +12,26 @@ interface Group {
   readonly has: (roles: readonly MetricRole[]) => boolean;
 }
 
+const isOfEveryNode = (roles: readonly MetricRole[]): boolean => roles.includes('edge') && roles.includes('dns');
+
 const GROUPS: readonly Group[] = [
+  { title: 'Every node', about: 'Where the metrics of its role are.', has: isOfEveryNode },
   {
     title: 'Edges and shields',
     about: 'At `control` of the node. An edge of several workers answers for all of them.',
-    has: (roles) => roles.includes('edge') && roles.includes('shield'),
+    has: (roles) => roles.includes('edge') && roles.includes('shield') && !isOfEveryNode(roles),
   },
   {
     title: 'Edges',
     about: 'At `control` of the edge. An edge of one process has no metrics of workers.',
     has: (roles) => roles.includes('edge') && !roles.includes('shield'),
   },
-  { title: 'The control node', about: 'At `control.listen`.', has: (roles) => roles.includes('control') },
-  { title: 'DNS servers', about: 'At `dns.control`.', has: (roles) => roles.includes('dns') },
+  {
+    title: 'The control node',
+    about: 'At `control.listen`.',
+    has: (roles) => roles.includes('control') && !isOfEveryNode(roles),
+  },
+  { title: 'DNS servers', about: 'At `dns.control`.', has: (roles) => roles.includes('dns') && !isOfEveryNode(roles) },
 ];
 
 export function metricsPage(): string {
