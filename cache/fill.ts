@@ -204,6 +204,7 @@ export class Fill implements ResponseSink {
         const length = this.#part?.representation ?? received;
         this.#listener.onStored({ ...representationHead(response.stored, length), trailers, length, body });
       }
+      response.body.settle();
     }
     this.#close();
   }

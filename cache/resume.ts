@@ -106,8 +106,11 @@ function rest(
       },
       onData: (chunk) => body?.append(chunk),
       onEnd: (trailers) => {
-        if (body === undefined || body.received >= end - start) body?.end(trailers, 0);
-        else body.fail(new HttpError('origin_bad_response', `the rest of ${request.target} is too short`));
+        if (body === undefined) return;
+        if (body.received >= end - start) {
+          body.end(trailers, 0);
+          body.settle();
+        } else body.fail(new HttpError('origin_bad_response', `the rest of ${request.target} is too short`));
       },
       onError: (error) => {
         body?.fail(error);

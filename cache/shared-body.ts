@@ -123,17 +123,21 @@ export class SharedBody implements Windowed {
     if (this.#writer === undefined && this.#state === 'open') this.#bound();
   }
 
-  /** The body is whole. @returns What was kept of it, if it was. */
+  /** The body is whole; `settle` has to follow. @returns What was kept of it, if it was. */
   end(trailers: RawHeaders, start: number): StoredBody | undefined {
     if (this.#state !== 'open') return undefined;
     this.#state = 'ended';
     this.trailers = trailers;
     const body = this.shouldStore ? this.#writer?.commit(start) : undefined;
     this.#stored = body;
-    if (this.#readers.size === 0) this.#release();
-    else this.#retain();
+    if (this.#readers.size > 0) this.#retain();
     for (const reader of this.#readers.values()) reader.wake();
     return body;
+  }
+
+  /** What `end` has returned is stored, or is not to be. */
+  settle(): void {
+    if (this.#readers.size === 0) this.#release();
   }
 
   /** The body broke off: every reader gets the error once it has read what came before. */

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { makeSharedMemory } from '../cache/shared/layout.ts';
+import { makeSharedMemory, RESERVE } from '../cache/shared/layout.ts';
 import { SharedStore } from '../cache/shared/shared-store.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
 import { readArguments } from '../test/support/arguments.ts';
@@ -23,20 +23,19 @@ import { BROWSER, headOf } from './bench/requests.ts';
 import { ratioOf, spreadOf } from './bench/statistics.ts';
 import { nanosecondsPer } from './micro/measure.ts';
 import { print, type Row } from './report.ts';
-import { type Pauses, payloadOf, type ServerOptions, TARGET, WAYS, type Way } from './shared/objects.ts';
+import { fill, type Pauses, ORIGIN as PREFIX, type ServerOptions, TARGET, WAYS, type Way } from './shared/objects.ts';
 
 const HELP = `Usage: npm run bench:shared [-- OPTIONS]
 
 Processor time of a hit of 1 KB, asked for by Zipf's law (exponent 1), in threads of one process: with a store of each
-thread (private), and with one store of all, from which answers are copied, sent where they lie (pinned), or only
-looked up to check a copy that the thread has (checked). Beside them nginx with as many workers, where it is installed.
-All have the whole machine. Needs wrk.
+thread (private), and with one store of all (shared), of which each thread remembers what it has looked up lately.
+Beside them nginx with as many workers, where it is installed. All have the whole machine. Needs wrk.
 
 Options:
   --rounds N   Rounds; medians are printed. Default: 3.
   --seconds N  Seconds of each measurement. Default: 2.
   --objects N  Default: 20000.
-  --ways W,W   Some of private, copied, pinned, checked, nginx. Default: all.
+  --ways W,W   Some of private, shared, nginx. Default: all.
   --help       Say this.
 `;
 
@@ -127,13 +126,11 @@ async function microsOf(pid: number, port: number): Promise<number> {
 /** Parts of a lookup, in this thread. */
 function parts(): Row[] {
   const memory = makeSharedMemory({ maxBytes: 128 * 1024 * 1024, threads: 2 });
-  const store = new SharedStore(memory, new SharedStore(memory).addThread());
+  const store = new SharedStore(memory, SharedStore.supervise(memory, memory.data.byteLength / RESERVE).addThread());
   const key = new KeyBytes();
-  const prefix = Buffer.from('http://127.0.0.1');
+  const prefix = Buffer.from(PREFIX);
   const targets = Array.from({ length: objects }, (_, i) => Buffer.from(TARGET + i));
-  for (const [i, target] of targets.entries()) {
-    store.set(key.join(prefix, target, 0, target.length, NONE), payloadOf(i), { asOf: 0, epoch: 0 });
-  }
+  for (const i of targets.keys()) fill(store, i);
   const draw = zipf(objects, 1, seededRandom(2));
   const drawn = Array.from({ length: 65_536 }, () => targets[draw()] as Buffer);
   const target = Buffer.allocUnsafeSlow(16 * 1024);
@@ -148,9 +145,7 @@ function parts(): Row[] {
   const own = Buffer.alloc(2_048);
   const calls: Readonly<Record<string, () => unknown>> = {
     'the key and its hash': next,
-    '… looked up in shared memory, its version checked twice': () => store.peek(next()),
-    '… and the answer copied': () => store.read(next(), target),
-    '… and pinned and unpinned instead': () => store.unpin(store.pin(next()) as Buffer),
+    '… looked up in shared memory': () => store.get(next()),
     'one check of a version': () => {
       Atomics.store(fence, 0, 0);
       return Atomics.load(version, 0);

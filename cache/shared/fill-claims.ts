@@ -8,7 +8,7 @@
  */
 import type { KeyBytes } from '../store/key-bytes.ts';
 import { CLAIM_WORDS } from './layout.ts';
-import type { ShardLock } from './shard-lock.ts';
+import type { StoreLock } from './store-lock.ts';
 
 /** Fields of a claim. */
 const [OWNER, LOW, HIGH, EVENTS] = [0, 1, 2, 3] as const;
@@ -40,11 +40,11 @@ export class FillClaims {
   readonly #words: Int32Array;
   readonly #at: number;
   readonly #count: number;
-  readonly #lock: ShardLock;
+  readonly #lock: StoreLock;
   readonly #thread: number;
 
-  /** @param at - Of the shard's claims. */
-  constructor(words: Int32Array, at: number, count: number, lock: ShardLock, thread: number) {
+  /** @param at - Of the claims. */
+  constructor(words: Int32Array, at: number, count: number, lock: StoreLock, thread: number) {
     this.#words = words;
     this.#at = at;
     this.#count = count;

@@ -1,129 +1,152 @@
 /**
- * Memory that all threads of a process share: two SharedArrayBuffers, of which the system commits a page when it is
- * first written. Zeros are an empty store.
+ * Memory that all threads of a process share: three SharedArrayBuffers, of which the system commits a page when it is
+ * first written. It is made for four times the memory that the store has at first, so that that can grow.
  *
  * `control`, in integers of 32 bits:
  *
  * ```
- * threads   for each place: TOKEN, GENERATION                            (threads.ts)
- * pins      for each thread: a count for each slab of each shard         (threads.ts)
- * shards    for each:
- *   header  LOCK, WAITERS, then what the lock guards                     (shard-lock.ts, shard.ts)
- *   buckets VERSION, FIRST                                               (shard.ts)
- *   rows    HASH, CHAIN, PLACE, STATE, NEXT, PREVIOUS, CHECKED, unused   (shard.ts, eviction.ts)
- *   slabs   USED, END                                                    (slabs.ts)
- *   claims  OWNER, LOW, HIGH, EVENTS                                     (fill-claims.ts)
+ * threads   for each place: TOKEN, GENERATION, and a double, OWN_BYTES          (threads.ts)
+ * pins      for each thread: a count for each slab                              (threads.ts)
+ * header    LOCK, WAITERS, then what the lock guards                            (store-lock.ts, shared-store.ts)
+ * texts     LOCK, WAITERS, COUNT, END, then END of each text, and its kind      (shared-texts.ts)
+ * queues    of the eviction                                                     (cache/store/eviction.ts)
+ * history   of the eviction                                                     (cache/store/eviction-history.ts)
+ * buckets   VERSION, FIRST                                                      (shared-index.ts)
+ * rows      HASH, CHAIN, PLACE, REFERENCES, STATE, NEXT, PREVIOUS, TIME         (shared-rows.ts)
+ * slabs     USED, END, NEXT_FREE                                                (slabs.ts)
+ * claims    OWNER, LOW, HIGH, EVENTS                                            (fill-claims.ts)
  * ```
  *
- * `data`: the slabs of all shards. A row that is referred to is one more than its number, so that 0 is none; so is
- * a place, in units of `UNIT` bytes.
+ * `data`: the slabs. `texts`: the characters of texts. A row or slab that is referred to is one more than its number, so
+ * that 0 is none; so is a place, in units of `UNIT` bytes.
  * @module
  */
+import { QUEUE_WORDS } from '../store/eviction.ts';
+import { historyPlaces } from '../store/eviction-history.ts';
+import { MAX_EACH, MAX_LENGTH } from '../store/texts.ts';
 
 /** Sizes that all threads agree on. */
 export interface Shape {
+  /** Threads at a time. */
   readonly threads: number;
-  /** A power of two. */
-  readonly shards: number;
-  /** Number per shard. */
   readonly rows: number;
-  /** Number per shard: a power of two. */
+  /** A power of two. */
   readonly buckets: number;
-  /** Number per shard. */
   readonly slabs: number;
   readonly slabBytes: number;
-  /** Number per shard. */
   readonly claims: number;
+  /** Places of the eviction's history. */
+  readonly history: number;
 }
 
 /** Memory of a store, as it is handed to a thread. */
 export interface SharedMemory {
   readonly control: SharedArrayBuffer;
   readonly data: SharedArrayBuffer;
+  readonly texts: SharedArrayBuffer;
   readonly shape: Shape;
 }
 
-/** Bytes that a place counts, and words. */
+/** Indices of the parts in `control`. */
+export interface Parts {
+  readonly pins: number;
+  readonly header: number;
+  readonly texts: number;
+  readonly queues: number;
+  readonly history: number;
+  readonly buckets: number;
+  readonly rows: number;
+  readonly slabs: number;
+  readonly claims: number;
+  /** Number of words in all. */
+  readonly words: number;
+}
+
+/** Bytes that a place counts. */
 export const UNIT = 8;
-export const UNIT_WORDS = 2;
 
 /** Words of a cache line: what different threads write often does not share one. */
 const LINE_WORDS = 16;
 
 export const THREAD_WORDS = LINE_WORDS;
-export const HEADER_WORDS: number = 2 * LINE_WORDS;
 export const BUCKET_WORDS = 2;
 export const ROW_WORDS = 8;
-export const SLAB_WORDS = 2;
+export const SLAB_WORDS = 4;
 export const CLAIM_WORDS = 4;
 
-/** Fields of a shard's header. */
-export const [LOCK, WAITERS, SIZE, ROW_COUNT, FREE_ROW, CURRENT, SERIAL, HEAD, TAIL] = [
-  0,
-  1,
-  LINE_WORDS,
-  LINE_WORDS + 1,
-  LINE_WORDS + 2,
-  LINE_WORDS + 3,
-  LINE_WORDS + 4,
-  LINE_WORDS + 5,
-  LINE_WORDS + 6,
-] as const;
+/** Fields of the header; MAX_BYTES is a double. */
+export const [LOCK, WAITERS, SIZE, ROW_COUNT, FREE_ROW, CURRENT, SERIAL, SLAB_COUNT, FREE_SLAB, HELD, IDS, MAX_BYTES] =
+  [0, 1, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26] as const;
+const HEADER_WORDS: number = 2 * LINE_WORDS;
 
-/** Fields of a row. */
-export const [HASH, CHAIN, PLACE, STATE, NEXT, PREVIOUS, CHECKED] = [0, 1, 2, 3, 4, 5, 6] as const;
+/** Texts at most, and words before the list of them. */
+export const MAX_TEXTS: number = 2 * MAX_EACH;
+export const TEXTS_HEAD = LINE_WORDS;
 
-/** Bytes of all that is stored for each row that there is: its own, and a bucket. */
+/** Memory that the arrays are made for, as a multiple of what the store has at first. */
+export const RESERVE = 4;
+
+/** Bytes of all memory for each row, and for each bucket at first. */
 const BYTES_PER_ROW = 512;
-const INDEX_BYTES: number = (ROW_WORDS + 2 * BUCKET_WORDS) * 4;
+const BYTES_PER_BUCKET = 1024;
 
-const MIN_SHARDS = 2;
-const MAX_SHARDS = 16;
-const LEAST_SHARD_BYTES = 1024 * 1024;
-const SLABS_PER_SHARD = 32;
-const MIN_SLAB_BYTES = 4 * 1024;
+/** A slab is at most this part of all memory, and has at most and at least so many bytes. */
+const PART_OF_ALL = 64;
 const MAX_SLAB_BYTES = 256 * 1024;
-const CLAIMS = 256;
+const MIN_SLAB_BYTES = 4 * 1024;
+
+const CLAIMS = 1024;
 
 export interface MemoryOptions {
-  /** Bytes of index and data together; at least 256 KiB. */
   readonly maxBytes: number;
   /** Threads at a time. */
   readonly threads: number;
 }
 
-/** Makes the memory of an empty store. */
+/** Makes the memory of an empty store; `SharedStore.supervise` has to be called once. */
 export function makeSharedMemory({ maxBytes, threads }: MemoryOptions): SharedMemory {
-  const shards = Math.min(MAX_SHARDS, Math.max(MIN_SHARDS, powerOfTwo(maxBytes / LEAST_SHARD_BYTES)));
-  const shardBytes = Math.floor(maxBytes / shards);
-  const rows = Math.max(1, Math.floor(shardBytes / (BYTES_PER_ROW + INDEX_BYTES)));
-  const dataBytes = shardBytes - rows * INDEX_BYTES;
-  const slabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, powerOfTwo(dataBytes / SLABS_PER_SHARD)));
-  const slabs = Math.floor(dataBytes / slabBytes);
-  const shape = { threads, shards, rows, buckets: 2 * powerOfTwo(rows), slabs, slabBytes, claims: CLAIMS };
+  const slabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, powerOfTwo(maxBytes / PART_OF_ALL)));
+  const shape: Shape = {
+    threads,
+    rows: Math.ceil((RESERVE * maxBytes) / BYTES_PER_ROW) + threads,
+    buckets: powerOfTwo(maxBytes / BYTES_PER_BUCKET),
+    slabs: Math.ceil((RESERVE * maxBytes) / slabBytes) + threads,
+    slabBytes,
+    claims: CLAIMS,
+    history: historyPlaces(maxBytes),
+  };
   return {
-    control: new SharedArrayBuffer((shardsAt(shape) + shards * shardWords(shape)) * 4),
-    data: new SharedArrayBuffer(shards * slabs * slabBytes),
+    control: new SharedArrayBuffer(partsOf(shape).words * 4),
+    data: new SharedArrayBuffer(shape.slabs * slabBytes),
+    texts: new SharedArrayBuffer(MAX_TEXTS * MAX_LENGTH),
     shape,
   };
 }
 
+export function partsOf(shape: Shape): Parts {
+  let words = shape.threads * THREAD_WORDS;
+  const part = (length: number): number => {
+    const at = words;
+    words += Math.ceil(length / LINE_WORDS) * LINE_WORDS;
+    return at;
+  };
+  const parts = {
+    pins: part(shape.threads * pinWords(shape)),
+    header: part(HEADER_WORDS),
+    texts: part(TEXTS_HEAD + 2 * MAX_TEXTS),
+    queues: part(QUEUE_WORDS),
+    history: part(shape.history),
+    buckets: part(shape.buckets * BUCKET_WORDS),
+    rows: part(shape.rows * ROW_WORDS),
+    slabs: part(shape.slabs * SLAB_WORDS),
+    claims: part(shape.claims * CLAIM_WORDS),
+  };
+  return { ...parts, words };
+}
+
 /** @returns Words between the pins of one thread and those of the next. */
-export function pinWords({ shards, slabs }: Shape): number {
-  return Math.ceil((shards * slabs) / LINE_WORDS) * LINE_WORDS;
-}
-
-export function pinsAt({ threads }: Shape): number {
-  return threads * THREAD_WORDS;
-}
-
-export function shardsAt(shape: Shape): number {
-  return pinsAt(shape) + shape.threads * pinWords(shape);
-}
-
-export function shardWords({ buckets, rows, slabs, claims }: Shape): number {
-  const words = HEADER_WORDS + buckets * BUCKET_WORDS + rows * ROW_WORDS + slabs * SLAB_WORDS + claims * CLAIM_WORDS;
-  return Math.ceil(words / LINE_WORDS) * LINE_WORDS;
+export function pinWords({ slabs }: Shape): number {
+  return Math.ceil(slabs / LINE_WORDS) * LINE_WORDS;
 }
 
 /** Returns the largest power of two that is not above the number; at least 1. */

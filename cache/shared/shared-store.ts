@@ -1,122 +1,268 @@
 /**
- * Store of payloads by key in memory that all threads of a process share. Each thread has an object of its own for it.
+ * Responses in memory that all threads of a process share, bounded in bytes. Each thread has an object of its own for it.
  *
- * One thread supervises: it makes the memory, starts the others, and calls `ended` for each that has ended, however it
- * did. What such a thread was writing is then repaired (shard.ts), its pins are gone, and its fills are free to claim.
+ * What is kept under a key is one record (cache/store/record.ts) in a slab; bodies that are no part of it lie in pieces
+ * (pieces.ts). What was looked up lately each thread keeps decoded, and knows by the serial number of the record
+ * whether it is still what is stored. Bodies on their way into the store are memory of their thread, and count.
+ *
+ * **Rows are the truth.** A key is stored exactly if a row has a place: one word, written when the record is complete.
+ * Chains, free rows, queues, references and what slabs hold follow from the rows. So a thread may end after any
+ * instruction: `#repair` makes all else anew, and what was stored before stays stored.
+ *
+ * One thread supervises: it makes the memory, starts the others, and calls `ended` for each that has ended, however it did.
  * @module
  */
-import type { KeyBytes } from '../store/key-bytes.ts';
-import { type MakeEviction, ReinsertionQueue } from './eviction.ts';
+import { combined, MemoryBody, MemoryWriter, type Segment } from '../store/body.ts';
+import { DECODED, DecodedCache } from '../store/decoded-cache.ts';
+import { EvictionQueues, QUEUE_WORDS } from '../store/eviction.ts';
+import { EvictionHistory } from '../store/eviction-history.ts';
+import { KeyBytes } from '../store/key-bytes.ts';
+import {
+  isPacked,
+  isSplit,
+  keyOf,
+  makeRecord,
+  makeSplitRecord,
+  outsideOf,
+  type RecordSource,
+  readRecord,
+  writeRecord,
+} from '../store/record.ts';
+import type { Store, StoredBody, StoreWriter } from '../store/store.ts';
+import type { StoredResponse } from '../stored-response.ts';
 import { type Claim, FillClaims } from './fill-claims.ts';
-import { type SharedMemory, shardsAt, shardWords } from './layout.ts';
-import { type AsOf, viewsOf } from './record.ts';
-import { MISS, partsOf, Shard } from './shard.ts';
-import { SUPERVISOR } from './shard-lock.ts';
-import { Threads } from './threads.ts';
+import { IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
+import { PiecedBody, Pieces } from './pieces.ts';
+import { SharedData } from './shared-data.ts';
+import { MAX_ATTEMPTS, SharedIndex } from './shared-index.ts';
+import { NO_ROW, PLACE, REFERENCES, SharedRows } from './shared-rows.ts';
+import { SharedTexts } from './shared-texts.ts';
+import { NO_PLACE, SharedSlabs } from './slabs.ts';
+import { StoreLock, SUPERVISOR } from './store-lock.ts';
+import { IN_USE, REMEMBERED, Threads } from './threads.ts';
 
-export class SharedStore {
-  readonly #shards: readonly Shard[];
-  readonly #claims: readonly FillClaims[];
-  readonly #threads: Threads;
+/** Bytes that a key costs in the index, besides its record. */
+const INDEX_BYTES = 40;
+
+/** Numbers of bodies that a thread takes at a time. */
+const IDS_AT_A_TIME = 2 ** 20;
+
+/** Attempts to store a record of which bodies are evicted meanwhile. */
+const MAX_PUTS = 8;
+
+export type MakeQueues = (...options: ConstructorParameters<typeof EvictionQueues>) => EvictionQueues;
+
+export class SharedStore implements Store {
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #memory: SharedMemory;
+  readonly #header: number;
   readonly #thread: number;
-  /** Bits of a hash that are not its shard's. */
-  readonly #shift: number;
-  /** Shard of the record that was found last. */
-  #found: Shard;
+  readonly #threads: Threads;
+  readonly #lock: StoreLock;
+  readonly #data: SharedData;
+  readonly #rows: SharedRows;
+  readonly #index: SharedIndex;
+  readonly #slabs: SharedSlabs;
+  readonly #pieces: Pieces;
+  readonly #queues: EvictionQueues;
+  readonly #claims: FillClaims;
+  readonly #source: RecordSource;
+  readonly #decoded: DecodedCache;
+  /** Serial numbers of the decoded records, and marks of the rows (decoded-cache.ts). */
+  readonly #serials: Int32Array;
+  readonly #marks: Int32Array;
+  onReused: Store['onReused'];
+  /** Bytes of this thread's memory: bodies under way, and those that are read. */
+  #own = 0;
+  /** Number that the next body has, and where the numbers of this thread end. */
+  #id = 0;
+  #idsEnd = 0;
 
   /** @param thread - From `addThread`; absent: the thread that supervises, which stores nothing. */
-  constructor(memory: SharedMemory, thread: number = SUPERVISOR, makeEviction: MakeEviction = reinsertion) {
-    const { shape } = memory;
-    const control = new Int32Array(memory.control);
-    const data = viewsOf(memory.data);
-    const threads = new Threads(memory);
-    const parts = Array.from({ length: shape.shards }, (_, i) =>
-      partsOf(shardsAt(shape) + i * shardWords(shape), shape),
-    );
-    this.#threads = threads;
+  constructor(memory: SharedMemory, thread: number = SUPERVISOR, makeQueues: MakeQueues = makePlainQueues) {
+    const { shape, control } = memory;
+    const parts = partsOf(shape);
+    const words = new Int32Array(control);
+    this.#memory = memory;
+    this.#words = words;
+    this.#doubles = new Float64Array(control);
+    this.#header = parts.header;
     this.#thread = thread;
-    this.#shift = 32 - Math.log2(shape.shards);
-    this.#shards = parts.map((part, number) => {
-      const eviction = makeEviction(control, part.header, part.rows);
-      return new Shard({ control, data, shape, parts: part, number, threads, thread, eviction });
+    this.#threads = new Threads(memory);
+    this.#lock = new StoreLock(words, parts.header, this.#threads, () => this.#repair());
+    this.#data = new SharedData(memory);
+    this.#rows = new SharedRows(words, parts, shape);
+    this.#index = new SharedIndex(words, parts, shape, {
+      rows: this.#rows,
+      data: this.#data,
+      lock: this.#lock,
+      thread,
     });
-    this.#claims = parts.map(
-      ({ claims }, i) => new FillClaims(control, claims, shape.claims, (this.#shards[i] as Shard).lock, thread),
+    this.#slabs = new SharedSlabs(words, parts, shape, {
+      data: this.#data,
+      threads: this.#threads,
+      owner: {
+        isAt: (row, place) => this.#index.placeOf(row) === place,
+        moved: (row, place) => {
+          if (this.#data.isPiece(place)) this.#rows.publish(row, PLACE, place + 1);
+          else this.#index.relink(row, place);
+        },
+      },
+    });
+    this.#pieces = new Pieces({
+      data: this.#data,
+      rows: this.#rows,
+      slabs: this.#slabs,
+      threads: this.#threads,
+      thread,
+      locked: (action) => this.#locked(action),
+      makeRoom: (bytes) => this.#makeRoom(bytes),
+    });
+    const history = new EvictionHistory(words.subarray(parts.history, parts.history + shape.history));
+    this.#queues = makeQueues(this.#rows, history, words.subarray(parts.queues, parts.queues + QUEUE_WORDS));
+    this.#claims = new FillClaims(words, parts.claims, shape.claims, this.#lock, thread);
+    this.#source = {
+      texts: new SharedTexts(memory, parts.texts, this.#threads, thread),
+      outside: {
+        put: (body) => (body as PiecedBody).reference,
+        get: (next) => this.#pieces.read(next),
+      },
+    };
+    this.#decoded = new DecodedCache(this.maxBytes / shape.threads, (row) => this.#mark(row, 0));
+    this.#serials = new Int32Array(thread === SUPERVISOR ? 0 : shape.rows);
+    this.#marks = new Int32Array(thread === SUPERVISOR ? 0 : shape.rows);
+  }
+
+  /** Makes the memory of a new store, and the object of the thread that supervises. */
+  static supervise(memory: SharedMemory, maxBytes: number): SharedStore {
+    const store = new SharedStore(memory);
+    store.#queues.clear();
+    store.#doubles[(store.#header + MAX_BYTES) / 2] = maxBytes;
+    return store;
+  }
+
+  get maxBytes(): number {
+    return this.#doubles[(this.#header + MAX_BYTES) / 2] as number;
+  }
+
+  /** @param maxBytes - At most four times what the memory was made for; what is more counts as that. */
+  resize(maxBytes: number): void {
+    const { slabs, slabBytes, threads } = this.#memory.shape;
+    this.#doubles[(this.#header + MAX_BYTES) / 2] = Math.min(maxBytes, slabs * slabBytes);
+    this.#decoded.maxBytes = maxBytes / threads;
+    this.#locked(() => this.#makeRoom(0));
+  }
+
+  get bytesInUse(): number {
+    const own = this.#threads.bytesOf(IN_USE) + this.#threads.bytesOf(REMEMBERED);
+    return this.#slabs.bytes + this.#index.size * INDEX_BYTES + own;
+  }
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  get(key: string | KeyBytes): readonly StoredResponse[] {
+    const bytes = typeof key === 'string' ? sought.set(key) : key;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const row = this.#index.find(bytes);
+      if (row === NO_ROW) return NONE;
+      const found = this.#decodedAt(row) ?? this.#decode(row, bytes);
+      if (found !== undefined) {
+        this.#queues.use(row);
+        return found;
+      }
+      this.#index.backOff(attempt);
+    }
+    return NONE;
+  }
+
+  set(key: string, variants: readonly StoredResponse[]): void {
+    const written: PiecedBody[] = [];
+    const held: PiecedBody[] = [];
+    let hasRoom = true;
+    const rewritten = (stored: StoredResponse, segments: readonly Segment[]): StoredResponse => {
+      const value = this.#pieces.write(stored.body.id, segments);
+      hasRoom &&= value !== undefined;
+      if (value === undefined) return stored;
+      written.push(value);
+      return { ...stored, body: value };
+    };
+    try {
+      let list: readonly StoredResponse[] = variants
+        .filter(({ body }) => {
+          // One that was evicted since it was looked up takes its response with it.
+          const isThere = !(body instanceof PiecedBody) || body.tryRetain();
+          if (body instanceof PiecedBody && isThere) held.push(body);
+          return isThere;
+        })
+        .map((one) =>
+          isPacked(one.body) || one.body instanceof PiecedBody ? one : rewritten(one, (one.body as MemoryBody).ranges),
+        );
+      for (let left = MAX_PUTS; left > 0 && hasRoom && list.length > 0; left--) {
+        const outcome = this.#put(key, list);
+        if (outcome === 'stored') written.length = 0;
+        if (outcome === 'stored') return;
+        if (outcome === 'no room') break;
+        // A body has been evicted meanwhile: its bytes are pinned, and are stored anew.
+        list = list.map((one) => {
+          const { body } = one;
+          const isStored = !(body instanceof PiecedBody) || this.#locked(() => this.#pieces.isStored(body));
+          return isStored ? one : rewritten(one, body.segments);
+        });
+      }
+      this.delete(key);
+    } finally {
+      for (const { rows } of written) this.#pieces.discard(rows);
+      for (const body of held) {
+        body.letGo();
+        body.release();
+      }
+    }
+  }
+
+  delete(key: string): void {
+    this.#locked(() => {
+      const row = this.#index.findLocked(sought.set(key));
+      if (row === NO_ROW) return;
+      this.#remove(row);
+      this.#makeRoom(0); // moving what is left can take more than it gives, for a moment
+    });
+  }
+
+  /** In no order. What is deleted meanwhile is left out. */
+  *entries(): IterableIterator<readonly [key: string, variants: readonly StoredResponse[]]> {
+    for (let row = 0; row < this.#rows.count; row++) {
+      const entry = this.#locked(() => {
+        const place = this.#index.placeOf(row);
+        if (place === NO_PLACE || this.#data.isPiece(place)) return undefined;
+        return [keyOf(this.#data, place * UNIT), this.#read(place) ?? NONE] as const;
+      });
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  begin(expectedBytes: number): StoreWriter | undefined {
+    if (this.#beyondEviction(expectedBytes) + expectedBytes > this.maxBytes) return undefined;
+    const id = this.#nextId();
+    const small = new MemoryWriter(
+      (bytes) => this.#reserve(bytes),
+      this.#account,
+      () => id,
     );
-    this.#found = this.#shards[0] as Shard;
+    return this.#pieces.writer({ small, id, expectedBytes });
   }
 
-  /** Copies a payload. @returns Its bytes, or -1; if it is larger than `target` nothing is copied. */
-  read(key: KeyBytes, target: Buffer): number {
-    return key.wide === undefined ? this.#of(key).read(key, target) : MISS;
-  }
-
-  /** Looks a key up without its payload. @returns Bytes of the payload, or -1. */
-  peek(key: KeyBytes): number {
-    return key.wide === undefined ? this.#of(key).peek(key) : MISS;
-  }
-
-  /** @returns The payload where it lies, which is not written over until it is given to `unpin`. */
-  pin(key: KeyBytes): Buffer | undefined {
-    return key.wide === undefined ? this.#of(key).pin(key) : undefined;
-  }
-
-  /** @param payload - As `pin` returned it; once. */
-  unpin(payload: Buffer): void {
-    (this.#shards[0] as Shard).unpin(payload);
-  }
-
-  /** Number of the record that was found last: two of the same number, for one key, are the same record. */
-  get serial(): number {
-    return this.#found.serial;
-  }
-
-  /** Journal position of the record that was found last. */
-  get stamp(): AsOf {
-    return this.#found;
-  }
-
-  /**
-   * Returns whether some thread has found that no purge up to this number concerns the record that was found last. The
-   * numbers are compared modulo 2³²: a journal never keeps half as many records, and what is older than those it keeps
-   * is known by `asOf` (rule 10 of docs/purging.md).
-   */
-  isChecked(seq: number): boolean {
-    return this.#found.checked !== 0 && ((this.#found.checked - seq) | 0) >= 0;
-  }
-
-  /** Notes it for all threads. */
-  check(seq: number): void {
-    this.#found.check(seq);
-  }
-
-  /** @returns Whether it is stored. If there is no room for it, or its key has characters beyond Latin-1, the key goes. */
-  set(key: KeyBytes, payload: Buffer, asOf: AsOf): boolean {
-    return key.wide === undefined && this.#of(key).set(key, payload, asOf);
-  }
-
-  /** @returns False if the shard could not be locked. */
-  delete(key: KeyBytes): boolean {
-    return key.wide !== undefined || this.#of(key).delete(key);
+  combine(first: StoredBody, second: StoredBody): StoredBody {
+    return this.#withSegments(first, (some) =>
+      this.#withSegments(second, (others) => combined(some, others, this.#account, this.#nextId())),
+    );
   }
 
   /** Claims the fill of a key, or finds the claim of another thread. */
   claim(key: KeyBytes): Claim {
-    return (this.#claims[key.hash >>> this.#shift] as FillClaims).claim(key);
-  }
-
-  get size(): number {
-    return this.#shards.reduce((sum, { size }) => sum + size, 0);
-  }
-
-  /** Bytes of slabs in use. */
-  get bytes(): number {
-    return this.#shards.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  /** Largest payload, less the key. */
-  get maxPayload(): number {
-    return (this.#shards[0] as Shard).maxPayload;
+    return this.#claims.claim(key);
   }
 
   /** @returns The token of a thread that is to be started. @throws {RangeError} */
@@ -127,29 +273,268 @@ export class SharedStore {
   /** Cleans up after a thread that runs no more; on the thread that supervises. */
   ended(thread: number): void {
     this.#threads.end(thread);
-    for (const { lock } of this.#shards) if (lock.takeOver(thread, SUPERVISOR)) lock.release();
-    for (const claims of this.#claims) claims.end(thread);
+    if (!this.#lock.takeOver(thread, SUPERVISOR)) {
+      if (!this.#lock.acquire(SUPERVISOR)) throw new Error(LOCKED);
+      this.#repair(); // of what it was writing without the lock
+    }
+    this.#lock.release();
+    this.#claims.end(thread);
   }
 
-  /** Returns how many locks a thread has that does not run any more. */
-  locksOf(thread: number): number {
-    return this.#shards.filter(({ lock }) => lock.holder === thread).length;
+  /** Thread that has the lock; 0: none. For tests. */
+  get lockHolder(): number {
+    return this.#lock.holder;
   }
 
-  /** Takes every lock, as a thread that is ended at the wrong moment does; for tests. @returns How many. */
-  lockAll(): number {
-    return this.#shards.filter(({ lock }) => lock.tryAcquire(this.#thread)).length;
+  /** Takes the lock, as a thread that is ended at the wrong moment does; for tests. */
+  lockForTest(): boolean {
+    return this.#lock.tryAcquire(this.#thread);
   }
 
-  /** @returns Errors in the index; for tests, with no writer at work. */
+  /** @returns Errors in what follows from the rows; for tests, with no writer at work. */
   errors(): string[] {
-    return this.#shards.flatMap((shard, i) => shard.errors().map((error) => `shard ${i}: ${error}`));
+    const { errors, rows } = this.#index.check();
+    const references = new Map<number, number>();
+    for (const row of rows) {
+      const at = this.#index.placeOf(row) * UNIT;
+      for (const piece of this.#pieces.piecesOf(outsideOf(this.#data, at))) {
+        references.set(piece, (references.get(piece) ?? 0) + 1);
+      }
+    }
+    for (let row = 0; row < this.#rows.count; row++) {
+      const place = this.#index.placeOf(row);
+      if (place === NO_PLACE) continue;
+      if (!this.#slabs.isOf(place, row)) errors.push(`the record of row ${row} is another one's`);
+      if (!this.#data.isPiece(place)) {
+        if (!rows.has(row)) errors.push(`row ${row} is in no chain`);
+      } else if (references.get(row) !== this.#rows.get(row, REFERENCES)) {
+        errors.push(`piece ${row} has ${this.#rows.get(row, REFERENCES)} references, not ${references.get(row)}`);
+      }
+    }
+    if (this.#lock.holder !== 0) errors.push(`thread ${this.#lock.holder} has the lock`);
+    return errors;
   }
 
-  #of({ hash }: KeyBytes): Shard {
-    this.#found = this.#shards[hash >>> this.#shift] as Shard;
-    return this.#found;
+  /** @returns The variants that this thread has decoded of the record that the index has just found. */
+  #decodedAt(row: number): readonly StoredResponse[] | undefined {
+    if (this.#marks[row] !== DECODED || this.#serials[row] !== this.#data.serialOf(this.#index.place)) return undefined;
+    const known = this.#decoded.get(row);
+    return known !== undefined && this.#index.isUnchanged() ? known : undefined;
+  }
+
+  /** @returns The variants in the record that the index has just found; `undefined` if it has changed meanwhile. */
+  #decode(row: number, key: KeyBytes): readonly StoredResponse[] | undefined {
+    const { place } = this.#index;
+    const slab = this.#slabs.slabOf(place);
+    this.#threads.pin(this.#thread, slab);
+    try {
+      if (!this.#index.isUnchanged()) return undefined;
+      const before = this.#marks[row] as number;
+      if (before === DECODED) this.#decoded.delete(row); // of an older record
+      const mark = this.#decoded.markOf(before);
+      const variants = this.#read(place, mark === DECODED);
+      if (variants === undefined) return undefined;
+      this.#mark(row, mark);
+      if (mark === DECODED) {
+        this.#serials[row] = this.#data.serialOf(place);
+        this.#decoded.add(row, variants);
+        this.onReused?.(key.toString(), variants);
+        this.#countDecoded();
+      }
+      return variants;
+    } finally {
+      this.#pieces.unpin(slab);
+    }
+  }
+
+  /** @returns `undefined` if it lies in pieces that are not there any more. */
+  #read(place: number, isKept = false): readonly StoredResponse[] | undefined {
+    const at = place * UNIT;
+    if (!isSplit(this.#data, at)) return readRecord(this.#data, at, this.#source, isKept);
+    const integers = outsideOf(this.#data, at).values();
+    const value = this.#pieces.read(() => integers.next().value as number);
+    if (!value.tryRetain()) return undefined;
+    const buffer = Buffer.concat(value.segments.flatMap(({ chunks }) => chunks));
+    value.release();
+    const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    return readRecord({ buffer, view }, 0, this.#source, isKept);
+  }
+
+  /** Stores a record in place of the one that the key has. */
+  #put(key: string, variants: readonly StoredResponse[]): 'stored' | 'no room' | 'evicted' {
+    const values = variants.map(({ body }) => body).filter((body) => body instanceof PiecedBody);
+    let bytes = makeRecord(key, variants, this.#source);
+    const parts: PiecedBody[] = [];
+    if (bytes > this.#slabs.maxRecordBytes) {
+      const buffer = Buffer.allocUnsafeSlow(bytes);
+      writeRecord({ buffer, view: new DataView(buffer.buffer) }, 0, 0, bytes);
+      const value = this.#pieces.write(this.#nextId(), [{ start: 0, end: bytes, chunks: [buffer] }]);
+      if (value === undefined) return 'no room';
+      parts.push(value);
+      bytes = makeSplitRecord(
+        key,
+        [value, ...values].flatMap(({ reference }) => reference),
+      );
+    }
+    const outcome =
+      bytes > this.#slabs.maxRecordBytes
+        ? 'no room'
+        : this.#locked(() => this.#link(key, bytes, [...parts, ...values]));
+    if (outcome !== 'stored') for (const { rows } of parts) this.#pieces.discard(rows);
+    return outcome;
+  }
+
+  /** Puts the record that has been made in its place; with the lock. */
+  #link(key: string, bytes: number, values: readonly PiecedBody[]): 'stored' | 'no room' | 'evicted' {
+    if (!values.every((value) => this.#pieces.isStored(value))) return 'evicted';
+    const cost = values.reduce((sum, { size }) => sum + size, bytes);
+    if (cost > this.maxBytes) return 'no room';
+    sought.set(key);
+    const known = this.#index.findLocked(sought);
+    const row = known === NO_ROW ? this.#rows.take() : known;
+    const place = row === NO_ROW ? NO_PLACE : this.#slabs.allocate(bytes, row);
+    if (place === NO_PLACE) {
+      if (row !== NO_ROW && known === NO_ROW) this.#rows.release(row);
+      return 'no room';
+    }
+    const serial = Atomics.add(this.#words, this.#header + SERIAL, 1);
+    writeRecord(this.#data, place * UNIT, row, this.#slabs.bytesAt(place), serial);
+    for (const value of values) this.#pieces.refer(value);
+    if (known === NO_ROW) {
+      this.#index.link(row, sought.hash, place);
+      this.#queues.add(row, cost);
+    } else {
+      const before = this.#index.placeOf(row);
+      this.#index.relink(row, place);
+      this.#forget(row);
+      this.#release(before);
+      this.#queues.replace(row, cost);
+    }
+    this.#slabs.tidy();
+    // What has just come is not what goes for it, unless it is too large by itself.
+    if (!this.#makeRoom(0, row)) this.#makeRoom(0);
+    return 'stored';
+  }
+
+  /** Takes a key out; with the lock. */
+  #remove(row: number, isEvicted = false): void {
+    const place = this.#index.placeOf(row);
+    this.#queues.remove(row, isEvicted);
+    this.#index.unlink(row);
+    this.#forget(row);
+    this.#release(place);
+    this.#rows.release(row);
+    this.#slabs.tidy();
+  }
+
+  /** Gives back what a record takes that no row leads to any more. */
+  #release(place: number): void {
+    this.#pieces.release(outsideOf(this.#data, place * UNIT));
+    this.#slabs.release(place);
+  }
+
+  /** Makes room, with the lock. @param except - A row that stays. @returns Whether there is room for so many bytes more. */
+  #makeRoom(bytes: number, except: number = NO_ROW): boolean {
+    const { maxBytes } = this;
+    if (bytes > 0 && this.#beyondEviction(bytes) + bytes > maxBytes) return false;
+    while (this.bytesInUse + bytes > maxBytes) {
+      const victim = this.#queues.victim(except);
+      if (victim === NO_ROW) return false;
+      this.#remove(victim, true);
+    }
+    return true;
+  }
+
+  /** Memory that eviction cannot free: of threads, and, where much is asked for, what is pinned. */
+  #beyondEviction(bytes: number): number {
+    return this.#threads.bytesOf(IN_USE) + (bytes > this.#slabs.slabBytes ? this.#slabs.pinnedBytes : 0);
+  }
+
+  /** @param bytes - Negative to give room back. */
+  #reserve(bytes: number): boolean {
+    if (bytes > 0 && this.bytesInUse + bytes > this.maxBytes && !this.#locked(() => this.#makeRoom(bytes)))
+      return false;
+    this.#account(bytes);
+    return true;
+  }
+
+  readonly #account = (bytes: number): void => {
+    this.#own += bytes;
+    this.#threads.setBytes(this.#thread, IN_USE, this.#own);
+  };
+
+  #withSegments<T>(body: StoredBody, action: (segments: readonly Segment[]) => T): T {
+    if (body instanceof MemoryBody) return action(body.ranges);
+    body.retain();
+    try {
+      return action((body as PiecedBody).segments);
+    } finally {
+      body.release();
+    }
+  }
+
+  /** Forgets what this thread has decoded of a row. */
+  #forget(row: number): void {
+    if (this.#marks[row] !== DECODED) return;
+    this.#decoded.delete(row);
+    this.#mark(row, 0);
+    this.#countDecoded();
+  }
+
+  #mark(row: number, mark: number): void {
+    this.#marks[row] = mark;
+  }
+
+  /** Counts the memory of what this thread has decoded. */
+  #countDecoded(): void {
+    this.#threads.setBytes(this.#thread, REMEMBERED, this.#decoded.bytes);
+    if (this.bytesInUse > this.maxBytes) this.#locked(() => this.#makeRoom(0));
+  }
+
+  #nextId(): number {
+    if (this.#id === this.#idsEnd) {
+      this.#id = 1 + Atomics.add(this.#words, this.#header + IDS, 1) * IDS_AT_A_TIME;
+      this.#idsEnd = this.#id + IDS_AT_A_TIME - 1;
+    }
+    return this.#id++;
+  }
+
+  /** @throws {Error} if the lock is not to be had: the thread that has it does not go on. */
+  #locked<T>(action: () => T): T {
+    if (this.#lock.holder === this.#thread) return action();
+    if (!this.#lock.acquire(this.#thread)) throw new Error(LOCKED);
+    try {
+      return action();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /** Makes all that follows from the rows anew; with the lock. A thread that ends while it does leaves the same task to the next. */
+  #repair(): void {
+    const keys: number[] = [];
+    const pieces: number[] = [];
+    for (let row = 0; row < this.#rows.count; row++) {
+      const place = this.#index.placeOf(row);
+      if (place !== NO_PLACE) (this.#data.isPiece(place) ? pieces : keys).push(row);
+    }
+    const integersOf = (row: number): readonly number[] => outsideOf(this.#data, this.#index.placeOf(row) * UNIT);
+    this.#pieces.repair(pieces, keys.values().map(integersOf));
+    this.#index.repair(keys);
+    this.#rows.repair();
+    this.#slabs.repair(
+      [...keys, ...pieces].map((row) => this.#index.placeOf(row)).filter((place) => place !== NO_PLACE),
+    );
+    this.#queues.clear();
+    for (const row of keys) this.#queues.restore(row);
   }
 }
 
-const reinsertion: MakeEviction = (words, at, rowsAt) => new ReinsertionQueue(words, at, rowsAt);
+const LOCKED = 'the lock of the shared store is not to be had';
+
+const makePlainQueues: MakeQueues = (...options) => new EvictionQueues(...options);
+
+/** The key that is being looked up. */
+const sought = new KeyBytes();
+
+const NONE: readonly StoredResponse[] = [];

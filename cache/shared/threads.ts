@@ -9,10 +9,13 @@
  * same one, so marks with the token of a thread that has ended have no owner.
  * @module
  */
-import { pinsAt, pinWords, type Shape, type SharedMemory, THREAD_WORDS } from './layout.ts';
+import { partsOf, pinWords, type Shape, type SharedMemory, THREAD_WORDS } from './layout.ts';
 
 /** Fields of a place; TOKEN is 0 where no thread has it. */
 const [TOKEN, GENERATION] = [0, 1] as const;
+
+/** Doubles of a place: bytes of its own outside of shared memory, in use and remembered. */
+export const [IN_USE, REMEMBERED] = [1, 2] as const;
 
 const PLACE_BITS = 8;
 const PLACE_MASK = (1 << PLACE_BITS) - 1;
@@ -25,11 +28,28 @@ const GENERATION_MASK = (1 << (31 - PLACE_BITS)) - 1;
 
 export class Threads {
   readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #shape: Shape;
+  readonly #pins: number;
+  readonly #pinWords: number;
 
   constructor({ control, shape }: SharedMemory) {
     this.#words = new Int32Array(control);
+    this.#doubles = new Float64Array(control);
     this.#shape = shape;
+    this.#pins = partsOf(shape).pins;
+    this.#pinWords = pinWords(shape);
+  }
+
+  /** Bytes that threads have of their own, outside of shared memory. @param of - `IN_USE` or `REMEMBERED`. */
+  bytesOf(of: number): number {
+    let bytes = 0;
+    for (let place = 0; place < this.#shape.threads; place++) bytes += this.#doubles[bytesAt(place, of)] as number;
+    return bytes;
+  }
+
+  setBytes(token: number, of: number, bytes: number): void {
+    this.#doubles[bytesAt(placeOf(token), of)] = bytes;
   }
 
   /** Makes the token of a thread that is to be started. @throws {RangeError} if there are too many. */
@@ -52,11 +72,11 @@ export class Threads {
   /** Notes that a thread runs no more: its place is free, and its pins are gone. */
   end(token: number): void {
     const place = placeOf(token);
-    for (let i = 0; i < pinWords(this.#shape); i++) Atomics.store(this.#words, this.#pinsOf(place) + i, 0);
+    for (let i = 0; i < this.#pinWords; i++) Atomics.store(this.#words, this.#pinsOf(place) + i, 0);
+    for (const kind of [IN_USE, REMEMBERED]) this.#doubles[bytesAt(place, kind)] = 0;
     Atomics.store(this.#words, place * THREAD_WORDS + TOKEN, 0);
   }
 
-  /** @param slab - Counted over all shards. */
   pin(token: number, slab: number): void {
     Atomics.add(this.#words, this.#pinsOf(placeOf(token)) + slab, 1);
   }
@@ -73,8 +93,12 @@ export class Threads {
   }
 
   #pinsOf(place: number): number {
-    return pinsAt(this.#shape) + place * pinWords(this.#shape);
+    return this.#pins + place * this.#pinWords;
   }
+}
+
+function bytesAt(place: number, of: number): number {
+  return (place * THREAD_WORDS) / 2 + of;
 }
 
 function placeOf(token: number): number {

@@ -30,6 +30,7 @@ const SMALL_CHUNK_BYTES = 4 * 1024;
 const BODY_BYTES = 240;
 
 let lastId = 0;
+const nextOwnId = (): number => ++lastId;
 
 /** Called with the memory that bodies take or, if negative, free. */
 export type Account = (bytes: number) => void;
@@ -40,11 +41,14 @@ export class MemoryWriter implements StoreWriter {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #reserved = 0;
+  readonly #nextId: () => number;
   #open = true;
 
-  constructor(reserve: (bytes: number) => boolean, account: Account) {
+  /** @param nextId - Makes the number of the body. */
+  constructor(reserve: (bytes: number) => boolean, account: Account, nextId: () => number = nextOwnId) {
     this.#reserve = reserve;
     this.#account = account;
+    this.#nextId = nextId;
   }
 
   append(chunk: Buffer, isLast = false): Buffer | undefined {
@@ -58,11 +62,20 @@ export class MemoryWriter implements StoreWriter {
     return kept;
   }
 
+  /** Bytes that were appended. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get chunks(): readonly Buffer[] {
+    return this.#chunks;
+  }
+
   commit(start: number): StoredBody {
     const isSmall = this.#bytes <= ONE_BUFFER_BYTES || this.#bytes < this.#chunks.length * SMALL_CHUNK_BYTES;
     const chunks = isSmall ? packed(this.#chunks) : this.#chunks.map(ownedChunk);
     const segments = this.#bytes === 0 ? [] : [{ start, end: start + this.#bytes, chunks }];
-    const body = new MemoryBody(segments, { account: this.#account });
+    const body = new MemoryBody(segments, { id: this.#nextId(), account: this.#account });
     this.abort(); // from here on the body's size counts, not the writer's
     return body;
   }
@@ -90,7 +103,7 @@ export class MemoryBody implements StoredBody {
    * @param id - Where it is a body that was there before.
    * @param account - Notified while it is referenced; absent for what is only read out of a record.
    */
-  constructor(segments: readonly Segment[], { id = ++lastId, account }: { id?: number; account?: Account } = {}) {
+  constructor(segments: readonly Segment[], { id = nextOwnId(), account }: { id?: number; account?: Account } = {}) {
     this.id = id;
     this.ranges = segments;
     this.#account = account;
@@ -131,15 +144,15 @@ export class MemoryBody implements StoredBody {
   }
 }
 
-class SegmentReader implements BodyReader {
+export class SegmentReader implements BodyReader {
   readonly #chunks: readonly Buffer[];
   #index = 0;
   #offset: number;
   #left: number;
-  #held: MemoryBody | undefined;
+  #held: Pick<StoredBody, 'release'> | undefined;
 
   /** @param held - Let go when the reader is closed or at its end. */
-  constructor(chunks: readonly Buffer[], skip: number, bytes: number, held?: MemoryBody) {
+  constructor(chunks: readonly Buffer[], skip: number, bytes: number, held?: Pick<StoredBody, 'release'>) {
     this.#chunks = chunks;
     this.#held = held;
     this.#offset = skip;
@@ -170,12 +183,17 @@ class SegmentReader implements BodyReader {
   }
 }
 
-/** Bytes that both hold are taken from `first`. */
-export function combined(first: MemoryBody, second: MemoryBody, account: Account): MemoryBody {
-  const segments: Segment[] = [...first.ranges];
-  for (const segment of second.ranges) {
+/** Joins segments of one representation; bytes that both hold are taken from `first`. */
+export function combined(
+  first: readonly Segment[],
+  second: readonly Segment[],
+  account: Account,
+  id: number = nextOwnId(),
+): MemoryBody {
+  const segments: Segment[] = [...first];
+  for (const segment of second) {
     let gapStart = segment.start;
-    for (const { start, end } of first.ranges) {
+    for (const { start, end } of first) {
       if (end <= gapStart || start >= segment.end) continue;
       if (start > gapStart) segments.push(slice(segment, gapStart, start));
       gapStart = Math.max(gapStart, end);
@@ -193,7 +211,7 @@ export function combined(first: MemoryBody, second: MemoryBody, account: Account
     }
   }
   const owned = joined.map((segment) => ({ ...segment, chunks: segment.chunks.map(ownedChunk) }));
-  return new MemoryBody(owned, { account });
+  return new MemoryBody(owned, { id, account });
 }
 
 function slice(segment: Segment, start: number, end: number): Segment {
@@ -205,7 +223,7 @@ function slice(segment: Segment, start: number, end: number): Segment {
 }
 
 /** The chunk itself, or a copy where it would hold much more memory than it has bytes. */
-function ownedChunk(chunk: Buffer): Buffer {
+export function ownedChunk(chunk: Buffer): Buffer {
   if (chunk.length >= chunk.buffer.byteLength * MIN_STORED_SHARE) return chunk;
   const copy = Buffer.allocUnsafeSlow(chunk.length); // not from the shared pool, which would be held whole
   chunk.copy(copy);

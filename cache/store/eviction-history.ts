@@ -9,12 +9,20 @@
 const FREQUENCY_BITS = 5;
 const FREQUENCY_MASK = (1 << FREQUENCY_BITS) - 1;
 
+/** Bytes of all memory for each key that the history remembers: four for each object of 2 KiB. */
+const BYTES_PER_PLACE = 512;
+
+/** @param maxBytes - Of all memory. @returns A power of two. */
+export function historyPlaces(maxBytes: number): number {
+  return Math.max(1, 2 ** Math.floor(Math.log2(maxBytes / BYTES_PER_PLACE)));
+}
+
 export class EvictionHistory {
   readonly #places: Int32Array;
 
-  /** @param places - A power of two. */
-  constructor(places: number) {
-    this.#places = new Int32Array(places);
+  /** @param places - A power of two in number; zeros are an empty history. */
+  constructor(places: Int32Array) {
+    this.#places = places;
   }
 
   get size(): number {

@@ -15,8 +15,8 @@
  * measurements.
  * @module
  */
-import { EvictionHistory } from './eviction-history.ts';
-import { HASH, NEXT, NO_ROW, PREVIOUS, type Rows, STATE, TIME } from './rows.ts';
+import type { EvictionHistory } from './eviction-history.ts';
+import { HASH, NEXT, NO_ROW, PREVIOUS, STATE, TIME } from './rows.ts';
 
 /** Bits of STATE (rows.ts). */
 const USES_SHIFT = 20;
@@ -43,42 +43,61 @@ const HALF_LIFE = 20;
 /** Below this many keys frequencies halve as if there were so many. */
 const LEAST_KEYS = 64;
 
-/** Bytes of all memory for each key that the history remembers: four for each object of 2 KiB. */
-const BYTES_PER_PLACE = 512;
-
 /** Factor for a head's age, by class. */
 const WEIGHTS: Float64Array = Float64Array.from({ length: CLASSES }, (_, at) => {
   const frequency = 2 ** (at & (FREQUENCIES - 1));
   return Math.sqrt(2 ** (at >>> FREQUENCY_CLASS_BITS)) / frequency ** 2;
 });
 
-export class EvictionQueues {
-  readonly #rows: Rows;
-  #history!: EvictionHistory;
-  readonly #heads: Int32Array = new Int32Array(CLASSES).fill(NO_ROW);
-  readonly #tails: Int32Array = new Int32Array(CLASSES).fill(NO_ROW);
-  /** Time at which each head entered its queue. */
-  readonly #times: Int32Array = new Int32Array(CLASSES);
-  /** Classes that have a row, in no order. */
-  readonly #inUse: number[] = [];
-  #size = 0;
-  /** Rows that have entered a queue; wraps, as differences are all that count. */
-  #clock = 0;
+/** Rows that stand in queues. */
+export interface QueuedRows {
+  get(row: number, field: number): number;
+  set(row: number, field: number, value: number): void;
+  /** Sets a field that another thread may have changed meanwhile; then nothing happens. */
+  change(row: number, field: number, from: number, to: number): void;
+}
 
-  constructor(rows: Rows, maxBytes: number) {
+/** Words of the queues: heads, tails, times at which heads entered, classes that have a row, and what `FIELDS` names. */
+const [HEADS, TAILS, TIMES, IN_USE, FIELDS] = [0, CLASSES, 2 * CLASSES, 3 * CLASSES, 4 * CLASSES] as const;
+
+/** Number of classes that have a row; rows; rows that have entered a queue, which wraps, as differences are all that count. */
+const [IN_USE_COUNT, SIZE, CLOCK, FIELD_COUNT] = [FIELDS, FIELDS + 1, FIELDS + 2, 3] as const;
+
+/** Words that queues need. */
+export const QUEUE_WORDS: number = FIELDS + FIELD_COUNT;
+
+export class EvictionQueues {
+  readonly #rows: QueuedRows;
+  readonly #words: Int32Array;
+  #history: EvictionHistory;
+
+  /** @param words - `QUEUE_WORDS`, as `clear` or another object for them left them; absent: of its own. */
+  constructor(rows: QueuedRows, history: EvictionHistory, words?: Int32Array) {
     this.#rows = rows;
-    this.maxBytes = maxBytes;
+    this.#history = history;
+    this.#words = words ?? new Int32Array(QUEUE_WORDS);
+    if (words === undefined) this.clear();
   }
 
-  /** Sets what all memory is; a history of another size begins empty. */
-  set maxBytes(maxBytes: number) {
-    const places = Math.max(1, 2 ** Math.floor(Math.log2(maxBytes / BYTES_PER_PLACE)));
-    if (places !== this.#history?.size) this.#history = new EvictionHistory(places);
+  set history(history: EvictionHistory) {
+    this.#history = history;
+  }
+
+  /** Forgets all rows: those that remain are `restore`d. */
+  clear(): void {
+    this.#words.fill(NO_ROW, HEADS, TIMES).fill(0, FIELDS);
+  }
+
+  /** Enters a row that was in a queue before, with the size and the frequency that it had. */
+  restore(row: number): void {
+    const state = this.#rows.get(row, STATE);
+    this.#words[SIZE] = this.#size + 1;
+    this.#enter(row, state >>> SIZE_SHIFT, Math.max(1, (state >>> FREQUENCY_SHIFT) & FIVE_BITS));
   }
 
   /** Enters a row whose key has been stored. @param bytes - That the key costs in memory. */
   add(row: number, bytes: number): void {
-    this.#size++;
+    this.#words[SIZE] = this.#size + 1;
     this.#enter(row, magnitudeOf(bytes), this.#history.frequencyOf(this.#rows.get(row, HASH)) + 1);
   }
 
@@ -89,7 +108,7 @@ export class EvictionQueues {
 
   /** Takes the row out of its queue. @param isEvicted - Whether to remember its frequency. */
   remove(row: number, isEvicted: boolean): void {
-    this.#size--;
+    this.#words[SIZE] = this.#size - 1;
     if (isEvicted) this.#history.remember(this.#rows.get(row, HASH), this.#agedFrequency(row));
     this.#unlink(row);
   }
@@ -97,7 +116,7 @@ export class EvictionQueues {
   /** Notes that the row's key was used. */
   use(row: number): void {
     const state = this.#rows.get(row, STATE);
-    if ((state & USES_MASK) !== USES_MASK) this.#rows.set(row, STATE, state + (1 << USES_SHIFT));
+    if ((state & USES_MASK) !== USES_MASK) this.#rows.change(row, STATE, state, state + (1 << USES_SHIFT));
   }
 
   /**
@@ -120,11 +139,14 @@ export class EvictionQueues {
     const halfLife = this.#halfLife();
     let found = NO_ROW;
     let most = -1;
-    for (const at of this.#inUse) {
-      const head = this.#heads[at] as number;
+    const words = this.#words;
+    const end = IN_USE + (words[IN_USE_COUNT] as number);
+    for (let i = IN_USE; i < end; i++) {
+      const at = words[i] as number;
+      const head = words[HEADS + at] as number;
       const row = head === except ? this.#rows.get(head, NEXT) : head;
       if (row === NO_ROW) continue;
-      const time = row === head ? (this.#times[at] as number) : this.#rows.get(row, TIME);
+      const time = row === head ? (words[TIMES + at] as number) : this.#rows.get(row, TIME);
       const age = ((this.#clock - time) | 0) + 1;
       const value = age * (WEIGHTS[at] as number) * 4 ** (age / halfLife);
       if (value <= most) continue;
@@ -157,43 +179,58 @@ export class EvictionQueues {
 
   #enter(row: number, size: number, frequency: number): void {
     const rows = this.#rows;
+    const words = this.#words;
     const bounded = Math.min(frequency, MAX_FREQUENCY);
     const others = rows.get(row, STATE) & ~OWN_BITS;
     rows.set(row, STATE, others | (bounded << FREQUENCY_SHIFT) | (size << SIZE_SHIFT));
-    this.#clock = (this.#clock + 1) | 0;
-    rows.set(row, TIME, this.#clock);
+    const clock = (this.#clock + 1) | 0;
+    words[CLOCK] = clock;
+    rows.set(row, TIME, clock);
     rows.set(row, NEXT, NO_ROW);
     const at = this.#classOf(row);
-    const tail = this.#tails[at] as number;
+    const tail = words[TAILS + at] as number;
     rows.set(row, PREVIOUS, tail);
-    this.#tails[at] = row;
+    words[TAILS + at] = row;
     if (tail !== NO_ROW) {
       rows.set(tail, NEXT, row);
       return;
     }
-    this.#heads[at] = row;
-    this.#times[at] = this.#clock;
-    this.#inUse.push(at);
+    words[HEADS + at] = row;
+    words[TIMES + at] = clock;
+    const count = words[IN_USE_COUNT] as number;
+    words[IN_USE + count] = at;
+    words[IN_USE_COUNT] = count + 1;
   }
 
   #unlink(row: number): void {
     const rows = this.#rows;
+    const words = this.#words;
     const at = this.#classOf(row);
     const next = rows.get(row, NEXT);
     const previous = rows.get(row, PREVIOUS);
-    if (next === NO_ROW) this.#tails[at] = previous;
+    if (next === NO_ROW) words[TAILS + at] = previous;
     else rows.set(next, PREVIOUS, previous);
     if (previous !== NO_ROW) {
       rows.set(previous, NEXT, next);
       return;
     }
-    this.#heads[at] = next;
+    words[HEADS + at] = next;
     if (next !== NO_ROW) {
-      this.#times[at] = rows.get(next, TIME);
+      words[TIMES + at] = rows.get(next, TIME);
       return;
     }
-    const last = this.#inUse.pop() as number;
-    if (last !== at) this.#inUse[this.#inUse.indexOf(at)] = last;
+    const count = (words[IN_USE_COUNT] as number) - 1;
+    words[IN_USE_COUNT] = count;
+    const last = words[IN_USE + count] as number;
+    if (last !== at) words[words.indexOf(at, IN_USE)] = last;
+  }
+
+  get #size(): number {
+    return this.#words[SIZE] as number;
+  }
+
+  get #clock(): number {
+    return this.#words[CLOCK] as number;
   }
 
   #classOf(row: number): number {

@@ -15,21 +15,35 @@ import type { StoredResponse } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
 import { DECODED, DecodedCache } from './decoded-cache.ts';
 import { EvictionQueues } from './eviction.ts';
+import { EvictionHistory, historyPlaces } from './eviction-history.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { INDEX_BYTES, KeyIndex } from './key-index.ts';
-import { isKeyOf, keyOf, makeRecord, outsideOf, readRecord, recordBytes, writeRecord } from './record.ts';
+import {
+  isKeyOf,
+  keyOf,
+  makeRecord,
+  type Outside,
+  outsideOf,
+  type RecordSource,
+  readRecord,
+  recordBytes,
+  writeRecord,
+} from './record.ts';
 import { NO_ROW, Rows } from './rows.ts';
 import { type Slab, Slabs } from './slabs.ts';
 import type { Store, StoredBody, StoreWriter } from './store.ts';
+import { OWN_TEXTS } from './texts.ts';
 
 export class MemoryStore implements Store {
   #maxBytes: number;
   readonly #index: KeyIndex;
   readonly #queues: EvictionQueues;
+  #history: EvictionHistory;
   readonly #slabs: Slabs;
   readonly #decoded: DecodedCache;
   readonly #bodies = new LargeBodies();
   onReused: Store['onReused'];
+  readonly #source: RecordSource = { outside: this.#bodies, texts: OWN_TEXTS };
   #writing = 0;
   /** Bytes of large bodies that are stored or read. */
   #held = 0;
@@ -38,7 +52,8 @@ export class MemoryStore implements Store {
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
     const rows = new Rows();
-    this.#queues = new EvictionQueues(rows, maxBytes);
+    this.#history = historyOf(maxBytes);
+    this.#queues = new EvictionQueues(rows, this.#history);
     this.#index = new KeyIndex(rows, (row, key) => isKeyOf(this.#slabOf(row), this.#index.offsetOf(row), key));
     this.#slabs = new Slabs(
       {
@@ -58,7 +73,7 @@ export class MemoryStore implements Store {
     this.#maxBytes = maxBytes;
     this.#slabs.maxBytes = maxBytes;
     this.#decoded.maxBytes = maxBytes;
-    this.#queues.maxBytes = maxBytes;
+    if (historyPlaces(maxBytes) !== this.#history.size) this.#queues.history = this.#history = historyOf(maxBytes);
     this.#makeRoom(0);
   }
 
@@ -96,7 +111,7 @@ export class MemoryStore implements Store {
     sought.set(key);
     const known = this.#index.find(sought);
     // What goes is read by what comes: its bodies are copied first.
-    const bytes = makeRecord(key, variants, this.#bodies);
+    const bytes = makeRecord(key, variants, this.#source);
     const slab = this.#slabs.allocate(bytes);
     const { offset } = this.#slabs;
     const row = known === NO_ROW ? this.#index.add(sought) : known;
@@ -132,7 +147,7 @@ export class MemoryStore implements Store {
   }
 
   combine(first: StoredBody, second: StoredBody): StoredBody {
-    return combined(first as MemoryBody, second as MemoryBody, this.#account);
+    return combined((first as MemoryBody).ranges, (second as MemoryBody).ranges, this.#account);
   }
 
   /** @param bytes - Negative to give room back. */
@@ -167,12 +182,12 @@ export class MemoryStore implements Store {
   }
 
   #read(row: number, isKept = false): readonly StoredResponse[] {
-    return readRecord(this.#slabOf(row), this.#index.offsetOf(row), this.#bodies, isKept);
+    return readRecord(this.#slabOf(row), this.#index.offsetOf(row), this.#source, isKept);
   }
 
   #costOf(row: number): number {
     const [slab, at] = [this.#slabOf(row), this.#index.offsetOf(row)];
-    return outsideOf(slab, at).reduce((sum, body) => sum + this.#bodies.get(body).size, recordBytes(slab, at));
+    return outsideOf(slab, at).reduce((sum, body) => sum + this.#bodies.at(body).size, recordBytes(slab, at));
   }
 
   #remove(row: number, isEvicted = false): void {
@@ -196,13 +211,17 @@ export class MemoryStore implements Store {
   }
 }
 
+function historyOf(maxBytes: number): EvictionHistory {
+  return new EvictionHistory(new Int32Array(historyPlaces(maxBytes)));
+}
+
 /** The key that is being looked up. */
 const sought = new KeyBytes();
 
 const NONE: readonly StoredResponse[] = [];
 
 /** Bodies that are not part of a record. */
-class LargeBodies {
+class LargeBodies implements Outside {
   readonly #bodies: (MemoryBody | undefined)[] = [];
   readonly #free: number[] = [];
   #bytes = 0;
@@ -212,20 +231,24 @@ class LargeBodies {
     return this.#bytes;
   }
 
-  put(body: MemoryBody): number {
+  put(body: StoredBody): readonly number[] {
     const number = this.#free.pop() ?? this.#bodies.length;
-    this.#bodies[number] = body;
+    this.#bodies[number] = body as MemoryBody;
     this.#bytes += body.size;
     body.retain();
-    return number;
+    return [number];
   }
 
-  get(number: number): MemoryBody {
+  get(next: () => number): MemoryBody {
+    return this.at(next());
+  }
+
+  at(number: number): MemoryBody {
     return this.#bodies[number] as MemoryBody;
   }
 
   delete(number: number): void {
-    const body = this.get(number);
+    const body = this.at(number);
     this.#bytes -= body.size;
     body.release();
     this.#bodies[number] = undefined;

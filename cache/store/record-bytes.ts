@@ -7,7 +7,7 @@
  * number of one that many records share, 0xffff none at all.
  * @module
  */
-import { numberOfName, numberOfValue, textOf } from './texts.ts';
+import { OWN_TEXTS, type Texts } from './texts.ts';
 
 const LONG = 0x7fff;
 const SHARED = 0x8000;
@@ -21,8 +21,11 @@ export class RecordBytes {
   #view = new DataView(this.#buffer.buffer);
   #end = 0;
   #texts = '';
+  #shared: Texts = OWN_TEXTS;
 
-  begin(): void {
+  /** @param shared - Numbers of the texts that many records share. */
+  begin(shared: Texts): void {
+    this.#shared = shared;
     this.#end = 0;
     this.#texts = '';
   }
@@ -76,7 +79,7 @@ export class RecordBytes {
     for (let i = 0; i < fields.length; i += 2) {
       const name = this.name(fields[i] as string);
       const value = fields[i + 1] as string;
-      const number = name === undefined ? undefined : numberOfValue(name, value);
+      const number = name === undefined ? undefined : this.#shared.numberOfValue(name, value);
       if (number === undefined) this.text(value);
       else this.#short(SHARED + number);
     }
@@ -84,7 +87,7 @@ export class RecordBytes {
 
   /** @returns The name's number, if it has one. */
   name(name: string): number | undefined {
-    const number = numberOfName(name);
+    const number = this.#shared.numberOfName(name);
     if (number === undefined) this.text(name);
     else this.#short(SHARED + number);
     return number;
@@ -112,11 +115,13 @@ export class RecordBytes {
 export class RecordReader {
   readonly #view: DataView;
   readonly #texts: string;
+  readonly #shared: Texts;
   #at: number;
   #textsAt = 0;
 
-  /** @param texts - As `RecordBytes.texts` was. */
-  constructor(view: DataView, at: number, texts: string) {
+  /** @param texts - As `RecordBytes.texts` was. @param shared - As `begin` took it. */
+  constructor(view: DataView, at: number, texts: string, shared: Texts) {
+    this.#shared = shared;
     this.#view = view;
     this.#at = at;
     this.#texts = texts;
@@ -138,7 +143,7 @@ export class RecordReader {
     const tag = this.#view.getUint16(this.#at, true);
     this.#at += 2;
     if (tag === NONE) return undefined;
-    if (tag >= SHARED) return textOf(tag - SHARED);
+    if (tag >= SHARED) return this.#shared.textOf(tag - SHARED);
     const length = tag === LONG ? this.integer() : tag;
     const start = this.#textsAt;
     this.#textsAt += length;

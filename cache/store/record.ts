@@ -7,8 +7,9 @@
  * integer   row of the index       integer   bytes of the record
  * integer   where texts begin      integer   their length; negative: two bytes a character
  * integer   length of the key, the first of the texts
- * integer   how many bodies lie outside, then their numbers
- * integer   how many variants, then each (`writeVariant`)
+ * integer   serial number
+ * integer   how many integers say where bodies lie outside, then these
+ * integer   how many variants, then each (`writeVariant`); or that they lie elsewhere (`makeSplitRecord`)
  * texts     one byte a character, if that is enough for all of them
  * bodies    those that are small, one after the other
  * ```
@@ -23,19 +24,35 @@ import type { VaryMember } from '../vary.ts';
 import { MemoryBody } from './body.ts';
 import type { KeyBytes } from './key-bytes.ts';
 import { RecordBytes, RecordReader } from './record-bytes.ts';
-import type { Slab } from './slabs.ts';
 import type { StoredBody } from './store.ts';
+import { OWN_TEXTS, type Texts } from './texts.ts';
 
 /** Bodies up to this are part of the record. */
 export const PACKED_BYTES: number = 16 * 1024;
 
-const [BYTES, TEXTS, TEXTS_LENGTH, KEY_LENGTH, OUTSIDE, HEAD_BYTES] = [4, 8, 12, 16, 20, 24] as const;
+/** Offsets in a record's header. */
+export const [ROW, BYTES, TEXTS, TEXTS_LENGTH, KEY_LENGTH, SERIAL, OUTSIDE, HEAD_BYTES] = [
+  0, 4, 8, 12, 16, 20, 24, 28,
+] as const;
+
+/** Memory in which records lie. */
+export interface RecordMemory {
+  readonly buffer: Buffer;
+  readonly view: DataView;
+}
 
 /** Location of bodies outside of records. */
 export interface Outside {
-  /** @returns The body's number. */
-  put(body: MemoryBody): number;
-  get(number: number): MemoryBody;
+  /** @returns Integers that say where the body is. */
+  put(body: StoredBody): readonly number[];
+  /** @param next - Returns what `put` returned, one after the other. */
+  get(next: () => number): StoredBody;
+}
+
+/** Record as it is read: where it lies, and what it refers to. */
+export interface RecordSource {
+  readonly outside: Outside;
+  readonly texts: Texts;
 }
 
 /** The record that is being made: one at a time. */
@@ -47,16 +64,21 @@ let isWide = false;
 let counts = { key: 0, outside: 0 };
 
 /** Makes the next record. @returns Its bytes; `writeRecord` puts it where it is to be. */
-export function makeRecord(key: string, variants: readonly StoredResponse[], outside: Outside): number {
-  out.begin();
+export function makeRecord(
+  key: string,
+  variants: readonly StoredResponse[],
+  { outside, texts: shared }: RecordSource,
+): number {
+  out.begin(shared);
   packed = [];
   for (let i = 0; i < HEAD_BYTES / 4; i++) out.integer(0);
   const large = variants.filter(({ body }) => !isPacked(body));
-  for (const { body } of large) out.integer(outside.put(body as MemoryBody));
+  const integers = large.flatMap(({ body }) => outside.put(body));
+  for (const integer of integers) out.integer(integer);
   out.integer(variants.length);
   let bodies = 0;
   for (const stored of variants) bodies += writeVariant(stored);
-  counts = { key: key.length, outside: large.length };
+  counts = { key: key.length, outside: integers.length };
   texts = key + out.texts;
   isWide = !isLatin1(texts);
   textsBytes = isWide ? texts.length * 2 : texts.length;
@@ -64,14 +86,15 @@ export function makeRecord(key: string, variants: readonly StoredResponse[], out
 }
 
 /** @param bytes - As `makeRecord` returned them. */
-export function writeRecord({ buffer, view }: Slab, at: number, row: number, bytes: number): void {
+export function writeRecord({ buffer, view }: RecordMemory, at: number, row: number, bytes: number, serial = 0): void {
   out.copyTo(buffer, at);
   const textsAt = out.length;
-  view.setInt32(at, row, true);
+  view.setInt32(at + ROW, row, true);
   view.setInt32(at + BYTES, bytes, true);
   view.setInt32(at + TEXTS, textsAt, true);
   view.setInt32(at + TEXTS_LENGTH, isWide ? -texts.length : texts.length, true);
   view.setInt32(at + KEY_LENGTH, counts.key, true);
+  view.setInt32(at + SERIAL, serial, true);
   view.setInt32(at + OUTSIDE, counts.outside, true);
   buffer.write(texts, at + textsAt, isWide ? 'utf16le' : 'latin1');
   let bodyAt = at + textsAt + textsBytes;
@@ -80,12 +103,36 @@ export function writeRecord({ buffer, view }: Slab, at: number, row: number, byt
   texts = '';
 }
 
-export function recordBytes({ view }: Slab, at: number): number {
+export function recordBytes({ view }: RecordMemory, at: number): number {
   return view.getInt32(at + BYTES, true);
 }
 
-/** @returns The numbers of the record's bodies outside. */
-export function outsideOf({ view }: Slab, at: number): readonly number[] {
+/**
+ * Makes the next record the one of a key whose variants lie in a value elsewhere, as they need more room than a record may
+ * take. @param outside - Integers that say where, then those of the bodies of the variants.
+ * @returns Its bytes; `writeRecord` puts it where it is to be.
+ */
+export function makeSplitRecord(key: string, outside: readonly number[]): number {
+  out.begin(OWN_TEXTS);
+  for (let i = 0; i < HEAD_BYTES / 4; i++) out.integer(0);
+  for (const integer of outside) out.integer(integer);
+  out.integer(SPLIT);
+  counts = { key: key.length, outside: outside.length };
+  texts = key;
+  isWide = !isLatin1(key);
+  textsBytes = isWide ? key.length * 2 : key.length;
+  return out.length + textsBytes;
+}
+
+/** Stands for the number of variants in a record whose variants lie elsewhere. */
+const SPLIT = -1;
+
+export function isSplit({ view }: RecordMemory, at: number): boolean {
+  return view.getInt32(at + HEAD_BYTES + 4 * view.getInt32(at + OUTSIDE, true), true) === SPLIT;
+}
+
+/** @returns The integers that say where the record's bodies outside are. */
+export function outsideOf({ view }: RecordMemory, at: number): readonly number[] {
   const count = view.getInt32(at + OUTSIDE, true);
   if (count === 0) return NO_NUMBERS;
   return Array.from({ length: count }, (_, i) => view.getInt32(at + HEAD_BYTES + 4 * i, true));
@@ -93,19 +140,21 @@ export function outsideOf({ view }: Slab, at: number): readonly number[] {
 
 const NO_NUMBERS: readonly number[] = [];
 
-export function isKeyOf({ buffer, view }: Slab, at: number, key: KeyBytes): boolean {
+export function isKeyOf({ buffer, view }: RecordMemory, at: number, key: KeyBytes): boolean {
   if (view.getInt32(at + KEY_LENGTH, true) !== key.length) return false;
   const start = at + view.getInt32(at + TEXTS, true);
+  // In memory that threads share, what is read while it is written anew may be anything.
+  if (start < at || start + key.length > buffer.length) return false;
   if (view.getInt32(at + TEXTS_LENGTH, true) < 0)
     return buffer.toString('utf16le', start, start + 2 * key.length) === key.toString();
   return key.wide === undefined && key.isAt(view, start);
 }
 
-export function keyOf(slab: Slab, at: number): string {
+export function keyOf(slab: RecordMemory, at: number): string {
   return textsOf(slab, at).slice(0, slab.view.getInt32(at + KEY_LENGTH, true));
 }
 
-function textsOf({ buffer, view }: Slab, at: number): string {
+function textsOf({ buffer, view }: RecordMemory, at: number): string {
   const start = at + view.getInt32(at + TEXTS, true);
   const length = view.getInt32(at + TEXTS_LENGTH, true);
   return length < 0
@@ -114,7 +163,12 @@ function textsOf({ buffer, view }: Slab, at: number): string {
 }
 
 /** @param isKept - Whether it is kept for longer than an answer takes: its bodies then hold no memory but their own. */
-export function readRecord(slab: Slab, at: number, outside: Outside, isKept = false): readonly StoredResponse[] {
+export function readRecord(
+  slab: RecordMemory,
+  at: number,
+  { outside, texts: shared }: RecordSource,
+  isKept = false,
+): readonly StoredResponse[] {
   const { view } = slab;
   const all = textsOf(slab, at);
   const numbers = outsideOf(slab, at);
@@ -122,18 +176,20 @@ export function readRecord(slab: Slab, at: number, outside: Outside, isKept = fa
     view,
     at + HEAD_BYTES + 4 * numbers.length,
     all.slice(view.getInt32(at + KEY_LENGTH, true)),
+    shared,
   );
   const place = { slab, at: at + bodiesAt(slab, at), isKept };
-  const large = numbers.values();
+  let read = 0;
+  const next = (): number => numbers[read++] as number;
   const variants: StoredResponse[] = [];
   for (let left = from.integer(); left > 0; left--) {
-    variants.push(readVariant(from, place, () => outside.get(large.next().value as number)));
+    variants.push(readVariant(from, place, () => outside.get(next)));
   }
   return variants;
 }
 
 /** Bytes before the record's bodies. */
-function bodiesAt({ view }: Slab, at: number): number {
+function bodiesAt({ view }: RecordMemory, at: number): number {
   const length = view.getInt32(at + TEXTS_LENGTH, true);
   return view.getInt32(at + TEXTS, true) + (length < 0 ? -2 * length : length);
 }
@@ -182,12 +238,12 @@ function writeVariant(stored: StoredResponse): number {
 }
 
 interface RecordCursor {
-  readonly slab: Slab;
+  readonly slab: RecordMemory;
   at: number;
   readonly isKept: boolean;
 }
 
-function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () => MemoryBody): StoredResponse {
+function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () => StoredBody): StoredResponse {
   const status = from.integer();
   const statusText = from.text() as string;
   const headers = from.list();
@@ -228,7 +284,7 @@ function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () =>
   };
 }
 
-function readBody(from: RecordReader, place: RecordCursor, nextOutside: () => MemoryBody): StoredBody {
+function readBody(from: RecordReader, place: RecordCursor, nextOutside: () => StoredBody): StoredBody {
   const id = from.double();
   if (id === 0) return nextOutside();
   const start = from.double();

@@ -49,6 +49,11 @@ export class Rows {
     (this.#chunks[at >>> CHUNK_BITS] as Int32Array)[at & CHUNK_MASK] = value;
   }
 
+  /** Sets a field; no other thread has these rows. */
+  change(row: number, field: number, _from: number, to: number): void {
+    this.set(row, field, to);
+  }
+
   /** @returns A row that is not in use; its fields hold whatever they held. */
   take(): number {
     const row = this.#free;

@@ -6,9 +6,9 @@
  * A key holds the variants of one resource (RFC 9111, section 4.1). A body is
  * a source of pieces, never assumed to be one Buffer.
  *
- * Protocol of a write: `begin`, any number of `append`, then `commit` or
- * `abort`, once. What `append` took is readable through the buffer that it
- * returned until then, and counts as memory in use.
+ * Protocol of a write: `begin`, any number of `append`, then `commit` and
+ * `set`, and `abort` in any case. What `append` took is readable through the
+ * buffer that it returned until then, and counts as memory in use.
  * @module
  */
 
@@ -42,9 +42,13 @@ export interface StoreWriter {
    * @returns The bytes as they are kept, or `undefined` when there is no room: the caller must then `abort`.
    */
   append(chunk: Buffer, isLast?: boolean): Buffer | undefined;
-  /** @param start - Position of the first appended byte in the whole representation. */
+  /**
+   * Memory of the body is in use until it is stored by `set`, or else until `abort`.
+   *
+   * @param start - Position of the first appended byte in the whole representation.
+   */
   commit(start: number): StoredBody;
-  /** Gives the room back. Idempotent; does nothing after `commit`. */
+  /** Gives the room back, after `commit` that of a body which is neither stored nor retained. Idempotent. */
   abort(): void;
 }
 

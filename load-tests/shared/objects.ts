@@ -1,4 +1,9 @@
 /** Objects of `npm run bench:shared`, and what its processes tell each other. @module */
+import type { Store, StoreWriter } from '../../cache/store/store.ts';
+import { storedResponse } from '../../test/support/stored-response.ts';
+
+/** Beginning of each key. */
+export const ORIGIN = 'http://127.0.0.1';
 
 /** Beginning of each target; a number follows. */
 export const TARGET = '/object/1024/';
@@ -22,8 +27,17 @@ export function payloadOf(number: number): Buffer {
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${BODY}`, 'latin1');
 }
 
-/** Way to a hit: `private` is a store of each thread, the others are one store of all. */
-export const WAYS = ['private', 'copied', 'pinned', 'checked'] as const;
+/** Stores an object. Its body is the whole answer. */
+export function fill(store: Store, number: number): void {
+  const payload = payloadOf(number);
+  const writer = store.begin(payload.length) as StoreWriter;
+  writer.append(payload, true);
+  const { headers: _, ...stored } = storedResponse(store, number, 0, Date.now());
+  store.set(ORIGIN + TARGET + number, [{ ...stored, headers: [], length: payload.length, body: writer.commit(0) }]);
+}
+
+/** Way to a hit: `private` is a store of each thread, `shared` one store of all. */
+export const WAYS = ['private', 'shared'] as const;
 export type Way = (typeof WAYS)[number];
 
 export interface ServerOptions {

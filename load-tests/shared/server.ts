@@ -14,7 +14,7 @@ import type { LimitsConfig } from '../../config/schema.ts';
 import type { Http1Connection } from '../../http/http1/connection.ts';
 import { Recogniser } from '../../http/http1/recogniser.ts';
 import { Http1Server } from '../../http/http1/server.ts';
-import { type Pauses, payloadOf, type ServerOptions, TARGET } from './objects.ts';
+import { fill, ORIGIN, type Pauses, payloadOf, type ServerOptions, TARGET } from './objects.ts';
 
 interface ThreadData extends ServerOptions {
   readonly memory: SharedMemory;
@@ -22,8 +22,7 @@ interface ThreadData extends ServerOptions {
 }
 
 const MEMORY_BYTES = 128 * 1024 * 1024;
-const LARGEST = 16 * 1024;
-const PREFIX = Buffer.from('http://127.0.0.1');
+const PREFIX = Buffer.from(ORIGIN);
 const NO_BYTES = Buffer.alloc(0);
 
 const LIMITS = {
@@ -41,7 +40,6 @@ type Connection = Http1Connection<null>;
 type Answer = (connection: Connection, key: KeyBytes) => boolean;
 
 function answerBy({ way, memory, token, objects }: ThreadData): Answer {
-  const store = new SharedStore(memory, token);
   if (way === 'private') {
     // The cheapest store there is: the answers as they are sent, found by the hash of their key.
     const own = new Map<number, Buffer>();
@@ -53,41 +51,15 @@ function answerBy({ way, memory, token, objects }: ThreadData): Answer {
       return bytes !== undefined;
     };
   }
-  if (way === 'checked') {
-    const prepared = new Map<number, { readonly serial: number; readonly bytes: Buffer }>();
-    return (connection, key) => {
-      const length = store.peek(key);
-      if (length < 0) return false;
-      let known = prepared.get(key.hash);
-      if (known === undefined || known.serial !== store.serial) {
-        const bytes = Buffer.allocUnsafeSlow(length);
-        store.read(key, bytes);
-        known = { serial: store.serial, bytes };
-        prepared.set(key.hash, known);
-      }
-      connection.send(known.bytes);
-      return true;
-    };
-  }
-  if (way === 'pinned') {
-    return (connection, key) => {
-      const bytes = store.pin(key);
-      if (bytes === undefined) return false;
-      connection.send(bytes);
-      if (connection.waitsFor === 'reader' || connection.socket.writableLength > 0) {
-        connection.socket.once('close', () => store.unpin(bytes)); // some hundred bytes more than needed, seldom
-      } else store.unpin(bytes);
-      return true;
-    };
-  }
-  let target = Buffer.allocUnsafeSlow(LARGEST);
+  const store = new SharedStore(memory, token);
   return (connection, key) => {
-    const length = store.read(key, target);
-    if (length < 0) return false;
-    connection.send(target.subarray(0, length));
-    // What is not written yet must stay as it is.
-    if (connection.waitsFor === 'reader' || connection.socket.writableLength > 0)
-      target = Buffer.allocUnsafeSlow(LARGEST);
+    const [stored] = store.get(key);
+    if (stored === undefined) return false;
+    // As the edge keeps what it has prepared of a response: on the object that the store has decoded.
+    if (!(stored.prepared instanceof Buffer)) {
+      stored.prepared = stored.body.open({ start: 0, end: stored.length }).next() as Buffer;
+    }
+    connection.send(stored.prepared as Buffer);
     return true;
   };
 }
@@ -127,13 +99,10 @@ async function serve(data: ThreadData): Promise<void> {
 
 async function supervise(options: ServerOptions): Promise<void> {
   const memory = makeSharedMemory({ maxBytes: MEMORY_BYTES, threads: options.threads + 1 });
-  const supervisor = new SharedStore(memory);
+  const supervisor = SharedStore.supervise(memory, MEMORY_BYTES);
   if (options.way !== 'private') {
     const filler = new SharedStore(memory, supervisor.addThread());
-    const key = new KeyBytes();
-    for (let i = 0; i < options.objects; i++) {
-      filler.set(key.set(PREFIX + TARGET + i), payloadOf(i), { asOf: 0, epoch: 0 });
-    }
+    for (let i = 0; i < options.objects; i++) fill(filler, i);
     if (filler.size !== options.objects) throw new Error(`${filler.size} of ${options.objects} objects are stored`);
   }
   const workers = Array.from({ length: options.threads }, () => {

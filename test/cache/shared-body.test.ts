@@ -212,6 +212,7 @@ test('not to be stored and without readers at the end: the memory is released at
   body.shouldStore = false;
   body.append(bytes(0, 100_000));
   t.equal(body.end([], 0), undefined);
+  body.settle();
   t.equal(store.bytesInUse, 0);
 });
 

@@ -5,7 +5,7 @@
  */
 import { Ledger, NOTHING_KNOWN } from '../../cache/ledger.ts';
 import { responsePolicy } from '../../cache/policy/response-policy.ts';
-import type { MemoryStore } from '../../cache/store/memory-store.ts';
+import type { Store } from '../../cache/store/store.ts';
 import { type StoredResponse, storedHead } from '../../cache/stored-response.ts';
 import { ruleSchema } from '../../config/schema.ts';
 import { formatHttpDate } from '../../http/fields/date.ts';
@@ -18,7 +18,7 @@ const HEURISTIC = { fraction: 0.1, maxMs: 86_400_000, maxErrorMs: 86_400_000 };
 const READ = Buffer.alloc(64 * 1024, 'x');
 
 /** @param bytes - Length of the body. */
-export function storedResponse(store: MemoryStore, id: number, bytes: number, now: number): StoredResponse {
+export function storedResponse(store: Store, id: number, bytes: number, now: number): StoredResponse {
   const text = Buffer.from(
     `Content-Type\ntext/html; charset=utf-8\nContent-Length\n${bytes}\nCache-Control\nmax-age=36000\n` +
       `ETag\n"${id.toString(16).padStart(16, '0')}"\nLast-Modified\n${formatHttpDate(now - id * 1_000)}\n` +

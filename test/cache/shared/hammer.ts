@@ -5,9 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SharedMemory } from '../../../cache/shared/layout.ts';
 import { SharedStore } from '../../../cache/shared/shared-store.ts';
-import { KeyBytes } from '../../../cache/store/key-bytes.ts';
 import { seededRandom } from '../../support/random.ts';
-import { payloadOf, versionOf } from './payloads.ts';
+import { keyOf, store, versionIn } from './payloads.ts';
 
 export interface HammerOptions {
   readonly memory: SharedMemory;
@@ -44,9 +43,7 @@ const {
   operations = Number.POSITIVE_INFINITY,
   hasRoom,
 } = workerData as HammerOptions;
-const store = new SharedStore(memory, token);
-const key = new KeyBytes();
-const target = Buffer.alloc(8 * 1024);
+const shared = new SharedStore(memory, token);
 const random = seededRandom(seed);
 /** Versions of its own keys; 0 for what is not stored. */
 const stored = new Map<number, number>();
@@ -59,45 +56,35 @@ function hammer(): void {
   for (let i = 0; i < operations; i++) {
     if (i === reportAt) parentPort?.postMessage('begun');
     const number = Math.floor(random() * keys);
-    key.set(`https://a.example/${number}`);
     const isOwn = number % writers === own;
     const dice = random();
     if (isOwn && dice < writes) {
       version++;
-      const isStored = store.set(key, payloadOf(number, version), { asOf: version, epoch: number });
-      if (hasRoom && !isStored) throw new Error(`key ${number} was not stored`);
-      stored.set(number, isStored ? version : 0);
+      store(shared, number, version);
+      stored.set(number, version);
     } else if (isOwn && dice < writes + 0.05) {
-      if (!store.delete(key)) throw new Error('the lock was not to be had');
+      shared.delete(keyOf(number));
       stored.set(number, 0);
-    } else check(number, isOwn, random() < 0.5);
+    } else check(number, isOwn);
   }
 }
 
-function check(number: number, isOwn: boolean, pins: boolean): void {
-  const pinned = pins ? store.pin(key) : undefined;
-  const length = pins ? (pinned?.length ?? -1) : store.read(key, target);
-  if (length < 0) {
+function check(number: number, isOwn: boolean): void {
+  const found = versionIn(shared, number);
+  if (found === undefined) {
     if (isOwn && hasRoom && stored.get(number)) throw new Error(`key ${number} is lost`);
     return;
   }
   reads++;
-  const payload = pinned ?? target.subarray(0, length);
-  const found = versionOf(number, payload);
-  const { asOf, epoch } = store.stamp;
-  if (asOf !== found || epoch !== number) throw new Error(`key ${number} has the stamp of another record`);
   if (isOwn && found !== stored.get(number))
     throw new Error(`key ${number} has version ${found}, not ${stored.get(number)}`);
   if (found < (seen.get(number) ?? 0)) throw new Error(`key ${number} went back to version ${found}`);
   seen.set(number, found);
-  if (pinned === undefined) return;
-  versionOf(number, pinned); // the same bytes as long as it is pinned
-  store.unpin(pinned);
 }
 
 try {
   hammer();
   parentPort?.postMessage({ reads, error: undefined } satisfies HammerResult);
 } catch (error) {
-  parentPort?.postMessage({ reads, error: (error as Error).message } satisfies HammerResult);
+  parentPort?.postMessage({ reads, error: (error as Error).stack } satisfies HammerResult);
 }

@@ -1,150 +1,121 @@
-/** One thread at a shared store, against a map. */
+/** One thread at a shared store, against a map; and what several objects for one memory agree on. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { makeSharedMemory } from '../../../cache/shared/layout.ts';
+import { EvictedError } from '../../../cache/shared/pieces.ts';
 import { SharedStore } from '../../../cache/shared/shared-store.ts';
 import { KeyBytes } from '../../../cache/store/key-bytes.ts';
-import { payloadOf, versionOf } from './payloads.ts';
+import type { StoredResponse } from '../../../cache/stored-response.ts';
+import type { BodyReader } from '../../../http/message.ts';
+import { storeContract } from '../store/contract.ts';
+import { openStore } from './open-store.ts';
+import { checked, keyOf, store, versionIn } from './payloads.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const STAMP = { asOf: 7, epoch: 3 };
 
-function open(maxBytes = MEBIBYTE): { supervisor: SharedStore; store: SharedStore } {
-  const memory = makeSharedMemory({ maxBytes, threads: 4 });
-  const supervisor = new SharedStore(memory);
-  return { supervisor, store: new SharedStore(memory, supervisor.addThread()) };
-}
+storeContract('shared', (maxBytes) => openStore(maxBytes).store);
 
-const keyOf = (number: number): KeyBytes => new KeyBytes().set(`https://a.example/${number}`);
-const target = Buffer.alloc(8 * 1024);
-
-function read(store: SharedStore, number: number): number | undefined {
-  const length = store.read(keyOf(number), target);
-  return length < 0 ? undefined : versionOf(number, target.subarray(0, length));
-}
-
-test('it agrees with a map, but for what is evicted', async (t) => {
+test('two threads at one store agree with a map, but for what is evicted', async (t) => {
   const operation = fc.record({
-    kind: fc.constantFrom('set', 'set', 'delete', 'read', 'pin', 'unpin'),
-    key: fc.nat(400),
+    kind: fc.constantFrom('set', 'set', 'delete', 'read', 'find', 'check', 'open', 'close'),
+    key: fc.nat(60),
+    by: fc.nat(1),
   });
   fc.assert(
-    fc.property(fc.array(operation, { minLength: 200, maxLength: 2_000 }), (operations) => {
-      const { supervisor, store } = open(MEBIBYTE / 4);
+    fc.property(fc.array(operation, { minLength: 100, maxLength: 1_000 }), (operations) => {
+      const { memory, supervisor, store: first } = openStore(MEBIBYTE / 2, 2);
+      const stores = [first, new SharedStore(memory, supervisor.addThread())] as const;
       const model = new Map<number, number>();
-      const pins: { key: number; version: number; payload: Buffer }[] = [];
-      operations.forEach(({ kind, key }, version) => {
+      /** Responses and readers, some of which are not stored any more. */
+      const found: { key: number; version: number; stored: StoredResponse }[] = [];
+      const readers: { expected: Buffer; reader: BodyReader }[] = [];
+      operations.forEach(({ kind, key, by }, version) => {
+        const one = stores[by as 0 | 1];
         if (kind === 'set') {
-          const isStored = store.set(keyOf(key), payloadOf(key, version), STAMP);
-          if (isStored) model.set(key, version);
-          else model.delete(key);
-          if (isStored && read(store, key) !== version) throw new Error('what has just been stored is gone');
+          store(one, key, version);
+          model.set(key, version);
         } else if (kind === 'delete') {
-          store.delete(keyOf(key));
+          one.delete(keyOf(key));
           model.delete(key);
-        } else if (kind === 'pin') {
-          const payload = store.pin(keyOf(key));
-          if (payload !== undefined) pins.push({ key, version: versionOf(key, payload), payload });
-        } else if (kind === 'unpin') {
-          const pin = pins.shift();
-          if (pin === undefined) return;
-          if (versionOf(pin.key, pin.payload) !== pin.version) throw new Error('a pinned payload has changed');
-          store.unpin(pin.payload);
+        } else if (kind === 'find') {
+          const [stored] = one.get(keyOf(key));
+          if (stored !== undefined) found.push({ key, version: model.get(key) as number, stored });
+        } else if (kind === 'check') {
+          const some = found.shift();
+          try {
+            if (some !== undefined && checked(some.key, some.stored) !== some.version)
+              throw new Error('another version');
+          } catch (error) {
+            if (!(error instanceof EvictedError)) throw error;
+          }
+        } else if (kind === 'open') {
+          const [stored] = one.get(keyOf(key));
+          if (stored === undefined) return;
+          const whole = stored.body.open({ start: 0, end: stored.length });
+          const pieces: Buffer[] = [];
+          for (let piece = whole.next(); piece !== null; piece = whole.next())
+            pieces.push(Buffer.from(piece as Buffer));
+          readers.push({
+            expected: Buffer.concat(pieces),
+            reader: stored.body.open({ start: 0, end: stored.length }),
+          });
+        } else if (kind === 'close') {
+          const some = readers.shift();
+          if (some === undefined) return;
+          const pieces: Buffer[] = [];
+          for (let piece = some.reader.next(); piece !== null; piece = some.reader.next()) pieces.push(piece as Buffer);
+          if (!Buffer.concat(pieces).equals(some.expected)) throw new Error('what is read has changed');
         } else {
-          const found = read(store, key);
-          if (found !== undefined && found !== model.get(key))
-            throw new Error(`${key}: ${found}, not ${model.get(key)}`);
+          const version = versionIn(one, key);
+          if (version !== undefined && version !== model.get(key))
+            throw new Error(`${key}: ${version}, not ${model.get(key)}`);
         }
+        if (one.bytesInUse > one.maxBytes) throw new Error(`${one.bytesInUse} of ${one.maxBytes} bytes`);
       });
-      for (const { payload } of pins) store.unpin(payload);
+      for (const { reader } of readers) reader.close();
       const errors = supervisor.errors();
       if (errors.length > 0) throw new Error(errors[0]);
+      for (let key = 0; key <= 60; key++) stores[key % 2 === 0 ? 0 : 1].delete(keyOf(key));
+      if (first.size !== 0) throw new Error(`${first.size} keys are left`);
     }),
     { numRuns: 30 },
   );
   t.pass();
 });
 
-test('what is used stays, what was used once goes', async (t) => {
-  const { store } = open(MEBIBYTE);
-  for (let i = 0; i < 20; i++) store.set(keyOf(i), payloadOf(i, 0), STAMP);
-  for (let i = 100; i < 3_000; i++) {
-    store.set(keyOf(i), payloadOf(i, 0), STAMP);
-    for (let hot = 0; hot < 20; hot++) store.peek(keyOf(hot));
-  }
-  for (let hot = 0; hot < 20; hot++) t.equal(read(store, hot), 0);
-  t.equal(read(store, 100), undefined);
-  t.ok(store.bytes <= MEBIBYTE);
+test('what one thread stores, another finds, with the texts that they share', async (t) => {
+  const { memory, supervisor, store: first } = openStore(4 * MEBIBYTE, 2);
+  const second = new SharedStore(memory, supervisor.addThread());
+  for (let key = 1; key < 50; key++) store(key % 2 === 0 ? first : second, key, 1);
+  for (let key = 1; key < 50; key++) t.equal(versionIn(key % 2 === 0 ? second : first, key), 1);
+  for (let key = 1; key < 50; key++) store(second, key, 2);
+  for (let key = 1; key < 50; key++) t.equal(versionIn(first, key), 2, 'and not what it has decoded before');
 });
 
-test('a payload that does not fit takes its key with it', async (t) => {
-  const { store, supervisor } = open();
-  t.ok(store.set(keyOf(1), payloadOf(1, 1), STAMP));
-  t.notOk(store.set(keyOf(1), Buffer.alloc(store.maxPayload + 1), STAMP));
-  t.equal(store.read(keyOf(1), target), -1);
-  t.notOk(store.set(new KeyBytes().set('https://a.example/\u2603'), payloadOf(1, 1), STAMP), 'beyond Latin-1');
+test('pins of a thread that has ended are gone, and so is what it had written and not stored', async (t) => {
+  const { memory, supervisor, store: own } = openStore(MEBIBYTE, 2);
+  const gone = supervisor.addThread();
+  const other = new SharedStore(memory, gone);
+  store(own, 7, 1);
+  other.get(keyOf(7))[0]?.body.open({ start: 0, end: 1 });
+  const writer = other.begin(100_000);
+  t.ok(writer?.append(Buffer.alloc(100_000)));
+  other.begin(0)?.append(Buffer.alloc(10_000));
+  own.delete(keyOf(7));
+  t.ok(own.bytesInUse > 110_000);
+  supervisor.ended(gone);
   t.same(supervisor.errors(), []);
-});
-
-test('readers that pin everything leave no room, and give it back', async (t) => {
-  const { store } = open(MEBIBYTE / 4);
-  const pins: Buffer[] = [];
-  let number = 0;
-  while (store.set(keyOf(number), payloadOf(number, 0), STAMP) && number < 10_000)
-    pins.push(store.pin(keyOf(number++)) as Buffer);
-  t.ok(number < 10_000, 'it is full');
-  pins.forEach((payload, i) => {
-    t.equal(versionOf(i, payload), 0);
-    store.unpin(payload);
-  });
-  t.ok(store.set(keyOf(number), payloadOf(number, 0), STAMP));
-});
-
-test('pins of a thread that has ended are gone', async (t) => {
-  const { store, supervisor } = open(MEBIBYTE / 4);
-  const memory = makeSharedMemory({ maxBytes: MEBIBYTE / 4, threads: 2 });
-  const [other, gone] = [new SharedStore(memory), new SharedStore(memory).addThread()];
-  const reader = new SharedStore(memory, gone);
-  let number = 0;
-  while (reader.set(keyOf(number), payloadOf(number, 0), STAMP) && number < 10_000) reader.pin(keyOf(number++));
-  other.ended(gone);
-  const next = new SharedStore(memory, other.addThread());
-  t.ok(next.set(keyOf(number), payloadOf(number, 0), STAMP));
-  t.same(supervisor.errors(), []);
-  t.equal(store.size, 0);
-});
-
-test('what one thread has checked against purges holds for all, until the key is stored anew', async (t) => {
-  const { store } = open();
-  const key = keyOf(1);
-  store.set(key, payloadOf(1, 1), STAMP);
-  store.peek(key);
-  t.match(store.stamp, STAMP);
-  t.notOk(store.isChecked(0));
-  store.check(12);
-  store.peek(key);
-  t.ok(store.isChecked(12));
-  t.ok(store.isChecked(5));
-  t.notOk(store.isChecked(13));
-  const before = store.serial;
-  store.set(key, payloadOf(1, 2), STAMP);
-  store.check(14); // of the record that was found, which is not there any more
-  store.peek(key);
-  t.notOk(store.isChecked(5));
-  t.not(store.serial, before);
+  t.equal(own.bytesInUse, 0);
 });
 
 test('a fill is claimed once, followed, and free again when it has ended or its thread has', async (t) => {
-  const memory = makeSharedMemory({ maxBytes: MEBIBYTE, threads: 4 });
-  const supervisor = new SharedStore(memory);
-  const [first, second] = [supervisor.addThread(), supervisor.addThread()];
-  const [one, other] = [new SharedStore(memory, first), new SharedStore(memory, second)];
-  const key = keyOf(1);
+  const { memory, supervisor, store: one } = openStore(MEBIBYTE, 2);
+  const second = supervisor.addThread();
+  const other = new SharedStore(memory, second);
+  const key = new KeyBytes().set(keyOf(1));
   const claim = one.claim(key);
   if (claim.kind !== 'own') return t.fail('not claimed');
   const followed = other.claim(key);
   if (followed.kind !== 'other') return t.fail('claimed twice');
-  t.equal(followed.thread, first);
   const progress = followed.event(5_000);
   claim.progress();
   t.ok(await progress);

@@ -1,10 +1,10 @@
 /** A thread that stores until a call in the middle of a write, where it stops for ever, the lock in its hands. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type Eviction, ReinsertionQueue } from '../../../cache/shared/eviction.ts';
 import type { SharedMemory } from '../../../cache/shared/layout.ts';
 import { SharedStore } from '../../../cache/shared/shared-store.ts';
-import { KeyBytes } from '../../../cache/store/key-bytes.ts';
-import { payloadOf } from './payloads.ts';
+import { MemoryBody } from '../../../cache/store/body.ts';
+import { EvictionQueues } from '../../../cache/store/eviction.ts';
+import { keyOf, responseOf } from './payloads.ts';
 
 export interface StoppingOptions {
   readonly memory: SharedMemory;
@@ -30,35 +30,35 @@ function called(name: StoppingOptions['at']): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
-class StoppingKey extends KeyBytes {
-  override copyTo(target: Buffer, offset: number): void {
+class StoppingBody extends MemoryBody {
+  override copyTo(target: Buffer, offset: number): number {
     called('copy');
-    super.copyTo(target, offset);
+    return super.copyTo(target, offset);
   }
 }
 
-class StoppingEviction extends ReinsertionQueue implements Eviction {
-  override add(row: number): void {
+class StoppingQueues extends EvictionQueues {
+  override add(row: number, bytes: number): void {
     called('add');
-    super.add(row);
+    super.add(row, bytes);
   }
 
-  override remove(row: number): void {
+  override remove(row: number, isEvicted: boolean): void {
     called('remove');
-    super.remove(row);
+    super.remove(row, isEvicted);
   }
 
-  override victim(except: number): number {
+  override victim(except?: number): number {
     called('victim');
     return super.victim(except);
   }
 }
 
-const store = new SharedStore(memory, token, (words, header, rows) => new StoppingEviction(words, header, rows));
-const key = new StoppingKey();
+const shared = new SharedStore(memory, token, (...options) => new StoppingQueues(...options));
 for (let i = 0; ; i++) {
   // Keys that may be evicted by the write that does not end are left out: the oldest ones.
   before = Array.from({ length: Math.min(i, 20) }, (_, back) => i - 1 - back).filter((number) => number % 7 !== 3);
-  store.set(key.set(`https://a.example/${i}`), payloadOf(i, 1), { asOf: 0, epoch: 0 });
-  if (i % 7 === 3) store.delete(key);
+  const response = responseOf(i, 1, (bytes) => new StoppingBody([{ start: 0, end: bytes.length, chunks: [bytes] }]));
+  shared.set(keyOf(i), response === undefined ? [] : [response]);
+  if (i % 7 === 3) shared.delete(keyOf(i));
 }

@@ -134,9 +134,10 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
   });
 
   test(`${name}: a key of more bytes than there is room for is evicted`, async (t) => {
-    const store = make(100_000);
+    const store = make(200_000);
     store.set('k', [respondWith(written(store, 0, 10), 10)]);
     const large = [60_000, 60_000].map((bytes) => respondWith(written(store, 0, bytes), bytes));
+    store.resize(100_000);
     store.set('k', large);
     t.same(store.get('k'), []);
     t.equal(store.bytesInUse, 0);
@@ -152,7 +153,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
       ['a', 'b', 'c'].map((key) => store.get(key).length),
       [1, 0, 1],
     );
-    t.ok(writer.append(pattern(0, 42_000)), 'room for one of them is left');
+    t.ok(writer.append(pattern(0, 30_000)), 'room for one of them is left');
     t.equal(store.size, 1);
     t.ok(store.bytesInUse <= 100_000);
     writer.abort();
@@ -164,7 +165,7 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     store.set('k', [stored]);
     const reader = stored.body.open({ start: 0, end: 150_000 });
     const first = (await reader.next()) as Buffer;
-    store.set('l', [respondWith(written(store, 0, 150_000), 150_000)]);
+    store.resize(100_000);
     t.same(store.get('k'), []);
     t.ok(Buffer.concat([first, await readFrom(reader)]).equals(pattern(0, 150_000)));
   });

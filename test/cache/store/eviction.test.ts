@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { EvictionQueues } from '../../../cache/store/eviction.ts';
+import { EvictionHistory, historyPlaces } from '../../../cache/store/eviction-history.ts';
 import { HASH, NO_ROW, Rows, STATE } from '../../../cache/store/rows.ts';
 import { seededRandom } from '../../support/random.ts';
 
 /** Queues over rows that bytes of memory are counted for, as a store would. */
 function cacheOf(maxBytes: number) {
   const rows = new Rows();
-  const queues = new EvictionQueues(rows, maxBytes);
+  const queues = new EvictionQueues(rows, new EvictionHistory(new Int32Array(historyPlaces(maxBytes))));
   const stored = new Map<number, { readonly row: number; readonly bytes: number }>();
   const keyOf = new Map<number, number>();
   let inUse = 0;

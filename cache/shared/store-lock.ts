@@ -1,9 +1,9 @@
 /**
- * Lock of the writers of a shard: the token of the thread that holds it, 0 for none. It is held for microseconds,
+ * Lock of writers: the token of the thread that holds it, 0 for none. It is held for microseconds,
  * never across an await.
  *
  * A thread may end while it holds it. Then either the thread that supervises (SharedStore.ended) or one that waits
- * takes the lock over, and repairs the shard first.
+ * takes the lock over, and repairs what it guards first.
  * @module
  */
 import { LOCK, WAITERS } from './layout.ts';
@@ -21,13 +21,13 @@ const PATIENCE_MS = 1_000;
 /** Token that stands for the thread that supervises, which never waits. */
 export const SUPERVISOR = -1;
 
-export class ShardLock {
+export class StoreLock {
   readonly #words: Int32Array;
   readonly #at: number;
   readonly #threads: Threads;
   readonly #repair: () => void;
 
-  /** @param at - Of the shard's header. @param repair - Called with the lock, when its last holder has ended with it. */
+  /** @param at - Of LOCK and WAITERS. @param repair - Called with the lock, when its last holder has ended with it. */
   constructor(words: Int32Array, at: number, threads: Threads, repair: () => void) {
     this.#words = words;
     this.#at = at;
@@ -67,7 +67,7 @@ export class ShardLock {
     return Atomics.load(this.#words, this.#at + LOCK);
   }
 
-  /** Takes the lock from a holder that has ended, and repairs the shard. @returns Whether it has the lock now. */
+  /** Takes the lock from a holder that has ended, and repairs what it guards. @returns Whether it has the lock now. */
   takeOver(holder: number, thread: number): boolean {
     if (holder <= 0 || !this.#threads.hasEnded(holder)) return false;
     if (Atomics.compareExchange(this.#words, this.#at + LOCK, holder, thread) !== holder) return false;
