@@ -167,7 +167,7 @@ export function readHead(edge: EdgeContext, head: VisitorHead): ParsedRequest {
   const headers = cleanedHeaders(rawHeaders, served.site, place);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believedChain(by, rawHeaders));
-  const cleaned = [...withPlainCookies(served.site, withHost(headers, authority))];
+  const cleaned = withPlainCookies(served.site, withHost(headers, authority));
   const keyed = cacheKey(served.site, scheme, target, cleaned);
   return { method, target, scheme, served, headers: cleaned, keyed, ip, place };
 }
@@ -190,8 +190,17 @@ export function steerVisitor(
 function withHost(headers: RawHeaders, authority: string): string[] {
   const rest: string[] = ['Host', authority];
   for (let i = 0; i < headers.length; i += 2) {
-    const name = lowerCase(headers[i] as string);
-    if (name !== 'host' && name !== 'expect') rest.push(headers[i] as string, headers[i + 1] as string);
+    const name = headers[i] as string;
+    if (!isHostOrExpect(name)) rest.push(name, headers[i + 1] as string);
   }
   return rest;
 }
+
+/** Names of one length differ from all others at once. */
+function isHostOrExpect(name: string): boolean {
+  if (name.length === HOST_CHARS) return lowerCase(name) === 'host';
+  return name.length === EXPECT_CHARS && lowerCase(name) === 'expect';
+}
+
+const HOST_CHARS = 'host'.length;
+const EXPECT_CHARS = 'expect'.length;

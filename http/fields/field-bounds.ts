@@ -5,7 +5,7 @@
  * @module
  */
 import { HttpError } from '../errors.ts';
-import { lowerCase, type RawHeaders, withoutFields } from './headers.ts';
+import { lowerCase, type RawHeaders, remembered, withoutFields } from './headers.ts';
 import { hasTooManyRanges } from './range.ts';
 
 /** Bytes of a field, all its lines together. Browsers and proxies stay below 300. */
@@ -34,6 +34,12 @@ const IGNORED: ReadonlyMap<string, readonly string[]> = new Map([
   ['if-modified-since', ['if-modified-since']],
 ]);
 
+/** Bound of a field: refused beyond it, or left out with these; `null`: none. */
+const boundOf: (name: string) => 'refused' | readonly string[] | null = remembered((name) => {
+  const lower = lowerCase(name);
+  return REFUSED.has(lower) ? 'refused' : (IGNORED.get(lower) ?? null);
+});
+
 /**
  * @returns The same headers, without fields that are too long to be read and need not be; these are not passed on
  * either.
@@ -43,17 +49,19 @@ export function boundedFields(headers: RawHeaders): RawHeaders {
   let dropped: Set<string> | undefined;
   let sums: Map<string, number> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
+    const bound = boundOf(headers[i] as string);
+    if (bound === null) continue;
     const name = lowerCase(headers[i] as string);
-    const isIgnored = IGNORED.has(name);
-    if (!isIgnored && !REFUSED.has(name)) continue;
     const value = headers[i + 1] as string;
     sums ??= new Map();
     const sum = (sums.get(name) ?? 0) + value.length;
     sums.set(name, sum);
     if (sum <= MAX_READ_FIELD_BYTES && (name !== 'range' || !hasTooManyRanges(value))) continue;
-    if (!isIgnored) throw new HttpError('header_too_large', `${name} of more than ${MAX_READ_FIELD_BYTES} bytes`);
+    if (bound === 'refused') {
+      throw new HttpError('header_too_large', `${name} of more than ${MAX_READ_FIELD_BYTES} bytes`);
+    }
     dropped ??= new Set();
-    for (const field of IGNORED.get(name) as readonly string[]) dropped.add(field);
+    for (const field of bound) dropped.add(field);
   }
   return dropped === undefined ? headers : withoutFields(headers, dropped);
 }

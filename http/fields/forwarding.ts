@@ -31,7 +31,8 @@ import {
  * @param hopByHop - Fields that go though Connection does not name them: those of HTTP, or these and others.
  */
 export function removeHopByHop(headers: RawHeaders, hopByHop: ReadonlySet<string> = HOP_BY_HOP): RawHeaders {
-  const kept = withoutFields(headers, hopByHop);
+  const isOfHttp = hopByHop === HOP_BY_HOP;
+  const kept = isOfHttp ? withoutFieldsWhere(headers, isHopByHop) : withoutFields(headers, hopByHop);
   if (kept === headers) return headers; // nor is there a Connection
   const connection = fieldValue(headers, 'connection');
   if (connection === undefined || NAMES_NOTHING.test(connection)) return kept;
@@ -91,13 +92,12 @@ export const NO_CHAIN: Chain = { addresses: [], elements: [] };
  * @param chain - What a proxy that is believed reports; it is continued. Nothing else of what came in survives.
  */
 export function setForwarded(headers: string[], visitor: VisitorAddress, chain: Chain): void {
-  const kept = withoutFieldsWhere(headers, isForwardedField);
+  removeFieldsWhere(headers, isForwardedField);
   const ip = canonicalAddress(visitor.ip);
   const element = forwardedElement(ip, visitor);
-  kept.push('Forwarded', [...chain.elements, element].join(', '));
-  kept.push('X-Forwarded-For', [...chain.addresses, ip].join(', '));
-  kept.push('X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host);
-  headers.splice(0, headers.length, ...kept);
+  headers.push('Forwarded', [...chain.elements, element].join(', '));
+  headers.push('X-Forwarded-For', [...chain.addresses, ip].join(', '));
+  headers.push('X-Forwarded-Proto', visitor.proto, 'X-Forwarded-Host', visitor.host);
 }
 
 function forwardedElement(ip: string, { host, proto }: VisitorAddress): string {
@@ -130,7 +130,9 @@ export function withForwarded(headers: RawHeaders, visitor: VisitorAddress): str
  * @param allowed - Names, in lower case, that the site lets through.
  */
 export function stripUntrusted(headers: RawHeaders, allowed: ReadonlySet<string> = NONE): string[] {
-  return withoutFieldsWhere(headers, (name) => isUntrusted(name) && !allowed.has(lowerCase(name)));
+  const kept = headers.slice();
+  removeFieldsWhere(kept, (name) => isUntrusted(name) && !allowed.has(lowerCase(name)));
+  return kept;
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -234,21 +236,42 @@ const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 /** Returns whether the field names the sender, which `setForwarded` writes anew for each visitor. */
-export function isForwardedField(name: string): boolean {
-  return FORWARDED_FIELDS.has(asCgiReadsIt(name));
-}
+export const isForwardedField: (name: string) => boolean = remembered((name) =>
+  FORWARDED_FIELDS.has(asCgiReadsIt(name)),
+);
+
+const isHopByHop: (name: string) => boolean = remembered((name) => HOP_BY_HOP.has(lowerCase(name)));
 
 /** @returns The headers without those that CGI takes for one of the names, which are in its spelling. */
 export function withoutFieldsLike(headers: RawHeaders, names: ReadonlySet<string>): string[] {
-  return withoutFieldsWhere(headers, (name) => names.has(asCgiReadsIt(name)));
+  const kept = headers.slice();
+  removeFieldsWhere(kept, (name) => names.has(asCgiReadsIt(name)));
+  return kept;
 }
 
-function withoutFieldsWhere(headers: RawHeaders, isUnwanted: (name: string) => boolean): string[] {
-  const kept: string[] = [];
+/** @returns The same array where it has none of them. */
+function withoutFieldsWhere(headers: RawHeaders, isUnwanted: (name: string) => boolean): RawHeaders {
   for (let i = 0; i < headers.length; i += 2) {
-    if (!isUnwanted(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+    if (!isUnwanted(headers[i] as string)) continue;
+    const kept = headers.slice();
+    removeFieldsWhere(kept, isUnwanted, i);
+    return kept;
   }
-  return kept;
+  return headers;
+}
+
+/** Changes `headers`. @param first - Index of a field before which none goes. */
+function removeFieldsWhere(headers: string[], isUnwanted: (name: string) => boolean, first = 0): void {
+  let kept = first;
+  for (let i = first; i < headers.length; i += 2) {
+    if (isUnwanted(headers[i] as string)) continue;
+    if (kept < i) {
+      headers[kept] = headers[i] as string;
+      headers[kept + 1] = headers[i + 1] as string;
+    }
+    kept += 2;
+  }
+  headers.length = kept;
 }
 
 /** Adds to the last line of the field, or makes one (RFC 9110, section 5.3: the two say the same). */

@@ -6,6 +6,7 @@
 import type { LimitsConfig } from '../../config/schema.ts';
 import { TOKEN_CHARS } from '../fields/headers.ts';
 import { isPrintable } from '../fields/printable.ts';
+import { fieldName, isFieldRecognised, line, readLine } from './field-line.ts';
 
 /** `whole`: its empty line has come. `other`: it cannot be recognised, whatever follows. */
 export type Progress = 'more' | 'whole' | 'other';
@@ -13,8 +14,6 @@ export type Progress = 'more' | 'whole' | 'other';
 export interface HeadBounds {
   readonly maxBytes: number;
   readonly maxLines: number;
-  /** Returns whether the line is one that the recogniser handles. */
-  readonly isRecognised: (name: string, value: string) => boolean;
 }
 
 type State = 'target' | 'version' | 'line' | 'name' | 'colon' | 'space' | 'value' | 'line-end' | 'end';
@@ -105,6 +104,8 @@ export class HeadProgress {
     }
     let progress: Progress = 'more';
     while (at < piece.length && progress === 'more') {
+      if (this.#state === 'line') at = this.#readLines(piece, at);
+      if (at === piece.length) break;
       at = this.#skip(piece, at);
       if (at < 0) return 'other';
       if (at === piece.length) break;
@@ -116,6 +117,18 @@ export class HeadProgress {
     }
     // The bytes of all values at once: the other ones were looked at by themselves.
     return isPrintable(piece.slice(0, at)) ? progress : 'other';
+  }
+
+  /** @returns Where the first line begins that is not there as a whole, or that there is something to say about. */
+  #readLines(piece: string, from: number): number {
+    let at = from;
+    while (this.#lines < this.#bounds.maxLines && readLine(piece, at)) {
+      const { name, next } = line;
+      if (!isFieldRecognised(name, name.isConnection ? piece.slice(line.from, line.to) : '')) break;
+      this.#lines++;
+      at = next;
+    }
+    return at;
   }
 
   /** @returns Where the target, the name or the value ends, or the piece; below 0 where it is wrong. */
@@ -170,7 +183,7 @@ export class HeadProgress {
       case 'value':
         return this.#last > SPACE ? 'line-end' : undefined;
       case 'line-end':
-        return char === LF && this.#bounds.isRecognised(this.#name, this.#value) ? 'line' : undefined;
+        return char === LF && isFieldRecognised(fieldName(this.#name), this.#value) ? 'line' : undefined;
       case 'end':
         return char === LF ? 'end' : undefined;
     }

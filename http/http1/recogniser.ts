@@ -13,8 +13,9 @@
  */
 
 import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
-import { fieldLines, isFieldName, lowerCase, type RawHeaders, remembered } from '../fields/headers.ts';
+import { fieldLines, type RawHeaders } from '../fields/headers.ts';
 import { isPrintable, printableCopy } from '../fields/printable.ts';
+import { type FieldName, isFieldFraming, isFieldRecognised, line, readLine } from './field-line.ts';
 import { HeadProgress } from './head-progress.ts';
 
 /** A header section that was met before. */
@@ -112,7 +113,7 @@ export class Recogniser<Meaning> {
    */
   headInPieces(maxBytes: number = this.#options.maxBytes): HeadProgress {
     const { maxLines } = this.#options;
-    return new HeadProgress({ maxBytes, maxLines, isRecognised });
+    return new HeadProgress({ maxBytes, maxLines });
   }
 
   /** Target of the last head. Most requests are answered without making a string of it. */
@@ -220,22 +221,6 @@ function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
   return true;
 }
 
-/** Fields that frame a body. */
-const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
-
-/** Fields that frame a body, or concern the connection and not the resource. */
-const NOT_RECOGNISED: ReadonlySet<string> = new Set([
-  'content-length',
-  'transfer-encoding',
-  'trailer',
-  'te',
-  'expect',
-  'upgrade',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-]);
-
 /** @returns Names and values as `node:http` would give them, or `undefined`. */
 export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
   return isPrintable(lines) ? parseRecognised(lines, maxLines) : undefined;
@@ -249,75 +234,26 @@ export function parseFramedSection(lines: string, maxLines: number): RawHeaders 
   return text === undefined ? undefined : parseLines(text, maxLines, isFieldFraming);
 }
 
-/** A name of a field. */
-interface Name {
-  /** The same text for each field of the name, which others then find by its identity. */
-  readonly text: string;
-  readonly isConnection: boolean;
-  readonly isRecognised: boolean;
-  readonly isFraming: boolean;
-}
-
-/** `null`: no name. */
-const nameOf: (text: string) => Name | null = remembered((text) => {
-  if (!isFieldName(text)) return null;
-  const lower = lowerCase(text);
-  return {
-    text,
-    isConnection: lower === 'connection',
-    isRecognised: !NOT_RECOGNISED.has(lower),
-    isFraming: FRAMING.has(lower),
-  };
-});
-
-function isRecognised(name: string, value: string): boolean {
-  const known = nameOf(name);
-  return known !== null && isFieldRecognised(known, value);
-}
-
-function isFieldRecognised({ isConnection, isRecognised }: Name, value: string): boolean {
-  return isConnection ? value.toLowerCase() === 'keep-alive' : isRecognised;
-}
-
-function isFieldFraming(name: Name, value: string): boolean {
-  return name.isFraming || isFieldRecognised(name, value);
-}
-
 function parseRecognised(lines: string, maxLines: number): RawHeaders | undefined {
   return parseLines(lines, maxLines, isFieldRecognised);
 }
 
-/**
- * Lines of a header section: a token, a colon, at most one space, and what neither begins nor ends with whitespace, or
- * nothing. RFC 9112 allows more, but nothing that visitors send. An expression for all of it would note each
- * character as a place to go back to, which takes several times as long.
- *
- * @param lines - Printable.
- */
+/** @param lines - Printable, each as `readLine` has it. */
 function parseLines(
   lines: string,
   maxLines: number,
-  isTaken?: (name: Name, value: string) => boolean,
+  isTaken?: (name: FieldName, value: string) => boolean,
 ): RawHeaders | undefined {
   const headers: string[] = [];
-  for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf('\r', at);
-    const colon = lines.indexOf(':', at);
-    if (colon <= at || colon >= end || lines.indexOf('\n', at) !== end + 1) return undefined;
-    if (headers.length >= maxLines * 2) return undefined;
-    const name = nameOf(lines.slice(at, colon));
-    const from = lines.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1;
-    if (name === null) return undefined;
-    if (from < end && (lines.charCodeAt(from) <= SPACE || lines.charCodeAt(end - 1) <= SPACE)) return undefined;
-    const value = lines.slice(from, end);
+  for (let at = 0; at < lines.length; at = line.next) {
+    if (headers.length >= maxLines * 2 || !readLine(lines, at)) return undefined;
+    const { name, from, to } = line;
+    const value = lines.slice(from, to);
     if (isTaken?.(name, value) === false) return undefined;
     headers.push(name.text, value);
-    at = end + 2;
   }
   return headers;
 }
-
-const SPACE = 0x20;
 
 /**
  * Returns whether the text begins with a head that a strict parser accepts, though the recogniser does not: the
