@@ -12,9 +12,9 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import { HttpError } from '../errors.ts';
-import type { WholeBody } from '../http1/whole-body.ts';
+import { WholeBody } from '../http1/whole-body.ts';
 import { FairShare } from '../upstream/fair-share.ts';
 
 export interface SpoolOptions {
@@ -64,7 +64,7 @@ export class Spool {
   async take(body: Readable, visitor: string | undefined): Promise<Readable> {
     const kept = new SpooledBody(this, visitor);
     try {
-      for await (const piece of body as AsyncIterable<Buffer>) await kept.append(piece);
+      await readAll(body, (piece) => kept.append(piece));
       return kept.reader();
     } catch (error) {
       kept.release();
@@ -165,14 +165,25 @@ class SpooledBody {
   }
 
   /** The piece may be a part of a larger buffer, and is copied: a byte must not keep 64 KiB alive. */
-  async append(piece: Buffer): Promise<void> {
-    for (let at = 0; at < piece.length; ) {
-      if (this.#length === BLOCK_BYTES) await this.#flush();
+  append(piece: Buffer): void | Promise<void> {
+    const at = this.#fill(piece, 0);
+    if (at < piece.length) return this.#appendRest(piece, at);
+  }
+
+  async #appendRest(piece: Buffer, from: number): Promise<void> {
+    for (let at = from; at < piece.length; at = this.#fill(piece, at)) await this.#flush();
+  }
+
+  /** @returns How far the piece is copied: not to its end where the block is full. */
+  #fill(piece: Buffer, from: number): number {
+    let at = from;
+    while (at < piece.length && this.#length < BLOCK_BYTES) {
       if (this.#length === this.#tail.length) this.#grow(piece.length - at);
       const copied = piece.copy(this.#tail, this.#length, at);
       this.#length += copied;
       at += copied;
     }
+    return at;
   }
 
   #grow(wanted: number): void {
@@ -213,9 +224,52 @@ class SpooledBody {
     this.#length = 0;
   }
 
+  /** @returns The body: as a whole where all of it is in memory. */
   reader(): Readable {
-    return new SpooledReader(this);
+    if (this.#blocks.length > 0) return new SpooledReader(this);
+    const whole = new WholeBody(this.#tail.subarray(0, this.#length));
+    whole.heldBy(() => this.release());
+    return whole;
   }
+}
+
+/**
+ * Reads a body to its end. An asynchronous iterator would take several turns for each body, however small.
+ *
+ * @param take - Called with each piece; the next one is read when it has been taken.
+ * @returns Rejects with the error of the body or of `take`, and not before the last piece has been taken.
+ */
+function readAll(body: Readable, take: (piece: Buffer) => void | Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let taking: Promise<void> | undefined;
+    const end = (error?: unknown): void => {
+      stopWaiting();
+      body.off('readable', read);
+      const settle = (): void => (error ? reject(error) : resolve());
+      if (taking === undefined) settle();
+      else taking.then(settle, settle);
+    };
+    const stopWaiting = finished(body, { writable: false }, end);
+    const goOn = (): void => {
+      taking = undefined;
+      read();
+    };
+    const read = (): void => {
+      if (taking !== undefined) return;
+      try {
+        for (let piece = body.read() as Buffer | null; piece !== null; piece = body.read()) {
+          taking = take(piece) ?? undefined;
+          if (taking === undefined) continue;
+          taking.then(goOn, end);
+          return;
+        }
+      } catch (error) {
+        end(error);
+      }
+    };
+    body.on('readable', read);
+    read();
+  });
 }
 
 function noMemory(): HttpError {

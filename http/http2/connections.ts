@@ -138,7 +138,9 @@ export class Http2Connections {
     try {
       if (isTooLarge) throw new HttpError('header_too_large');
       const head = translateHead(section.raw, hasBody);
-      this.#handlers.onRequest(new StreamExchange(stream, head, connection.peer));
+      const exchange = new StreamExchange(stream, head, connection.peer);
+      if (hasBody) connection.streams.handleWithBody(stream, () => this.#handlers.onRequest(exchange));
+      else this.#handlers.onRequest(exchange);
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#handlers.onRefused?.(error);

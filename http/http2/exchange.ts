@@ -105,6 +105,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
   readonly isTls = true;
   readonly #stream: Stream;
   readonly #peer: Peer;
+  #body: Readable | undefined;
   #head: string[] | undefined;
   /** True if no length ends the body: then trailers may follow it. */
   #isOpenEnded = true;
@@ -131,7 +132,8 @@ export class StreamExchange implements ServerExchange, StreamListener {
   }
 
   get body(): Readable | undefined {
-    return this.#stream.body;
+    this.#body ??= this.#stream.body?.open();
+    return this.#body;
   }
 
   get hasHead(): boolean {
@@ -183,7 +185,7 @@ export class StreamExchange implements ServerExchange, StreamListener {
   }
 
   discardBody(): void {
-    this.#stream.body?.resume();
+    this.#stream.body?.discard();
   }
 
   onDrain(listener: () => void): void {

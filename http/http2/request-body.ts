@@ -2,10 +2,12 @@
  * The body of a request as it arrives on a stream. The other side may send more
  * as far as what it has sent is read (RFC 9113, section 5.2).
  *
- * Small frames that come in one read are one piece.
+ * Small frames that come in one read are one piece. A body that is complete before
+ * its reader begins is a whole one, as in HTTP/1.1.
  * @module
  */
 import { Readable } from 'node:stream';
+import { WholeBody } from '../http1/whole-body.ts';
 
 /** Frames of less are gathered. */
 const SMALL_BYTES = 2 * 1024;
@@ -19,6 +21,8 @@ export class RequestBody extends Readable {
   /** Bytes that have come and the other side has not been told may be followed by others. */
   #unacknowledged = 0;
   #isComplete = false;
+  /** Pieces that came before the reader began; `undefined` from then on. */
+  #early: Buffer[] | undefined = [];
   /** Small frames that have come and are not handed on: the first `#gatheredBytes` of it. */
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
@@ -73,11 +77,32 @@ export class RequestBody extends Readable {
   finish(): void {
     this.handOn();
     this.#isComplete = true;
-    this.push(null);
+    if (this.#early === undefined) this.push(null);
+  }
+
+  /** @returns The body for its reader; called once. */
+  open(): Readable {
+    this.handOn();
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    if (!this.#isComplete || this.destroyed) {
+      for (const piece of early) this.#hand(piece);
+      return this;
+    }
+    this.#settle();
+    return new WholeBody(early.length === 1 ? (early[0] as Buffer) : Buffer.concat(early));
+  }
+
+  /** Drops what has come and still comes, as there is no reader. */
+  discard(): void {
+    this.#early = undefined;
+    this.resume();
+    this.#settle();
   }
 
   #hand(piece: Buffer): void {
-    if (this.push(piece) || this.destroyed) this.#settle();
+    if (this.#early !== undefined) this.#early.push(piece);
+    else if (this.push(piece) || this.destroyed) this.#settle();
   }
 
   #roomFor(size: number): Buffer {
@@ -97,6 +122,7 @@ export class RequestBody extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#early = undefined;
     this.#settle();
     done(error);
   }

@@ -43,6 +43,8 @@ export class Streams implements StreamOwner {
   readonly #resets: TokenBucket;
   readonly #refusals: TokenBucket;
   readonly #empties: TokenBucket;
+  /** Requests with a body that are handled later, each by a call. */
+  readonly #waiting = new Map<Stream, () => void>();
   /** Bodies with small frames that have not been handed on. */
   #gathering: RequestBody[] = [];
   #lastId = 0;
@@ -117,6 +119,26 @@ export class Streams implements StreamOwner {
     });
     this.#open.set(id, stream);
     return stream;
+  }
+
+  /**
+   * Handles a request with a body as soon as that is complete, or when what has come by now has been read: most bodies
+   * are small, and there as a whole by then.
+   */
+  handleWithBody(stream: Stream, handle: () => void): void {
+    if (this.#waiting.size === 0) setImmediate(this.#handleWaiting);
+    this.#waiting.set(stream, handle);
+  }
+
+  readonly #handleWaiting = (): void => {
+    for (const stream of this.#waiting.keys()) this.#handleNow(stream);
+  };
+
+  #handleNow(stream: Stream): void {
+    const handle = this.#waiting.get(stream);
+    if (handle === undefined) return;
+    this.#waiting.delete(stream);
+    handle();
   }
 
   /** Bodies go on, if there is room. */
@@ -295,6 +317,7 @@ export class Streams implements StreamOwner {
 
   #onRequestEnd(stream: Stream): void {
     stream.body?.finish();
+    this.#handleNow(stream);
     if (stream.hasFinished) this.#end(stream);
   }
 
@@ -309,6 +332,7 @@ export class Streams implements StreamOwner {
     if (stream.isClosed) return;
     this.#open.delete(stream.id);
     this.#sending.forget(stream);
+    this.#waiting.delete(stream);
     if (!stream.isComplete) stream.body?.destroy(new HttpError('client_closed', 'the visitor left while sending'));
     stream.close();
     if (this.#open.size > 0) return;
