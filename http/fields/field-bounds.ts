@@ -5,7 +5,8 @@
  * @module
  */
 import { HttpError } from '../errors.ts';
-import { lowerCase, type RawHeaders, remembered, withoutFields } from './headers.ts';
+import { fieldFacts } from './forwarding-fields.ts';
+import { type RawHeaders, withoutFields } from './headers.ts';
 import { hasTooManyRanges } from './range.ts';
 
 /** Bytes of a field, all its lines together. Browsers and proxies stay below 300. */
@@ -34,11 +35,11 @@ const IGNORED: ReadonlyMap<string, readonly string[]> = new Map([
   ['if-modified-since', ['if-modified-since']],
 ]);
 
-/** Bound of a field: refused beyond it, or left out with these; `null`: none. */
-const boundOf: (name: string) => 'refused' | readonly string[] | null = remembered((name) => {
-  const lower = lowerCase(name);
-  return REFUSED.has(lower) ? 'refused' : (IGNORED.get(lower) ?? null);
-});
+/** Bounds of fields: refused beyond it, or left out with these. */
+const BOUNDS: ReadonlyMap<string, 'refused' | readonly string[]> = new Map<string, 'refused' | readonly string[]>([
+  ...[...REFUSED].map((name) => [name, 'refused'] as const),
+  ...IGNORED,
+]);
 
 /**
  * @returns The same headers, without fields that are too long to be read and need not be; these are not passed on
@@ -49,9 +50,9 @@ export function boundedFields(headers: RawHeaders): RawHeaders {
   let dropped: Set<string> | undefined;
   let sums: Map<string, number> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
-    const bound = boundOf(headers[i] as string);
-    if (bound === null) continue;
-    const name = lowerCase(headers[i] as string);
+    const name = fieldFacts(headers[i] as string).lower;
+    const bound = BOUNDS.get(name);
+    if (bound === undefined) continue;
     const value = headers[i + 1] as string;
     sums ??= new Map();
     const sum = (sums.get(name) ?? 0) + value.length;

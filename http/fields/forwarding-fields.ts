@@ -47,13 +47,49 @@ const END_TO_END = nameSet(
   'via cdn-loop forwarded x-real-ip',
 );
 
-/** Returns whether visitors must not set a field for the origin, unless its site allows it. */
-export const isUntrusted: (name: string) => boolean = remembered((name) => {
-  return !hasPlainName(name) || claimOf(name) !== undefined;
+/** Facts of a field's name that a proxy goes by. */
+export interface FieldFacts {
+  readonly lower: string;
+  /** As {@link cgiName}. */
+  readonly asCgiReadsIt: string;
+  readonly isHopByHop: boolean;
+  /** True if visitors must not set it for the origin, unless its site allows it. */
+  readonly isUntrusted: boolean;
+  /** True if it asks for another method than that of the request line. */
+  readonly isMethodOverride: boolean;
+  /** True if it names the sender, in whatever spelling: `setForwarded` writes it anew for each visitor. */
+  readonly isForwarded: boolean;
+}
+
+const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+]);
+
+/** Facts of a name, found out together: a name that is new costs a search for each thing that is remembered of it. */
+export const fieldFacts: (name: string) => FieldFacts = remembered((name) => {
+  const lower = name.toLowerCase();
+  const folded = cgiName(name);
+  const claim = claimOf(name);
+  return {
+    lower,
+    asCgiReadsIt: folded,
+    isHopByHop: HOP_BY_HOP.has(lower),
+    isUntrusted: claim !== undefined || !hasPlainName(name),
+    isMethodOverride: claim === 'method',
+    isForwarded: FORWARDED_FIELDS.has(folded),
+  };
 });
 
-/** As {@link cgiName}, for names that come again and again. */
-export const asCgiReadsIt: (name: string) => string = remembered(cgiName);
+export function isUntrusted(name: string): boolean {
+  return fieldFacts(name).isUntrusted;
+}
+
+export function asCgiReadsIt(name: string): string {
+  return fieldFacts(name).asCgiReadsIt;
+}
 
 function nameSet(...lines: readonly string[]): ReadonlySet<string> {
   return new Set(lines.flatMap((line) => line.split(' ')));

@@ -5,8 +5,7 @@
  */
 import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { claimOf } from '../../config/untrusted-fields.ts';
-import { asCgiReadsIt, HOP_BY_HOP, isEndToEnd, isUntrusted } from './forwarding-fields.ts';
+import { asCgiReadsIt, fieldFacts, HOP_BY_HOP, isEndToEnd, isUntrusted } from './forwarding-fields.ts';
 import {
   fieldLines,
   fieldValue,
@@ -14,7 +13,6 @@ import {
   listMembers,
   lowerCase,
   type RawHeaders,
-  remembered,
   TOKEN_CHARS,
   trimOws,
   withField,
@@ -149,14 +147,12 @@ export function refusedOverride(
 ): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
-    if (!isMethodOverride(name) || allowed.has(lowerCase(name))) continue;
+    if (!fieldFacts(name).isMethodOverride || allowed.has(lowerCase(name))) continue;
     const wanted = trimOws(headers[i + 1] as string);
     if (wanted !== '' && wanted.toUpperCase() !== method) return wanted;
   }
   return undefined;
 }
-
-const isMethodOverride = remembered((name) => claimOf(name) === 'method');
 
 /** Fields by which a proxy reports its senders. */
 export type ReportField = 'x-forwarded-for' | 'forwarded';
@@ -228,19 +224,14 @@ export function withoutHop(method: string, headers: RawHeaders): RawHeaders | un
   return Number(left) === 0 ? undefined : withField(headers, 'Max-Forwards', String(Number(left) - 1));
 }
 
-const FORWARDED_FIELDS: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-]);
-
 /** Returns whether the field names the sender, which `setForwarded` writes anew for each visitor. */
-export const isForwardedField: (name: string) => boolean = remembered((name) =>
-  FORWARDED_FIELDS.has(asCgiReadsIt(name)),
-);
+export function isForwardedField(name: string): boolean {
+  return fieldFacts(name).isForwarded;
+}
 
-const isHopByHop: (name: string) => boolean = remembered((name) => HOP_BY_HOP.has(lowerCase(name)));
+function isHopByHop(name: string): boolean {
+  return fieldFacts(name).isHopByHop;
+}
 
 /** @returns The headers without those that CGI takes for one of the names, which are in its spelling. */
 export function withoutFieldsLike(headers: RawHeaders, names: ReadonlySet<string>): string[] {

@@ -6,8 +6,6 @@
  * line: a string that is new has to be compared with all others of the process before a `Map` finds it.
  * @module
  */
-import { lowerCase } from '../fields/headers.ts';
-
 /** A name of a field. */
 export interface FieldName {
   /** The same text for each field of the name, which others then find by its identity. */
@@ -107,10 +105,11 @@ function isAt(text: string, from: number, to: number, name: string): boolean {
 
 /** @param text - A token. */
 export function fieldName(text: string): FieldName {
-  const lower = lowerCase(text);
+  // Not a slice of what came with it, which would stay as long.
+  const own = Buffer.from(text, 'latin1').toString('latin1');
+  const lower = own.toLowerCase();
   return {
-    // Not a slice of what came with it, which would stay as long.
-    text: Buffer.from(text, 'latin1').toString('latin1'),
+    text: own,
     isConnection: lower === 'connection',
     isRecognised: !NOT_RECOGNISED.has(lower),
     isFraming: FRAMING.has(lower),

@@ -12,6 +12,9 @@ import { WholeBody } from '../http1/whole-body.ts';
 /** Frames of less are gathered. */
 const SMALL_BYTES = 2 * 1024;
 
+/** Data up to this is moved byte by byte, which is cheaper than a call. */
+const SHORT_BYTES = 24;
+
 /** Memory for small frames: at first, doubled as they come, and at most. */
 const FIRST_BYTES = 256;
 const MOST_BYTES = 16 * 1024;
@@ -59,8 +62,10 @@ export class RequestBody extends Readable {
     const hadNothing = this.#gathered === undefined;
     if (this.#gatheredBytes + size > MOST_BYTES) this.handOn();
     const into = this.#roomFor(size);
-    bytes.copy(into, this.#gatheredBytes, start, end);
+    let to = this.#gatheredBytes;
     this.#gatheredBytes += size;
+    if (size > SHORT_BYTES) bytes.copy(into, to, start, end);
+    else for (let at = start; at < end; at++) into[to++] = bytes[at] as number;
     return hadNothing;
   }
 
@@ -91,6 +96,12 @@ export class RequestBody extends Readable {
     }
     this.#settle();
     return new WholeBody(early.length === 1 ? (early[0] as Buffer) : Buffer.concat(early));
+  }
+
+  /** Settles what its reader has not taken of it: the stream is over, and nothing more comes on it. */
+  settle(): void {
+    if (this.#early !== undefined) this.discard();
+    else this.#settle();
   }
 
   /** Drops what has come and still comes, as there is no reader. */

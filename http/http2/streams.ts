@@ -334,6 +334,7 @@ export class Streams implements StreamOwner {
     this.#sending.forget(stream);
     this.#waiting.delete(stream);
     if (!stream.isComplete) stream.body?.destroy(new HttpError('client_closed', 'the visitor left while sending'));
+    else stream.body?.settle();
     stream.close();
     if (this.#open.size > 0) return;
     this.idleSince = monotonicNow();

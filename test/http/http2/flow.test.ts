@@ -283,3 +283,23 @@ test('a node that stops sends GOAWAY first and finishes streams in flight', asyn
   t.equal(origin.count('/late'), 0);
   await closed;
 });
+
+test('bodies that nothing reads leave the window of their connection as it was', async (t) => {
+  const edge = await edgeOfBodies(t);
+  const client = await RawHttp2.open(edge.port);
+  const elsewhere = POST.map(([name, value]) => [name, name === ':authority' ? 'unknown.test' : value] as const);
+  const part = Buffer.alloc(15_000);
+  // Three times the window of a connection, each answered with an error page.
+  for (let id = 1; id < 2 * 60; id += 2) {
+    client.send(
+      frame(TYPE.headers, END_HEADERS, id, section(elsewhere)),
+      ...[1, 2, 3, 4].map((nth) => frame(TYPE.data, nth === 4 ? END_STREAM : 0, id, part)),
+    );
+    await client.until(({ type, flags, stream }) => {
+      if (type === TYPE.goaway) t.fail('the connection is closed');
+      return type === TYPE.goaway || (stream === id && (flags & END_STREAM) !== 0);
+    });
+  }
+  await settled(client);
+  client.socket.destroy();
+});
