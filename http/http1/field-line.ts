@@ -1,11 +1,12 @@
 /**
- * One line of a header section as visitors send it: a token, a colon, at most one space, and what neither begins nor ends
- * with whitespace, or nothing. RFC 9112 allows more, but nothing that visitors send.
+ * One line of a header section as visitors send it: a token, a colon, at most one space, and what neither begins nor
+ * ends with whitespace, or nothing. RFC 9112 allows more, but nothing that visitors send.
  *
  * A name is found by its characters, where it stands. To cut it out first costs as much as all else that is done with a
  * line: a string that is new has to be compared with all others of the process before a `Map` finds it.
  * @module
  */
+
 /** A name of a field. */
 export interface FieldName {
   /** The same text for each field of the name, which others then find by its identity. */
