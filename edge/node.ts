@@ -311,7 +311,11 @@ function visitorListener(
     onRequest,
     onRefused: (error) => core.refused('public', error),
     onUpgrade: (request) =>
-      answerUpgrade(request, { core, listener: 'public', read: () => readUpgrade(visits.current, request) }),
+      answerUpgrade(request, {
+        core,
+        listener: 'public',
+        read: (_request, trace) => readUpgrade(visits.current, request, trace),
+      }),
   };
 }
 

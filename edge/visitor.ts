@@ -69,7 +69,7 @@ export interface ParsedRequest {
 }
 
 /** @returns A visitor's request to switch protocols, on its way to a shield or the origin. @throws {HttpError} */
-export function readUpgrade(edge: EdgeContext, request: ServerRequest): UpgradeCall {
+export function readUpgrade(edge: EdgeContext, request: ServerRequest, trace: RequestTrace | undefined): UpgradeCall {
   checkHead(request, edge.core.limits.max_headers);
   // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
   if (hasBody(request.headers)) throw new HttpError('bad_request', 'a body with Upgrade');
@@ -78,7 +78,7 @@ export function readUpgrade(edge: EdgeContext, request: ServerRequest): UpgradeC
   const { site } = served;
   if (!isAdmitted(parsed)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
-  const { fetch } = routing(edge, { id }, parsed, { key: '', requester: 'by-worker' });
+  const { fetch } = routing(edge, { id, trace }, parsed, { key: '', requester: 'by-worker' });
   return { id, site, target, headers, visitor: visitorBlock(edge, request), fetch };
 }
 

@@ -46,12 +46,15 @@ export async function listenForNodes(started: Started, options: TierListenerOpti
     answer: () => false,
     ask: (_connection, _request, exchange) => void answer(options, exchange),
   });
-  const readUpgrade = ({ method, target: text, headers }: ServerRequest): UpgradeCall => {
+  const readUpgrade = (
+    { method, target: text, headers }: ServerRequest,
+    trace: RequestTrace | undefined,
+  ): UpgradeCall => {
     const call = readTierCall(headers, options.secret());
     const target = parseRequestTarget(method, text, headers);
     const served = core.siteOf(target.host);
     const { id, visitor } = call;
-    const { fetch } = options.routing(call, served, '');
+    const { fetch } = options.routing(call, served, '', trace);
     return { id, visitor, target, site: served.site, headers: endToEnd(headers), fetch };
   };
   let limits = forNodes(core.limits);

@@ -8,11 +8,12 @@ import { SharedBody } from '../cache/shared-body.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { deliver } from '../http/body/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
-import type { RawHeaders } from '../http/fields/headers.ts';
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
 import { refuse } from '../http/listener/listener.ts';
 import type { Fetch, Flow, ResponseHead } from '../http/message.ts';
 import type { UpgradeRequest } from '../http/node-http/exchange.ts';
 import type { Target } from '../http/request-target.ts';
+import type { RequestTrace } from '../lib/trace.ts';
 import type { ListenerName } from '../telemetry/metrics.ts';
 import type { Result } from '../telemetry/results.ts';
 import { type NodeCore, severityOf } from './node-core.ts';
@@ -33,7 +34,7 @@ export interface UpgradeOptions {
   readonly core: NodeCore;
   readonly listener: ListenerName;
   /** Reads the head. @throws {HttpError} for what is refused. */
-  readonly read: (request: UpgradeRequest) => UpgradeCall;
+  readonly read: (request: UpgradeRequest, trace: RequestTrace | undefined) => UpgradeCall;
   /** Fields of the answer to a request that fails. */
   readonly errorFields?: (error: HttpError) => RawHeaders;
 }
@@ -41,16 +42,28 @@ export interface UpgradeOptions {
 /** Passes a request to switch protocols to the next node, never through the cache. */
 export function answerUpgrade(request: UpgradeRequest, options: UpgradeOptions): void {
   const { core, listener, read, errorFields } = options;
+  const traced = { id: '' };
+  const trace = core.tracer.begin(traced);
   try {
-    passUpgrade(request, read(request), options);
+    const call = read(request, trace);
+    traced.id = call.id;
+    const { method, target, headers } = request;
+    trace?.note('receive', { method, target, host: fieldValue(headers, 'host'), site: call.site.name });
+    passUpgrade(request, call, options, trace);
   } catch (error) {
     const refusal = core.asHttpError(error, '');
+    trace?.note('receive', { code: refusal.code, error: refusal.message });
     core.refused(listener, refusal);
     refuse(request.socket, refusal, errorFields?.(refusal));
   }
 }
 
-function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: UpgradeOptions): void {
+function passUpgrade(
+  request: UpgradeRequest,
+  call: UpgradeCall,
+  options: UpgradeOptions,
+  trace: RequestTrace | undefined,
+): void {
   const { core, listener, errorFields } = options;
   const { id, site, target, headers, visitor, fetch } = call;
   const { socket } = request;
@@ -58,7 +71,11 @@ function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: Upgrad
   let flow: Flow | undefined;
   let body: SharedBody | undefined;
   const giveUp = (): void => flow?.abort();
-  const count = (result: Result): void => core.upgraded(listener, site, result);
+  const count = (result: Result, status: number): void => {
+    core.upgraded(listener, site, result);
+    trace?.note('deliver', { status, bytes: 0 });
+    trace?.note('log', { result });
+  };
   socket.on('error', () => socket.destroy());
   socket.once('close', giveUp);
   const upstream = { method: 'GET', target: target.raw, headers, body: undefined, upgrade: 'websocket', visitor };
@@ -66,7 +83,7 @@ function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: Upgrad
     onInterim: () => undefined,
     onUpgrade: (head, other) => {
       socket.off('close', giveUp);
-      count('upgrade');
+      count('upgrade', head.status);
       join(request, other, head, writeTimeoutMs);
     },
     // The other side declines: its answer is an ordinary one.
@@ -78,7 +95,7 @@ function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: Upgrad
         flow: { pause: () => flow?.pause(), resume: () => flow?.resume(), abort: giveUp },
         onAbandoned: giveUp,
       });
-      count('upgrade-declined');
+      count('upgrade-declined', head.status);
       answerPlainly(request, head, body, writeTimeoutMs);
     },
     onData: (chunk) => body?.append(chunk),
@@ -91,7 +108,7 @@ function passUpgrade(request: UpgradeRequest, call: UpgradeCall, options: Upgrad
         body.fail(error);
         return;
       }
-      count(error.code);
+      count(error.code, error.status);
       refuse(socket, error, errorFields?.(error));
     },
   });

@@ -7,7 +7,8 @@ import { type Logger, pino } from 'pino';
 import { type Test, test } from 'tap';
 import { TRACE_PHASES, type TraceMessage, type TracePhase, Tracer, traceChannel } from '../../lib/trace.ts';
 import { startNetwork } from '../support/network.ts';
-import { startOrigin, text } from '../support/origin.ts';
+import { startOrigin, startTcp, text } from '../support/origin.ts';
+import { dial, statuses, until } from '../support/raw-client.ts';
 import { ask } from '../support/visitor.ts';
 
 /** @returns Phases of each request, by node, until the test ends. */
@@ -77,6 +78,34 @@ for (const { name, target, method = 'GET', body, status, edge, shield = [] } of 
     t.strictSame(seen.get('eu-1'), edge);
     t.strictSame(seen.get('shield-1') ?? [], shield);
     t.equal(await network.metric('eu-1', 'seawall_requests_total', { listener: 'public' }), 1);
+  });
+}
+
+const SWITCHED = ['receive', 'fetch', ...SENT];
+
+for (const { name, head, fields = '', status, edge, shield = [] } of [
+  { name: 'a websocket', head: '101 Switching Protocols', status: 101, edge: SWITCHED, shield: SWITCHED },
+  { name: 'a declined websocket', head: '403 Forbidden', status: 403, edge: SWITCHED, shield: SWITCHED },
+  { name: 'a websocket without an answer', head: '', status: 502, edge: SWITCHED, shield: SWITCHED },
+  { name: 'a websocket with a body', head: '', fields: 'Content-Length: 1\r\n', status: 400, edge: ['receive'] },
+]) {
+  test(`${name} passes ${edge.join(', ')} at the edge`, async (t) => {
+    const origin = await startTcp((socket) =>
+      head === ''
+        ? socket.resetAndDestroy()
+        : socket.write(
+            `HTTP/1.1 ${head}\r\n${status === 101 ? 'Connection: Upgrade\r\nUpgrade: websocket' : 'Content-Length: 0'}\r\n\r\n`,
+          ),
+    );
+    const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const seen = phasesSeen(t);
+    const socket = dial(network.at('eu-1'));
+    socket.write(`GET /ws HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${fields}\r\n`);
+    t.strictSame(statuses(await until(socket, /\r\n\r\n/)), [status]);
+    t.strictSame(seen.get('eu-1'), edge);
+    t.strictSame(seen.get('shield-1') ?? [], shield);
+    socket.destroy();
   });
 }
 
