@@ -57,7 +57,10 @@ export function openJournalFile(file: string, identity: string): Database {
   }
 }
 
-/** @returns Its version; undefined where there is nothing in the file yet. @throws {JournalError} when it is something else. */
+/**
+ * @returns Its version; undefined where there is nothing in the file yet.
+ * @throws {JournalError} when it is something else.
+ */
 function identify(db: Database): number | undefined {
   const applicationId = number(db, 'PRAGMA application_id');
   const version = number(db, 'PRAGMA user_version');

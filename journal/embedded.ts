@@ -29,7 +29,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
-import { type EpochMs, LONG_AGO, later, monotonicNow, msSince } from '../lib/clock.ts';
+import type { EpochMs } from '../lib/clock.ts';
 import { checkOnce, checkPurge } from './check.ts';
 import { type Database, openJournalFile, readTerms, writeError } from './embedded-file.ts';
 import { JournalError, JournalGapError } from './errors.ts';
@@ -45,32 +45,13 @@ import {
   type Purge,
   type SelectorKind,
 } from './journal.ts';
+import { paced } from './pace.ts';
 import { type Term, termsFrom } from './terms.ts';
 
 export interface EmbeddedOptions {
   readonly now: () => EpochMs;
   /** Runs the callback when everything that is to share a transaction has been appended. */
   readonly defer?: (flush: () => void) => void;
-}
-
-/**
- * From one transaction to the next. Each costs an fsync, a message to every
- * node and a report from every node, whatever is in it.
- */
-const TRANSACTION_INTERVAL_MS = 10;
-
-/** @returns A `defer` that leaves {@link TRANSACTION_INTERVAL_MS} between two callbacks. */
-function paced(): (flush: () => void) => void {
-  let nextAt = LONG_AGO;
-  return (flush) => {
-    const run = (): void => {
-      nextAt = later(monotonicNow(), TRANSACTION_INTERVAL_MS);
-      flush();
-    };
-    const waitMs = -msSince(nextAt);
-    if (waitMs > 0) setTimeout(run, waitMs);
-    else setImmediate(run);
-  };
 }
 
 /** Rows that are deleted at once; more would hold up appends. */

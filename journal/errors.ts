@@ -10,6 +10,9 @@ export const JOURNAL_ERRORS = {
   journal_closed: 'The journal is closed.',
   journal_broken: 'The journal could not be written to its disk; it takes nothing more until it is opened again.',
   journal_not_written: 'The journal could not be written to; nothing of this purge was kept.',
+  journal_too_large: 'The purge is too large for one transaction of etcd; nothing was kept. Send it in several calls.',
+  journal_unconfirmed:
+    'It is not known whether the purge is in the journal. Repeat it; with the same idempotency key it is made once.',
   journal_unopenable: 'The journal file cannot be opened.',
   journal_in_use: 'Another process has the journal file open.',
   journal_foreign: 'The file is not a journal of Seawall.',

@@ -119,7 +119,7 @@ async function stream(
   }
 }
 
-/** Returns whether the newest numbers of both states are of one term, so that a follower of one can follow the other. */
+/** Returns whether the newest numbers of both states are of one term: a follower of one can follow the other. */
 function isSameLine(hello: JournalState, now: JournalState): boolean {
   return now.newest >= hello.newest && identityOf(hello.terms, now.newest) === identityOf(now.terms, now.newest);
 }

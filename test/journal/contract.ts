@@ -67,7 +67,8 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
   ['a reason that is too long', aPurge({ why: 'x'.repeat(1_025) })],
 ];
 
-export function contract(name: string, open: Open): void {
+/** @param runs - Histories of each property; fewer where each step is a call to another process. */
+export function contract(name: string, open: Open, runs = { branching: 40, steps: 30 }): void {
   test(`${name}: a new journal is empty and has an identity of its own`, async (t) => {
     const { journal } = await open(t, () => START);
     const { terms, floor, newest } = journal.state();
@@ -296,7 +297,7 @@ export function contract(name: string, open: Open): void {
         for (const one of logs) for (const other of logs) await checkAgreement(t, one.journal, other.journal);
         for (const { journal } of logs) await journal.close();
       }),
-      { numRuns: 40 },
+      { numRuns: runs.branching },
     );
   });
 
@@ -400,7 +401,7 @@ export function contract(name: string, open: Open): void {
         }
         await opened.journal.close();
       }),
-      { numRuns: 30 },
+      { numRuns: runs.steps },
     );
   });
 }

@@ -1,0 +1,108 @@
+/**
+ * Real members of etcd on loopback, of Debian's package `etcd-server`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { freePorts } from './ports.ts';
+
+export interface Member {
+  readonly url: string;
+  /** Folder of what it has stored. */
+  readonly data: string;
+  /** The process, which is another one after `start`. */
+  readonly process: ChildProcess;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when it has ended. */
+  end(): Promise<void>;
+  /** Starts it again with what it has stored, once it has been killed. */
+  start(): Promise<void>;
+}
+
+export interface Cluster {
+  readonly members: readonly Member[];
+  readonly endpoints: readonly string[];
+  stop(): Promise<void>;
+}
+
+const START_MS = 30_000;
+
+/** @throws {Error} that says what to install where there is no etcd. */
+export async function startEtcd(count: 1 | 3): Promise<Cluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'seawall-etcd-'));
+  const ports = await freePorts(2 * count);
+  const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
+  const names = Array.from({ length: count }, (_, index) => `m${index}`);
+  const cluster = names.map((name, index) => `${name}=${at(ports[2 * index + 1])}`).join();
+  const members = names.map((name, index) => {
+    const [url, peer] = [at(ports[2 * index]), at(ports[2 * index + 1])];
+    const args = Object.entries({
+      name,
+      'data-dir': join(folder, name),
+      'listen-client-urls': url,
+      'advertise-client-urls': url,
+      'listen-peer-urls': peer,
+      'initial-advertise-peer-urls': peer,
+      'initial-cluster': cluster,
+      'initial-cluster-token': folder,
+      logger: 'zap',
+      'log-level': 'error',
+    }).flatMap(([option, value]) => [`--${option}`, value]);
+    let child = launch(args);
+    return {
+      url,
+      data: join(folder, name),
+      get process() {
+        return child;
+      },
+      kill: (signal: NodeJS.Signals) => void child.kill(signal),
+      async end() {
+        const isOver = child.exitCode !== null || child.signalCode !== null;
+        const exited = isOver ? undefined : once(child, 'exit');
+        child.kill('SIGKILL');
+        await exited;
+      },
+      async start() {
+        child = launch(args);
+        await answering(url, child);
+      },
+    };
+  });
+  const stop = async (): Promise<void> => {
+    for (const member of members) if (member.process.pid !== undefined) await member.end();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(members.map(({ url, process: child }) => answering(url, child)));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { members, endpoints: members.map(({ url }) => url), stop };
+}
+
+function launch(args: readonly string[]): ChildProcess {
+  const child = spawn('etcd', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  child.on('error', () => undefined); // `answering` says what is missing
+  return child;
+}
+
+/** Resolves when the member answers linearisable reads. */
+async function answering(url: string, child: ChildProcess): Promise<void> {
+  const signal = AbortSignal.timeout(START_MS);
+  while (!signal.aborted) {
+    if (child.pid === undefined) {
+      throw new Error('there is no program `etcd`: these tests need it, install it with `apt-get install etcd-server`');
+    }
+    if (child.exitCode !== null) throw new Error(`etcd has ended with status ${child.exitCode}`);
+    const response = await fetch(`${url}/v3/kv/range`, { method: 'POST', body: '{"key":"YQ=="}', signal }).catch(
+      () => undefined,
+    );
+    if (response?.ok) return;
+    await timeout(50);
+  }
+  throw new Error(`etcd at ${url} does not answer`);
+}
