@@ -51,7 +51,7 @@ export class DiskInUseError extends Error {
  * @throws {DiskInUseError}, or the system's error.
  */
 export async function openFolder(path: string, segmentBytes: number, isOutdated = false): Promise<OpenedFolder> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolder(path);
   await chmod(path, 0o700);
   const release = await lock(path);
   try {
@@ -59,6 +59,17 @@ export async function openFolder(path: string, segmentBytes: number, isOutdated 
   } catch (error) {
     release();
     throw error;
+  }
+}
+
+/** Of a file system that is read-only, Node's recursive way says that there is no such folder. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') await mkdir(path, { recursive: true, mode: 0o700 });
+    else if (code !== 'EEXIST') throw error;
   }
 }
 

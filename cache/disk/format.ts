@@ -6,15 +6,18 @@
  * rows of an index, and behind them, at its very end, a footer:
  *
  * ```
- * head     0 "SWSG"  4 crc of 8..64     8 format 2, zeros 2  12 identity of the folder 8  20 serial
+ * head     0 "SWSG"  4 crc of 8..64     8 format 2, zeros 2  12 identity of the folder 8  20 serial  24 salt
  * record   0 "SWRC"  4 "LIVE" or "DEAD"  8 crc of 12..64 and of the names and the meta behind
- *         12 format 2, zeros 2  16 identity 8  24 serial of the head before it  28 hash of the key 8
+ *         12 format 2, zeros 2  16 low half of the identity  20 salt and  24 serial of the head before it
+ *         28 hash of the key 8
  *         36 bytes of the key  40 of the term  44 asOf (a double)  52 bytes of the meta  56 of the body  60 crc of the body
  *         64 key, term, meta, body, and zeros up to a multiple of 64
  * rows     each: hash of the key 8, start / 64, bytes / 64
  * footer   0 "SWFT"  4 crc of 8..64     8 format 2, zeros 2  12 identity 8  20 serial of the first head
  *         24 serial of the last head    28 number of rows    32 crc of the rows   36 end of the last record / 64
  * ```
+ *
+ * A salt is random: what an earlier process wrote behind the place where this one goes on has another.
  *
  * The state of a record is outside of the checksum, so that a removal is one write of 4 bytes.
  * @module
@@ -49,8 +52,16 @@ export interface Word64 {
   readonly high: number;
 }
 
+/** What the records behind a head have to say, too. */
+export interface SegmentHead {
+  /** Grows with each head that is written. */
+  readonly serial: number;
+  readonly salt: number;
+}
+
 export interface RecordHeader {
   readonly isLive: boolean;
+  readonly salt: number;
   readonly serial: number;
   readonly hash: Word64;
   readonly key: string;
@@ -106,7 +117,7 @@ export function writeRecord(
   target: Buffer,
   at: number,
   content: Content,
-  place: { readonly identity: Word64; readonly serial: number; readonly hash: Word64 },
+  place: SegmentHead & { readonly identity: Word64; readonly hash: Word64 },
 ): void {
   const { key, term, asOf, meta, body } = content;
   const keyBytes = target.write(key, at + UNIT_BYTES, 'utf8');
@@ -126,7 +137,8 @@ export function writeRecord(
   target.writeUInt32LE(LIVE, at + STATE_AT);
   target.writeUInt16LE(FORMAT, at + 12);
   target.writeUInt16LE(0, at + 14);
-  writeWord(target, at + 16, place.identity);
+  target.writeInt32LE(place.identity.low | 0, at + 16);
+  target.writeUInt32LE(place.salt, at + 20);
   target.writeUInt32LE(place.serial, at + 24);
   writeWord(target, at + 28, place.hash);
   target.writeUInt32LE(keyBytes, at + 36);
@@ -164,13 +176,14 @@ export function readRecord(source: Buffer, at: number, identity: Word64): Record
   if (claimed === undefined || at + claimed.headBytes > source.length) return undefined;
   const bodyAt = at + claimed.headBytes;
   if (crc32(source.subarray(at + 12, bodyAt)) !== source.readUInt32LE(at + RECORD_CRC_AT)) return undefined;
-  if (source.readUInt32LE(at + 12) !== FORMAT || !isWord(source, at + 16, identity)) return undefined;
+  if (source.readUInt32LE(at + 12) !== FORMAT || source.readInt32LE(at + 16) !== (identity.low | 0)) return undefined;
   const state = source.readUInt32LE(at + STATE_AT);
   if (state !== LIVE && state !== DEAD) return undefined;
   const keyEnd = at + UNIT_BYTES + source.readUInt32LE(at + 36);
   const termEnd = keyEnd + source.readUInt32LE(at + 40);
   return {
     isLive: state === LIVE,
+    salt: source.readUInt32LE(at + 20),
     serial: source.readUInt32LE(at + 24),
     hash: readWord(source, at + 28),
     key: source.toString('utf8', at + UNIT_BYTES, keyEnd),
@@ -192,18 +205,19 @@ export function readBody(source: Buffer, at: number, record: RecordHeader): Buff
   return crc32(body) === record.bodyCrc ? body : undefined;
 }
 
-export function writeSegmentHead(target: Buffer, at: number, identity: Word64, serial: number): void {
+export function writeSegmentHead(target: Buffer, at: number, identity: Word64, { serial, salt }: SegmentHead): void {
   target.fill(0, at, at + UNIT_BYTES);
   target.writeUInt32LE(HEAD_MAGIC, at);
   target.writeUInt16LE(FORMAT, at + 8);
   writeWord(target, at + 12, identity);
   target.writeUInt32LE(serial, at + 20);
+  target.writeUInt32LE(salt, at + 24);
   seal(target, at);
 }
 
-/** @returns Its serial. */
-export function readSegmentHead(source: Buffer, at: number, identity: Word64): number | undefined {
-  return isSealed(source, at, HEAD_MAGIC, identity) ? source.readUInt32LE(at + 20) : undefined;
+export function readSegmentHead(source: Buffer, at: number, identity: Word64): SegmentHead | undefined {
+  if (!isSealed(source, at, HEAD_MAGIC, identity)) return undefined;
+  return { serial: source.readUInt32LE(at + 20), salt: source.readUInt32LE(at + 24) };
 }
 
 export function footerBytes(rows: number): number {

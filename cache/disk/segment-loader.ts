@@ -14,6 +14,7 @@ import {
   readRecord,
   readRow,
   readSegmentHead,
+  type SegmentHead,
   UNIT_BYTES,
   type Word64,
 } from './format.ts';
@@ -45,11 +46,12 @@ export async function readSegment(segments: Segments, number: number): Promise<F
     space.read(base, UNIT_BYTES, HANG_MS),
     space.read(base + segmentBytes - UNIT_BYTES, UNIT_BYTES, HANG_MS),
   ]);
-  const firstSerial = readSegmentHead(head, 0, identity);
-  if (firstSerial === undefined) return undefined;
+  const first = readSegmentHead(head, 0, identity);
+  if (first === undefined) return undefined;
+  const { serial: firstSerial } = first;
   const footer = readFooter(tail, identity, segmentBytes);
   const rows = footer?.firstSerial === firstSerial ? await readRows(segments, number, footer) : undefined;
-  if (footer === undefined || rows === undefined) return scan(segments, number, firstSerial);
+  if (footer === undefined || rows === undefined) return scan(segments, number, first);
   return { number, firstSerial, lastSerial: footer.lastSerial, isSealed: true, end: footer.end, rows };
 }
 
@@ -68,17 +70,17 @@ async function readRows(
 const NO_BYTES = Buffer.alloc(0);
 
 /** Goes from record to record, up to the first that does not check out. Bodies are checked when they are asked for. */
-async function scan(segments: Segments, number: number, firstSerial: number): Promise<FoundSegment> {
+async function scan(segments: Segments, number: number, first: SegmentHead): Promise<FoundSegment> {
   const { identity, segmentBytes } = segments;
   const window = new Window(segments, number * segmentBytes);
   const rows: Row[] = [];
-  let serial = firstSerial;
+  let { serial, salt } = first;
   let end = UNIT_BYTES;
   while (end + UNIT_BYTES <= segmentBytes) {
     await window.show(end, UNIT_BYTES);
     const next = readSegmentHead(window.bytes, window.at(end), identity);
-    if (next !== undefined && next > serial) {
-      serial = next;
+    if (next !== undefined && next.serial > serial) {
+      ({ serial, salt } = next);
       end += UNIT_BYTES;
       continue;
     }
@@ -86,11 +88,11 @@ async function scan(segments: Segments, number: number, firstSerial: number): Pr
     if (claimed === undefined) break;
     await window.show(end, claimed.headBytes);
     const record = readRecord(window.bytes, window.at(end), identity);
-    if (record === undefined || record.serial !== serial) break;
+    if (record === undefined || record.serial !== serial || record.salt !== salt) break;
     rows.push({ hash: record.hash, start: end, bytes: record.isLive ? record.bytes : 0 });
     end += record.bytes;
   }
-  return { number, firstSerial, lastSerial: serial, isSealed: false, end, rows };
+  return { number, firstSerial: first.serial, lastSerial: serial, isSealed: false, end, rows };
 }
 
 /** A part of the segment, which moves along. */

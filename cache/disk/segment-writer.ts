@@ -3,6 +3,7 @@
  * after the first of them. What is not written yet can be read from here.
  * @module
  */
+import { randomBytes } from 'node:crypto';
 import {
   type Content,
   footerBytes,
@@ -42,7 +43,8 @@ export interface WriterOptions {
 export class SegmentWriter {
   readonly number: number;
   readonly firstSerial: number;
-  lastSerial: number;
+  readonly lastSerial: number;
+  readonly #salt = randomBytes(4).readUInt32LE();
   readonly #options: WriterOptions;
   /** Position of the segment in the file. */
   readonly #base: number;
@@ -75,7 +77,8 @@ export class SegmentWriter {
     for (const row of begun?.rows ?? []) this.#addRow(row);
     this.#end = begun?.end ?? 0;
     this.#bufferStart = this.#end;
-    writeSegmentHead(this.#room(UNIT_BYTES), this.#end - this.#bufferStart, options.identity, serial);
+    const head = { serial, salt: this.#salt };
+    writeSegmentHead(this.#room(UNIT_BYTES), this.#end - this.#bufferStart, options.identity, head);
     this.#end += UNIT_BYTES;
   }
 
@@ -93,7 +96,7 @@ export class SegmentWriter {
     const { space, identity, bufferBytes } = this.#options;
     const bytes = recordBytes(content);
     const start = this.#end;
-    const place = { identity, serial: this.lastSerial, hash };
+    const place = { identity, serial: this.lastSerial, salt: this.#salt, hash };
     if (bytes > bufferBytes * LARGE_PART) {
       this.flush();
       const own = Buffer.allocUnsafeSlow(bytes);

@@ -19,7 +19,7 @@ import {
 } from '../../../cache/disk/format.ts';
 
 const IDENTITY = { low: 0x12345678, high: -5 };
-const PLACE = { identity: IDENTITY, serial: 7, hash: { low: -1, high: 99 } };
+const PLACE = { identity: IDENTITY, serial: 7, salt: 0xfedcba98, hash: { low: -1, high: 99 } };
 
 const contents: fc.Arbitrary<Content> = fc.record({
   key: fc.string({ unit: 'grapheme', maxLength: 60 }),
@@ -111,13 +111,14 @@ test('random bytes are no record, head, or footer', async () => {
 test('a record of another folder is not read', async (t) => {
   const bytes = written({ key: 'k', term: '', asOf: 1, meta: Buffer.from('m'), body: [] });
   t.ok(readRecord(bytes, 0, IDENTITY));
-  t.equal(readRecord(bytes, 0, { low: IDENTITY.low, high: 4 }), undefined);
+  t.equal(readRecord(bytes, 0, { low: 4, high: IDENTITY.high }), undefined);
 });
 
 test('heads, rows and footers with any one byte changed are not taken for what was written', async (t) => {
   const head = Buffer.alloc(64);
-  writeSegmentHead(head, 0, IDENTITY, 9);
-  t.equal(readSegmentHead(head, 0, IDENTITY), 9);
+  const said = { serial: 9, salt: 5 };
+  writeSegmentHead(head, 0, IDENTITY, said);
+  t.same(readSegmentHead(head, 0, IDENTITY), said);
   const rows = Buffer.alloc(3 * ROW_BYTES);
   const list = [0, 1, 2].map((i) => ({ hash: { low: i, high: -i }, start: 64 * (i + 1), bytes: 64 }));
   for (const [i, row] of list.entries()) writeRow(rows, i, row);

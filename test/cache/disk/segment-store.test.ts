@@ -45,6 +45,19 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('cut' as const), at: fc.nat(FILE_BYTES - 1) }) },
 );
 
+type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+
+const BEHIND_DAMAGE: Step[] = [
+  { type: 'append', key: 'https://a.test/0', bytes: 3_000 },
+  { type: 'append', key: 'https://a.test/0', bytes: 700 },
+  { type: 'flush' },
+  { type: 'restart', isClean: false },
+  { type: 'append', key: 'https://a.test/10', bytes: 0 },
+  { type: 'zeros', at: 1_709, bytes: 1_492 },
+  { type: 'append', key: 'https://a.test/10', bytes: 700 },
+  { type: 'zeros', at: 0, bytes: 0 },
+];
+
 /** Versions that may come back for a key; 0 is none. */
 type Allowed = Map<string, Set<number>>;
 
@@ -134,7 +147,11 @@ test('whatever happens to process and file, a record is as it was stored, and no
       }
       await open.close();
     }),
-    { numRuns: 150 },
+    {
+      numRuns: 150,
+      // A damaged record hides those behind it, which are not to come back when others are written in its place.
+      examples: [[BEHIND_DAMAGE]],
+    },
   );
 });
 
