@@ -99,7 +99,7 @@ test('a read-only file system: left out, in use when it can be written', MOUNTS,
 
 test('a limit on the size of files: left out', async (t) => {
   const path = temporary(t);
-  const script = `ulimit -f 2048; exec ${process.execPath} ${CHILD} ${join(path, 'cache')} 16777216`;
+  const script = `ulimit -f 2048; unset NODE_OPTIONS; exec ${process.execPath} ${CHILD} ${join(path, 'cache')} 16777216`;
   const disk = shell(t, 'bash', ['-c', script]);
   t.match(await disk.next('failed'), { failed: 'EFBIG' });
   t.match(await disk.send('has k', 'has'), { has: false });
