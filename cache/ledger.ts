@@ -80,7 +80,7 @@ export class Ledger {
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
   #leaseMs: number;
-  readonly #heard = Promise.withResolvers<void>();
+  readonly #firstHeartbeat = Promise.withResolvers<void>();
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = NEVER_CONNECTED;
   #index = new PurgeIndex();
@@ -169,12 +169,12 @@ export class Ledger {
     this.#latestKnown = Math.max(this.#latestKnown, newest);
     if (newest > this.#applied) return;
     this.#upToDateAt = now;
-    this.#heard.resolve();
+    this.#firstHeartbeat.resolve();
   }
 
   /** Resolves when it is up to date with the journal for the first time. */
   get whenUpToDate(): Promise<void> {
-    return this.#heard.promise;
+    return this.#firstHeartbeat.promise;
   }
 
   /** Returns whether the node has heard from the journal recently enough to trust its ledger (rule 7). */

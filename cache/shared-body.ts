@@ -135,7 +135,7 @@ export class SharedBody implements Windowed {
     return body;
   }
 
-  /** What `end` has returned is stored, or is not to be. */
+  /** Called when what `end` has returned is stored, or is not to be. */
   settle(): void {
     if (this.#readers.size === 0) this.#release();
   }

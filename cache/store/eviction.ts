@@ -57,10 +57,15 @@ export interface QueuedRows {
   change(row: number, field: number, from: number, to: number): void;
 }
 
-/** Words of the queues: heads, tails, times at which heads entered, classes that have a row, and what `FIELDS` names. */
+/**
+ * Words of the queues: heads, tails, times at which heads entered, classes that have a row, and what `FIELDS` names.
+ */
 const [HEADS, TAILS, TIMES, IN_USE, FIELDS] = [0, CLASSES, 2 * CLASSES, 3 * CLASSES, 4 * CLASSES] as const;
 
-/** Number of classes that have a row; rows; rows that have entered a queue, which wraps, as differences are all that count. */
+/**
+ * Number of classes that have a row; rows; rows that have entered a queue, which wraps, as differences are all that
+ * count.
+ */
 const [IN_USE_COUNT, SIZE, CLOCK, FIELD_COUNT] = [FIELDS, FIELDS + 1, FIELDS + 2, 3] as const;
 
 /** Words that queues need. */

@@ -55,7 +55,7 @@ export class KeyBytes {
   #last: string | undefined;
   /** Prefix that the bytes begin with, if they were joined: requests with the same header section have the same one. */
   #prefix: Buffer | undefined;
-  /** What follows it, if that was joined as text. */
+  /** Text that follows it, if that was joined as text. */
   #text: string | undefined;
   #suffix: Buffer | undefined;
 

@@ -108,8 +108,8 @@ export function recordBytes({ view }: RecordMemory, at: number): number {
 }
 
 /**
- * Makes the next record the one of a key whose variants lie in a value elsewhere, as they need more room than a record may
- * take. @param outside - Integers that say where, then those of the bodies of the variants.
+ * Makes the next record the one of a key whose variants lie in a value elsewhere, as they need more room than a record
+ * may take. @param outside - Integers that say where, then those of the bodies of the variants.
  * @returns Its bytes; `writeRecord` puts it where it is to be.
  */
 export function makeSplitRecord(key: string, outside: readonly number[]): number {

@@ -380,8 +380,8 @@ function readFields(
   while (at < end) {
     const next = readPlainField(text, at, end) || readField(fieldLine, text, at);
     const { name, value } = field;
-    const said = framing === undefined ? value : framing.note(name, value);
-    if (said !== undefined) headers.push(name, said);
+    const noted = framing === undefined ? value : framing.note(name, value);
+    if (noted !== undefined) headers.push(name, noted);
     at = next;
   }
 }

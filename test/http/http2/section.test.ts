@@ -13,7 +13,7 @@ function sectionOf(lines: readonly Line[]): Section {
   return section;
 }
 
-/** What two sections have in common that differ in method and path at most. */
+/** Returns the lines that sections have in common which differ in method and path at most. */
 function besidesTarget(lines: readonly Line[]): string {
   return JSON.stringify(lines.map(([name, value]) => (OF_TARGET.has(name) ? '' : [name, value])));
 }
