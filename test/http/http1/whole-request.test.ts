@@ -4,12 +4,13 @@ import fc from 'fast-check';
 import { type Test, test } from 'tap';
 import { limitsSchema } from '../../../config/schema/limits.ts';
 import { requestBody } from '../../../http/body/arriving-body.ts';
+import type { HttpError } from '../../../http/errors.ts';
 import { answerWhole, type ServerExchange } from '../../../http/exchange.ts';
 import { Recogniser } from '../../../http/http1/recogniser.ts';
 import { Http1Server } from '../../../http/http1/server.ts';
 import { wholeRequest } from '../../../http/http1/whole-request.ts';
 import { listen } from '../../../http/listener/listener.ts';
-import { dial } from '../../support/raw-client.ts';
+import { dial, statuses } from '../../support/raw-client.ts';
 import { STARTED } from '../../support/started.ts';
 
 const BOUNDS = { maxBytes: 1_000, maxLines: 5 };
@@ -140,3 +141,34 @@ test('a body of which a part is still to come is read by node:http, and whole', 
   t.equal(seen.here, 0);
   socket.destroy();
 });
+
+for (const [framing, framed] of [
+  ['its length', `Content-Length: 2000\r\n\r\n${'x'.repeat(2_000)}`],
+  ['chunks', `Transfer-Encoding: chunked\r\n\r\n7d0\r\n${'x'.repeat(2_000)}\r\n0\r\n\r\n`],
+] as const) {
+  test(`a body that is refused as too large leaves its connection open, and is read past: ${framing}`, async (t) => {
+    const { address, seen } = await start(t, (exchange) => {
+      try {
+        requestBody(exchange, 1_000);
+        answerWhole(exchange, 200, [], `<${exchange.target}>`);
+      } catch (error) {
+        answerWhole(exchange, (error as HttpError).status, [], `<${exchange.target} refused>`);
+      }
+    });
+    const socket = dial(address);
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1');
+    });
+    const large = `POST /1 HTTP/1.1\r\n${HOST}${framed}`;
+    socket.write(`${large}GET /2 HTTP/1.1\r\n${HOST}\r\n`);
+    while (!received.includes('</2>')) await once(socket, 'data');
+    socket.write(`${large}POST /3 HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`);
+    while (!received.includes('</3>')) await once(socket, 'data');
+    t.strictSame(statuses(received), [413, 200, 413, 200]);
+    t.strictSame(received.match(/<[^>]*>/g), ['</1 refused>', '</2>', '</1 refused>', '</3>']);
+    t.notMatch(received, /Connection: close/i);
+    t.equal(seen.byNode, 0);
+    socket.destroy();
+  });
+}
