@@ -7,10 +7,10 @@
  * never come there once the head has moved on.
  *
  * **Terms** have to tell a store that was restored from an older copy, which gives out numbers again
- * (journal/terms.ts). A control node appends to the term that is current only if that term began while its connection was open: all answers
- * on a connection are of one history (connection.ts), so a term that began meanwhile is of this history alone.
- * Otherwise the append begins a term of its own, which control nodes that are connected at that time go on with. So a
- * term has one history, and there are no more of them than connections.
+ * (journal/terms.ts). A control node appends to the term that is current only if that term began while its connection
+ * was open: all answers on a connection are of one history (connection.ts), so a term that began meanwhile is of this
+ * history alone. Otherwise the append begins a term of its own, which control nodes that are connected at that time go
+ * on with. So a term has one history, and there are no more of them than connections.
  *
  * **The watch is a doorbell.** Reads are linearisable; an event of the watch is a hint to read now.
  * @module

@@ -5,13 +5,17 @@ import tap, { type Test, test } from 'tap';
 import type { EtcdJournal } from '../../journal/etcd/journal.ts';
 import type { Journal } from '../../journal/journal.ts';
 import { identityOf, isInHistory, type JournalPosition } from '../../journal/terms.ts';
-import { type Cluster, type Member, startEtcd } from '../support/etcd.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { type Cluster, type Member, startEtcd, trusting } from '../support/etcd.ts';
 import { purges } from './contract.ts';
 import { call, encoded, newPrefix, openJournal, PATIENT, selectors } from './etcd.ts';
+import { followOn, serveJournal, source } from './served.ts';
 
 const cluster = await startEtcd(3);
 tap.teardown(() => cluster.stop());
 const { endpoints } = cluster;
+
+const PATIENCE_MS = 10_000;
 
 function newest(journal: Journal): JournalPosition {
   const { terms, newest: seq } = journal.state();
@@ -121,6 +125,55 @@ test('a transaction of unknown outcome is found in the store, and not made again
     t.equal(cut.left, 0, 'the answers were cut off');
   }
   t.same(await selectors(journal), expected);
+});
+
+test('a node that follows hears of the term that another control node begins', async (t) => {
+  const prefix = newPrefix();
+  const [one, other] = await Promise.all([openJournal(t, endpoints, prefix), openJournal(t, endpoints, prefix)]);
+  await one.append(purges(1));
+  const { url, problems } = await serveJournal(t, one);
+  const { follower, target } = followOn(t, source(url));
+  t.ok(await follower.caughtUp(newest(one), PATIENCE_MS));
+  await other.append(purges(2, 'joined'));
+  t.ok(await follower.caughtUp(newest(other), PATIENCE_MS));
+  t.equal(newest(other).identity, newest(one).identity, 'connected before the term began: the same term');
+  const later = await openJournal(t, endpoints, prefix);
+  await later.append(purges(2, 'later'));
+  t.not(newest(later).identity, newest(other).identity);
+  t.ok(await follower.caughtUp(newest(later), PATIENCE_MS));
+  t.same(target.position, newest(later));
+  t.same(problems, []);
+});
+
+test('a journal that cannot confirm its state sends no heartbeat', async (t) => {
+  const single = await startEtcd(1);
+  t.teardown(() => single.stop());
+  const [member] = single.members as readonly [Member];
+  const journal = await openJournal(t, single.endpoints, newPrefix());
+  await journal.append(purges(1));
+  const { url, ended, problems } = await serveJournal(t, journal, { heartbeatIntervalMs: 20 });
+  const messages = source(url)({ identity: undefined, seq: 0 }, new AbortController().signal)[Symbol.asyncIterator]();
+  for (let types = new Set<unknown>(); !types.has('heartbeat'); ) {
+    types = types.add(((await messages.next()).value as { type: string }).type);
+  }
+  await member.end();
+  await ended[0];
+  t.same(problems, ['journal_unreachable']);
+  await t.rejects(async () => {
+    while (!(await messages.next()).done);
+  });
+});
+
+test('with TLS: a client with a certificate is admitted, one without and one that does not trust etcd are not', async (t) => {
+  const certificate = makeCertificate(t.testdir(), 'etcd', ['localhost']);
+  const single = await startEtcd(1, certificate);
+  t.teardown(() => single.stop());
+  const prefix = newPrefix();
+  const journal = await openJournal(t, single.endpoints, prefix, { tls: trusting(certificate) });
+  t.match(await journal.append(purges(1)), { first: 1 });
+  const { ca } = trusting(certificate);
+  await t.rejects(openJournal(t, single.endpoints, prefix, { tls: { ca } }), { code: 'journal_unreachable' });
+  await t.rejects(openJournal(t, single.endpoints, prefix), { code: 'journal_unreachable', message: /self-signed/ });
 });
 
 test('a restored store gives out numbers again in another term, also by a control node that had not noticed', async (t) => {

@@ -7,6 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
+import { Agent, request } from 'undici';
+import type { MadeCertificate } from './certificate.ts';
 import { freePorts } from './ports.ts';
 
 export interface Member {
@@ -30,19 +32,26 @@ export interface Cluster {
 
 const START_MS = 30_000;
 
-/** @throws {Error} that says what to install where there is no etcd. */
-export async function startEtcd(count: 1 | 3): Promise<Cluster> {
+/**
+ * @param certificate - For `localhost`: members speak TLS, and want this certificate of clients, too.
+ * @throws {Error} that says what to install where there is no etcd.
+ */
+export async function startEtcd(count: 1 | 3, certificate?: MadeCertificate): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'seawall-etcd-'));
   const ports = await freePorts(2 * count);
   const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
+  const scheme = certificate === undefined ? 'http' : 'https';
+  const agent = new Agent(certificate && { connect: trusting(certificate) });
   const names = Array.from({ length: count }, (_, index) => `m${index}`);
   const cluster = names.map((name, index) => `${name}=${at(ports[2 * index + 1])}`).join();
   const members = names.map((name, index) => {
-    const [url, peer] = [at(ports[2 * index]), at(ports[2 * index + 1])];
+    const address = `${scheme}://127.0.0.1:${ports[2 * index]}`;
+    const url = certificate === undefined ? address : `https://localhost:${ports[2 * index]}`;
+    const peer = at(ports[2 * index + 1]);
     const args = Object.entries({
       name,
       'data-dir': join(folder, name),
-      'listen-client-urls': url,
+      'listen-client-urls': address,
       'advertise-client-urls': url,
       'listen-peer-urls': peer,
       'initial-advertise-peer-urls': peer,
@@ -50,7 +59,13 @@ export async function startEtcd(count: 1 | 3): Promise<Cluster> {
       'initial-cluster-token': folder,
       logger: 'zap',
       'log-level': 'error',
-    }).flatMap(([option, value]) => [`--${option}`, value]);
+      ...(certificate && {
+        'cert-file': certificate.cert_file,
+        'key-file': certificate.key_file,
+        'client-cert-auth': 'true',
+        'trusted-ca-file': certificate.cert_file,
+      }),
+    }).map(([option, value]) => `--${option}=${value}`);
     let child = launch(args);
     return {
       url,
@@ -67,16 +82,17 @@ export async function startEtcd(count: 1 | 3): Promise<Cluster> {
       },
       async start() {
         child = launch(args);
-        await answering(url, child);
+        await answering(url, child, agent);
       },
     };
   });
   const stop = async (): Promise<void> => {
     for (const member of members) if (member.process.pid !== undefined) await member.end();
+    await agent.close();
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await Promise.all(members.map(({ url, process: child }) => answering(url, child)));
+    await Promise.all(members.map(({ url, process: child }) => answering(url, child, agent)));
   } catch (error) {
     await stop();
     throw error;
@@ -91,18 +107,23 @@ function launch(args: readonly string[]): ChildProcess {
 }
 
 /** Resolves when the member answers linearisable reads. */
-async function answering(url: string, child: ChildProcess): Promise<void> {
+async function answering(url: string, child: ChildProcess, dispatcher: Agent): Promise<void> {
   const signal = AbortSignal.timeout(START_MS);
   while (!signal.aborted) {
     if (child.pid === undefined) {
       throw new Error('there is no program `etcd`: these tests need it, install it with `apt-get install etcd-server`');
     }
     if (child.exitCode !== null) throw new Error(`etcd has ended with status ${child.exitCode}`);
-    const response = await fetch(`${url}/v3/kv/range`, { method: 'POST', body: '{"key":"YQ=="}', signal }).catch(
-      () => undefined,
-    );
-    if (response?.ok) return;
+    const call = { method: 'POST', body: '{"key":"YQ=="}', signal, dispatcher } as const;
+    const response = await request(`${url}/v3/kv/range`, call).catch(() => undefined);
+    await response?.body.dump();
+    if (response?.statusCode === 200) return;
     await timeout(50);
   }
   throw new Error(`etcd at ${url} does not answer`);
+}
+
+/** Options of a client of such members. */
+export function trusting({ cert, key }: MadeCertificate): { ca: string; cert: string; key: string } {
+  return { ca: cert, cert, key };
 }
