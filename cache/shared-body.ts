@@ -181,8 +181,7 @@ export class SharedBody implements Windowed {
 
   #retain(): void {
     if (this.#isHeld || this.#stored === undefined) return;
-    this.#isHeld = true;
-    this.#stored.retain();
+    this.#isHeld = this.#stored.retain();
   }
 
   /** Frees the memory once there are no readers and no more chunks. */

@@ -10,7 +10,7 @@
  * @module
  */
 import { readArguments } from '../test/support/arguments.ts';
-import { type HitRatio, lru, replay, seawallStore } from './hit-ratio/replay.ts';
+import { type HitRatio, lru, replay, STORES, seawallStore } from './hit-ratio/replay.ts';
 import { madeTraces, readTrace, type Trace, TraceError } from './hit-ratio/traces.ts';
 import { print, type Row } from './report.ts';
 
@@ -23,6 +23,7 @@ Options:
   --trace FILE   Lines time,key,size, plain or compressed by gzip. By default the
                  sample of load-tests/traces and traces that are made from a seed.
   --memory LIST  Memory, in per cent of the bytes of all objects. By default 0.1,1,10.
+  --store NAME   memory, the store that nodes use (the default), or shared, the one that threads share (ADR 19).
   --help         Say this.
 `;
 
@@ -38,7 +39,12 @@ const GOALS: ReadonlyMap<number, readonly [objects: number, bytes: number]> = ne
 /** Points that the store may be below LRU. */
 const MAX_BELOW_LRU = 0.5;
 
-const { values, refuse } = readArguments('hit-ratio', HELP, { trace: '', memory: '0.1,1,10' });
+const { values, refuse } = readArguments('hit-ratio', HELP, {
+  trace: '',
+  memory: '0.1,1,10',
+  store: 'memory',
+});
+const kind = STORES.find((one) => one === values.store) ?? refuse(`--store needs one of ${STORES.join(', ')}`);
 const percents = values.memory.split(',').map(Number);
 if (!percents.every((percent) => percent > 0 && percent <= 1_000)) refuse('--memory needs per cent, such as 0.1,1,10');
 
@@ -63,7 +69,7 @@ function report(trace: Trace, goals: typeof GOALS): void {
 function rows(trace: Trace, percent: number, goals: typeof GOALS): Row[] {
   const memory = Math.round((trace.footprint * percent) / 100);
   const began = process.cpuUsage();
-  const ours = replay(trace, seawallStore(memory));
+  const ours = replay(trace, seawallStore(kind, memory));
   const { user, system } = process.cpuUsage(began);
   const its = replay(trace, lru(memory));
   const goal = goals.get(percent);

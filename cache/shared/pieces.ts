@@ -388,8 +388,7 @@ export class PiecedBody implements StoredBody {
     return this.#pieces === pieces;
   }
 
-  /** @returns False if it is not stored any more. */
-  tryRetain(): boolean {
+  retain(): boolean {
     if (this.#holders === 0) {
       const views = this.#pieces.pinAll(this);
       if (views === undefined) return false;
@@ -397,11 +396,6 @@ export class PiecedBody implements StoredBody {
     }
     this.#holders++;
     return true;
-  }
-
-  /** @throws {EvictedError} if it is not stored any more. */
-  retain(): void {
-    if (!this.tryRetain()) throw new EvictedError();
   }
 
   release(): void {
@@ -432,7 +426,7 @@ export class PiecedBody implements StoredBody {
 
   /** @throws {EvictedError} if it is not stored any more. */
   open(range: ByteRange): BodyReader {
-    this.retain();
+    if (!this.retain()) throw new EvictedError();
     const segment = this.segments.find(({ start, end }) => start <= range.start && end >= range.end);
     const skip = range.start - (segment?.start ?? 0);
     return new CopyingReader(new SegmentReader(segment?.chunks ?? [], skip, range.end - range.start, this));

@@ -32,7 +32,7 @@ import type { Store, StoredBody, StoreWriter } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import { type Claim, FillClaims } from './fill-claims.ts';
 import { IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
-import { PiecedBody, Pieces } from './pieces.ts';
+import { EvictedError, PiecedBody, Pieces } from './pieces.ts';
 import { SharedData } from './shared-data.ts';
 import { MAX_ATTEMPTS, SharedIndex } from './shared-index.ts';
 import { NO_ROW, PLACE, REFERENCES, SharedRows } from './shared-rows.ts';
@@ -193,7 +193,7 @@ export class SharedStore implements Store {
       let list: readonly StoredResponse[] = variants
         .filter(({ body }) => {
           // One that was evicted since it was looked up takes its response with it.
-          const isThere = !(body instanceof PiecedBody) || body.tryRetain();
+          const isThere = !(body instanceof PiecedBody) || body.retain();
           if (body instanceof PiecedBody && isThere) held.push(body);
           return isThere;
         })
@@ -353,7 +353,7 @@ export class SharedStore implements Store {
     if (!isSplit(this.#data, at)) return readRecord(this.#data, at, this.#source, isKept);
     const integers = outsideOf(this.#data, at).values();
     const value = this.#pieces.read(() => integers.next().value as number);
-    if (!value.tryRetain()) return undefined;
+    if (!value.retain()) return undefined;
     const buffer = Buffer.concat(value.segments.flatMap(({ chunks }) => chunks));
     value.release();
     const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
@@ -465,7 +465,7 @@ export class SharedStore implements Store {
 
   #withSegments<T>(body: StoredBody, action: (segments: readonly Segment[]) => T): T {
     if (body instanceof MemoryBody) return action(body.ranges);
-    body.retain();
+    if (!body.retain()) throw new EvictedError();
     try {
       return action((body as PiecedBody).segments);
     } finally {

@@ -116,8 +116,9 @@ export class MemoryBody implements StoredBody {
     this.size = bytes + BODY_BYTES + chunks * CHUNK_BYTES;
   }
 
-  retain(): void {
+  retain(): boolean {
     if (this.#holders++ === 0) this.#account?.(this.size);
+    return true;
   }
 
   release(): void {

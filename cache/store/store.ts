@@ -30,8 +30,12 @@ export interface StoredBody {
    * @param range - Must lie within one of `ranges`.
    */
   open(range: ByteRange): BodyReader;
-  /** It is referenced, and counts as memory in use until `release`, stored or not. */
-  retain(): void;
+  /**
+   * It is referenced, and counts as memory in use until `release`, stored or not.
+   *
+   * @returns False if it is not there any more: then there is nothing to release.
+   */
+  retain(): boolean;
   release(): void;
 }
 

@@ -3,7 +3,10 @@
  * @module
  */
 import { LRUCache } from 'lru-cache';
+import { makeSharedMemory } from '../../cache/shared/layout.ts';
+import { SharedStore } from '../../cache/shared/shared-store.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
+import type { Store } from '../../cache/store/store.ts';
 import { storedResponse } from '../../test/support/stored-response.ts';
 import type { Trace } from './traces.ts';
 
@@ -19,9 +22,19 @@ interface Replayed {
   access(object: number, size: number): boolean;
 }
 
-/** The store that nodes use, with real records and bodies. @param memoryBytes - As the key `memory` of a config. */
-export function seawallStore(memoryBytes: number): Replayed {
-  const store = new MemoryStore(memoryBytes);
+/** `memory`: the store that nodes use; `shared`: the one that threads share (ADR 19). */
+export const STORES = ['memory', 'shared'] as const;
+export type StoreKind = (typeof STORES)[number];
+
+function openStore(kind: StoreKind, memoryBytes: number): Store {
+  if (kind === 'memory') return new MemoryStore(memoryBytes);
+  const memory = makeSharedMemory({ maxBytes: memoryBytes, threads: 1 });
+  return new SharedStore(memory, SharedStore.supervise(memory, memoryBytes).addThread());
+}
+
+/** A store, with real records and bodies. @param memoryBytes - As the key `memory` of a config. */
+export function seawallStore(kind: StoreKind, memoryBytes: number): Replayed {
+  const store = openStore(kind, memoryBytes);
   const now = Date.now();
   return {
     access(object, size) {

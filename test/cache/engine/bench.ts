@@ -8,6 +8,7 @@ import { cacheKey } from '../../../cache/key.ts';
 import { Ledger, NOTHING_KNOWN } from '../../../cache/ledger.ts';
 import type { StoreRefusal } from '../../../cache/policy/refusals.ts';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
+import type { Store } from '../../../cache/store/store.ts';
 import { compileRules } from '../../../config/match.ts';
 import { rulePath } from '../../../config/rule-path.ts';
 import { type SiteConfig, siteSchema } from '../../../config/schema.ts';
@@ -18,6 +19,7 @@ import type { BodyReader } from '../../../http/message.ts';
 import { parseRequestTarget } from '../../../http/request-target.ts';
 import { epochMs, monotonicMs } from '../../../lib/clock.ts';
 import { ScriptedUpstream } from '../../support/scripted-fetch.ts';
+import { openStore } from '../shared/open-store.ts';
 
 /** Sat, 01 Mar 2025 00:00:00 GMT */
 export const START_MS = 1_740_787_200_000;
@@ -28,6 +30,7 @@ export interface BenchOptions {
   readonly maxBytes?: number;
   readonly fillWindowBytes?: number;
   readonly maxWaiters?: number;
+  readonly store?: 'memory' | 'shared';
 }
 
 export interface Ask {
@@ -41,7 +44,7 @@ export interface Ask {
 
 export class Bench {
   readonly upstream = new ScriptedUpstream();
-  readonly store: MemoryStore;
+  readonly store: Store;
   readonly ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
   readonly engine: CacheEngine;
   readonly site: SiteConfig;
@@ -50,8 +53,14 @@ export class Bench {
   readonly #rules: CacheRequest['rules'];
   now = START_MS;
 
-  constructor({ site, maxBytes = 64 * 2 ** 20, fillWindowBytes = 2 ** 22, maxWaiters = 1_000 }: BenchOptions = {}) {
-    this.store = new MemoryStore(maxBytes);
+  constructor({
+    site,
+    maxBytes = 64 * 2 ** 20,
+    fillWindowBytes = 2 ** 22,
+    maxWaiters = 1_000,
+    store = 'memory',
+  }: BenchOptions = {}) {
+    this.store = store === 'memory' ? new MemoryStore(maxBytes) : openStore(maxBytes).store;
     this.site = siteSchema.parse({
       name: 'shop',
       hosts: ['*'],

@@ -218,9 +218,10 @@ test('every reader gets the representation, for any sizes of chunks, windows and
         maxLength: 4,
       }),
       fc.constantFrom(100_000, 2 ** 22),
-      async (bytes, chunkBytes, fillWindowBytes, visitors, maxBytes) => {
+      fc.constantFrom('memory' as const, 'shared' as const),
+      async (bytes, chunkBytes, fillWindowBytes, visitors, maxBytes, store) => {
         const body = pattern(bytes);
-        const bench = new Bench({ maxBytes, fillWindowBytes });
+        const bench = new Bench({ maxBytes, fillWindowBytes, store });
         bench.upstream.onRequest = (exchange) =>
           queueMicrotask(() => {
             if (field(exchange.request.headers, 'if-range') !== undefined) answerRange(exchange, body, chunkBytes);
@@ -249,7 +250,7 @@ test('every reader gets the representation, for any sizes of chunks, windows and
         return true;
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 120 },
   );
   t.pass();
 });
