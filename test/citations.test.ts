@@ -86,7 +86,11 @@ test('the index of decisions has each with a status, and no other', async (t) =>
   for (const [, number, file = '', , status = ''] of listed) {
     const [heading = ''] = textOf(`docs/adr/${file}`).split('\n');
     t.ok(heading.startsWith(`# ${number}. `), `${file} begins with its number`);
-    t.match(status, /^(?:in force|replaced by \[\d+\]\([\w-]+\.md\)|(?:a sketch|a module), not in use|proposed|considered|a sketch)/, file);
+    t.match(
+      status,
+      /^(?:in force|replaced by \[\d+\]\([\w-]+\.md\)|(?:a sketch|a module), not in use|proposed|considered|a sketch)/,
+      file,
+    );
   }
 });
 
