@@ -7,10 +7,7 @@ import type { Logger } from 'pino';
 import { siblingPath } from '../config/path.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { Spool } from '../http/body/spool.ts';
-import type { ServerExchange } from '../http/exchange.ts';
 import { expectsProxyHeader, visitorAddress } from '../http/fields/client-address.ts';
-import { Recogniser } from '../http/http1/recogniser.ts';
-import { Http1Server } from '../http/http1/server.ts';
 import { addressBlock } from '../http/listener/address-block.ts';
 import { AddressCounts } from '../http/listener/address-counts.ts';
 import { LISTENER_LIFETIME, type ListenerOptions, listen } from '../http/listener/listener.ts';
@@ -25,14 +22,14 @@ import { openNodeDisk } from '../tier/node-disk.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
 import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
-import { FastPath } from './fast-path.ts';
-import { FastStreams } from './fast-streams.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
-import { answerVisitor } from './pipeline.ts';
+import { VisitorPipeline } from './pipeline.ts';
+import { PreparedResponses } from './prepared-responses.ts';
 import { EdgeRouting } from './routing.ts';
 import { isProxy, senderOf } from './senders.ts';
 import { type EdgeContext, readUpgrade } from './visitor.ts';
+import { type Delivery, visitorServer } from './visitor-server.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
 export interface EdgeOptions {
@@ -42,8 +39,8 @@ export interface EdgeOptions {
   readonly origin?: OriginAccess | undefined;
   /** Worker of the edge that this process is; absent: the only one. */
   readonly worker?: WorkerOptions | undefined;
-  /** Without it every request goes the long way, with the same answers; for tests that compare the two. */
-  readonly fastPath?: boolean | undefined;
+  /** `prepared` but for tests that compare the ways to deliver: the answers are the same. */
+  readonly delivery?: Delivery | undefined;
   readonly log: Logger;
   /** `wallNow` but for tests. */
   readonly now?: (() => EpochMs) | undefined;
@@ -67,8 +64,8 @@ export interface EdgeNode {
     readonly worker: string | undefined;
   };
   readonly core: NodeCore;
-  /** Requests that were answered before HTTP was parsed. */
-  readonly answeredFast: number;
+  /** Requests that were answered with prepared bytes. */
+  readonly answeredPrepared: number;
   /** The edge's processes, this one included. */
   setWorkers(workers: readonly WorkerAddress[]): void;
   /** Other keys for session tickets, from now on. */
@@ -99,7 +96,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   await checkNodeInternals(log);
   const components = new Components<RegionConfig>(options.componentEvents);
   const parts = await startParts(components, options);
-  const { config, core, peers, geo, fast, tls } = parts;
+  const { config, core, peers, geo, prepared, tls } = parts;
   const reusePort = worker !== undefined;
   const secret = (): string => config.value.tier_secret;
   const forNodes = { core, secret, routing: routingOf(parts, options) };
@@ -138,8 +135,8 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
       control: control?.address,
       worker: ownTier?.address,
     },
-    get answeredFast() {
-      return fast?.answered ?? 0;
+    get answeredPrepared() {
+      return prepared.answered;
     },
     setTicketKeys: (keys) => tls?.tickets.set(keys),
     setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
@@ -172,7 +169,7 @@ type Parts = Awaited<ReturnType<typeof startParts>>;
 /** Starts what an edge consists of beside its listeners. */
 async function startParts(
   components: Components<RegionConfig>,
-  { region, edge, origin, log, now, worker, fastPath = true }: EdgeOptions,
+  { region, edge, origin, log, now, worker, delivery = 'prepared' }: EdgeOptions,
 ) {
   const { name } = edge;
   if (origin !== undefined) {
@@ -228,6 +225,10 @@ async function startParts(
       }),
   );
   const requests = new AddressCounts();
+  const prepared = await components.start('prepared', () => new PreparedResponses(name, region.limits), {
+    update: (part, { limits }) => part.update(limits),
+    close: (part) => part.close(),
+  });
   const visits = await components.start(
     'visits',
     () =>
@@ -239,24 +240,17 @@ async function startParts(
         geo,
         requests,
         spool,
+        prepared,
         hot: new HotKeys({ after: of.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
       })),
   );
-  const fast = fastPath
-    ? await components.start('fast path', () => new FastPath(visits.current), {
-        update: (part) => part.update(visits.current),
-        drain: (part) => part.server.close(),
-        close: (part) => part.close(),
-      })
-    : undefined;
-  const front =
-    fast?.server ??
-    (await components.start('front', () => plainFront(core), {
-      drain: (part) => part.close(),
-      close: () => undefined,
-    }));
-  const onRequest = (exchange: ServerExchange): void => void answerVisitor(visits.current, exchange);
-  const streams = fast && new FastStreams(fast);
+  const pipeline = new VisitorPipeline(visits);
+  const front = await components.start('front', () => visitorServer(core, pipeline, delivery), {
+    update: (part) => part.update(),
+    drain: (part) => part.server.close(),
+    close: () => undefined,
+  });
+  const onRequest = pipeline.answer;
   const tls =
     edge.listen_tls === undefined
       ? undefined
@@ -265,11 +259,11 @@ async function startParts(
           () =>
             visitorTls(core, region, worker, {
               onRequest,
-              answer: streams && ((connection, request) => streams.answer(connection, request)),
+              isPrepared: delivery === 'prepared',
             }),
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
-  return { config, core, peers, geo, visits, fast, front, onRequest, tls, connections: new AddressCounts() };
+  return { config, core, peers, geo, prepared, visits, front, onRequest, tls, connections: new AddressCounts() };
 }
 
 function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {
@@ -307,7 +301,7 @@ function visitorListener(
       refused: (error) => core.refused('public', error),
     },
     allowHalfOpen: true,
-    onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
+    onConnection: (socket, wire, hasServed) => front.server.accept(socket, wire, hasServed),
     onRequest,
     onRefused: (error) => core.refused('public', error),
     onUpgrade: (request) =>
@@ -331,16 +325,4 @@ function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): Routi
     });
     return new EdgeRouting({ peers, origin, site, key, requester: asked, call: next, trace });
   };
-}
-
-/** Recognises nothing: every request goes the long way. */
-function plainFront(core: NodeCore): Http1Server<undefined> {
-  const recogniser = new Recogniser({ maxBytes: 0, maxLines: 0, meaningOf: () => undefined });
-  return new Http1Server({
-    recogniser: () => recogniser,
-    limits: () => core.limits,
-    allowHalfOpen: true,
-    answer: () => false,
-    ask: () => undefined,
-  });
 }

@@ -15,14 +15,16 @@ import { visitorAddress } from '../http/fields/client-address.ts';
 import { withoutHop } from '../http/fields/forwarding.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
-import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
+import type { MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
 import type { NodeCore, Reply } from '../tier/node-core.ts';
 import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
 import { finishedHead } from './finish.ts';
+import { PreparedAnswer } from './prepared-answer.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
+import { parsedAs, type SectionProfile } from './section-profile.ts';
 import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
 import {
@@ -34,19 +36,20 @@ import {
   readHead,
   routing,
   steerVisitor,
-  visitorBlock,
+  UNKNOWN_ADDRESS,
 } from './visitor.ts';
+import { rememberedProfile, rememberedVisitor } from './visitor-memory.ts';
 
 /** One request of a visitor. */
 class VisitorRequest implements RequestContext {
-  readonly core: NodeCore;
   /** The config that it is answered by, whatever is reloaded meanwhile. */
-  readonly edge: EdgeContext;
-  readonly exchange: ServerExchange;
+  edge: EdgeContext;
+  exchange: ServerExchange;
+  startedAt: MonotonicMs;
   readonly listener = 'public';
-  readonly startedAt: MonotonicMs = monotonicNow();
-  /** Block of addresses that it counts for. */
-  readonly visitor: string;
+  readonly prepared = new PreparedAnswer();
+  /** Block of addresses that it counts for, while it does. */
+  visitor: string | undefined;
   /** Its head, once it is read. */
   parsed: ParsedRequest | undefined;
   /** Its header section and body, as they go upstream. */
@@ -57,16 +60,29 @@ class VisitorRequest implements RequestContext {
   isOwn = false;
   reply: Reply | undefined;
   bytes = 0;
-  readonly trace: RequestTrace | undefined;
+  trace: RequestTrace | undefined;
+  /** True if it was answered at once, and left nothing behind: the next request may have this object. */
+  isReusable = false;
   #id: string | undefined;
 
-  constructor(edge: EdgeContext, exchange: ServerExchange, visitor: string, parsed: ParsedRequest | undefined) {
-    this.core = edge.core;
+  constructor(edge: EdgeContext, exchange: ServerExchange) {
     this.edge = edge;
     this.exchange = exchange;
-    this.visitor = visitor;
-    this.parsed = parsed;
-    this.trace = edge.core.tracer.begin(this);
+    this.startedAt = exchange.arrivedAt;
+  }
+
+  /** Begins anew; for one that is reusable. */
+  begin(edge: EdgeContext, exchange: ServerExchange): this {
+    this.edge = edge;
+    this.exchange = exchange;
+    this.startedAt = exchange.arrivedAt;
+    this.prepared.isFound = false;
+    this.isReusable = false;
+    return this;
+  }
+
+  get core(): NodeCore {
+    return this.edge.core;
   }
 
   /** Made when it is first used: most requests are neither logged nor sent to another node. */
@@ -85,50 +101,107 @@ const PHASES: Phases<Phase, VisitorRequest> = {
   route,
   body: takeBody,
   cache,
-  deliver: deliverReply,
-  log: logReply,
+  deliver,
+  log,
 };
 
-/**
- * Answers a visitor's request. Never rejects.
- *
- * @param known - Head of the request, where it is read already.
- * @param visitor - Block of addresses that it counts for.
- */
-export async function answerVisitor(
-  edge: EdgeContext,
-  exchange: ServerExchange,
-  known?: ParsedRequest,
-  visitor: string = visitorBlock(edge, exchange),
-): Promise<void> {
-  const { core, requests, peers } = edge;
-  const context = new VisitorRequest(edge, exchange, visitor, known);
-  if (!requests.begin(visitor, core.limits.requests_per_address)) {
-    fail(context, new HttpError('too_many_requests', visitor));
-    await runPhases(PHASES, 'deliver', context, fail);
-    return;
+/** Answers visitors' requests. */
+export class VisitorPipeline {
+  /** Context of the requests that begin. */
+  readonly #visits: { readonly current: EdgeContext };
+  /** One that was answered at once: requests like it, which are most, need no object of their own. */
+  #spare: VisitorRequest | undefined;
+
+  constructor(visits: { readonly current: EdgeContext }) {
+    this.#visits = visits;
   }
-  try {
-    await runPhases(PHASES, 'receive', context, fail);
-  } finally {
-    context.body?.destroy(); // or what it has in the spool would stay there
-    if (context.isOwn) peers.ownInFlight--;
-    requests.end(visitor);
-  }
+
+  /** Never throws. */
+  readonly answer = (exchange: ServerExchange): void => {
+    const edge = this.#visits.current;
+    const context = this.#spare?.begin(edge, exchange) ?? new VisitorRequest(edge, exchange);
+    this.#spare = undefined;
+    runPhases(PIPELINE, 'receive', context);
+    if (context.isReusable) this.#spare = context;
+  };
 }
 
+function finish({ edge, body, isOwn, visitor }: VisitorRequest): void {
+  body?.destroy(); // or what it has in the spool would stay there
+  if (isOwn) edge.peers.ownInFlight--;
+  if (visitor !== undefined) edge.requests.end(visitor);
+}
+
+const PIPELINE = { phases: PHASES, fail, finish };
+
 function fail(context: VisitorRequest, cause: unknown): void {
-  const { core, id } = context;
+  const { core, exchange, id } = context;
+  if (exchange.prepared?.claim() === false) exchange.abort(); // a defect, before requests that came with it
   context.reply = core.errorReply(context, core.asHttpError(cause, id), []);
 }
 
+/** Answers at once what the store can answer in prepared form; reads all other requests. */
+function receive(context: VisitorRequest): 'deliver' | 'admit' | 'purge' | 'done' {
+  const { edge, exchange, prepared } = context;
+  const sink = exchange.prepared;
+  if (sink === undefined) return read(context, null);
+  const profile = rememberedProfile(edge, exchange.peer, sink.section);
+  if (profile === null || !prepared.find(edge, exchange, sink, profile)) {
+    return sink.claim() ? read(context, profile) : 'done';
+  }
+  const { tracer } = edge.core;
+  if (tracer.isOnForPrepared) {
+    context.trace = tracer.begin(context);
+    context.site = profile.served.site;
+    context.reply = prepared.asReply();
+  }
+  return 'deliver';
+}
+
 /** Reads the head, strictly, cleans it of what no visitor may say, and finds the site and the key. */
-function receive(context: VisitorRequest): 'admit' | 'purge' {
+function read(context: VisitorRequest, profile: SectionProfile | null): 'admit' | 'purge' {
   const { core, edge, exchange } = context;
-  if (context.parsed === undefined) checkHead(exchange, core.limits.max_headers);
-  context.parsed ??= readHead(edge, exchange);
+  const { method, target, remoteAddress = UNKNOWN_ADDRESS } = exchange;
+  context.trace = core.tracer.begin(context);
+  const visitor = rememberedVisitor(edge, exchange);
+  if (!edge.requests.begin(visitor, core.limits.requests_per_address)) {
+    throw new HttpError('too_many_requests', visitor);
+  }
+  context.visitor = visitor;
+  const known = profile === null ? undefined : parsedAs(profile, method, target, remoteAddress);
+  if (known === undefined) checkHead(exchange, core.limits.max_headers);
+  context.parsed = known ?? readHead(edge, exchange);
   context.site = context.parsed.served.site;
-  return exchange.method === 'PURGE' ? 'purge' : 'admit';
+  return method === 'PURGE' ? 'purge' : 'admit';
+}
+
+/** Sends the answer: at once, if it is in one piece and there is room for it. */
+function deliver(context: VisitorRequest): 'log' | Promise<'log'> {
+  const { edge, prepared } = context;
+  if (!prepared.isFound) return deliverReply(context);
+  context.trace?.note('lookup', { hit: true, detail: prepared.isOwner ? undefined : 'hot-copy' });
+  prepared.note(edge);
+  if (prepared.send()) {
+    context.bytes = prepared.bodyBytes;
+    context.isReusable = context.trace === undefined;
+    return 'log';
+  }
+  if (prepared.isOwner) {
+    context.isOwn = true;
+    edge.peers.ownInFlight++;
+  }
+  return prepared.stream(edge).then((written) => {
+    context.bytes = written;
+    return 'log';
+  });
+}
+
+/** Counts the answer, and writes the line of the access log. */
+function log(context: VisitorRequest): 'done' {
+  const { core, exchange, prepared, startedAt, bytes } = context;
+  if (!prepared.isFound) return logReply(context);
+  core.answered(prepared.counter, prepared.status, bytes, startedAt, exchange);
+  return 'done';
 }
 
 /** Purges by the method PURGE, for who may. */
@@ -178,7 +251,7 @@ function route(context: VisitorRequest): 'body' | 'deliver' {
 
 /** Takes the request's body, if it has one. */
 function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
-  const { edge, exchange, parsed, visitor } = context;
+  const { edge, exchange, parsed, visitor = '' } = context;
   const { site } = (parsed as ParsedRequest).served;
   const arriving = requestBody(exchange, site.max_request_body);
   if (arriving === undefined) return 'cache';

@@ -6,14 +6,18 @@
  * @module
  */
 import type { StoredResponse } from '../cache/stored-response.ts';
+import type { LimitsConfig } from '../config/schema.ts';
+import type { PreparedForm } from '../http/prepared-delivery.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
-import { type Form, type Kind, Prepared } from './prepared.ts';
+import { type Kind, Prepared } from './prepared.ts';
 
 /** Answers that are kept whole, together; they are dropped after a second. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
 
 const WHOLE_MS = 1_000;
+
+type KeepAlive = Pick<LimitsConfig, 'keep_alive_timeout'>;
 
 export class PreparedResponses {
   readonly #node: string;
@@ -21,20 +25,28 @@ export class PreparedResponses {
   #wholeBytes = 0;
   readonly #timer: NodeJS.Timeout;
   /** Announced to visitors; a change makes what is prepared anew. */
-  keepAliveMs = 0;
+  #keepAliveMs: number;
+  /** Requests that were answered from them. */
+  answered = 0;
 
   /** @param node - Name of the node. */
-  constructor(node: string) {
+  constructor(node: string, { keep_alive_timeout: keepAliveMs }: KeepAlive) {
     this.#node = node;
+    this.#keepAliveMs = keepAliveMs;
     this.#timer = setInterval(() => this.#discardWhole(), WHOLE_MS).unref();
+  }
+
+  /** Goes by the new config from now on. */
+  update({ keep_alive_timeout: keepAliveMs }: KeepAlive): void {
+    this.#keepAliveMs = keepAliveMs;
   }
 
   /** @param request - Whose path is one under whose key the response is stored. */
   of(stored: StoredResponse, served: ServedSite, request: { readonly path: string }): Prepared {
     const known = stored.prepared;
-    if (known instanceof Prepared && known.isFor(stored, served, this.keepAliveMs)) return known;
+    if (known instanceof Prepared && known.isFor(stored, served, this.#keepAliveMs)) return known;
     const { path } = request;
-    const prepared = new Prepared({ stored, served, path, node: this.#node, keepAliveMs: this.keepAliveMs });
+    const prepared = new Prepared({ stored, served, path, node: this.#node, keepAliveMs: this.#keepAliveMs });
     stored.prepared = prepared;
     return prepared;
   }
@@ -43,7 +55,7 @@ export class PreparedResponses {
    * @returns The whole answer; the next one within the second finds it ready, if the last one was no longer ago, and
    * while there is room.
    */
-  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: EpochMs, form?: Form): Buffer | undefined {
+  makeBytes(prepared: Prepared, kind: Kind, isHotCopy: boolean, now: EpochMs, form?: PreparedForm): Buffer | undefined {
     // What is asked for less often would only be carried from one collection of garbage to the next.
     const keeps = this.#wholeBytes < WHOLE_BYTES && prepared.isUsedWithin(WHOLE_MS, now);
     const bytes = prepared.makeBytes(kind, isHotCopy, now, keeps, form);

@@ -16,6 +16,7 @@ import { factsOf, type StoredFacts } from '../cache/stored-facts.ts';
 import type { StoredResponse } from '../cache/stored-response.ts';
 import { reasonPhrase } from '../http/exchange.ts';
 import { fieldLines, isFieldLine, type RawHeaders, withField } from '../http/fields/headers.ts';
+import { HTTP1_FORM } from '../http/http1/prepared-form.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
@@ -36,20 +37,10 @@ export interface PreparedOptions {
   readonly keepAliveMs: number;
 }
 
-/** Prepared answer: the bytes before its body. */
-export interface Form {
-  /** Index of its answers among those of other forms. */
-  readonly from: number;
-  /** @returns `undefined` where it cannot be in one piece. */
-  beginningOf(head: string, bodyBytes: number): string | Buffer | undefined;
-}
-
-export const HTTP1: Form = { from: 0, beginningOf: (head) => head };
-
-/** As many answers as a form has. */
-export const PLACES = 6;
-
 const KINDS: Readonly<Record<Kind, number>> = { whole: 0, head: 2, 'not-modified': 4 };
+
+/** Number of answers of each form. */
+const ANSWERS = 6;
 
 function placeOf(kind: Kind, isHotCopy: boolean): number {
   return KINDS[kind] + (isHotCopy ? 1 : 0);
@@ -93,8 +84,8 @@ export class Prepared {
   }
 
   /** @returns The bytes of the answer, head and body, if they are ready. */
-  readyBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, form = HTTP1): Buffer | undefined {
-    const block = this.#blocks[form.from + placeOf(kind, isHotCopy)];
+  readyBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, form = HTTP1_FORM): Buffer | undefined {
+    const block = this.#blocks[form.index * ANSWERS + placeOf(kind, isHotCopy)];
     return block !== undefined && now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
   }
 
@@ -103,7 +94,7 @@ export class Prepared {
    * of it.
    * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
-  makeBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, keeps: boolean, form = HTTP1): Buffer | undefined {
+  makeBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, keeps: boolean, form = HTTP1_FORM): Buffer | undefined {
     const length = kind === 'whole' ? this.stored.length : 0;
     const head = this.head(kind, isHotCopy, now);
     const beginning = head === undefined ? undefined : form.beginningOf(head, length);
@@ -118,7 +109,7 @@ export class Prepared {
         at += piece.copy(bytes, at);
       }
     }
-    const place = form.from + placeOf(kind, isHotCopy);
+    const place = form.index * ANSWERS + placeOf(kind, isHotCopy);
     if (keeps) this.#blocks[place] = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
     return bytes;
   }

@@ -50,7 +50,7 @@ export interface SectionProfile {
   readonly hotCopies: AnswerCounter;
 }
 
-/** @returns `undefined` where requests like this are answered on the long way only. */
+/** @returns `undefined` where requests like this are not answered with prepared bytes. */
 export function profileSection(edge: EdgeContext, head: VisitorHead): SectionProfile | undefined {
   let parsed: ReturnType<typeof readHead>;
   try {
@@ -101,7 +101,8 @@ function bytesAround({ prefix, suffix }: KeyedRequest): SectionProfile['around']
 }
 
 /** A request whose target is a string only where it is needed. */
-export interface Targeted {
+interface TargetedRequest {
+  readonly method: string;
   readonly target: string;
 }
 
@@ -110,18 +111,16 @@ export class SectionRequest implements LookupRequest {
   /** Visitors know nothing of the journal. */
   readonly minPosition: LookupRequest['minPosition'] = NOTHING_KNOWN;
   #sectionProfile!: SectionProfile;
-  #isHead = false;
-  #targeted!: Targeted;
+  #request!: TargetedRequest;
 
-  set(sectionProfile: SectionProfile, isHead: boolean, targeted: Targeted): this {
+  set(sectionProfile: SectionProfile, request: TargetedRequest): this {
     this.#sectionProfile = sectionProfile;
-    this.#isHead = isHead;
-    this.#targeted = targeted;
+    this.#request = request;
     return this;
   }
 
   get method(): string {
-    return this.#isHead ? 'HEAD' : 'GET';
+    return this.#request.method;
   }
 
   get rules(): CompiledRules {
@@ -129,13 +128,13 @@ export class SectionRequest implements LookupRequest {
   }
 
   get path(): string {
-    const { target } = this.#targeted;
+    const { target } = this.#request;
     const mark = target.indexOf('?');
     return rulePath(mark < 0 ? target : target.slice(0, mark));
   }
 
   get keyed(): KeyedRequest | undefined {
-    return keyedTarget(this.#sectionProfile, this.#targeted.target)?.keyed;
+    return keyedTarget(this.#sectionProfile, this.#request.target)?.keyed;
   }
 }
 
@@ -163,7 +162,7 @@ export function keyedTarget(sectionProfile: SectionProfile, text: string): Keyed
   return found;
 }
 
-/** It is asked for by the fast path, and then again where that has no answer. */
+/** It is asked for by the lookup of prepared answers, and then again where there is none. */
 let last:
   | { readonly sectionProfile: SectionProfile; readonly text: string; readonly found: KeyedTarget | undefined }
   | undefined;

@@ -31,7 +31,7 @@ export function visitorTls(
   core: NodeCore,
   { sites }: RegionConfig,
   shared: SharedTls | undefined,
-  http2: Pick<Http2Handlers, 'onRequest' | 'answer'>,
+  http2: Pick<Http2Handlers, 'onRequest' | 'isPrepared'>,
 ): VisitorTls {
   const { log, metrics } = core;
   const certificates = new Certificates({

@@ -33,6 +33,7 @@ import type { EdgeGeo } from './edge-geo.ts';
 import { cleanedHeaders } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import type { OriginAccess, Peers } from './peers.ts';
+import type { PreparedResponses } from './prepared-responses.ts';
 import { EdgeRouting, type RoutingOptions } from './routing.ts';
 import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
@@ -51,6 +52,7 @@ export interface EdgeContext {
   readonly requests: AddressCounts;
   /** Source of visitors' locations. */
   readonly geo: EdgeGeo;
+  readonly prepared: PreparedResponses;
 }
 
 /** A visitor's request, read and cleaned. */

@@ -7,9 +7,11 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { MonotonicMs } from '../lib/clock.ts';
 import { HttpError } from './errors.ts';
 import { fieldValue, isFieldLine, listMembers, type RawHeaders } from './fields/headers.ts';
 import type { ResponseHead } from './message.ts';
+import type { Peer, PreparedSink } from './prepared-delivery.ts';
 
 /** Head of a request, and the connection that it came on. */
 export interface ServerRequest {
@@ -33,6 +35,11 @@ export interface ServerRequest {
  * the connection has gone all of them do nothing.
  */
 export interface ServerExchange extends ServerRequest {
+  readonly peer: Peer;
+  /** Time at which the request came. */
+  readonly arrivedAt: MonotonicMs;
+  /** Present until the request is claimed, if it may be answered with prepared bytes. */
+  readonly prepared: PreparedSink | undefined;
   /** Body as it arrives, for one reader (http/body/arriving-body.ts); `undefined`: the request announces none. */
   readonly body: Readable | undefined;
   /** True once `head` was called. */

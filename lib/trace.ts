@@ -85,9 +85,11 @@ export class Tracer {
     return false;
   }
 
-  /** True if hits on the fast path, which have two phases only, are traced. */
-  get isOnForHits(): boolean {
-    return this.#isDebug || CHANNELS.receive.hasSubscribers || CHANNELS.lookup.hasSubscribers;
+  /** As `isOn`, for a request that is answered with prepared bytes, and passes few phases. */
+  get isOnForPrepared(): boolean {
+    if (this.#isDebug) return true;
+    const { receive, lookup, deliver, log } = CHANNELS;
+    return receive.hasSubscribers || lookup.hasSubscribers || deliver.hasSubscribers || log.hasSubscribers;
   }
 
   /** Returns the trace of a request; `undefined` if nothing would see it. */

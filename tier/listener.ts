@@ -17,12 +17,11 @@ import { Recogniser } from '../http/http1/recogniser.ts';
 import { Http1Server } from '../http/http1/server.ts';
 import { type Listener, listen } from '../http/listener/listener.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
-import { monotonicNow } from '../lib/clock.ts';
 import type { Started } from '../lib/components.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
-import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from './pipeline.ts';
+import { deliverReply, logReply, type Phases, type Pipeline, type RequestContext, runPhases } from './pipeline.ts';
 import { errorFields, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
 import { answerUpgrade, type UpgradeCall } from './upgrade.ts';
 
@@ -43,8 +42,7 @@ export async function listenForNodes(started: Started, options: TierListenerOpti
   const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
-    answer: () => false,
-    ask: (_connection, _request, exchange) => void answer(options, exchange),
+    onRequest: (exchange) => answer(options, exchange),
   });
   const readUpgrade = (
     { method, target: text, headers }: ServerRequest,
@@ -64,7 +62,7 @@ export async function listenForNodes(started: Started, options: TierListenerOpti
     reusePort: options.reusePort ?? false,
     limits,
     onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
-    onRequest: (exchange) => void answer(options, exchange),
+    onRequest: (exchange) => answer(options, exchange),
     onRefused: (error) => core.refused('tier', error),
     refusalFields: errorFields,
     onUpgrade: (request) => answerUpgrade(request, { core, listener: 'tier', read: readUpgrade, errorFields }),
@@ -85,11 +83,10 @@ export async function listenForNodes(started: Started, options: TierListenerOpti
 }
 
 /** Each section names the request, and so is met once. */
-function recogniserFor(limits: LimitsConfig): Recogniser<undefined> {
+function recogniserFor(limits: LimitsConfig): Recogniser {
   return new Recogniser({
     maxBytes: limits.max_header,
     maxLines: limits.max_headers * 2,
-    meaningOf: () => undefined,
     repeats: false,
   });
 }
@@ -115,14 +112,16 @@ const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', TierRequest> = {
   log: logReply,
 };
 
-/** Never rejects. */
-function answer(options: TierListenerOptions, exchange: ServerExchange): Promise<void> {
+const PIPELINE: Pipeline<'receive' | 'cache', TierRequest> = { phases: PHASES, fail };
+
+/** Never throws. */
+function answer(options: TierListenerOptions, exchange: ServerExchange): void {
   const context: TierRequest = {
     core: options.core,
     options,
     exchange,
     listener: 'tier',
-    startedAt: monotonicNow(),
+    startedAt: exchange.arrivedAt,
     id: '',
     site: undefined,
     cacheRequest: undefined,
@@ -131,7 +130,7 @@ function answer(options: TierListenerOptions, exchange: ServerExchange): Promise
     trace: undefined,
   };
   context.trace = options.core.tracer.begin(context);
-  return runPhases(PHASES, 'receive', context, fail);
+  runPhases(PIPELINE, 'receive', context);
 }
 
 function fail(context: TierRequest, cause: unknown): void {

@@ -17,29 +17,46 @@ export interface Delivery {
   readonly onBroken: (error: unknown) => void;
 }
 
+/** Body that follows a head. */
+export interface BodyDelivery extends Omit<Delivery, 'head' | 'body' | 'writeTimeoutMs'> {
+  readonly body: BodyReader;
+  /** Absent: the server of the exchange watches it. */
+  readonly writeTimeoutMs?: number;
+}
+
 /**
  * Sends a response: at once as far as its body is there and the connection takes it, the rest later.
  *
  * @returns Bytes of the body that were written, to its end or not. Never throws, and never rejects.
  */
 export function deliver(exchange: ServerExchange, delivery: Delivery): number | Promise<number> {
-  const { head, body, trailers, onBroken } = delivery;
+  const { head, body, onBroken } = delivery;
   if (exchange.isClosed) {
     body?.close(); // the other side has gone, or was turned away over the rest of its request
     return 0;
   }
-  let bytes = 0;
   try {
     exchange.head(head);
-    if (body === undefined) {
-      exchange.end();
-      return 0;
-    }
+    if (body !== undefined) return sendBody(exchange, { ...delivery, body });
+    exchange.end();
+  } catch (error) {
+    exchange.abort();
+    onBroken(error);
+    body?.close();
+  }
+  return 0;
+}
+
+/** Sends the body behind a head, and ends the answer. @returns As `deliver`. */
+export function sendBody(exchange: ServerExchange, delivery: BodyDelivery): number | Promise<number> {
+  const { body, trailers, onBroken } = delivery;
+  let bytes = 0;
+  try {
     for (let piece = body.next(); piece !== null; piece = body.next()) {
-      if (piece instanceof Promise) return deliverRest(exchange, delivery, body, bytes, piece);
+      if (piece instanceof Promise) return sendRest(exchange, delivery, bytes, piece);
       if (exchange.isClosed) break;
       bytes += piece.length;
-      if (!exchange.write(piece)) return deliverRest(exchange, delivery, body, bytes, undefined);
+      if (!exchange.write(piece)) return sendRest(exchange, delivery, bytes, undefined);
       if (exchange.isFlushed) body.release?.();
     }
     if (!exchange.isClosed) exchange.end(trailers());
@@ -47,7 +64,7 @@ export function deliver(exchange: ServerExchange, delivery: Delivery): number | 
     exchange.abort();
     onBroken(error);
   }
-  body?.close();
+  body.close();
   return bytes;
 }
 
@@ -57,10 +74,9 @@ export function deliver(exchange: ServerExchange, delivery: Delivery): number | 
  * @param bytes - Bytes that were written before.
  * @param pending - The next piece; `undefined`: the connection takes no more at the moment.
  */
-async function deliverRest(
+async function sendRest(
   exchange: ServerExchange,
-  { trailers, writeTimeoutMs, onBroken }: Delivery,
-  body: BodyReader,
+  { body, trailers, writeTimeoutMs, onBroken }: BodyDelivery,
   bytes: number,
   pending: Promise<Buffer | null> | undefined,
 ): Promise<number> {
@@ -100,9 +116,9 @@ async function deliverRest(
 }
 
 /** Resolves when the connection takes more, or is gone; one that takes nothing for too long is closed. */
-function drained(exchange: ServerExchange, timeoutMs: number): Promise<void> {
+function drained(exchange: ServerExchange, timeoutMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => exchange.abort(), timeoutMs);
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => exchange.abort(), timeoutMs);
     exchange.onDrain(() => {
       clearTimeout(timer);
       resolve();

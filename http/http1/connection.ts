@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { LONG_AGO, monotonicNow } from '../../lib/clock.ts';
 import { writeAtPace } from '../body/paced-writing.ts';
 import { HttpError } from '../errors.ts';
+import { isEncrypted } from '../listener/encrypted.ts';
 import { closeWhenSilent, mayBeHalfOpen } from '../listener/half-open.ts';
 import type { ConnectionHandoff } from '../listener/listener.ts';
 import { turns } from '../listener/turns.ts';
@@ -14,11 +15,12 @@ import type { BodyReader } from '../message.ts';
 import { LineProgress } from '../node-http/request-line.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import { shareReads } from '../node-internals/shared-reads.ts';
-import { Http1Exchange } from './exchange.ts';
+import type { Memory } from '../prepared-delivery.ts';
+import { type ExchangeConnection, Http1Exchange } from './exchange.ts';
 import { type HeadProgress, isHeadBeyond, isHeadOfBytesBeyond, mostHeadBytes } from './head-progress.ts';
 import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import type { Http1Server } from './server.ts';
-import { type WholeRequest, wholeRequest } from './whole-request.ts';
+import { wholeRequest } from './whole-request.ts';
 
 /** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
 const GROUP_BYTES = 4_096;
@@ -29,36 +31,34 @@ const TOO_LARGE = new HttpError('header_too_large');
 /** Event that a connection waits for. */
 export type Waiting = 'first-request' | 'rest-of-head' | 'request' | 'answer' | 'reader';
 
-export class Http1Connection<Meaning> {
+export class Http1Connection implements ExchangeConnection {
   readonly socket: Socket;
-  readonly #server: Http1Server<Meaning>;
+  readonly #server: Http1Server;
   readonly #handoff: ConnectionHandoff;
   waitsFor: Waiting = 'first-request';
   /** Since when. */
   since = monotonicNow();
   /** Arrival time of the current request. */
   startedAt = LONG_AGO;
-  /** Kept by the handler: what it knows of the other side, and when it found out. */
-  asker = 0;
-  askerOf: unknown;
-  /** The visitor that its requests count for; undefined where that is not known, or differs from one to the next. */
-  visitor: string | undefined;
+  memory: Memory | undefined;
   /** The section of the last request. */
-  #last: Section<Meaning> | undefined;
-  #recogniser: Recogniser<Meaning> | undefined;
+  #last: Section | undefined;
+  #recogniser: Recogniser | undefined;
   /** Bytes that have arrived and are not parsed yet. */
   #rest = '';
   /** Parser state of an incomplete head, whose bytes are in `#rest`. */
   #progress: HeadProgress | LineProgress | undefined;
   /** Parser state of a head behind requests that are answered first. */
   #following: HeadProgress | undefined;
-  /** The request that is being answered by others. */
+  /** The request that has been claimed, until its answer is written. */
   #exchange: Http1Exchange | undefined;
+  /** True for one of several requests that came at once: it is for `node:http` if it takes more than the store. */
+  #isOneOfMany = false;
   /** True if the other side sends no more. */
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(front: Http1Server<Meaning>, socket: Socket, wire: ConnectionHandoff, hasServed: boolean) {
+  constructor(front: Http1Server, socket: Socket, wire: ConnectionHandoff, hasServed: boolean) {
     this.#server = front;
     this.#handoff = wire;
     this.socket = socket;
@@ -77,9 +77,36 @@ export class Http1Connection<Meaning> {
     this.socket.on('close', this.#onClose);
   }
 
+  get remoteAddress(): string | undefined {
+    return this.socket.remoteAddress;
+  }
+
+  get isTls(): boolean {
+    return isEncrypted(this.socket);
+  }
+
+  get keepAliveSeconds(): number {
+    return Math.floor(this.#server.options.limits().keep_alive_timeout / 1_000);
+  }
+
+  get isLast(): boolean {
+    return this.#server.closing;
+  }
+
+  get isFlushed(): boolean {
+    return this.waitsFor !== 'reader' && this.socket.writableLength === 0;
+  }
+
+  claim(exchange: Http1Exchange): boolean {
+    if (this.#isOneOfMany) return false;
+    this.waitsFor = 'answer';
+    this.#exchange = exchange;
+    return true;
+  }
+
   /** Writes an answer of one piece. */
   send(answer: Buffer): void {
-    const directly = writeDirectly(this.socket, answer, this.#onWritten);
+    const directly = writeDirectly(this.socket, answer, this.#onSent);
     if (directly === 'written') return;
     if (directly === 'pending') {
       this.waitsFor = 'reader';
@@ -108,6 +135,14 @@ export class Http1Connection<Meaning> {
     });
   }
 
+  onWritten(isLast: boolean): void {
+    this.#exchange = undefined;
+    if (isLast) this.socket.destroySoon();
+    // Over TLS bytes are on their way for a while though there is room: no `drain` would follow.
+    else if (this.socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
+    else this.#goOn();
+  }
+
   /** No more requests are answered here. */
   shutdown(): void {
     if (this.waitsFor === 'request' || this.waitsFor === 'first-request') this.socket.destroy();
@@ -124,7 +159,7 @@ export class Http1Connection<Meaning> {
     this.#last = undefined;
   }
 
-  readonly #onWritten = (): void => {
+  readonly #onSent = (): void => {
     this.waitsFor = 'answer';
     this.#goOn();
   };
@@ -173,7 +208,7 @@ export class Http1Connection<Meaning> {
     if (!isIdle || recogniser === undefined || recogniser !== this.#server.options.recogniser()) return false;
     if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
     this.startedAt = monotonicNow();
-    if (!this.#answer(recogniser)) this.#askAs(bytes.toString('latin1', 0, length), recogniser);
+    if (!this.#answer(recogniser)) this.#leave(bytes.toString('latin1', 0, length));
     return true;
   }
 
@@ -190,28 +225,40 @@ export class Http1Connection<Meaning> {
     else if (recogniser.end < text.length) this.#readMany(text, recogniser);
     else {
       this.#rest = '';
-      if (!this.#answer(recogniser)) this.#askAs(text, recogniser);
+      if (!this.#answer(recogniser)) this.#leave(text);
     }
   }
 
   /** @returns Whether the request that was just recognised is answered, or is being answered. */
-  #answer(recogniser: Recogniser<Meaning>): boolean {
+  #answer(recogniser: Recogniser): boolean {
     this.waitsFor = 'request';
     this.since = this.startedAt;
     this.#last = recogniser.section;
-    return this.#server.options.answer(this, recogniser);
+    const { isPrepared, onRequest } = this.#server.options;
+    const exchange = this.#server.takeExchange();
+    exchange.begin(this, recogniser);
+    if (isPrepared === true || exchange.claim()) onRequest(exchange);
+    if (exchange.isClaimed) return true;
+    this.#server.reuse(exchange);
+    return exchange.isSent;
+  }
+
+  /** Leaves a request, and all that follows, to `node:http`. */
+  #leave(text: string): void {
+    this.#rest = text;
+    this.#handOff();
   }
 
   /**
    * Requests that came at once are answered in their order; those that take more than the store go to `node:http`
    * together.
    */
-  #readMany(text: string, recogniser: Recogniser<Meaning>): void {
+  #readMany(text: string, recogniser: Recogniser): void {
     const sliceEnd = turns.sliceEnd();
     let at = 0;
     let groupEnd = 0;
     /** Sections of the requests of a group: they are not parsed twice. */
-    let sections: readonly Section<Meaning>[] = [];
+    let sections: readonly Section[] = [];
     let nth = 0;
     for (;;) {
       if (at >= groupEnd) {
@@ -230,7 +277,9 @@ export class Http1Connection<Meaning> {
         groupEnd = at + GROUP_BYTES;
       }
       if (!recogniser.recognise(text, at, sections[nth++] ?? this.#last)) break;
+      this.#isOneOfMany = true;
       const isAnswered = this.#answer(recogniser);
+      this.#isOneOfMany = false;
       if (isAnswered) at = recogniser.end;
       this.#rest = at === text.length ? '' : text.slice(at);
       if (!isAnswered) this.#handOff();
@@ -239,7 +288,7 @@ export class Http1Connection<Meaning> {
     this.#waitForMore(recogniser);
   }
 
-  #waitForMore(recogniser: Recogniser<Meaning>): void {
+  #waitForMore(recogniser: Recogniser): void {
     if (this.#isTooLarge(this.#rest)) {
       this.reject(TOO_LARGE);
       return;
@@ -248,7 +297,9 @@ export class Http1Connection<Meaning> {
     if (whole !== undefined) {
       this.#rest = this.#rest.slice(whole.end);
       this.#following = undefined;
-      this.#ask(whole, undefined);
+      const exchange = new Http1Exchange();
+      exchange.beginWhole(this, whole);
+      this.#server.options.onRequest(exchange);
       return;
     }
     const following = this.#following;
@@ -280,7 +331,7 @@ export class Http1Connection<Meaning> {
   }
 
   /** @returns What tells when a head or a request line is whole of which `#rest` is the beginning. */
-  #progressOf(recogniser: Recogniser<Meaning>): HeadProgress | LineProgress | undefined {
+  #progressOf(recogniser: Recogniser): HeadProgress | LineProgress | undefined {
     const head = recogniser.headInPieces(this.#mostHeadBytes);
     if (head.add(this.#rest) === 'more') return head;
     const line = new LineProgress(this.#server.options.limits().max_header);
@@ -294,10 +345,10 @@ export class Http1Connection<Meaning> {
   #plainSections(
     text: string,
     from: number,
-    recogniser: Recogniser<Meaning>,
-    likely: Section<Meaning> | undefined,
-  ): Section<Meaning>[] | undefined {
-    const sections: Section<Meaning>[] = [];
+    recogniser: Recogniser,
+    likely: Section | undefined,
+  ): Section[] | undefined {
+    const sections: Section[] = [];
     let at = from;
     let last = likely;
     while (at < text.length && at < from + GROUP_BYTES) {
@@ -309,7 +360,7 @@ export class Http1Connection<Meaning> {
         return sections;
       }
       if (!isVisible(recogniser.target)) return undefined;
-      last = recogniser.section as Section<Meaning>;
+      last = recogniser.section as Section;
       sections.push(last);
       at = recogniser.end;
     }
@@ -356,42 +407,6 @@ export class Http1Connection<Meaning> {
       this.waitsFor = 'answer';
       then();
     });
-  }
-
-  #askAs(text: string, recogniser: Recogniser<Meaning>): void {
-    const { isHead, target, section } = recogniser;
-    if (!isVisible(target)) {
-      this.#rest = text;
-      this.#handOff();
-      return;
-    }
-    const { headers } = section as Section<Meaning>;
-    this.#ask({ method: isHead ? 'HEAD' : 'GET', target, headers, body: undefined }, recogniser);
-  }
-
-  /** Has the request answered by those who answer all others, without `node:http` in between. */
-  #ask(request: Omit<WholeRequest, 'end'>, recogniser: Recogniser<Meaning> | undefined): void {
-    const { socket } = this;
-    const { method, target, headers, body } = request;
-    this.waitsFor = 'answer';
-    const exchange = new Http1Exchange({
-      socket,
-      method,
-      target,
-      headers,
-      body,
-      keepAliveSeconds: Math.floor(this.#server.options.limits().keep_alive_timeout / 1_000),
-      isLast: () => this.#server.closing,
-      onWritten: (isLast) => {
-        this.#exchange = undefined;
-        if (isLast) socket.destroySoon();
-        // Over TLS bytes are on their way for a while though there is room: no `drain` would follow.
-        else if (socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
-        else this.#goOn();
-      },
-    });
-    this.#exchange = exchange;
-    this.#server.options.ask(this, recogniser, exchange);
   }
 
   #handOff(): void {

@@ -3,45 +3,63 @@
  * (http/http1/recogniser.ts, http/http1/whole-request.ts): in HTTP/1.1, without a body, or
  * with one that is there already. The bytes of an answer are those that
  * `node:http` would write; a test holds the two against each other.
+ *
+ * One exchange serves all requests that are answered with prepared bytes, of all connections: a request that is claimed
+ * keeps it, and the next one gets another.
  * @module
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { wallNow } from '../../lib/clock.ts';
+import { LONG_AGO, type MonotonicMs, wallNow } from '../../lib/clock.ts';
 import { FewSet } from '../../lib/few-set.ts';
 import { allowsContent, reasonPhrase, type ServerExchange, sendableTrailers } from '../exchange.ts';
 import { formatHttpDate } from '../fields/date.ts';
 import { isFieldLine, type RawHeaders } from '../fields/headers.ts';
-import { isEncrypted } from '../listener/encrypted.ts';
-import type { ResponseHead } from '../message.ts';
+import type { BodyReader, ResponseHead } from '../message.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
+import type { Peer, PreparedSink, RepeatedSection, TargetBytes } from '../prepared-delivery.ts';
+import { HTTP1_FORM } from './prepared-form.ts';
+import { isVisible, type Recogniser } from './recogniser.ts';
 import type { WholeBody } from './whole-body.ts';
+import type { WholeRequest } from './whole-request.ts';
 
-export interface Http1ExchangeOptions {
+/** Services of a connection for its exchanges. */
+export interface ExchangeConnection extends Peer {
   readonly socket: Socket;
-  readonly method: string;
-  readonly target: string;
-  readonly headers: RawHeaders;
-  readonly body: WholeBody | undefined;
+  /** Arrival time of the current request. */
+  readonly startedAt: MonotonicMs;
   /** Announced to the visitor, in seconds. */
   readonly keepAliveSeconds: number;
-  /** Returns whether an answer that begins now is the last one on its connection. */
-  readonly isLast: () => boolean;
-  /** The answer is written. */
-  readonly onWritten: (isLast: boolean) => void;
+  /** True if an answer that begins now is the last one. */
+  readonly isLast: boolean;
+  /** True if no prepared bytes wait to be written. */
+  readonly isFlushed: boolean;
+  /** @returns False if the request is for `node:http`. */
+  claim(exchange: Http1Exchange): boolean;
+  send(bytes: Buffer): void;
+  stream(head: Buffer, body: BodyReader, onDone: (bytes: number) => void): void;
+  /** Called when the answer is written. */
+  onWritten(isLast: boolean): void;
 }
 
 /** A head and a body up to this are written in one piece. */
 const ONE_BUFFER_BYTES = 16 * 1024;
 
-export class Http1Exchange implements ServerExchange {
-  readonly method: string;
-  readonly target: string;
-  readonly headers: RawHeaders;
+export class Http1Exchange implements ServerExchange, PreparedSink {
   readonly version = '1.1';
-  readonly body: WholeBody | undefined;
-  readonly #socket: Socket;
-  readonly #options: Http1ExchangeOptions;
+  readonly form = HTTP1_FORM;
+  method = '';
+  arrivedAt: MonotonicMs = LONG_AGO;
+  body: WholeBody | undefined;
+  #connection!: ExchangeConnection;
+  /** It has the target and the section until the request is claimed. */
+  #recogniser: Recogniser | undefined;
+  #headers: RawHeaders = [];
+  #target: string | undefined;
+  /** True if the request has its answer, and the exchange is free. */
+  isSent = false;
+  /** True if the exchange is its request's for good. */
+  isClaimed = false;
   /** The head, until it is written. */
   #head: string | undefined;
   #hasHead = false;
@@ -54,22 +72,92 @@ export class Http1Exchange implements ServerExchange {
   #onDirectDrain: (() => void) | undefined;
   readonly #onClose = new FewSet<() => void>();
 
-  constructor(options: Http1ExchangeOptions) {
-    const { socket, method, target, headers, body } = options;
-    this.#options = options;
-    this.#socket = socket;
+  /** Begins with the request that was just recognised. */
+  begin(connection: ExchangeConnection, recogniser: Recogniser): void {
+    this.#connection = connection;
+    this.#recogniser = recogniser;
+    this.#target = undefined;
+    this.isSent = false;
+    this.arrivedAt = connection.startedAt;
+    this.method = recogniser.isHead ? 'HEAD' : 'GET';
+  }
+
+  /** Begins with a request of another method, and claims it. */
+  beginWhole(connection: ExchangeConnection, { method, target, headers, body }: WholeRequest): void {
+    this.#connection = connection;
+    this.#target = target;
+    this.arrivedAt = connection.startedAt;
     this.method = method;
-    this.target = target;
-    this.headers = headers;
+    this.#headers = headers;
     this.body = body;
+    this.claim();
+  }
+
+  get target(): string {
+    this.#target ??= (this.#recogniser as Recogniser).target;
+    return this.#target;
+  }
+
+  get headers(): RawHeaders {
+    return this.#recogniser === undefined ? this.#headers : this.section.headers;
+  }
+
+  get peer(): Peer {
+    return this.#connection;
+  }
+
+  get prepared(): PreparedSink | undefined {
+    return this.isClaimed ? undefined : this;
+  }
+
+  get section(): RepeatedSection {
+    return (this.#recogniser as Recogniser).section as RepeatedSection;
+  }
+
+  get targetBytes(): TargetBytes | undefined {
+    return this.#recogniser;
+  }
+
+  claim(): boolean {
+    if (!isVisible(this.target) || !this.#connection.claim(this)) return false;
+    this.#keep();
+    return true;
+  }
+
+  sendPrepared(bytes: Buffer): boolean {
+    this.isSent = true;
+    this.#connection.send(bytes);
+    return true;
+  }
+
+  stream(head: Buffer, body: BodyReader | undefined, onDone: (bytes: number) => void): void {
+    if (body === undefined) {
+      this.sendPrepared(head);
+      onDone(0);
+      return;
+    }
+    this.#keep();
+    this.#connection.stream(head, body, onDone);
+  }
+
+  /** The recogniser goes on to the next request. */
+  #keep(): void {
+    this.#target = this.target;
+    this.#headers = this.headers;
+    this.#recogniser = undefined;
+    this.isClaimed = true;
+  }
+
+  get #socket(): Socket {
+    return this.#connection.socket;
   }
 
   get remoteAddress(): string | undefined {
-    return this.#socket.remoteAddress;
+    return this.#connection.remoteAddress;
   }
 
   get isTls(): boolean {
-    return isEncrypted(this.#socket);
+    return this.#connection.isTls;
   }
 
   /** Its version requires a Host field. */
@@ -82,7 +170,7 @@ export class Http1Exchange implements ServerExchange {
   }
 
   get isFlushed(): boolean {
-    return !this.#isPending && this.#socket.writableLength === 0;
+    return !this.#isPending && this.#connection.isFlushed;
   }
 
   get isClosed(): boolean {
@@ -97,9 +185,9 @@ export class Http1Exchange implements ServerExchange {
 
   head(head: ResponseHead): void {
     const { status, headers } = head;
-    const { keepAliveSeconds, isLast } = this.#options;
+    const { keepAliveSeconds, isLast } = this.#connection;
     this.#hasBody = this.method !== 'HEAD' && allowsContent(status);
-    this.#isLast = isLast();
+    this.#isLast = isLast;
     let text = `HTTP/1.1 ${status} ${reasonPhrase(head)}\r\n`;
     let [hasDate, hasLength, connection] = [false, false, undefined as string | undefined];
     for (let i = 0; i < headers.length; i += 2) {
@@ -170,7 +258,7 @@ export class Http1Exchange implements ServerExchange {
     this.flush();
     if (this.#isChunked) this.#socket.write(`0\r\n${linesOf(sendableTrailers(trailers))}\r\n`, 'latin1');
     this.#hasEnded = true;
-    this.#options.onWritten(this.#isLast);
+    this.#connection.onWritten(this.#isLast);
   }
 
   abort(): void {

@@ -15,17 +15,16 @@
 import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
 import { fieldLines, type RawHeaders } from '../fields/headers.ts';
 import { isPrintable, printableCopy } from '../fields/printable.ts';
+import type { RepeatedSection, TargetBytes } from '../prepared-delivery.ts';
 import { type FieldName, isFieldFraming, isFieldRecognised, line, readLine } from './field-line.ts';
 import { HeadProgress } from './head-progress.ts';
 
 /** A header section that was met before. */
-export interface Section<Meaning> {
+export interface Section extends RepeatedSection {
   /** As it came, from the first name to the last line's end. */
   readonly text: string;
-  readonly headers: RawHeaders;
-  readonly meaning: Meaning;
   /** The section and the empty line after it, once it was met again. */
-  bytes?: SectionBytes;
+  bytes: SectionBytes | undefined;
 }
 
 /**
@@ -55,13 +54,11 @@ class SectionBytes {
 /** Bytes of a word, as a power of two. */
 const WORD_BITS = 3;
 
-export interface RecogniserOptions<Meaning> {
+export interface RecogniserOptions {
   /** Bytes of a head; a longer one is not recognised. */
   readonly maxBytes: number;
   /** Header lines of a head. */
   readonly maxLines: number;
-  /** Computes the meaning of a header section, whatever the target; called once for each. */
-  readonly meaningOf: (headers: RawHeaders) => Meaning;
   /** True (the default) if sections are repeated and worth caching. */
   readonly repeats?: boolean;
 }
@@ -75,17 +72,17 @@ const GENERATION_BYTES = 512 * 1024;
 /** Minimum size that a section counts for: its meaning takes some kilobytes, however short it is. */
 const LEAST_BYTES = 256;
 
-export class Recogniser<Meaning> {
-  readonly #options: RecogniserOptions<Meaning>;
+export class Recogniser implements TargetBytes {
+  readonly #options: RecogniserOptions;
   /** By their text. */
-  readonly #sections = new TwoGenerationCache<string, Section<Meaning>>({
+  readonly #sections = new TwoGenerationCache<string, Section>({
     generationWeight: GENERATION_BYTES,
     weightOf: (text) => Math.max(text.length, LEAST_BYTES),
   });
 
   /** Properties of the last head that was recognised: valid until the next call. */
   isHead = false;
-  section: Section<Meaning> | undefined;
+  section: Section | undefined;
   /** End of the last head. */
   end = 0;
   /** Bytes of the last head's target, if it was recognised as bytes: valid until they are overwritten. */
@@ -97,7 +94,7 @@ export class Recogniser<Meaning> {
   #viewed: Buffer | undefined;
   #view: DataView | undefined;
 
-  constructor(options: RecogniserOptions<Meaning>) {
+  constructor(options: RecogniserOptions) {
     this.#options = options;
   }
 
@@ -136,7 +133,7 @@ export class Recogniser<Meaning> {
    * @param last - The section of the connection's last request.
    * @returns Whether there is one, whole; it is in the fields then.
    */
-  recognise(text: string, at: number, last: Section<Meaning> | undefined): boolean {
+  recognise(text: string, at: number, last: Section | undefined): boolean {
     this.isHead = !text.startsWith('GET /', at);
     if (this.isHead && !text.startsWith('HEAD /', at)) return false;
     const start = at + (this.isHead ? 5 : 4);
@@ -162,7 +159,7 @@ export class Recogniser<Meaning> {
    * @param length - How many of the bytes came.
    * @returns False also where `recognise` would find a request.
    */
-  recogniseRepeat(bytes: Buffer, length: number, last: Section<Meaning>): boolean {
+  recogniseRepeat(bytes: Buffer, length: number, last: Section): boolean {
     const lineLength = length - last.text.length - 2;
     if (length > this.#options.maxBytes) return false;
     const isHead = !isAt(bytes, 0, GET);
@@ -192,8 +189,8 @@ export class Recogniser<Meaning> {
     return this.#view;
   }
 
-  #sectionOf(lines: string): Section<Meaning> | undefined {
-    const { maxLines, repeats = true, meaningOf } = this.#options;
+  #sectionOf(lines: string): Section | undefined {
+    const { maxLines, repeats = true } = this.#options;
     const isRemembered = repeats && lines.length <= MAX_REMEMBERED_BYTES;
     if (isRemembered) {
       const known = this.#sections.get(lines);
@@ -203,7 +200,7 @@ export class Recogniser<Meaning> {
     const text = printableCopy(lines);
     const headers = text === undefined ? undefined : parseRecognised(text, maxLines);
     if (text === undefined || headers === undefined) return undefined;
-    const section = { text, headers, meaning: meaningOf(headers) };
+    const section: Section = { text, headers, memory: undefined, bytes: undefined };
     if (isRemembered) this.#sections.set(text, section);
     return section;
   }

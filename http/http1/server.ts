@@ -1,40 +1,28 @@
 /**
- * Fast HTTP/1.1 server in front of `node:http`: parses plain requests (http/http1/recogniser.ts) and answers them,
- * synchronously where possible, else through the handler of all requests. What is not recognised goes to `node:http`
- * for good, with its bytes unread.
+ * HTTP/1.1 server in front of `node:http`: parses plain requests (http/http1/recogniser.ts) and makes exchanges of them.
+ * What is not recognised goes to `node:http` for good, with its bytes unread.
  * @module
  */
 import type { Socket } from 'node:net';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
 import { HttpError } from '../errors.ts';
+import type { ServerExchange } from '../exchange.ts';
 import type { ConnectionHandoff } from '../listener/listener.ts';
 import { Http1Connection } from './connection.ts';
-import type { Http1Exchange } from './exchange.ts';
+import { Http1Exchange } from './exchange.ts';
 import type { Recogniser } from './recogniser.ts';
 
-export interface Http1ServerOptions<Meaning> {
+export interface Http1ServerOptions {
   /** Asked at each use, as a reload changes it. */
-  readonly recogniser: () => Recogniser<Meaning>;
+  readonly recogniser: () => Recogniser;
   readonly limits: () => LimitsConfig;
   /** As of a listener. */
   readonly allowHalfOpen?: boolean;
-  /**
-   * Writes the answer to the request that was just recognised, by `send` or `stream`.
-   *
-   * @returns Whether it has an answer; if not, it is asked for like any other.
-   */
-  readonly answer: (connection: Http1Connection<Meaning>, request: Recogniser<Meaning>) => boolean;
-  /**
-   * Has a request answered by those who answer all others; never throws.
-   *
-   * @param request - The one that was just recognised; `undefined` for one that is neither GET nor HEAD.
-   */
-  readonly ask: (
-    connection: Http1Connection<Meaning>,
-    request: Recogniser<Meaning> | undefined,
-    exchange: Http1Exchange,
-  ) => void;
+  /** True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones. */
+  readonly isPrepared?: boolean;
+  /** Answers a request; never throws. */
+  readonly onRequest: (exchange: ServerExchange) => void;
 }
 
 /** Interval of checks for expired timeouts. */
@@ -43,13 +31,15 @@ const SWEEP_MS = 500;
 /** Node grants this much on top of the time it announces for an idle connection. */
 const KEEP_ALIVE_GRACE_MS = 1_000;
 
-export class Http1Server<Meaning> {
-  readonly options: Http1ServerOptions<Meaning>;
-  readonly #connections = new Set<Http1Connection<Meaning>>();
+export class Http1Server {
+  readonly options: Http1ServerOptions;
+  readonly #connections = new Set<Http1Connection>();
   readonly #sweep: NodeJS.Timeout;
   closing = false;
+  /** Exchange for the next request. */
+  #spare: Http1Exchange | undefined;
 
-  constructor(options: Http1ServerOptions<Meaning>) {
+  constructor(options: Http1ServerOptions) {
     this.options = options;
     this.#sweep = setInterval(() => this.sweep(monotonicNow()), SWEEP_MS).unref();
   }
@@ -71,8 +61,19 @@ export class Http1Server<Meaning> {
     this.#connections.add(new Http1Connection(this, socket, wire, hasServed));
   }
 
+  /** @returns An exchange for a request, to be given back by `reuse` unless that has claimed it. */
+  takeExchange(): Http1Exchange {
+    const exchange = this.#spare ?? new Http1Exchange();
+    this.#spare = undefined;
+    return exchange;
+  }
+
+  reuse(exchange: Http1Exchange): void {
+    this.#spare = exchange;
+  }
+
   /** The connection has closed, or is with `node:http` for good. */
-  forget(connection: Http1Connection<Meaning>): void {
+  forget(connection: Http1Connection): void {
     this.#connections.delete(connection);
   }
 

@@ -12,7 +12,7 @@ import type { ConnectionRefusal } from '../listener/connection-refusals.ts';
 import { turns } from '../listener/turns.ts';
 import { shareReads } from '../node-internals/shared-reads.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
-import type { Peer } from './exchange.ts';
+import { type ExchangeConnection, Http2Peer } from './exchange.ts';
 import { FLAG, FRAME, FrameReader, MAX_WINDOW, type Pace, readUint31 } from './frames.ts';
 import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 import { ALLOWED, DECODED, FRAMES_A_LOOK, unpaidBytes } from './limits.ts';
@@ -47,9 +47,9 @@ const MAX_WAITING_BYTES = 256 * 1024;
 /** Asks whether the other side has heard that it is to open no more streams. */
 const DRAIN_PING = Buffer.from('leaving.', 'latin1');
 
-export class Connection {
+export class Connection implements ExchangeConnection {
   readonly socket: TLSSocket;
-  readonly peer: Peer;
+  readonly peer: Http2Peer;
   readonly streams: Streams;
   readonly #options: ConnectionOptions;
   readonly #output: Output;
@@ -80,7 +80,7 @@ export class Connection {
     const now = monotonicNow();
     this.#options = options;
     this.socket = socket;
-    this.peer = { remoteAddress: socket.remoteAddress ?? '0.0.0.0', known: undefined };
+    this.peer = new Http2Peer(socket.remoteAddress ?? '0.0.0.0');
     this.readAt = now;
     this.#calls = new TokenBucket(ALLOWED.calls, now);
     this.#decoded = new TokenBucket(DECODED, now);

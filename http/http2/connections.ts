@@ -11,9 +11,11 @@ import type { ServerExchange } from '../exchange.ts';
 import type { ConnectionRefusal } from '../listener/connection-refusals.ts';
 import { Connection } from './connection.ts';
 import { ERROR } from './errors.ts';
-import { StreamExchange, translateHead } from './exchange.ts';
+import { StreamExchange } from './exchange.ts';
+import { translateHead } from './head-translation.ts';
 import { isMostlyOverhead } from './limits.ts';
 import { sendPage } from './refusing.ts';
+import { RepeatedSections } from './repeated-sections.ts';
 import type { IncomingRequest } from './section.ts';
 import type { Stream } from './stream.ts';
 
@@ -25,8 +27,8 @@ export interface Http2Handlers {
   readonly onFlood?: ((reason: ConnectionRefusal) => void) | undefined;
   /** Called with an internal error. */
   readonly onProblem?: ((error: unknown) => void) | undefined;
-  /** Answers a request that is only a head at once, if it can. @returns Whether it has. */
-  readonly answer?: ((connection: Connection, request: IncomingRequest) => boolean) | undefined;
+  /** True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones. */
+  readonly isPrepared?: boolean | undefined;
 }
 
 /** Interval of checks for expired timeouts. */
@@ -47,6 +49,9 @@ export class Http2Connections {
   readonly #limits: () => LimitsConfig;
   readonly #connections = new Map<Connection, Progress>();
   readonly #sweep: NodeJS.Timeout;
+  readonly #sections = new RepeatedSections();
+  /** Exchange for the next request whose section is repeated. */
+  #spare: StreamExchange | undefined;
   #isClosing = false;
 
   constructor(handlers: Http2Handlers, limits: () => LimitsConfig) {
@@ -132,13 +137,13 @@ export class Http2Connections {
   }
 
   readonly #take = (connection: Connection, incoming: IncomingRequest): void => {
+    if (this.#takeRepeated(connection, incoming)) return;
     const { section, hasBody, isTooLarge } = incoming;
-    if (!hasBody && !isTooLarge && this.#handlers.answer?.(connection, incoming)) return;
     const stream = connection.open(incoming);
     try {
       if (isTooLarge) throw new HttpError('header_too_large');
-      const head = translateHead(section.raw, hasBody);
-      const exchange = new StreamExchange(stream, head, connection.peer);
+      const exchange = new StreamExchange();
+      exchange.beginOn(stream, connection, translateHead(section.raw, hasBody));
       if (hasBody) connection.streams.handleWithBody(stream, () => this.#handlers.onRequest(exchange));
       else this.#handlers.onRequest(exchange);
     } catch (error) {
@@ -147,4 +152,26 @@ export class Http2Connections {
       sendPage(stream, error);
     }
   };
+
+  /** Takes a request that may be answered with prepared bytes. @returns Whether it is one. */
+  #takeRepeated(connection: Connection, incoming: IncomingRequest): boolean {
+    const { section, hasBody, isTooLarge } = incoming;
+    const { method, path } = section;
+    if (this.#handlers.isPrepared !== true || hasBody || isTooLarge) return false;
+    if ((method !== 'GET' && method !== 'HEAD') || !TARGET.test(path)) return false;
+    const { peer } = connection;
+    const { last } = peer;
+    const repeated = this.#sections.of(peer, section);
+    if (repeated === null) return false;
+    const exchange = this.#spare ?? new StreamExchange();
+    this.#spare = undefined;
+    exchange.begin(connection, incoming, repeated);
+    this.#handlers.onRequest(exchange);
+    if (!exchange.isClaimed) this.#spare = exchange;
+    section.isRemembered = exchange.isSent && last !== undefined && peer.last === last;
+    return true;
+  }
 }
+
+/** Target that is written without further reading. */
+const TARGET = /^\/[\x21-\x7e]*$/;

@@ -1,110 +1,66 @@
 /**
  * Exchanges on HTTP/2 streams. Fields are translated from and to the form of
  * HTTP/1.1 (RFC 9113, section 8).
+ *
+ * One exchange serves all requests that are answered with prepared bytes, of all connections; they never become
+ * streams. A request that is claimed keeps it, and the next one gets another.
  * @module
  */
 import type { Readable } from 'node:stream';
+import { LONG_AGO, type MonotonicMs } from '../../lib/clock.ts';
 import { FewSet } from '../../lib/few-set.ts';
-import { HttpError } from '../errors.ts';
+import { sendBody } from '../body/deliver.ts';
 import { allowsContent, type ServerExchange, sendableTrailers } from '../exchange.ts';
-import { fieldValue, isFieldLine, lowerCase, type RawHeaders } from '../fields/headers.ts';
-import type { ResponseHead } from '../message.ts';
+import { fieldValue, lowerCase, type RawHeaders } from '../fields/headers.ts';
+import type { BodyReader, ResponseHead } from '../message.ts';
+import type { Memory, Peer, PreparedSink, RepeatedSection } from '../prepared-delivery.ts';
 import { ERROR } from './errors.ts';
+import { http2Headers, type TranslatedHead } from './head-translation.ts';
 import { headerBlock } from './header-block.ts';
-import type { Section } from './section.ts';
+import { HTTP2_FORM } from './prepared-form.ts';
+import type { IncomingRequest, Section } from './section.ts';
 import type { Stream, StreamListener } from './stream.ts';
 
-/** A request head of HTTP/2 in the form of HTTP/1.1. */
-export interface TranslatedHead {
-  readonly method: string;
-  readonly target: string;
-  /** Host first. */
-  readonly headers: string[];
-}
-
-/**
- * @param raw - Names and values as they came, pseudo-header fields among them, of a section that is not malformed
- * (section.ts).
- * @param hasBody - Whether more than the head comes.
- * @throws {HttpError} `bad_request` when the authority and Host differ, or the scheme is not that of the connection.
- */
-export function translateHead(raw: RawHeaders, hasBody: boolean): TranslatedHead {
-  let [method, target, authority, host, cookie] = ['', '', undefined, undefined, undefined] as Slots;
-  let hasLength = false;
-  const headers: string[] = ['Host', ''];
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string;
-    const value = raw[i + 1] as string;
-    if (name === ':method') method = value;
-    else if (name === ':path') target = value;
-    else if (name === ':authority') authority = value;
-    else if (name === ':scheme') {
-      if (value !== 'https') throw new HttpError('bad_request', `:scheme ${value} over TLS`);
-    } else if (name === 'host') {
-      if (host !== undefined && host !== value) throw new HttpError('bad_request', 'two different Host');
-      host = value;
-    } else if (name === 'cookie') {
-      cookie = cookie === undefined ? value : `${cookie}; ${value}`; // RFC 9113, section 8.2.3
-    } else {
-      if (name === 'content-length') hasLength = true;
-      headers.push(name, value);
-    }
-  }
-  // RFC 9113, section 8.3.1: a request is malformed "if it contains a Host header field that identifies an entity that
-  // differs"; and which of the two counts, two servers could see differently.
-  if (host !== undefined && authority !== undefined && host.toLowerCase() !== authority.toLowerCase()) {
-    throw new HttpError('bad_request', 'Host is not :authority');
-  }
-  const named = authority ?? host;
-  if (named === undefined) headers.splice(0, 2);
-  else headers[1] = named;
-  if (cookie !== undefined) headers.push('cookie', cookie);
-  if (hasBody && !hasLength) headers.push('transfer-encoding', 'chunked'); // how HTTP/1.1 says that a body follows
-  return { method, target, headers };
-}
-
-type Slots = [string, string, string | undefined, string | undefined, string | undefined];
-
-/** Fields that say something of an HTTP/1.1 connection (RFC 9113, section 8.2.2). */
-const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'host',
-]);
-
-/**
- * @returns Names and values, as a header block has them.
- * @throws {TypeError} for a field that would not stay one line.
- */
-export function http2Headers(status: number, headers: RawHeaders): string[] {
-  const list = [':status', String(status)];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = lowerCase(headers[i] as string);
-    const value = headers[i + 1] as string;
-    if (!isFieldLine(name, value)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
-    if (!OF_THE_CONNECTION.has(name)) list.push(name, value);
-  }
-  return list;
-}
-
 /** The other end of a connection. */
-export interface Peer {
+export class Http2Peer implements Peer {
   readonly remoteAddress: string;
-  /** Kept by the synchronous handler: the last head, and its interpretation. */
-  known?: { readonly section: Section; readonly meaning: unknown; readonly of: unknown } | undefined;
+  readonly isTls = true;
+  memory: Memory | undefined;
+  /** Section of the last request, as it came, and what was made of it. */
+  last: { readonly section: Section; readonly repeated: RepeatedSection | null } | undefined;
+
+  constructor(remoteAddress: string) {
+    this.remoteAddress = remoteAddress;
+  }
 }
 
-export class StreamExchange implements ServerExchange, StreamListener {
-  readonly method: string;
-  readonly target: string;
-  readonly headers: RawHeaders;
+/** Services of a connection for its exchanges. */
+export interface ExchangeConnection {
+  readonly peer: Http2Peer;
+  /** Arrival time of the bytes being read. */
+  readonly readAt: MonotonicMs;
+  answer(id: number, frames: Uint8Array, bodyBytes: number): boolean;
+  open(request: IncomingRequest): Stream;
+}
+
+export class StreamExchange implements ServerExchange, PreparedSink, StreamListener {
   readonly version = '2';
   readonly isTls = true;
-  readonly #stream: Stream;
-  readonly #peer: Peer;
+  readonly form = HTTP2_FORM;
+  readonly targetBytes = undefined;
+  method = '';
+  target = '';
+  arrivedAt: MonotonicMs = LONG_AGO;
+  headers: RawHeaders = [];
+  #connection!: ExchangeConnection;
+  #request!: IncomingRequest;
+  #section: RepeatedSection | undefined;
+  /** True if the request has its answer, and the exchange is free. */
+  isSent = false;
+  /** True if the exchange is its request's for good. */
+  isClaimed = false;
+  /** Absent until the request is claimed. */
+  #opened: Stream | undefined;
   #body: Readable | undefined;
   #head: string[] | undefined;
   /** True if no length ends the body: then trailers may follow it. */
@@ -113,17 +69,74 @@ export class StreamExchange implements ServerExchange, StreamListener {
   #onDrain: (() => void) | undefined;
   readonly #onClose = new FewSet<() => void>();
 
-  constructor(stream: Stream, { method, target, headers }: TranslatedHead, peer: Peer) {
-    this.#stream = stream;
-    this.#peer = peer;
+  /** Begins with a request that is only a head. */
+  begin(connection: ExchangeConnection, request: IncomingRequest, section: RepeatedSection): void {
+    const { method, path } = request.section;
+    this.#connection = connection;
+    this.#request = request;
+    this.#section = section;
+    this.isSent = false;
+    this.arrivedAt = connection.readAt;
+    this.method = method;
+    this.target = path;
+    this.headers = section.headers;
+  }
+
+  /** Begins with a request that has a stream, and so is claimed. */
+  beginOn(stream: Stream, connection: ExchangeConnection, { method, target, headers }: TranslatedHead): void {
+    this.#connection = connection;
     this.method = method;
     this.target = target;
     this.headers = headers;
+    this.isClaimed = true;
+    this.arrivedAt = connection.readAt;
+    this.#opened = stream;
     stream.listener = this;
   }
 
+  get peer(): Peer {
+    return this.#connection.peer;
+  }
+
+  get prepared(): PreparedSink | undefined {
+    return this.isClaimed ? undefined : this;
+  }
+
+  get section(): RepeatedSection {
+    return this.#section as RepeatedSection;
+  }
+
+  claim(): boolean {
+    if (this.#opened !== undefined) return true;
+    this.isClaimed = true;
+    this.#opened = this.#connection.open(this.#request);
+    this.#opened.listener = this;
+    return true;
+  }
+
+  sendPrepared(bytes: Buffer, bodyBytes: number): boolean {
+    if (!this.#connection.answer(this.#request.id, bytes, bodyBytes)) return false;
+    this.isSent = true;
+    return true;
+  }
+
+  stream(head: Buffer, body: BodyReader | undefined, onDone: (bytes: number) => void): void {
+    this.claim();
+    this.#stream.sendHeaders(head, { isWhole: body === undefined });
+    if (body === undefined) onDone(0);
+    else {
+      const written = sendBody(this, { body, trailers: () => [], onBroken: () => undefined });
+      if (typeof written === 'number') onDone(written);
+      else void written.then(onDone);
+    }
+  }
+
+  get #stream(): Stream {
+    return this.#opened as Stream;
+  }
+
   get remoteAddress(): string {
-    return this.#peer.remoteAddress;
+    return this.#connection.peer.remoteAddress;
   }
 
   /** Its version requires an authority. */

@@ -9,8 +9,8 @@ import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { errorPage, type HttpError } from '../errors.ts';
 import { Connection } from './connection.ts';
-import { http2Headers } from './exchange.ts';
 import { FRAME, PREFACE } from './frames.ts';
+import { http2Headers } from './head-translation.ts';
 import { headerBlock } from './header-block.ts';
 import type { Stream } from './stream.ts';
 

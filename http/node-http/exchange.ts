@@ -6,11 +6,13 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv6, type Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
+import { monotonicNow } from '../../lib/clock.ts';
 import { hasBody, reasonPhrase, type ServerExchange, type ServerRequest } from '../exchange.ts';
 import { canonicalAddress } from '../fields/forwarding.ts';
 import { fieldValue, type RawHeaders } from '../fields/headers.ts';
 import { isEncrypted } from '../listener/encrypted.ts';
 import type { ResponseHead } from '../message.ts';
+import type { Peer } from '../prepared-delivery.ts';
 
 export class NodeRequest implements ServerRequest {
   readonly request: IncomingMessage;
@@ -53,12 +55,20 @@ export class NodeRequest implements ServerRequest {
 
 export class NodeExchange extends NodeRequest implements ServerExchange {
   readonly response: ServerResponse;
+  readonly arrivedAt = monotonicNow();
+  readonly prepared = undefined;
   readonly #listeners = new Map<() => void, () => void>();
   #hasLength = false;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     super(request);
     this.response = response;
+  }
+
+  /** Nothing is remembered of the connection. */
+  get peer(): Peer {
+    const { remoteAddress, isTls } = this;
+    return { remoteAddress, isTls, memory: undefined };
   }
 
   get body(): Readable | undefined {

@@ -54,10 +54,10 @@ export function subjects(): Subject[] {
   const section = LINES.map((line) => `${line}\r\n`).join('');
   const bytes = Buffer.from(`GET ${TARGET} HTTP/1.1\r\n${section}\r\n`, 'latin1');
   const headers = parseSection(section, 100) ?? [];
-  const recogniser = new Recogniser({ maxBytes: 32_768, maxLines: 100, meaningOf: () => undefined });
+  const recogniser = new Recogniser({ maxBytes: 32_768, maxLines: 100 });
   const recognise = (): boolean => recogniser.recognise(bytes.toString('latin1'), 0, undefined);
   recognise();
-  const last = recogniser.section as Section<undefined>;
+  const last = recogniser.section as Section;
   const target = parseRequestTarget('GET', TARGET, headers);
   const store = new MemoryStore(1024 * 1024 * 1024);
   const small = new MemoryStore(16 * 1024 * 1024); // in which nothing is remembered of what was looked up 4,000 keys before

@@ -11,9 +11,9 @@ import { makeSharedMemory, type SharedMemory } from '../../cache/shared/layout.t
 import { SharedStore } from '../../cache/shared/shared-store.ts';
 import { KeyBytes } from '../../cache/store/key-bytes.ts';
 import type { LimitsConfig } from '../../config/schema.ts';
-import type { Http1Connection } from '../../http/http1/connection.ts';
 import { Recogniser } from '../../http/http1/recogniser.ts';
 import { Http1Server } from '../../http/http1/server.ts';
+import type { PreparedSink } from '../../http/prepared-delivery.ts';
 import { fill, ORIGIN, type Pauses, payloadOf, type ServerOptions, TARGET } from './objects.ts';
 
 interface ThreadData extends ServerOptions {
@@ -34,10 +34,8 @@ const LIMITS = {
   max_headers: 100,
 } as LimitsConfig;
 
-type Connection = Http1Connection<null>;
-
 /** Answers a request. @returns False if its object is not there. */
-type Answer = (connection: Connection, key: KeyBytes) => boolean;
+type Answer = (sink: PreparedSink, key: KeyBytes) => boolean;
 
 function answerBy({ way, memory, token, objects }: ThreadData): Answer {
   if (way === 'private') {
@@ -45,21 +43,21 @@ function answerBy({ way, memory, token, objects }: ThreadData): Answer {
     const own = new Map<number, Buffer>();
     const key = new KeyBytes();
     for (let i = 0; i < objects; i++) own.set(key.set(PREFIX + TARGET + i).hash, Buffer.from(payloadOf(i)));
-    return (connection, { hash }) => {
+    return (sink, { hash }) => {
       const bytes = own.get(hash);
-      if (bytes !== undefined) connection.send(bytes);
+      if (bytes !== undefined) sink.sendPrepared(bytes, 0);
       return bytes !== undefined;
     };
   }
   const store = new SharedStore(memory, token);
-  return (connection, key) => {
+  return (sink, key) => {
     const [stored] = store.get(key);
     if (stored === undefined) return false;
     // As the edge keeps what it has prepared of a response: on the object that the store has decoded.
     if (!(stored.prepared instanceof Buffer)) {
       stored.prepared = stored.body.open({ start: 0, end: stored.length }).next() as Buffer;
     }
-    connection.send(stored.prepared as Buffer);
+    sink.sendPrepared(stored.prepared as Buffer, 0);
     return true;
   };
 }
@@ -67,17 +65,18 @@ function answerBy({ way, memory, token, objects }: ThreadData): Answer {
 async function serve(data: ThreadData): Promise<void> {
   const answer = answerBy(data);
   const key = new KeyBytes();
-  const recogniser = new Recogniser<null>({ maxBytes: 16_384, maxLines: 100, meaningOf: () => null });
-  const http1 = new Http1Server<null>({
+  const recogniser = new Recogniser({ maxBytes: 16_384, maxLines: 100 });
+  const http1 = new Http1Server({
     recogniser: () => recogniser,
     limits: () => LIMITS,
-    answer: (connection, request) => {
-      const { bytes, targetFrom, targetTo, target } = request;
-      if (bytes === undefined) key.set(PREFIX + target);
-      else key.join(PREFIX, bytes, targetFrom, targetTo, NO_BYTES);
-      return answer(connection, key);
+    isPrepared: true,
+    onRequest: (exchange) => {
+      const sink = exchange.prepared;
+      const target = sink?.targetBytes;
+      if (target?.bytes === undefined) key.set(PREFIX + exchange.target);
+      else key.join(PREFIX, target.bytes, target.targetFrom, target.targetTo, NO_BYTES);
+      if (sink === undefined || !answer(sink, key)) exchange.abort();
     },
-    ask: ({ socket }) => void socket.destroy(),
   });
   const refuse = (socket: Socket): void => void socket.destroy();
   const server = createServer({ noDelay: true }, (socket) => {

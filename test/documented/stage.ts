@@ -20,7 +20,7 @@ export interface Stage {
   readonly origin: IdentityOrigin;
   readonly clock: { now: number };
   /** Requests that were answered before HTTP was parsed. */
-  readonly answeredFast: number;
+  readonly answeredPrepared: number;
   /** Sends a request to one of the edges; with TLS every second one by HTTP/2. */
   send(asked: Asked, edge: number): Promise<Got>;
   close(): Promise<void>;
@@ -52,8 +52,8 @@ export async function startStage(documented: RegionConfig, options: Omit<OriginO
     region: known,
     origin,
     clock,
-    get answeredFast() {
-      return edges.reduce((sum, edge) => sum + edge.answeredFast, 0);
+    get answeredPrepared() {
+      return edges.reduce((sum, edge) => sum + edge.answeredPrepared, 0);
     },
     send: (asked, edge) => clients.send(edges[edge % edges.length] as EdgeNode, asked),
     close: async () => {

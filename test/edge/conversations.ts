@@ -209,7 +209,7 @@ const LINES_OF_BROWSERS = [
   ...[['Cache-Control: max-age=0', 'If-Modified-Since: Sun, 06 Nov 2022 08:49:37 GMT'], ['Range: bytes=0-9']],
 ];
 
-/** Ordinary requests of a browser, which the fast path is made for. */
+/** Ordinary requests of a browser, which prepared delivery is made for. */
 const ordinary = fc
   .record({
     method: fc.constantFrom('GET', 'GET', 'GET', 'HEAD'),

@@ -1,6 +1,6 @@
 /**
- * The fast path changes nothing but time: the same requests, sent to an edge
- * with it and to one without, get the same bytes.
+ * Prepared delivery, and our own HTTP/1.1 server, change nothing but time: the same requests get the same bytes from an
+ * edge with both, or with the server alone, as from one whose requests are read by `node:http`.
  *
  * `SEAWALL_EQUIVALENCE_REQUESTS` and `SEAWALL_EQUIVALENCE_SEED` ask for more, or for others.
  */
@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import tap, { test } from 'tap';
 import { type RegionConfig, regionSchema, type SiteConfig, siteSchema } from '../../config/schema.ts';
 import { type EdgeNode, startEdge } from '../../edge/node.ts';
+import type { Delivery } from '../../edge/visitor-server.ts';
 import { epochMs, wallNow } from '../../lib/clock.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { createLog } from '../../telemetry/log.ts';
@@ -146,32 +147,30 @@ function regionOf(origin: string, limits: object): RegionConfig {
   return { ...region, file: 'eu.yaml', sites, reachableShields: [] };
 }
 
-/** Stands still while the two are asked. */
+/** Stands still while they are asked. */
 const clock: { now: number } = { now: wallNow() };
 
 /** Clock steps between parts of the conversations: they show in the seconds. */
 const STEPS_MS = [0, 1, 998, 1, 61_000, 700_300];
 
-interface Pair {
-  readonly fast: EdgeNode;
-  readonly slow: EdgeNode;
-}
+/** The second one's requests are read by `node:http`, and nothing is prepared. */
+type Pair = readonly [EdgeNode, EdgeNode];
 
-async function startPair(origin: string, limits: object): Promise<Pair> {
+async function startPair(origin: string, limits: object, first: Delivery): Promise<Pair> {
   const log = createLog({ name: 'equivalence', level: 'silent' });
   const region = regionOf(origin, limits);
   const [edge] = region.edges;
   if (edge === undefined) throw new Error('no edge');
-  const start = (fastPath: boolean): Promise<EdgeNode> =>
+  const start = (delivery: Delivery): Promise<EdgeNode> =>
     startEdge({
       region,
       edge,
       origin: new OriginPools(region.network, region.sites),
       log,
-      fastPath,
+      delivery,
       now: () => epochMs(clock.now),
     });
-  return { fast: await start(true), slow: await start(false) };
+  return [await start(first), await start('node:http')];
 }
 
 /** @returns The first conversation that the two answer differently, and how. */
@@ -180,11 +179,11 @@ async function compare(pair: Pair, all: readonly Conversation[], atOnce: number)
   let found: string | undefined;
   const hold = async (): Promise<void> => {
     for (let held = all[next++]; held !== undefined && found === undefined; held = all[next++]) {
-      const [fast, slow] = await Promise.all([
-        converse(pair.fast.addresses.listen, held),
-        converse(pair.slow.addresses.listen, held),
+      const [one, other] = await Promise.all([
+        converse(pair[0].addresses.listen, held),
+        converse(pair[1].addresses.listen, held),
       ]);
-      const differs = difference(fast, slow);
+      const differs = difference(one, other);
       if (differs !== undefined) found = `${differs}\nafter\n  ${summary(held)}`;
     }
   };
@@ -192,41 +191,49 @@ async function compare(pair: Pair, all: readonly Conversation[], atOnce: number)
   return found;
 }
 
-async function started(limits: object): Promise<{ pair: Pair; close: () => Promise<unknown> }> {
+async function started(limits: object, first: Delivery): Promise<{ pair: Pair; close: () => Promise<unknown> }> {
   const origin = await startOrigin(answer);
-  const pair = await startPair(origin.url, limits);
+  const pair = await startPair(origin.url, limits, first);
   return {
     pair,
     close: async () => {
-      await Promise.all([pair.fast.close(), pair.slow.close()]);
+      await Promise.all(pair.map((edge) => edge.close()));
       await origin.close();
     },
   };
 }
 
-test(`${REQUESTS} generated requests are answered alike`, { timeout: 240_000 }, async (t) => {
-  const { pair, close } = await started({ max_header: '16KiB', max_headers: 100 });
-  t.teardown(close);
-  const all = conversations(REQUESTS, SEED);
-  t.ok(countRequests(all) >= REQUESTS, `${countRequests(all)} requests`);
-  t.equal(await compare(pair, [WARMING], 1), undefined);
-  const part = Math.ceil(all.length / STEPS_MS.length);
-  for (const [i, step] of STEPS_MS.entries()) {
-    clock.now += step;
-    t.equal(await compare(pair, all.slice(i * part, (i + 1) * part), AT_ONCE), undefined);
-  }
-  const share = pair.fast.answeredFast / countRequests(all);
-  t.ok(share > 0.25, `${pair.fast.answeredFast} on the fast path`);
-  t.equal(pair.slow.answeredFast, 0);
-});
+for (const [first, count] of [
+  ['prepared', REQUESTS],
+  ['ordinary', Math.ceil(REQUESTS / 4)],
+] as const) {
+  test(`${count} generated requests are answered alike by ${first} delivery and node:http`, async (t) => {
+    const { pair, close } = await started({ max_header: '16KiB', max_headers: 100 }, first);
+    t.teardown(close);
+    const all = conversations(count, SEED);
+    t.ok(countRequests(all) >= count, `${countRequests(all)} requests`);
+    t.equal(await compare(pair, [WARMING], 1), undefined);
+    const part = Math.ceil(all.length / STEPS_MS.length);
+    for (const [i, step] of STEPS_MS.entries()) {
+      clock.now += step;
+      t.equal(await compare(pair, all.slice(i * part, (i + 1) * part), AT_ONCE), undefined);
+    }
+    const [{ answeredPrepared }, byNode] = pair;
+    if (first === 'prepared') t.ok(answeredPrepared / countRequests(all) > 0.25, `${answeredPrepared} prepared`);
+    else t.equal(answeredPrepared, 0);
+    t.equal(byNode.answeredPrepared, 0);
+  });
+}
 
-test('requests that parsers disagree about, and silent ones, are answered alike', { timeout: 60_000 }, async (t) => {
-  const impatient = { header_timeout: '3s', request_timeout: '3s', keep_alive_timeout: '3s' };
-  const { pair, close } = await started({ max_header: '16KiB', max_headers: 100, ...impatient });
-  t.teardown(close);
-  const all = [...oddConversations(), { turns: [{ bytes: '', cuts: [], methods: ['?'] }] }];
-  t.ok(all.length > 300, `${all.length} conversations`);
-  t.equal(await compare(pair, [WARMING_ODD], 1), undefined);
-  t.equal(await compare(pair, all, all.length), undefined);
-  t.ok(pair.fast.answeredFast > 0);
-});
+for (const first of ['prepared', 'ordinary'] as const) {
+  test(`requests that parsers disagree about, and silent ones, are answered alike: ${first}`, async (t) => {
+    const impatient = { header_timeout: '3s', request_timeout: '3s', keep_alive_timeout: '3s' };
+    const { pair, close } = await started({ max_header: '16KiB', max_headers: 100, ...impatient }, first);
+    t.teardown(close);
+    const all = [...oddConversations(), { turns: [{ bytes: '', cuts: [], methods: ['?'] }] }];
+    t.ok(all.length > 300, `${all.length} conversations`);
+    t.equal(await compare(pair, [WARMING_ODD], 1), undefined);
+    t.equal(await compare(pair, all, all.length), undefined);
+    t.equal(pair[0].answeredPrepared > 0, first === 'prepared');
+  });
+}

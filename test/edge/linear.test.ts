@@ -57,7 +57,7 @@ const pattern = compilePattern('/*/a*b*c*d/*.css');
 const condition = (value: string): RawHeaders => ['If-None-Match', value];
 const stored = { status: 200, etag: '"tag"', lastModified: undefined, date: undefined };
 
-const recogniser = new Recogniser({ maxBytes: 1e9, maxLines: 1e9, meaningOf: () => undefined });
+const recogniser = new Recogniser({ maxBytes: 1e9, maxLines: 1e9 });
 /** As it comes from a visitor that sends little at a time. */
 const inPieces = (text: string): unknown => {
   const head = recogniser.headInPieces();

@@ -9,6 +9,7 @@ import { TRACE_PHASES, type TraceMessage, type TracePhase, Tracer, traceChannel 
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, startTcp, text } from '../support/origin.ts';
 import { dial, statuses, until } from '../support/raw-client.ts';
+import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
 import { ask } from '../support/visitor.ts';
 
 /** @returns Phases of each request, by node, until the test ends. */
@@ -116,15 +117,39 @@ async function network(t: Test, log?: Logger) {
   return network;
 }
 
-test('a hit on the fast path reports the phases receive and lookup', async (t) => {
-  const { at } = await network(t);
-  const agent = new Agent({ keepAlive: true });
-  t.teardown(() => agent.destroy());
-  await ask(at('eu-1'), '/page', { agent });
-  const seen = phasesSeen(t);
-  t.match((await ask(at('eu-1'), '/page', { agent })).headers['cache-status'], /;hit/);
-  t.strictSame(seen.get('eu-1'), ['receive', 'lookup']);
-});
+const HIT = ['receive', 'lookup', ...SENT];
+const SMALL = 'hello';
+const LARGE = 'x'.repeat(100_000);
+
+for (const { name, body = SMALL, method = 'GET', headers = {} } of [
+  { name: 'a hit' },
+  { name: 'a hit by HEAD', method: 'HEAD' },
+  { name: 'a 304', headers: { 'if-none-match': '"v1"' } },
+  { name: 'a range', headers: { range: 'bytes=1-3' } },
+  { name: 'a hit of a large body', body: LARGE },
+  { name: 'a range of a large body', body: LARGE, headers: { range: 'bytes=1-70000' } },
+]) {
+  test(`${name} passes ${HIT.join(', ')}, over HTTP/1.1 and HTTP/2`, async (t) => {
+    const origin = await startOrigin(text(body, { ...HOUR, ETag: '"v1"' }));
+    t.teardown(() => origin.close());
+    const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'] }]);
+    const agent = new Agent({ keepAlive: true });
+    t.teardown(() => agent.destroy());
+    const session = openHttp2(t, edge);
+    const { listen } = edge.node.addresses;
+    const overHttp1 = async () => (await ask(listen, '/page', { method, headers, agent })).headers;
+    const overHttp2 = async () => (await askHttp2(session, '/page', { ':method': method, ...headers })).headers;
+    await ask(listen, '/page', { agent });
+    await askHttp2(session, '/page');
+    for (const way of [overHttp1, overHttp2]) {
+      const before = edge.node.answeredPrepared;
+      const seen = phasesSeen(t);
+      t.match((await way())['cache-status'], /;hit/);
+      t.strictSame(seen.get('eu-1'), HIT);
+      t.equal(edge.node.answeredPrepared, before + 1);
+    }
+  });
+}
 
 test('the debug log has a line for each phase, and a request has one id at all nodes', async (t) => {
   const lines: TraceMessage[] = [];

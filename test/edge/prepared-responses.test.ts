@@ -19,9 +19,7 @@ const SITE = serve();
 const stored = (bytes = 20): StoredResponse => storedResponse(store, 1, bytes, NOW);
 
 function responses(): PreparedResponses {
-  const made = new PreparedResponses('eu-1');
-  made.keepAliveMs = 65_000;
-  return made;
+  return new PreparedResponses('eu-1', { keep_alive_timeout: 65_000 });
 }
 
 test('a response is prepared once until it changes', async (t) => {
@@ -33,7 +31,7 @@ test('a response is prepared once until it changes', async (t) => {
 
   t.not(all.of(response, serve(), { path: '/a' }), first, 'anew by a new config');
   const again = all.of(response, SITE, { path: '/a' });
-  all.keepAliveMs = 5_000;
+  all.update({ keep_alive_timeout: 5_000 });
   t.not(all.of(response, SITE, { path: '/a' }), again, 'anew when another time is announced to visitors');
 });
 

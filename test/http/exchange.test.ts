@@ -34,12 +34,11 @@ interface Client {
 const limits = limitsSchema.parse({ drain_timeout: '1s' });
 
 async function overHttp1(t: Test, handler: Handler, isRecognised: boolean): Promise<Client> {
-  const recogniser = new Recogniser({ maxBytes: 16_384, maxLines: 100, meaningOf: () => undefined });
+  const recogniser = new Recogniser({ maxBytes: 16_384, maxLines: 100 });
   const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
-    answer: () => false,
-    ask: (_connection, _request, exchange) => handler(exchange),
+    onRequest: handler,
   });
   const { address, close } = await listen(STARTED, {
     address: '127.0.0.1:0',

@@ -13,6 +13,7 @@ import type { Test } from 'tap';
 import type { z } from 'zod';
 import { type limitsSchema, type RegionConfig, regionSchema, siteSchema } from '../../config/schema.ts';
 import { type EdgeNode, startEdge } from '../../edge/node.ts';
+import type { Delivery } from '../../edge/visitor-server.ts';
 import { OriginPools } from '../../origin-shield/origin-pool.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { makeCertificate } from './certificate.ts';
@@ -37,7 +38,7 @@ export interface SecureEdge {
 }
 
 export interface SecureEdgeOptions {
-  readonly fastPath?: boolean;
+  readonly delivery?: Delivery;
   /** Called for every log line. */
   readonly onLog?: (line: string) => void;
   /** Path of a file. */
@@ -51,7 +52,7 @@ export async function startSecureEdge(
   limits: Partial<z.input<typeof limitsSchema>> = {},
   options: SecureEdgeOptions = {},
 ): Promise<SecureEdge> {
-  const { fastPath = true, onLog, accessLog } = options;
+  const { delivery = 'prepared', onLog, accessLog } = options;
   const folder = mkdtempSync(join(tmpdir(), 'seawall-tls-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const parsed = regionSchema.parse({
@@ -88,7 +89,7 @@ export async function startSecureEdge(
   if (edge === undefined) throw new Error('no edge');
   const silent = createLog({ name: 'test', level: process.env['SEAWALL_LOG'] === 'debug' ? 'debug' : 'silent' });
   const log = onLog ? pino({ level: 'info' }, { write: onLog }) : silent;
-  const node = await startEdge({ region, edge, origin: new OriginPools(region.network, region.sites), log, fastPath });
+  const node = await startEdge({ region, edge, origin: new OriginPools(region.network, region.sites), log, delivery });
   t.teardown(() => node.close());
   const port = Number(node.addresses.listen_tls?.split(':').at(-1));
   return {

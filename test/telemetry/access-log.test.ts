@@ -72,7 +72,7 @@ test('an edge logs each response once, on every path', async (t) => {
   await ask(edge, '/a?b="', { method: 'HEAD' });
   await ask(edge, '/a?b="', { headers: { 'If-None-Match': '"1"' } });
   await ask(edge, '/a?b="', { headers: { Range: 'bytes=1-2' } });
-  t.ok(network.edge('eu-1').answeredFast >= 0);
+  t.ok(network.edge('eu-1').answeredPrepared >= 0);
   await network.close();
   await origin.close();
   const common = { ip: '127.0.0.1', host: 'site.test', target: '/a?b="', site: 'site' };
@@ -142,7 +142,7 @@ test('requests over HTTP/2 are logged, on every path', async (t) => {
   for (const headers of [{}, {}, { ':method': 'HEAD' }, { 'if-none-match': '"a"' }]) {
     await askHttp2(session, '/a?b', headers);
   }
-  t.equal(edge.node.answeredFast, 3);
+  t.equal(edge.node.answeredPrepared, 3);
   session.destroy();
   await edge.node.close();
   const all = { ip: '127.0.0.1', host: 'site.test', target: '/a?b', site: 'site' };

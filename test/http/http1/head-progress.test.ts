@@ -5,7 +5,7 @@ import { fuzzer } from '../../support/fuzz.ts';
 
 const fuzz = fuzzer(import.meta.filename);
 
-const recogniser = () => new Recogniser({ maxBytes: 2_000, maxLines: 20, meaningOf: () => undefined });
+const recogniser = () => new Recogniser({ maxBytes: 2_000, maxLines: 20 });
 
 /** Parts of heads, and of near misses. */
 const part = fc.constantFrom(

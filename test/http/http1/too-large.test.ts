@@ -21,17 +21,17 @@ async function start(t: Test, hasFront: boolean) {
   const recogniser = new Recogniser({
     maxBytes: LIMITS.max_header,
     maxLines: LIMITS.max_headers,
-    meaningOf: () => undefined,
   });
   const seen = { handedOff: 0, refused: [] as string[] };
   const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => LIMITS,
-    answer: (connection) => {
-      connection.send(Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
-      return true;
+    isPrepared: true,
+    onRequest: (exchanged) => {
+      const { prepared } = exchanged;
+      if (prepared === undefined) answerWhole(exchanged, 200);
+      else prepared.sendPrepared(Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), 0);
     },
-    ask: (_connection, _request, exchanged) => answerWhole(exchanged, 200),
   });
   const listener = await listen(STARTED, {
     address: '127.0.0.1:0',

@@ -74,13 +74,12 @@ for (const [what, text] of [
 
 async function start(t: Test, onRequest: (exchange: ServerExchange) => void) {
   const limits = limitsSchema.parse({ drain_timeout: '1s' });
-  const recogniser = new Recogniser({ maxBytes: 8_192, maxLines: 50, meaningOf: () => undefined });
+  const recogniser = new Recogniser({ maxBytes: 8_192, maxLines: 50 });
   const seen = { here: 0, byNode: 0 };
   const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
-    answer: () => false,
-    ask: (_connection, _request, exchange) => {
+    onRequest: (exchange) => {
       seen.here++;
       onRequest(exchange);
     },

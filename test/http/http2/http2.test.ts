@@ -7,7 +7,7 @@ import { constants } from 'node:http2';
 import { promisify } from 'node:util';
 import { test } from 'tap';
 import { HttpError } from '../../../http/errors.ts';
-import { http2Headers, translateHead } from '../../../http/http2/exchange.ts';
+import { http2Headers, translateHead } from '../../../http/http2/head-translation.ts';
 import { startOrigin, startTcp, text } from '../../support/origin.ts';
 import { askHttp2, openHttp2, startSecureEdge } from '../../support/secure-edge.ts';
 
@@ -31,7 +31,7 @@ test('a miss, a hit, HEAD and a 304 have no connection-specific fields', async (
     text: 'hello',
     headers: { 'cache-status': /"eu-1";\s?hit/, age: /^\d+$/, 'content-length': '5' },
   });
-  t.equal(edge.node.answeredFast, 1);
+  t.equal(edge.node.answeredPrepared, 1);
   t.match(await askHttp2(session, '/a', { ':method': 'HEAD' }), {
     status: 200,
     text: '',

@@ -90,14 +90,14 @@ test('RFC 7301: an unsupported protocol is refused', async (t) => {
   await t.rejects(dialTls(port, 'one.test', { ALPNProtocols: ['smtp'] }), { code: /NO_APPLICATION_PROTOCOL/ });
 });
 
-test('HTTP/1.1 takes the fast path, connection after connection', async (t) => {
+test('HTTP/1.1 gets prepared bytes, connection after connection', async (t) => {
   const { port, node } = await edgeFor(t);
   const socket = await dialTls(port, 'one.test');
   for (let i = 0; i < 4; i++) {
     socket.write('GET /a HTTP/1.1\r\nHost: one.test\r\n\r\n');
     t.match(await until(socket, /hello/), /^HTTP\/1\.1 200 OK/);
   }
-  t.equal(node.answeredFast, 3);
+  t.equal(node.answeredPrepared, 3);
   socket.write('GET /a HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n');
   t.match(await until(socket, /hello/), /Connection: close/);
 });

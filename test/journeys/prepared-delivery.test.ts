@@ -1,5 +1,5 @@
 /**
- * Connections that are answered before HTTP is parsed: they come back to that
+ * Connections whose requests are answered with prepared bytes: they come back to that
  * after what takes longer, keep to all bounds, and are counted like others.
  */
 import { on, once } from 'node:events';
@@ -36,7 +36,7 @@ async function staged(
   const origin = await startOrigin(script);
   const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, limits });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
-  const answered = (): number => network.edge('eu-1').answeredFast;
+  const answered = (): number => network.edge('eu-1').answeredPrepared;
   return { network, origin, address: network.at('eu-1'), answered };
 }
 
@@ -59,7 +59,7 @@ async function whileFetching(address: string, origin: Origin): Promise<{ socket:
   return { socket, release: () => release() };
 }
 
-test('a connection returns to the fast path after a miss, and after an uncacheable response', async (t) => {
+test('hits are answered with prepared bytes again after a miss, and after an uncacheable response', async (t) => {
   const { address, answered } = await staged(t);
   const socket = dial(address);
   for (const [path, count] of [

@@ -1,0 +1,179 @@
+/**
+ * Answer to a request from the prepared form of a stored response: found by the one lookup (cache/lookup.ts), in the form
+ * that any other answer would have (cache/answer.ts), as bytes.
+ *
+ * One object is used for all requests that are answered at once, one after the other: nothing is left to the garbage
+ * collector.
+ * @module
+ */
+import { answerForm } from '../cache/answer.ts';
+import { KeyBytes } from '../cache/store/key-bytes.ts';
+import { storedAnswer } from '../cache/stored-answer.ts';
+import type { ServerExchange } from '../http/exchange.ts';
+import type { BodyReader } from '../http/message.ts';
+import type { PreparedSink } from '../http/prepared-delivery.ts';
+import { type EpochMs, monotonicNow } from '../lib/clock.ts';
+import type { AnswerCounter } from '../telemetry/metrics.ts';
+import type { Reply } from '../tier/node-core.ts';
+import type { Kind, Prepared } from './prepared.ts';
+import { type KeyedTarget, keyedTarget, type SectionProfile, SectionRequest } from './section-profile.ts';
+import type { EdgeContext } from './visitor.ts';
+
+const joined = new KeyBytes();
+const lookedUp = new SectionRequest();
+
+const A_GET = { method: 'GET' };
+
+export class PreparedAnswer {
+  /** True if the request is answered by this. */
+  isFound = false;
+  /** True if the response belongs to this process, not a copy of another's. */
+  isOwner = false;
+  status = 0;
+  /** Bytes of the body that `send` sends. */
+  bodyBytes = 0;
+  #profile!: SectionProfile;
+  #prepared!: Prepared;
+  #sink!: PreparedSink;
+  /** Head and body in one piece, in the form of the exchange's server; `undefined`: to be streamed. */
+  #bytes: Buffer | undefined;
+  #kind: Kind | 'part' = 'whole';
+  /** Head of an answer that is to be streamed, and its body if that is a range. */
+  #head: string | undefined;
+  #partBody: BodyReader | undefined;
+
+  /** Looks for a fresh response in its prepared form. @returns Whether there is one, and the request may have it. */
+  find(edge: EdgeContext, exchange: ServerExchange, sink: PreparedSink, profile: SectionProfile): boolean {
+    const now = edge.core.nowAt(exchange.arrivedAt);
+    const prepared = preparedFor(edge, exchange, sink, profile, now);
+    if (prepared === undefined) return false;
+    const { stored } = prepared;
+    const form = answerForm(exchange.method, profile.profile, stored, now, prepared.facts.isNamedBy(profile.profile));
+    this.#profile = profile;
+    this.#prepared = prepared;
+    this.#sink = sink;
+    this.#kind = form;
+    this.isOwner = isOwner(edge, prepared, profile, exchange);
+    this.isFound = form === 'part' ? this.#makePart(now) : this.#make(edge, sink, form, now);
+    return this.isFound;
+  }
+
+  #make(edge: EdgeContext, sink: PreparedSink, kind: Kind, now: EpochMs): boolean {
+    const prepared = this.#prepared;
+    const { status, length } = prepared.stored;
+    this.status = kind === 'not-modified' ? 304 : status;
+    this.bodyBytes = kind === 'whole' ? length : 0;
+    this.#head = undefined;
+    if (kind === 'whole' && !prepared.isOneBuffer) this.#bytes = undefined;
+    else {
+      this.#bytes =
+        prepared.readyBytes(kind, !this.isOwner, now, sink.form) ??
+        edge.prepared.makeBytes(prepared, kind, !this.isOwner, now, sink.form);
+      if (this.#bytes !== undefined) return true;
+    }
+    this.#head = prepared.head(kind, !this.isOwner, now);
+    return this.#head !== undefined;
+  }
+
+  /** One range, or what comes of asking for one. */
+  #makePart(now: EpochMs): boolean {
+    const { profile } = this.#profile;
+    if (profile.ranges !== undefined && profile.ranges.length > 1) return false;
+    const prepared = this.#prepared;
+    const { head, body, status } = storedAnswer({ request: A_GET, profile }, prepared.stored, now, { hit: true });
+    this.#head = prepared.finishedText(head, !this.isOwner, status.ttlMs);
+    if (this.#head === undefined) {
+      body?.close();
+      return false;
+    }
+    this.#partBody = body;
+    this.status = head.status;
+    this.#bytes = undefined;
+    return true;
+  }
+
+  get counter(): AnswerCounter {
+    return this.isOwner ? this.#profile.hits : this.#profile.hotCopies;
+  }
+
+  /** The answer as its trace shows it. */
+  asReply(): Reply {
+    const head = { status: this.status, statusText: '', headers: [] };
+    return { head, body: undefined, trailers: () => [], result: this.counter.result };
+  }
+
+  /** Records the answer for hot keys. */
+  note(edge: EdgeContext): void {
+    const { place } = this.#prepared;
+    if (!this.isOwner && place !== undefined) edge.hot.note(place.key, monotonicNow());
+    edge.prepared.answered++;
+  }
+
+  /** @returns False if the answer is not of one piece, or there is no room for it as one: then it is to be streamed. */
+  send(): boolean {
+    return this.#bytes !== undefined && this.#sink.sendPrepared(this.#bytes, this.bodyBytes);
+  }
+
+  /** @returns Bytes of the body that were written. */
+  stream({ core }: EdgeContext): Promise<number> {
+    const sink = this.#sink;
+    const kind = this.#kind;
+    const prepared = this.#prepared;
+    const isPart = kind === 'part';
+    const head = isPart ? this.#head : (this.#head ?? prepared.head(kind, !this.isOwner, core.now()));
+    const body = isPart ? this.#partBody : kind === 'whole' ? prepared.open() : undefined;
+    this.#partBody = undefined;
+    return new Promise((resolve) => sink.stream(sink.form.headOf(head as string), body, resolve));
+  }
+}
+
+function preparedFor(
+  edge: EdgeContext,
+  exchange: ServerExchange,
+  sink: PreparedSink,
+  profile: SectionProfile,
+  now: EpochMs,
+): Prepared | undefined {
+  const { engine } = edge.core;
+  const request = lookedUp.set(profile, exchange);
+  // When the request came: what has passed since is a slice of time at most.
+  const at = exchange.arrivedAt;
+  // Where cookies are in the key at some paths, the path has to be known first.
+  let found = profile.keysCookies
+    ? undefined
+    : engine.lookup(keyOf(profile, exchange, sink), request, profile.profile, now, at);
+  // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
+  if (found === undefined || found.outcome === 'none') {
+    const { keyed } = request;
+    if (keyed === undefined || (keyed.target === exchange.target && !profile.keysCookies)) return undefined;
+    found = engine.lookup(keyed.key, request, profile.profile, now, at);
+  }
+  if (found.outcome !== 'fresh' || found.isRefused || found.stored === undefined) return undefined;
+  const prepared = edge.prepared.of(found.stored, profile.served, request);
+  return prepared.isPlain ? prepared : undefined;
+}
+
+/** @returns The key that the request has if its target is spelt as it is stored: as bytes, valid until the next. */
+function keyOf(
+  { prefix, suffix, around }: SectionProfile,
+  exchange: ServerExchange,
+  sink: PreparedSink,
+): string | KeyBytes {
+  if (around === undefined) return prefix + exchange.target + suffix;
+  const target = sink.targetBytes;
+  if (target?.bytes === undefined) return joined.joinText(around.prefix, exchange.target, around.suffix);
+  return joined.join(around.prefix, target.bytes, target.targetFrom, target.targetTo, around.suffix);
+}
+
+/** Returns whether this process answers as the owner of the response. */
+function isOwner(
+  { peers }: EdgeContext,
+  prepared: Prepared,
+  profile: SectionProfile,
+  exchange: ServerExchange,
+): boolean {
+  if (prepared.place?.version !== peers.version) {
+    prepared.place = peers.ownerOf((keyedTarget(profile, exchange.target) as KeyedTarget).keyed.key);
+  }
+  return peers.isOwner(prepared.place);
+}
