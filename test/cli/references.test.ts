@@ -101,6 +101,8 @@ test('every error code in the source is in a table', async (t) => {
 
 /** Classes of errors without a code of ours, because none of them leaves the code that throws it. */
 const INTERNAL = new Map([
+  ['DiskBusyError', 'cache/disk/segment-disk.ts counts it as a miss'],
+  ['DiskInUseError', 'tier/node-disk.ts makes it a ConfigError'],
   ['LaggedError', 'cache/resume.ts fetches the rest, or ends the response'],
   ['SelectorError', 'control/purge-request.ts makes it an ApiError'],
 ]);
@@ -169,8 +171,8 @@ async function startAllRoles(t: Test): Promise<ReadyLine['nodes']> {
   const yaml = [
     'region: eu',
     'tier_secret: a-secret-of-the-tests',
-    'edges: [{ name: edge, listen: "127.0.0.1:0", tier: "127.0.0.1:0", control: "127.0.0.1:0", workers: 2 }]',
-    'shields: [{ name: shield, tier: "127.0.0.1:0", control: "127.0.0.1:0" }]',
+    'edges: [{ name: edge, listen: "127.0.0.1:0", tier: "127.0.0.1:0", control: "127.0.0.1:0", workers: 2, disk: { path: edge, size: 256MiB } }]',
+    'shields: [{ name: shield, tier: "127.0.0.1:0", control: "127.0.0.1:0", disk: { path: shield, size: 256MiB } }]',
     'control: { name: control, listen: "127.0.0.1:0" }',
     'dns:',
     '  name: dns',
