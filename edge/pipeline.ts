@@ -19,7 +19,7 @@ import type { MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
 import type { NodeCore, Reply } from '../tier/node-core.ts';
-import { deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
+import { cacheReply, deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
 import { finishedHead } from './finish.ts';
 import { PreparedAnswer } from './prepared-answer.ts';
 import { readPurge } from './purge-method.ts';
@@ -267,7 +267,7 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
 }
 
 /** Answers from the cache, or from upstream. */
-async function cache(context: VisitorRequest): Promise<'deliver'> {
+function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
   const { core, edge, exchange, body, visitor } = context;
   const parsed = context.parsed as ParsedRequest;
   const { served, target, keyed, headers } = parsed;
@@ -290,7 +290,7 @@ async function cache(context: VisitorRequest): Promise<'deliver'> {
     context.isOwn = true;
     edge.peers.ownInFlight++;
   }
-  context.reply = await core.cachedReply(request, {
+  const reply = core.cachedReply(request, {
     describe: (status) =>
       status.hit && !own.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
     finish: (head, { status: { hit, detail } }) => {
@@ -298,7 +298,7 @@ async function cache(context: VisitorRequest): Promise<'deliver'> {
       return finishedHead(served, path, { ...head, headers: fields }, PERSONAL_REFUSALS.has(detail));
     },
   });
-  return 'deliver';
+  return cacheReply(context, reply);
 }
 
 const PURGED: ResponseHead = {

@@ -21,7 +21,15 @@ import type { Started } from '../lib/components.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
-import { deliverReply, logReply, type Phases, type Pipeline, type RequestContext, runPhases } from './pipeline.ts';
+import {
+  cacheReply,
+  deliverReply,
+  logReply,
+  type Phases,
+  type Pipeline,
+  type RequestContext,
+  runPhases,
+} from './pipeline.ts';
 import { errorFields, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
 import { answerUpgrade, type UpgradeCall } from './upgrade.ts';
 
@@ -169,16 +177,16 @@ function receive(context: TierRequest): 'cache' {
 }
 
 /** Answers from the cache or from upstream, and says how new the answer is against the journal. */
-async function cache(context: TierRequest): Promise<'deliver'> {
+function cache(context: TierRequest): 'deliver' | Promise<'deliver'> {
   const { core } = context;
-  context.reply = await core.cachedReply(context.cacheRequest as CacheRequest, {
+  const reply = core.cachedReply(context.cacheRequest as CacheRequest, {
     describe: (status) => status,
     finish: (head, { stamp, wasFresh, status: { detail } }) => {
       const version = { ...core.ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL_REFUSALS.has(detail) };
       return { ...head, headers: withField(head.headers, TIER_FIELD, formatVersion(version)) };
     },
   });
-  return 'deliver';
+  return cacheReply(context, reply);
 }
 
 /** The fields that are not about the connection, nor between nodes. */

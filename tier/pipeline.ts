@@ -109,6 +109,16 @@ function note(phase: TracePhase, next: string, context: RequestContext): void {
   context.trace?.note(phase, findings(phase, next, context));
 }
 
+/** Notes the reply of the cache, which is there at once or comes later. */
+export function cacheReply(context: RequestContext, reply: Reply | Promise<Reply>): 'deliver' | Promise<'deliver'> {
+  return reply instanceof Promise ? reply.then((later) => replied(context, later)) : replied(context, reply);
+}
+
+function replied(context: RequestContext, reply: Reply): 'deliver' {
+  context.reply = reply;
+  return 'deliver';
+}
+
 /** Sends the reply, at the reader's pace. */
 export function deliverReply(context: RequestContext): 'log' | Promise<'log'> {
   const written = context.core.deliver(context, context.reply as Reply);
