@@ -11,6 +11,7 @@ import type { SiteConfig } from '../config/schema.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import { normalisePath, type Target } from '../http/request-target.ts';
 import { type Credentials, keyCookies } from './credentials.ts';
+import { parameterName, QueryNames } from './query-names.ts';
 import { normalisedField } from './vary.ts';
 
 export interface KeyedRequest {
@@ -134,23 +135,33 @@ function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string
 }
 
 /** @returns The parameters that are in the key, or `undefined` where none is. */
-function keptParameters(query: string, { wanted, isNamed, first }: ParameterFilter): string | undefined {
+function keptParameters(query: string, { wanted, names }: ParameterFilter): string | undefined {
   let kept: string | undefined;
   /** Start of the current run of parameters that are kept. */
   let from = 0;
   let at = 0;
   while (at <= query.length) {
-    const mark = query.indexOf('&', at);
-    const end = mark < 0 ? query.length : mark;
-    const matches = mayBegin(query, at, end, first) && isNamed(parameterName(query.slice(at, end)));
-    if (matches !== wanted) {
+    const next = parameterEnd(query, at) + 1;
+    if (names.hasNameAt(query, at) !== wanted) {
       if (from < at) kept = joined(kept, query.slice(from, at - 1));
-      from = end + 1;
+      from = next;
     }
-    at = end + 1;
+    at = next;
   }
   if (from === 0) return query;
   return from < at ? joined(kept, query.slice(from)) : kept;
+}
+
+/** Length of a parameter whose end is found sooner by looking at each character. */
+const SHORT_PARAMETER = 24;
+const AMPERSAND = 0x26;
+
+function parameterEnd(query: string, from: number): number {
+  const near = Math.min(query.length, from + SHORT_PARAMETER);
+  for (let at = from; at < near; at++) if (query.charCodeAt(at) === AMPERSAND) return at;
+  if (near === query.length) return near;
+  const found = query.indexOf('&', near);
+  return found < 0 ? query.length : found;
 }
 
 function joined(before: string | undefined, parameters: string): string {
@@ -164,8 +175,8 @@ export const MAX_PARAMETERS = 1_000;
 export function hasTooManyParameters({ key }: SiteConfig, query: string | undefined): boolean {
   if (query === undefined || query.length < MAX_PARAMETERS) return false;
   if (key.query === 'none' || (key.query === 'all' && !key.sort_query)) return false;
-  let count = 1;
-  for (let at = query.indexOf('&'); at >= 0; at = query.indexOf('&', at + 1)) count++;
+  let count = 0;
+  for (let at = 0; at <= query.length; at = parameterEnd(query, at) + 1) count++;
   return count > MAX_PARAMETERS;
 }
 
@@ -173,9 +184,7 @@ type QueryRule = SiteConfig['key']['query'];
 interface ParameterFilter {
   /** True if the named ones are in the key, false if all others are. */
   readonly wanted: boolean;
-  readonly isNamed: (name: string) => boolean;
-  /** By the code of a character: whether one that is named begins with it; all beyond ASCII are one. */
-  readonly first: readonly boolean[];
+  readonly names: QueryNames;
 }
 
 /** Made once for each config. */
@@ -186,64 +195,8 @@ function parameterFilter(rule: QueryRule): ParameterFilter | undefined {
   let filter = FILTERS.get(rule);
   if (filter === undefined) {
     const [patterns, wanted] = 'allow' in rule ? [rule.allow, true] : [rule.deny, false];
-    const names = new Set(patterns.filter((pattern) => !pattern.endsWith('*')));
-    const prefixes = patterns.filter((pattern) => pattern.endsWith('*')).map((pattern) => pattern.slice(0, -1));
-    const first = new Array<boolean>(BEYOND_ASCII + 1).fill(prefixes.includes(''));
-    for (const name of [...names, ...prefixes]) if (name !== '') first[asciiOr(name.charCodeAt(0))] = true;
-    const isNamed = (name: string): boolean => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
-    filter = { wanted, isNamed, first };
+    filter = { wanted, names: new QueryNames(patterns) };
     FILTERS.set(rule, filter);
   }
   return filter;
 }
-
-const BEYOND_ASCII = 0x80;
-const SPACE = 0x20;
-const PERCENT = 0x25;
-const PLUS = 0x2b;
-const EQUALS = 0x3d;
-
-function asciiOr(code: number): number {
-  return Math.min(code, BEYOND_ASCII);
-}
-
-/**
- * Returns whether a parameter's name may begin with one of these: one character rules most out, without splitting the
- * query.
- */
-function mayBegin(query: string, at: number, end: number, first: ParameterFilter['first']): boolean {
-  const code = at === end ? EQUALS : query.charCodeAt(at);
-  if (code === EQUALS) return true; // no name
-  const asWritten = first[asciiOr(code)] === true;
-  if (asWritten || (code !== PERCENT && code !== PLUS)) return asWritten;
-  if (code === PLUS) return first[SPACE] === true;
-  const byte = Number.parseInt(query.slice(at + 1, at + 3), 16);
-  return Number.isNaN(byte) ? false : first[asciiOr(byte)] === true;
-}
-
-function parameterName(parameter: string): string {
-  const equals = parameter.indexOf('=');
-  const name = equals < 0 ? parameter : parameter.slice(0, equals);
-  const spaced = name.includes('+') ? name.replaceAll('+', ' ') : name;
-  // A malformed escape: the name is what is written. An exception for each would cost more than all else.
-  if (!spaced.includes('%')) return spaced;
-  return IS_DECODABLE.test(spaced) ? decodeURIComponent(spaced) : name;
-}
-
-/**
- * Escapes that are all well-formed UTF-8 (RFC 3629, section 4), which `decodeURIComponent` takes. Takes linear time.
- */
-const IS_DECODABLE = (() => {
-  const tail = '%[89ab][0-9a-f]';
-  const characters = [
-    '[^%]',
-    '%[0-7][0-9a-f]',
-    `%(?:c[2-9a-f]|d[0-9a-f])${tail}`,
-    `%e0%[ab][0-9a-f]${tail}`,
-    `%e(?:[1-9abcef]${tail}|d%[89][0-9a-f])${tail}`,
-    `%f0%[9ab][0-9a-f]${tail}${tail}`,
-    `%f[1-3]${tail}${tail}${tail}`,
-    `%f4%8[0-9a-f]${tail}${tail}`,
-  ];
-  return new RegExp(`^(?:${characters.join('|')})*$`, 'i');
-})();

@@ -114,6 +114,18 @@ const HTTP1: readonly Shape[] = [
     (i) => head(`/hit?${'utm_a&gclid&'.repeat(490)}utm_b=${i}`),
     LONG,
   ),
+  http1(
+    'query-tracking-escapes',
+    '1,000 tracking parameters with an escape',
+    (i) => head(`/hit?${'%75tm_a&'.repeat(999)}utm_b=${i}`),
+    LONG,
+  ),
+  http1(
+    'query-tracking-escaped',
+    'tracking parameters of escapes alone, with others that nearly are',
+    (i) => head(`/hit?${'%75%74%6d%5f%61&%75%74%6d&'.repeat(300)}utm_b=${i}`),
+    LONG,
+  ),
   http1('path-slashes', 'a path of slashes', (i) => head(`${times('/', TARGET)}?utm_a=${i}`), LONG),
   http1('path-escapes', 'a path of escapes that need none', (i) => head(`/${times('%41', TARGET)}?utm_a=${i}`), LONG),
   http1('path-parameters', 'a path of parameters', (i) => head(`/${times(';a=b', TARGET)}?utm_a=${i}`), LONG),
@@ -353,6 +365,18 @@ const HTTP2: readonly Shape[] = [
     'another path for each request, of 3,000 bytes',
     { written: (i) => [[':path', `/hit?${'a&'.repeat(1_500)}utm_a=${i}`]] },
     LONG,
+  ),
+  http2(
+    'query-tracking-escapes',
+    '200 tracking parameters with an escape, two paths in turn',
+    {
+      table: [
+        [':path', `/hit?${'%75tm_a&'.repeat(200)}utm_a`],
+        [':path', `/hit?${'%75tm_a&'.repeat(200)}utm_b`],
+      ],
+      named: [[0], [1]],
+    },
+    { like: 'read', atOnce: 100 },
   ),
   http2(
     'encoding',

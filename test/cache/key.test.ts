@@ -29,6 +29,14 @@ for (const { rule, key, raw, target } of [
   { rule: 'escaped names count, too', key: { query: { deny: ['utm_*'] } }, raw: '/a?%75tm_x=1&a=1', target: '/a?a=1' },
   { rule: 'a plus is a space', key: { query: { deny: ['a b'] } }, raw: '/a?a+b=1&a%20b=2&c', target: '/a?c' },
   { rule: 'a broken escape is what it is', key: { query: { allow: ['%zz'] } }, raw: '/a?%zz=1&b', target: '/a?%zz=1' },
+  {
+    rule: 'a broken escape leaves the others what they are',
+    key: { query: { deny: ['utm_*'] } },
+    raw: '/a?%75tm_%ff=1&utm%5F%zz&%&%7&%75tm%5&b%75tm_',
+    target: '/a?%&%7&%75tm%5&b%75tm_',
+  },
+  { rule: 'a name is decoded once', key: { query: { deny: ['a'] } }, raw: '/a?%2561=1&%61=2', target: '/a?%2561=1' },
+  { rule: 'names beyond ASCII', key: { query: { allow: ['é'] } }, raw: '/a?%c3%A9=1&%c3=2', target: '/a?%c3%A9=1' },
   { rule: 'names are not prefixes', key: { query: { deny: ['utm'] } }, raw: '/a?utm_x=1', target: '/a?utm_x=1' },
   { rule: 'a star alone is every name', key: { query: { deny: ['*'] } }, raw: '/a?b=1', target: '/a' },
   {
@@ -38,6 +46,12 @@ for (const { rule, key, raw, target } of [
     target: '/a?a=1&b=2&b=1',
   },
   { rule: 'sorting is by what names mean', key: { sort_query: true }, raw: '/a?b=1&%61=2', target: '/a?%61=2&b=1' },
+  {
+    rule: 'sorting keeps the order of a name, however its bytes are written',
+    key: { sort_query: true },
+    raw: '/a?%ff=1&%FF=2&%fF=3&a=0',
+    target: '/a?a=0&%ff=1&%FF=2&%fF=3',
+  },
   { rule: 'escapes that need none', key: {}, raw: '/%7euser/%41', target: '/~user/A' },
   { rule: 'escapes in upper case', key: {}, raw: '/%c3%a9', target: '/%C3%A9' },
   { rule: 'reserved characters stay escaped', key: {}, raw: '/a%3fb%26', target: '/a%3Fb%26' },
