@@ -126,7 +126,7 @@ export interface Exchange {
   /** True to send the visitor's own conditions upstream, as the response will not be stored anyway. */
   conditional: boolean;
   attempts: number;
-  /** What was found on disk, on its way into memory. */
+  /** Read from the disk cache into memory; true if memory has the response then. */
   loading: Promise<boolean> | undefined;
   /** True if it has come. */
   isFromDisk: boolean;

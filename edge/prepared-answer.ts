@@ -1,6 +1,6 @@
 /**
- * Answer to a request from the prepared form of a stored response: found by the one lookup (cache/lookup.ts), in the form
- * that any other answer would have (cache/answer.ts), as bytes.
+ * Answer to a request from the prepared form of a stored response: found by the one lookup (cache/lookup.ts), in the
+ * form that any other answer would have (cache/answer.ts), as bytes.
  *
  * One object is used for all requests that are answered at once, one after the other: nothing is left to the garbage
  * collector.

@@ -1,6 +1,6 @@
 /**
- * What an edge remembers of its visitors' connections, and of the header sections that they repeat. Both are worked out
- * anew after a reload.
+ * Memory of an edge: its visitors' connections, and the header sections that they repeat. Both are worked out anew
+ * after a reload.
  * @module
  */
 import type { ServerExchange } from '../http/exchange.ts';

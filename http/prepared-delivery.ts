@@ -49,8 +49,8 @@ export interface TargetBytes {
 
 /**
  * Request whose header section is a repeated one, GET or HEAD without a body. It is answered by `sendPrepared` or
- * `stream` before its handler returns, or claimed by then; or the server answers it otherwise. Only a claimed one, or one
- * that is streamed, may be used after that: the server uses its exchange again.
+ * `stream` before its handler returns, or claimed by then; or the server answers it otherwise. Only a claimed one, or
+ * one that is streamed, may be used after that: the server uses its exchange again.
  */
 export interface PreparedSink {
   readonly section: RepeatedSection;
@@ -58,7 +58,11 @@ export interface PreparedSink {
   readonly targetBytes: TargetBytes | undefined;
   /** Takes the request over, to answer it as an exchange. @returns False if the server is to answer it otherwise. */
   claim(): boolean;
-  /** Sends an answer of one piece. @returns False if the other side has no room for it now; then it is to be streamed. */
+  /**
+   * Sends an answer of one piece.
+   *
+   * @returns False if the other side has no room for it now; then it is to be streamed.
+   */
   sendPrepared(bytes: Buffer, bodyBytes: number): boolean;
   /**
    * Sends an answer at the reader's pace.

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:disk`: the disk cache by itself, beside `dd`: how fast it writes, how many objects a second it reads while
- * it writes and how long the event loop stands still meanwhile, and how long a restart takes.
+ * `npm run bench:disk`: the disk cache by itself, beside `dd`: how fast it writes, how many objects a second it reads
+ * while it writes and how long the event loop stands still meanwhile, and how long a restart takes.
  * docs/adr/0020-disk.md says what follows from it.
  * @module
  */

@@ -146,7 +146,7 @@ export const METRICS = {
     roles: NODES,
     labels: {},
     help: 'Keys with a response on disk.',
-    watch: 'It falls to zero: the disk was left out, or begun anew.',
+    watch: 'It falls to zero: the disk was left out, or emptied.',
   },
   seawall_disk_limit_bytes: {
     type: 'gauge',

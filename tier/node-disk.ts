@@ -2,8 +2,8 @@
  * The disk of a node: opened beside its memory, and told of in log, metrics and health.
  *
  * The processes of an edge have parts of the keys, and each has a folder of its own within that of the node, such as
- * `2-of-4`. When their number changes the keys change their owners, so folders of another number are removed: what they
- * hold may have been replaced meanwhile, where nobody told them.
+ * `2-of-4`. When their number changes the keys change their owners, so folders of another number are removed: their
+ * responses may have been replaced meanwhile by another process.
  * @module
  */
 import { readdir, rm } from 'node:fs/promises';
@@ -23,11 +23,11 @@ const INDEX_OF_MEMORY = 1 / 8;
 
 const RENEWALS: Readonly<Record<Renewal, string>> = {
   empty: 'the disk cache is new',
-  format: 'the disk cache has another format: begun anew',
-  identity: 'the identity of the disk cache is damaged: begun anew',
-  copied: 'the disk cache is a copy, which may lack what was removed since: begun anew',
-  segments: 'the disk cache has other segments: begun anew',
-  removals: 'more was removed than is known of while the disk cache could not be written: begun anew',
+  format: 'the disk cache has another format: emptied',
+  identity: 'the identity of the disk cache is damaged: emptied',
+  copied: 'the disk cache is a copy, which may lack what was removed since: emptied',
+  segments: 'the disk cache has other segments: emptied',
+  removals: 'more was removed than is known of while the disk cache could not be written: emptied',
 };
 
 export interface NodeDisk {
@@ -99,7 +99,7 @@ async function removeOthers(path: string, count: number): Promise<void> {
     const of = OF_A_PROCESS.exec(name)?.[1];
     if (of === undefined || Number(of) === count) continue;
     const other = join(path, name);
-    const { release } = await openFolder(other, 0); // nobody uses it
+    const { release } = await openFolder(other, 0); // no process uses it
     await rm(other, { recursive: true, force: true });
     release();
   }

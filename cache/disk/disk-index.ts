@@ -2,8 +2,8 @@
  * Index of what is on disk, by hash of the key: 16 bytes an object in tables that are never fuller than 85 % and never
  * much emptier than 65 %, so 18 to 25 bytes. Numbers in SharedArrayBuffers, without an object for an entry.
  *
- * Divided into shards, so that growing moves few entries at a time. Collisions go to the next place; a removal moves back
- * those behind it. An entry:
+ * Divided into shards, so that growing moves few entries at a time. Collisions go to the next place; a removal moves
+ * back those behind it. An entry:
  *
  * ```
  * word 0, 1   hash of the key
@@ -11,7 +11,7 @@
  * word 3      low 4 bits of the start << 28 | units << 8 | 2 in use | 1 read since it was written
  * ```
  *
- * Two keys of one hash have one entry, that of the later one: whoever reads a record compares its key.
+ * Two keys of one hash have one entry, that of the later one: the reader of a record compares its key.
  * @module
  */
 import { UNIT_BITS, type Word64 } from './format.ts';

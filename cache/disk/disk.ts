@@ -1,7 +1,7 @@
 /**
- * The seam between the engine and what is stored beside memory. What is on disk is what the memory of this node, or of the
- * process before it, had stored: a response comes back through memory, with its stamp, and is then looked up like any
- * other (rules 4 and 9 of docs/purging.md).
+ * The seam between the engine and what is stored beside memory. What is on disk is what the memory of this node, or of
+ * the process before it, had stored: a response comes back through memory, with its stamp, and is then looked up like
+ * any other (rules 4 and 9 of docs/purging.md).
  * @module
  */
 import type { StoredResponse } from '../stored-response.ts';
@@ -17,7 +17,7 @@ export interface DiskStore {
   put(key: string, variants: readonly StoredResponse[]): void;
   /** Memory has other responses of the key than before: those that are stored are not used any more. */
   replace(key: string, variants: readonly StoredResponse[]): void;
-  /** Nothing of the key may be found again. */
+  /** Removes the responses of the key, so that no later lookup or process finds them. */
   remove(key: string): void;
   /** Resolves when what is to be written has been handed to the system. */
   close(): Promise<void>;

@@ -3,7 +3,7 @@
  *
  * ```
  * lock       held by the process that uses the folder: a lock of the system, which ends with the process
- * identity   JSON, and its CRC-32 on a line of its own; what it does not say for sure is begun anew
+ * identity   JSON, and its CRC-32 on a line of its own; a folder whose identity is in doubt is emptied
  * segments   segment after segment (format.ts)
  * ```
  *
@@ -25,7 +25,7 @@ export interface Identity {
   readonly secret: Buffer;
 }
 
-/** Reason why a folder was begun anew: what it held is not used. */
+/** Reason why a folder was emptied on opening. */
 export type Renewal = 'empty' | 'format' | 'identity' | 'copied' | 'segments' | 'removals';
 
 export interface OpenedFolder {
@@ -62,7 +62,7 @@ export async function openFolder(path: string, segmentBytes: number, isOutdated 
   }
 }
 
-/** Of a file system that is read-only, Node's recursive way says that there is no such folder. */
+/** Makes the folder. On a read-only file system, a recursive `mkdir` of Node fails with ENOENT instead of EROFS. */
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });

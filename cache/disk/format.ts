@@ -1,6 +1,6 @@
 /**
- * Layout of the file of segments. Integers are little-endian; everything begins at a multiple of 64 bytes. What does not
- * check out is not there: no reader trusts a length before the checksum of the header that says it.
+ * Layout of the file of segments. Integers are little-endian; everything begins at a multiple of 64 bytes. What does
+ * not check out is not there: no reader trusts a length before the checksum of the header that says it.
  *
  * A segment begins with a head, and so does what a restarted process adds to it. Records follow. A sealed one ends with
  * rows of an index, and behind them, at its very end, a footer:
@@ -10,7 +10,8 @@
  * record   0 "SWRC"  4 "LIVE" or "DEAD"  8 crc of 12..64 and of the names and the meta behind
  *         12 format 2, zeros 2  16 low half of the identity  20 salt and  24 serial of the head before it
  *         28 hash of the key 8
- *         36 bytes of the key  40 of the term  44 asOf (a double)  52 bytes of the meta  56 of the body  60 crc of the body
+ *         36 bytes of the key  40 of the term  44 asOf (a double)  52 bytes of the meta  56 of the body
+ *         60 crc of the body
  *         64 key, term, meta, body, and zeros up to a multiple of 64
  * rows     each: hash of the key 8, start / 64, bytes / 64
  * footer   0 "SWFT"  4 crc of 8..64     8 format 2, zeros 2  12 identity 8  20 serial of the first head
@@ -24,7 +25,7 @@
  */
 import { crc32 } from 'node:zlib';
 
-/** Another one is not read: the folder is begun anew. */
+/** Version of the layout: a folder of another version is emptied. */
 export const FORMAT = 1;
 
 export const UNIT_BYTES = 64;
@@ -46,13 +47,13 @@ export const REMOVED: { readonly at: number; readonly bytes: Buffer } = {
   bytes: Buffer.from('DEAD', 'latin1'),
 };
 
-/** 64 bits that are random where somebody could choose them otherwise. */
+/** 64 bits: a random identity, or a hash with a secret key. */
 export interface Word64 {
   readonly low: number;
   readonly high: number;
 }
 
-/** What the records behind a head have to say, too. */
+/** Head of a segment, or of a part of it; the records behind it repeat both numbers. */
 export interface SegmentHead {
   /** Grows with each head that is written. */
   readonly serial: number;
@@ -71,13 +72,13 @@ export interface RecordHeader {
   readonly meta: Buffer;
   readonly bodyBytes: number;
   readonly bodyCrc: number;
-  /** Where the body begins, from the start of the record. */
+  /** Start of the body, from the start of the record. */
   readonly bodyAt: number;
   /** All of the record, in bytes. */
   readonly bytes: number;
 }
 
-/** What a record is made of, besides its place. */
+/** Content of a record, apart from its place. */
 export interface Content {
   readonly key: string;
   readonly term: string;

@@ -1,6 +1,6 @@
 /**
- * Hash of a key on disk: SipHash of 64 bits with the folder's own secret, so that it is the same after a restart, and no
- * visitor can choose keys that have the same.
+ * Hash of a key on disk: SipHash of 64 bits with the folder's own secret, so that it is the same after a restart, and
+ * no visitor can choose keys that have the same.
  * @module
  */
 import { SipHash } from '../../lib/siphash.ts';

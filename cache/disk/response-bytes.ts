@@ -9,7 +9,7 @@ import type { Store, StoredBody } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { Content } from './format.ts';
 
-/** What is written of a response; `FORMAT` changes with it. */
+/** Meta of a record: a response without its body. `FORMAT` changes with it. */
 type Head = Omit<StoredResponse, 'body' | 'stamp' | 'facts' | 'prepared'> & {
   /** Term and number. */
   readonly asOf: readonly [term: string, seq: number];

@@ -1,6 +1,6 @@
 /**
- * Keys that were stored in memory lately: one that is fetched again is used a second time. A table in which each key has
- * one place, of 32 bits of its hash; a newer key takes the place of an older one.
+ * Keys that were stored in memory lately: one that is fetched again is used a second time. A table in which each key
+ * has one place, of 32 bits of its hash; a newer key takes the place of an older one.
  * @module
  */
 import type { Word64 } from './format.ts';

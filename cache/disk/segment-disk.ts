@@ -1,8 +1,8 @@
 /**
  * Responses on disk: which ones get there, how they come back, and what happens when the disk fails.
  *
- * A disk that fails is left out. It is opened again after a while, as a process that starts would open it, and with what
- * was removed meanwhile; where that is more than is remembered, the folder is begun anew.
+ * A disk that fails is left out. It is opened again after a while, as a process that starts would open it, and with
+ * what was removed meanwhile; where that is more than is remembered, the folder is emptied.
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -83,7 +83,7 @@ export class SegmentDisk implements DiskStore {
   readonly #backoff: Backoff;
   #life: Life | undefined;
   #failure: Error | undefined;
-  /** What must not be found when the disk is opened again. */
+  /** Removals while the disk is left out: applied when it is opened again. */
   #removed: { readonly hashes: readonly Word64[]; readonly keys: Set<string> } = { hashes: [], keys: new Set() };
   #isOverflown = false;
   #retrying: Promise<void> = Promise.resolve();

@@ -1,6 +1,6 @@
 /**
- * What a restarted process finds in the segments: rows from footers, and from the records themselves where a segment has
- * no footer that belongs to it. Nothing says that a process ended well, and nothing has to.
+ * Reads the segments that an earlier process left: rows from footers, and from the records themselves where a segment
+ * has no footer that belongs to it. Nothing says that a process ended well, and nothing has to.
  * @module
  */
 import {
@@ -25,7 +25,7 @@ export interface FoundSegment {
   readonly firstSerial: number;
   readonly lastSerial: number;
   readonly isSealed: boolean;
-  /** Where the next record would begin. */
+  /** Start of the next record. */
   readonly end: number;
   readonly rows: readonly Row[];
 }

@@ -56,7 +56,7 @@ export interface SegmentStoreOptions {
   readonly segmentBytes?: number | undefined;
   readonly bufferBytes?: number | undefined;
   readonly maxIndexBytes: number;
-  /** What must not be found, as it was removed when the folder could not be written to. */
+  /** Removals from the time when the folder could not be written to. */
   readonly removed?: { readonly hashes: readonly Word64[]; readonly keys: Iterable<string> } | undefined;
 }
 
@@ -85,7 +85,7 @@ export class SegmentStore {
   readonly #maxPendingBytes: number;
   readonly #hash: KeyHash;
   readonly #index = new DiskIndex();
-  /** Those that are written no more; `undefined` for one that may be written over. */
+  /** Segments that are full; `undefined` for one that may be written over. */
   readonly #sealed: (SealedSegment | undefined)[];
   #writer: SegmentWriter | undefined;
   /** The segment that comes next. */
@@ -250,7 +250,7 @@ export class SegmentStore {
     this.#index.set(hash, writer.number, start, bytes);
   }
 
-  /** What is stored under the key is found no more, by this process or by a later one. */
+  /** Removes the record of the key, for this process and for later ones. */
   remove(key: string): void {
     this.removeHash(this.hashOf(key));
   }
@@ -351,7 +351,7 @@ export class SegmentStore {
     return true;
   }
 
-  /** Nothing that the segment holds is found again, though it takes a while until all of it is written over. */
+  /** Removes all records of the segment: without its head no reader finds them, even before they are written over. */
   #forget(number: number): void {
     this.#sealed[number] = undefined;
     this.#options.space.write(number * this.segmentBytes, Buffer.alloc(UNIT_BYTES));

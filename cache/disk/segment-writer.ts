@@ -59,23 +59,23 @@ export class SegmentWriter {
 
   /**
    * @param serial - Of the head that is written now.
-   * @param begun - What an earlier process has left in the segment.
+   * @param partial - Records that an earlier process has left in the segment.
    */
   constructor(
     options: WriterOptions,
     number: number,
     serial: number,
-    begun: { readonly firstSerial: number; readonly rows: readonly Row[]; readonly end: number } | undefined,
+    partial: { readonly firstSerial: number; readonly rows: readonly Row[]; readonly end: number } | undefined,
   ) {
     this.#options = options;
     this.number = number;
     this.#base = number * options.segmentBytes;
-    this.firstSerial = begun?.firstSerial ?? serial;
+    this.firstSerial = partial?.firstSerial ?? serial;
     this.lastSerial = serial;
-    this.#rows = Buffer.alloc(Math.max(FIRST_ROWS, (begun?.rows.length ?? 0) * 2) * ROW_BYTES);
+    this.#rows = Buffer.alloc(Math.max(FIRST_ROWS, (partial?.rows.length ?? 0) * 2) * ROW_BYTES);
     this.#count = 0;
-    for (const row of begun?.rows ?? []) this.#addRow(row);
-    this.#end = begun?.end ?? 0;
+    for (const row of partial?.rows ?? []) this.#addRow(row);
+    this.#end = partial?.end ?? 0;
     this.#bufferStart = this.#end;
     const head = { serial, salt: this.#salt };
     writeSegmentHead(this.#room(UNIT_BYTES), this.#end - this.#bufferStart, options.identity, head);

@@ -1,8 +1,9 @@
 /**
  * The file of segments: reads at any place, a few at a time, and writes one after another in the order of their calls.
  *
- * Node runs file operations in four threads that all of the process shares. Of those, writes take one at a time and reads
- * two, so a disk that hangs leaves one to everything else. Reads that have to wait are bounded in number and in time.
+ * Node runs file operations in four threads that all of the process shares. Of those, writes take one at a time and
+ * reads two, so a disk that hangs leaves one to everything else. Reads that have to wait are bounded in number and in
+ * time.
  * @module
  */
 import {
@@ -60,8 +61,8 @@ export class Space {
   #writingSince: MonotonicMs | undefined;
   #pendingBytes = 0;
   #isClosed = false;
-  #isGone = false;
-  readonly #gone = Promise.withResolvers<void>();
+  #isFileClosed = false;
+  readonly #fileClosed = Promise.withResolvers<void>();
   #idle: (() => void) | undefined;
 
   /** @param onFailed - Called once, with the error of the first operation that fails. */
@@ -142,10 +143,10 @@ export class Space {
 
   /** Resolves when the file is closed. */
   get closed(): Promise<void> {
-    return this.#gone.promise;
+    return this.#fileClosed.promise;
   }
 
-  /** Starts nothing any more. The file is closed when what runs has ended: a disk that hangs keeps nobody waiting. */
+  /** Starts nothing any more. The file is closed when what runs has ended: a disk that hangs delays no caller. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -212,9 +213,9 @@ export class Space {
   }
 
   #closeWhenIdle(): void {
-    if (!this.#isClosed || this.#reading.size > 0 || this.#writingSince !== undefined || this.#isGone) return;
-    this.#isGone = true;
-    fsClose(this.#fd, () => this.#gone.resolve());
+    if (!this.#isClosed || this.#reading.size > 0 || this.#writingSince !== undefined || this.#isFileClosed) return;
+    this.#isFileClosed = true;
+    fsClose(this.#fd, () => this.#fileClosed.resolve());
   }
 }
 

@@ -25,7 +25,9 @@ export interface OwnClaim {
 export interface OtherClaim {
   readonly kind: 'other';
   readonly thread: number;
-  /** @returns When something has happened since this was made, or since the last call; false if nothing did for so long. */
+  /**
+   * @returns When something has happened since this was made, or since the last call; false if nothing did for so long.
+   */
   event(timeoutMs: number): Promise<boolean>;
   /** Returns whether the fill goes on. */
   isOpen(): boolean;

@@ -17,8 +17,8 @@
  * claims    OWNER, LOW, HIGH, EVENTS                                            (fill-claims.ts)
  * ```
  *
- * `data`: the slabs. `texts`: the characters of texts. A row or slab that is referred to is one more than its number, so
- * that 0 is none; so is a place, in units of `UNIT` bytes.
+ * `data`: the slabs. `texts`: the characters of texts. A row or slab that is referred to is one more than its number,
+ * so that 0 is none; so is a place, in units of `UNIT` bytes.
  * @module
  */
 import { QUEUE_WORDS } from '../store/eviction.ts';

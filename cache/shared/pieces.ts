@@ -136,7 +136,10 @@ export class Pieces {
     return new PiecedBody(this, id, ranges, rows);
   }
 
-  /** @returns The bytes of all pieces, where they stay until `unpinAll`; `undefined` if the value is not stored any more. */
+  /**
+   * @returns The bytes of all pieces, where they stay until `unpinAll`; `undefined` if the value is not stored any
+   * more.
+   */
   pinAll({ id, rows }: PiecedBody): readonly Buffer[] | undefined {
     const views: Buffer[] = [];
     for (const [number, row] of rows.entries()) {
@@ -346,7 +349,7 @@ export class PieceWriter implements StoreWriter {
 }
 
 interface PiecedRange extends ByteRange {
-  /** How many pieces it has. */
+  /** Number of its pieces. */
   readonly pieces: number;
 }
 

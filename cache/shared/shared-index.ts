@@ -64,7 +64,11 @@ export class SharedIndex {
     return Atomics.load(this.#words, this.#sizeAt);
   }
 
-  /** Finds a key without the lock; `isUnchanged` says whether what is read of its record counts. @returns Its row, or `NO_ROW`. */
+  /**
+   * Finds a key without the lock; `isUnchanged` says whether what is read of its record counts.
+   *
+   * @returns Its row, or `NO_ROW`.
+   */
   find(key: KeyBytes): number {
     const words = this.#words;
     const { hash } = key;
@@ -98,7 +102,7 @@ export class SharedIndex {
     return Atomics.load(this.#words, this.#bucketAt + VERSION) === this.#version;
   }
 
-  /** To be called before an attempt is repeated. */
+  /** Waits a moment, before an attempt is repeated. */
   backOff(attempt: number): void {
     if (attempt < SPINS) return;
     // A writer was stopped at the wrong moment, by the system or for good.

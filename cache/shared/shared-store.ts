@@ -1,5 +1,6 @@
 /**
- * Responses in memory that all threads of a process share, bounded in bytes. Each thread has an object of its own for it.
+ * Responses in memory that all threads of a process share, bounded in bytes. Each thread has an object of its own for
+ * it.
  *
  * What is kept under a key is one record (cache/store/record.ts) in a slab; bodies that are no part of it lie in pieces
  * (pieces.ts). What was looked up lately each thread keeps decoded, and knows by the serial number of the record
@@ -9,7 +10,8 @@
  * Chains, free rows, queues, references and what slabs hold follow from the rows. So a thread may end after any
  * instruction: `#repair` makes all else anew, and what was stored before stays stored.
  *
- * One thread supervises: it makes the memory, starts the others, and calls `ended` for each that has ended, however it did.
+ * One thread supervises: it makes the memory, starts the others, and calls `ended` for each that has ended, however it
+ * did.
  * @module
  */
 import { combined, MemoryBody, MemoryWriter, type Segment } from '../store/body.ts';
@@ -69,7 +71,7 @@ export class SharedStore implements Store {
   readonly #claims: FillClaims;
   readonly #source: RecordSource;
   readonly #decoded: DecodedCache;
-  /** Serial numbers of the decoded records, and marks of the rows (decoded-cache.ts). */
+  /** Serial numbers of the decoded records, and marks of the rows (cache/store/decoded-cache.ts). */
   readonly #serials: Int32Array;
   readonly #marks: Int32Array;
   onReused: Store['onReused'];
@@ -433,7 +435,12 @@ export class SharedStore implements Store {
     this.#slabs.release(place);
   }
 
-  /** Makes room, with the lock. @param except - A row that stays. @returns Whether there is room for so many bytes more. */
+  /**
+   * Makes room, with the lock.
+   *
+   * @param except - A row that stays.
+   * @returns Whether there is room for so many bytes more.
+   */
   #makeRoom(bytes: number, except: number = NO_ROW): boolean {
     const { maxBytes } = this;
     if (bytes > 0 && this.#beyondEviction(bytes) + bytes > maxBytes) return false;
@@ -510,7 +517,9 @@ export class SharedStore implements Store {
     }
   }
 
-  /** Makes all that follows from the rows anew; with the lock. A thread that ends while it does leaves the same task to the next. */
+  /**
+   * Makes all that follows from the rows anew; with the lock. A thread that ends meanwhile leaves the task to the next.
+   */
   #repair(): void {
     const keys: number[] = [];
     const pieces: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * Slabs in shared memory: records are written one behind the other. A slab of which more than a quarter is of no use any
- * more is emptied: what is left is moved to another one, and it is free. One that a thread has pinned is left alone until
- * it is not.
+ * Slabs in shared memory: records are written one behind the other. A slab of which more than a quarter is of no use
+ * any more is emptied: what is left is moved to another one, and it is free. One that a thread has pinned is left alone
+ * until it is not.
  *
  * All is called with the lock of the store. USED, the bytes of a slab's records, follows from the rows; so does which
  * slabs are free. END is stored behind a record's header: what lies before it can be walked, whatever happens.

@@ -60,7 +60,7 @@ export function metricsPage(): string {
 }
 
 function entryLines(name: string, { type, labels, help, watch, buckets }: MetricEntry): string[] {
-  const labelled = Object.entries(labels).map(([label, meaning]) => `- \`${label}\`: ${meaning}`);
+  const labelled = Object.entries(labels).flatMap(([label, meaning]) => paragraph(`- \`${label}\`: ${meaning}`, '  '));
   return [
     `### \`${name}\``,
     '',

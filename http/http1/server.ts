@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 server in front of `node:http`: parses plain requests (http/http1/recogniser.ts) and makes exchanges of them.
- * What is not recognised goes to `node:http` for good, with its bytes unread.
+ * HTTP/1.1 server in front of `node:http`: parses plain requests (http/http1/recogniser.ts) and makes exchanges of
+ * them. What is not recognised goes to `node:http` for good, with its bytes unread.
  * @module
  */
 import type { Socket } from 'node:net';
@@ -19,7 +19,9 @@ export interface Http1ServerOptions {
   readonly limits: () => LimitsConfig;
   /** As of a listener. */
   readonly allowHalfOpen?: boolean;
-  /** True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones. */
+  /**
+   * True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones.
+   */
   readonly isPrepared?: boolean;
   /** Answers a request; never throws. */
   readonly onRequest: (exchange: ServerExchange) => void;

@@ -27,7 +27,9 @@ export interface Http2Handlers {
   readonly onFlood?: ((reason: ConnectionRefusal) => void) | undefined;
   /** Called with an internal error. */
   readonly onProblem?: ((error: unknown) => void) | undefined;
-  /** True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones. */
+  /**
+   * True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones.
+   */
   readonly isPrepared?: boolean | undefined;
 }
 

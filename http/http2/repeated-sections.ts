@@ -14,7 +14,10 @@ import type { Section } from './section.ts';
 /** Longer sections are not remembered. */
 const MAX_SECTION_CHARS = 4_096;
 
-/** Maximum size of each of two generations, in characters of sections; what is remembered of them takes a few times as much. */
+/**
+ * Maximum size of each of two generations, in characters of sections; what is remembered of them takes a few times as
+ * much.
+ */
 const GENERATION_CHARS = 256 * 1024;
 
 /** Fields about the message or the connection. */

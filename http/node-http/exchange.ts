@@ -65,7 +65,7 @@ export class NodeExchange extends NodeRequest implements ServerExchange {
     this.response = response;
   }
 
-  /** Nothing is remembered of the connection. */
+  /** Peer without a memory of its connection. */
   get peer(): Peer {
     const { remoteAddress, isTls } = this;
     return { remoteAddress, isTls, memory: undefined };

@@ -103,6 +103,8 @@ test('every error code in the source is in a table', async (t) => {
 const INTERNAL = new Map([
   ['DiskBusyError', 'cache/disk/segment-disk.ts counts it as a miss'],
   ['DiskInUseError', 'tier/node-disk.ts makes it a ConfigError'],
+  ['EtcdRefusal', 'journal/etcd/journal.ts makes it a JournalError'],
+  ['EvictedError', 'a caller that has retained a body does not get it (cache/store/store.ts)'],
   ['LaggedError', 'cache/resume.ts fetches the rest, or ends the response'],
   ['SelectorError', 'control/purge-request.ts makes it an ApiError'],
 ]);

@@ -1,6 +1,6 @@
 /**
- * A disk cache through the program itself: what was on disk is served after `kill -9`, checked, and with every purge and
- * every change of the meantime.
+ * A disk cache through the program itself: what was on disk is served after `kill -9`, checked, and with every purge
+ * and every change of the meantime.
  */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -85,17 +85,17 @@ function bodyOf(path: string, value: string): string {
 
 const PATHS = Array.from({ length: 30 }, (_, i) => `/page/${i}`);
 
-/** @returns How often each tier said what. @throws If a body is not this. */
+/** @returns The tiers of each response, from Cache-Status. @throws If a body is not this. */
 async function askAll(address: string, value: string, times = 1): Promise<string[]> {
-  const said: string[] = [];
+  const statuses: string[] = [];
   for (let i = 0; i < times; i++) {
     for (const path of PATHS) {
       const answer = await ask(address, path);
       if (answer.text !== bodyOf(path, value)) throw new Error(`${path}: ${answer.text.slice(0, 60)}`);
-      said.push(answer.tiers.join(', '));
+      statuses.push(answer.tiers.join(', '));
     }
   }
-  return said;
+  return statuses;
 }
 
 /** Asks for everything until all of it is on disk. */
@@ -129,9 +129,9 @@ for (const workers of [1, 2]) {
     await first.program.exitCode;
     const before = origin.requests.length;
     const second = await start(workers);
-    const said = await askAll(second.address, 'first');
+    const statuses = await askAll(second.address, 'first');
     t.same(
-      said.filter((status) => !status.includes('detail=disk')),
+      statuses.filter((status) => !status.includes('detail=disk')),
       [],
     );
     t.equal(origin.requests.length, before);

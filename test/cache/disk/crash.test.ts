@@ -21,19 +21,19 @@ test('killed at any moment, again and again: no wrong byte, nothing removed or r
     const child = spawn(process.execPath, [CHILD, path, String(version)], { stdio: ['ignore', 'pipe', 'inherit'] });
     let seen = 0;
     for await (const line of createInterface({ input: child.stdout })) {
-      const said = JSON.parse(line) as { version?: number; doing?: [string, number][]; done?: [string, number][] };
-      for (const [key, one] of said.doing ?? []) {
+      const report = JSON.parse(line) as { version?: number; doing?: [string, number][]; done?: [string, number][] };
+      for (const [key, one] of report.doing ?? []) {
         version = Math.max(version, one);
         allowed.set(key, new Set([...(allowed.get(key) ?? [0]), one]));
       }
-      const last = new Map(said.done);
+      const last = new Map(report.done);
       for (const [key, one] of last) allowed.set(key, new Set([one, 0]));
-      version = Math.max(version, said.version ?? 0);
+      version = Math.max(version, report.version ?? 0);
       if (++seen === lines) setTimeout(() => child.kill('SIGKILL'), ms);
     }
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     t.equal(child.signalCode, 'SIGKILL');
-    version += 100; // what it did without a word has numbers that are not used again
+    version += 100; // what it did and did not report has numbers that are not used again
     const open = await openStore(path, { segments: 6 });
     for (let i = 0; i < 50; i++) {
       const key = `k${i}`;
@@ -42,8 +42,8 @@ test('killed at any moment, again and again: no wrong byte, nothing removed or r
       found++;
       const got = versionOf(key, content);
       const isKnown = allowed.get(key)?.has(got) === true;
-      const isUnsaid = got > Math.max(0, ...(allowed.get(key) ?? []));
-      if (!isKnown && !isUnsaid) t.fail(`${key}: ${got}, not ${[...(allowed.get(key) ?? [])]}`);
+      const isUnreported = got > Math.max(0, ...(allowed.get(key) ?? []));
+      if (!isKnown && !isUnreported) t.fail(`${key}: ${got}, not ${[...(allowed.get(key) ?? [])]}`);
       allowed.set(key, new Set([got]));
     }
     await open.close();

@@ -116,9 +116,9 @@ test('a record of another folder is not read', async (t) => {
 
 test('heads, rows and footers with any one byte changed are not taken for what was written', async (t) => {
   const head = Buffer.alloc(64);
-  const said = { serial: 9, salt: 5 };
-  writeSegmentHead(head, 0, IDENTITY, said);
-  t.same(readSegmentHead(head, 0, IDENTITY), said);
+  const serialAndSalt = { serial: 9, salt: 5 };
+  writeSegmentHead(head, 0, IDENTITY, serialAndSalt);
+  t.same(readSegmentHead(head, 0, IDENTITY), serialAndSalt);
   const rows = Buffer.alloc(3 * ROW_BYTES);
   const list = [0, 1, 2].map((i) => ({ hash: { low: i, high: -i }, start: 64 * (i + 1), bytes: 64 }));
   for (const [i, row] of list.entries()) writeRow(rows, i, row);

@@ -72,7 +72,7 @@ test('whatever happens to process and file, a record is as it was stored, and no
       const file = join(path, 'segments');
       let open: OpenStore = await openStore(path, { segments: SEGMENTS });
       let allowed: Allowed = new Map();
-      /** What may come back if the process ends now without another word. */
+      /** Contents that may come back if the process is killed now. */
       let durable: Allowed = new Map();
       let copy: { bytes: Buffer; allowed: Allowed } | undefined;
       let version = 0;

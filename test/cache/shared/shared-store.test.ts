@@ -93,8 +93,8 @@ test('what one thread stores, another finds, with the texts that they share', as
 
 test('pins of a thread that has ended are gone, and so is what it had written and not stored', async (t) => {
   const { memory, supervisor, store: own } = openStore(MEBIBYTE, 2);
-  const gone = supervisor.addThread();
-  const other = new SharedStore(memory, gone);
+  const ended = supervisor.addThread();
+  const other = new SharedStore(memory, ended);
   store(own, 7, 1);
   other.get(keyOf(7))[0]?.body.open({ start: 0, end: 1 });
   const writer = other.begin(100_000);
@@ -102,7 +102,7 @@ test('pins of a thread that has ended are gone, and so is what it had written an
   other.begin(0)?.append(Buffer.alloc(10_000));
   own.delete(keyOf(7));
   t.ok(own.bytesInUse > 110_000);
-  supervisor.ended(gone);
+  supervisor.ended(ended);
   t.same(supervisor.errors(), []);
   t.equal(own.bytesInUse, 0);
 });

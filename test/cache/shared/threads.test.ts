@@ -94,10 +94,10 @@ test('writers ended at any moment leave a whole index, and nothing that was stor
 
 test('a lock of a thread that has ended is taken over by the next waiter', async (t) => {
   const { memory, supervisor, store: own } = openStore(MEBIBYTE, 2);
-  const gone = supervisor.addThread();
+  const ended = supervisor.addThread();
   store(own, 1, 1);
-  t.ok(new SharedStore(memory, gone).lockForTest());
-  supervisor.ended(gone);
+  t.ok(new SharedStore(memory, ended).lockForTest());
+  supervisor.ended(ended);
   t.equal(versionIn(own, 1), 1);
   store(own, 1, 2);
   t.equal(versionIn(own, 1), 2);
