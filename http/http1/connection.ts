@@ -277,13 +277,18 @@ export class Http1Connection implements ExchangeConnection {
         groupEnd = at + GROUP_BYTES;
       }
       if (!recogniser.recognise(text, at, sections[nth++] ?? this.#last)) break;
+      const { end } = recogniser;
+      // Before the answer, which may be written by the time it returns: what is left then is yet to be read.
+      this.#rest = end === text.length ? '' : text.slice(end);
       this.#isOneOfMany = true;
       const isAnswered = this.#answer(recogniser);
       this.#isOneOfMany = false;
-      if (isAnswered) at = recogniser.end;
-      this.#rest = at === text.length ? '' : text.slice(at);
-      if (!isAnswered) this.#handOff();
-      if (!isAnswered || this.waitsFor !== 'request' || at === text.length) return;
+      if (!isAnswered) {
+        this.#leave(text.slice(at));
+        return;
+      }
+      at = end;
+      if (this.waitsFor !== 'request' || at === text.length) return;
     }
     this.#waitForMore(recogniser);
   }

@@ -131,13 +131,13 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   }
 
   stream(head: Buffer, body: BodyReader | undefined, onDone: (bytes: number) => void): void {
-    if (body === undefined) {
-      this.sendPrepared(head);
-      onDone(0);
+    this.#keep();
+    if (body !== undefined) {
+      this.#connection.stream(head, body, onDone);
       return;
     }
-    this.#keep();
-    this.#connection.stream(head, body, onDone);
+    this.#connection.send(head);
+    onDone(0);
   }
 
   /** The recogniser goes on to the next request. */
