@@ -7,6 +7,7 @@
  *
  * ```
  * head     0 "SWSG"  4 crc of 8..64     8 format 2, zeros 2  12 identity of the folder 8  20 serial  24 salt
+ *         28 salt of the head before it in the segment, 0 in the first
  * record   0 "SWRC"  4 "LIVE" or "DEAD"  8 crc of 12..64 and of the names and the meta behind
  *         12 format 2, zeros 2  16 low half of the identity  20 salt and  24 serial of the head before it
  *         28 hash of the key 8
@@ -16,9 +17,12 @@
  * rows     each: hash of the key 8, start / 64, bytes / 64
  * footer   0 "SWFT"  4 crc of 8..64     8 format 2, zeros 2  12 identity 8  20 serial of the first head
  *         24 serial of the last head    28 number of rows    32 crc of the rows   36 end of the last record / 64
+ *         40 salt of the first head
  * ```
  *
- * A salt is random: what an earlier process wrote behind the place where this one goes on has another.
+ * A salt is random: what an earlier process wrote behind the place where this one goes on has another. Serials alone do
+ * not tell: when the newest head is lost, its serial is given again. So a head names the salt of the one before it, and a
+ * footer that of the first.
  *
  * The state of a record is outside of the checksum, so that a removal is one write of 4 bytes.
  * @module
@@ -26,7 +30,7 @@
 import { crc32 } from 'node:zlib';
 
 /** Version of the layout: a folder of another version is emptied. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 export const UNIT_BYTES = 64;
 export const UNIT_BITS = 6;
@@ -58,6 +62,11 @@ export interface SegmentHead {
   /** Grows with each head that is written. */
   readonly serial: number;
   readonly salt: number;
+}
+
+export interface LinkedHead extends SegmentHead {
+  /** Salt of the head before it in the segment; 0 in the first. */
+  readonly saltBefore: number;
 }
 
 export interface RecordHeader {
@@ -95,7 +104,7 @@ export interface Row {
 }
 
 export interface Footer {
-  readonly firstSerial: number;
+  readonly first: SegmentHead;
   readonly lastSerial: number;
   readonly rows: number;
   readonly rowsCrc: number;
@@ -206,19 +215,21 @@ export function readBody(source: Buffer, at: number, record: RecordHeader): Buff
   return crc32(body) === record.bodyCrc ? body : undefined;
 }
 
-export function writeSegmentHead(target: Buffer, at: number, identity: Word64, { serial, salt }: SegmentHead): void {
+export function writeSegmentHead(target: Buffer, at: number, identity: Word64, head: LinkedHead): void {
   target.fill(0, at, at + UNIT_BYTES);
   target.writeUInt32LE(HEAD_MAGIC, at);
   target.writeUInt16LE(FORMAT, at + 8);
   writeWord(target, at + 12, identity);
-  target.writeUInt32LE(serial, at + 20);
-  target.writeUInt32LE(salt, at + 24);
+  target.writeUInt32LE(head.serial, at + 20);
+  target.writeUInt32LE(head.salt, at + 24);
+  target.writeUInt32LE(head.saltBefore, at + 28);
   seal(target, at);
 }
 
-export function readSegmentHead(source: Buffer, at: number, identity: Word64): SegmentHead | undefined {
+export function readSegmentHead(source: Buffer, at: number, identity: Word64): LinkedHead | undefined {
   if (!isSealed(source, at, HEAD_MAGIC, identity)) return undefined;
-  return { serial: source.readUInt32LE(at + 20), salt: source.readUInt32LE(at + 24) };
+  const [serial, salt] = [source.readUInt32LE(at + 20), source.readUInt32LE(at + 24)];
+  return { serial, salt, saltBefore: source.readUInt32LE(at + 28) };
 }
 
 export function footerBytes(rows: number): number {
@@ -245,7 +256,7 @@ export function makeFooter(
   count: number,
   segment: {
     readonly identity: Word64;
-    readonly firstSerial: number;
+    readonly first: SegmentHead;
     readonly lastSerial: number;
     readonly end: number;
   },
@@ -256,11 +267,12 @@ export function makeFooter(
   bytes.writeUInt32LE(FOOTER_MAGIC, at);
   bytes.writeUInt16LE(FORMAT, at + 8);
   writeWord(bytes, at + 12, segment.identity);
-  bytes.writeUInt32LE(segment.firstSerial, at + 20);
+  bytes.writeUInt32LE(segment.first.serial, at + 20);
   bytes.writeUInt32LE(segment.lastSerial, at + 24);
   bytes.writeUInt32LE(count, at + 28);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, at)), at + 32);
   bytes.writeUInt32LE(segment.end / UNIT_BYTES, at + 36);
+  bytes.writeUInt32LE(segment.first.salt, at + 40);
   seal(bytes, at);
   return bytes;
 }
@@ -271,8 +283,8 @@ export function readFooter(source: Buffer, identity: Word64, segmentBytes: numbe
   const rows = source.readUInt32LE(28);
   const end = source.readUInt32LE(36) * UNIT_BYTES;
   if (end + footerBytes(rows) > segmentBytes) return undefined;
-  const [firstSerial, lastSerial] = [source.readUInt32LE(20), source.readUInt32LE(24)];
-  return { firstSerial, lastSerial, rows, rowsCrc: source.readUInt32LE(32), end };
+  const first = { serial: source.readUInt32LE(20), salt: source.readUInt32LE(40) };
+  return { first, lastSerial: source.readUInt32LE(24), rows, rowsCrc: source.readUInt32LE(32), end };
 }
 
 /** Returns whether these are the rows of the footer, as they were written. */

@@ -22,9 +22,10 @@ import { HANG_MS, type Space } from './space.ts';
 
 export interface FoundSegment {
   readonly number: number;
-  readonly firstSerial: number;
+  readonly first: SegmentHead;
   readonly lastSerial: number;
-  readonly isSealed: boolean;
+  /** Salt of the last head; `undefined` in a sealed segment, which gets no other. */
+  readonly lastSalt: number | undefined;
   /** Start of the next record. */
   readonly end: number;
   readonly rows: readonly Row[];
@@ -48,11 +49,11 @@ export async function readSegment(segments: Segments, number: number): Promise<F
   ]);
   const first = readSegmentHead(head, 0, identity);
   if (first === undefined) return undefined;
-  const { serial: firstSerial } = first;
   const footer = readFooter(tail, identity, segmentBytes);
-  const rows = footer?.firstSerial === firstSerial ? await readRows(segments, number, footer) : undefined;
+  const isOfHead = footer?.first.serial === first.serial && footer.first.salt === first.salt;
+  const rows = isOfHead ? await readRows(segments, number, footer) : undefined;
   if (footer === undefined || rows === undefined) return scan(segments, number, first);
-  return { number, firstSerial, lastSerial: footer.lastSerial, isSealed: true, end: footer.end, rows };
+  return { number, first, lastSerial: footer.lastSerial, lastSalt: undefined, end: footer.end, rows };
 }
 
 async function readRows(
@@ -79,7 +80,7 @@ async function scan(segments: Segments, number: number, first: SegmentHead): Pro
   while (end + UNIT_BYTES <= segmentBytes) {
     await window.show(end, UNIT_BYTES);
     const next = readSegmentHead(window.bytes, window.at(end), identity);
-    if (next !== undefined && next.serial > serial) {
+    if (next !== undefined && next.saltBefore === salt && next.serial > serial) {
       ({ serial, salt } = next);
       end += UNIT_BYTES;
       continue;
@@ -92,7 +93,7 @@ async function scan(segments: Segments, number: number, first: SegmentHead): Pro
     rows.push({ hash: record.hash, start: end, bytes: record.isLive ? record.bytes : 0 });
     end += record.bytes;
   }
-  return { number, firstSerial: first.serial, lastSerial: serial, isSealed: false, end, rows };
+  return { number, first, lastSerial: serial, lastSalt: salt, end, rows };
 }
 
 /** A part of the segment, which moves along. */

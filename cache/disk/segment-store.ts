@@ -155,13 +155,14 @@ export class SegmentStore {
     const newest = found[0];
     this.#lastSerial = newest?.lastSerial ?? 0;
     if (newest !== undefined) this.#next = (newest.number + 1) % segments;
-    if (newest !== undefined && !newest.isSealed) this.#goOnWith(newest);
+    if (newest?.lastSalt !== undefined) this.#goOnWith(newest, newest.lastSalt);
     void this.#freeNext();
   }
 
   /** Newest segments come first: what a later one has is not replaced by an earlier one. */
-  async #adopt({ number, firstSerial, lastSerial, rows }: FoundSegment): Promise<void> {
-    this.#sealed[number] = { firstSerial, lastSerial };
+  async #adopt(found: FoundSegment): Promise<void> {
+    const { number, rows } = found;
+    this.#sealed[number] = serialsOf(found);
     for (let i = rows.length - 1; i >= 0; i--) {
       if (i % ROWS_A_TURN === 0) await setImmediate();
       const { hash, start, bytes } = rows[i] as Row;
@@ -173,9 +174,14 @@ export class SegmentStore {
   }
 
   /** The newest segment is written on, under another serial: what lies behind its end is not taken for part of it. */
-  #goOnWith({ number, firstSerial, rows, end }: FoundSegment): void {
+  #goOnWith({ number, first, rows, end }: FoundSegment, saltBefore: number): void {
     if (end + 2 * UNIT_BYTES + footerBytes(rows.length + 1) > this.segmentBytes) return;
-    this.#writer = new SegmentWriter(this.#writing, number, ++this.#lastSerial, { firstSerial, rows, end });
+    this.#writer = new SegmentWriter(this.#writing, number, ++this.#lastSerial, {
+      first,
+      saltBefore,
+      rows,
+      end,
+    });
     this.#sealed[number] = undefined;
   }
 
@@ -225,8 +231,9 @@ export class SegmentStore {
 
   /** Returns whether records of this serial belong into the segment. */
   #isOf(segment: number, serial: number): boolean {
-    const at = this.#writer?.number === segment ? this.#writer : this.#sealed[segment];
-    return at !== undefined && serial >= at.firstSerial && serial <= at.lastSerial;
+    const writer = this.#writer?.number === segment ? this.#writer : undefined;
+    const range = writer ? serialsOf(writer) : this.#sealed[segment];
+    return range !== undefined && serial >= range.firstSerial && serial <= range.lastSerial;
   }
 
   /** Stores a record in the place of what was stored under its key. @returns Why it was not. */
@@ -301,9 +308,9 @@ export class SegmentStore {
   #seal(): void {
     const writer = this.#writer;
     if (writer === undefined) return;
-    const { number, firstSerial, lastSerial } = writer;
+    const { number } = writer;
     writer.seal(({ hash, start }) => this.#index.isAt(hash, number, start));
-    this.#sealed[number] = { firstSerial, lastSerial };
+    this.#sealed[number] = serialsOf(writer);
     this.#writer = undefined;
   }
 
@@ -335,7 +342,7 @@ export class SegmentStore {
       if (isKept) left -= bytes;
       else if (this.#index.isAt(hash, number, start)) this.#index.delete(hash);
     }
-    if (found?.isSealed !== true) this.#index.deleteSegment(number); // rows are lost
+    if (found === undefined || found.lastSalt !== undefined) this.#index.deleteSegment(number); // rows are lost
     this.#forget(number);
   }
 
@@ -356,6 +363,10 @@ export class SegmentStore {
     this.#sealed[number] = undefined;
     this.#options.space.write(number * this.segmentBytes, Buffer.alloc(UNIT_BYTES));
   }
+}
+
+function serialsOf({ first, lastSerial }: FoundSegment | SegmentWriter): SealedSegment {
+  return { firstSerial: first.serial, lastSerial };
 }
 
 function nameOf({ low, high }: Word64): string {

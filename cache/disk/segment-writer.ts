@@ -13,6 +13,7 @@ import {
   type Row,
   readRow,
   recordBytes,
+  type SegmentHead,
   UNIT_BYTES,
   type Word64,
   writeRecord,
@@ -40,9 +41,19 @@ export interface WriterOptions {
   readonly spare: Buffer[];
 }
 
+/** Records that an earlier process has left in a segment. */
+export interface PartialSegment {
+  readonly first: SegmentHead;
+  /** Salt of the last head. */
+  readonly saltBefore: number;
+  readonly rows: readonly Row[];
+  readonly end: number;
+}
+
 export class SegmentWriter {
   readonly number: number;
-  readonly firstSerial: number;
+  /** First head of the segment. */
+  readonly first: SegmentHead;
   readonly lastSerial: number;
   readonly #salt = randomBytes(4).readUInt32LE();
   readonly #options: WriterOptions;
@@ -61,23 +72,18 @@ export class SegmentWriter {
    * @param serial - Of the head that is written now.
    * @param partial - Records that an earlier process has left in the segment.
    */
-  constructor(
-    options: WriterOptions,
-    number: number,
-    serial: number,
-    partial: { readonly firstSerial: number; readonly rows: readonly Row[]; readonly end: number } | undefined,
-  ) {
+  constructor(options: WriterOptions, number: number, serial: number, partial: PartialSegment | undefined) {
     this.#options = options;
     this.number = number;
     this.#base = number * options.segmentBytes;
-    this.firstSerial = partial?.firstSerial ?? serial;
+    const head = { serial, salt: this.#salt, saltBefore: partial?.saltBefore ?? 0 };
+    this.first = partial?.first ?? head;
     this.lastSerial = serial;
     this.#rows = Buffer.alloc(Math.max(FIRST_ROWS, (partial?.rows.length ?? 0) * 2) * ROW_BYTES);
     this.#count = 0;
     for (const row of partial?.rows ?? []) this.#addRow(row);
     this.#end = partial?.end ?? 0;
     this.#bufferStart = this.#end;
-    const head = { serial, salt: this.#salt };
     writeSegmentHead(this.#room(UNIT_BYTES), this.#end - this.#bufferStart, options.identity, head);
     this.#end += UNIT_BYTES;
   }
@@ -152,8 +158,8 @@ export class SegmentWriter {
       if (row.bytes > 0 && !isLive(row)) writeRow(this.#rows, index, { ...row, bytes: 0 });
     }
     const { space, segmentBytes, identity } = this.#options;
-    const { firstSerial, lastSerial } = this;
-    const footer = makeFooter(this.#rows, this.#count, { identity, firstSerial, lastSerial, end: this.#end });
+    const { first, lastSerial } = this;
+    const footer = makeFooter(this.#rows, this.#count, { identity, first, lastSerial, end: this.#end });
     space.write(this.#base + segmentBytes - footer.length, footer);
   }
 

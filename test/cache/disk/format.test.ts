@@ -116,13 +116,13 @@ test('a record of another folder is not read', async (t) => {
 
 test('heads, rows and footers with any one byte changed are not taken for what was written', async (t) => {
   const head = Buffer.alloc(64);
-  const serialAndSalt = { serial: 9, salt: 5 };
-  writeSegmentHead(head, 0, IDENTITY, serialAndSalt);
-  t.same(readSegmentHead(head, 0, IDENTITY), serialAndSalt);
+  const numbers = { serial: 9, salt: 5, saltBefore: 6 };
+  writeSegmentHead(head, 0, IDENTITY, numbers);
+  t.same(readSegmentHead(head, 0, IDENTITY), numbers);
   const rows = Buffer.alloc(3 * ROW_BYTES);
   const list = [0, 1, 2].map((i) => ({ hash: { low: i, high: -i }, start: 64 * (i + 1), bytes: 64 }));
   for (const [i, row] of list.entries()) writeRow(rows, i, row);
-  const footer = makeFooter(rows, 3, { identity: IDENTITY, firstSerial: 3, lastSerial: 4, end: 256 });
+  const footer = makeFooter(rows, 3, { identity: IDENTITY, first: { serial: 3, salt: 7 }, lastSerial: 4, end: 256 });
   t.equal(footer.length, footerBytes(3));
   const check = (bytes: Buffer) => {
     const end = readFooter(bytes.subarray(-64), IDENTITY, 65_536);

@@ -58,6 +58,23 @@ const BEHIND_DAMAGE: Step[] = [
   { type: 'zeros', at: 0, bytes: 0 },
 ];
 
+/** The newest head is lost, so its serial is given again, and behind the records under it is a head of a later serial. */
+const SERIAL_GIVEN_AGAIN: Step[] = [
+  ...([15_000, 15_000, 0, 0, 700, 3_000, 0, 15_000] as const).map(appendOf),
+  { type: 'flush' },
+  { type: 'restart', isClean: false },
+  appendOf(15_000),
+  { type: 'cut', at: SEGMENT_BYTES + 200 },
+  appendOf(0),
+  { type: 'zeros', at: 42_964, bytes: 22_573 },
+  appendOf(15_000),
+  { type: 'zeros', at: 0, bytes: 0 },
+];
+
+function appendOf(bytes: Extract<Step, { type: 'append' }>['bytes']): Step {
+  return { type: 'append', key: 'https://a.test/0', bytes };
+}
+
 /** Versions that may come back for a key; 0 is none. */
 type Allowed = Map<string, Set<number>>;
 
@@ -150,7 +167,7 @@ test('whatever happens to process and file, a record is as it was stored, and no
     {
       numRuns: 150,
       // A damaged record hides those behind it, which are not to come back when others are written in its place.
-      examples: [[BEHIND_DAMAGE]],
+      examples: [[BEHIND_DAMAGE], [SERIAL_GIVEN_AGAIN]],
     },
   );
 });
@@ -163,6 +180,35 @@ function change(file: string, at: number, bytes: number, to: (byte: number) => n
   writeSync(fd, buffer, 0, buffer.length, at);
   closeSync(fd);
 }
+
+test('a footer counts only for the head that it was written under, though another has its serial', async (t) => {
+  const path = temporary(t);
+  const file = join(path, 'segments');
+  const fill = async (store: OpenStore['store'], version: number, until: number): Promise<void> => {
+    for (let i = 0; i < until; i++) {
+      while (store.append(contentOf(`k${i}`, version, 3_000)) === 'busy')
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    await store.flush();
+  };
+  const first = await openStore(path);
+  await fill(first.store, 1, 50); // seals the first segments
+  await first.close();
+  const damaged = readFileSync(file);
+  for (let at = 0; at < damaged.length; at += SEGMENT_BYTES) damaged.fill(0, at, at + 1); // no head is left
+  writeFileSync(file, damaged);
+  const second = await openStore(path);
+  t.equal(second.store.size, 0);
+  await fill(second.store, 2, 5);
+  await second.close();
+  const third = await openStore(path);
+  t.equal(third.store.size, 5, 'no row of the footer behind');
+  for (let i = 0; i < 50; i++) {
+    const found = await third.store.read(`k${i}`);
+    t.equal(found && versionOf(`k${i}`, found), i < 5 ? 2 : undefined, `k${i}`);
+  }
+  await third.close();
+});
 
 test('what was flushed is found by the next process, whether the last one was closed or not', async (t) => {
   const path = temporary(t);
