@@ -341,6 +341,18 @@ export function countRequests(all: readonly Conversation[]): number {
   return all.reduce((sum, { turns }) => sum + turns.reduce((own, { methods }) => own + methods.length, 0), 0);
 }
 
+/** @returns Methods, hosts, paths and field lines of the grammar that none of the conversations has. */
+export function missingKinds(all: readonly Conversation[]): string[] {
+  const text = all.flatMap(({ turns }) => turns.map(({ bytes }) => bytes)).join('');
+  const kinds = [
+    ...METHODS.map((method) => `${method} /`),
+    ...HOSTS.map((host) => `\r\nHost: ${host}\r\n`),
+    ...PATHS.map((path) => `/${path} HTTP/1.1\r\n`),
+    ...OPTIONAL_LINES.map((line) => `\r\n${line}\r\n`),
+  ];
+  return [...new Set(kinds)].filter((kind) => !text.includes(kind));
+}
+
 const GOOD: Turn = { bytes: MARKER, cuts: [], methods: ['GET'] };
 
 /** Brings into the store what the good requests of `oddConversations` ask for. */
