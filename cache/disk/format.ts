@@ -21,8 +21,8 @@
  * ```
  *
  * A salt is random: what an earlier process wrote behind the place where this one goes on has another. Serials alone do
- * not tell: when the newest head is lost, its serial is given again. So a head names the salt of the one before it, and a
- * footer that of the first.
+ * not tell: when the newest head is lost, its serial is given again. So a head names the salt of the one before it, and
+ * a footer that of the first.
  *
  * The state of a record is outside of the checksum, so that a removal is one write of 4 bytes.
  * @module

@@ -58,7 +58,9 @@ const BEHIND_DAMAGE: Step[] = [
   { type: 'zeros', at: 0, bytes: 0 },
 ];
 
-/** The newest head is lost, so its serial is given again, and behind the records under it is a head of a later serial. */
+/**
+ * The newest head is lost, so its serial is given again, and behind the records under it is a head of a later serial.
+ */
 const SERIAL_GIVEN_AGAIN: Step[] = [
   ...([15_000, 15_000, 0, 0, 700, 3_000, 0, 15_000] as const).map(appendOf),
   { type: 'flush' },
