@@ -84,6 +84,8 @@ export class Ledger {
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = NEVER_CONNECTED;
   #index = new PurgeIndex();
+  /** Called when it has applied something, or follows another history: a disk remembers how far it goes. */
+  onMoved: (() => void) | undefined = undefined;
 
   constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
@@ -100,6 +102,11 @@ export class Ledger {
 
   get applied(): number {
     return this.#applied;
+  }
+
+  /** Terms of the journal; none before it was heard of. */
+  get terms(): readonly Term[] {
+    return this.#terms;
   }
 
   get epoch(): number {
@@ -123,6 +130,7 @@ export class Ledger {
   /** The journal has been opened again, and goes on from what is known here. */
   extend({ terms }: { readonly terms: readonly Term[] }): void {
     this.#terms = terms;
+    this.onMoved?.();
   }
 
   /**
@@ -139,12 +147,14 @@ export class Ledger {
     this.#version++;
     this.#index = new PurgeIndex();
     this.#floor = floor;
+    this.onMoved?.();
   }
 
   /** Moves past records that the journal no longer has: everything older counts as purged (rule 10). */
   skipTo(floor: number): void {
     this.#applied = Math.max(this.#applied, floor);
     this.raiseFloor(floor);
+    this.onMoved?.();
   }
 
   /** Forgets the marks below a floor: no response that they concern lives any more. */
@@ -162,6 +172,7 @@ export class Ledger {
       this.#applied = record.seq;
       this.#version++;
     }
+    if (records.length > 0) this.onMoved?.();
   }
 
   /** The journal was heard of, and had nothing newer than `newest`. */

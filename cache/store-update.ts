@@ -36,7 +36,7 @@ export function storeResponse(engine: Engine, request: CacheRequest, stored: Sto
   if (isHardPurged(engine, request, stored)) return; // purged while it was on its way
   const known = store.get(keyed.key);
   if (known.length === 0) {
-    store.set(keyed.key, [stored]);
+    setVariants(engine, keyed.key, [stored]);
     return;
   }
   const variants = known.filter((other) => !isHardPurged(engine, request, other));

@@ -79,7 +79,8 @@ class Stalls {
 
 async function openStore(): Promise<{ store: SegmentStore; close: () => Promise<void>; loadMs: number }> {
   const began = monotonicNow();
-  const { identity, segmentsFile, release } = await openFolder(folder, MAX_SEGMENT_BYTES);
+  const opened = await openFolder(folder, MAX_SEGMENT_BYTES);
+  const { identity, segmentsFile } = opened;
   const space = await Space.open(segmentsFile, segments * MAX_SEGMENT_BYTES, (error) => {
     throw error;
   });
@@ -89,7 +90,7 @@ async function openStore(): Promise<{ store: SegmentStore; close: () => Promise<
   const close = async (): Promise<void> => {
     store.close();
     await space.closed;
-    release();
+    opened.release();
   };
   return { store, close, loadMs };
 }

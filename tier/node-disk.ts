@@ -28,6 +28,7 @@ const RENEWALS: Readonly<Record<Renewal, string>> = {
   copied: 'the disk cache is a copy, which may lack what was removed since: emptied',
   segments: 'the disk cache has other segments: emptied',
   removals: 'more was removed than is known of while the disk cache could not be written: emptied',
+  journal: 'the journal is older than the purges that the disk cache has seen: emptied',
 };
 
 export interface NodeDisk {
@@ -99,8 +100,8 @@ async function removeOthers(path: string, count: number): Promise<void> {
     const of = OF_A_PROCESS.exec(name)?.[1];
     if (of === undefined || Number(of) === count) continue;
     const other = join(path, name);
-    const { release } = await openFolder(other, 0); // no process uses it
+    const folder = await openFolder(other, 0); // no process uses it
     await rm(other, { recursive: true, force: true });
-    release();
+    folder.release();
   }
 }

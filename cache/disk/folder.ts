@@ -7,14 +7,19 @@
  * segments   segment after segment (format.ts)
  * ```
  *
+ * The identity says which purges have been applied to what is stored. It names its own inode, and is another file after
+ * each start and each purge: an older copy of the folder that is written over the present one is found out by that.
+ *
  * All of it is for its owner only: what is stored is what visitors were sent.
  * @module
  */
 import { randomBytes } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
 import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import { isInHistory, type JournalPosition, type Term } from '../../journal/terms.ts';
 import { KEY_BYTES } from '../../lib/siphash.ts';
 import { FORMAT, type Word64 } from './format.ts';
 
@@ -26,13 +31,26 @@ export interface Identity {
 }
 
 /** Reason why a folder was emptied on opening. */
-export type Renewal = 'empty' | 'format' | 'identity' | 'copied' | 'segments' | 'removals';
+export type Renewal = 'empty' | 'format' | 'identity' | 'copied' | 'segments' | 'removals' | 'journal';
+
+/** How far a journal has been applied to what is stored. */
+export interface AppliedPurges {
+  readonly position: JournalPosition;
+  /** Identities of the terms that stored responses may name. */
+  readonly terms: readonly string[];
+}
 
 export interface OpenedFolder {
   readonly identity: Identity;
   readonly segmentsFile: string;
   readonly renewal: Renewal | undefined;
-  /** Another process may use the folder from then on. */
+  /** Purges that an earlier process, or this one, has noted. */
+  readonly applied: AppliedPurges | undefined;
+  /** Notes purges that are applied: on disk when it resolves, or later ones are. Rejects with the system's error. */
+  note(applied: AppliedPurges): Promise<void>;
+  /** Resolves when nothing is being noted. */
+  readonly noted: Promise<void>;
+  /** Another process may use the folder from then on, or when what is being noted is written. */
   release(): void;
 }
 
@@ -47,19 +65,79 @@ export class DiskInUseError extends Error {
 }
 
 /**
- * @param isOutdated - True if more was removed than is known of: what the folder holds is not used.
+ * @param outdated - Reason why what the folder holds is not used, whatever it is.
  * @throws {DiskInUseError}, or the system's error.
  */
-export async function openFolder(path: string, segmentBytes: number, isOutdated = false): Promise<OpenedFolder> {
+export async function openFolder(path: string, segmentBytes: number, outdated?: Renewal): Promise<OpenedFolder> {
   await makeFolder(path);
   await chmod(path, 0o700);
-  const release = await lock(path);
+  const unlock = await lock(path);
   try {
-    return { ...(await identify(path, segmentBytes, isOutdated)), release };
+    return new Folder(await identify(path, segmentBytes, outdated), unlock);
   } catch (error) {
-    release();
+    unlock();
     throw error;
   }
+}
+
+class Folder implements OpenedFolder {
+  readonly identity: Identity;
+  readonly segmentsFile: string;
+  readonly renewal: Renewal | undefined;
+  readonly #file: string;
+  readonly #unlock: () => void;
+  #written: Written;
+  /** What is to be written after what is being written. */
+  #next: AppliedPurges | undefined;
+  #writing: Promise<void> | undefined;
+
+  constructor({ file, segmentsFile, renewal, written }: Identified, unlock: () => void) {
+    this.identity = identityOf(written);
+    this.segmentsFile = segmentsFile;
+    this.renewal = renewal;
+    this.#file = file;
+    this.#written = written;
+    this.#unlock = unlock;
+  }
+
+  get applied(): AppliedPurges | undefined {
+    return this.#next ?? this.#written.applied ?? undefined;
+  }
+
+  note(applied: AppliedPurges): Promise<void> {
+    this.#next = applied;
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+    return this.#writing;
+  }
+
+  get noted(): Promise<void> {
+    return (this.#writing ?? Promise.resolve()).catch(() => undefined); // `note` has told of it
+  }
+
+  async #write(): Promise<void> {
+    for (let applied = this.#next; applied !== undefined; applied = this.#next) {
+      this.#written = { ...this.#written, applied };
+      this.#next = undefined;
+      await writeIdentity(this.#file, this.#written);
+    }
+  }
+
+  release(): void {
+    if (this.#writing === undefined) this.#unlock();
+    else this.#writing.then(this.#unlock, this.#unlock);
+  }
+}
+
+/**
+ * Returns whether what is stored can be compared with this journal. Not if it went back behind what was applied: of what
+ * is stored and was purged since, it says no more that it was. Where it knows none of the terms that stored responses
+ * name, it makes no difference: each of them is revalidated before use.
+ */
+export function isFollowedBy({ position, terms }: AppliedPurges, journal: readonly Term[]): boolean {
+  const isKnown = journal.some(({ identity }) => terms.includes(identity));
+  return !isKnown || isInHistory(journal, Number.POSITIVE_INFINITY, position);
 }
 
 /** Makes the folder. On a read-only file system, a recursive `mkdir` of Node fails with ENOENT instead of EROFS. */
@@ -81,7 +159,7 @@ const HELD: ReadonlySet<unknown> = new Set([5, 6]);
  */
 async function lock(path: string): Promise<() => void> {
   const file = join(path, 'lock');
-  await (await open(file, 'a', 0o600)).close();
+  await makeLockFile(file);
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
@@ -93,6 +171,15 @@ async function lock(path: string): Promise<() => void> {
   return () => database.close();
 }
 
+/** One that is there is not opened: as soon as it was closed, all locks of this process on it would be gone. */
+async function makeLockFile(file: string): Promise<void> {
+  try {
+    await (await open(file, 'wx', 0o600)).close();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 /** File of the identity. */
 interface Written {
   readonly format: number;
@@ -101,49 +188,66 @@ interface Written {
   readonly secret: string;
   /** Inode and birth of the file of segments: those of a copy are others. */
   readonly file: string;
+  readonly applied: AppliedPurges | null;
 }
 
-async function identify(
-  path: string,
-  segmentBytes: number,
-  isOutdated: boolean,
-): Promise<Omit<OpenedFolder, 'release'>> {
+/** Inode and birth of the file of the identity itself. */
+interface Marked extends Written {
+  readonly self: string;
+}
+
+interface Identified {
+  readonly file: string;
+  readonly segmentsFile: string;
+  readonly renewal: Renewal | undefined;
+  readonly written: Written;
+}
+
+async function identify(path: string, segmentBytes: number, outdated: Renewal | undefined): Promise<Identified> {
   const segmentsFile = join(path, 'segments');
   const file = join(path, 'identity');
   const read = await readIdentity(file);
-  const difference = typeof read === 'string' ? read : await mismatch(read, segmentsFile, segmentBytes);
-  const renewal = difference ?? (isOutdated ? 'removals' : undefined);
-  if (renewal === undefined) return { identity: identityOf(read as Written), segmentsFile, renewal };
+  const difference = typeof read === 'string' ? read : await mismatch(read, { file, segmentsFile, segmentBytes });
+  const renewal = difference ?? outdated;
+  const written = renewal === undefined ? (read as Written) : await beginAnew(segmentsFile, segmentBytes);
+  await writeIdentity(file, written);
+  return { file, segmentsFile, renewal, written };
+}
+
+async function beginAnew(segmentsFile: string, segmentBytes: number): Promise<Written> {
   await rm(segmentsFile, { force: true });
   await (await open(segmentsFile, 'wx', 0o600)).close();
-  const written: Written = {
+  return {
     format: FORMAT,
     segment_bytes: segmentBytes,
     id: randomBytes(8).toString('hex'),
     secret: randomBytes(KEY_BYTES).toString('hex'),
     file: await fileMark(segmentsFile),
+    applied: null,
   };
-  await writeIdentity(file, written);
-  return { identity: identityOf(written), segmentsFile, renewal };
 }
 
-async function mismatch(written: Written, segmentsFile: string, segmentBytes: number): Promise<Renewal | undefined> {
+async function mismatch(
+  written: Marked,
+  { file, segmentsFile, segmentBytes }: { readonly file: string; readonly segmentsFile: string; segmentBytes: number },
+): Promise<Renewal | undefined> {
   if (written.format !== FORMAT) return 'format';
   if (written.segment_bytes !== segmentBytes) return 'segments';
   try {
-    return written.file === (await fileMark(segmentsFile)) ? undefined : 'copied';
+    const isSame = written.file === (await fileMark(segmentsFile)) && written.self === (await fileMark(file));
+    return isSame ? undefined : 'copied';
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'segments';
     throw error;
   }
 }
 
-/**
- * A copy that is put back lacks the removals since it was made. (Those that purges cause are found out without this, by
- * the journal.)
- */
+/** A copy that is put back lacks the removals since it was made, and the purges if the journal is part of it. */
 async function fileMark(file: string): Promise<string> {
-  const { ino, birthtimeNs } = await stat(file, { bigint: true });
+  return markOf(await stat(file, { bigint: true }));
+}
+
+function markOf({ ino, birthtimeNs }: BigIntStats): string {
   return `${ino} ${birthtimeNs}`;
 }
 
@@ -152,7 +256,7 @@ function identityOf({ id, secret }: Written): Identity {
   return { id: { low: bytes.readInt32LE(0), high: bytes.readInt32LE(4) }, secret: Buffer.from(secret, 'hex') };
 }
 
-async function readIdentity(file: string): Promise<Written | Renewal> {
+async function readIdentity(file: string): Promise<Marked | Renewal> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -162,15 +266,16 @@ async function readIdentity(file: string): Promise<Written | Renewal> {
   }
   const [json = '', checksum] = text.split('\n');
   if (checksum !== checksumOf(json)) return 'identity';
-  const written = JSON.parse(json) as Written; // as it was written, so it is JSON; another format says so
-  return written;
+  return JSON.parse(json) as Marked; // as it was written, so it is JSON; another format says so
 }
 
 async function writeIdentity(file: string, written: Written): Promise<void> {
-  const json = JSON.stringify(written);
   const temporary = `${file}.new`;
-  const handle = await open(temporary, 'w', 0o600);
+  await rm(temporary, { force: true });
+  const handle = await open(temporary, 'wx', 0o600);
   try {
+    const marked: Marked = { ...written, self: markOf(await handle.stat({ bigint: true })) };
+    const json = JSON.stringify(marked);
     await handle.writeFile(`${json}\n${checksumOf(json)}\n`);
     await handle.sync();
   } finally {

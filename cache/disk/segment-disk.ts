@@ -6,14 +6,15 @@
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { isInHistory, type JournalPosition, type Term } from '../../journal/terms.ts';
 import { Backoff } from '../../lib/backoff.ts';
-import type { EpochMs, MonotonicMs } from '../../lib/clock.ts';
+import { type EpochMs, type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { DiskStore } from './disk.ts';
-import { DiskInUseError, type OpenedFolder, openFolder, type Renewal } from './folder.ts';
+import { DiskInUseError, isFollowedBy, type OpenedFolder, openFolder, type Renewal } from './folder.ts';
 import { MAX_SEGMENT_BYTES, recordBytes, type Word64 } from './format.ts';
 import { contentOf, responsesOf } from './response-bytes.ts';
 import { SeenKeys } from './seen-keys.ts';
@@ -66,6 +67,9 @@ const MAX_CLOSE_WAIT_MS = 2_000;
 /** Keys removed while the disk is left out, of which is known that they were. */
 const MAX_REMOVED_KEYS = 50_000;
 
+/** Terms of journals that the folder remembers. */
+const MAX_NOTED_TERMS = 1_000;
+
 const RETRY = { firstMs: 1_000, maxMs: 60_000 };
 
 /** A disk in use. */
@@ -78,14 +82,17 @@ export class SegmentDisk implements DiskStore {
   readonly #options: SegmentDiskOptions;
   readonly #budget: TokenBucket;
   readonly #seen = new SeenKeys();
+  /** Reads under way, of what has not been replaced or removed since. */
   readonly #loading = new Map<string, Promise<boolean>>();
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
   #life: Life | undefined;
+  #inUseSince: MonotonicMs | undefined;
   #failure: Error | undefined;
   /** Removals while the disk is left out: applied when it is opened again. */
   #removed: { readonly hashes: readonly Word64[]; readonly keys: Set<string> } = { hashes: [], keys: new Set() };
-  #isOverflown = false;
+  /** Reason why the folder is to be begun anew when it is opened again. */
+  #outdated: Renewal | undefined;
   #retrying: Promise<void> = Promise.resolve();
   /** Totals of disks in use before this one. */
   #before: Readonly<SegmentCounts> = { appendedBytes: 0, reinsertedBytes: 0, corrupt: 0 };
@@ -96,6 +103,7 @@ export class SegmentDisk implements DiskStore {
   /** @throws {DiskInUseError}; a disk that cannot be used for another reason is left out until it can. */
   static async open(options: SegmentDiskOptions): Promise<SegmentDisk> {
     const disk = new SegmentDisk(options);
+    options.ledger.onMoved = () => disk.#noteApplied();
     await disk.#open(true);
     return disk;
   }
@@ -140,16 +148,24 @@ export class SegmentDisk implements DiskStore {
     if (life === undefined || !life.segments.has(key) || this.#options.store.get(key).length > 0) return undefined;
     const read = life.segments.read(key);
     if (read === undefined) return undefined;
-    const loaded = this.#load(key, read).finally(() => this.#loading.delete(key));
+    const isCurrent = (): boolean => this.#life === life && this.#loading.get(key) === loaded;
+    const loaded = this.#load(key, read, isCurrent).finally(() => {
+      if (this.#loading.get(key) === loaded) this.#loading.delete(key);
+    });
     this.#loading.set(key, loaded);
     return loaded;
   }
 
-  async #load(key: string, read: NonNullable<ReturnType<SegmentStore['read']>>): Promise<boolean> {
+  /** @param isCurrent - Says whether what is read still stands for the key: not if it was replaced or removed meanwhile. */
+  async #load(
+    key: string,
+    read: NonNullable<ReturnType<SegmentStore['read']>>,
+    isCurrent: () => boolean,
+  ): Promise<boolean> {
     const { store, ledger, now } = this.#options;
     try {
       const content = await read;
-      if (content === undefined) {
+      if (content === undefined || !isCurrent()) {
         this.reads.lost++;
         return false;
       }
@@ -176,6 +192,7 @@ export class SegmentDisk implements DiskStore {
   }
 
   replace(key: string, variants: readonly StoredResponse[]): void {
+    this.#loading.delete(key);
     const { segments } = this.#life ?? {};
     if (segments === undefined || variants.length === 0) {
       this.remove(key);
@@ -187,14 +204,36 @@ export class SegmentDisk implements DiskStore {
   }
 
   remove(key: string): void {
+    this.#loading.delete(key);
     if (this.#life !== undefined) {
       this.#life.segments.remove(key);
-    } else if (!this.#isOverflown) {
+    } else if (this.#outdated === undefined) {
       const { keys } = this.#removed;
       keys.add(key);
-      this.#isOverflown = keys.size > MAX_REMOVED_KEYS;
-      if (this.#isOverflown) keys.clear();
+      if (keys.size > MAX_REMOVED_KEYS) this.#outdated = 'removals';
+      if (this.#outdated !== undefined) keys.clear();
     }
+  }
+
+  /** Notes how far purges are applied, or begins anew if the journal has gone back behind that. */
+  #noteApplied(): void {
+    const life = this.#life;
+    const { terms, position } = this.#options.ledger;
+    if (life === undefined || terms.length === 0) return;
+    const { applied } = life.folder;
+    if (applied !== undefined && !isFollowedBy(applied, terms)) {
+      this.#end(life);
+      this.#outdated = 'journal';
+      const { signal } = this.#closing;
+      this.#retrying = life.folder.noted.then(() => (signal.aborted ? undefined : this.#open(false)));
+      return;
+    }
+    const known = new Set([...(applied?.terms ?? []), ...terms.map(({ identity }) => identity)]);
+    // A node that has just started applies again what the one before it had applied.
+    const isBehind = applied !== undefined && isBehindOf(position, applied.position, terms);
+    if (isBehind && known.size === applied.terms.length) return;
+    const next = { position: isBehind ? applied.position : position, terms: [...known].slice(-MAX_NOTED_TERMS) };
+    life.folder.note(next).catch((error: Error) => this.#fail(error, life));
   }
 
   #write(key: string, variants: readonly StoredResponse[]): void {
@@ -227,7 +266,8 @@ export class SegmentDisk implements DiskStore {
 
   async #flushed(): Promise<void> {
     await this.#retrying;
-    await this.#life?.segments.flush();
+    const life = this.#life;
+    await Promise.all([life?.segments.flush(), life?.folder.noted]);
   }
 
   /** @param isStart - Another process that uses the folder is an error of the start; later it is one of the disk. */
@@ -239,11 +279,12 @@ export class SegmentDisk implements DiskStore {
       bufferBytes,
       maxIndexBytes,
       events,
+      monotonic,
     } = this.#options;
     let folder: OpenedFolder | undefined;
     let life: Life | undefined;
     try {
-      folder = await openFolder(path, segmentBytes, this.#isOverflown);
+      folder = await openFolder(path, segmentBytes, this.#outdated);
       const segments = Math.max(MIN_SEGMENTS, Math.floor(maxBytes / segmentBytes));
       const failed = Promise.withResolvers<never>();
       failed.promise.catch(() => undefined);
@@ -257,14 +298,17 @@ export class SegmentDisk implements DiskStore {
       const opened: Life = { folder, segments: new SegmentStore(options) };
       life = opened;
       this.#life = opened;
-      this.#isOverflown = false;
+      this.#outdated = undefined;
       this.#removed = { hashes: [], keys: new Set() };
+      this.#noteApplied();
+      if (this.#life !== opened) return await this.#retrying;
       const loaded = opened.segments.load();
       await Promise.race([loaded, failed.promise, wait(MAX_LOAD_WAIT_MS, undefined, { ref: false })]);
       loaded.then(
         () => {
-          this.#backoff.reset();
+          if (this.#life !== opened) return;
           this.#failure = undefined;
+          this.#inUseSince = monotonic();
           events.opened(opened.folder.renewal, opened.segments.size);
         },
         (error: Error) => this.#fail(error, opened),
@@ -280,13 +324,20 @@ export class SegmentDisk implements DiskStore {
 
   #fail(error: Error, life: Life | undefined): void {
     if (life === undefined || this.#life !== life) return;
+    this.#end(life);
+    const { monotonic, retryMs = RETRY } = this.#options;
+    // One that can be opened, and fails as soon as it is used, such as a full one, is not opened again each second.
+    if (this.#inUseSince !== undefined && msBetween(this.#inUseSince, monotonic()) > retryMs.maxMs)
+      this.#backoff.reset();
+    this.#leaveOut(error);
+  }
+
+  #end({ segments, folder }: Life): void {
     this.#life = undefined;
-    const { segments } = life;
     this.#before = sum(this.#before, segments.counts);
     segments.close();
-    life.folder.release();
+    folder.release();
     this.#removed = { hashes: segments.unwrittenRemovals, keys: new Set() };
-    this.#leaveOut(error);
   }
 
   #leaveOut(error: Error): void {
@@ -301,6 +352,11 @@ export class SegmentDisk implements DiskStore {
       () => undefined, // it is closed
     );
   }
+}
+
+/** Returns whether the position of this node says no more than what was applied to what is stored. */
+function isBehindOf(position: JournalPosition, applied: JournalPosition, terms: readonly Term[]): boolean {
+  return isInHistory(terms, Number.POSITIVE_INFINITY, applied) && position.seq <= applied.seq;
 }
 
 /** @returns The largest power of two that makes eight segments or more, up to 64 MiB. */

@@ -3,7 +3,7 @@
  * and every change of the meantime.
  */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,6 +172,27 @@ for (const workers of [1, 2]) {
     const second = await start(workers);
     await askAll(second.address, 'second');
     await second.kill();
+  });
+
+  test(`${processes}: a journal that was put back from before a purge does not bring back what was purged`, async (t) => {
+    const { folder, content, start } = await stage(t);
+    const journal = join(folder, 'cache', 'journal');
+    const first = await start(workers);
+    await stored(first);
+    first.program.kill('SIGTERM');
+    await first.program.exitCode;
+    copyFileSync(journal, join(folder, 'copy'));
+    const second = await start(workers);
+    content.value = 'second';
+    t.equal(await send('PURGE', second.address, '/page/.*', { Authorization: `Bearer ${TOKEN}` }), 200);
+    second.program.kill('SIGTERM');
+    await second.program.exitCode;
+    for (const end of ['-wal', '-shm']) rmSync(`${journal}${end}`, { force: true });
+    copyFileSync(join(folder, 'copy'), journal);
+    const third = await start(workers);
+    await askAll(third.address, 'second');
+    await third.program.logLine(/the journal is older than the purges/);
+    await third.kill();
   });
 }
 

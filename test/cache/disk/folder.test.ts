@@ -1,9 +1,9 @@
 /** The folder of a disk store: whose it is, and when what it holds counts. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { DiskInUseError, openFolder } from '../../../cache/disk/folder.ts';
+import { DiskInUseError, isFollowedBy, openFolder } from '../../../cache/disk/folder.ts';
 import { contentOf, openStore, SEGMENT_BYTES, temporary } from './stores.ts';
 
 test('files are for their owner only', async (t) => {
@@ -97,3 +97,105 @@ function rewrite(path: string, change: (identity: object) => object): void {
   const crc = (process.getBuiltinModule('node:zlib').crc32(changed) >>> 0).toString(16).padStart(8, '0');
   writeFileSync(file, `${changed}\n${crc}\n`);
 }
+
+test('begun anew: an older copy that was written over the files', async (t) => {
+  const path = join(temporary(t), 'cache');
+  const names = ['identity', 'segments'];
+  const first = await openStore(path);
+  first.store.append(contentOf('k', 1, 10));
+  await first.store.flush();
+  await first.close();
+  for (const name of names) copyFileSync(join(path, name), `${path}.${name}`);
+  const second = await openStore(path);
+  second.store.remove('k');
+  await second.store.flush();
+  await second.close();
+  for (const name of names) copyFileSync(`${path}.${name}`, join(path, name));
+  const third = await openStore(path);
+  t.equal(third.folder.renewal, 'copied');
+  t.equal(third.store.read('k'), undefined);
+  await third.close();
+});
+
+test('begun anew: a copy from before a purge that was written over the files', async (t) => {
+  const path = join(temporary(t), 'cache');
+  const names = ['identity', 'segments'];
+  const first = await openStore(path);
+  first.store.append(contentOf('k', 1, 10));
+  await first.store.flush();
+  for (const name of names) copyFileSync(join(path, name), `${path}.${name}`);
+  await first.folder.note({ position: { identity: 'a', seq: 1 }, terms: ['a'] });
+  await first.close();
+  for (const name of names) copyFileSync(`${path}.${name}`, join(path, name));
+  const second = await openStore(path);
+  t.equal(second.folder.renewal, 'copied');
+  await second.close();
+});
+
+test('the folder says which purges were applied, the latest of them', async (t) => {
+  const path = join(temporary(t), 'cache');
+  const first = await openFolder(path, SEGMENT_BYTES);
+  t.equal(first.applied, undefined);
+  const terms = ['a', 'b'];
+  const notes = [1, 2, 3].map((seq) => first.note({ position: { identity: 'b', seq }, terms }));
+  t.same(first.applied, { position: { identity: 'b', seq: 3 }, terms });
+  await Promise.all(notes);
+  first.release();
+  const second = await openFolder(path, SEGMENT_BYTES);
+  t.equal(second.renewal, undefined);
+  t.same(second.applied, { position: { identity: 'b', seq: 3 }, terms });
+  second.release();
+});
+
+const JOURNAL = [
+  { identity: 'a', after: -1 },
+  { identity: 'b', after: 4 },
+];
+
+for (const { rule, identity, seq, journal, expected } of [
+  { rule: 'the same journal', identity: 'b', seq: 6, journal: JOURNAL, expected: true },
+  {
+    rule: 'the journal, opened again',
+    identity: 'b',
+    seq: 6,
+    journal: [...JOURNAL, { identity: 'c', after: 6 }],
+    expected: true,
+  },
+  {
+    rule: 'a copy from before the purge',
+    identity: 'b',
+    seq: 6,
+    journal: [...JOURNAL, { identity: 'c', after: 5 }],
+    expected: false,
+  },
+  {
+    rule: 'a copy from before the term of the purge',
+    identity: 'b',
+    seq: 6,
+    journal: [JOURNAL[0] as (typeof JOURNAL)[0], { identity: 'c', after: 4 }],
+    expected: false,
+  },
+  {
+    rule: 'another journal: each response is revalidated',
+    identity: 'b',
+    seq: 6,
+    journal: [{ identity: 'x', after: -1 }],
+    expected: true,
+  },
+]) {
+  test(`what is stored can ${expected ? '' : 'not '}be compared: ${rule}`, async (t) => {
+    t.equal(isFollowedBy({ position: { identity, seq }, terms: ['a', 'b'] }, journal), expected);
+  });
+}
+
+test('a refused second use of this process leaves the lock to the first: a third process is refused, too', async (t) => {
+  const path = temporary(t);
+  const first = await openFolder(path, SEGMENT_BYTES);
+  await t.rejects(openFolder(path, SEGMENT_BYTES), new DiskInUseError(path));
+  const program = `
+    import { openFolder } from ${JSON.stringify(join(import.meta.dirname, '../../../cache/disk/folder.ts'))};
+    await openFolder(${JSON.stringify(path)}, ${SEGMENT_BYTES}).catch((error) => console.log(error.constructor.name));`;
+  const other = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' });
+  t.equal(other.stdout.trim(), 'DiskInUseError');
+  first.release();
+});
