@@ -141,8 +141,9 @@ function keptParameters(query: string, { wanted, names }: ParameterFilter): stri
   let from = 0;
   let at = 0;
   while (at <= query.length) {
-    const next = parameterEnd(query, at) + 1;
-    if (names.hasNameAt(query, at) !== wanted) {
+    const isNamed = names.hasNameAt(query, at);
+    const next = parameterEnd(query, names.seen) + 1;
+    if (isNamed !== wanted) {
       if (from < at) kept = joined(kept, query.slice(from, at - 1));
       from = next;
     }

@@ -38,6 +38,8 @@ export class QueryNames {
   /** The next state, by state and byte. */
   readonly #next: Int32Array;
   readonly #flags: Uint8Array;
+  /** Offset up to which the last parameter was looked at; it does not end before. */
+  seen = 0;
 
   constructor(patterns: readonly string[]) {
     const all = patterns.map((pattern) => {
@@ -67,12 +69,15 @@ export class QueryNames {
   hasNameAt(query: string, from: number): boolean {
     const next = this.#next;
     const flags = this.#flags;
+    const { length } = query;
     let state = 0;
-    for (let at = from; ; at++) {
-      const flag = flags[state] as number;
-      if (flag >= IS_PREFIX) return true;
-      let byte = at < query.length ? query.charCodeAt(at) : AMPERSAND;
-      if (byte === AMPERSAND || byte === EQUALS) return flag === IS_NAME;
+    let at = from;
+    for (; state !== NO_STATE && (flags[state] as number) < IS_PREFIX; at++) {
+      let byte = at < length ? query.charCodeAt(at) : AMPERSAND;
+      if (byte === AMPERSAND || byte === EQUALS) {
+        this.seen = at;
+        return flags[state] === IS_NAME;
+      }
       if (byte === PLUS) byte = SPACE;
       else if (byte === PERCENT) {
         const escaped = escapeAt(query, at);
@@ -80,10 +85,11 @@ export class QueryNames {
           byte = escaped;
           at += 2;
         }
-      } else if (byte > 0xff) return false;
-      state = next[(state << BYTE_BITS) | byte] as number;
-      if (state === NO_STATE) return false;
+      }
+      state = byte > 0xff ? NO_STATE : (next[(state << BYTE_BITS) | byte] as number);
     }
+    this.seen = at;
+    return state !== NO_STATE;
   }
 }
 
