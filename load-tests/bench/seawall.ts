@@ -1,9 +1,9 @@
 /** Seawall, as `seawall serve` in a process of its own. @module */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { NODE_FLAGS } from '../../cli/node-flags.ts';
 import type { ReadyLine } from '../../cli/ready.ts';
 import { freePorts } from '../../test/support/ports.ts';
 import { CORES, printed, type Running, removeFolder, start, temporaryFolder } from './processes.ts';
@@ -131,13 +131,21 @@ sites:
   };
 }
 
+const require = createRequire(import.meta.url);
+
+/** Flags that the version in this folder is started with by users. */
+function flagsOf(root: string): readonly string[] {
+  const { NODE_FLAGS } = require(join(root, 'cli/node-flags.ts')) as typeof import('../../cli/node-flags.ts');
+  return NODE_FLAGS;
+}
+
 /** A process of the command, with the flags that it is started with by users. */
 export function startSeawall(
   name: string,
   args: readonly string[],
   { nodeFlags = [], env = {}, root = ROOT }: Pick<Variant, 'nodeFlags' | 'env' | 'root'> = {},
 ): Running {
-  const command = [process.execPath, ...NODE_FLAGS, ...nodeFlags, join(root, 'cli/seawall.ts'), ...args];
+  const command = [process.execPath, ...flagsOf(root), ...nodeFlags, join(root, 'cli/seawall.ts'), ...args];
   return start(name, command, { core: CORES.server, stdout: 'pipe', env: { ...process.env, ...env } });
 }
 
