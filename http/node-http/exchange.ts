@@ -126,7 +126,10 @@ export class NodeExchange extends NodeRequest implements ServerExchange {
     const isUnframed = version === '1.0' && response.headersSent && !this.#hasLength;
     // Over TLS a connection that ends without close_notify is broken (RFC 9112, section 9.8).
     if (isUnframed && response.socket !== null && !this.isTls) response.socket.resetAndDestroy();
-    else response.destroy();
+    else {
+      if (response.socket === null) response.assignSocket = endConnection;
+      response.destroy();
+    }
   }
 
   discardBody(): void {
@@ -192,4 +195,12 @@ function pairs(headers: RawHeaders): [string, string][] {
   const list: [string, string][] = [];
   for (let i = 0; i < headers.length; i += 2) list.push([headers[i] as string, headers[i + 1] as string]);
   return list;
+}
+
+/**
+ * Stands for `assignSocket` of an answer that has broken off before its turn: the answers before it get to their end,
+ * and nothing is sent of this one. Node itself would only mark it, and the other side wait for its rest.
+ */
+function endConnection(socket: Socket): void {
+  socket.destroySoon();
 }

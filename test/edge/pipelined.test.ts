@@ -1,4 +1,4 @@
-/** Hits that come at once on a connection: each is logged as itself, and nothing is answered that was not asked. */
+/** Requests that come at once on a connection: hits are logged as themselves, and nothing is answered that was not asked. */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -107,5 +107,32 @@ for (const name of NAMES) {
       requests.map(({ status }) => status),
       'and nothing is answered that was not asked',
     );
+  });
+}
+
+for (const behind of [[], ['/a'], ['/a', '/b']]) {
+  test(`an answer that breaks off before its turn ends the connection, with ${behind.length} behind it`, async (t) => {
+    const othersDone = Promise.withResolvers<void>();
+    const origin = await startOrigin(({ url = '', socket }, response) => {
+      response.writeHead(200, { 'Content-Length': SMALL.length });
+      if (url === '/first') void othersDone.promise.then(() => response.end(SMALL));
+      else if (url !== '/broken') response.end(SMALL);
+      else {
+        response.write(SMALL.slice(0, 1));
+        setImmediate(() => socket.destroySoon());
+      }
+    });
+    const network = await startNetwork({ origin: origin.url, regions: { eu: 1 } });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const socket = dial(network.at('eu-1'));
+    const targets = ['/first', '/broken', ...behind];
+    socket.write(targets.map((target) => bytesOf({ target, status: 200 })).join(''));
+    const all = everything(socket);
+    const count = () => network.metric('eu-1', 'seawall_requests_total', { listener: 'public' });
+    while ((await count()) < targets.length - 1) await new Promise((resolve) => setImmediate(resolve));
+    othersDone.resolve();
+    const text = await all;
+    t.strictSame(statuses(text), [200], 'the first has its answer, and no other begins');
+    t.match(text, /\r\n\r\nhello$/);
   });
 }
