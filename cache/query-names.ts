@@ -64,7 +64,9 @@ export class QueryNames {
   }
 
   /**
-   * Returns whether the parameter that begins there has one of the names. @param query - Of bytes, as visitors send.
+   * Returns whether the parameter that begins there has one of the names.
+   *
+   * @param query - Of bytes, as visitors send.
    */
   hasNameAt(query: string, from: number): boolean {
     const next = this.#next;

@@ -33,7 +33,7 @@ export interface Identity {
 /** Reason why a folder was emptied on opening. */
 export type Renewal = 'empty' | 'format' | 'identity' | 'copied' | 'segments' | 'removals' | 'journal';
 
-/** How far a journal has been applied to what is stored. */
+/** Position of a journal that has been applied to what is stored. */
 export interface AppliedPurges {
   readonly position: JournalPosition;
   /** Identities of the terms that stored responses may name. */
@@ -87,7 +87,7 @@ class Folder implements OpenedFolder {
   readonly #file: string;
   readonly #unlock: () => void;
   #written: Written;
-  /** What is to be written after what is being written. */
+  /** Content of the next write, while one is running. */
   #next: AppliedPurges | undefined;
   #writing: Promise<void> | undefined;
 
@@ -131,9 +131,9 @@ class Folder implements OpenedFolder {
 }
 
 /**
- * Returns whether what is stored can be compared with this journal. Not if it went back behind what was applied: of what
- * is stored and was purged since, it says no more that it was. Where it knows none of the terms that stored responses
- * name, it makes no difference: each of them is revalidated before use.
+ * Returns whether what is stored can be compared with this journal. Not if it went back behind what was applied: of
+ * what is stored and was purged since, it says no more that it was. Where it knows none of the terms that stored
+ * responses name, it makes no difference: each of them is revalidated before use.
  */
 export function isFollowedBy({ position, terms }: AppliedPurges, journal: readonly Term[]): boolean {
   const isKnown = journal.some(({ identity }) => terms.includes(identity));

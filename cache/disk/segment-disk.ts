@@ -156,7 +156,9 @@ export class SegmentDisk implements DiskStore {
     return loaded;
   }
 
-  /** @param isCurrent - Says whether what is read still stands for the key: not if it was replaced or removed meanwhile. */
+  /**
+   * @param isCurrent - Says whether what is read still stands for the key: not if it was replaced or removed meanwhile.
+   */
   async #load(
     key: string,
     read: NonNullable<ReturnType<SegmentStore['read']>>,
