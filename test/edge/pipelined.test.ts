@@ -1,4 +1,4 @@
-/** Requests that come at once on a connection: hits are logged as themselves, and nothing is answered that was not asked. */
+/** Requests that come at once: hits are logged as themselves, and nothing is answered that was not asked. */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
