@@ -1,4 +1,4 @@
-/** What is fetched takes the place of what is on disk, also where that has not come into memory. */
+/** Fetched responses take the place of what is on disk, also where that has not come into memory. */
 import { test } from 'tap';
 import { SegmentDisk } from '../../../cache/disk/segment-disk.ts';
 import { epochMs, monotonicNow } from '../../../lib/clock.ts';
