@@ -210,7 +210,10 @@ export class SegmentStore {
     const writer = this.#writer?.number === segment ? this.#writer : undefined;
     const source =
       writer?.pending(start, bytes) ?? (await this.#options.space.read(segment * this.segmentBytes + start, bytes));
-    if (!this.#index.isAt(hash, segment, start)) return undefined; // removed or replaced meanwhile
+    if (!this.#index.isAt(hash, segment, start)) {
+      const moved = key === undefined ? undefined : this.#index.get(hash); // appended again, or replaced
+      return moved && this.#read(hash, moved, key);
+    }
     const record = readRecord(source, 0, this.#options.identity.id);
     const isExpected =
       record !== undefined &&

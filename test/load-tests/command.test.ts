@@ -22,7 +22,7 @@ test('--help names the scenarios', async (t) => {
 test('a wrong option is refused in one line', async (t) => {
   const { status, stderr } = spawnSync(process.execPath, [COMMAND, '--rounds', 'many'], { encoding: 'utf8' });
   t.equal(status, 2);
-  t.match(stderr, /^bench: --rounds: .*\n$/);
+  t.match(stderr, /^bench: --rounds needs .*\n$/);
 });
 
 test('Ctrl-C ends every process and removes every folder', { skip }, async (t) => {

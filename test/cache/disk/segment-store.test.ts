@@ -278,6 +278,24 @@ test('a full ring drops the oldest first, but for what was read; that adds at mo
   await open.close();
 });
 
+test('a record that moves to another segment while it is read is found', async (t) => {
+  const open = await openStore(temporary(t), { segments: 6 });
+  const { store } = open;
+  const append = async (name: string): Promise<void> => {
+    while (store.append(contentOf(name, 1, 1_000)) === 'busy') await new Promise((resolve) => setImmediate(resolve));
+  };
+  await append('wanted');
+  let lost = 0;
+  for (let i = 0; i < 400; i++) {
+    const reading = store.read('wanted'); // meanwhile the oldest segment is drained
+    for (let j = 0; j < 10; j++) await append(`k${i}-${j}`);
+    if ((await reading) === undefined) lost++;
+  }
+  t.equal(lost, 0);
+  t.ok(store.counts.reinsertedBytes > 0);
+  await open.close();
+});
+
 test('reads while everything is evicted return right bytes or nothing', async (t) => {
   const open = await openStore(temporary(t), { segments: 4 });
   const { store } = open;
