@@ -28,6 +28,7 @@
  * together, or use SQLite's backup; FILE alone is an older copy.
  * @module
  */
+
 import { randomUUID } from 'node:crypto';
 import type { EpochMs } from '../lib/clock.ts';
 import { checkOnce, checkPurge } from './check.ts';
@@ -45,6 +46,7 @@ import {
   type Purge,
   type SelectorKind,
 } from './journal.ts';
+import { Listeners } from './listeners.ts';
 import { paced } from './pace.ts';
 import { type Term, termsFrom } from './terms.ts';
 
@@ -74,7 +76,7 @@ export class EmbeddedJournal implements Journal {
   readonly #statements: Statements;
   readonly #now: () => EpochMs;
   readonly #defer: (flush: () => void) => void;
-  readonly #listeners = new Set<(newest: number) => void>();
+  readonly #listeners = new Listeners();
   /** The last one is this opening. */
   #terms: readonly Term[];
   /** True once the term of this opening is in the file. */
@@ -130,9 +132,7 @@ export class EmbeddedJournal implements Journal {
   }
 
   subscribe(listener: (newest: number) => void): () => void {
-    const entry = (newest: number): void => listener(newest); // the same listener may subscribe twice
-    this.#listeners.add(entry);
-    return () => this.#listeners.delete(entry);
+    return this.#listeners.add(listener);
   }
 
   get isWritable(): boolean {
@@ -203,7 +203,7 @@ export class EmbeddedJournal implements Journal {
       if (outcome instanceof JournalError) reject(outcome);
       else resolve(outcome);
     }
-    if (hasNews) for (const listener of this.#listeners) listener(seq);
+    if (hasNews) this.#listeners.call(seq);
   }
 
   /** @returns What the append with this key has made, or why this one is refused. */

@@ -82,10 +82,12 @@ export class DiskIndex {
     shard.words[at + 3] = ((units & 15) << 28) | ((bytes >>> UNIT_BITS) << 8) | IN_USE;
   }
 
-  markUsed(hash: Word64): void {
+  markUsed(hash: Word64): boolean {
     const shard = this.#shardOf(hash);
     const place = find(shard, hash);
-    if (place >= 0) shard.words[place * WORDS + 3] = (shard.words[place * WORDS + 3] as number) | READ;
+    if (place < 0) return false;
+    shard.words[place * WORDS + 3] = (shard.words[place * WORDS + 3] as number) | READ;
+    return true;
   }
 
   /** Returns whether the entry of the hash is the one at this place. */

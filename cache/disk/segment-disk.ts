@@ -188,9 +188,7 @@ export class SegmentDisk implements DiskStore {
   }
 
   put(key: string, variants: readonly StoredResponse[]): void {
-    const { segments } = this.#life ?? {};
-    if (segments?.has(key)) segments.markUsed(key);
-    else this.#write(key, variants);
+    if (!this.#life?.segments.markUsed(key)) this.#write(key, variants);
   }
 
   replace(key: string, variants: readonly StoredResponse[]): void {

@@ -190,9 +190,9 @@ export class SegmentStore {
     return this.#index.get(this.hashOf(key)) !== undefined;
   }
 
-  /** The record is not the first to go when its segment is drained. */
-  markUsed(key: string): void {
-    this.#index.markUsed(this.hashOf(key));
+  /** The record is not the first to go when its segment is drained. @returns False if there is none. */
+  markUsed(key: string): boolean {
+    return this.#index.markUsed(this.hashOf(key));
   }
 
   /**

@@ -12,7 +12,7 @@
  * TIME        when it entered its queue            (cache/store/eviction.ts)
  * ```
  *
- * What readers without the lock walk by is written by `publish`, the rest by `set`.
+ * `publish` writes what readers without the lock walk by, `set` the rest.
  * @module
  */
 import type { QueuedRows } from '../store/eviction.ts';

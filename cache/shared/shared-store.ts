@@ -2,7 +2,7 @@
  * Responses in memory that all threads of a process share, bounded in bytes. Each thread has an object of its own for
  * it.
  *
- * What is kept under a key is one record (cache/store/record.ts) in a slab; bodies that are no part of it lie in pieces
+ * A key has one record (cache/store/record.ts) in a slab; bodies that are no part of it lie in pieces
  * (pieces.ts). What was looked up lately each thread keeps decoded, and knows by the serial number of the record
  * whether it is still what is stored. Bodies on their way into the store are memory of their thread, and count.
  *

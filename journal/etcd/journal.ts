@@ -15,6 +15,7 @@
  * **The watch is a doorbell.** Reads are linearisable; an event of the watch is a hint to read now.
  * @module
  */
+
 import { randomUUID } from 'node:crypto';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { type EpochMs, later, monotonicNow, msSince } from '../../lib/clock.ts';
@@ -31,6 +32,7 @@ import {
   type Once,
   type Purge,
 } from '../journal.ts';
+import { Listeners } from '../listeners.ts';
 import { paced } from '../pace.ts';
 import { type Term, termsFrom } from '../terms.ts';
 import {
@@ -131,7 +133,7 @@ export class EtcdJournal implements Journal {
   readonly #options: EtcdOptions;
   readonly #layout: Layout;
   readonly #defer: (flush: () => void) => void;
-  readonly #listeners = new Set<(newest: number) => void>();
+  readonly #listeners = new Listeners();
   readonly #closing = new AbortController();
   #session: Session | undefined;
   #connecting: Promise<Session> | undefined;
@@ -213,9 +215,7 @@ export class EtcdJournal implements Journal {
   }
 
   subscribe(listener: (newest: number) => void): () => void {
-    const entry = (newest: number): void => listener(newest); // the same listener may subscribe twice
-    this.#listeners.add(entry);
-    return () => this.#listeners.delete(entry);
+    return this.#listeners.add(listener);
   }
 
   get isWritable(): boolean {
@@ -438,7 +438,7 @@ export class EtcdJournal implements Journal {
     }
     if (this.#recent.length > 2 * MAX_RECENT) this.#recent = this.#recent.slice(-MAX_RECENT);
     if ((this.#recent[0]?.seq ?? 0) <= floor) this.#recent = this.#recent.filter(({ seq }) => seq > floor);
-    if (newest > before) for (const listener of this.#listeners) listener(newest);
+    if (newest > before) this.#listeners.call(newest);
   }
 
   async #readView(connection: EtcdConnection): Promise<View> {

@@ -1,4 +1,5 @@
 /** Responses whose bodies say which key and version they belong to, in every byte. */
+import { NO_RESPONSE_DIRECTIVES } from '../../../cache/policy/directives.ts';
 import { EvictedError } from '../../../cache/shared/pieces.ts';
 import type { Store, StoredBody, StoreWriter } from '../../../cache/store/store.ts';
 import type { StoredResponse } from '../../../cache/stored-response.ts';
@@ -84,20 +85,6 @@ const HEAD: Omit<StoredResponse, 'headers' | 'length' | 'body'> = {
     initialAgeMs: 0,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: 0,
-    directives: {
-      noStore: false,
-      noCache: false,
-      noCacheFields: [],
-      isPrivate: false,
-      privateFields: [],
-      isPublic: false,
-      mustRevalidate: false,
-      proxyRevalidate: false,
-      mustUnderstand: false,
-      sMaxage: undefined,
-      maxAge: undefined,
-      staleWhileRevalidate: undefined,
-      staleIfError: undefined,
-    },
+    directives: NO_RESPONSE_DIRECTIVES,
   },
 } as Omit<StoredResponse, 'headers' | 'length' | 'body'>;
