@@ -272,8 +272,9 @@ export class SharedStore implements Store {
     return this.#threads.add();
   }
 
-  /** Cleans up after a thread that runs no more; on the thread that supervises. */
+  /** Cleans up after a thread that runs no more; on the thread that supervises. Idempotent. */
   ended(thread: number): void {
+    if (this.#threads.hasEnded(thread)) return; // its place may be another one's by now
     this.#threads.end(thread);
     if (!this.#lock.takeOver(thread, SUPERVISOR)) {
       if (!this.#lock.acquire(SUPERVISOR)) throw new Error(LOCKED);
