@@ -19,6 +19,28 @@ export interface EtcdAccess {
   readonly user?: { readonly name: string; readonly password: string };
   /** Time limit of a call; a member that takes longer counts as gone. */
   readonly callTimeoutMs?: number;
+  /** From 0 to below 1: chooses the member that is tried first. */
+  readonly random?: () => number;
+  /** Opens a connection that has authenticated. @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`. */
+  readonly open?: (endpoint: string, access: EtcdAccess) => Promise<EtcdChannel>;
+}
+
+/** A connection to one process of etcd: all its answers are of one history of the store. */
+export interface EtcdChannel {
+  /** Aborts when the connection is over. */
+  readonly ended: AbortSignal;
+  /**
+   * @param path - Such as `/v3/kv/txn`.
+   * @throws {EtcdRefusal} what etcd refuses; {JournalError} `journal_unreachable`: the call may have had its effect.
+   */
+  call<Response>(path: string, body: unknown): Promise<Response>;
+  /**
+   * Calls back for each event of the key. Events may be late, missing or doubled: each is a hint to read.
+   *
+   * @returns when the watch has ended.
+   */
+  watch(key: string, changed: () => void): Promise<void>;
+  end(): void;
 }
 
 export interface KeyValue {
@@ -60,7 +82,7 @@ export const OUT_OF_RANGE = 11;
 /** gRPC: the member has no leader, or no longer knows the user; another connection may be better. */
 const IS_OVER: ReadonlySet<number> = new Set([14, 16]);
 
-export class EtcdConnection {
+export class EtcdConnection implements EtcdChannel {
   readonly endpoint: string;
   readonly #client: Client;
   readonly #access: EtcdAccess;
@@ -87,15 +109,10 @@ export class EtcdConnection {
     this.#client.on('connectionError', () => this.end());
   }
 
-  /** Aborts when the connection is over. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
 
-  /**
-   * @param path - Such as `/v3/kv/txn`.
-   * @throws {EtcdRefusal} what etcd refuses; {JournalError} `journal_unreachable`: the call may have had its effect.
-   */
   async call<Response>(path: string, body: unknown): Promise<Response> {
     const headers = { 'content-type': 'application/json', ...(this.#token && { authorization: this.#token }) };
     let statusCode: number;
@@ -115,11 +132,6 @@ export class EtcdConnection {
     throw new EtcdRefusal(code, error);
   }
 
-  /**
-   * Calls back for each event of the key. Events may be late, missing or doubled: each is a hint to read.
-   *
-   * @returns when the watch has ended.
-   */
   async watch(key: string, changed: () => void): Promise<void> {
     const client = new Client(this.endpoint, { ...this.#limits(), bodyTimeout: 0, connect: this.#connectOnce() });
     try {

@@ -14,7 +14,7 @@
  */
 import { checkRecord, checkTerms, fields } from '../check.ts';
 import { JournalError } from '../errors.ts';
-import type { JournalRecord, Purge } from '../journal.ts';
+import { type JournalRecord, ONCE_RETENTION_MS, type Purge } from '../journal.ts';
 import type { Term } from '../terms.ts';
 import type { KeyValue } from './connection.ts';
 
@@ -47,6 +47,11 @@ export interface OnceEntry {
   readonly last: number;
   readonly time: number;
   readonly why: string;
+}
+
+/** @param now - Milliseconds since the epoch. */
+export function isKeptOnce({ at }: OnceEntry, now: number): boolean {
+  return at > now - ONCE_RETENTION_MS;
 }
 
 const DIGITS = 16;

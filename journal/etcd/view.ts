@@ -1,0 +1,52 @@
+/**
+ * The store, as a linearisable read found it.
+ * @module
+ */
+import { JournalError } from '../errors.ts';
+import type { JournalState } from '../journal.ts';
+import type { EtcdChannel, RangeResponse, TxnResponse } from './connection.ts';
+import { type Batch, checkMeta, decode, decodeBatch, decodeTerms, type Head, type Layout } from './layout.ts';
+import { range } from './requests.ts';
+
+export interface View {
+  readonly head: Head | undefined;
+  /** Revisions at which the keys were last written; `0`: not there. */
+  readonly headRevision: string;
+  readonly termsRevision: string;
+  readonly floorRevision: string;
+  readonly state: JournalState;
+}
+
+/** @throws {JournalError} `journal_unreachable`, `journal_foreign`, `journal_corrupt`; {EtcdRefusal}. */
+export async function readView(channel: EtcdChannel, layout: Layout, network: string): Promise<View> {
+  const { head, terms, floor, meta } = layout;
+  const { responses = [] } = await channel.call<TxnResponse>('/v3/kv/txn', {
+    success: [head, terms, floor, meta].map((key) => range(key)),
+  });
+  const [headKv, termsKv, floorKv, metaKv] = responses.map((one) => one.response_range?.kvs?.[0]);
+  if (metaKv === undefined) throw new JournalError('journal_unreachable', 'the store has become empty');
+  checkMeta(metaKv, network);
+  const found = headKv === undefined ? undefined : (decode(headKv) as Head);
+  const newest = found?.newest ?? 0;
+  return {
+    head: found,
+    headRevision: headKv?.mod_revision ?? '0',
+    termsRevision: termsKv?.mod_revision ?? '0',
+    floorRevision: floorKv?.mod_revision ?? '0',
+    state: {
+      terms: decodeTerms(termsKv, newest),
+      floor: floorKv === undefined ? 0 : Number(decode(floorKv)),
+      newest,
+    },
+  };
+}
+
+/** @returns Batches with records after `seq`, in order, at most `limit`; the first one may begin before. */
+export async function readBatches(channel: EtcdChannel, layout: Layout, seq: number, limit: number): Promise<Batch[]> {
+  const { kvs = [] } = await channel.call<RangeResponse>('/v3/kv/range', {
+    key: layout.batch(seq + 1),
+    range_end: layout.batchesEnd,
+    limit,
+  });
+  return kvs.map(decodeBatch);
+}
