@@ -21,7 +21,11 @@ export interface EtcdAccess {
   readonly callTimeoutMs?: number;
   /** From 0 to below 1: chooses the member that is tried first. */
   readonly random?: () => number;
-  /** Opens a connection that has authenticated. @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`. */
+  /**
+   * Opens a connection that has authenticated.
+   *
+   * @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`.
+   */
   readonly open?: (endpoint: string, access: EtcdAccess) => Promise<EtcdChannel>;
 }
 
