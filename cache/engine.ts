@@ -19,7 +19,7 @@ import type { Freshened } from './fill-decision.ts';
 import { FillRegistry } from './fill-registry.ts';
 import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fill-request.ts';
 import { KeyLru } from './key-map.ts';
-import { coversRequest, type Found, type LookupRequest, lookup } from './lookup.ts';
+import { coversRequest, type EarlyLookup, type Found, type LookupRequest, lookup } from './lookup.ts';
 import { carriesAllowed } from './passing.ts';
 import { isForRequester } from './personal.ts';
 import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
@@ -99,10 +99,11 @@ export class CacheEngine implements Engine {
   }
 
   /**
+   * @param early - Lookup of this request that was made already: it is not made again, unless it was undecided.
    * @returns The answer: at once unless it waits for upstream. @throws {HttpError} (or rejects) when there is none to
    * give.
    */
-  handle(request: CacheRequest): Answer | Promise<Answer> {
+  handle(request: CacheRequest, early?: EarlyLookup): Answer | Promise<Answer> {
     const profile = profileOf(request);
     const honoured = request.rules.ruleFor(request.path, 200).request_directives === 'honour';
     const exchange: Exchange = {
@@ -110,6 +111,7 @@ export class CacheEngine implements Engine {
       profile,
       directives: honoured ? profile.directives : NO_REQUEST_DIRECTIVES,
       range: request.method === 'GET' ? profile.ranges : undefined,
+      early: early?.found.outcome === 'undecided' ? undefined : early,
       candidate: undefined,
       trusted: true,
       reason: 'uri-miss',
@@ -155,13 +157,11 @@ const STEPS: Record<Phase, Step> = { lookup: lookUp, load, collapse, alone, pass
 
 /** Is there a stored response that may answer? */
 function lookUp(engine: Engine, exchange: Exchange): Next {
-  const { request, profile, directives } = exchange;
+  const { request, directives } = exchange;
   exchange.candidate = undefined;
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
   if (request.body !== undefined) return passBecause(exchange, 'request');
-  const { now: wall, monotonic } = engine.options;
-  const now = wall();
-  const found = lookup(engine.options, request.keyed.key, request, profile, now, monotonic());
+  const { found, now } = earlyLookup(exchange) ?? lookupNow(engine, exchange);
   if (found.isRefused && mayPass(engine, request)) return passBecause(exchange, 'request');
   const { outcome, stored, isTrusted, reason } = found;
   exchange.reason = reason ?? exchange.reason;
@@ -186,6 +186,18 @@ function lookUp(engine: Engine, exchange: Exchange): Next {
   if (directives.onlyIfCached) throw new HttpError('only_if_cached'); // RFC 9111, section 5.2.1.7
   if (request.method === 'HEAD') return 'pass';
   return directives.noStore ? 'alone' : 'collapse';
+}
+
+/** The lookup that was made before; whatever comes back to this step looks up anew. */
+function earlyLookup(exchange: Exchange): EarlyLookup | undefined {
+  const { early } = exchange;
+  exchange.early = undefined;
+  return early;
+}
+
+function lookupNow({ options }: Engine, { request, profile }: Exchange): EarlyLookup {
+  const now = options.now();
+  return { found: lookup(options, request.keyed.key, request, profile, now, options.monotonic()), now };
 }
 
 /** Wait until what is on disk is in memory, and look it up there like anything else. */

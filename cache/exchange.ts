@@ -19,6 +19,7 @@ import type { FillRegistry } from './fill-registry.ts';
 import type { KeyedRequest } from './key.ts';
 import type { KeyLru } from './key-map.ts';
 import type { JournalPosition, Ledger } from './ledger.ts';
+import type { EarlyLookup } from './lookup.ts';
 import type { RequestDirectives } from './policy/directives.ts';
 import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
 import type { RequestProfile } from './request-profile.ts';
@@ -115,6 +116,8 @@ export interface Exchange {
   /** Directives of the request where the site's rule honours them, else `NO_REQUEST_DIRECTIVES`. */
   readonly directives: RequestDirectives;
   readonly range: readonly RangeSpec[] | undefined;
+  /** Lookup that was made before the request came here, until it is used. */
+  early: EarlyLookup | undefined;
   /** The stored response that the request selects, if any. */
   candidate: StoredResponse | undefined;
   /** False if a purge may have named the candidate, which then must not be served when the origin fails (rule 6). */

@@ -51,6 +51,12 @@ export interface Found {
   readonly isRefused: boolean;
 }
 
+/** Lookup of a request that was made before the cache got it, in the same turn of the event loop. */
+export interface EarlyLookup {
+  readonly found: Found;
+  readonly now: EpochMs;
+}
+
 export interface LookupIn {
   readonly store: Store;
   readonly ledger: Ledger;

@@ -18,7 +18,7 @@ import type { ResponseHead } from '../http/message.ts';
 import type { MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
-import type { NodeCore, Reply } from '../tier/node-core.ts';
+import type { Finishing, NodeCore, Reply } from '../tier/node-core.ts';
 import { cacheReply, deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
 import { finishedHead } from './finish.ts';
 import { PreparedAnswer } from './prepared-answer.ts';
@@ -268,7 +268,7 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
 
 /** Answers from the cache, or from upstream. */
 function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
-  const { core, edge, exchange, body, visitor } = context;
+  const { core, edge, exchange, body, visitor, prepared } = context;
   const parsed = context.parsed as ParsedRequest;
   const { served, target, keyed, headers } = parsed;
   const own = routing(edge, context, parsed, { key: keyed.key, requester: 'by-visitor', hot: edge.hot });
@@ -290,14 +290,16 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
     context.isOwn = true;
     edge.peers.ownInFlight++;
   }
-  const reply = core.cachedReply(request, {
+  const finishing: Finishing = {
     describe: (status) =>
       status.hit && !own.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
     finish: (head, { status: { hit, detail } }) => {
       const fields = hit ? head.headers : withoutReplaced(head.headers, headers, request.headers);
       return finishedHead(served, path, { ...head, headers: fields }, PERSONAL_REFUSALS.has(detail));
     },
-  });
+  };
+  // A body may have taken time to come; without one, no other request had its turn since the lookup.
+  const reply = core.cachedReply(request, finishing, body === undefined ? prepared.early : undefined);
   return cacheReply(context, reply);
 }
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { answerForm } from '../cache/answer.ts';
+import type { EarlyLookup, Found } from '../cache/lookup.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
 import { storedAnswer } from '../cache/stored-answer.ts';
 import type { ServerExchange } from '../http/exchange.ts';
@@ -30,6 +31,8 @@ export class PreparedAnswer {
   /** True if the response belongs to this process, not a copy of another's. */
   isOwner = false;
   status = 0;
+  /** Lookup of a request that is not answered by this: good until anything else happens. */
+  early: EarlyLookup | undefined;
   /** Bytes of the body that `send` sends. */
   bodyBytes = 0;
   #profile!: SectionProfile;
@@ -45,8 +48,23 @@ export class PreparedAnswer {
   /** Looks for a fresh response in its prepared form. @returns Whether there is one, and the request may have it. */
   find(edge: EdgeContext, exchange: ServerExchange, sink: PreparedSink, profile: SectionProfile): boolean {
     const now = edge.core.nowAt(exchange.arrivedAt);
-    const prepared = preparedFor(edge, exchange, sink, profile, now);
-    if (prepared === undefined) return false;
+    const found = lookUp(edge, exchange, sink, profile, now);
+    if (found === undefined) return false;
+    const prepared = preparedFrom(edge, found, profile);
+    if (prepared === undefined || !this.#use(edge, exchange, sink, profile, prepared, now)) {
+      this.early = { found, now };
+    }
+    return this.isFound;
+  }
+
+  #use(
+    edge: EdgeContext,
+    exchange: ServerExchange,
+    sink: PreparedSink,
+    profile: SectionProfile,
+    prepared: Prepared,
+    now: EpochMs,
+  ): boolean {
     const { stored } = prepared;
     const form = answerForm(exchange.method, profile.profile, stored, now, prepared.facts.isNamedBy(profile.profile));
     this.#profile = profile;
@@ -127,30 +145,35 @@ export class PreparedAnswer {
   }
 }
 
-function preparedFor(
-  edge: EdgeContext,
+/** @returns What the store has for the request, if its target is valid. */
+function lookUp(
+  { core: { engine } }: EdgeContext,
   exchange: ServerExchange,
   sink: PreparedSink,
   profile: SectionProfile,
   now: EpochMs,
-): Prepared | undefined {
-  const { engine } = edge.core;
+): Found | undefined {
   const request = lookedUp.set(profile, exchange);
   // When the request came: what has passed since is a slice of time at most.
   const at = exchange.arrivedAt;
   // Where cookies are in the key at some paths, the path has to be known first.
-  let found = profile.keysCookies
-    ? undefined
-    : engine.lookup(keyOf(profile, exchange, sink), request, profile.profile, now, at);
-  // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
-  if (found === undefined || found.outcome === 'none') {
+  if (!profile.keysCookies) {
+    const found = engine.lookup(keyOf(profile, exchange, sink), request, profile.profile, now, at);
+    // What is stored is stored under the one spelling of its target, so a key that is found is the target's own.
+    if (found.stored !== undefined) return found;
     const { keyed } = request;
-    if (keyed === undefined || (keyed.target === exchange.target && !profile.keysCookies)) return undefined;
-    found = engine.lookup(keyed.key, request, profile.profile, now, at);
+    if (keyed === undefined) return undefined;
+    if (keyed.target === exchange.target) return found;
   }
-  if (found.outcome !== 'fresh' || found.isRefused || found.stored === undefined) return undefined;
-  const prepared = edge.prepared.of(found.stored, profile.served, request);
-  return prepared.isPlain ? prepared : undefined;
+  const { keyed } = request;
+  return keyed && engine.lookup(keyed.key, request, profile.profile, now, at);
+}
+
+function preparedFrom({ prepared }: EdgeContext, found: Found, { served }: SectionProfile): Prepared | undefined {
+  const { outcome, stored, isRefused } = found;
+  if (outcome !== 'fresh' || isRefused || stored === undefined) return undefined;
+  const one = prepared.of(stored, served, lookedUp);
+  return one.isPlain ? one : undefined;
 }
 
 /** @returns The key that the request has if its target is spelt as it is stored: as bytes, valid until the next. */

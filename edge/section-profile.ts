@@ -8,7 +8,7 @@ import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import type { LookupRequest } from '../cache/lookup.ts';
 import { RequestProfile } from '../cache/request-profile.ts';
 import type { CompiledRules } from '../config/match.ts';
-import { rulePath } from '../config/rule-path.ts';
+import { NO_PATH, rulePath } from '../config/rule-path.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import { isForwardedField, withForwarded } from '../http/fields/forwarding.ts';
@@ -128,13 +128,16 @@ export class SectionRequest implements LookupRequest {
   }
 
   get path(): string {
-    const { target } = this.#request;
-    const mark = target.indexOf('?');
-    return rulePath(mark < 0 ? target : target.slice(0, mark));
+    const found = this.#keyedTarget;
+    return found === undefined ? NO_PATH : rulePath(found.target.path);
   }
 
   get keyed(): KeyedRequest | undefined {
-    return keyedTarget(this.#sectionProfile, this.#request.target)?.keyed;
+    return this.#keyedTarget?.keyed;
+  }
+
+  get #keyedTarget(): KeyedTarget | undefined {
+    return keyedTarget(this.#sectionProfile, this.#request.target);
   }
 }
 

@@ -9,6 +9,7 @@ import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
+import type { EarlyLookup } from '../cache/lookup.ts';
 import { MemoryStore } from '../cache/store/memory-store.ts';
 import type { Store } from '../cache/store/store.ts';
 import { groupTag } from '../cache/tags.ts';
@@ -202,8 +203,8 @@ export class NodeCore {
   }
 
   /** Answers from the cache, at once, or from upstream. @throws {HttpError} (or rejects) */
-  cachedReply(request: CacheRequest, finishing: Finishing): Reply | Promise<Reply> {
-    const answer = this.engine.handle(request);
+  cachedReply(request: CacheRequest, finishing: Finishing, early?: EarlyLookup): Reply | Promise<Reply> {
+    const answer = this.engine.handle(request, early);
     if (answer instanceof Promise) return answer.then((later) => this.#replyOf(later, finishing));
     return this.#replyOf(answer, finishing);
   }

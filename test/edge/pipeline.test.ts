@@ -5,6 +5,7 @@ import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Test, test } from 'tap';
+import type { EdgeNode } from '../../edge/node.ts';
 import { TRACE_PHASES, type TraceMessage, type TracePhase, Tracer, traceChannel } from '../../lib/trace.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, startTcp, text } from '../support/origin.ts';
@@ -147,6 +148,62 @@ for (const { name, body = SMALL, method = 'GET', headers = {} } of [
       t.match((await way())['cache-status'], /;hit/);
       t.strictSame(seen.get('eu-1'), HIT);
       t.equal(edge.node.answeredPrepared, before + 1);
+    }
+  });
+}
+
+/** @returns Keys that the store of an edge is asked for, one for each time, until the test ends. */
+function keysLookedUp(t: Test, { core: { store } }: EdgeNode): string[] {
+  const keys: string[] = [];
+  const get = store.get.bind(store);
+  store.get = (key) => {
+    keys.push(String(key));
+    return get(key);
+  };
+  t.teardown(() => {
+    store.get = get;
+  });
+  return keys;
+}
+
+for (const { name, target = '/page', first = target, answer = HOUR, headers, method, hit, lookups = 1 } of [
+  { name: 'a miss', target: '/new', first: '/page', hit: false },
+  { name: 'a miss whose target is spelt otherwise', target: '/ne%77', first: '/page', hit: false, lookups: 2 },
+  { name: 'a miss below a segment that is resolved', target: '/never/../new', first: '/page', hit: false, lookups: 2 },
+  { name: 'a miss of what is not looked up', target: '/never/new', first: '/page', hit: false },
+  { name: 'a hit', hit: true },
+  { name: 'a hit whose target is spelt otherwise', target: '/pag%65', first: '/page', hit: true, lookups: 2 },
+  { name: 'a hit of several ranges', headers: { range: 'bytes=0-0,3-4' }, hit: true },
+  { name: 'a response that has to be validated', answer: { 'Cache-Control': 'no-cache', ETag: '"v1"' }, hit: false },
+  { name: 'a miss by HEAD', target: '/new', first: '/page', method: 'HEAD', hit: false },
+] as const) {
+  test(`${name} is looked up once for each key that it may have, over HTTP/1.1 and HTTP/2`, async (t) => {
+    for (const version of ['1.1', '2']) {
+      let lookedUp: string[] = [];
+      let before: string[] | undefined; // what is stored afterwards is looked for once more
+      const origin = await startOrigin((...exchange) => {
+        before ??= [...lookedUp];
+        text(SMALL, answer)(...exchange);
+      });
+      t.teardown(() => origin.close());
+      const keys = { dot_segments: 'resolve' as const, rules: [{ path: '/never/*', cache: 'never' as const }] };
+      const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'], keys }]);
+      const agent = new Agent({ keepAlive: true });
+      t.teardown(() => agent.destroy());
+      const session = openHttp2(t, edge);
+      const { listen } = edge.node.addresses;
+      const request = async (path: string, fields = {}, verb = 'GET') =>
+        version === '1.1'
+          ? (await ask(listen, path, { method: verb, headers: fields, agent })).headers
+          : (await askHttp2(session, path, { ':method': verb, ...fields })).headers;
+      await request(first, headers, method); // as a section that was seen before
+      await request(first);
+      lookedUp = keysLookedUp(t, edge.node);
+      before = undefined;
+      const answered = await request(target, headers, method);
+      t.equal(/;hit/.test(String(answered['cache-status'])), hit, String(answered['cache-status']));
+      const asked = before ?? lookedUp;
+      t.strictSame([asked.length, new Set(asked).size], [lookups, lookups], asked.join(' '));
     }
   });
 }
