@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import { UsageError } from './failure.ts';
-import { versionText } from './version.ts';
+import { VERSION_TEXT } from './version-text.ts';
 
 export interface Option {
   /** A `list` may be given several times. */
@@ -94,7 +94,7 @@ export function defineCommand<const O extends Options>(definition: Definition<O>
         return 0;
       }
       if (values['version']) {
-        process.stdout.write(`${versionText()}\n`);
+        process.stdout.write(`${VERSION_TEXT}\n`);
         return 0;
       }
       return definition.run(values as Values<O>, operands);

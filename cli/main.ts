@@ -7,7 +7,7 @@ import { quote } from '../config/problem.ts';
 import { COMMANDS, HELP } from './commands.ts';
 import { describeFailure, UsageError } from './failure.ts';
 import { endWithReader, print, say } from './output.ts';
-import { versionText } from './version.ts';
+import { VERSION_TEXT } from './version-text.ts';
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -15,7 +15,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     return 0;
   }
   if (name === '--version' || name === '-V' || name === 'version') {
-    print(versionText());
+    print(VERSION_TEXT);
     return 0;
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);

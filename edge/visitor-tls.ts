@@ -46,6 +46,7 @@ export function visitorTls(
         log.warn({ site, reason }, 'certificate is expired, expires soon, or will be rejected by browsers'),
     },
   });
+  metrics.watchCertificates(certificates);
   const tickets = new TicketKeys(shared?.ticketKeys);
   const listening = secureListening({
     certificates,

@@ -228,12 +228,28 @@ export const METRICS = {
     help: 'Memory of the ledger, approximately.',
     watch: 'It counts towards the memory of the process, not towards `memory`.',
   },
+  seawall_build_info: {
+    type: 'gauge',
+    roles: ['edge', 'shield', 'control', 'dns'],
+    labels: { version: 'version of Seawall', node_version: 'version of Node.js' },
+    help: 'Always 1: its labels say what runs.',
+    watch: 'Nodes have different values for long after an update: one was forgotten.',
+    ofWorkers: 'max',
+  },
   seawall_node_internals: {
     type: 'gauge',
     roles: ['edge', 'shield', 'control', 'dns'],
     labels: { feature: 'name of a property of Node.js that is not documented, as in the log' },
     help: '1 if this version of Node.js has the property, 0 if it lacks it and a fallback is in use.',
     watch: '0 after an update of Node.js: a warning in the log at the start says what the fallback costs.',
+    ofWorkers: 'min',
+  },
+  seawall_certificate_expiry_timestamp_seconds: {
+    type: 'gauge',
+    roles: ['edge'],
+    labels: { site: 'name of the site' },
+    help: 'Time of the wall clock at which the certificate in use expires, in seconds since 1970.',
+    watch: 'Less than two weeks from now: the renewal of the certificate does not work.',
     ofWorkers: 'min',
   },
   seawall_workers: {

@@ -11,9 +11,10 @@ import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
+import type { Certificates } from '../http/listener/certificates.ts';
 import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
 import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
-import { counter, counters, gauge } from './instruments.ts';
+import { counter, counters, gauge, gauges } from './instruments.ts';
 import { METRICS } from './metric-table.ts';
 import { nodeRegistry } from './registry.ts';
 import type { Result } from './results.ts';
@@ -63,6 +64,12 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);
     gauge(registry, 'seawall_fills_in_flight', fillsInFlight);
+  }
+
+  watchCertificates(certificates: Certificates): void {
+    gauges(this.registry, 'seawall_certificate_expiry_timestamp_seconds', function* () {
+      for (const [site, at] of certificates.expiries()) yield [{ site }, at / 1_000] as const;
+    });
   }
 
   watchDisk(disk: SegmentDisk): void {

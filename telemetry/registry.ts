@@ -4,14 +4,16 @@
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { NODE_INTERNALS } from '../http/node-internals/checks.ts';
+import { VERSION } from '../lib/version.ts';
 import { gauges } from './instruments.ts';
 import type { MetricRole } from './metric-table.ts';
 
-/** Returns a registry with the labels of a node, the metrics of its process and `seawall_node_internals`. */
+/** Returns a registry with the labels of a node, and the metrics of its process, its versions and the internals of Node.js. */
 export function nodeRegistry(node: string, role: MetricRole): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ node, role });
   collectDefaultMetrics({ register: registry });
+  gauges(registry, 'seawall_build_info', () => [[{ version: VERSION, node_version: process.versions.node }, 1]]);
   gauges(registry, 'seawall_node_internals', () =>
     NODE_INTERNALS.map(({ name: feature, isInUse }) => [{ feature }, isInUse ? 1 : 0] as const),
   );

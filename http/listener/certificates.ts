@@ -12,7 +12,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { doubtsAbout, faultOf, type KeyPair, MAX_PEM_BYTES } from '../../config/check-tls.ts';
 import { hostTable } from '../../config/host.ts';
 import type { SiteConfig } from '../../config/schema.ts';
-import type { EpochMs } from '../../lib/clock.ts';
+import { type EpochMs, epochMs } from '../../lib/clock.ts';
 import { type Poll, pollRegularly, WatchedFiles } from '../../lib/file-watch.ts';
 import { CONTEXT_OPTIONS } from './tls-options.ts';
 
@@ -46,9 +46,12 @@ interface Held {
   site: SiteConfig;
   context: SecureContext | undefined;
   pair: KeyPair | undefined;
+  expiresAt: EpochMs | undefined;
   /** Certificate and key. */
   readonly files: WatchedFiles;
 }
+
+const NOTHING_HELD = { context: undefined, pair: undefined, expiresAt: undefined };
 
 export class Certificates {
   readonly #events: CertificateEvents;
@@ -84,6 +87,13 @@ export class Certificates {
     return this.#byHost('')?.pair;
   }
 
+  /** Moment at which the certificate in use expires, by the name of its site; sites without one are left out. */
+  *expiries(): Iterable<readonly [site: string, at: EpochMs]> {
+    for (const [name, { expiresAt }] of this.#held) {
+      if (expiresAt !== undefined) yield [name, expiresAt];
+    }
+  }
+
   update(sites: readonly SiteConfig[]): void {
     const before = this.#held;
     const held = new Map<string, Held>();
@@ -91,7 +101,7 @@ export class Certificates {
       if (site.tls === undefined) continue;
       const known = before.get(site.name);
       const isSame = known?.site.tls?.cert_file === site.tls.cert_file && known.site.tls.key_file === site.tls.key_file;
-      const now = known && isSame ? known : { site, context: undefined, pair: undefined, files: watched(site) };
+      const now = known && isSame ? known : { site, ...NOTHING_HELD, files: watched(site) };
       now.site = site;
       held.set(site.name, now);
       if (now !== known) this.#readNow(now);
@@ -162,6 +172,7 @@ export class Certificates {
   #show(held: Held, { cert, key }: KeyPair): void {
     held.context = createSecureContext({ ...CONTEXT_OPTIONS, cert, key });
     held.pair = { cert, key };
+    held.expiresAt = epochMs(new X509Certificate(cert).validToDate.getTime());
   }
 }
 

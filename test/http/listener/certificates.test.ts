@@ -1,13 +1,14 @@
 /**
  * Certificates that change while they are in use.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { siteSchema } from '../../../config/schema.ts';
 import { Certificates } from '../../../http/listener/certificates.ts';
 import { type EpochMs, epochMs, wallNow } from '../../../lib/clock.ts';
-import { makeCertificate } from '../../support/certificate.ts';
+import { makeCertificate, makeDatedCertificate } from '../../support/certificate.ts';
 
 function setUp(t: Test, now: () => EpochMs = wallNow) {
   const folder = t.testdir();
@@ -38,6 +39,23 @@ test('a certificate is read at once, with warnings about it', async (t) => {
   t.match(takeEvents(), ['loaded one', /doubted one: .* does not name two\.test/]);
   t.ok(certificates.contextFor('ONE.test'));
   t.equal(certificates.contextFor('three.test'), undefined);
+});
+
+test('the expiry is that of the certificate in use, also after a renewal and a bad file', async (t) => {
+  const { folder, certificates } = setUp(t);
+  const inFile = () => new X509Certificate(readFileSync(join(folder, 'one.pem'))).validToDate.getTime();
+  const first = inFile();
+  t.strictSame([...certificates.expiries()], [['one', first]]);
+  makeDatedCertificate(folder, 'one', 'one.test', ['20200101000000Z', '20990101000000Z']);
+  const second = inFile();
+  t.not(second, first);
+  for (let look = 0; look < 2; look++) await certificates.look();
+  t.strictSame([...certificates.expiries()], [['one', second]]);
+  writeFileSync(join(folder, 'one.pem'), 'no certificate');
+  for (let look = 0; look < 2; look++) await certificates.look();
+  t.strictSame([...certificates.expiries()], [['one', second]], 'what stays in use counts');
+  certificates.update([]);
+  t.strictSame([...certificates.expiries()], []);
 });
 
 test('an unchanged file does nothing; a change counts once it has settled', async (t) => {
