@@ -125,7 +125,9 @@ function wrongValue(path: KeyPath, found: unknown, schema: JsonSchema, source: S
 /** The fix for a mistake that tells what was meant. */
 function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | undefined {
   if (schema.writeOnly) return undefined;
-  const write = (value: unknown, why: string) => `Write ${assignmentOf(path, asYaml(value))} (${why}).`;
+  // What is there already is wrong for another reason.
+  const write = (value: unknown, why: string) =>
+    value === found ? undefined : `Write ${assignmentOf(path, asYaml(value))} (${why}).`;
 
   if (typeof found === 'number' && schema.title?.startsWith('a duration')) return write(`${found}s`, 'with a unit');
   if (typeof found === 'number' && schema.title?.startsWith('a size')) {

@@ -35,11 +35,16 @@ export const duration = z
   .transform((text) => parseDuration(text) as number);
 
 /** A size as written (`256MiB`); bytes after parsing. */
-export const size = z
-  .string()
-  .regex(SIZE, 'expected a size such as 256MiB, 1GiB, 64KiB or 512B')
-  .meta({ title: 'a size', examples: ['256MiB', '1GiB', '64KiB', '512B'] })
-  .transform((text) => parseSize(text) as number);
+export const size = sizeLike('256MiB', '1GiB', '64KiB', '512B');
+
+/** A size with other examples. */
+export function sizeLike(...examples: readonly string[]) {
+  return z
+    .string()
+    .regex(SIZE, 'expected a size such as 256MiB, 1GiB, 64KiB or 512B')
+    .meta({ title: 'a size', examples: [...examples] })
+    .transform((text) => parseSize(text) as number);
+}
 
 /** More than a day is no timeout; and a timer of more than 24.8 days would fire at once (a signed 32-bit count). */
 const MAX_TIMEOUT_MS = 86_400_000;

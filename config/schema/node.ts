@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { address, fileName, nodeName } from '../scalars.ts';
-import { positiveSize, size } from '../units.ts';
+import { positiveSize, sizeLike } from '../units.ts';
 import { publicAddressesSchema } from './geo.ts';
 import { weight } from './weight.ts';
 
@@ -27,9 +27,8 @@ const disk = z
       description:
         'Folder of this node’s own, relative to this file. It is made if it is missing, with mode 0700; another process that uses it is refused.',
     }),
-    size: size.pipe(z.number().min(MIN_DISK_BYTES)).meta({
+    size: sizeLike('50GiB').pipe(z.number().min(MIN_DISK_BYTES)).meta({
       title: 'a size of at least 256MiB',
-      examples: ['50GiB'],
       description: 'Space for stored responses, shared by its workers. It is taken as it fills up, and not given back.',
     }),
     write_rate: positiveSize.prefault('64MiB').meta({

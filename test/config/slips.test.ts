@@ -2,9 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { ConfigError, loadSite } from '../../config/load.ts';
+import { ConfigError, loadRegion, loadSite } from '../../config/load.ts';
 import { meantAddress, meantDuration, meantSize } from '../../config/slips.ts';
 import { parseDuration, parseSize } from '../../config/units.ts';
+import { HEAD, problemsOf, SITES } from './refusal.ts';
 
 for (const { written, meant } of [
   ...['1 hour', '1hour', '1 hr', '1H', '1 Hours', 'PT1H', '1_h'].map((written) => ({ written, meant: '1h' })),
@@ -77,6 +78,21 @@ for (const { rule, fix } of [
       problems = error.problems;
     }
     t.match(problems, [{ line: 4, fix }]);
+  });
+}
+
+for (const { size, fix } of [
+  { size: '64MiB', fix: /^Write `size: 50GiB`\.$/ },
+  { size: '0B', fix: /^Write `size: 50GiB`\.$/ },
+  { size: '10 GB', fix: /^Write `size: 10GiB` \(did you mean this\?\)/ },
+]) {
+  test(`a disk of ${size} is refused with another size`, async (t) => {
+    const edge = `{ name: a, listen: '127.0.0.1:1', tier: '127.0.0.1:2', disk: { path: d, size: ${size} } }`;
+    const directory = t.testdir({ 'region.yaml': `${HEAD}${SITES}edges:\n  - ${edge}\n` });
+    t.match(
+      problemsOf(() => loadRegion(join(directory, 'region.yaml'), {})),
+      [{ key: 'edges[0].disk.size', fix }],
+    );
   });
 }
 
