@@ -8,7 +8,7 @@ import { VERSION } from '../lib/version.ts';
 import { gauges } from './instruments.ts';
 import type { MetricRole } from './metric-table.ts';
 
-/** Returns a registry with the labels of a node, and the metrics of its process, its versions and the internals of Node.js. */
+/** Returns a registry with the labels of a node, and metrics of its process, versions and internals of Node.js. */
 export function nodeRegistry(node: string, role: MetricRole): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ node, role });
