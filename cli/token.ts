@@ -9,6 +9,7 @@ import { quote } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
+import { SqliteTokens } from '../control/store/sqlite-tokens.ts';
 import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
 import { wallNow } from '../lib/clock.ts';
 import { columns, defineCommand } from './command.ts';
@@ -82,13 +83,13 @@ interface CreateOptions {
   readonly json: boolean;
 }
 
-function create(tokens: Tokens, region: RegionConfig, options: CreateOptions): number {
+async function create(tokens: Tokens, region: RegionConfig, options: CreateOptions): Promise<number> {
   const { name, read, json } = options;
   if (name === undefined) throw new UsageError('--name is missing', 'Say who it is for: --name deploy.');
   if (!NAME.test(name)) {
     throw new UsageError(`--name: ${quote(name)} cannot be one`, 'Use up to 100 letters, digits, spaces and _.@+-');
   }
-  const made = tokens.create({
+  const made = await tokens.create({
     name,
     sites: sitesOf(options, region),
     kinds: kindsOf(options.kind),
@@ -103,29 +104,29 @@ function create(tokens: Tokens, region: RegionConfig, options: CreateOptions): n
   return 0;
 }
 
-function list(tokens: Tokens, json: boolean): number {
-  const all = tokens.list();
+async function list(tokens: Tokens, json: boolean): Promise<number> {
+  const all = await tokens.list();
   if (json) print(JSON.stringify(all.map(shown)));
   else if (all.length === 0) print('There are no tokens.');
   else for (const line of columns(all.map((one) => [one.id, describe(one)]))) print(line.trim());
   return 0;
 }
 
-function revoke(tokens: Tokens, id: string | undefined): number {
+async function revoke(tokens: Tokens, id: string | undefined): Promise<number> {
   if (id === undefined) throw new UsageError('no token is named', 'Name its id, as list shows it.');
-  if (!tokens.revoke(id)) throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
+  if (!(await tokens.revoke(id))) throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
   print(`${id} is revoked`);
   return 0;
 }
 
-function withTokens(region: RegionConfig, use: (tokens: Tokens) => number): number {
+async function withTokens(region: RegionConfig, use: (tokens: Tokens) => Promise<number>): Promise<number> {
   const { control, file } = region;
   if (control === undefined) {
     throw new Failure(`${file} names no control node: name the file that does`);
   }
   const db = openControlDatabase(openDataFolder(file, control).database);
   try {
-    return use(new Tokens(db, wallNow));
+    return await use(new Tokens(new SqliteTokens(db), wallNow));
   } finally {
     db.close();
   }

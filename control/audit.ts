@@ -1,13 +1,12 @@
 /**
- * The audit log: who asked for which purge, when, from where, and what came of
- * it. One JSON object a line, appended before the answer is sent.
- *
- * A line that was written survives the end of this process, not that of the
- * machine: who and why stand in the journal too, which is fsynced.
+ * The audit log: who asked for what, when, from where, and what came of it. It is kept with the journal; the entry of a
+ * purge is written in the transaction of its append. A single control node writes a copy to files as well.
  * @module
  */
-import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import type { AuditedJournal, AuditFields, AuditRow } from '../journal/journal.ts';
 import type { EpochMs } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { AuditFile } from './audit-file.ts';
 
 export interface AuditEntry {
   /** The token's name and id; absent where there was no valid one. */
@@ -20,63 +19,54 @@ export interface AuditEntry {
   readonly [detail: string]: unknown;
 }
 
-export interface AuditOptions {
-  readonly maxBytes: number;
-  /** Kept ones, the one that is written to included. */
-  readonly files: number;
+export interface AuditLogOptions {
+  readonly journal: Pick<AuditedJournal, 'note' | 'notes'>;
+  /** Name of the control node, in each entry. */
+  readonly node: string;
+  readonly file?: Pick<AuditFile, 'write'> | undefined;
   readonly now: () => EpochMs;
+  readonly log: Pick<Logger, 'error'>;
 }
 
 export class AuditLog {
-  readonly #file: string;
-  #options: AuditOptions;
-  #fd: number;
-  #bytes: number;
+  readonly #options: AuditLogOptions;
 
-  /** @throws What `open` fails with. */
-  constructor(file: string, options: AuditOptions) {
-    this.#file = file;
+  constructor(options: AuditLogOptions) {
     this.#options = options;
-    this.#fd = openSync(file, 'a', 0o600);
-    this.#bytes = fstatSync(this.#fd).size;
   }
 
-  /** @throws What writing fails with: a purge that cannot be recorded is not made. */
-  write(entry: AuditEntry): void {
-    const line = Buffer.from(`${JSON.stringify({ time: new Date(this.#options.now()).toISOString(), ...entry })}\n`);
-    if (this.#bytes > 0 && this.#bytes + line.length > this.#options.maxBytes) this.#rotate();
-    writeSync(this.#fd, line);
-    this.#bytes += line.length;
+  /** @returns The entry as it is written. */
+  timed(entry: AuditEntry): AuditFields {
+    const { now, node } = this.#options;
+    return { time: new Date(now()).toISOString(), node, ...entry };
   }
 
-  /** Other bounds, from the next entry on. */
-  update(bounds: Pick<AuditOptions, 'maxBytes' | 'files'>): void {
-    this.#options = { ...this.#options, ...bounds };
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
-
-  #rotate(): void {
-    const { files } = this.#options;
-    const next = `${this.#file}.next`;
-    const fd = openSync(next, 'a', 0o600); // before anything is moved: where it cannot be opened, all stays as it is
-    rmSync(this.#nth(files - 1), { force: true });
-    for (let n = files - 2; n >= 0; n -= 1) {
-      try {
-        renameSync(this.#nth(n), this.#nth(n + 1));
-      } catch {
-        // There are not that many yet.
-      }
+  /** Writes an entry that belongs to no append. Never rejects: what cannot be written is in the log of the process. */
+  async write(entry: AuditEntry): Promise<void> {
+    const timed = this.timed(entry);
+    try {
+      await this.#options.journal.note(timed);
+    } catch (error) {
+      this.#options.log.error({ err: error, entry: timed }, 'audit log cannot be written');
     }
-    renameSync(next, this.#file);
-    closeSync(this.#fd);
-    this.#fd = fd;
-    this.#bytes = fstatSync(fd).size;
+    this.copy(timed);
   }
 
-  #nth(n: number): string {
-    return n === 0 ? this.#file : `${this.#file}.${n}`;
+  /** Copies an entry that is in the journal, to the file. */
+  copy(entry: AuditFields): void {
+    try {
+      this.#options.file?.write(entry);
+    } catch (error) {
+      // What it is about has happened, and stands in the journal; the answer must not deny it.
+      this.#options.log.error({ err: error, entry }, 'copy of the audit log cannot be written');
+    }
+  }
+
+  /**
+   * @param before - Id of an entry; absent: from the newest on.
+   * @returns At most `limit`, newest first.
+   */
+  read(before: string | undefined, limit: number): Promise<readonly AuditRow[]> {
+    return this.#options.journal.notes(before, limit);
   }
 }

@@ -22,8 +22,17 @@ export const API_ERRORS = {
   unpurgeable: { status: 422, title: 'The call has a selector that no stored response can match.' },
   idempotency_conflict: { status: 422, title: 'The Idempotency-Key was used for another request.' },
   rate_limited: { status: 429, title: 'The token has reached its rate limit.' },
-  internal: { status: 500, title: 'Something went wrong in this server; nothing was purged.' },
+  internal: { status: 500, title: 'Something went wrong in this server; the log says more.' },
+  journal_too_large: {
+    status: 413,
+    title: 'The purge is larger than one transaction of the journal; nothing was purged. Send it in several calls.',
+  },
   journal_unavailable: { status: 503, title: 'The journal cannot be written to at the moment; nothing was purged.' },
+  journal_unconfirmed: {
+    status: 503,
+    title: 'It is not known whether the purge is in the journal. Repeat it: with an Idempotency-Key it is made once.',
+  },
+  journal_unreachable: { status: 503, title: 'The journal cannot be read at the moment; nothing was purged.' },
 } as const satisfies Readonly<Record<string, { status: number; title: string }>>;
 
 export type ApiErrorCode = keyof typeof API_ERRORS;

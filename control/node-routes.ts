@@ -13,7 +13,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { AuditLog } from './audit.ts';
 import { ApiError } from './errors.ts';
 import type { Progress } from './progress.ts';
-import type { Purges } from './purges.ts';
+import type { Purge, Purges } from './purges.ts';
 import type { Regions } from './regions.ts';
 
 export interface NodeParts {
@@ -26,6 +26,9 @@ export interface NodeParts {
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
+
+/** Selectors of an append that its audit entry names; the journal has them all. */
+const MAX_NOTED = 10;
 
 export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
   const { journal, purges, audit, progress, regions, secret, signal, log } = parts;
@@ -51,9 +54,19 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
     async append(asked, node, address) {
       const who = `${node}: ${asked[0].who}`.slice(0, MAX_WHO_LENGTH);
       const selectors = asked.map(({ site, kind, selector }) => ({ site, kind, selector }));
-      audit.write({ who, address, action: 'purge', result: 'ok', selectors });
       const { soft, why: reason } = asked[0];
-      const { purge } = await purges.make({ selectors, soft, who, reason, startedAt: monotonicNow() });
+      const noted = selectors.slice(0, MAX_NOTED);
+      const entryOf = ({ id }: Purge) =>
+        audit.timed({ who, address, action: 'purge', result: 'ok', id, count: selectors.length, selectors: noted });
+      const { purge } = await purges.make({
+        selectors,
+        soft,
+        who,
+        reason,
+        startedAt: monotonicNow(),
+        note: entryOf,
+      });
+      audit.copy(entryOf(purge));
       return purge;
     },
     cutOff: (node, error) => log.warn({ node, detail: error.message }, 'journal stream of a node closed'),

@@ -7,12 +7,10 @@
  * need a token; every client of the address may read which nodes there are.
  * @module
  */
-import type { DatabaseSync } from 'node:sqlite';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
-import { openEmbeddedJournal } from '../journal/embedded.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicNow, wallNow } from '../lib/clock.ts';
@@ -20,17 +18,11 @@ import { type Component, type ComponentEvents, Components } from '../lib/compone
 import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
+import { AuditFile } from './audit-file.ts';
 import { compactRegularly } from './compaction.ts';
-import {
-  type ControlConfig,
-  type DataFolder,
-  dataProblem,
-  openControlDatabase,
-  openDataFolder,
-} from './data-folder.ts';
+import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
-import { Drains } from './drains.ts';
 import { createDryRun, knownNodes } from './dry-run.ts';
 import { ApiError } from './errors.ts';
 import { ControlMetrics } from './metrics.ts';
@@ -48,6 +40,8 @@ import { purgeRoutes, type Route } from './routes.ts';
 import { MAX_SELECTORS } from './schemas.ts';
 import { bearer, createServer } from './server.ts';
 import { type SiteDirectory, siteDirectory } from './site-directory.ts';
+import { openEmbeddedStore } from './store/embedded-store.ts';
+import type { ControlStore } from './store/store.ts';
 import { Tokens } from './tokens.ts';
 
 export type { ControlConfig } from './data-folder.ts';
@@ -119,10 +113,11 @@ export async function startControl({
   const components = new Components<readonly RegionConfig[]>(componentEvents);
   const state = await components.start('config', () => new ControlState(region, control, regions));
   const stores = await components.start('stores', () => openStores(region, control), {
-    update: ({ audit }) => audit.update(auditBounds(state.control)),
+    update: ({ auditFile }) => auditFile?.update(auditBounds(state.control)),
     close: (part) => part.close(),
   });
-  const { journal, database, audit } = stores;
+  const { journal } = stores;
+  const audit = new AuditLog({ journal, node: control.name, file: stores.auditFile, now: wallNow, log });
   const probe = await components.start('probe', createProbe);
   const nodes = await components.start('node list', () => ({ current: createNodeList(regions, probe.isUp) }), {
     update: (part, next) => {
@@ -163,14 +158,13 @@ export async function startControl({
   const api = new PurgeApi({
     purges,
     progress,
-    tokens: new Tokens(database, wallNow),
+    tokens: new Tokens(stores.tokens, wallNow),
     callLimit,
     selectorLimit,
     refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: monotonicNow }),
     dryRun,
     audit,
     metrics,
-    log,
     regions: () => state.regions,
     sites: () => state.sites,
   });
@@ -234,49 +228,34 @@ export async function startControl({
   };
 }
 
-interface Stores {
-  readonly journal: Journal;
-  readonly database: DatabaseSync;
-  readonly audit: AuditLog;
-  readonly drains: Drains;
-  close(): Promise<void>;
+interface Stores extends ControlStore {
+  readonly auditFile: AuditFile | undefined;
 }
 
 /** @throws {ConfigError} */
 function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
   const folder = openDataFolder(file, control);
-  const journal = openJournal(file, folder);
-  let database: DatabaseSync | undefined;
+  let store: ControlStore | undefined;
   try {
-    database = openControlDatabase(folder.database);
-    const audit = new AuditLog(folder.audit, { ...auditBounds(control), now: wallNow });
-    const drains = new Drains(folder.drains);
-    const opened = database;
+    store = openEmbeddedStore(folder, { now: wallNow });
+    const auditFile = new AuditFile(folder.audit, auditBounds(control));
+    const { close } = store;
     return {
-      journal,
-      database,
-      audit,
-      drains,
+      ...store,
+      auditFile,
       async close() {
-        await journal.close();
-        opened.close();
-        audit.close();
+        await close();
+        auditFile.close();
       },
     };
   } catch (error) {
-    database?.close();
-    void journal.close();
-    throw dataProblem(file, (error as Error).message);
-  }
-}
-
-function openJournal(file: string, folder: DataFolder): Journal {
-  try {
-    return openEmbeddedJournal(folder.journal, { now: wallNow });
-  } catch (error) {
-    if (!(error instanceof JournalError)) throw error;
-    const isInUse = error.code === 'journal_in_use';
-    throw dataProblem(file, error.message, isInUse ? 'Stop that process, or name another folder.' : undefined);
+    void store?.close();
+    const isInUse = error instanceof JournalError && error.code === 'journal_in_use';
+    throw dataProblem(
+      file,
+      (error as Error).message,
+      isInUse ? 'Stop that process, or name another folder.' : undefined,
+    );
   }
 }
 
@@ -337,7 +316,7 @@ function addApiRoutes(server: FastifyInstance, api: PurgeApi, routes: readonly R
       // Before the body is read: a caller without a token cannot make this read four megabytes.
       ...(token && {
         async onRequest(request) {
-          request.caller = api.authenticate(bearer(request.headers.authorization), request.ip, 'seawall');
+          request.caller = await api.authenticate(bearer(request.headers.authorization), request.ip, 'seawall');
         },
       }),
       handler: handle,

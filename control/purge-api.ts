@@ -5,8 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { RegionConfig } from '../config/schema.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
-import type { Logger } from '../telemetry/log.ts';
-import type { AuditLog } from './audit.ts';
+import type { AuditEntry, AuditLog } from './audit.ts';
 import type { DryRun } from './dry-run.ts';
 import { ApiError } from './errors.ts';
 import type { ControlMetrics } from './metrics.ts';
@@ -48,7 +47,6 @@ export interface PurgeApiOptions {
   readonly dryRun: DryRun;
   readonly audit: AuditLog;
   readonly metrics: ControlMetrics;
-  readonly log: Logger;
   /** As of now. */
   readonly regions: () => readonly RegionConfig[];
   readonly sites: () => SiteDirectory;
@@ -77,11 +75,11 @@ export class PurgeApi {
    * @param text - The token as it was sent.
    * @throws {ApiError} `unauthorised`, `rate_limited`.
    */
-  authenticate(text: string | undefined, address: string, dialect: Dialect): Caller {
+  async authenticate(text: string | undefined, address: string, dialect: Dialect): Promise<Caller> {
     const { tokens, callLimit, metrics } = this.#options;
-    const token = text === undefined ? undefined : tokens.find(text);
+    const token = text === undefined ? undefined : await tokens.find(text);
     if (token === undefined) {
-      this.#noteRefusal(address, dialect);
+      await this.#noteRefusal(address, dialect);
       throw new ApiError('unauthorised', {
         detail: text === undefined ? 'It is missing.' : 'It is unknown, expired or revoked.',
         headers: { 'www-authenticate': 'Bearer realm="seawall"' },
@@ -116,12 +114,11 @@ export class PurgeApi {
       const answer = request.dry_run
         ? await this.#dryRun(caller, named)
         : await this.#purge(caller, request, named, key, startedAt, signal);
-      const id = answer.kind === 'receipt' ? { id: answer.receipt.id, repeated: answer.repeated } : { dry_run: true };
-      this.#note(caller, 'ok', named, { ...id, soft });
+      if (answer.kind === 'dry_run') await this.#note(caller, 'ok', named, { dry_run: true, soft });
       return answer;
     } catch (error) {
       const code = error instanceof ApiError ? error.code : 'internal';
-      this.#note(caller, code, named, { soft });
+      await this.#note(caller, code, named, { soft });
       this.#options.metrics.refused(code, caller.dialect);
       throw error;
     }
@@ -156,27 +153,33 @@ export class PurgeApi {
   }
 
   async #purge(
-    { token, dialect }: Caller,
+    caller: Caller,
     request: PurgeRequest,
     named: readonly Named[],
     key: string | undefined,
     startedAt: MonotonicMs,
     signal: AbortSignal,
   ): Promise<PurgeAnswer> {
-    const { purges, selectorLimit, progress, metrics } = this.#options;
+    const { token, dialect } = caller;
+    const { purges, selectorLimit, progress, metrics, audit } = this.#options;
     const waitMs = selectorLimit.take(token.id, Math.min(named.length, MAX_SELECTORS));
     if (waitMs > 0) throw rateLimited('selectors', waitMs);
 
     const selectors = named.map(({ selector }) => selector);
+    const { soft } = request;
+    const entryOf = ({ id }: Purge, repeated: boolean) => this.#entry(caller, 'ok', named, { id, repeated, soft });
     const { purge, repeated } = await purges.make({
       selectors,
-      soft: request.soft,
+      soft,
       who: `${token.name} (${token.id})`,
       reason: request.reason,
       startedAt,
       // Keys of different tokens are different keys.
       once: key === undefined ? undefined : { key: `${token.id}/${key}`, body: digest(dialect, request) },
+      note: (made) => audit.timed(entryOf(made, false)),
     });
+    if (repeated) await audit.write(entryOf(purge, true));
+    else audit.copy(audit.timed(entryOf(purge, false)));
     if (!repeated) metrics.purged(selectors, dialect);
     if (request.wait === 'applied') {
       await progress.whenComplete(purge.last, request.timeout_seconds * 1_000, signal);
@@ -244,12 +247,16 @@ export class PurgeApi {
     };
   }
 
-  #note(caller: Caller, result: string, named: readonly Named[], rest: Record<string, unknown>): void {
+  #note(caller: Caller, result: string, named: readonly Named[], rest: Record<string, unknown>): Promise<void> {
+    return this.#options.audit.write(this.#entry(caller, result, named, rest));
+  }
+
+  #entry(caller: Caller, result: string, named: readonly Named[], rest: Record<string, unknown>): AuditEntry {
     const { token, address, dialect } = caller;
     const selectors = named
       .slice(0, AUDITED_SELECTORS)
       .map(({ selector: { kind, selector, site } }) => ({ kind, selector: selector.slice(0, AUDITED_CHARS), site }));
-    this.#write({
+    return {
       who: token.name,
       token: token.id,
       address,
@@ -259,23 +266,14 @@ export class PurgeApi {
       count: named.length,
       selectors,
       ...rest,
-    });
+    };
   }
 
-  #noteRefusal(address: string, dialect: Dialect): void {
+  async #noteRefusal(address: string, dialect: Dialect): Promise<void> {
     const { refusalLimit, metrics } = this.#options;
     metrics.refused('unauthorised', dialect);
     if (refusalLimit.take('', 1) > 0) return;
-    this.#write({ address, action: 'authenticate', dialect, result: 'unauthorised' });
-  }
-
-  #write(entry: Parameters<AuditLog['write']>[0]): void {
-    try {
-      this.#options.audit.write(entry);
-    } catch (error) {
-      // The purge is made and stands in the journal, with who and why; the answer must not deny it.
-      this.#options.log.error({ err: error, entry }, 'audit log cannot be written');
-    }
+    await this.#options.audit.write({ address, action: 'authenticate', dialect, result: 'unauthorised' });
   }
 }
 

@@ -13,7 +13,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { JournalError, JournalGapError } from '../journal/errors.ts';
-import type { Appended, Journal, JournalRecord, Once, SelectorKind } from '../journal/journal.ts';
+import type {
+  Appended,
+  AuditedJournal,
+  AuditFields,
+  JournalRecord,
+  Note,
+  Once,
+  SelectorKind,
+} from '../journal/journal.ts';
 import type { MonotonicMs } from '../lib/clock.ts';
 import { ApiError } from './errors.ts';
 import type { Selector } from './selectors.ts';
@@ -44,10 +52,12 @@ export interface PurgeOrder {
   readonly startedAt: MonotonicMs;
   /** Makes the purge one that is made once, however often it is ordered. */
   readonly once?: Once | undefined;
+  /** Makes the audit entry that is written with the purge; none for one that was made before. */
+  readonly note?: ((purge: Purge) => AuditFields) | undefined;
 }
 
 export interface PurgesOptions {
-  readonly journal: Journal;
+  readonly journal: Pick<AuditedJournal, 'append' | 'current' | 'read' | 'state'>;
   /** Called for each purge once it is in the journal, in order. */
   readonly appended: (last: number, order: PurgeOrder) => void;
 }
@@ -78,14 +88,15 @@ export class Purges {
    * Appends all of it to the journal, or nothing.
    *
    * @returns The purge; `repeated` where it was made before.
-   * @throws {ApiError} `idempotency_conflict`, `journal_unavailable`.
+   * @throws {ApiError} `idempotency_conflict`, `journal_too_large`, `journal_unavailable`, `journal_unconfirmed`.
    */
   async make(order: PurgeOrder): Promise<{ purge: Purge; repeated: boolean }> {
-    const { selectors, soft, who, reason, once } = order;
+    const { selectors, soft, who, reason, once, note } = order;
     const why = `${newNonce()} ${selectors.length} ${reason}`;
     const appended = await this.#append(
       selectors.map((selector) => ({ ...selector, soft, who, why })),
       once,
+      note && ((numbers) => note(purgeOfOrder(order, numbers))),
     );
     if (!appended.repeated) this.#options.appended(appended.last, order);
     return { purge: purgeOfOrder(order, appended), repeated: appended.repeated };
@@ -96,6 +107,7 @@ export class Purges {
     const [, first, count, nonce = ''] = ID.exec(id) ?? [];
     if (first === undefined) return undefined;
     const call = { first: Number(first), count: Number(count), nonce };
+    await this.#options.journal.current(); // another control node may have made it
     return call.first < 1 || call.count < 1 ? undefined : this.#read(call);
   }
 
@@ -110,7 +122,7 @@ export class Purges {
     isWanted: (purge: Purge) => boolean,
   ): Promise<{ purges: Purge[]; next: number | undefined }> {
     const { journal } = this.#options;
-    const { newest, floor } = journal.state();
+    const { newest, floor } = await journal.current();
     const purges: Purge[] = [];
     let seq = Math.min(newest, (before ?? Number.POSITIVE_INFINITY) - 1);
     let looked = 0;
@@ -126,14 +138,15 @@ export class Purges {
   }
 
   /** @throws {ApiError} */
-  async #append(records: Parameters<Journal['append']>[0], once: Once | undefined): Promise<Appended> {
+  async #append(
+    records: Parameters<AuditedJournal['append']>[0],
+    once: Once | undefined,
+    note: Note | undefined,
+  ): Promise<Appended> {
     try {
-      return await this.#options.journal.append(records, once);
+      return await this.#options.journal.append(records, once, note);
     } catch (error) {
-      if (!(error instanceof JournalError)) throw error;
-      if (error.code === 'journal_bad_purge') throw new ApiError('unpurgeable', { detail: error.message });
-      if (error.code === 'journal_key_conflict') throw keyConflict();
-      throw new ApiError('journal_unavailable', { headers: { 'retry-after': '5' }, cause: error });
+      throw error instanceof JournalError ? refusalOf(error) : error;
     }
   }
 
@@ -152,6 +165,20 @@ export class Purges {
       throw error;
     }
   }
+}
+
+/** Errors of an append of which nobody knows whether it is in the journal. */
+const UNCONFIRMED: ReadonlySet<string> = new Set(['journal_unconfirmed', 'journal_broken']);
+
+const RETRY_AFTER = { 'retry-after': '1' };
+
+function refusalOf(error: JournalError): ApiError {
+  const { code, message } = error;
+  if (code === 'journal_bad_purge') return new ApiError('unpurgeable', { detail: message });
+  if (code === 'journal_key_conflict') return keyConflict();
+  if (code === 'journal_too_large') return new ApiError('journal_too_large', { detail: message });
+  const answered = UNCONFIRMED.has(code) ? 'journal_unconfirmed' : 'journal_unavailable';
+  return new ApiError(answered, { headers: RETRY_AFTER, cause: error });
 }
 
 function keyConflict(): ApiError {

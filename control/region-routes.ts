@@ -118,12 +118,12 @@ export function regionRoutes(regions: Regions, audit: AuditLog): Route[] {
         const { reason } = validBody(drainSchema, body ?? {});
         const by = `${token.name} (${token.id})`;
         const drain = action === 'drain' ? { by, since: new Date().toISOString(), reason } : undefined;
-        const region = regions.drain(name, drain) ? regions.list().find((one) => one.name === name) : undefined;
+        const region = (await regions.drain(name, drain)) ? regions.list().find((one) => one.name === name) : undefined;
         if (region === undefined) throw new ApiError('not_found', { detail: `There is no region ${quote(name)}.` });
-        note('ok');
+        await note('ok');
         return region;
       } catch (error) {
-        note(error instanceof ApiError ? error.code : 'internal');
+        await note(error instanceof ApiError ? error.code : 'internal');
         throw error;
       }
     },

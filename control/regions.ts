@@ -60,7 +60,7 @@ export class Regions {
     this.#regions = regions;
     this.#monitor = new RegionMonitor({
       regions,
-      drained: () => drains.names,
+      drained: () => new Set(drains.all.keys()),
       now: monotonicNow,
       changed: (network) => {
         this.#streams.tell(network);
@@ -95,9 +95,9 @@ export class Regions {
    * @param drain - `undefined`: visitors may come back.
    * @returns Whether there is such a region.
    */
-  drain(name: string, drain: Drain | undefined): boolean {
+  async drain(name: string, drain: Drain | undefined): Promise<boolean> {
     if (!this.#regions.some((one) => one.region === name && hasEdges(one))) return false;
-    if (this.#drains.set(name, drain)) this.#monitor.update();
+    if (await this.#drains.set(name, drain)) this.#monitor.update();
     return true;
   }
 

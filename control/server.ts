@@ -78,7 +78,7 @@ function asApiError(error: unknown): ApiError {
   if (error instanceof JournalError) {
     return error.code === 'journal_bad_message'
       ? new ApiError('malformed_request', { detail: error.message })
-      : new ApiError('journal_unavailable', { cause: error });
+      : new ApiError('journal_unreachable', { headers: { 'retry-after': '1' }, cause: error });
   }
   const { code = '', statusCode = 500, message } = error as FastifyError;
   const known = FASTIFY_ERRORS[code];

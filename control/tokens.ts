@@ -8,12 +8,11 @@
  * guessed, however fast the hash is, and a slow one would let any caller who
  * sends wrong tokens keep the processor busy.
  *
- * Every request looks its token up in the database, so that one that is
+ * Every request looks its token up in the store, so that one that is
  * revoked, by whichever process, opens nothing from then on.
  * @module
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../lib/clock.ts';
 
 /** Selector kinds that a token may purge, as in its request; `everything` means a whole site. */
@@ -51,59 +50,77 @@ export interface NewToken extends TokenScope {
   readonly expires?: number | undefined;
 }
 
+/** A token as it is kept. */
+export interface StoredToken extends Token {
+  /** SHA-256 of its secret. */
+  readonly hash: Uint8Array;
+}
+
+/** Where tokens are kept. Each call sees what was written before it, by whichever process. */
+export interface TokenStore {
+  add(token: StoredToken): Promise<void>;
+  find(id: string): Promise<StoredToken | undefined>;
+  /** @returns All of them, in any order. */
+  list(): Promise<readonly StoredToken[]>;
+  /** @returns Whether there was one that was not revoked yet. */
+  revoke(id: string, at: EpochMs): Promise<boolean>;
+}
+
 const FORM = /^swt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 
 /** Dummy hash to compare with for unknown tokens, so that they take as long as known ones. */
 const NO_HASH = Buffer.alloc(32);
 
-export class Tokens {
-  readonly #now: () => EpochMs;
-  readonly #statements: ReturnType<typeof prepare>;
+/** @returns A new token as it is kept, and its text, which is not. */
+export function newToken(
+  { name, sites, kinds, read, expires }: NewToken,
+  created: EpochMs,
+): { stored: StoredToken; text: string } {
+  const id = randomBytes(8).toString('hex');
+  const secret = randomBytes(32).toString('base64url');
+  const stored = { id, name, sites, kinds, read, created, expires, revoked: undefined, hash: digest(secret) };
+  return { stored, text: `swt_${id}_${secret}` };
+}
 
-  constructor(db: DatabaseSync, now: () => EpochMs) {
+export class Tokens {
+  readonly #store: TokenStore;
+  readonly #now: () => EpochMs;
+
+  constructor(store: TokenStore, now: () => EpochMs) {
+    this.#store = store;
     this.#now = now;
-    this.#statements = prepare(db);
   }
 
   /** @returns The token, and its text, which is not stored. */
-  create({ name, sites, kinds, read, expires }: NewToken): { token: Token; text: string } {
-    const id = randomBytes(8).toString('hex');
-    const secret = randomBytes(32).toString('base64url');
-    const created = this.#now();
-    this.#statements.insert.run(
-      id,
-      name,
-      digest(secret),
-      JSON.stringify(sites),
-      JSON.stringify(kinds),
-      read ? 1 : 0,
-      created,
-      expires ?? null,
-    );
-    const token = { id, name, sites, kinds, read, created, expires, revoked: undefined };
-    return { token, text: `swt_${id}_${secret}` };
+  async create(wanted: NewToken): Promise<{ token: Token; text: string }> {
+    const { stored, text } = newToken(wanted, this.#now());
+    await this.#store.add(stored);
+    return { token: withoutHash(stored), text };
   }
 
   /** @returns All of them, newest first. */
-  list(): Token[] {
-    return this.#statements.list.all().map(tokenOf);
+  async list(): Promise<Token[]> {
+    const all = await this.#store.list();
+    return all.toSorted((one, other) => other.created - one.created || (one.id < other.id ? -1 : 1)).map(withoutHash);
   }
 
   /** @returns Whether there was one to revoke. */
-  revoke(id: string): boolean {
-    return this.#statements.revoke.run(this.#now(), id).changes > 0;
+  revoke(id: string): Promise<boolean> {
+    return this.#store.revoke(id, this.#now());
   }
 
   /** @returns The token that this is the text of, unless it is wrong, expired or revoked. */
-  find(text: string): Token | undefined {
-    const [, id = '', secret = ''] = FORM.exec(text) ?? [];
-    const row = this.#statements.find.get(id);
-    const hash = row === undefined ? NO_HASH : Buffer.from(row['hash'] as Uint8Array);
+  async find(text: string): Promise<Token | undefined> {
+    const [, id, secret = ''] = FORM.exec(text) ?? [];
+    const stored = id === undefined ? undefined : await this.#store.find(id);
     // timingSafeEqual: how much of it is right does not show in the time it takes.
-    if (!timingSafeEqual(digest(secret), hash) || row === undefined) return undefined;
-    const token = tokenOf(row);
-    return isValid(token, this.#now()) ? token : undefined;
+    const isRight = timingSafeEqual(digest(secret), stored?.hash ?? NO_HASH);
+    return isRight && stored !== undefined && isValid(stored, this.#now()) ? withoutHash(stored) : undefined;
   }
+}
+
+function withoutHash({ hash: _, ...token }: StoredToken): Token {
+  return token;
 }
 
 export function isValid({ expires, revoked }: Token, now: EpochMs): boolean {
@@ -117,28 +134,4 @@ export function maySite({ sites }: TokenScope, site: string): boolean {
 
 function digest(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
-}
-
-function prepare(db: DatabaseSync) {
-  return {
-    insert: db.prepare(
-      'INSERT INTO token (id, name, hash, sites, kinds, read, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    ),
-    find: db.prepare('SELECT * FROM token WHERE id = ?'),
-    list: db.prepare('SELECT * FROM token ORDER BY created DESC, id'),
-    revoke: db.prepare('UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL'),
-  };
-}
-
-function tokenOf(row: Readonly<Record<string, unknown>>): Token {
-  return {
-    id: row['id'] as string,
-    name: row['name'] as string,
-    sites: JSON.parse(row['sites'] as string) as string[],
-    kinds: JSON.parse(row['kinds'] as string) as TokenKind[],
-    read: row['read'] === 1,
-    created: row['created'] as number,
-    expires: (row['expires'] as number | null) ?? undefined,
-    revoked: (row['revoked'] as number | null) ?? undefined,
-  };
 }

@@ -11,26 +11,34 @@ import type { Term } from './journal.ts';
 export type Database = DatabaseSync;
 
 const APPLICATION_ID = 0x5357_414a;
-const VERSION = 3;
-/** Version of the format without idempotency keys. */
-const VERSION_WITHOUT_ONCE = 2;
+const VERSION = 4;
 
-const SCHEMA_WITHOUT_ONCE = {
+/** Tables that each version has brought; a file of an older one gets those that it lacks. */
+const TABLES = new Map<number, Readonly<Record<string, string>>>();
+
+TABLES.set(2, {
   journal: 'CREATE TABLE journal (floor INTEGER NOT NULL) STRICT',
   purge:
     'CREATE TABLE purge (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, site TEXT NOT NULL, kind TEXT NOT NULL, ' +
     'selector TEXT NOT NULL, soft INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL) STRICT',
   term: 'CREATE TABLE term (after INTEGER PRIMARY KEY, identity TEXT NOT NULL) STRICT',
-} as const;
+});
 
-const ONCE_SCHEMA = {
+TABLES.set(3, {
   once:
     'CREATE TABLE once (key TEXT PRIMARY KEY, body BLOB NOT NULL, at INTEGER NOT NULL, first INTEGER NOT NULL, ' +
     'last INTEGER NOT NULL, time INTEGER NOT NULL, why TEXT NOT NULL) STRICT, WITHOUT ROWID',
   once_age: 'CREATE INDEX once_age ON once (at)',
-} as const;
+});
 
-const SCHEMA = { ...SCHEMA_WITHOUT_ONCE, ...ONCE_SCHEMA };
+TABLES.set(4, {
+  audit: 'CREATE TABLE audit (id INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT',
+});
+
+/** @returns The tables of a file of this version. */
+function schemaOf(version: number): Readonly<Record<string, string>> {
+  return Object.assign({}, ...[...TABLES].flatMap(([since, tables]) => (since <= version ? [tables] : [])));
+}
 
 /**
  * @param identity - Of the term of number 0, for a file that is made now.
@@ -45,11 +53,11 @@ export function openJournalFile(file: string, identity: string): Database {
     const version = identify(db);
     setUp(db);
     if (version === undefined) create(db, identity);
-    if (version === VERSION_WITHOUT_ONCE) {
-      verify(db, SCHEMA_WITHOUT_ONCE);
-      upgrade(db);
+    if (version !== undefined && version !== VERSION) {
+      verify(db, schemaOf(version));
+      upgrade(db, version);
     }
-    verify(db, SCHEMA);
+    verify(db, schemaOf(VERSION));
     return db;
   } catch (error) {
     db?.close();
@@ -68,8 +76,7 @@ function identify(db: Database): number | undefined {
   // Also when the process ended while it made the file.
   if (applicationId === 0 && version === 0 && tables === 0) return undefined;
   if (applicationId !== APPLICATION_ID) throw new JournalError('journal_foreign');
-  if (version !== VERSION && version !== VERSION_WITHOUT_ONCE)
-    throw new JournalError('journal_version', `${version}; known is ${VERSION}`);
+  if (!TABLES.has(version)) throw new JournalError('journal_version', `${version}; known is ${VERSION}`);
   return version;
 }
 
@@ -83,15 +90,16 @@ function setUp(db: Database): void {
 function create(db: Database, identity: string): void {
   db.exec('BEGIN IMMEDIATE');
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
-  for (const statement of Object.values(SCHEMA)) db.exec(statement);
+  for (const statement of Object.values(schemaOf(VERSION))) db.exec(statement);
   db.exec('INSERT INTO journal (floor) VALUES (0)');
   db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)').run(BEFORE_ALL, identity);
   db.exec('COMMIT');
 }
 
-function upgrade(db: Database): void {
+function upgrade(db: Database, from: number): void {
   db.exec('BEGIN IMMEDIATE');
-  for (const statement of Object.values(ONCE_SCHEMA)) db.exec(statement);
+  const known = schemaOf(from);
+  for (const [name, statement] of Object.entries(schemaOf(VERSION))) if (!(name in known)) db.exec(statement);
   db.exec(`PRAGMA user_version = ${VERSION}; COMMIT`);
 }
 

@@ -9,16 +9,18 @@
  * fsync: one that comes when the last was a while ago is written in the same
  * tick, those that come soon after it wait for each other.
  *
- * File, format 3:
+ * File, format 4:
  *
  *     application_id  0x5357414a, "SWAJ"
- *     user_version    3
+ *     user_version    4
  *     journal         one row: the floor
  *     purge           one row a record; the key is its number
  *     term            one row an opening that gave out numbers; the key is the number that they come after
  *     once            one row an idempotency key: which append it came with, written in the same transaction
  *
- * Format 2 had no idempotency keys; it is upgraded when it is opened.
+ *     audit           one row an entry of the audit log; that of an append is written in the same transaction
+ *
+ * Format 2 had no idempotency keys, format 3 no audit log; they are upgraded when they are opened.
  *
  * A term is written with its first record, in the same transaction: an opening
  * that gives out no number leaves no trace, and its identity is never drawn
@@ -36,11 +38,15 @@ import { type Database, openJournalFile, readTerms, writeError } from './embedde
 import { JournalError, JournalGapError } from './errors.ts';
 import {
   type Appended,
-  type Journal,
+  type AuditedJournal,
+  type AuditFields,
+  type AuditRow,
   type JournalRecord,
   type JournalState,
+  MAX_NOTES,
   MAX_ONCE_KEYS,
   MAX_TERMS,
+  type Note,
   ONCE_RETENTION_MS,
   type Once,
   type Purge,
@@ -71,7 +77,7 @@ export function openEmbeddedJournal(file: string, options: EmbeddedOptions): Emb
   return new EmbeddedJournal(openJournalFile(file, randomUUID()), options);
 }
 
-export class EmbeddedJournal implements Journal {
+export class EmbeddedJournal implements AuditedJournal {
   readonly #db: Database;
   readonly #statements: Statements;
   readonly #now: () => EpochMs;
@@ -113,16 +119,22 @@ export class EmbeddedJournal implements Journal {
     return this.state();
   }
 
-  async append(purges: readonly Purge[], once?: Once): Promise<Appended> {
-    if (this.#refusal) throw new JournalError(this.#refusal);
+  async append(purges: readonly Purge[], once?: Once, note?: Note): Promise<Appended> {
     if (purges.length === 0) throw new JournalError('journal_bad_purge', 'none at all');
     for (const purge of purges) checkPurge(purge);
     if (once !== undefined) checkOnce(once);
-    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
     // A copy: what the caller does to its list later is not what was checked.
-    this.#pending.push({ purges: purges.map((purge) => ({ ...purge })), once, resolve, reject });
-    if (this.#pending.length === 1) this.#defer(() => this.#flush());
-    return promise;
+    return this.#add({ purges: purges.map((purge) => ({ ...purge })), once, note });
+  }
+
+  async note(entry: AuditFields): Promise<void> {
+    await this.#add({ purges: [], once: undefined, note: () => entry });
+  }
+
+  async notes(before: string | undefined, limit: number): Promise<readonly AuditRow[]> {
+    this.#checkOpen();
+    const rows = this.#statements.readNotes.all(before === undefined ? Number.MAX_SAFE_INTEGER : Number(before), limit);
+    return rows.map(({ id, entry }) => ({ id: String(id), entry: JSON.parse(entry as string) as AuditFields }));
   }
 
   async read(seq: number, limit: number): Promise<readonly JournalRecord[]> {
@@ -139,7 +151,7 @@ export class EmbeddedJournal implements Journal {
     return this.#isWritable;
   }
 
-  async compact(before: number): Promise<void> {
+  async compact(before: number, maxNotes: number = MAX_NOTES): Promise<void> {
     this.#checkOpen();
     if (Number.isNaN(before)) throw new RangeError('records older than NaN'); // to SQLite it is NULL: everything would go
     const firstKept = this.#statements.firstSince.get(this.#floor, before);
@@ -157,6 +169,7 @@ export class EmbeddedJournal implements Journal {
     this.#write(() => {
       this.#statements.expireOnce.run(Math.floor(this.#now()) - ONCE_RETENTION_MS);
       this.#statements.trimOnce.run(MAX_ONCE_KEYS);
+      this.#statements.trimNotes.run(maxNotes);
     });
     await this.#sweep();
   }
@@ -167,6 +180,14 @@ export class EmbeddedJournal implements Journal {
     this.#refusal = 'journal_closed';
     this.#listeners.clear();
     this.#db.close();
+  }
+
+  #add(append: Omit<Append, 'resolve' | 'reject'>): Promise<Appended> {
+    if (this.#refusal) throw new JournalError(this.#refusal);
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
+    this.#pending.push({ ...append, resolve, reject });
+    if (this.#pending.length === 1) this.#defer(() => this.#flush());
+    return promise;
   }
 
   /** Writes all that is pending in one transaction, then tells. */
@@ -215,16 +236,18 @@ export class EmbeddedJournal implements Journal {
     return { first, last, time, why, repeated: true };
   }
 
-  #insert({ purges, once }: Append, first: number, time: number): Appended {
+  #insert({ purges, once, note }: Append, first: number, time: number): Appended {
     for (const [index, { site, kind, selector, soft, who, why }] of purges.entries()) {
       this.#statements.insert.run(first + index, time, site, kind, selector, soft ? 1 : 0, who, why);
     }
-    const [{ why }] = purges as readonly [Purge];
+    const why = purges[0]?.why ?? '';
     const last = first + purges.length - 1;
     if (once !== undefined) {
       this.#statements.insertOnce.run(once.key, once.body, Math.floor(this.#now()), first, last, time, why);
     }
-    return { first, last, time, why, repeated: false };
+    const appended = { first, last, time, why, repeated: false };
+    if (note !== undefined) this.#statements.insertNote.run(JSON.stringify(note(appended)));
+    return appended;
   }
 
   #writeTerm(): void {
@@ -277,6 +300,7 @@ export class EmbeddedJournal implements Journal {
 interface Append {
   readonly purges: readonly Purge[];
   readonly once: Once | undefined;
+  readonly note: Note | undefined;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -298,6 +322,9 @@ function prepare(db: Database) {
     insertOnce: db.prepare('REPLACE INTO once (key, body, at, first, last, time, why) VALUES (?, ?, ?, ?, ?, ?, ?)'),
     expireOnce: db.prepare('DELETE FROM once WHERE at <= ?'),
     trimOnce: db.prepare('DELETE FROM once WHERE at <= (SELECT at FROM once ORDER BY at DESC LIMIT 1 OFFSET ?)'),
+    insertNote: db.prepare('INSERT INTO audit (entry) VALUES (?)'),
+    readNotes: db.prepare('SELECT id, entry FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?'),
+    trimNotes: db.prepare('DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?'),
     setFloor: db.prepare('UPDATE journal SET floor = ?'),
     sweep: db.prepare('DELETE FROM purge WHERE seq IN (SELECT seq FROM purge WHERE seq <= ? ORDER BY seq LIMIT ?)'),
   };

@@ -88,6 +88,21 @@ export interface Appended {
   readonly repeated: boolean;
 }
 
+/** Entry of the audit log: fields that JSON can hold. The journal does not look at them. */
+export type AuditFields = Readonly<Record<string, unknown>>;
+
+export interface AuditRow {
+  /** Place in the log: `before` of the next page. */
+  readonly id: string;
+  readonly entry: AuditFields;
+}
+
+/** Makes the audit entry of an append from its numbers; may be called more than once. */
+export type Note = (appended: Appended) => AuditFields;
+
+/** Audit entries that a compaction leaves unless it is told otherwise, the newest ones. */
+export const MAX_NOTES = 100_000;
+
 /**
  * Appending is the only thing that gives out numbers. What `read` returns and
  * `state` tells is durable: neither ever shows a record that could still be
@@ -145,4 +160,29 @@ export interface Journal {
 
   /** Finishes what was appended; nothing more is taken. Idempotent. */
   close(): Promise<void>;
+}
+
+/** A journal as control nodes need it: with the audit log in the same store, and in the same transactions. */
+export interface AuditedJournal extends Journal {
+  /**
+   * @param note - Entry that is written in the transaction of the append. An append that is repeated writes none.
+   */
+  append(purges: readonly Purge[], once?: Once, note?: Note): Promise<Appended>;
+
+  /**
+   * Writes an entry about something else than an append. Durable when it resolves.
+   *
+   * @throws {JournalError} (rejects) as `append`; the entry may have been written after `journal_unreachable`.
+   */
+  note(entry: AuditFields): Promise<void>;
+
+  /**
+   * Returns entries, newest first, at most `limit`.
+   *
+   * @param before - Id of an entry; absent: from the newest on.
+   */
+  notes(before: string | undefined, limit: number): Promise<readonly AuditRow[]>;
+
+  /** @param maxNotes - Audit entries that stay. Those that were written in one transaction may count as one. */
+  compact(before: number, maxNotes?: number): Promise<void>;
 }

@@ -38,7 +38,7 @@ export function addCloudflare(server: FastifyInstance, api: PurgeApi, log: Logge
       scope.post(`/client/v4/zones/:zone/${action}`, {
         bodyLimit: MAX_PURGE_BODY_BYTES,
         async onRequest(request) {
-          request.caller = api.authenticate(bearer(request.headers.authorization), request.ip, 'cloudflare');
+          request.caller = await api.authenticate(bearer(request.headers.authorization), request.ip, 'cloudflare');
         },
         handler: async (request) => purge(request, api, soft),
       });

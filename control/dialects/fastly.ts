@@ -28,7 +28,7 @@ export function addFastly(server: FastifyInstance, api: PurgeApi, log: Logger): 
     scope.setErrorHandler((error, request, reply) => sendError(reply, reported(error, request, log)));
     scope.addHook('onRequest', async (request) => {
       const { 'fastly-key': key } = request.headers;
-      request.caller = api.authenticate(typeof key === 'string' ? key : undefined, request.ip, 'fastly');
+      request.caller = await api.authenticate(typeof key === 'string' ? key : undefined, request.ip, 'fastly');
     });
 
     async function purge(request: FastifyRequest, body: Record<string, unknown>): Promise<string> {

@@ -3,13 +3,15 @@
  * @module
  */
 import { JournalError } from '../errors.ts';
-import type { Appended, Once, Purge } from '../journal.ts';
+import type { Appended, AuditFields, Note, Once, Purge } from '../journal.ts';
 import type { KeyValue, TxnResponse } from './connection.ts';
 import { decode, type OnceEntry } from './layout.ts';
 
 export interface Append {
+  /** None: only the audit entry is written. */
   readonly purges: readonly Purge[];
   readonly once: Once | undefined;
+  readonly note: Note | undefined;
   readonly bytes: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
@@ -21,6 +23,8 @@ export interface Attempt {
   readonly id: string;
   /** Newest numbers after which a transaction of unknown outcome would have put the batch. */
   readonly after: Set<number>;
+  /** Time in the name of its audit entries, once it has been chosen. */
+  notedAt: number | undefined;
   /** Idempotency keys that are in the store. */
   readonly known: Map<string, { readonly revision: string; readonly entry: OnceEntry }>;
 }
@@ -49,7 +53,7 @@ export function planned(
         earlier.body === body ? { ...earlier.appended, repeated: true } : new JournalError('journal_key_conflict');
       return { append, outcome };
     }
-    const [{ why }] = purges as readonly [Purge];
+    const why = purges[0]?.why ?? '';
     const appended: Appended = { first: seq + 1, last: seq + purges.length, time, why, repeated: false };
     seq = appended.last;
     if (once !== undefined) made.set(once.key, { body, appended });
@@ -64,6 +68,15 @@ function stored(
   if (entry === undefined || !isKept(entry)) return undefined;
   const { body, first, last, time, why } = entry;
   return { body, appended: { first, last, time, why, repeated: true } };
+}
+
+/** @returns The audit entries of the appends that are not repeated. */
+export function notesOf(plan: readonly Planned[]): AuditFields[] {
+  return plan.flatMap(({ append: { note }, outcome }) => {
+    if (note === undefined || !('isNew' in outcome)) return [];
+    const { isNew: _, ...appended } = outcome;
+    return [note(appended)];
+  });
 }
 
 export function settle(plan: readonly Planned[]): void {

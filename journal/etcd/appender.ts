@@ -17,9 +17,9 @@ import { randomUUID } from 'node:crypto';
 import { type EpochMs, later, type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import { JournalError } from '../errors.ts';
 import { MAX_TERMS } from '../journal.ts';
-import { type Append, type Attempt, entryOf, noteKeys, planned, settle } from './append-plan.ts';
-import { EtcdRefusal, type TxnResponse } from './connection.ts';
-import { encode, encodeBatch, type Head, isKeptOnce, MAX_BATCH_BYTES, type OnceEntry } from './layout.ts';
+import { type Append, type Attempt, entryOf, noteKeys, notesOf, type Planned, planned, settle } from './append-plan.ts';
+import { type EtcdChannel, EtcdRefusal, type TxnResponse } from './connection.ts';
+import { auditName, encode, encodeBatch, type Head, isKeptOnce, MAX_BATCH_BYTES, type OnceEntry } from './layout.ts';
 import type { JournalSession, Replica } from './replica.ts';
 import { callError, hasWrittenNothing, put, range, wasWrittenAt } from './requests.ts';
 import { readBatches } from './view.ts';
@@ -43,6 +43,8 @@ export class Appender {
   readonly #options: AppenderOptions;
   #pending: Append[] = [];
   #flushing: Promise<void> = Promise.resolve();
+  /** Time in the name of the last audit entries: names ascend, whatever the clock does. */
+  #notedAt = 0;
   /** False once a write has failed, until the next one succeeds. */
   isWritable = true;
 
@@ -89,7 +91,7 @@ export class Appender {
   async #commit(appends: readonly Append[]): Promise<void> {
     const { replica, monotonic, wait, timeoutMs } = this.#options;
     const giveUpAt = later(monotonic(), timeoutMs);
-    const attempt: Attempt = { id: randomUUID(), after: new Set(), known: new Map() };
+    const attempt: Attempt = { id: randomUUID(), after: new Set(), notedAt: undefined, known: new Map() };
     for (;;) {
       try {
         const session = await replica.connected();
@@ -120,7 +122,11 @@ export class Appender {
     const time = Math.max(this.#wallMs, head?.time ?? 0);
     const plan = planned(appends, attempt, state.newest, time, this.#onceIsKept);
     const purges = plan.flatMap(({ append, outcome }) => ('isNew' in outcome ? append.purges : []));
+    attempt.notedAt ??= Math.max(time, this.#notedAt + 1);
+    this.#notedAt = Math.max(this.#notedAt, attempt.notedAt);
+    const putsNotes = this.#putsNotes(plan, attempt);
     if (purges.length === 0) {
+      await this.#writeNotes(connection, putsNotes);
       settle(plan);
       return true;
     }
@@ -145,6 +151,7 @@ export class Appender {
         put(layout.head, encode(nextHead)),
         ...(beginsTerm ? [put(layout.terms, encode(terms))] : []),
         ...entries.map(({ once, outcome }) => put(layout.once(once.key), encode(entryOf(once, outcome, this.#wallMs)))),
+        ...putsNotes,
       ],
       failure: entries.map(({ once }) => range(layout.once(once.key))),
     };
@@ -174,6 +181,17 @@ export class Appender {
     );
     settle(plan);
     return true;
+  }
+
+  #putsNotes(plan: readonly Planned[], { id, notedAt }: Attempt): object[] {
+    const notes = notesOf(plan);
+    const { layout } = this.#options.replica;
+    return notes.length === 0 ? [] : [put(layout.audit(auditName(notedAt ?? 0, id)), encode(notes))];
+  }
+
+  /** Made again it writes the same: it does not matter how often. */
+  async #writeNotes(connection: EtcdChannel, puts: readonly object[]): Promise<void> {
+    if (puts.length > 0) await connection.call<TxnResponse>('/v3/kv/txn', { success: puts });
   }
 
   /**

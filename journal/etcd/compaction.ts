@@ -82,6 +82,30 @@ export async function forgetKeys(replica: Replica, connection: EtcdChannel, now:
   }
 }
 
+/** Deletes the oldest of too many transactions of audit entries. */
+export async function forgetNotes(replica: Replica, connection: EtcdChannel, maxNotes: number): Promise<void> {
+  const { auditStart: key, auditEnd: range_end } = replica.layout;
+  for (;;) {
+    const all = await connection.call<RangeResponse>('/v3/kv/range', { key, range_end, count_only: true });
+    const excess = Number(all.count ?? '0') - maxNotes;
+    if (excess <= 0) return;
+    const { kvs = [] } = await connection.call<RangeResponse>('/v3/kv/range', {
+      key,
+      range_end,
+      limit: Math.min(excess, KEYS_AT_ONCE),
+      keys_only: true,
+    });
+    const last = kvs.at(-1);
+    if (last === undefined) return;
+    await connection.call('/v3/kv/deleterange', { key, range_end: after(last.key) });
+  }
+}
+
+/** @returns The key that comes next after this one. */
+function after(key: string): string {
+  return Buffer.concat([Buffer.from(key, 'base64'), Buffer.from([0])]).toString('base64');
+}
+
 /** Lets etcd forget revisions older than this one; nothing here reads old revisions. */
 export async function forgetRevisions(connection: EtcdChannel, revision: string): Promise<void> {
   try {

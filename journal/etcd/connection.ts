@@ -54,6 +54,7 @@ export interface KeyValue {
 }
 
 export interface RangeResponse {
+  readonly header: { readonly revision: string };
   readonly kvs?: readonly KeyValue[];
   readonly count?: string;
 }

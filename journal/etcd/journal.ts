@@ -7,12 +7,24 @@ import { setTimeout as timeout } from 'node:timers/promises';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import { checkOnce, checkPurge } from '../check.ts';
 import { JournalError } from '../errors.ts';
-import type { Appended, Journal, JournalRecord, JournalState, Once, Purge } from '../journal.ts';
+import {
+  type Appended,
+  type AuditedJournal,
+  type AuditFields,
+  type AuditRow,
+  type JournalRecord,
+  type JournalState,
+  MAX_NOTES,
+  type Note,
+  type Once,
+  type Purge,
+} from '../journal.ts';
 import { paced } from '../pace.ts';
+import type { Append } from './append-plan.ts';
 import { Appender } from './appender.ts';
-import { forgetKeys, forgetRevisions, olderThan, raiseFloor } from './compaction.ts';
-import type { EtcdAccess } from './connection.ts';
-import { MAX_BATCH_BYTES, rowOf } from './layout.ts';
+import { forgetKeys, forgetNotes, forgetRevisions, olderThan, raiseFloor } from './compaction.ts';
+import type { EtcdAccess, RangeResponse } from './connection.ts';
+import { decodeNotes, MAX_BATCH_BYTES, rowOf } from './layout.ts';
 import { Replica } from './replica.ts';
 import { callError } from './requests.ts';
 
@@ -33,6 +45,9 @@ export interface EtcdOptions extends EtcdAccess {
 
 const APPEND_TIMEOUT_MS = 10_000;
 
+/** Stands for the numbers of an append where only the length of its audit entry matters. */
+const NUMBERLESS: Appended = { first: 0, last: 0, time: 0, why: '', repeated: false };
+
 /**
  * Opens the journal, and begins one where there is none under the prefix.
  *
@@ -49,7 +64,7 @@ export async function openEtcdJournal(options: EtcdOptions): Promise<EtcdJournal
   }
 }
 
-export class EtcdJournal implements Journal {
+export class EtcdJournal implements AuditedJournal {
   readonly #now: () => EpochMs;
   readonly #replica: Replica;
   readonly #appender: Appender;
@@ -82,17 +97,43 @@ export class EtcdJournal implements Journal {
     return this.#replica.current();
   }
 
-  async append(purges: readonly Purge[], once?: Once): Promise<Appended> {
+  async append(purges: readonly Purge[], once?: Once, note?: Note): Promise<Appended> {
     this.#checkOpen();
     if (purges.length === 0) throw new JournalError('journal_bad_purge', 'none at all');
     for (const purge of purges) checkPurge(purge);
     if (once !== undefined) checkOnce(once);
     const bytes = Buffer.byteLength(JSON.stringify(purges.map(rowOf)));
     if (bytes > MAX_BATCH_BYTES) throw new JournalError('journal_too_large', `${bytes} bytes; ${MAX_BATCH_BYTES} fit`);
-    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
     // A copy: what the caller does to its list later is not what was checked.
-    this.#appender.add({ purges: purges.map((purge) => ({ ...purge })), once, bytes, resolve, reject });
-    return promise;
+    return this.#add({ purges: purges.map((purge) => ({ ...purge })), once, note }, bytes);
+  }
+
+  async note(entry: AuditFields): Promise<void> {
+    this.#checkOpen();
+    await this.#add({ purges: [], once: undefined, note: () => entry }, 0);
+  }
+
+  async notes(before: string | undefined, limit: number): Promise<readonly AuditRow[]> {
+    this.#checkOpen();
+    const { layout } = this.#replica;
+    const [name, index] = before?.split('.') ?? [];
+    const { connection } = await this.#replica.connected();
+    try {
+      const { kvs = [] } = await connection.call<RangeResponse>('/v3/kv/range', {
+        key: layout.auditStart,
+        // The transaction that `before` is of is read again, for the entries before it.
+        range_end: name === undefined ? layout.auditEnd : layout.audit(`${name}\0`),
+        limit,
+        sort_order: 'DESCEND',
+        sort_target: 'KEY',
+      });
+      const rows = kvs.flatMap(decodeNotes);
+      const isBefore = ({ id }: AuditRow): boolean =>
+        !id.startsWith(`${name}.`) || Number(id.split('.')[1]) < Number(index);
+      return rows.filter(isBefore).slice(0, limit);
+    } catch (error) {
+      throw callError(error);
+    }
   }
 
   async read(seq: number, limit: number): Promise<readonly JournalRecord[]> {
@@ -108,7 +149,7 @@ export class EtcdJournal implements Journal {
     return this.#appender.isWritable;
   }
 
-  async compact(before: number): Promise<void> {
+  async compact(before: number, maxNotes: number = MAX_NOTES): Promise<void> {
     if (Number.isNaN(before)) throw new RangeError('records older than NaN');
     await this.current();
     const replica = this.#replica;
@@ -118,6 +159,7 @@ export class EtcdJournal implements Journal {
       while (replica.state.floor < target) await raiseFloor(replica, connection, target);
       if (!this.#appender.isWritable) await raiseFloor(replica, connection, replica.state.floor);
       await forgetKeys(replica, connection, Math.floor(this.#now()));
+      await forgetNotes(replica, connection, maxNotes);
       const revision = this.#oldRevision;
       this.#oldRevision = replica.view.headRevision;
       // From before the compaction before this one: a read that began meanwhile finds what it looks for.
@@ -137,6 +179,13 @@ export class EtcdJournal implements Journal {
       this.#replica.close();
     }
     await flushed;
+  }
+
+  #add(append: Pick<Append, 'purges' | 'once' | 'note'>, bytes: number): Promise<Appended> {
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>();
+    const noteBytes = append.note === undefined ? 0 : Buffer.byteLength(JSON.stringify(append.note(NUMBERLESS)));
+    this.#appender.add({ ...append, bytes: bytes + noteBytes, resolve, reject });
+    return promise;
   }
 
   #checkOpen(): void {

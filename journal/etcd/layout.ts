@@ -6,6 +6,7 @@
  *     journal/terms           terms, oldest first
  *     journal/floor           the floor
  *     journal/batch/LAST      records that were written in one transaction; LAST is the last number, in 16 digits
+ *     audit/TIME-ID           entries of the audit log that were written in one transaction; TIME in 16 digits
  *     once/KEY                idempotency key: the append that came with it, written in the same transaction
  *
  * A transaction writes one batch, as etcd bounds operations (`--max-txn-ops`, 128) and bytes (`--max-request-bytes`,
@@ -14,7 +15,7 @@
  */
 import { checkRecord, checkTerms, fields } from '../check.ts';
 import { JournalError } from '../errors.ts';
-import { type JournalRecord, ONCE_RETENTION_MS, type Purge } from '../journal.ts';
+import { type AuditFields, type AuditRow, type JournalRecord, ONCE_RETENTION_MS, type Purge } from '../journal.ts';
 import type { Term } from '../terms.ts';
 import type { KeyValue } from './connection.ts';
 
@@ -66,6 +67,8 @@ export class Layout {
   readonly batchesEnd: string;
   readonly onceStart: string;
   readonly onceEnd: string;
+  readonly auditStart: string;
+  readonly auditEnd: string;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
@@ -76,6 +79,8 @@ export class Layout {
     this.batchesEnd = this.#key('journal/batch0'); // 0 comes after /
     this.onceStart = this.#key('once/');
     this.onceEnd = this.#key('once0');
+    this.auditStart = this.#key('audit/');
+    this.auditEnd = this.#key('audit0');
   }
 
   batch(last: number): string {
@@ -84,6 +89,10 @@ export class Layout {
 
   once(key: string): string {
     return this.#key(`once/${key}`);
+  }
+
+  audit(name: string): string {
+    return this.#key(`audit/${name}`);
   }
 
   #key(name: string): string {
@@ -138,6 +147,19 @@ export function decodeBatch(stored: KeyValue): Batch {
   } catch (cause) {
     throw new JournalError('journal_corrupt', `batch ${last}`, { cause });
   }
+}
+
+/** @param id - Random. @returns The name of audit entries that are written at this time, for `Layout.audit`. */
+export function auditName(time: number, id: string): string {
+  return `${String(time).padStart(DIGITS, '0')}-${id}`;
+}
+
+/** @returns The entries of one transaction, the last one first. @throws {JournalError} `journal_corrupt` */
+export function decodeNotes(stored: KeyValue): AuditRow[] {
+  const name = Buffer.from(stored.key, 'base64').toString().split('/').at(-1);
+  const entries = decode(stored);
+  if (!Array.isArray(entries)) throw new JournalError('journal_corrupt', `audit ${name}`);
+  return entries.map((entry: AuditFields, index) => ({ id: `${name}.${index}`, entry })).reverse();
 }
 
 /** @throws {JournalError} `journal_corrupt` */

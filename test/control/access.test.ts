@@ -2,12 +2,13 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
-import { AuditLog } from '../../control/audit.ts';
+import { AuditFile } from '../../control/audit-file.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
 import { RateLimit } from '../../control/rate-limit.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
+import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
 import { Tokens } from '../../control/tokens.ts';
-import { epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
+import { monotonicMs, wallNow } from '../../lib/clock.ts';
 import { type Control, type Refusal, regionOf, startTestControl } from './control.ts';
 
 const URL = 'https://www.example.com/';
@@ -193,7 +194,7 @@ test('a token bucket refills with time', async (t) => {
 
 test('the audit log is bounded', async (t) => {
   const file = join(t.testdir({}), 'audit.jsonl');
-  const log = new AuditLog(file, { maxBytes: 300, files: 3, now: () => epochMs(0) });
+  const log = new AuditFile(file, { maxBytes: 300, files: 3 });
   for (let i = 0; i < 20; i += 1) log.write({ address: '127.0.0.1', action: `a${i}`, result: 'ok' });
   log.close();
   const texts = ['.2', '.1', ''].map((end) => readFileSync(`${file}${end}`, 'utf8'));
@@ -213,7 +214,7 @@ test('the audit log is bounded', async (t) => {
 test('an audit log that cannot rotate leaves files of other owners alone', async (t) => {
   const folder = join(t.testdir({ data: {} }), 'data');
   const away = `${folder}-away`;
-  const log = new AuditLog(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3, now: () => epochMs(0) });
+  const log = new AuditFile(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3 });
   t.teardown(() => log.close());
   const entry = { address: '127.0.0.1', action: 'a', result: 'ok' };
   log.write(entry);
@@ -232,7 +233,7 @@ test('an audit log that cannot rotate leaves files of other owners alone', async
 test('an audit log that cannot rotate removes none of the old files', async (t) => {
   const folder = t.testdir({});
   const file = join(folder, 'audit.jsonl');
-  const log = new AuditLog(file, { maxBytes: 1, files: 3, now: () => epochMs(0) });
+  const log = new AuditFile(file, { maxBytes: 1, files: 3 });
   t.teardown(() => log.close());
   const entry = (action: string) => ({ address: '127.0.0.1', action, result: 'ok' });
   for (const action of ['a', 'b', 'c']) log.write(entry(action));
@@ -254,9 +255,10 @@ test('tokens are shared by two processes', async (t) => {
     one.close();
     two.close();
   });
-  const { text, token } = new Tokens(one, wallNow).create({ name: 'a', sites: ['*'], kinds: ['url'], read: false });
-  t.match(new Tokens(two, wallNow).find(text), { id: token.id, kinds: ['url'], read: false });
-  t.ok(new Tokens(two, wallNow).revoke(token.id));
-  t.notOk(new Tokens(two, wallNow).revoke(token.id));
-  t.equal(new Tokens(one, wallNow).find(text), undefined);
+  const [here, there] = [one, two].map((db) => new Tokens(new SqliteTokens(db), wallNow)) as [Tokens, Tokens];
+  const { text, token } = await here.create({ name: 'a', sites: ['*'], kinds: ['url'], read: false });
+  t.match(await there.find(text), { id: token.id, kinds: ['url'], read: false });
+  t.ok(await there.revoke(token.id));
+  t.notOk(await there.revoke(token.id));
+  t.equal(await here.find(text), undefined);
 });

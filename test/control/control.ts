@@ -4,7 +4,6 @@
  */
 
 import { join } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
 import type { Test } from 'tap';
 import type { z } from 'zod';
 import { type RegionConfig, regionSchema, type SiteConfig, siteSchema } from '../../config/schema.ts';
@@ -12,7 +11,8 @@ import { openControlDatabase } from '../../control/data-folder.ts';
 import type { ProblemDocument } from '../../control/errors.ts';
 import { type ControlNode, startControl } from '../../control/node.ts';
 import type { Receipt } from '../../control/schemas.ts';
-import { type NewToken, SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
+import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
+import { type NewToken, newToken, SCOPE_KINDS } from '../../control/tokens.ts';
 import { TIER_FIELD } from '../../http/fields/tier-field.ts';
 import type { Term } from '../../journal/journal.ts';
 import { jsonLines } from '../../journal/lines.ts';
@@ -107,17 +107,22 @@ async function startIn(t: Test, folder: string, parts: RegionParts): Promise<Con
   };
   t.teardown(close);
   const url = `http://${node.address}`;
-  const tokens = <T>(use: (tokens: Tokens) => T): T => {
-    const db: DatabaseSync = openControlDatabase(join(folder, region.control.data, 'control.sqlite'));
+  /** @param use - What it does is written when it returns. */
+  const tokens = (use: (tokens: SqliteTokens) => Promise<unknown>): void => {
+    const db = openControlDatabase(join(folder, region.control.data, 'control.sqlite'));
     try {
-      return use(new Tokens(db, wallNow));
+      void use(new SqliteTokens(db));
     } finally {
       db.close();
     }
   };
   let usual: string | undefined;
-  const token = (scope: Partial<NewToken> = {}): string =>
-    tokens((all) => all.create({ name: 'test', sites: ['*'], kinds: SCOPE_KINDS, read: true, ...scope }).text);
+  const token = (scope: Partial<NewToken> = {}): string => {
+    const wanted = { name: 'test', sites: ['*'], kinds: SCOPE_KINDS, read: true, ...scope };
+    const { stored, text } = newToken(wanted, wallNow());
+    tokens((all) => all.add(stored));
+    return text;
+  };
   const usualToken = (): string => {
     usual ??= token();
     return usual;
@@ -129,7 +134,7 @@ async function startIn(t: Test, folder: string, parts: RegionParts): Promise<Con
     folder: join(folder, region.control.data),
     close,
     token,
-    revoke: (text) => void tokens((all) => all.revoke(text.split('_')[1] ?? '')),
+    revoke: (text) => tokens((all) => all.revoke(text.split('_')[1] ?? '', wallNow())),
     async purge(body, headers = {}) {
       return answer(
         await fetch(`${url}/v1/purges`, {

@@ -7,10 +7,11 @@ import { openControlDatabase } from '../../control/data-folder.ts';
 import { startControl } from '../../control/node.ts';
 import { type PurgeOrder, Purges } from '../../control/purges.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
+import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
 import { Tokens } from '../../control/tokens.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { JournalError } from '../../journal/errors.ts';
-import type { Journal } from '../../journal/journal.ts';
+import type { AuditedJournal } from '../../journal/journal.ts';
 import { type EpochMs, epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { startCommand } from '../cli/process.ts';
@@ -72,9 +73,9 @@ test('purges of other nodes are listed, each by itself', async (t) => {
 test('a call that the journal refused is refused, and can be retried', async (t) => {
   let isBroken = true;
   const { journal } = openParts(t);
-  const failing: Journal = Object.create(journal, {
+  const failing: AuditedJournal = Object.create(journal, {
     append: {
-      value: async (...call: Parameters<Journal['append']>) => {
+      value: async (...call: Parameters<AuditedJournal['append']>) => {
         if (isBroken) throw new JournalError('journal_not_written', 'disk full');
         return journal.append(...call);
       },
@@ -154,7 +155,8 @@ test('kill -9 under load: acknowledged purges are in the journal, in order, once
   const file = join(folder, 'eu.yaml');
   mkdirSync(join(folder, 'seawall-data'));
   const database = openControlDatabase(join(folder, 'seawall-data', 'control.sqlite'));
-  const { text } = new Tokens(database, wallNow).create({ name: 't', sites: ['*'], kinds: ['url'], read: true });
+  const tokens = new Tokens(new SqliteTokens(database), wallNow);
+  const { text } = await tokens.create({ name: 't', sites: ['*'], kinds: ['url'], read: true });
   database.close();
 
   type Ready = { nodes: { control: string }[] };

@@ -9,7 +9,8 @@ import { type RegionConfig, regionSchema } from '../../config/schema.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
 import { startControl } from '../../control/node.ts';
 import { Overload, publicRequests } from '../../control/overload.ts';
-import { type TokenScope, Tokens } from '../../control/tokens.ts';
+import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
+import { newToken, type TokenScope } from '../../control/tokens.ts';
 import { openSteering } from '../../geo/open-steering.ts';
 import type { WhereAnswer } from '../../geo/where.ts';
 import { monotonicNow, wallNow } from '../../lib/clock.ts';
@@ -123,7 +124,9 @@ async function startWorld(t: Test, geo: object = {}, before?: World): Promise<Wo
       const database = openControlDatabase(join(folder, control.data, 'control.sqlite'));
       try {
         const all: TokenScope = { sites: ['*'], kinds: ['drain'], read: false, ...scope };
-        return new Tokens(database, wallNow).create({ name: 'ops', ...all }).text;
+        const { stored, text } = newToken({ name: 'ops', ...all }, wallNow());
+        void new SqliteTokens(database).add(stored); // written when it returns
+        return text;
       } finally {
         database.close();
       }

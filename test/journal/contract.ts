@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { type Test, test } from 'tap';
 import { checkState } from '../../journal/check.ts';
 import {
+  type AuditedJournal,
   type Journal,
   type JournalRecord,
   MAX_ONCE_KEY_LENGTH,
@@ -16,7 +17,7 @@ import {
 import { identityOf, isInHistory, type JournalPosition } from '../../journal/terms.ts';
 
 export interface Opened {
-  readonly journal: Journal;
+  readonly journal: AuditedJournal;
   /** Closes it and opens it again, as a new process does. */
   reopen(): Promise<Opened>;
   /** Opens a copy of it as it is now; both go on. */
@@ -364,6 +365,64 @@ export function contract(name: string, open: Open, runs = { branching: 40, steps
     });
   }
 
+  test(`${name}: an audit entry is written with its append, knows its numbers, and not with a repetition`, async (t) => {
+    const { journal, reopen } = await open(t, () => START);
+    const once = { key: 'k', body: Buffer.from('b') };
+    const noteOf = (what: string) => (appended: { first: number; last: number }) => ({
+      what,
+      first: appended.first,
+      last: appended.last,
+    });
+    await Promise.all([
+      journal.append(purges(2), once, noteOf('made')),
+      journal.append(purges(2), once, noteOf('repeated at once')),
+      journal.note({ what: 'alone', quoted: '"\u2028' }),
+    ]);
+    await journal.append(purges(3), once, noteOf('repeated later'));
+    await journal.append(purges(3), undefined, noteOf('more'));
+    await t.rejects(journal.append(purges(1), { ...once, body: Buffer.from('other') }, noteOf('refused')));
+    await t.rejects(journal.append([aPurge({ site: '' })], undefined, noteOf('refused')));
+    const expected = [
+      { what: 'more', first: 3, last: 5 },
+      { what: 'alone', quoted: '"\u2028' },
+      { what: 'made', first: 1, last: 2 },
+    ];
+    t.same(await entriesOf(journal), expected);
+    const again = (await reopen()).journal;
+    t.same(await entriesOf(again), expected);
+    t.equal(again.state().newest, 5, 'an entry has no number');
+  });
+
+  test(`${name}: audit entries are read page by page, newest first, and the oldest are forgotten`, async (t) => {
+    let now = START;
+    const { journal } = await open(t, () => now);
+    for (let round = 0; round < 4; round += 1) {
+      await Promise.all([0, 1, 2].map((index) => journal.note({ entry: 3 * round + index })));
+      now += round === 1 ? -DAY : 1; // whatever the clock does
+      await journal.append(purges(1));
+    }
+    const all = Array.from({ length: 12 }, (_, index) => 11 - index);
+    for (const limit of [1, 2, 5, 12, 100]) {
+      const seen: unknown[] = [];
+      for (let before: string | undefined; ; ) {
+        const page = await journal.notes(before, limit);
+        if (page.length === 0) break;
+        t.ok(page.length <= limit);
+        seen.push(...page.map(({ entry }) => entry['entry']));
+        before = page.at(-1)?.id;
+      }
+      t.same(seen, all, `pages of ${limit}`);
+    }
+    await journal.compact(Number.NEGATIVE_INFINITY, 2);
+    const left = await entriesOf(journal);
+    t.ok(left.length >= 2 && left.length <= 6, `${left.length} entries, of two transactions at most`);
+    t.match(left, [{ entry: 11 }, { entry: 10 }]);
+    await journal.compact(Number.NEGATIVE_INFINITY, 0);
+    t.same(await entriesOf(journal), []);
+    await journal.note({ entry: 'next' });
+    t.same(await entriesOf(journal), [{ entry: 'next' }]);
+  });
+
   test(`${name}: closing finishes accepted appends and refuses further ones`, async (t) => {
     const { journal, reopen } = await open(t, () => START);
     const appended = journal.append(purges(3));
@@ -440,6 +499,10 @@ const step = fc.record({
   count: fc.integer({ min: 1, max: 6 }),
   forMs: fc.nat({ max: 5_000 }),
 });
+
+async function entriesOf(journal: AuditedJournal): Promise<unknown[]> {
+  return (await journal.notes(undefined, 100)).map(({ entry }) => entry);
+}
 
 function numbersOf(records: readonly JournalRecord[]): number[] {
   return records.map(({ seq }) => seq);

@@ -77,7 +77,7 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
     code: 'journal_foreign',
     spoil: (file) => change(file, 'PRAGMA application_id = 7'),
   },
-  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 4') },
+  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 5') },
   { what: 'an earlier version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 1') },
   { what: 'a missing table', code: 'journal_corrupt', spoil: (file) => change(file, 'DROP TABLE purge') },
   { what: 'a table too many', code: 'journal_corrupt', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
@@ -145,7 +145,7 @@ test('a journal of the format without idempotency keys is upgraded, with all tha
   const records = await before.read(0, 1_000);
   const { terms } = before.state();
   await before.close();
-  change(file, 'DROP TABLE once', 'PRAGMA user_version = 2');
+  change(file, 'DROP TABLE audit', 'DROP TABLE once', 'PRAGMA user_version = 2');
   const journal = openEmbeddedJournal(file, { now });
   t.same(await journal.read(0, 1_000), records);
   t.same(journal.state().terms.slice(0, -1), terms.slice(0, -1));
@@ -160,7 +160,7 @@ test('a journal of the format without idempotency keys is upgraded, with all tha
 test('a damaged journal of the format without idempotency keys is refused, and left unchanged', async (t) => {
   t.testdir();
   const file = await madeFile(t, 200);
-  change(file, 'DROP TABLE once', 'PRAGMA user_version = 2', 'DELETE FROM purge WHERE seq = 50');
+  change(file, 'DROP TABLE audit', 'DROP TABLE once', 'PRAGMA user_version = 2', 'DELETE FROM purge WHERE seq = 50');
   const before = readFileSync(file);
   t.throws(() => openEmbeddedJournal(file, { now }), { code: 'journal_corrupt', message: file });
   t.ok(before.equals(readFileSync(file)));

@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startChild } from '../../cli/demo/child.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
-import { SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
+import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
+import { newToken, SCOPE_KINDS } from '../../control/tokens.ts';
 import { wallNow } from '../../lib/clock.ts';
 
 const running = new Set<{ kill(signal: 'SIGKILL'): unknown }>();
@@ -68,12 +69,8 @@ export function makeToken(home: string): string {
   const data = join(home, 'seawall-data');
   mkdirSync(data, { mode: 0o700 });
   const database = openControlDatabase(join(data, 'control.sqlite'));
-  const { text } = new Tokens(database, wallNow).create({
-    name: 'load test',
-    sites: ['*'],
-    kinds: SCOPE_KINDS,
-    read: true,
-  });
+  const { stored, text } = newToken({ name: 'load test', sites: ['*'], kinds: SCOPE_KINDS, read: true }, wallNow());
+  void new SqliteTokens(database).add(stored); // written when it returns
   database.close();
   return text;
 }

@@ -1,0 +1,41 @@
+/**
+ * The store of a single control node: files in its data folder.
+ * @module
+ */
+import { openEmbeddedJournal } from '../../journal/embedded.ts';
+import type { EpochMs } from '../../lib/clock.ts';
+import { type DataFolder, openControlDatabase } from '../data-folder.ts';
+import { DrainsFile } from './drains-file.ts';
+import { SqliteTokens } from './sqlite-tokens.ts';
+import type { ControlStore } from './store.ts';
+
+export interface EmbeddedStoreOptions {
+  readonly now: () => EpochMs;
+  readonly defer?: (flush: () => void) => void;
+}
+
+/** @throws {JournalError} about the journal; {Error} that says what else cannot be used. */
+export function openEmbeddedStore(folder: DataFolder, options: EmbeddedStoreOptions): ControlStore {
+  const journal = openEmbeddedJournal(folder.journal, options);
+  try {
+    const database = openControlDatabase(folder.database);
+    try {
+      const drains = new DrainsFile(folder.drains);
+      return {
+        journal,
+        tokens: new SqliteTokens(database),
+        drains,
+        async close() {
+          await journal.close();
+          database.close();
+        },
+      };
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  } catch (error) {
+    void journal.close();
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The store of several control nodes: in etcd. They keep nothing themselves.
+ *
+ * Keys beside those of the journal (journal/etcd/layout.ts), below the same prefix:
+ *
+ *     tokens/ID       a token: the hash of its secret, and what it may do
+ *     drains/REGION   who has drained the region; null: nobody
+ * @module
+ */
+import { type EtcdOptions, openEtcdJournal } from '../../journal/etcd/journal.ts';
+import { EtcdDrains } from './etcd-drains.ts';
+import { EtcdTable } from './etcd-table.ts';
+import { EtcdTokens } from './etcd-tokens.ts';
+import type { ControlStore } from './store.ts';
+
+/** @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`, `journal_foreign`, `journal_corrupt`. */
+export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore> {
+  const journal = await openEtcdJournal(options);
+  const tokens = new EtcdTable(options, `${options.prefix}tokens/`);
+  const regions = new EtcdTable(options, `${options.prefix}drains/`);
+  const closeTables = (): void => {
+    tokens.close();
+    regions.close();
+  };
+  try {
+    const drains = await EtcdDrains.open(regions);
+    return {
+      journal,
+      tokens: new EtcdTokens(tokens),
+      drains,
+      async close() {
+        drains.close();
+        closeTables();
+        await journal.close();
+      },
+    };
+  } catch (error) {
+    closeTables();
+    await journal.close();
+    throw error;
+  }
+}

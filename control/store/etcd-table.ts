@@ -1,0 +1,132 @@
+/**
+ * Rows in etcd that all control nodes read and write: tokens, drains. Each is a key below a common beginning, with a
+ * value in JSON.
+ *
+ * A read is linearisable, and transfers what has changed since the one before: all rows are in memory. Calls that come
+ * before a read begins share it, so that their number does not matter to etcd.
+ * @module
+ */
+import { setTimeout as timeout } from 'node:timers/promises';
+import { JournalError } from '../../journal/errors.ts';
+import {
+  type EtcdAccess,
+  type EtcdChannel,
+  EtcdRefusal,
+  type RangeResponse,
+  type TxnResponse,
+} from '../../journal/etcd/connection.ts';
+import { base64, decode, encode } from '../../journal/etcd/layout.ts';
+import { callError, hasWrittenNothing, put, wasWrittenAt } from '../../journal/etcd/requests.ts';
+import { Sessions } from '../../journal/etcd/sessions.ts';
+import { later, monotonicNow, msSince } from '../../lib/clock.ts';
+
+interface Row {
+  readonly value: unknown;
+  /** Revision at which it was last written. */
+  readonly revision: string;
+}
+
+export type Rows = ReadonlyMap<string, Row>;
+
+/** Time after which a call is given up. */
+const PATIENCE_MS = 5_000;
+const PAUSE_MS = 50;
+
+export class EtcdTable {
+  readonly #start: string;
+  readonly #end: string;
+  readonly #prefix: string;
+  readonly #sessions: Sessions<{ readonly connection: EtcdChannel }>;
+  #rows = new Map<string, Row>();
+  /** Revision that the rows are of. */
+  #revision = 0n;
+  #reading: Promise<unknown> = Promise.resolve();
+  /** Read that has not begun. */
+  #queued: Promise<Rows> | undefined;
+
+  /** @param prefix - Beginning of its keys; ends with a slash. */
+  constructor(access: EtcdAccess, prefix: string) {
+    this.#prefix = prefix;
+    this.#start = base64(prefix);
+    this.#end = base64(`${prefix.slice(0, -1)}0`); // 0 comes after /
+    this.#sessions = new Sessions({
+      access,
+      begin: async (connection) => {
+        this.#forget(); // the store may be another one than before
+        return { connection };
+      },
+    });
+  }
+
+  /** @returns All rows, by their names. @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`. */
+  read(): Promise<Rows> {
+    // A read that has begun may not see what was written since.
+    this.#queued ??= this.#reading.then(() => {
+      this.#queued = undefined;
+      const run = this.#retried(() => this.#refresh());
+      this.#reading = run.catch(() => undefined);
+      return run;
+    });
+    return this.#queued;
+  }
+
+  /**
+   * Writes a row if its name was last written at the revision; `0`: never.
+   *
+   * @returns Whether it did.
+   * @throws {JournalError} (rejects) `journal_unreachable`: it may have.
+   */
+  async write(name: string, value: unknown, revision: string): Promise<boolean> {
+    const key = base64(`${this.#prefix}${name}`);
+    const text = encode(value);
+    const compare = [wasWrittenAt(key, revision)];
+    return this.#retried(async () => {
+      const { connection } = await this.#sessions.connected();
+      const failure = [{ request_range: { key } }];
+      const body = { compare, success: [put(key, text)], failure };
+      const { succeeded, responses = [] } = await connection.call<TxnResponse>('/v3/kv/txn', body);
+      // An attempt of unknown outcome may have written it.
+      return succeeded === true || responses[0]?.response_range?.kvs?.[0]?.value === text;
+    });
+  }
+
+  close(): void {
+    this.#sessions.close();
+  }
+
+  async #refresh(): Promise<Rows> {
+    const { connection } = await this.#sessions.connected();
+    const range = { key: this.#start, range_end: this.#end };
+    const since = { ...range, min_mod_revision: String(this.#revision + 1n) };
+    const { header, kvs = [], count = '0' } = await connection.call<RangeResponse>('/v3/kv/range', since);
+    for (const row of kvs) {
+      const name = Buffer.from(row.key, 'base64').toString().slice(this.#prefix.length);
+      this.#rows.set(name, { value: decode(row), revision: row.mod_revision });
+    }
+    this.#revision = BigInt(header.revision);
+    if (this.#rows.size === Number(count)) return new Map(this.#rows);
+    // Somebody has deleted rows, which no control node does.
+    this.#forget();
+    return this.#refresh();
+  }
+
+  #forget(): void {
+    this.#rows = new Map();
+    this.#revision = 0n;
+  }
+
+  /** Tries again, with another member, what may be tried again. */
+  async #retried<T>(call: () => Promise<T>): Promise<T> {
+    const giveUpAt = later(monotonicNow(), PATIENCE_MS);
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        const isFinal = error instanceof JournalError ? error.code !== 'journal_unreachable' : hasWrittenNothing(error);
+        if (error instanceof EtcdRefusal) this.#sessions.leave();
+        if (isFinal || msSince(giveUpAt) >= 0) throw callError(error);
+        await timeout(PAUSE_MS);
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Contract of every store of control nodes: tokens, drains, the audit log and purges. Its journal has a contract of its
+ * own (test/journal/contract.ts).
+ * @module
+ */
+import { type Test, test } from 'tap';
+import type { Drain } from '../../control/drains.ts';
+import type { ControlStore } from '../../control/store/store.ts';
+import { newToken, Tokens } from '../../control/tokens.ts';
+import { type EpochMs, epochMs } from '../../lib/clock.ts';
+import { aPurge } from '../journal/contract.ts';
+
+export interface OpenedStore {
+  readonly store: ControlStore;
+  /** Opens what is stored once more, as another process does: beside this one where that is possible, or after it. */
+  again(): Promise<OpenedStore>;
+}
+
+/** Makes a new, empty store that is gone after the test. */
+export type OpenStore = (t: Test, now: () => EpochMs) => Promise<OpenedStore>;
+
+const START = Date.UTC(2026, 0, 1);
+const now = (): EpochMs => epochMs(START);
+const WANTED = { name: 'deploy', sites: ['shop'], kinds: ['url', 'tag'], read: true } as const;
+const DRAIN: Drain = { by: 'ops (0123456789abcdef)', since: '2026-01-01T00:00:00.000Z', reason: 'größer "☃"' };
+
+export function storeContract(name: string, open: OpenStore): void {
+  test(`${name}: a token is found by its text, by each that has the store open, until it is revoked`, async (t) => {
+    const { store, again } = await open(t, now);
+    const tokens = new Tokens(store.tokens, now);
+    t.same(await tokens.list(), []);
+    const { token, text } = await tokens.create(WANTED);
+    const other = await tokens.create({ ...WANTED, name: 'other', expires: START + 1 });
+    t.same(await tokens.find(text), token);
+    t.match(token, { ...WANTED, created: START, expires: undefined, revoked: undefined });
+    t.equal(await tokens.find(`${text.slice(0, -2)}AA`), undefined, 'a wrong secret');
+    t.equal(await tokens.find('nonsense'), undefined);
+    const elsewhere = new Tokens((await again()).store.tokens, now);
+    t.same(await elsewhere.find(text), token);
+    t.equal(await elsewhere.revoke(token.id), true);
+    t.equal(await elsewhere.revoke(token.id), false);
+    t.equal(await elsewhere.revoke('0000000000000000'), false);
+    t.equal(await elsewhere.find(text), undefined);
+    t.match(
+      await elsewhere.list(),
+      [
+        { id: other.token.id, expires: START + 1 },
+        { id: token.id, revoked: START },
+      ].sort(byId),
+    );
+  });
+
+  test(`${name}: two tokens with one id are refused`, async (t) => {
+    const { store } = await open(t, now);
+    const { stored } = newToken(WANTED, now());
+    await store.tokens.add(stored);
+    await t.rejects(store.tokens.add({ ...stored, name: 'another' }));
+    t.match(await store.tokens.list(), [{ name: 'deploy' }]);
+  });
+
+  test(`${name}: a region is drained until it is no more, whichever process is asked`, async (t) => {
+    const first = await open(t, now);
+    t.equal(await first.store.drains.set('eu', DRAIN), true);
+    t.equal(await first.store.drains.set('eu', { ...DRAIN, reason: 'again' }), false);
+    t.equal(await first.store.drains.set('us', undefined), false);
+    t.equal(await first.store.drains.set('us', DRAIN), true);
+    const second = await first.again();
+    t.same(
+      [...second.store.drains.all],
+      [
+        ['eu', DRAIN],
+        ['us', DRAIN],
+      ],
+    );
+    t.equal(await second.store.drains.set('eu', undefined), true);
+    const third = await second.again();
+    t.same([...third.store.drains.all.keys()], ['us']);
+    t.equal(await third.store.drains.set('eu', DRAIN), true, 'and again');
+    t.same([...third.store.drains.all.keys()].sort(), ['eu', 'us']);
+  });
+
+  test(`${name}: a purge and its audit entry are found by another process`, async (t) => {
+    const { store, again } = await open(t, now);
+    await store.journal.append([aPurge()], undefined, ({ first }) => ({ action: 'purge', first }));
+    const { journal } = (await again()).store;
+    t.equal((await journal.current()).newest, 1);
+    t.match(await journal.notes(undefined, 10), [{ entry: { action: 'purge', first: 1 } }]);
+  });
+}
+
+function byId(one: { id: string }, other: { id: string }): number {
+  return one.id < other.id ? -1 : 1;
+}
