@@ -123,7 +123,7 @@ export class EtcdJournal implements AuditedJournal {
         key: layout.auditStart,
         // The transaction that `before` is of is read again, for the entries before it.
         range_end: name === undefined ? layout.auditEnd : layout.audit(`${name}\0`),
-        limit,
+        limit: limit + 1,
         sort_order: 'DESCEND',
         sort_target: 'KEY',
       });
