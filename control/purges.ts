@@ -167,7 +167,7 @@ export class Purges {
   }
 }
 
-/** Errors of an append of which nobody knows whether it is in the journal. */
+/** Errors after which it is not known whether the append is in the journal. */
 const UNCONFIRMED: ReadonlySet<string> = new Set(['journal_unconfirmed', 'journal_broken']);
 
 const RETRY_AFTER = { 'retry-after': '1' };

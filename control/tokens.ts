@@ -56,7 +56,7 @@ export interface StoredToken extends Token {
   readonly hash: Uint8Array;
 }
 
-/** Where tokens are kept. Each call sees what was written before it, by whichever process. */
+/** Store of tokens. Each call sees what any process has written before it. */
 export interface TokenStore {
   add(token: StoredToken): Promise<void>;
   find(id: string): Promise<StoredToken | undefined>;

@@ -4,7 +4,7 @@
  * Keys beside those of the journal (journal/etcd/layout.ts), below the same prefix:
  *
  *     tokens/ID       a token: the hash of its secret, and what it may do
- *     drains/REGION   who has drained the region; null: nobody
+ *     drains/REGION   the drain of a region: by, since, reason; null: it is not drained
  * @module
  */
 import { type EtcdOptions, openEtcdJournal } from '../../journal/etcd/journal.ts';

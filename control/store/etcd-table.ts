@@ -105,7 +105,7 @@ export class EtcdTable {
     }
     this.#revision = BigInt(header.revision);
     if (this.#rows.size === Number(count)) return new Map(this.#rows);
-    // Somebody has deleted rows, which no control node does.
+    // Rows have been deleted, by another program: no control node does that.
     this.#forget();
     return this.#refresh();
   }

@@ -1,5 +1,5 @@
 /**
- * Everything that control nodes keep: one store, in the data folder or in etcd (test/control/store-contract.ts is the
+ * Store of everything that control nodes keep, in the data folder or in etcd (test/control/store-contract.ts is the
  * contract of both).
  * @module
  */
