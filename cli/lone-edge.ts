@@ -1,12 +1,12 @@
 /**
- * An edge of one process. With a disk cache and without a control node it keeps a journal of its own, so that a restart
+ * An edge of one thread, the main one. With a disk cache and without a control node it keeps a journal of its own, so that a restart
  * undoes no purge.
  * @module
  */
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import type { EdgeNode } from '../edge/node.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { startEdgeProcess } from './edge-process.ts';
+import { startEdgeThread } from './edge-thread.ts';
 import { startOwnJournal, withJournal } from './workers/journal.ts';
 
 export interface LoneEdgeOptions {
@@ -24,7 +24,7 @@ export async function startLoneEdge({
   const journal =
     edge.disk === undefined ? undefined : await startOwnJournal({ region, edge, current: () => current, log });
   try {
-    const node = await startEdgeProcess({ region: withJournal(region, journal), edge, log });
+    const node = await startEdgeThread({ region: withJournal(region, journal), edge, log });
     return {
       name: node.name,
       addresses: node.addresses,

@@ -1,5 +1,5 @@
 /**
- * Node.js flags of processes that run nodes.
+ * Node.js flags of processes that run nodes; they count for all threads.
  * @module
  */
 

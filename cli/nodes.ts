@@ -34,7 +34,7 @@ export interface RunningNode {
   readonly name: string;
   readonly role: Role;
   readonly addresses: Addresses;
-  /** Its processes, where it is more than this one. */
+  /** Its workers, where it has several. */
   readonly workers?: readonly WorkerState[];
   /** Serves what the new configs say. */
   reload(regions: readonly RegionConfig[]): void;
@@ -51,8 +51,8 @@ export interface NodePlan {
   readonly addresses: Addresses;
   /** All that it listens on for visitors, where that may be more than one. */
   readonly entrances?: readonly string[];
-  /** Number of processes of an edge. */
-  readonly processes?: number;
+  /** Number of workers of an edge. */
+  readonly workers?: number;
   /** True if it opens the location databases of its region. */
   readonly locates: boolean;
   /** @returns Where in the file it is written. */
@@ -96,7 +96,7 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     role: 'edge',
     region,
     addresses: edge,
-    processes: workersOf(edge),
+    workers: workersOf(edge),
     locates: locatesVisitors(region),
     pathOf: (key) => ['edges', index, key],
     async start(log) {
@@ -213,7 +213,7 @@ function refusedListener(
 function workersProblem(plan: NodePlan, count: number | undefined): ConfigProblem {
   return inFile(plan)(
     'workers',
-    `${plan.name} runs as ${count === 1 ? 'one process' : `${count} processes`}, and a running edge keeps their number`,
+    `${plan.name} runs as ${count === 1 ? 'one worker' : `${count} workers`}, and a running edge keeps their number`,
     `Write \`workers: ${count}\`, or restart ${plan.name}.`,
   );
 }
@@ -289,8 +289,8 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
       const located = changes.filter(({ plan, before }) => opensDatabases(plan, before));
       return [
         ...changes
-          .filter(({ plan, before }) => plan.processes !== before.processes)
-          .map(({ plan, before }) => workersProblem(plan, before.processes)),
+          .filter(({ plan, before }) => plan.workers !== before.workers)
+          .map(({ plan, before }) => workersProblem(plan, before.workers)),
         ...(await databaseProblems([...new Set(located.map(({ plan }) => plan.region))])),
       ];
     },

@@ -40,9 +40,9 @@ export async function flush(out: Writable): Promise<void> {
 }
 
 /**
- * Lines of several processes on one output, each whole: what processes write to
+ * Lines of several threads on one output, each whole: what threads write to
  * one pipe by themselves runs into each other. When the output's reader is
- * slow, nothing more is read of the processes, which then leave lines out.
+ * slow, nothing more is read of the threads, which then leave lines out.
  */
 export class Lines {
   readonly #out: Writable;
@@ -74,7 +74,7 @@ export class Lines {
       if (partialBytes > MAX_LINE_BYTES) partial = [];
       else if (rest.length > 0) partial.push(rest);
     });
-    source.on('error', () => undefined); // its process has ended
+    source.on('error', () => undefined); // its thread has ended
     source.once('close', () => this.#waiting.delete(source));
   }
 

@@ -13,8 +13,8 @@ export interface ReadyNode {
   readonly listen_tls?: string;
   readonly tier?: string;
   readonly control?: string;
-  /** Its processes, where it is more than one. */
-  readonly workers?: readonly { readonly name: string; readonly pid: number | undefined }[];
+  /** Its threads, where there are several. */
+  readonly workers?: readonly { readonly name: string; readonly thread: number | undefined }[];
 }
 
 /** The one line of `--json`. */
@@ -35,7 +35,7 @@ export function readyLine(nodes: readonly RunningNode[]): ReadyLine {
       ...(listen_tls !== undefined && { listen_tls }),
       ...(tier !== undefined && { tier }),
       ...(control !== undefined && { control }),
-      ...(workers && { workers: workers.map(({ name, pid }) => ({ name, pid })) }),
+      ...(workers && { workers: workers.map(({ name, thread }) => ({ name, thread })) }),
     })),
   };
 }

@@ -65,7 +65,7 @@ ${RUN_ABOUT}`,
     workers: {
       type: 'text',
       value: 'N',
-      help: 'Processes that share the work and the memory. By default one for each core.',
+      help: 'Threads that share the work and the memory. By default one for each core.',
     },
     'access-log': {
       type: 'text',

@@ -1,5 +1,5 @@
 /**
- * The processes that share an edge's work: how many, and what each of them has
+ * The threads that share an edge's work: how many, and what each of them has
  * of what the edge as a whole may use.
  * @module
  */
@@ -11,7 +11,7 @@ export function workersOf({ workers }: EdgeConfig, cores: number = availablePara
   return workers ?? cores;
 }
 
-/** @returns The name by which one process of an edge is known in logs and receipts: `eu-1#2/4`. */
+/** @returns The name by which one worker of an edge is known in logs and receipts: `eu-1#2/4`. */
 export function workerName(edge: string, index: number, count: number): string {
   return `${edge}#${index}/${count}`;
 }

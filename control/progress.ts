@@ -4,7 +4,7 @@
  * Durations are in memory only: after a restart a receipt still lists the nodes that have applied a purge, but not
  * when.
  *
- * Each process of an edge reports for itself. The names that they report under say how many there are (`eu-1#2/4`):
+ * Each worker of an edge reports for itself. The names that they report under say how many there are (`eu-1#2/4`):
  * region files do not.
  * @module
  */

@@ -37,7 +37,7 @@ export interface EdgeOptions {
   readonly edge: EdgeConfig;
   /** Access to the origin without a shield; absent: never. */
   readonly origin?: OriginAccess | undefined;
-  /** Worker of the edge that this process is; absent: the only one. */
+  /** Worker of the edge that this thread is; absent: the only one. */
   readonly worker?: WorkerOptions | undefined;
   /** `prepared` but for tests that compare the ways to deliver: the answers are the same. */
   readonly delivery?: Delivery | undefined;
@@ -47,7 +47,7 @@ export interface EdgeOptions {
   readonly componentEvents?: ComponentEvents | undefined;
 }
 
-/** One of several processes that are one edge. */
+/** One of several threads that are one edge. */
 export interface WorkerOptions extends SharedTls {
   /** In the log and in receipts. */
   readonly name: string;
@@ -60,13 +60,13 @@ export interface EdgeNode {
     readonly listen_tls: string | undefined;
     readonly tier: string;
     readonly control: string | undefined;
-    /** Address for the edge's other processes. */
+    /** Address for the edge's other workers. */
     readonly worker: string | undefined;
   };
   readonly core: NodeCore;
   /** Requests that were answered with prepared bytes. */
   readonly answeredPrepared: number;
-  /** The edge's processes, this one included. */
+  /** The edge's workers, this one included. */
   setWorkers(workers: readonly WorkerAddress[]): void;
   /** Other keys for session tickets, from now on. */
   setTicketKeys(keys: Buffer): void;
@@ -100,7 +100,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   const reusePort = worker !== undefined;
   const secret = (): string => config.value.tier_secret;
   const forNodes = { core, secret, routing: routingOf(parts, options) };
-  // First, so that it is closed last. A worker's is that of the whole edge, in the process that started it.
+  // First, so that it is closed last. A worker's is that of the whole edge, in the main thread.
   const hosts = (): readonly string[] => config.value.control_hosts;
   const { control } = await components.listen(
     { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { secret, hosts }) },

@@ -1,5 +1,5 @@
 /**
- * Route of a miss: the edge that owns the key, then (if that is this edge, and it has several processes) the worker
+ * Route of a miss: the edge that owns the key, then (if that is this edge, and it has several workers) the worker
  * that owns it, then a shield of the site, then the origin itself.
  *
  * The two circles of ownership are apart, so that edges need not know how many
@@ -42,7 +42,7 @@ interface Peer {
   readonly config: string;
 }
 
-/** A process of this edge, as the others reach it. */
+/** A worker of this edge, as the others reach it. */
 export interface WorkerAddress {
   readonly name: string;
   /** HOST:PORT of a listener of its own for nodes. */
@@ -54,13 +54,13 @@ export interface KeyOwner {
   /** Version of the rings that it was found in. */
   readonly version: number;
   readonly key: string;
-  /** True if it is this process's own, unless this has more than its share in flight. */
+  /** True if it is this worker's own, unless this has more than its share in flight. */
   readonly isOwn: boolean;
-  /** The edge that owns it, with all its processes. */
+  /** The edge that owns it, with all its workers. */
   readonly edge: string;
 }
 
-/** Workers of this edge, and the one that this process is. */
+/** Workers of this edge, and the one that this thread is. */
 export interface Workers {
   readonly self: string;
   /** All of them, this one included; those that are not up yet are left out. */
@@ -95,7 +95,7 @@ export class Peers {
     this.#update(region, this.#workers);
   }
 
-  /** The processes of this edge are others, or elsewhere, from now on. */
+  /** The workers of this edge are others, or elsewhere, from now on. */
   setWorkers(workers: Workers): void {
     this.#update(this.#region, workers);
   }
@@ -132,7 +132,7 @@ export class Peers {
     }
   }
 
-  /** @returns Nodes to ask before this process acts as the owner, for one request. */
+  /** @returns Nodes to ask before this thread acts as the owner, for one request. */
   hops(key: string, asked: 'by-visitor' | 'by-edge' | 'by-worker'): Hops {
     const owners = asked === 'by-visitor' ? this.owners(key) : NO_NODES;
     const workers = asked === 'by-worker' ? NO_NODES : this.workers(key);
@@ -155,7 +155,7 @@ export class Peers {
    * Load is not bounded here: passing over the owner would mean another request for the same key, and no shield may
    * be there to make one of the two.
    *
-   * @returns The processes of this edge to ask for what the edge owns, before this one takes the owner's part.
+   * @returns The workers of this edge to ask for what the edge owns, before this one takes the owner's part.
    */
   workers(key: string): readonly NodeClient[] {
     if (this.#workers.all.length <= 1) return NO_NODES;
@@ -170,7 +170,7 @@ export class Peers {
     return { version: this.version, key, isOwn, edge };
   }
 
-  /** @returns Whether this process answers as the owner now: `owners` and `workers` would be empty. */
+  /** @returns Whether this thread answers as the owner now: `owners` and `workers` would be empty. */
   isOwner({ key, isOwn, edge }: KeyOwner): boolean {
     // Below the floor the load does not count, as in `owners`.
     if (this.#inFlight(edge) < LOAD_FLOOR) return isOwn;

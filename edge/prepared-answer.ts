@@ -28,7 +28,7 @@ const A_GET = { method: 'GET' };
 export class PreparedAnswer {
   /** True if the request is answered by this. */
   isFound = false;
-  /** True if the response belongs to this process, not a copy of another's. */
+  /** True if the response belongs to this thread, not a copy of another's. */
   isOwner = false;
   status = 0;
   /** Lookup of a request that is not answered by this: good until anything else happens. */
@@ -188,7 +188,7 @@ function keyOf(
   return joined.join(around.prefix, target.bytes, target.targetFrom, target.targetTo, around.suffix);
 }
 
-/** Returns whether this process answers as the owner of the response. */
+/** Returns whether this thread answers as the owner of the response. */
 function isOwner(
   { peers }: EdgeContext,
   prepared: Prepared,

@@ -17,7 +17,7 @@ export interface VisitorTls {
   close(): void;
 }
 
-/** State shared by the processes of one edge. */
+/** State shared by the workers of one edge. */
 export interface SharedTls {
   /** Keys that encrypt session tickets in all of them. */
   readonly ticketKeys: Buffer;
@@ -26,7 +26,7 @@ export interface SharedTls {
   readonly onCertificate: (known: KnownCertificate) => void;
 }
 
-/** @param shared - Where the machine has several processes. */
+/** @param shared - Where the edge has several workers. */
 export function visitorTls(
   core: NodeCore,
   { sites }: RegionConfig,

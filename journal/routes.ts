@@ -1,6 +1,6 @@
 /**
  * Routes of the journal for nodes (wire.ts), written once: the control node
- * mounts them on its server, an edge of several processes on one for its
+ * mounts them on its server, an edge of several threads on one for its
  * workers.
  * @module
  */

@@ -256,15 +256,16 @@ export const METRICS = {
     type: 'gauge',
     roles: ['edge'],
     labels: {},
-    help: 'Processes of this edge that serve.',
+    help: 'Threads of this edge that serve.',
     watch: 'Less than `workers`: some are being restarted. The log says why they ended.',
   },
   seawall_worker_restarts_total: {
     type: 'counter',
     roles: ['edge'],
     labels: {},
-    help: 'Processes of this edge that ended and were replaced.',
-    watch: 'Any increase: a crash, or the system ended the process for lack of memory.',
+    help: 'Threads of this edge that ended and were replaced.',
+    watch:
+      'Any increase: an error that nothing caught, a heap that was full, or an event loop that stood still; the log says which.',
   },
   seawall_purges_total: {
     type: 'counter',

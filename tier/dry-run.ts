@@ -25,7 +25,7 @@ const bodySchema = z.strictObject({
     .max(1_000),
 });
 
-/** Returns the number of matching responses, in all processes of the node. */
+/** Returns the number of matching responses, in all threads of the node. */
 export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise<number>;
 
 /** @returns The answer to `POST /v1/matches`: `{"matches":N}`. */

@@ -38,7 +38,7 @@ export interface TierListenerOptions {
   readonly address: string;
   readonly secret: () => string;
   readonly routing: RoutingFor;
-  /** True if other processes listen on the address as well. */
+  /** True if other threads listen on the address as well. */
   readonly reusePort?: boolean;
 }
 

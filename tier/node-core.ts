@@ -35,7 +35,7 @@ export interface ServedSite {
 
 export interface NodeCoreOptions {
   readonly name: string;
-  /** The process of the node that this is, where there are several; by default the node itself. */
+  /** The worker of the node that this is, where there are several; by default the node itself. */
   readonly member?: string | undefined;
   readonly role: 'edge' | 'shield';
   readonly memoryBytes: number;
@@ -90,7 +90,7 @@ export interface Finishing {
 
 export class NodeCore {
   readonly name: string;
-  /** Name of this process for the journal and in receipts. */
+  /** Name of this worker for the journal and in receipts. */
   readonly member: string;
   readonly log: Logger;
   readonly #refusals = new Repeated();
@@ -110,7 +110,7 @@ export class NodeCore {
   readonly purging: Purging;
   #disk: SegmentDisk | undefined;
   #siteOf!: (host: string) => ServedSite | undefined;
-  /** Edges of the region, this one included: another of its processes may have answered. */
+  /** Edges of the region, this one included: another of its workers may have answered. */
   #edges: ReadonlySet<string>;
   readonly #isPeer = (name: string): boolean => this.#edges.has(name);
 

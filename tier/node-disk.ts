@@ -1,9 +1,9 @@
 /**
  * The disk of a node: opened beside its memory, and told of in log, metrics and health.
  *
- * The processes of an edge have parts of the keys, and each has a folder of its own within that of the node, such as
+ * The workers of an edge have parts of the keys, and each has a folder of its own within that of the node, such as
  * `2-of-4`. When their number changes the keys change their owners, so folders of another number are removed: their
- * responses may have been replaced meanwhile by another process.
+ * responses may have been replaced meanwhile by another worker.
  * @module
  */
 import { readdir, rm } from 'node:fs/promises';
@@ -94,7 +94,7 @@ async function upToDate({ ledger, now }: NodeCore): Promise<void> {
 
 const OF_A_PROCESS = /^\d+-of-(\d+)$/;
 
-/** Removes the folders of another number of processes. @throws {DiskInUseError} */
+/** Removes the folders of another number of workers. @throws {DiskInUseError} */
 async function removeOthers(path: string, count: number): Promise<void> {
   for (const name of await readdir(path).catch(() => [])) {
     const of = OF_A_PROCESS.exec(name)?.[1];

@@ -36,7 +36,7 @@ export interface TierCall {
   readonly proto: 'http' | 'https';
   /**
    * `owner`: an edge asks another one as the owner of the key, which then goes to the shield, never to a third edge.
-   * `worker`: a process of an edge asks another one of the same edge as the owner, which then goes to the shield.
+   * `worker`: a worker of an edge asks another one of the same edge as the owner, which then goes to the shield.
    */
   readonly ask: 'owner' | 'worker' | 'shield';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */

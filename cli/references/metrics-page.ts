@@ -23,7 +23,7 @@ const GROUPS: readonly Group[] = [
   },
   {
     title: 'Edges',
-    about: 'At `control` of the edge. An edge of one process has no metrics of workers.',
+    about: 'At `control` of the edge. An edge of one worker has no metrics of workers.',
     has: (roles) => roles.includes('edge') && !roles.includes('shield'),
   },
   {

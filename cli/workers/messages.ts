@@ -1,5 +1,5 @@
 /**
- * Messages between the supervisor of an edge and its workers, over the channel that `fork` opens.
+ * Messages between the supervisor of an edge, in the main thread, and its workers.
  * @module
  */
 import type { PurgeRecord } from '../../cache/ledger.ts';
@@ -7,24 +7,32 @@ import type { RegionConfig } from '../../config/schema.ts';
 import type { WorkerAddress } from '../../edge/peers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 
+/** Data that a worker's thread starts with. */
+export interface WorkerData {
+  readonly start: StartMessage;
+  /** Heartbeat in shared memory: the worker's event loop counts it up. */
+  readonly beats: Int32Array;
+}
+
+export interface StartMessage {
+  /** With this worker's share of memory and connections (config/workers.ts). */
+  readonly region: RegionConfig;
+  readonly edge: string;
+  /** `eu-1#2/4`. */
+  readonly worker: string;
+  readonly logLevel: string;
+  readonly ticketKeys: Uint8Array;
+  /** Latest certificates of the workers, including those that have exited. */
+  readonly certificates: readonly KnownCertificate[];
+}
+
 export type ToWorker =
-  | {
-      /** Once, first. */
-      readonly kind: 'start';
-      /** With this worker's share of memory and connections (config/workers.ts). */
-      readonly region: RegionConfig;
-      readonly edge: string;
-      /** `eu-1#2/4`. */
-      readonly worker: string;
-      readonly logLevel: string;
-      readonly ticketKeys: Uint8Array;
-      /** Latest certificates of the workers, including those that have exited. */
-      readonly certificates: readonly KnownCertificate[];
-    }
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
   | { readonly kind: 'workers'; readonly all: readonly WorkerAddress[] }
-  | { readonly kind: 'ask'; readonly id: number; readonly question: Question };
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** It takes nothing new, finishes what is in flight, and ends. */
+  | { readonly kind: 'close' };
 
 export type Question =
   | { readonly about: 'metrics' }
@@ -42,12 +50,13 @@ export interface WorkerAddresses {
 /** Metrics as prom-client's `getMetricsAsJSON` gives them. */
 export type Metrics = readonly object[];
 
-/** Heartbeat interval of a serving worker. */
+/** Interval of checks of a worker's heartbeat. */
 export const ALIVE_MS = 1_000;
+/** Interval of heartbeats. */
+export const BEAT_MS = 250;
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
-  | { readonly kind: 'alive' }
   /** It shows this one from now on. */
   | { readonly kind: 'certificate'; readonly known: KnownCertificate }
   /** It cannot start, and ends; with what is needed to say why. */

@@ -1,5 +1,5 @@
 /**
- * The metrics of an edge of several processes: counters add up, and gauges as
+ * The metrics of an edge of several threads: counters add up, and gauges as
  * each of them says (sum, least, most).
  * @module
  */
@@ -8,13 +8,13 @@ import type { Metrics } from './messages.ts';
 
 type Metric = MetricObjectWithValues<MetricValue<string>>;
 
-/** Metric types whose values outlive the process that counted them; prom-client's names. */
+/** Metric types whose values outlive the thread that counted them; prom-client's names. */
 const COUNTING: ReadonlySet<string> = new Set(['counter', 'histogram']);
 
 export class WorkerMetrics {
   /** By worker: what it last said. */
   readonly #last = new Map<string, Metrics>();
-  /** Final values of processes that have exited: sums must not decrease. */
+  /** Final values of threads that have exited: sums must not decrease. */
   #ended: Metrics = [];
 
   /** @param metrics - `undefined` when it did not answer: what it said last counts. */
@@ -22,7 +22,7 @@ export class WorkerMetrics {
     if (metrics !== undefined) this.#last.set(worker, metrics);
   }
 
-  /** Its process has ended; the next one counts from 0. */
+  /** Its thread has ended; the next one counts from 0. */
   async ended(worker: string): Promise<void> {
     const last = this.#last.get(worker);
     if (last === undefined) return;

@@ -1,7 +1,6 @@
 /**
- * An edge of several processes, as one node: starts the workers, replaces
- * those that end, and answers operators for all of them. It is not on a
- * request's path; what it holds is the control listener.
+ * An edge of several threads, as one node: starts the workers, replaces those that end, and answers operators for all of
+ * them. It is not on a request's path; what it holds, in the main thread, is the control listener.
  * @module
  */
 import { once } from 'node:events';
@@ -19,12 +18,13 @@ import { Components } from '../../lib/components.ts';
 import { type Health, listenForControl } from '../../telemetry/control-listener.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { collectProcessMetrics } from '../../telemetry/registry.ts';
 import { answerMatches } from '../../tier/dry-run.ts';
 import { Lines } from '../output.ts';
 import { startOwnJournal, type WorkerJournal, withJournal } from './journal.ts';
 import type { Metrics, Question, WorkerAddresses } from './messages.ts';
 import { CONTENT_TYPE, WorkerMetrics } from './metrics.ts';
-import { WorkerProcess } from './worker-process.ts';
+import { WorkerThread } from './worker-thread.ts';
 
 export interface WorkersOptions {
   readonly region: RegionConfig;
@@ -45,7 +45,8 @@ export interface RunningWorkers {
 export interface WorkerState {
   /** `eu-1#2`. */
   readonly name: string;
-  readonly pid: number | undefined;
+  /** Number of its thread, as in `/proc` and profiles. */
+  readonly thread: number | undefined;
   readonly serving: boolean;
 }
 
@@ -54,7 +55,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const { edge, count, log } = options;
   const { name } = edge;
   let { region } = options;
-  // Workers share an address with any process that shares it, such as another edge that was started by mistake.
+  // Workers share an address with any program that shares it, such as another edge that was started by mistake.
   // The control listener opens last: a port that is taken should be known before workers start.
   for (const address of [edge.listen, edge.listen_tls, edge.tier, edge.control]) await checkFree(address);
   await checkNodeInternals(log);
@@ -70,6 +71,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const metrics = new WorkerMetrics();
   const own = new Registry();
   own.setDefaultLabels({ node: name, role: 'edge' });
+  collectProcessMetrics(own);
   gauge(own, 'seawall_workers', () => workers.filter(({ addresses }) => addresses !== undefined).length);
   counters(own, 'seawall_worker_restarts_total', () => [[{}, workers.reduce((sum, one) => sum + one.restarts, 0)]]);
   /** A worker that takes the place of another shows what that one did, though its files cannot be used any more. */
@@ -83,13 +85,13 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const output = new Lines(process.stdout);
   const workers = Array.from({ length: count }, (_, index) => {
     const worker = workerName(name, index + 1, count);
-    return new WorkerProcess({
+    return new WorkerThread({
       name: worker,
       log,
       now: monotonicNow,
       output,
+      memoryBytes: () => memoryOf(configNow(), name),
       startMessage: () => ({
-        kind: 'start',
         region: configNow(),
         edge: name,
         worker,
@@ -104,7 +106,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       },
     });
   });
-  /** Tells all of all; one that has ended keeps its place on the ring until another process takes it. */
+  /** Tells all of all; one that has ended keeps its place on the ring until another thread takes it. */
   const known = new Map<string, string>();
   const introduce = (): void => {
     for (const worker of workers) {
@@ -117,30 +119,25 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   tickets.onChange(() => {
     for (const worker of workers) worker.send({ kind: 'tickets', keys: tickets.current });
   });
-  const killAll = (): void => {
-    for (const worker of workers) worker.kill();
-  };
-  process.once('exit', killAll);
   const askAll = (question: Question): Promise<(Metrics | number | undefined)[]> =>
     Promise.all(workers.map((worker) => worker.ask(question)));
   const stateOf = (): WorkerState[] =>
     workers.map((worker) => ({
       name: worker.name.split('/')[0] as string,
-      pid: worker.pid,
+      thread: worker.thread,
       serving: worker.addresses !== undefined,
     }));
 
   /** The first one takes the ports where the config leaves them open; the others share them. */
   async function startAll(): Promise<void> {
     try {
-      const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]];
+      const [first, ...others] = workers as [WorkerThread, ...WorkerThread[]];
       bound = await first.start();
       const started = await Promise.allSettled(others.map((worker) => worker.start()));
       for (const result of started) if (result.status === 'rejected') throw result.reason;
       await askAll({ about: 'matches', records: [] }); // messages keep their order: by then each knows all others
     } catch (error) {
-      killAll();
-      process.off('exit', killAll);
+      await Promise.all(workers.map((worker) => worker.kill()));
       throw error;
     }
   }
@@ -151,7 +148,6 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.close()));
-      process.off('exit', killAll);
     },
   });
   const { control: address } = edge;
@@ -226,6 +222,10 @@ function certificatesOf({ sites }: RegionConfig, known: readonly KnownCertificat
 
 function isOfSameFiles(one: NonNullable<SiteConfig['tls']>, other: NonNullable<SiteConfig['tls']>): boolean {
   return one.cert_file === other.cert_file && one.key_file === other.key_file;
+}
+
+function memoryOf(region: RegionConfig, name: string): number {
+  return edgeOf(region, name).memory ?? region.memory;
 }
 
 function edgeOf({ edges, file }: RegionConfig, name: string): EdgeConfig {

@@ -1,84 +1,65 @@
 /**
- * The program of one worker of an edge: started by the edge's supervisor, which
- * tells it everything it has to know.
+ * The program of one worker of an edge: a thread, started by the edge's supervisor, which tells it everything it has to
+ * know.
  * @module
  */
-import '../ignored-signals.ts';
-import { once } from 'node:events';
-import type { RegionConfig } from '../../config/schema.ts';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
-import { monotonicNow } from '../../lib/clock.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/dry-run.ts';
-import { startEdgeProcess } from '../edge-process.ts';
+import { startEdgeThread } from '../edge-thread.ts';
 import { isSystemError } from '../failure.ts';
-import { closeLimitMs } from '../run.ts';
-import { runUntilStopped, type Service } from '../signals.ts';
-import { ALIVE_MS, type FromWorker, type Metrics, type Question, type ToWorker } from './messages.ts';
+import { BEAT_MS, type FromWorker, type Metrics, type Question, type ToWorker, type WorkerData } from './messages.ts';
 
-function send(message: FromWorker): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  // Without a supervisor there is no receiver; its end is noticed elsewhere.
-  if (process.send === undefined || !process.connected) resolve();
-  else process.send(message, undefined, undefined, () => resolve());
-  return promise;
-}
-
-process.stdout.on('error', () => undefined); // the supervisor is gone: it hears of that elsewhere
-
-const [first] = (await once(process, 'message')) as [ToWorker];
-if (first.kind !== 'start') throw new TypeError('the first message has to be `start`');
-const { edge: name, worker, logLevel, certificates } = first;
-const ticketKeys = Buffer.from(first.ticketKeys);
-let { region } = first;
+if (parentPort === null) throw new TypeError('a worker is a thread of a process');
+const port = parentPort;
+const { start, beats } = workerData as WorkerData;
+const { region, edge: name, worker, logLevel, certificates } = start;
 const log = createLog({ name: worker.split('/')[0] as string, ...(isLogLevel(logLevel) && { level: logLevel }) });
+
+setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS).unref();
+
+function send(message: FromWorker): void {
+  port.postMessage(message);
+}
 
 const shared: WorkerOptions = {
   name: worker,
-  ticketKeys,
+  ticketKeys: Buffer.from(start.ticketKeys),
   certificates,
-  onCertificate: (known) => void send({ kind: 'certificate', known }),
+  onCertificate: (known) => send({ kind: 'certificate', known }),
 };
 
-async function start(): Promise<Service> {
-  const edge = region.edges.find((one) => one.name === name);
-  if (edge === undefined) throw new TypeError(`no edge ${name}`);
-  let node: EdgeNode;
+/** Messages are kept until there is a node for them: one may come while it starts. */
+const started = startNode();
+port.on('message', (message: ToWorker) => void started.then((node) => node && onMessage(node, message)));
+
+async function startNode(): Promise<EdgeNode | undefined> {
   try {
-    node = await startEdgeProcess({ region, edge, log, worker: shared });
+    const edge = region.edges.find((one) => one.name === name);
+    if (edge === undefined) throw new TypeError(`no edge ${name}`);
+    const node = await startEdgeThread({ region, edge, log, worker: shared });
+    const { listen, listen_tls, tier, worker: own = '' } = node.addresses;
+    send({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
+    return node;
   } catch (error) {
-    await fail(error);
-    throw error;
+    send(failure(error));
+    process.exit(1);
   }
-  process.on('message', (message: ToWorker) => void onMessage(node, message));
-  const { listen, listen_tls, tier, worker: own = '' } = node.addresses;
-  await send({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
-  setInterval(() => void send({ kind: 'alive' }), ALIVE_MS).unref();
-  return {
-    get closeLimitMs() {
-      return closeLimitMs([region]);
-    },
-    reload: () => undefined, // the supervisor reads the config, and tells
-    close: () => node.close(),
-  };
 }
 
-async function fail(error: unknown): Promise<void> {
-  const { message } = error as Error;
-  if (!isSystemError(error)) {
-    await send({ kind: 'failed', message: (error as Error).stack ?? message });
-    return;
-  }
+function failure(error: unknown): FromWorker {
+  const { message, stack } = error as Error;
+  if (!isSystemError(error)) return { kind: 'failed', message: stack ?? message };
   const { code, syscall } = error;
   const { address, port } = error as { address?: string; port?: number };
-  await send({ kind: 'failed', message, code, syscall, address, port });
+  return { kind: 'failed', message, code, syscall, address, port };
 }
 
 async function onMessage(node: EdgeNode, message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'reload':
-      region = message.region as RegionConfig;
-      node.reload(region);
+      node.reload(message.region);
       break;
     case 'workers':
       node.setWorkers(message.all);
@@ -87,20 +68,16 @@ async function onMessage(node: EdgeNode, message: ToWorker): Promise<void> {
       node.setTicketKeys(Buffer.from(message.keys));
       break;
     case 'ask':
-      await send({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });
+      send({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });
       break;
-    case 'start':
-      break;
+    case 'close':
+      log.info('stopping: draining requests in flight');
+      await node.close();
+      process.exit(0);
   }
 }
 
 async function answer({ core }: EdgeNode, question: Question): Promise<Metrics | number> {
   if (question.about === 'matches') return countMatches(core, question.records);
   return (await core.metrics.registry.getMetricsAsJSON()) as Metrics;
-}
-
-try {
-  process.exit(await runUntilStopped(start, { process, exit: process.exit, log, now: monotonicNow }));
-} catch {
-  process.exit(1); // the supervisor knows why
 }

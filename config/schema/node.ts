@@ -56,7 +56,7 @@ export const edgeSchema = z.strictObject({
   }),
   workers: z.number().int().min(1).max(256).optional().meta({
     description:
-      'Processes that share the edge’s work, its addresses and its memory; by default one for each core of the machine.',
+      'Threads that share the edge’s work, its addresses and its memory; by default one for each core of the machine.',
   }),
   disk,
 });

@@ -28,7 +28,7 @@ import { type SecureListening, secure } from './tls.ts';
 export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
   readonly address: string;
-  /** True if other processes may listen there too, and the system distributes the connections. */
+  /** True if other threads may listen there too, and the system distributes the connections. */
   readonly reusePort?: boolean;
   readonly limits: LimitsConfig;
   /** With TLS; absent: without. */

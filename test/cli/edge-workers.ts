@@ -1,11 +1,12 @@
 /**
- * An edge of several processes, and visitors who may reach any of them.
+ * An edge of several threads, and visitors who may reach any of them.
  * @module
  */
 import { Agent, get } from 'node:http';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
+import { threadFaults } from '../support/cause-fault.ts';
 import { samplesOf } from '../support/network.ts';
 import { startCommand } from './process.ts';
 
@@ -73,23 +74,13 @@ export function region(
 
 export async function startEdge(t: Test, origin: string, parts: Parts = {}) {
   const file = join(t.testdir({ 'eu.yaml': region(origin, parts) }), 'eu.yaml');
-  const started = await startCommand<ReadyLine>(t, SEAWALL, ['start', file, '--node', 'eu-1']);
+  const { env, cause } = threadFaults();
+  const started = await startCommand<ReadyLine>(t, SEAWALL, ['start', file, '--node', 'eu-1'], env);
   const [edge] = started.ready.nodes;
   const address = edge?.listen ?? '';
   const control = edge?.control ?? '';
-  const pids = (edge?.workers ?? []).map(({ pid }) => pid as number);
-  t.teardown(() => killAll(pids));
-  return { file, address, control, pids, ...started };
-}
-
-export function killAll(pids: readonly (number | undefined)[]): void {
-  for (const pid of pids) {
-    try {
-      if (pid !== undefined) process.kill(pid, 'SIGKILL');
-    } catch {
-      // it has ended, as it should
-    }
-  }
+  const threads = (edge?.workers ?? []).map(({ thread }) => thread as number);
+  return { file, address, control, threads, cause, ...started };
 }
 
 export function isThere(pid: number): boolean {
@@ -100,9 +91,16 @@ export function isThere(pid: number): boolean {
   }
 }
 
+export interface WorkerHealth {
+  readonly name: string;
+  /** Absent while it is being replaced. */
+  readonly thread?: number;
+  readonly serving: boolean;
+}
+
 export interface Health {
   readonly status: string;
-  readonly workers: { readonly serving: number; readonly of: number; readonly list: { name: string; pid: number }[] };
+  readonly workers: { readonly serving: number; readonly of: number; readonly list: WorkerHealth[] };
 }
 
 export async function healthOf(control: string): Promise<Health> {
@@ -118,4 +116,13 @@ export async function metric(
   return samplesOf(page)
     .filter((sample) => sample.name === name && Object.entries(labels).every(([key, is]) => sample.labels[key] === is))
     .reduce((sum, { value }) => sum + value, 0);
+}
+
+/** Resolves when all workers serve, none of them in this thread. */
+export async function whenReplaced(control: string, thread: number | undefined): Promise<Health> {
+  for (;;) {
+    const health = await healthOf(control);
+    const { serving, of, list } = health.workers;
+    if (serving === of && list.every((worker) => worker.thread !== thread)) return health;
+  }
 }

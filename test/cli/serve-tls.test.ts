@@ -1,5 +1,5 @@
 /**
- * `seawall serve` with TLS, as one process and as two.
+ * `seawall serve` with TLS, as one worker and as two.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Test, test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
+import { threadFaults } from '../support/cause-fault.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { until } from '../support/raw-client.ts';
 import { dialTls } from '../support/secure-edge.ts';
-import { healthOf, killAll, region } from './edge-workers.ts';
+import { region, whenReplaced } from './edge-workers.ts';
 import { runCommand, startCommand } from './process.ts';
 
 const SEAWALL = 'cli/seawall.ts';
@@ -27,11 +28,10 @@ async function serve(t: Test, workers: string) {
     ...['--tls-cert', cert_file, '--tls-key', key_file, '--workers', workers],
   ]);
   const [edge] = started.ready.nodes;
-  t.teardown(() => killAll((edge?.workers ?? []).map(({ pid }) => pid)));
   return { origin, port: Number(edge?.listen_tls?.split(':').at(-1)), ...started };
 }
 
-test('one process serves HTTP/2 and HTTP/1.1', async (t) => {
+test('one worker serves HTTP/2 and HTTP/1.1', async (t) => {
   const { port, kill, exitCode } = await serve(t, '1');
   for (const [flag, version] of [
     ['--http2', '2'],
@@ -45,7 +45,7 @@ test('one process serves HTTP/2 and HTTP/1.1', async (t) => {
   t.equal(await exitCode, 0);
 });
 
-test('two processes resume each other’s sessions and fetch a key once', async (t) => {
+test('two workers resume each other’s sessions and fetch a key once', async (t) => {
   const { port, origin } = await serve(t, '2');
   const sessionAfter = async (session?: Buffer) => {
     const socket = await dialTls(port, 'site.test', session === undefined ? {} : { session });
@@ -71,19 +71,14 @@ test('a replaced worker keeps its certificate after the file was broken', async 
   const file = join(folder, 'eu.yaml');
   const written = region('http://127.0.0.1:1', {}).replace('    tier:', "    listen_tls: '127.0.0.1:0'\n    tier:");
   writeFileSync(file, `${written}\n    tls: { cert_file: site.pem, key_file: site.key }\n`);
-  const { ready } = await startCommand<ReadyLine>(t, SEAWALL, ['start', file]);
+  const { env, cause } = threadFaults();
+  const { ready } = await startCommand<ReadyLine>(t, SEAWALL, ['start', file], env);
   const { listen_tls = '', control = '', workers = [] } = ready.nodes[0] ?? {};
-  const pids = workers.map(({ pid }) => pid as number);
-  t.teardown(() => killAll(pids));
 
   writeFileSync(cert_file, '-----BEGIN CERTIFICATE-----');
-  for (const pid of pids) {
-    process.kill(pid, 'SIGKILL');
-    for (let isBack = false; !isBack; ) {
-      const { serving, list } = (await healthOf(control)).workers;
-      isBack = serving === 2 && list.every((one) => one.pid !== pid);
-      if (isBack) t.teardown(() => killAll(list.map((one) => one.pid)));
-    }
+  for (const { thread } of workers) {
+    await cause(thread, 'terminate');
+    await whenReplaced(control, thread);
   }
   const port = Number(listen_tls.split(':').at(-1));
   for (const socket of await Promise.all(Array.from({ length: 8 }, () => dialTls(port, 'site.test')))) socket.destroy();

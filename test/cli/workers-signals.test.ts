@@ -1,13 +1,13 @@
-/** Edge of several processes: signals, and failures to start. */
+/** Edge of several threads: signals, and failures to start. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'tap';
-import { pauseBeforeRestart } from '../../cli/workers/worker-process.ts';
+import { pauseBeforeRestart } from '../../cli/workers/worker-thread.ts';
 import { startOrigin, text } from '../support/origin.ts';
-import { ask, isThere, region, SEAWALL, startEdge } from './edge-workers.ts';
+import { ask, region, SEAWALL, startEdge } from './edge-workers.ts';
 import { runCommand } from './process.ts';
 
 test('SIGHUP reaches all workers; a changed number of workers is refused by its key', async (t) => {
@@ -50,7 +50,6 @@ test('SIGTERM lets all workers finish; a second one ends them at once', async (t
   held.resolve();
   t.ok((await slow).every((answer) => answer.text === 'begun, done'));
   t.equal(await first.exitCode, 0);
-  t.notOk(first.pids.some(isThere));
 
   origin.script = () => undefined;
   const second = await startEdge(t, origin.url, { mark: 'again' });
@@ -66,16 +65,6 @@ test('SIGTERM lets all workers finish; a second one ends them at once', async (t
   }
   t.equal(await second.exitCode, 1);
   t.ok((await lost) instanceof Error);
-  for (const pid of second.pids) while (isThere(pid)) await wait(5);
-});
-
-test('workers end when their supervisor is gone', async (t) => {
-  const origin = await startOrigin(text('hello'));
-  t.teardown(() => origin.close());
-  const { pids, kill, logLine } = await startEdge(t, origin.url);
-  kill('SIGKILL');
-  for (const pid of pids) while (isThere(pid)) await wait(20);
-  t.match(await logLine(/stopping/), 'the parent process is gone');
 });
 
 test('an address in use is refused, although workers could share it', async (t) => {
@@ -90,7 +79,7 @@ test('an address in use is refused, although workers could share it', async (t) 
   t.match(stderrLines, [/eu\.yaml:6:\d+ edges\[0\]\.listen: 127\.0\.0\.1:\d+ is taken by another program/]);
 });
 
-test('with one worker there is no second process', async (t) => {
+test('with one worker there is no second thread', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
   const { ready, control } = await startEdge(t, origin.url, { workers: 1 });

@@ -1,20 +1,20 @@
 /**
- * An edge of several processes: real ones, on one port.
+ * An edge of several threads, on one port.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { freePort } from '../support/ports.ts';
-import { ask, healthOf, KEPT, killAll, metric, region, SEAWALL, startEdge } from './edge-workers.ts';
+import { ask, healthOf, KEPT, metric, region, SEAWALL, startEdge, whenReplaced } from './edge-workers.ts';
 import { runCommand, startCommand } from './process.ts';
 
 test('two workers answer at one port, and a key is fetched once, whichever is asked', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
-  const { address, control, pids, ready } = await startEdge(t, origin.url);
-  t.equal(pids.length, 2);
+  const { address, control, threads, ready } = await startEdge(t, origin.url);
+  t.equal(new Set(threads).size, 2);
   t.match(ready.nodes[0]?.workers, [{ name: 'eu-1#1' }, { name: 'eu-1#2' }]);
 
   const paths = Array.from({ length: 12 }, (_, i) => `/key-${i}`);
@@ -48,84 +48,82 @@ test('two workers answer at one port, and a key is fetched once, whichever is as
   t.match(await healthOf(control), { status: 'ok', workers: { serving: 2, of: 2 } });
 });
 
-test('kill -9 of a worker under load breaks only its own connections, and it is replaced', async (t) => {
-  const origin = await startOrigin(text('hello', KEPT));
-  t.teardown(() => origin.close());
-  const { address, control, pids, logLine } = await startEdge(t, origin.url);
-  for (let i = 0; i < 8; i++) await ask(address, `/${i}`);
-  const counted = await metric(control, 'seawall_requests_total', { listener: 'public' });
-  t.equal(counted, 8);
+/** Faults of a thread, and how the log says that it ended. */
+const FAULTS = [
+  ['terminate', /exit code 1/],
+  ['throw', /a fault that a test asked for/],
+  ['heap', /ERR_WORKER_OUT_OF_MEMORY/],
+  ['hang', /exit code 1/],
+] as const;
 
-  let killedAt = Number.POSITIVE_INFINITY;
-  let isOver = false;
-  const failedAfter: unknown[] = [];
-  let answered = 0;
-  const visitor = async (): Promise<void> => {
-    for (let i = 0; !isOver; i++) {
-      const beganAt = performance.now();
-      try {
-        const { status } = await ask(address, `/${i % 8}`);
-        if (status !== 200) failedAfter.push(status);
-        answered++;
-      } catch (error) {
-        if (beganAt > killedAt) failedAfter.push(error);
+for (const [fault, how] of FAULTS) {
+  test(`a worker that ends by ${fault} under load breaks only its own connections, and is replaced`, async (t) => {
+    const origin = await startOrigin(text('hello', KEPT));
+    t.teardown(() => origin.close());
+    const { address, control, threads, cause, logLine } = await startEdge(t, origin.url);
+    for (let i = 0; i < 8; i++) await ask(address, `/${i}`);
+    const counted = await metric(control, 'seawall_requests_total', { listener: 'public' });
+    t.equal(counted, 8);
+
+    let endedAt = Number.POSITIVE_INFINITY;
+    let isOver = false;
+    const failedAfter: unknown[] = [];
+    let answered = 0;
+    const visitor = async (): Promise<void> => {
+      for (let i = 0; !isOver; i++) {
+        const beganAt = performance.now();
+        try {
+          const { status } = await ask(address, `/${i % 8}`);
+          if (status !== 200) failedAfter.push(status);
+          answered++;
+        } catch (error) {
+          if (beganAt > endedAt) failedAfter.push(error);
+        }
       }
-    }
-  };
-  const visitors = Array.from({ length: 8 }, visitor);
-  process.kill(pids[0] as number, 'SIGKILL');
-  await logLine(/worker exited/); // its sockets are gone by then
-  killedAt = performance.now();
-  for (let health = await healthOf(control); ; health = await healthOf(control)) {
-    t.equal(health.status, 'ok', 'one still serves');
-    if (health.workers.serving === 2) {
-      t.not(health.workers.list[0]?.pid, pids[0], 'another process');
-      t.teardown(() => killAll(health.workers.list.map(({ pid }) => pid)));
-      break;
-    }
-  }
-  for (const before = answered; answered < before + 50; ) await ask(address, '/0');
-  isOver = true;
-  await Promise.all(visitors);
-  t.strictSame(failedAfter, []);
-  t.ok((await metric(control, 'seawall_requests_total', { listener: 'public' })) >= counted, 'no count falls');
-  t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
-});
-
-test('a worker that hangs is replaced, and messages to it are not lost', async (t) => {
-  const origin = await startOrigin(text('hello', KEPT));
-  t.teardown(() => origin.close());
-  const { address, control, pids, logLine } = await startEdge(t, origin.url);
-  process.kill(pids[1] as number, 'SIGSTOP');
-  await logLine(/worker does not respond/);
-  await logLine(/worker exited/);
-  for (let health = await healthOf(control); ; health = await healthOf(control)) {
-    if (health.workers.serving < 2) continue;
-    t.teardown(() => killAll(health.workers.list.map(({ pid }) => pid)));
-    t.equal(health.workers.list[0]?.pid, pids[0], 'the other one goes on');
-    t.not(health.workers.list[1]?.pid, pids[1]);
-    break;
-  }
-  const answers = await Promise.all(Array.from({ length: 16 }, (_, i) => ask(address, `/${i}`)));
-  t.ok(answers.every(({ status }) => status === 200));
-  t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
-});
+    };
+    const visitors = Array.from({ length: 8 }, visitor);
+    const [ended, other] = threads;
+    await cause(ended, fault);
+    if (fault === 'hang') await logLine(/worker does not respond/);
+    t.match(await logLine(/worker exited/), how); // its sockets are closed by then
+    endedAt = performance.now();
+    const { status, workers } = await whenReplaced(control, ended);
+    t.equal(status, 'ok');
+    t.equal(workers.list[1]?.thread, other, 'the other one goes on');
+    for (const before = answered; answered < before + 50; ) await ask(address, '/0');
+    isOver = true;
+    await Promise.all(visitors);
+    t.strictSame(failedAfter, []);
+    t.ok((await metric(control, 'seawall_requests_total', { listener: 'public' })) >= counted, 'no count falls');
+    t.equal(await metric(control, 'seawall_worker_restarts_total'), 1);
+  });
+}
 
 test('a worker that ends while metrics are collected counts once', async (t) => {
   const origin = await startOrigin(text('hello', KEPT));
   t.teardown(() => origin.close());
-  const { address, control, pids, logLine } = await startEdge(t, origin.url);
+  const { address, control, threads, cause, logLine } = await startEdge(t, origin.url);
   await Promise.all(Array.from({ length: 16 }, (_, i) => ask(address, `/${i}`)));
   const counted = () => metric(control, 'seawall_requests_total', { listener: 'public' });
   t.equal(await counted(), 16);
 
-  process.kill(pids[1] as number, 'SIGSTOP'); // its answer is waited for
+  await cause(threads[1], 'hang'); // its answer is waited for
   const during = counted();
   for (let i = 0; i < 20; i++) await healthOf(control); // the other one has answered by then
-  process.kill(pids[0] as number, 'SIGKILL');
+  await cause(threads[0], 'terminate');
   await logLine(/worker exited/);
   t.equal(await during, 16);
-  t.teardown(async () => killAll((await healthOf(control)).workers.list.map(({ pid }) => pid)));
+});
+
+test('metrics of the process are counted once, those of an event loop for each worker', async (t) => {
+  const origin = await startOrigin(text('hello', KEPT));
+  t.teardown(() => origin.close());
+  const { control, ready } = await startEdge(t, origin.url);
+  const rss = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${ready.pid}/status`, 'utf8'))?.[1]) * 1024;
+  const shown = await metric(control, 'process_resident_memory_bytes');
+  t.ok(shown < rss * 1.4 && shown > rss / 1.4, `${shown} beside ${rss}`);
+  t.ok((await metric(control, 'nodejs_heap_size_used_bytes')) > 0);
+  t.ok((await metric(control, 'process_cpu_seconds_total')) > 0);
 });
 
 test('a receipt names every worker', async (t) => {
@@ -157,7 +155,6 @@ test('a receipt names every worker', async (t) => {
   );
   const { ready } = await startCommand<ReadyLine>(t, SEAWALL, ['start', file]);
   const edge = ready.nodes.find(({ name }) => name === 'eu-1');
-  t.teardown(() => killAll((edge?.workers ?? []).map(({ pid }) => pid)));
   const address = edge?.listen ?? '';
   await Promise.all(Array.from({ length: 8 }, () => ask(address, '/a')));
   t.equal(origin.count('/a'), 1);

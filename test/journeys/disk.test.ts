@@ -68,9 +68,7 @@ async function stage(t: Test): Promise<Stage> {
       },
       health: async () => (await (await fetch(`http://${control}/healthz`)).json()) as Record<string, unknown>,
       async kill() {
-        const pids = (node.workers ?? []).map(({ pid }) => pid);
         program.kill('SIGKILL');
-        for (const pid of pids) if (pid !== undefined) process.kill(pid, 'SIGKILL');
         await program.exitCode;
       },
     };
@@ -119,7 +117,7 @@ async function send(
 }
 
 for (const workers of [1, 2]) {
-  const processes = workers === 1 ? 'one process' : `${workers} processes`;
+  const processes = workers === 1 ? 'one worker' : `${workers} workers`;
 
   test(`${processes}, ended: the next serves all of it from disk, and asks the origin for nothing`, async (t) => {
     const { origin, start } = await stage(t);

@@ -1,0 +1,7 @@
+/**
+ * The program of a worker's thread.
+ * @module
+ */
+import '../compile-cache.ts';
+
+await import('./worker.ts');

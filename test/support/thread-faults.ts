@@ -1,0 +1,57 @@
+/**
+ * Faults of the threads of a real program, for tests: loaded with `--import` before the program, and so in each of its
+ * threads. The main thread takes orders at a socket; a thread is asked by its number over a channel, or ended by the
+ * main thread.
+ * @module
+ */
+import { createServer } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { BroadcastChannel, isMainThread, threadId, type Worker } from 'node:worker_threads';
+
+/** Path of the socket, in the environment of the program. */
+export const FAULTS_SOCKET = 'SEAWALL_TEST_FAULTS';
+
+/**
+ * `hang`: its event loop stands still. `throw`: an error that nothing catches. `heap`: it allocates without end.
+ * `terminate`: it is ended from outside.
+ */
+export type ThreadFault = 'hang' | 'throw' | 'heap' | 'terminate';
+
+interface Order {
+  readonly thread: number;
+  readonly fault: ThreadFault;
+}
+
+const CHANNEL = 'faults';
+
+function suffer(fault: ThreadFault): void {
+  if (fault === 'throw') setImmediate(() => Promise.reject(new Error('a fault that a test asked for')));
+  if (fault === 'heap') for (const held: object[] = []; ; ) held.push({ length: held.length });
+  if (fault === 'hang') for (;;);
+}
+
+const path = process.env[FAULTS_SOCKET];
+if (path !== undefined) {
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.unref();
+  if (isMainThread) {
+    const workers = new Map<number, Worker>();
+    process.on('worker', (worker) => {
+      const { threadId: thread } = worker;
+      workers.set(thread, worker);
+      worker.once('exit', () => workers.delete(thread));
+    });
+    const server = createServer(async (request, response) => {
+      const order = JSON.parse(await text(request)) as Order;
+      if (order.fault === 'terminate') void workers.get(order.thread)?.terminate();
+      else channel.postMessage(order);
+      response.end();
+    }).listen(path);
+    server.unref();
+  } else {
+    channel.onmessage = (event: unknown) => {
+      const { thread, fault } = (event as { readonly data: Order }).data;
+      if (thread === threadId) suffer(fault);
+    };
+  }
+}
