@@ -18,7 +18,7 @@ test('SIGHUP reaches all workers; a changed number of workers is refused by its 
   kill('SIGHUP');
   t.match(
     await logLine(/workers: /),
-    /eu\.yaml:9:\d+ edges\[0\]\.workers: eu-1 runs as 2 processes.*Fix: Write `workers: 2`, or restart eu-1/,
+    /eu\.yaml:9:\d+ edges\[0\]\.workers: eu-1 runs as 2 workers.*Fix: Write `workers: 2`, or restart eu-1/,
   );
   await logLine(/new config rejected/);
   t.ok((await Promise.all(Array.from({ length: 8 }, () => ask(address, '/')))).every(({ mark }) => mark === 'first'));
