@@ -1,6 +1,6 @@
 /**
- * An edge of one thread, the main one. With a disk cache and without a control node it keeps a journal of its own, so that a restart
- * undoes no purge.
+ * An edge of one thread, the main one. With a disk cache and without a control node it keeps a journal of its own, so
+ * that a restart undoes no purge.
  * @module
  */
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';

@@ -9,7 +9,7 @@ import { VERSION } from '../lib/version.ts';
 import { gauges } from './instruments.ts';
 import type { MetricRole } from './metric-table.ts';
 
-/** Prefix of the default metrics that are of the whole process; the others are of the event loop and heap of a thread. */
+/** Prefix of the default metrics that are of the whole process; the others are of a thread's event loop and heap. */
 const OF_THE_PROCESS = 'process_';
 
 /** Metrics of the whole process, for the supervisor of several threads. */

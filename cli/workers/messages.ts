@@ -11,7 +11,7 @@ import type { KnownCertificate } from '../../http/listener/certificates.ts';
 export interface WorkerData {
   readonly start: StartMessage;
   /** Heartbeat in shared memory: the worker's event loop counts it up. */
-  readonly beats: Int32Array;
+  readonly turns: Int32Array;
 }
 
 export interface StartMessage {
@@ -53,7 +53,7 @@ export type Metrics = readonly object[];
 /** Interval of checks of a worker's heartbeat. */
 export const ALIVE_MS = 1_000;
 /** Interval of heartbeats. */
-export const BEAT_MS = 250;
+export const TURN_MS = 250;
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }

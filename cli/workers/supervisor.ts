@@ -1,6 +1,6 @@
 /**
- * An edge of several threads, as one node: starts the workers, replaces those that end, and answers operators for all of
- * them. It is not on a request's path; what it holds, in the main thread, is the control listener.
+ * An edge of several threads, as one node: starts the workers, replaces those that end, and answers operators for all
+ * of them. It is not on a request's path; what it holds, in the main thread, is the control listener.
  * @module
  */
 import { once } from 'node:events';

@@ -44,7 +44,7 @@ const ANSWER_MS = 3_000;
 const PROGRAM = join(import.meta.dirname, 'program.ts');
 
 const MIB = 2 ** 20;
-/** What a thread's heap may grow to at least, beside what is stored: connections and requests in flight. */
+/** Least limit of a thread's heap, beside what is stored: connections and requests in flight. */
 const MIN_HEAP_BYTES = 1024 * MIB;
 
 /**
@@ -77,7 +77,7 @@ type StartOutcome = Extract<FromWorker, { readonly kind: 'ready' | 'failed' }>;
 interface Running {
   readonly worker: Worker;
   /** Heartbeat of its event loop. */
-  readonly beats: Int32Array;
+  readonly turns: Int32Array;
   /** Resolves with whether it could start; with `undefined` when it has ended instead. */
   readonly started: Promise<StartOutcome | undefined>;
   readonly ended: Promise<void>;
@@ -157,8 +157,8 @@ export class WorkerThread {
   }
 
   #run({ isFirst }: { readonly isFirst: boolean }): Running {
-    const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-    const workerData: WorkerData = { start: this.#options.startMessage(), beats };
+    const turns = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    const workerData: WorkerData = { start: this.#options.startMessage(), turns };
     const heapBytes = Math.max(MIN_HEAP_BYTES, this.#options.memoryBytes());
     const worker = new Worker(PROGRAM, {
       name: this.name,
@@ -168,7 +168,7 @@ export class WorkerThread {
     });
     const started = Promise.withResolvers<StartOutcome | undefined>();
     const ended = Promise.withResolvers<void>();
-    const running: Running = { worker, beats, started: started.promise, ended: ended.promise };
+    const running: Running = { worker, turns, started: started.promise, ended: ended.promise };
     this.#running = running;
     this.#readyAt = undefined;
     this.#options.output.take(worker.stdout);
@@ -192,13 +192,13 @@ export class WorkerThread {
 
   /** Ends the thread when its heartbeat stands still. */
   #watch(running: Running): NodeJS.Timeout {
-    const { beats, worker } = running;
+    const { turns, worker } = running;
     let last = 0;
     let silences = 0;
     const timer = setInterval(() => {
-      const beat = Atomics.load(beats, 0);
-      silences = beat === last ? silences + 1 : 0;
-      last = beat;
+      const turn = Atomics.load(turns, 0);
+      silences = turn === last ? silences + 1 : 0;
+      last = turn;
       const allowed = this.#addresses === undefined ? SILENCES_AT_START : SILENCES;
       if (silences <= allowed) return;
       clearInterval(timer);

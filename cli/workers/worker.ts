@@ -9,15 +9,15 @@ import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/dry-run.ts';
 import { startEdgeThread } from '../edge-thread.ts';
 import { isSystemError } from '../failure.ts';
-import { BEAT_MS, type FromWorker, type Metrics, type Question, type ToWorker, type WorkerData } from './messages.ts';
+import { TURN_MS, type FromWorker, type Metrics, type Question, type ToWorker, type WorkerData } from './messages.ts';
 
 if (parentPort === null) throw new TypeError('a worker is a thread of a process');
 const port = parentPort;
-const { start, beats } = workerData as WorkerData;
+const { start, turns } = workerData as WorkerData;
 const { region, edge: name, worker, logLevel, certificates } = start;
 const log = createLog({ name: worker.split('/')[0] as string, ...(isLogLevel(logLevel) && { level: logLevel }) });
 
-setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS).unref();
+setInterval(() => Atomics.add(turns, 0, 1), TURN_MS).unref();
 
 function send(message: FromWorker): void {
   port.postMessage(message);

@@ -48,7 +48,7 @@ test('two workers answer at one port, and a key is fetched once, whichever is as
   t.match(await healthOf(control), { status: 'ok', workers: { serving: 2, of: 2 } });
 });
 
-/** Faults of a thread, and how the log says that it ended: a heap may be full only after it has stood still for long. */
+/** Faults of a thread, and the end in the log: while its heap fills up it may stand still for too long. */
 const FAULTS = [
   ['terminate', /exit code 1/],
   ['throw', /a fault that a test asked for/],
