@@ -9,7 +9,7 @@ import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/dry-run.ts';
 import { startEdgeThread } from '../edge-thread.ts';
 import { isSystemError } from '../failure.ts';
-import { TURN_MS, type FromWorker, type Metrics, type Question, type ToWorker, type WorkerData } from './messages.ts';
+import { type FromWorker, type Metrics, type Question, type ToWorker, TURN_MS, type WorkerData } from './messages.ts';
 
 if (parentPort === null) throw new TypeError('a worker is a thread of a process');
 const port = parentPort;
