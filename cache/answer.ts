@@ -35,6 +35,14 @@ export interface Answer {
   readonly stamp: Stamp;
   /** True if it has just arrived and was fresh when the request for it was sent, however long it was in flight. */
   readonly wasFresh?: boolean | undefined;
+  /** Present if other requests have the same answer. */
+  readonly shared?: SharedAnswer | undefined;
+}
+
+/** Answer that several requests have: they differ in nothing but their reader of the body. */
+export interface SharedAnswer {
+  /** Cache for the component that finishes it. */
+  finished?: object | undefined;
 }
 
 export interface Representation {

@@ -16,6 +16,7 @@ import type { StoreRefusal } from './policy/refusals.ts';
 import { selectedBy304 } from './policy/validation.ts';
 import { SharedBody } from './shared-body.ts';
 import type { StoreWriter } from './store/store.ts';
+import type { CollapsedAnswer } from './stored-answer.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
 
 /** A body with no more than this to come is worth finishing without readers. */
@@ -56,6 +57,8 @@ export interface FillResponse {
   /** Bytes of the body, where the head says so. */
   readonly length: number | undefined;
   readonly body: SharedBody;
+  /** Answer to the requests that joined, once one of them has been answered. */
+  collapsed?: CollapsedAnswer | undefined;
 }
 
 export class Fill implements ResponseSink {
@@ -120,6 +123,7 @@ export class Fill implements ResponseSink {
   leave(): void {
     this.#waiting--;
     this.#abandonIfUnwanted();
+    this.#settleBody();
   }
 
   get disowned(): boolean {
@@ -204,9 +208,9 @@ export class Fill implements ResponseSink {
         const length = this.#part?.representation ?? received;
         this.#listener.onStored({ ...representationHead(response.stored, length), trailers, length, body });
       }
-      response.body.settle();
     }
     this.#close();
+    this.#settleBody();
   }
 
   onError(error: HttpError): void {
@@ -221,6 +225,11 @@ export class Fill implements ResponseSink {
     this.outcome = outcome;
     this.#listener.onSettled(outcome, this);
     this.#resolve?.(outcome);
+  }
+
+  /** Lets go of a body that has come before those who wait for its head have opened it. */
+  #settleBody(): void {
+    if (this.#done && this.#waiting === 0 && this.#body?.state === 'ended') this.#body.settle();
   }
 
   #close(): void {

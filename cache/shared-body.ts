@@ -98,7 +98,7 @@ export class SharedBody implements Windowed {
 
   /** True if the whole body is there, and held until its readers are done: none of them can fall behind. */
   get isWhole(): boolean {
-    return this.#stored !== undefined;
+    return this.#stored !== undefined || (this.#state === 'ended' && this.#writer !== undefined);
   }
 
   get state(): BodyState {

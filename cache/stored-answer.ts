@@ -7,10 +7,11 @@ import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
 import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
 import type { BodyReader } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
-import { type Answer, type Conditions, type Representation, select, withAge } from './answer.ts';
+import { type Answer, type Conditions, type Representation, type SharedAnswer, select, withAge } from './answer.ts';
 import type { CacheStatus } from './cache-status.ts';
 import type { CacheRequest, Exchange } from './exchange.ts';
 import type { FillResponse } from './fill.ts';
+import type { ForwardReason } from './policy/refusals.ts';
 import { currentAge, remainingLifetime } from './policy/reuse.ts';
 import { type BodyRange, ResumingReader } from './resume.ts';
 import { coveringRange, type StoredResponse, strongValidator } from './stored-response.ts';
@@ -69,9 +70,43 @@ export function leaderAnswer(exchange: Exchange, result: FillResponse, now: Epoc
 
 /** The answer to one who joined: a response from the cache, as old as it is by now. */
 export function sharedAnswer(exchange: Exchange, result: FillResponse, now: EpochMs): Answer {
+  const { reason } = exchange;
+  const { collapsed } = result;
+  if (collapsed?.isFor(exchange, now) === true) return collapsed.answer(openBody(exchange, result));
   const ttlMs = remainingLifetime(result.stored, now);
   const headers = withAge(result.stored.headers, currentAge(result.stored, now));
-  return fillAnswer(exchange, result, headers, now, { hit: false, fwd: exchange.reason, collapsed: true, ttlMs });
+  const answer = fillAnswer(exchange, result, headers, now, { hit: false, fwd: reason, collapsed: true, ttlMs });
+  if (!asksForWhole(exchange)) return answer;
+  result.collapsed = new CollapsedAnswer(answer, reason, now);
+  return { ...answer, shared: result.collapsed };
+}
+
+/** Returns whether a request has the whole response for an answer, whatever response that is. */
+function asksForWhole({ request: { method }, profile: { hasConditions, ranges } }: Exchange): boolean {
+  return method === 'GET' && !hasConditions && ranges === undefined;
+}
+
+/** The answer to the requests that joined a fill, as it is in one millisecond: most of them are answered at once. */
+export class CollapsedAnswer implements SharedAnswer {
+  readonly #answer: Answer;
+  readonly #reason: ForwardReason;
+  readonly #now: EpochMs;
+  finished: object | undefined;
+
+  constructor(answer: Answer, reason: ForwardReason, now: EpochMs) {
+    this.#answer = answer;
+    this.#reason = reason;
+    this.#now = now;
+  }
+
+  isFor(exchange: Exchange, now: EpochMs): boolean {
+    return this.#now === now && this.#reason === exchange.reason && asksForWhole(exchange);
+  }
+
+  answer(body: BodyReader): Answer {
+    const { head, trailers, status, stamp, wasFresh, above } = this.#answer;
+    return { head, body, trailers, status, stamp, wasFresh, above, shared: this };
+  }
 }
 
 /** Position of a response's body in its representation, if the rest can be requested (RFC 9110, section 13.1.5). */
@@ -92,28 +127,11 @@ function fillAnswer(
 ): Answer {
   const { request, profile } = exchange;
   const shared = result.body;
-  const open = (range?: ByteRange): BodyReader => {
-    const end = range?.end ?? Number.POSITIVE_INFINITY;
-    const reader = shared.reader(range?.start ?? 0, end);
-    if (shared.isWhole) return reader;
-    const place = bodyRangeOf(result);
-    return new ResumingReader(reader, {
-      fetch: request.fetch,
-      request: {
-        method: 'GET',
-        target: request.keyed.target,
-        headers: request.headers,
-        body: undefined,
-        visitor: request.visitor,
-      },
-      bodyRange: place && { ...place, end: range?.end ?? place.end },
-    });
-  };
   const representation: Representation = {
     head: { ...result.head, headers },
     length: result.length,
     covers: (ranges) => ranges.length === 1 || shared.isStoring,
-    open,
+    open: (range) => openBody(exchange, result, range),
     trailers: () => shared.trailers,
   };
   const { head, body } = select(request.method, profile, representation, now);
@@ -126,4 +144,23 @@ function fillAnswer(
     wasFresh: result.wasFresh,
     above: fieldValue(result.head.headers, 'cache-status'),
   };
+}
+
+/** Opens the body of a fill, which a reader that falls too far behind requests itself (resume.ts). */
+function openBody({ request }: Exchange, result: FillResponse, range?: ByteRange): BodyReader {
+  const { body } = result;
+  const reader = body.reader(range?.start ?? 0, range?.end ?? Number.POSITIVE_INFINITY);
+  if (body.isWhole) return reader;
+  const place = bodyRangeOf(result);
+  return new ResumingReader(reader, {
+    fetch: request.fetch,
+    request: {
+      method: 'GET',
+      target: request.keyed.target,
+      headers: request.headers,
+      body: undefined,
+      visitor: request.visitor,
+    },
+    bodyRange: place && { ...place, end: range?.end ?? place.end },
+  });
 }

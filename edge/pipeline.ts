@@ -268,7 +268,7 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
 
 /** Answers from the cache, or from upstream. */
 function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
-  const { core, edge, exchange, body, visitor, prepared } = context;
+  const { edge, exchange, body, visitor, prepared } = context;
   const parsed = context.parsed as ParsedRequest;
   const { served, target, keyed, headers } = parsed;
   const own = routing(edge, context, parsed, { key: keyed.key, requester: 'by-visitor', hot: edge.hot });
@@ -297,10 +297,11 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
       const fields = hit ? head.headers : withoutReplaced(head.headers, headers, request.headers);
       return finishedHead(served, path, { ...head, headers: fields }, PERSONAL_REFUSALS.has(detail));
     },
+    // Cookies of the request that were taken out show in an answer that is no hit.
+    identity: request.headers === headers ? served : undefined,
   };
   // A body may have taken time to come; without one, no other request had its turn since the lookup.
-  const reply = core.cachedReply(request, finishing, body === undefined ? prepared.early : undefined);
-  return cacheReply(context, reply);
+  return cacheReply(context, request, finishing, body === undefined ? prepared.early : undefined);
 }
 
 const PURGED: ResponseHead = {

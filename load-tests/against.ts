@@ -11,11 +11,12 @@ import { type Comparison, comparisonOf, type Observation, observe, type Versions
 import { BenchError } from './bench/errors.ts';
 import { removeFolder, temporaryFolder } from './bench/processes.ts';
 import { SEAWALL } from './bench/results.ts';
+import type { Scenario } from './bench/scenario.ts';
 import { SCENARIOS } from './bench/scenarios/all.ts';
 import { seawall } from './bench/seawall.ts';
 import { openStage } from './bench/stage.ts';
 
-const COMPARED = ['hit-browser', 'hit-bare', 'not-modified', 'hit-tls', 'hit-http2', 'miss'];
+const COMPARED = ['hit-browser', 'hit-bare', 'not-modified', 'hit-tls', 'hit-http2', 'miss', 'hit-at-owner'];
 
 /** A hit may cost as much more than it did, and a miss. */
 const MAX_RATIO = 1.02;
@@ -63,10 +64,11 @@ try {
 symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
 
 const stage = await openStage();
-const versions: Versions = [
-  seawall({ name: SEAWALL, title: 'this version' }),
-  seawall({ name: 'against', title: `commit ${hash}`, root }),
-];
+/** The two versions as a scenario starts them. */
+function versionsOf({ ours = seawall }: Scenario): Versions {
+  return [ours({ name: SEAWALL, title: 'this version' }), ours({ name: 'against', title: `commit ${hash}`, root })];
+}
+
 const scenarios = SCENARIOS.filter(({ name }) => names.includes(name));
 const starts = options.positive('starts', 100);
 const seconds = options.positive('seconds', 60);
@@ -80,6 +82,7 @@ for (const scenario of scenarios) {
     continue;
   }
   try {
+    const versions = versionsOf(scenario);
     const observations: Observation[] = [];
     for (let start = 0; start < starts; start += 1) {
       observations.push(await observe(scenario, versions, context, start));

@@ -20,7 +20,7 @@ import { parseRequestTarget } from '../http/request-target.ts';
 import type { Started } from '../lib/components.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
-import type { NodeCore, ServedSite } from './node-core.ts';
+import type { Finishing, NodeCore, ServedSite } from './node-core.ts';
 import {
   cacheReply,
   deliverReply,
@@ -45,8 +45,14 @@ export interface TierListenerOptions {
 /** Decides where a miss is fetched from. The key is empty for what is not cached. */
 export type RoutingFor = (call: TierCall, served: ServedSite, key: string, trace?: RequestTrace) => Routing;
 
-export async function listenForNodes(started: Started, options: TierListenerOptions): Promise<Listener> {
-  const { core, address } = options;
+/** Options, and what follows from them for all requests. */
+interface TierContext extends TierListenerOptions {
+  readonly finishing: Finishing;
+}
+
+export async function listenForNodes(started: Started, given: TierListenerOptions): Promise<Listener> {
+  const { core, address } = given;
+  const options: TierContext = { ...given, finishing: finishingFor(core) };
   const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
@@ -108,7 +114,7 @@ function forNodes(limits: LimitsConfig): LimitsConfig {
 interface TierRequest extends RequestContext {
   /** Identifier of the visitor's request, from the other node. */
   id: string;
-  readonly options: TierListenerOptions;
+  readonly options: TierContext;
   cacheRequest: CacheRequest | undefined;
   trace: RequestTrace | undefined;
 }
@@ -123,7 +129,7 @@ const PHASES: Phases<'receive' | 'cache' | 'deliver' | 'log', TierRequest> = {
 const PIPELINE: Pipeline<'receive' | 'cache', TierRequest> = { phases: PHASES, fail };
 
 /** Never throws. */
-function answer(options: TierListenerOptions, exchange: ServerExchange): void {
+function answer(options: TierContext, exchange: ServerExchange): void {
   const context: TierRequest = {
     core: options.core,
     options,
@@ -178,15 +184,17 @@ function receive(context: TierRequest): 'cache' {
 
 /** Answers from the cache or from upstream, and says how new the answer is against the journal. */
 function cache(context: TierRequest): 'deliver' | Promise<'deliver'> {
-  const { core } = context;
-  const reply = core.cachedReply(context.cacheRequest as CacheRequest, {
+  return cacheReply(context, context.cacheRequest as CacheRequest, context.options.finishing);
+}
+
+function finishingFor({ ledger }: NodeCore): Finishing {
+  return {
     describe: (status) => status,
     finish: (head, { stamp, wasFresh, status: { detail } }) => {
-      const version = { ...core.ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL_REFUSALS.has(detail) };
+      const version = { ...ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL_REFUSALS.has(detail) };
       return { ...head, headers: withField(head.headers, TIER_FIELD, formatVersion(version)) };
     },
-  });
-  return cacheReply(context, reply);
+  };
 }
 
 /** The fields that are not about the connection, nor between nodes. */

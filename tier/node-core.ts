@@ -6,10 +6,9 @@ import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
 import { type CacheDetail, type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
-import { CacheEngine, type CacheRequest } from '../cache/engine.ts';
+import { CacheEngine } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
-import type { EarlyLookup } from '../cache/lookup.ts';
 import { MemoryStore } from '../cache/store/memory-store.ts';
 import type { Store } from '../cache/store/store.ts';
 import { groupTag } from '../cache/tags.ts';
@@ -86,6 +85,24 @@ export interface Finishing {
   readonly describe: (status: CacheStatus) => CacheStatus;
   /** The head as it leaves this node; Cache-Status is there already. */
   readonly finish: (head: ResponseHead, answer: Answer) => ResponseHead;
+  /**
+   * Identity of these changes: where it is the same, equal answers to requests with one key have equal heads. Absent:
+   * they depend on the request.
+   */
+  readonly identity?: object | undefined;
+}
+
+/** Reply to several requests that have the same answer. */
+class SharedReply {
+  readonly identity: object;
+  readonly head: ResponseHead;
+  readonly result: Result;
+
+  constructor(identity: object, { head, result }: Reply) {
+    this.identity = identity;
+    this.head = head;
+    this.result = result;
+  }
 }
 
 export class NodeCore {
@@ -202,14 +219,22 @@ export class NodeCore {
     await this.purging.invalidate(groups.map((group) => ({ ...purge, selector: groupTag(authority, group) })));
   }
 
-  /** Answers from the cache, at once, or from upstream. @throws {HttpError} (or rejects) */
-  cachedReply(request: CacheRequest, finishing: Finishing, early?: EarlyLookup): Reply | Promise<Reply> {
-    const answer = this.engine.handle(request, early);
-    if (answer instanceof Promise) return answer.then((later) => this.#replyOf(later, finishing));
-    return this.#replyOf(answer, finishing);
+  /** Returns the reply that this node makes of its cache's answer. */
+  replyOf(answer: Answer, finishing: Finishing): Reply {
+    const { shared } = answer;
+    const { identity } = finishing;
+    if (shared === undefined || identity === undefined) return this.#ownReplyOf(answer, finishing);
+    const { finished } = shared;
+    if (finished instanceof SharedReply && finished.identity === identity) {
+      const { head, result } = finished;
+      return { head, body: answer.body, trailers: answer.trailers, result };
+    }
+    const reply = this.#ownReplyOf(answer, finishing);
+    shared.finished = new SharedReply(identity, reply);
+    return reply;
   }
 
-  #replyOf(answer: Answer, { describe, finish }: Finishing): Reply {
+  #ownReplyOf(answer: Answer, { describe, finish }: Finishing): Reply {
     const status = describe(answer.status);
     const own = formatCacheStatus(this.name, status);
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;

@@ -7,10 +7,13 @@
  * an error page.
  * @module
  */
+import type { Answer } from '../cache/answer.ts';
+import type { CacheRequest } from '../cache/engine.ts';
+import type { EarlyLookup } from '../cache/lookup.ts';
 import { fieldValue } from '../http/fields/headers.ts';
 import { type MonotonicMs, msSince } from '../lib/clock.ts';
 import type { RequestTrace, TracePhase } from '../lib/trace.ts';
-import type { Arrival, NodeCore, Reply } from './node-core.ts';
+import type { Arrival, Finishing, NodeCore, Reply } from './node-core.ts';
 
 /** One request on its way through the phases, and what they find out. */
 export interface RequestContext extends Arrival {
@@ -63,7 +66,7 @@ export function runPhases<Phase extends TracePhase, Context extends RequestConte
               ? phases.log(context)
               : phases[phase](context);
       if (typeof result !== 'string') {
-        void runLater(pipeline, phase, result, context);
+        runLater(pipeline, phase, result, context);
         return;
       }
       next = result;
@@ -76,20 +79,19 @@ export function runPhases<Phase extends TracePhase, Context extends RequestConte
 }
 
 /** Goes on when the phase has answered. */
-async function runLater<Phase extends TracePhase, Context extends RequestContext>(
+function runLater<Phase extends TracePhase, Context extends RequestContext>(
   pipeline: Pipeline<Phase, Context>,
   phase: TracePhase,
   pending: Promise<Step<Phase>>,
   context: Context,
-): Promise<void> {
-  let next: Step<Phase>;
-  try {
-    next = await pending;
-    if (context.trace !== undefined) note(phase, next, context);
-  } catch (error) {
-    next = failed(pipeline, phase, context, error);
-  }
-  runPhases(pipeline, next, context);
+): void {
+  pending.then(
+    (next) => {
+      if (context.trace !== undefined) note(phase, next, context);
+      runPhases(pipeline, next, context);
+    },
+    (error) => runPhases(pipeline, failed(pipeline, phase, context, error), context),
+  );
 }
 
 function failed<Phase extends TracePhase, Context extends RequestContext>(
@@ -109,13 +111,20 @@ function note(phase: TracePhase, next: string, context: RequestContext): void {
   context.trace?.note(phase, findings(phase, next, context));
 }
 
-/** Notes the reply of the cache, which is there at once or comes later. */
-export function cacheReply(context: RequestContext, reply: Reply | Promise<Reply>): 'deliver' | Promise<'deliver'> {
-  return reply instanceof Promise ? reply.then((later) => replied(context, later)) : replied(context, reply);
+/** Answers from the cache, at once, or from upstream. @throws {HttpError} (or rejects) */
+export function cacheReply(
+  context: RequestContext,
+  request: CacheRequest,
+  finishing: Finishing,
+  early?: EarlyLookup,
+): 'deliver' | Promise<'deliver'> {
+  const answer = context.core.engine.handle(request, early);
+  if (answer instanceof Promise) return answer.then((later) => replied(context, later, finishing));
+  return replied(context, answer, finishing);
 }
 
-function replied(context: RequestContext, reply: Reply): 'deliver' {
-  context.reply = reply;
+function replied(context: RequestContext, answer: Answer, finishing: Finishing): 'deliver' {
+  context.reply = context.core.replyOf(answer, finishing);
   return 'deliver';
 }
 

@@ -62,6 +62,8 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   isClaimed = false;
   /** The head, until it is written. */
   #head: string | undefined;
+  /** The head as it was given. */
+  #given: ResponseHead | undefined;
   #hasHead = false;
   #hasBody = true;
   #isChunked = false;
@@ -188,6 +190,12 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     const { keepAliveSeconds, isLast } = this.#connection;
     this.#hasBody = this.method !== 'HEAD' && allowsContent(status);
     this.#isLast = isLast;
+    this.#given = head;
+    if (head === lastHead.head && !isLast && keepAliveSeconds === lastHead.keepAliveSeconds) {
+      this.#head = lastHead.text;
+      this.#hasHead = true;
+      return;
+    }
     let text = `HTTP/1.1 ${status} ${reasonPhrase(head)}\r\n`;
     let [hasDate, hasLength, connection] = [false, false, undefined as string | undefined];
     for (let i = 0; i < headers.length; i += 2) {
@@ -213,6 +221,12 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     }
     this.#head = `${text}\r\n`;
     this.#hasHead = true;
+    if (hasDate && hasLength && connection === undefined && !isLast) {
+      lastHead.head = head;
+      lastHead.keepAliveSeconds = keepAliveSeconds;
+      lastHead.text = this.#head;
+      lastHead.piece = undefined;
+    }
   }
 
   flush(): void {
@@ -227,13 +241,23 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     const before = this.#isChunked ? `${this.#head ?? ''}${piece.length.toString(16)}\r\n` : this.#head;
     this.#head = undefined;
     if (before === undefined) return socket.write(piece);
-    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked) return this.#writeWhole(joined(before, piece));
+    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked) return this.#writeWhole(this.#joined(before, piece));
     socket.cork();
     socket.write(before, 'latin1');
     let hasRoom = socket.write(piece);
     if (this.#isChunked) hasRoom = socket.write('\r\n', 'latin1');
     socket.uncork();
     return hasRoom;
+  }
+
+  /** @returns Head and piece in one: those that were joined last, if they are the same. */
+  #joined(head: string, piece: Buffer): Buffer {
+    if (this.#given !== lastHead.head) return joined(head, piece);
+    if (lastHead.piece !== piece || lastHead.bytes === undefined) {
+      lastHead.piece = piece;
+      lastHead.bytes = joined(head, piece);
+    }
+    return lastHead.bytes;
   }
 
   #writeWhole(bytes: Buffer): boolean {
@@ -300,6 +324,18 @@ function linesOf(headers: RawHeaders): string {
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return text;
 }
+
+/**
+ * Head that was written last, as text, and the first piece of its body. Requests that waited for one response are
+ * answered one after the other, with the same head and the same piece.
+ */
+const lastHead = {
+  head: undefined as ResponseHead | undefined,
+  keepAliveSeconds: 0,
+  text: '',
+  piece: undefined as Buffer | undefined,
+  bytes: undefined as Buffer | undefined,
+};
 
 function joined(head: string, piece: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(head.length + piece.length);

@@ -1,5 +1,6 @@
 /** Definition of a scenario. @module */
 import type { Measures, Metric } from './metrics.ts';
+import type { Variant } from './seawall.ts';
 import type { Ability, Server, ServerKind, Setup } from './server.ts';
 import type { OpenStage } from './stage.ts';
 
@@ -38,6 +39,8 @@ export interface Scenario {
   readonly rounds?: (asked: number) => number;
   /** Servers besides those that are compared in all scenarios, or instead of them. */
   readonly kinds?: (compared: readonly ServerKind[]) => readonly ServerKind[];
+  /** Seawall as the scenario starts it, where that is not one process of `serve`. */
+  readonly ours?: (variant: Variant) => ServerKind;
   /** Fills the server's cache, makes sure that it answers as meant, warms it up. */
   prepare(server: Server, context: Context): Promise<void>;
   measure(server: Server, context: Context, round: number): Promise<Measures>;

@@ -93,7 +93,7 @@ export interface Pair {
   stop(): Promise<void>;
 }
 
-export async function startPair(originPort: number, memoryMebibytes: number): Promise<Pair> {
+export async function startPair(originPort: number, memoryMebibytes: number, root?: string): Promise<Pair> {
   const folder = temporaryFolder('pair');
   const [port, ownerPort, tier, ownerTier] = await freePorts(4);
   const file = join(folder, 'region.yaml');
@@ -114,7 +114,9 @@ sites:
 `,
   );
   const startNode = async (name: string): Promise<Running> => {
-    const running = startSeawall(name, ['start', file, '--node', name, '--json', '--log-level', 'error']);
+    const running = startSeawall(name, ['start', file, '--node', name, '--json', '--log-level', 'error'], {
+      ...(root !== undefined && { root }),
+    });
     await ready(running);
     return running;
   };

@@ -10,7 +10,7 @@ import { threadMicros } from '../proc.ts';
 import { removeFolder, temporaryFolder } from '../processes.ts';
 import { BROWSER, headOf, KILOBYTE, objectPath } from '../requests.ts';
 import type { Scenario } from '../scenario.ts';
-import { type Pair, seawall, startPair } from '../seawall.ts';
+import { type Pair, seawall, startPair, type Variant } from '../seawall.ts';
 import type { Server, ServerKind } from '../server.ts';
 import { ask, type OpenStage } from '../stage.ts';
 
@@ -32,7 +32,8 @@ export const peerHit: Scenario = {
   setup: { name: 'pair', memoryMebibytes: 256 },
   needs: ['cache'],
   unavailable: missing.wrk,
-  kinds: () => [twoEdges()],
+  kinds: () => [twoEdges({ name: 'seawall', title: 'Seawall, two edges' })],
+  ours: twoEdges,
   async prepare(server, { stage }) {
     const path = await ownedElsewhere(server, stage);
     const { pair } = pairOf(server);
@@ -54,16 +55,16 @@ export const peerHit: Scenario = {
   },
 };
 
-function twoEdges(): ServerKind {
+function twoEdges({ name, title, root }: Variant): ServerKind {
   const { version } = seawall();
   return {
-    name: 'seawall',
-    title: 'Seawall, two edges',
+    name,
+    title,
     version,
     abilities: new Set(['cache']),
     configs: () => ({}),
     async start({ originPort }, { memoryMebibytes }) {
-      const pair = await startPair(originPort, memoryMebibytes);
+      const pair = await startPair(originPort, memoryMebibytes, root);
       const server: Server = {
         kind: this,
         running: pair.asked,

@@ -40,6 +40,81 @@ test('a request from a peer does not wait for a fill that goes to another peer',
   t.same(bench.leaks(), []);
 });
 
+for (const store of ['memory', 'shared'] as const) {
+  for (const keeps of [true, false]) {
+    for (const length of [1_000, 100_000]) {
+      const what = `a body of ${length} bytes that is ${keeps ? 'stored' : 'not stored'}, memory: ${store}`;
+      test(`a body that comes with its head is held until the waiting requests have opened it: ${what}`, async (t) => {
+        const bench = new Bench({ store, maxBytes: 2 ** 22 });
+        const asked = Array.from({ length: 5 }, () => bench.ask('/a', { keeps }));
+        await turn();
+        const body = pattern(length);
+        bench.upstream.last.respond(200, [...FRESH, 'Content-Length', String(length)], body);
+        // In the same turn: memory that was let go would be written over.
+        const writers = Array.from({ length: 60 }, () => bench.store.begin(length));
+        for (const writer of writers) writer?.append(Buffer.alloc(length, 'x'));
+        for (const one of asked) {
+          const { body: got, cache } = await one.whole();
+          t.ok(got.equals(body), JSON.stringify(cache));
+        }
+        t.equal(bench.counts.fillCollapsed, 4);
+        for (const writer of writers) writer?.abort();
+        t.same(bench.leaks(), []);
+      });
+    }
+  }
+}
+
+test('requests that joined have answers that differ only as the requests do', async (t) => {
+  const bench = new Bench();
+  const options = [
+    {},
+    {},
+    { headers: ['Range', 'bytes=0-1'] },
+    { headers: ['If-None-Match', '"v1"'] },
+    {},
+    { headers: ['Range', 'bytes=2-'] },
+    {},
+  ];
+  const asked = options.map((one) => bench.ask('/a', one));
+  await turn();
+  for (const exchange of bench.upstream.open) {
+    exchange.respond(200, [...FRESH, 'ETag', '"v1"', 'Content-Length', '4'], 'page');
+  }
+  const wholes = await Promise.all(asked.map((one) => one.whole()));
+  t.strictSame(
+    wholes.map(({ status, body }) => `${status} ${body}`),
+    ['200 page', '200 page', '206 pa', '304 ', '200 page', '206 ge', '200 page'],
+  );
+  const [leader, ...joined] = wholes.filter(({ status }) => status === 200);
+  t.equal(leader?.cache.collapsed, undefined);
+  for (const one of joined) t.strictSame(one.headers, [...(leader?.headers ?? []), 'Date', bench.date, 'Age', '0']);
+  t.same(bench.leaks(), []);
+});
+
+test('a request that joined a while later has an answer of that time', async (t) => {
+  const bench = new Bench();
+  const first = bench.ask('/a');
+  await turn();
+  const exchange = bench.upstream.last.head(200, FRESH);
+  const joined = bench.ask('/a');
+  await turn();
+  bench.pass(5);
+  const later = bench.ask('/a');
+  await turn();
+  exchange.data('page').end();
+  await first.whole();
+  for (const [one, age] of [
+    [joined, '0'],
+    [later, '5'],
+  ] as const) {
+    const { headers, cache } = await one.whole();
+    t.equal(field(headers, 'age'), age);
+    t.equal(cache.ttlMs, 60_000 - Number(age) * 1_000);
+  }
+  t.same(bench.leaks(), []);
+});
+
 test('a request that arrives while the body is in flight reads it from its beginning', async (t) => {
   const bench = new Bench();
   const first = bench.ask('/a').whole();
