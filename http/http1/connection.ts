@@ -14,6 +14,7 @@ import { turns } from '../listener/turns.ts';
 import type { BodyReader } from '../message.ts';
 import { LineProgress } from '../node-http/request-line.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
+import { restoreTimer } from '../node-internals/read-timers.ts';
 import { shareReads } from '../node-internals/shared-reads.ts';
 import type { Memory } from '../prepared-delivery.ts';
 import { type ExchangeConnection, Http1Exchange } from './exchange.ts';
@@ -420,6 +421,7 @@ export class Http1Connection implements ExchangeConnection {
     this.#progress = undefined;
     this.socket.resume(); // what came while an answer was on its way has held it
     this.#detach();
+    restoreTimer(this.socket);
     this.#handoff.handOff(this.socket, unread === '' ? undefined : Buffer.from(unread, 'latin1'));
   }
 

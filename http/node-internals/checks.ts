@@ -19,10 +19,12 @@ import {
   PARSER_INPUT,
   PARSER_PAUSE,
 } from './parser-input.ts';
+import { READ_TIMERS, replaceTimer } from './read-timers.ts';
 import { SHARED_READS, shareReads } from './shared-reads.ts';
 
 export const NODE_INTERNALS: readonly NodeInternal[] = [
   SHARED_READS,
+  READ_TIMERS,
   DIRECT_WRITES,
   PARSER_INPUT,
   PARSER_BEGIN,
@@ -54,6 +56,7 @@ async function check(): Promise<void> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   await Promise.all([
     each(SHARED_READS, () => withConnection(timeout, sharesReads)),
+    each(READ_TIMERS, () => withConnection(timeout, updatesTimer)),
     each(DIRECT_WRITES, () => withConnection(timeout, writesDirectly)),
     each(PARSER_INPUT, () => withConnection(timeout, parses)),
     each(HANDSHAKE_TIMEOUT, async () => hasHandshakeTimeout(createTlsServer())),
@@ -105,6 +108,16 @@ async function sharesReads(accepted: Socket, client: Socket, signal: AbortSignal
   accepted.resume();
   client.write('x');
   return read;
+}
+
+async function updatesTimer(accepted: Socket, client: Socket, signal: AbortSignal): Promise<boolean> {
+  let isUpdated = false;
+  replaceTimer(accepted, () => {
+    isUpdated = true;
+  });
+  client.write('x');
+  await once(accepted, 'data', { signal });
+  return isUpdated;
 }
 
 async function writesDirectly(accepted: Socket, client: Socket, signal: AbortSignal): Promise<boolean> {

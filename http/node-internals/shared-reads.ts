@@ -12,6 +12,7 @@
 import type { Socket } from 'node:net';
 import { turns } from '../listener/turns.ts';
 import { NodeInternal } from './node-internal.ts';
+import { skipTimer } from './read-timers.ts';
 
 export const SHARED_READS = new NodeInternal({
   name: 'shared_reads',
@@ -38,7 +39,7 @@ let slots: Slots | null | undefined;
 
 /**
  * From now on what the socket reads comes to `onBytes`; what it has read already
- * is in its stream.
+ * is in its stream. A timeout of the socket is not restarted by reads any more (`restoreTimer`).
  *
  * @param socket - Accepted, over TLS or not, without a reader.
  * @returns Whether it does; if not, it is to be read as usual.
@@ -55,6 +56,7 @@ export function shareReads(socket: Socket, onBytes: OnBytes): boolean {
     turns.hasRead(length);
     return onBytes(bytes, length);
   };
+  skipTimer(socket);
   return true;
 }
 
