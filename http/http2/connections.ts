@@ -125,6 +125,7 @@ export class Http2Connections {
       if (idleMs > keep_alive_timeout + write_timeout) connection.destroy();
     }
     if (msBetween(tookAt, now) > write_timeout) connection.destroy();
+    streams.endLingering(now);
     for (const stream of streams.values()) {
       const isStuck = stream.queued > 0 && msBetween(this.#movedAt(connection, stream, tookAt), now) > write_timeout;
       const isUnsent = !stream.isComplete && !stream.headersSent && msBetween(stream.startedAt, now) > request_timeout;

@@ -45,6 +45,8 @@ export class Stream {
   readonly startedAt: MonotonicMs;
   /** Time of the answer's last progress, or of its last moment without a backlog. */
   movedAt: MonotonicMs;
+  /** Time at which the answer was finished before the request was. */
+  finishedAt: MonotonicMs | undefined;
   headersSent = false;
   isClosed = false;
   #queue: Buffer[] = [];

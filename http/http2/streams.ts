@@ -4,7 +4,7 @@
  * @module
  */
 import type { LimitsConfig } from '../../config/schema.ts';
-import { type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
+import { type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import { HttpError } from '../errors.ts';
 import { ConnectionError, ERROR, type ErrorCode, FloodError } from './errors.ts';
@@ -30,6 +30,11 @@ export interface StreamsOptions {
   readonly now: MonotonicMs;
 }
 
+/** Time in which a client that is still sending is expected to read its answer. */
+const LINGER_MS = 1_000;
+
+const WAKE_PING = Buffer.from('answered', 'latin1');
+
 /** Streams ended here of which the other side may not know yet. */
 const MAX_FORGOTTEN = 256;
 
@@ -47,6 +52,8 @@ export class Streams implements StreamOwner {
   readonly #waiting = new Map<Stream, () => void>();
   /** Bodies with small frames that have not been handed on. */
   #gathering: RequestBody[] = [];
+  /** True if a request was ended after its answer since the last check. */
+  #hasDropped = false;
   #lastId = 0;
   /** Streams beyond this one are not answered any more. */
   #refusedBeyond = MAX_WINDOW;
@@ -202,6 +209,7 @@ export class Streams implements StreamOwner {
   /** Reads trailers and drops them. */
   #takeTrailers(stream: Stream, { isLast, section }: HeaderBlock): void {
     if (stream.body === undefined || stream.isComplete) this.#fault(stream, ERROR.streamClosed);
+    else if (stream.hasFinished && isLast) this.#endDropped(stream);
     else if (!isLast || section.trailers() === 'malformed' || (stream.bodyLeft ?? 0) > 0)
       this.#fault(stream, ERROR.protocol);
     else this.#onRequestEnd(stream);
@@ -226,6 +234,12 @@ export class Streams implements StreamOwner {
     const isLast = (flags & FLAG.endStream) !== 0;
     if (size === 0 && !isLast) this.#spend(this.#empties);
     stream.receiveWindow -= to - from;
+    if (stream.hasFinished) {
+      this.bodyBytes += size;
+      this.#receiving.settle(to - from, stream);
+      if (isLast) this.#endDropped(stream);
+      return;
+    }
     if (stream.bodyLeft !== undefined) stream.bodyLeft -= size;
     const left = stream.bodyLeft ?? 0;
     if (stream.receiveWindow < 0 || left < 0 || (isLast && left > 0)) {
@@ -321,11 +335,40 @@ export class Streams implements StreamOwner {
     if (stream.hasFinished) this.#end(stream);
   }
 
-  /** The answer is on its way. */
+  /**
+   * The answer is on its way. What the request still has to send is dropped, and the stream ends when the client ends
+   * it, or with `endLingering`.
+   */
   #hasFinished(stream: Stream): void {
-    // What the request still has to send is read no more (RFC 9113, section 8.1).
-    if (stream.isComplete) this.#end(stream);
-    else stream.reset(ERROR.none);
+    if (stream.isComplete) {
+      this.#end(stream);
+      return;
+    }
+    stream.finishedAt = monotonicNow();
+    stream.body?.destroy(new HttpError('client_closed', 'the answer came before the end of the request'));
+  }
+
+  /**
+   * Tells clients that still send long after their answer to stop (RFC 9113, section 8.1). Told together with the
+   * answer, some lose it: curl 7 drops what it has not handed on when a stream is reset. Those that have ended their
+   * request themselves get a PING: curl 7 may sleep on a stream that has ended until some frame arrives.
+   */
+  endLingering(now: MonotonicMs): void {
+    if (this.#hasDropped) {
+      this.#output.ping(WAKE_PING, false);
+      this.#output.flushSoon();
+      this.#hasDropped = false;
+    }
+    for (const stream of this.#open.values()) {
+      const { finishedAt } = stream;
+      if (finishedAt !== undefined && msBetween(finishedAt, now) >= LINGER_MS) stream.reset(ERROR.none);
+    }
+  }
+
+  /** A client has ended a request whose answer it had before. */
+  #endDropped(stream: Stream): void {
+    this.#end(stream);
+    this.#hasDropped = true;
   }
 
   #end(stream: Stream): void {

@@ -7,10 +7,11 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { LINGER, linger } from '../../http/listener/linger.ts';
+import { END_HEADERS, END_STREAM, type Frame, frame, RawHttp2, section, TYPE } from '../support/frames.ts';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin } from '../support/origin.ts';
 import { dial, everything, statuses } from '../support/raw-client.ts';
-import { openHttp2, startSecureEdge } from '../support/secure-edge.ts';
+import { startSecureEdge } from '../support/secure-edge.ts';
 import { HOST } from '../support/visitor.ts';
 
 const CURL = '/usr/bin/curl';
@@ -189,19 +190,107 @@ for (const { rule, bounds, everyMs } of [
   });
 }
 
-test('RFC 9113 8.1: over HTTP/2 the early response is followed by RST_STREAM with NO_ERROR', async (t) => {
+for (const { rule, keys, answer } of [
+  { rule: 'the 413 of the edge', keys: { max_request_body: '100KiB' }, answer: 413 },
+  { rule: 'the origin’s 401', keys: { request_buffering: false }, answer: 401 },
+]) {
+  test(
+    `real curl, sending fast over HTTP/2, tells of ${rule} each time`,
+    { skip: !existsSync(CURL) && 'curl is missing' },
+    async (t) => {
+      const { url } = await start(t);
+      const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys }]);
+      for (let i = 0; i < 12; i++) {
+        const child = spawn(
+          CURL,
+          [
+            ...[
+              '-sSk',
+              '--http2',
+              '--resolve',
+              `${HOST}:${edge.port}:127.0.0.1`,
+              '-H',
+              'Expect:',
+              '-X',
+              'POST',
+              '-T',
+              '-',
+            ],
+            ...['-o', '/dev/null', '-w', '%{http_version} %{http_code}', `https://${HOST}:${edge.port}/up`],
+          ],
+          { stdio: ['pipe', 'pipe', 'pipe'] },
+        );
+        let [out, err] = ['', ''];
+        child.stdout.on('data', (chunk) => {
+          out += String(chunk);
+        });
+        child.stderr.on('data', (chunk) => {
+          err += String(chunk);
+        });
+        child.stdin.on('error', () => undefined); // it may stop reading once it has its answer
+        child.stdin.end(Buffer.alloc(6_000_000));
+        const [code] = await once(child, 'close');
+        t.strictSame({ code, out, err }, { code: 0, out: `2 ${answer}`, err: '' });
+      }
+    },
+  );
+}
+
+const HEAD_OF_UPLOAD = [
+  [':method', 'POST'],
+  [':scheme', 'https'],
+  [':authority', HOST],
+  [':path', '/up'],
+] as const;
+const UPLOAD = section(HEAD_OF_UPLOAD);
+
+const isEnd = ({ type, flags, stream }: Frame): boolean =>
+  stream === 1 && type !== TYPE.windowUpdate && (flags & END_STREAM) !== 0;
+
+test('RFC 9113 8.1: over HTTP/2 the early response is followed by RST_STREAM with NO_ERROR, in time', async (t) => {
   const { url } = await start(t);
   const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys: { max_request_body: '100KiB' } }]);
-  const fields = { ':method': 'POST', ':path': '/up', ':authority': HOST, 'content-length': '1000000' };
-  const stream = openHttp2(t, edge).request(fields);
-  stream.on('error', () => undefined);
-  let answered = 0;
-  stream.on('response', (head) => {
-    answered = Number(head[':status']);
-  });
-  stream.write('some of it');
-  stream.resume();
-  await once(stream, 'close');
-  t.equal(answered, 413);
-  t.equal(stream.rstCode, 0);
+  const client = await RawHttp2.open(edge.port);
+  t.teardown(() => client.socket.destroy());
+  const head = section([...HEAD_OF_UPLOAD, ['content-length', '999999999']]);
+  client.send(frame(TYPE.headers, END_HEADERS, 1, head), frame(TYPE.data, 0, 1, Buffer.alloc(1_000)));
+  await client.until(isEnd);
+  const answeredAt = performance.now();
+  // Sends on for as long as it is not told to stop: many times the window of the stream.
+  let sent = 0;
+  for (; !client.frames.some(({ type }) => type === TYPE.reset) && sent < 10_000; sent++) {
+    const granted = client.frames
+      .filter(({ type, stream }) => type === TYPE.windowUpdate && stream === 1)
+      .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+    if ((sent + 1) * 16_000 < 250_000 + granted) client.send(frame(TYPE.data, 0, 1, Buffer.alloc(16_000)));
+    else sent--;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const reset = await client.until(({ type }) => type === TYPE.reset);
+  t.equal(reset?.payload.readUInt32BE(0), 0, 'NO_ERROR');
+  t.ok(performance.now() - answeredAt >= 900, 'no sooner than clients have read their answer');
+  t.ok(sent > 20, `${sent} frames were taken meanwhile`);
 });
+
+for (const { how, last } of [
+  { how: 'ends its body', last: frame(TYPE.data, END_STREAM, 1, Buffer.alloc(1_000)) },
+  { how: 'ends its body short of the length', last: frame(TYPE.data, END_STREAM, 1) },
+  { how: 'ends with trailers', last: frame(TYPE.headers, END_HEADERS | END_STREAM, 1, section([['x-sum', '1']])) },
+  { how: 'resets the stream', last: frame(TYPE.reset, 0, 1, Buffer.from([0, 0, 0, 8])) },
+]) {
+  test(`a client over HTTP/2 that ${how} after an early response is not reset`, async (t) => {
+    const { url } = await start(t);
+    const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys: { max_request_body: '100KiB' } }]);
+    const client = await RawHttp2.open(edge.port);
+    t.teardown(() => client.socket.destroy());
+    const head = section([...HEAD_OF_UPLOAD, ['content-length', '1000000']]);
+    client.send(frame(TYPE.headers, END_HEADERS, 1, head), frame(TYPE.data, 0, 1, Buffer.alloc(1_000)));
+    await client.until(isEnd);
+    client.send(last);
+    client.send(frame(TYPE.headers, END_HEADERS, 3, UPLOAD), frame(TYPE.data, END_STREAM, 3, Buffer.alloc(10)));
+    await client.until(
+      ({ type, stream, flags }) => type !== TYPE.windowUpdate && stream === 3 && (flags & END_STREAM) !== 0,
+    );
+    t.notOk(client.frames.some(({ type }) => type === TYPE.reset || type === TYPE.goaway));
+  });
+}
