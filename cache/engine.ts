@@ -12,6 +12,7 @@ import { isForOriginOnly } from '../http/fields/conditional.ts';
 import { fieldValue, hasField } from '../http/fields/headers.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
+import type { CacheDetail } from './cache-status.ts';
 import type { DiskStore } from './disk/disk.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome } from './fill.ts';
@@ -19,7 +20,7 @@ import type { Freshened } from './fill-decision.ts';
 import { FillRegistry } from './fill-registry.ts';
 import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fill-request.ts';
 import { KeyLru } from './key-map.ts';
-import { coversRequest, type EarlyLookup, type Found, type LookupRequest, lookup } from './lookup.ts';
+import { coversRequest, type EarlyLookup, type Found, type LookupRequest, lookup, type Outcome } from './lookup.ts';
 import { carriesAllowed } from './passing.ts';
 import { isForRequester } from './personal.ts';
 import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
@@ -30,6 +31,7 @@ import { CONDITIONAL_FIELDS } from './policy/validation.ts';
 import { isHardPurged, isNewEnough } from './purge-state.ts';
 import { profileOf, type RequestProfile } from './request-profile.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
+import { EvictedError } from './store/store.ts';
 import { invalidateGroups, updateByHead } from './store-update.ts';
 import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './stored-answer.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
@@ -128,14 +130,31 @@ export class CacheEngine implements Engine {
 
   #run(exchange: Exchange, first: Next): Answer | Promise<Answer> {
     let next = first;
-    while (typeof next === 'string') {
-      const step: Phase = next;
-      const result = STEPS[step](this, exchange);
-      if (result instanceof Promise) return result.then((later) => this.#run(exchange, later));
-      next = result;
-      if (step === 'lookup') exchange.request.trace?.note('lookup', found(exchange, next));
+    try {
+      while (typeof next === 'string') {
+        const step: Phase = next;
+        const result = STEPS[step](this, exchange);
+        if (result instanceof Promise) return this.#runLater(exchange, result);
+        next = result;
+        if (step === 'lookup') exchange.request.trace?.note('lookup', found(exchange, next));
+      }
+    } catch (error) {
+      setCandidate(exchange, undefined);
+      throw error;
     }
+    setCandidate(exchange, undefined);
     return next;
+  }
+
+  async #runLater(exchange: Exchange, pending: Promise<Next>): Promise<Answer> {
+    let next: Next;
+    try {
+      next = await pending;
+    } catch (error) {
+      setCandidate(exchange, undefined);
+      throw error;
+    }
+    return this.#run(exchange, next);
   }
 
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
@@ -153,12 +172,18 @@ function found({ reason }: Exchange, next: Next): Record<string, unknown> {
   return typeof next === 'string' ? { hit: false, fwd: reason, next } : { hit: true, detail: next.status.detail };
 }
 
+/** Retains the response that the request selects until it is answered: it may be evicted while upstream is asked. */
+function setCandidate(exchange: Exchange, stored: StoredResponse | undefined): void {
+  exchange.candidate?.body.release();
+  exchange.candidate = stored?.body.retain() === true ? stored : undefined;
+}
+
 const STEPS: Record<Phase, Step> = { lookup: lookUp, load, collapse, alone, pass, outcome };
 
 /** Is there a stored response that may answer? */
 function lookUp(engine: Engine, exchange: Exchange): Next {
   const { request, directives } = exchange;
-  exchange.candidate = undefined;
+  setCandidate(exchange, undefined);
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
   if (request.body !== undefined) return passBecause(exchange, 'request');
   const { found, now } = earlyLookup(exchange) ?? lookupNow(engine, exchange);
@@ -167,17 +192,11 @@ function lookUp(engine: Engine, exchange: Exchange): Next {
   exchange.reason = reason ?? exchange.reason;
   if (outcome === 'pass') return 'pass';
   if (stored !== undefined) {
-    exchange.candidate = stored;
+    if (outcome === 'while-revalidate') revalidate(engine, exchange, stored);
+    const detail = detailOf(outcome, exchange);
+    if (detail !== undefined) return answerNow(exchange, stored, now, detail) ?? again(exchange);
+    setCandidate(exchange, stored);
     exchange.trusted = isTrusted;
-    switch (outcome) {
-      case 'fresh':
-        return storedAnswer(exchange, stored, now, { hit: true, detail: exchange.isFromDisk ? 'disk' : undefined });
-      case 'max-stale':
-        return storedAnswer(exchange, stored, now, { hit: true, detail: 'stale' });
-      case 'while-revalidate':
-        revalidate(engine, exchange, stored);
-        return storedAnswer(exchange, stored, now, { hit: true, detail: 'stale-while-revalidate' });
-    }
   }
   if (outcome === 'none' && engine.disk !== undefined && exchange.loading === undefined) {
     exchange.loading = engine.disk.lookup(request.keyed.key);
@@ -198,6 +217,38 @@ function earlyLookup(exchange: Exchange): EarlyLookup | undefined {
 function lookupNow({ options }: Engine, { request, profile }: Exchange): EarlyLookup {
   const now = options.now();
   return { found: lookup(options, request.keyed.key, request, profile, now, options.monotonic()), now };
+}
+
+/** @returns Detail of a hit; `undefined` if the response cannot answer at once. */
+function detailOf(
+  outcome: Outcome,
+  { isFromDisk }: Exchange,
+): { readonly detail: CacheDetail | undefined } | undefined {
+  switch (outcome) {
+    case 'fresh':
+      return { detail: isFromDisk ? 'disk' : undefined };
+    case 'max-stale':
+      return { detail: 'stale' };
+    case 'while-revalidate':
+      return { detail: 'stale-while-revalidate' };
+    default:
+      return undefined;
+  }
+}
+
+/** @returns `undefined` if another thread has evicted the body since it was looked up. */
+function answerNow(
+  exchange: Exchange,
+  stored: StoredResponse,
+  now: EpochMs,
+  { detail }: { readonly detail: CacheDetail | undefined },
+): Answer | undefined {
+  try {
+    return storedAnswer(exchange, stored, now, { hit: true, detail });
+  } catch (error) {
+    if (error instanceof EvictedError) return undefined;
+    throw error;
+  }
 }
 
 /** Wait until what is on disk is in memory, and look it up there like anything else. */
@@ -370,7 +421,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
         return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;
     case 'unmatched':
-      exchange.candidate = undefined; // it cannot be validated: the request is repeated without conditions
+      setCandidate(exchange, undefined); // it cannot be validated: the request is repeated without conditions
       return ++exchange.attempts < MAX_ATTEMPTS ? 'collapse' : 'alone';
     case 'validated':
       if (collapsed && !isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);

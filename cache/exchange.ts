@@ -118,7 +118,7 @@ export interface Exchange {
   readonly range: readonly RangeSpec[] | undefined;
   /** Lookup that was made before the request came here, until it is used. */
   early: EarlyLookup | undefined;
-  /** The stored response that the request selects, if any. */
+  /** The stored response that the request selects, if any; retained until the request is answered. */
   candidate: StoredResponse | undefined;
   /** False if a purge may have named the candidate, which then must not be served when the origin fails (rule 6). */
   trusted: boolean;

@@ -31,7 +31,7 @@ export interface FillOrder {
   readonly upstream: UpstreamRequest;
   /** Directives of the request, where the site's rule honours them. */
   readonly directives: RequestDirectives;
-  /** The stored response that the request validates. */
+  /** The stored response that the request validates; the fill has to release it. */
   readonly validating: StoredResponse | undefined;
   /** True if the request is neither looked up nor collapsed (phase `pass`). */
   readonly isPass: boolean;

@@ -34,7 +34,9 @@ export function startFill(
   { key, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
 ): Fill {
   const { request, directives, candidate } = exchange;
-  const validating = !pass && candidate !== undefined && hasValidator(candidate.headers) ? candidate : undefined;
+  const isValidating = !pass && candidate !== undefined && hasValidator(candidate.headers);
+  // The fill releases it; one that has been evicted cannot be validated.
+  const validating = isValidating && candidate.body.retain() ? candidate : undefined;
   const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
   const registration = engine.fills.begin(request.keyed.key, key, countedAs);
   const order = { request, upstream, directives, validating, isPass: pass, isBackground: background };

@@ -80,6 +80,7 @@ export class Fill implements ResponseSink {
   #waiting = 0;
   #disowned = false;
   #done = false;
+  #isReleased = false;
   outcome: FillOutcome | undefined;
 
   constructor(order: FillOrder, engine: Pick<Engine, 'options' | 'windows'>, listener: FillListener) {
@@ -123,7 +124,15 @@ export class Fill implements ResponseSink {
   leave(): void {
     this.#waiting--;
     this.#abandonIfUnwanted();
-    this.#settleBody();
+    this.#releaseIfUnused();
+  }
+
+  /** Lets go of bodies that those who wait for the head may still open, also after the end. */
+  #releaseIfUnused(): void {
+    if (!this.#done || this.#waiting > 0 || this.#isReleased) return;
+    this.#isReleased = true;
+    this.#body?.settle();
+    this.#order.validating?.body.release();
   }
 
   get disowned(): boolean {
@@ -210,7 +219,6 @@ export class Fill implements ResponseSink {
       }
     }
     this.#close();
-    this.#settleBody();
   }
 
   onError(error: HttpError): void {
@@ -227,15 +235,11 @@ export class Fill implements ResponseSink {
     this.#resolve?.(outcome);
   }
 
-  /** Lets go of a body that has come before those who wait for its head have opened it. */
-  #settleBody(): void {
-    if (this.#done && this.#waiting === 0 && this.#body?.state === 'ended') this.#body.settle();
-  }
-
   #close(): void {
     if (this.#done) return;
     this.#done = true;
     this.#listener.onClosed(this);
+    this.#releaseIfUnused();
   }
 
   #abandonIfUnwanted(): void {

@@ -73,6 +73,9 @@ export class SharedBody implements Windowed {
   /** Stored body, which the remaining readers hold as well. */
   #stored: StoredBody | undefined;
   #isHeld = false;
+  #isSettled = false;
+  /** True once its memory may be in use for something else. */
+  #isReleased = false;
   trailers: RawHeaders = [];
   /** True to commit the writer's bytes at the end; false to free them with the last reader. */
   shouldStore = true;
@@ -107,7 +110,7 @@ export class SharedBody implements Windowed {
 
   /** Returns whether a reader can still start at `position`. */
   canReadFrom(position: number): boolean {
-    return position >= this.#base && typeof this.#state === 'string';
+    return position >= this.#base && typeof this.#state === 'string' && !this.#isReleased;
   }
 
   /** @param isLast - Whether the end follows at once; false where that is not known. */
@@ -130,13 +133,14 @@ export class SharedBody implements Windowed {
     this.trailers = trailers;
     const body = this.shouldStore ? this.#writer?.commit(start) : undefined;
     this.#stored = body;
-    if (this.#readers.size > 0) this.#retain();
+    this.#isHeld = body?.retain() === true; // until `settle`, and for as long as it has readers
     for (const reader of this.#readers.values()) reader.wake();
     return body;
   }
 
-  /** Called when what `end` has returned is stored, or is not to be. */
+  /** No further readers come: called when what `end` has returned is stored, or is not to be, or after `fail`. */
   settle(): void {
+    this.#isSettled = true;
     if (this.#readers.size === 0) this.#release();
   }
 
@@ -153,7 +157,6 @@ export class SharedBody implements Windowed {
   reader(start: number, end: number): BodyReader {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));
     this.#readers.add(reader);
-    this.#retain();
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);
     this.#shareWindow();
@@ -176,16 +179,12 @@ export class SharedBody implements Windowed {
     if (reader.position === this.#fastest) this.#fastest = undefined;
     if (this.#readers.size > 0) this.#trim();
     else if (this.#state === 'open') this.#options.onAbandoned();
-    else this.#release();
+    else if (this.#isSettled || this.state === 'failed') this.#release();
   }
 
-  #retain(): void {
-    if (this.#isHeld || this.#stored === undefined) return;
-    this.#isHeld = this.#stored.retain();
-  }
-
-  /** Frees the memory once there are no readers and no more chunks. */
+  /** Frees the memory once there are no readers, no more to come, and no more chunks. */
   #release(): void {
+    this.#isReleased = this.#isSettled;
     this.#writer?.abort();
     if (this.#isHeld) this.#stored?.release();
     this.#isHeld = false;

@@ -17,6 +17,7 @@ import { mayStillServe, reuse } from './policy/reuse.ts';
 import { isFailure } from './policy/status.ts';
 import { agreesWithHead, selectedBy304, updatedHeaders } from './policy/validation.ts';
 import { isCurrent, isHardPurged } from './purge-state.ts';
+import { EvictedError, type Store } from './store/store.ts';
 import { isComplete, type StoredResponse, sameRepresentation } from './stored-response.ts';
 import { invalidatedGroups } from './tags.ts';
 import { matchesVary } from './vary.ts';
@@ -52,15 +53,20 @@ export function storeResponse(engine: Engine, request: CacheRequest, stored: Sto
     if (isSameCurrent === isStoredCurrent && !ofOne && same.responseTime > stored.responseTime) return;
   }
   if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
-  const merged =
-    ofOne && !isComplete(stored) && stored.body.id !== same.body.id
-      ? {
-          ...stored,
-          headers: updatedHeaders(same.headers, stored.headers),
-          body: store.combine(same.body, stored.body),
-        }
-      : stored;
+  const isPart = ofOne && !isComplete(stored) && stored.body.id !== same.body.id;
+  const merged = isPart ? joined(store, same, stored) : stored;
   setVariants(engine, keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+/** Joins a part to those that are stored; it stays alone if they have been evicted meanwhile. */
+function joined(store: Store, known: StoredResponse, part: StoredResponse): StoredResponse {
+  try {
+    const headers = updatedHeaders(known.headers, part.headers);
+    return { ...part, headers, body: store.combine(known.body, part.body) };
+  } catch (error) {
+    if (error instanceof EvictedError) return part;
+    throw error;
+  }
 }
 
 /** Puts responses in the place of those that are stored, in memory and on disk. */

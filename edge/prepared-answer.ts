@@ -9,6 +9,7 @@
 import { answerForm } from '../cache/answer.ts';
 import type { EarlyLookup, Found } from '../cache/lookup.ts';
 import { KeyBytes } from '../cache/store/key-bytes.ts';
+import { EvictedError } from '../cache/store/store.ts';
 import { storedAnswer } from '../cache/stored-answer.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import type { BodyReader } from '../http/message.ts';
@@ -41,9 +42,9 @@ export class PreparedAnswer {
   /** Head and body in one piece, in the form of the exchange's server; `undefined`: to be streamed. */
   #bytes: Buffer | undefined;
   #kind: Kind | 'part' = 'whole';
-  /** Head of an answer that is to be streamed, and its body if that is a range. */
+  /** Head of an answer that is to be streamed, and its body. */
   #head: string | undefined;
-  #partBody: BodyReader | undefined;
+  #body: BodyReader | undefined;
 
   /** Looks for a fresh response in its prepared form. @returns Whether there is one, and the request may have it. */
   find(edge: EdgeContext, exchange: ServerExchange, sink: PreparedSink, profile: SectionProfile): boolean {
@@ -72,7 +73,12 @@ export class PreparedAnswer {
     this.#sink = sink;
     this.#kind = form;
     this.isOwner = isOwner(edge, prepared, profile, exchange);
-    this.isFound = form === 'part' ? this.#makePart(now) : this.#make(edge, sink, form, now);
+    try {
+      this.isFound = form === 'part' ? this.#makePart(now) : this.#make(edge, sink, form, now);
+    } catch (error) {
+      if (!(error instanceof EvictedError)) throw error;
+      this.isFound = false; // by another thread, since it was looked up: it is looked up again
+    }
     return this.isFound;
   }
 
@@ -90,7 +96,9 @@ export class PreparedAnswer {
       if (this.#bytes !== undefined) return true;
     }
     this.#head = prepared.head(kind, !this.isOwner, now);
-    return this.#head !== undefined;
+    if (this.#head === undefined) return false;
+    if (kind === 'whole') this.#body = prepared.open();
+    return true;
   }
 
   /** One range, or what comes of asking for one. */
@@ -104,7 +112,7 @@ export class PreparedAnswer {
       body?.close();
       return false;
     }
-    this.#partBody = body;
+    this.#body = body;
     this.status = head.status;
     this.#bytes = undefined;
     return true;
@@ -137,10 +145,11 @@ export class PreparedAnswer {
     const sink = this.#sink;
     const kind = this.#kind;
     const prepared = this.#prepared;
-    const isPart = kind === 'part';
-    const head = isPart ? this.#head : (this.#head ?? prepared.head(kind, !this.isOwner, core.now()));
-    const body = isPart ? this.#partBody : kind === 'whole' ? prepared.open() : undefined;
-    this.#partBody = undefined;
+    // A small answer that there was no room for as one piece is opened now: its body is part of the response.
+    const isReady = kind === 'part' || this.#head !== undefined;
+    const head = isReady ? this.#head : prepared.head(kind, !this.isOwner, core.now());
+    const body = isReady ? this.#body : kind === 'whole' ? prepared.open() : undefined;
+    this.#body = undefined;
     return new Promise((resolve) => sink.stream(sink.form.headOf(head as string), body, resolve));
   }
 }

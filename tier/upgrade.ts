@@ -99,7 +99,10 @@ function passUpgrade(
       answerPlainly(request, head, body, writeTimeoutMs);
     },
     onData: (chunk) => body?.append(chunk),
-    onEnd: (trailers) => void body?.end(trailers, 0),
+    onEnd: (trailers) => {
+      body?.end(trailers, 0);
+      body?.settle();
+    },
     onError: (error) => {
       // The edge that relays it to the visitor logs it by its severity.
       const severity = listener === 'tier' ? 'info' : severityOf(error);

@@ -3,9 +3,10 @@
  * @module
  */
 import type { ByteRange } from '../../http/fields/range.ts';
+import type { BodyReader } from '../../http/message.ts';
 import { type EpochMs, epochMs } from '../../lib/clock.ts';
 import type { Ledger, Stamp } from '../ledger.ts';
-import type { Store, StoredBody } from '../store/store.ts';
+import { EvictedError, type Store, type StoredBody } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { Content } from './format.ts';
 
@@ -17,7 +18,7 @@ type Head = Omit<StoredResponse, 'body' | 'stamp' | 'facts' | 'prepared'> & {
   readonly ranges: readonly (readonly [start: number, end: number])[];
 };
 
-/** @returns `undefined` where a body cannot be read at once. */
+/** @returns `undefined` where a body cannot be read at once, or has been evicted. */
 export function contentOf(key: string, variants: readonly StoredResponse[], ledger: Ledger): Content | undefined {
   const body: Buffer[] = [];
   const heads: Head[] = [];
@@ -49,7 +50,13 @@ function headOf(stored: StoredResponse, ledger: Ledger): Head {
 }
 
 function collect(body: StoredBody, range: ByteRange, to: Buffer[]): boolean {
-  const reader = body.open(range);
+  let reader: BodyReader;
+  try {
+    reader = body.open(range);
+  } catch (error) {
+    if (error instanceof EvictedError) return false;
+    throw error;
+  }
   for (;;) {
     const piece = reader.next();
     if (piece === null) return true;

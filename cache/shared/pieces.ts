@@ -13,7 +13,7 @@ import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
 import { type MemoryWriter, ownedChunk, type Segment, SegmentReader } from '../store/body.ts';
 import { PACKED_BYTES } from '../store/record.ts';
-import type { StoredBody, StoreWriter } from '../store/store.ts';
+import { EvictedError, type StoredBody, type StoreWriter } from '../store/store.ts';
 import { PIECE_HEAD, type SharedData } from './shared-data.ts';
 import { NO_ROW, OWNER, PLACE, REFERENCES, type SharedRows } from './shared-rows.ts';
 import { NO_PLACE, type SharedSlabs } from './slabs.ts';
@@ -25,13 +25,6 @@ const VALUE_COST = 64;
 
 /** A piece is at least this part of the largest one, unless its value has no more. */
 const LEAST_PART = 8;
-
-/** The value was evicted before it was opened. */
-export class EvictedError extends Error {
-  constructor() {
-    super('a stored body was evicted before it was opened');
-  }
-}
 
 export interface PieceOptions {
   readonly data: SharedData;
@@ -83,7 +76,7 @@ export class Pieces {
   }
 
   /** Begins a body that comes in chunks. */
-  writer(options: ConstructorParameters<typeof PieceWriter>[1]): PieceWriter {
+  writer(options: PieceWriterOptions): PieceWriter {
     return new PieceWriter(this, options);
   }
 
@@ -269,6 +262,12 @@ class CopyingReader implements BodyReader {
 /** Pieces of a body that comes in chunks which are smaller. */
 const LEAST_BYTES = 4 * 1024;
 
+export interface PieceWriterOptions {
+  readonly small: MemoryWriter;
+  readonly id: number;
+  readonly expectedBytes: number;
+}
+
 export class PieceWriter implements StoreWriter {
   readonly #pieces: Pieces;
   readonly #expectedBytes: number;
@@ -283,7 +282,7 @@ export class PieceWriter implements StoreWriter {
   #isOpen = true;
   #body: PiecedBody | undefined;
 
-  constructor(pieces: Pieces, options: { small: MemoryWriter; id: number; expectedBytes: number }) {
+  constructor(pieces: Pieces, options: PieceWriterOptions) {
     this.#pieces = pieces;
     this.#small = options.small;
     this.#id = options.id;

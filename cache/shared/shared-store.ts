@@ -30,11 +30,11 @@ import {
   readRecord,
   writeRecord,
 } from '../store/record.ts';
-import type { Store, StoredBody, StoreWriter } from '../store/store.ts';
+import { EvictedError, type Store, type StoredBody, type StoreWriter } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import { type Claim, FillClaims } from './fill-claims.ts';
 import { IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
-import { EvictedError, PiecedBody, Pieces } from './pieces.ts';
+import { PiecedBody, Pieces } from './pieces.ts';
 import { SharedData } from './shared-data.ts';
 import { MAX_ATTEMPTS, SharedIndex } from './shared-index.ts';
 import { NO_ROW, PLACE, REFERENCES, SharedRows } from './shared-rows.ts';

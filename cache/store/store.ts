@@ -17,6 +17,16 @@ import type { BodyReader } from '../../http/message.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { KeyBytes } from './key-bytes.ts';
 
+/**
+ * A body was evicted before it was opened: by what this thread has stored since it was looked up, or at any moment by
+ * another thread of a shared store. Its response is as good as not stored.
+ */
+export class EvictedError extends Error {
+  constructor() {
+    super('a stored body was evicted before it was opened');
+  }
+}
+
 export interface StoredBody {
   /** Two of the same number are one body, however often it was looked up; never 0. */
   readonly id: number;
@@ -28,6 +38,7 @@ export interface StoredBody {
    * The reader holds the body until it is closed or at its end.
    *
    * @param range - Must lie within one of `ranges`.
+   * @throws {EvictedError} if it is not there any more. What has retained a body does not get it.
    */
   open(range: ByteRange): BodyReader;
   /**

@@ -183,6 +183,9 @@ test('stored: a late reader reads from the beginning', async (t) => {
   t.equal(stored?.ranges[0]?.end, 300_000);
   t.ok(store.bytesInUse >= 300_000, 'there is one who has not come to its end');
   take(early);
+  t.ok(store.bytesInUse >= 300_000, 'another reader may come until it is settled');
+  body.settle();
+  t.notOk(body.canReadFrom(0));
   t.equal(store.bytesInUse, 0, 'what is committed counts with the entry that it is put into');
 });
 
@@ -201,6 +204,7 @@ test('not to be stored: the memory is released when the last reader has closed',
     body.append(bytes(0, 100_000));
     t.ok(store.bytesInUse >= 100_000);
     finish(body);
+    body.settle();
     readers[0]?.close();
     readers[1]?.close();
     t.equal(store.bytesInUse, 0);
@@ -446,6 +450,7 @@ test('under any history every reader gets exactly its bytes, in order, until it 
         const total = body.received;
         if (finish === 'end') body.end([], 0);
         else body.fail(broken);
+        body.settle();
         for (let round = 0; round < 3; round++) {
           await new Promise((resolve) => setImmediate(resolve));
           for (const one of readers) if (one.over === '') collect(one, Number.POSITIVE_INFINITY);

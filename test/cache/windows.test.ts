@@ -83,6 +83,7 @@ for (const { how, finish } of [
     uneven(windows);
     t.equal(windows.share, 500_000);
     finish(body);
+    body.settle();
     fast.close();
     t.equal(windows.share, 500_000, 'the slow one still has something to read');
     slow.close();

@@ -1,7 +1,6 @@
 /** Responses whose bodies say which key and version they belong to, in every byte. */
 import { NO_RESPONSE_DIRECTIVES } from '../../../cache/policy/directives.ts';
-import { EvictedError } from '../../../cache/shared/pieces.ts';
-import type { Store, StoredBody, StoreWriter } from '../../../cache/store/store.ts';
+import { EvictedError, type Store, type StoredBody, type StoreWriter } from '../../../cache/store/store.ts';
 import type { StoredResponse } from '../../../cache/stored-response.ts';
 import { epochMs } from '../../../lib/clock.ts';
 

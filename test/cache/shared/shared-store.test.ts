@@ -1,9 +1,9 @@
 /** One thread at a shared store, against a map; and what several objects for one memory agree on. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { EvictedError } from '../../../cache/shared/pieces.ts';
 import { SharedStore } from '../../../cache/shared/shared-store.ts';
 import { KeyBytes } from '../../../cache/store/key-bytes.ts';
+import { EvictedError } from '../../../cache/store/store.ts';
 import type { StoredResponse } from '../../../cache/stored-response.ts';
 import type { BodyReader } from '../../../http/message.ts';
 import { storeContract } from '../store/contract.ts';
