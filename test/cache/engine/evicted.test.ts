@@ -1,4 +1,4 @@
-/** Stored responses that go while a request that has found them is on its way: by evictions, also those of other threads. */
+/** Stored responses that go while a request that has found them is on its way, also by evictions of other threads. */
 import fc from 'fast-check';
 import { test } from 'tap';
 import { HttpError } from '../../../http/errors.ts';
