@@ -9,6 +9,7 @@ import { quote } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
+import { openStore } from '../control/store/open-store.ts';
 import { SqliteTokens } from '../control/store/sqlite-tokens.ts';
 import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
 import { wallNow } from '../lib/clock.ts';
@@ -27,8 +28,8 @@ export const token = defineCommand({
   name: 'token',
   summary: 'Make, list and revoke tokens for purging.',
   about: `
-Works on the data folder of the control node that a region file names, on the
-machine where that node runs; it may be running meanwhile. A token is shown once,
+Works on the store of the control node that a region file names: its data folder, on
+the machine where it runs, or etcd; it may be running meanwhile. A token is shown once,
 when it is made: the control node keeps a hash of it.
 
 create  makes a token: for the named sites, or for --all-sites, with the named
@@ -124,6 +125,15 @@ async function withTokens(region: RegionConfig, use: (tokens: Tokens) => Promise
   if (control === undefined) {
     throw new Failure(`${file} names no control node: name the file that does`);
   }
+  if (control.journal !== undefined) {
+    const store = await openStore(region, control);
+    try {
+      return await use(new Tokens(store.tokens, wallNow));
+    } finally {
+      await store.close();
+    }
+  }
+  // The control node may have its journal open, but shares its tokens.
   const db = openControlDatabase(openDataFolder(file, control).database);
   try {
     return await use(new Tokens(new SqliteTokens(db), wallNow));

@@ -3,6 +3,7 @@
  * @module
  */
 import { addressProblems, clashProblems, originProblems, proxyProblems } from './check-addresses.ts';
+import { controlProblems } from './check-control.ts';
 import { geoProblems } from './check-geo.ts';
 import { namesOf, nodeNameProblems, siteProblems } from './check-names.ts';
 import { linkedRegionProblems, shieldProblems } from './check-shields.ts';
@@ -37,6 +38,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...proxyProblems(body),
     ...geoProblems(body),
     ...spoolProblems(body),
+    ...controlProblems(body),
     ...tlsListenerProblems(reading, body),
     ...dnsProblems(reading, body),
     ...linkedRegionProblems(reading, body),

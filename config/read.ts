@@ -204,9 +204,16 @@ const COOKIE_SECRETS = ['secret', 'previous_secret'].map(
     unknown: '0'.repeat(32),
   }),
 );
-const SECRET_KEYS: readonly SecretKey[] = [TIER_SECRET, ...COOKIE_SECRETS];
+const ETCD_PASSWORD: SecretKey = {
+  path: ['control', 'journal', 'etcd', 'password'],
+  pattern: /^.{1,1024}$/s,
+  what: 'a password of at most 1,024 characters',
+  command: 'cat FILE',
+  unknown: 'x',
+};
+const SECRET_KEYS: readonly SecretKey[] = [TIER_SECRET, ...COOKIE_SECRETS, ETCD_PASSWORD];
 
-/** Replaces `${NAME}` in `tier_secret` and the secrets of DNS cookies. */
+/** Replaces `${NAME}` in the keys that hold secrets. */
 function withSecrets(value: unknown, source: Source, env: Environment, problems: ConfigProblem[]): unknown {
   return SECRET_KEYS.reduce((known, key) => withSecret(known, key.path, key, source, env, problems), value);
 }

@@ -3,19 +3,21 @@
  * than nodes can hold.
  * @module
  */
-import type { Journal } from '../journal/journal.ts';
+import type { AuditedJournal } from '../journal/journal.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 export interface CompactionOptions {
-  readonly journal: Journal;
+  readonly journal: Pick<AuditedJournal, 'state' | 'read' | 'compact'>;
   readonly retentionMs: number;
   readonly maxRecords: number;
+  /** Audit entries that stay; absent: as many as the journal keeps by itself. */
+  readonly maxNotes?: number;
   readonly now: () => EpochMs;
 }
 
 /** Forgets it once. */
-export async function compact({ journal, retentionMs, maxRecords, now }: CompactionOptions): Promise<void> {
+export async function compact({ journal, retentionMs, maxRecords, maxNotes, now }: CompactionOptions): Promise<void> {
   let before = now() - retentionMs;
   const { newest, floor } = journal.state();
   if (newest - floor > maxRecords) {
@@ -23,7 +25,7 @@ export async function compact({ journal, retentionMs, maxRecords, now }: Compact
     const [firstKept] = await journal.read(newest - maxRecords, 1);
     before = Math.max(before, firstKept?.time ?? before);
   }
-  await journal.compact(before);
+  await journal.compact(before, maxNotes);
 }
 
 const INTERVAL_MS = 60_000;

@@ -49,6 +49,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
         if (!signal.aborted) regions.noticed(node);
       };
     },
+    reporting: (node) => progress.reporting(node),
     reported: (report) => progress.report(report),
     // For an origin that names groups, or a visitor whom a site lets send PURGE.
     async append(asked, node, address) {

@@ -7,11 +7,11 @@
  * need a token; every client of the address may read which nodes there are.
  * @module
  */
+import { setTimeout as timeout } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
-import { JournalError } from '../journal/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicNow, wallNow } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components } from '../lib/components.ts';
@@ -19,6 +19,7 @@ import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
 import { AuditFile } from './audit-file.ts';
+import { auditRoutes } from './audit-routes.ts';
 import { compactRegularly } from './compaction.ts';
 import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
@@ -40,7 +41,7 @@ import { purgeRoutes, type Route } from './routes.ts';
 import { MAX_SELECTORS } from './schemas.ts';
 import { bearer, createServer } from './server.ts';
 import { type SiteDirectory, siteDirectory } from './site-directory.ts';
-import { openEmbeddedStore } from './store/embedded-store.ts';
+import { openStore } from './store/open-store.ts';
 import type { ControlStore } from './store/store.ts';
 import { Tokens } from './tokens.ts';
 
@@ -130,6 +131,7 @@ export async function startControl({
     () =>
       new Progress(namesOf(regions), {
         journal: () => journal.state(),
+        refresh: () => journal.current(),
         monotonic: monotonicNow,
         now: wallNow,
         completed: (ms) => metrics.appliedEverywhere(ms),
@@ -177,7 +179,13 @@ export async function startControl({
     'compaction',
     () =>
       compactRegularly(
-        () => ({ journal, retentionMs: state.control.retention, maxRecords: state.control.max_records, now: wallNow }),
+        () => ({
+          journal,
+          retentionMs: state.control.retention,
+          maxRecords: state.control.max_records,
+          maxNotes: state.control.audit_log.max_entries,
+          now: wallNow,
+        }),
         log,
       ),
     { close: (stop) => stop() },
@@ -187,13 +195,13 @@ export async function startControl({
   const server = createServer(log);
   const hosts = (): readonly string[] => [
     state.control.listen,
-    ...state.regions.flatMap(({ control_hosts: names, purges: { journal: url } }) => [
+    ...state.regions.flatMap(({ control_hosts: names, purges: { journal: urls } }) => [
       ...names,
-      ...(url === undefined ? [] : [new URL(url).host]),
+      ...urls.map((url) => new URL(url).host),
     ]),
   ];
   addOperatorRoutes(server, { nodes: () => nodes.current, journal, metrics, hosts });
-  addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit)]);
+  addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit), ...auditRoutes(audit)]);
   addNodeRoutes(server, {
     journal,
     purges,
@@ -229,33 +237,27 @@ export async function startControl({
 }
 
 interface Stores extends ControlStore {
+  /** Copy of the audit log; only where control nodes keep files. */
   readonly auditFile: AuditFile | undefined;
 }
 
-/** @throws {ConfigError} */
-function openStores({ file }: RegionConfig, control: ControlConfig): Stores {
-  const folder = openDataFolder(file, control);
-  let store: ControlStore | undefined;
+/** @throws {ConfigError} (rejects) */
+async function openStores(region: RegionConfig, control: ControlConfig): Promise<Stores> {
+  const store = await openStore(region, control);
+  if (control.journal !== undefined) return { ...store, auditFile: undefined, close: () => store.close() };
   try {
-    store = openEmbeddedStore(folder, { now: wallNow });
-    const auditFile = new AuditFile(folder.audit, auditBounds(control));
-    const { close } = store;
+    const auditFile = new AuditFile(openDataFolder(region.file, control).audit, auditBounds(control));
     return {
       ...store,
       auditFile,
       async close() {
-        await close();
+        await store.close();
         auditFile.close();
       },
     };
   } catch (error) {
-    void store?.close();
-    const isInUse = error instanceof JournalError && error.code === 'journal_in_use';
-    throw dataProblem(
-      file,
-      (error as Error).message,
-      isInUse ? 'Stop that process, or name another folder.' : undefined,
-    );
+    await store.close();
+    throw dataProblem(region.file, (error as Error).message);
   }
 }
 
@@ -294,7 +296,7 @@ function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics, h
   };
   server.get('/healthz', { onRequest }, async (_request, reply) => {
     const { newest } = journal.state();
-    const ok = journal.isWritable;
+    const ok = journal.isWritable && (await isReached(journal));
     return reply.code(ok ? 200 : 503).send({ ok, journal: { writable: ok, newest } });
   });
   server.get('/metrics', { onRequest }, async (_request, reply) => {
@@ -302,6 +304,22 @@ function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics, h
     return reply.header('content-type', registry.contentType).send(await registry.metrics());
   });
   server.get('/v1/nodes', { onRequest }, async () => ({ regions: await nodes().read() }));
+}
+
+/** A journal that does not answer within this time is not healthy. */
+const HEALTH_TIMEOUT_MS = 1_000;
+
+/** Never rejects. */
+async function isReached(journal: Journal): Promise<boolean> {
+  const isCurrent = journal.current().then(
+    () => true,
+    () => false,
+  );
+  const patience = new AbortController();
+  const isLate = timeout(HEALTH_TIMEOUT_MS, false, { signal: patience.signal, ref: false }).catch(() => false);
+  const ok = await Promise.race([isCurrent, isLate]);
+  patience.abort();
+  return ok;
 }
 
 /** Adds the API's own routes, which its OpenAPI document describes. */

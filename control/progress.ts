@@ -11,9 +11,9 @@
 
 import { parseWorkerName } from '../config/workers.ts';
 import type { JournalState } from '../journal/journal.ts';
-import { isInHistory } from '../journal/terms.ts';
+import { isInHistory, type JournalPosition } from '../journal/terms.ts';
 import type { AppliedReport } from '../journal/wire.ts';
-import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
+import { type EpochMs, LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 /** A node that a region file names: one whose word counts for a receipt. */
 export interface KnownNode {
@@ -40,8 +40,10 @@ export interface NodeReceipt extends KnownNode {
 }
 
 export interface ProgressOptions {
-  /** As the journal is now. */
+  /** As this process knows the journal. */
   readonly journal: () => JournalState;
+  /** Resolves when it knows what any process has appended before the call. */
+  readonly refresh: () => Promise<unknown>;
   readonly monotonic: () => MonotonicMs;
   readonly now: () => EpochMs;
   /** Called with the time that a purge took to be applied by all nodes. */
@@ -52,6 +54,12 @@ interface NodeState {
   seq: number;
   reportedAt: number | undefined;
   streams: number;
+  /** Calls that report progress. */
+  calls: number;
+  /** Until then it counts as connected though nothing is open: the next call is about to begin. */
+  expectedUntil: MonotonicMs;
+  /** What it has reported last. */
+  last: JournalPosition | undefined;
   /** Place in the list of purges of the first one that it has not applied. */
   next: number;
 }
@@ -67,6 +75,9 @@ interface Waiter {
   readonly last: number;
   readonly settle: (complete: boolean) => void;
 }
+
+/** A node that stays in touch begins its next call sooner after one that has ended. */
+const NEXT_CALL_MS = 2_000;
 
 /** Purges whose durations are remembered. */
 const MAX_MEASURED = 10_000;
@@ -117,7 +128,15 @@ export class Progress {
     });
     for (const { name } of this.#nodes) {
       if (!this.#states.has(name)) {
-        this.#states.set(name, { seq: 0, reportedAt: undefined, streams: 0, next: this.#forgotten });
+        this.#states.set(name, {
+          seq: 0,
+          reportedAt: undefined,
+          streams: 0,
+          calls: 0,
+          expectedUntil: LONG_AGO,
+          last: undefined,
+          next: this.#forgotten,
+        });
       }
     }
   }
@@ -141,9 +160,15 @@ export class Progress {
 
   nodes(): NodeProgress[] {
     return this.#nodes.map((node) => {
-      const { seq = 0, reportedAt, streams = 0 } = this.#states.get(node.name) ?? {};
-      return { ...node, connected: streams > 0, seq, reportedAt };
+      const state = this.#states.get(node.name);
+      return { ...node, connected: this.#isConnected(state), seq: state?.seq ?? 0, reportedAt: state?.reportedAt };
     });
+  }
+
+  /** A node of a network with several control nodes follows one of them, and keeps a call open to each. */
+  #isConnected(state: NodeState | undefined): boolean {
+    if (state === undefined) return false;
+    return state.streams > 0 || state.calls > 0 || this.#options.monotonic() < state.expectedUntil;
   }
 
   /** A purge is in the journal. To be called in the order of the numbers. */
@@ -167,11 +192,28 @@ export class Progress {
     const state = this.#states.get(node);
     if (state === undefined) return;
     state.reportedAt = this.#options.now();
-    const before = state.seq;
-    // A node that has restarted knows less than it did: what it has applied is what it says now.
+    state.last = position;
+    if (this.#isKnown(position)) {
+      this.#reached(node, state, position.seq);
+      return;
+    }
+    // Another control node may have appended it, and the node may have heard of it before this process.
+    const look = (): void => {
+      if (state.last === position) this.#reached(node, state, this.#isKnown(position) ? position.seq : 0);
+    };
+    this.#options.refresh().then(look, () => undefined); // without the journal nothing is known of it
+  }
+
+  #isKnown(position: JournalPosition): boolean {
     const { terms, newest } = this.#options.journal();
-    state.seq = isInHistory(terms, newest, position) ? position.seq : 0;
-    if (state.seq <= before) return;
+    return isInHistory(terms, newest, position);
+  }
+
+  /** A node that has restarted knows less than it did: what it has applied is what it says now. */
+  #reached(node: string, state: NodeState, seq: number): void {
+    const before = state.seq;
+    state.seq = seq;
+    if (seq <= before) return;
     this.#advance(node, state);
     this.#settle();
   }
@@ -186,14 +228,25 @@ export class Progress {
     };
   }
 
+  /** A node has begun a call that reports progress. @returns A function to be called with whether it came to its end. */
+  reporting(node: string): (isWhole: boolean) => void {
+    const state = this.#states.get(this.#memberName(node));
+    if (state === undefined) return () => undefined;
+    state.calls += 1;
+    return (isWhole) => {
+      state.calls -= 1;
+      state.expectedUntil = isWhole ? later(this.#options.monotonic(), NEXT_CALL_MS) : LONG_AGO;
+    };
+  }
+
   /** @param last - Number of the last record of a purge. */
   receipt(last: number): NodeReceipt[] {
     const measured = this.#find(last);
     return this.#nodes.map((node) => {
-      const { seq = 0, streams = 0 } = this.#states.get(node.name) ?? {};
-      const applied = seq >= last;
+      const state = this.#states.get(node.name);
+      const applied = (state?.seq ?? 0) >= last;
       const afterMs = applied ? measured?.afterMs.get(node.name) : undefined;
-      return { ...node, connected: streams > 0, applied, afterMs };
+      return { ...node, connected: this.#isConnected(state), applied, afterMs };
     });
   }
 

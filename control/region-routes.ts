@@ -107,6 +107,7 @@ export function regionRoutes(regions: Regions, audit: AuditLog): Route[] {
       ...REFUSALS,
       404: PROBLEM,
       415: PROBLEM,
+      503: PROBLEM,
     },
     async handle({ caller, params, body }) {
       const { name } = params as { name: string };

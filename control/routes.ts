@@ -93,7 +93,7 @@ export function purgeRoutes(api: PurgeApi): Route[] {
       summary: 'The purges that the journal has, newest first.',
       token: true,
       query: listQuerySchema,
-      responses: { 200: { description: 'A page.', schema: pageSchema }, 400: PROBLEM, ...REFUSALS },
+      responses: { 200: { description: 'A page.', schema: pageSchema }, 400: PROBLEM, ...REFUSALS, 503: PROBLEM },
       async handle(request) {
         const { cursor, limit } = validQuery(listQuerySchema, request.query);
         return api.page(request.caller, cursor === undefined ? undefined : Number(cursor), Number(limit));
@@ -105,7 +105,12 @@ export function purgeRoutes(api: PurgeApi): Route[] {
       summary: 'The receipt of a purge: which nodes have applied it, and how long each took.',
       token: true,
       params: { id: '`id` of the receipt.' },
-      responses: { 200: { description: 'The receipt.', schema: receiptSchema }, 404: PROBLEM, ...REFUSALS },
+      responses: {
+        200: { description: 'The receipt.', schema: receiptSchema },
+        404: PROBLEM,
+        ...REFUSALS,
+        503: PROBLEM,
+      },
       async handle(request) {
         return api.receipt(request.caller, (request.params as { id: string }).id);
       },

@@ -18,8 +18,8 @@ import { takesConnections } from './takes-connections.ts';
 import { NETWORK_PATH, NETWORK_SILENCE_MS } from './wire.ts';
 
 export interface FollowNetworkOptions {
-  /** Scheme, host and port of the control node; absent: there is none. */
-  readonly url: string | undefined;
+  /** Scheme, host and port of each control node; the next one is followed when one is gone or silent. */
+  readonly urls: readonly string[];
   /** The network's secret. */
   readonly secret: string;
   /** Name of this node. */
@@ -50,7 +50,7 @@ const PROBE_INTERVAL_MS = 1_000;
 const PROBE_TIMEOUT_MS = 800;
 
 export function followNetwork({
-  url,
+  urls,
   secret,
   node,
   initial,
@@ -61,6 +61,8 @@ export function followNetwork({
   const closing = new AbortController();
   let current = initial;
   let isReached = false;
+  /** True once the connection has told of the network. */
+  let hasHeard = false;
   let wasReported = false;
   let healths = new Map<string, RegionHealth>();
 
@@ -88,6 +90,7 @@ export function followNetwork({
         if (type === 'network') {
           current = readNetwork(network, now());
           wasReported = true;
+          hasHeard = true;
           setReached(true, '');
         }
       }
@@ -98,14 +101,16 @@ export function followNetwork({
     }
   }
 
-  async function followAlways(target: string): Promise<void> {
-    while (!closing.signal.aborted) {
+  /** Goes to the next control node at once when one is lost that has answered. */
+  async function followAlways(): Promise<void> {
+    for (let tries = 0; !closing.signal.aborted; tries += 1) {
+      hasHeard = false;
       try {
-        await follow(target);
+        await follow(urls[tries % urls.length] as string);
       } catch (error) {
         if (!closing.signal.aborted) setReached(false, (error as Error).message);
       }
-      await pause(RETRY_MS);
+      if (urls.length === 1 || !hasHeard) await pause(RETRY_MS);
     }
   }
 
@@ -161,7 +166,7 @@ export function followNetwork({
     await timeout(ms, undefined, { signal: closing.signal, ref: false }).catch(() => undefined); // closing: the loops look
   }
 
-  const running = Promise.all([...(url === undefined ? [] : [followAlways(url)]), lookAlways()]);
+  const running = Promise.all([...(urls.length === 0 ? [] : [followAlways()]), lookAlways()]);
   return {
     get current() {
       return current;

@@ -2,6 +2,7 @@
  * Steering in one piece: the databases, the network state from the control node, and the decision.
  * @module
  */
+import { controlUrls } from '../config/control-urls.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -36,12 +37,13 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
   const locator = await openRegionLocator(region, log);
   const follow = (from: RegionConfig, initial: Network) => {
     const { tier_secret: secret } = from;
-    const url = controlOf(from);
+    const urls = controlUrls(from);
+    const control = urls.join(', ');
     const reached = (isReached: boolean, reason: string): void => {
-      if (isReached) log.info({ control: url }, 'region states are received from the control node');
-      else log.warn({ control: url, detail: reason }, 'control node unreachable: this node probes the regions itself');
+      if (isReached) log.info({ control }, 'region states are received from the control node');
+      else log.warn({ control, detail: reason }, 'control node unreachable: this node probes the regions itself');
     };
-    return { key: keyOf(from), network: followNetwork({ url, secret, node, initial, now: monotonicNow, reached }) };
+    return { key: keyOf(from), network: followNetwork({ urls, secret, node, initial, now: monotonicNow, reached }) };
   };
   let followed = follow(region, networkOf(regions));
   let closingOthers = Promise.resolve();
@@ -71,11 +73,6 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
   };
 }
 
-/** The control node is where the journal of purges is. */
-function controlOf({ purges, control }: RegionConfig): string | undefined {
-  return purges.journal ?? (control === undefined ? undefined : `http://${control.listen}`);
-}
-
 function keyOf(region: RegionConfig): string {
-  return `${controlOf(region)} ${region.tier_secret}`;
+  return [...controlUrls(region), region.tier_secret].join(' ');
 }

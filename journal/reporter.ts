@@ -18,6 +18,11 @@ export interface ReporterOptions {
   readonly node: string;
   /** Resolves after `ms`; resolves or rejects early when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  /**
+   * Begins the next call when one has ended, though there is nothing new: to a control node that this node does not
+   * follow, calls are the sign that it is there.
+   */
+  readonly staysOpen?: boolean;
   /** Called with the reason when a call fails; its last report is sent again. */
   readonly problem?: (error: Error) => void;
 }
@@ -40,7 +45,7 @@ interface Report {
   readonly identity: string;
 }
 
-export function startReporter({ client, node, wait, problem }: ReporterOptions): Reporter {
+export function startReporter({ client, node, wait, staysOpen = false, problem }: ReporterOptions): Reporter {
   const closing = new AbortController();
   /** Latest report, confirmed or not. */
   let last: Report | undefined;
@@ -89,6 +94,7 @@ export function startReporter({ client, node, wait, problem }: ReporterOptions):
     while (newest && !closing.signal.aborted) {
       try {
         await call();
+        if (staysOpen) newest ??= last;
       } catch (error) {
         if (closing.signal.aborted) break;
         problem?.(error as Error);

@@ -28,6 +28,12 @@ export interface JournalRoutesOptions {
   readonly signal: AbortSignal;
   /** Called when a node begins to follow. @returns A function that is called when it ends. */
   readonly followed: (node: string) => () => void;
+  /**
+   * Called when a node begins a call that reports progress.
+   *
+   * @returns A function that is called when it ends, with whether it came to its end.
+   */
+  readonly reporting?: (node: string) => (isWhole: boolean) => void;
   /** Called with each report of progress. */
   readonly reported: (report: AppliedReport) => void;
   /** Appends what a node sends. @param node - Its name. @param address - Its address. */
@@ -56,7 +62,7 @@ export interface JournalRoute {
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
-  const { journal, secret, signal, followed, reported, append, cutOff } = options;
+  const { journal, secret, signal, followed, reporting, reported, append, cutOff } = options;
   return [
     {
       method: 'GET',
@@ -76,8 +82,14 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       method: 'POST',
       path: APPLIED_PATH,
       async answer(request, response) {
-        readNodeField(request.rawHeaders, secret());
-        if (await readReports(request, reported, signal)) response.writeHead(204).end();
+        const ended = reporting?.(readNodeField(request.rawHeaders, secret()));
+        let isWhole = false;
+        try {
+          isWhole = await readReports(request, reported, signal);
+        } finally {
+          ended?.(isWhole);
+        }
+        if (isWhole) response.writeHead(204).end();
       },
     },
     {

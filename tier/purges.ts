@@ -4,10 +4,12 @@
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Ledger } from '../cache/ledger.ts';
+import { controlUrls } from '../config/control-urls.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import { journalClient } from '../journal/client.ts';
+import { journalClients } from '../journal/clients.ts';
 import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
 import { startReporter } from '../journal/reporter.ts';
@@ -74,7 +76,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
       const before = following;
       const wanted = settings(next);
       node.ledger.leaseMs = leaseOf(wanted);
-      if (wanted.url === followed.url && wanted.secret === followed.secret) return;
+      if (isDeepStrictEqual({ ...wanted, leaseMs: 0 }, { ...followed, leaseMs: 0 })) return;
       followed = wanted;
       following = before.then(({ close }) => close()).then(() => follow(node, wanted, reached));
     },
@@ -86,18 +88,18 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
 }
 
 interface Settings {
-  readonly url: string | undefined;
+  /** Of the control nodes; none: the network has no journal. */
+  readonly urls: readonly string[];
   readonly secret: string;
   readonly leaseMs: number;
 }
 
-function settings({ purges, control, tier_secret: secret }: RegionConfig): Settings {
-  const own = control === undefined ? undefined : `http://${control.listen}`;
-  return { url: purges.journal ?? own, secret, leaseMs: purges.lease };
+function settings(region: RegionConfig): Settings {
+  return { urls: controlUrls(region), secret: region.tier_secret, leaseMs: region.purges.lease };
 }
 
-function leaseOf({ url, leaseMs }: Settings): number {
-  return url === undefined ? Number.POSITIVE_INFINITY : leaseMs;
+function leaseOf({ urls, leaseMs }: Settings): number {
+  return urls.length === 0 ? Number.POSITIVE_INFINITY : leaseMs;
 }
 
 interface Following extends Pick<Purging, 'purge' | 'close'> {
@@ -111,9 +113,9 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** @param onReached - Told when the journal is within reach again. */
 function follow(node: PurgedNode, wanted: Settings, onReached: () => void): Following {
-  const { url, secret } = wanted;
+  const { urls, secret } = wanted;
   node.ledger.leaseMs = leaseOf(wanted);
-  return url === undefined ? withoutJournal(node) : followJournal(node, { url, secret, onReached });
+  return urls.length === 0 ? withoutJournal(node) : followJournal(node, { urls, secret, onReached });
 }
 
 function withoutJournal({ ledger }: PurgedNode): Following {
@@ -134,25 +136,30 @@ const CATCH_UP_MS = 5_000;
 
 function followJournal(
   { member: node, ledger, log }: PurgedNode,
-  { url, secret, onReached }: { readonly url: string; readonly secret: string; readonly onReached: () => void },
+  { urls, secret, onReached }: Omit<Settings, 'leaseMs'> & { readonly onReached: () => void },
 ): Following {
   let reached = true;
+  const clients = journalClients({ urls, secret, node });
   const problem = (error: Error): void => {
-    if (reached) log.warn({ detail: error.message, journal: url }, 'journal unreachable');
+    if (reached) log.warn({ detail: error.message, journal: clients.followed }, 'journal unreachable');
     reached = false; // said once, until it is reached again
   };
-  const client = journalClient({ url, secret, node });
-  const reporter = startReporter({ client, node, wait: pause, problem });
+  const isShared = urls.length > 1;
+  // With several control nodes the loss of one that is not followed is no loss of the journal.
+  const reportProblem = isShared ? {} : { problem };
+  const reporters = clients.reports.map((client) =>
+    startReporter({ client, node, wait: pause, staysOpen: isShared, ...reportProblem }),
+  );
   const follower = new Follower({
     target: ledger,
-    connect: client.messages,
+    connect: clients.messages,
     report: (seq, identity) => {
       if (!reached) {
-        log.info({ journal: url, applied: seq }, 'journal reachable again');
+        log.info({ journal: clients.followed, applied: seq }, 'journal reachable again');
         onReached();
       }
       reached = true;
-      reporter.report(seq, identity);
+      for (const reporter of reporters) reporter.report(seq, identity);
     },
     now: instantNow,
     wait: pause,
@@ -162,15 +169,15 @@ function followJournal(
   follower.start();
   return {
     purge: async (purges) => {
-      const last = await client.append(purges);
+      const last = await clients.append(purges);
       if (!(await follower.caughtUp(last, CATCH_UP_MS)))
         throw new HttpError('journal_unreachable', 'not applied in time');
     },
-    append: (purges) => client.append(purges),
+    append: (purges) => clients.append(purges),
     close: async () => {
       await follower.stop();
-      await reporter.close();
-      await client.close();
+      await Promise.all(reporters.map((reporter) => reporter.close()));
+      await clients.close();
     },
   };
 }

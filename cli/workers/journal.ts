@@ -6,6 +6,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DiskInUseError } from '../../cache/disk/folder.ts';
+import { controlUrls } from '../../config/control-urls.ts';
 import { siblingPath } from '../../config/path.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { EdgeConfig, LimitsConfig, RegionConfig } from '../../config/schema.ts';
@@ -56,11 +57,11 @@ export async function startOwnJournal(options: OwnJournalOptions): Promise<Worke
 export function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): RegionConfig {
   return journal === undefined || hasJournal(region)
     ? region
-    : { ...region, purges: { ...region.purges, journal: journal.url } };
+    : { ...region, purges: { ...region.purges, journal: [journal.url] } };
 }
 
-function hasJournal({ purges, control }: RegionConfig): boolean {
-  return purges.journal !== undefined || control !== undefined;
+function hasJournal(region: RegionConfig): boolean {
+  return controlUrls(region).length > 0;
 }
 
 /**
@@ -90,6 +91,7 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
   await components.start('journal', () => journal, { close: (part) => (isKept ? part.close() : undefined) });
   const progress = new Progress([{ region, name: edge, role: 'edge' }], {
     journal: () => journal.state(),
+    refresh: () => journal.current(),
     monotonic: monotonicNow,
     now: wallNow,
   });

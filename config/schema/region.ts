@@ -4,11 +4,12 @@
  */
 import { z } from 'zod';
 import { dnsSchema } from '../dns/schema.ts';
-import { address, fileName, nodeName, SECRET } from '../scalars.ts';
+import { fileName, nodeName, SECRET } from '../scalars.ts';
 import { duration, positiveSize, size } from '../units.ts';
+import { controlSchema } from './control.ts';
 import { clientAddressSchema, geoSchema } from './geo.ts';
 import { limitsSchema } from './limits.ts';
-import { edgeSchema, listenerDescription, type ShieldConfig, shieldSchema } from './node.ts';
+import { edgeSchema, type ShieldConfig, shieldSchema } from './node.ts';
 import { type SiteConfig, siteSchema } from './site.ts';
 
 /** Entry of `sites` that refers to a file of its own. */
@@ -19,6 +20,11 @@ export const includeSchema = z.strictObject({
     description: 'File with one site, relative to this file.',
   }),
 });
+
+const journalUrl = z
+  .string()
+  .regex(/^http:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected http://HOST:PORT')
+  .meta({ title: 'http://HOST:PORT', examples: ['http://10.0.0.3:8900'] });
 
 export const regionSchema = z.strictObject({
   region: nodeName.meta({ examples: ['fra'], description: 'Name of the region.' }),
@@ -56,66 +62,19 @@ export const regionSchema = z.strictObject({
     .max(64)
     .default([])
     .meta({ description: 'Region files whose shields this region’s edges use, relative to this file.' }),
-  control: z
-    .strictObject({
-      name: nodeName.default('control').meta({ description: 'Name of the control node, unique in the network.' }),
-      listen: address.meta(listenerDescription),
-      data: fileName.default('seawall-data').meta({
-        title: 'a folder',
-        examples: ['/var/lib/seawall'],
-        description: 'Folder of the journal of purges, the tokens and the audit log, relative to this file.',
-      }),
-      retention: duration.prefault('30d').meta({
-        description: 'Time that a purge stays in the journal; responses stored before that are fetched again.',
-      }),
-      max_records: z.number().int().min(1_000).max(100_000_000).default(1_000_000).meta({
-        description:
-          'Maximum number of purges in the journal and in the memory of nodes; beyond it the oldest are dropped.',
-      }),
-      rate_limits: z
-        .strictObject({
-          calls: z
-            .number()
-            .int()
-            .min(1)
-            .max(1_000_000)
-            .default(2_000)
-            .meta({ description: 'Calls per second with one token, with a burst of five seconds’ worth.' }),
-          selectors: z.number().int().min(1).max(1_000_000).default(20_000).meta({
-            description:
-              'URLs, tags, prefixes and hosts per second with one token, with a burst of five seconds’ worth.',
-          }),
-        })
-        .prefault({})
-        .meta({ description: 'Rate limits for one token; beyond them 429.' }),
-      audit_log: z
-        .strictObject({
-          max_size: positiveSize.prefault('64MiB').meta({ description: 'Size at which the file is rotated.' }),
-          files: z
-            .number()
-            .int()
-            .min(1)
-            .max(1_000)
-            .default(5)
-            .meta({ description: 'Number of files to keep, the current one included.' }),
-        })
-        .prefault({})
-        .meta({ description: 'Audit log of purges: audit.jsonl in the data folder.' }),
-    })
-    .optional()
-    .meta({ description: 'The control node, if it runs in this region.' }),
+  control: controlSchema.optional().meta({ description: 'The control node, if one runs in this region.' }),
   dns: dnsSchema.optional().meta({ description: 'The DNS server, if one runs in this region.' }),
   purges: z
     .strictObject({
       journal: z
-        .string()
-        .regex(/^http:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected http://HOST:PORT')
-        .optional()
+        .union([journalUrl, z.array(journalUrl).min(1).max(16)])
+        .transform((urls) => [urls].flat())
+        .default([])
         .meta({
-          title: 'http://HOST:PORT',
+          title: 'http://HOST:PORT, or a list of them',
           description:
-            'Address of the control node with the journal of purges; by default this region’s own, if it has one.',
-          examples: ['http://10.0.0.3:8900'],
+            'Addresses of the control nodes, in the order in which this region’s nodes try them; by default this region’s own, if it has one.',
+          examples: ['http://10.0.0.3:8900', ['http://10.0.0.3:8900', 'http://10.1.0.3:8900']],
         }),
       lease: duration.prefault('1m').meta({
         description:

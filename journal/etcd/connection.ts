@@ -6,7 +6,6 @@
  * on another connection. The journal's terms rest on that (journal.ts).
  * @module
  */
-import { json } from 'node:stream/consumers';
 import { buildConnector, Client } from 'undici';
 import { JournalError } from '../errors.ts';
 import { jsonLines } from '../lines.ts';
@@ -77,6 +76,15 @@ export class EtcdRefusal extends Error {
   }
 }
 
+/** @throws {Error} that says that it is no answer of etcd. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error('the answer is not one of the JSON gateway of etcd', { cause });
+  }
+}
+
 const CALL_TIMEOUT_MS = 2_000;
 /** Go closes no idle connection by itself; the client must not, either. */
 const IDLE_MS = 24 * 60 * 60 * 1_000;
@@ -126,7 +134,8 @@ export class EtcdConnection implements EtcdChannel {
       if (this.ended.aborted) throw new Error('the connection is over');
       const response = await this.#client.request({ method: 'POST', path, headers, body: JSON.stringify(body) });
       statusCode = response.statusCode;
-      answer = await json(response.body);
+      const text = await response.body.text();
+      answer = parsed(text);
     } catch (cause) {
       this.end();
       throw new JournalError('journal_unreachable', `${this.endpoint}: ${(cause as Error).message}`, { cause });

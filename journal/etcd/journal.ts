@@ -39,6 +39,8 @@ export interface EtcdOptions extends EtcdAccess {
   readonly wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Runs the callback when everything that is to share a transaction has been appended. */
   readonly defer?: (flush: () => void) => void;
+  /** False: compactions leave old revisions to others who share the store. */
+  readonly forgetsRevisions?: boolean;
   /** Time after which an append is given up. */
   readonly appendTimeoutMs?: number;
 }
@@ -66,6 +68,7 @@ export async function openEtcdJournal(options: EtcdOptions): Promise<EtcdJournal
 
 export class EtcdJournal implements AuditedJournal {
   readonly #now: () => EpochMs;
+  readonly #forgetsRevisions: boolean;
   readonly #replica: Replica;
   readonly #appender: Appender;
   #isClosed = false;
@@ -76,6 +79,7 @@ export class EtcdJournal implements AuditedJournal {
     const { now, monotonic = monotonicNow, defer = paced(), appendTimeoutMs = APPEND_TIMEOUT_MS } = options;
     const wait = options.wait ?? pause;
     this.#now = now;
+    this.#forgetsRevisions = options.forgetsRevisions ?? true;
     this.#replica = new Replica({ ...options, wait });
     this.#appender = new Appender({
       replica: this.#replica,
@@ -163,7 +167,8 @@ export class EtcdJournal implements AuditedJournal {
       const revision = this.#oldRevision;
       this.#oldRevision = replica.view.headRevision;
       // From before the compaction before this one: a read that began meanwhile finds what it looks for.
-      if (revision !== undefined && revision !== '0') await forgetRevisions(connection, revision);
+      const hasOld = revision !== undefined && revision !== '0';
+      if (hasOld && this.#forgetsRevisions) await forgetRevisions(connection, revision);
       this.#appender.isWritable = true;
     } catch (error) {
       this.#appender.isWritable = false;

@@ -74,6 +74,7 @@ test('durations are counted per node, and for the slowest of all', async (t) => 
   const completed: number[] = [];
   const progress = new Progress([A, B], {
     journal,
+    refresh: async () => undefined,
     monotonic: () => monotonicMs(now),
     now: () => epochMs(now),
     completed: (ms) => completed.push(ms),
@@ -99,7 +100,12 @@ test('durations are counted per node, and for the slowest of all', async (t) => 
 });
 
 test('the memory of durations is bounded, and applied purges are known all the same', async (t) => {
-  const progress = new Progress([A], { journal, monotonic: () => monotonicMs(1), now: () => epochMs(1) });
+  const progress = new Progress([A], {
+    journal,
+    refresh: async () => undefined,
+    monotonic: () => monotonicMs(1),
+    now: () => epochMs(1),
+  });
   for (let seq = 1; seq <= 25_000; seq += 1) {
     progress.accepted(seq, monotonicMs(0));
     if (seq % 7 === 0) progress.report({ node: 'a', identity: 'j', seq });
@@ -109,7 +115,12 @@ test('the memory of durations is bounded, and applied purges are known all the s
 });
 
 test('a purge does not wait for a node that was removed from the files', async (t) => {
-  const progress = new Progress([A, B], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
+  const progress = new Progress([A, B], {
+    journal,
+    refresh: async () => undefined,
+    monotonic: () => monotonicMs(0),
+    now: () => epochMs(0),
+  });
   progress.accepted(1, monotonicMs(0));
   progress.report({ node: 'a', identity: 'j', seq: 1 });
   const waiting = progress.whenComplete(1, 10_000);
@@ -118,7 +129,12 @@ test('a purge does not wait for a node that was removed from the files', async (
 });
 
 test('a wait ends when the caller disconnects', async (t) => {
-  const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
+  const progress = new Progress([A], {
+    journal,
+    refresh: async () => undefined,
+    monotonic: () => monotonicMs(0),
+    now: () => epochMs(0),
+  });
   const requester = new AbortController();
   const waiting = progress.whenComplete(1, 10_000, requester.signal);
   requester.abort();
@@ -126,7 +142,12 @@ test('a wait ends when the caller disconnects', async (t) => {
 });
 
 test('a node that restarts has applied what it reports', async (t) => {
-  const progress = new Progress([A], { journal, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
+  const progress = new Progress([A], {
+    journal,
+    refresh: async () => undefined,
+    monotonic: () => monotonicMs(0),
+    now: () => epochMs(0),
+  });
   progress.accepted(5, monotonicMs(0));
   progress.report({ node: 'a', identity: 'j', seq: 5 });
   progress.report({ node: 'a', identity: 'j', seq: 2 });
@@ -139,7 +160,12 @@ test('a reported position counts only if it is in the journal', async (t) => {
     { identity: 'j', after: 5 },
   ];
   const state = { terms, floor: 0, newest: 9 };
-  const progress = new Progress([A], { journal: () => state, monotonic: () => monotonicMs(0), now: () => epochMs(0) });
+  const progress = new Progress([A], {
+    journal: () => state,
+    refresh: async () => undefined,
+    monotonic: () => monotonicMs(0),
+    now: () => epochMs(0),
+  });
   for (const { identity, seq, counts } of [
     { identity: 'i', seq: 5, counts: true },
     { identity: 'i', seq: 6, counts: false }, // lost, and given out again
@@ -148,6 +174,7 @@ test('a reported position counts only if it is in the journal', async (t) => {
     { identity: 'k', seq: 9, counts: false },
   ]) {
     progress.report({ node: 'a', identity, seq });
+    await Promise.resolve(); // the journal is read again
     t.equal(progress.nodes()[0]?.seq, counts ? seq : 0, `${identity} ${seq}`);
   }
 });

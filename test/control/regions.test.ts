@@ -272,7 +272,7 @@ test('a region is drained by its file', async (t) => {
 test('nodes that steer get changes at once, and check regions themselves when the control node is gone', async (t) => {
   const world = await startWorld(t);
   const [eu] = world.regions as [RegionConfig];
-  const region = { ...eu, control: undefined, purges: { ...eu.purges, journal: world.url } };
+  const region = { ...eu, control: undefined, purges: { ...eu.purges, journal: [world.url] } };
   const steering = await openSteering({ region, regions: [eu], node: 'dns-1', log });
   t.teardown(() => steering.close());
   const where = () => steering.where(AMERICAN, monotonicNow());

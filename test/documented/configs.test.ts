@@ -67,7 +67,7 @@ for (const config of documentedConfigs()) {
       ...nodes.flatMap((node) => [node.tier, node.control]),
       control?.listen,
       dns?.control,
-      config.kind === 'region' ? new URL(region.purges.journal ?? 'http://127.0.0.1').host : undefined,
+      ...(config.kind === 'region' ? region.purges.journal.map((url) => new URL(url).host) : []),
     ];
     for (const address of internal) {
       if (address === undefined) continue;

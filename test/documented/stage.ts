@@ -82,7 +82,7 @@ function onLoopback(region: RegionConfig, originUrl: string, isBehindProxy: bool
     reachableShields: region.reachableShields.map((shield) => ({ ...shield, tier: PORT_0, control: undefined })),
     control: undefined,
     dns: undefined,
-    purges: { ...region.purges, journal: undefined },
+    purges: { ...region.purges, journal: [] },
     access_log: undefined,
     geo: { ...region.geo, databases },
     trusted_proxies: isBehindProxy ? [...region.trusted_proxies, PROXY_ADDRESS] : region.trusted_proxies,

@@ -11,7 +11,7 @@ const tag = (selector: string) => ({ site: 'shop', kind: 'tag', selector, soft: 
 test('a node that was without the journal for a while does not confuse its own numbers with the journal’s', async (t) => {
   const control = await startTestControl(t);
   const without: RegionConfig = { ...regionOf(), control: undefined };
-  const withJournal = { ...without, purges: { ...without.purges, journal: control.url } };
+  const withJournal = { ...without, purges: { ...without.purges, journal: [control.url] } };
   const ledger = new Ledger({ leaseMs: 0 });
   const purging = followPurges({ member: 'eu-1', ledger, log }, withJournal);
   t.teardown(() => purging.close());
