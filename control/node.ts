@@ -43,6 +43,7 @@ import { bearer, createServer } from './server.ts';
 import { type SiteDirectory, siteDirectory } from './site-directory.ts';
 import { openStore } from './store/open-store.ts';
 import type { ControlStore } from './store/store.ts';
+import { StoreMonitor } from './store/store-monitor.ts';
 import { Tokens } from './tokens.ts';
 
 export type { ControlConfig } from './data-folder.ts';
@@ -174,6 +175,17 @@ export async function startControl({
     'regions',
     () => Regions.open({ region, regions, drains: stores.drains, log, registry: metrics.registry }),
     { update: (part, next) => part.reload(next), drain: (part) => part.endStreams(), close: (part) => part.close() },
+  );
+  await components.start(
+    'store monitor',
+    () =>
+      new StoreMonitor({
+        store: stores,
+        quota: () => state.control.journal?.etcd.quota,
+        registry: metrics.registry,
+        log,
+      }),
+    { close: (part) => part.close() },
   );
   await components.start(
     'compaction',

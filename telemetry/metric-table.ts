@@ -310,6 +310,27 @@ export const METRICS = {
     help: 'Highest number that the journal no longer holds.',
     watch: 'A node that was away for longer revalidates everything that it has stored.',
   },
+  seawall_store_bytes: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { store: 'HOST:PORT of the member of etcd, or name of the file' },
+    help: 'Size of the store of the control nodes: of each member of etcd, or of each file.',
+    watch: 'With etcd: 80 % of `seawall_store_quota_bytes`. At the quota etcd takes no more writes.',
+  },
+  seawall_store_quota_bytes: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: {},
+    help: 'Quota of etcd as `control.journal.etcd.quota` says; 0 without etcd.',
+    watch: 'It is not what the members of etcd were started with (`--quota-backend-bytes`).',
+  },
+  seawall_store_up: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: { store: 'HOST:PORT of the member of etcd, or name of the file' },
+    help: '1 if the member of etcd answers, or the file is there, else 0.',
+    watch: '0 of one member: a further one makes three members refuse purges.',
+  },
   seawall_journal_writable: {
     type: 'gauge',
     roles: ['control'],

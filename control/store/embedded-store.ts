@@ -2,12 +2,14 @@
  * The store of a single control node: files in its data folder.
  * @module
  */
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
 import { DrainsFile } from './drains-file.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
-import type { ControlStore } from './store.ts';
+import type { ControlStore, StorePart } from './store.ts';
 
 export interface EmbeddedStoreOptions {
   readonly now: () => EpochMs;
@@ -25,6 +27,7 @@ export function openEmbeddedStore(folder: DataFolder, options: EmbeddedStoreOpti
         journal,
         tokens: new SqliteTokens(database),
         drains,
+        measure: async () => [folder.journal, folder.database].map(sizeOf),
         async close() {
           await journal.close();
           database.close();
@@ -38,4 +41,11 @@ export function openEmbeddedStore(folder: DataFolder, options: EmbeddedStoreOpti
     void journal.close();
     throw error;
   }
+}
+
+/** With the write-ahead log beside it. */
+function sizeOf(file: string): StorePart {
+  const sizes = [file, `${file}-wal`].map((one) => statSync(one, { throwIfNoEntry: false })?.size);
+  const bytes = sizes[0] === undefined ? undefined : sizes[0] + (sizes[1] ?? 0);
+  return { name: basename(file), bytes, isFull: false };
 }

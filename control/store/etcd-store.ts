@@ -7,11 +7,12 @@
  *     drains/REGION   the drain of a region: by, since, reason; null: it is not drained
  * @module
  */
+import { type EtcdAccess, EtcdConnection } from '../../journal/etcd/connection.ts';
 import { type EtcdOptions, openEtcdJournal } from '../../journal/etcd/journal.ts';
 import { EtcdDrains } from './etcd-drains.ts';
 import { EtcdTable } from './etcd-table.ts';
 import { EtcdTokens } from './etcd-tokens.ts';
-import type { ControlStore } from './store.ts';
+import type { ControlStore, StorePart } from './store.ts';
 
 /** @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`, `journal_foreign`, `journal_corrupt`. */
 export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore> {
@@ -28,6 +29,7 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
       journal,
       tokens: new EtcdTokens(tokens),
       drains,
+      measure: () => Promise.all(options.endpoints.map((endpoint) => sizeOf(endpoint, options))),
       async close() {
         drains.close();
         closeTables();
@@ -38,5 +40,23 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
     closeTables();
     await journal.close();
     throw error;
+  }
+}
+
+/** On a connection of its own, as each member has a size. */
+async function sizeOf(endpoint: string, access: EtcdAccess): Promise<StorePart> {
+  const name = new URL(endpoint).host;
+  let connection: EtcdConnection | undefined;
+  try {
+    connection = await EtcdConnection.open(endpoint, access);
+    const { dbSize, errors = [] } = await connection.call<{ dbSize: string; errors?: readonly string[] }>(
+      '/v3/maintenance/status',
+      {},
+    );
+    return { name, bytes: Number(dbSize), isFull: errors.some((error) => error.includes('NOSPACE')) };
+  } catch {
+    return { name, bytes: undefined, isFull: false }; // it is down, or says nothing of itself to this user
+  } finally {
+    connection?.end();
   }
 }

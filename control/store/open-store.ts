@@ -79,7 +79,8 @@ export function etcdOptions(file: string, network: string, etcd: EtcdConfig): Et
 }
 
 /** What a TLS connection fails with where the other side is not trusted, or does not trust this one. */
-const TLS_FAILURE = /certificate|self-signed|altname|alert|wrong version number|EPROTO|packet length|secure TLS connection/i;
+const TLS_FAILURE =
+  /certificate|self-signed|altname|alert|wrong version number|EPROTO|packet length|secure TLS connection/i;
 
 function etcdProblem(file: string, network: string, etcd: EtcdConfig, error: JournalError): ConfigError {
   const { code, message } = error;
@@ -113,6 +114,10 @@ function etcdProblem(file: string, network: string, etcd: EtcdConfig, error: Jou
         'Restore a snapshot of etcd, or write another prefix: a new journal is begun there, and nodes revalidate.',
       );
     default:
+      if (message.includes('space exceeded')) {
+        const fix = 'Give it a higher --quota-backend-bytes, or `etcdctl defrag`; then `etcdctl alarm disarm`.';
+        return problem(file, ['quota'], `etcd takes no more writes (${message})`, fix);
+      }
       return TLS_FAILURE.test(message)
         ? problem(
             file,

@@ -11,7 +11,7 @@ import { BEFORE_ALL } from '../check.ts';
 import { JournalError, JournalGapError } from '../errors.ts';
 import type { JournalRecord, JournalState } from '../journal.ts';
 import { Listeners } from '../listeners.ts';
-import type { EtcdAccess, EtcdChannel, TxnResponse } from './connection.ts';
+import type { EtcdAccess, EtcdChannel, RangeResponse, TxnResponse } from './connection.ts';
 import { encode, FORMAT, Layout } from './layout.ts';
 import { MAX_RECENT, RecentRecords } from './recent.ts';
 import { callError, put, wasWrittenAt } from './requests.ts';
@@ -172,6 +172,8 @@ export class Replica {
   /** Writes the beginning of a journal if there is nothing under the prefix. */
   async #makeStore(connection: EtcdChannel): Promise<void> {
     const { meta, terms, floor } = this.layout;
+    const { kvs = [] } = await connection.call<RangeResponse>('/v3/kv/range', { key: meta });
+    if (kvs.length > 0) return; // etcd at its quota refuses a transaction that could write, though it would not
     await connection.call<TxnResponse>('/v3/kv/txn', {
       compare: [wasWrittenAt(meta, '0')],
       success: [

@@ -6,6 +6,10 @@ import tap, { type Test, test } from 'tap';
 import { Ledger } from '../../cache/ledger.ts';
 import { startControl } from '../../control/node.ts';
 import type { Receipt } from '../../control/schemas.ts';
+import { openStore } from '../../control/store/open-store.ts';
+import type { StorePart } from '../../control/store/store.ts';
+import { StoreMonitor } from '../../control/store/store-monitor.ts';
+import { nodeRegistry } from '../../telemetry/registry.ts';
 import { followPurges, type Purging } from '../../tier/purges.ts';
 import { newPrefix } from '../journal/etcd.ts';
 import { startEtcd } from '../support/etcd.ts';
@@ -142,6 +146,54 @@ test('without a majority calls are 503 and do not deny what may have happened; a
     status = (await send(url, token, { files: [URL_OF_SHOP] }, '/v1/purges', key)).status;
   }
   t.match(await send(url, token, undefined), { status: 200, body: { purges: [{ first: 2 }, { first: 1 }] } });
+});
+
+test('the size of each member is a metric; at the quota purges are refused, and the log says what to do', async (t) => {
+  const own = await startEtcd(1, undefined, { 'quota-backend-bytes': '1000000' });
+  t.teardown(() => own.stop());
+  const network = await startReplicated(t, { endpoints: own.endpoints, count: 1 });
+  const [{ url }] = network.nodes as [Replicated['nodes'][number]];
+  const [endpoint = ''] = own.endpoints;
+  const member = new URL(endpoint).host;
+  const read = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+  for (let text = ''; !text.includes(`seawall_store_up{store="${member}"`); ) text = await read();
+  t.match(await read(), new RegExp(`seawall_store_bytes{store="${member}",[^}]*} [1-9]`));
+  t.match(await read(), /seawall_store_quota_bytes{[^}]*} 2147483648/);
+
+  const token = await network.token();
+  const files = Array.from({ length: 40 }, (_, index) => `${URL_OF_SHOP}${index}/${'x'.repeat(8_000)}`);
+  let answered: Answered<Refusal>;
+  do answered = await send<Refusal>(url, token, { files });
+  while (answered.status === 202);
+  t.match(answered, { status: 503, body: { code: 'journal_unavailable', title: /nothing was purged/ } });
+  const store = await openStore(network.region, network.region.control as ReturnType<typeof regionOf>['control']);
+  t.teardown(() => store.close());
+  t.match(await store.measure(), [{ name: member, isFull: true }]);
+});
+
+test('the log warns before the quota, when it is reached, and when there is room again', async (t) => {
+  const said: string[] = [];
+  const say = (level: string) => (_: unknown, text?: string) => void said.push(`${level}: ${text?.split(':')[0]}`);
+  const registry = nodeRegistry('control', 'control');
+  let part: StorePart = { name: 'a', bytes: 79, isFull: false };
+  const monitor = new StoreMonitor({
+    store: { measure: async () => [part, { name: 'b', bytes: undefined, isFull: false }] },
+    quota: () => 100,
+    registry,
+    log: { warn: say('warn'), error: say('error'), info: say('info') } as unknown as typeof log,
+  });
+  t.teardown(() => monitor.close());
+  for (const next of [{ bytes: 80 }, { bytes: 81 }, { isFull: true }, { bytes: 10, isFull: false }]) {
+    await monitor.measure();
+    part = { ...part, ...next };
+    await monitor.measure();
+  }
+  t.same(said, [
+    'warn: the store is near its quota',
+    'error: etcd takes no more writes, as its quota is reached',
+    'info: the store is well below its quota again',
+  ]);
+  t.match(await registry.metrics(), /seawall_store_up{store="b",[^}]*} 0/);
 });
 
 for (const { wrong, etcd, key, message } of [

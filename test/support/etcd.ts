@@ -34,9 +34,14 @@ const START_MS = 30_000;
 
 /**
  * @param certificate - For `localhost`: members speak TLS, and want this certificate of clients, too.
+ * @param more - Further options of each member.
  * @throws {Error} that says what to install where there is no etcd.
  */
-export async function startEtcd(count: 1 | 3, certificate?: MadeCertificate): Promise<Cluster> {
+export async function startEtcd(
+  count: 1 | 3,
+  certificate?: MadeCertificate,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'seawall-etcd-'));
   const ports = await freePorts(2 * count);
   const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
@@ -59,6 +64,7 @@ export async function startEtcd(count: 1 | 3, certificate?: MadeCertificate): Pr
       'initial-cluster-token': folder,
       logger: 'zap',
       'log-level': 'error',
+      ...more,
       ...(certificate && {
         'cert-file': certificate.cert_file,
         'key-file': certificate.key_file,
