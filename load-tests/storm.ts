@@ -12,12 +12,20 @@ import { processorPressureMicros } from '../test/support/node-processes.ts';
 import { type Random, seededRandom } from '../test/support/random.ts';
 import { exactly, number, print, type Row } from './report.ts';
 import type { PurgeTime, SiteReport } from './storm/messages.ts';
-import { type Member, type Network, SECRET, startNetwork, startSite } from './storm/network.ts';
+import {
+  type EtcdMember,
+  type Keeper,
+  type Member,
+  type Network,
+  SECRET,
+  startNetwork,
+  startSite,
+} from './storm/network.ts';
 import { histogram, quantile } from './storm/quantiles.ts';
 
 const HELP = `Usage: npm run storm -- [options]
 
-Four edges in two regions, two shields, a control node and a site (its origin
+Four edges in two regions, two shields, a control node, and a site (its origin
 and its visitors), each in a process of its own. The origin changes content and
 purges it at once through the API, by URL, tag or prefix, with wait: applied.
 Meanwhile edges and shields are killed (SIGKILL) and started again, and their
@@ -37,7 +45,14 @@ Every answer is compared with what was known before its request began:
      on: no node answers with anything older
   4  at the end, when nodes are back: every node has the newest of everything
 
+With --etcd there are three control nodes on an etcd of three members (Debian's
+package etcd-server). Members of etcd are killed and stopped (SIGSTOP), the leader
+preferred, and so are control nodes, one of each at a time. Calls that fail are
+repeated with the same idempotency key, and in the end the receipts are compared
+with the journal: none lost, none doubled.
+
 Options:
+  --etcd        Several control nodes, as said above.
   --seconds N   How long the storm lasts. By default 60.
   --changes N   Changes a second. By default 200.
   --seed N      Of what is random. By default another one each time.
@@ -64,6 +79,9 @@ const MAX_FAULTS = 2;
 const QUIET_MS = { least: 1_500, most: 4_500 };
 const CUT_MS = { least: 50, most: 3_000 };
 const DOWN_MS = { least: 0, most: 1_000 };
+const STOP_MS = { least: 500, most: 6_000 };
+/** Part of the faults of etcd that hit its leader. */
+const LEADER_SHARE = 0.75;
 
 type Fault = 'kill' | 'cut' | 'hold';
 
@@ -81,6 +99,9 @@ class Chaos {
   /** Times at which a node was away, in milliseconds since the epoch. */
   readonly intervals: Interval[] = [];
   readonly counts = { edges: 0, shields: 0, cuts: 0, holds: 0 };
+  readonly keepers = { controlsKilled: 0, controlsStopped: 0, etcdKilled: 0, etcdStopped: 0 };
+  /** Times at which a leader of etcd was killed or stopped, in milliseconds since the epoch. */
+  readonly leaderDeaths: number[] = [];
 
   constructor(network: Network, random: Random, tell: (kind: 'killed' | 'back', node: string) => void) {
     this.#network = network;
@@ -98,6 +119,56 @@ class Chaos {
       underWay.add(fault);
     }
     await Promise.all(underWay);
+  }
+
+  /** Kills and stops control nodes, one at a time, until the time is over. */
+  async disturbControls(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    while (performance.now() < end) {
+      await sleep(this.#between(QUIET_MS));
+      const { controls } = this.#network;
+      const control = controls[Math.floor(this.#random() * controls.length)] as Keeper;
+      const isKilled = this.#random() < 0.5;
+      this.keepers[isKilled ? 'controlsKilled' : 'controlsStopped'] += 1;
+      await this.#disturbKeeper(control, isKilled);
+    }
+  }
+
+  /** Kills and stops members of etcd, one at a time, until the time is over. */
+  async disturbEtcd(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    while (performance.now() < end) {
+      await sleep(this.#between(QUIET_MS));
+      const { member, isLeader } = await this.#etcdMember();
+      const isKilled = this.#random() < 0.5;
+      this.keepers[isKilled ? 'etcdKilled' : 'etcdStopped'] += 1;
+      if (isLeader) this.leaderDeaths.push(Date.now());
+      await this.#disturbKeeper(member, isKilled);
+    }
+  }
+
+  async #etcdMember(): Promise<{ member: EtcdMember; isLeader: boolean }> {
+    const { etcd } = this.#network;
+    const leading = await Promise.all(etcd.map((member) => member.isLeader()));
+    const leader = etcd[leading.indexOf(true)];
+    if (leader !== undefined && this.#random() < LEADER_SHARE) return { member: leader, isLeader: true };
+    const index = Math.floor(this.#random() * etcd.length);
+    return { member: etcd[index] as EtcdMember, isLeader: leading[index] === true };
+  }
+
+  async #disturbKeeper(keeper: Keeper, isKilled: boolean): Promise<void> {
+    const interval: Interval = { from: Date.now(), until: Number.POSITIVE_INFINITY };
+    this.intervals.push(interval);
+    if (isKilled) {
+      await keeper.kill();
+      await sleep(this.#between(DOWN_MS));
+      await keeper.start();
+    } else {
+      keeper.signal('SIGSTOP');
+      await sleep(this.#between(STOP_MS));
+      keeper.signal('SIGCONT');
+    }
+    interval.until = Date.now();
   }
 
   async #disturb(): Promise<void> {
@@ -118,24 +189,29 @@ class Chaos {
     this.#tell('killed', member.name);
     await member.kill();
     await sleep(this.#between(DOWN_MS));
-    const nextRecord = member.wire.nextRecord();
+    const nextRecord = nextRecordOf(member);
     await member.start();
     await nextRecord;
     this.#tell('back', member.name);
   }
 
-  async #cut({ wire }: Member, fault: 'cut' | 'hold'): Promise<void> {
+  async #cut(member: Member, fault: 'cut' | 'hold'): Promise<void> {
     this.counts[fault === 'cut' ? 'cuts' : 'holds'] += 1;
-    wire.set(fault === 'cut' ? 'cut' : 'held');
+    for (const wire of member.wires) wire.set(fault === 'cut' ? 'cut' : 'held');
     await sleep(this.#between(CUT_MS));
-    const nextRecord = wire.nextRecord();
-    wire.set('open');
+    const nextRecord = nextRecordOf(member);
+    for (const wire of member.wires) wire.set('open');
     await nextRecord;
   }
 
   #between({ least, most }: { least: number; most: number }): number {
     return least + this.#random() * (most - least);
   }
+}
+
+/** Resolves when the node has heard of a control node, whichever. */
+function nextRecordOf({ wires }: Member): Promise<void> {
+  return Promise.race(wires.map((wire) => wire.nextRecord()));
 }
 
 /** @param settledMs - For how long every node had been up when a purge was called. */
@@ -166,11 +242,36 @@ function printTimes(title: string, durationsMs: readonly number[], limitMs?: num
   for (const line of histogram(sorted)) console.log(line);
 }
 
+/** Goal for the time without purging after a leader's death. */
+const LEADERLESS_GOAL_MS = 3_000;
+
+function printKeepers({ probes, repeatedCalls }: SiteReport, { keepers, leaderDeaths }: Chaos): void {
+  const gaps = leaderDeaths.flatMap((at) => {
+    const taken = probes.filter(({ calledAt }) => calledAt >= at).map(({ takenAt }) => takenAt - at);
+    return taken.length === 0 ? [] : [Math.min(...taken)];
+  });
+  printTimes(
+    "From a leader's death, or stop, to the first purge that was called afterwards and taken",
+    gaps,
+    LEADERLESS_GOAL_MS,
+  );
+  print('Control nodes and etcd', [
+    { what: 'control nodes killed, and started again', value: number(keepers.controlsKilled) },
+    { what: 'control nodes stopped, and let go on', value: number(keepers.controlsStopped) },
+    { what: 'members of etcd killed, and started again', value: number(keepers.etcdKilled) },
+    { what: 'members of etcd stopped, and let go on', value: number(keepers.etcdStopped) },
+    { what: '  leaders among them', value: number(leaderDeaths.length) },
+    { what: 'purges by a caller at a steady rate', value: number(probes.length) },
+  ]);
+  for (const [what, count] of Object.entries(repeatedCalls)) console.log(`  ${count} × repeated: ${what}`);
+}
+
 function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): void {
   const measured = report.purges.filter(({ calledAt }) => calledAt >= measuredFrom);
   const undisturbed = whileAllWereUp(measured, chaos.intervals, 0);
   const settled = whileAllWereUp(measured, chaos.intervals, SETTLED_MS);
-  const whole = (purges: readonly PurgeTime[]) => purges.filter(({ isComplete }) => isComplete);
+  const whole = (purges: readonly PurgeTime[]) =>
+    purges.filter(({ isComplete, isRepeated }) => isComplete && !isRepeated);
   const applied = (purges: readonly PurgeTime[]) => whole(purges).map(({ appliedMs }) => appliedMs);
   const seen = (purges: readonly PurgeTime[]) => whole(purges).map(({ ms }) => ms);
   printTimes(
@@ -184,6 +285,7 @@ function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): vo
     applied(undisturbed),
   );
   printTimes('By the receipts: all that were complete in the end, with nodes away or not', applied(measured));
+  if (hasEtcd) printKeepers(report, chaos);
   const complete = report.purges.filter(({ isComplete }) => isComplete).length;
   const failed = Object.values(report.failedPurges).reduce((sum, count) => sum + count, 0);
   const stale = (broken: string): number => report.stale.filter((one) => one.broken === broken).length;
@@ -197,6 +299,8 @@ function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): vo
       value: number(undisturbed.length - whole(undisturbed).length),
     },
     exactly('purges that the API refused or did not answer', failed, 0),
+    exactly('purges with a receipt that the journal does not have', report.lost, 0),
+    exactly('purges that the journal has more than once', report.doubled, 0),
     { what: 'edges killed, and started again', value: number(chaos.counts.edges) },
     { what: 'shields killed, and started again', value: number(chaos.counts.shields) },
     { what: 'connections to the control node cut', value: number(chaos.counts.cuts) },
@@ -227,11 +331,9 @@ function printReport(report: SiteReport, chaos: Chaos, measuredFrom: number): vo
   for (const [what, count] of Object.entries(report.errors)) console.log(`  ${count} × no answer: ${what}`);
 }
 
-const settings = readArguments('storm', HELP, {
-  seconds: '60',
-  changes: '200',
-  seed: String(1 + Math.floor(Math.random() * 1e6)),
-});
+const defaults = { seconds: '60', changes: '200', seed: String(1 + Math.floor(Math.random() * 1e6)) };
+const settings = readArguments('storm', HELP, defaults, { flags: ['etcd'] });
+const hasEtcd = settings.flags.has('etcd');
 const seconds = settings.positive('seconds');
 const changes = settings.positive('changes');
 const seed = settings.positive('seed');
@@ -243,7 +345,7 @@ setTimeout(() => {
 
 const random = seededRandom(seed);
 const site = await startSite();
-const network = await startNetwork({ originPort: site.port, lease: `${LEASE_SECONDS}s` });
+const network = await startNetwork({ originPort: site.port, lease: `${LEASE_SECONDS}s`, etcd: hasEtcd });
 const chaos = new Chaos(network, random, (kind, node) => site.tell({ kind, node }));
 console.log(
   `Storm of ${seconds} s, ${changes} changes a second, seed ${seed}; processes wanting the machine before it: ${loadavg()[0]?.toFixed(1)}`,
@@ -251,7 +353,8 @@ console.log(
 site.tell({
   kind: 'begin',
   nodes: network.members.map(({ name, url, role }) => ({ name, url, role })),
-  api: network.api,
+  apis: network.apis,
+  repeats: hasEtcd,
   token: network.token,
   secret: SECRET,
   changesPerSecond: changes,
@@ -261,7 +364,10 @@ site.tell({
 await sleep(WARM_UP_SECONDS * 1_000);
 const measuredFrom = Date.now();
 const pressureBefore = processorPressureMicros();
-await chaos.run(seconds * 1_000);
+await Promise.all([
+  chaos.run(seconds * 1_000),
+  ...(hasEtcd ? [chaos.disturbControls(seconds * 1_000), chaos.disturbEtcd(seconds * 1_000)] : []),
+]);
 const pressure = ((processorPressureMicros() ?? Number.NaN) - (pressureBefore ?? Number.NaN)) / 1_000;
 console.log(
   `Part of that time in which some process of this machine waited for a processor: ${((100 * pressure) / (Date.now() - measuredFrom)).toFixed(0)} %`,

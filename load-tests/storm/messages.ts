@@ -15,8 +15,10 @@ export type ToSite =
   | {
       readonly kind: 'begin';
       readonly nodes: readonly Asked[];
-      /** The purge API. */
-      readonly api: string;
+      /** The purge API of each control node. */
+      readonly apis: readonly string[];
+      /** True if a call that fails is repeated, with the same key, at the next control node. */
+      readonly repeats: boolean;
       readonly token: string;
       readonly secret: string;
       readonly changesPerSecond: number;
@@ -40,6 +42,15 @@ export interface PurgeTime {
   /** From the call to the last node that had applied it, as its receipt says. */
   readonly appliedMs: number;
   readonly isComplete: boolean;
+  /** True if it was called more than once: durations say nothing then. */
+  readonly isRepeated: boolean;
+}
+
+/** A purge that nothing waits for, to see whether purges are taken. */
+export interface Probe {
+  /** Milliseconds since the epoch. */
+  readonly calledAt: number;
+  readonly takenAt: number;
 }
 
 export interface Stale {
@@ -57,6 +68,13 @@ export interface SiteReport {
   /** Changes that were left out, as too many calls were still waiting. */
   readonly leftOut: number;
   readonly purges: readonly PurgeTime[];
+  /** Calls that were repeated, by what the API said, or how it failed. */
+  readonly repeatedCalls: Readonly<Record<string, number>>;
+  readonly probes: readonly Probe[];
+  /** Purges that a receipt confirmed, and the journal does not have. */
+  readonly lost: number;
+  /** Purges that the journal has more than once. */
+  readonly doubled: number;
   /** Calls that the API did not answer with a receipt, by what it said. */
   readonly failedPurges: Readonly<Record<string, number>>;
   readonly answers: number;

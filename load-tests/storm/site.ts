@@ -12,10 +12,19 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import type { Receipt } from '../../control/schemas.ts';
+import type { Page, Receipt } from '../../control/schemas.ts';
 import { type Random, seededRandom, zipf } from '../../test/support/random.ts';
 import { formatTierCall, TIER_FIELD } from '../../tier/protocol.ts';
-import { type Asked, type FromSite, HOST, type PurgeTime, SITE, type Stale, type ToSite } from './messages.ts';
+import {
+  type Asked,
+  type FromSite,
+  HOST,
+  type Probe,
+  type PurgeTime,
+  SITE,
+  type Stale,
+  type ToSite,
+} from './messages.ts';
 import { type Expectation, Promises } from './promises.ts';
 
 const ITEMS = 300;
@@ -30,6 +39,12 @@ const WAIT_SECONDS = 2;
 const MAX_CALLS = 800;
 const MAX_STALE_REPORTED = 20;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Time limit of one call of several: longer than a control node waits for nodes. */
+const CALL_TIMEOUT_MS = 4_000;
+/** Time after which a call that is repeated has failed. */
+const REPEAT_MS = 30_000;
+const REPEAT_PAUSE_MS = 50;
+const PROBE_INTERVAL_MS = 50;
 
 interface OldAnswer {
   readonly node: string;
@@ -76,11 +91,15 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 class Site {
   readonly #begin: Begin;
   readonly #promises: Promises;
-  readonly #api: Pool;
+  readonly #apis: readonly Pool[];
   readonly #pools: ReadonlyMap<string, Pool>;
   readonly #draw: () => number;
   readonly #purges: PurgeTime[] = [];
   readonly #failedPurges: Record<string, number> = {};
+  readonly #repeatedCalls: Record<string, number> = {};
+  readonly #probes: Probe[] = [];
+  /** Ids of purges that a receipt confirmed, by the reason that was given. */
+  readonly #confirmed = new Map<string, string>();
   readonly #errors: Record<string, number> = {};
   readonly #stale: Stale[] = [];
   #staleCount = 0;
@@ -100,18 +119,20 @@ class Site {
   #changing: Promise<void>;
 
   constructor(begin: Begin) {
-    const { nodes, api, graceMs } = begin;
+    const { nodes, apis, repeats, graceMs } = begin;
     this.#begin = begin;
     const names = nodes.map(({ name }) => name);
     this.#promises = new Promises(ITEMS, names, graceMs);
     this.#draw = zipf(ITEMS, ZIPF_EXPONENT, random);
     const timeouts = { headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: REQUEST_TIMEOUT_MS };
-    this.#api = new Pool(api, { connections: MAX_CALLS, ...timeouts });
+    const limits = repeats ? { headersTimeout: CALL_TIMEOUT_MS, bodyTimeout: CALL_TIMEOUT_MS } : timeouts;
+    this.#apis = apis.map((api) => new Pool(api, { connections: MAX_CALLS, ...limits }));
     this.#pools = new Map(nodes.map(({ name, url }) => [name, new Pool(url, { connections: 64, ...timeouts })]));
     for (const node of nodes) {
       for (let i = 0; i < VISITORS_PER_NODE; i += 1) this.#visitors.push(this.#visit(node));
     }
     this.#changing = this.#changeAll();
+    if (repeats) this.#changing = Promise.all([this.#changing, this.#probeAll()]).then(() => undefined);
   }
 
   killed(node: string): void {
@@ -133,6 +154,7 @@ class Site {
       for (let item = 0; item < ITEMS; item += 1) await this.#askLast(node, item);
     }
     this.#judgeOld();
+    const { lost, doubled } = await this.#compare();
     tell({
       kind: 'report',
       report: {
@@ -140,6 +162,10 @@ class Site {
         leftOut: this.#leftOut,
         purges: this.#purges,
         failedPurges: this.#failedPurges,
+        repeatedCalls: this.#repeatedCalls,
+        probes: this.#probes,
+        lost,
+        doubled,
         answers: this.#answers,
         finalAnswers: this.#finalAnswers,
         hits: this.#hits,
@@ -178,10 +204,13 @@ class Site {
     const calledAt = Date.now();
     const start = performance.now();
     try {
-      const receipt = await this.#purge(item);
+      const reason = `change ${this.#changes}`;
+      const wait = { wait: 'applied', timeout_seconds: WAIT_SECONDS };
+      const { receipt, isRepeated } = await this.#purge({ ...this.#named(item), ...wait, reason });
+      this.#confirmed.set(reason, receipt.id);
       const isComplete = receipt.status === 'applied';
       const appliedMs = Math.max(...receipt.nodes.map(({ after_ms }) => after_ms ?? 0));
-      this.#purges.push({ calledAt, ms: performance.now() - start, appliedMs, isComplete });
+      this.#purges.push({ calledAt, ms: performance.now() - start, appliedMs, isComplete, isRepeated });
       this.#promises.purged({
         item,
         version,
@@ -201,17 +230,76 @@ class Site {
     await this.#ask(nodes[Math.floor(random() * nodes.length)] as Asked, item);
   }
 
-  async #purge(item: number): Promise<Receipt> {
+  /** @throws {Error} that says what the API has answered, or how it failed. */
+  async #purge(body: object): Promise<{ receipt: Receipt; isRepeated: boolean }> {
+    const { repeats } = this.#begin;
+    const headers = repeats ? { 'idempotency-key': crypto.randomUUID() } : {};
+    const giveUpAt = performance.now() + REPEAT_MS;
+    for (let call = 0; ; call += 1) {
+      const api = this.#apis[Math.floor(random() * this.#apis.length)] as Pool;
+      try {
+        return { receipt: await this.#call(api, body, headers), isRepeated: call > 0 };
+      } catch (error) {
+        if (!repeats || performance.now() >= giveUpAt) throw error;
+        count(this.#repeatedCalls, (error as Error).message);
+        await sleep(REPEAT_PAUSE_MS);
+      }
+    }
+  }
+
+  async #call(api: Pool, body: object, headers: Record<string, string>): Promise<Receipt> {
     const { token } = this.#begin;
-    const { statusCode, body } = await this.#api.request({
+    const answer = await api.request({
       method: 'POST',
       path: '/v1/purges',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ ...this.#named(item), wait: 'applied', timeout_seconds: WAIT_SECONDS }),
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
     });
-    const answered = (await body.json()) as Receipt;
-    if (statusCode !== 200 && statusCode !== 202) throw new Error(`${statusCode} ${JSON.stringify(answered)}`);
-    return answered;
+    const answered = (await answer.body.json()) as Receipt & { readonly code?: string };
+    if (answer.statusCode === 200 || answer.statusCode === 202) return answered;
+    throw new Error(`${answer.statusCode} ${answered.code ?? JSON.stringify(answered)}`);
+  }
+
+  /** Purges what no visitor asks for, at a steady rate, to see when purges are taken. */
+  async #probeAll(): Promise<void> {
+    const running = new Set<Promise<void>>();
+    while (!this.#isOver) {
+      const calledAt = Date.now();
+      const reason = `probe ${calledAt}`;
+      const probe = this.#purge({ files: [`http://${HOST}/probe/`], reason })
+        .then(({ receipt }) => {
+          this.#confirmed.set(reason, receipt.id);
+          this.#probes.push({ calledAt, takenAt: Date.now() });
+        })
+        .catch((error: Error) => count(this.#failedPurges, error.message))
+        .finally(() => running.delete(probe));
+      running.add(probe);
+      await sleep(PROBE_INTERVAL_MS);
+    }
+    await Promise.all(running);
+  }
+
+  /** Compares the receipts with the journal. */
+  async #compare(): Promise<{ lost: number; doubled: number }> {
+    const { token } = this.#begin;
+    const ids = new Map<string, string>();
+    let doubled = 0;
+    for (let next: string | null = ''; next !== null; ) {
+      const query: string = next === '' ? '' : `&cursor=${next}`;
+      const { body } = await (this.#apis[0] as Pool).request({
+        method: 'GET',
+        path: `/v1/purges?limit=100${query}`,
+        headers: { authorization: `Bearer ${token}` },
+      });
+      const page = (await body.json()) as Page;
+      for (const { id, reason } of page.purges) {
+        if (ids.has(reason)) doubled += 1;
+        ids.set(reason, id);
+      }
+      next = page.next;
+    }
+    const lost = [...this.#confirmed].filter(([reason, id]) => ids.get(reason) !== id).length;
+    return { lost, doubled };
   }
 
   #named(item: number): object {

@@ -8,9 +8,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startChild } from '../../cli/demo/child.ts';
-import { openControlDatabase } from '../../control/data-folder.ts';
+import { loadRegion } from '../../config/load.ts';
+import { type ControlConfig, openControlDatabase } from '../../control/data-folder.ts';
+import { openStore } from '../../control/store/open-store.ts';
 import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
-import { newToken, SCOPE_KINDS } from '../../control/tokens.ts';
+import { newToken, SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
 import { wallNow } from '../../lib/clock.ts';
 
 const running = new Set<{ kill(signal: 'SIGKILL'): unknown }>();
@@ -26,6 +28,8 @@ export interface NodeProcess {
   readonly pid: number;
   /** Ends it at once (SIGKILL). Resolves when it is gone. */
   kill(): Promise<void>;
+  /** Stops it, or lets it go on (SIGSTOP, SIGCONT). */
+  signal(signal: NodeJS.Signals): void;
 }
 
 /**
@@ -43,6 +47,7 @@ export async function startNode(name: string, files: readonly string[]): Promise
   });
   return {
     pid: child.pid,
+    signal: (signal) => child.signal(signal),
     async kill() {
       running.delete(entry);
       child.signal('SIGKILL');
@@ -72,6 +77,16 @@ export function makeToken(home: string): string {
   const { stored, text } = newToken({ name: 'load test', sites: ['*'], kinds: SCOPE_KINDS, read: true }, wallNow());
   void new SqliteTokens(database).add(stored); // written when it returns
   database.close();
+  return text;
+}
+
+/** @param file - Region file of a control node whose store is no folder. @returns A token that may purge everything. */
+export async function makeStoredToken(file: string): Promise<string> {
+  const region = loadRegion(file);
+  const store = await openStore(region, region.control as ControlConfig);
+  const wanted = { name: 'load test', sites: ['*'], kinds: SCOPE_KINDS, read: true };
+  const { text } = await new Tokens(store.tokens, wallNow).create(wanted);
+  await store.close();
   return text;
 }
 
