@@ -58,7 +58,7 @@ interface NodeState {
   calls: number;
   /** Until then it counts as connected though nothing is open: the next call is about to begin. */
   expectedUntil: MonotonicMs;
-  /** What it has reported last. */
+  /** Its latest report. */
   last: JournalPosition | undefined;
   /** Place in the list of purges of the first one that it has not applied. */
   next: number;

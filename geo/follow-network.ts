@@ -62,7 +62,7 @@ export function followNetwork({
   let current = initial;
   let isReached = false;
   /** True once the connection has told of the network. */
-  let hasHeard = false;
+  let hasAnswered = false;
   let wasReported = false;
   let healths = new Map<string, RegionHealth>();
 
@@ -90,7 +90,7 @@ export function followNetwork({
         if (type === 'network') {
           current = readNetwork(network, now());
           wasReported = true;
-          hasHeard = true;
+          hasAnswered = true;
           setReached(true, '');
         }
       }
@@ -104,13 +104,13 @@ export function followNetwork({
   /** Goes to the next control node at once when one is lost that has answered. */
   async function followAlways(): Promise<void> {
     for (let tries = 0; !closing.signal.aborted; tries += 1) {
-      hasHeard = false;
+      hasAnswered = false;
       try {
         await follow(urls[tries % urls.length] as string);
       } catch (error) {
         if (!closing.signal.aborted) setReached(false, (error as Error).message);
       }
-      if (urls.length === 1 || !hasHeard) await pause(RETRY_MS);
+      if (urls.length === 1 || !hasAnswered) await pause(RETRY_MS);
     }
   }
 

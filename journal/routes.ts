@@ -82,7 +82,8 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       method: 'POST',
       path: APPLIED_PATH,
       async answer(request, response) {
-        const ended = reporting?.(readNodeField(request.rawHeaders, secret()));
+        const node = readNodeField(request.rawHeaders, secret());
+        const ended = reporting?.(node);
         let isWhole = false;
         try {
           isWhole = await readReports(request, reported, signal);

@@ -88,7 +88,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
 }
 
 interface Settings {
-  /** Of the control nodes; none: the network has no journal. */
+  /** Addresses of the control nodes; none: the network has no journal. */
   readonly urls: readonly string[];
   readonly secret: string;
   readonly leaseMs: number;

@@ -78,7 +78,7 @@ export function etcdOptions(file: string, network: string, etcd: EtcdConfig): Et
   };
 }
 
-/** What a TLS connection fails with where the other side is not trusted, or does not trust this one. */
+/** Messages of TLS connections that fail because one side does not trust the other, or speaks no TLS. */
 const TLS_FAILURE =
   /certificate|self-signed|altname|alert|wrong version number|EPROTO|packet length|secure TLS connection/i;
 

@@ -172,8 +172,8 @@ test('the size of each member is a metric; at the quota purges are refused, and 
 });
 
 test('the log warns before the quota, when it is reached, and when there is room again', async (t) => {
-  const said: string[] = [];
-  const say = (level: string) => (_: unknown, text?: string) => void said.push(`${level}: ${text?.split(':')[0]}`);
+  const lines: string[] = [];
+  const say = (level: string) => (_: unknown, text?: string) => void lines.push(`${level}: ${text?.split(':')[0]}`);
   const registry = nodeRegistry('control', 'control');
   let part: StorePart = { name: 'a', bytes: 79, isFull: false };
   const monitor = new StoreMonitor({
@@ -188,7 +188,7 @@ test('the log warns before the quota, when it is reached, and when there is room
     part = { ...part, ...next };
     await monitor.measure();
   }
-  t.same(said, [
+  t.same(lines, [
     'warn: the store is near its quota',
     'error: etcd takes no more writes, as its quota is reached',
     'info: the store is well below its quota again',
