@@ -4,13 +4,14 @@
  */
 import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
+import { control } from './control.ts';
 import { purge } from './purge.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
 import { token } from './token.ts';
 import { where } from './where.ts';
 
-export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, where];
+export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, control, where];
 
 /** Help of the program itself. */
 export const HELP: string = [

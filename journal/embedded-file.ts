@@ -12,6 +12,8 @@ export type Database = DatabaseSync;
 
 const APPLICATION_ID = 0x5357_414a;
 const VERSION = 4;
+/** Version of a file whose journal was moved into another store. */
+const MOVED_VERSION = 1_000;
 
 /** Tables that each version has brought; a file of an older one gets those that it lacks. */
 const TABLES = new Map<number, Readonly<Record<string, string>>>();
@@ -76,6 +78,7 @@ function identify(db: Database): number | undefined {
   // Also when the process ended while it made the file.
   if (applicationId === 0 && version === 0 && tables === 0) return undefined;
   if (applicationId !== APPLICATION_ID) throw new JournalError('journal_foreign');
+  if (version === MOVED_VERSION) throw new JournalError('journal_moved');
   if (!TABLES.has(version)) throw new JournalError('journal_version', `${version}; known is ${VERSION}`);
   return version;
 }
@@ -94,6 +97,11 @@ function create(db: Database, identity: string): void {
   db.exec('INSERT INTO journal (floor) VALUES (0)');
   db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)').run(BEFORE_ALL, identity);
   db.exec('COMMIT');
+}
+
+/** Notes that the journal goes on in another store: this file is refused from now on. */
+export function markMoved(db: Database): void {
+  db.exec(`PRAGMA user_version = ${MOVED_VERSION}`);
 }
 
 function upgrade(db: Database, from: number): void {

@@ -19,6 +19,9 @@ export const JOURNAL_ERRORS = {
   journal_version:
     'The journal file is of a version that this program does not know. Run the program that made it, or move the ' +
     'file away: a new journal is begun then, and nodes revalidate what they have stored.',
+  journal_moved:
+    'The journal was moved into etcd by `seawall control migrate`. Name that in `control.journal`, or move the file ' +
+    'away: a new journal is begun then, and nodes revalidate what they have stored.',
   journal_corrupt: 'The journal file is damaged.',
   journal_bad_message: 'The journal sent an invalid message.',
   journal_out_of_order: 'The journal sent a message out of turn.',

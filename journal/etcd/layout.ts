@@ -1,7 +1,7 @@
 /**
  * Keys and values of the journal in etcd, format 1. All keys begin with the prefix; values are JSON.
  *
- *     meta                    format, and the name of the network
+ *     meta                    format, and the name of the network; `moving` while a journal is being moved here
  *     journal/head            newest number, its time, the identity of its term
  *     journal/terms           terms, oldest first
  *     journal/floor           the floor
@@ -122,7 +122,16 @@ export function lastOf({ key }: KeyValue): number {
   return Number(Buffer.from(key, 'base64').toString().slice(-DIGITS));
 }
 
-type Row = readonly [site: string, kind: string, selector: string, soft: 0 | 1, who: string, why: string];
+type Row = readonly [
+  site: string,
+  kind: string,
+  selector: string,
+  soft: 0 | 1,
+  who: string,
+  why: string,
+  /** Milliseconds by which it is older than the batch: in batches that were moved here from another store. */
+  age?: number,
+];
 
 export function encodeBatch({ id, first, time }: Omit<Batch, 'last' | 'records'>, purges: readonly Purge[]): string {
   return encode({ id, first, time, rows: purges.map(rowOf) });
@@ -132,13 +141,21 @@ export function rowOf({ site, kind, selector, soft, who, why }: Purge): Row {
   return [site, kind, selector, soft ? 1 : 0, who, why];
 }
 
+/** @param records - At least one, without a hole; their times may differ. */
+export function encodeMovedBatch(id: string, records: readonly JournalRecord[]): string {
+  const first = records[0]?.seq;
+  const time = records.at(-1)?.time ?? 0;
+  const rows = records.map((record) => (record.time === time ? rowOf(record) : [...rowOf(record), time - record.time]));
+  return encode({ id, first, time, rows });
+}
+
 /** @throws {JournalError} `journal_corrupt` */
 export function decodeBatch(stored: KeyValue): Batch {
   const last = lastOf(stored);
   try {
     const { id, first, time, rows } = decode(stored) as Batch & { rows: readonly Row[] };
-    const records = rows.map(([site, kind, selector, soft, who, why], index) => {
-      const record = { seq: first + index, time, site, kind, selector, soft: soft === 1, who, why };
+    const records = rows.map(([site, kind, selector, soft, who, why, age = 0], index) => {
+      const record = { seq: first + index, time: time - age, site, kind, selector, soft: soft === 1, who, why };
       checkRecord(record);
       return record;
     });
@@ -171,7 +188,8 @@ export function decodeTerms(stored: KeyValue | undefined, newest: number): reado
 
 /** @throws {JournalError} `journal_foreign` if it is of another format or network. */
 export function checkMeta(stored: KeyValue, network: string): void {
-  const { format, network: found } = fields(decode(stored), 'journal_foreign');
+  const { format, network: found, moving } = fields(decode(stored), 'journal_foreign');
+  if (moving === true) throw new JournalError('journal_foreign', 'a journal is being moved there');
   if (format !== FORMAT) throw new JournalError('journal_foreign', `format ${format}; known is ${FORMAT}`);
   if (found !== network) throw new JournalError('journal_foreign', `of the network ${found}, not ${network}`);
 }
