@@ -228,7 +228,11 @@ export class Progress {
     };
   }
 
-  /** A node has begun a call that reports progress. @returns A function to be called with whether it came to its end. */
+  /**
+   * A node has begun a call that reports progress.
+   *
+   * @returns A function to be called with whether it came to its end.
+   */
   reporting(node: string): (isWhole: boolean) => void {
     const state = this.#states.get(this.#memberName(node));
     if (state === undefined) return () => undefined;

@@ -52,7 +52,7 @@ async function importFrom(source: JournalExport, to: EtcdOptions): Promise<Impor
   throw problem;
 }
 
-/** Those that are there already stay: the move may have been broken off before. */
+/** Moves what is not there yet: the move may have been broken off before. */
 async function moveRows(folder: DataFolder, to: EtcdOptions): Promise<{ tokens: number; drains: number }> {
   const database = openControlDatabase(folder.database);
   const store = await openEtcdStore(to).catch((error: unknown) => {

@@ -168,7 +168,7 @@ async function leads(url: string): Promise<boolean> {
 }
 
 interface RegionFilesOptions extends NetworkOptions {
-  /** Of etcd. */
+  /** Addresses of the members of etcd. */
   readonly endpoints: readonly string[] | undefined;
   readonly controlPorts: readonly number[];
   readonly ports: readonly number[];

@@ -60,7 +60,7 @@ test('all that the folder has is in etcd afterwards, and the folder is refused',
   t.match(await after.journal.append(purges(1)), { first: 4 });
 });
 
-test('a node goes on from its position, and what it has stored stays current', async (t) => {
+test('a node continues at its position, and what it has stored stays current', async (t) => {
   const folder = openDataFolder(join(t.testdir({}), 'eu.yaml'), { data: 'data' });
   const embedded = openEmbeddedStore(folder, { now: wallNow });
   const ledger = new Ledger({ leaseMs: 60_000 });
