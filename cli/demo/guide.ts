@@ -3,6 +3,7 @@
  * @module
  */
 import type { ReadyNode } from '../ready.ts';
+import type { EtcdMember } from './etcd.ts';
 
 /** A running node of the demo network. */
 export interface GuideNode extends ReadyNode {
@@ -19,14 +20,25 @@ interface Trial {
 /** One line for each answer: status, age, and what each tier did. */
 const ASK = `ask() { curl -so /dev/null -w '%{http_code}  Age: %header{age}  %header{cache-status}\\n' "$@"; }`;
 
+export interface GuideOptions {
+  readonly nodes: readonly GuideNode[];
+  readonly originUrl: string;
+  readonly isOwnSite: boolean;
+  /** Members of etcd, if the control nodes share one. */
+  readonly etcd: readonly EtcdMember[];
+  /** Region file of the first control node. */
+  readonly file: string;
+}
+
 /** @returns The table of addresses, and commands to copy. */
-export function guide(nodes: readonly GuideNode[], originUrl: string, isOwnSite: boolean): string {
+export function guide({ nodes, originUrl, isOwnSite, etcd, file }: GuideOptions): string {
   const edges = nodes.filter(({ role }) => role === 'edge');
   const trials = [
     { shows: 'Once, so that the others are short: says how a request was answered.', commands: [ASK] },
     hitTrial(edges),
     ...(isOwnSite ? [] : demoTrials(edges, originUrl)),
     ...operatorTrials(nodes, edges),
+    ...(etcd.length > 0 ? replicaTrials(nodes, etcd, file) : []),
   ];
   return [
     '',
@@ -42,6 +54,7 @@ export function guide(nodes: readonly GuideNode[], originUrl: string, isOwnSite:
         control === undefined ? '' : `http://${control}`,
         String(pid),
       ]),
+      ...etcd.map(({ name, address, pid }) => [name, 'etcd', '', '', `http://${address}`, String(pid)]),
       ['origin', isOwnSite ? 'your site' : 'demo site', '', originUrl, '', isOwnSite ? '' : String(process.pid)],
     ]),
     '',
@@ -71,6 +84,25 @@ function operatorTrials(nodes: readonly GuideNode[], edges: readonly GuideNode[]
       commands: [`kill -9 ${other?.pid}; for i in 1 2 3 4 5 6; do ask "http://${edge?.listen}/?page=$i"; done`],
     },
     { shows: 'Which nodes answer.', commands: [`curl -s http://${control?.control}/v1/nodes`] },
+  ];
+}
+
+function replicaTrials(nodes: readonly GuideNode[], etcd: readonly EtcdMember[], file: string): Trial[] {
+  const [one, other] = nodes.filter(({ role }) => role === 'control');
+  return [
+    {
+      shows: 'A token, which every control node knows. (This command has no use for the secret of the network.)',
+      commands: [
+        'export SEAWALL_TIER_SECRET=not-used-by-this-one',
+        `export SEAWALL_TOKEN=$(cli/seawall token create ${file} --name me --all-sites --read)`,
+      ],
+    },
+    {
+      shows: `Kill ${one?.name} and ${etcd[0]?.name}: ${other?.name} purges, and every node has applied it.`,
+      commands: [
+        `kill -9 ${one?.pid} ${etcd[0]?.pid}; cli/seawall purge --control http://${other?.control} --everything`,
+      ],
+    },
   ];
 }
 

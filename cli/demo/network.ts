@@ -25,6 +25,8 @@ export interface DemoNetworkOptions {
   readonly origin: string | undefined;
   /** Added to every port. */
   readonly portOffset: number;
+  /** HOST:PORT of the members of etcd: each region has a control node then. Absent: one control node, with files. */
+  readonly etcd?: readonly string[] | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -32,8 +34,8 @@ export interface DemoNetworkOptions {
 interface RegionFile {
   edges?: Addresses[];
   shields?: Addresses[];
-  control?: Addresses;
-  purges?: { journal?: string };
+  control?: Addresses & { name?: string; journal?: { etcd: { endpoints: string[] } } };
+  purges?: { journal?: string | string[] };
   sites: SiteEntry[];
 }
 
@@ -43,19 +45,25 @@ type SiteEntry = { include: string } | { origin: { servers: { url: string }[] } 
 
 const ADDRESS_KEYS = ['listen', 'listen_tls', 'tier', 'control'] as const;
 
+/** Addresses of the control nodes of a replicated network, one for each region file. */
+const CONTROL_ADDRESSES = ['127.0.0.1:8900', '127.0.0.1:8901'];
+
 const REGIONS = join(import.meta.dirname, '../../config/regions');
 const FILES = ['eu.yaml', 'us.yaml'].map((name) => relative(process.cwd(), join(REGIONS, name)));
 
 /** @throws {ConfigError} when the files, or the origin, are not as they have to be. */
-export function prepareNetwork({ origin, portOffset, env }: DemoNetworkOptions): DemoNetwork {
+export function prepareNetwork({ origin, portOffset, etcd, env }: DemoNetworkOptions): DemoNetwork {
   if (origin !== undefined) checkOrigin(origin);
-  const isCopy = origin !== undefined || portOffset !== 0;
+  const isCopy = origin !== undefined || portOffset !== 0 || etcd !== undefined;
   const folder = isCopy ? mkdtempSync(join(tmpdir(), 'seawall-demo-')) : undefined;
   const dispose = () => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const files = folder === undefined ? FILES : FILES.map((file) => copy(file, folder, origin, portOffset));
+    const files =
+      folder === undefined
+        ? FILES
+        : FILES.map((file, index) => copy(file, folder, { origin, portOffset, etcd }, index));
     const { regions, problems } = checkRegions(files, env);
     if (problems.length > 0) throw new ConfigError(problems);
     const originUrl = regions[0]?.sites[0]?.origin.servers[0]?.url;
@@ -75,8 +83,14 @@ function checkOrigin(url: string): void {
 }
 
 /** Region files that refer to each other keep doing so: all copies are in one folder, under their own names. */
-function copy(file: string, folder: string, origin: string | undefined, portOffset: number): string {
+function copy(
+  file: string,
+  folder: string,
+  { origin, portOffset, etcd }: Omit<DemoNetworkOptions, 'env'>,
+  index: number,
+): string {
   const region = parse(readFileSync(file, 'utf8')) as RegionFile;
+  if (etcd !== undefined) replicate(region, index, etcd);
   for (const node of [
     ...(region.edges ?? []),
     ...(region.shields ?? []),
@@ -87,7 +101,9 @@ function copy(file: string, folder: string, origin: string | undefined, portOffs
       if (address !== undefined) node[key] = moved(address, portOffset);
     }
   }
-  if (region.purges?.journal !== undefined) region.purges.journal = moved(region.purges.journal, portOffset);
+  if (region.purges?.journal !== undefined) {
+    region.purges.journal = [region.purges.journal].flat().map((url) => moved(url, portOffset));
+  }
   region.sites = region.sites.map((entry) => {
     // The demo site's rules are made for the demo site: other sites are cached by their own headers.
     if (origin !== undefined) return { name: 'site', hosts: ['*'], origin: { servers: [{ url: origin }] } };
@@ -98,6 +114,15 @@ function copy(file: string, folder: string, origin: string | undefined, portOffs
   const target = join(folder, basename(file));
   writeFileSync(target, stringify(region));
   return target;
+}
+
+/** Gives the region a control node of its own, which its nodes ask first. */
+function replicate(region: RegionFile, index: number, etcd: readonly string[]): void {
+  const own = CONTROL_ADDRESSES[index] as string;
+  const journal = { etcd: { endpoints: etcd.map((address) => `http://${address}`) } };
+  region.control = { name: index === 0 ? 'control' : `control-${index + 1}`, listen: own, journal };
+  const others = CONTROL_ADDRESSES.filter((address) => address !== own);
+  region.purges = { ...region.purges, journal: [own, ...others].map((address) => `http://${address}`) };
 }
 
 /** @param address - Ends with a port. */

@@ -12,6 +12,7 @@ import { describeFailure, Failure, UsageError } from '../failure.ts';
 import { CLOSING_ORDER, type NodePlan, plansOf } from '../nodes.ts';
 import { runUntilStopped, type Service, watchNpm } from '../signals.ts';
 import { type Child, startChild } from './child.ts';
+import { checkEtcd, etcdAddresses, startDemoEtcd } from './etcd.ts';
 import { type GuideNode, guide } from './guide.ts';
 import { type DemoNetwork, prepareNetwork } from './network.ts';
 import { type DemoOrigin, startDemoOrigin } from './origin.ts';
@@ -28,32 +29,41 @@ const command = defineCommand({
   summary: 'A whole network to try.',
   about: `
 Runs two regions with two edges each, a shield, a control node and an origin on
-this machine, and prints where they are and what to try.`,
+this machine, and prints where they are and what to try. With --replicated each
+region has a control node, on an etcd of three members: one of them, and one
+control node, can be killed, and purges go on.`,
   options: {
     origin: { type: 'text', value: 'URL', help: 'Your own site instead of the demo’s, such as http://127.0.0.1:3000.' },
     'port-offset': { type: 'text', value: 'N', help: 'Add N to every port, for when some are taken.' },
+    replicated: { type: 'flag', help: 'Two control nodes and three members of etcd, which has to be installed.' },
     verbose: { type: 'flag', help: 'Print every request to the demo’s origin.' },
     json: { type: 'flag', help: 'When ready, print one line of JSON instead of the table and the commands.' },
   },
   examples: ['--origin http://127.0.0.1:3000', '--port-offset 1000 --verbose'],
 
-  async run({ origin, 'port-offset': offset, verbose, json }) {
+  async run({ origin, 'port-offset': offset, replicated, verbose, json }) {
+    if (replicated) checkEtcd();
     const env = {
       ...process.env,
       SEAWALL_TIER_SECRET: process.env['SEAWALL_TIER_SECRET'] || randomBytes(32).toString('base64url'),
     };
-    const network = prepareNetwork({ origin, portOffset: portOffset(offset), env });
+    const moveBy = portOffset(offset);
+    const etcd = replicated ? etcdAddresses(moveBy) : undefined;
+    const network = prepareNetwork({ origin, portOffset: moveBy, etcd, env });
     try {
       watchNpm(process);
-      return await runUntilStopped(() => startNetwork(network, { ownSite: origin, env, verbose, json }), {
-        process,
-        exit(code) {
-          network.dispose();
-          process.exit(code);
+      return await runUntilStopped(
+        () => startNetwork(network, { ownSite: origin, etcd, portOffset: moveBy, env, verbose, json }),
+        {
+          process,
+          exit(code) {
+            network.dispose();
+            process.exit(code);
+          },
+          log: createLog({ name: 'start', level: 'warn' }),
+          now: monotonicNow,
         },
-        log: createLog({ name: 'start', level: 'warn' }),
-        now: monotonicNow,
-      });
+      );
     } finally {
       network.dispose();
     }
@@ -62,6 +72,9 @@ this machine, and prints where they are and what to try.`,
 
 interface StartOptions {
   readonly ownSite: string | undefined;
+  /** HOST:PORT of the members of etcd to start. */
+  readonly etcd: readonly string[] | undefined;
+  readonly portOffset: number;
   readonly env: NodeJS.ProcessEnv;
   readonly verbose: boolean;
   readonly json: boolean;
@@ -69,19 +82,26 @@ interface StartOptions {
 
 async function startNetwork(
   { regions, originUrl }: DemoNetwork,
-  { ownSite, env, verbose, json }: StartOptions,
+  { ownSite, etcd: etcdWanted, portOffset: moveBy, env, verbose, json }: StartOptions,
 ): Promise<Service> {
   const plans = plansOf(regions);
-  await checkPorts(plans, ownSite === undefined ? originUrl : undefined);
+  await checkPorts(plans, ownSite === undefined ? originUrl : undefined, etcdWanted ?? []);
   if (ownSite !== undefined) await warnIfSilent(ownSite);
   const demoSite = ownSite === undefined ? await serveDemoSite(originUrl, verbose) : undefined;
+  const etcd = etcdWanted === undefined ? undefined : await startDemoEtcd(moveBy);
 
   const files = regions.map(({ file }) => file);
+  const others = (own: string): string[] => files.filter((file) => file !== own);
   const launch = (chosen: readonly NodePlan[]) =>
     Promise.allSettled(
       chosen.map(({ name, role, region }) =>
         // The control node tells about every region.
-        startChild({ name, files: role === 'control' ? files : [region.file], env, logLevel: 'warn' }),
+        startChild({
+          name,
+          files: role === 'control' ? [region.file, ...others(region.file)] : [region.file],
+          env,
+          logLevel: 'warn',
+        }),
       ),
     );
   // The others ask the control node for the journal as soon as they start.
@@ -94,6 +114,7 @@ async function startNetwork(
   const close = async () => {
     isClosing = true;
     await stop(children);
+    await etcd?.close();
     await demoSite?.close();
   };
   const failure = started.find((result) => result.status === 'rejected');
@@ -116,8 +137,8 @@ async function startNetwork(
   });
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ready: true, pid: process.pid, origin: originUrl, nodes })}\n`
-      : guide(nodes, originUrl, ownSite !== undefined),
+      ? `${JSON.stringify({ ready: true, pid: process.pid, origin: originUrl, nodes, ...(etcd && { etcd: etcd.members, files }) })}\n`
+      : guide({ nodes, originUrl, isOwnSite: ownSite !== undefined, etcd: etcd?.members ?? [], file: files[0] ?? '' }),
   );
   return {
     closeLimitMs: CLOSE_LIMIT_MS,
@@ -131,13 +152,18 @@ async function startNetwork(
   };
 }
 
-async function checkPorts(plans: readonly NodePlan[], demoSite: string | undefined): Promise<void> {
+async function checkPorts(
+  plans: readonly NodePlan[],
+  demoSite: string | undefined,
+  etcd: readonly string[],
+): Promise<void> {
   const owners = new Map<string, string>();
   for (const { name, addresses } of plans) {
     for (const address of [addresses.listen, addresses.tier, addresses.control]) {
       if (address !== undefined) owners.set(address, name);
     }
   }
+  for (const address of etcd) owners.set(address, 'etcd');
   if (demoSite !== undefined) owners.set(new URL(demoSite).host, 'the demo site');
   const taken = (await takenAddresses([...owners.keys()])).map((address) => `${address} (${owners.get(address)})`);
   if (taken.length === 0) return;

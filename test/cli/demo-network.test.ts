@@ -40,7 +40,7 @@ test('an offset moves every port, that of the demo site included', async (t) => 
   const [eu, us] = regions;
   t.match(eu?.edges[0], { listen: '127.0.0.1:9081', tier: '127.0.0.1:9181', control: '127.0.0.1:9281' });
   t.match(eu?.control, { listen: '127.0.0.1:9900' });
-  t.equal(us?.purges.journal, 'http://127.0.0.1:9900');
+  t.same(us?.purges.journal, ['http://127.0.0.1:9900']);
   t.match(us?.reachableShields, [{ tier: '127.0.0.1:9190', control: '127.0.0.1:9290' }]);
 });
 
@@ -52,3 +52,20 @@ for (const origin of ['http://127.0.0.1:3000/shop', 'ftp://127.0.0.1', '127.0.0.
     });
   });
 }
+
+test('a replicated network has a control node in each region, on one etcd, and nodes that know both', async (t) => {
+  const etcd = ['127.0.0.1:9911', '127.0.0.1:9912', '127.0.0.1:9913'];
+  const { regions, dispose } = prepareNetwork({ origin: undefined, portOffset: 1_000, etcd, env: ENV });
+  t.teardown(dispose);
+  const endpoints = etcd.map((address) => `http://${address}`);
+  t.match(regions, [
+    {
+      control: { name: 'control', listen: '127.0.0.1:9900', journal: { etcd: { endpoints } } },
+      purges: { journal: ['http://127.0.0.1:9900', 'http://127.0.0.1:9901'] },
+    },
+    {
+      control: { name: 'control-2', listen: '127.0.0.1:9901', journal: { etcd: { endpoints } } },
+      purges: { journal: ['http://127.0.0.1:9901', 'http://127.0.0.1:9900'] },
+    },
+  ]);
+});

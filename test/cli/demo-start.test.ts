@@ -110,6 +110,40 @@ test('the demo network starts and serves', async (t) => {
   ]);
 });
 
+test('a replicated demo network purges while a control node and a member of etcd are gone, and ends with its launcher', async (t) => {
+  const { ready, kill, exitCode } = await startDemo(t, ['--replicated']);
+  const { nodes, etcd, files } = ready as DemoReady & { etcd: { pid: number }[]; files: string[] };
+  const [one, other] = nodes.filter(({ role }) => role === 'control');
+  const env = { SEAWALL_TIER_SECRET: 'not-used-by-this-one' };
+  const create = ['token', 'create', files[0] ?? '', '--name', 'me', '--all-sites', '--read'];
+  const token = (await runCommand('cli/seawall.ts', create, env)).stdout.trim();
+  process.kill(one?.pid ?? 0, 'SIGKILL');
+  process.kill(etcd[0]?.pid ?? 0, 'SIGKILL');
+  const purge = ['purge', '--control', `http://${other?.control}`, '--everything', '--json', '--timeout', '30s'];
+  const { stdout, code } = await runCommand('cli/seawall.ts', purge, { ...env, SEAWALL_TOKEN: token });
+  t.match(JSON.parse(stdout), { status: 'applied', first: 1 });
+  t.equal(code, 0);
+  kill('SIGKILL');
+  await exitCode;
+  for (const { pid } of etcd.slice(1)) {
+    while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
+test('a replicated demo network without etcd says what to install', async (t) => {
+  const { stderrLines, code } = await runCommand(LAUNCHER, ['--replicated'], { PATH: t.testdir({}) });
+  t.equal(code, 1);
+  t.match(stderrLines.join(), /there is no program `etcd`\. Fix: install it, .*apt-get install etcd-server/);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 test('the demo network runs in front of another site, and its nodes end with a launcher that is killed', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('my own site'));
   t.teardown(() => origin.close());
