@@ -22,23 +22,26 @@ const COMPARED = ['hit-browser', 'hit-bare', 'not-modified', 'hit-tls', 'hit-htt
 const MAX_RATIO = 1.02;
 const MAX_MISS_RATIO = 1.03;
 
-const DEFAULTS = { only: COMPARED.join(','), starts: '5', seconds: '2' };
+const DEFAULTS = { only: COMPARED.join(','), starts: '5', rounds: '5', seconds: '1' };
 
 const HELP = `Usage: npm run bench:against COMMIT -- [options]
 
 This version and that of a commit (its files in a git worktree, with the packages
 of this one). For each scenario both are started, warmed up, measured at the same
 time on processor 0, and ended; again and again, as each start of a process has luck
-of its own. Prints processor time for a request, and the ratio of the two: the median
-of the starts, and the middle half of them (first to third quartile). A difference
-that is smaller than that half may be luck: take more starts. A commit against itself
-shows what the machine allows. Exits with 1 if a hit costs more than ${MAX_RATIO} times
+of its own. A start has several rounds, after those in which V8 still compiles, and
+its ratio is their median. Prints processor time for a request, and the ratio of the
+two: the median of the starts, and the middle half of them (first to third quartile);
+then that of all rounds together, with what collecting garbage took now and then.
+A difference that is smaller than that half may be luck: take more starts. A commit
+against itself shows what the machine allows. Exits with 1 if a hit costs more than ${MAX_RATIO} times
 as much as it did by the median, or a miss more than ${MAX_MISS_RATIO} times.
 
 Options:
   --only LIST      Of ${COMPARED.join(', ')}. By default all.
-  --starts N       Of each version in each scenario. By default ${DEFAULTS.starts}: six minutes for all scenarios.
-  --seconds N      Of both together after each start. By default ${DEFAULTS.seconds}.
+  --starts N       Of each version in each scenario. By default ${DEFAULTS.starts}: ten minutes for all scenarios.
+  --rounds N       Of both together after each start. By default ${DEFAULTS.rounds}.
+  --seconds N      Of a round. By default ${DEFAULTS.seconds}.
   --help           Say this.
 
 Needs Linux, git and wrk; for HTTP/2 h2load, for TLS openssl.
@@ -72,7 +75,8 @@ function versionsOf({ ours = seawall }: Scenario): Versions {
 const scenarios = SCENARIOS.filter(({ name }) => names.includes(name));
 const starts = options.positive('starts', 100);
 const seconds = options.positive('seconds', 60);
-const context = { stage, options: { rounds: starts, seconds, objects: 1_000, connections: 10 } };
+const rounds = options.positive('rounds', 100);
+const context = { stage, options: { rounds, seconds, objects: 1_000, connections: 10 } };
 const failed: string[] = [];
 for (const scenario of scenarios) {
   const { name, title } = scenario;
@@ -101,10 +105,11 @@ git('worktree', 'remove', '--force', root);
 removeFolder(folder);
 process.exit(failed.length === 0 ? 0 : 1);
 
-function lineOf({ ratio: { first, median, third }, ours, theirs, starts: count }: Comparison): string {
+function lineOf({ ratio: { first, median, third }, together, ours, theirs, starts: count }: Comparison): string {
   const micros = `${ours.toFixed(2)} µs / ${theirs.toFixed(2)} µs`;
   const half = `middle half ${first.toFixed(3)}–${third.toFixed(3)}`;
-  return `this version / commit ${hash}: ${median.toFixed(3)} (${half}, ${count} starts each; ${micros})`;
+  const all = `all rounds together ${together.toFixed(3)}`;
+  return `this version / commit ${hash}: ${median.toFixed(3)} (${half}, ${count} starts each; ${all}; ${micros})`;
 }
 
 function git(...args: readonly string[]): string {
