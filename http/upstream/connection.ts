@@ -10,6 +10,7 @@ import { BUFFER_BYTES } from '../body/buffer-pool.ts';
 import { WholeBody } from '../http1/whole-body.ts';
 import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../message.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
+import { skipTimer } from '../node-internals/read-timers.ts';
 import { bodyError, causeOf, failedBy, type UpstreamError, upstreamError } from './errors.ts';
 import type { UpstreamPool } from './pool.ts';
 import type { RequestHead } from './request.ts';
@@ -63,7 +64,10 @@ export class UpstreamConnection implements Flow {
     socket.on('end', this.#onSocketEnd);
     socket.on('close', this.#onSocketEnd);
     if (isForUpgrade) socket.on('data', this.#onData);
-    else socket.resume();
+    else {
+      skipTimer(socket); // `checkTime` is its timeout
+      socket.resume();
+    }
   }
 
   /** The server takes no more: its answer may be there already, and the end comes soon. */
