@@ -415,8 +415,9 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
   const now = engine.options.now();
   switch (result.kind) {
     case 'failed':
-      // Of a fill of its own it can only be another node's word: asking again would go on without end.
-      if (result.error.code === 'client_closed' && collapsed) return again(exchange);
+      // What another request, or its visitor, was at fault for is nothing to this one. Of a fill of its own it can only
+      // be this request's: asking again would go on without end.
+      if (result.error.fault.source === 'requester' && collapsed) return again(exchange);
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
         return staleAnswer(exchange, candidate, now, undefined);
       throw result.error;

@@ -9,54 +9,154 @@ import { STATUS_CODES } from 'node:http';
 import { listMembers, trimOws } from './fields/headers.ts';
 import type { UpstreamCause } from './upstream/errors.ts';
 
-/** Code → status and one plain sentence for the visitor. */
+/**
+ * Party at fault. `target`: the server that was asked, or the way to it; another one may do better. `beyond`: a server
+ * that the target has asked, which another one would ask as well. `requester`: the request, or its sender. `here`: this
+ * node, such as a shortage of connections; it says nothing about the target, and another one may do better.
+ */
+export type FaultSource = 'target' | 'beyond' | 'requester' | 'here';
+
+/** Facts about a failure, recorded where it is detected. */
+export interface Fault {
+  readonly source: FaultSource;
+  /** `no`: no byte of the request can have reached a server, so that any request may be sent again. */
+  readonly sent: 'no' | 'maybe';
+  /** True if the target itself has answered: it is up, whatever it says. */
+  readonly isAnswer?: boolean;
+  /** Source as the node sees it that gets the failure for an answer; absent: by `faultForNodes` (tier/protocol.ts). */
+  readonly forNodes?: FaultSource;
+  /**
+   * Requests that are sent to the same server once more, on a connection of their own: those without effects (RFC 9110,
+   * section 9.2.1) where the connection was lost under them, all of them where nothing was written; absent: none.
+   */
+  readonly repeats?: 'safe' | 'all';
+}
+
+interface ErrorFacts {
+  readonly status: number;
+  /** Party at fault, as the node sees it that answers with the error; failures upstream know better. */
+  readonly source: FaultSource;
+  /** By default it is not known. */
+  readonly sent?: 'no';
+  /** For the visitor. */
+  readonly message: string;
+}
+
+/** Code → status, party at fault, and one plain sentence for the visitor. */
 export const HTTP_ERRORS = {
-  bad_request: { status: 400, message: 'The request is not valid HTTP.' },
-  http2_without_tls: { status: 400, message: 'This address speaks HTTP/1.1; HTTP/2 is spoken over TLS only.' },
-  plain_http: { status: 400, message: 'This address speaks HTTPS, and the request came as plain HTTP.' },
-  bad_host: { status: 400, message: 'The request does not name exactly one valid host.' },
-  bad_target: { status: 400, message: 'The address in the request is not valid.' },
+  bad_request: { status: 400, source: 'requester', message: 'The request is not valid HTTP.' },
+  http2_without_tls: {
+    status: 400,
+    source: 'requester',
+    message: 'This address speaks HTTP/1.1; HTTP/2 is spoken over TLS only.',
+  },
+  plain_http: {
+    status: 400,
+    source: 'requester',
+    message: 'This address speaks HTTPS, and the request came as plain HTTP.',
+  },
+  bad_host: { status: 400, source: 'requester', message: 'The request does not name exactly one valid host.' },
+  bad_target: { status: 400, source: 'requester', message: 'The address in the request is not valid.' },
   bad_purge: {
     status: 400,
+    source: 'requester',
     message:
       'Nothing was purged. PURGE takes the path of a URL; a path that ends with .* and X-Purge-Method: regex for everything below it; or X-Purge-Method: exact for a URL that has an asterisk itself.',
   },
   method_override_refused: {
     status: 400,
+    source: 'requester',
     message: 'The request asks for another method in a header, and this website does not allow that.',
   },
-  unauthorised_tier: { status: 403, message: 'This address is for other nodes of the network only.' },
-  geo_blocked: { status: 403, message: 'This website does not answer visitors from where you are.' },
+  unauthorised_tier: {
+    status: 403,
+    source: 'here',
+    sent: 'no',
+    message: 'This address is for other nodes of the network only.',
+  },
+  geo_blocked: {
+    status: 403,
+    source: 'requester',
+    message: 'This website does not answer visitors from where you are.',
+  },
   legal_block: {
     status: 451,
+    source: 'requester',
     message: 'This website may not answer visitors from where you are, for legal reasons.',
   },
-  purge_forbidden: { status: 403, message: 'This address, or this token, may not purge.' },
-  method_not_allowed: { status: 405, message: 'The method of the request is not allowed here.' },
-  request_timeout: { status: 408, message: 'The request took too long to arrive.' },
-  body_too_large: { status: 413, message: 'The body of the request is too large.' },
-  target_too_long: { status: 414, message: 'The address in the request is too long.' },
-  too_many_parameters: { status: 414, message: 'The address in the request has too many parameters.' },
-  unknown_host: { status: 421, message: 'This server does not serve the host that the request names.' },
-  too_many_requests: { status: 429, message: 'Too many requests from your address are being answered. Try again.' },
-  header_too_large: { status: 431, message: 'The header section of the request is too large.' },
-  internal: { status: 500, message: 'Something went wrong in this server.' },
-  method_not_implemented: { status: 501, message: 'This server does not implement the method of the request.' },
-  origin_unreachable: { status: 502, message: 'The server of this website could not be reached.' },
-  origin_bad_response: { status: 502, message: 'The server of this website gave an answer that is not valid HTTP.' },
-  spool_full: { status: 503, message: 'This server has no room for the body of the request at the moment.' },
-  slow_reader: { status: 503, message: 'The response was read too slowly, while others waited for its connection.' },
-  origin_overloaded: { status: 503, message: 'The server of this website has too much to do at the moment.' },
-  overloaded: { status: 503, message: 'This server has too much to do at the moment.' },
-  journal_unreachable: { status: 503, message: 'The purge could not be noted. Try again.' },
-  origin_timeout: { status: 504, message: 'The server of this website did not answer in time.' },
-  only_if_cached: { status: 504, message: 'The request asks for a stored response only, and there is none.' },
-  client_closed: { status: 503, message: 'The client closed the connection before its answer was complete.' },
-  bad_version: { status: 505, message: 'This server speaks HTTP/1.1 and HTTP/1.0 here.' },
-  loop_detected: { status: 508, message: 'The request has passed through this network before.' },
-} as const satisfies Readonly<Record<string, { status: number; message: string }>>;
+  purge_forbidden: { status: 403, source: 'requester', message: 'This address, or this token, may not purge.' },
+  method_not_allowed: { status: 405, source: 'requester', message: 'The method of the request is not allowed here.' },
+  request_timeout: { status: 408, source: 'requester', message: 'The request took too long to arrive.' },
+  body_too_large: { status: 413, source: 'requester', message: 'The body of the request is too large.' },
+  target_too_long: { status: 414, source: 'requester', message: 'The address in the request is too long.' },
+  too_many_parameters: {
+    status: 414,
+    source: 'requester',
+    message: 'The address in the request has too many parameters.',
+  },
+  unknown_host: {
+    status: 421,
+    source: 'here',
+    sent: 'no',
+    message: 'This server does not serve the host that the request names.',
+  },
+  too_many_requests: {
+    status: 429,
+    source: 'requester',
+    message: 'Too many requests from your address are being answered. Try again.',
+  },
+  header_too_large: { status: 431, source: 'requester', message: 'The header section of the request is too large.' },
+  internal: { status: 500, source: 'here', message: 'Something went wrong in this server.' },
+  method_not_implemented: {
+    status: 501,
+    source: 'requester',
+    message: 'This server does not implement the method of the request.',
+  },
+  origin_unreachable: { status: 502, source: 'beyond', message: 'The server of this website could not be reached.' },
+  origin_bad_response: {
+    status: 502,
+    source: 'beyond',
+    message: 'The server of this website gave an answer that is not valid HTTP.',
+  },
+  spool_full: {
+    status: 503,
+    source: 'here',
+    message: 'This server has no room for the body of the request at the moment.',
+  },
+  slow_reader: {
+    status: 503,
+    source: 'requester',
+    message: 'The response was read too slowly, while others waited for its connection.',
+  },
+  origin_overloaded: {
+    status: 503,
+    source: 'beyond',
+    message: 'The server of this website has too much to do at the moment.',
+  },
+  overloaded: { status: 503, source: 'here', message: 'This server has too much to do at the moment.' },
+  journal_unreachable: { status: 503, source: 'beyond', message: 'The purge could not be noted. Try again.' },
+  origin_timeout: { status: 504, source: 'beyond', message: 'The server of this website did not answer in time.' },
+  only_if_cached: {
+    status: 504,
+    source: 'requester',
+    message: 'The request asks for a stored response only, and there is none.',
+  },
+  client_closed: {
+    status: 503,
+    source: 'requester',
+    message: 'The client closed the connection before its answer was complete.',
+  },
+  bad_version: { status: 505, source: 'requester', message: 'This server speaks HTTP/1.1 and HTTP/1.0 here.' },
+  loop_detected: { status: 508, source: 'beyond', message: 'The request has passed through this network before.' },
+} as const satisfies Readonly<Record<string, ErrorFacts>>;
 
 export type HttpErrorCode = keyof typeof HTTP_ERRORS;
+
+interface HttpErrorOptions extends ErrorOptions {
+  readonly reason?: UpstreamCause | undefined;
+  /** By default what the code says. */
+  readonly fault?: Fault;
+}
 
 /** A request that ends in an answer of Seawall's own. */
 export class HttpError extends Error {
@@ -64,19 +164,18 @@ export class HttpError extends Error {
   readonly code: HttpErrorCode;
   /** Cause for operators, in logs and metrics (http/upstream/errors.ts); no visitor sees it. */
   readonly reason: UpstreamCause | undefined;
+  readonly fault: Fault;
 
   /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */
-  constructor(
-    code: HttpErrorCode,
-    detail?: string,
-    options?: ErrorOptions & { readonly reason?: UpstreamCause | undefined },
-  ) {
-    const { status, message } = HTTP_ERRORS[code];
+  constructor(code: HttpErrorCode, detail?: string, options?: HttpErrorOptions) {
+    const facts: ErrorFacts = HTTP_ERRORS[code];
+    const { status, message } = facts;
     super(detail === undefined ? message : `${message} (${detail})`, options);
     this.name = 'HttpError';
     this.status = status;
     this.code = code;
     this.reason = options?.reason;
+    this.fault = options?.fault ?? { source: facts.source, sent: facts.sent ?? 'maybe' };
   }
 }
 

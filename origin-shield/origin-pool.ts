@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { OriginConfig, SiteConfig } from '../config/schema.ts';
+import type { Fault } from '../http/errors.ts';
 import { appendCdnLoop, appendVia, DIFFER_BY_VISITOR } from '../http/fields/forwarding.ts';
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
 import type { Fetch, UpstreamRequest } from '../http/message.ts';
@@ -44,6 +45,7 @@ export class OriginPool {
         maxWaiting: origin.max_waiting,
         maxWaitMs: origin.connect_timeout,
         busyCode: 'origin_overloaded',
+        busyFault: BUSY,
         visitorShare: origin.visitor_share,
         minReadRate: origin.min_read_rate,
         anyTransferCoding: origin.transfer_codings === 'any',
@@ -114,6 +116,12 @@ function fieldsForOrigin(
   appendCdnLoop(fields, network);
   return fields;
 }
+
+/**
+ * Another server of the origin may have connections left; another node is not to be asked for those that the origin is
+ * spared here.
+ */
+const BUSY: Fault = { source: 'here', sent: 'no', forNodes: 'beyond' };
 
 const VIA: ReadonlySet<string> = new Set(['via']);
 

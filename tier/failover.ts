@@ -6,9 +6,10 @@
  */
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
+import type { FaultSource } from '../http/errors.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import type { BodySink, Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
-import { type FaultSource, UpstreamError } from '../http/upstream/errors.ts';
+import { UpstreamError } from '../http/upstream/errors.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { Breaker } from './breaker.ts';
 
@@ -84,12 +85,12 @@ class Attempts implements Flow {
     if (this.isAborted) flow.abort();
   }
 
-  mayTryNext(error: UpstreamError): boolean {
-    if (!CAN_BE_BETTER[error.source]) return false;
+  mayTryNext({ fault: { source, sent } }: UpstreamError): boolean {
+    if (!CAN_BE_BETTER[source]) return false;
     const { method, body } = this.request;
     if (body?.readableDidRead || body?.destroyed) return false; // part of it is gone
     // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
-    return isIdempotent(method) || error.sent === 'no';
+    return isIdempotent(method) || sent === 'no';
   }
 
   pause(): void {
@@ -152,8 +153,9 @@ class Attempt implements ResponseSink {
   onError(error: UpstreamError): void {
     const attempts = this.#attempts;
     const { breaker } = this.#target;
-    if (error.isAnswer) breaker?.succeeded();
-    else if (error.source === 'target') breaker?.failed(attempts.now());
+    const { source, isAnswer } = error.fault;
+    if (isAnswer) breaker?.succeeded();
+    else if (source === 'target') breaker?.failed(attempts.now());
     if (this.#hasHead || attempts.isAborted || !attempts.mayTryNext(error)) attempts.sink.onError(error);
     else {
       this.hasPassed = true;

@@ -5,26 +5,29 @@
  *     Seawall-Tier: secret="…", id="0b6e…", from="eu-1", proto=https, ask=owner, visitor="…", seq=12, journal="…"
  *     Seawall-Error: origin_timeout
  *     Seawall-Cause: connect_timeout
+ *     Seawall-Fault: source=beyond, sent=no
  *
  * A Dictionary and Tokens of RFC 9651. `seq` is a number of the journal of
  * purges, `journal` the identity of the term that gave it out (journal/terms.ts).
  * @module
  */
 import type { JournalPosition } from '../cache/ledger.ts';
-import { HTTP_ERRORS, type HttpError, type HttpErrorCode } from '../http/errors.ts';
+import { type Fault, type FaultSource, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/fields/headers.ts';
 import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
 import type { Version } from '../http/message.ts';
-import { type Fault, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream/errors.ts';
+import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream/errors.ts';
 
 export { TIER_FIELD } from '../http/fields/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
 /** Cause of an upstream error (http/upstream/errors.ts), beside its code. */
 const CAUSE_FIELD = 'Seawall-Cause';
+/** Party at fault, and whether anything was sent, as the node sees it that gets the answer. */
+const FAULT_FIELD = 'Seawall-Fault';
 
 /** In lower case. */
 export const TIER_FIELDS: ReadonlySet<string> = new Set(
-  [TIER_FIELD, ERROR_FIELD, CAUSE_FIELD].map((name) => name.toLowerCase()),
+  [TIER_FIELD, ERROR_FIELD, CAUSE_FIELD, FAULT_FIELD].map((name) => name.toLowerCase()),
 );
 
 export interface TierCall {
@@ -105,68 +108,45 @@ function positionIn(members: ReadonlyMap<string, unknown>): JournalPosition {
 }
 
 /** Returns the fields by which an answer tells another node that it stands for an error. */
-export function errorFields({ code, reason }: HttpError): string[] {
-  return [ERROR_FIELD, code, ...(reason === undefined ? [] : [CAUSE_FIELD, reason])];
+export function errorFields({ code, reason, fault }: HttpError): string[] {
+  const { source, sent } = faultForNodes(fault);
+  const fields = [ERROR_FIELD, code, FAULT_FIELD, formatTierField({ source: token(source), sent: token(sent) })];
+  return reason === undefined ? fields : [...fields, CAUSE_FIELD, reason];
 }
 
 /** Returns the error that a node's answer stands for, if it is one. */
 export function relayedError(headers: RawHeaders, from: string): UpstreamError | undefined {
-  const code = firstLine(headers, ERROR_FIELD);
-  if (code === undefined || !Object.hasOwn(HTTP_ERRORS, code)) return undefined;
+  const text = firstLine(headers, ERROR_FIELD);
+  if (text === undefined) return undefined;
   const cause = firstLine(headers, CAUSE_FIELD);
   const reason = cause !== undefined && Object.hasOwn(UPSTREAM_CAUSES, cause) ? (cause as UpstreamCause) : undefined;
-  return relayed(code as HttpErrorCode, from, reason);
+  const detail = `${text} from ${from}${cause === undefined ? '' : `: ${cause}`}`;
+  const code = Object.hasOwn(HTTP_ERRORS, text) ? (text as HttpErrorCode) : 'internal'; // of a newer version
+  const fault = readFault(headers) ?? faultForNodes(new HttpError(code).fault);
+  const relayed: Fault = { ...fault, isAnswer: true };
+  // The nodes have not got the same config yet, which is nothing for visitors: no fault of a node is theirs.
+  const isHidden = relayed.source === 'target' && HTTP_ERRORS[code].status < 500;
+  return new UpstreamError(isHidden ? 'origin_unreachable' : code, relayed, detail, { reason });
 }
 
-/** Returns the error that this node makes of another one's answer. */
-export function relayed(code: HttpErrorCode, from: string, reason?: UpstreamCause): UpstreamError {
-  const detail = `from ${from}${reason === undefined ? '' : `: ${reason}`}`;
-  const fault = RELAYED[code];
-  // The nodes have not got the same config yet, which is nothing for visitors.
-  if (fault === OUT_OF_STEP) return new UpstreamError('origin_unreachable', fault, `${code} ${detail}`, { reason });
-  return new UpstreamError(code, fault, detail, { reason });
+/**
+ * Fault as it is for the node that asked this one: what this node has failed at itself, another one may do better; what
+ * it has asked, another one would ask as well.
+ */
+function faultForNodes({ source, sent, forNodes }: Fault): Fault {
+  return { source: forNodes ?? FOR_NODES[source], sent };
 }
 
-/** Fault of the request or the origin: another node would not help. */
-const BEYOND: Fault = { source: 'beyond', sent: 'maybe', isAnswer: true };
-const OF_REQUESTER: Fault = { source: 'requester', sent: 'maybe', isAnswer: true };
-/** Fault of the node itself: another one may succeed. */
-const OF_NODE: Fault = { source: 'target', sent: 'maybe', isAnswer: true };
-const OUT_OF_STEP: Fault = { source: 'target', sent: 'no', isAnswer: true };
-
-/** Faults behind the errors that another node answers with. */
-const RELAYED: Readonly<Record<HttpErrorCode, Fault>> = {
-  overloaded: OF_NODE,
-  internal: OF_NODE,
-  unauthorised_tier: OUT_OF_STEP,
-  unknown_host: OUT_OF_STEP,
-  origin_unreachable: BEYOND,
-  origin_bad_response: BEYOND,
-  origin_overloaded: BEYOND,
-  origin_timeout: BEYOND,
-  loop_detected: BEYOND,
-  spool_full: BEYOND,
-  journal_unreachable: BEYOND,
-  bad_request: OF_REQUESTER,
-  http2_without_tls: OF_REQUESTER,
-  plain_http: OF_REQUESTER,
-  bad_host: OF_REQUESTER,
-  bad_target: OF_REQUESTER,
-  bad_purge: OF_REQUESTER,
-  method_override_refused: OF_REQUESTER,
-  geo_blocked: OF_REQUESTER,
-  legal_block: OF_REQUESTER,
-  purge_forbidden: OF_REQUESTER,
-  method_not_allowed: OF_REQUESTER,
-  request_timeout: OF_REQUESTER,
-  body_too_large: OF_REQUESTER,
-  target_too_long: OF_REQUESTER,
-  too_many_parameters: OF_REQUESTER,
-  too_many_requests: OF_REQUESTER,
-  header_too_large: OF_REQUESTER,
-  method_not_implemented: OF_REQUESTER,
-  slow_reader: OF_REQUESTER,
-  only_if_cached: OF_REQUESTER,
-  client_closed: OF_REQUESTER,
-  bad_version: OF_REQUESTER,
+const FOR_NODES: Readonly<Record<FaultSource, FaultSource>> = {
+  here: 'target',
+  target: 'beyond',
+  beyond: 'beyond',
+  requester: 'requester',
 };
+
+function readFault(headers: RawHeaders): Fault | undefined {
+  const members = readTierField(headers, FAULT_FIELD);
+  const source = String(members?.get('source'));
+  const sent = String(members?.get('sent')) === 'no' ? 'no' : 'maybe';
+  return Object.hasOwn(FOR_NODES, source) ? { source: source as FaultSource, sent } : undefined;
+}

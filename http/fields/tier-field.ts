@@ -51,8 +51,8 @@ function quoted(text: string): string {
 const STRING = /^[\x20-\x7e]*$/;
 
 /** @returns The field's members, unless it is missing, repeated or no Dictionary. */
-export function readTierField(headers: RawHeaders): ReadonlyMap<string, unknown> | undefined {
-  const lines = fieldLines(headers, TIER_FIELD);
+export function readTierField(headers: RawHeaders, name = TIER_FIELD): ReadonlyMap<string, unknown> | undefined {
+  const lines = fieldLines(headers, name);
   if (lines.length !== 1) return undefined;
   return plainMembers(lines[0] as string) ?? anyMembers(lines[0] as string);
 }

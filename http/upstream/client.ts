@@ -20,7 +20,7 @@ import {
   type SharesOptions,
   type Standing,
 } from './connection-shares.ts';
-import { UPSTREAM_CAUSES, type UpstreamError, upstreamError } from './errors.ts';
+import { type UpstreamError, upstreamError } from './errors.ts';
 import { UpstreamPool, type UpstreamTls } from './pool.ts';
 
 export interface UpstreamOptions extends SharesOptions {
@@ -281,19 +281,11 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     this.#sink.onError(error);
   }
 
-  #mayRepeat({ reason }: UpstreamError): boolean {
-    if (this.#repeated || this.#state !== 'waiting' || reason === undefined) return false;
-    switch (UPSTREAM_CAUSES[reason].repeats) {
-      case 'none':
-        return false;
-      case 'all':
-        return true;
-      case 'safe': {
-        const { method, body, upgrade } = this.#request;
-        const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
-        return isSafe && body === undefined && upgrade === undefined;
-      }
-    }
+  #mayRepeat({ fault: { repeats } }: UpstreamError): boolean {
+    if (this.#repeated || this.#state !== 'waiting' || repeats === undefined) return false;
+    const { method, body, upgrade } = this.#request;
+    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+    return repeats === 'all' || (isSafe && body === undefined && upgrade === undefined);
   }
 
   #finish(): void {

@@ -6,8 +6,8 @@
  * @module
  */
 import { later, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
-import type { HttpErrorCode } from '../errors.ts';
-import { type Fault, UpstreamError } from './errors.ts';
+import type { Fault, HttpErrorCode } from '../errors.ts';
+import { UpstreamError } from './errors.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FairShare } from './fair-share.ts';
 
@@ -20,6 +20,8 @@ export interface SharesOptions {
   readonly maxWaitMs?: number;
   /** Error code for requests that may not wait, or not longer. */
   readonly busyCode: HttpErrorCode;
+  /** By default a shortage at this node, beside which another node may have connections. */
+  readonly busyFault?: Fault;
   /** Largest part of the connections, and of the places to wait, that one visitor may have. */
   readonly visitorShare?: number;
   /** Bytes a second below which a reader is too slow for a connection that another visitor waits for. */
@@ -146,7 +148,12 @@ export class ConnectionShares {
   }
 
   #refuse(one: Sharer): void {
-    one.giveUp(new UpstreamError(this.#options.busyCode, BUSY, 'too many requests wait for a connection'));
+    one.giveUp(this.#busy('too many requests wait for a connection'));
+  }
+
+  #busy(detail: string): UpstreamError {
+    const { busyCode, busyFault = BUSY } = this.#options;
+    return new UpstreamError(busyCode, busyFault, detail);
   }
 
   #wait(one: Sharer): void {
@@ -171,12 +178,12 @@ export class ConnectionShares {
 
   /** Ends those that have waited for too long: thousands may have begun to at the same time. */
   #endLate(): void {
-    const { maxWaitMs, busyCode } = this.#options;
+    const { maxWaitMs } = this.#options;
     if (maxWaitMs === undefined) return;
     const lateSince = later(this.#now(), -maxWaitMs);
     for (const [one, since] of this.#waiting) {
       if (since > lateSince || !this.#mayEnd()) return;
-      one.giveUp(new UpstreamError(busyCode, BUSY, `no connection was free within ${maxWaitMs} ms`));
+      one.giveUp(this.#busy(`no connection was free within ${maxWaitMs} ms`));
     }
   }
 

@@ -8,40 +8,17 @@
  * code of the error page only.
  * @module
  */
-import { HttpError, type HttpErrorCode } from '../errors.ts';
-
-/**
- * Party at fault. `target`: the server that was asked, or the way to it; another one may do better. `beyond`: a server
- * that the target has asked, which another one would ask as well. `requester`: the request, or its sender. `here`: this
- * node, such as a shortage of connections; it says nothing about the target, and another one may do better.
- */
-export type FaultSource = 'target' | 'beyond' | 'requester' | 'here';
-
-/** Facts about a failure, recorded where it is detected. */
-export interface Fault {
-  readonly source: FaultSource;
-  /** `no`: no byte of the request can have reached a server, so that any request may be sent again. */
-  readonly sent: 'no' | 'maybe';
-  /** True if the target itself has answered: it is up, whatever it says. */
-  readonly isAnswer?: boolean;
-}
+import { type Fault, HttpError, type HttpErrorCode } from '../errors.ts';
 
 /** A request that has failed upstream. */
 export class UpstreamError extends HttpError {
-  readonly source: FaultSource;
-  readonly sent: 'no' | 'maybe';
-  readonly isAnswer: boolean;
-
   constructor(
     code: HttpErrorCode,
-    { source, sent, isAnswer = false }: Fault,
+    fault: Fault,
     detail?: string,
     options?: ErrorOptions & { readonly reason?: UpstreamCause | undefined },
   ) {
-    super(code, detail, options);
-    this.source = source;
-    this.sent = sent;
-    this.isAnswer = isAnswer;
+    super(code, detail, { ...options, fault });
   }
 }
 
@@ -50,16 +27,11 @@ interface Cause extends Fault {
   readonly code: HttpErrorCode;
   /** Meaning, for docs and logs. */
   readonly meaning: string;
-  /**
-   * Requests that are sent to the same server once more, on a connection of their own: those without effects (RFC 9110,
-   * section 9.2.1) where the connection was lost under them, all of them where nothing was written.
-   */
-  readonly repeats: 'none' | 'safe' | 'all';
 }
 
-const UNREACHABLE = { code: 'origin_unreachable', source: 'target', sent: 'no', repeats: 'none' } as const;
-const TIMED_OUT = { code: 'origin_timeout', source: 'target', sent: 'maybe', repeats: 'none' } as const;
-const BAD_RESPONSE = { code: 'origin_bad_response', source: 'target', sent: 'maybe', repeats: 'none' } as const;
+const UNREACHABLE = { code: 'origin_unreachable', source: 'target', sent: 'no' } as const;
+const TIMED_OUT = { code: 'origin_timeout', source: 'target', sent: 'maybe' } as const;
+const BAD_RESPONSE = { code: 'origin_bad_response', source: 'target', sent: 'maybe' } as const;
 
 /** Every cause for which a request to an origin, or to another node, fails. */
 export const UPSTREAM_CAUSES = {

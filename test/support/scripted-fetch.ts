@@ -4,7 +4,7 @@
  * sends nothing while it is held back, and nothing after it was given up.
  * @module
  */
-import type { HttpErrorCode } from '../../http/errors.ts';
+import { HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { RawHeaders } from '../../http/fields/headers.ts';
 import type { Fetch, Flow, ResponseSink, UpstreamRequest, Version } from '../../http/message.ts';
 import { UpstreamError } from '../../http/upstream/errors.ts';
@@ -124,7 +124,7 @@ export class ScriptedExchange implements Flow {
   }
 
   fail(code: HttpErrorCode = 'origin_bad_response'): this {
-    const error = new UpstreamError(code, { source: 'target', sent: 'maybe' });
+    const error = new UpstreamError(code, new HttpError(code).fault);
     if (this.#state === 'waiting') {
       this.#state = 'ended';
       this.#sink.onError(error);

@@ -1,11 +1,11 @@
 import { test } from 'tap';
-import { HTTP_ERRORS, type HttpErrorCode } from '../../http/errors.ts';
+import { type Fault, type FaultSource, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
-import { type Fault, type FaultSource, UpstreamError } from '../../http/upstream/errors.ts';
+import { failedBy, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../../http/upstream/errors.ts';
 import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';
-import { relayed } from '../../tier/protocol.ts';
+import { errorFields, relayedError } from '../../tier/protocol.ts';
 
 /** A moment of a test's clock. */
 function at(ms: number): MonotonicMs {
@@ -17,6 +17,12 @@ const POST: UpstreamRequest = { ...GET, method: 'POST' };
 
 /** A shortage of connections at this node. */
 const BUSY: Fault = { source: 'here', sent: 'no' };
+
+/** The error that a node makes of another one's answer. */
+function relayed(error: HttpErrorCode | HttpError, from = 'a'): UpstreamError {
+  const fields = errorFields(typeof error === 'string' ? new HttpError(error) : error);
+  return relayedError(fields, from) as UpstreamError;
+}
 
 /** Fails before it returns, as a client does whose queue is full. */
 function failing(name: string, error: UpstreamError): Target {
@@ -85,10 +91,46 @@ for (const { code, request, next } of [
   { code: 'unauthorised_tier', request: POST, next: true },
 ] as const satisfies readonly { code: HttpErrorCode; request: UpstreamRequest; next: boolean }[]) {
   test(`a node answers ${request.method} with ${code}: ${next ? 'the next one is tried' : 'the answer is passed on'}`, async (t) => {
-    const { seen } = run(request, failing('a', relayed(code, 'a')), waiting('b', []));
+    const { seen } = run(request, failing('a', relayed(code)), waiting('b', []));
     t.strictSame(seen, [next ? '200' : code]);
   });
 }
+
+/** Causes of failures upstream that another node would not meet. */
+const OF_THE_NODE: ReadonlySet<string> = new Set(['out_of_ports', 'shutdown']);
+
+for (const cause of Object.keys(UPSTREAM_CAUSES) as UpstreamCause[]) {
+  const next = OF_THE_NODE.has(cause);
+  test(`a node that has failed upstream by ${cause}: ${next ? 'the next one is tried' : 'the answer is passed on'}`, async (t) => {
+    const error = relayed(failedBy(cause));
+    t.equal(error.reason, cause);
+    t.equal(error.code, UPSTREAM_CAUSES[cause].code);
+    t.strictSame(run(GET, failing('a', error), waiting('b', [])).seen, [next ? '200' : error.code]);
+    t.strictSame(relayed(error, 'b').fault.source, 'beyond', 'one node further it is beyond the target');
+  });
+}
+
+for (const { what, fault, next } of [
+  { what: 'an edge has no connection to its shield', fault: BUSY, next: true },
+  { what: 'a shield spares the origin', fault: { ...BUSY, forNodes: 'beyond' }, next: false },
+] as const) {
+  test(`${what}: ${next ? 'the next node is tried, for POST as well' : 'no other node is asked in its place'}`, async (t) => {
+    const error = relayed(new UpstreamError('overloaded', fault));
+    t.strictSame(run(POST, failing('a', error), waiting('b', [])).seen, [next ? '200' : 'overloaded']);
+  });
+}
+
+test('an error whose code is of a newer version is no response, and is judged by its fault', async (t) => {
+  for (const [source, next] of [
+    ['target', true],
+    ['beyond', false],
+    ['requester', false],
+  ] as const) {
+    const fields = ['Seawall-Error', 'from_the_future', 'Seawall-Fault', `source=${source}, sent=no`];
+    const error = relayedError(fields, 'a') as UpstreamError;
+    t.strictSame(run(GET, failing('a', error), waiting('b', [])).seen, [next ? '200' : 'internal']);
+  }
+});
 
 test('a server without a free connection has not seen the request: the next one is tried, for POST as well', async (t) => {
   const { seen } = run(POST, failing('a', new UpstreamError('origin_overloaded', BUSY)), waiting('b', []));
@@ -97,7 +139,7 @@ test('a server without a free connection has not seen the request: the next one 
 
 test('nodes that disagree about the config are not exposed to visitors', async (t) => {
   for (const code of ['unknown_host', 'unauthorised_tier'] as const) {
-    t.strictSame(run(GET, failing('a', relayed(code, 'a'))).seen, ['origin_unreachable']);
+    t.strictSame(run(GET, failing('a', relayed(code))).seen, ['origin_unreachable']);
   }
 });
 
@@ -140,7 +182,7 @@ test('an error response of another node shows that it is up', async (t) => {
   for (const code of Object.keys(HTTP_ERRORS) as HttpErrorCode[]) {
     const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
     breaker.failed(at(0));
-    run(POST, { ...failing('a', relayed(code, 'a')), breaker });
+    run(POST, { ...failing('a', relayed(code)), breaker });
     breaker.failed(at(0));
     t.notOk(breaker.open, code);
   }

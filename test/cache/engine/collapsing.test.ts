@@ -1,5 +1,6 @@
 /** One fetch for everybody (promise P2): who joins, who waits for whom, and who does not. */
 import { test } from 'tap';
+import { HTTP_ERRORS, type HttpErrorCode } from '../../../http/errors.ts';
 import { formatHttpDate } from '../../../http/fields/date.ts';
 import { Bench, field, pattern, turn } from './bench.ts';
 
@@ -63,6 +64,25 @@ for (const store of ['memory', 'shared'] as const) {
       });
     }
   }
+}
+
+for (const [code, facts] of Object.entries(HTTP_ERRORS)) {
+  const isOfRequester = facts.source === 'requester';
+  const what = isOfRequester ? 'does not answer the requests that joined it' : 'answers all that joined it';
+  test(`a fill that fails with ${code} ${what}`, async (t) => {
+    const bench = new Bench();
+    const first = bench.ask('/a');
+    const joined = bench.ask('/a');
+    await turn();
+    bench.upstream.last.fail(code as HttpErrorCode);
+    t.equal(await first.error(), code);
+    await turn();
+    t.equal(bench.upstream.count, isOfRequester ? 2 : 1);
+    if (isOfRequester) bench.upstream.last.respond(200, FRESH, 'page');
+    t.equal(await joined.error(), isOfRequester ? 'answered with 200' : code);
+    if (isOfRequester) await joined.whole();
+    t.same(bench.leaks(), []);
+  });
 }
 
 test('requests that joined have answers that differ only as the requests do', async (t) => {
