@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'tap';
 import { HttpError } from '../../http/errors.ts';
 import { normalisePath, parseOriginForm, parseRequestTarget } from '../../http/request-target.ts';
-import { fuzzer } from '../support/fuzz.ts';
+import { fuzzer, outcome } from '../support/fuzz.ts';
 
 const fuzz = fuzzer(import.meta.filename);
 
@@ -376,8 +376,10 @@ test('property: a target is refused by code or is safe to pass on', async () => 
       try {
         parsed = parseRequestTarget(method, target, HOST);
       } catch (error) {
+        outcome(`refused: ${(error as HttpError).message.replace(/.*\(|\)$/g, '')}`);
         return error instanceof HttpError && error.status === 400;
       }
+      outcome(parsed.path === '*' ? 'the server' : parsed.query === undefined ? 'a path' : 'a path with a query');
       if (parsed.path === '*') return method === 'OPTIONS' && parsed.raw === '*';
       const once = decodeURIComponent(parsed.path.replace(/%(?!2e|2f|5c)/gi, '%25')).replaceAll('\\', '/');
       const segments = once.split('/').map((segment) => segment.split(';', 1)[0]);

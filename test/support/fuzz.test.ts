@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'tap';
-import { corpusOf, FUZZ_MS, fuzzer, readCorpus } from './fuzz.ts';
+import { corpusOf, FUZZ_MS, fuzzer, outcome, readCorpus } from './fuzz.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** There is no such test file, and no corpus but while this runs. */
@@ -25,6 +25,42 @@ test('a failing input is saved while fuzzing, and replayed first without it', as
   );
   t.strictSame(seen[0], [255]);
   t.ok(seen.length >= 100, 'and random ones after it');
+});
+
+test('the shortest input of each class of outcome is saved while fuzzing, and replayed without it', async (t) => {
+  t.teardown(() => rmSync(dirname(corpusOf(MADE_UP)), { recursive: true, force: true }));
+  const fuzz = fuzzer(MADE_UP);
+  const classify = (seen: string[]) =>
+    fc.property(fc.string({ maxLength: 3 }), (text) => {
+      seen.push(text);
+      outcome(text === '' ? 'empty' : text.length === 3 ? 'long' : 'short');
+    });
+  process.env[FUZZ_MS] = '500';
+  fuzz('text has a length', classify([]));
+  await fuzz(
+    'text has a length later',
+    fc.asyncProperty(fc.constantFrom('a', 'b'), async (text) => outcome(text)),
+  );
+  delete process.env[FUZZ_MS];
+  const corpus = readCorpus(corpusOf(MADE_UP));
+  const title = 'text has a length';
+  t.strictSame(Object.keys(corpus).sort(), [
+    `${title} later → a`,
+    `${title} later → b`,
+    `${title} → empty`,
+    `${title} → long`,
+    `${title} → short`,
+  ]);
+  t.strictSame([corpus[`${title} → empty`], corpus[`${title} later → b`]], [[['']], [['b']]]);
+  const seen: string[] = [];
+  fuzz(title, classify(seen));
+  t.strictSame(
+    seen
+      .slice(0, 3)
+      .map((text) => text.length)
+      .sort(),
+    [0, 1, 3],
+  );
 });
 
 test('a failure without fuzzing is not saved, and prints its seed', async (t) => {
@@ -51,7 +87,10 @@ test('every corpus belongs to a property', async (t) => {
   for (const corpus of globSync('test/corpora/**/*.json', { cwd: ROOT })) {
     const file = corpus.replace('test/corpora/', 'test/').replace(/\.json$/, '.test.ts');
     const source = readFileSync(join(ROOT, file), 'utf8');
-    for (const title of Object.keys(readCorpus(join(ROOT, corpus)))) t.ok(source.includes(title), `${file}: ${title}`);
+    for (const key of Object.keys(readCorpus(join(ROOT, corpus)))) {
+      const [title = ''] = key.split(' → ');
+      t.ok(source.includes(title), `${file}: ${title}`);
+    }
   }
   t.pass();
 });

@@ -1,7 +1,8 @@
 /**
  * Properties of parsers, with a corpus: inputs that failed once are kept in
  * test/corpora/ and tried first, at every run. `npm run fuzz` goes on with
- * random inputs for as long as it is told, and saves what fails.
+ * random inputs for as long as it is told, and saves what fails, and one input
+ * of each class of outcome that a property names (`outcome`).
  * @module
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,7 +15,18 @@ const TESTS = join(import.meta.dirname, '..');
 /** Milliseconds for each property, set by `npm run fuzz`; absent: as many runs as the property says. */
 export const FUZZ_MS = 'SEAWALL_FUZZ_MS';
 
-/** Arguments of properties that failed, by the title of the property. */
+/** Between the title of a property and a class of outcome. */
+const BEFORE_CLASS = ' → ';
+
+/** Class of the input that runs, if its property has named one. */
+let currentClass: string | undefined;
+
+/** Names the class of outcome of the input that a property runs with: such as the code by which it was refused. */
+export function outcome(name: string): void {
+  currentClass = name;
+}
+
+/** Arguments of properties, by the title of the property: those that failed, and below ` → ` those of a class. */
 type Corpus = Record<string, unknown[][]>;
 
 export interface Fuzz {
@@ -34,16 +46,55 @@ export function fuzzer(file: string): Fuzz {
     property: fc.IRawProperty<Ts>,
     params: fc.Parameters<Ts> = {},
   ): void | Promise<void> => {
-    const saved = (readCorpus(path)[title] ?? []) as Ts[];
-    const examples = [...saved, ...(params.examples ?? [])];
+    const examples = [...savedInputs<Ts>(path, title), ...(params.examples ?? [])];
+    const classes = process.env[FUZZ_MS] === undefined ? undefined : new Map<string, Ts>();
+    if (classes !== undefined) noteClasses(property, classes);
     const details = fc.check(property as fc.IProperty<Ts>, { ...params, ...timed(), examples }) as
       | fc.RunDetails<Ts>
       | Promise<fc.RunDetails<Ts>>;
-    return details instanceof Promise
-      ? details.then((told) => report(path, title, told))
-      : report(path, title, details);
+    const end = (run: fc.RunDetails<Ts>): void => {
+      for (const [name, input] of classes ?? []) saveClass(path, `${title}${BEFORE_CLASS}${name}`, input);
+      report(path, title, run);
+    };
+    return details instanceof Promise ? details.then(end) : end(details);
   };
   return fuzz as Fuzz;
+}
+
+function savedInputs<Ts>(path: string, title: string): Ts[] {
+  const ofTitle = (key: string): boolean => key === title || key.startsWith(title + BEFORE_CLASS);
+  return Object.entries(readCorpus(path)).flatMap(([key, inputs]) => (ofTitle(key) ? (inputs as Ts[]) : []));
+}
+
+/** Has the property note its shortest input of each class of outcome. */
+function noteClasses<Ts>(property: fc.IRawProperty<Ts>, classes: Map<string, Ts>): void {
+  const run = property.run.bind(property);
+  const note = (input: Ts): void => {
+    if (currentClass === undefined) return;
+    const known = classes.get(currentClass);
+    if (known === undefined || sizeOf(input) < sizeOf(known)) classes.set(currentClass, structuredClone(input));
+  };
+  property.run = ((input: Ts) => {
+    currentClass = undefined;
+    const result = run(input);
+    if (result instanceof Promise) {
+      return result.then((failure) => {
+        note(input);
+        return failure;
+      });
+    }
+    note(input);
+    return result;
+  }) as typeof property.run;
+}
+
+function sizeOf(input: unknown): number {
+  return JSON.stringify(input, toJson).length;
+}
+
+/** Saves an input of a class of which none is saved yet. */
+function saveClass(path: string, key: string, input: unknown[]): void {
+  if (readCorpus(path)[key] === undefined) save(path, key, input);
 }
 
 /** Runs without end but for the time, with another seed each time. */

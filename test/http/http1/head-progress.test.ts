@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { isVisible, Recogniser } from '../../../http/http1/recogniser.ts';
-import { fuzzer } from '../../support/fuzz.ts';
+import { fuzzer, outcome } from '../../support/fuzz.ts';
 
 const fuzz = fuzzer(import.meta.filename);
 
@@ -74,6 +74,7 @@ test('a recognised head is complete, and a rejected one never becomes recognised
     'a recognised head is complete, and a rejected one never becomes recognised',
     fc.property(text, (whole) => {
       const progress = recogniser().headInPieces().add(whole);
+      outcome(progress);
       const isRecognised = isTaken(whole);
       if (isRecognised !== (progress === 'whole')) throw new Error(`${JSON.stringify(whole)}: ${progress}`);
       if (progress !== 'other') return;
