@@ -228,8 +228,28 @@ test('with authentication: a user is admitted, a wrong password and none are ref
   await auth('user/grant', { user: 'root', role: 'root' });
   await auth('enable', {});
   const prefix = newPrefix();
+  const restricted = { name: 'seawall', password: 'another password' };
+  const root = await fetch(`${endpoint}/v3/auth/authenticate`, { method: 'POST', body: JSON.stringify(user) });
+  const { token } = (await root.json()) as { token: string };
+  const asRoot = (name: string, body: unknown): Promise<Response> =>
+    fetch(`${endpoint}/v3/auth/${name}`, {
+      method: 'POST',
+      headers: { authorization: token },
+      body: JSON.stringify(body),
+    });
+  await asRoot('user/add', restricted);
+  await asRoot('role/add', { name: 'seawall' });
+  const perm = { permType: 'READWRITE', key: encoded(prefix), range_end: encoded(`${prefix.slice(0, -1)}0`) };
+  await asRoot('role/grant', { name: 'seawall', perm });
+  await asRoot('user/grant', { user: 'seawall', role: 'seawall' });
+  const ofPrefix = await openJournal(t, single.endpoints, prefix, { user: restricted });
+  t.match(await ofPrefix.append(purges(1), { key: 'k', body: Buffer.of() }, () => ({})), { first: 1 });
+  for (let round = 0; round < 3; round += 1) await ofPrefix.compact(0);
+  t.ok(ofPrefix.isWritable, 'a user of the prefix may do all that a control node does');
+  await ofPrefix.compact(Number.POSITIVE_INFINITY);
+  await t.rejects(openJournal(t, single.endpoints, newPrefix(), { user: restricted }), { code: 'journal_refused' });
   const journal = await openJournal(t, single.endpoints, prefix, { user });
-  t.match(await journal.append(purges(1)), { first: 1 });
+  t.match(await journal.append(purges(1)), { first: 2 });
   await t.rejects(openJournal(t, single.endpoints, prefix, { user: { ...user, password: 'no' } }), {
     code: 'journal_refused',
   });
