@@ -4,9 +4,12 @@
  */
 import fc from 'fast-check';
 import { readArguments } from '../support/arguments.ts';
+import { type History as EtcdHistory, histories as etcdHistories } from './etcd/history.ts';
+import { ETCD_BREAKAGES, type EtcdBreakage } from './etcd/store.ts';
+import { runEtcdHistory } from './etcd/world.ts';
 import { type History, histories } from './history.ts';
 import { BREAKAGES, type Breakage } from './rules.ts';
-import { describeAction, type Outcome, runHistory } from './world.ts';
+import { describeAction, runHistory } from './world.ts';
 
 const HELP = `Usage: npm run model -- [options]
 
@@ -15,16 +18,27 @@ changes, purges, restarts, cuts, messages that are late or lost. Each is run aga
 the program's own engine, store, ledger and follower in simulated time, and every
 answer to a visitor is judged. Exits 1 when one of them breaks a rule.
 
+With --etcd: three control nodes on a stand-in for etcd that has its guarantees and no
+more. Its calls get lost, have their effect without an answer or late, it is restored
+from snapshots, and control nodes are killed and stand still. The program's own journal,
+streams and followers run on it, and receipts are compared with what the store has.
+
 Options:
-  --histories N   How many. By default 100000.
+  --etcd          Several control nodes on etcd.
+  --histories N   How many. By default 100000; with --etcd 5000.
   --seed S        Which ones; by default others each time.
   --path P        Only this one of them, as a failure tells.
   --trace         Print what happens in the one of --path.
-  --without RULE  Leave a rule out of the program: one of the list below.
+  --without RULE  Leave a rule out of the program: one of the lists below.
   --help          Say this.
 
 Rules:
 ${Object.entries(BREAKAGES)
+  .map(([name, what]) => `  ${name.padEnd(17)} without it, ${what}`)
+  .join('\n')}
+
+With --etcd, guarantees of etcd:
+${Object.entries(ETCD_BREAKAGES)
   .map(([name, what]) => `  ${name.padEnd(17)} without it, ${what}`)
   .join('\n')}
 `;
@@ -33,80 +47,122 @@ ${Object.entries(BREAKAGES)
 const PROGRESS_MS = 10_000;
 
 interface Settings {
+  readonly hasEtcd: boolean;
   readonly histories: number;
   readonly seed: number;
   readonly path: string | undefined;
   readonly trace: boolean;
-  readonly breakage: Breakage | undefined;
+  readonly breakage: Breakage | EtcdBreakage | undefined;
 }
 
 function readSettings(): Settings {
   const given = readArguments(
     'model',
     HELP,
-    { histories: '100000', seed: '', path: '', without: '' },
-    { flags: ['trace'] },
+    { histories: '', seed: '', path: '', without: '' },
+    { flags: ['trace', 'etcd'] },
   );
   const path = given.optional('path');
   const without = given.optional('without');
-  if (without !== undefined && !Object.hasOwn(BREAKAGES, without)) given.refuse(`--without: no rule "${without}"`);
+  const hasEtcd = given.flags.has('etcd');
+  const breakages: object = hasEtcd ? ETCD_BREAKAGES : BREAKAGES;
+  if (without !== undefined && !Object.hasOwn(breakages, without)) given.refuse(`--without: no rule "${without}"`);
   if (path !== undefined && given.optional('seed') === undefined) given.refuse('--path needs --seed');
   return {
-    histories: given.positive('histories'),
+    hasEtcd,
+    histories: given.optional('histories') === undefined ? (hasEtcd ? 5_000 : 100_000) : given.positive('histories'),
     seed: given.optional('seed') === undefined ? Date.now() % 2 ** 31 : given.whole('seed', -(2 ** 31), 2 ** 31 - 1),
     path,
     trace: given.flags.has('trace'),
-    breakage: without as Breakage | undefined,
+    breakage: without as Breakage | EtcdBreakage | undefined,
   };
 }
 
-async function main(settings: Settings): Promise<number> {
-  const { breakage, seed, path } = settings;
+/** One of the two models. */
+interface Model<H> {
+  readonly histories: fc.Arbitrary<H>;
+  /** @returns Numbers to add up. @throws {Violation} (rejects) when something happens that must not. */
+  run(history: H, trace?: (line: string) => void): Promise<Readonly<Record<string, number>>>;
+  describe(history: H): readonly string[];
+}
+
+function ofNetwork(breakage: Breakage | undefined): Model<History> {
+  return {
+    histories,
+    run: async (history, trace) => {
+      const { steps, purges, answers, excused, messages } = await runHistory(history, { breakage, trace });
+      return { steps, purges, answers, excused, messages };
+    },
+    describe: ({ steps, noise }) => [
+      ...steps.map(({ afterMs, action }) => `+${afterMs} ms  ${describeAction(action)}`),
+      `noise of the network: ${JSON.stringify(noise)}`,
+    ],
+  };
+}
+
+function ofEtcd(breakage: EtcdBreakage | undefined): Model<EtcdHistory> {
+  return {
+    histories: etcdHistories,
+    run: async (history, trace) => ({ ...(await runEtcdHistory(history, { breakage, trace })) }),
+    describe: ({ steps, noise }) => [
+      ...steps.map(({ afterMs, action }) => `+${afterMs} ms  ${JSON.stringify(action)}`),
+      `noise of the network: ${JSON.stringify(noise)}`,
+    ],
+  };
+}
+
+function main(settings: Settings): Promise<number> {
+  const { hasEtcd, breakage } = settings;
+  return hasEtcd
+    ? runAll(ofEtcd(breakage as EtcdBreakage | undefined), settings)
+    : runAll(ofNetwork(breakage as Breakage | undefined), settings);
+}
+
+async function runAll<H>(model: Model<H>, settings: Settings): Promise<number> {
+  const { breakage, seed, path, hasEtcd } = settings;
   const startedAt = performance.now();
   const before = process.cpuUsage();
-  const sum = { histories: 0, steps: 0, purges: 0, answers: 0, excused: 0, messages: 0 };
+  const sum: Record<string, number> & { histories: number } = { histories: 0 };
   let progressAt = startedAt + PROGRESS_MS;
-  const add = (outcome: Outcome): void => {
+  const add = (outcome: Readonly<Record<string, number>>): void => {
     sum.histories++;
-    sum.steps += outcome.steps;
-    sum.purges += outcome.purges;
-    sum.answers += outcome.answers;
-    sum.excused += outcome.excused;
-    sum.messages += outcome.messages;
+    for (const [name, number] of Object.entries(outcome)) sum[name] = (sum[name] ?? 0) + number;
     if (performance.now() < progressAt) return;
     progressAt += PROGRESS_MS;
     console.error(`${sum.histories} histories …`);
   };
-  const property = fc.asyncProperty(histories, async (history) => add(await runHistory(history, { breakage })));
+  const property = fc.asyncProperty(model.histories, async (history) => add(await model.run(history)));
   const result = await fc.check(property, {
     seed,
     numRuns: settings.histories,
     ...(path !== undefined && { path, endOnFailure: true }),
   });
   const seconds = (performance.now() - startedAt) / 1_000;
-  console.log(`seed       ${seed}`);
-  for (const [name, number] of Object.entries(sum)) console.log(`${name.padEnd(10)} ${number}`);
+  console.log(`seed         ${seed}`);
+  for (const [name, number] of Object.entries(sum)) console.log(`${name.padEnd(12)} ${number}`);
   const { user, system } = process.cpuUsage(before);
   const each = (total: number): string => `${(total / Math.max(1, sum.histories)).toFixed(2)} ms a history`;
-  console.log(`time       ${seconds.toFixed(1)} s, ${each(seconds * 1_000)}`);
-  console.log(`processor  ${((user + system) / 1e6).toFixed(1)} s, ${each((user + system) / 1_000)}`);
+  console.log(`time         ${seconds.toFixed(1)} s, ${each(seconds * 1_000)}`);
+  console.log(`processor    ${((user + system) / 1e6).toFixed(1)} s, ${each((user + system) / 1_000)}`);
   if (!result.failed) return 0;
   const [history] = result.counterexample ?? [];
-  if (history !== undefined) await explain(history, settings);
-  const options = [`--seed ${seed}`, `--path ${result.counterexamplePath}`, breakage && `--without ${breakage}`];
+  if (history !== undefined) await explain(model, history, settings);
+  const options = [
+    hasEtcd && '--etcd',
+    `--seed ${seed}`,
+    `--path ${result.counterexamplePath}`,
+    breakage && `--without ${breakage}`,
+  ];
   console.log(`\nAgain, with all that happens:\n  npm run model -- ${options.filter(Boolean).join(' ')} --trace`);
   return 1;
 }
 
 /** Prints a history that breaks a rule, and how. */
-async function explain(history: History, { breakage, trace }: Settings): Promise<void> {
+async function explain<H>(model: Model<H>, history: H, { trace }: Settings): Promise<void> {
   console.log('\nThe shortest history found that breaks a rule:');
-  if (!trace) {
-    for (const { afterMs, action } of history.steps) console.log(`  +${afterMs} ms  ${describeAction(action)}`);
-  }
-  console.log(`  noise of the network: ${JSON.stringify(history.noise)}`);
+  if (!trace) for (const line of model.describe(history)) console.log(`  ${line}`);
   try {
-    await runHistory(history, { breakage, trace: trace ? (line) => console.log(line) : undefined });
+    await model.run(history, trace ? (line) => console.log(line) : undefined);
     console.log('It did not happen again: the model is not deterministic.');
   } catch (error) {
     console.log(`\n${error instanceof Error && error.name === 'Violation' ? error.message : (error as Error).stack}`);
