@@ -267,13 +267,13 @@ class World {
       throw new Violation(`${name} was refused (${code}), and is in the journal`);
     }
     if (appended === undefined || this.#mayBeLost.has(call)) return;
-    const told = notes.filter((note) => note.name === name);
+    const entries = notes.filter((note) => note.name === name);
     if (appended.repeated) {
       if (ever.has(`${name}.0`)) throw new Violation(`${name} was a repetition, and is in the journal`);
       return;
     }
-    if (told.length !== 1 || told[0]?.first !== appended.first) {
-      throw new Violation(`${name} has the audit entries ${JSON.stringify(told)}`);
+    if (entries.length !== 1 || entries[0]?.first !== appended.first) {
+      throw new Violation(`${name} has the audit entries ${JSON.stringify(entries)}`);
     }
     for (let index = 0; index < count; index += 1) {
       const seq = appended.first + index;
