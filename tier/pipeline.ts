@@ -100,7 +100,7 @@ function failed<Phase extends TracePhase, Context extends RequestContext>(
   context: Context,
   error: unknown,
 ): 'deliver' | 'done' {
-  fail(context, error);
+  fail(context, context.exchange.refusal ?? error);
   context.trace?.note(phase, { code: context.reply?.result, error: (error as Error).message });
   if (!context.exchange.hasHead && phase !== 'deliver' && phase !== 'log') return 'deliver';
   context.exchange.abort(); // too late for a page

@@ -122,13 +122,20 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
   if (options.allowHalfOpen && options.secure === undefined) Object.assign(server, { httpAllowHalfOpen: true });
   server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request
   const pipelines = new Pipelines();
+  /** Exchanges that have begun, by their responses. */
+  const exchanges = new WeakMap<ServerResponse, NodeExchange>();
+  const begin = (request: IncomingMessage, response: ServerResponse): void => {
+    const exchange = new NodeExchange(request, response);
+    exchanges.set(response, exchange);
+    onRequest(exchange);
+  };
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request;
     reading.hasHead(request);
     restoreMethod(request);
     // Node has dropped what follows an Upgrade behind a body; it is to be sent anew (RFC 9112, section 9.3.2).
     if (!server.listening || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
-    pipelines.add(socket, response, isSafe(request.method), () => onRequest(new NodeExchange(request, response)));
+    pipelines.add(socket, response, isSafe(request.method), () => begin(request, response));
   };
   /** Methods of requests that `node:http` reads with another one in their place. */
   const methods = new WeakMap<Duplex, string>();
@@ -140,6 +147,15 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
   const turnAway = (socket: Duplex, error: HttpError): void => {
     onRefused?.(error);
     refuse(socket, error, refusalFields?.(error));
+  };
+  /** Refuses a request that has begun: its exchange ends with the refusal, and is counted and logged with it. */
+  const refuseBegun = (response: ServerResponse, socket: Duplex, error: HttpError): void => {
+    const exchange = exchanges.get(response);
+    if (exchange === undefined) turnAway(socket, error);
+    else {
+      exchange.refusal = error;
+      refuse(socket, error, refusalFields?.(error));
+    }
   };
   server.on('request', take);
   server.on('checkContinue', take);
@@ -221,7 +237,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     else {
       const refuseLast = (): void => {
         if (last.headersSent) socket.destroy();
-        else turnAway(socket, parserError(error));
+        else refuseBegun(last, socket, parserError(error));
       };
       const before = unfinished.at(-2); // those before it get their answers
       if (before === undefined) refuseLast();
@@ -255,7 +271,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
       reading.end(socket);
       readOn(socket, head);
     });
-    pipelines.add(socket, response, isSafe(request.method), () => onRequest(new NodeExchange(request, response)));
+    pipelines.add(socket, response, isSafe(request.method), () => begin(request, response));
   };
   server.on('upgrade', (request, stream, head) => {
     reading.left(request.socket);

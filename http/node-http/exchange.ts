@@ -7,6 +7,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv6, type Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { monotonicNow } from '../../lib/clock.ts';
+import type { HttpError } from '../errors.ts';
 import { hasBody, reasonPhrase, type ServerExchange, type ServerRequest } from '../exchange.ts';
 import { canonicalAddress } from '../fields/forwarding.ts';
 import { fieldValue, type RawHeaders } from '../fields/headers.ts';
@@ -59,6 +60,7 @@ export class NodeExchange extends NodeRequest implements ServerExchange {
   readonly prepared = undefined;
   readonly #listeners = new Map<() => void, () => void>();
   #hasLength = false;
+  refusal: HttpError | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     super(request);

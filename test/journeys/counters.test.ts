@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { samplesOf, startNetwork } from '../support/network.ts';
 import { startOrigin, text } from '../support/origin.ts';
-import { exchange } from '../support/raw-client.ts';
+import { dial, everything, exchange, statuses } from '../support/raw-client.ts';
 import { ask } from '../support/visitor.ts';
 
 test('each node counts its requests by listener, site and result', async (t) => {
@@ -104,3 +104,33 @@ test('/healthz reports that the node serves; any other path is not found', async
     t.equal((await fetch(`${control}/metrics`, { method: 'DELETE' })).status, 405);
   }
 });
+
+const POST = 'POST /up HTTP/1.1\r\nHost: site.test\r\n';
+const CHUNKED = `${POST}Transfer-Encoding: chunked\r\n`;
+
+for (const { what, sent, result } of [
+  { what: 'chunks that are none', sent: `${CHUNKED}\r\nzz\r\n`, result: 'bad_request' },
+  { what: 'chunks that go wrong', sent: `${CHUNKED}\r\n3\r\nabc\r\nzz\r\n`, result: 'bad_request' },
+  {
+    what: 'broken chunks with an Upgrade',
+    sent: `${CHUNKED}Connection: upgrade\r\nUpgrade: h2c\r\n\r\nzz\r\n`,
+    result: 'bad_request',
+  },
+  { what: 'trailers that are none', sent: `${CHUNKED}\r\n0\r\na b: c\r\n\r\n`, result: 'bad_request' },
+  { what: 'half of its body, and the end', sent: `${POST}Content-Length: 10\r\n\r\nabc`, result: 'bad_request' },
+  { what: 'bytes that are no request', sent: 'no HTTP\r\n\r\n', result: 'bad_request' },
+  { what: 'a body that is too large', sent: `${POST}Content-Length: 999999999\r\n\r\nabc`, result: 'body_too_large' },
+]) {
+  test(`a request with ${what} is counted once`, async (t) => {
+    const origin = await startOrigin(text('hello'));
+    const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, limits: { drain_timeout: '100ms' } });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const socket = dial(network.at('eu-1'));
+    const answers = everything(socket);
+    socket.end(Buffer.from(sent, 'latin1'));
+    t.equal(statuses(await answers).length, 1);
+    const visitors = { listener: 'public' };
+    t.equal(await network.metric('eu-1', 'seawall_requests_total', { ...visitors, result }), 1);
+    t.equal(await network.metric('eu-1', 'seawall_requests_total', visitors), 1);
+  });
+}
