@@ -149,7 +149,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     refuse(socket, error, refusalFields?.(error));
   };
   /** Refuses a request that has begun: its exchange ends with the refusal, and is counted and logged with it. */
-  const refuseBegun = (response: ServerResponse, socket: Duplex, error: HttpError): void => {
+  const refuseExchange = (response: ServerResponse, socket: Duplex, error: HttpError): void => {
     const exchange = exchanges.get(response);
     if (exchange === undefined) turnAway(socket, error);
     else {
@@ -237,7 +237,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     else {
       const refuseLast = (): void => {
         if (last.headersSent) socket.destroy();
-        else refuseBegun(last, socket, parserError(error));
+        else refuseExchange(last, socket, parserError(error));
       };
       const before = unfinished.at(-2); // those before it get their answers
       if (before === undefined) refuseLast();
