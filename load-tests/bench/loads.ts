@@ -3,7 +3,7 @@
  * All run on the processor that the server does not have.
  * @module
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compiled, compiler } from './compile.ts';
 import { parseH2load, percentilesOf } from './h2load-output.ts';
@@ -100,7 +100,8 @@ export interface Http2Load {
 
 export async function h2load({ port, path, seconds, connections, streams, headers }: Http2Load): Promise<Seen> {
   requestFolder ??= temporaryFolder('requests');
-  const log = join(requestFolder, 'h2load.log');
+  // Of its own: h2load writes behind what a file has, and two may run at the same time.
+  const log = join(requestFolder, `h2load-${requestFiles++}.log`);
   const output = await run(
     'h2load',
     [
@@ -110,7 +111,9 @@ export async function h2load({ port, path, seconds, connections, streams, header
     ],
     { limitMs: seconds * 1_000 + MARGIN_MS },
   );
-  return { ...parseH2load(output), ...percentilesOf(readFileSync(log, 'latin1')) };
+  const durations = readFileSync(log, 'latin1');
+  rmSync(log);
+  return { ...parseH2load(output), ...percentilesOf(durations) };
 }
 
 export interface Paced {
