@@ -12,6 +12,7 @@ import { Recogniser } from '../../http/http1/recogniser.ts';
 import { Http1Server } from '../../http/http1/server.ts';
 import { Http2Connections } from '../../http/http2/connections.ts';
 import { listen } from '../../http/listener/listener.ts';
+import type { BodyReader } from '../../http/message.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { STARTED } from '../support/started.ts';
 
@@ -33,12 +34,13 @@ interface Client {
 
 const limits = limitsSchema.parse({ drain_timeout: '1s' });
 
-async function overHttp1(t: Test, handler: Handler, isRecognised: boolean): Promise<Client> {
+async function overHttp1(t: Test, handler: Handler, isRecognised: boolean, isPrepared = false): Promise<Client> {
   const recogniser = new Recogniser({ maxBytes: 16_384, maxLines: 100 });
   const front = new Http1Server({
     recogniser: () => recogniser,
     limits: () => limits,
     onRequest: handler,
+    isPrepared,
   });
   const { address, close } = await listen(STARTED, {
     address: '127.0.0.1:0',
@@ -70,10 +72,10 @@ async function overHttp1(t: Test, handler: Handler, isRecognised: boolean): Prom
   };
 }
 
-async function overHttp2(t: Test, handler: Handler): Promise<Client> {
+async function overHttp2(t: Test, handler: Handler, isPrepared = false): Promise<Client> {
   const { cert, key } = makeCertificate(t.testdir(), 'site', ['site.test']);
   const connections = new Http2Connections(
-    { onRequest: handler, onProblem: (error) => t.fail(String(error)) },
+    { onRequest: handler, onProblem: (error) => t.fail(String(error)), isPrepared },
     () => limits,
   );
   const server = createTlsServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => connections.accept(socket));
@@ -124,6 +126,13 @@ const SERVERS: Readonly<Record<string, (t: Test, handler: Handler) => Promise<Cl
   'HTTP/1.1': (t, handler) => overHttp1(t, handler, true),
   'HTTP/2': overHttp2,
   'node:http': (t, handler) => overHttp1(t, handler, false),
+};
+
+/** The same where requests may be answered with prepared bytes. */
+const PREPARING: typeof SERVERS = {
+  'HTTP/1.1': (t, handler) => overHttp1(t, handler, true, true),
+  'HTTP/2': (t, handler) => overHttp2(t, handler, true),
+  'node:http': (t, handler) => overHttp1(t, handler, false, true),
 };
 
 const OK = (headers: RawHeaders = []) => ({ status: 200, statusText: '', headers });
@@ -258,5 +267,166 @@ for (const [name, start] of Object.entries(SERVERS)) {
     t.ok(waits > 0, `${waits} waits`);
     await client.ask('GET', { leaveAfterHead: true });
     await ended.promise;
+  });
+}
+
+const BODY = Buffer.from('one, two');
+
+/** A head as prepared answers have it. */
+function preparedHead(length = BODY.length): string {
+  return `HTTP/1.1 200 OK\r\nX-Answer: prepared\r\nContent-Length: ${length}\r\nConnection: keep-alive\r\n\r\n`;
+}
+
+/** Answers as the exchange of any other request is answered. */
+function answerPlainly(exchange: ServerExchange, answer = 'plain'): void {
+  exchange.head(OK(['X-Answer', answer, 'Content-Length', String(BODY.length)]));
+  exchange.write(BODY);
+  exchange.end();
+}
+
+/** @returns A body of these pieces, each of which has to be waited for. */
+function arriving(pieces: readonly string[], onClose: () => void = () => undefined): BodyReader {
+  const left = [...pieces];
+  return {
+    next: async () => {
+      await turn();
+      const piece = left.shift();
+      return piece === undefined ? null : Buffer.from(piece);
+    },
+    close: onClose,
+  };
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+for (const [name, start] of Object.entries(PREPARING)) {
+  /** True if the server answers with prepared bytes at all. */
+  const prepares = name !== 'node:http';
+
+  test(`${name}: a request that repeats its header section is ${prepares ? '' : 'not '}offered for prepared bytes`, async (t) => {
+    const offers: boolean[] = [];
+    const client = await start(t, (exchange) => {
+      const { prepared } = exchange;
+      offers.push(prepared !== undefined);
+      if (prepared !== undefined) {
+        t.match(prepared.section.headers.join('\n'), /^x-field\nvalue$/im);
+        t.equal(prepared.claim(), true);
+        t.equal(exchange.prepared, undefined, 'no more once it is claimed');
+      }
+      answerPlainly(exchange);
+    });
+    for (const method of ['GET', 'GET', 'HEAD', 'DELETE', 'GET']) {
+      const body = method === 'HEAD' ? '' : String(BODY);
+      t.match(await client.ask(method), { status: 200, headers: { 'x-answer': 'plain' }, body, isWhole: true });
+    }
+    t.strictSame(offers.slice(1), [prepares, prepares, false, prepares], 'those with GET and HEAD');
+  });
+
+  test(`${name}: sendPrepared answers with these bytes, and the exchange serves the next request`, async (t) => {
+    const exchanges: ServerExchange[] = [];
+    const client = await start(t, (exchange) => {
+      const { prepared } = exchange;
+      if (prepared === undefined) {
+        answerPlainly(exchange, 'prepared');
+        return;
+      }
+      exchanges.push(exchange);
+      const length = exchange.method === 'HEAD' ? 0 : BODY.length;
+      const beginning = prepared.form.beginningOf(preparedHead(), length) ?? '';
+      const head = typeof beginning === 'string' ? Buffer.from(beginning, 'latin1') : beginning;
+      const bytes = Buffer.concat([head, BODY.subarray(0, length)]);
+      t.equal(prepared.sendPrepared(bytes, length), true);
+    });
+    for (const method of ['GET', 'GET', 'HEAD', 'GET', 'HEAD']) {
+      const body = method === 'HEAD' ? '' : String(BODY);
+      const length = String(BODY.length);
+      const headers = { 'x-answer': 'prepared', 'content-length': length };
+      t.match(await client.ask(method), { status: 200, headers, body, isWhole: true });
+    }
+    t.equal(exchanges.length >= 4, prepares, `${exchanges.length} prepared`);
+    t.equal(new Set(exchanges).size, prepares ? 1 : 0, 'one exchange for all of them');
+  });
+
+  for (const { what, pieces } of [
+    { what: 'a body that arrives in pieces', pieces: ['one, ', 'two'] },
+    { what: 'no body', pieces: undefined },
+  ]) {
+    test(`${name}: stream sends a head and ${what}, and then calls back`, async (t) => {
+      const written: number[] = [];
+      const exchanges = new Set<ServerExchange>();
+      let streamed = 0;
+      const client = await start(t, (exchange) => {
+        const { prepared } = exchange;
+        if (prepared === undefined) {
+          answerPlainly(exchange, 'prepared');
+          return;
+        }
+        streamed++;
+        exchanges.add(exchange);
+        const length = pieces === undefined ? 0 : BODY.length;
+        const onDone = (bytes: number): void => void written.push(bytes);
+        prepared.stream(prepared.form.headOf(preparedHead(length)), pieces && arriving(pieces), onDone);
+      });
+      for (let i = 0; i < 4; i++) {
+        const before = streamed;
+        const { status, headers, body, isWhole } = await client.ask('GET');
+        const isStreamed = streamed > before;
+        t.strictSame([status, headers['x-answer'], isWhole], [200, 'prepared', true]);
+        t.equal(body, isStreamed && pieces === undefined ? '' : String(BODY));
+      }
+      await turn();
+      t.equal(streamed >= 3, prepares);
+      t.strictSame(
+        written,
+        Array.from({ length: streamed }, () => (pieces === undefined ? 0 : BODY.length)),
+      );
+      t.equal(exchanges.size, streamed, 'each keeps its exchange');
+    });
+  }
+
+  test(`${name}: a streamed body is closed, and the callback called, when the connection goes`, async (t) => {
+    const closed = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<number>();
+    let streamed = 0;
+    const client = await start(t, (exchange) => {
+      const { prepared } = exchange;
+      if (prepared === undefined) {
+        answerPlainly(exchange);
+        return;
+      }
+      streamed++;
+      const endless: BodyReader = {
+        next: async () => {
+          await turn();
+          return Buffer.from('x');
+        },
+        close: () => closed.resolve(),
+      };
+      prepared.stream(prepared.form.headOf(preparedHead(1_000_000)), endless, done.resolve);
+    });
+    for (let i = 0; i < 2 && streamed === 0; i++) await client.ask('GET', { leaveAfterHead: true });
+    t.equal(streamed, prepares ? 1 : 0);
+    if (!prepares) return;
+    await closed.promise;
+    t.ok((await done.promise) < 1_000_000);
+  });
+
+  test(`${name}: a claimed request is answered while others of the server are`, async (t) => {
+    const waiting: ServerExchange[] = [];
+    const client = await start(t, (exchange) => {
+      exchange.prepared?.claim();
+      if (exchange.method === 'HEAD') waiting.push(exchange);
+      else answerPlainly(exchange, String(waiting.length));
+      if (waiting.length < 2 || exchange.method !== 'GET') return;
+      for (const one of waiting.splice(0)) answerPlainly(one, one.method);
+    });
+    await client.ask('GET');
+    const heads = [client.ask('HEAD'), client.ask('HEAD')];
+    while (waiting.length < 2) await turn();
+    t.not(waiting[0], waiting[1], 'each has an exchange of its own');
+    t.match(await client.ask('GET'), { headers: { 'x-answer': '2' } });
+    for (const head of heads) t.match(await head, { headers: { 'x-answer': 'HEAD' }, isWhole: true });
   });
 }
