@@ -10,8 +10,17 @@
  */
 
 import { identityOf, isInHistory, type JournalPosition, type Term } from '../journal/terms.ts';
-import { type EpochMs, epochMs, type Instant, LONG_AGO, type MonotonicMs, msBetween } from '../lib/clock.ts';
-import { type Purgeable, PurgeIndex, type PurgeRecord } from './purge-index.ts';
+import {
+  type EpochMs,
+  epochMs,
+  forOtherThreads,
+  type Instant,
+  LONG_AGO,
+  type MonotonicMs,
+  msBetween,
+  ofThisThread,
+} from '../lib/clock.ts';
+import { type Purgeable, PurgeIndex, type PurgeIndexState, type PurgeRecord } from './purge-index.ts';
 import type { VaryMember } from './vary.ts';
 
 export type { JournalPosition } from '../journal/terms.ts';
@@ -58,6 +67,33 @@ export interface LedgerOptions {
   readonly leaseMs: number;
 }
 
+/** State of a ledger, for the ledger of another thread. */
+export interface LedgerState {
+  readonly terms: readonly Term[];
+  readonly applied: number;
+  readonly latestKnown: number;
+  readonly epoch: number;
+  readonly floor: number;
+  readonly leaseMs: number;
+  readonly upToDateAt: SentInstant;
+  readonly index: PurgeIndexState;
+}
+
+/** An instant on its way to another thread. */
+export interface SentInstant {
+  /** As `forOtherThreads` has made it. */
+  readonly process: number;
+  readonly wall: EpochMs;
+}
+
+export function sentInstant({ monotonic, wall }: Instant): SentInstant {
+  return { process: forOtherThreads(monotonic), wall };
+}
+
+export function receivedInstant({ process, wall }: SentInstant): Instant {
+  return { monotonic: ofThisThread(process), wall };
+}
+
 const NEVER = -1;
 
 /** Only a lease without end runs from here: that of a node without a journal. */
@@ -86,9 +122,39 @@ export class Ledger {
   #index = new PurgeIndex();
   /** Called when it has applied something, or follows another history: a disk remembers how far it goes. */
   onMoved: (() => void) | undefined = undefined;
+  /** Called when another node has told of a number that was not known. */
+  onLearned: ((position: JournalPosition) => void) | undefined = undefined;
 
   constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
+  }
+
+  /** State as it is now; the ledger of another thread can go on with a copy of it. */
+  get state(): LedgerState {
+    return {
+      terms: this.#terms,
+      applied: this.#applied,
+      latestKnown: this.#latestKnown,
+      epoch: this.#epoch,
+      floor: this.#floor,
+      leaseMs: this.#leaseMs,
+      upToDateAt: sentInstant(this.#upToDateAt),
+      index: this.#index.state,
+    };
+  }
+
+  /** Goes on with a copy of another ledger's state; before the first response is compared with it. */
+  restore({ terms, applied, latestKnown, epoch, floor, leaseMs, upToDateAt, index }: LedgerState): void {
+    this.#terms = terms;
+    this.#applied = applied;
+    this.#latestKnown = latestKnown;
+    this.#epoch = epoch;
+    this.#floor = floor;
+    this.#leaseMs = leaseMs;
+    this.#upToDateAt = receivedInstant(upToDateAt);
+    this.#index = PurgeIndex.restore(index);
+    this.#version++;
+    if (Number.isFinite(this.#upToDateAt.wall)) this.#firstHeartbeat.resolve();
   }
 
   get position(): JournalPosition {
@@ -242,6 +308,13 @@ export class Ledger {
     return this.#isComparable(minPosition) && (this.#applied >= minPosition.seq || asOf >= minPosition.seq);
   }
 
+  /** Another ledger of this process has learned of a number. @returns False if it is not on this journal's line. */
+  learn(position: JournalPosition): boolean {
+    if (!this.#hasJournal || !this.#isComparable(position)) return false;
+    this.#learn(position.seq);
+    return true;
+  }
+
   #raised(minPosition: JournalPosition): number {
     if (!this.#isComparable(minPosition)) return this.#newest;
     this.#learn(minPosition.seq);
@@ -251,7 +324,9 @@ export class Ledger {
   /** A stamp is to carry this number, which another node has told of. */
   #learn(seq: number): void {
     // Nodes without a journal count for themselves: the numbers of one are not to come for the other.
-    if (this.#hasJournal) this.#latestKnown = Math.max(this.#latestKnown, seq);
+    if (!this.#hasJournal || seq <= this.#latestKnown) return;
+    this.#latestKnown = seq;
+    this.onLearned?.(this.#positionAt(seq));
   }
 
   get #hasJournal(): boolean {

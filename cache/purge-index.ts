@@ -57,6 +57,20 @@ const MAX_NAME_CHARS = 256;
 /** Bytes that a mark costs besides the characters of its selector. */
 const MARK_BYTES = 130;
 
+type Entries<T> = readonly (readonly [name: string, value: T])[];
+
+/** Content of an index, for another thread. */
+export interface PurgeIndexState {
+  readonly newest: number;
+  readonly everything: Mark;
+  readonly urls: Entries<Mark>;
+  readonly tags: Entries<Mark>;
+  readonly hosts: Entries<Mark>;
+  readonly sites: Entries<Mark>;
+  readonly variants: Entries<readonly VariantMark[]>;
+  readonly prefixes: readonly (readonly [length: number, marks: Entries<Mark>])[];
+}
+
 export class PurgeIndex {
   readonly #everything: Mark = { hard: 0, soft: 0 };
   readonly #urls = new KeyMap<Mark>();
@@ -87,6 +101,38 @@ export class PurgeIndex {
       }
     }
     return bytes;
+  }
+
+  /** Content as it is now; another index can be made of a copy of it. */
+  get state(): PurgeIndexState {
+    return {
+      newest: this.newest,
+      everything: this.#everything,
+      urls: [...this.#urls.entries()],
+      tags: [...this.#tags.entries()],
+      hosts: [...this.#hosts.entries()],
+      sites: [...this.#sites.entries()],
+      variants: [...this.#variants.entries()],
+      prefixes: [...this.#prefixes].map(([length, marks]) => [length, [...marks.entries()]]),
+    };
+  }
+
+  /** @param state - A copy of another index's, which this one goes on with. */
+  static restore(state: PurgeIndexState): PurgeIndex {
+    const index = new PurgeIndex();
+    index.newest = state.newest;
+    Object.assign(index.#everything, state.everything);
+    const fill = <T>(map: KeyMap<T>, entries: Entries<T>): KeyMap<T> => {
+      for (const [name, value] of entries) map.set(name, value);
+      return map;
+    };
+    fill(index.#urls, state.urls);
+    fill(index.#tags, state.tags);
+    fill(index.#hosts, state.hosts);
+    fill(index.#sites, state.sites);
+    fill(index.#variants, state.variants);
+    for (const [length, marks] of state.prefixes) index.#prefixes.set(length, fill(new KeyMap<Mark>(), marks));
+    return index;
   }
 
   note({ kind, selector, site, soft, seq }: PurgeRecord): void {

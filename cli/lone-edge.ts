@@ -21,8 +21,7 @@ export async function startLoneEdge({
   log,
 }: LoneEdgeOptions): Promise<Pick<EdgeNode, 'name' | 'addresses' | 'reload' | 'close'>> {
   let current = region;
-  const journal =
-    edge.disk === undefined ? undefined : await startOwnJournal({ region, edge, current: () => current, log });
+  const journal = await startOwnJournal({ region, edge, current: () => current, log });
   try {
     const node = await startEdgeThread({ region: withJournal(region, journal), edge, log });
     return {

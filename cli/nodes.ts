@@ -15,7 +15,8 @@ import type { Logger } from '../telemetry/log.ts';
 import { databaseProblems } from './databases.ts';
 import { describeFailure, isSystemError } from './failure.ts';
 import { startLoneEdge } from './lone-edge.ts';
-import { startWorkers, type WorkerState } from './workers/supervisor.ts';
+import { startWorkers } from './workers/supervisor.ts';
+import type { WorkerState } from './workers/worker-group.ts';
 
 export type Role = 'shield' | 'edge' | 'control' | 'dns';
 
@@ -53,6 +54,8 @@ export interface NodePlan {
   readonly entrances?: readonly string[];
   /** Number of workers of an edge. */
   readonly workers?: number;
+  /** True if it keeps responses on disk. */
+  readonly hasDisk?: boolean;
   /** True if it opens the location databases of its region. */
   readonly locates: boolean;
   /** @returns Where in the file it is written. */
@@ -97,6 +100,7 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     region,
     addresses: edge,
     workers: workersOf(edge),
+    hasDisk: edge.disk !== undefined,
     locates: locatesVisitors(region),
     pathOf: (key) => ['edges', index, key],
     async start(log) {
@@ -108,7 +112,11 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
         name: node.name,
         role: 'edge',
         addresses: node.addresses,
-        ...('workers' in node && { workers: node.workers }),
+        ...('workers' in node && {
+          get workers() {
+            return node.workers;
+          },
+        }),
         reload: (regions) => node.reload(sameRegion(regions, region)),
         close: () => node.close(),
       };
@@ -210,12 +218,18 @@ function refusedListener(
   );
 }
 
-function workersProblem(plan: NodePlan, count: number | undefined): ConfigProblem {
-  return inFile(plan)(
-    'workers',
-    `${plan.name} runs as ${count === 1 ? 'one worker' : `${count} workers`}, and a running edge keeps their number`,
-    `Write \`workers: ${count}\`, or restart ${plan.name}.`,
-  );
+/** Returns why a running edge cannot have another number of workers, if it cannot. */
+function workersProblem(plan: NodePlan, before: NodePlan, running: RunningNode): ConfigProblem | undefined {
+  const { workers: count } = before;
+  if (plan.workers === count) return undefined;
+  const why =
+    running.workers === undefined
+      ? 'has one worker, and no other can join it while it runs'
+      : plan.hasDisk
+        ? 'has a disk cache, of which each worker has a part while it runs'
+        : undefined;
+  const fix = `Write \`workers: ${count}\`, or restart ${plan.name}.`;
+  return why === undefined ? undefined : inFile(plan)('workers', `${plan.name} ${why}`, fix);
 }
 
 function inFile(plan: NodePlan): Refuse {
@@ -288,9 +302,10 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
       });
       const located = changes.filter(({ plan, before }) => opensDatabases(plan, before));
       return [
-        ...changes
-          .filter(({ plan, before }) => plan.workers !== before.workers)
-          .map(({ plan, before }) => workersProblem(plan, before.workers)),
+        ...changes.flatMap(({ plan, before }) => {
+          const problem = workersProblem(plan, before, running.get(idOf(plan)) as RunningNode);
+          return problem === undefined ? [] : [problem];
+        }),
         ...(await databaseProblems([...new Set(located.map(({ plan }) => plan.region))])),
       ];
     },

@@ -11,26 +11,9 @@ export function workersOf({ workers }: EdgeConfig, cores: number = availablePara
   return workers ?? cores;
 }
 
-/** @returns The name by which one worker of an edge is known in logs and receipts: `eu-1#2/4`. */
-export function workerName(edge: string, index: number, count: number): string {
-  return `${edge}#${index}/${count}`;
-}
-
-/** The parts of a worker's name. */
-export interface WorkerName {
-  readonly edge: string;
-  /** From 1 to `count`. */
-  readonly index: number;
-  readonly count: number;
-}
-
-const WORKER_NAME = /^([^#]+)#([1-9]\d{0,2})\/([1-9]\d{0,2})$/;
-
-/** @returns `undefined` for the name of a whole node. */
-export function parseWorkerName(name: string): WorkerName | undefined {
-  const [, edge, index, count] = WORKER_NAME.exec(name) ?? [];
-  if (edge === undefined || Number(index) > Number(count)) return undefined;
-  return { edge, index: Number(index), count: Number(count) };
+/** @returns The name by which one worker of an edge is known in logs: `eu-1#2`. */
+export function workerName(edge: string, index: number): string {
+  return `${edge}#${index}`;
 }
 
 /**

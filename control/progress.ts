@@ -3,13 +3,9 @@
  *
  * Durations are in memory only: after a restart a receipt still lists the nodes that have applied a purge, but not
  * when.
- *
- * Each worker of an edge reports for itself. The names that they report under say how many there are (`eu-1#2/4`):
- * region files do not.
  * @module
  */
 
-import { parseWorkerName } from '../config/workers.ts';
 import type { JournalState } from '../journal/journal.ts';
 import { isInHistory, type JournalPosition } from '../journal/terms.ts';
 import type { AppliedReport } from '../journal/wire.ts';
@@ -90,10 +86,6 @@ export class Progress {
   readonly #options: ProgressOptions;
   readonly #states = new Map<string, NodeState>();
   readonly #waiters = new Set<Waiter>();
-  /** As the region files name them. */
-  #named: readonly KnownNode[] = [];
-  /** Workers of those edges that have more than one. */
-  readonly #workers = new Map<string, number>();
   /** Nodes that have to apply every purge. */
   #nodes: readonly KnownNode[] = [];
   /** In the order of their numbers; the first one's place is `#forgotten`. */
@@ -109,24 +101,10 @@ export class Progress {
 
   /** From now on these are all nodes there are. */
   setNodes(nodes: readonly KnownNode[]): void {
-    this.#named = nodes;
+    this.#nodes = nodes;
     const names = new Set(nodes.map(({ name }) => name));
-    for (const name of this.#workers.keys()) if (!names.has(name)) this.#workers.delete(name);
-    this.#spread();
-    const known = new Set([...names, ...this.#nodes.map(({ name }) => name)]);
-    for (const name of this.#states.keys()) if (!known.has(name)) this.#states.delete(name);
-    this.#settle();
-  }
-
-  /** Counts each worker of an edge as a node. */
-  #spread(): void {
-    this.#nodes = this.#named.flatMap((node) => {
-      const count = this.#workers.get(node.name) ?? 1;
-      return count === 1
-        ? [node]
-        : Array.from({ length: count }, (_, index) => ({ ...node, name: `${node.name}#${index + 1}` }));
-    });
-    for (const { name } of this.#nodes) {
+    for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
+    for (const name of names) {
       if (!this.#states.has(name)) {
         this.#states.set(name, {
           seq: 0,
@@ -139,23 +117,7 @@ export class Progress {
         });
       }
     }
-  }
-
-  /**
-   * @param name - As a node or a worker calls itself.
-   * @returns The name it has here; what it says of the number of workers counts from now on.
-   */
-  #memberName(name: string): string {
-    const worker = parseWorkerName(name);
-    const edge = worker?.edge ?? name;
-    const count = worker?.count ?? 1;
-    const isKnown = this.#named.some((node) => node.name === edge && node.role === 'edge');
-    if (isKnown && (this.#workers.get(edge) ?? 1) !== count) {
-      if (count === 1) this.#workers.delete(edge);
-      else this.#workers.set(edge, count);
-      this.#spread();
-    }
-    return worker === undefined ? name : `${edge}#${worker.index}`;
+    this.#settle();
   }
 
   nodes(): NodeProgress[] {
@@ -187,8 +149,7 @@ export class Progress {
    * Records the position that a node reports. Reports of unknown nodes and of other histories of the journal are
    * ignored.
    */
-  report({ node: caller, ...position }: AppliedReport): void {
-    const node = this.#memberName(caller);
+  report({ node, ...position }: AppliedReport): void {
     const state = this.#states.get(node);
     if (state === undefined) return;
     state.reportedAt = this.#options.now();
@@ -220,7 +181,7 @@ export class Progress {
 
   /** A node has opened a stream. @returns To be called when it is closed. */
   connected(node: string): () => void {
-    const state = this.#states.get(this.#memberName(node));
+    const state = this.#states.get(node);
     if (state === undefined) return () => undefined;
     state.streams += 1;
     return () => {

@@ -17,8 +17,8 @@ import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { nodeControl } from '../tier/control.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
-import { NodeCore } from '../tier/node-core.ts';
-import { openNodeDisk } from '../tier/node-disk.ts';
+import { NodeCore, type NodeCoreOptions } from '../tier/node-core.ts';
+import { type DiskPart, openNodeDisk } from '../tier/node-disk.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
 import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
@@ -49,8 +49,12 @@ export interface EdgeOptions {
 
 /** One of several threads that are one edge. */
 export interface WorkerOptions extends SharedTls {
-  /** In the log and in receipts. */
+  /** In the log: `eu-1#2`. */
   readonly name: string;
+  /** Its part of the disk. */
+  readonly part: DiskPart;
+  /** Keeps its ledger up to date. */
+  readonly follow: NonNullable<NodeCoreOptions['follow']>;
 }
 
 export interface EdgeNode {
@@ -186,6 +190,7 @@ async function startParts(
       new NodeCore({
         name,
         member: worker?.name,
+        follow: worker?.follow,
         role: 'edge',
         memoryBytes: memoryOf(region, edge),
         region,
@@ -201,7 +206,7 @@ async function startParts(
   );
   if (edge.disk !== undefined) {
     const { disk } = edge;
-    await components.start('disk', () => openNodeDisk(core, region, disk), {
+    await components.start('disk', () => openNodeDisk(core, region, disk, worker?.part), {
       update: (part, next) => part.update(next.edges.find((other) => other.name === name)?.disk),
       close: (part) => part.close(),
     });

@@ -99,6 +99,8 @@ export class Follower {
   #terms: readonly Term[] = [];
   /** Pauses between attempts, since the last connection that got somewhere. */
   readonly #backoff: Backoff;
+  /** Gives up the connection that is open. */
+  #renew: () => void = () => undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -110,6 +112,11 @@ export class Follower {
   /** Follows from now on, until `stop`. */
   start(): void {
     this.#running ??= this.#run();
+  }
+
+  /** Connects anew, so that what the target knows is compared with the journal again. */
+  renew(): void {
+    this.#renew();
   }
 
   async stop(): Promise<void> {
@@ -160,6 +167,7 @@ export class Follower {
     try {
       const progress = this.#begin();
       const connection = new Connection(this.#options.connect(progress.after, ending.signal), ending.signal);
+      this.#renew = () => connection.giveUp(new JournalError('journal_forked', 'another thread has heard of more'));
       await this.#takeAll(connection, progress, ending.signal);
     } finally {
       this.#stopping.signal.removeEventListener('abort', end);

@@ -80,6 +80,21 @@ export function msSince(moment: MonotonicMs): number {
   return performance.now() - (moment as unknown as number);
 }
 
+/**
+ * Milliseconds from the clock of the process to that of this thread: a thread's monotonic clock begins with the thread.
+ */
+const THREAD_OFFSET = performance.now() - Number(process.hrtime.bigint()) / 1e6;
+
+/** Returns a moment for other threads of the process, which have it from `ofThisThread`. */
+export function forOtherThreads(moment: MonotonicMs): number {
+  return (moment as unknown as number) - THREAD_OFFSET;
+}
+
+/** Returns the moment of this thread's monotonic clock that another thread has told of. */
+export function ofThisThread(processMs: number): MonotonicMs {
+  return monotonicMs(processMs + THREAD_OFFSET);
+}
+
 export function instantNow(): Instant {
   return { monotonic: monotonicNow(), wall: wallNow() };
 }

@@ -25,7 +25,7 @@ import type { AccessLog } from '../telemetry/access-log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
-import { followPurges, type Purging } from './purges.ts';
+import { followPurges, type PurgedNode, type Purging } from './purges.ts';
 
 export interface ServedSite {
   readonly site: SiteConfig;
@@ -34,13 +34,15 @@ export interface ServedSite {
 
 export interface NodeCoreOptions {
   readonly name: string;
-  /** The worker of the node that this is, where there are several; by default the node itself. */
+  /** Name of the worker that this is, where there are several; by default that of the node. */
   readonly member?: string | undefined;
   readonly role: 'edge' | 'shield';
   readonly memoryBytes: number;
   /** Its limits, its sites and its journal are the node's. */
   readonly region: RegionConfig;
   readonly log: Logger;
+  /** Keeps its ledger up to date; by default `followPurges`. */
+  readonly follow?: ((node: PurgedNode, region: RegionConfig) => Purging) | undefined;
   /** `wallNow` but for tests. */
   readonly now?: (() => EpochMs) | undefined;
   /** `monotonicNow` but for tests. */
@@ -107,7 +109,7 @@ class SharedReply {
 
 export class NodeCore {
   readonly name: string;
-  /** Name of this worker for the journal and in receipts. */
+  /** Name of this worker in traces. */
   readonly member: string;
   readonly log: Logger;
   readonly #refusals = new Repeated();
@@ -157,7 +159,7 @@ export class NodeCore {
     });
     this.#edges = edgesOf(region);
     this.#serve(sites);
-    this.purging = followPurges(this, region);
+    this.purging = (options.follow ?? followPurges)(this, region);
   }
 
   /** Stores on disk, too; before the first request. */

@@ -14,7 +14,6 @@ import { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import { siblingPath } from '../config/path.ts';
 import { ConfigError, type ConfigProblem } from '../config/problem.ts';
 import type { DiskConfig, RegionConfig } from '../config/schema.ts';
-import { parseWorkerName } from '../config/workers.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { NodeCore } from './node-core.ts';
 
@@ -37,11 +36,23 @@ export interface NodeDisk {
   close(): Promise<void>;
 }
 
+/** Part of a node's disk that one of its workers has. */
+export interface DiskPart {
+  /** From 1 to `count`. */
+  readonly index: number;
+  readonly count: number;
+}
+
+const WHOLE: DiskPart = { index: 1, count: 1 };
+
 /** @throws {ConfigError} when another process uses the folder. */
-export async function openNodeDisk(core: NodeCore, region: RegionConfig, config: DiskConfig): Promise<NodeDisk> {
+export async function openNodeDisk(
+  core: NodeCore,
+  region: RegionConfig,
+  config: DiskConfig,
+  { index, count }: DiskPart = WHOLE,
+): Promise<NodeDisk> {
   const { log } = core;
-  const worker = parseWorkerName(core.member);
-  const [index, count] = [worker?.index ?? 1, worker?.count ?? 1];
   const path = siblingPath(region.file, config.path);
   const own = join(path, `${index}-of-${count}`);
   try {

@@ -42,10 +42,18 @@ export interface PurgedNode {
   readonly member: string;
   readonly ledger: Ledger;
   readonly log: Logger;
+  /** Resolves when all threads of the node have applied what its ledger has; absent: there is one. */
+  readonly everywhere?: () => Promise<void>;
+}
+
+/** Component that follows the journal itself. */
+export interface JournalFollowing extends Purging {
+  /** Compares what the ledger knows with the journal again. */
+  renew(): void;
 }
 
 /** Follows the journal from now on. In a network without one, a node keeps its purges to itself. */
-export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
+export function followPurges(node: PurgedNode, region: RegionConfig): JournalFollowing {
   let followed = settings(region);
   const outbox = new PurgeOutbox({
     append: async (purges) => (await following).append(purges),
@@ -80,6 +88,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): Purging {
       followed = wanted;
       following = before.then(({ close }) => close()).then(() => follow(node, wanted, reached));
     },
+    renew: () => void following.then(({ renew }) => renew()),
     async close() {
       await outbox.close();
       await (await following).close();
@@ -102,7 +111,7 @@ function leaseOf({ urls, leaseMs }: Settings): number {
   return urls.length === 0 ? Number.POSITIVE_INFINITY : leaseMs;
 }
 
-interface Following extends Pick<Purging, 'purge' | 'close'> {
+interface Following extends Pick<JournalFollowing, 'purge' | 'close' | 'renew'> {
   /** Resolves when they are in the journal. @throws {HttpError} `journal_unreachable`. */
   append(purges: readonly Purge[]): Promise<unknown>;
 }
@@ -118,15 +127,19 @@ function follow(node: PurgedNode, wanted: Settings, onReached: () => void): Foll
   return urls.length === 0 ? withoutJournal(node) : followJournal(node, { urls, secret, onReached });
 }
 
-function withoutJournal({ ledger }: PurgedNode): Following {
+const inOneThread = async (): Promise<void> => undefined;
+
+function withoutJournal({ ledger, everywhere = inOneThread }: PurgedNode): Following {
   ledger.extend({ terms: [] }); // it goes on from what it knows by numbers of its own, which are those of no journal
   const apply = async (purges: readonly Purge[]): Promise<void> => {
     const { seq } = ledger.latestKnown; // stamps go by that
     ledger.apply(purges.map((purge, index) => ({ ...purge, seq: seq + index + 1 })));
+    await everywhere();
   };
   return {
     purge: apply,
     append: apply,
+    renew: () => undefined,
     close: async () => undefined,
   };
 }
@@ -135,7 +148,7 @@ function withoutJournal({ ledger }: PurgedNode): Following {
 const CATCH_UP_MS = 5_000;
 
 function followJournal(
-  { member: node, ledger, log }: PurgedNode,
+  { member: node, ledger, log, everywhere = inOneThread }: PurgedNode,
   { urls, secret, onReached }: Omit<Settings, 'leaseMs'> & { readonly onReached: () => void },
 ): Following {
   let reached = true;
@@ -159,7 +172,9 @@ function followJournal(
         onReached();
       }
       reached = true;
-      for (const reporter of reporters) reporter.report(seq, identity);
+      void everywhere().then(() => {
+        for (const reporter of reporters) reporter.report(seq, identity);
+      });
     },
     now: instantNow,
     wait: pause,
@@ -172,8 +187,10 @@ function followJournal(
       const last = await clients.append(purges);
       if (!(await follower.caughtUp(last, CATCH_UP_MS)))
         throw new HttpError('journal_unreachable', 'not applied in time');
+      await everywhere();
     },
     append: (purges) => clients.append(purges),
+    renew: () => follower.renew(),
     close: async () => {
       await follower.stop();
       await Promise.all(reporters.map((reporter) => reporter.close()));

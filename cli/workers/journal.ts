@@ -1,6 +1,6 @@
 /**
- * The journal of an edge in a network without a control node: what one worker purges, the others hear of. It lasts as
- * long as what is stored: it is in memory, or beside the disk cache, so that no purge is undone by a restart.
+ * The journal of an edge with a disk cache in a network without a control node: it is kept beside the disk cache, so
+ * that no purge is undone by a restart.
  * @module
  */
 import { mkdirSync, rmSync } from 'node:fs';
@@ -11,25 +11,14 @@ import { siblingPath } from '../../config/path.ts';
 import { ConfigError } from '../../config/problem.ts';
 import type { EdgeConfig, LimitsConfig, RegionConfig } from '../../config/schema.ts';
 import { compactRegularly } from '../../control/compaction.ts';
-import { Progress } from '../../control/progress.ts';
 import { type Listener, listen } from '../../http/listener/listener.ts';
 import { type EmbeddedJournal, openEmbeddedJournal } from '../../journal/embedded.ts';
 import { JournalError } from '../../journal/errors.ts';
 import { journalRoutes, serveRoutes } from '../../journal/routes.ts';
-import { monotonicNow, wallNow } from '../../lib/clock.ts';
+import { wallNow } from '../../lib/clock.ts';
 import { Components } from '../../lib/components.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { diskInUse } from '../../tier/node-disk.ts';
-
-export interface WorkerJournalOptions {
-  readonly region: string;
-  readonly edge: string;
-  readonly secret: () => string;
-  readonly limits: LimitsConfig;
-  readonly log: Logger;
-  /** Folder of the disk cache; absent: none. */
-  readonly folder?: string | undefined;
-}
 
 export interface OwnJournalOptions {
   readonly region: RegionConfig;
@@ -38,15 +27,13 @@ export interface OwnJournalOptions {
   readonly log: Logger;
 }
 
-/** Starts a journal for an edge that is the whole of a network without a control node. */
-export async function startOwnJournal(options: OwnJournalOptions): Promise<WorkerJournal | undefined> {
+/** Starts a journal for an edge with a disk that is the whole of a network without a control node. */
+export async function startOwnJournal(options: OwnJournalOptions): Promise<OwnJournal | undefined> {
   const { region, edge, current, log } = options;
-  if (hasJournal(region) || !isAlone(region)) return undefined;
-  const folder = edge.disk && siblingPath(region.file, edge.disk.path);
-  const { limits } = region;
-  const secret = (): string => current().tier_secret;
+  if (edge.disk === undefined || hasJournal(region) || !isAlone(region)) return undefined;
+  const folder = siblingPath(region.file, edge.disk.path);
   try {
-    return await startWorkerJournal({ region: region.region, edge: edge.name, limits, log, secret, folder });
+    return await serveJournal(folder, { limits: region.limits, log, secret: () => current().tier_secret });
   } catch (error) {
     if (error instanceof DiskInUseError) throw new ConfigError([diskInUse(region, error.path)]);
     throw error;
@@ -54,7 +41,7 @@ export async function startOwnJournal(options: OwnJournalOptions): Promise<Worke
 }
 
 /** @returns The region as one that follows the journal. */
-export function withJournal(region: RegionConfig, journal: WorkerJournal | undefined): RegionConfig {
+export function withJournal(region: RegionConfig, journal: OwnJournal | undefined): RegionConfig {
   return journal === undefined || hasJournal(region)
     ? region
     : { ...region, purges: { ...region.purges, journal: [journal.url] } };
@@ -72,29 +59,24 @@ function isAlone({ edges, reachableShields }: RegionConfig): boolean {
   return edges.length === 1 && reachableShields.length === 0;
 }
 
-export interface WorkerJournal {
+export interface OwnJournal {
   /** For `purges.journal`. */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/**
- * Maximum time that a purge waits for workers that have not applied it: a worker that has just died holds no responses.
- */
-const EVERYWHERE_MS = 2_000;
 const RETENTION = { retentionMs: 30 * 86_400_000, maxRecords: 100_000 };
 
-export async function startWorkerJournal(options: WorkerJournalOptions): Promise<WorkerJournal> {
-  const { region, edge, secret, limits, log, folder } = options;
+interface ServingOptions {
+  readonly secret: () => string;
+  readonly limits: LimitsConfig;
+  readonly log: Logger;
+}
+
+async function serveJournal(folder: string, { secret, limits, log }: ServingOptions): Promise<OwnJournal> {
   const components = new Components<never>();
   const { journal, isKept } = openJournal(folder, log);
   await components.start('journal', () => journal, { close: (part) => (isKept ? part.close() : undefined) });
-  const progress = new Progress([{ region, name: edge, role: 'edge' }], {
-    journal: () => journal.state(),
-    refresh: () => journal.current(),
-    monotonic: monotonicNow,
-    now: wallNow,
-  });
   await components.start('compaction', () => compactRegularly(() => ({ journal, ...RETENTION, now: wallNow }), log), {
     close: (stop) => stop(),
   });
@@ -105,16 +87,13 @@ export async function startWorkerJournal(options: WorkerJournalOptions): Promise
     journal,
     secret,
     signal,
-    followed: (node) => progress.connected(node),
-    reported: (report) => progress.report(report),
-    async append(purges) {
-      if (!isKept) throw new JournalError('journal_broken');
-      const appended = await journal.append(purges);
-      await progress.whenComplete(appended.last, EVERYWHERE_MS);
-      return appended;
-    },
+    followed: () => () => undefined,
+    reported: () => undefined, // the edge itself waits for its threads
+    append: (purges) => (isKept ? journal.append(purges) : Promise.reject(new JournalError('journal_broken'))),
   });
-  const answer = serveRoutes(routes, (error) => log.error({ err: error }, 'a call of a worker failed'));
+  const answer = serveRoutes(routes, (error) =>
+    log.error({ err: error }, 'a call of the journal beside the disk failed'),
+  );
   const { listener } = await components.listen(
     {
       listener: (started) =>
@@ -135,9 +114,8 @@ interface Opened {
   readonly isKept: boolean;
 }
 
-function openJournal(folder: string | undefined, log: Logger): Opened {
+function openJournal(folder: string, log: Logger): Opened {
   const inMemory = (): EmbeddedJournal => openEmbeddedJournal(':memory:', { now: wallNow });
-  if (folder === undefined) return { journal: inMemory(), isKept: true };
   const file = join(folder, 'journal');
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

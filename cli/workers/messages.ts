@@ -6,6 +6,8 @@ import type { PurgeRecord } from '../../cache/ledger.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { WorkerAddress } from '../../edge/peers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
+import type { DiskPart } from '../../tier/node-disk.ts';
+import type { FromPurgedThread, PurgedThreadStart, ToPurgedThread } from '../../tier/purge-relay.ts';
 
 /** Data that a worker's thread starts with. */
 export interface WorkerData {
@@ -18,8 +20,11 @@ export interface StartMessage {
   /** With this worker's share of memory and connections (config/workers.ts). */
   readonly region: RegionConfig;
   readonly edge: string;
-  /** `eu-1#2/4`. */
+  /** `eu-1#2`. */
   readonly worker: string;
+  /** Its part of the disk. */
+  readonly part: DiskPart;
+  readonly purges: PurgedThreadStart;
   readonly logLevel: string;
   readonly ticketKeys: Uint8Array;
   /** Latest certificates of the workers, including those that have exited. */
@@ -27,6 +32,7 @@ export interface StartMessage {
 }
 
 export type ToWorker =
+  | ToPurgedThread
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
   | { readonly kind: 'workers'; readonly all: readonly WorkerAddress[] }
@@ -56,6 +62,7 @@ export const ALIVE_MS = 1_000;
 export const TURN_MS = 250;
 
 export type FromWorker =
+  | FromPurgedThread
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
   /** It shows this one from now on. */
   | { readonly kind: 'certificate'; readonly known: KnownCertificate }

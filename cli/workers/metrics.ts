@@ -3,7 +3,7 @@
  * each of them says (sum, least, most).
  * @module
  */
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue, type Registry } from 'prom-client';
 import type { Metrics } from './messages.ts';
 
 type Metric = MetricObjectWithValues<MetricValue<string>>;
@@ -13,17 +13,17 @@ const COUNTING: ReadonlySet<string> = new Set(['counter', 'histogram']);
 
 export class WorkerMetrics {
   /** By worker: what it last said. */
-  readonly #last = new Map<string, Metrics>();
+  readonly #last = new Map<object, Metrics>();
   /** Final values of threads that have exited: sums must not decrease. */
   #ended: Metrics = [];
 
   /** @param metrics - `undefined` when it did not answer: what it said last counts. */
-  onReply(worker: string, metrics: Metrics | undefined): void {
+  onReply(worker: object, metrics: Metrics | undefined): void {
     if (metrics !== undefined) this.#last.set(worker, metrics);
   }
 
   /** Its thread has ended; the next one counts from 0. */
-  async ended(worker: string): Promise<void> {
+  async ended(worker: object): Promise<void> {
     const last = this.#last.get(worker);
     if (last === undefined) return;
     this.#last.delete(worker);
@@ -40,5 +40,3 @@ export class WorkerMetrics {
 function add(parts: readonly Metrics[]): Registry {
   return AggregatorRegistry.aggregate(parts as Metric[][]);
 }
-
-export const CONTENT_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;

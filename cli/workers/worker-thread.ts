@@ -8,6 +8,7 @@ import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import type { FromPurgedThread } from '../../tier/purge-relay.ts';
 import type { Lines } from '../output.ts';
 import {
   ALIVE_MS,
@@ -56,17 +57,23 @@ export function pauseBeforeRestart(failures: number): number {
 }
 
 export interface WorkerThreadOptions {
-  /** `eu-1#2/4`. */
+  /** `eu-1#2`. */
   readonly name: string;
   readonly log: Logger;
-  /** Makes the start message from the current config. */
-  readonly startMessage: () => StartMessage;
+  /**
+   * A thread is about to start.
+   *
+   * @param thread - Not used for another one later.
+   * @returns Its start message, from the current config.
+   */
+  readonly starting: (thread: number, send: (message: ToWorker) => void) => StartMessage;
   /** Output for the worker's access log, where that is standard output. */
   readonly output: Lines;
   /** Its share of the memory for stored responses. */
   readonly memoryBytes: () => number;
   readonly onReady: () => void;
-  readonly onEnded: () => void;
+  readonly onEnded: (thread: number) => void;
+  readonly onPurges: (thread: number, message: FromPurgedThread) => void;
   readonly onCertificate: (known: KnownCertificate) => void;
   readonly now: () => MonotonicMs;
 }
@@ -82,6 +89,9 @@ interface Running {
   readonly started: Promise<StartOutcome | undefined>;
   readonly ended: Promise<void>;
 }
+
+/** Threads that were started so far. */
+let threads = 0;
 
 /** A worker's place, whichever thread fills it. */
 export class WorkerThread {
@@ -123,6 +133,11 @@ export class WorkerThread {
     throw Object.assign(new Error(outcome.message), syscall === undefined ? {} : { code, syscall, address, port });
   }
 
+  /** Starts beside others: one that cannot start is tried again, as one that has ended. */
+  startAnew(): void {
+    this.#run({ isFirst: false });
+  }
+
   send(message: ToWorker): void {
     this.#running?.worker.postMessage(message); // one that ended is started with what is new
   }
@@ -158,9 +173,11 @@ export class WorkerThread {
 
   #run({ isFirst }: { readonly isFirst: boolean }): Running {
     const turns = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-    const workerData: WorkerData = { start: this.#options.startMessage(), turns };
+    const thread = ++threads;
+    const send = (message: ToWorker): void => worker.postMessage(message);
+    const workerData: WorkerData = { start: this.#options.starting(thread, send), turns };
     const heapBytes = Math.max(MIN_HEAP_BYTES, this.#options.memoryBytes());
-    const worker = new Worker(PROGRAM, {
+    const worker: Worker = new Worker(PROGRAM, {
       name: this.name,
       workerData,
       stdout: true,
@@ -174,7 +191,7 @@ export class WorkerThread {
     this.#options.output.take(worker.stdout);
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'ready' || message.kind === 'failed') started.resolve(message);
-      this.#onMessage(message);
+      this.#onMessage(message, thread);
     });
     let why: string | undefined;
     worker.on('error', (error) => {
@@ -184,6 +201,7 @@ export class WorkerThread {
     worker.once('exit', (code) => {
       clearInterval(watching);
       started.resolve(undefined);
+      this.#options.onEnded(thread);
       this.#ended(why ?? `exit code ${code}`, isFirst);
       ended.resolve();
     });
@@ -218,7 +236,10 @@ export class WorkerThread {
     clearTimeout(late);
   }
 
-  #onMessage(message: FromWorker): void {
+  #onMessage(message: FromWorker, thread: number): void {
+    if (message.kind === 'changed' || message.kind === 'learned' || message.kind === 'call') {
+      this.#options.onPurges(thread, message);
+    }
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
     if (message.kind === 'certificate') this.#options.onCertificate(message.known);
     if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'worker cannot start');
@@ -235,12 +256,11 @@ export class WorkerThread {
   }
 
   #ended(how: string, isFirst: boolean): void {
-    const { log, now, onEnded } = this.#options;
+    const { log, now } = this.#options;
     const wasReady = this.#readyAt !== undefined;
     this.#running = undefined;
     this.#addresses = undefined;
     for (const id of this.#questions.keys()) this.#answered(id, undefined);
-    onEnded();
     if (this.#isClosing || (isFirst && !wasReady)) return; // `start` says why
     const livedMs = this.#readyAt === undefined ? 0 : msBetween(this.#readyAt, now());
     this.#failures = livedMs >= STABLE_MS ? 1 : this.#failures + 1;

@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/dry-run.ts';
+import { RelayedPurges, type ToPurgedThread } from '../../tier/purge-relay.ts';
 import { startEdgeThread } from '../edge-thread.ts';
 import { isSystemError } from '../failure.ts';
 import { type FromWorker, type Metrics, type Question, type ToWorker, TURN_MS, type WorkerData } from './messages.ts';
@@ -15,7 +16,7 @@ if (parentPort === null) throw new TypeError('a worker is a thread of a process'
 const port = parentPort;
 const { start, turns } = workerData as WorkerData;
 const { region, edge: name, worker, logLevel, certificates } = start;
-const log = createLog({ name: worker.split('/')[0] as string, ...(isLogLevel(logLevel) && { level: logLevel }) });
+const log = createLog({ name: worker, ...(isLogLevel(logLevel) && { level: logLevel }) });
 
 setInterval(() => Atomics.add(turns, 0, 1), TURN_MS).unref();
 
@@ -23,8 +24,12 @@ function send(message: FromWorker): void {
   port.postMessage(message);
 }
 
+const purges = new RelayedPurges(start.purges, send);
+
 const shared: WorkerOptions = {
   name: worker,
+  part: start.part,
+  follow: purges.follow,
   ticketKeys: Buffer.from(start.ticketKeys),
   certificates,
   onCertificate: (known) => send({ kind: 'certificate', known }),
@@ -32,7 +37,11 @@ const shared: WorkerOptions = {
 
 /** Messages are kept until there is a node for them: one may come while it starts. */
 const started = startNode();
-port.on('message', (message: ToWorker) => void started.then((node) => node && onMessage(node, message)));
+port.on('message', (message: ToWorker) => {
+  // Purges count before the first request does.
+  if (message.kind === 'change' || message.kind === 'purged') purges.onMessage(message);
+  else void started.then((node) => node && onMessage(node, message));
+});
 
 async function startNode(): Promise<EdgeNode | undefined> {
   try {
@@ -56,7 +65,7 @@ function failure(error: unknown): FromWorker {
   return { kind: 'failed', message, code, syscall, address, port };
 }
 
-async function onMessage(node: EdgeNode, message: ToWorker): Promise<void> {
+async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThread>): Promise<void> {
   switch (message.kind) {
     case 'reload':
       node.reload(message.region);

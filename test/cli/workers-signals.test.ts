@@ -5,33 +5,78 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'tap';
+import type { ReadyLine } from '../../cli/ready.ts';
 import { pauseBeforeRestart } from '../../cli/workers/worker-thread.ts';
 import { startOrigin, text } from '../support/origin.ts';
-import { ask, region, SEAWALL, startEdge } from './edge-workers.ts';
-import { runCommand } from './process.ts';
+import { ask, healthOf, metric, region, SEAWALL, startEdge } from './edge-workers.ts';
+import { runCommand, startCommand } from './process.ts';
 
-test('SIGHUP reaches all workers; a changed number of workers is refused by its key', async (t) => {
+test('SIGHUP reaches all workers, and their number may change', async (t) => {
   const origin = await startOrigin(text('hello'));
   t.teardown(() => origin.close());
-  const { file, address, kill, logLine } = await startEdge(t, origin.url);
-  writeFileSync(file, region(origin.url, { mark: 'second', workers: 3 }));
-  kill('SIGHUP');
-  t.match(
-    await logLine(/workers: /),
-    /eu\.yaml:9:\d+ edges\[0\]\.workers: eu-1 runs as 2 workers.*Fix: Write `workers: 2`, or restart eu-1/,
-  );
-  await logLine(/new config rejected/);
-  t.ok((await Promise.all(Array.from({ length: 8 }, () => ask(address, '/')))).every(({ mark }) => mark === 'first'));
-
-  writeFileSync(file, region(origin.url, { mark: 'second' }));
-  kill('SIGHUP');
-  await logLine(/the config was read again/);
-  // Both have been told; a worker takes it up when it gets to it.
-  let marks: (string | undefined)[] = [];
-  do marks = (await Promise.all(Array.from({ length: 16 }, () => ask(address, '/')))).map(({ mark }) => mark);
-  while (marks.includes('first'));
-  t.ok(marks.every((mark) => mark === 'second'));
+  const { file, address, control, kill, threads } = await startEdge(t, origin.url);
+  const change = async (workers: number, mark: string): Promise<void> => {
+    writeFileSync(file, region(origin.url, { mark, workers }));
+    kill('SIGHUP');
+    for (let health = await healthOf(control); ; health = await healthOf(control)) {
+      const { serving, of } = health.workers;
+      if (serving === workers && of === workers) break;
+    }
+    // All have been told; a worker takes it up when it gets to it.
+    let marks: (string | undefined)[] = [];
+    do marks = (await Promise.all(Array.from({ length: 16 }, () => ask(address, '/')))).map((answer) => answer.mark);
+    while (marks.some((one) => one !== mark));
+  };
+  const counted = () => metric(control, 'seawall_requests_total', { listener: 'public' });
+  let before = 0;
+  for (const [workers, mark] of [
+    [2, 'second'],
+    [4, 'third'],
+    [1, 'fourth'],
+    [3, 'fifth'],
+  ] as const) {
+    await change(workers, mark);
+    const { list } = (await healthOf(control)).workers;
+    t.strictSame(
+      list.map(({ name }) => name),
+      Array.from({ length: workers }, (_, i) => `eu-1#${i + 1}`),
+    );
+    t.equal(list[0]?.thread, threads[0], 'those that stay go on');
+    const after = await counted();
+    t.ok(after >= before, 'no count falls');
+    before = after;
+    t.equal(await metric(control, 'seawall_cache_limit_bytes'), 256 * 2 ** 20, 'the memory is divided anew');
+  }
+  t.equal(await metric(control, 'seawall_worker_restarts_total'), 0);
 });
+
+for (const { workers, disk, why } of [
+  {
+    workers: 1,
+    disk: false,
+    why: /eu\.yaml:9:\d+ edges\[0\]\.workers: eu-1 has one worker.*Fix: Write `workers: 1`, or/,
+  },
+  { workers: 2, disk: true, why: /\.workers: eu-1 has a disk cache/ },
+]) {
+  test(`another number of workers is refused by its key: ${why}`, async (t) => {
+    const origin = await startOrigin(text('hello'));
+    t.teardown(() => origin.close());
+    const folder = t.testdir({});
+    const file = join(folder, 'eu.yaml');
+    const write = (count: number) => {
+      const plain = region(origin.url, { workers: count });
+      const edge = `    workers: ${count}\n`;
+      const key = disk ? `    disk: { path: ${join(folder, 'cache')}, size: 256MiB }\n` : '';
+      writeFileSync(file, plain.replace(edge, edge + key));
+    };
+    write(workers);
+    const { kill, logLine } = await startCommand<ReadyLine>(t, SEAWALL, ['start', file]);
+    write(3);
+    kill('SIGHUP');
+    t.match(await logLine(/workers: /), why);
+    await logLine(/new config rejected/);
+  });
+}
 
 test('SIGTERM lets all workers finish; a second one ends them at once', async (t) => {
   const held = Promise.withResolvers<void>();

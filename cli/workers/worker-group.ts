@@ -1,0 +1,230 @@
+/**
+ * The workers of an edge: as many as the config says, each with its share, all known to each other.
+ * @module
+ */
+import { Registry } from 'prom-client';
+import type { PurgeRecord } from '../../cache/ledger.ts';
+import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
+import { shareOf, workerName, workersOf } from '../../config/workers.ts';
+import type { KnownCertificate } from '../../http/listener/certificates.ts';
+import type { TicketKeys } from '../../http/listener/tls.ts';
+import { monotonicNow } from '../../lib/clock.ts';
+import type { Health } from '../../telemetry/control-listener.ts';
+import { counters, gauge } from '../../telemetry/instruments.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import { collectProcessMetrics } from '../../telemetry/registry.ts';
+import type { PurgeRelay } from '../../tier/purge-relay.ts';
+import { Lines } from '../output.ts';
+import type { WorkerAddresses } from './messages.ts';
+import { WorkerMetrics } from './metrics.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+export interface WorkerState {
+  /** `eu-1#2`. */
+  readonly name: string;
+  /** Number of its thread in this process, as Node counts them. */
+  readonly thread: number | undefined;
+  readonly serving: boolean;
+}
+
+export interface WorkerGroupOptions {
+  readonly config: () => RegionConfig;
+  /** Name of the edge. */
+  readonly name: string;
+  /** Workers to begin with. */
+  readonly count: number;
+  readonly log: Logger;
+  readonly tickets: TicketKeys;
+  readonly relay: PurgeRelay;
+}
+
+export class WorkerGroup {
+  readonly #options: WorkerGroupOptions;
+  readonly #output = new Lines(process.stdout);
+  readonly #metrics = new WorkerMetrics();
+  readonly #own = new Registry();
+  /** In the order of their numbers. */
+  readonly #workers: WorkerThread[] = [];
+  /** Workers that finish what is in flight, and end. */
+  readonly #leaving = new Set<WorkerThread>();
+  /** Threads that took the place of one that ended, of workers that are gone. */
+  #restartsBefore = 0;
+  /** As bound by the first worker; the others share them. */
+  #bound: WorkerAddresses | undefined;
+  /** Addresses for other workers; one that has ended keeps its place on the ring until another thread takes it. */
+  readonly #known = new Map<string, string>();
+  #areKnown = false;
+  /** A worker that takes the place of another shows what that one did, though its files cannot be used any more. */
+  #certificates: readonly KnownCertificate[] = [];
+
+  private constructor(options: WorkerGroupOptions) {
+    this.#options = options;
+    const { name, tickets } = options;
+    this.#own.setDefaultLabels({ node: name, role: 'edge' });
+    collectProcessMetrics(this.#own);
+    gauge(this.#own, 'seawall_workers', () => this.#serving);
+    counters(this.#own, 'seawall_worker_restarts_total', () => [
+      [{}, this.#workers.reduce((sum, one) => sum + one.restarts, this.#restartsBefore)],
+    ]);
+    tickets.onChange(() => {
+      for (const worker of this.#workers) worker.send({ kind: 'tickets', keys: tickets.current });
+    });
+  }
+
+  /** @throws What the first worker that cannot start fails with; none runs then. */
+  static async start(options: WorkerGroupOptions): Promise<WorkerGroup> {
+    const group = new WorkerGroup(options);
+    const workers = group.#workers;
+    for (let i = 0; i < options.count; i++) workers.push(group.#make(i + 1));
+    try {
+      const [first, ...others] = workers as [WorkerThread, ...WorkerThread[]];
+      group.#bound = await first.start();
+      const started = await Promise.allSettled(others.map((worker) => worker.start()));
+      for (const result of started) if (result.status === 'rejected') throw result.reason;
+      group.#areKnown = true;
+      group.#introduce();
+      await group.countMatches([]); // messages keep their order: by then each knows all others
+    } catch (error) {
+      await Promise.all(workers.map((worker) => worker.kill()));
+      throw error;
+    }
+    return group;
+  }
+
+  /** Addresses as bound. */
+  get addresses(): WorkerAddresses {
+    return this.#bound as WorkerAddresses;
+  }
+
+  get states(): WorkerState[] {
+    return this.#workers.map(({ name, thread, addresses }) => ({ name, thread, serving: addresses !== undefined }));
+  }
+
+  get health(): Health {
+    const list = this.states;
+    const serving = this.#serving;
+    return { isServing: serving > 0, details: { workers: { serving, of: list.length, list } } };
+  }
+
+  get #serving(): number {
+    return this.#workers.filter(({ addresses }) => addresses !== undefined).length;
+  }
+
+  /** Goes by the new config: workers that are new in it start, those beyond its number finish and end. */
+  update(): void {
+    const count = workersOf(this.#edge);
+    for (const worker of this.#workers.splice(count)) void this.#leave(worker);
+    const region = this.#share;
+    for (const worker of this.#workers) worker.send({ kind: 'reload', region });
+    while (this.#workers.length < count) {
+      const worker = this.#make(this.#workers.length + 1);
+      this.#workers.push(worker);
+      worker.startAnew();
+    }
+    this.#introduce();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#workers, ...this.#leaving].map((worker) => worker.close()));
+  }
+
+  /** @returns Metrics of all workers in the Prometheus text format. */
+  async metrics(): Promise<string> {
+    // Each when it comes: one that ends while others are waited for has been told of by then, and counts once.
+    await Promise.all(
+      [...this.#workers, ...this.#leaving].map(async (worker) => {
+        const answer = await worker.ask({ about: 'metrics' });
+        if (typeof answer === 'object') this.#metrics.onReply(worker, answer);
+      }),
+    );
+    return `${await this.#metrics.text()}\n${await this.#own.metrics()}`;
+  }
+
+  /** @returns Stored responses that these records name, of all workers. */
+  async countMatches(records: readonly PurgeRecord[]): Promise<number> {
+    const answers = await Promise.all(this.#workers.map((worker) => worker.ask({ about: 'matches', records })));
+    return answers.reduce<number>((sum, answer) => sum + (typeof answer === 'number' ? answer : 0), 0);
+  }
+
+  get #edge(): EdgeConfig {
+    const { config, name } = this.#options;
+    const { edges, file } = config();
+    const edge = edges.find((one) => one.name === name);
+    if (edge === undefined) throw new Error(`${file} names no edge ${name}`);
+    return edge;
+  }
+
+  /** The config as a worker is to see it. */
+  get #share(): RegionConfig {
+    const { config, name } = this.#options;
+    const region = shareOf(config(), this.#edge, this.#workers.length);
+    return this.#bound === undefined ? region : withAddresses(region, name, this.#bound);
+  }
+
+  #make(index: number): WorkerThread {
+    const { config, name, log, tickets, relay } = this.#options;
+    const worker: WorkerThread = new WorkerThread({
+      name: workerName(name, index),
+      log,
+      now: monotonicNow,
+      output: this.#output,
+      memoryBytes: () => (this.#edge.memory ?? config().memory) / this.#workers.length,
+      starting: (thread, send) => ({
+        region: this.#share,
+        edge: name,
+        worker: worker.name,
+        part: { index, count: this.#workers.length },
+        purges: relay.add(thread, send),
+        logLevel: log.level,
+        ticketKeys: tickets.current,
+        certificates: certificatesOf(config(), this.#certificates),
+      }),
+      onReady: () => this.#introduce(),
+      onEnded: (thread) => {
+        relay.ended(thread);
+        void this.#metrics.ended(worker);
+      },
+      onPurges: (thread, message) => relay.onMessage(thread, message),
+      onCertificate: (known) => {
+        const others = certificatesOf(config(), this.#certificates).filter((one) => !isOfSameFiles(one, known));
+        this.#certificates = [...others, known];
+      },
+    });
+    return worker;
+  }
+
+  /** Tells all workers of all. */
+  #introduce(): void {
+    for (const { name, addresses } of this.#workers) if (addresses) this.#known.set(name, addresses.worker);
+    for (const name of this.#known.keys()) {
+      if (!this.#workers.some((worker) => worker.name === name)) this.#known.delete(name);
+    }
+    if (!this.#areKnown) return;
+    const all = [...this.#known].map(([worker, tier]) => ({ name: worker, tier }));
+    for (const worker of this.#workers) worker.send({ kind: 'workers', all });
+  }
+
+  async #leave(worker: WorkerThread): Promise<void> {
+    this.#restartsBefore += worker.restarts;
+    this.#leaving.add(worker);
+    await worker.close();
+    this.#leaving.delete(worker);
+  }
+}
+
+function withAddresses(region: RegionConfig, name: string, addresses: WorkerAddresses): RegionConfig {
+  const { listen, listen_tls, tier } = addresses;
+  return {
+    ...region,
+    edges: region.edges.map((edge) => (edge.name === name ? { ...edge, listen, listen_tls, tier } : edge)),
+  };
+}
+
+/** @returns Of these, what the region still names. */
+function certificatesOf({ sites }: RegionConfig, known: readonly KnownCertificate[]): readonly KnownCertificate[] {
+  return known.filter((one) => sites.some(({ tls }) => tls !== undefined && isOfSameFiles(one, tls)));
+}
+
+function isOfSameFiles(one: NonNullable<SiteConfig['tls']>, other: NonNullable<SiteConfig['tls']>): boolean {
+  return one.cert_file === other.cert_file && one.key_file === other.key_file;
+}
