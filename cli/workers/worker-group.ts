@@ -43,6 +43,8 @@ export class WorkerGroup {
   readonly #output = new Lines(process.stdout);
   readonly #metrics = new WorkerMetrics();
   readonly #own = new Registry();
+  /** Number of workers by the config; each has a share of what the edge may use. */
+  #count: number;
   /** In the order of their numbers. */
   readonly #workers: WorkerThread[] = [];
   /** Workers that finish what is in flight, and end. */
@@ -59,6 +61,7 @@ export class WorkerGroup {
 
   private constructor(options: WorkerGroupOptions) {
     this.#options = options;
+    this.#count = options.count;
     const { name, tickets } = options;
     this.#own.setDefaultLabels({ node: name, role: 'edge' });
     collectProcessMetrics(this.#own);
@@ -112,11 +115,11 @@ export class WorkerGroup {
 
   /** Goes by the new config: workers that are new in it start, those beyond its number finish and end. */
   update(): void {
-    const count = workersOf(this.#edge);
-    for (const worker of this.#workers.splice(count)) void this.#leave(worker);
+    this.#count = workersOf(this.#edge);
+    for (const worker of this.#workers.splice(this.#count)) void this.#leave(worker);
     const region = this.#share;
     for (const worker of this.#workers) worker.send({ kind: 'reload', region });
-    while (this.#workers.length < count) {
+    while (this.#workers.length < this.#count) {
       const worker = this.#make(this.#workers.length + 1);
       this.#workers.push(worker);
       worker.startAnew();
@@ -157,7 +160,7 @@ export class WorkerGroup {
   /** The config as a worker is to see it. */
   get #share(): RegionConfig {
     const { config, name } = this.#options;
-    const region = shareOf(config(), this.#edge, this.#workers.length);
+    const region = shareOf(config(), this.#edge, this.#count);
     return this.#bound === undefined ? region : withAddresses(region, name, this.#bound);
   }
 
@@ -168,12 +171,12 @@ export class WorkerGroup {
       log,
       now: monotonicNow,
       output: this.#output,
-      memoryBytes: () => (this.#edge.memory ?? config().memory) / this.#workers.length,
+      memoryBytes: () => (this.#edge.memory ?? config().memory) / this.#count,
       starting: (thread, send) => ({
         region: this.#share,
         edge: name,
         worker: worker.name,
-        part: { index, count: this.#workers.length },
+        part: { index, count: this.#count },
         purges: relay.add(thread, send),
         logLevel: log.level,
         ticketKeys: tickets.current,
