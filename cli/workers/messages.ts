@@ -64,6 +64,8 @@ export const TURN_MS = 250;
 export type FromWorker =
   | FromPurgedThread
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
+  /** Its last values, before it ends in order. */
+  | { readonly kind: 'metrics'; readonly metrics: Metrics }
   /** It shows this one from now on. */
   | { readonly kind: 'certificate'; readonly known: KnownCertificate }
   /** It cannot start, and ends; with what is needed to say why. */

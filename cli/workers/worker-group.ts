@@ -185,8 +185,9 @@ export class WorkerGroup {
       onReady: () => this.#introduce(),
       onEnded: (thread) => {
         relay.ended(thread);
-        void this.#metrics.ended(worker);
+        this.#metrics.ended(worker);
       },
+      onMetrics: (metrics) => this.#metrics.onReply(worker, metrics),
       onPurges: (thread, message) => relay.onMessage(thread, message),
       onCertificate: (known) => {
         const others = certificatesOf(config(), this.#certificates).filter((one) => !isOfSameFiles(one, known));

@@ -73,6 +73,8 @@ export interface WorkerThreadOptions {
   readonly memoryBytes: () => number;
   readonly onReady: () => void;
   readonly onEnded: (thread: number) => void;
+  /** Its last values: it is about to end in order. */
+  readonly onMetrics: (metrics: Metrics) => void;
   readonly onPurges: (thread: number, message: FromPurgedThread) => void;
   readonly onCertificate: (known: KnownCertificate) => void;
   readonly now: () => MonotonicMs;
@@ -241,6 +243,7 @@ export class WorkerThread {
       this.#options.onPurges(thread, message);
     }
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
+    if (message.kind === 'metrics') this.#options.onMetrics(message.metrics);
     if (message.kind === 'certificate') this.#options.onCertificate(message.known);
     if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'worker cannot start');
     if (message.kind === 'ready') {

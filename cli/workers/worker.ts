@@ -82,11 +82,16 @@ async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThre
     case 'close':
       log.info('stopping: draining requests in flight');
       await node.close();
+      send({ kind: 'metrics', metrics: await metricsOf(node) });
       process.exit(0);
   }
 }
 
 async function answer({ core }: EdgeNode, question: Question): Promise<Metrics | number> {
   if (question.about === 'matches') return countMatches(core, question.records);
+  return metricsOf({ core });
+}
+
+async function metricsOf({ core }: Pick<EdgeNode, 'core'>): Promise<Metrics> {
   return (await core.metrics.registry.getMetricsAsJSON()) as Metrics;
 }

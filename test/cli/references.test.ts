@@ -18,6 +18,7 @@ import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { METRICS, type MetricRole } from '../../telemetry/metric-table.ts';
 import { RESULT_MEANINGS } from '../../telemetry/results.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { startOrigin } from '../support/origin.ts';
 import { ROOT, startCommand } from './process.ts';
 
@@ -173,7 +174,7 @@ async function startAllRoles(t: Test): Promise<ReadyLine['nodes']> {
   const yaml = [
     'region: eu',
     'tier_secret: a-secret-of-the-tests',
-    'edges: [{ name: edge, listen: "127.0.0.1:0", tier: "127.0.0.1:0", control: "127.0.0.1:0", workers: 2, disk: { path: edge, size: 256MiB } }]',
+    'edges: [{ name: edge, listen: "127.0.0.1:0", listen_tls: "127.0.0.1:0", tier: "127.0.0.1:0", control: "127.0.0.1:0", workers: 2, disk: { path: edge, size: 256MiB } }]',
     'shields: [{ name: shield, tier: "127.0.0.1:0", control: "127.0.0.1:0", disk: { path: shield, size: 256MiB } }]',
     'control: { name: control, listen: "127.0.0.1:0" }',
     'dns:',
@@ -188,9 +189,12 @@ async function startAllRoles(t: Test): Promise<ReadyLine['nodes']> {
     'sites:',
     '  - name: site',
     '    hosts: [www.example.com]',
+    '    tls: { cert_file: site.pem, key_file: site.key }',
     `    origin: { servers: [{ url: '${origin.url}' }] }`,
   ].join('\n');
-  const file = join(t.testdir({ 'eu.yaml': yaml }), 'eu.yaml');
+  const folder = t.testdir({ 'eu.yaml': yaml });
+  makeCertificate(folder, 'site', ['www.example.com']);
+  const file = join(folder, 'eu.yaml');
   const { ready } = await startCommand<ReadyLine>(t, 'cli/seawall.ts', ['start', file]);
   return ready.nodes;
 }
