@@ -195,7 +195,7 @@ export class Progress {
    * @returns A function to be called with whether it came to its end.
    */
   reporting(node: string): (isWhole: boolean) => void {
-    const state = this.#states.get(this.#memberName(node));
+    const state = this.#states.get(node);
     if (state === undefined) return () => undefined;
     state.calls += 1;
     return (isWhole) => {

@@ -11,7 +11,7 @@ async function counted(value: number): Promise<Metrics> {
   return (await registry.getMetricsAsJSON()) as Metrics;
 }
 
-async function valueOf(metrics: WorkerMetrics, name: string): Promise<number> {
+async function sampleOf(metrics: WorkerMetrics, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(await metrics.text())?.[1] ?? 0);
 }
 
@@ -19,11 +19,11 @@ test('no count falls when workers end at once, and at any moment', async (t) => 
   const metrics = new WorkerMetrics();
   const workers = Array.from({ length: 60 }, () => ({}));
   for (const worker of workers) metrics.onReply(worker, await counted(1));
-  t.equal(await valueOf(metrics, 'requests'), 60);
+  t.equal(await sampleOf(metrics, 'requests'), 60);
   for (const [index, worker] of workers.entries()) {
     metrics.ended(worker);
-    if (index % 7 === 0) t.equal(await valueOf(metrics, 'requests'), 60, `after ${index + 1}`);
+    if (index % 7 === 0) t.equal(await sampleOf(metrics, 'requests'), 60, `after ${index + 1}`);
   }
-  t.equal(await valueOf(metrics, 'requests'), 60);
-  t.equal(await valueOf(metrics, 'keys'), 0, 'a gauge is of those that run');
+  t.equal(await sampleOf(metrics, 'requests'), 60);
+  t.equal(await sampleOf(metrics, 'keys'), 0, 'a gauge is of those that run');
 });
