@@ -10,7 +10,7 @@ import { fuzzer } from '../support/fuzz.ts';
 
 const fuzz = fuzzer(import.meta.filename);
 
-const REGION = { purges: { lease: 1_000 }, tier_secret: 'a-secret-of-the-tests' } as never;
+const REGION = { purges: { lease: 1_000, journal: [] }, tier_secret: 'a-secret-of-the-tests' } as never;
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined } as never;
 const TERMS = [{ identity: 'a'.repeat(32), after: -1 }];
 const OTHER_TERMS = [{ identity: 'b'.repeat(32), after: -1 }];
