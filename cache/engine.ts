@@ -12,7 +12,7 @@ import { isForOriginOnly } from '../http/fields/conditional.ts';
 import { fieldValue, hasField } from '../http/fields/headers.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
-import type { CacheDetail } from './cache-status.ts';
+import type { CacheDetail, CacheStatus } from './cache-status.ts';
 import type { DiskStore } from './disk/disk.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
 import type { Fill, FillOutcome } from './fill.ts';
@@ -20,6 +20,8 @@ import type { Freshened } from './fill-decision.ts';
 import { FillRegistry } from './fill-registry.ts';
 import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fill-request.ts';
 import { KeyLru } from './key-map.ts';
+import { type ChunkedOrder, chunkedAnswer, type NotAnswered } from './large/chunked-answer.ts';
+import { isChunked, LargeObjects } from './large/large-objects.ts';
 import { coversRequest, type EarlyLookup, type Found, type LookupRequest, lookup, type Outcome } from './lookup.ts';
 import { carriesAllowed } from './passing.ts';
 import { isForRequester } from './personal.ts';
@@ -33,7 +35,7 @@ import { profileOf, type RequestProfile } from './request-profile.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
 import { EvictedError } from './store/store.ts';
 import { invalidateGroups, updateByHead } from './store-update.ts';
-import { leaderAnswer, sharedAnswer, staleAnswer, storedAnswer } from './stored-answer.ts';
+import { leaderAnswer, sharedAnswer, staleStatus, storedAnswer } from './stored-answer.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
 import { matchesVary } from './vary.ts';
 import { Windows } from './windows.ts';
@@ -69,7 +71,7 @@ const COLLAPSE_TIMEOUT = 1.25;
 /** Or for so long at least, as origins have bad moments. */
 const MIN_COLLAPSE_TIMEOUT_MS = 1_000;
 
-type Phase = 'lookup' | 'load' | 'collapse' | 'alone' | 'pass' | 'outcome';
+type Phase = 'lookup' | 'load' | 'chunks' | 'collapse' | 'alone' | 'pass' | 'outcome';
 
 type Next = Phase | Answer;
 
@@ -80,6 +82,7 @@ export class CacheEngine implements Engine {
   readonly fills = new FillRegistry();
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
+  readonly large: LargeObjects = new LargeObjects(this);
   /** Set before the first request. */
   disk: DiskStore | undefined = undefined;
 
@@ -123,6 +126,7 @@ export class CacheEngine implements Engine {
       attempts: 0,
       loading: undefined,
       isFromDisk: false,
+      chunked: undefined,
       collapseTimeoutMs: undefined,
     };
     return this.#run(exchange, 'lookup');
@@ -178,7 +182,7 @@ function setCandidate(exchange: Exchange, stored: StoredResponse | undefined): v
   exchange.candidate = stored?.body.retain() === true ? stored : undefined;
 }
 
-const STEPS: Record<Phase, Step> = { lookup: lookUp, load, collapse, alone, pass, outcome };
+const STEPS: Record<Phase, Step> = { lookup: lookUp, load, chunks, collapse, alone, pass, outcome };
 
 /** Is there a stored response that may answer? */
 function lookUp(engine: Engine, exchange: Exchange): Next {
@@ -242,13 +246,42 @@ function answerNow(
   stored: StoredResponse,
   now: EpochMs,
   { detail }: { readonly detail: CacheDetail | undefined },
-): Answer | undefined {
+): Next | undefined {
   try {
-    return storedAnswer(exchange, stored, now, { hit: true, detail });
+    return answered(exchange, stored, now, { hit: true, detail });
   } catch (error) {
     if (error instanceof EvictedError) return undefined;
     throw error;
   }
+}
+
+/** The answer with a stored response: at once, unless its body is in chunks. */
+function answered(
+  exchange: Exchange,
+  stored: StoredResponse,
+  now: EpochMs,
+  status: CacheStatus,
+  more?: Partial<Answer>,
+): Next {
+  if (!isChunked(stored)) {
+    const answer = storedAnswer(exchange, stored, now, status);
+    return more === undefined ? answer : { ...answer, ...more };
+  }
+  exchange.chunked = { stored, status, more };
+  return 'chunks';
+}
+
+/** Answer from the chunks of a large object; a request that finds its origin changed begins anew. */
+function chunks(engine: Engine, exchange: Exchange): Next | Promise<Next> {
+  const next = (result: Answer | NotAnswered): Next => {
+    if (typeof result !== 'string') return result;
+    setCandidate(exchange, undefined);
+    if (result === 'ended') return again(exchange);
+    exchange.joinedAt = undefined;
+    return 'alone';
+  };
+  const result = chunkedAnswer(engine, exchange, exchange.chunked as ChunkedOrder, engine.options.now());
+  return result instanceof Promise ? result.then(next) : next(result);
 }
 
 /** Wait until what is on disk is in memory, and look it up there like anything else. */
@@ -419,7 +452,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       // be this request's: asking again would go on without end.
       if (result.error.fault.source === 'requester' && collapsed) return again(exchange);
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
-        return staleAnswer(exchange, candidate, now, undefined);
+        return answered(exchange, candidate, now, staleStatus(exchange, undefined));
       throw result.error;
     case 'unmatched':
       setCandidate(exchange, undefined); // it cannot be validated: the request is repeated without conditions
@@ -427,24 +460,23 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
     case 'validated':
       if (collapsed && !isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
       if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result, now))) return 'alone';
-      return {
-        ...storedAnswer(exchange, result.stored, now, {
-          hit: false,
-          fwd: exchange.reason,
-          fwdStatus: 304,
-          collapsed,
-          detail: result.refusal,
-        }),
-        wasFresh: result.wasFresh,
-        above: fieldValue(result.response304.headers, 'cache-status'), // how the next tier came to say so, perhaps of a stale one
-      };
+      return answered(
+        exchange,
+        result.stored,
+        now,
+        { hit: false, fwd: exchange.reason, fwdStatus: 304, collapsed, detail: result.refusal },
+        {
+          wasFresh: result.wasFresh,
+          above: fieldValue(result.response304.headers, 'cache-status'), // how the next tier came to say so, perhaps of a stale one
+        },
+      );
     case 'response':
       if (
         candidate !== undefined &&
         isOriginError(result.head.status) &&
         mayStandIn(engine, exchange, candidate, now)
       ) {
-        return staleAnswer(exchange, candidate, now, result.head.status);
+        return answered(exchange, candidate, now, staleStatus(exchange, result.head.status));
       }
       if (!collapsed) return leaderAnswer(exchange, result, now);
       if (!isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
@@ -509,12 +541,13 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
     const now = engine.options.now();
     const mayBeStale = candidate !== undefined && mayStandIn(engine, exchange, candidate, now);
     if (result.kind === 'failed') {
-      if (mayBeStale && !request.clientAbort.aborted) return staleAnswer(exchange, candidate, now, undefined);
+      if (mayBeStale && !request.clientAbort.aborted)
+        return answered(exchange, candidate, now, staleStatus(exchange, undefined));
       throw result.error;
     }
     if (result.kind !== 'response') throw new HttpError('origin_bad_response', 'a 304 to a request without conditions');
     if (mayBeStale && isOriginError(result.head.status)) {
-      return staleAnswer(exchange, candidate, now, result.head.status);
+      return answered(exchange, candidate, now, staleStatus(exchange, result.head.status));
     }
     const isOfResource = method === 'HEAD' && !carriesAllowed(request.site, request.headers);
     if (isOfResource) updateByHead(engine, exchange, result.head, fill);

@@ -18,6 +18,10 @@ import type { Fill } from './fill.ts';
 import type { FillRegistry } from './fill-registry.ts';
 import type { KeyedRequest } from './key.ts';
 import type { KeyLru } from './key-map.ts';
+import type { ChunkedOrder } from './large/chunked-answer.ts';
+import type { GenerationEnd } from './large/generation.ts';
+import type { LargeObjects } from './large/large-objects.ts';
+import type { ChunkSource } from './large/reader.ts';
 import type { JournalPosition, Ledger } from './ledger.ts';
 import type { EarlyLookup } from './lookup.ts';
 import type { RequestDirectives } from './policy/directives.ts';
@@ -79,6 +83,9 @@ export interface EngineEvents {
   fillFailed(error: HttpError): void;
   stored(): void;
   refused(reason: StoreRefusal): void;
+  /** A reader of a large object has got a chunk. */
+  chunkRead(source: ChunkSource): void;
+  generationEnded(reason: GenerationEnd): void;
 }
 
 export interface EngineOptions {
@@ -133,6 +140,8 @@ export interface Exchange {
   loading: Promise<boolean> | undefined;
   /** True if it has come. */
   isFromDisk: boolean;
+  /** Answer to be made from the head of a large object. */
+  chunked: ChunkedOrder | undefined;
   /** Maximum time to wait for the head of a joined fill; undefined: no limit. */
   collapseTimeoutMs: number | undefined;
 }
@@ -143,6 +152,7 @@ export interface Engine {
   readonly fills: FillRegistry;
   readonly memory: KeyLru<KeyMemory>;
   readonly windows: Windows;
+  readonly large: LargeObjects;
   /** Absent: only memory. */
   readonly disk: DiskStore | undefined;
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */

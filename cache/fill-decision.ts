@@ -6,11 +6,12 @@
 import type { ResponseRule } from '../config/match.ts';
 import { formatHttpDate } from '../http/fields/date.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField } from '../http/fields/headers.ts';
-import { parseContentRange } from '../http/fields/range.ts';
+import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { CacheRequest } from './exchange.ts';
+import { type LargeObject, largeObject } from './large/large-object.ts';
 import { type Ledger, type Stamp, unchecked } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
@@ -37,6 +38,13 @@ export interface FillOrder {
   readonly isPass: boolean;
   /** True if the fill goes on without waiters. */
   readonly isBackground: boolean;
+  /** Length from which on the response is stored in chunks, if it can be. */
+  readonly chunkAbove: number;
+}
+
+/** Place of a 206 in its representation, which has so many bytes. */
+interface Part extends ByteRange {
+  readonly representation: number;
 }
 
 /** Decision on a response whose head has arrived. */
@@ -52,7 +60,9 @@ export interface Decision {
   /** Bytes of the body, where the head says so. */
   readonly length: number | undefined;
   /** Offset of the body in the whole representation, and the length of that; present for a 206 that may be stored. */
-  readonly part: { readonly start: number; readonly representation: number } | undefined;
+  readonly part: Part | undefined;
+  /** Present for a response that is stored in chunks. */
+  readonly large: LargeObject | undefined;
 }
 
 /** Stored response that a 304 has made new. */
@@ -91,11 +101,16 @@ export class FillDecision {
   }
 
   decide(head: ResponseHead, responseTime: EpochMs): Decision {
-    const { request, upstream } = this.#order;
-    const { status, statusText, headers } = head;
-    const rule = this.#ruleOf(head);
-    const policy = this.#policy(head, rule, responseTime);
+    const { request, upstream, chunkAbove } = this.#order;
+    const { headers } = head;
     const length = contentLength(headers);
+    const part = head.status === 206 ? storablePart(headers, length) : undefined;
+    const found = largeObject({ ...head, length, part }, chunkAbove);
+    // What is stored of a part in chunks is the whole's head, so it is judged as that (RFC 9111, section 3.4).
+    const judged = found === undefined ? head : { ...head, status: 200, statusText: 'OK' };
+    const { status, statusText } = judged;
+    const rule = this.#ruleOf(judged);
+    const policy = this.#policy(judged, rule, responseTime);
     const tags = responseTags(request.site, request.keyed.authority, headers);
     const stored = storedHead({
       status,
@@ -107,20 +122,21 @@ export class FillDecision {
       tags: tags ?? [],
       stamp: this.#stampOf(head),
     });
-    const refused = this.#passRefusal(head) ?? this.#personalRefusal(head) ?? this.#storeRefusal(head, rule, policy);
-    const part = status === 206 ? storablePart(headers, length) : undefined;
-    const own = this.#ownRefusal(tags, status === 206 && part === undefined, length);
+    const refused = this.#passRefusal(head) ?? this.#personalRefusal(head) ?? this.#storeRefusal(judged, rule, policy);
+    const isUnplaced = head.status === 206 && part === undefined;
+    const own = this.#ownRefusal(tags, isUnplaced, found === undefined ? length : undefined);
     const refusal = refused ?? own;
-    const wasFresh = this.#wasFresh(head, rule, { status, policy, responseTime });
+    const wasFresh = this.#wasFresh(judged, rule, { status, policy, responseTime });
     const isForAll = refused === undefined || refused === 'no-freshness'; // the latter: it was too long on its way
     const shareable = (wasFresh && isForAll && ROOM_REFUSALS.has(own)) || isPlainFailure(status, refusal);
-    return { stored, refusal, wasFresh, shareable, length, part };
+    const large = refusal === undefined ? found : undefined;
+    return { stored, refusal, wasFresh, shareable, length, part, large };
   }
 
   /** A stored response with what a 304 or a 200 to HEAD says of it (RFC 9111, sections 4.3.4 and 4.3.5). */
   freshened(stored: StoredResponse, head: ResponseHead, responseTime: EpochMs): Freshened {
     const { request, upstream } = this.#order;
-    const { status, statusText, trailers, length, body } = stored;
+    const { status, statusText, trailers, length, body, generation } = stored;
     const headers = updatedHeaders(stored.headers, withDate(head.headers, responseTime));
     const rule = this.#ruleOf({ status, headers });
     const aged = { status, headers: withAgeOf(headers, head.headers) };
@@ -134,6 +150,7 @@ export class FillDecision {
       trailers,
       length,
       body,
+      generation,
     };
     const refusal = this.#storeRefusal({ status, headers }, rule, policy);
     return {
@@ -245,7 +262,7 @@ function storablePart(headers: RawHeaders, length: number | undefined): Decision
   const range = parseContentRange(fieldValue(headers, 'content-range'));
   if (range === undefined || 'unsatisfied' in range || range.length === undefined) return undefined;
   if (length !== undefined && length !== range.end - range.start) return undefined;
-  return { start: range.start, representation: range.length };
+  return { start: range.start, end: range.end, representation: range.length };
 }
 
 /**

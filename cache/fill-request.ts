@@ -39,11 +39,18 @@ export function startFill(
   const validating = isValidating && candidate.body.retain() ? candidate : undefined;
   const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
   const registration = engine.fills.begin(request.keyed.key, key, countedAs);
-  const order = { request, upstream, directives, validating, isPass: pass, isBackground: background };
+  const chunkAbove = pass ? Number.POSITIVE_INFINITY : chunkAboveFor(engine, request);
+  const order = { request, upstream, directives, validating, isPass: pass, isBackground: background, chunkAbove };
   const fill = new Fill(order, engine, new FillBookkeeping(engine, order, registration));
   engine.options.events.fillStarted();
   if (!fill.closed) registration.add(fill);
   return fill;
+}
+
+/** A site that stores nothing as large as that stores nothing in chunks either. */
+function chunkAboveFor({ large }: Engine, request: CacheRequest): number {
+  const { chunk_above: above, max_object: most } = request.site;
+  return above === 'never' || above > most || !large.mayChunk(request) ? Number.POSITIVE_INFINITY : above;
 }
 
 /** Changes of the engine by what happens to a fill. */

@@ -5,16 +5,18 @@
  */
 import { HttpError } from '../http/errors.ts';
 import { allowsContent } from '../http/exchange.ts';
-import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import { parseContentRange } from '../http/fields/range.ts';
 import type { Flow, ResponseHead, ResponseSink } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { Engine } from './exchange.ts';
 import { contentLength, type Decision, FillDecision, type FillOrder, type Freshened } from './fill-decision.ts';
+import { ChunkedFillBody } from './large/fill-body.ts';
+import type { LargeObject } from './large/large-object.ts';
 import type { Stamp } from './ledger.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { selectedBy304 } from './policy/validation.ts';
-import { SharedBody } from './shared-body.ts';
+import { type FillBody, SharedBody } from './shared-body.ts';
 import type { StoreWriter } from './store/store.ts';
 import type { CollapsedAnswer } from './stored-answer.ts';
 import type { StoredHead, StoredResponse } from './stored-response.ts';
@@ -56,21 +58,21 @@ export interface FillResponse {
   readonly shareable: boolean;
   /** Bytes of the body, where the head says so. */
   readonly length: number | undefined;
-  readonly body: SharedBody;
+  readonly body: FillBody;
   /** Answer to the requests that joined, once one of them has been answered. */
   collapsed?: CollapsedAnswer | undefined;
 }
 
 export class Fill implements ResponseSink {
   readonly #order: FillOrder;
-  readonly #engine: Pick<Engine, 'options' | 'windows'>;
+  readonly #engine: Engine;
   readonly #listener: FillListener;
   readonly decision: FillDecision;
   readonly startedAt: MonotonicMs;
   readonly #flow: Flow;
   #resolve: ((outcome: FillOutcome) => void) | undefined;
   #settled: Promise<FillOutcome> | undefined;
-  #body: SharedBody | undefined;
+  #body: FillBody | undefined;
   #response: FillResponse | undefined;
   /** Place of the body in the whole representation, if it is a part. */
   #part: Decision['part'];
@@ -83,7 +85,7 @@ export class Fill implements ResponseSink {
   #isReleased = false;
   outcome: FillOutcome | undefined;
 
-  constructor(order: FillOrder, engine: Pick<Engine, 'options' | 'windows'>, listener: FillListener) {
+  constructor(order: FillOrder, engine: Engine, listener: FillListener) {
     const { ledger, now, monotonic } = engine.options;
     this.#order = order;
     this.#engine = engine;
@@ -167,6 +169,7 @@ export class Fill implements ResponseSink {
     this.#response = response;
     this.#body = response.body;
     this.#settle(response);
+    if (response.body instanceof ChunkedFillBody) response.body.start();
     this.#abandonIfUnwanted();
   }
 
@@ -182,7 +185,12 @@ export class Fill implements ResponseSink {
 
   /** Begins the body's way to the store and the readers. */
   #begin(head: ResponseHead, responseTime: EpochMs): FillResponse {
-    const { stored, refusal, wasFresh, shareable, length, part } = this.decision.decide(head, responseTime);
+    const decision = this.decision.decide(head, responseTime);
+    const { stored, refusal, wasFresh, shareable, length, part, large } = decision;
+    if (large !== undefined) {
+      const body = this.#inChunks(stored, large);
+      return { kind: 'response', head, stored, refusal, wasFresh, shareable, length, body };
+    }
     this.#part = part;
     const writer = this.#writer(refusal, shareable, length);
     const body = new SharedBody({
@@ -196,6 +204,39 @@ export class Fill implements ResponseSink {
     body.shouldStore = refusal === undefined && !this.#disowned;
     const kept = refusal === undefined && writer === undefined ? 'no-memory' : refusal;
     return { kind: 'response', head, stored, refusal: kept, wasFresh, shareable, length, body };
+  }
+
+  /** Stores the head at once; the body becomes chunks as it comes. */
+  #inChunks(head: StoredHead, large: LargeObject): ChunkedFillBody {
+    const engine = this.#engine;
+    const { request } = this.#order;
+    const generation = engine.large.for(request, head, large);
+    const writer = engine.options.store.begin(0);
+    if (writer !== undefined && !this.#disowned) {
+      const { length } = large;
+      const body = writer.commit(0);
+      this.#listener.onStored({
+        ...representationHead(head, length),
+        trailers: [],
+        length,
+        body,
+        generation: generation.id,
+      });
+    }
+    writer?.abort();
+    return new ChunkedFillBody({
+      engine,
+      generation,
+      large,
+      request,
+      head,
+      flow: this.#flow,
+      onStopped: () => {
+        this.#flow.abort();
+        this.#close();
+      },
+      onUnread: () => this.#abandonIfUnwanted(),
+    });
   }
 
   /** A body that others wait for is held whole even where it is not kept, so that each reads at its own pace. */
@@ -243,7 +284,12 @@ export class Fill implements ResponseSink {
   }
 
   #abandonIfUnwanted(): void {
-    if (this.#done || this.#waiting > 0 || (this.#body?.readers ?? 0) > 0 || this.#goesOn()) return;
+    if (this.#done || this.#waiting > 0 || (this.#body?.readers ?? 0) > 0) return;
+    if (this.#body instanceof ChunkedFillBody) {
+      this.#body.windDown();
+      return;
+    }
+    if (this.#goesOn()) return;
     this.#flow.abort();
     this.onError(new HttpError('client_closed'));
   }
@@ -270,7 +316,7 @@ function expectedBytes(method: string, { status, headers }: ResponseHead): numbe
 
 /** Parts are kept under the head of the whole: 200, with the whole's length (RFC 9111, section 3.4). */
 function representationHead(head: StoredHead, length: number): StoredHead {
-  if (head.status !== 206) return head;
+  if (head.status !== 206 && !hasField(head.headers, 'content-range')) return head;
   const headers = [...withoutFields(head.headers, new Set(['content-range', 'content-length']))];
   headers.push('Content-Length', String(length));
   return { ...head, status: 200, statusText: 'OK', headers };

@@ -147,7 +147,7 @@ function holds({ headers }: StoredResponse, request: RawHeaders, now: EpochMs): 
 
 /** Returns whether the stored bytes hold all that the request asks for. */
 export function coversRequest(stored: StoredResponse, method: string, profile: RequestProfile, now: EpochMs): boolean {
-  if (isComplete(stored)) return true;
+  if (isComplete(stored) || stored.generation !== undefined) return true; // chunks that are missing are fetched
   if (method === 'HEAD') return true;
   if (profile.ranges === undefined || !rangeApplies(profile.headers, stored.headers, now)) return false; // the whole
   const ranges = resolved(profile.ranges, stored.length);

@@ -16,6 +16,7 @@ import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
 import { FewSet } from '../lib/few-set.ts';
+import type { CacheRequest } from './exchange.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';
 
@@ -54,7 +55,29 @@ export interface SharedBodyOptions {
 
 export type BodyState = 'open' | 'ended' | 'failed';
 
-export class SharedBody implements Windowed {
+/** Body of a fill, as those that wait for its response read it. */
+export interface FillBody {
+  /** Bytes that have arrived. */
+  readonly received: number;
+  readonly readers: number;
+  /** True if what arrives is kept. */
+  readonly isStoring: boolean;
+  /** True if no reader can fall behind. */
+  readonly isWhole: boolean;
+  readonly state: BodyState;
+  readonly trailers: RawHeaders;
+  shouldStore: boolean;
+  /** Returns whether a reader can still start at `position`. */
+  canReadFrom(position: number): boolean;
+  append(chunk: Buffer, isLast?: boolean): void;
+  end(trailers: RawHeaders, start: number): StoredBody | undefined;
+  settle(): void;
+  fail(error: HttpError): void;
+  /** @param request - Request that reads; absent: the one that started the fill. */
+  reader(start: number, end: number, request?: CacheRequest): BodyReader;
+}
+
+export class SharedBody implements Windowed, FillBody {
   readonly #options: SharedBodyOptions;
   readonly #readers = new FewSet<SharedReader>();
   #writer: StoreWriter | undefined;

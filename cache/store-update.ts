@@ -53,9 +53,13 @@ export function storeResponse(engine: Engine, request: CacheRequest, stored: Sto
     if (isSameCurrent === isStoredCurrent && !ofOne && same.responseTime > stored.responseTime) return;
   }
   if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
-  const isPart = ofOne && !isComplete(stored) && stored.body.id !== same.body.id;
+  const isPart = ofOne && isPartial(stored) && same.generation === undefined && stored.body.id !== same.body.id;
   const merged = isPart ? joined(store, same, stored) : stored;
   setVariants(engine, keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+function isPartial(stored: StoredResponse): boolean {
+  return stored.generation === undefined && !isComplete(stored);
 }
 
 /** Joins a part to those that are stored; it stays alone if they have been evicted meanwhile. */
@@ -70,7 +74,7 @@ function joined(store: Store, known: StoredResponse, part: StoredResponse): Stor
 }
 
 /** Puts responses in the place of those that are stored, in memory and on disk. */
-function setVariants({ options, disk }: Engine, key: string, variants: readonly StoredResponse[]): void {
+export function setVariants({ options, disk }: Engine, key: string, variants: readonly StoredResponse[]): void {
   options.store.set(key, variants);
   disk?.replace(key, variants);
 }

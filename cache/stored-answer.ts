@@ -46,13 +46,9 @@ export function storedAnswer(
   return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
 }
 
-export function staleAnswer(
-  exchange: Exchange,
-  stored: StoredResponse,
-  now: EpochMs,
-  fwdStatus: number | undefined,
-): Answer {
-  return storedAnswer(exchange, stored, now, { hit: false, fwd: exchange.reason, fwdStatus, detail: 'stale-if-error' });
+/** Status of an answer with a stale response because the origin failed, perhaps with this status. */
+export function staleStatus({ reason }: Exchange, fwdStatus: number | undefined): CacheStatus {
+  return { hit: false, fwd: reason, fwdStatus, detail: 'stale-if-error' };
 }
 
 /** The answer to the request that started the fill: the response as it came. */
@@ -149,7 +145,7 @@ function fillAnswer(
 /** Opens the body of a fill, which a reader that falls too far behind requests itself (resume.ts). */
 function openBody({ request }: Exchange, result: FillResponse, range?: ByteRange): BodyReader {
   const { body } = result;
-  const reader = body.reader(range?.start ?? 0, range?.end ?? Number.POSITIVE_INFINITY);
+  const reader = body.reader(range?.start ?? 0, range?.end ?? Number.POSITIVE_INFINITY, request);
   if (body.isWhole) return reader;
   const place = bodyRangeOf(result);
   return new ResumingReader(reader, {

@@ -31,6 +31,11 @@ export interface StoredResponse {
   readonly length: number;
   readonly body: StoredBody;
   /**
+   * Identifier of the generation whose chunks are the body (cache/large/), which is then empty here; absent: `body` has
+   * all that is stored.
+   */
+  readonly generation?: string | undefined;
+  /**
    * Caches for what follows from this object (stored-facts.ts), and for the component that answers with it: they live
    * as long as the object, and are not stored. A WeakMap would do the same, but its values outlive every collection of
    * the young generation.
@@ -39,7 +44,8 @@ export interface StoredResponse {
   prepared?: object | undefined;
 }
 
-export interface StoredHead extends Omit<StoredResponse, 'body' | 'trailers' | 'length' | 'facts' | 'prepared'> {}
+export interface StoredHead
+  extends Omit<StoredResponse, 'body' | 'trailers' | 'length' | 'generation' | 'facts' | 'prepared'> {}
 
 export interface StoredHeadInput {
   readonly status: number;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { GENERATION_END_MEANINGS } from '../cache/large/generation.ts';
+
 export type MetricRole = 'edge' | 'shield' | 'control' | 'dns';
 
 export interface MetricEntry {
@@ -93,6 +95,30 @@ export const METRICS = {
     labels: { reason: 'a [refusal](cache-status.md#detail-why-it-was-not-stored)' },
     help: 'Responses not stored, by reason.',
     watch: 'A reason that should not occur for your sites: its row says what to change.',
+  },
+  seawall_chunks_read_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      source:
+        '`memory`, `disk`, `upstream` (this request asked for it) or `collapsed` (another one had, and it was on its way)',
+    },
+    help: 'Chunks of [large objects](large-objects.md) that answers were read from.',
+    watch:
+      'The share of `upstream` rises while visitors see the same objects: the memory is too small for what they see.',
+  },
+  seawall_generations_ended_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      reason: Object.entries(GENERATION_END_MEANINGS)
+        .map(([reason, meaning]) => `\`${reason}\`: ${meaning}`)
+        .join('; '),
+    },
+    help: 'Large objects of which no more chunks are fetched, as the origin no longer has them as they were.',
+    watch:
+      '`changed` rises without a change of the files: servers of the origin give one file different ETags. ' +
+      '`no-ranges`: the origin says `Accept-Ranges: bytes` and does not answer them.',
   },
   seawall_upstream_errors_total: {
     type: 'counter',

@@ -7,6 +7,8 @@ import type { Counter, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import type { EngineEvents } from '../cache/engine.ts';
+import type { GenerationEnd } from '../cache/large/generation.ts';
+import type { ChunkSource } from '../cache/large/reader.ts';
 import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
@@ -41,6 +43,8 @@ export class NodeMetrics implements EngineEvents {
   readonly #collapsed: CounterCell;
   readonly #stored: CounterCell;
   readonly #refused: Counter<'reason'>;
+  readonly #chunks: Readonly<Record<ChunkSource, CounterCell>>;
+  readonly #generationsEnded: Counter<'reason'>;
   readonly #upstreamErrors: Counter<'code' | 'cause'>;
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
@@ -56,6 +60,14 @@ export class NodeMetrics implements EngineEvents {
     this.#stored = new FastCounter(registry, 'seawall_responses_stored_total').of({});
     this.#refused = counter(registry, 'seawall_store_refusals_total');
     this.#upstreamErrors = counter(registry, 'seawall_upstream_errors_total');
+    const chunks = new FastCounter(registry, 'seawall_chunks_read_total');
+    this.#chunks = {
+      memory: chunks.of({ source: 'memory' }),
+      disk: chunks.of({ source: 'disk' }),
+      collapsed: chunks.of({ source: 'collapsed' }),
+      upstream: chunks.of({ source: 'upstream' }),
+    };
+    this.#generationsEnded = counter(registry, 'seawall_generations_ended_total');
     if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
     gauge(registry, 'seawall_cache_bytes', () => store.bytesInUse);
     gauge(registry, 'seawall_cache_limit_bytes', () => store.maxBytes);
@@ -135,6 +147,14 @@ export class NodeMetrics implements EngineEvents {
 
   refused(reason: StoreRefusal): void {
     this.#refused.inc({ reason });
+  }
+
+  chunkRead(source: ChunkSource): void {
+    this.#chunks[source].value++;
+  }
+
+  generationEnded(reason: GenerationEnd): void {
+    this.#generationsEnded.inc({ reason });
   }
 }
 

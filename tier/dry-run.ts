@@ -69,7 +69,9 @@ export function countMatches(core: NodeCore, records: readonly PurgeRecord[]): n
 
 /** @returns What a key's responses are called by; `undefined` when its site is served no more. */
 function purgeableOf(core: NodeCore, key: string): Purgeable | undefined {
-  const [, authority = '', target = '/'] = /^[a-z]+:\/\/([^/\n]+)([^\n]*)/.exec(key) ?? [];
+  const match = /^[a-z]+:\/\/([^/\n]+)([^\n]*)/.exec(key);
+  if (match === null) return undefined; // a chunk: purges look at its head
+  const [, authority = '', target = '/'] = match;
   const host = authority.replace(/:\d+$/, '');
   const site = core.findSite(host)?.site.name;
   return site === undefined ? undefined : { site, host, authority, target };

@@ -31,7 +31,8 @@ export function contentOf(key: string, variants: readonly StoredResponse[], ledg
 }
 
 function headOf(stored: StoredResponse, ledger: Ledger): Head {
-  const { status, statusText, headers, trailers, vary, tags, policy, responseTime, length, stamp, body } = stored;
+  const { status, statusText, headers, trailers, vary, tags, policy, responseTime, length, generation, stamp, body } =
+    stored;
   const { identity = '', seq } = ledger.positionOf(stamp);
   const ranges = body.ranges.map(({ start, end }) => [start, end] as const);
   return {
@@ -44,6 +45,7 @@ function headOf(stored: StoredResponse, ledger: Ledger): Head {
     policy,
     responseTime,
     length,
+    generation,
     asOf: [identity, seq],
     ranges,
   };

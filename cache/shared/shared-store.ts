@@ -180,6 +180,10 @@ export class SharedStore implements Store {
     return NONE;
   }
 
+  has(key: string): boolean {
+    return this.#index.find(sought.set(key)) !== NO_ROW;
+  }
+
   set(key: string, variants: readonly StoredResponse[]): void {
     const written: PiecedBody[] = [];
     const held: PiecedBody[] = [];

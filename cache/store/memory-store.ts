@@ -103,6 +103,10 @@ export class MemoryStore implements Store {
     return variants;
   }
 
+  has(key: string): boolean {
+    return this.#index.find(sought.set(key)) !== NO_ROW;
+  }
+
   set(key: string, variants: readonly StoredResponse[]): void {
     if (variants.length === 0) {
       this.delete(key);

@@ -224,6 +224,7 @@ function writeVariant(stored: StoredResponse): number {
   out.double(policy.staleIfErrorMs);
   out.double(stored.responseTime);
   out.double(stored.length);
+  out.text(stored.generation);
   if (!isPacked(body)) {
     out.double(0);
     return 0;
@@ -266,6 +267,7 @@ function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () =>
   };
   const responseTime = epochMs(from.double());
   const length = from.double();
+  const generation = from.text();
   const body = readBody(from, place, nextOutside);
   return {
     status,
@@ -279,6 +281,7 @@ function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () =>
     trailers,
     length,
     body,
+    generation,
     facts: undefined, // these have their places in the object from the start
     prepared: undefined,
   };

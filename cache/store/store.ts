@@ -70,6 +70,8 @@ export interface StoreWriter {
 export interface Store {
   /** @returns The variants of the key, most recently stored first; empty when there are none. */
   get(key: string | KeyBytes): readonly StoredResponse[];
+  /** Returns whether anything is stored under the key; does not count as a use. */
+  has(key: string): boolean;
   /** Replaces the variants of the key. None, or more bytes than there is room for: the key goes. */
   set(key: string, variants: readonly StoredResponse[]): void;
   delete(key: string): void;

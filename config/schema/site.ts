@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { fileName, LABEL, nodeName, PORT } from '../scalars.ts';
-import { duration, size } from '../units.ts';
+import { duration, positiveSize, size } from '../units.ts';
 import { cookiePattern, SCRIPT_COOKIES } from './cookie.ts';
 import { fieldName, headerChangesSchema, requestChangesSchema } from './field.ts';
 import { keySchema } from './key.ts';
@@ -89,8 +89,18 @@ export const siteSchema = z.strictObject({
       'Hit-for-miss: time that a key is remembered as uncacheable after a response that could not be shared. Each such response allows one more concurrent request upstream for the key, an error a quarter.',
   }),
   max_object: size.prefault('1GiB').meta({
-    description: 'Largest body to store; larger ones are streamed through. The memory of the node limits it as well.',
+    description:
+      'Largest body to store in one piece; larger ones are streamed through, unless they are stored in chunks (`chunk_above`). The memory of the node limits it as well.',
   }),
+  chunk_above: z
+    .union([z.literal('never'), positiveSize])
+    .prefault('8MiB')
+    .meta({
+      title: 'a size above 0B, or `never`',
+      examples: ['8MiB', 'never'],
+      description:
+        'Responses that are larger than this are stored in chunks of 1 MiB, of which only those are fetched that visitors ask for. The origin has to answer ranges and to send a strong `ETag`. `never`, or a size above `max_object`: none are.',
+    }),
   max_variants: z.number().int().min(1).max(1_000).default(32).meta({
     description:
       'Maximum number of stored variants (Vary) per key; beyond it the least recently stored one is dropped.',

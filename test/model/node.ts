@@ -440,4 +440,6 @@ const NO_EVENTS = {
   fillFailed: nothing,
   stored: nothing,
   refused: nothing,
+  chunkRead: nothing,
+  generationEnded: nothing,
 };

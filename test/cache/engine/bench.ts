@@ -5,6 +5,8 @@
 import type { Answer } from '../../../cache/answer.ts';
 import { CacheEngine, type CacheRequest } from '../../../cache/engine.ts';
 import { cacheKey } from '../../../cache/key.ts';
+import type { GenerationEnd } from '../../../cache/large/generation.ts';
+import type { ChunkSource } from '../../../cache/large/reader.ts';
 import { Ledger, NOTHING_KNOWN } from '../../../cache/ledger.ts';
 import type { StoreRefusal } from '../../../cache/policy/refusals.ts';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
@@ -50,6 +52,9 @@ export class Bench {
   readonly site: SiteConfig;
   readonly counts = { fillStarted: 0, fillCollapsed: 0, fillFailed: 0, stored: 0 };
   readonly refusals: StoreRefusal[] = [];
+  /** Chunks of large objects that were read, by source. */
+  readonly chunks: Record<ChunkSource, number> = { memory: 0, disk: 0, collapsed: 0, upstream: 0 };
+  readonly ended: GenerationEnd[] = [];
   readonly #rules: CacheRequest['rules'];
   now = START_MS;
 
@@ -68,7 +73,7 @@ export class Bench {
       ...site,
     });
     this.#rules = compileRules(this.site);
-    const { counts, refusals } = this;
+    const { counts, refusals, chunks, ended } = this;
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
@@ -81,6 +86,8 @@ export class Bench {
         fillFailed: () => void counts.fillFailed++,
         stored: () => void counts.stored++,
         refused: (reason) => void refusals.push(reason),
+        chunkRead: (source) => void chunks[source]++,
+        generationEnded: (reason) => void ended.push(reason),
       },
     });
   }

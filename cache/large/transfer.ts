@@ -1,0 +1,70 @@
+/**
+ * One chunk on its way from upstream, for any number of readers.
+ * @module
+ */
+import { HttpError } from '../../http/errors.ts';
+import type { ByteRange } from '../../http/fields/range.ts';
+import type { BodyReader } from '../../http/message.ts';
+import type { SharedBody } from '../shared-body.ts';
+import type { ChunkFeed } from './feed.ts';
+
+const DROPPED = new HttpError('client_closed');
+
+export class ChunkTransfer implements ByteRange {
+  readonly index: number;
+  /** Position of its first byte in the object; behind the chunk's own start for what cannot be stored. */
+  readonly start: number;
+  readonly end: number;
+  readonly feed: ChunkFeed;
+  /** Present from the first byte on. */
+  body: SharedBody | undefined;
+  /** Set when no byte of it will come. */
+  failure: HttpError | undefined;
+  /** True when no byte of it will come from this feed, but from another one, or if it is asked for again. */
+  isDropped = false;
+  /** True once it has had a reader. */
+  isRead = false;
+  #settled: PromiseWithResolvers<void> | undefined;
+
+  constructor(index: number, { start, end }: ByteRange, feed: ChunkFeed) {
+    this.index = index;
+    this.start = start;
+    this.end = end;
+    this.feed = feed;
+  }
+
+  /** Resolves when its first byte is there, or will not come. Never rejects. */
+  get settled(): Promise<void> {
+    this.#settled ??= Promise.withResolvers();
+    if (this.body !== undefined || this.failure !== undefined || this.isDropped) this.#settled.resolve();
+    return this.#settled.promise;
+  }
+
+  begin(body: SharedBody): void {
+    this.body = body;
+    this.#settled?.resolve();
+  }
+
+  /** @param failure - Absent: it may be asked for again. */
+  drop(failure: HttpError | undefined): void {
+    this.failure = failure;
+    this.isDropped = true;
+    this.body?.fail(failure ?? DROPPED);
+    this.#settled?.resolve();
+  }
+
+  hasByteAt(position: number): boolean {
+    return position >= this.start && position < this.end;
+  }
+
+  /** @param position - In the object. */
+  canReadFrom(position: number): boolean {
+    return this.hasByteAt(position) && this.body?.canReadFrom(position - this.start) === true;
+  }
+
+  /** @param range - In the object; the body must be there. */
+  reader({ start, end }: ByteRange): BodyReader {
+    this.isRead = true;
+    return (this.body as SharedBody).reader(start - this.start, end - this.start);
+  }
+}
