@@ -21,7 +21,7 @@ export interface FeedSource {
   resume(): void;
   /** The feed takes no more of it. */
   stop(): void;
-  /** Nothing reads from the feed; it goes on unless `windDown` is called. */
+  /** Called when no reader is left; the feed goes on unless `windDown` is called. */
   unread(): void;
 }
 
@@ -90,7 +90,11 @@ export class ChunkFeed {
 
   /** Idempotent. */
   leave(user: object): void {
-    if (this.#users.delete(user) && this.#users.size === 0 && !this.#isOver) this.#options.source.unread();
+    if (this.#users.delete(user)) this.#checkReaders();
+  }
+
+  #checkReaders(): void {
+    if (this.#users.size === 0 && !this.#isOver) this.#options.source.unread();
   }
 
   /** Lets it bring the chunks before this index. */
@@ -125,7 +129,7 @@ export class ChunkFeed {
     if (this.position >= this.#end) this.#finish();
   }
 
-  /** Nothing reads from it: it brings the chunk that has begun, if that is stored, and no other. */
+  /** Ends it, as it has no reader, with the chunk that has begun if that is stored, and at once otherwise. */
   windDown(): void {
     if (this.#isOver) return;
     this.#dropFrom(0);
@@ -158,7 +162,7 @@ export class ChunkFeed {
       rest = rest.subarray(piece.length);
       this.position += piece.length;
       chunk.body?.append(piece, this.position === chunk.end);
-      if (this.position === chunk.end) this.#complete(chunk);
+      if (this.position === chunk.end && this.#current === chunk) this.#complete(chunk);
     }
   }
 
@@ -176,7 +180,7 @@ export class ChunkFeed {
       windowBytes: engine.options.bounds().fillWindowBytes,
       windows: engine.windows,
       flow: this.#window,
-      onAbandoned: () => undefined, // `leave` says when nothing reads any more
+      onAbandoned: () => this.#checkReaders(), // or what it went on for is not to be stored any more
     });
     body.shouldStore = writer !== undefined;
     this.#current = chunk;

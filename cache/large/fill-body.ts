@@ -21,9 +21,9 @@ export interface ChunkedFillBodyOptions {
   readonly request: CacheRequest;
   readonly head: StampedResponse;
   readonly flow: Flow;
-  /** The rest of the response is not wanted. */
+  /** Called when the rest of the response is not wanted. */
   readonly onStopped: () => void;
-  /** Nothing reads it. */
+  /** Called when it has no reader. */
   readonly onUnread: () => void;
 }
 

@@ -223,7 +223,7 @@ class History {
     await turn();
   }
 
-  /** Everybody reads to the end. */
+  /** Reads all answers to their ends, and checks what is left. */
   async finish(): Promise<void> {
     for (const visitor of this.#visitors) visitor.read(1_000_000);
     const isDone = ({ state }: Visitor): boolean => state === 'ended' || state === 'broken';

@@ -52,6 +52,7 @@ const variant = record({
     staleWhileRevalidateMs: time,
     staleIfErrorMs: time,
   }),
+  generation: fc.option(text, { nil: undefined }),
   responseTime: time.map(epochMs),
   stamp: record({ asOf: fc.integer({ min: 0, max: 2 ** 50 }), epoch: fc.integer({ min: -1, max: 1_000 }) }),
   part: record({
