@@ -2,8 +2,8 @@
  * A body from upstream that becomes chunks as it comes: that of a fill, or the answer to a range. It covers consecutive
  * bytes of one generation, brings each chunk into the store, and gives it to those that read it meanwhile.
  *
- * Only so many chunks ahead of its readers are taken (`demand`); then upstream is held back. It ends where another feed,
- * or the store, has the next chunk, and when nothing reads from it.
+ * Only so many chunks ahead of its readers are taken (`demand`); then upstream is held back. It ends where another
+ * feed, or the store, has the next chunk, and when it has no reader.
  * @module
  */
 import { HttpError } from '../../http/errors.ts';

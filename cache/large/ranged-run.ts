@@ -20,7 +20,7 @@ import { ChunkRefusedError, type Generation, type GenerationEnd } from './genera
 import type { ChunkTransfer } from './transfer.ts';
 
 /** Statuses that say that the bytes of the generation are not there any more. */
-const GONE: ReadonlySet<number> = new Set([404, 410, 412, 416]);
+const MISSING_STATUSES: ReadonlySet<number> = new Set([404, 410, 412, 416]);
 
 const TOO_MANY_REQUESTS = 429;
 
@@ -122,7 +122,7 @@ export class RangedRun implements ResponseSink, FeedSource {
       return this.#refusal(head);
     }
     if (status === 200) return isSame && contentLength(headers) === length ? 'no-ranges' : 'changed';
-    if (GONE.has(status)) return 'changed';
+    if (MISSING_STATUSES.has(status)) return 'changed';
     if (isOriginError(status) || status === TOO_MANY_REQUESTS) {
       return new HttpError('origin_bad_response', `${status} to a range of ${this.#request.keyed.target}`);
     }

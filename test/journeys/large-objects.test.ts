@@ -1,6 +1,6 @@
 /**
- * Large objects through real nodes: a film that is larger than the memory of each node, over HTTP/1.1 and HTTP/2, through
- * one edge and through all tiers (docs/adr/0022-large-objects.md).
+ * Large objects through real nodes: a film that is larger than the memory of each node, over HTTP/1.1 and HTTP/2,
+ * through one edge and through all tiers (docs/adr/0022-large-objects.md).
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
