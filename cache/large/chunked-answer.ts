@@ -48,15 +48,15 @@ export function chunkedAnswer(
   }
 }
 
-/** Gives up the wait when the visitor has gone. */
+/** Gives up the wait when the visitor has left. */
 async function whileWanted({ request }: Exchange, ready: Promise<void>): Promise<void> {
   const { clientAbort } = request;
-  const { promise: gone, reject } = Promise.withResolvers<void>();
-  const leave = (): void => reject(new HttpError('client_closed', 'the visitor has gone'));
+  const { promise: left, reject } = Promise.withResolvers<void>();
+  const leave = (): void => reject(new HttpError('client_closed', 'the visitor has left'));
   clientAbort.addEventListener('abort', leave, { once: true });
   if (clientAbort.aborted) leave();
   try {
-    await Promise.race([ready, gone]);
+    await Promise.race([ready, left]);
   } finally {
     clientAbort.removeEventListener('abort', leave);
   }

@@ -149,8 +149,8 @@ export class ChunkFeed {
   }
 
   #drop(transfer: ChunkTransfer, failure: HttpError | undefined): void {
-    this.#options.generation.forget(transfer);
     transfer.drop(failure);
+    this.#options.generation.forget(transfer);
   }
 
   append(bytes: Buffer): void {
@@ -201,7 +201,6 @@ export class ChunkFeed {
     this.#unhold('window');
     const stored = body?.end([], 0);
     if (stored !== undefined) large.put(generation, chunk.index, stored);
-    body?.settle();
     if (stored === undefined && !chunk.isRead) generation.leaveOver(chunk);
     else generation.forget(chunk);
     if (this.position >= this.#end) this.#finish();

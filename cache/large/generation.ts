@@ -81,7 +81,8 @@ export class Generation {
   }
 
   leave(): void {
-    if (--this.#users === 0) this.#onUse(false, this);
+    if (--this.#users > 0) return;
+    this.#onUse(false, this);
   }
 
   /** Leaves a chunk to the readers of the generation that is complete, but is not stored, and was not read yet. */
@@ -94,5 +95,6 @@ export class Generation {
   /** No further reader may join. */
   forget(transfer: ChunkTransfer): void {
     if (this.transfers.get(transfer.index) === transfer) this.transfers.delete(transfer.index);
+    transfer.body?.settle();
   }
 }

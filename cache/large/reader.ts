@@ -19,6 +19,9 @@ import type { ChunkTransfer } from './transfer.ts';
 /** A reader waits for a chunk that another one has asked for, if no more than this comes before it. */
 const MAX_WAIT_BYTES = CHUNK_BYTES;
 
+/** Requests upstream for one chunk, if it is evicted each time before it can be read. */
+const MAX_ATTEMPTS = 5;
+
 /** Sources of chunks, as the metric has them. */
 export type ChunkSource = 'memory' | 'disk' | 'collapsed' | 'upstream';
 
@@ -43,6 +46,8 @@ export class ChunkedReader implements BodyReader {
   #brokenAt: number;
   /** Chunks that the next request upstream asks for. */
   #burst: number;
+  /** Requests upstream for the chunk at the position, since it was reached. */
+  #attempts = 0;
   /** Chunk that was looked up on disk. */
   #loaded = -1;
   /** Chunk that was not stored when it was looked up. */
@@ -123,6 +128,7 @@ export class ChunkedReader implements BodyReader {
       return undefined;
     }
     this.#position += piece.length;
+    this.#attempts = 0;
     return piece;
   }
 
@@ -183,6 +189,7 @@ export class ChunkedReader implements BodyReader {
       const loading = engine.large.load(generation, index);
       if (loading !== undefined) return loading.then(() => undefined);
     }
+    if (++this.#attempts > MAX_ATTEMPTS) throw new HttpError('overloaded', 'no room for a chunk');
     this.#count(index, 'upstream');
     return this.#read(this.#start(this.#isBehind ? this.#position : start, index), last);
   }

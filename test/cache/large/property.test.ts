@@ -121,8 +121,8 @@ class Visitor {
       this.#end = place.end;
     } else if (status === 200) this.#end = length;
     else throw new Error(`answered with ${status}`);
-    const said = fieldValue(headers, 'content-length');
-    if (said !== String(this.#end - this.#at)) throw new Error(`Content-Length: ${said}`);
+    const declared = fieldValue(headers, 'content-length');
+    if (declared !== String(this.#end - this.#at)) throw new Error(`Content-Length: ${declared}`);
   }
 
   #check(piece: Buffer): void {
