@@ -159,6 +159,25 @@ for (const workers of [1, 2]) {
     await third.kill();
   });
 
+  test(`${processes}: what is soft-purged, before or after a restart, stands in while it is revalidated`, async (t) => {
+    const { content, start } = await stage(t);
+    const soft = { Authorization: `Bearer ${TOKEN}`, 'Fastly-Soft-Purge': '1' };
+    const first = await start(workers);
+    await stored(first);
+    t.equal(await send('PURGE', first.address, '/page/1', soft), 200);
+    first.program.kill('SIGTERM');
+    await first.program.exitCode;
+    content.value = 'second';
+    const second = await start(workers);
+    t.equal(await send('PURGE', second.address, '/page/2', soft), 200);
+    for (const path of ['/page/1', '/page/2']) {
+      const answer = await ask(second.address, path);
+      t.equal(answer.text, bodyOf(path, 'first'), path);
+      t.match(answer.tiers.join(), /stale-while-revalidate/, path);
+    }
+    await second.kill();
+  });
+
   test(`${processes}: what an unsafe request has invalidated is not served again`, async (t) => {
     const { content, start } = await stage(t);
     const first = await start(workers);
