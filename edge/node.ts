@@ -306,7 +306,7 @@ function visitorListener(
       refused: (error) => core.refused('public', error),
     },
     allowHalfOpen: true,
-    onConnection: (socket, wire, hasServed) => front.server.accept(socket, wire, hasServed),
+    onConnection: (socket, wire, unread) => front.server.accept(socket, wire, unread),
     onRequest,
     onRefused: (error) => core.refused('public', error),
     onUpgrade: (request) =>

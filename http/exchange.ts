@@ -48,6 +48,8 @@ export interface ServerExchange extends ServerRequest {
   readonly isFlushed: boolean;
   /** Refusal that the server has answered with itself, as the rest of the request turned out malformed. */
   readonly refusal?: HttpError | undefined;
+  /** True while answers before it on its connection are not complete: nothing of it can be sent. */
+  readonly awaitsTurn: boolean;
   /** True if nothing can be sent any more: the connection has failed, or is closed for writing. */
   readonly isClosed: boolean;
   /** Sends a 1xx, where it can be understood (RFC 9110, section 15.2: not by HTTP/1.0) and is not too late. */

@@ -75,7 +75,7 @@ export async function listenForNodes(started: Started, given: TierListenerOption
     address,
     reusePort: options.reusePort ?? false,
     limits,
-    onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
+    onConnection: (socket, wire, unread) => front.accept(socket, wire, unread),
     onRequest: (exchange) => answer(options, exchange),
     onRefused: (error) => core.refused('tier', error),
     refusalFields: errorFields,

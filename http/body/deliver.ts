@@ -115,10 +115,17 @@ async function sendRest(
   return written;
 }
 
-/** Resolves when the connection takes more, or is gone; one that takes nothing for too long is closed. */
+/**
+ * Resolves when the connection takes more, or is gone; one that takes nothing for too long is closed. Answers before it
+ * have their own time.
+ */
 function drained(exchange: ServerExchange, timeoutMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => exchange.abort(), timeoutMs);
+    const expire = (): void => {
+      if (exchange.awaitsTurn) timer?.refresh();
+      else exchange.abort();
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
     exchange.onDrain(() => {
       clearTimeout(timer);
       resolve();

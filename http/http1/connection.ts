@@ -1,6 +1,8 @@
 /**
- * One connection of a front: its requests, one after the other, and their
- * answers at the reader's pace.
+ * One connection of a front: its requests, and their answers in the order of the requests and at the reader's pace.
+ *
+ * GET and HEAD that came at once are answered side by side, within a bound: each answer but the first waits for its
+ * turn. Other requests wait for those before them, and those behind wait for them (RFC 9112, section 9.3.2).
  * @module
  */
 import type { Socket } from 'node:net';
@@ -9,9 +11,12 @@ import { writeAtPace } from '../body/paced-writing.ts';
 import { HttpError } from '../errors.ts';
 import { isEncrypted } from '../listener/encrypted.ts';
 import { closeWhenSilent, mayBeHalfOpen } from '../listener/half-open.ts';
+import { linger } from '../listener/linger.ts';
 import type { ConnectionHandoff } from '../listener/listener.ts';
 import { turns } from '../listener/turns.ts';
 import type { BodyReader } from '../message.ts';
+import { isSafe } from '../methods.ts';
+import { MAX_AT_ONCE } from '../node-http/pipelines.ts';
 import { LineProgress } from '../node-http/request-line.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import { restoreTimer } from '../node-internals/read-timers.ts';
@@ -25,6 +30,16 @@ import { wholeRequest } from './whole-request.ts';
 
 /** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
 const GROUP_BYTES = 4_096;
+
+/** Requests that were parsed before the first of them is answered. */
+interface Group {
+  readonly recogniser: Recogniser;
+  readonly sections: readonly Section[];
+  /** True if what follows them is no such request. */
+  isEnd: boolean;
+  /** Number of those that have taken. */
+  taken: number;
+}
 
 /** Made once: a stack trace costs more than to find out that a head is too large. */
 const TOO_LARGE = new HttpError('header_too_large');
@@ -51,19 +66,25 @@ export class Http1Connection implements ExchangeConnection {
   #progress: HeadProgress | LineProgress | undefined;
   /** Parser state of a head behind requests that are answered first. */
   #following: HeadProgress | undefined;
-  /** The request that has been claimed, until its answer is written. */
-  #exchange: Http1Exchange | undefined;
-  /** True for one of several requests that came at once: it is for `node:http` if it takes more than the store. */
-  #isOneOfMany = false;
+  /** Requests that have been claimed, in their order, until their answers are written. */
+  readonly #claimed: Http1Exchange[] = [];
+  /** Rest of the group of requests that `#rest` begins with. */
+  #group: Group | undefined;
+  /** True if what `#rest` begins with has to wait for the requests that are claimed. */
+  #isBehind = false;
+  /** True while requests that came at once are taken. */
+  #isReading = false;
+  /** True if `#rest` is read in a later turn. */
+  #isPutOff = false;
   /** True if the other side sends no more. */
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(front: Http1Server, socket: Socket, wire: ConnectionHandoff, hasServed: boolean) {
+  /** @param unread - As of `Http1Server.accept`. */
+  constructor(front: Http1Server, socket: Socket, wire: ConnectionHandoff, unread: Buffer | undefined) {
     this.#server = front;
     this.#handoff = wire;
     this.socket = socket;
-    if (hasServed) this.waitsFor = 'request';
     shareReads(socket, (bytes, length) => {
       if (this.#isClosed) return socket.push(Buffer.from(bytes.subarray(0, length)));
       if (this.#takeRepeat(bytes, length)) return true;
@@ -76,6 +97,12 @@ export class Http1Connection implements ExchangeConnection {
     this.socket.on('error', ignore);
     this.socket.on('end', this.#onEnd);
     this.socket.on('close', this.#onClose);
+    if (unread === undefined) return;
+    this.waitsFor = 'request';
+    this.#hasEnded = socket.readableEnded;
+    this.#rest = unread.toString('latin1');
+    if (this.#rest !== '') this.#goOnLater();
+    else if (this.#hasEnded) socket.end();
   }
 
   get remoteAddress(): string | undefined {
@@ -99,10 +126,8 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   claim(exchange: Http1Exchange): boolean {
-    if (this.#isOneOfMany) return false;
     this.waitsFor = 'answer';
-    this.#exchange = exchange;
-    return true;
+    return this.#claimed.push(exchange) === 1;
   }
 
   /** Writes an answer of one piece. */
@@ -137,8 +162,8 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   onWritten(isLast: boolean): void {
-    this.#exchange = undefined;
-    if (isLast) this.socket.destroySoon();
+    this.#claimed.shift();
+    if (isLast) this.#close();
     // Over TLS bytes are on their way for a while though there is room: no `drain` would follow.
     else if (this.socket.writableNeedDrain) this.#waitForReader(() => this.#goOn());
     else this.#goOn();
@@ -169,24 +194,27 @@ export class Http1Connection implements ExchangeConnection {
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
+    if (this.#isBusy) {
       const mayWait = this.#server.options.allowHalfOpen === true && mayBeHalfOpen(this.socket);
-      if (mayWait) closeWhenSilent(this.socket, () => this.waitsFor === 'answer' || this.waitsFor === 'reader');
+      if (mayWait) closeWhenSilent(this.socket, () => this.#isBusy);
       // As `node:http` sees it: a client that sends no more has gone.
-      else if (this.#exchange !== undefined) this.socket.end();
+      else if (this.#claimed.length > 0) this.socket.end();
     } else if (this.waitsFor === 'rest-of-head') this.reject(new HttpError('bad_request', 'the head breaks off'));
     else this.socket.end();
   };
 
   readonly #onClose = (): void => {
     this.#server.forget(this);
-    this.#exchange?.closed();
+    for (const exchange of this.#claimed) exchange.closed();
   };
 
   #take(text: string): void {
-    if (this.waitsFor === 'answer' || this.waitsFor === 'reader') {
+    if (this.#isBusy) {
       this.#rest += text;
       this.socket.pause();
+      if (this.#group !== undefined) this.#group.isEnd = false;
+      this.#isBehind = false;
+      if (this.#mayReadBehind) this.#goOnLater();
       return;
     }
     this.startedAt = monotonicNow();
@@ -217,81 +245,108 @@ export class Http1Connection implements ExchangeConnection {
   #read(text: string): void {
     this.#rest = text;
     this.#progress = undefined;
-    this.#following = undefined;
+    this.#isBehind = false;
     const recogniser = this.#server.options.recogniser();
-    if (this.#recogniser !== recogniser) this.#last = undefined; // it means something else after a reload
+    if (this.#recogniser !== recogniser) {
+      this.#last = undefined; // it means something else after a reload
+      this.#group = undefined;
+      this.#following = undefined;
+    }
     this.#recogniser = recogniser;
-    if (this.#server.closing) this.#handOff();
+    if (this.#server.closing) this.#leave(text);
+    else if (this.#claimed.length > 0 || this.#group !== undefined) this.#readMany(text, recogniser, this.#last);
     else if (!recogniser.recognise(text, 0, this.#last)) this.#waitForMore(recogniser);
-    else if (recogniser.end < text.length) this.#readMany(text, recogniser);
+    else if (recogniser.end < text.length) this.#readMany(text, recogniser, recogniser.section);
     else {
       this.#rest = '';
       if (!this.#answer(recogniser)) this.#leave(text);
     }
+    // Nor is its end read, or a parser that reads on from here would not see it.
+    if (this.#isBusy && this.#rest !== '' && !this.#isClosed) this.socket.pause();
   }
 
-  /** @returns Whether the request that was just recognised is answered, or is being answered. */
-  #answer(recogniser: Recogniser): boolean {
-    this.waitsFor = 'request';
+  get #isBusy(): boolean {
+    return this.waitsFor === 'answer' || this.waitsFor === 'reader';
+  }
+
+  /** @returns How the request that was just recognised is answered; `undefined`: not here. */
+  #answer(recogniser: Recogniser): 'prepared' | 'claimed' | undefined {
+    const section = recogniser.section as Section;
+    const isFirst = this.#claimed.length === 0;
+    if (isFirst) this.waitsFor = 'request';
     this.since = this.startedAt;
-    this.#last = recogniser.section;
+    this.#last = section;
     const { isPrepared, onRequest } = this.#server.options;
     const exchange = this.#server.takeExchange();
     exchange.begin(this, recogniser);
-    if (isPrepared === true || exchange.claim()) onRequest(exchange);
-    if (exchange.isClaimed) return true;
+    if ((isPrepared === true && isFirst && !section.isLast) || exchange.claim()) onRequest(exchange);
+    if (exchange.isClaimed) return 'claimed';
     this.#server.reuse(exchange);
-    return exchange.isSent;
+    return exchange.isSent ? 'prepared' : undefined;
   }
 
-  /** Leaves a request, and all that follows, to `node:http`. */
+  /** Leaves a request, and all that follows, to `node:http`, once those before it are answered. */
   #leave(text: string): void {
     this.#rest = text;
-    this.#handOff();
+    if (this.#claimed.length === 0) this.#handOff();
+    else this.#isBehind = true;
   }
 
-  /**
-   * Requests that came at once are answered in their order; those that take more than the store go to `node:http`
-   * together.
-   */
-  #readMany(text: string, recogniser: Recogniser): void {
+  /** Begins requests that came at once, in their order. */
+  #readMany(text: string, recogniser: Recogniser, likely: Section | undefined): void {
+    this.#isReading = true;
+    const hasOther = this.#beginMany(text, recogniser, likely);
+    this.#isReading = false;
+    if (!hasOther) return;
+    if (this.#claimed.length > 0) this.#isBehind = true;
+    else this.#waitForMore(recogniser);
+  }
+
+  /** @returns Whether `#rest` begins with what is no such request. */
+  #beginMany(text: string, recogniser: Recogniser, likely: Section | undefined): boolean {
     const sliceEnd = turns.sliceEnd();
-    let at = 0;
-    let groupEnd = 0;
-    /** Sections of the requests of a group: they are not parsed twice. */
-    let sections: readonly Section[] = [];
-    let nth = 0;
-    for (;;) {
-      if (at >= groupEnd) {
-        if (at > 0 && monotonicNow() >= sliceEnd) {
-          this.#goOnLater();
-          return;
-        }
-        // A request that must not be answered here says so to those before it: their answers differ then.
-        const plain = this.#plainSections(text, at, recogniser, at === 0 ? recogniser.section : this.#last);
-        if (plain === undefined) {
-          this.#handOff();
-          return;
-        }
-        sections = plain;
-        nth = 0;
-        groupEnd = at + GROUP_BYTES;
+    let isLookedUp = false;
+    for (let at = 0; ; ) {
+      const isParsed = this.#group !== undefined && this.#group.taken < this.#group.sections.length;
+      if (!isParsed && this.#group?.isEnd === true) {
+        this.#group = undefined;
+        return true;
       }
-      if (!recogniser.recognise(text, at, sections[nth++] ?? this.#last)) break;
+      // Requests that are claimed cost more than a group of those that are not.
+      if (at > 0 && !(isParsed && isLookedUp) && monotonicNow() >= sliceEnd) {
+        this.#goOnLater();
+        return false;
+      }
+      if (!isParsed) this.#group = this.#groupAt(text, at, recogniser, at === 0 ? likely : this.#last);
+      const group = this.#group;
+      if (group === undefined) {
+        this.#leave(this.#rest);
+        return false;
+      }
+      if (group.taken === group.sections.length) continue;
+      const section = group.sections[group.taken++] as Section;
+      if (!recogniser.recognise(text, at, section)) return true;
       const { end } = recogniser;
       // Before the answer, which may be written by the time it returns: what is left then is yet to be read.
       this.#rest = end === text.length ? '' : text.slice(end);
-      this.#isOneOfMany = true;
-      const isAnswered = this.#answer(recogniser);
-      this.#isOneOfMany = false;
-      if (!isAnswered) {
+      const answered = this.#answer(recogniser);
+      if (answered === undefined) {
         this.#leave(text.slice(at));
-        return;
+        return false;
       }
+      isLookedUp = answered === 'prepared';
       at = end;
-      if (this.waitsFor !== 'request' || at === text.length) return;
+      if (at === text.length) this.#group = undefined;
+      if (at === text.length || (this.waitsFor !== 'request' && !this.#mayReadBehind)) return false;
     }
-    this.#waitForMore(recogniser);
+  }
+
+  /** True if requests may be taken beside those that are claimed. */
+  get #mayReadBehind(): boolean {
+    const claimed = this.#claimed;
+    const first = claimed[0];
+    if (first === undefined || claimed.length >= MAX_AT_ONCE || this.waitsFor !== 'answer') return false;
+    return !this.#isBehind && isSafe(first.method) && claimed.at(-1)?.isLast === false;
   }
 
   #waitForMore(recogniser: Recogniser): void {
@@ -322,9 +377,7 @@ export class Http1Connection implements ExchangeConnection {
 
   /** True if what comes now begins a request. */
   get #isBeginning(): boolean {
-    return (
-      this.#rest === '' && this.#progress === undefined && this.waitsFor !== 'answer' && this.waitsFor !== 'reader'
-    );
+    return this.#rest === '' && this.#progress === undefined && !this.#isBusy;
   }
 
   get #mostHeadBytes(): number {
@@ -345,39 +398,46 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   /**
-   * @returns Sections of the next requests that have come, if they are recognised, but perhaps for what follows without
-   * a fault.
+   * Parses the requests that begin there, or within so many bytes.
+   *
+   * @returns `undefined` where one must not be answered here: it says so to those before it, whose answers differ then.
    */
-  #plainSections(
-    text: string,
-    from: number,
-    recogniser: Recogniser,
-    likely: Section | undefined,
-  ): Section[] | undefined {
+  #groupAt(text: string, from: number, recogniser: Recogniser, likely: Section | undefined): Group | undefined {
     const sections: Section[] = [];
     let at = from;
     let last = likely;
+    let isEnd = false;
     while (at < text.length && at < from + GROUP_BYTES) {
       if (!recogniser.recognise(text, at, last)) {
         const rest = text.slice(at);
         const progress = recogniser.headInPieces(this.#mostHeadBytes);
         if (progress.add(rest) === 'more') this.#following = progress;
         else if (!this.#isTooLarge(rest) && !recogniser.isWellFormed(rest)) return undefined;
-        return sections;
+        isEnd = true;
+        break;
       }
       if (!isVisible(recogniser.target)) return undefined;
       last = recogniser.section as Section;
       sections.push(last);
       at = recogniser.end;
+      if (last.isLast) break; // what follows is not read
     }
-    return sections;
+    return { recogniser, sections, isEnd, taken: 0 };
   }
 
-  /** The answer is written, and the reader has taken it. */
+  /** An answer is written, and the reader has taken it. */
   #goOn(): void {
     if (this.#isClosed || this.socket.destroyed) return;
+    const next = this.#claimed[0];
+    if (next !== undefined) {
+      this.waitsFor = 'answer';
+      if (this.#rest !== '' && this.#mayReadBehind) this.#goOnLater();
+      next.beginTurn();
+      return;
+    }
     this.waitsFor = 'request';
     this.since = monotonicNow();
+    if (this.#isReading) return;
     if (this.#server.closing) {
       if (this.#rest === '') this.socket.destroySoon();
       else this.#handOff();
@@ -395,15 +455,32 @@ export class Http1Connection implements ExchangeConnection {
   #goOnLater(): void {
     this.waitsFor = 'answer';
     this.socket.pause();
+    if (this.#isPutOff) return;
+    this.#isPutOff = true;
     turns.later(() => {
-      if (this.#isClosed || this.socket.destroyed) return;
+      this.#isPutOff = false;
+      if (this.#isClosed || this.socket.destroyed || this.waitsFor !== 'answer') return;
       this.startedAt = monotonicNow();
       this.#read(this.#rest);
       if (this.#isClosed) return;
-      const isBusy = this.waitsFor === 'answer' || this.waitsFor === 'reader';
-      if (!isBusy && this.#hasEnded) this.socket.end();
-      else if (!isBusy || this.#rest === '') this.socket.resume(); // no other code would, once that is answered
+      if (!this.#isBusy && this.#hasEnded) this.#onEnd();
+      else if (!this.#isBusy || this.#rest === '') this.socket.resume(); // no other code would, once that is answered
     });
+  }
+
+  /** Closes the connection behind its last answer. */
+  #close(): void {
+    if (this.#rest === '') {
+      this.socket.destroySoon();
+      return;
+    }
+    this.#detach();
+    const unanswered = this.#claimed;
+    this.socket.once('close', () => {
+      for (const exchange of unanswered) exchange.closed();
+    });
+    this.socket.end();
+    linger(this.socket);
   }
 
   #waitForReader(then: () => void): void {

@@ -17,9 +17,9 @@ import { formatHttpDate } from '../fields/date.ts';
 import { isFieldLine, type RawHeaders } from '../fields/headers.ts';
 import type { BodyReader, ResponseHead } from '../message.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
-import type { Peer, PreparedSink, RepeatedSection, TargetBytes } from '../prepared-delivery.ts';
+import type { Peer, PreparedSink, TargetBytes } from '../prepared-delivery.ts';
 import { HTTP1_FORM } from './prepared-form.ts';
-import { isVisible, type Recogniser } from './recogniser.ts';
+import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import type { WholeBody } from './whole-body.ts';
 import type { WholeRequest } from './whole-request.ts';
 
@@ -34,13 +34,28 @@ export interface ExchangeConnection extends Peer {
   readonly isLast: boolean;
   /** True if no prepared bytes wait to be written. */
   readonly isFlushed: boolean;
-  /** @returns False if the request is for `node:http`. */
+  /** @returns Whether its answer may be written at once; if not, `beginTurn` follows. */
   claim(exchange: Http1Exchange): boolean;
   send(bytes: Buffer): void;
   stream(head: Buffer, body: BodyReader, onDone: (bytes: number) => void): void;
   /** Called when the answer is written. */
   onWritten(isLast: boolean): void;
 }
+
+/** An answer that waits for its turn: what was written of it, and what is to follow. */
+interface HeldAnswer {
+  readonly pieces: Buffer[];
+  bytes: number;
+  isFlushed: boolean;
+  /** Present once the answer is complete. */
+  trailers: RawHeaders | undefined;
+  /** True once it has broken off. */
+  isBroken: boolean;
+  onDrain: (() => void) | undefined;
+}
+
+/** Bytes of a body that are taken before the answer's turn. */
+const HELD_BYTES = 16 * 1024;
 
 /** A head and a body up to this are written in one piece. */
 const ONE_BUFFER_BYTES = 16 * 1024;
@@ -72,6 +87,8 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   /** Bytes were written past the stream, and the system has not taken all of them. */
   #isPending = false;
   #onDirectDrain: (() => void) | undefined;
+  /** Answer so far, while answers before it on its connection are not complete. */
+  #held: HeldAnswer | undefined;
   readonly #onClose = new FewSet<() => void>();
 
   /** Begins with the request that was just recognised. */
@@ -85,8 +102,10 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   }
 
   /** Begins with a request of another method, and claims it. */
-  beginWhole(connection: ExchangeConnection, { method, target, headers, body }: WholeRequest): void {
+  beginWhole(connection: ExchangeConnection, request: WholeRequest): void {
+    const { method, target, headers, body, isLast } = request;
     this.#connection = connection;
+    this.#isLast = isLast;
     this.#target = target;
     this.arrivedAt = connection.startedAt;
     this.method = method;
@@ -112,8 +131,8 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     return this.isClaimed ? undefined : this;
   }
 
-  get section(): RepeatedSection {
-    return (this.#recogniser as Recogniser).section as RepeatedSection;
+  get section(): Section {
+    return (this.#recogniser as Recogniser).section as Section;
   }
 
   get targetBytes(): TargetBytes | undefined {
@@ -121,9 +140,38 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   }
 
   claim(): boolean {
-    if (!isVisible(this.target) || !this.#connection.claim(this)) return false;
+    if (!isVisible(this.target)) return false;
+    if (this.#recogniser !== undefined) this.#isLast = this.section.isLast;
+    if (!this.#connection.claim(this)) this.#hold();
     this.#keep();
     return true;
+  }
+
+  #hold(): void {
+    this.#held = { pieces: [], bytes: 0, isFlushed: false, trailers: undefined, isBroken: false, onDrain: undefined };
+  }
+
+  /** True if the connection closes behind the answer, as far as that is known. */
+  get isLast(): boolean {
+    return this.#isLast;
+  }
+
+  /** Sends what was written before the turn of this answer came. */
+  beginTurn(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held === undefined) return;
+    if (held.isBroken) {
+      // The answers before it have come to their end, and nothing is sent of this one.
+      this.#socket.destroySoon();
+      return;
+    }
+    let hasRoom = true;
+    for (const piece of held.pieces) hasRoom = this.write(piece);
+    if (held.isFlushed) this.flush();
+    if (held.trailers !== undefined) this.#finish(held.trailers);
+    else if (hasRoom) held.onDrain?.();
+    else if (held.onDrain !== undefined) this.onDrain(held.onDrain);
   }
 
   sendPrepared(bytes: Buffer): boolean {
@@ -172,15 +220,19 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   }
 
   get isFlushed(): boolean {
-    return !this.#isPending && this.#connection.isFlushed;
+    return this.#held === undefined && !this.#isPending && this.#connection.isFlushed;
+  }
+
+  get awaitsTurn(): boolean {
+    return this.#held !== undefined;
   }
 
   get isClosed(): boolean {
-    return this.#socket.destroyed || this.#socket.writableEnded;
+    return this.#held?.isBroken === true || this.#socket.destroyed || this.#socket.writableEnded;
   }
 
   interim(status: number, headers: RawHeaders): void {
-    if (this.#hasHead || !this.#socket.writable) return;
+    if (this.#hasHead || this.#held !== undefined || !this.#socket.writable) return;
     const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
     this.#socket.write(`${statusLine}${linesOf(headers)}\r\n`, 'latin1');
   }
@@ -189,9 +241,9 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     const { status, headers } = head;
     const { keepAliveSeconds, isLast } = this.#connection;
     this.#hasBody = this.method !== 'HEAD' && allowsContent(status);
-    this.#isLast = isLast;
-    this.#given = head;
-    if (head === lastHead.head && !isLast && keepAliveSeconds === lastHead.keepAliveSeconds) {
+    this.#isLast ||= isLast;
+    this.#given = this.#isLast ? undefined : head;
+    if (this.#given !== undefined && head === lastHead.head && keepAliveSeconds === lastHead.keepAliveSeconds) {
       this.#head = lastHead.text;
       this.#hasHead = true;
       return;
@@ -221,7 +273,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     }
     this.#head = `${text}\r\n`;
     this.#hasHead = true;
-    if (hasDate && hasLength && connection === undefined && !isLast) {
+    if (hasDate && hasLength && connection === undefined && !this.#isLast) {
       lastHead.head = head;
       lastHead.keepAliveSeconds = keepAliveSeconds;
       lastHead.text = this.#head;
@@ -231,12 +283,21 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
 
   flush(): void {
     if (this.#head === undefined) return;
+    if (this.#held !== undefined) {
+      this.#held.isFlushed = true;
+      return;
+    }
     this.#socket.write(this.#head, 'latin1');
     this.#head = undefined;
   }
 
   write(piece: Buffer): boolean {
     if (!this.#hasBody || piece.length === 0) return true;
+    if (this.#held !== undefined) {
+      this.#held.pieces.push(piece);
+      this.#held.bytes += piece.length;
+      return this.#held.bytes < HELD_BYTES;
+    }
     const socket = this.#socket;
     const before = this.#isChunked ? `${this.#head ?? ''}${piece.length.toString(16)}\r\n` : this.#head;
     this.#head = undefined;
@@ -252,7 +313,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
 
   /** @returns Head and piece in one: those that were joined last, if they are the same. */
   #joined(head: string, piece: Buffer): Buffer {
-    if (this.#given !== lastHead.head) return joined(head, piece);
+    if (this.#given === undefined || this.#given !== lastHead.head) return joined(head, piece);
     if (lastHead.piece !== piece || lastHead.bytes === undefined) {
       lastHead.piece = piece;
       lastHead.bytes = joined(head, piece);
@@ -279,14 +340,20 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
 
   end(trailers: RawHeaders = []): void {
     if (this.#hasEnded || this.#socket.destroyed) return;
+    this.#hasEnded = true;
+    if (this.#held === undefined) this.#finish(trailers);
+    else this.#held.trailers = trailers;
+  }
+
+  #finish(trailers: RawHeaders): void {
     this.flush();
     if (this.#isChunked) this.#socket.write(`0\r\n${linesOf(sendableTrailers(trailers))}\r\n`, 'latin1');
-    this.#hasEnded = true;
     this.#connection.onWritten(this.#isLast);
   }
 
   abort(): void {
-    this.#socket.destroy();
+    if (this.#held === undefined) this.#socket.destroy();
+    else this.#held.isBroken = true;
   }
 
   discardBody(): void {
@@ -294,6 +361,10 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   }
 
   onDrain(listener: () => void): void {
+    if (this.#held !== undefined) {
+      this.#held.onDrain = listener;
+      return;
+    }
     const done = (): void => {
       this.#socket.off('drain', done);
       this.#socket.off('close', done);
@@ -315,6 +386,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
 
   /** Handles a connection that was closed before the answer was complete. */
   closed(): void {
+    this.#held?.onDrain?.();
     for (const listener of this.#onClose.values()) listener();
   }
 }

@@ -119,7 +119,11 @@ export function fieldName(text: string): FieldName {
 
 /** Returns whether the recogniser handles a line of the name. */
 export function isFieldRecognised({ isConnection, isRecognised }: FieldName, value: string): boolean {
-  return isConnection ? value.toLowerCase() === 'keep-alive' : isRecognised;
+  return isConnection ? isConnectionOption(value.toLowerCase()) : isRecognised;
+}
+
+function isConnectionOption(value: string): boolean {
+  return value === 'keep-alive' || value === 'close';
 }
 
 /** Returns whether it does, or the field frames a body, whatever it says. */

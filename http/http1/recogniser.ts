@@ -1,8 +1,8 @@
 /**
  * Recognises the requests that can be answered without a parser: GET and HEAD
- * in HTTP/1.1, whole, strictly well-formed, without a body and without a word
- * about the connection. Whatever it does not recognise is for `node:http`;
- * refusing everything would change nothing but the time that answers take.
+ * in HTTP/1.1, whole, strictly well-formed, without a body and without a word about the connection, but that it is to
+ * be kept or closed. Whatever it does not recognise is for `node:http`; refusing everything would change nothing but
+ * the time that answers take.
  *
  * It never looks at a byte behind the head. That is safe because nothing that it
  * recognises has a body (RFC 9112, section 6.3, rule 7).
@@ -20,7 +20,7 @@ import { type FieldName, isFieldFraming, isFieldRecognised, line, readLine } fro
 import { HeadProgress } from './head-progress.ts';
 
 /** A header section that was met before. */
-export interface Section extends RepeatedSection {
+export interface Section extends RepeatedSection, ParsedSection {
   /** As it came, from the first name to the last line's end. */
   readonly text: string;
   /** The section and the empty line after it, once it was met again. */
@@ -198,9 +198,9 @@ export class Recogniser implements TargetBytes {
     }
     // A slice would hold everything that came with it, and so would the names and values that are slices of it.
     const text = printableCopy(lines);
-    const headers = text === undefined ? undefined : parseRecognised(text, maxLines);
-    if (text === undefined || headers === undefined) return undefined;
-    const section: Section = { text, headers, memory: undefined, bytes: undefined };
+    const parsed = text === undefined ? undefined : parseLines(text, maxLines, isFieldRecognised);
+    if (text === undefined || parsed === undefined) return undefined;
+    const section: Section = { text, ...parsed, memory: undefined, bytes: undefined };
     if (isRemembered) this.#sections.set(text, section);
     return section;
   }
@@ -220,19 +220,20 @@ function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
 
 /** @returns Names and values as `node:http` would give them, or `undefined`. */
 export function parseSection(lines: string, maxLines: number): RawHeaders | undefined {
-  return isPrintable(lines) ? parseRecognised(lines, maxLines) : undefined;
+  return isPrintable(lines) ? parseLines(lines, maxLines, isFieldRecognised)?.headers : undefined;
 }
 
-/**
- * @returns Likewise, for a section that may frame a body: by Content-Length or Transfer-Encoding, whatever they say.
- */
-export function parseFramedSection(lines: string, maxLines: number): RawHeaders | undefined {
+/** Header section as `node:http` would give it. */
+export interface ParsedSection {
+  readonly headers: RawHeaders;
+  /** True if it asks for the connection to be closed behind the answer (RFC 9112, section 9.6). */
+  readonly isLast: boolean;
+}
+
+/** @returns A section that may frame a body: by Content-Length or Transfer-Encoding, whatever they say. */
+export function parseFramedSection(lines: string, maxLines: number): ParsedSection | undefined {
   const text = printableCopy(lines);
   return text === undefined ? undefined : parseLines(text, maxLines, isFieldFraming);
-}
-
-function parseRecognised(lines: string, maxLines: number): RawHeaders | undefined {
-  return parseLines(lines, maxLines, isFieldRecognised);
 }
 
 /** @param lines - Printable, each as `readLine` has it. */
@@ -240,16 +241,18 @@ function parseLines(
   lines: string,
   maxLines: number,
   isTaken?: (name: FieldName, value: string) => boolean,
-): RawHeaders | undefined {
+): ParsedSection | undefined {
   const headers: string[] = [];
+  let isLast = false;
   for (let at = 0; at < lines.length; at = line.next) {
     if (headers.length >= maxLines * 2 || !readLine(lines, at)) return undefined;
     const { name, from, to } = line;
     const value = lines.slice(from, to);
     if (isTaken?.(name, value) === false) return undefined;
+    if (name.isConnection) isLast ||= value.toLowerCase() === 'close';
     headers.push(name.text, value);
   }
-  return headers;
+  return { headers, isLast };
 }
 
 /**
@@ -261,7 +264,7 @@ export function beginsWithSoundHead(text: string, maxLines: number): boolean {
   const lineEnd = text.indexOf('\r\n');
   if (headEnd < 0 || !SOUND_REQUEST_LINE.test(text.slice(0, lineEnd))) return false;
   const lines = text.slice(lineEnd + 2, headEnd + 2);
-  const headers = isPrintable(lines) ? parseLines(lines, maxLines) : undefined;
+  const headers = isPrintable(lines) ? parseLines(lines, maxLines)?.headers : undefined;
   if (headers === undefined) return false;
   const lengths = fieldLines(headers, 'content-length');
   const codings = fieldLines(headers, 'transfer-encoding');

@@ -52,15 +52,16 @@ export class Http1Server {
   }
 
   /**
-   * Takes a connection that has just been accepted, or decrypted. @param hasServed - Whether it comes back from
-   * `node:http`.
+   * Takes a connection that has just been accepted, or decrypted.
+   *
+   * @param unread - Present if it comes back from `node:http`: what was read already, to be read again.
    */
-  accept(socket: Socket, wire: ConnectionHandoff, hasServed = false): void {
+  accept(socket: Socket, wire: ConnectionHandoff, unread?: Buffer): void {
     if (this.closing) {
-      wire.handOff(socket);
+      wire.handOff(socket, unread);
       return;
     }
-    this.#connections.add(new Http1Connection(this, socket, wire, hasServed));
+    this.#connections.add(new Http1Connection(this, socket, wire, unread));
   }
 
   /** @returns An exchange for a request, to be given back by `reuse` unless that has claimed it. */

@@ -1,6 +1,7 @@
 /**
  * Requests that are not GET or HEAD and have arrived as a whole, body included: in HTTP/1.1, strictly well-formed, and
- * without a word about the connection (http/http1/recogniser.ts). Whatever is not found here is for `node:http`.
+ * of the connection with no word but that it is to be kept or closed (http/http1/recogniser.ts). Whatever is not found
+ * here is for `node:http`.
  *
  * Most bodies are as small as that. Nothing of such a request is still to come while it is answered, so an early answer
  * leaves nothing unread.
@@ -16,6 +17,8 @@ export interface WholeRequest {
   readonly method: string;
   readonly target: string;
   readonly headers: RawHeaders;
+  /** True if it asks for the connection to be closed behind the answer. */
+  readonly isLast: boolean;
   /** Absent: it announces none. */
   readonly body: WholeBody | undefined;
   /** Offset at which the next request begins. */
@@ -49,9 +52,9 @@ export function wholeRequest(text: string, { maxBytes, maxLines }: WholeRequestB
   const [{ length }, method = '', target = ''] = line;
   const headEnd = text.indexOf('\r\n\r\n', length);
   if (headEnd < 0 || headEnd + 4 > maxBytes) return undefined;
-  const headers = parseFramedSection(text.slice(length, headEnd + 2), maxLines);
-  const content = headers && contentOf(headers, text, headEnd + 4, maxBytes);
-  return content && headers && { method, target, headers, ...content };
+  const section = parseFramedSection(text.slice(length, headEnd + 2), maxLines);
+  const content = section && contentOf(section.headers, text, headEnd + 4, maxBytes);
+  return content && section && { method, target, ...section, ...content };
 }
 
 /** @returns `undefined` where a part of it is still to come, or another reader could see another end. */

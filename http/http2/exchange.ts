@@ -158,6 +158,11 @@ export class StreamExchange implements ServerExchange, PreparedSink, StreamListe
     return false;
   }
 
+  /** Answers of streams need not wait for others. */
+  get awaitsTurn(): boolean {
+    return false;
+  }
+
   get isClosed(): boolean {
     return this.#stream.isClosed;
   }

@@ -49,9 +49,10 @@ export interface ListenerOptions {
    * nothing to do with the connection from then on.
    * Absent: all connections are handed over at once.
    *
-   * A connection can come back: with `hasServed` set, and at the beginning of a request.
+   * A connection can come back, between two requests: with what was read already, to be read again. Its end may have
+   * been read as well.
    */
-  readonly onConnection?: ((socket: Socket, wire: ConnectionHandoff, hasServed: boolean) => void) | undefined;
+  readonly onConnection?: ((socket: Socket, wire: ConnectionHandoff, unread?: Buffer) => void) | undefined;
   /** Answers every request, and never rejects. */
   readonly onRequest: (exchange: NodeExchange) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
@@ -184,7 +185,9 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
       if (pipelines.watch(socket)) {
         closeGently(socket, pipelines);
         if (options.allowHalfOpen) {
-          socket.once('end', () => closeWhenSilent(socket, () => pipelines.unfinished(socket).length > 0));
+          const onEnd = (): void => closeWhenSilent(socket, () => pipelines.unfinished(socket).length > 0);
+          if (socket.readableEnded) setImmediate(onEnd);
+          else socket.once('end', onEnd);
         }
       }
       const line = unread && writtenAnew(unread);
@@ -193,26 +196,25 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
         return;
       }
       if (line?.method !== undefined) methods.set(socket, line.method);
-      if (unread !== undefined) socket.unshift(line?.bytes ?? unread);
-      reading.begin(socket);
+      reading.begin(socket, line?.bytes ?? unread);
     },
     reject: turnAway,
   };
   /** @param unread - From where a request begins. */
   const readOn = (socket: Socket, unread: Buffer): void => {
-    if (unread.length > 0) socket.unshift(unread);
-    if (onConnection === undefined) wire.handOff(socket);
-    else onConnection(socket, wire, true);
+    if (onConnection === undefined) wire.handOff(socket, unread);
+    else onConnection(socket, wire, unread);
   };
   server.on(accepting, (socket: Socket) => {
     if (sessions?.take(socket as TLSSocket)) return;
     if (onConnection === undefined) wire.handOff(socket);
-    else onConnection(socket, wire, false);
+    else onConnection(socket, wire);
   });
   if (options.admits) admitOnly(server, options.admits); // before TLS, which costs more than all else
   const proxied = options.proxied && expectProxyHeaders(server, options.proxied);
   server.on('connect', (_request, socket) => {
     reading.left(socket as Socket);
+    reading.release(socket as Socket);
     turnAway(socket, new HttpError('method_not_implemented', 'CONNECT'));
   });
   server.on('clientError', (error: ParserError, socket) => {
@@ -246,6 +248,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
   });
   const upgraded = new Set<Duplex>();
   const answerUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    if (isSwitch(request) || stream.writableEnded) reading.release(request.socket);
     if (stream.destroyed || stream.writableEnded) return; // an answer before it was the last one
     if (isSwitch(request)) {
       upgraded.add(stream);
@@ -274,10 +277,10 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     pipelines.add(socket, response, isSafe(request.method), () => begin(request, response));
   };
   server.on('upgrade', (request, stream, head) => {
-    reading.left(request.socket);
+    const unread = Buffer.concat([head, reading.left(request.socket)]);
     const before = pipelines.unfinished(request.socket).at(-1);
-    if (before === undefined) answerUpgrade(request, stream, head);
-    else before.once('close', () => answerUpgrade(request, stream, head));
+    if (before === undefined) answerUpgrade(request, stream, unread);
+    else before.once('close', () => answerUpgrade(request, stream, unread));
   });
   await bind(server, address, options.reusePort ?? false);
   return {

@@ -85,6 +85,11 @@ export class NodeExchange extends NodeRequest implements ServerExchange {
     return this.response.writableLength === 0;
   }
 
+  get awaitsTurn(): boolean {
+    const { destroyed, socket, writableFinished } = this.response;
+    return socket === null && !destroyed && !writableFinished;
+  }
+
   get isClosed(): boolean {
     const { destroyed, socket } = this.response;
     return destroyed || socket?.writableEnded === true;

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** Requests of one connection that are answered at a time. */
-const MAX_AT_ONCE = 16;
+export const MAX_AT_ONCE = 16;
 
 interface Turn {
   readonly response: ServerResponse;

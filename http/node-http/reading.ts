@@ -52,8 +52,11 @@ export class NodeReading {
     if (!this.#feeds.has(socket)) this.#feeds.set(socket, new Feed(socket, this.#options));
   }
 
-  /** @param socket - One that is watched. */
-  begin(socket: Socket): void {
+  /**
+   * @param socket - One that is watched.
+   * @param unread - Read before what the socket reads: its end may have been read already, and nothing be put back.
+   */
+  begin(socket: Socket, unread?: Buffer): void {
     const before = EVENTS.map((event) => new Set(socket.listeners(event)));
     keepFromParser(socket);
     for (const reader of this.#readers) reader.call(this.#server, socket);
@@ -66,6 +69,9 @@ export class NodeReading {
     this.#added.set(socket, added);
     onMessageBegin(socket, () => this.#options.onRequestStart(socket));
     reportSwallowedErrors(socket);
+    const feed = this.#feeds.get(socket);
+    if (unread !== undefined && unread.length > 0) feed?.take(unread);
+    if (socket.readableEnded) feed?.end();
   }
 
   /** The parser has read the head of a request. */
@@ -80,7 +86,9 @@ export class NodeReading {
 
   /** Stops reading, between two requests. Its parser is freed as when a connection closes. */
   end(socket: Socket): void {
-    this.#feeds.get(socket)?.stop();
+    const feed = this.#feeds.get(socket);
+    feed?.stop();
+    feed?.release();
     for (const [event, listener] of this.#added.get(socket) ?? []) {
       // After an Upgrade it has gone already, and listens to some events still.
       if (event === 'close' && socket.listeners(event).includes(listener)) listener.call(socket);
@@ -91,11 +99,28 @@ export class NodeReading {
     if (socket.readableFlowing === false) socket.resume();
   }
 
-  /** `node:http` has left the connection, and what it has not read of it is in its stream. */
-  left(socket: Socket): void {
-    const rest = this.#feeds.get(socket)?.stop();
-    for (const [event, listener] of this.#added.get(socket) ?? []) if (event === 'data') socket.off(event, listener);
-    if (rest !== undefined && rest.length > 0) socket.unshift(rest);
+  /**
+   * Takes note that `node:http` has left the connection, with answers that it still writes. Nothing more is read, until
+   * `release` or `end`.
+   *
+   * @returns What it has not read of what has come.
+   */
+  left(socket: Socket): Buffer {
+    const feed = this.#feeds.get(socket);
+    const rest = feed?.stop();
+    feed?.hold();
+    for (const [event, listener] of this.#added.get(socket) ?? []) {
+      if (event === 'data' || event === 'end') socket.off(event, listener);
+      // It has removed this one, by which those answers go on.
+      if (event === 'drain' && !socket.listeners('drain').includes(listener)) socket.on('drain', listener);
+    }
+    return rest ?? Buffer.alloc(0);
+  }
+
+  /** Other code reads the connection that `node:http` has left. */
+  release(socket: Socket): void {
+    this.#feeds.get(socket)?.release();
+    socket.read(0); // or that the other side goes would be noticed late
   }
 
   /** The parser is given nothing more, and what follows is dropped. */
@@ -105,11 +130,11 @@ export class NodeReading {
 
   #inPieces(socket: Socket, event: string, listener: Listener): Listener {
     const feed = this.#feeds.get(socket);
-    if (event !== 'data' || feed === undefined) return listener;
-    socket.off('data', listener);
-    const take = feed.begin(listener) as Listener;
-    socket.on('data', take);
-    return take;
+    if ((event !== 'data' && event !== 'end') || feed === undefined) return listener;
+    socket.off(event, listener);
+    const own = (event === 'data' ? feed.begin(listener) : feed.ending(listener)) as Listener;
+    socket.on(event, own);
+    return own;
   }
 }
 
@@ -127,8 +152,14 @@ class Feed {
   #at = 0;
   /** True if other code has paused the connection. */
   #isPaused = false;
+  /** True while nothing may be read, though other code resumes the connection. */
+  #isHeld = false;
   #isParsing = false;
   #isScheduled = false;
+  /** Tells the parser that nothing follows. */
+  #onEnd: (() => void) | undefined;
+  /** True if nothing follows what is not parsed yet. */
+  #hasEnded = false;
 
   constructor(socket: Socket, options: NodeReadingOptions) {
     this.#socket = socket;
@@ -141,6 +172,7 @@ class Feed {
       return this.#pause();
     };
     socket.resume = () => {
+      if (this.#isHeld) return socket;
       this.#isPaused = false;
       if (this.packet === undefined) return this.#resume();
       this.#goOnLater();
@@ -152,20 +184,50 @@ class Feed {
     this.#parse = parse;
     this.framing = new NodeFraming(this.#options);
     this.#isPaused = false;
-    return (packet) => {
-      turns.hasRead(packet.length);
-      this.packet = this.packet === undefined ? packet : Buffer.concat([this.packet.subarray(this.#at), packet]);
-      this.#at = 0;
-      this.#goOn();
-    };
+    this.#hasEnded = false;
+    return this.take;
+  }
+
+  /** @param end - Of the parser. @returns It, for when all that came before is parsed. */
+  ending(end: () => void): () => void {
+    this.#onEnd = end.bind(this.#socket);
+    return this.end;
+  }
+
+  readonly take = (packet: Buffer): void => {
+    turns.hasRead(packet.length);
+    this.packet = this.packet === undefined ? packet : Buffer.concat([this.packet.subarray(this.#at), packet]);
+    this.#at = 0;
+    this.#goOn();
+  };
+
+  readonly end = (): void => {
+    this.#hasEnded = true;
+    if (this.packet === undefined) this.#finish();
+  };
+
+  #finish(): void {
+    const onEnd = this.#onEnd;
+    this.#onEnd = undefined;
+    onEnd?.();
   }
 
   /** @returns What is not parsed. */
   stop(): Buffer | undefined {
     const rest = this.packet?.subarray(this.#at);
     this.#parse = undefined;
+    this.#onEnd = undefined;
     this.packet = undefined;
     return rest;
+  }
+
+  hold(): void {
+    this.#isHeld = true;
+    this.#pause();
+  }
+
+  release(): void {
+    this.#isHeld = false;
   }
 
   drop(): void {
@@ -200,6 +262,7 @@ class Feed {
     }
     if (this.packet === undefined) {
       this.#readOn();
+      if (this.#hasEnded) this.#finish();
     } else {
       this.#pause();
       if (!this.#isPaused) this.#goOnLater();

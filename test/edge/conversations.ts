@@ -355,8 +355,17 @@ export function missingKinds(all: readonly Conversation[]): string[] {
 
 const GOOD: Turn = { bytes: MARKER, cuts: [], methods: ['GET'] };
 
-/** Brings into the store what the good requests of `oddConversations` ask for. */
-export const WARMING_ODD: Conversation = { turns: [GOOD] };
+const PLAIN_GET = /^GET ([^ \r\n]+) HTTP\/1\.1\r\nHost: site\.test\r\n\r\n/;
+
+/**
+ * Brings into the store what requests of `oddConversations` ask for: else it is a matter of time which of them joins a
+ * fetch.
+ */
+export const WARMING_ODD: readonly Conversation[] = [MARKER, ...ODD_SHAPES].flatMap((bytes) => {
+  const target = PLAIN_GET.exec(bytes)?.[1];
+  if (target === undefined) return [];
+  return [{ turns: [{ ...GOOD, bytes: MARKER.replace('/marker', () => target) }] }];
+});
 
 /** The odd shapes: alone, after a good request, behind and in front of one, and cut at every byte. */
 export function oddConversations(): Conversation[] {

@@ -45,7 +45,7 @@ async function overHttp1(t: Test, handler: Handler, isRecognised: boolean, isPre
   const { address, close } = await listen(STARTED, {
     address: '127.0.0.1:0',
     limits,
-    ...(isRecognised && { onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed) }),
+    ...(isRecognised && { onConnection: (socket, wire, unread) => front.accept(socket, wire, unread) }),
     onRequest: (exchange) => {
       if (isRecognised) t.fail('not recognised');
       handler(exchange);

@@ -63,7 +63,7 @@ for (const [what, text] of [
   ['a body', `GET / HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`],
   ['chunks', `GET / HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`],
   ['an upgrade', `GET / HTTP/1.1\r\n${HOST}Upgrade: h2c\r\n\r\n`],
-  ['an end of the connection', `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
+  ['two connection options', `GET / HTTP/1.1\r\n${HOST}Connection: close, x\r\n\r\n`],
   ['more lines than allowed', `GET / HTTP/1.1\r\n${HOST}${'X: y\r\n'.repeat(5)}\r\n`],
   ['more bytes than allowed', `GET / HTTP/1.1\r\n${HOST}X: ${'y'.repeat(1_000)}\r\n\r\n`],
   ['half a head', `GET / HTTP/1.1\r\n${HOST}`],

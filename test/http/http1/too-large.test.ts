@@ -38,12 +38,12 @@ async function start(t: Test, hasFront: boolean) {
     limits: LIMITS,
     onRefused: ({ code }) => seen.refused.push(code),
     onConnection: hasFront
-      ? (socket, wire, hasServed) => {
+      ? (socket, wire, unread) => {
           const handOff: typeof wire.handOff = (...args) => {
             seen.handedOff++;
             wire.handOff(...args);
           };
-          front.accept(socket, { ...wire, handOff }, hasServed);
+          front.accept(socket, { ...wire, handOff }, unread);
         }
       : undefined,
     onRequest: (exchanged) => answerWhole(exchanged, 200),

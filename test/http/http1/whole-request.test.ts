@@ -59,7 +59,7 @@ for (const [what, text] of [
   ['trailers', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n`],
   ['a chunk that is too long', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n`],
   ['Expect', `POST / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx`],
-  ['the end of the connection', `POST / HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 1\r\n\r\nx`],
+  ['two connection options', `POST / HTTP/1.1\r\n${HOST}Connection: close, x\r\nContent-Length: 1\r\n\r\nx`],
   ['Upgrade', `POST / HTTP/1.1\r\n${HOST}Upgrade: h2c\r\nContent-Length: 1\r\n\r\nx`],
   ['bare LF', `POST / HTTP/1.1\n${HOST}Content-Length: 1\n\nx`],
   ['a space before the colon', `POST / HTTP/1.1\r\n${HOST}Content-Length : 1\r\n\r\nx`],
@@ -87,7 +87,7 @@ async function start(t: Test, onRequest: (exchange: ServerExchange) => void) {
   const listener = await listen(STARTED, {
     address: '127.0.0.1:0',
     limits,
-    onConnection: (socket, wire, hasServed) => front.accept(socket, wire, hasServed),
+    onConnection: (socket, wire, unread) => front.accept(socket, wire, unread),
     onRequest: (exchange) => {
       seen.byNode++;
       onRequest(exchange);
