@@ -8,10 +8,11 @@ import { control } from './control.ts';
 import { purge } from './purge.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
+import { status } from './status.ts';
 import { token } from './token.ts';
 import { where } from './where.ts';
 
-export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, control, where];
+export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, status, control, where];
 
 /** Help of the program itself. */
 export const HELP: string = [

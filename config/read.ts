@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { problemWithout, readYaml, type Source } from './document.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { problemsOf } from './issues.ts';
 import { includeJsonSchema, type JsonSchema, regionJsonSchema, siteJsonSchema } from './json-schema.ts';
 import { realPath, siblingPath } from './path.ts';
@@ -91,12 +92,13 @@ export function assembleRegion(reading: RegionReading): RegionConfig {
   if (!reading.body) throw new TypeError(`${reading.file} has problems`);
   const body = reading.body.config;
   const foreign = reading.linkedRegions.flatMap((linkedRegion) => linkedRegion?.config.shields ?? []);
-  return {
+  const region: RegionConfig = {
     ...body,
     file: reading.file,
     sites: reading.sites.map(({ config }) => config),
     reachableShields: [...body.shields, ...foreign],
   };
+  return { ...region, fingerprint: fingerprintOf(region) };
 }
 
 /** Reads a site that is served on its own: `name`, `hosts` and `origin` may be left to the command line. */

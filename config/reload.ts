@@ -133,8 +133,8 @@ function addressOf(node: EdgeConfig | ShieldConfig, key: (typeof ADDRESS_KEYS)[n
 }
 
 function changesBetween(before: RegionConfig, after: RegionConfig): string[] {
-  const { reachableShields: shieldsBefore, ...fileBefore } = before;
-  const { reachableShields: shieldsAfter, ...fileAfter } = after;
+  const { reachableShields: shieldsBefore, fingerprint: _, ...fileBefore } = before;
+  const { reachableShields: shieldsAfter, fingerprint: __, ...fileAfter } = after;
   const changes = [...new Set(changedPaths(fileBefore, fileAfter, []).map(keyOf))];
   // The region's own shields have keys of their own; what is left is the other region's file.
   const foreignBefore = shieldsBefore.slice(before.shields.length);

@@ -3,9 +3,27 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
+import type { NodeProgress } from './progress.ts';
 
 /** `unknown`: the node has no control listener that could be asked. */
 export type NodeState = 'up' | 'down' | 'unknown';
+
+/** A node, or a worker of an edge, as it has reported itself to the control nodes. */
+export interface MemberEntry {
+  readonly name: string;
+  /** Whether it follows the journal at the moment. */
+  readonly connected: boolean;
+  /** Number of the newest purge that it has applied. */
+  readonly applied: number;
+  /** Purges that it has yet to apply. */
+  readonly lag: number;
+  /** Version of Seawall; null where it has not said. */
+  readonly version: string | null;
+  /** Whether it runs the config of this control node's files; null where that is not known. */
+  readonly config: 'same' | 'other' | null;
+  /** When it was started; null where it has not said. */
+  readonly since: string | null;
+}
 
 export interface NodeEntry {
   readonly name: string;
@@ -14,6 +32,8 @@ export interface NodeEntry {
   readonly tier: string;
   readonly control?: string;
   readonly state: NodeState;
+  /** Itself, or its workers. */
+  readonly members: readonly MemberEntry[];
 }
 
 export interface RegionEntry {
@@ -26,11 +46,31 @@ export interface NodeList {
   read(): Promise<readonly RegionEntry[]>;
 }
 
+export interface NodeListSources {
+  readonly progress: () => readonly NodeProgress[];
+  /** Highest number in the journal. */
+  readonly newest: () => number;
+}
+
 /** @param isUp - Whether the control listener at HOST:PORT answers. */
 export function createNodeList(
   regions: readonly RegionConfig[],
   isUp: (address: string) => Promise<boolean>,
+  { progress, newest }: NodeListSources,
 ): NodeList {
+  function membersOf({ fingerprint }: RegionConfig, node: string): MemberEntry[] {
+    const own = progress().filter(({ name }) => name === node || name.startsWith(`${node}#`));
+    return own.map(({ name, connected, seq, about }) => ({
+      name,
+      connected,
+      applied: seq,
+      lag: Math.max(0, newest() - seq),
+      version: about?.version ?? null,
+      config: about?.config && fingerprint ? (about.config === fingerprint ? 'same' : 'other') : null,
+      since: about?.since ?? null,
+    }));
+  }
+
   let reading: Promise<readonly RegionEntry[]> | undefined;
 
   async function stateOf(control: string | undefined): Promise<NodeState> {
@@ -41,27 +81,32 @@ export function createNodeList(
 
   async function ask(): Promise<readonly RegionEntry[]> {
     return Promise.all(
-      regions.map(async ({ region, edges, shields }) => ({
-        region,
-        // One by one by name: a region also holds the tiers' secret.
-        nodes: await Promise.all([
-          ...edges.map(async ({ name, listen, tier, control }) => ({
-            name,
-            role: 'edge' as const,
-            listen,
-            tier,
-            ...(control !== undefined && { control }),
-            state: await stateOf(control),
-          })),
-          ...shields.map(async ({ name, tier, control }) => ({
-            name,
-            role: 'shield' as const,
-            tier,
-            ...(control !== undefined && { control }),
-            state: await stateOf(control),
-          })),
-        ]),
-      })),
+      regions.map(async (config) => {
+        const { region, edges, shields } = config;
+        return {
+          region,
+          // One by one by name: a region also holds the tiers' secret.
+          nodes: await Promise.all([
+            ...edges.map(async ({ name, listen, tier, control }) => ({
+              name,
+              role: 'edge' as const,
+              listen,
+              tier,
+              ...(control !== undefined && { control }),
+              state: await stateOf(control),
+              members: membersOf(config, name),
+            })),
+            ...shields.map(async ({ name, tier, control }) => ({
+              name,
+              role: 'shield' as const,
+              tier,
+              ...(control !== undefined && { control }),
+              state: await stateOf(control),
+              members: membersOf(config, name),
+            })),
+          ]),
+        };
+      }),
     );
   }
 

@@ -121,11 +121,6 @@ export async function startControl({
   const { journal } = stores;
   const audit = new AuditLog({ journal, node: control.name, file: stores.auditFile, now: wallNow, log });
   const probe = await components.start('probe', createProbe);
-  const nodes = await components.start('node list', () => ({ current: createNodeList(regions, probe.isUp) }), {
-    update: (part, next) => {
-      part.current = createNodeList(next, probe.isUp);
-    },
-  });
   const dryRun = await components.start('dry runs', () => createDryRun(control.name));
   const progress: Progress = await components.start(
     'progress',
@@ -139,6 +134,12 @@ export async function startControl({
       }),
     { update: (part, next) => part.setNodes(namesOf(next)) },
   );
+  const sources = { progress: () => progress.nodes(), newest: () => journal.state().newest };
+  const nodes = await components.start('node list', () => ({ current: createNodeList(regions, probe.isUp, sources) }), {
+    update: (part, next) => {
+      part.current = createNodeList(next, probe.isUp, sources);
+    },
+  });
   const metrics = new ControlMetrics(control.name, {
     journal: () => journal.state(),
     isWritable: () => journal.isWritable,

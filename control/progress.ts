@@ -8,7 +8,7 @@
 
 import type { JournalState } from '../journal/journal.ts';
 import { isInHistory, type JournalPosition } from '../journal/terms.ts';
-import type { AppliedReport } from '../journal/wire.ts';
+import type { AppliedReport, NodeAbout } from '../journal/wire.ts';
 import { type EpochMs, LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 
 /** A node that a region file names: one whose word counts for a receipt. */
@@ -25,6 +25,8 @@ export interface NodeProgress extends KnownNode {
   readonly seq: number;
   /** Milliseconds since the epoch. */
   readonly reportedAt: number | undefined;
+  /** Undefined until it has said so. */
+  readonly about: NodeAbout | undefined;
 }
 
 /** One node's part in a receipt. */
@@ -56,6 +58,7 @@ interface NodeState {
   expectedUntil: MonotonicMs;
   /** Its latest report. */
   last: JournalPosition | undefined;
+  about: NodeAbout | undefined;
   /** Place in the list of purges of the first one that it has not applied. */
   next: number;
 }
@@ -113,6 +116,7 @@ export class Progress {
           calls: 0,
           expectedUntil: LONG_AGO,
           last: undefined,
+          about: undefined,
           next: this.#forgotten,
         });
       }
@@ -123,7 +127,8 @@ export class Progress {
   nodes(): NodeProgress[] {
     return this.#nodes.map((node) => {
       const state = this.#states.get(node.name);
-      return { ...node, connected: this.#isConnected(state), seq: state?.seq ?? 0, reportedAt: state?.reportedAt };
+      const { seq = 0, reportedAt, about } = state ?? {};
+      return { ...node, connected: this.#isConnected(state), seq, reportedAt, about };
     });
   }
 
@@ -149,11 +154,12 @@ export class Progress {
    * Records the position that a node reports. Reports of unknown nodes and of other histories of the journal are
    * ignored.
    */
-  report({ node, ...position }: AppliedReport): void {
+  report({ node, about, ...position }: AppliedReport): void {
     const state = this.#states.get(node);
     if (state === undefined) return;
     state.reportedAt = this.#options.now();
     state.last = position;
+    state.about = about ?? state.about;
     if (this.#isKnown(position)) {
       this.#reached(node, state, position.seq);
       return;

@@ -11,6 +11,7 @@
 import { PassThrough } from 'node:stream';
 import type { JournalClient } from './client.ts';
 import { JournalError } from './errors.ts';
+import type { NodeAbout } from './wire.ts';
 
 export interface ReporterOptions {
   readonly client: Pick<JournalClient, 'report'>;
@@ -23,6 +24,8 @@ export interface ReporterOptions {
    * follow, calls are the sign that it is there.
    */
   readonly staysOpen?: boolean;
+  /** Returns the node's description of itself, for the first line of each call. */
+  readonly about?: () => NodeAbout;
   /** Called with the reason when a call fails; its last report is sent again. */
   readonly problem?: (error: Error) => void;
 }
@@ -45,13 +48,14 @@ interface Report {
   readonly identity: string;
 }
 
-export function startReporter({ client, node, wait, staysOpen = false, problem }: ReporterOptions): Reporter {
+export function startReporter({ client, node, wait, staysOpen = false, about, problem }: ReporterOptions): Reporter {
   const closing = new AbortController();
   /** Latest report, confirmed or not. */
   let last: Report | undefined;
   /** The same, while it has not been written to a call. */
   let newest: Report | undefined;
   let lines: PassThrough | undefined;
+  let isFirst = true;
   let sending = Promise.resolve();
   let isSending = false;
 
@@ -60,7 +64,9 @@ export function startReporter({ client, node, wait, staysOpen = false, problem }
 
   const write = (): void => {
     if (newest === undefined || lines === undefined || lines.writableNeedDrain) return;
-    lines.write(`${JSON.stringify({ node, ...newest })}\n`);
+    const description = isFirst && about !== undefined ? { about: about() } : {};
+    isFirst = false;
+    lines.write(`${JSON.stringify({ node, ...newest, ...description })}\n`);
     newest = undefined;
   };
 
@@ -72,6 +78,7 @@ export function startReporter({ client, node, wait, staysOpen = false, problem }
     body.on('error', () => undefined); // the request fails as well, and says so
     body.on('drain', write);
     lines = body;
+    isFirst = true;
     write();
     const end = async (): Promise<void> => {
       await pause(CALL_MS, signal);

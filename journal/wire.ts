@@ -11,7 +11,8 @@
  *
  * tells how far a node has got, in lines `{"node": NAME, "identity": ID, "seq": N}`
  * of the same type, ID again being that of the term of N. The call stays open for
- * a few seconds; it is answered 204 when it ends.
+ * a few seconds; it is answered 204 when it ends. The first line of a call may say
+ * more, `"about": {"version": "1.2.3", "config": "0123456789ab", "since": "2026-…Z"}`.
  *
  * Both carry the field by which nodes know each other (http/fields/tier-field.ts):
  *
@@ -49,8 +50,19 @@ export function appendedAnswer({ terms }: JournalState, appended: { first: numbe
   return { first, last, identity: identityOf(terms, last) };
 }
 
+/** Description of a node by itself. */
+export interface NodeAbout {
+  /** Version of Seawall. */
+  readonly version: string;
+  /** Fingerprint of its region's config. */
+  readonly config: string;
+  /** ISO 8601: when it was started. */
+  readonly since: string;
+}
+
 /** Progress report of a node. */
 export interface AppliedReport {
+  readonly about?: NodeAbout;
   readonly node: string;
   readonly identity: string;
   readonly seq: number;
@@ -112,9 +124,20 @@ export function readPurges(body: unknown): readonly [Purge, ...Purge[]] {
  * @throws {JournalError} `journal_bad_message` that names the field.
  */
 export function readAppliedReport(body: unknown): AppliedReport {
-  const { node, identity, seq } = fields(body, 'journal_bad_message');
+  const { node, identity, seq, about } = fields(body, 'journal_bad_message');
   if (typeof node !== 'string' || node === '') throw new JournalError('journal_bad_message', 'node');
   if (!isIdentity(identity)) throw new JournalError('journal_bad_message', 'identity');
   if (!isNumber(seq)) throw new JournalError('journal_bad_message', 'seq');
-  return { node, identity, seq };
+  return { node, identity, seq, ...(about !== undefined && { about: readAbout(about) }) };
+}
+
+const MAX_ABOUT_LENGTH = 64;
+
+function readAbout(value: unknown): NodeAbout {
+  const { version, config, since } = fields(value, 'journal_bad_message');
+  const isShort = (text: unknown): text is string => typeof text === 'string' && text.length <= MAX_ABOUT_LENGTH;
+  if (!isShort(version) || !isShort(config) || !isShort(since) || Number.isNaN(Date.parse(since))) {
+    throw new JournalError('journal_bad_message', 'about');
+  }
+  return { version, config, since };
 }

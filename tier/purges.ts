@@ -13,7 +13,9 @@ import { journalClients } from '../journal/clients.ts';
 import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
 import { startReporter } from '../journal/reporter.ts';
-import { instantNow } from '../lib/clock.ts';
+import type { NodeAbout } from '../journal/wire.ts';
+import { instantNow, wallNow } from '../lib/clock.ts';
+import { VERSION } from '../lib/version.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { PurgeOutbox } from './purge-outbox.ts';
 
@@ -55,13 +57,15 @@ export interface JournalFollowing extends Purging {
 /** Follows the journal from now on. In a network without one, a node keeps its purges to itself. */
 export function followPurges(node: PurgedNode, region: RegionConfig): JournalFollowing {
   let followed = settings(region);
+  let config = region.fingerprint ?? '';
+  const about = () => ({ version: VERSION, config, since: STARTED_AT });
   const outbox = new PurgeOutbox({
     append: async (purges) => (await following).append(purges),
     wait: pause,
     log: node.log,
   });
   const reached = (): void => outbox.flush();
-  let following = Promise.resolve(follow(node, followed, reached));
+  let following = Promise.resolve(follow(node, followed, { reached, about }));
   return {
     purge: async (purges) => (await following).purge(purges),
     async invalidate(purges) {
@@ -84,9 +88,10 @@ export function followPurges(node: PurgedNode, region: RegionConfig): JournalFol
       const before = following;
       const wanted = settings(next);
       node.ledger.leaseMs = leaseOf(wanted);
+      config = next.fingerprint ?? '';
       if (isDeepStrictEqual({ ...wanted, leaseMs: 0 }, { ...followed, leaseMs: 0 })) return;
       followed = wanted;
-      following = before.then(({ close }) => close()).then(() => follow(node, wanted, reached));
+      following = before.then(({ close }) => close()).then(() => follow(node, wanted, { reached, about }));
     },
     renew: () => void following.then(({ renew }) => renew()),
     async close() {
@@ -95,6 +100,9 @@ export function followPurges(node: PurgedNode, region: RegionConfig): JournalFol
     },
   };
 }
+
+/** Start of the process, or of the thread. */
+const STARTED_AT = new Date(wallNow()).toISOString();
 
 interface Settings {
   /** Addresses of the control nodes; none: the network has no journal. */
@@ -120,11 +128,16 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false });
 }
 
-/** @param onReached - Told when the journal is within reach again. */
-function follow(node: PurgedNode, wanted: Settings, onReached: () => void): Following {
+interface Calls {
+  /** Called when the journal is within reach again. */
+  readonly reached: () => void;
+  readonly about: () => NodeAbout;
+}
+
+function follow(node: PurgedNode, wanted: Settings, calls: Calls): Following {
   const { urls, secret } = wanted;
   node.ledger.leaseMs = leaseOf(wanted);
-  return urls.length === 0 ? withoutJournal(node) : followJournal(node, { urls, secret, onReached });
+  return urls.length === 0 ? withoutJournal(node) : followJournal(node, { urls, secret, ...calls });
 }
 
 const inOneThread = async (): Promise<void> => undefined;
@@ -149,7 +162,7 @@ const CATCH_UP_MS = 5_000;
 
 function followJournal(
   { member: node, ledger, log, everywhere = inOneThread }: PurgedNode,
-  { urls, secret, onReached }: Omit<Settings, 'leaseMs'> & { readonly onReached: () => void },
+  { urls, secret, reached: onReached, about }: Omit<Settings, 'leaseMs'> & Calls,
 ): Following {
   let reached = true;
   const clients = journalClients({ urls, secret, node });
@@ -161,7 +174,7 @@ function followJournal(
   // With several control nodes the loss of one that is not followed is no loss of the journal.
   const reportProblem = isShared ? {} : { problem };
   const reporters = clients.reports.map((client) =>
-    startReporter({ client, node, wait: pause, staysOpen: isShared, ...reportProblem }),
+    startReporter({ client, node, wait: pause, staysOpen: isShared, about, ...reportProblem }),
   );
   const follower = new Follower({
     target: ledger,

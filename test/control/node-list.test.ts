@@ -11,10 +11,11 @@ const REGION = {
 test('concurrent readers share one round of calls; a later reader starts another', async (t) => {
   const asked: string[] = [];
   const release = Promise.withResolvers<boolean>();
-  const list = createNodeList([REGION], (address) => {
+  const isUp = (address: string): Promise<boolean> => {
     asked.push(address);
     return release.promise;
-  });
+  };
+  const list = createNodeList([REGION], isUp, { progress: () => [], newest: () => 0 });
 
   const reads = [list.read(), list.read(), list.read()];
   release.resolve(true);

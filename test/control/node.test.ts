@@ -65,6 +65,7 @@ test('the control node reports which nodes answer, without the secret', async (t
     tier: '127.0.0.1:1',
     control: healthy.address,
     state: 'up',
+    members: [{ name: 'eu-1', connected: false, applied: 0, lag: 0, version: null, config: null, since: null }],
   });
 });
 

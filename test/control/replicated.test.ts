@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import tap, { type Test, test } from 'tap';
 import { Ledger } from '../../cache/ledger.ts';
 import { startControl } from '../../control/node.ts';
+import type { RegionEntry } from '../../control/node-list.ts';
 import type { Receipt } from '../../control/schemas.ts';
 import { openStore } from '../../control/store/open-store.ts';
 import type { StorePart } from '../../control/store/store.ts';
 import { StoreMonitor } from '../../control/store/store-monitor.ts';
+import { VERSION } from '../../lib/version.ts';
 import { nodeRegistry } from '../../telemetry/registry.ts';
 import { followPurges, type Purging } from '../../tier/purges.ts';
 import { newPrefix } from '../journal/etcd.ts';
@@ -48,9 +50,11 @@ function follow(
   { region }: Replicated,
   member: string,
   urls: readonly string[],
+  fingerprint: string | undefined = region.fingerprint,
 ): { purging: Purging; ledger: Ledger } {
   const ledger = new Ledger({ leaseMs: 60_000 });
-  const own = { ...region, control: undefined, purges: { ...region.purges, journal: [...urls] } };
+  const purges = { ...region.purges, journal: [...urls] };
+  const own = { ...region, control: undefined, purges, ...(fingerprint !== undefined && { fingerprint }) };
   const purging = followPurges({ member, ledger, log }, own);
   t.teardown(() => purging.close());
   return { purging, ledger };
@@ -72,6 +76,27 @@ test('a purge at any control node is applied by nodes that follow others, and ev
       const receipt = await send(other, token, undefined, `/v1/purges/${body.id}`);
       t.match(receipt, { status: 200, body: { id: body.id, selectors: [{ kind: 'url' }] } });
     }
+  }
+});
+
+test('each control node lists all nodes: whether they follow, how far they are, and what they run', async (t) => {
+  const network = await startReplicated(t, { endpoints, count: 2, edges: [undefined, undefined, undefined] });
+  const urls = network.nodes.map(({ url }) => url) as [string, string];
+  const same = follow(t, network, 'eu-1', urls);
+  follow(t, network, 'eu-2', [urls[1], urls[0]], 'another config');
+  await same.purging.purge([{ site: 'shop', kind: 'tag', selector: 'a', soft: false, who: 'origin', why: '' }]);
+  const list = async (url: string) => {
+    const { regions } = (await (await fetch(`${url}/v1/nodes`)).json()) as { regions: RegionEntry[] };
+    return regions.flatMap(({ nodes }) => nodes.flatMap(({ members }) => members));
+  };
+  for (const url of urls) {
+    let members = await list(url);
+    while (members.filter(({ applied }) => applied === 1).length < 2) members = await list(url);
+    t.match(members, [
+      { name: 'eu-1', connected: true, lag: 0, version: VERSION, config: 'same', since: /^20/ },
+      { name: 'eu-2', connected: true, lag: 0, version: VERSION, config: 'other' },
+      { name: 'eu-3', connected: false, lag: 1, version: null, config: null },
+    ]);
   }
 });
 

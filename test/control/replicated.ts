@@ -34,7 +34,7 @@ export async function startReplicated(t: Test, parts: ReplicatedParts): Promise<
   let started = 0;
   const start = async () => {
     started += 1;
-    const region = of(started);
+    const region = { ...of(started), fingerprint: 'of the tests' };
     const node = await startControl({ region, control: region.control, regions: [region], log });
     let isOpen = true;
     const close = async (): Promise<void> => {
@@ -47,7 +47,7 @@ export async function startReplicated(t: Test, parts: ReplicatedParts): Promise<
   const nodes = [];
   for (let index = 0; index < count; index += 1) nodes.push(await start());
   return {
-    region: of(1),
+    region: { ...of(1), fingerprint: 'of the tests' },
     nodes,
     start,
     async token(scope = {}) {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Test, test } from 'tap';
 import { journalClient } from '../../journal/client.ts';
 import { jsonLines } from '../../journal/lines.ts';
-import { type Reporter, startReporter } from '../../journal/reporter.ts';
+import { type Reporter, type ReporterOptions, startReporter } from '../../journal/reporter.ts';
 import { type AppliedReport, readAppliedReport, readNodeField } from '../../journal/wire.ts';
 import { SECRET, serve } from './served.ts';
 import { Clock, settle } from './simulation.ts';
@@ -31,7 +31,7 @@ const PAUSE_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 
 /** A control node whose answers the test gives. */
-async function open(t: Test): Promise<Desk> {
+async function open(t: Test, options: Partial<ReporterOptions> = {}): Promise<Desk> {
   const clock = new Clock();
   const problems: string[] = [];
   const calls: Call[] = [];
@@ -56,7 +56,7 @@ async function open(t: Test): Promise<Desk> {
     trouble.resolve();
   };
   const client = journalClient({ url, secret: SECRET, node: 'eu-1' });
-  const reporter = startReporter({ client, node: 'eu-1', wait: clock.wait, problem });
+  const reporter = startReporter({ client, node: 'eu-1', wait: clock.wait, problem, ...options });
   t.teardown(async () => {
     await reporter.close();
     await client.close();
@@ -101,6 +101,33 @@ test('reports are lines of a call that stays open', async (t) => {
   t.match(await (await call()).next(), { seq: 4 }, 'no call is open while there is nothing to say');
   t.same(problems, []);
 });
+
+test('a node that stays in touch opens the next call by itself; the first line of each describes the node', async (t) => {
+  const about = { version: '1.2.3', config: '0123456789ab', since: '2026-01-01T00:00:00.000Z' };
+  const { reporter, clock, call, problems } = await open(t, { staysOpen: true, about: () => about });
+  reporter.report(1, 'one');
+  for (let round = 0; round < 3; round += 1) {
+    const one = await call();
+    t.same(await one.next(), { node: 'eu-1', identity: 'one', seq: round + 1, about });
+    reporter.report(round + 2, 'one');
+    t.same(await one.next(), { node: 'eu-1', identity: 'one', seq: round + 2 });
+    await clock.advance(CALL_MS);
+    t.equal(await one.next(), undefined, 'the call has ended');
+    one.answer(204);
+  }
+  t.same(problems, []);
+});
+
+for (const about of [
+  7,
+  {},
+  { version: 'x'.repeat(65), config: '', since: '2026-01-01' },
+  { version: '', config: '', since: 'x' },
+]) {
+  test(`a description that is none is refused: ${JSON.stringify(about).slice(0, 40)}`, async (t) => {
+    t.throws(() => readAppliedReport({ node: 'a', identity: 'i', seq: 1, about }), { code: 'journal_bad_message' });
+  });
+}
 
 test('under back-pressure only the newest report is sent', async (t) => {
   const { reporter, call } = await open(t);
