@@ -2,7 +2,7 @@
  * `seawall status`: the network at a glance, as a control node sees it.
  * @module
  */
-import type { MemberEntry, NodeEntry, RegionEntry } from '../control/node-list.ts';
+import type { NodeEntry, RegionEntry } from '../control/node-list.ts';
 import { defineCommand } from './command.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure } from './failure.ts';
@@ -30,12 +30,8 @@ the others. Exits with 1 when one is not.`,
   async run({ control, json }) {
     const url = controlUrl(control, '/v1/nodes');
     const { regions } = await read(url);
-    const versions = new Set(
-      regions.flatMap(({ nodes }) => nodes.flatMap(membersOf)).flatMap(({ version }) => version ?? []),
-    );
-    const rows = regions.flatMap(({ region, nodes }) =>
-      nodes.flatMap((node) => rowsOf(region, node, versions.size > 1)),
-    );
+    const versions = new Set(regions.flatMap(({ nodes }) => nodes.flatMap(({ version }) => version ?? [])));
+    const rows = regions.flatMap(({ region, nodes }) => nodes.map((node) => rowOf(region, node, versions.size > 1)));
     if (json) print(JSON.stringify({ regions }));
     else for (const line of table([HEAD, ...rows.map(({ cells }) => cells)])) print(line);
     return rows.every(({ isWell }) => isWell) ? 0 : EXIT_FAILURE;
@@ -49,40 +45,23 @@ interface Row {
   readonly isWell: boolean;
 }
 
-function membersOf({ members }: NodeEntry): readonly MemberEntry[] {
-  return members;
+function rowOf(region: string, node: NodeEntry, versionsDiffer: boolean): Row {
+  const { name, role, state, connected, lag, version, config, since } = node;
+  return {
+    cells: [
+      region,
+      name,
+      role,
+      state === 'unknown' ? '?' : state === 'up' ? 'yes' : 'NO',
+      connected ? 'yes' : 'NO',
+      String(lag),
+      version ?? '?',
+      config === null ? '?' : config === 'same' ? 'same' : 'OTHER',
+      since ?? '?',
+    ],
+    isWell: state !== 'down' && connected && lag === 0 && config !== 'other' && !versionsDiffer,
+  };
 }
-
-function rowsOf(region: string, { name, role, state, members }: NodeEntry, versionsDiffer: boolean): Row[] {
-  const all = members.length > 0 ? members : [{ ...UNKNOWN, name }];
-  return all.map((member): Row => {
-    const { connected, lag, version, config, since } = member;
-    const isWell = state !== 'down' && connected && lag === 0 && config !== 'other' && !versionsDiffer;
-    return {
-      cells: [
-        region,
-        member.name,
-        role,
-        state === 'unknown' ? '?' : state === 'up' ? 'yes' : 'NO',
-        connected ? 'yes' : 'NO',
-        String(lag),
-        version ?? '?',
-        config === null ? '?' : config === 'same' ? 'same' : 'OTHER',
-        since ?? '?',
-      ],
-      isWell,
-    };
-  });
-}
-
-const UNKNOWN: Omit<MemberEntry, 'name'> = {
-  connected: false,
-  applied: 0,
-  lag: 0,
-  version: null,
-  config: null,
-  since: null,
-};
 
 /** @throws {Failure} when there is no control node, or it is something else that answers. */
 async function read(url: URL): Promise<{ regions: readonly RegionEntry[] }> {

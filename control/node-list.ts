@@ -8,9 +8,8 @@ import type { NodeProgress } from './progress.ts';
 /** `unknown`: the node has no control listener that could be asked. */
 export type NodeState = 'up' | 'down' | 'unknown';
 
-/** A node, or a worker of an edge, as it has reported itself to the control nodes. */
-export interface MemberEntry {
-  readonly name: string;
+/** Description of a node, as it has reported it to the control nodes. */
+export interface ReportedEntry {
   /** Whether it follows the journal at the moment. */
   readonly connected: boolean;
   /** Number of the newest purge that it has applied. */
@@ -25,15 +24,13 @@ export interface MemberEntry {
   readonly since: string | null;
 }
 
-export interface NodeEntry {
+export interface NodeEntry extends ReportedEntry {
   readonly name: string;
   readonly role: 'edge' | 'shield';
   readonly listen?: string;
   readonly tier: string;
   readonly control?: string;
   readonly state: NodeState;
-  /** Itself, or its workers. */
-  readonly members: readonly MemberEntry[];
 }
 
 export interface RegionEntry {
@@ -58,17 +55,16 @@ export function createNodeList(
   isUp: (address: string) => Promise<boolean>,
   { progress, newest }: NodeListSources,
 ): NodeList {
-  function membersOf({ fingerprint }: RegionConfig, node: string): MemberEntry[] {
-    const own = progress().filter(({ name }) => name === node || name.startsWith(`${node}#`));
-    return own.map(({ name, connected, seq, about }) => ({
-      name,
+  function reportedBy({ fingerprint }: RegionConfig, node: string): ReportedEntry {
+    const { connected = false, seq = 0, about } = progress().find(({ name }) => name === node) ?? {};
+    return {
       connected,
       applied: seq,
       lag: Math.max(0, newest() - seq),
       version: about?.version ?? null,
       config: about?.config && fingerprint ? (about.config === fingerprint ? 'same' : 'other') : null,
       since: about?.since ?? null,
-    }));
+    };
   }
 
   let reading: Promise<readonly RegionEntry[]> | undefined;
@@ -94,7 +90,7 @@ export function createNodeList(
               tier,
               ...(control !== undefined && { control }),
               state: await stateOf(control),
-              members: membersOf(config, name),
+              ...reportedBy(config, name),
             })),
             ...shields.map(async ({ name, tier, control }) => ({
               name,
@@ -102,7 +98,7 @@ export function createNodeList(
               tier,
               ...(control !== undefined && { control }),
               state: await stateOf(control),
-              members: membersOf(config, name),
+              ...reportedBy(config, name),
             })),
           ]),
         };

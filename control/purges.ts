@@ -74,6 +74,9 @@ const NO_NONCE = '0'.repeat(NONCE_BYTES * 2);
 const WHY = /^([0-9a-f]{16}) (\d{1,5}) (.*)$/s;
 const ID = /^(\d{1,15})-(\d{1,5})-([0-9a-f]{16})$/;
 
+/** Records that the list reads at once. */
+const RECORDS_AT_ONCE = 100;
+
 /** Records that one page of the list may look at: a page of large purges is shorter. */
 const MAX_RECORDS_A_PAGE = 10_000;
 
@@ -126,10 +129,14 @@ export class Purges {
     const purges: Purge[] = [];
     let seq = Math.min(newest, (before ?? Number.POSITIVE_INFINITY) - 1);
     let looked = 0;
+    let held: readonly JournalRecord[] = [];
     while (seq > floor && purges.length < limit && looked < MAX_RECORDS_A_PAGE) {
-      const [record] = await this.#records(seq - 1, 1);
+      if (seq < (held[0]?.seq ?? Number.POSITIVE_INFINITY)) {
+        held = await this.#records(Math.max(floor, seq - RECORDS_AT_ONCE), Math.min(RECORDS_AT_ONCE, seq - floor));
+      }
+      const record = held[seq - (held[0]?.seq ?? 0)];
       if (record === undefined) break;
-      const purge = (await this.#read(callOf(record))) ?? purgeOf(lone(record), [record]);
+      const purge = (await this.#read(callOf(record), held)) ?? purgeOf(lone(record), [record]);
       if (isWanted(purge)) purges.push(purge);
       looked += purge.last - purge.first + 1;
       seq = purge.first - 1;
@@ -150,8 +157,11 @@ export class Purges {
     }
   }
 
-  async #read({ first, count, nonce }: Call): Promise<Purge | undefined> {
-    const records = await this.#records(first - 1, count);
+  /** @param held - Records that have been read already, without a hole. */
+  async #read({ first, count, nonce }: Call, held: readonly JournalRecord[] = []): Promise<Purge | undefined> {
+    const from = first - (held[0]?.seq ?? Number.POSITIVE_INFINITY);
+    const isHeld = from >= 0 && from + count <= held.length;
+    const records = isHeld ? held.slice(from, from + count) : await this.#records(first - 1, count);
     const isWhole = records.length === count && records.every((record) => callOf(record).nonce === nonce);
     return isWhole ? purgeOf({ first, count, nonce }, records) : undefined;
   }

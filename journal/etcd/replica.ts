@@ -33,7 +33,8 @@ export interface JournalSession extends Session {
 }
 
 const WATCH_PAUSE_MS = 1_000;
-const BATCHES_AT_ONCE = 100;
+/** Batches of one answer of etcd; each may have a megabyte. */
+const BATCHES_AT_ONCE = 32;
 
 export class Replica {
   readonly layout: Layout;
@@ -99,7 +100,9 @@ export class Replica {
     const records: JournalRecord[] = [];
     while (records.length < count) {
       const after = records.at(-1)?.seq ?? seq;
-      const batches = await readBatches(connection, this.layout, after, BATCHES_AT_ONCE);
+      // A batch has one record at least.
+      const most = Math.min(BATCHES_AT_ONCE, count - records.length);
+      const batches = await readBatches(connection, this.layout, after, most);
       const found = batches.flatMap((batch) => batch.records).filter((record) => record.seq > after);
       if (found[0]?.seq !== after + 1) {
         // Compacted by another control node since the state was read, or the store was restored.

@@ -45,6 +45,7 @@ const CALL_TIMEOUT_MS = 4_000;
 const REPEAT_MS = 30_000;
 const REPEAT_PAUSE_MS = 50;
 const PROBE_INTERVAL_MS = 50;
+const READ_TIMEOUT_MS = 30_000;
 
 interface OldAnswer {
   readonly node: string;
@@ -290,6 +291,8 @@ class Site {
         method: 'GET',
         path: `/v1/purges?limit=100${query}`,
         headers: { authorization: `Bearer ${token}` },
+        headersTimeout: READ_TIMEOUT_MS,
+        bodyTimeout: READ_TIMEOUT_MS,
       });
       const page = (await body.json()) as Page;
       for (const { id, reason } of page.purges) {
