@@ -10,7 +10,7 @@ export type NodeState = 'up' | 'down' | 'unknown';
 
 /** Description of a node, as it has reported it to the control nodes. */
 export interface ReportedEntry {
-  /** Whether it follows the journal at the moment. */
+  /** True while it follows the journal. */
   readonly connected: boolean;
   /** Number of the newest purge that it has applied. */
   readonly applied: number;
@@ -18,9 +18,9 @@ export interface ReportedEntry {
   readonly lag: number;
   /** Version of Seawall; null where it has not said. */
   readonly version: string | null;
-  /** Whether it runs the config of this control node's files; null where that is not known. */
+  /** `same`: it runs the config of this control node's files; null where that is not known. */
   readonly config: 'same' | 'other' | null;
-  /** When it was started; null where it has not said. */
+  /** Time of its start; null where it has not said. */
   readonly since: string | null;
 }
 

@@ -142,7 +142,7 @@ export const regionSchema = z.strictObject({
 /** A region file with its includes resolved, as `config/load.ts` returns it. */
 export interface RegionConfig extends Omit<z.output<typeof regionSchema>, 'sites'> {
   readonly file: string;
-  /** Of a region that was read from its file (config/fingerprint.ts). */
+  /** Fingerprint of the config, for a region that was read from its file (config/fingerprint.ts). */
   readonly fingerprint?: string;
   readonly sites: readonly SiteConfig[];
   /** Every shield this region's edges may use: its own and those of `shields_from`. */
