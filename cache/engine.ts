@@ -15,10 +15,11 @@ import { type Answer, requestedRanges } from './answer.ts';
 import type { CacheDetail, CacheStatus } from './cache-status.ts';
 import type { DiskStore } from './disk/disk.ts';
 import type { CacheRequest, Engine, EngineOptions, Exchange, KeyMemory } from './exchange.ts';
-import type { Fill, FillOutcome } from './fill.ts';
+import type { Fill, FillOutcome, JoinableFill } from './fill.ts';
 import type { Freshened } from './fill-decision.ts';
 import { FillRegistry } from './fill-registry.ts';
-import { concurrency, fillKey, memoryKey, revalidate, startFill } from './fill-request.ts';
+import { concurrency, fillKey, memoryKey, revalidate, startFill, startOrFollow } from './fill-request.ts';
+import { FollowedFill, followedFills } from './followed-fill.ts';
 import { KeyLru } from './key-map.ts';
 import { type ChunkedOrder, chunkedAnswer, type NotAnswered } from './large/chunked-answer.ts';
 import { isChunked, LargeObjects } from './large/large-objects.ts';
@@ -90,6 +91,7 @@ export class CacheEngine implements Engine {
     this.options = options;
     this.windows = new Windows(() => options.store.maxBytes * WINDOWS_OF_MEMORY);
     this.memory = new KeyLru(options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS);
+    options.threads?.serve(followedFills(this));
   }
 
   /** Looks a request up in the store, at once, and changes nothing. */
@@ -163,6 +165,9 @@ export class CacheEngine implements Engine {
 
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
   invalidate(key: string, except: Fill | undefined): void {
+    // First: a fill in another thread either sees this when it has stored its response, or has stored it by now.
+    this.options.threads?.invalidated(key);
+    except?.excuse();
     this.options.store.delete(key);
     this.disk?.remove(key);
     for (const fill of this.fills.of(key)) {
@@ -315,8 +320,10 @@ function collapse(engine: Engine, exchange: Exchange): Next {
     engine.fills.at(key) ?? fillByOtherRoute(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
-    exchange.fill = startFill(engine, exchange, { key }); // in the place of one that is no use any more
-    exchange.joinedAt = undefined;
+    const started = startOrFollow(engine, exchange, key); // in the place of one that is no use any more
+    exchange.fill = started;
+    exchange.joinedAt = started instanceof FollowedFill ? engine.options.ledger.position : undefined;
+    exchange.collapseTimeoutMs = undefined;
     return 'outcome';
   }
   if (fill.waiting >= engine.options.bounds().maxWaiters) return 'alone';
@@ -345,7 +352,11 @@ const CONDITIONS = [...CONDITIONAL_FIELDS];
 const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
 
 /** Visitors join any fill: no fill waits for a visitor. */
-function fillByOtherRoute({ fills }: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
+function fillByOtherRoute(
+  { fills }: Engine,
+  exchange: Exchange,
+  memory: KeyMemory | undefined,
+): JoinableFill | undefined {
   const { forPeer, keyed, asksPeer } = exchange.request;
   if (forPeer || fills.count(keyed.key) === 0) return undefined;
   for (const kind of KINDS) {
@@ -356,7 +367,7 @@ function fillByOtherRoute({ fills }: Engine, exchange: Exchange, memory: KeyMemo
 }
 
 /** Returns whether the fill's response may answer a request that arrives now. */
-function isJoinable(engine: Engine, { request }: Exchange, fill: Fill): boolean {
+function isJoinable(engine: Engine, { request }: Exchange, fill: JoinableFill): boolean {
   if (fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return false;
   const { ledger, now, monotonic } = engine.options;
   const at = monotonic();
@@ -382,7 +393,7 @@ function alone(engine: Engine, exchange: Exchange): Next {
 
 /** Wait for the fill's head, and see what it means for this request. */
 function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next> {
-  const fill = exchange.fill as Fill;
+  const fill = exchange.fill as JoinableFill;
   const { clientAbort } = exchange.request;
   const settled = fill.outcome;
   if (settled !== undefined && !clientAbort.aborted) return judge(engine, exchange, settled);
@@ -395,10 +406,10 @@ function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next> {
 class HeadWait {
   readonly #engine: Engine;
   readonly #exchange: Exchange;
-  readonly #fill: Fill;
+  readonly #fill: JoinableFill;
   #hasLeft = false;
 
-  constructor(engine: Engine, exchange: Exchange, fill: Fill) {
+  constructor(engine: Engine, exchange: Exchange, fill: JoinableFill) {
     const { clientAbort } = exchange.request;
     this.#engine = engine;
     this.#exchange = exchange;
@@ -431,7 +442,7 @@ class HeadWait {
 }
 
 /** @returns `undefined` when the head has not arrived in time. */
-function settledWithin(fill: Fill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
+function settledWithin(fill: JoinableFill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
   if (patienceMs === undefined) return fill.settled;
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, patienceMs, undefined);
@@ -454,6 +465,8 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
         return answered(exchange, candidate, now, staleStatus(exchange, undefined));
       throw result.error;
+    case 'gone':
+      return again(exchange);
     case 'unmatched':
       setCandidate(exchange, undefined); // it cannot be validated: the request is repeated without conditions
       return ++exchange.attempts < MAX_ATTEMPTS ? 'collapse' : 'alone';
@@ -568,7 +581,7 @@ async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
 }
 
 /** A fill of the whole body that will soon have the range, if there is one. */
-function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): Fill | undefined {
+function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): JoinableFill | undefined {
   if (exchange.range === undefined || exchange.candidate !== undefined) return undefined;
   const fill = engine.fills.at(fillKey({ ...exchange, range: undefined }, memory));
   const result = fill?.outcome;

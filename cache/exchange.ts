@@ -14,7 +14,7 @@ import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { DiskStore } from './disk/disk.ts';
-import type { Fill } from './fill.ts';
+import type { Fill, JoinableFill } from './fill.ts';
 import type { FillRegistry } from './fill-registry.ts';
 import type { KeyedRequest } from './key.ts';
 import type { KeyLru } from './key-map.ts';
@@ -29,6 +29,7 @@ import type { ForwardReason, StoreRefusal } from './policy/refusals.ts';
 import type { RequestProfile } from './request-profile.ts';
 import type { Store } from './store/store.ts';
 import type { StoredResponse } from './stored-response.ts';
+import type { ThreadFills } from './thread-fills.ts';
 import type { Windows } from './windows.ts';
 
 export interface CacheRequest {
@@ -91,6 +92,8 @@ export interface EngineEvents {
 export interface EngineOptions {
   readonly store: Store;
   readonly ledger: Ledger;
+  /** Fills of other threads that use the store; absent: no other thread does. */
+  readonly threads?: ThreadFills | undefined;
   /** For what is compared with dates. */
   readonly now: () => EpochMs;
   /** For intervals. */
@@ -130,7 +133,7 @@ export interface Exchange {
   /** False if a purge may have named the candidate, which then must not be served when the origin fails (rule 6). */
   trusted: boolean;
   reason: ForwardReason;
-  fill: Fill | undefined;
+  fill: JoinableFill | undefined;
   /** Position of this node when the request joined another's fill; undefined if it did not join. */
   joinedAt: JournalPosition | undefined;
   /** True to send the visitor's own conditions upstream, as the response will not be stored anyway. */

@@ -5,15 +5,15 @@
  * @module
  */
 import { FewSet } from '../lib/few-set.ts';
-import type { Fill } from './fill.ts';
+import type { JoinableFill } from './fill.ts';
 import { KeyMap } from './key-map.ts';
 
 /** Fills by one name: mostly a single one, found, kept and counted by the key of its request. */
 interface Entry {
   /** The one that others may join (`fillKey`). */
-  joinable: Fill | undefined;
+  joinable: JoinableFill | undefined;
   /** All of this key: also those that cannot be joined, and superseded ones. */
-  readonly all: FewSet<Fill>;
+  readonly all: FewSet<JoinableFill>;
   /** Number of those that are counted under this name and whose head has not arrived. */
   awaited: number;
 }
@@ -32,7 +32,7 @@ export class FillRegistry {
   }
 
   /** Returns the fill that may be joined in this place. */
-  at(place: string): Fill | undefined {
+  at(place: string): JoinableFill | undefined {
     return this.#entries.get(place)?.joinable;
   }
 
@@ -42,7 +42,7 @@ export class FillRegistry {
   }
 
   /** Returns the fills of the key. */
-  of(key: string): readonly Fill[] {
+  of(key: string): readonly JoinableFill[] {
     return [...(this.#entries.get(key)?.all.values() ?? [])];
   }
 
@@ -75,7 +75,7 @@ export class FillRegistry {
   #entryOf(name: string): Entry {
     const known = this.#entries.get(name);
     if (known !== undefined) return known;
-    const entry = { joinable: undefined, all: new FewSet<Fill>(), awaited: 0 };
+    const entry = { joinable: undefined, all: new FewSet<JoinableFill>(), awaited: 0 };
     this.#entries.set(name, entry);
     return entry;
   }
@@ -104,7 +104,7 @@ export class Registration {
   readonly #entries: Entries;
   readonly #names: Names;
   #isAwaited = true;
-  #fill: Fill | undefined;
+  #fill: JoinableFill | undefined;
   #keyed: Entry | undefined;
   #placed: Entry | undefined;
 
@@ -113,7 +113,7 @@ export class Registration {
     this.#names = names;
   }
 
-  add(fill: Fill): void {
+  add(fill: JoinableFill): void {
     const { key, place } = this.#names;
     const keyed = this.#entry(key);
     if (keyed.all.size === 0) this.#entries.count(1);

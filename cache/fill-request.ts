@@ -8,15 +8,17 @@ import type { UpstreamRequest } from '../http/message.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
 import type { CacheRequest, Engine, Exchange, KeyMemory } from './exchange.ts';
-import { Fill, type FillListener, type FillOutcome, type FillResponse } from './fill.ts';
+import { Fill, type FillListener, type FillOutcome, type FillResponse, type JoinableFill } from './fill.ts';
 import type { FillOrder } from './fill-decision.ts';
 import type { Registration } from './fill-registry.ts';
+import { FollowedFill } from './followed-fill.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { isOriginError } from './policy/status.ts';
 import { CONDITIONAL_FIELDS, hasValidator, withConditions } from './policy/validation.ts';
 import { isNewEnough } from './purge-state.ts';
 import { invalidateAfter, OF_THE_VISITOR, removeResponse, storeResponse } from './store-update.ts';
 import type { StoredResponse } from './stored-response.ts';
+import type { ThreadClaim } from './thread-fills.ts';
 import { normalisedField } from './vary.ts';
 
 interface StartOptions {
@@ -24,6 +26,8 @@ interface StartOptions {
   readonly key?: string;
   /** The name that it is counted under until its head has arrived; by default the `memoryKey`. */
   readonly countedAs?: string;
+  /** Claim of its place among all threads. */
+  readonly claim?: ThreadClaim | undefined;
   readonly pass?: boolean;
   readonly background?: boolean;
 }
@@ -31,7 +35,7 @@ interface StartOptions {
 export function startFill(
   engine: Engine,
   exchange: Exchange,
-  { key, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
+  { key, claim, pass = false, background = false, countedAs = memoryKey(exchange.request) }: StartOptions,
 ): Fill {
   const { request, directives, candidate } = exchange;
   const isValidating = !pass && candidate !== undefined && hasValidator(candidate.headers);
@@ -39,9 +43,14 @@ export function startFill(
   const validating = isValidating && candidate.body.retain() ? candidate : undefined;
   const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
   const registration = engine.fills.begin(request.keyed.key, key, countedAs);
+<<<<<<< HEAD
   const chunkAbove = pass ? Number.POSITIVE_INFINITY : chunkAboveFor(engine, request);
   const order = { request, upstream, directives, validating, isPass: pass, isBackground: background, chunkAbove };
   const fill = new Fill(order, engine, new FillBookkeeping(engine, order, registration));
+=======
+  const order = { request, upstream, directives, validating, isPass: pass, isBackground: background };
+  const fill = new Fill(order, engine, new FillBookkeeping(engine, order, registration, claim));
+>>>>>>> c69d810 (feat(cache): one fetch for all threads of a process)
   engine.options.events.fillStarted();
   if (!fill.closed) registration.add(fill);
   return fill;
@@ -58,8 +67,10 @@ class FillBookkeeping implements FillListener {
   readonly #engine: Engine;
   readonly #order: FillOrder;
   readonly #registration: Registration;
+  readonly #claim: ThreadClaim | undefined;
 
-  constructor(engine: Engine, order: FillOrder, registration: Registration) {
+  constructor(engine: Engine, order: FillOrder, registration: Registration, claim: ThreadClaim | undefined) {
+    this.#claim = claim;
     this.#engine = engine;
     this.#order = order;
     this.#registration = registration;
@@ -73,9 +84,14 @@ class FillBookkeeping implements FillListener {
     this.#engine.options.events.refused('incomplete');
   }
 
-  onStored(stored: StoredResponse): void {
+  onStored(stored: StoredResponse, fill: Fill): void {
+    const { options, disk } = this.#engine;
     storeResponse(this.#engine, this.#order.request, stored);
-    this.#engine.options.events.stored();
+    options.events.stored();
+    if (!fill.disowned) return;
+    // Another thread has invalidated it at this very moment: either it has deleted what was stored here, or this does.
+    options.store.delete(fill.keyed.key);
+    disk?.remove(fill.keyed.key);
   }
 
   onSettled(outcome: FillOutcome, fill: Fill): void {
@@ -89,6 +105,7 @@ class FillBookkeeping implements FillListener {
         break;
       case 'response':
         if (outcome.refusal !== undefined) events.refused(outcome.refusal);
+        if (!outcome.shareable) this.#claim?.release();
         if (isPass) invalidateAfter(engine, request, outcome.head, fill);
         else remember(engine, request, outcome, fill);
         break;
@@ -108,13 +125,32 @@ class FillBookkeeping implements FillListener {
         break;
       }
       case 'unmatched':
+      case 'gone':
         break;
     }
   }
 
   onClosed(): void {
+    this.#claim?.release();
     this.#registration.delete();
   }
+}
+
+/** Starts the fill of a place that no request may join here, unless another thread has it: then that is followed. */
+export function startOrFollow(engine: Engine, exchange: Exchange, key: string): JoinableFill {
+  const claim = engine.options.threads?.claim(key);
+  if (claim?.kind !== 'other') return startFill(engine, exchange, { key, claim });
+  const { request, candidate } = exchange;
+  const registration = engine.fills.begin(request.keyed.key, key, `${key}\nfollowed`);
+  const fill = new FollowedFill(claim, {
+    engine,
+    request,
+    candidate,
+    registration,
+    onResponse: (response, followed) => remember(engine, request, response, followed),
+  });
+  registration.add(fill);
+  return fill;
 }
 
 function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
@@ -185,8 +221,9 @@ export function revalidate(engine: Engine, exchange: Exchange, candidate: Stored
   const quiet: Exchange = { ...exchange, candidate, range: undefined };
   const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
   const fill = engine.fills.at(key);
-  if (fill === undefined || fill.disowned || !isNewEnough(engine, request, { stamp: fill.stamp, tags: [] }))
-    startFill(engine, quiet, { key, background: true });
+  if (fill !== undefined && !fill.disowned && isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return;
+  const claim = engine.options.threads?.claim(key);
+  if (claim?.kind !== 'other') startFill(engine, quiet, { key, claim, background: true });
 }
 
 /** Refusals that the request brought about: the next one's response may well be shared. */
@@ -207,7 +244,7 @@ const NO_NAMES: readonly string[] = [];
 
 type Judged = Pick<FillResponse, 'shareable' | 'refusal' | 'stored'> & { readonly head: { readonly status: number } };
 
-function remember(engine: Engine, request: CacheRequest, result: Judged, fill: Fill): void {
+function remember(engine: Engine, request: CacheRequest, result: Judged, fill: Pick<Fill, 'startedAt'>): void {
   const { head, shareable, refusal, stored } = result;
   if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
   const key = memoryKey(request);

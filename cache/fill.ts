@@ -11,6 +11,7 @@ import type { Flow, ResponseHead, ResponseSink } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { Engine } from './exchange.ts';
 import { contentLength, type Decision, FillDecision, type FillOrder, type Freshened } from './fill-decision.ts';
+import type { KeyedRequest } from './key.ts';
 import { ChunkedFillBody } from './large/fill-body.ts';
 import type { LargeObject } from './large/large-object.ts';
 import type { Stamp } from './ledger.ts';
@@ -28,7 +29,7 @@ const NEARLY_DONE_BYTES = 1024 * 1024;
 export interface FillListener {
   onInterim(status: number, headers: RawHeaders): void;
   /** The body is complete, or a 304 has made the stored response new: `stored` is what is kept. */
-  onStored(stored: StoredResponse): void;
+  onStored(stored: StoredResponse, fill: Fill): void;
   /** The head is there, or it failed; runs before the waiters. */
   onSettled(outcome: FillOutcome, fill: Fill): void;
   /** The body broke off while it was being kept (RFC 9111, section 3.3: nothing incomplete is stored as complete). */
@@ -43,6 +44,8 @@ export type FillOutcome =
   | ({ readonly kind: 'validated' } & Freshened)
   /** A 304 that is not about the stored response. */
   | { readonly kind: 'unmatched' }
+  /** The thread that fetched it has ended, or has no such fill any more. */
+  | { readonly kind: 'gone' }
   | { readonly kind: 'failed'; readonly error: HttpError };
 
 export interface FillResponse {
@@ -63,7 +66,24 @@ export interface FillResponse {
   collapsed?: CollapsedAnswer | undefined;
 }
 
-export class Fill implements ResponseSink {
+/** A fill that requests can join: of this thread, or of another one (followed-fill.ts). */
+export interface JoinableFill {
+  readonly startedAt: MonotonicMs;
+  /** Lower bound of the response's journal position. */
+  readonly stamp: Stamp;
+  /** Resolves when the head is there, and never rejects. */
+  readonly settled: Promise<FillOutcome>;
+  readonly outcome: FillOutcome | undefined;
+  /** Requests that wait for the head. */
+  readonly waiting: number;
+  /** True if its response is not to be stored, nor to be joined. */
+  readonly disowned: boolean;
+  enter(): void;
+  leave(): void;
+  disown(): void;
+}
+
+export class Fill implements ResponseSink, JoinableFill {
   readonly #order: FillOrder;
   readonly #engine: Engine;
   readonly #listener: FillListener;
@@ -81,12 +101,15 @@ export class Fill implements ResponseSink {
   /** Number of requests waiting for the head. */
   #waiting = 0;
   #disowned = false;
+  /** Invalidations of the key, by any thread, when it began. */
+  #invalidations: number | undefined;
   #done = false;
   #isReleased = false;
   outcome: FillOutcome | undefined;
 
   constructor(order: FillOrder, engine: Engine, listener: FillListener) {
     const { ledger, now, monotonic } = engine.options;
+    this.#invalidations = engine.options.threads?.invalidations(order.request.keyed.key);
     this.#order = order;
     this.#engine = engine;
     this.#listener = listener;
@@ -138,7 +161,16 @@ export class Fill implements ResponseSink {
   }
 
   get disowned(): boolean {
-    return this.#disowned;
+    return this.#disowned || this.#engine.options.threads?.invalidations(this.keyed.key) !== this.#invalidations;
+  }
+
+  get keyed(): KeyedRequest {
+    return this.#order.request.keyed;
+  }
+
+  /** What it has invalidated itself does not concern it. */
+  excuse(): void {
+    this.#invalidations = this.#engine.options.threads?.invalidations(this.keyed.key);
   }
 
   /** Keeps the response from being stored, because it has been invalidated meanwhile (RFC 9111, section 4.4). */
@@ -179,7 +211,7 @@ export class Fill implements ResponseSink {
       return;
     }
     const fresh = this.decision.freshened(validating, head, responseTime);
-    if (fresh.refusal === undefined && !this.#disowned) this.#listener.onStored(fresh.stored);
+    if (fresh.refusal === undefined && !this.disowned) this.#listener.onStored(fresh.stored, this);
     this.#settle({ kind: 'validated', ...fresh });
   }
 
@@ -201,7 +233,7 @@ export class Fill implements ResponseSink {
       flow: this.#flow,
       onAbandoned: () => this.#abandonIfUnwanted(),
     });
-    body.shouldStore = refusal === undefined && !this.#disowned;
+    body.shouldStore = refusal === undefined && !this.disowned;
     const kept = refusal === undefined && writer === undefined ? 'no-memory' : refusal;
     return { kind: 'response', head, stored, refusal: kept, wasFresh, shareable, length, body };
   }
@@ -254,9 +286,9 @@ export class Fill implements ResponseSink {
         return;
       }
       const body = response.body.end(trailers, this.#part?.start ?? 0);
-      if (body !== undefined && !this.#disowned) {
+      if (body !== undefined && !this.disowned) {
         const length = this.#part?.representation ?? received;
-        this.#listener.onStored({ ...representationHead(response.stored, length), trailers, length, body });
+        this.#listener.onStored({ ...representationHead(response.stored, length), trailers, length, body }, this);
       }
     }
     this.#close();
@@ -299,7 +331,7 @@ export class Fill implements ResponseSink {
     const response = this.#response;
     const { isBackground } = this.#order;
     if (response === undefined) return isBackground;
-    if (!response.body.isStoring || this.#disowned) return false;
+    if (!response.body.isStoring || this.disowned) return false;
     if (isBackground || response.length === undefined) return true; // bounded by max_object and the store
     const { received } = response.body;
     return received * 2 >= response.length || response.length - received <= NEARLY_DONE_BYTES;

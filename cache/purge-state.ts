@@ -17,7 +17,11 @@ export function isCurrent(engine: Engine, { keyed }: CacheRequest, stored: Store
 }
 
 /** Returns whether neither this node nor the requester has applied a matching purge since the stamp (rules 4 and 5). */
-export function isNewEnough(engine: Engine, { keyed, minPosition }: CacheRequest, named: StampedResponse): boolean {
+export function isNewEnough(
+  engine: Pick<Engine, 'options'>,
+  { keyed, minPosition }: Pick<CacheRequest, 'keyed' | 'minPosition'>,
+  named: StampedResponse,
+): boolean {
   const { ledger } = engine.options;
   return ledger.isNewEnough(named.stamp, minPosition) && ledger.check(named, keyed) === 'current';
 }

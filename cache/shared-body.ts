@@ -176,6 +176,14 @@ export class SharedBody implements Windowed, FillBody {
     for (const reader of this.#readers.values()) reader.wake();
   }
 
+  /** The body breaks off, though the rest of it may be had: each reader requests that itself (resume.ts). */
+  lose(error: HttpError): void {
+    if (this.#state !== 'open') return;
+    this.#state = error;
+    for (const reader of [...this.#readers.values()]) reader.cut();
+    this.#release();
+  }
+
   /** @param start - Must satisfy `canReadFrom`. @param end - Where to stop, exclusive. */
   reader(start: number, end: number): BodyReader {
     const reader = new SharedReader(this, start, end, this.#indexOf(start));

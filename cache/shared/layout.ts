@@ -5,10 +5,12 @@
  * `control`, in integers of 32 bits:
  *
  * ```
- * threads   for each place: TOKEN, GENERATION, and a double, OWN_BYTES          (threads.ts)
+ * threads   for each place: TOKEN, GENERATION, two doubles, THREAD              (threads.ts)
  * pins      for each thread: a count for each slab                              (threads.ts)
  * header    LOCK, WAITERS, then what the lock guards                            (store-lock.ts, shared-store.ts)
  * texts     LOCK, WAITERS, COUNT, END, then END of each text, and its kind      (shared-texts.ts)
+ * epochs    COUNT, LAST, then LOW, HIGH, NUMBER of each term                    (shared-epochs.ts)
+ * changes   how often keys of a hash were invalidated                           (shared-store.ts)
  * queues    of the eviction                                                     (cache/store/eviction.ts)
  * history   of the eviction                                                     (cache/store/eviction-history.ts)
  * buckets   VERSION, FIRST                                                      (shared-index.ts)
@@ -58,6 +60,8 @@ export interface Parts {
   readonly rows: number;
   readonly slabs: number;
   readonly claims: number;
+  readonly epochs: number;
+  readonly changes: number;
   /** Number of words in all. */
   readonly words: number;
 }
@@ -95,7 +99,15 @@ const PART_OF_ALL = 64;
 const MAX_SLAB_BYTES = 256 * 1024;
 const MIN_SLAB_BYTES = 4 * 1024;
 
+/** A power of two. */
 const CLAIMS = 1024;
+
+/** Terms of the journal that are known by name. */
+export const EPOCH_TERMS = 256;
+const EPOCH_WORDS = 2 + 3 * EPOCH_TERMS;
+
+/** Counters of invalidations; a power of two. */
+export const CHANGES = 4096;
 
 export interface MemoryOptions {
   readonly maxBytes: number;
@@ -140,6 +152,8 @@ export function partsOf(shape: Shape): Parts {
     rows: part(shape.rows * ROW_WORDS),
     slabs: part(shape.slabs * SLAB_WORDS),
     claims: part(shape.claims * CLAIM_WORDS),
+    epochs: part(EPOCH_WORDS),
+    changes: part(CHANGES),
   };
   return { ...parts, words };
 }

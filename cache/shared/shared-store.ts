@@ -14,6 +14,8 @@
  * did.
  * @module
  */
+
+import type { Epochs } from '../ledger.ts';
 import { combined, MemoryBody, MemoryWriter, type Segment } from '../store/body.ts';
 import { DECODED, DecodedCache } from '../store/decoded-cache.ts';
 import { EvictionQueues, QUEUE_WORDS } from '../store/eviction.ts';
@@ -33,9 +35,10 @@ import {
 import { EvictedError, type Store, type StoredBody, type StoreWriter } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import { type Claim, FillClaims } from './fill-claims.ts';
-import { IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
+import { CHANGES, IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
 import { PiecedBody, Pieces } from './pieces.ts';
 import { SharedData } from './shared-data.ts';
+import { SharedEpochs } from './shared-epochs.ts';
 import { MAX_ATTEMPTS, SharedIndex } from './shared-index.ts';
 import { NO_ROW, PLACE, REFERENCES, SharedRows } from './shared-rows.ts';
 import { SharedTexts } from './shared-texts.ts';
@@ -59,6 +62,7 @@ export class SharedStore implements Store {
   readonly #doubles: Float64Array;
   readonly #memory: SharedMemory;
   readonly #header: number;
+  readonly #changes: number;
   readonly #thread: number;
   readonly #threads: Threads;
   readonly #lock: StoreLock;
@@ -123,6 +127,8 @@ export class SharedStore implements Store {
     });
     const history = new EvictionHistory(words.subarray(parts.history, parts.history + shape.history));
     this.#queues = makeQueues(this.#rows, history, words.subarray(parts.queues, parts.queues + QUEUE_WORDS));
+    this.epochs = new SharedEpochs(words, parts.epochs, this.#lock, thread);
+    this.#changes = parts.changes;
     this.#claims = new FillClaims(words, parts.claims, shape.claims, this.#lock, thread);
     this.#source = {
       texts: new SharedTexts(memory, parts.texts, this.#threads, thread),
@@ -266,9 +272,31 @@ export class SharedStore implements Store {
     );
   }
 
-  /** Claims the fill of a key, or finds the claim of another thread. */
-  claim(key: KeyBytes): Claim {
-    return this.#claims.claim(key);
+  /** Claims the fill of a place, or finds the claim of another thread. */
+  claim(place: string): Claim {
+    return this.#claims.claim(sought.set(place));
+  }
+
+  /** Numbers of the journal's histories, for the ledger of this thread. */
+  readonly epochs: Epochs;
+
+  /** Threads of the process. */
+  get threads(): Threads {
+    return this.#threads;
+  }
+
+  /** @returns How often keys with the hash of this one were invalidated. */
+  invalidations(key: string): number {
+    return Atomics.load(this.#words, this.#changesAt(key));
+  }
+
+  /** What is on its way to the key, in any thread, is not to be stored. */
+  invalidated(key: string): void {
+    Atomics.add(this.#words, this.#changesAt(key), 1);
+  }
+
+  #changesAt(key: string): number {
+    return this.#changes + (sought.set(key).hash & (CHANGES - 1));
   }
 
   /** @returns The token of a thread that is to be started. @throws {RangeError} */

@@ -12,7 +12,7 @@
 import { partsOf, pinWords, type Shape, type SharedMemory, THREAD_WORDS } from './layout.ts';
 
 /** Fields of a place; TOKEN is 0 where no thread has it. */
-const [TOKEN, GENERATION] = [0, 1] as const;
+const [TOKEN, GENERATION, THREAD] = [0, 1, 6] as const;
 
 /** Doubles of a place: bytes of its own outside of shared memory, in use and remembered. */
 export const [IN_USE, REMEMBERED] = [1, 2] as const;
@@ -63,6 +63,16 @@ export class Threads {
       return token;
     }
     throw new RangeError(`more than ${this.#shape.threads} threads`);
+  }
+
+  /** Notes which thread of the process has the token: its `threadId`. */
+  begin(token: number, threadId: number): void {
+    Atomics.store(this.#words, placeOf(token) * THREAD_WORDS + THREAD, threadId);
+  }
+
+  /** @returns The `threadId` of the thread that has the token. */
+  threadOf(token: number): number {
+    return Atomics.load(this.#words, placeOf(token) * THREAD_WORDS + THREAD);
   }
 
   hasEnded(token: number): boolean {

@@ -11,6 +11,7 @@ import { Ledger, NOTHING_KNOWN } from '../../../cache/ledger.ts';
 import type { StoreRefusal } from '../../../cache/policy/refusals.ts';
 import { MemoryStore } from '../../../cache/store/memory-store.ts';
 import type { Store } from '../../../cache/store/store.ts';
+import type { ThreadFills } from '../../../cache/thread-fills.ts';
 import { compileRules } from '../../../config/match.ts';
 import { rulePath } from '../../../config/rule-path.ts';
 import { type SiteConfig, siteSchema } from '../../../config/schema.ts';
@@ -32,7 +33,9 @@ export interface BenchOptions {
   readonly maxBytes?: number;
   readonly fillWindowBytes?: number;
   readonly maxWaiters?: number;
-  readonly store?: 'memory' | 'shared';
+  readonly store?: 'memory' | 'shared' | Store;
+  /** Fills of other threads that use the store. */
+  readonly threads?: ThreadFills;
 }
 
 export interface Ask {
@@ -64,8 +67,10 @@ export class Bench {
     fillWindowBytes = 2 ** 22,
     maxWaiters = 1_000,
     store = 'memory',
+    threads,
   }: BenchOptions = {}) {
-    this.store = store === 'memory' ? new MemoryStore(maxBytes) : openStore(maxBytes).store;
+    if (store === 'memory') this.store = new MemoryStore(maxBytes);
+    else this.store = store === 'shared' ? openStore(maxBytes).store : store;
     this.site = siteSchema.parse({
       name: 'shop',
       hosts: ['*'],
@@ -77,6 +82,7 @@ export class Bench {
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
+      threads,
       now: () => epochMs(this.now),
       monotonic: () => monotonicMs(this.now),
       bounds: () => ({ fillWindowBytes, maxWaiters }),

@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { SharedStore } from '../../../cache/shared/shared-store.ts';
-import { KeyBytes } from '../../../cache/store/key-bytes.ts';
 import { EvictedError } from '../../../cache/store/store.ts';
 import type { StoredResponse } from '../../../cache/stored-response.ts';
 import type { BodyReader } from '../../../http/message.ts';
@@ -107,27 +106,43 @@ test('pins of a thread that has ended are gone, and so is what it had written an
   t.equal(own.bytesInUse, 0);
 });
 
-test('a fill is claimed once, followed, and free again when it has ended or its thread has', async (t) => {
+test('a fill is claimed once, and free again when it has ended, is revoked, or its thread has ended', async (t) => {
   const { memory, supervisor, store: one } = openStore(MEBIBYTE, 2);
   const second = supervisor.addThread();
   const other = new SharedStore(memory, second);
-  const key = new KeyBytes().set(keyOf(1));
-  const claim = one.claim(key);
+  const claim = one.claim('/a');
   if (claim.kind !== 'own') return t.fail('not claimed');
-  const followed = other.claim(key);
+  const followed = other.claim('/a');
   if (followed.kind !== 'other') return t.fail('claimed twice');
-  const progress = followed.event(5_000);
-  claim.progress();
-  t.ok(await progress);
-  t.ok(followed.isOpen());
+  const ended = followed.ended(5_000);
   claim.release();
-  t.ok(await followed.event(5_000));
-  t.notOk(followed.isOpen());
-  t.equal(other.claim(key).kind, 'own');
-  const orphan = one.claim(key);
-  if (orphan.kind !== 'other') return t.fail('claimed twice');
+  await ended;
+  const next = other.claim('/a');
+  claim.release();
+  followed.revoke();
+  const again = one.claim('/a');
+  if (again.kind !== 'other') return t.fail('an ended claim has ended the next one');
   supervisor.ended(second);
-  t.ok(await orphan.event(5_000));
-  t.notOk(orphan.isOpen());
-  t.equal(one.claim(key).kind, 'own');
+  await again.ended(5_000);
+  const last = one.claim('/a');
+  t.equal(last.kind, 'own');
+  if (next.kind === 'own') next.release();
+  const revoked = supervisor.claim('/a');
+  if (revoked.kind !== 'other') return t.fail('claimed twice');
+  revoked.revoke();
+  t.equal(one.claim('/a').kind, 'own');
+});
+
+test('any number of fills is claimed, as far as there is room, and each once', async (t) => {
+  const { store: one } = openStore(MEBIBYTE, 2);
+  const claims = Array.from({ length: 5_000 }, (_, i) => one.claim(`/${i}`));
+  const own = claims.filter(({ kind }) => kind === 'own');
+  t.equal(own.length + claims.filter(({ kind }) => kind === 'full').length, 5_000);
+  t.ok(own.length >= 900);
+  t.same(
+    claims.filter((claim, i) => claim.kind === 'own' && one.claim(`/${i}`).kind !== 'other'),
+    [],
+  );
+  for (const claim of own) if (claim.kind === 'own') claim.release();
+  t.ok(Array.from({ length: 500 }, (_, i) => one.claim(`/${i}`)).every(({ kind }) => kind === 'own'));
 });
