@@ -168,7 +168,7 @@ export class Fill implements ResponseSink, JoinableFill {
     return this.#order.request.keyed;
   }
 
-  /** What it has invalidated itself does not concern it. */
+  /** Ignores what was invalidated so far: its own request did. */
   excuse(): void {
     this.#invalidations = this.#engine.options.threads?.invalidations(this.keyed.key);
   }

@@ -80,43 +80,48 @@ export class FollowedFill implements JoinableFill, FillFollower {
   }
 
   onOutcome(sent: SentOutcome): void {
-    const { engine, onResponse } = this.#options;
-    const { ledger } = engine.options;
+    const outcome = this.#outcomeOf(sent);
+    if (outcome.kind === 'response') this.#options.onResponse(outcome, this);
+    this.#settle(outcome);
+    if (outcome.kind === 'response' && outcome.shareable) this.#leaveIfUnwanted();
+    else this.#close();
+  }
+
+  #outcomeOf(sent: SentOutcome): FillOutcome {
+    const { ledger } = this.#options.engine.options;
     switch (sent.kind) {
       case 'gone':
-        return this.#end({ kind: 'gone' });
+        return sent;
       case 'failed': {
-        const reason = sent.reason as UpstreamCause | undefined;
-        const error = new HttpError(sent.code as HttpErrorCode, undefined, { reason });
+        const error = new HttpError(sent.code as HttpErrorCode, undefined, {
+          reason: sent.reason as UpstreamCause | undefined,
+        });
         error.message = sent.message;
-        return this.#end({ kind: 'failed', error });
+        return { kind: 'failed', error };
       }
       case 'validated': {
         const known = this.#candidate;
-        if (known === undefined || known.body.id !== sent.body) return this.#end({ kind: 'gone' });
+        if (known === undefined || known.body.id !== sent.body) return { kind: 'gone' };
         const { trailers, length, body } = known;
         const stored = { ...headOf(ledger, sent.stored), trailers, length, body };
         const { refusal, wasFresh, headers } = sent;
-        return this.#end({ kind: 'validated', stored, refusal, wasFresh, response304: { headers } });
+        return { kind: 'validated', stored, refusal, wasFresh, response304: { headers } };
       }
       case 'response': {
         const { status, statusText, headers, refusal, wasFresh, shareable, length } = sent;
         const body = this.#bodyOf(length, shareable);
         this.#body = body;
-        const response: FillResponse = {
+        const stored = headOf(ledger, sent.stored);
+        return {
           kind: 'response',
           head: { status, statusText, headers },
-          stored: headOf(ledger, sent.stored),
+          stored,
           refusal,
           wasFresh,
           shareable,
           length,
           body,
         };
-        onResponse(response, this);
-        if (!shareable) return this.#end(response);
-        this.#settle(response);
-        this.#leaveIfUnwanted();
       }
     }
   }
@@ -157,11 +162,6 @@ export class FollowedFill implements JoinableFill, FillFollower {
     this.#settled.resolve(outcome);
   }
 
-  #end(outcome: FillOutcome): void {
-    this.#settle(outcome);
-    this.#close();
-  }
-
   #close(): void {
     if (this.#isDone) return;
     this.#isDone = true;
@@ -180,7 +180,8 @@ export class FollowedFill implements JoinableFill, FillFollower {
     if (this.#isDone || this.#waiting > 0 || (this.#body?.readers ?? 0) > 0) return;
     this.#flow.leave();
     this.#body?.fail(new HttpError('client_closed'));
-    this.#end({ kind: 'failed', error: new HttpError('client_closed') });
+    this.#settle({ kind: 'failed', error: new HttpError('client_closed') });
+    this.#close();
   }
 }
 

@@ -11,7 +11,7 @@ import type { StoredHead } from './stored-response.ts';
 export interface ThreadFills {
   /**
    * @param place - Name under which requests join the fill.
-   * @returns The claim of this thread; a fill of another thread to follow; `undefined` where there is no room for claims.
+   * @returns The claim of this thread, or a fill of another thread to follow; `undefined` if there is no room for it.
    */
   claim(place: string): ThreadClaim | ThreadFill | undefined;
   /** Answers other threads that follow fills of this one. Once, before the first claim. */

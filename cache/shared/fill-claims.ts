@@ -2,9 +2,9 @@
  * Claims of fills: which thread fetches the response of a place (the name under which requests join a fill), so that no
  * other does (P2). The others ask that thread (thread-fills.ts).
  *
- * A claim is known by the 64 bits of the place's hash, whose secret visitors do not know, and lies within a few slots of
+ * A claim is known by the 64 bits of the place's hash, whose secret visitors do not know. It lies within a few slots of
  * the one that the hash says: all of them are looked at, so none has to be moved when another one goes. EVENTS is
- * counted up when a slot is claimed and when it is free again: no two claims of a slot have the same.
+ * counted up when a slot is claimed, and when it is free again: no two claims of a slot have the same.
  * @module
  */
 import type { KeyBytes } from '../store/key-bytes.ts';

@@ -3,9 +3,9 @@
  * position is of (cache/ledger.ts), and the ledgers of other threads, of which one may have started later, have to know
  * which one that is.
  *
- * A table of the terms that were the last one of a history when a ledger began with it, or went on with it. There is one
- * for each start of the journal. When it is full, further terms get a number that no other thread has: what is stored
- * under it is revalidated before other threads use it.
+ * A table of the terms that were the last one of a history when a ledger began with it, or went on with it. There is
+ * one for each start of the journal. When it is full, further terms get a number that no other thread has: what is
+ * stored under it is revalidated before other threads use it.
  *
  * Words: COUNT, LAST, then LOW and HIGH of each term's hash and its NUMBER.
  * @module

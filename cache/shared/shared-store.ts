@@ -290,7 +290,7 @@ export class SharedStore implements Store {
     return Atomics.load(this.#words, this.#changesAt(key));
   }
 
-  /** What is on its way to the key, in any thread, is not to be stored. */
+  /** Keeps responses that are on their way to the key, in any thread, from being stored. */
   invalidated(key: string): void {
     Atomics.add(this.#words, this.#changesAt(key), 1);
   }

@@ -3,7 +3,7 @@
  * head and body from that thread to those that follow, at their pace.
  *
  * Two threads have one channel, made when the first of them follows the other; either can use it. It closes when one of
- * them ends: whoever followed it begins anew.
+ * them ends: what has followed it begins anew.
  * @module
  */
 import { MessageChannel, type MessagePort, postMessageToThread, threadId } from 'node:worker_threads';
@@ -132,7 +132,7 @@ interface Followed {
   isPaused: boolean;
 }
 
-/** What another thread and this one say to each other. */
+/** Channel between another thread and this one. */
 class Channel {
   readonly #port: MessagePort;
   readonly #follow: FollowedFills['follow'];

@@ -45,7 +45,7 @@ test('of a journal that was restored from an older copy nothing is current for a
   t.equal(verdict(start(restored, 4), later.stampNow(NOTHING_KNOWN)), 'current');
 });
 
-test('a thread that hears late that the journal goes on agrees with one that started with that', async (t) => {
+test('of two ledgers, the one that is behind takes over the number of the other', async (t) => {
   const start = threads();
   const one = start([FIRST], 3);
   const terms = [FIRST, { identity: 'second', after: 5 }];
