@@ -43,14 +43,9 @@ export function startFill(
   const validating = isValidating && candidate.body.retain() ? candidate : undefined;
   const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
   const registration = engine.fills.begin(request.keyed.key, key, countedAs);
-<<<<<<< HEAD
   const chunkAbove = pass ? Number.POSITIVE_INFINITY : chunkAboveFor(engine, request);
   const order = { request, upstream, directives, validating, isPass: pass, isBackground: background, chunkAbove };
-  const fill = new Fill(order, engine, new FillBookkeeping(engine, order, registration));
-=======
-  const order = { request, upstream, directives, validating, isPass: pass, isBackground: background };
   const fill = new Fill(order, engine, new FillBookkeeping(engine, order, registration, claim));
->>>>>>> c69d810 (feat(cache): one fetch for all threads of a process)
   engine.options.events.fillStarted();
   if (!fill.closed) registration.add(fill);
   return fill;

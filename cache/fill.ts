@@ -244,16 +244,11 @@ export class Fill implements ResponseSink, JoinableFill {
     const { request } = this.#order;
     const generation = engine.large.for(request, head, large);
     const writer = engine.options.store.begin(0);
-    if (writer !== undefined && !this.#disowned) {
+    if (writer !== undefined && !this.disowned) {
       const { length } = large;
       const body = writer.commit(0);
-      this.#listener.onStored({
-        ...representationHead(head, length),
-        trailers: [],
-        length,
-        body,
-        generation: generation.id,
-      });
+      const stored = { ...representationHead(head, length), trailers: [], length, body, generation: generation.id };
+      this.#listener.onStored(stored, this);
     }
     writer?.abort();
     return new ChunkedFillBody({
