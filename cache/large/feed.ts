@@ -62,6 +62,7 @@ export class ChunkFeed {
     this.#end = range.end;
     this.#planned = chunkAt(range.start);
     generation.enter();
+    generation.feeds.add(this);
     if (isWanted) this.#plan();
     this.demand(chunkAt(range.start) + ahead);
   }
@@ -247,6 +248,7 @@ export class ChunkFeed {
     this.#isOver = true;
     this.#holds.clear();
     this.#users.clear();
+    this.#options.generation.feeds.delete(this);
     this.#options.generation.leave();
   }
 }

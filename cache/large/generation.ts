@@ -5,6 +5,7 @@
  */
 import { HttpError } from '../../http/errors.ts';
 import type { StoredHead } from '../stored-response.ts';
+import type { ChunkFeed } from './feed.ts';
 import type { ChunkTransfer } from './transfer.ts';
 
 /** Reasons for the end of a generation, as the metric has them. */
@@ -58,6 +59,7 @@ export class Generation {
   readonly head: GenerationOptions['head'];
   /** Chunks on their way, by index: at most one that others may join. */
   readonly transfers = new Map<number, ChunkTransfer>();
+  readonly feeds = new Set<ChunkFeed>();
   /** Set once the origin has other bytes: nothing more is asked for. */
   ended: GenerationEndedError | undefined;
   /** Chunks that were fetched, but not stored or read, oldest first. */

@@ -263,16 +263,19 @@ export class ChunkedReader implements BodyReader {
     }
   }
 
+  /** Lets the feed go on that will bring the next chunks, if there is one; it may be held back for want of readers. */
   #enterFeeds(index: number): void {
     const { engine, generation } = this.#options;
     const { ahead } = engine.large;
-    for (let at = index; at <= index + ahead; at++) {
-      const feed = generation.transfers.get(at)?.feed;
-      if (feed === undefined) continue;
-      this.#enter(feed);
-      feed.demand(index + ahead + 1);
-      return;
+    let nearest: ChunkFeed | undefined;
+    for (const feed of generation.feeds) {
+      const at = chunkAt(feed.position);
+      if (at < index || at > index + ahead + 1) continue;
+      if (nearest === undefined || feed.position < nearest.position) nearest = feed;
     }
+    if (nearest === undefined) return;
+    this.#enter(nearest);
+    nearest.demand(index + ahead + 1);
   }
 
   #enter(feed: ChunkFeed): void {

@@ -118,6 +118,19 @@ test('HEAD is answered from the head, without a chunk', async (t) => {
   t.equal(bench.upstream.count, 1 + 1, 'one more for the first chunk, none for HEAD');
 });
 
+test('a fill that is held back goes on for a reader that has read all that it brought', async (t) => {
+  const { bench, origin } = start({}, {}, 40 * MIB);
+  const reader = await bench.ask('/film').reader();
+  const pieces: Buffer[] = [];
+  for (let piece = await reader.next(); piece !== null; piece = await reader.next()) {
+    pieces.push(piece);
+    if (pieces.length % 40 === 0) for (let i = 0; i < 100; i++) await turn(); // a slow one
+  }
+  t.ok(Buffer.concat(pieces).equals(bytesOf(1, 0, LENGTH)));
+  t.equal(bench.upstream.count, 1);
+  t.equal(origin.sent, LENGTH);
+});
+
 test('one chunk is fetched once for all who want it at the moment', async (t) => {
   const { bench } = await known();
   const before = bench.upstream.count;
