@@ -118,7 +118,7 @@ test('HEAD is answered from the head, without a chunk', async (t) => {
   t.equal(bench.upstream.count, 1 + 1, 'one more for the first chunk, none for HEAD');
 });
 
-test('a fill that is held back goes on for a reader that has read all that it brought', async (t) => {
+test('a fill that is held back resumes for a reader that has read all that it brought', async (t) => {
   const { bench, origin } = start({}, {}, 40 * MIB);
   const reader = await bench.ask('/film').reader();
   const pieces: Buffer[] = [];
