@@ -8,7 +8,6 @@
  */
 
 import { HttpError } from '../http/errors.ts';
-import { isForOriginOnly } from '../http/fields/conditional.ts';
 import { fieldValue, hasField } from '../http/fields/headers.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { type Answer, requestedRanges } from './answer.ts';
@@ -61,8 +60,11 @@ const JOINABLE_WITHOUT_LEASE_MS = 1_000;
 /** Maximum number of restarts of a request whose fill was given up. */
 const MAX_ATTEMPTS = 3;
 
-/** Requests of one key with a precondition that is the origin's to evaluate, and that are passed on, at a time. */
-const MAX_PRECONDITIONS = 4;
+/**
+ * Requests of one key that are passed on at a time though another's response may answer them: those with a precondition
+ * that is the origin's to evaluate, and those with HEAD.
+ */
+const MAX_PASSED = 4;
 
 /**
  * A request waits for the head of another's fill of an uncacheable key for so many times what the origin took before.
@@ -130,6 +132,7 @@ export class CacheEngine implements Engine {
       isFromDisk: false,
       chunked: undefined,
       collapseTimeoutMs: undefined,
+      passedAs: undefined,
     };
     return this.#run(exchange, 'lookup');
   }
@@ -196,7 +199,10 @@ function lookUp(engine: Engine, exchange: Exchange): Next {
   if (request.method !== 'GET' && request.method !== 'HEAD') return passBecause(exchange, 'method');
   if (request.body !== undefined) return passBecause(exchange, 'request');
   const { found, now } = earlyLookup(exchange) ?? lookupNow(engine, exchange);
-  if (found.isRefused && mayPass(engine, request)) return passBecause(exchange, 'request');
+  if (found.isRefused && engine.fills.awaited(preconditionKey(request)) < MAX_PASSED) {
+    exchange.passedAs = preconditionKey(request);
+    return passBecause(exchange, 'request');
+  }
   const { outcome, stored, isTrusted, reason } = found;
   exchange.reason = reason ?? exchange.reason;
   if (outcome === 'pass') return 'pass';
@@ -212,7 +218,7 @@ function lookUp(engine: Engine, exchange: Exchange): Next {
     if (exchange.loading !== undefined) return 'load';
   }
   if (directives.onlyIfCached) throw new HttpError('only_if_cached'); // RFC 9111, section 5.2.1.7
-  if (request.method === 'HEAD') return 'pass';
+  if (request.method === 'HEAD' && mayPassHead(engine, exchange)) return 'alone';
   return directives.noStore ? 'alone' : 'collapse';
 }
 
@@ -295,11 +301,17 @@ async function load(_engine: Engine, exchange: Exchange): Promise<Next> {
   return 'lookup';
 }
 
-/** A precondition for the origin is ignored where more requests of the key than a few already ask it. */
-function mayPass(engine: Engine, request: CacheRequest): boolean {
-  return engine.fills.awaited(preconditionKey(request)) < MAX_PRECONDITIONS;
+/**
+ * A few HEAD requests of a key go upstream as they are. Those beyond that number share the response to a GET, as the
+ * fields of both are the same (RFC 9110, section 9.3.2).
+ */
+function mayPassHead({ fills, memory, options }: Engine, { request, candidate }: Exchange): boolean {
+  const key = memoryKey(request);
+  const most = concurrency(memory.get(key), candidate, options.monotonic());
+  return fills.awaited(key) < Math.max(most, MAX_PASSED);
 }
 
+/** A precondition for the origin is ignored where more requests of the key than a few already ask it. */
 function preconditionKey({ keyed }: CacheRequest): string {
   return `${keyed.key}\nprecondition`;
 }
@@ -340,6 +352,7 @@ function collapse(engine: Engine, exchange: Exchange): Next {
  */
 function onItsOwn(engine: Engine, exchange: Exchange, key: string): Next {
   const { request, candidate } = exchange;
+  if (request.method === 'HEAD') return 'alone';
   exchange.conditional = candidate === undefined;
   const isFound = !exchange.conditional || !CONDITIONS.some((name) => hasField(request.headers, name));
   exchange.fill = startFill(engine, exchange, isFound ? { key } : {});
@@ -384,8 +397,12 @@ function isJoinable(engine: Engine, { request }: Exchange, fill: JoinableFill): 
   );
 }
 
-/** Ask upstream for this request only. */
+/** Ask upstream for this request only; no body is fetched for a HEAD. */
 function alone(engine: Engine, exchange: Exchange): Next {
+  if (exchange.request.method === 'HEAD') {
+    exchange.passedAs = memoryKey(exchange.request);
+    return 'pass';
+  }
   exchange.fill = startFill(engine, exchange, {});
   exchange.joinedAt = undefined;
   return 'outcome';
@@ -537,7 +554,7 @@ function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, 
 async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
   const { request } = exchange;
   const { method } = request;
-  const countedAs = isForOriginOnly(request.headers) ? preconditionKey(request) : `${request.keyed.key}\npass`;
+  const countedAs = exchange.passedAs ?? `${request.keyed.key}\npass`;
   const fill = startFill(engine, exchange, { pass: true, countedAs });
   exchange.fill = fill;
   fill.enter();

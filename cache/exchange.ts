@@ -147,6 +147,8 @@ export interface Exchange {
   chunked: ChunkedOrder | undefined;
   /** Maximum time to wait for the head of a joined fill; undefined: no limit. */
   collapseTimeoutMs: number | undefined;
+  /** Name under which a request that is passed on is counted; undefined if their number has no limit. */
+  passedAs: string | undefined;
 }
 
 /** The state of a cache: what the steps read and change. */

@@ -166,14 +166,15 @@ function fillRequest(
 }
 
 function fillRequestFields(
-  { headers }: CacheRequest,
+  { method, headers }: CacheRequest,
   candidate: StoredResponse | undefined,
   conditional: boolean,
   validating: StoredResponse | undefined,
 ): RawHeaders {
   if (validating !== undefined) return withoutFields(withConditions(headers, validating.headers), RANGE_FIELDS);
   if (conditional) return headers;
-  const wantsWhole = candidate !== undefined || !hasField(headers, 'range');
+  // Range is about GET only (RFC 9110, section 14.2).
+  const wantsWhole = candidate !== undefined || method === 'HEAD' || !hasField(headers, 'range');
   return withoutFields(headers, wantsWhole ? WHOLE_FIELDS : CONDITIONAL_EXCEPT_RANGE);
 }
 

@@ -195,3 +195,77 @@ for (const { condition, holds } of [
     t.same(bench.leaks(), []);
   });
 }
+
+const FEW = 5; // HEADs as they are, and one GET
+
+for (const { what, headers, stored } of [
+  { what: 'nothing stored', headers: [], stored: false },
+  { what: 'a stale response', headers: [], stored: true },
+  { what: 'Range and nothing stored', headers: ['Range', 'bytes=0-1'], stored: false },
+  { what: 'If-None-Match and nothing stored', headers: ['If-None-Match', '"0"'], stored: false },
+  { what: 'If-Match and nothing stored', headers: ['If-Match', '"1"'], stored: false },
+]) {
+  test(`of 50 concurrent HEADs with ${what}, few go upstream, and the others share a GET`, async (t) => {
+    const bench = new Bench();
+    if (stored) await bench.fetched('/a', 200, STORED, 'page');
+    bench.pass(61);
+    const before = bench.upstream.count;
+    const asked = Array.from({ length: 50 }, () => bench.ask('/a', { method: 'HEAD', headers }));
+    await turn();
+    t.equal(bench.upstream.open.length, FEW);
+    t.equal(bench.upstream.open.filter(({ request }) => request.method === 'GET').length, 1);
+    for (const { request } of bench.upstream.open.filter(({ request }) => request.method === 'GET'))
+      t.equal(field(request.headers, 'range'), undefined);
+    const fresh = [...STORED, 'Date', bench.date];
+    for (const exchange of bench.upstream.open)
+      exchange.respond(200, fresh, exchange.request.method === 'GET' ? 'page' : '');
+    for (const one of asked) {
+      const { status, body, headers: sent } = await one.whole();
+      t.equal(status, 200);
+      t.equal(body.length, 0);
+      t.equal(field(sent, 'etag'), '"1"');
+    }
+    t.equal(bench.upstream.count, before + FEW);
+    t.equal((await bench.ask('/a').whole()).body.toString(), 'page', 'what the GET brought is stored');
+    t.equal(bench.upstream.count, before + FEW);
+    t.same(bench.leaks(), []);
+  });
+}
+
+for (const status of [200, 401, 503]) {
+  test(`HEADs for what is answered ${status} for one visitor only fetch no body each`, async (t) => {
+    const bench = new Bench();
+    const asked = Array.from({ length: 50 }, () => bench.ask('/a', { method: 'HEAD' }));
+    await turn();
+    let gets = 0;
+    let rounds = 0;
+    for (; bench.upstream.open.length > 0; rounds++) {
+      t.ok(rounds > 0 || bench.upstream.open.length <= FEW);
+      for (const exchange of bench.upstream.open) {
+        const isGet = exchange.request.method === 'GET';
+        if (isGet) gets++;
+        exchange.respond(status, OWN, isGet ? 'mine' : '');
+      }
+      await turn();
+    }
+    for (const one of asked) t.equal((await one.whole()).status, status);
+    t.ok(gets <= 4, `${gets} GETs`);
+    t.same(bench.leaks(), []);
+  });
+}
+
+test('property: however GETs and HEADs mix, few go upstream, and each is answered as it asked', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.constantFrom('GET', 'HEAD'), { minLength: 1, maxLength: 40 }), async (methods) => {
+      const bench = new Bench();
+      const asked = methods.map((method) => ({ method, one: bench.ask('/a', { method }) }));
+      await turn();
+      t.ok(bench.upstream.open.length <= FEW, `${bench.upstream.open.length}`);
+      for (const exchange of bench.upstream.open)
+        exchange.respond(200, FRESH, exchange.request.method === 'GET' ? 'page' : '');
+      for (const { method, one } of asked) t.equal((await one.whole()).body.toString(), method === 'GET' ? 'page' : '');
+      t.same(bench.leaks(), []);
+    }),
+    { numRuns: 50 },
+  );
+});
