@@ -57,11 +57,13 @@ export const UNTRUSTED_FIELDS: readonly (readonly [claim: Claim, why: string, na
   [
     'visitor',
     'users, from a proxy that signs them in (oauth2-proxy, Authelia, authentik, Grafana, Kong, SiteMinder, WebSEAL, ' +
-      'Shibboleth, mod_auth_openidc, IAP, ALB, App Service, Tailscale, Pomerium)',
+      'Shibboleth, mod_auth_openidc, IAP, ALB, App Service, Tailscale, Pomerium, APISIX, WSO2, Envoy, OpenSearch, ' +
+      'Vouch)',
     'x-auth-request-* x-authenticated-* x-authentik-* x-webauth-* x-consumer-* x-credential-identifier x-credential-username x-anonymous-consumer ' +
       'sm-* http-sm-* iv-user iv-groups iv-creds shib-* ajp-* mellon-* oidc-* x-goog-authenticated-user-* x-goog-iap-* ' +
       'x-amzn-oidc-* x-ms-client-principal* x-apigateway-api-userinfo x-endpoint-api-userinfo tailscale-* ' +
-      'x-pomerium-* auth-user auth-type',
+      'x-pomerium-* auth-user auth-type x-userinfo x-jwt-assertion x-jwt-payload x-proxy-user x-proxy-role ' +
+      'x-proxy-roles x-vouch-*',
   ],
   [
     'visitor',

@@ -180,6 +180,11 @@ for (const name of [
     'Akamai-Client-IP',
     'X-Vercel-IP-Country',
   ],
+  // Users, as gateways name them.
+  ...['X-Userinfo', 'X-JWT-Assertion', 'X-JWT-Payload', 'X-Proxy-User', 'X-Proxy-Role', 'X-Proxy-Roles'],
+  ...['X-Vouch-User', 'X-Vouch-IdP-Claims-Email', 'X-Forwarded-User', 'X-Forwarded-Groups', 'X-Authenticated-Userid'],
+  ...['X-Amzn-OIDC-Identity', 'CF-Access-Authenticated-User-Email', 'CF-Access-JWT-Assertion', 'X-Remote-Group'],
+  ...['X-Goog-Authenticated-User-Email', 'X-MS-Client-Principal-Name', 'X-WEBAUTH-USER', 'X-Auth-Request-Email'],
   ...['X-Auth-Request-User', 'X-WebAuth-User', 'X-MS-Client-Principal', 'X-Amzn-OIDC-Data', 'Https', 'X-Country-Code'],
 ]) {
   test(`a visitor cannot set ${name}`, async (t) => {
