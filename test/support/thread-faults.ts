@@ -4,7 +4,9 @@
  * main thread.
  * @module
  */
+import { subscribe } from 'node:diagnostics_channel';
 import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { BroadcastChannel, isMainThread, threadId, type Worker } from 'node:worker_threads';
 
@@ -23,6 +25,7 @@ interface Order {
 }
 
 const CHANNEL = 'faults';
+const CONNECTIONS = 'connections';
 
 function suffer(fault: ThreadFault): void {
   if (fault === 'throw') setImmediate(() => Promise.reject(new Error('a fault that a test asked for')));
@@ -36,12 +39,23 @@ if (path !== undefined) {
   channel.unref();
   if (isMainThread) {
     const workers = new Map<number, Worker>();
+    /** Visitors' ports, and the thread that took each connection. */
+    const connections: (readonly [port: number, thread: number])[] = [];
+    const accepted = new BroadcastChannel(CONNECTIONS);
+    accepted.unref();
+    accepted.onmessage = (event: unknown) => {
+      connections.push((event as { readonly data: readonly [number, number] }).data);
+    };
     process.on('worker', (worker) => {
       const { threadId: thread } = worker;
       workers.set(thread, worker);
       worker.once('exit', () => workers.delete(thread));
     });
     const server = createServer(async (request, response) => {
+      if (request.method === 'GET') {
+        response.end(JSON.stringify(connections));
+        return;
+      }
       const order = JSON.parse(await text(request)) as Order;
       if (order.fault === 'terminate') void workers.get(order.thread)?.terminate();
       else channel.postMessage(order);
@@ -49,6 +63,12 @@ if (path !== undefined) {
     }).listen(path);
     server.unref();
   } else {
+    const accepted = new BroadcastChannel(CONNECTIONS);
+    accepted.unref();
+    subscribe('net.server.socket', (message) => {
+      const { remotePort } = (message as { readonly socket: Socket }).socket;
+      accepted.postMessage([remotePort, threadId]);
+    });
     channel.onmessage = (event: unknown) => {
       const { thread, fault } = (event as { readonly data: Order }).data;
       if (thread === threadId) suffer(fault);

@@ -1,0 +1,137 @@
+/**
+ * An edge whose threads fail while visitors ask it.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { startEdgeWithFaults } from './edge.ts';
+import { bodyOf, startChaosOrigin } from './origin.ts';
+
+export interface ChaosOptions {
+  readonly seconds: number;
+  readonly workers: number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+export type Outcome = Readonly<
+  Record<
+    | 'answers'
+    | 'faults'
+    | 'threads replaced'
+    | 'wrong bodies'
+    | 'answers lost with their thread'
+    | 'answers lost before a thread took the connection'
+    | 'answers lost elsewhere'
+    | 'requests at the origin',
+    number
+  >
+>;
+
+const VISITORS = 24;
+const PATHS = 200;
+const FAULTS = ['terminate', 'throw', 'heap', 'hang'] as const;
+/** Longer than a hung thread goes on. */
+const SETTLE_MS = 10_000;
+
+interface Loss {
+  /** Port of the visitor's end. */
+  readonly port: number | undefined;
+  readonly error: string;
+}
+
+export async function chaos({ seconds, workers, random }: ChaosOptions): Promise<Outcome> {
+  const origin = await startChaosOrigin();
+  const edge = await startEdgeWithFaults(origin.url, workers);
+  const losses: Loss[] = [];
+  let answers = 0;
+  let wrong = 0;
+  let isOver = false;
+  const visit = async (): Promise<void> => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    while (!isOver) {
+      const path = `/${Math.floor(random() * PATHS)}`;
+      const answer = await ask(edge.address, path, agent);
+      if ('error' in answer) losses.push(answer);
+      else if (answer.status !== 200 || answer.digest !== digestOf(bodyOf(path))) wrong++;
+      else answers++;
+    }
+    agent.destroy();
+  };
+  const visitors = Array.from({ length: VISITORS }, visit);
+  let faults = 0;
+  for (const end = performance.now() + seconds * 1_000; performance.now() < end; ) {
+    await wait(200 + random() * 800);
+    const threads = (await edge.threads()).filter((thread) => thread !== undefined);
+    // One always goes on: that is what the others' visitors are answered by.
+    if (threads.length < 2) continue;
+    const thread = threads[Math.floor(random() * threads.length)] as number;
+    await edge.cause(thread, FAULTS[Math.floor(random() * FAULTS.length)] as (typeof FAULTS)[number]);
+    faults++;
+  }
+  isOver = true;
+  await Promise.all(visitors);
+  // Visitors hear of the end of a thread before the main thread does.
+  do await wait(SETTLE_MS);
+  while ((await edge.threads()).length < workers);
+  const [threadOf, ended, replaced] = await Promise.all([edge.connections(), edge.ended(), edge.restarts()]);
+  const kinds = losses.map(({ port }) => {
+    const thread = port === undefined ? undefined : threadOf.get(port);
+    if (thread === undefined) return 'unaccepted';
+    return ended.has(thread) ? 'ended' : 'elsewhere';
+  });
+  const count = (kind: string): number => kinds.filter((one) => one === kind).length;
+  for (const [index, kind] of kinds.entries()) {
+    if (kind === 'elsewhere') console.error(`lost: ${JSON.stringify(losses[index])}`);
+  }
+  await edge.close();
+  const outcome: Outcome = {
+    answers,
+    faults,
+    'threads replaced': replaced,
+    'wrong bodies': wrong,
+    'answers lost with their thread': count('ended'),
+    'answers lost before a thread took the connection': count('unaccepted'),
+    'answers lost elsewhere': count('elsewhere'),
+    'requests at the origin': origin.count(),
+  };
+  await origin.close();
+  return outcome;
+}
+
+type Answer = { readonly status: number; readonly digest: string } | Loss;
+
+/** Never rejects. */
+async function ask(address: string, path: string, agent: Agent): Promise<Answer> {
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  let socket: Socket | undefined;
+  let port: number | undefined;
+  const lost = (error: Error): void => resolve({ port: port ?? socket?.localPort, error: error.message });
+  const sent = get(`http://${address}${path}`, { agent }, (response: IncomingMessage) => {
+    const hash = createHash('sha256');
+    response.on('data', (chunk: Buffer) => hash.update(chunk));
+    response.once('error', lost);
+    response.once('end', () => resolve({ status: response.statusCode ?? 0, digest: hash.digest('hex') }));
+  });
+  sent.once('socket', (own) => {
+    socket = own;
+    port = own.localPort;
+    if (!own.connecting) return;
+    own.once('connect', () => {
+      port = own.localPort;
+    });
+  });
+  sent.once('error', lost);
+  return promise;
+}
+
+const digests = new Map<string, string>();
+
+function digestOf(body: Buffer): string {
+  const name = body.subarray(0, 32).toString();
+  const known = digests.get(name) ?? createHash('sha256').update(body).digest('hex');
+  digests.set(name, known);
+  return known;
+}
