@@ -62,12 +62,14 @@ export async function chaos({ seconds, workers, random }: ChaosOptions): Promise
   };
   const visitors = Array.from({ length: VISITORS }, visit);
   let faults = 0;
+  const failing = new Set<number>();
   for (const end = performance.now() + seconds * 1_000; performance.now() < end; ) {
     await wait(200 + random() * 800);
-    const threads = (await edge.threads()).filter((thread) => thread !== undefined);
-    // One always goes on: that is what the others' visitors are answered by.
+    const threads = (await edge.threads()).filter((thread) => thread !== undefined && !failing.has(thread));
+    // One always goes on: it is the one that answers the visitors of the others.
     if (threads.length < 2) continue;
     const thread = threads[Math.floor(random() * threads.length)] as number;
+    failing.add(thread);
     await edge.cause(thread, FAULTS[Math.floor(random() * FAULTS.length)] as (typeof FAULTS)[number]);
     faults++;
   }
