@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 
 const LARGE_BYTES = 400_000;
 const SMALL_BYTES = 900;
-/** Of so many paths one is large, and one is expired at once. */
+/** Numbers of paths of which one is large, and of which one is soon stale. */
 const LARGE_EACH = 10;
 const SHORT_EACH = 7;
 
