@@ -82,6 +82,12 @@ export function etcdOptions(file: string, network: string, etcd: EtcdConfig): Et
 const TLS_FAILURE =
   /certificate|self-signed|altname|alert|wrong version number|EPROTO|packet length|secure TLS connection/i;
 
+/** A server that speaks no TLS may close the connection without a word. */
+function isTlsFailure(message: string, { endpoints }: EtcdConfig): boolean {
+  const isClosed = /ECONNRESET|other side closed|socket hang up/.test(message);
+  return TLS_FAILURE.test(message) || (isClosed && endpoints.some((endpoint) => endpoint.startsWith('https:')));
+}
+
 function etcdProblem(file: string, network: string, etcd: EtcdConfig, error: JournalError): ConfigError {
   const { code, message } = error;
   switch (code) {
@@ -118,7 +124,7 @@ function etcdProblem(file: string, network: string, etcd: EtcdConfig, error: Jou
         const fix = 'Give it a higher --quota-backend-bytes, or `etcdctl defrag`; then `etcdctl alarm disarm`.';
         return problem(file, ['quota'], `etcd takes no more writes (${message})`, fix);
       }
-      return TLS_FAILURE.test(message)
+      return isTlsFailure(message, etcd)
         ? problem(
             file,
             etcd.tls === undefined ? ['endpoints'] : ['tls'],

@@ -162,7 +162,7 @@ test('without a majority calls are 503 and do not deny what may have happened; a
   const token = await network.token();
   const key = { 'idempotency-key': 'k' };
   t.match(await send(url, token, { files: [URL_OF_SHOP] }), { status: 202 });
-  for (const member of own.members.slice(1)) member.kill('SIGSTOP');
+  for (const member of own.members.slice(1)) await member.freeze();
   const refused = await send<Refusal>(url, token, { files: [URL_OF_SHOP] }, '/v1/purges', key);
   t.match(refused, { status: 503, body: { code: /^journal_un/ } });
   t.equal((await fetch(`${url}/healthz`)).status, 503);

@@ -16,7 +16,7 @@ for (const { what, harm, heal } of [
   },
   {
     what: 'stopped',
-    harm: async (member: Member) => member.kill('SIGSTOP'),
+    harm: (member: Member) => member.freeze(),
     heal: async (member: Member) => member.kill('SIGCONT'),
   },
 ]) {
@@ -62,7 +62,7 @@ test('without a majority nothing is confirmed, and appends succeed when there is
   const patient = await openJournal(t, endpoints, prefix, PATIENT);
   await journal.append(purges(1));
   const [, ...majority] = members;
-  for (const member of majority) member.kill('SIGSTOP');
+  for (const member of majority) await member.freeze();
   await t.rejects(journal.current(), { code: 'journal_unreachable' });
   const appended = journal.append(purges(1), { key: 'k', body: Buffer.of() });
   await t.rejects(appended, { code: /^journal_(?:unconfirmed|unreachable)$/ });

@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
@@ -18,6 +18,11 @@ export interface Member {
   /** The process, which is another one after `start`. */
   readonly process: ChildProcess;
   kill(signal: NodeJS.Signals): void;
+  /**
+   * Stops it (SIGSTOP). Resolves when all of its threads stand still: where processes wait for a processor, that is
+   * later than the signal.
+   */
+  freeze(): Promise<void>;
   /** Resolves when it has ended. */
   end(): Promise<void>;
   /** Starts it again with what it has stored, once it has been killed. */
@@ -80,6 +85,12 @@ export async function startEtcd(
         return child;
       },
       kill: (signal: NodeJS.Signals) => void child.kill(signal),
+      async freeze() {
+        child.kill('SIGSTOP');
+        while (!readdirSync(`/proc/${child.pid}/task`).every((task) => isStopped(`/proc/${child.pid}/task/${task}`))) {
+          await timeout(1);
+        }
+      },
       async end() {
         const isOver = child.exitCode !== null || child.signalCode !== null;
         const exited = isOver ? undefined : once(child, 'exit');
@@ -104,6 +115,11 @@ export async function startEtcd(
     throw error;
   }
   return { members, endpoints: members.map(({ url }) => url), stop };
+}
+
+/** @param folder - Of a thread in /proc. */
+function isStopped(folder: string): boolean {
+  return /^State:\s+T/m.test(readFileSync(`${folder}/status`, 'utf8'));
 }
 
 function launch(args: readonly string[]): ChildProcess {
