@@ -41,9 +41,17 @@ export function storedAnswer(
     trailers: () => stored.trailers,
   };
   const { head, body } = select(request.method, profile, representation, now);
-  const ttlMs = remainingLifetime(stored, now);
+  const ttlMs = Math.min(remainingLifetime(stored, now), isStale(status) ? -1 : Number.POSITIVE_INFINITY);
   const { stamp } = stored;
   return { head, body, trailers: () => stored.trailers, status: { ...status, ttlMs }, above: undefined, stamp };
+}
+
+/**
+ * Returns whether an answer with this status is stale, perhaps by a soft purge within its lifetime: its `ttl` is below
+ * zero then (RFC 9211, section 2.4).
+ */
+function isStale({ fwd, detail }: CacheStatus): boolean {
+  return detail === 'stale-while-revalidate' || (detail === 'stale-if-error' && fwd === 'stale');
 }
 
 /** Status of an answer with a stale response because the origin failed, perhaps with this status. */

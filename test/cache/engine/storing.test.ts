@@ -1,6 +1,9 @@
 /** Storing responses and answering from them (RFC 9111, section 3). */
 import { test } from 'tap';
+import { formatCacheStatus } from '../../../cache/cache-status.ts';
 import { Bench, field, turn } from './bench.ts';
+
+const SWR = 'stale-while-revalidate';
 
 for (const { rule, status = 200, headers, request = [], refusal } of [
   { rule: 'a lifetime', headers: ['Cache-Control', 'max-age=1'], refusal: undefined },
@@ -201,3 +204,42 @@ test('a response fetched after a purge is newer than the stored one, even if the
   t.equal(bench.upstream.count, 2);
   t.same(bench.leaks(), []);
 });
+
+for (const { what, cacheControl, purge, ageSeconds, headers, fails, detail, ttl } of [
+  { what: 'a fresh response', cacheControl: 'max-age=60', purge: false, ageSeconds: 9, detail: undefined, ttl: 51 },
+  { what: 'a stale one', cacheControl: 'max-age=5', purge: false, ageSeconds: 9, detail: SWR, ttl: -4 },
+  { what: 'one that was purged softly', cacheControl: 'max-age=60', purge: true, ageSeconds: 9, detail: SWR, ttl: -1 },
+  { what: 'a stale one, purged softly', cacheControl: 'max-age=5', purge: true, ageSeconds: 9, detail: SWR, ttl: -4 },
+  {
+    what: 'one that was purged softly, of a failing origin',
+    cacheControl: 'max-age=60, must-revalidate',
+    purge: true,
+    ageSeconds: 9,
+    fails: true,
+    detail: 'stale-if-error',
+    ttl: -1,
+  },
+  {
+    what: 'a fresh one that the visitor wants validated, of a failing origin',
+    cacheControl: 'max-age=60',
+    purge: false,
+    ageSeconds: 9,
+    headers: ['Cache-Control', 'no-cache'],
+    fails: true,
+    detail: 'stale-if-error',
+    ttl: 51,
+  },
+] as const) {
+  test(`RFC 9211 2.4: ttl of ${what} is ${ttl}`, async (t) => {
+    const bench = new Bench({ site: { rules: [{ request_directives: 'honour', stale_while_revalidate: '30s' }] } });
+    await bench.fetched('/a', 200, ['Cache-Control', cacheControl], 'page');
+    bench.pass(ageSeconds);
+    if (purge) bench.ledger.apply([{ seq: 1, site: 'shop', kind: 'everything', selector: '', soft: true }]);
+    const asked = bench.ask('/a', { headers: headers ?? [] });
+    await turn();
+    if (fails === true) bench.upstream.last.respond(503, []);
+    const { cache } = await asked.whole();
+    t.equal(cache.detail, detail);
+    t.equal(/;ttl=(-?\d+)/.exec(formatCacheStatus('eu-1', cache))?.[1], `${ttl}`);
+  });
+}
