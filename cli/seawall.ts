@@ -3,6 +3,7 @@
  * @module
  */
 import './ignored-signals.ts';
+import './thread-pool.ts';
 import './compile-cache.ts';
 
 await import('./main.ts');
