@@ -59,35 +59,12 @@ export const UNKNOWN_EPOCH = -1;
 /** Journal position of visitors: none. */
 export const NOTHING_KNOWN: JournalPosition = { identity: undefined, seq: 0 };
 
-/** Numbers of the journal's histories. Threads with one store have the same ones. */
-export interface Epochs {
-  /**
-   * @param term - Identity of the last term of the history that a ledger begins with.
-   * @returns The number of that history: no other one has had it.
-   */
-  begin(term: string | undefined): number;
-  /**
-   * The history goes on in another term.
-   *
-   * @returns The number from now on: another one if a ledger has begun with that term before it was known whose it is.
-   */
-  goOn(epoch: number, term: string | undefined): number;
-}
-
-/** Numbers of a single ledger: each history that it begins with has a new one. */
-function ownEpochs(): Epochs {
-  let last = 0;
-  return { begin: () => ++last, goOn: (epoch) => epoch };
-}
-
 export interface LedgerOptions {
   /**
    * Lease of purges: time without news from the journal after which stored responses are revalidated before use;
    * `Infinity` without a journal.
    */
   readonly leaseMs: number;
-  /** Absent: no other ledger has stamps of this one. */
-  readonly epochs?: Epochs | undefined;
 }
 
 /** State of a ledger, for the ledger of another thread. */
@@ -134,7 +111,7 @@ export class Ledger {
   #latestKnown = 0;
   /** Grows with every change: what `checkedAt` is compared with. */
   #version = 0;
-  /** Number of the history that these terms are; 0: none is known. */
+  /** Number of histories so far; the same in all threads of a process, whose ledgers follow one of them. */
   #epoch = 0;
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
@@ -148,11 +125,8 @@ export class Ledger {
   /** Called when another node has told of a number that was not known. */
   onLearned: ((position: JournalPosition) => void) | undefined = undefined;
 
-  readonly #epochs: Epochs;
-
-  constructor({ leaseMs, epochs = ownEpochs() }: LedgerOptions) {
+  constructor({ leaseMs }: LedgerOptions) {
     this.#leaseMs = leaseMs;
-    this.#epochs = epochs;
   }
 
   /** State as it is now; the ledger of another thread can go on with a copy of it. */
@@ -222,9 +196,6 @@ export class Ledger {
   /** The journal has been opened again, and goes on from what is known here. */
   extend({ terms }: { readonly terms: readonly Term[] }): void {
     this.#terms = terms;
-    const epoch = this.#epochs.goOn(this.#epoch, terms.at(-1)?.identity);
-    if (epoch !== this.#epoch) this.#version++; // what this one has stored is revalidated, once
-    this.#epoch = epoch;
     this.onMoved?.();
   }
 
@@ -238,7 +209,7 @@ export class Ledger {
     this.#applied = floor;
     this.#latestKnown = newest;
     this.#upToDateAt = NEVER_CONNECTED;
-    this.#epoch = this.#epochs.begin(terms.at(-1)?.identity);
+    this.#epoch++;
     this.#version++;
     this.#index = new PurgeIndex();
     this.#floor = floor;

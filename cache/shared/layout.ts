@@ -9,7 +9,6 @@
  * pins      for each thread: a count for each slab                              (threads.ts)
  * header    LOCK, WAITERS, then what the lock guards                            (store-lock.ts, shared-store.ts)
  * texts     LOCK, WAITERS, COUNT, END, then END of each text, and its kind      (shared-texts.ts)
- * epochs    COUNT, LAST, then LOW, HIGH, NUMBER of each term                    (shared-epochs.ts)
  * changes   how often keys of a hash were invalidated                           (shared-store.ts)
  * queues    of the eviction                                                     (cache/store/eviction.ts)
  * history   of the eviction                                                     (cache/store/eviction-history.ts)
@@ -60,7 +59,6 @@ export interface Parts {
   readonly rows: number;
   readonly slabs: number;
   readonly claims: number;
-  readonly epochs: number;
   readonly changes: number;
   /** Number of words in all. */
   readonly words: number;
@@ -101,10 +99,6 @@ const MIN_SLAB_BYTES = 4 * 1024;
 
 /** A power of two. */
 const CLAIMS = 1024;
-
-/** Terms of the journal that are known by name. */
-export const EPOCH_TERMS = 256;
-const EPOCH_WORDS = 2 + 3 * EPOCH_TERMS;
 
 /** Counters of invalidations; a power of two. */
 export const CHANGES = 4096;
@@ -152,7 +146,6 @@ export function partsOf(shape: Shape): Parts {
     rows: part(shape.rows * ROW_WORDS),
     slabs: part(shape.slabs * SLAB_WORDS),
     claims: part(shape.claims * CLAIM_WORDS),
-    epochs: part(EPOCH_WORDS),
     changes: part(CHANGES),
   };
   return { ...parts, words };

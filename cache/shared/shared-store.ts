@@ -15,7 +15,6 @@
  * @module
  */
 
-import type { Epochs } from '../ledger.ts';
 import { combined, MemoryBody, MemoryWriter, type Segment } from '../store/body.ts';
 import { DECODED, DecodedCache } from '../store/decoded-cache.ts';
 import { EvictionQueues, QUEUE_WORDS } from '../store/eviction.ts';
@@ -38,7 +37,6 @@ import { type Claim, FillClaims } from './fill-claims.ts';
 import { CHANGES, IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
 import { PiecedBody, Pieces } from './pieces.ts';
 import { SharedData } from './shared-data.ts';
-import { SharedEpochs } from './shared-epochs.ts';
 import { MAX_ATTEMPTS, SharedIndex } from './shared-index.ts';
 import { NO_ROW, PLACE, REFERENCES, SharedRows } from './shared-rows.ts';
 import { SharedTexts } from './shared-texts.ts';
@@ -127,7 +125,6 @@ export class SharedStore implements Store {
     });
     const history = new EvictionHistory(words.subarray(parts.history, parts.history + shape.history));
     this.#queues = makeQueues(this.#rows, history, words.subarray(parts.queues, parts.queues + QUEUE_WORDS));
-    this.epochs = new SharedEpochs(words, parts.epochs, this.#lock, thread);
     this.#changes = parts.changes;
     this.#claims = new FillClaims(words, parts.claims, shape.claims, this.#lock, thread);
     this.#source = {
@@ -276,9 +273,6 @@ export class SharedStore implements Store {
   claim(place: string): Claim {
     return this.#claims.claim(sought.set(place));
   }
-
-  /** Numbers of the journal's histories, for the ledger of this thread. */
-  readonly epochs: Epochs;
 
   /** Threads of the process. */
   get threads(): Threads {

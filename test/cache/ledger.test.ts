@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { Ledger, NOTHING_KNOWN, type PurgeRecord, type StampedResponse } from '../../cache/ledger.ts';
+import { Ledger, NOTHING_KNOWN, type PurgeRecord, type StampedResponse, uncheckedStamp } from '../../cache/ledger.ts';
 import type { Term } from '../../journal/terms.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
 import { instant } from '../support/instant.ts';
@@ -310,4 +310,17 @@ test('a variant with too many or too long fields is purged as its whole URL', as
     }),
   ]);
   t.equal(ledger.check(de, PAGE), 'hard', 'more than what was said, never less');
+});
+
+test('a ledger that went on with the state of another one, and then follows another journal, compares nothing older', async (t) => {
+  const first = new Ledger({ leaseMs: 60_000 });
+  first.restart({ terms: [{ identity: 'first', after: 0 }], newest: 5, floor: 0 });
+  const copy = new Ledger({ leaseMs: 60_000 });
+  copy.restore(first.state);
+  const { asOf, epoch } = copy.stampNow(NOTHING_KNOWN);
+  for (const ledger of [first, copy]) {
+    ledger.restart({ terms: [{ identity: 'second', after: 0 }], newest: 2, floor: 0 });
+    t.equal(ledger.check({ stamp: uncheckedStamp(asOf, epoch), tags: [] }, {} as never), 'unverified');
+  }
+  t.equal(first.epoch, copy.epoch, 'threads that share a store have the same numbers');
 });
