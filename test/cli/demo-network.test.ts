@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'tap';
 import { prepareNetwork } from '../../cli/demo/network.ts';
+import { fingerprintOf } from '../../config/fingerprint.ts';
 import { siteSchema } from '../../config/schema.ts';
 
 const ENV = { SEAWALL_TIER_SECRET: 'a-secret-of-the-tests' };
@@ -21,10 +22,14 @@ test('another origin gets a site of its own, without the rules of the demo site'
   const plain = prepareNetwork({ origin: undefined, portOffset: 0, env: ENV });
   const other = prepareNetwork({ origin: 'http://127.0.0.1:3000', portOffset: 0, env: ENV });
   t.equal(other.originUrl, 'http://127.0.0.1:3000');
+  const sites = [
+    siteSchema.parse({ name: 'site', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1:3000' }] } }),
+  ];
   const expected = plain.regions.map((region, i) => ({
     ...region,
     file: other.regions[i]?.file,
-    sites: [siteSchema.parse({ name: 'site', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1:3000' }] } })],
+    sites,
+    fingerprint: fingerprintOf({ ...region, sites }),
   }));
   t.strictSame(other.regions, expected);
   const folder = dirname(other.regions[0]?.file ?? '');
