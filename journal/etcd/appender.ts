@@ -210,6 +210,8 @@ export class Appender {
         settle(planned(appends, attempt, after, batch.time, this.#onceIsKept));
         return true;
       }
+      // Another batch at its place shows that it did not come; none there was compacted since the state was read.
+      if (batch?.first !== after + 1) throw new JournalError('journal_unconfirmed', `records after ${after} are gone`);
       attempt.after.delete(after);
     }
     return false;

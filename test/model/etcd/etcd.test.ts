@@ -32,3 +32,14 @@ for (const [breakage, what] of Object.entries(ETCD_BREAKAGES)) {
     t.ok(failed, `of ${MAX_HISTORIES}`);
   });
 }
+
+test('a purge of unknown outcome whose batch is compacted meanwhile is neither made again nor taken for a repetition', async (t) => {
+  const steps = [
+    { afterMs: 0, action: { type: 'append', at: 2, count: 1, key: 1 } },
+    { afterMs: 0, action: { type: 'compact', at: 0, olderThanMs: 0 } },
+    { afterMs: 2_500, action: { type: 'freeze', at: 0, ms: 10 } },
+    { afterMs: 0, action: { type: 'freeze', at: 0, ms: 10 } },
+  ] as const;
+  const noise = [0, 0, 0, 3, 0, 0, 95, 0, 0, 0, 124, 47, 0, 0, 31, 84, 0];
+  t.match(await runEtcdHistory({ steps, noise }), { appends: 1 });
+});
