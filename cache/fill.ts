@@ -5,7 +5,7 @@
  */
 import { HttpError } from '../http/errors.ts';
 import { allowsContent } from '../http/exchange.ts';
-import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import { parseContentRange } from '../http/fields/range.ts';
 import type { Flow, ResponseHead, ResponseSink } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
@@ -220,7 +220,7 @@ export class Fill implements ResponseSink, JoinableFill {
     const decision = this.decision.decide(head, responseTime);
     const { stored, refusal, wasFresh, shareable, length, part, large } = decision;
     if (large !== undefined) {
-      const body = this.#inChunks(stored, large);
+      const body = this.#inChunks(stored, large, head.status === 206);
       return { kind: 'response', head, stored, refusal, wasFresh, shareable, length, body };
     }
     this.#part = part;
@@ -239,7 +239,7 @@ export class Fill implements ResponseSink, JoinableFill {
   }
 
   /** Stores the head at once; the body becomes chunks as it comes. */
-  #inChunks(head: StoredHead, large: LargeObject): ChunkedFillBody {
+  #inChunks(head: StoredHead, large: LargeObject, isPart: boolean): ChunkedFillBody {
     const engine = this.#engine;
     const { request } = this.#order;
     const generation = engine.large.for(request, head, large);
@@ -247,8 +247,8 @@ export class Fill implements ResponseSink, JoinableFill {
     if (writer !== undefined && !this.disowned) {
       const { length } = large;
       const body = writer.commit(0);
-      const stored = { ...representationHead(head, length), trailers: [], length, body, generation: generation.id };
-      this.#listener.onStored(stored, this);
+      const whole = representationHead(head, length, isPart);
+      this.#listener.onStored({ ...whole, trailers: [], length, body, generation: generation.id }, this);
     }
     writer?.abort();
     return new ChunkedFillBody({
@@ -342,8 +342,8 @@ function expectedBytes(method: string, { status, headers }: ResponseHead): numbe
 }
 
 /** Parts are kept under the head of the whole: 200, with the whole's length (RFC 9111, section 3.4). */
-function representationHead(head: StoredHead, length: number): StoredHead {
-  if (head.status !== 206 && !hasField(head.headers, 'content-range')) return head;
+function representationHead(head: StoredHead, length: number, isPart = head.status === 206): StoredHead {
+  if (!isPart) return head;
   const headers = [...withoutFields(head.headers, new Set(['content-range', 'content-length']))];
   headers.push('Content-Length', String(length));
   return { ...head, status: 200, statusText: 'OK', headers };
