@@ -37,7 +37,7 @@ interface Group {
   readonly sections: readonly Section[];
   /** True if what follows them is no such request. */
   isEnd: boolean;
-  /** Number of those that have taken. */
+  /** Number of those that were taken. */
   taken: number;
 }
 
