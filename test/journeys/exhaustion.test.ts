@@ -103,6 +103,36 @@ for (const { what, shields, edges } of [
   });
 }
 
+for (const method of ['GET', 'POST']) {
+  test(`of 50 concurrent ${method}s with a body, one visitor has its share of the origin at a time`, async (t) => {
+    let inFlight = 0;
+    let most = 0;
+    const origin = await startOrigin((request, response) => {
+      most = Math.max(most, ++inFlight);
+      request.resume().on('end', () => {
+        setTimeout(() => {
+          inFlight--;
+          response.setHeader('Cache-Control', 'max-age=60');
+          response.end('small');
+        }, 30);
+      });
+    });
+    const network = await startNetwork({
+      origin: origin.url,
+      access: { max_connections: 16, max_waiting: 1_000, connect_timeout: '20s' },
+      shields: 0,
+      regions: { eu: 1 },
+    });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const asking = { method, body: 'x', headers: { 'Content-Length': '1' }, agent: from('127.0.1.1') };
+    const replies = Array.from({ length: 50 }, () => ask(network.at('eu-1'), '/page', asking));
+    t.ok((await misses(network.at('eu-1'), 3)).every(isServed), 'others are served meanwhile');
+    t.ok((await Promise.all(replies)).every(isServed));
+    t.equal(origin.requests.filter((request) => request.method === method && request.url === '/page').length, 50);
+    t.ok(most <= 4 + 1, `${most} at a time: a quarter of 16, and one of the other visitor`);
+  });
+}
+
 test('a slow reader above min_read_rate gets all of its body while others wait', async (t) => {
   const origin = await startShop();
   const network = await startNetwork({

@@ -23,6 +23,23 @@ test('200 concurrent requests over four edges of two regions cause one fetch fro
   t.equal(origin.requests.length, 1);
 });
 
+test('200 concurrent HEADs over four edges of two regions cause a few requests to the origin', async (t) => {
+  const origin = await startOrigin((_request, response) => {
+    setTimeout(
+      () => response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Length': 6 }).end('shared'),
+      500,
+    );
+  });
+  const network = await startNetwork({ origin: origin.url, regions: REGIONS });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const head = { method: 'HEAD' };
+  const replies = await Promise.all(Array.from({ length: REQUESTS }, (_, i) => ask(edgeOf(network, i), '/cold', head)));
+  t.ok(
+    replies.every(({ status, headers, text }) => status === 200 && headers['content-length'] === '6' && text === ''),
+  );
+  t.ok(origin.requests.length <= 10, `${origin.requests.length}: at most five for each of two shields`);
+});
+
 test('a herd causes one fetch where the origin takes longer than the freshness lifetime', async (t) => {
   const origin = await startOrigin((request, response) => {
     const isFirst = request.headers['if-none-match'] === undefined;
