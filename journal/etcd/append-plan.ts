@@ -17,16 +17,26 @@ export interface Append {
   readonly reject: (error: unknown) => void;
 }
 
+interface KnownKey {
+  readonly revision: string;
+  readonly entry: OnceEntry;
+}
+
+export type KnownKeys = ReadonlyMap<string, KnownKey>;
+
 /** One set of appends on its way into the store. */
 export interface Attempt {
   /** Id of the batch. */
   readonly id: string;
-  /** Newest numbers after which a transaction of unknown outcome would have put the batch. */
-  readonly after: Set<number>;
+  /**
+   * Newest numbers after which a transaction of unknown outcome would have put the batch, with the idempotency keys that
+   * were in the store then: those that the transaction itself has put are none of them.
+   */
+  readonly after: Map<number, KnownKeys>;
   /** Time in the name of its audit entries, once it has been chosen. */
   notedAt: number | undefined;
   /** Idempotency keys that are in the store. */
-  readonly known: Map<string, { readonly revision: string; readonly entry: OnceEntry }>;
+  readonly known: Map<string, KnownKey>;
 }
 
 export interface Planned {
@@ -37,7 +47,7 @@ export interface Planned {
 /** Gives each append its numbers after `newest`, or what an idempotency key says. */
 export function planned(
   appends: readonly Append[],
-  { known }: Attempt,
+  known: KnownKeys,
   newest: number,
   time: number,
   isKept: (entry: OnceEntry) => boolean,

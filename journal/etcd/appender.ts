@@ -91,7 +91,7 @@ export class Appender {
   async #commit(appends: readonly Append[]): Promise<void> {
     const { replica, monotonic, wait, timeoutMs } = this.#options;
     const giveUpAt = later(monotonic(), timeoutMs);
-    const attempt: Attempt = { id: randomUUID(), after: new Set(), notedAt: undefined, known: new Map() };
+    const attempt: Attempt = { id: randomUUID(), after: new Map(), notedAt: undefined, known: new Map() };
     for (;;) {
       try {
         const session = await replica.connected();
@@ -120,7 +120,7 @@ export class Appender {
     const { view, layout } = replica;
     const { head, headRevision, termsRevision, state } = view;
     const time = Math.max(this.#wallMs, head?.time ?? 0);
-    const plan = planned(appends, attempt, state.newest, time, this.#onceIsKept);
+    const plan = planned(appends, attempt.known, state.newest, time, this.#onceIsKept);
     const purges = plan.flatMap(({ append, outcome }) => ('isNew' in outcome ? append.purges : []));
     attempt.notedAt ??= Math.max(time, this.#notedAt + 1);
     this.#notedAt = Math.max(this.#notedAt, attempt.notedAt);
@@ -159,7 +159,8 @@ export class Appender {
     try {
       answer = await connection.call<TxnResponse>('/v3/kv/txn', body);
     } catch (error) {
-      if (!hasWrittenNothing(error)) attempt.after.add(state.newest);
+      const { after, known } = attempt;
+      if (!hasWrittenNothing(error) && !after.has(state.newest)) after.set(state.newest, new Map(known));
       throw error;
     }
     if (!answer.succeeded) {
@@ -202,12 +203,12 @@ export class Appender {
   async #resolve({ connection }: JournalSession, appends: readonly Append[], attempt: Attempt): Promise<boolean> {
     const { replica } = this.#options;
     const { newest, floor } = replica.state;
-    for (const after of attempt.after) {
+    for (const [after, known] of attempt.after) {
       if (after >= newest) continue; // it can still come: the next attempt compares the same head, so one of them wins
       if (after < floor) throw new JournalError('journal_unconfirmed', `records up to ${floor} are gone`);
       const [batch] = await readBatches(connection, replica.layout, after, 1);
       if (batch?.id === attempt.id) {
-        settle(planned(appends, attempt, after, batch.time, this.#onceIsKept));
+        settle(planned(appends, known, after, batch.time, this.#onceIsKept));
         return true;
       }
       // Another batch at its place shows that it did not come; none there was compacted since the state was read.

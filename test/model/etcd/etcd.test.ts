@@ -43,3 +43,14 @@ test('a purge of unknown outcome whose batch is compacted meanwhile is neither m
   const noise = [0, 0, 0, 3, 0, 0, 95, 0, 0, 0, 124, 47, 0, 0, 31, 84, 0];
   t.match(await runEtcdHistory({ steps, noise }), { appends: 1 });
 });
+
+test('a purge that has come although its outcome was unknown is not taken for a repetition of itself', async (t) => {
+  const steps = [
+    { afterMs: 0, action: { type: 'kill', at: 1, downMs: 10 } },
+    { afterMs: 2_500, action: { type: 'append', at: 0, count: 1, key: undefined } },
+    { afterMs: 0, action: { type: 'append', at: 1, count: 1, key: 0 } },
+    { afterMs: 2_500, action: { type: 'append', at: 0, count: 1, key: undefined } },
+  ] as const;
+  const noise = [0, 0, 0, 77, 27, 0, 14, 0, 117, 0, 96, 0, 0];
+  t.match(await runEtcdHistory({ steps, noise }), { appends: 3, acknowledged: 3 });
+});
