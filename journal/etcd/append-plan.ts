@@ -29,8 +29,8 @@ export interface Attempt {
   /** Id of the batch. */
   readonly id: string;
   /**
-   * Newest numbers after which a transaction of unknown outcome would have put the batch, with the idempotency keys that
-   * were in the store then: those that the transaction itself has put are none of them.
+   * Newest numbers after which a transaction of unknown outcome would have put the batch, with the idempotency keys
+   * that were in the store then: those that the transaction itself has put are none of them.
    */
   readonly after: Map<number, KnownKeys>;
   /** Time in the name of its audit entries, once it has been chosen. */
