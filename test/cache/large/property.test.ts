@@ -16,7 +16,7 @@ import { bytesOf, LargeOrigin } from './large-origin.ts';
 
 const MIB = 2 ** 20;
 const LENGTHS = [9 * MIB, 10 * MIB + 1, 12 * MIB - 7];
-const MAX_RUNS = Number(process.env['SEAWALL_LARGE_RUNS'] ?? 24);
+const MAX_RUNS = Number(process.env['SEAWALL_LARGE_RUNS'] ?? 4);
 
 /** Much longer than any history takes. */
 const MAX_TURNS = 5_000;
