@@ -96,6 +96,20 @@ export class ChunkFeed {
 
   #checkReaders(): void {
     if (this.#users.size === 0 && !this.#isOver) this.#options.source.unread();
+    else this.skipUnread();
+  }
+
+  /**
+   * Passes over the rest of the current chunk if that is neither stored nor read, and would be held back therefore, but
+   * a reader waits for a chunk behind it.
+   */
+  skipUnread(): void {
+    const chunk = this.#current;
+    if (chunk?.body === undefined || chunk.isDropped || chunk.awaited > 0) return;
+    if (chunk.body.isStoring || chunk.body.readers > 0) return;
+    if (!this.#queue.some(({ awaited }) => awaited > 0)) return;
+    this.#drop(chunk, undefined);
+    this.#unhold('window');
   }
 
   /** Lets it bring the chunks before this index. */
@@ -190,7 +204,10 @@ export class ChunkFeed {
   }
 
   readonly #window = {
-    pause: (): void => this.#hold('window'),
+    pause: (): void => {
+      this.#hold('window');
+      this.skipUnread();
+    },
     resume: (): void => this.#unhold('window'),
     abort: (): void => undefined,
   };
@@ -202,7 +219,7 @@ export class ChunkFeed {
     this.#unhold('window');
     const stored = body?.end([], 0);
     if (stored !== undefined) large.put(generation, chunk.index, stored);
-    if (stored === undefined && !chunk.isRead) generation.leaveOver(chunk);
+    if (stored === undefined && !chunk.isRead && !chunk.isDropped) generation.leaveOver(chunk);
     else generation.forget(chunk);
     if (this.position >= this.#end) this.#finish();
     else if (this.#queue.length === 0) this.#hold('demand');

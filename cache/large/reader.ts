@@ -209,8 +209,14 @@ export class ChunkedReader implements BodyReader {
     this.hasWaited = true;
     this.#enter(transfer.feed);
     if (transfer.body !== undefined) return this.#follow(transfer, end);
+    transfer.awaited++;
+    transfer.feed.skipUnread();
     return transfer.settled.then(() => {
-      if (this.#isClosed) return;
+      transfer.awaited--;
+      if (this.#isClosed) {
+        transfer.feed.skipUnread();
+        return;
+      }
       if (transfer.failure !== undefined) this.#recover(transfer.failure);
       else if (transfer.canReadFrom(this.#position)) this.#source = this.#follow(transfer, end);
     });

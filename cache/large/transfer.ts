@@ -24,6 +24,8 @@ export class ChunkTransfer implements ByteRange {
   isDropped = false;
   /** True once it has had a reader. */
   isRead = false;
+  /** Number of readers that wait for its first byte. */
+  awaited = 0;
   #settled: PromiseWithResolvers<void> | undefined;
 
   constructor(index: number, { start, end }: ByteRange, feed: ChunkFeed) {
