@@ -64,7 +64,9 @@ const DATE = /^Date: .*$/gim;
 /** @returns What differs, apart from dates and ids; `undefined` when nothing does. */
 export function difference(one: string, other: string): string | undefined {
   const [a, b] = [masked(one), masked(other)];
-  return a === b || closedBeforeRefusal(a) === closedBeforeRefusal(b) ? undefined : around(a, b);
+  const isAlike =
+    a === b || closedBeforeRefusal(a) === closedBeforeRefusal(b) || closedBeforeMethod(a) === closedBeforeMethod(b);
+  return isAlike ? undefined : around(a, b);
 }
 
 /**
@@ -75,9 +77,22 @@ export function difference(one: string, other: string): string | undefined {
 function closedBeforeRefusal(text: string): string {
   const at = text.search(REFUSAL_AT_END);
   if (at <= 0) return text;
-  const before = text.slice(0, at);
-  const last = before.lastIndexOf(KEPT.exec(before)?.[0] ?? '');
-  return `${before.slice(0, last)}${before.slice(last).replace(KEPT, 'Connection: close\r\n')}`;
+  return withLastClosing(text.slice(0, at));
+}
+
+/**
+ * The conversation up to the first method that is not passed: `node:http` closes where such a head comes while the
+ * request before it is under way; a server that reads it as a request answers it, and what is behind it.
+ */
+function closedBeforeMethod(text: string): string {
+  const at = text.indexOf('HTTP/1.1 501 ');
+  return at <= 0 ? text : withLastClosing(text.slice(0, at));
+}
+
+/** Answers of which the last one says that the connection closes. */
+function withLastClosing(answers: string): string {
+  const last = answers.lastIndexOf(KEPT.exec(answers)?.[0] ?? '');
+  return `${answers.slice(0, last)}${answers.slice(last).replace(KEPT, 'Connection: close\r\n')}`;
 }
 
 const REFUSAL_AT_END = /HTTP\/1\.1 (?:4\d\d|501|505) [^\r]*\r\nConnection: close\r\n(?![\s\S]*HTTP\/1\.1 )/;
