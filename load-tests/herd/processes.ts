@@ -64,7 +64,11 @@ export interface Network {
   stop(): Promise<void>;
 }
 
-/** @param memory - As in a region file. */
+/**
+ * Bodies are stored in one piece: `npm run bench:large` is about those in chunks.
+ *
+ * @param memory - As in a region file.
+ */
 export async function startNetwork(memory: string, originPort: number): Promise<Network> {
   const folder = mkdtempSync(join(tmpdir(), 'seawall-herd-'));
   folders.add(folder);
@@ -77,6 +81,7 @@ sites:
   - name: herd
     hosts: ['*']
     direct_to_origin: false
+    chunk_above: never
     origin: { servers: [{ url: 'http://127.0.0.1:${originPort}' }], max_connections: 4096 }
 `;
   const edge = (name: string, port: number | undefined) =>
