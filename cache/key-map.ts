@@ -104,25 +104,28 @@ export class KeyMap<T> {
 
 /** As an LRU cache, of which a key of the same hash may be forgotten earlier. */
 export class KeyLru<T> {
-  readonly #entries: LRUCache<number, { readonly key: string; readonly value: T }>;
+  readonly #max: number;
+  /** Made with the first key: its arrays have room for all keys, and many a node never has one to remember. */
+  #entries: LRUCache<number, { readonly key: string; readonly value: T }> | undefined;
 
   /** @param max - Keys. */
   constructor(max: number) {
-    this.#entries = new LRUCache({ max });
+    this.#max = max;
   }
 
   get(key: string): T | undefined {
-    if (this.#entries.size === 0) return undefined;
+    if (this.#entries === undefined || this.#entries.size === 0) return undefined;
     const entry = this.#entries.get(hashOf(key));
     return entry?.key === key ? entry.value : undefined;
   }
 
   set(key: string, value: T): void {
+    this.#entries ??= new LRUCache({ max: this.#max });
     this.#entries.set(hashOf(key), { key, value });
   }
 
   delete(key: string): void {
-    if (this.#entries.size === 0) return;
+    if (this.#entries === undefined || this.#entries.size === 0) return;
     const hash = hashOf(key);
     if (this.#entries.peek(hash)?.key === key) this.#entries.delete(hash);
   }
