@@ -1,6 +1,6 @@
 /**
  * Keeps what V8 makes of the source beside the packages, so that a start takes half the time; each thread asks for it.
- * To be imported before anything else is.
+ * Import it before anything else.
  * @module
  */
 import { enableCompileCache } from 'node:module';

@@ -36,9 +36,6 @@ export interface PreparedForm {
   headOf(head: string): Buffer;
 }
 
-/** Number of forms. */
-export const FORMS = 2;
-
 /** Target that has come as bytes, one for each character. */
 export interface TargetBytes {
   /** Overwritten by the next request; `undefined`: it has come as a string. */

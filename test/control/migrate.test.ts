@@ -1,7 +1,6 @@
 /** A control node moves from its data folder into etcd; nodes keep what they have stored. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as timeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import tap, { test } from 'tap';
 import { Ledger, NOTHING_KNOWN } from '../../cache/ledger.ts';
@@ -10,12 +9,11 @@ import { openEmbeddedStore } from '../../control/store/embedded-store.ts';
 import { openEtcdStore } from '../../control/store/etcd-store.ts';
 import { migrate } from '../../control/store/migrate.ts';
 import { newToken, Tokens } from '../../control/tokens.ts';
-import { Follower } from '../../journal/follower.ts';
 import { identityOf, isInHistory } from '../../journal/terms.ts';
-import { epochMs, instantNow, wallNow } from '../../lib/clock.ts';
+import { epochMs, wallNow } from '../../lib/clock.ts';
 import { purges } from '../journal/contract.ts';
 import { call, encoded, newPrefix } from '../journal/etcd.ts';
-import { serveJournal, source } from '../journal/served.ts';
+import { followInto, serveJournal, source } from '../journal/served.ts';
 import { startEtcd } from '../support/etcd.ts';
 
 const cluster = await startEtcd(1);
@@ -65,18 +63,7 @@ test('a node continues at its position, and what it has stored stays current', a
   const embedded = openEmbeddedStore(folder, { now: wallNow });
   const ledger = new Ledger({ leaseMs: 60_000 });
   let from = source((await serveJournal(t, embedded.journal)).url);
-  const follower = new Follower({
-    target: ledger,
-    connect: (after, signal) => from(after, signal),
-    report: () => undefined,
-    now: instantNow,
-    wait: (ms, signal) => timeout(ms, undefined, { signal }),
-    random: Math.random,
-    firstPauseMs: 1,
-    maxPauseMs: 20,
-  });
-  t.teardown(() => follower.stop());
-  follower.start();
+  const follower = followInto(t, ledger, (after, signal) => from(after, signal));
   await embedded.journal.append(purges(3, 'before'));
   const reached = async (journal: { state(): { terms: Parameters<typeof identityOf>[0]; newest: number } }) => {
     const { terms, newest } = journal.state();

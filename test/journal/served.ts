@@ -9,7 +9,7 @@ import { setTimeout as timeout } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { journalClient } from '../../journal/client.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
-import { Follower } from '../../journal/follower.ts';
+import { Follower, type FollowerTarget } from '../../journal/follower.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { Connect } from '../../journal/message.ts';
 import { type StreamOptions, streamJournal } from '../../journal/stream.ts';
@@ -77,11 +77,13 @@ export function source(url: string, secret = SECRET): Connect {
 }
 
 /** A follower on real time that is not patient between attempts. */
-export function followOn(
-  t: Test,
-  connect: Connect,
-  target = new NotingTarget(),
-): { follower: Follower; target: NotingTarget } {
+export function followOn(t: Test, connect: Connect): { follower: Follower; target: NotingTarget } {
+  const target = new NotingTarget();
+  return { follower: followInto(t, target, connect), target };
+}
+
+/** As `followOn`, for another target. */
+export function followInto(t: Test, target: FollowerTarget, connect: Connect): Follower {
   const follower = new Follower({
     target,
     connect,
@@ -94,5 +96,5 @@ export function followOn(
   });
   t.teardown(() => follower.stop());
   follower.start();
-  return { follower, target };
+  return follower;
 }

@@ -88,40 +88,31 @@ for (const { rule, head, piece, status } of [
   });
 }
 
+/** curl with a body from its standard input; `result` is its exit code and what it printed. */
+function upload(...args: string[]) {
+  const child = spawn(CURL, ['-H', 'Expect:', '-T', '-', ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => undefined); // it may stop reading once it has its answer
+  const printed = { out: '', err: '' };
+  child.stdout.on('data', (chunk) => {
+    printed.out += String(chunk);
+  });
+  child.stderr.on('data', (chunk) => {
+    printed.err += String(chunk);
+  });
+  return { child, result: once(child, 'close').then(([code]) => ({ code: code as number | null, ...printed })) };
+}
+
 for (const { rule, path, piece, status } of [
   { rule: 'the origin’s 401', path: '/up', piece: 'x'.repeat(1024), status: 401 },
   { rule: 'the 413 of the edge', path: '/read', piece: 'x'.repeat(16_384), status: 413 },
 ]) {
   test(`real curl with a slow upload tells of ${rule}`, { skip: !existsSync(CURL) && 'curl is missing' }, async (t) => {
     const { address } = await start(t);
-    const child = spawn(
-      CURL,
-      [
-        '-sS',
-        '--http1.1',
-        '-H',
-        `Host: ${HOST}`,
-        '-H',
-        'Expect:',
-        '-T',
-        '-',
-        '-w',
-        '\n%{http_code}',
-        `http://${address}${path}`,
-      ],
-      { stdio: ['pipe', 'pipe', 'pipe'] },
+    const { child, result } = upload(
+      ...['-sS', '--http1.1', '-H', `Host: ${HOST}`, '-w', '\n%{http_code}', `http://${address}${path}`],
     );
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (chunk) => {
-      out += String(chunk);
-    });
-    child.stderr.on('data', (chunk) => {
-      err += String(chunk);
-    });
     const body = new PassThrough();
-    child.stdin.on('error', () => undefined); // it may stop reading once it has its answer
     body.pipe(child.stdin);
-    const closed = once(child, 'close');
     for (
       const until = performance.now() + SLOW_MS;
       performance.now() < until && child.exitCode === null;
@@ -130,9 +121,9 @@ for (const { rule, path, piece, status } of [
       body.write(piece);
     }
     body.end();
-    await closed;
+    const { code, out, err } = await result;
     t.equal(err, '');
-    t.equal(child.exitCode, 0);
+    t.equal(code, 0);
     t.match(out, new RegExp(`\n${status}$`));
   });
 }
@@ -201,36 +192,12 @@ for (const { rule, keys, answer } of [
       const { url } = await start(t);
       const edge = await startSecureEdge(t, url, [{ name: 'site', hosts: [HOST], keys }]);
       for (let i = 0; i < 12; i++) {
-        const child = spawn(
-          CURL,
-          [
-            ...[
-              '-sSk',
-              '--http2',
-              '--resolve',
-              `${HOST}:${edge.port}:127.0.0.1`,
-              '-H',
-              'Expect:',
-              '-X',
-              'POST',
-              '-T',
-              '-',
-            ],
-            ...['-o', '/dev/null', '-w', '%{http_version} %{http_code}', `https://${HOST}:${edge.port}/up`],
-          ],
-          { stdio: ['pipe', 'pipe', 'pipe'] },
+        const { child, result } = upload(
+          ...['-sSk', '--http2', '--resolve', `${HOST}:${edge.port}:127.0.0.1`, '-X', 'POST'],
+          ...['-o', '/dev/null', '-w', '%{http_version} %{http_code}', `https://${HOST}:${edge.port}/up`],
         );
-        let [out, err] = ['', ''];
-        child.stdout.on('data', (chunk) => {
-          out += String(chunk);
-        });
-        child.stderr.on('data', (chunk) => {
-          err += String(chunk);
-        });
-        child.stdin.on('error', () => undefined); // it may stop reading once it has its answer
         child.stdin.end(Buffer.alloc(6_000_000));
-        const [code] = await once(child, 'close');
-        t.strictSame({ code, out, err }, { code: 0, out: `2 ${answer}`, err: '' });
+        t.strictSame(await result, { code: 0, out: `2 ${answer}`, err: '' });
       }
     },
   );

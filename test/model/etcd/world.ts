@@ -2,7 +2,7 @@
  * Runs one history of three control nodes on one etcd: the program's own journal, streams and followers in simulated
  * time, on a stand-in for etcd.
  *
- * What must hold:
+ * Rules that every history keeps:
  *
  * - A number of a term is given out once: never to two purges, whatever is restored. Followers rest on that.
  * - An append that was acknowledged is in the store, once, at the numbers that were told, with its audit entry, unless
