@@ -144,5 +144,7 @@ test('any number of fills is claimed, as far as there is room, and each once', a
     [],
   );
   for (const claim of own) if (claim.kind === 'own') claim.release();
-  t.ok(Array.from({ length: 500 }, (_, i) => one.claim(`/${i}`)).every(({ kind }) => kind === 'own'));
+  // The same names find the same room in the same order; of other names some may find their slots full by chance.
+  const again = claims.flatMap(({ kind }, i) => (kind === 'own' ? [one.claim(`/${i}`).kind] : []));
+  t.ok(again.length >= 900 && again.every((kind) => kind === 'own'));
 });
