@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Accepted } from '../../test/support/thread-faults.ts';
 import { startEdgeWithFaults } from './edge.ts';
 import { bodyOf, startChaosOrigin } from './origin.ts';
 
@@ -40,6 +41,21 @@ interface Loss {
   /** Port of the visitor's end. */
   readonly port: number | undefined;
   readonly error: string;
+  /** Milliseconds since the epoch: its socket was made, the answer was lost. */
+  readonly began: number;
+  readonly lost: number;
+}
+
+/**
+ * @param connections At all ports of the edge: its threads take connections from each other as well, from ports that
+ * visitors may have at the same time.
+ * @returns The thread that took the connection on which an answer was lost, or undefined if none did.
+ */
+export function threadOf(loss: Loss, edgePort: number, connections: readonly Accepted[]): number | undefined {
+  const { port, began, lost } = loss;
+  const took = (one: Accepted): boolean =>
+    one.port === edgePort && one.remotePort === port && began <= one.time && one.time <= lost;
+  return connections.findLast(took)?.thread;
 }
 
 export async function chaos({ seconds, workers, random }: ChaosOptions): Promise<Outcome> {
@@ -78,9 +94,10 @@ export async function chaos({ seconds, workers, random }: ChaosOptions): Promise
   // Visitors hear of the end of a thread before the main thread does.
   do await wait(SETTLE_MS);
   while ((await edge.threads()).length < workers);
-  const [threadOf, ended, replaced] = await Promise.all([edge.connections(), edge.ended(), edge.restarts()]);
-  const kinds = losses.map(({ port }) => {
-    const thread = port === undefined ? undefined : threadOf.get(port);
+  const [connections, ended, replaced] = await Promise.all([edge.connections(), edge.ended(), edge.restarts()]);
+  const edgePort = Number(edge.address.split(':').at(-1));
+  const kinds = losses.map((loss) => {
+    const thread = threadOf(loss, edgePort, connections);
     if (thread === undefined) return 'unaccepted';
     return ended.has(thread) ? 'ended' : 'elsewhere';
   });
@@ -105,12 +122,18 @@ export async function chaos({ seconds, workers, random }: ChaosOptions): Promise
 
 type Answer = { readonly status: number; readonly digest: string } | Loss;
 
+/** Milliseconds since the epoch at which each socket was made, and the port that it got. */
+const sockets = new WeakMap<Socket, { readonly began: number; port: number | undefined }>();
+
 /** Never rejects. */
 async function ask(address: string, path: string, agent: Agent): Promise<Answer> {
   const { promise, resolve } = Promise.withResolvers<Answer>();
+  const began = Date.now();
   let socket: Socket | undefined;
-  let port: number | undefined;
-  const lost = (error: Error): void => resolve({ port: port ?? socket?.localPort, error: error.message });
+  const lost = ({ message }: Error): void => {
+    const made = socket && sockets.get(socket);
+    resolve({ port: made?.port, began: made?.began ?? began, lost: Date.now(), error: message });
+  };
   const sent = get(`http://${address}${path}`, { agent }, (response: IncomingMessage) => {
     const hash = createHash('sha256');
     response.on('data', (chunk: Buffer) => hash.update(chunk));
@@ -119,10 +142,11 @@ async function ask(address: string, path: string, agent: Agent): Promise<Answer>
   });
   sent.once('socket', (own) => {
     socket = own;
-    port = own.localPort;
-    if (!own.connecting) return;
+    if (sockets.has(own)) return;
+    const made = { began, port: own.localPort };
+    sockets.set(own, made);
     own.once('connect', () => {
-      port = own.localPort;
+      made.port = own.localPort;
     });
   });
   sent.once('error', lost);

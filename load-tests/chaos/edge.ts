@@ -50,7 +50,7 @@ export async function startEdgeWithFaults(origin: string, workers: number): Prom
     threads: async () => (await list()).filter(({ serving }) => serving).map(({ thread }) => thread),
     async ended() {
       const running = new Set((await list()).map(({ thread }) => thread));
-      const all = new Set([...seen, ...(await connections()).values()]);
+      const all = new Set([...seen, ...(await connections()).map(({ thread }) => thread)]);
       return new Set([...all].filter((thread) => !running.has(thread)));
     },
     async restarts() {

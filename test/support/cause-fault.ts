@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { FAULTS_SOCKET, type ThreadFault } from './thread-faults.ts';
+import { type Accepted, FAULTS_SOCKET, type ThreadFault } from './thread-faults.ts';
 
 const PROGRAM = join(import.meta.dirname, 'thread-faults.ts');
 
@@ -15,8 +15,8 @@ export interface Faults {
   readonly env: NodeJS.ProcessEnv;
   /** Resolves when the fault is under way. */
   cause(thread: number | undefined, fault: ThreadFault): Promise<void>;
-  /** @returns Threads that took the connections so far, by the port of the other end. */
-  connections(): Promise<ReadonlyMap<number, number>>;
+  /** @returns All connections that threads took so far, at any of their ports. */
+  connections(): Promise<readonly Accepted[]>;
 }
 
 let count = 0;
@@ -35,7 +35,7 @@ export function threadFaults(): Faults {
       const { promise, resolve, reject } = Promise.withResolvers<string>();
       const asked = request({ socketPath, method: 'GET' }, (response) => void text(response).then(resolve, reject));
       asked.once('error', reject).end();
-      return new Map(JSON.parse(await promise) as [number, number][]);
+      return JSON.parse(await promise) as Accepted[];
     },
   };
 }

@@ -19,6 +19,16 @@ export const FAULTS_SOCKET = 'SEAWALL_TEST_FAULTS';
  */
 export type ThreadFault = 'hang' | 'throw' | 'heap' | 'terminate';
 
+/** A connection that a thread took. */
+export interface Accepted {
+  /** Ports of both ends: of the server, and of the other one. */
+  readonly port: number;
+  readonly remotePort: number;
+  readonly thread: number;
+  /** Milliseconds since the epoch. A port may be used again later. */
+  readonly time: number;
+}
+
 interface Order {
   readonly thread: number;
   readonly fault: ThreadFault;
@@ -39,12 +49,11 @@ if (path !== undefined) {
   channel.unref();
   if (isMainThread) {
     const workers = new Map<number, Worker>();
-    /** Visitors' ports, and the thread that took each connection. */
-    const connections: (readonly [port: number, thread: number])[] = [];
+    const connections: Accepted[] = [];
     const accepted = new BroadcastChannel(CONNECTIONS);
     accepted.unref();
     accepted.onmessage = (event: unknown) => {
-      connections.push((event as { readonly data: readonly [number, number] }).data);
+      connections.push((event as { readonly data: Accepted }).data);
     };
     process.on('worker', (worker) => {
       const { threadId: thread } = worker;
@@ -66,8 +75,8 @@ if (path !== undefined) {
     const accepted = new BroadcastChannel(CONNECTIONS);
     accepted.unref();
     subscribe('net.server.socket', (message) => {
-      const { remotePort } = (message as { readonly socket: Socket }).socket;
-      accepted.postMessage([remotePort, threadId]);
+      const { localPort = 0, remotePort = 0 } = (message as { readonly socket: Socket }).socket;
+      accepted.postMessage({ port: localPort, remotePort, thread: threadId, time: Date.now() } satisfies Accepted);
     });
     channel.onmessage = (event: unknown) => {
       const { thread, fault } = (event as { readonly data: Order }).data;
