@@ -2,6 +2,7 @@
  * The list of subcommands, for dispatch, help and docs/cli.md.
  * @module
  */
+import { ca } from './ca.ts';
 import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
 import { control } from './control.ts';
@@ -12,7 +13,7 @@ import { status } from './status.ts';
 import { token } from './token.ts';
 import { where } from './where.ts';
 
-export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, status, control, where];
+export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, status, control, ca, where];
 
 /** Help of the program itself. */
 export const HELP: string = [

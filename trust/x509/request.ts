@@ -1,0 +1,43 @@
+/**
+ * Certificate signing requests (PKCS #10, RFC 2986): how a public key gets to the authority while its private key stays
+ * where it was made.
+ * @module
+ */
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import {
+  bitsOf,
+  bytesOf,
+  DIGEST,
+  distinguishedName,
+  elementsOf,
+  fromDer,
+  fromPem,
+  integer,
+  sequence,
+  signed,
+  tagged,
+  toPem,
+} from './der.ts';
+
+const LABEL = 'CERTIFICATE REQUEST';
+
+/** @returns A request in PEM. @param name - Name of the node; what it may do is for the authority to say. */
+export function makeRequest(network: string, name: string, privateKey: KeyObject): string {
+  const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const content = sequence(integer(0), distinguishedName(network, name), fromDer(publicKey), tagged(0));
+  return toPem(LABEL, signed(content, privateKey));
+}
+
+/**
+ * @returns The public key of a request, whose owner has proved that it has the private one.
+ * @throws {SyntaxError} for anything else.
+ */
+export function readRequest(text: string): KeyObject {
+  const [bytes, ...others] = fromPem(LABEL, text);
+  if (bytes === undefined || others.length > 0) throw new SyntaxError('it is not one certificate request in PEM');
+  const [content, , signature] = elementsOf(fromDer(bytes));
+  const key = createPublicKey({ key: Buffer.from(bytesOf(elementsOf(content)[2])), format: 'der', type: 'spki' });
+  if (key.asymmetricKeyType !== 'ec') throw new SyntaxError('its key is not one on an elliptic curve, such as P-256');
+  if (!verify(DIGEST, bytesOf(content), key, bitsOf(signature))) throw new SyntaxError('its signature is wrong');
+  return key;
+}
