@@ -24,15 +24,20 @@ interface KnownKey {
 
 export type KnownKeys = ReadonlyMap<string, KnownKey>;
 
+/** A transaction of unknown outcome. */
+interface UnknownOutcome {
+  /** Newest number after which it would have put its batch. */
+  readonly after: number;
+  /** What it would have made: another try after the same number may know other idempotency keys. */
+  readonly plan: readonly Planned[];
+}
+
 /** One set of appends on its way into the store. */
 export interface Attempt {
-  /** Id of the batch. */
+  /** In the name of its audit entries. */
   readonly id: string;
-  /**
-   * Newest numbers after which a transaction of unknown outcome would have put the batch, with the idempotency keys
-   * that were in the store then: those that the transaction itself has put are none of them.
-   */
-  readonly after: Map<number, KnownKeys>;
+  /** Transactions of unknown outcome, by the ids of their batches. */
+  readonly unknown: Map<string, UnknownOutcome>;
   /** Time in the name of its audit entries, once it has been chosen. */
   notedAt: number | undefined;
   /** Idempotency keys that are in the store. */

@@ -3,7 +3,7 @@
  *
  * Numbers are given out here: a transaction compares the revision of the head, and puts a batch of records, the next
  * head and the idempotency keys. If another control node was faster, it is tried again on top of that. A transaction of
- * unknown outcome is resolved: the batch has a random id, and stands right after the head that was compared, or can
+ * unknown outcome is resolved: its batch has a random id, and stands right after the head that was compared, or can
  * never come there once the head has moved on.
  *
  * **Terms** have to tell a store that was restored from an older copy, which gives out numbers again
@@ -91,18 +91,18 @@ export class Appender {
   async #commit(appends: readonly Append[]): Promise<void> {
     const { replica, monotonic, wait, timeoutMs } = this.#options;
     const giveUpAt = later(monotonic(), timeoutMs);
-    const attempt: Attempt = { id: randomUUID(), after: new Map(), notedAt: undefined, known: new Map() };
+    const attempt: Attempt = { id: randomUUID(), unknown: new Map(), notedAt: undefined, known: new Map() };
     for (;;) {
       try {
         const session = await replica.connected();
-        if (attempt.after.size > 0 && (await this.#resolve(session, appends, attempt))) return;
+        if (attempt.unknown.size > 0 && (await this.#resolve(session, attempt))) return;
         if (await this.#try(session, appends, attempt)) return;
       } catch (error) {
         const isFinal = error instanceof JournalError && error.code !== 'journal_unreachable';
-        if (isFinal || (hasWrittenNothing(error) && attempt.after.size === 0)) throw error;
+        if (isFinal || (hasWrittenNothing(error) && attempt.unknown.size === 0)) throw error;
         if (error instanceof EtcdRefusal) replica.leave();
         if (msBetween(giveUpAt, monotonic()) >= 0) {
-          if (attempt.after.size === 0) throw error;
+          if (attempt.unknown.size === 0) throw error;
           throw new JournalError('journal_unconfirmed', (error as Error).message, { cause: error });
         }
         await wait(PAUSE_MS);
@@ -140,6 +140,7 @@ export class Appender {
     const entries = plan.flatMap(({ append: { once }, outcome }) =>
       once !== undefined && 'isNew' in outcome ? [{ once, outcome }] : [],
     );
+    const batchId = randomUUID();
     const body = {
       compare: [
         wasWrittenAt(layout.head, headRevision),
@@ -147,7 +148,7 @@ export class Appender {
         ...entries.map(({ once }) => wasWrittenAt(layout.once(once.key), attempt.known.get(once.key)?.revision ?? '0')),
       ],
       success: [
-        put(layout.batch(newest), encodeBatch({ id: attempt.id, first: state.newest + 1, time }, purges)),
+        put(layout.batch(newest), encodeBatch({ id: batchId, first: state.newest + 1, time }, purges)),
         put(layout.head, encode(nextHead)),
         ...(beginsTerm ? [put(layout.terms, encode(terms))] : []),
         ...entries.map(({ once, outcome }) => put(layout.once(once.key), encode(entryOf(once, outcome, this.#wallMs)))),
@@ -159,8 +160,7 @@ export class Appender {
     try {
       answer = await connection.call<TxnResponse>('/v3/kv/txn', body);
     } catch (error) {
-      const { after, known } = attempt;
-      if (!hasWrittenNothing(error) && !after.has(state.newest)) after.set(state.newest, new Map(known));
+      if (!hasWrittenNothing(error)) attempt.unknown.set(batchId, { after: state.newest, plan });
       throw error;
     }
     if (!answer.succeeded) {
@@ -200,20 +200,21 @@ export class Appender {
    *
    * @returns Whether one was committed; the appends are settled then.
    */
-  async #resolve({ connection }: JournalSession, appends: readonly Append[], attempt: Attempt): Promise<boolean> {
+  async #resolve({ connection }: JournalSession, attempt: Attempt): Promise<boolean> {
     const { replica } = this.#options;
     const { newest, floor } = replica.state;
-    for (const [after, known] of attempt.after) {
+    for (const [id, { after }] of attempt.unknown) {
       if (after >= newest) continue; // it can still come: the next attempt compares the same head, so one of them wins
       if (after < floor) throw new JournalError('journal_unconfirmed', `records up to ${floor} are gone`);
       const [batch] = await readBatches(connection, replica.layout, after, 1);
-      if (batch?.id === attempt.id) {
-        settle(planned(appends, known, after, batch.time, this.#onceIsKept));
+      const committed = batch && attempt.unknown.get(batch.id);
+      if (committed !== undefined) {
+        settle(committed.plan);
         return true;
       }
       // Another batch at its place shows that it did not come; none there was compacted since the state was read.
       if (batch?.first !== after + 1) throw new JournalError('journal_unconfirmed', `records after ${after} are gone`);
-      attempt.after.delete(after);
+      attempt.unknown.delete(id);
     }
     return false;
   }

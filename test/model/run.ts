@@ -131,22 +131,31 @@ async function runAll<H>(model: Model<H>, settings: Settings): Promise<number> {
     progressAt += PROGRESS_MS;
     console.error(`${sum.histories} histories …`);
   };
-  const property = fc.asyncProperty(model.histories, async (history) => add(await model.run(history)));
+  console.log(`seed         ${seed}`);
+  let underWay: H | undefined;
+  const onExit = (): void => reportHang(model, underWay, `${hasEtcd ? '--etcd ' : ''}--seed ${seed}`);
+  process.once('exit', onExit);
+  const property = fc.asyncProperty(model.histories, async (history) => {
+    underWay = history;
+    add(await model.run(history));
+  });
   const result = await fc.check(property, {
     seed,
     numRuns: settings.histories,
     ...(path !== undefined && { path, endOnFailure: true }),
   });
   const seconds = (performance.now() - startedAt) / 1_000;
-  console.log(`seed         ${seed}`);
   for (const [name, number] of Object.entries(sum)) console.log(`${name.padEnd(12)} ${number}`);
   const { user, system } = process.cpuUsage(before);
   const each = (total: number): string => `${(total / Math.max(1, sum.histories)).toFixed(2)} ms a history`;
   console.log(`time         ${seconds.toFixed(1)} s, ${each(seconds * 1_000)}`);
   console.log(`processor    ${((user + system) / 1e6).toFixed(1)} s, ${each((user + system) / 1_000)}`);
+  if (result.failed) {
+    const [history] = result.counterexample ?? [];
+    if (history !== undefined) await explain(model, history, settings);
+  }
+  process.off('exit', onExit);
   if (!result.failed) return 0;
-  const [history] = result.counterexample ?? [];
-  if (history !== undefined) await explain(model, history, settings);
   const options = [
     hasEtcd && '--etcd',
     `--seed ${seed}`,
@@ -155,6 +164,16 @@ async function runAll<H>(model: Model<H>, settings: Settings): Promise<number> {
   ];
   console.log(`\nAgain, with all that happens:\n  npm run model -- ${options.filter(Boolean).join(' ')} --trace`);
   return 1;
+}
+
+/** Prints the history in which nothing is left to happen although it has not ended, and fails the command. */
+function reportHang<H>(model: Model<H>, history: H | undefined, options: string): void {
+  if (history === undefined) return;
+  console.log('\nThis history came to no end: nothing is left to happen in it.');
+  for (const line of model.describe(history)) console.log(`  ${line}`);
+  console.log(`  as JSON: ${JSON.stringify(history)}`);
+  console.log(`\nIt is among those of:\n  npm run model -- ${options}`);
+  process.exitCode = 1;
 }
 
 /** Prints a history that breaks a rule, and how. */

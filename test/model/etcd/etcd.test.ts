@@ -54,3 +54,18 @@ test('a purge that has come although its outcome was unknown is not taken for a 
   const noise = [0, 0, 0, 77, 27, 0, 14, 0, 117, 0, 96, 0, 0];
   t.match(await runEtcdHistory({ steps, noise }), { appends: 3, acknowledged: 3 });
 });
+
+test('two tries of an append after the same number that know other idempotency keys are told apart', async (t) => {
+  const append = { type: 'append', count: 1, key: undefined } as const;
+  const steps = [
+    { afterMs: 500, action: { type: 'snapshot' } },
+    { afterMs: 0, action: { ...append, at: 0, key: 0 } },
+    { afterMs: 2_500, action: { type: 'freeze', at: 0, ms: 10 } },
+    { afterMs: 0, action: { ...append, at: 1, key: 0 } },
+    { afterMs: 0, action: { ...append, at: 1 } },
+    { afterMs: 2_500, action: { ...append, at: 0 } },
+    { afterMs: 0, action: { ...append, at: 0 } },
+  ] as const;
+  const noise = [0, 0, 0, 0, 27, 20, 0, 0, 0, 120, 0, 0, 0, 0, 0, 0, 104, 0, 94, 0, 22, 19];
+  t.match(await runEtcdHistory({ steps, noise }), { appends: 5, acknowledged: 5 });
+});

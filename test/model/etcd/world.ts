@@ -33,6 +33,8 @@ const PREFIX = '/m/';
 const SECRET = 'of the model';
 const HEARTBEAT_MS = 1_000;
 const RECOVERY_MS = 30_000;
+/** Time in which the journal is read when everything works. */
+const READ_MS = 1_000;
 /** Clocks of control nodes differ. */
 const SKEW_MS = [0, 90_000, -45_000];
 
@@ -129,6 +131,18 @@ class World {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /** @throws {Violation} unless the promise is settled after this time, with everything working. */
+  async #within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
+    let outcome: { value: T } | { error: unknown } | undefined;
+    void settle(promise).then((settled) => {
+      outcome = settled;
+    });
+    await this.#pass(ms);
+    if (outcome === undefined) throw new Violation(`${what} has no outcome ${ms} ms after everything works again`);
+    if ('error' in outcome) throw outcome.error;
+    return outcome.value;
+  }
+
   #act(action: Action): void {
     switch (action.type) {
       case 'append':
@@ -216,9 +230,7 @@ class World {
 
   async #check(): Promise<void> {
     const journal = this.#controls[0]?.journal as EtcdJournal;
-    const reading = this.#current(journal);
-    await this.#pass(1_000);
-    const { state, records } = await reading;
+    const { state, records } = await this.#within(READ_MS, this.#current(journal), 'a read');
     const { terms, floor, newest } = state;
     const bySelector = new Map<string, JournalRecord>();
     for (const record of records) {
