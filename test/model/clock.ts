@@ -46,8 +46,9 @@ export class Clock {
     return this.plan(this.now + ms, happen);
   }
 
-  /** Lets everything happen that is planned until then, and what comes of it. */
+  /** Lets everything happen that has begun or is planned until then, and what comes of it. */
   async runUntil(end: number): Promise<void> {
+    await settled(); // before time passes: what was begun may plan something earlier than all that is planned
     for (;;) {
       const next = this.#planned[0];
       if (next === undefined || next.at > end) break;

@@ -69,3 +69,16 @@ test('two tries of an append after the same number that know other idempotency k
   const noise = [0, 0, 0, 0, 27, 20, 0, 0, 0, 120, 0, 0, 0, 0, 0, 0, 104, 0, 94, 0, 22, 19];
   t.match(await runEtcdHistory({ steps, noise }), { appends: 5, acknowledged: 5 });
 });
+
+test('a history ends although nothing happens between its end and the next heartbeat', async (t) => {
+  const append = { type: 'append', at: 0, count: 1, key: undefined } as const;
+  const steps = [
+    { afterMs: 0, action: append },
+    { afterMs: 100, action: append },
+    { afterMs: 0, action: { type: 'kill', at: 1, downMs: 7_000 } },
+    { afterMs: 0, action: { type: 'kill', at: 0, downMs: 7_000 } },
+    { afterMs: 0, action: { type: 'kill', at: 2, downMs: 7_000 } },
+    { afterMs: 500, action: append },
+  ] as const;
+  t.match(await runEtcdHistory({ steps, noise: [] }), { appends: 2, acknowledged: 1 });
+});
