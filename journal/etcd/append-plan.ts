@@ -28,7 +28,7 @@ export type KnownKeys = ReadonlyMap<string, KnownKey>;
 interface UnknownOutcome {
   /** Newest number after which it would have put its batch. */
   readonly after: number;
-  /** What it would have made: another try after the same number may know other idempotency keys. */
+  /** Outcome that it would have had: another try after the same number may know other idempotency keys. */
   readonly plan: readonly Planned[];
 }
 

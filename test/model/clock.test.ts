@@ -8,7 +8,7 @@ test('what was begun before has all its consequences before time passes', async 
   const times: number[] = [];
   clock.after(90, () => undefined);
   // Several steps that need no time, as a call has that waits for another one, and then one of the clock.
-  const begun = (async () => {
+  const calling = (async () => {
     for (let step = 0; step < 5; step += 1) await Promise.resolve();
     times.push(clock.now - start);
     await new Promise<void>((resolve) => void clock.after(20, resolve));
@@ -16,7 +16,7 @@ test('what was begun before has all its consequences before time passes', async 
   })();
   await clock.runUntil(start + 100);
   t.same(times, [0, 20]);
-  await begun;
+  await calling;
 });
 
 test('events happen in the order of their times, and of their planning where these are equal', async (t) => {
