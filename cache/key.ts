@@ -127,16 +127,35 @@ function keyedQuery(rules: SiteConfig['key'], query: string | undefined): string
   if (query === undefined || rules.query === 'none') return undefined;
   if (rules.query === 'all' && !rules.sort_query) return query;
   const filter = parameterFilter(rules.query);
-  const kept = filter === undefined ? query : keptParameters(query, filter);
+  const kept = filter === undefined ? query : takenApart(query, filter).kept;
   if (kept === undefined || !rules.sort_query) return kept;
   const named = kept.split('&').map((parameter) => ({ parameter, name: parameterName(parameter) }));
   named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)); // stable: repeated names keep their order
   return named.map(({ parameter }) => parameter).join('&');
 }
 
-/** @returns The parameters that are in the key, or `undefined` where none is. */
-function keptParameters(query: string, { wanted, names }: ParameterFilter): string | undefined {
+/** A query that a filter has taken apart. */
+interface TakenApart {
+  readonly query: string;
+  readonly filter: ParameterFilter;
+  /** Parameters that are in the key; `undefined` where none is. */
+  readonly kept: string | undefined;
+  /** Number of all. */
+  readonly count: number;
+}
+
+/** Number of parameters and key of a request are asked for one after the other. */
+let lastTakenApart: TakenApart | undefined;
+
+function takenApart(query: string, filter: ParameterFilter): TakenApart {
+  if (lastTakenApart?.filter !== filter || lastTakenApart.query !== query) lastTakenApart = takeApart(query, filter);
+  return lastTakenApart;
+}
+
+function takeApart(query: string, filter: ParameterFilter): TakenApart {
+  const { wanted, names } = filter;
   let kept: string | undefined;
+  let count = 0;
   /** Start of the current run of parameters that are kept. */
   let from = 0;
   let at = 0;
@@ -148,9 +167,11 @@ function keptParameters(query: string, { wanted, names }: ParameterFilter): stri
       from = next;
     }
     at = next;
+    count++;
   }
-  if (from === 0) return query;
-  return from < at ? joined(kept, query.slice(from)) : kept;
+  if (from === 0) kept = query;
+  else if (from < at) kept = joined(kept, query.slice(from));
+  return { query, filter, kept, count };
 }
 
 /** Length of a parameter whose end is found sooner by looking at each character. */
@@ -176,8 +197,8 @@ export const MAX_PARAMETERS = 1_000;
 export function hasTooManyParameters({ key }: SiteConfig, query: string | undefined): boolean {
   if (query === undefined || query.length < MAX_PARAMETERS) return false;
   if (key.query === 'none' || (key.query === 'all' && !key.sort_query)) return false;
-  let count = 0;
-  for (let at = 0; at <= query.length; at = parameterEnd(query, at) + 1) count++;
+  const filter = parameterFilter(key.query);
+  const count = filter === undefined ? query.split('&', MAX_PARAMETERS + 1).length : takenApart(query, filter).count;
   return count > MAX_PARAMETERS;
 }
 

@@ -48,9 +48,10 @@ export function parseRequestTarget(
   // method.
   if (method === 'CONNECT' || method === 'PRI') throw new HttpError('method_not_implemented', method);
   const hostField = parseHostField(rawHeaders, impliedHost);
+  if (requestTarget.startsWith('/')) {
+    return withPath(hostField, escapedTarget(requestTarget), dotSegments(hostField.host));
+  }
   if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
-
-  if (requestTarget.startsWith('/')) return withPath(hostField, requestTarget, dotSegments(hostField.host));
   if (requestTarget === '*' && method === 'OPTIONS') return wholeServer(hostField);
 
   const absolute = ABSOLUTE_FORM.exec(requestTarget);
@@ -61,7 +62,8 @@ export function parseRequestTarget(
   const rest = absolute[2] as string;
   // RFC 9112, section 3.2.4: an absolute-form without path stands for the whole server in OPTIONS, else for "/".
   if (rest === '' && method === 'OPTIONS') return wholeServer(authority);
-  return withPath(authority, rest.startsWith('/') ? rest : `/${rest}`, dotSegments(authority.host));
+  const path = rest.startsWith('/') ? rest : `/${rest}`;
+  return withPath(authority, escapedTarget(path), dotSegments(authority.host));
 }
 
 function alwaysRefuse(): DotSegments {
@@ -101,15 +103,25 @@ export function parseOriginForm(
   dotSegments: DotSegments = 'refuse',
 ): Target {
   if (!requestTarget.startsWith('/')) throw new HttpError('bad_target', 'unknown form');
+  return withPath(authority, escapedTarget(requestTarget), dotSegments);
+}
+
+/**
+ * @returns The target with escapes for what needs them.
+ * @throws {HttpError} `bad_target`
+ */
+function escapedTarget(requestTarget: string): string {
+  if (PLAIN_TARGET.test(requestTarget)) return requestTarget;
   if (!TARGET_CHARS.test(requestTarget)) throw new HttpError('bad_target', 'forbidden character');
-  return withPath(authority, requestTarget, dotSegments);
+  return escaped(requestTarget);
 }
 
 /** Visible, without `#`: fragments are not sent. */
 const TARGET_CHARS = /^[\x21\x22\x24-\x7e\x80-\xff]+$/;
+/** The same without what `UNESCAPED` has: nearly all targets. */
+const PLAIN_TARGET = /^[\x21\x22\x24-\x5b\x5d-\x7e]+$/;
 /** Characters that RFC 3986 requires to be escaped and clients send all the same: UTF-8, and `\` in queries. */
-const UNESCAPED = /[\\\x80-\xff]/;
-const ALL_UNESCAPED = /[\\\x80-\xff]/g;
+const UNESCAPED = /[\\\x80-\xff]/g;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
 /** Host names as DNS and browsers know them, narrower than RFC 3986: no escapes, no sub-delims. */
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::([1-9][0-9]{0,4})?)?$/i;
@@ -161,8 +173,9 @@ function parseAuthority(text: string): Authority | undefined {
   return { host, port, authority: port === undefined ? host : `${host}:${port}` };
 }
 
+/** @param given - Of `escapedTarget`. */
 function withPath({ host, port, authority }: Authority, given: string, dotSegments: DotSegments): Target {
-  let raw = UNESCAPED.test(given) ? escaped(given) : given;
+  let raw = given;
   const mark = raw.indexOf('?');
   let path = mark === -1 ? raw : raw.slice(0, mark);
   const query = mark === -1 ? undefined : raw.slice(mark + 1);
@@ -183,7 +196,7 @@ function escaped(target: string): string {
   const mark = target.indexOf('?');
   const slash = target.indexOf('\\');
   if (slash >= 0 && (mark < 0 || slash < mark)) throw new HttpError('bad_target', 'forbidden character');
-  return target.replace(ALL_UNESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return target.replace(UNESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** Path that may contain a dot segment. */

@@ -1,6 +1,6 @@
 /**
- * One line of a header section as visitors send it: a token, a colon, at most one space, and what neither begins nor
- * ends with whitespace, or nothing. RFC 9112 allows more, but nothing that visitors send.
+ * One line of a header section (RFC 9112, section 5): a token, a colon, and a value with white space around it, which
+ * is no part of it. Lines that are folded are none.
  *
  * A name is found by its characters, where it stands. To cut it out first costs as much as all else that is done with a
  * line: a string that is new has to be compared with all others of the process before a `Map` finds it.
@@ -40,7 +40,7 @@ const MAX_REMEMBERED_CHARS = 64;
 
 const recent = new Array<FieldName | undefined>(PLACES).fill(undefined);
 
-const [CR, SPACE, COLON] = [0x0d, 0x20, 0x3a] as const;
+const [CR, TAB, SPACE, COLON] = [0x0d, 0x09, 0x20, 0x3a] as const;
 
 /** By the code of a character: 1 for those of a token (RFC 9110, section 5.6.2). */
 const IS_TOKEN = Uint8Array.from({ length: 256 }, (_, code) =>
@@ -77,16 +77,23 @@ export function readLine(text: string, at: number): boolean {
   }
   const end = text.indexOf('\n', colon) - 1;
   if (end <= colon || text.charCodeAt(end) !== CR) return false;
-  const from = text.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1;
+  let from = colon + 1;
+  while (isOws(text.charCodeAt(from))) from++;
+  let to = end;
   if (from < end) {
-    if (text.charCodeAt(from) <= SPACE || text.charCodeAt(end - 1) <= SPACE) return false;
     if (text.indexOf('\r', from) !== end) return false;
+    while (isOws(text.charCodeAt(to - 1))) to--;
   }
   line.name = nameAt(text, at, colon, hash);
   line.from = from;
-  line.to = end;
+  line.to = to;
   line.next = end + 2;
   return true;
+}
+
+/** Returns whether it is optional white space (RFC 9110, section 5.6.3). */
+function isOws(code: number): boolean {
+  return code === SPACE || code === TAB;
 }
 
 function nameAt(text: string, from: number, to: number, hash: number): FieldName {

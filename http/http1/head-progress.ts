@@ -4,7 +4,7 @@
  * @module
  */
 import type { LimitsConfig } from '../../config/schema.ts';
-import { TOKEN_CHARS } from '../fields/headers.ts';
+import { TOKEN_CHARS, trimOws } from '../fields/headers.ts';
 import { isPrintable } from '../fields/printable.ts';
 import { fieldName, isFieldRecognised, line, readLine } from './field-line.ts';
 
@@ -19,12 +19,13 @@ export interface HeadBounds {
 type State = 'target' | 'version' | 'line' | 'name' | 'colon' | 'space' | 'value' | 'line-end' | 'end';
 
 const VERSION = 'HTTP/1.1\r\n';
-const [LF, CR, SPACE, COLON, DEL] = [0x0a, 0x0d, 0x20, 0x3a, 0x7f] as const;
+const CONNECTION = 'connection';
+const [TAB, LF, CR, SPACE, COLON, DEL] = [0x09, 0x0a, 0x0d, 0x20, 0x3a, 0x7f] as const;
 
 /** Pieces that are held one by one, until they are made one string: each takes more than its byte. */
 const MAX_PIECES = 64;
 
-/** Characters of a name or a value: none that makes a difference is as long. */
+/** Characters of a name: none that makes a difference is as long. */
 const MOST_KEPT = 32;
 
 /** The last characters of a target and of a name, so far as they have come. */
@@ -74,8 +75,8 @@ export class HeadProgress {
   #lines = 0;
   /** Name of the current line, as far as it matters. */
   #name = '';
+  /** Value of the current line, if it is a Connection: no other one matters. */
   #value = '';
-  #last = 0;
   #progress: Progress = 'more';
 
   constructor(bounds: HeadBounds) {
@@ -147,13 +148,16 @@ export class HeadProgress {
         if (end === at) return at;
         const feed = piece.indexOf('\n', at);
         if (feed >= 0 && feed < end) return -1;
-        this.#value = withMore(this.#value, piece, at, end);
-        this.#last = piece.charCodeAt(end - 1);
+        if (this.#isConnection) this.#value += piece.slice(at, end);
         return end;
       }
       default:
         return at;
     }
+  }
+
+  get #isConnection(): boolean {
+    return this.#name.length === CONNECTION.length && this.#name.toLowerCase() === CONNECTION;
   }
 
   /** @returns `undefined` for a byte that cannot stand there. */
@@ -168,22 +172,20 @@ export class HeadProgress {
         if (char === CR) return this.#lines > 0 ? 'end' : undefined;
         this.#name = String.fromCharCode(char);
         this.#value = '';
-        this.#last = 0;
         return endOf(TOKEN, this.#name, 0) === 1 && ++this.#lines <= this.#bounds.maxLines ? 'name' : undefined;
       case 'name':
         return char === COLON ? 'colon' : undefined;
       case 'colon':
       case 'space':
         if (char === CR) return 'line-end';
-        if (char === SPACE) return this.#state === 'colon' ? 'space' : undefined;
+        if (char === SPACE || char === TAB) return 'space';
         if (char < SPACE || char >= DEL) return undefined;
-        this.#value = String.fromCharCode(char);
-        this.#last = char;
+        if (this.#isConnection) this.#value = String.fromCharCode(char);
         return 'value';
       case 'value':
-        return this.#last > SPACE ? 'line-end' : undefined;
+        return 'line-end';
       case 'line-end':
-        return char === LF && isFieldRecognised(fieldName(this.#name), this.#value) ? 'line' : undefined;
+        return char === LF && isFieldRecognised(fieldName(this.#name), trimOws(this.#value)) ? 'line' : undefined;
       case 'end':
         return char === LF ? 'end' : undefined;
     }
@@ -196,7 +198,7 @@ function endOf(chars: RegExp, text: string, from: number): number {
   return chars.lastIndex;
 }
 
-/** @returns The beginning of a name or a value, as far as it makes a difference. */
+/** @returns The beginning of a name, as far as it makes a difference. */
 function withMore(kept: string, piece: string, from: number, to: number): string {
   return kept.length >= MOST_KEPT ? kept : kept + piece.slice(from, Math.min(to, from + MOST_KEPT - kept.length));
 }

@@ -15,6 +15,8 @@ export const ROLE = {
   path: 8,
   contentLength: 16,
   cookie: 32,
+  /** Says something of the message or the connection, so that no other request means the same by it. */
+  ofMessage: 128,
   /** Makes the message malformed. */
   malformed: 64,
 } as const;
@@ -30,7 +32,7 @@ export interface Field {
   readonly size: number;
 }
 
-const OVERHEAD = 32;
+export const OVERHEAD = 32;
 
 const ROLES: ReadonlyMap<string, number> = new Map([
   [':method', ROLE.method],
@@ -39,6 +41,9 @@ const ROLES: ReadonlyMap<string, number> = new Map([
   [':path', ROLE.path],
   ['content-length', ROLE.contentLength],
   ['cookie', ROLE.cookie],
+  ['expect', ROLE.ofMessage],
+  ['trailer', ROLE.ofMessage],
+  ['host', ROLE.ofMessage],
   // Fields of a connection (RFC 9113, section 8.2.2).
   ['connection', ROLE.malformed],
   ['proxy-connection', ROLE.malformed],

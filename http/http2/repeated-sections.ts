@@ -5,7 +5,6 @@
  */
 import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
 import { HttpError } from '../errors.ts';
-import type { RawHeaders } from '../fields/headers.ts';
 import type { RepeatedSection } from '../prepared-delivery.ts';
 import type { Http2Peer } from './exchange.ts';
 import { translateHead } from './head-translation.ts';
@@ -19,9 +18,6 @@ const MAX_SECTION_CHARS = 4_096;
  * much.
  */
 const GENERATION_CHARS = 256 * 1024;
-
-/** Fields about the message or the connection. */
-const NOT_REPEATED: ReadonlySet<string> = new Set(['content-length', 'expect', 'trailer', 'host']);
 
 export class RepeatedSections {
   /** By text; `null` for those that are read each time. */
@@ -44,19 +40,20 @@ export class RepeatedSections {
   }
 
   #find(section: Section): RepeatedSection | null {
+    if (!section.mayRepeat) return null;
+    if (section.charsBesidesTarget > MAX_SECTION_CHARS) return translated(section);
     const text = section.textBesidesTarget;
     const known = this.#known.get(text);
     if (known !== undefined) return known;
-    const repeated = translated(section.raw);
-    if (text.length <= MAX_SECTION_CHARS) this.#known.set(text, repeated);
+    const repeated = translated(section);
+    this.#known.set(text, repeated);
     return repeated;
   }
 }
 
-function translated(raw: RawHeaders): RepeatedSection | null {
-  for (let i = 0; i < raw.length; i += 2) if (NOT_REPEATED.has(raw[i] as string)) return null;
+function translated(section: Section): RepeatedSection | null {
   try {
-    return { headers: translateHead(raw, false).headers, memory: undefined };
+    return { headers: translateHead(section.raw, false).headers, memory: undefined };
   } catch (error) {
     if (error instanceof HttpError) return null; // to be answered with a page
     throw error;

@@ -4,7 +4,7 @@
  * says afterwards what it was.
  * @module
  */
-import { type Field, PSEUDO, ROLE } from './fields.ts';
+import { type Field, OVERHEAD, PSEUDO, ROLE } from './fields.ts';
 
 export interface SectionLimits {
   /** Bytes, by the sizes of RFC 9113, section 6.5.2. */
@@ -32,6 +32,8 @@ export class Section {
   path = '';
   /** The length of the body that it announces, in bytes. */
   contentLength: number | undefined;
+  /** False if it has a field about the message or the connection: it is read each time. */
+  mayRepeat = true;
   /** Set by the handler if the request was answered from a memoised section. */
   isRemembered = false;
   readonly #maxBytes: number;
@@ -80,9 +82,18 @@ export class Section {
     return text;
   }
 
+  /** Length of that text: less work than to make it. */
+  get charsBesidesTarget(): number {
+    let chars = 0;
+    for (const field of this.fields) if (!isOfTarget(field)) chars += field.size - OVERHEAD + 2;
+    return chars;
+  }
+
   /** Names and values of the fields. */
   get raw(): string[] {
-    return this.fields.flatMap(({ name, value }) => [name, value]);
+    const raw: string[] = [];
+    for (const { name, value } of this.fields) raw.push(name, value);
+    return raw;
   }
 
   /** By the sizes of RFC 9113, section 6.5.2. */
@@ -120,8 +131,9 @@ export class Section {
     this.#hasOrdinary = true;
     if (role === ROLE.cookie) return;
     this.#lines++;
+    this.mayRepeat = false;
     if (role === ROLE.malformed) this.#isMalformed = true;
-    else {
+    else if (role === ROLE.contentLength) {
       if (this.contentLength !== undefined) this.#isMalformed = true;
       this.contentLength = Number(value);
     }
