@@ -213,7 +213,7 @@ const HTTP1: readonly Shape[] = [
   http1('too-large', 'a head beyond the bound', fresh('X', times('v', 40_000)), { like: 'read', atOnce: 1 }),
   http1(
     'purge',
-    'PURGE with 2,000 tags, by nobody',
+    'PURGE with 2,000 tags, without a secret',
     (i) =>
       head(
         '/plain',
