@@ -2,8 +2,9 @@
  * A body from upstream that becomes chunks as it comes: that of a fill, or the answer to a range. It covers consecutive
  * bytes of one generation, brings each chunk into the store, and gives it to those that read it meanwhile.
  *
- * Only so many chunks ahead of its readers are taken (`demand`); then upstream is held back. It ends where another
- * feed, or the store, has the next chunk, and when it has no reader.
+ * Only so many chunks ahead of its readers are taken (`demand`); then upstream is held back. Chunks ahead are held
+ * until they are read, or its readers have gone (read-ahead.ts). It ends where another feed, or the store, has the next
+ * chunk, and when it has no reader.
  * @module
  */
 import { HttpError } from '../../http/errors.ts';
@@ -14,6 +15,12 @@ import { chunkAt, chunkRange, chunksBefore } from './chunk.ts';
 import type { Generation } from './generation.ts';
 import type { LargeObjects } from './large-objects.ts';
 import { ChunkTransfer } from './transfer.ts';
+
+/**
+ * A reader waits so long for a chunk while those of a chunk before it, which is not stored, hold upstream back; then it
+ * is asked for besides.
+ */
+const MAX_HELD_MS = 100;
 
 /** Origin of a feed's bytes. */
 export interface FeedSource {
@@ -41,6 +48,7 @@ export class ChunkFeed {
   readonly #options: FeedOptions;
   /** Chunks that have not begun, in order. */
   readonly #queue: ChunkTransfer[] = [];
+  /** Readers, which those of chunks that it has brought are also when it is over. */
   readonly #users = new Set<object>();
   /** Reasons for which upstream is held back. */
   readonly #holds = new Set<'demand' | 'window'>();
@@ -91,7 +99,31 @@ export class ChunkFeed {
 
   /** Idempotent. */
   leave(user: object): void {
-    if (this.#users.delete(user)) this.#checkReaders();
+    if (!this.#users.delete(user)) return;
+    if (this.#users.size === 0) this.#options.generation.held.release(this);
+    this.#checkReaders();
+  }
+
+  /**
+   * Waits for the first byte of a chunk that has not begun.
+   *
+   * @param next - Called when it is there, or will not come.
+   */
+  wait(transfer: ChunkTransfer, next: () => void): Promise<void> {
+    if (transfer.awaited++ === 0) this.#watch(transfer);
+    this.skipUnread();
+    return transfer.settled.then(() => {
+      transfer.awaited--;
+      next();
+    });
+  }
+
+  /** Leaves a chunk that is waited for to another feed, once the readers of one before it hold this one back. */
+  #watch(transfer: ChunkTransfer): void {
+    const timer = setInterval(() => {
+      if (this.#holds.has('window')) this.leaveTo(transfer.index);
+    }, MAX_HELD_MS);
+    void transfer.settled.then(() => clearInterval(timer));
   }
 
   #checkReaders(): void {
@@ -127,10 +159,10 @@ export class ChunkFeed {
   }
 
   #plan(): void {
-    const { generation } = this.#options;
+    const { generation, large } = this.#options;
     const { start, end } = chunkRange(this.#planned, generation.length);
     const range = { start: Math.max(start, this.position), end: Math.min(end, this.#end) };
-    const transfer = new ChunkTransfer(this.#planned++, range, this);
+    const transfer = new ChunkTransfer(this.#planned++, range, { feed: this, unread: large.unread });
     generation.transfers.set(transfer.index, transfer);
     this.#queue.push(transfer);
   }
@@ -218,7 +250,11 @@ export class ChunkFeed {
     this.#current = undefined;
     this.#unhold('window');
     const stored = body?.end([], 0);
-    if (stored !== undefined) large.put(generation, chunk.index, stored);
+    if (stored !== undefined) {
+      large.put(generation, chunk.index, stored);
+      if (!chunk.isRead && this.#users.size > 0) generation.held.hold(chunk, stored);
+      else chunk.countAsRead();
+    }
     if (stored === undefined && !chunk.isRead && !chunk.isDropped) generation.leaveOver(chunk);
     else generation.forget(chunk);
     if (this.position >= this.#end) this.#finish();
@@ -264,7 +300,6 @@ export class ChunkFeed {
   #close(): void {
     this.#isOver = true;
     this.#holds.clear();
-    this.#users.clear();
     this.#options.generation.feeds.delete(this);
     this.#options.generation.leave();
   }

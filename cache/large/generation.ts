@@ -6,6 +6,7 @@
 import { HttpError } from '../../http/errors.ts';
 import type { StoredHead } from '../stored-response.ts';
 import type { ChunkFeed } from './feed.ts';
+import { HeldChunks } from './read-ahead.ts';
 import type { ChunkTransfer } from './transfer.ts';
 
 /** Reasons for the end of a generation, as the metric has them. */
@@ -60,6 +61,8 @@ export class Generation {
   /** Chunks on their way, by index: at most one that others may join. */
   readonly transfers = new Map<number, ChunkTransfer>();
   readonly feeds = new Set<ChunkFeed>();
+  /** Chunks that came ahead of their readers. */
+  readonly held = new HeldChunks();
   /** Set once the origin has other bytes: nothing more is asked for. */
   ended: GenerationEndedError | undefined;
   /** Chunks that were fetched, but not stored or read, oldest first. */
@@ -84,11 +87,13 @@ export class Generation {
 
   leave(): void {
     if (--this.#users > 0) return;
+    this.held.release();
     this.#onUse(false, this);
   }
 
   /** Leaves a chunk to the readers of the generation that is complete, but is not stored, and was not read yet. */
   leaveOver(transfer: ChunkTransfer): void {
+    transfer.countAsRead();
     this.#leftovers.push(transfer);
     const oldest = this.#leftovers.length > MAX_LEFTOVERS ? this.#leftovers.shift() : undefined;
     if (oldest !== undefined) this.forget(oldest);

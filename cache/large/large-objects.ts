@@ -3,17 +3,20 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
+import type { ByteRange } from '../../http/fields/range.ts';
+import type { BodyReader } from '../../http/message.ts';
 import { later, type MonotonicMs } from '../../lib/clock.ts';
 import type { CacheRequest, Engine } from '../exchange.ts';
 import { KeyLru } from '../key-map.ts';
 import { isCurrent } from '../purge-state.ts';
-import type { StoredBody } from '../store/store.ts';
+import { EvictedError, type StoredBody } from '../store/store.ts';
 import { setVariants } from '../store-update.ts';
 import { type StoredHead, type StoredResponse, strongValidator } from '../stored-response.ts';
 import { matchesVary } from '../vary.ts';
 import { chunkKey, chunkRange } from './chunk.ts';
 import { Generation, type GenerationEnd, GenerationEndedError } from './generation.ts';
 import type { LargeObject } from './large-object.ts';
+import { UnreadChunks } from './read-ahead.ts';
 
 /** Keys of which is remembered that they are not to be stored in chunks, or that their generations ended. */
 const MAX_REMEMBERED_KEYS = 10_000;
@@ -24,10 +27,6 @@ const MAX_REMEMBERED_KEYS = 10_000;
  */
 const MAX_ENDS = 3;
 
-/** Ahead of a reader come at most so many chunks; fewer where they would be a large part of the memory. */
-const MAX_AHEAD = 8;
-const MEMORY_OF_A_CHUNK_AHEAD: number = 64 * 1024 * 1024;
-
 interface Ends {
   readonly count: number;
   readonly until: MonotonicMs;
@@ -36,16 +35,16 @@ interface Ends {
 export class LargeObjects {
   readonly #engine: Engine;
   readonly #generations = new Map<string, Generation>();
+  readonly unread = new UnreadChunks();
   readonly #ends = new KeyLru<Ends>(MAX_REMEMBERED_KEYS);
 
   constructor(engine: Engine) {
     this.#engine = engine;
   }
 
-  /** Number of chunks that may come ahead of a reader. */
+  /** Number of chunks that may come ahead of a reader at the moment. */
   get ahead(): number {
-    const { maxBytes } = this.#engine.options.store;
-    return Math.min(MAX_AHEAD, Math.max(1, Math.floor(maxBytes / MEMORY_OF_A_CHUNK_AHEAD)));
+    return this.unread.allowance(this.#engine.options.store.maxBytes);
   }
 
   /** Returns whether responses under the request's key may be stored in chunks. */
@@ -89,15 +88,29 @@ export class LargeObjects {
     return this.#generations.size;
   }
 
-  has({ id }: Generation, index: number): boolean {
-    return this.#engine.options.store.has(chunkKey(id, index));
+  has({ id, held }: Generation, index: number): boolean {
+    return held.has(index) || this.#engine.options.store.has(chunkKey(id, index));
   }
 
-  /** @returns The chunk, if memory has it. */
-  get({ id, length }: Generation, index: number): StoredBody | undefined {
+  /**
+   * Reads a chunk. The first reading of one that was fetched ahead is no use of what is stored, as the first reading of
+   * a small response is none.
+   *
+   * @param range - In the chunk.
+   * @returns `undefined` if memory does not have it, or not any more.
+   */
+  open({ id, length, held }: Generation, index: number, range: ByteRange): BodyReader | undefined {
+    const first = held.take(index, (body) => body.open(range));
+    if (first !== undefined) return first;
     const [stored] = this.#engine.options.store.get(chunkKey(id, index));
-    const range = chunkRange(index, length);
-    return stored?.length === range.end - range.start ? stored.body : undefined;
+    const { start, end } = chunkRange(index, length);
+    if (stored?.length !== end - start) return undefined;
+    try {
+      return stored.body.open(range);
+    } catch (error) {
+      if (error instanceof EvictedError) return undefined;
+      throw error;
+    }
   }
 
   /** Brings a chunk from disk into memory. @returns `undefined` at once if it is not there. Never rejects. */

@@ -9,11 +9,11 @@ import type { BodyReader } from '../../http/message.ts';
 import type { CacheRequest, Engine } from '../exchange.ts';
 import type { StampedResponse } from '../ledger.ts';
 import { LaggedError } from '../shared-body.ts';
-import { EvictedError } from '../store/store.ts';
 import { CHUNK_BYTES, chunkAt, chunkRange, chunksBefore } from './chunk.ts';
 import type { ChunkFeed } from './feed.ts';
 import { type Generation, GenerationEndedError } from './generation.ts';
 import { RangedRun } from './ranged-run.ts';
+import { MAX_AHEAD } from './read-ahead.ts';
 import type { ChunkTransfer } from './transfer.ts';
 
 /** A reader waits for a chunk that another one has asked for, if no more than this comes before it. */
@@ -67,7 +67,7 @@ export class ChunkedReader implements BodyReader {
     this.#end = Math.min(range.end, generation.length);
     this.#brokenAt = range.start;
     // A visitor that names the end wants all of it; one that does not may be gone after a second.
-    this.#burst = this.#end < generation.length ? engine.large.ahead : 1;
+    this.#burst = this.#end < generation.length ? Math.max(1, engine.large.ahead) : 1;
     generation.enter();
     this.#enterFeeds(chunkAt(range.start));
   }
@@ -173,12 +173,13 @@ export class ChunkedReader implements BodyReader {
     const { start, end } = chunkRange(index, generation.length);
     const last = Math.min(end, this.#end);
     this.#leaveFeeds(start);
-    const stored = this.#openStored(index, { start: this.#position - start, end: last - start });
+    const stored = engine.large.open(generation, index, { start: this.#position - start, end: last - start });
     if (stored !== undefined) {
       this.#count(index, this.#loaded === index ? 'disk' : 'memory');
       this.#askAhead(index);
       return stored;
     }
+    if (!generation.transfers.has(index)) this.#enterFeeds(index); // one that was held back here goes on
     const transfer = generation.transfers.get(index);
     if (transfer !== undefined && this.#mayJoin(transfer)) {
       this.#count(index, 'collapsed');
@@ -194,25 +195,11 @@ export class ChunkedReader implements BodyReader {
     return this.#read(this.#start(this.#isBehind ? this.#position : start, index), last);
   }
 
-  /** @param range - In the chunk. @returns `undefined` if memory does not have it, or not any more. */
-  #openStored(index: number, range: ByteRange): BodyReader | undefined {
-    const { engine, generation } = this.#options;
-    try {
-      return engine.large.get(generation, index)?.open(range);
-    } catch (error) {
-      if (error instanceof EvictedError) return undefined;
-      throw error;
-    }
-  }
-
   #read(transfer: ChunkTransfer, end: number): BodyReader | Promise<void> {
     this.hasWaited = true;
     this.#enter(transfer.feed);
     if (transfer.body !== undefined) return this.#follow(transfer, end);
-    transfer.awaited++;
-    transfer.feed.skipUnread();
-    return transfer.settled.then(() => {
-      transfer.awaited--;
+    return transfer.feed.wait(transfer, () => {
       if (this.#isClosed) {
         transfer.feed.skipUnread();
         return;
@@ -246,7 +233,7 @@ export class ChunkedReader implements BodyReader {
     if (generation.ended !== undefined) throw generation.ended;
     if (engine.options.ledger.check(head, request.keyed) === 'hard') throw new GenerationEndedError(generation.key);
     const last = Math.min(index + this.#burst, chunksBefore(this.#end));
-    this.#burst = Math.min(this.#burst * 2, engine.large.ahead);
+    this.#burst = Math.max(1, Math.min(this.#burst * 2, engine.large.ahead));
     const range = { start: position, end: chunkRange(last - 1, generation.length).end };
     const run = new RangedRun(engine, request, generation, range);
     this.#run ??= run;
@@ -259,7 +246,7 @@ export class ChunkedReader implements BodyReader {
     const { engine, generation } = this.#options;
     this.#enterFeeds(index);
     const next = index + 1;
-    if (next >= chunksBefore(this.#end) || generation.ended !== undefined) return;
+    if (next >= chunksBefore(this.#end) || generation.ended !== undefined || engine.large.ahead === 0) return;
     if (generation.transfers.has(next) || engine.large.has(generation, next)) return;
     if (engine.large.load(generation, next) !== undefined) return;
     try {
@@ -271,17 +258,16 @@ export class ChunkedReader implements BodyReader {
 
   /** Lets the feed go on that will bring the next chunks, if there is one; it may be held back for want of readers. */
   #enterFeeds(index: number): void {
-    const { engine, generation } = this.#options;
-    const { ahead } = engine.large;
+    const { engine, generation, request } = this.#options;
     let nearest: ChunkFeed | undefined;
     for (const feed of generation.feeds) {
       const at = chunkAt(feed.position);
-      if (at < index || at > index + ahead + 1) continue;
+      if (at < index || at > index + MAX_AHEAD + 1 || (request.forPeer && feed.asksPeer !== false)) continue;
       if (nearest === undefined || feed.position < nearest.position) nearest = feed;
     }
     if (nearest === undefined) return;
     this.#enter(nearest);
-    nearest.demand(index + ahead + 1);
+    nearest.demand(index + engine.large.ahead + 1);
   }
 
   #enter(feed: ChunkFeed): void {
@@ -290,10 +276,10 @@ export class ChunkedReader implements BodyReader {
     feed.enter(this);
   }
 
-  /** Feeds that are over, and those behind this reader. */
+  /** Leaves the feeds that bring nothing more for this reader, and have brought nothing that it has not read. */
   #leaveFeeds(start: number): void {
     for (const feed of this.#feeds) {
-      if (!feed.isOver && feed.position >= start) continue;
+      if (feed.isOver ? feed.position > start : feed.position >= start) continue;
       this.#feeds.delete(feed);
       feed.leave(this);
     }

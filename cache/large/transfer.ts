@@ -7,6 +7,7 @@ import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
 import type { SharedBody } from '../shared-body.ts';
 import type { ChunkFeed } from './feed.ts';
+import type { UnreadChunks } from './read-ahead.ts';
 
 const DROPPED = new HttpError('client_closed');
 
@@ -27,12 +28,23 @@ export class ChunkTransfer implements ByteRange {
   /** Number of readers that wait for its first byte. */
   awaited = 0;
   #settled: PromiseWithResolvers<void> | undefined;
+  /** Present while it counts as fetched ahead. */
+  #unread: UnreadChunks | undefined;
 
-  constructor(index: number, { start, end }: ByteRange, feed: ChunkFeed) {
+  /** @param unread - Counts it until `countAsRead`. */
+  constructor(index: number, { start, end }: ByteRange, { feed, unread }: { feed: ChunkFeed; unread: UnreadChunks }) {
     this.index = index;
     this.start = start;
     this.end = end;
     this.feed = feed;
+    this.#unread = unread;
+    unread.add();
+  }
+
+  /** It has a reader, or will have none. Idempotent. */
+  countAsRead(): void {
+    this.#unread?.remove();
+    this.#unread = undefined;
   }
 
   /** Resolves when its first byte is there, or will not come. Never rejects. */
@@ -51,6 +63,7 @@ export class ChunkTransfer implements ByteRange {
   drop(failure: HttpError | undefined): void {
     this.failure = failure;
     this.isDropped = true;
+    this.countAsRead();
     this.body?.fail(failure ?? DROPPED);
     this.#settled?.resolve();
   }
@@ -67,6 +80,7 @@ export class ChunkTransfer implements ByteRange {
   /** @param range - In the object; the body must be there. */
   reader({ start, end }: ByteRange): BodyReader {
     this.isRead = true;
+    this.countAsRead();
     return (this.body as SharedBody).reader(start - this.start, end - this.start);
   }
 }
