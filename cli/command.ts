@@ -52,6 +52,10 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly help: string;
+  /** As in the help. */
+  readonly operands: string | undefined;
+  /** All that it takes, by their names. */
+  readonly options: Options;
   /**
    * Reads the arguments as `run` does, and runs nothing.
    *
@@ -62,8 +66,8 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-/** Program name in a checkout. */
-export const PROGRAM = 'cli/seawall';
+/** Program name: in a checkout the path of its script; the published package has a command of that name. */
+export const PROGRAM: string = import.meta.filename.endsWith('.ts') ? 'cli/seawall' : 'seawall';
 
 /** Options of every command. */
 const COMMON = {
@@ -86,6 +90,8 @@ export function defineCommand<const O extends Options>(definition: Definition<O>
     name: definition.name,
     summary: definition.summary,
     help,
+    operands: definition.operands,
+    options: { ...definition.options, ...COMMON },
     check: (args) => void read(args),
     async run(args) {
       const { values, operands } = read(args);

@@ -5,6 +5,7 @@
 import { ca } from './ca.ts';
 import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
+import { completionCommand } from './completion/command.ts';
 import { control } from './control.ts';
 import { purge } from './purge.ts';
 import { serve } from './serve.ts';
@@ -13,7 +14,18 @@ import { status } from './status.ts';
 import { token } from './token.ts';
 import { where } from './where.ts';
 
-export const COMMANDS: readonly Command[] = [serve, start, check, purge, token, status, control, ca, where];
+export const COMMANDS: readonly Command[] = [
+  serve,
+  start,
+  check,
+  purge,
+  token,
+  status,
+  control,
+  ca,
+  where,
+  completionCommand(() => COMMANDS),
+];
 
 /** Help of the program itself. */
 export const HELP: string = [
@@ -24,7 +36,7 @@ export const HELP: string = [
   'Commands:',
   ...columns(COMMANDS.map(({ name, summary }) => [name, summary])),
   '',
-  `${PROGRAM} COMMAND --help says what a command takes, --version which Seawall this is; npm start runs
-a whole network to try.`,
+  `${PROGRAM} COMMAND --help says what a command takes, --version which Seawall this is.`,
+  ...(PROGRAM === 'seawall' ? [] : ['npm start runs a whole network to try.']),
   '',
 ].join('\n');

@@ -36,6 +36,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['config', 'lib'],
   config: ['lib'],
   lib: [],
+  packaging: ['cli', 'config', 'lib'],
   'load-tests': [
     'cli',
     'control',

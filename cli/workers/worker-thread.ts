@@ -2,7 +2,6 @@
  * The threads of the workers: each is started, watched, and replaced when it ends, or no longer turns its event loop.
  * @module
  */
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -42,7 +41,7 @@ const END_MS = 10_000;
 /** Maximum time to wait for a worker's reply. */
 const ANSWER_MS = 3_000;
 
-const PROGRAM = join(import.meta.dirname, 'program.ts');
+const PROGRAM = new URL(import.meta.resolve('./program.ts'));
 
 const MIB = 2 ** 20;
 /** Least limit of a thread's heap, beside what is stored: connections and requests in flight. */

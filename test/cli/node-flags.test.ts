@@ -11,6 +11,6 @@ test('cli/seawall starts Node with the same flags as workers and the demo networ
 
 test('npm scripts that run nodes are replaced by Node', async (t) => {
   const { scripts, bin } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
-  t.same([scripts.seawall, bin.seawall], ['exec cli/seawall', 'cli/seawall']);
+  t.same([scripts.seawall, bin.seawall], ['exec cli/seawall', 'dist/cli/seawall']);
   t.match(scripts.start, /^exec node --disable-sigusr1 /);
 });

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
@@ -27,8 +27,14 @@ export interface Started<Ready> {
   readonly exitCode: Promise<number | null>;
 }
 
-/** A script that Node runs, or what a person types. */
-export type Script = 'cli/seawall.ts' | 'cli/demo/start.ts' | 'cli/seawall' | 'npm run seawall --' | 'npm start --';
+/** A script that Node runs (also of what is published), or what a person types. */
+export type Script =
+  | `${string}/cli/seawall.js`
+  | 'cli/seawall.ts'
+  | 'cli/demo/start.ts'
+  | 'cli/seawall'
+  | 'npm run seawall --'
+  | 'npm start --';
 
 /** Runs a command to its end. */
 export async function runCommand(script: Script, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
@@ -67,7 +73,9 @@ function readyOf(child: ChildProcess): Promise<string> {
 }
 
 function spawnScript(script: Script, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const [program = '', ...first] = script.endsWith('.ts') ? [process.execPath, join(ROOT, script)] : script.split(' ');
+  const [program = '', ...first] = /\.[jt]s$/.test(script)
+    ? [process.execPath, resolve(ROOT, script)]
+    : script.split(' ');
   return spawn(program.startsWith('cli/') ? join(ROOT, program) : program, [...first, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
