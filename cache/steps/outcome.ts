@@ -1,0 +1,151 @@
+/**
+ * Step `outcome`: the head of a fill is awaited, and judged for this request: an answer, or a step that asks anew.
+ * @module
+ */
+import { HttpError } from '../../http/errors.ts';
+import { fieldValue } from '../../http/fields/headers.ts';
+import type { EpochMs } from '../../lib/clock.ts';
+import type { Engine, Exchange } from '../exchange.ts';
+import type { FillOutcome, JoinableFill } from '../fill.ts';
+import type { Freshened } from '../fill-decision.ts';
+import { coversRequest } from '../lookup.ts';
+import { isForRequester } from '../personal.ts';
+import { reuse } from '../policy/reuse.ts';
+import { isOriginError } from '../policy/status.ts';
+import { isNewEnough } from '../purge-state.ts';
+import { leaderAnswer, sharedAnswer, staleStatus } from '../stored-answer.ts';
+import type { StoredHead } from '../stored-response.ts';
+import { matchesVary } from '../vary.ts';
+import { again, answered, MAX_ATTEMPTS, mayStandIn, type Next, setCandidate } from './step.ts';
+
+/** Wait for the fill's head, and see what it means for this request. */
+export function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next> {
+  const fill = exchange.fill as JoinableFill;
+  const { clientAbort } = exchange.request;
+  const settled = fill.outcome;
+  if (settled !== undefined && !clientAbort.aborted) return judge(engine, exchange, settled);
+  // Only a request that has joined gives up waiting: one that started the fill is upstream already.
+  const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.collapseTimeoutMs;
+  return new HeadWait(engine, exchange, fill).within(patienceMs);
+}
+
+/** A request's wait for the head of a fill; it ends when the head is judged, or the visitor has gone. */
+class HeadWait {
+  readonly #engine: Engine;
+  readonly #exchange: Exchange;
+  readonly #fill: JoinableFill;
+  #hasLeft = false;
+
+  constructor(engine: Engine, exchange: Exchange, fill: JoinableFill) {
+    const { clientAbort } = exchange.request;
+    this.#engine = engine;
+    this.#exchange = exchange;
+    this.#fill = fill;
+    fill.enter();
+    clientAbort.addEventListener('abort', this.leave, { once: true });
+    if (clientAbort.aborted) this.leave();
+  }
+
+  readonly leave = (): void => {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#fill.leave();
+  };
+
+  within(patienceMs: number | undefined): Promise<Next> {
+    return settledWithin(this.#fill, patienceMs).then(this.#judge);
+  }
+
+  readonly #judge = (result: FillOutcome | undefined): Next => {
+    const { clientAbort } = this.#exchange.request;
+    try {
+      if (clientAbort.aborted) throw new HttpError('client_closed', 'the visitor has gone');
+      return result === undefined ? 'alone' : judge(this.#engine, this.#exchange, result);
+    } finally {
+      clientAbort.removeEventListener('abort', this.leave);
+      this.leave();
+    }
+  };
+}
+
+/** @returns `undefined` when the head has not arrived in time. */
+function settledWithin(fill: JoinableFill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
+  if (patienceMs === undefined) return fill.settled;
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, patienceMs, undefined);
+    void fill.settled.then((result) => {
+      clearTimeout(timer);
+      resolve(result);
+    });
+  });
+}
+
+function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
+  const { candidate, joinedAt } = exchange;
+  const collapsed = joinedAt !== undefined;
+  const now = engine.options.now();
+  switch (result.kind) {
+    case 'failed':
+      // What another request, or its visitor, was at fault for is nothing to this one. Of a fill of its own it can only
+      // be this request's: asking again would go on without end.
+      if (result.error.fault.source === 'requester' && collapsed) return again(exchange);
+      if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
+        return answered(exchange, candidate, now, staleStatus(exchange, undefined));
+      throw result.error;
+    case 'gone':
+      return again(exchange);
+    case 'unmatched':
+      setCandidate(exchange, undefined); // it cannot be validated: the request is repeated without conditions
+      return ++exchange.attempts < MAX_ATTEMPTS ? 'collapse' : 'alone';
+    case 'validated':
+      if (collapsed && !isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
+      if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result, now))) return 'alone';
+      return answered(
+        exchange,
+        result.stored,
+        now,
+        { hit: false, fwd: exchange.reason, fwdStatus: 304, collapsed, detail: result.refusal },
+        {
+          wasFresh: result.wasFresh,
+          above: fieldValue(result.response304.headers, 'cache-status'), // how the next tier came to say so, perhaps of a stale one
+        },
+      );
+    case 'response':
+      if (
+        candidate !== undefined &&
+        isOriginError(result.head.status) &&
+        mayStandIn(engine, exchange, candidate, now)
+      ) {
+        return answered(exchange, candidate, now, staleStatus(exchange, result.head.status));
+      }
+      if (!collapsed) return leaderAnswer(exchange, result, now);
+      if (!isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
+      if (!result.shareable && result.head.status >= 400) return again(exchange); // it may be about that request alone
+      if (!result.shareable || !result.body.canReadFrom(0)) return 'alone';
+      if (!isForRequester(exchange.request, result.stored)) return 'alone';
+      // Another variant: what it varies by is known now, so those who want the same one find each other.
+      if (!matchesVary(result.stored.vary, exchange.request.headers)) return again(exchange);
+      if (exchange.directives.noCache) return 'alone'; // section 5.2.1.4: not with a response to an earlier request
+      engine.options.events.fillCollapsed();
+      return sharedAnswer(exchange, result, now);
+  }
+}
+
+/**
+ * Returns whether a collapsed response satisfies the joining request's minimum position. If the journal was restored
+ * meanwhile, its purges are missing from the ledger until they are applied again: the position at the time of joining
+ * still counts (rule 5).
+ */
+function isNewEnoughFor(engine: Engine, { request, joinedAt }: Exchange, stored: StoredHead): boolean {
+  const { ledger } = engine.options;
+  return isNewEnough(engine, request, stored) && (joinedAt === undefined || ledger.isNewEnough(stored.stamp, joinedAt));
+}
+
+/** Returns whether a response that another request validated also answers this one. */
+function answersAfterwards(exchange: Exchange, { stored, wasFresh }: Freshened, now: EpochMs): boolean {
+  const { request, profile, directives } = exchange;
+  if (!matchesVary(stored.vary, request.headers) || !coversRequest(stored, request.method, profile, now)) return false;
+  if (!isForRequester(request, stored)) return false;
+  const usable = reuse(stored, directives, now);
+  return usable === 'fresh' || (wasFresh && usable !== 'request');
+}

@@ -1,0 +1,66 @@
+/**
+ * Steps of a request through the cache (docs/request-life.md draws them), and the parts that several of them have in
+ * common. Each step is in a file of its own beside this one; cache/engine.ts runs them.
+ * @module
+ */
+import type { EpochMs } from '../../lib/clock.ts';
+import type { Answer } from '../answer.ts';
+import type { CacheStatus } from '../cache-status.ts';
+import type { Engine, Exchange } from '../exchange.ts';
+import { isChunked } from '../large/large-objects.ts';
+import type { ForwardReason } from '../policy/refusals.ts';
+import { mayServeOnError } from '../policy/reuse.ts';
+import { isHardPurged } from '../purge-state.ts';
+import { storedAnswer } from '../stored-answer.ts';
+import type { StoredResponse } from '../stored-response.ts';
+
+/** Maximum number of restarts of a request whose fill was given up. */
+export const MAX_ATTEMPTS = 3;
+
+export type Phase = 'lookup' | 'load' | 'chunks' | 'collapse' | 'alone' | 'pass' | 'outcome';
+
+export type Next = Phase | Answer;
+
+export type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next>;
+
+/** Retains the response that the request selects until it is answered: it may be evicted while upstream is asked. */
+export function setCandidate(exchange: Exchange, stored: StoredResponse | undefined): void {
+  exchange.candidate?.body.release();
+  exchange.candidate = stored?.body.retain() === true ? stored : undefined;
+}
+
+/** The answer with a stored response: at once, unless its body is in chunks. */
+export function answered(
+  exchange: Exchange,
+  stored: StoredResponse,
+  now: EpochMs,
+  status: CacheStatus,
+  more?: Partial<Answer>,
+): Next {
+  if (!isChunked(stored)) {
+    const answer = storedAnswer(exchange, stored, now, status);
+    return more === undefined ? answer : { ...answer, ...more };
+  }
+  exchange.chunked = { stored, status, more };
+  return 'chunks';
+}
+
+export function passBecause(exchange: Exchange, reason: ForwardReason): Next {
+  exchange.reason = reason;
+  return 'pass';
+}
+
+/** From the start, as what was waited for is not for this request; after a few times, alone. */
+export function again(exchange: Exchange): Next {
+  exchange.joinedAt = undefined;
+  return ++exchange.attempts < MAX_ATTEMPTS ? 'lookup' : 'alone';
+}
+
+export function mayStandIn(
+  engine: Engine,
+  { request, trusted }: Exchange,
+  candidate: StoredResponse,
+  now: EpochMs,
+): boolean {
+  return trusted && mayServeOnError(candidate, now) && !isHardPurged(engine, request, candidate);
+}
