@@ -9,7 +9,8 @@ import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/heade
 import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
 import type { BodyReader, Fetch, Flow, UpstreamRequest } from '../http/message.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
-import { LaggedError, SharedBody } from './shared-body.ts';
+import { SharedBody } from './shared-body.ts';
+import { LaggedError } from './shared-reader.ts';
 
 export interface ResumeOptions {
   readonly fetch: Fetch;

@@ -11,33 +11,18 @@
  * @module
  */
 
-import { release, retain } from '../http/body/buffer-pool.ts';
+import { release } from '../http/body/buffer-pool.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import type { BodyReader, Flow } from '../http/message.ts';
 import { FewSet } from '../lib/few-set.ts';
 import type { CacheRequest } from './exchange.ts';
+import { SharedReader } from './shared-reader.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';
 
 /** Unread bytes at which upstream is held back. */
 const HIGH_WATER_BYTES = 64 * 1024;
-
-/**
- * Pieces that a reader remembers to have given out; of one that never says that they are done with, the collector takes
- * care.
- */
-const MAX_LENT = 4;
-
-/** The reader is too far behind for a body that is not kept; `position` is the next byte it would have read. */
-export class LaggedError extends Error {
-  readonly position: number;
-
-  constructor(position: number) {
-    super(`reader fell behind at byte ${position}`);
-    this.position = position;
-  }
-}
 
 export interface SharedBodyOptions {
   /** Takes every byte, if the body is to be kept. */
@@ -186,7 +171,8 @@ export class SharedBody implements Windowed, FillBody {
 
   /** @param start - Must satisfy `canReadFrom`. @param end - Where to stop, exclusive. */
   reader(start: number, end: number): BodyReader {
-    const reader = new SharedReader(this, start, end, this.#indexOf(start));
+    const index = this.#indexOf(start);
+    const reader = new SharedReader(this, start, end, index, start - this.#startOf(index));
     this.#readers.add(reader);
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);
@@ -323,94 +309,9 @@ export class SharedBody implements Windowed, FillBody {
   }
 
   /** Position of the first byte of chunk number `index`, which must be held or be the next to come. */
-  startOf(index: number): number {
+  #startOf(index: number): number {
     let start = this.#base;
     for (let i = 0; i < index - this.#dropped; i++) start += (this.#chunks[i] as Buffer).length;
     return start;
-  }
-}
-
-class SharedReader implements BodyReader {
-  readonly #body: SharedBody;
-  readonly #end: number;
-  /** Bytes still to be skipped before the first one that is wanted. */
-  #skip: number;
-  /** Chunks that were given out and may still be looked at. */
-  readonly #lent: Buffer[] = [];
-  #wake: (() => void) | undefined;
-  #state: 'reading' | 'cut' | 'closed' = 'reading';
-  /** Number of the chunk to be read next. */
-  index: number;
-  /** Position of the byte to be read next. */
-  position: number;
-
-  constructor(body: SharedBody, start: number, end: number, index: number) {
-    this.#body = body;
-    this.#end = end;
-    this.index = index;
-    this.position = start;
-    this.#skip = start - body.startOf(index);
-  }
-
-  next(): Buffer | null | Promise<Buffer | null> {
-    for (;;) {
-      if (this.#state === 'cut') throw new LaggedError(this.position);
-      if (this.#state === 'closed' || this.position >= this.#end) {
-        this.close();
-        return null;
-      }
-      const read = this.#body.read(this.index);
-      if (read === 'ended') {
-        this.close();
-        return null;
-      }
-      if (read === 'pending') {
-        return new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        }).then(() => this.next());
-      }
-      this.index++;
-      if (this.#skip >= read.length) {
-        this.#skip -= read.length;
-        this.#body.moved(this);
-        continue;
-      }
-      const length = Math.min(read.length - this.#skip, this.#end - this.position);
-      const piece = length === read.length ? read : read.subarray(this.#skip, this.#skip + length);
-      this.#skip = 0;
-      this.position += piece.length;
-      this.#lend(read);
-      this.#body.moved(this);
-      return piece;
-    }
-  }
-
-  #lend(chunk: Buffer): void {
-    if (this.#lent.length === MAX_LENT) this.#lent.length = 0;
-    if (retain(chunk)) this.#lent.push(chunk);
-  }
-
-  release(): void {
-    for (const chunk of this.#lent) release(chunk);
-    this.#lent.length = 0;
-  }
-
-  close(): void {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
-    this.#body.removeReader(this);
-    this.wake();
-  }
-
-  wake(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
-  }
-
-  cut(): void {
-    this.#state = 'cut';
-    this.#body.removeReader(this);
-    this.wake();
   }
 }

@@ -8,7 +8,7 @@ import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
 import type { CacheRequest, Engine } from '../exchange.ts';
 import type { StampedResponse } from '../ledger.ts';
-import { LaggedError } from '../shared-body.ts';
+import { LaggedError } from '../shared-reader.ts';
 import { CHUNK_BYTES, chunkAt, chunkRange, chunksBefore } from './chunk.ts';
 import type { ChunkFeed } from './feed.ts';
 import { type Generation, GenerationEndedError } from './generation.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { LaggedError, SharedBody } from '../../cache/shared-body.ts';
+import { SharedBody } from '../../cache/shared-body.ts';
+import { LaggedError } from '../../cache/shared-reader.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { BodyReader } from '../../http/message.ts';

@@ -1,5 +1,6 @@
 import { test } from 'tap';
-import { LaggedError, SharedBody } from '../../cache/shared-body.ts';
+import { SharedBody } from '../../cache/shared-body.ts';
+import { LaggedError } from '../../cache/shared-reader.ts';
 import { Windows } from '../../cache/windows.ts';
 import { HttpError } from '../../http/errors.ts';
 
