@@ -17,29 +17,14 @@ import { turns } from '../listener/turns.ts';
 import type { BodyReader } from '../message.ts';
 import { isSafe } from '../methods.ts';
 import { MAX_AT_ONCE } from '../node-http/pipelines.ts';
-import { LineProgress } from '../node-http/request-line.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import { restoreTimer } from '../node-internals/read-timers.ts';
 import { shareReads } from '../node-internals/shared-reads.ts';
 import type { Memory } from '../prepared-delivery.ts';
 import { type ExchangeConnection, Http1Exchange } from './exchange.ts';
-import { type HeadProgress, isHeadBeyond, isHeadOfBytesBeyond, mostHeadBytes } from './head-progress.ts';
-import { isVisible, type Recogniser, type Section } from './recogniser.ts';
+import type { Recogniser, Section } from './recogniser.ts';
 import type { Http1Server } from './server.ts';
-import { wholeRequest } from './whole-request.ts';
-
-/** Size of a group of requests: those that begin within so many bytes are parsed before the first is answered. */
-const GROUP_BYTES = 4_096;
-
-/** Requests that were parsed before the first of them is answered. */
-interface Group {
-  readonly recogniser: Recogniser;
-  readonly sections: readonly Section[];
-  /** True if what follows them is no such request. */
-  isEnd: boolean;
-  /** Number of those that were taken. */
-  taken: number;
-}
+import { UnreadText } from './unread-text.ts';
 
 /** Made once: a stack trace costs more than to find out that a head is too large. */
 const TOO_LARGE = new HttpError('header_too_large');
@@ -57,24 +42,14 @@ export class Http1Connection implements ExchangeConnection {
   /** Arrival time of the current request. */
   startedAt = LONG_AGO;
   memory: Memory | undefined;
-  /** The section of the last request. */
-  #last: Section | undefined;
-  #recogniser: Recogniser | undefined;
-  /** Bytes that have arrived and are not parsed yet. */
-  #rest = '';
-  /** Parser state of an incomplete head, whose bytes are in `#rest`. */
-  #progress: HeadProgress | LineProgress | undefined;
-  /** Parser state of a head behind requests that are answered first. */
-  #following: HeadProgress | undefined;
+  readonly #unread: UnreadText;
   /** Requests that have been claimed, in their order, until their answers are written. */
   readonly #claimed: Http1Exchange[] = [];
-  /** Rest of the group of requests that `#rest` begins with. */
-  #group: Group | undefined;
-  /** True if what `#rest` begins with has to wait for the requests that are claimed. */
+  /** True if what has come has to wait for the requests that are claimed. */
   #isBehind = false;
   /** True while requests that came at once are taken. */
   #isReading = false;
-  /** True if `#rest` is read in a later turn. */
+  /** True if what has come is read in a later turn. */
   #isPutOff = false;
   /** True if the other side sends no more. */
   #hasEnded = false;
@@ -85,12 +60,12 @@ export class Http1Connection implements ExchangeConnection {
     this.#server = front;
     this.#handoff = wire;
     this.socket = socket;
+    this.#unread = new UnreadText(front.options.limits);
     shareReads(socket, (bytes, length) => {
       if (this.#isClosed) return socket.push(Buffer.from(bytes.subarray(0, length)));
       if (this.#takeRepeat(bytes, length)) return true;
-      if (this.#isBeginning && isHeadOfBytesBeyond(bytes, length, this.#mostHeadBytes)) {
-        this.reject(TOO_LARGE);
-      } else this.#take(bytes.toString('latin1', 0, length));
+      if (this.#isBeginning && this.#unread.isHeadTooLarge(bytes, length)) this.reject(TOO_LARGE);
+      else this.#take(bytes.toString('latin1', 0, length));
       return true;
     });
     socket.on('data', this.#onData); // what was read before, and all of it where reads are not shared
@@ -100,8 +75,8 @@ export class Http1Connection implements ExchangeConnection {
     if (unread === undefined) return;
     this.waitsFor = 'request';
     this.#hasEnded = socket.readableEnded;
-    this.#rest = unread.toString('latin1');
-    if (this.#rest !== '') this.#goOnLater();
+    this.#unread.text = unread.toString('latin1');
+    if (this.#unread.text !== '') this.#goOnLater();
     else if (this.#hasEnded) socket.end();
   }
 
@@ -182,7 +157,7 @@ export class Http1Connection implements ExchangeConnection {
 
   /** An idle connection holds no more than it needs. */
   forgetLast(): void {
-    this.#last = undefined;
+    this.#unread.last = undefined;
   }
 
   readonly #onSent = (): void => {
@@ -209,22 +184,17 @@ export class Http1Connection implements ExchangeConnection {
   };
 
   #take(text: string): void {
+    const unread = this.#unread;
     if (this.#isBusy) {
-      this.#rest += text;
+      unread.addBehind(text);
       this.socket.pause();
-      if (this.#group !== undefined) this.#group.isEnd = false;
       this.#isBehind = false;
       if (this.#mayReadBehind) this.#goOnLater();
       return;
     }
     this.startedAt = monotonicNow();
-    const progress = this.#progress;
-    if (progress !== undefined) {
-      if (progress.add(text) !== 'more') this.#read(progress.text);
-      return; // the time for a head counts from its first byte
-    }
-    this.since = this.startedAt;
-    this.#read(this.#rest === '' ? text : this.#rest + text);
+    if (!unread.isInHead) this.since = this.startedAt; // the time for a head counts from its first byte
+    if (unread.add(text)) this.#read();
   }
 
   /**
@@ -232,37 +202,32 @@ export class Http1Connection implements ExchangeConnection {
    * mostly.
    */
   #takeRepeat(bytes: Buffer, length: number): boolean {
-    const recogniser = this.#recogniser;
-    const isIdle = this.waitsFor === 'request' && this.#rest === '' && !this.#server.closing;
+    const { recogniser, last, text } = this.#unread;
+    const isIdle = this.waitsFor === 'request' && text === '' && !this.#server.closing;
     if (!isIdle || recogniser === undefined || recogniser !== this.#server.options.recogniser()) return false;
-    if (this.#last === undefined || !recogniser.recogniseRepeat(bytes, length, this.#last)) return false;
+    if (last === undefined || !recogniser.recogniseRepeat(bytes, length, last)) return false;
     this.startedAt = monotonicNow();
     if (!this.#answer(recogniser)) this.#leave(bytes.toString('latin1', 0, length));
     return true;
   }
 
   /** Answers what has come. */
-  #read(text: string): void {
-    this.#rest = text;
-    this.#progress = undefined;
+  #read(): void {
+    const unread = this.#unread;
+    const { text } = unread;
     this.#isBehind = false;
     const recogniser = this.#server.options.recogniser();
-    if (this.#recogniser !== recogniser) {
-      this.#last = undefined; // it means something else after a reload
-      this.#group = undefined;
-      this.#following = undefined;
-    }
-    this.#recogniser = recogniser;
+    unread.readWith(recogniser);
     if (this.#server.closing) this.#leave(text);
-    else if (this.#claimed.length > 0 || this.#group !== undefined) this.#readMany(text, recogniser, this.#last);
-    else if (!recogniser.recognise(text, 0, this.#last)) this.#waitForMore(recogniser);
+    else if (this.#claimed.length > 0 || unread.isInGroup) this.#readMany(text, recogniser, unread.last);
+    else if (!recogniser.recognise(text, 0, unread.last)) this.#waitForMore();
     else if (recogniser.end < text.length) this.#readMany(text, recogniser, recogniser.section);
     else {
-      this.#rest = '';
+      unread.text = '';
       if (!this.#answer(recogniser)) this.#leave(text);
     }
     // Nor is its end read, or a parser that reads on from here would not see it.
-    if (this.#isBusy && this.#rest !== '' && !this.#isClosed) this.socket.pause();
+    if (this.#isBusy && unread.text !== '' && !this.#isClosed) this.socket.pause();
   }
 
   get #isBusy(): boolean {
@@ -275,7 +240,7 @@ export class Http1Connection implements ExchangeConnection {
     const isFirst = this.#claimed.length === 0;
     if (isFirst) this.waitsFor = 'request';
     this.since = this.startedAt;
-    this.#last = section;
+    this.#unread.last = section;
     const { isPrepared, onRequest } = this.#server.options;
     const exchange = this.#server.takeExchange();
     exchange.begin(this, recogniser);
@@ -287,7 +252,7 @@ export class Http1Connection implements ExchangeConnection {
 
   /** Leaves a request, and all that follows, to `node:http`, once those before it are answered. */
   #leave(text: string): void {
-    this.#rest = text;
+    this.#unread.text = text;
     if (this.#claimed.length === 0) this.#handOff();
     else this.#isBehind = true;
   }
@@ -299,36 +264,31 @@ export class Http1Connection implements ExchangeConnection {
     this.#isReading = false;
     if (!hasOther) return;
     if (this.#claimed.length > 0) this.#isBehind = true;
-    else this.#waitForMore(recogniser);
+    else this.#waitForMore();
   }
 
-  /** @returns Whether `#rest` begins with what is no such request. */
+  /** @returns Whether what is unread begins with what is no such request. */
   #beginMany(text: string, recogniser: Recogniser, likely: Section | undefined): boolean {
+    const unread = this.#unread;
     const sliceEnd = turns.sliceEnd();
     let isLookedUp = false;
     for (let at = 0; ; ) {
-      const isParsed = this.#group !== undefined && this.#group.taken < this.#group.sections.length;
-      if (!isParsed && this.#group?.isEnd === true) {
-        this.#group = undefined;
-        return true;
-      }
+      const isParsed = unread.hasParsed;
+      if (!isParsed && unread.endGroup()) return true;
       // Requests that are claimed cost more than a group of those that are not.
       if (at > 0 && !(isParsed && isLookedUp) && monotonicNow() >= sliceEnd) {
         this.#goOnLater();
         return false;
       }
-      if (!isParsed) this.#group = this.#groupAt(text, at, recogniser, at === 0 ? likely : this.#last);
-      const group = this.#group;
-      if (group === undefined) {
-        this.#leave(this.#rest);
+      if (!isParsed && !unread.parseGroup(text, at, recogniser, at === 0 ? likely : unread.last)) {
+        this.#leave(unread.text);
         return false;
       }
-      if (group.taken === group.sections.length) continue;
-      const section = group.sections[group.taken++] as Section;
-      if (!recogniser.recognise(text, at, section)) return true;
+      if (!unread.hasParsed) continue;
+      if (!recogniser.recognise(text, at, unread.takeParsed())) return true;
       const { end } = recogniser;
       // Before the answer, which may be written by the time it returns: what is left then is yet to be read.
-      this.#rest = end === text.length ? '' : text.slice(end);
+      unread.text = end === text.length ? '' : text.slice(end);
       const answered = this.#answer(recogniser);
       if (answered === undefined) {
         this.#leave(text.slice(at));
@@ -336,7 +296,7 @@ export class Http1Connection implements ExchangeConnection {
       }
       isLookedUp = answered === 'prepared';
       at = end;
-      if (at === text.length) this.#group = undefined;
+      if (at === text.length) unread.dropGroup();
       if (at === text.length || (this.waitsFor !== 'request' && !this.#mayReadBehind)) return false;
     }
   }
@@ -349,80 +309,24 @@ export class Http1Connection implements ExchangeConnection {
     return !this.#isBehind && isSafe(first.method) && claimed.at(-1)?.isLast === false;
   }
 
-  #waitForMore(recogniser: Recogniser): void {
-    if (this.#isTooLarge(this.#rest)) {
+  #waitForMore(): void {
+    const unread = this.#unread;
+    if (unread.isTooLarge) {
       this.reject(TOO_LARGE);
       return;
     }
-    const whole = wholeRequest(this.#rest, recogniser);
+    const whole = unread.takeWhole();
     if (whole !== undefined) {
-      this.#rest = this.#rest.slice(whole.end);
-      this.#following = undefined;
       const exchange = new Http1Exchange();
       exchange.beginWhole(this, whole);
       this.#server.options.onRequest(exchange);
-      return;
-    }
-    const following = this.#following;
-    const isKnown = following !== undefined && following.text === this.#rest;
-    this.#following = undefined;
-    const progress = isKnown ? following : this.#progressOf(recogniser);
-    if (progress === undefined) {
-      this.#handOff();
-      return;
-    }
-    this.#progress = progress;
-    this.waitsFor = 'rest-of-head';
+    } else if (unread.awaitHead()) this.waitsFor = 'rest-of-head';
+    else this.#handOff();
   }
 
   /** True if what comes now begins a request. */
   get #isBeginning(): boolean {
-    return this.#rest === '' && this.#progress === undefined && !this.#isBusy;
-  }
-
-  get #mostHeadBytes(): number {
-    return mostHeadBytes(this.#server.options.limits());
-  }
-
-  #isTooLarge(text: string): boolean {
-    const most = this.#mostHeadBytes;
-    return text.length >= most && isHeadBeyond(text, most);
-  }
-
-  /** @returns What tells when a head or a request line is whole of which `#rest` is the beginning. */
-  #progressOf(recogniser: Recogniser): HeadProgress | LineProgress | undefined {
-    const head = recogniser.headInPieces(this.#mostHeadBytes);
-    if (head.add(this.#rest) === 'more') return head;
-    const line = new LineProgress(this.#server.options.limits().max_header);
-    return line.add(this.#rest) === 'more' ? line : undefined;
-  }
-
-  /**
-   * Parses the requests that begin there, or within so many bytes.
-   *
-   * @returns `undefined` where one must not be answered here: it says so to those before it, whose answers differ then.
-   */
-  #groupAt(text: string, from: number, recogniser: Recogniser, likely: Section | undefined): Group | undefined {
-    const sections: Section[] = [];
-    let at = from;
-    let last = likely;
-    let isEnd = false;
-    while (at < text.length && at < from + GROUP_BYTES) {
-      if (!recogniser.recognise(text, at, last)) {
-        const rest = text.slice(at);
-        const progress = recogniser.headInPieces(this.#mostHeadBytes);
-        if (progress.add(rest) === 'more') this.#following = progress;
-        else if (!this.#isTooLarge(rest) && !recogniser.isWellFormed(rest)) return undefined;
-        isEnd = true;
-        break;
-      }
-      if (!isVisible(recogniser.target)) return undefined;
-      last = recogniser.section as Section;
-      sections.push(last);
-      at = recogniser.end;
-      if (last.isLast) break; // what follows is not read
-    }
-    return { recogniser, sections, isEnd, taken: 0 };
+    return this.#unread.isBeginning && !this.#isBusy;
   }
 
   /** An answer is written, and the reader has taken it. */
@@ -431,7 +335,7 @@ export class Http1Connection implements ExchangeConnection {
     const next = this.#claimed[0];
     if (next !== undefined) {
       this.waitsFor = 'answer';
-      if (this.#rest !== '' && this.#mayReadBehind) this.#goOnLater();
+      if (this.#unread.text !== '' && this.#mayReadBehind) this.#goOnLater();
       next.beginTurn();
       return;
     }
@@ -439,11 +343,11 @@ export class Http1Connection implements ExchangeConnection {
     this.since = monotonicNow();
     if (this.#isReading) return;
     if (this.#server.closing) {
-      if (this.#rest === '') this.socket.destroySoon();
+      if (this.#unread.text === '') this.socket.destroySoon();
       else this.#handOff();
       return;
     }
-    if (this.#rest === '') {
+    if (this.#unread.text === '') {
       if (this.#hasEnded) this.socket.end();
       return;
     }
@@ -461,16 +365,16 @@ export class Http1Connection implements ExchangeConnection {
       this.#isPutOff = false;
       if (this.#isClosed || this.socket.destroyed || this.waitsFor !== 'answer') return;
       this.startedAt = monotonicNow();
-      this.#read(this.#rest);
+      this.#read();
       if (this.#isClosed) return;
       if (!this.#isBusy && this.#hasEnded) this.#onEnd();
-      else if (!this.#isBusy || this.#rest === '') this.socket.resume(); // no other code would, once that is answered
+      else if (!this.#isBusy || this.#unread.text === '') this.socket.resume(); // no other code would, once that is answered
     });
   }
 
   /** Closes the connection behind its last answer. */
   #close(): void {
-    if (this.#rest === '') {
+    if (this.#unread.text === '') {
       this.socket.destroySoon();
       return;
     }
@@ -493,9 +397,7 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   #handOff(): void {
-    const unread = this.#progress?.text ?? this.#rest;
-    this.#rest = '';
-    this.#progress = undefined;
+    const unread = this.#unread.takeAll();
     this.socket.resume(); // what came while an answer was on its way has held it
     this.#detach();
     restoreTimer(this.socket);

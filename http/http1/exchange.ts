@@ -18,6 +18,8 @@ import { isFieldLine, type RawHeaders } from '../fields/headers.ts';
 import type { BodyReader, ResponseHead } from '../message.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import type { Peer, PreparedSink, TargetBytes } from '../prepared-delivery.ts';
+import { HeldAnswer } from './held-answer.ts';
+import { joined, lastTextOf, rememberHead } from './last-head.ts';
 import { HTTP1_FORM } from './prepared-form.ts';
 import { isVisible, type Recogniser, type Section } from './recogniser.ts';
 import type { WholeBody } from './whole-body.ts';
@@ -41,21 +43,6 @@ export interface ExchangeConnection extends Peer {
   /** Called when the answer is written. */
   onWritten(isLast: boolean): void;
 }
-
-/** An answer that waits for its turn: what was written of it, and what is to follow. */
-interface HeldAnswer {
-  readonly pieces: Buffer[];
-  bytes: number;
-  isFlushed: boolean;
-  /** Present once the answer is complete. */
-  trailers: RawHeaders | undefined;
-  /** True once it has broken off. */
-  isBroken: boolean;
-  onDrain: (() => void) | undefined;
-}
-
-/** Bytes of a body that are taken before the answer's turn. */
-const HELD_BYTES = 16 * 1024;
 
 /** A head and a body up to this are written in one piece. */
 const ONE_BUFFER_BYTES = 16 * 1024;
@@ -148,7 +135,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   }
 
   #hold(): void {
-    this.#held = { pieces: [], bytes: 0, isFlushed: false, trailers: undefined, isBroken: false, onDrain: undefined };
+    this.#held = new HeldAnswer();
   }
 
   /** True if the connection closes behind the answer, as far as that is known. */
@@ -243,8 +230,9 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     this.#hasBody = this.method !== 'HEAD' && allowsContent(status);
     this.#isLast ||= isLast;
     this.#given = this.#isLast ? undefined : head;
-    if (this.#given !== undefined && head === lastHead.head && keepAliveSeconds === lastHead.keepAliveSeconds) {
-      this.#head = lastHead.text;
+    const known = this.#given === undefined ? undefined : lastTextOf(head, keepAliveSeconds);
+    if (known !== undefined) {
+      this.#head = known;
       this.#hasHead = true;
       return;
     }
@@ -274,10 +262,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     this.#head = `${text}\r\n`;
     this.#hasHead = true;
     if (hasDate && hasLength && connection === undefined && !this.#isLast) {
-      lastHead.head = head;
-      lastHead.keepAliveSeconds = keepAliveSeconds;
-      lastHead.text = this.#head;
-      lastHead.piece = undefined;
+      rememberHead(head, keepAliveSeconds, this.#head);
     }
   }
 
@@ -293,32 +278,19 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
 
   write(piece: Buffer): boolean {
     if (!this.#hasBody || piece.length === 0) return true;
-    if (this.#held !== undefined) {
-      this.#held.pieces.push(piece);
-      this.#held.bytes += piece.length;
-      return this.#held.bytes < HELD_BYTES;
-    }
+    if (this.#held !== undefined) return this.#held.write(piece);
     const socket = this.#socket;
     const before = this.#isChunked ? `${this.#head ?? ''}${piece.length.toString(16)}\r\n` : this.#head;
     this.#head = undefined;
     if (before === undefined) return socket.write(piece);
-    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked) return this.#writeWhole(this.#joined(before, piece));
+    if (piece.length <= ONE_BUFFER_BYTES && !this.#isChunked)
+      return this.#writeWhole(joined(this.#given, before, piece));
     socket.cork();
     socket.write(before, 'latin1');
     let hasRoom = socket.write(piece);
     if (this.#isChunked) hasRoom = socket.write('\r\n', 'latin1');
     socket.uncork();
     return hasRoom;
-  }
-
-  /** @returns Head and piece in one: those that were joined last, if they are the same. */
-  #joined(head: string, piece: Buffer): Buffer {
-    if (this.#given === undefined || this.#given !== lastHead.head) return joined(head, piece);
-    if (lastHead.piece !== piece || lastHead.bytes === undefined) {
-      lastHead.piece = piece;
-      lastHead.bytes = joined(head, piece);
-    }
-    return lastHead.bytes;
   }
 
   #writeWhole(bytes: Buffer): boolean {
@@ -395,22 +367,4 @@ function linesOf(headers: RawHeaders): string {
   let text = '';
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return text;
-}
-
-/**
- * Head that was written last, as text, and the first piece of its body. Requests that waited for one response are
- * answered one after the other, with the same head and the same piece.
- */
-const lastHead = {
-  head: undefined as ResponseHead | undefined,
-  keepAliveSeconds: 0,
-  text: '',
-  piece: undefined as Buffer | undefined,
-  bytes: undefined as Buffer | undefined,
-};
-
-function joined(head: string, piece: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(head.length + piece.length);
-  piece.copy(bytes, bytes.write(head, 'latin1'));
-  return bytes;
 }
