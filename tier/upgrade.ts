@@ -9,7 +9,7 @@ import type { SiteConfig } from '../config/schema.ts';
 import { deliver } from '../http/body/deliver.ts';
 import type { HttpError } from '../http/errors.ts';
 import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
-import { refuse } from '../http/listener/listener.ts';
+import { refuse } from '../http/listener/refuse.ts';
 import type { Fetch, Flow, ResponseHead } from '../http/message.ts';
 import type { UpgradeRequest } from '../http/node-http/exchange.ts';
 import type { Target } from '../http/request-target.ts';

@@ -4,25 +4,28 @@
  * connection, whatever is left unread.
  * @module
  */
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import type { Started } from '../../lib/components.ts';
-import { errorPage, HttpError } from '../errors.ts';
+import { HttpError } from '../errors.ts';
 import { hasBody } from '../exchange.ts';
 import { fieldValue, listMembers, type RawHeaders } from '../fields/headers.ts';
 import { isPreface, refuseHttp2 } from '../http2/refusing.ts';
 import { isSafe } from '../methods.ts';
 import { isUnread, NodeExchange, UpgradeRequest } from '../node-http/exchange.ts';
+import { isOfTheParser, type ParserError, parserError, refusedLine } from '../node-http/parser-errors.ts';
 import { Pipelines } from '../node-http/pipelines.ts';
 import { NodeReading } from '../node-http/reading.ts';
-import { isMethodUnknown, writtenAnew } from '../node-http/request-line.ts';
+import { writtenAnew } from '../node-http/request-line.ts';
+import { admitOnly, bind, boundAddress, drain } from './accepting.ts';
 import { closeWhenSilent } from './half-open.ts';
-import { endLingering, linger } from './linger.ts';
+import { linger } from './linger.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
+import { refuse } from './refuse.ts';
 import { type SecureListening, secure } from './tls.ts';
 
 export interface ListenerOptions {
@@ -88,9 +91,6 @@ export const LISTENER_LIFETIME = {
   update: (listener: Listener, { limits }: { readonly limits: LimitsConfig }): void => listener.update(limits),
   close: (listener: Listener): Promise<void> => listener.close(),
 };
-
-/** Interval of checks for idle connections while closing. */
-const IDLE_CHECK_MS = 50;
 
 /**
  * Opens a listener.
@@ -306,21 +306,6 @@ function bound(server: Server & { maxHeaderSize?: number }, limits: LimitsConfig
   server.maxConnections = limits.max_connections;
 }
 
-/** Answers on a socket that has no response object, and closes it. */
-export function refuse(socket: Duplex, error: HttpError, fields: RawHeaders = []): void {
-  socket.on('error', () => socket.destroy()); // the other side may be gone already
-  if (!socket.writable || socket.destroyed) {
-    socket.destroy();
-    return;
-  }
-  const page = errorPage(error, crypto.randomUUID(), undefined);
-  const headers = [...page.headers, ...fields];
-  let head = `HTTP/1.1 ${page.status} ${STATUS_CODES[page.status]}\r\nConnection: close\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), page.body]));
-  linger(socket);
-}
-
 /** Keeps Node from closing a connection after an answer while its request is still arriving. */
 function closeGently(socket: Socket, pipelines: Pipelines): void {
   const destroySoon = socket.destroySoon.bind(socket);
@@ -338,16 +323,6 @@ function closeGently(socket: Socket, pipelines: Pipelines): void {
   };
 }
 
-/** Asks for each connection before those who listen to the server for connections by now. */
-function admitOnly(server: Server, admits: (socket: Socket) => boolean): void {
-  const listeners = server.listeners('connection');
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    if (!admits(socket)) socket.destroy();
-    else for (const listener of listeners) listener.call(server, socket);
-  });
-}
-
 /**
  * Ends a connection of which nothing more can be read behind an answer: that says so, or the refusal of what came
  * behind its request follows it.
@@ -356,22 +331,6 @@ function refuseBehind(response: ServerResponse, refuseNext: () => void): void {
   const isAnnounced = response.headersSent && response.shouldKeepAlive;
   response.shouldKeepAlive = false;
   if (isAnnounced) response.once('finish', refuseNext);
-}
-
-/** Not of the connection, such as a reset. */
-function isOfTheParser({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT' || code?.startsWith('HPE_') === true;
-}
-
-/** Error of Node's parser for bytes that it rejects. */
-type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
-
-/**
- * The bytes of a request that begins in the packet that was refused, and whose line another reader can write so that it
- * is taken.
- */
-function refusedLine(packet: Buffer | undefined): Buffer | undefined {
-  return packet && writtenAnew(packet) ? Buffer.from(packet) : undefined;
 }
 
 function isKept({ httpVersion, rawHeaders }: IncomingMessage): boolean {
@@ -383,53 +342,6 @@ function ignore(): void {
   // the connection closes, and that is what counts
 }
 
-function parserError(error: ParserError): HttpError {
-  if (error.code === 'HPE_INVALID_METHOD' && isMethodUnknown(restOf(error)))
-    return new HttpError('method_not_implemented');
-  if (error.code === 'HPE_PAUSED_H2_UPGRADE') return new HttpError('http2_without_tls');
-  if (error.code === 'HPE_HEADER_OVERFLOW') return new HttpError('header_too_large');
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HttpError('request_timeout');
-  return new HttpError('bad_request', error.code);
-}
-
-/** From where the parser stopped. */
-function restOf({ rawPacket, bytesParsed = 0 }: ParserError): string {
-  return rawPacket?.toString('latin1', bytesParsed) ?? '';
-}
-
 function isWebSocket(request: IncomingMessage): boolean {
   return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
-}
-
-function bind(server: Server, address: string, reusePort: boolean): Promise<void> {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port: Number(address.slice(colon + 1)), backlog: 4_096, reusePort }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
-
-function boundAddress(server: Server): string {
-  const { address, family, port } = server.address() as AddressInfo;
-  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-function drain(server: Server, upgraded: ReadonlySet<Duplex>, timeoutMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cutOff = setTimeout(() => {
-      server.closeAllConnections();
-      for (const socket of upgraded) socket.destroy();
-      endLingering(server);
-    }, timeoutMs);
-    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS); // Node closes those of now only
-    server.close(() => {
-      clearTimeout(cutOff);
-      clearInterval(idle);
-      resolve();
-    });
-  });
 }
