@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'tap';
-import { ResponseError, ResponseParser } from '../../../http/upstream/response-parser.ts';
+import { ResponseError } from '../../../http/upstream/response-fields.ts';
+import { ResponseParser } from '../../../http/upstream/response-parser.ts';
 import { fuzzer, outcome } from '../../support/fuzz.ts';
 import { BARE_LF, type Shape, SOUND, UNSOUND } from './response-shapes.ts';
 
