@@ -143,11 +143,9 @@ export class Peers {
   owners(key: string): readonly NodeClient[] {
     const successors = this.#ring.successors(key);
     if (successors.length <= 1) return NO_NODES;
-    const owner = successors[0];
-    const order =
-      owner === undefined || this.#inFlight(owner) < LOAD_FLOOR
-        ? successors
-        : this.#ring.candidates(key, (name) => this.#inFlight(name));
+    const order = this.#hasLoad(successors[0] as string)
+      ? this.#ring.candidates(key, (name) => this.#inFlight(name))
+      : successors;
     return this.#before(order, this.#self);
   }
 
@@ -172,9 +170,13 @@ export class Peers {
 
   /** @returns Whether this thread answers as the owner now: `owners` and `workers` would be empty. */
   isOwner({ key, isOwn, edge }: KeyOwner): boolean {
-    // Below the floor the load does not count, as in `owners`.
-    if (this.#inFlight(edge) < LOAD_FLOOR) return isOwn;
+    if (!this.#hasLoad(edge)) return isOwn;
     return this.owners(key).length === 0 && this.workers(key).length === 0;
+  }
+
+  /** Returns whether the key's owner may be passed over: the one place that compares a load with the floor. */
+  #hasLoad(owner: string): boolean {
+    return this.#inFlight(owner) >= LOAD_FLOOR;
   }
 
   #before(order: readonly string[], self: string): readonly NodeClient[] {
