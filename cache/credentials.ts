@@ -138,7 +138,7 @@ export function withoutIgnored(site: SiteConfig, policy: CookiePolicy, headers: 
  * A response's fields for a visitor whose cookies have been taken out of the request: without Set-Cookie for one of
  * them, as an origin that sees no session begins a new one, which would take the place of the visitor's own.
  */
-export function withoutReplaced(response: RawHeaders, asked: RawHeaders, sent: RawHeaders): RawHeaders {
+export function withoutReplaced(response: string[], asked: RawHeaders, sent: RawHeaders): string[] {
   if (asked === sent || !hasField(response, 'set-cookie')) return response;
   const had = requestCookies(asked);
   const seen = new Set(requestCookies(sent)?.map(({ name }) => name));

@@ -10,8 +10,8 @@ import type { RuleConfig, SiteConfig } from '../config/schema.ts';
 import type { GeoLocation } from '../geo/location.ts';
 import { removeHopByHop, stripUntrusted, withoutFieldsLike } from '../http/fields/forwarding.ts';
 import { asCgiReadsIt } from '../http/fields/forwarding-fields.ts';
-import { fieldValue, firstLine, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
-import type { ResponseHead } from '../http/message.ts';
+import { fieldValue, firstLine, type RawHeaders, removeFields } from '../http/fields/headers.ts';
+import type { OwnHead, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
 
@@ -29,13 +29,14 @@ export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: Geo
   return changed;
 }
 
-function changedResponse(headers: RawHeaders, changes: SiteConfig['response_headers']): RawHeaders {
+/** Changes `headers`. */
+function changeResponse(headers: string[], changes: SiteConfig['response_headers']): void {
   const { names, added } = changesOf(changes, () => ({
     names: new Set([...changes.remove, ...Object.keys(changes.set)].map((name) => name.toLowerCase())),
     added: Object.entries(changes.set).flat(),
   }));
-  const kept = names.size === 0 ? headers : withoutFields(headers, names);
-  return added.length === 0 ? kept : [...kept, ...added];
+  if (names.size > 0) removeFields(headers, names);
+  if (added.length > 0) headers.push(...added);
 }
 
 interface Changes {
@@ -57,22 +58,22 @@ function changesOf(config: SiteConfig['response_headers'], make: () => Changes):
 }
 
 /**
+ * The head as it leaves the edge: its fields are changed in place.
+ *
  * @param path - The path that the site's rules go by.
  * @param isPersonal - Whether the answer is for one visitor only: then no cache on the way may keep it for others
  * either.
  */
-export function finishedHead(
-  { site, rules }: ServedSite,
-  path: string,
-  head: ResponseHead,
-  isPersonal = false,
-): ResponseHead {
-  let headers: RawHeaders = siteGeo(site).forBrowsers(withoutFields(head.headers, hiddenFields(site)));
-  const { rule, ttlMs } = browserTtl(rules, path, { ...head, headers });
+export function finishedHead({ site, rules }: ServedSite, path: string, given: OwnHead, isPersonal = false): OwnHead {
+  removeFields(given.headers, hiddenFields(site));
+  const headers = siteGeo(site).forBrowsers(given.headers);
+  const head = headers === given.headers ? given : { ...given, headers };
+  const { rule, ttlMs } = browserTtl(rules, path, head);
   if (ttlMs !== undefined && (rule.origin_headers === 'ignore' || !isForOneVisitor(headers))) {
-    headers = withBrowserTtl(headers, ttlMs, isPersonal);
+    setBrowserTtl(headers, ttlMs, isPersonal);
   }
-  return { ...head, headers: changedResponse(headers, site.response_headers) };
+  changeResponse(headers, site.response_headers);
+  return head;
 }
 
 /** @returns The rule of a response, and what browsers are told as its lifetime. */
@@ -110,10 +111,15 @@ function isForOneVisitor(headers: RawHeaders): boolean {
   return noStore || isPrivate;
 }
 
-/** A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given. */
-function withBrowserTtl(headers: RawHeaders, ttlMs: number, isPersonal: boolean): string[] {
+/**
+ * A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given. Changes
+ * `headers`.
+ */
+function setBrowserTtl(headers: string[], ttlMs: number, isPersonal: boolean): void {
   const ageMs = parseAge(firstLine(headers, 'age'));
-  const kept = withoutFields(headers, new Set(['expires', 'pragma']));
+  removeFields(headers, LIFETIMES);
   const maxAge = `max-age=${Math.floor((ttlMs + ageMs) / 1_000)}`;
-  return withField(kept, 'Cache-Control', isPersonal ? `private, ${maxAge}` : maxAge);
+  headers.push('Cache-Control', isPersonal ? `private, ${maxAge}` : maxAge);
 }
+
+const LIFETIMES: ReadonlySet<string> = new Set(['expires', 'pragma', 'cache-control']);

@@ -295,7 +295,8 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
       status.hit && !own.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
     finish: (head, { status: { hit, detail } }) => {
       const fields = hit ? head.headers : withoutReplaced(head.headers, headers, request.headers);
-      return finishedHead(served, path, { ...head, headers: fields }, PERSONAL_REFUSALS.has(detail));
+      const own = fields === head.headers ? head : { ...head, headers: fields };
+      return finishedHead(served, path, own, PERSONAL_REFUSALS.has(detail));
     },
     // Cookies of the request that were taken out show in an answer that is no hit.
     identity: request.headers === headers ? served : undefined,

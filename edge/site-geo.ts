@@ -8,7 +8,7 @@ import type { SiteConfig } from '../config/schema.ts';
 import type { GeoLocation } from '../geo/location.ts';
 import { withoutFieldsLike } from '../http/fields/forwarding.ts';
 import { asCgiReadsIt } from '../http/fields/forwarding-fields.ts';
-import { fieldValue, listMembers, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import { fieldValue, listMembers, withoutFields } from '../http/fields/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import { cidrSetOf } from '../lib/cidr-set.ts';
 
@@ -80,7 +80,7 @@ export class SiteGeo {
    * does not send these headers. So what depends on them is for it alone, and
    * to be asked about again before it is used.
    */
-  forBrowsers(headers: RawHeaders): RawHeaders {
+  forBrowsers(headers: string[]): string[] {
     if (this.#names.size === 0) return headers;
     const vary = listMembers(fieldValue(headers, 'vary') ?? '');
     const kept = vary.filter((name) => !this.#names.has(name.toLowerCase()));

@@ -13,6 +13,11 @@ export interface ResponseHead {
   readonly version?: Version | undefined;
 }
 
+/** A head whose fields are in an array of its own: what changes them further changes them in place. */
+export interface OwnHead extends ResponseHead {
+  readonly headers: string[];
+}
+
 /** Version of a response, as sent between nodes. */
 export interface Version {
   /** Journal position of the response: a number, and the identity of the term that assigned it. */
@@ -90,6 +95,8 @@ export interface ResponseSink extends BodySink {
    * for errors is not on the way of each chunk.
    */
   readonly body?: BodySink | undefined;
+  /** Fields of a head as they came, before those that are withheld go; its `onHead` or `onUpgrade` follows. */
+  onFields?(headers: RawHeaders): void;
   /** A 1xx other than 101 (RFC 9110, section 15.2). */
   onInterim(status: number, headers: RawHeaders): void;
   onHead(head: ResponseHead): void;

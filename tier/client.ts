@@ -3,8 +3,8 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
-import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
+import { type RawHeaders, withField } from '../http/fields/headers.ts';
+import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest, Version } from '../http/message.ts';
 import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream/client.ts';
 import type { UpstreamError } from '../http/upstream/errors.ts';
 import { Breaker } from './breaker.ts';
@@ -48,6 +48,7 @@ export class NodeClient {
       maxHeadBytes: MAX_HEAD_BYTES,
       busyCode: 'overloaded',
       restMs: 0, // a node sends its response and nothing else
+      withheld: TIER_FIELDS,
     });
   }
 
@@ -86,6 +87,9 @@ export class NodeClient {
 class FromNode implements ResponseSink {
   readonly #name: string;
   readonly #sink: ResponseSink;
+  #version: Version | undefined;
+  /** What the node answers with in the place of a response. */
+  #error: UpstreamError | undefined;
   #hasFailed = false;
 
   constructor(name: string, sink: ResponseSink) {
@@ -102,15 +106,18 @@ class FromNode implements ResponseSink {
     this.#sink.onInterim(status, headers);
   }
 
-  onHead(head: ResponseHead): void {
-    const error = relayedError(head.headers, this.#name);
-    if (error !== undefined) {
-      this.#hasFailed = true;
-      this.#sink.onError(error);
+  onFields(headers: RawHeaders): void {
+    this.#error = relayedError(headers, this.#name);
+    this.#version = readVersion(headers);
+  }
+
+  onHead({ status, statusText, headers }: ResponseHead): void {
+    if (this.#error === undefined) {
+      this.#sink.onHead({ status, statusText, headers, version: this.#version });
       return;
     }
-    const headers = withoutFields(head.headers, TIER_FIELDS);
-    this.#sink.onHead({ ...head, headers, version: readVersion(head.headers) });
+    this.#hasFailed = true;
+    this.#sink.onError(this.#error);
   }
 
   onData(chunk: Buffer): void {

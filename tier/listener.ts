@@ -12,7 +12,8 @@ import type { LimitsConfig } from '../config/schema.ts';
 import { requestBody } from '../http/body/arriving-body.ts';
 import { checkHead, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
 import { removeHopByHop } from '../http/fields/forwarding.ts';
-import { type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
+import { HOP_BY_HOP } from '../http/fields/forwarding-fields.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import { Recogniser } from '../http/http1/recogniser.ts';
 import { Http1Server } from '../http/http1/server.ts';
 import { type Listener, listen } from '../http/listener/listener.ts';
@@ -192,12 +193,15 @@ function finishingFor({ ledger }: NodeCore): Finishing {
     describe: (status) => status,
     finish: (head, { stamp, wasFresh, status: { detail } }) => {
       const version = { ...ledger.positionOf(stamp), wasFresh, isPersonal: PERSONAL_REFUSALS.has(detail) };
-      return { ...head, headers: withField(head.headers, TIER_FIELD, formatVersion(version)) };
+      head.headers.push(TIER_FIELD, formatVersion(version)); // it has none: no origin's and no node's is passed on
+      return head;
     },
   };
 }
 
 /** The fields that are not about the connection, nor between nodes. */
 function endToEnd(headers: RawHeaders): RawHeaders {
-  return withoutFields(removeHopByHop(headers), TIER_FIELDS);
+  return removeHopByHop(headers, NOT_END_TO_END);
 }
+
+const NOT_END_TO_END: ReadonlySet<string> = HOP_BY_HOP.union(TIER_FIELDS);

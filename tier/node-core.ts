@@ -18,7 +18,7 @@ import { deliver } from '../http/body/deliver.ts';
 import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/fields/headers.ts';
-import type { BodyReader, ResponseHead } from '../http/message.ts';
+import type { BodyReader, OwnHead, ResponseHead } from '../http/message.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallNow } from '../lib/clock.ts';
 import { Tracer } from '../lib/trace.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
@@ -85,8 +85,8 @@ export interface Reply {
 export interface Finishing {
   /** Adds this node's own parameters to the cache's Cache-Status. */
   readonly describe: (status: CacheStatus) => CacheStatus;
-  /** The head as it leaves this node; Cache-Status is there already. */
-  readonly finish: (head: ResponseHead, answer: Answer) => ResponseHead;
+  /** Returns the head as it leaves this node; Cache-Status is there already, and its fields may be changed in place. */
+  readonly finish: (head: OwnHead, answer: Answer) => ResponseHead;
   /**
    * Identity of these changes: where it is the same, equal answers to requests with one key have equal heads. Absent:
    * they depend on the request.
@@ -240,8 +240,9 @@ export class NodeCore {
     const status = describe(answer.status);
     const own = formatCacheStatus(this.name, status);
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
-    const head = finish({ ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', value) }, answer);
     const { body, trailers } = answer;
+    const { status: code, statusText, headers } = answer.head;
+    const head = finish({ status: code, statusText, headers: withField(headers, 'Cache-Status', value) }, answer);
     return { head, body, trailers, result: resultName(status, answer.above, this.#isPeer) };
   }
 

@@ -66,6 +66,20 @@ function withoutFieldsFrom(first: number, headers: RawHeaders, names: ReadonlySe
   return kept;
 }
 
+/** Removes the named fields (`names` in lower case). Changes `headers`. */
+export function removeFields(headers: string[], names: ReadonlySet<string>): void {
+  let kept = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (names.has(lowerCase(headers[i] as string))) continue;
+    if (kept < i) {
+      headers[kept] = headers[i] as string;
+      headers[kept + 1] = headers[i + 1] as string;
+    }
+    kept += 2;
+  }
+  headers.length = kept;
+}
+
 /** @returns The headers with one line `name: value` in place of every line of that name, at the end. */
 export function withField(headers: RawHeaders, name: string, value: string): string[] {
   const kept: string[] = [];

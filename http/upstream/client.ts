@@ -243,6 +243,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   onHead(head: ResponseHead): void {
     if (this.#state !== 'waiting') return;
     const { status, statusText } = head;
+    this.#sink.onFields?.(head.headers);
     const cleaned = this.#cleaned(head.headers);
     // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
     const headers = status === 204 ? withoutFields(cleaned, LENGTH) : cleaned;
