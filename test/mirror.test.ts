@@ -1,0 +1,204 @@
+/**
+ * Tests mirror the tree: a file that decides something has a test of its name in the mirrored place, a folder of tests
+ * of its name, or stands in a folder whose parts are tested together, with a test or a folder of tests for that.
+ */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { dirname, join } from 'node:path';
+import { test } from 'tap';
+
+const ROOT = join(import.meta.dirname, '..');
+
+const FOLDERS = 'cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier';
+
+/** Parts that are tested together, and why; the number of files without a test of their own may only fall. */
+interface Together {
+  readonly folder: string;
+  readonly why: string;
+  readonly tests: readonly string[];
+  readonly most: number;
+}
+
+const ENGINE = ['test/cache/engine/model.test.ts', 'test/cache/engine/evicted.test.ts', 'test/cache/lookup.test.ts'];
+
+const TOGETHER: readonly Together[] = [
+  {
+    folder: 'cache',
+    why: 'what the engine is made of shows in the answers that it gives, and in random histories of it',
+    tests: ENGINE,
+    most: 4,
+  },
+  { folder: 'cache/steps', why: 'steps of the engine', tests: ENGINE, most: 4 },
+  {
+    folder: 'cache/store',
+    why: 'the parts of a store are tested by the contract that every store keeps',
+    tests: ['test/cache/store/memory-store.test.ts', 'test/cache/store/record.test.ts'],
+    most: 7,
+  },
+  {
+    folder: 'cache/shared',
+    why: 'the same contract, with threads that die at any instruction',
+    tests: ['test/cache/shared/shared-store.test.ts', 'test/cache/shared/threads.test.ts'],
+    most: 8,
+  },
+  {
+    folder: 'cache/disk',
+    why: 'a disk is tested by what it holds after a restart, a crash or a failure',
+    tests: [
+      'test/cache/disk/segment-store.test.ts',
+      'test/cache/disk/crash.test.ts',
+      'test/cache/disk/failing.test.ts',
+    ],
+    most: 5,
+  },
+  {
+    folder: 'cache/large',
+    why: 'one mechanism: a table of its cases, and random histories of an object',
+    tests: ['test/cache/large/table.test.ts', 'test/cache/large/property.test.ts'],
+    most: 10,
+  },
+  {
+    folder: 'cli',
+    why: 'commands and wiring run as processes',
+    tests: ['test/cli/start.test.ts', 'test/cli/asking.test.ts', 'test/cli/purge.test.ts', 'test/cli/serve.test.ts'],
+    most: 14,
+  },
+  { folder: 'cli/demo', why: 'the demo network runs', tests: ['test/cli/demo/start.test.ts'], most: 8 },
+  {
+    folder: 'config',
+    why: 'checks are tested by the files that they refuse, with line, key and fix',
+    tests: ['test/config/check.test.ts', 'test/config/check-region.test.ts', 'test/config/load.test.ts'],
+    most: 19,
+  },
+  { folder: 'config/dns', why: 'as above', tests: ['test/config/dns/zone-content.test.ts'], most: 2 },
+  { folder: 'config/schema', why: 'tables; every key is in a page', tests: ['test/config/generate.test.ts'], most: 6 },
+  {
+    folder: 'control',
+    why: 'a control node is tested by the answers of its API',
+    tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
+    most: 22,
+  },
+  {
+    folder: 'control/store',
+    why: 'one contract for what a control node keeps, in a folder and in etcd',
+    tests: ['test/control/store/embedded-store.test.ts', 'test/control/store/etcd-store.test.ts'],
+    most: 7,
+  },
+  {
+    folder: 'edge',
+    why: 'reading and finishing of requests is compared with node:http for random requests',
+    tests: ['test/edge/equivalence.test.ts', 'test/edge/pipeline.test.ts', 'test/journeys/visitor-fields.test.ts'],
+    most: 8,
+  },
+  {
+    folder: 'geo',
+    why: 'places and regions are tested with a database that the test writes',
+    tests: ['test/geo/locator.test.ts', 'test/geo/steer.test.ts'],
+    most: 13,
+  },
+  {
+    folder: 'geo/dns',
+    why: 'one protocol, tested by its messages',
+    tests: ['test/geo/dns/answering.test.ts', 'test/geo/dns/responder.test.ts', 'test/geo/dns/query.test.ts'],
+    most: 8,
+  },
+  {
+    folder: 'http/node-http',
+    why: 'what node:http reads is tested on sockets, beside our own server',
+    tests: ['test/http/exchange.test.ts', 'test/http/node-http/framing.test.ts', 'test/http/http1/connection.test.ts'],
+    most: 4,
+  },
+  {
+    folder: 'http/http1',
+    why: 'the server is tested by its connections',
+    tests: ['test/http/http1/connection.test.ts'],
+    most: 1,
+  },
+  { folder: 'http/listener', why: 'options of TLS', tests: ['test/http/listener/tls.test.ts'], most: 1 },
+  {
+    folder: 'http/upstream',
+    why: 'the grammar of responses is tested with their parser',
+    tests: ['test/http/upstream/response-parser.test.ts'],
+    most: 1,
+  },
+  {
+    folder: 'journal',
+    why: 'the wire of the journal is tested between a journal and its followers',
+    tests: ['test/journal/routes.test.ts', 'test/journal/stream.test.ts', 'test/journal/follower.test.ts'],
+    most: 11,
+  },
+  {
+    folder: 'lib/dns',
+    why: 'read and written by the config of zones',
+    tests: ['test/config/dns/zone-content.test.ts'],
+    most: 1,
+  },
+  { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 6 },
+  {
+    folder: 'tier',
+    why: 'the core of a node is tested by what nodes answer',
+    tests: ['test/tier/pipeline.test.ts', 'test/tier/listener.test.ts', 'test/journeys/the-way.test.ts'],
+    most: 6,
+  },
+  { folder: 'origin-shield', why: 'wiring of a shield', tests: ['test/journeys/the-way.test.ts'], most: 1 },
+];
+
+/** A branch, a loop or a choice between two values. */
+const DECISION = /\b(?:if|for|while|switch)\s*\(|\?\?|\?\.|&&|\|\||\?/;
+
+/** Returns whether the file decides something when it runs: others are types, tables and calls in order. */
+function isDeciding(source: string): boolean {
+  const code = stripTypeScriptTypes(source)
+    .replaceAll(/\/\*.*?\*\//gs, '')
+    .replaceAll(/(?<=^|\s)\/\/.*$/gm, '')
+    .replaceAll(/'(?:[^'\\\n]|\\.)*'/g, '')
+    .replaceAll(/`(?:[^`\\]|\\.)*`/gs, (text) => (text.match(/\$\{[^}]*\}/g) ?? []).join(';'));
+  return DECISION.test(code);
+}
+
+/** Returns whether there is a test of the file's name, or of that of a folder that it stands in below the first. */
+function hasTest(file: string): boolean {
+  const path = file.replace(/\.ts$/, '');
+  if (existsSync(join(ROOT, `test/${path}.test.ts`))) return true;
+  if (globSync(`test/${path}/*.test.ts`, { cwd: ROOT }).length > 0) return true;
+  for (let folder = dirname(file); folder.includes('/'); folder = dirname(folder)) {
+    if (existsSync(join(ROOT, `test/${folder}.test.ts`))) return true;
+  }
+  return false;
+}
+
+const files = globSync(`{${FOLDERS}}/**/*.ts`, { cwd: ROOT }).sort();
+const untested = files.filter((file) => isDeciding(readFileSync(join(ROOT, file), 'utf8')) && !hasTest(file));
+
+test('every file with a decision has a test by name, or is one of the parts that are tested together', async (t) => {
+  t.ok(files.length > 400, 'the files were found');
+  const folders = new Set(TOGETHER.map(({ folder }) => folder));
+  t.strictSame(
+    untested.filter((file) => !folders.has(dirname(file))),
+    [],
+    'write test/PATH.test.ts',
+  );
+});
+
+for (const { folder, why, tests, most } of TOGETHER) {
+  test(`${folder}/ has no more than ${most} files without a test of their own: ${why}`, async (t) => {
+    const own = untested.filter((file) => dirname(file) === folder);
+    t.equal(
+      own.length,
+      most,
+      own.length > most ? `a new file needs a test: ${own.join(', ')}` : 'lower the number here',
+    );
+    t.strictSame(
+      tests.filter((file) => !existsSync(join(ROOT, file))),
+      [],
+    );
+  });
+}
+
+test('files that only have types, tables or calls in order decide nothing', async (t) => {
+  t.notOk(
+    isDeciding("interface A { readonly b?: string | undefined }\nconst ROWS = [{ c: 'is it? || no' }]; d(ROWS);"),
+  );
+  t.ok(isDeciding('const a = (b?: string): string => b ?? c;'));
+  t.ok(isDeciding(['const a = `x$', '{b ? c : d}`;'].join('')));
+});
