@@ -1,6 +1,6 @@
 /**
- * One reader of a body on its way (shared-body.ts): its position, the pieces that it has given out, and its wait for the
- * next one.
+ * One reader of a body on its way (shared-body.ts): its position, the pieces that it has given out, and its wait for
+ * the next one.
  * @module
  */
 import { release, retain } from '../http/body/buffer-pool.ts';

@@ -112,8 +112,8 @@ function isForOneVisitor(headers: RawHeaders): boolean {
 }
 
 /**
- * A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given. Changes
- * `headers`.
+ * A browser counts Age against max-age (RFC 9111, section 4.2.3), so the age so far is added to what it is given.
+ * Changes `headers`.
  */
 function setBrowserTtl(headers: string[], ttlMs: number, isPersonal: boolean): void {
   const ageMs = parseAge(firstLine(headers, 'age'));

@@ -88,7 +88,7 @@ class FromNode implements ResponseSink {
   readonly #name: string;
   readonly #sink: ResponseSink;
   #version: Version | undefined;
-  /** What the node answers with in the place of a response. */
+  /** Error that the node answers with in the place of a response. */
   #error: UpstreamError | undefined;
   #hasFailed = false;
 

@@ -1,6 +1,6 @@
 /**
- * An answer that waits for its turn, behind those to requests that came before it on its connection: what was written of
- * it, and what is to follow.
+ * An answer that waits for its turn, behind those to requests that came before it on its connection: what was written
+ * of it, and what is to follow.
  * @module
  */
 import type { RawHeaders } from '../fields/headers.ts';

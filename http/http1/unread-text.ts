@@ -1,6 +1,6 @@
 /**
- * Text that has arrived on a connection and is not answered yet: the requests that it begins with, parsed in groups, and
- * the state of a head that has not come to its end.
+ * Text that has arrived on a connection and is not answered yet: the requests that it begins with, parsed in groups,
+ * and the state of a head that has not come to its end.
  * @module
  */
 import type { LimitsConfig } from '../../config/schema.ts';

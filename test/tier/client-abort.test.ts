@@ -53,9 +53,9 @@ test('the signal is not aborted when the connection closes after the answer', as
 });
 
 test('a request whose connection has gone already has an aborted signal', async (t) => {
-  const gone = Promise.withResolvers<ServerExchange>();
-  const address = await listening(t, (exchange) => exchange.onClose(() => gone.resolve(exchange)));
+  const left = Promise.withResolvers<ServerExchange>();
+  const address = await listening(t, (exchange) => exchange.onClose(() => left.resolve(exchange)));
   const socket = dial(address);
   socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n', () => socket.destroy());
-  t.ok(clientAbortSignal(await gone.promise).aborted);
+  t.ok(clientAbortSignal(await left.promise).aborted);
 });
