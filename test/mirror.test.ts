@@ -61,8 +61,9 @@ const TOGETHER: readonly Together[] = [
     folder: 'cli',
     why: 'commands and wiring run as processes',
     tests: ['test/cli/start.test.ts', 'test/cli/asking.test.ts', 'test/cli/purge.test.ts', 'test/cli/serve.test.ts'],
-    most: 14,
+    most: 15,
   },
+  { folder: 'cli/completion', why: 'shells complete with it', tests: ['test/cli/completion/shells.test.ts'], most: 5 },
   { folder: 'cli/demo', why: 'the demo network runs', tests: ['test/cli/demo/start.test.ts'], most: 8 },
   {
     folder: 'config',
