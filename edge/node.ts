@@ -16,6 +16,7 @@ import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { nodeControl } from '../tier/control.ts';
+import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore, type NodeCoreOptions } from '../tier/node-core.ts';
 import { type DiskPart, openNodeDisk } from '../tier/node-disk.ts';
@@ -215,6 +216,8 @@ async function startParts(
     'peers',
     () => new Peers(name, region, worker && { self: worker.name, all: [] }),
   );
+  reportHealth(core, peers.targets);
+  if (origin !== undefined) reportHealth(core, origin.targets);
   const geo = await components.start('geo', async () => {
     const opened = new EdgeGeo(name, log);
     await opened.open(region);

@@ -10,9 +10,11 @@ import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { Fetch } from '../http/message.ts';
 import { NodeClient } from '../tier/client.ts';
 import { Ring } from '../tier/ring.ts';
+import { Targets } from '../tier/targets.ts';
 
 /** The origin, asked by the edge itself when no shield answers; wired in by the command. */
 export interface OriginAccess {
+  readonly targets: Targets;
   fetchFor(site: SiteConfig): Fetch;
   update(sites: readonly SiteConfig[]): void;
   close(): Promise<void>;
@@ -36,6 +38,9 @@ const LOAD_FLOOR = 16;
  * Nodes further from the origin get more, else a hanging shield would count as a fault of the owner.
  */
 const EXTRA_TIMEOUT_MS = { shield: 5_000, worker: 7_500, edge: 10_000 };
+
+/** Heartbeats of one thread to all other nodes. */
+const MAX_HEARTBEATS_A_SECOND = 50;
 
 interface Peer {
   readonly client: NodeClient;
@@ -76,6 +81,8 @@ export class Peers {
   #region!: RegionConfig;
   #shieldRings!: ReadonlyMap<string, Ring>;
   #peers: ReadonlyMap<string, Peer> = new Map();
+  /** The nodes as targets. */
+  readonly targets: Targets = new Targets();
   /** Requests under way for which this edge is the owner. */
   ownInFlight = 0;
   /** Grows whenever keys may have other owners. */
@@ -110,6 +117,7 @@ export class Peers {
     const slowest = Math.max(...region.sites.map(({ origin }) => origin.connect_timeout + origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
     const { tier_connections: maxConnections, tier_waiting: maxWaiting } = region.limits;
+    const { heartbeat_interval: heartbeatMs, heartbeat_timeout: timeoutMs } = region.limits;
     const others = region.edges.filter(({ name }) => name !== this.#self);
     const siblings = workers.all.filter(({ name }) => name !== workers.self);
     const nodes = [
@@ -117,14 +125,16 @@ export class Peers {
       ...siblings.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.worker })),
       ...region.reachableShields.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.shield })),
     ];
+    const intervalMs = Math.max(heartbeatMs, (nodes.length * 1_000) / MAX_HEARTBEATS_A_SECOND);
+    const heartbeat = { from: this.#self, intervalMs, timeoutMs };
     const before = this.#peers;
     this.#peers = new Map(
       nodes.map(({ name, tier, patienceMs }): [string, Peer] => {
         const times = { firstByteTimeoutMs: slowest + patienceMs, idleTimeoutMs: idle + patienceMs };
-        const options = { name, tier, secret: region.tier_secret, ...times, maxConnections, maxWaiting };
+        const options = { name, tier, secret: region.tier_secret, ...times, maxConnections, maxWaiting, heartbeat };
         const config = JSON.stringify(options);
         const known = before.get(name);
-        return [name, known?.config === config ? known : { client: new NodeClient(options), config }];
+        return [name, known?.config === config ? known : { client: new NodeClient(options, this.targets), config }];
       }),
     );
     for (const [name, { client }] of before) {

@@ -52,7 +52,10 @@ export class EdgeRouting implements Routing {
     this.isOwner = this.asksPeer === false;
     if (!this.isOwner) hot?.note(key, monotonicNow());
     const { trace } = options;
-    this.fetch = failover(() => (trace === undefined ? this.#targets() : this.#targets().map(traced(trace))));
+    this.fetch = failover(
+      () => (trace === undefined ? this.#targets() : this.#targets().map(traced(trace))),
+      peers.targets,
+    );
   }
 
   /** An edge stores what it owns, and of the rest what is requested often. */

@@ -9,6 +9,7 @@ import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { nodeControl } from '../tier/control.ts';
+import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { openNodeDisk } from '../tier/node-disk.ts';
@@ -54,6 +55,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
       close: (part) => part.close(),
     },
   );
+  reportHealth(core, origins.targets);
   if (shield.disk !== undefined) {
     const { disk } = shield;
     await components.start('disk', () => openNodeDisk(core, region, disk), {

@@ -11,29 +11,37 @@ import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/f
 import type { Fetch, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream/client.ts';
 import { fieldsText } from '../http/upstream/request.ts';
-import { Breaker } from '../tier/breaker.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import { TIER_FIELDS } from '../tier/protocol.ts';
+import type { TargetHealth } from '../tier/target-health.ts';
+import { Targets } from '../tier/targets.ts';
+import { probingOf } from './origin-check.ts';
 
 /** A server that fails this often in a row is left out, first for so long, at most for so long. */
-const BREAKER = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 30_000 };
+const LEFT_OUT = { failures: 3, firstPauseMs: 1_000, maxPauseMs: 30_000 };
 
 interface Server {
   readonly client: UpstreamClient;
   readonly target: Target;
+  readonly health: TargetHealth;
   readonly weight: number;
   /** Credit of smooth weighted round-robin (nginx, ngx_http_upstream_round_robin.c). */
   credit: number;
 }
 
 export class OriginPool {
+  readonly #targets: Targets;
   readonly #servers: readonly Server[];
   readonly #only: readonly Target[];
   /** Sends a request to the origin. */
   readonly fetch: Fetch;
 
-  /** @param network - Identifier in CDN-Loop and Via. */
-  constructor(origin: OriginConfig, network: string) {
+  /**
+   * @param network - Identifier in CDN-Loop and Via.
+   * @param targets - Those that its servers belong to, until it is closed.
+   */
+  constructor(origin: OriginConfig, network: string, targets: Targets = new Targets()) {
+    this.#targets = targets;
     const ca = origin.tls.ca_file === undefined ? undefined : readFileSync(origin.tls.ca_file, 'utf8');
     this.#servers = origin.servers.map(({ url, weight }): Server => {
       const client = new UpstreamClient({
@@ -54,21 +62,34 @@ export class OriginPool {
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
       const host = new URL(url).host;
-      const fetch: Fetch = (request, sink) => client.send(forOrigin(client, request, origin, host, network), sink);
-      return { client, weight, credit: 0, target: { name: url, breaker: new Breaker(BREAKER), fetch } };
+      let latest: UpstreamRequest | undefined;
+      const fetch: Fetch = (request, sink) => {
+        if (request.method === 'GET' && request.body === undefined) latest = request;
+        return client.send(forOrigin(client, request, origin, host, network), sink);
+      };
+      const checked = { url, client, latest: () => latest && plainRequest(latest, origin, host, network) };
+      const probing = origin.servers.length === 1 ? undefined : probingOf(checked, origin);
+      const health = targets.add({ name: url, ...LEFT_OUT, probing });
+      return { client, health, weight, credit: 0, target: { name: url, health, fetch } };
     });
     this.#only = this.#servers.map(({ target }) => target);
-    this.fetch = failover(() => this.#order());
+    this.fetch = failover(() => this.#order(), targets);
   }
 
   /** Ends kept connections at once; requests under way get to their end. */
   async close(): Promise<void> {
+    this.#forget();
     await Promise.all(this.#servers.map(({ client }) => client.close()));
   }
 
   /** Cuts off what is under way. */
   async destroy(): Promise<void> {
+    this.#forget();
     await Promise.all(this.#servers.map(({ client }) => client.destroy()));
+  }
+
+  #forget(): void {
+    for (const { health } of this.#servers) this.#targets.remove(health);
   }
 
   /** @returns The servers, the one whose turn it is first. */
@@ -103,6 +124,16 @@ function forOrigin(
   return { method, target, headers, text, body, upgrade, visitor };
 }
 
+/** The same request, its fields written out. */
+function plainRequest(
+  { method, target, headers }: UpstreamRequest,
+  origin: OriginConfig,
+  serverHost: string,
+  network: string,
+): UpstreamRequest {
+  return { method, target, headers: fieldsForOrigin(headers, origin, serverHost, network), body: undefined };
+}
+
 function fieldsForOrigin(
   headers: RawHeaders,
   { host_header, via }: OriginConfig,
@@ -134,6 +165,8 @@ const NOT_FROM_ORIGINS: ReadonlySet<string> = new Set([...TIER_FIELDS, 'alt-svc'
 /** The pools of all sites of a node. */
 export class OriginPools {
   readonly #network: string;
+  /** All servers of all origins. */
+  readonly targets: Targets = new Targets();
   #pools = new Map<string, { readonly pool: OriginPool; readonly config: string }>();
 
   constructor(network: string, sites: readonly SiteConfig[]) {
@@ -155,7 +188,7 @@ export class OriginPools {
     for (const { name, origin } of sites) {
       const config = JSON.stringify(origin);
       const known = this.#pools.get(name);
-      pools.set(name, known?.config === config ? known : { pool: new OriginPool(origin, this.#network), config });
+      pools.set(name, known?.config === config ? known : { pool: new OriginPool(origin, this.#network, this.targets), config });
     }
     for (const [name, { pool }] of this.#pools) {
       if (pools.get(name)?.pool !== pool) pool.close().catch(() => undefined); // requests under way end by themselves

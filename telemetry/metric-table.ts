@@ -5,6 +5,7 @@
  */
 
 import { GENERATION_END_MEANINGS } from '../cache/large/generation.ts';
+import { LEFT_OUT_CAUSES } from './left-out-causes.ts';
 
 export type MetricRole = 'edge' | 'shield' | 'control' | 'dns';
 
@@ -28,6 +29,7 @@ const NODES = ['edge', 'shield'] as const;
 const LISTENER = '`public` for visitors, `tier` for other nodes';
 const SITE = 'name of the site; empty where none was chosen';
 const REGION = 'name of the region';
+const TARGET = 'name of the node, or URL of the origin server';
 const MEMBER = 'name of the edge, worker or shield';
 
 export const METRICS = {
@@ -129,6 +131,26 @@ export const METRICS = {
     },
     help: 'Fills that failed, by error code and cause.',
     watch: 'Any rate that stays above zero: the cause says what failed between this node and the next.',
+  },
+  seawall_target_up: {
+    type: 'gauge',
+    roles: NODES,
+    labels: { target: TARGET },
+    help: '1: the target is asked; 0: it is [left out](health.md), or asked only when no other is left.',
+    watch: '0 for longer than a restart takes: the log says when it was left out and why.',
+    ofWorkers: 'min',
+  },
+  seawall_targets_left_out_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      target: TARGET,
+      cause: Object.entries(LEFT_OUT_CAUSES)
+        .map(([cause, meaning]) => `\`${cause}\`: ${meaning}`)
+        .join('; '),
+    },
+    help: 'Times that a target was [left out](health.md).',
+    watch: 'One target comes and goes: it, or the way to it, is unwell.',
   },
   seawall_connections_refused_total: {
     type: 'counter',

@@ -17,9 +17,16 @@ import type { Certificates } from '../http/listener/certificates.ts';
 import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
 import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
 import { counter, counters, gauge, gauges } from './instruments.ts';
+import type { LeftOutCause } from './left-out-causes.ts';
 import { METRICS } from './metric-table.ts';
 import { nodeRegistry } from './registry.ts';
 import type { Result } from './results.ts';
+
+/** Health of a target, as it is read. */
+export interface TargetReading {
+  readonly name: string;
+  readonly isLeftOut: boolean;
+}
 
 /** Listener of a request: visitors, or other nodes. */
 export type ListenerName = 'public' | 'tier';
@@ -46,6 +53,8 @@ export class NodeMetrics implements EngineEvents {
   readonly #chunks: Readonly<Record<ChunkSource, CounterCell>>;
   readonly #generationsEnded: Counter<'reason'>;
   readonly #upstreamErrors: Counter<'code' | 'cause'>;
+  readonly #targets: Iterable<TargetReading>[] = [];
+  readonly #targetsLeftOut: Counter<'target' | 'cause'>;
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
 
@@ -69,6 +78,15 @@ export class NodeMetrics implements EngineEvents {
     };
     this.#generationsEnded = counter(registry, 'seawall_generations_ended_total');
     if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
+    this.#targetsLeftOut = counter(registry, 'seawall_targets_left_out_total');
+    const targets = this.#targets;
+    gauges(registry, 'seawall_target_up', function* () {
+      const up = new Map<string, number>();
+      for (const { name, isLeftOut } of targets.flatMap((group) => [...group])) {
+        up.set(name, isLeftOut ? 0 : (up.get(name) ?? 1)); // sites may share a server
+      }
+      for (const [target, value] of up) yield [{ target }, value] as const;
+    });
     gauge(registry, 'seawall_cache_bytes', () => store.bytesInUse);
     gauge(registry, 'seawall_cache_limit_bytes', () => store.maxBytes);
     gauge(registry, 'seawall_cache_keys', () => store.size);
@@ -76,6 +94,15 @@ export class NodeMetrics implements EngineEvents {
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);
     gauge(registry, 'seawall_fills_in_flight', fillsInFlight);
+  }
+
+  /** Reads the health of these targets, too. */
+  watchTargets(targets: Iterable<TargetReading>): void {
+    this.#targets.push(targets);
+  }
+
+  targetLeftOut(target: string, cause: LeftOutCause): void {
+    this.#targetsLeftOut.inc({ target, cause });
   }
 
   watchCertificates(certificates: Certificates): void {

@@ -7,12 +7,23 @@ import { type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest, Version } from '../http/message.ts';
 import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream/client.ts';
 import type { UpstreamError } from '../http/upstream/errors.ts';
-import { Breaker } from './breaker.ts';
 import type { Target } from './failover.ts';
-import { formatTierCall, readVersion, relayedError, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
+import type { Probe } from './prober.ts';
+import {
+  formatHeartbeat,
+  formatTierCall,
+  HEARTBEAT_TARGET,
+  readVersion,
+  relayedError,
+  TIER_FIELD,
+  TIER_FIELDS,
+  type TierCall,
+} from './protocol.ts';
+import type { TargetHealth } from './target-health.ts';
+import type { Targets } from './targets.ts';
 
 /** A node that fails this often in a row is left out, first for so long, at most for so long. */
-const BREAKER = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
+const LEFT_OUT = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
 
 /** Nodes are near each other, or at least up: one that takes longer to connect to is down. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -30,15 +41,25 @@ export interface NodeClientOptions {
   readonly idleTimeoutMs: number;
   readonly maxConnections: number;
   readonly maxWaiting: number;
+  readonly heartbeat: HeartbeatOptions;
+}
+
+export interface HeartbeatOptions {
+  /** Name of the node that sends them. */
+  readonly from: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
 }
 
 export class NodeClient {
   readonly name: string;
-  readonly breaker = new Breaker(BREAKER);
+  readonly health: TargetHealth;
+  readonly #targets: Targets;
   readonly #client: UpstreamClient;
   readonly #secret: string;
 
-  constructor(options: NodeClientOptions) {
+  /** @param targets - Those that it belongs to, until it is closed. */
+  constructor(options: NodeClientOptions, targets: Targets) {
     this.name = options.name;
     this.#secret = options.secret;
     this.#client = new UpstreamClient({
@@ -50,6 +71,20 @@ export class NodeClient {
       restMs: 0, // a node sends its response and nothing else
       withheld: TIER_FIELDS,
     });
+    const { heartbeat } = options;
+    this.#targets = targets;
+    this.health = targets.add({
+      name: options.name,
+      ...LEFT_OUT,
+      probing: {
+        probe: this.#heartbeat(heartbeat.from),
+        begins: 'at-once',
+        intervalMs: () => heartbeat.intervalMs,
+        timeoutMs: () => heartbeat.timeoutMs,
+        unhealthyAfter: 1,
+        healthyAfter: 2,
+      },
+    });
   }
 
   get inFlight(): number {
@@ -60,7 +95,7 @@ export class NodeClient {
   target(call: TierCall, onTry?: () => void): Target {
     return {
       name: this.name,
-      breaker: this.breaker,
+      health: this.health,
       fetch: (request, sink) =>
         this.#fetch(request, formatTierCall({ ...call, visitor: request.visitor }, this.#secret), sink),
       ...(onTry && { onTry }),
@@ -69,12 +104,35 @@ export class NodeClient {
 
   /** Ends kept connections at once; requests under way get to their end. */
   close(): Promise<void> {
+    this.#targets.remove(this.health);
     return this.#client.close();
   }
 
   /** Cuts off what is under way. */
   destroy(): Promise<void> {
+    this.#targets.remove(this.health);
     return this.#client.destroy();
+  }
+
+  /** Returns what sends a heartbeat; any response shows that the node answers. */
+  #heartbeat(from: string): Probe {
+    const field = formatHeartbeat(from, this.#secret);
+    const request = {
+      method: 'GET',
+      target: HEARTBEAT_TARGET,
+      headers: ['Host', 'heartbeat.invalid', TIER_FIELD, field],
+      body: undefined,
+    };
+    return (done) => {
+      const flow = this.#client.probe(request, {
+        onInterim: () => undefined,
+        onHead: () => undefined,
+        onData: () => undefined,
+        onEnd: () => done(true),
+        onError: ({ message }) => setImmediate(done, false, message),
+      });
+      return () => flow.abort();
+    };
   }
 
   #fetch(request: UpstreamRequest, field: string, sink: ResponseSink): Flow {

@@ -31,7 +31,16 @@ import {
   type RequestContext,
   runPhases,
 } from './pipeline.ts';
-import { errorFields, formatVersion, readTierCall, TIER_FIELD, TIER_FIELDS, type TierCall } from './protocol.ts';
+import {
+  errorFields,
+  formatVersion,
+  HEARTBEAT_TARGET,
+  isHeartbeat,
+  readTierCall,
+  TIER_FIELD,
+  TIER_FIELDS,
+  type TierCall,
+} from './protocol.ts';
 import { answerUpgrade, type UpgradeCall } from './upgrade.ts';
 
 export interface TierListenerOptions {
@@ -131,6 +140,7 @@ const PIPELINE: Pipeline<'receive' | 'cache', TierRequest> = { phases: PHASES, f
 
 /** Never throws. */
 function answer(options: TierContext, exchange: ServerExchange): void {
+  if (exchange.target === HEARTBEAT_TARGET && answersHeartbeat(options, exchange)) return;
   const context: TierRequest = {
     core: options.core,
     options,
@@ -146,6 +156,18 @@ function answer(options: TierContext, exchange: ServerExchange): void {
   };
   context.trace = options.core.tracer.begin(context);
   runPhases(PIPELINE, 'receive', context);
+}
+
+/** Answers a heartbeat, which is neither counted nor logged. @returns False for any other request. */
+function answersHeartbeat({ secret }: TierContext, exchange: ServerExchange): boolean {
+  try {
+    if (!isHeartbeat(exchange.headers, secret())) return false;
+  } catch {
+    return false; // refused like any request of its sender
+  }
+  exchange.head({ status: 204, statusText: '', headers: [] });
+  exchange.end();
+  return true;
 }
 
 function fail(context: TierRequest, cause: unknown): void {

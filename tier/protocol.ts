@@ -18,6 +18,23 @@ import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token 
 import type { Version } from '../http/message.ts';
 import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream/errors.ts';
 
+/** Target of heartbeats. */
+export const HEARTBEAT_TARGET = '/.seawall-heartbeat';
+
+/** Formats the field of a heartbeat. */
+export function formatHeartbeat(from: string, secret: string): string {
+  return formatTierField({ secret, from, ask: token('heartbeat') });
+}
+
+/**
+ * Returns whether the request is a heartbeat.
+ *
+ * @throws {HttpError} `unauthorised_tier` unless it comes from a node that knows the secret.
+ */
+export function isHeartbeat(headers: RawHeaders, secret: string): boolean {
+  return String(readSecretTierField(headers, secret).get('ask')) === 'heartbeat';
+}
+
 export { TIER_FIELD } from '../http/fields/tier-field.ts';
 export const ERROR_FIELD = 'Seawall-Error';
 /** Cause of an upstream error (http/upstream/errors.ts), beside its code. */

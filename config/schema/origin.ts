@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { PORT } from '../scalars.ts';
 import { size, timeout } from '../units.ts';
+import { checkSchema } from './check.ts';
 import { weight } from './weight.ts';
 
 const ORIGIN_URL = new RegExp(`^https?://(?:\\[[0-9a-fA-F:.]+\\]|[0-9A-Za-z.-]+)(?::${PORT})?/?$`);
@@ -27,6 +28,10 @@ export const originSchema = z.strictObject({
     .min(1)
     .max(64)
     .meta({ description: 'The origin servers of the site; one that fails is left out for a while.' }),
+  check: checkSchema.optional().meta({
+    description:
+      'Check of each server, where there are several; see [health](health.md). Absent: a server that fails is left out until it answers the request again that it failed at last.',
+  }),
   host_header: z
     .string()
     .regex(/^(?:visitor|origin|[0-9A-Za-z.:[\]-]+)$/)

@@ -105,6 +105,16 @@ export class UpstreamClient implements UpstreamRoute {
   }
 
   /**
+   * Sends a request of this node's own that must not wait for others: on a kept connection, or on one more than
+   * `maxConnections`.
+   */
+  probe(request: UpstreamRequest, sink: ResponseSink): Flow {
+    const exchange = new ClientExchange(this, request, sink, UNSHARED);
+    exchange.dispatch();
+    return exchange;
+  }
+
+  /**
    * Ends kept connections at once, and keeps none from now on. Requests get to their end: those under way, those that
    * wait, and those that come late, as another server has failed them.
    */
@@ -116,6 +126,9 @@ export class UpstreamClient implements UpstreamRoute {
     this.pool.destroy();
   }
 }
+
+/** Shares of what counts for no visitor. */
+const UNSHARED = { done: () => undefined, noteHeldBack: () => undefined };
 
 const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
@@ -153,6 +166,7 @@ const turn = new Turn();
 /** One request and its response: a client on one side, our sink on the other. */
 class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #way: UpstreamRoute;
+  readonly #shares: Pick<ConnectionShares, 'done' | 'noteHeldBack'>;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   #body: BodySink;
@@ -167,8 +181,14 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   /** Bytes of the body that were passed on. */
   bytes = 0;
 
-  constructor(way: UpstreamRoute, request: UpstreamRequest, sink: ResponseSink) {
+  constructor(
+    way: UpstreamRoute,
+    request: UpstreamRequest,
+    sink: ResponseSink,
+    shares: Pick<ConnectionShares, 'done' | 'noteHeldBack'> = way.shares,
+  ) {
     this.#way = way;
+    this.#shares = shares;
     this.#request = request;
     this.#sink = sink;
     this.#body = sink;
@@ -192,7 +212,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     this.#flow?.pause();
     if (this.#state !== 'answered') return;
     this.#isHeldBack = true;
-    this.#way.shares.noteHeldBack(this);
+    this.#shares.noteHeldBack(this);
   }
 
   resume(): void {
@@ -292,6 +312,6 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   #finish(): void {
     this.#state = 'done';
     this.#flow = undefined;
-    this.#way.shares.done(this);
+    this.#shares.done(this);
   }
 }

@@ -54,6 +54,7 @@ export const UPSTREAM_CAUSES = {
   not_tls: { ...UNREACHABLE, meaning: 'the port does not speak TLS' },
   tls_failed: { ...UNREACHABLE, meaning: 'the TLS handshake failed' },
   head_timeout: { ...TIMED_OUT, meaning: 'no response head within first_byte_timeout' },
+  silent: { ...TIMED_OUT, meaning: 'the node or server stopped answering, and was left out' },
   body_timeout: { ...TIMED_OUT, meaning: 'a pause longer than idle_timeout inside the body' },
   reset: { ...BAD_RESPONSE, meaning: 'the server reset the connection', repeats: 'safe' },
   closed: { ...BAD_RESPONSE, meaning: 'the server closed the connection before the response was whole' },

@@ -208,6 +208,7 @@ export class ModelNode implements Place {
         this.#route(visit.url, this.#ledger.positionFor(NOTHING_KNOWN), false, () => {
           part.isOwner = true;
         }),
+      undefined,
       () => monotonicMs(this.#world.network.clock.now),
     );
     const keeps = (): boolean => part.isOwner || visit.hot;
@@ -265,6 +266,7 @@ export class ModelNode implements Place {
     const url = URLS.findIndex((known) => known.target === target);
     const fetch = failover(
       () => this.#fetchersFor(position, url),
+      undefined,
       () => monotonicMs(this.#world.network.clock.now),
     );
     const request = this.#request({

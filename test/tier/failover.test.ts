@@ -3,13 +3,18 @@ import { type Fault, type FaultSource, HTTP_ERRORS, HttpError, type HttpErrorCod
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
 import { failedBy, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../../http/upstream/errors.ts';
 import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
-import { Breaker } from '../../tier/breaker.ts';
 import { failover, type Target } from '../../tier/failover.ts';
 import { errorFields, relayedError } from '../../tier/protocol.ts';
+import { TargetHealth } from '../../tier/target-health.ts';
 
 /** A moment of a test's clock. */
 function at(ms: number): MonotonicMs {
   return monotonicMs(ms);
+}
+
+/** @param failures - In a row, for which it is left out. */
+function healthOf(failures: number): TargetHealth {
+  return new TargetHealth({ name: 'a', failures, firstPauseMs: 1_000, maxPauseMs: 1_000 });
 }
 
 const GET: UpstreamRequest = { method: 'GET', target: '/', headers: [], body: undefined };
@@ -62,6 +67,7 @@ function run(request: UpstreamRequest, ...targets: Target[]): { flow: Flow; seen
   return {
     flow: failover(
       () => targets,
+      undefined,
       () => at(0),
     )(request, listening(seen)),
     seen,
@@ -148,12 +154,12 @@ test('a node without a free connection to another has sent nothing: the next one
   t.strictSame(seen, ['200']);
 });
 
-test('a request that no client would write is not retried at the next target, and opens no breaker', async (t) => {
-  const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
+test('a request that no client would write is not retried at the next target, and leaves no target out', async (t) => {
+  const health = healthOf(1);
   const refused = new UpstreamError('bad_request', { source: 'requester', sent: 'no' });
-  const { seen } = run(GET, { ...failing('a', refused), breaker }, waiting('b', []));
+  const { seen } = run(GET, { ...failing('a', refused), health }, waiting('b', []));
   t.strictSame(seen, ['bad_request']);
-  t.notOk(breaker.open);
+  t.notOk(health.isLeftOut);
 });
 
 const SOURCES: readonly FaultSource[] = ['target', 'beyond', 'requester', 'here'];
@@ -167,11 +173,11 @@ for (const source of SOURCES) {
         const next = mayHelp && (isIdempotent || sent === 'no');
         const rule = `${method} fails by the fault of ${source}, sent: ${sent}${isAnswer ? ', in an answer' : ''}`;
         test(`${rule}: ${next ? 'the next target is tried' : 'the error is passed on'}`, async (t) => {
-          const breaker = new Breaker({ failures: 1, firstPauseMs: 1_000, maxPauseMs: 1_000 });
+          const health = healthOf(1);
           const error = new UpstreamError('internal', { source, sent, isAnswer });
-          const { seen } = run({ ...GET, method }, { ...failing('a', error), breaker }, waiting('b', []));
+          const { seen } = run({ ...GET, method }, { ...failing('a', error), health }, waiting('b', []));
           t.strictSame(seen, [next ? '200' : 'internal']);
-          t.equal(breaker.open, source === 'target' && !isAnswer, 'a breaker counts what its target has failed at');
+          t.equal(health.isLeftOut, source === 'target' && !isAnswer, 'what the target has failed at counts');
         });
       }
     }
@@ -180,18 +186,18 @@ for (const source of SOURCES) {
 
 test('an error response of another node shows that it is up', async (t) => {
   for (const code of Object.keys(HTTP_ERRORS) as HttpErrorCode[]) {
-    const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
-    breaker.failed(at(0));
-    run(POST, { ...failing('a', relayed(code)), breaker });
-    breaker.failed(at(0));
-    t.notOk(breaker.open, code);
+    const health = healthOf(2);
+    health.failed(at(0));
+    run(POST, { ...failing('a', relayed(code)), health });
+    health.failed(at(0));
+    t.notOk(health.isLeftOut, code);
   }
 });
 
 test('a body that its sender breaks off does not count against the target', async (t) => {
-  const breaker = new Breaker({ failures: 2, firstPauseMs: 1_000, maxPauseMs: 1_000 });
-  breaker.failed(at(0));
-  run(POST, { ...failing('a', new UpstreamError('client_closed', { source: 'requester', sent: 'maybe' })), breaker });
-  breaker.failed(at(0));
-  t.ok(breaker.open);
+  const health = healthOf(2);
+  health.failed(at(0));
+  run(POST, { ...failing('a', new UpstreamError('client_closed', { source: 'requester', sent: 'maybe' })), health });
+  health.failed(at(0));
+  t.ok(health.isLeftOut);
 });

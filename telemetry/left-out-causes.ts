@@ -1,0 +1,13 @@
+/**
+ * Causes for which a node leaves out a target, another node or an origin server: the same names in log and metrics.
+ * @module
+ */
+
+/** Each with its meaning, for docs and logs. */
+export const LEFT_OUT_CAUSES = {
+  silent: 'a heartbeat or check was not answered in time',
+  unreachable: 'a heartbeat or check was refused, or answered badly',
+  failures: 'several requests in a row failed',
+} as const;
+
+export type LeftOutCause = keyof typeof LEFT_OUT_CAUSES;

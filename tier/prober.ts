@@ -1,0 +1,123 @@
+/**
+ * Requests of this node's own by which it learns whether a target answers: heartbeats to other nodes, checks of origin
+ * servers. One is on its way at a time.
+ * @module
+ */
+import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
+
+/** Result of a probe. */
+export type ProbeResult =
+  | 'answered'
+  /** Nothing came within the time limit. */
+  | 'silent'
+  /** It was refused, reset, or answered badly. */
+  | 'failed';
+
+/**
+ * Sends one probe.
+ *
+ * @param done - Called at most once, and never before the function returns. Not called: the probe is silent.
+ * @returns Gives the probe up.
+ */
+export type Probe = (done: (isGood: boolean, detail?: string) => void) => () => void;
+
+export interface ProberOptions {
+  readonly probe: Probe;
+  /** Asked before each pause; the pause is up to a tenth shorter or longer, so that nodes do not probe in step. */
+  readonly intervalMs: () => number;
+  readonly timeoutMs: () => number;
+  readonly onResult: (result: ProbeResult, detail: string | undefined, now: MonotonicMs) => void;
+  /** From 0 to below 1; `Math.random` but for tests. */
+  readonly random?: () => number;
+}
+
+/**
+ * A timer that fires this much later than it should shows that this process stood still: the answer may be there, unread.
+ */
+const OWN_STALL_MS = 100;
+
+export class Prober {
+  readonly #options: ProberOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #sentAt: MonotonicMs | undefined;
+  #giveUp: (() => void) | undefined;
+  #isStopped = true;
+  #isClosed = false;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+  }
+
+  /** Begins; the first probe is sent after a pause. */
+  start(): void {
+    if (this.#isClosed) return;
+    this.#isStopped = false;
+    this.#pause(this.#options.intervalMs());
+  }
+
+  /** Sends a probe now, unless one is on its way. */
+  urge(): void {
+    if (this.#sentAt === undefined && !this.#isClosed) this.#send();
+  }
+
+  /** Returns for how long a probe has been on its way; 0 if none is. */
+  waitedMs(now: MonotonicMs): number {
+    return this.#sentAt === undefined ? 0 : msBetween(this.#sentAt, now);
+  }
+
+  /** Sends none until it is started again. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#end();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#end();
+  }
+
+  #pause(ms: number): void {
+    clearTimeout(this.#timer);
+    const { random = Math.random } = this.#options;
+    this.#timer = setTimeout(() => this.#send(), ms * (0.9 + 0.2 * random())).unref();
+  }
+
+  #send(): void {
+    const sentAt = monotonicNow();
+    this.#sentAt = sentAt;
+    const timeoutMs = this.#options.timeoutMs();
+    this.#wait(timeoutMs, sentAt, timeoutMs);
+    const giveUp = this.#options.probe((isGood, detail) => {
+      if (this.#sentAt === sentAt) this.#finish(isGood ? 'answered' : 'failed', detail);
+    });
+    if (this.#sentAt === sentAt) this.#giveUp = giveUp;
+    else giveUp();
+  }
+
+  #wait(ms: number, sentAt: MonotonicMs, dueMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      // What has arrived meanwhile is read in between.
+      setImmediate(() => {
+        if (this.#sentAt !== sentAt) return;
+        const lateMs = msBetween(sentAt, monotonicNow()) - dueMs;
+        if (lateMs > OWN_STALL_MS) this.#wait(OWN_STALL_MS, sentAt, dueMs + lateMs + OWN_STALL_MS);
+        else this.#finish('silent', undefined);
+      });
+    }, ms).unref();
+  }
+
+  #finish(result: ProbeResult, detail: string | undefined): void {
+    this.#end();
+    this.#options.onResult(result, detail, monotonicNow());
+    if (!this.#isStopped && !this.#isClosed && this.#timer === undefined) this.#pause(this.#options.intervalMs());
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#sentAt = undefined;
+    this.#giveUp?.();
+    this.#giveUp = undefined;
+  }
+}
