@@ -80,6 +80,8 @@ export interface JoinableFill {
   readonly disowned: boolean;
   enter(): void;
   leave(): void;
+  /** Continues without requests that wait for it, to store what comes. */
+  continueUnread(): void;
   disown(): void;
 }
 
@@ -101,6 +103,8 @@ export class Fill implements ResponseSink, JoinableFill {
   /** Number of requests waiting for the head. */
   #waiting = 0;
   #disowned = false;
+  /** True if it goes on without waiters. */
+  #isUnread: boolean;
   /** Invalidations of the key, by any thread, when it began. */
   #invalidations: number | undefined;
   #done = false;
@@ -111,6 +115,7 @@ export class Fill implements ResponseSink, JoinableFill {
     const { ledger, now, monotonic } = engine.options;
     this.#invalidations = engine.options.threads?.invalidations(order.request.keyed.key);
     this.#order = order;
+    this.#isUnread = order.isBackground;
     this.#engine = engine;
     this.#listener = listener;
     this.startedAt = monotonic();
@@ -158,6 +163,10 @@ export class Fill implements ResponseSink, JoinableFill {
     this.#isReleased = true;
     this.#body?.settle();
     this.#order.validating?.body.release();
+  }
+
+  continueUnread(): void {
+    this.#isUnread = true;
   }
 
   get disowned(): boolean {
@@ -324,7 +333,7 @@ export class Fill implements ResponseSink, JoinableFill {
   /** True if the fill continues without waiters and readers. */
   #goesOn(): boolean {
     const response = this.#response;
-    const { isBackground } = this.#order;
+    const isBackground = this.#isUnread;
     if (response === undefined) return isBackground;
     if (!response.body.isStoring || this.disowned) return false;
     if (isBackground || response.length === undefined) return true; // bounded by max_object and the store

@@ -79,6 +79,11 @@ export class FollowedFill implements JoinableFill, FillFollower {
     this.#releaseIfUnused();
   }
 
+  /** The thread that fetches it has requests of its own for this. */
+  continueUnread(): void {
+    return;
+  }
+
   onOutcome(sent: SentOutcome): void {
     const outcome = this.#outcomeOf(sent);
     if (outcome.kind === 'response') this.#options.onResponse(outcome, this);

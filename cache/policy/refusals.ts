@@ -63,7 +63,7 @@ export const DETAIL_MEANINGS = {
   disk: 'A hit that was on disk and not in memory, where it is now.',
   stale: 'A hit that is stale: the request takes that (`max-stale`, with `request_directives: honour`).',
   'stale-while-revalidate': 'A hit that is stale; a new answer is being fetched in the background.',
-  'stale-if-error': 'The origin failed, or could not be reached, and the stored answer stands in.',
+  'stale-if-error': 'The origin failed, or did not answer within `stale_after`, and the stored answer stands in.',
   purged: 'The answer to the method PURGE.',
   redirect: 'A redirect of the site (`redirect`, `geo.redirect`), made by the edge.',
   'max-forwards': 'The answer to OPTIONS with `Max-Forwards: 0`, which goes no further.',

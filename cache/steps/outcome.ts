@@ -16,6 +16,7 @@ import { isNewEnough } from '../purge-state.ts';
 import { leaderAnswer, sharedAnswer, staleStatus } from '../stored-answer.ts';
 import type { StoredHead } from '../stored-response.ts';
 import { matchesVary } from '../vary.ts';
+import { settledWithin, staleWithinMs, standIn } from './stand-in.ts';
 import { again, answered, MAX_ATTEMPTS, mayStandIn, type Next, setCandidate } from './step.ts';
 
 /** Wait for the fill's head, and see what it means for this request. */
@@ -26,7 +27,10 @@ export function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next
   if (settled !== undefined && !clientAbort.aborted) return judge(engine, exchange, settled);
   // Only a request that has joined gives up waiting: one that started the fill is upstream already.
   const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.collapseTimeoutMs;
-  return new HeadWait(engine, exchange, fill).within(patienceMs);
+  const staleMs = staleWithinMs(engine, exchange, fill);
+  const wait = new HeadWait(engine, exchange, fill);
+  const isAlone = staleMs === undefined || (patienceMs !== undefined && patienceMs < staleMs);
+  return isAlone ? wait.within(patienceMs, () => 'alone') : wait.within(staleMs, standIn);
 }
 
 /** A request's wait for the head of a fill; it ends when the head is judged, or the visitor has gone. */
@@ -52,32 +56,21 @@ class HeadWait {
     this.#fill.leave();
   };
 
-  within(patienceMs: number | undefined): Promise<Next> {
-    return settledWithin(this.#fill, patienceMs).then(this.#judge);
+  /** @param late - Step when the head has not arrived in time. */
+  within(patienceMs: number | undefined, late: (engine: Engine, exchange: Exchange) => Next): Promise<Next> {
+    return settledWithin(this.#fill, patienceMs).then((result) => this.#judge(result, late));
   }
 
-  readonly #judge = (result: FillOutcome | undefined): Next => {
+  #judge(result: FillOutcome | undefined, late: (engine: Engine, exchange: Exchange) => Next): Next {
     const { clientAbort } = this.#exchange.request;
     try {
       if (clientAbort.aborted) throw new HttpError('client_closed', 'the visitor has gone');
-      return result === undefined ? 'alone' : judge(this.#engine, this.#exchange, result);
+      return result === undefined ? late(this.#engine, this.#exchange) : judge(this.#engine, this.#exchange, result);
     } finally {
       clientAbort.removeEventListener('abort', this.leave);
       this.leave();
     }
-  };
-}
-
-/** @returns `undefined` when the head has not arrived in time. */
-function settledWithin(fill: JoinableFill, patienceMs: number | undefined): Promise<FillOutcome | undefined> {
-  if (patienceMs === undefined) return fill.settled;
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, patienceMs, undefined);
-    void fill.settled.then((result) => {
-      clearTimeout(timer);
-      resolve(result);
-    });
-  });
+  }
 }
 
 function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {

@@ -11,6 +11,7 @@ import { carriesAllowed } from '../passing.ts';
 import { isOriginError } from '../policy/status.ts';
 import { invalidateGroups, updateByHead } from '../store-update.ts';
 import { staleStatus } from '../stored-answer.ts';
+import { settledWithin, staleWithinMs, standIn } from './stand-in.ts';
 import { answered, mayStandIn, type Next } from './step.ts';
 
 /**
@@ -55,7 +56,9 @@ export async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
   request.clientAbort.addEventListener('abort', leave, { once: true });
   if (request.clientAbort.aborted) leave();
   try {
-    const result = await fill.settled;
+    const early = await settledWithin(fill, staleWithinMs(engine, exchange, fill));
+    if (early === undefined && !request.clientAbort.aborted) return standIn(engine, exchange);
+    const result = early ?? (await fill.settled);
     const { candidate } = exchange;
     const now = engine.options.now();
     const mayBeStale = candidate !== undefined && mayStandIn(engine, exchange, candidate, now);

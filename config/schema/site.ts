@@ -88,6 +88,10 @@ export const siteSchema = z.strictObject({
     description:
       'Hit-for-miss: time that a key is remembered as uncacheable after a response that could not be shared. Each such response allows one more concurrent request upstream for the key, an error a quarter.',
   }),
+  stale_after: timeout.prefault('1s').meta({
+    description:
+      'Time that requests for a stored response wait for the origin while the response may be served in its place (`stale_if_error`, or the origin’s `stale-if-error`); then it is, and the origin’s answer is stored when it comes.',
+  }),
   max_object: size.prefault('1GiB').meta({
     description:
       'Largest body to store in one piece; larger ones are streamed through, unless they are stored in chunks (`chunk_above`). The memory of the node limits it as well.',
