@@ -4,6 +4,7 @@
  * @module
  */
 import type { ResponseRule } from '../config/match.ts';
+import { contentLength } from '../http/fields/content-length.ts';
 import { formatHttpDate } from '../http/fields/date.ts';
 import { fieldValue, firstLine, hasField, type RawHeaders, withField } from '../http/fields/headers.ts';
 import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
@@ -288,11 +289,6 @@ function representsItsUri(
  */
 function isPlainFailure(status: number, refusal: StoreRefusal | undefined): boolean {
   return isOriginError(status) && (refusal === 'status' || refusal === 'no-freshness');
-}
-
-export function contentLength(headers: RawHeaders): number | undefined {
-  const value = firstLine(headers, 'content-length');
-  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
 /** RFC 9110, section 6.6.1: what came without Date came when it came, and not when the stored response did. */

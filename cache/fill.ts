@@ -5,12 +5,13 @@
  */
 import { HttpError } from '../http/errors.ts';
 import { allowsContent } from '../http/exchange.ts';
+import { contentLength } from '../http/fields/content-length.ts';
 import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import { parseContentRange } from '../http/fields/range.ts';
 import type { Flow, ResponseHead, ResponseSink } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { Engine } from './exchange.ts';
-import { contentLength, type Decision, FillDecision, type FillOrder, type Freshened } from './fill-decision.ts';
+import { type Decision, FillDecision, type FillOrder, type Freshened } from './fill-decision.ts';
 import type { KeyedRequest } from './key.ts';
 import { ChunkedFillBody } from './large/fill-body.ts';
 import type { LargeObject } from './large/large-object.ts';

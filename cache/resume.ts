@@ -126,7 +126,8 @@ function rest(
   return { started, abort: giveUp };
 }
 
-function isRest(status: number, headers: RawHeaders, { start, end, validator }: BodyRange): boolean {
+/** Returns whether a response is this part of this very representation. */
+export function isRest(status: number, headers: RawHeaders, { start, end, validator }: BodyRange): boolean {
   const range = parseContentRange(fieldValue(headers, 'content-range'));
   if (status !== 206 || range === undefined || 'unsatisfied' in range) return false;
   return range.start === start && range.end === end && fieldValue(headers, 'etag') === validator;

@@ -77,6 +77,8 @@ export interface Flow {
   resume(): void;
   /** No call to the sink follows. Idempotent. */
   abort(): void;
+  /** Bytes of the body that were passed on, where they are counted. */
+  readonly bytes?: number;
 }
 
 /** Receiver of a body: `onData`*, `onEnd`. */

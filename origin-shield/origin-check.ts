@@ -32,7 +32,9 @@ export function probingOf(server: CheckedServer, { check, tls }: OriginConfig): 
     return {
       probe: (done) => {
         const request = server.latest();
-        return request === undefined ? connects(done) : probeByRequest(server.client, anonymous(request), isNoError)(done);
+        return request === undefined
+          ? connects(done)
+          : probeByRequest(server.client, anonymous(request), isNoError)(done);
       },
       begins: 'left-out',
       intervalMs: () => TRIAL.intervalMs,
@@ -42,7 +44,10 @@ export function probingOf(server: CheckedServer, { check, tls }: OriginConfig): 
     };
   }
   return {
-    probe: check.path === undefined ? connects : probeByRequest(server.client, requestOf(server.url, check), isExpected(check)),
+    probe:
+      check.path === undefined
+        ? connects
+        : probeByRequest(server.client, requestOf(server.url, check), isExpected(check)),
     begins: 'first-request',
     intervalMs: () => check.interval,
     timeoutMs: () => check.timeout,
@@ -70,11 +75,7 @@ function anonymous({ target, headers }: UpstreamRequest): UpstreamRequest {
 }
 
 /** The body is not read to its end: the head says enough. */
-function probeByRequest(
-  client: UpstreamClient,
-  request: UpstreamRequest,
-  isGood: (status: number) => boolean,
-): Probe {
+function probeByRequest(client: UpstreamClient, request: UpstreamRequest, isGood: (status: number) => boolean): Probe {
   return (done) => {
     const flow = client.probe(request, {
       onInterim: () => undefined,

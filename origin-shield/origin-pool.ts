@@ -11,6 +11,7 @@ import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/f
 import type { Fetch, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream/client.ts';
 import { fieldsText } from '../http/upstream/request.ts';
+import { monotonicNow } from '../lib/clock.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import { TIER_FIELDS } from '../tier/protocol.ts';
 import type { TargetHealth } from '../tier/target-health.ts';
@@ -33,6 +34,9 @@ export class OriginPool {
   readonly #targets: Targets;
   readonly #servers: readonly Server[];
   readonly #only: readonly Target[];
+  readonly #main: readonly Server[];
+  readonly #backups: readonly Server[];
+  readonly #slowStartMs: number;
   /** Sends a request to the origin. */
   readonly fetch: Fetch;
 
@@ -43,7 +47,10 @@ export class OriginPool {
   constructor(origin: OriginConfig, network: string, targets: Targets = new Targets()) {
     this.#targets = targets;
     const ca = origin.tls.ca_file === undefined ? undefined : readFileSync(origin.tls.ca_file, 'utf8');
-    this.#servers = origin.servers.map(({ url, weight }): Server => {
+    const failoverStatuses: ReadonlySet<number> = new Set(origin.failover_on);
+    this.#slowStartMs = origin.slow_start;
+    const healths: TargetHealth[] = [];
+    this.#servers = origin.servers.map(({ url, weight, backup }): Server => {
       const client = new UpstreamClient({
         url,
         connectTimeoutMs: origin.connect_timeout,
@@ -69,10 +76,14 @@ export class OriginPool {
       };
       const checked = { url, client, latest: () => latest && plainRequest(latest, origin, host, network) };
       const probing = origin.servers.length === 1 ? undefined : probingOf(checked, origin);
-      const health = targets.add({ name: url, ...LEFT_OUT, probing });
-      return { client, health, weight, credit: 0, target: { name: url, health, fetch } };
+      const health = targets.add({ name: url, ...LEFT_OUT, siblings: () => healths, probing });
+      healths.push(health);
+      const target = { name: url, health, failoverStatuses, isBackup: backup, fetch };
+      return { client, health, weight, credit: 0, target };
     });
     this.#only = this.#servers.map(({ target }) => target);
+    this.#main = this.#servers.filter(({ target }) => target.isBackup !== true);
+    this.#backups = this.#servers.filter(({ target }) => target.isBackup === true);
     this.fetch = failover(() => this.#order(), targets);
   }
 
@@ -95,11 +106,25 @@ export class OriginPool {
   /** @returns The servers, the one whose turn it is first. */
   #order(): readonly Target[] {
     if (this.#servers.length === 1) return this.#only;
-    const total = this.#servers.reduce((sum, { weight }) => sum + weight, 0);
-    for (const server of this.#servers) server.credit += server.weight;
-    const order = [...this.#servers].sort((a, b) => b.credit - a.credit);
+    return [...this.#byTurn(this.#main), ...this.#byTurn(this.#backups)];
+  }
+
+  #byTurn(servers: readonly Server[]): readonly Target[] {
+    const now = monotonicNow();
+    const used = servers.filter(({ health }) => !health.isLeftOut);
+    const turns = used.length === 0 ? servers : used;
+    let total = 0;
+    for (const server of turns) {
+      const weight = server.weight * server.health.shareAt(now, this.#slowStartMs);
+      total += weight;
+      server.credit += weight;
+    }
+    const order = [...turns].sort((a, b) => b.credit - a.credit);
     if (order[0] !== undefined) order[0].credit -= total;
-    return order.map(({ target }) => target);
+    // One that is left out does not save up turns for its return.
+    const rest = servers.filter((server) => !turns.includes(server));
+    for (const server of rest) server.credit = 0;
+    return [...order, ...rest].map(({ target }) => target);
   }
 }
 
@@ -188,7 +213,10 @@ export class OriginPools {
     for (const { name, origin } of sites) {
       const config = JSON.stringify(origin);
       const known = this.#pools.get(name);
-      pools.set(name, known?.config === config ? known : { pool: new OriginPool(origin, this.#network, this.targets), config });
+      pools.set(
+        name,
+        known?.config === config ? known : { pool: new OriginPool(origin, this.#network, this.targets), config },
+      );
     }
     for (const [name, { pool }] of this.#pools) {
       if (pools.get(name)?.pool !== pool) pool.close().catch(() => undefined); // requests under way end by themselves

@@ -8,6 +8,9 @@ export const LEFT_OUT_CAUSES = {
   silent: 'a heartbeat or check was not answered in time',
   unreachable: 'a heartbeat or check was refused, or answered badly',
   failures: 'several requests in a row failed',
+  errors: 'half of its responses were errors or broke off, while other servers did better',
+  slow: 'another server answered first several times in a row',
+  retry_after: 'a 503 said Retry-After',
 } as const;
 
 export type LeftOutCause = keyof typeof LEFT_OUT_CAUSES;

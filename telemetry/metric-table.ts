@@ -152,6 +152,26 @@ export const METRICS = {
     help: 'Times that a target was [left out](health.md).',
     watch: 'One target comes and goes: it, or the way to it, is unwell.',
   },
+  seawall_hedges_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      result:
+        '`won`: the second target answered first; `lost`: the first one did after all; `refused`: the budget of 2 % of the requests was spent',
+    },
+    help: 'Requests that were sent to a second target, as the first took longer than nearly always.',
+    watch: '`refused` rises: a server is slow, and nothing has left it out; give it a [check](health.md).',
+  },
+  seawall_retries_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      cause:
+        '`failed`: no head came; `silent`: the target was left out; `status`: a status of `failover_on`; `body`: the rest of a body that broke off',
+    },
+    help: 'Requests that were sent to another target.',
+    watch: 'It rises: `seawall_target_up` and the log say which target fails.',
+  },
   seawall_connections_refused_total: {
     type: 'counter',
     roles: ['edge'],

@@ -55,6 +55,8 @@ export class NodeMetrics implements EngineEvents {
   readonly #upstreamErrors: Counter<'code' | 'cause'>;
   readonly #targets: Iterable<TargetReading>[] = [];
   readonly #targetsLeftOut: Counter<'target' | 'cause'>;
+  readonly #hedges: Counter<'result'>;
+  readonly #retries: Counter<'cause'>;
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
 
@@ -79,6 +81,8 @@ export class NodeMetrics implements EngineEvents {
     this.#generationsEnded = counter(registry, 'seawall_generations_ended_total');
     if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
     this.#targetsLeftOut = counter(registry, 'seawall_targets_left_out_total');
+    this.#hedges = counter(registry, 'seawall_hedges_total');
+    this.#retries = counter(registry, 'seawall_retries_total');
     const targets = this.#targets;
     gauges(registry, 'seawall_target_up', function* () {
       const up = new Map<string, number>();
@@ -103,6 +107,14 @@ export class NodeMetrics implements EngineEvents {
 
   targetLeftOut(target: string, cause: LeftOutCause): void {
     this.#targetsLeftOut.inc({ target, cause });
+  }
+
+  hedged(result: 'won' | 'lost' | 'refused'): void {
+    this.#hedges.inc({ result });
+  }
+
+  retried(cause: 'failed' | 'silent' | 'status' | 'body'): void {
+    this.#retries.inc({ cause });
   }
 
   watchCertificates(certificates: Certificates): void {

@@ -1,17 +1,20 @@
 /**
- * Asks one target after the other until one answers (promise P4). Which
- * failures let the next one try, and which requests may be tried again, is
- * decided here and nowhere else.
+ * Asks one target after the other until one answers (promise P4), and a second one beside a target that takes longer than
+ * nearly always. Which failures let the next one try, and which requests may be tried again, is decided here and nowhere
+ * else.
  * @module
  */
 import type { Duplex } from 'node:stream';
 import { isIdempotent } from '../cache/policy/invalidation.ts';
-import type { FaultSource } from '../http/errors.ts';
-import type { RawHeaders } from '../http/fields/headers.ts';
+import { isOriginError } from '../cache/policy/status.ts';
+import type { Fault, FaultSource } from '../http/errors.ts';
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
+import { parseRetryAfter } from '../http/fields/retry-after.ts';
 import type { BodySink, Fetch, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../http/message.ts';
 import { failedBy, UpstreamError } from '../http/upstream/errors.ts';
-import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
-import type { TargetHealth, Waiting } from './target-health.ts';
+import { type MonotonicMs, monotonicNow, msBetween, wallNow } from '../lib/clock.ts';
+import { type Continuable, continuable, isContinuation, restRequest } from './continuation.ts';
+import type { RetryCause, TargetHealth, Waiting } from './target-health.ts';
 import { Targets } from './targets.ts';
 
 export interface Target {
@@ -21,6 +24,10 @@ export interface Target {
   readonly fetch: Fetch;
   /** True if `fetch` is a failover itself, which has tried every target. */
   readonly isFailover?: boolean;
+  /** Present for a server of an origin: the statuses after which another one is asked. */
+  readonly failoverStatuses?: ReadonlySet<number> | undefined;
+  /** True if it is asked only when those before it have failed: no request is hedged to it. */
+  readonly isBackup?: boolean | undefined;
   /** Called just before this target is tried. */
   readonly onTry?: () => void;
 }
@@ -44,6 +51,7 @@ export function failover(
       return only.fetch(request, sink);
     }
     targets.retries.earn();
+    targets.hedges.earn();
     const attempts = new Attempts(request, sink, { ordered, targets, now });
     attempts.next(undefined);
     return attempts;
@@ -56,6 +64,12 @@ interface Context {
   readonly now: () => MonotonicMs;
 }
 
+/** Continuations of one body. */
+const MAX_CONTINUATIONS = 3;
+
+/** A heartbeat that has waited for this long shows that the node is late, and not only what it asks. */
+const LATE_HEARTBEAT_MS = 50;
+
 class Attempts implements Flow {
   readonly request: UpstreamRequest;
   readonly sink: ResponseSink;
@@ -64,7 +78,12 @@ class Attempts implements Flow {
   #at = 0;
   /** Passed over because they are left out; tried when no other is left. */
   #resting: Target[] | undefined;
+  /** The newest attempt; the one that answers, once one does. */
   #attempt: Attempt | undefined;
+  /** One that waits beside it, for a target that is late. */
+  #earlier: Attempt | undefined;
+  #continuations = 0;
+  #isPaused = false;
   isAborted = false;
 
   constructor(request: UpstreamRequest, sink: ResponseSink, context: Context) {
@@ -81,63 +100,162 @@ class Attempts implements Flow {
   next(failure: UpstreamError | undefined): void {
     this.#passOver();
     const target = this.#context.ordered[this.#at++] ?? this.#resting?.shift();
-    if (target === undefined) {
-      this.sink.onError(
-        failure ?? new UpstreamError('origin_unreachable', { source: 'here', sent: 'no' }, 'no node or origin to ask'),
-      );
+    if (target !== undefined) {
+      this.#try(target, this.request);
       return;
     }
+    this.sink.onError(
+      failure ?? new UpstreamError('origin_unreachable', { source: 'here', sent: 'no' }, 'no node or origin to ask'),
+    );
+  }
+
+  #try(target: Target, request: UpstreamRequest, rest?: Continuable): void {
     target.onTry?.();
-    const attempt = new Attempt(this, target);
+    const attempt = new Attempt(this, target, rest);
     this.#attempt = attempt;
     // No other could take over from the only one.
     if (this.#context.ordered.length > 1) target.health?.waits(attempt);
-    const flow = target.fetch(this.request, attempt);
+    const flow = target.fetch(request, attempt);
     if (attempt.isOver) return; // it failed at once, and the flow is the next one's
     attempt.flow = flow;
     if (this.isAborted) attempt.cancel();
+    else if (this.#isPaused) flow.pause();
   }
 
-  /** Goes on to the next target that is not left out. @returns Whether there is one. */
-  #passOver(): boolean {
+  /** Goes on to the next target that is not left out. @returns It, if there is one. */
+  #passOver(): Target | undefined {
     const { ordered } = this.#context;
     for (; this.#at < ordered.length; this.#at++) {
       const target = ordered[this.#at] as Target;
-      if (target.health?.isLeftOut !== true) return true;
+      if (target.health?.isLeftOut !== true) return target;
       this.#resting ??= [];
       this.#resting.push(target);
     }
-    return false;
+    return undefined;
   }
 
   /** The target of an attempt that has no head yet does not answer any more. */
   onSilence(attempt: Attempt): void {
-    if (this.isAborted || attempt !== this.#attempt) return;
+    if (this.isAborted) return;
+    if (this.#earlier !== undefined) {
+      this.#drop(attempt); // the other one waits on
+      return;
+    }
     const silent = failedBy('silent', `${attempt.target.name} does not answer`);
-    if (!this.#passOver() || !this.mayTryNext(silent)) return;
+    if (attempt.continues !== undefined || this.#passOver() === undefined || !this.mayTryNext(silent, 'silent')) return;
     attempt.cancel();
     this.next(silent);
   }
 
-  mayTryNext({ fault: { source, sent } }: UpstreamError): boolean {
+  /** Asks the next target as well. @returns Whether nothing is left to do about the attempt. */
+  onOverdue(attempt: Attempt, now: MonotonicMs): boolean {
+    const { method, body, upgrade } = this.request;
+    const isSafe = (method === 'GET' || method === 'HEAD') && body === undefined && upgrade === undefined;
+    if (this.isAborted || !isSafe || this.#earlier !== undefined || attempt.continues !== undefined) return true;
+    const heartbeatMs = attempt.target.health?.heartbeatMs(now);
+    if (heartbeatMs !== undefined && heartbeatMs < LATE_HEARTBEAT_MS) {
+      attempt.target.health?.urgeProbe(); // the node is asked, not what it waits for
+      return false;
+    }
+    const next = this.#passOver();
+    if (next === undefined || next.isBackup === true) return true;
+    const { hedges, events } = this.#context.targets;
+    if (!hedges.trySpend()) {
+      events?.hedged('refused');
+      return true;
+    }
+    this.#earlier = attempt;
+    this.#at++;
+    this.#try(next, this.request);
+    return true;
+  }
+
+  /** Gives up one of two attempts. */
+  #drop(attempt: Attempt): void {
+    if (attempt === this.#attempt) this.#attempt = this.#earlier;
+    this.#earlier = undefined;
+    attempt.cancel();
+  }
+
+  /** One of two has failed: the other goes on. @returns Whether there is another. */
+  leavesToOther(attempt: Attempt): boolean {
+    if (this.#earlier === undefined) return false;
+    if (attempt === this.#attempt) this.#attempt = this.#earlier;
+    this.#earlier = undefined;
+    return true;
+  }
+
+  /** This one answers: the other is given up. */
+  choose(attempt: Attempt): void {
+    const earlier = this.#earlier;
+    if (earlier === undefined) return;
+    const isLate = attempt === this.#attempt;
+    this.#context.targets.events?.hedged(isLate ? 'won' : 'lost');
+    const { health } = earlier.target;
+    if (isLate && health?.heartbeatMs(this.now()) === undefined) health?.wasSlow(this.now());
+    this.#drop(isLate ? earlier : (this.#attempt as Attempt));
+  }
+
+  /** Pauses a flow that begins while this one is paused. */
+  keepPaused(attempt: Attempt): void {
+    if (this.#isPaused) attempt.flow?.pause();
+  }
+
+  /** Leaves a response for another server's. @returns Whether another one is asked. */
+  leavesFor(attempt: Attempt, { status }: ResponseHead): boolean {
+    const { name, failoverStatuses } = attempt.target;
+    if (failoverStatuses?.has(status) !== true || this.isAborted) return false;
+    if (this.leavesToOther(attempt)) {
+      attempt.cancel();
+      return true;
+    }
+    const failed = new UpstreamError('origin_bad_response', ANSWERED, `${name} answered ${status}`);
+    if (this.#passOver() === undefined || !this.mayTryNext(failed, 'status')) return false;
+    attempt.cancel();
+    this.next(failed);
+    return true;
+  }
+
+  /** Has the rest of a body that broke off from another server, or from the same one where there is none. */
+  continues(attempt: Attempt, rest: Continuable, error: UpstreamError): boolean {
+    if (this.isAborted || error.fault.source !== 'target' || this.#continuations >= MAX_CONTINUATIONS) return false;
+    const { retries, events } = this.#context.targets;
+    if (!retries.trySpend()) return false;
+    this.#continuations++;
+    events?.retried('body');
+    const next = this.#passOver();
+    if (next !== undefined) this.#at++;
+    this.#try(next ?? attempt.target, restRequest(this.request, rest), rest);
+    return true;
+  }
+
+  mayTryNext({ fault: { source, sent } }: UpstreamError, cause: RetryCause): boolean {
     if (!CAN_BE_BETTER[source]) return false;
     const { method, body } = this.request;
     if (body?.readableDidRead || body?.destroyed) return false; // part of it is gone
     // RFC 9110, section 9.2.2: a request that may have had its effect is not repeated; one that never arrived is.
     if (!isIdempotent(method) && sent !== 'no') return false;
-    return this.#context.targets.retries.trySpend();
+    const { retries, events } = this.#context.targets;
+    if (!retries.trySpend()) return false;
+    events?.retried(cause);
+    return true;
   }
 
   pause(): void {
+    this.#isPaused = true;
+    this.#earlier?.flow?.pause();
     this.#attempt?.flow?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
+    this.#earlier?.flow?.resume();
     this.#attempt?.flow?.resume();
   }
 
   abort(): void {
     this.isAborted = true;
+    this.#earlier?.cancel();
     this.#attempt?.cancel();
   }
 }
@@ -147,17 +265,23 @@ class Attempt implements ResponseSink, Waiting {
   readonly #attempts: Attempts;
   readonly target: Target;
   readonly since: MonotonicMs;
+  /** Present for an attempt that has the rest of a body for its response. */
+  readonly continues: Continuable | undefined;
   before: Waiting | undefined;
   after: Waiting | undefined;
+  isReviewed = false;
   flow: Flow | undefined;
   #hasHead = false;
+  /** Bytes that can be requested again if they do not come. */
+  #expected: Continuable | undefined;
   /** True once it has failed before its head, or was given up: what it still says is not heard. */
   isOver = false;
 
-  constructor(attempts: Attempts, target: Target) {
+  constructor(attempts: Attempts, target: Target, continues: Continuable | undefined) {
     this.#attempts = attempts;
     this.target = target;
     this.since = attempts.now();
+    this.continues = continues;
   }
 
   get body(): BodySink {
@@ -167,6 +291,10 @@ class Attempt implements ResponseSink, Waiting {
 
   onSilence(): void {
     this.#attempts.onSilence(this);
+  }
+
+  onOverdue(now: MonotonicMs): boolean {
+    return this.#attempts.onOverdue(this, now);
   }
 
   cancel(): void {
@@ -179,24 +307,48 @@ class Attempt implements ResponseSink, Waiting {
     this.target.health?.settled(this);
   }
 
-  #answered(): void {
-    const { health } = this.target;
+  #answered(head?: ResponseHead): void {
+    const { health, failoverStatuses } = this.target;
     if (health === undefined) return;
     health.settled(this);
+    const { request } = this.#attempts;
     const now = this.#attempts.now();
-    health.headMs.observe(msBetween(this.since, now));
-    health.succeeded(now);
+    if (request.method === 'GET') health.headMs.observe(msBetween(this.since, now));
+    health.succeeded(now, head !== undefined && isOriginError(head.status));
+    // The pause that a server asks for, and not one that another node passes on.
+    if (head?.status !== 503 || failoverStatuses === undefined) return;
+    const pauseMs = parseRetryAfter(fieldValue(head.headers, 'retry-after'), wallNow());
+    if (pauseMs !== undefined) health.asksForPause(pauseMs, now);
   }
 
   onInterim(status: number, headers: RawHeaders): void {
-    if (!this.isOver) this.#attempts.sink.onInterim(status, headers);
+    if (!this.isOver && this.continues === undefined) this.#attempts.sink.onInterim(status, headers);
   }
 
   onHead(head: ResponseHead): void {
     if (this.isOver) return;
+    const attempts = this.#attempts;
+    this.#answered(head);
+    if (this.continues !== undefined) {
+      this.#onRest(head, this.continues);
+      return;
+    }
+    if (attempts.leavesFor(this, head)) return;
+    attempts.choose(this);
     this.#hasHead = true;
-    this.#answered();
-    this.#attempts.sink.onHead(head);
+    this.#expected = continuable(attempts.request, head);
+    attempts.sink.onHead(head);
+  }
+
+  #onRest(head: ResponseHead, rest: Continuable): void {
+    if (!isContinuation(head, rest)) {
+      this.cancel();
+      this.#attempts.sink.onError(failedBy('closed', `${this.target.name} has no rest from byte ${rest.start}`));
+      return;
+    }
+    this.#hasHead = true;
+    this.#expected = rest;
+    this.#attempts.keepPaused(this);
   }
 
   onData(chunk: Buffer): void {
@@ -223,17 +375,33 @@ class Attempt implements ResponseSink, Waiting {
     const attempts = this.#attempts;
     const { health } = this.target;
     const { source, isAnswer } = error.fault;
-    if (isAnswer) health?.succeeded(attempts.now());
-    else if (source === 'target') health?.failed(attempts.now());
-    if (this.#hasHead) {
-      attempts.sink.onError(error);
-      return;
-    }
     this.#end();
-    if (attempts.isAborted || !attempts.mayTryNext(error)) attempts.sink.onError(error);
+    if (isAnswer) health?.succeeded(attempts.now());
+    else if (source === 'target') {
+      if (this.#hasHead) health?.brokeOff(attempts.now());
+      else health?.failed(attempts.now());
+    }
+    const rest = this.#rest();
+    if (rest !== undefined) {
+      if (!attempts.continues(this, rest, error)) attempts.sink.onError(error);
+    } else if (this.#hasHead) attempts.sink.onError(error);
+    else if (attempts.leavesToOther(this)) return;
+    else if (attempts.isAborted || !attempts.mayTryNext(error, 'failed')) attempts.sink.onError(error);
     else attempts.next(error);
   }
+
+  /** What is missing of the response. */
+  #rest(): Continuable | undefined {
+    if (!this.#hasHead) return this.continues;
+    const received = this.flow?.bytes;
+    if (this.#expected === undefined || received === undefined) return undefined;
+    const { start, end, validator } = this.#expected;
+    return start + received < end ? { start: start + received, end, validator } : undefined;
+  }
 }
+
+/** The server has answered; another may do better. */
+const ANSWERED: Fault = { source: 'target', sent: 'maybe', isAnswer: true };
 
 /** Sources of faults after which another target may succeed. */
 const CAN_BE_BETTER: Readonly<Record<FaultSource, boolean>> = {

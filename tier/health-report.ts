@@ -17,5 +17,7 @@ export function reportHealth({ log, metrics }: Pick<NodeCore, 'log' | 'metrics'>
     readmitted: (target, cause, afterMs) => {
       log.info({ target, cause, seconds: Math.round(afterMs) / 1_000 }, `${target} answers and is asked again`);
     },
+    hedged: (result) => metrics.hedged(result),
+    retried: (cause) => metrics.retried(cause),
   };
 }

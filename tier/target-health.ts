@@ -14,7 +14,7 @@ import { Backoff } from '../lib/backoff.ts';
 import { LONG_AGO, later, type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 import { RecentQuantile } from '../lib/recent-quantile.ts';
 import type { LeftOutCause } from '../telemetry/left-out-causes.ts';
-import { type Probe, Prober, type ProbeResult } from './prober.ts';
+import { type Probe, type ProbeResult, Prober } from './prober.ts';
 
 export interface ProbingOptions {
   readonly probe: Probe;
@@ -35,14 +35,24 @@ export interface TargetHealthOptions {
   /** First pause after failed requests; it doubles up to the longest while probes fail, or it fails again soon. */
   readonly firstPauseMs: number;
   readonly maxPauseMs: number;
+  /** The other servers of an origin; absent: what a response says is not the target's fault. */
+  readonly siblings?: (() => Iterable<TargetHealth>) | undefined;
   /** Absent: the first request that is answered ends it. */
   readonly probing?: ProbingOptions | undefined;
 }
+
+export type HedgeResult = 'won' | 'lost' | 'refused';
+
+/** Reasons for which a request is sent to another target. */
+export type RetryCause = 'failed' | 'silent' | 'status' | 'body';
 
 /** Receiver of changes, for log and metrics. */
 export interface HealthEvents {
   leftOut(target: string, cause: LeftOutCause, detail: string | undefined): void;
   readmitted(target: string, cause: LeftOutCause, afterMs: number): void;
+  /** `won`: the second target answered first; `refused`: the budget did not allow it. */
+  hedged(result: HedgeResult): void;
+  retried(cause: RetryCause): void;
 }
 
 /** A request that waits for the target's head. */
@@ -50,7 +60,10 @@ export interface Waiting {
   readonly since: MonotonicMs;
   /** The target was left out as it does not answer. */
   onSilence(): void;
-  /** For the list of those that wait, alone. */
+  /** It has waited for longer than nearly all others. @returns Whether nothing is left to do about that. */
+  onOverdue(now: MonotonicMs): boolean;
+  /** For the list of those that wait, alone, as are the next two. */
+  isReviewed: boolean;
   before: Waiting | undefined;
   after: Waiting | undefined;
 }
@@ -59,8 +72,77 @@ type State =
   | { readonly phase: 'healthy'; readonly since: MonotonicMs; failuresInARow: number }
   | { readonly phase: 'left out'; readonly since: MonotonicMs; readonly cause: LeftOutCause; until: MonotonicMs };
 
+/** A request is overdue after the time that 99 of 100 take, and after this at least. */
+const MIN_OVERDUE_MS = 50;
+
+/** The same while that time is not known. */
+const UNKNOWN_OVERDUE_MS = 1_000;
+
+/** Requests in a row that another server answered first, for which a target is left out. */
+const SLOW_IN_A_ROW = 3;
+
+/** Errors within the window for which a target may be left out, if they are half of its responses. */
+const MIN_ERRORS = 5;
+
+/** Longest pause that a server may ask for. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+/** Smallest share of a server's requests after it was left out. */
+const MIN_SHARE = 0.1;
+
 /** Causes that a probe finds, and so ends: there is no pause. */
 const FOUND_BY_PROBES: ReadonlySet<LeftOutCause> = new Set(['silent', 'unreachable']);
+
+/** Causes that an answered request refutes; of the others, one says too little. */
+const ENDED_BY_ANSWERS: ReadonlySet<LeftOutCause> = new Set(['failures']);
+
+/** Time that a generation of responses is counted for. */
+const GENERATION_MS = 5_000;
+
+/** Good and bad responses of the last five to ten seconds. */
+class ResponseWindow {
+  #since = LONG_AGO;
+  #good = 0;
+  #bad = 0;
+  #goodBefore = 0;
+  #badBefore = 0;
+
+  add(isError: boolean, now: MonotonicMs): void {
+    this.#turn(now);
+    if (isError) this.#bad++;
+    else this.#good++;
+  }
+
+  /** A good response turned out not to be one. */
+  takeBack(now: MonotonicMs): void {
+    this.#turn(now);
+    if (this.#good > 0) this.#good--;
+    else if (this.#goodBefore > 0) this.#goodBefore--;
+  }
+
+  clear(): void {
+    this.#since = LONG_AGO;
+    this.#good = 0;
+    this.#bad = 0;
+  }
+
+  /** @param least - Errors below which the share is 0. */
+  errorShare(now: MonotonicMs, least = 1): number {
+    this.#turn(now);
+    const bad = this.#bad + this.#badBefore;
+    return bad < least ? 0 : bad / (bad + this.#good + this.#goodBefore);
+  }
+
+  #turn(now: MonotonicMs): void {
+    const elapsed = msBetween(this.#since, now);
+    if (elapsed < GENERATION_MS) return;
+    this.#goodBefore = elapsed < 2 * GENERATION_MS ? this.#good : 0;
+    this.#badBefore = elapsed < 2 * GENERATION_MS ? this.#bad : 0;
+    this.#good = 0;
+    this.#bad = 0;
+    this.#since = now;
+  }
+}
 
 export class TargetHealth {
   readonly name: string;
@@ -68,17 +150,29 @@ export class TargetHealth {
   readonly headMs: RecentQuantile = new RecentQuantile(0.99);
   readonly #options: TargetHealthOptions;
   readonly #events: () => HealthEvents | undefined;
+  readonly #onWaiting: () => void;
   readonly #pauses: Backoff;
   readonly #prober: Prober | undefined;
   #state: State = { phase: 'healthy', since: LONG_AGO, failuresInARow: 0 };
   /** True once probes of `first-request` have begun. */
   #isProbed = false;
+  readonly #responses = new ResponseWindow();
+  #slowInARow = 0;
   #goodProbes = 0;
   #badProbes = 0;
   #first: Waiting | undefined;
   #last: Waiting | undefined;
 
-  constructor(options: TargetHealthOptions, events: () => HealthEvents | undefined = () => undefined) {
+  /**
+   * @param events - Receiver of changes at the time.
+   * @param onWaiting - Called for each request that waits, so that `review` is called from time to time.
+   */
+  constructor(
+    options: TargetHealthOptions,
+    events: () => HealthEvents | undefined = () => undefined,
+    onWaiting: () => void = () => undefined,
+  ) {
+    this.#onWaiting = onWaiting;
     this.name = options.name;
     this.#options = options;
     this.#events = events;
@@ -103,9 +197,29 @@ export class TargetHealth {
     return this.#state.phase === 'left out' ? this.#state.cause : undefined;
   }
 
-  /** The oldest request that waits for a head. */
-  get oldest(): Waiting | undefined {
-    return this.#first;
+  get hasWaiting(): boolean {
+    return this.#first !== undefined;
+  }
+
+  /** Calls `onOverdue` of those that have waited for longer than nearly all requests. */
+  review(now: MonotonicMs): void {
+    const overdueMs = Math.max(MIN_OVERDUE_MS, this.headMs.value ?? UNKNOWN_OVERDUE_MS);
+    for (let one = this.#first; one !== undefined && msBetween(one.since, now) > overdueMs; ) {
+      const { after } = one; // it may leave the list
+      if (!one.isReviewed) one.isReviewed = one.onOverdue(now);
+      one = after;
+    }
+  }
+
+  /**
+   * Part of its weight that a server gets, from a tenth to all of it, while it is used again.
+   *
+   * @param slowStartMs - Time until it gets all.
+   */
+  shareAt(now: MonotonicMs, slowStartMs: number): number {
+    if (this.#state.since === LONG_AGO) return 1;
+    const elapsed = msBetween(this.#state.since, now);
+    return elapsed >= slowStartMs ? 1 : Math.max(MIN_SHARE, elapsed / slowStartMs);
   }
 
   /** Sends a probe now, if it is one that is probed and none is on its way. */
@@ -114,7 +228,7 @@ export class TargetHealth {
   }
 
   /** Returns for how long a heartbeat has been waiting; `undefined` for a target that gets none. */
-  probeWaitedMs(now: MonotonicMs): number | undefined {
+  heartbeatMs(now: MonotonicMs): number | undefined {
     return this.#options.probing?.begins === 'at-once' ? this.#prober?.waitedMs(now) : undefined;
   }
 
@@ -128,6 +242,7 @@ export class TargetHealth {
     if (this.#last === undefined) this.#first = one;
     else this.#last.after = one;
     this.#last = one;
+    this.#onWaiting();
   }
 
   /** The request waits no more. Idempotent. */
@@ -142,12 +257,57 @@ export class TargetHealth {
     one.after = undefined;
   }
 
-  /** A request was answered by the target itself, whatever it said. */
-  succeeded(now: MonotonicMs): void {
+  /**
+   * A request was answered by the target itself.
+   *
+   * @param isError - Whether the response says that the server failed.
+   */
+  succeeded(now: MonotonicMs, isError = false): void {
     const state = this.#state;
-    if (state.phase === 'healthy') state.failuresInARow = 0;
-    // What only came late, or was in flight when the listener closed, says nothing about the next request.
-    else if (!FOUND_BY_PROBES.has(state.cause)) this.#readmit(now);
+    if (state.phase === 'healthy') {
+      state.failuresInARow = 0;
+      this.#slowInARow = 0;
+      if (this.#options.siblings !== undefined) this.#responded(isError, now);
+      return;
+    }
+    const isRefuted =
+      ENDED_BY_ANSWERS.has(state.cause) || (this.#prober === undefined && !FOUND_BY_PROBES.has(state.cause));
+    if (!isError && isRefuted) this.#readmit(now);
+  }
+
+  /** A body broke off, after a head that was noted as an answer. */
+  brokeOff(now: MonotonicMs): void {
+    if (this.#options.siblings === undefined || this.isLeftOut) return;
+    this.#responses.takeBack(now);
+    this.#responded(true, now);
+  }
+
+  /** Another server has answered a request that still waits here. */
+  wasSlow(now: MonotonicMs): void {
+    if (++this.#slowInARow >= SLOW_IN_A_ROW && this.#hasBetter()) this.leaveOut('slow', now);
+  }
+
+  /** A 503 asks for a pause. */
+  asksForPause(ms: number, now: MonotonicMs): void {
+    if (this.isLeftOut || !this.#hasBetter()) return;
+    this.leaveOut('retry_after', now);
+    if (this.#state.phase === 'left out') this.#state.until = later(now, Math.min(ms, MAX_RETRY_AFTER_MS));
+  }
+
+  #responded(isError: boolean, now: MonotonicMs): void {
+    this.#responses.add(isError, now);
+    if (!isError) return;
+    const share = this.#responses.errorShare(now, MIN_ERRORS);
+    if (share >= 0.5 && this.#hasBetter(share, now)) this.leaveOut('errors', now);
+  }
+
+  /** Returns whether another server is used, of whose responses less than half as many are errors. */
+  #hasBetter(share?: number, now?: MonotonicMs): boolean {
+    for (const other of this.#options.siblings?.() ?? []) {
+      if (other === this || other.isLeftOut) continue;
+      if (share === undefined || now === undefined || other.#responses.errorShare(now) < share / 2) return true;
+    }
+    return false;
   }
 
   /** A request failed through the target's fault. */
@@ -156,6 +316,7 @@ export class TargetHealth {
     // Sent before the target was left out: it tells nothing new, and must not prolong the pause.
     if (state.phase === 'left out') return;
     state.failuresInARow++;
+    if (this.#options.siblings !== undefined) this.#responded(true, now);
     if (state.failuresInARow >= this.#options.failures) this.leaveOut('failures', now);
   }
 
@@ -169,7 +330,7 @@ export class TargetHealth {
     this.#badProbes = 0;
     this.#events()?.leftOut(this.name, cause, detail);
     if (this.#options.probing?.begins === 'left-out') this.#prober?.start();
-    if (cause === 'silent') this.#moveWaiting();
+    if (cause === 'silent' || cause === 'slow') this.#moveWaiting();
   }
 
   /** Ends the probes. */
@@ -182,6 +343,8 @@ export class TargetHealth {
     if (state.phase === 'healthy') return;
     this.#state = { phase: 'healthy', since: now, failuresInARow: 0 };
     this.#badProbes = 0;
+    this.#slowInARow = 0;
+    this.#responses.clear();
     this.#events()?.readmitted(this.name, state.cause, msBetween(state.since, now));
     if (this.#options.probing?.begins === 'left-out') this.#prober?.stop();
   }

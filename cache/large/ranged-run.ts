@@ -3,11 +3,12 @@
  * @module
  */
 import { HttpError } from '../../http/errors.ts';
+import { contentLength } from '../../http/fields/content-length.ts';
 import { fieldValue, withoutFields } from '../../http/fields/headers.ts';
 import { type ByteRange, parseContentRange } from '../../http/fields/range.ts';
 import type { Flow, ResponseHead, ResponseSink } from '../../http/message.ts';
 import type { CacheRequest, Engine } from '../exchange.ts';
-import { contentLength, FillDecision } from '../fill-decision.ts';
+import { FillDecision } from '../fill-decision.ts';
 import { NO_REQUEST_DIRECTIVES } from '../policy/directives.ts';
 import type { StoreRefusal } from '../policy/refusals.ts';
 import { isOriginError } from '../policy/status.ts';

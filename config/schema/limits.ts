@@ -77,9 +77,9 @@ export const limitsSchema = z.strictObject({
     description:
       'Interval of heartbeats to each other node, longer where there are more than a dozen; see [health](health.md).',
   }),
-  heartbeat_timeout: timeout
-    .prefault('600ms')
-    .meta({ description: 'Time limit for the answer to a heartbeat; then the node is left out until it answers again.' }),
+  heartbeat_timeout: timeout.prefault('600ms').meta({
+    description: 'Time limit for the answer to a heartbeat; then the node is left out until it answers again.',
+  }),
   hot_after: z.number().int().min(1).max(1_000_000).default(16).meta({
     description: 'Requests for a key within ten seconds after which an edge that does not own it stores a copy.',
   }),

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { PORT } from '../scalars.ts';
-import { size, timeout } from '../units.ts';
+import { duration, size, timeout } from '../units.ts';
 import { checkSchema } from './check.ts';
 import { weight } from './weight.ts';
 
@@ -23,6 +23,10 @@ export const originSchema = z.strictObject({
             description: 'Scheme, host and port of one origin server.',
           }),
         weight: weight.meta({ description: 'Share of requests relative to the other servers.' }),
+        backup: z.boolean().default(false).meta({
+          description:
+            'Asked only when no server without `backup` answers, or answers without a status of `failover_on`.',
+        }),
       }),
     )
     .min(1)
@@ -31,6 +35,20 @@ export const originSchema = z.strictObject({
   check: checkSchema.optional().meta({
     description:
       'Check of each server, where there are several; see [health](health.md). Absent: a server that fails is left out until it answers the request again that it failed at last.',
+  }),
+  failover_on: z
+    .array(z.number().int().min(400).max(599))
+    .max(100)
+    .default([502, 503, 504])
+    .meta({
+      title: 'a list of statuses',
+      examples: [[500, 502, 503, 504]],
+      description:
+        'Statuses after which a request that may be repeated goes to the next server, as it does after a failed connection; the response of the last one is passed on.',
+    }),
+  slow_start: duration.prefault('10s').meta({
+    description:
+      'Time in which a server’s share of the requests grows from a tenth to all of its `weight`, after it was left out; 0s: at once.',
   }),
   host_header: z
     .string()

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { fileName, LABEL, nodeName, PORT } from '../scalars.ts';
-import { duration, positiveSize, size } from '../units.ts';
+import { duration, positiveSize, size, timeout } from '../units.ts';
 import { cookiePattern, SCRIPT_COOKIES } from './cookie.ts';
 import { fieldName, headerChangesSchema, requestChangesSchema } from './field.ts';
 import { keySchema } from './key.ts';

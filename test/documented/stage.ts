@@ -88,7 +88,7 @@ function onLoopback(region: RegionConfig, originUrl: string, isBehindProxy: bool
     trusted_proxies: isBehindProxy ? [...region.trusted_proxies, PROXY_ADDRESS] : region.trusted_proxies,
     sites: region.sites.map((site) => ({
       ...site,
-      origin: { ...site.origin, servers: [{ url: originUrl, weight: 1 }] },
+      origin: { ...site.origin, servers: [{ url: originUrl, weight: 1, backup: false }] },
     })),
   };
 }

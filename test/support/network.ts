@@ -27,6 +27,8 @@ type SiteInput = z.input<typeof siteSchema>;
 
 export interface NetworkOptions {
   readonly origin: string | readonly string[];
+  /** Its servers with other keys than their URL; by default `origin`. */
+  readonly servers?: NonNullable<SiteInput['origin']>['servers'];
   /** Keys of the site beside its name, hosts and servers. */
   readonly site?: Partial<Omit<SiteInput, 'origin'>>;
   /** Keys of `origin` beside its servers. */
@@ -144,7 +146,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 
 function configsOf(options: NetworkOptions): RegionConfig[] {
   const { origin, access, site, rules = [], limits = {}, memory = '32MiB', trustedProxies = [] } = options;
-  const servers = (typeof origin === 'string' ? [origin] : origin).map((url) => ({ url }));
+  const servers = options.servers ?? (typeof origin === 'string' ? [origin] : origin).map((url) => ({ url }));
   const parsedSite = siteSchema.parse({
     name: 'site',
     hosts: [HOST],

@@ -46,6 +46,8 @@ test('each change is reported once', async (t) => {
   const events: HealthEvents = {
     leftOut: (target, cause) => seen.push(`${target} left out: ${cause}`),
     readmitted: (target, cause, afterMs) => seen.push(`${target} after ${afterMs} ms of ${cause}`),
+    hedged: () => undefined,
+    retried: () => undefined,
   };
   const health = new TargetHealth(OPTIONS, () => events);
   for (let i = 0; i < 5; i++) health.failed(at(i));
@@ -68,7 +70,15 @@ test('property: those that wait are moved once, in order, when the target falls 
       let id = 0;
       for (const step of history) {
         if (step === 'begin') {
-          const one: Request = { id: id++, since: at(id), onSilence: () => void moved.push(one.id), before: undefined, after: undefined };
+          const one: Request = {
+            id: id++,
+            since: at(id),
+            onSilence: () => void moved.push(one.id),
+            onOverdue: () => true,
+            isReviewed: false,
+            before: undefined,
+            after: undefined,
+          };
           waiting.push(one);
           health.waits(one);
         } else {
