@@ -32,9 +32,23 @@ export interface ProberOptions {
 }
 
 /**
- * A timer that fires this much later than it should shows that this process stood still: the answer may be there, unread.
+ * The time limit is waited for in so many steps. One that ends late shows that this process has too much to do, or stood
+ * still: the answer may be there, unread. It does not count.
  */
-const OWN_STALL_MS = 100;
+const STEPS = 6;
+
+/** A step is late if it takes this many times its length. */
+const LATE = 1.5;
+
+/** Late steps, at most: a process that is always late has to call a target silent at some time. */
+const MAX_LATE_STEPS = 24;
+
+/** Steps of a time limit that are left. */
+interface Patience {
+  readonly stepMs: number;
+  readonly left: number;
+  readonly lateLeft: number;
+}
 
 export class Prober {
   readonly #options: ProberOptions;
@@ -85,8 +99,7 @@ export class Prober {
   #send(): void {
     const sentAt = monotonicNow();
     this.#sentAt = sentAt;
-    const timeoutMs = this.#options.timeoutMs();
-    this.#wait(timeoutMs, sentAt, timeoutMs);
+    this.#wait(sentAt, { stepMs: this.#options.timeoutMs() / STEPS, left: STEPS, lateLeft: MAX_LATE_STEPS });
     const giveUp = this.#options.probe((isGood, detail) => {
       if (this.#sentAt === sentAt) this.#finish(isGood ? 'answered' : 'failed', detail);
     });
@@ -94,17 +107,18 @@ export class Prober {
     else giveUp();
   }
 
-  #wait(ms: number, sentAt: MonotonicMs, dueMs: number): void {
+  #wait(sentAt: MonotonicMs, { stepMs, left, lateLeft }: Patience): void {
+    const begun = monotonicNow();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       // What has arrived meanwhile is read in between.
       setImmediate(() => {
         if (this.#sentAt !== sentAt) return;
-        const lateMs = msBetween(sentAt, monotonicNow()) - dueMs;
-        if (lateMs > OWN_STALL_MS) this.#wait(OWN_STALL_MS, sentAt, dueMs + lateMs + OWN_STALL_MS);
-        else this.#finish('silent', undefined);
+        const isLate = msBetween(begun, monotonicNow()) > stepMs * LATE && lateLeft > 0;
+        if (!isLate && left === 1) this.#finish('silent', undefined);
+        else this.#wait(sentAt, { stepMs, left: isLate ? left : left - 1, lateLeft: isLate ? lateLeft - 1 : lateLeft });
       });
-    }, ms).unref();
+    }, stepMs).unref();
   }
 
   #finish(result: ProbeResult, detail: string | undefined): void {

@@ -4,7 +4,7 @@
  * @module
  */
 import { Budget } from '../lib/budget.ts';
-import { monotonicNow } from '../lib/clock.ts';
+import { LONG_AGO, monotonicNow, msBetween } from '../lib/clock.ts';
 import { type HealthEvents, TargetHealth, type TargetHealthOptions } from './target-health.ts';
 
 /** Retries: a fifth of the requests, and so many at once when a server dies under them. */
@@ -16,6 +16,12 @@ const HEDGES = { share: 0.02, burst: 10 };
 /** Interval at which requests that wait are looked at. */
 const REVIEW_MS = 25;
 
+/** A review that comes this late shows that this process has too much to do: it may be what is slow. */
+const LATE_MS = 25;
+
+/** Reviews in time, one after another, before a target is called slow. */
+const IN_TIME = 4;
+
 export class Targets {
   readonly #all = new Set<TargetHealth>();
   readonly #events = (): HealthEvents | undefined => this.events;
@@ -24,6 +30,8 @@ export class Targets {
   readonly retries: Budget = new Budget(RETRIES);
   readonly hedges: Budget = new Budget(HEDGES);
   #reviews: NodeJS.Timeout | undefined;
+  #reviewedAt = LONG_AGO;
+  #inTime = 0;
 
   add(options: TargetHealthOptions): TargetHealth {
     const health = new TargetHealth(options, this.#events, this.#onWaiting);
@@ -47,11 +55,14 @@ export class Targets {
 
   readonly #review = (): void => {
     const now = monotonicNow();
+    const isLate = msBetween(this.#reviewedAt, now) > REVIEW_MS + LATE_MS;
+    this.#reviewedAt = now;
+    this.#inTime = isLate ? 0 : this.#inTime + 1;
     let waits = false;
     for (const health of this.#all) {
       if (!health.hasWaiting) continue;
       waits = true;
-      health.review(now);
+      if (this.#inTime >= IN_TIME) health.review(now);
     }
     if (waits) return;
     clearInterval(this.#reviews);

@@ -38,13 +38,13 @@ test('a wall clock that is set back by an hour does not keep a breaker open for 
   });
   const wellServer = await startOrigin(text('healthy'));
   const restarted = await startOrigin((_request, response) => response.destroy());
-  const pool = poolOf([restarted.url, wellServer.url]);
+  const pool = poolOf([restarted.url, wellServer.url], { slow_start: '0s' });
   for (let i = 0; i < 8; i++) t.equal(await get(pool, `/${i}`), 'healthy');
   const failed = restarted.requests.length;
   t.ok(failed >= 3);
   restarted.script = text('restarted');
   setBackMs = 3_600_000;
-  await sleep(1_200); // the first pause is a second
+  await sleep(1_500); // the first pause is a second, and then it is tried
   const bodies = new Set<string>();
   for (let i = 0; i < 4; i++) bodies.add(await get(pool, `/later/${i}`));
   t.strictSame([...bodies].sort(), ['healthy', 'restarted']);
