@@ -1,6 +1,6 @@
 /**
- * Probes of origin servers: the check that the config asks for; or, for a server that was left out, the last safe request
- * that it was sent, without what was the visitor's own.
+ * Probes of origin servers: the check that the config asks for; or, for a server that was left out, the last safe
+ * request that it was sent, without what was the visitor's own.
  * @module
  */
 import { connect } from 'node:net';

@@ -1,7 +1,7 @@
 /**
- * Asks one target after the other until one answers (promise P4), and a second one beside a target that takes longer than
- * nearly always. Which failures let the next one try, and which requests may be tried again, is decided here and nowhere
- * else.
+ * Asks one target after the other until one answers (promise P4), and a second one beside a target that takes longer
+ * than nearly always. Which failures let the next one try, and which requests may be tried again, is decided here and
+ * nowhere else.
  * @module
  */
 import type { Duplex } from 'node:stream';
@@ -67,8 +67,11 @@ interface Context {
 /** Continuations of one body. */
 const MAX_CONTINUATIONS = 3;
 
-/** A heartbeat that has waited for this long shows that the node is late, and not only what it asks. */
-const LATE_HEARTBEAT_MS = 50;
+/**
+ * A heartbeat that has waited for this long shows that the node is late, and not only what it asks: a request to
+ * another node may be one more to the origin.
+ */
+const LATE_HEARTBEAT_MS = 150;
 
 class Attempts implements Flow {
   readonly request: UpstreamRequest;
@@ -390,7 +393,7 @@ class Attempt implements ResponseSink, Waiting {
     else attempts.next(error);
   }
 
-  /** What is missing of the response. */
+  /** Returns what is missing of the response. */
   #rest(): Continuable | undefined {
     if (!this.#hasHead) return this.continues;
     const received = this.flow?.bytes;

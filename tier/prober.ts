@@ -8,7 +8,7 @@ import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 /** Result of a probe. */
 export type ProbeResult =
   | 'answered'
-  /** Nothing came within the time limit. */
+  /** No response within the time limit. */
   | 'silent'
   /** It was refused, reset, or answered badly. */
   | 'failed';
@@ -32,8 +32,8 @@ export interface ProberOptions {
 }
 
 /**
- * The time limit is waited for in so many steps. One that ends late shows that this process has too much to do, or stood
- * still: the answer may be there, unread. It does not count.
+ * The time limit is waited for in so many steps. One that ends late shows that this process has too much to do, or
+ * stood still: the answer may be there, unread. It does not count.
  */
 const STEPS = 6;
 
@@ -108,13 +108,13 @@ export class Prober {
   }
 
   #wait(sentAt: MonotonicMs, { stepMs, left, lateLeft }: Patience): void {
-    const begun = monotonicNow();
+    const startedAt = monotonicNow();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       // What has arrived meanwhile is read in between.
       setImmediate(() => {
         if (this.#sentAt !== sentAt) return;
-        const isLate = msBetween(begun, monotonicNow()) > stepMs * LATE && lateLeft > 0;
+        const isLate = msBetween(startedAt, monotonicNow()) > stepMs * LATE && lateLeft > 0;
         if (!isLate && left === 1) this.#finish('silent', undefined);
         else this.#wait(sentAt, { stepMs, left: isLate ? left : left - 1, lateLeft: isLate ? lateLeft - 1 : lateLeft });
       });

@@ -356,7 +356,10 @@ export class TargetHealth {
     for (const one of waiting) one.onSilence();
   }
 
-  /** A target that is probed only while it is left out is probed at the end of its pause. A failed probe is repeated at once. */
+  /**
+   * A target that is probed only while it is left out is probed at the end of its pause. A failed probe is repeated at
+   * once.
+   */
   #probeInMs({ begins, intervalMs }: ProbingOptions): number {
     const state = this.#state;
     if (state.phase === 'healthy') return this.#badProbes > 0 ? 0 : intervalMs();

@@ -1,5 +1,5 @@
 /**
- * The targets of a node: their health, whoever is told of its changes, the budgets for retries and hedges, and the review
+ * The targets of a node: their health, the receiver of its changes, the budgets for retries and hedges, and the review
  * of requests that wait.
  * @module
  */
@@ -17,7 +17,7 @@ const HEDGES = { share: 0.02, burst: 10 };
 const REVIEW_MS = 25;
 
 /** A review that comes this late shows that this process has too much to do: it may be what is slow. */
-const LATE_MS = 25;
+const LATE_MS = 15;
 
 /** Reviews in time, one after another, before a target is called slow. */
 const IN_TIME = 4;

@@ -1,4 +1,7 @@
-/** Origin servers that fail while their twins are well: visitors see nothing of it, and they get no more requests (promise P4). */
+/**
+ * Origin servers that fail while their twins are well: visitors see nothing of it, and the servers get no more requests
+ * (promise P4).
+ */
 import type { ServerResponse } from 'node:http';
 import { type Test, test } from 'tap';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';

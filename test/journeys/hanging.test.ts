@@ -1,4 +1,7 @@
-/** What hangs instead of dying: nobody waits for it for longer than a moment, and nobody's request finds out (promise P4). */
+/**
+ * Nodes and servers that hang instead of dying: no request waits for them for longer than a moment, and none is the
+ * trial (promise P4).
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
@@ -64,7 +67,7 @@ async function untilUp({ network, asker, target }: Hanging, value: number): Prom
 }
 
 for (const [what, start] of Object.entries(CASES)) {
-  test(`${what} hangs: it is left out within a second, and nobody waits for longer`, async (t) => {
+  test(`${what} hangs: it is left out within a second, and no request waits for longer`, async (t) => {
     const hanging = await start(t);
     const { network, relay, asker, target, path } = hanging;
     let keys = 0;

@@ -1,4 +1,6 @@
-/** A stored response that may stand in for its origin does so within `stale_after`, whether the origin fails or hangs. */
+/**
+ * A stored response that may stand in for its origin does so within `stale_after`, whether the origin fails or hangs.
+ */
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';
 import { startOrigin, text } from '../support/origin.ts';

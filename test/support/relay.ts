@@ -21,7 +21,7 @@ export interface Relay {
 
 export async function startRelay(target = ''): Promise<Relay> {
   const sockets = new Set<Socket>();
-  /** What begins to pass on when the relay goes on. */
+  /** Connections that wait until the relay goes on. */
   const accepted = new Set<() => void>();
   let isHung = false;
   let connections = 0;
