@@ -2,10 +2,10 @@
  * A stored response that may stand in for its origin does so within `stale_after`, whether the origin fails or hangs.
  */
 import { test } from 'tap';
-import { startNetwork } from '../support/network.ts';
-import { startOrigin, text } from '../support/origin.ts';
-import { startRelay } from '../support/relay.ts';
-import { ask } from '../support/visitor.ts';
+import { startNetwork } from '../../support/network.ts';
+import { startOrigin, text } from '../../support/origin.ts';
+import { startRelay } from '../../support/relay.ts';
+import { ask } from '../../support/visitor.ts';
 
 const STALE_AT_ONCE = { 'Cache-Control': 'max-age=0, stale-if-error=600', ETag: '"1"' };
 
