@@ -2,6 +2,7 @@
  * The list of subcommands, for dispatch, help and docs/cli.md.
  * @module
  */
+import { audit } from './audit.ts';
 import { ca } from './ca.ts';
 import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   token,
   status,
   control,
+  audit,
   ca,
   where,
   completionCommand(() => COMMANDS),

@@ -8,6 +8,7 @@ import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
+import { commandEntry } from '../control/audit-outbox.ts';
 import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
 import { openStore } from '../control/store/open-store.ts';
 import { SqliteTokens } from '../control/store/sqlite-tokens.ts';
@@ -90,13 +91,16 @@ async function create(tokens: Tokens, region: RegionConfig, options: CreateOptio
   if (!NAME.test(name)) {
     throw new UsageError(`--name: ${quote(name)} cannot be one`, 'Use up to 100 letters, digits, spaces and _.@+-');
   }
-  const made = await tokens.create({
-    name,
-    sites: sitesOf(options, region),
-    kinds: kindsOf(options.kind),
-    read,
-    expires: options.expires === undefined ? undefined : wallNow() + lifetimeMs(options.expires),
-  });
+  const made = await tokens.create(
+    {
+      name,
+      sites: sitesOf(options, region),
+      kinds: kindsOf(options.kind),
+      read,
+      expires: options.expires === undefined ? undefined : wallNow() + lifetimeMs(options.expires),
+    },
+    (token) => commandEntry('create token', shown(token)),
+  );
   if (json) print(JSON.stringify({ ...shown(made.token), token: made.text }));
   else {
     print(made.text);
@@ -115,7 +119,7 @@ async function list(tokens: Tokens, json: boolean): Promise<number> {
 
 async function revoke(tokens: Tokens, id: string | undefined): Promise<number> {
   if (id === undefined) throw new UsageError('no token is named', 'Name its id, as list shows it.');
-  if (!(await tokens.revoke(id))) throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
+  if (!(await tokens.revoke(id, commandEntry('revoke token', { id })))) throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
   print(`${id} is revoked`);
   return 0;
 }

@@ -2,6 +2,8 @@
  * The address of the audit log, as a table like that of purges (routes.ts).
  * @module
  */
+import { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { AuditLog } from './audit.ts';
 import { ApiError } from './errors.ts';
@@ -29,7 +31,9 @@ const pageSchema = z
         z.looseObject({
           time: z.iso.datetime().meta({ description: 'When it was written, by the clock of the control node.' }),
           node: z.string().meta({ description: 'Name of the control node.' }),
-          action: z.string().meta({ description: '`purge`, `drain`, `undrain`, `authenticate`.' }),
+          action: z.string().meta({
+            description: '`purge`, `drain`, `undrain`, `authenticate`, `create token`, `revoke token`, `migrate`, `sign`.',
+          }),
           result: z.string().meta({ description: '`ok`, or the code of the error.' }),
         }),
       )
@@ -38,8 +42,37 @@ const pageSchema = z
   })
   .meta({ id: 'AuditPage', title: 'AuditPage' });
 
+const EXPORT_TYPE = 'application/x-ndjson';
+/** c2sp.org/tlog-tiles, "Checkpoints": "with Content-Type: text/plain; charset=utf-8". */
+const CHECKPOINT_TYPE = 'text/plain; charset=utf-8';
+
 export function auditRoutes(audit: AuditLog): Route[] {
   return [
+    {
+      method: 'GET',
+      path: '/v1/audit/checkpoint',
+      summary: 'The newest signed checkpoint of the audit log (c2sp.org/tlog-checkpoint), to be kept elsewhere.',
+      token: true,
+      responses: { 200: { description: 'A signed note.', contentType: CHECKPOINT_TYPE }, ...REFUSALS, 503: PROBLEM },
+      async handle({ caller, ip }, reply) {
+        checkReader(caller);
+        const checkpoint = await audit.checkpoint(ip);
+        if (checkpoint === undefined) throw new ApiError('audit_unsigned');
+        return reply.header('content-type', CHECKPOINT_TYPE).header('cache-control', 'no-store').send(checkpoint);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/audit/export',
+      summary: 'The audit log from its oldest entry on, as `seawall audit verify` reads it.',
+      token: true,
+      responses: { 200: { description: 'Lines of JSON.', contentType: EXPORT_TYPE }, ...REFUSALS, 503: PROBLEM },
+      async handle({ caller }, reply) {
+        checkReader(caller);
+        const lines = Readable.from(audit.export(), { objectMode: false });
+        return reply.header('content-type', EXPORT_TYPE).header('cache-control', 'no-store').send(lines);
+      },
+    },
     {
       method: 'GET',
       path: '/v1/audit',
@@ -47,12 +80,8 @@ export function auditRoutes(audit: AuditLog): Route[] {
       token: true,
       query: querySchema,
       responses: { 200: { description: 'A page.', schema: pageSchema }, 400: PROBLEM, ...REFUSALS, 503: PROBLEM },
-      async handle({ caller: { token }, query }) {
-        if (!token.read || !maySite(token, ALL_SITES)) {
-          throw new ApiError('forbidden', {
-            detail: 'This token may not read the audit log; use one that was made with --all-sites --read.',
-          });
-        }
+      async handle({ caller, query }) {
+        checkReader(caller);
         const { cursor, limit } = validQuery(querySchema, query);
         const rows = await audit.read(cursor, Number(limit));
         const next = rows.length < Number(limit) ? null : (rows.at(-1)?.id ?? null);
@@ -60,4 +89,12 @@ export function auditRoutes(audit: AuditLog): Route[] {
       },
     },
   ];
+}
+
+/** @throws {ApiError} `forbidden` */
+function checkReader({ token }: FastifyRequest['caller']): void {
+  if (token.read && maySite(token, ALL_SITES)) return;
+  throw new ApiError('forbidden', {
+    detail: 'This token may not read the audit log; use one that was made with --all-sites --read.',
+  });
 }

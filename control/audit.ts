@@ -3,6 +3,9 @@
  * purge is written in the transaction of its append. A single control node writes a copy to files as well.
  * @module
  */
+import { checkpointSize } from '../journal/audit/checkpoint.ts';
+import { exportLines, storedLog } from '../journal/audit/export.ts';
+import type { AuditHead } from '../journal/audit/log.ts';
 import type { AuditedJournal, AuditFields, AuditRow } from '../journal/journal.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -20,7 +23,7 @@ export interface AuditEntry {
 }
 
 export interface AuditLogOptions {
-  readonly journal: Pick<AuditedJournal, 'note' | 'notes'>;
+  readonly journal: Pick<AuditedJournal, 'note' | 'notes' | 'auditBounds' | 'sealed' | 'auditFits'>;
   /** Name of the control node, in each entry. */
   readonly node: string;
   readonly file?: Pick<AuditFile, 'write'> | undefined;
@@ -30,6 +33,7 @@ export interface AuditLogOptions {
 
 export class AuditLog {
   readonly #options: AuditLogOptions;
+  #fits = true;
 
   constructor(options: AuditLogOptions) {
     this.#options = options;
@@ -52,8 +56,19 @@ export class AuditLog {
     this.copy(timed);
   }
 
+  /** Reports that the log is not signed, once each time that it begins. */
+  #check(): void {
+    const { auditFits: fits } = this.#options.journal;
+    if (!fits && this.#fits) {
+      const fix = 'run `seawall audit verify`: it names the first entry that is not as it was';
+      this.#options.log.error({ fix }, 'the audit log does not fit its newest checkpoint: entries from now on are not signed');
+    }
+    this.#fits = fits;
+  }
+
   /** Copies an entry that is in the journal, to the file. */
   copy(entry: AuditFields): void {
+    this.#check();
     try {
       this.#options.file?.write(entry);
     } catch (error) {
@@ -68,5 +83,28 @@ export class AuditLog {
    */
   read(before: string | undefined, limit: number): Promise<readonly AuditRow[]> {
     return this.#options.journal.notes(before, limit);
+  }
+
+  /**
+   * @returns The newest signed checkpoint, of all entries. Where some are not signed yet, an entry about that is written
+   *   first, which is.
+   * @throws {JournalError} (rejects) as `journal.note`.
+   */
+  async checkpoint(address: string): Promise<string | undefined> {
+    const { journal } = this.#options;
+    const isWhole = ({ size, checkpoint }: AuditHead): boolean => size > 0 && checkpointSize(checkpoint) === size;
+    const { head } = await journal.auditBounds();
+    if (isWhole(head)) return head.checkpoint;
+    const entry = this.timed({ address, action: 'sign', result: 'ok', from: checkpointSize(head.checkpoint) ?? 0 });
+    await journal.note(entry);
+    this.copy(entry);
+    const signed = await journal.auditBounds();
+    return isWhole(signed.head) ? signed.head.checkpoint : undefined;
+  }
+
+  /** Reads the log from its first entry on, as lines of JSON (journal/audit/export.ts). */
+  async *export(): AsyncGenerator<string> {
+    const { journal } = this.#options;
+    yield* exportLines(await storedLog(journal));
   }
 }

@@ -2,8 +2,9 @@
  * Files of the control node that outlive the process.
  *
  *     journal.sqlite    the journal with its idempotency keys (journal/embedded.ts); one process has it open
- *     control.sqlite    tokens; `seawall token` opens it beside the control node
+ *     control.sqlite    tokens, and entries that wait for the audit log; commands open it beside the control node
  *     drains.json       which regions are drained by a call (drains.ts)
+ *     audit.key         signs the audit log (audit-key.ts)
  *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
  * @module
  */
@@ -18,6 +19,7 @@ import type { RegionConfig } from '../config/schema.ts';
 export type ControlConfig = NonNullable<RegionConfig['control']>;
 
 export interface DataFolder {
+  readonly folder: string;
   readonly journal: string;
   readonly database: string;
   readonly audit: string;
@@ -26,7 +28,7 @@ export interface DataFolder {
 
 /** Names of what is kept here, and of what SQLite keeps beside its files. */
 const OWN_FILE =
-  /^(?:(?:journal|control)\.sqlite(?:-wal|-shm|-journal)?|drains\.json(?:\.\w+)?|audit\.jsonl(?:\.\d+)?)$/;
+  /^(?:(?:journal|control)\.sqlite(?:-wal|-shm|-journal)?|drains\.json(?:\.\w+)?|audit\.key|audit\.jsonl(?:\.\d+)?)$/;
 
 const FOR_OTHERS = 0o077;
 const WRITABLE_FOR_OTHERS = 0o022;
@@ -48,6 +50,7 @@ export function openDataFolder(file: string, control: Pick<ControlConfig, 'data'
   }
   closeToOthers(file, folder);
   return {
+    folder,
     journal: join(folder, 'journal.sqlite'),
     database: join(folder, 'control.sqlite'),
     audit: join(folder, 'audit.jsonl'),
@@ -86,7 +89,7 @@ export function dataProblem(
 }
 
 const APPLICATION_ID = 0x5357_434f; // "SWCO"
-const VERSION = 1;
+const VERSION = 2;
 
 const SCHEMA = `
 CREATE TABLE token (
@@ -94,6 +97,9 @@ CREATE TABLE token (
   read INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, revoked INTEGER
 ) STRICT;
 `;
+
+/** New in version 2: a file of version 1 gets it when it is opened. */
+const OUTBOX = 'CREATE TABLE audit_waiting (id TEXT PRIMARY KEY, entry TEXT NOT NULL) STRICT;';
 
 /** Another process may be writing: a token is being made, or used. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -106,8 +112,9 @@ export function openControlDatabase(file: string): DatabaseSync {
     const id = pragma(db, 'application_id');
     const version = pragma(db, 'user_version');
     const isNew = id === 0 && Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']) === 0;
-    if (isNew) db.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
+    if (isNew) db.exec(`${SCHEMA} ${OUTBOX} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
     else if (id !== APPLICATION_ID) throw new Error(`${file} is not a database of Seawall's control node`);
+    else if (version === 1) db.exec(`${OUTBOX} PRAGMA user_version = ${VERSION}`);
     else if (version !== VERSION) throw new Error(`${file} is of version ${version}; known is ${VERSION}`);
     db.exec('COMMIT');
     return db;

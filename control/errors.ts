@@ -32,6 +32,10 @@ export const API_ERRORS = {
     status: 503,
     title: 'It is not known whether the purge is in the journal. Repeat it: with an Idempotency-Key it is made once.',
   },
+  audit_unsigned: {
+    status: 503,
+    title: 'The audit log does not fit its newest checkpoint, and is not signed: `seawall audit verify` tells more.',
+  },
   journal_unreachable: { status: 503, title: 'The journal cannot be read at the moment; nothing was purged.' },
 } as const satisfies Readonly<Record<string, { status: number; title: string }>>;
 

@@ -15,6 +15,8 @@ import type { Selector } from './selectors.ts';
 export interface Observed {
   readonly journal: () => JournalState;
   readonly isWritable: () => boolean;
+  /** False while the audit log is not signed. */
+  readonly auditFits: () => boolean;
   readonly nodes: () => readonly NodeProgress[];
 }
 
@@ -25,7 +27,7 @@ export class ControlMetrics {
   readonly #refusals: Counter<'code' | 'dialect'>;
   readonly #everywhere: Histogram;
 
-  constructor(node: string, { journal, isWritable, nodes }: Observed) {
+  constructor(node: string, { journal, isWritable, auditFits, nodes }: Observed) {
     const registry = nodeRegistry(node, 'control');
     this.registry = registry;
     this.#purges = counter(registry, 'seawall_purges_total');
@@ -35,6 +37,7 @@ export class ControlMetrics {
     gauge(registry, 'seawall_journal_newest', () => journal().newest);
     gauge(registry, 'seawall_journal_floor', () => journal().floor);
     gauge(registry, 'seawall_journal_writable', () => (isWritable() ? 1 : 0));
+    gauge(registry, 'seawall_audit_log_signed', () => (auditFits() ? 1 : 0));
     const perNode = (read: (node: NodeProgress) => number) => () =>
       nodes().map((node) => [{ region: node.region, member: node.name, member_role: node.role }, read(node)] as const);
     gauges(

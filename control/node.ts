@@ -19,6 +19,8 @@ import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AuditLog } from './audit.ts';
 import { AuditFile } from './audit-file.ts';
+import { auditSealing } from './audit-key.ts';
+import { emptyRegularly } from './audit-outbox.ts';
 import { auditRoutes } from './audit-routes.ts';
 import { compactRegularly } from './compaction.ts';
 import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
@@ -120,6 +122,18 @@ export async function startControl({
   });
   const { journal } = stores;
   const audit = new AuditLog({ journal, node: control.name, file: stores.auditFile, now: wallNow, log });
+  await components.start(
+    'audit outbox',
+    () =>
+      emptyRegularly({
+        outbox: stores.outbox,
+        journal,
+        node: control.name,
+        appended: (entry) => audit.copy(entry),
+        log,
+      }),
+    { close: (stop) => stop() },
+  );
   const probe = await components.start('probe', createProbe);
   const dryRun = await components.start('dry runs', () => createDryRun(control.name));
   const progress: Progress = await components.start(
@@ -143,6 +157,7 @@ export async function startControl({
   const metrics = new ControlMetrics(control.name, {
     journal: () => journal.state(),
     isWritable: () => journal.isWritable,
+    auditFits: () => journal.auditFits,
     nodes: () => progress.nodes(),
   });
   const purges = new Purges({
@@ -256,7 +271,7 @@ interface Stores extends ControlStore {
 
 /** @throws {ConfigError} (rejects) */
 async function openStores(region: RegionConfig, control: ControlConfig): Promise<Stores> {
-  const store = await openStore(region, control);
+  const store = await openStore(region, control, auditSealing(region, control));
   if (control.journal !== undefined) return { ...store, auditFile: undefined, close: () => store.close() };
   try {
     const auditFile = new AuditFile(openDataFolder(region.file, control).audit, auditBounds(control));

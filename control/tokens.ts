@@ -14,6 +14,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EpochMs } from '../lib/clock.ts';
+import type { Waiting } from './audit-outbox.ts';
 
 /** Selector kinds that a token may purge, as in its request; `everything` means a whole site. */
 export const SCOPE_KINDS = ['url', 'tag', 'prefix', 'host', 'everything'] as const;
@@ -58,12 +59,13 @@ export interface StoredToken extends Token {
 
 /** Store of tokens. Each call sees what any process has written before it. */
 export interface TokenStore {
-  add(token: StoredToken): Promise<void>;
+  /** @param audit - Entry for the audit log, written in the same transaction. */
+  add(token: StoredToken, audit?: Waiting): Promise<void>;
   find(id: string): Promise<StoredToken | undefined>;
   /** @returns All of them, in any order. */
   list(): Promise<readonly StoredToken[]>;
-  /** @returns Whether there was one that was not revoked yet. */
-  revoke(id: string, at: EpochMs): Promise<boolean>;
+  /** @returns Whether there was one that was not revoked yet; `audit` is written with that. */
+  revoke(id: string, at: EpochMs, audit?: Waiting): Promise<boolean>;
 }
 
 const FORM = /^swt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
@@ -91,10 +93,16 @@ export class Tokens {
     this.#now = now;
   }
 
-  /** @returns The token, and its text, which is not stored. */
-  async create(wanted: NewToken): Promise<{ token: Token; text: string }> {
+  /**
+   * @param audited - Entry for the audit log.
+   * @returns The token, and its text, which is not stored.
+   */
+  async create(
+    wanted: NewToken,
+    audited?: (token: Token) => Waiting,
+  ): Promise<{ token: Token; text: string }> {
     const { stored, text } = newToken(wanted, this.#now());
-    await this.#store.add(stored);
+    await this.#store.add(stored, audited?.(withoutHash(stored)));
     return { token: withoutHash(stored), text };
   }
 
@@ -105,8 +113,8 @@ export class Tokens {
   }
 
   /** @returns Whether there was one to revoke. */
-  revoke(id: string): Promise<boolean> {
-    return this.#store.revoke(id, this.#now());
+  revoke(id: string, audit?: Waiting): Promise<boolean> {
+    return this.#store.revoke(id, this.#now(), audit);
   }
 
   /** @returns The token that this is the text of, unless it is wrong, expired or revoked. */

@@ -5,9 +5,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type Database, markMoved, openJournalFile, readTerms } from './embedded-file.ts';
+import type { SealedEntry } from './audit/log.ts';
+import { type Database, markMoved, openJournalFile, readAuditBounds, readTerms, sealedEntries } from './embedded-file.ts';
 import { JournalError } from './errors.ts';
-import type { JournalRecord, SelectorKind, Term } from './journal.ts';
+import type { AuditBounds, JournalRecord, SelectorKind, Term } from './journal.ts';
 
 export interface ExportedKey {
   readonly key: string;
@@ -28,12 +29,15 @@ export interface JournalExport {
   readonly time: number;
   records(): Iterable<JournalRecord>;
   keys(): Iterable<ExportedKey>;
-  /** Audit entries as JSON, oldest first. */
-  notes(): Iterable<string>;
+  readonly audit: AuditBounds;
+  /** Audit entries, oldest first. */
+  notes(): Iterable<SealedEntry>;
   /** Notes in the file that the journal goes on elsewhere: no control node opens it from now on. */
   markMoved(): void;
   close(): void;
 }
+
+const NOTES_AT_ONCE = 1_000;
 
 /**
  * @throws {JournalError} `journal_unopenable` if there is no such file, `journal_in_use` while a control node has it
@@ -57,8 +61,15 @@ export function exportJournal(file: string): JournalExport {
     *keys() {
       for (const row of db.prepare('SELECT * FROM once ORDER BY at').iterate()) yield row as unknown as ExportedKey;
     },
+    audit: readAuditBounds(db),
     *notes() {
-      for (const row of db.prepare('SELECT entry FROM audit ORDER BY id').iterate()) yield row['entry'] as string;
+      for (let from = 0; ; ) {
+        const entries = sealedEntries(db, from, NOTES_AT_ONCE);
+        yield* entries;
+        const last = entries.at(-1);
+        if (last === undefined) return;
+        from = last.index + 1;
+      }
     },
     markMoved: () => markMoved(db),
     close: () => db.close(),

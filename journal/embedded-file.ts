@@ -4,14 +4,23 @@
  * @module
  */
 import { DatabaseSync } from 'node:sqlite';
+import {
+  decodeHead,
+  decodeState,
+  EMPTY_LOG,
+  encodeHead,
+  encodeState,
+  link,
+  type SealedEntry,
+} from './audit/log.ts';
 import { BEFORE_ALL, checkTerms } from './check.ts';
 import { JournalError, type JournalErrorCode } from './errors.ts';
-import type { Term } from './journal.ts';
+import type { AuditBounds, Term } from './journal.ts';
 
 export type Database = DatabaseSync;
 
 const APPLICATION_ID = 0x5357_414a;
-const VERSION = 4;
+const VERSION = 5;
 /** Version of a file whose journal was moved into another store. */
 const MOVED_VERSION = 1_000;
 
@@ -37,9 +46,19 @@ TABLES.set(4, {
   audit: 'CREATE TABLE audit (id INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT',
 });
 
+TABLES.set(5, {
+  audit_entry:
+    'CREATE TABLE audit_entry (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, link BLOB NOT NULL, checkpoint TEXT) STRICT',
+  audit_log: 'CREATE TABLE audit_log (start TEXT NOT NULL, head TEXT NOT NULL) STRICT',
+});
+
+/** Version that has dropped a table. */
+const DROPPED_IN: Readonly<Record<string, number>> = { audit: 5 };
+
 /** @returns The tables of a file of this version. */
 function schemaOf(version: number): Readonly<Record<string, string>> {
-  return Object.assign({}, ...[...TABLES].flatMap(([since, tables]) => (since <= version ? [tables] : [])));
+  const brought = [...TABLES].flatMap(([since, tables]) => (since <= version ? Object.entries(tables) : []));
+  return Object.fromEntries(brought.filter(([name]) => version < (DROPPED_IN[name] ?? Number.POSITIVE_INFINITY)));
 }
 
 /**
@@ -96,7 +115,19 @@ function create(db: Database, identity: string): void {
   for (const statement of Object.values(schemaOf(VERSION))) db.exec(statement);
   db.exec('INSERT INTO journal (floor) VALUES (0)');
   db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)').run(BEFORE_ALL, identity);
+  createAuditLog(db, []);
   db.exec('COMMIT');
+}
+
+/** @param texts - Entries of a log that had no hash chain. */
+function createAuditLog(db: Database, texts: readonly string[]): void {
+  const { entries, head } = link(EMPTY_LOG, texts);
+  const insert = db.prepare('INSERT INTO audit_entry (id, entry, link) VALUES (?, ?, ?)');
+  for (const entry of entries) insert.run(entry.index, entry.text, entry.link);
+  db.prepare('INSERT INTO audit_log (start, head) VALUES (?, ?)').run(
+    JSON.stringify(encodeState(EMPTY_LOG)),
+    JSON.stringify(encodeHead(head)),
+  );
 }
 
 /** Notes that the journal goes on in another store: this file is refused from now on. */
@@ -107,7 +138,14 @@ export function markMoved(db: Database): void {
 function upgrade(db: Database, from: number): void {
   db.exec('BEGIN IMMEDIATE');
   const known = schemaOf(from);
-  for (const [name, statement] of Object.entries(schemaOf(VERSION))) if (!(name in known)) db.exec(statement);
+  const wanted = schemaOf(VERSION);
+  for (const [name, statement] of Object.entries(wanted)) if (!(name in known)) db.exec(statement);
+  const notes = 'audit' in known ? db.prepare('SELECT entry FROM audit ORDER BY id').all() : [];
+  createAuditLog(
+    db,
+    notes.map(({ entry }) => entry as string),
+  );
+  for (const name of Object.keys(known)) if (!(name in wanted)) db.exec(`DROP TABLE ${name}`);
   db.exec(`PRAGMA user_version = ${VERSION}; COMMIT`);
 }
 
@@ -132,6 +170,41 @@ function verify(db: Database, wanted: Readonly<Record<string, string>>): void {
   const { n, first, last } = kept as { n: number; first: number | null; last: number | null };
   if (n > 0 && (first !== floor + 1 || last !== floor + n)) corrupt(`${n} records from ${first} to ${last}`);
   checkTerms(readTerms(db), floor + n - 1, 'journal_corrupt'); // each of them gave out a number
+  if (!('audit_log' in wanted)) return;
+  const { head } = readAuditBounds(db);
+  const newest = number(db, 'SELECT coalesce(max(id), -1) FROM audit_entry');
+  if (newest >= head.size) corrupt(`audit log: entry ${newest} is beyond its ${head.size}; \`seawall audit verify\` tells more`);
+}
+
+/** @throws {JournalError} `journal_corrupt` */
+export function readAuditBounds(db: Database): AuditBounds {
+  const [row, ...more] = db.prepare('SELECT start, head FROM audit_log').all();
+  if (row === undefined || more.length > 0) throw new JournalError('journal_corrupt', 'not one audit log');
+  const { start, head } = row as { start: string; head: string };
+  return { start: decodeState(parsed(start)), head: decodeHead(parsed(head)) };
+}
+
+/** @returns Audit entries from this index on, oldest first. */
+export function sealedEntries(db: Database, from: number, limit: number): SealedEntry[] {
+  const statement = 'SELECT id, entry, link, checkpoint FROM audit_entry WHERE id >= ? ORDER BY id LIMIT ?';
+  return db.prepare(statement).all(from, limit).map(sealedEntry);
+}
+
+function sealedEntry({ id, entry, link, checkpoint }: Readonly<Record<string, unknown>>): SealedEntry {
+  return {
+    index: id as number,
+    text: entry as string,
+    link: Buffer.from(link as Uint8Array),
+    checkpoint: (checkpoint as string | null) ?? undefined,
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new JournalError('journal_corrupt', 'audit log', { cause });
+  }
 }
 
 /** @returns Those that gave out numbers, oldest first. */
@@ -165,7 +238,7 @@ const OPEN_ERRORS: Readonly<Record<number, JournalErrorCode>> = {
   [NOT_A_DATABASE]: 'journal_foreign',
 };
 
-function openError(error: unknown, file: string): JournalError {
+export function openError(error: unknown, file: string): JournalError {
   if (error instanceof JournalError) return new JournalError(error.code, `${file}: ${error.message}`, { cause: error });
   const code = OPEN_ERRORS[resultCode(error) ?? -1] ?? 'journal_unopenable';
   return new JournalError(code, `${file}: ${(error as Error).message}`, { cause: error });

@@ -9,18 +9,19 @@
  * fsync: one that comes when the last was a while ago is written in the same
  * tick, those that come soon after it wait for each other.
  *
- * File, format 4:
+ * File, format 5:
  *
  *     application_id  0x5357414a, "SWAJ"
- *     user_version    4
+ *     user_version    5
  *     journal         one row: the floor
  *     purge           one row a record; the key is its number
  *     term            one row an opening that gave out numbers; the key is the number that they come after
  *     once            one row an idempotency key: which append it came with, written in the same transaction
+ *     audit_entry     one row an entry of the audit log; that of an append is written in the same transaction
+ *     audit_log       one row: the audit log up to its first entry and up to its newest one (audit/log.ts)
  *
- *     audit           one row an entry of the audit log; that of an append is written in the same transaction
- *
- * Format 2 had no idempotency keys, format 3 no audit log; they are upgraded when they are opened.
+ * Format 2 had no idempotency keys, format 3 no audit log, format 4 one without a hash chain; they are upgraded when
+ * they are opened.
  *
  * A term is written with its first record, in the same transaction: an opening
  * that gives out no number leaves no trace, and its identity is never drawn
@@ -33,11 +34,21 @@
 
 import { randomUUID } from 'node:crypto';
 import type { EpochMs } from '../lib/clock.ts';
+import { type AuditHead, encodeHead, encodeState, pruned, type SealedEntry } from './audit/log.ts';
+import { Sealer, type SealerOptions } from './audit/sealer.ts';
 import { checkOnce, checkPurge } from './check.ts';
-import { type Database, openJournalFile, readTerms, writeError } from './embedded-file.ts';
+import {
+  type Database,
+  openJournalFile,
+  readAuditBounds,
+  readTerms,
+  sealedEntries,
+  writeError,
+} from './embedded-file.ts';
 import { JournalError, JournalGapError } from './errors.ts';
 import {
   type Appended,
+  type AuditBounds,
   type AuditedJournal,
   type AuditFields,
   type AuditRow,
@@ -56,7 +67,7 @@ import { Listeners } from './listeners.ts';
 import { paced } from './pace.ts';
 import { type Term, termsFrom } from './terms.ts';
 
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends SealerOptions {
   readonly now: () => EpochMs;
   /** Runs the callback when everything that is to share a transaction has been appended. */
   readonly defer?: (flush: () => void) => void;
@@ -83,6 +94,8 @@ export class EmbeddedJournal implements AuditedJournal {
   readonly #now: () => EpochMs;
   readonly #defer: (flush: () => void) => void;
   readonly #listeners = new Listeners();
+  readonly #sealer: Sealer;
+  #audit: AuditBounds;
   /** The last one is this opening. */
   #terms: readonly Term[];
   /** True once the term of this opening is in the file. */
@@ -97,11 +110,14 @@ export class EmbeddedJournal implements AuditedJournal {
   #refusal: 'journal_closed' | 'journal_broken' | undefined;
 
   /** @param db - From `openJournalFile`; the journal's from here on. */
-  constructor(db: Database, { now, defer = paced() }: EmbeddedOptions) {
+  constructor(db: Database, options: EmbeddedOptions) {
+    const { now, defer = paced() } = options;
     this.#db = db;
     this.#now = now;
     this.#defer = defer;
     this.#statements = prepare(db);
+    this.#sealer = new Sealer(options);
+    this.#audit = readAuditBounds(db);
     const { floor } = db.prepare('SELECT floor FROM journal').get() as { floor: number };
     const last = db.prepare('SELECT seq, time FROM purge ORDER BY seq DESC LIMIT 1').get();
     this.#floor = floor;
@@ -127,14 +143,25 @@ export class EmbeddedJournal implements AuditedJournal {
     return this.#add({ purges: purges.map((purge) => ({ ...purge })), once, note });
   }
 
-  async note(entry: AuditFields): Promise<void> {
-    await this.#add({ purges: [], once: undefined, note: () => entry });
+  async note(entry: AuditFields, once?: Once): Promise<void> {
+    if (once !== undefined) checkOnce(once);
+    await this.#add({ purges: [], once, note: () => entry });
   }
 
   async notes(before: string | undefined, limit: number): Promise<readonly AuditRow[]> {
     this.#checkOpen();
     const rows = this.#statements.readNotes.all(before === undefined ? Number.MAX_SAFE_INTEGER : Number(before), limit);
     return rows.map(({ id, entry }) => ({ id: String(id), entry: JSON.parse(entry as string) as AuditFields }));
+  }
+
+  async auditBounds(): Promise<AuditBounds> {
+    this.#checkOpen();
+    return this.#audit;
+  }
+
+  async sealed(from: number, limit: number): Promise<readonly SealedEntry[]> {
+    this.#checkOpen();
+    return sealedEntries(this.#db, from, limit);
   }
 
   async read(seq: number, limit: number): Promise<readonly JournalRecord[]> {
@@ -145,6 +172,10 @@ export class EmbeddedJournal implements AuditedJournal {
 
   subscribe(listener: (newest: number) => void): () => void {
     return this.#listeners.add(listener);
+  }
+
+  get auditFits(): boolean {
+    return this.#sealer.fits;
   }
 
   get isWritable(): boolean {
@@ -169,8 +200,8 @@ export class EmbeddedJournal implements AuditedJournal {
     this.#write(() => {
       this.#statements.expireOnce.run(Math.floor(this.#now()) - ONCE_RETENTION_MS);
       this.#statements.trimOnce.run(MAX_ONCE_KEYS);
-      this.#statements.trimNotes.run(maxNotes);
     });
+    await this.#forgetNotes(maxNotes);
     await this.#sweep();
   }
 
@@ -198,21 +229,25 @@ export class EmbeddedJournal implements AuditedJournal {
     const time = Math.max(Math.floor(this.#now()), this.#lastTime);
     let outcomes: (Appended | JournalError)[] = [];
     let seq = this.#newest;
+    const notes: string[] = [];
+    let { head } = this.#audit;
     try {
       this.#write(() => {
         outcomes = appends.map((one) => {
           const earlier = one.once && this.#findOnce(one.once);
           if (earlier !== undefined) return earlier;
-          const appended = this.#insert(one, seq + 1, time);
+          const appended = this.#insert(one, seq + 1, time, notes);
           seq = appended.last;
           return appended;
         });
         if (seq > this.#newest && !this.#termIsWritten) this.#writeTerm();
+        head = this.#insertNotes(notes);
       });
     } catch (error) {
       for (const { reject } of appends) reject(error);
       return;
     }
+    this.#audit = { ...this.#audit, head };
     const hasNews = seq > this.#newest;
     if (hasNews) {
       this.#newest = seq;
@@ -236,7 +271,8 @@ export class EmbeddedJournal implements AuditedJournal {
     return { first, last, time, why, repeated: true };
   }
 
-  #insert({ purges, once, note }: Append, first: number, time: number): Appended {
+  /** @param notes - The audit entry is added here. */
+  #insert({ purges, once, note }: Append, first: number, time: number, notes: string[]): Appended {
     for (const [index, { site, kind, selector, soft, who, why }] of purges.entries()) {
       this.#statements.insert.run(first + index, time, site, kind, selector, soft ? 1 : 0, who, why);
     }
@@ -246,8 +282,37 @@ export class EmbeddedJournal implements AuditedJournal {
       this.#statements.insertOnce.run(once.key, once.body, Math.floor(this.#now()), first, last, time, why);
     }
     const appended = { first, last, time, why, repeated: false };
-    if (note !== undefined) this.#statements.insertNote.run(JSON.stringify(note(appended)));
+    if (note !== undefined) notes.push(JSON.stringify(note(appended)));
     return appended;
+  }
+
+  /** @returns The audit log with the entries. */
+  #insertNotes(texts: readonly string[]): AuditHead {
+    const { entries, head } = this.#sealer.seal(this.#audit.head, texts);
+    for (const { index, text, link, checkpoint } of entries) {
+      this.#statements.insertNote.run(index, text, link, checkpoint ?? null);
+    }
+    if (entries.length > 0) this.#statements.setAuditHead.run(JSON.stringify(encodeHead(head)));
+    return head;
+  }
+
+  /** Deletes the oldest audit entries, some at a time. */
+  async #forgetNotes(maxNotes: number): Promise<void> {
+    for (;;) {
+      const { start, head } = this.#audit;
+      const end = Math.min(head.size - maxNotes, start.size + ROWS_PER_SWEEP);
+      if (this.#refusal !== undefined || end <= start.size) return;
+      const next = pruned(
+        start,
+        sealedEntries(this.#db, start.size, end - start.size).filter(({ index }) => index < end),
+      );
+      this.#write(() => {
+        this.#statements.setAuditStart.run(JSON.stringify(encodeState(next)));
+        this.#statements.forgetNotes.run(end);
+      });
+      this.#audit = { ...this.#audit, start: next };
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
   }
 
   #writeTerm(): void {
@@ -322,9 +387,11 @@ function prepare(db: Database) {
     insertOnce: db.prepare('REPLACE INTO once (key, body, at, first, last, time, why) VALUES (?, ?, ?, ?, ?, ?, ?)'),
     expireOnce: db.prepare('DELETE FROM once WHERE at <= ?'),
     trimOnce: db.prepare('DELETE FROM once WHERE at <= (SELECT at FROM once ORDER BY at DESC LIMIT 1 OFFSET ?)'),
-    insertNote: db.prepare('INSERT INTO audit (entry) VALUES (?)'),
-    readNotes: db.prepare('SELECT id, entry FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?'),
-    trimNotes: db.prepare('DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?'),
+    insertNote: db.prepare('INSERT INTO audit_entry (id, entry, link, checkpoint) VALUES (?, ?, ?, ?)'),
+    readNotes: db.prepare('SELECT id, entry FROM audit_entry WHERE id < ? ORDER BY id DESC LIMIT ?'),
+    forgetNotes: db.prepare('DELETE FROM audit_entry WHERE id < ?'),
+    setAuditStart: db.prepare('UPDATE audit_log SET start = ?'),
+    setAuditHead: db.prepare('UPDATE audit_log SET head = ?'),
     setFloor: db.prepare('UPDATE journal SET floor = ?'),
     sweep: db.prepare('DELETE FROM purge WHERE seq IN (SELECT seq FROM purge WHERE seq <= ? ORDER BY seq LIMIT ?)'),
   };

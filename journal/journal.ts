@@ -12,6 +12,7 @@
  * there whole, with everything it was appended with, or not at all.
  * @module
  */
+import type { AuditHead, AuditState, SealedEntry } from './audit/log.ts';
 import type { Term } from './terms.ts';
 
 export type { Term } from './terms.ts';
@@ -97,6 +98,12 @@ export interface AuditRow {
   readonly entry: AuditFields;
 }
 
+/** Audit log from the first entry that is kept to the newest one. */
+export interface AuditBounds {
+  readonly start: AuditState;
+  readonly head: AuditHead;
+}
+
 /** Makes the audit entry of an append from its numbers; may be called more than once. */
 export type Note = (appended: Appended) => AuditFields;
 
@@ -172,9 +179,10 @@ export interface AuditedJournal extends Journal {
   /**
    * Writes an entry about something else than an append. Durable when it resolves.
    *
+   * @param once - With a key that is known nothing is written.
    * @throws {JournalError} (rejects) as `append`; the entry may have been written after `journal_unreachable`.
    */
-  note(entry: AuditFields): Promise<void>;
+  note(entry: AuditFields, once?: Once): Promise<void>;
 
   /**
    * Returns entries, newest first, at most `limit`.
@@ -182,6 +190,18 @@ export interface AuditedJournal extends Journal {
    * @param before - Id of an entry; absent: from the newest on.
    */
   notes(before: string | undefined, limit: number): Promise<readonly AuditRow[]>;
+
+  /** False while the audit log is not signed, as it is not what was signed before. */
+  readonly auditFits: boolean;
+
+  /** Returns what of the audit log is kept, with everything that was acknowledged before the call. */
+  auditBounds(): Promise<AuditBounds>;
+
+  /**
+   * Returns audit entries as they are stored, oldest first: one at least, if there is one at `from` or after it, and
+   * about `limit`.
+   */
+  sealed(from: number, limit: number): Promise<readonly SealedEntry[]>;
 
   /** @param maxNotes - Audit entries that stay. Those that were written in one transaction may count as one. */
   compact(before: number, maxNotes?: number): Promise<void>;

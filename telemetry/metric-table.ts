@@ -406,6 +406,13 @@ export const METRICS = {
     help: '1 if the last write to the journal succeeded, else 0.',
     watch: '0: purges are refused. The disk is full or broken; the log has the error.',
   },
+  seawall_audit_log_signed: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: {},
+    help: '1 if the newest entries of the audit log are signed, 0 if the log does not fit its newest checkpoint.',
+    watch: '0: the log was changed. `seawall audit verify` names the first entry that is not as it was.',
+  },
   seawall_node_connected: {
     type: 'gauge',
     roles: ['control'],

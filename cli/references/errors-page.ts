@@ -7,6 +7,7 @@ import { DATABASE_ERRORS } from '../../geo/database.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
 import { CONNECTION_REFUSALS } from '../../http/listener/connection-refusals.ts';
 import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
+import { AUDIT_FINDINGS } from '../../journal/audit/verify.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { table } from '../../lib/markdown.ts';
 import { EXIT_CODES } from '../failure.ts';
@@ -69,6 +70,15 @@ export function errorsPage(): string {
     ...table(
       ['code', 'meaning'],
       rowsOf<string>(JOURNAL_ERRORS, (meaning) => [meaning]),
+    ),
+    '',
+    '### Findings of the audit log',
+    '',
+    'What [`seawall audit verify`](audit.md) prints, with the number of the first entry.',
+    '',
+    ...table(
+      ['code', 'meaning'],
+      rowsOf<string>(AUDIT_FINDINGS, (meaning) => [meaning]),
     ),
     '',
     '## Config and command line',

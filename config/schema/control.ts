@@ -85,7 +85,7 @@ export const controlSchema = z.strictObject({
     title: 'a folder',
     examples: ['/var/lib/seawall'],
     description:
-      'Folder of the journal of purges, the tokens and the audit log, relative to this file; not used with `journal.etcd`.',
+      'Folder of the journal of purges, the tokens and the audit log, relative to this file; with `journal.etcd` only the key of the audit log is kept there.',
   }),
   journal: z
     .strictObject({
@@ -120,6 +120,21 @@ export const controlSchema = z.strictObject({
     .meta({ description: 'Rate limits for one token at one control node; beyond them 429.' }),
   audit_log: z
     .strictObject({
+      key_file: fileName.optional().meta({
+        title: 'a file',
+        examples: ['/etc/seawall/audit.key'],
+        description:
+          'Private key that signs the audit log, of Ed25519 in PEM, relative to this file; made where there is none. By default `audit.key` in `data`, also with `journal.etcd`.',
+      }),
+      known_keys: z
+        .array(z.string().min(1).max(400).meta({ title: 'a public key' }))
+        .max(100)
+        .default([])
+        .meta({
+          examples: [['seawall/acme/audit+6f3c2a91+AbZ0…']],
+          description:
+            'Public keys of the other control nodes, as `seawall audit key` prints them: what is signed by another key is not signed over.',
+        }),
       max_entries: z
         .number()
         .int()

@@ -4,14 +4,16 @@
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
+import type { SealerOptions } from '../../journal/audit/sealer.ts';
 import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
 import { DrainsFile } from './drains-file.ts';
+import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
 import type { ControlStore, StorePart } from './store.ts';
 
-export interface EmbeddedStoreOptions {
+export interface EmbeddedStoreOptions extends SealerOptions {
   readonly now: () => EpochMs;
   readonly defer?: (flush: () => void) => void;
 }
@@ -27,6 +29,7 @@ export function openEmbeddedStore(folder: DataFolder, options: EmbeddedStoreOpti
         journal,
         tokens: new SqliteTokens(database),
         drains,
+        outbox: new SqliteOutbox(database),
         measure: async () => [folder.journal, folder.database].map(sizeOf),
         async close() {
           await journal.close();

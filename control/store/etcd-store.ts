@@ -4,12 +4,14 @@
  * Keys beside those of the journal (journal/etcd/layout.ts), below the same prefix:
  *
  *     tokens/ID       a token: the hash of its secret, and what it may do
+ *     waiting/ID      an entry of a command that waits for the audit log
  *     drains/REGION   the drain of a region: by, since, reason; null: it is not drained
  * @module
  */
 import { type EtcdAccess, EtcdConnection } from '../../journal/etcd/connection.ts';
 import { type EtcdOptions, openEtcdJournal } from '../../journal/etcd/journal.ts';
 import { EtcdDrains } from './etcd-drains.ts';
+import { EtcdOutbox } from './etcd-outbox.ts';
 import { EtcdTable } from './etcd-table.ts';
 import { EtcdTokens } from './etcd-tokens.ts';
 import type { ControlStore, StorePart } from './store.ts';
@@ -19,16 +21,19 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
   const journal = await openEtcdJournal(options);
   const tokens = new EtcdTable(options, `${options.prefix}tokens/`);
   const regions = new EtcdTable(options, `${options.prefix}drains/`);
+  const waiting = new EtcdTable(options, `${options.prefix}waiting/`);
   const closeTables = (): void => {
     tokens.close();
     regions.close();
+    waiting.close();
   };
   try {
     const drains = await EtcdDrains.open(regions);
     return {
       journal,
-      tokens: new EtcdTokens(tokens),
+      tokens: new EtcdTokens(tokens, waiting),
       drains,
+      outbox: new EtcdOutbox(waiting),
       measure: () => Promise.all(options.endpoints.map((endpoint) => sizeOf(endpoint, options))),
       async close() {
         drains.close();

@@ -16,7 +16,7 @@ import {
   type TxnResponse,
 } from '../../journal/etcd/connection.ts';
 import { base64, decode, encode } from '../../journal/etcd/layout.ts';
-import { callError, hasWrittenNothing, put, wasWrittenAt } from '../../journal/etcd/requests.ts';
+import { callError, deletion, hasWrittenNothing, put, wasWrittenAt } from '../../journal/etcd/requests.ts';
 import { Sessions } from '../../journal/etcd/sessions.ts';
 import { later, monotonicNow, msSince } from '../../lib/clock.ts';
 
@@ -24,6 +24,12 @@ interface Row {
   readonly value: unknown;
   /** Revision at which it was last written. */
   readonly revision: string;
+}
+
+/** Key and value, as etcd takes them. */
+export interface Put {
+  readonly key: string;
+  readonly value: string;
 }
 
 export type Rows = ReadonlyMap<string, Row>;
@@ -73,20 +79,35 @@ export class EtcdTable {
   /**
    * Writes a row if its name was last written at the revision; `0`: never.
    *
+   * @param beside - Rows of other tables that are written in the same transaction.
    * @returns Whether it did.
    * @throws {JournalError} (rejects) `journal_unreachable`: it may have.
    */
-  async write(name: string, value: unknown, revision: string): Promise<boolean> {
+  async write(name: string, value: unknown, revision: string, beside: readonly Put[] = []): Promise<boolean> {
     const key = base64(`${this.#prefix}${name}`);
     const text = encode(value);
     const compare = [wasWrittenAt(key, revision)];
     return this.#retried(async () => {
       const { connection } = await this.#sessions.connected();
       const failure = [{ request_range: { key } }];
-      const body = { compare, success: [put(key, text)], failure };
+      const body = { compare, success: [put(key, text), ...beside.map((one) => put(one.key, one.value))], failure };
       const { succeeded, responses = [] } = await connection.call<TxnResponse>('/v3/kv/txn', body);
       // An attempt of unknown outcome may have written it.
       return succeeded === true || responses[0]?.response_range?.kvs?.[0]?.value === text;
+    });
+  }
+
+  /** @returns A row as `write` of another table takes it. */
+  rowFor(name: string, value: unknown): Put {
+    return { key: base64(`${this.#prefix}${name}`), value: encode(value) };
+  }
+
+  /** Deletes a row, if it is there. */
+  async remove(name: string): Promise<void> {
+    const key = base64(`${this.#prefix}${name}`);
+    await this.#retried(async () => {
+      const { connection } = await this.#sessions.connected();
+      await connection.call<TxnResponse>('/v3/kv/txn', { success: [deletion(key)] });
     });
   }
 
@@ -105,7 +126,7 @@ export class EtcdTable {
     }
     this.#revision = BigInt(header.revision);
     if (this.#rows.size === Number(count)) return new Map(this.#rows);
-    // Rows have been deleted, by another program: no control node does that.
+    // Rows have been deleted.
     this.#forget();
     return this.#refresh();
   }

@@ -2,8 +2,9 @@
  * Tokens in etcd.
  * @module
  */
+import type { Waiting } from '../audit-outbox.ts';
 import type { StoredToken, TokenStore } from '../tokens.ts';
-import type { EtcdTable } from './etcd-table.ts';
+import type { EtcdTable, Put } from './etcd-table.ts';
 
 interface TokenRow extends Omit<StoredToken, 'hash' | 'expires' | 'revoked'> {
   /** In base64. */
@@ -15,14 +16,18 @@ interface TokenRow extends Omit<StoredToken, 'hash' | 'expires' | 'revoked'> {
 export class EtcdTokens implements TokenStore {
   readonly #table: EtcdTable;
 
-  constructor(table: EtcdTable) {
+  readonly #outbox: EtcdTable;
+
+  /** @param outbox - Entries that wait for the audit log. */
+  constructor(table: EtcdTable, outbox: EtcdTable) {
     this.#table = table;
+    this.#outbox = outbox;
   }
 
-  async add(token: StoredToken): Promise<void> {
+  async add(token: StoredToken, audit?: Waiting): Promise<void> {
     const { id, expires = null, revoked = null } = token;
     const row: TokenRow = { ...token, hash: Buffer.from(token.hash).toString('base64'), expires, revoked };
-    if (!(await this.#table.write(id, row, '0'))) throw new Error(`there is a token ${id} already`);
+    if (!(await this.#table.write(id, row, '0', this.#beside(audit)))) throw new Error(`there is a token ${id} already`);
   }
 
   async find(id: string): Promise<StoredToken | undefined> {
@@ -34,12 +39,17 @@ export class EtcdTokens implements TokenStore {
     return [...(await this.#table.read()).values()].map(({ value }) => tokenOf(value as TokenRow));
   }
 
-  async revoke(id: string, at: number): Promise<boolean> {
+  async revoke(id: string, at: number, audit?: Waiting): Promise<boolean> {
     for (;;) {
       const row = (await this.#table.read()).get(id);
       if (row === undefined || (row.value as TokenRow).revoked !== null) return false;
-      if (await this.#table.write(id, { ...(row.value as TokenRow), revoked: at }, row.revision)) return true;
+      const revoked = { ...(row.value as TokenRow), revoked: at };
+      if (await this.#table.write(id, revoked, row.revision, this.#beside(audit))) return true;
     }
+  }
+
+  #beside(audit: Waiting | undefined): readonly Put[] {
+    return audit === undefined ? [] : [this.#outbox.rowFor(audit.id, audit.entry)];
   }
 }
 

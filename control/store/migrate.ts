@@ -9,9 +9,11 @@ import { EtcdConnection } from '../../journal/etcd/connection.ts';
 import { type Imported, importJournal } from '../../journal/etcd/import.ts';
 import type { EtcdOptions } from '../../journal/etcd/journal.ts';
 import { connectError } from '../../journal/etcd/requests.ts';
+import { commandEntry } from '../audit-outbox.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
 import { DrainsFile } from './drains-file.ts';
 import { openEtcdStore } from './etcd-store.ts';
+import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
 
 export interface Migrated extends Imported {
@@ -27,7 +29,7 @@ export async function migrate(folder: DataFolder, to: EtcdOptions): Promise<Migr
   const source = exportJournal(folder.journal);
   try {
     const imported = await importFrom(source, to);
-    const moved = await moveRows(folder, to);
+    const moved = await moveRows(folder, to, imported);
     source.markMoved();
     return { ...imported, ...moved };
   } finally {
@@ -53,7 +55,11 @@ async function importFrom(source: JournalExport, to: EtcdOptions): Promise<Impor
 }
 
 /** Moves what is not there yet: the move may have been broken off before. */
-async function moveRows(folder: DataFolder, to: EtcdOptions): Promise<{ tokens: number; drains: number }> {
+async function moveRows(
+  folder: DataFolder,
+  to: EtcdOptions,
+  { isDone, records }: Imported,
+): Promise<{ tokens: number; drains: number }> {
   const database = openControlDatabase(folder.database);
   const store = await openEtcdStore(to).catch((error: unknown) => {
     database.close();
@@ -63,8 +69,10 @@ async function moveRows(folder: DataFolder, to: EtcdOptions): Promise<{ tokens: 
     const known = new Set((await store.tokens.list()).map(({ id }) => id));
     const tokens = (await new SqliteTokens(database).list()).filter(({ id }) => !known.has(id));
     for (const token of tokens) await store.tokens.add(token);
+    for (const waiting of await new SqliteOutbox(database).list()) await store.outbox.add(waiting);
     const { all } = new DrainsFile(folder.drains);
     for (const [region, drain] of all) await store.drains.set(region, drain);
+    if (!isDone) await store.outbox.add(commandEntry('migrate', { records }));
     return { tokens: tokens.length, drains: all.size };
   } finally {
     database.close();

@@ -8,6 +8,7 @@ import { siblingPath } from '../../config/path.ts';
 import { ConfigError, type KeyPath, keyOf } from '../../config/problem.ts';
 import type { EtcdConfig } from '../../config/schema/control.ts';
 import type { RegionConfig } from '../../config/schema.ts';
+import type { SealerOptions } from '../../journal/audit/sealer.ts';
 import { JournalError } from '../../journal/errors.ts';
 import type { EtcdOptions } from '../../journal/etcd/journal.ts';
 import { wallNow } from '../../lib/clock.ts';
@@ -18,13 +19,18 @@ import type { ControlStore } from './store.ts';
 
 /**
  * @param region - Whose control node it is.
+ * @param sealing - Signs the audit log; a command that writes none leaves it out.
  * @throws {ConfigError} (rejects) that names the key.
  */
-export async function openStore(region: RegionConfig, control: ControlConfig): Promise<ControlStore> {
+export async function openStore(
+  region: RegionConfig,
+  control: ControlConfig,
+  sealing: SealerOptions = {},
+): Promise<ControlStore> {
   const { file, network } = region;
   const etcd = control.journal?.etcd;
-  if (etcd === undefined) return openFiles(file, control);
-  const options = etcdOptions(file, network, etcd);
+  if (etcd === undefined) return openFiles(file, control, sealing);
+  const options = { ...etcdOptions(file, network, etcd), ...sealing };
   try {
     return await openEtcdStore(options);
   } catch (error) {
@@ -32,10 +38,10 @@ export async function openStore(region: RegionConfig, control: ControlConfig): P
   }
 }
 
-function openFiles(file: string, control: ControlConfig): ControlStore {
+function openFiles(file: string, control: ControlConfig, sealing: SealerOptions): ControlStore {
   const folder = openDataFolder(file, control);
   try {
-    return openEmbeddedStore(folder, { now: wallNow });
+    return openEmbeddedStore(folder, { now: wallNow, ...sealing });
   } catch (error) {
     const isInUse = error instanceof JournalError && error.code === 'journal_in_use';
     throw dataProblem(

@@ -3,18 +3,28 @@
  * @module
  */
 import type { DatabaseSync } from 'node:sqlite';
+import type { Waiting } from '../audit-outbox.ts';
 import type { StoredToken, TokenKind, TokenStore } from '../tokens.ts';
+import { SqliteOutbox } from './sqlite-outbox.ts';
 
 export class SqliteTokens implements TokenStore {
+  readonly #db: DatabaseSync;
   readonly #statements: ReturnType<typeof prepare>;
+  readonly #outbox: SqliteOutbox;
 
   constructor(db: DatabaseSync) {
+    this.#db = db;
     this.#statements = prepare(db);
+    this.#outbox = new SqliteOutbox(db);
   }
 
-  async add({ id, name, hash, sites, kinds, read, created, expires, revoked }: StoredToken): Promise<void> {
+  async add(token: StoredToken, audit?: Waiting): Promise<void> {
+    const { id, name, hash, sites, kinds, read, created, expires, revoked } = token;
     const lists = [JSON.stringify(sites), JSON.stringify(kinds)] as const;
-    this.#statements.insert.run(id, name, hash, ...lists, read ? 1 : 0, created, expires ?? null, revoked ?? null);
+    this.#write(() => {
+      this.#statements.insert.run(id, name, hash, ...lists, read ? 1 : 0, created, expires ?? null, revoked ?? null);
+      if (audit !== undefined) this.#outbox.insert(audit);
+    });
   }
 
   async find(id: string): Promise<StoredToken | undefined> {
@@ -26,8 +36,24 @@ export class SqliteTokens implements TokenStore {
     return this.#statements.list.all().map(tokenOf);
   }
 
-  async revoke(id: string, at: number): Promise<boolean> {
-    return this.#statements.revoke.run(at, id).changes > 0;
+  async revoke(id: string, at: number, audit?: Waiting): Promise<boolean> {
+    return this.#write(() => {
+      const isRevoked = this.#statements.revoke.run(at, id).changes > 0;
+      if (isRevoked && audit !== undefined) this.#outbox.insert(audit);
+      return isRevoked;
+    });
+  }
+
+  #write<T>(statements: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = statements();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
   }
 }
 

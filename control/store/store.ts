@@ -4,6 +4,7 @@
  * @module
  */
 import type { AuditedJournal } from '../../journal/journal.ts';
+import type { AuditOutbox } from '../audit-outbox.ts';
 import type { Drains } from '../drains.ts';
 import type { TokenStore } from '../tokens.ts';
 
@@ -21,6 +22,8 @@ export interface ControlStore {
   readonly journal: AuditedJournal;
   readonly tokens: TokenStore;
   readonly drains: Drains;
+  /** Entries of commands that wait for the audit log. */
+  readonly outbox: AuditOutbox;
   /** Returns the size of each part. Never rejects. */
   measure(): Promise<readonly StorePart[]>;
   close(): Promise<void>;

@@ -26,20 +26,18 @@ export type KnownKeys = ReadonlyMap<string, KnownKey>;
 
 /** A transaction of unknown outcome. */
 interface UnknownOutcome {
-  /** Newest number after which it would have put its batch. */
-  readonly after: number;
+  /** Newest number after which it would have put its batch; undefined: it had no purges. */
+  readonly after: number | undefined;
+  /** Index of its first audit entry. */
+  readonly audit: number;
   /** Outcome that it would have had: another try after the same number may know other idempotency keys. */
   readonly plan: readonly Planned[];
 }
 
 /** One set of appends on its way into the store. */
 export interface Attempt {
-  /** In the name of its audit entries. */
-  readonly id: string;
   /** Transactions of unknown outcome, by the ids of their batches. */
   readonly unknown: Map<string, UnknownOutcome>;
-  /** Time in the name of its audit entries, once it has been chosen. */
-  notedAt: number | undefined;
   /** Idempotency keys that are in the store. */
   readonly known: Map<string, KnownKey>;
 }

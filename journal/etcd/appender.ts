@@ -15,14 +15,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type EpochMs, later, type MonotonicMs, msBetween } from '../../lib/clock.ts';
+import { encodeHead, type Sealed } from '../audit/log.ts';
+import type { Sealer } from '../audit/sealer.ts';
 import { JournalError } from '../errors.ts';
 import { MAX_TERMS } from '../journal.ts';
-import { type Append, type Attempt, entryOf, noteKeys, notesOf, type Planned, planned, settle } from './append-plan.ts';
-import { type EtcdChannel, EtcdRefusal, type TxnResponse } from './connection.ts';
-import { auditName, encode, encodeBatch, type Head, isKeptOnce, MAX_BATCH_BYTES, type OnceEntry } from './layout.ts';
+import { type Append, type Attempt, entryOf, noteKeys, notesOf, planned, settle } from './append-plan.ts';
+import { EtcdRefusal, type TxnResponse } from './connection.ts';
+import { encode, encodeAudit, encodeBatch, type Head, isKeptOnce, MAX_BATCH_BYTES, type OnceEntry } from './layout.ts';
 import type { JournalSession, Replica } from './replica.ts';
 import { callError, hasWrittenNothing, put, range, wasWrittenAt } from './requests.ts';
-import { readBatches } from './view.ts';
+import { readAudit, readBatches } from './view.ts';
 
 export interface AppenderOptions {
   readonly replica: Replica;
@@ -33,6 +35,7 @@ export interface AppenderOptions {
   readonly defer: (flush: () => void) => void;
   /** Time after which an append is given up. */
   readonly timeoutMs: number;
+  readonly sealer: Sealer;
 }
 
 const PAUSE_MS = 50;
@@ -43,8 +46,6 @@ export class Appender {
   readonly #options: AppenderOptions;
   #pending: Append[] = [];
   #flushing: Promise<void> = Promise.resolve();
-  /** Time in the name of the last audit entries: names ascend, whatever the clock does. */
-  #notedAt = 0;
   /** False once a write has failed, until the next one succeeds. */
   isWritable = true;
 
@@ -91,7 +92,7 @@ export class Appender {
   async #commit(appends: readonly Append[]): Promise<void> {
     const { replica, monotonic, wait, timeoutMs } = this.#options;
     const giveUpAt = later(monotonic(), timeoutMs);
-    const attempt: Attempt = { id: randomUUID(), unknown: new Map(), notedAt: undefined, known: new Map() };
+    const attempt: Attempt = { unknown: new Map(), known: new Map() };
     for (;;) {
       try {
         const session = await replica.connected();
@@ -116,23 +117,23 @@ export class Appender {
     appends: readonly Append[],
     attempt: Attempt,
   ): Promise<boolean> {
-    const { replica } = this.#options;
+    const { replica, sealer } = this.#options;
     const { view, layout } = replica;
     const { head, headRevision, termsRevision, state } = view;
     const time = Math.max(this.#wallMs, head?.time ?? 0);
     const plan = planned(appends, attempt.known, state.newest, time, this.#onceIsKept);
     const purges = plan.flatMap(({ append, outcome }) => ('isNew' in outcome ? append.purges : []));
-    attempt.notedAt ??= Math.max(time, this.#notedAt + 1);
-    this.#notedAt = Math.max(this.#notedAt, attempt.notedAt);
-    const putsNotes = this.#putsNotes(plan, attempt);
-    if (purges.length === 0) {
-      await this.#writeNotes(connection, putsNotes);
+    const audit = sealer.seal(
+      view.audit,
+      notesOf(plan).map((note) => JSON.stringify(note)),
+    );
+    if (purges.length === 0 && audit.entries.length === 0) {
       settle(plan);
       return true;
     }
     const newest = state.newest + purges.length;
-    const beginsTerm = head === undefined || head.term === termBefore;
-    const term = beginsTerm ? randomUUID() : head.term;
+    const beginsTerm = purges.length > 0 && (head === undefined || head.term === termBefore);
+    const term = beginsTerm ? randomUUID() : (head?.term ?? '');
     const terms = beginsTerm
       ? [...state.terms, { identity: term, after: state.newest }].slice(-MAX_TERMS)
       : state.terms;
@@ -140,19 +141,25 @@ export class Appender {
     const entries = plan.flatMap(({ append: { once }, outcome }) =>
       once !== undefined && 'isNew' in outcome ? [{ once, outcome }] : [],
     );
-    const batchId = randomUUID();
+    const id = randomUUID();
     const body = {
       compare: [
-        wasWrittenAt(layout.head, headRevision),
-        wasWrittenAt(layout.terms, termsRevision),
+        ...(purges.length === 0
+          ? []
+          : [wasWrittenAt(layout.head, headRevision), wasWrittenAt(layout.terms, termsRevision)]),
         ...entries.map(({ once }) => wasWrittenAt(layout.once(once.key), attempt.known.get(once.key)?.revision ?? '0')),
+        ...(audit.entries.length === 0 ? [] : [wasWrittenAt(layout.auditHead, view.auditRevision)]),
       ],
       success: [
-        put(layout.batch(newest), encodeBatch({ id: batchId, first: state.newest + 1, time }, purges)),
-        put(layout.head, encode(nextHead)),
+        ...(purges.length === 0
+          ? []
+          : [
+              put(layout.batch(newest), encodeBatch({ id, first: state.newest + 1, time }, purges)),
+              put(layout.head, encode(nextHead)),
+            ]),
         ...(beginsTerm ? [put(layout.terms, encode(terms))] : []),
         ...entries.map(({ once, outcome }) => put(layout.once(once.key), encode(entryOf(once, outcome, this.#wallMs)))),
-        ...putsNotes,
+        ...this.#putsAudit(id, audit),
       ],
       failure: entries.map(({ once }) => range(layout.once(once.key))),
     };
@@ -160,7 +167,8 @@ export class Appender {
     try {
       answer = await connection.call<TxnResponse>('/v3/kv/txn', body);
     } catch (error) {
-      if (!hasWrittenNothing(error)) attempt.unknown.set(batchId, { after: state.newest, plan });
+      const after = purges.length === 0 ? undefined : state.newest;
+      if (!hasWrittenNothing(error)) attempt.unknown.set(id, { after, audit: view.audit.size, plan });
       throw error;
     }
     if (!answer.succeeded) {
@@ -169,30 +177,32 @@ export class Appender {
       return false;
     }
     const { revision } = answer.header;
-    const firstOfBatch = state.newest + 1;
-    replica.accept(
-      {
-        head: nextHead,
-        headRevision: revision,
-        termsRevision: beginsTerm ? revision : termsRevision,
-        floorRevision: view.floorRevision,
-        state: { terms, floor: state.floor, newest },
-      },
-      purges.map((purge, index) => ({ seq: firstOfBatch + index, time, ...purge })),
-    );
+    if (purges.length > 0) {
+      const firstOfBatch = state.newest + 1;
+      replica.accept(
+        {
+          ...view,
+          head: nextHead,
+          headRevision: revision,
+          termsRevision: beginsTerm ? revision : termsRevision,
+          state: { terms, floor: state.floor, newest },
+        },
+        purges.map((purge, index) => ({ seq: firstOfBatch + index, time, ...purge })),
+      );
+    }
+    if (audit.entries.length > 0) replica.acceptAudit(audit.head, revision);
     settle(plan);
     return true;
   }
 
-  #putsNotes(plan: readonly Planned[], { id, notedAt }: Attempt): object[] {
-    const notes = notesOf(plan);
+  #putsAudit(id: string, { entries, head }: Sealed): object[] {
+    const last = entries.at(-1);
+    if (last === undefined) return [];
     const { layout } = this.#options.replica;
-    return notes.length === 0 ? [] : [put(layout.audit(auditName(notedAt ?? 0, id)), encode(notes))];
-  }
-
-  /** Made again it writes the same: it does not matter how often. */
-  async #writeNotes(connection: EtcdChannel, puts: readonly object[]): Promise<void> {
-    if (puts.length > 0) await connection.call<TxnResponse>('/v3/kv/txn', { success: puts });
+    return [
+      put(layout.audit(last.index), encodeAudit(id, entries)),
+      put(layout.auditHead, encode(encodeHead(head))),
+    ];
   }
 
   /**
@@ -203,17 +213,24 @@ export class Appender {
   async #resolve({ connection }: JournalSession, attempt: Attempt): Promise<boolean> {
     const { replica } = this.#options;
     const { newest, floor } = replica.state;
-    for (const [id, { after }] of attempt.unknown) {
-      if (after >= newest) continue; // it can still come: the next attempt compares the same head, so one of them wins
-      if (after < floor) throw new JournalError('journal_unconfirmed', `records up to ${floor} are gone`);
-      const [batch] = await readBatches(connection, replica.layout, after, 1);
+    const { size } = replica.view.audit;
+    for (const [id, { after, audit }] of attempt.unknown) {
+      // It can still come: the next attempt compares the same head, so one of them wins.
+      if (after === undefined ? audit >= size : after >= newest) continue;
+      if (after !== undefined && after < floor) {
+        throw new JournalError('journal_unconfirmed', `records up to ${floor} are gone`);
+      }
+      const [first, [batch]] =
+        after === undefined
+          ? [audit, await readAudit(connection, replica.layout, audit, 1)]
+          : [after + 1, await readBatches(connection, replica.layout, after, 1)];
       const committed = batch && attempt.unknown.get(batch.id);
       if (committed !== undefined) {
         settle(committed.plan);
         return true;
       }
       // Another batch at its place shows that it did not come; none there was compacted since the state was read.
-      if (batch?.first !== after + 1) throw new JournalError('journal_unconfirmed', `records after ${after} are gone`);
+      if (batch?.first !== first) throw new JournalError('journal_unconfirmed', `what follows ${first - 1} is gone`);
       attempt.unknown.delete(id);
     }
     return false;

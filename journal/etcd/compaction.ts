@@ -2,6 +2,7 @@
  * Compaction of the journal in etcd. Any control node may do it at any time: what two of them do at once does no harm.
  * @module
  */
+import { encodeState, pruned } from '../audit/log.ts';
 import { JournalError } from '../errors.ts';
 import { MAX_ONCE_KEYS } from '../journal.ts';
 import { termsFrom } from '../terms.ts';
@@ -9,9 +10,11 @@ import { type EtcdChannel, EtcdRefusal, OUT_OF_RANGE, type RangeResponse, type T
 import { decode, encode, isKeptOnce, lastOf, type OnceEntry } from './layout.ts';
 import type { Replica } from './replica.ts';
 import { deletion, put, wasWrittenAt } from './requests.ts';
-import { readBatches } from './view.ts';
+import { readAudit, readAuditBounds, readBatches } from './view.ts';
 
 const KEYS_AT_ONCE = 1_000;
+/** Transactions of audit entries of one answer of etcd; each may have a megabyte. */
+const AUDIT_BATCHES_AT_ONCE = 32;
 /** Deletions of a transaction, each with a comparison; etcd allows 128. */
 const DELETIONS_AT_ONCE = 100;
 
@@ -82,28 +85,30 @@ export async function forgetKeys(replica: Replica, connection: EtcdChannel, now:
   }
 }
 
-/** Deletes the oldest of too many transactions of audit entries. */
+/** Deletes the oldest transactions of audit entries, as long as `maxNotes` entries stay. */
 export async function forgetNotes(replica: Replica, connection: EtcdChannel, maxNotes: number): Promise<void> {
-  const { auditStart: key, auditEnd: range_end } = replica.layout;
+  const { layout } = replica;
   for (;;) {
-    const all = await connection.call<RangeResponse>('/v3/kv/range', { key, range_end, count_only: true });
-    const excess = Number(all.count ?? '0') - maxNotes;
-    if (excess <= 0) return;
-    const { kvs = [] } = await connection.call<RangeResponse>('/v3/kv/range', {
-      key,
-      range_end,
-      limit: Math.min(excess, KEYS_AT_ONCE),
-      keys_only: true,
+    const { start, startRevision, head } = await readAuditBounds(connection, layout);
+    const end = head.size - maxNotes;
+    if (start.size >= end) return;
+    const batches = await readAudit(connection, layout, start.size, AUDIT_BATCHES_AT_ONCE);
+    const old = batches.filter(({ last }) => last < end);
+    const lastOld = old.at(-1)?.last;
+    if (lastOld === undefined) return;
+    const next = pruned(
+      start,
+      old.flatMap(({ entries }) => entries),
+    );
+    // If another control node was faster, nothing is deleted, and the start is read again.
+    await connection.call('/v3/kv/txn', {
+      compare: [wasWrittenAt(layout.auditStart, startRevision)],
+      success: [
+        put(layout.auditStart, encode(encodeState(next))),
+        deletion(layout.audit(0), layout.audit(lastOld + 1)),
+      ],
     });
-    const last = kvs.at(-1);
-    if (last === undefined) return;
-    await connection.call('/v3/kv/deleterange', { key, range_end: after(last.key) });
   }
-}
-
-/** @returns The key that comes next after this one. */
-function after(key: string): string {
-  return Buffer.concat([Buffer.from(key, 'base64'), Buffer.from([0])]).toString('base64');
 }
 
 /** Lets etcd forget revisions older than this one; nothing here reads old revisions. */

@@ -6,16 +6,17 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
+import { encodeHead, encodeState, MAX_SEALED_BYTES, type SealedEntry } from '../audit/log.ts';
 import type { ExportedKey, JournalExport } from '../embedded-export.ts';
 import { JournalError } from '../errors.ts';
 import type { JournalRecord } from '../journal.ts';
 import { identityOf } from '../terms.ts';
 import type { EtcdChannel, RangeResponse, TxnResponse } from './connection.ts';
 import {
-  auditName,
   checkMeta,
   decode,
   encode,
+  encodeAudit,
   encodeMovedBatch,
   FORMAT,
   type Head,
@@ -63,6 +64,8 @@ export async function importJournal(
     success: [
       put(layout.terms, encode(source.terms)),
       put(layout.floor, encode(floor)),
+      put(layout.auditStart, encode(encodeState(source.audit.start))),
+      put(layout.auditHead, encode(encodeHead(source.audit.head))),
       ...(newest > 0 ? [put(layout.head, encode(head))] : []),
       put(layout.meta, encode({ format: FORMAT, network })),
     ],
@@ -95,6 +98,7 @@ async function begin(
       put(meta, encode({ format: FORMAT, network, moving: true })),
       deletion(layout.batch(0), layout.batchesEnd),
       deletion(layout.onceStart, layout.onceEnd),
+      deletion(layout.audit(0), layout.auditEnd),
     ],
   });
   if (!succeeded) throw new JournalError('journal_foreign', 'another program has begun a journal there meanwhile');
@@ -153,10 +157,23 @@ function* onceKeys(layout: Layout, keys: Iterable<ExportedKey>): Generator<Put> 
   }
 }
 
-function* auditEntries(layout: Layout, notes: Iterable<string>): Generator<Put> {
-  let number = 0;
+function* auditEntries(layout: Layout, notes: Iterable<SealedEntry>): Generator<Put> {
+  let [batch, bytes]: [SealedEntry[], number] = [[], 0];
+  const made = (): Put => ({
+    key: layout.audit((batch.at(-1) as SealedEntry).index),
+    value: encodeAudit(randomUUID(), batch),
+    count: batch.length,
+  });
   for (const note of notes) {
-    number += 1; // before those that control nodes write, which have the time in its place
-    yield { key: layout.audit(auditName(number, 'moved')), value: encode([JSON.parse(note)]), count: 1 };
+    const length = Buffer.byteLength(JSON.stringify(note.text)) + MAX_SEALED_BYTES;
+    // A batch has no hole: its last index and its length tell the others.
+    const isNext = batch.length === 0 || batch.at(-1)?.index === note.index - 1;
+    if (batch.length > 0 && (!isNext || bytes + length > MAX_BATCH_BYTES / 2)) {
+      yield made();
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(note);
+    bytes += length;
   }
+  if (batch.length > 0) yield made();
 }

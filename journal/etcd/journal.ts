@@ -5,10 +5,13 @@
  */
 import { setTimeout as timeout } from 'node:timers/promises';
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
+import { MAX_SEALED_BYTES, type SealedEntry } from '../audit/log.ts';
+import { Sealer, type SealerOptions } from '../audit/sealer.ts';
 import { checkOnce, checkPurge } from '../check.ts';
 import { JournalError } from '../errors.ts';
 import {
   type Appended,
+  type AuditBounds,
   type AuditedJournal,
   type AuditFields,
   type AuditRow,
@@ -24,11 +27,12 @@ import type { Append } from './append-plan.ts';
 import { Appender } from './appender.ts';
 import { forgetKeys, forgetNotes, forgetRevisions, olderThan, raiseFloor } from './compaction.ts';
 import type { EtcdAccess, RangeResponse } from './connection.ts';
-import { decodeNotes, MAX_BATCH_BYTES, rowOf } from './layout.ts';
+import { decodeAudit, MAX_BATCH_BYTES, rowOf } from './layout.ts';
 import { Replica } from './replica.ts';
 import { callError } from './requests.ts';
+import { readAudit, readAuditBounds } from './view.ts';
 
-export interface EtcdOptions extends EtcdAccess {
+export interface EtcdOptions extends EtcdAccess, SealerOptions {
   /** Beginning of all keys, so that others can use the same etcd. */
   readonly prefix: string;
   /** Name of the network; a store of another one is refused. */
@@ -46,6 +50,9 @@ export interface EtcdOptions extends EtcdAccess {
 }
 
 const APPEND_TIMEOUT_MS = 10_000;
+
+/** Transactions of audit entries of one answer of etcd; each may have a megabyte. */
+const SEALED_BATCHES_AT_ONCE = 64;
 
 /** Stands for the numbers of an append where only the length of its audit entry matters. */
 const NUMBERLESS: Appended = { first: 0, last: 0, time: 0, why: '', repeated: false };
@@ -71,6 +78,7 @@ export class EtcdJournal implements AuditedJournal {
   readonly #forgetsRevisions: boolean;
   readonly #replica: Replica;
   readonly #appender: Appender;
+  readonly #sealer: Sealer;
   #isClosed = false;
   /** Revision that etcd may forget what is older than, at the next compaction. */
   #oldRevision: string | undefined;
@@ -78,6 +86,7 @@ export class EtcdJournal implements AuditedJournal {
   constructor(options: EtcdOptions) {
     const { now, monotonic = monotonicNow, defer = paced(), appendTimeoutMs = APPEND_TIMEOUT_MS } = options;
     const wait = options.wait ?? pause;
+    this.#sealer = new Sealer(options);
     this.#now = now;
     this.#forgetsRevisions = options.forgetsRevisions ?? true;
     this.#replica = new Replica({ ...options, wait });
@@ -88,6 +97,7 @@ export class EtcdJournal implements AuditedJournal {
       wait,
       defer,
       timeoutMs: appendTimeoutMs,
+      sealer: this.#sealer,
     });
   }
 
@@ -112,29 +122,54 @@ export class EtcdJournal implements AuditedJournal {
     return this.#add({ purges: purges.map((purge) => ({ ...purge })), once, note }, bytes);
   }
 
-  async note(entry: AuditFields): Promise<void> {
+  async note(entry: AuditFields, once?: Once): Promise<void> {
     this.#checkOpen();
-    await this.#add({ purges: [], once: undefined, note: () => entry }, 0);
+    if (once !== undefined) checkOnce(once);
+    await this.#add({ purges: [], once, note: () => entry }, 0);
   }
 
   async notes(before: string | undefined, limit: number): Promise<readonly AuditRow[]> {
     this.#checkOpen();
     const { layout } = this.#replica;
-    const [name, index] = before?.split('.') ?? [];
+    const end = before === undefined ? Number.MAX_SAFE_INTEGER : Number(before);
     const { connection } = await this.#replica.connected();
+    const rows: AuditRow[] = [];
     try {
+      // The transaction that `before` is of has its last entry there, or later.
+      const [straddling] = await readAudit(connection, layout, end, 1);
+      if (straddling !== undefined) rows.push(...rowsOf(straddling.entries, end));
+      if (rows.length >= limit) return rows.slice(0, limit);
       const { kvs = [] } = await connection.call<RangeResponse>('/v3/kv/range', {
-        key: layout.auditStart,
-        // The transaction that `before` is of is read again, for the entries before it.
-        range_end: name === undefined ? layout.auditEnd : layout.audit(`${name}\0`),
-        limit: limit + 1,
+        key: layout.audit(0),
+        range_end: layout.audit(end),
+        limit,
         sort_order: 'DESCEND',
         sort_target: 'KEY',
       });
-      const rows = kvs.flatMap(decodeNotes);
-      const isBefore = ({ id }: AuditRow): boolean =>
-        !id.startsWith(`${name}.`) || Number(id.split('.')[1]) < Number(index);
-      return rows.filter(isBefore).slice(0, limit);
+      for (const kv of kvs) rows.push(...rowsOf(decodeAudit(kv).entries, end));
+      return rows.slice(0, limit);
+    } catch (error) {
+      throw callError(error);
+    }
+  }
+
+  async auditBounds(): Promise<AuditBounds> {
+    this.#checkOpen();
+    const { connection } = await this.#replica.connected();
+    try {
+      const { start, head } = await readAuditBounds(connection, this.#replica.layout);
+      return { start, head };
+    } catch (error) {
+      throw callError(error);
+    }
+  }
+
+  async sealed(from: number, limit: number): Promise<readonly SealedEntry[]> {
+    this.#checkOpen();
+    const { connection } = await this.#replica.connected();
+    try {
+      const batches = await readAudit(connection, this.#replica.layout, from, Math.min(limit, SEALED_BATCHES_AT_ONCE));
+      return batches.flatMap(({ entries }) => entries).filter(({ index }) => index >= from);
     } catch (error) {
       throw callError(error);
     }
@@ -147,6 +182,10 @@ export class EtcdJournal implements AuditedJournal {
 
   subscribe(listener: (newest: number) => void): () => void {
     return this.#replica.listeners.add(listener);
+  }
+
+  get auditFits(): boolean {
+    return this.#sealer.fits;
   }
 
   get isWritable(): boolean {
@@ -188,7 +227,7 @@ export class EtcdJournal implements AuditedJournal {
 
   #add(append: Pick<Append, 'purges' | 'once' | 'note'>, bytes: number): Promise<Appended> {
     const { promise, resolve, reject } = Promise.withResolvers<Appended>();
-    const noteBytes = append.note === undefined ? 0 : Buffer.byteLength(JSON.stringify(append.note(NUMBERLESS)));
+    const noteBytes = append.note === undefined ? 0 : sealedBytes(append.note(NUMBERLESS));
     this.#appender.add({ ...append, bytes: bytes + noteBytes, resolve, reject });
     return promise;
   }
@@ -196,6 +235,19 @@ export class EtcdJournal implements AuditedJournal {
   #checkOpen(): void {
     if (this.#isClosed) throw new JournalError('journal_closed');
   }
+}
+
+/** @returns The newest first, of those before `end`. */
+function rowsOf(entries: readonly SealedEntry[], end: number): AuditRow[] {
+  return entries
+    .filter(({ index }) => index < end)
+    .map(({ index, text }) => ({ id: String(index), entry: JSON.parse(text) as AuditFields }))
+    .reverse();
+}
+
+/** @returns Bound of the bytes that the entry takes in its transaction. */
+function sealedBytes(entry: AuditFields): number {
+  return Buffer.byteLength(JSON.stringify(JSON.stringify(entry))) + MAX_SEALED_BYTES;
 }
 
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {

@@ -1,12 +1,14 @@
 /**
- * Keys and values of the journal in etcd, format 1. All keys begin with the prefix; values are JSON.
+ * Keys and values of the journal in etcd, format 2. All keys begin with the prefix; values are JSON.
  *
  *     meta                    format, and the name of the network; `moving` while a journal is being moved here
  *     journal/head            newest number, its time, the identity of its term
  *     journal/terms           terms, oldest first
  *     journal/floor           the floor
  *     journal/batch/LAST      records that were written in one transaction; LAST is the last number, in 16 digits
- *     audit/TIME-ID           entries of the audit log that were written in one transaction; TIME in 16 digits
+ *     audit/head              the audit log up to its newest entry (audit/log.ts)
+ *     audit/start             the audit log up to the first entry that is kept; absent: all are
+ *     audit/entry/LAST        entries that were written in one transaction; LAST is the last index, in 16 digits
  *     once/KEY                idempotency key: the append that came with it, written in the same transaction
  *
  * A transaction writes one batch, as etcd bounds operations (`--max-txn-ops`, 128) and bytes (`--max-request-bytes`,
@@ -15,11 +17,12 @@
  */
 import { checkRecord, checkTerms, fields } from '../check.ts';
 import { JournalError } from '../errors.ts';
-import { type AuditFields, type AuditRow, type JournalRecord, ONCE_RETENTION_MS, type Purge } from '../journal.ts';
+import { decodeHash, type SealedEntry } from '../audit/log.ts';
+import { type JournalRecord, ONCE_RETENTION_MS, type Purge } from '../journal.ts';
 import type { Term } from '../terms.ts';
 import type { KeyValue } from './connection.ts';
 
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** Maximum length of a batch, and so of one append. */
 export const MAX_BATCH_BYTES = 1_048_576;
@@ -67,7 +70,9 @@ export class Layout {
   readonly batchesEnd: string;
   readonly onceStart: string;
   readonly onceEnd: string;
+  readonly auditHead: string;
   readonly auditStart: string;
+  /** First key beyond all audit entries. */
   readonly auditEnd: string;
 
   constructor(prefix: string) {
@@ -79,8 +84,9 @@ export class Layout {
     this.batchesEnd = this.#key('journal/batch0'); // 0 comes after /
     this.onceStart = this.#key('once/');
     this.onceEnd = this.#key('once0');
-    this.auditStart = this.#key('audit/');
-    this.auditEnd = this.#key('audit0');
+    this.auditHead = this.#key('audit/head');
+    this.auditStart = this.#key('audit/start');
+    this.auditEnd = this.#key('audit/entry0');
   }
 
   batch(last: number): string {
@@ -91,8 +97,9 @@ export class Layout {
     return this.#key(`once/${key}`);
   }
 
-  audit(name: string): string {
-    return this.#key(`audit/${name}`);
+  /** @param last - Index of the last entry of the transaction. */
+  audit(last: number): string {
+    return this.#key(`audit/entry/${String(last).padStart(DIGITS, '0')}`);
   }
 
   #key(name: string): string {
@@ -166,17 +173,39 @@ export function decodeBatch(stored: KeyValue): Batch {
   }
 }
 
-/** @param id - Random. @returns The name of audit entries that are written at this time, for `Layout.audit`. */
-export function auditName(time: number, id: string): string {
-  return `${String(time).padStart(DIGITS, '0')}-${id}`;
+/** Entries of the audit log that were written in one transaction. */
+export interface AuditBatch {
+  /** Random; tells whether a transaction of unknown outcome was committed. */
+  readonly id: string;
+  readonly first: number;
+  readonly last: number;
+  readonly entries: readonly SealedEntry[];
 }
 
-/** @returns The entries of one transaction, the last one first. @throws {JournalError} `journal_corrupt` */
-export function decodeNotes(stored: KeyValue): AuditRow[] {
-  const name = Buffer.from(stored.key, 'base64').toString().split('/').at(-1);
-  const entries = decode(stored);
-  if (!Array.isArray(entries)) throw new JournalError('journal_corrupt', `audit ${name}`);
-  return entries.map((entry: AuditFields, index) => ({ id: `${name}.${index}`, entry })).reverse();
+type AuditRowOf = readonly [text: string, link: string, checkpoint?: string];
+
+/** @param entries - At least one, without a hole. */
+export function encodeAudit(id: string, entries: readonly SealedEntry[]): string {
+  const rows = entries.map(({ text, link, checkpoint }): AuditRowOf => {
+    const encoded = link.toString('base64');
+    return checkpoint === undefined ? [text, encoded] : [text, encoded, checkpoint];
+  });
+  return encode({ id, rows });
+}
+
+/** @throws {JournalError} `journal_corrupt` */
+export function decodeAudit(stored: KeyValue): AuditBatch {
+  const last = lastOf(stored);
+  try {
+    const { id, rows } = decode(stored) as { id: string; rows: readonly AuditRowOf[] };
+    const first = last - rows.length + 1;
+    const entries = rows.map(([text, link, checkpoint], index): SealedEntry => {
+      return { index: first + index, text: String(text), link: decodeHash(link), checkpoint };
+    });
+    return { id, first, last, entries };
+  } catch (cause) {
+    throw new JournalError('journal_corrupt', `audit ${last}`, { cause });
+  }
 }
 
 /** @throws {JournalError} `journal_corrupt` */

@@ -7,6 +7,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
+import type { AuditHead } from '../audit/log.ts';
 import { BEFORE_ALL } from '../check.ts';
 import { JournalError, JournalGapError } from '../errors.ts';
 import type { JournalRecord, JournalState } from '../journal.ts';
@@ -121,6 +122,11 @@ export class Replica {
     if (newest > before) this.#recent.extend(before, newest, news);
     this.#recent.forget(floor);
     if (newest > before) this.listeners.call(newest);
+  }
+
+  /** The head of the audit log is this one, as a transaction of this process has written it. */
+  acceptAudit(audit: AuditHead, auditRevision: string): void {
+    this.#view = { ...this.view, audit, auditRevision };
   }
 
   close(): void {

@@ -2,10 +2,21 @@
  * The store, as a linearisable read found it.
  * @module
  */
+import { type AuditHead, type AuditState, decodeHead, decodeState, EMPTY_LOG } from '../audit/log.ts';
 import { JournalError } from '../errors.ts';
 import type { JournalState } from '../journal.ts';
 import type { EtcdChannel, RangeResponse, TxnResponse } from './connection.ts';
-import { type Batch, checkMeta, decode, decodeBatch, decodeTerms, type Head, type Layout } from './layout.ts';
+import {
+  type AuditBatch,
+  type Batch,
+  checkMeta,
+  decode,
+  decodeAudit,
+  decodeBatch,
+  decodeTerms,
+  type Head,
+  type Layout,
+} from './layout.ts';
 import { range } from './requests.ts';
 
 export interface View {
@@ -14,16 +25,18 @@ export interface View {
   readonly headRevision: string;
   readonly termsRevision: string;
   readonly floorRevision: string;
+  readonly auditRevision: string;
+  readonly audit: AuditHead;
   readonly state: JournalState;
 }
 
 /** @throws {JournalError} `journal_unreachable`, `journal_foreign`, `journal_corrupt`; {EtcdRefusal}. */
 export async function readView(channel: EtcdChannel, layout: Layout, network: string): Promise<View> {
-  const { head, terms, floor, meta } = layout;
+  const { head, terms, floor, meta, auditHead } = layout;
   const { responses = [] } = await channel.call<TxnResponse>('/v3/kv/txn', {
-    success: [head, terms, floor, meta].map((key) => range(key)),
+    success: [head, terms, floor, meta, auditHead].map((key) => range(key)),
   });
-  const [headKv, termsKv, floorKv, metaKv] = responses.map((one) => one.response_range?.kvs?.[0]);
+  const [headKv, termsKv, floorKv, metaKv, auditKv] = responses.map((one) => one.response_range?.kvs?.[0]);
   if (metaKv === undefined) throw new JournalError('journal_unreachable', 'the store has become empty');
   checkMeta(metaKv, network);
   const found = headKv === undefined ? undefined : (decode(headKv) as Head);
@@ -33,6 +46,8 @@ export async function readView(channel: EtcdChannel, layout: Layout, network: st
     headRevision: headKv?.mod_revision ?? '0',
     termsRevision: termsKv?.mod_revision ?? '0',
     floorRevision: floorKv?.mod_revision ?? '0',
+    auditRevision: auditKv?.mod_revision ?? '0',
+    audit: auditKv === undefined ? EMPTY_LOG : decodeHead(decode(auditKv)),
     state: {
       terms: decodeTerms(termsKv, newest),
       floor: floorKv === undefined ? 0 : Number(decode(floorKv)),
@@ -49,4 +64,35 @@ export async function readBatches(channel: EtcdChannel, layout: Layout, seq: num
     limit,
   });
   return kvs.map(decodeBatch);
+}
+
+/** @returns Transactions of audit entries with one at `from` or after it, in order; the first one may begin before. */
+export async function readAudit(
+  channel: EtcdChannel,
+  layout: Layout,
+  from: number,
+  limit: number,
+): Promise<AuditBatch[]> {
+  const { kvs = [] } = await channel.call<RangeResponse>('/v3/kv/range', {
+    key: layout.audit(from),
+    range_end: layout.auditEnd,
+    limit,
+  });
+  return kvs.map(decodeAudit);
+}
+
+/** @returns What of the audit log is kept. */
+export async function readAuditBounds(
+  channel: EtcdChannel,
+  { auditStart, auditHead }: Layout,
+): Promise<{ readonly start: AuditState; readonly startRevision: string; readonly head: AuditHead }> {
+  const { responses = [] } = await channel.call<TxnResponse>('/v3/kv/txn', {
+    success: [range(auditStart), range(auditHead)],
+  });
+  const [startKv, headKv] = responses.map((one) => one.response_range?.kvs?.[0]);
+  return {
+    start: startKv === undefined ? EMPTY_LOG : decodeState(decode(startKv)),
+    startRevision: startKv?.mod_revision ?? '0',
+    head: headKv === undefined ? EMPTY_LOG : decodeHead(decode(headKv)),
+  };
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { type Test, test } from 'tap';
+import { storedLog } from '../../journal/audit/export.ts';
+import { verifyAudit } from '../../journal/audit/verify.ts';
 import { EmbeddedJournal, openEmbeddedJournal } from '../../journal/embedded.ts';
 import { openJournalFile } from '../../journal/embedded-file.ts';
 import { type EpochMs, epochMs, wallNow } from '../../lib/clock.ts';
@@ -77,7 +79,7 @@ const REFUSED: readonly { what: string; code: string; spoil: (file: string) => v
     code: 'journal_foreign',
     spoil: (file) => change(file, 'PRAGMA application_id = 7'),
   },
-  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 5') },
+  { what: 'a later version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 6') },
   { what: 'an earlier version', code: 'journal_version', spoil: (file) => change(file, 'PRAGMA user_version = 1') },
   { what: 'a missing table', code: 'journal_corrupt', spoil: (file) => change(file, 'DROP TABLE purge') },
   { what: 'a table too many', code: 'journal_corrupt', spoil: (file) => change(file, 'CREATE TABLE more (x)') },
@@ -138,6 +140,30 @@ test('a missing folder and a folder in place of the file are refused', async (t)
   t.throws(() => openEmbeddedJournal(folder, { now }), { code: 'journal_unopenable' });
 });
 
+/** Statements that take the tables of the audit log out of a file. */
+const WITHOUT_AUDIT = ['DROP TABLE audit_entry', 'DROP TABLE audit_log'];
+
+test('a journal whose audit log has no hash chain is upgraded, with all entries', async (t) => {
+  t.testdir();
+  const file = await madeFile(t, 3);
+  change(
+    file,
+    ...WITHOUT_AUDIT,
+    'CREATE TABLE audit (id INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT',
+    `INSERT INTO audit (id, entry) VALUES (7, '{"action":"first"}'), (9, '{"action":"second"}')`,
+    'PRAGMA user_version = 4',
+  );
+  const journal = openEmbeddedJournal(file, { now });
+  t.equal(journal.state().newest, 3);
+  t.match(await journal.notes(undefined, 10), [
+    { id: '1', entry: { action: 'second' } },
+    { id: '0', entry: { action: 'first' } },
+  ]);
+  const verified = await verifyAudit(await storedLog(journal), { known: [] });
+  t.match(verified, { first: 0, size: 2, finding: { code: 'audit_unsigned', first: 0 } });
+  await journal.close();
+});
+
 test('a journal of the format without idempotency keys is upgraded, with all that it has', async (t) => {
   t.testdir();
   const file = await madeFile(t, 200);
@@ -145,7 +171,7 @@ test('a journal of the format without idempotency keys is upgraded, with all tha
   const records = await before.read(0, 1_000);
   const { terms } = before.state();
   await before.close();
-  change(file, 'DROP TABLE audit', 'DROP TABLE once', 'PRAGMA user_version = 2');
+  change(file, ...WITHOUT_AUDIT, 'DROP TABLE once', 'PRAGMA user_version = 2');
   const journal = openEmbeddedJournal(file, { now });
   t.same(await journal.read(0, 1_000), records);
   t.same(journal.state().terms.slice(0, -1), terms.slice(0, -1));
@@ -160,7 +186,7 @@ test('a journal of the format without idempotency keys is upgraded, with all tha
 test('a damaged journal of the format without idempotency keys is refused, and left unchanged', async (t) => {
   t.testdir();
   const file = await madeFile(t, 200);
-  change(file, 'DROP TABLE audit', 'DROP TABLE once', 'PRAGMA user_version = 2', 'DELETE FROM purge WHERE seq = 50');
+  change(file, ...WITHOUT_AUDIT, 'DROP TABLE once', 'PRAGMA user_version = 2', 'DELETE FROM purge WHERE seq = 50');
   const before = readFileSync(file);
   t.throws(() => openEmbeddedJournal(file, { now }), { code: 'journal_corrupt', message: file });
   t.ok(before.equals(readFileSync(file)));

@@ -7,14 +7,19 @@
  * - A number of a term is given out once: never to two purges, whatever is restored. Followers rest on that.
  * - An append that was acknowledged is in the store, once, at the numbers that were told, with its audit entry, unless
  *   a restore has lost it. One that was refused for certain is not, and never comes.
+ * - The audit log is whole: no entry is missing, changed or in another's place, and all are signed.
  * - Appends with one key are made once.
  * - A follower applies what the term of its position has at that number. When everything works again, it has all.
  * @module
  */
+import { generateKeyPairSync } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Ledger, type PurgeRecord } from '../../../cache/ledger.ts';
 import { TIER_FIELD } from '../../../http/fields/tier-field.ts';
+import { storedLog } from '../../../journal/audit/export.ts';
+import { signerOf } from '../../../journal/audit/note.ts';
+import { verifyAudit } from '../../../journal/audit/verify.ts';
 import { JournalError } from '../../../journal/errors.ts';
 import { EtcdJournal } from '../../../journal/etcd/journal.ts';
 import { type Connect, Follower } from '../../../journal/follower.ts';
@@ -31,6 +36,7 @@ import { type EtcdBreakage, ModelEtcd, type Snapshot } from './store.ts';
 
 const PREFIX = '/m/';
 const SECRET = 'of the model';
+const SIGNER = signerOf('model', generateKeyPairSync('ed25519').privateKey);
 const HEARTBEAT_MS = 1_000;
 const RECOVERY_MS = 30_000;
 /** Time in which the journal is read when everything works. */
@@ -238,9 +244,11 @@ class World {
       bySelector.set(record.selector, record);
     }
     const ever = new Set(this.#given.values());
-    const notes = this.#etcd
-      .below(`${PREFIX}audit/`)
-      .flatMap(([, entries]) => entries as { name: string; first: number }[]);
+    const log = await this.#within(READ_MS, storedLog(journal), 'a read of the audit log');
+    const found = await this.#within(READ_MS, verifyAudit(log, { known: [SIGNER] }), 'verification');
+    const sealed = await this.#within(READ_MS, journal.sealed(0, 1_000), 'a read of the audit log');
+    if (found.finding !== undefined) throw new Violation(`the audit log: ${JSON.stringify(found.finding)}`);
+    const notes = sealed.map(({ text }) => JSON.parse(text) as { name: string; first: number });
     for (const call of this.#calls) {
       this.#checkCall(call, { floor, bySelector, ever, notes });
     }
@@ -351,6 +359,7 @@ class ControlProcess {
       endpoints: ['one', 'two'],
       prefix: PREFIX,
       network: 'model',
+      signer: SIGNER,
       now: () => epochMs(this.#clock.now + skewMs),
       monotonic: () => monotonicMs(this.#clock.now),
       random: () => this.#draw() / 128,
