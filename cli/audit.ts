@@ -47,7 +47,7 @@ control node is read while that is stopped; of one that runs, read it with --con
     control: {
       type: 'text',
       value: 'URL',
-      help: `Read the log of this control node. For checkpoint by default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
+      help: `Read the log of this control node. checkpoint: $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
     },
     token: {
       type: 'text',

@@ -119,7 +119,8 @@ async function list(tokens: Tokens, json: boolean): Promise<number> {
 
 async function revoke(tokens: Tokens, id: string | undefined): Promise<number> {
   if (id === undefined) throw new UsageError('no token is named', 'Name its id, as list shows it.');
-  if (!(await tokens.revoke(id, commandEntry('revoke token', { id })))) throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
+  if (!(await tokens.revoke(id, commandEntry('revoke token', { id }))))
+    throw new Failure(`there is no token ${quote(id)} that is not revoked yet`);
   print(`${id} is revoked`);
   return 0;
 }

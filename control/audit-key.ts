@@ -21,7 +21,10 @@ export function auditOrigin(network: string): string {
 }
 
 /** @throws {ConfigError} when the key cannot be read or made, or one of `known_keys` is none of the network. */
-export function auditSealing(region: RegionConfig, control: ControlConfig): Required<SealerOptions> & { signer: Signer } {
+export function auditSealing(
+  region: RegionConfig,
+  control: ControlConfig,
+): Required<SealerOptions> & { signer: Signer } {
   const known = knownKeys(region, control);
   const signer = signerOf(auditOrigin(region.network), auditKey(region.file, control));
   // A single control node knows its only key. Of several, those that are not named are compared, and not verified.
@@ -29,12 +32,20 @@ export function auditSealing(region: RegionConfig, control: ControlConfig): Requ
 }
 
 /** @throws {ConfigError} when one of them is none of the network. */
-export function knownKeys({ file, network }: RegionConfig, { audit_log: { known_keys: texts } }: ControlConfig): Verifier[] {
+export function knownKeys(
+  { file, network }: RegionConfig,
+  { audit_log: { known_keys: texts } }: ControlConfig,
+): Verifier[] {
   return texts.map((text, index) => {
     const verifier = parseVerifier(text);
     if (verifier?.name === auditOrigin(network)) return verifier;
     const message = verifier === undefined ? 'it is no public key' : `it is a key of ${verifier.name}`;
-    throw problem(file, ['known_keys', index], message, `Write what \`seawall audit key\` prints for another control node.`);
+    throw problem(
+      file,
+      ['known_keys', index],
+      message,
+      `Write what \`seawall audit key\` prints for another control node.`,
+    );
   });
 }
 
@@ -60,7 +71,11 @@ function auditKey(regionFile: string, control: ControlConfig): KeyObject {
   }
 }
 
-function keyFile(regionFile: string, { audit_log: { key_file: file }, data }: ControlConfig, folderOf: (data: string) => string): string {
+function keyFile(
+  regionFile: string,
+  { audit_log: { key_file: file }, data }: ControlConfig,
+  folderOf: (data: string) => string,
+): string {
   return file === undefined ? join(folderOf(data), 'audit.key') : siblingPath(regionFile, file);
 }
 
@@ -76,7 +91,12 @@ function readKey(regionFile: string, file: string): KeyObject {
 }
 
 function keyProblem(file: string, message: string): ConfigError {
-  return problem(file, ['key_file'], message, 'Name a file with a private key of Ed25519 in PEM, or one that is not there yet.');
+  return problem(
+    file,
+    ['key_file'],
+    message,
+    'Name a file with a private key of Ed25519 in PEM, or one that is not there yet.',
+  );
 }
 
 function problem(file: string, path: KeyPath, message: string, fix: string): ConfigError {

@@ -33,7 +33,14 @@ export interface AuditOutbox {
 export function commandEntry(action: string, rest: AuditFields): Waiting {
   return {
     id: randomUUID(),
-    entry: { time: new Date(wallNow()).toISOString(), who: userName(), address: 'command', action, result: 'ok', ...rest },
+    entry: {
+      time: new Date(wallNow()).toISOString(),
+      who: userName(),
+      address: 'command',
+      action,
+      result: 'ok',
+      ...rest,
+    },
   };
 }
 

@@ -32,7 +32,8 @@ const pageSchema = z
           time: z.iso.datetime().meta({ description: 'When it was written, by the clock of the control node.' }),
           node: z.string().meta({ description: 'Name of the control node.' }),
           action: z.string().meta({
-            description: '`purge`, `drain`, `undrain`, `authenticate`, `create token`, `revoke token`, `migrate`, `sign`.',
+            description:
+              '`purge`, `drain`, `undrain`, `authenticate`, `create token`, `revoke token`, `migrate`, `sign`.',
           }),
           result: z.string().meta({ description: '`ok`, or the code of the error.' }),
         }),

@@ -61,7 +61,10 @@ export class AuditLog {
     const { auditFits: fits } = this.#options.journal;
     if (!fits && this.#fits) {
       const fix = 'run `seawall audit verify`: it names the first entry that is not as it was';
-      this.#options.log.error({ fix }, 'the audit log does not fit its newest checkpoint: entries from now on are not signed');
+      this.#options.log.error(
+        { fix },
+        'the audit log does not fit its newest checkpoint: entries from now on are not signed',
+      );
     }
     this.#fits = fits;
   }
@@ -86,8 +89,8 @@ export class AuditLog {
   }
 
   /**
-   * @returns The newest signed checkpoint, of all entries. Where some are not signed yet, an entry about that is written
-   *   first, which is.
+   * @returns The newest signed checkpoint, of all entries. Where some are not signed yet, an entry about that is
+   *   written first, which is.
    * @throws {JournalError} (rejects) as `journal.note`.
    */
   async checkpoint(address: string): Promise<string | undefined> {

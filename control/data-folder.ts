@@ -8,7 +8,7 @@
  *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
  * @module
  */
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { problemWithout } from '../config/document.ts';
@@ -69,7 +69,7 @@ function closeToOthers(file: string, folder: string): void {
       else if ((mode & WRITABLE_FOR_OTHERS) !== 0) throw new Error('others may write to it, and it holds other things');
     }
     // SQLite gives the files beside a database the mode that the database has.
-    for (const name of ['journal.sqlite', 'control.sqlite']) closeSync(openSync(join(folder, name), 'a', 0o600));
+    for (const name of ['journal.sqlite', 'control.sqlite']) makeFile(join(folder, name));
     for (const name of names) {
       const path = join(folder, name);
       if (OWN_FILE.test(name) && (statSync(path).mode & FOR_OTHERS) !== 0) chmodSync(path, 0o600);
@@ -77,6 +77,14 @@ function closeToOthers(file: string, folder: string): void {
   } catch (error) {
     throw dataProblem(file, `${folder} cannot be closed to other users (${(error as Error).message})`, fix);
   }
+}
+
+/**
+ * Makes an empty file where there is none. One that is there is not opened: closing it would release the locks that
+ * SQLite has on it in this process (sqlite.org/howtocorrupt.html, section 2.2).
+ */
+function makeFile(file: string): void {
+  if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
 }
 
 /** Makes a problem about the folder or one of its files, on the config key that names it. */
@@ -112,7 +120,8 @@ export function openControlDatabase(file: string): DatabaseSync {
     const id = pragma(db, 'application_id');
     const version = pragma(db, 'user_version');
     const isNew = id === 0 && Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']) === 0;
-    if (isNew) db.exec(`${SCHEMA} ${OUTBOX} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
+    if (isNew)
+      db.exec(`${SCHEMA} ${OUTBOX} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
     else if (id !== APPLICATION_ID) throw new Error(`${file} is not a database of Seawall's control node`);
     else if (version === 1) db.exec(`${OUTBOX} PRAGMA user_version = ${VERSION}`);
     else if (version !== VERSION) throw new Error(`${file} is of version ${version}; known is ${VERSION}`);

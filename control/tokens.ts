@@ -97,10 +97,7 @@ export class Tokens {
    * @param audited - Entry for the audit log.
    * @returns The token, and its text, which is not stored.
    */
-  async create(
-    wanted: NewToken,
-    audited?: (token: Token) => Waiting,
-  ): Promise<{ token: Token; text: string }> {
+  async create(wanted: NewToken, audited?: (token: Token) => Waiting): Promise<{ token: Token; text: string }> {
     const { stored, text } = newToken(wanted, this.#now());
     await this.#store.add(stored, audited?.(withoutHash(stored)));
     return { token: withoutHash(stored), text };

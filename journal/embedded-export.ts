@@ -6,7 +6,14 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { SealedEntry } from './audit/log.ts';
-import { type Database, markMoved, openJournalFile, readAuditBounds, readTerms, sealedEntries } from './embedded-file.ts';
+import {
+  type Database,
+  markMoved,
+  openJournalFile,
+  readAuditBounds,
+  readTerms,
+  sealedEntries,
+} from './embedded-file.ts';
 import { JournalError } from './errors.ts';
 import type { AuditBounds, JournalRecord, SelectorKind, Term } from './journal.ts';
 

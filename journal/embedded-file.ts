@@ -4,15 +4,7 @@
  * @module
  */
 import { DatabaseSync } from 'node:sqlite';
-import {
-  decodeHead,
-  decodeState,
-  EMPTY_LOG,
-  encodeHead,
-  encodeState,
-  link,
-  type SealedEntry,
-} from './audit/log.ts';
+import { decodeHead, decodeState, EMPTY_LOG, encodeHead, encodeState, link, type SealedEntry } from './audit/log.ts';
 import { BEFORE_ALL, checkTerms } from './check.ts';
 import { JournalError, type JournalErrorCode } from './errors.ts';
 import type { AuditBounds, Term } from './journal.ts';
@@ -173,7 +165,8 @@ function verify(db: Database, wanted: Readonly<Record<string, string>>): void {
   if (!('audit_log' in wanted)) return;
   const { head } = readAuditBounds(db);
   const newest = number(db, 'SELECT coalesce(max(id), -1) FROM audit_entry');
-  if (newest >= head.size) corrupt(`audit log: entry ${newest} is beyond its ${head.size}; \`seawall audit verify\` tells more`);
+  if (newest >= head.size)
+    corrupt(`audit log: entry ${newest} is beyond its ${head.size}; \`seawall audit verify\` tells more`);
 }
 
 /** @throws {JournalError} `journal_corrupt` */

@@ -123,6 +123,12 @@ const TOGETHER: readonly Together[] = [
     most: 1,
   },
   {
+    folder: 'journal/audit',
+    why: 'the log is tested by what is found of each kind of tampering with both stores',
+    tests: ['test/journal/audit/embedded.test.ts', 'test/journal/audit/etcd.test.ts'],
+    most: 6,
+  },
+  {
     folder: 'journal',
     why: 'the wire of the journal is tested between a journal and its followers',
     tests: ['test/journal/routes.test.ts', 'test/journal/stream.test.ts', 'test/journal/follower.test.ts'],

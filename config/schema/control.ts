@@ -131,7 +131,7 @@ export const controlSchema = z.strictObject({
         .max(100)
         .default([])
         .meta({
-          examples: [['seawall/acme/audit+6f3c2a91+AbZ0…']],
+          examples: [['seawall/acme/audit+5abe3b58+AQKyc05ngzxFyiG58qi5i3tWZfEco+smhR1KRqrsig6y']],
           description:
             'Public keys of the other control nodes, as `seawall audit key` prints them: what is signed by another key is not signed over.',
         }),

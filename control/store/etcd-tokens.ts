@@ -27,7 +27,8 @@ export class EtcdTokens implements TokenStore {
   async add(token: StoredToken, audit?: Waiting): Promise<void> {
     const { id, expires = null, revoked = null } = token;
     const row: TokenRow = { ...token, hash: Buffer.from(token.hash).toString('base64'), expires, revoked };
-    if (!(await this.#table.write(id, row, '0', this.#beside(audit)))) throw new Error(`there is a token ${id} already`);
+    if (!(await this.#table.write(id, row, '0', this.#beside(audit))))
+      throw new Error(`there is a token ${id} already`);
   }
 
   async find(id: string): Promise<StoredToken | undefined> {

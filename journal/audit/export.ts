@@ -26,7 +26,7 @@ import type { AuditSource } from './verify.ts';
 const FORMAT = 'seawall audit 1';
 const ENTRIES_AT_ONCE = 1_000;
 
-/** Where the log is read from; the journal is one. */
+/** Source of the log; the journal is one. */
 export interface AuditReader {
   auditBounds(): Promise<AuditBounds>;
   sealed(from: number, limit: number): Promise<readonly SealedEntry[]>;

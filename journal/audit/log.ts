@@ -7,8 +7,8 @@
  *     link    SHA-256(0x02 || link before || hash of the leaf); before the first entry 32 zero bytes
  *     leaf    the entry as it is stored, JSON in UTF-8
  *
- * A link tells which entry was changed, removed or moved by a writer that did not recompute those after it; a checkpoint
- * tells it of one that did, but has no key; a checkpoint that is kept elsewhere, of one that has the key as well.
+ * A link tells which entry was changed, removed or moved by a writer that did not recompute those after it; a
+ * checkpoint tells it of one that did, but has no key; a checkpoint that is kept elsewhere, of one that has the key.
  *
  * The oldest entries are forgotten from the front. What stays begins with the *start*: the link and the hashes of the
  * tree before the first entry that is kept. It needs no signature of its own, as each root depends on it.

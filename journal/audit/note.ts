@@ -97,9 +97,9 @@ export type Opened =
   | { readonly problem: 'malformed' | 'unknown key' | 'wrong signature'; readonly ids: readonly string[] };
 
 /**
- * Opens a note (c2sp.org/signed-note, "Signatures"): "Verifiers MUST ignore signatures from unknown keys. If a signature
- * from a known key fails to verify, clients SHOULD reject the whole note. If no signature from a known key verifies
- * successfully, clients MUST reject the note."
+ * Opens a note (c2sp.org/signed-note, "Signatures"): "Verifiers MUST ignore signatures from unknown keys. If a
+ * signature from a known key fails to verify, clients SHOULD reject the whole note. If no signature from a known key
+ * verifies successfully, clients MUST reject the note."
  */
 export function openNote(note: string, known: readonly Verifier[]): Opened {
   const parsed = parseNote(note);

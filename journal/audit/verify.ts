@@ -211,7 +211,8 @@ function pinFinding(
     if (size > head.size) {
       return { code: 'audit_rolled_back', first: head.size, last: head.size, detail: `${size} entries were there` };
     }
-    if (!roots.get(size)?.equals(root)) return { code: 'audit_rewritten', first: proven, last: Math.max(proven, size - 1) };
+    if (!roots.get(size)?.equals(root))
+      return { code: 'audit_rewritten', first: proven, last: Math.max(proven, size - 1) };
     proven = size;
   }
   return undefined;
@@ -232,7 +233,11 @@ function opened(note: string, known: readonly Verifier[]): Signed | Finding {
   if ('problem' in result) {
     const { problem, ids } = result;
     const code = (
-      { malformed: 'audit_bad_checkpoint', 'unknown key': 'audit_unknown_key', 'wrong signature': 'audit_bad_signature' } as const
+      {
+        malformed: 'audit_bad_checkpoint',
+        'unknown key': 'audit_unknown_key',
+        'wrong signature': 'audit_bad_signature',
+      } as const
     )[problem];
     return failed(code, ids.length === 0 ? 'it is no signed note' : `signed by ${ids.join(', ')}`);
   }

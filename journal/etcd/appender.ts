@@ -199,10 +199,7 @@ export class Appender {
     const last = entries.at(-1);
     if (last === undefined) return [];
     const { layout } = this.#options.replica;
-    return [
-      put(layout.audit(last.index), encodeAudit(id, entries)),
-      put(layout.auditHead, encode(encodeHead(head))),
-    ];
+    return [put(layout.audit(last.index), encodeAudit(id, entries)), put(layout.auditHead, encode(encodeHead(head)))];
   }
 
   /**

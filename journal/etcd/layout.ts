@@ -6,7 +6,7 @@
  *     journal/terms           terms, oldest first
  *     journal/floor           the floor
  *     journal/batch/LAST      records that were written in one transaction; LAST is the last number, in 16 digits
- *     audit/head              the audit log up to its newest entry (audit/log.ts)
+ *     audit/head              the audit log up to its newest entry (journal/audit/log.ts)
  *     audit/start             the audit log up to the first entry that is kept; absent: all are
  *     audit/entry/LAST        entries that were written in one transaction; LAST is the last index, in 16 digits
  *     once/KEY                idempotency key: the append that came with it, written in the same transaction
@@ -15,9 +15,10 @@
  * 1.5 MiB) of a transaction.
  * @module
  */
+
+import { decodeHash, type SealedEntry } from '../audit/log.ts';
 import { checkRecord, checkTerms, fields } from '../check.ts';
 import { JournalError } from '../errors.ts';
-import { decodeHash, type SealedEntry } from '../audit/log.ts';
 import { type JournalRecord, ONCE_RETENTION_MS, type Purge } from '../journal.ts';
 import type { Term } from '../terms.ts';
 import type { KeyValue } from './connection.ts';

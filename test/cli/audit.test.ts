@@ -23,10 +23,6 @@ function commandIn(t: Test) {
   return { file: place('eu.yaml'), place, run };
 }
 
-interface Ready {
-  readonly nodes: readonly { readonly role: string; readonly address: string }[];
-}
-
 test('entries are verified while the control node runs, and in its files afterwards, up to the one that was changed', async (t) => {
   const { file, place, run } = commandIn(t);
   const token = (await run(['token', 'create', file, '--name', 'ops', '--all-sites', '--read'])).stdout;
@@ -46,17 +42,30 @@ test('entries are verified while the control node runs, and in its files afterwa
 
   t.match(await run(['audit', 'verify', file]), { code: 1, stderr: /Its control node runs: give --control/ });
   const verified = await run(['audit', 'verify', file, ...asked, '--checkpoint', place('kept')], env);
-  t.match(verified, { code: 0, stdout: /are as they were written; signed by seawall\/acme\/audit\+.*\nThe checkpoint of/ });
+  t.match(verified, {
+    code: 0,
+    stdout: /are as they were written; signed by seawall\/acme\/audit\+.*\nThe checkpoint of/,
+  });
   const exported = await run(['audit', 'export', file, ...asked], env);
   writeFileSync(place('exported'), `${exported.stdout}\n`);
   t.match(await run(['audit', 'verify', '--export', place('exported'), '--key', key]), { code: 0 });
   writeFileSync(place('cut'), `${exported.stdout.split('\n').slice(0, -1).join('\n')}\n`);
-  t.match(await run(['audit', 'verify', '--export', place('cut'), '--key', key]), { code: 1, stderr: /before its last line/ });
+  t.match(await run(['audit', 'verify', '--export', place('cut'), '--key', key]), {
+    code: 1,
+    stderr: /before its last line/,
+  });
   const made = exported.stdout.split('\n').find((line) => line.includes('create token')) ?? '';
-  t.match(JSON.parse((JSON.parse(made) as { entry: string }).entry), { action: 'create token', name: 'ops', node: 'control' });
+  t.match(JSON.parse((JSON.parse(made) as { entry: string }).entry), {
+    action: 'create token',
+    name: 'ops',
+    node: 'control',
+  });
 
   const weak = (await run(['token', 'create', file, '--name', 'ci', '--site', 'shop', '--read'])).stdout;
-  t.match(await run(['audit', 'checkpoint'], { ...env, SEAWALL_TOKEN: weak }), { code: 1, stderr: /--all-sites --read/ });
+  t.match(await run(['audit', 'checkpoint'], { ...env, SEAWALL_TOKEN: weak }), {
+    code: 1,
+    stderr: /--all-sites --read/,
+  });
 
   started.kill('SIGTERM');
   t.equal(await started.exitCode, 0);
@@ -95,7 +104,11 @@ for (const { args, code = 2, says } of [
 }
 
 for (const { key, value, says } of [
-  { key: 'known_keys', value: '[nonsense]', says: /control\.audit_log\.known_keys\[0\].*it is no public key.*seawall audit key/ },
+  {
+    key: 'known_keys',
+    value: '[nonsense]',
+    says: /control\.audit_log\.known_keys\[0\].*it is no public key.*seawall audit key/,
+  },
   { key: 'key_file', value: 'folder', says: /control\.audit_log\.key_file.*cannot be used/ },
 ]) {
   test(`a wrong ${key} is refused with the key and a fix`, async (t) => {

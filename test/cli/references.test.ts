@@ -15,6 +15,7 @@ import { DATABASE_ERRORS } from '../../geo/database.ts';
 import { HTTP_ERRORS } from '../../http/errors.ts';
 import { CONNECTION_REFUSALS } from '../../http/listener/connection-refusals.ts';
 import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
+import { AUDIT_FINDINGS } from '../../journal/audit/verify.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { METRICS, type MetricRole } from '../../telemetry/metric-table.ts';
 import { RESULT_MEANINGS } from '../../telemetry/results.ts';
@@ -34,6 +35,7 @@ const ERRORS: readonly Table[] = [
   { file: 'http/listener/connection-refusals.ts', entries: CONNECTION_REFUSALS },
   { file: 'control/errors.ts', entries: API_ERRORS },
   { file: 'journal/errors.ts', entries: JOURNAL_ERRORS },
+  { file: 'journal/audit/verify.ts', entries: AUDIT_FINDINGS },
   { file: 'cli/failure.ts', entries: EXIT_CODES },
   { file: 'geo/database.ts', entries: DATABASE_ERRORS },
 ];

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Test, test } from 'tap';
+import { commandEntry, emptyOutbox, type OutboxOptions } from '../../control/audit-outbox.ts';
 import type { Drain } from '../../control/drains.ts';
 import type { ControlStore } from '../../control/store/store.ts';
 import { newToken, Tokens } from '../../control/tokens.ts';
@@ -85,6 +86,39 @@ export function storeContract(name: string, open: OpenStore): void {
     const { journal } = (await again()).store;
     t.equal((await journal.current()).newest, 1);
     t.match(await journal.notes(undefined, 10), [{ entry: { action: 'purge', first: 1 } }]);
+  });
+
+  test(`${name}: an entry of a command is appended once, by whichever process finds it`, async (t) => {
+    const { store, again } = await open(t, now);
+    const tokens = new Tokens(store.tokens, now);
+    const { token } = await tokens.create(WANTED, ({ id }) => commandEntry('create token', { token: id }));
+    t.equal(await tokens.revoke('0000000000000000', commandEntry('revoke token', {})), false);
+    t.equal(await tokens.revoke(token.id, commandEntry('revoke token', { token: token.id })), true);
+    await store.outbox.add(commandEntry('issue', { name: 'eu-1' }));
+    const opened = await again();
+    const appended: string[] = [];
+    const part = (node: string, { outbox, journal }: ControlStore): OutboxOptions => ({
+      outbox,
+      journal,
+      node,
+      appended: ({ action }) => appended.push(String(action)),
+      log: { error: () => undefined },
+    });
+    const waiting = await opened.store.outbox.list();
+    t.same(waiting.map(({ entry: { action } }) => action).sort(), ['create token', 'issue', 'revoke token']);
+    await Promise.all([emptyOutbox(part('one', opened.store)), emptyOutbox(part('other', opened.store))]);
+    // A process that ended before it had removed what it appended.
+    for (const one of waiting) await opened.store.outbox.add(one);
+    await emptyOutbox(part('next', opened.store));
+    t.same(await opened.store.outbox.list(), []);
+    const rows = await opened.store.journal.notes(undefined, 10);
+    t.same(rows.map(({ entry: { action } }) => action).sort(), ['create token', 'issue', 'revoke token']);
+    t.match(rows.find(({ entry: { action } }) => action === 'create token')?.entry, {
+      address: 'command',
+      result: 'ok',
+      token: token.id,
+      node: /one|other/,
+    });
   });
 }
 

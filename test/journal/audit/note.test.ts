@@ -7,7 +7,10 @@ import { openNote, parseNote, parseVerifier, signerOf, type Verifier } from '../
 /** From the documentation of golang.org/x/mod/sumdb/note. */
 const PETER = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
 const TEXT =
-  'If you think cryptography is the answer to your problem,\nthen you don’t know what your problem is.\n'.replace('’', "'");
+  'If you think cryptography is the answer to your problem,\nthen you don’t know what your problem is.\n'.replace(
+    '’',
+    "'",
+  );
 const PETERS_LINE =
   '— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n';
 const NOTE = `${TEXT}\n${PETERS_LINE}`;
@@ -49,7 +52,13 @@ for (const { what, note, problem } of [
   });
 }
 
-for (const text of ['', 'PeterNeumann', PETER.replace('c74f', 'c74e'), PETER.slice(0, -4), PETER.replace('+AR', '+BR')]) {
+for (const text of [
+  '',
+  'PeterNeumann',
+  PETER.replace('c74f', 'c74e'),
+  PETER.slice(0, -4),
+  PETER.replace('+AR', '+BR'),
+]) {
   test(`${JSON.stringify(text)} is no public key`, async (t) => {
     t.equal(parseVerifier(text), undefined);
   });

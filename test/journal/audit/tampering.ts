@@ -7,7 +7,13 @@ import fc from 'fast-check';
 import { type Test, test } from 'tap';
 import { formatCheckpoint } from '../../../journal/audit/checkpoint.ts';
 import { type AuditReader, exportedLog, exportLines, storedLog } from '../../../journal/audit/export.ts';
-import { AuditChain, type AuditHead, type AuditState, EMPTY_LOG, type SealedEntry } from '../../../journal/audit/log.ts';
+import {
+  AuditChain,
+  type AuditHead,
+  type AuditState,
+  EMPTY_LOG,
+  type SealedEntry,
+} from '../../../journal/audit/log.ts';
 import { type Signer, signerOf } from '../../../journal/audit/note.ts';
 import type { SealerOptions } from '../../../journal/audit/sealer.ts';
 import { type AuditFindingCode, type Verified, verifyAudit } from '../../../journal/audit/verify.ts';
@@ -122,7 +128,7 @@ function relinkedAt(index: number): Change {
   };
 }
 
-/** Everything anew, with checkpoints. */
+/** Writes everything anew, with checkpoints. */
 function resigned(by: Signer): Change {
   return (log) => {
     const { entries, head, start } = relinked(log);
@@ -140,7 +146,11 @@ function resigned(by: Signer): Change {
 function cutAt(size: number): Change {
   return (log) => {
     const entries = log.entries.filter(({ index }) => index < size);
-    return { ...relinked({ ...log, entries }), entries, head: { ...relinked({ ...log, entries }).head, checkpoint: entries.at(-1)?.checkpoint } };
+    return {
+      ...relinked({ ...log, entries }),
+      entries,
+      head: { ...relinked({ ...log, entries }).head, checkpoint: entries.at(-1)?.checkpoint },
+    };
   };
 }
 
@@ -169,27 +179,70 @@ const TAMPERINGS: readonly Tampering[] = [
   { what: 'two entries changed', change: all(changed(5), changed(2)), found: 'audit_changed', first: 2 },
   { what: 'an entry changed, with its link', change: all(changed(1), relinkedAt(1)), found: 'audit_forged', first: 1 },
   { what: 'an entry changed, with all links', change: all(changed(1), relinked), found: 'audit_forged', first: 1 },
-  { what: 'an entry of a transaction changed, with all links', change: all(changed(4), relinked), found: 'audit_forged', first: 3, last: 5 },
+  {
+    what: 'an entry of a transaction changed, with all links',
+    change: all(changed(4), relinked),
+    found: 'audit_forged',
+    first: 3,
+    last: 5,
+  },
   { what: 'an entry removed', change: removed(2), found: 'audit_removed', first: 2 },
   { what: 'the first entry removed', change: removed(0), found: 'audit_removed', first: 0 },
   { what: 'the last entry removed', change: removed(7), found: 'audit_removed', first: 7 },
   { what: 'all entries removed', change: (log) => ({ ...log, entries: [] }), found: 'audit_removed', first: 0 },
-  { what: 'an entry removed, with numbers and links', change: all(removed(2), relinked), found: 'audit_forged', first: 2, last: 4 },
+  {
+    what: 'an entry removed, with numbers and links',
+    change: all(removed(2), relinked),
+    found: 'audit_forged',
+    first: 2,
+    last: 4,
+  },
   { what: 'texts of two entries exchanged', change: swapped(1, 2, 'text'), found: 'audit_reordered', first: 1 },
   { what: 'two entries exchanged', change: swapped(1, 6, 'row'), found: 'audit_reordered', first: 1 },
   { what: 'two entries of a transaction exchanged', change: swapped(4, 5, 'row'), found: 'audit_reordered', first: 4 },
-  { what: 'two entries exchanged, with all links', change: all(swapped(1, 2, 'text'), relinked), found: 'audit_forged', first: 1 },
+  {
+    what: 'two entries exchanged, with all links',
+    change: all(swapped(1, 2, 'text'), relinked),
+    found: 'audit_forged',
+    first: 1,
+  },
   { what: 'an entry added', change: added, found: 'audit_added', first: 8 },
   { what: 'an entry added, with its link', change: all(added, relinked), found: 'audit_unsigned', first: 8 },
   { what: 'the head changed', change: headWith({ link: Buffer.alloc(32, 1) }), found: 'audit_head_changed', first: 8 },
-  { what: 'the hashes of the head changed', change: headWith({ hashes: [Buffer.alloc(32, 1)] }), found: 'audit_head_changed', first: 8 },
+  {
+    what: 'the hashes of the head changed',
+    change: headWith({ hashes: [Buffer.alloc(32, 1)] }),
+    found: 'audit_head_changed',
+    first: 8,
+  },
   { what: 'the checkpoint removed', change: headWith({ checkpoint: undefined }), found: 'audit_unsigned', first: 0 },
-  { what: 'the checkpoint replaced by none', change: headWith({ checkpoint: 'none\n' }), found: 'audit_bad_checkpoint' },
-  { what: 'an older checkpoint in its place', change: (log) => headWith({ checkpoint: log.entries[2]?.checkpoint })(log), found: 'audit_unsigned', first: 3 },
-  { what: 'everything changed and signed with another key', change: all(changed(0), resigned(thief)), found: 'audit_unknown_key' },
+  {
+    what: 'the checkpoint replaced by none',
+    change: headWith({ checkpoint: 'none\n' }),
+    found: 'audit_bad_checkpoint',
+  },
+  {
+    what: 'an older checkpoint in its place',
+    change: (log) => headWith({ checkpoint: log.entries[2]?.checkpoint })(log),
+    found: 'audit_unsigned',
+    first: 3,
+  },
+  {
+    what: 'everything changed and signed with another key',
+    change: all(changed(0), resigned(thief)),
+    found: 'audit_unknown_key',
+  },
   { what: 'a checkpoint of another log', change: resigned(stranger), found: 'audit_unknown_key' },
-  { what: 'the signature changed', change: (log) => headWith({ checkpoint: spoiled(log.head.checkpoint) })(log), found: 'audit_bad_signature' },
-  { what: 'an entry changed and everything signed with the stolen key', change: all(changed(4), resigned(signer)), found: undefined },
+  {
+    what: 'the signature changed',
+    change: (log) => headWith({ checkpoint: spoiled(log.head.checkpoint) })(log),
+    found: 'audit_bad_signature',
+  },
+  {
+    what: 'an entry changed and everything signed with the stolen key',
+    change: all(changed(4), resigned(signer)),
+    found: undefined,
+  },
   { what: 'the newest entries cut off, with head and checkpoint of before', change: cutAt(3), found: undefined },
   { what: 'nothing', change: (log) => log, found: undefined },
 ];
@@ -313,13 +366,11 @@ test('any change to any log is found, at the entry or before it where the log ca
         'all links': relinked,
       };
       const { start, entries, head } = all(changes[how], more[afterwards])(log);
-      const { finding } = await verifyAudit(
-        { start, entries: () => [entries], head: () => head },
-        { known: [signer] },
-      );
+      const { finding } = await verifyAudit({ start, entries: () => [entries], head: () => head }, { known: [signer] });
       if (finding === undefined) throw new Error('it is not found');
       // The transaction that the entry is of: within it only links tell, which may have been written anew.
-      const first = Math.max(-1, ...log.entries.filter((one) => one.index < index && one.checkpoint).map((one) => one.index)) + 1;
+      const first =
+        Math.max(-1, ...log.entries.filter((one) => one.index < index && one.checkpoint).map((one) => one.index)) + 1;
       if (finding.first < first || finding.first > index + 1) throw new Error(`${index}: ${JSON.stringify(finding)}`);
     }),
     { numRuns: 300 },

@@ -48,7 +48,9 @@ test('a tree that grows from any frontier has the root of all its leaves', async
       if (frontier.hashes.length !== frontierLength(frontier.size)) return false;
       const tree = new GrowingTree(frontier);
       for (const leaf of leaves.slice(cut)) tree.push(leafHash(leaf));
-      return tree.size === leaves.length && treeHash(leaves).equals(tree.root) && rootOf(tree.frontier).equals(tree.root);
+      return (
+        tree.size === leaves.length && treeHash(leaves).equals(tree.root) && rootOf(tree.frontier).equals(tree.root)
+      );
     }),
   );
   t.pass();
