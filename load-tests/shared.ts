@@ -97,7 +97,11 @@ async function measureNginx(workers: number): Promise<Measured> {
   try {
     await untilListening(origin, originPort);
     const stage = { originPort, certificates: undefined };
-    const server = await nginx('off', workers).start(stage, { name: 'shared', memoryMebibytes: MEMORY_MEBIBYTES });
+    const server = await nginx('off').start(stage, {
+      name: 'shared',
+      memoryMebibytes: MEMORY_MEBIBYTES,
+      threads: workers,
+    });
     try {
       const head = headOf(server.port, '@', BROWSER);
       const each = { kind: 'each', head, prefix: TARGET, most: objects } as const;

@@ -55,6 +55,9 @@ export const GOALS: readonly Goal[] = [
     ...own('6c', 'Longest stall with 1,000,000 objects', 'stored-objects', 'stallMillis', atMost(20, 'ms')),
     leastObjects: MILLION,
   },
+  ratio('7a', 'Zipf hits, 2 threads: CPU / one thread', 'zipf-all-cores-2', 'cpuMicros', ['seawall-one'], 1.15),
+  ratio('7b', 'Zipf hits, 2 threads: CPU / nginx, 2 workers', 'zipf-all-cores-2', 'cpuMicros', NGINX, 0.9),
+  ratio('7c', 'Zipf hits, 4 threads: CPU / one thread', 'zipf-all-cores-4', 'cpuMicros', ['seawall-one'], 1.25),
 ];
 
 function ratio(

@@ -15,6 +15,11 @@ import { familyPids } from './proc.ts';
 /** The processor of the server under test, and that of the rest: load generator and origin. */
 export const CORES: { readonly server: number; readonly load: number } = { server: 0, load: 1 };
 
+/** Processor of a server with so many threads: all of them if there are more than one. */
+export function coreFor(threads: number | undefined): number | undefined {
+  return threads === undefined ? CORES.server : undefined;
+}
+
 /** Time limit for a server to accept connections, and to exit. */
 const START_MS = 30_000;
 const RETRY_MS = 20;

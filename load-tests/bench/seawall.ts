@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ReadyLine } from '../../cli/ready.ts';
 import { freePorts } from '../../test/support/ports.ts';
-import { CORES, printed, type Running, removeFolder, start, temporaryFolder } from './processes.ts';
+import { CORES, coreFor, printed, type Running, removeFolder, start, temporaryFolder } from './processes.ts';
 import type { ServerKind } from './server.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -21,6 +21,8 @@ export interface Variant {
   /** Before the program: `--import FILE`. */
   readonly nodeFlags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** By default as many as the scenario says. */
+  readonly threads?: number;
   /** Options of `serve` that this version must know, else the variant is not available. */
   readonly needs?: readonly string[];
   /** @param folder - Its own; gone with it. */
@@ -45,12 +47,12 @@ export function seawall(variant: Variant = { name: 'seawall', title: 'Seawall' }
     abilities: new Set(hasTls ? ['cache', 'tls', 'http2'] : ['cache']),
     configs: () => ({ 'command line': `seawall ${options('{{…}}', 0, 0, 0, 256, '{{…}}').join(' ')}` }),
 
-    async start({ originPort, certificates }, { memoryMebibytes }) {
+    async start({ originPort, certificates }, { memoryMebibytes, threads }) {
       const folder = temporaryFolder(variant.name);
       const [port = 0, tlsPort = 0] = await freePorts(2);
       const tls = hasTls ? certificates : undefined;
-      const args = [...options(tls, port, tlsPort, originPort, memoryMebibytes, folder), '--json'];
-      const running = startSeawall(variant.name, args, variant);
+      const args = [...options(tls, port, tlsPort, originPort, memoryMebibytes, folder, threads), '--json'];
+      const running = startSeawall(variant.name, args, { ...variant, core: coreFor(threads) });
       await ready(running);
       return {
         kind: this,
@@ -72,13 +74,14 @@ export function seawall(variant: Variant = { name: 'seawall', title: 'Seawall' }
     originPort: number,
     memory: number,
     folder: string,
+    threads = 1,
   ): string[] {
     const tls = ['--listen-tls', `127.0.0.1:${tlsPort}`];
     const files = ['--tls-cert', `${certificates}/cert.pem`, '--tls-key', `${certificates}/key.pem`];
     return [
       ...['serve', '--origin', `http://127.0.0.1:${originPort}`, '--listen', `127.0.0.1:${port}`],
       ...['--memory', `${memory}MiB`, '--log-level', 'error'],
-      ...(serveKnows('--workers') ? ['--workers', '1'] : []),
+      ...(serveKnows('--workers') ? ['--workers', String(variant.threads ?? threads)] : []),
       ...(hasTls && certificates !== undefined ? [...tls, ...files] : []),
       ...(variant.options?.(folder) ?? []),
     ];
@@ -145,10 +148,15 @@ function flagsOf(root: string): readonly string[] {
 export function startSeawall(
   name: string,
   args: readonly string[],
-  { nodeFlags = [], env = {}, root = ROOT }: Pick<Variant, 'nodeFlags' | 'env' | 'root'> = {},
+  {
+    nodeFlags = [],
+    env = {},
+    root = ROOT,
+    core = CORES.server,
+  }: Pick<Variant, 'nodeFlags' | 'env' | 'root'> & { readonly core?: number | undefined } = {},
 ): Running {
   const command = [process.execPath, ...flagsOf(root), ...nodeFlags, join(root, 'cli/seawall.ts'), ...args];
-  return start(name, command, { core: CORES.server, stdout: 'pipe', env: { ...process.env, ...env } });
+  return start(name, command, { core, stdout: 'pipe', env: { ...process.env, ...env } });
 }
 
 /** Resolves when it answers. @throws {Error} with what it said, when it ends instead. */

@@ -12,6 +12,8 @@ export interface Setup {
   readonly name: string;
   /** Memory for stored responses, in MiB. */
   readonly memoryMebibytes: number;
+  /** Threads or workers of each server, which has the whole machine then. Absent: one, on the processor of servers. */
+  readonly threads?: number | undefined;
   /** Answers of 304 have no Content-Length: `wrk` would wait for as much of a body. */
   readonly is304Bare?: boolean;
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../../../test/support/ports.ts';
 import { openFileLimit } from '../../herd/processes.ts';
-import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
+import { coreFor, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 
 /** Upper limit of `total-max-size` in MB, by its manual; one object may take half of it. */
@@ -27,7 +27,7 @@ export function haproxy(): ServerKind {
     abilities: new Set(['cache', 'tls', 'http2']),
     configs: () => ({ 'haproxy.cfg': template('haproxy.cfg') }),
 
-    async start({ originPort, certificates }, { memoryMebibytes, is304Bare = false }) {
+    async start({ originPort, certificates }, { memoryMebibytes, is304Bare = false, threads }) {
       if (program === undefined) throw new Error('HAProxy is not installed');
       const folder = temporaryFolder('haproxy');
       const [port = 0, tlsPort = 0] = await freePorts(2);
@@ -35,6 +35,7 @@ export function haproxy(): ServerKind {
         memory: Math.min(memoryMebibytes, MOST_MEGABYTES),
         object: OBJECT_BYTES,
         bare: is304Bare ? BARE_304 : '',
+        threads: threads ?? 1,
         port,
         tls: tlsPort,
         origin: originPort,
@@ -43,7 +44,7 @@ export function haproxy(): ServerKind {
       if (certificates === undefined) config = config.replace(/^.* ssl .*\n/gm, '');
       const file = join(folder, 'haproxy.cfg');
       writeFileSync(file, config);
-      const running = start('haproxy', [program, '-db', '-f', file], { core: CORES.server });
+      const running = start('haproxy', [program, '-db', '-f', file], { core: coreFor(threads) });
       await untilListening(running, port);
       return {
         kind: this,

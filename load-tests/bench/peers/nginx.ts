@@ -3,13 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '../../../test/support/ports.ts';
-import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
+import { coreFor, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 
 const OPEN_FILES = 20_000;
 
-/** @param workers - Absent: one, on the processor of servers. Otherwise they have the whole machine. */
-export function nginx(sendfile: 'off' | 'on', workers?: number): ServerKind {
+export function nginx(sendfile: 'off' | 'on'): ServerKind {
   const program = programOf('nginx');
   return {
     name: sendfile === 'off' ? 'nginx' : 'nginx-sendfile',
@@ -18,7 +17,7 @@ export function nginx(sendfile: 'off' | 'on', workers?: number): ServerKind {
     abilities: new Set(['cache', 'tls', 'http2']),
     configs: () => ({ 'nginx.conf': template('nginx.conf') }),
 
-    async start({ originPort, certificates }, { memoryMebibytes }) {
+    async start({ originPort, certificates }, { memoryMebibytes, threads }) {
       if (program === undefined) throw new Error('nginx is not installed');
       const folder = temporaryFolder('nginx');
       const [port = 0, tlsPort = 0] = await freePorts(2);
@@ -27,7 +26,7 @@ export function nginx(sendfile: 'off' | 'on', workers?: number): ServerKind {
         files: OPEN_FILES,
         folder,
         sendfile,
-        workers: workers ?? 1,
+        workers: threads ?? 1,
         memory: memoryMebibytes,
         port,
         tls: tlsPort,
@@ -40,7 +39,7 @@ export function nginx(sendfile: 'off' | 'on', workers?: number): ServerKind {
       const file = join(folder, 'nginx.conf');
       writeFileSync(file, config);
       const running = start('nginx', [program, '-p', folder, '-c', file, '-e', 'stderr'], {
-        core: workers === undefined ? CORES.server : undefined,
+        core: coreFor(threads),
       });
       await untilListening(running, port);
       return {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../../../test/support/ports.ts';
-import { CORES, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
+import { coreFor, printed, programOf, removeFolder, start, temporaryFolder, untilListening } from '../processes.ts';
 import { fillIn, type ServerKind, template } from '../server.ts';
 
 export function varnish(): ServerKind {
@@ -30,14 +30,14 @@ export function varnish(): ServerKind {
     abilities: new Set(['cache']),
     configs: () => ({ 'varnish.vcl': template('varnish.vcl').replace('{{command}}', shown) }),
 
-    async start({ originPort }, { memoryMebibytes }) {
+    async start({ originPort }, { memoryMebibytes, threads }) {
       if (program === undefined) throw new Error('Varnish is not installed');
       const folder = temporaryFolder('varnish');
       const [port = 0] = await freePorts(1);
       const arguments_ = command(folder, port, memoryMebibytes).slice(1);
       const values = { origin: originPort, command: shown };
       writeFileSync(join(folder, 'bench.vcl'), fillIn(template('varnish.vcl'), values));
-      const running = start('varnishd', [program, ...arguments_], { core: CORES.server });
+      const running = start('varnishd', [program, ...arguments_], { core: coreFor(threads) });
       await untilListening(running, port);
       return {
         kind: this,
