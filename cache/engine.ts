@@ -46,7 +46,7 @@ export class CacheEngine implements Engine {
 
   constructor(options: EngineOptions) {
     this.options = options;
-    this.windows = new Windows(() => options.store.maxBytes * WINDOWS_OF_MEMORY);
+    this.windows = new Windows(() => (options.store.maxBytes * WINDOWS_OF_MEMORY) / (options.threads?.count ?? 1));
     this.memory = new KeyLru(options.maxRememberedKeys ?? MAX_REMEMBERED_KEYS);
     options.threads?.serve(followedFills(this));
   }
@@ -126,8 +126,8 @@ export class CacheEngine implements Engine {
     // First: a fill in another thread either sees this when it has stored its response, or has stored it by now.
     this.options.threads?.invalidated(key);
     except?.excuse();
-    this.options.store.delete(key);
     this.disk?.remove(key);
+    this.options.store.delete(key);
     for (const fill of this.fills.of(key)) {
       if (fill !== except) fill.disown();
     }

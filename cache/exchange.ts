@@ -50,10 +50,8 @@ export interface CacheRequest {
   readonly rules: CompiledRules;
   /** Asks upstream; called at most once for this request, and once more for what must be repeated. */
   readonly fetch: Fetch;
-  /**
-   * True to ask another cache of the same tier first; `near` for one that asks no further peer, which rules out cycles.
-   */
-  readonly asksPeer: boolean | 'near';
+  /** True to ask another cache of the same tier first. */
+  readonly asksPeer: boolean;
   /**
    * True if the requester is another cache of the same tier. Requests from peers never join a fill that itself goes to
    * a peer; that could deadlock.

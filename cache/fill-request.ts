@@ -85,8 +85,8 @@ class FillBookkeeping implements FillListener {
     options.events.stored();
     if (!fill.disowned) return;
     // Another thread has invalidated it at this very moment: either it has deleted what was stored here, or this does.
-    options.store.delete(fill.keyed.key);
     disk?.remove(fill.keyed.key);
+    options.store.delete(fill.keyed.key);
   }
 
   onSettled(outcome: FillOutcome, fill: Fill): void {
@@ -131,9 +131,23 @@ class FillBookkeeping implements FillListener {
   }
 }
 
-/** Starts the fill of a place that no request may join here, unless another thread has it: then that is followed. */
-export function startOrFollow(engine: Engine, exchange: Exchange, key: string): JoinableFill {
+/**
+ * Starts the fill of a place that no request may join here, unless another thread has it: then that is followed.
+ *
+ * @param isStored - Returns whether the store has the response by now.
+ * @returns `undefined` if it has: another thread has stored it since it was looked up, and ended its claim.
+ */
+export function startOrFollow(
+  engine: Engine,
+  exchange: Exchange,
+  key: string,
+  isStored: () => boolean,
+): JoinableFill | undefined {
   const claim = engine.options.threads?.claim(key);
+  if (claim?.kind === 'own' && isStored()) {
+    claim.release();
+    return undefined;
+  }
   if (claim?.kind !== 'other') return startFill(engine, exchange, { key, claim });
   const { request, candidate } = exchange;
   const registration = engine.fills.begin(request.keyed.key, key, `${key}\nfollowed`);
@@ -200,26 +214,44 @@ export function memoryKey({ keyed, rules, path }: CacheRequest): string {
  * Two requests with the same fill key may be answered with the same response, as far as is known before it is there.
  */
 export function fillKey(
+  engine: Engine,
   { request, range, candidate }: Exchange,
   memory: KeyMemory | undefined,
-  asksPeer: boolean | 'near' = request.asksPeer,
+  asksPeer: boolean = request.asksPeer,
 ): string {
   let key = memoryKey(request);
-  if (asksPeer !== false) key += asksPeer === 'near' ? '\nnear' : '\npeer';
-  for (const name of memory?.varyNames ?? []) key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
+  if (asksPeer) key += '\npeer';
+  for (const name of memory?.varyNames ?? namesInStore(engine, request))
+    key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
   if (range === undefined || candidate !== undefined) return key;
   return `${key}\nrange:${fieldValue(request.headers, 'range')}\n${fieldValue(request.headers, 'if-range') ?? ''}`;
+}
+
+/**
+ * Names that the stored response of a key varies by, which another thread may have fetched: threads find each other's
+ * fills by them.
+ */
+function namesInStore({ options: { threads, store } }: Engine, { keyed }: CacheRequest): readonly string[] {
+  const [known] = threads === undefined ? [] : store.get(keyed.key);
+  return known === undefined || known.vary.length === 0 ? NO_NAMES : known.vary.map(({ name }) => name);
 }
 
 /** Revalidates in the background, at most once at a time (RFC 5861, section 3). */
 export function revalidate(engine: Engine, exchange: Exchange, candidate: StoredResponse): void {
   const { request } = exchange;
   const quiet: Exchange = { ...exchange, candidate, range: undefined };
-  const key = fillKey(quiet, engine.memory.get(memoryKey(request)));
+  const key = fillKey(engine, quiet, engine.memory.get(memoryKey(request)));
   const fill = engine.fills.at(key);
   if (fill !== undefined && !fill.disowned && isNewEnough(engine, request, { stamp: fill.stamp, tags: [] })) return;
   const claim = engine.options.threads?.claim(key);
-  if (claim?.kind !== 'other') startFill(engine, quiet, { key, claim, background: true });
+  if (claim?.kind === 'own' && isReplaced(engine, request, candidate)) claim.release();
+  else if (claim?.kind !== 'other') startFill(engine, quiet, { key, claim, background: true });
+}
+
+/** Returns whether another thread has replaced or validated the response since it was looked up. */
+function isReplaced({ options: { store } }: Engine, { keyed }: CacheRequest, known: StoredResponse): boolean {
+  const same = store.get(keyed.key).find(({ body }) => body.id === known.body.id);
+  return same === undefined || same.responseTime !== known.responseTime;
 }
 
 /** Refusals that the request brought about: the next one's response may well be shared. */

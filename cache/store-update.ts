@@ -32,6 +32,10 @@ export const OF_THE_VISITOR: ReadonlySet<StoreRefusal> = new Set<StoreRefusal>([
 
 /** Puts a response in the place of those that it is newer than. */
 export function storeResponse(engine: Engine, request: CacheRequest, stored: StoredResponse): void {
+  engine.options.store.exclusively(() => storeNow(engine, request, stored));
+}
+
+function storeNow(engine: Engine, request: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
   const { keyed, headers, site } = request;
   if (isHardPurged(engine, request, stored)) return; // purged while it was on its way
@@ -75,8 +79,16 @@ function joined(store: Store, known: StoredResponse, part: StoredResponse): Stor
 
 /** Puts responses in the place of those that are stored, in memory and on disk. */
 export function setVariants({ options, disk }: Engine, key: string, variants: readonly StoredResponse[]): void {
-  options.store.set(key, variants);
-  disk?.replace(key, variants);
+  if (disk === undefined) {
+    options.store.set(key, variants);
+    return;
+  }
+  disk.replacing(key);
+  try {
+    options.store.set(key, variants);
+  } finally {
+    disk.replace(key, variants);
+  }
 }
 
 /**
@@ -88,19 +100,20 @@ function isBetterThanPart(whole: StoredResponse, part: StoredResponse, now: Epoc
 }
 
 /** Takes out of the store what a 304 says must not be there any more. */
-export function removeResponse(engine: Engine, { keyed }: CacheRequest, stored: StoredResponse): void {
+export function removeResponse(engine: Engine, { keyed: { key } }: CacheRequest, stored: StoredResponse): void {
   const { store } = engine.options;
-  const variants = store.get(keyed.key);
-  setVariants(
-    engine,
-    keyed.key,
-    variants.filter(({ body }) => body.id !== stored.body.id),
-  );
+  store.exclusively(() => {
+    const others = store.get(key).filter(({ body }) => body.id !== stored.body.id);
+    setVariants(engine, key, others);
+  });
 }
 
 /** RFC 9111, section 4.3.5. */
-export function updateByHead(engine: Engine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
-  if (head.status !== 200) return;
+export function updateByHead(engine: Engine, exchange: Exchange, head: ResponseHead, fill: Fill): void {
+  if (head.status === 200) engine.options.store.exclusively(() => updateNow(engine, exchange, head, fill));
+}
+
+function updateNow(engine: Engine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
   const { key } = request.keyed;
   const { store } = engine.options;
   const variants = store.get(key).map((stored): StoredResponse => {

@@ -9,6 +9,8 @@ import type { StoreRefusal } from './policy/refusals.ts';
 import type { StoredHead } from './stored-response.ts';
 
 export interface ThreadFills {
+  /** Threads that share the store. */
+  readonly count: number;
   /**
    * @param place - Name under which requests join the fill.
    * @returns The claim of this thread, or a fill of another thread to follow; `undefined` if there is no room for it.
@@ -31,6 +33,8 @@ export interface ThreadClaim {
 /** A fill of another thread. */
 export interface ThreadFill {
   readonly kind: 'other';
+  /** Resolves when its claim has ended, or so much time has passed. */
+  ended(timeoutMs: number): Promise<void>;
   /** @param position - That the response has to have at least. */
   follow(position: JournalPosition, follower: FillFollower): FollowedFlow;
 }

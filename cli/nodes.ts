@@ -54,8 +54,6 @@ export interface NodePlan {
   readonly entrances?: readonly string[];
   /** Number of workers of an edge. */
   readonly workers?: number;
-  /** True if it keeps responses on disk. */
-  readonly hasDisk?: boolean;
   /** True if it opens the location databases of its region. */
   readonly locates: boolean;
   /** @returns Where in the file it is written. */
@@ -100,7 +98,6 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     region,
     addresses: edge,
     workers: workersOf(edge),
-    hasDisk: edge.disk !== undefined,
     locates: locatesVisitors(region),
     pathOf: (key) => ['edges', index, key],
     async start(log) {
@@ -222,12 +219,7 @@ function refusedListener(
 function workersProblem(plan: NodePlan, before: NodePlan, running: RunningNode): ConfigProblem | undefined {
   const { workers: count } = before;
   if (plan.workers === count) return undefined;
-  const why =
-    running.workers === undefined
-      ? 'has one worker, and no other can join it while it runs'
-      : plan.hasDisk
-        ? 'has a disk cache, of which each worker has a part while it runs'
-        : undefined;
+  const why = running.workers === undefined ? 'has one worker, and no other can join it while it runs' : undefined;
   const fix = `Write \`workers: ${count}\`, or restart ${plan.name}.`;
   return why === undefined ? undefined : inFile(plan)('workers', `${plan.name} ${why}`, fix);
 }

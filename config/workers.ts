@@ -17,11 +17,10 @@ export function workerName(edge: string, index: number): string {
 }
 
 /**
- * @returns The region as one of `count` workers of an edge is to see it: with its share of the memory and of the
- *   connections that the edge may have, and at least one of each.
+ * @returns The region as one of `count` workers of an edge is to see it: with its share of the connections and the
+ *   spool that the edge may have, and at least one connection. They share a store.
  */
-export function shareOf(region: RegionConfig, edge: EdgeConfig, count: number): RegionConfig {
-  const memory = Math.max(1, Math.floor((edge.memory ?? region.memory) / count));
+export function shareOf(region: RegionConfig, count: number): RegionConfig {
   const share = (bound: number): number => Math.ceil(bound / count);
   return {
     ...region,
@@ -32,7 +31,6 @@ export function shareOf(region: RegionConfig, edge: EdgeConfig, count: number): 
       requests_per_address: share(region.limits.requests_per_address),
     },
     spool: { ...region.spool, memory: share(region.spool.memory), file: share(region.spool.file) },
-    edges: region.edges.map((other) => (other.name === edge.name ? { ...other, memory } : other)),
     sites: region.sites.map(
       (site): SiteConfig => ({
         ...site,

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
+import type { DiskStore } from '../cache/disk/disk.ts';
 import { siblingPath } from '../config/path.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
 import { Spool } from '../http/body/spool.ts';
@@ -18,13 +19,13 @@ import { type Component, type ComponentEvents, Components, CurrentConfig } from 
 import { nodeControl } from '../tier/control.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
-import { NodeCore, type NodeCoreOptions } from '../tier/node-core.ts';
-import { type DiskPart, openNodeDisk } from '../tier/node-disk.ts';
+import { NodeCore, type NodeCoreOptions, type SharedByThreads } from '../tier/node-core.ts';
+import { openNodeDisk } from '../tier/node-disk.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
 import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { HotKeys } from './hot.ts';
-import { type OriginAccess, Peers, type WorkerAddress } from './peers.ts';
+import { type OriginAccess, Peers } from './peers.ts';
 import { VisitorPipeline } from './pipeline.ts';
 import { PreparedResponses } from './prepared-responses.ts';
 import { EdgeRouting } from './routing.ts';
@@ -52,8 +53,10 @@ export interface EdgeOptions {
 export interface WorkerOptions extends SharedTls {
   /** In the log: `eu-1#2`. */
   readonly name: string;
-  /** Its part of the disk. */
-  readonly part: DiskPart;
+  /** Store of all workers. */
+  readonly shared: SharedByThreads;
+  /** Disk of all workers, which the main thread has. */
+  readonly disk: DiskStore | undefined;
   /** Keeps its ledger up to date. */
   readonly follow: NonNullable<NodeCoreOptions['follow']>;
 }
@@ -65,14 +68,10 @@ export interface EdgeNode {
     readonly listen_tls: string | undefined;
     readonly tier: string;
     readonly control: string | undefined;
-    /** Address for the edge's other workers. */
-    readonly worker: string | undefined;
   };
   readonly core: NodeCore;
   /** Requests that were answered with prepared bytes. */
   readonly answeredPrepared: number;
-  /** The edge's workers, this one included. */
-  setWorkers(workers: readonly WorkerAddress[]): void;
   /** Other keys for session tickets, from now on. */
   setTicketKeys(keys: Buffer): void;
   /** Serves what the new config says; its addresses must be the same. */
@@ -87,9 +86,6 @@ const HOT_WINDOW_MS = 10_000;
 /** Keys that are counted at a time. */
 const MAX_COUNTED_KEYS = 100_000;
 
-/** Address on which a worker listens for the others of its machine. */
-const WORKER_ADDRESS = '127.0.0.1:0';
-
 /**
  * Starts an edge: its components in order, then its listeners.
  *
@@ -101,23 +97,22 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   await checkNodeInternals(log);
   const components = new Components<RegionConfig>(options.componentEvents);
   const parts = await startParts(components, options);
-  const { config, core, peers, geo, prepared, tls } = parts;
+  const { config, core, geo, prepared, tls } = parts;
   const reusePort = worker !== undefined;
   const secret = (): string => config.value.tier_secret;
-  const forNodes = { core, secret, routing: routingOf(parts, options) };
   // First, so that it is closed last. A worker's is that of the whole edge, in the main thread.
   const hosts = (): readonly string[] => config.value.control_hosts;
   const { control } = await components.listen(
     { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { secret, hosts }) },
     LISTENER_LIFETIME,
   );
-  const { visitors, encrypted, tier, ownTier } = await components.listen(
+  const { visitors, encrypted, tier } = await components.listen(
     {
       visitors: (started) => listen(started, visitorListener(parts, edge.listen, reusePort)),
       encrypted:
         tls && ((started) => listen(started, visitorListener(parts, edge.listen_tls ?? '', reusePort, tls.listening))),
-      tier: (started) => listenForNodes(started, { ...forNodes, address: edge.tier, reusePort }),
-      ownTier: worker && ((started) => listenForNodes(started, { ...forNodes, address: WORKER_ADDRESS })),
+      tier: (started) =>
+        listenForNodes(started, { core, secret, routing: routingOf(parts, options), address: edge.tier, reusePort }),
     },
     LISTENER_LIFETIME,
   );
@@ -138,13 +133,11 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
       listen_tls: encrypted?.address,
       tier: tier.address,
       control: control?.address,
-      worker: ownTier?.address,
     },
     get answeredPrepared() {
       return prepared.answered;
     },
     setTicketKeys: (keys) => tls?.tickets.set(keys),
-    setWorkers: (all) => peers.setWorkers({ self: core.member, all }),
     reload: (next) => {
       newest = next;
       if (geo.isReady(next)) components.update(next);
@@ -194,6 +187,7 @@ async function startParts(
         follow: worker?.follow,
         role: 'edge',
         memoryBytes: memoryOf(region, edge),
+        shared: worker?.shared,
         region,
         log,
         now,
@@ -205,17 +199,16 @@ async function startParts(
       close: (part) => part.close(),
     },
   );
-  if (edge.disk !== undefined) {
+  if (worker?.disk !== undefined) core.useDisk(worker.disk);
+  else if (worker === undefined && edge.disk !== undefined) {
     const { disk } = edge;
-    await components.start('disk', () => openNodeDisk(core, region, disk, worker?.part), {
+    const opened = await components.start('disk', () => openNodeDisk(core, region, disk), {
       update: (part, next) => part.update(next.edges.find((other) => other.name === name)?.disk),
       close: (part) => part.close(),
     });
+    core.useOwnDisk(opened.disk);
   }
-  const peers = await components.start(
-    'peers',
-    () => new Peers(name, region, worker && { self: worker.name, all: [] }),
-  );
+  const peers = await components.start('peers', () => new Peers(name, region));
   reportHealth(core, peers.targets);
   if (origin !== undefined) reportHealth(core, origin.targets);
   const geo = await components.start('geo', async () => {
@@ -324,13 +317,12 @@ function visitorListener(
 /** Returns the routing of requests that other nodes send. */
 function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): RoutingFor {
   return (call, { site }, key, trace) => {
-    const asked = call.ask === 'owner' && key !== '' ? 'by-edge' : 'by-worker';
     const next = () => ({
       id: call.id,
       from: edge.name,
       proto: call.proto,
       position: core.ledger.positionFor(call.position),
     });
-    return new EdgeRouting({ peers, origin, site, key, requester: asked, call: next, trace });
+    return new EdgeRouting({ peers, origin, site, key, asksOwner: false, call: next, trace });
   };
 }

@@ -1,9 +1,5 @@
 /**
- * Route of a miss: the edge that owns the key, then (if that is this edge, and it has several workers) the worker
- * that owns it, then a shield of the site, then the origin itself.
- *
- * The two circles of ownership are apart, so that edges need not know how many
- * workers another edge has (docs/adr/0007-workers.md).
+ * Route of a miss: the edge that owns the key, then a shield of the site, then the origin itself.
  * @module
  */
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
@@ -22,14 +18,6 @@ export interface OriginAccess {
 
 const NO_NODES: readonly NodeClient[] = [];
 
-/** Nodes that are asked before shields and the origin. */
-export interface Hops {
-  readonly owners: readonly NodeClient[];
-  readonly workers: readonly NodeClient[];
-}
-
-const NO_HOPS: Hops = { owners: NO_NODES, workers: NO_NODES };
-
 /** An owner with fewer requests than this under way is never passed over: at low load the bound would scatter keys. */
 const LOAD_FLOOR = 16;
 
@@ -37,7 +25,7 @@ const LOAD_FLOOR = 16;
  * Additional time for a node beyond the origin's timeout: the node itself must time out first, to report the cause.
  * Nodes further from the origin get more, else a hanging shield would count as a fault of the owner.
  */
-const EXTRA_TIMEOUT_MS = { shield: 5_000, worker: 7_500, edge: 10_000 };
+const EXTRA_TIMEOUT_MS = { shield: 5_000, edge: 10_000 };
 
 /** Heartbeats of one thread to all other nodes. */
 const MAX_HEARTBEATS_A_SECOND = 50;
@@ -47,38 +35,21 @@ interface Peer {
   readonly config: string;
 }
 
-/** A worker of this edge, as the others reach it. */
-export interface WorkerAddress {
-  readonly name: string;
-  /** HOST:PORT of a listener of its own for nodes. */
-  readonly tier: string;
-}
-
 /** Owner of a key. */
 export interface KeyOwner {
   /** Version of the rings that it was found in. */
   readonly version: number;
   readonly key: string;
-  /** True if it is this worker's own, unless this has more than its share in flight. */
+  /** True if it is this edge's own, unless this has more than its share in flight. */
   readonly isOwn: boolean;
-  /** The edge that owns it, with all its workers. */
+  /** The edge that owns it. */
   readonly edge: string;
-}
-
-/** Workers of this edge, and the one that this thread is. */
-export interface Workers {
-  readonly self: string;
-  /** All of them, this one included; those that are not up yet are left out. */
-  readonly all: readonly WorkerAddress[];
 }
 
 /** The edges of a region and the shields it uses, as one of the edges sees them. */
 export class Peers {
   readonly #self: string;
   #ring!: Ring;
-  #workers: Workers;
-  #workerRing!: Ring;
-  #region!: RegionConfig;
   #shieldRings!: ReadonlyMap<string, Ring>;
   #peers: ReadonlyMap<string, Peer> = new Map();
   /** The nodes as targets. */
@@ -88,10 +59,9 @@ export class Peers {
   /** Grows whenever keys may have other owners. */
   version = 0;
 
-  constructor(self: string, region: RegionConfig, workers: Workers = { self, all: [] }) {
+  constructor(self: string, region: RegionConfig) {
     this.#self = self;
-    this.#workers = workers;
-    this.#update(region, workers);
+    this.update(region);
   }
 
   /**
@@ -99,30 +69,16 @@ export class Peers {
    * known of a node stays, and so do the connections to it, unless it changed.
    */
   update(region: RegionConfig): void {
-    this.#update(region, this.#workers);
-  }
-
-  /** The workers of this edge are others, or elsewhere, from now on. */
-  setWorkers(workers: Workers): void {
-    this.#update(this.#region, workers);
-  }
-
-  #update(region: RegionConfig, workers: Workers): void {
     this.version++;
-    this.#region = region;
-    this.#workers = workers;
     this.#ring = new Ring(region.edges);
-    this.#workerRing = new Ring(workers.all.map(({ name }) => ({ name, weight: 1 })));
     this.#shieldRings = shieldRings(region);
     const slowest = Math.max(...region.sites.map(({ origin }) => origin.connect_timeout + origin.first_byte_timeout));
     const idle = Math.max(...region.sites.map(({ origin }) => origin.idle_timeout));
     const { tier_connections: maxConnections, tier_waiting: maxWaiting } = region.limits;
     const { heartbeat_interval: heartbeatMs, heartbeat_timeout: timeoutMs } = region.limits;
     const others = region.edges.filter(({ name }) => name !== this.#self);
-    const siblings = workers.all.filter(({ name }) => name !== workers.self);
     const nodes = [
       ...others.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.edge })),
-      ...siblings.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.worker })),
       ...region.reachableShields.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.shield })),
     ];
     const intervalMs = Math.max(heartbeatMs, (nodes.length * 1_000) / MAX_HEARTBEATS_A_SECOND);
@@ -142,13 +98,6 @@ export class Peers {
     }
   }
 
-  /** @returns Nodes to ask before this thread acts as the owner, for one request. */
-  hops(key: string, asked: 'by-visitor' | 'by-edge' | 'by-worker'): Hops {
-    const owners = asked === 'by-visitor' ? this.owners(key) : NO_NODES;
-    const workers = asked === 'by-worker' ? NO_NODES : this.workers(key);
-    return owners.length === 0 && workers.length === 0 ? NO_HOPS : { owners, workers };
-  }
-
   /** @returns The edges to ask before this one takes the owner's part itself; none when it is the owner. */
   owners(key: string): readonly NodeClient[] {
     const successors = this.#ring.successors(key);
@@ -159,29 +108,16 @@ export class Peers {
     return this.#before(order, this.#self);
   }
 
-  /**
-   * Load is not bounded here: passing over the owner would mean another request for the same key, and no shield may
-   * be there to make one of the two.
-   *
-   * @returns The workers of this edge to ask for what the edge owns, before this one takes the owner's part.
-   */
-  workers(key: string): readonly NodeClient[] {
-    if (this.#workers.all.length <= 1) return NO_NODES;
-    return this.#before(this.#workerRing.successors(key), this.#workers.self);
-  }
-
   /** @returns Whose the key is, to be remembered for as long as `version` stays. */
   ownerOf(key: string): KeyOwner {
     const edge = this.#ring.successors(key)[0] ?? this.#self;
-    const worker = this.#workerRing.successors(key)[0] ?? this.#workers.self;
-    const isOwn = edge === this.#self && worker === this.#workers.self;
-    return { version: this.version, key, isOwn, edge };
+    return { version: this.version, key, isOwn: edge === this.#self, edge };
   }
 
-  /** @returns Whether this thread answers as the owner now: `owners` and `workers` would be empty. */
+  /** @returns Whether this edge answers as the owner now: `owners` would be empty. */
   isOwner({ key, isOwn, edge }: KeyOwner): boolean {
     if (!this.#hasLoad(edge)) return isOwn;
-    return this.owners(key).length === 0 && this.workers(key).length === 0;
+    return this.owners(key).length === 0;
   }
 
   /** Returns whether the key's owner may be passed over: the one place that compares a load with the floor. */
@@ -210,8 +146,7 @@ export class Peers {
   }
 
   #inFlight(name: string): number {
-    const isSelf = name === this.#self || name === this.#workers.self;
-    return isSelf ? this.ownInFlight : (this.#client(name)?.inFlight ?? 0);
+    return name === this.#self ? this.ownInFlight : (this.#client(name)?.inFlight ?? 0);
   }
 }
 

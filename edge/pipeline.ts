@@ -271,7 +271,7 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
   const { edge, exchange, body, visitor, prepared } = context;
   const parsed = context.parsed as ParsedRequest;
   const { served, target, keyed, headers } = parsed;
-  const own = routing(edge, context, parsed, { key: keyed.key, requester: 'by-visitor', hot: edge.hot });
+  const own = routing(edge, context, parsed, { key: keyed.key, asksOwner: true, hot: edge.hot });
   const path = rulePath(target.path);
   const request = cacheRequest({
     exchange,

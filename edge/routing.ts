@@ -10,10 +10,13 @@ import type { Fetch } from '../http/message.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { Routing } from '../tier/cache-request.ts';
+import type { NodeClient } from '../tier/client.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import type { TierCall } from '../tier/protocol.ts';
 import type { HotKeys } from './hot.ts';
-import type { Hops, OriginAccess, Peers } from './peers.ts';
+import type { OriginAccess, Peers } from './peers.ts';
+
+const NO_NODES: readonly NodeClient[] = [];
 
 export interface RoutingOptions {
   readonly peers: Peers;
@@ -21,10 +24,8 @@ export interface RoutingOptions {
   readonly site: SiteConfig;
   /** Empty for what is not cached. */
   readonly key: string;
-  /**
-   * Requester: a visitor, another edge, or a worker of this edge. For an edge no edge is asked, for a worker neither.
-   */
-  readonly requester: 'by-visitor' | 'by-edge' | 'by-worker';
+  /** True to ask the edge that owns the key; not on behalf of another edge, which has taken this one for the owner. */
+  readonly asksOwner: boolean;
   /** Call to the next node, made anew for each fetch: it says what this node has applied of the journal by then. */
   readonly call: () => Omit<TierCall, 'ask'>;
   /** Counter of requests by key, for copies of what other edges own; absent: none are kept. */
@@ -35,7 +36,7 @@ export interface RoutingOptions {
 
 export class EdgeRouting implements Routing {
   readonly #options: RoutingOptions;
-  readonly #hops: Hops;
+  readonly #owners: readonly NodeClient[];
   readonly #version: number;
   readonly asksPeer: CacheRequest['asksPeer'];
   readonly fetch: Fetch;
@@ -43,13 +44,12 @@ export class EdgeRouting implements Routing {
   isOwner: boolean;
 
   constructor(options: RoutingOptions) {
-    const { peers, key, requester: asked, hot } = options;
+    const { peers, key, asksOwner, hot } = options;
     this.#options = options;
-    const hops = peers.hops(key, asked);
-    this.#hops = hops;
+    this.#owners = asksOwner ? peers.owners(key) : NO_NODES;
     this.#version = peers.version;
-    this.asksPeer = hops.owners.length > 0 ? true : hops.workers.length > 0 ? 'near' : false;
-    this.isOwner = this.asksPeer === false;
+    this.asksPeer = this.#owners.length > 0;
+    this.isOwner = !this.asksPeer;
     if (!this.isOwner) hot?.note(key, monotonicNow());
     const { trace } = options;
     this.fetch = failover(
@@ -67,11 +67,9 @@ export class EdgeRouting implements Routing {
   /** @returns All nodes to ask, in order. */
   #targets(): Target[] {
     const { peers, origin, site, key, call: callFor } = this.#options;
-    const { owners, workers } = this.#currentHops();
     const shields = peers.shields(site, key);
     const targets: Target[] = [];
-    for (const client of owners) targets.push(client.target({ ...callFor(), ask: 'owner' }));
-    for (const client of workers) targets.push(client.target({ ...callFor(), ask: 'worker' }));
+    for (const client of this.#currentOwners()) targets.push(client.target({ ...callFor(), ask: 'owner' }));
     for (const client of shields) targets.push(client.target({ ...callFor(), ask: 'shield' }, this.#onOwner));
     if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
       targets.push({ name: 'origin', fetch: origin.fetchFor(site), isFailover: true, onTry: this.#onOwner });
@@ -80,11 +78,10 @@ export class EdgeRouting implements Routing {
   }
 
   /** After a reload the nodes may be others, but no node is asked that is further away than was decided. */
-  #currentHops(): Hops {
-    const { peers, key, requester: asked } = this.#options;
-    if (peers.version === this.#version) return this.#hops;
-    const { owners, workers } = peers.hops(key, asked);
-    return { owners: this.asksPeer === true ? owners : [], workers: this.asksPeer === false ? [] : workers };
+  #currentOwners(): readonly NodeClient[] {
+    const { peers, key } = this.#options;
+    if (peers.version === this.#version || !this.asksPeer) return this.#owners;
+    return peers.owners(key);
   }
 
   readonly #onOwner = (): void => {

@@ -80,7 +80,7 @@ export function readUpgrade(edge: EdgeContext, request: ServerRequest, trace: Re
   const { site } = served;
   if (!isAdmitted(parsed)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
-  const { fetch } = routing(edge, { id, trace }, parsed, { key: '', requester: 'by-worker' });
+  const { fetch } = routing(edge, { id, trace }, parsed, { key: '', asksOwner: false });
   return { id, site, target, headers, visitor: visitorBlock(edge, request), fetch };
 }
 
@@ -88,7 +88,7 @@ export function routing(
   { core, peers, origin }: EdgeContext,
   arrival: { readonly id: string; readonly trace?: RequestTrace | undefined },
   { served: { site }, scheme: proto }: ParsedRequest,
-  options: Pick<RoutingOptions, 'key' | 'requester' | 'hot'>,
+  options: Pick<RoutingOptions, 'key' | 'asksOwner' | 'hot'>,
 ): EdgeRouting {
   const call = () => ({ id: arrival.id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
   return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, ...options });

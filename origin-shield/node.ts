@@ -58,10 +58,11 @@ export async function startShield({ region, shield, log, now, componentEvents }:
   reportHealth(core, origins.targets);
   if (shield.disk !== undefined) {
     const { disk } = shield;
-    await components.start('disk', () => openNodeDisk(core, region, disk), {
+    const opened = await components.start('disk', () => openNodeDisk(core, region, disk), {
       update: (part, next) => part.update(next.shields.find((other) => other.name === name)?.disk),
       close: (part) => part.close(),
     });
+    core.useOwnDisk(opened.disk);
   }
   const secret = (): string => config.value.tier_secret;
   const hosts = (): readonly string[] => config.value.control_hosts;

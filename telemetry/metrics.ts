@@ -60,7 +60,14 @@ export class NodeMetrics implements EngineEvents {
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
 
-  constructor(node: string, role: 'edge' | 'shield', store: Store, ledger: Ledger, fillsInFlight: () => number) {
+  /** @param store - Absent where another thread counts it. */
+  constructor(
+    node: string,
+    role: 'edge' | 'shield',
+    store: Store | undefined,
+    ledger: Ledger,
+    fillsInFlight: () => number,
+  ) {
     const registry = nodeRegistry(node, role);
     this.registry = registry;
     this.#requests = new FastCounter(registry, 'seawall_requests_total');
@@ -91,9 +98,7 @@ export class NodeMetrics implements EngineEvents {
       }
       for (const [target, value] of up) yield [{ target }, value] as const;
     });
-    gauge(registry, 'seawall_cache_bytes', () => store.bytesInUse);
-    gauge(registry, 'seawall_cache_limit_bytes', () => store.maxBytes);
-    gauge(registry, 'seawall_cache_keys', () => store.size);
+    if (store !== undefined) watchStore(registry, store);
     gauge(registry, 'seawall_purges_applied', () => ledger.applied);
     gauge(registry, 'seawall_ledger_selectors', () => ledger.size);
     gauge(registry, 'seawall_ledger_bytes', () => ledger.bytes);
@@ -121,26 +126,6 @@ export class NodeMetrics implements EngineEvents {
     gauges(this.registry, 'seawall_certificate_expiry_timestamp_seconds', function* () {
       for (const [site, at] of certificates.expiries()) yield [{ site }, at / 1_000] as const;
     });
-  }
-
-  watchDisk(disk: SegmentDisk): void {
-    const { registry } = this;
-    gauge(registry, 'seawall_disk_up', () => (disk.failure === undefined ? 1 : 0));
-    gauge(registry, 'seawall_disk_objects', () => disk.objects);
-    gauge(registry, 'seawall_disk_limit_bytes', () => disk.maxBytes);
-    gauge(registry, 'seawall_disk_index_bytes', () => disk.indexBytes);
-    counters(registry, 'seawall_disk_reads_total', () =>
-      Object.entries(disk.reads).map(([result, count]) => [{ result }, count] as const),
-    );
-    counters(registry, 'seawall_disk_written_bytes_total', () => [
-      [{ kind: 'stored' }, disk.counts.appendedBytes],
-      [{ kind: 'kept' }, disk.counts.reinsertedBytes],
-    ]);
-    counters(registry, 'seawall_disk_refusals_total', () =>
-      Object.entries(disk.refusals).map(([reason, count]) => [{ reason }, count] as const),
-    );
-    counters(registry, 'seawall_disk_corrupt_total', () => [[{}, disk.counts.corrupt]]);
-    counters(registry, 'seawall_disk_failures_total', () => [[{}, disk.failures]]);
   }
 
   /**
@@ -195,6 +180,33 @@ export class NodeMetrics implements EngineEvents {
   generationEnded(reason: GenerationEnd): void {
     this.#generationsEnded.inc({ reason });
   }
+}
+
+/** Shows how much is stored. */
+export function watchStore(registry: Registry, store: Pick<Store, 'bytesInUse' | 'maxBytes' | 'size'>): void {
+  gauge(registry, 'seawall_cache_bytes', () => store.bytesInUse);
+  gauge(registry, 'seawall_cache_limit_bytes', () => store.maxBytes);
+  gauge(registry, 'seawall_cache_keys', () => store.size);
+}
+
+/** Shows what is stored on disk. */
+export function watchDisk(registry: Registry, disk: SegmentDisk): void {
+  gauge(registry, 'seawall_disk_up', () => (disk.failure === undefined ? 1 : 0));
+  gauge(registry, 'seawall_disk_objects', () => disk.objects);
+  gauge(registry, 'seawall_disk_limit_bytes', () => disk.maxBytes);
+  gauge(registry, 'seawall_disk_index_bytes', () => disk.indexBytes);
+  counters(registry, 'seawall_disk_reads_total', () =>
+    Object.entries(disk.reads).map(([result, count]) => [{ result }, count] as const),
+  );
+  counters(registry, 'seawall_disk_written_bytes_total', () => [
+    [{ kind: 'stored' }, disk.counts.appendedBytes],
+    [{ kind: 'kept' }, disk.counts.reinsertedBytes],
+  ]);
+  counters(registry, 'seawall_disk_refusals_total', () =>
+    Object.entries(disk.refusals).map(([reason, count]) => [{ reason }, count] as const),
+  );
+  counters(registry, 'seawall_disk_corrupt_total', () => [[{}, disk.counts.corrupt]]);
+  counters(registry, 'seawall_disk_failures_total', () => [[{}, disk.failures]]);
 }
 
 interface AnswerCounterOptions {

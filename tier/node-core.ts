@@ -5,13 +5,16 @@
 import type { Logger } from 'pino';
 import type { Answer } from '../cache/answer.ts';
 import { type CacheDetail, type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
+import type { DiskStore } from '../cache/disk/disk.ts';
 import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import { CacheEngine } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
+import type { SharedStore } from '../cache/shared/shared-store.ts';
 import { MemoryStore } from '../cache/store/memory-store.ts';
 import type { Store } from '../cache/store/store.ts';
 import { groupTag } from '../cache/tags.ts';
+import type { ThreadFills } from '../cache/thread-fills.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
 import type { LimitsConfig, RegionConfig, SiteConfig } from '../config/schema.ts';
 import { deliver } from '../http/body/deliver.ts';
@@ -22,9 +25,10 @@ import type { BodyReader, OwnHead, ResponseHead } from '../http/message.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallNow } from '../lib/clock.ts';
 import { Tracer } from '../lib/trace.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
-import { type AnswerCounter, type ListenerName, NodeMetrics, resultName } from '../telemetry/metrics.ts';
+import { type AnswerCounter, type ListenerName, NodeMetrics, resultName, watchDisk } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
+import { type DiskHealth, diskHealth } from './node-disk.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
 
 export interface ServedSite {
@@ -38,6 +42,8 @@ export interface NodeCoreOptions {
   readonly member?: string | undefined;
   readonly role: 'edge' | 'shield';
   readonly memoryBytes: number;
+  /** Store that it shares with other threads of the process; absent: it has one of its own. */
+  readonly shared?: SharedByThreads | undefined;
   /** Its limits, its sites and its journal are the node's. */
   readonly region: RegionConfig;
   readonly log: Logger;
@@ -55,6 +61,12 @@ export interface NodeCoreOptions {
   readonly visitorAddress?: (sender: string, headers: RawHeaders) => string;
 }
 
+/** Store of several threads, as one of them has it. */
+export interface SharedByThreads {
+  readonly store: SharedStore;
+  readonly fills: ThreadFills;
+}
+
 /** Parts of a request that the access log records. */
 export type LoggedRequest = Pick<ServerExchange, 'method' | 'target' | 'headers' | 'remoteAddress'>;
 
@@ -67,10 +79,6 @@ export interface Arrival {
   /** Known once the head is read. */
   site: SiteConfig | undefined;
 }
-
-export type DiskHealth =
-  | { readonly status: 'ok'; readonly objects: number }
-  | { readonly status: 'left out'; readonly detail: string };
 
 /** Answer of a node, before it is delivered. */
 export interface Reply {
@@ -127,9 +135,11 @@ export class NodeCore {
   readonly visitorAddress: (sender: string, headers: RawHeaders) => string;
   /** Follows the journal from the start: no listener can be open before (rule 11 of docs/purging.md). */
   readonly purging: Purging;
+  readonly #shared: SharedByThreads | undefined;
+  /** Disk that this thread has. */
   #disk: SegmentDisk | undefined;
   #siteOf!: (host: string) => ServedSite | undefined;
-  /** Edges of the region, this one included: another of its workers may have answered. */
+  /** Edges of the region. */
   #edges: ReadonlySet<string>;
   readonly #isPeer = (name: string): boolean => this.#edges.has(name);
 
@@ -145,12 +155,16 @@ export class NodeCore {
     this.now = options.now ?? wallNow;
     this.nowAt = options.now ?? wallClock();
     this.limits = limits;
-    this.store = new MemoryStore(options.memoryBytes);
+    const { shared } = options;
+    this.#shared = shared;
+    this.store = shared?.store ?? new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
-    this.metrics = new NodeMetrics(name, role, this.store, this.ledger, () => this.engine.fills.size);
+    const ownStore = shared === undefined ? this.store : undefined;
+    this.metrics = new NodeMetrics(name, role, ownStore, this.ledger, () => this.engine.fills.size);
     this.engine = new CacheEngine({
       store: this.store,
       ledger: this.ledger,
+      threads: shared?.fills,
       now: this.now,
       monotonic: options.monotonic ?? monotonicNow,
       bounds: () => ({ fillWindowBytes: this.limits.fill_window, maxWaiters: this.limits.max_waiters }),
@@ -163,18 +177,21 @@ export class NodeCore {
   }
 
   /** Stores on disk, too; before the first request. */
-  useDisk(disk: SegmentDisk): void {
-    this.#disk = disk;
+  useDisk(disk: DiskStore): void {
     this.engine.disk = disk;
     this.store.onReused = (key, variants) => disk.put(key, variants);
-    this.metrics.watchDisk(disk);
   }
 
-  /** Health of the disk, for `/healthz`. */
+  /** Stores on a disk that this thread has. */
+  useOwnDisk(disk: SegmentDisk): void {
+    this.#disk = disk;
+    this.useDisk(disk);
+    watchDisk(this.metrics.registry, disk);
+  }
+
+  /** Health of the disk that this thread has, for `/healthz`. */
   get diskHealth(): DiskHealth | undefined {
-    if (this.#disk === undefined) return undefined;
-    const { failure, objects } = this.#disk;
-    return failure === undefined ? { status: 'ok', objects } : { status: 'left out', detail: failure.message };
+    return this.#disk && diskHealth(this.#disk);
   }
 
   /** Access log for answers to visitors, where the config asks for one. */
@@ -186,7 +203,8 @@ export class NodeCore {
   update({ region, memoryBytes }: Pick<NodeCoreOptions, 'region' | 'memoryBytes'>): void {
     this.limits = region.limits;
     this.#edges = edgesOf(region);
-    if (memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
+    // What threads share is resized by the one that supervises them.
+    if (this.#shared === undefined && memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
     this.#serve(region.sites);
     this.purging.reload(region);
   }
@@ -194,6 +212,7 @@ export class NodeCore {
   /** Once its listeners are closed. */
   async close(): Promise<void> {
     await this.purging.close();
+    this.#shared?.fills.close();
   }
 
   #serve(sites: readonly SiteConfig[]): void {

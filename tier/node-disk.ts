@@ -1,21 +1,21 @@
 /**
  * The disk of a node: opened beside its memory, and told of in log, metrics and health.
  *
- * The workers of an edge have parts of the keys, and each has a folder of its own within that of the node, such as
- * `2-of-4`. When their number changes the keys change their owners, so folders of another number are removed: their
- * responses may have been replaced meanwhile by another worker.
+ * It lies in the folder `1-of-1`. Others, such as `2-of-4`, are of versions whose workers each had a part of the keys:
+ * they are removed, as they may be older than what this one has stored since.
  * @module
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DiskInUseError, openFolder, type Renewal } from '../cache/disk/folder.ts';
-import { SegmentDisk } from '../cache/disk/segment-disk.ts';
+import { SegmentDisk, type SegmentDiskOptions } from '../cache/disk/segment-disk.ts';
+import type { Ledger } from '../cache/ledger.ts';
 import { siblingPath } from '../config/path.ts';
 import { ConfigError, type ConfigProblem } from '../config/problem.ts';
 import type { DiskConfig, RegionConfig } from '../config/schema.ts';
-import { monotonicNow } from '../lib/clock.ts';
-import type { NodeCore } from './node-core.ts';
+import { type EpochMs, monotonicNow } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/log.ts';
 
 /** Part of the memory that the index of the disk may take besides. */
 const INDEX_OF_MEMORY = 1 / 8;
@@ -30,42 +30,56 @@ const RENEWALS: Readonly<Record<Renewal, string>> = {
   journal: 'the journal is older than the purges that the disk cache has seen: emptied',
 };
 
+export type DiskHealth =
+  | { readonly status: 'ok'; readonly objects: number }
+  | { readonly status: 'left out'; readonly detail: string };
+
+/** Health of a disk, for `/healthz`. */
+export function diskHealth({ failure, objects }: SegmentDisk): DiskHealth {
+  return failure === undefined ? { status: 'ok', objects } : { status: 'left out', detail: failure.message };
+}
+
 export interface NodeDisk {
+  readonly disk: SegmentDisk;
   /** Goes by the new config; path and size are those of the start. */
   update(disk: DiskConfig | undefined): void;
   close(): Promise<void>;
 }
 
-/** Part of a node's disk that one of its workers has. */
-export interface DiskPart {
-  /** From 1 to `count`. */
-  readonly index: number;
-  readonly count: number;
+/** Folder of a node's disk, within the one that the config names. */
+const FOLDER = '1-of-1';
+
+/** Memory and purges of the node, as the thread has them that opens its disk. */
+export interface DiskOwner extends Pick<SegmentDiskOptions, 'store' | 'ledger' | 'now' | 'changes' | 'filter'> {
+  readonly log: Logger;
 }
 
-const WHOLE: DiskPart = { index: 1, count: 1 };
+/** Bytes that the index of a disk may take beside so much memory. */
+export function diskIndexBytes(memoryBytes: number): number {
+  return memoryBytes * INDEX_OF_MEMORY;
+}
 
 /** @throws {ConfigError} when another process uses the folder. */
 export async function openNodeDisk(
-  core: NodeCore,
+  { log, store, ledger, now, changes, filter }: DiskOwner,
   region: RegionConfig,
   config: DiskConfig,
-  { index, count }: DiskPart = WHOLE,
 ): Promise<NodeDisk> {
-  const { log } = core;
   const path = siblingPath(region.file, config.path);
-  const own = join(path, `${index}-of-${count}`);
+  const own = join(path, FOLDER);
   try {
-    if (index === 1) await removeOthers(path, count);
+    await removeOthers(path);
     const disk = await SegmentDisk.open({
       path: own,
-      maxBytes: Math.floor(config.size / count),
-      writeBytesPerSecond: config.write_rate / count,
-      maxIndexBytes: core.store.maxBytes * INDEX_OF_MEMORY,
-      store: core.store,
-      ledger: core.ledger,
-      now: core.now,
+      maxBytes: config.size,
+      writeBytesPerSecond: config.write_rate,
+      maxIndexBytes: diskIndexBytes(store.maxBytes),
+      store,
+      ledger,
+      now,
       monotonic: monotonicNow,
+      changes,
+      filter,
       events: {
         failed: (error) =>
           log.error({ path: own, detail: error.message }, 'disk cache left out: responses are served from memory only'),
@@ -75,11 +89,11 @@ export async function openNodeDisk(
         },
       },
     });
-    core.useDisk(disk);
-    await upToDate(core); // what is on disk may have been purged meanwhile
+    await upToDate(ledger, now()); // what is on disk may have been purged meanwhile
     return {
+      disk,
       update: (next) => {
-        if (next !== undefined) disk.writeBytesPerSecond = next.write_rate / count;
+        if (next !== undefined) disk.writeBytesPerSecond = next.write_rate;
       },
       close: () => disk.close(),
     };
@@ -98,18 +112,17 @@ export function diskInUse({ file }: RegionConfig, path: string): ConfigProblem {
 /** A journal that cannot be reached does not hold up the start for longer: what is stored is revalidated then. */
 const MAX_JOURNAL_WAIT_MS = 2_000;
 
-async function upToDate({ ledger, now }: NodeCore): Promise<void> {
-  if (ledger.holdsLease(now(), monotonicNow())) return;
+async function upToDate(ledger: Ledger, now: EpochMs): Promise<void> {
+  if (ledger.holdsLease(now, monotonicNow())) return;
   await Promise.race([ledger.whenUpToDate, wait(MAX_JOURNAL_WAIT_MS, undefined, { ref: false })]);
 }
 
-const OF_A_PROCESS = /^\d+-of-(\d+)$/;
+const OF_A_PART = /^\d+-of-\d+$/;
 
-/** Removes the folders of another number of workers. @throws {DiskInUseError} */
-async function removeOthers(path: string, count: number): Promise<void> {
+/** Removes folders of parts of the keys. @throws {DiskInUseError} */
+async function removeOthers(path: string): Promise<void> {
   for (const name of await readdir(path).catch(() => [])) {
-    const of = OF_A_PROCESS.exec(name)?.[1];
-    if (of === undefined || Number(of) === count) continue;
+    if (name === FOLDER || !OF_A_PART.test(name)) continue;
     const other = join(path, name);
     const folder = await openFolder(other, 0); // no process uses it
     await rm(other, { recursive: true, force: true });

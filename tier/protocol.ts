@@ -54,11 +54,8 @@ export interface TierCall {
   readonly from: string;
   /** Scheme of the visitor's request: part of the cache key. */
   readonly proto: 'http' | 'https';
-  /**
-   * `owner`: an edge asks another one as the owner of the key, which then goes to the shield, never to a third edge.
-   * `worker`: a worker of an edge asks another one of the same edge as the owner, which then goes to the shield.
-   */
-  readonly ask: 'owner' | 'worker' | 'shield';
+  /** `owner`: an edge asks the owner of the key, which then goes to the shield, never to a third edge. */
+  readonly ask: 'owner' | 'shield';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */
   readonly visitor?: string | undefined;
   /** Journal position of the requesting node. */
@@ -95,7 +92,7 @@ function visitorIn(visitor: unknown): string | undefined {
 }
 
 function askIn(ask: string): TierCall['ask'] {
-  return ask === 'owner' || ask === 'worker' ? ask : 'shield';
+  return ask === 'owner' ? ask : 'shield';
 }
 
 /** Formats a node's metadata of a response to another one: `seq=12, journal="…", was-fresh, personal`. */

@@ -15,6 +15,7 @@
  * @module
  */
 import { UNIT_BITS, type Word64 } from './format.ts';
+import type { KeyFilter } from './key-filter.ts';
 
 const SHARD_BITS = 6;
 const SHARDS = 1 << SHARD_BITS;
@@ -47,6 +48,17 @@ interface Shard {
 export class DiskIndex {
   readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => emptyShard(FIRST_PLACES));
   #size = 0;
+  /** Filter of the keys, for other threads. */
+  #filter: KeyFilter | undefined;
+
+  constructor(filter?: KeyFilter) {
+    this.#filter = filter;
+  }
+
+  /** Leaves the filter to the next index. */
+  close(): void {
+    this.#filter = undefined;
+  }
 
   /** Entries. */
   get size(): number {
@@ -73,6 +85,7 @@ export class DiskIndex {
       place = freePlace(shard, hash.low);
       shard.size++;
       this.#size++;
+      this.#filter?.add(hash);
     }
     const units = start >>> UNIT_BITS;
     const at = place * WORDS;
@@ -103,6 +116,7 @@ export class DiskIndex {
     closeGap(shard, place);
     shard.size--;
     this.#size--;
+    this.#filter?.remove(hash);
   }
 
   /** Removes the entries of a segment of which the rows are not known: looks at every entry. */
@@ -121,6 +135,7 @@ export class DiskIndex {
   clear(): void {
     for (let i = 0; i < SHARDS; i++) this.#shards[i] = emptyShard(FIRST_PLACES);
     this.#size = 0;
+    this.#filter?.clear();
   }
 
   #shardOf({ high }: Word64): Shard {

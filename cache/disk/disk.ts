@@ -15,9 +15,14 @@ export interface DiskStore {
   lookup(key: string): Promise<boolean> | undefined;
   /** Responses of the key have been used again, unchanged: they are worth to be stored. */
   put(key: string, variants: readonly StoredResponse[]): void;
+  /** Memory is about to have other responses of the key than before: `replace` follows. */
+  replacing(key: string): void;
   /** Memory has other responses of the key than before: those that are stored are not used any more. */
   replace(key: string, variants: readonly StoredResponse[]): void;
-  /** Removes the responses of the key, so that no later lookup or process finds them. */
+  /**
+   * Removes the responses of the key, so that no later lookup or process finds them; before they are removed from
+   * memory.
+   */
   remove(key: string): void;
   /** Resolves when what is to be written has been handed to the system. */
   close(): Promise<void>;

@@ -16,6 +16,7 @@ import type { StoredResponse } from '../stored-response.ts';
 import type { DiskStore } from './disk.ts';
 import { DiskInUseError, isFollowedBy, type OpenedFolder, openFolder, type Renewal } from './folder.ts';
 import { MAX_SEGMENT_BYTES, recordBytes, type Word64 } from './format.ts';
+import type { KeyFilter } from './key-filter.ts';
 import { contentOf, responsesOf } from './response-bytes.ts';
 import { SeenKeys } from './seen-keys.ts';
 import { type AppendRefusal, MIN_SEGMENTS, type SegmentCounts, SegmentStore } from './segment-store.ts';
@@ -32,6 +33,10 @@ export interface SegmentDiskOptions {
   readonly now: () => EpochMs;
   readonly monotonic: () => MonotonicMs;
   readonly events: DiskEvents;
+  /** Returns a number that is another one after another thread has changed the key; by default none does. */
+  readonly changes?: ((key: string) => number) | undefined;
+  /** Filter of its keys, for other threads. */
+  readonly filter?: KeyFilter | undefined;
   /** By default what suits the size. */
   readonly segmentBytes?: number | undefined;
   readonly bufferBytes?: number | undefined;
@@ -148,7 +153,10 @@ export class SegmentDisk implements DiskStore {
     if (life === undefined || !life.segments.has(key) || this.#options.store.get(key).length > 0) return undefined;
     const read = life.segments.read(key);
     if (read === undefined) return undefined;
-    const isCurrent = (): boolean => this.#life === life && this.#loading.get(key) === loaded;
+    const { changes = () => 0 } = this.#options;
+    const before = changes(key);
+    const isCurrent = (): boolean =>
+      this.#life === life && this.#loading.get(key) === loaded && changes(key) === before;
     const loaded = this.#load(key, read, isCurrent).finally(() => {
       if (this.#loading.get(key) === loaded) this.#loading.delete(key);
     });
@@ -178,6 +186,12 @@ export class SegmentDisk implements DiskStore {
         return false;
       }
       store.set(key, variants);
+      if (!isCurrent()) {
+        // Another thread has changed it at this very moment: either it has removed what was stored here, or this does.
+        store.delete(key);
+        this.reads.lost++;
+        return false;
+      }
       this.reads.hit++;
       return true;
     } catch (error) {
@@ -188,19 +202,36 @@ export class SegmentDisk implements DiskStore {
   }
 
   put(key: string, variants: readonly StoredResponse[]): void {
-    if (!this.#life?.segments.markUsed(key)) this.#write(key, variants);
+    if (variants.length > 0 && !this.markUsed(key)) this.#write(key, variants);
+  }
+
+  /** The key's responses have been used again. @returns Whether they are on disk. */
+  markUsed(key: string): boolean {
+    return this.#life?.segments.markUsed(key) === true;
+  }
+
+  replacing(): void {
+    // this thread changes memory, and no other
   }
 
   replace(key: string, variants: readonly StoredResponse[]): void {
+    if (variants.length === 0) this.remove(key);
+    else this.replaceBy(key, () => variants);
+  }
+
+  /** @param variants - Returns the responses, of which there is at least one unless they have been evicted. */
+  replaceBy(key: string, variants: () => readonly StoredResponse[]): void {
     this.#loading.delete(key);
     const { segments } = this.#life ?? {};
-    if (segments === undefined || variants.length === 0) {
+    if (segments === undefined) {
       this.remove(key);
       return;
     }
     const wasThere = segments.has(key);
     segments.remove(key);
-    if (this.#seen.add(segments.hashOf(key)) || wasThere) this.#write(key, variants);
+    if (!this.#seen.add(segments.hashOf(key)) && !wasThere) return;
+    const current = variants();
+    if (current.length > 0) this.#write(key, current);
   }
 
   remove(key: string): void {
@@ -278,6 +309,7 @@ export class SegmentDisk implements DiskStore {
       segmentBytes = segmentBytesOf(maxBytes),
       bufferBytes,
       maxIndexBytes,
+      filter,
       events,
       monotonic,
     } = this.#options;
@@ -294,7 +326,7 @@ export class SegmentDisk implements DiskStore {
       });
       const { identity } = folder;
       const removed = this.#removed;
-      const options = { space, identity, segments, segmentBytes, bufferBytes, maxIndexBytes, removed };
+      const options = { space, identity, segments, segmentBytes, bufferBytes, maxIndexBytes, filter, removed };
       const opened: Life = { folder, segments: new SegmentStore(options) };
       life = opened;
       this.#life = opened;

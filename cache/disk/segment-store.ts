@@ -22,6 +22,7 @@ import {
   UNIT_BYTES,
   type Word64,
 } from './format.ts';
+import type { KeyFilter } from './key-filter.ts';
 import { KeyHash } from './key-hash.ts';
 import { type FoundSegment, readSegment } from './segment-loader.ts';
 import { SegmentWriter, type WriterOptions } from './segment-writer.ts';
@@ -56,6 +57,8 @@ export interface SegmentStoreOptions {
   readonly segmentBytes?: number | undefined;
   readonly bufferBytes?: number | undefined;
   readonly maxIndexBytes: number;
+  /** Filter of its keys, for other threads. */
+  readonly filter?: KeyFilter | undefined;
   /** Removals from the time when the folder could not be written to. */
   readonly removed?: { readonly hashes: readonly Word64[]; readonly keys: Iterable<string> } | undefined;
 }
@@ -84,7 +87,7 @@ export class SegmentStore {
   readonly #writing: WriterOptions;
   readonly #maxPendingBytes: number;
   readonly #hash: KeyHash;
-  readonly #index = new DiskIndex();
+  readonly #index: DiskIndex;
   /** Segments that are full; `undefined` for one that may be written over. */
   readonly #sealed: (SealedSegment | undefined)[];
   #writer: SegmentWriter | undefined;
@@ -108,6 +111,8 @@ export class SegmentStore {
     this.maxRecordBytes = Math.min(segmentBytes / 4, this.#maxPendingBytes / 2 + MAX_HEAD_BYTES);
     this.#writing = { space, identity: identity.id, segmentBytes, bufferBytes, spare: [] };
     this.#hash = new KeyHash(identity.secret);
+    options.filter?.begin(identity.secret);
+    this.#index = new DiskIndex(options.filter);
     const { hashes = [], keys = [] } = options.removed ?? {};
     this.#removed = new Map(
       [...hashes, ...[...keys].map((key) => this.hashOf(key))].map((hash) => [nameOf(hash), hash]),
@@ -290,6 +295,7 @@ export class SegmentStore {
   close(): void {
     this.#isClosed = true;
     this.#writer?.stop();
+    this.#index.close();
     this.#options.space.close();
   }
 

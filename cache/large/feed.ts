@@ -5,12 +5,17 @@
  * Only so many chunks ahead of its readers are taken (`demand`); then upstream is held back. Chunks ahead are held
  * until they are read, or its readers have gone (read-ahead.ts). It ends where another feed, or the store, has the next
  * chunk, and when it has no reader.
+ *
+ * Threads that share the store have feeds of their own. The chunk that is coming, the one behind it, and all that a
+ * range has asked for are claimed: readers in other threads wait for those, and a feed ends where another thread has
+ * claimed the next chunk.
  * @module
  */
 import { HttpError } from '../../http/errors.ts';
 import type { ByteRange } from '../../http/fields/range.ts';
 import type { CacheRequest, Engine } from '../exchange.ts';
 import { SharedBody } from '../shared-body.ts';
+import type { ThreadClaim } from '../thread-fills.ts';
 import { chunkAt, chunkRange, chunksBefore } from './chunk.ts';
 import type { Generation } from './generation.ts';
 import type { LargeObjects } from './large-objects.ts';
@@ -40,6 +45,8 @@ export interface FeedOptions {
   readonly range: ByteRange;
   /** True to fetch the first chunk even where another feed has it on its way. */
   readonly isWanted: boolean;
+  /** Claims of chunks, by index; one that has none is claimed when the one before it comes. */
+  readonly claims?: ReadonlyMap<number, ThreadClaim> | undefined;
   readonly asksPeer: CacheRequest['asksPeer'];
   readonly source: FeedSource;
 }
@@ -163,6 +170,7 @@ export class ChunkFeed {
     const { start, end } = chunkRange(this.#planned, generation.length);
     const range = { start: Math.max(start, this.position), end: Math.min(end, this.#end) };
     const transfer = new ChunkTransfer(this.#planned++, range, { feed: this, unread: large.unread });
+    transfer.claim = this.#options.claims?.get(transfer.index);
     generation.transfers.set(transfer.index, transfer);
     this.#queue.push(transfer);
   }
@@ -231,8 +239,23 @@ export class ChunkFeed {
     });
     body.shouldStore = writer !== undefined;
     this.#current = chunk;
+    if (writer !== undefined) this.#claim(chunk);
     chunk.begin(body);
     return chunk;
+  }
+
+  /** Claims the chunk that begins, and the one behind it, which is left to another thread that has claimed it. */
+  #claim(chunk: ChunkTransfer): void {
+    const { generation, large, asksPeer } = this.#options;
+    if (chunk.claim === undefined) {
+      const claim = large.claim(generation, chunk.index, asksPeer);
+      if (claim?.kind === 'own') chunk.claim = claim;
+    }
+    const next = this.#queue[0];
+    if (next === undefined || next.claim !== undefined) return;
+    const claim = large.claim(generation, next.index, asksPeer);
+    if (claim?.kind === 'own') next.claim = claim;
+    else if (claim?.kind === 'other' && next.awaited === 0) this.leaveTo(next.index);
   }
 
   readonly #window = {
@@ -255,6 +278,7 @@ export class ChunkFeed {
       if (!chunk.isRead && this.#users.size > 0) generation.held.hold(chunk, stored);
       else chunk.countAsRead();
     }
+    chunk.release();
     if (stored === undefined && !chunk.isRead && !chunk.isDropped) generation.leaveOver(chunk);
     else generation.forget(chunk);
     if (this.position >= this.#end) this.#finish();

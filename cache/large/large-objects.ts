@@ -12,6 +12,7 @@ import { isCurrent } from '../purge-state.ts';
 import { EvictedError, type StoredBody } from '../store/store.ts';
 import { setVariants } from '../store-update.ts';
 import { type StoredHead, type StoredResponse, strongValidator } from '../stored-response.ts';
+import type { ThreadClaim, ThreadFill } from '../thread-fills.ts';
 import { matchesVary } from '../vary.ts';
 import { chunkKey, chunkRange } from './chunk.ts';
 import { Generation, type GenerationEnd, GenerationEndedError } from './generation.ts';
@@ -118,6 +119,17 @@ export class LargeObjects {
     return this.#engine.disk?.lookup(chunkKey(id, index));
   }
 
+  /**
+   * Claims a chunk among the threads that share the store, for what brings it.
+   *
+   * @param asksPeer - As in a request. One that a peer waits for does not wait for one that asks a peer.
+   * @returns `undefined` if no other thread needs to know.
+   */
+  claim({ id }: Generation, index: number, asksPeer: boolean): ThreadClaim | ThreadFill | undefined {
+    const { threads } = this.#engine.options;
+    return threads?.claim(asksPeer ? `${chunkKey(id, index)}\npeer` : chunkKey(id, index));
+  }
+
   put({ id, length, head: { stamp, policy, responseTime } }: Generation, index: number, body: StoredBody): void {
     const { start, end } = chunkRange(index, length);
     const chunk: StoredResponse = {
@@ -148,10 +160,12 @@ export class LargeObjects {
     const count =
       reason === 'no-ranges' ? MAX_ENDS : (before !== undefined && before.until > now ? before.count : 0) + 1;
     this.#ends.set(key, { count, until: later(now, ttlMs) });
-    const variants = options.store.get(key);
-    const others = variants.filter((stored) => stored.generation !== id);
-    if (others.length < variants.length) setVariants(this.#engine, key, others);
-    else if (variants.length === 0) this.#engine.disk?.remove(key);
+    options.store.exclusively(() => {
+      const variants = options.store.get(key);
+      const others = variants.filter((stored) => stored.generation !== id);
+      if (others.length < variants.length) setVariants(this.#engine, key, others);
+      else if (variants.length === 0) this.#engine.disk?.remove(key);
+    });
   }
 }
 

@@ -15,6 +15,7 @@ import { isOriginError } from '../policy/status.ts';
 import { CONDITIONAL_FIELDS } from '../policy/validation.ts';
 import { OF_THE_VISITOR } from '../store-update.ts';
 import { strongValidator } from '../stored-response.ts';
+import type { ThreadClaim } from '../thread-fills.ts';
 import { chunkAt, chunkRange, chunksBefore } from './chunk.ts';
 import { ChunkFeed, type FeedSource } from './feed.ts';
 import { ChunkRefusedError, type Generation, type GenerationEnd } from './generation.ts';
@@ -44,14 +45,25 @@ export class RangedRun implements ResponseSink, FeedSource {
   #isStopped = false;
   #isVerified = false;
 
-  /** @param range - Cut to what no other feed has on its way, and the store does not have. */
-  constructor(engine: Engine, request: CacheRequest, generation: Generation, range: ByteRange) {
+  /**
+   * @param range - Cut to what no other feed has on its way, and the store does not have.
+   * @param claim - Of the first chunk, among all threads.
+   */
+  constructor(
+    engine: Engine,
+    request: CacheRequest,
+    generation: Generation,
+    range: ByteRange,
+    claim?: ThreadClaim | undefined,
+  ) {
     this.#engine = engine;
     this.#request = request;
     this.#generation = generation;
-    const end = firstKnown(engine, generation, range);
-    this.#range = { start: range.start, end };
+    const claims = new Map<number, ThreadClaim>();
     const { start } = range;
+    if (claim !== undefined) claims.set(chunkAt(start), claim);
+    const end = claimFrom(engine, generation, range, request.asksPeer, claims);
+    this.#range = { start, end };
     this.feed = new ChunkFeed(
       {
         large: engine.large,
@@ -59,6 +71,7 @@ export class RangedRun implements ResponseSink, FeedSource {
         generation,
         range: this.#range,
         isWanted: true,
+        claims,
         asksPeer: request.asksPeer,
         source: this,
       },
@@ -173,10 +186,23 @@ export class RangedRun implements ResponseSink, FeedSource {
 
 const NOT_SENT: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, 'range']);
 
-/** @returns The start of the first chunk behind the first that is stored or on its way, or the end of the range. */
-function firstKnown({ large }: Engine, generation: Generation, { start, end }: ByteRange): number {
+/**
+ * Claims the chunks behind the first one, as far as none of them is stored, on its way, or claimed by another thread.
+ *
+ * @returns Where that is, or the end of the range.
+ */
+function claimFrom(
+  { large }: Engine,
+  generation: Generation,
+  { start, end }: ByteRange,
+  asksPeer: boolean,
+  claims: Map<number, ThreadClaim>,
+): number {
   for (let index = chunkAt(start) + 1; index < chunksBefore(end); index++) {
     if (generation.transfers.has(index) || large.has(generation, index)) return chunkRange(index, end).start;
+    const claim = large.claim(generation, index, asksPeer);
+    if (claim?.kind === 'other') return chunkRange(index, end).start;
+    if (claim !== undefined) claims.set(index, claim);
   }
   return end;
 }

@@ -9,6 +9,7 @@ import type { BodyReader } from '../../http/message.ts';
 import type { CacheRequest, Engine } from '../exchange.ts';
 import type { StampedResponse } from '../ledger.ts';
 import { LaggedError } from '../shared-reader.ts';
+import type { ThreadClaim } from '../thread-fills.ts';
 import { CHUNK_BYTES, chunkAt, chunkRange, chunksBefore } from './chunk.ts';
 import type { ChunkFeed } from './feed.ts';
 import { type Generation, GenerationEndedError } from './generation.ts';
@@ -18,6 +19,9 @@ import type { ChunkTransfer } from './transfer.ts';
 
 /** A reader waits for a chunk that another one has asked for, if no more than this comes before it. */
 const MAX_WAIT_BYTES = CHUNK_BYTES;
+
+/** A chunk that another thread has claimed is waited for, until it is stored, for no longer than this. */
+const MAX_CLAIM_WAIT_MS = 5_000;
 
 /** Requests upstream for one chunk, if it is evicted each time before it can be read. */
 const MAX_ATTEMPTS = 5;
@@ -50,6 +54,8 @@ export class ChunkedReader implements BodyReader {
   #attempts = 0;
   /** Chunk that was looked up on disk. */
   #loaded = -1;
+  /** Chunk that another thread had claimed. */
+  #claimed = -1;
   /** Chunk that was not stored when it was looked up. */
   #missed = -1;
   /** True to ask for what is left of a chunk only, as its beginning has passed this reader by. */
@@ -168,7 +174,7 @@ export class ChunkedReader implements BodyReader {
 
   /** @returns A reader of the chunk at the position, or a promise after which to ask again. */
   #open(): BodyReader | Promise<void> {
-    const { engine, generation } = this.#options;
+    const { engine, generation, request } = this.#options;
     const index = chunkAt(this.#position);
     const { start, end } = chunkRange(index, generation.length);
     const last = Math.min(end, this.#end);
@@ -190,9 +196,22 @@ export class ChunkedReader implements BodyReader {
       const loading = engine.large.load(generation, index);
       if (loading !== undefined) return loading.then(() => undefined);
     }
-    if (++this.#attempts > MAX_ATTEMPTS) throw new HttpError('overloaded', 'no room for a chunk');
-    this.#count(index, 'upstream');
-    return this.#read(this.#start(this.#isBehind ? this.#position : start, index), last);
+    const claim = engine.large.claim(generation, index, request.asksPeer);
+    if (claim?.kind === 'other' && this.#claimed !== index) {
+      this.#claimed = index;
+      this.#count(index, 'collapsed');
+      this.hasWaited = true;
+      return claim.ended(MAX_CLAIM_WAIT_MS);
+    }
+    const own = claim?.kind === 'own' ? claim : undefined;
+    try {
+      if (++this.#attempts > MAX_ATTEMPTS) throw new HttpError('overloaded', 'no room for a chunk');
+      this.#count(index, 'upstream');
+      return this.#read(this.#start(this.#isBehind ? this.#position : start, index, own), last);
+    } catch (error) {
+      own?.release();
+      throw error;
+    }
   }
 
   #read(transfer: ChunkTransfer, end: number): BodyReader | Promise<void> {
@@ -219,7 +238,7 @@ export class ChunkedReader implements BodyReader {
   #mayJoin(transfer: ChunkTransfer): boolean {
     const { feed } = transfer;
     // Two edges that take each other for the owner would wait for each other.
-    if (this.#options.request.forPeer && feed.asksPeer !== false) return false;
+    if (this.#options.request.forPeer && feed.asksPeer) return false;
     if (transfer.body !== undefined) return transfer.canReadFrom(this.#position);
     if (!transfer.hasByteAt(this.#position)) return false;
     if (transfer.start - feed.position <= MAX_WAIT_BYTES) return true;
@@ -228,14 +247,14 @@ export class ChunkedReader implements BodyReader {
   }
 
   /** Asks upstream for a chunk, and those behind it. */
-  #start(position: number, index: number): ChunkTransfer {
+  #start(position: number, index: number, claim: ThreadClaim | undefined): ChunkTransfer {
     const { engine, request, generation, head } = this.#options;
     if (generation.ended !== undefined) throw generation.ended;
     if (engine.options.ledger.check(head, request.keyed) === 'hard') throw new GenerationEndedError(generation.key);
     const last = Math.min(index + this.#burst, chunksBefore(this.#end));
     this.#burst = Math.max(1, Math.min(this.#burst * 2, engine.large.ahead));
     const range = { start: position, end: chunkRange(last - 1, generation.length).end };
-    const run = new RangedRun(engine, request, generation, range);
+    const run = new RangedRun(engine, request, generation, range, claim);
     this.#run ??= run;
     this.#enter(run.feed);
     return run.first;
@@ -243,15 +262,18 @@ export class ChunkedReader implements BodyReader {
 
   /** Asks for the chunk behind this one, so that it is there in time, and lets feeds go on. */
   #askAhead(index: number): void {
-    const { engine, generation } = this.#options;
+    const { engine, generation, request } = this.#options;
     this.#enterFeeds(index);
     const next = index + 1;
     if (next >= chunksBefore(this.#end) || generation.ended !== undefined || engine.large.ahead === 0) return;
     if (generation.transfers.has(next) || engine.large.has(generation, next)) return;
     if (engine.large.load(generation, next) !== undefined) return;
+    const claim = engine.large.claim(generation, next, request.asksPeer);
+    if (claim?.kind === 'other') return;
     try {
-      this.#start(chunkRange(next, generation.length).start, next);
+      this.#start(chunkRange(next, generation.length).start, next, claim);
     } catch (error) {
+      claim?.release();
       if (!(error instanceof HttpError)) throw error; // what is needed is asked for again when it is needed
     }
   }

@@ -6,6 +6,7 @@ import { HttpError } from '../../http/errors.ts';
 import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
 import type { SharedBody } from '../shared-body.ts';
+import type { ThreadClaim } from '../thread-fills.ts';
 import type { ChunkFeed } from './feed.ts';
 import type { UnreadChunks } from './read-ahead.ts';
 
@@ -27,6 +28,8 @@ export class ChunkTransfer implements ByteRange {
   isRead = false;
   /** Number of readers that wait for its first byte. */
   awaited = 0;
+  /** Claim of the chunk among all threads, while it is on its way to the store they share. */
+  claim: ThreadClaim | undefined;
   #settled: PromiseWithResolvers<void> | undefined;
   /** Present while it counts as fetched ahead. */
   #unread: UnreadChunks | undefined;
@@ -66,6 +69,13 @@ export class ChunkTransfer implements ByteRange {
     this.countAsRead();
     this.body?.fail(failure ?? DROPPED);
     this.#settled?.resolve();
+    this.release();
+  }
+
+  /** It is in the store, or will not be: another thread that waits for it goes on. Idempotent. */
+  release(): void {
+    this.claim?.release();
+    this.claim = undefined;
   }
 
   hasByteAt(position: number): boolean {

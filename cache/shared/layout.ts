@@ -5,7 +5,7 @@
  * `control`, in integers of 32 bits:
  *
  * ```
- * threads   for each place: TOKEN, GENERATION, two doubles, THREAD              (threads.ts)
+ * threads   for each place: TOKEN, GENERATION, two doubles, THREAD, PLACES      (threads.ts)
  * pins      for each thread: a count for each slab                              (threads.ts)
  * header    LOCK, WAITERS, then what the lock guards                            (store-lock.ts, shared-store.ts)
  * texts     LOCK, WAITERS, COUNT, END, then END of each text, and its kind      (shared-texts.ts)
@@ -76,14 +76,20 @@ export const ROW_WORDS = 8;
 export const SLAB_WORDS = 4;
 export const CLAIM_WORDS = 4;
 
-/** Fields of the header; MAX_BYTES is a double. */
-export const [LOCK, WAITERS, SIZE, ROW_COUNT, FREE_ROW, CURRENT, SERIAL, SLAB_COUNT, FREE_SLAB, HELD, IDS, MAX_BYTES] =
-  [0, 1, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26] as const;
+/** Fields of the header. */
+export const [LOCK, WAITERS, SIZE, ROW_COUNT, FREE_ROW, CURRENT, SERIAL, SLAB_COUNT, FREE_SLAB, HELD, IDS, SHARES] = [
+  0, 1, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+] as const;
+/** Field of the header that is a double. */
+export const MAX_BYTES = 26;
 const HEADER_WORDS: number = 2 * LINE_WORDS;
 
 /** Texts at most, and words before the list of them. */
 export const MAX_TEXTS: number = 2 * MAX_EACH;
 export const TEXTS_HEAD = LINE_WORDS;
+
+/** Most that places can lead to, less what the slabs of each thread may take besides. */
+export const MAX_DATA_BYTES: number = 15 * 2 ** 30;
 
 /** Memory that the arrays are made for, as a multiple of what the store has at first. */
 export const RESERVE = 4;
@@ -109,14 +115,30 @@ export interface MemoryOptions {
   readonly threads: number;
 }
 
-/** Makes the memory of an empty store; `SharedStore.supervise` has to be called once. */
-export function makeSharedMemory({ maxBytes, threads }: MemoryOptions): SharedMemory {
+/**
+ * Makes the memory of an empty store; `SharedStore.supervise` has to be called once.
+ *
+ * @throws {RangeError} if the system has no address space for it.
+ */
+export function makeSharedMemory(options: MemoryOptions): SharedMemory {
+  const most = MAX_DATA_BYTES / options.maxBytes;
+  for (let reserve = Math.max(1, Math.min(RESERVE, most)); ; reserve = Math.max(1, reserve / 2)) {
+    try {
+      return reserveMemory({ ...options, maxBytes: Math.min(options.maxBytes, MAX_DATA_BYTES) }, reserve);
+    } catch (error) {
+      // The system may refuse to reserve more than the machine has, though it would never be written.
+      if (!(error instanceof RangeError) || reserve === 1) throw error;
+    }
+  }
+}
+
+function reserveMemory({ maxBytes, threads }: MemoryOptions, reserve: number): SharedMemory {
   const slabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, powerOfTwo(maxBytes / PART_OF_ALL)));
   const shape: Shape = {
     threads,
-    rows: Math.ceil((RESERVE * maxBytes) / BYTES_PER_ROW) + threads,
+    rows: Math.ceil((reserve * maxBytes) / BYTES_PER_ROW) + threads,
     buckets: powerOfTwo(maxBytes / BYTES_PER_BUCKET),
-    slabs: Math.ceil((RESERVE * maxBytes) / slabBytes) + threads,
+    slabs: Math.ceil((reserve * maxBytes) / slabBytes) + threads,
     slabBytes,
     claims: CLAIMS,
     history: historyPlaces(maxBytes),

@@ -26,8 +26,12 @@ export interface SupervisedMemory {
   addThread(): number;
   /** Frees what a thread has used that runs no more. Idempotent. */
   ended(token: number): void;
-  /** Changes the memory of the store, at most to four times what it began with. */
-  resize(maxBytes: number): void;
+  /**
+   * Changes the memory of the store, at most to four times what it began with, and the number of threads that share
+   * the room for decoded copies.
+   */
+  resize(maxBytes: number, threads?: number): void;
+  readonly maxBytes: number;
   /** Bytes in use, and keys that are stored, by all threads together. */
   readonly bytesInUse: number;
   readonly size: number;
@@ -43,7 +47,10 @@ export function createSharedMemory(options: MemoryOptions): SupervisedMemory {
     buffers,
     addThread: () => supervisor.addThread(),
     ended: (token) => supervisor.ended(token),
-    resize: (maxBytes) => supervisor.resize(maxBytes),
+    resize: (maxBytes, threads) => supervisor.resize(maxBytes, threads),
+    get maxBytes() {
+      return supervisor.maxBytes;
+    },
     get bytesInUse() {
       return supervisor.bytesInUse;
     },

@@ -34,7 +34,7 @@ import {
 import { EvictedError, type Store, type StoredBody, type StoreWriter } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import { type Claim, FillClaims } from './fill-claims.ts';
-import { CHANGES, IDS, MAX_BYTES, partsOf, SERIAL, type SharedMemory, UNIT } from './layout.ts';
+import { CHANGES, IDS, MAX_BYTES, partsOf, SERIAL, SHARES, type SharedMemory, UNIT } from './layout.ts';
 import { PiecedBody, Pieces } from './pieces.ts';
 import { SharedData } from './shared-data.ts';
 import { MAX_ATTEMPTS, SharedIndex } from './shared-index.ts';
@@ -134,7 +134,7 @@ export class SharedStore implements Store {
         get: (next) => this.#pieces.read(next),
       },
     };
-    this.#decoded = new DecodedCache(this.maxBytes / shape.threads, (row) => this.#mark(row, 0));
+    this.#decoded = new DecodedCache(this.maxBytes / this.threadsInUse, (row) => this.#mark(row, 0));
     this.#serials = new Int32Array(thread === SUPERVISOR ? 0 : shape.rows);
     this.#marks = new Int32Array(thread === SUPERVISOR ? 0 : shape.rows);
   }
@@ -143,19 +143,27 @@ export class SharedStore implements Store {
   static supervise(memory: SharedMemory, maxBytes: number): SharedStore {
     const store = new SharedStore(memory);
     store.#queues.clear();
-    store.#doubles[(store.#header + MAX_BYTES) / 2] = maxBytes;
+    store.resize(maxBytes, memory.shape.threads);
     return store;
+  }
+
+  /** Threads that share the room for decoded copies. */
+  get threadsInUse(): number {
+    return Math.max(1, Atomics.load(this.#words, this.#header + SHARES));
   }
 
   get maxBytes(): number {
     return this.#doubles[(this.#header + MAX_BYTES) / 2] as number;
   }
 
-  /** @param maxBytes - At most four times what the memory was made for; what is more counts as that. */
-  resize(maxBytes: number): void {
-    const { slabs, slabBytes, threads } = this.#memory.shape;
+  /**
+   * @param maxBytes - At most four times what the memory was made for; what is more counts as that.
+   * @param threads - Threads that share the room for decoded copies; by default as many as before.
+   */
+  resize(maxBytes: number, threads: number = this.threadsInUse): void {
+    const { slabs, slabBytes } = this.#memory.shape;
     this.#doubles[(this.#header + MAX_BYTES) / 2] = Math.min(maxBytes, slabs * slabBytes);
-    this.#decoded.maxBytes = maxBytes / threads;
+    Atomics.store(this.#words, this.#header + SHARES, threads);
     this.#locked(() => this.#makeRoom(0));
   }
 
@@ -229,6 +237,10 @@ export class SharedStore implements Store {
         body.release();
       }
     }
+  }
+
+  exclusively<T>(action: () => T): T {
+    return this.#locked(action);
   }
 
   delete(key: string): void {
@@ -366,6 +378,7 @@ export class SharedStore implements Store {
       this.#mark(row, mark);
       if (mark === DECODED) {
         this.#serials[row] = this.#data.serialOf(place);
+        this.#decoded.maxBytes = this.maxBytes / this.threadsInUse;
         this.#decoded.add(row, variants);
         this.onReused?.(key.toString(), variants);
         this.#countDecoded();

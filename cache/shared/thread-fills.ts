@@ -55,6 +55,10 @@ export class SharedThreadFills implements ThreadFills {
     process.on('workerMessage', this.#onContact);
   }
 
+  get count(): number {
+    return this.#store.threadsInUse;
+  }
+
   serve(fills: FollowedFills): void {
     this.#fills = fills;
   }
@@ -86,6 +90,7 @@ export class SharedThreadFills implements ThreadFills {
   #fillOf(place: string, claim: OtherClaim): ThreadFill {
     return {
       kind: 'other',
+      ended: (timeoutMs) => claim.ended(timeoutMs),
       follow: (position, follower) => this.#channelTo(claim.thread).follow(place, position, claim, follower),
     };
   }

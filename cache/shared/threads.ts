@@ -11,13 +11,13 @@
  */
 import { partsOf, pinWords, type Shape, type SharedMemory, THREAD_WORDS } from './layout.ts';
 
-/** Fields of a place; TOKEN is 0 where no thread has it. */
-const [TOKEN, GENERATION, THREAD] = [0, 1, 6] as const;
+/** Fields of a place; TOKEN is 0 where no thread has it. Of the first place: PLACES that were ever in use. */
+const [TOKEN, GENERATION, THREAD, PLACES] = [0, 1, 6, 7] as const;
 
 /** Doubles of a place: bytes of its own outside of shared memory, in use and remembered. */
 export const [IN_USE, REMEMBERED] = [1, 2] as const;
 
-const PLACE_BITS = 8;
+const PLACE_BITS = 9;
 const PLACE_MASK = (1 << PLACE_BITS) - 1;
 
 /** Threads at a time. */
@@ -44,7 +44,7 @@ export class Threads {
   /** Bytes that threads have of their own, outside of shared memory. @param of - `IN_USE` or `REMEMBERED`. */
   bytesOf(of: number): number {
     let bytes = 0;
-    for (let place = 0; place < this.#shape.threads; place++) bytes += this.#doubles[bytesAt(place, of)] as number;
+    for (let place = 0; place < this.#places; place++) bytes += this.#doubles[bytesAt(place, of)] as number;
     return bytes;
   }
 
@@ -59,6 +59,7 @@ export class Threads {
       if (Atomics.load(this.#words, at + TOKEN) !== 0) continue;
       const generation = Atomics.add(this.#words, at + GENERATION, 1) & GENERATION_MASK;
       const token = (generation << PLACE_BITS) | (place + 1);
+      Atomics.store(this.#words, PLACES, Math.max(this.#places, place + 1));
       Atomics.store(this.#words, at + TOKEN, token);
       return token;
     }
@@ -96,10 +97,15 @@ export class Threads {
   }
 
   isPinned(slab: number): boolean {
-    for (let place = 0; place < this.#shape.threads; place++) {
+    for (let place = 0; place < this.#places; place++) {
       if (Atomics.load(this.#words, this.#pinsOf(place) + slab) > 0) return true;
     }
     return false;
+  }
+
+  /** Places beyond this number have never been in use. */
+  get #places(): number {
+    return Atomics.load(this.#words, PLACES);
   }
 
   #pinsOf(place: number): number {

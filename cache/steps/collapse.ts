@@ -6,7 +6,7 @@
 import { hasField } from '../../http/fields/headers.ts';
 import { msBetween } from '../../lib/clock.ts';
 import { requestedRanges } from '../answer.ts';
-import type { CacheRequest, Engine, Exchange, KeyMemory } from '../exchange.ts';
+import type { Engine, Exchange, KeyMemory } from '../exchange.ts';
 import type { JoinableFill } from '../fill.ts';
 import { concurrency, fillKey, memoryKey, startFill, startOrFollow } from '../fill-request.ts';
 import { FollowedFill } from '../followed-fill.ts';
@@ -16,7 +16,8 @@ import { reuse } from '../policy/reuse.ts';
 import { CONDITIONAL_FIELDS } from '../policy/validation.ts';
 import { isNewEnough } from '../purge-state.ts';
 import { matchesVary } from '../vary.ts';
-import type { Next } from './step.ts';
+import { isAnswered } from './look-up.ts';
+import { again, type Next } from './step.ts';
 
 /** A range that begins no further than this behind what has arrived of a whole body waits for it. */
 const MAX_RANGE_WAIT_BYTES = 1024 * 1024;
@@ -39,14 +40,16 @@ const MIN_COLLAPSE_TIMEOUT_MS = 1_000;
 export function collapse(engine: Engine, exchange: Exchange): Next {
   const { request, range, candidate } = exchange;
   const memory = engine.memory.get(memoryKey(request));
-  const key = fillKey(exchange, memory);
+  const key = fillKey(engine, exchange, memory);
   const most = concurrency(memory, candidate, engine.options.monotonic());
   if (most > 1 && engine.fills.awaited(memoryKey(request)) < most) return onItsOwn(engine, exchange, key);
   const fill =
     engine.fills.at(key) ?? fillByOtherRoute(engine, exchange, memory) ?? wholeFillFor(engine, exchange, memory);
   if (fill === undefined || !isJoinable(engine, exchange, fill)) {
     if (range !== undefined && range.length > 1 && candidate === undefined) return 'alone'; // what comes cannot be kept
-    const started = startOrFollow(engine, exchange, key); // in the place of one that is no use any more
+    // In the place of one that is no use any more.
+    const started = startOrFollow(engine, exchange, key, () => isAnswered(engine, exchange));
+    if (started === undefined) return again(exchange);
     exchange.fill = started;
     exchange.joinedAt = started instanceof FollowedFill ? engine.options.ledger.position : undefined;
     exchange.collapseTimeoutMs = undefined;
@@ -76,21 +79,12 @@ function onItsOwn(engine: Engine, exchange: Exchange, key: string): Next {
 
 const CONDITIONS = [...CONDITIONAL_FIELDS];
 
-const KINDS: readonly CacheRequest['asksPeer'][] = [false, 'near', true];
-
 /** Visitors join any fill: no fill waits for a visitor. */
-function fillByOtherRoute(
-  { fills }: Engine,
-  exchange: Exchange,
-  memory: KeyMemory | undefined,
-): JoinableFill | undefined {
+function fillByOtherRoute(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): JoinableFill | undefined {
+  const { fills } = engine;
   const { forPeer, keyed, asksPeer } = exchange.request;
   if (forPeer || fills.count(keyed.key) === 0) return undefined;
-  for (const kind of KINDS) {
-    const fill = kind === asksPeer ? undefined : fills.at(fillKey(exchange, memory, kind));
-    if (fill !== undefined) return fill;
-  }
-  return undefined;
+  return fills.at(fillKey(engine, exchange, memory, !asksPeer));
 }
 
 /** Returns whether the fill's response may answer a request that arrives now. */
@@ -125,7 +119,7 @@ export function alone(engine: Engine, exchange: Exchange): Next {
 /** A fill of the whole body that will soon have the range, if there is one. */
 function wholeFillFor(engine: Engine, exchange: Exchange, memory: KeyMemory | undefined): JoinableFill | undefined {
   if (exchange.range === undefined || exchange.candidate !== undefined) return undefined;
-  const fill = engine.fills.at(fillKey({ ...exchange, range: undefined }, memory));
+  const fill = engine.fills.at(fillKey(engine, { ...exchange, range: undefined }, memory));
   const result = fill?.outcome;
   if (result?.kind !== 'response' || result.head.status !== 200 || !result.shareable) return undefined;
   const ranges = requestedRanges(exchange.request.headers, result.length);

@@ -56,6 +56,12 @@ function lookupNow({ options }: Engine, { request, profile }: Exchange): EarlyLo
   return { found: lookup(options, request.keyed.key, request, profile, now, options.monotonic()), now };
 }
 
+/** Returns whether the store could answer the request now, so that no fill is needed for it. */
+export function isAnswered(engine: Engine, exchange: Exchange): boolean {
+  const { outcome } = lookupNow(engine, exchange).found;
+  return detailOf(outcome, exchange) !== undefined && outcome !== 'while-revalidate';
+}
+
 /** @returns Detail of a hit; `undefined` if the response cannot answer at once. */
 function detailOf(
   outcome: Outcome,

@@ -131,6 +131,10 @@ export class MemoryStore implements Store {
     if (!this.#makeRoom(0, row)) this.#makeRoom(0);
   }
 
+  exclusively<T>(action: () => T): T {
+    return action();
+  }
+
   delete(key: string): void {
     const row = this.#index.find(sought.set(key));
     if (row === NO_ROW) return;

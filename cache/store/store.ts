@@ -75,6 +75,8 @@ export interface Store {
   /** Replaces the variants of the key. None, or more bytes than there is room for: the key goes. */
   set(key: string, variants: readonly StoredResponse[]): void;
   delete(key: string): void;
+  /** Does something at once in which no other thread changes what is stored: reads responses, and replaces them. */
+  exclusively<T>(action: () => T): T;
   /** @returns A writer, or `undefined` when `expectedBytes` cannot fit. */
   begin(expectedBytes: number): StoreWriter | undefined;
   /** Joins bodies of one representation; overlapping bytes are kept once (RFC 9111, section 3.4). */

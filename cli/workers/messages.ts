@@ -2,11 +2,11 @@
  * Messages between the supervisor of an edge, in the main thread, and its workers.
  * @module
  */
+import type { FromDisk, SharedWithDisk, ToDisk } from '../../cache/disk/thread-disk.ts';
 import type { PurgeRecord } from '../../cache/ledger.ts';
+import type { SharedMemory } from '../../cache/shared/layout.ts';
 import type { RegionConfig } from '../../config/schema.ts';
-import type { WorkerAddress } from '../../edge/peers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
-import type { DiskPart } from '../../tier/node-disk.ts';
 import type { FromPurgedThread, PurgedThreadStart, ToPurgedThread } from '../../tier/purge-relay.ts';
 
 /** Data that a worker's thread starts with. */
@@ -22,8 +22,10 @@ export interface StartMessage {
   readonly edge: string;
   /** `eu-1#2`. */
   readonly worker: string;
-  /** Its part of the disk. */
-  readonly part: DiskPart;
+  /** Memory of the store that all workers share, and this thread's token. */
+  readonly shared: { readonly buffers: SharedMemory; readonly token: number };
+  /** For the disk, which the main thread has. */
+  readonly disk: SharedWithDisk | undefined;
   readonly purges: PurgedThreadStart;
   readonly logLevel: string;
   readonly ticketKeys: Uint8Array;
@@ -33,9 +35,9 @@ export interface StartMessage {
 
 export type ToWorker =
   | ToPurgedThread
+  | FromDisk
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
-  | { readonly kind: 'workers'; readonly all: readonly WorkerAddress[] }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** It takes nothing new, finishes what is in flight, and ends. */
   | { readonly kind: 'close' };
@@ -49,8 +51,6 @@ export interface WorkerAddresses {
   readonly listen: string;
   readonly listen_tls?: string | undefined;
   readonly tier: string;
-  /** For the other workers only. */
-  readonly worker: string;
 }
 
 /** Metrics as prom-client's `getMetricsAsJSON` gives them. */
@@ -63,6 +63,7 @@ export const TURN_MS = 250;
 
 export type FromWorker =
   | FromPurgedThread
+  | ToDisk
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
   /** Its last values, before it ends in order. */
   | { readonly kind: 'metrics'; readonly metrics: Metrics }

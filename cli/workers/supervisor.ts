@@ -6,15 +6,21 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { Registry } from 'prom-client';
+import { KeyFilter } from '../../cache/disk/key-filter.ts';
+import { ThreadChanges, ThreadDisks } from '../../cache/disk/thread-disk.ts';
+import { attach, createSharedMemory, type SupervisedMemory } from '../../cache/shared/shared-memory.ts';
+import { MAX_THREADS } from '../../cache/shared/threads.ts';
 import { splitAddress } from '../../config/listener.ts';
-import type { EdgeConfig, RegionConfig } from '../../config/schema.ts';
+import type { DiskConfig, EdgeConfig, RegionConfig } from '../../config/schema.ts';
 import { LISTENER_LIFETIME } from '../../http/listener/listener.ts';
 import { TicketKeys } from '../../http/listener/tls.ts';
 import { checkNodeInternals } from '../../http/node-internals/checks.ts';
+import { wallNow } from '../../lib/clock.ts';
 import { Components, CurrentConfig } from '../../lib/components.ts';
 import { listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/dry-run.ts';
+import { diskIndexBytes, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
 import { PurgeRelay } from '../../tier/purge-relay.ts';
 import { followPurges } from '../../tier/purges.ts';
 import { type OwnJournal, startOwnJournal, withJournal } from './journal.ts';
@@ -31,14 +37,15 @@ export interface WorkersOptions {
 
 export interface RunningWorkers {
   readonly name: string;
-  readonly addresses: Omit<WorkerAddresses, 'worker'> & { readonly control: string | undefined };
+  readonly addresses: WorkerAddresses & { readonly control: string | undefined };
   readonly workers: readonly WorkerState[];
   reload(region: RegionConfig): void;
   close(): Promise<void>;
 }
 
 /** @throws What the first worker that cannot start fails with, such as `EADDRINUSE`; nothing runs then. */
-export async function startWorkers({ region, edge, count, log }: WorkersOptions): Promise<RunningWorkers> {
+export async function startWorkers(options: WorkersOptions): Promise<RunningWorkers> {
+  const { region, edge, count, log } = options;
   const { name } = edge;
   // Workers share an address with any program that shares it, such as another edge that was started by mistake.
   // The control listener opens last: a port that is taken should be known before workers start.
@@ -58,9 +65,21 @@ export async function startWorkers({ region, edge, count, log }: WorkersOptions)
     () => relay.start((node) => followPurges({ ...node, member: name, log }, withJournal(region, journal))),
     { update: (part, next) => part.reload(withJournal(next, journal)), close: (part) => part.close() },
   );
+  const memory = await components.start(
+    'memory',
+    () => createSharedMemory({ maxBytes: edge.memory ?? region.memory, threads: MAX_THREADS }),
+    { close: () => undefined },
+  );
+  const disk =
+    edge.disk === undefined
+      ? undefined
+      : await components.start('disk', () => openDisk(options, edge.disk as DiskConfig, memory, relay), {
+          update: (part, next) => part.update(next.edges.find((other) => other.name === name)?.disk),
+          close: (part) => part.close(),
+        });
   const group = await components.start(
     'workers',
-    () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay }),
+    () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk }),
     { update: (part) => part.update(), close: (part) => part.close() },
   );
   const { control: address } = edge;
@@ -97,6 +116,25 @@ export async function startWorkers({ region, edge, count, log }: WorkersOptions)
     reload: (next) => components.update(next),
     close: () => components.close(),
   };
+}
+
+interface SharedDisk extends NodeDisk {
+  readonly threads: ThreadDisks;
+}
+
+/** Opens the disk in this thread, for all workers. @throws {ConfigError} when another process uses the folder. */
+async function openDisk(
+  { region, log }: WorkersOptions,
+  config: DiskConfig,
+  memory: SupervisedMemory,
+  { ledger }: PurgeRelay,
+): Promise<SharedDisk> {
+  const store = attach(memory.buffers, memory.addThread());
+  const changes = new ThreadChanges();
+  const filter = KeyFilter.make(diskIndexBytes(memory.maxBytes));
+  const owner = { log, store, ledger, now: wallNow, changes: (key: string) => changes.of(key), filter };
+  const opened = await openNodeDisk(owner, region, config);
+  return { ...opened, threads: new ThreadDisks({ disk: opened.disk, store, changes, filter }) };
 }
 
 /** @throws The system's error when the address is in use. */

@@ -1,9 +1,12 @@
 /**
- * The workers of an edge: as many as the config says, each with its share, all known to each other.
+ * The workers of an edge: as many as the config says, each with its share.
  * @module
  */
 import { Registry } from 'prom-client';
+import type { SegmentDisk } from '../../cache/disk/segment-disk.ts';
+import type { ThreadDisks } from '../../cache/disk/thread-disk.ts';
 import type { PurgeRecord } from '../../cache/ledger.ts';
+import type { SupervisedMemory } from '../../cache/shared/shared-memory.ts';
 import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
 import { shareOf, workerName, workersOf } from '../../config/workers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
@@ -12,10 +15,12 @@ import { monotonicNow } from '../../lib/clock.ts';
 import type { Health } from '../../telemetry/control-listener.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { watchDisk, watchStore } from '../../telemetry/metrics.ts';
 import { collectProcessMetrics } from '../../telemetry/registry.ts';
+import { diskHealth } from '../../tier/node-disk.ts';
 import type { PurgeRelay } from '../../tier/purge-relay.ts';
 import { Lines } from '../output.ts';
-import type { WorkerAddresses } from './messages.ts';
+import type { StartMessage, WorkerAddresses } from './messages.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -36,6 +41,10 @@ export interface WorkerGroupOptions {
   readonly log: Logger;
   readonly tickets: TicketKeys;
   readonly relay: PurgeRelay;
+  /** Memory of the store that the workers share. */
+  readonly memory: SupervisedMemory;
+  /** Disk of the edge, and the workers' use of it. */
+  readonly disk: { readonly disk: SegmentDisk; readonly threads: ThreadDisks } | undefined;
 }
 
 export class WorkerGroup {
@@ -53,18 +62,18 @@ export class WorkerGroup {
   #restartsBefore = 0;
   /** As bound by the first worker; the others share them. */
   #bound: WorkerAddresses | undefined;
-  /** Addresses for other workers; one that has ended keeps its place on the ring until another thread takes it. */
-  readonly #known = new Map<string, string>();
-  #areKnown = false;
   /** A worker that takes the place of another shows what that one did, though its files cannot be used any more. */
   #certificates: readonly KnownCertificate[] = [];
 
   private constructor(options: WorkerGroupOptions) {
     this.#options = options;
     this.#count = options.count;
-    const { name, tickets } = options;
+    const { name, tickets, memory, disk } = options;
+    this.#resize();
     this.#own.setDefaultLabels({ node: name, role: 'edge' });
     collectProcessMetrics(this.#own);
+    watchStore(this.#own, memory);
+    if (disk !== undefined) watchDisk(this.#own, disk.disk);
     gauge(this.#own, 'seawall_workers', () => this.#serving);
     counters(this.#own, 'seawall_worker_restarts_total', () => [
       [{}, this.#workers.reduce((sum, one) => sum + one.restarts, this.#restartsBefore)],
@@ -84,9 +93,6 @@ export class WorkerGroup {
       group.#bound = await first.start();
       const started = await Promise.allSettled(others.map((worker) => worker.start()));
       for (const result of started) if (result.status === 'rejected') throw result.reason;
-      group.#areKnown = true;
-      group.#introduce();
-      await group.countMatches([]); // messages keep their order: by then each knows all others
     } catch (error) {
       await Promise.all(workers.map((worker) => worker.kill()));
       throw error;
@@ -106,7 +112,9 @@ export class WorkerGroup {
   get health(): Health {
     const list = this.states;
     const serving = this.#serving;
-    return { isServing: serving > 0, details: { workers: { serving, of: list.length, list } } };
+    const { disk } = this.#options;
+    const workers = { serving, of: list.length, list };
+    return { isServing: serving > 0, details: { workers, ...(disk && { disk: diskHealth(disk.disk) }) } };
   }
 
   get #serving(): number {
@@ -116,6 +124,7 @@ export class WorkerGroup {
   /** Goes by the new config: workers that are new in it start, those beyond its number finish and end. */
   update(): void {
     this.#count = workersOf(this.#edge);
+    this.#resize();
     for (const worker of this.#workers.splice(this.#count)) void this.#leave(worker);
     const region = this.#share;
     for (const worker of this.#workers) worker.send({ kind: 'reload', region });
@@ -124,7 +133,6 @@ export class WorkerGroup {
       this.#workers.push(worker);
       worker.startAnew();
     }
-    this.#introduce();
   }
 
   async close(): Promise<void> {
@@ -143,10 +151,13 @@ export class WorkerGroup {
     return `${await this.#metrics.text()}\n${await this.#own.metrics()}`;
   }
 
-  /** @returns Stored responses that these records name, of all workers. */
+  /** @returns Stored responses that these records name. All workers have the same. */
   async countMatches(records: readonly PurgeRecord[]): Promise<number> {
-    const answers = await Promise.all(this.#workers.map((worker) => worker.ask({ about: 'matches', records })));
-    return answers.reduce<number>((sum, answer) => sum + (typeof answer === 'number' ? answer : 0), 0);
+    for (const worker of this.#workers) {
+      const answer = await worker.ask({ about: 'matches', records });
+      if (typeof answer === 'number') return answer;
+    }
+    return 0;
   }
 
   get #edge(): EdgeConfig {
@@ -157,55 +168,69 @@ export class WorkerGroup {
     return edge;
   }
 
+  get #memoryBytes(): number {
+    return this.#edge.memory ?? this.#options.config().memory;
+  }
+
+  /** Gives the store of all workers the room that the config says. */
+  #resize(): void {
+    const { memory } = this.#options;
+    const asked = this.#memoryBytes;
+    memory.resize(asked, this.#count);
+    if (memory.maxBytes >= asked) return;
+    const { log } = this.#options;
+    log.warn({ memory: asked, used: memory.maxBytes }, 'memory cannot grow by so much without a restart');
+  }
+
   /** The config as a worker is to see it. */
   get #share(): RegionConfig {
     const { config, name } = this.#options;
-    const region = shareOf(config(), this.#edge, this.#count);
+    const region = shareOf(config(), this.#count);
     return this.#bound === undefined ? region : withAddresses(region, name, this.#bound);
   }
 
   #make(index: number): WorkerThread {
-    const { config, name, log, tickets, relay } = this.#options;
+    const { config, name, log, tickets, relay, memory, disk } = this.#options;
+    const tokens = new Map<number, number>();
+    const shareMemory = (thread: number): StartMessage['shared'] => {
+      const token = memory.addThread();
+      tokens.set(thread, token);
+      return { buffers: memory.buffers, token };
+    };
     const worker: WorkerThread = new WorkerThread({
       name: workerName(name, index),
       log,
       now: monotonicNow,
       output: this.#output,
-      memoryBytes: () => (this.#edge.memory ?? config().memory) / this.#count,
+      memoryBytes: () => this.#memoryBytes / this.#count,
       starting: (thread, send) => ({
         region: this.#share,
         edge: name,
         worker: worker.name,
-        part: { index, count: this.#count },
+        shared: shareMemory(thread),
+        disk: disk?.threads.add(thread, send),
         purges: relay.add(thread, send),
         logLevel: log.level,
         ticketKeys: tickets.current,
         certificates: certificatesOf(config(), this.#certificates),
       }),
-      onReady: () => this.#introduce(),
       onEnded: (thread) => {
+        const token = tokens.get(thread);
+        if (token !== undefined) memory.ended(token);
+        tokens.delete(thread);
+        disk?.threads.ended(thread);
         relay.ended(thread);
         this.#metrics.ended(worker);
       },
       onMetrics: (metrics) => this.#metrics.onReply(worker, metrics),
       onPurges: (thread, message) => relay.onMessage(thread, message),
+      onDisk: (thread, message) => disk?.threads.onMessage(thread, message),
       onCertificate: (known) => {
         const others = certificatesOf(config(), this.#certificates).filter((one) => !isOfSameFiles(one, known));
         this.#certificates = [...others, known];
       },
     });
     return worker;
-  }
-
-  /** Tells all workers of all. */
-  #introduce(): void {
-    for (const { name, addresses } of this.#workers) if (addresses) this.#known.set(name, addresses.worker);
-    for (const name of this.#known.keys()) {
-      if (!this.#workers.some((worker) => worker.name === name)) this.#known.delete(name);
-    }
-    if (!this.#areKnown) return;
-    const all = [...this.#known].map(([worker, tier]) => ({ name: worker, tier }));
-    for (const worker of this.#workers) worker.send({ kind: 'workers', all });
   }
 
   async #leave(worker: WorkerThread): Promise<void> {

@@ -3,6 +3,7 @@
  * @module
  */
 import { Worker } from 'node:worker_threads';
+import type { ToDisk } from '../../cache/disk/thread-disk.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
@@ -68,13 +69,13 @@ export interface WorkerThreadOptions {
   readonly starting: (thread: number, send: (message: ToWorker) => void) => StartMessage;
   /** Output for the worker's access log, where that is standard output. */
   readonly output: Lines;
-  /** Its share of the memory for stored responses. */
+  /** About as much as its share of the memory for stored responses: its heap may grow to that. */
   readonly memoryBytes: () => number;
-  readonly onReady: () => void;
   readonly onEnded: (thread: number) => void;
   /** Its last values: it is about to end in order. */
   readonly onMetrics: (metrics: Metrics) => void;
   readonly onPurges: (thread: number, message: FromPurgedThread) => void;
+  readonly onDisk: (thread: number, message: ToDisk) => void;
   readonly onCertificate: (known: KnownCertificate) => void;
   readonly now: () => MonotonicMs;
 }
@@ -241,6 +242,7 @@ export class WorkerThread {
     if (message.kind === 'changed' || message.kind === 'learned' || message.kind === 'call') {
       this.#options.onPurges(thread, message);
     }
+    if (message.kind === 'disk') this.#options.onDisk(thread, message);
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
     if (message.kind === 'metrics') this.#options.onMetrics(message.metrics);
     if (message.kind === 'certificate') this.#options.onCertificate(message.known);
@@ -248,7 +250,6 @@ export class WorkerThread {
     if (message.kind === 'ready') {
       this.#addresses = message.addresses;
       this.#readyAt = this.#options.now();
-      this.#options.onReady();
     }
   }
 

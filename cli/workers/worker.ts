@@ -4,13 +4,25 @@
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { type FromDisk, ThreadDisk } from '../../cache/disk/thread-disk.ts';
+import { attach } from '../../cache/shared/shared-memory.ts';
+import { SharedThreadFills } from '../../cache/shared/thread-fills.ts';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import { countMatches } from '../../tier/dry-run.ts';
+import type { SharedByThreads } from '../../tier/node-core.ts';
 import { RelayedPurges, type ToPurgedThread } from '../../tier/purge-relay.ts';
 import { startEdgeThread } from '../edge-thread.ts';
 import { isSystemError } from '../failure.ts';
-import { type FromWorker, type Metrics, type Question, type ToWorker, TURN_MS, type WorkerData } from './messages.ts';
+import {
+  type FromWorker,
+  type Metrics,
+  type Question,
+  type StartMessage,
+  type ToWorker,
+  TURN_MS,
+  type WorkerData,
+} from './messages.ts';
 
 if (parentPort === null) throw new TypeError('a worker is a thread of a process');
 const port = parentPort;
@@ -26,20 +38,29 @@ function send(message: FromWorker): void {
 
 const purges = new RelayedPurges(start.purges, send);
 
+const disk = start.disk && new ThreadDisk(start.disk, send);
+
 const shared: WorkerOptions = {
   name: worker,
-  part: start.part,
+  shared: openShared(start.shared),
+  disk,
   follow: purges.follow,
   ticketKeys: Buffer.from(start.ticketKeys),
   certificates,
   onCertificate: (known) => send({ kind: 'certificate', known }),
 };
 
+function openShared({ buffers, token }: StartMessage['shared']): SharedByThreads {
+  const store = attach(buffers, token);
+  return { store, fills: new SharedThreadFills(store, token) };
+}
+
 /** Messages are kept until there is a node for them: one may come while it starts. */
 const started = startNode();
 port.on('message', (message: ToWorker) => {
   // Purges count before the first request does.
   if (message.kind === 'change' || message.kind === 'purged') purges.onMessage(message);
+  else if (message.kind === 'disk') disk?.onMessage(message);
   else void started.then((node) => node && onMessage(node, message));
 });
 
@@ -48,8 +69,8 @@ async function startNode(): Promise<EdgeNode | undefined> {
     const edge = region.edges.find((one) => one.name === name);
     if (edge === undefined) throw new TypeError(`no edge ${name}`);
     const node = await startEdgeThread({ region, edge, log, worker: shared });
-    const { listen, listen_tls, tier, worker: own = '' } = node.addresses;
-    send({ kind: 'ready', addresses: { listen, listen_tls, tier, worker: own } });
+    const { listen, listen_tls, tier } = node.addresses;
+    send({ kind: 'ready', addresses: { listen, listen_tls, tier } });
     return node;
   } catch (error) {
     send(failure(error));
@@ -65,13 +86,10 @@ function failure(error: unknown): FromWorker {
   return { kind: 'failed', message, code, syscall, address, port };
 }
 
-async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThread>): Promise<void> {
+async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThread | FromDisk>): Promise<void> {
   switch (message.kind) {
     case 'reload':
       node.reload(message.region);
-      break;
-    case 'workers':
-      node.setWorkers(message.all);
       break;
     case 'tickets':
       node.setTicketKeys(Buffer.from(message.keys));

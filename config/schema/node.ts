@@ -29,7 +29,7 @@ const disk = z
     }),
     size: sizeLike('50GiB').pipe(z.number().min(MIN_DISK_BYTES)).meta({
       title: 'a size of at least 256MiB',
-      description: 'Space for stored responses, shared by its workers. It is taken as it fills up, and not given back.',
+      description: 'Space for stored responses. It is taken as it fills up, and not given back.',
     }),
     write_rate: positiveSize.prefault('64MiB').meta({
       description: 'Bytes a second that may be written; what is beyond that stays in memory only.',

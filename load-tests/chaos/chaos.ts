@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Accepted } from '../../test/support/thread-faults.ts';
 import { startEdgeWithFaults } from './edge.ts';
-import { bodyOf, startChaosOrigin } from './origin.ts';
+import { bodyOf, isLongLived, startChaosOrigin } from './origin.ts';
 
 export interface ChaosOptions {
   readonly seconds: number;
@@ -26,6 +26,7 @@ export type Outcome = Readonly<
     | 'answers lost with their thread'
     | 'answers lost before a thread took the connection'
     | 'answers lost elsewhere'
+    | 'stored objects lost'
     | 'requests at the origin',
     number
   >
@@ -62,6 +63,8 @@ export async function chaos({ seconds, workers, random }: ChaosOptions): Promise
   const origin = await startChaosOrigin();
   const edge = await startEdgeWithFaults(origin.url, workers);
   const losses: Loss[] = [];
+  /** Time at which each path was first answered from the store. */
+  const stored = new Map<string, number>();
   let answers = 0;
   let wrong = 0;
   let isOver = false;
@@ -72,7 +75,10 @@ export async function chaos({ seconds, workers, random }: ChaosOptions): Promise
       const answer = await ask(edge.address, path, agent);
       if ('error' in answer) losses.push(answer);
       else if (answer.status !== 200 || answer.digest !== digestOf(bodyOf(path))) wrong++;
-      else answers++;
+      else {
+        answers++;
+        if (answer.isHit && !stored.has(path)) stored.set(path, performance.now());
+      }
     }
     agent.destroy();
   };
@@ -114,13 +120,16 @@ export async function chaos({ seconds, workers, random }: ChaosOptions): Promise
     'answers lost with their thread': count('ended'),
     'answers lost before a thread took the connection': count('unaccepted'),
     'answers lost elsewhere': count('elsewhere'),
-    'requests at the origin': origin.count(),
+    'stored objects lost': origin.requests.filter(
+      ({ path, at }) => isLongLived(path) && at > (stored.get(path) ?? Number.POSITIVE_INFINITY),
+    ).length,
+    'requests at the origin': origin.requests.length,
   };
   await origin.close();
   return outcome;
 }
 
-type Answer = { readonly status: number; readonly digest: string } | Loss;
+type Answer = { readonly status: number; readonly digest: string; readonly isHit: boolean } | Loss;
 
 /** Milliseconds since the epoch at which each socket was made, and the port that it got. */
 const sockets = new WeakMap<Socket, { readonly began: number; port: number | undefined }>();
@@ -138,7 +147,8 @@ async function ask(address: string, path: string, agent: Agent): Promise<Answer>
     const hash = createHash('sha256');
     response.on('data', (chunk: Buffer) => hash.update(chunk));
     response.once('error', lost);
-    response.once('end', () => resolve({ status: response.statusCode ?? 0, digest: hash.digest('hex') }));
+    const isHit = String(response.headers['cache-status']).includes('; hit');
+    response.once('end', () => resolve({ status: response.statusCode ?? 0, digest: hash.digest('hex'), isHit }));
   });
   sent.once('socket', (own) => {
     socket = own;

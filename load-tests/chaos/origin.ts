@@ -18,25 +18,30 @@ export function bodyOf(path: string): Buffer {
   return Buffer.alloc(length, `${path.padEnd(32)} is what this body says; `);
 }
 
+/** Returns whether the response of a path stays fresh for longer than a run takes. */
+export function isLongLived(path: string): boolean {
+  return Number(path.slice(1)) % SHORT_EACH !== 0;
+}
+
 export interface ChaosOrigin {
   readonly url: string;
-  /** Requests so far. */
-  count(): number;
+  /** Requests so far: the path, and when it came (`performance.now`). */
+  readonly requests: readonly { readonly path: string; readonly at: number }[];
   close(): Promise<void>;
 }
 
 export async function startChaosOrigin(): Promise<ChaosOrigin> {
-  let requests = 0;
+  const requests: { path: string; at: number }[] = [];
   const server = createServer((request, response) => {
-    requests++;
     const { url = '/' } = request;
-    const maxAge = Number(url.slice(1)) % SHORT_EACH === 0 ? 1 : 3_600;
+    requests.push({ path: url, at: performance.now() });
+    const maxAge = isLongLived(url) ? 3_600 : 1;
     response.writeHead(200, { 'Cache-Control': `max-age=${maxAge}`, ETag: `"${url}"` }).end(bodyOf(url));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    count: () => requests,
+    requests,
     async close() {
       server.close().closeAllConnections();
       await once(server, 'close');

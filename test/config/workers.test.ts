@@ -24,13 +24,12 @@ test('an edge has as many workers as the machine has cores, unless the file says
   t.equal(workerName('eu-1', 2), 'eu-1#2');
 });
 
-test('a worker has its share of what the edge may use, and at least one of each', async (t) => {
+test('a worker has its share of the connections, and at least one; the memory is for all', async (t) => {
   const whole = region({ memory: '1GiB' });
-  const share = shareOf(whole, whole.edges[0] as never, 4);
-  t.equal(share.edges[0]?.memory, 2 ** 28);
+  const share = shareOf(whole, 4);
+  t.equal(share.edges[0]?.memory, 2 ** 30);
   t.equal(share.sites[0]?.origin.max_connections, 2, 'rounded up');
   t.equal(share.limits.max_connections, Math.ceil(whole.limits.max_connections / 4));
-  const tiny = shareOf(whole, whole.edges[0] as never, 2 ** 40);
+  const tiny = shareOf(whole, 2 ** 40);
   t.equal(tiny.sites[0]?.origin.max_connections, 1);
-  t.equal(tiny.edges[0]?.memory, 1);
 });

@@ -1,4 +1,4 @@
-/** Owners of keys among the edges and workers of a region: by the ring, and by the load where there is any. */
+/** Owners of keys among the edges of a region: by the ring, and by the load where there is any. */
 import fc from 'fast-check';
 import { type Test, test } from 'tap';
 import { type RegionConfig, regionSchema, siteSchema } from '../../config/schema.ts';
@@ -24,36 +24,28 @@ function regionOf(count: number): RegionConfig {
   return { ...region, file: 'eu.yaml', sites: [SITE], reachableShields: [] };
 }
 
-function peersOf(t: Test, edges: number, workers: number): Peers {
-  const all = Array.from({ length: workers }, (_, i) => ({ name: `w-${i + 1}`, tier: `127.0.0.1:${100 + i}` }));
-  const peers = new Peers('eu-1', regionOf(edges), { self: 'w-1', all });
+function peersOf(t: Test, edges: number): Peers {
+  const peers = new Peers('eu-1', regionOf(edges));
   t.teardown(() => peers.close());
   return peers;
 }
 
 const keysOf = (count: number): string[] => Array.from({ length: count }, (_, i) => `https://site.test/${i}`);
 
-test('property: a thread is the owner of a key exactly when it asks no other node for it', async (t) => {
+test('property: an edge is the owner of a key exactly when it asks no other edge for it', async (t) => {
   fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 5 }),
-      fc.integer({ min: 1, max: 4 }),
-      fc.nat({ max: 40 }),
-      fc.webPath(),
-      (edges, workers, load, path) => {
-        const peers = peersOf(t, edges, workers);
-        peers.ownInFlight = load;
-        const key = `https://site.test${path}`;
-        const { owners, workers: siblings } = peers.hops(key, 'by-visitor');
-        t.equal(peers.isOwner(peers.ownerOf(key)), owners.length === 0 && siblings.length === 0);
-      },
-    ),
+    fc.property(fc.integer({ min: 1, max: 5 }), fc.nat({ max: 40 }), fc.webPath(), (edges, load, path) => {
+      const peers = peersOf(t, edges);
+      peers.ownInFlight = load;
+      const key = `https://site.test${path}`;
+      t.equal(peers.isOwner(peers.ownerOf(key)), peers.owners(key).length === 0);
+    }),
     { numRuns: 200 },
   );
 });
 
 test('an owner below the load floor is never passed over; above it, it is when others have none', async (t) => {
-  const peers = peersOf(t, 2, 1);
+  const peers = peersOf(t, 2);
   const own = keysOf(200).filter((key) => peers.owners(key).length === 0);
   t.ok(own.length > 0 && own.length < 200, 'both edges own some keys');
   peers.ownInFlight = LOAD_FLOOR - 1;
@@ -62,16 +54,8 @@ test('an owner below the load floor is never passed over; above it, it is when o
   t.ok(own.every((key) => !peers.isOwner(peers.ownerOf(key)) && peers.owners(key).length === 1));
 });
 
-test('an edge asks no edge for another edge, and a worker none for a worker', async (t) => {
-  const peers = peersOf(t, 3, 3);
-  for (const key of keysOf(50)) {
-    t.equal(peers.hops(key, 'by-edge').owners.length, 0);
-    t.strictSame(peers.hops(key, 'by-worker'), { owners: [], workers: [] });
-  }
-});
-
 test('a reload makes a new version, and keeps the clients of nodes that have not changed', async (t) => {
-  const peers = peersOf(t, 2, 1);
+  const peers = peersOf(t, 2);
   const key = keysOf(200).find((one) => peers.owners(one).length > 0) as string;
   const [client] = peers.owners(key);
   const { version } = peers;

@@ -213,17 +213,20 @@ for (const workers of [1, 2]) {
   });
 }
 
-test('another number of processes begins anew, as keys change their owners', async (t) => {
-  const { folder, content, start } = await stage(t);
+test('the disk stays in use with another number of threads', async (t) => {
+  const { folder, origin, content, start } = await stage(t);
   const first = await start(2);
   await stored(first);
   first.program.kill('SIGTERM');
   await first.program.exitCode;
+  const before = origin.requests.length;
   const second = await start(1);
   t.same(
     readdirSync(join(folder, 'cache')).filter((name) => name.includes('-of-')),
     ['1-of-1'],
   );
+  await askAll(second.address, 'first');
+  t.equal(origin.requests.length, before, 'all of it is there');
   content.value = 'second';
   for (const path of PATHS) t.equal(await send('POST', second.address, path), 200);
   await second.kill();

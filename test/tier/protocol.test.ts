@@ -24,7 +24,6 @@ const CALL: TierCall = {
 
 for (const { what, call } of [
   { what: 'for an owner', call: CALL },
-  { what: 'for a worker', call: { ...CALL, ask: 'worker' } },
   { what: 'for a shield, over http', call: { ...CALL, ask: 'shield', proto: 'http' } },
   { what: 'without a visitor', call: { ...CALL, visitor: undefined } },
   { what: 'of a node that knows nothing of the journal', call: { ...CALL, position: { seq: 0, identity: undefined } } },
