@@ -39,6 +39,7 @@ Runs the public caching suite (github.com/http-tests/cache-tests) against Seawal
 that has passed before, or if Seawall ends, writes of an unhandled error, or does not stop when asked.
 
   --tiers          through an edge that does not own the key, its owner and a shield, instead of one node
+  --workers N      threads of the one node; by default 1
   --suite DIR      this copy of the suite (also: CACHE_TESTS_DIR); by default the npm package http-cache-tests
   --update         record what passes now, and write docs/conformance.md
   --forget         with --update: also when tests that have passed before do not any more
@@ -53,6 +54,7 @@ that has passed before, or if Seawall ends, writes of an unhandled error, or doe
 
 interface Options {
   readonly tiers: boolean;
+  readonly workers: string;
   readonly suiteDir: string;
   readonly update: boolean;
   readonly forget: boolean;
@@ -162,7 +164,7 @@ function accountOf(way: Way, seen: readonly SeenResponse[], options: Options): R
 
 function startWay(options: Options, originUrl: string, workDir: string): Promise<Way> {
   if (options.proxy !== undefined) return Promise.resolve(otherProxy(options.proxy));
-  return options.tiers ? startTiers(originUrl, workDir) : startQuick(originUrl);
+  return options.tiers ? startTiers(originUrl, workDir) : startQuick(originUrl, options.workers);
 }
 
 /** Runs the suite's client; whatever it has when the time is up, or Seawall is gone, is what is scored. */
@@ -238,12 +240,13 @@ function readOptions(): Options {
   const given = readArguments(
     'conformance',
     USAGE,
-    { suite: '', test: '', out: '', results: '', proxy: '', 'origin-port': '0' },
+    { suite: '', test: '', out: '', results: '', proxy: '', 'origin-port': '0', workers: '1' },
     { flags: ['tiers', 'update', 'forget', 'json'] },
   );
   const { flags } = given;
   const options: Options = {
     tiers: flags.has('tiers'),
+    workers: String(given.whole('workers', 1, 256)),
     update: flags.has('update'),
     forget: flags.has('forget'),
     json: flags.has('json'),

@@ -43,7 +43,7 @@ const NEVER = new Promise<string>(() => undefined);
 const NO_ACCOUNT = { lines: [], problems: [] };
 
 /** `seawall serve`: one process, one node. */
-export async function startQuick(originUrl: string): Promise<Way> {
+export async function startQuick(originUrl: string, workers: string): Promise<Way> {
   const child = new Child('seawall serve', [
     CLI,
     ...[
@@ -55,7 +55,7 @@ export async function startQuick(originUrl: string): Promise<Way> {
       '--memory',
       MEMORY,
       '--workers',
-      '1',
+      workers,
       '--site',
       SITE_FILE,
       '--json',
