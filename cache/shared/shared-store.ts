@@ -50,6 +50,9 @@ const INDEX_BYTES = 40;
 /** Numbers of bodies that a thread takes at a time. */
 const IDS_AT_A_TIME = 2 ** 20;
 
+/** Threads that may each have as much room for decoded copies as one thread has: most hits are of those. */
+const THREADS_WITH_ALL = 3;
+
 /** Attempts to store a record of which bodies are evicted meanwhile. */
 const MAX_PUTS = 8;
 
@@ -134,7 +137,7 @@ export class SharedStore implements Store {
         get: (next) => this.#pieces.read(next),
       },
     };
-    this.#decoded = new DecodedCache(this.maxBytes / this.threadsInUse, (row) => this.#mark(row, 0));
+    this.#decoded = new DecodedCache(this.#shareForDecoded, (row) => this.#mark(row, 0));
     this.#serials = new Int32Array(thread === SUPERVISOR ? 0 : shape.rows);
     this.#marks = new Int32Array(thread === SUPERVISOR ? 0 : shape.rows);
   }
@@ -150,6 +153,11 @@ export class SharedStore implements Store {
   /** Threads that share the room for decoded copies. */
   get threadsInUse(): number {
     return Math.max(1, Atomics.load(this.#words, this.#header + SHARES));
+  }
+
+  /** Memory that counts for this thread's decoded copies. Those of all threads take a quarter of the whole at most. */
+  get #shareForDecoded(): number {
+    return this.maxBytes / Math.max(1, this.threadsInUse / THREADS_WITH_ALL);
   }
 
   get maxBytes(): number {
@@ -378,7 +386,7 @@ export class SharedStore implements Store {
       this.#mark(row, mark);
       if (mark === DECODED) {
         this.#serials[row] = this.#data.serialOf(place);
-        this.#decoded.maxBytes = this.maxBytes / this.threadsInUse;
+        this.#decoded.maxBytes = this.#shareForDecoded;
         this.#decoded.add(row, variants);
         this.onReused?.(key.toString(), variants);
         this.#countDecoded();
