@@ -104,6 +104,27 @@ test('synchronous phases take no turn of the event loop', async (t) => {
   t.strictSame(seen, ['first', 'deliver', 'over', 'returned']);
 });
 
+test('answers that were waited for are sent together, behind all that comes in the same turn', async (t) => {
+  const seen: string[] = [];
+  const gates: PromiseWithResolvers<void>[] = [];
+  const cache = async (context: RequestContext): Promise<'deliver'> => {
+    const gate = Promise.withResolvers<void>();
+    gates.push(gate);
+    if (gates.length === 2) for (const { resolve } of gates) setImmediate(resolve);
+    await gate.promise;
+    seen.push('cache');
+    context.reply = context.core.errorReply(context, new HttpError('only_if_cached'), []);
+    return 'deliver';
+  };
+  const deliver = (context: RequestContext): 'log' | Promise<'log'> => {
+    seen.push('deliver');
+    return deliverReply(context);
+  };
+  const address = await serve(t, { cache, deliver });
+  await Promise.all([ask(address, '/'), ask(address, '/')]);
+  t.strictSame(seen, ['cache', 'cache', 'deliver', 'deliver']);
+});
+
 test('a failure after the head breaks the response off', async (t) => {
   const seen: string[] = [];
   const first = ({ exchange }: RequestContext): never => {
