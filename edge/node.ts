@@ -16,6 +16,7 @@ import type { SecureListening } from '../http/listener/tls.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
+import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
 import { nodeControl } from '../tier/control.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
@@ -104,7 +105,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   const hosts = (): readonly string[] => config.value.control_hosts;
   const { control } = await components.listen(
     { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { secret, hosts }) },
-    LISTENER_LIFETIME,
+    CONTROL_LIFETIME,
   );
   const { visitors, encrypted, tier } = await components.listen(
     {
@@ -196,6 +197,7 @@ async function startParts(
       }),
     {
       update: (part, next) => part.update({ region: next, memoryBytes: memoryOf(next, edge) }),
+      drain: (part) => part.drain(),
       close: (part) => part.close(),
     },
   );

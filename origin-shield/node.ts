@@ -8,6 +8,7 @@ import { LISTENER_LIFETIME } from '../http/listener/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
+import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
 import { nodeControl } from '../tier/control.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
@@ -52,6 +53,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     () => new NodeCore({ name, role: 'shield', memoryBytes: memoryOf(region, shield), region, log, now }),
     {
       update: (part, next) => part.update({ region: next, memoryBytes: memoryOf(next, shield) }),
+      drain: (part) => part.drain(),
       close: (part) => part.close(),
     },
   );
@@ -76,7 +78,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
   };
   const { control } = await components.listen(
     { control: shield.control === undefined ? undefined : nodeControl(core, shield.control, { secret, hosts }) },
-    LISTENER_LIFETIME,
+    CONTROL_LIFETIME,
   );
   const { tier } = await components.listen(
     { tier: (started) => listenForNodes(started, { core, address: shield.tier, secret, routing }) },

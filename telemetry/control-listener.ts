@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import type { LimitsConfig } from '../config/schema.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
 import { firstLine } from '../http/fields/headers.ts';
-import { type Listener, listen } from '../http/listener/listener.ts';
+import { LISTENER_LIFETIME, type Listener, listen } from '../http/listener/listener.ts';
 import type { Started } from '../lib/components.ts';
 import { controlHostFix, isControlHost } from './control-hosts.ts';
 
@@ -29,14 +29,27 @@ export interface Health {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** A control listener, which says when its node takes nothing new any more. */
+export interface ControlListener extends Listener {
+  /** `/healthz` answers 503 from now on, on connections that are open: the address is free for a successor. */
+  drain(): void;
+}
+
+/** Lifetime of control listeners among the components of a node. */
+export const CONTROL_LIFETIME = {
+  ...LISTENER_LIFETIME,
+  drain: (listener: ControlListener): void => listener.drain(),
+};
+
 const HEALTHY: Health = { isServing: true, details: {} };
 
 /** Serves `/metrics` (Prometheus text) and `/healthz`. */
-export function listenForControl(
+export async function listenForControl(
   started: Started,
   { address, limits, registry, node, hosts, health = () => HEALTHY, posts = {} }: ControlListenerOptions,
-): Promise<Listener> {
-  return listen(started, {
+): Promise<ControlListener> {
+  let isDraining = false;
+  const listener = await listen(started, {
     address,
     limits,
     onRequest: (exchange) => {
@@ -54,8 +67,9 @@ export function listenForControl(
         answerWhole(exchange, 405, ['Allow', 'GET, HEAD']);
       } else if (path === '/healthz') {
         const { isServing, details } = health();
-        const text = JSON.stringify({ node, status: isServing ? 'ok' : 'down', ...details });
-        answerWhole(exchange, isServing ? 200 : 503, ['Content-Type', 'application/json'], text);
+        const status = isDraining ? 'draining' : isServing ? 'ok' : 'down';
+        const text = JSON.stringify({ node, status, ...details });
+        answerWhole(exchange, status === 'ok' ? 200 : 503, ['Content-Type', 'application/json'], text);
       } else if (path === '/metrics') {
         registry.metrics().then(
           (text) => answerWhole(exchange, 200, ['Content-Type', registry.contentType], text),
@@ -66,4 +80,11 @@ export function listenForControl(
       }
     },
   });
+  return {
+    ...listener,
+    drain: () => {
+      isDraining = true;
+      listener.stopAccepting();
+    },
+  };
 }

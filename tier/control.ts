@@ -2,9 +2,8 @@
  * The control listener of an edge or a shield.
  * @module
  */
-import type { Listener } from '../http/listener/listener.ts';
 import type { Started } from '../lib/components.ts';
-import { listenForControl } from '../telemetry/control-listener.ts';
+import { type ControlListener, listenForControl } from '../telemetry/control-listener.ts';
 import { answerMatches, countMatches } from './dry-run.ts';
 import type { NodeCore } from './node-core.ts';
 
@@ -18,7 +17,7 @@ export function nodeControl(
   core: NodeCore,
   address: string,
   { secret, hosts }: NodeControlOptions,
-): (started: Started) => Promise<Listener> {
+): (started: Started) => Promise<ControlListener> {
   return (started) =>
     listenForControl(started, {
       address,

@@ -29,6 +29,7 @@ import { type AnswerCounter, type ListenerName, NodeMetrics, resultName, watchDi
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
 import { type DiskHealth, diskHealth } from './node-disk.ts';
+import { EventStreams } from './event-streams.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
 
 export interface ServedSite {
@@ -121,6 +122,7 @@ export class NodeCore {
   readonly member: string;
   readonly log: Logger;
   readonly #refusals = new Repeated();
+  readonly #eventStreams = new EventStreams();
   readonly now: () => EpochMs;
   /** The same to a millisecond, for a request that came at this moment. */
   readonly nowAt: (at: MonotonicMs) => EpochMs;
@@ -207,6 +209,11 @@ export class NodeCore {
     if (this.#shared === undefined && memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
     this.#serve(region.sites);
     this.purging.reload(region);
+  }
+
+  /** Ends what has no end of its own. */
+  drain(): void {
+    this.#eventStreams.end();
   }
 
   /** Once its listeners are closed. */
@@ -299,7 +306,7 @@ export class NodeCore {
   deliver(request: Pick<Arrival, 'exchange' | 'id'>, { head, body, trailers }: Reply): number | Promise<number> {
     return deliver(request.exchange, {
       head,
-      body,
+      body: this.#eventStreams.reader(head, body),
       trailers,
       writeTimeoutMs: this.limits.write_timeout,
       onBroken: (error) => this.log.info({ id: request.id, detail: (error as Error).message }, 'response aborted'),

@@ -12,12 +12,11 @@ import { attach, createSharedMemory, type SupervisedMemory } from '../../cache/s
 import { MAX_THREADS } from '../../cache/shared/threads.ts';
 import { splitAddress } from '../../config/listener.ts';
 import type { DiskConfig, EdgeConfig, RegionConfig } from '../../config/schema.ts';
-import { LISTENER_LIFETIME } from '../../http/listener/listener.ts';
 import { TicketKeys } from '../../http/listener/tls.ts';
 import { checkNodeInternals } from '../../http/node-internals/checks.ts';
 import { wallNow } from '../../lib/clock.ts';
 import { Components, CurrentConfig } from '../../lib/components.ts';
-import { listenForControl } from '../../telemetry/control-listener.ts';
+import { CONTROL_LIFETIME, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { answerMatches } from '../../tier/dry-run.ts';
 import { diskIndexBytes, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
@@ -104,7 +103,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
                 },
               }),
     },
-    LISTENER_LIFETIME,
+    CONTROL_LIFETIME,
   );
   const { listen, listen_tls, tier } = group.addresses;
   return {

@@ -4,11 +4,10 @@
  */
 import { splitAddress } from '../../config/listener.ts';
 import type { DnsConfig, RegionConfig } from '../../config/schema.ts';
-import type { Listener } from '../../http/listener/listener.ts';
 import { checkNodeInternals } from '../../http/node-internals/checks.ts';
 import { instantNow, monotonicNow } from '../../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../../lib/components.ts';
-import { listenForControl } from '../../telemetry/control-listener.ts';
+import { type ControlListener, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { openSteering } from '../open-steering.ts';
 import { dnsCounts, dnsRegistry } from './metrics.ts';
@@ -144,7 +143,11 @@ export async function startDns({ region, dns, regions, log, componentEvents }: D
                 hosts: () => config.value.region.control_hosts,
               }),
     },
-    { update: (part: Listener, next) => part.update(next.region.limits), close: (part: Listener) => part.close() },
+    {
+      update: (part: ControlListener, next) => part.update(next.region.limits),
+      drain: (part) => part.drain(),
+      close: (part) => part.close(),
+    },
   );
   const entrances = await components.listen(
     Object.fromEntries(dns.listen.map((address, index) => [`listen ${index}`, () => open(address)] as const)),

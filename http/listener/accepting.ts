@@ -3,7 +3,7 @@
  * @module
  */
 import type { Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { endLingering } from './linger.ts';
 
@@ -25,6 +25,11 @@ export function bind(server: Server, address: string, reusePort: boolean): Promi
 export function boundAddress(server: Server): string {
   const { address, family, port } = server.address() as AddressInfo;
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Gives up the address; unlike `Server.close` of `node:http`, it leaves idle connections open. */
+export function stopAccepting(server: Server): void {
+  NetServer.prototype.close.call(server);
 }
 
 export function drain(server: Server, upgraded: ReadonlySet<Duplex>, timeoutMs: number): Promise<void> {

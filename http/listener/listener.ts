@@ -21,7 +21,7 @@ import { isOfTheParser, type ParserError, parserError, refusedLine } from '../no
 import { Pipelines } from '../node-http/pipelines.ts';
 import { NodeReading } from '../node-http/reading.ts';
 import { writtenAnew } from '../node-http/request-line.ts';
-import { admitOnly, bind, boundAddress, drain } from './accepting.ts';
+import { admitOnly, bind, boundAddress, drain, stopAccepting } from './accepting.ts';
 import { closeWhenSilent } from './half-open.ts';
 import { linger } from './linger.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
@@ -82,6 +82,8 @@ export interface Listener {
   readonly address: string;
   /** New bounds; connections that are open keep their bound on headers. */
   update(limits: LimitsConfig): void;
+  /** Takes no more connections: another process may have the address. Those that are open stay. */
+  stopAccepting(): void;
   /** Takes no more connections, lets requests under way finish for as long as the config says, then cuts them off. */
   close(): Promise<void>;
 }
@@ -286,6 +288,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
   return {
     address: boundAddress(server),
     update,
+    stopAccepting: () => void stopAccepting(server),
     close: () => {
       pipelines.endAll();
       proxied?.close();

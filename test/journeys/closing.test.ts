@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Agent, type ServerResponse } from 'node:http';
+import { Agent, createServer, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';
@@ -143,4 +143,37 @@ test('a visitor that reads nothing is disconnected, and delays no other', async 
   slow.resume();
   await closed;
   t.ok(got < body.length, `${got} bytes arrived`);
+});
+
+test('a node that drains answers 503 to its probes, frees its control port and ends event streams', async (t) => {
+  const { origin } = await startHolding();
+  origin.script = (_request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1\n\n');
+  };
+  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, limits: { drain_timeout: '10s' } });
+  t.teardown(() => Promise.all([network.close(), origin.close()]));
+  const { control, listen } = network.edge('eu-1').addresses;
+  const probes = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.match(await ask(control as string, '/healthz', { agent: probes, headers: { Host: control as string } }), {
+    status: 200,
+    text: /"status":"ok"/,
+  });
+  const [stream, other] = await Promise.all([open(listen, '/events'), open(listen, '/others')]);
+  const ends = [read(stream), read(other)];
+  await Promise.all([once(stream, 'data'), once(other, 'data')]);
+
+  const began = performance.now();
+  const closed = network.edge('eu-1').close();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.match(await ask(control as string, '/healthz', { agent: probes, headers: { Host: control as string } }), {
+    status: 503,
+    text: /"status":"draining"/,
+  });
+  const successor = createServer().listen(Number(control?.split(':')[1]), '127.0.0.1');
+  await once(successor, 'listening');
+  successor.close();
+  for (const reply of await Promise.all(ends)) t.match(reply, { complete: true }, 'its client connects again at once');
+  probes.destroy();
+  await closed;
+  t.ok(performance.now() - began < 5_000, 'long before drain_timeout');
 });
