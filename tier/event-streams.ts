@@ -1,6 +1,6 @@
 /**
- * Event streams (`text/event-stream`) in delivery: they have no end of their own, so they are ended when the node drains.
- * Their clients connect again by themselves (HTML, section 9.2), and reach another node.
+ * Event streams (`text/event-stream`) in delivery: they have no end of their own, so they are ended when the node
+ * drains. Their clients connect again by themselves (HTML, section 9.2), and reach another node.
  * @module
  */
 import { firstLine } from '../http/fields/headers.ts';
