@@ -28,8 +28,8 @@ import type { AccessLog } from '../telemetry/access-log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName, watchDisk } from '../telemetry/metrics.ts';
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
-import { type DiskHealth, diskHealth } from './node-disk.ts';
 import { EventStreams } from './event-streams.ts';
+import { type DiskHealth, diskHealth } from './node-disk.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
 
 export interface ServedSite {
