@@ -18,8 +18,9 @@ export function cacheStatusPage(): string {
     'that answered, the one nearest the origin first and the one that you asked last:',
     '',
     codeBlock(
-      "curl -so /dev/null -D - http://127.0.0.1:8080/ | grep -i '^cache-status'\n" +
+      "$ curl -so /dev/null -D - http://127.0.0.1:8081/ | grep -i '^cache-status'\n" +
         'Cache-Status: "shield-1";fwd=uri-miss;ttl=59;stored, "eu-1";fwd=uri-miss;ttl=59;stored',
+      'console',
     ),
     '',
     'Two members of one name are two workers of that edge: the one that took the request, and the one that owns the key.',

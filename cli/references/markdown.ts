@@ -6,8 +6,8 @@
 /** First line of each generated page. */
 export const NOTE = '<!-- Made from tables in code by `npm run docs:references`; change those, not this page. -->';
 
-export function codeBlock(text: string): string {
-  return `\`\`\`text\n${text.trimEnd()}\n\`\`\``;
+export function codeBlock(text: string, language: 'text' | 'console' = 'text'): string {
+  return `\`\`\`${language}\n${text.trimEnd()}\n\`\`\``;
 }
 
 /** Returns a row for each entry: its name as code, then its columns. */

@@ -31,7 +31,7 @@ export function shellBlocks(): ShellBlock[] {
   );
 }
 
-function isShell({ language, text }: Block): boolean {
+export function isShell({ language, text }: Block): boolean {
   if (SHELLS.has(language)) return true;
   return language === '' && COMMAND.test(text);
 }
@@ -41,7 +41,7 @@ function placeOf({ file, line }: Block): string {
 }
 
 /** Script in a session: the lines after the prompt. */
-function scriptOf({ text }: Block): string {
+export function scriptOf({ text }: Block): string {
   if (!/^\$ /m.test(text)) return text;
   return text
     .split('\n')
