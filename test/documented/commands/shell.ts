@@ -113,7 +113,7 @@ function printedBy({ stdout, stderr }: ChildProcess): () => string {
   return () => text;
 }
 
-/** What it has printed has been read, though a process that it left behind may hold the pipe open. */
+/** Resolves when its output has been read; a process that it left behind may hold the pipe open. */
 async function settled({ stdout }: ChildProcess): Promise<void> {
   if (stdout === null || stdout.readableEnded) return;
   await Promise.race([once(stdout, 'end'), tick()]);
