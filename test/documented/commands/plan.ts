@@ -30,7 +30,7 @@ export interface Run extends Row {
   readonly lasts?: RegExp;
   /** Commands beside one that runs on, before it is ended. */
   readonly beside?: string;
-  /** What it and the commands beside it have to print. */
+  /** Output that it, or the commands beside it, must print. */
   readonly prints: readonly RegExp[];
   /** True if the page shows the output, which has to be the same: in the block itself, or in the next one. */
   readonly isShown?: boolean;

@@ -25,7 +25,7 @@ Options:
 Needs bash, curl, jq, openssl, wrk and promtool (Debian's prometheus).
 `;
 
-/** Of what is printed of a failure. */
+/** Longest text that is printed of a failure. */
 const MOST_CHARS = 2_000;
 
 const { values, flags } = readArguments('docs:test', HELP, { only: '' }, { flags: ['list'] });

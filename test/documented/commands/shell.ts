@@ -17,7 +17,7 @@ export class CommandError extends Error {}
 
 /** Commands that run on. */
 export interface Lasting {
-  /** What they have printed, on both streams. */
+  /** Output so far, on both streams. */
   output(): string;
   /** Waits until what they have printed is as wanted, or time is over. */
   until(isWanted: () => boolean): Promise<void>;
