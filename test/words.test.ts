@@ -25,6 +25,9 @@ const PEOPLE = /\b(?:nobody|somebody|everybody|anybody|whoever)\b/gi;
 /** The same, and turns of phrase that hide a rule, in titles of tests. */
 const TITLE = /\b(?:nobody|somebody|everybody|anybody|whoever|lately|goes on|one who|those who)\b/i;
 
+/** Title of a test that is a variable, or a template of one and nothing else. */
+const BARE_TITLE = /^ *test\((?:[a-z]\w*|`\$\{[^}]+\}`),/gm;
+
 test('doc comments begin with a noun or a verb', async (t) => {
   t.ok(sources.length > 600, 'the sources were found');
   t.strictSame(
@@ -69,6 +72,13 @@ test('titles of tests name the component that acts', async (t) => {
     titles.filter(({ title }) => TITLE.test(title)).map(({ file, title }) => `${file}: ${title}`),
     [],
   );
+});
+
+test('titles of tests made in a table say what is tested, and not only the entry of the table', async (t) => {
+  const bare = sources
+    .filter((file) => file.startsWith('test/'))
+    .flatMap((file) => [...textOf(file).matchAll(BARE_TITLE)].map(([title]) => `${file}: ${title}`));
+  t.strictSame(bare, []);
 });
 
 test(`lines of the docs have at most ${MAX_COLUMNS} columns`, async (t) => {

@@ -38,15 +38,22 @@ for (const { what, yaml, places = [], says, fix } of [
     places: ['3:75 edges[0].public[0]'],
   },
   {
-    what: 'the PROXY protocol from nobody',
+    what: 'the PROXY protocol without trusted proxies',
     yaml: 'client_address: proxy-protocol\n',
     places: ['3:17 client_address'],
     says: /no sender is trusted, so the PROXY protocol is never believed/,
   },
-  { what: 'a header from nobody', yaml: 'client_address: { header: X-Real-IP }\n', places: ['3:1 client_address'] },
-  { what: 'a header from somebody', yaml: 'client_address: { header: X-Real-IP }\ntrusted_proxies: [10.0.0.0/8]\n' },
+  {
+    what: 'a header without trusted proxies',
+    yaml: 'client_address: { header: X-Real-IP }\n',
+    places: ['3:1 client_address'],
+  },
+  {
+    what: 'a header of trusted proxies',
+    yaml: 'client_address: { header: X-Real-IP }\ntrusted_proxies: [10.0.0.0/8]\n',
+  },
 ]) {
-  test(what, async (t) => {
+  test(`addresses and places of a region: ${what} ${places.length === 0 ? 'is accepted' : 'is refused'}`, async (t) => {
     const folder = t.testdir({ 'fra.yaml': `${HEAD}${yaml}${SITES}` });
     const problems = problemsOf(() => loadRegion(join(folder, 'fra.yaml')));
     t.strictSame(

@@ -103,7 +103,7 @@ for (const { what, rules, bypasses } of [
     bypasses: true,
   },
 ]) {
-  test(`${bypasses ? 'bypasses' : 'does not bypass'}: ${what}`, async (t) => {
+  test(`a path ${bypasses ? 'bypasses the cache' : 'is looked up'}: ${what}`, async (t) => {
     t.equal(compileRules(site({ rules })).bypasses('/x'), bypasses);
   });
 }

@@ -99,7 +99,7 @@ for (const { what, body, selectors } of [
   },
   { what: 'everything of all sites', body: { purge_everything: true }, selectors: ['* everything '] },
 ]) {
-  test(what, async (t) => {
+  test(`selectors of a purge: ${what}`, async (t) => {
     const control = await startTestControl(t);
     const answer = await control.purge(body);
     t.equal(answer.status, 202);

@@ -174,7 +174,7 @@ for (const { what, regions, address, order, reason } of [
   },
   { what: 'no regions', regions: [], address: BERLIN, order: '', reason: 'no-region' },
 ] as const) {
-  test(what, async (t) => {
+  test(`order of regions for a visitor: ${what}`, async (t) => {
     const decision = decide(regions as readonly NetworkRegion[], address);
     t.equal(decision.regions.map(({ name }) => name).join(' '), order);
     t.equal(decision.reason, reason);

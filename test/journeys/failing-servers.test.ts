@@ -175,7 +175,7 @@ function book(etag: string, cutAfter: number | undefined): Script {
 
 for (const { rule, bad, good, whole } of [
   {
-    rule: 'a body that breaks off is continued from another server',
+    rule: 'it is continued from another server',
     bad: book('"1"', 70_000),
     good: book('"1"', undefined),
     whole: true,
@@ -184,7 +184,7 @@ for (const { rule, bad, good, whole } of [
   { rule: 'not with another representation', bad: book('"1"', 70_000), good: book('"2"', undefined), whole: false },
   { rule: 'not without a strong validator', bad: book('W/"1"', 70_000), good: book('W/"1"', undefined), whole: false },
 ]) {
-  test(`${rule}`, async (t) => {
+  test(`a body that breaks off: ${rule}`, async (t) => {
     const pages = await pair(t, bad);
     pages.good.script = good;
     let continued = 0;

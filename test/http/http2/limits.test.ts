@@ -73,7 +73,7 @@ for (const [name, one] of [
   ['PING flood (CVE-2019-9512)', frame(TYPE.ping, 0, 0, Buffer.alloc(8))],
   ['SETTINGS flood (CVE-2019-9515)', settings([[4, 65_535]])],
 ] as const) {
-  test(name, async (t) => {
+  test(`${name}: few are answered, and the connection is closed`, async (t) => {
     const edge = await edgeFor(t);
     const client = await RawHttp2.open(edge.port);
     await client.flood(Buffer.concat(Array.from({ length: 20 }, () => one)), 200);
@@ -89,7 +89,7 @@ for (const [name, one] of [
   ['WINDOW_UPDATE flood', frame(TYPE.windowUpdate, 0, 0, Buffer.from([0, 0, 0, 1]))],
   ['frames of unknown types', frame(0x55, 0, 0, Buffer.alloc(32))],
 ] as const) {
-  test(name, async (t) => {
+  test(`${name}: the connection is closed`, async (t) => {
     const edge = await edgeFor(t);
     const client = await RawHttp2.open(edge.port);
     const batch = Buffer.concat(Array.from({ length: 2_000 }, () => one));
