@@ -206,7 +206,6 @@ export class SharedBody implements Windowed, FillBody {
     if (this.#isHeld) this.#stored?.release();
     this.#isHeld = false;
     this.#options.windows?.delete(this);
-    if (this.state !== 'failed') return;
     for (const chunk of this.#chunks) release(chunk);
     this.#chunks = [];
   }

@@ -3,14 +3,8 @@
  * the next one.
  * @module
  */
-import { release, retain } from '../http/body/buffer-pool.ts';
+import { LentBuffers } from '../http/body/lent-buffers.ts';
 import type { BodyReader } from '../http/message.ts';
-
-/**
- * Pieces that a reader remembers to have given out; of one that never says that they are done with, the collector takes
- * care.
- */
-const MAX_LENT = 4;
 
 /** The reader is too far behind for a body that is not kept; `position` is the next byte it would have read. */
 export class LaggedError extends Error {
@@ -36,8 +30,7 @@ export class SharedReader implements BodyReader {
   readonly #end: number;
   /** Bytes still to be skipped before the first one that is wanted. */
   #skip: number;
-  /** Chunks that were given out and may still be looked at. */
-  readonly #lent: Buffer[] = [];
+  readonly #lent = new LentBuffers();
   #wake: (() => void) | undefined;
   #state: 'reading' | 'cut' | 'closed' = 'reading';
   /** Number of the chunk to be read next. */
@@ -81,20 +74,14 @@ export class SharedReader implements BodyReader {
       const piece = length === read.length ? read : read.subarray(this.#skip, this.#skip + length);
       this.#skip = 0;
       this.position += piece.length;
-      this.#lend(read);
+      this.#lent.add(read);
       this.#body.moved(this);
       return piece;
     }
   }
 
-  #lend(chunk: Buffer): void {
-    if (this.#lent.length === MAX_LENT) this.#lent.length = 0;
-    if (retain(chunk)) this.#lent.push(chunk);
-  }
-
   release(): void {
-    for (const chunk of this.#lent) release(chunk);
-    this.#lent.length = 0;
+    this.#lent.release();
   }
 
   close(): void {

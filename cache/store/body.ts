@@ -4,9 +4,11 @@
  * @module
  */
 
+import { isPartOfPooled, isPooled, release, retain } from '../../http/body/buffer-pool.ts';
+import { LentBuffers } from '../../http/body/lent-buffers.ts';
 import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
-import type { StoredBody, StoreWriter } from './store.ts';
+import { EvictedError, type StoredBody, type StoreWriter } from './store.ts';
 
 /** Bodies up to this are kept as one exact Buffer; larger ones as the chunks in which they came. */
 const ONE_BUFFER_BYTES = 64 * 1024;
@@ -74,6 +76,7 @@ export class MemoryWriter implements StoreWriter {
   commit(start: number): StoredBody {
     const isSmall = this.#bytes <= ONE_BUFFER_BYTES || this.#bytes < this.#chunks.length * SMALL_CHUNK_BYTES;
     const chunks = isSmall ? packed(this.#chunks) : this.#chunks.map(ownedChunk);
+    for (const chunk of chunks) retain(chunk);
     const segments = this.#bytes === 0 ? [] : [{ start, end: start + this.#bytes, chunks }];
     const body = new MemoryBody(segments, { id: this.#nextId(), account: this.#account });
     this.abort(); // from here on the body's size counts, not the writer's
@@ -98,8 +101,10 @@ export class MemoryBody implements StoredBody {
   readonly size: number;
   readonly #account: Account | undefined;
   #holders = 0;
+  #isReleased = false;
 
   /**
+   * @param segments - It has a reference of each chunk that counts them (http/body/buffer-pool.ts).
    * @param id - Where it is a body that was there before.
    * @param account - Notified while it is referenced; absent for what is only read out of a record.
    */
@@ -116,13 +121,26 @@ export class MemoryBody implements StoredBody {
     this.size = bytes + BODY_BYTES + chunks * CHUNK_BYTES;
   }
 
+  /** True once its memory may be in use for something else. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
   retain(): boolean {
+    if (this.#isReleased) return false;
     if (this.#holders++ === 0) this.#account?.(this.size);
     return true;
   }
 
   release(): void {
-    if (--this.#holders === 0) this.#account?.(-this.size);
+    if (--this.#holders > 0 || this.#account === undefined) return;
+    this.#account(-this.size);
+    for (const { chunks } of this.ranges) {
+      for (const chunk of chunks) {
+        this.#isReleased ||= isPooled(chunk);
+        release(chunk);
+      }
+    }
   }
 
   /** @param target - With room for the first range. @returns How many bytes that is. */
@@ -133,15 +151,14 @@ export class MemoryBody implements StoredBody {
   }
 
   open(range: ByteRange): BodyReader {
+    if (this.#account !== undefined && !this.retain()) throw new EvictedError();
     const segment = this.ranges.find(({ start, end }) => start <= range.start && end >= range.end);
-    const reader = new SegmentReader(
+    return new SegmentReader(
       segment?.chunks ?? [],
       range.start - (segment?.start ?? 0),
       range.end - range.start,
       this.#account && this,
     );
-    if (this.#account !== undefined) this.retain();
-    return reader;
   }
 }
 
@@ -151,6 +168,7 @@ export class SegmentReader implements BodyReader {
   #offset: number;
   #left: number;
   #held: Pick<StoredBody, 'release'> | undefined;
+  readonly #lent = new LentBuffers();
 
   /** @param held - Let go when the reader is closed or at its end. */
   constructor(chunks: readonly Buffer[], skip: number, bytes: number, held?: Pick<StoredBody, 'release'>) {
@@ -171,10 +189,15 @@ export class SegmentReader implements BodyReader {
     }
     const end = Math.min(chunk.length, this.#offset + this.#left);
     const piece = this.#offset === 0 && end === chunk.length ? chunk : chunk.subarray(this.#offset, end);
+    this.#lent.add(chunk);
     this.#left -= piece.length;
     this.#index++;
     this.#offset = 0;
     return piece;
+  }
+
+  release(): void {
+    this.#lent.release();
   }
 
   close(): void {
@@ -212,6 +235,7 @@ export function combined(
     }
   }
   const owned = joined.map((segment) => ({ ...segment, chunks: segment.chunks.map(ownedChunk) }));
+  for (const { chunks } of owned) for (const chunk of chunks) retain(chunk);
   return new MemoryBody(owned, { id, account });
 }
 
@@ -219,13 +243,16 @@ function slice(segment: Segment, start: number, end: number): Segment {
   if (start === segment.start && end === segment.end) return segment;
   const reader = new SegmentReader(segment.chunks, start - segment.start, end - start);
   const chunks: Buffer[] = [];
-  for (let piece = reader.next(); piece !== null; piece = reader.next()) chunks.push(ownedChunk(piece));
+  for (let piece = reader.next(); piece !== null; piece = reader.next()) {
+    chunks.push(ownedChunk(piece));
+    reader.release();
+  }
   return { start, end, chunks };
 }
 
-/** The chunk itself, or a copy where it would hold much more memory than it has bytes. */
+/** The chunk itself, or a copy where it would hold much more memory than it has bytes, or may be used again. */
 export function ownedChunk(chunk: Buffer): Buffer {
-  if (chunk.length >= chunk.buffer.byteLength * MIN_STORED_SHARE) return chunk;
+  if (chunk.length >= chunk.buffer.byteLength * MIN_STORED_SHARE && !isPartOfPooled(chunk)) return chunk;
   const copy = Buffer.allocUnsafeSlow(chunk.length); // not from the shared pool, which would be held whole
   chunk.copy(copy);
   return copy;

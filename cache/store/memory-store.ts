@@ -107,7 +107,9 @@ export class MemoryStore implements Store {
     return this.#index.find(sought.set(key)) !== NO_ROW;
   }
 
-  set(key: string, variants: readonly StoredResponse[]): void {
+  set(key: string, all: readonly StoredResponse[]): void {
+    // One that was evicted since it was looked up takes its response with it.
+    const variants = all.filter(({ body }) => !(body as MemoryBody).isReleased);
     if (variants.length === 0) {
       this.delete(key);
       return;

@@ -1,20 +1,25 @@
 /**
  * Memory for pieces of bodies as they come from a connection. What passes
- * through without being kept is used again: left to the garbage collector, V8
- * lets 64 MiB of it lie before it looks (promise P5).
+ * through, or was stored and is evicted, is used again: left to the garbage
+ * collector, V8 lets 64 MiB of it lie before it looks (promise P5), and the
+ * system's allocator does not give back what was freed in between.
  *
  * A buffer begins with one reference, held by its receiver. Further users retain
  * it and release it; the last release returns it to the pool. A reference that is
  * never released leaves it to the garbage collector, which is always safe; a
- * release before a socket has sent it, or while a store holds it, never is.
+ * release before a socket has sent it never is. A store has the reference of what
+ * it keeps, and releases it when nothing reads the body any more.
  * @module
  */
 
 /** Size of one read of a connection. Only full ones are reused: long bodies arrive in them. */
 export const BUFFER_BYTES = 64 * 1024;
 
-/** Bounds what lies here: 16 MiB. */
-const MAX_FREE = 256;
+/** Bounds what lies here: 64 MiB, which an eviction may free at once. */
+const MAX_FREE = 1_024;
+
+/** Half of what was not needed for so long goes to the garbage collector. */
+const SHRINK_MS = 1_000;
 
 /** Whole bodies up to this share memory: each of its own costs more than to copy it. */
 const SHARED_MEMORY_BYTES = 4 * 1024;
@@ -28,13 +33,48 @@ interface PooledBuffer extends Buffer {
 
 const free: PooledBuffer[] = [];
 
+/** Memory of all buffers that may be used again. */
+const pooled = new WeakSet<ArrayBufferLike>();
+
+/** Least number of free buffers since the pool was shrunk last. */
+let leastFree = 0;
+let shrinking: NodeJS.Timeout | undefined;
+
 /** @returns A copy of `bytes` from `start` to `end`. */
 export function copyToPool(bytes: Buffer, start: number, end: number): Buffer {
   const isWhole = end - start === BUFFER_BYTES;
-  const piece: PooledBuffer = (isWhole ? free.pop() : undefined) ?? Buffer.allocUnsafeSlow(end - start);
-  if (isWhole) piece[REFERENCES] = 1;
+  const piece = isWhole ? take() : Buffer.allocUnsafeSlow(end - start);
   bytes.copy(piece, 0, start, end);
   return piece;
+}
+
+function take(): Buffer {
+  let piece = free.pop();
+  if (piece === undefined) {
+    piece = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    pooled.add(piece.buffer);
+  } else if (free.length < leastFree) leastFree = free.length;
+  piece[REFERENCES] = 1;
+  return piece;
+}
+
+/** Gives the memory of free buffers back, while there are more than are needed. */
+function shrink(): void {
+  free.length -= Math.ceil(leastFree / 2);
+  leastFree = free.length;
+  if (free.length > 0) return;
+  clearInterval(shrinking);
+  shrinking = undefined;
+}
+
+/** Returns whether the piece counts its references: its memory is used again when there are none. */
+export function isPooled(piece: PooledBuffer): boolean {
+  return piece[REFERENCES] !== undefined;
+}
+
+/** Returns whether the piece lies in memory that is used again when others release it: it has no reference itself. */
+export function isPartOfPooled(piece: Buffer): boolean {
+  return !isPooled(piece) && pooled.has(piece.buffer);
 }
 
 /** @returns A copy of a body that is whole. A small one shares memory with others: a store that keeps it copies it. */
@@ -55,5 +95,7 @@ export function retain(piece: PooledBuffer): boolean {
 /** The holder does not look at the piece any more. */
 export function release(piece: PooledBuffer): void {
   if (!piece[REFERENCES] || --piece[REFERENCES] > 0) return;
-  if (free.length < MAX_FREE) free.push(piece);
+  if (free.length === MAX_FREE) return;
+  free.push(piece);
+  shrinking ??= setInterval(shrink, SHRINK_MS).unref();
 }
