@@ -130,14 +130,14 @@ function controlPlan(
     name: control.name,
     role: 'control',
     region,
-    addresses: { control: control.listen },
+    addresses: { control: control.listen, tier: control.tier },
     locates: true,
-    pathOf: () => ['control', 'listen'],
+    pathOf: (key) => ['control', key === 'tier' ? 'tier' : 'listen'],
     async start(log) {
       // Only here: what a control node is made of takes memory that edges and shields have better use for.
       const { startControl } = await import('../control/node.ts');
-      const { address, ...node } = await startControl({ region, control, regions, log });
-      return { ...node, role: 'control', addresses: { control: address } };
+      const { address, tier, ...node } = await startControl({ region, control, regions, log });
+      return { ...node, role: 'control', addresses: { control: address, tier } };
     },
   };
 }

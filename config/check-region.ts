@@ -10,6 +10,7 @@ import { linkedRegionProblems, shieldProblems } from './check-shields.ts';
 import { checkSite } from './check-site.ts';
 import { spoolProblems } from './check-spool.ts';
 import { certificateProblems, tlsListenerProblems } from './check-tls.ts';
+import { trustProblems } from './check-trust.ts';
 import { dnsProblems } from './dns/check.ts';
 import { foreignListeners, foreignNames } from './linked-regions.ts';
 import { listenersOf } from './listener.ts';
@@ -39,6 +40,7 @@ export function checkRegion(reading: RegionReading): ConfigProblem[] {
     ...geoProblems(body),
     ...spoolProblems(body),
     ...controlProblems(body),
+    ...trustProblems(body),
     ...tlsListenerProblems(reading, body),
     ...dnsProblems(reading, body),
     ...linkedRegionProblems(reading, body),

@@ -63,8 +63,12 @@ function disagreements(
       'Write the same `network` in both files.',
     ]);
   }
+  if ((other.tier_tls === undefined) !== (config.tier_tls === undefined)) {
+    const [has, lacks] = other.tier_tls === undefined ? ['this region', source.file] : [source.file, 'this region'];
+    words.push([`${has} has \`tier_tls\` and ${lacks} has not`, 'Write it in both files, or in neither.']);
+  }
   // Of an unknown secret nothing can be said; it is a problem of its own.
-  if (reading.problems.length === 0 && other.tier_secret !== config.tier_secret) {
+  if (reading.problems.length === 0 && config.tier_tls === undefined && other.tier_secret !== config.tier_secret) {
     words.push([
       `${source.file} has another tier_secret, so its shields would refuse this region’s edges`,
       'Use the same `tier_secret` in both files.',

@@ -39,7 +39,7 @@ export function listenersOf(
   return [
     ...region.edges.flatMap((edge, index) => nodeListeners(edge, source, ['edges', index])),
     ...region.shields.flatMap((shield, index) => nodeListeners(shield, source, ['shields', index])),
-    ...(region.control ? [controlListener(region.control, source)] : []),
+    ...(region.control ? controlListeners(region.control, source) : []),
     ...(region.dns ? dnsListeners(region.dns, source) : []),
   ];
 }
@@ -60,19 +60,16 @@ export function nodeListeners(node: EdgeConfig | ShieldConfig, source: Source, p
   ];
 }
 
-function controlListener(control: { name: string; listen: string }, source: Source): Listener {
-  const { host, port } = splitAddress(control.listen);
-  return {
-    node: control.name,
-    role: 'control',
-    address: control.listen,
-    host,
-    port,
-    machine: isAnyHost(host) ? undefined : machineOf(host),
-    source,
-    path: ['control', 'listen'],
+function controlListeners({ name, listen, tier }: ControlAddresses, source: Source): Listener[] {
+  const listener = (role: Listener['role'], address: string, key: string): Listener => {
+    const { host, port } = splitAddress(address);
+    const machine = isAnyHost(host) ? undefined : machineOf(host);
+    return { node: name, role, address, host, port, machine, source, path: ['control', key] };
   };
+  return [listener('control', listen, 'listen'), ...(tier === undefined ? [] : [listener('tier', tier, 'tier')])];
 }
+
+type ControlAddresses = Pick<NonNullable<RegionConfig['control']>, 'name' | 'listen' | 'tier'>;
 
 /** A DNS server is on the machine of the first of its addresses that names one. */
 function dnsListeners({ name, listen, control }: DnsConfig, source: Source): Listener[] {

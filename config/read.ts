@@ -48,7 +48,14 @@ export interface SiteOverrides {
 const bodySchema = regionSchema.extend({ sites: z.array(z.unknown()).min(1).max(10_000) });
 /** Other keys of that file are its own affair: it is checked when its nodes load it. */
 const linkedRegionSchema = z.object(
-  regionSchema.pick({ region: true, network: true, tier_secret: true, shields: true, shields_from: true }).shape,
+  regionSchema.pick({
+    region: true,
+    network: true,
+    tier_secret: true,
+    tier_tls: true,
+    shields: true,
+    shields_from: true,
+  }).shape,
 );
 
 const VARIABLE = /^\$\{(\w+)\}$/;

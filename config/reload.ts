@@ -54,6 +54,7 @@ export function reloadRegions(current: readonly RegionConfig[], env: Environment
 function socketProblems(before: RegionConfig, after: RegionConfig, source: Source): ConfigProblem[] {
   const [control, newControl] = [before.control, after.control];
   return [
+    ...trustProblems(before, after, source),
     ...after.edges.flatMap((node, index) =>
       nodeProblems(node, before.edges, after.edges, source.within(['edges', index])),
     ),
@@ -63,6 +64,17 @@ function socketProblems(before: RegionConfig, after: RegionConfig, source: Sourc
     ...(control && newControl ? controlProblems(control, newControl, source.within(['control'])) : []),
     ...(before.dns && after.dns ? dnsProblems(before.dns, after.dns, source.within(['dns'])) : []),
   ];
+}
+
+/** Listeners speak TLS, or do not, from their start on. */
+function trustProblems(before: RegionConfig, after: RegionConfig, source: Source): ConfigProblem[] {
+  if ((before.tier_tls === undefined) === (after.tier_tls === undefined)) return [];
+  const [state, fix] =
+    before.tier_tls === undefined
+      ? ['without `tier_tls`', 'Restart the nodes to add it.']
+      : ['with `tier_tls`', 'Write it again, or restart the nodes to take it away.'];
+  const message = `the nodes are running ${state}, and running nodes keep their sockets`;
+  return [source.problem(after.tier_tls === undefined ? [] : ['tier_tls'], message, fix)];
 }
 
 function nodeProblems<Node extends EdgeConfig | ShieldConfig>(
@@ -91,6 +103,7 @@ function controlProblems(
   return [
     ...(before.name === after.name ? [] : [renamedProblem(source, before.name, after.name)]),
     ...(before.listen === after.listen ? [] : [moved(source, after.name, 'listen', before.listen, after.listen)]),
+    ...(before.tier === after.tier ? [] : [moved(source, after.name, 'tier', before.tier, after.tier)]),
     ...(before.data === after.data ? [] : [otherFolder(source, after.name, before.data)]),
   ];
 }

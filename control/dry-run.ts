@@ -2,10 +2,12 @@
  * Asks every node how many of its stored responses a purge would name.
  * @module
  */
-import { Agent } from 'undici';
+import { LRUCache } from 'lru-cache';
+import { Pool } from 'undici';
 import type { RegionConfig } from '../config/schema.ts';
-import { TIER_FIELD } from '../http/fields/tier-field.ts';
-import { formatNodeField } from '../journal/wire.ts';
+import { formatTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
+import { connectionsTo } from '../trust/connector.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import type { KnownNode } from './progress.ts';
 import type { Selector } from './selectors.ts';
 
@@ -24,20 +26,44 @@ export interface DryRun {
 /** A node looks at everything that it stores. */
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 1_024;
+/** Nodes to which a connection is kept for the next dry run. */
+const MAX_POOLS = 1_024;
 
-/** @param name - Of this node. */
-export function createDryRun(name: string): DryRun {
-  const agent = new Agent({ connections: 2, keepAliveTimeout: 1_000, maxResponseSize: MAX_ANSWER_BYTES });
+/** Node as it is asked. */
+interface AskedNode extends KnownNode {
+  /** HOST:PORT. */
+  readonly tier: string;
+  readonly secret: string;
+}
 
-  async function ask(control: string | undefined, secret: string, body: string): Promise<number | string> {
-    if (control === undefined) return 'it has no control listener';
-    if (control.endsWith(':0')) return 'it listens on a port that no file tells';
+/**
+ * @param name - Of this node.
+ * @param certificates - Of this node; absent: nodes know each other by their secret.
+ */
+export function createDryRun(name: string, certificates?: NodeCertificates | undefined): DryRun {
+  const scheme = certificates === undefined ? 'http' : 'https';
+  /** By role, name and address, as each node is expected to show its own certificate. */
+  const pools = new LRUCache<string, Pool>({ max: MAX_POOLS, dispose: (pool) => void pool.close() });
+  const poolFor = ({ role, name: node, tier }: AskedNode): Pool => {
+    const key = `${role} ${node} ${tier}`;
+    const known = pools.get(key);
+    if (known !== undefined) return known;
+    const url = `${scheme}://${tier}`;
+    const { connect } = connectionsTo(url, { role, name: node }, certificates, TIMEOUT_MS);
+    const pool = new Pool(url, { connections: 1, keepAliveTimeout: 1_000, maxResponseSize: MAX_ANSWER_BYTES, connect });
+    pools.set(key, pool);
+    return pool;
+  };
+
+  async function ask(node: AskedNode, body: string): Promise<number | string> {
+    if (node.tier.endsWith(':0')) return 'it listens on a port that no file tells';
+    const secret = certificates === undefined ? node.secret : undefined;
+    const field = formatTierField({ secret, from: name, ask: token('matches') });
     try {
-      const { statusCode, body: answer } = await agent.request({
-        origin: `http://${control}`,
-        path: '/v1/matches',
+      const { statusCode, body: answer } = await poolFor(node).request({
+        path: '/',
         method: 'POST',
-        headers: { 'content-type': 'application/json', [TIER_FIELD]: formatNodeField(name, secret) },
+        headers: { 'content-type': 'application/json', [TIER_FIELD]: field },
         body,
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
@@ -54,24 +80,25 @@ export function createDryRun(name: string): DryRun {
     async count(selectors, regions) {
       const body = JSON.stringify({ selectors });
       return Promise.all(
-        knownNodes(regions).map(async ({ control, secret, ...node }) => {
-          const answer = await ask(control, secret, body);
+        knownNodes(regions).map(async (asked) => {
+          const { tier: _, secret: __, ...node } = asked;
+          const answer = await ask(asked, body);
           return typeof answer === 'number'
             ? { ...node, matches: answer, problem: undefined }
             : { ...node, matches: undefined, problem: answer };
         }),
       );
     },
-    close: () => agent.close(),
+    async close() {
+      await Promise.all([...pools.values()].map((pool) => pool.close()));
+    },
   };
 }
 
 /** @returns Every edge and shield that the region files name, and how to reach it. */
-export function knownNodes(
-  regions: readonly RegionConfig[],
-): (KnownNode & { control: string | undefined; secret: string })[] {
+export function knownNodes(regions: readonly RegionConfig[]): AskedNode[] {
   return regions.flatMap(({ region, tier_secret: secret, edges, shields }) => [
-    ...edges.map(({ name, control }) => ({ region, name, role: 'edge' as const, control, secret })),
-    ...shields.map(({ name, control }) => ({ region, name, role: 'shield' as const, control, secret })),
+    ...edges.map(({ name, tier }) => ({ region, name, role: 'edge' as const, tier, secret })),
+    ...shields.map(({ name, tier }) => ({ region, name, role: 'shield' as const, tier, secret })),
   ]);
 }

@@ -7,9 +7,10 @@ import { NETWORK_PATH } from '../geo/wire.ts';
 import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import type { Journal } from '../journal/journal.ts';
 import { journalRoutes } from '../journal/routes.ts';
-import { readNodeField } from '../journal/wire.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { Authentication } from '../trust/authentication.ts';
+import type { NodeIdentity } from '../trust/identity.ts';
 import type { AuditLog } from './audit.ts';
 import { ApiError } from './errors.ts';
 import type { Progress } from './progress.ts';
@@ -22,7 +23,9 @@ export interface NodeParts {
   readonly audit: AuditLog;
   readonly progress: Progress;
   readonly regions: Regions;
-  readonly secret: () => string;
+  readonly authentication: Authentication;
+  /** Names of the sites that a node with a certificate may purge: those of its region file. */
+  readonly sitesOf: (node: NodeIdentity) => ReadonlySet<string>;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -31,15 +34,15 @@ export interface NodeParts {
 const MAX_NOTED = 10;
 
 export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
-  const { journal, purges, audit, progress, regions, secret, signal, log } = parts;
+  const { journal, purges, audit, progress, regions, authentication, sitesOf, signal, log } = parts;
   server.get(NETWORK_PATH, async ({ raw }, reply) => {
-    readNodeField(raw.rawHeaders, secret());
+    authentication.permit(authentication.identify(raw.rawHeaders, raw.socket), 'read_network');
     if (!regions.follow(reply.raw)) throw new ApiError('rate_limited', { detail: 'Too many follow the network.' });
     reply.hijack();
   });
   const routes = journalRoutes({
     journal,
-    secret,
+    authentication,
     signal,
     followed(node) {
       const disconnected = progress.connected(node);
@@ -52,7 +55,11 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
     reporting: (node) => progress.reporting(node),
     reported: (report) => progress.report(report),
     // For an origin that names groups, or a visitor whom a site lets send PURGE.
-    async append(asked, node, address) {
+    async append(asked, caller, address) {
+      const { name: node, identity } = caller;
+      const sites = identity && sitesOf(identity);
+      const foreign = sites && asked.find(({ site }) => !sites.has(site));
+      if (foreign !== undefined) throw authentication.refuse(caller, 'peer_wrong_site', foreign.site);
       const who = `${node}: ${asked[0].who}`.slice(0, MAX_WHO_LENGTH);
       const selectors = asked.map(({ site, kind, selector }) => ({ site, kind, selector }));
       const { soft, why: reason } = asked[0];

@@ -17,6 +17,9 @@ import { monotonicNow, wallNow } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components } from '../lib/components.ts';
 import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { openNodeTrust } from '../telemetry/node-certificates.ts';
+import { byCertificate, bySecret } from '../trust/authentication.ts';
+import { nodeListening } from '../trust/listening.ts';
 import { AuditLog } from './audit.ts';
 import { AuditFile } from './audit-file.ts';
 import { auditSealing } from './audit-key.ts';
@@ -47,6 +50,7 @@ import { openStore } from './store/open-store.ts';
 import type { ControlStore } from './store/store.ts';
 import { StoreMonitor } from './store/store-monitor.ts';
 import { Tokens } from './tokens.ts';
+import { refusalOf, sitesOf } from './trust.ts';
 
 export type { ControlConfig } from './data-folder.ts';
 
@@ -64,6 +68,8 @@ export interface ControlNode {
   readonly name: string;
   /** HOST:PORT. */
   readonly address: string;
+  /** HOST:PORT for nodes, where they have certificates. */
+  readonly tier: string | undefined;
   /** Tells about these regions from now on. */
   reload(regions: readonly RegionConfig[]): void;
   /** Finishes what is under way, then stops. */
@@ -81,12 +87,13 @@ class ControlState implements Component<readonly RegionConfig[]> {
   readonly #file: string;
   regions!: readonly RegionConfig[];
   sites!: SiteDirectory;
-  secret: string;
+  /** The region that this node is of. */
+  own: RegionConfig;
   control: ControlConfig;
 
-  constructor({ file, tier_secret: secret }: RegionConfig, control: ControlConfig, regions: readonly RegionConfig[]) {
-    this.#file = file;
-    this.secret = secret;
+  constructor(region: RegionConfig, control: ControlConfig, regions: readonly RegionConfig[]) {
+    this.#file = region.file;
+    this.own = region;
     this.control = control;
     this.update(regions);
   }
@@ -95,7 +102,7 @@ class ControlState implements Component<readonly RegionConfig[]> {
     this.regions = regions;
     this.sites = siteDirectory(regions);
     const own = regions.find(({ file }) => file === this.#file);
-    this.secret = own?.tier_secret ?? this.secret;
+    this.own = own ?? this.own;
     this.control = own?.control ?? this.control;
   }
 }
@@ -120,6 +127,12 @@ export async function startControl({
     update: ({ auditFile }) => auditFile?.update(auditBounds(state.control)),
     close: (part) => part.close(),
   });
+  const trust = await components.start(
+    'trust',
+    () => openNodeTrust({ region, name: control.name, role: 'control', log }),
+    { update: (part) => part.update(state.own), close: (part) => part.close() },
+  );
+  const { certificates } = trust;
   const { journal } = stores;
   const audit = new AuditLog({ journal, node: control.name, file: stores.auditFile, now: wallNow, log });
   await components.start(
@@ -135,7 +148,7 @@ export async function startControl({
     { close: (stop) => stop() },
   );
   const probe = await components.start('probe', createProbe);
-  const dryRun = await components.start('dry runs', () => createDryRun(control.name));
+  const dryRun = await components.start('dry runs', () => createDryRun(control.name, certificates));
   const progress: Progress = await components.start(
     'progress',
     () =>
@@ -160,6 +173,7 @@ export async function startControl({
     auditFits: () => journal.auditFits,
     nodes: () => progress.nodes(),
   });
+  trust.watch(metrics.registry);
   const purges = new Purges({
     journal,
     appended: (last, { startedAt }) => progress.accepted(last, startedAt),
@@ -221,6 +235,9 @@ export async function startControl({
   // Nodes connect again when there is a process to connect to.
   const closing = await components.start('calls', () => new AbortController(), { drain: (part) => part.abort() });
   const server = createServer(log);
+  /** Server for nodes: with certificates they have one of their own. */
+  const nodeServer =
+    certificates && createServer(log, { listening: nodeListening(certificates), limits: () => state.own.limits });
   const hosts = (): readonly string[] => [
     state.control.listen,
     ...state.regions.flatMap(({ control_hosts: names, purges: { journal: urls } }) => [
@@ -230,38 +247,54 @@ export async function startControl({
   ];
   addOperatorRoutes(server, { nodes: () => nodes.current, journal, metrics, hosts });
   addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit), ...auditRoutes(audit)]);
-  addNodeRoutes(server, {
+  addNodeRoutes(nodeServer ?? server, {
     journal,
     purges,
     audit,
     progress,
     regions: regionsKnown,
-    secret: () => state.secret,
+    authentication:
+      certificates === undefined
+        ? bySecret(() => state.own.tier_secret)
+        : byCertificate(certificates, (identity) => refusalOf(state.regions, identity)),
+    sitesOf: (identity) => sitesOf(state.regions, identity),
     signal: closing.signal,
     log,
   });
   addCloudflare(server, api, log);
   addFastly(server, api, log);
-  const { listener } = await components.listen(
+  const { tier } = control;
+  const { listener, nodeListener } = await components.listen(
     {
-      listener: async () => {
-        try {
-          const url = await server.listen(splitAddress(control.listen));
-          return { address: url.slice('http://'.length), close: () => server.close() };
-        } catch (error) {
-          await server.close();
-          throw error;
-        }
-      },
+      listener: () => open(server, control.listen),
+      nodeListener: nodeServer && tier !== undefined ? () => open(nodeServer, tier) : undefined,
     },
-    { close: (part: { readonly address: string; close(): Promise<undefined> }) => part.close() },
+    { close: (part: Opened) => part.close() },
   );
   return {
     name: control.name,
     address: listener.address,
+    tier: nodeListener?.address,
     reload: (next) => components.update(next),
     close: () => components.close(),
   };
+}
+
+interface Opened {
+  /** HOST:PORT. */
+  readonly address: string;
+  close(): Promise<undefined>;
+}
+
+/** @throws What `listen` fails with; the server is closed then. */
+async function open(server: FastifyInstance, address: string): Promise<Opened> {
+  try {
+    const url = await server.listen(splitAddress(address));
+    return { address: url.slice(url.indexOf('://') + '://'.length), close: () => server.close() };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 interface Stores extends ControlStore {

@@ -2,8 +2,18 @@
  * HTTP server of the control node: authentication, body limits, error documents.
  * @module
  */
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { createServer as createSecureServer } from 'node:https';
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerFactory,
+} from 'fastify';
+import type { LimitsConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
+import { refuse } from '../http/listener/refuse.ts';
+import type { SecureListening } from '../http/listener/tls.ts';
 import { JournalError } from '../journal/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { ApiError, type ApiErrorCode, problemDocument } from './errors.ts';
@@ -22,8 +32,10 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** Maximum length of a path parameter: a surrogate key, or a URL. */
 const MAX_PARAM_LENGTH = 16_384;
 
-export function createServer(log: Logger): FastifyInstance {
+/** @param secure - With TLS and certificates on both sides; absent: without. */
+export function createServer(log: Logger, secure?: SecureServing): FastifyInstance {
   const server = fastify({
+    ...(secure && { serverFactory: serverFactory(secure) }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -39,6 +51,26 @@ export function createServer(log: Logger): FastifyInstance {
   });
   server.setErrorHandler((error, request, reply) => sendProblem(reply, reported(error, request, log)));
   return server;
+}
+
+/** TLS of a server, and the bounds of its handshakes. */
+export interface SecureServing {
+  readonly listening: SecureListening;
+  readonly limits: () => LimitsConfig;
+}
+
+/** @returns What Fastify makes its server with. */
+function serverFactory({ listening, limits }: SecureServing): FastifyServerFactory {
+  return (handler) => {
+    const server = createSecureServer(listening.serverOptions(limits()), handler);
+    const connections = listening.attach(server, {
+      limits,
+      onPlainHttp: (socket) => refuse(socket, new HttpError('plain_http')),
+      reject: (socket, error) => refuse(socket, error),
+    });
+    server.prependListener('secureConnection', (socket) => void connections.take(socket));
+    return server;
+  };
 }
 
 /** @returns Error for the caller; details of internal errors go to the log only. */

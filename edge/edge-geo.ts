@@ -11,20 +11,23 @@ import { type OpenedSteering, openSteering } from '../geo/open-steering.ts';
 import type { Decision } from '../geo/steering.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { siteGeo } from './site-geo.ts';
 
 export class EdgeGeo {
   readonly #node: string;
   readonly #log: Logger;
+  readonly #certificates: NodeCertificates | undefined;
   #locator: Locator | undefined;
   /** Databases that the locator has open. */
   #opened = '';
   #steering: OpenedSteering | undefined;
 
-  /** @param node - Name of the edge. */
-  constructor(node: string, log: Logger) {
+  /** @param node - Name of the edge. @param certificates - Of the edge. */
+  constructor(node: string, log: Logger, certificates?: NodeCertificates | undefined) {
     this.#node = node;
     this.#log = log;
+    this.#certificates = certificates;
   }
 
   /** Returns whether everything that the region's sites need is open. */
@@ -39,7 +42,14 @@ export class EdgeGeo {
     const before = this.#locator;
     if (steers(region)) {
       // The control node tells of the other regions.
-      this.#steering = await openSteering({ region, regions: [region], node: this.#node, log: this.#log });
+      const certificates = this.#certificates;
+      this.#steering = await openSteering({
+        region,
+        regions: [region],
+        node: this.#node,
+        log: this.#log,
+        certificates,
+      });
       this.#locator = undefined;
     } else {
       const { file, geo } = region;

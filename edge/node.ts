@@ -17,12 +17,16 @@ import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
+import { openNodeTrust } from '../telemetry/node-certificates.ts';
 import { nodeControl } from '../tier/control.ts';
+import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore, type NodeCoreOptions, type SharedByThreads } from '../tier/node-core.ts';
 import { openNodeDisk } from '../tier/node-disk.ts';
+import { tierTrust } from '../tier/trust.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
+import type { CertificateTexts } from '../trust/certificate-files.ts';
 import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
 import { HotKeys } from './hot.ts';
@@ -58,6 +62,8 @@ export interface WorkerOptions extends SharedTls {
   readonly shared: SharedByThreads;
   /** Disk of all workers, which the main thread has. */
   readonly disk: DiskStore | undefined;
+  /** Contents of the files of the node's certificates, as the main thread has read them. */
+  readonly nodeTexts?: CertificateTexts | undefined;
   /** Keeps its ledger up to date. */
   readonly follow: NonNullable<NodeCoreOptions['follow']>;
 }
@@ -100,11 +106,10 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   const parts = await startParts(components, options);
   const { config, core, geo, prepared, tls } = parts;
   const reusePort = worker !== undefined;
-  const secret = (): string => config.value.tier_secret;
   // First, so that it is closed last. A worker's is that of the whole edge, in the main thread.
   const hosts = (): readonly string[] => config.value.control_hosts;
   const { control } = await components.listen(
-    { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { secret, hosts }) },
+    { control: edge.control === undefined || worker ? undefined : nodeControl(core, edge.control, { hosts }) },
     CONTROL_LIFETIME,
   );
   const { visitors, encrypted, tier } = await components.listen(
@@ -113,7 +118,14 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
       encrypted:
         tls && ((started) => listen(started, visitorListener(parts, edge.listen_tls ?? '', reusePort, tls.listening))),
       tier: (started) =>
-        listenForNodes(started, { core, secret, routing: routingOf(parts, options), address: edge.tier, reusePort }),
+        listenForNodes(started, {
+          core,
+          ...tierTrust(core, () => config.value),
+          matches: (records) => countMatches(core, records),
+          routing: routingOf(parts, options),
+          address: edge.tier,
+          reusePort,
+        }),
     },
     LISTENER_LIFETIME,
   );
@@ -138,7 +150,10 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
     get answeredPrepared() {
       return prepared.answered;
     },
-    setTicketKeys: (keys) => tls?.tickets.set(keys),
+    setTicketKeys: (keys) => {
+      tls?.tickets.set(keys);
+      core.certificates?.setTicketKeys(keys);
+    },
     reload: (next) => {
       newest = next;
       if (geo.isReady(next)) components.update(next);
@@ -179,11 +194,17 @@ async function startParts(
   }
   const config = await components.start('config', () => new CurrentConfig(region));
   const accessLog = await components.start('access log', () => new EdgeAccessLog(region, log));
+  const trust = await components.start(
+    'trust',
+    () => openNodeTrust({ region, name, role: 'edge', log, known: worker?.nodeTexts, ticketKeys: worker?.ticketKeys }),
+    { update: (part, next) => part.update(next), close: (part) => part.close() },
+  );
   const core = await components.start(
     'core',
     () =>
       new NodeCore({
         name,
+        trust,
         member: worker?.name,
         follow: worker?.follow,
         role: 'edge',
@@ -210,11 +231,11 @@ async function startParts(
     });
     core.useOwnDisk(opened.disk);
   }
-  const peers = await components.start('peers', () => new Peers(name, region));
+  const peers = await components.start('peers', () => new Peers(name, region, core.certificates));
   reportHealth(core, peers.targets);
   if (origin !== undefined) reportHealth(core, origin.targets);
   const geo = await components.start('geo', async () => {
-    const opened = new EdgeGeo(name, log);
+    const opened = new EdgeGeo(name, log, core.certificates);
     await opened.open(region);
     return opened;
   });

@@ -7,6 +7,8 @@ import type { Fetch } from '../http/message.ts';
 import { NodeClient } from '../tier/client.ts';
 import { Ring } from '../tier/ring.ts';
 import { Targets } from '../tier/targets.ts';
+import { peerTls } from '../trust/connector.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 
 /** The origin, asked by the edge itself when no shield answers; wired in by the command. */
 export interface OriginAccess {
@@ -49,6 +51,7 @@ export interface KeyOwner {
 /** The edges of a region and the shields it uses, as one of the edges sees them. */
 export class Peers {
   readonly #self: string;
+  readonly #certificates: NodeCertificates | undefined;
   #ring!: Ring;
   #shieldRings!: ReadonlyMap<string, Ring>;
   #peers: ReadonlyMap<string, Peer> = new Map();
@@ -59,8 +62,10 @@ export class Peers {
   /** Grows whenever keys may have other owners. */
   version = 0;
 
-  constructor(self: string, region: RegionConfig) {
+  /** @param certificates - Of this node; absent: nodes know each other by their secret. */
+  constructor(self: string, region: RegionConfig, certificates?: NodeCertificates | undefined) {
     this.#self = self;
+    this.#certificates = certificates;
     this.update(region);
   }
 
@@ -78,19 +83,25 @@ export class Peers {
     const { heartbeat_interval: heartbeatMs, heartbeat_timeout: timeoutMs } = region.limits;
     const others = region.edges.filter(({ name }) => name !== this.#self);
     const nodes = [
-      ...others.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.edge })),
-      ...region.reachableShields.map(({ name, tier }) => ({ name, tier, patienceMs: EXTRA_TIMEOUT_MS.shield })),
+      ...others.map(({ name, tier }) => ({ name, tier, role: 'edge', patienceMs: EXTRA_TIMEOUT_MS.edge }) as const),
+      ...region.reachableShields.map(
+        ({ name, tier }) => ({ name, tier, role: 'shield', patienceMs: EXTRA_TIMEOUT_MS.shield }) as const,
+      ),
     ];
+    const certificates = this.#certificates;
+    const secret = certificates === undefined ? region.tier_secret : undefined;
     const intervalMs = Math.max(heartbeatMs, (nodes.length * 1_000) / MAX_HEARTBEATS_A_SECOND);
     const heartbeat = { from: this.#self, intervalMs, timeoutMs };
     const before = this.#peers;
     this.#peers = new Map(
-      nodes.map(({ name, tier, patienceMs }): [string, Peer] => {
+      nodes.map(({ name, tier, role, patienceMs }): [string, Peer] => {
         const times = { firstByteTimeoutMs: slowest + patienceMs, idleTimeoutMs: idle + patienceMs };
-        const options = { name, tier, secret: region.tier_secret, ...times, maxConnections, maxWaiting, heartbeat };
-        const config = JSON.stringify(options);
+        const options = { name, tier, secret, ...times, maxConnections, maxWaiting, heartbeat };
+        const config = JSON.stringify([options, role]);
         const known = before.get(name);
-        return [name, known?.config === config ? known : { client: new NodeClient(options, this.targets), config }];
+        if (known?.config === config) return [name, known];
+        const peer = certificates && peerTls(certificates, { role, name });
+        return [name, { client: new NodeClient({ ...options, peer }, this.targets), config }];
       }),
     );
     for (const [name, { client }] of before) {

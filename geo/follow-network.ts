@@ -12,6 +12,8 @@ import { Pool } from 'undici';
 import { formatTierField, TIER_FIELD } from '../http/fields/tier-field.ts';
 import { jsonLines } from '../journal/lines.ts';
 import { LONG_AGO, type MonotonicMs } from '../lib/clock.ts';
+import { connectionsTo } from '../trust/connector.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { MAX_NETWORK_BYTES, type Network, type NetworkRegion, readNetwork } from './network.ts';
 import { RegionHealth } from './region-health.ts';
 import { takesConnections } from './takes-connections.ts';
@@ -22,6 +24,8 @@ export interface FollowNetworkOptions {
   readonly urls: readonly string[];
   /** The network's secret. */
   readonly secret: string;
+  /** Certificates of this node: needed for `https`, where the secret is not sent. */
+  readonly certificates?: NodeCertificates | undefined;
   /** Name of this node. */
   readonly node: string;
   /** Network state until the control node sends a newer one. */
@@ -52,6 +56,7 @@ const PROBE_TIMEOUT_MS = 800;
 export function followNetwork({
   urls,
   secret,
+  certificates,
   node,
   initial,
   now,
@@ -78,9 +83,10 @@ export function followNetwork({
     const ending = new AbortController();
     const signal = AbortSignal.any([closing.signal, ending.signal]);
     const silence = setTimeout(() => ending.abort(new Error('it is silent')), NETWORK_SILENCE_MS);
-    const pool = new Pool(target, { connections: 1, bodyTimeout: 0, connect: { timeout: NETWORK_SILENCE_MS } });
+    const { connect, isEncrypted } = connectionsTo(target, { role: 'control' }, certificates, NETWORK_SILENCE_MS);
+    const pool = new Pool(target, { connections: 1, bodyTimeout: 0, connect });
     try {
-      const headers = { [TIER_FIELD]: formatTierField({ secret, from: node }) };
+      const headers = { [TIER_FIELD]: formatTierField({ secret: isEncrypted ? undefined : secret, from: node }) };
       const { statusCode, body } = await pool.request({ method: 'GET', path: NETWORK_PATH, headers, signal });
       body.on('error', () => undefined); // the reader gets it
       if (statusCode !== 200) throw new Error(`status ${statusCode}`);

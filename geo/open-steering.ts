@@ -6,6 +6,7 @@ import { controlUrls } from '../config/control-urls.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { followNetwork } from './follow-network.ts';
 import type { Locator } from './locator.ts';
 import { type Network, networkOf } from './network.ts';
@@ -21,6 +22,8 @@ export interface OpenSteeringOptions {
   /** Name of the node. */
   readonly node: string;
   readonly log: Logger;
+  /** Certificates of the node, where nodes know each other by them. */
+  readonly certificates?: NodeCertificates | undefined;
 }
 
 export interface OpenedSteering extends Steering {
@@ -33,7 +36,13 @@ export interface OpenedSteering extends Steering {
 }
 
 /** @throws {ConfigError} when a database cannot be used. */
-export async function openSteering({ region, regions, node, log }: OpenSteeringOptions): Promise<OpenedSteering> {
+export async function openSteering({
+  region,
+  regions,
+  node,
+  log,
+  certificates,
+}: OpenSteeringOptions): Promise<OpenedSteering> {
   const locator = await openRegionLocator(region, log);
   const follow = (from: RegionConfig, initial: Network) => {
     const { tier_secret: secret } = from;
@@ -43,7 +52,10 @@ export async function openSteering({ region, regions, node, log }: OpenSteeringO
       if (isReached) log.info({ control }, 'region states are received from the control node');
       else log.warn({ control, detail: reason }, 'control node unreachable: this node probes the regions itself');
     };
-    return { key: keyOf(from), network: followNetwork({ urls, secret, node, initial, now: monotonicNow, reached }) };
+    return {
+      key: keyOf(from),
+      network: followNetwork({ urls, secret, node, certificates, initial, now: monotonicNow, reached }),
+    };
   };
   let followed = follow(region, networkOf(regions));
   let closingOthers = Promise.resolve();

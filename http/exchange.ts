@@ -25,6 +25,8 @@ export interface ServerRequest {
   /** Address of the other end; `undefined` once the connection has gone. */
   readonly remoteAddress: string | undefined;
   readonly isTls: boolean;
+  /** Connection that it came on, as a key of what is known of its other end (trust/node-certificates.ts). */
+  readonly connection: object;
   /** Address and port that the connection was made to, in the form of a Host field. */
   readonly localAuthority: string | undefined;
 }

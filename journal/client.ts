@@ -7,6 +7,8 @@ import { json } from 'node:stream/consumers';
 import { type Dispatcher, Pool } from 'undici';
 import { HttpError } from '../http/errors.ts';
 import { TIER_FIELD } from '../http/fields/tier-field.ts';
+import { connectionsTo } from '../trust/connector.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { isIdentity, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { Purge } from './journal.ts';
@@ -26,6 +28,8 @@ export interface JournalClientOptions {
   readonly url: string;
   /** The network's secret. */
   readonly secret: string;
+  /** Certificates of this node: needed for `https`, where the secret is not sent. */
+  readonly certificates?: NodeCertificates | undefined;
   /** Name of this node. */
   readonly node: string;
 }
@@ -57,14 +61,16 @@ export interface JournalClient {
 }
 
 const TIMEOUT_MS = 5_000;
-const TIMEOUTS = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS, connect: { timeout: TIMEOUT_MS } };
+const TIMEOUTS = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
 
 /** Purges of one call; the longest tags of as many are 2 MB. */
 const PURGES_AT_ONCE = 1_000;
 
-export function journalClient({ url, secret, node }: JournalClientOptions): JournalClient {
-  const calls = new Pool(url, TIMEOUTS);
-  const field = { [TIER_FIELD]: formatNodeField(node, secret) };
+export function journalClient({ url, secret, node, certificates }: JournalClientOptions): JournalClient {
+  const { connect, isEncrypted } = connectionsTo(url, { role: 'control' }, certificates, TIMEOUT_MS);
+  const options = { ...TIMEOUTS, connect };
+  const calls = new Pool(url, options);
+  const field = { [TIER_FIELD]: formatNodeField(node, isEncrypted ? undefined : secret) };
 
   async function append(purges: readonly Purge[]): Promise<JournalPosition> {
     try {
@@ -82,7 +88,7 @@ export function journalClient({ url, secret, node }: JournalClientOptions): Jour
   return {
     async *messages(after, signal) {
       // A pool for each connection, so that giving it up leaves nothing open. The follower is less patient with bodies.
-      const pool = new Pool(url, { ...TIMEOUTS, connections: 1, bodyTimeout: 0 });
+      const pool = new Pool(url, { ...options, connections: 1, bodyTimeout: 0 });
       try {
         const body = await open(pool, { path: journalTarget(after), headers: field, signal });
         yield* jsonLines(body, MAX_LINE_BYTES) as AsyncGenerator<JournalMessage>;

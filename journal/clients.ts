@@ -7,6 +7,7 @@
  */
 import type { Readable } from 'node:stream';
 import { HttpError } from '../http/errors.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { type JournalClient, journalClient } from './client.ts';
 import type { Purge } from './journal.ts';
 import type { Connect, JournalPosition } from './message.ts';
@@ -16,6 +17,8 @@ export interface JournalClientsOptions {
   readonly urls: readonly string[];
   /** The network's secret. */
   readonly secret: string;
+  /** Certificates of this node: needed for `https`, where the secret is not sent. */
+  readonly certificates?: NodeCertificates | undefined;
   /** Name of this node. */
   readonly node: string;
 }
@@ -37,8 +40,8 @@ export interface JournalClients {
   close(): Promise<void>;
 }
 
-export function journalClients({ urls, secret, node }: JournalClientsOptions): JournalClients {
-  const clients = urls.map((url) => journalClient({ url, secret, node }));
+export function journalClients({ urls, ...options }: JournalClientsOptions): JournalClients {
+  const clients = urls.map((url) => journalClient({ url, ...options }));
   let connections = 0;
   const at = (index: number): JournalClient => clients[index % clients.length] as JournalClient;
   /** Place of the control node that is followed. */

@@ -6,24 +6,17 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HttpError } from '../http/errors.ts';
+import type { Authentication, Caller } from '../trust/authentication.ts';
+import type { Permission } from '../trust/permissions.ts';
 import { JournalError } from './errors.ts';
 import type { Journal, Purge } from './journal.ts';
 import { readReports } from './reports.ts';
 import { streamJournal } from './stream.ts';
-import {
-  APPLIED_PATH,
-  type AppliedReport,
-  appendedAnswer,
-  JOURNAL_PATH,
-  PURGES_PATH,
-  readNodeField,
-  readPurges,
-} from './wire.ts';
+import { APPLIED_PATH, type AppliedReport, appendedAnswer, JOURNAL_PATH, PURGES_PATH, readPurges } from './wire.ts';
 
 export interface JournalRoutesOptions {
   readonly journal: Journal;
-  /** The network's secret, as it is now. */
-  readonly secret: () => string;
+  readonly authentication: Authentication;
   /** Ends what is in flight. */
   readonly signal: AbortSignal;
   /** Called when a node begins to follow. @returns A function that is called when it ends. */
@@ -36,8 +29,8 @@ export interface JournalRoutesOptions {
   readonly reporting?: (node: string) => (isWhole: boolean) => void;
   /** Called with each report of progress. */
   readonly reported: (report: AppliedReport) => void;
-  /** Appends what a node sends. @param node - Its name. @param address - Its address. */
-  readonly append: (purges: Appended, node: string, address: string) => Promise<{ first: number; last: number }>;
+  /** Appends what a node sends. @param address - Its address. @throws {HttpError} for what it may not purge. */
+  readonly append: (purges: Appended, caller: Caller, address: string) => Promise<{ first: number; last: number }>;
   /** Called with the reason when a node is cut off. */
   readonly cutOff?: (node: string, error: Error) => void;
 }
@@ -62,16 +55,20 @@ export interface JournalRoute {
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
-  const { journal, secret, signal, followed, reporting, reported, append, cutOff } = options;
+  const { journal, authentication, signal, followed, reporting, reported, append, cutOff } = options;
+  const callerOf = ({ rawHeaders, socket }: IncomingMessage, permission: Permission): Caller => {
+    const caller = authentication.identify(rawHeaders, socket);
+    authentication.permit(caller, permission);
+    return caller;
+  };
   return [
     {
       method: 'GET',
       path: JOURNAL_PATH,
       async answer(request, response) {
-        const node = readNodeField(request.rawHeaders, secret());
+        const { name: node } = callerOf(request, 'read_journal');
         const ended = followed(node);
         await streamJournal(journal, request, response, {
-          secret: secret(),
           signal,
           problem: (error) => cutOff?.(node, error),
         });
@@ -82,11 +79,11 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       method: 'POST',
       path: APPLIED_PATH,
       async answer(request, response) {
-        const node = readNodeField(request.rawHeaders, secret());
-        const ended = reporting?.(node);
+        const caller = callerOf(request, 'report_progress');
+        const ended = reporting?.(caller.name);
         let isWhole = false;
         try {
-          isWhole = await readReports(request, reported, signal);
+          isWhole = await readReports(request, (report) => reported(ownReport(report, caller)), signal);
         } finally {
           ended?.(isWhole);
         }
@@ -97,14 +94,20 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       method: 'POST',
       path: PURGES_PATH,
       async answer(request, response) {
-        const node = readNodeField(request.rawHeaders, secret());
+        const caller = callerOf(request, 'append_purges');
         const purges = readPurges(await readJson(request));
-        const appended = await append(purges, node, request.socket.remoteAddress ?? '');
+        const appended = await append(purges, caller, request.socket.remoteAddress ?? '');
         const answer = JSON.stringify(appendedAnswer(journal.state(), appended));
         response.writeHead(200, { 'Content-Type': 'application/json' }).end(answer);
       },
     },
   ];
+}
+
+/** @throws {JournalError} `journal_bad_message` when a node with a certificate speaks for another one. */
+function ownReport(report: AppliedReport, { identity }: Caller): AppliedReport {
+  if (identity === undefined || report.node === identity.name) return report;
+  throw new JournalError('journal_bad_message', 'node');
 }
 
 /** @throws {HttpError} `body_too_large`; {JournalError} `journal_bad_message` if it is not JSON. */

@@ -11,11 +11,9 @@ import { JournalError, JournalGapError } from './errors.ts';
 import type { Journal, JournalRecord, JournalState } from './journal.ts';
 import { HEARTBEAT_INTERVAL_MS, type JournalMessage, type JournalPosition, startAfter } from './message.ts';
 import { identityOf } from './terms.ts';
-import { JOURNAL_CONTENT_TYPE, MAX_LINE_BYTES, readJournalTarget, readNodeField } from './wire.ts';
+import { JOURNAL_CONTENT_TYPE, MAX_LINE_BYTES, readJournalTarget } from './wire.ts';
 
 export interface StreamOptions {
-  /** The network's secret. */
-  readonly secret: string;
   /** Ends the stream; the follower comes back. */
   readonly signal?: AbortSignal;
   readonly heartbeatIntervalMs?: number;
@@ -37,7 +35,8 @@ const FULL_LINE_LENGTH = MAX_LINE_BYTES / 4;
 
 /**
  * Answers `GET /v1/journal`. The response is taken over: a Fastify handler
- * calls `reply.hijack()` and passes `request.raw` and `reply.raw`.
+ * calls `reply.hijack()` and passes `request.raw` and `reply.raw`. That the
+ * requester may read it was decided before.
  *
  * @returns when the stream has ended; never rejects.
  */
@@ -49,7 +48,6 @@ export async function streamJournal(
 ): Promise<void> {
   response.on('error', () => response.destroy()); // and 'close', which follows, ends the stream
   try {
-    readNodeField(request.rawHeaders, options.secret);
     const after = readJournalTarget(request.url ?? '');
     await stream(journal, response, after, options);
   } catch (error) {

@@ -17,11 +17,12 @@
  * Both carry the field by which nodes know each other (http/fields/tier-field.ts):
  *
  *     Seawall-Tier: secret="…", from="eu-1"
+ *
+ * The secret is left out where both sides have shown certificates.
  * @module
  */
 
-import type { RawHeaders } from '../http/fields/headers.ts';
-import { formatTierField, readSecretTierField } from '../http/fields/tier-field.ts';
+import { formatTierField } from '../http/fields/tier-field.ts';
 import { checkPurge, fields, isIdentity, isNumber } from './check.ts';
 import { JournalError } from './errors.ts';
 import type { JournalState, Purge } from './journal.ts';
@@ -68,16 +69,9 @@ export interface AppliedReport {
   readonly seq: number;
 }
 
-export function formatNodeField(node: string, secret: string): string {
+/** @param secret - Absent where the connection says who calls. */
+export function formatNodeField(node: string, secret: string | undefined): string {
   return formatTierField({ secret, from: node });
-}
-
-/**
- * @returns The name of the node that calls.
- * @throws {HttpError} `unauthorised_tier` unless it knows the network's secret.
- */
-export function readNodeField(headers: RawHeaders, secret: string): string {
-  return String(readSecretTierField(headers, secret).get('from') ?? '');
 }
 
 export function journalTarget({ identity, seq }: JournalPosition): string {

@@ -9,11 +9,14 @@ import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
+import { openNodeTrust } from '../telemetry/node-certificates.ts';
 import { nodeControl } from '../tier/control.ts';
+import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
 import { openNodeDisk } from '../tier/node-disk.ts';
+import { tierTrust } from '../tier/trust.ts';
 import { OriginPools } from './origin-pool.ts';
 
 export interface ShieldOptions {
@@ -48,9 +51,13 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     update: (part, { sites }) => part.update(sites),
     close: (part) => part.close(),
   });
+  const trust = await components.start('trust', () => openNodeTrust({ region, name, role: 'shield', log }), {
+    update: (part, next) => part.update(next),
+    close: (part) => part.close(),
+  });
   const core = await components.start(
     'core',
-    () => new NodeCore({ name, role: 'shield', memoryBytes: memoryOf(region, shield), region, log, now }),
+    () => new NodeCore({ name, role: 'shield', memoryBytes: memoryOf(region, shield), region, log, now, trust }),
     {
       update: (part, next) => part.update({ region: next, memoryBytes: memoryOf(next, shield) }),
       drain: (part) => part.drain(),
@@ -66,7 +73,6 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     });
     core.useOwnDisk(opened.disk);
   }
-  const secret = (): string => config.value.tier_secret;
   const hosts = (): readonly string[] => config.value.control_hosts;
   const routing: RoutingFor = (_call, { site }, _key, trace) => {
     const fetch = origins.fetchFor(site);
@@ -77,11 +83,20 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     return { fetch: trace === undefined ? fetch : traced, asksPeer: false, shouldStore: () => true };
   };
   const { control } = await components.listen(
-    { control: shield.control === undefined ? undefined : nodeControl(core, shield.control, { secret, hosts }) },
+    { control: shield.control === undefined ? undefined : nodeControl(core, shield.control, { hosts }) },
     CONTROL_LIFETIME,
   );
   const { tier } = await components.listen(
-    { tier: (started) => listenForNodes(started, { core, address: shield.tier, secret, routing }) },
+    {
+      tier: (started) =>
+        listenForNodes(started, {
+          core,
+          address: shield.tier,
+          routing,
+          ...tierTrust(core, () => config.value),
+          matches: (records) => countMatches(core, records),
+        }),
+    },
     LISTENER_LIFETIME,
   );
   return {

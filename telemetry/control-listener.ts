@@ -4,7 +4,7 @@
  */
 import type { Registry } from 'prom-client';
 import type { LimitsConfig } from '../config/schema.ts';
-import { answerWhole, type ServerExchange } from '../http/exchange.ts';
+import { answerWhole } from '../http/exchange.ts';
 import { firstLine } from '../http/fields/headers.ts';
 import { LISTENER_LIFETIME, type Listener, listen } from '../http/listener/listener.ts';
 import type { Started } from '../lib/components.ts';
@@ -19,8 +19,6 @@ export interface ControlListenerOptions {
   readonly hosts: () => readonly string[];
   /** Health in `/healthz`, beside the node's name; healthy by default. */
   readonly health?: () => Health;
-  /** Further POST handlers, by path. */
-  readonly posts?: Readonly<Record<string, (exchange: ServerExchange) => void>>;
 }
 
 export interface Health {
@@ -46,7 +44,7 @@ const HEALTHY: Health = { isServing: true, details: {} };
 /** Serves `/metrics` (Prometheus text) and `/healthz`. */
 export async function listenForControl(
   started: Started,
-  { address, limits, registry, node, hosts, health = () => HEALTHY, posts = {} }: ControlListenerOptions,
+  { address, limits, registry, node, hosts, health = () => HEALTHY }: ControlListenerOptions,
 ): Promise<ControlListener> {
   let isDraining = false;
   const listener = await listen(started, {
@@ -55,11 +53,6 @@ export async function listenForControl(
     onRequest: (exchange) => {
       const { method, target, headers } = exchange;
       const path = target.split('?')[0] as string;
-      const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
-      if (method === 'POST' && post !== undefined) {
-        post(exchange);
-        return;
-      }
       const host = firstLine(headers, 'host');
       if (!isControlHost(host, [address, ...hosts()])) {
         answerWhole(exchange, 421, ['Content-Type', 'text/plain'], `${controlHostFix(host ?? '')}\n`);

@@ -180,6 +180,25 @@ export const METRICS = {
     watch:
       '`too_many_connections` or `http2_*` rise: one visitor, or an attack. `tls_*`: a certificate is missing or wrong.',
   },
+  seawall_node_refusals_total: {
+    type: 'counter',
+    roles: ['edge', 'shield', 'control', 'dns'],
+    labels: {
+      reason: 'a [reason](errors.md#refused-nodes)',
+      direction: '`incoming`: the other side has connected to this node; `outgoing`: this node to it',
+    },
+    help: 'Connections and calls of other nodes that were refused for their certificate.',
+    watch:
+      'Any rate that stays above zero: the log names the other side. [Trust](trust.md) says what each reason means.',
+  },
+  seawall_node_certificate_expiry_timestamp_seconds: {
+    type: 'gauge',
+    roles: ['edge', 'shield', 'control', 'dns'],
+    labels: {},
+    help: 'Time of the wall clock at which the certificate of the node itself expires, in seconds since 1970.',
+    watch: 'Less than two weeks from now: renew it, the other nodes refuse one that has expired.',
+    ofWorkers: 'min',
+  },
   seawall_cache_bytes: {
     type: 'gauge',
     roles: NODES,

@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'origin-shield': ['tier', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
   tier: ['journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
   geo: ['journal', 'trust', 'telemetry', 'http', 'config', 'lib'],
-  telemetry: ['cache', 'http', 'config', 'lib'],
+  telemetry: ['trust', 'cache', 'http', 'config', 'lib'],
   cache: ['journal', 'http', 'config', 'lib'],
   journal: ['trust', 'http', 'config', 'lib'],
   trust: ['http', 'config', 'lib'],

@@ -7,6 +7,7 @@ import { type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest, Version } from '../http/message.ts';
 import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream/client.ts';
 import type { UpstreamError } from '../http/upstream/errors.ts';
+import type { PeerTls } from '../http/upstream/pool.ts';
 import type { Target } from './failover.ts';
 import type { Probe } from './prober.ts';
 import {
@@ -35,7 +36,9 @@ export interface NodeClientOptions {
   readonly name: string;
   /** HOST:PORT of its tier listener. */
   readonly tier: string;
-  readonly secret: string;
+  /** Sent with each call; absent where the connection has certificates. */
+  readonly secret: string | undefined;
+  readonly peer?: PeerTls | undefined;
   /** Time limit for the head: longer than that of the node for the origin itself. */
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -56,7 +59,7 @@ export class NodeClient {
   readonly health: TargetHealth;
   readonly #targets: Targets;
   readonly #client: UpstreamClient;
-  readonly #secret: string;
+  readonly #secret: string | undefined;
 
   /** @param targets - Those that it belongs to, until it is closed. */
   constructor(options: NodeClientOptions, targets: Targets) {

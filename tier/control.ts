@@ -4,11 +4,9 @@
  */
 import type { Started } from '../lib/components.ts';
 import { type ControlListener, listenForControl } from '../telemetry/control-listener.ts';
-import { answerMatches, countMatches } from './dry-run.ts';
 import type { NodeCore } from './node-core.ts';
 
 export interface NodeControlOptions {
-  readonly secret: () => string;
   readonly hosts: () => readonly string[];
 }
 
@@ -16,7 +14,7 @@ export interface NodeControlOptions {
 export function nodeControl(
   core: NodeCore,
   address: string,
-  { secret, hosts }: NodeControlOptions,
+  { hosts }: NodeControlOptions,
 ): (started: Started) => Promise<ControlListener> {
   return (started) =>
     listenForControl(started, {
@@ -26,6 +24,5 @@ export function nodeControl(
       node: core.name,
       hosts,
       health: () => ({ isServing: true, details: core.diskHealth === undefined ? {} : { disk: core.diskHealth } }),
-      posts: { '/v1/matches': answerMatches((records) => countMatches(core, records), secret) },
     });
 }

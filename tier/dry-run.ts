@@ -8,7 +8,6 @@ import { Ledger, NOTHING_KNOWN, type Purgeable, type PurgeRecord } from '../cach
 import { requestBody } from '../http/body/arriving-body.ts';
 import { HttpError } from '../http/errors.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
-import { readSecretTierField } from '../http/fields/tier-field.ts';
 import type { NodeCore } from './node-core.ts';
 
 const MAX_BODY_BYTES = 4 * 2 ** 20;
@@ -28,15 +27,9 @@ const bodySchema = z.strictObject({
 /** Returns the number of matching responses, in all threads of the node. */
 export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise<number>;
 
-/** @returns The answer to `POST /v1/matches`: `{"matches":N}`. */
-export function answerMatches(count: CountMatches, secret: () => string) {
-  return (exchange: ServerExchange): void => void answer(count, secret(), exchange);
-}
-
-/** Never rejects. */
-async function answer(count: CountMatches, secret: string, exchange: ServerExchange): Promise<void> {
+/** Answers a POST with `{"matches":N}`. Never rejects. */
+export async function answerMatches(count: CountMatches, exchange: ServerExchange): Promise<void> {
   try {
-    readSecretTierField(exchange.headers, secret);
     const body = requestBody(exchange, MAX_BODY_BYTES);
     const parsed = bodySchema.safeParse(body === undefined ? undefined : await json(body));
     if (!parsed.success) throw new HttpError('bad_request', parsed.error.message);

@@ -10,6 +10,7 @@ import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { rulePath } from '../config/rule-path.ts';
 import type { LimitsConfig } from '../config/schema.ts';
 import { requestBody } from '../http/body/arriving-body.ts';
+import { HttpError } from '../http/errors.ts';
 import { checkHead, type ServerExchange, type ServerRequest } from '../http/exchange.ts';
 import { removeHopByHop } from '../http/fields/forwarding.ts';
 import { HOP_BY_HOP } from '../http/fields/forwarding-fields.ts';
@@ -17,10 +18,13 @@ import type { RawHeaders } from '../http/fields/headers.ts';
 import { Recogniser } from '../http/http1/recogniser.ts';
 import { Http1Server } from '../http/http1/server.ts';
 import { type Listener, listen } from '../http/listener/listener.ts';
+import type { SecureListening } from '../http/listener/tls.ts';
 import { parseRequestTarget } from '../http/request-target.ts';
 import type { Started } from '../lib/components.ts';
 import type { RequestTrace } from '../lib/trace.ts';
+import type { Authentication } from '../trust/authentication.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
+import { answerMatches, type CountMatches } from './dry-run.ts';
 import type { Finishing, NodeCore, ServedSite } from './node-core.ts';
 import {
   cacheReply,
@@ -46,7 +50,11 @@ import { answerUpgrade, type UpgradeCall } from './upgrade.ts';
 export interface TierListenerOptions {
   readonly core: NodeCore;
   readonly address: string;
-  readonly secret: () => string;
+  readonly authentication: Authentication;
+  /** With certificates on both sides; absent: without TLS. */
+  readonly secure?: SecureListening | undefined;
+  /** Counts stored responses for dry runs. */
+  readonly matches: CountMatches;
   readonly routing: RoutingFor;
   /** True if other threads listen on the address as well. */
   readonly reusePort?: boolean;
@@ -69,10 +77,11 @@ export async function listenForNodes(started: Started, given: TierListenerOption
     onRequest: (exchange) => answer(options, exchange),
   });
   const readUpgrade = (
-    { method, target: text, headers }: ServerRequest,
+    { method, target: text, headers, connection }: ServerRequest,
     trace: RequestTrace | undefined,
   ): UpgradeCall => {
-    const call = readTierCall(headers, options.secret());
+    const call = readTierCall(headers, connection, options.authentication);
+    if (call.ask === 'matches') throw new HttpError('bad_request');
     const target = parseRequestTarget(method, text, headers);
     const served = core.siteOf(target.host);
     const { id, visitor } = call;
@@ -84,6 +93,7 @@ export async function listenForNodes(started: Started, given: TierListenerOption
   const listener = await listen(started, {
     address,
     reusePort: options.reusePort ?? false,
+    secure: options.secure,
     limits,
     onConnection: (socket, wire, unread) => front.accept(socket, wire, unread),
     onRequest: (exchange) => answer(options, exchange),
@@ -159,9 +169,9 @@ function answer(options: TierContext, exchange: ServerExchange): void {
 }
 
 /** Answers a heartbeat, which is neither counted nor logged. @returns False for any other request. */
-function answersHeartbeat({ secret }: TierContext, exchange: ServerExchange): boolean {
+function answersHeartbeat({ authentication }: TierContext, exchange: ServerExchange): boolean {
   try {
-    if (!isHeartbeat(exchange.headers, secret())) return false;
+    if (!isHeartbeat(exchange.headers, exchange.connection, authentication)) return false;
   } catch {
     return false; // refused like any request of its sender
   }
@@ -177,10 +187,14 @@ function fail(context: TierRequest, cause: unknown): void {
 }
 
 /** Reads the head, and lets nodes of this network in only. */
-function receive(context: TierRequest): 'cache' {
+function receive(context: TierRequest): 'cache' | 'done' {
   const { core, options, exchange } = context;
-  const call = readTierCall(exchange.headers, options.secret());
+  const call = readTierCall(exchange.headers, exchange.connection, options.authentication);
   context.id = call.id;
+  if (call.ask === 'matches') {
+    void answerMatches(options.matches, exchange);
+    return 'done';
+  }
   checkHead(exchange, core.limits.max_headers * 2);
   const target = parseRequestTarget(exchange.method, exchange.target, exchange.headers);
   const served = core.siteOf(target.host);

@@ -26,8 +26,10 @@ import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallN
 import { Tracer } from '../lib/trace.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName, watchDisk } from '../telemetry/metrics.ts';
+import type { NodeTrust } from '../telemetry/node-certificates.ts';
 import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { EventStreams } from './event-streams.ts';
 import { type DiskHealth, diskHealth } from './node-disk.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
@@ -48,6 +50,8 @@ export interface NodeCoreOptions {
   /** Its limits, its sites and its journal are the node's. */
   readonly region: RegionConfig;
   readonly log: Logger;
+  /** Absent: nodes know each other by their secret. */
+  readonly trust?: NodeTrust | undefined;
   /** Keeps its ledger up to date; by default `followPurges`. */
   readonly follow?: ((node: PurgedNode, region: RegionConfig) => Purging) | undefined;
   /** `wallNow` but for tests. */
@@ -131,6 +135,7 @@ export class NodeCore {
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
   readonly metrics: NodeMetrics;
+  readonly certificates: NodeCertificates | undefined;
   readonly tracer: Tracer;
   limits: LimitsConfig;
   readonly #accessLog: NodeCoreOptions['accessLog'];
@@ -173,6 +178,8 @@ export class NodeCore {
       events: this.metrics,
       invalidateGroups: (keyed, groups) => this.#invalidateGroups(keyed, groups),
     });
+    this.certificates = options.trust?.certificates;
+    options.trust?.watch(this.metrics.registry);
     this.#edges = edgesOf(region);
     this.#serve(sites);
     this.purging = (options.follow ?? followPurges)(this, region);

@@ -14,25 +14,30 @@
 import type { JournalPosition } from '../cache/ledger.ts';
 import { type Fault, type FaultSource, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/fields/headers.ts';
-import { formatTierField, readSecretTierField, readTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
+import { formatTierField, readTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
 import type { Version } from '../http/message.ts';
 import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream/errors.ts';
+import type { Authentication } from '../trust/authentication.ts';
+import type { Permission } from '../trust/permissions.ts';
 
 /** Target of heartbeats. */
 export const HEARTBEAT_TARGET = '/.seawall-heartbeat';
 
 /** Formats the field of a heartbeat. */
-export function formatHeartbeat(from: string, secret: string): string {
+export function formatHeartbeat(from: string, secret: string | undefined): string {
   return formatTierField({ secret, from, ask: token('heartbeat') });
 }
 
 /**
  * Returns whether the request is a heartbeat.
  *
- * @throws {HttpError} `unauthorised_tier` unless it comes from a node that knows the secret.
+ * @throws {HttpError} `unauthorised_tier` unless it comes from a node that may send one.
  */
-export function isHeartbeat(headers: RawHeaders, secret: string): boolean {
-  return String(readSecretTierField(headers, secret).get('ask')) === 'heartbeat';
+export function isHeartbeat(headers: RawHeaders, connection: object, authentication: Authentication): boolean {
+  const caller = authentication.identify(headers, connection);
+  if (String(caller.members.get('ask')) !== 'heartbeat') return false;
+  authentication.permit(caller, 'heartbeat');
+  return true;
 }
 
 export { TIER_FIELD } from '../http/fields/tier-field.ts';
@@ -54,15 +59,19 @@ export interface TierCall {
   readonly from: string;
   /** Scheme of the visitor's request: part of the cache key. */
   readonly proto: 'http' | 'https';
-  /** `owner`: an edge asks the owner of the key, which then goes to the shield, never to a third edge. */
-  readonly ask: 'owner' | 'shield';
+  /**
+   * `owner`: an edge asks the owner of the key, which then goes to the shield, never to a third edge.
+   * `matches`: a control node asks how many stored responses a purge would match (tier/dry-run.ts).
+   */
+  readonly ask: 'owner' | 'shield' | 'matches';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */
   readonly visitor?: string | undefined;
   /** Journal position of the requesting node. */
   readonly position: JournalPosition;
 }
 
-export function formatTierCall(call: TierCall, secret: string): string {
+/** @param secret - Absent where the connection says who calls. */
+export function formatTierCall(call: TierCall, secret: string | undefined): string {
   return formatTierField({
     secret,
     id: call.id,
@@ -74,14 +83,17 @@ export function formatTierCall(call: TierCall, secret: string): string {
   });
 }
 
-/** @throws {HttpError} `unauthorised_tier` unless the request comes from a node that knows the secret. */
-export function readTierCall(headers: RawHeaders, secret: string): TierCall {
-  const members = readSecretTierField(headers, secret);
+/** @throws {HttpError} `unauthorised_tier` unless the request comes from a node that may ask for this. */
+export function readTierCall(headers: RawHeaders, connection: object, authentication: Authentication): TierCall {
+  const caller = authentication.identify(headers, connection);
+  const { members, name } = caller;
+  const ask = askIn(String(members.get('ask')));
+  authentication.permit(caller, PERMISSIONS_OF[ask]);
   return {
     id: String(members.get('id') ?? ''),
-    from: String(members.get('from') ?? ''),
+    from: name,
     proto: String(members.get('proto')) === 'https' ? 'https' : 'http',
-    ask: askIn(String(members.get('ask'))),
+    ask,
     visitor: visitorIn(members.get('visitor')),
     position: positionIn(members),
   };
@@ -92,8 +104,14 @@ function visitorIn(visitor: unknown): string | undefined {
 }
 
 function askIn(ask: string): TierCall['ask'] {
-  return ask === 'owner' ? ask : 'shield';
+  return Object.hasOwn(PERMISSIONS_OF, ask) ? (ask as TierCall['ask']) : 'shield';
 }
+
+const PERMISSIONS_OF: Readonly<Record<TierCall['ask'], Permission>> = {
+  owner: 'ask_owner',
+  shield: 'ask_shield',
+  matches: 'count_matches',
+};
 
 /** Formats a node's metadata of a response to another one: `seq=12, journal="…", was-fresh, personal`. */
 export function formatVersion({ wasFresh, isPersonal, ...position }: Version): string {

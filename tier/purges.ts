@@ -17,6 +17,7 @@ import type { NodeAbout } from '../journal/wire.ts';
 import { instantNow, wallNow } from '../lib/clock.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { PurgeOutbox } from './purge-outbox.ts';
 
 /** Component that keeps a node's purge state up to date. */
@@ -44,6 +45,8 @@ export interface PurgedNode {
   readonly member: string;
   readonly ledger: Ledger;
   readonly log: Logger;
+  /** Its certificates, where nodes know each other by them. */
+  readonly certificates?: NodeCertificates | undefined;
   /** Resolves when all threads of the node have applied what its ledger has; absent: there is one. */
   readonly everywhere?: () => Promise<void>;
 }
@@ -161,11 +164,11 @@ function withoutJournal({ ledger, everywhere = inOneThread }: PurgedNode): Follo
 const CATCH_UP_MS = 5_000;
 
 function followJournal(
-  { member: node, ledger, log, everywhere = inOneThread }: PurgedNode,
+  { member: node, ledger, log, certificates, everywhere = inOneThread }: PurgedNode,
   { urls, secret, reached: onReached, about }: Omit<Settings, 'leaseMs'> & Calls,
 ): Following {
   let reached = true;
-  const clients = journalClients({ urls, secret, node });
+  const clients = journalClients({ urls, secret, node, certificates });
   const problem = (error: Error): void => {
     if (reached) log.warn({ detail: error.message, journal: clients.followed }, 'journal unreachable');
     reached = false; // said once, until it is reached again

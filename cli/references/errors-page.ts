@@ -10,6 +10,8 @@ import { UPSTREAM_CAUSES } from '../../http/upstream/errors.ts';
 import { AUDIT_FINDINGS } from '../../journal/audit/verify.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { table } from '../../lib/markdown.ts';
+import { AUTHORITY_ERRORS } from '../../trust/authority/errors.ts';
+import { PEER_REFUSALS } from '../../trust/refusals.ts';
 import { EXIT_CODES } from '../failure.ts';
 import { NOTE, rowsOf } from './markdown.ts';
 
@@ -51,6 +53,16 @@ export function errorsPage(): string {
     ...table(
       ['reason', 'meaning'],
       rowsOf<string>(CONNECTION_REFUSALS, (meaning) => [meaning]),
+    ),
+    '',
+    '### Refused nodes',
+    '',
+    'The label `reason` of `seawall_node_refusals_total`, and the field `reason` of the log line `node refused`, in a',
+    'network with [certificates](trust.md).',
+    '',
+    ...table(
+      ['reason', 'meaning'],
+      rowsOf<string>(PEER_REFUSALS, (meaning) => [meaning]),
     ),
     '',
     '## Responses of the control API',
@@ -96,6 +108,13 @@ export function errorsPage(): string {
     ...table(
       ['code', 'meaning'],
       rowsOf<string>(DATABASE_ERRORS, (meaning) => [meaning]),
+    ),
+    '',
+    '### Certificates of nodes',
+    '',
+    ...table(
+      ['code', 'meaning'],
+      rowsOf<string>(AUTHORITY_ERRORS, (meaning) => [meaning]),
     ),
     '',
   ].join('\n');

@@ -19,6 +19,7 @@ import { wallNow } from '../../lib/clock.ts';
 import { Components } from '../../lib/components.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { diskInUse } from '../../tier/node-disk.ts';
+import { bySecret } from '../../trust/authentication.ts';
 
 export interface OwnJournalOptions {
   readonly region: RegionConfig;
@@ -85,7 +86,7 @@ async function serveJournal(folder: string, { secret, limits, log }: ServingOpti
 
   const routes = journalRoutes({
     journal,
-    secret,
+    authentication: bySecret(secret),
     signal,
     followed: () => () => undefined,
     reported: () => undefined, // the edge itself waits for its threads

@@ -3,11 +3,11 @@
  * @module
  */
 import type { FromDisk, SharedWithDisk, ToDisk } from '../../cache/disk/thread-disk.ts';
-import type { PurgeRecord } from '../../cache/ledger.ts';
 import type { SharedMemory } from '../../cache/shared/layout.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import type { FromPurgedThread, PurgedThreadStart, ToPurgedThread } from '../../tier/purge-relay.ts';
+import type { CertificateTexts } from '../../trust/certificate-files.ts';
 
 /** Data that a worker's thread starts with. */
 export interface WorkerData {
@@ -29,6 +29,8 @@ export interface StartMessage {
   readonly purges: PurgedThreadStart;
   readonly logLevel: string;
   readonly ticketKeys: Uint8Array;
+  /** Files of the node's certificates, as the main thread has read them. */
+  readonly nodeTexts: CertificateTexts | undefined;
   /** Latest certificates of the workers, including those that have exited. */
   readonly certificates: readonly KnownCertificate[];
 }
@@ -38,13 +40,10 @@ export type ToWorker =
   | FromDisk
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
-  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** Asks for its metrics. */
+  | { readonly kind: 'ask'; readonly id: number }
   /** It takes nothing new, finishes what is in flight, and ends. */
   | { readonly kind: 'close' };
-
-export type Question =
-  | { readonly about: 'metrics' }
-  | { readonly about: 'matches'; readonly records: readonly PurgeRecord[] };
 
 /** Addresses of a worker, as bound. */
 export interface WorkerAddresses {
@@ -78,4 +77,4 @@ export type FromWorker =
       readonly address?: string | undefined;
       readonly port?: number | undefined;
     }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: Metrics | number };
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Metrics };

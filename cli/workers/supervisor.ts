@@ -18,7 +18,7 @@ import { wallNow } from '../../lib/clock.ts';
 import { Components, CurrentConfig } from '../../lib/components.ts';
 import { CONTROL_LIFETIME, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import { answerMatches } from '../../tier/dry-run.ts';
+import { openNodeTrust } from '../../telemetry/node-certificates.ts';
 import { diskIndexBytes, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
 import { PurgeRelay } from '../../tier/purge-relay.ts';
 import { followPurges } from '../../tier/purges.ts';
@@ -58,10 +58,16 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     () => startOwnJournal({ region, edge, current: () => config.value, log }),
     { close: (part: OwnJournal | undefined) => part?.close() },
   );
+  const trust = await components.start('node certificates', () => openNodeTrust({ region, name, role: 'edge', log }), {
+    update: (part, next) => part.update(next),
+    close: (part) => part.close(),
+  });
+  const { certificates } = trust;
   const relay = new PurgeRelay();
   await components.start(
     'purging',
-    () => relay.start((node) => followPurges({ ...node, member: name, log }, withJournal(region, journal))),
+    () =>
+      relay.start((node) => followPurges({ ...node, member: name, log, certificates }, withJournal(region, journal))),
     { update: (part, next) => part.reload(withJournal(next, journal)), close: (part) => part.close() },
   );
   const memory = await components.start(
@@ -78,7 +84,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
         });
   const group = await components.start(
     'workers',
-    () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk }),
+    () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk, trust }),
     { update: (part) => part.update(), close: (part) => part.close() },
   );
   const { control: address } = edge;
@@ -95,12 +101,6 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
                 hosts: () => config.value.control_hosts,
                 health: () => group.health,
                 registry: { contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: () => group.metrics() },
-                posts: {
-                  '/v1/matches': answerMatches(
-                    (records) => group.countMatches(records),
-                    () => config.value.tier_secret,
-                  ),
-                },
               }),
     },
     CONTROL_LIFETIME,

@@ -5,7 +5,6 @@
 import { Registry } from 'prom-client';
 import type { SegmentDisk } from '../../cache/disk/segment-disk.ts';
 import type { ThreadDisks } from '../../cache/disk/thread-disk.ts';
-import type { PurgeRecord } from '../../cache/ledger.ts';
 import type { SupervisedMemory } from '../../cache/shared/shared-memory.ts';
 import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
 import { shareOf, workerName, workersOf } from '../../config/workers.ts';
@@ -16,6 +15,7 @@ import type { Health } from '../../telemetry/control-listener.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { watchDisk, watchStore } from '../../telemetry/metrics.ts';
+import type { NodeTrust } from '../../telemetry/node-certificates.ts';
 import { collectProcessMetrics } from '../../telemetry/registry.ts';
 import { diskHealth } from '../../tier/node-disk.ts';
 import type { PurgeRelay } from '../../tier/purge-relay.ts';
@@ -45,6 +45,7 @@ export interface WorkerGroupOptions {
   readonly memory: SupervisedMemory;
   /** Disk of the edge, and the workers' use of it. */
   readonly disk: { readonly disk: SegmentDisk; readonly threads: ThreadDisks } | undefined;
+  readonly trust: NodeTrust;
 }
 
 export class WorkerGroup {
@@ -144,20 +145,11 @@ export class WorkerGroup {
     // Each when it comes: one that ends while others are waited for has been told of by then, and counts once.
     await Promise.all(
       [...this.#workers, ...this.#leaving].map(async (worker) => {
-        const answer = await worker.ask({ about: 'metrics' });
-        if (typeof answer === 'object') this.#metrics.onReply(worker, answer);
+        const answer = await worker.askMetrics();
+        if (answer !== undefined) this.#metrics.onReply(worker, answer);
       }),
     );
     return `${await this.#metrics.text()}\n${await this.#own.metrics()}`;
-  }
-
-  /** @returns Stored responses that these records name. All workers have the same. */
-  async countMatches(records: readonly PurgeRecord[]): Promise<number> {
-    for (const worker of this.#workers) {
-      const answer = await worker.ask({ about: 'matches', records });
-      if (typeof answer === 'number') return answer;
-    }
-    return 0;
   }
 
   get #edge(): EdgeConfig {
@@ -190,7 +182,7 @@ export class WorkerGroup {
   }
 
   #make(index: number): WorkerThread {
-    const { config, name, log, tickets, relay, memory, disk } = this.#options;
+    const { config, name, log, tickets, relay, memory, disk, trust } = this.#options;
     const tokens = new Map<number, number>();
     const shareMemory = (thread: number): StartMessage['shared'] => {
       const token = memory.addThread();
@@ -212,6 +204,7 @@ export class WorkerGroup {
         purges: relay.add(thread, send),
         logLevel: log.level,
         ticketKeys: tickets.current,
+        nodeTexts: trust.certificates?.texts,
         certificates: certificatesOf(config(), this.#certificates),
       }),
       onEnded: (thread) => {

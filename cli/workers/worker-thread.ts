@@ -14,7 +14,6 @@ import {
   ALIVE_MS,
   type FromWorker,
   type Metrics,
-  type Question,
   type StartMessage,
   type ToWorker,
   type WorkerAddresses,
@@ -105,7 +104,7 @@ export class WorkerThread {
   #failures = 0;
   #isClosing = false;
   #timer: NodeJS.Timeout | undefined;
-  readonly #questions = new Map<number, (answer: Metrics | number | undefined) => void>();
+  readonly #questions = new Map<number, (answer: Metrics | undefined) => void>();
   #asked = 0;
   /** Threads that took the place of one that ended. */
   restarts = 0;
@@ -145,16 +144,16 @@ export class WorkerThread {
   }
 
   /** @returns `undefined` when it does not serve, or does not answer. */
-  ask(question: Question): Promise<Metrics | number | undefined> {
+  askMetrics(): Promise<Metrics | undefined> {
     if (this.#addresses === undefined) return Promise.resolve(undefined);
-    const { promise, resolve } = Promise.withResolvers<Metrics | number | undefined>();
+    const { promise, resolve } = Promise.withResolvers<Metrics | undefined>();
     const id = this.#asked++;
     const timer = setTimeout(() => this.#answered(id, undefined), ANSWER_MS);
     this.#questions.set(id, (answer) => {
       clearTimeout(timer);
       resolve(answer);
     });
-    this.send({ kind: 'ask', id, question });
+    this.send({ kind: 'ask', id });
     return promise;
   }
 
@@ -253,7 +252,7 @@ export class WorkerThread {
     }
   }
 
-  #answered(id: number, answer: Metrics | number | undefined): void {
+  #answered(id: number, answer: Metrics | undefined): void {
     this.#questions.get(id)?.(answer);
     this.#questions.delete(id);
   }

@@ -9,7 +9,6 @@ import { attach } from '../../cache/shared/shared-memory.ts';
 import { SharedThreadFills } from '../../cache/shared/thread-fills.ts';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
-import { countMatches } from '../../tier/dry-run.ts';
 import type { SharedByThreads } from '../../tier/node-core.ts';
 import { RelayedPurges, type ToPurgedThread } from '../../tier/purge-relay.ts';
 import { startEdgeThread } from '../edge-thread.ts';
@@ -17,7 +16,6 @@ import { isSystemError } from '../failure.ts';
 import {
   type FromWorker,
   type Metrics,
-  type Question,
   type StartMessage,
   type ToWorker,
   TURN_MS,
@@ -27,7 +25,7 @@ import {
 if (parentPort === null) throw new TypeError('a worker is a thread of a process');
 const port = parentPort;
 const { start, turns } = workerData as WorkerData;
-const { region, edge: name, worker, logLevel, certificates } = start;
+const { region, edge: name, worker, logLevel, certificates, nodeTexts } = start;
 const log = createLog({ name: worker, ...(isLogLevel(logLevel) && { level: logLevel }) });
 
 setInterval(() => Atomics.add(turns, 0, 1), TURN_MS).unref();
@@ -46,6 +44,7 @@ const shared: WorkerOptions = {
   disk,
   follow: purges.follow,
   ticketKeys: Buffer.from(start.ticketKeys),
+  nodeTexts,
   certificates,
   onCertificate: (known) => send({ kind: 'certificate', known }),
 };
@@ -95,7 +94,7 @@ async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThre
       node.setTicketKeys(Buffer.from(message.keys));
       break;
     case 'ask':
-      send({ kind: 'answer', id: message.id, answer: await answer(node, message.question) });
+      send({ kind: 'answer', id: message.id, answer: await metricsOf(node) });
       break;
     case 'close':
       log.info('stopping: draining requests in flight');
@@ -103,11 +102,6 @@ async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThre
       send({ kind: 'metrics', metrics: await metricsOf(node) });
       process.exit(0);
   }
-}
-
-async function answer({ core }: EdgeNode, question: Question): Promise<Metrics | number> {
-  if (question.about === 'matches') return countMatches(core, question.records);
-  return metricsOf({ core });
 }
 
 async function metricsOf({ core }: Pick<EdgeNode, 'core'>): Promise<Metrics> {

@@ -81,6 +81,10 @@ export type EtcdConfig = z.output<typeof etcdSchema>;
 export const controlSchema = z.strictObject({
   name: nodeName.default('control').meta({ description: 'Name of the control node, unique in the network.' }),
   listen: address.meta(listenerDescription),
+  tier: address.optional().meta({
+    description:
+      'HOST:PORT for other nodes, with `tier_tls`: they connect to it, and it answers nodes only. Without `tier_tls` they use `listen`.',
+  }),
   data: fileName.default('seawall-data').meta({
     title: 'a folder',
     examples: ['/var/lib/seawall'],

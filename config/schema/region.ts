@@ -11,6 +11,7 @@ import { clientAddressSchema, geoSchema } from './geo.ts';
 import { limitsSchema } from './limits.ts';
 import { edgeSchema, type ShieldConfig, shieldSchema } from './node.ts';
 import { type SiteConfig, siteSchema } from './site.ts';
+import { tierTlsSchema } from './tier-tls.ts';
 
 /** Entry of `sites` that refers to a file of its own. */
 export const includeSchema = z.strictObject({
@@ -23,8 +24,8 @@ export const includeSchema = z.strictObject({
 
 const journalUrl = z
   .string()
-  .regex(/^http:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected http://HOST:PORT')
-  .meta({ title: 'http://HOST:PORT', examples: ['http://10.0.0.3:8900'] });
+  .regex(/^https?:\/\/(?:\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/, 'expected http://HOST:PORT')
+  .meta({ title: 'http://HOST:PORT or https://HOST:PORT', examples: ['http://10.0.0.3:8900'] });
 
 export const regionSchema = z.strictObject({
   region: nodeName.meta({ examples: ['fra'], description: 'Name of the region.' }),
@@ -50,8 +51,12 @@ export const regionSchema = z.strictObject({
       examples: [`\${SEAWALL_TIER_SECRET}`],
       // A secret: never shown in a message.
       writeOnly: true,
-      description: `Shared secret that authenticates the nodes of the network to each other; \`\${NAME}\` reads an environment variable.`,
+      description: `Shared secret that authenticates the nodes of the network to each other; with \`tier_tls\` it is not sent to other nodes. \`\${NAME}\` reads an environment variable.`,
     }),
+  tier_tls: tierTlsSchema.optional().meta({
+    description:
+      'Certificates by which the nodes of the network know each other, on connections that are encrypted ([trust](trust.md)). Absent: they know each other by `tier_secret`, over plain connections.',
+  }),
   memory: positiveSize
     .prefault('256MiB')
     .meta({ description: 'Memory of each node for stored responses: bodies, headers and what an entry costs.' }),
@@ -71,9 +76,9 @@ export const regionSchema = z.strictObject({
         .transform((urls) => [urls].flat())
         .default([])
         .meta({
-          title: 'http://HOST:PORT, or a list of them',
+          title: 'http://HOST:PORT or https://HOST:PORT, or a list of them',
           description:
-            'Addresses of the control nodes, in the order in which this region’s nodes try them; by default this region’s own, if it has one.',
+            'Addresses of the control nodes, in the order in which this region’s nodes try them; by default this region’s own, if it has one. With `tier_tls`: `https://` and the `tier` address of each.',
           examples: ['http://10.0.0.3:8900', ['http://10.0.0.3:8900', 'http://10.1.0.3:8900']],
         }),
       lease: duration.prefault('1m').meta({

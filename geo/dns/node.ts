@@ -9,6 +9,7 @@ import { instantNow, monotonicNow } from '../../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../../lib/components.ts';
 import { type ControlListener, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { openNodeTrust } from '../../telemetry/node-certificates.ts';
 import { openSteering } from '../open-steering.ts';
 import { dnsCounts, dnsRegistry } from './metrics.ts';
 import { Responder, type Transport } from './responder.ts';
@@ -53,7 +54,13 @@ export async function startDns({ region, dns, regions, log, componentEvents }: D
   await checkNodeInternals(log);
   const components = new Components<DnsRegion>(componentEvents);
   const config = await components.start('config', () => new CurrentConfig<DnsRegion>({ region, regions, dns }));
-  const opened = await components.start('steering', () => openSteering({ region, regions, node: dns.name, log }), {
+  const trust = await components.start('trust', () => openNodeTrust({ region, name: dns.name, role: 'dns', log }), {
+    update: (part, next) => part.update(next.region),
+    close: (part) => part.close(),
+  });
+  const { certificates } = trust;
+  const steeringOptions = { region, regions, node: dns.name, log, certificates };
+  const opened = await components.start('steering', () => openSteering(steeringOptions), {
     update: (part, next) => part.reload(next.region, next.regions),
     close: (part) => part.close(),
   });
@@ -129,6 +136,8 @@ export async function startDns({ region, dns, regions, log, componentEvents }: D
 
   const { control: controlAddress } = dns;
   const isAnyRegionHealthy = () => steering.where('').chosen?.state === 'healthy';
+  const registry = dnsRegistry(dns.name, counts, isAnyRegionHealthy);
+  trust.watch(registry);
   const { control } = await components.listen(
     {
       control:
@@ -138,7 +147,7 @@ export async function startDns({ region, dns, regions, log, componentEvents }: D
               listenForControl(started, {
                 address: controlAddress,
                 limits: region.limits,
-                registry: dnsRegistry(dns.name, counts, isAnyRegionHealthy),
+                registry,
                 node: dns.name,
                 hosts: () => config.value.region.control_hosts,
               }),

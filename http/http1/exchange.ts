@@ -193,6 +193,10 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
     return this.#connection.remoteAddress;
   }
 
+  get connection(): object {
+    return this.#connection.socket;
+  }
+
   get isTls(): boolean {
     return this.#connection.isTls;
   }

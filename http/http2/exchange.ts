@@ -139,6 +139,10 @@ export class StreamExchange implements ServerExchange, PreparedSink, StreamListe
     return this.#connection.peer.remoteAddress;
   }
 
+  get connection(): object {
+    return this.#connection;
+  }
+
   /** Its version requires an authority. */
   get localAuthority(): undefined {
     return undefined;

@@ -26,7 +26,7 @@ import { closeWhenSilent } from './half-open.ts';
 import { linger } from './linger.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
 import { refuse } from './refuse.ts';
-import { type SecureListening, secure } from './tls.ts';
+import type { SecureListening, TlsServer } from './tls.ts';
 
 export interface ListenerOptions {
   /** HOST:PORT; port 0 takes a free one. */
@@ -119,8 +119,11 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     bound(server, next);
     sessions?.update(next);
   };
-  const onPlainHttp = (socket: Socket): void => turnAway(socket, new HttpError('plain_http'));
-  const sessions = options.secure && secure(server, options.secure, () => bounds, onPlainHttp);
+  const sessions = options.secure?.attach(server as TlsServer, {
+    limits: () => bounds,
+    onPlainHttp: (socket) => turnAway(socket, new HttpError('plain_http')),
+    reject: (socket, error) => turnAway(socket, error),
+  });
   update(limits);
   if (options.allowHalfOpen && options.secure === undefined) Object.assign(server, { httpAllowHalfOpen: true });
   server.maxHeadersCount = 0; // Node would drop further ones without a word; checkHead refuses the request

@@ -8,6 +8,7 @@ import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
+import type { HttpError } from '../errors.ts';
 import { Http2Connections, type Http2Handlers } from '../http2/connections.ts';
 import { connectionBelow } from '../node-internals/connection-below.ts';
 import { setHandshakeTimeout } from '../node-internals/handshake-timeout.ts';
@@ -52,39 +53,48 @@ export class TicketKeys {
   }
 }
 
-export interface SecureListening extends SecureOptions {
+/** TLS on a listener, for visitors or for nodes. */
+export interface SecureListening {
   serverOptions(limits: LimitsConfig): TlsOptions;
+  /** Keeps the server's certificates up to date, and looks at its connections. */
+  attach(server: TlsServer, calls: TlsListenerCalls): SecureConnections;
 }
 
+export type TlsServer = Server & SecureServer;
+
+/** Services of a listener for its TLS. */
+export interface TlsListenerCalls {
+  readonly limits: () => LimitsConfig;
+  /** Answers a connection that speaks HTTP without TLS. */
+  readonly onPlainHttp: (socket: Socket) => void;
+  /** Answers a connection with an error, and closes it. */
+  readonly reject: (socket: TLSSocket, error: HttpError) => void;
+}
+
+/** TLS for visitors. */
 export function secureListening(options: SecureOptions): SecureListening {
   const { certificates, tickets } = options;
   return {
-    ...options,
     serverOptions: ({ handshake_timeout: handshakeTimeoutMs }) =>
       tlsServerOptions({ certificates, ticketKeys: tickets.current, handshakeTimeoutMs }),
+    attach: (server, calls) => secure(server, options, calls),
   };
 }
 
 export interface SecureConnections {
-  /** @returns Whether the connection is one of HTTP/2, and looked after. */
+  /** @returns Whether the connection is looked after, as one of HTTP/2 is, and one that is refused. */
   take(socket: TLSSocket): boolean;
   /** New bounds. */
   update(limits: LimitsConfig): void;
   close(): void;
 }
 
-/**
- * Keeps the server's certificates and tickets up to date, and takes its HTTP/2 connections.
- *
- * @param onPlainHttp - Answers a connection that speaks HTTP without TLS.
- */
-export function secure(
-  httpServer: Server,
-  { certificates, tickets, http2, onHandshakeFailed }: SecureListening,
-  limits: () => LimitsConfig,
-  onPlainHttp: (socket: Socket) => void,
+/** Keeps the server's certificates and tickets up to date, and takes its HTTP/2 connections. */
+function secure(
+  server: TlsServer,
+  { certificates, tickets, http2, onHandshakeFailed }: SecureOptions,
+  { limits, onPlainHttp }: TlsListenerCalls,
 ): SecureConnections {
-  const server = httpServer as Server & SecureServer;
   certificates.onChange = () => {
     server.setSecureContext(contextOptions(certificates, tickets.current));
   };

@@ -42,6 +42,10 @@ export class NodeRequest implements ServerRequest {
     return this.request.socket.remoteAddress;
   }
 
+  get connection(): object {
+    return this.request.socket;
+  }
+
   get isTls(): boolean {
     return isEncrypted(this.request.socket);
   }

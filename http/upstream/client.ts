@@ -21,7 +21,7 @@ import {
   type Standing,
 } from './connection-shares.ts';
 import { type UpstreamError, upstreamError } from './errors.ts';
-import { UpstreamPool, type UpstreamTls } from './pool.ts';
+import { type PeerTls, UpstreamPool, type UpstreamTls } from './pool.ts';
 
 export interface UpstreamOptions extends SharesOptions {
   /** Scheme, host and port. */
@@ -43,6 +43,8 @@ export interface UpstreamOptions extends SharesOptions {
   /** True if lines of a header section may end with LF alone. */
   readonly bareLf?: boolean;
   readonly tls?: UpstreamTls;
+  /** Present if the server is a node that shows a certificate. */
+  readonly peer?: PeerTls | undefined;
   /** Fields of responses that are not passed on, in lower case; those of the connection never are. */
   readonly withheld?: ReadonlySet<string>;
 }
@@ -79,6 +81,7 @@ export class UpstreamClient implements UpstreamRoute {
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
       port: port === '' ? (isSecure ? 443 : 80) : Number(port),
       tls: isSecure ? (tls ?? { verify: true, ca: undefined, serverName: undefined }) : undefined,
+      peer: options.peer,
       maxConnections: options.maxConnections,
       connectTimeoutMs: options.connectTimeoutMs,
       firstByteTimeoutMs: options.firstByteTimeoutMs,

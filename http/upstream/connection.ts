@@ -4,7 +4,7 @@
  * @module
  */
 import { connect, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
+import { type ConnectionOptions, connect as connectSecurely, type TLSSocket } from 'node:tls';
 import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
 import { BUFFER_BYTES } from '../body/buffer-pool.ts';
 import { WholeBody } from '../http1/whole-body.ts';
@@ -12,7 +12,7 @@ import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../messa
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import { skipTimer } from '../node-internals/read-timers.ts';
 import { bodyError, causeOf, failedBy, type UpstreamError, upstreamError } from './errors.ts';
-import type { UpstreamPool } from './pool.ts';
+import type { PeerHandshake, UpstreamPool } from './pool.ts';
 import type { RequestHead } from './request.ts';
 import { ResponseParser } from './response-parser.ts';
 import { keepReadingAfterWriteErrors, Upload, withWholeBody } from './upload.ts';
@@ -37,6 +37,8 @@ export class UpstreamConnection implements Flow {
   restsUntil = LONG_AGO;
   readonly #pool: UpstreamPool;
   readonly #socket: Socket;
+  /** Handshake with another node. */
+  #handshake: PeerHandshake | undefined;
   readonly #parser: ResponseParser;
   #phase: Phase = 'connecting';
   /** Beginning of the wait that the phase stands for. */
@@ -77,7 +79,7 @@ export class UpstreamConnection implements Flow {
   };
 
   #open(isForUpgrade: boolean): Socket {
-    const { host, port, tls } = this.#pool.options;
+    const { host, port, tls, peer } = this.#pool.options;
     // A socket that is handed over must have what it reads in its stream.
     const onread = {
       buffer: SHARED,
@@ -85,18 +87,24 @@ export class UpstreamConnection implements Flow {
     };
     const options = { host, port, noDelay: true, ...(!isForUpgrade && { onread }) };
     const { serverName } = this;
-    if (tls === undefined || serverName === undefined) return connect(options);
-    const session = this.#pool.sessionFor(serverName);
+    if (serverName === undefined) return connect(options);
+    const handshake = peer?.begin();
+    this.#handshake = handshake;
+    const session = handshake === undefined ? this.#pool.sessionFor(serverName) : handshake.session;
+    const secureContext = handshake === undefined ? this.#pool.secureContext : handshake.secureContext;
     const secureOptions: ConnectionOptions = {
       ...options,
       ALPNProtocols: ['http/1.1'],
-      rejectUnauthorized: tls.verify,
-      ...(this.#pool.secureContext !== undefined && { secureContext: this.#pool.secureContext }),
+      rejectUnauthorized: tls?.verify === true, // of a node, its certificate is checked when it is there
+      ...(secureContext !== undefined && { secureContext }),
       ...(serverName !== '' && { servername: serverName }),
       ...(session !== undefined && { session }),
     };
     const socket = connectSecurely(secureOptions);
-    socket.on('session', (next: Buffer) => this.#pool.rememberSession(serverName, next));
+    socket.on('session', (next: Buffer) => {
+      if (handshake === undefined) this.#pool.rememberSession(serverName, next);
+      else handshake.remember(next);
+    });
     return socket;
   }
 
@@ -116,7 +124,10 @@ export class UpstreamConnection implements Flow {
   }
 
   #opened(): void {
-    if (this.#phase === 'connecting') this.#write();
+    if (this.#phase !== 'connecting') return;
+    const refusal = this.#handshake?.check(this.#socket as TLSSocket);
+    if (refusal === undefined) this.#write();
+    else this.fail(failedBy('peer_refused', refusal));
   }
 
   #write(): void {
@@ -171,7 +182,10 @@ export class UpstreamConnection implements Flow {
   fail(error: Error): void {
     const sink = this.#sink;
     this.#sink = undefined;
-    if (this.#phase === 'connecting' && this.serverName !== undefined) this.#pool.rememberSession(this.serverName);
+    if (this.#phase === 'connecting' && this.serverName !== undefined) {
+      if (this.#handshake === undefined) this.#pool.rememberSession(this.serverName);
+      else this.#handshake.forget();
+    }
     this.destroy();
     sink?.onError(upstreamError(error));
   }

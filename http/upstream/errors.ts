@@ -51,6 +51,10 @@ export const UPSTREAM_CAUSES = {
     ...UNREACHABLE,
     meaning: 'no trusted authority signed the certificate: set origin.tls.ca_file',
   },
+  peer_refused: {
+    ...UNREACHABLE,
+    meaning: 'the node at the address is not the one that was asked: the log says why',
+  },
   not_tls: { ...UNREACHABLE, meaning: 'the port does not speak TLS' },
   tls_failed: { ...UNREACHABLE, meaning: 'the TLS handshake failed' },
   head_timeout: { ...TIMED_OUT, meaning: 'no response head within first_byte_timeout' },

@@ -17,7 +17,7 @@
  * @module
  */
 import { isIP } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { LONG_AGO, later, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../message.ts';
 import { UpstreamConnection } from './connection.ts';
@@ -28,6 +28,7 @@ export interface UpstreamPoolOptions {
   readonly host: string;
   readonly port: number;
   readonly tls?: UpstreamTls | undefined;
+  readonly peer?: PeerTls | undefined;
   /** Connections that are open at a time. */
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
@@ -49,6 +50,24 @@ export interface UpstreamTls {
   readonly ca: string | undefined;
   /** Name for SNI and verification; by default the Host of each request. */
   readonly serverName: string | undefined;
+}
+
+/** TLS towards another node, which is known by its certificate and not by a host name. */
+export interface PeerTls {
+  /** Called for each connection that is opened. */
+  begin(): PeerHandshake;
+}
+
+export interface PeerHandshake {
+  readonly secureContext: SecureContext;
+  /** Session to resume. */
+  readonly session: Buffer | undefined;
+  /** Called when the handshake is over. @returns Reason for which the connection must not be used. */
+  check(socket: TLSSocket): string | undefined;
+  /** Keeps a session of this connection for the next one. */
+  remember(session: Buffer): void;
+  /** The session that was resumed is not used again. */
+  forget(): void;
 }
 
 function writeAll(looked: readonly UpstreamConnection[]): void {
@@ -142,7 +161,8 @@ export class UpstreamPool {
   }
 
   #serverNameFor(host: string): string | undefined {
-    const { tls, host: address } = this.options;
+    const { tls, peer, host: address } = this.options;
+    if (peer !== undefined) return '';
     if (tls === undefined) return undefined;
     if (tls.serverName !== undefined) return tls.serverName;
     const name = host.replace(/:\d*$/, '').toLowerCase();

@@ -19,6 +19,8 @@ import { AUDIT_FINDINGS } from '../../journal/audit/verify.ts';
 import { JOURNAL_ERRORS } from '../../journal/errors.ts';
 import { METRICS, type MetricRole } from '../../telemetry/metric-table.ts';
 import { RESULT_MEANINGS } from '../../telemetry/results.ts';
+import { AUTHORITY_ERRORS } from '../../trust/authority/errors.ts';
+import { PEER_REFUSALS } from '../../trust/refusals.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startOrigin } from '../support/origin.ts';
 import { ROOT, startCommand } from './process.ts';
@@ -33,11 +35,13 @@ const ERRORS: readonly Table[] = [
   { file: 'http/errors.ts', entries: HTTP_ERRORS },
   { file: 'http/upstream/errors.ts', entries: UPSTREAM_CAUSES },
   { file: 'http/listener/connection-refusals.ts', entries: CONNECTION_REFUSALS },
+  { file: 'trust/refusals.ts', entries: PEER_REFUSALS },
   { file: 'control/errors.ts', entries: API_ERRORS },
   { file: 'journal/errors.ts', entries: JOURNAL_ERRORS },
   { file: 'journal/audit/verify.ts', entries: AUDIT_FINDINGS },
   { file: 'cli/failure.ts', entries: EXIT_CODES },
   { file: 'geo/database.ts', entries: DATABASE_ERRORS },
+  { file: 'trust/authority/errors.ts', entries: AUTHORITY_ERRORS },
 ];
 
 /** Reasons, in the order of docs/cache-status.md. */
@@ -48,7 +52,7 @@ const REASONS: readonly Table[] = [
   { file: 'telemetry/results.ts', entries: RESULT_MEANINGS },
 ];
 
-const FOLDERS = '{cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier}';
+const FOLDERS = '{cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier,trust}';
 const sources = new Map(
   globSync(`${FOLDERS}/**/*.ts`, { cwd: ROOT }).map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]),
 );

@@ -43,20 +43,29 @@ export interface RegionParts {
   readonly region?: string;
   /** Control listener of each edge, or nothing. */
   readonly edges?: readonly (string | undefined)[];
+  /** Tier address of each edge, where it is reached. */
+  readonly tiers?: readonly string[];
   readonly sites?: readonly SiteConfig[];
   readonly control?: ControlInput;
   readonly file?: string;
 }
 
 export function regionOf(parts: RegionParts = {}): RegionConfig & { control: NonNullable<RegionConfig['control']> } {
-  const { region = 'eu', edges = [undefined], sites = SITES, control = {}, file = `${region}.yaml` } = parts;
+  const {
+    region = 'eu',
+    edges = [undefined],
+    tiers = [],
+    sites = SITES,
+    control = {},
+    file = `${region}.yaml`,
+  } = parts;
   const parsed = regionSchema.parse({
     region,
     tier_secret: SECRET,
     edges: edges.map((address, i) => ({
       name: `${region}-${i + 1}`,
       listen: '127.0.0.1:0',
-      tier: `127.0.0.1:${i + 1}`,
+      tier: tiers[i] ?? `127.0.0.1:${i + 1}`,
       ...(address !== undefined && { control: address }),
     })),
     control: { listen: '127.0.0.1:0', ...control },

@@ -82,6 +82,7 @@ function onLoopback(region: RegionConfig, originUrl: string, isBehindProxy: bool
     reachableShields: region.reachableShields.map((shield) => ({ ...shield, tier: PORT_0, control: undefined })),
     control: undefined,
     dns: undefined,
+    tier_tls: undefined, // its files are not there
     purges: { ...region.purges, journal: [] },
     access_log: undefined,
     geo: { ...region.geo, databases },

@@ -3,7 +3,8 @@ import { type Test, test } from 'tap';
 import { journalClient } from '../../journal/client.ts';
 import { jsonLines } from '../../journal/lines.ts';
 import { type Reporter, type ReporterOptions, startReporter } from '../../journal/reporter.ts';
-import { type AppliedReport, readAppliedReport, readNodeField } from '../../journal/wire.ts';
+import { type AppliedReport, readAppliedReport } from '../../journal/wire.ts';
+import { bySecret } from '../../trust/authentication.ts';
 import { SECRET, serve } from './served.ts';
 import { Clock, settle } from './simulation.ts';
 
@@ -41,7 +42,7 @@ async function open(t: Test, options: Partial<ReporterOptions> = {}): Promise<De
     t.equal(`${request.method} ${request.url}`, 'POST /v1/journal/applied');
     const lines = jsonLines(request.iterator({ destroyOnReturn: false }), 1_000);
     calls.push({
-      from: readNodeField(request.rawHeaders, SECRET),
+      from: bySecret(() => SECRET).identify(request.rawHeaders, request.socket).name,
       async next() {
         const { value, done } = await lines.next();
         return done ? undefined : readAppliedReport(value);

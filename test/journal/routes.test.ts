@@ -5,6 +5,7 @@ import { journalClient } from '../../journal/client.ts';
 import type { Purge } from '../../journal/journal.ts';
 import { journalRoutes, serveRoutes } from '../../journal/routes.ts';
 import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, JOURNAL_PATH, PURGES_PATH } from '../../journal/wire.ts';
+import { bySecret } from '../../trust/authentication.ts';
 import { SECRET, startTestControl } from '../control/control.ts';
 import { aPurge } from './contract.ts';
 import { newJournal, serve } from './served.ts';
@@ -22,7 +23,7 @@ async function onTheirOwn(t: Test): Promise<Mounted> {
   const journal = newJournal(t);
   const routes = journalRoutes({
     journal,
-    secret: () => secret,
+    authentication: bySecret(() => secret),
     signal: new AbortController().signal,
     followed: () => () => undefined,
     reported: () => undefined,

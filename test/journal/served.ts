@@ -67,7 +67,7 @@ export async function serveJournal(
   const served = await serve(t, (request, response) => {
     onStream?.(request, response);
     const problem = (error: Error & { code?: string }): void => void problems.push(error.code ?? error.message);
-    ended.push(streamJournal(journal, request, response, { secret: SECRET, problem, ...options }));
+    ended.push(streamJournal(journal, request, response, { problem, ...options }));
   });
   return { ...served, ended, problems };
 }

@@ -310,9 +310,6 @@ test('a closed journal refuses streams with 503', async (t) => {
 });
 
 for (const { what, target, field, status } of [
-  { what: 'no field', target: '/v1/journal?after=0', field: undefined, status: 403 },
-  { what: 'another secret', target: '/v1/journal?after=0', field: formatNodeField('eu-1', 'guess'), status: 403 },
-  { what: 'a field that is none', target: '/v1/journal?after=0', field: '"', status: 403 },
   ...[
     ['no number', '/v1/journal'],
     ['a negative number', '/v1/journal?after=-1'],
@@ -333,7 +330,7 @@ for (const { what, target, field, status } of [
     const response = await ask(url, target, field);
     t.equal(response.statusCode, status);
     const body = Buffer.concat(await Array.fromAsync(response)).toString();
-    t.match(JSON.parse(body), { status, code: status === 403 ? 'unauthorised_tier' : 'bad_request' });
+    t.match(JSON.parse(body), { status, code: 'bad_request' });
     await ended[0];
     t.equal(listeners(), 0);
   });
@@ -351,7 +348,7 @@ test('a Fastify route streams alike', async (t) => {
   const server = fastify({ forceCloseConnections: true });
   server.get('/v1/journal', (request, reply) => {
     reply.hijack();
-    void streamJournal(journal, request.raw, reply.raw, { secret: SECRET });
+    void streamJournal(journal, request.raw, reply.raw, {});
   });
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => server.close());

@@ -5,6 +5,7 @@
  */
 import type { z } from 'zod';
 import { cacheKey } from '../../cache/key.ts';
+import type { TierTlsConfig } from '../../config/schema/tier-tls.ts';
 import {
   type limitsSchema,
   type RegionConfig,
@@ -44,8 +45,10 @@ export interface NetworkOptions {
   readonly log?: Logger;
   /** Source of a visitor's address, if not Forwarded. */
   readonly clientAddress?: z.input<typeof regionSchema>['client_address'] | undefined;
-  /** Control node, as HOST:PORT. */
+  /** Control node, as HOST:PORT; with `tierTls` its address for nodes. */
   readonly journal?: string;
+  /** Certificates of the nodes; by default they know each other by their secret. */
+  readonly tierTls?: TierTlsConfig | undefined;
   /** Edges of each region; one region with two edges by default. */
   readonly regions?: Readonly<Record<string, number>>;
   readonly shields?: number;
@@ -164,6 +167,7 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
     const parsed = regionSchema.parse({
       region,
       tier_secret: SECRET,
+      tier_tls: options.tierTls,
       memory,
       spool: options.spool,
       edges: Array.from({ length: count }, (_, i) => ({
@@ -177,7 +181,8 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       trusted_proxies: trustedProxies,
       access_log: options.accessLog,
       client_address: options.clientAddress,
-      purges: options.journal === undefined ? {} : { journal: `http://${options.journal}` },
+      purges:
+        options.journal === undefined ? {} : { journal: `${options.tierTls ? 'https' : 'http'}://${options.journal}` },
       limits: { drain_timeout: '1s', ...limits },
       sites: [{ include: 'site.yaml' }],
     });

@@ -10,6 +10,7 @@ import {
   TIER_FIELD,
   type TierCall,
 } from '../../tier/protocol.ts';
+import { bySecret } from '../../trust/authentication.ts';
 
 const SECRET = 'a secret of the network';
 
@@ -30,14 +31,37 @@ for (const { what, call } of [
   { what: 'with an id that has to be escaped', call: { ...CALL, id: 'a"b\\c' } },
 ] as const) {
   test(`a call ${what} is read as it was written`, async (t) => {
-    t.strictSame(readTierCall([TIER_FIELD, formatTierCall(call, SECRET)], SECRET), call);
+    t.strictSame(
+      readTierCall(
+        [TIER_FIELD, formatTierCall(call, SECRET)],
+        {},
+        bySecret(() => SECRET),
+      ),
+      call,
+    );
   });
 }
 
 test('a call without the secret is refused', async (t) => {
   const error = { code: 'unauthorised_tier' };
-  t.throws(() => readTierCall([TIER_FIELD, formatTierCall(CALL, 'another one')], SECRET), error);
-  t.throws(() => readTierCall([], SECRET), error);
+  t.throws(
+    () =>
+      readTierCall(
+        [TIER_FIELD, formatTierCall(CALL, 'another one')],
+        {},
+        bySecret(() => SECRET),
+      ),
+    error,
+  );
+  t.throws(
+    () =>
+      readTierCall(
+        [],
+        {},
+        bySecret(() => SECRET),
+      ),
+    error,
+  );
 });
 
 for (const { what, version } of [

@@ -16,7 +16,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Ledger, type PurgeRecord } from '../../../cache/ledger.ts';
-import { TIER_FIELD } from '../../../http/fields/tier-field.ts';
 import { storedLog } from '../../../journal/audit/export.ts';
 import { signerOf } from '../../../journal/audit/note.ts';
 import { verifyAudit } from '../../../journal/audit/verify.ts';
@@ -27,7 +26,7 @@ import type { Appended, JournalRecord } from '../../../journal/journal.ts';
 import type { JournalMessage } from '../../../journal/message.ts';
 import { streamJournal } from '../../../journal/stream.ts';
 import { identityOf } from '../../../journal/terms.ts';
-import { formatNodeField, journalTarget } from '../../../journal/wire.ts';
+import { journalTarget } from '../../../journal/wire.ts';
 import { epochMs, monotonicMs } from '../../../lib/clock.ts';
 import { Clock, type Timer } from '../clock.ts';
 import { Violation } from '../oracle.ts';
@@ -35,7 +34,6 @@ import { type Action, CONTROLS, FOLLOWERS, type History } from './history.ts';
 import { type EtcdBreakage, ModelEtcd, type Snapshot } from './store.ts';
 
 const PREFIX = '/m/';
-const SECRET = 'of the model';
 const SIGNER = signerOf('model', generateKeyPairSync('ed25519').privateKey);
 const HEARTBEAT_MS = 1_000;
 const RECOVERY_MS = 30_000;
@@ -342,11 +340,9 @@ class ControlProcess {
       return;
     }
     this.#streams.add(response);
-    const headers = { [TIER_FIELD]: formatNodeField('model', SECRET) };
-    const request = { rawHeaders: Object.entries(headers).flat(), headers, url: journalTarget(after) };
+    const request = { rawHeaders: [], headers: {}, url: journalTarget(after) };
     const life = this.#life;
     void streamJournal(journal, request as unknown as IncomingMessage, response as unknown as ServerResponse, {
-      secret: SECRET,
       heartbeatIntervalMs: HEARTBEAT_MS,
       wait: (ms, signal) => this.#wait(life, ms, signal),
     }).then(() => this.#streams.delete(response));

@@ -1,0 +1,30 @@
+/**
+ * Permissions of each role, enforced by the node that is asked.
+ * @module
+ */
+import type { Role } from './identity.ts';
+
+export const PERMISSIONS = {
+  ask_owner: { roles: ['edge'], at: 'edge', meaning: 'ask an edge of the same region as the owner of a key' },
+  ask_shield: { roles: ['edge'], at: 'shield', meaning: 'ask a shield' },
+  heartbeat: { roles: ['edge'], at: 'edge, shield', meaning: 'ask whether it answers' },
+  count_matches: {
+    roles: ['control'],
+    at: 'edge, shield',
+    meaning: 'count the stored responses that a purge would match, for a dry run',
+  },
+  read_journal: { roles: ['edge', 'shield', 'admin'], at: 'control', meaning: 'follow the journal of purges' },
+  report_progress: { roles: ['edge', 'shield'], at: 'control', meaning: 'report which purges it has applied' },
+  append_purges: {
+    roles: ['edge', 'shield'],
+    at: 'control',
+    meaning: 'append purges, of sites that its region file names only',
+  },
+  read_network: { roles: ['edge', 'dns', 'admin'], at: 'control', meaning: 'follow the state of the network' },
+} as const satisfies Record<string, { roles: readonly Role[]; at: string; meaning: string }>;
+
+export type Permission = keyof typeof PERMISSIONS;
+
+export function isPermitted(role: Role, permission: Permission): boolean {
+  return (PERMISSIONS[permission].roles as readonly Role[]).includes(role);
+}
