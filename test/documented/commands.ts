@@ -23,7 +23,8 @@ export interface ShellBlock {
 const SHELLS = new Set(['sh', 'bash', 'shell', 'console']);
 
 /** Begins the first line of a command in a block that names no language. */
-const COMMAND = /^(?:\$ |npm |npx |node |export |curl |dig |seawall |cli\/seawall |git |docker |systemctl |\.ci\/)/;
+const COMMAND =
+  /^(?:\$ |npm |npx |node |export |printf |curl |dig |seawall |cli\/seawall |git |docker |systemctl |\.ci\/)/;
 
 export function shellBlocks(): ShellBlock[] {
   return documentedBlocks().flatMap((block) =>

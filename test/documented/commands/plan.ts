@@ -49,6 +49,9 @@ const READY = /is ready|"ready":true/;
 /** `serve` listens there by default. */
 const LISTEN = ['--origin', '--listen 127.0.0.1:8080 --origin', 'another port'] as const;
 
+/** The store of a single control node is read by itself only while that is stopped. */
+const EU = 'config/regions/eu.yaml';
+
 const REPLACES_PACKAGES = 'it would replace the packages that this command runs with';
 
 const FROM_NPM_CI = ['npm ci --omit=dev # without what only tests need', ':', REPLACES_PACKAGES] as const;
@@ -264,6 +267,26 @@ export const PLAN: readonly Planned[] = [
     before:
       'SEAWALL_TOKEN=$(cli/seawall token create config/regions/eu.yaml --name ops --all-sites --kind drain 2> /dev/null)',
     prints: [/"state":"drained"/, /"state":"healthy"/],
+  },
+  {
+    file: 'docs/audit.md',
+    begins: "printf 'Authorization",
+    stage: 'demo',
+    prints: [/"action":"purge"/],
+  },
+  {
+    file: 'docs/audit.md',
+    begins: 'cli/seawall audit verify config/regions/eu.yaml',
+    stage: 'demo',
+    replace: [[EU, `${EU} --control http://127.0.0.1:8900`, 'the control node runs']],
+    prints: [/signed/],
+  },
+  {
+    file: 'docs/audit.md',
+    begins: 'cli/seawall audit checkpoint',
+    stage: 'demo',
+    replace: [[EU, `${EU} --control http://127.0.0.1:8900`, 'the control node runs']],
+    prints: [/signed/],
   },
   {
     file: 'docs/purging.md',
