@@ -28,17 +28,23 @@ Options:
   --seconds N   How long 4 lasts. By default 60.
   --kills N     How often the control node is killed in 5. By default 10.
   --seed N      Of when it is killed. By default another one each time.
+  --etcd        4 with three control nodes on three members of etcd.
   --only LIST   Which of the three to run, such as 3,5.
   --help        Say this.
 `;
 
-const settings = readArguments('bench:purge', HELP, {
-  objects: '1000000',
-  seconds: '60',
-  kills: '10',
-  seed: String(1 + Math.floor(Math.random() * 1e6)),
-  only: '3,4,5',
-});
+const settings = readArguments(
+  'bench:purge',
+  HELP,
+  {
+    objects: '1000000',
+    seconds: '60',
+    kills: '10',
+    seed: String(1 + Math.floor(Math.random() * 1e6)),
+    only: '3,4,5',
+  },
+  { flags: ['etcd'] },
+);
 const only = settings.chosen('only', 3, 5);
 const objects = settings.positive('objects');
 const seconds = settings.positive('seconds');
@@ -46,7 +52,7 @@ const kills = settings.positive('kills');
 const seed = settings.positive('seed');
 
 // First: the heap of this process is what 4 measures.
-if (only.has('4')) await measureSustained(seconds);
+if (only.has('4')) await measureSustained(seconds, settings.flags.has('etcd'));
 if (only.has('5')) await measureKills(kills, seededRandom(seed));
 if (only.has('3')) await measureObjects(objects);
 process.exit();

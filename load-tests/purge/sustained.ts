@@ -9,6 +9,7 @@ import { Ledger, type PurgeRecord } from '../../cache/ledger.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { startNode } from '../../test/support/node-processes.ts';
 import { NodeCore } from '../../tier/node-core.ts';
+import { usageOf } from '../bench/proc.ts';
 import { exactly, number, print } from '../report.ts';
 import { quantile } from '../storm/quantiles.ts';
 import { type Control, type Edge, HOST, startControl } from './control.ts';
@@ -31,8 +32,8 @@ interface Witness {
   close(): Promise<void>;
 }
 
-export async function measureSustained(seconds: number): Promise<void> {
-  const control = await startControl([...NODES, WITNESS], { calls: 5_000 });
+export async function measureSustained(seconds: number, hasEtcd: boolean): Promise<void> {
+  const control = await startControl([...NODES, WITNESS], { limits: { calls: 5_000 }, hasEtcd });
   const real = control.edges.filter(({ name }) => name !== WITNESS);
   const processes = await Promise.all(real.map(({ name, file }) => startNode(name, [file])));
   const witness = witnessOf(control);
@@ -42,41 +43,60 @@ export async function measureSustained(seconds: number): Promise<void> {
   const before = { heap: heapInUse(), ledger: witness.core.ledger.bytes, nodes: await Promise.all(real.map(read)) };
   const residentBefore = processes.map(({ pid }) => residentBytes(pid));
 
+  const cpuBefore = control.parts().map(({ pid }) => usageOf(pid).cpuMicros / 1e6);
   const made = await makePurges(control, seconds, 'sustained');
+  const cpu = control.parts().map(({ name, pid }, index) => ({
+    name,
+    seconds: usageOf(pid).cpuMicros / 1e6 - (cpuBefore[index] ?? 0),
+  }));
   const newest = await settled(control, real, witness);
   const nodes = await Promise.all(real.map(read));
   const firsts = made.numbers.toSorted((a, b) => a - b);
   const holes = firsts.filter((seq, index) => index > 0 && seq !== (firsts[index - 1] as number) + 1).length;
   const heapGrowth = heapInUse() - before.heap - made.numbers.length * BYTES_A_NUMBER;
+  const audit = await control.verifyAudit();
   const rate = made.numbers.length / made.seconds;
-  print(`4. ${number(PURGES_PER_SECOND)} purges a second for ${seconds} s, a URL each, ${real.length + 1} nodes`, [
-    {
-      what: 'purges a second that were acknowledged',
-      value: rate.toFixed(0),
-      promise: { text: `≥ ${PURGES_PER_SECOND * SUSTAINED}`, kept: rate >= PURGES_PER_SECOND * SUSTAINED },
-    },
-    { what: 'acknowledged', value: number(made.numbers.length) },
-    exactly('refused, or not answered', made.failed, 0),
-    { what: 'call to acknowledged (fsynced): p50, ms', value: quantile(made.durationsMs, 0.5).toFixed(1) },
-    { what: 'call to acknowledged (fsynced): p99, ms', value: quantile(made.durationsMs, 0.99).toFixed(1) },
-    exactly('holes in the acknowledged numbers, or numbers given twice', holes, 0),
-    exactly('records that a node was told of out of order', witness.gaps(), 0),
-    exactly('applied by the node of this process, of the journal’s newest', witness.core.ledger.applied, newest),
-    ...nodes.flatMap((node, index) => [
-      exactly(`applied by ${real[index]?.name}, of the journal’s newest`, node['seawall_purges_applied'] ?? 0, newest),
-    ]),
-    { what: 'selectors that a ledger remembers', value: number(witness.core.ledger.size) },
-    {
-      what: 'seawall_ledger_bytes of a node: growth, MB',
-      value: megabytes((nodes[0]?.['seawall_ledger_bytes'] ?? 0) - (before.nodes[0]?.['seawall_ledger_bytes'] ?? 0)),
-    },
-    { what: 'heap of this process, mostly one ledger: growth after GC, MB', value: megabytes(heapGrowth) },
-    { what: 'the same records in a ledger by itself: heap, MB', value: megabytes(ledgerHeap(made.numbers.length)) },
-    ...processes.map(({ pid }, index) => ({
-      what: `memory of the process ${real[index]?.name}: growth, garbage included, MB`,
-      value: megabytes(residentBytes(pid) - (residentBefore[index] ?? 0)),
-    })),
-  ]);
+  const where = hasEtcd ? ', three control nodes on three members of etcd' : '';
+  print(
+    `4. ${number(PURGES_PER_SECOND)} purges a second for ${seconds} s, a URL each, ${real.length + 1} nodes${where}`,
+    [
+      {
+        what: 'purges a second that were acknowledged',
+        value: rate.toFixed(0),
+        promise: { text: `≥ ${PURGES_PER_SECOND * SUSTAINED}`, kept: rate >= PURGES_PER_SECOND * SUSTAINED },
+      },
+      { what: 'acknowledged', value: number(made.numbers.length) },
+      exactly('refused, or not answered', made.failed, 0),
+      { what: 'call to acknowledged (fsynced): p50, ms', value: quantile(made.durationsMs, 0.5).toFixed(1) },
+      { what: 'call to acknowledged (fsynced): p99, ms', value: quantile(made.durationsMs, 0.99).toFixed(1) },
+      exactly('holes in the acknowledged numbers, or numbers given twice', holes, 0),
+      exactly(`entries of the audit log, ${audit.finding?.code ?? 'signed'}`, audit.finding ? -1 : audit.size, newest),
+      exactly('records that a node was told of out of order', witness.gaps(), 0),
+      exactly('applied by the node of this process, of the journal’s newest', witness.core.ledger.applied, newest),
+      ...nodes.flatMap((node, index) => [
+        exactly(
+          `applied by ${real[index]?.name}, of the journal’s newest`,
+          node['seawall_purges_applied'] ?? 0,
+          newest,
+        ),
+      ]),
+      ...cpu.map(({ name, seconds: used }) => ({
+        what: `processor of ${name}: % of a core`,
+        value: ((100 * used) / made.seconds).toFixed(1),
+      })),
+      { what: 'selectors that a ledger remembers', value: number(witness.core.ledger.size) },
+      {
+        what: 'seawall_ledger_bytes of a node: growth, MB',
+        value: megabytes((nodes[0]?.['seawall_ledger_bytes'] ?? 0) - (before.nodes[0]?.['seawall_ledger_bytes'] ?? 0)),
+      },
+      { what: 'heap of this process, mostly one ledger: growth after GC, MB', value: megabytes(heapGrowth) },
+      { what: 'the same records in a ledger by itself: heap, MB', value: megabytes(ledgerHeap(made.numbers.length)) },
+      ...processes.map(({ pid }, index) => ({
+        what: `memory of the process ${real[index]?.name}: growth, garbage included, MB`,
+        value: megabytes(residentBytes(pid) - (residentBefore[index] ?? 0)),
+      })),
+    ],
+  );
   for (const [what, count] of made.problems) console.log(`  ${count} × ${what}`);
   await witness.close();
   await Promise.all(processes.map((one) => one.kill()));

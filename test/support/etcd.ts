@@ -1,7 +1,7 @@
 /**
  * Real members of etcd on loopback, of Debian's package `etcd-server`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,6 +27,14 @@ export interface Member {
   end(): Promise<void>;
   /** Starts it again with what it has stored, once it has been killed. */
   start(): Promise<void>;
+  /** Saves what is stored, as `etcdctl snapshot save` does. */
+  save(file: string): void;
+  /**
+   * Replaces what it has stored, once it has been killed: as the only member of a new cluster, at the same address.
+   *
+   * @param file - From `save`; absent: with nothing.
+   */
+  replace(file?: string): void;
 }
 
 export interface Cluster {
@@ -101,6 +109,14 @@ export async function startEtcd(
         child = launch(args);
         await answering(url, child, agent);
       },
+      save: (file: string) => etcdctl(['--endpoints', url, 'snapshot', 'save', file]),
+      replace(file?: string) {
+        const data = join(folder, name);
+        rmSync(data, { recursive: true, force: true });
+        if (file === undefined) return;
+        const own = args.filter((arg) => /^--(?:name|data-dir|initial-\S+)=/.test(arg));
+        etcdctl(['snapshot', 'restore', file, ...own]);
+      },
     };
   });
   const stop = async (): Promise<void> => {
@@ -120,6 +136,10 @@ export async function startEtcd(
 /** @param folder - Of a thread in /proc. */
 function isStopped(folder: string): boolean {
   return /^State:\s+T/m.test(readFileSync(`${folder}/status`, 'utf8'));
+}
+
+function etcdctl(args: readonly string[]): void {
+  execFileSync('etcdctl', args, { env: { ...process.env, ETCDCTL_API: '3' }, stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 function launch(args: readonly string[]): ChildProcess {

@@ -45,8 +45,8 @@ export interface NetworkOptions {
   readonly log?: Logger;
   /** Source of a visitor's address, if not Forwarded. */
   readonly clientAddress?: z.input<typeof regionSchema>['client_address'] | undefined;
-  /** Control node, as HOST:PORT; with `tierTls` its address for nodes. */
-  readonly journal?: string;
+  /** Control nodes, each as HOST:PORT; with `tierTls` their addresses for nodes. */
+  readonly journal?: string | readonly string[];
   /** Certificates of the nodes; by default they know each other by their secret. */
   readonly tierTls?: TierTlsConfig | undefined;
   /** Edges of each region; one region with two edges by default. */
@@ -182,7 +182,9 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       access_log: options.accessLog,
       client_address: options.clientAddress,
       purges:
-        options.journal === undefined ? {} : { journal: `${options.tierTls ? 'https' : 'http'}://${options.journal}` },
+        options.journal === undefined
+          ? {}
+          : { journal: [options.journal].flat().map((one) => `${options.tierTls ? 'https' : 'http'}://${one}`) },
       limits: { drain_timeout: '1s', ...limits },
       sites: [{ include: 'site.yaml' }],
     });
