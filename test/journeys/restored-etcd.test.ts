@@ -1,6 +1,6 @@
 /**
- * The store of the control nodes is not the one that nodes have followed: an older snapshot of it, a new one at the same
- * address, another one by mistake. Nodes notice, validate what they stored, and serve nothing stale.
+ * The store of the control nodes is not the one that nodes have followed: an older snapshot of it, a new one at the
+ * same address, another one by mistake. Nodes notice, validate what they stored, and serve nothing stale.
  */
 import { join } from 'node:path';
 import tap, { type Test, test } from 'tap';
@@ -71,7 +71,7 @@ async function purge(address: string, path?: string): Promise<number> {
   return seq;
 }
 
-/** Purges nothing until the journal has more numbers than any before it, and waits until all nodes have applied them. */
+/** Purges nothing until the journal has more numbers than before, and waits until all nodes have applied them. */
 async function passes(on: Stage, address: string, beyond: number): Promise<void> {
   let newest = 0;
   while (newest <= beyond) newest = await purge(address);
