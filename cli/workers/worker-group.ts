@@ -171,7 +171,7 @@ export class WorkerGroup {
     memory.resize(asked, this.#count);
     if (memory.maxBytes >= asked) return;
     const { log } = this.#options;
-    log.warn({ memory: asked, used: memory.maxBytes }, 'memory cannot grow by so much without a restart');
+    log.warn({ memory: asked, used: memory.maxBytes }, 'the store cannot have so much memory: it has what is possible');
   }
 
   /** The config as a worker is to see it. */

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { test } from 'tap';
 import { attach, createSharedMemory } from '../../../cache/shared/shared-memory.ts';
-import { store, versionIn } from './payloads.ts';
+import { checked, store, versionIn } from './payloads.ts';
 
 const ATTACHED = new URL('attached.ts', import.meta.url);
+const ADDING = new URL('adding.ts', import.meta.url);
 const MEBIBYTE = 1024 * 1024;
 
 test('threads that are started with the memory find what others have stored, also those that have ended', async (t) => {
@@ -24,6 +25,24 @@ test('threads that are started with the memory find what others have stored, als
   }
   t.same(memory.errors(), []);
   t.equal(memory.size, 1);
+});
+
+test('no response is lost when threads add theirs to the same key at the same time', async (t) => {
+  const memory = createSharedMemory({ maxBytes: 8 * MEBIBYTE, threads: 4 });
+  const own = attach(memory.buffers, memory.addThread());
+  const count = 30;
+  const workers = [0, 1, 2].map((i) => {
+    const workerData = { buffers: memory.buffers, token: memory.addThread(), first: i * count, count };
+    return new Worker(ADDING, { workerData });
+  });
+  await Promise.all(workers.map((worker) => once(worker, 'message')));
+  const versions = own.get('https://a.example/1').map((stored) => checked(1, stored));
+  t.same(
+    versions.sort((a, b) => a - b),
+    Array.from({ length: 3 * count }, (_, i) => i),
+  );
+  t.same(memory.errors(), []);
+  await Promise.all(workers.map((worker) => worker.terminate()));
 });
 
 test('that a thread has ended can be said twice, and does no harm to the thread in its place', async (t) => {
