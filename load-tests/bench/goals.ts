@@ -55,9 +55,12 @@ export const GOALS: readonly Goal[] = [
     ...own('6c', 'Longest stall with 1,000,000 objects', 'stored-objects', 'stallMillis', atMost(20, 'ms')),
     leastObjects: MILLION,
   },
-  ratio('7a', 'Zipf hits, 2 threads: CPU / one thread', 'zipf-all-cores-2', 'cpuMicros', ['seawall-one'], 1.15),
-  ratio('7b', 'Zipf hits, 2 threads: CPU / nginx, 2 workers', 'zipf-all-cores-2', 'cpuMicros', NGINX, 0.9),
-  ratio('7c', 'Zipf hits, 4 threads: CPU / one thread', 'zipf-all-cores-4', 'cpuMicros', ['seawall-one'], 1.25),
+  ratio('7a', '1 KB hit, 2 threads: CPU / one thread', 'hit-all-cores-2', 'cpuMicros', ['seawall-one'], 1.15),
+  ratio('7b', '1 KB hit, 2 threads: CPU / nginx, 2 workers', 'hit-all-cores-2', 'cpuMicros', NGINX, 0.9),
+  ratio('7c', '1 KB hit, 4 threads: CPU / one thread', 'hit-all-cores-4', 'cpuMicros', ['seawall-one'], 1.25),
+  ratio('7d', 'Zipf hits, 2 threads: CPU / one thread', 'zipf-all-cores-2', 'cpuMicros', ['seawall-one'], 1.15),
+  ratio('7e', 'Zipf hits, 2 threads: CPU / nginx, 2 workers', 'zipf-all-cores-2', 'cpuMicros', NGINX, 0.9),
+  ratio('7f', 'Zipf hits, 4 threads: CPU / one thread', 'zipf-all-cores-4', 'cpuMicros', ['seawall-one'], 1.25),
 ];
 
 function ratio(
