@@ -9,6 +9,9 @@
  * halves of where it begins and ends and how many pieces it has, then the rows of all pieces.
  * @module
  */
+
+import { BUFFER_BYTES, release, takeFromPool } from '../../http/body/buffer-pool.ts';
+import { LentBuffers } from '../../http/body/lent-buffers.ts';
 import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
 import { type MemoryWriter, ownedChunk, type Segment, SegmentReader } from '../store/body.ts';
@@ -25,6 +28,9 @@ const VALUE_COST = 64;
 
 /** A piece is at least this part of the largest one, unless its value has no more. */
 const LEAST_PART = 8;
+
+/** A copy that is smaller takes memory of its own, as a buffer of the pool would be for the most part empty. */
+const LEAST_POOLED_BYTES = BUFFER_BYTES / 2;
 
 export interface PieceOptions {
   readonly data: SharedData;
@@ -238,23 +244,43 @@ export class Pieces {
   }
 }
 
-/** Reads copies: what is on its way to a socket may outlast its reader, and the slab is then written anew. */
+/**
+ * Reads copies: what is on its way to a socket may outlast its reader, and the slab is then written anew. Large ones
+ * lie in buffers that are used again once they are released.
+ */
 class CopyingReader implements BodyReader {
   readonly #reader: SegmentReader;
+  readonly #lent = new LentBuffers();
+  /** Rest of a piece that has been read in part. */
+  #rest: Buffer | null = null;
 
   constructor(reader: SegmentReader) {
     this.#reader = reader;
   }
 
   next(): Buffer | null {
-    const piece = this.#reader.next();
+    const piece = this.#rest ?? this.#reader.next();
+    this.#rest = null;
     if (piece === null) return null;
-    const copy = Buffer.allocUnsafeSlow(piece.length);
-    copy.set(piece);
-    return copy;
+    if (piece.length < LEAST_POOLED_BYTES) {
+      const copy = Buffer.allocUnsafeSlow(piece.length);
+      copy.set(piece);
+      return copy;
+    }
+    const buffer = takeFromPool();
+    const bytes = piece.copy(buffer);
+    if (bytes < piece.length) this.#rest = piece.subarray(bytes);
+    this.#lent.add(buffer);
+    release(buffer); // from here on those that look at it have references
+    return bytes < buffer.length ? buffer.subarray(0, bytes) : buffer;
+  }
+
+  release(): void {
+    this.#lent.release();
   }
 
   close(): void {
+    this.#rest = null;
     this.#reader.close();
   }
 }

@@ -43,12 +43,13 @@ let shrinking: NodeJS.Timeout | undefined;
 /** @returns A copy of `bytes` from `start` to `end`. */
 export function copyToPool(bytes: Buffer, start: number, end: number): Buffer {
   const isWhole = end - start === BUFFER_BYTES;
-  const piece = isWhole ? take() : Buffer.allocUnsafeSlow(end - start);
+  const piece = isWhole ? takeFromPool() : Buffer.allocUnsafeSlow(end - start);
   bytes.copy(piece, 0, start, end);
   return piece;
 }
 
-function take(): Buffer {
+/** @returns A buffer of `BUFFER_BYTES` with one reference, whose content is of no meaning. */
+export function takeFromPool(): Buffer {
   let piece = free.pop();
   if (piece === undefined) {
     piece = Buffer.allocUnsafeSlow(BUFFER_BYTES);
