@@ -3,6 +3,7 @@
  * embedded.ts for what is in it.
  * @module
  */
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { decodeHead, decodeState, EMPTY_LOG, encodeHead, encodeState, link, type SealedEntry } from './audit/log.ts';
 import { BEFORE_ALL, checkTerms } from './check.ts';
@@ -235,6 +236,23 @@ export function openError(error: unknown, file: string): JournalError {
   if (error instanceof JournalError) return new JournalError(error.code, `${file}: ${error.message}`, { cause: error });
   const code = OPEN_ERRORS[resultCode(error) ?? -1] ?? 'journal_unopenable';
   return new JournalError(code, `${file}: ${(error as Error).message}`, { cause: error });
+}
+
+/** Place of the journal's file: its path, and the file that was there when it was opened. */
+export interface FilePlace {
+  readonly path: string;
+  readonly inode: number;
+}
+
+/** Returns the place of a database's file; `undefined` for one in memory. */
+export function filePlace(db: Database): FilePlace | undefined {
+  const { file: path } = db.prepare('PRAGMA database_list').get() as { file: string };
+  return path === '' ? undefined : { path, inode: statSync(path).ino };
+}
+
+/** Returns whether the file is still there: what is written to one that was deleted is gone with the process. */
+export function isInPlace({ path, inode }: FilePlace): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.ino === inode;
 }
 
 /** Undoes what was begun. @returns Whether the journal can go on. */

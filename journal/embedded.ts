@@ -39,6 +39,9 @@ import { Sealer, type SealerOptions } from './audit/sealer.ts';
 import { checkOnce, checkPurge } from './check.ts';
 import {
   type Database,
+  type FilePlace,
+  filePlace,
+  isInPlace,
   openJournalFile,
   readAuditBounds,
   readTerms,
@@ -106,6 +109,7 @@ export class EmbeddedJournal implements AuditedJournal {
   /** Appends of the next flush. */
   #pending: Append[] = [];
   #isWritable = true;
+  readonly #place: FilePlace | undefined;
   /** Reason why appends are rejected. */
   #refusal: 'journal_closed' | 'journal_broken' | undefined;
 
@@ -113,6 +117,7 @@ export class EmbeddedJournal implements AuditedJournal {
   constructor(db: Database, options: EmbeddedOptions) {
     const { now, defer = paced() } = options;
     this.#db = db;
+    this.#place = filePlace(db);
     this.#now = now;
     this.#defer = defer;
     this.#statements = prepare(db);
@@ -179,7 +184,11 @@ export class EmbeddedJournal implements AuditedJournal {
   }
 
   get isWritable(): boolean {
-    return this.#isWritable;
+    return this.#isWritable && this.#isInPlace();
+  }
+
+  #isInPlace(): boolean {
+    return this.#place === undefined || isInPlace(this.#place);
   }
 
   async compact(before: number, maxNotes: number = MAX_NOTES): Promise<void> {
@@ -337,9 +346,11 @@ export class EmbeddedJournal implements AuditedJournal {
       statements();
       this.#db.exec('COMMIT');
       this.#isWritable = true;
+      // Before anything is acknowledged: its folder may have been deleted beneath this process.
+      if (!this.#isInPlace()) throw new JournalError('journal_broken', `${this.#place?.path} is gone`);
     } catch (cause) {
       this.#isWritable = false;
-      const error = writeError(cause, this.#db);
+      const error = cause instanceof JournalError ? cause : writeError(cause, this.#db);
       if (error.code === 'journal_broken') this.#refusal = error.code;
       throw error;
     }

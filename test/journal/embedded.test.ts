@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
@@ -448,4 +457,29 @@ function checkWhole(t: Test, selectors: readonly string[]): void {
     at += size;
   }
   t.same(torn, [], 'appends are whole');
+}
+
+for (const [what, lose] of [
+  ['deleted', (file: string) => rmSync(file)],
+  ['moved away', (file: string) => renameSync(file, `${file}.elsewhere`)],
+  [
+    'replaced by another one',
+    (file: string) => {
+      renameSync(file, `${file}.elsewhere`);
+      writeFileSync(file, '');
+    },
+  ],
+] as const) {
+  test(`a journal whose file is ${what} beneath it acknowledges nothing more, and says so before it is asked`, async (t) => {
+    if (!existsSync(t.testdirName)) t.testdir();
+    const file = newFile(t);
+    const journal = openEmbeddedJournal(file, { now });
+    t.teardown(() => journal.close());
+    await journal.append(purges(1));
+    t.equal(journal.isWritable, true);
+    lose(file);
+    t.equal(journal.isWritable, false);
+    await t.rejects(journal.append(purges(1)), { code: 'journal_broken', message: /is gone/ });
+    await t.rejects(journal.append(purges(1)), { code: 'journal_broken' });
+  });
 }
