@@ -1,7 +1,8 @@
 /**
  * The access log: one JSON object a line for each answer to a visitor, written
  * in batches. When the file, or the reader of standard output, does not keep
- * up, lines are left out and counted rather than answers held back.
+ * up, lines are left out and counted rather than answers held back. A file that
+ * cannot be written is opened again after a while: its disk may have room then.
  *
  * `{"time":"2026-01-31T12:00:00.000Z","ip":"192.0.2.7","method":"GET","host":"www.example.com",
  * "target":"/?a=b","status":200,"bytes":1024,"ms":0.12,"site":"www","result":"hit","id":"…"}`
@@ -10,6 +11,7 @@
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { visible } from '../config/visible.ts';
+import { type MonotonicMs, monotonicNow, msSince } from '../lib/clock.ts';
 import type { Result } from './results.ts';
 
 export interface Access {
@@ -38,6 +40,9 @@ const BATCH_CHARS = 64 * 1024;
 /** Maximum backlog; lines beyond it are dropped. */
 const MAX_WAITING_CHARS = 8 * 1024 * 1024;
 
+/** Time after which a file that could not be written is opened again. */
+const RETRY_MS = 1_000;
+
 /** Maximum time that the shutdown waits for the reader. */
 const CLOSE_MS = 2_000;
 
@@ -56,6 +61,8 @@ export class AccessLog {
   /** Given to the stream, not written yet. */
   #waiting = 0;
   #leftOut = 0;
+  /** Time of the failure, while nothing can be written. */
+  #failedAt: MonotonicMs | undefined;
 
   constructor(options: AccessLogOptions) {
     this.#options = options;
@@ -79,13 +86,30 @@ export class AccessLog {
     if (this.#batch !== '') {
       const batch = visible(this.#batch);
       this.#batch = '';
-      this.#waiting += batch.length;
-      this.#out.write(batch, () => {
-        this.#waiting -= batch.length;
-      });
+      if (this.#mayWrite()) this.#write(batch);
+      else this.#leftOut += linesIn(batch);
     }
+    if (this.#failedAt !== undefined) return; // lines are counted until they can be written again
     if (this.#leftOut > 0) this.#options.onProblem(`${this.#leftOut} lines were left out`);
     this.#leftOut = 0;
+  }
+
+  #write(batch: string): void {
+    this.#waiting += batch.length;
+    this.#out.write(batch, (error) => {
+      this.#waiting -= batch.length;
+      if (error) this.#leftOut += linesIn(batch);
+    });
+  }
+
+  /** Returns whether the file is open; one that failed is opened again after a while. */
+  #mayWrite(): boolean {
+    if (this.#failedAt === undefined) return true;
+    if (this.#options.file === '-' || msSince(this.#failedAt) < RETRY_MS) return false;
+    this.#failedAt = undefined;
+    this.#out = this.#open();
+    this.#write('\n'); // the last line may have been cut off
+    return true;
   }
 
   /** Goes on in a new file of the same name, if the old one has been moved away. */
@@ -93,6 +117,7 @@ export class AccessLog {
     if (this.#options.file === '-') return;
     this.flush();
     this.#out.end();
+    this.#failedAt = undefined;
     this.#out = this.#open();
   }
 
@@ -111,11 +136,25 @@ export class AccessLog {
 
   #open(): Writable {
     const { file, onProblem } = this.#options;
-    if (file === '-') return process.stdout;
+    const failed = (out: Writable, error: Error): void => {
+      if (out !== this.#out || this.#failedAt !== undefined) return; // one that was replaced, or said already
+      this.#failedAt = monotonicNow();
+      onProblem(error.message);
+    };
+    if (file === '-') {
+      process.stdout.on('error', (error) => failed(process.stdout, error));
+      return process.stdout;
+    }
     const out = createWriteStream(file, { flags: 'a', mode: 0o640 });
-    out.on('error', (error) => onProblem(error.message));
+    out.on('error', (error) => failed(out, error));
     return out;
   }
+}
+
+function linesIn(batch: string): number {
+  let lines = 0;
+  for (let at = batch.indexOf('\n'); at !== -1; at = batch.indexOf('\n', at + 1)) lines++;
+  return lines;
 }
 
 let lastTime = 0;

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync } from 'node:fs';
+import { EventEmitter, once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -152,4 +153,27 @@ test('requests over HTTP/2 are logged, on every path', async (t) => {
     { ...all, method: 'HEAD', status: 200, bytes: 0, result: 'hit' },
     { ...all, method: 'GET', status: 304, bytes: 0, result: 'hit' },
   ]);
+});
+
+test('a disk that was full is written to again once it has room, and what was left out is counted', async (t) => {
+  const file = join(folder, 'full-disk.jsonl');
+  symlinkSync('/dev/full', file);
+  const seen = new EventEmitter();
+  const log = new AccessLog({ file, onProblem: (problem) => seen.emit('problem', problem) });
+  const keepAlive = setInterval(() => undefined, 1_000);
+  const next = async (): Promise<string> => String((await once(seen, 'problem'))[0]);
+  const failed = next();
+  log.add(LINE);
+  log.flush();
+  t.match(await failed, /ENOSPC/);
+  log.add({ ...LINE, target: '/lost' });
+  log.flush();
+  unlinkSync(file);
+  const counted = next();
+  const lines = setInterval(() => log.add({ ...LINE, target: '/found' }), 100);
+  t.match(await counted, /^\d+ lines were left out$/);
+  clearInterval(lines);
+  clearInterval(keepAlive);
+  await log.close();
+  t.match(linesOf(file)[0], { target: '/found' });
 });
