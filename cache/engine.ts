@@ -78,6 +78,7 @@ export class CacheEngine implements Engine {
       early: early?.found.outcome === 'undecided' ? undefined : early,
       candidate: undefined,
       trusted: true,
+      isUnverified: false,
       reason: 'uri-miss',
       fill: undefined,
       joinedAt: undefined,

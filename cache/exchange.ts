@@ -130,6 +130,8 @@ export interface Exchange {
   candidate: StoredResponse | undefined;
   /** False if a purge may have named the candidate, which then must not be served when the origin fails (rule 6). */
   trusted: boolean;
+  /** True if that is so only because the node has lost the journal. */
+  isUnverified: boolean;
   reason: ForwardReason;
   fill: JoinableFill | undefined;
   /** Position of this node when the request joined another's fill; undefined if it did not join. */

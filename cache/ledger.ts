@@ -116,6 +116,8 @@ export class Ledger {
   /** Responses asked for before this number count as purged (rule 10). */
   #floor = 0;
   #leaseMs: number;
+  /** Use of stored responses beyond the lease (`purges.without_journal`). */
+  withoutJournal: 'validate' | 'strict' = 'strict';
   readonly #firstHeartbeat = Promise.withResolvers<void>();
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = NEVER_CONNECTED;
@@ -259,6 +261,16 @@ export class Ledger {
     const since = this.#upToDateAt;
     // By both clocks: the wall clock may have been set back, the monotonic one stands still while the machine sleeps.
     return msBetween(since.monotonic, monotonic) <= this.#leaseMs && wall - since.wall <= this.#leaseMs;
+  }
+
+  /**
+   * Returns whether the origin has been asked for a response so lately that the lease is kept for it: no purge takes
+   * effect later than one lease after it was made, with or without the journal.
+   *
+   * @param ageMs - Age of the response.
+   */
+  leaseCovers(ageMs: number): boolean {
+    return this.withoutJournal === 'validate' && ageMs <= this.#leaseMs;
   }
 
   /**

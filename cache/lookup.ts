@@ -13,7 +13,7 @@ import type { KeyedRequest } from './key.ts';
 import type { JournalPosition, Ledger, Verdict } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES } from './policy/directives.ts';
 import type { ForwardReason } from './policy/refusals.ts';
-import { permitsStale, type Reuse, reuse } from './policy/reuse.ts';
+import { currentAge, permitsStale, type Reuse, reuse } from './policy/reuse.ts';
 import type { RequestProfile } from './request-profile.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
 import type { Store } from './store/store.ts';
@@ -47,6 +47,8 @@ export interface Found {
   readonly reason: ForwardReason | undefined;
   /** False if a purge may have named the response, which then must not be served when the origin fails (rule 6). */
   readonly isTrusted: boolean;
+  /** True if a purge may have named it only because the lease has ended. */
+  readonly isUnverified: boolean;
   /** True if a precondition for the origin does not hold for the response. */
   readonly isRefused: boolean;
 }
@@ -119,12 +121,12 @@ function judged(
   const isRefused = profile.isForOriginOnly && !holds(stored, profile.headers, now);
   if (!facts.isComplete && !coversRequest(stored, request.method, profile, now)) return { ...PARTIAL, isRefused };
   const usable = reuse(stored, facts.honoursRequests ? profile.directives : NO_REQUEST_DIRECTIVES, now);
-  const isTrusted =
-    verdict !== 'unverified' && ledger.holdsLease(now, at) && ledger.isNewEnough(stored.stamp, request.minPosition);
+  const isKnown = verdict !== 'unverified' && ledger.isNewEnough(stored.stamp, request.minPosition);
+  const isTrusted = isKnown && (ledger.holdsLease(now, at) || ledger.leaseCovers(currentAge(stored, now)));
   const outcome = isTrusted ? afterPurges(stored, verdict, usable) : usable === 'request' ? usable : 'stale';
   if (outcome === 'fresh' && !isRefused) return facts.fresh;
   const reason = outcome === 'stale' || outcome === 'request' ? outcome : undefined;
-  return { outcome, stored, facts, reason, isTrusted, isRefused };
+  return { outcome, stored, facts, reason, isTrusted, isUnverified: isKnown && !isTrusted, isRefused };
 }
 
 /**
@@ -155,7 +157,15 @@ export function coversRequest(stored: StoredResponse, method: string, profile: R
 }
 
 function without(outcome: Outcome, reason: ForwardReason | undefined): Found {
-  return { outcome, stored: undefined, facts: undefined, reason, isTrusted: true, isRefused: false };
+  return {
+    outcome,
+    stored: undefined,
+    facts: undefined,
+    reason,
+    isTrusted: true,
+    isUnverified: false,
+    isRefused: false,
+  };
 }
 
 const NOT_LOOKED_UP = without('pass', 'request');

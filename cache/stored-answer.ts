@@ -51,12 +51,14 @@ export function storedAnswer(
  * zero then (RFC 9211, section 2.4).
  */
 function isStale({ fwd, detail }: CacheStatus): boolean {
-  return detail === 'stale-while-revalidate' || (detail === 'stale-if-error' && fwd === 'stale');
+  return (
+    detail === 'stale-while-revalidate' || ((detail === 'stale-if-error' || detail === 'unverified') && fwd === 'stale')
+  );
 }
 
 /** Status of an answer with a stale response because the origin failed, perhaps with this status. */
-export function staleStatus({ reason }: Exchange, fwdStatus: number | undefined): CacheStatus {
-  return { hit: false, fwd: reason, fwdStatus, detail: 'stale-if-error' };
+export function staleStatus({ reason, trusted }: Exchange, fwdStatus: number | undefined): CacheStatus {
+  return { hit: false, fwd: reason, fwdStatus, detail: trusted ? 'stale-if-error' : 'unverified' };
 }
 
 /** The answer to the request that started the fill: the response as it came. */

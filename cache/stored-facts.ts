@@ -44,7 +44,15 @@ export class StoredFacts {
     this.tag = tag !== undefined && parseEntityTag(tag) !== undefined ? tag : undefined;
     const type = fieldValue(headers, 'content-type');
     this.cookies = policy.declared ? undefined : rules.responseRule(path, status, type).cookies;
-    this.fresh = { outcome: 'fresh', stored, facts: this, reason: undefined, isTrusted: true, isRefused: false };
+    this.fresh = {
+      outcome: 'fresh',
+      stored,
+      facts: this,
+      reason: undefined,
+      isTrusted: true,
+      isUnverified: false,
+      isRefused: false,
+    };
   }
 
   /** Returns whether they are about this very object, by these rules. */

@@ -270,7 +270,7 @@ export function resultName(status: CacheStatus, above: string | undefined, isPee
   if (status.hit) return status.detail ?? 'hit';
   const peer = above === undefined ? undefined : hitAbove(above);
   if (peer !== undefined && isPeer(peer)) return 'peer-hit';
-  if (status.detail === 'stale-if-error') return status.detail;
+  if (status.detail === 'stale-if-error' || status.detail === 'unverified') return status.detail;
   if (status.fwd === 'stale') return status.fwdStatus === 304 ? 'revalidated' : 'expired';
   return status.fwd ?? 'uri-miss';
 }

@@ -166,6 +166,7 @@ export class NodeCore {
     this.#shared = shared;
     this.store = shared?.store ?? new MemoryStore(options.memoryBytes);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
+    this.ledger.withoutJournal = region.purges.without_journal;
     const ownStore = shared === undefined ? this.store : undefined;
     this.metrics = new NodeMetrics(name, role, ownStore, this.ledger, () => this.engine.fills.size);
     this.engine = new CacheEngine({
@@ -211,6 +212,7 @@ export class NodeCore {
   /** Goes by the new config from now on; what is stored stays, as far as there is room. */
   update({ region, memoryBytes }: Pick<NodeCoreOptions, 'region' | 'memoryBytes'>): void {
     this.limits = region.limits;
+    this.ledger.withoutJournal = region.purges.without_journal;
     this.#edges = edgesOf(region);
     // What threads share is resized by the one that supervises them.
     if (this.#shared === undefined && memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);

@@ -64,6 +64,7 @@ export const DETAIL_MEANINGS = {
   stale: 'A hit that is stale: the request takes that (`max-stale`, with `request_directives: honour`).',
   'stale-while-revalidate': 'A hit that is stale; a new answer is being fetched in the background.',
   'stale-if-error': 'The origin failed, or did not answer within `stale_after`, and the stored answer stands in.',
+  unverified: 'As `stale-if-error`, beyond the lease: a purge may have named it (`purges.without_journal`).',
   purged: 'The answer to the method PURGE.',
   redirect: 'A redirect of the site (`redirect`, `geo.redirect`), made by the edge.',
   'max-forwards': 'The answer to OPTIONS with `Max-Forwards: 0`, which goes no further.',

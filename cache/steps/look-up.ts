@@ -25,7 +25,7 @@ export function lookUp(engine: Engine, exchange: Exchange): Next {
     exchange.passedAs = preconditionKey(request);
     return passBecause(exchange, 'request');
   }
-  const { outcome, stored, isTrusted, reason } = found;
+  const { outcome, stored, isTrusted, isUnverified, reason } = found;
   exchange.reason = reason ?? exchange.reason;
   if (outcome === 'pass') return 'pass';
   if (stored !== undefined) {
@@ -34,6 +34,7 @@ export function lookUp(engine: Engine, exchange: Exchange): Next {
     if (detail !== undefined) return answerNow(exchange, stored, now, detail) ?? again(exchange);
     setCandidate(exchange, stored);
     exchange.trusted = isTrusted;
+    exchange.isUnverified = isUnverified;
   }
   if (outcome === 'none' && engine.disk !== undefined && exchange.loading === undefined) {
     exchange.loading = engine.disk.lookup(request.keyed.key);

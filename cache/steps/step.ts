@@ -58,9 +58,10 @@ export function again(exchange: Exchange): Next {
 
 export function mayStandIn(
   engine: Engine,
-  { request, trusted }: Exchange,
+  { request, trusted, isUnverified }: Exchange,
   candidate: StoredResponse,
   now: EpochMs,
 ): boolean {
-  return trusted && mayServeOnError(candidate, now) && !isHardPurged(engine, request, candidate);
+  const isAllowed = trusted || (isUnverified && engine.options.ledger.withoutJournal === 'validate');
+  return isAllowed && mayServeOnError(candidate, now) && !isHardPurged(engine, request, candidate);
 }

@@ -85,6 +85,10 @@ export const regionSchema = z.strictObject({
         description:
           'Lease: time that a node without contact to the journal may still serve stored responses, purged ones included; then it revalidates every response before use.',
       }),
+      without_journal: z.enum(['validate', 'strict']).default('validate').meta({
+        description:
+          'Beyond the lease: `validate` revalidates each response once a lease, and lets one stand in (`detail=unverified`) where `stale-if-error` allows it and the origin fails; `strict` revalidates before each use and serves nothing that a purge may have named.',
+      }),
     })
     .prefault({})
     .meta({ description: 'Connection of this region’s nodes to the journal of purges.' }),

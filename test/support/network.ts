@@ -49,6 +49,8 @@ export interface NetworkOptions {
   readonly journal?: string | readonly string[];
   /** Certificates of the nodes; by default they know each other by their secret. */
   readonly tierTls?: TierTlsConfig | undefined;
+  /** Other keys of `purges`. */
+  readonly purges?: Omit<NonNullable<z.input<typeof regionSchema>['purges']>, 'journal'>;
   /** Edges of each region; one region with two edges by default. */
   readonly regions?: Readonly<Record<string, number>>;
   readonly shields?: number;
@@ -181,10 +183,12 @@ function configsOf(options: NetworkOptions): RegionConfig[] {
       trusted_proxies: trustedProxies,
       access_log: options.accessLog,
       client_address: options.clientAddress,
-      purges:
-        options.journal === undefined
-          ? {}
-          : { journal: [options.journal].flat().map((one) => `${options.tierTls ? 'https' : 'http'}://${one}`) },
+      purges: {
+        ...options.purges,
+        ...(options.journal !== undefined && {
+          journal: [options.journal].flat().map((one) => `${options.tierTls ? 'https' : 'http'}://${one}`),
+        }),
+      },
       limits: { drain_timeout: '1s', ...limits },
       sites: [{ include: 'site.yaml' }],
     });
