@@ -112,6 +112,38 @@ export const PLAN: readonly Planned[] = [
     isShown: true,
   },
   {
+    file: 'docs/trust.md',
+    begins: 'cli/seawall ca init ca',
+    stage: 'files',
+    prints: [/ca\.pem is the authority of seawall-demo until/],
+  },
+  {
+    file: 'docs/trust.md',
+    begins: 'cli/seawall ca request tls eu-1',
+    stage: 'files',
+    prints: [/tls\/eu-1\.key is the private key: it stays here/],
+  },
+  {
+    file: 'docs/trust.md',
+    begins: 'cli/seawall ca issue ca eu-1',
+    stage: 'files',
+    before:
+      'for node in shield-1 control; do cli/seawall ca request tls $node --network seawall-demo; done; cp tls/*.csr .',
+    prints: [/edge eu-1 in eu: valid/, /shield shield-1 in eu: valid/, /control control in eu: valid/],
+  },
+  {
+    file: 'docs/trust.md',
+    begins: 'cli/seawall ca renew ca --out renewed',
+    stage: 'files',
+    prints: [/No certificate has to be renewed yet/],
+  },
+  {
+    file: 'docs/trust.md',
+    begins: 'cli/seawall ca revoke ca eu-1',
+    stage: 'files',
+    prints: [/of the edge eu-1 is revoked/],
+  },
+  {
     file: 'docs/operating.md',
     begins: 'npm ci --omit=dev',
     stage: 'files',
