@@ -28,16 +28,19 @@ export interface GuideOptions {
   readonly etcd: readonly EtcdMember[];
   /** Region file of the first control node. */
   readonly file: string;
+  /** Folder of the authority (`ca`) and of the nodes' certificates (`tls`). */
+  readonly folder: string;
 }
 
 /** @returns The table of addresses, and commands to copy. */
-export function guide({ nodes, originUrl, isOwnSite, etcd, file }: GuideOptions): string {
+export function guide({ nodes, originUrl, isOwnSite, etcd, file, folder }: GuideOptions): string {
   const edges = nodes.filter(({ role }) => role === 'edge');
   const trials = [
     { shows: 'Once, so that the others are short: says how a request was answered.', commands: [ASK] },
     hitTrial(edges),
     ...(isOwnSite ? [] : demoTrials(edges, originUrl)),
     ...operatorTrials(nodes, edges),
+    ...trustTrials(nodes, edges, folder),
     ...(etcd.length > 0 ? replicaTrials(nodes, etcd, file) : []),
   ];
   return [
@@ -84,6 +87,21 @@ function operatorTrials(nodes: readonly GuideNode[], edges: readonly GuideNode[]
       commands: [`kill -9 ${other?.pid}; for i in 1 2 3 4 5 6; do ask "http://${edge?.listen}/?page=$i"; done`],
     },
     { shows: 'Which nodes answer.', commands: [`curl -s http://${control?.control}/v1/nodes`] },
+  ];
+}
+
+function trustTrials(nodes: readonly GuideNode[], edges: readonly GuideNode[], folder: string): Trial[] {
+  const [edge] = edges;
+  const other = edges.at(-1);
+  const control = nodes.find(({ role }) => role === 'control');
+  return [
+    {
+      shows: `Nodes know each other by certificates. Revoke that of ${other?.name}: after some seconds no node talks to it.`,
+      commands: [
+        `cli/seawall ca revoke ${folder}/ca ${other?.name} && cp ${folder}/ca/revoked.pem ${folder}/tls/`,
+        `sleep 8; curl -s http://${control?.control}/metrics | grep node_refusals; ask http://${edge?.listen}/`,
+      ],
+    },
   ];
 }
 

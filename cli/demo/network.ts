@@ -1,21 +1,31 @@
 /**
- * The region files of the demo network: as they are in config/regions, or
- * copies with another origin or other ports.
+ * The region files of the demo network: copies of those in config/regions, whose nodes know each other by certificates
+ * that are made here, with another origin or other ports where they are asked for.
  * @module
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createPublicKey } from 'node:crypto';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { checkRegions } from '../../config/check.ts';
 import { problemWithout } from '../../config/document.ts';
 import { ConfigError, quote } from '../../config/problem.ts';
+import type { TierTlsConfig } from '../../config/schema/tier-tls.ts';
 import { originSchema, type RegionConfig } from '../../config/schema.ts';
+import { wallNow } from '../../lib/clock.ts';
+import { createAuthority, daysMs, makeKey, privatePem } from '../../trust/authority/authority.ts';
+import { createFile } from '../../trust/authority/files.ts';
+import { plansOf } from '../nodes.ts';
 
 export interface DemoNetwork {
   readonly regions: readonly RegionConfig[];
   /** URL of the demo origin, or of the user's own site. */
   readonly originUrl: string;
+  /** Folder of the copies: below it `ca`, the authority, and `tls`, the files of all nodes. */
+  readonly folder: string;
+  /** Copies the files again, which may have changed. @throws {ConfigError} when they are not as they have to be. */
+  refresh(): void;
   /** Deletes the copies. */
   dispose(): void;
 }
@@ -32,9 +42,10 @@ export interface DemoNetworkOptions {
 
 /** Parts of a region file that the demo rewrites; the rest is copied. */
 interface RegionFile {
+  tier_tls?: TierTlsConfig;
   edges?: Addresses[];
   shields?: Addresses[];
-  control?: Addresses & { name?: string; journal?: { etcd: { endpoints: string[] } } };
+  control?: Addresses & { name?: string; data?: string; journal?: { etcd: { endpoints: string[] } } };
   purges?: { journal?: string | string[] };
   sites: SiteEntry[];
 }
@@ -54,21 +65,16 @@ const FILES = ['eu.yaml', 'us.yaml'].map((name) => relative(process.cwd(), join(
 /** @throws {ConfigError} when the files, or the origin, are not as they have to be. */
 export function prepareNetwork({ origin, portOffset, etcd, env }: DemoNetworkOptions): DemoNetwork {
   if (origin !== undefined) checkOrigin(origin);
-  const isCopy = origin !== undefined || portOffset !== 0 || etcd !== undefined;
-  const folder = isCopy ? mkdtempSync(join(tmpdir(), 'seawall-demo-')) : undefined;
-  const dispose = () => {
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-  };
+  const folder = mkdtempSync(join(tmpdir(), 'seawall-demo-'));
+  const dispose = () => rmSync(folder, { recursive: true, force: true });
+  const copyAll = () => FILES.map((file, index) => copy(file, folder, { origin, portOffset, etcd }, index));
   try {
-    const files =
-      folder === undefined
-        ? FILES
-        : FILES.map((file, index) => copy(file, folder, { origin, portOffset, etcd }, index));
-    const { regions, problems } = checkRegions(files, env);
+    const { regions, problems } = checkRegions(copyAll(), env);
     if (problems.length > 0) throw new ConfigError(problems);
+    issueCertificates(regions, folder);
     const originUrl = regions[0]?.sites[0]?.origin.servers[0]?.url;
     if (originUrl === undefined) throw new Error('the demo network has no site');
-    return { regions, originUrl, dispose };
+    return { regions, originUrl, folder, refresh: () => void copyAll(), dispose };
   } catch (error) {
     dispose();
     throw error;
@@ -82,6 +88,56 @@ function checkOrigin(url: string): void {
   throw new ConfigError([problemWithout('command line', '--origin', message, fix)]);
 }
 
+/** Makes an authority, and certificates of all nodes. */
+function issueCertificates(regions: readonly RegionConfig[], folder: string): void {
+  const [main] = regions;
+  if (main === undefined) return;
+  const authority = createAuthority({
+    folder: join(folder, 'ca'),
+    network: main.network,
+    lifetimeMs: daysMs(CERTIFICATE_DAYS),
+    now: () => new Date(wallNow()),
+  });
+  const tls = join(folder, TLS_FOLDER);
+  mkdirSync(tls);
+  for (const name of ['ca.pem', 'revoked.pem']) copyFileSync(join(authority.folder, name), join(tls, name));
+  for (const { name, role, region } of plansOf(regions)) {
+    const key = makeKey();
+    const holder = { role, name, region: region.region };
+    const { certificate } = authority.issue(holder, createPublicKey(key), daysMs(CERTIFICATE_DAYS));
+    createFile(join(tls, `${name}.key`), privatePem(key), { isPrivate: true });
+    createFile(join(tls, `${name}.pem`), certificate.toString());
+  }
+}
+
+const CERTIFICATE_DAYS = 365;
+const TLS_FOLDER = 'tls';
+
+const TIER_TLS: TierTlsConfig = {
+  cert_file: `${TLS_FOLDER}/{node}.pem`,
+  key_file: `${TLS_FOLDER}/{node}.key`,
+  ca_file: `${TLS_FOLDER}/ca.pem`,
+  crl_file: `${TLS_FOLDER}/revoked.pem`,
+};
+
+/** Difference between the ports of a control node for operators and for nodes. */
+const CONTROL_TIER_OFFSET = 50;
+
+/** Gives all nodes certificates, and the control node an address for nodes. */
+function secure(region: RegionFile, file: string, isAsWritten: boolean): void {
+  region.tier_tls = TIER_TLS;
+  const { control } = region;
+  if (control?.listen !== undefined) {
+    control.tier = moved(control.listen, CONTROL_TIER_OFFSET);
+    // Tokens that are made with the files of the repository are those of its control node.
+    if (isAsWritten) control.data = resolve(dirname(file), control.data ?? 'seawall-data');
+  }
+  if (region.purges?.journal !== undefined) {
+    const urls = [region.purges.journal].flat();
+    region.purges.journal = urls.map((url) => moved(url, CONTROL_TIER_OFFSET).replace(/^http:/, 'https:'));
+  }
+}
+
 /** Region files that refer to each other keep doing so: all copies are in one folder, under their own names. */
 function copy(
   file: string,
@@ -91,6 +147,7 @@ function copy(
 ): string {
   const region = parse(readFileSync(file, 'utf8')) as RegionFile;
   if (etcd !== undefined) replicate(region, index, etcd);
+  secure(region, file, origin === undefined && portOffset === 0 && etcd === undefined);
   for (const node of [
     ...(region.edges ?? []),
     ...(region.shields ?? []),

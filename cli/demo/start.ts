@@ -81,7 +81,7 @@ interface StartOptions {
 }
 
 async function startNetwork(
-  { regions, originUrl }: DemoNetwork,
+  { regions, originUrl, folder, refresh }: DemoNetwork,
   { ownSite, etcd: etcdWanted, portOffset: moveBy, env, verbose, json }: StartOptions,
 ): Promise<Service> {
   const plans = plansOf(regions);
@@ -138,11 +138,19 @@ async function startNetwork(
   process.stdout.write(
     json
       ? `${JSON.stringify({ ready: true, pid: process.pid, origin: originUrl, nodes, ...(etcd && { etcd: etcd.members, files }) })}\n`
-      : guide({ nodes, originUrl, isOwnSite: ownSite !== undefined, etcd: etcd?.members ?? [], file: files[0] ?? '' }),
+      : guide({
+          nodes,
+          originUrl,
+          isOwnSite: ownSite !== undefined,
+          etcd: etcd?.members ?? [],
+          file: files[0] ?? '',
+          folder,
+        }),
   );
   return {
     closeLimitMs: CLOSE_LIMIT_MS,
     reload: () => {
+      refresh();
       for (const child of children) child.signal('SIGHUP');
     },
     close: () => {
