@@ -130,16 +130,16 @@ export class ThreadDisks {
   }
 
   onMessage(thread: number, message: ToDisk): void {
-    const { disk, store, changes } = this.#options;
+    const { disk, changes } = this.#options;
     switch (message.about) {
       case 'lookup':
         this.#lookUp(thread, message.id, message.key);
         break;
       case 'used':
-        for (const key of message.keys) if (!disk.markUsed(key)) disk.put(key, store.get(key));
+        for (const key of message.keys) if (!disk.markUsed(key)) disk.put(key, this.#stored(key));
         break;
       case 'replaced':
-        disk.replaceBy(message.key, () => store.get(message.key));
+        disk.replaceBy(message.key, () => this.#stored(message.key));
         changes.received(thread, message.key);
         this.#lookUpWaiting();
         break;
@@ -158,9 +158,23 @@ export class ThreadDisks {
       return;
     }
     const answer = (isInMemory: boolean): void => this.#send.get(thread)?.({ kind: 'disk', id, isInMemory });
-    const loading = disk.lookup(key);
+    let loading: Promise<boolean> | undefined;
+    try {
+      loading = disk.lookup(key);
+    } catch {
+      loading = undefined; // the store cannot be used at this moment: as good as a miss
+    }
     if (loading === undefined) answer(false);
     else void loading.then(answer);
+  }
+
+  /** Responses of the key in memory; none if that cannot be used at this moment, as a thread ends that has its lock. */
+  #stored(key: string): readonly StoredResponse[] {
+    try {
+      return this.#options.store.get(key);
+    } catch {
+      return [];
+    }
   }
 
   #lookUpWaiting(): void {

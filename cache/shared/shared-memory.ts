@@ -39,14 +39,26 @@ export interface SupervisedMemory {
   errors(): readonly string[];
 }
 
+/** Pause before another attempt to clean up, where a thread has the lock for so long that it has ended, or hangs. */
+const REPAIR_MS = 1_000;
+
 /** Makes the memory of an empty store. */
 export function createSharedMemory(options: MemoryOptions): SupervisedMemory {
   const buffers = makeSharedMemory(options);
   const supervisor = SharedStore.supervise(buffers, options.maxBytes);
+  let retrying: NodeJS.Timeout | undefined;
+  const retry = (): void => {
+    clearTimeout(retrying);
+    retrying = setTimeout(() => {
+      if (!supervisor.repair()) retry();
+    }, REPAIR_MS).unref();
+  };
   return {
     buffers,
     addThread: () => supervisor.addThread(),
-    ended: (token) => supervisor.ended(token),
+    ended(token) {
+      if (!supervisor.ended(token)) retry();
+    },
     resize: (maxBytes, threads) => supervisor.resize(maxBytes, threads),
     get maxBytes() {
       return supervisor.maxBytes;

@@ -318,16 +318,26 @@ export class SharedStore implements Store {
     return this.#threads.add();
   }
 
-  /** Cleans up after a thread that runs no more; on the thread that supervises. Idempotent. */
-  ended(thread: number): void {
-    if (this.#threads.hasEnded(thread)) return; // its place may be another one's by now
+  /**
+   * Cleans up after a thread that runs no more; on the thread that supervises. Idempotent.
+   *
+   * @returns False if another thread has the lock: `repair` has to be called later, unless that one ends as well.
+   */
+  ended(thread: number): boolean {
+    if (this.#threads.hasEnded(thread)) return true; // its place may be another one's by now
     this.#threads.end(thread);
-    if (!this.#lock.takeOver(thread, SUPERVISOR)) {
-      if (!this.#lock.acquire(SUPERVISOR)) throw new Error(LOCKED);
-      this.#repair(); // of what it was writing without the lock
-    }
-    this.#lock.release();
     this.#claims.end(thread);
+    if (!this.#lock.takeOver(thread, SUPERVISOR)) return this.repair();
+    this.#lock.release();
+    return true;
+  }
+
+  /** Cleans up what threads that have ended were writing without the lock. @returns False if it is not to be had. */
+  repair(): boolean {
+    if (!this.#lock.acquire(SUPERVISOR)) return false;
+    this.#repair();
+    this.#lock.release();
+    return true;
   }
 
   /** Thread that has the lock; 0: none. For tests. */

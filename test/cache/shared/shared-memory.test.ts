@@ -45,6 +45,20 @@ test('no response is lost when threads add theirs to the same key at the same ti
   await Promise.all(workers.map((worker) => worker.terminate()));
 });
 
+test('a thread can be said to have ended while another one ends with the lock', async (t) => {
+  const memory = createSharedMemory({ maxBytes: 4 * MEBIBYTE, threads: 4 });
+  const own = attach(memory.buffers, memory.addThread());
+  store(own, 1, 1);
+  const [first, second] = [memory.addThread(), memory.addThread()];
+  attach(memory.buffers, second).lockForTest();
+  memory.ended(first);
+  memory.ended(second);
+  t.same(memory.errors(), []);
+  t.equal(versionIn(own, 1), 1);
+  store(own, 1, 2);
+  t.equal(versionIn(own, 1), 2);
+});
+
 test('that a thread has ended can be said twice, and does no harm to the thread in its place', async (t) => {
   const memory = createSharedMemory({ maxBytes: MEBIBYTE, threads: 2 });
   const own = attach(memory.buffers, memory.addThread());
