@@ -19,7 +19,7 @@ export async function startLoneEdge({
   region,
   edge,
   log,
-}: LoneEdgeOptions): Promise<Pick<EdgeNode, 'name' | 'addresses' | 'reload' | 'close'>> {
+}: LoneEdgeOptions): Promise<Pick<EdgeNode, 'name' | 'addresses' | 'reload' | 'release' | 'close'>> {
   let current = region;
   const journal = await startOwnJournal({ region, edge, current: () => current, log });
   try {
@@ -30,6 +30,10 @@ export async function startLoneEdge({
       reload(next) {
         current = next;
         node.reload(withJournal(next, journal));
+      },
+      async release() {
+        await node.release();
+        await journal?.close();
       },
       async close() {
         await node.close();

@@ -10,11 +10,13 @@ import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem
 import type { DnsConfig, RegionConfig } from '../config/schema.ts';
 import { workersOf } from '../config/workers.ts';
 import { locatesVisitors } from '../edge/edge-geo.ts';
+import { countInherited, listeningSockets, retireSockets } from '../http/listener/sockets.ts';
 import { startShield } from '../origin-shield/node.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { databaseProblems } from './databases.ts';
 import { describeFailure, isSystemError } from './failure.ts';
 import { startLoneEdge } from './lone-edge.ts';
+import type { Handover } from './takeover/successor.ts';
 import { startWorkers } from './workers/supervisor.ts';
 import type { WorkerState } from './workers/worker-group.ts';
 
@@ -37,6 +39,10 @@ export interface RunningNode {
   readonly addresses: Addresses;
   /** Its workers, where it has several. */
   readonly workers?: readonly WorkerState[];
+  /** Listening sockets of its threads, where it has several. */
+  readonly threads?: Pick<Handover, 'sockets' | 'retire'>;
+  /** Closes what only one process may use. */
+  release?(): Promise<void>;
   /** Serves what the new configs say. */
   reload(regions: readonly RegionConfig[]): void;
   /** Takes nothing new, finishes what is under way. */
@@ -113,7 +119,9 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
           get workers() {
             return node.workers;
           },
+          threads: node.threads,
         }),
+        release: () => node.release(),
         reload: (regions) => node.reload(sameRegion(regions, region)),
         close: () => node.close(),
       };
@@ -137,7 +145,7 @@ function controlPlan(
       // Only here: what a control node is made of takes memory that edges and shields have better use for.
       const { startControl } = await import('../control/node.ts');
       const { address, tier, ...node } = await startControl({ region, control, regions, log });
-      return { ...node, role: 'control', addresses: { control: address, tier } };
+      return { ...node, role: 'control', addresses: { control: address, tier }, release: () => node.close() };
     },
   };
 }
@@ -170,6 +178,8 @@ type Refuse = (key: keyof Addresses | 'workers', message: string, fix: string) =
  * @throws {ConfigError} when an address cannot be listened on.
  */
 export async function startNode(plan: NodePlan, log: Logger, refuse: Refuse = inFile(plan)): Promise<RunningNode> {
+  const surplus = surplusProblem(plan, refuse);
+  if (surplus !== undefined) throw new ConfigError([surplus]);
   try {
     return await plan.start(log);
   } catch (error) {
@@ -215,6 +225,19 @@ function refusedListener(
   );
 }
 
+/**
+ * Returns why the sockets of the process before cannot be taken over, if they cannot: the system goes on giving
+ * connections to each of them, also to those that no thread would listen on.
+ */
+function surplusProblem({ name, addresses, workers = 1 }: NodePlan, refuse: Refuse): ConfigProblem | undefined {
+  const before = Math.max(
+    ...Object.values(addresses).map((address) => (address === undefined ? 0 : countInherited(address))),
+  );
+  if (before <= workers) return undefined;
+  const message = `the process that runs has ${before} threads for ${name}, and ${workers} cannot take over from them`;
+  return refuse('workers', message, 'Reload it first (SIGHUP), or restart it.');
+}
+
 /** Returns why a running edge cannot have another number of workers, if it cannot. */
 function workersProblem(plan: NodePlan, before: NodePlan, running: RunningNode): ConfigProblem | undefined {
   const { workers: count } = before;
@@ -231,6 +254,23 @@ function inFile(plan: NodePlan): Refuse {
     const yaml = readYaml(file);
     if ('source' in yaml) return yaml.source.problem(path, message, fix);
     return { file, line: 0, column: 0, key: path.join('.'), message, fix };
+  };
+}
+
+/** @param nodes - The nodes that run at the moment. */
+export function handoverOf(nodes: () => readonly RunningNode[]): Handover {
+  return {
+    async sockets() {
+      const ofThreads = await Promise.all(nodes().map(({ threads }) => threads?.sockets() ?? []));
+      return [...listeningSockets(), ...ofThreads.flat()];
+    },
+    async release() {
+      await Promise.all(nodes().map((node) => node.release?.()));
+    },
+    retire() {
+      retireSockets();
+      for (const { threads } of nodes()) threads?.retire();
+    },
   };
 }
 
@@ -276,7 +316,10 @@ export async function startNodes({ regions, wanted, logFor }: StartNodesOptions)
   }
 
   try {
-    for (const plan of plansOf(regions).filter(wanted)) await start(plan);
+    const plans = plansOf(regions).filter(wanted);
+    const surplus = plans.flatMap((plan) => surplusProblem(plan, inFile(plan)) ?? []);
+    if (surplus.length > 0) throw new ConfigError(surplus); // before any of them takes a connection
+    for (const plan of plans) await start(plan);
   } catch (error) {
     await close();
     throw error;

@@ -3,6 +3,7 @@
  * @module
  */
 import type { RegionConfig } from '../config/schema.ts';
+import { closeUnclaimed } from '../http/listener/sockets.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import { createLog, isLogLevel, LOG_LEVELS, type Logger, type LogLevel } from '../telemetry/log.ts';
 import type { Options } from './command.ts';
@@ -10,7 +11,10 @@ import { UsageError } from './failure.ts';
 import { CLOSING_ORDER, type RunningNode } from './nodes.ts';
 import { endWithReader, flush } from './output.ts';
 import { announce } from './ready.ts';
+import { notifyReady } from './service-manager.ts';
 import { runUntilStopped, type Service, watchNpm } from './signals.ts';
+import { findPredecessor } from './takeover/predecessor.ts';
+import { startSuccessor } from './takeover/successor.ts';
 
 export const RUN_OPTIONS = {
   'log-level': {
@@ -24,7 +28,8 @@ export const RUN_OPTIONS = {
 export const RUN_ABOUT = `
 Logs JSON lines on standard error. SIGTERM and SIGINT let requests under way
 finish (limits.drain_timeout), a second one ends the program at once, SIGHUP
-reads the config again; one that is refused changes nothing.`;
+reads the config again; one that is refused changes nothing. SIGUSR2 starts the
+version that is installed now, which takes over the addresses.`;
 
 /** @throws {UsageError} when it is not a level. */
 export function logLevel(option: string | undefined): LogLevel {
@@ -58,17 +63,29 @@ export async function run(
   { level, json, logsToOutput }: RunOptions,
 ): Promise<number> {
   const log: Logger = createLog({ name: 'seawall', level });
-  watchNpm(process);
+  const predecessor = findPredecessor();
+  if (predecessor === undefined) watchNpm(process);
   process.stdout.off('error', endWithReader); // visitors are served with or without that reader
   process.stdout.once('error', ({ message: detail }) => log.warn({ detail }, 'standard output is closed'));
   process.stdout.on('error', () => undefined); // said once
   const code = await runUntilStopped(
     async () => {
+      await predecessor?.release();
       const service = await start();
+      closeUnclaimed();
       announce(service.nodes, { json, out: logsToOutput && !json ? process.stderr : process.stdout });
+      await notifyReady(log);
+      predecessor?.serving();
       return service;
     },
-    { process, exit: process.exit, log, now: monotonicNow },
+    {
+      process,
+      exit: process.exit,
+      log,
+      now: monotonicNow,
+      replace: startSuccessor,
+      isIndependent: () => predecessor?.hasHandedOver ?? false,
+    },
   );
   await flush(process.stdout);
   return code;

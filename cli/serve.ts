@@ -19,7 +19,7 @@ import {
 import { createLog } from '../telemetry/log.ts';
 import { defineCommand } from './command.ts';
 import { UsageError } from './failure.ts';
-import { type NodePlan, plansOf, startNode } from './nodes.ts';
+import { handoverOf, type NodePlan, plansOf, startNode } from './nodes.ts';
 import { closeLimitMs, logLevel, RUN_ABOUT, RUN_OPTIONS, run } from './run.ts';
 
 const DEFAULT_LISTEN = '127.0.0.1:8080';
@@ -115,6 +115,7 @@ ${RUN_ABOUT}`,
             node.reload([region]);
             log.info('site file reloaded');
           },
+          handover: handoverOf(() => [node]),
           close: () => node.close(),
         };
       },

@@ -1,14 +1,17 @@
 /**
  * A program that runs until it is told to stop: SIGTERM and SIGINT let what is
- * under way finish, a second one ends it at once, SIGHUP reads the config again.
+ * under way finish, a second one ends it at once, SIGHUP reads the config again,
+ * SIGUSR2 has the version that is installed now take its place.
  * docs/operating.md has all signals.
  * @module
  */
 import type { EventEmitter } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
 import { ConfigError, formatProblem } from '../config/problem.ts';
 import { type MonotonicMs, msBetween } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { EXIT_FAILURE } from './failure.ts';
+import type { Handover } from './takeover/successor.ts';
 
 /** Running service that signals act on. */
 export interface Service {
@@ -16,6 +19,8 @@ export interface Service {
   readonly closeLimitMs: number;
   /** @throws {ConfigError} when the new config is refused; the old one stays. */
   reload(): void | Promise<void>;
+  /** For the process that takes its place; absent: none can. */
+  readonly handover?: Handover;
   /** Takes nothing new, finishes what is under way. */
   close(): Promise<void>;
 }
@@ -27,7 +32,17 @@ export interface Supervision {
   readonly exit: (code: number) => void;
   readonly log: Logger;
   readonly now: () => MonotonicMs;
+  /** Starts the process that takes the place of this one; resolves when it serves. Absent: none can. */
+  readonly replace?: (handover: Handover, signal: AbortSignal) => Promise<number>;
+  /** Returns whether the parent may end without this process, though it watches it over a channel. Absent: no. */
+  readonly isIndependent?: () => boolean;
 }
+
+/**
+ * Time in which open connections end with their next answer, once another process takes the new ones. Longer ones are
+ * closed when they are idle: a client has to expect that of a connection that it has not used for so long.
+ */
+const RETIRED_MS = 2_000;
 
 /**
  * npm hands on a Ctrl-C that the terminal has already sent to the whole
@@ -44,10 +59,11 @@ const SAME_SIGNAL_MS = 300;
  */
 export async function runUntilStopped(
   start: () => Promise<Service>,
-  { process, exit, log, now }: Supervision,
+  { process, exit, log, now, replace, isIndependent = () => false }: Supervision,
 ): Promise<number> {
   const stop = Promise.withResolvers<void>();
   const started = Promise.withResolvers<Service>();
+  const stopping = new AbortController();
   let stoppedAt: MonotonicMs | undefined;
   let reloads = Promise.resolve();
 
@@ -55,6 +71,7 @@ export async function runUntilStopped(
     if (stoppedAt === undefined) {
       stoppedAt = now();
       log.info({ reason }, 'stopping: draining requests in flight');
+      stopping.abort();
       stop.resolve();
     } else if (msBetween(stoppedAt, now()) > SAME_SIGNAL_MS) {
       log.warn({ reason }, 'stopping at once');
@@ -65,12 +82,36 @@ export async function runUntilStopped(
     // One at a time, in the order of the signals.
     reloads = reloads.then(async () => reload(await started.promise, log));
   };
+  const onReplace = (): void => {
+    reloads = reloads.then(async () => {
+      const { handover } = await started.promise;
+      if (stoppedAt !== undefined || handover === undefined || replace === undefined) return;
+      try {
+        const pid = await replace(handover, stopping.signal);
+        log.info({ pid }, 'another process serves in place of this one');
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        const { message: detail } = error as Error;
+        log.error(
+          { detail },
+          'upgrade failed: this process goes on, without its disk and its journal if it had closed them',
+        );
+        return;
+      }
+      handover.retire();
+      await wait(RETIRED_MS);
+      onStop('another process has taken over');
+    });
+  };
   const listeners = {
     SIGTERM: () => onStop('SIGTERM'),
     SIGINT: () => onStop('SIGINT'),
     SIGHUP: onReload,
+    SIGUSR2: onReplace,
     // A parent that watches this process over a channel has gone; nothing else would stop it.
-    disconnect: () => onStop('the parent process is gone'),
+    disconnect: () => {
+      if (!isIndependent()) onStop('the parent process is gone');
+    },
   };
   for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
 

@@ -10,7 +10,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { createLog } from '../telemetry/log.ts';
 import { defineCommand } from './command.ts';
 import { UsageError } from './failure.ts';
-import { plansOf, startNodes } from './nodes.ts';
+import { handoverOf, plansOf, startNodes } from './nodes.ts';
 import { closeLimitMs, logLevel, RUN_ABOUT, RUN_OPTIONS, run } from './run.ts';
 
 export const start = defineCommand({
@@ -60,6 +60,7 @@ ${RUN_ABOUT}`,
             await nodes.update(regions);
             logFor('seawall').info({ changes: reloads.flatMap(({ changes }) => changes) }, 'the config was read again');
           },
+          handover: handoverOf(() => nodes.list),
           close: () => nodes.close(),
         };
       },

@@ -135,6 +135,11 @@ export function machineOf(host: string): string {
   return ipaddr.isValid(host) && ipaddr.parse(host).range() === 'loopback' ? LOOPBACK : host;
 }
 
+/** Returns HOST:PORT, with an IPv6 address in brackets. */
+export function joinAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** @returns The two parts of HOST:PORT, the host canonical. */
 export function splitAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');

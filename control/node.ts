@@ -9,8 +9,8 @@
  */
 import { setTimeout as timeout } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { splitAddress } from '../config/listener.ts';
 import type { RegionConfig } from '../config/schema.ts';
+import { addListening, listenOptions } from '../http/listener/sockets.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicNow, wallNow } from '../lib/clock.ts';
@@ -289,7 +289,8 @@ interface Opened {
 /** @throws What `listen` fails with; the server is closed then. */
 async function open(server: FastifyInstance, address: string): Promise<Opened> {
   try {
-    const url = await server.listen(splitAddress(address));
+    const url = await server.listen(listenOptions(address));
+    addListening(server.server, address);
     return { address: url.slice(url.indexOf('://') + '://'.length), close: () => server.close() };
   } catch (error) {
     await server.close();

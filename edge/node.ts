@@ -23,7 +23,7 @@ import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore, type NodeCoreOptions, type SharedByThreads } from '../tier/node-core.ts';
-import { openNodeDisk } from '../tier/node-disk.ts';
+import { type NodeDisk, openNodeDisk } from '../tier/node-disk.ts';
 import { tierTrust } from '../tier/trust.ts';
 import { answerUpgrade } from '../tier/upgrade.ts';
 import type { CertificateTexts } from '../trust/certificate-files.ts';
@@ -83,6 +83,8 @@ export interface EdgeNode {
   setTicketKeys(keys: Buffer): void;
   /** Serves what the new config says; its addresses must be the same. */
   reload(region: RegionConfig): void;
+  /** Closes the disk, for another process, and refuses purges that it would not know of. */
+  release(): Promise<void>;
   /** Resolves when requests under way have finished, or had the time that the config gives them. */
   close(): Promise<void>;
 }
@@ -104,7 +106,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
   await checkNodeInternals(log);
   const components = new Components<RegionConfig>(options.componentEvents);
   const parts = await startParts(components, options);
-  const { config, core, geo, prepared, tls } = parts;
+  const { config, core, geo, prepared, tls, disk } = parts;
   const reusePort = worker !== undefined;
   // First, so that it is closed last. A worker's is that of the whole edge, in the main thread.
   const hosts = (): readonly string[] => config.value.control_hosts;
@@ -158,6 +160,10 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
       newest = next;
       if (geo.isReady(next)) components.update(next);
       else void useWhenReady(next);
+    },
+    async release() {
+      core.purging.release();
+      await disk?.close();
     },
     close: () => components.close(),
   };
@@ -222,14 +228,16 @@ async function startParts(
       close: (part) => part.close(),
     },
   );
+  let disk: NodeDisk | undefined;
   if (worker?.disk !== undefined) core.useDisk(worker.disk);
   else if (worker === undefined && edge.disk !== undefined) {
-    const { disk } = edge;
-    const opened = await components.start('disk', () => openNodeDisk(core, region, disk), {
+    const { disk: config } = edge;
+    const opened = await components.start('disk', () => openNodeDisk(core, region, config), {
       update: (part, next) => part.update(next.edges.find((other) => other.name === name)?.disk),
       close: (part) => part.close(),
     });
     core.useOwnDisk(opened.disk);
+    disk = opened;
   }
   const peers = await components.start('peers', () => new Peers(name, region, core.certificates));
   reportHealth(core, peers.targets);
@@ -287,7 +295,7 @@ async function startParts(
             }),
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
-  return { config, core, peers, geo, prepared, visits, front, onRequest, tls, connections: new AddressCounts() };
+  return { config, core, disk, peers, geo, prepared, visits, front, onRequest, tls, connections: new AddressCounts() };
 }
 
 function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {
@@ -328,6 +336,7 @@ function visitorListener(
     onConnection: (socket, wire, unread) => front.server.accept(socket, wire, unread),
     onRequest,
     onRefused: (error) => core.refused('public', error),
+    onRetire: () => front.server.retire(),
     onUpgrade: (request) =>
       answerUpgrade(request, {
         core,

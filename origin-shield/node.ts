@@ -15,7 +15,7 @@ import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
-import { openNodeDisk } from '../tier/node-disk.ts';
+import { type NodeDisk, openNodeDisk } from '../tier/node-disk.ts';
 import { tierTrust } from '../tier/trust.ts';
 import { OriginPools } from './origin-pool.ts';
 
@@ -33,6 +33,8 @@ export interface ShieldNode {
   readonly addresses: { readonly tier: string; readonly control: string | undefined };
   /** Serves what the new config says; its addresses must be the same. */
   reload(region: RegionConfig): void;
+  /** Closes the disk, for another process. */
+  release(): Promise<void>;
   /** Resolves when requests under way have finished, or had the time that the config gives them. */
   close(): Promise<void>;
 }
@@ -65,13 +67,15 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     },
   );
   reportHealth(core, origins.targets);
+  let disk: NodeDisk | undefined;
   if (shield.disk !== undefined) {
-    const { disk } = shield;
-    const opened = await components.start('disk', () => openNodeDisk(core, region, disk), {
+    const { disk: config } = shield;
+    const opened = await components.start('disk', () => openNodeDisk(core, region, config), {
       update: (part, next) => part.update(next.shields.find((other) => other.name === name)?.disk),
       close: (part) => part.close(),
     });
     core.useOwnDisk(opened.disk);
+    disk = opened;
   }
   const hosts = (): readonly string[] => config.value.control_hosts;
   const routing: RoutingFor = (_call, { site }, _key, trace) => {
@@ -102,6 +106,10 @@ export async function startShield({ region, shield, log, now, componentEvents }:
   return {
     name,
     addresses: { tier: tier.address, control: control?.address },
+    async release() {
+      core.purging.release();
+      await disk?.close();
+    },
     reload: (next) => components.update(next),
     close: () => components.close(),
   };

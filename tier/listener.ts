@@ -99,6 +99,7 @@ export async function listenForNodes(started: Started, given: TierListenerOption
     onRequest: (exchange) => answer(options, exchange),
     onRefused: (error) => core.refused('tier', error),
     refusalFields: errorFields,
+    onRetire: () => front.retire(),
     onUpgrade: (request) => answerUpgrade(request, { core, listener: 'tier', read: readUpgrade, errorFields }),
   });
   return {

@@ -242,7 +242,8 @@ export class RelayedPurges {
       invalidate: async (purges) => {
         await this.#call('invalidate', purges);
       },
-      reload: () => undefined, // the main thread does
+      release: () => undefined, // the main thread does
+      reload: () => undefined,
       close: async () => undefined,
     };
   };

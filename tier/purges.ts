@@ -34,6 +34,8 @@ export interface Purging {
    * rejects.
    */
   invalidate(purges: readonly Purge[]): Promise<void>;
+  /** Another process takes purges from now on: those that only this one would know of are refused. */
+  release(): void;
   /** Follows where the new config says. */
   reload(region: RegionConfig): void;
   close(): Promise<void>;
@@ -96,6 +98,7 @@ export function followPurges(node: PurgedNode, region: RegionConfig): JournalFol
       followed = wanted;
       following = before.then(({ close }) => close()).then(() => follow(node, wanted, { reached, about }));
     },
+    release: () => void following.then(({ release }) => release()),
     renew: () => void following.then(({ renew }) => renew()),
     async close() {
       await outbox.close();
@@ -122,7 +125,7 @@ function leaseOf({ urls, leaseMs }: Settings): number {
   return urls.length === 0 ? Number.POSITIVE_INFINITY : leaseMs;
 }
 
-interface Following extends Pick<JournalFollowing, 'purge' | 'close' | 'renew'> {
+interface Following extends Pick<JournalFollowing, 'purge' | 'close' | 'release' | 'renew'> {
   /** Resolves when they are in the journal. @throws {HttpError} `journal_unreachable`. */
   append(purges: readonly Purge[]): Promise<unknown>;
 }
@@ -152,9 +155,16 @@ function withoutJournal({ ledger, everywhere = inOneThread }: PurgedNode): Follo
     ledger.apply(purges.map((purge, index) => ({ ...purge, seq: seq + index + 1 })));
     await everywhere();
   };
+  let isReleased = false;
   return {
-    purge: apply,
+    purge: async (purges) => {
+      if (isReleased) throw new HttpError('journal_unreachable', 'another process takes over');
+      await apply(purges);
+    },
     append: apply,
+    release: () => {
+      isReleased = true;
+    },
     renew: () => undefined,
     close: async () => undefined,
   };
@@ -206,6 +216,7 @@ function followJournal(
       await everywhere();
     },
     append: (purges) => clients.append(purges),
+    release: () => undefined, // both processes follow it
     renew: () => follower.renew(),
     close: async () => {
       await follower.stop();

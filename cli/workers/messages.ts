@@ -6,6 +6,7 @@ import type { FromDisk, SharedWithDisk, ToDisk } from '../../cache/disk/thread-d
 import type { SharedMemory } from '../../cache/shared/layout.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
+import type { ListeningSocket } from '../../http/listener/sockets.ts';
 import type { FromPurgedThread, PurgedThreadStart, ToPurgedThread } from '../../tier/purge-relay.ts';
 import type { CertificateTexts } from '../../trust/certificate-files.ts';
 
@@ -31,6 +32,8 @@ export interface StartMessage {
   readonly ticketKeys: Uint8Array;
   /** Files of the node's certificates, as the main thread has read them. */
   readonly nodeTexts: CertificateTexts | undefined;
+  /** Sockets of another process that it listens on. */
+  readonly sockets: readonly ListeningSocket[];
   /** Latest certificates of the workers, including those that have exited. */
   readonly certificates: readonly KnownCertificate[];
 }
@@ -40,10 +43,14 @@ export type ToWorker =
   | FromDisk
   | { readonly kind: 'tickets'; readonly keys: Uint8Array }
   | { readonly kind: 'reload'; readonly region: RegionConfig }
-  /** Asks for its metrics. */
-  | { readonly kind: 'ask'; readonly id: number }
+  /** Asks for its metrics, or for its listening sockets. */
+  | { readonly kind: 'ask'; readonly id: number; readonly about: 'metrics' | 'sockets' }
+  /** It takes no more connections: another process does. */
+  | { readonly kind: 'retire' }
   /** It takes nothing new, finishes what is in flight, and ends. */
   | { readonly kind: 'close' };
+
+export type Answer = Metrics | readonly ListeningSocket[];
 
 /** Addresses of a worker, as bound. */
 export interface WorkerAddresses {
@@ -77,4 +84,4 @@ export type FromWorker =
       readonly address?: string | undefined;
       readonly port?: number | undefined;
     }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: Metrics };
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer };

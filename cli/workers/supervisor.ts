@@ -12,6 +12,7 @@ import { attach, createSharedMemory, type SupervisedMemory } from '../../cache/s
 import { MAX_THREADS } from '../../cache/shared/threads.ts';
 import { splitAddress } from '../../config/listener.ts';
 import type { DiskConfig, EdgeConfig, RegionConfig } from '../../config/schema.ts';
+import { countInherited } from '../../http/listener/sockets.ts';
 import { TicketKeys } from '../../http/listener/tls.ts';
 import { checkNodeInternals } from '../../http/node-internals/checks.ts';
 import { wallNow } from '../../lib/clock.ts';
@@ -38,6 +39,9 @@ export interface RunningWorkers {
   readonly name: string;
   readonly addresses: WorkerAddresses & { readonly control: string | undefined };
   readonly workers: readonly WorkerState[];
+  readonly threads: Pick<WorkerGroup, 'sockets' | 'retire'>;
+  /** Closes what only one process may use: disks, and the journal beside them. */
+  release(): Promise<void>;
   reload(region: RegionConfig): void;
   close(): Promise<void>;
 }
@@ -64,7 +68,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   });
   const { certificates } = trust;
   const relay = new PurgeRelay();
-  await components.start(
+  const purging = await components.start(
     'purging',
     () =>
       relay.start((node) => followPurges({ ...node, member: name, log, certificates }, withJournal(region, journal))),
@@ -112,6 +116,12 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     get workers() {
       return group.states;
     },
+    threads: group,
+    async release() {
+      purging.release();
+      await disk?.close();
+      await journal?.close();
+    },
     reload: (next) => components.update(next),
     close: () => components.close(),
   };
@@ -138,7 +148,7 @@ async function openDisk(
 
 /** @throws The system's error when the address is in use. */
 async function checkFree(address: string | undefined): Promise<void> {
-  if (address === undefined) return;
+  if (address === undefined || countInherited(address) > 0) return;
   const { host, port } = splitAddress(address);
   if (port === 0) return;
   const server = createServer().listen({ host, port });

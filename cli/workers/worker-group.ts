@@ -9,6 +9,7 @@ import type { SupervisedMemory } from '../../cache/shared/shared-memory.ts';
 import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
 import { shareOf, workerName, workersOf } from '../../config/workers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
+import { type ListeningSocket, takeInherited } from '../../http/listener/sockets.ts';
 import type { TicketKeys } from '../../http/listener/tls.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import type { Health } from '../../telemetry/control-listener.ts';
@@ -136,6 +137,17 @@ export class WorkerGroup {
     }
   }
 
+  /** Listening sockets of all workers. */
+  readonly sockets = async (): Promise<readonly ListeningSocket[]> => {
+    const answers = await Promise.all(this.#workers.map((worker) => worker.askSockets()));
+    return answers.flatMap((answer) => answer ?? []);
+  };
+
+  /** Takes no more connections: another process does. */
+  readonly retire = (): void => {
+    for (const worker of this.#workers) worker.send({ kind: 'retire' });
+  };
+
   async close(): Promise<void> {
     await Promise.all([...this.#workers, ...this.#leaving].map((worker) => worker.close()));
   }
@@ -205,6 +217,7 @@ export class WorkerGroup {
         logLevel: log.level,
         ticketKeys: tickets.current,
         nodeTexts: trust.certificates?.texts,
+        sockets: takeInherited(addressesOf(this.#edge)),
         certificates: certificatesOf(config(), this.#certificates),
       }),
       onEnded: (thread) => {
@@ -232,6 +245,11 @@ export class WorkerGroup {
     await worker.close();
     this.#leaving.delete(worker);
   }
+}
+
+/** Addresses of an edge that its workers share. */
+function addressesOf({ listen, listen_tls, tier }: EdgeConfig): string[] {
+  return [listen, ...(listen_tls === undefined ? [] : [listen_tls]), tier];
 }
 
 function withAddresses(region: RegionConfig, name: string, addresses: WorkerAddresses): RegionConfig {

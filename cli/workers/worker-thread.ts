@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ToDisk } from '../../cache/disk/thread-disk.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
+import type { ListeningSocket } from '../../http/listener/sockets.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
@@ -12,6 +13,7 @@ import type { FromPurgedThread } from '../../tier/purge-relay.ts';
 import type { Lines } from '../output.ts';
 import {
   ALIVE_MS,
+  type Answer,
   type FromWorker,
   type Metrics,
   type StartMessage,
@@ -104,7 +106,7 @@ export class WorkerThread {
   #failures = 0;
   #isClosing = false;
   #timer: NodeJS.Timeout | undefined;
-  readonly #questions = new Map<number, (answer: Metrics | undefined) => void>();
+  readonly #questions = new Map<number, (answer: Answer | undefined) => void>();
   #asked = 0;
   /** Threads that took the place of one that ended. */
   restarts = 0;
@@ -145,15 +147,24 @@ export class WorkerThread {
 
   /** @returns `undefined` when it does not serve, or does not answer. */
   askMetrics(): Promise<Metrics | undefined> {
+    return this.#ask('metrics') as Promise<Metrics | undefined>;
+  }
+
+  /** @returns `undefined` when it does not serve, or does not answer. */
+  askSockets(): Promise<readonly ListeningSocket[] | undefined> {
+    return this.#ask('sockets') as Promise<readonly ListeningSocket[] | undefined>;
+  }
+
+  #ask(about: 'metrics' | 'sockets'): Promise<Answer | undefined> {
     if (this.#addresses === undefined) return Promise.resolve(undefined);
-    const { promise, resolve } = Promise.withResolvers<Metrics | undefined>();
+    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
     const id = this.#asked++;
     const timer = setTimeout(() => this.#answered(id, undefined), ANSWER_MS);
     this.#questions.set(id, (answer) => {
       clearTimeout(timer);
       resolve(answer);
     });
-    this.send({ kind: 'ask', id });
+    this.send({ kind: 'ask', id, about });
     return promise;
   }
 
@@ -252,7 +263,7 @@ export class WorkerThread {
     }
   }
 
-  #answered(id: number, answer: Metrics | undefined): void {
+  #answered(id: number, answer: Answer | undefined): void {
     this.#questions.get(id)?.(answer);
     this.#questions.delete(id);
   }

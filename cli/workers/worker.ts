@@ -8,6 +8,7 @@ import { type FromDisk, ThreadDisk } from '../../cache/disk/thread-disk.ts';
 import { attach } from '../../cache/shared/shared-memory.ts';
 import { SharedThreadFills } from '../../cache/shared/thread-fills.ts';
 import type { EdgeNode, WorkerOptions } from '../../edge/node.ts';
+import { inheritSockets, listeningSockets, retireSockets } from '../../http/listener/sockets.ts';
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import type { SharedByThreads } from '../../tier/node-core.ts';
 import { RelayedPurges, type ToPurgedThread } from '../../tier/purge-relay.ts';
@@ -34,6 +35,7 @@ function send(message: FromWorker): void {
   port.postMessage(message);
 }
 
+inheritSockets(start.sockets);
 const purges = new RelayedPurges(start.purges, send);
 
 const disk = start.disk && new ThreadDisk(start.disk, send);
@@ -94,7 +96,14 @@ async function onMessage(node: EdgeNode, message: Exclude<ToWorker, ToPurgedThre
       node.setTicketKeys(Buffer.from(message.keys));
       break;
     case 'ask':
-      send({ kind: 'answer', id: message.id, answer: await metricsOf(node) });
+      send({
+        kind: 'answer',
+        id: message.id,
+        answer: message.about === 'sockets' ? listeningSockets() : await metricsOf(node),
+      });
+      break;
+    case 'retire':
+      retireSockets();
       break;
     case 'close':
       log.info('stopping: draining requests in flight');

@@ -5,6 +5,8 @@
  * @module
  */
 import { createServer, type Socket } from 'node:net';
+import { joinAddress } from '../../config/listener.ts';
+import { addListening, listenOptions } from '../../http/listener/sockets.ts';
 import { parseAddress } from '../../lib/address.ts';
 import { framed, frameReader } from './frames.ts';
 
@@ -64,13 +66,15 @@ export async function listenTcp(options: TcpOptions): Promise<TcpListener> {
     });
     serve(socket, options);
   });
+  const wanted = joinAddress(host, port);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port, backlog: 1_024 }, () => {
+    server.listen({ ...listenOptions(wanted), backlog: 1_024 }, () => {
       server.off('error', reject);
       resolve();
     });
   });
+  addListening(server, wanted);
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,

@@ -11,6 +11,8 @@
  * @module
  */
 import { createSocket, type Socket } from 'node:dgram';
+import { joinAddress } from '../../config/listener.ts';
+import { countInherited } from '../../http/listener/sockets.ts';
 import type { Logger } from '../../telemetry/log.ts';
 
 export interface UdpOptions {
@@ -43,7 +45,10 @@ const BUFFER_BYTES = 4 * 2 ** 20;
 /** @throws the system's error when the address cannot be had. */
 export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptions): Promise<UdpListener> {
   const family = host.includes(':') ? 6 : 4;
+  // Shared with the process that takes the place of this one, and with no other.
+  if (port !== 0 && countInherited(joinAddress(host, port)) === 0) await checkFree(host, port);
   const socket = createSocket({
+    reusePort: true,
     type: family === 6 ? 'udp6' : 'udp4',
     lookup: (hostname, _options, callback) => callback(null, hostname, family),
   });
@@ -81,6 +86,16 @@ export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptio
       await new Promise<void>((resolve) => socket.close(() => resolve()));
     },
   };
+}
+
+/** @throws The system's error when the address is in use. */
+async function checkFree(host: string, port: number): Promise<void> {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  try {
+    await bind(socket, host, port);
+  } finally {
+    socket.close();
+  }
 }
 
 function bind(socket: Socket, host: string, port: number): Promise<void> {

@@ -38,6 +38,7 @@ export class Http1Server {
   readonly #connections = new Set<Http1Connection>();
   readonly #sweep: NodeJS.Timeout;
   closing = false;
+  #isClosed = false;
   /** Exchange for the next request. */
   #spare: Http1Exchange | undefined;
 
@@ -80,13 +81,19 @@ export class Http1Server {
     this.#connections.delete(connection);
   }
 
+  /** Connections go to `node:http` with their next request, and end with its answer; idle ones stay open until then. */
+  retire(): void {
+    this.closing = true;
+  }
+
   /**
    * No more requests are answered here: idle connections are closed, the others go to `node:http` with their next
    * request.
    */
   close(): void {
-    if (this.closing) return;
-    this.closing = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.retire();
     clearInterval(this.#sweep);
     for (const connection of this.#connections) connection.shutdown();
     setTimeout(() => {

@@ -3,33 +3,22 @@
  * @module
  */
 import type { Server } from 'node:http';
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { endLingering } from './linger.ts';
+import { listenOptions } from './sockets.ts';
 
 /** Interval of checks for idle connections while closing. */
 const IDLE_CHECK_MS = 50;
 
 export function bind(server: Server, address: string, reusePort: boolean): Promise<void> {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port: Number(address.slice(colon + 1)), backlog: 4_096, reusePort }, () => {
+    server.listen({ ...listenOptions(address), backlog: 4_096, reusePort }, () => {
       server.off('error', reject);
       resolve();
     });
   });
-}
-
-export function boundAddress(server: Server): string {
-  const { address, family, port } = server.address() as AddressInfo;
-  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** Gives up the address; unlike `Server.close` of `node:http`, it leaves idle connections open. */
-export function stopAccepting(server: Server): void {
-  NetServer.prototype.close.call(server);
 }
 
 export function drain(server: Server, upgraded: ReadonlySet<Duplex>, timeoutMs: number): Promise<void> {

@@ -21,11 +21,12 @@ import { isOfTheParser, type ParserError, parserError, refusedLine } from '../no
 import { Pipelines } from '../node-http/pipelines.ts';
 import { NodeReading } from '../node-http/reading.ts';
 import { writtenAnew } from '../node-http/request-line.ts';
-import { admitOnly, bind, boundAddress, drain, stopAccepting } from './accepting.ts';
+import { admitOnly, bind, drain } from './accepting.ts';
 import { closeWhenSilent } from './half-open.ts';
 import { linger } from './linger.ts';
 import { expectProxyHeaders, type ProxiedOptions } from './proxied.ts';
 import { refuse } from './refuse.ts';
+import { addListening, boundAddress, stopAccepting } from './sockets.ts';
 import type { SecureListening, TlsServer } from './tls.ts';
 
 export interface ListenerOptions {
@@ -60,6 +61,8 @@ export interface ListenerOptions {
   readonly onRequest: (exchange: NodeExchange) => void;
   /** Takes over a connection that asks for a websocket; absent: such a request is an ordinary one. */
   readonly onUpgrade?: (request: UpgradeRequest) => void;
+  /** Called when another process takes the connections: those that are open here end with their next answer. */
+  readonly onRetire?: (() => void) | undefined;
   /** Called for every request that ends before `onRequest` could see it. */
   readonly onRefused?: (error: HttpError) => void;
   /** Fields of the answer to such a request. */
@@ -287,7 +290,9 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     if (before === undefined) answerUpgrade(request, stream, unread);
     else before.once('close', () => answerUpgrade(request, stream, unread));
   });
-  await bind(server, address, options.reusePort ?? false);
+  const { reusePort = false, onRetire } = options;
+  await bind(server, address, reusePort);
+  addListening(server, address, onRetire);
   return {
     address: boundAddress(server),
     update,

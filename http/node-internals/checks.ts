@@ -9,6 +9,7 @@ import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { CONNECTION_BELOW, connectionBelow } from './connection-below.ts';
 import { DIRECT_WRITES, writeDirectly } from './direct-writes.ts';
 import { HANDSHAKE_TIMEOUT, hasHandshakeTimeout } from './handshake-timeout.ts';
+import { LISTENING_DESCRIPTOR, listeningDescriptor } from './listening-descriptor.ts';
 import type { NodeInternal } from './node-internal.ts';
 import {
   canReportErrors,
@@ -32,6 +33,7 @@ export const NODE_INTERNALS: readonly NodeInternal[] = [
   PARSER_ERRORS,
   HANDSHAKE_TIMEOUT,
   CONNECTION_BELOW,
+  LISTENING_DESCRIPTOR,
 ];
 
 /** Time for all checks together; what has not shown by then counts as absent. */
@@ -60,6 +62,13 @@ async function check(): Promise<void> {
     each(DIRECT_WRITES, () => withConnection(timeout, writesDirectly)),
     each(PARSER_INPUT, () => withConnection(timeout, parses)),
     each(HANDSHAKE_TIMEOUT, async () => hasHandshakeTimeout(createTlsServer())),
+    each(LISTENING_DESCRIPTOR, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening', { signal: timeout });
+      const isKnown = listeningDescriptor(server) !== undefined;
+      server.close();
+      return isKnown;
+    }),
     each(CONNECTION_BELOW, async () => {
       const below = new Socket();
       const isBelow = connectionBelow(new TLSSocket(below, { isServer: true })) === below;

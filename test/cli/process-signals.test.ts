@@ -45,13 +45,13 @@ async function ended(pid: number): Promise<void> {
 }
 
 for (const way of WAYS) {
-  test(`SIGTERM to ${way} finishes requests in flight and leaves no process; SIGUSR1, SIGUSR2 and SIGXFSZ do nothing`, async (t) => {
+  test(`SIGTERM to ${way} finishes requests in flight and leaves no process; SIGUSR1 and SIGXFSZ do nothing`, async (t) => {
     const { kill, logLine, slow, release, exitCode, pid } = await scene(t, way, way === 'cli/seawall.ts' ? 1 : 2);
     let hasDebugger = false;
     void logLine(/Debugger listening/).then(() => {
       hasDebugger = true;
     });
-    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGXFSZ'] as const) process.kill(pid, signal);
+    for (const signal of ['SIGUSR1', 'SIGXFSZ'] as const) process.kill(pid, signal);
     kill('SIGTERM');
     await logLine(/stopping: draining/);
     release();

@@ -25,6 +25,8 @@ export interface Started<Ready> {
   /** Waits for a line on standard error that matches, from the first one on. */
   logLine(pattern: RegExp): Promise<string>;
   readonly exitCode: Promise<number | null>;
+  /** Resolves when no process has its standard error any more. */
+  readonly outputEnd: Promise<unknown>;
 }
 
 /** A script that Node runs (also of what is published), or what a person types. */
@@ -57,10 +59,11 @@ export async function startCommand<Ready>(
   const child = spawnScript(script, [...args, '--json'], env);
   t.teardown(() => child.kill('SIGKILL'));
   const exitCode = once(child, 'exit').then(([code]) => code as number | null);
+  const outputEnd = once(child.stderr as NodeJS.ReadableStream, 'end');
   const logLine = listenTo(child);
   const ready = await Promise.race([readyOf(child), exitCode]);
   if (typeof ready !== 'string') throw new Error(`${args.join(' ')} ended with ${ready}: ${await logLine(/./)}`);
-  return { ready: JSON.parse(ready) as Ready, kill: (signal) => void child.kill(signal), logLine, exitCode };
+  return { ready: JSON.parse(ready) as Ready, kill: (signal) => void child.kill(signal), logLine, exitCode, outputEnd };
 }
 
 /** @returns The first line of JSON on standard output: npm says something of its own first. */

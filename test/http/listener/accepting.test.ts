@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'tap';
-import { admitOnly, bind, boundAddress, drain } from '../../../http/listener/accepting.ts';
+import { admitOnly, bind, drain } from '../../../http/listener/accepting.ts';
+import { boundAddress } from '../../../http/listener/sockets.ts';
 import { dial, everything, until } from '../../support/raw-client.ts';
 
 test('a server is bound to its address, and the address is told with its port', async (t) => {
