@@ -144,7 +144,7 @@ test('a region with control node, shield and disks: no request is lost, and each
   t.same(requests.failures, []);
   t.comment(`${requests.answered} requests, ${requests.failures.length} lost`);
   t.match(await (await fetch(`http://${control}/v1/nodes`)).text(), 'eu-1');
-  t.ok(existsSync(join(file, '../disk/whole/identity')));
+  t.ok(existsSync(join(file, '../disk/1-of-1/identity')));
 });
 
 test('a new process that cannot start leaves the old one as it was', async (t) => {
