@@ -1,4 +1,4 @@
-/** SIGUSR2: a new process takes the place of a running one without a lost request; one that cannot start does no harm. */
+/** SIGUSR2: a new process takes the place of a running one and loses no request; one that fails does no harm. */
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
