@@ -88,7 +88,7 @@ export async function startControl(
       memory: '64MiB',
       ...(index === 0 && { edges }),
       control: {
-        name: `control-${index + 1}`,
+        name: nameOf(index),
         listen: `127.0.0.1:${port}`,
         rate_limits: limits,
         audit_log: { max_entries: MAX_AUDIT_ENTRIES },
@@ -105,7 +105,7 @@ export async function startControl(
   const pools = urls.map((url) => new Pool(url, { connections: CONNECTIONS, headersTimeout: 20_000 }));
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const start = (): Promise<NodeProcess[]> =>
-    Promise.all(files.map((own) => startNode('control', [own, ...files.filter((one) => one !== own)])));
+    Promise.all(files.map((own, index) => startNode(nameOf(index), [own, ...files.filter((one) => one !== own)])));
   let processes = await start();
   let calls = 0;
   return {
@@ -158,6 +158,10 @@ export async function startControl(
       await cluster?.stop();
     },
   };
+}
+
+function nameOf(index: number): string {
+  return `control-${index + 1}`;
 }
 
 function controlOf(file: string): NonNullable<RegionConfig['control']> {
