@@ -20,6 +20,8 @@ export class LaggedError extends Error {
 interface ReadableBody {
   /** Returns the chunk with number `index`, the end, or that it is pending. @throws when the body broke off. */
   read(index: number): Buffer | 'ended' | 'pending';
+  /** True if all of it is there. */
+  readonly isWhole: boolean;
   /** The reader has read a chunk, and is at its `index` now. */
   moved(reader: SharedReader): void;
   removeReader(reader: SharedReader): void;
@@ -45,6 +47,10 @@ export class SharedReader implements BodyReader {
     this.index = index;
     this.position = start;
     this.#skip = skip;
+  }
+
+  get isWhole(): boolean {
+    return this.#body.isWhole;
   }
 
   next(): Buffer | null | Promise<Buffer | null> {

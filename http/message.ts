@@ -115,6 +115,8 @@ export type Fetch = (request: UpstreamRequest, sink: ResponseSink) => Flow;
  * away, calls `close`.
  */
 export interface BodyReader {
+  /** True if all that is left to read is there. Absent: not known. */
+  readonly isWhole?: boolean;
   /**
    * @returns The next piece, `null` at the end; a promise when it has not arrived yet.
    * @throws {HttpError} (or rejects) when the body broke off: what was read is not complete.

@@ -79,14 +79,15 @@ export function runPhases<Phase extends TracePhase, Context extends RequestConte
   pipeline.finish?.(context);
 }
 
-/** Answers that had to be waited for, until the end of the poll that brought them. */
+/** Answers that had to be waited for and are whole, until the end of the poll that brought them. */
 const awaited = new Turns();
 
 /**
  * Goes on when the phase has answered.
  *
- * Answers are sent together once all sockets of the poll are read, not one after each read: a write to a process that
- * sleeps wakes it up, which costs the sender a quarter of a miss; those that follow at once find it awake.
+ * Whole answers are sent together once all sockets of the poll are read, not one after each read: a write to a process
+ * that sleeps wakes it up, which costs the sender up to a quarter of a miss; those that follow at once find it awake.
+ * What is still on its way begins at once.
  */
 function runLater<Phase extends TracePhase, Context extends RequestContext>(
   pipeline: Pipeline<Phase, Context>,
@@ -97,7 +98,8 @@ function runLater<Phase extends TracePhase, Context extends RequestContext>(
   pending.then(
     (next) => {
       if (context.trace !== undefined) note(phase, next, context);
-      if (next === 'deliver') awaited.later(() => runPhases(pipeline, next, context));
+      if (next === 'deliver' && context.reply?.body?.isWhole === true)
+        awaited.later(() => runPhases(pipeline, next, context));
       else runPhases(pipeline, next, context);
     },
     (error) => runPhases(pipeline, failed(pipeline, phase, context, error), context),

@@ -6,6 +6,7 @@ import { LaggedError, SharedReader } from '../../cache/shared-reader.ts';
 class Chunks {
   readonly chunks: Buffer[];
   isEnded = false;
+  readonly isWhole = false;
   removed = 0;
 
   constructor(chunks: readonly string[] = []) {

@@ -4,6 +4,7 @@ import { limitsSchema } from '../../config/schema/limits.ts';
 import { regionSchema, siteSchema } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
 import { listen } from '../../http/listener/listener.ts';
+import type { BodyReader } from '../../http/message.ts';
 import { monotonicNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { NodeCore } from '../../tier/node-core.ts';
@@ -104,7 +105,7 @@ test('synchronous phases take no turn of the event loop', async (t) => {
   t.strictSame(seen, ['first', 'deliver', 'over', 'returned']);
 });
 
-test('answers that were waited for are sent together, behind all that comes in the same turn', async (t) => {
+test('whole answers that were waited for are sent together, behind all that comes in the same turn', async (t) => {
   const seen: string[] = [];
   const gates: PromiseWithResolvers<void>[] = [];
   const cache = async (context: RequestContext): Promise<'deliver'> => {
@@ -113,7 +114,8 @@ test('answers that were waited for are sent together, behind all that comes in t
     if (gates.length === 2) for (const { resolve } of gates) setImmediate(resolve);
     await gate.promise;
     seen.push('cache');
-    context.reply = context.core.errorReply(context, new HttpError('only_if_cached'), []);
+    const reply = context.core.errorReply(context, new HttpError('only_if_cached'), []);
+    context.reply = { ...reply, body: { ...(reply.body as BodyReader), isWhole: true } };
     return 'deliver';
   };
   const deliver = (context: RequestContext): 'log' | Promise<'log'> => {
