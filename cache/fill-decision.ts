@@ -163,6 +163,16 @@ export class FillDecision {
   }
 
   /**
+   * Returns whether a response that a 304 has made new is older than purges that concern it: of another node, which has
+   * the response without the fields that an answer to HEAD has added here (rule 5).
+   */
+  isPurged({ stamp, tags, vary }: StoredResponse): boolean {
+    if (stamp.asOf >= this.stamp.asOf) return false;
+    const verdict = this.#ledger.check({ stamp: unchecked(stamp), tags, vary }, this.#order.request.keyed);
+    return verdict === 'soft' || verdict === 'hard';
+  }
+
+  /**
    * Returns whether the fields of a 304, or of an answer to HEAD, may update a stored response that answers other
    * requests.
    */

@@ -43,7 +43,7 @@ export type FillOutcome =
   | FillResponse
   /** A 304 made the stored response new. */
   | ({ readonly kind: 'validated' } & Freshened)
-  /** A 304 that is not about the stored response. */
+  /** A 304 that is not about the stored response, or not about all that is known of it. */
   | { readonly kind: 'unmatched' }
   /** The thread that fetched it has ended, or has no such fill any more. */
   | { readonly kind: 'gone' }
@@ -221,6 +221,10 @@ export class Fill implements ResponseSink, JoinableFill {
       return;
     }
     const fresh = this.decision.freshened(validating, head, responseTime);
+    if (this.decision.isPurged(fresh.stored)) {
+      this.#settle({ kind: 'unmatched' });
+      return;
+    }
     if (fresh.refusal === undefined && !this.disowned) this.#listener.onStored(fresh.stored, this);
     this.#settle({ kind: 'validated', ...fresh });
   }

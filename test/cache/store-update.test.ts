@@ -1,5 +1,6 @@
 /** Effects of unsafe methods and of HEAD on stored responses (RFC 9111, sections 4.3.5 and 4.4). */
 import { test } from 'tap';
+import { epochMs, type Instant, monotonicMs } from '../../lib/clock.ts';
 import { Bench, type BenchOptions, field, turn } from './engine/bench.ts';
 
 const FRESH = ['Cache-Control', 'max-age=60'];
@@ -15,6 +16,10 @@ async function send(bench: Bench, method: string, target: string, status: number
   await turn();
   bench.upstream.last.respond(status, headers, method === 'HEAD' ? '' : 'done');
   return asked.whole();
+}
+
+function instantOf({ now }: Bench): Instant {
+  return { monotonic: monotonicMs(now), wall: epochMs(now) };
 }
 
 /** Returns the targets that are still answered from the store. */
@@ -292,4 +297,51 @@ test('a HEAD with no-store, where it counts, goes upstream as HEAD', async (t) =
   bench.ask('/a', { method: 'HEAD', headers: ['Cache-Control', 'no-store'] });
   await turn();
   t.equal(bench.upstream.last.request.method, 'HEAD');
+});
+
+/** Another node has the response as it was before the answer to HEAD, which has added a tag to it here. */
+for (const { what, etag } of [
+  { what: 'no validator', etag: [] },
+  { what: 'the same validator', etag: ['ETag', '"1"'] },
+]) {
+  test(`rule 5: a tag that an answer to HEAD with ${what} has added, purged softly: an older 304 does not count`, async (t) => {
+    const bench = new Bench();
+    const stored = ['Cache-Control', 'max-age=60, must-revalidate', 'ETag', '"1"'];
+    const before = { identity: 'j', seq: 0 };
+    bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
+    bench.ledger.onHeartbeat(0, instantOf(bench));
+    const head = bench.ask('/a', { method: 'HEAD' });
+    const first = bench.ask('/a');
+    await turn();
+    bench.upstream.at(1).head(200, stored, before).data('old').end();
+    await first.whole();
+    bench.ledger.apply([{ seq: 1, site: 'shop', kind: 'tag', selector: 't', soft: true }]);
+    bench.upstream.at(0).respond(200, ['Cache-Control', 'max-age=60, must-revalidate', 'Cache-Tag', 't', ...etag]);
+    await head.whole();
+    const asked = bench.ask('/a');
+    await turn();
+    t.equal(field(bench.upstream.last.request.headers, 'if-none-match'), '"1"');
+    bench.upstream.last.head(304, stored, before).end();
+    await turn();
+    t.equal(bench.upstream.count, 4, 'asked once more');
+    t.equal(field(bench.upstream.last.request.headers, 'if-none-match'), undefined, 'for all of it');
+    bench.upstream.last.head(200, stored, before).data('old').end();
+    const { headers, body } = await asked.whole();
+    t.same([field(headers, 'cache-tag'), String(body)], [undefined, 'old']);
+    t.same(bench.leaks(), []);
+  });
+}
+
+test('a 304 that is as new as the purge counts, whatever tags there are', async (t) => {
+  const bench = new Bench();
+  bench.ledger.restart({ terms: [{ identity: 'j', after: -1 }], newest: 0, floor: 0 });
+  bench.ledger.onHeartbeat(0, instantOf(bench));
+  const fields = ['Cache-Control', 'max-age=60, must-revalidate', 'ETag', '"1"', 'Cache-Tag', 't'];
+  await bench.fetched('/a', 200, fields, 'old');
+  bench.ledger.apply([{ seq: 1, site: 'shop', kind: 'tag', selector: 't', soft: true }]);
+  const asked = bench.ask('/a');
+  await turn();
+  bench.upstream.last.head(304, fields, { identity: 'j', seq: 1 }).end();
+  t.equal((await asked.whole()).cache.fwdStatus, 304);
+  t.equal(bench.upstream.count, 2);
 });
