@@ -61,9 +61,15 @@ const TOGETHER: readonly Together[] = [
     folder: 'cli',
     why: 'commands and wiring run as processes',
     tests: ['test/cli/start.test.ts', 'test/cli/asking.test.ts', 'test/cli/purge.test.ts', 'test/cli/serve.test.ts'],
-    most: 15,
+    most: 16,
   },
   { folder: 'cli/completion', why: 'shells complete with it', tests: ['test/cli/completion/shells.test.ts'], most: 5 },
+  {
+    folder: 'cli/takeover',
+    why: 'processes that take over from each other',
+    tests: ['test/cli/upgrade.test.ts'],
+    most: 3,
+  },
   { folder: 'cli/demo', why: 'the demo network runs', tests: ['test/cli/demo/start.test.ts'], most: 8 },
   {
     folder: 'config',
@@ -77,7 +83,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'control',
     why: 'a control node is tested by the answers of its API',
     tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
-    most: 22,
+    most: 23,
   },
   {
     folder: 'control/store',
@@ -115,7 +121,12 @@ const TOGETHER: readonly Together[] = [
     tests: ['test/http/http1/connection.test.ts'],
     most: 1,
   },
-  { folder: 'http/listener', why: 'options of TLS', tests: ['test/http/listener/tls.test.ts'], most: 1 },
+  {
+    folder: 'http/listener',
+    why: 'options of TLS; moving of sockets',
+    tests: ['test/http/listener/tls.test.ts', 'test/cli/upgrade.test.ts'],
+    most: 2,
+  },
   {
     folder: 'http/upstream',
     why: 'the grammar of responses is tested with their parser',
@@ -140,11 +151,17 @@ const TOGETHER: readonly Together[] = [
     tests: ['test/config/dns/zone-content.test.ts'],
     most: 1,
   },
-  { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 6 },
+  { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 7 },
   {
     folder: 'tier',
     why: 'the core of a node is tested by what nodes answer',
     tests: ['test/tier/pipeline.test.ts', 'test/tier/listener.test.ts', 'test/journeys/the-way.test.ts'],
+    most: 7,
+  },
+  {
+    folder: 'trust',
+    why: 'nodes that know each other by certificates are tested on real sockets',
+    tests: ['test/trust/network.test.ts', 'test/trust/changes.test.ts', 'test/trust/refusals.test.ts'],
     most: 6,
   },
   { folder: 'trust/x509', why: 'tested by certificates', tests: ['test/trust/authority.test.ts'], most: 3 },
