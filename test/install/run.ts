@@ -204,9 +204,9 @@ sites:
   say(`FAILED: ${message}\n${stderr}`);
 } finally {
   if (nspawn !== undefined && nspawn.exitCode === null) {
-    const gone = once(nspawn, 'exit');
+    const ended = once(nspawn, 'exit');
     nspawn.kill('SIGTERM');
-    await Promise.race([gone, wait(10_000)]);
+    await Promise.race([ended, wait(10_000)]);
     nspawn.kill('SIGKILL');
   }
   origin.close();
