@@ -69,6 +69,10 @@ export async function startControl(
   mkdirSync(home);
   const count = hasEtcd ? 3 : 1;
   const cluster = hasEtcd ? await startEtcd(3) : undefined;
+  // Members of etcd end with the command, however that ends.
+  process.on('exit', () => {
+    for (const member of cluster?.members ?? []) member.kill('SIGKILL');
+  });
   const free = await freePorts(count + 3 * names.length);
   const [controlPorts, ports] = [free.slice(0, count), free.slice(count)];
   const address = (index: number): string => `127.0.0.1:${ports[index]}`;
