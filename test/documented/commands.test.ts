@@ -12,7 +12,7 @@ import { commandsOf, mentionedCommands, shellBlocks, TOKEN_VALUE, type Words } f
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
 
 /** Commands of npm that are not scripts. */
-const OF_NPM = new Set(['ci', 'start', 'test', 'install-scripts']);
+const OF_NPM = new Set(['ci', 'install', 'start', 'test', 'install-scripts']);
 
 /** @returns What is wrong with a command of ours; undefined for one that is right, or somebody else's. */
 function complaint(words: Words): string | undefined {

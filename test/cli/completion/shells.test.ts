@@ -91,7 +91,7 @@ for (const shell of ['bash', 'fish'] as const) {
 
 test('the script for zsh is read by zsh', async (t) => {
   const { stdout } = await runCommand('cli/seawall.ts', ['completion', 'zsh']);
-  const { error, status } = spawnSync('zsh', ['-n', '/dev/stdin'], { input: stdout });
+  const { error, status } = spawnSync('zsh', ['-n', join(t.testdir({ _seawall: stdout }), '_seawall')]);
   if (error !== undefined) t.pass('read', { skip: 'zsh is not installed' });
   else t.equal(status, 0);
 });

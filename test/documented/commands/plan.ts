@@ -97,6 +97,17 @@ export const PLAN: readonly Planned[] = [
     stage: 'files',
     prints: [/81\.2\.69\.142: GB/, /eu is the nearest region/],
   },
+  {
+    file: 'docs/deployment.md',
+    begins: 'sudo apt install',
+    why: 'npm run test:install does the same in a Debian of its own',
+  },
+  {
+    file: 'docs/deployment.md',
+    begins: 'npm install --global',
+    why: 'it installs for the whole machine; test/packaging runs what is published',
+  },
+  { file: 'docs/deployment.md', begins: 'podman build', why: 'it needs a container runtime and its registry' },
   { file: 'CONTRIBUTING.md', begins: 'npm ci', why: 'these are the checks of a change, which .ci/run is made of' },
   {
     file: 'docs/config.md',
