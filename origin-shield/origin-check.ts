@@ -1,6 +1,6 @@
 /**
- * Probes of origin servers: the check that the config asks for; or, for a server that was left out, the last safe
- * request that it was sent, without what was the visitor's own.
+ * Probes of origin servers: the check that the config asks for; or, for a server that was left out, the last GET
+ * that a server of its origin has answered well, without what was the visitor's own.
  * @module
  */
 import { connect } from 'node:net';
@@ -21,7 +21,7 @@ const TRIAL = { intervalMs: 250, timeoutMs: 2_000 };
 export interface CheckedServer {
   readonly url: string;
   readonly client: UpstreamClient;
-  /** Latest GET request, as it goes to this server. */
+  /** Latest GET request that a server of the origin has answered well, as it goes to this server. */
   readonly latest: () => UpstreamRequest | undefined;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
+import { isOriginError } from '../cache/policy/status.ts';
 import type { OriginConfig, SiteConfig } from '../config/schema.ts';
 import type { Fault } from '../http/errors.ts';
 import { appendCdnLoop, appendVia, DIFFER_BY_VISITOR } from '../http/fields/forwarding.ts';
@@ -37,6 +38,11 @@ export class OriginPool {
   readonly #main: readonly Server[];
   readonly #backups: readonly Server[];
   readonly #slowStartMs: number;
+  /**
+   * Latest GET that one of the servers has answered well. One that was only sent may be for a page that fails at every
+   * server, and with it for its trial no server that was left out would ever be used again.
+   */
+  #latest: UpstreamRequest | undefined;
   /** Sends a request to the origin. */
   readonly fetch: Fetch;
 
@@ -69,16 +75,14 @@ export class OriginPool {
         tls: { verify: origin.tls.verify, ca, serverName: origin.tls.server_name },
       });
       const host = new URL(url).host;
-      let latest: UpstreamRequest | undefined;
-      const fetch: Fetch = (request, sink) => {
-        if (request.method === 'GET' && request.body === undefined) latest = request;
-        return client.send(forOrigin(client, request, origin, host, network), sink);
-      };
-      const checked = { url, client, latest: () => latest && plainRequest(latest, origin, host, network) };
+      const fetch: Fetch = (request, sink) => client.send(forOrigin(client, request, origin, host, network), sink);
+      const latest = (): UpstreamRequest | undefined =>
+        this.#latest && plainRequest(this.#latest, origin, host, network);
+      const checked = { url, client, latest };
       const probing = origin.servers.length === 1 ? undefined : probingOf(checked, origin);
       const health = targets.add({ name: url, ...LEFT_OUT, siblings: () => healths, probing });
       healths.push(health);
-      const target = { name: url, health, failoverStatuses, isBackup: backup, fetch };
+      const target = { name: url, health, failoverStatuses, isBackup: backup, fetch, onAnswer: this.#onAnswer };
       return { client, health, weight, credit: 0, target };
     });
     this.#only = this.#servers.map(({ target }) => target);
@@ -98,6 +102,12 @@ export class OriginPool {
     this.#forget();
     await Promise.all(this.#servers.map(({ client }) => client.destroy()));
   }
+
+  readonly #onAnswer = (request: UpstreamRequest, status: number): void => {
+    const { method, body, upgrade } = request;
+    if (method !== 'GET' || body !== undefined || upgrade !== undefined || isOriginError(status)) return;
+    this.#latest = request;
+  };
 
   #forget(): void {
     for (const { health } of this.#servers) this.#targets.remove(health);

@@ -28,6 +28,8 @@ export interface Target {
   readonly failoverStatuses?: ReadonlySet<number> | undefined;
   /** True if it is asked only when those before it have failed: no request is hedged to it. */
   readonly isBackup?: boolean | undefined;
+  /** Called with the head of each response to a request. */
+  readonly onAnswer?: ((request: UpstreamRequest, status: number) => void) | undefined;
   /** Called just before this target is tried. */
   readonly onTry?: () => void;
 }
@@ -311,10 +313,11 @@ class Attempt implements ResponseSink, Waiting {
   }
 
   #answered(head?: ResponseHead): void {
-    const { health, failoverStatuses } = this.target;
+    const { health, failoverStatuses, onAnswer } = this.target;
+    const { request } = this.#attempts;
+    if (head !== undefined) onAnswer?.(request, head.status);
     if (health === undefined) return;
     health.settled(this);
-    const { request } = this.#attempts;
     const now = this.#attempts.now();
     if (request.method === 'GET') health.headMs.observe(msBetween(this.since, now));
     health.succeeded(now, head !== undefined && isOriginError(head.status));

@@ -122,6 +122,38 @@ test('a server that was left out is tried with a request of the shield’s own, 
   t.ok(bad.requests.length > asked + 1);
 });
 
+for (const { what, cause, failures, broken } of [
+  {
+    what: 'speaks no HTTP',
+    cause: 'failures',
+    failures: 3,
+    broken: (_request, response) => void response.socket?.end('hello\r\n\r\n'),
+  },
+  { what: 'answers 503', cause: 'errors', failures: 5, broken: status(503) },
+] satisfies { what: string; cause: string; failures: number; broken: Script }[]) {
+  test(`a server that ${what} returns, though the last page that it was asked for fails at every server`, async (t) => {
+    const healthy: Script = (request, response) => {
+      if (request.url?.startsWith('/broken') === true) broken(request, response);
+      else text('good', KEPT)(request, response);
+    };
+    const { network, bad, good } = await pair(t, healthy);
+    good.script = healthy;
+    for (let i = 0; i < 4; i++) t.match(await ask(network.at('eu-1'), `/${i}`), { status: 200 });
+    bad.script = broken;
+    const last = bad.requests.length + failures;
+    for (let i = 0; bad.requests.length < last; i++) {
+      await ask(network.at('eu-1'), bad.requests.length === last - 1 ? `/broken/${i}` : `/down/${i}`);
+    }
+    t.equal(await network.metric('shield-1', 'seawall_targets_left_out_total', { cause }), 1);
+    bad.script = healthy;
+    let isUp = false;
+    for (const since = performance.now(); !isUp && performance.now() - since < 8_000; ) {
+      isUp = (await network.metric('shield-1', 'seawall_target_up', { target: bad.url })) === 1;
+    }
+    t.ok(isUp, 'it is used again');
+  });
+}
+
 test('a server that answers late is helped out by another one, within the budget', async (t) => {
   const { network, bad } = await pair(t, text('good', KEPT));
   for (let i = 0; i < 250; i++) await ask(network.at('eu-1'), `/warm/${i}`);
