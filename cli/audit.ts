@@ -126,7 +126,16 @@ function describe(verified: Verified): string[] {
   ];
 }
 
+/** Findings about a checkpoint as a whole, and no entry. */
+const CHECKPOINT_FINDINGS: ReadonlySet<Finding['code']> = new Set([
+  'audit_bad_checkpoint',
+  'audit_unknown_key',
+  'audit_bad_signature',
+]);
+
 function problemOf({ code, first, last, detail }: Finding): string {
+  if (CHECKPOINT_FINDINGS.has(code))
+    return `${code}: ${AUDIT_FINDINGS[code]}${detail === undefined ? '' : ` (${detail})`}`;
   const where = first === last ? `entry ${first}` : `one of the entries ${first} to ${last}`;
   return `${code}: ${AUDIT_FINDINGS[code]} The first is ${where}${detail === undefined ? '' : ` (${detail})`}.`;
 }

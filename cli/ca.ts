@@ -22,7 +22,7 @@ import { createFile, replaceFile } from '../trust/authority/files.ts';
 import { NAME, ROLES, type Role } from '../trust/identity.ts';
 import { makeRequest, readRequest } from '../trust/x509/request.ts';
 import { columns, defineCommand, PROGRAM } from './command.ts';
-import { Failure, UsageError } from './failure.ts';
+import { Failure, isSystemError, UsageError } from './failure.ts';
 import { print } from './output.ts';
 
 const ACTIONS = ['init', 'request', 'issue', 'renew', 'revoke', 'list'] as const;
@@ -308,6 +308,7 @@ function keyIn(file: string): ReturnType<typeof createPrivateKey> {
   try {
     return createPrivateKey(readFileSync(file));
   } catch (error) {
+    if (isSystemError(error)) throw error;
     throw new Failure(`${file} is no private key that can be read (${(error as Error).message}). Fix: move it away`);
   }
 }
@@ -316,6 +317,7 @@ function publicKeyIn(file: string): ReturnType<typeof readRequest> {
   try {
     return readRequest(readFileSync(file, 'latin1'));
   } catch (error) {
+    if (isSystemError(error)) throw error;
     const { message } = error as Error;
     throw new Failure(`${file} cannot be used: ${message}. Fix: make it with ${PROGRAM} ca request`);
   }

@@ -40,9 +40,25 @@ export function describeFailure(error: unknown): { lines: string[]; exitCode: nu
     return { lines: [[`${error.message}.`, error.fix].filter(Boolean).join(' ')], exitCode: EXIT_USAGE };
   }
   if (error instanceof ConfigError) return { lines: error.problems.map(formatProblem), exitCode: EXIT_FAILURE };
-  if (error instanceof Failure || isSystemError(error)) return { lines: [error.message], exitCode: EXIT_FAILURE };
+  if (error instanceof Failure) return { lines: [error.message], exitCode: EXIT_FAILURE };
+  if (isSystemError(error)) return { lines: [systemFailure(error)], exitCode: EXIT_FAILURE };
   // Nothing that a user did: where it happened is what there is to go by.
   return { lines: [error instanceof Error ? (error.stack ?? error.message) : String(error)], exitCode: EXIT_FAILURE };
+}
+
+/** Failures of files that a command line names, by the system's code. */
+const FILE_FAILURES: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file. Fix: Create it, or correct the path.',
+  ENOTDIR: 'a part of the path is a file, not a folder. Fix: Correct the path.',
+  EISDIR: 'this is a folder, not a file. Fix: Name a file.',
+  EACCES: 'the permission is missing. Fix: Give it to this user, or run the command as the owner.',
+};
+
+function systemFailure({ message, code = '', path }: NodeJS.ErrnoException): string {
+  const failure = FILE_FAILURES[code];
+  // A failed read has no path.
+  if (failure !== undefined) return `${path ?? 'command line'}: ${failure}`;
+  return message;
 }
 
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {

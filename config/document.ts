@@ -62,7 +62,7 @@ export function readYaml(file: string): YamlFile | readonly ConfigProblem[] {
     uniqueKeys: false,
   });
   const syntaxProblems = [...document.errors, ...document.warnings]
-    .slice(0, MAX_PROBLEMS)
+    .slice(0, MAX_SYNTAX_PROBLEMS)
     .map((error) => syntaxProblem(file, lines, error));
   if (syntaxProblems.length > 0) return syntaxProblems;
 
@@ -129,6 +129,9 @@ const SYNTAX_FIXES: Readonly<Record<string, string>> = {
   RESOURCE_EXHAUSTION: 'Nest the values less deeply.',
   BAD_ALIAS: 'Name an anchor that is set further up, or write the value out.',
 };
+
+/** One slip makes the parser complain about what follows as well: its first complaints say where to look. */
+const MAX_SYNTAX_PROBLEMS = 5;
 
 function syntaxProblem(file: string, lines: LineCounter, error: YAMLError): ConfigProblem {
   const { line, col } = lines.linePos(error.pos[0]);

@@ -13,6 +13,8 @@ const REGION = [
   'sites: [{ name: shop, hosts: ["www.example.com"], origin: { servers: [{ url: "http://127.0.0.1:1" }] } }]',
 ].join('\n');
 
+const KEY = 'seawall/seawall-demo/audit+f92bdb23+AcvuMxg/3T7cmedgGYM2DhdsHbdHC72jD0KAXSaPVF88';
+
 function commandIn(t: Test) {
   const folder = t.testdir({ 'eu.yaml': REGION });
   const place = (name: string): string => join(folder, name);
@@ -71,6 +73,11 @@ test('entries are verified while the control node runs, and in its files afterwa
   t.equal(await started.exitCode, 0);
   const whole = await run(['audit', 'verify', file, '--json', '--checkpoint', place('kept')]);
   t.match(JSON.parse(whole.stdout), { ok: true, signed_by: [key], finding: null });
+  t.match(
+    await run(['audit', 'verify', file, '--checkpoint', file]),
+    { code: 1, stdout: /^audit_bad_checkpoint: [^(]*\(the checkpoint kept elsewhere: it is no signed note\)$/ },
+    'what is wrong with a checkpoint names no entry',
+  );
   change(place('seawall-data/journal.sqlite'), `UPDATE audit_entry SET entry = '{}' WHERE id = 1`);
   t.match(await run(['audit', 'verify', file]), { code: 1, stdout: /^audit_changed: .* The first is entry 1\.$/ });
   change(place('seawall-data/journal.sqlite'), 'DELETE FROM audit_entry WHERE id = 0');
@@ -95,6 +102,21 @@ for (const { args, code = 2, says } of [
   { args: ['checkpoint'], says: /there is no token\. Set SEAWALL_TOKEN/ },
   { args: ['key', 'FILE', 'more'], says: /"more" is not expected here/ },
   { args: ['verify', 'FILE'], says: /no key is known/ },
+  {
+    args: ['verify', '--key', KEY, '--export', '/nonexistent'],
+    code: 1,
+    says: /^seawall: \/nonexistent: there is no such file\. Fix: /,
+  },
+  {
+    args: ['verify', '--key', KEY, '--export', '/'],
+    code: 1,
+    says: /^seawall: command line: this is a folder, not a file\. Fix: /,
+  },
+  {
+    args: ['verify', '--key', KEY, '--checkpoint', '/nonexistent', '--export', '/nonexistent'],
+    code: 1,
+    says: /^seawall: \/nonexistent: there is no such file\. Fix: /,
+  },
 ]) {
   test(`seawall audit ${args.join(' ')} says what to write instead`, async (t) => {
     const { file, run } = commandIn(t);

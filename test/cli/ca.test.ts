@@ -62,10 +62,17 @@ for (const { args, code = 2, says } of [
   },
   { args: ['issue', 'ca', 'eu-1', '--with-key'], says: /--role is missing\. The roles are edge/ },
   { args: ['request', 'tls', 'EU 1', '--network', 'demo'], says: /"EU 1" cannot be a name/ },
+  {
+    args: ['issue', 'CA', 'eu-1', '--role', 'edge', '--request', '/nonexistent'],
+    code: 1,
+    says: /^seawall: \/nonexistent: there is no such file\. Fix: /,
+  },
   { args: ['list', '/nonexistent'], code: 1, says: /\/nonexistent has no ca\.pem\. Name the folder/ },
 ]) {
   test(`seawall ca ${args.join(' ')} says what to write instead`, async (t) => {
-    const { run } = authorityIn(t);
-    t.match(await run(...args), { code, stderr: says });
+    const { place, run } = authorityIn(t);
+    if (args.includes('CA')) await run('init', place('ca'), '--network', 'demo');
+    const given = args.map((one) => (one === 'CA' ? place('ca') : one));
+    t.match(await run(...given), { code, stderr: says });
   });
 }

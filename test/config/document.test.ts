@@ -109,3 +109,14 @@ test('a file that is not readable text is refused in one clear line', async (t) 
     t.match(readYaml(join(directory, name)), [{ line: 0, column: 0, key: '', message: says, fix: /./ }], name);
   }
 });
+
+test('a file that is no YAML gets a handful of problems, the first ones', (t) => {
+  const file = join(
+    t.testdir({ 'page.md': 'Some: words: of\n\nno `structure`: at\n- all: *x\n'.repeat(50) }),
+    'page.md',
+  );
+  const problems = readYaml(file) as readonly { line: number }[];
+  t.equal(problems.length, 5);
+  t.equal(problems[0]?.line, 1);
+  t.end();
+});
