@@ -126,6 +126,16 @@ async function coldKey(stage: Stage): Promise<void> {
   complain(visitors);
 }
 
+/** Hedges (docs/health.md) cost 2 % of the requests at most, and ten at once: a node that waits for a processor is late. */
+function withHedges(what: string, value: number, least: number): Row {
+  const most = Math.floor(least * 1.02) + 10;
+  return {
+    what,
+    value: number(value),
+    promise: { text: `${number(least)} to ${number(most)}`, kept: value >= least && value <= most },
+  };
+}
+
 async function privateAnswers(stage: Stage): Promise<void> {
   const startedAt = performance.now();
   const bodies: string[] = [];
@@ -141,7 +151,7 @@ async function privateAnswers(stage: Stage): Promise<void> {
   const counted = await stage.origin.report();
   const whole = visitors.filter(({ state }) => state === 'whole').length;
   print(`2. ${number(visitors.length)} visitors, an answer that turns out private`, [
-    exactly('requests that the origin counted', counted.whole, visitors.length),
+    withHedges('requests that the origin counted', counted.whole, visitors.length),
     exactly('visitors that got an answer', whole, visitors.length),
     exactly('different answers', new Set(bodies).size, visitors.length),
     {
