@@ -108,6 +108,7 @@ function mirrorRepository(folder: string, moved: (text: string) => string): void
   for (const kind of ['regions', 'sites']) {
     mkdirSync(join(folder, 'config', kind), { recursive: true });
     for (const file of readdirSync(join(ROOT, 'config', kind))) {
+      if (!file.endsWith('.yaml')) continue; // such as the data folder of a control node that was started there
       const text = readFileSync(join(ROOT, 'config', kind, file), 'utf8');
       writeFileSync(join(folder, 'config', kind, file), moved(text));
     }
