@@ -123,7 +123,9 @@ sites:
     await ready(running);
     return running;
   };
-  const [asked, owner] = [await startNode('asked'), await startNode('owner')];
+  // The owner first: the other one would leave it out until it runs, and answer for its keys.
+  const owner = await startNode('owner');
+  const asked = await startNode('asked');
   return {
     asked,
     owner,
