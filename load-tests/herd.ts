@@ -126,7 +126,9 @@ async function coldKey(stage: Stage): Promise<void> {
   complain(visitors);
 }
 
-/** Hedges (docs/health.md) cost 2 % of the requests at most, and ten at once: a node that waits for a processor is late. */
+/**
+ * Hedges (docs/health.md) cost 2 % of the requests at most, and ten at once: a node that waits for a processor is late.
+ */
 function withHedges(what: string, value: number, least: number): Row {
   const most = Math.floor(least * 1.02) + 10;
   return {
