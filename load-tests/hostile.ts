@@ -13,7 +13,6 @@ import { threadMicros } from './bench/proc.ts';
 import { CORES, canPin, programOf, start, untilListening } from './bench/processes.ts';
 import { Attack, type Ports } from './hostile/attack.ts';
 import { startEdge } from './hostile/edge.ts';
-import { KNOWN } from './hostile/known.ts';
 import {
   BASELINES,
   beyondGoals,
@@ -47,8 +46,7 @@ Goals, of which one that is missed makes the command exit with 1:
   one that does, at most ${MAX_TIMES_PLAIN} times as much as a plain one that does: no server fetches for the price of a hit;
   the normal visitor waits for at most ${WAIT_MS} ms.
 
-A shape that is beyond a goal says so in its line. Those that are known to be have a bound of their own
-(load-tests/hostile/known.ts) and a reason, which is printed.
+A shape that is beyond a goal says so in its line.
 
 Options:
   --only LIST      Shapes, such as 1-pipelined,2-fields. By default all. Plain ones are always run.
@@ -102,10 +100,10 @@ for (const shape of SHAPES) {
     console.log(table(measured.slice(-1), measured, measured.length === 1));
   }
 }
-const beyond = beyondGoals(measured, KNOWN);
+const beyond = beyondGoals(measured);
 console.log(`\n${measured.length} shapes, ${beyond.length} of them beyond a goal${beyond.length > 0 ? ':' : ''}`);
 for (const line of beyond) console.log(line);
-const missed = judge(measured, judging, KNOWN);
+const missed = judge(measured, judging);
 const bounds = `at ${margin} times the processor time, wait by ${wait}`;
 console.log(missed.length === 0 ? `\nEvery bound is kept (${bounds}).` : `\nMissed (${bounds}):`);
 for (const line of missed) console.log(`  ${line}`);

@@ -1,8 +1,8 @@
 /**
  * Failures of requests upstream. Each says of itself whose fault it is and
  * whether anything was sent, so that the parties on its way need not know codes:
- * a breaker counts what the target has failed at, and tier/failover.ts decides
- * by it what may be sent to another target.
+ * the health of a target counts what it has failed at, and tier/failover.ts
+ * decides by it what may be sent to another target.
  *
  * Causes are for logs, metrics and Cache-Status between nodes. Visitors see the
  * code of the error page only.

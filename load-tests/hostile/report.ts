@@ -26,15 +26,6 @@ export interface Judging {
   readonly wait: 'clock' | 'processor';
 }
 
-/** Shapes that are beyond a goal, how far they may be, and why. */
-export interface Beyond {
-  /** A request, in µs. */
-  readonly micros: number;
-  /** By the decoded KB, beside a plain hit. */
-  readonly times: number;
-  readonly why: string;
-}
-
 const PLAIN: Readonly<Record<Like, string>> = {
   hit: 'plain',
   read: 'plain-read',
@@ -81,15 +72,11 @@ function goesToOrigin({ like }: Shape): boolean {
 }
 
 /** @returns The goals that one shape misses, in words. */
-function missedBy(
-  one: Measured,
-  all: readonly Measured[],
-  { margin, wait }: Judging,
-  beyond: Beyond | undefined,
-): string[] {
+function missedBy(one: Measured, all: readonly Measured[], { margin, wait }: Judging): string[] {
+  if (BASELINES.has(one.shape.name)) return [];
   const times = timesPlain(one, all, goesToOrigin(one.shape) ? one.shape.like : 'hit');
-  const mostMicros = Math.max(MAX_CPU_MICROS, beyond?.micros ?? 0) * margin;
-  const mostTimes = Math.max(MAX_TIMES_PLAIN, beyond?.times ?? 0) * margin;
+  const mostMicros = MAX_CPU_MICROS * margin;
+  const mostTimes = MAX_TIMES_PLAIN * margin;
   const waited = wait === 'clock' ? one.waitMs : one.busyMs;
   const than = goesToOrigin(one.shape) ? `a plain ${one.shape.like}` : 'a plain hit';
   return [
@@ -101,27 +88,16 @@ function missedBy(
 
 const AS_THEY_ARE: Judging = { margin: 1, wait: 'clock' };
 
-/** @returns A line for each goal that was missed, but for what is known to be beyond it. */
-export function judge(
-  all: readonly Measured[],
-  judging: Judging,
-  known: Readonly<Record<string, Beyond>> = {},
-): string[] {
-  return all.flatMap((one) => {
-    const { name } = one.shape;
-    if (BASELINES.has(name)) return [];
-    return missedBy(one, all, judging, known[name]).map((line) => `${name}: ${line}`);
-  });
+/** @returns A line for each goal that was missed. */
+export function judge(all: readonly Measured[], judging: Judging): string[] {
+  return all.flatMap((one) => missedBy(one, all, judging).map((line) => `${one.shape.name}: ${line}`));
 }
 
-/** @returns A line for each shape that is beyond a goal as it is, known or not. */
-export function beyondGoals(all: readonly Measured[], known: Readonly<Record<string, Beyond>>): string[] {
+/** @returns A line for each shape that is beyond a goal as it is. */
+export function beyondGoals(all: readonly Measured[]): string[] {
   return all.flatMap((one) => {
-    const { name } = one.shape;
-    if (BASELINES.has(name)) return [];
-    const missed = missedBy(one, all, AS_THEY_ARE, undefined);
-    const why = known[name] === undefined ? '' : ` (${known[name].why})`;
-    return missed.length === 0 ? [] : [`  ${name}: ${missed.join('; ')}${why}`];
+    const missed = missedBy(one, all, AS_THEY_ARE);
+    return missed.length === 0 ? [] : [`  ${one.shape.name}: ${missed.join('; ')}`];
   });
 }
 
@@ -142,8 +118,7 @@ export function table(rows: readonly Measured[], all: readonly Measured[], hasHe
       one.busyMs.toFixed(1),
       one.waitMs.toFixed(1),
     ];
-    const isMissed = !BASELINES.has(one.shape.name) && missedBy(one, all, AS_THEY_ARE, undefined).length > 0;
-    const verdict = isMissed ? '  BEYOND' : '';
+    const verdict = missedBy(one, all, AS_THEY_ARE).length > 0 ? '  BEYOND' : '';
     return `${one.shape.name.padEnd(24)}${numbers.map((text) => text.padStart(9)).join('')}${verdict}`;
   });
   return [...(hasHead ? [heading] : []), ...lines].join('\n');

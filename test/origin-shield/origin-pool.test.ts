@@ -29,7 +29,7 @@ function get(pool: OriginPool, target: string): Promise<string> {
   });
 }
 
-test('a wall clock that is set back by an hour does not keep a breaker open for an hour', async (t) => {
+test('a wall clock that is set back by an hour does not leave a server out for an hour', async (t) => {
   const { now } = Date;
   let setBackMs = 0;
   Date.now = () => now() - setBackMs;
@@ -52,7 +52,7 @@ test('a wall clock that is set back by an hour does not keep a breaker open for 
   await Promise.all([wellServer.close(), restarted.close()]);
 });
 
-test('a visitor whose body breaks off opens no breaker of the origin', async (t) => {
+test('a visitor whose body breaks off leaves no server of the origin out', async (t) => {
   let arrived = (): void => undefined;
   const origins = await Promise.all([startOrigin(() => arrived()), startOrigin(() => arrived())]);
   const pool = poolOf(origins.map(({ url }) => url));
