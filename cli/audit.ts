@@ -5,7 +5,6 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { loadRegion } from '../config/load.ts';
-import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { auditSealing, knownKeys, ownVerifier } from '../control/audit-key.ts';
@@ -17,14 +16,13 @@ import { openAuditLogFile } from '../journal/audit/file-log.ts';
 import { parseVerifier, type Verifier } from '../journal/audit/note.ts';
 import { AUDIT_FINDINGS, type AuditSource, type Finding, type Verified, verifyAudit } from '../journal/audit/verify.ts';
 import { JournalError } from '../journal/errors.ts';
+import { actionOf } from './action.ts';
 import { defineCommand } from './command.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
 
 const ACTIONS = ['verify', 'export', 'checkpoint', 'key'] as const;
-
-type Action = (typeof ACTIONS)[number];
 
 export const audit = defineCommand({
   name: 'audit',
@@ -65,7 +63,7 @@ control node is read while that is stopped; of one that runs, read it with --con
   ],
 
   async run(options, [action, file, ...more]) {
-    const wanted = actionOf(action);
+    const wanted = actionOf(ACTIONS, action);
     if (more[0] !== undefined) throw new UsageError(`${quote(more[0])} is not expected here`, '');
     const region = file === undefined ? undefined : loadRegion(file);
     switch (wanted) {
@@ -233,11 +231,3 @@ async function call({ control, token = process.env['SEAWALL_TOKEN'] }: AuditOpti
 }
 
 type Body = NonNullable<Response['body']>;
-
-function actionOf(action: string | undefined): Action {
-  const found = ACTIONS.find((candidate) => candidate === action);
-  if (found !== undefined) return found;
-  const what = action === undefined ? 'it is not said what to do' : `there is no action ${quote(action)}`;
-  const near = action === undefined ? undefined : nearest(action, ACTIONS);
-  throw new UsageError(what, near ? `Did you mean ${near}?` : `The actions are ${ACTIONS.join(', ')}.`);
-}

@@ -21,6 +21,7 @@ import { AuthorityError } from '../trust/authority/errors.ts';
 import { createFile, replaceFile } from '../trust/authority/files.ts';
 import { NAME, ROLES, type Role } from '../trust/identity.ts';
 import { makeRequest, readRequest } from '../trust/x509/request.ts';
+import { actionOf } from './action.ts';
 import { columns, defineCommand, PROGRAM } from './command.ts';
 import { Failure, isSystemError, UsageError } from './failure.ts';
 import { print } from './output.ts';
@@ -75,7 +76,7 @@ list FOLDER           shows what was issued, the newest first.`,
   ],
 
   async run(options, [action, folder, ...names]) {
-    const wanted = actionOf(action);
+    const wanted = actionOf(ACTIONS, action);
     if (folder === undefined) throw new UsageError('no folder is named', `Name it: ca ${wanted} FOLDER.`);
     try {
       return ACTION_OF[wanted](folder, names, options);
@@ -266,14 +267,6 @@ function dayOf(date: Date | undefined): string {
 
 function now(): Date {
   return new Date(wallNow());
-}
-
-function actionOf(action: string | undefined): Action {
-  const found = ACTIONS.find((candidate) => candidate === action);
-  if (found !== undefined) return found;
-  const what = action === undefined ? 'it is not said what to do' : `there is no action ${quote(action)}`;
-  const near = action === undefined ? undefined : nearest(action, ACTIONS);
-  throw new UsageError(what, near ? `Did you mean ${near}?` : `The actions are ${ACTIONS.join(', ')}.`);
 }
 
 function expectNames(names: readonly string[], count: 0 | 1): readonly [string] {

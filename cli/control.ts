@@ -3,12 +3,12 @@
  * @module
  */
 import { loadRegion } from '../config/load.ts';
-import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
 import { openDataFolder } from '../control/data-folder.ts';
 import { migrate } from '../control/store/migrate.ts';
 import { etcdOptions } from '../control/store/open-store.ts';
 import { JournalError } from '../journal/errors.ts';
+import { actionOf } from './action.ts';
 import { defineCommand } from './command.ts';
 import { Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
@@ -32,7 +32,7 @@ migrate  moves journal, idempotency keys, audit log, tokens and drains from the 
   examples: ['migrate config/regions/eu.yaml'],
 
   async run({ json }, [action, file, ...more]) {
-    checkAction(action);
+    actionOf(ACTIONS, action);
     if (file === undefined) throw new UsageError('no file is named', 'Name the region file: control migrate FILE.');
     if (more[0] !== undefined) throw new UsageError(`${quote(more[0])} is not expected here`, '');
     const { control: node, network } = loadRegion(file);
@@ -62,10 +62,3 @@ const FIXES: Readonly<Record<string, string>> = {
   journal_unreachable: 'Start etcd, or correct control.journal.etcd.endpoints.',
   journal_refused: 'Correct control.journal.etcd.username, or the password.',
 };
-
-function checkAction(action: string | undefined): void {
-  if (ACTIONS.some((candidate) => candidate === action)) return;
-  const what = action === undefined ? 'it is not said what to do' : `there is no action ${quote(action)}`;
-  const near = action === undefined ? undefined : nearest(action, ACTIONS);
-  throw new UsageError(what, near ? `Did you mean ${near}?` : `The actions are ${ACTIONS.join(', ')}.`);
-}

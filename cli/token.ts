@@ -14,13 +14,12 @@ import { openStore } from '../control/store/open-store.ts';
 import { SqliteTokens } from '../control/store/sqlite-tokens.ts';
 import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
 import { wallNow } from '../lib/clock.ts';
+import { actionOf } from './action.ts';
 import { columns, defineCommand } from './command.ts';
 import { Failure, UsageError } from './failure.ts';
 import { print, say } from './output.ts';
 
 const ACTIONS = ['create', 'list', 'revoke'] as const;
-
-type Action = (typeof ACTIONS)[number];
 
 /** As in the journal, which notes whose purge it was. */
 const NAME = /^[A-Za-z0-9][\w .@+-]{0,99}$/;
@@ -56,7 +55,7 @@ revoke  makes a token worthless from now on; ID is what list shows.`,
   ],
 
   async run(options, [action, file, id, ...more]) {
-    const wanted = actionOf(action);
+    const wanted = actionOf(ACTIONS, action);
     if (file === undefined) throw new UsageError('no file is named', `Name the region file: token ${wanted} FILE.`);
     if (more[0] !== undefined || (id !== undefined && wanted !== 'revoke')) {
       throw new UsageError(`${quote(more[0] ?? id ?? '')} is not expected here`, '');
@@ -145,14 +144,6 @@ async function withTokens(region: RegionConfig, use: (tokens: Tokens) => Promise
   } finally {
     db.close();
   }
-}
-
-function actionOf(action: string | undefined): Action {
-  const found = ACTIONS.find((candidate) => candidate === action);
-  if (found !== undefined) return found;
-  const what = action === undefined ? 'it is not said what to do' : `there is no action ${quote(action)}`;
-  const near = action === undefined ? undefined : nearest(action, ACTIONS);
-  throw new UsageError(what, near ? `Did you mean ${near}?` : `The actions are ${ACTIONS.join(', ')}.`);
 }
 
 function sitesOf({ site, 'all-sites': all }: CreateOptions, { sites }: RegionConfig): readonly string[] {
