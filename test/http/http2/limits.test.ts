@@ -41,6 +41,39 @@ test('rapid reset (CVE-2023-44487) closes the connection', async (t) => {
   await stillServes(t, edge);
 });
 
+const WINDOW_OVERFLOW = Buffer.from([0x7f, 0xff, 0xff, 0xff]);
+
+/** Frames for which a server resets a stream (RFC 9113, 5.4.2): what is asked for goes on behind it, unless it is ended. */
+const PROVOKING: Readonly<Record<string, (stream: number) => Buffer>> = {
+  'WINDOW_UPDATE of 0': (id) => frame(TYPE.windowUpdate, 0, id, Buffer.alloc(4)),
+  'a window beyond 2^31 - 1': (id) => frame(TYPE.windowUpdate, 0, id, WINDOW_OVERFLOW),
+  'DATA after the end of the stream': (id) => frame(TYPE.data, END_STREAM, id, Buffer.from('x')),
+  'HEADERS after the end of the stream': (id) =>
+    frame(TYPE.headers, END_HEADERS | END_STREAM, id, section([['x', 'y']])),
+};
+
+for (const [what, provoke] of Object.entries(PROVOKING)) {
+  test(`resets that bad frames provoke (CVE-2025-8671) reach the origin a bounded number of times: ${what}`, async (t) => {
+    const origin = await startOrigin(() => undefined); // never answers: each request is work until it is given up
+    t.teardown(() => origin.close());
+    const edge = await startSecureEdge(t, origin.url, [{ name: 'site', hosts: ['site.test'] }]);
+    const client = await RawHttp2.open(edge.port);
+    for (let i = 0; i < 2_000 && !client.socket.destroyed; i++) {
+      const id = 2 * i + 1;
+      const arrival = origin.next();
+      client.send(get(id, `/${id}`));
+      await Promise.race([arrival, client.until(({ type }) => type === TYPE.goaway)]);
+      client.send(provoke(id));
+    }
+    const isClosed = client.socket.destroyed || (await client.goawayCode()) !== undefined;
+    t.ok(isClosed, 'the connection is closed');
+    origin.script = text('hello', KEPT);
+    await stillServes(t, edge);
+    t.ok(origin.requests.length > 100, 'requests reached the origin');
+    t.ok(origin.requests.length <= 300, `${origin.requests.length} of 2,000 requests reached the origin`);
+  });
+}
+
 test('a CONTINUATION flood (CVE-2024-27316) closes the connection', async (t) => {
   const edge = await edgeFor(t);
   const client = await RawHttp2.open(edge.port);
