@@ -1,6 +1,6 @@
 /**
- * Denial of service through a cache (CPDoS): one visitor sends what makes the origin answer with an error, and everybody
- * else gets that error from the store.
+ * Denial of service through a cache (CPDoS): one visitor sends what makes the origin answer with an error, and all
+ * others get that error from the store.
  */
 import type { IncomingMessage } from 'node:http';
 import { test } from 'tap';

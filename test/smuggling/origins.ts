@@ -1,6 +1,6 @@
 /**
- * Origins that are not ours, each with a record of what it took for a request: Node, nginx, Apache httpd and Caddy. Each
- * answers every target with its path in `X-Echo`, behind a relay that counts how many answers it wrote: also those for
+ * Origins that are not ours, each with a record of what it took for a request: Node, nginx, Apache httpd and Caddy.
+ * Each answers every target with its path in `X-Echo`, behind a relay that counts how many answers it wrote: those for
  * bytes that never became a request in its log.
  * @module
  */
@@ -41,7 +41,7 @@ const STARTS: Readonly<Record<string, () => Promise<Server>>> = { node, nginx, h
 
 export const ORIGINS = Object.keys(STARTS);
 
-/** What a program is before the relay stands in front of it. */
+/** Program without the relay in front of it. */
 interface Server {
   readonly address: string;
   taken(): Promise<readonly Taken[]>;

@@ -30,7 +30,7 @@ const given = readArguments('test:smuggling', HELP, { only: ORIGINS.join(',') })
 const only = given.names('only', 'origin', ORIGINS);
 all.setTimeout(600_000);
 
-/** Whether bytes of a shape come at once or in two parts. */
+/** Ways in which the bytes of a shape come. */
 const CUTS = ['at once', 'cut after the head'] as const;
 
 const HTTP1 = [...shapes()];

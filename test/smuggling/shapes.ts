@@ -254,7 +254,7 @@ export function* shapes(): Iterable<Shape> {
   for (const [name, write] of writers()) yield { name, text: write(number++) };
 }
 
-/** Fields over HTTP/2 that would end a line, frame a body or change a request line in HTTP/1.1 (RFC 9113, 8.2 and 8.3). */
+/** Fields that would end a line, frame a body or change a request line in HTTP/1.1 (RFC 9113, 8.2 and 8.3). */
 export function* http2Shapes(first: number): Iterable<Http2Shape> {
   let number = first;
   const breaks = ['\r\n', '\n', '\r', '\0', '\r\n\r\n'];

@@ -43,7 +43,7 @@ test('rapid reset (CVE-2023-44487) closes the connection', async (t) => {
 
 const WINDOW_OVERFLOW = Buffer.from([0x7f, 0xff, 0xff, 0xff]);
 
-/** Frames for which a server resets a stream (RFC 9113, 5.4.2): what is asked for goes on behind it, unless it is ended. */
+/** Frames for which a server resets a stream (RFC 9113, 5.4.2): work for it goes on behind that, unless it is ended. */
 const PROVOKING: Readonly<Record<string, (stream: number) => Buffer>> = {
   'WINDOW_UPDATE of 0': (id) => frame(TYPE.windowUpdate, 0, id, Buffer.alloc(4)),
   'a window beyond 2^31 - 1': (id) => frame(TYPE.windowUpdate, 0, id, WINDOW_OVERFLOW),
