@@ -6,8 +6,8 @@
 
 import { compileRules } from '../config/match.ts';
 import { rulePath } from '../config/rule-path.ts';
-import { geoKeyField } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
+import { geoKeyField } from '../config/visitor-facts.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import { normalisePath, type Target } from '../http/request-target.ts';
 import { type Credentials, keyCookies } from './credentials.ts';

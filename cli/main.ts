@@ -4,12 +4,21 @@
  */
 import { nearest } from '../config/nearest.ts';
 import { quote } from '../config/problem.ts';
-import { COMMANDS, HELP } from './commands.ts';
+import type { Command } from './command.ts';
 import { describeFailure, UsageError } from './failure.ts';
 import { endWithReader, print, say } from './output.ts';
 import { VERSION_TEXT } from './version-text.ts';
 
+/** Commands that run nodes: such a process loads none of the others, whose memory it would keep. */
+const RUNNING: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve.ts')).serve,
+  start: async () => (await import('./start.ts')).start,
+};
+
 async function main([name, ...args]: readonly string[]): Promise<number> {
+  const running = name !== undefined && Object.hasOwn(RUNNING, name) ? RUNNING[name] : undefined;
+  if (running !== undefined) return (await running()).run(args);
+  const { COMMANDS, HELP } = await import('./commands.ts');
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(HELP);
     return 0;

@@ -11,13 +11,10 @@ import type { DnsConfig, RegionConfig } from '../config/schema.ts';
 import { workersOf } from '../config/workers.ts';
 import { locatesVisitors } from '../edge/edge-geo.ts';
 import { countInherited, listeningSockets, retireSockets } from '../http/listener/sockets.ts';
-import { startShield } from '../origin-shield/node.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { databaseProblems } from './databases.ts';
 import { describeFailure, isSystemError } from './failure.ts';
-import { startLoneEdge } from './lone-edge.ts';
 import type { Handover } from './takeover/successor.ts';
-import { startWorkers } from './workers/supervisor.ts';
 import type { WorkerState } from './workers/worker-group.ts';
 
 export type Role = 'shield' | 'edge' | 'control' | 'dns';
@@ -90,6 +87,7 @@ function shieldPlan(region: RegionConfig, index: number): NodePlan {
     locates: false,
     pathOf: (key) => ['shields', index, key],
     async start(log) {
+      const { startShield } = await import('../origin-shield/node.ts');
       const node = await startShield({ region, shield, log });
       return { ...node, role: 'shield', reload: (regions) => node.reload(sameRegion(regions, region)) };
     },
@@ -108,9 +106,10 @@ function edgePlan(region: RegionConfig, index: number): NodePlan {
     pathOf: (key) => ['edges', index, key],
     async start(log) {
       const count = workersOf(edge);
+      // What serves visitors is loaded where that is done: the thread that supervises others does without.
       const node = await (count === 1
-        ? startLoneEdge({ region, edge, log })
-        : startWorkers({ region, edge, count, log }));
+        ? (await import('./lone-edge.ts')).startLoneEdge({ region, edge, log })
+        : (await import('./workers/supervisor.ts')).startWorkers({ region, edge, count, log }));
       return {
         name: node.name,
         role: 'edge',

@@ -4,10 +4,11 @@
  * @module
  */
 import { exactNames, type NameReader, nameReader } from './cookie-names.ts';
+import { DEFAULT_RULE } from './default-rule.ts';
 import { hostTable } from './host.ts';
 import { compilePattern } from './pattern.ts';
 import { NO_PATH, rulePattern } from './rule-path.ts';
-import { type RuleConfig, ruleSchema, type SiteConfig } from './schema.ts';
+import type { RuleConfig, SiteConfig } from './schema.ts';
 import { fitsExtension, staticExtension } from './static-types.ts';
 import { EVERY_STATUS, statusesOf } from './status-set.ts';
 
@@ -56,11 +57,11 @@ const IGNORE: CookiePolicy = Object.freeze({ mode: 'ignore' });
 const KEY: CookiePolicy = Object.freeze({ mode: 'key' });
 
 /** Policy where no rule matches. */
-const DEFAULT_RULE: ResponseRule = Object.freeze({ rule: Object.freeze(ruleSchema.parse({})), cookies: BYPASS });
+const UNMATCHED: ResponseRule = Object.freeze({ rule: DEFAULT_RULE, cookies: BYPASS });
 
 /** Policy for a path that servers read in different ways. */
 const NEVER: ResponseRule = Object.freeze({
-  rule: Object.freeze(ruleSchema.parse({ cache: 'never' })),
+  rule: Object.freeze({ ...DEFAULT_RULE, cache: 'never' }),
   cookies: BYPASS,
 });
 
@@ -98,15 +99,15 @@ function compile(site: SiteConfig): CompiledRules {
   };
 
   return {
-    ruleFor: (path, status) => (path === NO_PATH ? NEVER : (find(path, status) ?? DEFAULT_RULE)).rule,
+    ruleFor: (path, status) => (path === NO_PATH ? NEVER : (find(path, status) ?? UNMATCHED)).rule,
     responseRule(path, status, contentType) {
       if (path === NO_PATH) return NEVER;
       const found = find(path, status);
-      if (found === undefined) return DEFAULT_RULE;
+      if (found === undefined) return UNMATCHED;
       if (!isSuccess(status)) return found.otherwise;
-      return found.isGuarded && !fitsExtension(path, contentType) ? DEFAULT_RULE : found;
+      return found.isGuarded && !fitsExtension(path, contentType) ? UNMATCHED : found;
     },
-    cookiesAt: (path) => (find(path, 200) ?? DEFAULT_RULE).cookies,
+    cookiesAt: (path) => (find(path, 200) ?? UNMATCHED).cookies,
     keysCookies: rules.some(({ cookies }) => cookies === KEY),
     isIgnored: exactNames(site.ignored_cookies),
     keyed: site.key.cookies.length === 0 ? undefined : nameReader(site.key.cookies),

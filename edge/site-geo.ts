@@ -3,8 +3,8 @@
  * depend on it.
  * @module
  */
-import { type GeoFact, geoFields } from '../config/schema/site-geo.ts';
 import type { SiteConfig } from '../config/schema.ts';
+import { type GeoFact, geoFields } from '../config/visitor-facts.ts';
 import type { GeoLocation } from '../geo/location.ts';
 import { withoutFieldsLike } from '../http/fields/forwarding.ts';
 import { asCgiReadsIt } from '../http/fields/forwarding-fields.ts';

@@ -8,7 +8,6 @@
  * @module
  */
 import { setTimeout as timeout } from 'node:timers/promises';
-import { Pool } from 'undici';
 import { formatTierField, TIER_FIELD } from '../http/fields/tier-field.ts';
 import { jsonLines } from '../journal/lines.ts';
 import { LONG_AGO, type MonotonicMs } from '../lib/clock.ts';
@@ -84,6 +83,8 @@ export function followNetwork({
     const signal = AbortSignal.any([closing.signal, ending.signal]);
     const silence = setTimeout(() => ending.abort(new Error('it is silent')), NETWORK_SILENCE_MS);
     const { connect, isEncrypted } = connectionsTo(target, { role: 'control' }, certificates, NETWORK_SILENCE_MS);
+    // Only here: who asks no control node has better use for the memory.
+    const { Pool } = await import('undici');
     const pool = new Pool(target, { connections: 1, bodyTimeout: 0, connect });
     try {
       const headers = { [TIER_FIELD]: formatTierField({ secret: isEncrypted ? undefined : secret, from: node }) };

@@ -116,7 +116,8 @@ export function fields(value: unknown, code: JournalErrorCode): Readonly<Record<
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-function isKind(value: unknown): value is SelectorKind {
+/** Returns whether the value is a kind of selector. */
+export function isKind(value: unknown): value is SelectorKind {
   return typeof value === 'string' && Object.hasOwn(HAS_SELECTOR, value);
 }
 

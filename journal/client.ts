@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
-import { type Dispatcher, Pool } from 'undici';
+import type { Dispatcher, Pool } from 'undici';
 import { HttpError } from '../http/errors.ts';
 import { TIER_FIELD } from '../http/fields/tier-field.ts';
 import { connectionsTo } from '../trust/connector.ts';
@@ -69,14 +69,19 @@ const PURGES_AT_ONCE = 1_000;
 export function journalClient({ url, secret, node, certificates }: JournalClientOptions): JournalClient {
   const { connect, isEncrypted } = connectionsTo(url, { role: 'control' }, certificates, TIMEOUT_MS);
   const options = { ...TIMEOUTS, connect };
-  const calls = new Pool(url, options);
+  let opened: Promise<Pool> | undefined;
+  const calls = (): Promise<Pool> => {
+    opened ??= openPool(url, options);
+    return opened;
+  };
   const field = { [TIER_FIELD]: formatNodeField(node, isEncrypted ? undefined : secret) };
 
   async function append(purges: readonly Purge[]): Promise<JournalPosition> {
     try {
       const body = JSON.stringify({ purges });
       const headers = { ...field, 'Content-Type': 'application/json' };
-      const answer = await calls.request({ method: 'POST', path: PURGES_PATH, headers, body });
+      const pool = await calls();
+      const answer = await pool.request({ method: 'POST', path: PURGES_PATH, headers, body });
       const { identity, last: seq } = (await json(answer.body)) as { identity?: unknown; last?: unknown };
       if (answer.statusCode === 200 && isIdentity(identity) && isNumber(seq)) return { identity, seq };
       throw new Error(`status ${answer.statusCode}`);
@@ -88,7 +93,7 @@ export function journalClient({ url, secret, node, certificates }: JournalClient
   return {
     async *messages(after, signal) {
       // A pool for each connection, so that giving it up leaves nothing open. The follower is less patient with bodies.
-      const pool = new Pool(url, { ...options, connections: 1, bodyTimeout: 0 });
+      const pool = await openPool(url, { ...options, connections: 1, bodyTimeout: 0 });
       try {
         const body = await open(pool, { path: journalTarget(after), headers: field, signal });
         yield* jsonLines(body, MAX_LINE_BYTES) as AsyncGenerator<JournalMessage>;
@@ -100,7 +105,8 @@ export function journalClient({ url, secret, node, certificates }: JournalClient
     },
     async report(lines, signal) {
       const headers = { ...field, 'Content-Type': JOURNAL_CONTENT_TYPE };
-      const sent = calls.request({ method: 'POST', path: APPLIED_PATH, headers, body: lines, signal });
+      const pool = await calls();
+      const sent = pool.request({ method: 'POST', path: APPLIED_PATH, headers, body: lines, signal });
       const { statusCode, body: answer } = await sent;
       await answer.dump();
       if (statusCode < 200 || statusCode > 299) throw new JournalError('journal_refused', `status ${statusCode}`);
@@ -112,8 +118,14 @@ export function journalClient({ url, secret, node, certificates }: JournalClient
       }
       return last;
     },
-    close: () => calls.close(),
+    close: async () => (await opened)?.close(),
   };
+}
+
+async function openPool(url: string, options: Pool.Options): Promise<Pool> {
+  // Only here: a thread that has its purges from another one has better use for the memory.
+  const { Pool } = await import('undici');
+  return new Pool(url, options);
 }
 
 async function open(

@@ -3,7 +3,6 @@
  * @module
  */
 import type { Counter, Registry } from 'prom-client';
-import { problemWithout, readYaml } from '../config/document.ts';
 import { siblingPath } from '../config/path.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
@@ -86,7 +85,7 @@ export async function openNodeTrust(options: NodeTrustOptions): Promise<NodeTrus
       close: () => certificates.close(),
     };
   } catch (error) {
-    if (error instanceof CertificateFault) throw new ConfigError([problemOf(region, error)]);
+    if (error instanceof CertificateFault) throw new ConfigError([await problemOf(region, error)]);
     throw error;
   }
 }
@@ -123,7 +122,9 @@ function filesOf({ file, tier_tls: tls }: RegionConfig, name: string): Certifica
   };
 }
 
-function problemOf({ file }: RegionConfig, { key, message, fix }: CertificateFault) {
+async function problemOf({ file }: RegionConfig, { key, message, fix }: CertificateFault) {
+  // Only here: threads of an edge have no other use for a parser of YAML.
+  const { problemWithout, readYaml } = await import('../config/document.ts');
   const yaml = readYaml(file);
   if ('source' in yaml) return yaml.source.problem(['tier_tls', key], message, fix);
   return problemWithout(file, `tier_tls.${key}`, message, fix);

@@ -3,26 +3,16 @@
  * @module
  */
 import { json } from 'node:stream/consumers';
-import { z } from 'zod';
 import { Ledger, NOTHING_KNOWN, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
 import { requestBody } from '../http/body/arriving-body.ts';
 import { HttpError } from '../http/errors.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
+import { isKind } from '../journal/check.ts';
 import type { NodeCore } from './node-core.ts';
 
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
-const bodySchema = z.strictObject({
-  selectors: z
-    .array(
-      z.strictObject({
-        site: z.string(),
-        kind: z.enum(['url', 'variant', 'tag', 'prefix', 'host', 'site', 'everything']),
-        selector: z.string(),
-      }),
-    )
-    .max(1_000),
-});
+const MAX_SELECTORS = 1_000;
 
 /** Returns the number of matching responses, in all threads of the node. */
 export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise<number>;
@@ -31,18 +21,30 @@ export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise
 export async function answerMatches(count: CountMatches, exchange: ServerExchange): Promise<void> {
   try {
     const body = requestBody(exchange, MAX_BODY_BYTES);
-    const parsed = bodySchema.safeParse(body === undefined ? undefined : await json(body));
-    if (!parsed.success) throw new HttpError('bad_request', parsed.error.message);
-    const records = parsed.data.selectors.map(
-      (selector, index): PurgeRecord => ({ ...selector, seq: index + 1, soft: false }),
-    );
-    const text = JSON.stringify({ matches: await count(records) });
+    const text = JSON.stringify({ matches: await count(recordsOf(body === undefined ? undefined : await json(body))) });
     answerWhole(exchange, 200, ['Content-Type', 'application/json'], text);
   } catch (error) {
     const { status } = error instanceof HttpError ? error : new HttpError('bad_request');
     if (exchange.hasHead) exchange.abort();
     else answerWhole(exchange, status, ['Connection', 'close']);
   }
+}
+
+/** @throws {HttpError} `bad_request` unless it has what a purge may name. */
+function recordsOf(body: unknown): readonly PurgeRecord[] {
+  const selectors = isObject(body) ? body['selectors'] : undefined;
+  if (!Array.isArray(selectors) || selectors.length > MAX_SELECTORS) throw new HttpError('bad_request', 'selectors');
+  return selectors.map((one: unknown, index) => {
+    const { site, kind, selector } = isObject(one) ? one : {};
+    if (typeof site !== 'string' || !isKind(kind) || typeof selector !== 'string') {
+      throw new HttpError('bad_request', `selector ${index}`);
+    }
+    return { site, kind, selector, seq: index + 1, soft: false };
+  });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Asks a ledger of its own that knows these records only. */

@@ -29,13 +29,16 @@ export interface Child {
   signal(signal: NodeJS.Signals): void;
 }
 
+/** As cli/seawall says it. */
+const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/seawall');
+
 const SEAWALL = join(import.meta.dirname, '../seawall.ts');
 
 /** @throws {Failure} with what the node said when it ended instead of getting ready. */
 export async function startChild({ name, files, env, logLevel }: ChildOptions): Promise<Child> {
   const args = [...NODE_FLAGS, SEAWALL, 'start', ...files, '--node', name, '--json', '--log-level', logLevel];
   const process_ = spawn(process.execPath, args, {
-    env,
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     // A group of its own: Ctrl-C reaches the launcher alone, which stops its nodes in order. The channel tells the node
     // when the launcher is gone.
     detached: true,

@@ -3,9 +3,9 @@
  * @module
  */
 import { z } from 'zod';
+import { GEO_KEYS } from '../visitor-facts.ts';
 import { cookiePattern } from './cookie.ts';
 import { fieldName } from './field.ts';
-import { GEO_KEYS } from './site-geo.ts';
 
 const parameterName = z
   .string()
