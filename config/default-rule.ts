@@ -1,6 +1,6 @@
 /**
- * The rule for what no rule of a site matches: every default of the schema, written out, so that the threads of an edge,
- * which get their config read, need not load the schema.
+ * The rule for what no rule of a site matches: every default of the schema, written out, so that threads of an edge,
+ * which get their config parsed, need not load the schema.
  * @module
  */
 import type { RuleConfig } from './schema/rule.ts';

@@ -1,5 +1,5 @@
 /**
- * What each thread of a node loads when it starts counts in its memory for good (docs/sizing.md).
+ * Modules that each thread of a node loads when it starts: they stay in its memory for good.
  */
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
