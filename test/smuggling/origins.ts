@@ -1,7 +1,7 @@
 /**
  * Origins that are not ours, each with a record of what it took for a request: Node, nginx, Apache httpd and Caddy.
- * Each answers every target with its path in `X-Echo`, behind a relay that counts how many answers it wrote: those for
- * bytes that never became a request in its log.
+ * Each answers every target with its path in `X-Echo`, behind a relay that counts how many answers it wrote, so
+ * that an answer to bytes which never became a request in its log shows, too.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process';

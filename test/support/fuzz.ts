@@ -15,6 +15,12 @@ const TESTS = join(import.meta.dirname, '..');
 /** Milliseconds for each property, set by `npm run fuzz`; absent: as many runs as the property says. */
 export const FUZZ_MS = 'SEAWALL_FUZZ_MS';
 
+/** Inputs for each property, set by `npm run fuzz -- --inputs N`. */
+export const FUZZ_INPUTS = 'SEAWALL_FUZZ_INPUTS';
+
+/** Begins a line about how many inputs a property has had while fuzzing. */
+export const FUZZED = '# fuzzed:';
+
 /** Between the title of a property and a class of outcome. */
 const BEFORE_CLASS = ' → ';
 
@@ -47,12 +53,13 @@ export function fuzzer(file: string): Fuzz {
     params: fc.Parameters<Ts> = {},
   ): void | Promise<void> => {
     const examples = [...savedInputs<Ts>(path, title), ...(params.examples ?? [])];
-    const classes = process.env[FUZZ_MS] === undefined ? undefined : new Map<string, Ts>();
+    const classes = isFuzzing() ? new Map<string, Ts>() : undefined;
     if (classes !== undefined) noteClasses(property, classes);
     const details = fc.check(property as fc.IProperty<Ts>, { ...params, ...timed(), examples }) as
       | fc.RunDetails<Ts>
       | Promise<fc.RunDetails<Ts>>;
     const end = (run: fc.RunDetails<Ts>): void => {
+      if (isFuzzing()) console.log(`${FUZZED} ${JSON.stringify([title, run.numRuns])}`);
       for (const [name, input] of classes ?? []) saveClass(path, `${title}${BEFORE_CLASS}${name}`, input);
       report(path, title, run);
     };
@@ -97,14 +104,22 @@ function saveClass(path: string, key: string, input: unknown[]): void {
   if (readCorpus(path)[key] === undefined) save(path, key, input);
 }
 
-/** Runs without end but for the time, with another seed each time. */
+function isFuzzing(): boolean {
+  return process.env[FUZZ_MS] !== undefined || process.env[FUZZ_INPUTS] !== undefined;
+}
+
+/** Runs as many times as are asked for, or without end but for the time, with another seed each time. */
 function timed(): Pick<
   fc.Parameters<unknown>,
   'seed' | 'numRuns' | 'interruptAfterTimeLimit' | 'markInterruptAsFailure'
 > {
   const ms = Number(process.env[FUZZ_MS] ?? 0);
-  if (ms === 0) return {};
+  const inputs = Number(process.env[FUZZ_INPUTS] ?? 0);
   const seed = Math.trunc(Math.random() * 2 ** 32) | 0;
+  if (inputs > 0) {
+    return { seed, numRuns: inputs, interruptAfterTimeLimit: inputs, markInterruptAsFailure: false };
+  }
+  if (ms === 0) return {};
   return { seed, numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: ms, markInterruptAsFailure: false };
 }
 
@@ -112,7 +127,7 @@ function report<Ts extends unknown[]>(path: string, title: string, details: fc.R
   if (!details.failed) return;
   const lines = [fc.defaultReportMessage(details) ?? 'failed'];
   const { counterexample } = details;
-  if (counterexample !== null && process.env[FUZZ_MS] !== undefined) {
+  if (counterexample !== null && isFuzzing()) {
     const isSaved = save(path, title, counterexample);
     lines.push(isSaved ? `Saved in ${relative(process.cwd(), path)}.` : 'It cannot be written as JSON: keep the seed.');
   }
