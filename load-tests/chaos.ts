@@ -1,40 +1,190 @@
 /**
- * `npm run chaos:threads`: threads of an edge end and hang under load. Exits 1 when a body is wrong, when an answer is
- * lost on a connection of a thread that goes on, or when something is fetched again that was stored.
+ * `npm run chaos`: promises P4, P5 and P6 against real processes at hosts of their own. Everything that a node or a
+ * server can come to happens to it, under load, and every answer is checked. Exits 1 when a bound is not kept.
  * @module
  */
+import { loadavg } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readArguments } from '../test/support/arguments.ts';
+import { processorPressureMicros } from '../test/support/node-processes.ts';
 import { seededRandom } from '../test/support/random.ts';
-import { chaos } from './chaos/chaos.ts';
+import { describeKinds, drawFaults, FAULT_NAMES, type Fault, KIND_NAMES } from './chaos/faults.ts';
+import { isInside, runInside, whyNoHosts } from './chaos/hosts.ts';
+import { startNetwork } from './chaos/network.ts';
+import { additional, complaints } from './chaos/state.ts';
+import { type Bounds, ONE_FAULT, rowsOf, TWO_FAULTS } from './chaos/verdict.ts';
+import { Visitors } from './chaos/visitors.ts';
+import { number, print } from './report.ts';
 
-const HELP = `Usage: npm run chaos:threads -- [options]
+const HELP = `Usage: npm run chaos -- [options]
 
-One edge of several workers, and visitors over connections that stay open, who
-check each byte of each body. Meanwhile threads are ended from outside, made to
-throw, to fill their heap and to hang, at random, one after the other.
+Two regions of two edges, two shields, a control node and two origin servers, each
+a process at a host of its own (a network namespace), with certificates and disks.
+Visitors ask all edges, so many times a second, for what is stored and what is not,
+and check every byte; content is changed and purged meanwhile. Then one thing after
+the other fails, in random order:
+
+${describeKinds()}
+
+For each fault: requests, errors by their cause, wrong bodies, what was older than
+allowed, how long visitors waited, and the time after which everything was as before.
+A visitor whose edge refuses it asks the other edge of its region; requests to an
+edge that is hit itself are counted apart.
+
+Needs Linux, root, and the programs ip, tc, unshare and nsenter. All packets stay
+inside of its namespaces.
 
 Options:
-  --seconds N   Duration. By default 60.
-  --workers N   Threads of the edge. By default 3.
-  --seed N      Of what fails and when. By default another one each time.
-  --help        Say this.
+  --only LIST    Faults, such as stopped,killed:shield. By default all.
+  --two          Two at a time, the second a second after the first.
+  --fault N      Seconds that a fault lasts. By default 4.
+  --seconds N    Begin no fault after so many seconds. By default 600.
+  --rate N       Requests a second. By default 200.
+  --purges N     Changes of content a second. By default 2.
+  --seed N       Of what is random. By default another one each time.
+  --log LEVEL    Log of the nodes. By default fatal.
+  --help         Say this.
 `;
 
-const settings = readArguments('chaos:threads', HELP, {
-  seconds: '60',
-  workers: '3',
-  seed: String(1 + Math.floor(Math.random() * 1e6)),
-});
-const seed = settings.positive('seed');
-const outcome = await chaos({
-  seconds: settings.positive('seconds'),
-  workers: settings.positive('workers'),
-  random: seededRandom(seed),
-});
-console.log(`seed ${seed}`);
-for (const [name, value] of Object.entries(outcome)) console.log(`${name}: ${value}`);
-const faults = (['wrong bodies', 'answers lost elsewhere', 'stored objects lost'] as const).map(
-  (name) => outcome[name],
+const settings = readArguments(
+  'chaos',
+  HELP,
+  {
+    only: '',
+    fault: '4',
+    seconds: '600',
+    rate: '200',
+    purges: '2',
+    seed: String(1 + Math.floor(Math.random() * 1e6)),
+    log: 'fatal',
+  },
+  { flags: ['two'] },
 );
-const isFine = faults.every((count) => count === 0) && outcome.answers > 0;
-process.exit(isFine ? 0 : 1);
+const only = settings.names('only', 'fault', [...FAULT_NAMES, ...KIND_NAMES]);
+const faultMs = settings.positive('fault', 600) * 1_000;
+const endsAt = performance.now() + settings.positive('seconds', 36_000) * 1_000;
+const requestsPerSecond = settings.positive('rate', 10_000);
+const purgesPerSecond = settings.positive('purges', 1_000);
+const seed = settings.positive('seed');
+const areTwo = settings.flags.has('two');
+if (!isInside) {
+  const missing = whyNoHosts();
+  if (missing !== undefined) settings.refuse(missing);
+  await runInside();
+}
+
+/** Time in which processes get warm, nodes find each other, and content is stored. */
+const WARM_UP_MS = 8_000;
+/** Time without a fault that is measured, and that lies between two faults. */
+const QUIET_MS = 1_000;
+/** Longer than recovery may take. */
+const RECOVERY_LIMIT_MS = 20_000;
+const LOOK_EVERY_MS = 300;
+const SECOND_AFTER_MS = 1_000;
+
+const random = seededRandom(seed);
+const network = await startNetwork(settings.values.log);
+const { members } = network;
+const visitors = new Visitors({ network, requestsPerSecond, purgesPerSecond, random });
+console.log(
+  `Chaos with seed ${seed}: ${requestsPerSecond} requests and ${purgesPerSecond} purges a second; processes wanting the machine before it: ${loadavg()[0]?.toFixed(1)}`,
+);
+visitors.start();
+await sleep(WARM_UP_MS);
+const pressureBefore = processorPressureMicros();
+const startedAt = performance.now();
+const before = await additional(members);
+await measure('Nothing fails', [], ONE_FAULT);
+const faults = drawFaults(only, network, random);
+if (areTwo) {
+  for (const first of faults) {
+    const others = faults.filter(({ victim }) => victim !== first.victim);
+    const second = others[Math.floor(random() * others.length)];
+    if (second === undefined || performance.now() > endsAt) break;
+    await measure(titleOf([first, second]), [first, second], TWO_FAULTS);
+  }
+} else {
+  for (const fault of faults) {
+    if (performance.now() > endsAt) break;
+    await measure(titleOf([fault]), [fault], ONE_FAULT);
+  }
+}
+await visitors.stop();
+await summary();
+process.exit();
+
+function titleOf(hit: readonly Fault[]): string {
+  return hit.map(({ name, victim, says }) => `${name} ${victim.name} (${says})`).join('\n  with ');
+}
+
+async function measure(title: string, hit: readonly Fault[], bounds: Bounds): Promise<void> {
+  await sleep(QUIET_MS);
+  const start = await additional(members);
+  const began = performance.now();
+  for (const [index, fault] of hit.entries()) {
+    if (index > 0) await sleep(SECOND_AFTER_MS);
+    if (losesItsMemory(fault)) visitors.lost(fault.victim.name);
+    await fault.begin();
+  }
+  await sleep(faultMs);
+  for (const fault of hit) await fault.end();
+  const healed = performance.now();
+  const { recovered, left } = await recovery(healed);
+  await sleep(QUIET_MS);
+  for (const fault of hit) if (losesItsMemory(fault)) visitors.back(fault.victim.name);
+  const end = await additional(members);
+  print(
+    title,
+    rowsOf(
+      {
+        began,
+        healed,
+        recovered,
+        victims: hit.map(({ victim }) => victim.name),
+        visits: visitors.between(began, performance.now()),
+        hedges: end.hedges - start.hedges,
+        retries: end.retries - start.retries,
+      },
+      bounds,
+    ),
+  );
+  for (const one of left) console.log(`  not as before: ${one}`);
+}
+
+/** A server of the origin makes no promise about purges. */
+function losesItsMemory({ name, victim }: Fault): boolean {
+  return victim.role !== 'origin' && victim.role !== 'control' && /^(?:killed|garbage)/.test(name);
+}
+
+/** Waits until nothing is left of a fault. */
+async function recovery(healed: number): Promise<{ recovered: number | undefined; left: readonly string[] }> {
+  for (;;) {
+    const left = await complaints(members);
+    const now = performance.now();
+    if (left.length === 0) return { recovered: now, left };
+    if (now > healed + RECOVERY_LIMIT_MS) return { recovered: undefined, left };
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+async function summary(): Promise<void> {
+  const after = await additional(members);
+  const pressure = ((processorPressureMicros() ?? Number.NaN) - (pressureBefore ?? Number.NaN)) / 1_000;
+  const visits = visitors.between(startedAt, performance.now());
+  const hedges = after.hedges - before.hedges;
+  // Nodes that were started again count from zero.
+  const upstream = Math.max(1, after.upstream - before.upstream);
+  print('All together', [
+    { what: 'requests of visitors', value: number(visits.length) },
+    { what: '  made again at another edge', value: number(visitors.repeated) },
+    { what: 'purges', value: number(visitors.purges) },
+    { what: '  that the control node did not take', value: number(visitors.failedPurges) },
+    { what: 'hedges among requests to nodes and origin, %', value: ((100 * hedges) / upstream).toFixed(2) },
+    {
+      what: 'time in which some process waited for a processor, %',
+      value: ((100 * pressure) / (performance.now() - startedAt)).toFixed(0),
+    },
+  ]);
+  if (process.exitCode === 1) console.log('\nNOT MET: bounds that were not kept are marked above.');
+  else console.log('\nmet');
+}

@@ -17,6 +17,8 @@ export interface ChildOptions {
   readonly files: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly logLevel: string;
+  /** Command that runs the program, such as one that changes the network namespace; by default it is run directly. */
+  readonly through?: readonly string[];
 }
 
 export interface Child {
@@ -35,9 +37,10 @@ const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/seawa
 const SEAWALL = join(import.meta.dirname, '../seawall.ts');
 
 /** @throws {Failure} with what the node said when it ended instead of getting ready. */
-export async function startChild({ name, files, env, logLevel }: ChildOptions): Promise<Child> {
-  const args = [...NODE_FLAGS, SEAWALL, 'start', ...files, '--node', name, '--json', '--log-level', logLevel];
-  const process_ = spawn(process.execPath, args, {
+export async function startChild({ name, files, env, logLevel, through = [] }: ChildOptions): Promise<Child> {
+  const program = [process.execPath, ...NODE_FLAGS, SEAWALL, 'start', ...files, '--node', name];
+  const [command = process.execPath, ...args] = [...through, ...program, '--json', '--log-level', logLevel];
+  const process_ = spawn(command, args, {
     env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     // A group of its own: Ctrl-C reaches the launcher alone, which stops its nodes in order. The channel tells the node
     // when the launcher is gone.

@@ -1,50 +1,98 @@
 /**
- * The origin: bodies of which every byte depends on the path, small and large.
+ * An origin server under chaos, in a process of its own: it answers well, until it is told otherwise.
  * @module
  */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { openSync, readSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { bodyOf, contentAt, headersOf, type Kind } from './content.ts';
 
-const LARGE_BYTES = 400_000;
-const SMALL_BYTES = 900;
-/** Numbers of paths of which one is large, and of which one is soon stale. */
-const LARGE_EACH = 10;
-const SHORT_EACH = 7;
+/**
+ * `garbage`: bytes that are no HTTP. `broken`: bodies break off in the middle. `errors`: 503. `slow`: half a second
+ * before each answer.
+ */
+export type Mode = 'well' | 'garbage' | 'broken' | 'errors' | 'slow';
 
-export function bodyOf(path: string): Buffer {
-  const number = Number(path.slice(1));
-  const length = number % LARGE_EACH === 0 ? LARGE_BYTES + number : SMALL_BYTES + number;
-  return Buffer.alloc(length, `${path.padEnd(32)} is what this body says; `);
+export const ORIGIN_PORT = 80;
+export const CHECK_PATH = '/healthz';
+
+const SLOW_MS = 500;
+const GARBAGE_BYTES = 2_000;
+
+/** File with the versions of all items, four bytes each, that both servers read. */
+const [host = '', versionsFile = ''] = process.argv.slice(2);
+const versions = openSync(versionsFile, 'r');
+let mode: Mode = 'well';
+
+function versionOfItem(item: number): number {
+  const bytes = Buffer.alloc(4);
+  readSync(versions, bytes, 0, 4, item * 4);
+  return bytes.readUInt32LE();
 }
 
-/** Returns whether the response of a path stays fresh for longer than a run takes. */
-export function isLongLived(path: string): boolean {
-  return Number(path.slice(1)) % SHORT_EACH !== 0;
+function versionNow(kind: Kind, number: number): number {
+  if (kind === 'item') return versionOfItem(number);
+  return kind === 'short' ? Math.floor(Date.now() / 1_000) : 0;
 }
 
-export interface ChaosOrigin {
-  readonly url: string;
-  /** Requests so far: the path, and when it came (`performance.now`). */
-  readonly requests: readonly { readonly path: string; readonly at: number }[];
-  close(): Promise<void>;
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  const { url = '/', method } = request;
+  if (mode === 'garbage') {
+    response.socket?.end(randomBytes(GARBAGE_BYTES));
+    return;
+  }
+  if (url === CHECK_PATH) {
+    response.writeHead(200, { 'Content-Length': 2 }).end('ok');
+    return;
+  }
+  if (mode === 'errors') {
+    response.writeHead(503, { 'Cache-Control': 'no-store', 'Content-Length': 0 }).end();
+    return;
+  }
+  const content = contentAt(url);
+  if (content === undefined) {
+    response.writeHead(404, { 'Content-Length': 0 }).end();
+    return;
+  }
+  const version = versionNow(content.kind, content.number);
+  const headers = headersOf(url, content.kind, version);
+  if (request.headers['if-none-match'] === headers['ETag']) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  const body = bodyOf(url, version);
+  const range = rangeOf(request, headers['ETag'] as string, body.length);
+  const part = range === undefined ? body : body.subarray(range.start, range.end + 1);
+  response.writeHead(range === undefined ? 200 : 206, {
+    ...headers,
+    'Accept-Ranges': 'bytes',
+    'Content-Length': part.length,
+    ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${body.length}` }),
+  });
+  if (method === 'HEAD') response.end();
+  else if (mode === 'broken') response.write(part.subarray(0, part.length / 2), () => response.socket?.destroy());
+  else response.end(part);
 }
 
-export async function startChaosOrigin(): Promise<ChaosOrigin> {
-  const requests: { path: string; at: number }[] = [];
-  const server = createServer((request, response) => {
-    const { url = '/' } = request;
-    requests.push({ path: url, at: performance.now() });
-    const maxAge = isLongLived(url) ? 3_600 : 1;
-    response.writeHead(200, { 'Cache-Control': `max-age=${maxAge}`, ETag: `"${url}"` }).end(bodyOf(url));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests,
-    async close() {
-      server.close().closeAllConnections();
-      await once(server, 'close');
-    },
-  };
+function rangeOf(
+  { headers }: IncomingMessage,
+  etag: string,
+  length: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? [];
+  if (from === undefined || (headers['if-range'] !== undefined && headers['if-range'] !== etag)) return undefined;
+  const start = Number(from);
+  return start < length ? { start, end: Math.min(length - 1, to === '' ? length - 1 : Number(to)) } : undefined;
 }
+
+const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+  if (mode === 'slow') setTimeout(() => answer(request, response), SLOW_MS);
+  else answer(request, response);
+});
+server.listen({ host, port: ORIGIN_PORT, backlog: 1_024 }, () => process.send?.('listening'));
+process.on('message', (next: Mode) => {
+  mode = next;
+  process.send?.('changed');
+});
+process.on('disconnect', () => process.exit());

@@ -7,7 +7,7 @@ import { test } from 'tap';
 const ROOT = join(import.meta.dirname, '../..');
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
 
-const MEASURES = /^(?:bench|herd|storm|model|conformance)(?:$|:)/;
+const MEASURES = /^(?:bench|chaos|herd|storm|model|conformance)(?:$|:)/;
 
 for (const [name, script] of Object.entries(scripts).filter(([name]) => MEASURES.test(name))) {
   test(`npm run ${name} -- --help prints its options`, async (t) => {

@@ -28,8 +28,19 @@ export interface NodeProcess {
   readonly pid: number;
   /** Ends it at once (SIGKILL). Resolves when it is gone. */
   kill(): Promise<void>;
+  /** Lets it end by itself (SIGTERM). Resolves when it is gone. */
+  stop(): Promise<void>;
   /** Stops it, or lets it go on (SIGSTOP, SIGCONT). */
   signal(signal: NodeJS.Signals): void;
+}
+
+/** Surroundings of a node, where they are not those of the command. */
+export interface NodeSurroundings {
+  /** Added to the environment. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Command that runs the program. */
+  readonly through?: readonly string[];
+  readonly logLevel?: string;
 }
 
 /**
@@ -38,8 +49,12 @@ export interface NodeProcess {
  * @param files - Region files, its own first.
  * @returns when it answers.
  */
-export async function startNode(name: string, files: readonly string[]): Promise<NodeProcess> {
-  const child = await startChild({ name, files, env: process.env, logLevel: 'error' });
+export async function startNode(
+  name: string,
+  files: readonly string[],
+  { env = {}, through = [], logLevel = 'error' }: NodeSurroundings = {},
+): Promise<NodeProcess> {
+  const child = await startChild({ name, files, env: { ...process.env, ...env }, logLevel, through });
   const entry = { kill: (signal: 'SIGKILL') => child.signal(signal) };
   running.add(entry);
   void child.ended.then((how) => {
@@ -53,15 +68,25 @@ export async function startNode(name: string, files: readonly string[]): Promise
       child.signal('SIGKILL');
       await child.ended;
     },
+    async stop() {
+      running.delete(entry);
+      child.signal('SIGTERM');
+      await child.ended;
+    },
   };
 }
 
-/** Ends with the command, and the command with it. */
-export function watch(child: ChildProcess, name: string): void {
+/**
+ * Ends with the command, and the command with it.
+ *
+ * @returns Lets it end without the command.
+ */
+export function watch(child: ChildProcess, name: string): () => void {
   running.add(child);
   child.once('exit', (code, signal) => {
     if (running.delete(child)) fail(`${name} ended (${signal ?? `exit code ${code}`})`);
   });
+  return () => void running.delete(child);
 }
 
 function fail(message: string): void {

@@ -1,6 +1,6 @@
 /** The thread whose connection was lost: ports are used again, and by connections to other ports of the edge. */
 import { test } from 'tap';
-import { threadOf } from '../../load-tests/chaos/chaos.ts';
+import { threadOf } from '../../load-tests/thread-chaos/failing-threads.ts';
 
 const EDGE = 8080;
 const loss = { port: 40_000, began: 100, lost: 200, error: 'read ECONNRESET' };

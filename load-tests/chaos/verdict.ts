@@ -1,0 +1,98 @@
+/**
+ * Result of a fault: what the visitors got meanwhile, and the bounds that it has to keep.
+ * @module
+ */
+import { exactly, number, type Row } from '../report.ts';
+import { quantile } from '../storm/quantiles.ts';
+import type { Visit } from './visitors.ts';
+
+/** Moments of `performance.now`. */
+export interface FaultTimes {
+  readonly began: number;
+  readonly healed: number;
+  /** Everything was as before; `undefined` if it did not get so. */
+  readonly recovered: number | undefined;
+}
+
+export interface FaultResult extends FaultTimes {
+  /** Names of what was hit: requests to an edge among them are counted apart. */
+  readonly victims: readonly string[];
+  readonly visits: readonly Visit[];
+  /** Additional requests between nodes and to the origin, meanwhile. */
+  readonly hedges: number;
+  readonly retries: number;
+}
+
+export interface Bounds {
+  /** Requests that have no right answer, those to the victim itself aside. */
+  readonly errors: number | undefined;
+  readonly p99Ms: number | undefined;
+  readonly maxMs: number;
+  readonly recoveryMs: number | undefined;
+}
+
+/** While one thing fails. */
+export const ONE_FAULT: Bounds = { errors: 0, p99Ms: 250, maxMs: 2_000, recoveryMs: 10_000 };
+
+/** While two things fail. */
+export const TWO_FAULTS: Bounds = { errors: undefined, p99Ms: undefined, maxMs: 5_000, recoveryMs: undefined };
+
+export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
+  const { visits, victims, began, healed, recovered } = result;
+  const counted = visits.filter(({ edge }) => !victims.includes(edge));
+  const aside = visits.length - counted.length;
+  const failed = counted.filter(({ error }) => error !== undefined);
+  const during = counted.filter((visit) => visit.began <= healed);
+  const waits = during.map((visit) => visit.ended - visit.began).sort((a, b) => a - b);
+  const longest = Math.max(0, ...counted.map((visit) => visit.ended - visit.began));
+  return [
+    { what: 'requests', value: number(counted.length) },
+    ...(aside === 0
+      ? []
+      : [
+          { what: '  to the victim itself, counted apart', value: number(aside) },
+          {
+            what: '    without a response',
+            value: number(visits.filter(({ edge, error }) => victims.includes(edge) && error !== undefined).length),
+          },
+        ]),
+    bounds.errors === undefined
+      ? { what: 'errors', value: number(failed.length) }
+      : exactly('errors', failed.length, bounds.errors),
+    ...causesOf(failed),
+    exactly('wrong bodies', visits.filter(({ isWrong }) => isWrong).length, 0),
+    exactly('stale beyond what is allowed', visits.filter(({ isStale }) => isStale).length, 0),
+    { what: 'wait, p50, ms', value: milliseconds(quantile(waits, 0.5)) },
+    atMost('wait, p99, ms', quantile(waits, 0.99), bounds.p99Ms),
+    atMost('longest wait, ms', longest, bounds.maxMs),
+    atMost(
+      'as before after, ms',
+      recovered === undefined ? Number.POSITIVE_INFINITY : recovered - healed,
+      bounds.recoveryMs,
+    ),
+    { what: 'hedges, retries', value: `${number(result.hedges)}, ${number(result.retries)}` },
+    { what: 'duration of the fault, s', value: ((healed - began) / 1_000).toFixed(1) },
+  ];
+}
+
+function atMost(what: string, value: number, most: number | undefined): Row {
+  const row = { what, value: milliseconds(value) };
+  return most === undefined ? row : { ...row, promise: { text: `≤ ${number(most)}`, kept: value <= most } };
+}
+
+function milliseconds(value: number): string {
+  if (Number.isNaN(value)) return 'none';
+  return Number.isFinite(value) ? number(Math.round(value)) : 'never';
+}
+
+function causesOf(failed: readonly Visit[]): Row[] {
+  const counts = new Map<string, number>();
+  for (const { error = '', kind, edge } of failed) {
+    const cause = `${edge} ${kind}: ${error}`;
+    counts.set(cause, (counts.get(cause) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 8)
+    .map(([cause, count]) => ({ what: `  ${cause}`, value: number(count) }));
+}
