@@ -11,7 +11,7 @@ import { seededRandom } from '../test/support/random.ts';
 import { describeKinds, drawFaults, FAULT_NAMES, type Fault, KIND_NAMES } from './chaos/faults.ts';
 import { isInside, runInside, whyNoHosts } from './chaos/hosts.ts';
 import { startNetwork } from './chaos/network.ts';
-import { additional, complaints } from './chaos/state.ts';
+import { additional, complaints, since } from './chaos/state.ts';
 import { type Bounds, ONE_FAULT, rowsOf, TWO_FAULTS } from './chaos/verdict.ts';
 import { Visitors } from './chaos/visitors.ts';
 import { number, print } from './report.ts';
@@ -93,7 +93,7 @@ visitors.start();
 await sleep(WARM_UP_MS);
 const pressureBefore = processorPressureMicros();
 const startedAt = performance.now();
-const before = await additional(members);
+const total = { hedges: 0, upstream: 0 };
 await measure('Nothing fails', [], ONE_FAULT);
 const faults = drawFaults(only, network, random);
 if (areTwo) {
@@ -110,7 +110,7 @@ if (areTwo) {
   }
 }
 await visitors.stop();
-await summary();
+summary();
 process.exit();
 
 function titleOf(hit: readonly Fault[]): string {
@@ -132,7 +132,9 @@ async function measure(title: string, hit: readonly Fault[], bounds: Bounds): Pr
   const { recovered, left } = await recovery(healed);
   await sleep(QUIET_MS);
   for (const fault of hit) if (losesItsMemory(fault)) visitors.back(fault.victim.name);
-  const end = await additional(members);
+  const added = since(start, await additional(members));
+  total.hedges += added.hedges;
+  total.upstream += added.upstream;
   print(
     title,
     rowsOf(
@@ -142,8 +144,8 @@ async function measure(title: string, hit: readonly Fault[], bounds: Bounds): Pr
         recovered,
         victims: hit.map(({ victim }) => victim.name),
         visits: visitors.between(began, performance.now()),
-        hedges: end.hedges - start.hedges,
-        retries: end.retries - start.retries,
+        hedges: added.hedges,
+        retries: added.retries,
       },
       bounds,
     ),
@@ -167,19 +169,18 @@ async function recovery(healed: number): Promise<{ recovered: number | undefined
   }
 }
 
-async function summary(): Promise<void> {
-  const after = await additional(members);
+function summary(): void {
   const pressure = ((processorPressureMicros() ?? Number.NaN) - (pressureBefore ?? Number.NaN)) / 1_000;
   const visits = visitors.between(startedAt, performance.now());
-  const hedges = after.hedges - before.hedges;
-  // Nodes that were started again count from zero.
-  const upstream = Math.max(1, after.upstream - before.upstream);
   print('All together', [
     { what: 'requests of visitors', value: number(visits.length) },
     { what: '  made again at another edge', value: number(visitors.repeated) },
     { what: 'purges', value: number(visitors.purges) },
     { what: '  that the control node did not take', value: number(visitors.failedPurges) },
-    { what: 'hedges among requests to nodes and origin, %', value: ((100 * hedges) / upstream).toFixed(2) },
+    {
+      what: 'hedges among requests to nodes and origin, %',
+      value: ((100 * total.hedges) / Math.max(1, total.upstream)).toFixed(2),
+    },
     {
       what: 'time in which some process waited for a processor, %',
       value: ((100 * pressure) / (performance.now() - startedAt)).toFixed(0),

@@ -14,6 +14,14 @@ import { patternAt } from '../herd/pattern.ts';
  */
 export type Kind = 'long' | 'short' | 'item' | 'cold' | 'own' | 'large';
 
+/**
+ * Behaviour of a server of the origin. `garbage`: bytes that are no HTTP. `broken`: bodies break off in the middle.
+ * `errors`: 503. `slow`: half a second before each response.
+ */
+export type Mode = 'well' | 'garbage' | 'broken' | 'errors' | 'slow';
+
+export const CHECK_PATH = '/healthz';
+
 export const SHORT_SECONDS = 1;
 /** Time for which an old `short` may stand in for an origin that fails. */
 export const STAND_IN_SECONDS = 2;

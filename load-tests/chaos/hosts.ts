@@ -52,7 +52,7 @@ export function whyNoHosts(): string | undefined {
       '--mount',
       'sh',
       '-c',
-      'ip link add a type veth peer name b && tc qdisc add dev a root blackhole && mount -t tmpfs tmpfs /mnt',
+      'ip link add try1 type veth peer name try2 && tc qdisc add dev try1 root blackhole && mount -t tmpfs tmpfs /mnt',
     ],
     { encoding: 'utf8' },
   );
@@ -144,6 +144,8 @@ export interface Volume {
 /** @param folder - One that exists. */
 export async function mountVolume(folder: string, mebibytes: number): Promise<Volume> {
   await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', folder]);
+  // Before the folder is removed with what is in it.
+  process.prependListener('exit', () => spawnSync('umount', ['--lazy', folder]));
   const resize = async (size: string): Promise<void> => {
     await run('mount', ['-o', `remount,size=${size}`, folder]);
   };

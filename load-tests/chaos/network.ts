@@ -9,10 +9,9 @@ import { mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeToken, type NodeProcess, startNode, temporaryFolder, watch } from '../../test/support/node-processes.ts';
 import { makeTrust } from '../../test/support/trust.ts';
-import { ITEMS } from './content.ts';
+import { CHECK_PATH, ITEMS, type Mode } from './content.ts';
 import { type Host, makeHosts, mountVolume, type Volume } from './hosts.ts';
 import { CLOCK_FILE } from './moved-clock.ts';
-import { CHECK_PATH, type Mode } from './origin.ts';
 
 export const SITE = 'chaos';
 export const HOST = 'chaos.example';

@@ -5,16 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { openSync, readSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { bodyOf, contentAt, headersOf, type Kind } from './content.ts';
+import { bodyOf, CHECK_PATH, contentAt, headersOf, type Kind, type Mode } from './content.ts';
 
-/**
- * `garbage`: bytes that are no HTTP. `broken`: bodies break off in the middle. `errors`: 503. `slow`: half a second
- * before each answer.
- */
-export type Mode = 'well' | 'garbage' | 'broken' | 'errors' | 'slow';
-
-export const ORIGIN_PORT = 80;
-export const CHECK_PATH = '/healthz';
+const PORT = 80;
 
 const SLOW_MS = 500;
 const GARBAGE_BYTES = 2_000;
@@ -90,7 +83,7 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) =>
   if (mode === 'slow') setTimeout(() => answer(request, response), SLOW_MS);
   else answer(request, response);
 });
-server.listen({ host, port: ORIGIN_PORT, backlog: 1_024 }, () => process.send?.('listening'));
+server.listen({ host, port: PORT, backlog: 1_024 }, () => process.send?.('listening'));
 process.on('message', (next: Mode) => {
   mode = next;
   process.send?.('changed');
