@@ -2,7 +2,7 @@
  * Hosts of the network under chaos: network namespaces of Linux, each with an address and a link of its own to the
  * namespace of the command, which passes packets on between them. All of it is gone with the command.
  *
- * The command runs again inside of `unshare`, so that links, routes and mounts are nobody else's.
+ * The command runs again inside of `unshare`, so that links, routes and mounts are its own.
  * @module
  */
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';

@@ -46,7 +46,7 @@ export interface Member {
   readonly region: string;
   readonly host: Host;
   readonly pid: number;
-  /** What it stores; a server of the origin stores nothing. */
+  /** File system of what it stores; a server of the origin has none. */
   readonly volume: Volume | undefined;
   /** URL of an edge for visitors, of the control node for its API. */
   readonly url: string;

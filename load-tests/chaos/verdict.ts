@@ -10,7 +10,7 @@ import type { Visit } from './visitors.ts';
 export interface FaultTimes {
   readonly began: number;
   readonly healed: number;
-  /** Everything was as before; `undefined` if it did not get so. */
+  /** Moment at which everything was as before; `undefined` if it did not get so. */
   readonly recovered: number | undefined;
 }
 

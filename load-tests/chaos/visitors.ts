@@ -110,10 +110,10 @@ export class Visitors {
 
   async #atRate(perSecond: number, act: () => Promise<void>): Promise<void> {
     const startedAt = performance.now();
-    let begun = 0;
+    let sent = 0;
     while (!this.#isOver) {
       const due = ((performance.now() - startedAt) / 1_000) * perSecond;
-      for (; begun < due; begun++) {
+      for (; sent < due; sent++) {
         const acting = act().finally(() => this.#underWay.delete(acting));
         this.#underWay.add(acting);
       }
