@@ -21,6 +21,7 @@ import {
   type Standing,
 } from './connection-shares.ts';
 import { type UpstreamError, upstreamError } from './errors.ts';
+import { isRepeatable } from './keep-alive.ts';
 import { type PeerTls, UpstreamPool, type UpstreamTls } from './pool.ts';
 
 export interface UpstreamOptions extends SharesOptions {
@@ -307,9 +308,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
 
   #mayRepeat({ fault: { repeats } }: UpstreamError): boolean {
     if (this.#repeated || this.#state !== 'waiting' || repeats === undefined) return false;
-    const { method, body, upgrade } = this.#request;
-    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
-    return repeats === 'all' || (isSafe && body === undefined && upgrade === undefined);
+    return repeats === 'all' || isRepeatable(this.#request);
   }
 
   #finish(): void {

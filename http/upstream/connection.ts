@@ -12,16 +12,11 @@ import type { Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../messa
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import { skipTimer } from '../node-internals/read-timers.ts';
 import { bodyError, causeOf, failedBy, type UpstreamError, upstreamError } from './errors.ts';
+import { announcedIdleMs } from './keep-alive.ts';
 import type { PeerHandshake, UpstreamPool } from './pool.ts';
 import type { RequestHead } from './request.ts';
 import { ResponseParser } from './response-parser.ts';
 import { keepReadingAfterWriteErrors, Upload, withWholeBody } from './upload.ts';
-
-/**
- * A server that says how long it keeps a connection may close it a little earlier; one that says more is not believed.
- */
-const KEEP_ALIVE_MARGIN_MS = 2_000;
-const MAX_KEEP_ALIVE_MS = 60_000;
 
 /** Probes of a connection that changed its protocol and is silent. */
 const PROBE_AFTER_MS = 60_000;
@@ -46,6 +41,10 @@ export class UpstreamConnection implements Flow {
   readonly #openedAt = this.#since;
   /** Maximum idle time before the next request. */
   #idleMs: number;
+  /** The same, if the server has announced it. */
+  #announcedMs: number | undefined;
+  /** Time for which it was idle before the request that it carries; undefined for its first one. */
+  #idleBeforeMs: number | undefined;
   #served = 0;
   #request: UpstreamRequest | undefined;
   #head: RequestHead | undefined;
@@ -114,8 +113,24 @@ export class UpstreamConnection implements Flow {
     this.#head = head;
     this.#sink = sink;
     if (this.#phase !== 'idle') return; // once it is open
+    this.#idleBeforeMs = msBetween(this.#since, monotonicNow());
     this.#phase = 'looking'; // not for long
     this.#pool.look(this);
+  }
+
+  /** Returns the time for which it has been idle, for those that are. */
+  idleAt(now: MonotonicMs): number {
+    return msBetween(this.#since, now);
+  }
+
+  /** Returns whether it has been idle for too long to be used again. */
+  isExpired(now: MonotonicMs): boolean {
+    return this.idleAt(now) > this.#idleMs;
+  }
+
+  /** Returns whether a request that must not be repeated may go on it, of those that are idle. */
+  isSafe(now: MonotonicMs): boolean {
+    return this.#pool.keepAlive.isSafe(this.idleAt(now), this.#announcedMs, now);
   }
 
   /** Writes the request, unless something was read meanwhile. */
@@ -205,6 +220,7 @@ export class UpstreamConnection implements Flow {
         break;
       case 'idle':
         if (waited > this.#idleMs) this.destroy();
+        else this.#pool.keepAlive.stayedOpen(waited, now);
         break;
       case 'looking':
       case 'failing':
@@ -225,8 +241,17 @@ export class UpstreamConnection implements Flow {
   };
 
   readonly #onSocketError = (error: Error): void => {
+    this.#noteClosed();
     this.fail(this.#phase === 'looking' ? idleClosed() : upstreamError(error, this.#causeOf(error)));
   };
+
+  /** Remembers for how long the server keeps an idle connection, if this was one: it may carry a request already. */
+  #noteClosed(): void {
+    const now = monotonicNow();
+    const isUnread = this.#phase === 'looking' || this.#phase === 'head';
+    const idleMs = this.#phase === 'idle' ? msBetween(this.#since, now) : isUnread ? this.#idleBeforeMs : undefined;
+    if (idleMs !== undefined) this.#pool.keepAlive.closed(idleMs, now);
+  }
 
   #causeOf(error: Error): ReturnType<typeof causeOf> {
     const cause = causeOf(error);
@@ -236,6 +261,7 @@ export class UpstreamConnection implements Flow {
 
   readonly #onSocketEnd = (): void => {
     if (this.#phase === 'failing') return; // the parser's error is on its way
+    this.#noteClosed();
     if (this.#sink === undefined) {
       this.destroy();
       return;
@@ -330,8 +356,8 @@ export class UpstreamConnection implements Flow {
   #release(now: MonotonicMs): boolean {
     const { keepAliveSeconds, endedWithHead } = this.#parser;
     const { keepAliveMs, maxAgeMs } = this.#pool.options;
-    const allowedMs = keepAliveSeconds === undefined ? keepAliveMs : keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS;
-    this.#idleMs = Math.min(allowedMs, MAX_KEEP_ALIVE_MS);
+    this.#announcedMs = keepAliveSeconds === undefined ? undefined : announcedIdleMs(keepAliveSeconds);
+    this.#idleMs = this.#announcedMs ?? keepAliveMs;
     this.#upload?.stop();
     this.#upload = undefined;
     this.#request = undefined;

@@ -13,6 +13,9 @@
  * rest of the one that has rested longest is cut short, unless the server was
  * seen to send too much: then the connection is closed.
  *
+ * The connection that was used last is the first to be used again; one that may be closed by the server at this very
+ * moment carries no request that must not be repeated (http/upstream/keep-alive.ts).
+ *
  * The caller bounds how many requests are in flight.
  * @module
  */
@@ -22,6 +25,7 @@ import { LONG_AGO, later, type MonotonicMs, monotonicNow } from '../../lib/clock
 import type { Flow, ResponseSink, UpstreamRequest } from '../message.ts';
 import { UpstreamConnection } from './connection.ts';
 import { failedBy } from './errors.ts';
+import { isRepeatable, KeepAlive } from './keep-alive.ts';
 import { requestHead } from './request.ts';
 
 export interface UpstreamPoolOptions {
@@ -86,6 +90,7 @@ const MAX_SESSIONS = 100;
 export class UpstreamPool {
   readonly options: UpstreamPoolOptions;
   readonly secureContext: SecureContext | undefined;
+  readonly keepAlive: KeepAlive = new KeepAlive();
   readonly #connections = new Set<UpstreamConnection>();
   /** The one that was used last is the first to be used again. */
   readonly #idle: UpstreamConnection[] = [];
@@ -119,7 +124,7 @@ export class UpstreamPool {
     const head = requestHead(request);
     const serverName = this.#serverNameFor(head.host);
     const isUpgrade = request.upgrade !== undefined;
-    let connection = isFresh || isUpgrade ? undefined : this.#takeIdle(serverName);
+    let connection = isFresh || isUpgrade ? undefined : this.#takeIdle(serverName, isRepeatable(request));
     if (connection === undefined) {
       if (this.#connections.size >= this.options.maxConnections) this.#idle[0]?.destroy();
       connection = new UpstreamConnection(this, serverName, isUpgrade);
@@ -145,18 +150,27 @@ export class UpstreamPool {
     setImmediate(writeAll, looking);
   };
 
-  #takeIdle(serverName: string | undefined): UpstreamConnection | undefined {
+  /** @param mayBeLost - Whether the request is sent again if the server closes the connection under it. */
+  #takeIdle(serverName: string | undefined, mayBeLost: boolean): UpstreamConnection | undefined {
     const idle = this.#idle;
-    const now = idle.length === 0 ? LONG_AGO : monotonicNow();
+    if (idle.length === 0) return undefined;
+    const now = monotonicNow();
+    // The one that has been idle for longest is open, and shows that the others are.
+    if (!mayBeLost && idle.length > 1) this.keepAlive.stayedOpen((idle[0] as UpstreamConnection).idleAt(now), now);
     for (let i = idle.length - 1; i >= 0; i--) {
       const connection = idle[i] as UpstreamConnection;
-      if (connection.serverName !== serverName || connection.restsUntil > now) continue;
-      idle.splice(i, 1);
-      return connection;
+      if (connection.isExpired(now)) connection.destroy(); // it leaves the list
+      else if (connection.serverName === serverName && connection.restsUntil <= now) {
+        if (!mayBeLost && !connection.isSafe(now)) continue;
+        idle.splice(i, 1);
+        return connection;
+      }
     }
     // A new connection in the place of one that rests would be dear: the one that has rested longest serves.
     if (this.#connections.size < this.options.maxConnections || now < this.#suspectUntil) return undefined;
-    const longest = idle.findIndex((connection) => connection.serverName === serverName);
+    const longest = idle.findIndex(
+      (connection) => connection.serverName === serverName && (mayBeLost || connection.isSafe(now)),
+    );
     return longest < 0 ? undefined : idle.splice(longest, 1)[0];
   }
 

@@ -110,7 +110,7 @@ const MAX_AGE_MS = 300;
 for (const method of ['GET', 'POST']) {
   test(`a connection in constant use is replaced in time: the name may have a new address (${method})`, async (t) => {
     await using(
-      (socket) => socket.write(OK),
+      (socket) => socket.write(OK.replace('\r\n\r\n', '\r\nKeep-Alive: timeout=60\r\n\r\n')),
       async (client, server) => {
         const began = performance.now();
         let requests = 0;
