@@ -9,6 +9,7 @@ import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
+import type { Priority } from '../http/fields/priority.ts';
 import type { RangeSpec } from '../http/fields/range.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
@@ -46,6 +47,8 @@ export interface CacheRequest {
   readonly body: Readable | undefined;
   /** Block of addresses of the visitor, whose share of connections upstream it counts against. */
   readonly visitor?: string | undefined;
+  /** Precedence of its requests upstream; absent: what its header section says. */
+  readonly priority?: Priority | undefined;
   readonly site: SiteConfig;
   readonly rules: CompiledRules;
   /** Asks upstream; called at most once for this request, and once more for what must be repeated. */

@@ -41,7 +41,7 @@ export function startFill(
   const isValidating = !pass && candidate !== undefined && hasValidator(candidate.headers);
   // The fill releases it; one that has been evicted cannot be validated.
   const validating = isValidating && candidate.body.retain() ? candidate : undefined;
-  const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating);
+  const upstream = pass ? unchangedRequest(request) : fillRequest(exchange, validating, background);
   const registration = engine.fills.begin(request.keyed.key, key, countedAs);
   const chunkAbove = pass ? Number.POSITIVE_INFINITY : chunkAboveFor(engine, request);
   const order = { request, upstream, directives, validating, isPass: pass, isBackground: background, chunkAbove };
@@ -162,9 +162,9 @@ export function startOrFollow(
   return fill;
 }
 
-function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor }: CacheRequest): UpstreamRequest {
+function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor, priority }: CacheRequest): UpstreamRequest {
   const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
-  return { method, target, headers, memo, body, visitor };
+  return { method, target, headers, memo, body, visitor, priority };
 }
 
 /**
@@ -173,10 +173,12 @@ function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visit
 function fillRequest(
   { request, candidate, conditional }: Exchange,
   validating: StoredResponse | undefined,
+  isBackground: boolean,
 ): UpstreamRequest {
   const { keyed, memo, visitor } = request;
+  const priority = isBackground ? 'background' : request.priority;
   const headers = fillRequestFields(request, candidate, conditional, validating);
-  return { method: 'GET', target: keyed.target, headers, memo, body: undefined, visitor };
+  return { method: 'GET', target: keyed.target, headers, memo, body: undefined, visitor, priority };
 }
 
 function fillRequestFields(

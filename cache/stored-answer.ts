@@ -166,6 +166,7 @@ function openBody({ request }: Exchange, result: FillResponse, range?: ByteRange
       headers: request.headers,
       body: undefined,
       visitor: request.visitor,
+      priority: request.priority,
     },
     bodyRange: place && { ...place, end: range?.end ?? place.end },
   });

@@ -40,6 +40,8 @@ interface ErrorFacts {
   readonly sent?: 'no';
   /** For the visitor. */
   readonly message: string;
+  /** Value of Retry-After (RFC 9110, section 10.2.3; RFC 6585, section 4); absent: there is none. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Code → status, party at fault, and one plain sentence for the visitor. */
@@ -104,6 +106,7 @@ export const HTTP_ERRORS = {
     status: 429,
     source: 'requester',
     message: 'Too many requests from your address are being answered. Try again.',
+    retryAfterSeconds: 1,
   },
   header_too_large: { status: 431, source: 'requester', message: 'The header section of the request is too large.' },
   internal: { status: 500, source: 'here', message: 'Something went wrong in this server.' },
@@ -122,6 +125,7 @@ export const HTTP_ERRORS = {
     status: 503,
     source: 'here',
     message: 'This server has no room for the body of the request at the moment.',
+    retryAfterSeconds: 5,
   },
   slow_reader: {
     status: 503,
@@ -132,8 +136,14 @@ export const HTTP_ERRORS = {
     status: 503,
     source: 'beyond',
     message: 'The server of this website has too much to do at the moment.',
+    retryAfterSeconds: 5,
   },
-  overloaded: { status: 503, source: 'here', message: 'This server has too much to do at the moment.' },
+  overloaded: {
+    status: 503,
+    source: 'here',
+    message: 'This server has too much to do at the moment.',
+    retryAfterSeconds: 5,
+  },
   journal_unreachable: { status: 503, source: 'beyond', message: 'The purge could not be noted. Try again.' },
   origin_timeout: { status: 504, source: 'beyond', message: 'The server of this website did not answer in time.' },
   only_if_cached: {
@@ -192,6 +202,7 @@ export function errorPage(
   requestId: string,
   accept: string | undefined,
 ): { status: number; headers: string[]; body: Buffer } {
+  const { retryAfterSeconds }: ErrorFacts = HTTP_ERRORS[error.code];
   const facts: Facts = {
     status: error.status,
     title: STATUS_CODES[error.status] ?? 'Error',
@@ -209,7 +220,7 @@ export function errorPage(
     ...['X-Content-Type-Options', 'nosniff'],
     // RFC 9110, section 15.5.6: a 405 "MUST generate an Allow header field".
     ...(error.code === 'method_not_allowed' ? ['Allow', PASSED_METHODS] : []),
-    ...(error.code === 'too_many_requests' ? ['Retry-After', '1'] : []), // RFC 6585, section 4
+    ...(retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)]),
   ];
   return { status: error.status, headers, body };
 }

@@ -4,6 +4,7 @@
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { RawHeaders } from './fields/headers.ts';
+import type { Priority } from './fields/priority.ts';
 import type { UpstreamError } from './upstream/errors.ts';
 
 export interface ResponseHead {
@@ -69,6 +70,8 @@ export interface UpstreamRequest {
    * Block of addresses of the visitor that it is sent for, whose share of connections it counts against; absent: none.
    */
   readonly visitor?: string | undefined;
+  /** Precedence where requests wait for a connection; by default what its header section says. */
+  readonly priority?: Priority | undefined;
 }
 
 /** Holds a response back, lets it go on, or gives it up. */

@@ -11,7 +11,9 @@ import { appendCdnLoop, appendVia, DIFFER_BY_VISITOR } from '../http/fields/forw
 import { fieldValue, type RawHeaders, withField, withoutFields } from '../http/fields/headers.ts';
 import type { Fetch, UpstreamRequest } from '../http/message.ts';
 import { UpstreamClient } from '../http/upstream/client.ts';
+import { ConcurrencyLimit } from '../http/upstream/concurrency-limit.ts';
 import { fieldsText } from '../http/upstream/request.ts';
+import type { SheddingEvents } from '../http/upstream/shedding.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import { failover, type Target } from '../tier/failover.ts';
 import { TIER_FIELDS } from '../tier/protocol.ts';
@@ -63,10 +65,13 @@ export class OriginPool {
         firstByteTimeoutMs: origin.first_byte_timeout,
         idleTimeoutMs: origin.idle_timeout,
         maxConnections: origin.max_connections,
+        limit: origin.concurrency === 'adaptive' ? new ConcurrencyLimit(origin.max_connections) : undefined,
         maxWaiting: origin.max_waiting,
+        maxWaitingBytes: origin.max_waiting_size,
         maxWaitMs: origin.connect_timeout,
         busyCode: 'origin_overloaded',
         busyFault: BUSY,
+        shedding: sheddingOf(targets, url, () => client),
         visitorShare: origin.visitor_share,
         minReadRate: origin.min_read_rate,
         anyTransferCoding: origin.transfer_codings === 'any',
@@ -80,7 +85,7 @@ export class OriginPool {
         this.#latest && plainRequest(this.#latest, origin, host, network);
       const checked = { url, client, latest };
       const probing = origin.servers.length === 1 ? undefined : probingOf(checked, origin);
-      const health = targets.add({ name: url, ...LEFT_OUT, siblings: () => healths, probing });
+      const health = targets.add({ name: url, ...LEFT_OUT, siblings: () => healths, probing, load: () => client.shares });
       healths.push(health);
       const target = { name: url, health, failoverStatuses, isBackup: backup, fetch, onAnswer: this.#onAnswer };
       return { client, health, weight, credit: 0, target };
@@ -146,17 +151,26 @@ function forOrigin(
   serverHost: string,
   network: string,
 ): UpstreamRequest {
-  const { method, target, headers, memo, body, upgrade, visitor } = request;
+  const { method, target, headers, memo, body, upgrade, visitor, priority } = request;
   if (memo?.headers !== headers) {
     const fields = fieldsForOrigin(headers, origin, serverHost, network);
-    return { method, target, headers: fields, body, upgrade, visitor };
+    return { method, target, headers: fields, body, upgrade, visitor, priority };
   }
   let text = memo.texts.get(client);
   if (text === undefined) {
     text = fieldsText(fieldsForOrigin(headers, origin, serverHost, network), DIFFER_BY_VISITOR, headers);
     memo.texts.set(client, text);
   }
-  return { method, target, headers, text, body, upgrade, visitor };
+  return { method, target, headers, text, body, upgrade, visitor, priority };
+}
+
+/** Returns what reports the requests that a server's queue refuses. */
+function sheddingOf(targets: Targets, server: string, client: () => UpstreamClient): SheddingEvents {
+  return {
+    shed: (reason, priority) => targets.events?.shed(server, reason, priority),
+    began: () => targets.events?.sheddingBegan(server, client().shares),
+    ended: (count, ms) => targets.events?.sheddingEnded(server, count, ms),
+  };
 }
 
 /** The same request, its fields written out. */

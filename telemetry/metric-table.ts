@@ -5,6 +5,7 @@
  */
 
 import { GENERATION_END_MEANINGS } from '../cache/large/generation.ts';
+import { SHED_REASONS } from '../http/upstream/shedding.ts';
 import { LEFT_OUT_CAUSES } from './left-out-causes.ts';
 
 export type MetricRole = 'edge' | 'shield' | 'control' | 'dns';
@@ -171,6 +172,40 @@ export const METRICS = {
     },
     help: 'Requests that were sent to another target.',
     watch: 'It rises: `seawall_target_up` and the log say which target fails.',
+  },
+  seawall_target_in_flight: {
+    type: 'gauge',
+    roles: NODES,
+    labels: { target: 'URL of the origin server' },
+    help: 'Requests that are under way to the server.',
+    watch: 'It is as high as `seawall_target_concurrency_limit`: more requests [wait](overload.md).',
+  },
+  seawall_target_waiting: {
+    type: 'gauge',
+    roles: NODES,
+    labels: { target: 'URL of the origin server' },
+    help: 'Requests that wait for a connection to the server.',
+    watch: 'It stays above zero: more requests come than the server can take. See [overload](overload.md).',
+  },
+  seawall_target_concurrency_limit: {
+    type: 'gauge',
+    roles: NODES,
+    labels: { target: 'URL of the origin server' },
+    help: 'Requests that may be under way to the server: `max_connections`, or fewer while it cannot take as many.',
+    watch: 'It is below `max_connections`: the server answers fewer requests when it gets more of them at a time.',
+  },
+  seawall_shed_requests_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: {
+      target: 'URL of the origin server',
+      reason: Object.entries(SHED_REASONS)
+        .map(([reason, meaning]) => `\`${reason}\`: ${meaning}`)
+        .join('; '),
+      priority: 'a [priority](overload.md#priorities): `navigation`, `normal` or `background`',
+    },
+    help: 'Requests that were refused with 503, as they would have waited for the server for too long.',
+    watch: 'Any rate that stays above zero: the server is overloaded, or hangs. See [overload](overload.md).',
   },
   seawall_connections_refused_total: {
     type: 'counter',

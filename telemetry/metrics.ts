@@ -14,7 +14,10 @@ import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
 import type { Certificates } from '../http/listener/certificates.ts';
+import type { Priority } from '../http/fields/priority.ts';
 import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
+import type { UpstreamLoad } from '../http/upstream/connection-shares.ts';
+import type { ShedReason } from '../http/upstream/shedding.ts';
 import { type CounterCell, FastCounter, Histogram, registerHistograms, StatusCounters } from './fast-counter.ts';
 import { counter, counters, gauge, gauges } from './instruments.ts';
 import type { LeftOutCause } from './left-out-causes.ts';
@@ -26,6 +29,7 @@ import type { Result } from './results.ts';
 export interface TargetReading {
   readonly name: string;
   readonly isLeftOut: boolean;
+  readonly load?: UpstreamLoad | undefined;
 }
 
 /** Listener of a request: visitors, or other nodes. */
@@ -57,6 +61,7 @@ export class NodeMetrics implements EngineEvents {
   readonly #targetsLeftOut: Counter<'target' | 'cause'>;
   readonly #hedges: Counter<'result'>;
   readonly #retries: Counter<'cause'>;
+  readonly #shed: Counter<'target' | 'reason' | 'priority'>;
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
 
@@ -90,7 +95,9 @@ export class NodeMetrics implements EngineEvents {
     this.#targetsLeftOut = counter(registry, 'seawall_targets_left_out_total');
     this.#hedges = counter(registry, 'seawall_hedges_total');
     this.#retries = counter(registry, 'seawall_retries_total');
+    this.#shed = counter(registry, 'seawall_shed_requests_total');
     const targets = this.#targets;
+    watchLoads(registry, targets);
     gauges(registry, 'seawall_target_up', function* () {
       const up = new Map<string, number>();
       for (const { name, isLeftOut } of targets.flatMap((group) => [...group])) {
@@ -116,6 +123,10 @@ export class NodeMetrics implements EngineEvents {
 
   hedged(result: 'won' | 'lost' | 'refused'): void {
     this.#hedges.inc({ result });
+  }
+
+  shed(target: string, reason: ShedReason, priority: Priority): void {
+    this.#shed.inc({ target, reason, priority });
   }
 
   retried(cause: 'failed' | 'silent' | 'status' | 'body'): void {
@@ -180,6 +191,33 @@ export class NodeMetrics implements EngineEvents {
   generationEnded(reason: GenerationEnd): void {
     this.#generationsEnded.inc({ reason });
   }
+}
+
+/** Shows what is under way to origin servers, and how much may be. */
+function watchLoads(registry: Registry, targets: readonly Iterable<TargetReading>[]): void {
+  const read = (value: (load: UpstreamLoad) => number) =>
+    function* () {
+      const values = new Map<string, number>();
+      for (const { name, load } of targets.flatMap((group) => [...group])) {
+        if (load !== undefined) values.set(name, (values.get(name) ?? 0) + value(load)); // sites may share a server
+      }
+      for (const [target, sum] of values) yield [{ target }, sum] as const;
+    };
+  gauges(
+    registry,
+    'seawall_target_in_flight',
+    read(({ inFlight, waiting }) => inFlight - waiting),
+  );
+  gauges(
+    registry,
+    'seawall_target_waiting',
+    read(({ waiting }) => waiting),
+  );
+  gauges(
+    registry,
+    'seawall_target_concurrency_limit',
+    read(({ capacity }) => capacity),
+  );
 }
 
 /** Shows how much is stored. */

@@ -9,6 +9,7 @@ import type { KeyedRequest } from '../cache/key.ts';
 import type { JournalPosition } from '../cache/ledger.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
+import type { Priority } from '../http/fields/priority.ts';
 import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { Target } from '../http/request-target.ts';
 import type { RequestTrace } from '../lib/trace.ts';
@@ -38,6 +39,7 @@ export interface CacheCall {
   readonly body: Readable | undefined;
   /** Block of addresses of the visitor. */
   readonly visitor: string | undefined;
+  readonly priority?: Priority | undefined;
   readonly routing: Routing;
   /** True if a node of the same tier asks. */
   readonly forPeer: boolean;
@@ -59,6 +61,7 @@ class NodeCacheRequest implements CacheRequest {
   readonly memo: SectionMemo | undefined;
   readonly body: Readable | undefined;
   readonly visitor: string | undefined;
+  readonly priority: Priority | undefined;
   readonly site: ServedSite['site'];
   readonly rules: ServedSite['rules'];
   readonly fetch: Fetch;
@@ -80,6 +83,7 @@ class NodeCacheRequest implements CacheRequest {
     this.memo = call.memo;
     this.body = call.body;
     this.visitor = call.visitor;
+    this.priority = call.priority;
     this.site = served.site;
     this.rules = served.rules;
     this.fetch = routing.fetch;

@@ -99,8 +99,10 @@ export class NodeClient {
     return {
       name: this.name,
       health: this.health,
-      fetch: (request, sink) =>
-        this.#fetch(request, formatTierCall({ ...call, visitor: request.visitor }, this.#secret), sink),
+      fetch: (request, sink) => {
+        const { visitor, priority } = request;
+        return this.#fetch(request, formatTierCall({ ...call, visitor, priority }, this.#secret), sink);
+      },
       ...(onTry && { onTry }),
     };
   }

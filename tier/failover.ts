@@ -171,7 +171,7 @@ class Attempts implements Flow {
     }
     this.#earlier = attempt;
     this.#at++;
-    this.#try(next, this.request);
+    this.#try(next, { ...this.request, priority: 'background' });
     return true;
   }
 

@@ -19,5 +19,15 @@ export function reportHealth({ log, metrics }: Pick<NodeCore, 'log' | 'metrics'>
     },
     hedged: (result) => metrics.hedged(result),
     retried: (cause) => metrics.retried(cause),
+    shed: (target, reason, priority) => metrics.shed(target, reason, priority),
+    sheddingBegan: (target, { inFlight, waiting, capacity }) => {
+      log.warn(
+        { target, limit: capacity, underWay: inFlight - waiting, waiting },
+        `${target} gets more requests than it can take: some are refused with 503`,
+      );
+    },
+    sheddingEnded: (target, count, ms) => {
+      log.info({ target, refused: count, seconds: Math.round(ms) / 1_000 }, `${target} can take all requests again`);
+    },
   };
 }

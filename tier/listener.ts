@@ -212,6 +212,7 @@ function receive(context: TierRequest): 'cache' | 'done' {
     headers,
     body: requestBody(exchange, site.max_request_body),
     visitor: call.visitor,
+    priority: call.priority,
     routing: options.routing(call, served, keyed.key, context.trace),
     forPeer: call.ask !== 'shield',
     minPosition: call.position,

@@ -14,6 +14,7 @@
 import type { JournalPosition } from '../cache/ledger.ts';
 import { type Fault, type FaultSource, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { firstLine, type RawHeaders } from '../http/fields/headers.ts';
+import { isPriority, type Priority } from '../http/fields/priority.ts';
 import { formatTierField, readTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
 import type { Version } from '../http/message.ts';
 import { UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../http/upstream/errors.ts';
@@ -66,6 +67,8 @@ export interface TierCall {
   readonly ask: 'owner' | 'shield' | 'matches';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */
   readonly visitor?: string | undefined;
+  /** Precedence of the request, if its header section does not say it. */
+  readonly priority?: Priority | undefined;
   /** Journal position of the requesting node. */
   readonly position: JournalPosition;
 }
@@ -79,6 +82,7 @@ export function formatTierCall(call: TierCall, secret: string | undefined): stri
     proto: token(call.proto),
     ask: token(call.ask),
     visitor: call.visitor,
+    ...(call.priority !== undefined && { priority: token(call.priority) }),
     ...positionMembers(call.position),
   });
 }
@@ -95,12 +99,18 @@ export function readTierCall(headers: RawHeaders, connection: object, authentica
     proto: String(members.get('proto')) === 'https' ? 'https' : 'http',
     ask,
     visitor: visitorIn(members.get('visitor')),
+    priority: priorityIn(members.get('priority')),
     position: positionIn(members),
   };
 }
 
 function visitorIn(visitor: unknown): string | undefined {
   return typeof visitor === 'string' ? visitor : undefined;
+}
+
+function priorityIn(priority: unknown): Priority | undefined {
+  const text = String(priority);
+  return isPriority(text) ? text : undefined;
 }
 
 function askIn(ask: string): TierCall['ask'] {

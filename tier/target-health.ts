@@ -10,6 +10,9 @@
  * After the circuit breaker of Nygard, "Release It!" (2007), and Envoy's outlier detection.
  * @module
  */
+import type { Priority } from '../http/fields/priority.ts';
+import type { UpstreamLoad } from '../http/upstream/connection-shares.ts';
+import type { ShedReason } from '../http/upstream/shedding.ts';
 import { Backoff } from '../lib/backoff.ts';
 import { LONG_AGO, later, type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 import { RecentQuantile } from '../lib/recent-quantile.ts';
@@ -37,6 +40,8 @@ export interface TargetHealthOptions {
   readonly maxPauseMs: number;
   /** The other servers of an origin; absent: what a response says is not the target's fault. */
   readonly siblings?: (() => Iterable<TargetHealth>) | undefined;
+  /** Requests in flight and waiting; absent where they are not reported. */
+  readonly load?: (() => UpstreamLoad) | undefined;
   /** Absent: the first request that is answered ends it. */
   readonly probing?: ProbingOptions | undefined;
 }
@@ -53,6 +58,10 @@ export interface HealthEvents {
   /** `won`: the second target answered first; `refused`: the budget did not allow it. */
   hedged(result: HedgeResult): void;
   retried(cause: RetryCause): void;
+  /** A request was refused that would have had to wait for a connection. */
+  shed(target: string, reason: ShedReason, priority: Priority): void;
+  sheddingBegan(target: string, load: UpstreamLoad): void;
+  sheddingEnded(target: string, count: number, ms: number): void;
 }
 
 /** A request that waits for the target's head. */
@@ -195,6 +204,10 @@ export class TargetHealth {
 
   get cause(): LeftOutCause | undefined {
     return this.#state.phase === 'left out' ? this.#state.cause : undefined;
+  }
+
+  get load(): UpstreamLoad | undefined {
+    return this.#options.load?.();
   }
 
   get hasWaiting(): boolean {

@@ -78,7 +78,7 @@ export class RangedRun implements ResponseSink, FeedSource {
       chunksBefore(end) - chunkAt(start),
     );
     this.first = this.feed.first as ChunkTransfer;
-    const { keyed, headers, visitor } = request;
+    const { keyed, headers, visitor, priority } = request;
     const upstream = {
       method: 'GET',
       target: keyed.target,
@@ -89,6 +89,7 @@ export class RangedRun implements ResponseSink, FeedSource {
       ],
       body: undefined,
       visitor,
+      priority,
     };
     const { ledger, now, events } = engine.options;
     const order = {

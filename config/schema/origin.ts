@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { PORT } from '../scalars.ts';
-import { duration, size, timeout } from '../units.ts';
+import { duration, positiveSize, size, timeout } from '../units.ts';
 import { checkSchema } from './check.ts';
 import { weight } from './weight.ts';
 
@@ -109,8 +109,16 @@ export const originSchema = z.strictObject({
     .max(65_535)
     .default(256)
     .meta({ description: 'Connections to one origin server from one node; more requests wait.' }),
+  concurrency: z.enum(['adaptive', 'fixed']).default('adaptive').meta({
+    description:
+      'Requests to one server at a time: `adaptive`, fewer than `max_connections` as long as a server that seems overloaded answers as many or more that way (see [overload](overload.md)); `fixed`, always `max_connections`.',
+  }),
   max_waiting: z.number().int().min(0).max(1_000_000).default(10_000).meta({
-    description: 'Requests that may wait for a connection, each for `connect_timeout`; more are refused with 503.',
+    description:
+      'Requests that may wait for a connection, each for `connect_timeout`, and for a fifth of that once none was free for as long; more are refused with 503.',
+  }),
+  max_waiting_size: positiveSize.prefault('64MiB').meta({
+    description: 'Bytes of the header sections of requests that wait for a connection; more are refused with 503.',
   }),
   visitor_share: z.number().min(0.01).max(1).default(0.25).meta({
     description:

@@ -10,8 +10,10 @@
  */
 import type { Duplex } from 'node:stream';
 import { removeHopByHop } from '../fields/forwarding.ts';
+import { LONG_AGO, type MonotonicMs } from '../../lib/clock.ts';
 import { HOP_BY_HOP } from '../fields/forwarding-fields.ts';
 import { type RawHeaders, withoutFields } from '../fields/headers.ts';
+import { type Priority, visitorPriority } from '../fields/priority.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../message.ts';
 import {
   ConnectionShares,
@@ -132,7 +134,10 @@ export class UpstreamClient implements UpstreamRoute {
 }
 
 /** Shares of what counts for no visitor. */
-const UNSHARED = { done: () => undefined, noteHeldBack: () => undefined };
+const UNSHARED = { done: () => undefined, noteHeldBack: () => undefined, responded: () => undefined };
+
+/** Statuses by which a server says that it cannot answer now. */
+const FAILED: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 
 const LENGTH: ReadonlySet<string> = new Set(['content-length']);
 
@@ -170,7 +175,7 @@ const turn = new Turn();
 /** One request and its response: a client on one side, our sink on the other. */
 class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #way: UpstreamRoute;
-  readonly #shares: Pick<ConnectionShares, 'done' | 'noteHeldBack'>;
+  readonly #shares: Pick<ConnectionShares, 'done' | 'noteHeldBack' | 'responded'>;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   #body: BodySink;
@@ -179,9 +184,11 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   #state: 'waiting' | 'answered' | 'done' = 'waiting';
   #repeated = false;
   #isHeldBack = false;
+  #priority: Priority | undefined;
   #rests = false;
   readonly visitor: string | undefined;
   standing: Standing | undefined;
+  connectedAt: MonotonicMs = LONG_AGO;
   /** Bytes of the body that were passed on. */
   bytes = 0;
 
@@ -189,7 +196,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     way: UpstreamRoute,
     request: UpstreamRequest,
     sink: ResponseSink,
-    shares: Pick<ConnectionShares, 'done' | 'noteHeldBack'> = way.shares,
+    shares: Pick<ConnectionShares, 'done' | 'noteHeldBack' | 'responded'> = way.shares,
   ) {
     this.#way = way;
     this.#shares = shares;
@@ -197,6 +204,18 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     this.#sink = sink;
     this.#body = sink;
     this.visitor = request.visitor;
+  }
+
+  get priority(): Priority {
+    this.#priority ??= this.#request.priority ?? visitorPriority(this.#request.headers);
+    return this.#priority;
+  }
+
+  get headBytes(): number {
+    const { target, headers } = this.#request;
+    let bytes = target.length;
+    for (const text of headers) bytes += text.length;
+    return bytes;
   }
 
   get heldBack(): HeldBack | undefined {
@@ -267,6 +286,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   onHead(head: ResponseHead): void {
     if (this.#state !== 'waiting') return;
     const { status, statusText } = head;
+    this.#shares.responded(this, !FAILED.has(status));
     this.#sink.onFields?.(head.headers);
     const cleaned = this.#cleaned(head.headers);
     // RFC 9110, section 8.6: never with a 204; in a 304 it is the length that a 200 would have.
@@ -302,6 +322,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
       this.dispatch();
       return;
     }
+    if (this.#state === 'waiting' && error.fault.source === 'target') this.#shares.responded(this, false);
     this.#finish();
     this.#sink.onError(error);
   }

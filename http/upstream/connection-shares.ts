@@ -1,21 +1,33 @@
 /**
  * Connections to one server, shared between visitors: a bounded number at a
- * time, a bounded share for each visitor (http/upstream/fair-share.ts), a queue that
- * serves first who holds least (http/upstream/fair-queue.ts), and, while requests wait,
- * an end for responses that their readers do not read.
+ * time, a bounded share for each visitor (http/upstream/fair-share.ts), a queue by
+ * priority that serves first who holds least (http/upstream/priority-queue.ts), and, while
+ * requests wait, an end for responses that their readers do not read.
+ *
+ * A request may wait for `maxWaitMs`. When none was free for as long as that, more come
+ * than the server can take, and a wait does not help: then it is a fifth of that, so that
+ * those that are served were not kept for long, and those that are not hear of it soon
+ * (after Nichols and Jacobson's CoDel; docs/adr/0027-overload.md).
  * @module
  */
-import { later, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
+import { LONG_AGO, later, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
 import type { Fault, HttpErrorCode } from '../errors.ts';
+import type { Priority } from '../fields/priority.ts';
+import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import { UpstreamError } from './errors.ts';
-import { FairQueue } from './fair-queue.ts';
 import { FairShare } from './fair-share.ts';
+import { PriorityQueue } from './priority-queue.ts';
+import { Shedding, type SheddingEvents, type ShedReason } from './shedding.ts';
 
 export interface SharesOptions {
   /** Requests under way at a time. */
   readonly maxConnections: number;
+  /** Lower bound of them where the server takes fewer; absent: there is none. */
+  readonly limit?: ConcurrencyLimit | undefined;
   /** Requests that may wait for a connection. */
   readonly maxWaiting: number;
+  /** Bytes of their heads; absent: no limit. */
+  readonly maxWaitingBytes?: number;
   /** Maximum wait; absent: no limit. */
   readonly maxWaitMs?: number;
   /** Error code for requests that may not wait, or not longer. */
@@ -26,13 +38,27 @@ export interface SharesOptions {
   readonly visitorShare?: number;
   /** Bytes a second below which a reader is too slow for a connection that another visitor waits for. */
   readonly minReadRate?: number;
+  /** Receiver of what is refused. */
+  readonly shedding?: SheddingEvents;
   readonly now?: () => MonotonicMs;
+}
+
+/** Requests to the server. */
+export interface UpstreamLoad {
+  /** Those that wait included. */
+  readonly inFlight: number;
+  readonly waiting: number;
+  /** Number that may be under way. */
+  readonly capacity: number;
 }
 
 /** A request that needs a connection. */
 export interface Sharer {
   /** The visitor that it counts for; undefined: none. */
   readonly visitor: string | undefined;
+  readonly priority: Priority;
+  /** Bytes that its head takes while it waits. */
+  readonly headBytes: number;
   /** The connection is there. */
   dispatch(): void;
   /** Ends it, whether it waits or is under way. */
@@ -45,6 +71,8 @@ export interface Sharer {
    * (docs/adr/0009-stored-as-bytes.md).
    */
   standing: Standing | undefined;
+  /** For the shares alone. */
+  connectedAt: MonotonicMs;
 }
 
 /** Stage of a request between its beginning and its end. */
@@ -69,6 +97,12 @@ export const STALE_MS = 5_000;
 /** Interval of checks for slow readers and expired waits while requests wait. */
 const LOOK_MS = 100;
 
+/** Part of the longest wait that is left while more requests come than the server can take. */
+const OVERLOADED_WAIT = 1 / 5;
+
+/** Part of the connections, and of the places to wait, that background work leaves to others. */
+const LEFT_BY_BACKGROUND = 1 / 8;
+
 /** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
 const ENDED_A_TURN = 16;
 
@@ -78,13 +112,17 @@ const BUSY: Fault = { source: 'here', sent: 'no' };
 /** The reader of the response does not read. */
 const SLOW: Fault = { source: 'requester', sent: 'maybe' };
 
-export class ConnectionShares {
+export class ConnectionShares implements UpstreamLoad {
   readonly #options: SharesOptions;
   readonly #connections: FairShare;
   readonly #places: FairShare;
-  readonly #queue: FairQueue<Sharer>;
+  readonly #queue: PriorityQueue<Sharer>;
   /** Waiting requests in order of arrival, with its time. */
   readonly #waiting = new Map<Sharer, MonotonicMs>();
+  #waitingBytes = 0;
+  /** Since when no connection has been free for those that wait. */
+  #busySince = LONG_AGO;
+  readonly #shedding: Shedding;
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: MonotonicMs; bytes: number }>();
   readonly #minBytesPerMs: number;
@@ -95,13 +133,14 @@ export class ConnectionShares {
   #leftOfTurn: number | undefined;
 
   constructor(options: SharesOptions) {
-    const { maxConnections, maxWaiting, visitorShare = VISITOR_SHARE, minReadRate = MIN_READ_RATE } = options;
+    const { maxConnections, maxWaiting, visitorShare = VISITOR_SHARE, minReadRate = MIN_READ_RATE, limit } = options;
     this.#options = options;
-    this.#connections = new FairShare({ capacity: () => maxConnections, share: visitorShare });
+    this.#connections = new FairShare({ capacity: () => limit?.value ?? maxConnections, share: visitorShare });
     this.#places = new FairShare({ capacity: () => maxWaiting, share: visitorShare });
-    this.#queue = new FairQueue((visitor) => (visitor === undefined ? 0 : this.#connections.heldBy(visitor)));
+    this.#queue = new PriorityQueue((visitor) => (visitor === undefined ? 0 : this.#connections.heldBy(visitor)));
     this.#minBytesPerMs = minReadRate / 1_000;
     this.#now = options.now ?? monotonicNow;
+    this.#shedding = new Shedding(options.shedding, this.#now);
     this.#lookMs = Math.min(LOOK_MS, Math.ceil((options.maxWaitMs ?? LOOK_MS) / 4));
   }
 
@@ -110,17 +149,59 @@ export class ConnectionShares {
     return this.#connections.taken + this.#queue.size;
   }
 
+  /** Requests that wait. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Requests that may be under way. */
+  get capacity(): number {
+    return this.#options.limit?.value ?? this.#options.maxConnections;
+  }
+
   /** Gives it a connection, now or when it is its turn; or ends it, where too many wait already. */
   begin(one: Sharer): void {
-    if (this.#connections.mayTake(one.visitor)) this.#start(one);
+    if (this.#mayStart(one)) this.#start(one);
+    else this.#refuseOrWait(one);
+  }
+
+  #mayStart(one: Sharer): boolean {
+    if (!this.#connections.mayTake(one.visitor)) return false;
+    return this.#isFreeForAll || one.priority !== 'background'; // a priority is worked out when it matters
+  }
+
+  readonly #mayTake = (visitor: string | undefined, priority: Priority): boolean =>
+    this.#connections.mayTake(visitor) && (priority !== 'background' || this.#isFreeForAll);
+
+  /** True if there are connections that background work may have. */
+  get #isFreeForAll(): boolean {
+    const { capacity } = this;
+    return this.#connections.taken < capacity - Math.floor(capacity * LEFT_BY_BACKGROUND);
+  }
+
+  #refuseOrWait(one: Sharer): void {
+    const { maxWaiting, maxWaitingBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const places = one.priority === 'background' ? maxWaiting * (1 - LEFT_BY_BACKGROUND) : maxWaiting;
+    if (this.#queue.size >= places || this.#waitingBytes + one.headBytes > maxWaitingBytes) this.#refuse(one, 'full');
     else if (this.#places.tryTake(one.visitor)) this.#wait(one);
-    else this.#refuse(one);
+    else this.#refuse(one, 'share');
   }
 
   #start(one: Sharer): void {
     this.#connections.take(one.visitor);
     one.standing = 'connected';
+    if (this.#options.limit !== undefined) one.connectedAt = this.#now();
     one.dispatch();
+  }
+
+  /** Records that the server has answered a request, or has failed at it. */
+  responded(one: Sharer, isGood: boolean): void {
+    const { limit } = this.#options;
+    if (limit === undefined || one.standing !== 'connected') return;
+    const now = this.#now();
+    const { taken } = this.#connections;
+    const isWaitedFor = this.#queue.size > 0 && taken >= limit.value;
+    limit.responded(msBetween(one.connectedAt, now), isGood, taken, isWaitedFor, now);
   }
 
   /** Its connection is free, or it waits no more. */
@@ -147,7 +228,8 @@ export class ConnectionShares {
     }
   }
 
-  #refuse(one: Sharer): void {
+  #refuse(one: Sharer, reason: ShedReason): void {
+    this.#shedding.note(reason, one.priority);
     one.giveUp(this.#busy('too many requests wait for a connection'));
   }
 
@@ -157,15 +239,18 @@ export class ConnectionShares {
   }
 
   #wait(one: Sharer): void {
+    const now = this.#now();
+    if (this.#queue.size === 0) this.#busySince = now;
     one.standing = 'waiting';
-    this.#waiting.set(one, this.#now());
+    this.#waiting.set(one, now);
+    this.#waitingBytes += one.headBytes;
     this.#queue.add(one);
     this.#relieve();
     if (this.#queue.size > 0) this.#look ??= setInterval(() => this.#lookThrough(), this.#lookMs).unref();
   }
 
   #endWait(one: Sharer): void {
-    this.#waiting.delete(one);
+    if (this.#waiting.delete(one)) this.#waitingBytes -= one.headBytes;
     this.#queue.delete(one);
     this.#places.release(one.visitor);
     if (this.#queue.size === 0) this.#stopLooking();
@@ -180,10 +265,14 @@ export class ConnectionShares {
   #endLate(): void {
     const { maxWaitMs } = this.#options;
     if (maxWaitMs === undefined) return;
-    const lateSince = later(this.#now(), -maxWaitMs);
+    const now = this.#now();
+    const isOverloaded = msBetween(this.#busySince, now) > maxWaitMs;
+    const waitMs = isOverloaded ? maxWaitMs * OVERLOADED_WAIT : maxWaitMs;
+    const lateSince = later(now, -waitMs);
     for (const [one, since] of this.#waiting) {
       if (since > lateSince || !this.#mayEnd()) return;
-      one.giveUp(this.#busy(`no connection was free within ${maxWaitMs} ms`));
+      this.#shedding.note('waited', one.priority);
+      one.giveUp(this.#busy(`no connection was free within ${waitMs} ms`));
     }
   }
 
@@ -209,8 +298,12 @@ export class ConnectionShares {
 
   #startWaiting(): void {
     for (;;) {
-      const next = this.#queue.take((visitor) => this.#connections.mayTake(visitor));
-      if (next === undefined) return;
+      const next = this.#queue.take(this.#mayTake);
+      if (next === undefined) {
+        // Those that wait have their share already, or are background work.
+        if (this.#queue.size > 0 && this.#connections.taken < this.capacity) this.#busySince = this.#now();
+        return;
+      }
       this.#endWait(next);
       this.#start(next);
     }
@@ -221,7 +314,7 @@ export class ConnectionShares {
     if (this.#slow.size === 0) return;
     const now = this.#now();
     // While some are free, those that wait have their share, or soon will: no reader is in their way.
-    while (this.#connections.taken >= this.#options.maxConnections) {
+    while (this.#connections.taken >= this.capacity) {
       const next = this.#queue.first();
       const victim = next && this.#slowest(now, next.visitor);
       if (victim === undefined || !this.#mayEnd()) return;

@@ -48,6 +48,9 @@ test('each change is reported once', async (t) => {
     readmitted: (target, cause, afterMs) => seen.push(`${target} after ${afterMs} ms of ${cause}`),
     hedged: () => undefined,
     retried: () => undefined,
+    shed: () => undefined,
+    sheddingBegan: () => undefined,
+    sheddingEnded: () => undefined,
   };
   const health = new TargetHealth(OPTIONS, () => events);
   for (let i = 0; i < 5; i++) health.failed(at(i));

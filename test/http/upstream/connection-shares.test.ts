@@ -2,13 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { test } from 'tap';
+import type { ConcurrencyLimit } from '../../../http/upstream/concurrency-limit.ts';
 import {
   ConnectionShares,
   type Sharer,
   type SharesOptions,
   STALE_MS,
 } from '../../../http/upstream/connection-shares.ts';
-import { later, type MonotonicMs, monotonicMs } from '../../../lib/clock.ts';
+import { LONG_AGO, later, type MonotonicMs, monotonicMs } from '../../../lib/clock.ts';
 
 test('thousands of requests whose wait times out together are ended a few in each turn of the event loop', async (t) => {
   const shares = new ConnectionShares({
@@ -29,6 +30,9 @@ test('thousands of requests whose wait times out together are ended a few in eac
   for (let i = 0; i < 3_008; i++) {
     const one: Sharer = {
       standing: undefined,
+      connectedAt: LONG_AGO,
+      priority: 'normal',
+      headBytes: 100,
       visitor: `visitor ${i % 50}`,
       heldBack: undefined,
       dispatch: () => undefined,
@@ -64,6 +68,9 @@ async function awake<Value>(event: Promise<Value>): Promise<Value> {
 class Reader implements Sharer {
   readonly visitor: string | undefined;
   standing: Sharer['standing'];
+  connectedAt = LONG_AGO;
+  readonly headBytes: number;
+  readonly priority: Sharer['priority'];
   readonly heldBack = { bytes: 0 };
   readonly #shares: ConnectionShares;
   hasConnection = false;
@@ -72,9 +79,16 @@ class Reader implements Sharer {
   /** Resolves when it has been cut off. */
   readonly ended = this.#ended.promise;
 
-  constructor(shares: ConnectionShares, visitor: string | undefined) {
+  constructor(
+    shares: ConnectionShares,
+    visitor: string | undefined,
+    priority: Sharer['priority'] = 'normal',
+    headBytes = 100,
+  ) {
     this.#shares = shares;
     this.visitor = visitor;
+    this.priority = priority;
+    this.headBytes = headBytes;
     shares.begin(this);
   }
 
@@ -216,6 +230,9 @@ test('requests that have ended do not move to the old generation, however many c
       const one: Sharer = {
         visitor: undefined,
         standing: undefined,
+        connectedAt: LONG_AGO,
+        priority: 'normal',
+        headBytes: 100,
         heldBack: undefined,
         dispatch: () => held,
         giveUp: () => undefined,
@@ -241,3 +258,94 @@ const HELD_BY_EACH = 250;
 function oldBytes(): number {
   return getHeapSpaceStatistics().find(({ space_name: name }) => name === 'old_space')?.space_used_size ?? Number.NaN;
 }
+
+/** Takes all connections, each for a visitor of its own. */
+function takeAll(shares: ConnectionShares): Reader[] {
+  const all: Reader[] = [];
+  for (let i = 0; shares.inFlight < shares.capacity; i++) all.push(new Reader(shares, `holder ${i}`));
+  return all;
+}
+
+test('requests wait until their heads have too many bytes, however few they are', async (t) => {
+  const shares = new Clock().shareOut({ maxWaitingBytes: 1_000 });
+  takeAll(shares);
+  const waiting = [400, 600].map((bytes, i) => new Reader(shares, `v${i}`, 'normal', bytes));
+  const refused = new Reader(shares, 'v2', 'normal', 1);
+  t.strictSame([...waiting, refused].map(({ endedWith }) => endedWith), [undefined, undefined, 'origin_overloaded']);
+  waiting[0]?.giveUp({ code: 'client_closed' });
+  t.equal(new Reader(shares, 'v3', 'normal', 400).endedWith, undefined, 'its bytes are free again');
+});
+
+test('background work leaves an eighth of the connections, and of the places to wait, to others', async (t) => {
+  const shares = new Clock().shareOut({ maxWaiting: 8 });
+  const background = Array.from({ length: 30 }, (_, i) => new Reader(shares, `v${i}`, 'background'));
+  t.equal(background.filter(({ hasConnection }) => hasConnection).length, 14);
+  t.equal(background.filter(({ endedWith }) => endedWith === undefined).length, 14 + 7);
+  t.ok(new Reader(shares, 'visitor').hasConnection);
+});
+
+test('a navigation that comes later is served before other requests, and these before background work', async (t) => {
+  const shares = new Clock().shareOut({ maxConnections: 1 });
+  let held = takeAll(shares);
+  const inOrder = (['background', 'background', 'normal', 'normal', 'navigation', 'navigation'] as const).map(
+    (priority, i) => new Reader(shares, `v${i}`, priority),
+  );
+  const served: string[] = [];
+  while (held.length > 0) {
+    for (const one of held) shares.done(one);
+    await nextTurn();
+    held = inOrder.filter((one) => one.standing === 'connected');
+    served.push(...held.map(({ priority }) => priority));
+  }
+  // The turns of http/upstream/priority-queue.ts.
+  t.strictSame(served, ['background', 'navigation', 'normal', 'navigation', 'normal', 'background']);
+});
+
+test('requests wait as long as they may in a burst, and a fifth of that once none was free for as long', async (t) => {
+  const clock = new Clock();
+  const shares = clock.shareOut({ maxWaitMs: 400, maxWaiting: 1_000 });
+  takeAll(shares);
+  const first = new Reader(shares, 'first');
+  clock.pass(350);
+  const second = new Reader(shares, 'second');
+  await awake(new Promise((resolve) => void setTimeout(resolve, 150)));
+  t.equal(first.endedWith, undefined);
+  clock.pass(51);
+  await awake(first.ended);
+  // The queue has stood for 401 ms: 80 ms are the bound now, and the second one has waited for 51.
+  t.equal(second.endedWith, undefined);
+  clock.pass(30);
+  await awake(second.ended);
+  t.equal(second.endedWith, 'origin_overloaded');
+});
+
+test('refused requests are counted by the reason and their priority', async (t) => {
+  const clock = new Clock();
+  const events: string[] = [];
+  const shares = clock.shareOut({
+    maxWaiting: 8,
+    maxWaitMs: 200,
+    shedding: {
+      shed: (reason, priority) => events.push(`${reason} ${priority}`),
+      began: () => events.push('began'),
+      ended: () => events.push('ended'),
+    },
+  });
+  takeAll(shares);
+  for (let i = 0; i < 3; i++) new Reader(shares, 'greedy');
+  const waiting = Array.from({ length: 6 }, (_, i) => new Reader(shares, `v${i}`));
+  new Reader(shares, 'late', 'navigation');
+  t.strictSame(events, ['share normal', 'began', 'full navigation']);
+  clock.pass(201);
+  await awake(Promise.all(waiting.map(({ ended }) => ended)));
+  t.strictSame(events.slice(3), Array(8).fill('waited normal'));
+});
+
+test('a limit below the connections holds, and the share of a visitor is one of it', async (t) => {
+  const limit = { value: 8, responded: () => undefined } as unknown as ConcurrencyLimit;
+  const shares = new Clock().shareOut({ limit });
+  const one = Array.from({ length: 8 }, () => new Reader(shares, 'one'));
+  t.equal(one.filter(({ hasConnection }) => hasConnection).length, 2);
+  for (let i = 0; i < 20; i++) new Reader(shares, `v${i}`);
+  t.equal(shares.inFlight - shares.waiting, 8);
+});
