@@ -162,7 +162,16 @@ export function startOrFollow(
   return fill;
 }
 
-function unchangedRequest({ method, rawTarget, keyed, headers, memo, body, visitor, priority }: CacheRequest): UpstreamRequest {
+function unchangedRequest({
+  method,
+  rawTarget,
+  keyed,
+  headers,
+  memo,
+  body,
+  visitor,
+  priority,
+}: CacheRequest): UpstreamRequest {
   const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
   return { method, target, headers, memo, body, visitor, priority };
 }

@@ -85,7 +85,13 @@ export class OriginPool {
         this.#latest && plainRequest(this.#latest, origin, host, network);
       const checked = { url, client, latest };
       const probing = origin.servers.length === 1 ? undefined : probingOf(checked, origin);
-      const health = targets.add({ name: url, ...LEFT_OUT, siblings: () => healths, probing, load: () => client.shares });
+      const health = targets.add({
+        name: url,
+        ...LEFT_OUT,
+        siblings: () => healths,
+        probing,
+        load: () => client.shares,
+      });
       healths.push(health);
       const target = { name: url, health, failoverStatuses, isBackup: backup, fetch, onAnswer: this.#onAnswer };
       return { client, health, weight, credit: 0, target };

@@ -9,8 +9,8 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import { removeHopByHop } from '../fields/forwarding.ts';
 import { LONG_AGO, type MonotonicMs } from '../../lib/clock.ts';
+import { removeHopByHop } from '../fields/forwarding.ts';
 import { HOP_BY_HOP } from '../fields/forwarding-fields.ts';
 import { type RawHeaders, withoutFields } from '../fields/headers.ts';
 import { type Priority, visitorPriority } from '../fields/priority.ts';

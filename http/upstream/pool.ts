@@ -159,7 +159,8 @@ export class UpstreamPool {
     if (!mayBeLost && idle.length > 1) this.keepAlive.stayedOpen((idle[0] as UpstreamConnection).idleAt(now), now);
     for (let i = idle.length - 1; i >= 0; i--) {
       const connection = idle[i] as UpstreamConnection;
-      if (connection.isExpired(now)) connection.destroy(); // it leaves the list
+      if (connection.isExpired(now))
+        connection.destroy(); // it leaves the list
       else if (connection.serverName === serverName && connection.restsUntil <= now) {
         if (!mayBeLost && !connection.isSafe(now)) continue;
         idle.splice(i, 1);

@@ -64,10 +64,7 @@ export class PriorityQueue<T extends Prioritised> {
     return one;
   }
 
-  #takeOther(
-    first: Priority,
-    isAllowed: (visitor: string | undefined, priority: Priority) => boolean,
-  ): T | undefined {
+  #takeOther(first: Priority, isAllowed: (visitor: string | undefined, priority: Priority) => boolean): T | undefined {
     for (const priority of PRIORITIES) {
       const one = priority === first ? undefined : this.#takeOf(priority, isAllowed);
       if (one !== undefined) return one;
@@ -75,10 +72,7 @@ export class PriorityQueue<T extends Prioritised> {
     return undefined;
   }
 
-  #takeOf(
-    priority: Priority,
-    isAllowed: (visitor: string | undefined, priority: Priority) => boolean,
-  ): T | undefined {
+  #takeOf(priority: Priority, isAllowed: (visitor: string | undefined, priority: Priority) => boolean): T | undefined {
     const queue = this.#queues[priority];
     return queue.size === 0 ? undefined : queue.take((visitor) => isAllowed(visitor, priority));
   }

@@ -91,7 +91,13 @@ function mean(values: readonly number[]): number {
 const ALWAYS = (perSecond: number) => () => perSecond;
 
 for (const { what, perSecond, best, cost, demand, settled = 15 } of [
-  { what: 'one that answers half as many with twice as many at a time', perSecond: 400, best: 32, cost: 1, demand: 2_000 },
+  {
+    what: 'one that answers half as many with twice as many at a time',
+    perSecond: 400,
+    best: 32,
+    cost: 1,
+    demand: 2_000,
+  },
   { what: 'the same with few at a time', perSecond: 400, best: 8, cost: 1, demand: 2_000, settled: 60 },
   { what: 'one that loses a third with twice as many', perSecond: 400, best: 16, cost: 0.5, demand: 2_000 },
   { what: 'a fast one', perSecond: 2_000, best: 64, cost: 0.5, demand: 10_000 },

@@ -271,7 +271,10 @@ test('requests wait until their heads have too many bytes, however few they are'
   takeAll(shares);
   const waiting = [400, 600].map((bytes, i) => new Reader(shares, `v${i}`, 'normal', bytes));
   const refused = new Reader(shares, 'v2', 'normal', 1);
-  t.strictSame([...waiting, refused].map(({ endedWith }) => endedWith), [undefined, undefined, 'origin_overloaded']);
+  t.strictSame(
+    [...waiting, refused].map(({ endedWith }) => endedWith),
+    [undefined, undefined, 'origin_overloaded'],
+  );
   waiting[0]?.giveUp({ code: 'client_closed' });
   t.equal(new Reader(shares, 'v3', 'normal', 400).endedWith, undefined, 'its bytes are free again');
 });
