@@ -4,10 +4,10 @@
  * priority that serves first who holds least (http/upstream/priority-queue.ts), and, while
  * requests wait, an end for responses that their readers do not read.
  *
- * A request may wait for `maxWaitMs`. When none was free for as long as that, more come
- * than the server can take, and a wait does not help: then it is a fifth of that, so that
- * those that are served were not kept for long, and those that are not hear of it soon
- * (after Nichols and Jacobson's CoDel; docs/adr/0027-overload.md).
+ * A request may wait for `maxWaitMs`. When none was free for as long as that, and the queue
+ * moves all the same, more come than the server can take, and a wait does not help: then it
+ * is a fifth of that, so that those that are served were not kept for long, and those that
+ * are not hear of it soon (after Nichols and Jacobson's CoDel; docs/adr/0027-overload.md).
  * @module
  */
 import { LONG_AGO, later, type MonotonicMs, monotonicNow, msBetween } from '../../lib/clock.ts';
@@ -122,6 +122,10 @@ export class ConnectionShares implements UpstreamLoad {
   #waitingBytes = 0;
   /** Since when no connection has been free for those that wait. */
   #busySince = LONG_AGO;
+  /** Requests that have got a connection after a wait: in this period, and in the one before. */
+  #periodSince = LONG_AGO;
+  #started = 0;
+  #startedBefore = 0;
   readonly #shedding: Shedding;
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: MonotonicMs; bytes: number }>();
@@ -266,14 +270,25 @@ export class ConnectionShares implements UpstreamLoad {
     const { maxWaitMs } = this.#options;
     if (maxWaitMs === undefined) return;
     const now = this.#now();
-    const isOverloaded = msBetween(this.#busySince, now) > maxWaitMs;
-    const waitMs = isOverloaded ? maxWaitMs * OVERLOADED_WAIT : maxWaitMs;
+    const waitMs = this.#waitMsAt(now, maxWaitMs);
     const lateSince = later(now, -waitMs);
     for (const [one, since] of this.#waiting) {
       if (since > lateSince || !this.#mayEnd()) return;
       this.#shedding.note('waited', one.priority);
       one.giveUp(this.#busy(`no connection was free within ${waitMs} ms`));
     }
+  }
+
+  /** A queue that stands, though it moves, is one of too many requests; one that does not may soon move again. */
+  #waitMsAt(now: MonotonicMs, maxWaitMs: number): number {
+    const shortMs = maxWaitMs * OVERLOADED_WAIT;
+    if (msBetween(this.#periodSince, now) >= shortMs) {
+      this.#periodSince = now;
+      this.#startedBefore = this.#started;
+      this.#started = 0;
+    }
+    const isMoving = Math.max(this.#started, this.#startedBefore) >= this.capacity / 4;
+    return isMoving && msBetween(this.#busySince, now) > maxWaitMs ? shortMs : maxWaitMs;
   }
 
   /** @returns Whether one more may be ended in this turn; if not, they are looked at again in the next. */
@@ -305,6 +320,7 @@ export class ConnectionShares implements UpstreamLoad {
         return;
       }
       this.#endWait(next);
+      this.#started++;
       this.#start(next);
     }
   }

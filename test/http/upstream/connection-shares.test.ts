@@ -304,22 +304,53 @@ test('a navigation that comes later is served before other requests, and these b
   t.strictSame(served, ['background', 'navigation', 'normal', 'navigation', 'normal', 'background']);
 });
 
-test('requests wait as long as they may in a burst, and a fifth of that once none was free for as long', async (t) => {
+/** Steps of 4 ms, in each of which as many connections become free, and twice as many requests come. @returns Waits. */
+async function flood(
+  freed: number,
+  steps: number,
+): Promise<readonly { readonly at: number; readonly waited: number }[]> {
   const clock = new Clock();
-  const shares = clock.shareOut({ maxWaitMs: 400, maxWaiting: 1_000 });
-  takeAll(shares);
-  const first = new Reader(shares, 'first');
-  clock.pass(350);
-  const second = new Reader(shares, 'second');
-  await awake(new Promise((resolve) => void setTimeout(resolve, 150)));
-  t.equal(first.endedWith, undefined);
-  clock.pass(51);
-  await awake(first.ended);
-  // The queue has stood for 401 ms: 80 ms are the bound now, and the second one has waited for 51.
-  t.equal(second.endedWith, undefined);
-  clock.pass(30);
-  await awake(second.ended);
-  t.equal(second.endedWith, 'origin_overloaded');
+  const shares = clock.shareOut({ maxWaitMs: 40, maxWaiting: 10_000 });
+  let at = 0;
+  const waits: { readonly at: number; readonly waited: number }[] = [];
+  const held: Reader[] = takeAll(shares);
+  const waiting = new Map<Reader, number>();
+  for (let step = 0; step < steps; step++) {
+    for (const one of held.splice(0, freed)) shares.done(one);
+    await nextTurn(); // to those that wait
+    for (let i = 0; i < Math.max(2, freed * 2); i++) waiting.set(new Reader(shares, `v${step}.${i}`), at);
+    clock.pass(4);
+    at += 4;
+    await awake(new Promise((resolve) => void setTimeout(resolve, 25))); // the queue is looked through each 10 ms
+    for (const [one, since] of waiting) {
+      if (one.endedWith === undefined && !one.hasConnection) continue;
+      waiting.delete(one);
+      if (one.hasConnection) held.push(one);
+      else waits.push({ at, waited: at - since });
+    }
+  }
+  return waits;
+}
+
+test('requests wait as long as they may in a burst, and a fifth of that while more come all the time', async (t) => {
+  const waits = await flood(8, 40);
+  const early = waits.filter(({ at }) => at < 40);
+  const late = waits.filter(({ at }) => at > 100);
+  t.equal(early.length, 0, 'a burst that is short loses nothing');
+  t.ok(late.length > 100, `${late.length} were refused`);
+  t.ok(
+    late.every(({ waited }) => waited >= 8 && waited <= 16),
+    `${[...new Set(late.map(({ waited }) => waited))]}`,
+  );
+});
+
+test('requests wait as long as they may where nothing moves: the server, or a reader, may soon go on', async (t) => {
+  const waits = await flood(0, 40);
+  t.ok(waits.length > 20, `${waits.length} were refused`);
+  t.ok(
+    waits.every(({ waited }) => waited >= 40),
+    `${[...new Set(waits.map(({ waited }) => waited))]}`,
+  );
 });
 
 test('refused requests are counted by the reason and their priority', async (t) => {
