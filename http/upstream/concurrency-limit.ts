@@ -52,7 +52,7 @@ const FAILING = 0.2;
 /** Windows without a trial after one that brought nothing. */
 const REST_WINDOWS = 8;
 
-/** Part of the best rate that is left after another window, as the server, or what it is asked for, may have changed. */
+/** Part of the best rate that is left after another window: the server, or what it is asked for, may have changed. */
 const BEST_FADES = 0.98;
 
 /** Pause after a trial that showed that the server takes more; it doubles up to the longest. */
@@ -66,7 +66,7 @@ class Window {
   since = LONG_AGO;
   good = 0;
   failed = 0;
-  /** Of the good ones. */
+  /** Sum of the times of the good ones. */
   totalMs = 0;
   /** Sum of the requests in flight at each. */
   inFlight = 0;

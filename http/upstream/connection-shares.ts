@@ -45,7 +45,7 @@ export interface SharesOptions {
 
 /** Requests to the server. */
 export interface UpstreamLoad {
-  /** Those that wait included. */
+  /** Includes those that wait. */
   readonly inFlight: number;
   readonly waiting: number;
   /** Number that may be under way. */

@@ -39,7 +39,7 @@ export function announcedIdleMs(seconds: number): number {
 export class KeepAlive {
   /** Idle time for which connections are known to stay open. */
   #sureMs = 0;
-  /** What was announced, or seen before, does not count until then. */
+  /** End of the time for which announcements, and what was seen before, do not count. */
   #waryUntil = LONG_AGO;
 
   /**

@@ -23,7 +23,7 @@ interface Play {
   readonly seconds: number;
   /** Work of a request: 1 is that of a usual one. */
   readonly workAt?: (seconds: number, random: number) => number;
-  /** Whether a response is one of failure. */
+  /** Returns whether a response is one of failure. */
   readonly failsAt?: (inFlight: number, random: number) => boolean;
   readonly max?: number;
   readonly seed?: number;
