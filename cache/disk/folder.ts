@@ -13,15 +13,14 @@
  * All of it is for its owner only: what is stored is what visitors were sent.
  * @module
  */
-import { randomBytes } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { isInHistory, type JournalPosition, type Term } from '../../journal/terms.ts';
 import { KEY_BYTES } from '../../lib/siphash.ts';
 import { FORMAT, type Word64 } from './format.ts';
+import { DISK_SYSTEM, type DiskSystem } from './system.ts';
+
+export { DiskInUseError } from './system.ts';
 
 export interface Identity {
   /** In all heads of segments and records. */
@@ -54,26 +53,19 @@ export interface OpenedFolder {
   release(): void;
 }
 
-/** Another process, or another store of this one, uses the folder. */
-export class DiskInUseError extends Error {
-  readonly path: string;
-
-  constructor(path: string) {
-    super(`${path} is used by another process`);
-    this.path = path;
-  }
-}
-
 /**
  * @param outdated - Reason why what the folder holds is not used, whatever it is.
  * @throws {DiskInUseError}, or the system's error.
  */
-export async function openFolder(path: string, segmentBytes: number, outdated?: Renewal): Promise<OpenedFolder> {
-  await makeFolder(path);
-  await chmod(path, 0o700);
-  const unlock = await lock(path);
+export async function openFolder(
+  path: string,
+  segmentBytes: number,
+  outdated?: Renewal,
+  system: DiskSystem = DISK_SYSTEM,
+): Promise<OpenedFolder> {
+  const unlock = await system.lock(path);
   try {
-    return new Folder(await identify(path, segmentBytes, outdated), unlock);
+    return new Folder(await identify(path, segmentBytes, outdated, system), unlock, system);
   } catch (error) {
     unlock();
     throw error;
@@ -86,18 +78,20 @@ class Folder implements OpenedFolder {
   readonly renewal: Renewal | undefined;
   readonly #file: string;
   readonly #unlock: () => void;
+  readonly #system: DiskSystem;
   #written: Written;
   /** Content of the next write, while one is running. */
   #next: AppliedPurges | undefined;
   #writing: Promise<void> | undefined;
 
-  constructor({ file, segmentsFile, renewal, written }: Identified, unlock: () => void) {
+  constructor({ file, segmentsFile, renewal, written }: Identified, unlock: () => void, system: DiskSystem) {
     this.identity = identityOf(written);
     this.segmentsFile = segmentsFile;
     this.renewal = renewal;
     this.#file = file;
     this.#written = written;
     this.#unlock = unlock;
+    this.#system = system;
   }
 
   get applied(): AppliedPurges | undefined {
@@ -120,7 +114,7 @@ class Folder implements OpenedFolder {
     for (let applied = this.#next; applied !== undefined; applied = this.#next) {
       this.#written = { ...this.#written, applied };
       this.#next = undefined;
-      await writeIdentity(this.#file, this.#written);
+      await writeIdentity(this.#system, this.#file, this.#written);
     }
   }
 
@@ -138,46 +132,6 @@ class Folder implements OpenedFolder {
 export function isFollowedBy({ position, terms }: AppliedPurges, journal: readonly Term[]): boolean {
   const isKnown = journal.some(({ identity }) => terms.includes(identity));
   return !isKnown || isInHistory(journal, Number.POSITIVE_INFINITY, position);
-}
-
-/** Makes the folder. On a read-only file system, a recursive `mkdir` of Node fails with ENOENT instead of EROFS. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') await mkdir(path, { recursive: true, mode: 0o700 });
-    else if (code !== 'EEXIST') throw error;
-  }
-}
-
-/** Result codes of SQLite: busy, locked. */
-const HELD: ReadonlySet<unknown> = new Set([5, 6]);
-
-/**
- * SQLite locks with the record locks of the system, which no `kill -9` leaves behind; Node itself has no call for them.
- */
-async function lock(path: string): Promise<() => void> {
-  const file = join(path, 'lock');
-  await makeLockFile(file);
-  const database = new DatabaseSync(file, { timeout: 0 });
-  try {
-    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-  } catch (error) {
-    database.close();
-    if (HELD.has((error as { errcode?: number }).errcode)) throw new DiskInUseError(path);
-    throw error;
-  }
-  return () => database.close();
-}
-
-/** One that is there is not opened: as soon as it was closed, all locks of this process on it would be gone. */
-async function makeLockFile(file: string): Promise<void> {
-  try {
-    await (await open(file, 'wx', 0o600)).close();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
 }
 
 /** File of the identity. */
@@ -203,38 +157,45 @@ interface Identified {
   readonly written: Written;
 }
 
-async function identify(path: string, segmentBytes: number, outdated: Renewal | undefined): Promise<Identified> {
+async function identify(
+  path: string,
+  segmentBytes: number,
+  outdated: Renewal | undefined,
+  system: DiskSystem,
+): Promise<Identified> {
   const segmentsFile = join(path, 'segments');
   const file = join(path, 'identity');
-  const read = await readIdentity(file);
-  const difference = typeof read === 'string' ? read : await mismatch(read, { file, segmentsFile, segmentBytes });
+  const read = await readIdentity(system, file);
+  const difference =
+    typeof read === 'string' ? read : await mismatch(system, read, { file, segmentsFile, segmentBytes });
   const renewal = difference ?? outdated;
-  const written = renewal === undefined ? (read as Written) : await beginAnew(segmentsFile, segmentBytes);
-  await writeIdentity(file, written);
+  const written = renewal === undefined ? (read as Written) : await beginAnew(system, segmentsFile, segmentBytes);
+  await writeIdentity(system, file, written);
   return { file, segmentsFile, renewal, written };
 }
 
-async function beginAnew(segmentsFile: string, segmentBytes: number): Promise<Written> {
-  await rm(segmentsFile, { force: true });
-  await (await open(segmentsFile, 'wx', 0o600)).close();
+async function beginAnew(system: DiskSystem, segmentsFile: string, segmentBytes: number): Promise<Written> {
+  await system.clear(segmentsFile);
   return {
     format: FORMAT,
     segment_bytes: segmentBytes,
-    id: randomBytes(8).toString('hex'),
-    secret: randomBytes(KEY_BYTES).toString('hex'),
-    file: await fileMark(segmentsFile),
+    id: system.random(8).toString('hex'),
+    secret: system.random(KEY_BYTES).toString('hex'),
+    file: await system.markOf(segmentsFile),
     applied: null,
   };
 }
 
+/** A copy that is put back lacks the removals since it was made, and the purges if the journal is part of it. */
 async function mismatch(
+  system: DiskSystem,
   written: Marked,
   { file, segmentsFile, segmentBytes }: { readonly file: string; readonly segmentsFile: string; segmentBytes: number },
 ): Promise<Renewal | undefined> {
   if (written.format !== FORMAT) return 'format';
   if (written.segment_bytes !== segmentBytes) return 'segments';
   try {
-    const isSame = written.file === (await fileMark(segmentsFile)) && written.self === (await fileMark(file));
+    const isSame = written.file === (await system.markOf(segmentsFile)) && written.self === (await system.markOf(file));
     return isSame ? undefined : 'copied';
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'segments';
@@ -242,24 +203,15 @@ async function mismatch(
   }
 }
 
-/** A copy that is put back lacks the removals since it was made, and the purges if the journal is part of it. */
-async function fileMark(file: string): Promise<string> {
-  return markOf(await stat(file, { bigint: true }));
-}
-
-function markOf({ ino, birthtimeNs }: BigIntStats): string {
-  return `${ino} ${birthtimeNs}`;
-}
-
 function identityOf({ id, secret }: Written): Identity {
   const bytes = Buffer.from(id, 'hex');
   return { id: { low: bytes.readInt32LE(0), high: bytes.readInt32LE(4) }, secret: Buffer.from(secret, 'hex') };
 }
 
-async function readIdentity(file: string): Promise<Marked | Renewal> {
+async function readIdentity(system: DiskSystem, file: string): Promise<Marked | Renewal> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await system.read(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'empty';
     throw error;
@@ -269,19 +221,12 @@ async function readIdentity(file: string): Promise<Marked | Renewal> {
   return JSON.parse(json) as Marked; // as it was written, so it is JSON; another format says so
 }
 
-async function writeIdentity(file: string, written: Written): Promise<void> {
-  const temporary = `${file}.new`;
-  await rm(temporary, { force: true });
-  const handle = await open(temporary, 'wx', 0o600);
-  try {
-    const marked: Marked = { ...written, self: markOf(await handle.stat({ bigint: true })) };
+function writeIdentity(system: DiskSystem, file: string, written: Written): Promise<void> {
+  return system.replace(file, (mark) => {
+    const marked: Marked = { ...written, self: mark };
     const json = JSON.stringify(marked);
-    await handle.writeFile(`${json}\n${checksumOf(json)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
+    return `${json}\n${checksumOf(json)}\n`;
+  });
 }
 
 function checksumOf(text: string): string {

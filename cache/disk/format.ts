@@ -36,6 +36,9 @@ export const UNIT_BYTES = 64;
 export const UNIT_BITS = 6;
 export const ROW_BYTES = 16;
 
+/** Bytes of the longest key that is stored. */
+export const MAX_KEY_BYTES: number = 16 * 1024;
+
 /** Positions in a segment have 20 bits of units. */
 export const MAX_SEGMENT_BYTES: number = 64 * 1024 * 1024;
 

@@ -6,7 +6,7 @@ import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
 import { type EpochMs, epochMs } from '../../lib/clock.ts';
 import type { Ledger, Stamp } from '../ledger.ts';
-import { EvictedError, type Store, type StoredBody } from '../store/store.ts';
+import { EvictedError, type Store, type StoredBody, type StoreWriter } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { Content } from './format.ts';
 
@@ -74,6 +74,13 @@ function collect(body: StoredBody, range: ByteRange, to: Buffer[]): boolean {
 /** Clocks of a machine that restarts may be a little behind. */
 const MAX_AHEAD_MS = 60_000;
 
+/** Responses of a record, in memory but not stored under their key. */
+export interface ReadResponses {
+  readonly variants: readonly StoredResponse[];
+  /** Gives back the memory that they take; none of what is stored or read by then. Always called. */
+  release(): void;
+}
+
 /**
  * Brings the responses of a record into memory.
  *
@@ -82,25 +89,33 @@ const MAX_AHEAD_MS = 60_000;
 export function responsesOf(
   content: Content,
   { store, ledger, now }: { readonly store: Store; readonly ledger: Ledger; readonly now: EpochMs },
-): readonly StoredResponse[] | undefined {
+): ReadResponses | undefined {
   const heads = JSON.parse(content.meta.toString()) as Head[]; // its checksum was right, so it is as it was written
-  const bytes = content.body[0] ?? NO_BYTES;
+  const writers: StoreWriter[] = [];
+  const release = (): void => {
+    for (const writer of writers) writer.abort();
+  };
+  const begin = (bytes: number): StoreWriter | undefined => {
+    const writer = store.begin(bytes);
+    if (writer !== undefined) writers.push(writer);
+    return writer;
+  };
   const variants: StoredResponse[] = [];
+  const bytes = content.body[0] ?? NO_BYTES;
   let at = 0;
   for (const { asOf, ranges, ...head } of heads) {
-    if (head.responseTime > now + MAX_AHEAD_MS) return undefined;
-    let body: StoredBody | undefined;
-    for (const [start, end] of ranges.length > 0 ? ranges : NO_RANGES) {
-      const part = bodyOf(store, bytes.subarray(at, at + end - start), start);
-      if (part === undefined) return undefined;
-      body = body === undefined ? part : store.combine(body, part);
-      at += end - start;
+    const length = ranges.reduce((sum, [start, end]) => sum + end - start, 0);
+    const isOfNow = head.responseTime <= now + MAX_AHEAD_MS;
+    const body = isOfNow ? bodyOf(store, begin, bytes.subarray(at, at + length), ranges) : undefined;
+    if (body === undefined) {
+      release();
+      return undefined;
     }
-    if (body === undefined) return undefined;
+    at += length;
     const responseTime = epochMs(head.responseTime);
     variants.push({ ...head, responseTime, stamp: stampOf(ledger, asOf), body, facts: undefined, prepared: undefined });
   }
-  return variants;
+  return { variants, release };
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -110,12 +125,20 @@ function stampOf(ledger: Ledger, [term, seq]: Head['asOf']): Stamp {
   return ledger.stampRestored({ identity: term === '' ? undefined : term, seq });
 }
 
-function bodyOf(store: Store, bytes: Buffer, start: number): StoredBody | undefined {
-  const writer = store.begin(bytes.length);
-  if (writer === undefined) return undefined;
-  if (bytes.length > 0 && writer.append(bytes, true) === undefined) {
-    writer.abort();
-    return undefined;
+function bodyOf(store: Store, begin: Store['begin'], bytes: Buffer, ranges: Head['ranges']): StoredBody | undefined {
+  let body: StoredBody | undefined;
+  let at = 0;
+  for (const [start, end] of ranges.length > 0 ? ranges : NO_RANGES) {
+    const part = partOf(begin, bytes.subarray(at, at + end - start), start);
+    if (part === undefined) return undefined;
+    body = body === undefined ? part : store.combine(body, part);
+    at += end - start;
   }
+  return body;
+}
+
+function partOf(begin: Store['begin'], bytes: Buffer, start: number): StoredBody | undefined {
+  const writer = begin(bytes.length);
+  if (writer === undefined || (bytes.length > 0 && writer.append(bytes, true) === undefined)) return undefined;
   return writer.commit(start);
 }

@@ -5,7 +5,6 @@
  * what was removed meanwhile; where that is more than is remembered, the folder is emptied.
  * @module
  */
-import { setTimeout as wait } from 'node:timers/promises';
 import { isInHistory, type JournalPosition, type Term } from '../../journal/terms.ts';
 import { Backoff } from '../../lib/backoff.ts';
 import { type EpochMs, type MonotonicMs, msBetween } from '../../lib/clock.ts';
@@ -21,6 +20,7 @@ import { contentOf, responsesOf } from './response-bytes.ts';
 import { SeenKeys } from './seen-keys.ts';
 import { type AppendRefusal, MIN_SEGMENTS, type SegmentCounts, SegmentStore } from './segment-store.ts';
 import { DiskBusyError, Space } from './space.ts';
+import { DISK_SYSTEM, type DiskSystem } from './system.ts';
 
 export interface SegmentDiskOptions {
   readonly path: string;
@@ -40,6 +40,7 @@ export interface SegmentDiskOptions {
   /** By default what suits the size. */
   readonly segmentBytes?: number | undefined;
   readonly bufferBytes?: number | undefined;
+  readonly system?: DiskSystem | undefined;
   /** Pauses before it is opened again. */
   readonly retryMs?: { readonly firstMs: number; readonly maxMs: number } | undefined;
 }
@@ -85,6 +86,7 @@ interface Life {
 
 export class SegmentDisk implements DiskStore {
   readonly #options: SegmentDiskOptions;
+  readonly #system: DiskSystem;
   readonly #budget: TokenBucket;
   readonly #seen = new SeenKeys();
   /** Reads under way, of what has not been replaced or removed since. */
@@ -115,9 +117,10 @@ export class SegmentDisk implements DiskStore {
 
   private constructor(options: SegmentDiskOptions) {
     this.#options = options;
-    const { writeBytesPerSecond: perSecond, monotonic, retryMs = RETRY } = options;
+    const { writeBytesPerSecond: perSecond, monotonic, retryMs = RETRY, system = DISK_SYSTEM } = options;
+    this.#system = system;
     this.#budget = new TokenBucket({ burst: perSecond * BURST_SECONDS, perSecond }, monotonic());
-    this.#backoff = new Backoff({ ...retryMs, random: Math.random });
+    this.#backoff = new Backoff({ ...retryMs, random: () => system.random(4).readUInt32LE() / 2 ** 32 });
   }
 
   /** Error that the disk is left out for. */
@@ -169,36 +172,45 @@ export class SegmentDisk implements DiskStore {
    */
   async #load(
     key: string,
-    read: NonNullable<ReturnType<SegmentStore['read']>>,
+    reading: NonNullable<ReturnType<SegmentStore['read']>>,
     isCurrent: () => boolean,
   ): Promise<boolean> {
     const { store, ledger, now } = this.#options;
     try {
-      const content = await read;
+      const content = await reading;
       if (content === undefined || !isCurrent()) {
         this.reads.lost++;
         return false;
       }
       if (store.get(key).length > 0) return true; // it has been fetched meanwhile
-      const variants = responsesOf(content, { store, ledger, now: now() });
-      if (variants === undefined) {
+      const read = responsesOf(content, { store, ledger, now: now() });
+      if (read === undefined) {
         this.reads['no-room']++;
         return false;
       }
-      store.set(key, variants);
-      if (!isCurrent()) {
-        // Another thread has changed it at this very moment: either it has removed what was stored here, or this does.
-        store.delete(key);
-        this.reads.lost++;
-        return false;
+      try {
+        return store.exclusively(() => this.#storeRead(key, read.variants, isCurrent));
+      } finally {
+        read.release();
       }
-      this.reads.hit++;
-      return true;
     } catch (error) {
       // Errors of the system have been told of by then, and a busy disk is as good as a miss.
       this.reads[error instanceof DiskBusyError ? 'busy' : 'lost']++;
       return false;
     }
+  }
+
+  /** Stores what was read. No other thread changes memory meanwhile: what it stored before stays. */
+  #storeRead(key: string, variants: readonly StoredResponse[], isCurrent: () => boolean): boolean {
+    const { store } = this.#options;
+    if (!isCurrent()) {
+      this.reads.lost++;
+      return false;
+    }
+    if (store.get(key).length > 0) return true;
+    store.set(key, variants);
+    this.reads.hit++;
+    return true;
   }
 
   put(key: string, variants: readonly StoredResponse[]): void {
@@ -288,7 +300,7 @@ export class SegmentDisk implements DiskStore {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.race([this.#flushed(), wait(MAX_CLOSE_WAIT_MS, undefined, { ref: false })]);
+    await Promise.race([this.#flushed(), this.#wait(MAX_CLOSE_WAIT_MS)]);
     const life = this.#life;
     this.#life = undefined;
     life?.segments.close();
@@ -316,17 +328,19 @@ export class SegmentDisk implements DiskStore {
     let folder: OpenedFolder | undefined;
     let life: Life | undefined;
     try {
-      folder = await openFolder(path, segmentBytes, this.#outdated);
+      folder = await openFolder(path, segmentBytes, this.#outdated, this.#system);
       const segments = Math.max(MIN_SEGMENTS, Math.floor(maxBytes / segmentBytes));
       const failed = Promise.withResolvers<never>();
       failed.promise.catch(() => undefined);
-      const space = await Space.open(folder.segmentsFile, segments * segmentBytes, (error) => {
+      const onFailed = (error: Error): void => {
         failed.reject(error);
         this.#fail(error, life);
-      });
+      };
+      const system = this.#system;
+      const space = await Space.open(folder.segmentsFile, segments * segmentBytes, onFailed, system);
       const { identity } = folder;
       const removed = this.#removed;
-      const options = { space, identity, segments, segmentBytes, bufferBytes, maxIndexBytes, filter, removed };
+      const options = { space, identity, segments, segmentBytes, bufferBytes, maxIndexBytes, filter, removed, system };
       const opened: Life = { folder, segments: new SegmentStore(options) };
       life = opened;
       this.#life = opened;
@@ -335,7 +349,7 @@ export class SegmentDisk implements DiskStore {
       this.#noteApplied();
       if (this.#life !== opened) return await this.#retrying;
       const loaded = opened.segments.load();
-      await Promise.race([loaded, failed.promise, wait(MAX_LOAD_WAIT_MS, undefined, { ref: false })]);
+      await Promise.race([loaded, failed.promise, this.#wait(MAX_LOAD_WAIT_MS)]);
       loaded.then(
         () => {
           if (this.#life !== opened) return;
@@ -379,10 +393,20 @@ export class SegmentDisk implements DiskStore {
     }
     this.#failure = error;
     const { signal } = this.#closing;
-    this.#retrying = wait(this.#backoff.next(), undefined, { signal, ref: false }).then(
-      () => (signal.aborted ? undefined : this.#open(false)),
-      () => undefined, // it is closed
+    this.#retrying = this.#wait(this.#backoff.next(), signal).then(() =>
+      signal.aborted ? undefined : this.#open(false),
     );
+  }
+
+  /** Resolves after so much time, or when the signal aborts. */
+  #wait(ms: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = this.#system.after(ms, resolve);
+    signal?.addEventListener('abort', () => {
+      stop();
+      resolve();
+    });
+    return promise;
   }
 }
 

@@ -13,6 +13,7 @@ import type { Identity } from './folder.ts';
 import {
   type Content,
   footerBytes,
+  MAX_KEY_BYTES,
   MAX_SEGMENT_BYTES,
   REMOVED,
   type Row,
@@ -27,6 +28,7 @@ import { KeyHash } from './key-hash.ts';
 import { type FoundSegment, readSegment } from './segment-loader.ts';
 import { SegmentWriter, type WriterOptions } from './segment-writer.ts';
 import { DiskBusyError, type Space } from './space.ts';
+import { DISK_SYSTEM, type DiskSystem } from './system.ts';
 
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
@@ -59,6 +61,7 @@ export interface SegmentStoreOptions {
   readonly maxIndexBytes: number;
   /** Filter of its keys, for other threads. */
   readonly filter?: KeyFilter | undefined;
+  readonly system?: DiskSystem | undefined;
   /** Removals from the time when the folder could not be written to. */
   readonly removed?: { readonly hashes: readonly Word64[]; readonly keys: Iterable<string> } | undefined;
 }
@@ -103,13 +106,14 @@ export class SegmentStore {
 
   constructor(options: SegmentStoreOptions) {
     const { space, identity, segments, segmentBytes = MAX_SEGMENT_BYTES, bufferBytes = BUFFER_BYTES } = options;
+    const { system = DISK_SYSTEM } = options;
     if (segments < MIN_SEGMENTS || segments > MAX_SEGMENTS || segmentBytes > MAX_SEGMENT_BYTES)
       throw new RangeError(`${segments} segments of ${segmentBytes} bytes`);
     this.#options = options;
     this.segmentBytes = segmentBytes;
     this.#maxPendingBytes = bufferBytes * MAX_PENDING_BUFFERS;
     this.maxRecordBytes = Math.min(segmentBytes / 4, this.#maxPendingBytes / 2 + MAX_HEAD_BYTES);
-    this.#writing = { space, identity: identity.id, segmentBytes, bufferBytes, spare: [] };
+    this.#writing = { space, identity: identity.id, segmentBytes, bufferBytes, spare: [], system };
     this.#hash = new KeyHash(identity.secret);
     options.filter?.begin(identity.secret);
     this.#index = new DiskIndex(options.filter);
@@ -249,7 +253,7 @@ export class SegmentStore {
     const hash = this.hashOf(content.key);
     const bytes = recordBytes(content);
     if (!this.isLoaded || this.#isClosed) return 'loading';
-    if (bytes > this.maxRecordBytes) return 'too-large';
+    if (bytes > this.maxRecordBytes || Buffer.byteLength(content.key) > MAX_KEY_BYTES) return 'too-large';
     if (this.#index.bytes >= this.#options.maxIndexBytes && this.#index.get(hash) === undefined) return 'index-full';
     if (!this.#makeRoom(bytes)) return 'busy';
     const before = this.#index.get(hash);

@@ -3,7 +3,6 @@
  * after the first of them. What is not written yet can be read from here.
  * @module
  */
-import { randomBytes } from 'node:crypto';
 import {
   type Content,
   footerBytes,
@@ -21,6 +20,7 @@ import {
   writeSegmentHead,
 } from './format.ts';
 import type { Space } from './space.ts';
+import type { DiskSystem } from './system.ts';
 
 /** A record above this part of the buffer is written by itself. */
 const LARGE_PART = 1 / 4;
@@ -39,6 +39,7 @@ export interface WriterOptions {
   readonly bufferBytes: number;
   /** Buffers that are free, shared by the writers of a store. */
   readonly spare: Buffer[];
+  readonly system: DiskSystem;
 }
 
 /** Records that an earlier process has left in a segment. */
@@ -55,7 +56,7 @@ export class SegmentWriter {
   /** First head of the segment. */
   readonly first: SegmentHead;
   readonly lastSerial: number;
-  readonly #salt = randomBytes(4).readUInt32LE();
+  readonly #salt: number;
   readonly #options: WriterOptions;
   /** Position of the segment in the file. */
   readonly #base: number;
@@ -66,7 +67,7 @@ export class SegmentWriter {
   /** Position of the buffer in the segment. */
   #bufferStart: number;
   #end: number;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: (() => void) | undefined;
 
   /**
    * @param serial - Of the head that is written now.
@@ -74,6 +75,7 @@ export class SegmentWriter {
    */
   constructor(options: WriterOptions, number: number, serial: number, partial: PartialSegment | undefined) {
     this.#options = options;
+    this.#salt = options.system.random(4).readUInt32LE();
     this.number = number;
     this.#base = number * options.segmentBytes;
     const head = { serial, salt: this.#salt, saltBefore: partial?.saltBefore ?? 0 };
@@ -116,7 +118,7 @@ export class SegmentWriter {
       this.#end += bytes;
     }
     this.#addRow({ hash, start, bytes });
-    this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
+    this.#stopTimer ??= this.#options.system.after(FLUSH_MS, () => this.flush());
     return { start, bytes };
   }
 
@@ -137,8 +139,7 @@ export class SegmentWriter {
 
   /** Hands over what was collected. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.stop();
     const buffer = this.#buffer;
     const length = this.#end - this.#bufferStart;
     this.#buffer = undefined;
@@ -164,7 +165,8 @@ export class SegmentWriter {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
   }
 
   #addRow(row: Row): void {

@@ -6,20 +6,8 @@
  * time.
  * @module
  */
-import {
-  constants,
-  close as fsClose,
-  open as fsOpen,
-  read as fsRead,
-  ftruncate as fsTruncate,
-  write as fsWrite,
-} from 'node:fs';
-import { promisify } from 'node:util';
 import { type MonotonicMs, monotonicNow, msSince } from '../../lib/clock.ts';
-
-const openFile = promisify(fsOpen);
-const closeFile = promisify(fsClose);
-const truncateFile = promisify(fsTruncate);
+import { DISK_SYSTEM, type DiskSystem, type OpenFile } from './system.ts';
 
 const READS_AT_A_TIME = 2;
 const MAX_WAITING_READS = 1_024;
@@ -52,7 +40,8 @@ interface Write {
 }
 
 export class Space {
-  readonly #fd: number;
+  readonly #file: OpenFile;
+  readonly #system: DiskSystem;
   readonly #onFailed: (error: Error) => void;
   readonly #waiting: Read[] = [];
   readonly #writes: Write[] = [];
@@ -66,20 +55,19 @@ export class Space {
   #idle: (() => void) | undefined;
 
   /** @param onFailed - Called once, with the error of the first operation that fails. */
-  static async open(file: string, bytes: number, onFailed: (error: Error) => void): Promise<Space> {
-    const fd = await openFile(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-    try {
-      await truncateFile(fd, bytes);
-    } catch (error) {
-      await closeFile(fd);
-      throw error;
-    }
-    return new Space(fd, onFailed);
+  static async open(
+    file: string,
+    bytes: number,
+    onFailed: (error: Error) => void,
+    system: DiskSystem = DISK_SYSTEM,
+  ): Promise<Space> {
+    return new Space(await system.open(file, bytes), onFailed, system);
   }
 
-  private constructor(fd: number, onFailed: (error: Error) => void) {
-    this.#fd = fd;
+  private constructor(file: OpenFile, onFailed: (error: Error) => void, system: DiskSystem) {
+    this.#file = file;
     this.#onFailed = onFailed;
+    this.#system = system;
   }
 
   /** Bytes of writes that are not done. */
@@ -100,17 +88,17 @@ export class Space {
         reject(new DiskBusyError());
         return;
       }
-      const timer = setTimeout(() => {
+      const stopTimer = this.#system.after(timeoutMs, () => {
         read.isWanted = false;
         this.#noticeHang();
         reject(new DiskBusyError());
-      }, timeoutMs);
+      });
       const read: Read = {
         position,
         bytes,
         isWanted: true,
         done: (error, buffer) => {
-          clearTimeout(timer);
+          stopTimer();
           if (error) reject(error);
           else resolve(buffer as Buffer);
         },
@@ -171,7 +159,7 @@ export class Space {
       if (!read.isWanted) continue;
       const running = { since: monotonicNow() };
       this.#reading.add(running);
-      readAll(this.#fd, Buffer.allocUnsafeSlow(read.bytes), read.position, (error, buffer) => {
+      readAll(this.#file, Buffer.allocUnsafeSlow(read.bytes), read.position, (error, buffer) => {
         this.#reading.delete(running);
         if (error) this.#fail(error);
         read.done(error, buffer);
@@ -192,7 +180,7 @@ export class Space {
       return;
     }
     this.#writingSince = monotonicNow();
-    writeAll(this.#fd, next.bytes, next.position, (error) => {
+    writeAll(this.#file, next.bytes, next.position, (error) => {
       this.#pendingBytes -= next.bytes.length;
       if (error) this.#fail(error);
       else next.written();
@@ -215,7 +203,7 @@ export class Space {
   #closeWhenIdle(): void {
     if (!this.#isClosed || this.#reading.size > 0 || this.#writingSince !== undefined || this.#isFileClosed) return;
     this.#isFileClosed = true;
-    fsClose(this.#fd, () => this.#fileClosed.resolve());
+    this.#file.close(() => this.#fileClosed.resolve());
   }
 }
 
@@ -225,14 +213,14 @@ function nothing(): void {
 
 /** Reads until the buffer is full or the file ends. */
 function readAll(
-  fd: number,
+  file: OpenFile,
   buffer: Buffer,
   position: number,
   done: (error: Error | null, bytes: Buffer) => void,
 ): void {
   let got = 0;
   const next = (): void => {
-    fsRead(fd, buffer, got, buffer.length - got, position + got, (error, bytes) => {
+    file.read(buffer, got, position + got, (error, bytes) => {
       got += bytes;
       if (error || bytes === 0 || got === buffer.length) done(error, buffer.subarray(0, got));
       else next();
@@ -241,10 +229,10 @@ function readAll(
   next();
 }
 
-function writeAll(fd: number, buffer: Buffer, position: number, done: (error: Error | null) => void): void {
+function writeAll(file: OpenFile, buffer: Buffer, position: number, done: (error: Error | null) => void): void {
   let put = 0;
   const next = (): void => {
-    fsWrite(fd, buffer, put, buffer.length - put, position + put, (error, bytes) => {
+    file.write(buffer, put, position + put, (error, bytes) => {
       put += bytes;
       if (error || put === buffer.length) done(error);
       else next();

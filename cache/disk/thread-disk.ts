@@ -7,6 +7,9 @@
  * with the messages that it has received: while some are missing, it looks nothing up under such a key, and puts
  * nothing into memory that it has read meanwhile.
  *
+ * A thread may end in the middle of a change, after it has counted and before it has sent its message. So it notes the
+ * key in shared memory before it counts; the disk's thread removes that key when the thread has ended.
+ *
  * Most keys are not on disk: a filter in shared memory says so at once.
  * @module
  */
@@ -14,8 +17,10 @@ import { KeyBytes } from '../store/key-bytes.ts';
 import type { Store } from '../store/store.ts';
 import type { StoredResponse } from '../stored-response.ts';
 import type { DiskStore } from './disk.ts';
+import { MAX_KEY_BYTES } from './format.ts';
 import { KeyFilter } from './key-filter.ts';
 import type { SegmentDisk } from './segment-disk.ts';
+import { DISK_SYSTEM, type DiskSystem } from './system.ts';
 
 /** Message of a thread to the one that has the disk. */
 export type ToDisk =
@@ -34,6 +39,8 @@ export interface FromDisk {
 export interface SharedWithDisk {
   /** Changes by this thread. */
   readonly numbers: SharedArrayBuffer;
+  /** Key that this thread is changing. */
+  readonly changing: SharedArrayBuffer;
   /** Filter of the keys on disk. */
   readonly filter: SharedArrayBuffer;
 }
@@ -98,6 +105,42 @@ export class ThreadChanges {
   }
 }
 
+/**
+ * Key that a thread is changing: one at most, as a change is done at once. Its bytes are behind their number, which is 0
+ * while there is none.
+ */
+class ChangingKey {
+  readonly shared: SharedArrayBuffer;
+  readonly #length: Int32Array;
+  readonly #bytes: Buffer;
+
+  constructor(shared: SharedArrayBuffer = new SharedArrayBuffer(KEY_AT + MAX_KEY_BYTES)) {
+    this.shared = shared;
+    this.#length = new Int32Array(shared, 0, 1);
+    this.#bytes = Buffer.from(shared, KEY_AT);
+  }
+
+  /** Notes the key, unless it is one that is too long to be on disk. */
+  note(key: string): void {
+    if (key.length > MAX_KEY_BYTES / MAX_BYTES_A_CHARACTER && Buffer.byteLength(key) > MAX_KEY_BYTES) return;
+    Atomics.store(this.#length, 0, this.#bytes.write(key, 'utf8'));
+  }
+
+  clear(): void {
+    Atomics.store(this.#length, 0, 0);
+  }
+
+  get key(): string | undefined {
+    const length = Atomics.load(this.#length, 0);
+    return length === 0 ? undefined : this.#bytes.toString('utf8', 0, length);
+  }
+}
+
+const KEY_AT = Int32Array.BYTES_PER_ELEMENT;
+
+/** Bytes that a character of a string takes at most. */
+const MAX_BYTES_A_CHARACTER = 3;
+
 export interface ThreadDisksOptions {
   readonly disk: Pick<SegmentDisk, 'lookup' | 'markUsed' | 'put' | 'replaceBy' | 'remove'>;
   readonly store: Store;
@@ -109,6 +152,7 @@ export interface ThreadDisksOptions {
 export class ThreadDisks {
   readonly #options: ThreadDisksOptions;
   readonly #send = new Map<number, (message: FromDisk) => void>();
+  readonly #changing = new Map<number, ChangingKey>();
   /** Lookups until all changes of their key are known. */
   #waiting: (() => void)[] = [];
 
@@ -119,13 +163,20 @@ export class ThreadDisks {
   /** A thread is about to start. */
   add(thread: number, send: (message: FromDisk) => void): SharedWithDisk {
     const { changes, filter } = this.#options;
+    const changing = new ChangingKey();
     this.#send.set(thread, send);
-    return { numbers: changes.add(thread), filter: filter.shared };
+    this.#changing.set(thread, changing);
+    return { numbers: changes.add(thread), changing: changing.shared, filter: filter.shared };
   }
 
+  /** The thread has ended, and all its messages were received; memory can be used again. */
   ended(thread: number): void {
+    const { disk, changes } = this.#options;
+    const key = this.#changing.get(thread)?.key;
+    if (key !== undefined) disk.remove(key); // memory may have what replaced it, or nothing
     this.#send.delete(thread);
-    this.#options.changes.ended(thread);
+    this.#changing.delete(thread);
+    changes.ended(thread);
     this.#lookUpWaiting();
   }
 
@@ -185,18 +236,26 @@ export class ThreadDisks {
 /** Side of a thread that uses another one's disk. */
 export class ThreadDisk implements DiskStore {
   readonly #send: (message: ToDisk) => void;
+  readonly #after: DiskSystem['after'];
   readonly #made: Int32Array;
+  readonly #changing: ChangingKey;
   readonly #filter: KeyFilter;
   readonly #lookups = new Map<number, (isInMemory: boolean) => void>();
   /** Lookups under way, of what this thread has not replaced or removed since. */
   readonly #loading = new Map<string, Promise<boolean>>();
   #last = 0;
   #used: string[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: (() => void) | undefined;
 
   /** @param shared - From `ThreadDisks.add`, for this thread. */
-  constructor({ numbers, filter }: SharedWithDisk, send: (message: ToDisk) => void) {
+  constructor(
+    { numbers, changing, filter }: SharedWithDisk,
+    send: (message: ToDisk) => void,
+    after: DiskSystem['after'] = DISK_SYSTEM.after,
+  ) {
+    this.#after = after;
     this.#made = new Int32Array(numbers);
+    this.#changing = new ChangingKey(changing);
     this.#filter = new KeyFilter(filter);
     this.#send = send;
   }
@@ -224,28 +283,34 @@ export class ThreadDisk implements DiskStore {
   put(key: string): void {
     this.#used.push(key);
     if (this.#used.length >= MAX_USED) this.#tellUsed();
-    else this.#timer ??= setTimeout(() => this.#tellUsed(), USED_MS).unref();
+    else this.#stopTimer ??= this.#after(USED_MS, () => this.#tellUsed());
   }
 
   #tellUsed(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
     this.#send({ kind: 'disk', about: 'used', keys: this.#used });
     this.#used = [];
   }
 
   replacing(key: string): void {
     this.#loading.delete(key);
+    this.#changing.note(key);
     Atomics.add(this.#made, numberOf(key), 1);
   }
 
   replace(key: string, variants: readonly StoredResponse[]): void {
-    this.#send({ kind: 'disk', about: variants.length === 0 ? 'removed' : 'replaced', key });
+    this.#changed(key, variants.length === 0 ? 'removed' : 'replaced');
   }
 
   remove(key: string): void {
     this.replacing(key);
-    this.#send({ kind: 'disk', about: 'removed', key });
+    this.#changed(key, 'removed');
+  }
+
+  #changed(key: string, about: 'replaced' | 'removed'): void {
+    this.#send({ kind: 'disk', about, key });
+    this.#changing.clear();
   }
 
   async close(): Promise<void> {

@@ -42,17 +42,73 @@ type Message =
   | { readonly kind: 'end'; readonly id: number; readonly trailers: RawHeaders }
   | { readonly kind: 'lost'; readonly id: number };
 
+/** End of a channel between two threads: a `MessagePort`. */
+export interface FillPort {
+  postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
+  close(): void;
+  onMessage(receive: (message: unknown) => void): void;
+  onClose(closed: () => void): void;
+}
+
+/** Means by which threads reach each other. */
+export interface FillContacts {
+  /** Opens a channel to a thread. Its port closes when the thread has ended, or has not begun. */
+  open(token: number): FillPort;
+  /** Takes the ports of channels that others open. @returns What ends that. */
+  listen(token: number, onPort: (port: FillPort) => void): () => void;
+}
+
+/** Threads of this process. */
+class ThreadContacts implements FillContacts {
+  readonly #store: SharedStore;
+
+  constructor(store: SharedStore) {
+    this.#store = store;
+  }
+
+  open(token: number): FillPort {
+    const { port1, port2 } = new MessageChannel();
+    const contact: Contact = { kind: CONTACT, port: port2 };
+    postMessageToThread(this.#store.threads.threadOf(token), contact, [port2]).catch(() => port1.close());
+    return portOf(port1);
+  }
+
+  listen(token: number, onPort: (port: FillPort) => void): () => void {
+    this.#store.threads.begin(token, threadId);
+    const onContact = (value: unknown): void => {
+      const { kind, port } = value as Partial<Contact>;
+      if (kind === CONTACT && port !== undefined) onPort(portOf(port));
+    };
+    process.on('workerMessage', onContact);
+    return () => process.off('workerMessage', onContact);
+  }
+}
+
+function portOf(port: MessagePort): FillPort {
+  return {
+    postMessage: (message, transfer = []) => port.postMessage(message, transfer),
+    close: () => port.close(),
+    onMessage(receive) {
+      port.on('message', receive);
+      port.unref();
+    },
+    onClose: (closed) => void port.on('close', closed),
+  };
+}
+
 export class SharedThreadFills implements ThreadFills {
   readonly #store: SharedStore;
   readonly #token: number;
+  readonly #contacts: FillContacts;
+  readonly #stopListening: () => void;
   readonly #channels = new Map<number, Channel>();
   #fills: FollowedFills = { follow: () => undefined };
 
-  constructor(store: SharedStore, token: number) {
+  constructor(store: SharedStore, token: number, contacts: FillContacts = new ThreadContacts(store)) {
     this.#store = store;
     this.#token = token;
-    store.threads.begin(token, threadId);
-    process.on('workerMessage', this.#onContact);
+    this.#contacts = contacts;
+    this.#stopListening = contacts.listen(token, (port) => this.#channel(port, () => undefined));
   }
 
   get count(): number {
@@ -82,7 +138,7 @@ export class SharedThreadFills implements ThreadFills {
   }
 
   close(): void {
-    process.off('workerMessage', this.#onContact);
+    this.#stopListening();
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
   }
@@ -98,21 +154,12 @@ export class SharedThreadFills implements ThreadFills {
   #channelTo(token: number): Channel {
     const known = this.#channels.get(token);
     if (known !== undefined) return known;
-    const { port1, port2 } = new MessageChannel();
-    const channel = this.#open(port1, () => this.#channels.delete(token));
+    const channel = this.#channel(this.#contacts.open(token), () => this.#channels.delete(token));
     this.#channels.set(token, channel);
-    const contact: Contact = { kind: CONTACT, port: port2 };
-    // The port closes when it does not arrive: the thread has ended, or has not begun.
-    postMessageToThread(this.#store.threads.threadOf(token), contact, [port2]).catch(() => channel.close());
     return channel;
   }
 
-  readonly #onContact = (value: unknown): void => {
-    const { kind, port } = value as Partial<Contact>;
-    if (kind === CONTACT && port !== undefined) this.#open(port, () => undefined);
-  };
-
-  #open(port: MessagePort, onClosed: () => void): Channel {
+  #channel(port: FillPort, onClosed: () => void): Channel {
     return new Channel(port, (place, position, follower) => this.#fills.follow(place, position, follower), onClosed);
   }
 }
@@ -139,7 +186,7 @@ interface Followed {
 
 /** Channel between another thread and this one. */
 class Channel {
-  readonly #port: MessagePort;
+  readonly #port: FillPort;
   readonly #follow: FollowedFills['follow'];
   readonly #onClosed: () => void;
   readonly #following = new Map<number, Following>();
@@ -147,13 +194,12 @@ class Channel {
   #last = 0;
   #isClosed = false;
 
-  constructor(port: MessagePort, follow: FollowedFills['follow'], onClosed: () => void) {
+  constructor(port: FillPort, follow: FollowedFills['follow'], onClosed: () => void) {
     this.#port = port;
     this.#follow = follow;
     this.#onClosed = onClosed;
-    port.on('message', (message: Message) => this.#onMessage(message));
-    port.on('close', () => this.#onClose());
-    port.unref();
+    port.onMessage((message) => this.#onMessage(message as Message));
+    port.onClose(() => this.#onClose());
   }
 
   follow(place: string, position: JournalPosition, claim: OtherClaim, follower: FillFollower): FollowedFlow {

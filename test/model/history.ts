@@ -4,6 +4,7 @@
  * @module
  */
 import fc from 'fast-check';
+import { WAYS_BACK, type WayBack } from './disk.ts';
 
 /** An edge that asks the owner, the owner of every key, two shields. */
 export const NODES = ['edge', 'owner', 'shield-1', 'shield-2'] as const;
@@ -109,7 +110,31 @@ export type Action =
   /** The journal that was there before the last restore, or before the last new one, is put back in its place. */
   | { readonly type: 'reinstate' }
   /** The control node begins a new journal. */
-  | { readonly type: 'renew' };
+  | { readonly type: 'renew' }
+  | DiskAction;
+
+/** Events of nodes that have a disk. */
+export type DiskAction =
+  /** A node is started again: after `kill -9`, or with its machine. */
+  | {
+      readonly type: 'reboot';
+      readonly node: NodeName;
+      readonly downMs: number;
+      readonly hasPower: boolean;
+      /** Bits that change meanwhile: number of the file, number of the bit. */
+      readonly flips: readonly (readonly [file: number, bit: number])[];
+      /** Way in which the copy of the folder is put back meanwhile, if one was made. */
+      readonly back: WayBack | undefined;
+      /** The URL that is purged meanwhile. */
+      readonly missed: number | undefined;
+    }
+  /** Eviction from memory. */
+  | { readonly type: 'evict'; readonly node: NodeName; readonly url: number }
+  /** A thread ends: after so many things that it does with what is stored; 0: at once. */
+  | { readonly type: 'end-thread'; readonly node: EdgeName; readonly thread: number; readonly steps: number }
+  | { readonly type: 'copy-disk'; readonly node: NodeName }
+  | { readonly type: 'flip'; readonly node: NodeName; readonly file: number; readonly bit: number }
+  | { readonly type: 'fail-disk'; readonly node: NodeName; readonly ms: number };
 
 export interface Step {
   readonly afterMs: number;
@@ -117,6 +142,8 @@ export interface Step {
 }
 
 export interface History {
+  /** True if the nodes have disks, and edges several threads. */
+  readonly hasDisks?: boolean;
   readonly steps: readonly Step[];
   /** Fates of messages, used in rotation (network.ts); empty: each message takes a millisecond. */
   readonly noise: readonly number[];
@@ -228,3 +255,83 @@ export const histories: fc.Arbitrary<History> = fc.record({
   steps: fc.array(fc.record({ afterMs: gapMs, action }), { minLength: 1, maxLength: MAX_STEPS, size: 'max' }),
   noise: fc.array(fc.nat({ max: 127 }), { maxLength: 40, size: 'max' }),
 });
+
+const node = fc.constantFrom(...EDGES, ...NODES);
+const bit = fc.nat({ max: 2 ** 19 });
+
+function rebootOf(node: fc.Arbitrary<NodeName>): fc.Arbitrary<Extract<Action, { type: 'reboot' }>> {
+  return fc.record({
+    type: fc.constant('reboot'),
+    node,
+    downMs: fc.constantFrom(10, 10, 200, 3_000),
+    hasPower: fc.boolean(),
+    flips: fc.array(fc.tuple(fc.nat({ max: 2 }), bit), { maxLength: 3 }),
+    back: fc.constantFrom(undefined, undefined, ...WAYS_BACK),
+    missed: fc.constantFrom(undefined, 0),
+  });
+}
+
+const diskAction: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ type: fc.constant('evict'), node, url }) },
+  { weight: 4, arbitrary: rebootOf(node) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('end-thread'),
+      node: fc.constantFrom(...EDGES),
+      thread: fc.nat({ max: 1 }),
+      steps: fc.nat({ max: 14 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('copy-disk'), node }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('flip'), node, file: fc.nat({ max: 2 }), bit }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('fail-disk'), node, ms: longMs }) },
+);
+
+const WARM_VISITS = 6;
+
+/** Visits until a response gets onto the disks on its way, and perhaps until those have it written. */
+const warmUp: fc.Arbitrary<readonly Step[]> = fc
+  .record({ visit, afterMs: fc.constantFrom(200, 20, 5), restMs: fc.constantFrom(3_000, 300, 0) })
+  .map(({ visit, afterMs, restMs }) => {
+    const action = { ...visit, method: 'GET', wish: undefined, leavesAfterMs: 0, hot: true } as Action;
+    const steps = Array.from({ length: WARM_VISITS }, () => ({ afterMs, action }));
+    return [...steps, { afterMs: restMs, action }];
+  });
+
+const anyStep: fc.Arbitrary<Step> = fc.record({
+  afterMs: gapMs,
+  action: fc.oneof({ weight: 4, arbitrary: action }, { weight: 3, arbitrary: diskAction }),
+});
+
+/** A response gets onto disk, something happens, and a visitor comes whom only the disk can answer. */
+const fromDisk: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    first: warmUp,
+    between: fc.array(anyStep, { maxLength: 3, size: 'max' }),
+    lost: fc.constantFrom('evict', 'reboot'),
+    reboot: rebootOf(fc.constant('owner')),
+    afterMs: gapMs,
+    laterMs: fc.constantFrom(0, 1, 100, 2_500),
+  })
+  .map(({ first, between, lost, reboot, afterMs, laterMs }) => {
+    const { action: again } = first[0] as Step;
+    const { at: node, url } = again as Extract<Action, { type: 'visit' }>;
+    const gone: Action = lost === 'evict' ? { type: 'evict', node, url } : { ...reboot, node };
+    return [...first, ...between, { afterMs, action: gone }, { afterMs: laterMs, action: again }];
+  });
+
+/** Histories of nodes with disks. */
+export const historiesWithDisks: fc.Arbitrary<History> = fc
+  .record({
+    scenes: fc.array(
+      fc.oneof(
+        { weight: 5, arbitrary: anyStep.map((step) => [step]) },
+        { weight: 2, arbitrary: fromDisk },
+        { weight: 1, arbitrary: warmUp },
+      ),
+      { minLength: 1, maxLength: MAX_STEPS / 2, size: 'max' },
+    ),
+    noise: fc.array(fc.nat({ max: 127 }), { maxLength: 40, size: 'max' }),
+  })
+  .map(({ scenes, noise }) => ({ hasDisks: true, steps: scenes.flat(), noise }));

@@ -68,6 +68,7 @@ export interface Visit {
   readonly node: string;
   readonly url: number;
   readonly language: string;
+  readonly method: string;
   /** Step at which the process started. */
   readonly startStep: number;
   /** Step at which the visitor's request began. */
@@ -82,12 +83,16 @@ export class Violation extends Error {
 export class Oracle {
   readonly #clock: Clock;
   readonly #fetches: Fetch[] = [];
+  /** Bodies that the origin has sent, with the URL. */
+  readonly #bodies = new Set<string>();
   #purges: Purge[] = [];
   /** The number of a record may have been given out to others, too. */
   readonly #byRecord = new Map<JournalRecord, Purge>();
   /** Terms of each opening of a journal: those before it and its own. */
   readonly #lines = new Map<string, readonly Term[]>();
   answers = 0;
+  /** Answers from disk. */
+  fromDisk = 0;
   /** Answers that were older than a purge and may be so. */
   excused = 0;
 
@@ -101,6 +106,11 @@ export class Oracle {
 
   get fetches(): number {
     return this.#fetches.length;
+  }
+
+  /** The origin sends a body. */
+  sent(url: number, body: string): void {
+    this.#bodies.add(`${url}: ${body}`);
   }
 
   /** @returns The number of a request to the origin that is sent now. */
@@ -177,6 +187,9 @@ export class Oracle {
     const fetch = number === undefined ? undefined : this.#fetches[Number(number)];
     if (fetch === undefined) throw new Violation(`an answer of no request to the origin: ${describe(answer, body)}`);
     this.answers++;
+    if (answer.status.detail === 'disk') this.fromDisk++;
+    const isRight = body === undefined || visit.method === 'HEAD' || this.#bodies.has(`${visit.url}: ${body}`);
+    if (!isRight) throw new Violation(`no body that the origin has sent: ${describe(answer, body)}`);
     const version = versionIn(body);
     const tags = fieldLines(answer.head.headers, 'cache-tag').flatMap((line) => line.split(','));
     for (const purge of this.#purges) {

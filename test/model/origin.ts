@@ -8,6 +8,7 @@ import type { UpstreamRequest } from '../../http/message.ts';
 import type { Clock } from './clock.ts';
 import { type Profile, URLS } from './history.ts';
 import type { Place, Reply } from './network.ts';
+import type { Oracle } from './oracle.ts';
 
 /** Number of the request to the origin that an answer comes from, or that validated it. */
 export const FETCH_FIELD = 'X-Fetch';
@@ -27,11 +28,13 @@ export class Origin implements Place {
   readonly frozenUntil = 0;
   readonly exchanges = new Set<never>();
   readonly #clock: Clock;
+  readonly #oracle: Pick<Oracle, 'sent'>;
   readonly #pages = URLS.map(() => ({ version: 1, profile: FIRST_PROFILE }));
   #failing: { readonly how: 'error' | 'reset'; readonly until: number } | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, oracle: Pick<Oracle, 'sent'>) {
     this.#clock = clock;
+    this.#oracle = oracle;
   }
 
   version(url: number): number {
@@ -53,13 +56,14 @@ export class Origin implements Place {
   }
 
   answer(fetch: number, request: UpstreamRequest, reply: Reply): void {
+    const host = fieldValue(request.headers, 'host');
+    const url = URLS.findIndex((known) => known.host === host && known.target === request.target);
     if (this.#failing !== undefined && this.#failing.until > this.#clock.now) {
+      this.#oracle.sent(url, 'broken');
       if (this.#failing.how === 'reset') reply.onError('origin_unreachable');
       else this.#say(reply, request, 503, [FETCH_FIELD, String(fetch)], 'broken');
       return;
     }
-    const host = fieldValue(request.headers, 'host');
-    const url = URLS.findIndex((known) => known.host === host && known.target === request.target);
     const { version, profile } = this.#page(url);
     const language = profile.vary ? (fieldValue(request.headers, 'accept-language') ?? '') : '';
     const etag = etagOf(profile, `${url}.${version}.${language}`);
@@ -72,6 +76,7 @@ export class Origin implements Place {
       return;
     }
     const body = `${url} ${version} ${language}`;
+    this.#oracle.sent(url, body);
     if (profile.sized) headers.push('Content-Length', String(body.length));
     this.#say(reply, request, profile.status, headers, body);
   }

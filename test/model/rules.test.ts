@@ -13,8 +13,8 @@ const MAX_HISTORIES = 20_000;
 /** One that finds every violation early, so that the test is short; others take up to ten times as many histories. */
 const SEED = 4;
 
-for (const breakage of Object.keys(BREAKAGES) as Breakage[]) {
-  test(`${breakage}: without it ${BREAKAGES[breakage]}`, async (t) => {
+for (const [breakage, without] of Object.entries(BREAKAGES) as [Breakage, string][]) {
+  test(`${breakage}: without it ${without}`, async (t) => {
     const property = fc.asyncProperty(histories, async (history) => {
       await runHistory(history, { breakage });
     });

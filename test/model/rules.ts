@@ -32,7 +32,14 @@ export const BREAKAGES = {
   'rule-10': 'what was missed and is gone from the journal counts for nothing',
 } as const satisfies Readonly<Record<string, string>>;
 
-export type Breakage = keyof typeof BREAKAGES;
+/** Faults to plant where nodes have disks. */
+export const DISK_BREAKAGES = {
+  'disk-stamp': 'what comes from disk is as new as what is asked for now',
+  'disk-journal': 'the folder does not remember which purges were applied',
+  'disk-ended': 'a thread that ends in the middle of a change leaves on disk what it has replaced',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type Breakage = keyof typeof BREAKAGES | keyof typeof DISK_BREAKAGES;
 
 /** A ledger without one of the rules. */
 export class BrokenLedger extends Ledger {

@@ -2,13 +2,14 @@
  * `npm run model`: random histories of a network against its rules for purges.
  * @module
  */
+import './fixed-secret.ts';
 import fc from 'fast-check';
 import { readArguments } from '../support/arguments.ts';
 import { type History as EtcdHistory, histories as etcdHistories } from './etcd/history.ts';
 import { ETCD_BREAKAGES, type EtcdBreakage } from './etcd/store.ts';
 import { runEtcdHistory } from './etcd/world.ts';
-import { type History, histories } from './history.ts';
-import { BREAKAGES, type Breakage } from './rules.ts';
+import { type History, histories, historiesWithDisks } from './history.ts';
+import { BREAKAGES, type Breakage, DISK_BREAKAGES } from './rules.ts';
 import { describeAction, runHistory } from './world.ts';
 
 const HELP = `Usage: npm run model -- [options]
@@ -23,9 +24,15 @@ more. Its calls get lost, have their effect without an answer or late, it is res
 from snapshots, and control nodes are killed and stand still. The program's own journal,
 streams and followers run on it, and receipts are compared with what the store has.
 
+With --disk: the nodes have disks, and the edges two threads that share a store. Machines
+lose their power, bits change, old copies of the folder are put back, disks fail, threads
+end in the middle of what they do. None of that brings back what was purged, or a byte
+that the origin has not sent, or what memory had before what it had last.
+
 Options:
   --etcd          Several control nodes on etcd.
-  --histories N   How many. By default 100000; with --etcd 5000.
+  --disk          Nodes with disks.
+  --histories N   How many. By default 100000; with --disk 10000, with --etcd 5000.
   --seed S        Which ones; by default others each time.
   --path P        Only this one of them, as a failure tells.
   --trace         Print what happens in the one of --path.
@@ -34,6 +41,11 @@ Options:
 
 Rules:
 ${Object.entries(BREAKAGES)
+  .map(([name, what]) => `  ${name.padEnd(17)} without it, ${what}`)
+  .join('\n')}
+
+With --disk also:
+${Object.entries(DISK_BREAKAGES)
   .map(([name, what]) => `  ${name.padEnd(17)} without it, ${what}`)
   .join('\n')}
 
@@ -48,6 +60,7 @@ const PROGRESS_MS = 10_000;
 
 interface Settings {
   readonly hasEtcd: boolean;
+  readonly hasDisks: boolean;
   readonly histories: number;
   readonly seed: number;
   readonly path: string | undefined;
@@ -55,22 +68,31 @@ interface Settings {
   readonly breakage: Breakage | EtcdBreakage | undefined;
 }
 
+const DEFAULT_HISTORIES = { memory: 100_000, disk: 10_000, etcd: 5_000 } as const;
+
 function readSettings(): Settings {
   const given = readArguments(
     'model',
     HELP,
     { histories: '', seed: '', path: '', without: '' },
-    { flags: ['trace', 'etcd'] },
+    { flags: ['trace', 'etcd', 'disk'] },
   );
   const path = given.optional('path');
   const without = given.optional('without');
   const hasEtcd = given.flags.has('etcd');
-  const breakages: object = hasEtcd ? ETCD_BREAKAGES : BREAKAGES;
+  const hasDisks = given.flags.has('disk');
+  if (hasDisks && hasEtcd) given.refuse('--disk and --etcd do not go together');
+  const ofNetwork = hasDisks ? { ...BREAKAGES, ...DISK_BREAKAGES } : BREAKAGES;
+  const breakages: object = hasEtcd ? ETCD_BREAKAGES : ofNetwork;
   if (without !== undefined && !Object.hasOwn(breakages, without)) given.refuse(`--without: no rule "${without}"`);
   if (path !== undefined && given.optional('seed') === undefined) given.refuse('--path needs --seed');
   return {
     hasEtcd,
-    histories: given.optional('histories') === undefined ? (hasEtcd ? 5_000 : 100_000) : given.positive('histories'),
+    hasDisks,
+    histories:
+      given.optional('histories') === undefined
+        ? DEFAULT_HISTORIES[hasEtcd ? 'etcd' : hasDisks ? 'disk' : 'memory']
+        : given.positive('histories'),
     seed: given.optional('seed') === undefined ? Date.now() % 2 ** 31 : given.whole('seed', -(2 ** 31), 2 ** 31 - 1),
     path,
     trace: given.flags.has('trace'),
@@ -86,12 +108,12 @@ interface Model<H> {
   describe(history: H): readonly string[];
 }
 
-function ofNetwork(breakage: Breakage | undefined): Model<History> {
+function ofNetwork(breakage: Breakage | undefined, hasDisks: boolean): Model<History> {
   return {
-    histories,
+    histories: hasDisks ? historiesWithDisks : histories,
     run: async (history, trace) => {
-      const { steps, purges, answers, excused, messages } = await runHistory(history, { breakage, trace });
-      return { steps, purges, answers, excused, messages };
+      const { steps, purges, answers, excused, fromDisk, messages } = await runHistory(history, { breakage, trace });
+      return { steps, purges, answers, excused, ...(hasDisks && { 'from disk': fromDisk }), messages };
     },
     describe: ({ steps, noise }) => [
       ...steps.map(({ afterMs, action }) => `+${afterMs} ms  ${describeAction(action)}`),
@@ -112,14 +134,15 @@ function ofEtcd(breakage: EtcdBreakage | undefined): Model<EtcdHistory> {
 }
 
 function main(settings: Settings): Promise<number> {
-  const { hasEtcd, breakage } = settings;
+  const { hasEtcd, hasDisks, breakage } = settings;
   return hasEtcd
     ? runAll(ofEtcd(breakage as EtcdBreakage | undefined), settings)
-    : runAll(ofNetwork(breakage as Breakage | undefined), settings);
+    : runAll(ofNetwork(breakage as Breakage | undefined, hasDisks), settings);
 }
 
 async function runAll<H>(model: Model<H>, settings: Settings): Promise<number> {
-  const { breakage, seed, path, hasEtcd } = settings;
+  const { breakage, seed, path, hasEtcd, hasDisks } = settings;
+  const kind = hasEtcd ? '--etcd' : hasDisks ? '--disk' : undefined;
   const startedAt = performance.now();
   const before = process.cpuUsage();
   const sum: Record<string, number> & { histories: number } = { histories: 0 };
@@ -133,7 +156,7 @@ async function runAll<H>(model: Model<H>, settings: Settings): Promise<number> {
   };
   console.log(`seed         ${seed}`);
   let underWay: H | undefined;
-  const onExit = (): void => reportHang(model, underWay, `${hasEtcd ? '--etcd ' : ''}--seed ${seed}`);
+  const onExit = (): void => reportHang(model, underWay, [kind, `--seed ${seed}`].filter(Boolean).join(' '));
   process.once('exit', onExit);
   const property = fc.asyncProperty(model.histories, async (history) => {
     underWay = history;
@@ -156,12 +179,7 @@ async function runAll<H>(model: Model<H>, settings: Settings): Promise<number> {
   }
   process.off('exit', onExit);
   if (!result.failed) return 0;
-  const options = [
-    hasEtcd && '--etcd',
-    `--seed ${seed}`,
-    `--path ${result.counterexamplePath}`,
-    breakage && `--without ${breakage}`,
-  ];
+  const options = [kind, `--seed ${seed}`, `--path ${result.counterexamplePath}`, breakage && `--without ${breakage}`];
   console.log(`\nAgain, with all that happens:\n  npm run model -- ${options.filter(Boolean).join(' ')} --trace`);
   return 1;
 }

@@ -3,16 +3,19 @@
  * time in which nothing happens, after which every node must have every purge.
  * @module
  */
-
+import './fixed-secret.ts';
 import type { Purge } from '../../journal/journal.ts';
 import { identityOf } from '../../journal/terms.ts';
 import { Clock } from './clock.ts';
 import { Control, emptyCopy, type JournalCopy, MemoryJournal } from './control.ts';
-import { type Action, type Aim, EDGES, type History, NODES, type NodeName, URLS } from './history.ts';
+import { ModelDisk } from './disk.ts';
+import { type DiskProcess, startsWithDisk } from './disk-process.ts';
+import { type Action, type Aim, type DiskAction, EDGES, type History, NODES, type NodeName, URLS } from './history.ts';
 import { Network } from './network.ts';
-import { ModelNode, type World } from './node.ts';
+import { keyOf, ModelNode } from './node.ts';
 import { Oracle, prefixOf, Violation } from './oracle.ts';
 import { Origin } from './origin.ts';
+import { startsInMemory, type World } from './process.ts';
 import type { Breakage } from './rules.ts';
 
 /** By then every node has followed the journal again, whatever there was before: silence, pause, patience. */
@@ -34,6 +37,8 @@ export interface Outcome {
   readonly fetches: number;
   readonly answers: number;
   readonly excused: number;
+  /** Answers from disk. */
+  readonly fromDisk: number;
   readonly messages: number;
 }
 
@@ -57,6 +62,9 @@ class Model {
   readonly #control: Control;
   readonly #oracle: Oracle;
   readonly #nodes: ReadonlyMap<NodeName, ModelNode>;
+  /** Disks, and the processes that use them, where nodes have disks. */
+  readonly #disks = new Map<NodeName, ModelDisk>();
+  readonly #processes = new Map<NodeName, DiskProcess>();
   /** Nodes that are down and come back with what they had. */
   readonly #returning = new Set<NodeName>();
   readonly #visited = new Set<number>();
@@ -72,8 +80,8 @@ class Model {
     this.#history = history;
     this.#options = options;
     this.#network = new Network(this.#clock, history.noise);
-    this.#origin = new Origin(this.#clock);
     this.#oracle = new Oracle(this.#clock);
+    this.#origin = new Origin(this.#clock, this.#oracle);
     this.#control = new Control(this.#network, this.#open(this.#newJournal()));
     const nodes = new Map<NodeName, ModelNode>();
     const world: World = {
@@ -89,8 +97,17 @@ class Model {
       learnt: () => this.#learnt(),
       trace: (line) => this.#trace(line),
     };
-    for (const name of NODES) nodes.set(name, new ModelNode(name, world));
+    for (const name of NODES) nodes.set(name, this.#makeNode(name, world));
     this.#nodes = nodes;
+  }
+
+  #makeNode(name: NodeName, world: World): ModelNode {
+    if (this.#history.hasDisks !== true) return new ModelNode(name, world, startsInMemory);
+    return new ModelNode(name, world, (_world, node) => {
+      const disk = new ModelDisk(this.#network, node, world.breakage === 'disk-journal');
+      this.#disks.set(name, disk);
+      return startsWithDisk(world, node, disk, (process) => this.#processes.set(name, process));
+    });
   }
 
   async run(): Promise<Outcome> {
@@ -105,8 +122,8 @@ class Model {
     }
     await this.#pass(ANSWER_MS);
     await this.#settle();
-    const { purges, fetches, answers, excused } = this.#oracle;
-    return { steps: this.#clock.steps, purges, fetches, answers, excused, messages: this.#network.messages };
+    const { purges, fetches, answers, excused, fromDisk } = this.#oracle;
+    return { steps: this.#clock.steps, purges, fetches, answers, excused, fromDisk, messages: this.#network.messages };
   }
 
   /** Ends all disturbances: every node must catch up, and no visitor may get a stale answer. */
@@ -114,16 +131,18 @@ class Model {
     this.#trace(() => 'everything works again');
     this.#network.heal();
     this.#origin.heal();
+    for (const disk of this.#disks.values()) disk.heal();
     const wholeAt = Math.max(this.#wholeAt, this.#clock.now);
     await this.#pass(wholeAt - this.#clock.now);
     const state = this.#control.journal.state();
     const identity = identityOf(state.terms, state.newest);
-    const isBehind = ({ ledger: { position } }: ModelNode): boolean =>
-      position.identity !== identity || position.seq !== state.newest;
+    const isBehind = ({ parts }: ModelNode): boolean =>
+      parts.length === 0 ||
+      parts.some(({ ledger: { position } }) => position.identity !== identity || position.seq !== state.newest);
     while (this.#clock.now < wholeAt + RECOVERY_MS && [...this.#nodes.values()].some(isBehind)) await this.#pass(1_000);
     const late = [...this.#nodes.values()].find(isBehind);
     if (late !== undefined) {
-      const at = JSON.stringify(late.ledger.position);
+      const at = JSON.stringify(late.parts.map(({ ledger }) => ledger.position));
       throw new Violation(
         `${late.name} is at ${at} ${RECOVERY_MS} ms after everything works again, and the journal at ${JSON.stringify(state)}`,
       );
@@ -184,7 +203,44 @@ class Model {
       case 'renew':
         this.#replace(this.#newJournal());
         break;
+      default:
+        this.#actOnDisk(action);
     }
+  }
+
+  #actOnDisk(action: DiskAction): void {
+    const { node: name } = action;
+    const [disk, process] = [this.#disks.get(name), this.#processes.get(name)];
+    if (disk === undefined || process === undefined) return;
+    const isUp = this.#node(name).life !== undefined;
+    switch (action.type) {
+      case 'reboot':
+        if (isUp) this.#reboot(action, disk);
+        break;
+      case 'evict':
+        if (isUp) process.evict(keyOf(action.url));
+        break;
+      case 'end-thread':
+        if (isUp) process.endThread(action.thread, action.steps);
+        break;
+      case 'copy-disk':
+        disk.copy();
+        break;
+      case 'flip':
+        disk.flip(action.file, action.bit);
+        break;
+      case 'fail-disk':
+        disk.fail(action.ms);
+        break;
+    }
+  }
+
+  #reboot(action: Extract<Action, { type: 'reboot' }>, disk: ModelDisk): void {
+    const { node, downMs, hasPower, flips, back, missed } = action;
+    this.#restart({ type: 'restart', node, downMs, kept: true, aloneMs: 0, missed, forgotten: false });
+    if (!hasPower) disk.losePower();
+    if (back !== undefined) disk.putBack(back);
+    for (const [file, bit] of flips) disk.flip(file, bit);
   }
 
   #visit(action: Extract<Action, { type: 'visit' }>): void {
@@ -210,6 +266,7 @@ class Model {
     const node = this.#node(name);
     if (node.life === undefined) return;
     node.kill();
+    this.#disks.get(name)?.processEnded();
     if (kept) this.#returning.add(name);
     if (aloneMs > 0) this.#network.cut(name, 'control', downMs + aloneMs);
     this.#learnt();
@@ -258,7 +315,7 @@ class Model {
   #learnt(): void {
     const memories = [...this.#nodes.values()]
       .filter(({ life, name }) => life !== undefined || this.#returning.has(name))
-      .map(({ memory }) => memory);
+      .flatMap(({ memories }) => memories);
     this.#oracle.completeReceipts(memories);
   }
 
@@ -345,6 +402,34 @@ export function describeAction(action: Action): string {
       return 'the journal that was there before is put back in its place';
     case 'renew':
       return 'the control node begins a new journal';
+    default:
+      return describeDiskAction(action);
+  }
+}
+
+function describeDiskAction(action: DiskAction): string {
+  const { node } = action;
+  switch (action.type) {
+    case 'reboot': {
+      const { downMs, hasPower, flips, back, missed } = action;
+      const more = [
+        flips.length > 0 && `bits change: ${flips.map(([file, bit]) => `${bit} of file ${file}`).join(', ')}`,
+        back && `the copy of its folder is put back (${back})`,
+        missed !== undefined && `${describePurge({ kind: 'url', url: missed }, false)} meanwhile`,
+      ];
+      const what = hasPower ? 'is killed' : 'loses its power';
+      return [`${node} ${what} for ${downMs} ms; its disk is kept`, ...more.filter(Boolean)].join('; ');
+    }
+    case 'evict':
+      return `${node} evicts ${address(action.url)} from memory`;
+    case 'end-thread':
+      return `a thread of ${node} (${action.thread}) ends after ${action.steps} steps`;
+    case 'copy-disk':
+      return `the folder of ${node} is copied`;
+    case 'flip':
+      return `bit ${action.bit} of file ${action.file} of ${node} changes`;
+    case 'fail-disk':
+      return `the disk of ${node} fails for ${action.ms} ms`;
   }
 }
 

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'tap';
+import { MAX_KEY_BYTES } from '../../../cache/disk/format.ts';
 import { contentOf, type OpenStore, openStore, SEGMENT_BYTES, temporary, versionOf } from './stores.ts';
 
 const SEGMENTS = 4;
@@ -332,6 +333,20 @@ test('what is too large, or more than the index has room for, is refused by name
   t.equal(open.store.append(contentOf('k', 1, 10)), 'index-full');
   await open.close();
   t.equal(open.store.append(contentOf('k', 1, 10)), 'loading', 'a closed store takes nothing');
+});
+
+test('a key that a thread could not note while it changes it is not stored', async (t) => {
+  const open = await openStore(temporary(t), { segmentBytes: 1024 * 1024, bufferBytes: 256 * 1024 });
+  for (const [character, bytes] of [
+    ['k', 1],
+    ['é', 2],
+    ['€', 3],
+  ] as const) {
+    const longest = character.repeat(Math.floor(MAX_KEY_BYTES / bytes));
+    t.equal(open.store.append(contentOf(longest, 1, 10)), undefined);
+    t.equal(open.store.append(contentOf(longest + character, 1, 10)), 'too-large');
+  }
+  await open.close();
 });
 
 test('a hash that was removed while the folder could not be written is not found when it can be', async (t) => {
