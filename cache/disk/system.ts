@@ -1,6 +1,6 @@
 /**
- * What a disk cache asks of the system: files, timers, randomness. The model of the purge protocol has others, with
- * which it ends processes at any moment (test/model/disk.ts).
+ * Services of the system that a disk cache uses: files, timers, randomness. The model of the purge protocol has others,
+ * with which it ends processes at any moment (test/model/disk.ts).
  * @module
  */
 import { randomBytes } from 'node:crypto';

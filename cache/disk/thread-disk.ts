@@ -106,8 +106,8 @@ export class ThreadChanges {
 }
 
 /**
- * Key that a thread is changing: one at most, as a change is done at once. Its bytes are behind their number, which is 0
- * while there is none.
+ * Key that a thread is changing: one at most, as a change is done at once. Its bytes are behind their number, which is
+ * 0 while there is none.
  */
 class ChangingKey {
   readonly shared: SharedArrayBuffer;

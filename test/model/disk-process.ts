@@ -1,7 +1,7 @@
 /**
- * Processes of nodes that have a disk, put together as cli/workers/ does: an edge of several threads that share a store,
- * whose disk and journal the main thread has; a shield of one thread with both. Threads are simulated: each has the
- * program's own objects, and what they send to each other arrives later, in order.
+ * Processes of nodes that have a disk, put together as cli/workers/ does: an edge of several threads that share a
+ * store, whose disk and journal the main thread has; a shield of one thread with both. Threads are simulated: each has
+ * the program's own objects, and what they send to each other arrives later, in order.
  *
  * A thread may end in the middle of a change. What its code does from then on has no effect.
  *
@@ -67,7 +67,7 @@ function pick(network: Network, times: readonly number[]): number {
   return times[Math.floor(network.random() * times.length)] as number;
 }
 
-/** What memory had last of each key of a process, in a word. */
+/** Responses that memory had last of each key of a process, in a word. */
 class LastStored {
   readonly #words = new Map<string, ReadonlySet<string>>();
 

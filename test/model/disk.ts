@@ -2,9 +2,9 @@
  * The disk of a node of the model: files in memory, whose operations take simulated time, and which fail, forget and
  * change as those of a machine do that loses its power, has a bad disk, or is restored from a copy.
  *
- * A process that is killed leaves what it has handed over, and of a write that is under way a part. A machine that loses
- * its power leaves of what was not synced any part of any write; of a file that took another's place, perhaps the one
- * before it.
+ * A process that is killed leaves what it has handed over, and of a write that is under way a part. A machine that
+ * loses its power leaves of what was not synced any part of any write; of a file that took another's place, perhaps
+ * the one before it.
  * @module
  */
 import { crc32 } from 'node:zlib';

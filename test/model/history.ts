@@ -317,8 +317,8 @@ const fromDisk: fc.Arbitrary<readonly Step[]> = fc
   .map(({ first, between, lost, reboot, afterMs, laterMs }) => {
     const { action: again } = first[0] as Step;
     const { at: node, url } = again as Extract<Action, { type: 'visit' }>;
-    const gone: Action = lost === 'evict' ? { type: 'evict', node, url } : { ...reboot, node };
-    return [...first, ...between, { afterMs, action: gone }, { afterMs: laterMs, action: again }];
+    const loss: Action = lost === 'evict' ? { type: 'evict', node, url } : { ...reboot, node };
+    return [...first, ...between, { afterMs, action: loss }, { afterMs: laterMs, action: again }];
   });
 
 /** Histories of nodes with disks. */

@@ -67,7 +67,7 @@ export class ModelNode implements Place {
     return this.#process?.parts ?? [];
   }
 
-  /** What it knows of purges; as it was when it is down. */
+  /** State of what it knows of purges; as it was when it is down. */
   get memories(): readonly Memory[] {
     return this.#process?.memories ?? [];
   }

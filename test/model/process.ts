@@ -49,11 +49,11 @@ export interface Part {
   onEnded(ended: () => void): () => void;
 }
 
-/** What runs from a start of a node to its end. */
+/** One run of a node, from a start to its end. */
 export interface Process {
-  /** Those that serve; none while it starts. */
+  /** Threads that serve; none while it starts. */
   readonly parts: readonly Part[];
-  /** What is known of purges, in each thread. */
+  /** State of what is known of purges, in each thread. */
   readonly memories: readonly Memory[];
   stop(): void;
 }
