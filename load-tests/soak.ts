@@ -1,6 +1,6 @@
 /**
- * `npm run soak`: a network under mixed load for long, with reloads and purges. Memory and descriptors of each node must
- * not grow, event loops must not stand still, and no process may end. Exits 1 otherwise.
+ * `npm run soak`: a network under mixed load for long, with reloads and purges. Memory and descriptors of each node
+ * must not grow, event loops must not stand still, and no process may end. Exits 1 otherwise.
  * @module
  */
 import { fork } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * Visitors of the soak, a process of its own: at a bounded rate, over all protocols, with connections that stay and that
- * go, readers that are slow, senders that leave. Compares every body with what it has to be.
+ * Visitors of the soak, a process of its own: at a bounded rate, over all protocols, with connections that stay and
+ * that go, readers that are slow, senders that leave. Compares every body with what it has to be.
  *
  * Arguments: the actions a second, then HOST:PORT of each edge for HTTP, then of each for TLS. Sends a report to its
  * parent when that says `report`.
@@ -13,7 +13,7 @@ import { connect as connectTls } from 'node:tls';
 import { seededRandom, zipf } from '../../test/support/random.ts';
 import { bodyOf, etagOf, HOST, PAGES, pathOf, sizeOf } from './content.ts';
 
-/** What the visitors have seen since the last report. */
+/** Answers and failures since the last report. */
 export interface Seen {
   actions: number;
   /** Actions that were left out since too many were under way. */
