@@ -39,6 +39,10 @@ interface Answer {
 
 /** Answers that wait for each other. */
 const MAX_BATCH = 256;
+/** Turns of the event loop without a datagram after which none is waiting: the first one may end before it has read. */
+const IDLE_TURNS = 2;
+/** Bound of the turns in which a closing socket reads: 8,192 datagrams, where more arrive all the time. */
+const MAX_CLOSING_TURNS = 256;
 /** Requested socket receive buffer, for queries that arrive while this process is busy; the kernel may grant less. */
 const BUFFER_BYTES = 4 * 2 ** 20;
 
@@ -61,7 +65,9 @@ export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptio
     waiting = [];
     for (const { bytes, to, address } of batch) socket.send(bytes, to, address, sent);
   };
+  let received = 0;
   socket.on('message', (message, { address, port: to }) => {
+    received += 1;
     // Port 0 is no source of real queries, and cannot be answered.
     const bytes = to === 0 ? undefined : respond(message, address);
     if (bytes === undefined) return;
@@ -80,9 +86,13 @@ export async function listenUdp({ host, port, respond, onFailed, log }: UdpOptio
   return {
     port: socket.address().port,
     close: async () => {
-      // What is in the system's buffer is read within a turn of the event loop, and answered before the close.
-      await new Promise((resolve) => setImmediate(resolve));
-      flush();
+      // What is in the system's buffer is read first, 32 datagrams in each turn of the event loop.
+      for (let turns = 0, idle = 0; idle < IDLE_TURNS && turns < MAX_CLOSING_TURNS; turns += 1) {
+        const before = received;
+        await new Promise((resolve) => setImmediate(resolve));
+        flush();
+        idle = received === before ? idle + 1 : 0;
+      }
       await new Promise<void>((resolve) => socket.close(() => resolve()));
     },
   };
