@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from '../../lib/dns/record-data.ts';
 import { address, LABEL, nodeName } from '../scalars.ts';
-import { duration, size, timeout } from '../units.ts';
+import { duration, sizeLike, timeout } from '../units.ts';
 
 const zoneName = z
   .string()
@@ -31,7 +31,7 @@ const recordSchema = z.strictObject({
     .regex(/^(?:[A-Z]+|TYPE\d{1,5})$/)
     .meta({
       title: 'a record type',
-      examples: ['TXT', 'MX', 'CAA', 'TYPE65'],
+      examples: ['TXT', 'MX', 'CAA', 'TYPE61'],
       description: `One of ${Object.keys(RECORD_TYPES).join(', ')}, or TYPE with a number (RFC 3597).`,
     }),
   values: z
@@ -163,21 +163,19 @@ export const dnsSchema = z.strictObject({
     .meta({ description: 'EDNS Client Subnet: the visitor’s network, as sent by resolvers.' }),
   udp: z
     .strictObject({
-      max_answer: size
+      max_answer: sizeLike('1232B')
         .pipe(z.number().min(512).max(4_096))
         .prefault('1232B')
         .meta({
           title: 'a size from 512B to 4096B',
-          examples: ['1232B'],
           description:
             'Largest answer over UDP, even if the client accepts more; a longer one is truncated, so that the client retries over TCP.',
         }),
-      max_unverified: size
+      max_unverified: sizeLike('512B')
         .pipe(z.number().min(512).max(4_096))
         .prefault('512B')
         .meta({
           title: 'a size from 512B to 4096B',
-          examples: ['512B'],
           description:
             'Largest answer over UDP to a client without a valid cookie (RFC 7873), whose address may be forged.',
         }),

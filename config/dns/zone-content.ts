@@ -5,7 +5,7 @@
 
 import { formatName, isWildcard, isWithin, type NameKey, parentOf, parseName } from '../../lib/dns/name.ts';
 import { TYPE } from '../../lib/dns/numbers.ts';
-import { type RecordData, recordType } from '../../lib/dns/record-data.ts';
+import { nameOfType, type RecordData, recordType } from '../../lib/dns/record-data.ts';
 import type { KeyPath } from '../problem.ts';
 import type { ZoneConfig } from './schema.ts';
 
@@ -91,7 +91,7 @@ export function zoneContent(zone: ZoneConfig, hosts: readonly string[]): ZoneCon
       problems.push([
         ['records', index, 'type'],
         `a zone cannot hold the type ${record.type}`,
-        TYPE_FIXES[record.type] ?? 'Write another type, or TYPE and its number.',
+        typeFix(record.type),
       ]);
       continue;
     }
@@ -152,6 +152,12 @@ const TYPE_FIXES: Readonly<Record<string, string>> = {
   SOA: 'Write `hostmaster`, `serial` and the others of the zone; the SOA is made of them.',
   DNAME: 'Write a wildcard CNAME instead.',
 };
+
+function typeFix(written: string): string {
+  const name = nameOfType(written);
+  if (name !== undefined) return `Write \`${name}\`.`;
+  return TYPE_FIXES[written] ?? 'Write another type, or TYPE and its number.';
+}
 
 function steer(
   zone: ZoneConfig,

@@ -58,6 +58,12 @@ export function recordType(name: string): RecordType | undefined {
   return isData ? { type: number, form: '\\# LENGTH HEX', parse: parseUnknown } : undefined;
 }
 
+/** @returns The name of a type that is written as TYPE and its number, where `records` takes it by name only. */
+export function nameOfType(written: string): string | undefined {
+  const number = Number(/^TYPE(\d{1,5})$/.exec(written)?.[1]);
+  return Object.entries(RECORD_TYPES).find(([, { type }]) => type === number)?.[0];
+}
+
 const NOT_BY_NUMBER: readonly number[] = [
   TYPE.SOA,
   TYPE.OPT,
@@ -93,15 +99,16 @@ function parseTxt(value: string): RecordData | undefined {
   return [encoded({ type: 'TXT', name: '.', data: parts })];
 }
 
+/** Characters of the value of a CAA record: printable, without quotes and backslashes. */
+const CAA_CHARS = '[\\x21\\x23-\\x5b\\x5d-\\x7e](?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*[\\x21\\x23-\\x5b\\x5d-\\x7e])?';
+const CAA = new RegExp(`^(\\d{1,3}) +([a-z0-9]{1,15}) +(?:"(${CAA_CHARS}|)"|(${CAA_CHARS}))$`, 'i');
+
 function parseCaa(value: string): RecordData | undefined {
-  const match =
-    /^(\d{1,3}) +([a-z0-9]{1,15}) +"?([\x21\x23-\x5b\x5d-\x7e](?:[\x20\x21\x23-\x5b\x5d-\x7e]*[\x21\x23-\x5b\x5d-\x7e])?|)"?$/i.exec(
-      value,
-    );
+  const match = CAA.exec(value);
   const flags = numberOf(match?.[1], 255);
   if (!match || flags === undefined) return undefined;
   const tag = (match[2] ?? '').toLowerCase(); // of any name (RFC 8659, section 4.1), whatever dns-packet's types say
-  return [encoded({ type: 'CAA', name: '.', data: { flags, tag: tag as 'issue', value: match[3] ?? '' } })];
+  return [encoded({ type: 'CAA', name: '.', data: { flags, tag: tag as 'issue', value: match[3] ?? match[4] ?? '' } })];
 }
 
 function parseTlsa(value: string): RecordData | undefined {

@@ -26,6 +26,11 @@ for (const { text, name } of [
   { text: '-a', name: undefined },
   { text: 'a'.repeat(64), name: undefined },
   { text: 'a b', name: undefined },
+  { text: '', name: undefined },
+  { text: 'a\\.b', name: undefined },
+  { text: 'ä', name: undefined },
+  { text: '_sip._udp', name: '_sip._udp.example.org.' },
+  { text: 'x'.repeat(63), name: `${'x'.repeat(63)}.example.org.` },
   { text: `${'a.'.repeat(127)}`, name: `${'a.'.repeat(127)}` },
   { text: `${'a.'.repeat(128)}`, name: undefined },
 ]) {
