@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from 'zod';
+import { accepts } from './accepts.ts';
 import type { Source } from './document.ts';
 import { type JsonSchema, regionJsonSchema } from './json-schema.ts';
 import { nearest } from './nearest.ts';
@@ -13,20 +14,21 @@ import { asYaml, describeValue, example, expectation, joinList, schemaAt } from 
 
 type Issue = z.core.$ZodIssue;
 
-/**
- * @param value - What was validated.
- * @param schema - What it was validated against.
- * @param source - Where `value` was written.
- */
-export function problemsOf(
-  issues: readonly Issue[],
-  value: unknown,
-  schema: JsonSchema,
-  source: Source,
-): ConfigProblem[] {
+/** Value that was refused, and what it was held against. */
+export interface Refused {
+  readonly value: unknown;
+  readonly schema: z.core.$ZodType;
+  /** The same schema, for words. */
+  readonly jsonSchema: JsonSchema;
+  /** Position of `value` in its file. */
+  readonly source: Source;
+}
+
+export function problemsOf(issues: readonly Issue[], refused: Refused): ConfigProblem[] {
+  const { source } = refused;
   const problems: ConfigProblem[] = [];
   for (const issue of issues) {
-    problems.push(...problemsOfIssue(issue, [], value, schema, source));
+    problems.push(...problemsOfIssue(issue, [], refused));
     if (problems.length < MAX_PROBLEMS) continue;
     problems.push(source.problem([], 'there are more problems than are shown', 'Mend these first, then check again.'));
     break;
@@ -34,13 +36,8 @@ export function problemsOf(
   return problems;
 }
 
-function problemsOfIssue(
-  issue: Issue,
-  base: KeyPath,
-  value: unknown,
-  schema: JsonSchema,
-  source: Source,
-): ConfigProblem[] {
+function problemsOfIssue(issue: Issue, base: KeyPath, refused: Refused): ConfigProblem[] {
+  const { value, jsonSchema: schema, source } = refused;
   const path = [...base, ...(issue.path as KeyPath)];
   if (issue.code === 'unrecognized_keys') {
     return unknownKeys(issue.keys, path, schemaAt(schema, path) ?? {}, source);
@@ -49,7 +46,7 @@ function problemsOfIssue(
     const meant = issue.errors.filter((errors) => !errors.some(isOfAnotherKind));
     const [branch] = meant;
     if (branch && meant.length === 1) {
-      return branch.flatMap((inner) => problemsOfIssue(inner, path, value, schema, source));
+      return branch.flatMap((inner) => problemsOfIssue(inner, path, refused));
     }
   }
   const found = valueAt(value, path);
@@ -61,7 +58,7 @@ function problemsOfIssue(
     if (unknown.length > 0) return unknownKeys(unknown, path, expected, source);
   }
   if (found === undefined) return [missingKey(path, expected, source)];
-  return [wrongValue(path, found, expected, source)];
+  return [wrongValue(path, found, expected, refused)];
 }
 
 /**
@@ -116,18 +113,19 @@ function invalidName(path: KeyPath, root: JsonSchema, source: Source): ConfigPro
   return source.keyProblem(path, `expected ${expectation(names)}, found ${found}`, 'Correct the name.');
 }
 
-function wrongValue(path: KeyPath, found: unknown, schema: JsonSchema, source: Source): ConfigProblem {
+function wrongValue(path: KeyPath, found: unknown, schema: JsonSchema, refused: Refused): ConfigProblem {
   const shown = schema.writeOnly ? 'something else (not shown)' : describeValue(found);
   const message = `expected ${expectation(schema)}, found ${shown}`;
-  return source.problem(path, message, slipFix(path, found, schema) ?? replacement(path, found, schema));
+  const fix = slipFix(path, found, schema, refused.schema) ?? replacement(path, found, schema);
+  return refused.source.problem(path, message, fix);
 }
 
 /** The fix for a mistake that tells what was meant. */
-function slipFix(path: KeyPath, found: unknown, schema: JsonSchema): string | undefined {
+function slipFix(path: KeyPath, found: unknown, schema: JsonSchema, whole: z.core.$ZodType): string | undefined {
   if (schema.writeOnly) return undefined;
-  // What is there already is wrong for another reason.
+  // What is refused itself, such as what is there already, is no help.
   const write = (value: unknown, why: string) =>
-    value === found ? undefined : `Write ${assignmentOf(path, asYaml(value))} (${why}).`;
+    accepts(whole, path, value) ? `Write ${assignmentOf(path, asYaml(value))} (${why}).` : undefined;
 
   if (typeof found === 'number' && schema.title?.startsWith('a duration')) return write(`${found}s`, 'with a unit');
   if (typeof found === 'number' && schema.title?.startsWith('a size')) {

@@ -182,7 +182,7 @@ function validate<T extends z.ZodType>(
 ): z.output<T> | undefined {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  problems.push(...problemsOf(result.error.issues, value, jsonSchema(), source));
+  problems.push(...problemsOf(result.error.issues, { value, schema, jsonSchema: jsonSchema(), source }));
   return undefined;
 }
 

@@ -108,8 +108,8 @@ function itemAt(schema: JsonSchema, index: number): JsonSchema | undefined {
 
 function memberOf(schema: JsonSchema, key: string): JsonSchema | undefined {
   for (const option of schema.anyOf ?? [schema]) {
-    const member = option.properties?.[key];
-    if (member) return member;
+    const { properties = {} } = option;
+    if (Object.hasOwn(properties, key)) return properties[key];
     if (typeof option.additionalProperties === 'object') return option.additionalProperties;
   }
   return undefined;

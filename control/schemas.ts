@@ -1,6 +1,5 @@
 /**
- * Requests and responses of the purge API. The schemas validate requests and generate /openapi.json. These schemas
- * validate, and are what /openapi.json is made of.
+ * Requests and responses of the purge API. The schemas validate requests and generate /openapi.json.
  * @module
  */
 import { z } from 'zod';

@@ -30,7 +30,7 @@ function valid<S extends z.ZodType>(
   const { definitions, ...root } = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' });
   // A schema with an id is made as a reference to itself.
   const jsonSchema = ((definitions as Record<string, unknown>)?.[schema.meta()?.id ?? ''] ?? root) as JsonSchema;
-  const problems = problemsOf(result.error.issues, value, jsonSchema, POINTERS);
+  const problems = problemsOf(result.error.issues, { value, schema, jsonSchema, source: POINTERS });
   throw new ApiError('invalid_request', {
     errors: problems.map(({ key, message, fix }) => fieldProblem(key, { detail: message, fix })),
   });

@@ -117,18 +117,6 @@ test('a problem never shows a secret', async (t) => {
   t.notMatch(JSON.stringify(problems), /0123456789/);
 });
 
-test('a region reaches its own shields and those of shields_from, in that order', async (t) => {
-  const directory = t.testdir({
-    'fra.yaml': region('fra', 1, shield('s1', 1)),
-    'iad.yaml': region('iad', 2, `${shield('s2', 2)}shields_from: [fra.yaml]\n`),
-  });
-  const { reachableShields } = loadRegion(join(directory, 'iad.yaml'), {});
-  t.same(
-    reachableShields.map(({ name }) => name),
-    ['s2', 's1'],
-  );
-});
-
 test('a problem of a file that several regions use is reported once', async (t) => {
   const including = (name: string, machine: number) =>
     region(name, machine).replace(/^sites: .*$/m, 'sites: [{ include: shop.yaml }]');
@@ -139,23 +127,4 @@ test('a problem of a file that several regions use is reported once', async (t) 
   });
   const files = ['fra.yaml', 'iad.yaml', 'fra.yaml'].map((name) => join(directory, name));
   t.same(placesOf(directory, checkRegions(files, {}).problems), ['shop.yaml:4:1 ttl']);
-});
-
-test('a PURGE that would reach one process only is a warning', (t) => {
-  const open = (text: string): string =>
-    text.replace("hosts: ['*'],", "hosts: ['*'], purge_method: { from: [10.0.0.0/8] },");
-  const warningsOf = (text: string): readonly string[] => {
-    const { problems, warnings } = checkRegions([join(t.testdir({ 'fra.yaml': text }), 'fra.yaml')]);
-    t.same(problems, []);
-    return warnings.map(({ line, key, fix }) => `${line} ${key} ${fix}`);
-  };
-  const network = region('fra', 1, shield('s', 1));
-  t.match(warningsOf(open(network)), [
-    /^5 sites\[0\]\.purge_method Say where the control node is in `purges\.journal`/,
-  ]);
-  t.same(warningsOf(network), [], 'nobody may send it');
-  t.same(warningsOf(open(region('fra', 1))), [], 'one edge has nobody to tell');
-  t.same(warningsOf(open(`${network}purges: { journal: 'http://10.0.0.9:90' }\n`)), []);
-  t.same(warningsOf(open(`${network}control: { listen: '10.0.0.9:90' }\n`)), []);
-  t.end();
 });
