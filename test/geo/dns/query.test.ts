@@ -6,7 +6,6 @@ import { createSocket } from 'node:dgram';
 import { decode } from 'dns-packet';
 import fc from 'fast-check';
 import { test } from 'tap';
-import { framed, frameReader } from '../../../geo/dns/frames.ts';
 import { readQuery } from '../../../geo/dns/query.ts';
 import { formatName, parseName } from '../../../lib/dns/name.ts';
 import { fuzzer } from '../../support/fuzz.ts';
@@ -251,32 +250,6 @@ test('a written message is read back', async (t) => {
         read.type === type
       );
     }),
-    { seed: 1 },
-  );
-  t.pass();
-});
-
-test('a stream of messages is read however it is split', async (t) => {
-  fuzz(
-    'a stream of messages is read however it is split',
-    fc.property(
-      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }),
-      fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),
-      (messages, sizes) => {
-        const stream = Buffer.concat(messages.map((message) => framed(Buffer.from(message))));
-        const read: string[] = [];
-        const reader = frameReader(4_096, (message) => {
-          read.push(message.toString('hex'));
-          return true;
-        });
-        for (let at = 0, i = 0; at < stream.length; i += 1) {
-          const size = sizes[i % sizes.length] as number;
-          if (!reader.push(stream.subarray(at, at + size))) return false;
-          at += size;
-        }
-        return read.join() === messages.map((message) => Buffer.from(message).toString('hex')).join();
-      },
-    ),
     { seed: 1 },
   );
   t.pass();

@@ -1,14 +1,10 @@
+/** A locator over .mmdb files: what they say together, files that are refused, and files that are replaced. */
 import { copyFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
-import { open, type Response } from 'maxmind';
 import { type Test, test } from 'tap';
-import { databaseOf } from '../../geo/database.ts';
 import type { GeoLocation } from '../../geo/location.ts';
-import { databasePath, openLocator } from '../../geo/open-locator.ts';
-import { Tree } from '../../geo/tree.ts';
-import { parseAddress } from '../../lib/address.ts';
+import { openLocator } from '../../geo/open-locator.ts';
 import { cityDatabases, sampledNetworks } from './city-sample.ts';
 import { type MmdbOptions, mmdb } from './mmdb.ts';
 
@@ -67,25 +63,6 @@ for (const recordSize of [24, 28, 32] as const) {
     });
   }
 }
-
-test('the walk through the tree ends where the reader’s does', async (t) => {
-  const file = databasePath('', COUNTRY);
-  const reader = await open<Response>(file);
-  const { nodeCount, recordSize, ipVersion } = reader.metadata;
-  const tree = new Tree({ bytes: readFileSync(file), nodeCount, recordSize, ipVersion: ipVersion as 6 });
-  fc.assert(
-    fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
-      const address = parseAddress(text);
-      fc.pre(address !== undefined && (address.family === 4) === !text.includes(':'));
-      if (address === undefined) return true;
-      const found = address.family === 4 ? tree.find4(address.ipv4) : tree.find6(address.groups);
-      const [record, prefix] = reader.getWithPrefixLength(text);
-      return found >= 0 === (record !== null) && tree.prefix === prefix;
-    }),
-    { numRuns: 20_000 },
-  );
-  t.pass();
-});
 
 test('fields of several files are merged', async (t) => {
   const { locator } = await located(t, {
@@ -151,21 +128,6 @@ test('special-purpose addresses have no location, whatever a file says', async (
   }
 });
 
-test('impossible values are ignored', async (t) => {
-  const { locator } = await located(t, {
-    'a.mmdb': {
-      networks: [
-        ['11.0.0.0/8', { country_code: 'Germany', latitude: 91.5, longitude: 3, city: 5, asn: 'AS64500' }],
-        ['12.0.0.0/8', { country_code: 'ZZ', continent_code: 'XX', asn: 0 }],
-        ['13.0.0.0/8', { country_code: 'DE', city: `a\r\nb${'c'.repeat(250)}` }],
-      ],
-    },
-  });
-  t.strictSame(locator.locate('11.1.1.1'), { asn: 64_500, prefix: 8 });
-  t.equal(locator.locate('12.1.1.1'), undefined);
-  t.match(locator.locate('13.1.1.1')?.city, /^a {2}bc{196}$/);
-});
-
 const GOOD: MmdbOptions = { networks: [['11.0.0.0/8', { country_code: 'DE' }]] };
 
 for (const { what, bytes, message } of [
@@ -202,35 +164,6 @@ test('a missing package is refused with the command that installs it', async (t)
     code: 'config_refused',
     problems: [{ fix: 'Run npm install @nobody/nothing.' }],
   });
-});
-
-test('broken bytes anywhere give a refusal or an answer, never an exception or a hang', async (t) => {
-  const good = mmdb({
-    ...GOOD,
-    ipVersion: 6,
-    networks: [
-      ['11.0.0.0/8', NESTED],
-      ['2a00::/12', { country_code: 'NL' }],
-    ],
-  });
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }), (changes) => {
-      const bytes = Buffer.from(good);
-      for (const [at, value] of changes) bytes[at] = value;
-      try {
-        const database = databaseOf(bytes, 'a');
-        for (const text of ['11.1.1.1', '1.1.1.1', '2a00::1', 'ff00::1']) {
-          const address = parseAddress(text);
-          if (address) database.find(address, text);
-        }
-        return true;
-      } catch (error) {
-        return (error as Error).name === 'DatabaseError';
-      }
-    }),
-    { numRuns: 3_000 },
-  );
-  t.pass();
 });
 
 /** Resolves when `isSo`; the test’s time limit is what ends it else. */
