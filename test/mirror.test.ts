@@ -72,18 +72,10 @@ const TOGETHER: readonly Together[] = [
   },
   { folder: 'cli/demo', why: 'the demo network runs', tests: ['test/cli/demo/start.test.ts'], most: 8 },
   {
-    folder: 'config',
-    why: 'checks are tested by the files that they refuse, with line, key and fix',
-    tests: ['test/config/check.test.ts', 'test/config/check-region.test.ts', 'test/config/load.test.ts'],
-    most: 19,
-  },
-  { folder: 'config/dns', why: 'as above', tests: ['test/config/dns/zone-content.test.ts'], most: 2 },
-  { folder: 'config/schema', why: 'tables; every key is in a page', tests: ['test/config/generate.test.ts'], most: 6 },
-  {
     folder: 'control',
     why: 'a control node is tested by the answers of its API',
     tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
-    most: 23,
+    most: 11,
   },
   {
     folder: 'control/store',
@@ -100,14 +92,8 @@ const TOGETHER: readonly Together[] = [
   {
     folder: 'geo',
     why: 'places and regions are tested with a database that the test writes',
-    tests: ['test/geo/locator.test.ts', 'test/geo/steer.test.ts'],
-    most: 13,
-  },
-  {
-    folder: 'geo/dns',
-    why: 'one protocol, tested by its messages',
-    tests: ['test/geo/dns/answering.test.ts', 'test/geo/dns/responder.test.ts', 'test/geo/dns/query.test.ts'],
-    most: 8,
+    tests: ['test/geo/open-locator.test.ts', 'test/geo/steer.test.ts'],
+    most: 4,
   },
   {
     folder: 'http/node-http',
@@ -145,12 +131,6 @@ const TOGETHER: readonly Together[] = [
     tests: ['test/journal/routes.test.ts', 'test/journal/stream.test.ts', 'test/journal/follower.test.ts'],
     most: 11,
   },
-  {
-    folder: 'lib/dns',
-    why: 'read and written by the config of zones',
-    tests: ['test/config/dns/zone-content.test.ts'],
-    most: 1,
-  },
   { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 7 },
   {
     folder: 'tier',
@@ -168,14 +148,18 @@ const TOGETHER: readonly Together[] = [
   { folder: 'origin-shield', why: 'wiring of a shield', tests: ['test/journeys/the-way.test.ts'], most: 1 },
 ];
 
-/** A branch, a loop or a choice between two values. */
-const DECISION = /\b(?:if|for|while|switch)\s*\(|\?\?|\?\.|&&|\|\||\?/;
+/** A branch, a loop or a choice between two values. A value that is worked out once, `??=`, is none. */
+const DECISION = /\b(?:if|for|while|switch)\s*\(|\?\?(?!=)|&&|\|\||(?<!\?)\?(?!\?)/;
+
+/** A regular expression where one can stand: it is data for what uses it. */
+const REGULAR_EXPRESSION = /(?<=[(,=:[!&|?{;]\s*)\/(?![*/])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[dgimsuvy]*/g;
 
 /** Returns whether the file decides something when it runs: others are types, tables and calls in order. */
 function isDeciding(source: string): boolean {
   const code = stripTypeScriptTypes(source)
     .replaceAll(/\/\*.*?\*\//gs, '')
     .replaceAll(/(?<=^|\s)\/\/.*$/gm, '')
+    .replaceAll(REGULAR_EXPRESSION, '')
     .replaceAll(/'(?:[^'\\\n]|\\.)*'/g, '')
     .replaceAll(/`(?:[^`\\]|\\.)*`/gs, (text) => (text.match(/\$\{[^}]*\}/g) ?? []).join(';'));
   return DECISION.test(code);
@@ -224,6 +208,8 @@ test('files that only have types, tables or calls in order decide nothing', asyn
   t.notOk(
     isDeciding("interface A { readonly b?: string | undefined }\nconst ROWS = [{ c: 'is it? || no' }]; d(ROWS);"),
   );
+  t.notOk(isDeciding("const A = /^(?:a|b)?[/?]$/;\nlet b; const c = (): B => { b ??= d(A, /'\\/?/g); return b; };"));
   t.ok(isDeciding('const a = (b?: string): string => b ?? c;'));
+  t.ok(isDeciding('const a = b / 2 > 1 ? c : d / 2;'));
   t.ok(isDeciding(['const a = `x$', '{b ? c : d}`;'].join('')));
 });

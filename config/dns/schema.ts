@@ -163,22 +163,16 @@ export const dnsSchema = z.strictObject({
     .meta({ description: 'EDNS Client Subnet: the visitor’s network, as sent by resolvers.' }),
   udp: z
     .strictObject({
-      max_answer: sizeLike('1232B')
-        .pipe(z.number().min(512).max(4_096))
-        .prefault('1232B')
-        .meta({
-          title: 'a size from 512B to 4096B',
-          description:
-            'Largest answer over UDP, even if the client accepts more; a longer one is truncated, so that the client retries over TCP.',
-        }),
-      max_unverified: sizeLike('512B')
-        .pipe(z.number().min(512).max(4_096))
-        .prefault('512B')
-        .meta({
-          title: 'a size from 512B to 4096B',
-          description:
-            'Largest answer over UDP to a client without a valid cookie (RFC 7873), whose address may be forged.',
-        }),
+      max_answer: sizeLike('1232B').pipe(z.number().min(512).max(4_096)).prefault('1232B').meta({
+        title: 'a size from 512B to 4096B',
+        description:
+          'Largest answer over UDP, even if the client accepts more; a longer one is truncated, so that the client retries over TCP.',
+      }),
+      max_unverified: sizeLike('512B').pipe(z.number().min(512).max(4_096)).prefault('512B').meta({
+        title: 'a size from 512B to 4096B',
+        description:
+          'Largest answer over UDP to a client without a valid cookie (RFC 7873), whose address may be forged.',
+      }),
     })
     .prefault({})
     .meta({ description: 'Bounds of answers over UDP.' }),

@@ -88,11 +88,7 @@ export function zoneContent(zone: ZoneConfig, hosts: readonly string[]): ZoneCon
     const name = nameAt(record.name, ['records', index, 'name']);
     const known = recordType(record.type);
     if (known === undefined) {
-      problems.push([
-        ['records', index, 'type'],
-        `a zone cannot hold the type ${record.type}`,
-        typeFix(record.type),
-      ]);
+      problems.push([['records', index, 'type'], `a zone cannot hold the type ${record.type}`, typeFix(record.type)]);
       continue;
     }
     const data = record.values.flatMap((value, at): RecordData[] => {

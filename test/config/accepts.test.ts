@@ -8,7 +8,11 @@ const schema = z.strictObject({
   list: z.array(z.strictObject({ n: z.number().max(9) })).optional(),
   pair: z.tuple([z.number(), z.string()]),
   names: z.record(z.string(), z.enum(['a', 'b'])).prefault({}),
-  either: z.union([z.literal('all'), z.strictObject({ deny: z.array(z.string()) }), z.strictObject({ deny: z.number() })]),
+  either: z.union([
+    z.literal('all'),
+    z.strictObject({ deny: z.array(z.string()) }),
+    z.strictObject({ deny: z.number() }),
+  ]),
   time: z.string().transform(Number).pipe(z.number().min(3)).nullable(),
 });
 

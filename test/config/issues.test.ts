@@ -302,7 +302,10 @@ function placesIn(value: unknown, path: readonly (string | number)[] = []): (rea
   const own = path.length === 0 ? [] : [path];
   if (typeof value !== 'object' || value === null) return own;
   const steps = Array.isArray(value) ? [...value.keys()] : Object.keys(value);
-  return [...own, ...steps.flatMap((step) => placesIn((value as Record<string | number, unknown>)[step], [...path, step]))];
+  return [
+    ...own,
+    ...steps.flatMap((step) => placesIn((value as Record<string | number, unknown>)[step], [...path, step])),
+  ];
 }
 
 test('a fix that says what to write is accepted where it is written', async (t) => {

@@ -1,8 +1,8 @@
 /** Regions that a region takes shields from. */
 import { join } from 'node:path';
 import { test } from 'tap';
-import { loadRegion } from '../../config/load.ts';
 import { foreignNames, otherLinkedRegions, reachableShields } from '../../config/linked-regions.ts';
+import { loadRegion } from '../../config/load.ts';
 import { readRegion } from '../../config/read.ts';
 
 /** A region on one machine, whose fourth octet is `machine`. */

@@ -14,7 +14,15 @@ import {
 } from '../../config/listener.ts';
 
 function listener(address: string, machine: string | undefined): Listener {
-  return { node: 'a', role: 'listen', address, ...splitAddress(address), machine, source: undefined as never, path: [] };
+  return {
+    node: 'a',
+    role: 'listen',
+    address,
+    ...splitAddress(address),
+    machine,
+    source: undefined as never,
+    path: [],
+  };
 }
 
 for (const { a, b, isClash, why } of [
@@ -69,9 +77,30 @@ for (const { own, machine, host, askers, answers, why } of [
   { own: '0.0.0.0:80', machine: '10.0.0.1', host: '10.0.0.2', askers: [], answers: false, why: 'another machine' },
   { own: '10.0.0.1:80', machine: '10.0.0.1', host: '10.0.0.1', askers: [], answers: true, why: 'its address' },
   { own: '192.0.2.1:80', machine: '10.0.0.1', host: '10.0.0.1', askers: [], answers: false, why: 'another address' },
-  { own: '0.0.0.0:80', machine: '10.0.0.1', host: '127.0.0.1', askers: ['10.0.0.1'], answers: true, why: 'asked there' },
-  { own: '0.0.0.0:80', machine: '10.0.0.1', host: '127.0.0.1', askers: ['10.0.0.2'], answers: false, why: 'asked elsewhere' },
-  { own: '10.0.0.1:80', machine: '10.0.0.1', host: '127.0.0.1', askers: ['10.0.0.1'], answers: false, why: 'loopback only' },
+  {
+    own: '0.0.0.0:80',
+    machine: '10.0.0.1',
+    host: '127.0.0.1',
+    askers: ['10.0.0.1'],
+    answers: true,
+    why: 'asked there',
+  },
+  {
+    own: '0.0.0.0:80',
+    machine: '10.0.0.1',
+    host: '127.0.0.1',
+    askers: ['10.0.0.2'],
+    answers: false,
+    why: 'asked elsewhere',
+  },
+  {
+    own: '10.0.0.1:80',
+    machine: '10.0.0.1',
+    host: '127.0.0.1',
+    askers: ['10.0.0.1'],
+    answers: false,
+    why: 'loopback only',
+  },
   { own: '[::]:80', machine: 'loopback', host: '::1', askers: ['loopback'], answers: true, why: 'IPv6 loopback' },
 ]) {
   test(`an origin at ${host} asked by ${askers.join() || 'other machines'} ${answers ? 'is' : 'is not'} ${own} of ${machine}: ${why}`, async (t) => {

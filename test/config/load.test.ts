@@ -1,7 +1,7 @@
 /** Loading: what is complete and checked can be run; what is not is refused with all its problems. */
 import { join } from 'node:path';
 import { test } from 'tap';
-import { checkSiteFile, ConfigError, isSiteFile, loadRegion, loadSite } from '../../config/load.ts';
+import { ConfigError, checkSiteFile, isSiteFile, loadRegion, loadSite } from '../../config/load.ts';
 import { HEAD, placesOf, problemsOf, SITES } from './refusal.ts';
 
 test('all problems are reported at once, in the order of the files', async (t) => {

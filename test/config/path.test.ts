@@ -16,7 +16,11 @@ for (const { file, path, found } of [
 }
 
 test('a file has one path, through links as well; one that is missing keeps the path that it was given', async (t) => {
-  const folder = t.testdir({ a: { 'b.yaml': '' }, 'link.yaml': t.fixture('symlink', 'a/b.yaml'), c: t.fixture('symlink', 'a') });
+  const folder = t.testdir({
+    a: { 'b.yaml': '' },
+    'link.yaml': t.fixture('symlink', 'a/b.yaml'),
+    c: t.fixture('symlink', 'a'),
+  });
   for (const name of ['a/b.yaml', 'a/../a/b.yaml', 'link.yaml', 'c/b.yaml']) {
     t.equal(realPath(join(folder, name)), realPath(join(folder, 'a/b.yaml')), name);
   }

@@ -13,7 +13,11 @@ test('a port is a number from 0 to 65535 of at most five digits', async (t) => {
 });
 
 for (const { type, accepted, refused } of [
-  { type: address, accepted: ['h:1', '[::1]:0', 'A.example:65535'], refused: ['h', ':1', '::1:1', '[::1', 'h:65536', 'h:1/'] },
+  {
+    type: address,
+    accepted: ['h:1', '[::1]:0', 'A.example:65535'],
+    refused: ['h', ':1', '::1:1', '[::1', 'h:65536', 'h:1/'],
+  },
   { type: nodeName, accepted: ['a', 'a-1', '1'], refused: ['', '-a', 'a-', 'A', 'a.b', 'a'.repeat(64)] },
   { type: countryCode, accepted: ['DE'], refused: ['de', 'D', 'DEU', 'DE\n'] },
 ]) {

@@ -31,14 +31,20 @@ const NAMES = UNTRUSTED_FIELDS.flatMap(([claim, , names]) => names.split(' ').ma
 test('no spelling that CGI reads as a listed name passes', async (t) => {
   const marks = fc.array(fc.constantFrom(...'-_.!#$%&*+^`|~'), { minLength: 20, maxLength: 20 });
   fc.assert(
-    fc.property(fc.constantFrom(...NAMES), marks, fc.boolean(), fc.stringMatching(/^[a-z]{0,5}$/), (field, by, up, end) => {
-      const whole = field.name.endsWith('*') ? field.name.slice(0, -1) + end : field.name;
-      let at = 0;
-      const spelled = whole.replaceAll('-', () => by[at++ % by.length] ?? '-');
-      const name = up ? spelled.toUpperCase() : spelled;
-      t.not(claimOf(name), undefined, name);
-      t.equal(cgiName(name), cgiName(whole));
-    }),
+    fc.property(
+      fc.constantFrom(...NAMES),
+      marks,
+      fc.boolean(),
+      fc.stringMatching(/^[a-z]{0,5}$/),
+      (field, by, up, end) => {
+        const whole = field.name.endsWith('*') ? field.name.slice(0, -1) + end : field.name;
+        let at = 0;
+        const spelled = whole.replaceAll('-', () => by[at++ % by.length] ?? '-');
+        const name = up ? spelled.toUpperCase() : spelled;
+        t.not(claimOf(name), undefined, name);
+        t.equal(cgiName(name), cgiName(whole));
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

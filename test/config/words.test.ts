@@ -2,11 +2,20 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { accepts } from '../../config/accepts.ts';
 import { type JsonSchema, regionJsonSchema, siteJsonSchema } from '../../config/json-schema.ts';
 import { regionSchema, siteSchema } from '../../config/schema.ts';
-import { accepts } from '../../config/accepts.ts';
-import { asYaml, describeValue, example, expectation, itemOf, joinList, schemaAt, typeName } from '../../config/words.ts';
+import {
+  asYaml,
+  describeValue,
+  example,
+  expectation,
+  itemOf,
+  joinList,
+  schemaAt,
+  typeName,
+} from '../../config/words.ts';
 
 for (const { schema, words } of [
   { schema: { type: 'boolean' }, words: 'true or false' },
@@ -15,7 +24,10 @@ for (const { schema, words } of [
   { schema: { const: 3 }, words: '`3`' },
   { schema: { anyOf: [{ const: true }, { const: true }, { type: 'string' }] }, words: '`true` or text' },
   { schema: { type: 'array', items: { type: 'string' }, minItems: 1 }, words: 'a list of at least 1 items, each text' },
-  { schema: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 2 }, words: 'a list of 1 to 2 items, each text' },
+  {
+    schema: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 2 },
+    words: 'a list of 1 to 2 items, each text',
+  },
   { schema: { type: 'array', items: [{ const: 1 }, { const: 2 }] }, words: 'a list, each `1`' },
   { schema: { type: 'array' }, words: 'a list, each text' },
   { schema: { type: 'object' }, words: 'a mapping of names to values' },
@@ -90,6 +102,9 @@ test('a value comes back from the line of YAML that shows it', async (t) => {
 });
 
 test('lists are joined as in a sentence', async (t) => {
-  t.same([[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map((words) => joinList(words, 'or')), ['', 'a', 'a or b', 'a, b or c']);
+  t.same(
+    [[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map((words) => joinList(words, 'or')),
+    ['', 'a', 'a or b', 'a, b or c'],
+  );
   t.equal(typeName({ anyOf: [{ type: 'boolean' }, { const: 'x' }] }), 'true or false or `x`');
 });

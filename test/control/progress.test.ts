@@ -3,65 +3,6 @@ import { test } from 'tap';
 import { Progress } from '../../control/progress.ts';
 import type { JournalState } from '../../journal/journal.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
-import { samplesOf } from '../support/network.ts';
-import { startTestControl } from './control.ts';
-
-type Json = Record<string, unknown>;
-
-test('the OpenAPI document lists every address, and every reference resolves', async (t) => {
-  const control = await startTestControl(t);
-  const { status, body } = await control.get<Json>('/openapi.json', 'none');
-  t.equal(status, 200);
-  t.match(body, {
-    openapi: '3.1.0',
-    paths: {
-      '/v1/purges': {
-        post: {
-          security: [{ token: [] }],
-          requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/PurgeRequest' } } } },
-          responses: {
-            202: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Receipt' } } } },
-            422: { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
-          },
-        },
-        get: { parameters: [{ name: 'cursor', in: 'query' }, { name: 'limit' }] },
-      },
-      '/v1/purges/{id}': { get: { parameters: [{ name: 'id', in: 'path', required: true }] } },
-    },
-    components: { schemas: { PurgeRequest: { additionalProperties: false, properties: { files: {}, soft: {} } } } },
-  });
-  const { schemas } = body['components'] as { schemas: Json };
-  const references = [...JSON.stringify(body).matchAll(/"\$ref":"([^"]+)"/g)].map(([, reference]) => reference ?? '');
-  t.ok(references.length > 5);
-  for (const reference of new Set(references)) {
-    const [, name = ''] = /^#\/components\/schemas\/(\w+)$/.exec(reference) ?? [];
-    t.ok(Object.hasOwn(schemas, name), reference);
-  }
-});
-
-test('metrics cover the journal, the nodes and the duration of purges', async (t) => {
-  const control = await startTestControl(t, { edges: [undefined, undefined] });
-  const node = await control.follow('eu-1');
-  await control.purge({ files: ['https://www.example.com/'], hosts: ['example.com'] });
-  await control.purge({ hosts: ['nowhere.example'] });
-  await node.applied(1);
-  const sampleOf = async (name: string, labels: Json = {}): Promise<number | undefined> => {
-    const { body } = await control.get<string>('/metrics', 'none');
-    return samplesOf(body).find(
-      (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
-    )?.value;
-  };
-  t.equal(await sampleOf('seawall_journal_newest', { role: 'control' }), 2);
-  t.equal(await sampleOf('seawall_journal_writable'), 1);
-  t.equal(await sampleOf('seawall_purges_total', { dialect: 'seawall' }), 1);
-  t.equal(await sampleOf('seawall_purge_selectors_total', { kind: 'host' }), 1);
-  t.equal(await sampleOf('seawall_purge_refusals_total', { code: 'unpurgeable' }), 1);
-  t.equal(await sampleOf('seawall_node_connected', { member: 'eu-1' }), 1);
-  t.equal(await sampleOf('seawall_node_connected', { member: 'eu-2' }), 0);
-  t.equal(await sampleOf('seawall_node_lag_records', { member: 'eu-1' }), 1);
-  t.equal(await sampleOf('seawall_node_lag_records', { member: 'eu-2' }), 2);
-  t.equal(await sampleOf('seawall_purge_applied_seconds_count'), 0);
-});
 
 const EDGE = { region: 'eu', role: 'edge' } as const;
 const A = { ...EDGE, name: 'a' };

@@ -1,19 +1,6 @@
-/**
- * Purges through the API, with nodes that follow the journal: what is named is
- * in the journal, all of it or nothing, and a receipt tells the truth.
- */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
-import { json } from 'node:stream/consumers';
-import { type Test, test } from 'tap';
-import { request } from 'undici';
-import type { DryRunAnswer, Page, Receipt } from '../../control/schemas.ts';
-import { TIER_FIELD } from '../../http/fields/tier-field.ts';
-import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE } from '../../journal/wire.ts';
-import { bySecret } from '../../trust/authentication.ts';
-import { type Control, type Refusal, regionOf, SECRET, site, startTestControl } from './control.ts';
+import { test } from 'tap';
+import type { Page, Receipt } from '../../control/schemas.ts';
+import { type Control, type Refusal, regionOf, site, startTestControl } from './control.ts';
 
 /** Returns the selectors in the journal, by reading the receipt. */
 async function selectorsOf(control: Control, { id }: Receipt): Promise<string[]> {
@@ -325,54 +312,6 @@ test('a wait that times out reports the state so far', async (t) => {
   });
 });
 
-test('reports of unknown nodes do not count', async (t) => {
-  const control = await startTestControl(t);
-  const [stranger, node] = [await control.follow('eu-9'), await control.follow('eu-1')];
-  const { body } = await control.purge({ files: [URL] });
-  await stranger.applied(1);
-  await node.applied(1, 'another-journal');
-  t.match((await control.get<Receipt>(`/v1/purges/${body.id}`)).body, {
-    status: 'pending',
-    nodes: [{ applied: false }],
-  });
-  await node.applied(1);
-  t.match((await control.get<Receipt>(`/v1/purges/${body.id}`)).body, { status: 'applied' });
-});
-
-test('nodes authenticate by the secret', async (t) => {
-  const control = await startTestControl(t);
-  for (const init of [{}, { headers: { 'Seawall-Tier': 'secret="wrong-but-long-enough", from="eu-1"' } }]) {
-    t.equal((await fetch(`${control.url}/v1/journal?after=0`, init)).status, 403);
-    const report = { ...init, method: 'POST', body: '{"node":"eu-1","identity":"x","seq":1}' };
-    t.equal((await fetch(`${control.url}/v1/journal/applied`, report)).status, 403);
-  }
-});
-
-test('reports count as they arrive, and a wrong one ends the call', async (t) => {
-  const control = await startTestControl(t);
-  const node = await control.follow('eu-1');
-  const asked = control.purge({ files: [URL], wait: 'applied' });
-  await node.received(1);
-  const applied = Promise.withResolvers<void>();
-  const call = request(`${control.url}${APPLIED_PATH}`, {
-    method: 'POST',
-    headers: { [TIER_FIELD]: formatNodeField('eu-1', SECRET), 'content-type': JOURNAL_CONTENT_TYPE },
-    body: Readable.from(
-      (async function* () {
-        yield `{"node":"eu-1","identity":${JSON.stringify(node.identity)},`;
-        yield '"seq":1}\n';
-        await applied.promise;
-        yield '{"node":"eu-1","identity":"x","seq":-1}\n';
-      })(),
-    ),
-  });
-  t.match((await asked).body, { status: 'applied' });
-  applied.resolve();
-  const { statusCode, body } = await call;
-  t.equal(statusCode, 400);
-  t.match(await body.json(), { detail: /seq/ });
-});
-
 test('an idempotency key repeats its own call, and no other', async (t) => {
   const control = await startTestControl(t);
   const key = { 'idempotency-key': '5c1e' };
@@ -464,37 +403,4 @@ for (const id of [
     t.equal(status, 404);
     t.match(body, { code: 'not_found' });
   });
-}
-
-test('a dry run asks every node and purges nothing', async (t) => {
-  const asked: unknown[] = [];
-  const node = await nodeWithMatches(t, asked);
-  const control = await startTestControl(t, {
-    edges: [undefined, undefined, undefined],
-    tiers: [node, '127.0.0.1:0', '127.0.0.1:1'],
-  });
-  const { status, body } = await control.purge<DryRunAnswer>({ site: 'shop', tags: ['a'], dry_run: true });
-  t.equal(status, 200);
-  t.match(body, {
-    dry_run: true,
-    kinds: { tag: 1 },
-    nodes: [
-      { name: 'eu-1', matches: 17 },
-      { name: 'eu-2', matches: null, problem: 'it listens on a port that no file tells' },
-      { name: 'eu-3', matches: null, problem: 'it did not answer' },
-    ],
-  });
-  t.strictSame(asked, [{ selectors: [{ kind: 'tag', selector: 'a', site: 'shop' }] }]);
-  t.equal(await newest(control), 0);
-});
-
-async function nodeWithMatches(t: Test, asked: unknown[]): Promise<string> {
-  const server = createServer(async (request, response) => {
-    bySecret(() => SECRET).identify(request.rawHeaders, request.socket);
-    asked.push(await json(request));
-    return response.end('{"matches":17}');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

@@ -1,10 +1,8 @@
 /** Recovery: a process killed at any moment, an unusable folder, a full disk. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
-import { compact } from '../../control/compaction.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
-import { startControl } from '../../control/node.ts';
 import { type PurgeOrder, Purges } from '../../control/purges.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
 import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
@@ -13,9 +11,8 @@ import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { JournalError } from '../../journal/errors.ts';
 import type { AuditedJournal } from '../../journal/journal.ts';
 import { type EpochMs, epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
-import { createLog } from '../../telemetry/log.ts';
 import { startCommand } from '../cli/process.ts';
-import { regionOf, rejectionOf, startTestControl } from './control.ts';
+import { rejectionOf } from './control.ts';
 
 const ORDER: PurgeOrder = {
   selectors: [
@@ -87,60 +84,6 @@ test('a call that the journal refused is refused, and can be retried', async (t)
   t.match(await rejectionOf(purges.make({ ...ORDER, once: CALL })), { code: 'journal_unavailable', status: 503 });
   isBroken = false;
   t.match(await purges.make({ ...ORDER, once: CALL }), { repeated: false, purge: { first: 1 } });
-});
-
-test('compaction by age and by number never splits a purge', async (t) => {
-  let now = 0;
-  const { journal, purges } = openParts(t, () => epochMs(now));
-  for (; now < 100; now += 1) await purges.make(ORDER);
-  const options = { journal, retentionMs: 1_000, maxRecords: 1_000, now: () => epochMs(now) };
-  await compact(options);
-  t.equal(journal.state().floor, 0);
-  await compact({ ...options, retentionMs: 90 });
-  t.equal(journal.state().floor, 20);
-  await compact({ ...options, maxRecords: 51 });
-  t.equal(journal.state().floor, 148, 'the purge that would be cut stays whole');
-  t.equal((await purges.list(undefined, 100, () => true)).purges.length, 26);
-});
-
-const log = createLog({ name: 'control', level: 'silent' });
-
-for (const { what, make, message } of [
-  { what: 'a file in its place', make: (folder: string) => writeFileSync(folder, ''), message: /cannot be made/ },
-  {
-    what: 'a journal that is none',
-    make: (folder: string) => {
-      mkdirSync(folder);
-      writeFileSync(join(folder, 'journal.sqlite'), 'x'.repeat(5_000));
-    },
-    message: /not a journal/,
-  },
-  {
-    what: 'a database that is none',
-    make: (folder: string) => {
-      mkdirSync(folder);
-      writeFileSync(join(folder, 'control.sqlite'), 'x'.repeat(5_000));
-    },
-    message: /not a database/,
-  },
-]) {
-  test(`a data folder that cannot be used (${what}) is a config error`, async (t) => {
-    const file = join(t.testdir({}), 'eu.yaml');
-    make(join(file, '..', 'seawall-data'));
-    const region = regionOf({ file });
-    t.match(await rejectionOf(startControl({ region, control: region.control, regions: [region], log })), {
-      code: 'config_refused',
-      problems: [{ file, key: 'control.data', message }],
-    });
-  });
-}
-
-test('two control nodes do not share a folder', async (t) => {
-  const control = await startTestControl(t);
-  t.match(await rejectionOf(control.restart()), {
-    code: 'config_refused',
-    problems: [{ key: 'control.data', fix: 'Stop that process, or name another folder.' }],
-  });
 });
 
 test('kill -9 under load: acknowledged purges are in the journal, in order, once', async (t) => {

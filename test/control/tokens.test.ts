@@ -1,14 +1,12 @@
 /** Authorisation of purges: tokens, their scopes, their limits, and the audit log. */
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, writeSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
-import { AuditFile } from '../../control/audit-file.ts';
 import { openControlDatabase } from '../../control/data-folder.ts';
-import { RateLimit } from '../../control/rate-limit.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
 import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
 import { Tokens } from '../../control/tokens.ts';
-import { monotonicMs, wallNow } from '../../lib/clock.ts';
+import { wallNow } from '../../lib/clock.ts';
 import { type Control, type Refusal, regionOf, startTestControl } from './control.ts';
 
 const URL = 'https://www.example.com/';
@@ -176,76 +174,6 @@ test('a reload changes limits and bounds', async (t) => {
   control.reload([regionOf({ file, control: { rate_limits: { calls: 1 }, audit_log: { max_size: '1B', files: 2 } } })]);
   t.ok((await many()).includes(429));
   t.equal(auditOf(control).length, 1, 'each entry begins a file of its own');
-});
-
-test('a token bucket refills with time', async (t) => {
-  let now = 0;
-  const limit = new RateLimit({ perSecond: 10, burst: 20, now: () => monotonicMs(now) });
-  t.equal(limit.take('a', 20), 0);
-  t.equal(limit.take('a', 5), 500);
-  t.equal(limit.take('b', 20), 0);
-  now = 500;
-  t.equal(limit.take('a', 5), 0);
-  t.equal(limit.take('a', 1), 100);
-  now = 60_000;
-  t.equal(limit.take('a', 20), 0);
-  t.ok(limit.take('a', 1) > 0, 'no more than the burst is saved');
-});
-
-test('the audit log is bounded', async (t) => {
-  const file = join(t.testdir({}), 'audit.jsonl');
-  const log = new AuditFile(file, { maxBytes: 300, files: 3 });
-  for (let i = 0; i < 20; i += 1) log.write({ address: '127.0.0.1', action: `a${i}`, result: 'ok' });
-  log.close();
-  const texts = ['.2', '.1', ''].map((end) => readFileSync(`${file}${end}`, 'utf8'));
-  t.strictSame(readdirSync(join(file, '..')).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
-  t.ok(texts.every((text) => text.length <= 300));
-  const actions = texts
-    .join('')
-    .trim()
-    .split('\n')
-    .map((line) => (JSON.parse(line) as { action: string }).action);
-  t.strictSame(
-    actions,
-    Array.from({ length: actions.length }, (_, i) => `a${20 - actions.length + i}`),
-  );
-});
-
-test('an audit log that cannot rotate leaves files of other owners alone', async (t) => {
-  const folder = join(t.testdir({ data: {} }), 'data');
-  const away = `${folder}-away`;
-  const log = new AuditFile(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 3 });
-  t.teardown(() => log.close());
-  const entry = { address: '127.0.0.1', action: 'a', result: 'ok' };
-  log.write(entry);
-  renameSync(folder, away);
-  t.throws(() => log.write(entry), { code: 'ENOENT' });
-  const other = openSync(`${away}/other`, 'w'); // the number that was free is taken
-  t.teardown(() => closeSync(other));
-  t.throws(() => log.write(entry), { code: 'ENOENT' });
-  writeSync(other, 'of another');
-  t.equal(readFileSync(`${away}/other`, 'utf8'), 'of another');
-  renameSync(away, folder);
-  log.write(entry);
-  t.match(readFileSync(join(folder, 'audit.jsonl'), 'utf8'), /"action":"a"/, 'it goes on when it can');
-});
-
-test('an audit log that cannot rotate removes none of the old files', async (t) => {
-  const folder = t.testdir({});
-  const file = join(folder, 'audit.jsonl');
-  const log = new AuditFile(file, { maxBytes: 1, files: 3 });
-  t.teardown(() => log.close());
-  const entry = (action: string) => ({ address: '127.0.0.1', action, result: 'ok' });
-  for (const action of ['a', 'b', 'c']) log.write(entry(action));
-  const texts = (): string[] => ['.2', '.1', ''].map((end) => readFileSync(`${file}${end}`, 'utf8'));
-  const before = texts();
-  mkdirSync(`${file}.next`);
-  for (let i = 0; i < 3; i++) t.throws(() => log.write(entry('d')), { code: 'EISDIR' });
-  t.strictSame(texts(), before);
-  rmdirSync(`${file}.next`);
-  log.write(entry('d'));
-  t.match(texts(), [/"b"/, /"c"/, /"d"/]);
-  t.strictSame(readdirSync(folder).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
 });
 
 test('tokens are shared by two processes', async (t) => {

@@ -9,7 +9,11 @@ import { regionOf } from './region.ts';
 
 test('a network survives serialising, and invalid ones are refused by name', async (t) => {
   const network = {
-    regions: [regionOf('fra', { coordinates: [50.11, 8.68] }), { ...regionOf('iad'), health: 'recovering' as const, healthyAt: monotonicMs(5_000), shed: 0.5 }, regionOf('x')],
+    regions: [
+      regionOf('fra', { coordinates: [50.11, 8.68] }),
+      { ...regionOf('iad'), health: 'recovering' as const, healthyAt: monotonicMs(5_000), shed: 0.5 },
+      regionOf('x'),
+    ],
   };
   const sent = JSON.parse(JSON.stringify(networkMessage(network, monotonicMs(1_000))));
   const read = readNetwork(sent, monotonicMs(50_000));
@@ -42,11 +46,17 @@ const SITES = "sites: [{ name: s, hosts: ['*'], origin: { servers: [{ url: 'http
 for (const { what, geo } of [
   { what: 'nothing said', geo: '{}' },
   { what: 'the least of everything', geo: '{ weight: 0.01, min_health: 0, recovery: 0s }' },
-  { what: 'the most of everything', geo: `{ weight: 100, min_health: 1, recovery: 99999d, countries: [${Array(250).fill('DE').join(', ')}] }` },
+  {
+    what: 'the most of everything',
+    geo: `{ weight: 100, min_health: 1, recovery: 99999d, countries: [${Array(250).fill('DE').join(', ')}] }`,
+  },
   { what: 'flags', geo: '{ default: true, drained: true, continents: [EU, NA, AF, AN, AS, OC, SA] }' },
 ]) {
   test(`whatever a file may say of a region is read by other nodes: ${what}`, async (t) => {
-    const edges = Array.from({ length: 256 }, (_, i) => `{ name: e${i}, listen: '0.0.0.0:80', tier: '10.0.${i}.1:81' }`);
+    const edges = Array.from(
+      { length: 256 },
+      (_, i) => `{ name: e${i}, listen: '0.0.0.0:80', tier: '10.0.${i}.1:81' }`,
+    );
     const yaml = `region: fra\ntier_secret: 0123456789abcdef\nedges: [${edges.join(', ')}]\ngeo: ${geo}\n${SITES}`;
     const file = join(t.testdir({ 'fra.yaml': yaml }), 'fra.yaml');
     const network = networkOf([loadRegion(file, {})]);
@@ -78,7 +88,15 @@ for (const { listen, named = [], probe } of [
 ]) {
   test(`an edge that listens on ${listen} with public ${named.join() || 'left out'} is probed at ${probe}`, async (t) => {
     const edge = { name: 'e', listen, public: named, tier: '10.0.0.1:81' };
-    const geo = { weight: 1, countries: [], continents: [], default: false, drained: false, min_health: 0, recovery: 0 };
+    const geo = {
+      weight: 1,
+      countries: [],
+      continents: [],
+      default: false,
+      drained: false,
+      min_health: 0,
+      recovery: 0,
+    };
     const network = networkOf([
       { region: 'a', geo, edges: [edge] },
       { region: 'b', geo, edges: [] },

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { test } from 'tap';
 import type { GeoLocation } from '../../geo/location.ts';
 import type { Locator } from '../../geo/locator.ts';

@@ -1,7 +1,7 @@
 /** Decisions in words: whatever the network is like, the sentence is whole and names the right regions. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { type Located, type Locator } from '../../geo/locator.ts';
+import type { Located, Locator } from '../../geo/locator.ts';
 import { createSteering } from '../../geo/steer.ts';
 import { whereAnswer } from '../../geo/where.ts';
 import { monotonicMs } from '../../lib/clock.ts';
@@ -67,7 +67,10 @@ test('every decision is a whole sentence about regions that there are', async (t
 test('what is not known is null, and distances are whole kilometres', async (t) => {
   const locator = locatorOf({ place: PLACE });
   const network = { regions: [regionOf('fra', { coordinates: [50.11, 8.68], weight: 3 }), regionOf('x')] };
-  const answer = whereAnswer(createSteering({ locator, network: () => network }).where('11.0.0.1', monotonicMs(0)), locator);
+  const answer = whereAnswer(
+    createSteering({ locator, network: () => network }).where('11.0.0.1', monotonicMs(0)),
+    locator,
+  );
   const [near, far] = answer.order;
   t.match(near, { region: 'fra', distance_km: Number, edges_up: 2, edges: 2, pin: null });
   t.ok(Number.isInteger(near?.distance_km) && Number.isInteger(near?.counts_as_km));

@@ -1,7 +1,14 @@
 /** Header fields with the location of visitors: their names, and the one that is in the key. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { GEO_FACTS, GEO_HEADERS, GEO_KEYS, geoFields, geoKeyField, siteGeoSchema } from '../../../config/schema/site-geo.ts';
+import {
+  GEO_FACTS,
+  GEO_HEADERS,
+  GEO_KEYS,
+  geoFields,
+  geoKeyField,
+  siteGeoSchema,
+} from '../../../config/schema/site-geo.ts';
 
 const none = siteGeoSchema.parse({});
 

@@ -78,20 +78,36 @@ test('a subnet as another implementation writes it is read, and its first addres
       fc.pre(address !== undefined && (address.family === 4) !== ip.includes(':'));
       if (address === undefined) return;
       const width = address.family === 4 ? 32 : 128;
-      const all = address.family === 4 ? BigInt(address.ipv4) : address.groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n);
+      const all =
+        address.family === 4
+          ? BigInt(address.ipv4)
+          : address.groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n);
       const first = (all >> BigInt(width - bits)) << BigInt(width - bits);
-      const text = first.toString(16).padStart(width / 4, '0').replace(/....(?=.)/g, '$&:');
+      const text = first
+        .toString(16)
+        .padStart(width / 4, '0')
+        .replace(/....(?=.)/g, '$&:');
       const plain = address.family === 4 ? Buffer.from(text.replace(':', ''), 'hex').join('.') : text;
       const packet = encode({
         type: 'query',
         additionals: [
-          { type: 'OPT', name: '.', udpPayloadSize: 1_232, flags: 0, options: [{ code: 8, ip: plain, sourcePrefixLength: bits }] } as never,
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: 1_232,
+            flags: 0,
+            options: [{ code: 8, ip: plain, sourcePrefixLength: bits }],
+          } as never,
         ],
       });
       const edns = readOptions(packet, 12 + 3, packet.length);
       t.equal(edns.rcode, RCODE.NOERROR);
       const found = edns.subnet && subnetAddress(edns.subnet);
-      t.equal(found && formatAddress(parseAddress(found) ?? address), formatAddress(parseAddress(plain) ?? address), ip);
+      t.equal(
+        found && formatAddress(parseAddress(found) ?? address),
+        formatAddress(parseAddress(plain) ?? address),
+        ip,
+      );
     }),
     { numRuns: 500 },
   );

@@ -15,7 +15,6 @@ const yaml = (more = '', rest: Partial<Parameters<typeof regionYaml>[0]> = {}): 
   GEO + regionYaml({ more, ...rest });
 const MAIL = queryFor('mail.example.com', 'A');
 const BIG = queryFor('big.example.com', 'TXT');
-const addressOf = (answer: Buffer | undefined): unknown => (answer ? decode(answer).answers : []);
 
 test('a reload changes answers, and no query is lost', async (t) => {
   const dns = await runDns(t, yaml('  rate_limit: { exempt: [127.0.0.0/8] }'));

@@ -16,7 +16,13 @@ for (const { what, regions, type, region, count } of [
   { what: 'A of a region that has it', regions: [ODD, EVEN], type: TYPE.A, region: 'odd', count: 2 },
   { what: 'AAAA of a region that has it', regions: [ODD, EVEN], type: TYPE.AAAA, region: 'odd', count: 1 },
   { what: 'no AAAA of a farther region', regions: [EVEN, ODD], type: TYPE.AAAA, region: 'even', count: 0 },
-  { what: 'A of the next region where the first has IPv6 only', regions: [SIX, EVEN], type: TYPE.A, region: 'even', count: 3 },
+  {
+    what: 'A of the next region where the first has IPv6 only',
+    regions: [SIX, EVEN],
+    type: TYPE.A,
+    region: 'even',
+    count: 3,
+  },
   { what: 'a region without addresses left out', regions: [BARE, EVEN], type: TYPE.AAAA, region: 'even', count: 0 },
 ]) {
   test(`a visitor gets ${what}`, async (t) => {
@@ -46,10 +52,12 @@ test('addresses take turns: each stands in each place as often as any other', as
       const chooser = new AddressChooser();
       const counts = Array.from({ length: edges }, () => Array<number>(edges).fill(0));
       for (let round = 0; round < edges * 3; round += 1) {
-        const { addresses = [] } = chooser.choose({ regions: [{ ...ODD, ipv4 }], reason: 'nearest' } as never, TYPE.A, max) ?? {};
+        const { addresses = [] } =
+          chooser.choose({ regions: [{ ...ODD, ipv4 }], reason: 'nearest' } as never, TYPE.A, max) ?? {};
         t.equal(addresses.length, Math.min(max, edges));
         t.equal(new Set(addresses.map(([, , , last]) => last)).size, addresses.length, 'none twice');
-        for (const [place, [, , , last = 0]] of addresses.entries()) (counts[place] as number[])[last] = ((counts[place] as number[])[last] ?? 0) + 1;
+        for (const [place, [, , , last = 0]] of addresses.entries())
+          (counts[place] as number[])[last] = ((counts[place] as number[])[last] ?? 0) + 1;
       }
       for (const place of counts.slice(0, Math.min(max, edges))) t.same(place, Array(edges).fill(3));
     }),
@@ -61,5 +69,8 @@ test('an edge that goes down begins a new list, and the others take turns on', a
   const first = (ipv4: readonly string[]) =>
     chooser.choose({ regions: [{ ...ODD, ipv4 }], reason: 'nearest' } as never, TYPE.A, 1)?.addresses[0]?.join('.');
   const both = ['192.0.2.1', '192.0.2.2'];
-  t.same([first(both), first(both), first(['192.0.2.2']), first(both)], ['192.0.2.1', '192.0.2.2', '192.0.2.2', '192.0.2.1']);
+  t.same(
+    [first(both), first(both), first(['192.0.2.2']), first(both)],
+    ['192.0.2.1', '192.0.2.2', '192.0.2.2', '192.0.2.1'],
+  );
 });

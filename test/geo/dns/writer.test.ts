@@ -13,7 +13,9 @@ const APEX = parseName('example.com.') ?? '';
 
 const options = fc.record({
   subnet: fc.option(
-    fc.uint8Array({ minLength: 0, maxLength: 4 }).map((bytes) => ({ family: 1, sourcePrefix: bytes.length * 8, bytes: Buffer.from(bytes) })),
+    fc
+      .uint8Array({ minLength: 0, maxLength: 4 })
+      .map((bytes) => ({ family: 1, sourcePrefix: bytes.length * 8, bytes: Buffer.from(bytes) })),
     { nil: undefined },
   ),
   scopePrefix: fc.integer({ min: 0, max: 32 }),
@@ -45,7 +47,9 @@ test('records come back as they were written, as many as fit, and never more byt
         const anchor = { apex: APEX, nameBytes: query.nameBytes };
         const written: { type: string; name: string; data: unknown }[] = [];
         for (const { owner, type, text, target } of records) {
-          const value = { A: '192.0.2.1', TXT: text || '""', CNAME: target, MX: `10 ${target}`, SRV: `1 2 3 ${target}` }[type] ?? '';
+          const value =
+            { A: '192.0.2.1', TXT: text || '""', CNAME: target, MX: `10 ${target}`, SRV: `1 2 3 ${target}` }[type] ??
+            '';
           const data = recordType(type)?.parse(value, APEX) ?? [];
           const from = owner === 'question' ? pointerTo(query.nameBytes, query.nameBytes) : (parseName(owner) ?? '');
           if (!writer.record(from, TYPE[type as 'A'], 60, data, anchor)) {
@@ -53,7 +57,8 @@ test('records come back as they were written, as many as fit, and never more byt
             continue;
           }
           writer.count('answers', 1);
-          const full_ = target === '@' ? 'example.com' : target.endsWith('.') ? target.slice(0, -1) : `${target}.example.com`;
+          const full_ =
+            target === '@' ? 'example.com' : target.endsWith('.') ? target.slice(0, -1) : `${target}.example.com`;
           written.push({
             type,
             name: owner === 'question' ? name : owner.replace(/(?<=.)\.$/, ''),

@@ -51,35 +51,39 @@ test('random zones are looked up as the words of the RFC say', async (t) => {
   const path = fc.array(label, { minLength: 1, maxLength: 4 });
   const record = fc.record({ path, isCut: fc.nat({ max: 5 }).map((n) => n === 0) });
   fc.assert(
-    fc.property(fc.array(record, { maxLength: 8 }), fc.array(path, { minLength: 1, maxLength: 8 }), (records, queries) => {
-      const owned = records.filter(({ isCut, path: [first] }) => !(isCut && first === '*'));
-      const zone = zoneOf(
-        owned.map(({ path: labels, isCut }) =>
-          isCut
-            ? { name: labels.join('.'), type: 'NS', values: ['ns.other.example.'] }
-            : { name: labels.join('.'), type: 'TXT', values: ['x'] },
-        ),
-      );
-      const cuts = new Set(owned.filter(({ isCut }) => isCut).map(({ path: labels }) => labels.join('.')));
-      const exists = new Set(owned.flatMap(({ path: labels }) => labels.map((_, at) => labels.slice(at).join('.'))));
-      exists.add('');
-      for (const query of [...queries, ...owned.map(({ path: labels }) => labels)]) {
-        const above = query.map((_, at) => query.slice(at).join('.'));
-        const cut = above.findLast((name) => cuts.has(name));
-        const encloser = [...above, ''].find((name) => exists.has(name)) ?? '';
-        const wildcard = encloser === '' ? '*' : `*.${encloser}`;
-        const name = query.join('.');
-        const expected =
-          cut !== undefined
-            ? `handed-on ${cut}.${APEX}.`
-            : exists.has(name)
-              ? `found ${name}.${APEX}.`
-              : exists.has(wildcard)
-                ? `found ${wildcard}.${APEX}.`
-                : 'missing';
-        t.equal(found(zone, `${name}.${APEX}`), expected, name);
-      }
-    }),
+    fc.property(
+      fc.array(record, { maxLength: 8 }),
+      fc.array(path, { minLength: 1, maxLength: 8 }),
+      (records, queries) => {
+        const owned = records.filter(({ isCut, path: [first] }) => !(isCut && first === '*'));
+        const zone = zoneOf(
+          owned.map(({ path: labels, isCut }) =>
+            isCut
+              ? { name: labels.join('.'), type: 'NS', values: ['ns.other.example.'] }
+              : { name: labels.join('.'), type: 'TXT', values: ['x'] },
+          ),
+        );
+        const cuts = new Set(owned.filter(({ isCut }) => isCut).map(({ path: labels }) => labels.join('.')));
+        const exists = new Set(owned.flatMap(({ path: labels }) => labels.map((_, at) => labels.slice(at).join('.'))));
+        exists.add('');
+        for (const query of [...queries, ...owned.map(({ path: labels }) => labels)]) {
+          const above = query.map((_, at) => query.slice(at).join('.'));
+          const cut = above.findLast((name) => cuts.has(name));
+          const encloser = [...above, ''].find((name) => exists.has(name)) ?? '';
+          const wildcard = encloser === '' ? '*' : `*.${encloser}`;
+          const name = query.join('.');
+          const expected =
+            cut !== undefined
+              ? `handed-on ${cut}.${APEX}.`
+              : exists.has(name)
+                ? `found ${name}.${APEX}.`
+                : exists.has(wildcard)
+                  ? `found ${wildcard}.${APEX}.`
+                  : 'missing';
+          t.equal(found(zone, `${name}.${APEX}`), expected, name);
+        }
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
