@@ -44,12 +44,12 @@ export const EDGES = `edges:
     tier: 10.0.0.2:8100
 `;
 
-/** A region below {@link HEAD}, and the problems that it is refused with, as `line:column key`; none: it is accepted. */
+/** A region below {@link HEAD}, and the problems that it is refused with, as `line:column key`; none: accepted. */
 export interface RegionCase {
   readonly what: string;
   readonly yaml: string;
   readonly places?: readonly string[];
-  /** What the first problem says. */
+  /** Message of the first problem. */
   readonly says?: RegExp;
   readonly fix?: RegExp;
 }

@@ -1,6 +1,8 @@
+/** Facts about the location of visitors: their header fields, and the one that is in the key. */
+import fc from 'fast-check';
 import { test } from 'tap';
 import { siteGeoSchema } from '../../config/schema/site-geo.ts';
-import { GEO_FACTS, GEO_HEADERS, type GeoFact, geoFields, geoKeyField } from '../../config/visitor-facts.ts';
+import { GEO_FACTS, GEO_HEADERS, GEO_KEYS, type GeoFact, geoFields, geoKeyField } from '../../config/visitor-facts.ts';
 
 function site(headers: Partial<Record<GeoFact, true | string>>, geo?: GeoFact) {
   return { geo: siteGeoSchema.parse({ headers }), key: { geo } };
@@ -23,3 +25,21 @@ for (const fact of GEO_FACTS) {
     t.equal(geoKeyField(site({ [fact]: true }, fact)), GEO_HEADERS[fact]);
   });
 }
+
+test('a fact that is in the key is always sent, under the name by which the key has it', async (t) => {
+  const named = fc.option(fc.oneof(fc.constant(true), fc.stringMatching(/^X-[A-Za-z]{1,8}$/)), { nil: undefined });
+  const headers = fc.record(Object.fromEntries(GEO_FACTS.map((fact) => [fact, named])));
+  fc.assert(
+    fc.property(headers, fc.constantFrom(...GEO_KEYS), (chosen, key) => {
+      const site = { geo: { ...siteGeoSchema.parse({}), headers: chosen as never }, key: { geo: key } };
+      const fields = geoFields(site);
+      const field = geoKeyField(site) as string;
+      const isTaken = GEO_FACTS.some((fact) => fact !== key && chosen[fact] === field);
+      t.ok(isTaken || fields.get(field) === key);
+      for (const fact of GEO_FACTS) {
+        if (chosen[fact] === true) t.equal(fields.get(GEO_HEADERS[fact]), fact);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,3 +1,4 @@
+/** Removal of records: by age and by number, and never a part of a purge. */
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { compact } from '../../control/compaction.ts';

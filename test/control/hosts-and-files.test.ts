@@ -1,3 +1,4 @@
+/** Access to a control node's pages: pages in an operator's browser. */
 import { get } from 'node:http';
 import { test } from 'tap';
 import { startNetwork } from '../support/network.ts';

@@ -1,3 +1,4 @@
+/** Addresses for nodes: which nodes may use them, and reports that count. */
 import { Readable } from 'node:stream';
 import { test } from 'tap';
 import { request } from 'undici';

@@ -1,3 +1,4 @@
+/** Share of visitors that a region above its capacity sheds. */
 import { test } from 'tap';
 import { Overload, publicRequests } from '../../control/overload.ts';
 

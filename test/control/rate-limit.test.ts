@@ -1,3 +1,4 @@
+/** Rates of calls: a bucket for each name. */
 import { test } from 'tap';
 import { RateLimit } from '../../control/rate-limit.ts';
 import { monotonicMs } from '../../lib/clock.ts';

@@ -1,3 +1,4 @@
+/** Health of regions as a control node sees it. */
 import { test } from 'tap';
 import { AMERICAN, SEEN_MS, startWorld, until } from './region-world.ts';
 

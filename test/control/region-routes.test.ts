@@ -1,3 +1,4 @@
+/** Addresses of regions in the API: where visitors go, drains, and their description. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';

@@ -1,3 +1,4 @@
+/** State of the network as it is sent to the nodes that steer. */
 import { test } from 'tap';
 import type { RegionConfig } from '../../config/schema.ts';
 import { openSteering } from '../../geo/open-steering.ts';

@@ -1,3 +1,4 @@
+/** State of regions: what their files say of them. */
 import { test } from 'tap';
 import { AMERICAN, startWorld } from './region-world.ts';
 
