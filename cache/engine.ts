@@ -111,15 +111,14 @@ export class CacheEngine implements Engine {
     return next;
   }
 
-  async #runLater(exchange: Exchange, pending: Promise<Next>): Promise<Answer> {
-    let next: Next;
-    try {
-      next = await pending;
-    } catch (error) {
-      setCandidate(exchange, undefined);
-      throw error;
-    }
-    return this.#run(exchange, next);
+  #runLater(exchange: Exchange, pending: Promise<Next>): Promise<Answer> {
+    return pending.then(
+      (next) => this.#run(exchange, next),
+      (error: unknown) => {
+        setCandidate(exchange, undefined);
+        throw error;
+      },
+    );
   }
 
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */

@@ -106,7 +106,7 @@ export class FillDecision {
     const { headers } = head;
     const length = contentLength(headers);
     const part = head.status === 206 ? storablePart(headers, length) : undefined;
-    const found = largeObject({ ...head, length, part }, chunkAbove);
+    const found = largeObject({ status: head.status, headers, length, part }, chunkAbove);
     // What is stored of a part in chunks is the whole's head, so it is judged as that (RFC 9111, section 3.4).
     const judged = found === undefined ? head : { ...head, status: 200, statusText: 'OK' };
     const { status, statusText } = judged;

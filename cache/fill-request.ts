@@ -3,7 +3,7 @@
  * name others find it, and what is remembered of what came.
  * @module
  */
-import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import { FieldNames, fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import type { UpstreamRequest } from '../http/message.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
@@ -205,9 +205,9 @@ function fillRequestFields(
 
 const RANGE_FIELDS: ReadonlySet<string> = new Set(['range']);
 
-const WHOLE_FIELDS: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, 'range']);
+const WHOLE_FIELDS: ReadonlySet<string> = new FieldNames([...CONDITIONAL_FIELDS, 'range']);
 
-const CONDITIONAL_EXCEPT_RANGE: ReadonlySet<string> = new Set(
+const CONDITIONAL_EXCEPT_RANGE: ReadonlySet<string> = new FieldNames(
   [...CONDITIONAL_FIELDS].filter((name) => name !== 'if-range'),
 );
 
@@ -288,13 +288,13 @@ function remember(engine: Engine, request: CacheRequest, result: Judged, fill: P
   if (head.status === 304 || head.status === 416 || isOriginError(head.status) || OF_THE_REQUEST.has(refusal)) return;
   const key = memoryKey(request);
   if (refusal === 'cookies' && key === request.keyed.key) return; // personal at this status or type only: others are not
-  const now = engine.options.monotonic();
   const varyNames = stored.vary.length === 0 ? NO_NAMES : stored.vary.map(({ name }) => name);
   if (shareable) {
     if (varyNames.length === 0) engine.memory.delete(key);
     else engine.memory.set(key, { uncacheable: 0, uncacheableUntil: LONG_AGO, headMs: 0, varyNames });
     return;
   }
+  const now = engine.options.monotonic();
   const before = engine.memory.get(key);
   const known = before !== undefined && before.uncacheableUntil > now ? before : undefined;
   const isError = head.status >= 400;

@@ -3,7 +3,7 @@
  * @module
  */
 import { formatHttpDate } from '../http/fields/date.ts';
-import { fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
+import { FieldNames, fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { Stamp } from './ledger.ts';
 import type { ResponsePolicy } from './policy/response-policy.ts';
@@ -80,7 +80,7 @@ export function storedHead(input: StoredHeadInput): StoredHead {
 }
 
 /** Fields that each answer gets of its own. */
-const MADE_ANEW: ReadonlySet<string> = new Set(['age', 'cache-status']);
+const MADE_ANEW: ReadonlySet<string> = new FieldNames(['age', 'cache-status']);
 
 export function isComplete(stored: StoredResponse): boolean {
   return coveringRange(stored, 0, stored.length);

@@ -10,7 +10,7 @@ import type { RuleConfig, SiteConfig } from '../config/schema.ts';
 import type { GeoLocation } from '../geo/location.ts';
 import { removeHopByHop, stripUntrusted, withoutFieldsLike } from '../http/fields/forwarding.ts';
 import { asCgiReadsIt } from '../http/fields/forwarding-fields.ts';
-import { fieldValue, firstLine, type RawHeaders, removeFields } from '../http/fields/headers.ts';
+import { FieldNames, fieldValue, firstLine, type RawHeaders, removeFields } from '../http/fields/headers.ts';
 import type { OwnHead, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
@@ -95,9 +95,11 @@ const HIDDEN = new WeakMap<SiteConfig, ReadonlySet<string>>();
 function hiddenFields(site: SiteConfig): ReadonlySet<string> {
   const known = HIDDEN.get(site);
   if (known !== undefined) return known;
-  const hidden = new Set(['surrogate-control']);
-  if (!site.cache_status) hidden.add('cache-status');
-  if (!site.tags.visible) for (const field of site.tags.fields) hidden.add(field.toLowerCase());
+  const hidden = new FieldNames([
+    'surrogate-control',
+    ...(site.cache_status ? [] : ['cache-status']),
+    ...(site.tags.visible ? [] : site.tags.fields.map((field) => field.toLowerCase())),
+  ]);
   HIDDEN.set(site, hidden);
   return hidden;
 }

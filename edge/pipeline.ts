@@ -273,12 +273,15 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
   const { served, target, keyed, headers } = parsed;
   const own = routing(edge, context, parsed, { key: keyed.key, asksOwner: true, hot: edge.hot });
   const path = rulePath(target.path);
+  const sent = asSent(parsed, context.headers, path, body !== undefined);
   const request = cacheRequest({
     exchange,
     served,
     target,
     path,
-    ...asSent(parsed, context.headers, path, body !== undefined),
+    keyed: sent.keyed,
+    headers: sent.headers,
+    memo: sent.memo,
     body,
     visitor,
     routing: own,

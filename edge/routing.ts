@@ -29,7 +29,7 @@ export interface RoutingOptions {
   /** Call to the next node, made anew for each fetch: it says what this node has applied of the journal by then. */
   readonly call: () => Omit<TierCall, 'ask'>;
   /** Counter of requests by key, for copies of what other edges own; absent: none are kept. */
-  readonly hot?: HotKeys;
+  readonly hot?: HotKeys | undefined;
   /** Absent unless requests are traced. */
   readonly trace?: RequestTrace | undefined;
 }

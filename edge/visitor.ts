@@ -90,8 +90,9 @@ export function routing(
   { served: { site }, scheme: proto }: ParsedRequest,
   options: Pick<RoutingOptions, 'key' | 'asksOwner' | 'hot'>,
 ): EdgeRouting {
+  const { key, asksOwner, hot } = options;
   const call = () => ({ id: arrival.id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
-  return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, ...options });
+  return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, key, asksOwner, hot });
 }
 
 /**

@@ -16,7 +16,7 @@ import { allServers } from './bench/servers.ts';
 import { openStage } from './bench/stage.ts';
 import { disturbance, goalLines, provenance, scenarioLines } from './bench/table.ts';
 
-const PEERS = ['nginx', 'varnish', 'haproxy', 'trafficserver', 'floor'];
+const PEERS = ['nginx', 'varnish', 'haproxy', 'trafficserver', 'floor', 'relay'];
 
 async function main(args: readonly string[]): Promise<void> {
   const settings = parseSettings(

@@ -276,9 +276,8 @@ class Attempt implements ResponseSink, Waiting {
   after: Waiting | undefined;
   isReviewed = false;
   flow: Flow | undefined;
-  #hasHead = false;
-  /** Bytes that can be requested again if they do not come. */
-  #expected: Continuable | undefined;
+  /** Head of the response, or of the rest of it. */
+  #head: ResponseHead | undefined;
   /** True once it has failed before its head, or was given up: what it still says is not heard. */
   isOver = false;
 
@@ -341,8 +340,7 @@ class Attempt implements ResponseSink, Waiting {
     }
     if (attempts.leavesFor(this, head)) return;
     attempts.choose(this);
-    this.#hasHead = true;
-    this.#expected = continuable(attempts.request, head);
+    this.#head = head;
     attempts.sink.onHead(head);
   }
 
@@ -352,8 +350,7 @@ class Attempt implements ResponseSink, Waiting {
       this.#attempts.sink.onError(failedBy('closed', `${this.target.name} has no rest from byte ${rest.start}`));
       return;
     }
-    this.#hasHead = true;
-    this.#expected = rest;
+    this.#head = head;
     this.#attempts.keepPaused(this);
   }
 
@@ -384,13 +381,13 @@ class Attempt implements ResponseSink, Waiting {
     this.#end();
     if (isAnswer) health?.succeeded(attempts.now());
     else if (source === 'target') {
-      if (this.#hasHead) health?.brokeOff(attempts.now());
+      if (this.#head !== undefined) health?.brokeOff(attempts.now());
       else health?.failed(attempts.now());
     }
     const rest = this.#rest();
     if (rest !== undefined) {
       if (!attempts.continues(this, rest, error)) attempts.sink.onError(error);
-    } else if (this.#hasHead) attempts.sink.onError(error);
+    } else if (this.#head !== undefined) attempts.sink.onError(error);
     else if (attempts.leavesToOther(this)) return;
     else if (attempts.isAborted || !attempts.mayTryNext(error, 'failed')) attempts.sink.onError(error);
     else attempts.next(error);
@@ -398,10 +395,11 @@ class Attempt implements ResponseSink, Waiting {
 
   /** Returns what is missing of the response. */
   #rest(): Continuable | undefined {
-    if (!this.#hasHead) return this.continues;
+    if (this.#head === undefined) return this.continues;
+    const expected = this.continues ?? continuable(this.#attempts.request, this.#head);
     const received = this.flow?.bytes;
-    if (this.#expected === undefined || received === undefined) return undefined;
-    const { start, end, validator } = this.#expected;
+    if (expected === undefined || received === undefined) return undefined;
+    const { start, end, validator } = expected;
     return start + received < end ? { start: start + received, end, validator } : undefined;
   }
 }

@@ -28,13 +28,12 @@ interface Received {
  * validator (RFC 9110, section 13.1.5: a weak one cannot be used with ranges), and its origin answers ranges.
  */
 export function largeObject({ status, headers, length, part }: Received, above: number): LargeObject | undefined {
+  const whole = status === 206 ? part?.representation : length;
+  if (whole === undefined || whole <= above) return undefined;
   const validator = strongValidator(headers);
   if (validator === undefined) return undefined;
-  if (status === 206 && part !== undefined && part.representation > above) {
-    return { start: part.start, end: part.end, length: part.representation, validator };
-  }
-  const isLarge = status === 200 && length !== undefined && length > above;
-  return isLarge && acceptsRanges(headers) ? { start: 0, end: length, length, validator } : undefined;
+  if (part !== undefined) return { start: part.start, end: part.end, length: whole, validator };
+  return status === 200 && acceptsRanges(headers) ? { start: 0, end: whole, length: whole, validator } : undefined;
 }
 
 /** RFC 9110, section 14.3. */

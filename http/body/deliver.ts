@@ -37,7 +37,7 @@ export function deliver(exchange: ServerExchange, delivery: Delivery): number | 
   }
   try {
     exchange.head(head);
-    if (body !== undefined) return sendBody(exchange, { ...delivery, body });
+    if (hasBody(delivery)) return sendBody(exchange, delivery);
     exchange.end();
   } catch (error) {
     exchange.abort();
@@ -45,6 +45,10 @@ export function deliver(exchange: ServerExchange, delivery: Delivery): number | 
     body?.close();
   }
   return 0;
+}
+
+function hasBody(delivery: Delivery): delivery is Delivery & BodyDelivery {
+  return delivery.body !== undefined;
 }
 
 /** Sends the body behind a head, and ends the answer. @returns As `deliver`. */

@@ -49,10 +49,35 @@ export function hasField(headers: RawHeaders, name: string): boolean {
   return false;
 }
 
+/** Names of fields, in lower case. Most names of other fields have another length, and are not looked up. */
+export class FieldNames extends Set<string> {
+  /** A bit for each length of a name, modulo 32. */
+  readonly lengths: number;
+
+  constructor(names: Iterable<string>) {
+    super(names);
+    let lengths = 0;
+    for (const { length } of this) lengths |= 1 << length;
+    this.lengths = lengths;
+  }
+}
+
+const EVERY_LENGTH = -1;
+
+function lengthsOf(names: ReadonlySet<string>): number {
+  return names instanceof FieldNames ? names.lengths : EVERY_LENGTH;
+}
+
+/** Returns whether a field of this name is one of `names`, of which some have these lengths. */
+function isNamed(name: string, names: ReadonlySet<string>, lengths: number): boolean {
+  return ((1 << name.length) & lengths) !== 0 && names.has(lowerCase(name));
+}
+
 /** Returns the headers without the named fields (`names` in lower case): the same array where it has none of them. */
 export function withoutFields(headers: RawHeaders, names: ReadonlySet<string>): RawHeaders {
+  const lengths = lengthsOf(names);
   for (let i = 0; i < headers.length; i += 2) {
-    if (names.has(lowerCase(headers[i] as string))) return withoutFieldsFrom(i, headers, names);
+    if (isNamed(headers[i] as string, names, lengths)) return withoutFieldsFrom(i, headers, names);
   }
   return headers;
 }
@@ -68,9 +93,10 @@ function withoutFieldsFrom(first: number, headers: RawHeaders, names: ReadonlySe
 
 /** Removes the named fields (`names` in lower case). Changes `headers`. */
 export function removeFields(headers: string[], names: ReadonlySet<string>): void {
+  const lengths = lengthsOf(names);
   let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {
-    if (names.has(lowerCase(headers[i] as string))) continue;
+    if (isNamed(headers[i] as string, names, lengths)) continue;
     if (kept < i) {
       headers[kept] = headers[i] as string;
       headers[kept + 1] = headers[i + 1] as string;
@@ -189,6 +215,28 @@ export function remembered<T>(of: (name: string) => T): (name: string) => T {
     return value;
   };
 }
+
+/** Line of a field, as far as it is the same for all values. */
+export class FieldLine {
+  /** End of the line before, the name, and what separates it from the value. */
+  readonly start: string;
+  readonly #isToken: boolean;
+  /** A value that stays on one line, as it was read last: it is not checked again. */
+  sound: string | undefined;
+
+  constructor(name: string) {
+    this.start = `\r\n${name}: `;
+    this.#isToken = FIELD_NAME.test(name);
+  }
+
+  /** Returns whether the name and the value make exactly one field line, as `isFieldLine` does. */
+  takes(value: string): boolean {
+    return this.#isToken && (value === this.sound || isFieldValue(value));
+  }
+}
+
+/** @returns The line of a field with this name. */
+export const fieldLineOf: (name: string) => FieldLine = remembered((name) => new FieldLine(name));
 
 /** Returns whether the name is a token (RFC 9110, section 5.1). */
 export const isFieldName: (name: string) => boolean = remembered((name) => FIELD_NAME.test(name));

@@ -14,7 +14,7 @@ import { LONG_AGO, type MonotonicMs, wallNow } from '../../lib/clock.ts';
 import { FewSet } from '../../lib/few-set.ts';
 import { allowsContent, reasonPhrase, type ServerExchange, sendableTrailers } from '../exchange.ts';
 import { formatHttpDate } from '../fields/date.ts';
-import { isFieldLine, type RawHeaders } from '../fields/headers.ts';
+import { fieldLineOf, lowerCase, type RawHeaders } from '../fields/headers.ts';
 import type { BodyReader, ResponseHead } from '../message.ts';
 import { writeDirectly } from '../node-internals/direct-writes.ts';
 import type { Peer, PreparedSink, TargetBytes } from '../prepared-delivery.ts';
@@ -240,30 +240,34 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
       this.#hasHead = true;
       return;
     }
-    let text = `HTTP/1.1 ${status} ${reasonPhrase(head)}\r\n`;
-    let [hasDate, hasLength, connection] = [false, false, undefined as string | undefined];
+    let text = `HTTP/1.1 ${status} ${reasonPhrase(head)}`;
+    let hasDate = false;
+    let hasLength = false;
+    let connection: string | undefined;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
       const value = headers[i + 1] as string;
-      if (!isFieldLine(name, value)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
-      text += `${name}: ${value}\r\n`;
+      const line = fieldLineOf(name);
+      if (!line.takes(value)) throw new TypeError(`not a header field: ${JSON.stringify(name)}`);
+      text += line.start;
+      text += value;
       const { length } = name;
-      if (length === 4) hasDate ||= name.toLowerCase() === 'date';
-      else if (length === 14) hasLength ||= name.toLowerCase() === 'content-length';
-      else if (length === 10 && name.toLowerCase() === 'connection') connection = value.toLowerCase();
+      if (length === 4) hasDate ||= lowerCase(name) === 'date';
+      else if (length === 14) hasLength ||= lowerCase(name) === 'content-length';
+      else if (length === 10 && lowerCase(name) === 'connection') connection = value.toLowerCase();
     }
-    if (!hasDate) text += `Date: ${formatHttpDate(wallNow())}\r\n`;
+    if (!hasDate) text += `\r\nDate: ${formatHttpDate(wallNow())}`;
     if (connection?.includes('close')) this.#isLast = true;
     else if (connection === undefined) {
       text += this.#isLast
-        ? 'Connection: close\r\n'
-        : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
+        ? '\r\nConnection: close'
+        : `\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}`;
     }
     if (!hasLength && this.#hasBody) {
-      text += 'Transfer-Encoding: chunked\r\n';
+      text += '\r\nTransfer-Encoding: chunked';
       this.#isChunked = true;
     }
-    this.#head = `${text}\r\n`;
+    this.#head = `${text}\r\n\r\n`;
     this.#hasHead = true;
     if (hasDate && hasLength && connection === undefined && !this.#isLast) {
       rememberHead(head, keepAliveSeconds, this.#head);

@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream';
 import { LONG_AGO, type MonotonicMs } from '../../lib/clock.ts';
 import { removeHopByHop } from '../fields/forwarding.ts';
 import { HOP_BY_HOP } from '../fields/forwarding-fields.ts';
-import { type RawHeaders, withoutFields } from '../fields/headers.ts';
+import { FieldNames, type RawHeaders, withoutFields } from '../fields/headers.ts';
 import { type Priority, visitorPriority } from '../fields/priority.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../message.ts';
 import {
@@ -77,7 +77,7 @@ export class UpstreamClient implements UpstreamRoute {
     const { url, tls, anyTransferCoding, bareLf, maxHeadBytes = MAX_RESPONSE_HEADER_BYTES } = options;
     this.shares = new ConnectionShares(options);
     this.withheldFromSwitch = options.withheld ?? new Set();
-    this.withheld = HOP_BY_HOP.union(this.withheldFromSwitch);
+    this.withheld = new FieldNames(HOP_BY_HOP.union(this.withheldFromSwitch));
     const { protocol, hostname, port } = new URL(url);
     const isSecure = protocol === 'https:';
     this.pool = new UpstreamPool({

@@ -56,7 +56,7 @@ export class UpstreamConnection implements Flow {
     this.serverName = serverName;
     const { keepAliveMs } = pool.options;
     this.#idleMs = keepAliveMs;
-    this.#parser = new ResponseParser(pool.options);
+    this.#parser = new ResponseParser({ ...pool.options, repeated: pool.repeatedHead });
     const socket = this.#open(isForUpgrade);
     this.#socket = socket;
     keepReadingAfterWriteErrors(socket, this.#stopUpload);

@@ -26,6 +26,7 @@ import type { Flow, ResponseSink, UpstreamRequest } from '../message.ts';
 import { UpstreamConnection } from './connection.ts';
 import { failedBy } from './errors.ts';
 import { isRepeatable, KeepAlive } from './keep-alive.ts';
+import { RepeatedHead } from './repeated-head.ts';
 import { requestHead } from './request.ts';
 
 export interface UpstreamPoolOptions {
@@ -91,6 +92,8 @@ export class UpstreamPool {
   readonly options: UpstreamPoolOptions;
   readonly secureContext: SecureContext | undefined;
   readonly keepAlive: KeepAlive = new KeepAlive();
+  /** Last head of the server. */
+  readonly repeatedHead: RepeatedHead = new RepeatedHead();
   readonly #connections = new Set<UpstreamConnection>();
   /** The one that was used last is the first to be used again. */
   readonly #idle: UpstreamConnection[] = [];

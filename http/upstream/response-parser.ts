@@ -15,6 +15,7 @@ import { copyToPool, wholeBody } from '../body/buffer-pool.ts';
 import type { RawHeaders } from '../fields/headers.ts';
 import { ChunkedReader } from '../http1/chunked.ts';
 import type { ResponseHead, ResponseSink } from '../message.ts';
+import type { RepeatedHead } from './repeated-head.ts';
 import { CR, Framing, type Grammar, LENIENT, ResponseError, readFields, STRICT } from './response-fields.ts';
 
 /** Receiver of what the parser reads: a response as far as its bytes say it. */
@@ -27,6 +28,8 @@ export interface ParserOptions {
   readonly bareLf?: boolean | undefined;
   /** Takes a body in a coding other than chunked as it comes, until the connection closes (RFC 9112, section 6.3). */
   readonly anyCoding?: boolean | undefined;
+  /** Last head of the server, which others may repeat. */
+  readonly repeated?: RepeatedHead | undefined;
 }
 
 /** The kind of request that the next response answers. */
@@ -44,6 +47,7 @@ export class ResponseParser {
   readonly #maxHeadBytes: number;
   readonly #anyCoding: boolean;
   readonly #grammar: Grammar;
+  readonly #repeated: RepeatedHead | undefined;
   #state: State = 'done';
   #kind: RequestKind = 'other';
   /** A head of which the end has not come. */
@@ -71,8 +75,9 @@ export class ResponseParser {
   /** Head of a 101 that was requested: what follows is another protocol's. */
   switched: ResponseHead | undefined;
 
-  constructor({ maxHeadBytes, bareLf = false, anyCoding = false }: ParserOptions) {
+  constructor({ maxHeadBytes, bareLf = false, anyCoding = false, repeated }: ParserOptions) {
     this.#maxHeadBytes = maxHeadBytes;
+    this.#repeated = repeated;
     this.#anyCoding = anyCoding;
     this.#grammar = bareLf ? LENIENT : STRICT;
   }
@@ -115,6 +120,27 @@ export class ResponseParser {
   }
 
   #readHead(bytes: Buffer, at: number, length: number): number {
+    return this.#readRepeated(bytes, at, length) || this.#readText(bytes, at, length);
+  }
+
+  /** @returns End of a head that repeats the last one; 0: it is another one. */
+  #readRepeated(bytes: Buffer, at: number, length: number): number {
+    const repeated = this.#repeated;
+    if (repeated === undefined || this.#text !== '') return 0;
+    const end = repeated.read(bytes, at, length);
+    if (end < 0 || this.#headBytes + end - at > this.#maxHeadBytes) return 0;
+    const { status, statusText, headers } = repeated;
+    const framing = new Framing();
+    for (let i = 0; i < headers.length; i += 2) {
+      const value = headers[i + 1] as string;
+      if (framing.note(headers[i] as string, value) !== value) return 0;
+    }
+    this.#headBytes += end - at;
+    this.#answer({ status, statusText, headers }, framing, this.#codingOf(framing, false), false);
+    return end;
+  }
+
+  #readText(bytes: Buffer, at: number, length: number): number {
     const before = this.#text.length;
     const { headEnd } = this.#grammar;
     const probe = Math.min(length, at + this.#probeBytes);
@@ -163,7 +189,19 @@ export class ResponseParser {
       }
       return;
     }
-    const { length, connection, keepAlive } = framing;
+    const head = { status, statusText: match[3] ?? '', headers };
+    if (!isOld) this.#repeated?.remember(head);
+    this.#answer(head, framing, coding, isOld);
+  }
+
+  /** Begins the body of a response other than 1xx. */
+  #answer(
+    head: ResponseHead,
+    { length, connection, keepAlive }: Framing,
+    coding: 'chunked' | 'until-close' | undefined,
+    isOld: boolean,
+  ): void {
+    const { status } = head;
     this.keepsAlive = !isOld && !(connection !== undefined && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(connection));
     this.keepAliveSeconds = keepAlive;
     this.endedWithHead = this.#kind === 'head' || status === 204 || status === 304 || length === 0;
@@ -185,7 +223,7 @@ export class ResponseParser {
     }
     const isDone = this.endedWithHead;
     this.hasHead = true;
-    this.#sink?.onHead({ status, statusText: match[3] ?? '', headers });
+    this.#sink?.onHead(head);
     if (isDone) this.#finish([]);
   }
 

@@ -44,7 +44,8 @@ and partial.svg instead.
 
 Options:
   --only LIST       Scenarios, such as hit-browser,miss.
-  --peers LIST      Servers beside Seawall: nginx,varnish,haproxy,trafficserver,floor. By default all.
+  --peers LIST      Servers beside Seawall: nginx,varnish,haproxy,trafficserver,floor,relay. By default
+                    all.
   --rounds N        By default ${DEFAULTS.rounds}.
   --seconds N       Of each server in each round. By default ${DEFAULTS.seconds}.
   --objects N       Of the Zipf mix, and stored ones. By default ${DEFAULTS.objects}.

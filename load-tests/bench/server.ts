@@ -42,6 +42,8 @@ export type Ability =
   | 'cache'
   /** It answers one body of 1 KB, whatever is asked. */
   | 'fixed'
+  /** It passes on what it is asked, and keeps nothing. */
+  | 'relay'
   | 'tls'
   | 'http2';
 

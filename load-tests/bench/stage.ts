@@ -92,7 +92,7 @@ const SMALL_BYTES = 64 * 1024;
  * @throws {BenchError} when it asks the origin again and again.
  */
 export async function fill(server: Server, stage: OpenStage, path: string, bytes: number): Promise<void> {
-  if (server.kind.abilities.has('fixed')) return;
+  if (!server.kind.abilities.has('cache')) return;
   const { port } = server;
   for (let i = 0; i < PROOFS; i += 1) check(await ask({ port, path }));
   const before = await stage.counted();

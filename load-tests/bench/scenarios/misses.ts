@@ -42,7 +42,7 @@ export const miss: Scenario = {
   metrics: ['requestsPerSecond', 'p50Millis', 'p99Millis', 'othersPercent'],
   // Not shared with the hits: what a server keeps of a million misses would change them.
   setup: { memoryMebibytes: 256, name: 'miss' },
-  needs: ['cache'],
+  needs: ['cache', 'relay'],
   unavailable: missing.wrk,
   async prepare(server, { stage }) {
     await fill(server, stage, objectPath(KILOBYTE), KILOBYTE);

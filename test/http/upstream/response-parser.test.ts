@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'tap';
+import { RepeatedHead } from '../../../http/upstream/repeated-head.ts';
 import { ResponseError } from '../../../http/upstream/response-fields.ts';
 import { ResponseParser } from '../../../http/upstream/response-parser.ts';
 import { fuzzer, outcome } from '../../support/fuzz.ts';
@@ -21,12 +22,17 @@ interface Read {
 }
 
 /** Reads the bytes in pieces that end at the cuts, each in a buffer that is written over afterwards. */
-function read({ bytes, ends = false, isHead = false }: Shape, cuts: readonly number[] = [], bareLf = false): Read {
+function read(
+  { bytes, ends = false, isHead = false }: Shape,
+  cuts: readonly number[] = [],
+  bareLf = false,
+  repeated?: RepeatedHead,
+): Read {
   const interim: [number, readonly string[]][] = [];
   let head: Read['head'];
   let trailers: Read['trailers'];
   const body: Buffer[] = [];
-  const parser = new ResponseParser({ maxHeadBytes: MAX_HEAD_BYTES, bareLf });
+  const parser = new ResponseParser({ maxHeadBytes: MAX_HEAD_BYTES, bareLf, repeated });
   parser.begin(isHead ? 'head' : 'other', {
     onInterim: (status, headers) => interim.push([status, headers]),
     onHead: ({ status, statusText, headers }) => {
@@ -180,6 +186,38 @@ test('a damaged response is read alike however it is cut', async () => {
       const { error, head } = read(damaged, [], bareLf);
       outcome(`${error ? 'refused' : 'whole'}, ${head === undefined ? 'without' : 'with'} a head`);
       return JSON.stringify(pick(read(damaged, [], bareLf))) === JSON.stringify(pick(read(damaged, sorted, bareLf)));
+    }),
+    { numRuns: 6_000 },
+  );
+});
+
+const small = fc.constantFrom(
+  ...[...Object.values(SOUND), ...Object.values(UNSOUND), ...Object.values(BARE_LF)].filter(
+    (shape) => shape.bytes.length < 500,
+  ),
+);
+
+test('a response is read alike whatever the heads of its server were before', async () => {
+  const changes = fc.array(
+    fc.tuple(fc.nat(200), fc.constantFrom('', '\r', '\n', ' ', '\t', '\0', '\x7f', ':', 'x', '\xff', ', 3', '\r\nA: b')),
+    { maxLength: 2 },
+  );
+  fuzz(
+    'a response is read alike whatever the heads of its server were before',
+    fc.property(small, changes, changes, fc.array(fc.nat(500), { maxLength: 2 }), (shape, before, after, cuts) => {
+      const changed = (list: readonly (readonly [number, string])[]): Shape => {
+        let { bytes } = shape;
+        for (const [at, by] of list) {
+          const place = at % (bytes.length + 1);
+          bytes = bytes.slice(0, place) + by + bytes.slice(place + 1);
+        }
+        return { ...shape, bytes, ends: true };
+      };
+      const [first, second] = [changed(before), changed(after)];
+      const repeated = new RepeatedHead();
+      for (const one of [shape, first, second]) read(one, [], false, repeated);
+      const places = [...new Set(cuts.map((cut) => cut % (second.bytes.length + 1)))].sort((a, b) => a - b);
+      return JSON.stringify(read(second, places, false, repeated)) === JSON.stringify(read(second, places));
     }),
     { numRuns: 6_000 },
   );
