@@ -199,7 +199,10 @@ const small = fc.constantFrom(
 
 test('a response is read alike whatever the heads of its server were before', async () => {
   const changes = fc.array(
-    fc.tuple(fc.nat(200), fc.constantFrom('', '\r', '\n', ' ', '\t', '\0', '\x7f', ':', 'x', '\xff', ', 3', '\r\nA: b')),
+    fc.tuple(
+      fc.nat(200),
+      fc.constantFrom('', '\r', '\n', ' ', '\t', '\0', '\x7f', ':', 'x', '\xff', ', 3', '\r\nA: b'),
+    ),
     { maxLength: 2 },
   );
   fuzz(
