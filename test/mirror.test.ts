@@ -75,7 +75,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'control',
     why: 'a control node is tested by the answers of its API',
     tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
-    most: 11,
+    most: 5,
   },
   {
     folder: 'control/store',
@@ -99,7 +99,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'http/node-http',
     why: 'what node:http reads is tested on sockets, beside our own server',
     tests: ['test/http/exchange.test.ts', 'test/http/node-http/framing.test.ts', 'test/http/http1/connection.test.ts'],
-    most: 4,
+    most: 3,
   },
   {
     folder: 'http/http1',
@@ -129,7 +129,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'journal',
     why: 'the wire of the journal is tested between a journal and its followers',
     tests: ['test/journal/routes.test.ts', 'test/journal/stream.test.ts', 'test/journal/follower.test.ts'],
-    most: 11,
+    most: 4,
   },
   { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 7 },
   {
