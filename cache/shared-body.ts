@@ -2,9 +2,10 @@
  * One body on its way from upstream, read by any number of readers, each at
  * its own pace.
  *
- * A body that is kept (in the store's memory, through a writer) is held whole
+ * A body that is kept (in the store's memory, through a writer) can be read whole
  * until it ends, so readers do not wait for each other and late ones start at its
- * beginning. One that is not kept is held in a window: upstream is held back
+ * beginning. Where the writer has copied it, only what is about to be read is held
+ * beside that copy, and readers that are elsewhere read from the writer. One that is not kept is held in a window: upstream is held back
  * when even the fastest reader is behind, and a reader that falls a whole
  * window behind the others is cut loose (`LaggedError`) instead of holding
  * them back.
@@ -21,8 +22,11 @@ import { SharedReader } from './shared-reader.ts';
 import type { StoredBody, StoreWriter } from './store/store.ts';
 import type { Windowed, Windows } from './windows.ts';
 
-/** Unread bytes at which upstream is held back. */
+/** Unread bytes at which upstream is held back, and beyond which a body that its writer has is not held as well. */
 const HIGH_WATER_BYTES = 64 * 1024;
+
+/** Chunks behind the furthest of several readers that are held beside the writer's copy: most read at one pace. */
+const HELD_BEHIND = 2;
 
 export interface SharedBodyOptions {
   /** Takes every byte, if the body is to be kept. */
@@ -66,7 +70,10 @@ export class SharedBody implements Windowed, FillBody {
   readonly #options: SharedBodyOptions;
   readonly #readers = new FewSet<SharedReader>();
   #writer: StoreWriter | undefined;
-  #chunks: Buffer[] = [];
+  /** A writer that takes no more, of which readers have not read all yet. */
+  #past: StoreWriter | undefined;
+  /** Chunks, or the lengths of those that are read from the writer. */
+  #chunks: (Buffer | number)[] = [];
   /** Number of readers at each chunk, and past the last one. */
   #readersAt: number[] = [0];
   /** Position of the furthest reader; `undefined` after it has left, until it is needed again. */
@@ -126,7 +133,9 @@ export class SharedBody implements Windowed, FillBody {
     if (this.#state !== 'open' || chunk.length === 0) return;
     const fits = this.#end + chunk.length <= this.#options.maxStoredBytes;
     const kept = fits ? this.#writer?.append(chunk, isLast) : undefined;
-    this.#chunks.push(kept ?? chunk);
+    if (kept !== undefined && kept !== chunk) release(chunk);
+    const isElsewhere = this.#isReadable && this.#end - this.#furthest() >= HIGH_WATER_BYTES;
+    this.#chunks.push(kept !== undefined && isElsewhere ? forgotten(kept) : (kept ?? chunk));
     this.#readersAt.push(0);
     this.#end += chunk.length;
     if (this.#writer !== undefined && kept === undefined) this.#overflow();
@@ -156,7 +165,7 @@ export class SharedBody implements Windowed, FillBody {
   fail(error: HttpError): void {
     if (this.#state !== 'open') return;
     this.#state = error;
-    this.#writer?.abort();
+    if (!this.#isReadable) this.#writer?.abort();
     if (this.#readers.size === 0) this.#release();
     for (const reader of this.#readers.values()) reader.wake();
   }
@@ -181,9 +190,14 @@ export class SharedBody implements Windowed, FillBody {
     return reader;
   }
 
-  /** Returns the chunk with number `index`, the end, a failure, or that it is pending. */
-  read(index: number): Buffer | 'ended' | 'pending' {
+  /**
+   * Returns the chunk with number `index`, the end, a failure, or that it is pending.
+   *
+   * @param start - Position of its first byte.
+   */
+  read(index: number, start: number): Buffer | 'ended' | 'pending' {
     const chunk = this.#chunks[index - this.#dropped];
+    if (typeof chunk === 'number') return this.#readable.read(start, start + chunk);
     if (chunk !== undefined) return chunk;
     if (this.#state === 'open') return 'pending';
     if (this.#state === 'ended') return 'ended';
@@ -203,19 +217,39 @@ export class SharedBody implements Windowed, FillBody {
   #release(): void {
     this.#isReleased = this.#isSettled;
     this.#writer?.abort();
+    this.#past?.abort();
     if (this.#isHeld) this.#stored?.release();
     this.#isHeld = false;
     this.#options.windows?.delete(this);
-    for (const chunk of this.#chunks) release(chunk);
+    for (const chunk of this.#chunks) if (typeof chunk !== 'number') release(chunk);
     this.#chunks = [];
   }
 
   /** The reader has read a chunk and is at `reader.index` now. */
-  moved(reader: SharedReader): void {
-    this.#countAt(reader.index - 1, -1);
+  moved(reader: SharedReader, chunk: Buffer): void {
+    const index = reader.index - 1;
+    if (typeof this.#chunks[index - this.#dropped] === 'number') release(chunk); // it was made for this reader
+    this.#countAt(index, -1);
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);
+    if (this.#isReadable) this.#forget(this.#readers.size === 1 ? index : index - HELD_BEHIND);
     this.#trim();
+  }
+
+  /** True if readers can read from the writer what it has taken. */
+  get #isReadable(): boolean {
+    return this.#writer?.isReadable === true;
+  }
+
+  get #readable(): Required<StoreWriter> {
+    return (this.#writer ?? this.#past) as Required<StoreWriter>;
+  }
+
+  /** Does not hold the chunk any more: who reads it reads from the writer. */
+  #forget(index: number): void {
+    const at = index - this.#dropped;
+    const chunk = at < 0 ? undefined : this.#chunks[at];
+    if (chunk !== undefined && typeof chunk !== 'number') this.#chunks[at] = forgotten(chunk);
   }
 
   #noteAt(position: number): void {
@@ -244,9 +278,13 @@ export class SharedBody implements Windowed, FillBody {
     if (this.#writer !== undefined || this.#readers.size === 0) return;
     let drop = 0;
     while (drop < this.#chunks.length && this.#readersAt[drop] === 0) {
-      const chunk = this.#chunks[drop++] as Buffer;
-      this.#base += chunk.length;
-      release(chunk);
+      const chunk = this.#chunks[drop++] as Buffer | number;
+      this.#base += lengthOf(chunk);
+      if (typeof chunk !== 'number') release(chunk);
+    }
+    if (this.#past !== undefined && typeof this.#chunks[drop] !== 'number') {
+      this.#past.abort();
+      this.#past = undefined;
     }
     if (drop > 0) {
       this.#chunks.splice(0, drop);
@@ -263,7 +301,8 @@ export class SharedBody implements Windowed, FillBody {
   }
 
   #overflow(): void {
-    this.#writer?.abort();
+    if (this.#isReadable && this.#readers.size > 0) this.#past = this.#writer;
+    else this.#writer?.abort();
     this.#writer = undefined;
     if (this.#readers.size > 0) this.#trim();
     else this.#options.onAbandoned(); // it went on to be kept, and is not any more
@@ -300,8 +339,8 @@ export class SharedBody implements Windowed, FillBody {
     let index = this.#dropped;
     let chunkStart = this.#base;
     for (const chunk of this.#chunks) {
-      if (position < chunkStart + chunk.length) break;
-      chunkStart += chunk.length;
+      if (position < chunkStart + lengthOf(chunk)) break;
+      chunkStart += lengthOf(chunk);
       index++;
     }
     return index;
@@ -310,7 +349,17 @@ export class SharedBody implements Windowed, FillBody {
   /** Position of the first byte of chunk number `index`, which must be held or be the next to come. */
   #startOf(index: number): number {
     let start = this.#base;
-    for (let i = 0; i < index - this.#dropped; i++) start += (this.#chunks[i] as Buffer).length;
+    for (let i = 0; i < index - this.#dropped; i++) start += lengthOf(this.#chunks[i] as Buffer | number);
     return start;
   }
+}
+
+function lengthOf(chunk: Buffer | number): number {
+  return typeof chunk === 'number' ? chunk : chunk.length;
+}
+
+/** @returns What stands for a chunk that is not held any more. */
+function forgotten(chunk: Buffer): number {
+  release(chunk);
+  return chunk.length;
 }

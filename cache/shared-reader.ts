@@ -18,12 +18,17 @@ export class LaggedError extends Error {
 
 /** Body of which a reader takes the chunks by their numbers. */
 interface ReadableBody {
-  /** Returns the chunk with number `index`, the end, or that it is pending. @throws when the body broke off. */
-  read(index: number): Buffer | 'ended' | 'pending';
+  /**
+   * Returns the chunk with number `index`, the end, or that it is pending.
+   *
+   * @param start - Position of its first byte.
+   * @throws when the body broke off.
+   */
+  read(index: number, start: number): Buffer | 'ended' | 'pending';
   /** True if all of it is there. */
   readonly isWhole: boolean;
-  /** The reader has read a chunk, and is at its `index` now. */
-  moved(reader: SharedReader): void;
+  /** The reader has read a chunk, of which it has a reference if it needs one, and is at its `index` now. */
+  moved(reader: SharedReader, chunk: Buffer): void;
   removeReader(reader: SharedReader): void;
 }
 
@@ -60,7 +65,7 @@ export class SharedReader implements BodyReader {
         this.close();
         return null;
       }
-      const read = this.#body.read(this.index);
+      const read = this.#body.read(this.index, this.position - this.#skip);
       if (read === 'ended') {
         this.close();
         return null;
@@ -73,7 +78,7 @@ export class SharedReader implements BodyReader {
       this.index++;
       if (this.#skip >= read.length) {
         this.#skip -= read.length;
-        this.#body.moved(this);
+        this.#body.moved(this, read);
         continue;
       }
       const length = Math.min(read.length - this.#skip, this.#end - this.position);
@@ -81,7 +86,7 @@ export class SharedReader implements BodyReader {
       this.#skip = 0;
       this.position += piece.length;
       this.#lent.add(read);
-      this.#body.moved(this);
+      this.#body.moved(this, read);
       return piece;
     }
   }

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { BUFFER_BYTES, release, takeFromPool } from '../../http/body/buffer-pool.ts';
+import { BUFFER_BYTES, bufferFor, release } from '../../http/body/buffer-pool.ts';
 import { LentBuffers } from '../../http/body/lent-buffers.ts';
 import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
@@ -28,9 +28,6 @@ const VALUE_COST = 64;
 
 /** A piece is at least this part of the largest one, unless its value has no more. */
 const LEAST_PART = 8;
-
-/** A copy that is smaller takes memory of its own, as a buffer of the pool would be for the most part empty. */
-const LEAST_POOLED_BYTES = BUFFER_BYTES / 2;
 
 export interface PieceOptions {
   readonly data: SharedData;
@@ -262,17 +259,12 @@ class CopyingReader implements BodyReader {
     const piece = this.#rest ?? this.#reader.next();
     this.#rest = null;
     if (piece === null) return null;
-    if (piece.length < LEAST_POOLED_BYTES) {
-      const copy = Buffer.allocUnsafeSlow(piece.length);
-      copy.set(piece);
-      return copy;
-    }
-    const buffer = takeFromPool();
-    const bytes = piece.copy(buffer);
+    const copy = bufferFor(Math.min(piece.length, BUFFER_BYTES));
+    const bytes = piece.copy(copy);
     if (bytes < piece.length) this.#rest = piece.subarray(bytes);
-    this.#lent.add(buffer);
-    release(buffer); // from here on those that look at it have references
-    return bytes < buffer.length ? buffer.subarray(0, bytes) : buffer;
+    this.#lent.add(copy);
+    release(copy); // from here on those that look at it have references
+    return copy;
   }
 
   release(): void {
@@ -326,6 +318,18 @@ export class PieceWriter implements StoreWriter {
     }
     // Not where it lies: it may be on its way to a socket when the last reader has gone, and the slab is written anew.
     return this.#write(chunk, 0) ? ownedChunk(chunk) : undefined;
+  }
+
+  get isReadable(): boolean {
+    return this.#rows.length > 0;
+  }
+
+  read(start: number, end: number): Buffer {
+    const reader = new SegmentReader(this.#views, start, end - start);
+    const copy = bufferFor(end - start);
+    let at = 0;
+    for (let piece = reader.next(); piece !== null; piece = reader.next()) at += piece.copy(copy, at);
+    return copy;
   }
 
   commit(start: number): StoredBody {

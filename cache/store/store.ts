@@ -63,6 +63,13 @@ export interface StoreWriter {
    * @param start - Position of the first appended byte in the whole representation.
    */
   commit(start: number): StoredBody;
+  /** True if what was appended is a copy, which `read` reads until `abort`: the appended bytes need not be held. */
+  readonly isReadable?: boolean;
+  /**
+   * @param start - Position among the appended bytes.
+   * @returns A copy, of which the caller has the reference (http/body/buffer-pool.ts).
+   */
+  read?(start: number, end: number): Buffer;
   /** Gives the room back, after `commit` that of a body which is neither stored nor retained. Idempotent. */
   abort(): void;
 }

@@ -12,8 +12,11 @@
  * @module
  */
 
-/** Size of one read of a connection. Only full ones are reused: long bodies arrive in them. */
+/** Size of one read of a connection. */
 export const BUFFER_BYTES = 64 * 1024;
+
+/** A piece that is smaller has memory of its own, as most of a buffer would be empty. */
+const LEAST_POOLED_BYTES: number = BUFFER_BYTES / 4;
 
 /** Bounds what lies here: 64 MiB, which an eviction may free at once. */
 const MAX_FREE = 1_024;
@@ -25,10 +28,13 @@ const SHRINK_MS = 1_000;
 const SHARED_MEMORY_BYTES = 4 * 1024;
 
 const REFERENCES = Symbol('holders');
+const WHOLE = Symbol('whole');
 
 interface PooledBuffer extends Buffer {
   /** Absent: it is not used again. */
   [REFERENCES]?: number;
+  /** Buffer of which it is the beginning. */
+  [WHOLE]?: PooledBuffer;
 }
 
 const free: PooledBuffer[] = [];
@@ -42,9 +48,19 @@ let shrinking: NodeJS.Timeout | undefined;
 
 /** @returns A copy of `bytes` from `start` to `end`. */
 export function copyToPool(bytes: Buffer, start: number, end: number): Buffer {
-  const isWhole = end - start === BUFFER_BYTES;
-  const piece = isWhole ? takeFromPool() : Buffer.allocUnsafeSlow(end - start);
+  const piece = bufferFor(end - start);
   bytes.copy(piece, 0, start, end);
+  return piece;
+}
+
+/** @returns A buffer of this length, with one reference unless it has memory of its own. */
+export function bufferFor(length: number): Buffer {
+  if (length < LEAST_POOLED_BYTES || length > BUFFER_BYTES) return Buffer.allocUnsafeSlow(length);
+  const whole = takeFromPool();
+  if (length === BUFFER_BYTES) return whole;
+  const piece: PooledBuffer = whole.subarray(0, length);
+  piece[REFERENCES] = 1;
+  piece[WHOLE] = whole;
   return piece;
 }
 
@@ -97,6 +113,6 @@ export function retain(piece: PooledBuffer): boolean {
 export function release(piece: PooledBuffer): void {
   if (!piece[REFERENCES] || --piece[REFERENCES] > 0) return;
   if (free.length === MAX_FREE) return;
-  free.push(piece);
+  free.push(piece[WHOLE] ?? piece);
   shrinking ??= setInterval(shrink, SHRINK_MS).unref();
 }

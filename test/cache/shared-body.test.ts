@@ -3,29 +3,35 @@ import { test } from 'tap';
 import { SharedBody } from '../../cache/shared-body.ts';
 import { LaggedError } from '../../cache/shared-reader.ts';
 import { MemoryStore } from '../../cache/store/memory-store.ts';
+import type { Store } from '../../cache/store/store.ts';
+import { bufferFor } from '../../http/body/buffer-pool.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { BodyReader } from '../../http/message.ts';
+import { openStore } from './shared/open-store.ts';
 
 const HIGH_WATER_BYTES = 64 * 1024;
 
+/** In memory as it comes, copied into memory that threads share, or not at all. */
+type Kept = boolean | 'shared';
+
 interface Stand {
   readonly body: SharedBody;
-  readonly store: MemoryStore;
+  readonly store: Store;
   readonly flow: { paused: boolean; aborted: number; resumes: number };
   readonly abandoned: () => number;
 }
 
 function stand({
-  kept = false,
+  kept = false as Kept,
   maxBytes = 2 ** 24,
   maxKeptBytes: maxStoredBytes = 2 ** 24,
   windowBytes = 2 ** 20,
 } = {}): Stand {
-  const store = new MemoryStore(maxBytes);
+  const store = kept === 'shared' ? openStore(maxBytes).store : new MemoryStore(maxBytes);
   const flow = { paused: false, aborted: 0, resumes: 0 };
   let abandoned = 0;
   const body = new SharedBody({
-    writer: kept ? store.begin(0) : undefined,
+    writer: kept === false ? undefined : store.begin(0),
     maxStoredBytes,
     windowBytes,
     flow: {
@@ -61,14 +67,18 @@ function take(reader: BodyReader, atMost = Number.POSITIVE_INFINITY): { got: Buf
     }
     pieces.push(piece);
   }
-  return { got: Buffer.concat(pieces), ended: false };
+  const got = Buffer.concat(pieces);
+  reader.release?.();
+  return { got, ended: false };
 }
 
 const broken = new HttpError('origin_bad_response');
 
-for (const kept of [true, false]) {
-  const name = kept ? 'kept' : 'in a window';
-
+for (const [name, kept] of [
+  ['kept', true],
+  ['kept by threads', 'shared'],
+  ['in a window', false],
+] as const) {
   test(`${name}: a reader waits for bytes and gets them`, async (t) => {
     const { body } = stand({ kept });
     const reader = body.reader(0, Number.POSITIVE_INFINITY);
@@ -346,6 +356,47 @@ test('window: when the fast reader closes, the others continue', async (t) => {
   t.notOk(flow.paused);
 });
 
+for (const { when, shouldStore, finish } of [
+  { when: 'while it comes', shouldStore: true, finish: () => undefined },
+  { when: 'when it is whole', shouldStore: true, finish: (body: SharedBody) => void body.end([], 0) },
+  {
+    when: 'when it is whole and not to be stored',
+    shouldStore: false,
+    finish: (body: SharedBody) => void body.end([], 0),
+  },
+  { when: 'when it has broken off', shouldStore: true, finish: (body: SharedBody) => body.fail(broken) },
+]) {
+  test(`a body that is copied into the store is not in memory twice, and is read whole: ${when}`, async (t) => {
+    const { body, store } = stand({ kept: 'shared' });
+    body.shouldStore = shouldStore;
+    const [fast, slow, stopped] = [body.reader(0, 1e9), body.reader(0, 1e9), body.reader(0, 1e9)];
+    const held = new Set<ArrayBufferLike>();
+    const got: Buffer[] = [];
+    const length = 50_000;
+    for (let i = 0; i < 60; i++) {
+      const chunk = bufferFor(length);
+      bytes(i * length, (i + 1) * length).copy(chunk);
+      held.add(chunk.buffer);
+      body.append(chunk);
+      // The first half nobody reads at once.
+      if (i < 30) continue;
+      got.push(take(fast, 2).got);
+      while (got.at(-1)?.length !== 0) got.push(take(fast, 2).got);
+    }
+    t.ok(held.size < 10, `${held.size} buffers`);
+    finish(body);
+    const all = bytes(0, 60 * length);
+    t.ok(Buffer.concat(got).equals(all), 'the fast reader');
+    const rest: Buffer[] = [];
+    for (let i = 0; i < 60; i++) rest.push(Buffer.from((await slow.next()) as Buffer));
+    t.ok(Buffer.concat(rest).equals(all), 'the slow one');
+    if (body.canReadFrom(0)) t.ok(take(body.reader(0, 1e9)).got.equals(all), 'one that comes late');
+    body.settle();
+    for (const reader of [fast, slow, stopped]) reader.close();
+    if (body.state !== 'open') t.equal(store.bytesInUse, 0);
+  });
+}
+
 test('the cost of many readers of one body is linear in their number', async (t) => {
   const { body } = stand();
   const readers = Array.from({ length: 20_000 }, () => body.reader(0, Number.POSITIVE_INFINITY));
@@ -390,10 +441,13 @@ test('under any history every reader gets exactly its bytes, in order, until it 
   await fc.assert(
     fc.asyncProperty(
       fc.array(anyStep, { maxLength: 60 }),
-      fc.constantFrom<{ kept: boolean; maxStoredBytes?: number; maxBytes?: number; windowBytes: number }>(
+      fc.constantFrom<{ kept: Kept; maxStoredBytes?: number; maxBytes?: number; windowBytes: number }>(
         { kept: true, windowBytes: 200_000 },
         { kept: true, maxStoredBytes: 150_000, windowBytes: 200_000 },
         { kept: true, maxBytes: 150_000, windowBytes: 200_000 },
+        { kept: 'shared', windowBytes: 200_000 },
+        { kept: 'shared', maxStoredBytes: 150_000, windowBytes: 200_000 },
+        { kept: 'shared', maxBytes: 150_000, windowBytes: 200_000 },
         { kept: false, windowBytes: 200_000 },
         { kept: false, windowBytes: 1 },
       ),
