@@ -282,7 +282,7 @@ export class SharedBody implements Windowed, FillBody {
       this.#base += lengthOf(chunk);
       if (typeof chunk !== 'number') release(chunk);
     }
-    if (this.#past !== undefined && typeof this.#chunks[drop] !== 'number') {
+    if (this.#past !== undefined && !this.#chunks.slice(drop).some((chunk) => typeof chunk === 'number')) {
       this.#past.abort();
       this.#past = undefined;
     }

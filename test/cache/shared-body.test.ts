@@ -397,6 +397,18 @@ for (const { when, shouldStore, finish } of [
   });
 }
 
+test('a copy of which readers have not read all is there when the body goes on in a window, whatever is held beside', async (t) => {
+  const { body, store } = stand({ kept: 'shared', maxKeptBytes: 300_000 });
+  const [one, other] = [body.reader(0, 1e9), body.reader(0, 1e9)];
+  body.append(bytes(0, 50_000));
+  t.equal(take(one, 1).got.length, 50_000);
+  for (let at = 50_000; at < 350_000; at += 50_000) body.append(bytes(at, at + 50_000)); // the last one is too much
+  t.notOk(body.isStoring);
+  t.ok(take(one).got.equals(bytes(50_000, 350_000)));
+  t.ok(take(other).got.equals(bytes(0, 350_000)));
+  t.equal(store.bytesInUse, 0);
+});
+
 test('the cost of many readers of one body is linear in their number', async (t) => {
   const { body } = stand();
   const readers = Array.from({ length: 20_000 }, () => body.reader(0, Number.POSITIVE_INFINITY));
