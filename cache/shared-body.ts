@@ -5,10 +5,10 @@
  * A body that is kept (in the store's memory, through a writer) can be read whole
  * until it ends, so readers do not wait for each other and late ones start at its
  * beginning. Where the writer has copied it, only what is about to be read is held
- * beside that copy, and readers that are elsewhere read from the writer. One that is not kept is held in a window: upstream is held back
- * when even the fastest reader is behind, and a reader that falls a whole
- * window behind the others is cut loose (`LaggedError`) instead of holding
- * them back.
+ * beside that copy, and readers that are elsewhere read from the writer. One that
+ * is not kept is held in a window: upstream is held back when even the fastest
+ * reader is behind, and a reader that falls a whole window behind the others is cut
+ * loose (`LaggedError`) instead of holding them back.
  * @module
  */
 

@@ -397,7 +397,7 @@ for (const { when, shouldStore, finish } of [
   });
 }
 
-test('a copy of which readers have not read all is there when the body goes on in a window, whatever is held beside', async (t) => {
+test('the copy stays until all readers are past it when the body goes on in a window', async (t) => {
   const { body, store } = stand({ kept: 'shared', maxKeptBytes: 300_000 });
   const [one, other] = [body.reader(0, 1e9), body.reader(0, 1e9)];
   body.append(bytes(0, 50_000));
