@@ -397,7 +397,7 @@ for (const { when, shouldStore, finish } of [
   });
 }
 
-test('the copy stays until all readers are past it when the body goes on in a window', async (t) => {
+test('the copy stays until all readers are past it when the body continues in a window', async (t) => {
   const { body, store } = stand({ kept: 'shared', maxKeptBytes: 300_000 });
   const [one, other] = [body.reader(0, 1e9), body.reader(0, 1e9)];
   body.append(bytes(0, 50_000));
