@@ -96,6 +96,9 @@ export function receivedInstant({ process, wall }: SentInstant): Instant {
 
 const NEVER = -1;
 
+/** A clock that is set right by less than this is no matter. */
+const MAX_SET_BACK_MS = 1_000;
+
 /** Only a lease without end runs from here: that of a node without a journal. */
 const NEVER_CONNECTED: Instant = { monotonic: LONG_AGO, wall: epochMs(Number.NEGATIVE_INFINITY) };
 
@@ -119,6 +122,9 @@ export class Ledger {
   /** Use of stored responses beyond the lease (`purges.without_journal`). */
   withoutJournal: 'validate' | 'strict' = 'strict';
   readonly #firstHeartbeat = Promise.withResolvers<void>();
+  /** The wall clock at its latest so far, and from when on ages by it are true. */
+  #latestWall = epochMs(Number.NEGATIVE_INFINITY);
+  #agesCountFrom = Number.NEGATIVE_INFINITY;
   /** Never, at first: what a node that has just started has missed, it does not know (rule 7). */
   #upToDateAt = NEVER_CONNECTED;
   #index = new PurgeIndex();
@@ -246,6 +252,7 @@ export class Ledger {
   /** The journal was heard of, and had nothing newer than `newest`. */
   onHeartbeat(newest: number, now: Instant): void {
     this.#latestKnown = Math.max(this.#latestKnown, newest);
+    this.#noteWall(now.wall);
     if (newest > this.#applied) return;
     this.#upToDateAt = now;
     this.#firstHeartbeat.resolve();
@@ -259,6 +266,7 @@ export class Ledger {
   /** Returns whether the node has heard from the journal recently enough to trust its ledger (rule 7). */
   holdsLease(wall: EpochMs, monotonic: MonotonicMs): boolean {
     const since = this.#upToDateAt;
+    this.#noteWall(wall);
     // By both clocks: the wall clock may have been set back, the monotonic one stands still while the machine sleeps.
     return msBetween(since.monotonic, monotonic) <= this.#leaseMs && wall - since.wall <= this.#leaseMs;
   }
@@ -267,10 +275,19 @@ export class Ledger {
    * Returns whether the origin has been asked for a response so lately that the lease is kept for it: no purge takes
    * effect later than one lease after it was made, with or without the journal.
    *
-   * @param ageMs - Age of the response.
+   * @param ageMs - Age of the response, by the wall clock.
    */
-  leaseCovers(ageMs: number): boolean {
-    return this.withoutJournal === 'validate' && ageMs <= this.#leaseMs;
+  leaseCovers(ageMs: number, wall: EpochMs): boolean {
+    return this.withoutJournal === 'validate' && ageMs <= this.#leaseMs && wall >= this.#agesCountFrom;
+  }
+
+  /**
+   * Notes the wall clock. By one that was set back, ages are shorter than they are: of all responses that were stored
+   * before, until it has gone on to where it had been, and a lease further.
+   */
+  #noteWall(wall: EpochMs): void {
+    if (wall < this.#latestWall - MAX_SET_BACK_MS) this.#agesCountFrom = this.#latestWall + this.#leaseMs;
+    else if (wall > this.#latestWall) this.#latestWall = wall;
   }
 
   /**

@@ -122,7 +122,7 @@ function judged(
   if (!facts.isComplete && !coversRequest(stored, request.method, profile, now)) return { ...PARTIAL, isRefused };
   const usable = reuse(stored, facts.honoursRequests ? profile.directives : NO_REQUEST_DIRECTIVES, now);
   const isKnown = verdict !== 'unverified' && ledger.isNewEnough(stored.stamp, request.minPosition);
-  const isTrusted = isKnown && (ledger.holdsLease(now, at) || ledger.leaseCovers(currentAge(stored, now)));
+  const isTrusted = isKnown && (ledger.holdsLease(now, at) || ledger.leaseCovers(currentAge(stored, now), now));
   const outcome = isTrusted ? afterPurges(stored, verdict, usable) : usable === 'request' ? usable : 'stale';
   if (outcome === 'fresh' && !isRefused) return facts.fresh;
   const reason = outcome === 'stale' || outcome === 'request' ? outcome : undefined;

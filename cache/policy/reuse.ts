@@ -27,9 +27,17 @@ export type Reuse =
   /** Validate first: the request demands it. */
   | 'request';
 
-/** `current_age` (section 4.2.3). */
+/** A clock that is set right by less than this is no matter. */
+const MAX_AHEAD_MS = 1_000;
+
+/** Age of a response whose age is not known: the most that `Age` can say (section 1.2.2). */
+const UNKNOWN_AGE_MS = 2 ** 31 * 1_000;
+
+/** `current_age` (section 4.2.3). A response that is from the future, as the clock was set back, may be of any age. */
 export function currentAge(stored: Aging, now: EpochMs): number {
-  return stored.policy.initialAgeMs + Math.max(0, now - stored.responseTime);
+  const residentMs = now - stored.responseTime;
+  if (residentMs < -MAX_AHEAD_MS) return UNKNOWN_AGE_MS;
+  return stored.policy.initialAgeMs + Math.max(0, residentMs);
 }
 
 /** @returns How much longer the response is fresh; negative when it is stale. The `ttl` of RFC 9211. */

@@ -138,6 +138,21 @@ test('rule 7: a clock that is set back does not prolong a lease', async (t) => {
   t.ok(holdsLease(ledger, NOW - 3_600_000, NOW + 70_000), 'it is heard of again');
 });
 
+test('rule 7: after the clock was set back, no age shows that the origin was asked within the lease', async (t) => {
+  const ledger = ledgerAt(0);
+  ledger.withoutJournal = 'validate';
+  const at = (wall: number): boolean => {
+    ledger.holdsLease(epochMs(wall), monotonicMs(1_000_000));
+    return ledger.leaseCovers(1_000, epochMs(wall));
+  };
+  t.ok(at(NOW));
+  t.ok(at(NOW - 500), 'set right by less than a second');
+  t.notOk(at(NOW - 3_600_000));
+  t.notOk(at(NOW), 'it is where it was: what was stored then is an hour old');
+  t.notOk(at(NOW + 59_999));
+  t.ok(at(NOW + 60_000), 'a lease further');
+});
+
 test('rule 7: a lease has run out after the machine slept for longer than it', async (t) => {
   const ledger = ledgerAt(3);
   ledger.onHeartbeat(3, instant(NOW));
