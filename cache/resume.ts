@@ -5,12 +5,14 @@
  * @module
  */
 import { HttpError } from '../http/errors.ts';
+import { contentLength } from '../http/fields/content-length.ts';
 import { fieldValue, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
-import type { BodyReader, Fetch, Flow, UpstreamRequest } from '../http/message.ts';
+import type { BodyReader, Fetch, Flow, ResponseHead, UpstreamRequest } from '../http/message.ts';
 import { CONDITIONAL_FIELDS } from './policy/validation.ts';
 import { SharedBody } from './shared-body.ts';
 import { LaggedError } from './shared-reader.ts';
+import { strongValidator } from './stored-response.ts';
 
 export interface ResumeOptions {
   readonly fetch: Fetch;
@@ -23,6 +25,20 @@ export interface ResumeOptions {
 export interface BodyRange extends ByteRange {
   /** A strong entity tag of the representation. */
   readonly validator: string;
+  /** Length of the whole representation, where it is known. */
+  readonly length: number | undefined;
+}
+
+/** Returns the position of a response's body in its representation, if the rest can be requested. */
+export function bodyRangeOf(
+  { status, headers }: Pick<ResponseHead, 'status' | 'headers'>,
+  length = contentLength(headers),
+): BodyRange | undefined {
+  const validator = strongValidator(headers);
+  if (validator === undefined) return undefined;
+  if (status === 200) return length === undefined ? undefined : { start: 0, end: length, length, validator };
+  const range = status === 206 ? parseContentRange(fieldValue(headers, 'content-range')) : undefined;
+  return range === undefined || 'unsatisfied' in range ? undefined : { ...range, validator };
 }
 
 export class ResumingReader implements BodyReader {
@@ -126,9 +142,13 @@ function rest(
   return { started, abort: giveUp };
 }
 
-/** Returns whether a response is this part of this very representation. */
-export function isRest(status: number, headers: RawHeaders, { start, end, validator }: BodyRange): boolean {
+/**
+ * Returns whether a response is this part of this very representation: two lengths are two representations, whatever
+ * the tag says.
+ */
+export function isRest(status: number, headers: RawHeaders, { start, end, length, validator }: BodyRange): boolean {
   const range = parseContentRange(fieldValue(headers, 'content-range'));
   if (status !== 206 || range === undefined || 'unsatisfied' in range) return false;
+  if (length !== undefined && range.length !== undefined && range.length !== length) return false;
   return range.start === start && range.end === end && fieldValue(headers, 'etag') === validator;
 }

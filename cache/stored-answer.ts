@@ -4,7 +4,7 @@
  * @module
  */
 import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
-import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
+import type { ByteRange } from '../http/fields/range.ts';
 import type { BodyReader } from '../http/message.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type Answer, type Conditions, type Representation, type SharedAnswer, select, withAge } from './answer.ts';
@@ -13,8 +13,8 @@ import type { CacheRequest, Exchange } from './exchange.ts';
 import type { FillResponse } from './fill.ts';
 import type { ForwardReason } from './policy/refusals.ts';
 import { currentAge, remainingLifetime } from './policy/reuse.ts';
-import { type BodyRange, ResumingReader } from './resume.ts';
-import { coveringRange, type StoredResponse, strongValidator } from './stored-response.ts';
+import { bodyRangeOf, ResumingReader } from './resume.ts';
+import { coveringRange, type StoredResponse } from './stored-response.ts';
 
 /** Fields of an exchange that an answer from the store depends on. */
 export interface AnswerContext {
@@ -115,15 +115,6 @@ export class CollapsedAnswer implements SharedAnswer {
   }
 }
 
-/** Position of a response's body in its representation, if the rest can be requested (RFC 9110, section 13.1.5). */
-function bodyRangeOf({ head, length }: FillResponse): BodyRange | undefined {
-  const validator = strongValidator(head.headers);
-  if (validator === undefined) return undefined;
-  if (head.status === 200) return length === undefined ? undefined : { start: 0, end: length, validator };
-  const range = head.status === 206 ? parseContentRange(fieldValue(head.headers, 'content-range')) : undefined;
-  return range === undefined || 'unsatisfied' in range ? undefined : { start: range.start, end: range.end, validator };
-}
-
 function fillAnswer(
   exchange: Exchange,
   result: FillResponse,
@@ -157,7 +148,7 @@ function openBody({ request }: Exchange, result: FillResponse, range?: ByteRange
   const { body } = result;
   const reader = body.reader(range?.start ?? 0, range?.end ?? Number.POSITIVE_INFINITY, request);
   if (body.isWhole) return reader;
-  const place = bodyRangeOf(result);
+  const place = bodyRangeOf(result.head, result.length);
   return new ResumingReader(reader, {
     fetch: request.fetch,
     request: {

@@ -4,28 +4,16 @@
  * @module
  */
 import { CONDITIONAL_FIELDS } from '../cache/policy/validation.ts';
-import { isRest } from '../cache/resume.ts';
-import { strongValidator } from '../cache/stored-response.ts';
-import { contentLength } from '../http/fields/content-length.ts';
-import { fieldValue, withoutFields } from '../http/fields/headers.ts';
-import { type ByteRange, parseContentRange } from '../http/fields/range.ts';
+import { type BodyRange, bodyRangeOf, isRest } from '../cache/resume.ts';
+import { withoutFields } from '../http/fields/headers.ts';
 import type { ResponseHead, UpstreamRequest } from '../http/message.ts';
 
-/** Bytes of a representation, `end` not included. */
-export interface Continuable extends ByteRange {
-  readonly validator: string;
-}
+/** Bytes of a representation that could be requested again. */
+export type Continuable = BodyRange;
 
 /** Returns the bytes of a response that could be requested again; `undefined` if none can. */
 export function continuable({ method, upgrade }: UpstreamRequest, head: ResponseHead): Continuable | undefined {
-  const validator = method === 'GET' && upgrade === undefined ? strongValidator(head.headers) : undefined;
-  if (validator === undefined) return undefined;
-  if (head.status === 200) {
-    const length = contentLength(head.headers);
-    return length === undefined ? undefined : { start: 0, end: length, validator };
-  }
-  const range = head.status === 206 ? parseContentRange(fieldValue(head.headers, 'content-range')) : undefined;
-  return range === undefined || 'unsatisfied' in range ? undefined : { start: range.start, end: range.end, validator };
+  return method === 'GET' && upgrade === undefined ? bodyRangeOf(head) : undefined;
 }
 
 const REPLACED: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, 'range']);

@@ -39,18 +39,20 @@ for (const { rule, request = GET, response, range } of [
 
 test('the rest is requested without conditions of the visitor, and with If-Range', async (t) => {
   const headers = ['Host', 'a.test', 'If-None-Match', '"0"', 'Range', 'bytes=0-', 'Cookie', 'a=1'];
-  const rest = restRequest({ ...GET, headers }, { start: 7, end: 10, validator: '"1"' });
+  const rest = restRequest({ ...GET, headers }, { start: 7, end: 10, length: 10, validator: '"1"' });
   t.strictSame(rest.headers, ['Host', 'a.test', 'Cookie', 'a=1', 'Range', 'bytes=7-9', 'If-Range', '"1"']);
 });
 
 for (const { rule, response, isIt } of [
   { rule: 'that very range', response: head(206, { ETag: '"1"', 'Content-Range': 'bytes 7-9/10' }), isIt: true },
+  { rule: 'an unknown length', response: head(206, { ETag: '"1"', 'Content-Range': 'bytes 7-9/*' }), isIt: true },
+  { rule: 'another length', response: head(206, { ETag: '"1"', 'Content-Range': 'bytes 7-9/11' }), isIt: false },
   { rule: 'another tag', response: head(206, { ETag: '"2"', 'Content-Range': 'bytes 7-9/10' }), isIt: false },
   { rule: 'an earlier range', response: head(206, { ETag: '"1"', 'Content-Range': 'bytes 6-9/10' }), isIt: false },
   { rule: 'a shorter range', response: head(206, { ETag: '"1"', 'Content-Range': 'bytes 7-8/10' }), isIt: false },
   { rule: 'the whole', response: head(200, { ETag: '"1"', 'Content-Length': '10' }), isIt: false },
 ]) {
   test(`a response with ${rule} is ${isIt ? 'the' : 'no'} rest`, async (t) => {
-    t.equal(isContinuation(response, { start: 7, end: 10, validator: '"1"' }), isIt);
+    t.equal(isContinuation(response, { start: 7, end: 10, length: 10, validator: '"1"' }), isIt);
   });
 }
