@@ -175,6 +175,8 @@ export class HttpError extends Error {
   /** Cause for operators, in logs and metrics (http/upstream/errors.ts); no visitor sees it. */
   readonly reason: UpstreamCause | undefined;
   readonly fault: Fault;
+  /** What exactly was wrong, for the log: without the sentence for a visitor, unless there is nothing else. */
+  readonly detail: string;
 
   /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */
   constructor(code: HttpErrorCode, detail?: string, options?: HttpErrorOptions) {
@@ -182,6 +184,7 @@ export class HttpError extends Error {
     const { status, message } = facts;
     super(detail === undefined ? message : `${message} (${detail})`, options);
     this.name = 'HttpError';
+    this.detail = detail ?? message;
     this.status = status;
     this.code = code;
     this.reason = options?.reason;

@@ -100,6 +100,8 @@ export interface ResponseSink extends BodySink {
    * for errors is not on the way of each chunk.
    */
   readonly body?: BodySink | undefined;
+  /** True if it goes on by itself where the body breaks off: it can have the rest from elsewhere. */
+  readonly isMovable?: boolean;
   /** Fields of a head as they came, before those that are withheld go; its `onHead` or `onUpgrade` follows. */
   onFields?(headers: RawHeaders): void;
   /** A 1xx other than 101 (RFC 9110, section 15.2). */

@@ -39,7 +39,7 @@ Options:
   --two          Two at a time, the second a second after the first.
   --fault N      Seconds that a fault lasts. By default 4.
   --seconds N    Begin no fault after so many seconds. By default 600.
-  --rate N       Requests a second. By default 200.
+  --rate N       Requests a second. By default 100.
   --purges N     Changes of content a second. By default 2.
   --seed N       Of what is random. By default another one each time.
   --log LEVEL    Log of the nodes. By default fatal.
@@ -53,7 +53,7 @@ const settings = readArguments(
     only: '',
     fault: '4',
     seconds: '600',
-    rate: '200',
+    rate: '100',
     purges: '2',
     seed: String(1 + Math.floor(Math.random() * 1e6)),
     log: 'fatal',

@@ -82,7 +82,7 @@ function probeByRequest(client: UpstreamClient, request: UpstreamRequest, isGood
       onHead: ({ status }) => setImmediate(done, isGood(status), `status ${status}`),
       onData: () => undefined,
       onEnd: () => undefined,
-      onError: ({ message }) => setImmediate(done, false, message),
+      onError: ({ detail }) => setImmediate(done, false, detail),
     });
     return () => flow.abort();
   };

@@ -91,6 +91,7 @@ export class OriginPool {
         siblings: () => healths,
         probing,
         load: () => client.shares,
+        onSilence: () => client.breakStalled(),
       });
       healths.push(health);
       const target = { name: url, health, failoverStatuses, isBackup: backup, fetch, onAnswer: this.#onAnswer };

@@ -168,7 +168,7 @@ export const METRICS = {
     roles: NODES,
     labels: {
       cause:
-        '`failed`: no head came; `silent`: the target was left out; `status`: a status of `failover_on`; `body`: the rest of a body that broke off',
+        '`failed`: no head came; `silent`: the target was left out; `late`: its heartbeat took longer than they do, and another target was asked as well; `status`: a status of `failover_on`; `body`: the rest of a body that broke off',
     },
     help: 'Requests that were sent to another target.',
     watch: 'It rises: `seawall_target_up` and the log say which target fails.',

@@ -129,7 +129,7 @@ export class NodeMetrics implements EngineEvents {
     this.#shed.inc({ target, reason, priority });
   }
 
-  retried(cause: 'failed' | 'silent' | 'status' | 'body'): void {
+  retried(cause: 'failed' | 'silent' | 'late' | 'status' | 'body'): void {
     this.#retries.inc({ cause });
   }
 

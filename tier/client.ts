@@ -87,6 +87,7 @@ export class NodeClient {
         unhealthyAfter: 1,
         healthyAfter: 2,
       },
+      onSilence: () => this.#client.breakStalled(),
     });
   }
 
@@ -134,7 +135,7 @@ export class NodeClient {
         onHead: () => undefined,
         onData: () => undefined,
         onEnd: () => done(true),
-        onError: ({ message }) => setImmediate(done, false, message),
+        onError: ({ detail }) => setImmediate(done, false, detail),
       });
       return () => flow.abort();
     };
@@ -163,6 +164,10 @@ class FromNode implements ResponseSink {
   /** An error's page is dropped; the node that talks to the visitor writes its own. */
   get body(): BodySink {
     return this.#hasFailed ? DROPPED : (this.#sink.body ?? this.#sink);
+  }
+
+  get isMovable(): boolean {
+    return !this.#hasFailed && this.#sink.isMovable === true;
   }
 
   onInterim(status: number, headers: RawHeaders): void {

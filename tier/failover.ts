@@ -69,12 +69,6 @@ interface Context {
 /** Continuations of one body. */
 const MAX_CONTINUATIONS = 3;
 
-/**
- * A heartbeat that has waited for this long shows that the node is late, and not only what it asks: a request to
- * another node may be one more to the origin.
- */
-const LATE_HEARTBEAT_MS = 150;
-
 class Attempts implements Flow {
   readonly request: UpstreamRequest;
   readonly sink: ResponseSink;
@@ -87,6 +81,8 @@ class Attempts implements Flow {
   #attempt: Attempt | undefined;
   /** One that waits beside it, for a target that is late. */
   #earlier: Attempt | undefined;
+  /** True if the newer one of two is a hedge. */
+  #isHedged = false;
   #continuations = 0;
   #isPaused = false;
   isAborted = false;
@@ -127,14 +123,16 @@ class Attempts implements Flow {
     else if (this.#isPaused) flow.pause();
   }
 
-  /** Goes on to the next target that is not left out. @returns It, if there is one. */
+  /** Goes on to the next target that is not left out, nor late where another is not. @returns It, if there is one. */
   #passOver(): Target | undefined {
     const { ordered } = this.#context;
     for (; this.#at < ordered.length; this.#at++) {
       const target = ordered[this.#at] as Target;
-      if (target.health?.isLeftOut !== true) return target;
+      const { isLeftOut = false, isLate = false } = target.health ?? {};
+      if (!isLeftOut && !(isLate && ordered.some(isAsGood, this.#at))) return target;
       this.#resting ??= [];
-      this.#resting.push(target);
+      if (isLate) this.#resting.unshift(target);
+      else this.#resting.push(target);
     }
     return undefined;
   }
@@ -152,33 +150,47 @@ class Attempts implements Flow {
     this.next(silent);
   }
 
-  /** Asks the next target as well. @returns Whether nothing is left to do about the attempt. */
-  onOverdue(attempt: Attempt, now: MonotonicMs): boolean {
-    const { method, body, upgrade } = this.request;
-    const isSafe = (method === 'GET' || method === 'HEAD') && body === undefined && upgrade === undefined;
-    if (this.isAborted || !isSafe || this.#earlier !== undefined || attempt.continues !== undefined) return true;
-    const heartbeatMs = attempt.target.health?.heartbeatMs(now);
-    if (heartbeatMs !== undefined && heartbeatMs < LATE_HEARTBEAT_MS) {
-      attempt.target.health?.urgeProbe(); // the node is asked, not what it waits for
-      return false;
-    }
-    const next = this.#passOver();
-    if (next === undefined || next.isBackup === true) return true;
+  /** The target of an attempt may hang: the next one is asked as well. */
+  onLate(attempt: Attempt): void {
+    const next = this.#beside(attempt);
+    if (next === undefined || next.health === undefined) return;
+    const { retries, events } = this.#context.targets;
+    if (!retries.trySpend()) return;
+    events?.retried('late');
+    this.#tryBeside(attempt, next, this.request);
+  }
+
+  /** An attempt takes longer than nearly all: the next target is asked as well. */
+  onOverdue(attempt: Attempt): void {
+    const next = this.#beside(attempt);
+    if (next === undefined) return;
     const { hedges, events } = this.#context.targets;
     if (!hedges.trySpend()) {
       events?.hedged('refused');
-      return true;
+      return;
     }
+    this.#isHedged = true;
+    this.#tryBeside(attempt, next, { ...this.request, priority: 'background' });
+  }
+
+  /** Returns the target that may be asked beside that of the attempt. */
+  #beside(attempt: Attempt): Target | undefined {
+    const { method, body, upgrade } = this.request;
+    const isSafe = (method === 'GET' || method === 'HEAD') && body === undefined && upgrade === undefined;
+    if (this.isAborted || !isSafe || this.#earlier !== undefined || attempt.continues !== undefined) return undefined;
+    const next = this.#passOver();
+    return next?.isBackup === true ? undefined : next;
+  }
+
+  #tryBeside(attempt: Attempt, next: Target, request: UpstreamRequest): void {
     this.#earlier = attempt;
     this.#at++;
-    this.#try(next, { ...this.request, priority: 'background' });
-    return true;
+    this.#try(next, request);
   }
 
   /** Gives up one of two attempts. */
   #drop(attempt: Attempt): void {
-    if (attempt === this.#attempt) this.#attempt = this.#earlier;
-    this.#earlier = undefined;
+    this.leavesToOther(attempt);
     attempt.cancel();
   }
 
@@ -187,7 +199,13 @@ class Attempts implements Flow {
     if (this.#earlier === undefined) return false;
     if (attempt === this.#attempt) this.#attempt = this.#earlier;
     this.#earlier = undefined;
+    this.#isHedged = false;
     return true;
+  }
+
+  /** Returns whether a target is left that may be asked. */
+  hasNext(): boolean {
+    return this.#passOver() !== undefined;
   }
 
   /** This one answers: the other is given up. */
@@ -195,9 +213,8 @@ class Attempts implements Flow {
     const earlier = this.#earlier;
     if (earlier === undefined) return;
     const isLate = attempt === this.#attempt;
-    this.#context.targets.events?.hedged(isLate ? 'won' : 'lost');
-    const { health } = earlier.target;
-    if (isLate && health?.heartbeatMs(this.now()) === undefined) health?.wasSlow(this.now());
+    if (this.#isHedged) this.#context.targets.events?.hedged(isLate ? 'won' : 'lost');
+    if (isLate) earlier.target.health?.wasSlow(this.now());
     this.#drop(isLate ? earlier : (this.#attempt as Attempt));
   }
 
@@ -293,12 +310,21 @@ class Attempt implements ResponseSink, Waiting {
     return sink.body ?? sink;
   }
 
+  /** True if another target may be asked for the rest of its body. */
+  get isMovable(): boolean {
+    return !this.isOver && this.#head !== undefined && this.#rest() !== undefined && this.#attempts.hasNext();
+  }
+
   onSilence(): void {
     this.#attempts.onSilence(this);
   }
 
-  onOverdue(now: MonotonicMs): boolean {
-    return this.#attempts.onOverdue(this, now);
+  onLate(): void {
+    this.#attempts.onLate(this);
+  }
+
+  onOverdue(): void {
+    this.#attempts.onOverdue(this);
   }
 
   cancel(): void {
@@ -399,9 +425,14 @@ class Attempt implements ResponseSink, Waiting {
     const expected = this.continues ?? continuable(this.#attempts.request, this.#head);
     const received = this.flow?.bytes;
     if (expected === undefined || received === undefined) return undefined;
-    const { start, end, validator } = expected;
-    return start + received < end ? { start: start + received, end, validator } : undefined;
+    const { start, end } = expected;
+    return start + received < end ? { ...expected, start: start + received } : undefined;
   }
+}
+
+/** Returns whether a target behind the index `this` may be asked in the place of one that is late. */
+function isAsGood(this: number, { health, isBackup }: Target, index: number): boolean {
+  return index > this && health !== undefined && isBackup !== true && !health.isLeftOut && !health.isLate;
 }
 
 /** The server has answered; another may do better. */

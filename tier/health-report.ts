@@ -10,9 +10,12 @@ import type { Targets } from './targets.ts';
 export function reportHealth({ log, metrics }: Pick<NodeCore, 'log' | 'metrics'>, targets: Targets): void {
   metrics.watchTargets(targets);
   targets.events = {
-    leftOut: (target, cause, detail) => {
+    leftOut: (target, cause, detail, isNew) => {
       metrics.targetLeftOut(target, cause);
-      log.warn({ target, cause, detail }, `${target} left out, others are asked: ${LEFT_OUT_CAUSES[cause]}`);
+      const event = { target, cause, detail };
+      // Nodes of a network do not start at the same moment.
+      if (isNew) log.info(event, `${target} does not answer yet, others are asked: ${LEFT_OUT_CAUSES[cause]}`);
+      else log.warn(event, `${target} left out, others are asked: ${LEFT_OUT_CAUSES[cause]}`);
     },
     readmitted: (target, cause, afterMs) => {
       log.info({ target, cause, seconds: Math.round(afterMs) / 1_000 }, `${target} answers and is asked again`);

@@ -3,7 +3,8 @@
  * servers. One is on its way at a time.
  * @module
  */
-import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
+import { LONG_AGO, type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
+import { RoundTrip } from '../lib/round-trip.ts';
 
 /** Result of a probe. */
 export type ProbeResult =
@@ -26,6 +27,10 @@ export interface ProberOptions {
   /** Asked before each pause; the pause is up to a tenth shorter or longer, so that nodes do not probe in step. */
   readonly intervalMs: () => number;
   readonly timeoutMs: () => number;
+  /** Called when an answer takes longer than answers do; `onResult` follows. */
+  readonly onLate?: () => void;
+  /** Returns whether an answer tells how long answers take: those of a target that has just hung do not. */
+  readonly measures?: () => boolean;
   readonly onResult: (result: ProbeResult, detail: string | undefined, now: MonotonicMs) => void;
   /** From 0 to below 1; `Math.random` but for tests. */
   readonly random?: () => number;
@@ -36,6 +41,12 @@ export interface ProberOptions {
  * stood still: the answer may be there, unread. It does not count.
  */
 const STEPS = 6;
+
+/** No answer is late before this: an event loop may stand still for as long in passing. */
+const MIN_LATE_MS = 100;
+
+/** Pause between two probes, if they are urged. */
+const MIN_PAUSE_MS = 100;
 
 /** A step is late if it takes this many times its length. */
 const LATE = 1.5;
@@ -48,12 +59,16 @@ interface Patience {
   readonly stepMs: number;
   readonly left: number;
   readonly lateLeft: number;
+  /** Length of the steps behind this one, which ends when the answer is late; absent: it has ended, or is not known. */
+  readonly lateThenMs?: number;
 }
 
 export class Prober {
   readonly #options: ProberOptions;
   #timer: NodeJS.Timeout | undefined;
   #sentAt: MonotonicMs | undefined;
+  #lastSentAt = LONG_AGO;
+  readonly #roundTrip = new RoundTrip();
   #giveUp: (() => void) | undefined;
   #isStopped = true;
   #isClosed = false;
@@ -69,14 +84,10 @@ export class Prober {
     this.#pause(this.#options.intervalMs());
   }
 
-  /** Sends a probe now, unless one is on its way. */
-  urge(): void {
-    if (this.#sentAt === undefined && !this.#isClosed) this.#send();
-  }
-
-  /** Returns for how long a probe has been on its way; 0 if none is. */
-  waitedMs(now: MonotonicMs): number {
-    return this.#sentAt === undefined ? 0 : msBetween(this.#sentAt, now);
+  /** Sends a probe now, unless one is on its way or was sent just now. */
+  urge(now: MonotonicMs): void {
+    if (this.#sentAt !== undefined || this.#isClosed || msBetween(this.#lastSentAt, now) < MIN_PAUSE_MS) return;
+    this.#send();
   }
 
   /** Sends none until it is started again. */
@@ -99,24 +110,44 @@ export class Prober {
   #send(): void {
     const sentAt = monotonicNow();
     this.#sentAt = sentAt;
-    this.#wait(sentAt, { stepMs: this.#options.timeoutMs() / STEPS, left: STEPS, lateLeft: MAX_LATE_STEPS });
+    this.#lastSentAt = sentAt;
+    this.#wait(sentAt, this.#patience());
     const giveUp = this.#options.probe((isGood, detail) => {
-      if (this.#sentAt === sentAt) this.#finish(isGood ? 'answered' : 'failed', detail);
+      if (this.#sentAt !== sentAt) return;
+      if (isGood && this.#options.measures?.() !== false) {
+        this.#roundTrip.observe(msBetween(sentAt, monotonicNow()), MIN_LATE_MS);
+      }
+      this.#finish(isGood ? 'answered' : 'failed', detail);
     });
     if (this.#sentAt === sentAt) this.#giveUp = giveUp;
     else giveUp();
   }
 
-  #wait(sentAt: MonotonicMs, { stepMs, left, lateLeft }: Patience): void {
+  #patience(): Patience {
+    const timeoutMs = this.#options.timeoutMs();
+    const whole = { stepMs: timeoutMs / STEPS, left: STEPS, lateLeft: MAX_LATE_STEPS };
+    const lateMs = Math.max(MIN_LATE_MS, this.#roundTrip.lateAfterMs ?? timeoutMs);
+    if (lateMs >= timeoutMs) return whole;
+    return { ...whole, stepMs: lateMs, lateThenMs: (timeoutMs - lateMs) / (STEPS - 1) };
+  }
+
+  #wait(sentAt: MonotonicMs, patience: Patience): void {
+    const { stepMs, left, lateLeft, lateThenMs } = patience;
     const startedAt = monotonicNow();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       // What has arrived meanwhile is read in between.
       setImmediate(() => {
         if (this.#sentAt !== sentAt) return;
-        const isLate = msBetween(startedAt, monotonicNow()) > stepMs * LATE && lateLeft > 0;
-        if (!isLate && left === 1) this.#finish('silent', undefined);
-        else this.#wait(sentAt, { stepMs, left: isLate ? left : left - 1, lateLeft: isLate ? lateLeft - 1 : lateLeft });
+        // That the answer is late is no more than a suspicion: what has arrived by now is read, and that is enough.
+        const isLate = lateThenMs === undefined && msBetween(startedAt, monotonicNow()) > stepMs * LATE && lateLeft > 0;
+        if (isLate) {
+          this.#wait(sentAt, { ...patience, lateLeft: lateLeft - 1 });
+          return;
+        }
+        if (lateThenMs !== undefined) this.#options.onLate?.();
+        if (left === 1) this.#finish('silent', undefined);
+        else this.#wait(sentAt, { stepMs: lateThenMs ?? stepMs, left: left - 1, lateLeft });
       });
     }, stepMs).unref();
   }

@@ -44,16 +44,19 @@ export interface TargetHealthOptions {
   readonly load?: (() => UpstreamLoad) | undefined;
   /** Absent: the first request that is answered ends it. */
   readonly probing?: ProbingOptions | undefined;
+  /** Called when requests that wait go elsewhere, and for as long as probes are not answered. */
+  readonly onSilence?: () => void;
 }
 
 export type HedgeResult = 'won' | 'lost' | 'refused';
 
 /** Reasons for which a request is sent to another target. */
-export type RetryCause = 'failed' | 'silent' | 'status' | 'body';
+export type RetryCause = 'failed' | 'silent' | 'late' | 'status' | 'body';
 
 /** Receiver of changes, for log and metrics. */
 export interface HealthEvents {
-  leftOut(target: string, cause: LeftOutCause, detail: string | undefined): void;
+  /** @param isNew - The target has not answered since the process started: it may not run yet. */
+  leftOut(target: string, cause: LeftOutCause, detail: string | undefined, isNew: boolean): void;
   readmitted(target: string, cause: LeftOutCause, afterMs: number): void;
   /** `won`: the second target answered first; `refused`: the budget did not allow it. */
   hedged(result: HedgeResult): void;
@@ -69,8 +72,10 @@ export interface Waiting {
   readonly since: MonotonicMs;
   /** The target was left out as it does not answer. */
   onSilence(): void;
-  /** It has waited for longer than nearly all others. @returns Whether nothing is left to do about that. */
-  onOverdue(now: MonotonicMs): boolean;
+  /** A probe takes longer than it does: the target may hang. */
+  onLate(): void;
+  /** It has waited for longer than nearly all others. */
+  onOverdue(): void;
   /** For the list of those that wait, alone, as are the next two. */
   isReviewed: boolean;
   before: Waiting | undefined;
@@ -81,7 +86,10 @@ type State =
   | { readonly phase: 'healthy'; readonly since: MonotonicMs; failuresInARow: number }
   | { readonly phase: 'left out'; readonly since: MonotonicMs; readonly cause: LeftOutCause; until: MonotonicMs };
 
-/** A request is overdue after the time that 99 of 100 take, and after this at least. */
+/**
+ * A request is overdue after the time that 99 of 100 take, and after this at least. A node is sent a heartbeat when a
+ * request has waited for so long.
+ */
 const MIN_OVERDUE_MS = 50;
 
 /** The same while that time is not known. */
@@ -162,6 +170,8 @@ export class TargetHealth {
   readonly #onWaiting: () => void;
   readonly #pauses: Backoff;
   readonly #prober: Prober | undefined;
+  #isLate = false;
+  #hasAnswered = false;
   #state: State = { phase: 'healthy', since: LONG_AGO, failuresInARow: 0 };
   /** True once probes of `first-request` have begun. */
   #isProbed = false;
@@ -192,6 +202,8 @@ export class TargetHealth {
       probe: probing.probe,
       intervalMs: () => this.#probeInMs(probing),
       timeoutMs: probing.timeoutMs,
+      onLate: () => this.#late(),
+      measures: () => !this.isLeftOut,
       onResult: (result, detail, now) => this.#probed(probing, result, detail, now),
     });
     if (probing.begins === 'at-once') this.#prober.start();
@@ -200,6 +212,11 @@ export class TargetHealth {
   /** True if the target is asked only when no other is left. */
   get isLeftOut(): boolean {
     return this.#state.phase === 'left out';
+  }
+
+  /** True while a probe takes longer than it does: another target is asked, if there is one as good. */
+  get isLate(): boolean {
+    return this.#isLate;
   }
 
   get cause(): LeftOutCause | undefined {
@@ -214,12 +231,22 @@ export class TargetHealth {
     return this.#first !== undefined;
   }
 
-  /** Calls `onOverdue` of those that have waited for longer than nearly all requests. */
+  /** Sends a heartbeat to a node for which a request waits: the node is asked, and not what it waits for itself. */
+  reviewNode(now: MonotonicMs): void {
+    if (this.#options.probing?.begins !== 'at-once' || this.#first === undefined) return;
+    if (msBetween(this.#first.since, now) > MIN_OVERDUE_MS) this.#prober?.urge(now);
+  }
+
+  /** Calls `onOverdue` of those that have waited for longer than nearly all requests; nodes get heartbeats instead. */
   review(now: MonotonicMs): void {
+    if (this.#options.probing?.begins === 'at-once') return;
     const overdueMs = Math.max(MIN_OVERDUE_MS, this.headMs.value ?? UNKNOWN_OVERDUE_MS);
     for (let one = this.#first; one !== undefined && msBetween(one.since, now) > overdueMs; ) {
       const { after } = one; // it may leave the list
-      if (!one.isReviewed) one.isReviewed = one.onOverdue(now);
+      if (!one.isReviewed) {
+        one.isReviewed = true;
+        one.onOverdue();
+      }
       one = after;
     }
   }
@@ -233,16 +260,6 @@ export class TargetHealth {
     if (this.#state.since === LONG_AGO) return 1;
     const elapsed = msBetween(this.#state.since, now);
     return elapsed >= slowStartMs ? 1 : Math.max(MIN_SHARE, elapsed / slowStartMs);
-  }
-
-  /** Sends a probe now, if it is one that is probed and none is on its way. */
-  urgeProbe(): void {
-    this.#prober?.urge();
-  }
-
-  /** Returns for how long a heartbeat has been waiting; `undefined` for a target that gets none. */
-  heartbeatMs(now: MonotonicMs): number | undefined {
-    return this.#options.probing?.begins === 'at-once' ? this.#prober?.waitedMs(now) : undefined;
   }
 
   /** Notes a request that waits for the head; `settled` ends it. */
@@ -276,6 +293,7 @@ export class TargetHealth {
    * @param isError - Whether the response says that the server failed.
    */
   succeeded(now: MonotonicMs, isError = false): void {
+    this.#hasAnswered = true;
     const state = this.#state;
     if (state.phase === 'healthy') {
       state.failuresInARow = 0;
@@ -339,9 +357,10 @@ export class TargetHealth {
     if (msBetween(state.since, now) > this.#options.maxPauseMs) this.#pauses.reset();
     const until = FOUND_BY_PROBES.has(cause) ? now : later(now, this.#pauses.next());
     this.#state = { phase: 'left out', since: now, cause, until };
+    this.#isLate = false;
     this.#goodProbes = 0;
     this.#badProbes = 0;
-    this.#events()?.leftOut(this.name, cause, detail);
+    this.#events()?.leftOut(this.name, cause, detail, !this.#hasAnswered);
     if (this.#options.probing?.begins === 'left-out') this.#prober?.start();
     if (cause === 'silent' || cause === 'slow') this.#moveWaiting();
   }
@@ -364,9 +383,21 @@ export class TargetHealth {
 
   /** Requests that wait go to the next target, as far as they may. */
   #moveWaiting(): void {
+    for (const one of this.#waiting()) one.onSilence();
+    this.#options.onSilence?.();
+  }
+
+  #late(): void {
+    if (this.isLeftOut) return;
+    this.#isLate = true;
+    for (const one of this.#waiting()) one.onLate();
+  }
+
+  /** Returns those that wait now; they may leave the list. */
+  #waiting(): Waiting[] {
     const waiting: Waiting[] = [];
     for (let one = this.#first; one !== undefined; one = one.after) waiting.push(one);
-    for (const one of waiting) one.onSilence();
+    return waiting;
   }
 
   /**
@@ -382,6 +413,10 @@ export class TargetHealth {
 
   #probed(probing: ProbingOptions, result: ProbeResult, detail: string | undefined, now: MonotonicMs): void {
     const isGood = result === 'answered';
+    if (isGood) {
+      this.#isLate = false;
+      this.#hasAnswered = true;
+    }
     this.#goodProbes = isGood ? this.#goodProbes + 1 : 0;
     this.#badProbes = isGood ? 0 : this.#badProbes + 1;
     const state = this.#state;
@@ -389,7 +424,9 @@ export class TargetHealth {
       if (this.#badProbes >= probing.unhealthyAfter) {
         this.leaveOut(result === 'silent' ? 'silent' : 'unreachable', now, detail);
       }
-    } else if (now >= state.until) {
+    } else {
+      if (result === 'silent') this.#options.onSilence?.(); // one more body may have stopped meanwhile
+      if (now < state.until) return;
       if (!isGood && !FOUND_BY_PROBES.has(state.cause)) state.until = later(now, this.#pauses.next());
       else if (isGood && this.#goodProbes >= probing.healthyAfter) this.#readmit(now);
     }

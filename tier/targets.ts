@@ -19,8 +19,8 @@ const REVIEW_MS = 25;
 /** A review that comes this late shows that this process has too much to do: it may be what is slow. */
 const LATE_MS = 15;
 
-/** Reviews in time, one after another, before a target is called slow. */
-const IN_TIME = 4;
+/** Reviews in time, one after another, before a server is called slow. */
+const IN_TIME = 2;
 
 export class Targets {
   readonly #all = new Set<TargetHealth>();
@@ -49,8 +49,10 @@ export class Targets {
   }
 
   readonly #onWaiting = (): void => {
+    if (this.#reviews !== undefined) return;
+    this.#reviewedAt = monotonicNow();
     // What has arrived is read first: this process may be the one that stood still.
-    this.#reviews ??= setInterval(() => setImmediate(this.#review), REVIEW_MS).unref();
+    this.#reviews = setInterval(() => setImmediate(this.#review), REVIEW_MS).unref();
   };
 
   readonly #review = (): void => {
@@ -62,6 +64,7 @@ export class Targets {
     for (const health of this.#all) {
       if (!health.hasWaiting) continue;
       waits = true;
+      health.reviewNode(now);
       if (this.#inTime >= IN_TIME) health.review(now);
     }
     if (waits) return;

@@ -120,6 +120,11 @@ export class UpstreamClient implements UpstreamRoute {
     return exchange;
   }
 
+  /** Breaks bodies off that have stopped, as their server hangs, where the rest can come from elsewhere. */
+  breakStalled(): void {
+    this.pool.breakStalled();
+  }
+
   /**
    * Ends kept connections at once, and keeps none from now on. Requests get to their end: those under way, those that
    * wait, and those that come late, as another server has failed them.
@@ -204,6 +209,10 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     this.#sink = sink;
     this.#body = sink;
     this.visitor = request.visitor;
+  }
+
+  get isMovable(): boolean {
+    return this.#state === 'answered' && this.#sink.isMovable === true;
   }
 
   get priority(): Priority {

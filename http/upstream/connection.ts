@@ -24,6 +24,9 @@ const PROBE_AFTER_MS = 60_000;
 /** Bytes of the last read, valid until its callback returns. */
 const SHARED = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
+/** A body has stopped if nothing came for so long while the server answered nothing else either. */
+const STALLED_MS = 300;
+
 type Phase = 'connecting' | 'looking' | 'head' | 'body' | 'paused' | 'idle' | 'failing';
 
 export class UpstreamConnection implements Flow {
@@ -203,6 +206,11 @@ export class UpstreamConnection implements Flow {
     }
     this.destroy();
     sink?.onError(upstreamError(error));
+  }
+
+  breakIfStalled(now: MonotonicMs): void {
+    if (this.#phase !== 'body' || this.#sink?.isMovable !== true) return;
+    if (msBetween(this.#since, now) > STALLED_MS) this.fail(failedBy('silent', 'the body has stopped'));
   }
 
   checkTime(now: MonotonicMs): void {

@@ -231,6 +231,12 @@ export class UpstreamPool {
     for (const connection of [...this.#idle]) connection.destroy();
   }
 
+  /** Breaks bodies off that have stopped, where the rest can come from elsewhere. */
+  breakStalled(): void {
+    const now = monotonicNow();
+    for (const connection of [...this.#connections]) connection.breakIfStalled(now);
+  }
+
   /** Cuts off requests in flight. */
   destroy(): void {
     this.close();

@@ -44,7 +44,8 @@ export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
   const failed = counted.filter(({ error }) => error !== undefined);
   const during = counted.filter((visit) => visit.began <= healed);
   const waits = during.map((visit) => visit.ended - visit.began).sort((a, b) => a - b);
-  const longest = Math.max(0, ...counted.map((visit) => visit.ended - visit.began));
+  const [slowest] = counted.toSorted((a, b) => b.ended - b.began - (a.ended - a.began));
+  const longest = slowest === undefined ? 0 : slowest.ended - slowest.began;
   return [
     { what: 'requests', value: number(counted.length) },
     ...(aside === 0
@@ -64,7 +65,7 @@ export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
     exactly('stale beyond what is allowed', visits.filter(({ isStale }) => isStale).length, 0),
     { what: 'wait, p50, ms', value: milliseconds(quantile(waits, 0.5)) },
     atMost('wait, p99, ms', quantile(waits, 0.99), bounds.p99Ms),
-    atMost('longest wait, ms', longest, bounds.maxMs),
+    atMost(`longest wait, ms (${slowest?.edge} ${slowest?.path})`, longest, bounds.maxMs),
     atMost(
       'as before after, ms',
       recovered === undefined ? Number.POSITIVE_INFINITY : recovered - healed,
@@ -87,8 +88,8 @@ function milliseconds(value: number): string {
 
 function causesOf(failed: readonly Visit[]): Row[] {
   const counts = new Map<string, number>();
-  for (const { error = '', kind, edge } of failed) {
-    const cause = `${edge} ${kind}: ${error}`;
+  for (const { error = '', path, edge } of failed) {
+    const cause = `${edge} /${path.split('/')[1]}: ${error}`;
     counts.set(cause, (counts.get(cause) ?? 0) + 1);
   }
   return [...counts]

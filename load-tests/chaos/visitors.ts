@@ -18,7 +18,7 @@ export interface Visit {
   /** Moments of `performance.now`. */
   readonly began: number;
   readonly ended: number;
-  readonly kind: Wanted['kind'];
+  readonly path: string;
   /** Cause of an error, in the place of a response that is right. */
   readonly error: string | undefined;
   readonly isWrong: boolean;
@@ -139,7 +139,7 @@ export class Visitors {
     const ended = performance.now();
     const isWrong = error === undefined && version === undefined;
     const isStale = version !== undefined && this.#isStale({ kind, version, askedAt, expected });
-    this.#visits.push({ edge: edge.name, began, ended, kind, error, isWrong, isStale });
+    this.#visits.push({ edge: edge.name, began, ended, path, error, isWrong, isStale });
     if ((isWrong || isStale) && this.#shown++ < MAX_SHOWN) {
       console.log(`  ${isWrong ? 'wrong' : 'stale'}: ${edge.name} ${path} ${version ?? ''} ${cacheStatus}`);
     }

@@ -1,9 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'tap';
 import { type Fault, type FaultSource, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../../http/errors.ts';
 import type { Flow, ResponseSink, UpstreamRequest } from '../../http/message.ts';
 import { failedBy, UPSTREAM_CAUSES, type UpstreamCause, UpstreamError } from '../../http/upstream/errors.ts';
 import { type MonotonicMs, monotonicMs } from '../../lib/clock.ts';
 import { failover, type Target } from '../../tier/failover.ts';
+import type { Probe } from '../../tier/prober.ts';
 import { errorFields, relayedError } from '../../tier/protocol.ts';
 import { TargetHealth } from '../../tier/target-health.ts';
 
@@ -201,3 +203,90 @@ test('a body that its sender breaks off does not count against the target', asyn
   health.failed(at(0));
   t.ok(health.isLeftOut);
 });
+
+/** A target that never answers. */
+function silent(name: string, calls: string[], health: TargetHealth): Target {
+  const note = (call: string) => (): void => void calls.push(`${name} ${call}`);
+  return {
+    name,
+    health,
+    fetch: () => {
+      calls.push(`${name} asked`);
+      return { pause: note('paused'), resume: note('resumed'), abort: note('aborted') };
+    },
+  };
+}
+
+/** A node that can be made late, as a heartbeat that is not answered makes it. */
+function lateNode(name: string): { health: TargetHealth; late(): Promise<void> } {
+  let heard = 0;
+  const probe: Probe = (done) => {
+    if (++heard === 1) setImmediate(done, true);
+    return () => undefined;
+  };
+  const timeoutMs = (): number => 30_000;
+  const probing = {
+    probe,
+    begins: 'at-once',
+    intervalMs: () => 1,
+    timeoutMs,
+    unhealthyAfter: 1,
+    healthyAfter: 2,
+  } as const;
+  const health = new TargetHealth({ name, failures: 3, firstPauseMs: 1_000, maxPauseMs: 1_000, probing });
+  return {
+    health,
+    async late() {
+      while (!health.isLate) await pause(5);
+    },
+  };
+}
+
+interface Next {
+  readonly hasHealth: boolean;
+  readonly isLeftOut?: boolean;
+  readonly isBackup?: boolean;
+}
+
+for (const { what, request = GET, next, asked } of [
+  { what: 'GET, another node', next: { hasHealth: true }, asked: true },
+  { what: 'HEAD, another node', request: { ...GET, method: 'HEAD' }, next: { hasHealth: true }, asked: true },
+  { what: 'POST, another node', request: POST, next: { hasHealth: true }, asked: false },
+  { what: 'PUT, another node', request: { ...GET, method: 'PUT' }, next: { hasHealth: true }, asked: false },
+  { what: 'GET, another node that is left out', next: { hasHealth: true, isLeftOut: true }, asked: false },
+  { what: 'GET, a backup', next: { hasHealth: true, isBackup: true }, asked: false },
+  { what: "GET, the edge's own way to the origin", next: { hasHealth: false }, asked: false },
+] as const satisfies readonly {
+  what: string;
+  request?: UpstreamRequest;
+  next: Next;
+  asked: boolean;
+}[]) {
+  const { hasHealth, isLeftOut = false, isBackup = false }: Next = next;
+  const targetsOf = (calls: string[], late: TargetHealth): Target[] => {
+    const health = healthOf(1);
+    if (isLeftOut) health.leaveOut('silent', at(0));
+    const other = { ...waiting('b', calls), isBackup, ...(hasHealth && { health }) };
+    return [silent('a', calls, late), other];
+  };
+
+  test(`${what}: a request that waits for a late node ${asked ? 'goes there as well' : 'waits on'}`, async (t) => {
+    const calls: string[] = [];
+    const { health, late } = lateNode('a');
+    const { seen } = run(request, ...targetsOf(calls, health));
+    await late();
+    t.strictSame(seen, asked ? ['200'] : []);
+    t.strictSame(calls, asked ? ['a asked', 'b asked', 'a aborted'] : ['a asked']);
+    health.close();
+  });
+
+  const isAsGood = hasHealth && !isLeftOut && !isBackup;
+  test(`${what}: a request that comes while a node is late goes ${isAsGood ? 'there' : 'to the late one'}`, async (t) => {
+    const calls: string[] = [];
+    const { health, late } = lateNode('a');
+    await late();
+    run(request, ...targetsOf(calls, health));
+    t.strictSame(calls, [isAsGood ? 'b asked' : 'a asked']);
+    health.close();
+  });
+}

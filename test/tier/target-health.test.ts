@@ -59,6 +59,28 @@ test('each change is reported once', async (t) => {
   t.strictSame(seen, ['a left out: failures', 'a after 8 ms of failures']);
 });
 
+for (const { what, before, isNew } of [
+  { what: 'has not answered since the process started', before: () => undefined, isNew: true },
+  { what: 'has answered before', before: (health: TargetHealth) => health.succeeded(at(0)), isNew: false },
+]) {
+  test(`a target that ${what} is ${isNew ? '' : 'not '}reported as new`, async (t) => {
+    const seen: boolean[] = [];
+    const events: HealthEvents = {
+      leftOut: (_target, _cause, _detail, isNewOne) => seen.push(isNewOne),
+      readmitted: () => undefined,
+      hedged: () => undefined,
+      retried: () => undefined,
+      shed: () => undefined,
+      sheddingBegan: () => undefined,
+      sheddingEnded: () => undefined,
+    };
+    const health = new TargetHealth(OPTIONS, () => events);
+    before(health);
+    health.leaveOut('unreachable', at(1), 'refused');
+    t.strictSame(seen, [isNew]);
+  });
+}
+
 interface Request extends Waiting {
   readonly id: number;
 }
@@ -77,7 +99,8 @@ test('property: those that wait are moved once, in order, when the target falls 
             id: id++,
             since: at(id),
             onSilence: () => void moved.push(one.id),
-            onOverdue: () => true,
+            onLate: () => undefined,
+            onOverdue: () => undefined,
             isReviewed: false,
             before: undefined,
             after: undefined,
