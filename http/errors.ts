@@ -175,7 +175,7 @@ export class HttpError extends Error {
   /** Cause for operators, in logs and metrics (http/upstream/errors.ts); no visitor sees it. */
   readonly reason: UpstreamCause | undefined;
   readonly fault: Fault;
-  /** What exactly was wrong, for the log: without the sentence for a visitor, unless there is nothing else. */
+  /** Cause in words, for the log; where there are none, the sentence for a visitor. */
   readonly detail: string;
 
   /** @param detail - What exactly was wrong, for the log; a visitor never sees it. */

@@ -219,9 +219,9 @@ function silent(name: string, calls: string[], health: TargetHealth): Target {
 
 /** A node that can be made late, as a heartbeat that is not answered makes it. */
 function lateNode(name: string): { health: TargetHealth; late(): Promise<void> } {
-  let heard = 0;
+  let probes = 0;
   const probe: Probe = (done) => {
-    if (++heard === 1) setImmediate(done, true);
+    if (++probes === 1) setImmediate(done, true);
     return () => undefined;
   };
   const timeoutMs = (): number => 30_000;
