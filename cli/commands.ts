@@ -8,6 +8,7 @@ import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
 import { completionCommand } from './completion/command.ts';
 import { control } from './control.ts';
+import { job } from './job.ts';
 import { purge } from './purge.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   start,
   check,
   purge,
+  job,
   token,
   status,
   control,

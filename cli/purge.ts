@@ -8,9 +8,10 @@ import { parseDuration } from '../config/units.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { type DryRunAnswer, MAX_WAIT_SECONDS, type Receipt } from '../control/schemas.ts';
 import { columns, defineCommand } from './command.ts';
+import { callControl, foreignAnswer, sayRefusal, tokenOf, UnansweredError } from './control-api.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
-import { print, say } from './output.ts';
+import { print } from './output.ts';
 
 /** It is in the journal, but not every node has said yet that it has applied it. */
 const EXIT_PENDING = 3;
@@ -82,9 +83,7 @@ by default), then revalidates. It applies what it missed when it is connected ag
       ...(options['dry-run'] && { dry_run: true }),
       ...(options.reason !== undefined && { reason: options.reason }),
     };
-    const token = options.token ?? process.env['SEAWALL_TOKEN'];
-    if (!token) throw new UsageError('there is no token', 'Set SEAWALL_TOKEN, or give --token.');
-    if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('the token has characters that no token has', '');
+    const token = tokenOf(options.token);
     const { status, answer } = await call(controlUrl(options.control, '/v1/purges'), body, token, options.key);
     if (options.json) print(JSON.stringify(answer));
     if (status >= 400) return refused(answer as ProblemDocument, options.json);
@@ -107,32 +106,20 @@ async function call(
 ): Promise<{ status: number; answer: Answer }> {
   let response: Response;
   try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        authorization: `Bearer ${token}`,
-        ...(key !== undefined && { 'idempotency-key': key }),
-      },
-      body: JSON.stringify(body),
-      redirect: 'error', // a token must not reach another host
-      signal: AbortSignal.timeout(MAX_WAIT_SECONDS * 1_000 + PATIENCE_MS),
-    });
+    const signal = AbortSignal.timeout(MAX_WAIT_SECONDS * 1_000 + PATIENCE_MS);
+    response = await callControl(url, { method: 'POST', token, body, idempotencyKey: key, signal });
   } catch (error) {
-    const { message, cause } = error as Error;
-    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
-    const reason = cause instanceof Error ? cause.message || code : message;
-    const purged =
-      code === 'ECONNREFUSED'
-        ? 'nothing was purged. Is it the control node of the region file? --control or SEAWALL_CONTROL names another'
-        : 'whether anything was purged is not known';
-    throw new Failure(`${url.origin} does not answer (${reason}); ${purged}`);
+    if (!(error instanceof UnansweredError)) throw error;
+    const purged = error.isRefused
+      ? 'nothing was purged. Is it the control node of the region file? --control or SEAWALL_CONTROL names another'
+      : 'whether anything was purged is not known';
+    throw new Failure(`${url.origin} does not answer (${error.message}); ${purged}`);
   }
   const text = await response.text();
   try {
     return { status: response.status, answer: JSON.parse(text) as Answer };
   } catch {
-    throw new Failure(`${url.origin} answered ${response.status}, but not as a control node does`);
+    throw new Failure(foreignAnswer(url, response.status));
   }
 }
 
@@ -145,13 +132,11 @@ function seconds(text: string): number {
   );
 }
 
-function refused({ title, detail, errors = [] }: ProblemDocument, json: boolean): number {
+function refused(problem: ProblemDocument, json: boolean): number {
   if (!json) {
-    say(`seawall: ${[title, detail].filter(Boolean).join(' ')}`);
-    for (const { pointer, header, parameter, detail: what, fix } of errors) {
-      const place = pointer === undefined ? (header ?? parameter) : optionAt(pointer);
-      say(`seawall: ${place ? `${place}: ` : ''}${what}. Fix: ${fix.replaceAll('`site`', '--site')}`);
-    }
+    sayRefusal(problem, ({ pointer, header, parameter }) =>
+      pointer === undefined ? (header ?? parameter) : optionAt(pointer),
+    );
   }
   return EXIT_FAILURE;
 }

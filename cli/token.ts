@@ -12,7 +12,7 @@ import { commandEntry } from '../control/audit-outbox.ts';
 import { openControlDatabase, openDataFolder } from '../control/data-folder.ts';
 import { openStore } from '../control/store/open-store.ts';
 import { SqliteTokens } from '../control/store/sqlite-tokens.ts';
-import { ALL_SITES, DRAIN, isValid, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
+import { ALL_SITES, DRAIN, isValid, JOB, SCOPE_KINDS, type Token, type TokenKind, Tokens } from '../control/tokens.ts';
 import { wallNow } from '../lib/clock.ts';
 import { actionOf } from './action.ts';
 import { columns, defineCommand } from './command.ts';
@@ -34,7 +34,8 @@ when it is made: the control node keeps a hash of it.
 
 create  makes a token: for the named sites, or for --all-sites, with the named
         kinds (${SCOPE_KINDS.join(', ')}), by default all of them. With --all-sites,
-        the kind ${DRAIN} lets it drain regions, beside or instead of purging.
+        the kind ${DRAIN} lets it drain regions, beside or instead of purging; the kind
+        ${JOB} lets it start and end jobs of its sites.
 list    shows the tokens, newest first.
 revoke  makes a token worthless from now on; ID is what list shows.`,
   operands: 'create|list|revoke FILE [ID]',
@@ -43,7 +44,7 @@ revoke  makes a token worthless from now on; ID is what list shows.`,
     site: { type: 'list', value: 'NAME', help: 'A site that the token may purge. Can be repeated.' },
     'all-sites': { type: 'flag', help: 'Allow all sites, and purges of all sites at once.' },
     kind: { type: 'list', value: 'KIND', help: 'A kind of selector that the token may use. Can be repeated.' },
-    read: { type: 'flag', help: 'Allow reading the list of purges and their receipts.' },
+    read: { type: 'flag', help: 'Allow reading purges with their receipts, and jobs with their results.' },
     expires: { type: 'text', value: 'DURATION', help: 'Time until it expires, such as 90d. Default: never.' },
     json: { type: 'flag', help: 'Print JSON.' },
   },
@@ -163,7 +164,7 @@ function sitesOf({ site, 'all-sites': all }: CreateOptions, { sites }: RegionCon
 }
 
 /** All that a token may be for. */
-const TOKEN_KINDS: readonly TokenKind[] = [...SCOPE_KINDS, DRAIN];
+const TOKEN_KINDS: readonly TokenKind[] = [...SCOPE_KINDS, DRAIN, JOB];
 
 function kindsOf(kinds: readonly string[]): readonly TokenKind[] {
   if (kinds.length === 0) return SCOPE_KINDS;

@@ -12,6 +12,7 @@ export const API_ERRORS = {
   malformed_request: { status: 400, title: 'The request is malformed.' },
   invalid_request: { status: 400, title: 'The request does not match the schema in /openapi.json.' },
   too_many_selectors: { status: 400, title: 'The call has more selectors than one call may have.' },
+  too_many_urls: { status: 400, title: 'The job has more URLs than one job may have.' },
   bad_idempotency_key: { status: 400, title: 'Idempotency-Key is not 1 to 255 visible ASCII characters.' },
   unauthorised: { status: 401, title: 'There is no valid token in the request.' },
   forbidden: { status: 403, title: 'The token does not allow this.' },
@@ -20,7 +21,10 @@ export const API_ERRORS = {
   too_large: { status: 413, title: 'The body is larger than this path accepts.' },
   unsupported_media_type: { status: 415, title: 'The body has to be application/json.' },
   unpurgeable: { status: 422, title: 'The call has a selector that no stored response can match.' },
+  unfetchable: { status: 422, title: 'The job names something that no site of this network serves.' },
   idempotency_conflict: { status: 422, title: 'The Idempotency-Key was used for another request.' },
+  nothing_to_retry: { status: 409, title: 'Nothing of the job can be tried once more.' },
+  too_many_jobs: { status: 429, title: 'As many jobs as the control node takes have not ended yet.' },
   rate_limited: { status: 429, title: 'The token has reached its rate limit.' },
   internal: { status: 500, title: 'Something went wrong in this server; the log says more.' },
   journal_too_large: {
@@ -31,6 +35,10 @@ export const API_ERRORS = {
   journal_unconfirmed: {
     status: 503,
     title: 'It is not known whether the purge is in the journal. Repeat it: with an Idempotency-Key it is made once.',
+  },
+  store_unavailable: {
+    status: 503,
+    title: 'The store cannot be reached at the moment. Repeat it: with an Idempotency-Key a job is started once.',
   },
   audit_unsigned: {
     status: 503,

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { NETWORK_PATH } from '../geo/wire.ts';
 import { MAX_WHO_LENGTH } from '../journal/check.ts';
 import type { Journal } from '../journal/journal.ts';
-import { journalRoutes } from '../journal/routes.ts';
+import { type JournalRoute, journalRoutes } from '../journal/routes.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Authentication } from '../trust/authentication.ts';
@@ -26,6 +26,8 @@ export interface NodeParts {
   readonly authentication: Authentication;
   /** Names of the sites that a node with a certificate may purge: those of its region file. */
   readonly sitesOf: (node: NodeIdentity) => ReadonlySet<string>;
+  /** Further routes, for jobs. */
+  readonly work: readonly JournalRoute[];
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -34,7 +36,7 @@ export interface NodeParts {
 const MAX_NOTED = 10;
 
 export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
-  const { journal, purges, audit, progress, regions, authentication, sitesOf, signal, log } = parts;
+  const { journal, purges, audit, progress, regions, authentication, sitesOf, work, signal, log } = parts;
   server.get(NETWORK_PATH, async ({ raw }, reply) => {
     authentication.permit(authentication.identify(raw.rawHeaders, raw.socket), 'read_network');
     if (!regions.follow(reply.raw)) throw new ApiError('rate_limited', { detail: 'Too many follow the network.' });
@@ -82,7 +84,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers(); // bodies are read by the routes
     scope.addContentTypeParser('*', (_request, body, done) => done(null, body));
-    for (const { method, path: url, answer } of routes) {
+    for (const { method, path: url, answer } of [...routes, ...work]) {
       scope.route({
         method,
         url,

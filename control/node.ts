@@ -31,6 +31,9 @@ import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
 import { createDryRun, knownNodes } from './dry-run.ts';
 import { ApiError } from './errors.ts';
+import { jobRoutes } from './jobs/job-routes.ts';
+import { JobService } from './jobs/service.ts';
+import { workRoutes } from './jobs/work-routes.ts';
 import { ControlMetrics } from './metrics.ts';
 import { createNodeList, type NodeList } from './node-list.ts';
 import { addNodeRoutes } from './node-routes.ts';
@@ -232,6 +235,18 @@ export async function startControl({
       ),
     { close: (stop) => stop() },
   );
+  const service = await components.start(
+    'jobs',
+    () =>
+      new JobService({
+        table: stores.jobs,
+        config: () => state.control,
+        regions: () => state.regions,
+        registry: metrics.registry,
+        log,
+      }),
+    { close: (part) => part.close() },
+  );
   // Nodes connect again when there is a process to connect to.
   const closing = await components.start('calls', () => new AbortController(), { drain: (part) => part.abort() });
   const server = createServer(log);
@@ -246,18 +261,38 @@ export async function startControl({
     ]),
   ];
   addOperatorRoutes(server, { nodes: () => nodes.current, journal, metrics, hosts });
-  addApiRoutes(server, api, [...purgeRoutes(api), ...regionRoutes(regionsKnown, audit), ...auditRoutes(audit)]);
+  addApiRoutes(server, api, [
+    ...purgeRoutes(api),
+    ...regionRoutes(regionsKnown, audit),
+    ...jobRoutes({
+      jobs: service.jobs,
+      audit,
+      regions: () => state.regions,
+      sites: () => state.sites,
+      signal: closing.signal,
+    }),
+    ...auditRoutes(audit),
+  ]);
+  const authentication =
+    certificates === undefined
+      ? bySecret(() => state.own.tier_secret)
+      : byCertificate(certificates, (identity) => refusalOf(state.regions, identity));
   addNodeRoutes(nodeServer ?? server, {
     journal,
     purges,
     audit,
     progress,
     regions: regionsKnown,
-    authentication:
-      certificates === undefined
-        ? bySecret(() => state.own.tier_secret)
-        : byCertificate(certificates, (identity) => refusalOf(state.regions, identity)),
+    authentication,
     sitesOf: (identity) => sitesOf(state.regions, identity),
+    work: workRoutes({
+      queue: service.queue,
+      jobs: service.jobs,
+      authentication,
+      workerOf: (node) => service.workerOf(node),
+      monotonic: monotonicNow,
+      signal: closing.signal,
+    }),
     signal: closing.signal,
     log,
   });

@@ -277,7 +277,8 @@ export class PurgeApi {
   }
 }
 
-function checkKey(key: string | undefined): void {
+/** @throws {ApiError} `bad_idempotency_key` */
+export function checkKey(key: string | undefined): void {
   if (key === undefined || IDEMPOTENCY_KEY.test(key)) return;
   const detail = key.length > 255 ? `it has ${key.length} characters` : 'it has other characters, or none';
   const fix = 'Send something like a UUID.';

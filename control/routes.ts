@@ -118,7 +118,8 @@ export function purgeRoutes(api: PurgeApi): Route[] {
   ];
 }
 
-function idempotencyKey({ headers }: FastifyRequest): string | undefined {
+/** Returns the field Idempotency-Key. */
+export function idempotencyKey({ headers }: FastifyRequest): string | undefined {
   const value = headers['idempotency-key'];
   return Array.isArray(value) ? value.join(',') : value;
 }

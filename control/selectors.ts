@@ -140,6 +140,16 @@ interface Keyed {
   readonly selector: string;
 }
 
+/**
+ * @param url - With scheme.
+ * @returns The URL as a client sends it, in ASCII and without a fragment, and the names of its sites.
+ * @throws {SelectorError}
+ */
+export function servedUrl(url: string, sites: SiteDirectory): { url: string; sites: readonly string[] } {
+  const found = keysOf(url, sites);
+  return { url: encoded(url.split('#', 1)[0] as string), sites: [...new Set(found.map(({ site }) => site))] };
+}
+
 function keysOf(url: string, sites: SiteDirectory): Keyed[] {
   const scheme = /^(https?):\/\//i.exec(url)?.[1]?.toLowerCase() as Scheme | undefined;
   if (scheme === undefined) {

@@ -24,7 +24,10 @@ export type ScopeKind = (typeof SCOPE_KINDS)[number];
 /** In `kinds`: it may drain regions. It has to be given by name. */
 export const DRAIN = 'drain';
 
-export type TokenKind = ScopeKind | typeof DRAIN;
+/** In `kinds`: it may start and end jobs. It has to be given by name. */
+export const JOB = 'job';
+
+export type TokenKind = ScopeKind | typeof DRAIN | typeof JOB;
 
 /** In `sites`: every site, and what concerns all of them at once. */
 export const ALL_SITES = '*';

@@ -21,6 +21,7 @@ import { openNodeTrust } from '../telemetry/node-certificates.ts';
 import { nodeControl } from '../tier/control.ts';
 import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
+import { JobAgent } from '../tier/jobs/agent.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore, type NodeCoreOptions, type SharedByThreads } from '../tier/node-core.ts';
 import { type NodeDisk, openNodeDisk } from '../tier/node-disk.ts';
@@ -38,6 +39,7 @@ import { isProxy, senderOf } from './senders.ts';
 import { type EdgeContext, readUpgrade } from './visitor.ts';
 import { type Delivery, visitorServer } from './visitor-server.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
+import { warmStep } from './warming.ts';
 
 export interface EdgeOptions {
   readonly region: RegionConfig;
@@ -58,6 +60,8 @@ export interface EdgeOptions {
 export interface WorkerOptions extends SharedTls {
   /** In the log: `eu-1#2`. */
   readonly name: string;
+  /** True if this one works on jobs for the edge. */
+  readonly worksOnJobs: boolean;
   /** Store of all workers. */
   readonly shared: SharedByThreads;
   /** Disk of all workers, which the main thread has. */
@@ -276,6 +280,13 @@ async function startParts(
         hot: new HotKeys({ after: of.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
       })),
   );
+  if (worker?.worksOnJobs !== false) {
+    await components.start('jobs', () => new JobAgent(core, region, (run) => warmStep(() => visits.current, run)), {
+      drain: (part) => part.end(),
+      close: (part) => part.close(),
+      update: (part, next) => part.update(next),
+    });
+  }
   const pipeline = new VisitorPipeline(visits);
   const front = await components.start('front', () => visitorServer(core, pipeline, delivery), {
     update: (part) => part.update(),

@@ -56,8 +56,21 @@ export interface JournalClient {
    * @throws {HttpError} `journal_unreachable`: some of them, or all, may not have been taken.
    */
   append(purges: readonly Purge[]): Promise<JournalPosition>;
+  /**
+   * Sends a message in JSON that is not about the journal.
+   *
+   * @param timeoutMs - Time to wait for the answer.
+   * @returns Its status, and its body if that is JSON.
+   * @throws {JournalError} (rejects) `journal_unreachable`: it may have been taken.
+   */
+  post(path: string, message: object, timeoutMs: number, signal: AbortSignal): Promise<PostAnswer>;
   /** Ends what is in flight, but for connections of `messages`. */
   close(): Promise<void>;
+}
+
+export interface PostAnswer {
+  readonly status: number;
+  readonly body: unknown;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -117,6 +130,21 @@ export function journalClient({ url, secret, node, certificates }: JournalClient
         last = await append(purges.slice(from, from + PURGES_AT_ONCE));
       }
       return last;
+    },
+    async post(path, message, timeoutMs, signal) {
+      try {
+        const headers = { ...field, 'Content-Type': 'application/json' };
+        const body = JSON.stringify(message);
+        const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
+        const pool = await calls();
+        const answer = await pool.request({ method: 'POST', path, headers, body, signal, ...timeouts });
+        const isJson = String(answer.headers['content-type']).startsWith('application/json');
+        if (isJson) return { status: answer.statusCode, body: await json(answer.body) };
+        await answer.body.dump();
+        return { status: answer.statusCode, body: undefined };
+      } catch (cause) {
+        throw new JournalError('journal_unreachable', String(cause), { cause });
+      }
     },
     close: async () => (await opened)?.close(),
   };

@@ -111,15 +111,15 @@ function ownReport(report: AppliedReport, { identity }: Caller): AppliedReport {
 }
 
 /** @throws {HttpError} `body_too_large`; {JournalError} `journal_bad_message` if it is not JSON. */
-async function readJson(request: IncomingMessage): Promise<unknown> {
+export async function readJson(request: IncomingMessage, maxBytes: number = MAX_BODY_BYTES): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     // Read to its end all the same: a node that is still sending would find the connection closed, without an answer.
-    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+    if (bytes <= maxBytes) chunks.push(chunk);
   }
-  if (bytes > MAX_BODY_BYTES) throw new HttpError('body_too_large');
+  if (bytes > maxBytes) throw new HttpError('body_too_large');
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch (cause) {

@@ -389,6 +389,27 @@ export const METRICS = {
     watch:
       'Any increase: an error that nothing caught, a heap that was full, or an event loop that stood still; the log says which.',
   },
+  seawall_jobs_active: {
+    type: 'gauge',
+    roles: ['control'],
+    labels: {},
+    help: 'Jobs that have not ended.',
+    watch: 'It stays above 0 while `seawall_job_steps_total` stands still: no node takes work.',
+  },
+  seawall_job_steps_total: {
+    type: 'counter',
+    roles: ['control'],
+    labels: { end: '`done`, `lost` (its node did not renew its lease), `failed` (tried again) or `given_up`' },
+    help: 'Steps of jobs by how they ended, as this control node has seen it.',
+    watch: '`lost` rises: nodes end, or are cut off from the control node, while they work.',
+  },
+  seawall_job_urls_total: {
+    type: 'counter',
+    roles: NODES,
+    labels: { outcome: '`stored`, `fresh`, `not_stored` or `failed`' },
+    help: 'URLs of jobs that this node has asked for, by what came of them.',
+    watch: 'The share of `failed`: the dead-letter list of the job says which, and why.',
+  },
   seawall_purges_total: {
     type: 'counter',
     roles: ['control'],

@@ -12,6 +12,7 @@ const ROOT = join(import.meta.dirname, '..');
 const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: [
     'control',
+    'jobs',
     'edge',
     'origin-shield',
     'tier',
@@ -24,10 +25,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
     'lib',
   ],
-  control: ['geo', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
-  edge: ['geo', 'tier', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
-  'origin-shield': ['tier', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
-  tier: ['journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  control: ['jobs', 'geo', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  edge: ['geo', 'tier', 'jobs', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  'origin-shield': ['tier', 'jobs', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  tier: ['jobs', 'journal', 'trust', 'telemetry', 'cache', 'http', 'config', 'lib'],
+  jobs: ['journal', 'trust', 'config', 'lib'],
   geo: ['journal', 'trust', 'telemetry', 'http', 'config', 'lib'],
   telemetry: ['trust', 'cache', 'http', 'config', 'lib'],
   cache: ['journal', 'http', 'config', 'lib'],
@@ -40,6 +42,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'load-tests': [
     'cli',
     'control',
+    'jobs',
     'geo',
     'journal',
     'trust',

@@ -25,8 +25,11 @@ export interface Routing {
   shouldStore(): boolean;
 }
 
+/** Parts of an exchange that a cache request needs: a request of the node itself has no connection. */
+export type Requester = Pick<ServerExchange, 'method' | 'isClosed' | 'onClose' | 'interim'>;
+
 export interface CacheCall {
-  readonly exchange: ServerExchange;
+  readonly exchange: Requester;
   readonly served: ServedSite;
   readonly target: Target;
   /** Path in the form that the site's rules go by. */
@@ -70,7 +73,7 @@ class NodeCacheRequest implements CacheRequest {
   readonly clientAbort: CacheRequest['clientAbort'];
   readonly minPosition: JournalPosition;
   readonly trace: RequestTrace | undefined;
-  readonly #exchange: ServerExchange;
+  readonly #exchange: Requester;
   readonly #routing: Routing;
 
   constructor(call: CacheCall) {

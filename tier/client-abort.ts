@@ -7,7 +7,7 @@ import type { ServerExchange } from '../http/exchange.ts';
 import { FewSet } from '../lib/few-set.ts';
 
 /** @returns A signal that is aborted when the connection closes before the answer is written. */
-export function clientAbortSignal(exchange: ServerExchange): ClientAbortSignal {
+export function clientAbortSignal(exchange: Pick<ServerExchange, 'isClosed' | 'onClose'>): ClientAbortSignal {
   const clientAbort = new ClientAbort();
   if (exchange.isClosed) clientAbort.abort();
   else exchange.onClose(() => clientAbort.abort());

@@ -20,6 +20,11 @@ export const PERMISSIONS = {
     at: 'control',
     meaning: 'append purges, of sites that its region file names only',
   },
+  work_on_jobs: {
+    roles: ['edge', 'shield'],
+    at: 'control',
+    meaning: 'take steps of jobs, and report what came of them',
+  },
   read_network: { roles: ['edge', 'dns', 'admin'], at: 'control', meaning: 'follow the state of the network' },
 } as const satisfies Record<string, { roles: readonly Role[]; at: string; meaning: string }>;
 

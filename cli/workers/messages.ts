@@ -23,6 +23,8 @@ export interface StartMessage {
   readonly edge: string;
   /** `eu-1#2`. */
   readonly worker: string;
+  /** True if it works on jobs for the edge. */
+  readonly worksOnJobs: boolean;
   /** Memory of the store that all workers share, and this thread's token. */
   readonly shared: { readonly buffers: SharedMemory; readonly token: number };
   /** For the disk, which the main thread has. */

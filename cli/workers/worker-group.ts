@@ -211,6 +211,7 @@ export class WorkerGroup {
         region: this.#share,
         edge: name,
         worker: worker.name,
+        worksOnJobs: index === 0,
         shared: shareMemory(thread),
         disk: disk?.threads.add(thread, send),
         purges: relay.add(thread, send),

@@ -42,6 +42,7 @@ const disk = start.disk && new ThreadDisk(start.disk, send);
 
 const shared: WorkerOptions = {
   name: worker,
+  worksOnJobs: start.worksOnJobs,
   shared: openShared(start.shared),
   disk,
   follow: purges.follow,

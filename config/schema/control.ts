@@ -122,6 +122,29 @@ export const controlSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Rate limits for one token at one control node; beyond them 429.' }),
+  jobs: z
+    .strictObject({
+      lease: duration.prefault('15s').meta({
+        description: 'Time after which a step of a job is given to another node, if the one that has it does not answer.',
+      }),
+      retention: duration.prefault('7d').meta({ description: 'Time that a job is kept after it has ended.' }),
+      max_jobs: z
+        .number()
+        .int()
+        .min(1)
+        .max(1_000)
+        .default(200)
+        .meta({ description: 'Jobs to keep; the oldest that have ended go.' }),
+      max_active: z
+        .number()
+        .int()
+        .min(1)
+        .max(100)
+        .default(20)
+        .meta({ description: 'Jobs that may be in the queue at a time; beyond them 429.' }),
+    })
+    .prefault({})
+    .meta({ description: 'Jobs: what nodes do in the background.' }),
   audit_log: z
     .strictObject({
       key_file: fileName.optional().meta({

@@ -9,6 +9,7 @@ import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
 import { DrainsFile } from './drains-file.ts';
+import { SqliteJobs } from './sqlite-jobs.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
 import type { ControlStore, StorePart } from './store.ts';
@@ -30,6 +31,7 @@ export function openEmbeddedStore(folder: DataFolder, options: EmbeddedStoreOpti
         tokens: new SqliteTokens(database),
         drains,
         outbox: new SqliteOutbox(database),
+        jobs: new SqliteJobs(database),
         measure: async () => [folder.journal, folder.database].map(sizeOf),
         async close() {
           await journal.close();

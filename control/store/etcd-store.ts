@@ -6,11 +6,13 @@
  *     tokens/ID       a token: the hash of its secret, and what it may do
  *     waiting/ID      an entry of a command that waits for the audit log
  *     drains/REGION   the drain of a region: by, since, reason; null: it is not drained
+ *     jobs/KEY        a row of a job (control/jobs/rows.ts)
  * @module
  */
 import { type EtcdAccess, EtcdConnection } from '../../journal/etcd/connection.ts';
 import { type EtcdOptions, openEtcdJournal } from '../../journal/etcd/journal.ts';
 import { EtcdDrains } from './etcd-drains.ts';
+import { EtcdJobs } from './etcd-jobs.ts';
 import { EtcdOutbox } from './etcd-outbox.ts';
 import { EtcdTable } from './etcd-table.ts';
 import { EtcdTokens } from './etcd-tokens.ts';
@@ -22,7 +24,9 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
   const tokens = new EtcdTable(options, `${options.prefix}tokens/`);
   const regions = new EtcdTable(options, `${options.prefix}drains/`);
   const waiting = new EtcdTable(options, `${options.prefix}waiting/`);
+  const jobs = new EtcdJobs(options, `${options.prefix}jobs/`, waiting);
   const closeTables = (): void => {
+    jobs.close();
     tokens.close();
     regions.close();
     waiting.close();
@@ -34,6 +38,7 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
       tokens: new EtcdTokens(tokens, waiting),
       drains,
       outbox: new EtcdOutbox(waiting),
+      jobs,
       measure: () => Promise.all(options.endpoints.map((endpoint) => sizeOf(endpoint, options))),
       async close() {
         drains.close();

@@ -6,19 +6,10 @@
  * before a read begins share it, so that their number does not matter to etcd.
  * @module
  */
-import { setTimeout as timeout } from 'node:timers/promises';
-import { JournalError } from '../../journal/errors.ts';
-import {
-  type EtcdAccess,
-  type EtcdChannel,
-  EtcdRefusal,
-  type RangeResponse,
-  type TxnResponse,
-} from '../../journal/etcd/connection.ts';
+import type { EtcdAccess, EtcdChannel, RangeResponse, TxnResponse } from '../../journal/etcd/connection.ts';
 import { base64, decode, encode } from '../../journal/etcd/layout.ts';
-import { callError, deletion, hasWrittenNothing, put, wasWrittenAt } from '../../journal/etcd/requests.ts';
-import { Sessions } from '../../journal/etcd/sessions.ts';
-import { later, monotonicNow, msSince } from '../../lib/clock.ts';
+import { deletion, put, wasWrittenAt } from '../../journal/etcd/requests.ts';
+import { EtcdCalls } from './etcd-calls.ts';
 
 interface Row {
   readonly value: unknown;
@@ -34,15 +25,11 @@ export interface Put {
 
 export type Rows = ReadonlyMap<string, Row>;
 
-/** Time after which a call is given up. */
-const PATIENCE_MS = 5_000;
-const PAUSE_MS = 50;
-
 export class EtcdTable {
   readonly #start: string;
   readonly #end: string;
   readonly #prefix: string;
-  readonly #sessions: Sessions<{ readonly connection: EtcdChannel }>;
+  readonly #calls: EtcdCalls;
   #rows = new Map<string, Row>();
   /** Revision that the rows are of. */
   #revision = 0n;
@@ -55,13 +42,7 @@ export class EtcdTable {
     this.#prefix = prefix;
     this.#start = base64(prefix);
     this.#end = base64(`${prefix.slice(0, -1)}0`); // 0 comes after /
-    this.#sessions = new Sessions({
-      access,
-      begin: async (connection) => {
-        this.#forget(); // the store may be another one than before
-        return { connection };
-      },
-    });
+    this.#calls = new EtcdCalls(access, () => this.#forget());
   }
 
   /** @returns All rows, by their names. @throws {JournalError} (rejects) `journal_unreachable`, `journal_refused`. */
@@ -69,7 +50,7 @@ export class EtcdTable {
     // A read that has begun may not see what was written since.
     this.#queued ??= this.#reading.then(() => {
       this.#queued = undefined;
-      const run = this.#retried(() => this.#refresh());
+      const run = this.#calls.run((connection) => this.#refresh(connection));
       this.#reading = run.catch(() => undefined);
       return run;
     });
@@ -87,8 +68,7 @@ export class EtcdTable {
     const key = base64(`${this.#prefix}${name}`);
     const text = encode(value);
     const compare = [wasWrittenAt(key, revision)];
-    return this.#retried(async () => {
-      const { connection } = await this.#sessions.connected();
+    return this.#calls.run(async (connection) => {
       const failure = [{ request_range: { key } }];
       const body = { compare, success: [put(key, text), ...beside.map((one) => put(one.key, one.value))], failure };
       const { succeeded, responses = [] } = await connection.call<TxnResponse>('/v3/kv/txn', body);
@@ -105,18 +85,14 @@ export class EtcdTable {
   /** Deletes a row, if it is there. */
   async remove(name: string): Promise<void> {
     const key = base64(`${this.#prefix}${name}`);
-    await this.#retried(async () => {
-      const { connection } = await this.#sessions.connected();
-      await connection.call<TxnResponse>('/v3/kv/txn', { success: [deletion(key)] });
-    });
+    await this.#calls.run((connection) => connection.call<TxnResponse>('/v3/kv/txn', { success: [deletion(key)] }));
   }
 
   close(): void {
-    this.#sessions.close();
+    this.#calls.close();
   }
 
-  async #refresh(): Promise<Rows> {
-    const { connection } = await this.#sessions.connected();
+  async #refresh(connection: EtcdChannel): Promise<Rows> {
     const range = { key: this.#start, range_end: this.#end };
     const since = { ...range, min_mod_revision: String(this.#revision + 1n) };
     const { header, kvs = [], count = '0' } = await connection.call<RangeResponse>('/v3/kv/range', since);
@@ -128,26 +104,11 @@ export class EtcdTable {
     if (this.#rows.size === Number(count)) return new Map(this.#rows);
     // Rows have been deleted.
     this.#forget();
-    return this.#refresh();
+    return this.#refresh(connection);
   }
 
   #forget(): void {
     this.#rows = new Map();
     this.#revision = 0n;
-  }
-
-  /** Tries again, with another member, what may be tried again. */
-  async #retried<T>(call: () => Promise<T>): Promise<T> {
-    const giveUpAt = later(monotonicNow(), PATIENCE_MS);
-    for (;;) {
-      try {
-        return await call();
-      } catch (error) {
-        const isFinal = error instanceof JournalError ? error.code !== 'journal_unreachable' : hasWrittenNothing(error);
-        if (error instanceof EtcdRefusal) this.#sessions.leave();
-        if (isFinal || msSince(giveUpAt) >= 0) throw callError(error);
-        await timeout(PAUSE_MS);
-      }
-    }
   }
 }

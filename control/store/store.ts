@@ -6,6 +6,7 @@
 import type { AuditedJournal } from '../../journal/journal.ts';
 import type { AuditOutbox } from '../audit-outbox.ts';
 import type { Drains } from '../drains.ts';
+import type { JobTable } from '../jobs/table.ts';
 import type { TokenStore } from '../tokens.ts';
 
 /** A member of etcd, or a file. */
@@ -24,6 +25,7 @@ export interface ControlStore {
   readonly drains: Drains;
   /** Entries of commands that wait for the audit log. */
   readonly outbox: AuditOutbox;
+  readonly jobs: JobTable;
   /** Returns the size of each part. Never rejects. */
   measure(): Promise<readonly StorePart[]>;
   close(): Promise<void>;

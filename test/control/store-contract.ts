@@ -88,6 +88,58 @@ export function storeContract(name: string, open: OpenStore): void {
     t.match(await journal.notes(undefined, 10), [{ entry: { action: 'purge', first: 1 } }]);
   });
 
+  test(`${name}: rows of jobs are changed together, if they are as expected, with their audit entry`, async (t) => {
+    const { store, again } = await open(t, now);
+    const { jobs } = store;
+    t.equal(await jobs.get('job/a'), undefined);
+    const entry = (action: string) => commandEntry(action, {});
+    const isNew = [{ key: 'job/a', version: undefined }];
+    const put = [
+      { key: 'job/a', value: { n: 1, text: 'größer \u0000 ☃' } },
+      { key: 'lane/a/eu', value: null },
+    ];
+    t.equal(await jobs.commit({ expect: isNew, put, audit: entry('create job') }), true);
+    t.equal(await jobs.commit({ expect: isNew, put: [{ key: 'job/a', value: 2 }], audit: entry('no') }), false);
+    const first = await jobs.get('job/a');
+    t.match(first, { key: 'job/a', value: { n: 1, text: 'größer \u0000 ☃' } });
+    const other = (await again()).store;
+    t.same(await other.jobs.get('job/a'), first);
+    const expect = [{ key: 'job/a', version: first?.version }];
+    t.equal(await other.jobs.commit({ expect, remove: ['job/a', 'job/none'], put: [{ key: 'x/', value: 1 }] }), true);
+    t.equal(await other.jobs.get('job/a'), undefined);
+    t.equal(await other.jobs.commit({ expect, put }), false, 'it is gone');
+    t.equal(await other.jobs.commit({ expect: isNew, put }), true);
+    t.not((await other.jobs.get('job/a'))?.version, first?.version, 'a version is never given again');
+    t.match(await other.outbox.list(), [{ entry: { action: 'create job' } }]);
+    t.equal((await other.outbox.list()).length, 1, 'what was not changed has no entry');
+  });
+
+  test(`${name}: rows of jobs are listed by the beginnings of their keys, in order, in pages`, async (t) => {
+    const { jobs } = (await open(t, now)).store;
+    const keys = ['a/1', 'a/2', 'a/2/3', 'a0', 'a/3', 'b/1', 'a/', 'A/1'];
+    await jobs.commit({ put: keys.map((key) => ({ key, value: key })) });
+    const list = async (prefix: string, after?: string, limit = 10) =>
+      (await jobs.list(prefix, { after, limit })).map(({ key }) => key);
+    t.same(await list('a/'), ['a/', 'a/1', 'a/2', 'a/2/3', 'a/3']);
+    t.same(await list('a/', undefined, 2), ['a/', 'a/1']);
+    t.same(await list('a/', 'a/1', 2), ['a/2', 'a/2/3']);
+    t.same(await list('a/', 'a/3'), []);
+    t.same(await list('c/'), []);
+  });
+
+  test(`${name}: of changes that expect the same one is made, by whichever process`, async (t) => {
+    const { jobs } = (await open(t, now)).store;
+    await jobs.commit({ put: [{ key: 'lane/a', value: 0 }] });
+    for (let round = 0; round < 5; round += 1) {
+      const version = (await jobs.get('lane/a'))?.version;
+      const change = (value: number) =>
+        jobs.commit({ expect: [{ key: 'lane/a', version }], put: [{ key: 'lane/a', value }] });
+      const made = await Promise.all([1, 2, 3, 4].map(change));
+      t.equal(made.filter(Boolean).length, 1);
+      t.equal((await jobs.get('lane/a'))?.value, made.indexOf(true) + 1);
+    }
+  });
+
   test(`${name}: an entry of a command is appended once, by whichever process finds it`, async (t) => {
     const { store, again } = await open(t, now);
     const tokens = new Tokens(store.tokens, now);

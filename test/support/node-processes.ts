@@ -12,7 +12,7 @@ import { loadRegion } from '../../config/load.ts';
 import { type ControlConfig, openControlDatabase } from '../../control/data-folder.ts';
 import { openStore } from '../../control/store/open-store.ts';
 import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
-import { newToken, SCOPE_KINDS, Tokens } from '../../control/tokens.ts';
+import { newToken, SCOPE_KINDS, type TokenKind, Tokens } from '../../control/tokens.ts';
 import { wallNow } from '../../lib/clock.ts';
 
 const running = new Set<{ kill(signal: 'SIGKILL'): unknown }>();
@@ -94,12 +94,15 @@ function fail(message: string): void {
   process.exit(1);
 }
 
-/** @param home - Folder of the control node's region file. @returns A token that may purge everything. */
-export function makeToken(home: string): string {
+/**
+ * @param home - Folder of the control node's region file.
+ * @returns A token for all sites, by default for all purges.
+ */
+export function makeToken(home: string, kinds: readonly TokenKind[] = SCOPE_KINDS): string {
   const data = join(home, 'seawall-data');
   mkdirSync(data, { mode: 0o700 });
   const database = openControlDatabase(join(data, 'control.sqlite'));
-  const { stored, text } = newToken({ name: 'load test', sites: ['*'], kinds: SCOPE_KINDS, read: true }, wallNow());
+  const { stored, text } = newToken({ name: 'load test', sites: ['*'], kinds, read: true }, wallNow());
   void new SqliteTokens(database).add(stored); // written when it returns
   database.close();
   return text;

@@ -218,6 +218,7 @@ test('a role may do what the table of permissions says, and nothing else', async
     read_journal: () => [journal, at('GET', '/v1/journal?after=0')],
     report_progress: () => [journal, at('POST', '/v1/journal/applied')],
     append_purges: () => [journal, at('POST', '/v1/journal/purges', JSON.stringify({ purges: [purge] }))],
+    work_on_jobs: () => [journal, at('POST', '/v1/work', '{"type":"claim","wait_ms":0}')],
     read_network: () => [journal, at('GET', '/v1/network')],
   };
   /** Nodes that the region files name, but for the last two. */

@@ -1,0 +1,83 @@
+/**
+ * Calls of a control node's API by commands, with the token, and their errors in the words of the command.
+ * @module
+ */
+import type { FieldProblem, ProblemDocument } from '../control/errors.ts';
+import { UsageError } from './failure.ts';
+import { say } from './output.ts';
+
+/** @throws {UsageError} when there is no token, or what cannot be one. */
+export function tokenOf(option: string | undefined): string {
+  const token = option ?? process.env['SEAWALL_TOKEN'];
+  if (!token) throw new UsageError('there is no token', 'Set SEAWALL_TOKEN, or give --token.');
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('the token has characters that no token has', '');
+  return token;
+}
+
+export interface ControlCall {
+  readonly method?: 'GET' | 'POST';
+  readonly token: string;
+  /** Sent as JSON. */
+  readonly body?: object;
+  readonly idempotencyKey?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Calls the control node.
+ *
+ * @throws {UnansweredError} when it does not answer.
+ */
+export async function callControl(url: URL, call: ControlCall): Promise<Response> {
+  const { method = 'GET', token, body, idempotencyKey, signal } = call;
+  try {
+    return await fetch(url, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      redirect: 'error', // a token must not reach another host
+      ...(signal !== undefined && { signal }),
+    });
+  } catch (error) {
+    const { message, cause } = error as Error;
+    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+    throw new UnansweredError(cause instanceof Error ? cause.message || String(code) : message, code);
+  }
+}
+
+/** A control node has not answered. */
+export class UnansweredError extends Error {
+  readonly code: string | undefined;
+
+  constructor(message: string, code: string | undefined) {
+    super(message);
+    this.code = code;
+  }
+
+  /** True if the call has had no effect. */
+  get isRefused(): boolean {
+    return this.code === 'ECONNREFUSED';
+  }
+}
+
+/** Where the command line has said what a problem is about. */
+export type PlaceOf = (problem: FieldProblem) => string | undefined;
+
+/** Prints why a call was refused, in the words of the command. */
+export function sayRefusal({ title, detail, errors = [] }: ProblemDocument, placeOf: PlaceOf): void {
+  say(`seawall: ${[title, detail].filter(Boolean).join(' ')}`);
+  for (const problem of errors) {
+    const place = placeOf(problem);
+    const fix = problem.fix.replaceAll('`site`', '--site');
+    say(`seawall: ${place ? `${place}: ` : ''}${problem.detail}. Fix: ${fix}`);
+  }
+}
+
+/** Shows what a control node has answered that does not speak its language. */
+export function foreignAnswer(url: URL, status: number): string {
+  return `${url.origin} answered ${status}, but not as a control node does`;
+}
