@@ -65,6 +65,8 @@ export interface CacheRequest {
   readonly onInterim: (status: number, headers: RawHeaders) => void;
   /** Aborted when the visitor has gone. */
   readonly clientAbort: ClientAbortSignal;
+  /** True if the response is wanted in the store: its fill goes on when the requester has gone. */
+  readonly continues?: boolean | undefined;
   /** Minimum journal position of the response: the requester has applied it (rule 5); `NOTHING_KNOWN` for a visitor. */
   readonly minPosition: JournalPosition;
   /** Absent unless requests are traced. */

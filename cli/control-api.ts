@@ -64,7 +64,7 @@ export class UnansweredError extends Error {
   }
 }
 
-/** Where the command line has said what a problem is about. */
+/** Returns the place of a problem in the command line. */
 export type PlaceOf = (problem: FieldProblem) => string | undefined;
 
 /** Prints why a call was refused, in the words of the command. */

@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { quote } from '../config/problem.ts';
 import type { FieldProblem, ProblemDocument } from '../control/errors.ts';
 import { type JobAnswer, type JobSummary, MAX_JOB_URLS } from '../control/jobs/schemas.ts';
-import { monotonicNow, msSince, millisecondsOf } from '../lib/clock.ts';
+import { millisecondsOf, monotonicNow, msSince } from '../lib/clock.ts';
 import { actionOf } from './action.ts';
 import { columns, defineCommand } from './command.ts';
 import { callControl, foreignAnswer, sayRefusal, tokenOf, UnansweredError } from './control-api.ts';
@@ -204,9 +204,9 @@ function shown(calls: Calls, answer: JobAnswer): number {
   return 0;
 }
 
-async function waited(calls: Calls, begun: JobAnswer): Promise<number> {
+async function waited(calls: Calls, started: JobAnswer): Promise<number> {
   const bar = progressBar(process.stderr, () => millisecondsOf(monotonicNow()));
-  let answer = begun;
+  let answer = started;
   let answeredAt = monotonicNow();
   while (answer.ended === null) {
     bar.show(answer.done, answer.total, failedWords(answer));
@@ -222,7 +222,8 @@ async function waited(calls: Calls, begun: JobAnswer): Promise<number> {
   bar.end();
   shown(calls, answer);
   const { failed } = answer.counts;
-  if (failed > 0) say(`job results ${answer.id} --failed prints what failed, job retry ${answer.id} tries it once more`);
+  if (failed > 0)
+    say(`job results ${answer.id} --failed prints what failed, job retry ${answer.id} tries it once more`);
   return answer.state === 'done' && failed === 0 ? 0 : EXIT_FAILURE;
 }
 
@@ -308,10 +309,10 @@ class Calls {
     if (response.ok) return response;
     const problem = (await response.json().catch(() => undefined)) as ProblemDocument | undefined;
     if (problem?.code === undefined) throw new Failure(foreignAnswer(url, response.status));
-    sayRefusal({ ...problem, errors: (problem.errors ?? []).slice(0, MAX_SAID) }, place);
+    sayRefusal({ ...problem, errors: (problem.errors ?? []).slice(0, MAX_PRINTED) }, place);
     throw new Failure(`the control node refuses (${problem.code})`);
   }
 }
 
 /** Problems of a refusal that are printed. */
-const MAX_SAID = 20;
+const MAX_PRINTED = 20;

@@ -126,7 +126,9 @@ export function openControlDatabase(file: string): DatabaseSync {
     const version = pragma(db, 'user_version');
     const isNew = id === 0 && Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']) === 0;
     if (isNew)
-      db.exec(`${SCHEMA} ${OUTBOX} ${JOBS} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
+      db.exec(
+        `${SCHEMA} ${OUTBOX} ${JOBS} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`,
+      );
     else if (id !== APPLICATION_ID) throw new Error(`${file} is not a database of Seawall's control node`);
     else if (version === 1) db.exec(`${OUTBOX} ${JOBS} PRAGMA user_version = ${VERSION}`);
     else if (version === 2) db.exec(`${JOBS} PRAGMA user_version = ${VERSION}`);

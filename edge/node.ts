@@ -365,6 +365,7 @@ function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): Routi
       from: edge.name,
       proto: call.proto,
       position: core.ledger.positionFor(call.position),
+      background: call.background,
     });
     return new EdgeRouting({ peers, origin, site, key, asksOwner: false, call: next, trace });
   };

@@ -86,12 +86,13 @@ export function readUpgrade(edge: EdgeContext, request: ServerRequest, trace: Re
 
 export function routing(
   { core, peers, origin }: EdgeContext,
-  arrival: { readonly id: string; readonly trace?: RequestTrace | undefined },
+  arrival: { readonly id: string; readonly trace?: RequestTrace | undefined; readonly background?: boolean },
   { served: { site }, scheme: proto }: ParsedRequest,
   options: Pick<RoutingOptions, 'key' | 'asksOwner' | 'hot'>,
 ): EdgeRouting {
+  const { id, background } = arrival;
   const { key, asksOwner, hot } = options;
-  const call = () => ({ id: arrival.id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN) });
+  const call = () => ({ id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN), background });
   return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, key, asksOwner, hot });
 }
 

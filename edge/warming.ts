@@ -46,7 +46,10 @@ const USER_AGENT = 'seawall-job';
  *
  * @param context - As of now.
  */
-export async function warmStep(context: () => EdgeContext, { task, signal, progressed }: StepRun): Promise<UrlResult[]> {
+export async function warmStep(
+  context: () => EdgeContext,
+  { task, signal, progressed }: StepRun,
+): Promise<UrlResult[]> {
   const { urls, rate, accept_encoding: encodings } = task;
   const results = new Array<UrlResult>(urls.length);
   const intervalMs = 1_000 / rate;
@@ -160,7 +163,7 @@ async function answered(
   if (redirect !== undefined) return { redirect: redirect.status };
   const path = rulePath(target.path);
   const { core, peers } = edge;
-  const own = routing(edge, { id: randomUUID() }, parsed, { key: keyed.key, asksOwner: true });
+  const own = routing(edge, { id: randomUUID(), background: true }, parsed, { key: keyed.key, asksOwner: true });
   const request = cacheRequest({
     exchange: new JobRequester(signal),
     served,
@@ -172,6 +175,7 @@ async function answered(
     routing: own,
     forPeer: false,
     minPosition: NOTHING_KNOWN,
+    continues: true,
   });
   if (!own.isOwner) return core.engine.handle(request);
   peers.ownInFlight++;
@@ -223,7 +227,7 @@ async function readWhole(body: BodyReader, signal: AbortSignal): Promise<number>
   }
 }
 
-/** What came of a request at the node that is the owner of its key: this one, or the one that it has asked. */
+/** Outcome of a request at the node that is the owner of its key: this one, or the one that it has asked. */
 function outcomeOf({ head: { status }, status: own, above }: Answer): Omit<Asked, 'bytes'> {
   const isOwners = own.detail === 'not-hot' && above !== undefined;
   const cache = isOwners ? readMember(listMembers(above).at(-1) ?? '') : own;

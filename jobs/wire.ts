@@ -29,7 +29,7 @@ export const MAX_CLAIM_WAIT_MS = 20_000;
 
 const MAX_DETAIL = 200;
 
-/** What came of one URL. */
+/** Outcomes of one URL. */
 export const OUTCOMES = {
   stored: 'it was fetched, and is stored now',
   fresh: 'it was stored already, and fresh',

@@ -9,7 +9,7 @@ import { test } from 'tap';
 
 const ROOT = join(import.meta.dirname, '..');
 
-const FOLDERS = 'cache,cli,config,control,edge,geo,http,journal,lib,origin-shield,telemetry,tier,trust';
+const FOLDERS = 'cache,cli,config,control,edge,geo,http,jobs,journal,lib,origin-shield,telemetry,tier,trust';
 
 /** Parts that are tested together, and why; the number of files without a test of their own may only fall. */
 interface Together {
@@ -76,6 +76,12 @@ const TOGETHER: readonly Together[] = [
     why: 'a control node is tested by the answers of its API',
     tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
     most: 5,
+  },
+  {
+    folder: 'control/jobs',
+    why: 'rows, their queue and their addresses are tested by random histories of jobs, and by the answers of the API',
+    tests: ['test/control/jobs/queue.test.ts', 'test/control/jobs/job-routes.test.ts', 'test/journeys/jobs.test.ts'],
+    most: 6,
   },
   {
     folder: 'control/store',

@@ -49,6 +49,8 @@ export interface CacheCall {
   /** Position in the journal that the requester has applied. */
   readonly minPosition: JournalPosition;
   readonly trace?: RequestTrace | undefined;
+  /** True if its fill goes on when the requester has gone. */
+  readonly continues?: boolean | undefined;
 }
 
 export function cacheRequest(call: CacheCall): CacheRequest {
@@ -73,6 +75,7 @@ class NodeCacheRequest implements CacheRequest {
   readonly clientAbort: CacheRequest['clientAbort'];
   readonly minPosition: JournalPosition;
   readonly trace: RequestTrace | undefined;
+  readonly continues: boolean | undefined;
   readonly #exchange: Requester;
   readonly #routing: Routing;
 
@@ -95,6 +98,7 @@ class NodeCacheRequest implements CacheRequest {
     this.clientAbort = clientAbortSignal(exchange);
     this.minPosition = call.minPosition;
     this.trace = call.trace;
+    this.continues = call.continues;
     this.#exchange = exchange;
     this.#routing = routing;
   }

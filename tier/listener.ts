@@ -216,6 +216,7 @@ function receive(context: TierRequest): 'cache' | 'done' {
     routing: options.routing(call, served, keyed.key, context.trace),
     forPeer: call.ask !== 'shield',
     minPosition: call.position,
+    continues: call.background,
     trace: context.trace,
   });
   return 'cache';

@@ -71,6 +71,8 @@ export interface TierCall {
   readonly priority?: Priority | undefined;
   /** Journal position of the requesting node. */
   readonly position: JournalPosition;
+  /** True if the response is wanted in the store, by a job: it is fetched though the requester goes away. */
+  readonly background?: boolean | undefined;
 }
 
 /** @param secret - Absent where the connection says who calls. */
@@ -84,6 +86,7 @@ export function formatTierCall(call: TierCall, secret: string | undefined): stri
     visitor: call.visitor,
     ...(call.priority !== undefined && { priority: token(call.priority) }),
     ...positionMembers(call.position),
+    background: call.background || undefined,
   });
 }
 
@@ -101,6 +104,7 @@ export function readTierCall(headers: RawHeaders, connection: object, authentica
     visitor: visitorIn(members.get('visitor')),
     priority: priorityIn(members.get('priority')),
     position: positionIn(members),
+    background: members.get('background') === true,
   };
 }
 

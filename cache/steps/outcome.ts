@@ -46,6 +46,7 @@ class HeadWait {
     this.#exchange = exchange;
     this.#fill = fill;
     fill.enter();
+    if (exchange.request.continues === true) fill.continueUnread();
     clientAbort.addEventListener('abort', this.leave, { once: true });
     if (clientAbort.aborted) this.leave();
   }

@@ -125,7 +125,8 @@ export const controlSchema = z.strictObject({
   jobs: z
     .strictObject({
       lease: duration.prefault('15s').meta({
-        description: 'Time after which a step of a job is given to another node, if the one that has it does not answer.',
+        description:
+          'Time after which a step of a job is given to another node, if the one that has it does not answer.',
       }),
       retention: duration.prefault('7d').meta({ description: 'Time that a job is kept after it has ended.' }),
       max_jobs: z

@@ -33,7 +33,7 @@ export interface QueueOptions {
   readonly stepped: (how: StepEnd) => void;
 }
 
-/** How a step has ended. */
+/** Ends of a step. */
 export const STEP_ENDS = {
   done: 'a node has reported what came of it',
   lost: 'the node that had claimed it did not renew its lease: another one does it again',

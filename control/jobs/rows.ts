@@ -15,8 +15,8 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
-import type { EpochMs } from '../../lib/clock.ts';
 import type { Outcome, UrlResult } from '../../jobs/wire.ts';
+import type { EpochMs } from '../../lib/clock.ts';
 
 export const JOB_STATES = {
   starting: 'it is taken; its work is being handed out',

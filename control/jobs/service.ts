@@ -94,6 +94,7 @@ export class JobService {
 
   #stepped(end: StepEnd): void {
     this.#steps.inc({ end });
-    if (end === 'given_up') this.#options.log.warn('a step of a job was given up: its URLs are in the dead-letter list');
+    if (end === 'given_up')
+      this.#options.log.warn('a step of a job was given up: its URLs are in the dead-letter list');
   }
 }

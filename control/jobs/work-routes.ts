@@ -44,9 +44,9 @@ export function workRoutes(options: WorkRoutesOptions): JournalRoute[] {
           answer(response, { go });
           return;
         }
-        const gone = new AbortController();
-        response.once('close', () => gone.abort());
-        const step = await waited(options, worker, message.wait_ms, AbortSignal.any([gone.signal, options.signal]));
+        const leaving = new AbortController();
+        response.once('close', () => leaving.abort());
+        const step = await waited(options, worker, message.wait_ms, AbortSignal.any([leaving.signal, options.signal]));
         answer(response, step);
       },
     },

@@ -46,7 +46,7 @@ export class EtcdJobs implements JobTable {
 
   async list(prefix: string, { after, limit }: JobPage): Promise<readonly JobRow[]> {
     const from = after === undefined || after < prefix ? prefix : `${after}\0`;
-    // The first key beyond the prefix: its last byte is followed by the next one (etcd.io, "Range": `\0` of the prefix plus 1).
+    // The first key beyond the prefix: its last byte is followed by the next one.
     const end = Buffer.from(`${this.#prefix}${prefix}`);
     end[end.length - 1] = (end.at(-1) as number) + 1;
     const { kvs = [] } = await this.#calls.run((connection) =>

@@ -56,7 +56,7 @@ function prepare(db: DatabaseSync) {
     list: db.prepare(
       'SELECT key, value, version FROM job_row WHERE key >= ? AND key > ? AND key < ? ORDER BY key LIMIT ?',
     ),
-    // A number that is never given again: see AUTOINCREMENT in data-folder.ts.
+    // A number that is never given again: see AUTOINCREMENT in control/data-folder.ts.
     write: db.prepare('INSERT OR REPLACE INTO job_row (key, value) VALUES (?, ?)'),
     remove: db.prepare('DELETE FROM job_row WHERE key = ?'),
   };

@@ -87,7 +87,7 @@ export async function jobStorm({ urls, kills }: JobStormOptions): Promise<JobSto
     running.set(name, await start(name));
   };
 
-  const begun = performance.now();
+  const startedAt = performance.now();
   const list = Array.from({ length: urls }, (_, index) => `http://${HOST}/${index}`);
   const made = await call<JobAnswer>('/v1/jobs', { kind: 'warm', urls: list, rate: RATE });
   const look = (): Promise<JobAnswer> => call<JobAnswer>(`/v1/jobs/${made.id}`);
@@ -97,7 +97,7 @@ export async function jobStorm({ urls, kills }: JobStormOptions): Promise<JobSto
   let answer = made;
   for (; answer.ended === null; answer = await look()) {
     await sleep(LOOK_MS);
-    if (performance.now() - begun > PATIENCE_MS) throw new Error(`the job does not end: ${JSON.stringify(answer)}`);
+    if (performance.now() - startedAt > PATIENCE_MS) throw new Error(`the job does not end: ${JSON.stringify(answer)}`);
     const part = answer.done / answer.total;
     const worker = answer.regions[0]?.node;
     if (workersKilled < kills && part >= (workersKilled + 0.5) / (kills + 1) && worker) {
@@ -109,7 +109,7 @@ export async function jobStorm({ urls, kills }: JobStormOptions): Promise<JobSto
       await kill('control');
     }
   }
-  const seconds = (performance.now() - begun) / 1_000;
+  const seconds = (performance.now() - startedAt) / 1_000;
   stepsLost += await lostSteps(api);
   const [askedUrls, askedTimes] = [asked.size, sumOf(asked)];
   const results = await resultsOf(api, token, made.id);

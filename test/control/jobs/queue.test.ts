@@ -109,7 +109,10 @@ test('a region is worked on by one node at a time, step by step, until nothing i
   const { job, lanes } = await progress(id);
   t.match([job.state, lanes.length], ['done', 1]);
   t.match(countsOf({ job, lanes }), { stored: 200, fresh: 50, failed: 0 });
-  t.same(await linesOf(jobs, id), Array.from({ length: 250 }, (_, index) => `https://a.test/${index}`));
+  t.same(
+    await linesOf(jobs, id),
+    Array.from({ length: 250 }, (_, index) => `https://a.test/${index}`),
+  );
 });
 
 test('a step whose node does not renew its lease is given to another one, and its report is refused', async (t) => {
@@ -288,7 +291,7 @@ test('no more jobs are taken than may be under way', async (t) => {
   await t.rejects(start(1), /too_many/);
 });
 
-/** What may happen to a job: nodes come, report, fail, vanish; control nodes come and go; time passes. */
+/** Events of a job: nodes come, report, fail, vanish; control nodes come and go; time passes. */
 const EVENTS = ['claim', 'report', 'renew', 'fail', 'vanish', 'pass', 'another control node', 'sweep'] as const;
 
 test('whatever happens, each URL has one result in the end, and no step is done by two nodes that both may', async (t) => {
