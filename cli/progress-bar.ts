@@ -47,14 +47,20 @@ function bar(output: BarOutput): ProgressBar {
 }
 
 function lines(output: BarOutput, now: () => number): ProgressBar {
-  let last: { readonly done: number; readonly at: number } | undefined;
+  let last = '';
+  let lastAt = Number.NEGATIVE_INFINITY;
+  let latest = '';
+  const write = (): void => {
+    if (latest === last) return;
+    [last, lastAt] = [latest, now()];
+    output.write(`${latest}\n`);
+  };
   return {
     show(done, total, note) {
-      if (last !== undefined && (last.done === done || now() - last.at < LINE_MS)) return;
-      last = { done, at: now() };
-      output.write(`${percent(done, total).trim()} ${done} of ${total}${note === '' ? '' : `, ${note}`}\n`);
+      latest = `${percent(done, total).trim()} ${done} of ${total}${note === '' ? '' : `, ${note}`}`;
+      if (now() - lastAt >= LINE_MS) write();
     },
-    end: () => undefined,
+    end: write,
   };
 }
 

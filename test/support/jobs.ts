@@ -22,6 +22,8 @@ export interface JobStage {
   readonly network: Network;
   readonly origin: Origin;
   readonly control: ControlNode;
+  /** Text of a token that may do everything. */
+  readonly token: string;
   call<Answer = JobAnswer>(path: string, body?: object): Promise<Answer>;
   /** Starts a job, and resolves when it has ended. */
   run(urls: readonly string[], more?: object): Promise<JobAnswer>;
@@ -92,6 +94,7 @@ export async function jobStage(t: Test, script: Script, options: Partial<Network
     network,
     origin,
     control,
+    token: text,
     call,
     lines,
     ended,

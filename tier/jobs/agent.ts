@@ -5,7 +5,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Counter } from 'prom-client';
+import type { Counter, Registry } from 'prom-client';
 import { controlUrls } from '../../config/control-urls.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import { type WorkClient, workClient } from '../../jobs/client.ts';
@@ -13,7 +13,8 @@ import { detailOf, type Outcome, type Step, type Task, type UrlResult } from '..
 import { Backoff } from '../../lib/backoff.ts';
 import type { Component } from '../../lib/components.ts';
 import { counter } from '../../telemetry/instruments.ts';
-import type { NodeCore } from '../node-core.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { NodeCertificates } from '../../trust/node-certificates.ts';
 
 /** Work on one step. */
 export interface StepRun {
@@ -26,6 +27,15 @@ export interface StepRun {
 
 /** Does a step. @returns What came of its URLs, in their order. @throws What makes it impossible now. */
 export type RunStep = (run: StepRun) => Promise<readonly UrlResult[]>;
+
+/** The node that works. */
+export interface WorkingNode {
+  readonly name: string;
+  /** Absent: nodes know each other by their secret. */
+  readonly certificates?: NodeCertificates | undefined;
+  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  readonly metrics: { readonly registry: Registry };
+}
 
 /** Steps of different jobs that a node works on at a time: a long job does not hold up a short one. */
 const STEPS_AT_ONCE = 2;
@@ -41,16 +51,16 @@ interface Settings {
 }
 
 export class JobAgent implements Component<RegionConfig> {
-  readonly #core: NodeCore;
+  readonly #node: WorkingNode;
   readonly #run: RunStep;
   readonly #urls: Counter<'outcome'>;
   #settings: Settings;
   #working: Working;
 
-  constructor(core: NodeCore, region: RegionConfig, run: RunStep) {
-    this.#core = core;
+  constructor(node: WorkingNode, region: RegionConfig, run: RunStep) {
+    this.#node = node;
     this.#run = run;
-    this.#urls = counter(core.metrics.registry, 'seawall_job_urls_total');
+    this.#urls = counter(node.metrics.registry, 'seawall_job_urls_total');
     this.#settings = settingsOf(region);
     this.#working = this.#begin();
   }
@@ -76,7 +86,7 @@ export class JobAgent implements Component<RegionConfig> {
     const { urls, secret } = this.#settings;
     if (urls.length === 0) return { end: async () => undefined };
     const ending = new AbortController();
-    const { name: node, certificates } = this.#core;
+    const { name: node, certificates } = this.#node;
     const client = workClient({ urls, secret, node, certificates });
     const loops = Array.from({ length: STEPS_AT_ONCE }, () => this.#work(client, ending.signal));
     return {
@@ -98,7 +108,7 @@ export class JobAgent implements Component<RegionConfig> {
         if (step !== undefined) await this.#do(client, step, signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#core.log.debug({ detail: (error as Error).message }, 'no work from the control node: it is asked again');
+        this.#node.log.debug({ detail: (error as Error).message }, 'no work from the control node: it is asked again');
         await pause(backoff.next(), signal);
       }
     }
@@ -136,7 +146,7 @@ export class JobAgent implements Component<RegionConfig> {
     } catch (error) {
       if (signal.aborted) return;
       const reason = detailOf((error as Error).message);
-      this.#core.log.warn({ job, lane, detail: reason }, 'a step of a job cannot be done: it is tried again later');
+      this.#node.log.warn({ job, lane, detail: reason }, 'a step of a job cannot be done: it is tried again later');
       await this.#report(client, { type: 'failed', ...lease, reason }, signal);
     } finally {
       finished.abort();

@@ -1,0 +1,45 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Test, test } from 'tap';
+import { callControl, tokenOf, UnansweredError } from '../../cli/control-api.ts';
+
+test('a token is that of the option, else that of the environment', async (t) => {
+  const before = process.env['SEAWALL_TOKEN'];
+  t.teardown(() => {
+    if (before === undefined) delete process.env['SEAWALL_TOKEN'];
+    else process.env['SEAWALL_TOKEN'] = before;
+  });
+  process.env['SEAWALL_TOKEN'] = 'swt_environment';
+  t.equal(tokenOf('swt_option'), 'swt_option');
+  t.equal(tokenOf(undefined), 'swt_environment');
+  t.throws(() => tokenOf('swt a\nb'), { code: 'cli_usage' });
+  delete process.env['SEAWALL_TOKEN'];
+  t.throws(() => tokenOf(undefined), { code: 'cli_usage' });
+});
+
+/** Nothing listens there, and `fetch` does not refuse the port by itself. */
+const NOTHING = 'http://127.0.0.1:2';
+
+async function serverOf(t: Test, location: string): Promise<{ url: URL; seen: string[] }> {
+  const seen: string[] = [];
+  const server = createServer(({ headers }, response) => {
+    seen.push(headers.authorization ?? '');
+    response.writeHead(302, { Location: location }).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  t.teardown(() => new Promise((resolve) => server.close(resolve)));
+  return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), seen };
+}
+
+test('a token is not sent where a redirect leads', async (t) => {
+  const other = await serverOf(t, '/');
+  const { url, seen } = await serverOf(t, other.url.href);
+  await t.rejects(callControl(url, { token: 'swt_a' }), { message: 'unexpected redirect' });
+  t.same(seen, ['Bearer swt_a']);
+  t.same(other.seen, []);
+});
+
+test('a call that nothing was there to take has had no effect', async (t) => {
+  const error = await callControl(new URL(NOTHING), { token: 'swt_a' }).catch((reason: unknown) => reason);
+  t.ok(error instanceof UnansweredError && error.isRefused);
+});
