@@ -89,11 +89,11 @@ export class JobAgent implements Component<RegionConfig> {
     const { name: node, certificates } = this.#node;
     const client = workClient({ urls, secret, node, certificates });
     const loops = Array.from({ length: STEPS_AT_ONCE }, () => this.#work(client, ending.signal));
+    const ended = Promise.all(loops).then(() => client.close());
     return {
-      async end() {
+      end() {
         ending.abort();
-        await Promise.all(loops);
-        await client.close();
+        return ended;
       },
     };
   }
