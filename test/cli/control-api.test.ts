@@ -17,7 +17,7 @@ test('a token is that of the option, else that of the environment', async (t) =>
   t.throws(() => tokenOf(undefined), { code: 'cli_usage' });
 });
 
-/** Nothing listens there, and `fetch` does not refuse the port by itself. */
+/** Address on which no process listens, and whose port `fetch` does not refuse by itself. */
 const NOTHING = 'http://127.0.0.1:2';
 
 async function serverOf(t: Test, location: string): Promise<{ url: URL; seen: string[] }> {

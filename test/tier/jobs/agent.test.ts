@@ -26,7 +26,7 @@ interface Working extends ScriptedControl {
   readonly agent: JobAgent;
   readonly registry: Registry;
   /** Resolves with the first message of the type. */
-  told(type: WorkMessage['type']): Promise<WorkMessage>;
+  messageOf(type: WorkMessage['type']): Promise<WorkMessage>;
 }
 
 /** A node that gets one step. */
@@ -47,7 +47,7 @@ async function working(t: Test, run: RunStep, script: Script = () => GO): Promis
   return Object.assign(control, {
     agent,
     registry,
-    async told(type: WorkMessage['type']): Promise<WorkMessage> {
+    async messageOf(type: WorkMessage['type']): Promise<WorkMessage> {
       for (;;) {
         const found = control.messages.find((message) => message.type === type);
         if (found !== undefined) return found;
@@ -66,9 +66,9 @@ test('a step is worked on, its lease renewed meanwhile, and its results reported
     });
     return task.urls.map(() => STORED);
   });
-  t.match(await on.told('renew'), { job: 'j', lane: 'eu', claim: 'c', done: 1 });
+  t.match(await on.messageOf('renew'), { job: 'j', lane: 'eu', claim: 'c', done: 1 });
   finish?.();
-  t.match(await on.told('results'), { claim: 'c', results: [STORED] });
+  t.match(await on.messageOf('results'), { claim: 'c', results: [STORED] });
   t.match(await on.registry.metrics(), /seawall_job_urls_total\{[^}]*outcome="stored"[^}]*\} 1/);
 });
 
@@ -83,7 +83,7 @@ test('a step whose lease is lost is given up, and nothing of it is reported', as
     },
     () => ({ status: 200, body: { go: false } }),
   );
-  await on.told('renew');
+  await on.messageOf('renew');
   while (on.messages.filter(({ type }) => type === 'claim').length < 3) await new Promise(setImmediate);
   t.equal(signal?.aborted, true);
   t.notOk(on.messages.some(({ type }) => type === 'results' || type === 'failed'));
@@ -100,7 +100,7 @@ test('a report that the control node did not take is made again', async (t) => {
       return times === 1 ? undefined : times === 2 ? { status: 503 } : GO;
     },
   );
-  while (times < 3) await on.told('results').then(() => new Promise(setImmediate));
+  while (times < 3) await on.messageOf('results').then(() => new Promise(setImmediate));
   t.equal(times, 3);
 });
 
@@ -108,7 +108,7 @@ test('a step that cannot be done is reported as failed', async (t) => {
   const on = await working(t, async () => {
     throw new Error('no memory'.padEnd(1_000, '!'));
   });
-  t.match(await on.told('failed'), { claim: 'c', reason: /^no memory/ });
+  t.match(await on.messageOf('failed'), { claim: 'c', reason: /^no memory/ });
 });
 
 test('a node that closes gives up its step at once, and reports nothing', async (t) => {
