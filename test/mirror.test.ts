@@ -55,15 +55,15 @@ const TOGETHER: readonly Together[] = [
     folder: 'cache/large',
     why: 'one mechanism: a table of its cases, and random histories of an object',
     tests: ['test/cache/large/table.test.ts', 'test/cache/large/property.test.ts'],
-    most: 10,
+    most: 9,
   },
   {
     folder: 'cli',
     why: 'commands and wiring run as processes',
     tests: ['test/cli/start.test.ts', 'test/cli/asking.test.ts', 'test/cli/purge.test.ts', 'test/cli/serve.test.ts'],
-    most: 16,
+    most: 12,
   },
-  { folder: 'cli/completion', why: 'shells complete with it', tests: ['test/cli/completion/shells.test.ts'], most: 5 },
+  { folder: 'cli/completion', why: 'shells complete with it', tests: ['test/cli/completion/shells.test.ts'], most: 4 },
   {
     folder: 'cli/takeover',
     why: 'processes that take over from each other',
@@ -93,7 +93,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'edge',
     why: 'reading and finishing of requests is compared with node:http for random requests',
     tests: ['test/edge/equivalence.test.ts', 'test/edge/pipeline.test.ts', 'test/journeys/visitor-fields.test.ts'],
-    most: 8,
+    most: 7,
   },
   {
     folder: 'geo',
@@ -120,16 +120,10 @@ const TOGETHER: readonly Together[] = [
     most: 2,
   },
   {
-    folder: 'http/upstream',
-    why: 'the grammar of responses is tested with their parser',
-    tests: ['test/http/upstream/response-parser.test.ts'],
-    most: 1,
-  },
-  {
     folder: 'journal/audit',
     why: 'the log is tested by what is found of each kind of tampering with both stores',
     tests: ['test/journal/audit/embedded.test.ts', 'test/journal/audit/etcd.test.ts'],
-    most: 6,
+    most: 5,
   },
   {
     folder: 'journal',
@@ -137,7 +131,7 @@ const TOGETHER: readonly Together[] = [
     tests: ['test/journal/routes.test.ts', 'test/journal/stream.test.ts', 'test/journal/follower.test.ts'],
     most: 4,
   },
-  { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 7 },
+  { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 5 },
   {
     folder: 'tier',
     why: 'the core of a node is tested by what nodes answer',
@@ -148,9 +142,9 @@ const TOGETHER: readonly Together[] = [
     folder: 'trust',
     why: 'nodes that know each other by certificates are tested on real sockets',
     tests: ['test/trust/network.test.ts', 'test/trust/changes.test.ts', 'test/trust/refusals.test.ts'],
-    most: 6,
+    most: 4,
   },
-  { folder: 'trust/x509', why: 'tested by certificates', tests: ['test/trust/authority.test.ts'], most: 3 },
+  { folder: 'trust/x509', why: 'tested by certificates', tests: ['test/trust/authority.test.ts'], most: 2 },
   { folder: 'origin-shield', why: 'wiring of a shield', tests: ['test/journeys/the-way.test.ts'], most: 1 },
 ];
 
