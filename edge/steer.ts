@@ -38,7 +38,9 @@ export function steer(
   { place, regions }: Decision,
 ): ResponseHead | undefined {
   if (place === undefined) return undefined;
-  const best = regions.find(({ name, state }) => state === 'healthy' && (name === region || Object.hasOwn(geo.redirect, name)));
+  const best = regions.find(
+    ({ name, state }) => state === 'healthy' && (name === region || Object.hasOwn(geo.redirect, name)),
+  );
   const host = best === undefined || best.name === region ? undefined : geo.redirect[best.name];
   if (host === undefined) return undefined;
   const port = target.port === undefined ? '' : `:${target.port}`;
