@@ -33,6 +33,7 @@ import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { EventStreams } from './event-streams.ts';
 import { type DiskHealth, diskHealth } from './node-disk.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
+import { WebSockets } from './web-sockets.ts';
 
 export interface ServedSite {
   readonly site: SiteConfig;
@@ -127,6 +128,8 @@ export class NodeCore {
   readonly log: Logger;
   readonly #refusals = new Repeated();
   readonly #eventStreams = new EventStreams();
+  /** WebSockets of visitors. */
+  readonly webSockets: WebSockets = new WebSockets();
   readonly now: () => EpochMs;
   /** The same to a millisecond, for a request that came at this moment. */
   readonly nowAt: (at: MonotonicMs) => EpochMs;
@@ -223,6 +226,7 @@ export class NodeCore {
   /** Ends what has no end of its own. */
   drain(): void {
     this.#eventStreams.end();
+    this.webSockets.end();
   }
 
   /** Once its listeners are closed. */

@@ -84,6 +84,7 @@ function passUpgrade(
     onUpgrade: (head, other) => {
       socket.off('close', giveUp);
       count('upgrade', head.status);
+      core.webSockets.add(other, socket);
       join(request, other, head, writeTimeoutMs);
     },
     // The other side declines: its answer is an ordinary one.

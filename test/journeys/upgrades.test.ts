@@ -122,3 +122,26 @@ test('closing a node cuts websockets off after the configured time', async (t) =
   await network.edge('eu-1').close();
   await closed;
 });
+
+for (const drains of ['eu-1', 'shield-1'] as const) {
+  test(`when ${drains} drains, a websocket is told to go with 1001, behind what was sent before`, async (t) => {
+    const origin = await startEcho();
+    const network = await startNetwork({ origin: origin.url });
+    t.teardown(() => Promise.all([network.close(), origin.close()]));
+    const visitor = speak(network.at('eu-1'));
+    const [[atOrigin]] = await Promise.all([once(origin.sockets, 'connection'), once(visitor, 'open')]);
+    const messages: string[] = [];
+    visitor.on('message', (data) => messages.push(String(data)));
+    const closed = once(visitor, 'close') as Promise<[number, Buffer]>;
+    const originClosed = once(atOrigin as WebSocket, 'close') as Promise<[number, Buffer]>;
+    visitor.send('hello');
+    await once(visitor, 'message');
+    const node = drains === 'eu-1' ? network.edge('eu-1') : network.shields[0];
+    const since = performance.now();
+    await node?.close();
+    t.equal((await closed)[0], 1001);
+    t.equal((await originClosed)[0], 1001, 'the answer of the visitor reaches the origin');
+    t.ok(performance.now() - since < 900, 'long before the limit of the drain');
+    t.strictSame(messages, ['hello']);
+  });
+}
