@@ -122,6 +122,13 @@ export class Child {
     this.#process.on('message', listener);
   }
 
+  /** Ends the process without a word: SIGKILL. */
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    killGroup(this.#process);
+    await this.ended;
+  }
+
   /** Asks the process to stop, and kills it if it does not within `withinMs`. */
   async stop(withinMs: number): Promise<{ readonly how: string; readonly killed: boolean }> {
     let killed = false;

@@ -11,10 +11,19 @@ import { cell } from './report.ts';
 import type { NotPassed } from './score.ts';
 import { KINDS } from './suite.ts';
 
-const WAYS = {
+export const WAYS = {
   quick: 'one node',
+  disk: 'one node, from disk and after restarts',
   tiers: 'edge → owner → shield',
   proxy: 'another proxy',
+} as const;
+
+/** Ways on which tests may not pass that pass through one node. */
+const ONLY = {
+  quick: 'through one node',
+  disk: 'from disk',
+  tiers: 'through the tiers',
+  proxy: 'through another proxy',
 } as const;
 
 const INTRODUCTION = `<!-- Written by \`npm run conformance -- --update\`. Change test/conformance/, not this page. -->
@@ -31,6 +40,7 @@ The site it runs with is [test/conformance/site.yaml](../test/conformance/site.y
 | command | what it runs |
 | --- | --- |
 | \`npm run conformance\` | the npm release 0.4.5, through one node; runs in CI |
+| \`npm run conformance -- --disk\` | the same, from the disk of a node that is killed and started again between the requests of each test |
 | \`npm run conformance:tiers\` | the same, through an edge that does not own the key, its owner and a shield |
 | \`CACHE_TESTS_DIR=DIR npm run conformance\` | the newest revision: a clone of the repository, after \`npm install\` |
 
@@ -47,7 +57,7 @@ export function renderPage(scores: readonly RecordedScore[]): string {
     '## Other caches',
     peerTable(scores.find(({ suite, way }) => suite === 'newest' && way === 'quick')),
     ...quick.flatMap(renderSuite),
-    ...scores.filter(({ way }) => way === 'tiers').flatMap((score) => renderDifference(score, quick)),
+    ...scores.filter(({ way }) => way !== 'quick').flatMap((score) => renderDifference(score, quick)),
     '## Where the RFC wins',
     'The suite and the RFCs differ on these tests. Seawall follows the RFCs and fails them on purpose.',
     ...renderArguments(scores),
@@ -103,14 +113,14 @@ function renderSuite({ suite, groups, notPassed }: RecordedScore): string[] {
 }
 
 /** Lists the tests whose result differs between the whole path and one node. */
-function renderDifference(tiers: RecordedScore, quick: readonly RecordedScore[]): string[] {
-  const one = quick.find(({ suite }) => suite === tiers.suite);
+function renderDifference(other: RecordedScore, quick: readonly RecordedScore[]): string[] {
+  const one = quick.find(({ suite }) => suite === other.suite);
   if (!one) return [];
   const known = new Set(one.notPassed.map(({ id }) => id));
-  const extra = tiers.notPassed.filter(({ id }) => !known.has(id));
+  const extra = other.notPassed.filter(({ id }) => !known.has(id));
   if (extra.length === 0) return [];
   return [
-    `## Not passed through the tiers only (${tiers.suite})`,
+    `## Not passed ${ONLY[other.way]} only (${other.suite})`,
     table(
       ['test', 'kind', 'reason'],
       extra.map((test) => [`\`${test.id}\``, test.kind, reason(test)]),

@@ -10,12 +10,12 @@ import { readArguments } from '../support/arguments.ts';
 import { Child } from './child.ts';
 import type { ClientReport, SeenResponse } from './client.ts';
 import { type Origin, startOrigin } from './origin.ts';
-import { renderPage } from './page.ts';
+import { renderPage, WAYS } from './page.ts';
 import { type Comparison, compareWithPassed, readPassed, readScores, writePassed, writeScore } from './record.ts';
 import { describeComparison, describeScore } from './report.ts';
 import { parseResults, type Results, type Score, scoreResults } from './score.ts';
 import { loadSuite, type Suite } from './suite.ts';
-import { otherProxy, startQuick, startTiers, type Way } from './way.ts';
+import { otherProxy, startOnDisk, startQuick, startTiers, type Way, type WayName } from './way.ts';
 
 /**
  * Location and Content-Location of an unsafe request are invalidated by the
@@ -39,6 +39,8 @@ Runs the public caching suite (github.com/http-tests/cache-tests) against Seawal
 that has passed before, or if Seawall ends, writes of an unhandled error, or does not stop when asked.
 
   --tiers          through an edge that does not own the key, its owner and a shield, instead of one node
+  --disk           through one node that answers from its disk, and is killed and started again between the requests
+                   of each test
   --workers N      threads of the one node; by default 1
   --suite DIR      this copy of the suite (also: CACHE_TESTS_DIR); by default the npm package http-cache-tests
   --update         record what passes now, and write docs/conformance.md
@@ -54,6 +56,7 @@ that has passed before, or if Seawall ends, writes of an unhandled error, or doe
 
 interface Options {
   readonly tiers: boolean;
+  readonly disk: boolean;
   readonly workers: string;
   readonly suiteDir: string;
   readonly update: boolean;
@@ -122,15 +125,20 @@ function update(suite: Suite, options: Options, score: Score, outcome: Outcome, 
     console.error('Nothing is recorded of a run with problems.');
     return 1;
   }
-  if (!options.tiers && lost.length > 0 && !options.forget) {
+  const isOfRecord = !options.tiers && !options.disk;
+  if (isOfRecord && lost.length > 0 && !options.forget) {
     console.error(`Nothing is recorded: ${lost.length} tests have passed before and fail now (see --forget).`);
     return 1;
   }
-  if (!options.tiers) writePassed(suite.name, score.passed);
-  writeScore(suite, options.tiers ? 'tiers' : 'quick', score);
+  if (isOfRecord) writePassed(suite.name, score.passed);
+  writeScore(suite, wayOf(options), score);
   writeFileSync(PAGE_FILE, renderPage(readScores()));
   console.error('Recorded in test/conformance/ and docs/conformance.md.');
-  return options.tiers && lost.length > 0 ? 1 : 0;
+  return !isOfRecord && lost.length > 0 ? 1 : 0;
+}
+
+function wayOf({ tiers, disk }: Options): WayName {
+  return tiers ? 'tiers' : disk ? 'disk' : 'quick';
 }
 
 async function runSuite(suite: Suite, options: Options): Promise<Outcome> {
@@ -164,6 +172,7 @@ function accountOf(way: Way, seen: readonly SeenResponse[], options: Options): R
 
 function startWay(options: Options, originUrl: string, workDir: string): Promise<Way> {
   if (options.proxy !== undefined) return Promise.resolve(otherProxy(options.proxy));
+  if (options.disk) return startOnDisk(originUrl, workDir);
   return options.tiers ? startTiers(originUrl, workDir) : startQuick(originUrl, options.workers);
 }
 
@@ -179,14 +188,22 @@ async function runClient(
   const client = new Child('the suite’s client', test === undefined ? args : [...args, test], {
     cwd: suite.dir,
     // The client asks Seawall itself, whatever proxy this machine uses otherwise.
-    env: { HTTP_PROXY: undefined, http_proxy: undefined, NODE_USE_ENV_PROXY: undefined },
+    env: {
+      HTTP_PROXY: undefined,
+      http_proxy: undefined,
+      NODE_USE_ENV_PROXY: undefined,
+      CONFORMANCE_BETWEEN: way.between && 'yes',
+    },
     ipc: true,
     onLine: (line) => {
       if (test !== undefined) console.log(line);
     },
   });
   const reported = new Promise<ClientReport>((resolve) => {
-    client.onMessage((message) => resolve(message as ClientReport));
+    client.onMessage((message) => {
+      if ((message as { readonly between?: true }).between !== true) resolve(message as ClientReport);
+      else void way.between?.().then(() => client.send({ done: true }));
+    });
   });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
@@ -229,7 +246,7 @@ function print(options: Options, suite: Suite, score: Score, outcome?: Outcome, 
     );
     return;
   }
-  const through = options.results ?? options.proxy ?? (options.tiers ? 'edge → owner → shield' : 'one node');
+  const through = options.results ?? options.proxy ?? WAYS[wayOf(options)];
   const took = tookMs === undefined ? '' : `, in ${Math.round(tookMs / 1000)} s`;
   console.log(`${suite.revision}, ${suite.applicable.length} tests, ${through}${took}\n`);
   for (const line of outcome?.remarks ?? []) console.log(`${line}\n`);
@@ -241,11 +258,12 @@ function readOptions(): Options {
     'conformance',
     USAGE,
     { suite: '', test: '', out: '', results: '', proxy: '', 'origin-port': '0', workers: '1' },
-    { flags: ['tiers', 'update', 'forget', 'json'] },
+    { flags: ['tiers', 'disk', 'update', 'forget', 'json'] },
   );
   const { flags } = given;
   const options: Options = {
     tiers: flags.has('tiers'),
+    disk: flags.has('disk'),
     workers: String(given.whole('workers', 1, 256)),
     update: flags.has('update'),
     forget: flags.has('forget'),
@@ -259,6 +277,7 @@ function readOptions(): Options {
   };
   const { test, proxy, results } = options;
   if (proxy !== undefined && options.originPort === 0) given.refuse('--proxy needs --origin-port');
+  if (options.disk && (options.tiers || options.workers !== '1')) given.refuse('--disk is of one node with one thread');
   if (options.forget && !options.update) given.refuse('--forget goes with --update');
   if (options.update && (test ?? proxy ?? results) !== undefined) {
     given.refuse('--update needs a whole run of Seawall');

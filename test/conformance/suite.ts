@@ -50,6 +50,7 @@ export interface RawTest {
   readonly kind?: Kind;
   readonly depends_on?: readonly string[];
   readonly browser_only?: boolean;
+  readonly requests: readonly { readonly pause_after?: boolean }[];
   /** Makes the suite's client and origin print the messages of this test. */
   dump?: boolean;
 }

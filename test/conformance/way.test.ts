@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'tap';
 import { parse } from 'yaml';
 import { siteSchema } from '../../config/schema.ts';
-import { accountOfTiers, SITE_FILE } from './way.ts';
+import { accountOfDisk, accountOfTiers, SITE_FILE } from './way.ts';
 
 const WHOLE = 'shield; fwd=uri-miss; stored, owner; fwd=uri-miss, entry; fwd=uri-miss';
 
@@ -25,6 +25,31 @@ for (const { rule, responses, says, isTheWay } of [
 ]) {
   test(`the path of a response: ${rule}`, async (t) => {
     const { lines, problems } = accountOfTiers(seen(...responses));
+    t.match(lines[0], says);
+    t.equal(problems.length === 0, isTheWay);
+  });
+}
+
+const FROM_DISK = '"edge";hit;ttl=9;detail=disk';
+
+for (const { rule, responses, says, isTheWay } of [
+  {
+    rule: 'from disk',
+    responses: [FROM_DISK, '"edge";fwd=uri-miss;stored', null],
+    says: /^1 of 1 .* 3 times/,
+    isTheWay: true,
+  },
+  {
+    rule: 'stale ones do not count',
+    responses: [FROM_DISK, '"edge";hit;ttl=-1;detail=stale'],
+    says: /^1 of 1 /,
+    isTheWay: true,
+  },
+  { rule: 'from memory', responses: [FROM_DISK, '"edge";hit;ttl=9'], says: /^1 of 2 /, isTheWay: false },
+  { rule: 'no hit', responses: ['"edge";fwd=uri-miss'], says: /^0 of 0 /, isTheWay: false },
+]) {
+  test(`hits of a node with a disk: ${rule}`, async (t) => {
+    const { lines, problems } = accountOfDisk(seen(...responses), 3);
     t.match(lines[0], says);
     t.equal(problems.length === 0, isTheWay);
   });

@@ -1,6 +1,7 @@
 /**
- * The ways from the suite's client to its origin: through one Seawall node, or
- * through an edge that does not own the key, its owner and a shield.
+ * The ways from the suite's client to its origin: through one Seawall node, through one that answers from its disk and
+ * is killed and started again between the requests of each test, or through an edge that does not own the key, its
+ * owner and a shield.
  * @module
  */
 import { randomBytes } from 'node:crypto';
@@ -11,12 +12,14 @@ import { freePorts } from '../support/ports.ts';
 import { Child } from './child.ts';
 import type { SeenResponse } from './client.ts';
 
-export type WayName = 'quick' | 'tiers' | 'proxy';
+export type WayName = 'quick' | 'disk' | 'tiers' | 'proxy';
 
 export interface Way {
   readonly name: WayName;
   /** Base URL for the suite's client. */
   readonly base: string;
+  /** Done between the requests of each test. */
+  readonly between?: (() => Promise<void>) | undefined;
   /** Resolves with a sentence if Seawall ends by itself. */
   readonly died: Promise<string>;
   /** Says which way the requests went; `problems` when it was not the way that was meant. */
@@ -28,6 +31,7 @@ export interface Way {
 const ROOT = join(import.meta.dirname, '../..');
 export const SITE_FILE = join(import.meta.dirname, 'site.yaml');
 const CLI = join(ROOT, 'cli/seawall.ts');
+const EVICTING = join(import.meta.dirname, 'evicting.ts');
 const READY_WITHIN_MS = 20_000;
 const STOP_WITHIN_MS = 15_000;
 const MEMORY = '256MiB';
@@ -44,27 +48,77 @@ const NO_ACCOUNT = { lines: [], problems: [] };
 
 /** `seawall serve`: one process, one node. */
 export async function startQuick(originUrl: string, workers: string): Promise<Way> {
-  const child = new Child('seawall serve', [
-    CLI,
-    ...[
-      'serve',
-      '--origin',
-      originUrl,
-      '--listen',
-      '127.0.0.1:0',
-      '--memory',
-      MEMORY,
-      '--workers',
-      workers,
-      '--site',
-      SITE_FILE,
-      '--json',
-    ],
-  ]);
+  const child = new Child('seawall serve', [CLI, ...serve(originUrl, '127.0.0.1:0', workers)]);
+  const base = await baseOf(child);
+  return { name: 'quick', base, died: deathOf(child), account: () => NO_ACCOUNT, stop: () => stopSeawall(child) };
+}
+
+/**
+ * `seawall serve --disk`, with memory that keeps nothing (evicting.ts). Between the requests of each test that does not
+ * measure time, the process writes what it has, is killed, and starts again.
+ */
+export async function startOnDisk(originUrl: string, workDir: string): Promise<Way> {
+  const [port] = await freePorts(1);
+  const args = [
+    ...serve(originUrl, `127.0.0.1:${port}`, '1'),
+    '--disk',
+    join(workDir, 'disk'),
+    '--disk-size',
+    '256MiB',
+  ];
+  const died = Promise.withResolvers<string>();
+  const problems: string[] = [];
+  let starts = 0;
+  const start = async (): Promise<Child> => {
+    starts++;
+    const next = new Child('seawall serve', ['--import', EVICTING, CLI, ...args], { ipc: true });
+    void deathOf(next).then(died.resolve);
+    await baseOf(next);
+    return next;
+  };
+  let child = await start();
+  return {
+    name: 'disk',
+    base: `http://127.0.0.1:${port}`,
+    died: died.promise,
+    async between() {
+      const written = new Promise((resolve) => child.onMessage(resolve));
+      child.send({ end: true });
+      await written;
+      await child.kill();
+      problems.push(...brokenLines(child));
+      child = await start();
+    },
+    account: (seen) => accountOfDisk(seen, starts),
+    stop: async () => [...problems, ...(await stopSeawall(child))],
+  };
+}
+
+function serve(originUrl: string, listen: string, workers: string): readonly string[] {
+  const site = ['--memory', MEMORY, '--workers', workers, '--site', SITE_FILE];
+  return ['serve', '--origin', originUrl, '--listen', listen, ...site, '--json'];
+}
+
+/** @returns Base URL of a node that starts. */
+async function baseOf(child: Child): Promise<string> {
   const nodes = await whenReady(child);
   const base = nodes[0] && urlOf(nodes[0]);
   if (base === undefined) throw new Error('seawall serve did not say where it listens');
-  return { name: 'quick', base, died: deathOf(child), account: () => NO_ACCOUNT, stop: () => stopSeawall(child) };
+  return base;
+}
+
+/** Below this share of fresh hits from disk, the run did not test what it says. */
+const DISK_SHARE = 0.95;
+
+/** @returns How many fresh responses came from disk, by their `Cache-Status` (RFC 9211). */
+export function accountOfDisk(seen: readonly SeenResponse[], starts: number): ReturnType<Way['account']> {
+  const hits = seen.flatMap(({ cacheStatus }) => (cacheStatus?.includes(';hit') ? [cacheStatus] : []));
+  const others = hits.filter((status) => status.includes(';detail=') && !status.includes(';detail=disk'));
+  const fromDisk = hits.filter((status) => status.includes(';detail=disk')).length;
+  const fresh = hits.length - others.length;
+  const lines = [`${fromDisk} of ${fresh} fresh responses came from disk; the node was started ${starts} times.`];
+  const isTheWay = fresh > 0 && fromDisk / fresh >= DISK_SHARE;
+  return { lines, problems: isTheWay ? [] : ['hits did not come from disk: this run did not test the disk'] };
 }
 
 /**
@@ -168,8 +222,12 @@ function deathOf(child: Child): Promise<string> {
 
 async function stopSeawall(child: Child): Promise<readonly string[]> {
   const { how, killed } = await child.stop(STOP_WITHIN_MS);
-  const problems = child.broken.map((line) => `${child.name} wrote: ${line}`);
+  const problems = brokenLines(child);
   if (killed) problems.push(`${child.name} did not stop within ${STOP_WITHIN_MS} ms`);
   else if (how !== 'exit code 0' && how !== 'signal SIGTERM') problems.push(`${child.name} stopped with ${how}`);
   return problems;
+}
+
+function brokenLines(child: Child): string[] {
+  return child.broken.map((line) => `${child.name} wrote: ${line}`);
 }
