@@ -1,4 +1,4 @@
-/** Something done between requests: after each that came before in the same test, and with none in flight. */
+/** Action between requests: after each that came before in the same test, and with none in flight. */
 import fc from 'fast-check';
 import { test } from 'tap';
 import { Between } from './between.ts';

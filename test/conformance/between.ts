@@ -1,6 +1,6 @@
 /**
- * Something done between the requests of tests that run side by side: each request of a test but the first waits until
- * it was done since the one before. It is done when no request is in flight, for all tests that wait by then, and not
+ * Action between the requests of tests that run side by side: each request of a test but the first waits until it was
+ * done since the one before. It is done when no request is in flight, for all tests that wait by then, and not
  * while there are tests that measure time, which never wait.
  * @module
  */

@@ -52,9 +52,9 @@ const suite = await loadSuite(dir);
 const runner = (await import(pathToFileURL(join(suite.engineDir, 'client/runner.mjs')).href)) as Runner;
 const seen: SeenResponse[] = [];
 
-/** Tests in which the client pauses until a response is stale: all of them, and those that have begun. */
+/** Tests in which the client pauses until a response is stale: all of them, and those that have started. */
 const timed = new Set<string>();
-const begunTimed = new Set<string>();
+const startedTimed = new Set<string>();
 
 const between =
   process.env['CONFORMANCE_BETWEEN'] === undefined
@@ -64,7 +64,7 @@ const between =
           process.send?.({ between: true });
           await once(process, 'message');
         },
-        () => [...begunTimed].some((id) => !Object.hasOwn(runner.getResults(), id)),
+        () => [...startedTimed].some((id) => !Object.hasOwn(runner.getResults(), id)),
       );
 
 // run.ts asks for what there is when the time is up.
@@ -124,7 +124,7 @@ async function fetched(fetch: Fetch, url: string, init: RequestInit | undefined)
   if (between === undefined) return fetch(url, init);
   const field = (wanted: string): string => init?.headers?.find(([name]) => name === wanted)?.[1] ?? '';
   const id = field('Test-ID');
-  if (timed.has(id)) begunTimed.add(id);
+  if (timed.has(id)) startedTimed.add(id);
   const end = await between.begin(!timed.has(id) && Number(field('Req-Num')) > 1);
   try {
     const response = await fetch(url, init);

@@ -1,7 +1,7 @@
 /**
- * Loaded before the program (`node --import`) by `npm run conformance -- --disk`: before a node looks a request up, what
- * memory has of its key goes to disk, and out of memory, so that each hit comes from disk. When the parent says so, all
- * of it is written; then the parent kills the process.
+ * Loaded before the program (`node --import`) by `npm run conformance -- --disk`: before a node looks a request up,
+ * what memory has of its key goes to disk, and out of memory, so that each hit comes from disk. When the parent says
+ * so, all of it is written; then the parent kills the process.
  * @module
  */
 import { SegmentDisk } from '../../cache/disk/segment-disk.ts';

@@ -40,7 +40,7 @@ The site it runs with is [test/conformance/site.yaml](../test/conformance/site.y
 | command | what it runs |
 | --- | --- |
 | \`npm run conformance\` | the npm release 0.4.5, through one node; runs in CI |
-| \`npm run conformance -- --disk\` | the same, from the disk of a node that is killed and started again between the requests of each test |
+| \`npm run conformance -- --disk\` | the same, from the disk of a node that is restarted between requests |
 | \`npm run conformance:tiers\` | the same, through an edge that does not own the key, its owner and a shield |
 | \`CACHE_TESTS_DIR=DIR npm run conformance\` | the newest revision: a clone of the repository, after \`npm install\` |
 

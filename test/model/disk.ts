@@ -7,7 +7,6 @@
  * the one before it.
  * @module
  */
-import { crc32 } from 'node:zlib';
 import { DiskInUseError, type DiskSystem, type OpenFile } from '../../cache/disk/system.ts';
 import type { Network, Place } from './network.ts';
 
@@ -90,8 +89,6 @@ type Files = Map<string, ModelFile>;
 export class ModelDisk {
   readonly #network: Network;
   readonly #place: Place;
-  /** True if what the folder notes of purges is lost. */
-  readonly #isForgetful: boolean;
   #files: Files = new Map();
   /** Files that others took the place of lately. */
   readonly #before: Files = new Map();
@@ -105,10 +102,9 @@ export class ModelDisk {
   #holder: number | undefined;
   operations = 0;
 
-  constructor(network: Network, place: Place, isForgetful: boolean) {
+  constructor(network: Network, place: Place) {
     this.#network = network;
     this.#place = place;
-    this.#isForgetful = isForgetful;
   }
 
   /** Every operation fails for so long. */
@@ -181,7 +177,7 @@ export class ModelDisk {
         await this.#operation();
         const known = this.#files.get(name);
         if (known !== undefined) this.#before.set(name, known);
-        this.#files.set(name, new ModelFile(mark, Buffer.from(this.#text(textFor(mark)))));
+        this.#files.set(name, new ModelFile(mark, Buffer.from(textFor(mark))));
       },
       clear: async (name) => {
         await this.#operation();
@@ -244,13 +240,6 @@ export class ModelDisk {
       else resolve();
     });
     return promise;
-  }
-
-  #text(text: string): string {
-    if (!this.#isForgetful) return text;
-    const [json = ''] = text.split('\n');
-    const forgetful = JSON.stringify({ ...(JSON.parse(json) as object), applied: null });
-    return `${forgetful}\n${crc32(forgetful).toString(16).padStart(8, '0')}\n`;
   }
 
   #mark(): string {

@@ -304,21 +304,44 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
   action: fc.oneof({ weight: 4, arbitrary: action }, { weight: 3, arbitrary: diskAction }),
 });
 
+/** A thread ends while what is on disk is replaced. */
+function endOnTheWay(
+  visit: Action,
+  { thread, steps, publish }: { readonly thread: number; readonly steps: number; readonly publish: Action },
+): readonly Step[] {
+  const { at: node, url } = visit as Extract<Action, { type: 'visit' }>;
+  const change = { ...(publish as Extract<Action, { type: 'publish' }>), url, aim: { kind: 'url', url } as const };
+  return [
+    { afterMs: 0, action: change },
+    { afterMs: 300, action: { type: 'end-thread', node, thread, steps } },
+    { afterMs: 0, action: visit },
+    { afterMs: 20, action: visit },
+    { afterMs: 300, action: visit },
+  ];
+}
+
 /** A response gets onto disk, something happens, and a visitor comes whom only the disk can answer. */
 const fromDisk: fc.Arbitrary<readonly Step[]> = fc
   .record({
     first: warmUp,
     between: fc.array(anyStep, { maxLength: 3, size: 'max' }),
+    ending: fc.option(fc.record({ thread: fc.nat({ max: 1 }), steps: fc.nat({ max: 14 }), publish }), { freq: 2 }),
     lost: fc.constantFrom('evict', 'reboot'),
     reboot: rebootOf(fc.constant('owner')),
     afterMs: gapMs,
     laterMs: fc.constantFrom(0, 1, 100, 2_500),
   })
-  .map(({ first, between, lost, reboot, afterMs, laterMs }) => {
+  .map(({ first, between, ending, lost, reboot, afterMs, laterMs }) => {
     const { action: again } = first[0] as Step;
     const { at: node, url } = again as Extract<Action, { type: 'visit' }>;
     const loss: Action = lost === 'evict' ? { type: 'evict', node, url } : { ...reboot, node };
-    return [...first, ...between, { afterMs, action: loss }, { afterMs: laterMs, action: again }];
+    return [
+      ...first,
+      ...between,
+      ...(ending === null ? [] : endOnTheWay(again, ending)),
+      { afterMs, action: loss },
+      { afterMs: laterMs, action: again },
+    ];
   });
 
 /** Histories of nodes with disks. */

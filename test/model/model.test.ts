@@ -5,10 +5,11 @@
 import fc from 'fast-check';
 import { test } from 'tap';
 import { emptyCopy, MemoryJournal } from './control.ts';
-import { type Action, type History, histories, type Profile } from './history.ts';
+import { type Action, type History, histories, historiesWithDisks, type Profile } from './history.ts';
 import { runHistory } from './world.ts';
 
 const HISTORIES = 2_000;
+const HISTORIES_WITH_DISKS = 300;
 
 test(`${HISTORIES} random histories break no rule`, async (t) => {
   let answers = 0;
@@ -21,12 +22,30 @@ test(`${HISTORIES} random histories break no rule`, async (t) => {
   t.ok(answers > HISTORIES, 'and visitors were answered');
 });
 
-test('a history runs the same way twice', async (t) => {
-  for (const history of fc.sample(histories, { seed: 7, numRuns: 20 })) {
-    const [first, second] = [await traceOf(history), await traceOf(history)];
-    t.same(second, first);
-  }
+test(`${HISTORIES_WITH_DISKS} random histories of nodes with disks break no rule`, async (t) => {
+  let fromDisk = 0;
+  const property = fc.asyncProperty(historiesWithDisks, async (history) => {
+    fromDisk += (await runHistory(history)).fromDisk;
+  });
+  const { failed, errorInstance, seed, counterexamplePath } = await fc.check(property, {
+    numRuns: HISTORIES_WITH_DISKS,
+  });
+  const options = `--disk --seed ${seed} --path ${counterexamplePath}`;
+  t.notOk(failed, failed ? `${errorInstance}; again: npm run model -- ${options}` : '');
+  t.ok(fromDisk > 0, 'and visitors were answered from disk');
 });
+
+for (const { what, drawn } of [
+  { what: 'a history', drawn: histories },
+  { what: 'a history of nodes with disks', drawn: historiesWithDisks },
+]) {
+  test(`${what} runs the same way twice`, async (t) => {
+    for (const history of fc.sample(drawn, { seed: 7, numRuns: 20 })) {
+      const [first, second] = [await traceOf(history), await traceOf(history)];
+      t.same(second, first);
+    }
+  });
+}
 
 const VISIT = {
   type: 'visit',

@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { histories } from './history.ts';
-import { BREAKAGES, type Breakage } from './rules.ts';
+import { histories, historiesWithDisks } from './history.ts';
+import { BREAKAGES, type Breakage, DISK_BREAKAGES } from './rules.ts';
 import { runHistory } from './world.ts';
 
 const MAX_HISTORIES = 20_000;
@@ -13,9 +13,16 @@ const MAX_HISTORIES = 20_000;
 /** One that finds every violation early, so that the test is short; others take up to ten times as many histories. */
 const SEED = 4;
 
-for (const [breakage, without] of Object.entries(BREAKAGES) as [Breakage, string][]) {
+const BROKEN = [
+  { breakages: BREAKAGES, drawn: histories },
+  { breakages: DISK_BREAKAGES, drawn: historiesWithDisks },
+].flatMap(({ breakages, drawn }) =>
+  Object.entries(breakages).map(([name, without]) => ({ breakage: name as Breakage, without, drawn })),
+);
+
+for (const { breakage, without, drawn } of BROKEN) {
   test(`${breakage}: without it ${without}`, async (t) => {
-    const property = fc.asyncProperty(histories, async (history) => {
+    const property = fc.asyncProperty(drawn, async (history) => {
       await runHistory(history, { breakage });
     });
     const { failed, errorInstance, numRuns } = await fc.check(property, {

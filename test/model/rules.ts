@@ -35,7 +35,6 @@ export const BREAKAGES = {
 /** Faults to plant where nodes have disks. */
 export const DISK_BREAKAGES = {
   'disk-stamp': 'what comes from disk is as new as what is asked for now',
-  'disk-journal': 'the folder does not remember which purges were applied',
   'disk-ended': 'a thread that ends in the middle of a change leaves on disk what it has replaced',
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -104,7 +104,7 @@ class Model {
   #makeNode(name: NodeName, world: World): ModelNode {
     if (this.#history.hasDisks !== true) return new ModelNode(name, world, startsInMemory);
     return new ModelNode(name, world, (_world, node) => {
-      const disk = new ModelDisk(this.#network, node, world.breakage === 'disk-journal');
+      const disk = new ModelDisk(this.#network, node);
       this.#disks.set(name, disk);
       return startsWithDisk(world, node, disk, (process) => this.#processes.set(name, process));
     });
