@@ -312,6 +312,23 @@ export const PLAN: readonly Planned[] = [
     prints: [/"state":"drained"/, /"state":"healthy"/],
   },
   {
+    file: 'docs/jobs.md',
+    begins: '# The region file names it',
+    stage: 'demo',
+    replace: [
+      ['export SEAWALL_TIER_SECRET=$(openssl rand -hex 32)', ':', 'the demo that runs has another one'],
+    ],
+    prints: [/warm, done, 4 of 4/, /warm, done, 1 of 1/],
+  },
+  {
+    file: 'docs/jobs.md',
+    begins: 'bearer() {',
+    stage: 'demo',
+    before:
+      'SEAWALL_TOKEN=$(cli/seawall token create config/regions/eu.yaml --name jobs --all-sites --kind job --read)',
+    prints: [/"state":"(?:starting|running|done)"/, /"jobs":\[/],
+  },
+  {
     file: 'docs/audit.md',
     begins: "printf 'Authorization",
     stage: 'demo',
