@@ -312,12 +312,16 @@ export const PLAN: readonly Planned[] = [
     prints: [/"state":"drained"/, /"state":"healthy"/],
   },
   {
+    file: 'README.md',
+    begins: 'cli/seawall job --help',
+    stage: 'files',
+    prints: [/^Usage: /m],
+  },
+  {
     file: 'docs/jobs.md',
     begins: '# The region file names it',
     stage: 'demo',
-    replace: [
-      ['export SEAWALL_TIER_SECRET=$(openssl rand -hex 32)', ':', 'the demo that runs has another one'],
-    ],
+    replace: [['export SEAWALL_TIER_SECRET=$(openssl rand -hex 32)', ':', 'the demo that runs has another one']],
     prints: [/warm, done, 4 of 4/, /warm, done, 1 of 1/],
   },
   {
