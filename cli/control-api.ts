@@ -23,12 +23,15 @@ export interface ControlCall {
   readonly signal?: AbortSignal;
 }
 
-/**
- * Calls the control node.
- *
- * @throws {UnansweredError} when it does not answer.
- */
-export async function callControl(url: URL, call: ControlCall): Promise<Response> {
+/** A control node has not answered. */
+export interface Unanswered {
+  readonly reason: string;
+  /** True if the call has had no effect. */
+  readonly isRefused: boolean;
+}
+
+/** Calls the control node. Never rejects. */
+export async function callControl(url: URL, call: ControlCall): Promise<Response | Unanswered> {
   const { method = 'GET', token, body, idempotencyKey, signal } = call;
   try {
     return await fetch(url, {
@@ -45,22 +48,8 @@ export async function callControl(url: URL, call: ControlCall): Promise<Response
   } catch (error) {
     const { message, cause } = error as Error;
     const { code } = (cause ?? {}) as NodeJS.ErrnoException;
-    throw new UnansweredError(cause instanceof Error ? cause.message || String(code) : message, code);
-  }
-}
-
-/** A control node has not answered. */
-export class UnansweredError extends Error {
-  readonly code: string | undefined;
-
-  constructor(message: string, code: string | undefined) {
-    super(message);
-    this.code = code;
-  }
-
-  /** True if the call has had no effect. */
-  get isRefused(): boolean {
-    return this.code === 'ECONNREFUSED';
+    const reason = cause instanceof Error ? cause.message || String(code) : message;
+    return { reason, isRefused: code === 'ECONNREFUSED' };
   }
 }
 

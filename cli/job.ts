@@ -12,7 +12,7 @@ import { type JobAnswer, type JobSummary, MAX_JOB_URLS } from '../control/jobs/s
 import { millisecondsOf, monotonicNow, msSince } from '../lib/clock.ts';
 import { actionOf } from './action.ts';
 import { columns, defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf, UnansweredError } from './control-api.ts';
+import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print, say } from './output.ts';
@@ -215,7 +215,7 @@ async function waited(calls: Calls, started: JobAnswer): Promise<number> {
       answer = await calls.get<JobAnswer>(`/v1/jobs/${answer.id}`);
       answeredAt = monotonicNow();
     } catch (error) {
-      if (!(error instanceof Unanswered) || msSince(answeredAt) > PATIENCE_MS) throw error;
+      if (!(error instanceof UnansweredFailure) || msSince(answeredAt) > PATIENCE_MS) throw error;
     }
   }
   bar.show(answer.done, answer.total, failedWords(answer));
@@ -243,7 +243,7 @@ function laneWords({ state, node, done, counts }: JobAnswer['regions'][number]):
 }
 
 /** The control node has not answered. */
-class Unanswered extends Failure {}
+class UnansweredFailure extends Failure {}
 
 /** Calls of the control node, for one command. */
 class Calls {
@@ -298,13 +298,10 @@ class Calls {
     place: (problem: FieldProblem) => string | undefined,
   ): Promise<Response> {
     const url = controlUrl(this.#control, path);
-    let response: Response;
-    try {
-      response = await callControl(url, { ...call, token: this.#token });
-    } catch (error) {
-      if (!(error instanceof UnansweredError)) throw error;
-      const fix = error.isRefused ? '. Is it the control node of the region file? --control names another' : '';
-      throw new Unanswered(`${url.origin} does not answer (${error.message})${fix}`);
+    const response = await callControl(url, { ...call, token: this.#token });
+    if ('reason' in response) {
+      const fix = response.isRefused ? '. Is it the control node of the region file? --control names another' : '';
+      throw new UnansweredFailure(`${url.origin} does not answer (${response.reason})${fix}`);
     }
     if (response.ok) return response;
     const problem = (await response.json().catch(() => undefined)) as ProblemDocument | undefined;

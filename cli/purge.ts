@@ -8,7 +8,7 @@ import { parseDuration } from '../config/units.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { type DryRunAnswer, MAX_WAIT_SECONDS, type Receipt } from '../control/schemas.ts';
 import { columns, defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf, UnansweredError } from './control-api.ts';
+import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
@@ -104,16 +104,13 @@ async function call(
   token: string,
   key: string | undefined,
 ): Promise<{ status: number; answer: Answer }> {
-  let response: Response;
-  try {
-    const signal = AbortSignal.timeout(MAX_WAIT_SECONDS * 1_000 + PATIENCE_MS);
-    response = await callControl(url, { method: 'POST', token, body, idempotencyKey: key, signal });
-  } catch (error) {
-    if (!(error instanceof UnansweredError)) throw error;
-    const purged = error.isRefused
+  const signal = AbortSignal.timeout(MAX_WAIT_SECONDS * 1_000 + PATIENCE_MS);
+  const response = await callControl(url, { method: 'POST', token, body, idempotencyKey: key, signal });
+  if ('reason' in response) {
+    const purged = response.isRefused
       ? 'nothing was purged. Is it the control node of the region file? --control or SEAWALL_CONTROL names another'
       : 'whether anything was purged is not known';
-    throw new Failure(`${url.origin} does not answer (${error.message}); ${purged}`);
+    throw new Failure(`${url.origin} does not answer (${response.reason}); ${purged}`);
   }
   const text = await response.text();
   try {

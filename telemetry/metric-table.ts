@@ -405,7 +405,7 @@ export const METRICS = {
   },
   seawall_job_urls_total: {
     type: 'counter',
-    roles: NODES,
+    roles: ['edge'],
     labels: { outcome: '`stored`, `fresh`, `not_stored` or `failed`' },
     help: 'URLs of jobs that this node has asked for, by what came of them.',
     watch: 'The share of `failed`: the dead-letter list of the job says which, and why.',

@@ -64,6 +64,8 @@ export class NodeMetrics implements EngineEvents {
   readonly #shed: Counter<'target' | 'reason' | 'priority'>;
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
+  /** Counter of edges: they work on jobs. */
+  readonly #jobUrls: Counter<'outcome'> | undefined;
 
   /** @param store - Absent where another thread counts it. */
   constructor(
@@ -92,6 +94,7 @@ export class NodeMetrics implements EngineEvents {
     };
     this.#generationsEnded = counter(registry, 'seawall_generations_ended_total');
     if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
+    if (role === 'edge') this.#jobUrls = counter(registry, 'seawall_job_urls_total');
     this.#targetsLeftOut = counter(registry, 'seawall_targets_left_out_total');
     this.#hedges = counter(registry, 'seawall_hedges_total');
     this.#retries = counter(registry, 'seawall_retries_total');
@@ -174,6 +177,11 @@ export class NodeMetrics implements EngineEvents {
 
   fillFailed(error: HttpError): void {
     this.#upstreamErrors.inc({ code: error.code, cause: error.reason ?? '' });
+  }
+
+  /** A URL of a job was asked for by this node. */
+  jobUrl(outcome: string): void {
+    this.#jobUrls?.inc({ outcome });
   }
 
   stored(): void {

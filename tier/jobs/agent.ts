@@ -5,14 +5,12 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Counter, Registry } from 'prom-client';
 import { controlUrls } from '../../config/control-urls.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import { type WorkClient, workClient } from '../../jobs/client.ts';
 import { detailOf, type Outcome, type Step, type Task, type UrlResult } from '../../jobs/wire.ts';
 import { Backoff } from '../../lib/backoff.ts';
 import type { Component } from '../../lib/components.ts';
-import { counter } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { NodeCertificates } from '../../trust/node-certificates.ts';
 
@@ -34,7 +32,7 @@ export interface WorkingNode {
   /** Absent: nodes know each other by their secret. */
   readonly certificates?: NodeCertificates | undefined;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
-  readonly metrics: { readonly registry: Registry };
+  readonly metrics: { jobUrl(outcome: Outcome): void };
 }
 
 /** Steps of different jobs that a node works on at a time: a long job does not hold up a short one. */
@@ -53,14 +51,12 @@ interface Settings {
 export class JobAgent implements Component<RegionConfig> {
   readonly #node: WorkingNode;
   readonly #run: RunStep;
-  readonly #urls: Counter<'outcome'>;
   #settings: Settings;
   #working: Working;
 
   constructor(node: WorkingNode, region: RegionConfig, run: RunStep) {
     this.#node = node;
     this.#run = run;
-    this.#urls = counter(node.metrics.registry, 'seawall_job_urls_total');
     this.#settings = settingsOf(region);
     this.#working = this.#begin();
   }
@@ -141,7 +137,7 @@ export class JobAgent implements Component<RegionConfig> {
         },
       });
       if (signal.aborted) return;
-      for (const { outcome } of results) this.#urls.inc({ outcome } satisfies { outcome: Outcome });
+      for (const { outcome } of results) this.#node.metrics.jobUrl(outcome);
       await this.#report(client, { type: 'results', ...lease, results: [...results] }, signal);
     } catch (error) {
       if (signal.aborted) return;
