@@ -20,7 +20,7 @@ import {
   msBetween,
   ofThisThread,
 } from '../lib/clock.ts';
-import { type Purgeable, PurgeIndex, type PurgeIndexState, type PurgeRecord } from './purge-index.ts';
+import { type Mark, type Purgeable, PurgeIndex, type PurgeIndexState, type PurgeRecord } from './purge-index.ts';
 import type { VaryMember } from './vary.ts';
 
 export type { JournalPosition } from '../journal/terms.ts';
@@ -393,16 +393,25 @@ export class Ledger {
     return stamp.verdict;
   }
 
-  #verdict({ stamp: { asOf, epoch }, tags, vary }: StampedResponse, response: Purgeable): Verdict {
+  #verdict(named: StampedResponse, response: Purgeable): Verdict {
+    const { asOf, epoch } = named.stamp;
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
     if (asOf >= this.#index.newest) return 'current';
-    let soft = false;
+    const { hard, soft } = this.newestPurges(named, response);
+    if (hard > asOf) return 'hard';
+    return soft > asOf ? 'soft' : 'current';
+  }
+
+  /** Returns the numbers of the newest purges that name a response; 0: none is remembered. */
+  newestPurges({ tags, vary }: Pick<StampedResponse, 'tags' | 'vary'>, response: Purgeable): Mark {
+    let hard = 0;
+    let soft = 0;
     for (const mark of this.#index.match(response, tags, vary)) {
-      if (mark.hard > asOf) return 'hard';
-      if (mark.soft > asOf) soft = true;
+      hard = Math.max(hard, mark.hard);
+      soft = Math.max(soft, mark.soft);
     }
-    return soft ? 'soft' : 'current';
+    return { hard, soft };
   }
 }
 

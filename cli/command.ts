@@ -15,6 +15,8 @@ export interface Option {
   readonly value?: string;
   /** Text options may be left out unless this says otherwise. */
   readonly required?: boolean;
+  /** Letter of a short form: `H` for `-H`. */
+  readonly short?: string;
   readonly help: string;
 }
 
@@ -75,13 +77,14 @@ const COMMON = {
   version: { type: 'flag', help: 'Print the versions of Seawall and Node.js.' },
 } as const satisfies Options;
 
-/** The only short option. */
+/** Short form of `--help`. */
 const SHORT_HELP = '-h';
 
 export function defineCommand<const O extends Options>(definition: Definition<O>): Command {
   const help = helpText(definition);
+  const longForms = new Map([[SHORT_HELP, '--help'], ...shortForms(definition.options)]);
   const read = (args: readonly string[]) => {
-    const long = args.map((arg) => (arg === SHORT_HELP ? '--help' : arg));
+    const long = args.map((arg) => longForms.get(arg) ?? arg);
     const read = parse({ ...definition.options, ...COMMON }, long);
     if (!read.values['help'] && !read.values['version']) checkRequired(definition, read.values, read.operands);
     return read;
@@ -106,6 +109,10 @@ export function defineCommand<const O extends Options>(definition: Definition<O>
       return definition.run(values as Values<O>, operands);
     },
   };
+}
+
+function shortForms(options: Options): (readonly [short: string, long: string])[] {
+  return Object.entries(options).flatMap(([name, { short }]) => (short ? [[`-${short}`, `--${name}`] as const] : []));
 }
 
 type OptionValue = string | boolean | undefined | string[];
@@ -197,8 +204,8 @@ function helpText<O extends Options>(definition: Definition<O>): string {
     '',
     'Options:',
     ...columns(
-      Object.entries<Option>({ ...options, ...COMMON }).map(([option, { value, help, required }]) => [
-        `--${option}${value ? ` ${value}` : ''}`,
+      Object.entries<Option>({ ...options, ...COMMON }).map(([option, { value, help, required, short }]) => [
+        `${short ? `-${short}, ` : ''}--${option}${value ? ` ${value}` : ''}`,
         required ? `${help} Required.` : help,
       ]),
     ),

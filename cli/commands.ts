@@ -8,6 +8,7 @@ import { check } from './check.ts';
 import { type Command, columns, PROGRAM } from './command.ts';
 import { completionCommand } from './completion/command.ts';
 import { control } from './control.ts';
+import { explain } from './explain.ts';
 import { job } from './job.ts';
 import { purge } from './purge.ts';
 import { serve } from './serve.ts';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   job,
   token,
   status,
+  explain,
   control,
   audit,
   ca,

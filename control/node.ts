@@ -29,13 +29,14 @@ import { compactRegularly } from './compaction.ts';
 import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
-import { createDryRun, knownNodes } from './dry-run.ts';
 import { ApiError } from './errors.ts';
+import { explainRoutes } from './explain-routes.ts';
 import { jobRoutes } from './jobs/job-routes.ts';
 import { JobService } from './jobs/service.ts';
 import { workRoutes } from './jobs/work-routes.ts';
 import { ControlMetrics } from './metrics.ts';
 import { createNodeList, type NodeList } from './node-list.ts';
+import { knownNodes, NodeQuestions } from './node-questions.ts';
 import { addNodeRoutes } from './node-routes.ts';
 import { openApiDocument } from './openapi.ts';
 import { createProbe } from './probe.ts';
@@ -151,7 +152,7 @@ export async function startControl({
     { close: (stop) => stop() },
   );
   const probe = await components.start('probe', createProbe);
-  const dryRun = await components.start('dry runs', () => createDryRun(control.name, certificates));
+  const questions = await components.start('questions', () => new NodeQuestions(control.name, certificates));
   const progress: Progress = await components.start(
     'progress',
     () =>
@@ -198,7 +199,7 @@ export async function startControl({
     callLimit,
     selectorLimit,
     refusalLimit: new RateLimit({ ...REFUSALS_NOTED, now: monotonicNow }),
-    dryRun,
+    questions,
     audit,
     metrics,
     regions: () => state.regions,
@@ -272,6 +273,7 @@ export async function startControl({
       signal: closing.signal,
     }),
     ...auditRoutes(audit),
+    ...explainRoutes({ questions, regions: () => state.regions, sites: () => state.sites }),
   ]);
   const authentication =
     certificates === undefined

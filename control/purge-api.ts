@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto';
 import type { RegionConfig } from '../config/schema.ts';
 import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
-import type { DryRun } from './dry-run.ts';
+import { countAtNodes } from './dry-run.ts';
 import { ApiError } from './errors.ts';
 import type { ControlMetrics } from './metrics.ts';
+import type { NodeQuestions } from './node-questions.ts';
 import type { Progress } from './progress.ts';
 import { checkCount, checkScope, type Named, selectorsOf } from './purge-request.ts';
 import type { Purge, Purges } from './purges.ts';
@@ -44,7 +45,7 @@ export interface PurgeApiOptions {
   readonly selectorLimit: RateLimit;
   /** Rate limit of audit entries about wrong tokens, so that they cannot fill the audit log. */
   readonly refusalLimit: RateLimit;
-  readonly dryRun: DryRun;
+  readonly questions: NodeQuestions;
   readonly audit: AuditLog;
   readonly metrics: ControlMetrics;
   /** As of now. */
@@ -188,7 +189,7 @@ export class PurgeApi {
   }
 
   async #dryRun({ token }: Caller, named: readonly Named[]): Promise<PurgeAnswer> {
-    const { selectorLimit, dryRun, regions } = this.#options;
+    const { selectorLimit, questions, regions } = this.#options;
     if (named.length > MAX_SELECTORS) {
       throw new ApiError('too_many_selectors', {
         detail: `Regions spell these URLs in ${named.length} ways; a dry run takes ${MAX_SELECTORS}.`,
@@ -197,7 +198,7 @@ export class PurgeApi {
     const waitMs = selectorLimit.take(token.id, named.length);
     if (waitMs > 0) throw rateLimited('selectors', waitMs);
     const selectors = named.map(({ selector }) => selector);
-    const nodes = await dryRun.count(selectors, regions());
+    const nodes = await countAtNodes(questions, selectors, regions());
     const kinds: Record<string, number> = {};
     for (const { kind } of selectors) kinds[kind] = (kinds[kind] ?? 0) + 1;
     return {

@@ -30,6 +30,7 @@ import { answerUpgrade } from '../tier/upgrade.ts';
 import type { CertificateTexts } from '../trust/certificate-files.ts';
 import { EdgeAccessLog } from './access-log.ts';
 import { EdgeGeo } from './edge-geo.ts';
+import { explainVisit } from './explain.ts';
 import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers } from './peers.ts';
 import { VisitorPipeline } from './pipeline.ts';
@@ -128,6 +129,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
           core,
           ...tierTrust(core, () => config.value),
           matches: (records) => countMatches(core, records),
+          explain: (question) => explainVisit(parts.visits.current, question),
           routing: routingOf(parts, options),
           address: edge.tier,
           reusePort,

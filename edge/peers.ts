@@ -119,6 +119,11 @@ export class Peers {
     return this.#before(order, this.#self);
   }
 
+  /** @returns Names of the edges that own the key, nearest first; those after the first stand in for it. */
+  ownerNames(key: string): readonly string[] {
+    return this.#ring.successors(key);
+  }
+
   /** @returns Whose the key is, to be remembered for as long as `version` stays. */
   ownerOf(key: string): KeyOwner {
     const edge = this.#ring.successors(key)[0] ?? this.#self;

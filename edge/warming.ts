@@ -1,29 +1,19 @@
 /**
- * Step of a warm job at an edge: each URL is asked for as a visitor asks for it, through the owner of its key and the
- * site's shield. There is no other way to fetch: a purge during the job counts as for any fill (rules 5 and 6 of
- * docs/purging.md).
- *
- * A request of a job has no address, no cookies and no connection. It is not in the access log, and is not counted as a
- * visitor's.
+ * Step of a warm job at an edge: each URL is asked for as a visitor asks for it (own-request.ts), without an address and
+ * cookies, through the owner of its key and the site's shield.
  * @module
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from '../cache/answer.ts';
 import type { CacheStatus } from '../cache/cache-status.ts';
-import { NOTHING_KNOWN } from '../cache/ledger.ts';
-import { rulePath } from '../config/rule-path.ts';
 import { HttpError } from '../http/errors.ts';
-import { withoutHop } from '../http/fields/forwarding.ts';
 import { listMembers } from '../http/fields/headers.ts';
-import type { BodyReader } from '../http/message.ts';
 import { detailOf, type UrlResult } from '../jobs/wire.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { later, laterOf, monotonicNow, msBetween, msSince } from '../lib/clock.ts';
-import { cacheRequest, type Requester } from '../tier/cache-request.ts';
 import type { StepRun } from '../tier/jobs/agent.ts';
-import { redirectFor } from './redirect.ts';
-import { asSent, type EdgeContext, readHead, routing, UNKNOWN_ADDRESS } from './visitor.ts';
+import { ownRequest, type Redirected, readWhole } from './own-request.ts';
+import { type EdgeContext, UNKNOWN_ADDRESS } from './visitor.ts';
 
 /** Requests in flight of one step. */
 const AT_ONCE = 16;
@@ -135,21 +125,10 @@ function failed(status: number, detail: string, isFinal: boolean): Asked {
   return { outcome: 'failed', status, bytes: 0, detail: detailOf(detail), isFinal };
 }
 
-/** The edge sends every visitor elsewhere. */
-interface Redirected {
-  /** Status of the redirect. */
-  readonly redirect: number;
-}
-
 /** @throws {HttpError} (rejects) */
-async function answered(
-  edge: EdgeContext,
-  url: string,
-  encoding: string,
-  signal: AbortSignal,
-): Promise<Answer | Redirected> {
+function answered(edge: EdgeContext, url: string, encoding: string, signal: AbortSignal): Promise<Answer | Redirected> {
   const [, scheme = '', authority = '', rest = ''] = /^(https?):\/\/([^/?]*)(.*)$/i.exec(url) ?? [];
-  const parsed = readHead(edge, {
+  const head = {
     method: 'GET',
     target: rest.startsWith('/') ? rest : `/${rest}`,
     headers: ['Host', authority, 'User-Agent', USER_AGENT, 'Accept', '*/*', 'Accept-Encoding', encoding],
@@ -157,74 +136,8 @@ async function answered(
     isTls: scheme.toLowerCase() === 'https',
     version: '1.1',
     localAuthority: undefined,
-  });
-  const { served, target, keyed, headers } = parsed;
-  const redirect = redirectFor(served.site, parsed.scheme, target);
-  if (redirect !== undefined) return { redirect: redirect.status };
-  const path = rulePath(target.path);
-  const { core, peers } = edge;
-  const own = routing(edge, { id: randomUUID(), background: true }, parsed, { key: keyed.key, asksOwner: true });
-  const request = cacheRequest({
-    exchange: new JobRequester(signal),
-    served,
-    target,
-    path,
-    ...asSent(parsed, withoutHop('GET', headers) ?? headers, path, false),
-    body: undefined,
-    visitor: VISITOR,
-    routing: own,
-    forPeer: false,
-    minPosition: NOTHING_KNOWN,
-    continues: true,
-  });
-  if (!own.isOwner) return core.engine.handle(request);
-  peers.ownInFlight++;
-  try {
-    return await core.engine.handle(request);
-  } finally {
-    peers.ownInFlight--;
-  }
-}
-
-/** Requester without a connection: it goes away when the signal aborts. */
-class JobRequester implements Requester {
-  readonly method = 'GET';
-  readonly #signal: AbortSignal;
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-  }
-
-  get isClosed(): boolean {
-    return this.#signal.aborted;
-  }
-
-  onClose(listener: () => void): void {
-    this.#signal.addEventListener('abort', listener, { once: true });
-  }
-
-  interim(): void {
-    // Nothing waits for it.
-  }
-}
-
-/** @returns Bytes. @throws {HttpError} (rejects) if the body broke off. */
-async function readWhole(body: BodyReader, signal: AbortSignal): Promise<number> {
-  let bytes = 0;
-  const close = (): void => body.close();
-  signal.addEventListener('abort', close, { once: true });
-  try {
-    for (;;) {
-      const piece = await body.next();
-      if (signal.aborted) throw new HttpError('client_closed', 'given up');
-      if (piece === null) return bytes;
-      bytes += piece.length;
-      body.release?.();
-    }
-  } finally {
-    signal.removeEventListener('abort', close);
-    body.close();
-  }
+  } as const;
+  return ownRequest(edge, head, { visitor: VISITOR, isBackground: true, signal });
 }
 
 /** Outcome of a request at the node that is the owner of its key: this one, or the one that it has asked. */

@@ -12,6 +12,7 @@ import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
 import { openNodeTrust } from '../telemetry/node-certificates.ts';
 import { nodeControl } from '../tier/control.ts';
 import { countMatches } from '../tier/dry-run.ts';
+import { explainForNodes } from '../tier/explain.ts';
 import { reportHealth } from '../tier/health-report.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore } from '../tier/node-core.ts';
@@ -99,6 +100,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
           routing,
           ...tierTrust(core, () => config.value),
           matches: (records) => countMatches(core, records),
+          explain: (question) => explainForNodes(core, config.value.file, question),
         }),
     },
     LISTENER_LIFETIME,

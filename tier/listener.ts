@@ -25,6 +25,7 @@ import type { RequestTrace } from '../lib/trace.ts';
 import type { Authentication } from '../trust/authentication.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
 import { answerMatches, type CountMatches } from './dry-run.ts';
+import { answerExplanation, type Explain } from './explain.ts';
 import type { Finishing, NodeCore, ServedSite } from './node-core.ts';
 import {
   cacheReply,
@@ -55,6 +56,7 @@ export interface TierListenerOptions {
   readonly secure?: SecureListening | undefined;
   /** Counts stored responses for dry runs. */
   readonly matches: CountMatches;
+  readonly explain: Explain;
   readonly routing: RoutingFor;
   /** True if other threads listen on the address as well. */
   readonly reusePort?: boolean;
@@ -81,7 +83,7 @@ export async function listenForNodes(started: Started, given: TierListenerOption
     trace: RequestTrace | undefined,
   ): UpgradeCall => {
     const call = readTierCall(headers, connection, options.authentication);
-    if (call.ask === 'matches') throw new HttpError('bad_request');
+    if (call.ask === 'matches' || call.ask === 'explain') throw new HttpError('bad_request');
     const target = parseRequestTarget(method, text, headers);
     const served = core.siteOf(target.host);
     const { id, visitor } = call;
@@ -194,6 +196,10 @@ function receive(context: TierRequest): 'cache' | 'done' {
   context.id = call.id;
   if (call.ask === 'matches') {
     void answerMatches(options.matches, exchange);
+    return 'done';
+  }
+  if (call.ask === 'explain') {
+    void answerExplanation(options.explain, exchange);
     return 'done';
   }
   checkHead(exchange, core.limits.max_headers * 2);

@@ -63,8 +63,9 @@ export interface TierCall {
   /**
    * `owner`: an edge asks the owner of the key, which then goes to the shield, never to a third edge.
    * `matches`: a control node asks how many stored responses a purge would match (tier/dry-run.ts).
+   * `explain`: a control node asks what this node would do with a request (tier/explain.ts).
    */
-  readonly ask: 'owner' | 'shield' | 'matches';
+  readonly ask: 'owner' | 'shield' | 'matches' | 'explain';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */
   readonly visitor?: string | undefined;
   /** Precedence of the request, if its header section does not say it. */
@@ -125,6 +126,7 @@ const PERMISSIONS_OF: Readonly<Record<TierCall['ask'], Permission>> = {
   owner: 'ask_owner',
   shield: 'ask_shield',
   matches: 'count_matches',
+  explain: 'explain_request',
 };
 
 /** Formats a node's metadata of a response to another one: `seq=12, journal="…", was-fresh, personal`. */

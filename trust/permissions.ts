@@ -13,6 +13,11 @@ export const PERMISSIONS = {
     at: 'edge, shield',
     meaning: 'count the stored responses that a purge would match, for a dry run',
   },
+  explain_request: {
+    roles: ['control'],
+    at: 'edge, shield',
+    meaning: 'ask what the node would do with a request, and why',
+  },
   read_journal: { roles: ['edge', 'shield', 'admin'], at: 'control', meaning: 'follow the journal of purges' },
   report_progress: { roles: ['edge', 'shield'], at: 'control', meaning: 'report which purges it has applied' },
   append_purges: {

@@ -3,7 +3,7 @@
  * @module
  */
 import { parseHttpDate } from '../../http/fields/date.ts';
-import { fieldLines, firstLine, type RawHeaders } from '../../http/fields/headers.ts';
+import { fieldLines, firstLine, hasField, type RawHeaders } from '../../http/fields/headers.ts';
 import type { EpochMs } from '../../lib/clock.ts';
 import type { ResponseDirectives } from './directives.ts';
 import { isHeuristicallyCacheable } from './status.ts';
@@ -26,17 +26,33 @@ export interface Heuristic {
   readonly maxErrorMs: number;
 }
 
-/** @returns The lifetime that the origin names (section 4.2.1), or `undefined` when it names none. */
+/** Field or directive by which an origin names a lifetime. */
+export type ExplicitSource = 's-maxage' | 'max-age' | 'expires';
+
+/** @returns Source of the lifetime that the origin names (section 4.2.1), or `undefined` when it names none. */
+export function explicitSource({ directives, expiresCounts, headers }: FreshnessInput): ExplicitSource | undefined {
+  if (directives.sMaxage !== undefined) return 's-maxage'; // first match of section 4.2.1: shared cache
+  if (directives.maxAge !== undefined) return 'max-age';
+  return expiresCounts && hasField(headers, 'expires') ? 'expires' : undefined;
+}
+
+/** @returns The lifetime that the origin names, or `undefined` when it names none. */
 export function explicitLifetime(input: FreshnessInput): number | undefined {
   const { directives } = input;
-  if (directives.sMaxage !== undefined) return directives.sMaxage * 1_000; // first match of section 4.2.1: shared cache
-  if (directives.maxAge !== undefined) return directives.maxAge * 1_000;
-  if (!input.expiresCounts) return undefined;
-  const expires = fieldLines(input.headers, 'expires');
-  if (expires.length === 0) return undefined;
-  // Section 5.3: an invalid date, "0" above all, is in the past; so is a field that says two things.
-  const expiresAt = expires.length === 1 ? parseHttpDate(expires[0] as string, input.responseTime) : undefined;
-  return expiresAt === undefined ? 0 : Math.max(0, expiresAt - input.dateMs);
+  switch (explicitSource(input)) {
+    case 's-maxage':
+      return (directives.sMaxage as number) * 1_000;
+    case 'max-age':
+      return (directives.maxAge as number) * 1_000;
+    case 'expires': {
+      const expires = fieldLines(input.headers, 'expires');
+      // Section 5.3: an invalid date, "0" above all, is in the past; so is a field that says two things.
+      const expiresAt = expires.length === 1 ? parseHttpDate(expires[0] as string, input.responseTime) : undefined;
+      return expiresAt === undefined ? 0 : Math.max(0, expiresAt - input.dateMs);
+    }
+    case undefined:
+      return undefined;
+  }
 }
 
 /** @returns The lifetime guessed from Last-Modified; 0 where nothing may be guessed (section 4.2.2). */

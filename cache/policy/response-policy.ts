@@ -9,8 +9,15 @@ import { fieldLines, firstLine, type RawHeaders } from '../../http/fields/header
 import type { EpochMs } from '../../lib/clock.ts';
 import { correctedInitialAge, parseAge } from './age.ts';
 import { NO_RESPONSE_DIRECTIVES, type ResponseDirectives } from './directives.ts';
-import { explicitLifetime, type Heuristic, heuristicLifetime } from './freshness.ts';
-import { cacheControl } from './targeted.ts';
+import {
+  type ExplicitSource,
+  explicitLifetime,
+  explicitSource,
+  type FreshnessInput,
+  type Heuristic,
+  heuristicLifetime,
+} from './freshness.ts';
+import { type CacheControl, cacheControl } from './targeted.ts';
 
 export interface ResponsePolicyInput {
   readonly status: number;
@@ -40,19 +47,57 @@ export interface ResponsePolicy {
   readonly staleIfErrorMs: number;
 }
 
+/** Lifetime of a response, and the source that it comes from. */
+export interface Lifetime {
+  readonly source: ExplicitSource | 'rule' | 'heuristic' | undefined;
+  /** Lifetime that the origin names; `undefined` when it names none. */
+  readonly declaredMs: number | undefined;
+  /** The same, or the one of the rule. */
+  readonly explicitMs: number | undefined;
+  readonly ms: number;
+}
+
 export function responsePolicy(input: ResponsePolicyInput): ResponsePolicy {
-  const { rule, headers, status, requestTime, responseTime } = input;
-  const origin =
-    rule.origin_headers === 'ignore'
-      ? { directives: NO_RESPONSE_DIRECTIVES, expiresCounts: false, addressed: true }
-      : cacheControl(headers, input.targetedFields);
-  const { directives } = origin;
+  return policyOf(input, controlOf(input));
+}
+
+/** Returns the lifetime that a response has by the policy that `responsePolicy` makes of it. */
+export function lifetimeOf(input: ResponsePolicyInput): Lifetime {
+  return lifetime(input, freshnessOf(input, controlOf(input)));
+}
+
+function controlOf({ rule, headers, targetedFields }: ResponsePolicyInput): CacheControl {
+  return rule.origin_headers === 'ignore'
+    ? { directives: NO_RESPONSE_DIRECTIVES, expiresCounts: false, addressed: true }
+    : cacheControl(headers, targetedFields);
+}
+
+function freshnessOf(
+  { status, headers, responseTime }: ResponsePolicyInput,
+  { directives, expiresCounts }: CacheControl,
+): FreshnessInput {
   // RFC 9110, section 6.6.1: without a usable Date, the time of arrival stands for it.
   const dateMs = parseHttpDate(firstLine(headers, 'date') ?? '', responseTime) ?? responseTime;
-  const freshness = { status, headers, directives, expiresCounts: origin.expiresCounts, dateMs, responseTime };
+  return { status, headers, directives, expiresCounts, dateMs, responseTime };
+}
+
+function lifetime({ rule, status, heuristic }: ResponsePolicyInput, freshness: FreshnessInput): Lifetime {
   const declaredMs = explicitLifetime(freshness);
-  const explicitLifetimeMs = declaredMs ?? (hasLifetimes(rule, status) ? rule.ttl : undefined);
-  const lifetimeMs = explicitLifetimeMs ?? heuristicLifetime(freshness, input.heuristic);
+  if (declaredMs !== undefined) {
+    return { source: explicitSource(freshness), declaredMs, explicitMs: declaredMs, ms: declaredMs };
+  }
+  const ruleMs = hasLifetimes(rule, status) ? rule.ttl : undefined;
+  if (ruleMs !== undefined) return { source: 'rule', declaredMs, explicitMs: ruleMs, ms: ruleMs };
+  const ms = heuristicLifetime(freshness, heuristic);
+  return { source: ms > 0 ? 'heuristic' : undefined, declaredMs, explicitMs: undefined, ms };
+}
+
+function policyOf(input: ResponsePolicyInput, origin: CacheControl): ResponsePolicy {
+  const { rule, headers, requestTime, responseTime } = input;
+  const { directives } = origin;
+  const freshness = freshnessOf(input, origin);
+  const { dateMs } = freshness;
+  const { declaredMs, explicitMs: explicitLifetimeMs, ms: lifetimeMs } = lifetime(input, freshness);
   // What is never fresh has no window of a rule's, and what has no lifetime has none at all: a window is no licence to
   // give away what nothing says is for others.
   const windows: Partial<RuleConfig> = lifetimeMs > 0 ? rule : {};

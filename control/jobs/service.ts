@@ -8,7 +8,7 @@ import { monotonicNow, wallNow } from '../../lib/clock.ts';
 import { counter, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { ControlConfig } from '../data-folder.ts';
-import { knownNodes } from '../dry-run.ts';
+import { knownNodes } from '../node-questions.ts';
 import { Jobs } from './jobs.ts';
 import { Queue, type StepEnd, type Worker } from './queue.ts';
 import type { JobTable } from './table.ts';

@@ -197,6 +197,15 @@ test('who shows no certificate, an unnamed one, or speaks plain HTTP is refused 
   }
 });
 
+const EXPLAINED = JSON.stringify({
+  method: 'GET',
+  scheme: 'http',
+  authority: 'site.test',
+  target: '/',
+  headers: [],
+  fetch: false,
+});
+
 test('a role may do what the table of permissions says, and nothing else', async (t) => {
   const world = await startWorld(t);
   const { trust, network, control } = world;
@@ -215,6 +224,7 @@ test('a role may do what the table of permissions says, and nothing else', async
     ask_shield: (name) => [tierOf.shield, call('shield', name)],
     heartbeat: (name) => [tierOf.shield, call('heartbeat', name).replace('GET /', 'GET /.seawall-heartbeat')],
     count_matches: (name) => [tierOf.shield, call('matches', name, '{"selectors":[]}')],
+    explain_request: (name) => [tierOf.shield, call('explain', name, EXPLAINED)],
     read_journal: () => [journal, at('GET', '/v1/journal?after=0')],
     report_progress: () => [journal, at('POST', '/v1/journal/applied')],
     append_purges: () => [journal, at('POST', '/v1/journal/purges', JSON.stringify({ purges: [purge] }))],

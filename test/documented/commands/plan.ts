@@ -360,6 +360,18 @@ export const PLAN: readonly Planned[] = [
     prints: [/^[0-9a-f]{64} {2}-/m, /(?:^200\n){3}/m],
   },
   {
+    file: 'docs/explain.md',
+    begins: 'cli/seawall explain http://127.0.0.1:8081/ -H',
+    stage: 'demo',
+    prints: [/ {2}site {6}demo\n/, / {2}key {7}http:\/\/127\.0\.0\.1:8081\/\n/, / \(edge, eu\): \w+\./],
+  },
+  {
+    file: 'docs/explain.md',
+    begins: 'cli/seawall explain http://127.0.0.1:8081/ --fetch',
+    stage: 'demo',
+    prints: [/ {2}fetched: status 200\n {4}"/],
+  },
+  {
     file: 'docs/debugging.md',
     begins: 'cli/seawall start eu.yaml --log-level debug',
     stage: 'no origin',

@@ -1,0 +1,169 @@
+/**
+ * Explanations of requests, for a control node that asks for them: what this node would do with a request, and why. An
+ * edge reads it as a visitor's (edge/explain.ts), a shield as one of an edge.
+ * @module
+ */
+import { json } from 'node:stream/consumers';
+import { explainLookup, type LookupExplanation, personalReason, type StatusMember } from '../cache/explanation.ts';
+import { cacheKey, type KeyedRequest } from '../cache/key.ts';
+import { NO_PATH, rulePath } from '../config/rule-path.ts';
+import { placeOfRule, type RulePlace } from '../config/rule-place.ts';
+import { requestBody } from '../http/body/arriving-body.ts';
+import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
+import { answerWhole, type ServerExchange } from '../http/exchange.ts';
+import { isFieldLine } from '../http/fields/headers.ts';
+import { parseRequestTarget, type Target } from '../http/request-target.ts';
+import { monotonicNow } from '../lib/clock.ts';
+import type { NodeCore, ServedSite } from './node-core.ts';
+
+/** Request that is to be explained. */
+export interface Question {
+  readonly method: 'GET' | 'HEAD';
+  readonly scheme: 'http' | 'https';
+  /** Host and port. */
+  readonly authority: string;
+  /** Path and query. */
+  readonly target: string;
+  /** Other fields than Host. */
+  readonly headers: readonly string[];
+  /** Address of the visitor; absent: unknown. */
+  readonly address: string | undefined;
+  /** True to ask for it as well, through the cache: what is fetched is stored. */
+  readonly fetch: boolean;
+}
+
+/** What a node would do with a request. */
+export interface Explanation {
+  /** Error that it is refused with, before the cache. */
+  readonly refused: { readonly code: string; readonly status: number; readonly meaning: string } | null;
+  /** Location that its visitor is sent to, before the cache. */
+  readonly redirect: string | null;
+  readonly site: string | null;
+  /** Rule for a response of status 200. */
+  readonly rule: (RulePlace & { readonly bypasses: boolean }) | null;
+  /** Form of the path that rules go by; null: servers read it in different ways, and nothing is stored for it. */
+  readonly path: string | null;
+  readonly key: {
+    /** Scheme, host, port, path and query. */
+    readonly url: string;
+    /** Fields and cookies in the key, as `name:value`; a name alone: the request has none. */
+    readonly more: readonly string[];
+  } | null;
+  /** Reason why the request is personal; null: it is not. */
+  readonly personal: string | null;
+  /** Edges in the order in which they own the key, and shields in the order in which they are asked. */
+  readonly owners: readonly string[];
+  readonly shields: readonly string[];
+  readonly lookup: LookupExplanation | null;
+  /** Present where the request was made. */
+  readonly fetched?: { readonly status: number; readonly members: readonly StatusMember[] };
+}
+
+const NOTHING: Explanation = {
+  refused: null,
+  redirect: null,
+  site: null,
+  rule: null,
+  path: null,
+  key: null,
+  personal: null,
+  owners: [],
+  shields: [],
+  lookup: null,
+};
+
+/** Explains a request at this node. May reject with an `HttpError`: that it is refused with. */
+export type Explain = (question: Question) => Promise<Explanation>;
+
+const MAX_BODY_BYTES = 256 * 1024;
+
+/** Answers a POST with an explanation as JSON. Never rejects. */
+export async function answerExplanation(explain: Explain, exchange: ServerExchange): Promise<void> {
+  try {
+    const body = requestBody(exchange, MAX_BODY_BYTES);
+    const question = questionOf(body === undefined ? undefined : await json(body));
+    const explanation = await explain(question).catch((error: unknown) => refusedWith(error));
+    answerWhole(exchange, 200, ['Content-Type', 'application/json'], JSON.stringify(explanation));
+  } catch (error) {
+    const { status } = error instanceof HttpError ? error : new HttpError('bad_request');
+    if (exchange.hasHead) exchange.abort();
+    else answerWhole(exchange, status, ['Connection', 'close']);
+  }
+}
+
+function refusedWith(error: unknown): Explanation {
+  if (!(error instanceof HttpError)) throw error;
+  return { ...NOTHING, refused: refusal(error.code) };
+}
+
+export function refusal(code: HttpErrorCode): NonNullable<Explanation['refused']> {
+  const { status, message } = HTTP_ERRORS[code];
+  return { code, status, meaning: message };
+}
+
+/** @throws {HttpError} `bad_request` unless it is a question. */
+function questionOf(value: unknown): Question {
+  const { method, scheme, authority, target, headers, address, fetch } = (
+    typeof value === 'object' && value !== null ? value : {}
+  ) as Readonly<Record<string, unknown>>;
+  const isText = (one: unknown): one is string => typeof one === 'string';
+  if (
+    (method !== 'GET' && method !== 'HEAD') ||
+    (scheme !== 'http' && scheme !== 'https') ||
+    !isText(authority) ||
+    !isText(target) ||
+    !Array.isArray(headers) ||
+    headers.length % 2 !== 0 ||
+    !headers.every(isText) ||
+    !areFieldLines(headers) ||
+    (address !== undefined && !isText(address)) ||
+    typeof fetch !== 'boolean'
+  ) {
+    throw new HttpError('bad_request', 'no question');
+  }
+  return { method, scheme, authority, target, headers, address, fetch };
+}
+
+function areFieldLines(headers: readonly string[]): boolean {
+  return headers.every((name, at) => at % 2 !== 0 || isFieldLine(name, headers[at + 1] as string));
+}
+
+/** A request as the cache of this node gets it. */
+export interface Explained {
+  readonly method: string;
+  readonly served: ServedSite;
+  readonly target: Target;
+  readonly keyed: KeyedRequest;
+  readonly headers: readonly string[];
+}
+
+/** @param file - Region file of the node. */
+export function explainCached(
+  core: NodeCore,
+  file: string,
+  { method, served, target, keyed, headers }: Explained,
+): Explanation {
+  const { site, rules } = served;
+  const path = rulePath(target.path);
+  const request = { method, site, rules, path, keyed, headers };
+  const rule = rules.ruleFor(path, 200);
+  return {
+    ...NOTHING,
+    site: site.name,
+    rule: { ...placeOfRule(file, site, rule), bypasses: rules.bypasses(path) },
+    path: path === NO_PATH ? null : path,
+    key: { url: keyed.prefix + keyed.target, more: keyed.suffix.split('\n').slice(1) },
+    personal: personalReason(request),
+    lookup: explainLookup(core, request, core.now(), monotonicNow()),
+  };
+}
+
+/** Explains a request of an edge. @throws {HttpError} */
+export async function explainForNodes(core: NodeCore, file: string, question: Question): Promise<Explanation> {
+  const { method, scheme, authority, headers } = question;
+  const all = ['Host', authority, ...headers];
+  const target = parseRequestTarget(method, question.target, all);
+  const served = core.siteOf(target.host);
+  const keyed = cacheKey(served.site, scheme, target, all);
+  return explainCached(core, file, { method, served, target, keyed, headers: all });
+}
