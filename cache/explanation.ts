@@ -1,8 +1,9 @@
 /**
- * Explanation of a lookup: what is stored under a key, and why it may answer a request or may not. All of it is asked of
- * the code that decides (lookup.ts, policy/, ledger.ts); nothing is decided here.
+ * Explanation of a lookup: what is stored under a key, and why it may answer a request or may not. All of it is asked
+ * of the code that decides (lookup.ts, policy/, ledger.ts); nothing is decided here.
  * @module
  */
+import type { RulePlace } from '../config/rule-place.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { HTTP_ERRORS, type HttpErrorCode } from '../http/errors.ts';
 import { fieldValue } from '../http/fields/headers.ts';
@@ -62,7 +63,7 @@ export interface StoredExplanation {
   readonly vary: readonly { readonly name: string; readonly stored: string | null; readonly asked: string | null }[];
   /** True if it may be another person's, and the request is personal (docs/shared-answers.md). */
   readonly withheld: boolean;
-  /** When it arrived, or was last validated. */
+  /** Time at which it arrived, or was last validated. */
   readonly since: string;
   readonly bytes: number;
   readonly complete: boolean;
@@ -102,6 +103,49 @@ export interface LookupExplanation {
   /** True if purges may have been missed, as the node has not heard from the journal for longer than the lease. */
   readonly unverified: boolean;
   readonly stored: readonly StoredExplanation[];
+}
+
+/** Request that is to be explained. */
+export interface Question {
+  readonly method: 'GET' | 'HEAD';
+  readonly scheme: 'http' | 'https';
+  /** Host and port. */
+  readonly authority: string;
+  /** Path and query. */
+  readonly target: string;
+  /** Other fields than Host. */
+  readonly headers: readonly string[];
+  /** Address of the visitor; absent: unknown. */
+  readonly address: string | undefined;
+  /** True to ask for it as well, through the cache: what is fetched is stored. */
+  readonly fetch: boolean;
+}
+
+/** Fate of a request at a node, and the reasons. */
+export interface Explanation {
+  /** Error that it is refused with, before the cache. */
+  readonly refused: { readonly code: string; readonly status: number; readonly meaning: string } | null;
+  /** Location that its visitor is sent to, before the cache. */
+  readonly redirect: string | null;
+  readonly site: string | null;
+  /** Rule for a response of status 200. */
+  readonly rule: (RulePlace & { readonly bypasses: boolean }) | null;
+  /** Form of the path that rules go by; null: servers read it in different ways, and nothing is stored for it. */
+  readonly path: string | null;
+  readonly key: {
+    /** Scheme, host, port, path and query. */
+    readonly url: string;
+    /** Fields and cookies in the key, as `name:value`; a name alone: the request has none. */
+    readonly more: readonly string[];
+  } | null;
+  /** Reason why the request is personal; null: it is not. */
+  readonly personal: string | null;
+  /** Edges in the order in which they own the key, and shields in the order in which they are asked. */
+  readonly owners: readonly string[];
+  readonly shields: readonly string[];
+  readonly lookup: LookupExplanation | null;
+  /** Present where the request was made. */
+  readonly fetched?: { readonly status: number; readonly members: readonly StatusMember[] };
 }
 
 /** Request to be explained, as the cache gets it. */

@@ -2,9 +2,8 @@
  * `seawall explain`: what would become of a request at each node, and why.
  * @module
  */
-import { LIFETIME_MEANINGS, type StoredExplanation, VERDICT_MEANINGS } from '../cache/explanation.ts';
+import { type Explanation, LIFETIME_MEANINGS, type StoredExplanation, VERDICT_MEANINGS } from '../cache/explanation.ts';
 import type { ProblemDocument } from '../control/errors.ts';
-import type { Explanation } from '../tier/explain.ts';
 import { defineCommand } from './command.ts';
 import { callControl, foreignAnswer, sayRefusal, tokenOf, UnansweredError } from './control-api.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
@@ -37,7 +36,7 @@ it. Exits with 1 when no node answers, or the request is refused by all.`,
     token: {
       type: 'text',
       value: 'TOKEN',
-      help: 'A token made with --read. Command lines are visible in ps: prefer $SEAWALL_TOKEN, the default.',
+      help: 'A token made with --read. Prefer $SEAWALL_TOKEN, the default: ps shows command lines.',
     },
     control: {
       type: 'text',
@@ -123,7 +122,7 @@ function linesOf(url: string, { nodes }: Explained): string[] {
   return [url, ...(first ? requestLines(first) : []), ...nodes.flatMap((node) => ['', ...nodeLines(node)])];
 }
 
-/** What is the same at all edges. */
+/** Lines about what is the same at all edges. */
 function requestLines({ refused, redirect, site, rule, path, key, personal, owners, shields }: Explanation): string[] {
   if (refused !== null) return [`  refused   ${refused.status} ${refused.code}: ${refused.meaning}`];
   const lines = [`  site      ${site}`];
@@ -173,7 +172,7 @@ function storedLines(stored: StoredExplanation): string[] {
     ...(selected ? [] : ['    made for other fields:']),
     ...vary.map(({ name, stored: own, asked }) => `    ${name}: stored ${own ?? '(none)'}, asked ${asked ?? '(none)'}`),
     ...(withheld ? ['    not for a personal request'] : []),
-    `    lifetime ${lifetime} s${from === null ? '' : `: ${LIFETIME_MEANINGS[from]}`}`,
+    `    lifetime ${lifetime} s${from == null ? '' : `: ${LIFETIME_MEANINGS[from]}`}`,
     `    age ${age} s, of which ${initial} s when it arrived (RFC 9111, section 4.2.3): ${ended}`,
     ...(windows.length > 0 ? [`    stale it may answer ${windows.join(', ')} (RFC 5861)`] : []),
     ...(freshness.directives.length > 0 ? [`    the origin says ${freshness.directives.join(', ')}`] : []),

@@ -3,11 +3,11 @@
  * @module
  */
 import { z } from 'zod';
+import type { Question } from '../cache/explanation.ts';
 import { quote } from '../config/problem.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { isFieldLine } from '../http/fields/headers.ts';
 import { parseAddress } from '../lib/address.ts';
-import type { Question } from '../tier/explain.ts';
 import { ApiError, type FieldProblem } from './errors.ts';
 import { explainAtNodes } from './explain.ts';
 import type { NodeQuestions } from './node-questions.ts';

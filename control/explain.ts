@@ -2,12 +2,13 @@
  * Explains a request: asks every edge and shield that may have to do with it what it would do, and why.
  * @module
  */
+
+import type { Explanation, Question } from '../cache/explanation.ts';
 import type { RegionConfig } from '../config/schema.ts';
-import type { Explanation, Question } from '../tier/explain.ts';
 import { type AskedNode, knownNodes, type NodeQuestions } from './node-questions.ts';
 import type { KnownNode } from './progress.ts';
 
-/** What one node says. */
+/** Explanation of one node. */
 export interface NodeExplanation extends KnownNode {
   readonly explanation: Explanation | undefined;
   /** Reason why the node said nothing. */
@@ -38,13 +39,13 @@ export async function explainAtNodes(
     Promise.all(nodes.map((node) => askOne(questions, node, what)));
   const edges = knownNodes([region]).filter(({ role }) => role === 'edge');
   const first = await ask(edges, quiet);
-  const said = first.find(({ explanation }) => explanation !== undefined)?.explanation;
-  const owner = edges.find(({ name }) => name === said?.owners[0]) ?? edges[0];
+  const known = first.find(({ explanation }) => explanation !== undefined)?.explanation;
+  const owner = edges.find(({ name }) => name === known?.owners[0]) ?? edges[0];
   const fetched =
-    question.fetch && owner !== undefined && said?.lookup != null
+    question.fetch && owner !== undefined && known?.lookup != null
       ? await askOne(questions, owner, question)
       : undefined;
-  const named = said?.shields ?? [];
+  const named = known?.shields ?? [];
   const shields = named.flatMap((name) =>
     knownNodes(regions).filter((node) => node.role === 'shield' && node.name === name),
   );
@@ -55,7 +56,7 @@ export async function explainAtNodes(
       : one,
   );
   const order = (name: string): number => {
-    const at = said?.owners.indexOf(name) ?? -1;
+    const at = known?.owners.indexOf(name) ?? -1;
     return at < 0 ? Number.POSITIVE_INFINITY : at;
   };
   return {

@@ -1,15 +1,16 @@
 /**
- * Explanations of visitors' requests: an edge reads the request as it reads all (visitor.ts), and says where it would go.
+ * Explanations of visitors' requests: an edge reads the request as it reads all (visitor.ts), and says where it would
+ * go.
  * @module
  */
 
 import { formatCacheStatus } from '../cache/cache-status.ts';
-import { explainMember } from '../cache/explanation.ts';
+import { type Explanation, explainMember, type Question } from '../cache/explanation.ts';
 import { rulePath } from '../config/rule-path.ts';
 import { HttpError } from '../http/errors.ts';
 import { withoutHop } from '../http/fields/forwarding.ts';
 import { firstLine, listMembers } from '../http/fields/headers.ts';
-import { type Explanation, explainCached, type Question, refusal } from '../tier/explain.ts';
+import { explainCached, refusal } from '../tier/explain.ts';
 import { ownRequest, readWhole } from './own-request.ts';
 import { redirectFor } from './redirect.ts';
 import { siteGeo } from './site-geo.ts';

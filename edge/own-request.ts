@@ -1,6 +1,6 @@
 /**
- * Requests that an edge makes itself, as a visitor would: through the same reading, routing and cache. There is no other
- * way to fetch, so a purge meanwhile counts as for any fill (rules 5 and 6 of docs/purging.md).
+ * Requests that an edge makes itself, as a visitor would: through the same reading, routing and cache. There is no
+ * other way to fetch, so a purge meanwhile counts as for any fill (rules 5 and 6 of docs/purging.md).
  *
  * Such a request has no connection. It is not in the access log, and is not counted as a visitor's.
  * @module
@@ -25,7 +25,7 @@ export interface Redirected {
 export interface OwnRequestOptions {
   /** Name that its share of connections to the origin is counted by. */
   readonly visitor: string;
-  /** True for work that nobody waits for: it waits for visitors, and its fill goes on without it. */
+  /** True for work without a waiting client: visitors come first, and its fill goes on without it. */
   readonly isBackground: boolean;
   /** Gives the request up. */
   readonly signal: AbortSignal;

@@ -1,6 +1,6 @@
 /**
- * Step of a warm job at an edge: each URL is asked for as a visitor asks for it (own-request.ts), without an address and
- * cookies, through the owner of its key and the site's shield.
+ * Step of a warm job at an edge: each URL is asked for as a visitor asks for it (own-request.ts), without an address
+ * and cookies, through the owner of its key and the site's shield.
  * @module
  */
 import { setTimeout as wait } from 'node:timers/promises';

@@ -4,10 +4,10 @@
  * @module
  */
 import { json } from 'node:stream/consumers';
-import { explainLookup, type LookupExplanation, personalReason, type StatusMember } from '../cache/explanation.ts';
+import { type Explanation, explainLookup, personalReason, type Question } from '../cache/explanation.ts';
 import { cacheKey, type KeyedRequest } from '../cache/key.ts';
 import { NO_PATH, rulePath } from '../config/rule-path.ts';
-import { placeOfRule, type RulePlace } from '../config/rule-place.ts';
+import { placeOfRule } from '../config/rule-place.ts';
 import { requestBody } from '../http/body/arriving-body.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
@@ -15,49 +15,6 @@ import { isFieldLine } from '../http/fields/headers.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
-
-/** Request that is to be explained. */
-export interface Question {
-  readonly method: 'GET' | 'HEAD';
-  readonly scheme: 'http' | 'https';
-  /** Host and port. */
-  readonly authority: string;
-  /** Path and query. */
-  readonly target: string;
-  /** Other fields than Host. */
-  readonly headers: readonly string[];
-  /** Address of the visitor; absent: unknown. */
-  readonly address: string | undefined;
-  /** True to ask for it as well, through the cache: what is fetched is stored. */
-  readonly fetch: boolean;
-}
-
-/** What a node would do with a request. */
-export interface Explanation {
-  /** Error that it is refused with, before the cache. */
-  readonly refused: { readonly code: string; readonly status: number; readonly meaning: string } | null;
-  /** Location that its visitor is sent to, before the cache. */
-  readonly redirect: string | null;
-  readonly site: string | null;
-  /** Rule for a response of status 200. */
-  readonly rule: (RulePlace & { readonly bypasses: boolean }) | null;
-  /** Form of the path that rules go by; null: servers read it in different ways, and nothing is stored for it. */
-  readonly path: string | null;
-  readonly key: {
-    /** Scheme, host, port, path and query. */
-    readonly url: string;
-    /** Fields and cookies in the key, as `name:value`; a name alone: the request has none. */
-    readonly more: readonly string[];
-  } | null;
-  /** Reason why the request is personal; null: it is not. */
-  readonly personal: string | null;
-  /** Edges in the order in which they own the key, and shields in the order in which they are asked. */
-  readonly owners: readonly string[];
-  readonly shields: readonly string[];
-  readonly lookup: LookupExplanation | null;
-  /** Present where the request was made. */
-  readonly fetched?: { readonly status: number; readonly members: readonly StatusMember[] };
-}
 
 const NOTHING: Explanation = {
   refused: null,

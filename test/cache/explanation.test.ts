@@ -1,23 +1,13 @@
-/**
- * Explanations beside what a node then does: what a lookup would find, by the fields of Cache-Status, and why what was
- * fetched is not stored.
- */
-import type { ServerResponse } from 'node:http';
-import { type Test, test } from 'tap';
+/** A lookup is explained as it then turns out, by the fields of Cache-Status. */
+import { test } from 'tap';
+import type { Explanation } from '../../cache/explanation.ts';
+import { explainMember } from '../../cache/explanation.ts';
 import type { PurgeRecord } from '../../cache/ledger.ts';
-import { NodeQuestions } from '../../control/node-questions.ts';
-import type { Explanation, Question } from '../../tier/explain.ts';
-import { type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
-import { startOrigin } from '../support/origin.ts';
+import { type ExplainedSite, startExplained } from '../support/explained.ts';
+import type { NetworkOptions } from '../support/network.ts';
 import { ask, HOST } from '../support/visitor.ts';
 
-interface Case {
-  /** Fields of the origin's answer. */
-  readonly origin?: Readonly<Record<string, string>>;
-  readonly status?: number;
-  readonly body?: string;
-  readonly site?: NetworkOptions['site'];
-  readonly rules?: NetworkOptions['rules'];
+interface Case extends ExplainedSite {
   readonly target?: string;
   readonly method?: 'GET' | 'HEAD';
   /** Fields of a visit before; absent: none was there. */
@@ -306,50 +296,6 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-/** Reasons of the refusals that a fetch shows. */
-const REFUSED: Readonly<Record<string, Pick<Case, 'origin' | 'status' | 'body' | 'site' | 'rules' | 'request'>>> = {
-  'no-store': { origin: { 'Cache-Control': 'no-store' } },
-  private: { origin: { 'Cache-Control': 'private, max-age=60' } },
-  'set-cookie': { origin: { ...HOUR, 'Set-Cookie': 'a=b' } },
-  'vary-star': { origin: { ...HOUR, Vary: '*' } },
-  status: { status: 418, origin: {} },
-  'no-freshness': { origin: {} },
-  'too-large': { origin: { ...HOUR, 'Content-Length': '3000' }, body: 'x'.repeat(3_000), site: { max_object: '1KiB' } },
-  authorization: { rules: [{ ttl: '5m' }], request: { Authorization: 'Basic eDp5' } },
-  cookies: { rules: [{ ttl: '5m' }], request: { Cookie: 'session=1' } },
-  'rule-never': { origin: HOUR, rules: [{ cache: 'never' }] },
-};
-
-interface Stage {
-  readonly network: Network;
-  explain(question: Partial<Question>): Promise<Explanation>;
-}
-
-async function stage(
-  t: Test,
-  { origin: fields = {}, status = 200, body = 'page', site = {}, rules = [] }: Case,
-): Promise<Stage> {
-  const origin = await startOrigin((request, response: ServerResponse) => {
-    if (request.headers['if-none-match'] === fields['ETag'] && fields['ETag'] !== undefined) {
-      response.writeHead(304, fields).end();
-    } else response.writeHead(status, fields).end(body);
-  });
-  const network = await startNetwork({ origin: origin.url, regions: { eu: 1 }, shields: 0, site, rules });
-  const questions = new NodeQuestions('control');
-  t.teardown(() => Promise.all([network.close(), origin.close(), questions.close()]));
-  const { tier } = network.edge('eu-1').addresses;
-  const node = { region: 'eu', name: 'eu-1', role: 'edge', tier, secret: SECRET } as const;
-  return {
-    network,
-    async explain(question) {
-      const usual = { method: 'GET', scheme: 'http', authority: HOST, target: '/page', headers: [], fetch: false };
-      const result = await questions.ask(node, 'explain', { ...usual, ...question });
-      if ('problem' in result) throw new Error(result.problem);
-      return result.answer as Explanation;
-    },
-  };
-}
-
 /** Parameters of this edge's own member of Cache-Status. */
 function ownMember(status: string | undefined): string[] {
   return (status ?? '').split(', ').at(-1)?.split(';').slice(1) ?? [];
@@ -379,7 +325,7 @@ function done(parameters: readonly string[]): string {
 
 for (const [what, one] of Object.entries(CASES)) {
   test(`a lookup is explained as it then turns out: ${what}`, async (t) => {
-    const { network, explain } = await stage(t, one);
+    const { network, explain } = await startExplained(t, one);
     const address = network.at('eu-1');
     const { target = '/page', beforeTarget = target, before, method = 'GET', request = {}, purge } = one;
     if (before !== undefined) await ask(address, beforeTarget, { headers: before });
@@ -392,32 +338,20 @@ for (const [what, one] of Object.entries(CASES)) {
   });
 }
 
-for (const [refusal, one] of Object.entries(REFUSED)) {
-  test(`a fetch is explained as it turned out: not stored because of ${refusal}`, async (t) => {
-    const { network, explain } = await stage(t, { ...one, expected: '' });
-    const headers = one.request ?? {};
-    const { fetched } = await explain({ headers: Object.entries(headers).flat(), fetch: true });
-    t.equal(fetched?.status, one.status ?? 200);
-    const [member] = fetched?.members ?? [];
-    t.match(member?.text, `detail=${refusal}`);
-    t.ok(member?.meanings.at(-1), 'and what it means');
-    const answer = await ask(network.at('eu-1'), '/page', { headers });
-    t.match(answer.headers['cache-status'], `detail=${refusal}`, 'a visitor gets the same');
-  });
-}
-
-test('a fetch through the cache is stored, and shows in the next explanation', async (t) => {
-  const { network, explain } = await stage(t, { origin: HOUR, expected: '' });
-  const { fetched } = await explain({ fetch: true });
-  t.match(fetched?.members[0]?.text, /^"eu-1";fwd=uri-miss;ttl=\d+;stored$/);
-  t.equal((await explain({})).lookup?.outcome, 'fresh');
-  t.match((await ask(network.at('eu-1'), '/page')).headers['cache-status'], /^"eu-1";hit/);
-});
-
-test('what is refused before the cache is explained by its code', async (t) => {
-  const { explain } = await stage(t, { origin: HOUR, expected: '', site: { redirect: { https: true } } });
-  t.match(await explain({ authority: 'other.test' }), { refused: { code: 'unknown_host', status: 421 }, lookup: null });
-  t.match(await explain({ target: '/a/../b' }), { refused: { status: 400 }, lookup: null });
-  t.match(await explain({ target: `/${'a'.repeat(20_000)}` }), { refused: { code: 'target_too_long' }, lookup: null });
-  t.match(await explain({}), { refused: null, redirect: `https://${HOST}/page` });
+test('a member of Cache-Status is explained by its parameters', async (t) => {
+  for (const [text, meanings] of [
+    ['"eu-1";hit;ttl=5', []],
+    ['"eu-1";hit;detail=disk', [/was on disk/]],
+    ['"eu-1";fwd=uri-miss;stored', [/Nothing is stored/]],
+    ['"eu-1";fwd=stale;fwd-status=304', [/outlived/]],
+    ['"eu-1";fwd=uri-miss;detail=private', [/Nothing is stored/, /`private`/]],
+    ['"eu-1";fwd=uri-miss;detail=origin_timeout', [/Nothing is stored/, /./]],
+    ['"eu-1";detail=constructor', []],
+    ['"eu-1";fwd=toString', []],
+  ] as const) {
+    const explained = explainMember(text);
+    t.equal(explained.text, text);
+    t.match(explained.meanings, meanings);
+    t.equal(explained.meanings.length, meanings.length, text);
+  }
 });
