@@ -5,7 +5,7 @@
 import { type Explanation, LIFETIME_MEANINGS, type StoredExplanation, VERDICT_MEANINGS } from '../cache/explanation.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf, UnansweredError } from './control-api.ts';
+import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
 import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
@@ -94,12 +94,9 @@ async function call(
   body: object,
   token: string,
 ): Promise<{ status: number; answer: Explained | ProblemDocument }> {
-  let response: Response;
-  try {
-    response = await callControl(url, { method: 'POST', token, body, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch (error) {
-    if (!(error instanceof UnansweredError)) throw error;
-    throw new Failure(`${url.origin} does not answer (${error.message}); --control or SEAWALL_CONTROL names another`);
+  const response = await callControl(url, { method: 'POST', token, body, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if ('reason' in response) {
+    throw new Failure(`${url.origin} does not answer (${response.reason}); --control or SEAWALL_CONTROL names another`);
   }
   const text = await response.text();
   try {
