@@ -23,7 +23,7 @@ import { alone, collapse } from './steps/collapse.ts';
 import { load, lookUp } from './steps/look-up.ts';
 import { outcome } from './steps/outcome.ts';
 import { pass } from './steps/pass.ts';
-import { type Next, type Phase, type Step, setCandidate } from './steps/step.ts';
+import { type Next, type Phase, type Step, setCandidate, Wait } from './steps/step.ts';
 import type { KeyBytes } from './store/key-bytes.ts';
 import { Windows } from './windows.ts';
 
@@ -68,6 +68,11 @@ export class CacheEngine implements Engine {
    * give.
    */
   handle(request: CacheRequest, early?: EarlyLookup): Answer | Promise<Answer> {
+    return this.answer(request, early, itself);
+  }
+
+  /** As `handle`. @param use - Makes of the answer what is returned. */
+  answer<T>(request: CacheRequest, early: EarlyLookup | undefined, use: (answer: Answer) => T): T | Promise<T> {
     const profile = profileOf(request);
     const honoured = request.rules.ruleFor(request.path, 200).request_directives === 'honour';
     const exchange: Exchange = {
@@ -90,16 +95,17 @@ export class CacheEngine implements Engine {
       collapseTimeoutMs: undefined,
       passedAs: undefined,
     };
-    return this.#run(exchange, 'lookup');
+    return this.#run(exchange, 'lookup', use);
   }
 
-  #run(exchange: Exchange, first: Next): Answer | Promise<Answer> {
+  #run<T>(exchange: Exchange, first: Next, use: (answer: Answer) => T): T | Promise<T> {
     let next = first;
     try {
       while (typeof next === 'string') {
         const step: Phase = next;
         const result = STEPS[step](this, exchange);
-        if (result instanceof Promise) return this.#runLater(exchange, result);
+        if (result instanceof Wait) return result.over.then(() => this.#goOn(exchange, result, use));
+        if (result instanceof Promise) return this.#runLater(exchange, result, use);
         next = result;
         if (step === 'lookup') exchange.request.trace?.note('lookup', found(exchange, next));
       }
@@ -108,17 +114,29 @@ export class CacheEngine implements Engine {
       throw error;
     }
     setCandidate(exchange, undefined);
-    return next;
+    return use(next);
   }
 
-  #runLater(exchange: Exchange, pending: Promise<Next>): Promise<Answer> {
-    return pending.then(
-      (next) => this.#run(exchange, next),
-      (error: unknown) => {
-        setCandidate(exchange, undefined);
-        throw error;
-      },
-    );
+  #goOn<T>(exchange: Exchange, wait: Wait, use: (answer: Answer) => T): T | Promise<T> {
+    let next: Next;
+    try {
+      next = wait.next();
+    } catch (error) {
+      setCandidate(exchange, undefined);
+      throw error;
+    }
+    return this.#run(exchange, next, use);
+  }
+
+  async #runLater<T>(exchange: Exchange, pending: Promise<Next>, use: (answer: Answer) => T): Promise<T> {
+    let next: Next;
+    try {
+      next = await pending;
+    } catch (error) {
+      setCandidate(exchange, undefined);
+      throw error;
+    }
+    return this.#run(exchange, next, use);
   }
 
   /** Forgets what is stored under the key, and what is on its way there (RFC 9111, section 4.4). */
@@ -132,6 +150,10 @@ export class CacheEngine implements Engine {
       if (fill !== except) fill.disown();
     }
   }
+}
+
+function itself(answer: Answer): Answer {
+  return answer;
 }
 
 /** Outcome of a lookup, for the trace. */

@@ -3,7 +3,10 @@
  * @module
  */
 import type { Readable } from 'node:stream';
+import type { Answer } from '../cache/answer.ts';
+import type { CacheStatus } from '../cache/cache-status.ts';
 import { withoutReplaced } from '../cache/credentials.ts';
+import type { CacheRequest } from '../cache/engine.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
 import { rulePath } from '../config/rule-path.ts';
@@ -14,7 +17,7 @@ import { checkHead, type ServerExchange } from '../http/exchange.ts';
 import { visitorAddress } from '../http/fields/client-address.ts';
 import { withoutHop } from '../http/fields/forwarding.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
-import type { ResponseHead } from '../http/message.ts';
+import type { OwnHead, ResponseHead } from '../http/message.ts';
 import type { MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
@@ -24,6 +27,7 @@ import { finishedHead } from './finish.ts';
 import { PreparedAnswer } from './prepared-answer.ts';
 import { readPurge } from './purge-method.ts';
 import { redirectFor } from './redirect.ts';
+import type { EdgeRouting } from './routing.ts';
 import { parsedAs, type SectionProfile } from './section-profile.ts';
 import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
@@ -270,7 +274,7 @@ function takeBody(context: VisitorRequest): 'cache' | Promise<'cache'> {
 function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
   const { edge, exchange, body, visitor, prepared } = context;
   const parsed = context.parsed as ParsedRequest;
-  const { served, target, keyed, headers } = parsed;
+  const { served, target, keyed } = parsed;
   const own = routing(edge, context, parsed, { key: keyed.key, asksOwner: true, hot: edge.hot });
   const path = rulePath(target.path);
   const sent = asSent(parsed, context.headers, path, body !== undefined);
@@ -293,19 +297,40 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
     context.isOwn = true;
     edge.peers.ownInFlight++;
   }
-  const finishing: Finishing = {
-    describe: (status) =>
-      status.hit && !own.isOwner && status.detail === undefined ? { ...status, detail: 'hot-copy' } : status,
-    finish: (head, { status: { hit, detail } }) => {
-      const fields = hit ? head.headers : withoutReplaced(head.headers, headers, request.headers);
-      const own = fields === head.headers ? head : { ...head, headers: fields };
-      return finishedHead(served, path, own, PERSONAL_REFUSALS.has(detail));
-    },
-    // Cookies of the request that were taken out show in an answer that is no hit.
-    identity: request.headers === headers ? served : undefined,
-  };
+  const finishing = new EdgeFinishing(parsed, request, own);
   // A body may have taken time to come; without one, no other request had its turn since the lookup.
   return cacheReply(context, request, finishing, body === undefined ? prepared.early : undefined);
+}
+
+/** Changes that an edge makes to its cache's answer. */
+class EdgeFinishing implements Finishing {
+  readonly #parsed: ParsedRequest;
+  readonly #request: CacheRequest;
+  readonly #routing: EdgeRouting;
+
+  constructor(parsed: ParsedRequest, request: CacheRequest, routing: EdgeRouting) {
+    this.#parsed = parsed;
+    this.#request = request;
+    this.#routing = routing;
+  }
+
+  describe(status: CacheStatus): CacheStatus {
+    const isCopy = status.hit && !this.#routing.isOwner && status.detail === undefined;
+    return isCopy ? { ...status, detail: 'hot-copy' } : status;
+  }
+
+  finish(head: OwnHead, { status: { hit, detail } }: Answer): ResponseHead {
+    const { headers: sent, path } = this.#request;
+    const { headers, served } = this.#parsed;
+    const fields = hit ? head.headers : withoutReplaced(head.headers, headers, sent);
+    const own = fields === head.headers ? head : { ...head, headers: fields };
+    return finishedHead(served, path, own, PERSONAL_REFUSALS.has(detail));
+  }
+
+  /** Cookies of the request that were taken out show in an answer that is no hit. */
+  get identity(): object | undefined {
+    return this.#request.headers === this.#parsed.headers ? this.#parsed.served : undefined;
+  }
 }
 
 const PURGED: ResponseHead = {

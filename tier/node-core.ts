@@ -275,13 +275,16 @@ export class NodeCore {
     return reply;
   }
 
-  #ownReplyOf(answer: Answer, { describe, finish }: Finishing): Reply {
-    const status = describe(answer.status);
+  #ownReplyOf(answer: Answer, finishing: Finishing): Reply {
+    const status = finishing.describe(answer.status);
     const own = formatCacheStatus(this.name, status);
     const value = answer.above === undefined ? own : `${answer.above}, ${own}`;
     const { body, trailers } = answer;
     const { status: code, statusText, headers } = answer.head;
-    const head = finish({ status: code, statusText, headers: withField(headers, 'Cache-Status', value) }, answer);
+    const head = finishing.finish(
+      { status: code, statusText, headers: withField(headers, 'Cache-Status', value) },
+      answer,
+    );
     return { head, body, trailers, result: resultName(status, answer.above, this.#isPeer) };
   }
 

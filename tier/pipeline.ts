@@ -7,7 +7,6 @@
  * an error page.
  * @module
  */
-import type { Answer } from '../cache/answer.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import type { EarlyLookup } from '../cache/lookup.ts';
 import { fieldValue } from '../http/fields/headers.ts';
@@ -130,14 +129,10 @@ export function cacheReply(
   finishing: Finishing,
   early?: EarlyLookup,
 ): 'deliver' | Promise<'deliver'> {
-  const answer = context.core.engine.handle(request, early);
-  if (answer instanceof Promise) return answer.then((later) => replied(context, later, finishing));
-  return replied(context, answer, finishing);
-}
-
-function replied(context: RequestContext, answer: Answer, finishing: Finishing): 'deliver' {
-  context.reply = context.core.replyOf(answer, finishing);
-  return 'deliver';
+  return context.core.engine.answer(request, early, (answer) => {
+    context.reply = context.core.replyOf(answer, finishing);
+    return 'deliver';
+  });
 }
 
 /** Sends the reply, at the reader's pace. */

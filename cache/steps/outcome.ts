@@ -17,10 +17,10 @@ import { leaderAnswer, sharedAnswer, staleStatus } from '../stored-answer.ts';
 import type { StoredHead } from '../stored-response.ts';
 import { matchesVary } from '../vary.ts';
 import { settledWithin, staleWithinMs, standIn } from './stand-in.ts';
-import { again, answered, MAX_ATTEMPTS, mayStandIn, type Next, setCandidate } from './step.ts';
+import { again, answered, MAX_ATTEMPTS, mayStandIn, type Next, setCandidate, Wait } from './step.ts';
 
 /** Wait for the fill's head, and see what it means for this request. */
-export function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next> {
+export function outcome(engine: Engine, exchange: Exchange): Next | Wait {
   const fill = exchange.fill as JoinableFill;
   const { clientAbort } = exchange.request;
   const settled = fill.outcome;
@@ -28,23 +28,42 @@ export function outcome(engine: Engine, exchange: Exchange): Next | Promise<Next
   // Only a request that has joined gives up waiting: one that started the fill is upstream already.
   const patienceMs = exchange.joinedAt === undefined ? undefined : exchange.collapseTimeoutMs;
   const staleMs = staleWithinMs(engine, exchange, fill);
-  const wait = new HeadWait(engine, exchange, fill);
   const isAlone = staleMs === undefined || (patienceMs !== undefined && patienceMs < staleMs);
-  return isAlone ? wait.within(patienceMs, () => 'alone') : wait.within(staleMs, standIn);
+  return new HeadWait(
+    engine,
+    exchange,
+    fill,
+    isAlone ? { ms: patienceMs, late: alone } : { ms: staleMs, late: standIn },
+  );
+}
+
+/** Time that a request waits for a head, and the step when it has not arrived by then. */
+interface Patience {
+  readonly ms: number | undefined;
+  readonly late: (engine: Engine, exchange: Exchange) => Next;
+}
+
+function alone(): Next {
+  return 'alone';
 }
 
 /** A request's wait for the head of a fill; it ends when the head is judged, or the visitor has gone. */
-class HeadWait {
+class HeadWait extends Wait {
+  readonly over: Promise<unknown>;
   readonly #engine: Engine;
   readonly #exchange: Exchange;
   readonly #fill: JoinableFill;
+  readonly #late: Patience['late'];
   #hasLeft = false;
 
-  constructor(engine: Engine, exchange: Exchange, fill: JoinableFill) {
+  constructor(engine: Engine, exchange: Exchange, fill: JoinableFill, { ms, late }: Patience) {
+    super();
     const { clientAbort } = exchange.request;
     this.#engine = engine;
     this.#exchange = exchange;
     this.#fill = fill;
+    this.#late = late;
+    this.over = settledWithin(fill, ms);
     fill.enter();
     if (exchange.request.continues === true) fill.continueUnread();
     clientAbort.addEventListener('abort', this.leave, { once: true });
@@ -57,16 +76,13 @@ class HeadWait {
     this.#fill.leave();
   };
 
-  /** @param late - Step when the head has not arrived in time. */
-  within(patienceMs: number | undefined, late: (engine: Engine, exchange: Exchange) => Next): Promise<Next> {
-    return settledWithin(this.#fill, patienceMs).then((result) => this.#judge(result, late));
-  }
-
-  #judge(result: FillOutcome | undefined, late: (engine: Engine, exchange: Exchange) => Next): Next {
+  next(): Next {
     const { clientAbort } = this.#exchange.request;
+    const result = this.#fill.outcome;
     try {
       if (clientAbort.aborted) throw new HttpError('client_closed', 'the visitor has gone');
-      return result === undefined ? late(this.#engine, this.#exchange) : judge(this.#engine, this.#exchange, result);
+      if (result === undefined) return this.#late(this.#engine, this.#exchange);
+      return judge(this.#engine, this.#exchange, result);
     } finally {
       clientAbort.removeEventListener('abort', this.leave);
       this.leave();

@@ -21,7 +21,15 @@ export type Phase = 'lookup' | 'load' | 'chunks' | 'collapse' | 'alone' | 'pass'
 
 export type Next = Phase | Answer;
 
-export type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next>;
+export type Step = (engine: Engine, exchange: Exchange) => Next | Promise<Next> | Wait;
+
+/** A wait in the place of a promise of the next step: a promise for each part of it costs more than the wait itself. */
+export abstract class Wait {
+  /** Resolves when it is over, and never rejects. */
+  abstract readonly over: Promise<unknown>;
+  /** Called once, when it is over. @throws {HttpError} */
+  abstract next(): Next;
+}
 
 /** Retains the response that the request selects until it is answered: it may be evicted while upstream is asked. */
 export function setCandidate(exchange: Exchange, stored: StoredResponse | undefined): void {
