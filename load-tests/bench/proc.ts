@@ -16,6 +16,8 @@ export interface ProcessStat {
    * User and system time of all its threads, and of its children that have ended; in microseconds, in steps of a tick.
    */
   readonly cpuMicros: number;
+  /** System time of it. */
+  readonly systemMicros: number;
 }
 
 /** @throws {Error} when the line is not one of /proc/PID/stat. */
@@ -32,6 +34,7 @@ export function parseStat(line: string): ProcessStat {
       (((user ?? Number.NaN) + (system ?? Number.NaN) + (childrenUser ?? Number.NaN) + (childrenSystem ?? Number.NaN)) /
         TICKS_PER_SECOND) *
       1e6,
+    systemMicros: (((system ?? Number.NaN) + (childrenSystem ?? Number.NaN)) / TICKS_PER_SECOND) * 1e6,
   };
   if (open < 0 || close < open || !Object.values(stat).every(Number.isFinite)) {
     throw new Error(`not a line of /proc/PID/stat: ${JSON.stringify(line)}`);
@@ -62,18 +65,21 @@ export function busyMicros(core: number): number {
 /** Resources that a server has used so far. */
 export interface Usage {
   readonly cpuMicros: number;
+  readonly systemMicros: number;
   readonly residentBytes: number;
 }
 
 /** @param root - Process id of what was started. */
 export function usageOf(root: number): Usage {
   let cpuMicros = 0;
+  let systemMicros = 0;
   let residentBytes = 0;
-  for (const { pid, cpuMicros: micros } of familyOf(root, allStats())) {
-    cpuMicros += micros;
+  for (const { pid, ...times } of familyOf(root, allStats())) {
+    cpuMicros += times.cpuMicros;
+    systemMicros += times.systemMicros;
     residentBytes += parseResident(read(`/proc/${pid}/status`));
   }
-  return { cpuMicros, residentBytes };
+  return { cpuMicros, systemMicros, residentBytes };
 }
 
 /**
@@ -83,13 +89,20 @@ export function usageOf(root: number): Usage {
  * @param root - Process id of what was started.
  */
 export function threadMicros(root: number): number {
-  let nanos = 0;
+  let micros = 0;
   for (const pid of familyPids(root)) {
-    for (const thread of list(`/proc/${pid}/task`)) {
-      nanos += Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]);
-    }
+    for (const thread of list(`/proc/${pid}/task`)) micros += microsOf(pid, thread);
   }
-  return nanos / 1_000;
+  return micros;
+}
+
+/** The same of the main thread of each process. */
+export function mainThreadMicros(root: number): number {
+  return familyPids(root).reduce((sum, pid) => sum + microsOf(pid, String(pid)), 0);
+}
+
+function microsOf(pid: number, thread: string): number {
+  return Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]) / 1_000;
 }
 
 /** @returns The root's line and those of all its descendants. */
