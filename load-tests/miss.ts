@@ -35,7 +35,7 @@ Options:
 
 const CONNECTIONS = 64;
 
-/** Of the program that is traced: each call takes several times as long. */
+/** Time for which system calls are counted; each takes several times as long meanwhile. */
 const TRACED_SECONDS = 2;
 const ATTACHED_MS = 500;
 
