@@ -48,6 +48,7 @@ import {
   sealedEntries,
   writeError,
 } from './embedded-file.ts';
+import { prepareStatements, recordOf, type Statements } from './embedded-statements.ts';
 import { JournalError, JournalGapError } from './errors.ts';
 import {
   type Appended,
@@ -64,7 +65,6 @@ import {
   ONCE_RETENTION_MS,
   type Once,
   type Purge,
-  type SelectorKind,
 } from './journal.ts';
 import { Listeners } from './listeners.ts';
 import { paced } from './pace.ts';
@@ -120,7 +120,7 @@ export class EmbeddedJournal implements AuditedJournal {
     this.#place = filePlace(db);
     this.#now = now;
     this.#defer = defer;
-    this.#statements = prepare(db);
+    this.#statements = prepareStatements(db);
     this.#sealer = new Sealer(options);
     this.#audit = readAuditBounds(db);
     const { floor } = db.prepare('SELECT floor FROM journal').get() as { floor: number };
@@ -172,7 +172,7 @@ export class EmbeddedJournal implements AuditedJournal {
   async read(seq: number, limit: number): Promise<readonly JournalRecord[]> {
     this.#checkOpen();
     if (seq < this.#floor) throw new JournalGapError(seq, this.#floor);
-    return this.#statements.read.all(seq, limit).map(record);
+    return this.#statements.read.all(seq, limit).map(recordOf);
   }
 
   subscribe(listener: (newest: number) => void): () => void {
@@ -379,44 +379,4 @@ interface Append {
   readonly note: Note | undefined;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
-}
-
-type Statements = ReturnType<typeof prepare>;
-type Row = Readonly<Record<string, unknown>>;
-
-function prepare(db: Database) {
-  return {
-    insert: db.prepare(
-      'INSERT INTO purge (seq, time, site, kind, selector, soft, who, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    ),
-    read: db.prepare('SELECT * FROM purge WHERE seq > ? ORDER BY seq LIMIT ?'),
-    // Time never decreases with the number, so the first record that stays is the one to look for.
-    firstSince: db.prepare('SELECT seq FROM purge WHERE seq > ? AND time >= ? ORDER BY seq LIMIT 1'),
-    insertTerm: db.prepare('INSERT INTO term (after, identity) VALUES (?, ?)'),
-    forgetTerms: db.prepare('DELETE FROM term WHERE after < ?'),
-    findOnce: db.prepare('SELECT * FROM once WHERE key = ? AND at > ?'),
-    insertOnce: db.prepare('REPLACE INTO once (key, body, at, first, last, time, why) VALUES (?, ?, ?, ?, ?, ?, ?)'),
-    expireOnce: db.prepare('DELETE FROM once WHERE at <= ?'),
-    trimOnce: db.prepare('DELETE FROM once WHERE at <= (SELECT at FROM once ORDER BY at DESC LIMIT 1 OFFSET ?)'),
-    insertNote: db.prepare('INSERT INTO audit_entry (id, entry, link, checkpoint) VALUES (?, ?, ?, ?)'),
-    readNotes: db.prepare('SELECT id, entry FROM audit_entry WHERE id < ? ORDER BY id DESC LIMIT ?'),
-    forgetNotes: db.prepare('DELETE FROM audit_entry WHERE id < ?'),
-    setAuditStart: db.prepare('UPDATE audit_log SET start = ?'),
-    setAuditHead: db.prepare('UPDATE audit_log SET head = ?'),
-    setFloor: db.prepare('UPDATE journal SET floor = ?'),
-    sweep: db.prepare('DELETE FROM purge WHERE seq IN (SELECT seq FROM purge WHERE seq <= ? ORDER BY seq LIMIT ?)'),
-  };
-}
-
-function record(row: Row): JournalRecord {
-  return {
-    seq: row['seq'] as number,
-    time: row['time'] as number,
-    site: row['site'] as string,
-    kind: row['kind'] as SelectorKind,
-    selector: row['selector'] as string,
-    soft: row['soft'] === 1,
-    who: row['who'] as string,
-    why: row['why'] as string,
-  };
 }
