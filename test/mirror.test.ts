@@ -26,14 +26,14 @@ const TOGETHER: readonly Together[] = [
     folder: 'cache',
     why: 'what the engine is made of shows in the answers that it gives, and in random histories of it',
     tests: ENGINE,
-    most: 4,
+    most: 3,
   },
   { folder: 'cache/steps', why: 'steps of the engine', tests: ENGINE, most: 4 },
   {
     folder: 'cache/store',
     why: 'the parts of a store are tested by the contract that every store keeps',
     tests: ['test/cache/store/memory-store.test.ts', 'test/cache/store/record.test.ts'],
-    most: 7,
+    most: 2,
   },
   {
     folder: 'cache/shared',
@@ -49,7 +49,7 @@ const TOGETHER: readonly Together[] = [
       'test/cache/disk/crash.test.ts',
       'test/cache/disk/failing.test.ts',
     ],
-    most: 5,
+    most: 3,
   },
   {
     folder: 'cache/large',
@@ -75,7 +75,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'control',
     why: 'a control node is tested by the answers of its API',
     tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
-    most: 5,
+    most: 4,
   },
   {
     folder: 'control/jobs',
