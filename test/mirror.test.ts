@@ -60,16 +60,10 @@ const TOGETHER: readonly Together[] = [
   {
     folder: 'cli',
     why: 'commands and wiring run as processes',
-    tests: ['test/cli/start.test.ts', 'test/cli/asking.test.ts', 'test/cli/purge.test.ts', 'test/cli/serve.test.ts'],
-    most: 12,
+    tests: ['test/cli/start.test.ts', 'test/cli/main.test.ts', 'test/cli/purge.test.ts', 'test/cli/serve.test.ts'],
+    most: 9,
   },
   { folder: 'cli/completion', why: 'shells complete with it', tests: ['test/cli/completion/shells.test.ts'], most: 4 },
-  {
-    folder: 'cli/takeover',
-    why: 'processes that take over from each other',
-    tests: ['test/cli/upgrade.test.ts'],
-    most: 3,
-  },
   { folder: 'cli/demo', why: 'the demo network runs', tests: ['test/cli/demo/start.test.ts'], most: 8 },
   {
     folder: 'control',
@@ -116,7 +110,7 @@ const TOGETHER: readonly Together[] = [
   {
     folder: 'http/listener',
     why: 'options of TLS; moving of sockets',
-    tests: ['test/http/listener/tls.test.ts', 'test/cli/upgrade.test.ts'],
+    tests: ['test/http/listener/tls.test.ts', 'test/cli/takeover.test.ts'],
     most: 2,
   },
   {
@@ -144,7 +138,6 @@ const TOGETHER: readonly Together[] = [
     tests: ['test/trust/network.test.ts', 'test/trust/changes.test.ts', 'test/trust/refusals.test.ts'],
     most: 4,
   },
-  { folder: 'trust/x509', why: 'tested by certificates', tests: ['test/trust/authority.test.ts'], most: 2 },
   { folder: 'origin-shield', why: 'wiring of a shield', tests: ['test/journeys/the-way.test.ts'], most: 1 },
 ];
 

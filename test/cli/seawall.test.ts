@@ -124,40 +124,6 @@ for (const { wrong, args, code, line } of [
   });
 }
 
-test('a bad file is refused with the line, the key and the fix of each problem', async (t) => {
-  const dir = t.testdir({
-    'bad.yaml': [
-      'region: eu',
-      'tier_secret: a-secret-of-the-tests',
-      'memory: lots',
-      'edges:',
-      '  - { name: eu-1, listen: 127.0.0.1:1, tier: 127.0.0.1:2, wieght: 2 }',
-      'sites: [{ name: a, hosts: ["*"], origin: { servers: [{ url: "http://127.0.0.1:3" }] } }]',
-    ].join('\n'),
-  });
-  const file = join(dir, 'bad.yaml');
-  for (const command of ['start', 'check']) {
-    const { code, stderrLines } = await runCommand('cli/seawall.ts', [command, file], ENV);
-    t.equal(code, 1);
-    t.equal(stderrLines.length, 2);
-    t.match(stderrLines[0], /bad\.yaml:3:\d+ memory: .*Fix: /);
-    t.match(stderrLines[1], /bad\.yaml:5:\d+ edges\[0\]\.wieght: .*Fix: .*weight/);
-  }
-  const { code, stdout } = await runCommand('cli/seawall.ts', ['check', file, '--json'], ENV);
-  t.equal(code, 1);
-  t.match(JSON.parse(stdout), { ok: false, regions: [], problems: [{ line: 3, key: 'memory' }, { line: 5 }] });
-});
-
-test('valid files are reported as such', async (t) => {
-  const files = [EU, 'config/regions/us.yaml'];
-  const { code, stdout, stderrLines } = await runCommand('cli/seawall.ts', ['check', ...files], ENV);
-  t.equal(code, 0);
-  t.strictSame(stderrLines, []);
-  t.match(stdout, /^config\/regions\/eu\.yaml: region eu is valid: 2 edges, 1 shield, the control node, 1 site$/m);
-  const json = await runCommand('cli/seawall.ts', ['check', ...files, '--json'], ENV);
-  t.match(JSON.parse(json.stdout), { ok: true, regions: [{ region: 'eu' }, { region: 'us' }], problems: [] });
-});
-
 const ZONE = '{ name: example.com, nameservers: [{ name: ns.example.net }] }';
 
 test('a port in use is refused with the key and its line', async (t) => {

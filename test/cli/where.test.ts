@@ -117,10 +117,3 @@ for (const { what, args, says } of [
     t.match(stderr, says);
   });
 }
-
-test('check opens the databases, too', async (t) => {
-  const { code, stderr } = await run(['check', ...files(t, '', Buffer.from('x'))]);
-  t.equal(code, 1);
-  t.match(stderr, /eu\.yaml:4:20 geo\.databases\[0\]: /);
-  t.match(stderr, /us\.yaml:4:20 geo\.databases\[0\]: /);
-});
