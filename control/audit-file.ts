@@ -3,7 +3,7 @@
  * them. The log itself is in the journal.
  * @module
  */
-import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { AuditFields } from '../journal/journal.ts';
 
 export interface AuditFileBounds {
@@ -47,7 +47,8 @@ export class AuditFile {
     const { files } = this.#bounds;
     const next = `${this.#file}.next`;
     const fd = openSync(next, 'a', 0o600); // before anything is moved: where it cannot be opened, all stays as it is
-    rmSync(this.#nth(files - 1), { force: true });
+    // Those beyond the bound as well, which may have been higher before a reload.
+    for (let n = files - 1; existsSync(this.#nth(n)); n += 1) rmSync(this.#nth(n));
     for (let n = files - 2; n >= 0; n -= 1) {
       try {
         renameSync(this.#nth(n), this.#nth(n + 1));

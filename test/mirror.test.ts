@@ -31,7 +31,7 @@ const TOGETHER: readonly Together[] = [
   { folder: 'cache/steps', why: 'steps of the engine', tests: ENGINE, most: 4 },
   {
     folder: 'cache/store',
-    why: 'the parts of a store are tested by the contract that every store keeps',
+    why: 'bodies and decoded copies are tested by the contract that every store keeps',
     tests: ['test/cache/store/memory-store.test.ts', 'test/cache/store/record.test.ts'],
     most: 2,
   },
@@ -67,7 +67,7 @@ const TOGETHER: readonly Together[] = [
   { folder: 'cli/demo', why: 'the demo network runs', tests: ['test/cli/demo/start.test.ts'], most: 8 },
   {
     folder: 'control',
-    why: 'a control node is tested by the answers of its API',
+    why: 'the addresses of the API are tested by its answers',
     tests: ['test/control/node.test.ts', 'test/control/purges.test.ts', 'test/control/regions.test.ts'],
     most: 4,
   },
@@ -91,8 +91,8 @@ const TOGETHER: readonly Together[] = [
   },
   {
     folder: 'geo',
-    why: 'places and regions are tested with a database that the test writes',
-    tests: ['test/geo/open-locator.test.ts', 'test/geo/steer.test.ts'],
+    why: 'what follows a control node is tested with control nodes, and databases that change',
+    tests: ['test/geo/open-locator.test.ts', 'test/control/region-stream.test.ts'],
     most: 4,
   },
   {
@@ -109,7 +109,7 @@ const TOGETHER: readonly Together[] = [
   },
   {
     folder: 'http/listener',
-    why: 'options of TLS; moving of sockets',
+    why: 'options of TLS are tested by handshakes, moving of sockets by processes that take over',
     tests: ['test/http/listener/tls.test.ts', 'test/cli/takeover.test.ts'],
     most: 2,
   },
@@ -121,11 +121,16 @@ const TOGETHER: readonly Together[] = [
   },
   {
     folder: 'journal',
-    why: 'the wire of the journal is tested between a journal and its followers',
+    why: 'files and clients of the journal are tested between a journal and its followers',
     tests: ['test/journal/routes.test.ts', 'test/journal/stream.test.ts', 'test/journal/follower.test.ts'],
     most: 4,
   },
-  { folder: 'telemetry', why: 'what nodes show is a table', tests: ['test/cli/references.test.ts'], most: 5 },
+  {
+    folder: 'telemetry',
+    why: 'what nodes show is held against the table of metrics, by scrapes of real nodes',
+    tests: ['test/cli/references.test.ts'],
+    most: 5,
+  },
   {
     folder: 'tier',
     why: 'the core of a node is tested by what nodes answer',

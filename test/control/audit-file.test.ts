@@ -59,3 +59,18 @@ test('an audit log that cannot rotate removes none of the old files', async (t) 
   t.match(texts(), [/"b"/, /"c"/, /"d"/]);
   t.strictSame(readdirSync(folder).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
 });
+
+test('a lower number of files holds from the next rotation on', async (t) => {
+  const folder = t.testdir({});
+  const log = new AuditFile(join(folder, 'audit.jsonl'), { maxBytes: 1, files: 5 });
+  t.teardown(() => log.close());
+  const write = (action: string): void => log.write({ address: '127.0.0.1', action, result: 'ok' });
+  for (const action of ['a', 'b', 'c', 'd', 'e']) write(action);
+  t.equal(readdirSync(folder).length, 5);
+  for (const files of [3, 1]) {
+    log.update({ maxBytes: 1, files });
+    write(`${files}`);
+    t.equal(readdirSync(folder).length, files);
+  }
+  t.match(readFileSync(join(folder, 'audit.jsonl'), 'utf8'), /"action":"1"/, 'the newest entry is kept');
+});
