@@ -17,6 +17,7 @@ import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print, say } from './output.ts';
 import { progressBar } from './progress-bar.ts';
+import { sitemapUrls } from './sitemap.ts';
 
 const ACTIONS = ['warm', 'list', 'show', 'results', 'wait', 'cancel', 'retry', 'dead'] as const;
 
@@ -42,7 +43,7 @@ Jobs are kept by the control node and worked on by the nodes; they go on when a 
 the control node ends.
 
 warm     asks for URLs as visitors do, so that they are stored: those in FILE, one a
-         line (- reads standard input), and those of --url.
+         line (- reads standard input), those of --url and of --sitemap.
 list     shows the jobs that are kept, newest first.
 show     shows a job. ID is what warm prints.
 results  prints what came of each URL, as lines of JSON.
@@ -56,6 +57,11 @@ with ${EXIT_FAILURE} when some have failed, or the job was ended before.`,
   operands: 'warm|list|show|results|wait|cancel|retry|dead [FILE|ID]',
   options: {
     url: { type: 'list', value: 'URL', help: 'Warm a URL. Can be repeated.' },
+    sitemap: {
+      type: 'list',
+      value: 'URL',
+      help: 'Warm the URLs of a sitemap, or of those that an index names; this command fetches it. Can be repeated.',
+    },
     region: { type: 'list', value: 'NAME', help: 'A region in which it is done. Can be repeated. Default: all.' },
     rate: { type: 'text', value: 'NUMBER', help: 'Requests a second in each region. Default: 50.' },
     'accept-encoding': {
@@ -82,6 +88,7 @@ with ${EXIT_FAILURE} when some have failed, or the job was ended before.`,
   examples: [
     'warm urls.txt --region eu --rate 100',
     'warm --url https://www.example.com/ --url https://www.example.com/news',
+    'warm --sitemap https://www.example.com/sitemap.xml --rate 20',
     'list',
     'results 0mj2k4xqz-0123456789ab --failed',
     'retry 0mj2k4xqz-0123456789ab',
@@ -119,6 +126,7 @@ with ${EXIT_FAILURE} when some have failed, or the job was ended before.`,
 
 interface WarmOptions {
   readonly url: readonly string[];
+  readonly sitemap: readonly string[];
   readonly region: readonly string[];
   readonly rate: string | undefined;
   readonly 'accept-encoding': readonly string[];
@@ -130,9 +138,13 @@ interface WarmOptions {
 async function warm(calls: Calls, file: string | undefined, options: WarmOptions): Promise<number> {
   const { url, region, rate, reason, key = randomUUID() } = options;
   const fromFile = file === undefined ? [] : await linesOf(file);
-  const urls = [...url, ...fromFile];
+  const named = [...url, ...fromFile];
+  const urls = [...named, ...(await sitemapsOf(options.sitemap))];
   if (urls.length === 0) {
-    throw new UsageError('no URL is named', 'Name a FILE with a URL a line, - for standard input, or give --url.');
+    throw new UsageError(
+      'no URL is named',
+      'Name a FILE with a URL a line, - for standard input, or give --url or --sitemap.',
+    );
   }
   const body = {
     kind: 'warm',
@@ -147,7 +159,8 @@ async function warm(calls: Calls, file: string | undefined, options: WarmOptions
     if (pointer === undefined) return header ?? parameter;
     if (member !== 'urls') return `--${OPTIONS[member] ?? member}`;
     const at = Number(index);
-    if (index === undefined) return file ?? '--url';
+    if (index === undefined) return file ?? (url.length > 0 ? '--url' : '--sitemap');
+    if (at >= named.length) return `--sitemap, URL ${at - named.length + 1} (${urls[at]})`;
     return at < url.length ? `--url (number ${at + 1})` : `${file}, URL ${at - url.length + 1}`;
   };
   const made = await calls.post<JobAnswer>('/v1/jobs', body, key, place);
@@ -166,6 +179,18 @@ async function linesOf(file: string): Promise<string[]> {
     urls.push(text);
     // One more is refused by the control node, which says so.
     if (urls.length > MAX_JOB_URLS) break;
+  }
+  return urls;
+}
+
+/** @throws {UsageError} for what is no URL; {Failure} for what cannot be read. */
+async function sitemapsOf(sitemaps: readonly string[]): Promise<string[]> {
+  const urls: string[] = [];
+  for (const sitemap of sitemaps) {
+    if (!/^https?:$/.test(URL.parse(sitemap)?.protocol ?? '')) {
+      throw new UsageError(`--sitemap: ${quote(sitemap)} is not a URL`, 'Write https://www.example.com/sitemap.xml.');
+    }
+    urls.push(...(await sitemapUrls(sitemap, MAX_JOB_URLS - urls.length)));
   }
   return urls;
 }
