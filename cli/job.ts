@@ -60,7 +60,7 @@ with ${EXIT_FAILURE} when some have failed, or the job was ended before.`,
     sitemap: {
       type: 'list',
       value: 'URL',
-      help: 'Warm the URLs of a sitemap, or of those that an index names; this command fetches it. Can be repeated.',
+      help: 'Warm the URLs of a sitemap, or of an index, which this command fetches. Can be repeated.',
     },
     region: { type: 'list', value: 'NAME', help: 'A region in which it is done. Can be repeated. Default: all.' },
     rate: { type: 'text', value: 'NUMBER', help: 'Requests a second in each region. Default: 50.' },

@@ -23,7 +23,7 @@ const MAX_LOC = 2_048;
 const TIMEOUT_MS = 60_000;
 const MAX_REDIRECTS = 5;
 
-/** What a sitemap names. */
+/** Content of a sitemap. */
 export interface Sitemap {
   /** True if it is an index: what it names are sitemaps. */
   readonly isIndex: boolean;
