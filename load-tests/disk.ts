@@ -1,13 +1,14 @@
 /**
  * `npm run bench:disk`: the disk cache by itself, beside `dd`: how fast it writes, how many objects a second it reads
- * while it writes and how long the event loop stands still meanwhile, and how long a restart takes.
+ * while it writes and how long the event loop stands still meanwhile, and how long a restart takes. Then an edge with a
+ * disk beside nginx's disk cache.
  * docs/adr/0020-disk.md says what follows from it.
  * @module
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, fdatasyncSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { openFolder } from '../cache/disk/folder.ts';
@@ -17,16 +18,21 @@ import { DiskBusyError, Space } from '../cache/disk/space.ts';
 import { monotonicNow, msSince } from '../lib/clock.ts';
 import { readArguments } from '../test/support/arguments.ts';
 import { seededRandom } from '../test/support/random.ts';
+import { measureNodes } from './disk/nodes.ts';
+import { Objects } from './disk/objects.ts';
 import { number, print, type Row } from './report.ts';
 
 const HELP = `Usage: npm run bench:disk [-- OPTIONS]
 
-The disk cache by itself: writes beside dd, reads while it writes, the stalls of the event loop, and a restart.
+The disk cache by itself: writes beside dd, reads while it writes, the stalls of the event loop, and a restart. Then an
+edge and nginx, each with a cache on disk, one thread and the same objects: killed and started again, every byte looked
+at, and the processor time of a hit from disk. Exits 1 when a goal is missed.
 
 Options:
+  --only LIST   Parts: store, nodes. By default both.
   --objects N   Objects that are written. Default: 100000.
   --bytes N     Bytes of each body. Default: 60000.
-  --seconds N   Seconds of reads. Default: 10.
+  --seconds N   Seconds of reads, of each server. Default: 10.
   --folder DIR  Where to write; it has to be on the disk that is meant. Default: the current folder.
   --help        Say this.
 `;
@@ -39,7 +45,14 @@ const RAW_WRITES = 256;
 
 const GOALS = { writeMbPerSecond: 400, shareOfDd: 0.8, readP99Ms: 5, stallMs: 20, restartMs: 2_000 };
 
-const args = readArguments('bench:disk', HELP, { objects: '100000', bytes: '60000', seconds: '10', folder: '.' });
+const args = readArguments('bench:disk', HELP, {
+  only: 'store,nodes',
+  objects: '100000',
+  bytes: '60000',
+  seconds: '10',
+  folder: '.',
+});
+const parts = args.names('only', 'part', ['store', 'nodes']);
 const [objects, bytes, seconds] = [
   args.positive('objects'),
   args.positive('bytes', 8 * MIB),
@@ -48,14 +61,12 @@ const [objects, bytes, seconds] = [
 const folder = join(args.values.folder, `seawall-bench-disk-${process.pid}`);
 const segments = Math.ceil((objects * (bytes + 1_000) * 1.3) / MAX_SEGMENT_BYTES) + 8;
 
-const noise = Buffer.alloc(bytes + 4_096);
+const contents = new Objects(bytes);
 const random = seededRandom(1);
-for (let i = 0; i < noise.length; i++) noise[i] = random() * 256;
 
 function contentOf(index: number): Content {
-  const start = index % 4_096;
   const meta = Buffer.alloc(600, `{"status":200,"headers":["ETag","${index}"]}`);
-  return { key: `http://bench.test/${index}`, term: '', asOf: 0, meta, body: [noise.subarray(start, start + bytes)] };
+  return { key: `http://bench.test/${index}`, term: '', asOf: 0, meta, body: [contents.body(index)] };
 }
 
 /** Longest time that the event loop stood still. */
@@ -207,58 +218,68 @@ async function rawWrites(way: 'threads of Node' | 'thread of its own'): Promise<
   ];
 }
 
-let first = await openStore();
-try {
-  const ddRate = dd();
-  print('Writes of 4 MiB, without a cache', [
-    ...(await rawWrites('threads of Node')),
-    ...(await rawWrites('thread of its own')),
-  ]);
-  const written = await write(first.store);
-  const least = Math.min(GOALS.writeMbPerSecond, GOALS.shareOfDd * ddRate);
-  print(`${number(objects)} objects of ${number(bytes)} bytes`, [
-    { what: 'dd, synced: MB/s', value: number(Math.round(ddRate)) },
-    {
-      what: 'written, synced: MB/s',
-      value: number(Math.round(written.rate)),
-      promise: { text: `≥ ${Math.round(least)}`, kept: written.rate >= least },
-    },
-    { what: 'longest stall while writing at full speed, ms', value: written.stallMs.toFixed(1) },
-    { what: 'processor time of an object written, µs', value: written.cpuMicros.toFixed(1) },
-    { what: 'memory of the index, bytes an object', value: (first.store.indexBytes / first.store.size).toFixed(1) },
-  ]);
-  const reads = await read(first.store);
-  print(`Reads by ${READERS} at a time, while ${WRITES_PER_SECOND / MIB} MiB/s are written`, [
-    { what: 'objects a second', value: number(Math.round(reads.perSecond)) },
-    {
-      what: 'p99, ms',
-      value: reads.p99Ms.toFixed(1),
-      promise: { text: `≤ ${GOALS.readP99Ms}`, kept: reads.p99Ms <= GOALS.readP99Ms },
-    },
-    {
-      what: 'longest stall, ms',
-      value: reads.stallMs.toFixed(1),
-      promise: { text: `≤ ${GOALS.stallMs}`, kept: reads.stallMs <= GOALS.stallMs },
-    },
-    { what: 'processor time of a read, µs', value: reads.micros.toFixed(1) },
-  ]);
-  await first.close(); // without a word: as after kill -9
-  first = await openStore();
-  let wrong = 0;
-  for (let i = 0; i < objects; i += Math.max(1, Math.floor(objects / 2_000))) {
-    const found = await first.store.read(`http://bench.test/${i}`);
-    if (found?.body[0]?.equals(contentOf(i).body[0] as Buffer) !== true) wrong++;
+async function measureStore(): Promise<void> {
+  let first = await openStore();
+  try {
+    const ddRate = dd();
+    print('Writes of 4 MiB, without a cache', [
+      ...(await rawWrites('threads of Node')),
+      ...(await rawWrites('thread of its own')),
+    ]);
+    const written = await write(first.store);
+    const least = Math.min(GOALS.writeMbPerSecond, GOALS.shareOfDd * ddRate);
+    print(`${number(objects)} objects of ${number(bytes)} bytes`, [
+      { what: 'dd, synced: MB/s', value: number(Math.round(ddRate)) },
+      {
+        what: 'written, synced: MB/s',
+        value: number(Math.round(written.rate)),
+        promise: { text: `≥ ${Math.round(least)}`, kept: written.rate >= least },
+      },
+      { what: 'longest stall while writing at full speed, ms', value: written.stallMs.toFixed(1) },
+      { what: 'processor time of an object written, µs', value: written.cpuMicros.toFixed(1) },
+      { what: 'memory of the index, bytes an object', value: (first.store.indexBytes / first.store.size).toFixed(1) },
+    ]);
+    const reads = await read(first.store);
+    print(`Reads by ${READERS} at a time, while ${WRITES_PER_SECOND / MIB} MiB/s are written`, [
+      { what: 'objects a second', value: number(Math.round(reads.perSecond)) },
+      {
+        what: 'p99, ms',
+        value: reads.p99Ms.toFixed(1),
+        promise: { text: `≤ ${GOALS.readP99Ms}`, kept: reads.p99Ms <= GOALS.readP99Ms },
+      },
+      {
+        what: 'longest stall, ms',
+        value: reads.stallMs.toFixed(1),
+        promise: { text: `≤ ${GOALS.stallMs}`, kept: reads.stallMs <= GOALS.stallMs },
+      },
+      { what: 'processor time of a read, µs', value: reads.micros.toFixed(1) },
+    ]);
+    await first.close(); // without a word: as after kill -9
+    first = await openStore();
+    let wrong = 0;
+    for (let i = 0; i < objects; i += Math.max(1, Math.floor(objects / 2_000))) {
+      const found = await first.store.read(`http://bench.test/${i}`);
+      if (found?.body[0]?.equals(contentOf(i).body[0] as Buffer) !== true) wrong++;
+    }
+    print('A restart', [
+      { what: 'objects found', value: number(first.store.size) },
+      { what: 'lost or wrong, of 2,000', value: String(wrong), promise: { text: '= 0', kept: wrong === 0 } },
+      {
+        what: 'until all can be served, ms',
+        value: first.loadMs.toFixed(0),
+        promise: { text: `≤ ${number(GOALS.restartMs)}`, kept: first.loadMs <= GOALS.restartMs },
+      },
+    ]);
+  } finally {
+    await first.close();
+    rmSync(folder, { recursive: true, force: true });
   }
-  print('A restart', [
-    { what: 'objects found', value: number(first.store.size) },
-    { what: 'lost or wrong, of 2,000', value: String(wrong), promise: { text: '= 0', kept: wrong === 0 } },
-    {
-      what: 'until all can be served, ms',
-      value: first.loadMs.toFixed(0),
-      promise: { text: `≤ ${number(GOALS.restartMs)}`, kept: first.loadMs <= GOALS.restartMs },
-    },
-  ]);
-} finally {
-  await first.close();
-  rmSync(folder, { recursive: true, force: true });
+}
+
+if (parts.includes('store')) await measureStore();
+if (parts.includes('nodes')) {
+  mkdirSync(folder, { recursive: true });
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  await measureNodes({ folder: resolve(folder), count: objects, bytes, seconds });
+  process.exit();
 }
