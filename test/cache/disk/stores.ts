@@ -27,12 +27,13 @@ export function temporary(t: Test): string {
 }
 
 export async function openStore(path: string, options: Partial<SegmentStoreOptions> = {}): Promise<OpenStore> {
-  const { segmentBytes = SEGMENT_BYTES, segments = 8 } = options;
-  const folder = await openFolder(path, segmentBytes);
+  const { segmentBytes = SEGMENT_BYTES, segments = 8, system } = options;
+  const folder = await openFolder(path, segmentBytes, undefined, system);
   let failure: Error | undefined;
-  const space = await Space.open(folder.segmentsFile, segments * segmentBytes, (error) => {
+  const onFailed = (error: Error): void => {
     failure = error;
-  });
+  };
+  const space = await Space.open(folder.segmentsFile, segments * segmentBytes, onFailed, system);
   const store = new SegmentStore({
     space,
     identity: folder.identity,
