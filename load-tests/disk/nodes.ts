@@ -13,7 +13,7 @@ import { seededRandom } from '../../test/support/random.ts';
 import { threadMicros } from '../bench/proc.ts';
 import { number, print } from '../report.ts';
 import { Objects } from './objects.ts';
-import { readAll, type Tally } from './reader.ts';
+import { type AnswerCounts, readAll } from './reader.ts';
 import { type DiskServer, nginx, seawall } from './servers.ts';
 
 const CONNECTIONS = 32;
@@ -33,7 +33,7 @@ export interface NodesOptions {
   readonly folder: string;
   readonly count: number;
   readonly bytes: number;
-  /** Of reads whose processor time is measured, for each server. */
+  /** Time of the reads whose processor time is measured, for each server. */
   readonly seconds: number;
 }
 
@@ -77,8 +77,8 @@ async function startAndAsk(
   const pid = await server.start();
   for (;;) {
     try {
-      const tally = await readAll({ ...server, objects, connections: 1, next: each([index]) });
-      if (tally.disk !== 1) throw new TypeError(`${server.name}: the first answer is not from disk`);
+      const counts = await readAll({ ...server, objects, connections: 1, next: each([index]) });
+      if (counts.disk !== 1) throw new TypeError(`${server.name}: the first answer is not from disk`);
       return { pid, firstMs: msSince(began) };
     } catch (error) {
       if (error instanceof TypeError || msSince(began) > PATIENCE_MS) throw error;
@@ -102,7 +102,7 @@ async function fill(server: DiskServer, objects: Objects, count: number): Promis
 interface Measured {
   readonly fillSeconds: number;
   readonly firstMs: number;
-  readonly tally: Tally;
+  readonly counts: AnswerCounts;
   readonly originRequests: number;
   pid: number;
 }
@@ -116,8 +116,8 @@ async function measure(server: DiskServer, origin: Origin, objects: Objects, cou
   await server.kill();
   const before = await origin.requests();
   const { pid, firstMs } = await startAndAsk(server, objects, Math.floor(count / 2));
-  const tally = await readAll({ ...server, objects, connections: CONNECTIONS, next: each(objects.keys(count)) });
-  return { fillSeconds, firstMs, tally, originRequests: (await origin.requests()) - before, pid };
+  const counts = await readAll({ ...server, objects, connections: CONNECTIONS, next: each(objects.keys(count)) });
+  return { fillSeconds, firstMs, counts, originRequests: (await origin.requests()) - before, pid };
 }
 
 /** Resolves when it listens. */
@@ -141,10 +141,10 @@ async function cpuOfHit(server: DiskServer, pid: number, objects: Objects, count
   const began = monotonicNow();
   const next = (): number | undefined => (msSince(began) < seconds * 1_000 ? Math.floor(random() * count) : undefined);
   const before = threadMicros(pid);
-  const tally = await readAll({ ...server, objects, connections: CONNECTIONS, next });
+  const counts = await readAll({ ...server, objects, connections: CONNECTIONS, next });
   const micros = threadMicros(pid) - before;
-  const answers = tally.disk + tally.memory;
-  return { micros: micros / answers, perSecond: answers / (msSince(began) / 1_000), ofDisk: tally.disk / answers };
+  const answers = counts.disk + counts.memory;
+  return { micros: micros / answers, perSecond: answers / (msSince(began) / 1_000), ofDisk: counts.disk / answers };
 }
 
 function median(values: readonly number[]): number {
@@ -166,7 +166,7 @@ export async function measureNodes({ folder, count, bytes, seconds }: NodesOptio
         rounds[i]?.push(await cpuOfHit(server, (measured[i] as Measured).pid, objects, count, seconds / ROUNDS));
     }
     for (const [i, { name }] of servers.entries()) {
-      const { fillSeconds, firstMs, tally, originRequests } = measured[i] as Measured;
+      const { fillSeconds, firstMs, counts, originRequests } = measured[i] as Measured;
       const own = name === 'Seawall';
       const cpu = rounds[i] as (typeof rounds)[0];
       print(`${name}: ${number(count)} objects of ${number(bytes)} bytes on disk, killed and started again`, [
@@ -178,8 +178,8 @@ export async function measureNodes({ folder, count, bytes, seconds }: NodesOptio
         },
         {
           what: 'wrong bodies',
-          value: number(tally.wrong),
-          ...(own && { promise: { text: '= 0', kept: tally.wrong === 0 } }),
+          value: number(counts.wrong),
+          ...(own && { promise: { text: '= 0', kept: counts.wrong === 0 } }),
         },
         {
           what: 'requests at the origin',

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import type { Objects } from './objects.ts';
 
 /** Answers, by where they came from as the server says. */
-export interface Tally {
+export interface AnswerCounts {
   disk: number;
   memory: number;
   origin: number;
@@ -15,7 +15,7 @@ export interface Tally {
   wrong: number;
 }
 
-export type Source = Exclude<keyof Tally, 'wrong'>;
+export type Source = Exclude<keyof AnswerCounts, 'wrong'>;
 
 /** @returns Where an answer came from, by its head. */
 export type SourceOf = (head: string) => Source;
@@ -97,8 +97,8 @@ export async function readAll({
   next,
   times = 1,
   onAnswer,
-}: Reading): Promise<Tally> {
-  const tally: Tally = { disk: 0, memory: 0, origin: 0, wrong: 0 };
+}: Reading): Promise<AnswerCounts> {
+  const counts: AnswerCounts = { disk: 0, memory: 0, origin: 0, wrong: 0 };
   const readOn = async (): Promise<void> => {
     const reader = await Reader.open(port, objects);
     try {
@@ -106,8 +106,8 @@ export async function readAll({
         for (let i = 0; i < times; i++) {
           const { head, isRight } = await reader.ask(index);
           const source = sourceOf(head);
-          tally[source]++;
-          if (!isRight) tally.wrong++;
+          counts[source]++;
+          if (!isRight) counts.wrong++;
           onAnswer?.(index, source);
         }
       }
@@ -116,5 +116,5 @@ export async function readAll({
     }
   };
   await Promise.all(Array.from({ length: connections }, readOn));
-  return tally;
+  return counts;
 }
